@@ -1,0 +1,54 @@
+/**
+ * The registry of error codes, for every language of the product: TypeScript imports this file, the Python worker reads
+ * the JSON that `npm run contract:generate` writes from it. A code is never renamed or reused.
+ *
+ * On the wire an error is `{error: {code, message, retryable}}`, the HTTP status comes from the code, and `message` is
+ * safe to show: it names the field at fault and what is allowed, never internals.
+ */
+export const errorCodes = {
+  invalid_input: { status: 400, retryable: false, message: "The request is not valid." },
+  too_long: { status: 413, retryable: false, message: "The text is too long." },
+  unauthorized: { status: 401, retryable: false, message: "Sign in to continue." },
+  wrong_token: { status: 401, retryable: false, message: "This needs the ID token." },
+  ticket_missing: { status: 401, retryable: false, message: "A ticket is required. Ask for a session first." },
+  ticket_invalid: { status: 401, retryable: false, message: "The ticket is not valid. Ask for a new session." },
+  ticket_expired: { status: 401, retryable: true, message: "The ticket has expired. Ask for a new session." },
+  ticket_wrong_model: { status: 403, retryable: false, message: "The ticket is for another model." },
+  rate_limited: { status: 429, retryable: true, message: "Too many requests. Wait a little and try again." },
+  overloaded: { status: 503, retryable: true, message: "Too busy at the moment. Try again." },
+  unavailable: { status: 503, retryable: true, message: "Not available at the moment. Try again." },
+  timeout: { status: 504, retryable: true, message: "No answer in time. Try again." },
+  internal: { status: 500, retryable: true, message: "Something went wrong on our side. Try again." },
+} as const satisfies Record<string, { status: number; retryable: boolean; message: string }>;
+
+/** A code of the registry. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** What an error looks like on the wire. */
+export interface ErrorBody {
+  error: { code: ErrorCode; message: string; retryable: boolean };
+}
+
+/**
+ * The only error whose text may reach a client. `message` replaces the registry's text where there is more to say;
+ * `cause` keeps the internal reason for the log.
+ */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string = errorCodes[code].message, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** HTTP status of the code. */
+  get status(): number {
+    return errorCodes[this.code].status;
+  }
+
+  /** The wire form. */
+  get body(): ErrorBody {
+    return { error: { code: this.code, message: this.message, retryable: errorCodes[this.code].retryable } };
+  }
+}

@@ -1,0 +1,24 @@
+import * as z from "zod/mini";
+import { Limits, Model, Plan } from "./plan";
+
+/** Where a session's chat goes, and what to send there. */
+export const Inference = z.object({
+  /** Base of the RunPod job API for the model: POST `<url>/run`, GET `<url>/stream/<id>` and `<url>/status/<id>`. */
+  url: z.url(),
+  /** Value of the `Authorization` header. */
+  authorization: z.string(),
+});
+
+/** Answer of `POST /auth/session` and `POST /auth/guest`. */
+export const SessionResponse = z.object({
+  /** Cognito `sub`, or `guest:<uuid>`. */
+  user_id: z.string(),
+  plan: Plan,
+  model: Model,
+  inference: Inference,
+  /** Sent as `input.ticket` with every job. */
+  ticket: z.string(),
+  ticket_expires_at: z.iso.datetime(),
+  limits: Limits,
+});
+export type SessionResponse = z.infer<typeof SessionResponse>;
