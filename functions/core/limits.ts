@@ -1,0 +1,11 @@
+import type { Limits, Model, Plan } from "../../contract/plan";
+
+/** What one job may use, by plan. Signed into the ticket and enforced by the worker. */
+export const planLimits: Readonly<Record<Plan, Limits>> = {
+  free: { max_tokens: 256, max_messages: 20, max_input_chars: 1_000 },
+  paid: { max_tokens: 512, max_messages: 40, max_input_chars: 2_000 },
+  vip: { max_tokens: 512, max_messages: 40, max_input_chars: 2_000 },
+};
+
+/** Which model answers a plan. Until the relay to external LLMs is there, VIPs get the paid model: never less than they had. */
+export const planModel: Readonly<Record<Plan, Model>> = { free: "phi3", paid: "mistral", vip: "mistral" };

@@ -1,0 +1,27 @@
+import { createHash, randomUUID } from "node:crypto";
+import { openSession } from "./core/session";
+import { createCounters } from "./counters";
+import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
+import { createSessionSources, type SessionSettings } from "./sessionSources";
+
+/** Settings of `POST /auth/guest`. */
+export type Settings = SessionSettings & { ephemeralTable: string; sessionsPerHour: number };
+
+/** `POST /auth/guest`: a free session for someone not signed in, limited per address. */
+export function create(settings: Settings): Handler {
+  const count = createCounters(settings.ephemeralTable);
+  const sources = createSessionSources(settings);
+  return jsonHandler(async (event) => {
+    parseBody(event, NoBody);
+    const now = new Date();
+    const caller = network(event.requestContext.http.sourceIp);
+    await count(`guest#${caller}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
+    return openSession({ userId: `guest:${randomUUID()}`, plan: "free" }, sources, now);
+  });
+}
+
+/** One household is one IPv4 address or one IPv6 /64. Hashed: the table has no use for the address itself. */
+function network(address: string): string {
+  const prefix = address.includes(":") ? address.split(":").slice(0, 4).join(":") : address;
+  return createHash("sha256").update(prefix).digest("base64url").slice(0, 22);
+}

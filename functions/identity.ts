@@ -1,0 +1,59 @@
+import { CognitoJwtVerifier } from "aws-jwt-verify";
+import { JwtInvalidClaimError } from "aws-jwt-verify/error";
+import { SimpleJwksCache } from "aws-jwt-verify/jwk";
+import { ApiError } from "../contract/errors";
+import type { Request } from "./http";
+
+/** Which tokens are ours. */
+export interface IdentitySettings {
+  userPoolId: string;
+  clientId: string;
+}
+
+/**
+ * Finds out who is calling, from the verified ID token and nothing else. API Gateway's authorizer has checked the token
+ * already; it cannot tell an ID token from an access token and accepts one without `exp`, so it is checked again here.
+ *
+ * @returns a function from request to Cognito `sub`; it throws ApiError `unauthorized` or `wrong_token`
+ */
+export function createIdentity(settings: IdentitySettings): (event: Request) => Promise<string> {
+  const verifier = CognitoJwtVerifier.create(
+    {
+      userPoolId: settings.userPoolId,
+      clientId: settings.clientId,
+      tokenUse: "id",
+      customJwtCheck: ({ payload }) => {
+        if (typeof payload.exp !== "number") throw new JwtInvalidClaimError("exp is required");
+      },
+    },
+    { jwksCache: new SimpleJwksCache({ fetcher: { fetch: fetchJwks } }) },
+  );
+  return async (event) => {
+    const token = event.headers.authorization?.replace(/^bearer /i, "");
+    if (!token) throw new ApiError("unauthorized");
+    try {
+      return (await verifier.verify(token)).sub;
+    } catch (cause) {
+      throw new ApiError(isAccessToken(token) ? "wrong_token" : "unauthorized", undefined, { cause });
+    }
+  };
+}
+
+/** Only chooses between two refusals, so the claim may be read unverified. */
+function isAccessToken(token: string): boolean {
+  try {
+    const payload = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+    return payload.token_use === "access";
+  } catch {
+    return false;
+  }
+}
+
+/** Fetches the pool's keys, from the origin that AWS's own endpoint variable names when there is one, as the AWS SDKs do. */
+async function fetchJwks(uri: string): Promise<ArrayBuffer> {
+  const origin = process.env["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"];
+  const url = origin ? new URL(new URL(uri).pathname, origin) : uri;
+  const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+  if (!response.ok) throw new Error(`${response.status} from the user pool's key set`);
+  return response.arrayBuffer();
+}

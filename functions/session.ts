@@ -1,0 +1,23 @@
+import { entitlement } from "./core/entitlement";
+import { openSession } from "./core/session";
+import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
+import { createIdentity, type IdentitySettings } from "./identity";
+import { createSessionSources, type SessionSettings } from "./sessionSources";
+import { createUsers } from "./users";
+
+/** Settings of `POST /auth/session`. */
+export type Settings = SessionSettings & IdentitySettings & { usersTable: string };
+
+/** `POST /auth/session`: the plan of whoever is signed in, where their chat goes, and a ticket for it. */
+export function create(settings: Settings): Handler {
+  const identify = createIdentity(settings);
+  const findCustomer = createUsers(settings.usersTable);
+  const sources = createSessionSources(settings);
+  return jsonHandler(async (event) => {
+    const userId = await identify(event);
+    parseBody(event, NoBody);
+    const now = new Date();
+    const { plan } = entitlement(await findCustomer(userId), now);
+    return openSession({ userId, plan }, sources, now);
+  });
+}

@@ -1,0 +1,27 @@
+import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { unmarshall } from "@aws-sdk/util-dynamodb";
+import * as z from "zod/mini";
+import { Plan } from "../contract/plan";
+import type { Customer } from "./core/entitlement";
+import { awsClientLimits, dependency } from "./dependency";
+
+const Row = z.object({
+  grant_plan: z.optional(Plan),
+  grant_expires_at: z.optional(z.iso.datetime()),
+  updated_at: z.optional(z.iso.datetime()),
+});
+
+/**
+ * The `users` table: one row per customer, keyed by Cognito `sub`.
+ *
+ * @returns a reader: the customer's facts, or undefined without a row. It throws ApiError `unavailable` when the table
+ * cannot be read, and an Error for a row that does not parse: an unreadable row must not pass for a free one.
+ */
+export function createUsers(tableName: string): (userId: string) => Promise<Customer | undefined> {
+  const client = new DynamoDBClient(awsClientLimits);
+  return async (userId) => {
+    const query = new GetItemCommand({ TableName: tableName, Key: { user_id: { S: userId } }, ConsistentRead: true });
+    const { Item } = await dependency("users table", client.send(query));
+    return Item && Row.parse(unmarshall(Item));
+  };
+}
