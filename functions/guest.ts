@@ -22,6 +22,12 @@ export function create(settings: Settings): Handler {
 
 /** One household is one IPv4 address or one IPv6 /64. Hashed: the table has no use for the address itself. */
 function network(address: string): string {
-  const prefix = address.includes(":") ? address.split(":").slice(0, 4).join(":") : address;
-  return createHash("sha256").update(prefix).digest("base64url").slice(0, 22);
+  const household = address.includes(":") ? ipv6Groups(address).slice(0, 4).join(":") : address;
+  return createHash("sha256").update(household).digest("base64url").slice(0, 22);
+}
+
+/** The eight groups of an IPv6 address, `::` written out. */
+function ipv6Groups(address: string): string[] {
+  const [head = [], tail = []] = address.split("::").map((half) => half.split(":").filter(Boolean));
+  return [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
 }

@@ -1,5 +1,4 @@
 import { CognitoJwtVerifier } from "aws-jwt-verify";
-import { JwtInvalidClaimError } from "aws-jwt-verify/error";
 import { SimpleJwksCache } from "aws-jwt-verify/jwk";
 import { ApiError } from "../contract/errors";
 import type { Request } from "./http";
@@ -23,7 +22,7 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
       clientId: settings.clientId,
       tokenUse: "id",
       customJwtCheck: ({ payload }) => {
-        if (typeof payload.exp !== "number") throw new JwtInvalidClaimError("exp is required");
+        if (typeof payload.exp !== "number") throw new Error("exp is required");
       },
     },
     { jwksCache: new SimpleJwksCache({ fetcher: { fetch: fetchJwks } }) },
@@ -51,7 +50,7 @@ function isAccessToken(token: string): boolean {
 
 /** Fetches the pool's keys, from the origin that AWS's own endpoint variable names when there is one, as the AWS SDKs do. */
 async function fetchJwks(uri: string): Promise<ArrayBuffer> {
-  const origin = process.env["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"];
+  const origin = process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER;
   const url = origin ? new URL(new URL(uri).pathname, origin) : uri;
   const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
   if (!response.ok) throw new Error(`${response.status} from the user pool's key set`);

@@ -3,11 +3,11 @@ import type { Plan, PlanResponse } from "../../contract/plan";
 /** What is known about a customer. The row stores facts; the plan is worked out when it is read. */
 export interface Customer {
   /** A plan given by an operator, whatever Stripe says. */
-  grant_plan?: Plan;
+  grant_plan?: Plan | undefined;
   /** ISO 8601; a grant without one does not end. */
-  grant_expires_at?: string;
+  grant_expires_at?: string | undefined;
   /** When the facts last changed, ISO 8601. */
-  updated_at?: string;
+  updated_at?: string | undefined;
 }
 
 /** The plan that follows from the facts, and why. */

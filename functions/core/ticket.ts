@@ -15,7 +15,11 @@ export type TicketGrant = Pick<TicketClaims, "iss" | "sub" | "aud" | "plan" | "l
  * @param key private Ed25519 JWK with a `kid`
  * @returns the compact JWT and the moment it expires
  */
-export async function signTicket(grant: TicketGrant, key: JWK, now: Date): Promise<{ ticket: string; expiresAt: Date }> {
+export async function signTicket(
+  grant: TicketGrant,
+  key: JWK,
+  now: Date,
+): Promise<{ ticket: string; expiresAt: Date }> {
   const issuedAt = Math.floor(now.getTime() / 1000);
   const claims: TicketClaims = { ...grant, iat: issuedAt, exp: issuedAt + TICKET_SECONDS, jti: crypto.randomUUID() };
   const ticket = await new SignJWT(claims)
@@ -42,7 +46,10 @@ export async function verifyTicket(
   return claims.data;
 }
 
-async function verifySignature(ticket: string, { jwks, issuer, now }: { jwks: JSONWebKeySet; issuer: string; now?: Date }) {
+async function verifySignature(
+  ticket: string,
+  { jwks, issuer, now }: { jwks: JSONWebKeySet; issuer: string; now?: Date },
+) {
   try {
     const { payload } = await jwtVerify(ticket, createLocalJWKSet(jwks), {
       algorithms: [TICKET_ALGORITHM],

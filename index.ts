@@ -1,0 +1,44 @@
+import { HttpApi } from "./infra/api";
+import { Auth } from "./infra/auth";
+import { Billing } from "./infra/billing";
+import { loadConfig } from "./infra/config";
+import { Data } from "./infra/data";
+import { Identity } from "./infra/identity";
+import { Inference } from "./infra/inference";
+import { Tickets } from "./infra/tickets";
+
+const config = loadConfig();
+
+// Who the customers are, and what is remembered of them.
+const identity = new Identity("identity", config);
+const data = new Data("data", config);
+
+// Inference: each model on its own RunPod endpoint, open to whoever holds a ticket for it.
+const tickets = new Tickets("tickets", config);
+const phi3 = new Inference("phi3", { config, tickets });
+const mistral = new Inference("mistral", { config, tickets });
+
+// The auth/billing API: another domain, which tells the frontend its plan and where to chat.
+const auth = new Auth("auth", { config, identity, data, tickets, inference: { phi3, mistral } });
+const billing = new Billing("billing", { identity, data });
+const api = new HttpApi("api", {
+  ...config,
+  identity,
+  routes: [
+    { key: "POST /auth/session", lambda: auth.session, auth: "id-token" },
+    { key: "POST /auth/guest", lambda: auth.guest, auth: "none" },
+    { key: "GET /billing/plan", lambda: billing.plan, auth: "id-token" },
+  ],
+});
+
+/** Base URL of the auth/billing API. */
+export const apiUrl = api.url;
+/** What a frontend needs to sign customers in. */
+export const signIn = {
+  url: identity.domainUrl,
+  clientId: identity.clientId,
+  issuer: identity.issuer,
+  scopes: identity.scopes,
+};
+/** Where each model answers. The session names the one to use. */
+export const inference = { phi3: phi3.url, mistral: mistral.url };

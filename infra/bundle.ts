@@ -1,0 +1,60 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { buildSync } from "esbuild";
+
+/** The functions that run in Lambda: `functions/<name>.ts`. */
+export const functionNames = ["session", "guest", "plan"] as const;
+
+/** A function that runs in Lambda. */
+export type FunctionName = (typeof functionNames)[number];
+
+/** Code of dynamic providers, which runs in a process of Pulumi's that knows no TypeScript. */
+const providers = ["runpod/provider", "infra/ticketKeyProvider"] as const;
+
+/** Where the bundle of a source file is, from the program's folder: `.build/functions/session.cjs`. */
+export function bundlePath(source: string): string {
+  return `./.build/${source}.cjs`;
+}
+
+/**
+ * Bundles every function and provider with esbuild into `.build/`, one file each, all dependencies inside.
+ * npm's `prepare` calls it so that the files are there after `npm ci`, and the program calls it again at each start so
+ * that they are never stale. A file is written only when its text changes, whole and renamed into place: two programs
+ * may start at once.
+ */
+export function buildBundles(programDir: string = process.cwd()): void {
+  const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
+  const { outputFiles } = buildSync({
+    absWorkingDir: programDir,
+    entryPoints: sources.map((source) => ({ in: `./${source}.ts`, out: source })),
+    outdir: ".build",
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    minify: true,
+    platform: "node",
+    // The SDKs ship ES modules beside CommonJS; only those can be tree-shaken.
+    mainFields: ["module", "main"],
+    target: "node24",
+    format: "cjs",
+    legalComments: "none",
+    logLevel: "warning",
+    write: false,
+  });
+  for (const { path, contents } of outputFiles) writeIfChanged(path, contents);
+}
+
+function writeIfChanged(path: string, contents: Uint8Array): void {
+  if (isSame(path, contents)) return;
+  mkdirSync(dirname(path), { recursive: true });
+  const scratch = `${path}.${process.pid}`;
+  writeFileSync(scratch, contents);
+  renameSync(scratch, path);
+}
+
+function isSame(path: string, contents: Uint8Array): boolean {
+  try {
+    return readFileSync(path).equals(contents);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,148 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as z from "zod";
+import { type Model, models } from "../contract/plan";
+import { GPU_POOLS } from "../runpod/gpuPools";
+
+const url = z.url({ protocol: /^https?$/ });
+/** A tag that names one build for ever: RunPod's hosts cache images, so a moving tag would run old code. */
+const imageTag = z
+  .string()
+  .regex(/^[\w][\w.-]{0,127}$/, "must be a tag: letters, digits, _ . -")
+  .refine((tag) => tag !== "latest", "must name one build, not latest");
+
+const ModelConfig = z
+  .strictObject({
+    /** Tag of the image this program builds and pushes. Bump it to roll out a retrained model. */
+    imageTag: imageTag.optional(),
+    /** A ready image instead, `host/name:tag` or `host/name@sha256:…`, for a pipeline that builds images itself. */
+    imageUri: z
+      .string()
+      .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
+      .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest")
+      .optional(),
+    /** GPU pools, first choice first; default: what `images/models.ts` names for the model. */
+    gpuIds: z.array(z.enum(GPU_POOLS)).min(1).optional(),
+    /** Workers kept running, and paid for, without a request. */
+    workersMin: z.int().min(0).max(60).default(0),
+    /** Most workers at once. */
+    workersMax: z.int().min(1).max(60).default(3),
+    /** Seconds a worker waits for the next message before it is stopped. A person types for 20 to 60 seconds. */
+    idleTimeoutSeconds: z.int().min(1).max(3600).default(60),
+  })
+  .refine((model) => (model.imageTag === undefined) !== (model.imageUri === undefined), {
+    path: ["imageTag"],
+    message: "must be given, or imageUri, not both",
+  })
+  .refine((model) => model.workersMin <= model.workersMax, {
+    path: ["workersMin"],
+    message: "must not be above workersMax",
+  });
+
+const StackConfig = z.strictObject({
+  frontend: z.strictObject({
+    /** Where the hosted sign-in may return to, exactly. */
+    callbackUrls: z.array(url).min(1),
+    /** Where sign-out may return to, exactly. */
+    logoutUrls: z.array(url).min(1),
+    /** Origins that may call the API from a browser. */
+    origins: z
+      .array(url.refine((origin) => new URL(origin).origin === origin, "must be an origin, without a path"))
+      .min(1),
+  }),
+  auth: z.strictObject({
+    /** `https://<domainPrefix>.auth.<region>.amazoncognito.com` is the hosted sign-in. */
+    domainPrefix: z
+      .string()
+      .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and -"),
+    /** Base URL of the hosted sign-in where it is not Cognito's own: the local cloud's. */
+    domainUrl: url.optional(),
+  }),
+  /** Refuses to delete the user pool and the tables. */
+  deletionProtection: z.boolean().default(true),
+  ticketKeys: z
+    .strictObject({
+      /** Number of the key that signs. */
+      signing: z.int().positive(),
+      /** Numbers of the keys that workers accept; two while one replaces the other. */
+      accepted: z.array(z.int().positive()).min(1).max(3),
+    })
+    .refine(({ signing, accepted }) => accepted.includes(signing), {
+      path: ["accepted"],
+      message: "must include the signing key",
+    })
+    .default({ signing: 1, accepted: [1] }),
+  throttle: z
+    .strictObject({
+      /** Requests a second over all routes. */
+      ratePerSecond: z.number().positive(),
+      burst: z.int().positive(),
+    })
+    .default({ ratePerSecond: 50, burst: 100 }),
+  guest: z.strictObject({ sessionsPerHour: z.int().positive() }).default({ sessionsPerHour: 30 }),
+  /** RunPod's control plane. Read by the RunPod provider itself. */
+  runpodApiUrl: url.default("https://api.runpod.io"),
+  /** RunPod's job API. */
+  runpodJobApiUrl: url.default("https://api.runpod.ai/v2"),
+  phi3: ModelConfig,
+  mistral: ModelConfig,
+});
+
+/** The stack's configuration, parsed; secrets stay Pulumi secrets. */
+export type Config = z.infer<typeof StackConfig> & {
+  /** Name of the stack, for names that must be unique in an account. */
+  stack: string;
+  /** Restricted RunPod keys that browsers may see, one per endpoint, made by the operator in RunPod's console. */
+  browserKeys: Partial<Record<Model, pulumi.Output<string>>>;
+};
+
+const plainKeys = Object.keys(StackConfig.shape);
+const secretKeys = ["runpodApiKey", ...models.map((model) => `${model}BrowserKey`)];
+/** Patience of the RunPod provider, which reads them itself. */
+const providerKeys = ["runpodInUseIntervalMs", "runpodInUseLimitMs"];
+
+/**
+ * Reads the stack's configuration: the only place that touches pulumi.Config.
+ *
+ * @throws pulumi.RunError that lists every bad value: the key, what is wrong and what is allowed
+ */
+export function loadConfig(): Config {
+  const source = new pulumi.Config();
+  const problems = unknownKeys(source.name);
+  const given = plainKeys.flatMap((key) => {
+    const text = source.get(key);
+    return text === undefined ? [] : [[key, parse(text)]];
+  });
+  const parsed = StackConfig.safeParse(Object.fromEntries(given));
+  if (!parsed.success)
+    problems.push(...parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`));
+  if (!source.get("runpodApiKey")) {
+    problems.push("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
+  }
+  if (!parsed.success || problems.length > 0) {
+    const lines = problems.map((problem) => `\n  ${source.name}:${problem}`);
+    throw new pulumi.RunError(`The configuration of stack ${pulumi.getStack()} is not valid:${lines.join("")}`);
+  }
+  const browserKeys = models.flatMap((model) => {
+    const key = source.getSecret(`${model}BrowserKey`);
+    return key ? [[model, key]] : [];
+  });
+  return { ...parsed.data, stack: pulumi.getStack(), browserKeys: Object.fromEntries(browserKeys) };
+}
+
+function unknownKeys(namespace: string): string[] {
+  const known = [...plainKeys, ...secretKeys, ...providerKeys];
+  return Object.keys(pulumi.runtime.allConfig())
+    .filter((key) => key.startsWith(`${namespace}:`))
+    .map((key) => key.slice(namespace.length + 1))
+    .filter((key) => !known.includes(key))
+    .map((key) => `${key}: is not a key; known are ${known.join(", ")}`);
+}
+
+/** Pulumi keeps every value as text; numbers, booleans, lists and objects are JSON in it. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,85 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import type { Config } from "./config";
+
+/**
+ * Who the customers are: a Cognito user pool, its hosted sign-in (managed login) and the browser's public app client
+ * (authorization code with PKCE, no secret).
+ */
+export class Identity extends pulumi.ComponentResource {
+  readonly userPoolId: pulumi.Output<string>;
+  readonly clientId: pulumi.Output<string>;
+  /** `iss` of the pool's tokens. */
+  readonly issuer: pulumi.Output<string>;
+  /** Base URL of the hosted sign-in. */
+  readonly domainUrl: pulumi.Output<string>;
+  /** Scopes the client may ask for. */
+  readonly scopes = ["openid", "email", "profile"];
+
+  constructor(
+    name: string,
+    args: Pick<Config, "auth" | "frontend" | "deletionProtection">,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("snack:infra:Identity", name, {}, opts);
+    const child = { parent: this };
+    const pool = new aws.cognito.UserPool(
+      name,
+      {
+        usernameAttributes: ["email"],
+        autoVerifiedAttributes: ["email"],
+        userPoolTier: "ESSENTIALS",
+        passwordPolicy: {
+          minimumLength: 12,
+          requireLowercase: true,
+          requireNumbers: true,
+          requireSymbols: false,
+          requireUppercase: false,
+        },
+        accountRecoverySetting: { recoveryMechanisms: [{ name: "verified_email", priority: 1 }] },
+        deletionProtection: args.deletionProtection ? "ACTIVE" : "INACTIVE",
+      },
+      child,
+    );
+    const client = new aws.cognito.UserPoolClient(
+      name,
+      {
+        userPoolId: pool.id,
+        generateSecret: false,
+        supportedIdentityProviders: ["COGNITO"],
+        allowedOauthFlowsUserPoolClient: true,
+        allowedOauthFlows: ["code"],
+        allowedOauthScopes: this.scopes,
+        callbackUrls: args.frontend.callbackUrls,
+        logoutUrls: args.frontend.logoutUrls,
+        enableTokenRevocation: true,
+        preventUserExistenceErrors: "ENABLED",
+        accessTokenValidity: 60,
+        idTokenValidity: 60,
+        refreshTokenValidity: 30,
+        tokenValidityUnits: { accessToken: "minutes", idToken: "minutes", refreshToken: "days" },
+      },
+      child,
+    );
+    const domain = new aws.cognito.UserPoolDomain(
+      name,
+      { userPoolId: pool.id, domain: args.auth.domainPrefix, managedLoginVersion: 2 },
+      child,
+    );
+    // Without a branding of its own, managed login shows "Login pages unavailable".
+    new aws.cognito.ManagedLoginBranding(
+      name,
+      { userPoolId: pool.id, clientId: client.id, useCognitoProvidedValues: true },
+      { ...child, dependsOn: domain },
+    );
+
+    const { region } = aws.getRegionOutput({}, child);
+    this.userPoolId = pool.id;
+    this.clientId = client.id;
+    this.issuer = pulumi.interpolate`https://cognito-idp.${region}.amazonaws.com/${pool.id}`;
+    this.domainUrl = args.auth.domainUrl
+      ? pulumi.output(args.auth.domainUrl)
+      : pulumi.interpolate`https://${domain.domain}.auth.${region}.amazoncognito.com`;
+    this.registerOutputs();
+  }
+}

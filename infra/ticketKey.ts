@@ -1,0 +1,23 @@
+import * as pulumi from "@pulumi/pulumi";
+
+type Provider = typeof import("./ticketKeyProvider");
+
+/** Thin on purpose: its text is kept in the state, so what it does is in a file of its own. */
+const provider: pulumi.dynamic.ResourceProvider = {
+  create: (inputs) => (require("./.build/infra/ticketKeyProvider.cjs") as Provider).create(inputs),
+  diff: (_id, olds, news) => (require("./.build/infra/ticketKeyProvider.cjs") as Provider).diff(olds, news),
+};
+
+/** An Ed25519 key pair that signs tickets. A new number is a new key. */
+export class TicketKey extends pulumi.dynamic.Resource {
+  /** Private JWK as JSON, a secret. */
+  declare readonly privateJwk: pulumi.Output<string>;
+  /** Public JWK as JSON. */
+  declare readonly publicJwk: pulumi.Output<string>;
+
+  constructor(name: string, args: { number: number }, opts?: pulumi.CustomResourceOptions) {
+    const secret = { additionalSecretOutputs: ["privateJwk"] };
+    const props = { privateJwk: undefined, publicJwk: undefined, ...args };
+    super(provider, name, props, pulumi.mergeOptions(opts, secret), "tickets", "TicketKey");
+  }
+}

@@ -1,0 +1,151 @@
+import { join } from "node:path";
+import { type AwsCloud, startAws } from "./aws/cloud";
+import { startAwsx } from "./awsx/start";
+import { startCognito } from "./cognito/server";
+import { customers } from "./customers";
+import { Events } from "./events";
+import { findOllama } from "./llm/ollama";
+import { startScriptedEngine } from "./llm/server";
+import type { PageConfig } from "./page/config";
+import { startPage } from "./page/server";
+import { findVenvPython } from "./python";
+import { type RunpodDouble, startRunpod } from "./runpod/server";
+import { readStackConfig, type StackConfig } from "./stackConfig";
+
+/** The stack that `npm start` brings up by itself. A real Pulumi attached to the same cloud uses `local`. */
+export const OWN_STACK = "start";
+
+/** How a local cloud is started. */
+export interface LocalCloudOptions {
+  /** The program's folder. */
+  programDir: string;
+  /** Where everything that survives a restart is kept. */
+  dir: string;
+  /** Take free ports instead of those in `Pulumi.local.yaml`. */
+  freePorts: boolean;
+  /** Configuration laid over `Pulumi.local.yaml`, by path. */
+  config?: Record<string, unknown>;
+  /** False leaves the page out: the smoke test has no browser. */
+  page?: boolean;
+}
+
+/** A running local cloud. */
+export interface LocalCloud {
+  events: Events;
+  aws: AwsCloud;
+  runpod: RunpodDouble;
+  /** Which engine answers: `scripted` or `ollama`. */
+  engine: "scripted" | "ollama";
+  pageUrl: string;
+  /** Configuration of a stack in this cloud, with this cloud's URLs. */
+  stackConfig(stack: string): StackConfig;
+  /** gRPC ports of the providers by package, for an engine to attach to. */
+  providers: Record<"aws" | "awsx" | "docker-build", number>;
+  /** What the page needs, once the program has run. */
+  setPageConfig(config: PageConfig): void;
+  /** Stops everything, the last started first. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts every double of the local cloud in this process, the workers and the awsx provider in processes of their own.
+ * Nothing is left behind when it throws.
+ *
+ * @throws PortInUseError, or an Error about the configuration
+ */
+export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
+  const { programDir, dir, freePorts } = options;
+  const given = readStackConfig(programDir, "local", options.config);
+  const urls = {
+    page: JSON.parse(given.values["snack-misaki:frontend"] ?? "{}").origins?.[0] as string,
+    runpod: given.values["snack-misaki:runpodApiUrl"] as string,
+    domain: JSON.parse(given.values["snack-misaki:auth"] ?? "{}").domainUrl as string,
+  };
+  const port = (url: string) => (freePorts ? 0 : Number(new URL(url).port));
+
+  const running: { close(): Promise<void> }[] = [];
+  const started = async <T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
+    const one = await starting;
+    running.unshift(one);
+    return one;
+  };
+  const close = async () => {
+    for (const one of running.splice(0)) await one.close();
+  };
+
+  try {
+    const events = new Events();
+    let pageConfig: PageConfig | undefined;
+    const page = await started(startPage({ port: port(urls.page), events, config: () => pageConfig }));
+    const ollama = await findOllama();
+    const engineUrl = ollama ?? `${(await started(startScriptedEngine({ port: 0, events }))).url}/v1`;
+    const awsx = started(startAwsx());
+    const aws: AwsCloud = await started(
+      startAws({
+        dir: join(dir, "aws"),
+        region: given.values["aws:region"] ?? "us-east-1",
+        events,
+        apiPorts: freePorts ? "free" : 4110,
+        programDir,
+        jwks: (issuer) => cognito.jwks(issuer),
+        extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl }),
+      }),
+    );
+    const cognito = await started(
+      startCognito({
+        account: aws.account,
+        dir: join(dir, "cognito"),
+        ports: { domain: port(urls.domain), idp: 0 },
+        customers,
+        events,
+      }),
+    );
+    const runpod = await started(
+      startRunpod({
+        port: port(urls.runpod),
+        dir: join(dir, "runpod"),
+        keys: runpodKeys(given),
+        engineUrl,
+        python: findVenvPython(),
+        resolveImage: (imageName) => aws.resolveImage(imageName),
+        events,
+      }),
+    );
+    const awsxPort = (await awsx).port;
+    return {
+      events,
+      aws,
+      runpod,
+      engine: ollama ? "ollama" : "scripted",
+      pageUrl: page.url,
+      providers: { aws: aws.providerPort, awsx: awsxPort, "docker-build": aws.providerPort },
+      stackConfig: (stack) =>
+        readStackConfig(programDir, "local", {
+          ...options.config,
+          "frontend.origins": [page.url],
+          "frontend.callbackUrls": [`${page.url}/callback`],
+          "frontend.logoutUrls": [`${page.url}/`],
+          "auth.domainPrefix": `snack-misaki-${stack}`,
+          "auth.domainUrl": cognito.domainUrl,
+          runpodApiUrl: runpod.url,
+          runpodJobApiUrl: runpod.jobApiUrl,
+        }),
+      setPageConfig: (config) => {
+        pageConfig = config;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The keys an operator would have made in RunPod's console: the account's, and one per endpoint for browsers. */
+function runpodKeys({ values }: StackConfig) {
+  const browser = (["phi3", "mistral"] as const).map((model) => ({
+    key: values[`snack-misaki:${model}BrowserKey`] ?? "",
+    scope: { endpointNames: [OWN_STACK, "local"].map((stack) => `snack-misaki-${stack}-${model}`) },
+  }));
+  return [{ key: values["snack-misaki:runpodApiKey"] ?? "", scope: "account" as const }, ...browser];
+}

@@ -1,0 +1,81 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import pc from "picocolors";
+import type { LocalCloud } from "./cloud";
+import { startLocalCloud } from "./cloud";
+import { command, run } from "./command";
+import { customers } from "./customers";
+import { bringUp, type ProgramOutputs } from "./program";
+
+interface Options {
+  freePorts?: boolean;
+  reset?: boolean;
+  json?: boolean;
+}
+
+const programDir = process.cwd();
+const dir = join(programDir, ".local");
+
+const program = command("start", "Runs the whole product on this machine, with no account anywhere.")
+  .option("--free-ports", "take free ports instead of those in Pulumi.local.yaml")
+  .option("--reset", "forget everything from earlier runs first")
+  .action(async (options: Options) => {
+    if (options.reset) rmSync(dir, { recursive: true, force: true });
+    const say = options.json ? () => {} : (line: string) => console.log(line);
+    const startedAt = performance.now();
+
+    say(pc.dim("Starting the local cloud …"));
+    const cloud = await startLocalCloud({ programDir, dir, freePorts: options.freePorts ?? false });
+    const stop = stopOnSignal(cloud);
+    try {
+      say(pc.dim("Evaluating the program …"));
+      const outputs = await bringUp(cloud, programDir, dir, ({ op, type, name }) => {
+        if (op !== "same") say(pc.dim(`  ${op.padEnd(8)} ${type} ${name}`));
+      });
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+      if (options.json) console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: cloud.providers }));
+      else printReady(cloud, outputs, seconds);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+  });
+
+void run(program);
+
+/** Ctrl-C and a terminate signal stop everything, once; a second one ends the process at once. */
+function stopOnSignal(cloud: LocalCloud): () => Promise<void> {
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= cloud.close());
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      void stop().then(() => process.exit(0));
+      process.once(signal, () => process.exit(1));
+    });
+  }
+  return stop;
+}
+
+function printReady(cloud: LocalCloud, outputs: ProgramOutputs, seconds: string): void {
+  const [{ password } = { password: "" }] = customers;
+  const worker =
+    cloud.runpod.workerKind === "python"
+      ? "the real Python worker under the real runpod SDK"
+      : pc.yellow("in-process: no Python worker here (npm run python -- setup makes it)");
+  const attach = Object.entries(cloud.providers).map(([name, port]) => `${name}:${port}`);
+  console.log(`
+${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
+
+  page        ${pc.cyan(cloud.pageUrl)}
+  API         ${outputs.apiUrl}
+  sign-in     ${outputs.signIn.url}  ${pc.dim(`client ${outputs.signIn.clientId}`)}
+  RunPod      ${cloud.runpod.url}
+  worker      ${worker}
+  engine      ${cloud.engine === "ollama" ? "Ollama" : "a scripted mama"}
+  customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
+
+To drive it with the real Pulumi, in another terminal:
+  PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local
+
+${pc.dim("Ctrl-C stops everything; what you did is there at the next start.")}`);
+}

@@ -1,0 +1,52 @@
+import { describe, expect, it, vi } from "vitest";
+import * as z from "zod/mini";
+import { ApiError } from "../../contract/errors";
+import { jsonHandler, NoBody, parseBody, type Request } from "../../functions/http";
+
+const request = (body?: string, isBase64Encoded = false) => ({ body, isBase64Encoded, headers: {} }) as Request;
+const bodyError = (body: string, schema: z.ZodMiniType = NoBody) => {
+  try {
+    parseBody(request(body), schema);
+  } catch (error) {
+    if (error instanceof ApiError) return `${error.code} ${error.message}`;
+  }
+  return "accepted";
+};
+
+describe("parseBody", () => {
+  it("takes an absent body as empty, and a base64 one", () => {
+    expect(parseBody(request(), NoBody)).toEqual({});
+    expect(parseBody(request(Buffer.from("{}").toString("base64"), true), NoBody)).toEqual({});
+  });
+
+  it("names the field and what is allowed", () => {
+    const schema = z.strictObject({ plan: z.enum(["paid", "vip"]) });
+    expect(bodyError("{")).toBe("invalid_input body: must be JSON");
+    expect(bodyError("[]")).toBe("invalid_input body: must be object");
+    expect(bodyError('{"x":1}')).toBe("invalid_input body: unknown field x");
+    expect(bodyError('{"plan":"gold"}', schema)).toBe("invalid_input body.plan: must be one of paid, vip");
+  });
+});
+
+describe("jsonHandler", () => {
+  it("answers a registry error with its status and body", async () => {
+    const result = await jsonHandler(async () => {
+      throw new ApiError("rate_limited");
+    })(request());
+    expect(result.statusCode).toBe(429);
+    expect(JSON.parse(result.body ?? "")).toEqual({
+      error: { code: "rate_limited", message: "Too many requests. Wait a little and try again.", retryable: true },
+    });
+  });
+
+  it("keeps the text of anything else to the log", async () => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
+    const result = await jsonHandler(async () => {
+      throw new Error("connection to 10.0.0.1 lost");
+    })(request());
+    expect(result.statusCode).toBe(500);
+    expect(result.body).not.toContain("10.0.0.1");
+    expect(JSON.stringify(log.mock.calls)).toContain("10.0.0.1");
+    log.mockRestore();
+  });
+});
