@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { buildSync } from "esbuild";
+import { type BuildOptions, buildSync } from "esbuild";
 
 /** The functions that run in Lambda: `functions/<name>.ts`. */
 export const functionNames = ["session", "guest", "plan"] as const;
@@ -10,6 +10,20 @@ export type FunctionName = (typeof functionNames)[number];
 
 /** Code of dynamic providers, which runs in a process of Pulumi's that knows no TypeScript. */
 const providers = ["runpod/provider", "infra/ticketKeyProvider"] as const;
+
+/** How a bundle is made: one CommonJS file for Lambda's Node, nothing outside it. */
+export const bundleOptions: BuildOptions = {
+  bundle: true,
+  minify: true,
+  platform: "node",
+  // The SDKs ship ES modules beside CommonJS; only those can be tree-shaken.
+  mainFields: ["module", "main"],
+  alias: { "@aws-sdk/credential-provider-node": "./functions/lambdaCredentials.ts" },
+  target: "node24",
+  format: "cjs",
+  legalComments: "none",
+  logLevel: "warning",
+};
 
 /** Where the bundle of a source file is, from the program's folder: `.build/functions/session.cjs`. */
 export function bundlePath(source: string): string {
@@ -25,19 +39,11 @@ export function bundlePath(source: string): string {
 export function buildBundles(programDir: string = process.cwd()): void {
   const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
   const { outputFiles } = buildSync({
+    ...bundleOptions,
     absWorkingDir: programDir,
     entryPoints: sources.map((source) => ({ in: `./${source}.ts`, out: source })),
     outdir: ".build",
     outExtension: { ".js": ".cjs" },
-    bundle: true,
-    minify: true,
-    platform: "node",
-    // The SDKs ship ES modules beside CommonJS; only those can be tree-shaken.
-    mainFields: ["module", "main"],
-    target: "node24",
-    format: "cjs",
-    legalComments: "none",
-    logLevel: "warning",
     write: false,
   });
   for (const { path, contents } of outputFiles) writeIfChanged(path, contents);

@@ -20,8 +20,16 @@ const ModelConfig = z
       .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
       .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest")
       .optional(),
-    /** GPU pools, first choice first; default: what `images/models.ts` names for the model. */
-    gpuIds: z.array(z.enum(GPU_POOLS)).min(1).optional(),
+    /** GPU pools, and GPU types to leave out of them, such as `-NVIDIA L4`; default: what `images/models.ts` names for the model. */
+    gpuIds: z
+      .array(
+        z.union(
+          [z.enum(GPU_POOLS), z.templateLiteral(["-", z.string().min(1)])],
+          `must be of ${GPU_POOLS.join(", ")}, or -<GPU type>`,
+        ),
+      )
+      .min(1)
+      .optional(),
     /** Workers kept running, and paid for, without a request. */
     workersMin: z.int().min(0).max(60).default(0),
     /** Most workers at once. */

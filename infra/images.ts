@@ -20,7 +20,7 @@ export class WorkerImage extends pulumi.ComponentResource {
   }
 
   private build(name: string, model: Model, tag: string): pulumi.Output<string> {
-    const { modelId, modelRevision } = modelFacts[model];
+    const { huggingFaceId, revision } = modelFacts[model];
     const repository = new awsx.ecr.Repository(
       name,
       // awsx's own default keeps a single untagged image; a rollback and a late worker need the earlier ones.
@@ -35,7 +35,7 @@ export class WorkerImage extends pulumi.ComponentResource {
         context: "./images",
         dockerfile: `./images/${model}/Dockerfile`,
         platform: "linux/amd64",
-        args: { MODEL_ID: modelId, MODEL_REVISION: modelRevision, MODEL_VERSION: tag },
+        args: { MODEL_ID: huggingFaceId, MODEL_REVISION: revision, MODEL_VERSION: tag },
       },
       // A new tag is a new image resource; deleting the old one would delete its manifest, and with it the way back.
       { parent: this, retainOnDelete: true },

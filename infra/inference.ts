@@ -41,7 +41,7 @@ export class Inference extends pulumi.ComponentResource {
       {
         name,
         templateId: template.id,
-        gpuIds: settings.gpuIds ?? facts.gpuIds,
+        gpuIds: settings.gpuIds ?? [...facts.gpuIds],
         minCudaVersion: facts.minCudaVersion,
         workersMin: settings.workersMin,
         workersMax: settings.workersMax,

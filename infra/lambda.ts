@@ -24,7 +24,9 @@ export interface LambdaArgs<Settings extends object> {
 }
 
 buildBundles();
-const { dependencies } = JSON.parse(readFileSync("package.json", "utf8")) as { dependencies: Record<string, string> };
+const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Record<string, Record<string, string>>;
+/** Everything Pulumi would pack into an archive by itself; npm counts optional packages among the dependencies. */
+const packages = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
 
 /**
  * The only maker of Lambdas: a thin inline closure over one esbuild bundle, with a role, a log group and nothing else of
@@ -39,7 +41,7 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
     const log = new aws.cloudwatch.LogGroup(name, { retentionInDays: 30 }, child);
     const role = new aws.iam.Role(
       name,
-      { assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" }) },
+      { assumeRolePolicy: JSON.stringify(aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" })) },
       child,
     );
     const policy = new aws.iam.RolePolicy(name, { role: role.id, policy: policyDocument(log, args.statements) }, child);
@@ -56,7 +58,7 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
         timeout: args.timeoutSeconds ?? 10,
         loggingConfig: { logFormat: "JSON", logGroup: log.name },
         // A fresh object each time: the SDK pushes into its list of excluded packages.
-        codePathOptions: { extraExcludePackages: Object.keys(dependencies), extraIncludePaths: [bundle] },
+        codePathOptions: { extraExcludePackages: [...packages], extraIncludePaths: [bundle] },
         callbackFactory: () => require(bundle).create(settings.get()),
       },
       { ...child, dependsOn: policy },

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { type AwsCloud, startAws } from "./aws/cloud";
 import { startAwsx } from "./awsx/start";
-import { startCognito } from "./cognito/server";
+import { startCognito } from "./cognito/cognito";
 import { customers } from "./customers";
 import { Events } from "./events";
+import { startScriptedEngine } from "./llm/engine";
 import { findOllama } from "./llm/ollama";
-import { startScriptedEngine } from "./llm/server";
 import type { PageConfig } from "./page/config";
-import { startPage } from "./page/server";
+import { startPage } from "./page/page";
 import { findVenvPython } from "./python";
 import { type RunpodDouble, startRunpod } from "./runpod/server";
 import { readStackConfig, type StackConfig } from "./stackConfig";
@@ -25,8 +25,6 @@ export interface LocalCloudOptions {
   freePorts: boolean;
   /** Configuration laid over `Pulumi.local.yaml`, by path. */
   config?: Record<string, unknown>;
-  /** False leaves the page out: the smoke test has no browser. */
-  page?: boolean;
 }
 
 /** A running local cloud. */
@@ -37,8 +35,8 @@ export interface LocalCloud {
   /** Which engine answers: `scripted` or `ollama`. */
   engine: "scripted" | "ollama";
   pageUrl: string;
-  /** Configuration of a stack in this cloud, with this cloud's URLs. */
-  stackConfig(stack: string): StackConfig;
+  /** Configuration of a stack in this cloud, with this cloud's URLs and then the overrides laid over it. */
+  stackConfig(stack: string, overrides?: Record<string, unknown>): StackConfig;
   /** gRPC ports of the providers by package, for an engine to attach to. */
   providers: Record<"aws" | "awsx" | "docker-build", number>;
   /** What the page needs, once the program has run. */
@@ -87,7 +85,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         events,
         apiPorts: freePorts ? "free" : 4110,
         programDir,
-        jwks: (issuer) => cognito.jwks(issuer),
+        jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
         extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl }),
       }),
     );
@@ -108,6 +106,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         engineUrl,
         python: findVenvPython(),
         resolveImage: (imageName) => aws.resolveImage(imageName),
+        // Room for this stack and one that a real Pulumi brings up beside it.
+        workersQuota: 20,
         events,
       }),
     );
@@ -119,7 +119,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       engine: ollama ? "ollama" : "scripted",
       pageUrl: page.url,
       providers: { aws: aws.providerPort, awsx: awsxPort, "docker-build": aws.providerPort },
-      stackConfig: (stack) =>
+      stackConfig: (stack, overrides) =>
         readStackConfig(programDir, "local", {
           ...options.config,
           "frontend.origins": [page.url],
@@ -129,6 +129,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
           "auth.domainUrl": cognito.domainUrl,
           runpodApiUrl: runpod.url,
           runpodJobApiUrl: runpod.jobApiUrl,
+          ...overrides,
         }),
       setPageConfig: (config) => {
         pageConfig = config;

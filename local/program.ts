@@ -2,7 +2,7 @@ import { join } from "node:path";
 import * as z from "zod/mini";
 import { type LocalCloud, OWN_STACK } from "./cloud";
 import { seedCustomers } from "./customers";
-import { type StepEvent, up } from "./pulumi/engine";
+import { type EngineOptions, type StepEvent, up } from "./pulumi/engine";
 
 /** The stack outputs a frontend needs. */
 export const ProgramOutputs = z.object({
@@ -12,9 +12,14 @@ export const ProgramOutputs = z.object({
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 
-/** What every run of the engine over this program shares. */
-export function engineOptions(cloud: Pick<LocalCloud, "providers" | "stackConfig">, programDir: string, dir: string) {
-  const { values, secretKeys } = cloud.stackConfig(OWN_STACK);
+/** What every run of the engine over this program shares. `overrides` are laid over the stack's configuration. */
+export function engineOptions(
+  cloud: LocalCloud,
+  programDir: string,
+  dir: string,
+  overrides: Record<string, unknown> = {},
+): EngineOptions {
+  const { values, secretKeys } = cloud.stackConfig(OWN_STACK, overrides);
   return {
     programDir,
     project: "snack-misaki",

@@ -1,0 +1,17 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { zipSync } from "fflate";
+import type { FunctionName } from "../infra/bundle";
+
+/** Most bytes of each function's archive, zipped. */
+export const budgets: Record<FunctionName, number> = { session: 150_000, guest: 150_000, plan: 150_000 };
+
+/** Bytes of a folder zipped, as it would be uploaded. */
+export function zippedBytes(folder: string): number {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const entries = files.map((entry) => {
+    const file = join(entry.parentPath, entry.name);
+    return [relative(folder, file), new Uint8Array(readFileSync(file))];
+  });
+  return zipSync(Object.fromEntries(entries), { level: 9 }).length;
+}

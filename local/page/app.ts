@@ -1,0 +1,136 @@
+import { ApiProblem, createApi, createSignIn } from "../../client";
+import { listCalls } from "./calls";
+import type { PageConfig } from "./config";
+import { byId, language, say, speak } from "./dom";
+import { type Seat, showSeat, showTicket } from "./seat";
+import { startTalk } from "./talk";
+import { type Language, languages, type Word } from "./words";
+
+const LANGUAGE = "snack-misaki.language";
+const RETRY_MS = 700;
+
+/** One of the page's three faces. */
+function show(face: "opening" | "door" | "counter"): void {
+  document.body.dataset.face = face;
+}
+
+function chooseLanguage(next: Language): void {
+  localStorage.setItem(LANGUAGE, next);
+  speak(next);
+  byId("line", HTMLTextAreaElement).placeholder = byId("ask-label", HTMLElement).textContent ?? "";
+  for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.language === language()));
+  }
+}
+
+/** The program's outputs, as soon as it has been evaluated. */
+async function loadConfig(): Promise<PageConfig> {
+  for (;;) {
+    const response = await fetch("/config.json", { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
+    if (response?.ok) return (await response.json()) as PageConfig;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}
+
+async function main(): Promise<void> {
+  const kept = localStorage.getItem(LANGUAGE);
+  chooseLanguage(languages.find((known) => known === kept) ?? (navigator.language.startsWith("ja") ? "ja" : "en"));
+  for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {
+    button.addEventListener("click", () => chooseLanguage(button.dataset.language as Language));
+  }
+  listCalls();
+
+  const config = await loadConfig();
+  byId("stack", HTMLElement).textContent = `stack ${config.stack}`;
+  const notice = byId("notice", HTMLElement);
+  notice.textContent = config.note ?? "";
+  notice.hidden = config.note === undefined;
+
+  const signIn = createSignIn({ ...config.auth, storage: sessionStorage });
+  const api = createApi({ apiUrl: config.apiUrl, getIdToken: signIn.getIdToken });
+  let seat: Seat | undefined;
+
+  const talk = startTalk({
+    session: () => seated().session,
+    async renew() {
+      const session = await (seated().customer ? api.session() : api.guest());
+      seat = { ...seated(), session };
+      showSeat(seat);
+      return session;
+    },
+    toDoor: () => toDoor(),
+  });
+
+  function seated(): Seat {
+    if (!seat) throw new ApiProblem("unauthorized", "Nobody is seated.");
+    return seat;
+  }
+
+  function tell(word: Word | undefined): void {
+    const told = byId("told", HTMLElement);
+    told.hidden = word === undefined;
+    if (word) say(told, word);
+    for (const id of ["sign-in", "guest"]) byId(id, HTMLButtonElement).disabled = word === "entering";
+  }
+
+  function toDoor(word?: Word): void {
+    talk.end();
+    seat = undefined;
+    tell(word);
+    show("door");
+  }
+
+  /** Runs a way in; a problem is told at the door. */
+  async function enter(way: () => Promise<Seat>): Promise<void> {
+    show("door");
+    tell("entering");
+    try {
+      seat = await way();
+      showSeat(seat);
+      show("counter");
+      talk.begin(seat.session.limits);
+      tell(undefined);
+    } catch (error) {
+      const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
+      // Tokens the API does not take any more would be tried again at every visit.
+      if (problem.code === "unauthorized") await signIn.signOut();
+      toDoor(problem.code);
+    }
+  }
+
+  async function asCustomer(): Promise<Seat> {
+    // The plan is for show: without it the customer can still talk.
+    const [session, plan] = await Promise.all([api.session(), api.plan().catch(() => undefined)]);
+    const customer = signIn.customer();
+    return { session, ...(plan && { plan }), ...(customer && { customer }) };
+  }
+
+  byId("sign-in", HTMLButtonElement).addEventListener("click", async () => {
+    tell("entering");
+    location.assign(await signIn.startSignIn());
+  });
+  byId("guest", HTMLButtonElement).addEventListener("click", () => enter(async () => ({ session: await api.guest() })));
+  byId("leave", HTMLButtonElement).addEventListener("click", async () => {
+    if (seat?.customer) location.assign(await signIn.signOut());
+    else toDoor();
+  });
+  setInterval(() => {
+    if (seat) showTicket(seat.session);
+  }, 1_000);
+
+  if (location.pathname === "/callback") {
+    const callbackUrl = location.href;
+    // The code is for one use: a reload must not send it again.
+    history.replaceState(null, "", "/");
+    await enter(async () => {
+      await signIn.finishSignIn(callbackUrl);
+      return asCustomer();
+    });
+  } else if (signIn.customer()) {
+    await enter(asCustomer);
+  } else {
+    toDoor();
+  }
+}
+
+void main();

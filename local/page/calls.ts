@@ -1,0 +1,36 @@
+import type { CloudEvent } from "../events";
+import { byId, create } from "./dom";
+
+const MOST = 200;
+
+/** Lists the calls behind the page as they happen, newest first. */
+export function listCalls(): void {
+  const list = byId("calls", HTMLOListElement);
+  const lost = byId("lost", HTMLElement);
+  const quiet = byId("quiet", HTMLElement);
+  const source = new EventSource("/events");
+  source.onopen = () => {
+    // A new connection begins with the recent events again.
+    list.replaceChildren();
+    lost.hidden = true;
+  };
+  source.onerror = () => {
+    lost.hidden = false;
+  };
+  source.onmessage = ({ data }) => {
+    quiet.hidden = true;
+    list.prepend(row(JSON.parse(data) as CloudEvent));
+    if (list.childElementCount > MOST) list.lastElementChild?.remove();
+  };
+}
+
+function row({ at, source, summary, durationMs }: CloudEvent): HTMLLIElement {
+  const item = create("li");
+  const chip = create("span", "source", source);
+  chip.dataset.source = source;
+  const time = create("time", "", new Date(at).toLocaleTimeString("ja-JP", { hour12: false }));
+  time.dateTime = new Date(at).toISOString();
+  const took = create("span", "took", durationMs === undefined ? "" : `${Math.round(durationMs)} ms`);
+  item.append(chip, took, time, create("span", "summary", summary));
+  return item;
+}

@@ -1,0 +1,16 @@
+/** What the page must know of the program that was evaluated: its outputs, served as `/config.json`. */
+export interface PageConfig {
+  /** Base of the auth and billing API. */
+  apiUrl: string;
+  auth: {
+    /** The hosted domain. */
+    url: string;
+    clientId: string;
+    redirectUri: string;
+    logoutUri: string;
+    scopes: string[];
+  };
+  stack: string;
+  /** One line the visitor should know, such as that Python is missing. */
+  note?: string;
+}

@@ -1,0 +1,107 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { build } from "esbuild";
+import { Hono } from "hono";
+import { secureHeaders } from "hono/secure-headers";
+import { type SSEStreamingApi, streamSSE } from "hono/streaming";
+import type { Events } from "../events";
+import { type Listening, serve } from "../http";
+import type { PageConfig } from "./config";
+
+/** What the page needs of the local cloud. */
+export interface PageOptions {
+  /** 0 takes a free one. */
+  port: number;
+  /** What `/events` lists. */
+  events: Events;
+  /** The evaluated program's outputs, undefined until it has been evaluated. */
+  config(): PageConfig | undefined;
+}
+
+const HEARTBEAT_MS = 15_000;
+
+/**
+ * Serves the page: `/` and `/callback` (the same document), `/app.js`, `/style.css`, `/config.json` (503 until the
+ * program has been evaluated) and `/events` (server-sent events, one `CloudEvent` each).
+ *
+ * @throws PortInUseError
+ */
+export async function startPage({ port, events, config }: PageOptions): Promise<Listening> {
+  const [html, style, script] = await Promise.all([
+    readFile(join(__dirname, "index.html"), "utf8"),
+    readFile(join(__dirname, "style.css"), "utf8"),
+    bundle(),
+  ]);
+  const open = new Set<SSEStreamingApi>();
+  const app = new Hono();
+
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["data:"],
+        // The API, the hosted domain and the inference endpoints are origins of their own, on ports of their own.
+        connectSrc: ["'self'", "http://localhost:*", "http://127.0.0.1:*"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      strictTransportSecurity: false,
+    }),
+  );
+  app.use(async (c, next) => {
+    await next();
+    c.header("Cache-Control", "no-store");
+  });
+
+  for (const path of ["/", "/callback"]) app.get(path, (c) => c.html(html));
+  app.get("/style.css", (c) => c.body(style, 200, { "Content-Type": "text/css; charset=utf-8" }));
+  app.get("/app.js", (c) => c.body(script, 200, { "Content-Type": "text/javascript; charset=utf-8" }));
+  app.get("/config.json", (c) => {
+    const current = config();
+    return current ? c.json(current) : c.text("The program is still being evaluated. Try again in a second.", 503);
+  });
+  app.get("/events", (c) =>
+    streamSSE(c, async (stream) => {
+      open.add(stream);
+      const ended = new Promise<void>((resolve) => stream.onAbort(resolve));
+      const unsubscribe = events.subscribe((event) => void stream.writeSSE({ data: JSON.stringify(event) }));
+      // A comment line, so that a reader and whatever is between learns that the stream lives.
+      const heartbeat = setInterval(() => void stream.write(": ♥\n\n"), HEARTBEAT_MS);
+      await ended;
+      clearInterval(heartbeat);
+      unsubscribe();
+      open.delete(stream);
+    }),
+  );
+
+  const server = await serve("the page", port, app.fetch);
+  return {
+    ...server,
+    async close() {
+      const ended = [...open].map((stream) => {
+        stream.abort();
+        return stream.close();
+      });
+      await Promise.all(ended);
+      // One turn of the event loop, so that the streams' last chunks leave before their connections are cut.
+      await setImmediate();
+      await server.close();
+    },
+  };
+}
+
+async function bundle(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(__dirname, "app.ts")],
+    bundle: true,
+    write: false,
+    format: "iife",
+    target: "es2023",
+    sourcemap: "inline",
+  });
+  return outputFiles.map((file) => file.text).join("");
+}

@@ -1,0 +1,184 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import Table from "cli-table3";
+import { exportJWK, generateKeyPair, type JWK } from "jose";
+import pc from "picocolors";
+import { ApiProblem, chat, createApi, createSignIn, type Session } from "../client";
+import type { Model } from "../contract/plan";
+import { signTicket, TICKET_SECONDS } from "../functions/core/ticket";
+import { type LocalCloud, OWN_STACK, startLocalCloud } from "./cloud";
+import { command, run } from "./command";
+import { customers } from "./customers";
+import { signInByForm } from "./hostedSignIn";
+import { bringUp, type ProgramOutputs } from "./program";
+
+/** What `npm run smoke -- --json` prints. Secrets are masked. */
+export interface SmokeResult {
+  session: Session;
+  reply: string;
+  guestReply: string;
+  /** From sending the message to the first text. */
+  ttftMs: number;
+  /** From sending the message to the end of the reply. */
+  totalMs: number;
+  /** From the start of this process to the end of the first reply. */
+  startToReplyMs: number;
+  /** The code each refused request received, from the worker itself. */
+  refused: Record<"noTicket" | "wrongModel" | "forged" | "expired", string>;
+  worker: LocalCloud["runpod"]["workerKind"];
+}
+
+const greeting = "こんばんは";
+
+/**
+ * Brings everything up from nothing on free ports, walks the whole flow over real sockets, and leaves nothing behind.
+ *
+ * @param say called with a line of progress
+ * @throws Error when a step does not do what it must
+ */
+export async function smoke(say: (line: string) => void): Promise<SmokeResult> {
+  const dir = mkdtempSync(join(tmpdir(), "snack-misaki-smoke-"));
+  const programDir = process.cwd();
+  let cloud: LocalCloud | undefined;
+  try {
+    say("starting the local cloud");
+    cloud = await startLocalCloud({ programDir, dir, freePorts: true });
+    say("evaluating the program");
+    const outputs = await bringUp(cloud, programDir, dir);
+    return await walk(cloud, outputs, say);
+  } finally {
+    await cloud?.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: string) => void): Promise<SmokeResult> {
+  say("signing in");
+  const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: await signIn(cloud, outputs) });
+  const session = await api.session();
+  const reply = await talk(session);
+  const startToReplyMs = Math.round(performance.now());
+  say("talking as a guest");
+  const guestReply = await talk(await api.guest());
+
+  say("being refused");
+  const refused = {
+    noTicket: await refusal({ ...session, ticket: "" }),
+    wrongModel: await refusal({ ...session, inference: inferenceOf(cloud, outputs, "mistral") }),
+    forged: await refusal({ ...session, ticket: await forgedTicket(session) }),
+    expired: await refusal({ ...session, ticket: await expiredTicket(cloud, session) }),
+  };
+  return {
+    session: { ...session, ticket: "***", inference: { ...session.inference, authorization: "Bearer ***" } },
+    reply: reply.text,
+    guestReply: guestReply.text,
+    ttftMs: reply.ttftMs,
+    totalMs: reply.totalMs,
+    startToReplyMs,
+    refused,
+    worker: cloud.runpod.workerKind,
+  };
+}
+
+/** Signs the free customer in by code and PKCE. Returns the way to their ID token. */
+async function signIn(cloud: LocalCloud, outputs: ProgramOutputs) {
+  const [customer] = customers;
+  if (!customer) throw new Error("There is no seeded customer");
+  const kept = new Map<string, string>();
+  const redirectUri = `${cloud.pageUrl}/callback`;
+  const client = createSignIn({
+    ...outputs.signIn,
+    redirectUri,
+    logoutUri: `${cloud.pageUrl}/`,
+    storage: {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, value),
+      removeItem: (key) => void kept.delete(key),
+    },
+  });
+  await client.finishSignIn(await signInByForm(await client.startSignIn(), redirectUri, customer));
+  return client.getIdToken;
+}
+
+async function talk(session: Session): Promise<{ text: string; ttftMs: number; totalMs: number }> {
+  const startedAt = performance.now();
+  let ttftMs: number | undefined;
+  for await (const item of chat(session, { text: greeting })) {
+    ttftMs ??= Math.round(performance.now() - startedAt);
+    if ("done" in item) return { text: item.text, ttftMs, totalMs: Math.round(performance.now() - startedAt) };
+  }
+  throw new Error("The chat ended without a reply");
+}
+
+/** The code a session is refused with. */
+async function refusal(session: Session): Promise<string> {
+  try {
+    await talk(session);
+  } catch (error) {
+    if (error instanceof ApiProblem) return error.code;
+    throw error;
+  }
+  throw new Error("A request that must be refused was answered");
+}
+
+function inferenceOf(cloud: LocalCloud, outputs: ProgramOutputs, model: Model): Session["inference"] {
+  const key = cloud.stackConfig(OWN_STACK).values[`snack-misaki:${model}BrowserKey`];
+  return { url: outputs.inference[model], authorization: `Bearer ${key}` };
+}
+
+/** The same claims under the same `kid`, signed by someone else. */
+async function forgedTicket(session: Session): Promise<string> {
+  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  return sign(session, { ...(await exportJWK(privateKey)), kid: header(session.ticket).kid }, new Date());
+}
+
+/** A ticket of the real key, from long enough ago. */
+async function expiredTicket(cloud: LocalCloud, session: Session): Promise<string> {
+  const ssm = new SSMClient({
+    endpoint: cloud.aws.endpoints.ssm,
+    region: cloud.aws.account.region,
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  });
+  const name = `/snack-misaki/${OWN_STACK}/ticket-signing-key`;
+  const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name, WithDecryption: true }));
+  const longAgo = new Date(Date.now() - 10 * TICKET_SECONDS * 1000);
+  return sign(session, JSON.parse(Parameter?.Value ?? "{}") as JWK, longAgo);
+}
+
+async function sign({ user_id, plan, model, limits }: Session, key: JWK, now: Date): Promise<string> {
+  const iss = `snack-misaki/${OWN_STACK}`;
+  return (await signTicket({ iss, sub: user_id, aud: model, plan, limits }, key, now)).ticket;
+}
+
+function header(jwt: string): { kid: string } {
+  return JSON.parse(Buffer.from(jwt.split(".")[0] ?? "", "base64url").toString());
+}
+
+const program = command(
+  "smoke",
+  "Walks the whole flow without a browser, from nothing to Mama's reply and back.",
+).action(async ({ json }: { json?: boolean }) => {
+  const result = await smoke(json ? () => {} : (line) => console.log(pc.dim(`${line} …`)));
+  if (json) console.log(JSON.stringify(result));
+  else print(result);
+});
+
+if (require.main === module) void run(program);
+
+function print(result: SmokeResult): void {
+  const table = new Table({ style: { head: [] } });
+  table.push(
+    ["plan and model", `${result.session.plan}, ${result.session.model}`],
+    ["inference", result.session.inference.url],
+    ["Mama, to the customer", result.reply],
+    ["Mama, to a guest", result.guestReply],
+    ["first text", `${result.ttftMs} ms`],
+    ["whole reply", `${result.totalMs} ms`],
+    ["from start to reply", `${result.startToReplyMs} ms`],
+    ["worker", result.worker],
+    ...Object.entries(result.refused).map(([what, code]) => [`refused: ${what}`, code]),
+  );
+  console.log(table.toString());
+}

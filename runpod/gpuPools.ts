@@ -1,0 +1,14 @@
+/** RunPod's GPU pools: what an endpoint's `gpuIds` may name (RunPod docs, references/gpu-types, August 2026). */
+export const GPU_POOLS = [
+  "AMPERE_16",
+  "AMPERE_24",
+  "ADA_24",
+  "ADA_32_PRO",
+  "AMPERE_48",
+  "ADA_48_PRO",
+  "AMPERE_80",
+  "ADA_80_PRO",
+  "BLACKWELL_96",
+  "HOPPER_141",
+  "BLACKWELL_180",
+] as const;

@@ -1,0 +1,105 @@
+import { z } from "zod";
+import type { EndpointRecord, EndpointSettings, TemplateRecord, TemplateSettings } from "./client";
+
+/** The fields of a template to ask for. */
+export const TEMPLATE = "id name imageName dockerArgs containerDiskInGb containerRegistryAuthId env { key value }";
+/** The fields of an endpoint to ask for. */
+export const ENDPOINT =
+  "id name templateId gpuIds gpuCount workersMin workersMax idleTimeout scalerType scalerValue executionTimeoutMs " +
+  "flashBootType locations minCudaVersion";
+
+/** An optional text where RunPod answers null or an empty one alike. */
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => text || undefined);
+
+/** A list that RunPod keeps as one text with commas. */
+const commaList = z
+  .string()
+  .nullish()
+  .transform((text) =>
+    (text ?? "")
+      .split(",")
+      .map((item) => item.trim())
+      .filter(Boolean),
+  );
+
+/** A value for which RunPod may answer null when it was never set; the default is the published schema's. */
+function orDefault<T>(type: z.ZodType<T>, fallback: T) {
+  return type.nullish().transform((value) => value ?? fallback);
+}
+
+const text = orDefault(z.string(), "");
+
+/** A template as the API answers it. */
+export const templateRecord: z.ZodType<TemplateRecord> = z.object({
+  id: z.string(),
+  name: text,
+  imageName: text,
+  dockerArgs: text,
+  containerDiskInGb: orDefault(z.number(), 0),
+  containerRegistryAuthId: optionalText,
+  env: z
+    .array(z.object({ key: z.string(), value: text }))
+    .nullish()
+    .transform((pairs) => Object.fromEntries((pairs ?? []).map(({ key, value }) => [key, value]))),
+});
+
+/** An endpoint as the API answers it. */
+export const endpointRecord: z.ZodType<EndpointRecord> = z
+  .object({
+    id: z.string(),
+    name: text,
+    templateId: text,
+    gpuIds: commaList,
+    gpuCount: orDefault(z.number(), 1),
+    workersMin: orDefault(z.number(), 0),
+    workersMax: orDefault(z.number(), 3),
+    idleTimeout: orDefault(z.number(), 10),
+    scalerType: orDefault(z.string(), "QUEUE_DELAY"),
+    scalerValue: orDefault(z.number(), 4),
+    executionTimeoutMs: orDefault(z.number(), 0),
+    flashBootType: orDefault(z.string(), "OFF"),
+    locations: commaList,
+    minCudaVersion: optionalText,
+  })
+  .transform(({ idleTimeout, ...rest }) => ({ ...rest, idleTimeoutSeconds: idleTimeout }));
+
+/** A list of an account; the schema allows null for it and in it. */
+export function listed<T>(record: z.ZodType<T>) {
+  return z
+    .array(record.nullable())
+    .nullish()
+    .transform((items) => (items ?? []).filter((item) => item !== null));
+}
+
+/** A template as the API takes it: the one with that id, or a new one. */
+export function templateInput({ env, ...settings }: TemplateSettings, id?: string) {
+  return {
+    ...settings,
+    ...(id !== undefined && { id }),
+    env: Object.entries(env).map(([key, value]) => ({ key, value })),
+    containerRegistryAuthId: settings.containerRegistryAuthId ?? null,
+    isServerless: true,
+    isPublic: false,
+    // Serverless templates may not have a volume.
+    volumeInGb: 0,
+  };
+}
+
+/**
+ * An endpoint as the API takes it: the one with that id, or a new one. RunPod resets what is left out to its own defaults,
+ * so everything is sent, nulls included.
+ */
+export function endpointInput({ idleTimeoutSeconds, ...settings }: EndpointSettings, id?: string) {
+  return {
+    ...settings,
+    ...(id !== undefined && { id }),
+    idleTimeout: idleTimeoutSeconds,
+    gpuIds: settings.gpuIds.join(","),
+    locations: settings.locations.join(",") || null,
+    minCudaVersion: settings.minCudaVersion ?? null,
+    type: "QB",
+  };
+}

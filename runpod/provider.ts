@@ -1,0 +1,4 @@
+// What the thin providers in Pulumi's state require. Bundled to .build/runpod/provider.cjs.
+export { configure } from "./connection";
+export { endpoint } from "./endpointProvider";
+export { template } from "./templateProvider";

@@ -1,0 +1,165 @@
+import { createHash } from "node:crypto";
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { type Listening, serve } from "../../local/http";
+
+/** A session as the API answers it, for a job API at `url`. */
+export function sessionFor(url: string, change: Partial<ReturnType<typeof baseSession>> = {}) {
+  return { ...baseSession(url), ...change };
+}
+
+function baseSession(url: string) {
+  return {
+    user_id: "guest:7d0f",
+    plan: "free" as const,
+    model: "phi3" as const,
+    inference: { url: `${url}/v2/ep1`, authorization: "Bearer restricted" },
+    ticket: "ticket-1",
+    ticket_expires_at: new Date(Date.now() + 120_000).toISOString(),
+    limits: { max_tokens: 256, max_messages: 10, max_input_chars: 500 },
+  };
+}
+
+/** The last item of a stream that said `text`. */
+export function doneItem(text: string) {
+  return {
+    done: true as const,
+    text,
+    finish_reason: "stop" as const,
+    usage: { prompt_tokens: 20, completion_tokens: 5 },
+    model: { plan: "free" as const, name: "phi3" as const, version: "2026-11-01" },
+    timings: { ttft_ms: 30, total_ms: 90 },
+  };
+}
+
+/** What one poll of `/stream` answers, in order; the last one repeats. A number is a bare HTTP status. */
+export type StreamStep = { status: string; items?: unknown[] } | number;
+
+/** How the scripted job API behaves. */
+export interface JobScript {
+  stream?: StreamStep[];
+  /** Answer of `/status/<id>`. */
+  status?: unknown;
+  /** Answers `/run` in place of a job; undefined lets the job be taken. */
+  refuse?: (ticket: string) => { status: 401 | 429 | 404; body: unknown } | undefined;
+  /** Decides by ticket which job this is. */
+  jobFor?: (ticket: string) => Pick<JobScript, "stream" | "status">;
+}
+
+/**
+ * RunPod's job API with a script in place of workers, as strict as a client may meet it: the authorization on every call,
+ * one job id per `/run`, `/stream` that drains on read, 404 for what it does not know.
+ */
+export async function startJobApi(script: JobScript) {
+  const calls: string[] = [];
+  const inputs: Record<string, unknown>[] = [];
+  const jobs = new Map<string, { steps: StreamStep[]; status: unknown }>();
+  const app = new Hono().basePath("/v2/ep1");
+  app.use(cors({ origin: "*", allowHeaders: ["authorization", "content-type"] }));
+  app.use(async (c, next) => {
+    calls.push(`${c.req.method} ${c.req.path.replace("/v2/ep1", "")}`);
+    if (c.req.header("authorization") !== "Bearer restricted") return c.json({ message: "no" }, 401);
+    return next();
+  });
+  app.post("/run", async (c) => {
+    const body = (await c.req.json()) as { input: Record<string, unknown> };
+    inputs.push(body.input);
+    const ticket = String(body.input.ticket);
+    const refusal = script.refuse?.(ticket);
+    if (refusal) return c.json(refusal.body as object, refusal.status);
+    const { stream = [], status = {} } = script.jobFor?.(ticket) ?? script;
+    const id = `job-${jobs.size + 1}-u1`;
+    jobs.set(id, { steps: [...stream], status });
+    return c.json({ id, status: "IN_QUEUE" });
+  });
+  app.get("/stream/:id", (c) => {
+    const job = jobs.get(c.req.param("id"));
+    if (!job) return c.json({ error: "no such job" }, 404);
+    const [step = { status: "IN_PROGRESS" }] = job.steps;
+    if (job.steps.length > 1) job.steps.shift();
+    else if (typeof step === "object") job.steps[0] = { status: step.status };
+    if (typeof step === "number") return c.text("<html>edge</html>", step as 502);
+    return c.json({ status: step.status, stream: (step.items ?? []).map((output) => ({ output })) });
+  });
+  app.get("/status/:id", (c) => {
+    const job = jobs.get(c.req.param("id"));
+    return job ? c.json(job.status as object) : c.json({ error: "no such job" }, 404);
+  });
+  app.post("/cancel/:id", (c) => c.json({ id: c.req.param("id"), status: "CANCELLED" }));
+  const server = await serve("job API", 0, app.fetch);
+  /** Appends to the script of the newest job. */
+  const push = (step: StreamStep) => [...jobs.values()].at(-1)?.steps.push(step);
+  return { ...server, calls, inputs, push };
+}
+
+/**
+ * A hosted domain where every visitor is signed in at once: codes are for one use, PKCE and every parameter are checked.
+ */
+export async function startHostedDomain(settings: { clientId: string; redirectUri: string; expiresIn?: number }) {
+  const challenges = new Map<string, string>();
+  const calls: Record<string, string>[] = [];
+  const refreshTokens = new Set<string>();
+  let issued = 0;
+  /** Set to answer every `/oauth2/token` with this status. */
+  const state: { down?: 500 } = {};
+  const app = new Hono();
+  app.use(cors({ origin: "*" }));
+  app.get("/oauth2/authorize", (c) => c.redirect(signInAt(c.req.url)));
+  app.get("/logout", (c) => c.redirect(c.req.query("logout_uri") ?? ""));
+  app.post("/oauth2/token", async (c) => {
+    if (state.down) return c.json({ message: "down" }, state.down);
+    if (c.req.header("content-type") !== "application/x-www-form-urlencoded")
+      return c.json({ error: "invalid_request" }, 400);
+    const form = Object.fromEntries(new URLSearchParams(await c.req.text()));
+    calls.push(form);
+    if (form.client_id !== settings.clientId) return c.json({ error: "invalid_client" }, 400);
+    const tokens = {
+      id_token: idToken({ sub: "user-1", email: "みさき@example.com", issued: ++issued }),
+      access_token: "access",
+      expires_in: settings.expiresIn ?? 3600,
+      token_type: "Bearer",
+    };
+    if (form.grant_type === "refresh_token") {
+      const known = refreshTokens.has(form.refresh_token ?? "");
+      return known ? c.json(tokens) : c.json({ error: "invalid_grant" }, 400);
+    }
+    const challenge = challenges.get(form.code ?? "");
+    challenges.delete(form.code ?? "");
+    const proof = createHash("sha256")
+      .update(form.code_verifier ?? "")
+      .digest("base64url");
+    if (challenge !== proof || form.redirect_uri !== settings.redirectUri)
+      return c.json({ error: "invalid_grant" }, 400);
+    refreshTokens.add("refresh-1");
+    return c.json({ ...tokens, refresh_token: "refresh-1" });
+  });
+  app.post("/oauth2/revoke", async (c) => {
+    refreshTokens.delete(new URLSearchParams(await c.req.text()).get("token") ?? "");
+    return c.body(null, 200);
+  });
+  const server: Listening = await serve("hosted domain", 0, app.fetch);
+  /** What the hosted pages do once the customer has signed in: the URL they send the browser to. */
+  function signInAt(authorizeUrl: string): string {
+    const query = new URL(authorizeUrl).searchParams;
+    const code = `code-${challenges.size + 1}`;
+    challenges.set(code, query.get("code_challenge") ?? "");
+    return `${query.get("redirect_uri")}?${new URLSearchParams({ code, state: query.get("state") ?? "" })}`;
+  }
+  return { ...server, calls, refreshTokens, state, signInAt };
+}
+
+/** An ID token whose signature nobody checks. */
+export function idToken(claims: object): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "RS256" })}.${part(claims)}.c2ln`;
+}
+
+/** `sessionStorage` in memory. */
+export function memoryStorage() {
+  const map = new Map<string, string>();
+  return {
+    getItem: (key: string) => map.get(key) ?? null,
+    setItem: (key: string, value: string) => void map.set(key, value),
+    removeItem: (key: string) => void map.delete(key),
+  };
+}

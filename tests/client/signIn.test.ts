@@ -1,0 +1,128 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { createSignIn } from "../../client";
+import { memoryStorage, startHostedDomain } from "./fakes";
+
+const settings = { clientId: "client1", redirectUri: "http://localhost:4100/callback" };
+const running: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((server) => server.close()));
+});
+
+async function hosted(change: { expiresIn?: number } = {}) {
+  const domain = await startHostedDomain({ ...settings, ...change });
+  running.push(domain);
+  const storage = memoryStorage();
+  const options = {
+    ...settings,
+    url: domain.url,
+    logoutUri: "http://localhost:4100/",
+    scopes: ["openid", "email"],
+    storage,
+  };
+  return { domain, storage, options, signIn: createSignIn(options) };
+}
+
+describe("signing in", () => {
+  it("goes to the hosted page with code, PKCE and the app client's settings", async () => {
+    const { signIn, domain } = await hosted();
+    const url = new URL(await signIn.startSignIn());
+    expect(url.origin + url.pathname).toBe(`${domain.url}/oauth2/authorize`);
+    const query = Object.fromEntries(url.searchParams);
+    expect(query).toMatchObject({
+      response_type: "code",
+      client_id: "client1",
+      redirect_uri: settings.redirectUri,
+      scope: "openid email",
+      code_challenge_method: "S256",
+    });
+    expect(query.state).toMatch(/^[\w-]{43}$/);
+    expect(query.code_challenge).toMatch(/^[\w-]{43}$/);
+  });
+
+  it("exchanges the code with its proof and knows the customer, also after a reload", async () => {
+    const { signIn, domain, options } = await hosted();
+    const customer = await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    expect(customer).toEqual({ sub: "user-1", email: "みさき@example.com" });
+    const reloaded = createSignIn(options);
+    expect(reloaded.customer()).toEqual(customer);
+    expect(await reloaded.getIdToken()).toBe(await signIn.getIdToken());
+    expect(domain.calls).toHaveLength(1);
+  });
+
+  it("refuses a callback it did not begin, or one that comes twice", async () => {
+    const { signIn, domain } = await hosted();
+    const stranger = `${settings.redirectUri}?code=code-1&state=x`;
+    await expect(signIn.finishSignIn(stranger)).rejects.toMatchObject({ code: "unauthorized" });
+    const callback = domain.signInAt(await signIn.startSignIn());
+    await expect(signIn.finishSignIn(stranger)).rejects.toMatchObject({ code: "unauthorized" });
+    await signIn.finishSignIn(callback);
+    await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unauthorized" });
+    expect(domain.calls).toHaveLength(1);
+  });
+
+  it("says what the hosted page said when it came back without a code", async () => {
+    const { signIn } = await hosted();
+    const state = new URL(await signIn.startSignIn()).searchParams.get("state") ?? "";
+    const query = new URLSearchParams({ error: "access_denied", error_description: "User cancelled", state });
+    await expect(signIn.finishSignIn(`${settings.redirectUri}?${query}`)).rejects.toThrow("User cancelled");
+  });
+
+  it("says when the code is not accepted", async () => {
+    const { signIn } = await hosted();
+    const state = new URL(await signIn.startSignIn()).searchParams.get("state") ?? "";
+    const callback = `${settings.redirectUri}?${new URLSearchParams({ code: "forged", state })}`;
+    await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unauthorized", retryable: false });
+    expect(signIn.customer()).toBeUndefined();
+  });
+});
+
+describe("the ID token", () => {
+  // Tokens of 30 s are inside the minute before the end from the start.
+  async function signedIn() {
+    const all = await hosted({ expiresIn: 30 });
+    await all.signIn.finishSignIn(all.domain.signInAt(await all.signIn.startSignIn()));
+    return all;
+  }
+
+  it("is refreshed near its end, once for all who ask, keeping the refresh token", async () => {
+    const { signIn, domain } = await signedIn();
+    const [first, second] = await Promise.all([signIn.getIdToken(), signIn.getIdToken()]);
+    expect(first).toBe(second);
+    expect(domain.calls.map((call) => call.grant_type)).toEqual(["authorization_code", "refresh_token"]);
+    await signIn.getIdToken();
+    expect(domain.calls.at(-1)).toMatchObject({ grant_type: "refresh_token", refresh_token: "refresh-1" });
+  });
+
+  it("is gone when the refresh token is revoked", async () => {
+    const { signIn, domain } = await signedIn();
+    domain.refreshTokens.clear();
+    expect(await signIn.getIdToken()).toBeUndefined();
+    expect(signIn.customer()).toBeUndefined();
+  });
+
+  it("is not given up while the sign-in service is down", async () => {
+    const { signIn, domain } = await signedIn();
+    domain.state.down = 500;
+    await expect(signIn.getIdToken()).rejects.toMatchObject({ code: "internal", retryable: true });
+    expect(signIn.customer()).toBeDefined();
+  });
+});
+
+describe("signing out", () => {
+  it("forgets the tokens, revokes the refresh token and gives Cognito's logout URL", async () => {
+    const { signIn, domain } = await hosted();
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    const url = await signIn.signOut();
+    expect(url).toBe(`${domain.url}/logout?client_id=client1&logout_uri=http%3A%2F%2Flocalhost%3A4100%2F`);
+    expect(await signIn.getIdToken()).toBeUndefined();
+    expect(domain.refreshTokens.size).toBe(0);
+  });
+
+  it("works when the sign-in service is gone", async () => {
+    const { signIn, domain } = await hosted();
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    await domain.close();
+    expect(await signIn.signOut()).toContain("/logout?");
+    expect(signIn.customer()).toBeUndefined();
+  });
+});

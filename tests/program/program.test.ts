@@ -1,0 +1,221 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { builtinModules, createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, sep } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { budgets, zippedBytes } from "../../bench/zips";
+import type { AwsResource } from "../../local/aws/account";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud";
+import { bringUp, engineOptions, type ProgramOutputs } from "../../local/program";
+import { destroy, preview } from "../../local/pulumi/engine";
+
+// One evaluation of the real program in a local cloud of its own, looked at from every side.
+const programDir = process.cwd();
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-program-"));
+const canaries = {
+  runpodApiKey: "canary-account-key-5f2d",
+  phi3BrowserKey: "canary-phi3-key-9a1c",
+  mistralBrowserKey: "canary-mistral-key-77e0",
+};
+let cloud: LocalCloud;
+let outputs: ProgramOutputs;
+
+beforeAll(async () => {
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config: canaries });
+  outputs = await bringUp(cloud, programDir, dir);
+});
+
+afterAll(async () => {
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const resources = (type: string): AwsResource[] => cloud.aws.account.list(type);
+const functions = () => resources("aws:lambda/function:Function");
+const nameOf = (resource: AwsResource) => String(resource.outputs.name).replace(/-[0-9a-f]{7}$/, "");
+const archiveOf = (resource: AwsResource) => join(dir, "aws", "functions", resource.id);
+const filesOf = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+
+describe("a Lambda archive", () => {
+  it("holds the closure and its bundle, and stays within its budget", () => {
+    const sizes = functions().map((fn) => {
+      const name = nameOf(fn) as keyof typeof budgets;
+      const files = filesOf(archiveOf(fn)).map((file) => file.slice(archiveOf(fn).length + 1));
+      expect(files.sort()).toEqual([`.build/functions/${name}.cjs`, "__index.js"]);
+      return { name, bytes: zippedBytes(archiveOf(fn)), budgetBytes: budgets[name] };
+    });
+    console.table(sizes);
+    for (const { name, bytes, budgetBytes } of sizes) expect(bytes, name).toBeLessThanOrEqual(budgetBytes);
+    expect(sizes.map(({ name }) => name).sort()).toEqual(["guest", "plan", "session"]);
+  });
+
+  it("resolves every require inside itself", () => {
+    for (const fn of functions()) {
+      const inside = archiveOf(fn) + sep;
+      for (const file of filesOf(archiveOf(fn))) {
+        const { resolve } = createRequire(file);
+        const required = readFileSync(file, "utf8").matchAll(/\b(?:require|import)\(\s*["'`]([^"'`]+)["'`]\s*\)/g);
+        for (const [, specifier = ""] of required) {
+          if (builtinModules.includes(specifier.replace(/^node:/, ""))) continue;
+          expect(resolve(specifier).startsWith(inside), `${file} requires ${specifier}`).toBe(true);
+        }
+      }
+    }
+  });
+
+  it("loads in an empty directory with Lambda's own flag, and answers", () => {
+    const empty = mkdtempSync(join(tmpdir(), "snack-misaki-empty-"));
+    for (const fn of functions()) {
+      const script = `
+        const { handler } = require(${JSON.stringify(join(archiveOf(fn), "__index.js"))});
+        const event = { headers: {}, body: "{", requestContext: { http: { sourceIp: "192.0.2.1" } } };
+        handler(event).then((result) => console.log(JSON.stringify(result)));`;
+      const { stdout, stderr } = spawnSync(process.execPath, ["--no-experimental-require-module", "-e", script], {
+        cwd: empty,
+        env: { AWS_REGION: "ap-northeast-1" },
+        encoding: "utf8",
+      });
+      // No token for two of them, a body that is not JSON for the third: both are refused before any call.
+      const expected = nameOf(fn) === "guest" ? "invalid_input" : "unauthorized";
+      expect(stderr).toBe("");
+      expect(JSON.parse(JSON.parse(stdout).body).error.code).toBe(expected);
+    }
+    rmSync(empty, { recursive: true });
+  });
+});
+
+describe("secrets", () => {
+  const privateKey = () => {
+    const parameter = resources("aws:ssm/parameter:Parameter").find(({ id }) => id.endsWith("ticket-signing-key"));
+    return JSON.parse(String(parameter?.outputs.value)).d as string;
+  };
+
+  it("are in no archive, no function's settings and no output", () => {
+    const planted = [...Object.values(canaries), privateKey()];
+    const texts = functions().flatMap((fn) => [
+      ...filesOf(archiveOf(fn)).map((file) => readFileSync(file, "utf8")),
+      JSON.stringify({ ...fn.outputs, code: undefined }),
+    ]);
+    texts.push(JSON.stringify(outputs));
+    expect(planted.every((secret) => secret.length > 20)).toBe(true);
+    for (const text of texts) for (const secret of planted) expect(text).not.toContain(secret);
+  });
+
+  it("are marked as secrets wherever the stack's state has them", () => {
+    const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
+    const open: string[] = [];
+    const look = (value: unknown, path: string) => {
+      if (typeof value === "string") {
+        for (const secret of [...Object.values(canaries), privateKey()]) if (value.includes(secret)) open.push(path);
+      } else if (typeof value === "object" && value !== null) {
+        if ((value as Record<string, unknown>)["4dabf18193072939515e22adb298388d"] !== undefined) return;
+        for (const [key, inner] of Object.entries(value)) look(inner, `${path}.${key}`);
+      }
+    };
+    look(state, "state");
+    expect(open).toEqual([]);
+  });
+
+  it("reach the cloud only as SecureString parameters", () => {
+    const parameters = resources("aws:ssm/parameter:Parameter");
+    expect(parameters.map(({ outputs: { type } }) => type)).toEqual(["SecureString", "SecureString", "SecureString"]);
+  });
+});
+
+describe("privileges", () => {
+  it("name actions and resources, never everything", () => {
+    const statements = resources("aws:iam/rolePolicy:RolePolicy").flatMap(
+      ({ outputs: { policy } }) => JSON.parse(String(policy)).Statement as { Action: string[]; Resource: string[] }[],
+    );
+    expect(statements.length).toBeGreaterThan(0);
+    for (const { Action, Resource } of statements) {
+      expect(Action.length).toBeGreaterThan(0);
+      expect(Resource.length).toBeGreaterThan(0);
+      for (const action of Action) expect(action).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
+      for (const resource of Resource) expect(resource).toMatch(/^arn:aws:[a-z-]+:[a-z0-9-]+:\d{12}:[^*]+(:\*)?$/);
+    }
+  });
+
+  it("come with one role per function and no managed policy", () => {
+    const roles = functions().map(({ outputs: { role } }) => role);
+    expect(new Set(roles).size).toBe(functions().length);
+    expect(resources("aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
+  });
+});
+
+describe("the program", () => {
+  it("asks for an ID token on every route but the guest's", () => {
+    const open = resources("aws:apigatewayv2/route:Route").filter(({ outputs: o }) => o.authorizationType !== "JWT");
+    expect(open.map(({ outputs: { routeKey } }) => routeKey)).toEqual(["POST /auth/guest"]);
+  });
+
+  it("keeps customers' rows for ever and counters for a while", () => {
+    const tables = Object.fromEntries(
+      resources("aws:dynamodb/table:Table").map((table) => [nameOf(table), table.outputs]),
+    );
+    expect(tables.users?.pointInTimeRecovery).toMatchObject({ enabled: true });
+    expect((tables.users?.ttl as { enabled?: boolean } | undefined)?.enabled ?? false).toBe(false);
+    expect(tables.ephemeral?.ttl).toMatchObject({ attributeName: "ttl", enabled: true });
+  });
+
+  it("runs its functions on Node 24, arm64", () => {
+    for (const { outputs: o } of functions()) {
+      expect(o).toMatchObject({ runtime: "nodejs24.x", architectures: ["arm64"] });
+    }
+  });
+
+  it("has nothing to do when nothing has changed", async () => {
+    const { steps } = await preview(engineOptions(cloud, programDir, dir));
+    expect(steps.filter(({ op }) => op !== "same")).toEqual([]);
+  });
+
+  it("changes one model's image and template, and nothing else, for a new image tag", async () => {
+    const { steps } = await preview(engineOptions(cloud, programDir, dir, { "phi3.imageTag": "2026-12-01" }));
+    const changed = steps.filter(({ op, custom }) => op !== "same" && custom).map(({ op, type }) => `${op} ${type}`);
+    expect(changed.sort()).toEqual([
+      "create docker-build:index:Image",
+      "delete docker-build:index:Image",
+      "update pulumi-nodejs:dynamic/runpod:Template",
+    ]);
+  });
+
+  const faults: [string, Record<string, unknown>, string][] = [
+    ["a moving tag", { "phi3.imageTag": "latest" }, "snack-misaki:phi3.imageTag: must name one build, not latest"],
+    [
+      "both kinds of image",
+      { "phi3.imageUri": "ghcr.io/a/b:1" },
+      "snack-misaki:phi3.imageTag: must be given, or imageUri, not both",
+    ],
+    ["an unknown pool", { "mistral.gpuIds": ["RTX_9090"] }, "snack-misaki:mistral.gpuIds.0: "],
+    ["a key that is not one", { phi: "x" }, "snack-misaki:phi: is not a key"],
+    [
+      "an origin with a path",
+      { "frontend.origins": ["https://a.example/x"] },
+      "snack-misaki:frontend.origins.0: must be an origin",
+    ],
+    [
+      "a signing key nobody accepts",
+      { "ticketKeys.signing": 3, "ticketKeys.accepted": [1] },
+      "snack-misaki:ticketKeys.accepted: must include the signing key",
+    ],
+  ];
+  it.each(faults)("refuses %s by key, value and what is allowed", async (_name, overrides, expected) => {
+    await expect(preview(engineOptions(cloud, programDir, dir, overrides))).rejects.toThrow(expected);
+  });
+
+  it("is deleted without a trace", async () => {
+    await destroy(engineOptions(cloud, programDir, dir));
+    const left = [
+      "aws:lambda/function:Function",
+      "aws:dynamodb/table:Table",
+      "aws:apigatewayv2/api:Api",
+      "aws:cognito/userPool:UserPool",
+    ];
+    expect(left.flatMap(resources)).toEqual([]);
+    expect(JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"))).toMatchObject({ endpoints: {} });
+  });
+});

@@ -1,0 +1,60 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { dynamic } from "@pulumi/pulumi";
+import { describe, expect, it } from "vitest";
+import { configure, connection } from "../../runpod/connection";
+import { graphqlClient } from "../../runpod/graphql";
+
+function request(config: Record<string, string>): dynamic.ConfigureRequest {
+  return { config: { get: (key) => config[key], require: (key) => config[key] ?? "" } };
+}
+
+describe("the stack's config", () => {
+  it("needs only the key: RunPod's own address, and patience for its two minutes, are the defaults", () => {
+    configure(request({ runpodApiKey: "rpa_1" }));
+    expect(connection().inUse).toEqual({ intervalMs: 10_000, limitMs: 300_000 });
+  });
+
+  it.each([
+    [{ runpodApiKey: "" }, 'runpodApiKey is not set: run "pulumi config set --secret runpodApiKey <key>".'],
+    [{ runpodApiUrl: "runpod" }, 'runpodApiUrl must be a URL such as https://api.runpod.io, got "runpod"'],
+    [
+      { runpodInUseLimitMs: "5 min" },
+      'runpodInUseLimitMs must be a whole number of milliseconds, at least 1, got "5 min"',
+    ],
+    [
+      { runpodInUseIntervalMs: "0" },
+      'runpodInUseIntervalMs must be a whole number of milliseconds, at least 1, got "0"',
+    ],
+  ])("is refused with %j", (bad, message) => {
+    expect(() => configure(request({ runpodApiKey: "rpa_1", ...bad }))).toThrow(message);
+  });
+});
+
+describe("a call", () => {
+  const settings = {
+    name: "snack-phi3",
+    imageName: "phi3:1",
+    env: { TOKEN: "canary" },
+    containerDiskInGb: 5,
+    dockerArgs: "",
+  };
+
+  it("that nobody answers ends after its time, without telling what was sent", async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    try {
+      const call = graphqlClient({ apiKey: "rpa_1", url, timeoutMs: 50 }).saveTemplate(settings);
+      await expect(call).rejects.toThrow(/^RunPod did not answer saveTemplate: no answer within 0.05 s$/);
+    } finally {
+      silent.closeAllConnections();
+      silent.close();
+    }
+  });
+
+  it("to where nobody listens says so", async () => {
+    const call = graphqlClient({ apiKey: "rpa_1", url: "http://127.0.0.1:9" }).saveTemplate(settings);
+    await expect(call).rejects.toThrow(/^RunPod did not answer saveTemplate: /);
+  });
+});

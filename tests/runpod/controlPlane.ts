@@ -1,0 +1,178 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buildSchema, GraphQLError, graphql, parse, validate } from "graphql";
+
+const API_KEY = "rpa_CANARY_KEY";
+
+// The part of runpod/pulumi-runpod's published schema that serverless needs.
+const schema = buildSchema(`
+  scalar Void
+  enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
+  type Query { myself: User }
+  type User { endpoints: [Endpoint]! podTemplates: [PodTemplate] }
+  type Mutation {
+    saveEndpoint(input: EndpointInput!): Endpoint!
+    deleteEndpoint(id: String!): Void
+    saveTemplate(input: SaveTemplateInput): PodTemplate
+    deleteTemplate(templateName: String): Void
+  }
+  type EnvironmentVariable { key: String value: String }
+  input EnvironmentVariableInput { key: String! value: String! }
+  type PodTemplate {
+    id: String name: String imageName: String dockerArgs: String env: [EnvironmentVariable] volumeInGb: Int
+    containerDiskInGb: Int containerRegistryAuthId: String isServerless: Boolean isPublic: Boolean
+  }
+  input SaveTemplateInput {
+    id: String name: String! imageName: String dockerArgs: String! env: [EnvironmentVariableInput]! volumeInGb: Int!
+    containerDiskInGb: Int! containerRegistryAuthId: String isServerless: Boolean isPublic: Boolean
+  }
+  type Endpoint {
+    id: String name: String templateId: String gpuIds: String workersMin: Int workersMax: Int idleTimeout: Int
+    locations: String scalerType: String scalerValue: Int gpuCount: Int minCudaVersion: String executionTimeoutMs: Int
+    flashBootType: FlashBootType type: String
+  }
+  input EndpointInput {
+    id: String name: String! templateId: String gpuIds: String workersMin: Int = 0 workersMax: Int = 3
+    idleTimeout: Int = 10 locations: String scalerType: String scalerValue: Int = 4 gpuCount: Int = 1
+    minCudaVersion: String executionTimeoutMs: Int flashBootType: FlashBootType type: String
+  }
+`);
+
+interface Stored {
+  id: string;
+  name: string;
+  [field: string]: unknown;
+}
+
+interface Template extends Stored {
+  env: { key: string; value: string }[];
+}
+
+/** What goes wrong with the next call of an operation. */
+type Fault = "lost answer" | "not reached" | { status: number } | { message: string };
+
+/**
+ * A strict stand-in for RunPod's GraphQL control plane: the published schema, RunPod's rules (unique template names, delete
+ * order, in use, full replacement), and faults on demand.
+ */
+export async function startControlPlane() {
+  const templates = new Map<string, Template>();
+  const endpoints = new Map<string, Stored>();
+  const faults: { operation: string; fault: Fault }[] = [];
+  const calls: { operation: string; input: Record<string, unknown>; authorization: string; userAgent: string }[] = [];
+  let templateHeld = 0;
+  let made = 0;
+
+  const root = {
+    myself: () => ({
+      // Lists come in no promised order.
+      endpoints: [...endpoints.values()].reverse(),
+      podTemplates: [...templates.values()].reverse(),
+    }),
+    saveTemplate({ input }: { input: Template }) {
+      const taken = [...templates.values()].some(({ id, name }) => name === input.name && id !== input.id);
+      if (taken) throw new GraphQLError("Template name must be unique.");
+      if (input.isServerless === true && input.volumeInGb !== 0) throw new GraphQLError("Serverless has no volume.");
+      const id = input.id ?? `tpl${++made}`;
+      if (input.id !== undefined && !templates.has(id)) throw new GraphQLError("Template not found.");
+      const env = [...input.env].sort((a, b) => b.key.localeCompare(a.key));
+      const stored = { ...input, id, env: [...env, { key: "PORT", value: "80" }] };
+      templates.set(id, stored);
+      return stored;
+    },
+    deleteTemplate({ templateName }: { templateName: string }) {
+      const found = [...templates.values()].find(({ name }) => name === templateName);
+      if (found === undefined) throw new GraphQLError("Template does not exist.");
+      const used = [...endpoints.values()].some(({ templateId }) => templateId === found.id);
+      if (used || templateHeld-- > 0) throw new GraphQLError("Template is in use.");
+      templates.delete(found.id);
+      return null;
+    },
+    saveEndpoint({ input }: { input: Stored }) {
+      if (!templates.has(String(input.templateId))) throw new GraphQLError("Template not found.");
+      if (input.id !== undefined && !endpoints.has(input.id)) throw new GraphQLError("Endpoint not found.");
+      const id = input.id ?? `end${++made}`;
+      const stored = { ...input, id, gpuIds: String(input.gpuIds).split(",").sort().reverse().join(", ") };
+      endpoints.set(id, stored);
+      return stored;
+    },
+    deleteEndpoint({ id }: { id: string }) {
+      const found = endpoints.get(id);
+      if (found === undefined) throw new GraphQLError("Endpoint not found.");
+      if (found.workersMin !== 0 || found.workersMax !== 0)
+        throw new GraphQLError("Set min and max workers to 0 first.");
+      endpoints.delete(id);
+      return null;
+    },
+  };
+
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const { query, variables } = JSON.parse(Buffer.concat(chunks).toString());
+    const operation = /\{\s*(?:myself\s*\{\s*)?(\w+)/.exec(query.replace(/^[^{]*/, ""))?.[1] ?? "";
+    const authorization = request.headers.authorization ?? "";
+    calls.push({
+      operation,
+      input: variables?.input ?? {},
+      authorization,
+      userAgent: request.headers["user-agent"] ?? "",
+    });
+
+    const answer = (status: number, body: object) => {
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(JSON.stringify(body));
+    };
+    const next = faults.findIndex((each) => each.operation === operation);
+    const fault = next >= 0 ? faults.splice(next, 1)[0]?.fault : undefined;
+    if (fault === "not reached") return request.socket.destroy();
+    if (typeof fault === "object" && "status" in fault) {
+      response.writeHead(fault.status, { "content-type": "text/html" });
+      return response.end("<html>edge</html>");
+    }
+    if (typeof fault === "object") return answer(200, { errors: [{ message: fault.message }], data: null });
+
+    const invalid = validate(schema, parse(query));
+    if (invalid.length > 0) return answer(400, { errors: invalid });
+    if (authorization !== `Bearer ${API_KEY}`) return answer(200, { data: { myself: null } });
+    const result = await graphql({ schema, source: query, rootValue: root, variableValues: variables });
+    if (fault === "lost answer") return request.socket.destroy();
+    return answer(200, result);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    apiKey: API_KEY,
+    templates,
+    endpoints,
+    /** Every call received, in order. */
+    calls,
+    /** How often an operation was called. */
+    count: (operation: string) => calls.filter((call) => call.operation === operation).length,
+    /** Makes the next call of an operation go wrong; several are taken in order. */
+    failNext(operation: string, fault: Fault) {
+      faults.push({ operation, fault });
+    },
+    /** Templates count as in use for this many more deletes. */
+    holdTemplates(deletes: number) {
+      templateHeld = deletes;
+    },
+    /** Back to an empty account without faults. */
+    reset() {
+      templates.clear();
+      endpoints.clear();
+      faults.length = 0;
+      calls.length = 0;
+      templateHeld = 0;
+    },
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** See `startControlPlane`. */
+export type ControlPlane = Awaited<ReturnType<typeof startControlPlane>>;

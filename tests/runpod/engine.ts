@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { credentials, type ServiceError } from "@grpc/grpc-js";
+import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
+import * as pb from "@pulumi/pulumi/proto/provider_pb";
+import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
+import type { Properties } from "./program";
+
+/** One resource, called the way Pulumi's engine calls its provider. */
+export interface Resource {
+  check(news: Properties, olds?: Properties): Promise<{ inputs: Properties; failures: pb.CheckFailure.AsObject[] }>;
+  diff(id: string, olds: Properties, news: Properties): Promise<{ changes: boolean; replaces: string[] }>;
+  create(inputs: Properties): Promise<{ id: string; outs: Properties }>;
+  read(id: string, state: Properties): Promise<{ id: string; outs: Properties; inputs: Properties }>;
+  update(id: string, olds: Properties, news: Properties): Promise<Properties>;
+  delete(id: string, state: Properties): Promise<void>;
+}
+
+/** Pulumi's own dynamic-provider server, running. */
+export interface Engine {
+  resource(type: string): Resource;
+  /** All the process has written. */
+  output(): string;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the server that ships in @pulumi/pulumi as the engine does, and configures it.
+ *
+ * @param cwd the program's folder
+ * @param config stack configuration, without the project in front of the keys
+ */
+export async function startEngine(cwd: string, config: Record<string, string>): Promise<Engine> {
+  const server = require.resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");
+  const child = spawn(process.execPath, [server, "127.0.0.1:1"], {
+    cwd,
+    env: { ...process.env, PULUMI_NODEJS_PROJECT: "snack-misaki" },
+  });
+  let output = "";
+  child.stderr.on("data", (chunk) => {
+    output += chunk;
+  });
+  const port = await firstLine(child);
+  child.stdout.on("data", (chunk) => {
+    output += chunk;
+  });
+  const client = new ResourceProviderClient(`127.0.0.1:${port}`, credentials.createInsecure());
+
+  /** Promise around a callback method of the generated client. */
+  function call<T>(invoke: (done: (error: ServiceError | null, response: T) => void) => unknown): Promise<T> {
+    return new Promise((resolve, reject) => {
+      invoke((error, response) => (error === null ? resolve(response) : reject(error)));
+    });
+  }
+
+  const configuration = new pb.ConfigureRequest();
+  configuration.setArgs(
+    struct(Object.fromEntries(Object.entries(config).map(([key, value]) => [`snack-misaki:${key}`, value]))),
+  );
+  await call<pb.ConfigureResponse>((done) => client.configure(configuration, done));
+
+  return {
+    output: () => output,
+    resource(type) {
+      const urn = `urn:pulumi:dev::snack-misaki::${type}::worker`;
+      return {
+        async check(news, olds = {}) {
+          const request = new pb.CheckRequest();
+          request.setUrn(urn);
+          request.setOlds(struct(olds));
+          request.setNews(struct(news));
+          const response = await call<pb.CheckResponse>((done) => client.check(request, done));
+          const failures = response.getFailuresList().map((failure) => failure.toObject());
+          return { inputs: plain(response.getInputs()), failures };
+        },
+        async diff(id, olds, news) {
+          const request = new pb.DiffRequest();
+          request.setId(id);
+          request.setUrn(urn);
+          request.setOlds(struct(olds));
+          request.setNews(struct(news));
+          const response = await call<pb.DiffResponse>((done) => client.diff(request, done));
+          const changes = response.getChanges() === pb.DiffResponse.DiffChanges.DIFF_SOME;
+          return { changes, replaces: response.getReplacesList() };
+        },
+        async create(inputs) {
+          const request = new pb.CreateRequest();
+          request.setUrn(urn);
+          request.setProperties(struct(inputs));
+          const response = await call<pb.CreateResponse>((done) => client.create(request, done));
+          return { id: response.getId(), outs: plain(response.getProperties()) };
+        },
+        async read(id, state) {
+          const request = new pb.ReadRequest();
+          request.setId(id);
+          request.setUrn(urn);
+          request.setProperties(struct(state));
+          const response = await call<pb.ReadResponse>((done) => client.read(request, done));
+          return { id: response.getId(), outs: plain(response.getProperties()), inputs: plain(response.getInputs()) };
+        },
+        async update(id, olds, news) {
+          const request = new pb.UpdateRequest();
+          request.setId(id);
+          request.setUrn(urn);
+          request.setOlds(struct(olds));
+          request.setNews(struct(news));
+          return plain((await call<pb.UpdateResponse>((done) => client.update(request, done))).getProperties());
+        },
+        async delete(id, state) {
+          const request = new pb.DeleteRequest();
+          request.setId(id);
+          request.setUrn(urn);
+          request.setProperties(struct(state));
+          await call((done) => client.delete(request, done));
+        },
+      };
+    },
+    async close() {
+      client.close();
+      const ended = once(child, "exit");
+      child.kill();
+      await ended;
+    },
+  };
+}
+
+function firstLine(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.once("data", (chunk) => resolve(Number.parseInt(String(chunk), 10)));
+    child.once("exit", (code) => reject(new Error(`The dynamic provider ended with ${code}.`)));
+  });
+}
+
+function struct(properties: Properties): Struct {
+  return Struct.fromJavaScript(properties as Record<string, JavaScriptValue>);
+}
+
+function plain(properties: Struct | undefined): Properties {
+  return properties?.toJavaScript() ?? {};
+}
