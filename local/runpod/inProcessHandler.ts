@@ -1,0 +1,148 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import type { JSONWebKeySet } from "jose";
+import * as z from "zod";
+import { ApiError } from "../../contract/errors";
+import { type Limits, Model } from "../../contract/plan";
+import { type StreamItem, WorkerInput, type WorkerOutput, workerBounds } from "../../contract/worker";
+import { verifyTicket } from "../../functions/core/ticket";
+
+const ENGINE_TIMEOUT_MS = 120_000;
+const COALESCE_WINDOW_MS = 40;
+const boundary = /[、。！？\n]/;
+const personaFile = join(__dirname, "../../images/worker/src/snack_worker/persona.txt");
+
+const Environment = z.object({
+  MODEL: Model,
+  TICKET_ISSUER: z.string().min(1),
+  TICKET_JWKS: z.string(),
+  ENGINE_BASE_URL: z.url(),
+  MODEL_VERSION_FILE: z.string(),
+});
+
+/**
+ * The worker's handler without Python: the same contract, checks, order and errors as `images/worker`.
+ *
+ * @param env the worker's environment
+ * @returns a generator of stream items for a job's input; it throws ApiError
+ * @throws Error naming the variable that is missing or wrong
+ */
+export function makeHandler(env: Record<string, string>) {
+  const parsed = Environment.safeParse(env);
+  if (!parsed.success) throw new Error(`${parsed.error.issues[0]?.path.join(".")} is not set or not valid`);
+  const settings = parsed.data;
+  const jwks = JSON.parse(settings.TICKET_JWKS) as JSONWebKeySet;
+  const { version } = JSON.parse(readFileSync(settings.MODEL_VERSION_FILE, "utf8")) as { version: string };
+  const model = { plan: settings.MODEL === "phi3" ? "free" : "paid", name: settings.MODEL, version } as const;
+  const persona = { role: "system", content: readFileSync(personaFile, "utf8").trim() };
+
+  return async function* handle(value: unknown, stopped: AbortSignal): AsyncGenerator<StreamItem> {
+    const startedAt = performance.now();
+    const { messages, input } = parseInput(value);
+    const ticket = await verifyTicket(input.ticket, { jwks, issuer: settings.TICKET_ISSUER, model: settings.MODEL });
+    checkLimits(messages, ticket.limits);
+    const maxTokens = Math.min(input.params?.max_tokens ?? workerBounds.maxTokens, ticket.limits.max_tokens);
+
+    const outcome: Outcome = { finish_reason: "stop", usage: { prompt_tokens: 0, completion_tokens: 0 } };
+    const pieces = askEngine(
+      settings.ENGINE_BASE_URL,
+      { model: settings.MODEL, messages: [persona, ...messages], ...input.params, max_tokens: maxTokens },
+      outcome,
+      AbortSignal.any([stopped, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]),
+    );
+    let text = "";
+    let firstTextAt: number | undefined;
+    for await (const delta of coalesce(pieces)) {
+      firstTextAt ??= performance.now();
+      text += delta;
+      if (input.stream !== false) yield { delta };
+    }
+    const endedAt = performance.now();
+    const timings = { ttft_ms: ms((firstTextAt ?? endedAt) - startedAt), total_ms: ms(endedAt - startedAt) };
+    yield { done: true, text, ...outcome, model, timings };
+  };
+}
+
+type Outcome = Pick<WorkerOutput, "finish_reason" | "usage">;
+type Messages = NonNullable<WorkerInput["messages"]>;
+
+function parseInput(value: unknown): { messages: Messages; input: WorkerInput } {
+  const parsed = WorkerInput.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const code = issue?.code === "too_big" && issue.origin !== "number" ? "too_long" : "invalid_input";
+    throw new ApiError(code, `${["input", ...(issue?.path ?? [])].join(".")}: ${issue?.message ?? "is not valid"}.`);
+  }
+  const { text, messages } = parsed.data;
+  if ((text === undefined) === (messages === undefined))
+    throw new ApiError("invalid_input", "input: exactly one of text and messages is allowed.");
+  const turns = messages ?? [{ role: "user" as const, content: text ?? "" }];
+  if (turns.at(-1)?.role !== "user")
+    throw new ApiError("invalid_input", "input.messages: the last message must be from the user.");
+  return { messages: turns, input: parsed.data };
+}
+
+function checkLimits(messages: Messages, limits: Limits): void {
+  if (messages.length > limits.max_messages)
+    throw new ApiError("too_long", `input.messages: at most ${limits.max_messages} messages are allowed.`);
+  const index = messages.findIndex(({ content }) => Array.from(content).length > limits.max_input_chars);
+  if (index >= 0)
+    throw new ApiError(
+      "too_long",
+      `input.messages[${index}].content: at most ${limits.max_input_chars} characters are allowed.`,
+    );
+}
+
+const Chunk = z.object({
+  choices: z.array(
+    z.object({ delta: z.object({ content: z.string().nullish() }), finish_reason: z.string().nullish() }),
+  ),
+  usage: z.object({ prompt_tokens: z.int(), completion_tokens: z.int() }).nullish(),
+});
+
+async function* askEngine(
+  base: string,
+  request: object,
+  outcome: Outcome,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const body = JSON.stringify({ ...request, stream: true, stream_options: { include_usage: true } });
+  try {
+    const response = await fetch(`${base}/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+      signal,
+    });
+    if (!response.ok || !response.body) throw new Error(`the engine answered ${response.status}`);
+    const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+    for await (const { data } of events) {
+      if (data === "[DONE]") return;
+      const { choices, usage } = Chunk.parse(JSON.parse(data));
+      if (usage) outcome.usage = { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens };
+      if (choices[0]?.finish_reason) outcome.finish_reason = choices[0].finish_reason === "length" ? "length" : "stop";
+      if (choices[0]?.delta.content) yield choices[0].delta.content;
+    }
+  } catch (cause) {
+    throw new ApiError(signal.aborted ? "timeout" : "unavailable", undefined, { cause });
+  }
+}
+
+/** Fewer, larger pieces: the first at once, then one where a reader pauses or when the window has passed. */
+async function* coalesce(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  let held = "";
+  let due = 0;
+  for await (const piece of pieces) {
+    held += piece;
+    if (performance.now() < due && !boundary.test(held)) continue;
+    yield held;
+    held = "";
+    due = performance.now() + COALESCE_WINDOW_MS;
+  }
+  if (held) yield held;
+}
+
+function ms(duration: number): number {
+  return Math.round(duration * 10) / 10;
+}

@@ -1,0 +1,96 @@
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Events } from "../../local/events";
+import { type Listening, serve } from "../../local/http";
+import { startScriptedEngine } from "../../local/llm/engine";
+import { findOllama } from "../../local/llm/ollama";
+
+let engine: Listening;
+beforeAll(async () => {
+  engine = await startScriptedEngine({ port: 0, events: new Events() });
+});
+afterAll(() => engine.close());
+
+const user = (content: string) => ({ model: "phi3", messages: [{ role: "user", content }] });
+const post = (body: unknown) =>
+  fetch(`${engine.url}/v1/chat/completions`, { method: "POST", body: JSON.stringify(body) });
+const reply = async (body: object) => (await (await post(body)).json()).choices[0];
+
+async function chunks(body: object) {
+  const response = await post({ ...body, stream: true });
+  expect(response.headers.get("content-type")).toContain("text/event-stream");
+  const events = response.body?.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  const data: string[] = [];
+  for await (const event of events ?? []) data.push(event.data);
+  expect(data.at(-1)).toBe("[DONE]");
+  return data.slice(0, -1).map((text) => JSON.parse(text));
+}
+
+describe("the scripted engine", () => {
+  it("is healthy and lists both models", async () => {
+    expect((await fetch(`${engine.url}/health`)).status).toBe(200);
+    const { data } = await (await fetch(`${engine.url}/v1/models`)).json();
+    expect(data.map(({ id }: { id: string }) => id)).toEqual(["phi3", "mistral"]);
+  });
+
+  it("answers as the mama: the same words to the same message, others to another", async () => {
+    const greeting = await reply(user("こんばんは"));
+    expect(greeting).toMatchObject({ message: { role: "assistant" }, finish_reason: "stop" });
+    expect(greeting.message.content).toMatch(/^あら、いらっしゃい。/);
+    expect((await reply(user("こんばんは"))).message.content).toBe(greeting.message.content);
+    expect((await reply(user("ありがとう"))).message.content).not.toBe(greeting.message.content);
+    const answers = await Promise.all(["猫", "犬", "海", "山", "空", "花"].map((word) => reply(user(word))));
+    expect(new Set(answers.map(({ message }) => message.content)).size).toBeGreaterThan(1);
+  });
+
+  it("streams the same words in small pieces, with usage when asked", async () => {
+    const whole = (await reply(user("こんばんは"))).message.content as string;
+    const all = await chunks({ ...user("こんばんは"), stream_options: { include_usage: true } });
+    const text = all.flatMap(({ choices }) =>
+      choices.map((choice: { delta: { content?: string } }) => choice.delta.content ?? ""),
+    );
+    expect(text.join("")).toBe(whole);
+    expect(text.length).toBeGreaterThan(5);
+    expect(all.at(-2).choices[0].finish_reason).toBe("stop");
+    const tokens = Array.from(whole).length;
+    const usage = { prompt_tokens: 5, completion_tokens: tokens, total_tokens: tokens + 5 };
+    expect(all.at(-1)).toMatchObject({ choices: [], usage });
+    expect((await chunks(user("こんばんは"))).every((chunk) => !("usage" in chunk))).toBe(true);
+  });
+
+  it("honours max_tokens", async () => {
+    const cut = await reply({ ...user("こんばんは"), max_tokens: 3 });
+    expect(cut).toMatchObject({ message: { content: "あら、" }, finish_reason: "length" });
+  });
+
+  it("answers errors in OpenAI's shape", async () => {
+    const unknown = await post({ ...user("x"), model: "gpt" });
+    expect(unknown.status).toBe(404);
+    expect(await unknown.json()).toMatchObject({
+      error: { code: "model_not_found", message: expect.stringContaining("phi3") },
+    });
+    const invalid = await post({ model: "phi3", messages: [] });
+    expect(invalid.status).toBe(400);
+    expect(await invalid.json()).toEqual({
+      error: { type: "invalid_request_error", param: null, code: null, message: expect.stringMatching(/^messages: /) },
+    });
+  });
+});
+
+describe("findOllama", () => {
+  const ollamaWith = (...names: string[]) =>
+    serve("Ollama", 0, () => Response.json({ models: names.map((name) => ({ name })) }));
+
+  it("takes one that has both models, and no other", async () => {
+    const full = await ollamaWith("phi3:latest", "mistral:7b", "llama3:latest");
+    const half = await ollamaWith("phi3:latest");
+    try {
+      expect(await findOllama(full.url)).toBe(`${full.url}/v1`);
+      expect(await findOllama(half.url)).toBeUndefined();
+    } finally {
+      await full.close();
+      await half.close();
+    }
+    expect(await findOllama(full.url)).toBeUndefined();
+  });
+});

@@ -1,0 +1,233 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  ACCOUNT_KEY,
+  endpointInput,
+  PHI3_KEY,
+  RunpodFixture,
+  SAVE_ENDPOINT,
+  SAVE_TEMPLATE,
+  templateInput,
+} from "./runpodFixture";
+
+let runpod: RunpodFixture;
+beforeEach(async () => {
+  runpod = new RunpodFixture();
+  await runpod.start();
+});
+afterEach(() => runpod.dispose());
+
+const DELETE_TEMPLATE = "mutation ($name: String) { deleteTemplate(templateName: $name) }";
+const DELETE_ENDPOINT = "mutation ($id: String!) { deleteEndpoint(id: $id) }";
+const ENDPOINT = `query ($id: String!) { myself { endpoint(id: $id) {
+  id name version gpuIds idleTimeout scalerType scalerValue workersMin workersMax executionTimeoutMs flashBootType locations templateId
+  template { name imageName env { key value } boundEndpointId } pods { desiredStatus } } } }`;
+
+describe("templates", () => {
+  it("have unique names", async () => {
+    const id = await runpod.saveTemplate();
+    const refusal = await runpod.refusal(SAVE_TEMPLATE, { input: templateInput });
+    expect(refusal).toBe("Template name must be unique");
+    expect(await runpod.saveTemplate({ id, imageName: "registry.example/phi3:1.0.1" })).toBe(id);
+    const { podTemplate } = await runpod.graphql("query ($id: String!) { podTemplate(id: $id) { imageName } }", { id });
+    expect(podTemplate).toEqual({ imageName: "registry.example/phi3:1.0.1" });
+  });
+
+  it("are deleted by name, and not while an endpoint uses them", async () => {
+    const { id } = await runpod.deploy();
+    expect(await runpod.refusal(DELETE_TEMPLATE, { name: templateInput.name })).toMatch(/in use/);
+    const { templateId } = (await runpod.graphql(ENDPOINT, { id })).myself.endpoint;
+    await runpod.saveEndpoint({ id, templateId, workersMax: 0 });
+    await runpod.graphql(DELETE_ENDPOINT, { id });
+    expect(await runpod.graphql(DELETE_TEMPLATE, { name: templateInput.name })).toEqual({ deleteTemplate: null });
+    expect(await runpod.refusal(DELETE_TEMPLATE, { name: templateInput.name })).toBe("Template not found");
+    expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
+  });
+
+  it("stay in use for a while after their last endpoint, where that is asked for", async () => {
+    await runpod.close();
+    await runpod.start({ templateHoldMs: 60_000 });
+    const { id, templateId } = await runpod.deploy();
+    await runpod.saveEndpoint({ id, templateId, workersMax: 0 });
+    await runpod.graphql(DELETE_ENDPOINT, { id });
+    expect(await runpod.refusal(DELETE_TEMPLATE, { name: templateInput.name })).toMatch(/in use/);
+  });
+
+  it.each([
+    [{ volumeInGb: 10 }, /volumeInGb must be 0/],
+    [{ name: "ab" }, /name must have 3/],
+    [{ imageName: null }, /imageName is required/],
+    [{ containerRegistryAuthId: "unknown" }, /Registry auth not found/],
+    [{ id: "unknown" }, /Template not found/],
+  ])("are refused with %j", async (input, message) => {
+    expect(await runpod.refusal(SAVE_TEMPLATE, { input: { ...templateInput, ...input } })).toMatch(message);
+  });
+});
+
+describe("endpoints", () => {
+  it("are replaced whole: what is left out goes back to its default", async () => {
+    const { id, templateId } = await runpod.deploy({
+      scalerType: "REQUEST_COUNT",
+      scalerValue: 9,
+      locations: "EU-RO-1",
+    });
+    await runpod.saveEndpoint({ id, templateId, idleTimeout: 60 });
+    expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
+      scalerType: "QUEUE_DELAY",
+      scalerValue: 4,
+      locations: null,
+      idleTimeout: 60,
+      executionTimeoutMs: 0,
+      flashBootType: "OFF",
+    });
+  });
+
+  it("show their template, bound to them, and their workers", async () => {
+    const { id } = await runpod.deploy();
+    expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
+      name: "phi3",
+      version: 1,
+      template: { name: templateInput.name, env: templateInput.env, boundEndpointId: id },
+      pods: [{ desiredStatus: "RUNNING" }],
+    });
+  });
+
+  it("may bring their template with them", async () => {
+    const { name, imageName, containerDiskInGb, dockerArgs, env } = templateInput;
+    const template = { name, imageName, containerDiskInGb, dockerArgs, env };
+    const { id } = await runpod.saveEndpoint({ template });
+    await runpod.saveEndpoint({ id, template: { ...template, imageName: "registry.example/phi3:2.0.0" } });
+    const { endpoint } = (await runpod.graphql(ENDPOINT, { id })).myself;
+    expect(endpoint).toMatchObject({ version: 2, template: { imageName: "registry.example/phi3:2.0.0" } });
+  });
+
+  it("are deleted only at zero workers", async () => {
+    const { id, templateId } = await runpod.deploy();
+    expect(await runpod.refusal(DELETE_ENDPOINT, { id })).toMatch(/workersMin and workersMax must both be 0/);
+    await runpod.saveEndpoint({ id, templateId, workersMax: 0 });
+    expect(await runpod.graphql(DELETE_ENDPOINT, { id })).toEqual({ deleteEndpoint: null });
+    expect(await runpod.refusal(DELETE_ENDPOINT, { id })).toBe("Endpoint not found");
+    expect((await runpod.call(`${id}/health`)).status).toBe(404);
+  });
+
+  it("share the account's quota of workers", async () => {
+    const { templateId } = await runpod.deploy({ workersMax: 3 });
+    const input = { ...endpointInput, templateId, name: "second", workersMax: 3 };
+    expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toMatch(/maximum limit of \(5\)/);
+    await runpod.saveEndpoint({ ...input, workersMax: 2 });
+  });
+
+  it("get a new version by what rolls workers, not by what scales them", async () => {
+    const { id, templateId } = await runpod.deploy();
+    const version = async () => (await runpod.graphql(ENDPOINT, { id })).myself.endpoint.version;
+    await runpod.saveEndpoint({ id, templateId, workersMax: 1, scalerValue: 7, idleTimeout: 99 });
+    expect(await version()).toBe(1);
+    await runpod.saveTemplate({ id: templateId, readme: "hello" });
+    expect(await version()).toBe(1);
+    await runpod.saveTemplate({ id: templateId, env: [...templateInput.env, { key: "A", value: "b" }] });
+    expect(await version()).toBe(2);
+    await runpod.saveEndpoint({ id, templateId, gpuIds: "AMPERE_24" });
+    expect(await version()).toBe(3);
+    const other = await runpod.saveTemplate({ name: "another-template" });
+    const update =
+      "mutation ($input: UpdateEndpointTemplateInput) { updateEndpointTemplate(input: $input) { id templateId } }";
+    const input = { endpointId: id, templateId: other };
+    expect((await runpod.graphql(update, { input })).updateEndpointTemplate).toEqual({ id, templateId: other });
+    expect(await version()).toBe(4);
+  });
+
+  it.each([
+    [{ name: "ab" }, /name must have 3/],
+    [{ idleTimeout: 0 }, /idleTimeout must be from 1 to 3600/],
+    [{ idleTimeout: 3601 }, /idleTimeout must be from 1 to 3600/],
+    [{ workersMin: 3 }, /workersMin must be from 0 to 2/],
+    [{ gpuIds: "RTX" }, /RTX is not a GPU pool/],
+    [{ gpuIds: null }, /gpuIds is required/],
+    [{ scalerType: "CPU" }, /QUEUE_DELAY or REQUEST_COUNT/],
+    [{ executionTimeoutMs: 10 }, /executionTimeoutMs must be from 5000/],
+    [{ templateId: "unknown" }, /Template not found/],
+    [{ templateId: null }, /templateId is required/],
+    [{ id: "unknown" }, /Endpoint not found/],
+  ])("are refused with %j", async (input, message) => {
+    const templateId = await runpod.saveTemplate();
+    expect(await runpod.refusal(SAVE_ENDPOINT, { input: { ...endpointInput, templateId, ...input } })).toMatch(message);
+    expect((await runpod.graphql("{ myself { endpoints { id } } }")).myself.endpoints).toEqual([]);
+  });
+});
+
+describe("registry credentials", () => {
+  it("have unique names, keep their id when renewed, and never show their password", async () => {
+    const save = "mutation ($input: SaveRegistryAuthInput!) { saveRegistryAuth(input: $input) { id name } }";
+    const update = "mutation ($input: UpdateRegistryAuthInput!) { updateRegistryAuth(input: $input) { id name } }";
+    const input = { name: "ecr", username: "AWS", password: "token-1" };
+    const { id } = (await runpod.graphql(save, { input })).saveRegistryAuth;
+    expect(await runpod.refusal(save, { input })).toMatch(/unique/);
+    const renewed = await runpod.graphql(update, { input: { id, username: "AWS", password: "token-2" } });
+    expect(renewed.updateRegistryAuth).toEqual({ id, name: "ecr" });
+    const { containerRegistryCreds } = (await runpod.graphql("{ myself { containerRegistryCreds { id name } } }"))
+      .myself;
+    expect(containerRegistryCreds).toEqual([{ id, name: "ecr" }]);
+    const remove = "mutation ($id: String) { deleteRegistryAuth(registryAuthId: $id) }";
+    expect(await runpod.graphql(remove, { id })).toEqual({ deleteRegistryAuth: null });
+    expect(await runpod.refusal(remove, { id })).toBe("Registry auth not found");
+  });
+});
+
+describe("the door", () => {
+  const query = "{ myself { id } }";
+
+  it("answers 401 to a key that never existed and myself: null to no key", async () => {
+    expect((await runpod.post({ query }, "nonsense")).status).toBe(401);
+    const anonymous = await fetch(`${runpod.jobApiUrl.replace("/v2", "/graphql")}`, {
+      method: "POST",
+      body: JSON.stringify({ query }),
+    });
+    expect(await anonymous.json()).toEqual({ data: { myself: null } });
+  });
+
+  it("takes the key as a query parameter too", async () => {
+    const url = `${runpod.jobApiUrl.replace("/v2", "/graphql")}?api_key=${ACCOUNT_KEY}`;
+    const response = await fetch(url, { method: "POST", body: JSON.stringify({ query }) });
+    expect(await response.json()).toEqual({ data: { myself: { id: expect.stringMatching(/^user_/) } } });
+  });
+
+  it("tells a restricted key Unauthorized", async () => {
+    const response = await runpod.post({ query }, PHI3_KEY);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({
+      errors: [
+        {
+          message: "Unauthorized",
+          locations: [{ line: 1, column: 3 }],
+          path: ["myself"],
+          extensions: { code: "RUNPOD" },
+        },
+      ],
+      data: { myself: null },
+    });
+  });
+
+  it.each([
+    ["a field that does not exist", "{ myself { nonsense } }", {}],
+    ["introspection", "{ __schema { types { name } } }", {}],
+    ["a syntax error", "{ myself {", {}],
+    ["a variable of the wrong type", SAVE_ENDPOINT, { input: { name: 5 } }],
+    ["null for a value that has a default", SAVE_ENDPOINT, { input: { ...endpointInput, workersMax: null } }],
+  ])("answers 400 to %s", async (_what, document, variables) => {
+    const response = await runpod.post({ query: document, variables });
+    expect(response.status).toBe(400);
+    const body = await response.json();
+    expect(body).not.toHaveProperty("data");
+    expect(body.errors[0]).toMatchObject({ extensions: { code: "GRAPHQL_VALIDATION_FAILED" } });
+  });
+});
+
+describe("after a restart", () => {
+  it("the account is as it was, and its endpoints answer again", async () => {
+    const { id } = await runpod.deploy();
+    await runpod.close();
+    await runpod.start();
+    expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({ id, version: 1 });
+    const { id: job } = await runpod.json(`${id}/run`, { input: { text: "x" } });
+    expect((await runpod.worker.next()).id).toBe(job);
+  });
+});
