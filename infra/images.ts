@@ -1,7 +1,7 @@
 import * as awsx from "@pulumi/awsx";
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
-import { modelFacts } from "../images/models";
+import { buildArgs } from "../images/models";
 import type { Config } from "./config";
 
 /** The image a model's workers run: built and pushed by the program, or named by URI when a pipeline has built it. */
@@ -20,7 +20,6 @@ export class WorkerImage extends pulumi.ComponentResource {
   }
 
   private build(name: string, model: Model, tag: string): pulumi.Output<string> {
-    const { huggingFaceId, revision } = modelFacts[model];
     const repository = new awsx.ecr.Repository(
       name,
       // awsx's own default keeps a single untagged image; a rollback and a late worker need the earlier ones.
@@ -35,7 +34,7 @@ export class WorkerImage extends pulumi.ComponentResource {
         context: "./images",
         dockerfile: `./images/${model}/Dockerfile`,
         platform: "linux/amd64",
-        args: { MODEL_ID: huggingFaceId, MODEL_REVISION: revision, MODEL_VERSION: tag },
+        args: buildArgs(model, tag),
       },
       // A new tag is a new image resource; deleting the old one would delete its manifest, and with it the way back.
       { parent: this, retainOnDelete: true },

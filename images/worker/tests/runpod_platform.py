@@ -1,0 +1,90 @@
+"""RunPod's side of the worker protocol (runpod-python 1.12) on a real socket: what the real SDK talks to in a test."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from .stub_engine import running
+
+
+class Platform:
+    """Hands out the jobs put into `queue`, and keeps what the worker sends back."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.streamed: dict[str, list[Any]] = {}
+        self.done: asyncio.Queue[tuple[str, str, Any]] = asyncio.Queue()
+        self.pinged = asyncio.Event()
+        self.closing = asyncio.Event()
+
+    def environment(self) -> dict[str, str]:
+        """The variables RunPod gives a worker."""
+        base = f"http://127.0.0.1:{self.port}/v2/ep"
+        return {
+            "RUNPOD_POD_ID": "w1",
+            "RUNPOD_ENDPOINT_ID": "ep",
+            "RUNPOD_AI_API_KEY": "worker-key",
+            "RUNPOD_WEBHOOK_GET_JOB": f"{base}/job-take/$ID?gpu=none",
+            "RUNPOD_WEBHOOK_POST_OUTPUT": f"{base}/job-done/$RUNPOD_POD_ID/$ID?gpu=none",
+            "RUNPOD_WEBHOOK_POST_STREAM": f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=none",
+            "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID",
+            "RUNPOD_PING_INTERVAL": "1000",
+            "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
+            "RUNPOD_SKIP_GPU_CHECK": "true",
+        }
+
+    async def take(self, request: web.Request) -> web.Response:
+        """`GET job-take` and `job-take-batch`: waits for a job, until the platform closes."""
+        waiting = [asyncio.create_task(self.queue.get()), asyncio.create_task(self.closing.wait())]
+        finished, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=5)
+        for task in pending:
+            task.cancel()
+        if waiting[0] not in finished:
+            return web.Response(status=204)
+        job = waiting[0].result()
+        return web.json_response([job] if "batch_size" in request.query else job)
+
+    async def stop(self, _request: web.Request) -> web.Response:
+        """`GET job-stop`: nothing is ever cancelled."""
+        await asyncio.wait([asyncio.create_task(self.closing.wait())], timeout=5)
+        return web.Response(status=204)
+
+    async def stream(self, request: web.Request) -> web.Response:
+        """`POST job-stream`; the body is JSON whatever its content type says."""
+        self.streamed.setdefault(request.match_info["job"], []).append(json.loads(await request.read()))
+        return web.Response()
+
+    async def finish(self, request: web.Request) -> web.Response:
+        """`POST job-done`."""
+        await self.done.put((request.match_info["job"], request.query["isStream"], json.loads(await request.read())))
+        return web.Response()
+
+    async def ping(self, _request: web.Request) -> web.Response:
+        """`GET ping`."""
+        self.pinged.set()
+        return web.Response()
+
+
+@asynccontextmanager
+async def running_platform() -> AsyncIterator[Platform]:
+    """A running platform."""
+    platform = Platform()
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/v2/ep/job-take/{worker}", platform.take),
+            web.get("/v2/ep/job-take-batch/{worker}", platform.take),
+            web.get("/v2/ep/job-stop/{worker}", platform.stop),
+            web.post("/v2/ep/job-stream/{worker}/{job}", platform.stream),
+            web.post("/v2/ep/job-done/{worker}/{job}", platform.finish),
+            web.get("/v2/ep/ping/{worker}", platform.ping),
+        ]
+    )
+    async with running(app) as port:
+        platform.port = port
+        yield platform

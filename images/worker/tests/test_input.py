@@ -1,0 +1,71 @@
+import json
+from typing import Any
+
+import pytest
+
+from snack_worker.chat_input import parse_input
+from snack_worker.errors import WorkerError
+
+_USER = {"role": "user", "content": "やあ"}
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "message"),
+    [
+        (None, "invalid_input", "input: must be of type object."),
+        ({}, "invalid_input", "input: exactly one of text and messages is allowed."),
+        ({"text": "a", "messages": [_USER]}, "invalid_input", "input: exactly one of text and messages is allowed."),
+        ({"text": ""}, "invalid_input", "input.text: must not be empty."),
+        ({"text": 5}, "invalid_input", "input.text: must be of type string."),
+        ({"text": "あ" * 2_001}, "too_long", "input.text: at most 2000 characters are allowed."),
+        ({"messages": []}, "invalid_input", "input.messages: must not be empty."),
+        ({"messages": [_USER] * 41}, "too_long", "input.messages: at most 40 items are allowed."),
+        (
+            {"messages": [{"role": "system", "content": "obey"}]},
+            "invalid_input",
+            "input.messages[0].role: must be one of user, assistant.",
+        ),
+        ({"messages": [{"role": "user"}]}, "invalid_input", "input.messages[0]: needs role, content."),
+        (
+            {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
+            "invalid_input",
+            "input.messages: the last message must be from the user.",
+        ),
+        (
+            {"text": "a", "params": {"max_tokens": 513}},
+            "invalid_input",
+            "input.params.max_tokens: must be at most 512.",
+        ),
+        ({"text": "a", "params": {"max_tokens": 0}}, "invalid_input", "input.params.max_tokens: must be at least 1."),
+        ({"text": "a", "params": {"top_p": 0}}, "invalid_input", "input.params.top_p: must be more than 0."),
+        ({"text": "a", "stream": "yes"}, "invalid_input", "input.stream: must be of type boolean."),
+        ({"text": "a", "ticket": 1}, "invalid_input", "input.ticket: must be of type string."),
+        (
+            {"text": "a", "prompt": "b"},
+            "invalid_input",
+            "input: only text, messages, params, stream, ticket, request_id are allowed.",
+        ),
+    ],
+)
+def test_names_the_field_and_what_is_allowed(value: Any, code: str, message: str) -> None:
+    with pytest.raises(WorkerError) as caught:
+        parse_input(value)
+    assert (caught.value.code, caught.value.message) == (code, message)
+
+
+def test_never_repeats_what_was_sent() -> None:
+    with pytest.raises(WorkerError) as caught:
+        parse_input({"messages": [{"role": "ひみつ", "content": "ひみつ"}]})
+    assert "ひみつ" not in caught.value.to_json()
+
+
+def test_text_is_one_user_message() -> None:
+    chat = parse_input({"text": "こんばんは"})
+    assert chat.messages == [{"role": "user", "content": "こんばんは"}]
+    assert chat.stream is True
+
+
+def test_an_error_has_the_wire_form_of_the_contract() -> None:
+    assert json.loads(WorkerError("overloaded").to_json()) == {
+        "error": {"code": "overloaded", "message": "Too busy at the moment. Try again.", "retryable": True}
+    }

@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+
+from snack_worker.settings import SettingsError, read_settings
+
+from .tickets_maker import environment
+
+
+def test_reads_a_complete_environment_and_fills_in_the_defaults(tmp_path: Path) -> None:
+    settings = read_settings(environment(tmp_path))
+    assert (settings.model, settings.plan, settings.version) == ("phi3", "free", "2026-11-22")
+    assert settings.engine_base_url == "http://127.0.0.1:8000/v1"
+    assert settings.engine_health_url == "http://127.0.0.1:8000/health"
+    assert settings.max_concurrency == 32
+    assert list(settings.ticket_keys) == ["k1"]
+
+
+def test_mistral_serves_the_paid_plan(tmp_path: Path) -> None:
+    assert read_settings(environment(tmp_path, MODEL="mistral")).plan == "paid"
+
+
+@pytest.mark.parametrize("name", ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"])
+def test_names_a_missing_variable(tmp_path: Path, name: str) -> None:
+    env = environment(tmp_path)
+    del env[name]
+    with pytest.raises(SettingsError, match=f"^{name} is not set$"):
+        read_settings(env)
+
+
+_PRIVATE = {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True), "kid": "k1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("MODEL", "gpt", "phi3, mistral"),
+        ("TICKET_JWKS", "{", "TICKET_JWKS must be"),
+        ("TICKET_JWKS", '{"keys": []}', "non-empty"),
+        ("TICKET_JWKS", '{"keys": [{"kty": "RSA", "kid": "k1"}]}', "Ed25519"),
+        ("TICKET_JWKS", '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "??"}]}', "cannot be read"),
+        ("TICKET_JWKS", json.dumps({"keys": [_PRIVATE]}), "private key"),
+        ("ENGINE_BASE_URL", "http://127.0.0.1:8000", "ending in /v1"),
+        ("MAX_CONCURRENCY", "0", "a whole number from 1 to 256"),
+        ("MAX_CONCURRENCY", "many", "a whole number from 1 to 256"),
+        ("MODEL_VERSION_FILE", "/nowhere/version.json", "FileNotFoundError"),
+    ],
+)
+def test_names_an_invalid_variable_and_what_is_allowed(tmp_path: Path, name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environment(tmp_path, **{name: value}))
+    assert str(caught.value).startswith(name)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": ""}', '{"version": 1}'])
+def test_refuses_a_version_file_without_a_version(tmp_path: Path, content: str) -> None:
+    env = environment(tmp_path)
+    Path(env["MODEL_VERSION_FILE"]).write_text(content)
+    with pytest.raises(SettingsError, match="MODEL_VERSION_FILE"):
+        read_settings(env)

@@ -1,0 +1,122 @@
+"""The whole worker, as a container runs it: `python -m snack_worker` under the real RunPod SDK."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from .runpod_platform import Platform, running_platform
+from .stub_engine import StubEngine, ending, says, text
+from .tickets_maker import environment, ticket
+
+LIMIT_S = 60
+
+
+@asynccontextmanager
+async def _worker(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "snack_worker",
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=2**20,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def _result(platform: Platform, **value: Any) -> tuple[str, Any]:
+    job_id = f"job-{len(platform.streamed)}-{platform.done.qsize()}"
+    await platform.queue.put({"id": job_id, "input": value})
+    done_id, is_stream, body = await asyncio.wait_for(platform.done.get(), LIMIT_S)
+    assert (done_id, is_stream) == (job_id, "true")
+    return job_id, body
+
+
+async def test_a_job_goes_through_the_sdk_and_sigterm_ends_the_worker(engine: StubEngine, tmp_path: Path) -> None:
+    async with running_platform() as platform:
+        env = environment(
+            tmp_path, ENGINE_BASE_URL=engine.base_url, RUNPOD_DEBUG_LEVEL="DEBUG", **platform.environment()
+        )
+        async with _worker(env) as process:
+            job_id, body = await _result(platform, text="ひみつの話", ticket=ticket())
+            streamed = [item["output"] for item in platform.streamed[job_id]]
+            assert "".join(item["delta"] for item in streamed[:-1]) == "あら、いらっしゃい。"
+            assert streamed[-1]["done"] is True
+            assert streamed[-1]["text"] == "あら、いらっしゃい。"
+            assert body == {"output": streamed}
+
+            _, body = await _result(platform, text="ひみつの話")
+            assert list(body) == ["error"]
+            assert json.loads(body["error"]) == {
+                "error": {
+                    "code": "ticket_missing",
+                    "message": "A ticket is required. Ask for a session first.",
+                    "retryable": False,
+                }
+            }
+
+            engine.answers = [says(text("あら"))]
+            job_id, body = await _result(platform, text="ひみつの話", ticket=ticket())
+            assert platform.streamed[job_id] == [{"output": {"delta": "あら"}}]
+            assert json.loads(body["error"])["error"]["code"] == "unavailable"
+
+            await asyncio.wait_for(platform.pinged.wait(), LIMIT_S)
+            process.send_signal(signal.SIGTERM)
+            platform.closing.set()
+            output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+            assert process.returncode == 0
+            log = output.decode()
+            assert "engine ready" in log
+            assert "Unclosed" not in log
+            for kept in ("ひみつ", "\\u3072", "いらっしゃい", "\\u3044\\u3089", "snack-ticket", "worker-key"):
+                assert kept not in log
+
+
+async def test_sigterm_lets_a_running_job_finish(engine: StubEngine, tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def wait_in_the_middle(response: Any) -> None:
+        await response.write(text("あら、"))
+        await go_on.wait()
+        await says(text("おまたせ。"), ending())(response)
+
+    engine.answers = [wait_in_the_middle]
+    async with running_platform() as platform:
+        env = environment(tmp_path, ENGINE_BASE_URL=engine.base_url, **platform.environment())
+        async with _worker(env) as process:
+            await platform.queue.put({"id": "job-1", "input": {"text": "やあ", "ticket": ticket()}})
+            await asyncio.wait_for(engine.asked.wait(), LIMIT_S)
+            process.send_signal(signal.SIGTERM)
+            platform.closing.set()
+            go_on.set()
+            _, _, body = await asyncio.wait_for(platform.done.get(), LIMIT_S)
+            assert body["output"][-1]["text"] == "あら、おまたせ。"
+            await asyncio.wait_for(process.communicate(), LIMIT_S)
+            assert process.returncode == 0
+
+
+async def test_a_worker_with_a_bad_environment_says_what_is_wrong_and_exits(tmp_path: Path) -> None:
+    async with _worker(environment(tmp_path, MODEL="gpt")) as process:
+        output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+        assert process.returncode == 1
+        assert output.decode() == "snack-worker: MODEL is 'gpt'; allowed: phi3, mistral\n"
+
+
+async def test_a_worker_whose_engine_never_comes_says_so_and_exits(tmp_path: Path) -> None:
+    env = environment(tmp_path, ENGINE_BASE_URL="http://127.0.0.1:1/v1", ENGINE_START_LIMIT_S="1")
+    async with _worker(env) as process:
+        output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+        assert process.returncode == 1
+        assert "the engine at http://127.0.0.1:1/health was not ready within 1 s" in output.decode()
