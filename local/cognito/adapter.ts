@@ -1,0 +1,71 @@
+import type { Adapter, AdapterPayload } from "oidc-provider";
+import { JsonFile } from "../store";
+
+/** A stored session, interaction, grant, code or token. `expiresAt` is in milliseconds since the epoch. */
+interface Entry {
+  model: string;
+  payload: AdapterPayload;
+  expiresAt?: number;
+}
+
+/** Where the OIDC server of one pool keeps its state: one file, so that sessions and refresh tokens survive a restart. */
+export class OidcStore {
+  private readonly file: JsonFile<Record<string, Entry>>;
+
+  constructor(path: string) {
+    this.file = new JsonFile(path, {});
+  }
+
+  /** The part of one model, such as `RefreshToken`, in the shape the OIDC server asks for. */
+  adapter(model: string): Adapter {
+    const key = (id: string) => `${model}:${id}`;
+    return {
+      upsert: async (id, payload, expiresInSeconds) => {
+        const expiry = expiresInSeconds === undefined ? {} : { expiresAt: Date.now() + expiresInSeconds * 1000 };
+        this.file.data[key(id)] = { model, payload, ...expiry };
+        this.save();
+      },
+      find: async (id) => this.live(key(id))?.payload,
+      findByUid: async (uid) => this.findBy(model, (payload) => payload.uid === uid),
+      findByUserCode: async (code) => this.findBy(model, (payload) => payload.userCode === code),
+      consume: async (id) => {
+        const entry = this.live(key(id));
+        if (!entry) return;
+        entry.payload.consumed = Math.floor(Date.now() / 1000);
+        this.save();
+      },
+      destroy: async (id) => {
+        delete this.file.data[key(id)];
+        this.save();
+      },
+      revokeByGrantId: async (grantId) => {
+        this.remove((entry) => entry.model === model && entry.payload.grantId === grantId);
+        this.save();
+      },
+    };
+  }
+
+  private live(key: string): Entry | undefined {
+    const entry = this.file.data[key];
+    return entry && !isExpired(entry) ? entry : undefined;
+  }
+
+  private findBy(model: string, matches: (payload: AdapterPayload) => boolean): AdapterPayload | undefined {
+    return Object.values(this.file.data).find(
+      (entry) => entry.model === model && !isExpired(entry) && matches(entry.payload),
+    )?.payload;
+  }
+
+  private remove(matches: (entry: Entry) => boolean): void {
+    for (const [key, entry] of Object.entries(this.file.data)) if (matches(entry)) delete this.file.data[key];
+  }
+
+  private save(): void {
+    this.remove(isExpired);
+    this.file.save();
+  }
+}
+
+function isExpired(entry: Entry): boolean {
+  return entry.expiresAt !== undefined && entry.expiresAt <= Date.now();
+}

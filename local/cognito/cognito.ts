@@ -1,0 +1,69 @@
+import type { JSONWebKeySet } from "jose";
+import type { AwsAccount } from "../aws/account";
+import type { Events } from "../events";
+import { type Listening, listen, serve } from "../http";
+import { type Customer, Customers } from "./customer";
+import { Directory } from "./directory";
+import { domainListener } from "./domain";
+import { idpApp } from "./idp";
+import { Pools } from "./pools";
+
+export type { Customer } from "./customer";
+
+/** The running double. */
+export interface CognitoDouble {
+  /** Origin of the hosted domain of every pool. */
+  domainUrl: string;
+  /** Origin that stands for `https://cognito-idp.<region>.amazonaws.com`. */
+  idpUrl: string;
+  /** The keys of an issuer, as its `jwks.json` gives them; undefined for an issuer that is not a pool of this account. */
+  jwks(issuer: string): JSONWebKeySet | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts Amazon Cognito for the user pools of the local account: their hosted domain (sign-in page and OAuth endpoints)
+ * and the issuer's keys. Pools, app clients, domains and brandings are read from the account at each request.
+ *
+ * @param options.dir where keys, sessions and refresh tokens are kept, so that they survive a restart
+ * @param options.ports 0 takes a free one
+ * @param options.customers who can sign in, to every pool
+ * @throws PortInUseError
+ */
+export async function startCognito(options: {
+  account: AwsAccount;
+  dir: string;
+  ports: { domain: number; idp: number };
+  customers: Customer[];
+  events: Events;
+}): Promise<CognitoDouble> {
+  const { events, dir, ports } = options;
+  const directory = new Directory(options.account);
+  const customers = new Customers(options.customers);
+  const pools = new Pools({ directory, customers, events, dir });
+
+  const domain = await listen(
+    "Cognito hosted domain",
+    ports.domain,
+    domainListener(directory, pools, customers, events),
+  );
+  let idp: Listening;
+  try {
+    const app = idpApp(directory, pools, () => ({ idp: idp.url, domain: domain.url }));
+    idp = await serve("Cognito issuer", ports.idp, app.fetch);
+  } catch (error) {
+    await domain.close();
+    throw error;
+  }
+  return {
+    domainUrl: domain.url,
+    idpUrl: idp.url,
+    jwks(issuer) {
+      const poolId = issuer.split("/").at(-1) ?? "";
+      return directory.hasPool(poolId) && directory.issuer(poolId) === issuer ? pools.get(poolId).jwks : undefined;
+    },
+    close: async () => {
+      await Promise.all([domain.close(), idp.close()]);
+    },
+  };
+}

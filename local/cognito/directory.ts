@@ -1,0 +1,109 @@
+import * as z from "zod/mini";
+import type { AwsAccount } from "../aws/account";
+
+const list = z.pipe(
+  z.nullish(z.array(z.string())),
+  z.transform((values) => values ?? []),
+);
+const Unit = z.nullish(z.enum(["seconds", "minutes", "hours", "days"]));
+
+/** The properties of aws.cognito.UserPoolClient that a sign-in depends on. */
+const UserPoolClient = z.object({
+  userPoolId: z.string(),
+  clientSecret: z.nullish(z.string()),
+  allowedOauthFlowsUserPoolClient: z.nullish(z.boolean()),
+  allowedOauthFlows: list,
+  allowedOauthScopes: list,
+  callbackUrls: list,
+  logoutUrls: list,
+  enableTokenRevocation: z.nullish(z.boolean()),
+  refreshTokenRotation: z.nullish(z.object({ feature: z.string() })),
+  accessTokenValidity: z.nullish(z.number()),
+  idTokenValidity: z.nullish(z.number()),
+  refreshTokenValidity: z.nullish(z.number()),
+  tokenValidityUnits: z.nullish(z.object({ accessToken: Unit, idToken: Unit, refreshToken: Unit })),
+});
+
+const UserPoolDomain = z.object({ userPoolId: z.string(), managedLoginVersion: z.nullish(z.number()) });
+const ManagedLoginBranding = z.object({ userPoolId: z.string(), clientId: z.string() });
+
+/** An app client, as far as signing in goes. */
+export interface AppClient {
+  id: string;
+  poolId: string;
+  /** Undefined for a public client. */
+  secret: string | undefined;
+  /** Whether the authorization code flow is allowed. */
+  codeFlow: boolean;
+  scopes: string[];
+  callbackUrls: string[];
+  logoutUrls: string[];
+  revocation: boolean;
+  rotation: boolean;
+  /** Lifetimes in seconds. */
+  lifetimes: { access: number; id: number; refresh: number };
+}
+
+const secondsPer = { seconds: 1, minutes: 60, hours: 3600, days: 86_400 } as const;
+
+/** The Cognito resources of the local account, read anew at each question. */
+export class Directory {
+  constructor(private readonly account: AwsAccount) {}
+
+  /** True for a pool that exists. */
+  hasPool(poolId: string): boolean {
+    return this.account.get("aws:cognito/userPool:UserPool", poolId) !== undefined;
+  }
+
+  /** The pool's issuer, of type ORIGINAL. */
+  issuer(poolId: string): string {
+    return `https://cognito-idp.${this.account.region}.amazonaws.com/${poolId}`;
+  }
+
+  /** The app client of an existing pool, or undefined. */
+  client(clientId: string): AppClient | undefined {
+    const resource = this.account.get("aws:cognito/userPoolClient:UserPoolClient", clientId);
+    if (!resource) return undefined;
+    const client = UserPoolClient.parse(resource.outputs);
+    if (!this.hasPool(client.userPoolId)) return undefined;
+    const units = client.tokenValidityUnits;
+    return {
+      id: clientId,
+      poolId: client.userPoolId,
+      secret: client.clientSecret || undefined,
+      codeFlow: client.allowedOauthFlowsUserPoolClient === true && client.allowedOauthFlows.includes("code"),
+      scopes: client.allowedOauthScopes,
+      callbackUrls: client.callbackUrls,
+      logoutUrls: client.logoutUrls,
+      revocation: client.enableTokenRevocation ?? true,
+      rotation: client.refreshTokenRotation?.feature === "ENABLED",
+      // Defaults of CreateUserPoolClient: an hour, an hour, 30 days.
+      lifetimes: {
+        access: (client.accessTokenValidity || 1) * secondsPer[units?.accessToken ?? "hours"],
+        id: (client.idTokenValidity || 1) * secondsPer[units?.idToken ?? "hours"],
+        refresh: (client.refreshTokenValidity || 30) * secondsPer[units?.refreshToken ?? "days"],
+      },
+    };
+  }
+
+  /** True when the pool has a domain, without which none of its hosted pages and endpoints exist. */
+  hasDomain(poolId: string): boolean {
+    return this.domain(poolId) !== undefined;
+  }
+
+  /** False for managed login (version 2) without a branding for the client: Cognito then shows no sign-in page. */
+  hasLoginPages(client: AppClient): boolean {
+    if (this.domain(client.poolId)?.managedLoginVersion !== 2) return true;
+    return this.account
+      .list("aws:cognito/managedLoginBranding:ManagedLoginBranding")
+      .map((resource) => ManagedLoginBranding.parse(resource.outputs))
+      .some((branding) => branding.userPoolId === client.poolId && branding.clientId === client.id);
+  }
+
+  private domain(poolId: string) {
+    return this.account
+      .list("aws:cognito/userPoolDomain:UserPoolDomain")
+      .map((resource) => UserPoolDomain.parse(resource.outputs))
+      .find((domain) => domain.userPoolId === poolId);
+  }
+}

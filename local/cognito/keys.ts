@@ -1,0 +1,45 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import type { JSONWebKeySet, JWK } from "jose";
+import { JsonFile } from "../store";
+
+type RsaJwk = JWK & { kty: "RSA"; kid: string; n: string; e: string };
+
+/** The two RS256 keys of a pool, kept in a file so that tokens stay valid over a restart. Cognito publishes two as well. */
+export class PoolKeys {
+  private readonly file: JsonFile<RsaJwk[]>;
+
+  constructor(path: string) {
+    this.file = new JsonFile(path, []);
+    if (this.file.data.length > 0) return;
+    this.file.data = [newKey(), newKey()];
+    this.file.save();
+  }
+
+  /** The key that signs: the first. The second is there for a verifier to get wrong. */
+  get signing(): { kid: string; key: KeyObject } {
+    const [jwk] = this.file.data;
+    if (!jwk) throw new Error("The pool has no signing key.");
+    return { kid: jwk.kid, key: createPrivateKey({ key: jwk, format: "jwk" }) };
+  }
+
+  /** The private keys, for the OIDC server. */
+  get private(): { keys: RsaJwk[] } {
+    return { keys: this.file.data };
+  }
+
+  /** What `jwks.json` answers, with Cognito's members. */
+  get public(): JSONWebKeySet {
+    return { keys: this.file.data.map(({ kid, n, e }) => ({ alg: "RS256", e, kid, kty: "RSA", n, use: "sig" })) };
+  }
+}
+
+function newKey(): RsaJwk {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  // Cognito's kid is 32 bytes in plain base64.
+  return {
+    ...(privateKey.export({ format: "jwk" }) as RsaJwk),
+    alg: "RS256",
+    use: "sig",
+    kid: randomBytes(32).toString("base64"),
+  };
+}

@@ -1,0 +1,68 @@
+import type Provider from "oidc-provider";
+import type { KoaContextWithOIDC } from "oidc-provider";
+import type { Events } from "../events";
+import type { Customers } from "./customer";
+import type { Directory } from "./directory";
+import type { PoolKeys } from "./keys";
+import { cognitoTokens, tokenIdOf } from "./tokens";
+
+type Middleware = Parameters<Provider["use"]>[0];
+type Next = Parameters<Middleware>[1];
+
+/** Around the OIDC server of a pool: takes Cognito's access tokens, and turns what the server answers into Cognito's words. */
+export function likeCognito(options: {
+  issuer: string;
+  directory: Directory;
+  customers: Customers;
+  events: Events;
+  keys: PoolKeys;
+}): Middleware {
+  const { issuer, directory, customers, events, keys } = options;
+
+  const aroundUserInfo = async (ctx: KoaContextWithOIDC, next: Next) => {
+    const id = await tokenIdOf(ctx.get("authorization"), keys, issuer);
+    ctx.req.headers.authorization = `Bearer ${id ?? "unknown"}`;
+    await next();
+  };
+
+  const aroundToken = async (ctx: KoaContextWithOIDC, next: Next) => {
+    await next();
+    likeCognitoError(ctx);
+    const client = directory.client(ctx.oidc.client?.clientId ?? "");
+    if (ctx.status !== 200 || !client) return;
+    ctx.body = await cognitoTokens(ctx, keys, client);
+    const spent = ctx.oidc.entities.AuthorizationCode ? "code" : "refresh token";
+    const customer = customers.bySub(ctx.oidc.account?.accountId ?? "");
+    events.emit({ source: "cognito", summary: `${spent} → tokens for ${customer?.label}` });
+  };
+
+  return async (context, next) => {
+    // The server adds `oidc` on the way in.
+    const ctx = context as unknown as KoaContextWithOIDC;
+    if (ctx.path === "/oauth2/userInfo") return aroundUserInfo(ctx, next);
+    if (ctx.path === "/oauth2/token") return aroundToken(ctx, next);
+    await next();
+    if (ctx.path === "/oauth2/revoke") likeCognitoError(ctx);
+    if (ctx.path.startsWith("/oauth2/authorize")) likeCognitoRedirect(ctx);
+  };
+}
+
+/** Cognito redirects with 302, does not send `iss`, and puts an error into the query whatever was asked for. */
+function likeCognitoRedirect(ctx: KoaContextWithOIDC): void {
+  const location = ctx.response.get("location");
+  if (!location) return;
+  ctx.status = 302;
+  const url = new URL(location, ctx.href);
+  for (const [name, value] of new URLSearchParams(url.hash.slice(1))) url.searchParams.set(name, value);
+  url.hash = "";
+  url.searchParams.delete("iss");
+  ctx.set("location", url.href);
+}
+
+/** Cognito's token and revocation errors are a 400 with the code alone. */
+function likeCognitoError(ctx: KoaContextWithOIDC): void {
+  const body: unknown = ctx.body;
+  if (typeof body !== "object" || body === null || !("error" in body)) return;
+  if (ctx.status < 500) ctx.status = 400;
+  ctx.body = { error: body.error };
+}

@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { join } from "node:path";
+import type { JSONWebKeySet } from "jose";
+import type Provider from "oidc-provider";
+import type { Events } from "../events";
+import type { Customers } from "./customer";
+import type { Directory } from "./directory";
+import { PoolKeys } from "./keys";
+import { createProvider } from "./oidc";
+
+/** What a pool needs to know. */
+export interface PoolOptions {
+  poolId: string;
+  directory: Directory;
+  customers: Customers;
+  events: Events;
+  /** Folder of the pool's own files. */
+  dir: string;
+}
+
+/**
+ * One user pool: a certified OIDC server does the protocol (codes, PKCE, sessions, refresh, revocation); what is here
+ * turns its words into Cognito's.
+ */
+export class Pool {
+  readonly provider: Provider;
+  private readonly keys: PoolKeys;
+  private readonly answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+  constructor(options: PoolOptions) {
+    this.keys = new PoolKeys(join(options.dir, "keys.json"));
+    this.provider = createProvider(options, this.keys);
+    this.answer = this.provider.callback();
+  }
+
+  /** The public keys. */
+  get jwks(): JSONWebKeySet {
+    return this.keys.public;
+  }
+
+  /** Answers a request to one of the OAuth endpoints. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await this.answer(request, response);
+  }
+
+  /** Ends the browser's session: the cookie goes, refresh tokens stay, as with Cognito's `/logout`. */
+  async endSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const session = await this.provider.Session.get(this.provider.createContext(request, response));
+    await session.destroy();
+  }
+}
