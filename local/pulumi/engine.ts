@@ -1,0 +1,95 @@
+import { Children } from "./children";
+import { Deployment, type DeploymentContext } from "./deployment";
+import { serveMonitor } from "./monitor";
+import type { EngineOptions } from "./options";
+import { runProgram } from "./program";
+import { Providers } from "./providers";
+import { StackState } from "./state";
+import type { StepEvent } from "./step";
+import { isStack } from "./urn";
+import { mapValues, mask } from "./value";
+
+export { EngineError } from "./error";
+export type { EngineOptions } from "./options";
+export type { StepEvent } from "./step";
+
+/**
+ * Runs the program and brings every resource to what it registers, like `pulumi up`.
+ *
+ * @returns the stack's outputs, secrets masked, and the steps in the order they ended
+ * @throws EngineError for the first thing that went wrong; what exists by then is in the state
+ */
+export function up(options: EngineOptions): Promise<{ outputs: Record<string, unknown>; steps: StepEvent[] }> {
+  return withDeployment(options, false, async (context, deployment, children) => {
+    await evaluate(context, deployment, children);
+    await deployment.prune();
+    const stack = context.state.all.find(({ type }) => isStack(type));
+    return { outputs: mapValues(stack?.outputs ?? {}, mask), steps: deployment.steps };
+  });
+}
+
+/**
+ * Runs the program and tells what `up` would do. Nothing is created and the state stays as it is.
+ *
+ * @throws EngineError as `up` does
+ */
+export function preview(options: EngineOptions): Promise<{ steps: StepEvent[] }> {
+  return withDeployment(options, true, async (context, deployment, children) => {
+    await evaluate(context, deployment, children);
+    await deployment.prune();
+    return { steps: deployment.steps };
+  });
+}
+
+/**
+ * Deletes every resource of the stack, without running the program.
+ *
+ * @throws EngineError for the first that could not be deleted; the others that can be are deleted all the same
+ */
+export function destroy(options: EngineOptions): Promise<{ steps: StepEvent[] }> {
+  return withDeployment(options, false, async (_, deployment) => {
+    await deployment.prune();
+    return { steps: deployment.steps };
+  });
+}
+
+/**
+ * Reads every resource from its provider: drops what is gone and stores what has changed, so that the next `up` or
+ * `preview` shows the drift.
+ *
+ * @throws EngineError for the first that could not be read
+ */
+export function refresh(options: EngineOptions): Promise<{ steps: StepEvent[] }> {
+  return withDeployment(options, false, async (_, deployment) => {
+    await deployment.refresh();
+    return { steps: deployment.steps };
+  });
+}
+
+async function withDeployment<T>(
+  options: EngineOptions,
+  dryRun: boolean,
+  work: (context: DeploymentContext, deployment: Deployment, children: Children) => Promise<T>,
+): Promise<T> {
+  const children = new Children();
+  const providers = new Providers(options, children);
+  try {
+    const context = { options, dryRun, providers, state: new StackState(options.statePath, !dryRun) };
+    return await work(context, new Deployment(context), children);
+  } finally {
+    await providers.close();
+    await children.close();
+  }
+}
+
+async function evaluate(context: DeploymentContext, deployment: Deployment, children: Children): Promise<void> {
+  context.providers.startDynamic();
+  const monitor = await serveMonitor(context, deployment);
+  try {
+    const program = runProgram(context.options, context.dryRun, monitor.address, monitor.errors, children);
+    await Promise.race([program, deployment.failed]);
+  } finally {
+    await deployment.idle();
+    monitor.close();
+  }
+}

@@ -1,0 +1,65 @@
+import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import { createUrn } from "./urn";
+import { collapseOutputs, mapValues, type Properties } from "./value";
+
+/** A resource as the program wants it to be. */
+export interface Goal {
+  urn: string;
+  type: string;
+  name: string;
+  custom: boolean;
+  parent: string | undefined;
+  inputs: Properties;
+  dependencies: string[];
+  propertyDependencies: Record<string, string[]>;
+  /** Undefined takes the parent's. */
+  protect: boolean | undefined;
+  /** Undefined takes the parent's. */
+  retainOnDelete: boolean | undefined;
+  deleteBeforeReplace: boolean | undefined;
+  ignoreChanges: string[];
+  replaceOnChanges: string[];
+  additionalSecretOutputs: string[];
+  /** URNs it may have had before. */
+  aliases: string[];
+}
+
+/** Reads what the program registers. */
+export function goalOf(request: RegisterResourceRequest, project: string, stack: string): Goal {
+  const type = request.getType();
+  const name = request.getName();
+  const parent = request.getParent() || undefined;
+  return {
+    urn: createUrn({ stack, project, type, name, parent }),
+    type,
+    name,
+    custom: request.getCustom(),
+    parent,
+    inputs: mapValues(request.getObject()?.toJavaScript() ?? {}, collapseOutputs),
+    dependencies: request.getDependenciesList(),
+    propertyDependencies: Object.fromEntries(
+      [...request.getPropertydependenciesMap().entries()].map(([property, urns]) => [property, urns.getUrnsList()]),
+    ),
+    protect: request.getProtect(),
+    retainOnDelete: request.getRetainondelete(),
+    deleteBeforeReplace: request.getDeletebeforereplacedefined() ? request.getDeletebeforereplace() : undefined,
+    ignoreChanges: request.getIgnorechangesList(),
+    replaceOnChanges: request.getReplaceonchangesList(),
+    additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
+    aliases: aliasesOf(request, project, stack),
+  };
+}
+
+function aliasesOf(request: RegisterResourceRequest, project: string, stack: string): string[] {
+  return request.getAliasesList().map((alias) => {
+    const spec = alias.getSpec();
+    if (spec === undefined) return alias.getUrn();
+    return createUrn({
+      stack: spec.getStack() || stack,
+      project: spec.getProject() || project,
+      type: spec.getType() || request.getType(),
+      name: spec.getName() || request.getName(),
+      parent: spec.getNoparent() ? undefined : spec.getParenturn() || request.getParent() || undefined,
+    });
+  });
+}

@@ -1,0 +1,301 @@
+import { credentials, type Metadata, type ServiceError } from "@grpc/grpc-js";
+import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb";
+import messages from "@pulumi/pulumi/proto/provider_pb";
+import statusMessages from "@pulumi/pulumi/proto/status_pb";
+import structs from "google-protobuf/google/protobuf/struct_pb";
+import { EngineError, reasonOf } from "./error";
+import { unlimited } from "./grpc";
+import { nameOf, typeOf } from "./urn";
+import { dereference, mapValues, type Properties, restoreSecrets, reveal, type Value } from "./value";
+
+const questionTimeoutMs = 60_000;
+// An image build is one `create`.
+const changeTimeoutMs = 30 * 60_000;
+
+/** What a provider says about two states of a resource. */
+export interface Diff {
+  /** Undefined: it leaves the comparison of the inputs to the engine. */
+  changes: boolean | undefined;
+  /** Paths of properties that differ, if it names any. */
+  changed: string[];
+  /** Paths of those that call for a replacement. */
+  replaces: string[];
+  deleteBeforeReplace: boolean;
+}
+
+/** A resource that a provider made, changed or found. */
+export interface Live {
+  id: string;
+  outputs: Properties;
+  /** Only where the provider tells. */
+  inputs?: Properties | undefined;
+}
+
+/** Thrown when a resource exists but is not ready: what exists belongs into the state. */
+export class NotReadyError extends Error {
+  override readonly name = "NotReadyError";
+  constructor(
+    readonly live: Live,
+    readonly reasons: string[],
+  ) {
+    super(reasons.join("; "));
+  }
+}
+
+/** What identifies a resource to its provider. */
+export interface Known {
+  urn: string;
+  id: string;
+  inputs: Properties;
+  outputs: Properties;
+}
+
+/** One configured provider, reached over gRPC. Every call rejects with the provider's own words. */
+export class Provider {
+  private acceptsSecrets = false;
+  private acceptsResources = false;
+  private supportsPreview = false;
+
+  private constructor(private readonly client: InstanceType<typeof providerGrpc.ResourceProviderClient>) {}
+
+  /**
+   * Connects to a provider and configures it.
+   *
+   * @param port where it listens on 127.0.0.1
+   * @param config plain values by the names the provider expects
+   */
+  static async connect(port: number, config: Record<string, string>): Promise<Provider> {
+    const client = new providerGrpc.ResourceProviderClient(
+      `127.0.0.1:${port}`,
+      credentials.createInsecure(),
+      unlimited,
+    );
+    const provider = new Provider(client);
+    try {
+      await provider.configure(config);
+    } catch (error) {
+      provider.close();
+      throw error;
+    }
+    return provider;
+  }
+
+  /** Ends the connection; the provider itself keeps running. */
+  close(): void {
+    this.client.close();
+  }
+
+  /**
+   * Inputs as the provider wants them: defaults filled in.
+   *
+   * @throws EngineError naming each property that is refused, and why
+   */
+  async check(urn: string, olds: Properties, news: Properties): Promise<Properties> {
+    const request = identified(new messages.CheckRequest(), urn);
+    request.setOlds(this.outgoing(olds));
+    request.setNews(this.outgoing(news));
+    const response = await this.call<InstanceType<typeof messages.CheckResponse>>("check", request, questionTimeoutMs);
+    const failures = response.getFailuresList().map((failure) => failureText(failure));
+    if (failures.length > 0) throw new EngineError(failures.join("; "));
+    return this.incoming(response.getInputs(), news);
+  }
+
+  /** What differs between a resource and its new inputs. */
+  async diff(old: Known, news: Properties, ignoreChanges: string[]): Promise<Diff> {
+    const request = identified(new messages.DiffRequest(), old.urn);
+    request.setId(old.id);
+    request.setOlds(this.outgoing(old.outputs));
+    request.setOldInputs(this.outgoing(old.inputs));
+    request.setNews(this.outgoing(news));
+    request.setIgnorechangesList(ignoreChanges);
+    const response = await this.call<InstanceType<typeof messages.DiffResponse>>("diff", request, questionTimeoutMs);
+    const changes = response.getChanges();
+    const { DIFF_NONE, DIFF_SOME } = messages.DiffResponse.DiffChanges;
+    const detailed = [...response.getDetaileddiffMap().entries()];
+    return {
+      changes: changes === DIFF_SOME ? true : changes === DIFF_NONE ? false : undefined,
+      changed: [...response.getDiffsList(), ...detailed.map(([path]) => path)],
+      replaces: [
+        ...response.getReplacesList(),
+        // ADD_REPLACE, DELETE_REPLACE and UPDATE_REPLACE are the odd ones.
+        ...detailed.filter(([, property]) => property.getKind() % 2 === 1).map(([path]) => path),
+      ],
+      deleteBeforeReplace: response.getDeletebeforereplace(),
+    };
+  }
+
+  /** Makes a resource. In a preview the id is empty, and what cannot be known yet is unknown or missing. */
+  async create(urn: string, inputs: Properties, preview: boolean): Promise<Live> {
+    if (preview && !this.supportsPreview) return { id: "", outputs: inputs };
+    const request = identified(new messages.CreateRequest(), urn);
+    request.setProperties(this.outgoing(inputs));
+    request.setPreview(preview);
+    const response = await this.call<InstanceType<typeof messages.CreateResponse>>(
+      "create",
+      request,
+      changeTimeoutMs,
+      inputs,
+    );
+    const id = response.getId();
+    if (!preview && id === "") throw new Error("the provider gave no id");
+    return { id, outputs: this.incoming(response.getProperties(), inputs) };
+  }
+
+  /** Changes a resource in place. */
+  async update(old: Known, news: Properties, ignoreChanges: string[], preview: boolean): Promise<Live> {
+    if (preview && !this.supportsPreview) return { id: old.id, outputs: news };
+    const request = identified(new messages.UpdateRequest(), old.urn);
+    request.setId(old.id);
+    request.setOlds(this.outgoing(old.outputs));
+    request.setOldInputs(this.outgoing(old.inputs));
+    request.setNews(this.outgoing(news));
+    request.setIgnorechangesList(ignoreChanges);
+    request.setPreview(preview);
+    const response = await this.call<InstanceType<typeof messages.UpdateResponse>>(
+      "update",
+      request,
+      changeTimeoutMs,
+      news,
+    );
+    return { id: old.id, outputs: this.incoming(response.getProperties(), news) };
+  }
+
+  /** Looks a resource up. Undefined: it is gone. */
+  async read(known: Known): Promise<Live | undefined> {
+    const request = identified(new messages.ReadRequest(), known.urn);
+    request.setId(known.id);
+    request.setProperties(this.outgoing(known.outputs));
+    request.setInputs(this.outgoing(known.inputs));
+    const response = await this.call<InstanceType<typeof messages.ReadResponse>>(
+      "read",
+      request,
+      changeTimeoutMs,
+      known.inputs,
+    );
+    const inputs = response.getInputs();
+    if (response.getId() === "") return undefined;
+    return {
+      id: response.getId(),
+      outputs: this.incoming(response.getProperties(), { ...known.inputs, ...known.outputs }),
+      inputs: inputs && this.incoming(inputs, known.inputs),
+    };
+  }
+
+  /** Deletes a resource. */
+  async delete(old: Known): Promise<void> {
+    const request = identified(new messages.DeleteRequest(), old.urn);
+    request.setId(old.id);
+    request.setProperties(this.outgoing(old.outputs));
+    request.setOldInputs(this.outgoing(old.inputs));
+    await this.call("delete", request, changeTimeoutMs);
+  }
+
+  /** Answers a data source. */
+  async invoke(token: string, args: Properties): Promise<Properties> {
+    const request = new messages.InvokeRequest();
+    request.setTok(token);
+    request.setArgs(this.outgoing(args));
+    const response = await this.call<InstanceType<typeof messages.InvokeResponse>>(
+      "invoke",
+      request,
+      questionTimeoutMs,
+    );
+    const failures = response.getFailuresList().map((failure) => failureText(failure));
+    if (failures.length > 0) throw new EngineError(failures.join("; "));
+    return this.incoming(response.getReturn(), {});
+  }
+
+  /** Lets the provider build a component; it registers the children with the monitor that the request names. */
+  construct(request: InstanceType<typeof messages.ConstructRequest>) {
+    return this.call<InstanceType<typeof messages.ConstructResponse>>("construct", request, changeTimeoutMs);
+  }
+
+  private async configure(config: Record<string, string>): Promise<void> {
+    const request = new messages.ConfigureRequest();
+    request.setArgs(structs.Struct.fromJavaScript(config));
+    for (const [name, value] of Object.entries(config)) request.getVariablesMap().set(name, value);
+    request.setAcceptsecrets(true);
+    request.setAcceptresources(true);
+    request.setSendsOldInputs(true);
+    request.setSendsOldInputsToDelete(true);
+    const response = await this.call<InstanceType<typeof messages.ConfigureResponse>>(
+      "configure",
+      request,
+      questionTimeoutMs,
+    );
+    this.acceptsSecrets = response.getAcceptsecrets();
+    this.acceptsResources = response.getAcceptresources();
+    this.supportsPreview = response.getSupportspreview();
+  }
+
+  private outgoing(properties: Properties): structs.Struct {
+    const plain = (value: Value) => (this.acceptsSecrets ? value : reveal(value));
+    const known = (value: Value) => (this.acceptsResources ? value : dereference(value));
+    return structs.Struct.fromJavaScript(mapValues(properties, (value) => known(plain(value))));
+  }
+
+  private incoming(properties: structs.Struct | undefined, given: Properties): Properties {
+    const received = properties?.toJavaScript() ?? {};
+    return this.acceptsSecrets ? received : restoreSecrets(received, given);
+  }
+
+  private call<Response>(
+    method: Method,
+    request: unknown,
+    timeoutMs: number,
+    inputs: Properties = {},
+  ): Promise<Response> {
+    const unaryCall = this.client[method].bind(this.client) as unknown as UnaryCall<Response>;
+    return new Promise((resolve, reject) => {
+      unaryCall(request, { deadline: Date.now() + timeoutMs }, (error, response) => {
+        if (error) reject(this.notReady(error, inputs) ?? new Error(reasonOf(error), { cause: error }));
+        else resolve(response);
+      });
+    });
+  }
+
+  /** The error that carries a resource which exists already, if that is what the provider sent. */
+  private notReady(error: ServiceError, inputs: Properties): NotReadyError | undefined {
+    const bytes = detailsOf(error.metadata);
+    if (bytes === undefined) return undefined;
+    for (const detail of statusMessages.Status.deserializeBinary(bytes).getDetailsList()) {
+      const failure = detail.unpack(messages.ErrorResourceInitFailed.deserializeBinary, initFailedType);
+      if (failure === null) continue;
+      const outputs = this.incoming(failure.getProperties(), inputs);
+      const checked = failure.getInputs();
+      const live = { id: failure.getId(), outputs, inputs: checked && this.incoming(checked, inputs) };
+      const reasons = failure.getReasonsList();
+      return new NotReadyError(live, reasons.length > 0 ? reasons : [reasonOf(error)]);
+    }
+    return undefined;
+  }
+}
+
+const initFailedType = "pulumirpc.ErrorResourceInitFailed";
+
+type Method = "configure" | "check" | "diff" | "create" | "update" | "read" | "delete" | "invoke" | "construct";
+
+type UnaryCall<Response> = (
+  request: unknown,
+  options: { deadline: number },
+  callback: (error: ServiceError | null, response: Response) => void,
+) => void;
+
+function identified<
+  Request extends { setUrn(urn: string): unknown; setName(name: string): unknown; setType(type: string): unknown },
+>(request: Request, urn: string): Request {
+  request.setUrn(urn);
+  request.setName(nameOf(urn));
+  request.setType(typeOf(urn));
+  return request;
+}
+
+function failureText(failure: InstanceType<typeof messages.CheckFailure>): string {
+  const property = failure.getProperty();
+  return property === "" ? failure.getReason() : `${property}: ${failure.getReason()}`;
+}
+
+function detailsOf(metadata: Metadata | undefined): Buffer | undefined {
+  const [details] = metadata?.get("grpc-status-details-bin") ?? [];
+  return Buffer.isBuffer(details) ? details : undefined;
+}

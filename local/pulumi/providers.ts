@@ -1,0 +1,66 @@
+import type { Children } from "./children";
+import { dynamicPackage, startDynamicProvider } from "./dynamicProvider";
+import { EngineError, reasonOf } from "./error";
+import type { EngineOptions } from "./options";
+import { Provider } from "./provider";
+
+/** The providers of one run: each is connected and configured when it is first needed. */
+export class Providers {
+  private readonly connected = new Map<string, Promise<Provider>>();
+
+  private dynamicPort: Promise<number> | undefined;
+
+  constructor(
+    private readonly options: EngineOptions,
+    private readonly children: Children,
+  ) {}
+
+  /** Starts the server for dynamic resources before it is needed, because it takes as long to start as the program. */
+  startDynamic(): Promise<number> {
+    this.dynamicPort ??= startDynamicProvider(this.options, this.children);
+    // Whoever needs it gets the failure; nobody may.
+    this.dynamicPort.catch(() => {});
+    return this.dynamicPort;
+  }
+
+  /**
+   * The provider of a package.
+   *
+   * @throws EngineError when there is none, or it refuses its configuration
+   */
+  get(name: string): Promise<Provider> {
+    const existing = this.connected.get(name);
+    if (existing) return existing;
+    const connecting = this.connect(name);
+    this.connected.set(name, connecting);
+    return connecting;
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    for (const connecting of await Promise.allSettled(this.connected.values())) {
+      if (connecting.status === "fulfilled") connecting.value.close();
+    }
+  }
+
+  private async connect(name: string): Promise<Provider> {
+    const { config, providers } = this.options;
+    if (name === dynamicPackage) return Provider.connect(await this.startDynamic(), config);
+    const port = providers[name];
+    if (port === undefined) {
+      const known = [dynamicPackage, ...Object.keys(providers)].join(", ");
+      throw new EngineError(`no provider for package "${name}" (there is ${known})`);
+    }
+    try {
+      return await Provider.connect(port, namespace(config, name));
+    } catch (cause) {
+      throw new EngineError(`the provider of package "${name}" on port ${port}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+}
+
+/** The keys of a package's own, without its name. */
+function namespace(config: Record<string, string>, name: string): Record<string, string> {
+  const entries = Object.entries(config).filter(([key]) => key.startsWith(`${name}:`));
+  return Object.fromEntries(entries.map(([key, value]) => [key.slice(name.length + 1), value]));
+}
