@@ -30,7 +30,8 @@ export class WorkerImage extends pulumi.ComponentResource {
       name,
       {
         repositoryUrl: repository.url,
-        imageTag: tag,
+        // awsx names the build by its tag alone, and two builds of one name would clash.
+        imageTag: `${model}-${tag}`,
         context: "./images",
         dockerfile: `./images/${model}/Dockerfile`,
         platform: "linux/amd64",

@@ -28,6 +28,8 @@ export function engineOptions(
     secretKeys,
     statePath: join(dir, "stack.json"),
     providers: cloud.providers,
+    // As Pulumi.yaml says it to the real engine.
+    env: { PULUMI_NODEJS_TSCONFIG_PATH: "tsconfig.pulumi.json" },
   };
 }
 

@@ -14,6 +14,7 @@ import resource from "@pulumi/pulumi/proto/resource_pb";
 import empty from "google-protobuf/google/protobuf/empty_pb";
 import structs from "google-protobuf/google/protobuf/struct_pb";
 import type { Deployment, DeploymentContext } from "./deployment";
+import { EngineError } from "./error";
 import { goalOf } from "./goal";
 import { serveGrpc, unary } from "./grpc";
 import { parallel } from "./program";
@@ -70,8 +71,11 @@ export async function serveMonitor(context: DeploymentContext, deployment: Deplo
     readResource: unary(read),
     invoke: unary(async (request: ResourceInvokeRequest) => {
       const token = request.getTok();
-      const target = await providers.get(packageOf(token));
-      const result = await target.invoke(token, request.getArgs()?.toJavaScript() ?? {});
+      const args = request.getArgs()?.toJavaScript() ?? {};
+      const result =
+        token === "pulumi:pulumi:getResource"
+          ? known(String(args.urn))
+          : await (await providers.get(packageOf(token))).invoke(token, args);
       return new resource.ResourceInvokeResponse().setReturn(structs.Struct.fromJavaScript(result));
     }),
     signalAndWaitForShutdown: unary(() => new empty.Empty()),
@@ -91,6 +95,13 @@ export async function serveMonitor(context: DeploymentContext, deployment: Deplo
     requirePulumiVersion: unary(() => new engine.RequirePulumiVersionResponse()),
   };
 
+  /** Answers the one data source that is the engine's own: a resource that was handed on by reference. */
+  function known(urn: string) {
+    const found = context.state.get(urn);
+    if (!found) throw new EngineError(`there is no resource ${urn}`);
+    return { urn, id: found.id, state: found.outputs };
+  }
+
   async function register(request: RegisterResourceRequest) {
     const state = await deployment.register(goalOf(request, project, stack));
     return new resource.RegisterResourceResponse()
@@ -101,6 +112,7 @@ export async function serveMonitor(context: DeploymentContext, deployment: Deplo
 
   async function construct(request: RegisterResourceRequest) {
     const target = await providers.get(packageOf(request.getType()));
+    await target.attach(address);
     const constructed = await target.construct(constructRequest(request));
     const response = new resource.RegisterResourceResponse();
     response.setUrn(constructed.getUrn());

@@ -1,4 +1,5 @@
 import { credentials, type Metadata, type ServiceError } from "@grpc/grpc-js";
+import plugins from "@pulumi/pulumi/proto/plugin_pb";
 import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb";
 import messages from "@pulumi/pulumi/proto/provider_pb";
 import statusMessages from "@pulumi/pulumi/proto/status_pb";
@@ -205,6 +206,14 @@ export class Provider {
     return this.incoming(response.getReturn(), {});
   }
 
+  /**
+   * Tells a provider that was running before the engine where the engine is, as Pulumi does for those named in
+   * PULUMI_DEBUG_PROVIDERS.
+   */
+  async attach(engineAddress: string): Promise<void> {
+    await this.call("attach", new plugins.PluginAttach().setAddress(engineAddress), questionTimeoutMs);
+  }
+
   /** Lets the provider build a component; it registers the children with the monitor that the request names. */
   construct(request: InstanceType<typeof messages.ConstructRequest>) {
     return this.call<InstanceType<typeof messages.ConstructResponse>>("construct", request, changeTimeoutMs);
@@ -273,7 +282,17 @@ export class Provider {
 
 const initFailedType = "pulumirpc.ErrorResourceInitFailed";
 
-type Method = "configure" | "check" | "diff" | "create" | "update" | "read" | "delete" | "invoke" | "construct";
+type Method =
+  | "attach"
+  | "configure"
+  | "check"
+  | "diff"
+  | "create"
+  | "update"
+  | "read"
+  | "delete"
+  | "invoke"
+  | "construct";
 
 type UnaryCall<Response> = (
   request: unknown,
