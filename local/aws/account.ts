@@ -4,8 +4,10 @@ import { JsonFile } from "../store";
 export interface AwsResource {
   /** Pulumi type token, such as `aws:dynamodb/table:Table`. */
   type: string;
-  /** The provider's id, unique within its type. */
+  /** The provider's id, unique within its type and scope. */
   id: string;
+  /** What the id is unique within, where that is not the account: a stage's API, a permission's function. */
+  scope?: string;
   /** Inputs as the program gave them, in @pulumi/aws's own names, secrets in the clear (the file is local and 0600). */
   inputs: Record<string, unknown>;
   /** All properties, inputs included. */
@@ -18,6 +20,7 @@ export interface AwsResource {
  */
 export class AwsAccount {
   readonly accountId = "000000000000";
+  readonly partition = "aws";
   private readonly file: JsonFile<Record<string, AwsResource>>;
 
   constructor(
@@ -27,25 +30,34 @@ export class AwsAccount {
     this.file = new JsonFile(path, {});
   }
 
+  /** `arn:aws:<service>:<region>:<account>:<resource>`. */
+  arn(service: string, resource: string): string {
+    return `arn:${this.partition}:${service}:${this.region}:${this.accountId}:${resource}`;
+  }
+
   /** All resources of a type, in order of creation. */
   list(type: string): AwsResource[] {
     return Object.values(this.file.data).filter((resource) => resource.type === type);
   }
 
-  /** One resource, or undefined. */
-  get(type: string, id: string): AwsResource | undefined {
-    return this.file.data[`${type}#${id}`];
+  /** One resource, or undefined. An id that is unique within a scope only may be given as `<scope>/<id>`, as `pulumi import` does. */
+  get(type: string, id: string, scope?: string): AwsResource | undefined {
+    return this.file.data[key(type, id, scope)];
   }
 
   /** Adds or replaces a resource. */
   put(resource: AwsResource): void {
-    this.file.data[`${resource.type}#${resource.id}`] = resource;
+    this.file.data[key(resource.type, resource.id, resource.scope)] = resource;
     this.file.save();
   }
 
   /** Removes a resource; one that is not there is no error. */
-  delete(type: string, id: string): void {
-    delete this.file.data[`${type}#${id}`];
+  delete(type: string, id: string, scope?: string): void {
+    delete this.file.data[key(type, id, scope)];
     this.file.save();
   }
+}
+
+function key(type: string, id: string, scope: string | undefined): string {
+  return `${type}#${scope === undefined ? id : `${scope}/${id}`}`;
 }

@@ -1,0 +1,94 @@
+import { join } from "node:path";
+import type { Events } from "../events";
+import { AwsAccount } from "./account";
+import { userPool, userPoolEffects } from "./cognito";
+import { image, imageEffects, resolveImage } from "./dockerBuild";
+import { startDynamodb, table } from "./dynamodb";
+import { api } from "./httpApi";
+import { HttpApiGateway } from "./httpApiGateway";
+import { Lambda, lambdaFunction } from "./lambda";
+import { serveAwsProvider } from "./provider";
+import { parameter, parameterEffects, startSsm } from "./ssm";
+
+/** How to start the local AWS. */
+export interface AwsOptions {
+  /** Where everything is kept. The same folder again is the same account again. */
+  dir: string;
+  region: string;
+  events: Events;
+  /** The first HTTP API's port, the next take the following ones; or free ones. An API keeps its port over a restart. */
+  apiPorts: number | "free";
+  /** Where an issuer's JWKS is served, for JWT authorizers; undefined for an unknown issuer. */
+  jwks: (issuer: string) => string | undefined;
+  /** What relative asset and build paths are relative to. */
+  programDir: string;
+  /** Variables for every Lambda beside AWS's own, such as other doubles' endpoints. Read at each invocation. */
+  extraEnv: () => Record<string, string>;
+}
+
+/** The local AWS, running. */
+export interface AwsCloud {
+  account: AwsAccount;
+  /** The gRPC port of the Pulumi provider for `aws` and `docker-build`. */
+  providerPort: number;
+  endpoints: { dynamodb: string; ssm: string };
+  /** Runs a Lambda by name or ARN. When it fails, rejects with an error whose `payload` is what Lambda answers then. */
+  invoke(functionNameOrArn: string, event: unknown): Promise<unknown>;
+  /** The model version inside an image; undefined where the account's registry holds no such image. */
+  resolveImage(imageName: string): { version: string } | undefined;
+  /** Stops everything; nothing is left running. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the local AWS: the account, its services, and the provider through which an engine fills it.
+ *
+ * @throws PortInUseError when an API of an earlier start cannot have its port back
+ */
+export async function startAws(options: AwsOptions): Promise<AwsCloud> {
+  const { dir, region, events, programDir } = options;
+  const account = new AwsAccount(join(dir, "account.json"), region);
+  const running: { close(): Promise<void> }[] = [];
+  const started = <T extends { close(): Promise<void> }>(one: T): T => {
+    running.unshift(one);
+    return one;
+  };
+  const close = async () => {
+    for (const one of running.splice(0)) await one.close();
+  };
+  try {
+    const dynamodb = started(await startDynamodb(join(dir, "dynamodb"), region, events));
+    const ssm = started(await startSsm(account, events));
+    const extraEnv = () => ({
+      AWS_ENDPOINT_URL_DYNAMODB: dynamodb.url,
+      AWS_ENDPOINT_URL_SSM: ssm.url,
+      ...options.extraEnv(),
+    });
+    const lambda = started(new Lambda({ account, events, dir: join(dir, "functions"), programDir, extraEnv }));
+    const invoke = (name: string, event: unknown) => lambda.invoke(name, event);
+    const gateway = started(
+      new HttpApiGateway({ account, events, apiPorts: options.apiPorts, jwks: options.jwks, invoke }),
+    );
+    await gateway.reopen();
+    const bodies = {
+      [table.type]: dynamodb.effects,
+      [parameter.type]: parameterEffects,
+      [lambdaFunction.type]: lambda.effects,
+      [api.type]: gateway.effects,
+      [userPool.type]: userPoolEffects,
+      [image.type]: imageEffects(programDir),
+    };
+    const provider = started(await serveAwsProvider(account, bodies, programDir));
+    return {
+      account,
+      providerPort: provider.port,
+      endpoints: { dynamodb: dynamodb.url, ssm: ssm.url },
+      invoke,
+      resolveImage: (imageName) => resolveImage(account, imageName),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

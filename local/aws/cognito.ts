@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { type Effects, type ResourceType, randomId } from "./resource";
+import { text } from "./values";
+
+const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/** A page Cognito may send a browser to. */
+const pageUrl = z
+  .string()
+  .refine((url) => URL.canParse(url) && (!url.startsWith("http:") || new URL(url).hostname === "localhost"), {
+    error: "must be an absolute URL, and http only on localhost",
+  });
+
+/** aws:cognito/userPool:UserPool. */
+export const userPool: ResourceType = {
+  type: "aws:cognito/userPool:UserPool",
+  inputs: z.looseObject({
+    usernameAttributes: z.array(z.enum(["email", "phone_number"])).optional(),
+    aliasAttributes: z.array(z.enum(["email", "phone_number", "preferred_username"])).optional(),
+    autoVerifiedAttributes: z.array(z.enum(["email", "phone_number"])).optional(),
+    mfaConfiguration: z.enum(["OFF", "ON", "OPTIONAL"]).optional(),
+    deletionProtection: z.enum(["ACTIVE", "INACTIVE"]).optional(),
+    userPoolTier: z.enum(["LITE", "ESSENTIALS", "PLUS"]).optional(),
+    passwordPolicy: z.looseObject({ minimumLength: z.number().int().min(6).max(99).optional() }).optional(),
+  }),
+  replaceOn: ["name", "aliasAttributes", "usernameAttributes", "usernameConfiguration"],
+  autoName: "name",
+  id: (_inputs, account) => `${account.region}_${randomId(9, ALPHANUMERIC)}`,
+  defaults: { mfaConfiguration: "OFF", deletionProtection: "INACTIVE", userPoolTier: "ESSENTIALS" },
+  computed: {
+    arn: ({ id, account }) => account.arn("cognito-idp", `userpool/${id}`),
+    endpoint: ({ id, account }) => `cognito-idp.${account.region}.amazonaws.com/${id}`,
+    creationDate: () => new Date().toISOString(),
+    lastModifiedDate: () => new Date().toISOString(),
+    estimatedNumberOfUsers: () => 0,
+    customDomain: () => "",
+    domain: () => "",
+  },
+  recomputed: ["lastModifiedDate"],
+};
+
+/** Refuses to delete a pool under deletion protection, as Cognito does. */
+export const userPoolEffects: Effects = {
+  async delete(pool) {
+    if (pool.outputs.deletionProtection !== "ACTIVE") return;
+    throw new Error(
+      "InvalidParameterException: The user pool cannot be deleted because deletion protection is activated. Deletion protection must be inactivated first.",
+    );
+  },
+};
+
+/** aws:cognito/userPoolClient:UserPoolClient. */
+export const userPoolClient: ResourceType = {
+  type: "aws:cognito/userPoolClient:UserPoolClient",
+  inputs: z.looseObject({
+    userPoolId: z.string(),
+    allowedOauthFlows: z.array(z.enum(["code", "implicit", "client_credentials"])).optional(),
+    callbackUrls: z.array(pageUrl).optional(),
+    logoutUrls: z.array(pageUrl).optional(),
+    preventUserExistenceErrors: z.enum(["ENABLED", "LEGACY"]).optional(),
+  }),
+  replaceOn: ["userPoolId", "generateSecret"],
+  autoName: "name",
+  id: () => randomId(26),
+  defaults: { allowedOauthFlowsUserPoolClient: false, enableTokenRevocation: true, refreshTokenValidity: 30 },
+  computed: { clientSecret: ({ inputs }) => (inputs.generateSecret === true ? randomId(51) : "") },
+  secretOutputs: ["clientSecret"],
+};
+
+/** aws:cognito/userPoolDomain:UserPoolDomain. Its name is its id, unique in a region. */
+export const userPoolDomain: ResourceType = {
+  type: "aws:cognito/userPoolDomain:UserPoolDomain",
+  inputs: z.looseObject({
+    userPoolId: z.string(),
+    domain: z
+      .string()
+      .regex(
+        /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+        "must be 1 to 63 of a-z, 0-9 and -, not starting or ending with -",
+      )
+      .refine((domain) => !/aws|amazon|cognito/.test(domain), "must not contain aws, amazon or cognito"),
+    managedLoginVersion: z.union([z.literal(1), z.literal(2)]).optional(),
+  }),
+  replaceOn: ["domain", "userPoolId"],
+  id: (inputs) => text(inputs, "domain"),
+  conflict: "InvalidParameterException: Domain already associated with another user pool.",
+  defaults: { managedLoginVersion: 1 },
+  computed: {
+    awsAccountId: ({ account }) => account.accountId,
+    cloudfrontDistribution: () => "d111111abcdef8.cloudfront.net",
+    cloudfrontDistributionArn: () => "d111111abcdef8.cloudfront.net",
+    cloudfrontDistributionZoneId: () => "Z2FDTNDATAQYW2",
+    s3Bucket: ({ account }) => `aws-cognito-prod-${account.region}-assets`,
+    version: () => "1",
+  },
+};
+
+/** aws:cognito/managedLoginBranding:ManagedLoginBranding. */
+export const managedLoginBranding: ResourceType = {
+  type: "aws:cognito/managedLoginBranding:ManagedLoginBranding",
+  inputs: z
+    .looseObject({ userPoolId: z.string(), clientId: z.string(), settings: z.string().optional() })
+    .refine((inputs) => (inputs.settings !== undefined) !== (inputs.useCognitoProvidedValues === true), {
+      path: ["settings"],
+      error: "give either settings or useCognitoProvidedValues: true",
+    }),
+  replaceOn: ["clientId", "userPoolId"],
+  id: (inputs) => `${text(inputs, "userPoolId")},${randomUUID()}`,
+  defaults: { useCognitoProvidedValues: false },
+  computed: {
+    managedLoginBrandingId: ({ id }) => id.split(",")[1],
+    settingsAll: ({ inputs }) => inputs.settings ?? "{}",
+  },
+};

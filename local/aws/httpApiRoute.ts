@@ -1,0 +1,72 @@
+/** The part of a route that decides what it matches. */
+export interface RouteKey {
+  /** `$default`, or `<METHOD> <path template>`. */
+  routeKey: string;
+}
+
+/** A route that matched, and what its `{parameters}` held. */
+export interface RouteMatch<T extends RouteKey> {
+  route: T;
+  pathParameters: Record<string, string>;
+}
+
+/**
+ * Picks the route for a request as API Gateway does: a full match over `{parameter}`s over a greedy `{parameter+}`, a named
+ * method over ANY, and `$default` when nothing else matches.
+ */
+export function matchRoute<T extends RouteKey>(routes: T[], method: string, path: string): RouteMatch<T> | undefined {
+  const candidates = routes.flatMap((route) => {
+    if (route.routeKey === "$default") return [{ route, pathParameters: {}, rank: [0] }];
+    const [routeMethod = "", template = ""] = route.routeKey.split(" ", 2);
+    if (routeMethod !== "ANY" && routeMethod !== method) return [];
+    const matched = matchPath(segments(template), segments(path));
+    if (matched === undefined) return [];
+    return [{ route, pathParameters: matched.parameters, rank: [1, ...matched.rank, routeMethod === "ANY" ? 0 : 1] }];
+  });
+  return candidates.sort((a, b) => compare(b.rank, a.rank))[0];
+}
+
+interface PathMatch {
+  parameters: Record<string, string>;
+  /** One number per segment: 3 for the same text, 2 for a parameter, 1 for a greedy one. */
+  rank: number[];
+}
+
+function matchPath(template: string[], path: string[]): PathMatch | undefined {
+  const parameters: Record<string, string> = {};
+  const rank: number[] = [];
+  for (const [index, part] of template.entries()) {
+    const greedy = /^\{(.+)\+\}$/.exec(part)?.[1];
+    if (greedy !== undefined) {
+      if (index >= path.length) return undefined;
+      return { parameters: { ...parameters, [greedy]: path.slice(index).join("/") }, rank: [...rank, 1] };
+    }
+    const value = path[index];
+    if (value === undefined) return undefined;
+    const name = /^\{(.+)\}$/.exec(part)?.[1];
+    if (name === undefined && part !== value) return undefined;
+    if (name !== undefined) parameters[name] = decode(value);
+    rank.push(name === undefined ? 3 : 2);
+  }
+  return template.length === path.length ? { parameters, rank } : undefined;
+}
+
+function segments(path: string): string[] {
+  return path.split("/").slice(1);
+}
+
+function decode(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+function compare(a: number[], b: number[]): number {
+  for (const [index, value] of a.entries()) {
+    const difference = value - (b[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

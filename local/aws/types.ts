@@ -1,0 +1,47 @@
+import { managedLoginBranding, userPool, userPoolClient, userPoolDomain } from "./cognito";
+import { image } from "./dockerBuild";
+import { table } from "./dynamodb";
+import { lifecyclePolicy, repository } from "./ecr";
+import { api, authorizer, integration, route, stage } from "./httpApi";
+import { policy, role, rolePolicy, rolePolicyAttachment } from "./iam";
+import { lambdaFunction, permission } from "./lambda";
+import { logGroup } from "./logs";
+import type { ResourceType } from "./resource";
+import { parameter } from "./ssm";
+
+const types: ReadonlyMap<string, ResourceType> = new Map(
+  [
+    userPool,
+    userPoolClient,
+    userPoolDomain,
+    managedLoginBranding,
+    api,
+    authorizer,
+    integration,
+    route,
+    stage,
+    lambdaFunction,
+    permission,
+    role,
+    rolePolicy,
+    rolePolicyAttachment,
+    policy,
+    logGroup,
+    table,
+    parameter,
+    repository,
+    lifecyclePolicy,
+    image,
+  ].map((one) => [one.type, one]),
+);
+
+/**
+ * The description of a resource type.
+ *
+ * @throws Error naming the type when the local cloud has no body for it
+ */
+export function resourceType(type: string): ResourceType {
+  const found = types.get(type);
+  if (found !== undefined) return found;
+  throw new Error(`The local cloud has no body for ${type}. It has: ${[...types.keys()].join(", ")}.`);
+}
