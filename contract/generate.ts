@@ -1,36 +1,16 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import * as z from "zod/mini";
-import { errorCodes } from "./errors";
-import { StreamItem, WorkerInput, WorkerOutput } from "./worker";
+import { command, run } from "../local/command";
+import { generatedFiles, generatedFolder } from "./generated";
 
-/** Where the Python worker finds its half of the contract. */
-const folder = join(__dirname, "../images/worker/src/snack_worker/contract");
+const program = command("contract:generate", "Writes the Python worker's half of the contract.").action(
+  ({ json }: { json?: boolean }) => {
+    const files = Object.entries(generatedFiles());
+    mkdirSync(generatedFolder, { recursive: true });
+    for (const [name, text] of files) writeFileSync(join(generatedFolder, name), text);
+    const names = files.map(([name]) => name);
+    console.log(json ? JSON.stringify({ folder: generatedFolder, files: names }) : `Wrote ${names.join(", ")}`);
+  },
+);
 
-/** The files generated from the contract, by name. A test compares them with what is committed. */
-export function generatedFiles(): Record<string, string> {
-  const schema = (type: z.ZodMiniType) => z.toJSONSchema(type, { target: "draft-2020-12" });
-  const documents = {
-    "errors.json": errorCodes,
-    "worker-input.schema.json": schema(WorkerInput),
-    "worker-output.schema.json": schema(WorkerOutput),
-    "stream-item.schema.json": schema(StreamItem),
-  };
-  return Object.fromEntries(
-    Object.entries(documents).map(([name, document]) => [name, `${JSON.stringify(document, null, 2)}\n`]),
-  );
-}
-
-/** The files as they are committed. */
-export function committedFiles(): Record<string, string> {
-  return Object.fromEntries(
-    Object.keys(generatedFiles()).map((name) => [name, readFileSync(join(folder, name), "utf8")]),
-  );
-}
-
-/** `npm run contract:generate`. */
-if (require.main === module) {
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of Object.entries(generatedFiles())) writeFileSync(join(folder, name), text);
-  console.log(`Wrote ${Object.keys(generatedFiles()).length} files to ${folder}`);
-}
+void run(program);

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 
 /** The functions that run in Lambda: `functions/<name>.ts`. */
@@ -33,10 +34,12 @@ export function bundlePath(source: string): string {
 /**
  * Bundles every function and provider with esbuild into `.build/`, one file each, all dependencies inside.
  * npm's `prepare` calls it so that the files are there after `npm ci`, and the program calls it again at each start so
- * that they are never stale. A file is written only when its text changes, whole and renamed into place: two programs
- * may start at once.
+ * that they are never stale; nothing is done when no source has changed.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
+  const stamp = join(programDir, ".build", "sources.sha256");
+  const hash = sourcesHash(programDir);
+  if (isSame(stamp, Buffer.from(hash))) return;
   const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
   const { outputFiles } = buildSync({
     ...bundleOptions,
@@ -46,11 +49,26 @@ export function buildBundles(programDir: string = process.cwd()): void {
     outExtension: { ".js": ".cjs" },
     write: false,
   });
-  for (const { path, contents } of outputFiles) writeIfChanged(path, contents);
+  for (const { path, contents } of outputFiles) write(path, contents);
+  write(stamp, Buffer.from(hash));
 }
 
-function writeIfChanged(path: string, contents: Uint8Array): void {
-  if (isSame(path, contents)) return;
+/** One hash over everything a bundle is made of: our own sources, and the lockfile for all the others. */
+function sourcesHash(programDir: string): string {
+  const hash = createHash("sha256");
+  const files = ["functions", "contract", "runpod", "infra"].flatMap((folder) =>
+    readdirSync(join(programDir, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => join(folder, file)),
+  );
+  for (const file of [...files.sort(), "package-lock.json"]) {
+    hash.update(`${file}\n`).update(readFileSync(join(programDir, file)));
+  }
+  return hash.digest("hex");
+}
+
+/** Whole and renamed into place: two programs may start at once. */
+function write(path: string, contents: Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });
   const scratch = `${path}.${process.pid}`;
   writeFileSync(scratch, contents);

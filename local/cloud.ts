@@ -8,7 +8,7 @@ import { startScriptedEngine } from "./llm/engine";
 import { findOllama } from "./llm/ollama";
 import type { PageConfig } from "./page/config";
 import { startPage } from "./page/page";
-import { findVenvPython } from "./python";
+import { findVenvPython } from "./pythonEnvironment";
 import { type RunpodDouble, startRunpod } from "./runpod/server";
 import { readStackConfig, type StackConfig } from "./stackConfig";
 

@@ -1,4 +1,3 @@
-import "./node24";
 import { Command } from "commander";
 import pc from "picocolors";
 

@@ -20,7 +20,7 @@ interface Options {
  *
  * @param overrides by path, such as `phi3.imageTag`
  */
-export async function previewChanges(overrides: Record<string, unknown>): Promise<StepEvent[]> {
+async function previewChanges(overrides: Record<string, unknown>): Promise<StepEvent[]> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-preview-"));
   const programDir = process.cwd();
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true });
@@ -46,7 +46,7 @@ const program = command("preview:local", "Prints every resource of the program, 
     else print(steps);
   });
 
-if (require.main === module) void run(program);
+void run(program);
 
 function print(steps: StepEvent[]): void {
   const colour = {

@@ -38,7 +38,7 @@ const greeting = "こんばんは";
  * @param say called with a line of progress
  * @throws Error when a step does not do what it must
  */
-export async function smoke(say: (line: string) => void): Promise<SmokeResult> {
+async function smoke(say: (line: string) => void): Promise<SmokeResult> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-smoke-"));
   const programDir = process.cwd();
   let cloud: LocalCloud | undefined;
@@ -165,7 +165,7 @@ const program = command(
   else print(result);
 });
 
-if (require.main === module) void run(program);
+void run(program);
 
 function print(result: SmokeResult): void {
   const table = new Table({ style: { head: [] } });

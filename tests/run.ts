@@ -1,9 +1,8 @@
-import "../local/node24";
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import pc from "picocolors";
 import { command, run } from "../local/command";
-import { hasPython } from "../local/python";
+import { hasPython } from "../local/pythonEnvironment";
 
 /** How many tests a step ran, and how they ended. */
 interface Count {
@@ -35,9 +34,13 @@ const steps: Step[] = [
 ];
 
 const pythonSteps: Step[] = [
-  { name: "worker: environment", command: ["tsx", "local/python.ts", "setup"] },
-  { name: "worker: lint and types", command: ["tsx", "local/python.ts", "lint"] },
-  { name: "worker: tests", command: ["tsx", "local/python.ts", "test", "--report", pytestReport], count: countPytest },
+  { name: "worker: environment", command: ["npm", "run", "--silent", "python", "--", "setup"] },
+  { name: "worker: lint and types", command: ["npm", "run", "--silent", "python", "--", "lint"] },
+  {
+    name: "worker: tests",
+    command: ["npm", "run", "--silent", "python", "--", "test", "--report", pytestReport],
+    count: countPytest,
+  },
 ];
 
 const program = command("test", "Runs every check and every test of the repository, and counts them.").action(
@@ -50,10 +53,13 @@ const program = command("test", "Runs every check and every test of the reposito
       for (const key of ["passed", "failed", "skipped"] as const) total[key] += count[key];
     };
 
+    // First: with the worker's environment there, the other tests run the real worker.
     if (hasPython()) {
       for (const step of pythonSteps) add(await runStep(step, json));
     } else {
-      console.error(pc.yellow(pc.bold("SKIPPED: the Python worker's tests. They need Python 3.11 or later.")));
+      console.error(
+        pc.yellow(pc.bold("SKIPPED: the Python worker's checks and tests. They need Python 3.11 or later.")),
+      );
       add({ passed: 0, failed: 0, skipped: pythonSteps.length });
     }
     for (const step of steps) add(await runStep(step, json));
@@ -82,7 +88,9 @@ async function runStep(step: Step, quiet?: boolean): Promise<Count> {
 
 function succeeds([file = "", ...args]: string[], quiet?: boolean): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: ["ignore", quiet ? 2 : "inherit", "inherit"] });
+    const child = spawn(file, args, {
+      stdio: ["ignore", quiet ? 2 : "inherit", "inherit"],
+    });
     child.once("error", reject);
     child.once("close", (code) => resolve(code === 0));
   });

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { isDeepStrictEqual } from "node:util";
 import { Worker } from "node:worker_threads";
+import { root } from "../root";
 
 /** What makes a sandbox: a change of any of it needs another. */
 export interface SandboxSettings {
@@ -78,7 +79,7 @@ export class LambdaSandbox {
   }
 
   private start(): Worker {
-    const worker = new Worker(join(__dirname, "lambdaRuntime.mts"), {
+    const worker = new Worker(join(root, "local/aws/lambdaRuntime.mts"), {
       // What Lambda's own Node runtimes are started with; an ESM-only dependency must fail here too.
       execArgv: ["--no-experimental-require-module"],
       env: this.settings.env,

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
+import { root } from "../root";
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -21,7 +22,7 @@ export interface Awsx {
  */
 export async function startAwsx(): Promise<Awsx> {
   const child = spawn(process.execPath, ["--eval", await bundle()], {
-    cwd: __dirname,
+    cwd: root,
     stdio: ["pipe", "pipe", "pipe"],
   });
   const exited = once(child, "exit");
@@ -55,7 +56,7 @@ export async function startAwsx(): Promise<Awsx> {
 /** The provider as plain JavaScript: a TypeScript loader in the child would triple the time it takes to start. */
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(__dirname, "provider.ts")],
+    entryPoints: [join(root, "local/awsx/provider.ts")],
     bundle: true,
     packages: "external",
     platform: "node",

@@ -7,7 +7,10 @@ import { secureHeaders } from "hono/secure-headers";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import type { Events } from "../events";
 import { type Listening, serve } from "../http";
+import { root } from "../root";
 import type { PageConfig } from "./config";
+
+const folder = join(root, "local/page");
 
 /** What the page needs of the local cloud. */
 export interface PageOptions {
@@ -29,8 +32,8 @@ const HEARTBEAT_MS = 15_000;
  */
 export async function startPage({ port, events, config }: PageOptions): Promise<Listening> {
   const [html, style, script] = await Promise.all([
-    readFile(join(__dirname, "index.html"), "utf8"),
-    readFile(join(__dirname, "style.css"), "utf8"),
+    readFile(join(folder, "index.html"), "utf8"),
+    readFile(join(folder, "style.css"), "utf8"),
     bundle(),
   ]);
   const open = new Set<SSEStreamingApi>();
@@ -96,7 +99,7 @@ export async function startPage({ port, events, config }: PageOptions): Promise<
 
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(__dirname, "app.ts")],
+    entryPoints: [join(folder, "app.ts")],
     bundle: true,
     write: false,
     format: "iife",

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Children } from "./children";
 import { EngineError } from "./error";
@@ -9,8 +9,8 @@ import type { EngineOptions } from "./options";
 export const parallel = 16;
 
 /** The environment of a child process: this process's own, caches of compiled code beside the state, and what it needs. */
-export function childEnv({ statePath, env }: EngineOptions, needs: Record<string, string>): NodeJS.ProcessEnv {
-  const cache = resolve(dirname(statePath), "cache");
+export function childEnv({ programDir, env }: EngineOptions, needs: Record<string, string>): NodeJS.ProcessEnv {
+  const cache = resolve(programDir, ".build/cache");
   return {
     ...process.env,
     NODE_COMPILE_CACHE: join(cache, "node"),

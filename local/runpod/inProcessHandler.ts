@@ -7,11 +7,12 @@ import { ApiError } from "../../contract/errors";
 import { type Limits, Model } from "../../contract/plan";
 import { type StreamItem, WorkerInput, type WorkerOutput, workerBounds } from "../../contract/worker";
 import { verifyTicket } from "../../functions/core/ticket";
+import { root } from "../root";
 
 const ENGINE_TIMEOUT_MS = 120_000;
 const COALESCE_WINDOW_MS = 40;
 const boundary = /[、。！？\n]/;
-const personaFile = join(__dirname, "../../images/worker/src/snack_worker/persona.txt");
+const personaFile = join(root, "images/worker/src/snack_worker/persona.txt");
 
 const Environment = z.object({
   MODEL: Model,

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { root } from "../root";
 import type { RunningWorker } from "./workers";
 
-const repositoryRoot = resolve(__dirname, "../..");
 const windows = process.platform === "win32";
 
 /**
@@ -25,13 +25,13 @@ export function startPythonWorker(
   mkdirSync(home, { recursive: true });
   const logFile = join(where.dir, `${name}.log`);
   const log = openSync(logFile, "w", 0o600);
-  const child = spawn(where.python, [join(__dirname, "stay_with_parent.py"), "snack_worker"], {
-    cwd: repositoryRoot,
+  const child = spawn(where.python, [join(root, "local/runpod/stay_with_parent.py"), "snack_worker"], {
+    cwd: root,
     env: {
       ...pick(process.env, ["PATH", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT"]),
       HOME: home,
       USERPROFILE: home,
-      PYTHONPATH: join(repositoryRoot, "images/worker/src"),
+      PYTHONPATH: join(root, "images/worker/src"),
       PYTHONUNBUFFERED: "1",
       PYTHONUTF8: "1",
       ...env,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { committedFiles, generatedFiles } from "../../contract/generate";
+import { committedFiles, generatedFiles } from "../../contract/generated";
 
 describe("the Python worker's half of the contract", () => {
   it("is what `npm run contract:generate` writes today", () => {

@@ -1,0 +1,46 @@
+// Runs a TypeScript command of ours: `node local/run.cjs <entry> [arguments]`, from the repository's folder.
+//
+// The entry is bundled by esbuild, packages left outside, and kept in `.build/`. That starts three times faster than a
+// loader that hooks into every import, and the compiled code is cached for the next start.
+"use strict";
+
+const [major] = process.versions.node.split(".").map(Number);
+if (major < 24) {
+  console.error(
+    `Node 24 is needed; this is ${process.version}, and npm has none for ${process.platform}-${process.arch}.`,
+  );
+  console.error("Install it from https://nodejs.org and run the command again.");
+  process.exit(1);
+}
+
+const { mkdirSync, renameSync, writeFileSync } = require("node:fs");
+const { enableCompileCache } = require("node:module");
+const { dirname, resolve } = require("node:path");
+
+enableCompileCache(resolve(".build/cache/node"));
+const { buildSync } = require("esbuild");
+
+const [entry, ...args] = process.argv.slice(2);
+const file = resolve(".build/commands", `${entry.replace(/\W+/g, "-")}.cjs`);
+const { outputFiles } = buildSync({
+  entryPoints: [entry],
+  bundle: true,
+  packages: "external",
+  platform: "node",
+  format: "cjs",
+  target: "node24",
+  keepNames: true,
+  outfile: file,
+  sourcemap: "linked",
+  logLevel: "error",
+  write: false,
+});
+for (const { path, contents } of outputFiles) {
+  mkdirSync(dirname(path), { recursive: true });
+  // Renamed into place: the same command may start twice at once.
+  writeFileSync(`${path}.${process.pid}`, contents);
+  renameSync(`${path}.${process.pid}`, path);
+}
+if (process.env.DEBUG) process.setSourceMapsEnabled(true);
+process.argv = [process.execPath, file, ...args];
+require(file);
