@@ -37,8 +37,8 @@ export interface LocalCloud {
   pageUrl: string;
   /** Configuration of a stack in this cloud, with this cloud's URLs and then the overrides laid over it. */
   stackConfig(stack: string, overrides?: Record<string, unknown>): StackConfig;
-  /** gRPC ports of the providers by package, for an engine to attach to. */
-  providers: Record<"aws" | "awsx" | "docker-build", number>;
+  /** gRPC ports of the providers by package, for an engine to attach to; one may still be starting. */
+  providers: Record<"aws" | "awsx" | "docker-build", number | Promise<number>>;
   /** What the page needs, once the program has run. */
   setPageConfig(config: PageConfig): void;
   /** Stops everything, the last started first. */
@@ -61,14 +61,14 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   };
   const port = (url: string) => (freePorts ? 0 : Number(new URL(url).port));
 
-  const running: { close(): Promise<void> }[] = [];
-  const started = async <T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
-    const one = await starting;
-    running.unshift(one);
-    return one;
+  // Also what is still starting when something else fails must be stopped.
+  const running: Promise<{ close(): Promise<void> }>[] = [];
+  const started = <T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
+    running.unshift(starting);
+    return starting;
   };
   const close = async () => {
-    for (const one of running.splice(0)) await one.close();
+    for (const starting of running.splice(0)) await starting.then((one) => one.close()).catch(() => {});
   };
 
   try {
@@ -77,7 +77,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     const page = await started(startPage({ port: port(urls.page), events, config: () => pageConfig }));
     const ollama = await findOllama();
     const engineUrl = ollama ?? `${(await started(startScriptedEngine({ port: 0, events }))).url}/v1`;
+    // It takes longest and is needed last: the engine waits for it, not we.
     const awsx = started(startAwsx());
+    awsx.catch(() => {});
     const aws: AwsCloud = await started(
       startAws({
         dir: join(dir, "aws"),
@@ -111,14 +113,13 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         events,
       }),
     );
-    const awsxPort = (await awsx).port;
     return {
       events,
       aws,
       runpod,
       engine: ollama ? "ollama" : "scripted",
       pageUrl: page.url,
-      providers: { aws: aws.providerPort, awsx: awsxPort, "docker-build": aws.providerPort },
+      providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
       stackConfig: (stack, overrides) =>
         readStackConfig(programDir, "local", {
           ...options.config,

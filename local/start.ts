@@ -33,8 +33,9 @@ const program = command("start", "Runs the whole product on this machine, with n
         if (op !== "same") say(pc.dim(`  ${op.padEnd(8)} ${type} ${name}`));
       });
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      if (options.json) console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: cloud.providers }));
-      else printReady(cloud, outputs, seconds);
+      if (options.json)
+        console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: await providerPorts(cloud) }));
+      else await printReady(cloud, outputs, seconds);
     } catch (error) {
       await stop();
       throw error;
@@ -56,13 +57,18 @@ function stopOnSignal(cloud: LocalCloud): () => Promise<void> {
   return stop;
 }
 
-function printReady(cloud: LocalCloud, outputs: ProgramOutputs, seconds: string): void {
+async function providerPorts({ providers }: LocalCloud): Promise<Record<string, number>> {
+  const ports = Object.entries(providers).map(async ([name, port]) => [name, await port] as const);
+  return Object.fromEntries(await Promise.all(ports));
+}
+
+async function printReady(cloud: LocalCloud, outputs: ProgramOutputs, seconds: string): Promise<void> {
   const [{ password } = { password: "" }] = customers;
   const worker =
     cloud.runpod.workerKind === "python"
       ? "the real Python worker under the real runpod SDK"
       : pc.yellow("in-process: no Python worker here (npm run python -- setup makes it)");
-  const attach = Object.entries(cloud.providers).map(([name, port]) => `${name}:${port}`);
+  const attach = Object.entries(await providerPorts(cloud)).map(([name, port]) => `${name}:${port}`);
   console.log(`
 ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
+import { exitOnTerminate } from "../exitOnTerminate";
 import { root } from "../root";
 
 const START_TIMEOUT_MS = 30_000;
@@ -21,8 +22,9 @@ export interface Awsx {
  * @throws Error with what the process printed, when it ends or says nothing within 30 s
  */
 export async function startAwsx(): Promise<Awsx> {
-  const child = spawn(process.execPath, ["--eval", await bundle()], {
+  const child = spawn(process.execPath, [exitOnTerminate, "--eval", await bundle()], {
     cwd: root,
+    env: { ...process.env, NODE_COMPILE_CACHE: join(root, ".build/cache/node") },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const exited = once(child, "exit");

@@ -1,8 +1,15 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
+import { exitOnTerminate } from "../exitOnTerminate";
 
-// The SDK notes a stack with every promise, and maps each frame of it to its source: a tenth of a program's time.
-const shortStacks = "--stack-trace-limit=1";
+const nodeFlags = [
+  // The SDK notes a stack with every promise, and maps each frame of it to its source: a tenth of a program's time.
+  "--stack-trace-limit=1",
+  // Less to collect in a process that lives for seconds.
+  "--max-semi-space-size=64",
+  exitOnTerminate,
+];
+const graceMs = 1_000;
 
 /** The child processes of one run. None outlives the run, nor this process if it exits or is interrupted meanwhile. */
 export class Children {
@@ -24,7 +31,7 @@ export class Children {
 
   /** Starts a Node script with this process's own Node. */
   node(script: string, args: string[], options: SpawnOptions): ChildProcess {
-    const child = spawn(process.execPath, [shortStacks, script, ...args], options);
+    const child = spawn(process.execPath, [...nodeFlags, script, ...args], options);
     this.running.add(child);
     child.once("close", () => this.running.delete(child));
     return child;
@@ -36,7 +43,9 @@ export class Children {
     process.off("SIGINT", this.interrupt);
     process.off("SIGTERM", this.interrupt);
     const gone = [...this.running].map((child) => once(child, "close"));
-    this.killAll();
+    for (const child of this.running) child.kill("SIGTERM");
+    const grace = setTimeout(this.killAll, graceMs);
     await Promise.all(gone);
+    clearTimeout(grace);
   }
 }

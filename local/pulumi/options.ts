@@ -12,8 +12,8 @@ export interface EngineOptions {
   secretKeys: string[];
   /** The file that holds the stack's state; caches are kept beside it. */
   statePath: string;
-  /** Port on 127.0.0.1 of each package's provider. Dynamic resources need none. */
-  providers: Record<string, number>;
+  /** Port on 127.0.0.1 of each package's provider, which may still be starting. Dynamic resources need none. */
+  providers: Record<string, number | Promise<number>>;
   /** Environment variables for the program and its dynamic providers, over those of this process. */
   env?: Record<string, string>;
   /** Called after each step. */

@@ -52,9 +52,9 @@ export class Providers {
       throw new EngineError(`no provider for package "${name}" (there is ${known})`);
     }
     try {
-      return await Provider.connect(port, namespace(config, name));
+      return await Provider.connect(await port, namespace(config, name));
     } catch (cause) {
-      throw new EngineError(`the provider of package "${name}" on port ${port}: ${reasonOf(cause)}`, { cause });
+      throw new EngineError(`the provider of package "${name}": ${reasonOf(cause)}`, { cause });
     }
   }
 }
