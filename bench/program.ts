@@ -8,7 +8,7 @@ import { bringUp, engineOptions } from "../local/program";
 import { preview } from "../local/pulumi/engine";
 import type { SmokeResult } from "../local/smoke";
 import { importRatios } from "./importRatio";
-import { budgets, zippedBytes } from "./zips";
+import { budgets, packageFolder, zippedBytes } from "./zips";
 
 /** What `npm run bench -- program --json` prints. */
 export interface ProgramBench {
@@ -30,9 +30,9 @@ export async function benchProgram(): Promise<ProgramBench> {
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true });
   try {
     await bringUp(cloud, programDir, dir);
-    const functions = cloud.aws.account.list("aws:lambda/function:Function").map(({ id, outputs }) => {
-      const name = String(outputs.name).replace(/-[0-9a-f]{7}$/, "") as FunctionName;
-      return [name, { bytes: zippedBytes(join(dir, "aws", "functions", id)), budgetBytes: budgets[name] }];
+    const functions = cloud.aws.account.list("aws:lambda/function:Function").map((fn) => {
+      const name = String(fn.outputs.name).replace(/-[0-9a-f]{7}$/, "") as FunctionName;
+      return [name, { bytes: zippedBytes(packageFolder(dir, fn)), budgetBytes: budgets[name] }];
     });
     const evaluations: number[] = [];
     for (let round = 0; round < EVALUATIONS; round++) {

@@ -2,9 +2,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { zipSync } from "fflate";
 import type { FunctionName } from "../infra/bundle";
+import type { AwsResource } from "../local/aws/account";
 
 /** Most bytes of each function's archive, zipped. */
 export const budgets: Record<FunctionName, number> = { session: 150_000, guest: 150_000, plan: 150_000 };
+
+/** Where the local cloud has unpacked a function's archive. `dir` is the cloud's. */
+export function packageFolder(dir: string, { id, outputs }: AwsResource): string {
+  return join(dir, "aws", "functions", id, String(outputs.sourceCodeHash));
+}
 
 /** Bytes of a folder zipped, as it would be uploaded. */
 export function zippedBytes(folder: string): number {

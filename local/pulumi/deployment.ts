@@ -109,8 +109,10 @@ export class Deployment {
     const given = await hashAssets(goal.inputs, options.programDir);
     const wanted = old ? ignoreChanges(given, old.inputs, goal.ignoreChanges) : given;
     const provider = goal.custom ? await this.providerOf(goal.type) : undefined;
-    const inputs = provider ? await provider.check(goal.urn, old?.inputs ?? {}, wanted) : wanted;
-    const decision = await this.decisionFor(goal, old, inputs, provider);
+    const checked = provider ? await provider.check(goal.urn, old?.inputs ?? {}, wanted) : wanted;
+    const decision = await this.decisionFor(goal, old, checked, provider);
+    // A replacement is another resource: it gets its own automatic name.
+    const inputs = provider && decision.op === "replace" ? await provider.check(goal.urn, {}, wanted) : checked;
 
     const { live, initErrors } = await this.carryOut(goal, old, inputs, decision, provider);
     const resource = { ...this.stateOf(goal, live.inputs ?? inputs, live), initErrors };

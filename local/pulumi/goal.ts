@@ -40,8 +40,8 @@ export function goalOf(request: RegisterResourceRequest, project: string, stack:
     propertyDependencies: Object.fromEntries(
       [...request.getPropertydependenciesMap().entries()].map(([property, urns]) => [property, urns.getUrnsList()]),
     ),
-    protect: request.getProtect(),
-    retainOnDelete: request.getRetainondelete(),
+    protect: request.hasProtect() ? request.getProtect() : undefined,
+    retainOnDelete: request.hasRetainondelete() ? request.getRetainondelete() : undefined,
     deleteBeforeReplace: request.getDeletebeforereplacedefined() ? request.getDeletebeforereplace() : undefined,
     ignoreChanges: request.getIgnorechangesList(),
     replaceOnChanges: request.getReplaceonchangesList(),

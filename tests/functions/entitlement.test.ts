@@ -6,7 +6,11 @@ const now = new Date("2026-11-22T12:00:00Z");
 describe("entitlement", () => {
   const cases: [string, Customer | undefined, ReturnType<typeof entitlement>][] = [
     ["no row", undefined, { plan: "free", reason: "no_record", expiresAt: null }],
-    ["a row without a grant", { updated_at: "2026-01-01T00:00:00Z" }, { plan: "free", reason: "no_record", expiresAt: null }],
+    [
+      "a row without a grant",
+      { updated_at: "2026-01-01T00:00:00Z" },
+      { plan: "free", reason: "no_record", expiresAt: null },
+    ],
     ["a grant without an end", { grant_plan: "vip" }, { plan: "vip", reason: "grant", expiresAt: null }],
     [
       "a grant that still runs",

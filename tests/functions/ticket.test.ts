@@ -14,7 +14,10 @@ let jwks: { keys: JWK[] };
 
 async function newKey(kid: string): Promise<{ secret: JWK; open: JWK }> {
   const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  return { secret: { ...(await exportJWK(pair.privateKey)), kid }, open: { ...(await exportJWK(pair.publicKey)), kid } };
+  return {
+    secret: { ...(await exportJWK(pair.privateKey)), kid },
+    open: { ...(await exportJWK(pair.publicKey)), kid },
+  };
 }
 
 beforeAll(async () => {
