@@ -5,14 +5,14 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import Table from "cli-table3";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import pc from "picocolors";
-import { ApiProblem, chat, createApi, createSignIn, type Session } from "../client";
+import { ApiProblem, chat, createApi, type Session } from "../client";
 import type { Model } from "../contract/plan";
 import { signTicket, TICKET_SECONDS } from "../functions/core/ticket";
 import { type LocalCloud, OWN_STACK, startLocalCloud } from "./cloud";
 import { command, run } from "./command";
 import { customers } from "./customers";
-import { signInByForm } from "./hostedSignIn";
 import { bringUp, type ProgramOutputs } from "./program";
+import { signedIn } from "./signedIn";
 
 /** What `npm run smoke -- --json` prints. Secrets are masked. */
 export interface SmokeResult {
@@ -56,7 +56,10 @@ async function smoke(say: (line: string) => void): Promise<SmokeResult> {
 
 async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: string) => void): Promise<SmokeResult> {
   say("signing in");
-  const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: await signIn(cloud, outputs) });
+  const [customer] = customers;
+  if (!customer) throw new Error("There is no seeded customer");
+  const { getIdToken } = await signedIn(outputs, cloud.pageUrl, customer);
+  const api = createApi({ apiUrl: outputs.apiUrl, getIdToken });
   const session = await api.session();
   const reply = await talk(session);
   const startToReplyMs = Math.round(performance.now());
@@ -80,26 +83,6 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
     refused,
     worker: cloud.runpod.workerKind,
   };
-}
-
-/** Signs the free customer in by code and PKCE. Returns the way to their ID token. */
-async function signIn(cloud: LocalCloud, outputs: ProgramOutputs) {
-  const [customer] = customers;
-  if (!customer) throw new Error("There is no seeded customer");
-  const kept = new Map<string, string>();
-  const redirectUri = `${cloud.pageUrl}/callback`;
-  const client = createSignIn({
-    ...outputs.signIn,
-    redirectUri,
-    logoutUri: `${cloud.pageUrl}/`,
-    storage: {
-      getItem: (key) => kept.get(key) ?? null,
-      setItem: (key, value) => void kept.set(key, value),
-      removeItem: (key) => void kept.delete(key),
-    },
-  });
-  await client.finishSignIn(await signInByForm(await client.startSignIn(), redirectUri, customer));
-  return client.getIdToken;
 }
 
 async function talk(session: Session): Promise<{ text: string; ttftMs: number; totalMs: number }> {

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import pc from "picocolors";
 import type { LocalCloud } from "./cloud";
 import { startLocalCloud } from "./cloud";
@@ -10,16 +10,18 @@ import { bringUp, type ProgramOutputs } from "./program";
 interface Options {
   freePorts?: boolean;
   reset?: boolean;
+  dir: string;
   json?: boolean;
 }
 
 const programDir = process.cwd();
-const dir = join(programDir, ".local");
 
 const program = command("start", "Runs the whole product on this machine, with no account anywhere.")
   .option("--free-ports", "take free ports instead of those in Pulumi.local.yaml")
+  .option("--dir <folder>", "where everything is kept from one run to the next", ".local")
   .option("--reset", "forget everything from earlier runs first")
   .action(async (options: Options) => {
+    const dir = resolve(options.dir);
     if (options.reset) rmSync(dir, { recursive: true, force: true });
     const say = options.json ? () => {} : (line: string) => console.log(line);
     const startedAt = performance.now();

@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ApiProblem, chat, createApi, type Session } from "../../client";
+import { PlanResponse } from "../../contract/plan";
+import { SessionResponse } from "../../contract/session";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud";
+import { customers } from "../../local/customers";
+import { bringUp, type ProgramOutputs } from "../../local/program";
+import { signedIn } from "../../local/signedIn";
+
+// The whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its workers.
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-flow-"));
+const programDir = process.cwd();
+const guestLimit = 3;
+let cloud: LocalCloud;
+let outputs: ProgramOutputs;
+
+beforeAll(async () => {
+  const config = { "guest.sessionsPerHour": guestLimit };
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });
+  outputs = await bringUp(cloud, programDir, dir);
+});
+
+afterAll(async () => {
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function idTokenOf(label: string): Promise<string> {
+  const customer = customers.find((one) => one.label === label);
+  if (!customer) throw new Error(`no customer ${label}`);
+  const token = await (await signedIn(outputs, cloud.pageUrl, customer)).getIdToken();
+  if (!token) throw new Error("no ID token");
+  return token;
+}
+
+const apiOf = (label: string) => createApi({ apiUrl: outputs.apiUrl, getIdToken: () => idTokenOf(label) });
+
+async function call(path: string, init: RequestInit = {}): Promise<{ status: number; body: Record<string, unknown> }> {
+  const response = await fetch(`${outputs.apiUrl}${path}`, { method: "POST", ...init });
+  return { status: response.status, body: await response.json() };
+}
+
+/** Runs a job as its own client would and gives what it ended with. */
+async function runJob(session: Session, input: unknown): Promise<{ status: string; error: string }> {
+  const { url, authorization } = session.inference;
+  const headers = { authorization, "content-type": "application/json" };
+  const run = await fetch(`${url}/run`, { method: "POST", headers, body: JSON.stringify({ input }) });
+  const { id } = (await run.json()) as { id: string };
+  for (;;) {
+    const job = await (await fetch(`${url}/status/${id}`, { headers })).json();
+    if (!["IN_QUEUE", "IN_PROGRESS"].includes(job.status)) return job;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe("a session", () => {
+  it.each([
+    ["free", "phi3"],
+    ["paid", "mistral"],
+    ["vip", "mistral"],
+  ] as const)("of a %s customer leads to %s and to a reply in pieces", async (plan, model) => {
+    const session = await apiOf(plan).session();
+    expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
+    const items = await Array.fromAsync(chat(session, { text: "こんばんは" }));
+    const last = items.at(-1);
+    const deltas = items.flatMap((item) => ("delta" in item ? [item.delta] : []));
+    expect(deltas.length).toBeGreaterThan(1);
+    expect(last).toMatchObject({ done: true, text: deltas.join(""), model: { name: model, version: "local-1" } });
+  });
+
+  it("is open to guests, on the free plan, so many an hour from one address", async () => {
+    const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
+    for (let opened = 0; opened < guestLimit; opened++) {
+      expect(await api.guest()).toMatchObject({
+        plan: "free",
+        model: "phi3",
+        user_id: expect.stringMatching(/^guest:/),
+      });
+    }
+    await expect(api.guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
+  });
+
+  it("says what it is when the body is not one it takes", async () => {
+    const headers = { authorization: `Bearer ${await idTokenOf("free")}` };
+    const error = (code: string, message: string) => ({ error: { code, message, retryable: false } });
+    expect(await call("/auth/session", { headers, body: "{" })).toEqual({
+      status: 400,
+      body: error("invalid_input", "body: must be JSON"),
+    });
+    expect(await call("/auth/session", { headers, body: '{"plan":"vip"}' })).toEqual({
+      status: 400,
+      body: error("invalid_input", "body: unknown field plan"),
+    });
+  });
+});
+
+describe("GET /billing/plan", () => {
+  it("answers an absent grant as free and a grant as what it grants", async () => {
+    expect(PlanResponse.parse(await apiOf("free").plan())).toMatchObject({ plan: "free", reason: "no_record" });
+    expect(PlanResponse.parse(await apiOf("vip").plan())).toMatchObject({ plan: "vip", reason: "grant" });
+  });
+});
+
+describe("a token", () => {
+  const session = (authorization?: string) =>
+    call("/auth/session", authorization ? { headers: { authorization } } : {});
+  const unauthorized = { status: 401, body: { message: "Unauthorized" } };
+
+  it("that is missing, or no token, or signed by someone else, is refused by the gateway", async () => {
+    const [header, payload] = (await idTokenOf("free")).split(".");
+    expect(await session()).toEqual(unauthorized);
+    expect(await session("Bearer nonsense")).toEqual(unauthorized);
+    expect(await session(`Bearer ${header}.${payload}.${"A".repeat(342)}`)).toEqual(unauthorized);
+  });
+
+  it("of the wrong kind is refused by the function", async () => {
+    const customer = customers[0];
+    if (!customer) throw new Error("no customer");
+    let accessToken = "";
+    const fetched = globalThis.fetch;
+    // The client keeps the ID token only, so the access token is caught on its way.
+    globalThis.fetch = async (...args) => {
+      const response = await fetched(...args);
+      if (String(args[0]).endsWith("/oauth2/token")) accessToken = (await response.clone().json()).access_token;
+      return response;
+    };
+    await signedIn(outputs, cloud.pageUrl, customer).finally(() => {
+      globalThis.fetch = fetched;
+    });
+    const { status, body } = await session(`Bearer ${accessToken}`);
+    expect({ status, code: (body.error as { code: string }).code }).toEqual({ status: 401, code: "wrong_token" });
+  });
+});
+
+describe("the worker itself", () => {
+  it.each([
+    ["an empty text", { text: "" }, "invalid_input"],
+    ["neither text nor messages", { params: {} }, "invalid_input"],
+    ["text and messages", { text: "a", messages: [{ role: "user", content: "a" }] }, "invalid_input"],
+    ["a system message", { messages: [{ role: "system", content: "a" }] }, "invalid_input"],
+    ["an unknown field", { text: "a", persona: "b" }, "invalid_input"],
+    ["a text of 2,001 characters", { text: "あ".repeat(2_001) }, "too_long"],
+    ["a text longer than the ticket allows", { text: "あ".repeat(1_001) }, "too_long"],
+  ])("refuses %s", async (_name, input, code) => {
+    const session = await apiOf("free").session();
+    const job = await runJob(session, { ...input, ticket: session.ticket });
+    expect(job.status).toBe("FAILED");
+    expect(JSON.parse(job.error)).toEqual({ error: { code, message: expect.any(String), retryable: false } });
+  });
+
+  it("refuses a ticket for the other model and says so to the client", async () => {
+    const [free, paid] = await Promise.all([apiOf("free").session(), apiOf("paid").session()]);
+    const talk = Array.fromAsync(chat({ ...paid, ticket: free.ticket }, { text: "こんばんは" }));
+    await expect(talk).rejects.toThrow(ApiProblem);
+    await expect(talk).rejects.toMatchObject({ code: "ticket_wrong_model" });
+  });
+});

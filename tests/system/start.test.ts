@@ -1,0 +1,94 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, describe, expect, it } from "vitest";
+import { createApi } from "../../client";
+import { customers } from "../../local/customers";
+import type { ProgramOutputs } from "../../local/program";
+import { signedIn } from "../../local/signedIn";
+
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-start-"));
+const started: ChildProcess[] = [];
+
+afterAll(() => {
+  for (const child of started) child.kill("SIGKILL");
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** `npm start` as the terminal runs it: in a process group of its own, which Ctrl-C interrupts as a whole. */
+function npmStart(...args: string[]) {
+  const child = spawn(process.execPath, ["local/run.cjs", "local/start.ts", "--dir", dir, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  started.push(child);
+  return child;
+}
+
+type Ready = ProgramOutputs & { pageUrl: string };
+
+async function ready(child: ChildProcess): Promise<Ready> {
+  if (!child.stdout) throw new Error("no stdout");
+  for await (const line of createInterface(child.stdout)) return JSON.parse(line) as Ready;
+  throw new Error("npm start ended before it was ready");
+}
+
+async function ctrlC(child: ChildProcess): Promise<number | null> {
+  const exited = once(child, "exit");
+  process.kill(-Number(child.pid), "SIGINT");
+  const [code] = await exited;
+  return code as number | null;
+}
+
+/** Command lines of what still runs and has to do with a start: the engine's children, the awsx provider, the workers. */
+function leftovers(): string[] {
+  const all = execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" }).split("\n");
+  return all.filter((line) => line.includes(dir) || /@pulumi\/pulumi\/cmd/.test(line));
+}
+
+async function vipPlan(outputs: Ready) {
+  const vip = customers.find(({ label }) => label === "vip");
+  if (!vip) throw new Error("no vip");
+  const { getIdToken } = await signedIn(outputs, outputs.pageUrl, vip);
+  return createApi({ apiUrl: outputs.apiUrl, getIdToken }).plan();
+}
+
+describe("npm start", () => {
+  it("remembers the customers over a restart and leaves no process behind", async () => {
+    const first = npmStart("--free-ports", "--json");
+    const before = await vipPlan(await ready(first));
+    expect(before).toMatchObject({ plan: "vip", updated_at: expect.any(String) });
+    expect(await ctrlC(first)).toBe(0);
+    expect(leftovers()).toEqual([]);
+
+    const second = npmStart("--free-ports", "--json");
+    expect(await vipPlan(await ready(second))).toEqual(before);
+    expect(await ctrlC(second)).toBe(0);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it("names the port that is in use, and what to do", async () => {
+    const taken = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      taken.once("error", () => resolve(false));
+      taken.listen(4101, "127.0.0.1", () => resolve(true));
+    });
+    try {
+      const child = npmStart();
+      let stderr = "";
+      child.stderr?.on("data", (text) => {
+        stderr += text;
+      });
+      const [code] = await once(child, "exit");
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/Port \d+ \([\w ]+\) is in use\. Stop what listens there, or start with --free-ports\./);
+      expect(stderr.trim().split("\n")).toHaveLength(1);
+    } finally {
+      if (isFree) await new Promise((resolve) => taken.close(resolve));
+    }
+  });
+});
