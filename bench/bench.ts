@@ -24,7 +24,7 @@ program
 void run(program);
 
 function print({ zips, importRatio, evaluateMs, startToReplyMs }: ProgramBench): void {
-  const table = new Table({ head: ["what", "measured", "budget", "of budget"], style: { head: [] } });
+  const table = new Table({ head: ["what", "measured", "budget", "of budget"], style: { head: [], border: [] } });
   const row = (what: string, value: number, budget: number, show: (value: number) => string) => {
     const share = value / budget;
     const colour = share > 1 ? pc.red : pc.green;

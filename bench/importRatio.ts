@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { bundleOptions, bundlePath, type FunctionName, functionNames } from "../infra/bundle";
+import { median } from "./median";
 
 /** The SDK clients a function cannot do without, as a module that makes them and nothing else. */
 const clients: Record<FunctionName, string> = {
@@ -50,9 +51,4 @@ function importMs(file: string): number {
   const script = `const t = performance.now(); require(${JSON.stringify(file)}); console.log(performance.now() - t);`;
   const env = { AWS_REGION: "us-east-1", PATH: process.env.PATH };
   return Number(execFileSync(process.execPath, ["-e", script], { encoding: "utf8", env }));
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -25,8 +25,11 @@ export const Limits = z.object({
 });
 export type Limits = z.infer<typeof Limits>;
 
-/** Why a customer has the plan they have. */
-export const PlanReason = z.enum(["no_record", "grant", "grant_expired"]);
+/**
+ * Why a customer has the plan they have: nothing is known of them, they have no plan of their own, an operator granted
+ * one, or granted one that has ended.
+ */
+export const PlanReason = z.enum(["no_record", "no_plan", "grant", "grant_expired"]);
 
 /** Answer of `GET /billing/plan`. Times are ISO 8601 in UTC. */
 export const PlanResponse = z.object({

@@ -9,6 +9,8 @@ export const Inference = z.object({
   authorization: z.string(),
 });
 
+export type Inference = z.infer<typeof Inference>;
+
 /** Answer of `POST /auth/session` and `POST /auth/guest`. */
 export const SessionResponse = z.object({
   /** Cognito `sub`, or `guest:<uuid>`. */

@@ -9,7 +9,14 @@ export type Request = APIGatewayProxyEventV2;
 export type Handler = (event: Request) => Promise<APIGatewayProxyStructuredResultV2>;
 
 /** Answers are about one customer at one moment: nobody may keep them. */
-const headers = { "content-type": "application/json; charset=utf-8", "cache-control": "private, no-store" };
+const headers = {
+  "content-type": "application/json; charset=utf-8",
+  "cache-control": "private, no-store",
+  "strict-transport-security": "max-age=63072000",
+};
+
+/** No route takes more. */
+const MAX_BODY_BYTES = 8 * 1024;
 
 /**
  * Turns a function from request to JSON body into a handler: 200 with what it returns, or the error of the registry.
@@ -33,7 +40,10 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
  * @throws ApiError `invalid_input` that names the field and what is allowed
  */
 export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z.infer<S> {
-  const text = event.isBase64Encoded ? Buffer.from(event.body ?? "", "base64").toString("utf8") : event.body;
+  const text = event.isBase64Encoded ? Buffer.from(event.body ?? "", "base64").toString("utf8") : (event.body ?? "");
+  if (Buffer.byteLength(text) > MAX_BODY_BYTES) {
+    throw new ApiError("invalid_input", `body: must be at most ${MAX_BODY_BYTES} bytes`);
+  }
   let body: unknown = {};
   try {
     if (text) body = JSON.parse(text);
@@ -51,7 +61,7 @@ export const NoBody = z.strictObject({});
 
 /** zod/mini carries no message texts, so the few kinds that can occur are put into words here. */
 function explain(issue: z.core.$ZodIssue | undefined): string {
-  if (issue?.code === "unrecognized_keys") return `unknown field ${issue.keys.join(", ")}`;
+  if (issue?.code === "unrecognized_keys") return `unknown field ${issue.keys.join(", ").slice(0, 100)}`;
   if (issue?.code === "invalid_type") return `must be ${issue.expected}`;
   if (issue?.code === "invalid_value") return `must be one of ${issue.values.map(String).join(", ")}`;
   return "is not valid";

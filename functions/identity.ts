@@ -1,4 +1,14 @@
 import { CognitoJwtVerifier } from "aws-jwt-verify";
+import {
+  CognitoJwtInvalidTokenUseError,
+  FailedAssertionError,
+  JwtExpiredError,
+  JwtInvalidSignatureError,
+  JwtParseError,
+  JwtWithoutValidKidError,
+  KidNotFoundInJwksError,
+  ParameterValidationError,
+} from "aws-jwt-verify/error";
 import { SimpleJwksCache } from "aws-jwt-verify/jwk";
 import { ApiError } from "../contract/errors";
 import type { Request } from "./http";
@@ -13,7 +23,8 @@ export interface IdentitySettings {
  * Finds out who is calling, from the verified ID token and nothing else. API Gateway's authorizer has checked the token
  * already; it cannot tell an ID token from an access token and accepts one without `exp`, so it is checked again here.
  *
- * @returns a function from request to Cognito `sub`; it throws ApiError `unauthorized` or `wrong_token`
+ * @returns a function from request to Cognito `sub`; it throws ApiError `unauthorized` or `wrong_token` for a
+ * token at fault, and `unavailable` when the pool's keys cannot be had
  */
 export function createIdentity(settings: IdentitySettings): (event: Request) => Promise<string> {
   const verifier = CognitoJwtVerifier.create(
@@ -22,7 +33,7 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
       clientId: settings.clientId,
       tokenUse: "id",
       customJwtCheck: ({ payload }) => {
-        if (typeof payload.exp !== "number") throw new Error("exp is required");
+        if (typeof payload.exp !== "number") throw new JwtExpiredError("exp is required", payload.exp, "a number");
       },
     },
     { jwksCache: new SimpleJwksCache({ fetcher: { fetch: fetchJwks } }) },
@@ -33,19 +44,27 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
     try {
       return (await verifier.verify(token)).sub;
     } catch (cause) {
-      throw new ApiError(isAccessToken(token) ? "wrong_token" : "unauthorized", undefined, { cause });
+      throw refusal(cause);
     }
   };
 }
 
-/** Only chooses between two refusals, so the claim may be read unverified. */
-function isAccessToken(token: string): boolean {
-  try {
-    const payload = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
-    return payload.token_use === "access";
-  } catch {
-    return false;
-  }
+/** What is wrong with a token, as against with our way to the keys that verify it. */
+const tokenFaults = [
+  FailedAssertionError,
+  JwtInvalidSignatureError,
+  JwtParseError,
+  JwtWithoutValidKidError,
+  KidNotFoundInJwksError,
+  // The library's way of saying that the issuer is none it knows.
+  ParameterValidationError,
+];
+
+/** A token at fault is refused; keys that cannot be had are our trouble, and must not sign the customer out. */
+function refusal(cause: unknown): ApiError {
+  if (cause instanceof CognitoJwtInvalidTokenUseError) return new ApiError("wrong_token", undefined, { cause });
+  const isTokenFault = tokenFaults.some((fault) => cause instanceof fault);
+  return new ApiError(isTokenFault ? "unauthorized" : "unavailable", undefined, { cause });
 }
 
 /** Fetches the pool's keys, from the origin that AWS's own endpoint variable names when there is one, as the AWS SDKs do. */

@@ -8,9 +8,16 @@ export interface SessionSettings {
   ticketIssuer: string;
   /** SSM parameter with the private JWK that signs tickets. */
   signingKeyParameter: string;
-  inferenceUrls: Record<Model, string>;
-  /** SSM parameters with each endpoint's browser key; a model without one cannot be reached directly. */
-  browserKeyParameters: Partial<Record<Model, string>>;
+  /** The models that browsers reach directly. */
+  direct: Partial<Record<Model, DirectInference>>;
+}
+
+/** A model that browsers reach directly. */
+export interface DirectInference {
+  /** Base of its job API, `https://api.runpod.ai/v2/<endpoint id>`. */
+  url: string;
+  /** SSM parameter with the RunPod key restricted to its endpoint. */
+  browserKeyParameter: string;
 }
 
 /** The sources of a session, read from Parameter Store. */
@@ -18,11 +25,10 @@ export function createSessionSources(settings: SessionSettings): SessionSources 
   const parameter = createParameters();
   return {
     ticketIssuer: settings.ticketIssuer,
-    inferenceUrls: settings.inferenceUrls,
     signingKey: async () => JSON.parse(await parameter(settings.signingKeyParameter)) as JWK,
-    browserKey: async (model) => {
-      const name = settings.browserKeyParameters[model];
-      return name && parameter(name);
+    inference: async (model) => {
+      const direct = settings.direct[model];
+      return direct && { url: direct.url, authorization: `Bearer ${await parameter(direct.browserKeyParameter)}` };
     },
   };
 }

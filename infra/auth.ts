@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Model } from "../contract/plan";
 import type { Settings as GuestSettings } from "../functions/guest";
 import type { Settings as SessionSettings } from "../functions/session";
-import type { SessionSettings as SharedSettings } from "../functions/sessionSources";
+import type { DirectInference } from "../functions/sessionSources";
 import type { Config } from "./config";
 import type { Data } from "./data";
 import type { Identity } from "./identity";
@@ -30,48 +31,51 @@ export class Auth extends pulumi.ComponentResource {
     const { config, identity, data, tickets } = args;
     const { phi3, mistral } = args.inference;
 
-    const shared: pulumi.Output<SharedSettings> = pulumi.output({
-      ticketIssuer: tickets.issuer,
-      signingKeyParameter: tickets.signingKey.name,
-      inferenceUrls: { phi3: phi3.url, mistral: mistral.url },
-      browserKeyParameters: {
-        ...(phi3.browserKey && { phi3: phi3.browserKey.name }),
-        ...(mistral.browserKey && { mistral: mistral.browserKey.name }),
-      },
+    // Decryption with the account's own aws/ssm key comes with the parameter; it needs no statement of its own.
+    const readSecrets = (...endpoints: Inference[]): Statement => ({
+      Action: ["ssm:GetParameters"],
+      Resource: [tickets.signingKey, ...endpoints.map(({ browserKey }) => browserKey)].flatMap((key) => key?.arn ?? []),
     });
-    const secrets = [tickets.signingKey, phi3.browserKey, mistral.browserKey].flatMap((secret) => secret?.arn ?? []);
-    // Decryption with the account's own aws/ssm key comes with the parameter; it needs no statement.
-    const readSecrets: Statement = { Action: ["ssm:GetParameters"], Resource: secrets };
+    const signing = { ticketIssuer: tickets.issuer, signingKeyParameter: tickets.signingKey.name };
 
     this.session = new Lambda(
       "session",
       {
         bundle: "session",
-        settings: pulumi
-          .all([shared, identity.userPoolId, identity.clientId, data.users.name])
-          .apply(([sharedSettings, userPoolId, clientId, usersTable]) => ({
-            ...sharedSettings,
-            userPoolId,
-            clientId,
-            usersTable,
-          })),
-        statements: [readSecrets, { Action: ["dynamodb:GetItem"], Resource: [data.users.arn] }],
+        settings: pulumi.output({
+          ...signing,
+          direct: direct({ phi3, mistral }),
+          userPoolId: identity.userPoolId,
+          clientId: identity.clientId,
+          usersTable: data.users.name,
+        }),
+        statements: [readSecrets(phi3, mistral), { Action: ["dynamodb:GetItem"], Resource: [data.users.arn] }],
       },
       child,
     );
+    // Guests are always free, so this one knows nothing of the other model.
     this.guest = new Lambda(
       "guest",
       {
         bundle: "guest",
-        settings: pulumi.all([shared, data.ephemeral.name]).apply(([sharedSettings, ephemeralTable]) => ({
-          ...sharedSettings,
-          ephemeralTable,
+        settings: pulumi.output({
+          ...signing,
+          direct: direct({ phi3 }),
+          ephemeralTable: data.ephemeral.name,
           sessionsPerHour: config.guest.sessionsPerHour,
-        })),
-        statements: [readSecrets, { Action: ["dynamodb:UpdateItem"], Resource: [data.ephemeral.arn] }],
+        }),
+        statements: [readSecrets(phi3), { Action: ["dynamodb:UpdateItem"], Resource: [data.ephemeral.arn] }],
       },
       child,
     );
     this.registerOutputs();
   }
+}
+
+/** What a function must know of those endpoints that browsers have a key for. */
+function direct(endpoints: Partial<Record<Model, Inference>>): Partial<Record<Model, pulumi.Output<DirectInference>>> {
+  const reachable = Object.entries(endpoints).flatMap(([model, { url, browserKey }]) =>
+    browserKey ? [[model, pulumi.output({ url, browserKeyParameter: browserKey.name })]] : [],
+  );
+  return Object.fromEntries(reachable);
 }

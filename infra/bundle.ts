@@ -19,7 +19,7 @@ export const bundleOptions: BuildOptions = {
   platform: "node",
   // The SDKs ship ES modules beside CommonJS; only those can be tree-shaken.
   mainFields: ["module", "main"],
-  alias: { "@aws-sdk/credential-provider-node": "./functions/lambdaCredentials.ts" },
+  alias: { "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts" },
   target: "node24",
   format: "cjs",
   legalComments: "none",

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type Model, models } from "../contract/plan";
 import { GPU_POOLS } from "../runpod/gpuPools";
 
-const url = z.url({ protocol: /^https?$/ });
+const url = z.string().refine(isSafeUrl, "must be an https URL; http only on localhost");
 /** A tag that names one build for ever: RunPod's hosts cache images, so a moving tag would run old code. */
 const imageTag = z
   .string()
@@ -53,9 +53,7 @@ const StackConfig = z.strictObject({
     /** Where sign-out may return to, exactly. */
     logoutUrls: z.array(url).min(1),
     /** Origins that may call the API from a browser. */
-    origins: z
-      .array(url.refine((origin) => new URL(origin).origin === origin, "must be an origin, without a path"))
-      .min(1),
+    origins: z.array(url.refine(isOrigin, "must be an origin, without a path")).min(1),
   }),
   auth: z.strictObject({
     /** `https://<domainPrefix>.auth.<region>.amazoncognito.com` is the hosted sign-in. */
@@ -65,7 +63,7 @@ const StackConfig = z.strictObject({
     /** Base URL of the hosted sign-in where it is not Cognito's own: the local cloud's. */
     domainUrl: url.optional(),
   }),
-  /** Refuses to delete the user pool and the tables. */
+  /** Refuses to delete the user pool and the customers' table. */
   deletionProtection: z.boolean().default(true),
   ticketKeys: z
     .strictObject({
@@ -81,7 +79,7 @@ const StackConfig = z.strictObject({
     .default({ signing: 1, accepted: [1] }),
   throttle: z
     .strictObject({
-      /** Requests a second over all routes. */
+      /** Requests a second, of each route. */
       ratePerSecond: z.number().positive(),
       burst: z.int().positive(),
     })
@@ -120,9 +118,9 @@ export function loadConfig(): Config {
     const text = source.get(key);
     return text === undefined ? [] : [[key, parse(text)]];
   });
-  const parsed = StackConfig.safeParse(Object.fromEntries(given));
-  if (!parsed.success)
-    problems.push(...parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`));
+  const stack: unknown = Object.fromEntries(given);
+  const parsed = StackConfig.safeParse(stack);
+  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => explain(issue, stack)));
   if (!source.get("runpodApiKey")) {
     problems.push("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
   }
@@ -135,6 +133,25 @@ export function loadConfig(): Config {
     return key ? [[model, key]] : [];
   });
   return { ...parsed.data, stack: pulumi.getStack(), browserKeys: Object.fromEntries(browserKeys) };
+}
+
+/** The key, what is allowed, and what it is. None of these values is a secret. */
+function explain({ path, message }: z.core.$ZodIssue, stack: unknown): string {
+  const value = path.reduce(
+    (inner: unknown, step) => (inner as Record<PropertyKey, unknown> | undefined)?.[step],
+    stack,
+  );
+  return `${path.join(".")}: ${message}${value === undefined ? "" : `, got ${JSON.stringify(value)}`}`;
+}
+
+function isSafeUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === "https:" || (protocol === "http:" && ["localhost", "127.0.0.1"].includes(hostname));
+}
+
+function isOrigin(text: string): boolean {
+  return !URL.canParse(text) || new URL(text).origin === text;
 }
 
 function unknownKeys(namespace: string): string[] {

@@ -5,7 +5,8 @@ import { TicketKey } from "./ticketKey";
 
 /**
  * The keys that sign tickets. The private one is an SSM SecureString that only the session functions read; the public
- * ones go to the workers. To rotate: accept the new number, then sign with it, then stop accepting the old one.
+ * ones go to the workers. To rotate: accept the new number, then sign with it, then stop accepting the old one, and wait
+ * between these until the workers have rolled over and no function or ticket knows the old key (`Pulumi.dev.yaml`).
  */
 export class Tickets extends pulumi.ComponentResource {
   /** `iss` of this stack's tickets. */

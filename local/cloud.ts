@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { models } from "../contract/plan";
 import { type AwsCloud, startAws } from "./aws/cloud";
 import { startAwsx } from "./awsx/start";
 import { startCognito } from "./cognito/cognito";
@@ -10,7 +11,7 @@ import type { PageConfig } from "./page/config";
 import { startPage } from "./page/page";
 import { findVenvPython } from "./pythonEnvironment";
 import { type RunpodDouble, startRunpod } from "./runpod/server";
-import { readStackConfig, type StackConfig } from "./stackConfig";
+import { localUrls, readStackConfig, type StackConfig } from "./stackConfig";
 
 /** The stack that `npm start` brings up by itself. A real Pulumi attached to the same cloud uses `local`. */
 export const OWN_STACK = "start";
@@ -54,12 +55,8 @@ export interface LocalCloud {
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
   const { programDir, dir, freePorts } = options;
   const given = readStackConfig(programDir, "local", options.config);
-  const urls = {
-    page: JSON.parse(given.values["snack-misaki:frontend"] ?? "{}").origins?.[0] as string,
-    runpod: given.values["snack-misaki:runpodApiUrl"] as string,
-    domain: JSON.parse(given.values["snack-misaki:auth"] ?? "{}").domainUrl as string,
-  };
   const port = (url: string) => (freePorts ? 0 : Number(new URL(url).port));
+  const urls = localUrls(given);
 
   // Also what is still starting when something else fails must be stopped.
   const running: Promise<{ close(): Promise<void> }>[] = [];
@@ -107,6 +104,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         keys: runpodKeys(given),
         engineUrl,
         python: findVenvPython(),
+        // One for each model's endpoint.
+        warmWorkers: models.length,
         resolveImage: (imageName) => aws.resolveImage(imageName),
         // Room for this stack and one that a real Pulumi brings up beside it.
         workersQuota: 20,

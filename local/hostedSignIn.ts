@@ -4,6 +4,9 @@ export interface Credentials {
   password: string;
 }
 
+/** Code and PKCE takes six. */
+const MAX_HOPS = 20;
+
 /**
  * Walks Cognito's hosted pages without a browser: opens the authorize URL, fills in the form, follows the redirects with
  * the cookies that are set on the way.
@@ -15,7 +18,10 @@ export interface Credentials {
  */
 export async function signInByForm(authorizeUrl: string, redirectUri: string, who: Credentials): Promise<string> {
   const cookies = new Map<string, string>();
+  let hops = 0;
   const visit = async (url: string, form?: URLSearchParams): Promise<{ url: string; html?: string }> => {
+    if (++hops > MAX_HOPS)
+      throw new Error(`Signing in as ${who.email} goes round in circles at ${new URL(url).pathname}`);
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const response = await fetch(url, {
       ...(form && { method: "POST", body: form }),

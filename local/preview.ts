@@ -57,7 +57,7 @@ function print(steps: StepEvent[]): void {
     replace: pc.magenta,
     delete: pc.red,
   };
-  const table = new Table({ head: ["type", "name", "change", "properties"], style: { head: [] } });
+  const table = new Table({ head: ["type", "name", "change", "properties"], style: { head: [], border: [] } });
   for (const { op, type, name, changed } of steps) {
     table.push([type, name, op, op === "update" || op === "replace" ? changed.join(", ") : ""].map(colour[op]));
   }

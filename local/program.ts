@@ -57,6 +57,7 @@ export async function bringUp(
       scopes: outputs.signIn.scopes,
     },
     stack: OWN_STACK,
+    inProcess: cloud.runpod.workerKind === "in-process",
   });
   return outputs;
 }

@@ -65,11 +65,6 @@ export function lintPython(progress: (line: string) => void): Promise<PythonOutc
   return check([["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], progress);
 }
 
-/** Whether this machine has a Python the worker can run on. */
-export function hasPython(): boolean {
-  return findSystemPython() !== undefined;
-}
-
 async function check(commands: string[][], progress: (line: string) => void): Promise<PythonOutcome> {
   const environment = await setupPython(progress);
   if (environment.status !== "ready") return environment;

@@ -6,6 +6,7 @@ import Table from "cli-table3";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import pc from "picocolors";
 import { ApiProblem, chat, createApi, type Session } from "../client";
+import type { ErrorCode } from "../contract/errors";
 import type { Model } from "../contract/plan";
 import { signTicket, TICKET_SECONDS } from "../functions/core/ticket";
 import { type LocalCloud, OWN_STACK, startLocalCloud } from "./cloud";
@@ -67,11 +68,12 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
   const guestReply = await talk(await api.guest());
 
   say("being refused");
+  const { ticket: _, ...noTicket } = session;
   const refused = {
-    noTicket: await refusal({ ...session, ticket: "" }),
-    wrongModel: await refusal({ ...session, inference: inferenceOf(cloud, outputs, "mistral") }),
-    forged: await refusal({ ...session, ticket: await forgedTicket(session) }),
-    expired: await refusal({ ...session, ticket: await expiredTicket(cloud, session) }),
+    noTicket: await refusal(noTicket, "ticket_missing"),
+    wrongModel: await refusal({ ...session, inference: inferenceOf(cloud, outputs, "mistral") }, "ticket_wrong_model"),
+    forged: await refusal({ ...session, ticket: await forgedTicket(session) }, "ticket_invalid"),
+    expired: await refusal({ ...session, ticket: await expiredTicket(cloud, session) }, "ticket_expired"),
   };
   return {
     session: { ...session, ticket: "***", inference: { ...session.inference, authorization: "Bearer ***" } },
@@ -95,15 +97,14 @@ async function talk(session: Session): Promise<{ text: string; ttftMs: number; t
   throw new Error("The chat ended without a reply");
 }
 
-/** The code a session is refused with. */
-async function refusal(session: Session): Promise<string> {
-  try {
-    await talk(session);
-  } catch (error) {
-    if (error instanceof ApiProblem) return error.code;
-    throw error;
-  }
-  throw new Error("A request that must be refused was answered");
+/** The code a session is refused with, which must be the one that is due: only the worker knows the ticket's codes. */
+async function refusal(session: Omit<Session, "ticket"> & { ticket?: string }, due: ErrorCode): Promise<string> {
+  const code = await talk(session as Session).then(
+    () => "an answer",
+    (error: unknown) => (error instanceof ApiProblem ? error.code : String(error)),
+  );
+  if (code !== due) throw new Error(`A request that is due ${due} received ${code}`);
+  return code;
 }
 
 function inferenceOf(cloud: LocalCloud, outputs: ProgramOutputs, model: Model): Session["inference"] {
@@ -151,7 +152,7 @@ const program = command(
 void run(program);
 
 function print(result: SmokeResult): void {
-  const table = new Table({ style: { head: [] } });
+  const table = new Table({ style: { head: [], border: [] } });
   table.push(
     ["plan and model", `${result.session.plan}, ${result.session.model}`],
     ["inference", result.session.inference.url],

@@ -22,12 +22,20 @@ export function readStackConfig(
   overrides: Record<string, unknown> = {},
 ): StackConfig {
   const file = `${programDir}/Pulumi.${stack}.yaml`;
-  const config = (parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> }).config ?? {};
+  const config = readConfig(file);
   for (const [path, value] of Object.entries(overrides)) override(config, path, value);
   return {
     values: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, text(value)])),
     secretKeys: Object.keys(config).filter((key) => key.endsWith("Key")),
   };
+}
+
+function readConfig(file: string): Record<string, unknown> {
+  try {
+    return (parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> } | null)?.config ?? {};
+  } catch (cause) {
+    throw new Error(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
 }
 
 /** Parses `key.path=value` arguments. Throws an Error that names a bad one. */
@@ -39,6 +47,26 @@ export function parseOverrides(args: string[]): Record<string, unknown> {
       return [arg.slice(0, at), arg.slice(at + 1)];
     }),
   );
+}
+
+/**
+ * Where the local cloud listens, as the stack's configuration says.
+ *
+ * @throws Error that names the key and what is allowed
+ */
+export function localUrls({ values }: StackConfig): Record<"page" | "runpod" | "domain", string> {
+  const field = (key: string): unknown => JSON.parse(values[`${PROJECT}:${key}`] ?? "{}");
+  const [page] = (field("frontend") as { origins?: string[] }).origins ?? [];
+  return {
+    page: localUrl("frontend.origins.0", page),
+    runpod: localUrl("runpodApiUrl", values[`${PROJECT}:runpodApiUrl`]),
+    domain: localUrl("auth.domainUrl", (field("auth") as { domainUrl?: string }).domainUrl),
+  };
+}
+
+function localUrl(key: string, url: string | undefined): string {
+  if (url && /^http:\/\/localhost:\d+$/.test(url)) return url;
+  throw new Error(`Pulumi.local.yaml: ${PROJECT}:${key}: must be http://localhost:<port>, not ${url ?? "absent"}`);
 }
 
 function override(config: Record<string, unknown>, path: string, value: unknown): void {
@@ -53,7 +81,13 @@ function override(config: Record<string, unknown>, path: string, value: unknown)
   config[key] = parent;
   for (const step of rest) parent = child(parent, step, path);
   if (typeof parent !== "object" || parent === null) throw new Error(`--config ${path}: ${key} is not an object`);
-  (parent as Record<string, unknown>)[last] = value;
+  (parent as Record<string, unknown>)[last] = typed(value);
+}
+
+/** Inside an object `pulumi config set --path` keeps numbers and booleans as what they are. */
+function typed(value: unknown): unknown {
+  if (value === "true" || value === "false") return value === "true";
+  return typeof value === "string" && /^-?(?:0|[1-9]\d*)$/.test(value) ? Number(value) : value;
 }
 
 function child(parent: unknown, step: string, path: string): unknown {

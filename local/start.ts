@@ -37,7 +37,7 @@ const program = command("start", "Runs the whole product on this machine, with n
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
       if (options.json)
         console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: await providerPorts(cloud) }));
-      else await printReady(cloud, outputs, seconds);
+      else await printReady(cloud, outputs, seconds, options.freePorts);
     } catch (error) {
       await stop();
       throw error;
@@ -64,7 +64,12 @@ async function providerPorts({ providers }: LocalCloud): Promise<Record<string, 
   return Object.fromEntries(await Promise.all(ports));
 }
 
-async function printReady(cloud: LocalCloud, outputs: ProgramOutputs, seconds: string): Promise<void> {
+async function printReady(
+  cloud: LocalCloud,
+  outputs: ProgramOutputs,
+  seconds: string,
+  freePorts = false,
+): Promise<void> {
   const [{ password } = { password: "" }] = customers;
   const worker =
     cloud.runpod.workerKind === "python"
@@ -82,8 +87,12 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
   engine      ${cloud.engine === "ollama" ? "Ollama" : "a scripted mama"}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
 
-To drive it with the real Pulumi, in another terminal:
-  PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local
+${
+  freePorts
+    ? pc.dim("Without --free-ports, the real Pulumi can be attached.")
+    : `To drive it with the real Pulumi, in another terminal (once: pulumi stack init local):
+  PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local`
+}
 
 ${pc.dim("Ctrl-C stops everything; what you did is there at the next start.")}`);
 }

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import pc from "picocolors";
 import { command, run } from "../local/command";
-import { hasPython } from "../local/pythonEnvironment";
+import { setupPython } from "../local/pythonEnvironment";
 
 /** How many tests a step ran, and how they ended. */
 interface Count {
@@ -34,7 +34,6 @@ const steps: Step[] = [
 ];
 
 const pythonSteps: Step[] = [
-  { name: "worker: environment", command: ["npm", "run", "--silent", "python", "--", "setup"] },
   { name: "worker: lint and types", command: ["npm", "run", "--silent", "python", "--", "lint"] },
   {
     name: "worker: tests",
@@ -54,13 +53,12 @@ const program = command("test", "Runs every check and every test of the reposito
     };
 
     // First: with the worker's environment there, the other tests run the real worker.
-    if (hasPython()) {
+    const python = await setupPython((line) => console.error(pc.dim(line)));
+    if (python.status === "ready") {
       for (const step of pythonSteps) add(await runStep(step, json));
     } else {
-      console.error(
-        pc.yellow(pc.bold("SKIPPED: the Python worker's checks and tests. They need Python 3.11 or later.")),
-      );
-      add({ passed: 0, failed: 0, skipped: pythonSteps.length });
+      console.error(pc.yellow(pc.bold(`SKIPPED: the Python worker's checks and tests. ${python.detail}.`)));
+      add({ passed: 0, failed: python.status === "failed" ? 1 : 0, skipped: pythonSteps.length });
     }
     for (const step of steps) add(await runStep(step, json));
 
@@ -79,11 +77,20 @@ void run(program);
 async function runStep(step: Step, quiet?: boolean): Promise<Count> {
   if (!quiet) console.log(pc.bold(`\n— ${step.name}`));
   const ok = await succeeds(step.command, quiet);
-  const count = step.count?.() ?? { passed: 0, failed: 0, skipped: 0 };
+  const count = counted(step) ?? { passed: 0, failed: 0, skipped: 0 };
   // A step that fails without a failed test, such as a crash on load, must not be lost.
   if (ok && !step.count) count.passed = 1;
   if (!ok && count.failed === 0) count.failed = 1;
   return count;
+}
+
+/** What the step reported; undefined when it has no report, or ended before it wrote one. */
+function counted({ count }: Step): Count | undefined {
+  try {
+    return count?.();
+  } catch {
+    return undefined;
+  }
 }
 
 function succeeds([file = "", ...args]: string[], quiet?: boolean): Promise<boolean> {

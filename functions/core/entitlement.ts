@@ -24,7 +24,8 @@ export interface Entitlement {
  * @param customer undefined when there is no row, which means `free`
  */
 export function entitlement(customer: Customer | undefined, now: Date): Entitlement {
-  if (!customer?.grant_plan) return { plan: "free", reason: "no_record", expiresAt: null };
+  if (!customer) return { plan: "free", reason: "no_record", expiresAt: null };
+  if (!customer.grant_plan) return { plan: "free", reason: "no_plan", expiresAt: null };
   const expiresAt = customer.grant_expires_at ? new Date(customer.grant_expires_at) : null;
   if (expiresAt && expiresAt <= now) return { plan: "free", reason: "grant_expired", expiresAt: null };
   return { plan: customer.grant_plan, reason: "grant", expiresAt };

@@ -1,7 +1,7 @@
 import type { JWK } from "jose";
 import { ApiError } from "../../contract/errors";
 import type { Model, Plan } from "../../contract/plan";
-import type { SessionResponse } from "../../contract/session";
+import type { Inference, SessionResponse } from "../../contract/session";
 import { planLimits, planModel } from "./limits";
 import { signTicket } from "./ticket";
 
@@ -11,16 +11,14 @@ export interface SessionSources {
   ticketIssuer: string;
   /** Private Ed25519 JWK that signs tickets. */
   signingKey(): Promise<JWK>;
-  /** Job API base per model, `https://api.runpod.ai/v2/<endpoint id>`. */
-  inferenceUrls: Readonly<Record<Model, string>>;
-  /** The endpoint's own restricted RunPod key, undefined when the operator has not configured one. */
-  browserKey(model: Model): Promise<string | undefined>;
+  /** Where a model answers and what to send there; undefined for a model that browsers cannot reach. */
+  inference(model: Model): Promise<Inference | undefined>;
 }
 
 /**
  * Opens a chat session: where to send messages, and a ticket to send with them.
  *
- * @throws ApiError `unavailable` when no browser key is configured for the model
+ * @throws ApiError `unavailable` when browsers cannot reach the model: the operator has configured no key for it
  */
 export async function openSession(
   customer: { userId: string; plan: Plan },
@@ -29,17 +27,15 @@ export async function openSession(
 ): Promise<SessionResponse> {
   const model = planModel[customer.plan];
   const limits = planLimits[customer.plan];
-  const [key, browserKey] = await Promise.all([sources.signingKey(), sources.browserKey(model)]);
-  if (!browserKey) {
-    throw new ApiError("unavailable", undefined, { cause: `no browser key is configured for ${model}` });
-  }
+  const [key, inference] = await Promise.all([sources.signingKey(), sources.inference(model)]);
+  if (!inference) throw new ApiError("unavailable", undefined, { cause: `no browser key is configured for ${model}` });
   const grant = { iss: sources.ticketIssuer, sub: customer.userId, aud: model, plan: customer.plan, limits };
   const { ticket, expiresAt } = await signTicket(grant, key, now);
   return {
     user_id: customer.userId,
     plan: customer.plan,
     model,
-    inference: { url: sources.inferenceUrls[model], authorization: `Bearer ${browserKey}` },
+    inference,
     ticket,
     ticket_expires_at: expiresAt.toISOString(),
     limits,

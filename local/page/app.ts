@@ -42,9 +42,7 @@ async function main(): Promise<void> {
 
   const config = await loadConfig();
   byId("stack", HTMLElement).textContent = `stack ${config.stack}`;
-  const notice = byId("notice", HTMLElement);
-  notice.textContent = config.note ?? "";
-  notice.hidden = config.note === undefined;
+  byId("notice", HTMLElement).hidden = !config.inProcess;
 
   const signIn = createSignIn({ ...config.auth, storage: sessionStorage });
   const api = createApi({ apiUrl: config.apiUrl, getIdToken: signIn.getIdToken });

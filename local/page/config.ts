@@ -11,6 +11,6 @@ export interface PageConfig {
     scopes: string[];
   };
   stack: string;
-  /** One line the visitor should know, such as that Python is missing. */
-  note?: string;
+  /** True where no Python worker answers but this process. */
+  inProcess: boolean;
 }

@@ -9,7 +9,7 @@ describe("entitlement", () => {
     [
       "a row without a grant",
       { updated_at: "2026-01-01T00:00:00Z" },
-      { plan: "free", reason: "no_record", expiresAt: null },
+      { plan: "free", reason: "no_plan", expiresAt: null },
     ],
     ["a grant without an end", { grant_plan: "vip" }, { plan: "vip", reason: "grant", expiresAt: null }],
     [

@@ -21,6 +21,9 @@ describe("parseBody", () => {
 
   it("names the field and what is allowed", () => {
     const schema = z.strictObject({ plan: z.enum(["paid", "vip"]) });
+    expect(bodyError(JSON.stringify({ x: "y".repeat(8 * 1024) }))).toBe(
+      "invalid_input body: must be at most 8192 bytes",
+    );
     expect(bodyError("{")).toBe("invalid_input body: must be JSON");
     expect(bodyError("[]")).toBe("invalid_input body: must be object");
     expect(bodyError('{"x":1}')).toBe("invalid_input body: unknown field x");

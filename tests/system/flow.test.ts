@@ -99,7 +99,7 @@ describe("a session", () => {
 
 describe("GET /billing/plan", () => {
   it("answers an absent grant as free and a grant as what it grants", async () => {
-    expect(PlanResponse.parse(await apiOf("free").plan())).toMatchObject({ plan: "free", reason: "no_record" });
+    expect(PlanResponse.parse(await apiOf("free").plan())).toMatchObject({ plan: "free", reason: "no_plan" });
     expect(PlanResponse.parse(await apiOf("vip").plan())).toMatchObject({ plan: "vip", reason: "grant" });
   });
 });

@@ -1,0 +1,76 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ApiError } from "../../contract/errors";
+import type { Request } from "../../functions/http";
+import { createIdentity } from "../../functions/identity";
+
+const userPoolId = "us-east-1_Test12345";
+const clientId = "client-1";
+const claims = { token_use: "id", aud: clientId, sub: "user-1" };
+
+let server: Server;
+let status = 200;
+let sign: (payload: JWTPayload, kid?: string) => Promise<string>;
+
+beforeAll(async () => {
+  const { privateKey, publicKey } = await generateKeyPair("RS256");
+  const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "RS256", use: "sig" };
+  server = createServer((request, response) => {
+    response.statusCode = request.url === `/${userPoolId}/.well-known/jwks.json` ? status : 404;
+    response.end(JSON.stringify({ keys: [jwk] }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const issuer = `https://cognito-idp.us-east-1.amazonaws.com/${userPoolId}`;
+  sign = (payload, kid = "1") =>
+    new SignJWT({ iss: issuer, exp: Math.floor(Date.now() / 1000) + 60, ...payload })
+      .setProtectedHeader({ alg: "RS256", kid })
+      .sign(privateKey);
+});
+
+afterAll(() => {
+  delete process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER;
+  server.close();
+});
+
+async function outcome(authorization: string | undefined): Promise<string> {
+  const identify = createIdentity({ userPoolId, clientId });
+  const request = { headers: authorization === undefined ? {} : { authorization } } as Request;
+  return identify(request).catch((error) => (error instanceof ApiError ? error.code : String(error)));
+}
+
+describe("the caller's identity", () => {
+  it("is the sub of a verified ID token, with or without Bearer", async () => {
+    const token = await sign(claims);
+    expect(await outcome(`Bearer ${token}`)).toBe("user-1");
+    expect(await outcome(token)).toBe("user-1");
+  });
+
+  it("is nobody's without a token, or with one that is at fault", async () => {
+    const past = Math.floor(Date.now() / 1000) - 1;
+    expect(await outcome(undefined)).toBe("unauthorized");
+    expect(await outcome("Bearer nonsense")).toBe("unauthorized");
+    expect(await outcome(await sign({ ...claims, exp: past }))).toBe("unauthorized");
+    expect(await outcome(await sign({ ...claims, exp: undefined }))).toBe("unauthorized");
+    expect(await outcome(await sign({ ...claims, aud: "another-client" }))).toBe("unauthorized");
+    expect(
+      await outcome(await sign({ ...claims, iss: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other" })),
+    ).toBe("unauthorized");
+    expect(await outcome(await sign(claims, "2"))).toBe("unauthorized");
+    const [header, , signature] = (await sign(claims)).split(".");
+    const forged = Buffer.from(JSON.stringify({ ...claims, sub: "user-2" })).toString("base64url");
+    expect(await outcome(`${header}.${forged}.${signature}`)).toBe("unauthorized");
+  });
+
+  it("is told apart from an access token's", async () => {
+    expect(await outcome(await sign({ token_use: "access", client_id: clientId, sub: "user-1" }))).toBe("wrong_token");
+  });
+
+  it("is unavailable, not refused, when the pool's keys cannot be had", async () => {
+    status = 503;
+    expect(await outcome(await sign(claims))).toBe("unavailable");
+    status = 200;
+  });
+});

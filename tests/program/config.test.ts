@@ -1,0 +1,76 @@
+import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Config, loadConfig } from "../../infra/config";
+import { readStackConfig } from "../../local/stackConfig";
+
+beforeAll(async () => {
+  const mocks = {
+    newResource: ({ inputs }: pulumi.runtime.MockResourceArgs) => ({ id: "", state: inputs }),
+    call: () => ({}),
+  };
+  await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
+});
+
+/** Loads a stack's file with overrides, as the program does. */
+function load(stack: string, overrides: Record<string, unknown> = {}): Config {
+  const { values, secretKeys } = readStackConfig(process.cwd(), stack, overrides);
+  pulumi.runtime.setAllConfig(values, secretKeys);
+  return loadConfig();
+}
+
+function problems(overrides: Record<string, unknown>): string {
+  try {
+    load("local", overrides);
+  } catch (error) {
+    if (error instanceof pulumi.RunError) return error.message;
+    throw error;
+  }
+  return "";
+}
+
+describe("the stack configuration", () => {
+  it("of the example is complete but for the secrets", () => {
+    expect(() => load("dev")).toThrow("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
+    expect(load("dev", { runpodApiKey: "rpa_1" })).toMatchObject({ stack: "test", browserKeys: {} });
+  });
+
+  it("fills in what may be left out", () => {
+    expect(load("local")).toMatchObject({
+      ticketKeys: { signing: 1, accepted: [1] },
+      throttle: { ratePerSecond: 50, burst: 100 },
+      phi3: { imageTag: "local-1", workersMin: 0 },
+    });
+  });
+
+  const faults: [string, Record<string, unknown>, string][] = [
+    ["a moving tag", { "phi3.imageTag": "latest" }, 'phi3.imageTag: must name one build, not latest, got "latest"'],
+    [
+      "both kinds of image",
+      { "phi3.imageUri": "ghcr.io/a/b:1" },
+      "phi3.imageTag: must be given, or imageUri, not both",
+    ],
+    ["an unknown pool", { "mistral.gpuIds": ["RTX_9090"] }, "mistral.gpuIds.0: must be of AMPERE_16, AMPERE_24"],
+    [
+      "a number that is none",
+      { "phi3.workersMax": "many" },
+      'phi3.workersMax: Invalid input: expected number, received string, got "many"',
+    ],
+    ["a key that is not one", { phi: "x" }, "phi: is not a key; known are frontend, auth"],
+    ["an origin with a path", { "frontend.origins": ["https://a.example/x"] }, "frontend.origins.0: must be an origin"],
+    ["no URL at all", { "frontend.origins": ["a.example"] }, "frontend.origins.0: must be an https URL"],
+    ["http beyond this machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
+    [
+      "a signing key nobody accepts",
+      { "ticketKeys.signing": 3, "ticketKeys.accepted": [1] },
+      "ticketKeys.accepted: must include the signing key, got [1]",
+    ],
+  ];
+  it.each(faults)("refuses %s by key, what is allowed and what it is", (_name, overrides, expected) => {
+    expect(problems(overrides)).toContain(`snack-misaki:${expected}`);
+  });
+
+  it("is refused for all its faults at once", () => {
+    const message = problems({ "phi3.imageTag": "latest", "guest.sessionsPerHour": 0, phi: "x" });
+    expect(message.split("\n")).toHaveLength(4);
+  });
+});
