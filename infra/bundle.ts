@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 
@@ -37,10 +37,11 @@ export function bundlePath(source: string): string {
  * that they are never stale; nothing is done when no source has changed.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
+  const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
   const stamp = join(programDir, ".build", "sources.sha256");
   const hash = sourcesHash(programDir);
-  if (isSame(stamp, Buffer.from(hash))) return;
-  const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
+  const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
+  if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
   const { outputFiles } = buildSync({
     ...bundleOptions,
     absWorkingDir: programDir,

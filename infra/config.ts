@@ -5,10 +5,14 @@ import { GPU_POOLS } from "../runpod/gpuPools";
 
 const url = z.string().refine(isSafeUrl, "must be an https URL; http only on localhost");
 /** A tag that names one build for ever: RunPod's hosts cache images, so a moving tag would run old code. */
-const imageTag = z
-  .string()
-  .regex(/^[\w][\w.-]{0,127}$/, "must be a tag: letters, digits, _ . -")
-  .refine((tag) => tag !== "latest", "must name one build, not latest");
+const imageTag = z.preprocess(
+  // `pulumi config set --path phi3.imageTag 20261201` keeps a number.
+  (tag) => (Number.isSafeInteger(tag) ? String(tag) : tag),
+  z
+    .string()
+    .regex(/^[\w][\w.-]{0,127}$/, "must be a tag: letters, digits, _ . -")
+    .refine((tag) => tag !== "latest", "must name one build, not latest"),
+);
 
 const ModelConfig = z
   .strictObject({

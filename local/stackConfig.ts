@@ -25,7 +25,7 @@ export function readStackConfig(
   const config = readConfig(file);
   for (const [path, value] of Object.entries(overrides)) override(config, path, value);
   return {
-    values: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, text(value)])),
+    values: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, text(key, value)])),
     secretKeys: Object.keys(config).filter((key) => key.endsWith("Key")),
   };
 }
@@ -97,6 +97,9 @@ function child(parent: unknown, step: string, path: string): unknown {
   return object[step];
 }
 
-function text(value: unknown): string {
+function text(key: string, value: unknown): string {
+  if (typeof value === "object" && value !== null && "secure" in value) {
+    throw new Error(`${key}: must be plain here; set it without --secret, it opens only the doubles on this machine`);
+  }
   return typeof value === "string" ? value : JSON.stringify(value);
 }

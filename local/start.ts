@@ -90,8 +90,9 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
 ${
   freePorts
     ? pc.dim("Without --free-ports, the real Pulumi can be attached.")
-    : `To drive it with the real Pulumi, in another terminal (once: pulumi stack init local):
-  PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local`
+    : `To drive it with the real Pulumi, in another terminal (once: pulumi stack init local), with these variables before
+every command, destroy and refresh too:
+  PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local`
 }
 
 ${pc.dim("Ctrl-C stops everything; what you did is there at the next start.")}`);

@@ -34,6 +34,10 @@ describe("the stack configuration", () => {
     expect(load("dev", { runpodApiKey: "rpa_1" })).toMatchObject({ stack: "test", browserKeys: {} });
   });
 
+  it("takes a tag of digits, which Pulumi keeps as a number", () => {
+    expect(load("local", { "phi3.imageTag": "20261201" }).phi3.imageTag).toBe("20261201");
+  });
+
   it("fills in what may be left out", () => {
     expect(load("local")).toMatchObject({
       ticketKeys: { signing: 1, accepted: [1] },
