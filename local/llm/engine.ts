@@ -7,9 +7,9 @@ import type { Events } from "../events";
 import { type Listening, serve } from "../http";
 import { mamaReply } from "./mama";
 
-/** Characters of one streamed piece, and the pause after it: about what a small model on one GPU does. */
+/** Characters of one streamed piece, and the pause after it: enough to see it stream. */
 const PIECE_CHARS = 3;
-const PIECE_PAUSE_MS = 15;
+const PIECE_PAUSE_MS = 8;
 
 const ChatRequest = z.object({
   model: z.string(),

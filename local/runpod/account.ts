@@ -1,5 +1,5 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { JsonFile } from "../store";
+import { newAiKey, newId } from "./ids";
 import type { Endpoint, EndpointInput, RegistryAuth, Template, TemplateInput } from "./records";
 import { AccountError, checkCredential, checkEndpoint, checkTemplate, endpointRolls, templateRolls } from "./rules";
 
@@ -16,6 +16,8 @@ export interface AccountOptions {
   workersQuota: number;
   /** How long a template counts as in use after its last endpoint is gone. RunPod takes up to two minutes. */
   templateHoldMs: number;
+  /** Id and key of an endpoint that is being created, where they are decided already. */
+  claimEndpoint?: () => { id: string; aiKey: string } | undefined;
 }
 
 /**
@@ -100,13 +102,14 @@ export class RunpodAccount {
     const template = inline ? this.saveInlineTemplate(inline, before) : this.requireTemplate(templateId ?? "");
     if (!template.isServerless) throw new AccountError("The template must be serverless");
 
+    const { id: endpointId, aiKey } = before ?? this.options.claimEndpoint?.() ?? { id: newId(), aiKey: newAiKey() };
     const endpoint: Endpoint = {
       ...fields,
-      id: before?.id ?? newId(),
+      id: endpointId,
       templateId: template.id,
       userId: this.userId,
       version: before?.version ?? 1,
-      aiKey: before?.aiKey ?? randomBytes(24).toString("hex"),
+      aiKey,
       createdAt: before?.createdAt ?? new Date().toISOString(),
     };
     if (before && endpointRolls(before, endpoint)) endpoint.version += 1;
@@ -208,9 +211,4 @@ export class RunpodAccount {
     if (!auth) throw new AccountError("Registry auth not found");
     return auth;
   }
-}
-
-/** Ids look like RunPod's: 14 lower-case letters and digits. */
-function newId(prefix = ""): string {
-  return prefix + randomUUID().replaceAll("-", "").slice(0, 14);
 }

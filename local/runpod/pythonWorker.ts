@@ -7,25 +7,32 @@ import type { RunningWorker } from "./workers";
 
 const windows = process.platform === "win32";
 
+/** A worker that loads what it needs, then waits. */
+export interface PreparedWorker extends RunningWorker {
+  /** Hands it its whole environment: it works from then on. */
+  begin(env: Record<string, string>): RunningWorker;
+}
+
 /**
- * Starts the worker package of `images/worker` as RunPod starts the image: a process of its own, nothing of this
+ * Prepares the worker package of `images/worker` to run as RunPod runs the image: a process of its own, nothing of this
  * process's environment but where programs are.
  *
  * @param where.python the interpreter that has the worker's dependencies
  * @param where.dir folder for its log and its home
  * @param name of its log
+ * @param platform the part of its environment that must be known from the start
  */
-export function startPythonWorker(
+export function preparePythonWorker(
   where: { python: string; dir: string },
   name: string,
-  env: Record<string, string>,
-): RunningWorker {
+  platform: Record<string, string>,
+): PreparedWorker {
   // An own home: the SDK would send the key of ~/.runpod/config.toml instead of the worker's.
   const home = join(where.dir, "home");
   mkdirSync(home, { recursive: true });
   const logFile = join(where.dir, `${name}.log`);
   const log = openSync(logFile, "w", 0o600);
-  const child = spawn(where.python, [join(root, "local/runpod/stay_with_parent.py"), "snack_worker"], {
+  const child = spawn(where.python, [join(root, "local/runpod/run_worker.py")], {
     cwd: root,
     env: {
       ...pick(process.env, ["PATH", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT"]),
@@ -34,9 +41,9 @@ export function startPythonWorker(
       PYTHONPATH: join(root, "images/worker/src"),
       PYTHONUNBUFFERED: "1",
       PYTHONUTF8: "1",
-      ...env,
+      ...platform,
     },
-    // Its input stays open as long as this process lives; see stay_with_parent.py.
+    // Its input stays open as long as this process lives; see run_worker.py.
     stdio: ["pipe", log, log],
     // A process group of its own: Ctrl-C is ours to handle, and the SDK's ping process goes with the worker.
     detached: !windows,
@@ -62,7 +69,7 @@ export function startPythonWorker(
     });
   });
 
-  return {
+  const running: RunningWorker = {
     exited,
     stop: async (graceMs) => {
       child.kill("SIGTERM");
@@ -71,6 +78,13 @@ export function startPythonWorker(
       await exited;
       waiting.abort();
       await kill;
+    },
+  };
+  return {
+    ...running,
+    begin: (env) => {
+      child.stdin?.write(`${JSON.stringify(env)}\n`);
+      return running;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
@@ -10,10 +10,12 @@ import { graphqlApi } from "./graphql";
 import { startInProcessWorker } from "./inProcessWorker";
 import { jobApi } from "./jobApi";
 import type { RunpodKey } from "./keys";
-import { startPythonWorker } from "./pythonWorker";
+import { type StartWorker, workerLauncher } from "./launcher";
+import { preparePythonWorker } from "./pythonWorker";
+import { WarmWorkers } from "./warmWorkers";
 import { workerApi } from "./workerApi";
-import { workerEnvironment } from "./workerEnvironment";
-import type { RunningWorker, WorkerSpec } from "./workers";
+import { platformEnvironment, type WorkerIdentity } from "./workerEnvironment";
+import type { RunningWorker } from "./workers";
 
 /** What the RunPod double needs to know. */
 export interface RunpodOptions {
@@ -29,6 +31,8 @@ export interface RunpodOptions {
   /** Says which version an image holds, or undefined when there is no such image. */
   resolveImage(imageName: string): { version: string } | undefined;
   events: Events;
+  /** How many Python workers to get ready for the first endpoints of an empty account. Default 0. */
+  warmWorkers?: number;
   /** Sum of `workersMax` the account may have. Default 5, like a new RunPod account. */
   workersQuota?: number;
   /** How long a template counts as in use after its last endpoint is gone. Default 0; RunPod takes up to two minutes. */
@@ -56,31 +60,38 @@ export interface RunpodDouble extends Listening {
  */
 export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble> {
   const { dir, keys, events, python, engineUrl } = options;
+  const warm = new WarmWorkers();
   const account = new RunpodAccount(join(dir, "account.json"), {
     workersQuota: options.workersQuota ?? 5,
     templateHoldMs: options.templateHoldMs ?? 0,
+    claimEndpoint: () => warm.claim(),
   });
   const workersDir = join(dir, "workers");
   rmSync(workersDir, { recursive: true, force: true });
   mkdirSync(workersDir, { recursive: true });
 
-  let jobApiUrlForWorkers = "";
-  const launch = (spec: WorkerSpec): RunningWorker => {
-    const versionFile = join(workersDir, `${spec.workerId}.version.json`);
-    writeFileSync(versionFile, JSON.stringify({ version: spec.version }));
-    const env = workerEnvironment(spec, { jobApiUrl: jobApiUrlForWorkers, engineUrl, versionFile });
-    const worker = options.startWorker
-      ? options.startWorker(env)
-      : python
-        ? startPythonWorker({ python, dir: workersDir }, `${spec.endpoint.name}-${spec.workerId}`, env)
-        : startInProcessWorker(env);
-    void worker.exited.then(() => rmSync(versionFile, { force: true }));
-    return worker;
+  const app = new Hono();
+  const listening = await serve("RunPod", options.port, (request) => app.fetch(request));
+  const jobApiUrl = `http://127.0.0.1:${listening.port}/v2`;
+  const prepare = python
+    ? (identity: WorkerIdentity) =>
+        preparePythonWorker({ python, dir: workersDir }, identity.workerId, platformEnvironment(identity, jobApiUrl))
+    : undefined;
+  const start: StartWorker =
+    options.startWorker ??
+    (prepare ? (env, identity, waiting = prepare(identity)) => waiting.begin(env) : startInProcessWorker);
+  const endpoints = new Endpoints({
+    account,
+    launch: workerLauncher({ dir: workersDir, jobApiUrl, engineUrl }, warm, start),
+    resolveImage: options.resolveImage,
+    events,
+  });
+  const close = async () => {
+    await Promise.all([endpoints.close(), warm.close()]);
+    await listening.close();
   };
 
-  const endpoints = new Endpoints({ account, launch, resolveImage: options.resolveImage, events });
   const find = (id: string) => endpoints.find(id);
-  const app = new Hono();
   if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
   app.route(
     "/graphql",
@@ -96,21 +107,20 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   app.route("/v2", workerApi({ find }));
   app.route("/v2", jobApi({ keys, find }));
 
-  const listening = await serve("RunPod", options.port, app.fetch).catch(async (error) => {
-    await endpoints.close();
+  try {
+    if (prepare && account.endpoints.length === 0)
+      for (let count = options.warmWorkers ?? 0; count > 0; count--) warm.add(prepare);
+    endpoints.reconcile();
+  } catch (error) {
+    await close();
     throw error;
-  });
-  jobApiUrlForWorkers = `http://127.0.0.1:${listening.port}/v2`;
-  endpoints.reconcile();
+  }
 
   return {
     ...listening,
     graphqlUrl: `${listening.url}/graphql`,
     jobApiUrl: `${listening.url}/v2`,
     workerKind: python ? "python" : "in-process",
-    close: async () => {
-      await endpoints.close();
-      await listening.close();
-    },
+    close,
   };
 }

@@ -1,11 +1,9 @@
-import { randomUUID } from "node:crypto";
 import type { Events } from "../events";
 import { isFinal, type Job, type JobMoment, type JobQueue } from "./jobs";
 import type { Endpoint, Template } from "./records";
 
 /** What starts one worker. */
-export interface WorkerSpec {
-  workerId: string;
+interface WorkerSpec {
   endpoint: Endpoint;
   template: Template;
   /** What is written in the image's version file. */
@@ -20,8 +18,8 @@ export interface RunningWorker {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Starts a worker. */
-export type WorkerLauncher = (spec: WorkerSpec) => RunningWorker;
+/** Starts a worker and says which id it goes by. */
+export type WorkerLauncher = (spec: WorkerSpec) => { workerId: string; process: RunningWorker };
 
 /** One version of an endpoint with its template. */
 export interface Release {
@@ -163,8 +161,7 @@ export class Fleet {
       this.failed(`image not found: ${template.imageName}`);
       return false;
     }
-    const workerId = randomUUID().replaceAll("-", "").slice(0, 14);
-    const process = this.options.launch({ workerId, endpoint, template, version: image.version });
+    const { workerId, process } = this.options.launch({ endpoint, template, version: image.version });
     const worker: Worker = {
       id: workerId,
       releaseVersion: endpoint.version,
@@ -215,7 +212,8 @@ export class Fleet {
   private async stop(worker: Worker): Promise<void> {
     worker.state = "stopping";
     this.options.queue.changed.notify();
-    await worker.process.stop(STOP_GRACE_MS);
+    // An idle one has nothing to finish, and the SDK takes a second to notice.
+    await worker.process.stop(this.isBusy(worker.id) ? STOP_GRACE_MS : 0);
   }
 
   /** How many workers of this release there should be. */

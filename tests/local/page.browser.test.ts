@@ -1,30 +1,21 @@
-import { existsSync } from "node:fs";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Events } from "../../local/events";
 import { serve } from "../../local/http";
 import type { PageConfig } from "../../local/page/config";
 import { startPage } from "../../local/page/page";
+import { launchBrowser, noBrowser } from "../browser";
 import { doneItem, type JobScript, sessionFor, startHostedDomain, startJobApi } from "../client/fakes";
 
 /** Waits for what a busy machine shows later. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
 
-const executablePath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find(existsSync);
-const required = process.env.REQUIRE_ALL === "1";
-if (!executablePath) console.warn("\n*** No Chromium on this machine: the page is NOT tested in a browser. ***\n");
-
-describe.skipIf(!executablePath && !required)("the page in a browser", { timeout: 60_000 }, () => {
+describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {
-    if (!executablePath) throw new Error("REQUIRE_ALL=1 asks for a browser: install chromium.");
-    const quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
-    browser = await chromium.launch({
-      executablePath,
-      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", ...quiet],
-    });
+    browser = await launchBrowser();
   });
   afterAll(() => browser?.close());
 
@@ -40,7 +31,7 @@ describe.skipIf(!executablePath && !required)("the page in a browser", { timeout
     const api = await startApi(jobs.url);
     const auth = { url: domain.url, clientId: "client1", redirectUri, logoutUri: `${page.url}/`, scopes: ["openid"] };
     const evaluate = () => {
-      config = { apiUrl: api.url, auth, stack: "start" };
+      config = { apiUrl: api.url, auth, stack: "start", inProcess: true };
     };
     if (evaluated) evaluate();
     const visitor = await browser.newContext({ locale: "ja-JP", ...context });

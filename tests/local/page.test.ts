@@ -15,6 +15,7 @@ const config: PageConfig = {
     scopes: ["openid", "email"],
   },
   stack: "start",
+  inProcess: false,
 };
 
 const running: Listening[] = [];

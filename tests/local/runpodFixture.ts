@@ -77,6 +77,15 @@ export class FakeWorker implements RunningWorker {
   }
 }
 
+/** Whether a process is there. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** A RunPod double whose workers belong to the test. */
 export class RunpodFixture {
   readonly workers: FakeWorker[] = [];
@@ -97,15 +106,17 @@ export class RunpodFixture {
       engineUrl: "http://127.0.0.1:9/v1",
       python: undefined,
       resolveImage: (image) => (image.includes("missing") ? undefined : { version: image.split(":")[1] ?? "" }),
-      startWorker: (env) => {
-        const worker = new FakeWorker(env);
-        this.workers.push(worker);
-        return worker;
-      },
+      ...(options.python === undefined && { startWorker: (env) => this.startFake(env) }),
       events,
       ...options,
     });
     return this.double;
+  }
+
+  private startFake(env: Record<string, string>): FakeWorker {
+    const worker = new FakeWorker(env);
+    this.workers.push(worker);
+    return worker;
   }
 
   /** Stops it; the account's file stays, for another start. */

@@ -1,7 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { on, once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Model } from "../../contract/plan";
@@ -10,8 +11,7 @@ import { signTicket } from "../../functions/core/ticket";
 import { Events } from "../../local/events";
 import { startScriptedEngine } from "../../local/llm/engine";
 import { startInProcessWorker } from "../../local/runpod/inProcessWorker";
-import { startPythonWorker } from "../../local/runpod/pythonWorker";
-import { RunpodFixture } from "./runpodFixture";
+import { isRunning, RunpodFixture } from "./runpodFixture";
 
 let runpod: RunpodFixture;
 beforeEach(() => {
@@ -141,10 +141,7 @@ describe("a crash", () => {
   });
 
   it("of an interpreter that does not exist is told", async () => {
-    await runpod.start({
-      python: "/nonexistent/python",
-      startWorker: (env) => startPythonWorker({ python: "/nonexistent/python", dir: runpod.dir }, "phi3", env),
-    });
+    await runpod.start({ python: "/nonexistent/python" });
     await runpod.deploy();
     await vi.waitFor(() => expect(runpod.lines).toContainEqual(expect.stringMatching(/crashed: .*ENOENT/)));
   });
@@ -153,16 +150,41 @@ describe("a crash", () => {
 describe("a worker process", () => {
   const python = spawnSync("python3", ["--version"]).status === 0 ? "python3" : undefined;
 
-  it.skipIf(!python)("ends with the process that started it, with all it has started", async () => {
-    const guard = join(__dirname, "../../local/runpod/stay_with_parent.py");
-    const child = spawn("python3", [guard, "http.server", "0", "--bind", "127.0.0.1"], {
-      stdio: ["pipe", "pipe", "ignore"],
-      env: { ...process.env, PYTHONUNBUFFERED: "1" },
+  /** Starts one with packages of the test's own in place of the SDK and the worker. */
+  function start(sdk: string, worker: string) {
+    const packages = { "runpod/serverless": sdk, "snack_worker/handler": "", "snack_worker/__main__": worker };
+    for (const [module, source] of Object.entries(packages)) {
+      const file = join(runpod.dir, `${module}.py`);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, source);
+    }
+    const child = spawn("python3", [join(__dirname, "../../local/runpod/run_worker.py")], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, PYTHONPATH: runpod.dir, PYTHONUNBUFFERED: "1" },
       detached: true,
     });
-    const exited = once(child, "exit");
-    const [banner] = await once(child.stdout, "data");
-    expect(String(banner)).toContain("Serving HTTP");
+    const lines = on(createInterface(child.stdout), "line");
+    return { child, exited: once(child, "exit"), line: async () => String((await lines.next()).value) };
+  }
+
+  it.skipIf(!python)("ends with the process that started it, with all it has started", async () => {
+    const worker = `
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+print(os.environ["MODEL"], child.pid)
+child.wait()`;
+    const { child, exited, line } = start("", worker);
+    child.stdin.write('{"MODEL": "phi3"}\n');
+    const [model, pid] = (await line()).split(" ");
+    expect(model).toBe("phi3");
+    child.stdin.end();
+    expect(await exited).toEqual([null, "SIGKILL"]);
+    await vi.waitFor(() => expect(isRunning(Number(pid))).toBe(false), 5_000);
+  });
+
+  it.skipIf(!python)("ends with the process that started it while it still imports the SDK", async () => {
+    const { child, exited, line } = start('import time\nprint("importing")\ntime.sleep(1000)', "");
+    expect(await line()).toBe("importing");
     child.stdin.end();
     expect(await exited).toEqual([null, "SIGKILL"]);
   });

@@ -9,6 +9,7 @@ import { type LocalCloud, startLocalCloud } from "../../local/cloud";
 import { customers } from "../../local/customers";
 import { bringUp, type ProgramOutputs } from "../../local/program";
 import { signedIn } from "../../local/signedIn";
+import { launchBrowser, noBrowser } from "../browser";
 
 // The whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its workers.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-flow-"));
@@ -156,5 +157,28 @@ describe("the worker itself", () => {
     const talk = Array.fromAsync(chat({ ...paid, ticket: free.ticket }, { text: "こんばんは" }));
     await expect(talk).rejects.toThrow(ApiProblem);
     await expect(talk).rejects.toMatchObject({ code: "ticket_wrong_model" });
+  });
+});
+
+describe.skipIf(noBrowser)("the page", { timeout: 60_000 }, () => {
+  it("signs the free customer in at the hosted pages, lets them talk to Mama, and signs them out", async () => {
+    const browser = await launchBrowser();
+    try {
+      const tab = await browser.newPage({ locale: "ja-JP", viewport: { width: 1280, height: 800 } });
+      await tab.goto(cloud.pageUrl);
+      await tab.getByRole("button", { name: "サインインして入る" }).click();
+      await tab.waitForURL(/\/login/);
+      await tab.getByRole("button", { name: /^free/ }).click();
+      await tab.getByLabel("ママに話しかける").fill("こんばんは");
+      await tab.keyboard.press("Enter");
+      await tab.getByText("phi3 local-1").waitFor();
+      expect(await tab.locator(".bubble.assistant").textContent()).toContain("あら、いらっしゃい。");
+      expect(await tab.locator("#who").textContent()).toBe("free@example.com");
+      expect(await tab.locator("#calls").textContent()).toContain("POST /auth/session → 200");
+      await tab.locator("#leave").click();
+      await tab.getByRole("button", { name: "サインインして入る" }).waitFor();
+    } finally {
+      await browser.close();
+    }
   });
 });
