@@ -22,12 +22,12 @@ export function isNotFound(error: unknown): boolean {
 }
 
 /**
- * Whether a refused delete says that something still uses the thing. RunPod does not document its wording, so this takes
- * every wording that can only mean "not yet".
+ * Whether a refused delete says "not yet": a template is in use by an endpoint or Pod, or was a moment ago; an endpoint's
+ * worker counts are not 0. RunPod documents these rules but not their wording.
  */
 export function isInUse(error: unknown): boolean {
   return (
     error instanceof RunpodError &&
-    /in use|used by|being used|associated|attached|bound to|workers?\b/i.test(error.message)
+    /\b(?:in use|used by|being used)\b|workers?(?:min|max)?\b.*\b(?:0|zero)\b/i.test(error.message)
   );
 }

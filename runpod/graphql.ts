@@ -139,11 +139,16 @@ async function ignoringNotFound(call: Promise<unknown>): Promise<void> {
   }
 }
 
+/** GraphQL's own message about a variable quotes the whole value, and after it the part that is wrong. */
+function withoutValue(message: string): string {
+  return message.replace(/(got invalid value).*/s, "$1");
+}
+
 /** What went wrong, without what was sent: the library's own message repeats every variable. */
 function describe(error: unknown, operation: string, timeoutMs: number): { message: string; transient: boolean } {
   if (error instanceof ClientError) {
     const { status, errors } = error.response;
-    const said = errors?.map((each) => each.message).join("; ") || `HTTP ${status}`;
+    const said = errors?.map((each) => withoutValue(each.message)).join("; ") || `HTTP ${status}`;
     if (status === 401 || /^unauthorized$/i.test(said)) {
       return { message: `RunPod refused ${operation}: the API key is not valid or may not do this.`, transient: false };
     }

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
-import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { unzipSync } from "fflate";
-import { ARCHIVE, ASSET, isObject, type Properties, SIGNATURE } from "./values";
+import { contentOf } from "../protocol/assets";
+import { isArchive } from "../protocol/value";
 
 /**
  * Writes what Pulumi would zip and upload into a folder.
@@ -16,13 +16,6 @@ export async function materialize(file: unknown, target: string, programDir: str
   await rm(target, { recursive: true, force: true });
   await mkdir(target, { recursive: true });
   await write(file, target, { root: target, programDir });
-}
-
-/** Hex SHA-256 over the names and contents of an asset or archive. */
-export async function hashOf(file: unknown, programDir: string): Promise<string> {
-  const hash = createHash("sha256");
-  await digest(file, "", hash, programDir);
-  return hash.digest("hex");
 }
 
 /** All files below a folder, as sorted paths with `/`, leaving out those `skip` names. */
@@ -43,20 +36,16 @@ interface Writing {
 async function write(file: unknown, target: string, { root, programDir }: Writing): Promise<void> {
   const entry = relative(root, target);
   if (entry.startsWith("..")) throw new Error(`code: the entry ${entry} lies outside the package`);
-  const parsed = parse(file, entry);
+  const content = contentOf(file);
   await mkdir(dirname(target), { recursive: true });
-  switch (parsed.kind) {
-    case "text":
-      return writeFile(target, parsed.text);
-    case "path": {
-      const source = resolve(programDir, parsed.path);
-      if (parsed.archive && source.endsWith(".zip")) return unzip(source, target);
-      return cp(source, target, { recursive: true, dereference: true, force: true });
-    }
-    case "assets":
-      for (const [name, member] of Object.entries(parsed.assets)) {
-        await write(member, join(target, name), { root, programDir });
-      }
+  if ("text" in content) return writeFile(target, content.text);
+  if ("path" in content) {
+    const source = resolve(programDir, content.path);
+    if (isArchive(file) && source.endsWith(".zip")) return unzip(source, target);
+    return cp(source, target, { recursive: true, dereference: true, force: true });
+  }
+  for (const [name, member] of Object.entries(content.assets)) {
+    await write(member, join(target, name), { root, programDir });
   }
 }
 
@@ -68,50 +57,4 @@ async function unzip(source: string, target: string): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, bytes);
   }
-}
-
-async function digest(
-  file: unknown,
-  name: string,
-  hash: ReturnType<typeof createHash>,
-  programDir: string,
-): Promise<void> {
-  const parsed = parse(file, name);
-  switch (parsed.kind) {
-    case "text":
-      hash.update(`${name}\0${parsed.text}\0`);
-      return;
-    case "path": {
-      const source = resolve(programDir, parsed.path);
-      const folder = (await stat(source)).isDirectory();
-      for (const path of folder ? await filesBelow(source) : [""]) {
-        hash
-          .update(`${name}/${path}\0`)
-          .update(await readFile(join(source, path)))
-          .update("\0");
-      }
-      return;
-    }
-    case "assets":
-      for (const [member, value] of Object.entries(parsed.assets).sort(([a], [b]) => (a < b ? -1 : 1))) {
-        await digest(value, `${name}/${member}`, hash, programDir);
-      }
-  }
-}
-
-type Parsed =
-  | { kind: "text"; text: string }
-  | { kind: "path"; path: string; archive: boolean }
-  | { kind: "assets"; assets: Properties };
-
-function parse(file: unknown, entry: string): Parsed {
-  if (isObject(file) && (file[SIGNATURE] === ASSET || file[SIGNATURE] === ARCHIVE)) {
-    if (isObject(file.assets)) return { kind: "assets", assets: file.assets };
-    if (typeof file.path === "string" && file.path !== "") {
-      return { kind: "path", path: file.path, archive: file[SIGNATURE] === ARCHIVE };
-    }
-    if (typeof file.text === "string") return { kind: "text", text: file.text };
-    if (file[SIGNATURE] === ARCHIVE && file.uri === undefined) return { kind: "assets", assets: {} };
-  }
-  throw new Error(`code${entry === "" ? "" : ` (${entry})`}: expected text, a path, or an archive of these`);
 }

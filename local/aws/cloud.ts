@@ -65,6 +65,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       ...options.extraEnv(),
     });
     const lambda = started(new Lambda({ account, events, dir: join(dir, "functions"), programDir, extraEnv }));
+    await lambda.tidy();
     const invoke = (name: string, event: unknown) => lambda.invoke(name, event);
     const gateway = started(
       new HttpApiGateway({ account, events, apiPorts: options.apiPorts, jwks: options.jwks, invoke }),

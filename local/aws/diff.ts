@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { ARCHIVE, ASSET, holdsUnknown, isObject, type Properties, SIGNATURE } from "./values";
+import { isArchive, isAsset, isObject } from "../protocol/value";
+import { holdsUnknown, type Properties } from "./values";
 
 /** One difference between two sets of inputs. */
 export interface Change {
@@ -48,7 +49,7 @@ function join(path: string, name: string): string {
 }
 
 function isFile(value: unknown): value is Properties {
-  return isObject(value) && (value[SIGNATURE] === ASSET || value[SIGNATURE] === ARCHIVE);
+  return isAsset(value) || isArchive(value);
 }
 
 function sameFile(old: Properties, next: Properties): boolean {

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join, matchesGlob, resolve } from "node:path";
 import { z } from "zod";
+import { isObject } from "../protocol/value";
 import type { AwsAccount } from "./account";
 import { filesBelow } from "./archive";
 import type { Effects, ResourceType } from "./resource";
-import { isObject, type Properties, texts } from "./values";
+import { type Properties, texts } from "./values";
 
 const TYPE = "docker-build:index:Image";
 

@@ -34,8 +34,9 @@ export const lifecyclePolicy: ResourceType = {
   type: "aws:ecr/lifecyclePolicy:LifecyclePolicy",
   inputs: z.looseObject({
     repository: z.string(),
-    policy: z.string().refine(hasRules, "must be the JSON text of a policy with rules"),
+    policy: z.string().refine(hasRules, "must be a policy with rules, or its JSON text"),
   }),
+  jsonText: ["policy"],
   replaceOn: ["repository"],
   id: (inputs) => text(inputs, "repository"),
   computed: { registryId: ({ account }) => account.accountId },

@@ -152,10 +152,13 @@ export const stage: ResourceType = {
     arn: ({ id, inputs, account }) =>
       `arn:${account.partition}:apigateway:${account.region}::/apis/${inputs.apiId}/stages/${id}`,
     executionArn: ({ id, inputs, account }) => account.arn("execute-api", `${inputs.apiId}/${id}`),
-    invokeUrl: ({ id, inputs, account }) => {
-      const endpoint = account.get(HTTP_API.api, String(inputs.apiId))?.outputs.apiEndpoint;
-      return `${endpoint}/${id === "$default" ? "" : id}`;
-    },
+    invokeUrl: ({ id, inputs, account }) =>
+      invokeUrl(String(account.get(HTTP_API.api, String(inputs.apiId))?.outputs.apiEndpoint), id),
     deploymentId: () => randomId(6),
   },
 };
+
+/** Where a stage is reached. */
+export function invokeUrl(apiEndpoint: string, stage: string): string {
+  return `${apiEndpoint}/${stage === "$default" ? "" : stage}`;
+}

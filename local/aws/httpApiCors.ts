@@ -1,4 +1,5 @@
-import { isObject, texts } from "./values";
+import { isObject } from "../protocol/value";
+import { texts } from "./values";
 
 /** CORS as the API's own configuration says it; the functions' CORS headers do not count then. */
 export class Cors {

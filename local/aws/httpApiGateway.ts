@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import type { Events } from "../events";
 import { type Listening, PortInUseError, serve } from "../http";
+import { isObject } from "../protocol/value";
 import type { AwsAccount, AwsResource } from "./account";
-import { HTTP_API } from "./httpApi";
+import { HTTP_API, invokeUrl } from "./httpApi";
 import { Cors } from "./httpApiCors";
 import { JwtAuthorizer, type JwtContext } from "./httpApiJwt";
 import { toEvent, toResponse } from "./httpApiPayload";
@@ -11,7 +12,7 @@ import { matchRoute } from "./httpApiRoute";
 import { Throttle } from "./httpApiThrottle";
 import { functionName, permission } from "./lambda";
 import type { Effects } from "./resource";
-import { isObject, type Properties, texts } from "./values";
+import { type Properties, texts } from "./values";
 
 const MAX_PAYLOAD_BYTES = 10 * 1024 * 1024;
 /** API Gateway's own account limits, for stages that set none. */
@@ -58,13 +59,19 @@ export class HttpApiGateway {
   }
 
   /**
-   * Serves every API of the account again, on the port it had.
+   * Serves every API of the account again, on the port it had. Where free ports are asked for, one whose port is taken
+   * moves: the account has its new endpoint, and the provider's next diff shows it.
    *
-   * @throws PortInUseError
+   * @throws PortInUseError where they are not
    */
   async reopen(): Promise<void> {
-    for (const { id, outputs } of this.options.account.list(HTTP_API.api)) {
-      await this.listen(id, Number(new URL(String(outputs.apiEndpoint)).port));
+    for (const api of this.options.account.list(HTTP_API.api)) {
+      try {
+        await this.listen(api.id, Number(new URL(String(api.outputs.apiEndpoint)).port));
+      } catch (error) {
+        if (!(error instanceof PortInUseError) || this.options.apiPorts !== "free") throw error;
+        this.move(api, (await this.listen(api.id, 0)).url);
+      }
     }
   }
 
@@ -87,6 +94,14 @@ export class HttpApiGateway {
       }
     }
     throw new PortInUseError(apiPorts, "HTTP APIs, and the 99 ports after it");
+  }
+
+  private move(api: AwsResource, apiEndpoint: string): void {
+    const { account } = this.options;
+    account.put({ ...api, outputs: { ...api.outputs, apiEndpoint } });
+    for (const stage of account.list(HTTP_API.stage).filter(({ scope }) => scope === api.id)) {
+      account.put({ ...stage, outputs: { ...stage.outputs, invokeUrl: invokeUrl(apiEndpoint, stage.id) } });
+    }
   }
 
   private async listen(id: string, port: number): Promise<Listening> {
@@ -175,7 +190,7 @@ export class HttpApiGateway {
 
   private stageFor(apiId: string, pathname: string): AwsResource {
     const { account } = this.options;
-    const first = decodeURI(pathname).split("/")[1] ?? "";
+    const first = pathname.split("/")[1] ?? "";
     const named = first === "" ? undefined : account.get(HTTP_API.stage, first, apiId);
     const stage = named ?? account.get(HTTP_API.stage, "$default", apiId);
     if (stage === undefined) throw new Refusal(404, "Not Found", "no stage");

@@ -1,6 +1,7 @@
 import { compactVerify, createRemoteJWKSet, decodeJwt, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import { isObject } from "../protocol/value";
 import type { AwsResource } from "./account";
-import { isObject, texts } from "./values";
+import { texts } from "./values";
 
 /** `requestContext.authorizer.jwt`: every claim as text; `scopes` is null when the token has none. */
 export interface JwtContext {

@@ -1,5 +1,5 @@
+import { isObject } from "../protocol/value";
 import type { JwtContext } from "./httpApiJwt";
-import { isObject } from "./values";
 
 /** What a request is turned into a Lambda event from. */
 export interface EventSource {

@@ -2,13 +2,14 @@ import { z } from "zod";
 import { type ResourceType, randomId } from "./resource";
 import { text } from "./values";
 
-/** A policy document: JSON text with statements. */
-const policyDocument = z.string().refine(isPolicy, "must be the JSON text of a policy with a Statement");
+/** A policy document: JSON text with statements. One that came as an object is text by the time it is judged. */
+const policyDocument = z.string().refine(isPolicy, "must be a policy with a Statement, or its JSON text");
 
 /** aws:iam/role:Role. */
 export const role: ResourceType = {
   type: "aws:iam/role:Role",
   inputs: z.looseObject({ assumeRolePolicy: policyDocument, name: roleName().optional() }),
+  jsonText: ["assumeRolePolicy"],
   replaceOn: ["name", "namePrefix", "path"],
   autoName: "name",
   id: (inputs) => text(inputs, "name"),
@@ -25,6 +26,7 @@ export const role: ResourceType = {
 export const rolePolicy: ResourceType = {
   type: "aws:iam/rolePolicy:RolePolicy",
   inputs: z.looseObject({ role: z.string(), policy: policyDocument }),
+  jsonText: ["policy"],
   replaceOn: ["name", "namePrefix", "role"],
   autoName: "name",
   id: (inputs) => `${text(inputs, "role")}:${text(inputs, "name")}`,
@@ -46,6 +48,7 @@ export const rolePolicyAttachment: ResourceType = {
 export const policy: ResourceType = {
   type: "aws:iam/policy:Policy",
   inputs: z.looseObject({ policy: policyDocument }),
+  jsonText: ["policy"],
   replaceOn: ["name", "namePrefix", "path", "description"],
   autoName: "name",
   id: (inputs, account) =>

@@ -1,13 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Events } from "../events";
+import { hashOf } from "../protocol/assets";
+import { isObject } from "../protocol/value";
 import type { AwsAccount, AwsResource } from "./account";
-import { hashOf, materialize } from "./archive";
+import { materialize } from "./archive";
 import { LambdaSandbox } from "./lambdaSandbox";
 import type { Effects, ResourceType } from "./resource";
-import { isObject, type Properties, text } from "./values";
+import { type Properties, text } from "./values";
 
 const FUNCTION = "aws:lambda/function:Function";
 /** How many workers one function may have; further invocations wait. */
@@ -130,6 +132,15 @@ export class Lambda {
   private readonly sandboxes = new Map<string, LambdaSandbox>();
 
   constructor(private readonly options: LambdaOptions) {}
+
+  /** Removes the packages of earlier code. To be called before anything runs: a worker keeps reading its own. */
+  async tidy(): Promise<void> {
+    for (const { id, outputs } of this.options.account.list(FUNCTION)) {
+      const unpacked = await readdir(this.folder(id)).catch(() => []);
+      const earlier = unpacked.filter((hash) => hash !== outputs.sourceCodeHash);
+      await Promise.all(earlier.map((hash) => rm(join(this.folder(id), hash), { recursive: true, force: true })));
+    }
+  }
 
   /**
    * Runs a function and gives its result, as JSON would carry it.

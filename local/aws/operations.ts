@@ -1,23 +1,19 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { z } from "zod";
+import { hashOf } from "../protocol/assets";
+import { isArchive, isAsset, isObject, secret, UNKNOWN } from "../protocol/value";
 import type { AwsAccount, AwsResource } from "./account";
-import { hashOf } from "./archive";
 import { type Change, changes, isWithin, topLevel } from "./diff";
 import type { Bodies, ResourceType } from "./resource";
 import { resourceType } from "./types";
 import {
-  ARCHIVE,
-  ASSET,
   holdsSecret,
   holdsUnknown,
-  isObject,
   keepSecrets,
   type Properties,
   plain,
   plainProperties,
-  SIGNATURE,
-  secret,
-  UNKNOWN,
+  stableJson,
   withoutUndefined,
 } from "./values";
 
@@ -40,6 +36,12 @@ export interface Difference {
   deleteBeforeReplace: boolean;
 }
 
+/** A resource as the engine remembers it. */
+interface Old {
+  inputs: Properties;
+  outputs: Properties;
+}
+
 /** Which resource, as every request names it. */
 export interface Target {
   type: string;
@@ -50,16 +52,16 @@ export interface Target {
 /** What happens to a resource: the provider's methods, free of the wire. Property bags are as the protocol carries them. */
 export class Operations {
   /**
-   * @param bodies what create, update and delete set in motion; undefined allows checks, diffs and previews only
+   * @param bodies what create, update and delete set in motion
    * @param programDir what relative asset paths are relative to
    */
   constructor(
     private readonly account: AwsAccount,
-    private readonly bodies: Bodies | undefined,
+    private readonly bodies: Bodies,
     private readonly programDir: string,
   ) {}
 
-  /** Fills in the automatic name and asset hashes, and judges the inputs. */
+  /** Fills in the automatic name, asset hashes and JSON text, and judges the inputs. */
   async check(
     { type, name }: Target,
     olds: Properties,
@@ -76,6 +78,7 @@ export class Operations {
         failures.push({ property, reason: error instanceof Error ? error.message : String(error) });
       }
     }
+    for (const property of description.jsonText ?? []) inputs[property] = asJsonText(inputs[property]);
     const { autoName } = description;
     if (autoName !== undefined && inputs[autoName] === undefined) {
       inputs[autoName] = isAutoNamed(olds, autoName) ? olds[autoName] : `${name}-${hex7(randomSeed)}`;
@@ -85,9 +88,13 @@ export class Operations {
     return { inputs, failures };
   }
 
-  /** Compares old and new inputs; secrets by their content, unknowns as different. */
-  diff({ type }: Target, olds: Properties, news: Properties, ignored: string[]): Difference {
+  /**
+   * Compares old and new inputs; secrets by their content, unknowns as different. An output that has changed without
+   * the engine's doing, such as the endpoint of an API that had to move, counts too: an update brings it to the engine.
+   */
+  diff({ type }: Target, id: string, old: Old, news: Properties, ignored: string[]): Difference {
     const description = resourceType(type);
+    const olds = old.inputs;
     const found = changes(withoutDefaults(olds), withoutDefaults(news)).filter(
       ({ path }) => !ignored.some((one) => isWithin(path, one)),
     );
@@ -95,7 +102,7 @@ export class Operations {
       .map(({ path }) => path)
       .filter((path) => description.replaceOn.some((one) => isWithin(path, one)));
     return {
-      changes: found,
+      changes: [...found, ...this.moved(description, id, old)],
       replaces,
       deleteBeforeReplace: replaces.length > 0 && this.collides(description, olds, news),
     };
@@ -110,14 +117,13 @@ export class Operations {
       const unknown = Object.fromEntries(Object.keys(description.computed).map((name) => [name, UNKNOWN]));
       return { id: "", outputs: keepSecrets({ ...settings, ...unknown }, description.secretOutputs ?? [], news) };
     }
-    const bodies = this.running(type);
     const id = description.id(settings, this.account);
     const scope = description.scope?.(settings);
     if (description.conflict !== undefined && this.account.get(type, id, scope) !== undefined) {
       throw new Error(`${type} ${id}: ${description.conflict} (${id} already exists)`);
     }
     const resource: AwsResource = { type, id, ...(scope === undefined ? {} : { scope }), inputs, outputs: settings };
-    const made = (await bodies[type]?.create?.(resource)) ?? {};
+    const made = (await this.bodies[type]?.create?.(resource)) ?? {};
     const computed = this.compute(description, id, settings, made, Object.keys(description.computed));
     resource.outputs = withoutUndefined({ ...settings, ...computed });
     this.account.put(resource);
@@ -142,16 +148,15 @@ export class Operations {
           .filter((name) => !recomputed.includes(name))
           .map((name) => [name, outputs[name]]),
       );
-    if (preview) {
-      const unknown = Object.fromEntries(recomputed.map((name) => [name, UNKNOWN]));
-      const outputs = withoutUndefined({ ...settings, ...kept(plainProperties(olds)), ...unknown });
-      return keepSecrets(outputs, description.secretOutputs ?? [], olds, news);
-    }
-    const bodies = this.running(type);
     const previous = this.find(description, id, settings);
     if (previous === undefined)
       throw new Error(`${type} ${id} is not in the local cloud any more. Run pulumi refresh.`);
-    const made = (await bodies[type]?.update?.({ ...previous, inputs, outputs: settings }, previous)) ?? {};
+    if (preview) {
+      const unknown = Object.fromEntries(recomputed.map((name) => [name, UNKNOWN]));
+      const outputs = withoutUndefined({ ...settings, ...kept(previous.outputs), ...unknown });
+      return keepSecrets(outputs, description.secretOutputs ?? [], olds, news);
+    }
+    const made = (await this.bodies[type]?.update?.({ ...previous, inputs, outputs: settings }, previous)) ?? {};
     const computed = this.compute(description, id, settings, made, recomputed);
     const outputs = withoutUndefined({ ...settings, ...kept(previous.outputs), ...computed });
     const resource = { ...previous, inputs, outputs };
@@ -162,10 +167,9 @@ export class Operations {
   /** Removes a resource; one that is gone already is no error. */
   async delete({ type }: Target, id: string, olds: Properties): Promise<void> {
     const description = resourceType(type);
-    const bodies = this.running(type);
     const resource = this.find(description, id, plainProperties(olds));
     if (resource === undefined) return;
-    await bodies[type]?.delete?.(resource);
+    await this.bodies[type]?.delete?.(resource);
     this.account.delete(type, resource.id, resource.scope);
   }
 
@@ -222,6 +226,15 @@ export class Operations {
     return this.account.get(description.type, id, description.scope(known));
   }
 
+  /** The computed outputs that are not what the engine remembers. */
+  private moved(description: ResourceType, id: string, { inputs, outputs }: Old): Change[] {
+    const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
+    if (live === undefined) return [];
+    const computed = (properties: Properties) =>
+      Object.fromEntries(Object.keys(description.computed).map((name) => [name, properties[name]]));
+    return changes(computed(plainProperties(outputs)), computed(live.outputs));
+  }
+
   /** Whether both would be the same thing in AWS, because the program fixed the name. */
   private collides(description: ResourceType, olds: Properties, news: Properties): boolean {
     const { autoName, conflict } = description;
@@ -233,19 +246,22 @@ export class Operations {
     return before === after;
   }
 
-  private running(type: string): Bodies {
-    if (this.bodies !== undefined) return this.bodies;
-    throw new Error(`${type}: this local cloud only previews. Start it with npm start to create anything.`);
-  }
-
   /** Real engines hash assets; where nobody has, a changed file would go unseen. */
   private async hashed(value: unknown): Promise<unknown> {
     const file = plain(value);
-    if (!isObject(file) || (file[SIGNATURE] !== ASSET && file[SIGNATURE] !== ARCHIVE)) return value;
+    if (!isAsset(file) && !isArchive(file)) return value;
     if ((typeof file.hash === "string" && file.hash !== "") || holdsUnknown(file)) return value;
     const complete = { ...file, hash: await hashOf(file, this.programDir) };
     return holdsSecret(value) ? secret(complete) : complete;
   }
+}
+
+/** As the real provider does it: an object becomes its JSON text, and one that holds an unknown is unknown as a whole. */
+function asJsonText(value: unknown): unknown {
+  const document = plain(value);
+  if (!isObject(document)) return value;
+  const json = holdsUnknown(document) ? UNKNOWN : stableJson(document);
+  return holdsSecret(value) ? secret(json) : json;
 }
 
 /** Zod's issues as check failures; what is not known yet cannot be wrong. */

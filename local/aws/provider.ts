@@ -1,23 +1,17 @@
-import {
-  type handleUnaryCall,
-  Server,
-  ServerCredentials,
-  status,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { version } from "@pulumi/aws/package.json";
 import * as plugin from "@pulumi/pulumi/proto/plugin_pb";
 import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
+import { serveGrpc, unary } from "../protocol/grpc";
+import { UNKNOWN } from "../protocol/value";
 import type { AwsAccount } from "./account";
 import type { Change } from "./diff";
 import { type Failure, Operations, properties, type Target } from "./operations";
 import type { Bodies } from "./resource";
-import { type Properties, plainProperties, UNKNOWN, withoutUndefined } from "./values";
-
-/** The version of @pulumi/aws whose property names this provider speaks. */
-const VERSION = "7.48.0";
+import { type Properties, plainProperties, withoutUndefined } from "./values";
 
 /** A provider that is being served. */
 export interface ServedProvider {
@@ -30,46 +24,16 @@ export interface ServedProvider {
  * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. The SDK's own `provider.main`
  * cannot be embedded: it takes over the process and prints to its output.
  *
- * @param bodies what create, update and delete set in motion; undefined allows checks, diffs and previews only
+ * @param bodies what create, update and delete set in motion
  * @param programDir what relative asset paths are relative to
  */
-export async function serveAwsProvider(
-  account: AwsAccount,
-  bodies: Bodies | undefined,
-  programDir: string,
-): Promise<ServedProvider> {
-  // Lambda packages travel inside messages.
-  const server = new Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
-  server.addService(ResourceProviderService, service(account, new Operations(account, bodies, programDir)));
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  return {
-    port,
-    close: async () => server.forceShutdown(),
-  };
-}
-
-/** Turns a function of the request into a gRPC handler; what it throws becomes the engine's diagnostic. */
-function unary<Request, Response>(
-  run: (request: Request) => Response | Promise<Response>,
-): handleUnaryCall<Request, Response> {
-  return (call, callback) => {
-    Promise.resolve(call.request)
-      .then(run)
-      .then(
-        (response) => callback(null, response),
-        (error: unknown) =>
-          callback({ code: status.UNKNOWN, details: error instanceof Error ? error.message : String(error) }),
-      );
-  };
+export function serveAwsProvider(account: AwsAccount, bodies: Bodies, programDir: string): Promise<ServedProvider> {
+  return serveGrpc([[ResourceProviderService, service(account, new Operations(account, bodies, programDir))]]);
 }
 
 function service(account: AwsAccount, operations: Operations): UntypedServiceImplementation {
   const empty = unary(() => new Empty());
-  const own: UntypedServiceImplementation = {
+  return {
     handshake: unary(() => {
       const response = new provider.ProviderHandshakeResponse();
       response.setAcceptSecrets(true);
@@ -79,12 +43,12 @@ function service(account: AwsAccount, operations: Operations): UntypedServiceImp
     }),
     getPluginInfo: unary(() => {
       const response = new plugin.PluginInfo();
-      response.setVersion(VERSION);
+      response.setVersion(version);
       return response;
     }),
     getSchema: unary(() => {
       const response = new provider.GetSchemaResponse();
-      response.setSchema(JSON.stringify({ name: "aws", version: VERSION }));
+      response.setSchema(JSON.stringify({ name: "aws", version }));
       return response;
     }),
     checkConfig: unary((request: provider.CheckRequest) => {
@@ -120,8 +84,9 @@ function service(account: AwsAccount, operations: Operations): UntypedServiceImp
       return checked(inputs, failures);
     }),
     diff: unary((request: provider.DiffRequest) => {
-      const olds = read(request.getOldInputs());
-      const found = operations.diff(target(request), olds, read(request.getNews()), request.getIgnorechangesList());
+      const old = { inputs: read(request.getOldInputs()), outputs: read(request.getOlds()) };
+      const ignored = request.getIgnorechangesList();
+      const found = operations.diff(target(request), request.getId(), old, read(request.getNews()), ignored);
       const { DIFF_SOME, DIFF_NONE } = provider.DiffResponse.DiffChanges;
       const response = new provider.DiffResponse();
       response.setChanges(found.changes.length > 0 ? DIFF_SOME : DIFF_NONE);
@@ -181,12 +146,6 @@ function service(account: AwsAccount, operations: Operations): UntypedServiceImp
     cancel: empty,
     attach: empty,
   };
-  const refused = Object.keys(ResourceProviderService).filter((method) => !(method in own) && method !== "list");
-  return { ...own, ...Object.fromEntries(refused.map((method) => [method, unimplemented(method)])) };
-}
-
-function unimplemented(method: string): handleUnaryCall<unknown, unknown> {
-  return (_call, callback) => callback({ code: status.UNIMPLEMENTED, details: `${method} is not implemented` });
 }
 
 /** Type and logical name; engines of before 3.1xx send only the URN, `urn:pulumi:<stack>::<project>::<parents>$<type>::<name>`. */

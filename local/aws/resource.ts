@@ -19,6 +19,8 @@ export interface ResourceType {
   readonly type: string;
   /** The inputs that matter here; others pass unseen. An issue becomes a CheckFailure at its path. */
   readonly inputs: z.ZodType;
+  /** Inputs that may come as an object and are kept as its JSON text. */
+  readonly jsonText?: readonly string[];
   /** Inputs whose change makes a new resource, as in the real provider. Paths; what lies below counts too. */
   readonly replaceOn: readonly string[];
   /** The input that gets `<logical name>-<7 hex>` when the program leaves it out. */

@@ -8,18 +8,17 @@ import type { ResourceType } from "./resource";
 import { type Properties, text } from "./values";
 
 const TYPE = "aws:ssm/parameter:Parameter";
-const parameterType = z.enum(["String", "StringList", "SecureString"]);
-const parameterName = z
-  .string()
-  .regex(/^(?!\/?(?:aws|ssm))[\w./-]{1,1011}$/i, "must be letters, digits and ._-/, not starting with aws or ssm");
 
 /** aws:ssm/parameter:Parameter. The account is the store: what the provider wrote is what the SDK reads. */
 export const parameter: ResourceType = {
   type: TYPE,
   inputs: z
     .looseObject({
-      type: parameterType,
-      name: parameterName.optional(),
+      type: z.enum(["String", "StringList", "SecureString"]),
+      name: z
+        .string()
+        .regex(/^(?!\/?(?:aws|ssm))[\w./-]{1,1011}$/i, "must be letters, digits and ._-/, not starting with aws or ssm")
+        .optional(),
       value: z.string().min(1).max(4096).optional(),
       insecureValue: z.string().min(1).max(4096).optional(),
     })
@@ -50,20 +49,6 @@ export const parameterEffects = {
 
 const names = z.object({ Names: z.array(z.string()).min(1).max(10), WithDecryption: z.boolean().optional() });
 const name = z.object({ Name: z.string(), WithDecryption: z.boolean().optional() });
-const byPath = z.object({
-  Path: z.string().startsWith("/"),
-  Recursive: z.boolean().optional(),
-  WithDecryption: z.boolean().optional(),
-  MaxResults: z.number().int().min(1).max(10).default(10),
-  NextToken: z.string().optional(),
-});
-const put = z.object({
-  Name: parameterName,
-  Value: z.string().min(1).max(4096),
-  Type: parameterType.optional(),
-  Overwrite: z.boolean().default(false),
-});
-
 /** An error the way AWS's JSON protocol says it: the SDK makes it an exception of this name. */
 class SsmError extends Error {
   constructor(
@@ -91,36 +76,6 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
         InvalidParameters: Names.filter((one) => account.get(TYPE, one) === undefined),
       };
     },
-    GetParametersByPath(body) {
-      const { Path, Recursive, WithDecryption, MaxResults, NextToken } = byPath.parse(body);
-      const folder = Path.endsWith("/") ? Path : `${Path}/`;
-      const below = account
-        .list(TYPE)
-        .filter(({ id }) => id.startsWith(folder) && (Recursive === true || !id.slice(folder.length).includes("/")));
-      const start = Number(NextToken ?? 0);
-      const end = start + MaxResults;
-      return {
-        Parameters: below.slice(start, end).map((one) => describe(one, WithDecryption)),
-        ...(end < below.length ? { NextToken: String(end) } : {}),
-      };
-    },
-    PutParameter(body) {
-      const { Name, Value, Type, Overwrite } = put.parse(body);
-      const found = account.get(TYPE, Name);
-      if (found !== undefined && !Overwrite) {
-        throw new SsmError(
-          "ParameterAlreadyExists",
-          "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.",
-        );
-      }
-      if (found === undefined && Type === undefined)
-        throw new SsmError("ValidationException", "A parameter type is required when you create a parameter.");
-      const Version = found === undefined ? 1 : Number(found.outputs.version) + 1;
-      const inputs = { ...(found?.inputs ?? { name: Name }), type: Type ?? found?.inputs.type, value: Value };
-      const outputs = { ...parameter.defaults, ...found?.outputs, ...inputs, version: Version };
-      account.put({ type: TYPE, id: Name, inputs, outputs });
-      return { Version, Tier: "Standard" };
-    },
   };
 
   /** SecureString comes back encrypted unless asked for in the clear. */
@@ -146,7 +101,7 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
       if (run === undefined)
         throw new SsmError("UnknownOperationException", `${operation} is not part of the local cloud.`);
       const body = await c.req.json();
-      events.emit({ source: "ssm", summary: `${operation} ${body.Name ?? body.Path ?? body.Names?.join(" ") ?? ""}` });
+      events.emit({ source: "ssm", summary: `${operation} ${body.Name ?? body.Names?.join(" ") ?? ""}` });
       return c.body(JSON.stringify(run(body)));
     } catch (error) {
       const { type, message } = described(error);

@@ -1,4 +1,3 @@
-import type { JSONWebKeySet } from "jose";
 import type { AwsAccount } from "../aws/account";
 import type { Events } from "../events";
 import { type Listening, listen, serve } from "../http";
@@ -16,8 +15,6 @@ export interface CognitoDouble {
   domainUrl: string;
   /** Origin that stands for `https://cognito-idp.<region>.amazonaws.com`. */
   idpUrl: string;
-  /** The keys of an issuer, as its `jwks.json` gives them; undefined for an issuer that is not a pool of this account. */
-  jwks(issuer: string): JSONWebKeySet | undefined;
   close(): Promise<void>;
 }
 
@@ -58,10 +55,6 @@ export async function startCognito(options: {
   return {
     domainUrl: domain.url,
     idpUrl: idp.url,
-    jwks(issuer) {
-      const poolId = issuer.split("/").at(-1) ?? "";
-      return directory.hasPool(poolId) && directory.issuer(poolId) === issuer ? pools.get(poolId).jwks : undefined;
-    },
     close: async () => {
       await Promise.all([domain.close(), idp.close()]);
     },

@@ -75,8 +75,9 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
     responseTypes: ["code"],
     scopes: cognitoScopes,
     claims: {
-      openid: ["sub", "cognito:username", "username"],
-      email: ["email", "email_verified"],
+      // Which of them a sign-in gets, `attributes` decides: here a scope could only add some.
+      openid: ["sub", "cognito:username", "username", "email", "email_verified"],
+      email: [],
       phone: [],
       profile: [],
       "aws.cognito.signin.user.admin": [],
@@ -118,11 +119,11 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       if (!customer) return undefined;
       return {
         accountId: sub,
-        claims: (use) =>
+        claims: (use, scope) =>
           use === "userinfo"
             ? // The string is Cognito's own oddity.
-              { sub, email: customer.email, email_verified: "true", username: sub }
-            : { sub, email: customer.email, email_verified: true, "cognito:username": sub },
+              { sub, ...attributes(scope, { email: customer.email, email_verified: "true" }), username: sub }
+            : { sub, ...attributes(scope, { email: customer.email, email_verified: true }), "cognito:username": sub },
       };
     },
     renderError: async (ctx, out) => {
@@ -136,6 +137,15 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
     events.emit({ source: "cognito", summary: `internal error: ${error.message}` });
   });
   return provider;
+}
+
+/**
+ * What a scope shows of a customer: `openid` alone all there is, with `email`, `phone` or `profile` beside it only theirs.
+ * https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-define-resource-servers.html
+ */
+function attributes<T extends object>(scope: string, email: T): Partial<T> {
+  const limits = scope.split(" ").filter((one) => ["email", "phone", "profile"].includes(one));
+  return limits.length === 0 || limits.includes("email") ? email : {};
 }
 
 /**

@@ -1,6 +1,8 @@
+import { reasonOf } from "../protocol/grpc";
+import { mapValues, type Properties, secret, UNKNOWN } from "../protocol/value";
 import { hashAssets } from "./assets";
 import { removeInOrder } from "./deletion";
-import { EngineError, reasonOf } from "./error";
+import { EngineError } from "./error";
 import type { Goal } from "./goal";
 import type { EngineOptions } from "./options";
 import { ignoreChanges } from "./propertyPath";
@@ -9,7 +11,6 @@ import type { Providers } from "./providers";
 import type { ResourceState, StackState } from "./state";
 import { creation, type Decision, decide, type StepEvent } from "./step";
 import { nameOf, packageOf } from "./urn";
-import { mapValues, type Properties, secret, unknown } from "./value";
 
 /** What a deployment works with. */
 export interface DeploymentContext {
@@ -50,7 +51,7 @@ export class Deployment {
     return this.attempt(goal, async () => {
       const provider = await this.providerOf(goal.type);
       const known = { urn: goal.urn, id, inputs: goal.inputs, outputs: {} };
-      const live = id === unknown ? { id: "", outputs: {} } : await provider.read(known);
+      const live = id === UNKNOWN ? { id: "", outputs: {} } : await provider.read(known);
       if (live === undefined) throw new EngineError(`there is none with id ${id}`);
       this.registered.add(goal.urn);
       const resource = { ...this.stateOf(goal, goal.inputs, live), external: true };
@@ -184,7 +185,7 @@ export class Deployment {
     const affected = this.context.state.all.filter((other) => touchedBy(resource, other).length > 0 && other.custom);
     const replaced = affected.map(async (other) => {
       const touched = touchedBy(resource, other);
-      const news = mapValues(other.inputs, (value, name) => (touched.includes(name) ? unknown : value));
+      const news = mapValues(other.inputs, (value, name) => (touched.includes(name) ? UNKNOWN : value));
       const { replaces } = await (await this.providerOf(other.type)).diff(other, news, []);
       return replaces.length > 0 ? [other] : [];
     });

@@ -1,3 +1,4 @@
+import { mapValues } from "../protocol/value";
 import { Children } from "./children";
 import { Deployment, type DeploymentContext } from "./deployment";
 import { serveMonitor } from "./monitor";
@@ -7,7 +8,7 @@ import { Providers } from "./providers";
 import { StackState } from "./state";
 import type { StepEvent } from "./step";
 import { isStack } from "./urn";
-import { mapValues, mask } from "./value";
+import { mask } from "./value";
 
 export { EngineError } from "./error";
 export type { EngineOptions } from "./options";
@@ -90,6 +91,6 @@ async function evaluate(context: DeploymentContext, deployment: Deployment, chil
     await Promise.race([program, deployment.failed]);
   } finally {
     await deployment.idle();
-    monitor.close();
+    await monitor.close();
   }
 }

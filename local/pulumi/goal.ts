@@ -1,6 +1,6 @@
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import { collapseOutputs, mapValues, type Properties } from "../protocol/value";
 import { createUrn } from "./urn";
-import { collapseOutputs, mapValues, type Properties } from "./value";
 
 /** A resource as the program wants it to be. */
 export interface Goal {

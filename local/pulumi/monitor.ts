@@ -13,13 +13,13 @@ import type {
 import resource from "@pulumi/pulumi/proto/resource_pb";
 import empty from "google-protobuf/google/protobuf/empty_pb";
 import structs from "google-protobuf/google/protobuf/struct_pb";
+import { serveGrpc, unary } from "../protocol/grpc";
+import { collapseOutputs, mapValues } from "../protocol/value";
 import type { Deployment, DeploymentContext } from "./deployment";
 import { EngineError } from "./error";
 import { goalOf } from "./goal";
-import { serveGrpc, unary } from "./grpc";
 import { parallel } from "./program";
 import { createUrn, packageOf } from "./urn";
-import { collapseOutputs, mapValues } from "./value";
 
 const { ResourceMonitorFeature: feature } = resource;
 
@@ -37,7 +37,7 @@ export interface Monitor {
   address: string;
   /** What the program has reported as errors. */
   errors: readonly string[];
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Serves Pulumi's ResourceMonitor and Engine over gRPC: translates between protocol and deployment. */
@@ -176,6 +176,6 @@ export async function serveMonitor(context: DeploymentContext, deployment: Deplo
     [resourceGrpc.ResourceMonitorService, monitor],
     [engineGrpc.EngineService, host],
   ]);
-  address = server.address;
+  address = `127.0.0.1:${server.port}`;
   return { address, errors, close: server.close };
 }

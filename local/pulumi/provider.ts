@@ -4,10 +4,11 @@ import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb";
 import messages from "@pulumi/pulumi/proto/provider_pb";
 import statusMessages from "@pulumi/pulumi/proto/status_pb";
 import structs from "google-protobuf/google/protobuf/struct_pb";
-import { EngineError, reasonOf } from "./error";
-import { unlimited } from "./grpc";
+import { reasonOf, unlimited } from "../protocol/grpc";
+import { dereference, mapValues, type Properties, reveal, type Value } from "../protocol/value";
+import { EngineError } from "./error";
 import { nameOf, typeOf } from "./urn";
-import { dereference, mapValues, type Properties, restoreSecrets, reveal, type Value } from "./value";
+import { restoreSecrets } from "./value";
 
 const questionTimeoutMs = 60_000;
 // An image build is one `create`.

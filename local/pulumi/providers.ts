@@ -1,6 +1,7 @@
+import { reasonOf } from "../protocol/grpc";
 import type { Children } from "./children";
 import { dynamicPackage, startDynamicProvider } from "./dynamicProvider";
-import { EngineError, reasonOf } from "./error";
+import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
 import { Provider } from "./provider";
 

@@ -1,7 +1,8 @@
+import type { Properties } from "../protocol/value";
 import { isNamedBy, rootOf } from "./propertyPath";
 import type { Diff } from "./provider";
 import type { ResourceState } from "./state";
-import { isSame, type Properties } from "./value";
+import { isSame } from "./value";
 
 /** What is done with one resource. */
 export type Operation = "same" | "create" | "update" | "replace" | "delete" | "read";

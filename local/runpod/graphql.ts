@@ -38,7 +38,8 @@ export function graphqlApi(options: GraphqlOptions) {
     const result = await answer(request.data, resolvers(options, caller));
     const status = "data" in result ? 200 : 400;
     const names = operations(request.data.query).join(", ");
-    const refusal = result.errors?.[0]?.message;
+    // The code only: a message may repeat what was sent.
+    const refusal = result.errors?.[0]?.extensions.code;
     options.events.emit({
       source: "runpod",
       summary: `POST /graphql ${names} → ${status}${refusal ? ` ${refusal}` : ""}`,

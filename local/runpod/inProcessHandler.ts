@@ -23,7 +23,9 @@ const Environment = z.object({
 });
 
 /**
- * The worker's handler without Python: the same contract, checks, order and errors as `images/worker`.
+ * The worker's handler without Python: the contract of `images/worker`, and its checks of input and ticket in their order
+ * with their codes. Simpler are the ticket's times, without leeway because one clock signs and checks here, and the
+ * engine's failures, all `unavailable` or, after one deadline, `timeout`, and never tried again.
  *
  * @param env the worker's environment
  * @returns a generator of stream items for a job's input; it throws ApiError

@@ -206,6 +206,12 @@ describe("routes", () => {
     }
   });
 
+  it("takes a path that is not well encoded as it is", async () => {
+    const nowhere = await get("/%zz");
+    expect([nowhere.status, await nowhere.json()]).toEqual([404, { message: "Not Found" }]);
+    expect(await (await get("/bars/%zz")).json()).toMatchObject({ pathParameters: { bar: "%zz" } });
+  });
+
   it("answers 500 where the function does not let the API in", async () => {
     const response = await get("/forbidden/by/permission");
     expect([response.status, await response.json()]).toEqual([500, { message: "Internal Server Error" }]);

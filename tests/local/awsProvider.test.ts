@@ -1,11 +1,12 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
+import { version } from "@pulumi/aws/package.json";
+import type { PluginInfo } from "@pulumi/pulumi/proto/plugin_pb";
 import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { serveAwsProvider } from "../../local/aws/provider";
-import { archive, asset, code, Engine, secret, startTestCloud, struct, UNKNOWN } from "./awsClient";
+import { archive, asset, code, type Engine, secret, startTestCloud, struct, UNKNOWN } from "./awsClient";
 
 const ROLE = "aws:iam/role:Role";
 const FUNCTION = "aws:lambda/function:Function";
@@ -34,6 +35,8 @@ describe("the provider, driven as an engine drives it", () => {
       engine.client.configure,
       new provider.ConfigureRequest(),
     );
+    const plugin = await engine.call<Empty, PluginInfo>(engine.client.getPluginInfo, new Empty());
+    expect(plugin.getVersion()).toBe(version);
     expect(handshake.toObject()).toMatchObject({ acceptSecrets: true, acceptResources: false, acceptOutputs: false });
     expect(configured.toObject()).toMatchObject({ acceptsecrets: true, supportspreview: true, acceptoutputs: false });
   });
@@ -178,6 +181,28 @@ describe("the provider, driven as an engine drives it", () => {
     };
     const role = await engine.create(ROLE, "wrapped", { assumeRolePolicy: wrapped });
     expect(role.outputs.assumeRolePolicy).toEqual(secret(trust));
+  });
+
+  it.each([
+    [ROLE, "assumeRolePolicy", {}],
+    ["aws:iam/policy:Policy", "policy", {}],
+    ["aws:iam/rolePolicy:RolePolicy", "policy", { role: "r" }],
+    ["aws:ecr/lifecyclePolicy:LifecyclePolicy", "policy", { repository: "r" }],
+  ])("%s takes %s as an object too, and keeps its JSON text", async (type, property, others) => {
+    const document = { rules: [], Version: "2012-10-17", Statement: [{ Resource: "*", Effect: "Allow" }] };
+    const reordered = { Statement: [{ Effect: "Allow", Resource: "*" }], Version: "2012-10-17", rules: [] };
+    const given = await engine.check(type, "p", { ...others, [property]: document });
+    expect(given.failures).toEqual([]);
+    expect(JSON.parse(String(given.inputs[property]))).toEqual(document);
+    const again = await engine.check(type, "p", { ...others, [property]: reordered });
+    expect(again.inputs[property]).toBe(given.inputs[property]);
+
+    const hidden = await engine.check(type, "p", { ...others, [property]: { ...document, Version: secret("v") } });
+    expect(hidden.inputs[property]).toEqual(secret(expect.stringContaining('"Version":"v"')));
+    const planned = await engine.check(type, "p", { ...others, [property]: { ...document, Version: UNKNOWN } });
+    expect(planned).toMatchObject({ failures: [], inputs: { [property]: UNKNOWN } });
+    const wrong = await engine.check(type, "p", { ...others, [property]: { Version: "2012-10-17" } });
+    expect(wrong.failures.map((failure) => failure.property)).toEqual([property]);
   });
 
   it("tolerates unknowns in check and shows them as changes in diff", async () => {
@@ -340,12 +365,16 @@ describe("the provider, driven as an engine drives it", () => {
     await rm(file);
   });
 
-  it("only previews when nothing is running behind it", async () => {
-    const served = await serveAwsProvider(cloud.aws.account, undefined, cloud.dir);
-    const previewing = new Engine(served.port);
-    await expect(previewing.create(ROLE, "p", { assumeRolePolicy: trust }, true)).resolves.toMatchObject({ id: "" });
-    await expect(previewing.create(ROLE, "p", { assumeRolePolicy: trust })).rejects.toThrow(/only previews/);
-    previewing.close();
-    await served.close();
+  it("shows an output that changed behind the engine's back, and an update brings it", async () => {
+    const named = { name: "/snack/parameter", type: "String", value: "x" };
+    const created = await engine.create(PARAMETER, "moved", named);
+    const [live] = cloud.aws.account.list(PARAMETER).filter(({ id }) => id === created.id);
+    if (live === undefined) throw new Error("not in the account");
+    cloud.aws.account.put({ ...live, outputs: { ...live.outputs, arn: "arn:elsewhere" } });
+    expect(await engine.diff(created, named)).toMatchObject({ some: true, diffs: ["arn"], replaces: [] });
+    expect((await engine.update(created, named, true)).outputs.arn).toBe("arn:elsewhere");
+    const updated = await engine.update(created, named);
+    expect(updated.outputs.arn).toBe("arn:elsewhere");
+    expect((await engine.diff(updated, named)).some).toBe(false);
   });
 });

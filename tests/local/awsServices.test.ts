@@ -1,19 +1,14 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DynamoDBClient, GetItemCommand, PutItemCommand, ResourceNotFoundException } from "@aws-sdk/client-dynamodb";
-import {
-  GetParameterCommand,
-  GetParametersByPathCommand,
-  GetParametersCommand,
-  ParameterAlreadyExists,
-  ParameterNotFound,
-  PutParameterCommand,
-  SSMClient,
-} from "@aws-sdk/client-ssm";
+import { GetParameterCommand, GetParametersCommand, ParameterNotFound, SSMClient } from "@aws-sdk/client-ssm";
 import { describe, expect, it } from "vitest";
 import type { CloudEvent } from "../../local/events";
+import { serve } from "../../local/http";
 import { archive, asset, code, secret, startTestCloud } from "./awsClient";
 
+const API = "aws:apigatewayv2/api:Api";
+const STAGE = "aws:apigatewayv2/stage:Stage";
 const TABLE = "aws:dynamodb/table:Table";
 const PARAMETER = "aws:ssm/parameter:Parameter";
 const FUNCTION = "aws:lambda/function:Function";
@@ -80,7 +75,6 @@ describe("Parameter Store", () => {
       maxAttempts: 1,
     });
     await cloud.engine.create(PARAMETER, "key", { type: "SecureString", name: "/snack/key", value: secret("canary") });
-    await cloud.engine.create(PARAMETER, "url", { type: "String", name: "/snack/deep/url", value: "http://x" });
 
     const sealed = await client.send(new GetParameterCommand({ Name: "/snack/key" }));
     expect(sealed.Parameter).toMatchObject({ Type: "SecureString", Version: 1 });
@@ -93,20 +87,6 @@ describe("Parameter Store", () => {
     expect(both.Parameters?.map((one) => one.Value)).toEqual(["canary"]);
     expect(both.InvalidParameters).toEqual(["/snack/none"]);
     await expect(client.send(new GetParameterCommand({ Name: "/snack/none" }))).rejects.toThrow(ParameterNotFound);
-
-    const shallow = await client.send(new GetParametersByPathCommand({ Path: "/snack" }));
-    expect(shallow.Parameters?.map((one) => one.Name)).toEqual(["/snack/key"]);
-    const deep = await client.send(new GetParametersByPathCommand({ Path: "/snack", Recursive: true, MaxResults: 1 }));
-    expect(deep.NextToken).toBeDefined();
-
-    await expect(client.send(new PutParameterCommand({ Name: "/snack/key", Value: "new" }))).rejects.toThrow(
-      ParameterAlreadyExists,
-    );
-    expect(
-      (await client.send(new PutParameterCommand({ Name: "/snack/key", Value: "new", Overwrite: true }))).Version,
-    ).toBe(2);
-    const changed = await client.send(new GetParameterCommand({ Name: "/snack/key", WithDecryption: true }));
-    expect(changed.Parameter).toMatchObject({ Value: "new", Type: "SecureString", Version: 2 });
     client.destroy();
   });
 });
@@ -239,6 +219,21 @@ describe("Lambda", () => {
     await expect(cloud.aws.invoke(fn.id, {})).rejects.toThrow(/Function not found/);
   });
 
+  it("forgets the packages of earlier code at the next start", async () => {
+    await using first = await startTestCloud();
+    const version = (n: number) => ({ ...lambda, code: code(`exports.handler = async () => ${n}`) });
+    const fn = await first.engine.create(FUNCTION, "renewed", version(1));
+    await first.engine.update(fn, version(2));
+    const packages = () => readdir(join(first.dir, "functions", fn.id));
+    expect(await packages()).toHaveLength(2);
+    await first.stop();
+
+    const second = await startTestCloud({ dir: first.dir });
+    expect(await packages()).toEqual([second.aws.account.get(FUNCTION, fn.id)?.outputs.sourceCodeHash]);
+    expect(await second.aws.invoke(fn.id, {})).toBe(2);
+    await second.stop();
+  });
+
   it("refuses an archive whose entries leave the package", async () => {
     await using cloud = await startTestCloud();
     const escaping = archive({ assets: { "../../evil.js": asset({ text: "" }) } });
@@ -255,7 +250,7 @@ describe("a restart", () => {
     const { engine } = first;
     const table = await engine.create(TABLE, "users", users);
     const fn = await engine.create(FUNCTION, "hello", { ...lambda, code: code("exports.handler = async () => 'yo'") });
-    const api = await engine.create("aws:apigatewayv2/api:Api", "api", { protocolType: "HTTP" });
+    const api = await engine.create(API, "api", { protocolType: "HTTP" });
     const before = dynamodbAt(first.aws.endpoints.dynamodb);
     await before.send(new PutItemCommand({ TableName: table.id, Item: { user_id: { S: "u1" } } }));
     before.destroy();
@@ -273,5 +268,32 @@ describe("a restart", () => {
     );
     after.destroy();
     await second.stop();
+  });
+
+  it("moves an API whose port is taken, where free ports are asked for, and tells the engine", async () => {
+    await using first = await startTestCloud();
+    const inputs = { protocolType: "HTTP" };
+    const api = await first.engine.create(API, "api", inputs);
+    const stages = ["$default", "beta"].map((name) => ({ apiId: api.id, name }));
+    const [root, beta] = [
+      await first.engine.create(STAGE, "root", { ...stages[0] }),
+      await first.engine.create(STAGE, "beta", { ...stages[1] }),
+    ];
+    const { port } = new URL(String(api.outputs.apiEndpoint));
+    await first.stop();
+    const other = await serve("another", Number(port), () => new Response("another"));
+
+    await expect(startTestCloud({ dir: first.dir, apiPorts: 4110 })).rejects.toThrow(
+      `Port ${port} (HTTP API) is in use`,
+    );
+    await using second = await startTestCloud({ dir: first.dir });
+    expect((await second.engine.diff(api, inputs)).diffs).toEqual(["apiEndpoint"]);
+    const { apiEndpoint } = (await second.engine.update(api, inputs)).outputs;
+    expect(apiEndpoint).not.toBe(api.outputs.apiEndpoint);
+    expect(await (await fetch(String(apiEndpoint))).json()).toEqual({ message: "Not Found" });
+    expect((await second.engine.update(root, { ...stages[0] })).outputs.invokeUrl).toBe(`${apiEndpoint}/`);
+    expect((await second.engine.update(beta, { ...stages[1] })).outputs.invokeUrl).toBe(`${apiEndpoint}/beta`);
+    expect((await second.engine.diff(beta, { ...stages[1] })).diffs).toEqual(["invokeUrl"]);
+    await other.close();
   });
 });

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { buildSync } from "esbuild";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { destroy, EngineError, preview, refresh, type StepEvent, up } from "../../local/pulumi/engine";
 import { serveThings, temporaryProgram } from "./pulumiFixture";
@@ -19,8 +20,8 @@ beforeEach(async () => {
   cloud = await serveThings();
   stack = temporaryProgram(cloud.port, cacheDir);
 });
-afterEach(() => {
-  cloud.close();
+afterEach(async () => {
+  await cloud.close();
   stack.remove();
 });
 afterAll(() => rmSync(cacheDir, { recursive: true, force: true }));
@@ -122,6 +123,21 @@ describe("up", () => {
     expect([...cloud.things.keys()].some((id) => id.startsWith("kept"))).toBe(true);
   });
 
+  it("lets a replacement have a new automatic name, and an update keep it", async () => {
+    const program = (kind: string, size: number) =>
+      stack.program(`new Thing("a", { labelled: true, kind: "${kind}", size: ${size} });`);
+    program("x", 1);
+    await up(stack.options);
+    const { label } = savedResource("a").inputs;
+    program("x", 2);
+    expect(shown((await up(stack.options)).steps)).toEqual({ a: "update" });
+    expect(savedResource("a").inputs.label).toBe(label);
+    program("y", 2);
+    expect(shown((await up(stack.options)).steps)).toEqual({ a: "replace" });
+    expect(savedResource("a").inputs.label).toMatch(/^label-/);
+    expect(savedResource("a").inputs.label).not.toBe(label);
+  });
+
   it("refuses to delete or replace what is protected, also through its parent", async () => {
     const program = (kind: string) => `
       const parent = new pulumi.ComponentResource("snack:test:Room", "room", {}, { protect: true });
@@ -177,6 +193,28 @@ describe("up", () => {
     stack.program("");
     await up(stack.options);
     expect(cloud.things.size).toBe(0);
+  });
+
+  it("hands retainOnDelete on to what a provider constructs", async () => {
+    stack.program(`new Pair("p", { size: 1 }, { retainOnDelete: true });`);
+    await up(stack.options);
+    stack.program("");
+    expect(shown((await up(stack.options)).steps)).toEqual({ "p-left": "delete", "p-right": "delete" });
+    expect([...cloud.things.keys()].map((id) => id.replace(/-\d+$/, "")).sort()).toEqual(["p-left", "p-right"]);
+  });
+
+  it("answers for a resource that is handed on by reference", async () => {
+    stack.program(`
+      const a = new Thing("a", { size: 3 });
+      exports.found = a.urn.apply((urn) => pulumi.runtime.invoke("pulumi:pulumi:getResource", { urn }));`);
+    const { outputs } = await up(stack.options);
+    expect(outputs.found).toMatchObject({
+      urn: "urn:pulumi:test::snack::aws:test/thing:Thing::a",
+      id: "a-1",
+      state: { size: 3, arn: "arn:a-1" },
+    });
+    stack.program(`exports.found = pulumi.runtime.invoke("pulumi:pulumi:getResource", { urn: "urn:nobody" });`);
+    expect(await failure(up(stack.options))).toContain("there is no resource urn:nobody");
   });
 
   it("answers data sources", async () => {
@@ -245,10 +283,15 @@ describe("an interrupt", () => {
       require("node:net").connect(${(lifeline.address() as AddressInfo).port}, "127.0.0.1");
       new Thing("a", { hang: true });`);
     const engine = JSON.stringify(resolve("local/pulumi/engine"));
-    stack.write("run.ts", `import { up } from ${engine}; up(${JSON.stringify(stack.options)});`);
-    const run = spawn(process.execPath, ["--import", "tsx", join(stack.options.programDir, "run.ts")], {
-      stdio: "ignore",
+    const outfile = join(stack.options.programDir, "run.js");
+    buildSync({
+      stdin: { contents: `import { up } from ${engine}; up(${JSON.stringify(stack.options)});`, resolveDir: "." },
+      outfile,
+      bundle: true,
+      packages: "external",
+      platform: "node",
     });
+    const run = spawn(process.execPath, [outfile], { stdio: "ignore" });
     await vi.waitFor(() => expect(cloud.calls).toEqual(["create a"]), { timeout: 25_000 });
     run.kill("SIGINT");
     await once(run, "close");

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { credentials, Metadata, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
+import type { PluginAttach } from "@pulumi/pulumi/proto/plugin_pb";
 import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb";
 import type {
   CheckRequest,
@@ -23,9 +24,9 @@ import statusMessages from "@pulumi/pulumi/proto/status_pb";
 import anys from "google-protobuf/google/protobuf/any_pb";
 import empty from "google-protobuf/google/protobuf/empty_pb";
 import structs from "google-protobuf/google/protobuf/struct_pb";
-import { serveGrpc, unary } from "../../local/pulumi/grpc";
+import { serveGrpc, unary } from "../../local/protocol/grpc";
+import type { Properties } from "../../local/protocol/value";
 import type { EngineOptions } from "../../local/pulumi/options";
-import type { Properties } from "../../local/pulumi/value";
 
 const struct = (properties: Properties) => structs.Struct.fromJavaScript(properties);
 
@@ -86,7 +87,7 @@ exports.getThing = (args) => pulumi.runtime.invoke("aws:test/getThing:getThing",
 
 /**
  * A provider of things for package "aws". A thing is replaced when its `kind` changes (delete first for kind "sole"),
- * updated for the rest, refused when `size` is over 9, fails for `fail`, is made but not ready for `notReady`, and never
+ * updated for the rest, given a `label` of its own for `labelled` that it keeps over updates, refused when `size` is over 9, fails for `fail`, is made but not ready for `notReady`, and never
  * answers for `hang`. A pair is a component with two things.
  */
 export async function serveThings() {
@@ -94,6 +95,8 @@ export async function serveThings() {
   const calls: string[] = [];
   const configured: Properties[] = [];
   let made = 0;
+  let labels = 0;
+  let engine = "";
   const nameOf = (urn: string) => urn.split("::").at(-1) ?? "";
   const outputs = (id: string, inputs: Properties) => ({ ...inputs, arn: `arn:${id}`, secretText: "hidden-5678" });
 
@@ -104,6 +107,10 @@ export async function serveThings() {
     }),
     check: unary((request: CheckRequest) => {
       const inputs = request.getNews()?.toJavaScript() ?? {};
+      if (inputs.labelled === true) {
+        labels += 1;
+        inputs.label = request.getOlds()?.toJavaScript().label ?? `label-${labels}`;
+      }
       const response = new messages.CheckResponse().setInputs(struct({ color: "red", ...inputs }));
       if (Number(inputs.size) > 9) {
         response.addFailures(new messages.CheckFailure().setProperty("size").setReason("must be at most 9"));
@@ -155,13 +162,21 @@ export async function serveThings() {
         .setInputs(struct(inputs))
         .setProperties(struct(outputs(request.getId(), inputs)));
     }),
-    construct: unary(constructPair),
+    attach: unary((request: PluginAttach) => {
+      engine = request.getAddress();
+      return new empty.Empty();
+    }),
+    construct: unary((request: ConstructRequest) => {
+      // A component provider logs to the engine it was attached to.
+      if (engine !== request.getMonitorendpoint()) throw new Error("no engine was attached");
+      return constructPair(request);
+    }),
     invoke: unary((request: InvokeRequest) =>
       new messages.InvokeResponse().setReturn(struct({ ...request.getArgs()?.toJavaScript(), found: true })),
     ),
   };
   const server = await serveGrpc([[providerGrpc.ResourceProviderService, provider]]);
-  return { things, calls, configured, port: Number(server.address.split(":")[1]), close: server.close };
+  return { things, calls, configured, port: server.port, close: server.close };
 }
 
 /** Registers a component and its two things with the monitor it is given, as a component provider's SDK does. */
@@ -171,6 +186,9 @@ async function constructPair(request: ConstructRequest) {
     new Promise<RegisterResourceResponse>((answer, reject) => {
       const registration = new resource.RegisterResourceRequest().setType(type).setName(name).setParent(parent);
       registration.setCustom(type.endsWith("Thing")).setObject(struct(inputs)).setAcceptsecrets(true);
+      if (name === request.getName() && request.hasRetainondelete()) {
+        registration.setRetainondelete(request.getRetainondelete() === true);
+      }
       monitor.registerResource(registration, (error, response) => (error ? reject(error) : answer(response)));
     });
   try {

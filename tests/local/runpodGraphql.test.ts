@@ -184,6 +184,19 @@ describe("the door", () => {
     expect(await anonymous.json()).toEqual({ data: { myself: null } });
   });
 
+  it("leaves no trace in the events of what was sent, also when it is refused", async () => {
+    const response = await runpod.post({
+      query: SAVE_TEMPLATE,
+      variables: { input: { ...templateInput, env: "canary" } },
+    });
+    expect(await response.text()).toContain("canary");
+    await runpod.post({ query: DELETE_TEMPLATE, variables: { name: "canary" } });
+    expect(runpod.lines.slice(-2)).toEqual([
+      "POST /graphql saveTemplate → 400 GRAPHQL_VALIDATION_FAILED",
+      "POST /graphql deleteTemplate → 200 RUNPOD",
+    ]);
+  });
+
   it("takes the key as a query parameter too", async () => {
     const url = `${runpod.jobApiUrl.replace("/v2", "/graphql")}?api_key=${ACCOUNT_KEY}`;
     const response = await fetch(url, { method: "POST", body: JSON.stringify({ query }) });

@@ -1,6 +1,7 @@
-import { createServer } from "node:http";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import runpodSdk from "runpod-sdk";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { JobQueue } from "../../local/runpod/jobs";
@@ -20,8 +21,19 @@ const sdkEndpoint = () => {
   if (!endpoint) throw new Error("no endpoint");
   return endpoint;
 };
-/** A closed connection reaches the other side a moment later. */
-const theServerToNotice = () => sleep(200);
+/** The next request whose path has `part`: when the server has it, and when the server has noticed that the client hung up. */
+function requestTo(part: string): { arrived: Promise<void>; hungUp: Promise<unknown> } {
+  const channel = "http.server.request.start";
+  const response = new Promise<ServerResponse>((resolve) => {
+    subscribe(channel, function seen(message) {
+      const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
+      if (!request.url?.includes(part)) return;
+      unsubscribe(channel, seen);
+      resolve(response);
+    });
+  });
+  return { arrived: response.then(() => {}), hungUp: response.then((one) => once(one, "close")) };
+}
 const submit = async (input: object = { text: "x" }): Promise<string> => (await runpod.json(`${id}/run`, { input })).id;
 
 describe("the npm client", () => {
@@ -96,11 +108,12 @@ describe("stream", () => {
     const job = await submit();
     await runpod.worker.next();
     const hangUp = new AbortController();
+    const { arrived, hungUp } = requestTo(`/stream/${job}`);
     const abandoned = runpod.call(`${id}/stream/${job}`, { signal: hangUp.signal }).catch(() => "hung up");
-    await runpod.json(`${id}/status/${job}`);
+    await arrived;
     hangUp.abort();
     expect(await abandoned).toBe("hung up");
-    await theServerToNotice();
+    await hungUp;
 
     const waiting = runpod.json(`${id}/stream/${job}`);
     await runpod.worker.stream(job, { delta: "a" });
@@ -157,11 +170,12 @@ describe("a job's life", () => {
 
   it("is not lost with a worker's request that was given up", async () => {
     const hangUp = new AbortController();
+    const { hungUp } = requestTo("/job-take/");
     const abandoned = runpod.worker.take(1, hangUp.signal).catch(() => "gave up");
     await vi.waitFor(async () => expect((await runpod.json(`${id}/health`)).workers.idle).toBe(1));
     hangUp.abort();
     expect(await abandoned).toBe("gave up");
-    await theServerToNotice();
+    await hungUp;
     const job = await submit();
     expect((await runpod.worker.next()).id).toBe(job);
   });

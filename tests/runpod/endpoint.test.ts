@@ -160,16 +160,20 @@ describe("deleting", () => {
   it("waits while workers are still there", async () => {
     const { runpod, endpoint } = on();
     const { id, outs } = await deployed();
-    runpod.failNext("deleteEndpoint", { message: "Endpoint still has active workers." });
+    runpod.failNext("deleteEndpoint", { message: "workersMin and workersMax must both be 0." });
     await endpoint.delete(id, outs);
     expect(runpod.endpoints.size).toBe(0);
   });
 
-  it("reports any other refusal at once", async () => {
+  it.each([
+    ["Unauthorized", "RunPod refused deleteEndpoint: the API key"],
+    ["Your worker concurrency cannot go beyond the maximum limit of (10).", "cannot go beyond the maximum limit"],
+    ["A worker is attached to another account.", "attached to another account"],
+  ])("reports any other refusal at once: %s", async (message, reason) => {
     const { runpod, endpoint } = on();
     const { id, outs } = await deployed();
-    runpod.failNext("deleteEndpoint", { message: "Unauthorized" });
-    await expect(endpoint.delete(id, outs)).rejects.toThrow("RunPod refused deleteEndpoint: the API key");
+    runpod.failNext("deleteEndpoint", { message });
+    await expect(endpoint.delete(id, outs)).rejects.toThrow(reason);
     expect(runpod.count("deleteEndpoint")).toBe(1);
   });
 });

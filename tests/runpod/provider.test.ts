@@ -60,6 +60,17 @@ describe("the API key", () => {
     expect(engine.output()).not.toContain(runpod.apiKey);
   });
 
+  it("is not told by a refusal that quotes what was sent", async () => {
+    const { runpod, template, templateInputs } = on();
+    const { id, outs } = await make(template, templateInputs);
+    const message =
+      'Variable "$input" got invalid value "canary" at "input.env[0].value"; Expected "canary"\nto be less.';
+    runpod.failNext("saveTemplate", { message });
+    await expect(template.update(id, outs, outs)).rejects.toThrow(
+      /RunPod refused saveTemplate: Variable "\$input" got invalid value$/,
+    );
+  });
+
   it("that RunPod does not know is an error, never an empty account", async () => {
     const { program, config, registered, template, templateInputs } = on();
     const { id, outs } = await make(template, templateInputs);

@@ -6,7 +6,6 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { reasonOf } from "./error";
 
 /** For clients and servers: a message carries whole packages, so it may be of any length. */
 export const unlimited = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
@@ -33,5 +32,11 @@ export async function serveGrpc(services: [ServiceDefinition, UntypedServiceImpl
       error ? reject(error) : resolve(bound),
     ),
   );
-  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() };
+  return { port, close: async () => server.forceShutdown() };
+}
+
+/** The message of anything that was thrown. A gRPC error's own message is preceded by its code; its details are not. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof Error) return "details" in error && error.details ? String(error.details) : error.message;
+  return String(error);
 }
