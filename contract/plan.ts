@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 
 /** The plans, lowest first. */
-export const plans = ["free", "paid", "vip"] as const;
+const plans = ["free", "paid", "vip"] as const;
 
 /** A customer's plan. */
 export const Plan = z.enum(plans);
@@ -29,7 +29,7 @@ export type Limits = z.infer<typeof Limits>;
  * Why a customer has the plan they have: nothing is known of them, they have no plan of their own, an operator granted
  * one, or granted one that has ended.
  */
-export const PlanReason = z.enum(["no_record", "no_plan", "grant", "grant_expired"]);
+const PlanReason = z.enum(["no_record", "no_plan", "grant", "grant_expired"]);
 
 /** Answer of `GET /billing/plan`. Times are ISO 8601 in UTC. */
 export const PlanResponse = z.object({

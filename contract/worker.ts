@@ -7,10 +7,10 @@ export const workerBounds = { textChars: 2_000, messages: 40, maxTokens: 512 } a
 const text = z.string().check(z.minLength(1), z.maxLength(workerBounds.textChars));
 
 /** One turn of a conversation. There is no client `system`: the worker owns the persona. */
-export const Message = z.strictObject({ role: z.enum(["user", "assistant"]), content: text });
+const Message = z.strictObject({ role: z.enum(["user", "assistant"]), content: text });
 
 /** Sampling parameters a client may set. */
-export const Params = z.strictObject({
+const Params = z.strictObject({
   max_tokens: z.optional(z.int().check(z.gte(1), z.lte(workerBounds.maxTokens))),
   temperature: z.optional(z.number().check(z.gte(0), z.lte(2))),
   top_p: z.optional(z.number().check(z.gt(0), z.lte(1))),
@@ -41,10 +41,10 @@ export const WorkerOutput = z.object({
 export type WorkerOutput = z.infer<typeof WorkerOutput>;
 
 /** A piece of a streamed reply. */
-export const StreamDelta = z.object({ delta: z.string() });
+const StreamDelta = z.object({ delta: z.string() });
 
 /** The last item of a stream: the whole result. */
-export const StreamDone = z.extend(WorkerOutput, { done: z.literal(true) });
+const StreamDone = z.extend(WorkerOutput, { done: z.literal(true) });
 
 /** An item of `GET <url>/stream/<id>`, inside RunPod's `{"output": …}`. */
 export const StreamItem = z.union([StreamDelta, StreamDone]);

@@ -5,7 +5,7 @@ import type { ResourceState } from "./state";
 import { isSame } from "./value";
 
 /** What is done with one resource. */
-export type Operation = "same" | "create" | "update" | "replace" | "delete" | "read";
+type Operation = "same" | "create" | "update" | "replace" | "delete" | "read";
 
 /** One step of a run, after it was taken. */
 export interface StepEvent {

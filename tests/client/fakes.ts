@@ -149,7 +149,7 @@ export async function startHostedDomain(settings: { clientId: string; redirectUr
 }
 
 /** An ID token whose signature nobody checks. */
-export function idToken(claims: object): string {
+function idToken(claims: object): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "RS256" })}.${part(claims)}.c2ln`;
 }

@@ -8,7 +8,9 @@ import { createIdentity } from "../../functions/identity";
 
 const userPoolId = "us-east-1_Test12345";
 const clientId = "client-1";
-const claims = { token_use: "id", aud: clientId, sub: "user-1" };
+const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
+const endless = { token_use: "id", aud: clientId, sub: "user-1" };
+const claims = { ...endless, exp: inSeconds(60) };
 
 let server: Server;
 let status = 200;
@@ -25,9 +27,7 @@ beforeAll(async () => {
   process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const issuer = `https://cognito-idp.us-east-1.amazonaws.com/${userPoolId}`;
   sign = (payload, kid = "1") =>
-    new SignJWT({ iss: issuer, exp: Math.floor(Date.now() / 1000) + 60, ...payload })
-      .setProtectedHeader({ alg: "RS256", kid })
-      .sign(privateKey);
+    new SignJWT({ iss: issuer, ...payload }).setProtectedHeader({ alg: "RS256", kid }).sign(privateKey);
 });
 
 afterAll(() => {
@@ -49,11 +49,10 @@ describe("the caller's identity", () => {
   });
 
   it("is nobody's without a token, or with one that is at fault", async () => {
-    const past = Math.floor(Date.now() / 1000) - 1;
     expect(await outcome(undefined)).toBe("unauthorized");
     expect(await outcome("Bearer nonsense")).toBe("unauthorized");
-    expect(await outcome(await sign({ ...claims, exp: past }))).toBe("unauthorized");
-    expect(await outcome(await sign({ ...claims, exp: undefined }))).toBe("unauthorized");
+    expect(await outcome(await sign({ ...claims, exp: inSeconds(-1) }))).toBe("unauthorized");
+    expect(await outcome(await sign(endless))).toBe("unauthorized");
     expect(await outcome(await sign({ ...claims, aud: "another-client" }))).toBe("unauthorized");
     expect(
       await outcome(await sign({ ...claims, iss: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other" })),
@@ -65,7 +64,7 @@ describe("the caller's identity", () => {
   });
 
   it("is told apart from an access token's", async () => {
-    expect(await outcome(await sign({ token_use: "access", client_id: clientId, sub: "user-1" }))).toBe("wrong_token");
+    expect(await outcome(await sign({ ...claims, token_use: "access", client_id: clientId }))).toBe("wrong_token");
   });
 
   it("is unavailable, not refused, when the pool's keys cannot be had", async () => {
