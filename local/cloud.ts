@@ -9,12 +9,10 @@ import { startScriptedEngine } from "./llm/engine";
 import { findOllama } from "./llm/ollama";
 import type { PageConfig } from "./page/config";
 import { startPage } from "./page/page";
+import { choosePorts, cloudStackConfig, OWN_STACK, type Ports } from "./ports";
 import { findVenvPython } from "./pythonEnvironment";
 import { type RunpodDouble, startRunpod } from "./runpod/server";
-import { localUrls, readStackConfig, type StackConfig } from "./stackConfig";
-
-/** The stack that `npm start` brings up by itself. A real Pulumi attached to the same cloud uses `local`. */
-export const OWN_STACK = "start";
+import type { StackConfig } from "./stackConfig";
 
 /** How a local cloud is started. */
 export interface LocalCloudOptions {
@@ -24,6 +22,8 @@ export interface LocalCloudOptions {
   dir: string;
   /** Take free ports instead of those in `Pulumi.local.yaml`. */
   freePorts: boolean;
+  /** Chosen already; default: by `freePorts`. */
+  ports?: Ports;
   /** Configuration laid over `Pulumi.local.yaml`, by path. */
   config?: Record<string, unknown>;
 }
@@ -36,8 +36,8 @@ export interface LocalCloud {
   /** Which engine answers: `scripted` or `ollama`. */
   engine: "scripted" | "ollama";
   pageUrl: string;
-  /** Configuration of a stack in this cloud, with this cloud's URLs and then the overrides laid over it. */
-  stackConfig(stack: string, overrides?: Record<string, unknown>): StackConfig;
+  /** Configuration of the cloud's own stack, with the overrides laid over it. */
+  config(overrides?: Record<string, unknown>): StackConfig;
   /** gRPC ports of the providers by package, for an engine to attach to; one may still be starting. */
   providers: Record<"aws" | "awsx" | "docker-build", number | Promise<number>>;
   /** What the page needs, once the program has run. */
@@ -54,9 +54,8 @@ export interface LocalCloud {
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
   const { programDir, dir, freePorts } = options;
-  const given = readStackConfig(programDir, "local", options.config);
-  const port = (url: string) => (freePorts ? 0 : Number(new URL(url).port));
-  const urls = localUrls(given);
+  const ports = options.ports ?? (await choosePorts(programDir, freePorts));
+  const given = cloudStackConfig(programDir, ports, OWN_STACK, options.config);
 
   // Also what is still starting when something else fails must be stopped.
   const running: Promise<{ close(): Promise<void> }>[] = [];
@@ -71,7 +70,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   try {
     const events = new Events();
     let pageConfig: PageConfig | undefined;
-    const page = await started(startPage({ port: port(urls.page), events, config: () => pageConfig }));
+    const page = await started(startPage({ port: ports.page, events, config: () => pageConfig }));
     const ollama = await findOllama();
     const engineUrl = ollama ?? `${(await started(startScriptedEngine({ port: 0, events }))).url}/v1`;
     // It takes longest and is needed last: the engine waits for it, not we.
@@ -92,14 +91,14 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       startCognito({
         account: aws.account,
         dir: join(dir, "cognito"),
-        ports: { domain: port(urls.domain), idp: 0 },
+        ports: { domain: ports.domain, idp: 0 },
         customers,
         events,
       }),
     );
     const runpod = await started(
       startRunpod({
-        port: port(urls.runpod),
+        port: ports.runpod,
         dir: join(dir, "runpod"),
         keys: runpodKeys(given),
         engineUrl,
@@ -119,18 +118,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       engine: ollama ? "ollama" : "scripted",
       pageUrl: page.url,
       providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
-      stackConfig: (stack, overrides) =>
-        readStackConfig(programDir, "local", {
-          ...options.config,
-          "frontend.origins": [page.url],
-          "frontend.callbackUrls": [`${page.url}/callback`],
-          "frontend.logoutUrls": [`${page.url}/`],
-          "auth.domainPrefix": `snack-misaki-${stack}`,
-          "auth.domainUrl": cognito.domainUrl,
-          runpodApiUrl: runpod.url,
-          runpodJobApiUrl: runpod.jobApiUrl,
-          ...overrides,
-        }),
+      config: (overrides) => cloudStackConfig(programDir, ports, OWN_STACK, { ...options.config, ...overrides }),
       setPageConfig: (config) => {
         pageConfig = config;
       },

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
-import { type LocalCloud, OWN_STACK } from "./cloud";
-import { seedCustomers } from "./customers";
+import type { LocalCloud, LocalCloudOptions } from "./cloud";
+import { choosePorts, cloudStackConfig, OWN_STACK } from "./ports";
 import { type EngineOptions, type StepEvent, up } from "./pulumi/engine";
+import type { StackConfig } from "./stackConfig";
 
 /** The stack outputs a frontend needs. */
 export const ProgramOutputs = z.object({
@@ -14,12 +15,12 @@ export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 
 /** What every run of the engine over this program shares. `overrides` are laid over the stack's configuration. */
 export function engineOptions(
-  cloud: LocalCloud,
+  cloud: Pick<LocalCloud, "config" | "providers">,
   programDir: string,
   dir: string,
   overrides: Record<string, unknown> = {},
 ): EngineOptions {
-  const { values, secretKeys } = cloud.stackConfig(OWN_STACK, overrides);
+  const { values, secretKeys } = cloud.config(overrides);
   return {
     programDir,
     project: "snack-misaki",
@@ -34,18 +35,43 @@ export function engineOptions(
 }
 
 /**
- * Brings the program up in the local cloud, gives the seeded customers their rows and tells the page.
+ * Starts a local cloud and brings the program up in it, both at once: the program takes longer to load than the cloud to
+ * start, so the cloud's modules are loaded only after the program has been sent on its way.
  *
+ * @param onStart called with the cloud as soon as it is there: it is the caller's to close, also when this throws later
  * @param onStep called for each resource as it is done
+ * @throws what starting the cloud throws, or EngineError
  */
-export async function bringUp(
-  cloud: LocalCloud,
-  programDir: string,
-  dir: string,
+export async function openLocalCloud(
+  options: LocalCloudOptions,
+  onStart: (cloud: LocalCloud) => void,
   onStep?: (step: StepEvent) => void,
 ): Promise<ProgramOutputs> {
-  const result = await up({ ...engineOptions(cloud, programDir, dir), ...(onStep && { onStep }) });
-  const outputs = ProgramOutputs.parse(result.outputs);
+  const { programDir, dir } = options;
+  const ports = await choosePorts(programDir, options.freePorts);
+  const starting = import("./cloud.js").then((module) => module.startLocalCloud({ ...options, ports }));
+  const config = (): StackConfig => cloudStackConfig(programDir, ports, OWN_STACK, options.config);
+  const providerOf = (name: keyof LocalCloud["providers"]) => starting.then(({ providers }) => providers[name]);
+  const providers = { aws: providerOf("aws"), awsx: providerOf("awsx"), "docker-build": providerOf("docker-build") };
+  for (const port of Object.values(providers)) port.catch(() => {});
+
+  const upping = up({ ...engineOptions({ config, providers }, programDir, dir), ...(onStep && { onStep }) });
+  starting.then(onStart, () => {});
+  const [started, done] = await Promise.allSettled([starting, upping]);
+  if (started.status === "rejected") throw started.reason;
+  if (done.status === "rejected") throw done.reason;
+  return ready(started.value, done.value.outputs);
+}
+
+/** Brings the program up in a local cloud that is running. */
+export async function bringUp(cloud: LocalCloud, programDir: string, dir: string): Promise<ProgramOutputs> {
+  return ready(cloud, (await up(engineOptions(cloud, programDir, dir))).outputs);
+}
+
+/** Gives the seeded customers their rows and tells the page. */
+async function ready(cloud: LocalCloud, stackOutputs: Record<string, unknown>): Promise<ProgramOutputs> {
+  const outputs = ProgramOutputs.parse(stackOutputs);
+  const { seedCustomers } = await import("./customers.js");
   await seedCustomers(cloud.aws.account, cloud.aws.endpoints.dynamodb);
   cloud.setPageConfig({
     apiUrl: outputs.apiUrl,

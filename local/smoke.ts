@@ -9,10 +9,11 @@ import { ApiProblem, chat, createApi, type Session } from "../client";
 import type { ErrorCode } from "../contract/errors";
 import type { Model } from "../contract/plan";
 import { signTicket, TICKET_SECONDS } from "../functions/core/ticket";
-import { type LocalCloud, OWN_STACK, startLocalCloud } from "./cloud";
+import type { LocalCloud } from "./cloud";
 import { command, run } from "./command";
 import { customers } from "./customers";
-import { bringUp, type ProgramOutputs } from "./program";
+import { OWN_STACK } from "./ports";
+import { openLocalCloud, type ProgramOutputs } from "./program";
 import { signedIn } from "./signedIn";
 
 /** What `npm run smoke -- --json` prints. Secrets are masked. */
@@ -44,10 +45,11 @@ async function smoke(say: (line: string) => void): Promise<SmokeResult> {
   const programDir = process.cwd();
   let cloud: LocalCloud | undefined;
   try {
-    say("starting the local cloud");
-    cloud = await startLocalCloud({ programDir, dir, freePorts: true });
-    say("evaluating the program");
-    const outputs = await bringUp(cloud, programDir, dir);
+    say("starting the local cloud and evaluating the program");
+    const outputs = await openLocalCloud({ programDir, dir, freePorts: true }, (started) => {
+      cloud = started;
+    });
+    if (!cloud) throw new Error("There is no cloud");
     return await walk(cloud, outputs, say);
   } finally {
     await cloud?.close();
@@ -108,7 +110,7 @@ async function refusal(session: Omit<Session, "ticket"> & { ticket?: string }, d
 }
 
 function inferenceOf(cloud: LocalCloud, outputs: ProgramOutputs, model: Model): Session["inference"] {
-  const key = cloud.stackConfig(OWN_STACK).values[`snack-misaki:${model}BrowserKey`];
+  const key = cloud.config().values[`snack-misaki:${model}BrowserKey`];
   return { url: outputs.inference[model], authorization: `Bearer ${key}` };
 }
 

@@ -2,10 +2,9 @@ import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import pc from "picocolors";
 import type { LocalCloud } from "./cloud";
-import { startLocalCloud } from "./cloud";
 import { command, run } from "./command";
 import { customers } from "./customers";
-import { bringUp, type ProgramOutputs } from "./program";
+import { openLocalCloud, type ProgramOutputs } from "./program";
 
 interface Options {
   freePorts?: boolean;
@@ -26,14 +25,20 @@ const program = command("start", "Runs the whole product on this machine, with n
     const say = options.json ? () => {} : (line: string) => console.log(line);
     const startedAt = performance.now();
 
-    say(pc.dim("Starting the local cloud …"));
-    const cloud = await startLocalCloud({ programDir, dir, freePorts: options.freePorts ?? false });
-    const stop = stopOnSignal(cloud);
+    say(pc.dim("Starting the local cloud and evaluating the program …"));
+    let cloud: LocalCloud | undefined;
+    const stop = stopOnSignal(() => cloud);
     try {
-      say(pc.dim("Evaluating the program …"));
-      const outputs = await bringUp(cloud, programDir, dir, ({ op, type, name }) => {
-        if (op !== "same") say(pc.dim(`  ${op.padEnd(8)} ${type} ${name}`));
-      });
+      const outputs = await openLocalCloud(
+        { programDir, dir, freePorts: options.freePorts ?? false },
+        (started) => {
+          cloud = started;
+        },
+        ({ op, type, name }) => {
+          if (op !== "same") say(pc.dim(`  ${op.padEnd(8)} ${type} ${name}`));
+        },
+      );
+      if (!cloud) return;
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
       if (options.json)
         console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: await providerPorts(cloud) }));
@@ -47,9 +52,9 @@ const program = command("start", "Runs the whole product on this machine, with n
 void run(program);
 
 /** Ctrl-C and a terminate signal stop everything, once; a second one ends the process at once. */
-function stopOnSignal(cloud: LocalCloud): () => Promise<void> {
+function stopOnSignal(cloud: () => LocalCloud | undefined): () => Promise<void> {
   let stopping: Promise<void> | undefined;
-  const stop = () => (stopping ??= cloud.close());
+  const stop = () => (stopping ??= cloud()?.close() ?? Promise.resolve());
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       void stop().then(() => process.exit(0));

@@ -1,0 +1,52 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { localUrls, readStackConfig, type StackConfig } from "./stackConfig";
+
+/** The stack that `npm start` brings up by itself. A real Pulumi attached to the same cloud uses `local`. */
+export const OWN_STACK = "start";
+
+/** Ports that a stack's configuration names, so they must be known before anything listens on them. */
+export type Ports = Record<"page" | "runpod" | "domain", number>;
+
+/** Those of `Pulumi.local.yaml`, or three that are free at this moment. */
+export async function choosePorts(programDir: string, freePorts: boolean): Promise<Ports> {
+  if (freePorts) {
+    const [page, runpod, domain] = await Promise.all([freePort(), freePort(), freePort()]);
+    return { page, runpod, domain };
+  }
+  const urls = localUrls(readStackConfig(programDir, "local"));
+  const port = (url: string) => Number(new URL(url).port);
+  return { page: port(urls.page), runpod: port(urls.runpod), domain: port(urls.domain) };
+}
+
+/**
+ * Configuration of a stack in the local cloud: `Pulumi.local.yaml`, over it the cloud's URLs and the stack's own names,
+ * over those the overrides.
+ */
+export function cloudStackConfig(
+  programDir: string,
+  ports: Ports,
+  stack: string,
+  overrides: Record<string, unknown> = {},
+): StackConfig {
+  const at = (port: number) => `http://localhost:${port}`;
+  return readStackConfig(programDir, "local", {
+    "frontend.origins": [at(ports.page)],
+    "frontend.callbackUrls": [`${at(ports.page)}/callback`],
+    "frontend.logoutUrls": [`${at(ports.page)}/`],
+    "auth.domainPrefix": `snack-misaki-${stack}`,
+    "auth.domainUrl": at(ports.domain),
+    runpodApiUrl: at(ports.runpod),
+    runpodJobApiUrl: `${at(ports.runpod)}/v2`,
+    ...overrides,
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
