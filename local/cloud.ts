@@ -12,6 +12,7 @@ import { startPage } from "./page/page";
 import { choosePorts, cloudStackConfig, OWN_STACK, type Ports } from "./ports";
 import { findVenvPython } from "./pythonEnvironment";
 import { type RunpodDouble, startRunpod } from "./runpod/server";
+import { seedCustomers } from "./seed";
 import type { StackConfig } from "./stackConfig";
 
 /** How a local cloud is started. */
@@ -40,6 +41,8 @@ export interface LocalCloud {
   config(overrides?: Record<string, unknown>): StackConfig;
   /** gRPC ports of the providers by package, for an engine to attach to; one may still be starting. */
   providers: Record<"aws" | "awsx" | "docker-build", number | Promise<number>>;
+  /** Gives the seeded customers their rows in every users table. */
+  seedCustomers(): Promise<void>;
   /** What the page needs, once the program has run. */
   setPageConfig(config: PageConfig): void;
   /** Stops everything, the last started first. */
@@ -119,6 +122,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       pageUrl: page.url,
       providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
       config: (overrides) => cloudStackConfig(programDir, ports, OWN_STACK, { ...options.config, ...overrides }),
+      seedCustomers: () => seedCustomers(aws.account, aws.endpoints.dynamodb),
       setPageConfig: (config) => {
         pageConfig = config;
       },

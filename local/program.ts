@@ -71,8 +71,7 @@ export async function bringUp(cloud: LocalCloud, programDir: string, dir: string
 /** Gives the seeded customers their rows and tells the page. */
 async function ready(cloud: LocalCloud, stackOutputs: Record<string, unknown>): Promise<ProgramOutputs> {
   const outputs = ProgramOutputs.parse(stackOutputs);
-  const { seedCustomers } = await import("./customers.js");
-  await seedCustomers(cloud.aws.account, cloud.aws.endpoints.dynamodb);
+  await cloud.seedCustomers();
   cloud.setPageConfig({
     apiUrl: outputs.apiUrl,
     auth: {

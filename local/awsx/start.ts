@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
+import { inBackground } from "../background";
 import { exitOnTerminate } from "../exitOnTerminate";
 import { root } from "../root";
 
@@ -27,6 +28,7 @@ export async function startAwsx(): Promise<Awsx> {
     env: { ...process.env, NODE_COMPILE_CACHE: join(root, ".build/cache/node") },
     stdio: ["pipe", "pipe", "pipe"],
   });
+  inBackground(child);
   const exited = once(child, "exit");
   const errors: string[] = [];
   createInterface(child.stderr).on("line", (line) => {

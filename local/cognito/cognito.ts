@@ -5,6 +5,7 @@ import { type Customer, Customers } from "./customer";
 import { Directory } from "./directory";
 import { domainListener } from "./domain";
 import { idpApp } from "./idp";
+import { stockKeys } from "./keys";
 import { Pools } from "./pools";
 
 export type { Customer } from "./customer";
@@ -35,6 +36,7 @@ export async function startCognito(options: {
   events: Events;
 }): Promise<CognitoDouble> {
   const { events, dir, ports } = options;
+  stockKeys();
   const directory = new Directory(options.account);
   const customers = new Customers(options.customers);
   const pools = new Pools({ directory, customers, events, dir });

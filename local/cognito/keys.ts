@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPair, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import type { JSONWebKeySet, JWK } from "jose";
 import { JsonFile } from "../store";
 
@@ -33,8 +33,20 @@ export class PoolKeys {
   }
 }
 
+/** Keys made in the background before a pool asks for them: making two takes longer than the rest of a sign-in. */
+const stock: KeyObject[] = [];
+
+/** Begins to make keys for the next new pool. */
+export function stockKeys(): void {
+  for (let missing = 2 - stock.length; missing > 0; missing--) {
+    generateKeyPair("rsa", { modulusLength: 2048 }, (error, _publicKey, privateKey) => {
+      if (!error) stock.push(privateKey);
+    });
+  }
+}
+
 function newKey(): RsaJwk {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const privateKey = stock.pop() ?? generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   // Cognito's kid is 32 bytes in plain base64.
   return {
     ...(privateKey.export({ format: "jwk" }) as RsaJwk),

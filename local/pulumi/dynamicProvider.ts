@@ -1,3 +1,4 @@
+import { inBackground } from "../background";
 import type { Children } from "./children";
 import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
@@ -21,6 +22,7 @@ export function startDynamicProvider(options: EngineOptions, children: Children)
     stdio: ["ignore", "pipe", "ignore"],
     env: childEnv(options, { PULUMI_NODEJS_PROJECT: options.project, PULUMI_NODEJS_STACK: options.stack }),
   });
+  inBackground(child);
   return new Promise((resolve, reject) => {
     const fail = (reason: string) => reject(new EngineError(`The server for dynamic resources ${reason}.`));
     const timer = setTimeout(() => fail(`did not start within ${startTimeoutMs / 1000} s`), startTimeoutMs);

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inBackground } from "../background";
 import { root } from "../root";
 import type { RunningWorker } from "./workers";
 
@@ -48,6 +49,7 @@ export function preparePythonWorker(
     // A process group of its own: Ctrl-C is ours to handle, and the SDK's ping process goes with the worker.
     detached: !windows,
   });
+  inBackground(child);
   closeSync(log);
   child.stdin?.on("error", () => undefined);
 
