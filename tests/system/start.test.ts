@@ -44,10 +44,20 @@ async function ctrlC(child: ChildProcess): Promise<number | null> {
   return code as number | null;
 }
 
-/** Command lines of what still runs and has to do with a start: the engine's children, the awsx provider, the workers. */
-function leftovers(): string[] {
-  const all = execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" }).split("\n");
-  return all.filter((line) => line.includes(dir) || /@pulumi\/pulumi\/cmd/.test(line));
+/** The process and everything that came from it: the engine's children, the awsx provider, the workers. */
+function family(pid: number): number[] {
+  const rows = execFileSync("ps", ["-eo", "pid=,ppid=,stat="], { encoding: "utf8" }).trim().split("\n");
+  const processes = rows.map((row) => row.trim().split(/\s+/)).filter(([, , stat]) => !stat?.startsWith("Z"));
+  const known = new Set([pid]);
+  for (const one of known) {
+    for (const [child, parent] of processes) if (Number(parent) === one) known.add(Number(child));
+  }
+  return processes.map(([one]) => Number(one)).filter((one) => known.has(one));
+}
+
+/** Those of them that are still there. */
+function leftovers(pids: number[]): number[] {
+  return pids.filter((pid) => family(pid).includes(pid));
 }
 
 async function vipPlan(outputs: Ready) {
@@ -62,13 +72,16 @@ describe("npm start", () => {
     const first = npmStart("--free-ports", "--json");
     const before = await vipPlan(await ready(first));
     expect(before).toMatchObject({ plan: "vip", updated_at: expect.any(String) });
+    const running = family(Number(first.pid));
+    expect(running.length).toBeGreaterThan(1);
     expect(await ctrlC(first)).toBe(0);
-    expect(leftovers()).toEqual([]);
+    expect(leftovers(running)).toEqual([]);
 
     const second = npmStart("--free-ports", "--json");
     expect(await vipPlan(await ready(second))).toEqual(before);
+    const runningAgain = family(Number(second.pid));
     expect(await ctrlC(second)).toBe(0);
-    expect(leftovers()).toEqual([]);
+    expect(leftovers(runningAgain)).toEqual([]);
   });
 
   it("names the port that is in use, and what to do", async () => {
