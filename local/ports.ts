@@ -30,10 +30,14 @@ export function cloudStackConfig(
   overrides: Record<string, unknown> = {},
 ): StackConfig {
   const at = (port: number) => `http://localhost:${port}`;
+  const { values } = readStackConfig(programDir, "local");
+  const frontend = JSON.parse(values["snack-misaki:frontend"] ?? "{}") as Record<string, string[] | undefined>;
+  // The page's own comes first in each list.
+  const withPage = (key: string, path: string) => [`${at(ports.page)}${path}`, ...(frontend[key]?.slice(1) ?? [])];
   return readStackConfig(programDir, "local", {
-    "frontend.origins": [at(ports.page)],
-    "frontend.callbackUrls": [`${at(ports.page)}/callback`],
-    "frontend.logoutUrls": [`${at(ports.page)}/`],
+    "frontend.origins": withPage("origins", ""),
+    "frontend.callbackUrls": withPage("callbackUrls", "/callback"),
+    "frontend.logoutUrls": withPage("logoutUrls", "/"),
     "auth.domainPrefix": `snack-misaki-${stack}`,
     "auth.domainUrl": at(ports.domain),
     runpodApiUrl: at(ports.runpod),

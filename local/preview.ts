@@ -48,6 +48,14 @@ const program = command("preview:local", "Prints every resource of the program, 
 
 void run(program);
 
+/** Each resource under what it is part of. What has lost its parent comes first. */
+function inTree(steps: StepEvent[]): { step: StepEvent; depth: number }[] {
+  const below = (parent: string, depth: number): { step: StepEvent; depth: number }[] =>
+    steps.filter((step) => step.parent === parent).flatMap((step) => [{ step, depth }, ...below(step.urn, depth + 1)]);
+  const roots = steps.filter((step) => !steps.some(({ urn }) => urn === step.parent));
+  return roots.flatMap((step) => [{ step, depth: 0 }, ...below(step.urn, 1)]);
+}
+
 function print(steps: StepEvent[]): void {
   const colour = {
     same: pc.dim,
@@ -57,9 +65,15 @@ function print(steps: StepEvent[]): void {
     replace: pc.magenta,
     delete: pc.red,
   };
-  const table = new Table({ head: ["type", "name", "change", "properties"], style: { head: [], border: [] } });
-  for (const { op, type, name, changed } of steps) {
-    table.push([type, name, op, op === "update" || op === "replace" ? changed.join(", ") : ""].map(colour[op]));
+  const table = new Table({
+    head: ["type", "name", "change", "properties"],
+    style: { head: [], border: [] },
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+  });
+  for (const { step, depth } of inTree(steps)) {
+    const properties = step.op === "update" || step.op === "replace" ? step.changed.join(", ") : "";
+    const row = [`${"  ".repeat(depth)}${step.type}`, step.name, step.op, properties];
+    table.push(row.map(colour[step.op]));
   }
   console.log(table.toString());
   const counts = Object.entries(Object.groupBy(steps, ({ op }) => op)).map(([op, group]) => `${group.length} ${op}`);

@@ -231,9 +231,9 @@ export class Deployment {
     return this.context.providers.get(packageOf(type));
   }
 
-  private took(op: StepEvent["op"], { urn, type, custom }: ResourceState, decision: Decision = creation): void {
+  private took(op: StepEvent["op"], { urn, type, custom, parent }: ResourceState, decision: Decision = creation): void {
     const { changed, replaceKeys } = decision;
-    const step = { op, urn, type, name: nameOf(urn), custom, changed, replaceKeys };
+    const step = { op, urn, parent, type, name: nameOf(urn), custom, changed, replaceKeys };
     this.steps.push(step);
     this.context.options.onStep?.(step);
   }

@@ -11,6 +11,8 @@ type Operation = "same" | "create" | "update" | "replace" | "delete" | "read";
 export interface StepEvent {
   op: Operation;
   urn: string;
+  /** URN of what it is part of; undefined for the stack. */
+  parent: string | undefined;
   /** Type token, such as `aws:dynamodb/table:Table`. */
   type: string;
   name: string;
