@@ -25,8 +25,10 @@ void run(program);
 
 function print({ zips, importRatio, evaluateMs, startToReplyMs }: ProgramBench): void {
   const table = new Table({ head: ["what", "measured", "budget", "of budget"], style: { head: [], border: [] } });
+  let over = 0;
   const row = (what: string, value: number, budget: number, show: (value: number) => string) => {
     const share = value / budget;
+    if (share > 1) over += 1;
     const colour = share > 1 ? pc.red : pc.green;
     table.push([what, show(value), show(budget), colour(`${Math.round(share * 100)} %`)]);
   };
@@ -39,4 +41,5 @@ function print({ zips, importRatio, evaluateMs, startToReplyMs }: ProgramBench):
   row("evaluate the program", evaluateMs, EVALUATE_BUDGET_MS, seconds);
   row("start to first reply", startToReplyMs, REPLY_BUDGET_MS, seconds);
   console.log(table.toString());
+  if (over > 0) console.log(pc.yellow(`${over} over budget. The budgets are for two cores with nothing else to do.`));
 }

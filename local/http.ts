@@ -15,7 +15,7 @@ export interface Listening {
 export class PortInUseError extends Error {
   override readonly name = "PortInUseError";
   constructor(port: number, what: string) {
-    super(`Port ${port} (${what}) is in use. Stop what listens there, or start with --free-ports.`);
+    super(`Port ${port} (${what}) is in use. Stop what listens there, or run npm start -- --free-ports.`);
   }
 }
 

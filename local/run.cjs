@@ -7,9 +7,11 @@
 const [major] = process.versions.node.split(".").map(Number);
 if (major < 24) {
   console.error(
-    `Node 24 is needed; this is ${process.version}, and npm has none for ${process.platform}-${process.arch}.`,
+    `Node 24 is needed; this is ${process.version}. Run the command through npm (npm start, npm test …), which`,
   );
-  console.error("Install it from https://nodejs.org and run the command again.");
+  console.error(
+    `brings it. Where npm has none for ${process.platform}-${process.arch}, install it from https://nodejs.org.`,
+  );
   process.exit(1);
 }
 

@@ -154,7 +154,12 @@ const program = command(
 void run(program);
 
 function print(result: SmokeResult): void {
-  const table = new Table({ style: { head: [], border: [] } });
+  const table = new Table({
+    style: { head: [], border: [] },
+    colWidths: [24, 72],
+    wordWrap: true,
+    wrapOnWordBoundary: false,
+  });
   table.push(
     ["plan and model", `${result.session.plan}, ${result.session.model}`],
     ["inference", result.session.inference.url],

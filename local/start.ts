@@ -1,10 +1,12 @@
-import { rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import pc from "picocolors";
 import type { LocalCloud } from "./cloud";
 import { command, run } from "./command";
 import { customers } from "./customers";
+import { lockFolder } from "./lock";
 import { openLocalCloud, type ProgramOutputs } from "./program";
+import type { StepEvent } from "./pulumi/engine";
 
 interface Options {
   freePorts?: boolean;
@@ -14,6 +16,7 @@ interface Options {
 }
 
 const programDir = process.cwd();
+const CLEAR_LINE = "\r\u001b[K";
 
 const program = command("start", "Runs the whole product on this machine, with no account anywhere.")
   .option("--free-ports", "take free ports instead of those in Pulumi.local.yaml")
@@ -21,7 +24,9 @@ const program = command("start", "Runs the whole product on this machine, with n
   .option("--reset", "forget everything from earlier runs first")
   .action(async (options: Options) => {
     const dir = resolve(options.dir);
-    if (options.reset) rmSync(dir, { recursive: true, force: true });
+    lockFolder(dir);
+    if (options.reset) forget(dir);
+    refuseHalfState(dir);
     const say = options.json ? () => {} : (line: string) => console.log(line);
     const startedAt = performance.now();
 
@@ -34,11 +39,10 @@ const program = command("start", "Runs the whole product on this machine, with n
         (started) => {
           cloud = started;
         },
-        ({ op, type, name }) => {
-          if (op !== "same") say(pc.dim(`  ${op.padEnd(8)} ${type} ${name}`));
-        },
+        options.json ? undefined : progress,
       );
       if (!cloud) return;
+      if (process.stdout.isTTY && !options.json) process.stdout.write(CLEAR_LINE);
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
       if (options.json)
         console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: await providerPorts(cloud) }));
@@ -50,6 +54,23 @@ const program = command("start", "Runs the whole product on this machine, with n
   });
 
 void run(program);
+
+/** Everything but the lock. */
+function forget(dir: string): void {
+  for (const name of readdirSync(dir)) if (name !== "pid") rmSync(join(dir, name), { recursive: true });
+}
+
+/** The cloud without the stack's state cannot be brought up: everything in it would seem to be someone else's. */
+function refuseHalfState(dir: string): void {
+  if (existsSync(join(dir, "aws")) && !existsSync(join(dir, "stack.json"))) {
+    throw new Error(`${join(dir, "stack.json")} is missing. Start once with: npm start -- --reset`);
+  }
+}
+
+/** One line that tells what is being done, in a terminal. */
+function progress({ op, type, name }: StepEvent): void {
+  if (process.stdout.isTTY) process.stdout.write(`${CLEAR_LINE}${pc.dim(`  ${op} ${type} ${name}`)}`);
+}
 
 /** Ctrl-C and a terminate signal stop everything, once; a second one ends the process at once. */
 function stopOnSignal(cloud: () => LocalCloud | undefined): () => Promise<void> {

@@ -41,6 +41,9 @@ class Refusal extends Error {
   }
 }
 
+/** How many ports there are for APIs, from the first one on. */
+const PORT_COUNT = 100;
+
 /** API Gateway's HTTP APIs: a listener for each, which reads its configuration from the account at every request. */
 export class HttpApiGateway {
   readonly effects: Effects = {
@@ -60,14 +63,20 @@ export class HttpApiGateway {
 
   /**
    * Serves every API of the account again, on the port it had. Where free ports are asked for, one whose port is taken
-   * moves: the account has its new endpoint, and the provider's next diff shows it.
+   * moves, and where they are not, one that has a free port from such a time moves back: the account has its new
+   * endpoint, and the provider's next diff shows it.
    *
-   * @throws PortInUseError where they are not
+   * @throws PortInUseError where free ports are not asked for
    */
   async reopen(): Promise<void> {
     for (const api of this.options.account.list(HTTP_API.api)) {
+      const port = Number(new URL(String(api.outputs.apiEndpoint)).port);
+      if (!this.isOurs(port)) {
+        this.move(api, (await this.open(api.id)).url);
+        continue;
+      }
       try {
-        await this.listen(api.id, Number(new URL(String(api.outputs.apiEndpoint)).port));
+        await this.listen(api.id, port);
       } catch (error) {
         if (!(error instanceof PortInUseError) || this.options.apiPorts !== "free") throw error;
         this.move(api, (await this.listen(api.id, 0)).url);
@@ -85,7 +94,7 @@ export class HttpApiGateway {
     const { apiPorts } = this.options;
     if (apiPorts === "free") return this.listen(id, 0);
     const taken = new Set([...this.listeners.values()].map(({ port }) => port));
-    for (let port = apiPorts; port < apiPorts + 100; port++) {
+    for (let port = apiPorts; port < apiPorts + PORT_COUNT; port++) {
       if (taken.has(port)) continue;
       try {
         return await this.listen(id, port);
@@ -94,6 +103,12 @@ export class HttpApiGateway {
       }
     }
     throw new PortInUseError(apiPorts, "HTTP APIs, and the 99 ports after it");
+  }
+
+  /** Whether an API of today's settings may have this port. */
+  private isOurs(port: number): boolean {
+    const { apiPorts } = this.options;
+    return apiPorts === "free" || (port >= apiPorts && port < apiPorts + PORT_COUNT);
   }
 
   private move(api: AwsResource, apiEndpoint: string): void {

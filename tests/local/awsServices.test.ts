@@ -149,7 +149,11 @@ describe("Lambda", () => {
     expect(await cloud.aws.invoke(fn.id, {})).toBe("a2undefined");
     const many = await Promise.all(Array.from({ length: 12 }, () => cloud.aws.invoke(fn.id, {})));
     expect(many).toHaveLength(12);
-    expect(many.filter((one) => one === "a3undefined")).toHaveLength(1);
+    // The warm one went on counting, and others began beside it, no more than there may be.
+    expect(many).toContain("a3undefined");
+    const begun = many.filter((one) => one === "a1undefined").length;
+    expect(begun).toBeGreaterThan(0);
+    expect(begun).toBeLessThan(4);
     const changed = await cloud.engine.update(fn, { ...lambda, timeout: 10, code: counter("b") });
     expect(changed.outputs.sourceCodeHash).not.toBe(fn.outputs.sourceCodeHash);
     expect(await cloud.aws.invoke(fn.id, {})).toBe("b1undefined");
@@ -283,7 +287,7 @@ describe("a restart", () => {
     await first.stop();
     const other = await serve("another", Number(port), () => new Response("another"));
 
-    await expect(startTestCloud({ dir: first.dir, apiPorts: 4110 })).rejects.toThrow(
+    await expect(startTestCloud({ dir: first.dir, apiPorts: Number(port) })).rejects.toThrow(
       `Port ${port} (HTTP API) is in use`,
     );
     await using second = await startTestCloud({ dir: first.dir });
@@ -295,5 +299,18 @@ describe("a restart", () => {
     expect((await second.engine.update(beta, { ...stages[1] })).outputs.invokeUrl).toBe(`${apiEndpoint}/beta`);
     expect((await second.engine.diff(beta, { ...stages[1] })).diffs).toEqual(["invokeUrl"]);
     await other.close();
+  });
+
+  it("moves an API back to the ports it may have, when free ports are no longer asked for", async () => {
+    await using first = await startTestCloud();
+    const api = await first.engine.create(API, "api", { protocolType: "HTTP" });
+    await first.stop();
+    const from = 4310;
+    await using second = await startTestCloud({ dir: first.dir, apiPorts: from });
+    const { apiEndpoint } = (await second.engine.update(api, { protocolType: "HTTP" })).outputs;
+    const port = Number(new URL(String(apiEndpoint)).port);
+    expect(port).toBeGreaterThanOrEqual(from);
+    expect(port).toBeLessThan(from + 100);
+    expect(await (await fetch(String(apiEndpoint))).json()).toEqual({ message: "Not Found" });
   });
 });

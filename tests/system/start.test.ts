@@ -60,6 +60,18 @@ function leftovers(pids: number[]): number[] {
   return pids.filter((pid) => family(pid).includes(pid));
 }
 
+/** What a start that fails says, which is one line. */
+async function failure(child: ChildProcess): Promise<string> {
+  let stderr = "";
+  child.stderr?.on("data", (text) => {
+    stderr += text;
+  });
+  const [code] = await once(child, "close");
+  expect(code).toBe(1);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  return stderr;
+}
+
 async function vipPlan(outputs: Ready) {
   const vip = customers.find(({ label }) => label === "vip");
   if (!vip) throw new Error("no vip");
@@ -72,6 +84,13 @@ describe("npm start", () => {
     const first = npmStart("--free-ports", "--json");
     const before = await vipPlan(await ready(first));
     expect(before).toMatchObject({ plan: "vip", updated_at: expect.any(String) });
+    // What another start must not do meanwhile: write over the state, or wipe it.
+    for (const args of [["--free-ports"], ["--free-ports", "--reset"]]) {
+      const other = await failure(npmStart(...args));
+      expect(other).toMatch(
+        / is in use by another npm start \(process \d+\)\. Stop that one, or add --free-ports --dir/,
+      );
+    }
     const running = family(Number(first.pid));
     expect(running.length).toBeGreaterThan(1);
     expect(await ctrlC(first)).toBe(0);
@@ -91,17 +110,18 @@ describe("npm start", () => {
       taken.listen(4101, "127.0.0.1", () => resolve(true));
     });
     try {
-      const child = npmStart();
-      let stderr = "";
-      child.stderr?.on("data", (text) => {
-        stderr += text;
-      });
-      const [code] = await once(child, "exit");
-      expect(code).toBe(1);
-      expect(stderr).toMatch(/Port \d+ \([\w ]+\) is in use\. Stop what listens there, or start with --free-ports\./);
-      expect(stderr.trim().split("\n")).toHaveLength(1);
+      expect(await failure(npmStart())).toMatch(
+        /Port \d+ \([\w ]+\) is in use\. Stop what listens there, or run npm start -- --free-ports\./,
+      );
     } finally {
       if (isFree) await new Promise((resolve) => taken.close(resolve));
     }
+  });
+
+  it("says what to do when the stack's state is gone and the cloud's is not", async () => {
+    rmSync(join(dir, "stack.json"));
+    expect(await failure(npmStart("--free-ports"))).toMatch(
+      /stack\.json is missing\. Start once with: npm start -- --reset/,
+    );
   });
 });
