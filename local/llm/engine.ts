@@ -9,7 +9,7 @@ import { mamaReply } from "./mama";
 
 /** Characters of one streamed piece, and the pause after it: enough to see it stream. */
 const PIECE_CHARS = 3;
-const PIECE_PAUSE_MS = 8;
+const PIECE_PAUSE_MS = 5;
 
 const ChatRequest = z.object({
   model: z.string(),
