@@ -31,7 +31,6 @@ export interface LocalCloudOptions {
 
 /** A running local cloud. */
 export interface LocalCloud {
-  events: Events;
   aws: AwsCloud;
   runpod: RunpodDouble;
   /** Which engine answers: `scripted` or `ollama`. */
@@ -58,7 +57,7 @@ export interface LocalCloud {
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
   const { programDir, dir, freePorts } = options;
   const ports = options.ports ?? (await choosePorts(programDir, freePorts));
-  const given = cloudStackConfig(programDir, ports, OWN_STACK, options.config);
+  const given = cloudStackConfig(programDir, ports, options.config);
 
   // Also what is still starting when something else fails must be stopped.
   const running: Promise<{ close(): Promise<void> }>[] = [];
@@ -115,13 +114,12 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       }),
     );
     return {
-      events,
       aws,
       runpod,
       engine: ollama ? "ollama" : "scripted",
       pageUrl: page.url,
       providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
-      config: (overrides) => cloudStackConfig(programDir, ports, OWN_STACK, { ...options.config, ...overrides }),
+      config: (overrides) => cloudStackConfig(programDir, ports, { ...options.config, ...overrides }),
       seedCustomers: () => seedCustomers(aws.account, aws.endpoints.dynamodb),
       setPageConfig: (config) => {
         pageConfig = config;

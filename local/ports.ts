@@ -20,13 +20,12 @@ export async function choosePorts(programDir: string, freePorts: boolean): Promi
 }
 
 /**
- * Configuration of a stack in the local cloud: `Pulumi.local.yaml`, over it the cloud's URLs and the stack's own names,
- * over those the overrides.
+ * Configuration of the cloud's own stack: `Pulumi.local.yaml`, over it the cloud's URLs and the stack's own domain, over
+ * those the overrides.
  */
 export function cloudStackConfig(
   programDir: string,
   ports: Ports,
-  stack: string,
   overrides: Record<string, unknown> = {},
 ): StackConfig {
   const at = (port: number) => `http://localhost:${port}`;
@@ -38,7 +37,7 @@ export function cloudStackConfig(
     "frontend.origins": withPage("origins", ""),
     "frontend.callbackUrls": withPage("callbackUrls", "/callback"),
     "frontend.logoutUrls": withPage("logoutUrls", "/"),
-    "auth.domainPrefix": `snack-misaki-${stack}`,
+    "auth.domainPrefix": `snack-misaki-${OWN_STACK}`,
     "auth.domainUrl": at(ports.domain),
     runpodApiUrl: at(ports.runpod),
     runpodJobApiUrl: `${at(ports.runpod)}/v2`,

@@ -50,7 +50,7 @@ export async function openLocalCloud(
   const { programDir, dir } = options;
   const ports = await choosePorts(programDir, options.freePorts);
   const starting = import("./cloud.js").then((module) => module.startLocalCloud({ ...options, ports }));
-  const config = (): StackConfig => cloudStackConfig(programDir, ports, OWN_STACK, options.config);
+  const config = (): StackConfig => cloudStackConfig(programDir, ports, options.config);
   const providerOf = (name: keyof LocalCloud["providers"]) => starting.then(({ providers }) => providers[name]);
   const providers = { aws: providerOf("aws"), awsx: providerOf("awsx"), "docker-build": providerOf("docker-build") };
   for (const port of Object.values(providers)) port.catch(() => {});

@@ -60,9 +60,9 @@ function forget(dir: string): void {
   for (const name of readdirSync(dir)) if (name !== "pid") rmSync(join(dir, name), { recursive: true });
 }
 
-/** The cloud without the stack's state cannot be brought up: everything in it would seem to be someone else's. */
+/** Resources without the stack's state cannot be brought up: each would seem to be someone else's. */
 function refuseHalfState(dir: string): void {
-  if (existsSync(join(dir, "aws")) && !existsSync(join(dir, "stack.json"))) {
+  if (existsSync(join(dir, "aws", "account.json")) && !existsSync(join(dir, "stack.json"))) {
     throw new Error(`${join(dir, "stack.json")} is missing. Start once with: npm start -- --reset`);
   }
 }

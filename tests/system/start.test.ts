@@ -60,6 +60,16 @@ function leftovers(pids: number[]): number[] {
   return pids.filter((pid) => family(pid).includes(pid));
 }
 
+/** Listens on a port, unless somebody else on this machine does already. Gives the way to let go of it. */
+async function take(port: number): Promise<() => Promise<void>> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.once("error", () => resolve());
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
 /** What a start that fails says, which is one line. */
 async function failure(child: ChildProcess): Promise<string> {
   let stderr = "";
@@ -104,18 +114,24 @@ describe("npm start", () => {
   });
 
   it("names the port that is in use, and what to do", async () => {
-    const taken = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      taken.once("error", () => resolve(false));
-      taken.listen(4101, "127.0.0.1", () => resolve(true));
-    });
+    const release = await take(4101);
     try {
       expect(await failure(npmStart())).toMatch(
         /Port \d+ \([\w ]+\) is in use\. Stop what listens there, or run npm start -- --free-ports\./,
       );
     } finally {
-      if (isFree) await new Promise((resolve) => taken.close(resolve));
+      await release();
     }
+  });
+
+  it("starts after a first start that failed before it made anything", async () => {
+    const fresh = join(dir, "fresh");
+    const release = await take(4102);
+    expect(await failure(npmStart("--dir", fresh))).toContain("is in use");
+    await release();
+    const child = npmStart("--dir", fresh, "--free-ports", "--json");
+    await ready(child);
+    expect(await ctrlC(child)).toBe(0);
   });
 
   it("says what to do when the stack's state is gone and the cloud's is not", async () => {
