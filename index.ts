@@ -5,6 +5,7 @@ import { loadConfig } from "./infra/config";
 import { Data } from "./infra/data";
 import { Identity } from "./infra/identity";
 import { Inference } from "./infra/inference";
+import { StripeWebhook } from "./infra/stripeWebhook";
 import { Tickets } from "./infra/tickets";
 
 const config = loadConfig();
@@ -20,7 +21,7 @@ const mistral = new Inference("mistral", { config, tickets });
 
 // The auth/billing API: another domain, which tells the frontend its plan and where to chat.
 const auth = new Auth("auth", { config, identity, data, tickets, inference: { phi3, mistral } });
-const billing = new Billing("billing", { identity, data });
+const billing = new Billing("billing", { config, identity, data });
 const api = new HttpApi("api", {
   ...config,
   identity,
@@ -28,8 +29,15 @@ const api = new HttpApi("api", {
     { key: "POST /auth/session", lambda: auth.session, auth: "id-token" },
     { key: "POST /auth/guest", lambda: auth.guest, auth: "none" },
     { key: "GET /billing/plan", lambda: billing.plan, auth: "id-token" },
+    { key: "POST /billing/checkout", lambda: billing.checkout, auth: "id-token" },
+    { key: "POST /billing/portal", lambda: billing.portal, auth: "id-token" },
+    { key: "POST /billing/sync", lambda: billing.sync, auth: "id-token" },
+    { key: "POST /webhook/stripe", lambda: billing.webhook, auth: "none" },
   ],
 });
+
+// Stripe tells us here when somebody has paid.
+const stripeWebhook = new StripeWebhook("stripe-webhook", { config, apiUrl: api.url });
 
 /** Base URL of the auth/billing API. */
 export const apiUrl = api.url;
@@ -40,5 +48,7 @@ export const signIn = {
   issuer: identity.issuer,
   scopes: identity.scopes,
 };
+/** Where Stripe sends its events. With no key to register it with, register it by hand. */
+export const webhookUrl = stripeWebhook.url;
 /** Where each model answers. The session names the one to use. */
 export const inference = { phi3: phi3.url, mistral: mistral.url };

@@ -14,6 +14,18 @@ export const errorCodes = {
   ticket_invalid: { status: 401, retryable: false, message: "The ticket is not valid. Ask for a new session." },
   ticket_expired: { status: 401, retryable: true, message: "The ticket has expired. Ask for a new session." },
   ticket_wrong_model: { status: 403, retryable: false, message: "The ticket is for another model." },
+  already_subscribed: {
+    status: 409,
+    retryable: false,
+    message: "There is a subscription already. Change it in the customer portal.",
+  },
+  nothing_bought: {
+    status: 409,
+    retryable: false,
+    message: "Nothing has been bought yet, so there is nothing to manage.",
+  },
+  checkout_refused: { status: 403, retryable: false, message: "This account cannot buy a plan. Please contact us." },
+  signature_invalid: { status: 400, retryable: false, message: "The signature is not valid." },
   rate_limited: { status: 429, retryable: true, message: "Too many requests. Wait a little and try again." },
   overloaded: { status: 503, retryable: true, message: "Too busy at the moment. Try again." },
   unavailable: { status: 503, retryable: true, message: "Not available at the moment. Try again." },

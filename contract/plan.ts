@@ -25,11 +25,36 @@ export const Limits = z.object({
 });
 export type Limits = z.infer<typeof Limits>;
 
-/**
- * Why a customer has the plan they have: nothing is known of them, they have no plan of their own, an operator granted
- * one, or granted one that has ended.
- */
-const PlanReason = z.enum(["no_record", "no_plan", "grant", "grant_expired"]);
+/** Why a customer has the plan they have. */
+const PlanReason = z.enum([
+  // What gives a plan.
+  "subscription",
+  "trial",
+  /** A renewal is unpaid, and the grace period runs: `grace_until`. */
+  "grace",
+  /** Given by an operator. */
+  "grant",
+  // What does not.
+  /** Nothing is known of the customer. */
+  "no_record",
+  /** Neither a subscription nor a grant. */
+  "no_plan",
+  "grant_expired",
+  /** The first payment has not succeeded. */
+  "incomplete",
+  /** A renewal is unpaid, and the grace period is over or there was none. */
+  "past_due",
+  "unpaid",
+  "paused",
+  "canceled",
+  /** A payment was disputed at the customer's bank. */
+  "disputed",
+  /** Stripe has a status, or the subscription a price, that this version does not know. The operator is told. */
+  "unknown_status",
+  "unknown_price",
+  /** The paid period is long over and nothing newer could be read from Stripe. */
+  "outdated",
+]);
 
 /** Answer of `GET /billing/plan`. Times are ISO 8601 in UTC. */
 export const PlanResponse = z.object({
@@ -40,6 +65,21 @@ export const PlanResponse = z.object({
   expires_at: z.nullable(z.iso.datetime()),
   updated_at: z.nullable(z.iso.datetime()),
   reason: PlanReason,
+  /** An unpaid renewal ends the plan then. */
+  grace_until: z.optional(z.iso.datetime()),
+  /** The customer has cancelled; the plan ends then. */
+  cancel_at: z.optional(z.iso.datetime()),
   limits: Limits,
 });
 export type PlanResponse = z.infer<typeof PlanResponse>;
+
+/** The plans that are sold. */
+export const PaidPlan = z.enum(["paid", "vip"]);
+export type PaidPlan = z.infer<typeof PaidPlan>;
+
+/** Body of `POST /billing/checkout`. */
+export const CheckoutRequest = z.strictObject({ plan: PaidPlan });
+
+/** Answer of `POST /billing/checkout` and `POST /billing/portal`: the page of Stripe to go to. */
+export const RedirectResponse = z.object({ url: z.url() });
+export type RedirectResponse = z.infer<typeof RedirectResponse>;

@@ -19,14 +19,21 @@ export interface IdentitySettings {
   clientId: string;
 }
 
+/** Who is calling. */
+export interface Caller {
+  /** Cognito `sub`. */
+  userId: string;
+  email?: string;
+}
+
 /**
  * Finds out who is calling, from the verified ID token and nothing else. API Gateway's authorizer has checked the token
  * already; it cannot tell an ID token from an access token and accepts one without `exp`, so it is checked again here.
  *
- * @returns a function from request to Cognito `sub`; it throws ApiError `unauthorized` or `wrong_token` for a
+ * @returns a function from request to caller; it throws ApiError `unauthorized` or `wrong_token` for a
  * token at fault, and `unavailable` when the pool's keys cannot be had
  */
-export function createIdentity(settings: IdentitySettings): (event: Request) => Promise<string> {
+export function createIdentity(settings: IdentitySettings): (event: Request) => Promise<Caller> {
   const verifier = CognitoJwtVerifier.create(
     {
       userPoolId: settings.userPoolId,
@@ -42,7 +49,8 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
     const token = event.headers.authorization?.replace(/^bearer /i, "");
     if (!token) throw new ApiError("unauthorized");
     try {
-      return (await verifier.verify(token)).sub;
+      const { sub, email } = await verifier.verify(token);
+      return { userId: sub, ...(typeof email === "string" && { email }) };
     } catch (cause) {
       throw refusal(cause);
     }

@@ -7,9 +7,10 @@ const CACHE_MS = 5 * 60_000;
 /**
  * Secrets in SSM Parameter Store, by name.
  *
- * @returns a reader with a five-minute cache; it throws ApiError `unavailable` when the parameter cannot be read or is missing
+ * @returns a reader with a cache, of five minutes unless asked for something fresher; it throws ApiError `unavailable`
+ * when the parameter cannot be read or is missing
  */
-export function createParameters(): (name: string) => Promise<string> {
+export function createParameters(): (name: string, maxAgeMs?: number) => Promise<string> {
   const client = new SSMClient(awsClientLimits);
   const cache = new Map<string, { value: Promise<string>; readAt: number }>();
   const read = async (name: string) => {
@@ -18,9 +19,9 @@ export function createParameters(): (name: string) => Promise<string> {
     if (value === undefined) throw new Error(`there is no parameter ${name}`);
     return value;
   };
-  return (name) => {
+  return (name, maxAgeMs = CACHE_MS) => {
     const known = cache.get(name);
-    if (known && Date.now() - known.readAt < CACHE_MS) return known.value;
+    if (known && Date.now() - known.readAt < maxAgeMs) return known.value;
     const value = dependency("parameter store", read(name));
     cache.set(name, { value, readAt: Date.now() });
     value.catch(() => cache.delete(name));

@@ -1,4 +1,4 @@
-import { entitlement } from "./core/entitlement";
+import { entitlement, type Policy } from "./core/entitlement";
 import { openSession } from "./core/session";
 import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
 import { createIdentity, type IdentitySettings } from "./identity";
@@ -6,7 +6,7 @@ import { createSessionSources, type SessionSettings } from "./sessionSources";
 import { createUsers } from "./users";
 
 /** Settings of `POST /auth/session`. */
-export type Settings = SessionSettings & IdentitySettings & { usersTable: string };
+export type Settings = SessionSettings & IdentitySettings & { usersTable: string; policy: Policy };
 
 /** `POST /auth/session`: the plan of whoever is signed in, where their chat goes, and a ticket for it. */
 export function create(settings: Settings): Handler {
@@ -14,10 +14,10 @@ export function create(settings: Settings): Handler {
   const findCustomer = createUsers(settings.usersTable);
   const sources = createSessionSources(settings);
   return jsonHandler(async (event) => {
-    const userId = await identify(event);
+    const { userId } = await identify(event);
     parseBody(event, NoBody);
     const now = new Date();
-    const { plan } = entitlement(await findCustomer(userId), now);
+    const { plan } = entitlement(await findCustomer(userId), now, settings.policy);
     return openSession({ userId, plan }, sources, now);
   });
 }

@@ -1,15 +1,7 @@
-import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { type AttributeValue, DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
-import * as z from "zod/mini";
-import { Plan } from "../contract/plan";
-import type { Customer } from "./core/entitlement";
+import { Customer } from "./core/customer";
 import { awsClientLimits, dependency } from "./dependency";
-
-const Row = z.object({
-  grant_plan: z.optional(Plan),
-  grant_expires_at: z.optional(z.iso.datetime()),
-  updated_at: z.optional(z.iso.datetime()),
-});
 
 /**
  * The `users` table: one row per customer, keyed by Cognito `sub`.
@@ -22,6 +14,11 @@ export function createUsers(tableName: string): (userId: string) => Promise<Cust
   return async (userId) => {
     const query = new GetItemCommand({ TableName: tableName, Key: { user_id: { S: userId } }, ConsistentRead: true });
     const { Item } = await dependency("users table", client.send(query));
-    return Item && Row.parse(unmarshall(Item));
+    return Item && parseRow(Item);
   };
+}
+
+/** A row of the `users` table. Throws an Error when it is not one. */
+export function parseRow(item: Record<string, AttributeValue>): Customer {
+  return Customer.parse(unmarshall(item));
 }

@@ -8,6 +8,7 @@ import type { Data } from "./data";
 import type { Identity } from "./identity";
 import type { Inference } from "./inference";
 import { Lambda, type Statement } from "./lambda";
+import { billingPolicy } from "./policy";
 import type { Tickets } from "./tickets";
 
 /** What opens chat sessions: for customers by their ID token, for guests by their address. */
@@ -48,6 +49,7 @@ export class Auth extends pulumi.ComponentResource {
           userPoolId: identity.userPoolId,
           clientId: identity.clientId,
           usersTable: data.users.name,
+          policy: billingPolicy(config),
         }),
         statements: [readSecrets(phi3, mistral), { Action: ["dynamodb:GetItem"], Resource: [data.users.arn] }],
       },

@@ -4,13 +4,23 @@ import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 
 /** The functions that run in Lambda: `functions/<name>.ts`. */
-export const functionNames = ["session", "guest", "plan"] as const;
+export const functionNames = [
+  "session",
+  "guest",
+  "plan",
+  "checkout",
+  "portal",
+  "sync",
+  "webhook",
+  "reconciler",
+  "admin",
+] as const;
 
 /** A function that runs in Lambda. */
 export type FunctionName = (typeof functionNames)[number];
 
 /** Code of dynamic providers, which runs in a process of Pulumi's that knows no TypeScript. */
-const providers = ["runpod/provider", "infra/ticketKeyProvider"] as const;
+const providers = ["runpod/provider", "stripe/provider", "infra/ticketKeyProvider"] as const;
 
 /** How a bundle is made: one CommonJS file for Lambda's Node, nothing outside it. */
 export const bundleOptions: BuildOptions = {
@@ -57,7 +67,7 @@ export function buildBundles(programDir: string = process.cwd()): void {
 /** One hash over everything a bundle is made of: our own sources, and the lockfile for all the others. */
 function sourcesHash(programDir: string): string {
   const hash = createHash("sha256");
-  const files = ["functions", "contract", "runpod", "infra"].flatMap((folder) =>
+  const files = ["functions", "contract", "runpod", "stripe", "infra"].flatMap((folder) =>
     readdirSync(join(programDir, folder), { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
       .map((file) => join(folder, file)),

@@ -14,6 +14,8 @@ const imageTag = z.preprocess(
     .refine((tag) => tag !== "latest", "must name one build, not latest"),
 );
 
+const prices = z.array(z.string().startsWith("price_", "must be the id of a price, price_…")).default([]);
+
 const ModelConfig = z
   .strictObject({
     /** Tag of the image this program builds and pushes. Bump it to roll out a retrained model. */
@@ -93,20 +95,47 @@ const StackConfig = z.strictObject({
   runpodApiUrl: url.default("https://api.runpod.io"),
   /** RunPod's job API. */
   runpodJobApiUrl: url.default("https://api.runpod.ai/v2"),
+  /** Base URL of Stripe's API where it is not Stripe's own: the local cloud's. */
+  stripeApiUrl: url.default("https://api.stripe.com"),
+  billing: z
+    .strictObject({
+      /** Stripe price ids of each plan: the first is sold, the others are still honoured. A plan without one is not sold. */
+      prices: z.strictObject({ paid: prices, vip: prices }).default({ paid: [], vip: [] }),
+      /** Where Checkout and the portal come back to: of these the one of the caller's origin, or else the first. */
+      returnUrls: z.array(url).min(1).optional(),
+      /** Days that an unpaid renewal leaves the plan as it is. */
+      graceDays: z.int().min(0).max(30).default(7),
+      /** Configuration of the customer portal, `bpc_…`; default: the one of Stripe's dashboard. */
+      portalConfiguration: z.string().startsWith("bpc_", "must be the id of a portal configuration, bpc_…").optional(),
+      /** A higher number replaces the webhook endpoint, and with it the secret. */
+      webhookSecretGeneration: z.int().positive().default(1),
+    })
+    .prefault({}),
   phi3: ModelConfig,
   mistral: ModelConfig,
 });
 
 /** The stack's configuration, parsed; secrets stay Pulumi secrets. */
-export type Config = z.infer<typeof StackConfig> & {
+export type Config = Omit<z.infer<typeof StackConfig>, "billing"> & {
+  billing: z.infer<typeof StackConfig>["billing"] & { returnUrls: string[] };
   /** Name of the stack, for names that must be unique in an account. */
   stack: string;
   /** Restricted RunPod keys that browsers may see, one per endpoint, made by the operator in RunPod's console. */
   browserKeys: Partial<Record<Model, pulumi.Output<string>>>;
+  /** What opens Stripe; a stack without them sells nothing, or has its endpoint registered by hand. */
+  stripe: {
+    /** Restricted key for what the functions do. */
+    apiKey: pulumi.Output<string> | undefined;
+    /** Whether there is a key for the provider that registers the webhook endpoint; it reads the key itself. */
+    registersWebhook: boolean;
+    /** Signing secret of an endpoint registered by hand. */
+    webhookSecret: pulumi.Output<string> | undefined;
+  };
 };
 
 const plainKeys = Object.keys(StackConfig.shape);
-const secretKeys = ["runpodApiKey", ...models.map((model) => `${model}BrowserKey`)];
+const stripeKeys = ["stripeApiKey", "stripeWebhookKey", "stripeWebhookSecret"];
+const secretKeys = ["runpodApiKey", ...models.map((model) => `${model}BrowserKey`), ...stripeKeys];
 /** Patience of the RunPod provider, which reads them itself. */
 const providerKeys = ["runpodInUseIntervalMs", "runpodInUseLimitMs"];
 
@@ -136,7 +165,18 @@ export function loadConfig(): Config {
     const key = source.getSecret(`${model}BrowserKey`);
     return key ? [[model, key]] : [];
   });
-  return { ...parsed.data, stack: pulumi.getStack(), browserKeys: Object.fromEntries(browserKeys) };
+  const { billing, frontend } = parsed.data;
+  return {
+    ...parsed.data,
+    billing: { ...billing, returnUrls: billing.returnUrls ?? frontend.origins.map((origin) => `${origin}/`) },
+    stack: pulumi.getStack(),
+    browserKeys: Object.fromEntries(browserKeys),
+    stripe: {
+      apiKey: source.getSecret("stripeApiKey"),
+      registersWebhook: source.get("stripeWebhookKey") !== undefined,
+      webhookSecret: source.getSecret("stripeWebhookSecret"),
+    },
+  };
 }
 
 /** The key, what is allowed, and what it is. None of these values is a secret. */

@@ -1,5 +1,6 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { userIndexes } from "../functions/userIndexes";
 import type { Config } from "./config";
 
 /** What the product remembers: customers for ever, counters and locks for a while. */
@@ -15,8 +16,26 @@ export class Data extends pulumi.ComponentResource {
     this.users = new aws.dynamodb.Table(
       "users",
       {
-        attributes: [{ name: "user_id", type: "S" }],
+        attributes: ["user_id", "stripe_customer_id", "review_queue", "needs_review_at"].map((key) => ({
+          name: key,
+          type: "S",
+        })),
         hashKey: "user_id",
+        globalSecondaryIndexes: [
+          {
+            name: userIndexes.stripeCustomer,
+            keySchemas: [{ attributeName: "stripe_customer_id", keyType: "HASH" }],
+            projectionType: "KEYS_ONLY",
+          },
+          {
+            name: userIndexes.review,
+            keySchemas: [
+              { attributeName: "review_queue", keyType: "HASH" },
+              { attributeName: "needs_review_at", keyType: "RANGE" },
+            ],
+            projectionType: "KEYS_ONLY",
+          },
+        ],
         billingMode: "PAY_PER_REQUEST",
         pointInTimeRecovery: { enabled: true },
         serverSideEncryption: { enabled: true },

@@ -17,6 +17,8 @@ export interface LambdaArgs<Settings extends object> {
   settings: pulumi.Input<Settings>;
   /** What it may do besides writing its own log. */
   statements: Statement[];
+  /** Where others must know the name; default: Pulumi's own choice. */
+  functionName?: string;
   /** Default 512: Lambda gives CPU by memory, and a cold start is CPU. */
   memorySizeMb?: number;
   /** Default 10. */
@@ -52,6 +54,7 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
       name,
       {
         role,
+        ...(args.functionName && { name: args.functionName }),
         runtime: aws.lambda.Runtime.NodeJS24dX,
         architectures: ["arm64"],
         memorySize: args.memorySizeMb ?? 512,

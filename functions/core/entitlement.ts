@@ -1,32 +1,175 @@
-import type { Plan, PlanResponse } from "../../contract/plan";
+import type { PaidPlan, Plan, PlanResponse } from "../../contract/plan";
+import type { Customer, DisputeFacts, SubscriptionFacts } from "./customer";
 
-/** What is known about a customer. The row stores facts; the plan is worked out when it is read. */
-export interface Customer {
-  /** A plan given by an operator, whatever Stripe says. */
-  grant_plan?: Plan | undefined;
-  /** ISO 8601; a grant without one does not end. */
-  grant_expires_at?: string | undefined;
-  /** When the facts last changed, ISO 8601. */
-  updated_at?: string | undefined;
+/** What the operator decides. */
+export interface Policy {
+  /** Stripe price ids that stand for each plan: the first is sold, the others are still honoured. */
+  prices: Record<PaidPlan, string[]>;
+  /** Days that an unpaid renewal leaves the plan as it is. */
+  graceDays: number;
 }
 
 /** The plan that follows from the facts, and why. */
 export interface Entitlement {
   plan: Plan;
   reason: PlanResponse["reason"];
-  /** When the plan ends by itself. */
+  /** When the plan ends by itself, unless something is paid before. */
   expiresAt: Date | null;
+  /** The end of the grace period that gives the plan. */
+  graceUntil?: Date;
+  /** When the customer's own cancel takes effect. */
+  cancelAt?: Date;
 }
+
+/** Stripe may be late with news of a period that has ended; a customer who pays is not cut off at the second. */
+const LEEWAY_SECONDS = 24 * 3600;
+const DAY_SECONDS = 24 * 3600;
+
+const rank: Readonly<Record<Plan, number>> = { free: 0, paid: 1, vip: 2 };
 
 /**
  * Facts in, plan out. Pure: a deadline that passes needs no event.
  *
  * @param customer undefined when there is no row, which means `free`
  */
-export function entitlement(customer: Customer | undefined, now: Date): Entitlement {
+export function entitlement(customer: Customer | undefined, now: Date, policy: Policy): Entitlement {
   if (!customer) return { plan: "free", reason: "no_record", expiresAt: null };
-  if (!customer.grant_plan) return { plan: "free", reason: "no_plan", expiresAt: null };
-  const expiresAt = customer.grant_expires_at ? new Date(customer.grant_expires_at) : null;
-  if (expiresAt && expiresAt <= now) return { plan: "free", reason: "grant_expired", expiresAt: null };
-  return { plan: customer.grant_plan, reason: "grant", expiresAt };
+  // Where nothing gives a plan, the first says why.
+  const verdicts = [...subscriptionVerdicts(customer, now, policy), grantVerdict(customer, now)];
+  return verdicts.reduce((best, other) => (isBetter(other, best) ? other : best));
+}
+
+/** The subscription to speak of: the newest that lives, or else the last that ended. */
+export function currentSubscription(customer: Customer): SubscriptionFacts | undefined {
+  return liveFirst(customer)[0];
+}
+
+/** Unix seconds at which time alone may change what a live subscription gives. In the customer's time. */
+export function deadlines(subscription: SubscriptionFacts, policy: Policy): number[] {
+  const grace = subscription.status === "past_due" ? graceEnd(subscription, policy) : null;
+  const { period_end, trial_end } = subscription;
+  return [period_end, trial_end, scheduledCancel(subscription), grace].filter((at) => at !== null);
+}
+
+/** Whether a subscription still runs in Stripe's eyes, paid or not: then there must be no second one. */
+export function isLive({ status }: Pick<SubscriptionFacts, "status">): boolean {
+  return status !== "canceled" && status !== "incomplete_expired";
+}
+
+/** Whether a dispute is open. While it is, nothing is sold to the customer. */
+export function isOpenDispute({ status }: DisputeFacts): boolean {
+  return !isReleased(status) && status !== "lost";
+}
+
+/** The plan a subscription's prices stand for; undefined when none of them is known. */
+export function planOfPrices(priceIds: string[], { prices }: Policy): PaidPlan | undefined {
+  return (["vip", "paid"] as const).find((plan) => priceIds.some((id) => prices[plan].includes(id)));
+}
+
+function liveFirst({ subscriptions = [] }: Customer): SubscriptionFacts[] {
+  return [...subscriptions.filter(isLive), ...subscriptions.filter((one) => !isLive(one))];
+}
+
+function isBetter(one: Entitlement, other: Entitlement): boolean {
+  if (rank[one.plan] !== rank[other.plan]) return rank[one.plan] > rank[other.plan];
+  if (one.plan === "free") return false;
+  return (one.expiresAt?.getTime() ?? Infinity) > (other.expiresAt?.getTime() ?? Infinity);
+}
+
+function grantVerdict({ grant_plan, grant_expires_at }: Customer, now: Date): Entitlement {
+  if (!grant_plan || grant_plan === "free") return deny("no_plan");
+  const expiresAt = grant_expires_at ? new Date(grant_expires_at) : null;
+  if (expiresAt && expiresAt <= now) return deny("grant_expired");
+  return { plan: grant_plan, reason: "grant", expiresAt };
+}
+
+function subscriptionVerdicts(customer: Customer, now: Date, policy: Policy): Entitlement[] {
+  const { disputes = [], clock_ahead_seconds: ahead = 0 } = customer;
+  const at = now.getTime() / 1000 + ahead;
+  return liveFirst(customer).map((subscription) => {
+    const verdict = judge(subscription, at, policy);
+    const isHeld = disputes.some((dispute) => holds(dispute, subscription));
+    return isHeld && verdict.plan !== "free" ? deny("disputed") : verdict;
+  });
+}
+
+/** @param at the customer's time in Unix seconds */
+function judge(subscription: SubscriptionFacts, at: number, policy: Policy): Entitlement {
+  const known = planOfPrices(subscription.price_ids, policy);
+  const plan = known ?? subscription.known_plan;
+  const cancelAt = scheduledCancel(subscription);
+  const denial = denied(subscription, at, cancelAt);
+  if (denial) return deny(denial);
+  // A price that was taken out of the configuration must not lock out who pays for it; one never known grants nothing.
+  if (!plan || plan === "free") return deny("unknown_price");
+
+  const cancel = cancelAt === null ? {} : { cancelAt: date(cancelAt) };
+  if (subscription.status === "past_due") {
+    const graceUntil = graceEnd(subscription, policy);
+    if (graceUntil === null || graceUntil <= at) return deny("past_due");
+    const expiresAt = date(Math.min(graceUntil, cancelAt ?? Infinity));
+    return { plan, reason: known ? "grace" : "unknown_price", expiresAt, graceUntil: date(graceUntil), ...cancel };
+  }
+  const ends = Math.min(subscription.period_end ?? Infinity, cancelAt ?? Infinity);
+  const expiresAt = ends === Infinity ? null : date(ends);
+  const reason = subscription.status === "trialing" ? "trial" : "subscription";
+  return { plan, reason: known ? reason : "unknown_price", expiresAt, ...cancel };
+}
+
+/** Why a subscription gives no plan whatever its price, or undefined. */
+function denied(
+  { status, collection_paused, period_end }: SubscriptionFacts,
+  at: number,
+  cancelAt: number | null,
+): Entitlement["reason"] | undefined {
+  switch (status) {
+    case "active":
+    case "trialing":
+      if (collection_paused) return "paused";
+      if (cancelAt !== null && cancelAt <= at) return "canceled";
+      return period_end !== null && period_end + LEEWAY_SECONDS <= at ? "outdated" : undefined;
+    case "past_due":
+      if (collection_paused) return "paused";
+      return cancelAt !== null && cancelAt <= at ? "canceled" : undefined;
+    case "incomplete":
+    case "incomplete_expired":
+      return "incomplete";
+    case "unpaid":
+    case "paused":
+    case "canceled":
+      return status;
+    default:
+      return "unknown_status";
+  }
+}
+
+function scheduledCancel(subscription: SubscriptionFacts): number | null {
+  return subscription.cancel_at ?? (subscription.cancel_at_period_end ? subscription.period_end : null);
+}
+
+/**
+ * Counted from the unpaid invoice, so that neither Stripe's retries nor the period, which has moved on already, extend
+ * it. A first payment has no grace.
+ */
+function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): number | null {
+  const since = subscription.unpaid_since ?? subscription.period_start;
+  return subscription.unpaid_first || since === null ? null : since + graceDays * DAY_SECONDS;
+}
+
+/** An open dispute holds everything; a lost one what was bought before it. */
+function holds(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean {
+  return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created < dispute.created);
+}
+
+/** Inquiries are no disputes yet, and nothing is held any more once the bank has decided for us. */
+function isReleased(status: string): boolean {
+  return status === "won" || status === "prevented" || status.startsWith("warning_");
+}
+
+function deny(reason: Entitlement["reason"]): Entitlement {
+  return { plan: "free", reason, expiresAt: null };
+}
+
+function date(seconds: number): Date {
+  return new Date(seconds * 1000);
 }

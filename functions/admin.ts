@@ -1,0 +1,118 @@
+import { type AdminAnswers, type AdminEvent, AdminRequest, type AdminUser } from "../contract/admin";
+import { ApiError, type ErrorBody } from "../contract/errors";
+import { webhookEvents } from "../stripe/events";
+import { type BillingSettings, createBilling } from "./billing";
+import { planResponse } from "./core/planResponse";
+import { createEventLog } from "./eventLog";
+import { fromStripe } from "./stripeClient";
+
+/** Settings of the admin function. */
+export type Settings = BillingSettings & { ephemeralTable: string };
+
+/** What the admin function answers. Errors are answers, so that the operator reads them. */
+export type AdminAnswer = AdminAnswers[AdminRequest["command"]] | ErrorBody;
+
+/**
+ * What operators do, invoked by `npm run admin` with their AWS credentials: it has no route, so whoever may invoke it is
+ * IAM's to say.
+ */
+export function create(settings: Settings): (event: unknown) => Promise<AdminAnswer> {
+  const billing = createBilling(settings);
+  const { rows } = billing;
+  const log = createEventLog(settings.ephemeralTable);
+
+  async function findUser(user: string): Promise<string> {
+    if (!user.startsWith("cus_")) return user;
+    const userId = await rows.findByStripeCustomer(user);
+    if (!userId) throw new ApiError("invalid_input", `user: no row has the Stripe customer ${user}`);
+    return userId;
+  }
+
+  async function show(userId: string): Promise<AdminUser> {
+    const { customer, row } = await rows.inspect(userId);
+    const { plan, reason, expires_at, grace_until, cancel_at } = planResponse(
+      userId,
+      customer,
+      new Date(),
+      settings.policy,
+    );
+    return {
+      user_id: userId,
+      plan,
+      reason,
+      expires_at,
+      row,
+      ...(grace_until && { grace_until }),
+      ...(cancel_at && { cancel_at }),
+    };
+  }
+
+  /** Also the plan that is cached in the row follows. */
+  async function resync(userId: string): Promise<AdminUser> {
+    await billing.sync(userId);
+    return show(userId);
+  }
+
+  async function listEvents(limit: number): Promise<AdminEvent[]> {
+    const { client } = await billing.connection();
+    const { data } = await fromStripe("list", client.events.list({ limit }));
+    const handled = await log.find(data.map(({ id }) => id));
+    return data.map(({ id, type, created, pending_webhooks }) => {
+      const what = handled.get(id);
+      const matters = webhookEvents.some((known) => known === type);
+      return {
+        id,
+        type,
+        created: new Date(created * 1000).toISOString(),
+        delivered: pending_webhooks === 0,
+        outcome: what?.outcome ?? (matters ? null : "ignored"),
+        handled_at: what?.handled_at ?? null,
+      };
+    });
+  }
+
+  async function answer(request: AdminRequest): Promise<AdminAnswer> {
+    switch (request.command) {
+      case "show":
+        return show(await findUser(request.user));
+      case "grant": {
+        const userId = await findUser(request.user);
+        const { plan, until, note } = request;
+        if (until && Date.parse(until) <= Date.now())
+          throw new ApiError("invalid_input", "until: must be in the future");
+        await rows.grant(
+          userId,
+          { plan, ...(until && { expiresAt: new Date(until) }), ...(note && { note }) },
+          new Date(),
+        );
+        return resync(userId);
+      }
+      case "revoke": {
+        const userId = await findUser(request.user);
+        await rows.grant(userId, { plan: null }, new Date());
+        return resync(userId);
+      }
+      case "resync":
+        return resync(await findUser(request.user));
+      case "users":
+        return { users: await Array.fromAsync(rows.withStripeCustomer()) };
+      case "events":
+        return { events: await listEvents(request.limit) };
+    }
+  }
+
+  return async (event) => {
+    const request = AdminRequest.safeParse(event);
+    if (!request.success) return new ApiError("invalid_input").body;
+    const { command } = request.data;
+    try {
+      const answered = await answer(request.data);
+      console.log({ admin: command });
+      return answered;
+    } catch (thrown) {
+      const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
+      console.error({ admin: command, code: error.code, cause: String(error.cause) });
+      return error.body;
+    }
+  };
+}

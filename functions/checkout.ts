@@ -1,0 +1,34 @@
+import { ApiError } from "../contract/errors";
+import { CheckoutRequest, type RedirectResponse } from "../contract/plan";
+import { type BillingSettings, createBilling } from "./billing";
+import { createCheckoutAttempts } from "./checkoutAttempts";
+import { openCheckoutSession } from "./checkoutSession";
+import { createCounters } from "./counters";
+import { type Handler, jsonHandler, parseBody } from "./http";
+import { createIdentity, type IdentitySettings } from "./identity";
+import { returnUrlFor } from "./returnUrl";
+
+/** Settings of `POST /billing/checkout`. */
+export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: string; returnUrls: string[] };
+
+const rate = { limit: 30, windowSeconds: 3_600 };
+
+/** `POST /billing/checkout` `{plan}`: where to pay for a plan. The client names a plan; the price is ours to know. */
+export function create(settings: Settings): Handler {
+  const identify = createIdentity(settings);
+  const count = createCounters(settings.ephemeralTable);
+  const billing = createBilling(settings);
+  const attempts = createCheckoutAttempts(settings.ephemeralTable);
+  return jsonHandler(async (event): Promise<RedirectResponse> => {
+    const caller = await identify(event);
+    const { plan } = parseBody(event, CheckoutRequest);
+    const [priceId] = settings.policy.prices[plan];
+    if (!priceId) throw new ApiError("unavailable", undefined, { cause: `no price is configured for ${plan}` });
+    const { client: stripe } = await billing.connection();
+    await count(`checkout#${caller.userId}`, rate, new Date());
+    const purchase = { plan, priceId, returnUrl: returnUrlFor(event, settings.returnUrls) };
+    return {
+      url: await openCheckoutSession(caller, purchase, { stripe, billing, attempts, owner: settings.stripeOwner }),
+    };
+  });
+}

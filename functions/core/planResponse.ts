@@ -1,0 +1,20 @@
+import type { PlanResponse } from "../../contract/plan";
+import type { Customer } from "./customer";
+import { currentSubscription, entitlement, type Policy } from "./entitlement";
+import { planLimits } from "./limits";
+
+/** What a customer is told of their plan. `customer` is undefined when there is no row. */
+export function planResponse(userId: string, customer: Customer | undefined, now: Date, policy: Policy): PlanResponse {
+  const { plan, reason, expiresAt, graceUntil, cancelAt } = entitlement(customer, now, policy);
+  return {
+    user_id: userId,
+    plan,
+    stripe_status: (customer && currentSubscription(customer)?.status) ?? null,
+    expires_at: expiresAt?.toISOString() ?? null,
+    updated_at: customer?.updated_at ?? null,
+    reason,
+    ...(graceUntil && { grace_until: graceUntil.toISOString() }),
+    ...(cancelAt && { cancel_at: cancelAt.toISOString() }),
+    limits: planLimits[plan],
+  };
+}

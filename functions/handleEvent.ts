@@ -1,0 +1,38 @@
+import type Stripe from "stripe";
+import type { Billing } from "./billing";
+import type { EventLog } from "./eventLog";
+import { findTarget } from "./eventTarget";
+import type { StripeEvent } from "./stripeEvent";
+
+/**
+ * What an event leads to, whether Stripe has sent it or the reconciler has found it: its customer is synced. Done twice
+ * it does no harm.
+ *
+ * @throws ApiError `unavailable` when it could not be done now and must be tried again
+ */
+export async function handleEvent(
+  event: StripeEvent,
+  { billing, stripe, owner, log }: { billing: Billing; stripe: Stripe; owner: string; log: EventLog },
+): Promise<"synced" | "foreign"> {
+  const { rows } = billing;
+  const now = new Date();
+  const target = await findTarget(event, { stripe, rows, owner });
+  if (target === "foreign") {
+    await record(log, event, { outcome: "foreign" }, now);
+    return "foreign";
+  }
+  const { userId, stripeCustomerId } = target;
+  const linked = (await rows.get(userId))?.stripe_customer_id ?? (await rows.link(userId, stripeCustomerId, now));
+  // Two customers of one user: what the row's own one has stands.
+  if (linked !== stripeCustomerId) console.error({ alarm: "another_customer", event: event.id, type: event.type });
+  await billing.sync(userId);
+  await record(log, event, { outcome: "synced", user_id: userId }, now);
+  return "synced";
+}
+
+/** For operators only: the customer's row is right without it. */
+async function record(log: EventLog, ...what: Parameters<EventLog["record"]>): Promise<void> {
+  await log
+    .record(...what)
+    .catch((error: Error) => console.error({ alarm: "event_not_recorded", cause: error.message }));
+}

@@ -1,0 +1,29 @@
+import { type BillingSettings, createBilling } from "./billing";
+import { planResponse } from "./core/planResponse";
+import { createCounters } from "./counters";
+import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
+import { createIdentity, type IdentitySettings } from "./identity";
+
+/** Settings of `POST /billing/sync`. */
+export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: string };
+
+const rate = { limit: 30, windowSeconds: 300 };
+
+/**
+ * `POST /billing/sync`: reads Stripe now and answers as `GET /billing/plan` does. For the moment a customer comes back
+ * from Checkout or the portal, whether or not the event has come. It takes no ids: whose plan it is, the token says.
+ */
+export function create(settings: Settings): Handler {
+  const identify = createIdentity(settings);
+  const count = createCounters(settings.ephemeralTable);
+  const billing = createBilling(settings);
+  return jsonHandler(async (event) => {
+    const { userId } = await identify(event);
+    parseBody(event, NoBody);
+    await count(`sync#${userId}`, rate, new Date());
+    // Whoever has never been sent to Stripe gets no row by asking.
+    const known = await billing.rows.get(userId);
+    const customer = known?.stripe_customer_id ? (await billing.sync(userId)).customer : known;
+    return planResponse(userId, customer, new Date(), settings.policy);
+  });
+}

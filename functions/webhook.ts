@@ -1,0 +1,61 @@
+import { ApiError } from "../contract/errors";
+import { type BillingSettings, createBilling } from "./billing";
+import { createEventLog } from "./eventLog";
+import { handleEvent } from "./handleEvent";
+import { type Handler, jsonHandler, type Request } from "./http";
+import { isSigned, matters, parseEvent, type StripeEvent } from "./stripeEvent";
+import { createWebhookSecrets } from "./webhookSecrets";
+
+/** Settings of `POST /webhook/stripe`. */
+export type Settings = BillingSettings & { ephemeralTable: string; webhookSecretParameter: string };
+
+/** Stripe's events are far smaller. Looked at before anything is computed over a body. */
+const MAX_BODY_BYTES = 256 * 1024;
+
+/**
+ * `POST /webhook/stripe`: 200 once the customer's row is written, so that Checkout leads back to a paid plan; 400 for what
+ * Stripe has not signed; 5xx when it cannot be done now, and Stripe sends it again.
+ */
+export function create(settings: Settings): Handler {
+  const secrets = createWebhookSecrets(settings.webhookSecretParameter);
+  const billing = createBilling(settings);
+  const log = createEventLog(settings.ephemeralTable);
+  const owner = settings.stripeOwner;
+
+  /** What Stripe has sent, verified. */
+  async function receive(request: Request): Promise<StripeEvent> {
+    const body = bodyOf(request);
+    const signature = request.headers["stripe-signature"];
+    if (!signature) throw new ApiError("signature_invalid");
+    const now = new Date();
+    const isOurs =
+      isSigned(body, signature, await secrets(), now) || isSigned(body, signature, await secrets({ fresh: true }), now);
+    const event = isOurs ? parseEvent(parseJson(body)) : undefined;
+    if (!event) throw new ApiError("signature_invalid");
+    return event;
+  }
+
+  return jsonHandler(async (request) => {
+    const event = await receive(request);
+    const { client: stripe, livemode } = await billing.connection();
+    // An event of the other world, signed or not, has no business here.
+    if (event.livemode !== livemode) throw new ApiError("signature_invalid");
+    const outcome = matters(event) ? await handleEvent(event, { billing, stripe, owner, log }) : "ignored";
+    console.log({ event: event.id, type: event.type, created: event.created, outcome });
+    return { received: true, outcome };
+  });
+}
+
+function bodyOf({ body = "", isBase64Encoded }: Request): string {
+  const text = isBase64Encoded ? Buffer.from(body, "base64").toString("utf8") : body;
+  if (Buffer.byteLength(text) > MAX_BODY_BYTES) throw new ApiError("too_long", "The body is too long.");
+  return text;
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
