@@ -6,6 +6,14 @@ import { build } from "esbuild";
 import { bundleOptions, bundlePath, type FunctionName, functionNames } from "../infra/bundle";
 import { median } from "./median";
 
+/** What everything that speaks with Stripe has in common. */
+const stripe = `
+    import Stripe from "stripe";
+    import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new Stripe("rk_test_none"), new DynamoDBClient({}), new SSMClient({}),
+      GetItemCommand, UpdateItemCommand, GetParametersCommand];`;
+
 /** The SDK clients a function cannot do without, as a module that makes them and nothing else. */
 const clients: Record<FunctionName, string> = {
   session: `
@@ -19,6 +27,12 @@ const clients: Record<FunctionName, string> = {
   plan: `
     import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
     export const made = [new DynamoDBClient({}), GetItemCommand];`,
+  checkout: stripe,
+  portal: stripe,
+  sync: stripe,
+  webhook: stripe,
+  reconciler: stripe,
+  admin: stripe,
 };
 
 const ROUNDS = 15;

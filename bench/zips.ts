@@ -5,7 +5,17 @@ import type { FunctionName } from "../infra/bundle";
 import type { AwsResource } from "../local/aws/account";
 
 /** Most bytes of each function's archive, zipped. */
-export const budgets: Record<FunctionName, number> = { session: 150_000, guest: 150_000, plan: 150_000 };
+export const budgets: Record<FunctionName, number> = {
+  session: 150_000,
+  guest: 150_000,
+  plan: 150_000,
+  checkout: 250_000,
+  portal: 250_000,
+  sync: 250_000,
+  webhook: 250_000,
+  reconciler: 250_000,
+  admin: 250_000,
+};
 
 /** Where the local cloud has unpacked a function's archive. `dir` is the cloud's. */
 export function packageFolder(dir: string, { id, outputs }: AwsResource): string {
