@@ -3,7 +3,17 @@ export interface CloudEvent {
   /** Milliseconds since the epoch. */
   at: number;
   /** Who did it, in the remote service's own word. */
-  source: "cognito" | "http-api" | "lambda" | "dynamodb" | "ssm" | "runpod" | "worker" | "engine";
+  source:
+    | "cognito"
+    | "http-api"
+    | "lambda"
+    | "scheduler"
+    | "dynamodb"
+    | "ssm"
+    | "stripe"
+    | "runpod"
+    | "worker"
+    | "engine";
   /** One short line, such as `POST /auth/session → 200`. */
   summary: string;
   durationMs?: number;

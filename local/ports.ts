@@ -1,22 +1,22 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { localUrls, readStackConfig, type StackConfig } from "./stackConfig";
+import { type LocalPort, localUrls, readStackConfig, type StackConfig } from "./stackConfig";
 
 /** The stack that `npm start` brings up by itself. A real Pulumi attached to the same cloud uses `local`. */
 export const OWN_STACK = "start";
 
-/** Ports that a stack's configuration names, so they must be known before anything listens on them. */
-export type Ports = Record<"page" | "runpod" | "domain", number>;
+/** A port for everything that a stack's configuration names by its port. */
+export type Ports = Record<LocalPort, number>;
 
-/** Those of `Pulumi.local.yaml`, or three that are free at this moment. */
+/** Those of `Pulumi.local.yaml`, or as many that are free at this moment. */
 export async function choosePorts(programDir: string, freePorts: boolean): Promise<Ports> {
   if (freePorts) {
-    const [page, runpod, domain] = await Promise.all([freePort(), freePort(), freePort()]);
-    return { page, runpod, domain };
+    const [page, runpod, domain, stripe] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+    return { page, runpod, domain, stripe };
   }
   const urls = localUrls(readStackConfig(programDir, "local"));
   const port = (url: string) => Number(new URL(url).port);
-  return { page: port(urls.page), runpod: port(urls.runpod), domain: port(urls.domain) };
+  return { page: port(urls.page), runpod: port(urls.runpod), domain: port(urls.domain), stripe: port(urls.stripe) };
 }
 
 /**
@@ -41,6 +41,7 @@ export function cloudStackConfig(
     "auth.domainUrl": at(ports.domain),
     runpodApiUrl: at(ports.runpod),
     runpodJobApiUrl: `${at(ports.runpod)}/v2`,
+    stripeApiUrl: at(ports.stripe),
     ...overrides,
   });
 }

@@ -13,7 +13,8 @@ const PROJECT = "snack-misaki";
 /**
  * Reads `Pulumi.<stack>.yaml` of the folder and lays overrides over it.
  *
- * @param overrides by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace
+ * @param overrides by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace; undefined takes a
+ * key away
  * @throws Error that names the file or the override at fault
  */
 export function readStackConfig(
@@ -24,9 +25,10 @@ export function readStackConfig(
   const file = `${programDir}/Pulumi.${stack}.yaml`;
   const config = readConfig(file);
   for (const [path, value] of Object.entries(overrides)) override(config, path, value);
+  const given = Object.entries(config).filter(([, value]) => value !== undefined);
   return {
-    values: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, text(key, value)])),
-    secretKeys: Object.keys(config).filter((key) => key.endsWith("Key")),
+    values: Object.fromEntries(given.map(([key, value]) => [key, text(key, value)])),
+    secretKeys: Object.keys(config).filter((key) => /(?:Key|Secret)$/.test(key)),
   };
 }
 
@@ -49,18 +51,22 @@ export function parseOverrides(args: string[]): Record<string, unknown> {
   );
 }
 
+/** What a stack's configuration names by its port, so that it must be known before anything listens there. */
+export type LocalPort = "page" | "runpod" | "domain" | "stripe";
+
 /**
  * Where the local cloud listens, as the stack's configuration says.
  *
  * @throws Error that names the key and what is allowed
  */
-export function localUrls({ values }: StackConfig): Record<"page" | "runpod" | "domain", string> {
+export function localUrls({ values }: StackConfig): Record<LocalPort, string> {
   const field = (key: string): unknown => JSON.parse(values[`${PROJECT}:${key}`] ?? "{}");
   const [page] = (field("frontend") as { origins?: string[] }).origins ?? [];
   return {
     page: localUrl("frontend.origins.0", page),
     runpod: localUrl("runpodApiUrl", values[`${PROJECT}:runpodApiUrl`]),
     domain: localUrl("auth.domainUrl", (field("auth") as { domainUrl?: string }).domainUrl),
+    stripe: localUrl("stripeApiUrl", values[`${PROJECT}:stripeApiUrl`]),
   };
 }
 

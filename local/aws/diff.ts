@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { isArchive, isAsset, isObject } from "../protocol/value";
-import { holdsUnknown, type Properties } from "./values";
+import { holdsUnknown, type Properties, stableJson } from "./values";
 
 /** One difference between two sets of inputs. */
 export interface Change {
@@ -9,9 +9,13 @@ export interface Change {
   kind: "add" | "delete" | "update";
 }
 
-/** Lists how `news` differs from `olds`, each at its deepest path; assets and archives count as one value each. */
-export function changes(olds: Properties, news: Properties): Change[] {
-  return objectChanges("", olds, news);
+/**
+ * Lists how `news` differs from `olds`, each at its deepest path; assets and archives count as one value each.
+ *
+ * @param sets names of lists, at any depth, whose order does not count
+ */
+export function changes(olds: Properties, news: Properties, sets: readonly string[] = []): Change[] {
+  return objectChanges("", olds, aligned(olds, news, sets));
 }
 
 /** The first segment of a property path. */
@@ -41,6 +45,38 @@ function objectChanges(path: string, olds: Properties, news: Properties): Change
   return [...new Set([...Object.keys(olds), ...Object.keys(news)])].flatMap((name) =>
     valueChanges(path === "" ? name : join(path, name), olds[name], news[name]),
   );
+}
+
+/** `next` with the members of its sets where `old` has equal ones, the others in the places that are left. */
+function aligned(old: Properties, next: Properties, sets: readonly string[]): Properties {
+  return Object.fromEntries(
+    Object.entries(next).map(([name, value]) => {
+      const before = old[name];
+      if (!sets.includes(name) || !Array.isArray(before) || !Array.isArray(value)) return [name, value];
+      const others = [...value];
+      const places = before.map((item) => {
+        const at = others.findIndex((one) => comparable(one, sets) === comparable(item, sets));
+        if (at === -1) return undefined;
+        others.splice(at, 1);
+        return item;
+      });
+      return [name, [...places.map((item) => item ?? others.shift()), ...others]];
+    }),
+  );
+}
+
+/** Text that is the same for what differs in the order of sets only. */
+function comparable(value: unknown, sets: readonly string[]): string {
+  return stableJson(sorted(value, sets));
+}
+
+function sorted(value: unknown, sets: readonly string[], name = ""): unknown {
+  if (Array.isArray(value)) {
+    const items = value.map((item) => sorted(item, sets));
+    return sets.includes(name) ? items.sort((a, b) => (stableJson(a) < stableJson(b) ? -1 : 1)) : items;
+  }
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([member, item]) => [member, sorted(item, sets, member)]));
 }
 
 /** A name that is not an identifier is quoted, as Pulumi's property paths want it. */

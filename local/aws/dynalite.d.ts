@@ -1,12 +1,69 @@
 /** DynamoDB's HTTP protocol over LevelDB. */
 declare module "dynalite" {
   import type { Server } from "node:http";
+  import type { Options } from "dynalite/db/index.js";
 
-  /** @param options `path`: the LevelDB folder; the three times: how long a table stays in that state, in milliseconds */
-  export default function dynalite(options: {
+  export default function dynalite(options: Options): Server;
+}
+
+/** What dynalite keeps its tables in. */
+declare module "dynalite/db/index.js" {
+  import type { Readable } from "node:stream";
+  import type {
+    AttributeDefinition,
+    AttributeValue,
+    GlobalSecondaryIndexDescription,
+    KeySchemaElement,
+  } from "@aws-sdk/client-dynamodb";
+
+  /** `path`: the LevelDB folder; the three times: how long a table stays in that state, in milliseconds. */
+  export interface Options {
     path?: string;
     createTableMs?: number;
     deleteTableMs?: number;
     updateTableMs?: number;
-  }): Server;
+  }
+
+  export type Item = Record<string, AttributeValue>;
+  type Done = (error?: Error | null) => void;
+
+  /** A table as DescribeTable answers it. */
+  export interface Table {
+    TableName: string;
+    TableArn: string;
+    TableStatus: string;
+    AttributeDefinitions: AttributeDefinition[];
+    KeySchema: KeySchemaElement[];
+    BillingModeSummary?: { BillingMode: string };
+    ProvisionedThroughput?: object;
+    GlobalSecondaryIndexes?: GlobalSecondaryIndexDescription[];
+  }
+
+  export interface Entries<T> {
+    get(key: string, done: (error: Error | null, value?: T) => void): void;
+    put(key: string, value: T, done: Done): void;
+    createValueStream(range: object): Readable;
+    /** Runs `work` when no other holds the key; what `release` makes of a function lets go and calls it. */
+    lock(key: string, work: (release: (then: () => void) => () => void) => void): void;
+  }
+
+  export interface Store {
+    tableDb: Entries<Table>;
+    getItemDb(table: string): Entries<Item>;
+    getIndexDb(kind: "Global", table: string, index: string): Entries<Item>;
+    deleteIndexDb(kind: "Global", table: string, index: string, done: Done): void;
+  }
+
+  const database: {
+    create(options: Options): Store;
+    createKey(item: Item, table: Table): string;
+    /** What an item's change does to indexes; here always of an item that is new to them. */
+    getIndexActions(
+      indexes: GlobalSecondaryIndexDescription[],
+      existing: undefined,
+      item: Item,
+      table: Table,
+    ): { puts: { index: string; key: string; item: Item }[] };
+  };
+  export default database;
 }

@@ -4,31 +4,51 @@ import {
   CreateTableCommand,
   DeleteTableCommand,
   DynamoDBClient,
-  type GlobalSecondaryIndex,
   type KeySchemaElement,
-  type Projection,
-  UpdateTableCommand,
   waitUntilTableExists,
   waitUntilTableNotExists,
 } from "@aws-sdk/client-dynamodb";
-import dynalite from "dynalite";
+import type { Store } from "dynalite/db/index.js";
 import { z } from "zod";
 import type { Events } from "../events";
 import type { Listening } from "../http";
 import type { AwsResource } from "./account";
+import { changeTable, openDynalite, type TableChange } from "./dynamodbIndexes";
 import type { Effects, ResourceType } from "./resource";
 import { text } from "./values";
 
 const attribute = z.object({ name: z.string(), type: z.enum(["S", "N", "B"]) });
 const keySchema = z.object({ attributeName: z.string(), keyType: z.enum(["HASH", "RANGE"]) });
-const index = z.looseObject({
-  name: z.string(),
-  hashKey: z.string().optional(),
-  rangeKey: z.string().optional(),
-  keySchemas: z.array(keySchema).optional(),
-  projectionType: z.enum(["ALL", "KEYS_ONLY", "INCLUDE"]),
-  nonKeyAttributes: z.array(z.string()).optional(),
-});
+const index = z
+  .looseObject({
+    name: z.string().regex(/^[\w.-]{3,255}$/, "must be 3 to 255 of letters, digits and _.-"),
+    hashKey: z.string().optional(),
+    rangeKey: z.string().optional(),
+    keySchemas: z.array(keySchema).optional(),
+    projectionType: z.enum(["ALL", "KEYS_ONLY", "INCLUDE"]),
+    nonKeyAttributes: z.array(z.string()).optional(),
+    readCapacity: z.number().int().positive().optional(),
+    writeCapacity: z.number().int().positive().optional(),
+  })
+  .check(({ value, issues }) => {
+    const complain = (property: string, message: string) =>
+      issues.push({ code: "custom", path: [property], message, input: value });
+    const { hashKey, rangeKey, keySchemas, projectionType, nonKeyAttributes = [] } = value;
+    if ((hashKey === undefined && rangeKey === undefined) === (keySchemas === undefined))
+      complain("keySchemas", "give either keySchemas or hashKey with or without rangeKey");
+    else if (
+      !/^HASH(,RANGE)?$/.test(
+        indexKeys(value)
+          .map((key) => key.KeyType)
+          .join(),
+      )
+    )
+      complain("keySchemas", "must be a HASH key, and after it at most one RANGE key: the local DynamoDB has no more");
+    if (projectionType === "INCLUDE" && nonKeyAttributes.length === 0)
+      complain("nonKeyAttributes", "ProjectionType is INCLUDE, but NonKeyAttributes is not specified");
+    if (projectionType !== "INCLUDE" && nonKeyAttributes.length > 0)
+      complain("nonKeyAttributes", `ProjectionType is ${projectionType}, but NonKeyAttributes is specified`);
+  });
 
 const tableInputs = z
   .looseObject({
@@ -42,7 +62,7 @@ const tableInputs = z
     billingMode: z.enum(["PROVISIONED", "PAY_PER_REQUEST"]).default("PROVISIONED"),
     readCapacity: z.number().int().positive().optional(),
     writeCapacity: z.number().int().positive().optional(),
-    globalSecondaryIndexes: z.array(index).default([]),
+    globalSecondaryIndexes: z.array(index).max(20).default([]),
     ttl: z.looseObject({ attributeName: z.string().optional(), enabled: z.boolean().optional() }).optional(),
     pointInTimeRecovery: z.looseObject({ enabled: z.boolean() }).optional(),
     deletionProtectionEnabled: z.boolean().optional(),
@@ -54,7 +74,8 @@ const tableInputs = z
       ...value.globalSecondaryIndexes.flatMap((one) => indexKeys(one).map((key) => key.AttributeName)),
     ]);
     const declared = new Set(value.attributes.map((one) => one.name));
-    const complain = (path: string[], message: string) => issues.push({ code: "custom", path, message, input: value });
+    const complain = (path: PropertyKey[], message: string) =>
+      issues.push({ code: "custom", path, message, input: value });
     for (const key of keys) {
       if (key !== undefined && !declared.has(key)) complain(["attributes"], `must declare the key attribute ${key}`);
     }
@@ -69,6 +90,14 @@ const tableInputs = z
         ["billingMode"],
         "PROVISIONED needs readCapacity and writeCapacity; the other choice is PAY_PER_REQUEST",
       );
+    const names = new Set<string>();
+    for (const [at, one] of value.globalSecondaryIndexes.entries()) {
+      const path = ["globalSecondaryIndexes", at];
+      if (names.has(one.name)) complain([...path, "name"], `Duplicate index name: ${one.name}`);
+      names.add(one.name);
+      if (value.billingMode === "PROVISIONED" && !(one.readCapacity && one.writeCapacity))
+        complain([...path, "readCapacity"], "and writeCapacity must be > 0 when billing mode is PROVISIONED");
+    }
   });
 
 /** aws:dynamodb/table:Table. PITR and TTL are kept as settings: real TTL deletes days late too. */
@@ -76,6 +105,7 @@ export const table: ResourceType = {
   type: "aws:dynamodb/table:Table",
   inputs: tableInputs,
   replaceOn: ["name", "hashKey", "rangeKey", "localSecondaryIndexes"],
+  sets: ["attributes", "globalSecondaryIndexes", "localSecondaryIndexes", "nonKeyAttributes"],
   autoName: "name",
   id: (inputs) => text(inputs, "name"),
   conflict: "ResourceInUseException: Table already exists",
@@ -94,7 +124,7 @@ export interface Dynamodb extends Listening {
 
 /** Starts DynamoDB on a free loopback port, its tables kept below `path`. */
 export async function startDynamodb(path: string, region: string, events: Events): Promise<Dynamodb> {
-  const server = dynalite({ path, createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 });
+  const { server, store } = openDynalite({ path, createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 });
   server.on("request", (request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -118,7 +148,7 @@ export async function startDynamodb(path: string, region: string, events: Events
   return {
     url,
     port,
-    effects: tableEffects(client),
+    effects: tableEffects(client, store, events),
     async close() {
       client.destroy();
       await closed(server);
@@ -126,7 +156,7 @@ export async function startDynamodb(path: string, region: string, events: Events
   };
 }
 
-function tableEffects(client: DynamoDBClient): Effects {
+function tableEffects(client: DynamoDBClient, store: Store, events: Events): Effects {
   const wait = { client, maxWaitTime: 10, minDelay: 1, maxDelay: 1 };
   return {
     async create({ id, outputs }) {
@@ -134,39 +164,18 @@ function tableEffects(client: DynamoDBClient): Effects {
       await client.send(
         new CreateTableCommand({
           TableName: id,
-          AttributeDefinitions: attributes(inputs),
           KeySchema: keys(inputs.hashKey, inputs.rangeKey),
           BillingMode: inputs.billingMode,
-          ...capacity(inputs),
-          ...(inputs.globalSecondaryIndexes.length === 0
-            ? {}
-            : {
-                GlobalSecondaryIndexes: inputs.globalSecondaryIndexes.map((one) => ({
-                  ...indexOf(one),
-                  ...capacity(inputs),
-                })),
-              }),
+          ...changeable(inputs),
         }),
       );
       await waitUntilTableExists(wait, { TableName: id });
       return undefined;
     },
-    async update({ id, outputs }, previous) {
-      const next = tableInputs.parse(outputs);
-      const old = tableInputs.parse(previous.outputs);
-      const update = (change: object) => client.send(new UpdateTableCommand({ TableName: id, ...change }));
-      if (
-        next.billingMode !== old.billingMode ||
-        next.readCapacity !== old.readCapacity ||
-        next.writeCapacity !== old.writeCapacity
-      ) {
-        await update({ BillingMode: next.billingMode, ...capacity(next) });
-      }
-      const change = indexNames(next).join() !== indexNames(old).join();
-      if (change)
-        throw new Error(
-          "globalSecondaryIndexes: the local DynamoDB cannot change indexes of a table that exists. Destroy the table first.",
-        );
+    async update({ id, outputs }) {
+      const { added, removed } = await changeTable(store, id, changeable(tableInputs.parse(outputs)));
+      const changed = [...removed.map((name) => `-${name}`), ...added.map((name) => `+${name}`)];
+      if (changed.length > 0) events.emit({ source: "dynamodb", summary: `UpdateTable ${id} ${changed.join(" ")}` });
       return undefined;
     },
     async delete(resource: AwsResource) {
@@ -189,8 +198,22 @@ function tableEffects(client: DynamoDBClient): Effects {
 type TableInputs = z.infer<typeof tableInputs>;
 type Index = z.infer<typeof index>;
 
-function attributes(inputs: TableInputs) {
-  return inputs.attributes.map(({ name, type }) => ({ AttributeName: name, AttributeType: type }));
+/** What of a table may change while it exists. */
+function changeable(inputs: TableInputs): TableChange {
+  const indexes = inputs.globalSecondaryIndexes.map((one) => ({
+    IndexName: one.name,
+    KeySchema: indexKeys(one),
+    Projection: {
+      ProjectionType: one.projectionType,
+      ...(one.nonKeyAttributes === undefined ? {} : { NonKeyAttributes: one.nonKeyAttributes }),
+    },
+    ...capacity(inputs, one),
+  }));
+  return {
+    AttributeDefinitions: inputs.attributes.map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
+    ...capacity(inputs, inputs),
+    ...(indexes.length === 0 ? {} : { GlobalSecondaryIndexes: indexes }),
+  };
 }
 
 function keys(hashKey: string | undefined, rangeKey: string | undefined): KeySchemaElement[] {
@@ -208,19 +231,10 @@ function indexKeys(one: Index): KeySchemaElement[] {
   );
 }
 
-function indexOf(one: Index): GlobalSecondaryIndex {
-  const projection: Projection = {
-    ProjectionType: one.projectionType,
-    ...(one.nonKeyAttributes === undefined ? {} : { NonKeyAttributes: one.nonKeyAttributes }),
-  };
-  return { IndexName: one.name, KeySchema: indexKeys(one), Projection: projection };
-}
-
-function indexNames(inputs: TableInputs): string[] {
-  return inputs.globalSecondaryIndexes.map((one) => one.name).sort();
-}
-
-function capacity({ billingMode, readCapacity, writeCapacity }: TableInputs) {
+function capacity(
+  { billingMode }: TableInputs,
+  { readCapacity, writeCapacity }: Pick<Index, "readCapacity" | "writeCapacity">,
+) {
   if (billingMode === "PAY_PER_REQUEST") return {};
   return { ProvisionedThroughput: { ReadCapacityUnits: readCapacity, WriteCapacityUnits: writeCapacity } };
 }

@@ -10,7 +10,9 @@ import { JwtAuthorizer, type JwtContext } from "./httpApiJwt";
 import { toEvent, toResponse } from "./httpApiPayload";
 import { matchRoute } from "./httpApiRoute";
 import { Throttle } from "./httpApiThrottle";
+import { wildcard } from "./iamPolicy";
 import { functionName, permission } from "./lambda";
+import { readBody } from "./readBody";
 import type { Effects } from "./resource";
 import { type Properties, texts } from "./values";
 
@@ -163,7 +165,8 @@ export class HttpApiGateway {
     request: Request,
     { sourceIp, requestId }: { sourceIp: string; requestId: string },
   ) {
-    const body = await readBody(request);
+    const body = await readBody(request, MAX_PAYLOAD_BYTES);
+    if (body === undefined) throw new Refusal(413, "Request Entity Too Large");
     const { pathname } = new URL(request.url);
     const stage = this.stageFor(apiId, pathname);
     const path = stage.id === "$default" ? pathname : pathname.slice(stage.id.length + 1) || "/";
@@ -256,19 +259,6 @@ export class HttpApiGateway {
   }
 }
 
-async function readBody(request: Request): Promise<Buffer> {
-  const tooLarge = new Refusal(413, "Request Entity Too Large");
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_PAYLOAD_BYTES) throw tooLarge;
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength;
-    if (size > MAX_PAYLOAD_BYTES) throw tooLarge;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 /** The route's own limits, else the stage's, else the account's. */
 function limitsOf(stage: AwsResource, routeKey: string) {
   const { routeSettings, defaultRouteSettings } = stage.outputs;
@@ -278,15 +268,6 @@ function limitsOf(stage: AwsResource, routeKey: string) {
   const settings = own ?? defaultRouteSettings;
   if (!isObject(settings)) return ACCOUNT_LIMITS;
   return { ratePerSecond: Number(settings.throttlingRateLimit), burst: Number(settings.throttlingBurstLimit) };
-}
-
-/** An ARN pattern: `*` stands for anything, slashes included, `?` for one character. */
-function wildcard(pattern: string): RegExp {
-  const escaped = pattern
-    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("*", ".*")
-    .replaceAll("?", ".");
-  return new RegExp(`^${escaped}$`);
 }
 
 async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {

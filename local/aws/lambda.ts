@@ -91,7 +91,7 @@ export const permission: ResourceType = {
 };
 
 /** A function answered with an error, or died, or ran out of time. `payload` is what Lambda's Invoke returns then. */
-class FunctionError extends Error {
+export class FunctionError extends Error {
   override readonly name = "FunctionError";
   constructor(readonly payload: { errorType: string; errorMessage: string; trace?: string[] }) {
     super(`${payload.errorType}: ${payload.errorMessage}`);
@@ -146,14 +146,14 @@ export class Lambda {
    * Runs a function and gives its result, as JSON would carry it.
    *
    * @param reference a function's name or ARN
+   * @param requestId what the function finds as its context's `awsRequestId`
    * @throws FunctionError, or an Error when there is no such function
    */
-  async invoke(reference: string, event: unknown): Promise<unknown> {
+  async invoke(reference: string, event: unknown, requestId: string = randomUUID()): Promise<unknown> {
     const name = functionName(reference);
     const resource = this.options.account.get(FUNCTION, name);
     if (resource === undefined) throw new Error(`ResourceNotFoundException: Function not found: ${name}`);
     const started = performance.now();
-    const requestId = randomUUID();
     const { timeout, memorySize, handler } = resource.outputs;
     const outcome = await this.sandbox(resource).run({
       event: JSON.stringify(event),

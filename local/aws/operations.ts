@@ -81,7 +81,9 @@ export class Operations {
     for (const property of description.jsonText ?? []) inputs[property] = asJsonText(inputs[property]);
     const { autoName } = description;
     if (autoName !== undefined && inputs[autoName] === undefined) {
-      inputs[autoName] = isAutoNamed(olds, autoName) ? olds[autoName] : `${name}-${hex7(randomSeed)}`;
+      const prefix = plain(news.namePrefix);
+      const kept = isAutoNamed(olds, autoName) && String(olds[autoName]).startsWith(String(prefix ?? ""));
+      inputs[autoName] = kept ? olds[autoName] : `${prefix ?? `${name}-`}${hex7(randomSeed)}`;
       inputs[DEFAULTS] = [autoName];
     }
     failures.push(...judge(description.inputs, plainProperties(inputs)));
@@ -95,7 +97,7 @@ export class Operations {
   diff({ type }: Target, id: string, old: Old, news: Properties, ignored: string[]): Difference {
     const description = resourceType(type);
     const olds = old.inputs;
-    const found = changes(withoutDefaults(olds), withoutDefaults(news)).filter(
+    const found = changes(withoutDefaults(olds), withoutDefaults(news), description.sets).filter(
       ({ path }) => !ignored.some((one) => isWithin(path, one)),
     );
     const replaces = found

@@ -23,7 +23,9 @@ export interface ResourceType {
   readonly jsonText?: readonly string[];
   /** Inputs whose change makes a new resource, as in the real provider. Paths; what lies below counts too. */
   readonly replaceOn: readonly string[];
-  /** The input that gets `<logical name>-<7 hex>` when the program leaves it out. */
+  /** Names of lists, at any depth, that are sets in the real provider: a mere change of their order is no change. */
+  readonly sets?: readonly string[];
+  /** The input that gets `<logical name>-<7 hex>`, or `<namePrefix><7 hex>`, when the program leaves it out. */
   readonly autoName?: string;
   /** What the id is unique within, where that is not the account. */
   readonly scope?: (inputs: Properties) => string;

@@ -7,6 +7,7 @@ import { policy, role, rolePolicy, rolePolicyAttachment } from "./iam";
 import { lambdaFunction, permission } from "./lambda";
 import { logGroup } from "./logs";
 import type { ResourceType } from "./resource";
+import { schedule } from "./scheduler";
 import { parameter } from "./ssm";
 
 const types: ReadonlyMap<string, ResourceType> = new Map(
@@ -22,6 +23,7 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
     stage,
     lambdaFunction,
     permission,
+    schedule,
     role,
     rolePolicy,
     rolePolicyAttachment,

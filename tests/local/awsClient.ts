@@ -6,7 +6,8 @@ import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { type AwsCloud, type AwsOptions, startAws } from "../../local/aws/cloud";
-import { Events } from "../../local/events";
+import type { Timers } from "../../local/aws/timers";
+import { type CloudEvent, Events } from "../../local/events";
 
 type Properties = Record<string, unknown>;
 
@@ -148,6 +149,51 @@ export const archive = (content: Properties) => ({ [SIGNATURE]: "0def7320c3a5731
 /** An archive of one file, as an inline function becomes. */
 export const code = (handler: string) => archive({ assets: { "__index.js": asset({ text: handler }) } });
 
+/** Timers that go when told. */
+export class ManualTimers implements Timers {
+  private nowMs = 0;
+  private waiting: { atMs: number; run: () => void }[] = [];
+
+  after(delayMs: number, run: () => void): () => void {
+    const one = { atMs: this.nowMs + delayMs, run };
+    this.waiting.push(one);
+    return () => {
+      this.waiting = this.waiting.filter((other) => other !== one);
+    };
+  }
+
+  /** How long from now each that waits has to wait, in milliseconds. */
+  get delaysMs(): number[] {
+    return this.waiting.map(({ atMs }) => atMs - this.nowMs).sort((a, b) => a - b);
+  }
+
+  /** Lets time go by, and what is due then run. */
+  advance(byMs: number): void {
+    const untilMs = this.nowMs + byMs;
+    for (;;) {
+      const [next] = this.waiting.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs);
+      if (next === undefined) break;
+      this.waiting = this.waiting.filter((other) => other !== next);
+      this.nowMs = next.atMs;
+      next.run();
+    }
+    this.nowMs = untilMs;
+  }
+}
+
+/** The next event whose line matches. */
+export function nextEvent(events: Events, line: RegExp): Promise<CloudEvent> {
+  return new Promise((resolve) => {
+    let isPast = true;
+    const stop = events.subscribe((event) => {
+      if (isPast || !line.test(event.summary)) return;
+      stop();
+      resolve(event);
+    });
+    isPast = false;
+  });
+}
+
 /** A local AWS in a folder of its own, with an engine at its provider. */
 export async function startTestCloud(options: Partial<AwsOptions> = {}) {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "snack-aws-")));
@@ -157,6 +203,7 @@ export async function startTestCloud(options: Partial<AwsOptions> = {}) {
     region: "us-east-1",
     events,
     apiPorts: "free",
+    lambdaPort: 0,
     jwks: () => undefined,
     programDir: dir,
     extraEnv: () => ({}),

@@ -1,0 +1,250 @@
+import { z } from "zod";
+import type { Events } from "../events";
+import type { AwsAccount, AwsResource } from "./account";
+import { permits, trusts } from "./iamPolicy";
+import { functionName, lambdaFunction } from "./lambda";
+import type { Effects, ResourceType } from "./resource";
+import { Pauses, type Timers } from "./timers";
+import { text } from "./values";
+
+const TYPE = "aws:scheduler/schedule:Schedule";
+const MINUTE_MS = 60_000;
+const UNIT_MS = { minute: MINUTE_MS, hour: 60 * MINUTE_MS, day: 24 * 60 * MINUTE_MS } as const;
+/** The longest pause between two attempts of one delivery. */
+const LONGEST_RETRY_MS = 5 * MINUTE_MS;
+
+const name = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[\w.-]+$/, "The name must consist of alphanumerics, hyphens, and underscores.")
+  .optional();
+
+const target = z.looseObject({
+  arn: z.string().regex(/^arn:[\w-]+:lambda:[^:]*:[^:]*:function:[\w-]+/, {
+    error: "must be the ARN of a Lambda function: the local cloud has no other targets",
+  }),
+  roleArn: z.string().regex(/^arn:[\w-]+:iam::[^:]*:role\/./, "must be the ARN of a role"),
+  input: z.string().min(1).refine(isJson, "must be well-formed JSON: a Lambda function takes nothing else").optional(),
+  retryPolicy: z
+    .looseObject({
+      maximumEventAgeInSeconds: z.number().int().min(60).max(86_400).default(86_400),
+      maximumRetryAttempts: z.number().int().min(0).max(185).default(185),
+    })
+    .prefault({}),
+});
+
+const noDate = z.undefined("is not kept by the local cloud: its schedules run from their creation to their deletion");
+
+/** aws:scheduler/schedule:Schedule, of EventBridge Scheduler. */
+export const schedule: ResourceType = {
+  type: TYPE,
+  inputs: z
+    .looseObject({
+      name,
+      namePrefix: name,
+      groupName: z.string().min(1).max(64).optional(),
+      scheduleExpression: z
+        .string()
+        .min(1)
+        .max(256)
+        .refine(isExpression, {
+          error: ({ input }) =>
+            `Invalid Schedule Expression ${input}. It must be rate(<n> minutes|hours|days), cron(<six fields>) or at(yyyy-mm-ddThh:mm:ss)`,
+        }),
+      scheduleExpressionTimezone: z.string().min(1).max(50).optional(),
+      flexibleTimeWindow: z
+        .looseObject({
+          mode: z.enum(["OFF", "FLEXIBLE"]),
+          maximumWindowInMinutes: z.number().int().min(1).max(1440).optional(),
+        })
+        .refine((window) => (window.mode === "FLEXIBLE") === (window.maximumWindowInMinutes !== undefined), {
+          path: ["maximumWindowInMinutes"],
+          error: "belongs to mode FLEXIBLE, which needs it",
+        }),
+      target,
+      state: z.enum(["ENABLED", "DISABLED"]).optional(),
+      description: z.string().max(512).optional(),
+      actionAfterCompletion: z.enum(["NONE", "DELETE"]).optional(),
+      startDate: noDate.optional(),
+      endDate: noDate.optional(),
+    })
+    .refine((inputs) => inputs.namePrefix === undefined || String(inputs.name).startsWith(inputs.namePrefix), {
+      path: ["namePrefix"],
+      error: "conflicts with name",
+    }),
+  replaceOn: ["name", "namePrefix", "groupName"],
+  autoName: "name",
+  id: (inputs) => `${inputs.groupName ?? "default"}/${text(inputs, "name")}`,
+  conflict: "ConflictException",
+  defaults: {
+    namePrefix: "",
+    groupName: "default",
+    scheduleExpressionTimezone: "UTC",
+    state: "ENABLED",
+    actionAfterCompletion: "NONE",
+  },
+  computed: { arn: ({ id, account }) => account.arn("scheduler", `schedule/${id}`) },
+};
+
+/** What the scheduler needs of the rest of the local cloud. */
+export interface SchedulerOptions {
+  account: AwsAccount;
+  events: Events;
+  timers: Timers;
+  /** Hands an event to Lambda for asynchronous invocation; resolves when it is done with. */
+  accept: (functionArn: string, event: unknown) => Promise<void>;
+}
+
+/**
+ * EventBridge Scheduler: a timer for each enabled schedule with a rate. As in AWS a new one invokes its target at once
+ * (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html), Lambda takes the event asynchronously, and
+ * the retry policy is for events that Lambda does not take. Unlike in AWS an invocation that is due while the one before
+ * still runs is left out.
+ */
+export class Scheduler {
+  readonly effects: Effects = {
+    create: async (resource) => {
+      this.judge(resource);
+      this.begin(resource, 0);
+      return undefined;
+    },
+    update: async (resource, previous) => {
+      this.judge(resource);
+      const rhythm = ({ outputs }: AwsResource) => `${outputs.state} ${outputs.scheduleExpression}`;
+      if (rhythm(resource) !== rhythm(previous)) this.begin(resource, 0);
+      return undefined;
+    },
+    delete: async ({ id }) => this.stop(id),
+  };
+  /** The ways to stop the timers, by schedule. */
+  private readonly stops = new Map<string, () => void>();
+  private readonly running = new Set<string>();
+  private readonly pauses: Pauses;
+
+  constructor(private readonly options: SchedulerOptions) {
+    this.pauses = new Pauses(options.timers);
+  }
+
+  /** Starts the timers of the account's schedules again. The first invocation of each is one interval away. */
+  reopen(): void {
+    for (const resource of this.options.account.list(TYPE)) this.begin(resource, intervalMs(resource));
+  }
+
+  /** Stops all timers, and what waits to be tried again. */
+  async close(): Promise<void> {
+    for (const id of [...this.stops.keys()]) this.stop(id);
+    this.pauses.end();
+  }
+
+  /** What CreateSchedule and UpdateSchedule find wrong beside the form. */
+  private judge({ outputs }: AwsResource): void {
+    const { account } = this.options;
+    if (outputs.groupName !== "default")
+      throw new Error(`ResourceNotFoundException: Schedule group ${outputs.groupName} does not exist.`);
+    if (!trusts(account, target.parse(outputs.target).roleArn, "scheduler.amazonaws.com"))
+      throw new Error(
+        "ValidationException: The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
+      );
+  }
+
+  private begin(resource: AwsResource, firstMs: number | undefined): void {
+    const { id, outputs } = resource;
+    this.stop(id);
+    if (outputs.state === "DISABLED") return;
+    const everyMs = intervalMs(resource);
+    if (everyMs === undefined || firstMs === undefined) {
+      this.tell(`${id}: ${outputs.scheduleExpression} is kept but not run: the local cloud runs rate(…) only`);
+      return;
+    }
+    this.wait(id, firstMs, everyMs);
+  }
+
+  private wait(id: string, delayMs: number, everyMs: number): void {
+    const stop = this.options.timers.after(delayMs, () => {
+      this.wait(id, everyMs, everyMs);
+      void this.run(id);
+    });
+    this.stops.set(id, stop);
+  }
+
+  private stop(id: string): void {
+    this.stops.get(id)?.();
+    this.stops.delete(id);
+  }
+
+  private async run(id: string): Promise<void> {
+    if (this.running.has(id)) return this.tell(`${id}: left out, the one before still runs`);
+    this.running.add(id);
+    try {
+      await this.deliver(id);
+    } finally {
+      this.running.delete(id);
+    }
+  }
+
+  /** Hands one event to Lambda, again and again as the retry policy says, for as long as the schedule stands. */
+  private async deliver(id: string): Promise<void> {
+    let ageMs = 0;
+    for (let attempt = 0; this.stops.has(id); attempt++) {
+      const resource = this.options.account.get(TYPE, id);
+      if (resource === undefined) return;
+      const { arn, roleArn, input, retryPolicy } = target.parse(resource.outputs.target);
+      const refusal = this.refusal(arn, roleArn);
+      this.tell(`${id} → ${refusal ?? functionName(arn)}`);
+      if (refusal === undefined) return this.options.accept(arn, JSON.parse(input ?? "{}"));
+      const delayMs = Math.min(1000 * 2 ** attempt, LONGEST_RETRY_MS) * (0.5 + Math.random() / 2);
+      ageMs += delayMs;
+      const isOver = attempt >= retryPolicy.maximumRetryAttempts || ageMs > retryPolicy.maximumEventAgeInSeconds * 1000;
+      if (isOver) return this.tell(`${id}: dropped after ${attempt + 1} attempts`);
+      if (!(await this.pauses.pause(delayMs))) return;
+    }
+  }
+
+  /** Why Lambda would not take an event; undefined when it takes it. */
+  private refusal(arn: string, roleArn: string): string | undefined {
+    const { account } = this.options;
+    if (!permits(account, roleArn, { action: "lambda:InvokeFunction", resource: arn }))
+      return `AccessDeniedException: the role may not invoke ${functionName(arn)}`;
+    if (account.get(lambdaFunction.type, functionName(arn)) === undefined)
+      return `ResourceNotFoundException: Function not found: ${functionName(arn)}`;
+    return undefined;
+  }
+
+  private tell(summary: string): void {
+    this.options.events.emit({ source: "scheduler", summary });
+  }
+}
+
+/** The interval of a rate; undefined for the other expressions. */
+function intervalMs({ outputs }: AwsResource): number | undefined {
+  const rate = rateOf(String(outputs.scheduleExpression));
+  return rate && rate.count * UNIT_MS[rate.unit];
+}
+
+function rateOf(expression: string): { count: number; unit: keyof typeof UNIT_MS } | undefined {
+  const [, count, unit] = /^rate\(([1-9]\d*) (minute|hour|day)s?\)$/.exec(expression) ?? [];
+  return unit === undefined ? undefined : { count: Number(count), unit: unit as keyof typeof UNIT_MS };
+}
+
+function isExpression(expression: string): boolean {
+  const [, kind, inside = ""] = /^(cron|at)\((.+)\)$/.exec(expression) ?? [];
+  if (kind === "at") return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/.test(inside) && !Number.isNaN(Date.parse(inside));
+  if (kind === undefined) return rateOf(expression) !== undefined;
+  const fields = inside.split(/\s+/);
+  // One of day of month and day of week must be `?`, and never both.
+  return (
+    fields.length === 6 &&
+    fields.every((field) => /^[\w*?,/#-]+$/.test(field)) &&
+    (fields[2] === "?") !== (fields[4] === "?")
+  );
+}
+
+function isJson(json: string): boolean {
+  try {
+    JSON.parse(json);
+    return true;
+  } catch {
+    return false;
+  }
+}
