@@ -65,8 +65,11 @@ export async function fromStripe<T extends { object: string }>(object: T["object
   throw new ApiError("unavailable", undefined, { cause: `Stripe answered ${answer?.object} where ${object} is due` });
 }
 
-/** All items of a list, `most` of them at most; the first page is checked to be one. */
-export async function allFromStripe<T>(list: Stripe.ApiListPromise<T>, most: number): Promise<T[]> {
+/** All items of a list, `most` of them at most. Throws ApiError `unavailable`. */
+export async function allFromStripe<T extends { id: string }>(
+  list: Stripe.ApiListPromise<T>,
+  most: number,
+): Promise<T[]> {
   await fromStripe("list", list);
   return list.autoPagingToArray({ limit: most }).catch((error: unknown) => {
     throw stripeFailure(error);

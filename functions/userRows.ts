@@ -57,17 +57,25 @@ export function createUserRows(tableName: string): UserRows {
   return {
     get,
 
-    async takeTicket(userId, now) {
+    async takeTicket(userId, now, reviewBy) {
       const updated = await update(userId, {
-        UpdateExpression: "SET created_at = if_not_exists(created_at, :now) ADD sync_ticket :one",
-        ExpressionAttributeValues: marshall({ ":now": now.toISOString(), ":one": 1 }),
+        // The map must be there before `apply` can set something in it.
+        UpdateExpression: `SET created_at = if_not_exists(created_at, :now), known_plans = if_not_exists(known_plans, :none)${
+          reviewBy ? ", review_by = :by" : ""
+        } ADD sync_ticket :one`,
+        ExpressionAttributeValues: marshall({
+          ":now": now.toISOString(),
+          ":none": {},
+          ":one": 1,
+          ...(reviewBy && { ":by": reviewBy.toISOString() }),
+        }),
         ReturnValues: "ALL_NEW",
       });
       const row = updated?.Attributes ?? {};
       return { ticket: Number(row.sync_ticket?.N), customer: parseRow(row) };
     },
 
-    async apply(userId, ticket, { facts, entitlement, stripeStatus, stripeSubscriptionId, reviewAt, now }) {
+    async apply(userId, ticket, { facts, knownPlans, entitlement, stripeStatus, stripeSubscriptionId, reviewAt, now }) {
       const set: Record<string, unknown> = {
         ...facts,
         ...(facts && { synced_at: now.toISOString() }),
@@ -80,16 +88,26 @@ export function createUserRows(tableName: string): UserRows {
         ...(reviewAt && { review_queue: REVIEW_QUEUE, needs_review_at: reviewAt.toISOString() }),
       };
       const names = Object.keys(set);
+      const known = Object.entries(knownPlans);
+      const assignments = [
+        ...names.map((name) => `#${name} = :${name}`),
+        ...known.map((_, index) => `known_plans.#known${index} = :known${index}`),
+      ];
       const applied = await update(userId, {
-        UpdateExpression: `SET ${names.map((name) => `#${name} = :${name}`).join(", ")}${
-          reviewAt ? "" : " REMOVE review_queue, needs_review_at"
-        }`,
+        UpdateExpression: `SET ${assignments.join(", ")}${reviewAt ? "" : " REMOVE review_queue, needs_review_at"}`,
         // No ReturnValuesOnConditionCheckFailure: whoever needs the newer row reads it, which is rare.
         ConditionExpression: "attribute_not_exists(#applied_ticket) OR #applied_ticket < :applied_ticket",
-        ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
-        ExpressionAttributeValues: marshall(Object.fromEntries(names.map((name) => [`:${name}`, set[name]])), {
-          removeUndefinedValues: true,
-        }),
+        ExpressionAttributeNames: Object.fromEntries([
+          ...names.map((name) => [`#${name}`, name]),
+          ...known.map(([id], index) => [`#known${index}`, id]),
+        ]),
+        ExpressionAttributeValues: marshall(
+          Object.fromEntries([
+            ...names.map((name) => [`:${name}`, set[name]]),
+            ...known.map(([_, plan], index) => [`:known${index}`, plan]),
+          ]),
+          { removeUndefinedValues: true },
+        ),
       });
       return applied !== undefined;
     },

@@ -2,6 +2,7 @@
 export const webhookEvents = [
   "charge.dispute.closed",
   "charge.dispute.created",
+  "charge.dispute.updated",
   "charge.refunded",
   "checkout.session.async_payment_failed",
   "checkout.session.async_payment_succeeded",

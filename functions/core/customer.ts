@@ -23,8 +23,6 @@ export const SubscriptionFacts = z.object({
   unpaid_since: z.nullable(Seconds),
   /** Whether that invoice is the first one, or the first after a trial: nothing has ever been paid. */
   unpaid_first: z.boolean(),
-  /** The plan its price stood for when that was last known. */
-  known_plan: z.optional(Plan),
 });
 export type SubscriptionFacts = z.infer<typeof SubscriptionFacts>;
 
@@ -36,6 +34,10 @@ export const DisputeFacts = z.object({
   created: Seconds,
 });
 export type DisputeFacts = z.infer<typeof DisputeFacts>;
+
+/** What a subscription's prices stood for when that was last known. Not of Stripe: it is what the row remembers. */
+const KnownPlan = z.object({ plan: Plan, price_ids: z.array(z.string()) });
+export type KnownPlan = z.infer<typeof KnownPlan>;
 
 /** Everything a plan follows from, as Stripe has it at one moment. */
 export const StripeFacts = z.object({
@@ -60,10 +62,14 @@ export const Customer = z.object({
   user_id: z.string(),
   stripe_customer_id: z.optional(z.string()),
   ...z.partial(StripeFacts).shape,
+  /** By subscription id. Only ever added to: a sync that knows nothing of one leaves what an earlier has known. */
+  known_plans: z.optional(z.record(z.string(), KnownPlan)),
   /** A plan given by an operator, whatever Stripe says. The sync never writes it. */
   grant_plan: z.optional(Plan),
   /** ISO 8601; a grant without one does not end. */
   grant_expires_at: z.optional(z.iso.datetime()),
+  /** When something under way at Stripe, such as a Checkout Session, must be over and is looked at again, ISO 8601. */
+  review_by: z.optional(z.iso.datetime()),
   /** When the facts were last read from Stripe, ISO 8601. */
   synced_at: z.optional(z.iso.datetime()),
   /** When the row was last written, ISO 8601. */

@@ -1,5 +1,5 @@
 import type { PaidPlan, Plan, PlanResponse } from "../../contract/plan";
-import type { Customer, DisputeFacts, SubscriptionFacts } from "./customer";
+import type { Customer, DisputeFacts, KnownPlan, SubscriptionFacts } from "./customer";
 
 /** What the operator decides. */
 export interface Policy {
@@ -44,11 +44,16 @@ export function currentSubscription(customer: Customer): SubscriptionFacts | und
   return liveFirst(customer)[0];
 }
 
-/** Unix seconds at which time alone may change what a live subscription gives. In the customer's time. */
-export function deadlines(subscription: SubscriptionFacts, policy: Policy): number[] {
-  const grace = subscription.status === "past_due" ? graceEnd(subscription, policy) : null;
-  const { period_end, trial_end } = subscription;
-  return [period_end, trial_end, scheduledCancel(subscription), grace].filter((at) => at !== null);
+/**
+ * Unix seconds, in the customer's time, at which time alone changes what a live subscription gives: `stripes` are those
+ * at which Stripe does something, `ours` pass unnoticed by Stripe.
+ */
+export function deadlines(subscription: SubscriptionFacts, policy: Policy): Record<"ours" | "stripes", number[]> {
+  const { status, period_end } = subscription;
+  const grace = status === "past_due" ? graceEnd(subscription, policy) : null;
+  const runs = status === "active" || status === "trialing" || status === "past_due";
+  const given = (...times: (number | null)[]) => times.filter((at) => at !== null);
+  return { ours: given(grace), stripes: runs ? given(period_end, scheduledCancel(subscription)) : [] };
 }
 
 /** Whether a subscription still runs in Stripe's eyes, paid or not: then there must be no second one. */
@@ -87,16 +92,21 @@ function subscriptionVerdicts(customer: Customer, now: Date, policy: Policy): En
   const { disputes = [], clock_ahead_seconds: ahead = 0 } = customer;
   const at = now.getTime() / 1000 + ahead;
   return liveFirst(customer).map((subscription) => {
-    const verdict = judge(subscription, at, policy);
+    const verdict = judge(subscription, customer.known_plans?.[subscription.id], at, policy);
     const isHeld = disputes.some((dispute) => holds(dispute, subscription));
     return isHeld && verdict.plan !== "free" ? deny("disputed") : verdict;
   });
 }
 
 /** @param at the customer's time in Unix seconds */
-function judge(subscription: SubscriptionFacts, at: number, policy: Policy): Entitlement {
+function judge(
+  subscription: SubscriptionFacts,
+  knownPlan: KnownPlan | undefined,
+  at: number,
+  policy: Policy,
+): Entitlement {
   const known = planOfPrices(subscription.price_ids, policy);
-  const plan = known ?? subscription.known_plan;
+  const plan = known ?? keptPlan(subscription, knownPlan);
   const cancelAt = scheduledCancel(subscription);
   const denial = denied(subscription, at, cancelAt);
   if (denial) return deny(denial);
@@ -114,6 +124,15 @@ function judge(subscription: SubscriptionFacts, at: number, policy: Policy): Ent
   const expiresAt = ends === Infinity ? null : date(ends);
   const reason = subscription.status === "trialing" ? "trial" : "subscription";
   return { plan, reason: known ? reason : "unknown_price", expiresAt, ...cancel };
+}
+
+/**
+ * A price that the configuration has lost stays what it was; one that it has never known, on a subscription that was good,
+ * must not lock out a payer, nor make a VIP.
+ */
+function keptPlan({ price_ids }: SubscriptionFacts, known: KnownPlan | undefined): Plan | undefined {
+  if (known?.price_ids.join() === price_ids.join()) return known.plan;
+  return known && "paid";
 }
 
 /** Why a subscription gives no plan whatever its price, or undefined. */

@@ -9,18 +9,19 @@ const EVERY_SECONDS = 24 * 3600;
 const OVERDUE_SECONDS = 3600;
 
 /**
- * When the reconciler shall read a customer from Stripe again: after the next deadline, and from time to time while a
- * subscription lives. Null when time alone changes nothing any more.
+ * When the reconciler shall read a customer from Stripe again: after the next deadline, from time to time while a
+ * subscription lives, and when something that was under way must be over. Null when time alone changes nothing any more.
  */
 export function nextReview(customer: Customer, now: Date, policy: Policy): Date | null {
-  const { subscriptions = [], clock_ahead_seconds: ahead = 0, grant_expires_at } = customer;
+  const { subscriptions = [], clock_ahead_seconds: ahead = 0, grant_expires_at, review_by } = customer;
   const seconds = now.getTime() / 1000;
   const times = subscriptions.filter(isLive).flatMap((subscription) => {
-    const ends = deadlines(subscription, policy).map((at) => at - ahead + AFTER_DEADLINE_SECONDS);
-    const isOverdue = ends.some((at) => at <= seconds);
-    return [...ends.filter((at) => at > seconds), seconds + (isOverdue ? OVERDUE_SECONDS : EVERY_SECONDS)];
+    const { ours, stripes } = deadlines(subscription, policy);
+    const after = [...ours, ...stripes].map((at) => at - ahead + AFTER_DEADLINE_SECONDS);
+    const isOverdue = stripes.some((at) => at - ahead + AFTER_DEADLINE_SECONDS <= seconds);
+    return [...after, seconds + (isOverdue ? OVERDUE_SECONDS : EVERY_SECONDS)];
   });
-  const grantEnd = grant_expires_at ? Date.parse(grant_expires_at) / 1000 : 0;
-  if (grantEnd > seconds) times.push(grantEnd);
-  return times.length > 0 ? new Date(Math.min(...times) * 1000) : null;
+  for (const moment of [grant_expires_at, review_by]) if (moment) times.push(Date.parse(moment) / 1000);
+  const future = times.filter((at) => at > seconds);
+  return future.length > 0 ? new Date(Math.min(...future) * 1000) : null;
 }

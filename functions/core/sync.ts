@@ -1,4 +1,4 @@
-import type { Customer, StripeFacts } from "./customer";
+import type { Customer, KnownPlan, StripeFacts } from "./customer";
 import { currentSubscription, type Entitlement, entitlement, isLive, type Policy, planOfPrices } from "./entitlement";
 import { nextReview } from "./review";
 
@@ -6,6 +6,11 @@ import { nextReview } from "./review";
 export interface SyncWrite {
   /** Undefined leaves the facts as they are: the customer is unknown to Stripe. */
   facts: StripeFacts | undefined;
+  /**
+   * Added to those the row has, by subscription id, which keeps the others: a sync with a lower ticket may have written
+   * what this one, started before that, does not know of.
+   */
+  knownPlans: Record<string, KnownPlan>;
   /** What follows from them now, for whoever looks at the table. */
   entitlement: Entitlement;
   stripeStatus: string | null;
@@ -17,8 +22,12 @@ export interface SyncWrite {
 
 /** The customers' rows, as the sync uses them. */
 export interface SyncRows {
-  /** Gives the row's next ticket number, and the row as it is after that. Makes the row if there is none. */
-  takeTicket(userId: string, now: Date): Promise<{ ticket: number; customer: Customer }>;
+  /**
+   * Gives the row's next ticket number, and the row as it is after that. Makes the row if there is none.
+   *
+   * @param reviewBy set in the row at once, so that no later sync can do without it
+   */
+  takeTicket(userId: string, now: Date, reviewBy?: Date): Promise<{ ticket: number; customer: Customer }>;
   /** Writes unless a higher ticket has written already: then false. */
   apply(userId: string, ticket: number, write: SyncWrite): Promise<boolean>;
   /** The row now. */
@@ -63,24 +72,26 @@ export async function syncCustomer(
   { reviewBy }: SyncOptions = {},
 ): Promise<Synced> {
   const { rows, policy } = sources;
-  const { ticket, customer: before } = await rows.takeTicket(userId, sources.now());
+  const { ticket, customer: before } = await rows.takeTicket(userId, sources.now(), reviewBy);
   const read = before.stripe_customer_id && (await sources.readFacts(before.stripe_customer_id, sources.now()));
   const now = sources.now();
-  const facts = read ? withKnownPlans(read, before, policy) : undefined;
+  const facts = read || undefined;
+  const knownPlans = facts ? plansKnownNow(facts, policy) : {};
   const customer: Customer = {
     ...before,
     ...facts,
+    known_plans: { ...before.known_plans, ...knownPlans },
     ...(facts && { synced_at: now.toISOString() }),
     updated_at: now.toISOString(),
   };
   const current = currentSubscription(customer);
-  const review = nextReview(customer, now, policy);
   const write: SyncWrite = {
     facts,
+    knownPlans,
     entitlement: entitlement(customer, now, policy),
     stripeStatus: current?.status ?? null,
     stripeSubscriptionId: current?.id ?? null,
-    reviewAt: reviewBy && (!review || reviewBy < review) ? reviewBy : review,
+    reviewAt: nextReview(customer, now, policy),
     now,
   };
   warn(customer, policy, sources);
@@ -88,19 +99,13 @@ export async function syncCustomer(
   return { customer: (await rows.get(userId)) ?? customer, applied: false };
 }
 
-/**
- * Keeps what a subscription's price stood for when that was last known. A price that the configuration has lost stays
- * what it was; one that it has never known, on a subscription that was good, must not lock out a payer, nor make a VIP.
- */
-function withKnownPlans(facts: StripeFacts, before: Customer, policy: Policy): StripeFacts {
-  const subscriptions = facts.subscriptions.map((subscription) => {
-    const earlier = before.subscriptions?.find(({ id }) => id === subscription.id);
-    const samePrices = earlier?.price_ids.join() === subscription.price_ids.join();
-    const kept = samePrices ? earlier?.known_plan : earlier?.known_plan && "paid";
-    const plan = planOfPrices(subscription.price_ids, policy) ?? kept;
-    return plan ? { ...subscription, known_plan: plan } : subscription;
+/** What the prices of the subscriptions stand for, where the configuration knows. */
+function plansKnownNow({ subscriptions }: StripeFacts, policy: Policy): Record<string, KnownPlan> {
+  const known = subscriptions.flatMap(({ id, price_ids }): [string, KnownPlan][] => {
+    const plan = planOfPrices(price_ids, policy);
+    return plan ? [[id, { plan, price_ids }]] : [];
   });
-  return { ...facts, subscriptions };
+  return Object.fromEntries(known);
 }
 
 const knownStatuses = ["trialing", "active", "past_due", "unpaid", "incomplete", "paused"];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Plan } from "../../contract/plan";
 import type { Customer, DisputeFacts, SubscriptionFacts } from "../../functions/core/customer";
 import { currentSubscription, type Entitlement, entitlement, type Policy } from "../../functions/core/entitlement";
 import { nextReview } from "../../functions/core/review";
@@ -28,6 +29,10 @@ const good: SubscriptionFacts = {
 const having = (...changes: Partial<SubscriptionFacts>[]): Customer => ({
   user_id: "user",
   subscriptions: changes.map((change) => ({ ...good, ...change })),
+});
+const knowing = (customer: Customer, plan: Plan, ...price_ids: string[]): Customer => ({
+  ...customer,
+  known_plans: { [good.id]: { plan, price_ids } },
 });
 const free = (reason: Entitlement["reason"]): Entitlement => ({ plan: "free", reason, expiresAt: null });
 const paid = (reason: Entitlement["reason"], expiresAt: number, more: Partial<Entitlement> = {}): Entitlement => ({
@@ -177,19 +182,25 @@ table("an unknown price", [
   ["that was never known grants nothing", having({ price_ids: ["price_new"] }), middle, free("unknown_price")],
   [
     "that was known keeps what it was",
-    having({ price_ids: ["price_new"], known_plan: "paid" }),
+    knowing(having({ price_ids: ["price_old_vip"] }), "vip", "price_old_vip"),
+    middle,
+    { ...paid("unknown_price", end), plan: "vip" },
+  ],
+  [
+    "in place of a known one keeps a plan, and makes no VIP",
+    knowing(having({ price_ids: ["price_new"] }), "vip", "price_vip"),
     middle,
     paid("unknown_price", end),
   ],
   [
     "in its grace period",
-    having({ ...renewed, price_ids: ["price_new"], known_plan: "paid" }),
+    knowing(having({ ...renewed, price_ids: ["price_new"] }), "paid", "price_paid"),
     end + 1,
     paid("unknown_price", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
   ],
   [
     "on a status that gives nothing",
-    having({ status: "unpaid", price_ids: ["price_new"], known_plan: "paid" }),
+    knowing(having({ status: "unpaid", price_ids: ["price_new"] }), "paid", "price_paid"),
     middle,
     free("unpaid"),
   ],
@@ -308,6 +319,21 @@ describe("the next review", () => {
     ["in an hour while the renewal is due", having({}), end + 600, iso(end + 600 + 3600)],
     ["a minute after a cancel", having({ cancel_at: middle + 600 }), middle, iso(middle + 660)],
     ["a minute after the grace period", having(renewed), end + 7 * DAY - 600, iso(end + 7 * DAY + 60)],
+    ["a day later though the trial is long over", having({ trial_end: start }), middle, iso(middle + DAY)],
+    ["a day later when nothing is left but dunning", having(renewed), end + 10 * DAY, iso(end + 11 * DAY)],
+    [
+      "a day later while it is paused in an old period",
+      having({ status: "paused" }),
+      end + 10 * DAY,
+      iso(end + 11 * DAY),
+    ],
+    [
+      "when something under way must be over",
+      { ...having({}), review_by: iso(middle + 600) },
+      middle,
+      iso(middle + 600),
+    ],
+    ["not for what was over before", { user_id: "user", review_by: iso(middle - 1) }, middle, null],
     ["at a grant's end", { user_id: "user", grant_plan: "vip" as const, grant_expires_at: iso(end) }, middle, iso(end)],
     ["never, where nothing can change by itself", having({ status: "canceled" }), middle, null],
     ["never, for an empty row", { user_id: "user" }, middle, null],

@@ -35,17 +35,19 @@ afterAll(() => {
   server.close();
 });
 
-async function outcome(authorization: string | undefined): Promise<string> {
+async function outcome(authorization: string | undefined): Promise<unknown> {
   const identify = createIdentity({ userPoolId, clientId });
   const request = { headers: authorization === undefined ? {} : { authorization } } as Request;
   return identify(request).catch((error) => (error instanceof ApiError ? error.code : String(error)));
 }
 
 describe("the caller's identity", () => {
-  it("is the sub of a verified ID token, with or without Bearer", async () => {
+  it("is the sub of a verified ID token, with or without Bearer, and the e-mail where it has one", async () => {
     const token = await sign(claims);
-    expect(await outcome(`Bearer ${token}`)).toBe("user-1");
-    expect(await outcome(token)).toBe("user-1");
+    expect(await outcome(`Bearer ${token}`)).toEqual({ userId: "user-1" });
+    expect(await outcome(token)).toEqual({ userId: "user-1" });
+    const withEmail = await sign({ ...claims, email: "a@example.com" });
+    expect(await outcome(withEmail)).toEqual({ userId: "user-1", email: "a@example.com" });
   });
 
   it("is nobody's without a token, or with one that is at fault", async () => {

@@ -120,6 +120,7 @@ describe("what matters", () => {
     for (const type of webhookEvents) expect(of(type)).toBe(true);
     expect(of("invoice.created")).toBe(false);
     expect(of("customer.subscription.updated.evil")).toBe(false);
-    expect(webhookEvents).toHaveLength(15);
+    // The reconciler asks Stripe for all of them at once; the API takes no more than twenty.
+    expect(webhookEvents.length).toBeLessThanOrEqual(20);
   });
 });
