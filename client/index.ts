@@ -12,8 +12,10 @@ export type {
   ChatMessage,
   Limits,
   Model,
+  PaidPlan,
   Plan,
   PlanInfo,
   ProblemCode,
+  Redirect,
   Session,
 } from "./types";

@@ -37,7 +37,7 @@ export interface Session {
   limits: Limits;
 }
 
-/** Answer of `GET /billing/plan`. Times are ISO 8601 in UTC. */
+/** Answer of `GET /billing/plan` and `POST /billing/sync`. Times are ISO 8601 in UTC. */
 export interface PlanInfo {
   user_id: string;
   plan: Plan;
@@ -47,7 +47,19 @@ export interface PlanInfo {
   updated_at: string | null;
   /** Why the customer has this plan. An open set: more reasons may come. */
   reason: string;
+  /** An unpaid renewal ends the plan then. */
+  grace_until?: string | undefined;
+  /** The customer has cancelled; the plan ends then. */
+  cancel_at?: string | undefined;
   limits: Limits;
+}
+
+/** A plan that is sold. */
+export type PaidPlan = "paid" | "vip";
+
+/** Answer of `POST /billing/checkout` and `POST /billing/portal`: the page of Stripe to go to. */
+export interface Redirect {
+  url: string;
 }
 
 /** One turn of a conversation. The persona is the worker's: there is no `system`. */
@@ -93,6 +105,10 @@ export const problemCodes = [
   "ticket_invalid",
   "ticket_expired",
   "ticket_wrong_model",
+  "already_subscribed",
+  "nothing_bought",
+  "checkout_refused",
+  "signature_invalid",
   "rate_limited",
   "overloaded",
   "unavailable",

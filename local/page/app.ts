@@ -1,4 +1,6 @@
-import { ApiProblem, createApi, createSignIn } from "../../client";
+import { ApiProblem, createApi, createSignIn, type PlanInfo } from "../../client";
+import { type BackRoom, startBackRoom } from "./backRoom";
+import { type Comeback, comebackOf, greeting, startBilling } from "./billing";
 import { listCalls } from "./calls";
 import type { PageConfig } from "./config";
 import { byId, language, say, speak } from "./dom";
@@ -38,7 +40,8 @@ async function main(): Promise<void> {
   for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {
     button.addEventListener("click", () => chooseLanguage(button.dataset.language as Language));
   }
-  listCalls();
+  let backRoom: BackRoom | undefined;
+  listCalls((event) => backRoom?.heard(event));
 
   const config = await loadConfig();
   byId("stack", HTMLElement).textContent = `stack ${config.stack}`;
@@ -47,17 +50,45 @@ async function main(): Promise<void> {
   const signIn = createSignIn({ ...config.auth, storage: sessionStorage });
   const api = createApi({ apiUrl: config.apiUrl, getIdToken: signIn.getIdToken });
   let seat: Seat | undefined;
+  let readings = 0;
 
   const talk = startTalk({
     session: () => seated().session,
     async renew() {
       const session = await (seated().customer ? api.session() : api.guest());
-      seat = { ...seated(), session };
-      showSeat(seat);
+      sit({ ...seated(), session });
+      // A deadline has passed, or an event has come: the panel must not tell of another plan than the chat has.
+      if (seat?.plan && seat.plan.plan !== session.plan) planMayHaveChanged();
       return session;
     },
     toDoor: () => toDoor(),
   });
+  const billing = startBilling({ api, sync: () => readPlan(api.sync), toDoor: (word) => toDoor(word) });
+
+  function sit(next: Seat): void {
+    seat = next;
+    showSeat(next);
+    talk.limit(next.session.limits);
+    if (next.customer) billing.show(next.plan);
+    else billing.hide();
+    backRoom?.open(next.customer?.sub);
+  }
+
+  /** Reads the plan and shows it, with a new session where the chat's is for another plan. */
+  async function readPlan(read: () => Promise<PlanInfo>): Promise<void> {
+    const reading = ++readings;
+    // A later reading knows better, and the customer may have left.
+    const isOver = () => reading !== readings || !seat?.customer;
+    const plan = await read();
+    if (isOver()) return;
+    const session = plan.plan === seated().session.plan ? undefined : await api.session();
+    if (!isOver()) sit({ ...seated(), plan, ...(session && { session }) });
+  }
+
+  function planMayHaveChanged(): void {
+    if (seat?.customer) void readPlan(api.plan).catch(() => undefined);
+  }
+  backRoom = startBackRoom(planMayHaveChanged);
 
   function seated(): Seat {
     if (!seat) throw new ApiProblem("unauthorized", "Nobody is seated.");
@@ -74,6 +105,8 @@ async function main(): Promise<void> {
   function toDoor(word?: Word): void {
     talk.end();
     seat = undefined;
+    billing.hide();
+    backRoom?.open(undefined);
     tell(word);
     show("door");
   }
@@ -83,10 +116,10 @@ async function main(): Promise<void> {
     show("door");
     tell("entering");
     try {
-      seat = await way();
-      showSeat(seat);
+      const taken = await way();
       show("counter");
-      talk.begin(seat.session.limits);
+      talk.begin(taken.session.limits);
+      sit(taken);
       tell(undefined);
     } catch (error) {
       const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
@@ -96,11 +129,24 @@ async function main(): Promise<void> {
     }
   }
 
-  async function asCustomer(): Promise<Seat> {
+  async function asCustomer(synced?: PlanInfo): Promise<Seat> {
     // The plan is for show: without it the customer can still talk.
-    const [session, plan] = await Promise.all([api.session(), api.plan().catch(() => undefined)]);
+    const [session, plan] = await Promise.all([api.session(), synced ?? api.plan().catch(() => undefined)]);
     const customer = signIn.customer();
     return { session, ...(plan && { plan }), ...(customer && { customer }) };
+  }
+
+  /** Whoever comes back from Stripe is faster than its events may be: Stripe is asked first, then for a session. */
+  async function comeBack(comeback: Comeback): Promise<void> {
+    let synced: PlanInfo | undefined;
+    await enter(async () => {
+      synced = await api.sync().catch(() => undefined);
+      return asCustomer(synced);
+    });
+    if (!seat) return;
+    billing.tell(greeting(comeback, synced));
+    // On a phone the talk fills the screen.
+    byId("billing", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
   byId("sign-in", HTMLButtonElement).addEventListener("click", async () => {
@@ -116,6 +162,10 @@ async function main(): Promise<void> {
     if (seat) showTicket(seat.session);
   }, 1_000);
 
+  const comeback = comebackOf(new URL(location.href).searchParams);
+  // A reload is no second comeback.
+  if (comeback) history.replaceState(null, "", location.pathname);
+
   if (location.pathname === "/callback") {
     const callbackUrl = location.href;
     // The code is for one use: a reload must not send it again.
@@ -125,7 +175,7 @@ async function main(): Promise<void> {
       return asCustomer();
     });
   } else if (signIn.customer()) {
-    await enter(asCustomer);
+    await (comeback ? comeBack(comeback) : enter(asCustomer));
   } else {
     toDoor();
   }

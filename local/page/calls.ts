@@ -2,9 +2,14 @@ import type { CloudEvent } from "../events";
 import { byId, create } from "./dom";
 
 const MOST = 200;
+const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
 
-/** Lists the calls behind the page as they happen, newest first. */
-export function listCalls(): void {
+/**
+ * Lists the calls behind the page as they happen, newest first.
+ *
+ * @param heard is told of each, the recent ones again at every new connection
+ */
+export function listCalls(heard: (event: CloudEvent) => void): void {
   const list = byId("calls", HTMLOListElement);
   const lost = byId("lost", HTMLElement);
   const quiet = byId("quiet", HTMLElement);
@@ -19,8 +24,10 @@ export function listCalls(): void {
   };
   source.onmessage = ({ data }) => {
     quiet.hidden = true;
-    list.prepend(row(JSON.parse(data) as CloudEvent));
+    const event = JSON.parse(data) as CloudEvent;
+    list.prepend(row(event));
     if (list.childElementCount > MOST) list.lastElementChild?.remove();
+    heard(event);
   };
 }
 
@@ -28,7 +35,7 @@ function row({ at, source, summary, durationMs }: CloudEvent): HTMLLIElement {
   const item = create("li");
   const chip = create("span", "source", source);
   chip.dataset.source = source;
-  const time = create("time", "", new Date(at).toLocaleTimeString("ja-JP", { hour12: false }));
+  const time = create("time", "", new Date(at).toLocaleTimeString("ja-JP", clock));
   time.dateTime = new Date(at).toISOString();
   const took = create("span", "took", durationMs === undefined ? "" : `${Math.round(durationMs)} ms`);
   item.append(chip, took, time, create("span", "summary", summary));

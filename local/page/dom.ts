@@ -26,6 +26,13 @@ export function say<T extends HTMLElement>(element: T, word: Word): T {
   return element;
 }
 
+/** Gives an element a day that is written in the page's language. */
+export function sayDay(element: HTMLTimeElement, iso: string): void {
+  element.dateTime = iso;
+  element.textContent = new Date(iso).toLocaleDateString(language(), { dateStyle: "long" });
+  element.title = new Date(iso).toLocaleString(language(), { dateStyle: "long", timeStyle: "short" });
+}
+
 /** The page's language. */
 export function language(): Language {
   return document.documentElement.lang === "ja" ? "ja" : "en";
@@ -38,4 +45,5 @@ export function speak(next: Language): void {
   for (const element of document.querySelectorAll<HTMLElement>("[data-word]")) {
     element.textContent = words[next][element.dataset.word as Word];
   }
+  for (const element of document.querySelectorAll<HTMLTimeElement>("time.day")) sayDay(element, element.dateTime);
 }

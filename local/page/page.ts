@@ -9,11 +9,12 @@ import type { Events } from "../events";
 import { type Listening, serve } from "../http";
 import { root } from "../root";
 import type { PageConfig } from "./config";
+import { type PanelOptions, panelRoutes } from "./panelRoutes";
 
 const folder = join(root, "local/page");
 
 /** What the page needs of the local cloud. */
-export interface PageOptions {
+export interface PageOptions extends PanelOptions {
   /** 0 takes a free one. */
   port: number;
   /** What `/events` lists. */
@@ -26,11 +27,11 @@ const HEARTBEAT_MS = 15_000;
 
 /**
  * Serves the page: `/` and `/callback` (the same document), `/app.js`, `/style.css`, `/config.json` (503 until the
- * program has been evaluated) and `/events` (server-sent events, one `CloudEvent` each).
+ * program has been evaluated), `/events` (server-sent events, one `CloudEvent` each) and the panel's routes.
  *
  * @throws PortInUseError
  */
-export async function startPage({ port, events, config }: PageOptions): Promise<Listening> {
+export async function startPage({ port, events, config, stripe, row }: PageOptions): Promise<Listening> {
   const [html, style, script] = await Promise.all([
     readFile(join(folder, "index.html"), "utf8"),
     readFile(join(folder, "style.css"), "utf8"),
@@ -80,6 +81,8 @@ export async function startPage({ port, events, config }: PageOptions): Promise<
       open.delete(stream);
     }),
   );
+
+  app.route("/", panelRoutes({ stripe, row }));
 
   const server = await serve("the page", port, app.fetch);
   return {

@@ -9,8 +9,8 @@ export interface Seat {
   plan?: PlanInfo;
 }
 
-/** Shows who is in, their plan, and where their chat goes. */
-export function showSeat({ session, customer, plan }: Seat): void {
+/** Shows who is in, the plan of their session, and where their chat goes. */
+export function showSeat({ session, customer }: Seat): void {
   const who = byId("who", HTMLElement);
   if (customer) {
     delete who.dataset.word;
@@ -21,8 +21,6 @@ export function showSeat({ session, customer, plan }: Seat): void {
   const badge = byId("plan", HTMLElement);
   badge.textContent = session.plan;
   badge.dataset.plan = session.plan;
-  byId("why-row", HTMLElement).hidden = plan === undefined;
-  byId("why", HTMLElement).textContent = plan?.reason ?? "";
   byId("model", HTMLElement).textContent = session.model;
   byId("endpoint", HTMLElement).textContent = new URL(session.inference.url).host;
   byId("endpoint", HTMLElement).title = session.inference.url;

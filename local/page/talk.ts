@@ -27,6 +27,8 @@ const WARMING_AFTER_MS = 4_000;
 export interface Talk {
   /** Starts an empty conversation of a customer with these limits. */
   begin(limits: Limits): void;
+  /** The limits from now on, after the plan has changed. */
+  limit(limits: Limits): void;
   /** Stops a reply that is still coming. */
   end(): void;
 }
@@ -123,6 +125,9 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
     list.scrollTop = list.scrollHeight;
   }
 
+  // A phone's keyboard and the back room take room from the talk: the last word stays in sight.
+  new ResizeObserver(follow).observe(list);
+
   function submit(): void {
     const text = line.value.trim();
     if (answering || text === "") return;
@@ -151,6 +156,10 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
     controller?.abort(new Error("left the conversation"));
   }
 
+  function limit(limits: Limits): void {
+    line.maxLength = limits.max_input_chars;
+  }
+
   return {
     begin(limits) {
       end();
@@ -158,8 +167,9 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
       list.replaceChildren();
       starters.hidden = false;
       line.value = "";
-      line.maxLength = limits.max_input_chars;
+      limit(limits);
     },
+    limit,
     end,
   };
 }

@@ -16,6 +16,29 @@ app.get("/billing/plan", (c) =>
   c.json({ error: { code: "overloaded", message: "Too busy at the moment.", retryable: true } }, 503),
 );
 
+const plan = {
+  user_id: "user-1",
+  plan: "paid",
+  stripe_status: "active",
+  expires_at: "2026-12-22T00:00:00Z",
+  updated_at: "2026-11-22T00:00:00Z",
+  reason: "subscription",
+  limits: session.limits,
+};
+app.post("/billing/checkout", async (c) => {
+  if (c.req.header("content-type") !== "application/json") return c.json({ message: "no JSON" }, 415);
+  const { plan } = (await c.req.json()) as { plan: string };
+  if (plan === "paid") return c.json({ url: "http://localhost:4103/c/pay/cs_test_1" });
+  const message = "There is a subscription already. Change it in the customer portal.";
+  return c.json({ error: { code: "already_subscribed", message, retryable: false } }, 409);
+});
+for (const [path, answer] of [
+  ["/billing/portal", { url: "http://localhost:4103/p/session/bps_1" }],
+  ["/billing/sync", plan],
+] as const) {
+  app.post(path, async (c) => ((await c.req.text()) === "" ? c.json(answer) : c.json({ message: "a body" }, 400)));
+}
+
 let api: Listening;
 let silent: Listening;
 beforeAll(async () => {
@@ -46,6 +69,19 @@ describe("the API's client", () => {
   it("gives the product's error as it was said", async () => {
     const expected = { code: "overloaded", message: "Too busy at the moment.", retryable: true };
     expect(await problemOf(withToken("id-token").plan())).toMatchObject(expected);
+  });
+
+  it("asks where to pay for a plan, and tells that there is one already", async () => {
+    expect(await withToken("id-token").checkout("paid")).toEqual({ url: "http://localhost:4103/c/pay/cs_test_1" });
+    expect(await problemOf(withToken("id-token").checkout("vip"))).toMatchObject({
+      code: "already_subscribed",
+      retryable: false,
+    });
+  });
+
+  it("asks for the customer portal, and for the plan as Stripe has it now, without a body", async () => {
+    expect(await withToken("id-token").portal()).toEqual({ url: "http://localhost:4103/p/session/bps_1" });
+    expect(await withToken("id-token").sync()).toEqual(plan);
   });
 
   it("gives API Gateway's own refusals the registry's codes", async () => {

@@ -1,10 +1,18 @@
 import { describe, expect, it } from "vitest";
 import type * as z from "zod/mini";
-import { type ChatInput, type ChatItem, fitConversation, type PlanInfo, type Session } from "../../client";
+import {
+  type ChatInput,
+  type ChatItem,
+  fitConversation,
+  type PaidPlan,
+  type PlanInfo,
+  type Redirect,
+  type Session,
+} from "../../client";
 import { problemInBody } from "../../client/problem";
 import { problemCodes } from "../../client/types";
 import { ApiError, type ErrorCode, errorCodes } from "../../contract/errors";
-import { PlanResponse } from "../../contract/plan";
+import { CheckoutRequest, PlanResponse, RedirectResponse } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { StreamItem, WorkerInput } from "../../contract/worker";
 import { doneItem, sessionFor } from "./fakes";
@@ -13,6 +21,8 @@ import { doneItem, sessionFor } from "./fakes";
 // `tsc` fails on the line that does not.
 const _session = (answer: z.infer<typeof SessionResponse>) => answer satisfies Session;
 const _plan = (answer: z.infer<typeof PlanResponse>) => answer satisfies PlanInfo;
+const _redirect = (answer: RedirectResponse) => answer satisfies Redirect;
+const _checkout = (plan: PaidPlan) => ({ plan }) satisfies z.infer<typeof CheckoutRequest>;
 const _item = (answer: z.infer<typeof StreamItem>) => answer satisfies ChatItem;
 const _input = (input: ChatInput) => ({ ...input, ticket: "t" }) satisfies z.infer<typeof WorkerInput>;
 const _codes = (code: ErrorCode) => code satisfies (typeof problemCodes)[number];
@@ -40,6 +50,21 @@ describe("the client's types", () => {
       limits: session.limits,
     };
     expect(PlanResponse.parse(plan)).toEqual(plan);
+    const unpaid: PlanInfo = {
+      ...plan,
+      plan: "paid",
+      stripe_status: "past_due",
+      expires_at: "2026-11-29T00:00:00Z",
+      reason: "grace",
+      grace_until: "2026-11-29T00:00:00Z",
+      cancel_at: "2026-12-22T00:00:00Z",
+    };
+    expect(PlanResponse.parse(unpaid)).toEqual(unpaid);
+
+    const sold: PaidPlan[] = ["paid", "vip"];
+    for (const plan of sold) expect(CheckoutRequest.parse({ plan })).toEqual({ plan });
+    const redirect: Redirect = { url: "https://checkout.stripe.com/c/pay/cs_test_1" };
+    expect(RedirectResponse.parse(redirect)).toEqual(redirect);
 
     const inputs: ChatInput[] = [
       { text: "こんばんは" },

@@ -1,13 +1,12 @@
-import { Hono } from "hono";
-import { cors } from "hono/cors";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PlanInfo } from "../../client";
 import { Events } from "../../local/events";
-import { serve } from "../../local/http";
 import type { PageConfig } from "../../local/page/config";
-import { startPage } from "../../local/page/page";
+import { type PageOptions, startPage } from "../../local/page/page";
 import { launchBrowser, noBrowser } from "../browser";
-import { doneItem, type JobScript, sessionFor, startHostedDomain, startJobApi } from "../client/fakes";
+import { doneItem, type JobScript, startHostedDomain, startJobApi } from "../client/fakes";
+import { type FakeCustomer, fakePanel, startApi } from "./pageFakes";
 
 /** Waits for what a busy machine shows later. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
@@ -20,21 +19,25 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
   afterAll(() => browser?.close());
 
   /** The page against fakes, opened by a Japanese visitor unless told. */
-  async function visit(script: JobScript, options: BrowserContextOptions & { evaluated?: boolean } = {}) {
-    const { evaluated = true, ...context } = options;
+  async function visit(
+    script: JobScript,
+    options: BrowserContextOptions & Partial<Pick<PageOptions, "stripe" | "row">> & VisitOptions = {},
+  ) {
+    const { evaluated = true, stripe = () => undefined, row = async () => undefined, ...rest } = options;
+    const { customer = { atStripe: {}, inRow: {} }, ...context } = rest;
     const jobs = await startJobApi(script);
     const events = new Events();
     let config: PageConfig | undefined;
-    const page = await startPage({ port: 0, events, config: () => config });
+    const page = await startPage({ port: 0, events, config: () => config, stripe, row });
     const redirectUri = `${page.url}/callback`;
     const domain = await startHostedDomain({ clientId: "client1", redirectUri });
-    const api = await startApi(jobs.url);
+    const api = await startApi(jobs.url, customer, `${page.url}/`);
     const auth = { url: domain.url, clientId: "client1", redirectUri, logoutUri: `${page.url}/`, scopes: ["openid"] };
     const evaluate = () => {
       config = { apiUrl: api.url, auth, stack: "start", inProcess: true };
     };
     if (evaluated) evaluate();
-    const visitor = await browser.newContext({ locale: "ja-JP", ...context });
+    const visitor = await browser.newContext({ locale: "ja-JP", timezoneId: "Asia/Tokyo", ...context });
     const tab = await visitor.newPage();
     const complaints: string[] = [];
     tab.on("pageerror", (error) => complaints.push(String(error)));
@@ -42,6 +45,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     return {
       tab,
       jobs,
+      api,
       events,
       evaluate,
       complaints,
@@ -51,6 +55,16 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
       },
     };
   }
+
+  interface VisitOptions {
+    evaluated?: boolean;
+    customer?: FakeCustomer;
+  }
+
+  const signIn = async (tab: Page) => {
+    await tab.getByRole("button", { name: /サインインして入る|Sign in/ }).click();
+    await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
+  };
 
   const say = async (tab: Page, text: string) => {
     await tab.getByLabel(/ママに話しかける|Say something/).fill(text);
@@ -69,7 +83,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     const { tab, jobs, events } = visited;
     events.emit({ source: "http-api", summary: "POST /auth/guest → 200", durationMs: 12 });
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
-    expect(await tab.locator("#starters").isVisible()).toBe(true);
+    await tab.locator("#starters").waitFor();
     await say(tab, "こんばんは");
     expect(await tab.locator("#starters").isVisible()).toBe(false);
 
@@ -107,10 +121,9 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
   it("signs a customer in through the hosted page, keeps them over a reload, and signs them out", async () => {
     await using visited = await visit({});
     const { tab } = visited;
-    await tab.getByRole("button", { name: "サインインして入る" }).click();
-    await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
+    await signIn(tab);
     expect(new URL(tab.url()).pathname + new URL(tab.url()).search).toBe("/");
-    expect(await tab.locator("#why").textContent()).toBe("no_record");
+    expect(await tab.locator("#why").textContent()).toMatch(/^まだお申し込みはありません。/);
     await tab.reload();
     await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
     await tab.getByRole("button", { name: "サインアウト" }).click();
@@ -160,28 +173,197 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await tab.locator("#talk li").count()).toBe(0);
     expect(await tab.getByLabel("ママに話しかける").isEnabled()).toBe(true);
   });
-});
 
-/** The auth and billing API of one free customer, and of guests. */
-async function startApi(jobsUrl: string) {
-  const app = new Hono();
-  app.use(cors({ origin: "*", allowHeaders: ["authorization"] }));
-  app.use("/auth/session", async (c, next) =>
-    c.req.header("authorization") ? next() : c.json({ message: "Unauthorized" }, 401),
-  );
-  const session = () => sessionFor(jobsUrl);
-  app.post("/auth/guest", (c) => c.json(session()));
-  app.post("/auth/session", (c) => c.json({ ...session(), user_id: "user-1" }));
-  app.get("/billing/plan", (c) =>
-    c.json({
-      user_id: "user-1",
-      plan: "free",
-      stripe_status: null,
-      expires_at: null,
-      updated_at: null,
-      reason: "no_record",
-      limits: session().limits,
-    }),
-  );
-  return serve("API", 0, app.fetch);
-}
+  it("takes a customer to Checkout, thanks them on the way back, and gives the chat their new model", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {} };
+    await using visited = await visit({}, { customer });
+    const { tab, api } = visited;
+    await signIn(tab);
+    expect(await tab.getByRole("button", { name: "プランの変更・解約・カード" }).isVisible()).toBe(false);
+    api.calls.length = 0;
+    await tab.getByRole("button", { name: "paid を申し込む" }).click();
+    await tab.getByText("お申し込みありがとうございます。新しいプランの席をご用意しました。").waitFor();
+    expect(tab.url()).toMatch(/^http:\/\/localhost:\d+\/$/);
+    expect(await tab.locator("#plan").textContent()).toBe("paid");
+    expect(await tab.locator("#model").textContent()).toBe("mistral");
+    expect(await tab.locator("#dates").textContent()).toBe("次回のお支払い2026年12月23日");
+    expect(await tab.locator("#buy-paid, #buy-vip").filter({ visible: true }).count()).toBe(0);
+    const calls = api.calls.filter((call) => !call.startsWith("OPTIONS"));
+    expect(calls).toEqual(["POST /billing/checkout", "POST /billing/sync", "POST /auth/session"]);
+
+    // It was said once: a reload finds the plan, and asks Stripe no more.
+    await tab.reload();
+    await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
+    expect(await tab.locator("#billing-told").isVisible()).toBe(false);
+    expect(api.calls.filter((call) => call === "POST /billing/sync").length).toBe(1);
+    expect(visited.complaints).toEqual([]);
+  });
+
+  it("shows what was changed in the customer portal", async () => {
+    const subscription: Partial<PlanInfo> = {
+      plan: "vip",
+      stripe_status: "active",
+      reason: "subscription",
+      expires_at: "2026-12-23T00:00:00.000Z",
+    };
+    const customer: FakeCustomer = { inRow: subscription, atStripe: { ...subscription } };
+    await using visited = await visit({}, { customer, locale: "en-GB" });
+    const { tab } = visited;
+    await signIn(tab);
+    expect(await tab.locator("#dates").textContent()).toBe("Next paymentDecember 23, 2026");
+    customer.atStripe.cancel_at = "2026-12-23T00:00:00.000Z";
+    await tab.getByRole("button", { name: "Change, cancel, card" }).click();
+    await tab.getByText("Welcome back. This is the latest state of your plan.").waitFor();
+    expect(await tab.locator("#dates").textContent()).toBe("Ends onDecember 23, 2026");
+    await tab.getByRole("button", { name: "日本語" }).click();
+    expect(await tab.locator("#dates").textContent()).toBe("解約日2026年12月23日");
+  });
+
+  it("tells who has not bought after all, and believes no URL that says so", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {} };
+    await using visited = await visit({}, { customer });
+    const { tab } = visited;
+    await signIn(tab);
+    const { origin } = new URL(tab.url());
+    await tab.goto(`${origin}/?checkout=cancelled`);
+    await tab.getByText("お申し込みは取りやめになりました。お支払いは発生していません。").waitFor();
+
+    await tab.goto(`${origin}/?checkout=success`);
+    await tab.getByText("お支払いの確認に少しかかっています。").waitFor();
+    expect(await tab.locator("#plan").textContent()).toBe("free");
+    // Then the payment is there.
+    customer.atStripe = { plan: "paid", stripe_status: "active", reason: "subscription" };
+    await tab.getByRole("button", { name: "最新の状態にする" }).click();
+    await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
+    expect(await tab.locator("#model").textContent()).toBe("mistral");
+
+    customer.syncDown = true;
+    await tab.goto(`${origin}/?portal=return`);
+    await tab.getByText("お支払いの状態を確かめられませんでした。").waitFor();
+    expect(await tab.locator("#plan").textContent()).toBe("paid");
+  });
+
+  it("sells a guest of the house only what is more than they have, and finds words for a reason it does not know", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "paid", reason: "grant" } };
+    await using visited = await visit({}, { customer });
+    const { tab } = visited;
+    await signIn(tab);
+    expect(await tab.locator("#why").textContent()).toBe("お店からのご招待です。どうぞごゆっくり。");
+    expect(await tab.locator("#billing button").filter({ visible: true }).allTextContents()).toEqual([
+      "vip を申し込む",
+    ]);
+    customer.inRow = { plan: "paid", stripe_status: "dormant", reason: "sleeping_beauty" };
+    await tab.reload();
+    await eventually(() => tab.locator("#why").textContent()).toBe("ご契約の状態をお店で確かめています。");
+  });
+
+  it("tells in kind words why nothing can be bought, and that a payment is due", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {}, refuse: "already_subscribed" };
+    await using visited = await visit({}, { customer });
+    const { tab } = visited;
+    await signIn(tab);
+    // Bought elsewhere, and unpaid since: what this page shows is old.
+    customer.atStripe = {
+      plan: "vip",
+      stripe_status: "past_due",
+      reason: "grace",
+      grace_until: "2026-11-30T00:00:00.000Z",
+      expires_at: "2026-11-30T00:00:00.000Z",
+    };
+    await tab.getByRole("button", { name: "vip を申し込む" }).click();
+    await tab.getByText("すでにご契約があります。").waitFor();
+    expect(await tab.locator("#why").textContent()).toMatch(/^更新のお支払いが確認できていません。/);
+    expect(await tab.locator("#dates").textContent()).toBe("お支払いの期日2026年11月30日");
+    expect(await tab.getByRole("button", { name: "プランの変更・解約・カード" }).isEnabled()).toBe(true);
+  });
+
+  it("moves the Stripe double from the back room, and shows the row and the plan that follow", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {} };
+    const panel = fakePanel();
+    let row: Record<string, unknown> | undefined = { user_id: "user-1", plan: "free" };
+    const asked: string[] = [];
+    await using visited = await visit(
+      {},
+      {
+        customer,
+        stripe: () => panel,
+        row: async (userId) => {
+          asked.push(userId);
+          return row;
+        },
+      },
+    );
+    const { tab, events } = visited;
+    await signIn(tab);
+    expect(asked).toEqual([]);
+    await tab.getByText("裏の仕掛け（開発用）").click();
+    const line = (name: string) =>
+      tab.getByRole("row").filter({ has: tab.getByRole("rowheader", { name, exact: true }) });
+    await eventually(() => line("plan").getByRole("cell").textContent()).toBe("free");
+    expect(asked).toEqual(["user-1"]);
+
+    // A webhook has written the row.
+    customer.inRow = { plan: "paid", stripe_status: "active", reason: "subscription" };
+    row = { user_id: "user-1", plan: "paid", subscriptions: [{ status: "active", period_end: panel.now() + 86_400 }] };
+    events.emit({ source: "dynamodb", summary: "UpdateItem users → 200" });
+    await eventually(() => line("plan").getByRole("cell").textContent()).toBe("paid");
+    expect(await line("subscriptions.0.status").textContent()).toContain("active");
+    await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
+    await eventually(() => tab.locator("#model").textContent()).toBe("mistral");
+
+    await tab.getByRole("button", { name: "次の更新を失敗させる" }).click();
+    await eventually(() => panel.calls).toEqual(["failNextRenewal user-1"]);
+    await tab.getByText("できました。").waitFor();
+    await tab.getByRole("button", { name: "期間の終わりまで進める" }).click();
+    // To the period's end as the row has it, and past the hour that Stripe waits before it charges.
+    await eventually(() => Number(panel.calls.at(-1)?.split(" ")[1])).toBeGreaterThanOrEqual(86_400 + 3_600);
+    await eventually(() => tab.locator("#clock").textContent()).toContain("2026年11月24日");
+    await tab.getByLabel("二度届く").check();
+    await eventually(() => panel.switches().duplicate).toBe(true);
+    expect(visited.complaints).toEqual([]);
+  });
+
+  it("says in the back room what could not be done", async () => {
+    const panel = fakePanel({
+      async refund() {
+        throw new Error("This customer has paid nothing yet.");
+      },
+    });
+    await using visited = await visit({}, { stripe: () => panel });
+    await signIn(visited.tab);
+    await visited.tab.getByText("裏の仕掛け（開発用）").click();
+    await visited.tab.getByText("まだ行がありません。").waitFor();
+    await visited.tab.getByRole("button", { name: "返金する" }).click();
+    await visited.tab.getByText("This customer has paid nothing yet.").waitFor();
+    expect(await visited.tab.getByRole("button", { name: "返金する" }).isEnabled()).toBe(true);
+  });
+
+  it("shows only the row where billing is real Stripe, and nothing of it to a guest", async () => {
+    await using visited = await visit({}, { row: async () => ({ user_id: "user-1", plan: "free" }) });
+    const { tab } = visited;
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await tab.locator("#talk").waitFor({ state: "attached" });
+    await eventually(() => tab.locator("#who").textContent()).toBe("ゲスト");
+    expect(await tab.locator("#back-room, #billing").filter({ visible: true }).count()).toBe(0);
+    await tab.getByRole("button", { name: "席を立つ" }).click();
+    await signIn(tab);
+    await tab.getByText("裏の仕掛け（開発用）").click();
+    await tab.getByText("お支払いは本物の Stripe").waitFor();
+    await tab.getByRole("rowheader", { name: "user_id" }).waitFor();
+    expect(await tab.getByRole("button", { name: "返金する" }).isVisible()).toBe(false);
+  });
+
+  it("fits a phone", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "vip", stripe_status: "past_due", reason: "grace" } };
+    const row = async () => ({ stripe_customer_id: `cus_${"x".repeat(80)}`, ["long_name_".repeat(8)]: 1 });
+    await using visited = await visit(
+      {},
+      { customer, stripe: () => fakePanel(), row, viewport: { width: 320, height: 640 } },
+    );
+    const { tab } = visited;
+    await signIn(tab);
+    await tab.getByText("裏の仕掛け（開発用）").click();
+    await tab.getByRole("rowheader", { name: "stripe_customer_id" }).waitFor();
+    expect(await tab.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+  });
+});
