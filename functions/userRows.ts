@@ -1,4 +1,5 @@
 import {
+  type AttributeValue,
   ConditionalCheckFailedException,
   DynamoDBClient,
   GetItemCommand,
@@ -161,22 +162,32 @@ export function createUserRows(tableName: string): UserRows {
       return Item ? { customer: parseRow(Item), row: unmarshall(Item) } : { customer: undefined, row: null };
     },
 
-    async *due(now) {
-      const pages = paginateQuery(
-        { client },
-        {
-          TableName: tableName,
-          IndexName: userIndexes.review,
-          KeyConditionExpression: "review_queue = :queue AND needs_review_at <= :now",
-          ExpressionAttributeValues: marshall({ ":queue": REVIEW_QUEUE, ":now": now.toISOString() }),
-        },
-      );
-      for await (const { Items = [] } of pages) for (const item of Items) if (item.user_id?.S) yield item.user_id.S;
-    },
+    due: (now) =>
+      userIds(
+        paginateQuery(
+          { client },
+          {
+            TableName: tableName,
+            IndexName: userIndexes.review,
+            KeyConditionExpression: "review_queue = :queue AND needs_review_at <= :now",
+            ExpressionAttributeValues: marshall({ ":queue": REVIEW_QUEUE, ":now": now.toISOString() }),
+          },
+        ),
+      ),
 
-    async *withStripeCustomer() {
-      const pages = paginateScan({ client }, { TableName: tableName, IndexName: userIndexes.stripeCustomer });
-      for await (const { Items = [] } of pages) for (const item of Items) if (item.user_id?.S) yield item.user_id.S;
-    },
+    withStripeCustomer: () =>
+      userIds(paginateScan({ client }, { TableName: tableName, IndexName: userIndexes.stripeCustomer })),
   };
+}
+
+/** The users of an index's items, page by page. */
+async function* userIds(
+  pages: AsyncIterable<{ Items?: Record<string, AttributeValue>[] | undefined }>,
+): AsyncGenerator<string> {
+  const answers = pages[Symbol.asyncIterator]();
+  for (;;) {
+    const { value, done } = await dependency("users table", answers.next());
+    if (done) return;
+    for (const item of value.Items ?? []) if (item.user_id?.S) yield item.user_id.S;
+  }
 }

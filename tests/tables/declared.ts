@@ -1,0 +1,91 @@
+import {
+  CreateTableCommand,
+  type CreateTableCommandInput,
+  type DynamoDBClient,
+  type KeySchemaElement,
+  UpdateTimeToLiveCommand,
+  waitUntilTableExists,
+} from "@aws-sdk/client-dynamodb";
+import type { types } from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+
+/** A table as `infra/data.ts` declares it. */
+interface Declared {
+  create: Omit<CreateTableCommandInput, "TableName">;
+  /** Its TTL attribute; undefined: nothing in it is ever deleted. */
+  ttl: string | undefined;
+}
+
+/** Runs `infra/data.ts` as Pulumi would and notes the tables it asks for, so that the tests have the very same. */
+export async function declaredTables(): Promise<{ users: Declared; ephemeral: Declared }> {
+  await pulumi.runtime.setMocks({
+    newResource: ({ name, inputs }) => ({ id: name, state: inputs }),
+    call: ({ token }) => {
+      throw new Error(`infra/data.ts calls ${token}`);
+    },
+  });
+  const { Data } = await import("../../infra/data.js");
+  const { users, ephemeral } = new Data("data", { deletionProtection: false });
+  return { users: await declared(users), ephemeral: await declared(ephemeral) };
+}
+
+/** Makes a table and waits until it can be used. */
+export async function makeTable(
+  client: DynamoDBClient,
+  TableName: string,
+  { create, ttl }: Declared,
+  { hasTtl }: { hasTtl: boolean },
+): Promise<void> {
+  await client.send(new CreateTableCommand({ TableName, ...create }));
+  await waitUntilTableExists({ client, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.2 }, { TableName });
+  if (!ttl || !hasTtl) return;
+  const TimeToLiveSpecification = { AttributeName: ttl, Enabled: true };
+  await client.send(new UpdateTimeToLiveCommand({ TableName, TimeToLiveSpecification }));
+}
+
+type Table = InstanceType<typeof import("../../infra/data").Data>["users"];
+
+async function declared(table: Table): Promise<Declared> {
+  const attributes = await known(table.attributes);
+  const rangeKey = await known(table.rangeKey);
+  const indexes = (await known(table.globalSecondaryIndexes)) ?? [];
+  const ttl = await known(table.ttl);
+  return {
+    create: {
+      AttributeDefinitions: attributes.map(({ name, type }) => ({
+        AttributeName: name,
+        AttributeType: oneOf(["S", "N", "B"], type),
+      })),
+      KeySchema: [
+        { AttributeName: await known(table.hashKey), KeyType: "HASH" },
+        ...(rangeKey ? [{ AttributeName: rangeKey, KeyType: "RANGE" as const }] : []),
+      ],
+      BillingMode: oneOf(["PAY_PER_REQUEST"], await known(table.billingMode)),
+      ...(indexes.length > 0 && {
+        GlobalSecondaryIndexes: indexes.map(({ name, projectionType, keySchemas = [] }) => ({
+          IndexName: name,
+          KeySchema: keySchemas.map(indexKey),
+          Projection: { ProjectionType: oneOf(["KEYS_ONLY"], projectionType) },
+        })),
+      }),
+    },
+    ttl: ttl?.enabled ? ttl.attributeName : undefined,
+  };
+}
+
+function known<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => {
+    pulumi.all([output]).apply(([value]) => resolve(value as T));
+  });
+}
+
+function indexKey(key: types.output.dynamodb.TableGlobalSecondaryIndexKeySchema): KeySchemaElement {
+  return { AttributeName: key.attributeName, KeyType: oneOf(["HASH", "RANGE"], key.keyType) };
+}
+
+/** Checks a value that Pulumi types as any text. What this file does not translate must not pass unseen. */
+function oneOf<const T extends string>(allowed: readonly T[], value: string | undefined): T {
+  const found = allowed.find((one) => one === value);
+  if (!found) throw new Error(`infra/data.ts has ${value} where ${allowed.join(" or ")} is translated`);
+  return found;
+}

@@ -1,0 +1,102 @@
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const pom = "tests/tables/pom.xml";
+const folder = join(".build", "dynamodb-local");
+const [, version = ""] =
+  /<artifactId>DynamoDBLocal<\/artifactId>\s*<version>([\w.]+)</.exec(readFileSync(pom, "utf8")) ?? [];
+/** What the machine must have; npm brings neither. */
+const [java, maven] = ["java", "mvn"];
+const OLDEST_JAVA = 17;
+const FETCH_TIMEOUT_MS = 300_000;
+const START_TIMEOUT_MS = 60_000;
+
+/** Why AWS's DynamoDB Local cannot run on this machine; undefined where it can. */
+export function whyNoDynamodbLocal(): string | undefined {
+  const [, found] = / version "(\d+)/.exec(outputOf(java, ["-version"])) ?? [];
+  if (Number(found ?? 0) < OLDEST_JAVA) return `it needs Java ${OLDEST_JAVA} or newer, found ${found ?? "none"}`;
+  if (isFetched() || outputOf(maven, ["--version"]).includes("Apache Maven")) return undefined;
+  return `there is no Maven to fetch it, and no DynamoDBLocal-${version}.jar in ${folder}`;
+}
+
+/**
+ * Starts AWS's own DynamoDB on a free port, everything in memory. Maven fetches it into `.build/dynamodb-local` once.
+ *
+ * @throws Error that says what failed: the fetch, or the start with the process's own words
+ */
+export async function startDynamodbLocal(): Promise<{ url: string; close(): Promise<void> }> {
+  if (!isFetched()) await fetchJars();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const args = ["-Xmx256m", `-Djava.library.path=${folder}`, "-cp", join(folder, "*")];
+  const main = ["software.amazon.dynamodb.services.local.main.ServerRunner", "-inMemory", "-disableTelemetry"];
+  const server = spawn(java, [...args, ...main, "-port", String(port)], { stdio: ["ignore", "pipe", "pipe"] });
+  const kill = () => server.kill("SIGKILL");
+  process.once("exit", kill);
+  const exited = once(server, "exit").finally(() => process.off("exit", kill));
+  let said = "";
+  for (const stream of [server.stdout, server.stderr]) stream.on("data", (chunk) => (said += chunk));
+  const close = async () => {
+    kill();
+    await exited;
+  };
+
+  const startBy = Date.now() + START_TIMEOUT_MS;
+  while (!(await answers(url))) {
+    const isOver = await Promise.race([exited.then(() => true), new Promise((resolve) => setTimeout(resolve, 200))]);
+    if (!isOver && Date.now() < startBy) continue;
+    await close();
+    throw new Error(`DynamoDB Local did not start on port ${port}. It said:\n${said}`);
+  }
+  return { url, close };
+}
+
+async function fetchJars(): Promise<void> {
+  // Made aside and put in place whole: an interrupted fetch must not pass for a finished one.
+  const aside = `${folder}.${process.pid}`;
+  const args = ["-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"];
+  console.warn(`Fetching DynamoDB Local ${version} with Maven (46 MB, once) into ${folder}`);
+  try {
+    await promisify(execFile)(maven, [...args, `-DoutputDirectory=${join(process.cwd(), aside)}`], {
+      timeout: FETCH_TIMEOUT_MS,
+    });
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(aside, folder);
+  } catch (error) {
+    const { stdout = "", message } = error as Error & { stdout?: string };
+    const limit = `${FETCH_TIMEOUT_MS / 1000} s`;
+    throw new Error(`Maven could not fetch DynamoDB Local ${version} (${pom}) within ${limit}: ${message}\n${stdout}`);
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
+  }
+}
+
+function isFetched(): boolean {
+  return existsSync(join(folder, `DynamoDBLocal-${version}.jar`));
+}
+
+/** What a command prints; nothing when there is no such command. */
+function outputOf(file: string, args: string[]): string {
+  const { stdout, stderr } = spawnSync(file, args, { encoding: "utf8", timeout: 60_000 });
+  return `${stdout ?? ""}${stderr ?? ""}`;
+}
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -1,0 +1,68 @@
+import { expect, it } from "vitest";
+import { createEventLog } from "../../functions/eventLog";
+import type { StripeEvent } from "../../functions/stripeEvent";
+import { readEphemeral } from "./items";
+import type { Tables } from "./tables";
+
+/** What `functions/eventLog.ts` promises. */
+export function testEventLog(tables: () => Tables): void {
+  const now = new Date();
+  const later = new Date(now.getTime() + 3_600_000);
+  const event = (id: string): StripeEvent => ({
+    id,
+    type: "invoice.paid",
+    livemode: false,
+    created: Math.floor(now.getTime() / 1000),
+    subject: { object: "invoice", id: "in_1" },
+  });
+  const open = () => createEventLog(tables().ephemeral);
+
+  it("knows what became of an event, and nothing of one that never came", async () => {
+    const log = open();
+    expect(await log.find([])).toEqual(new Map());
+    await log.record(event("evt_1"), { outcome: "synced", user_id: "u" }, now);
+    await log.record(event("evt_2"), { outcome: "foreign" }, now);
+    const handled_at = now.toISOString();
+    expect(await log.find(["evt_1", "evt_2", "evt_3"])).toEqual(
+      new Map([
+        ["evt_1", { outcome: "synced", user_id: "u", handled_at, times: 1 }],
+        ["evt_2", { outcome: "foreign", handled_at, times: 1 }],
+      ]),
+    );
+  });
+
+  it("has the last outcome of an event that came again, and how often it came", async () => {
+    const log = open();
+    await log.record(event("evt_1"), { outcome: "foreign" }, now);
+    await log.record(event("evt_1"), { outcome: "synced", user_id: "u" }, later);
+    const handled = { outcome: "synced", user_id: "u", handled_at: later.toISOString() };
+    expect((await log.find(["evt_1"])).get("evt_1")).toEqual({ ...handled, times: 2 });
+
+    const again = () => log.record(event("evt_1"), { outcome: "synced", user_id: "u" }, later);
+    await Promise.all(Array.from({ length: 20 }, again));
+    expect((await log.find(["evt_1"])).get("evt_1")).toEqual({ ...handled, times: 22 });
+  });
+
+  it("finds a hundred events at once", async () => {
+    const log = open();
+    const ids = Array.from({ length: 100 }, (_, n) => `evt_${n}`);
+    await Promise.all(ids.slice(1).map((id) => log.record(event(id), { outcome: "foreign" }, now)));
+    expect([...(await log.find(ids)).keys()].sort()).toEqual(ids.slice(1).sort());
+  });
+
+  it("keeps each for 30 days from when it came last, longer than Stripe can ask for it", async () => {
+    const log = open();
+    for (const at of [now, later]) {
+      await log.record(event("evt_1"), { outcome: "foreign" }, at);
+      const ttl = Math.floor(at.getTime() / 1000) + 30 * 86_400;
+      expect(await readEphemeral(tables(), "evt#evt_1")).toMatchObject({ type: "invoice.paid", ttl });
+    }
+  });
+
+  it("says that the table does not answer", async () => {
+    const log = createEventLog("no-such-table");
+    const unavailable = { code: "unavailable" };
+    await expect(log.record(event("evt_1"), { outcome: "foreign" }, now)).rejects.toMatchObject(unavailable);
+    await expect(log.find(["evt_1"])).rejects.toMatchObject(unavailable);
+  });
+}

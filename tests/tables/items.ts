@@ -1,0 +1,25 @@
+import { type AttributeValue, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import type { Tables } from "./tables";
+
+type Item = Record<string, unknown>;
+
+/** A row as it is in the table; undefined without one. */
+export function readUser({ client, users }: Tables, user_id: string): Promise<Item | undefined> {
+  return read(client, users, marshall({ user_id }));
+}
+
+/** A throw-away item as it is in the table; undefined without one. */
+export function readEphemeral({ client, ephemeral }: Tables, pk: string): Promise<Item | undefined> {
+  return read(client, ephemeral, marshall({ pk }));
+}
+
+/** Puts a row into the table whatever is there. */
+export async function plantUser({ client, users }: Tables, row: Item): Promise<void> {
+  await client.send(new PutItemCommand({ TableName: users, Item: marshall(row) }));
+}
+
+async function read(client: Tables["client"], TableName: string, Key: Record<string, AttributeValue>) {
+  const { Item } = await client.send(new GetItemCommand({ TableName, Key, ConsistentRead: true }));
+  return Item && unmarshall(Item);
+}

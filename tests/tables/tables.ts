@@ -1,0 +1,48 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { vi } from "vitest";
+import { declaredTables, makeTable } from "./declared";
+import type { Engine } from "./engines";
+
+/** A fresh pair of the product's tables on a running engine. */
+export interface Tables {
+  users: string;
+  ephemeral: string;
+  /** Looks at items past the code under test, and plants them. */
+  client: DynamoDBClient;
+}
+
+/** A running engine that makes tables. */
+export interface Database {
+  make(): Promise<Tables>;
+  close(): Promise<void>;
+}
+
+/** What would lead the SDK elsewhere: nothing here reaches an account. */
+const foreign = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"];
+
+/** Starts an engine and points the environment at it, which is all that the code under test is told. */
+export async function openDatabase(engine: Engine): Promise<Database> {
+  const declared = await declaredTables();
+  const { url, close } = await engine.start();
+  vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", url);
+  vi.stubEnv("AWS_REGION", "us-east-1");
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "local");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "local");
+  for (const name of foreign) vi.stubEnv(name, undefined);
+  const client = new DynamoDBClient({ requestHandler: { connectionTimeout: 60_000, requestTimeout: 60_000 } });
+  let made = 0;
+  return {
+    async make() {
+      const suffix = ++made;
+      const [users, ephemeral] = [`users-${suffix}`, `ephemeral-${suffix}`];
+      await makeTable(client, users, declared.users, engine);
+      await makeTable(client, ephemeral, declared.ephemeral, engine);
+      return { users, ephemeral, client };
+    },
+    async close() {
+      vi.unstubAllEnvs();
+      client.destroy();
+      await close();
+    },
+  };
+}

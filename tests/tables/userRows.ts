@@ -1,0 +1,295 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { expect, it, vi } from "vitest";
+import { Random } from "../../chaos/random";
+import { createUserRows } from "../../functions/userRows";
+import { facts, subscription, write } from "./fixtures";
+import { plantUser, readUser } from "./items";
+import type { Tables } from "./tables";
+
+/** What `functions/userRows.ts` promises. */
+export function testUserRows(tables: () => Tables): void {
+  const now = new Date();
+  const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);
+  const open = () => createUserRows(tables().users);
+  const all = async (ids: AsyncIterable<string>) => {
+    const found: string[] = [];
+    for await (const id of ids) found.push(id);
+    return found;
+  };
+
+  it("gives each of a hundred who ask at once a ticket of their own", async () => {
+    const rows = open();
+    const taken = await Promise.all(Array.from({ length: 100 }, () => rows.takeTicket("u", now)));
+    const numbers = taken.map(({ ticket }) => ticket).sort((a, b) => a - b);
+    expect(numbers).toEqual(Array.from({ length: 100 }, (_, n) => n + 1));
+    expect((await rows.takeTicket("someone else", now)).ticket).toBe(1);
+  });
+
+  it("gives the row with the ticket, and keeps when it was made", async () => {
+    const rows = open();
+    expect(await rows.takeTicket("u", now)).toEqual({
+      ticket: 1,
+      customer: { user_id: "u", known_plans: {} },
+    });
+    await rows.link("u", "cus_1", after(1));
+    await rows.grant("u", { plan: "vip" }, after(2));
+    expect(await rows.takeTicket("u", after(3))).toEqual({
+      ticket: 2,
+      customer: { user_id: "u", stripe_customer_id: "cus_1", grant_plan: "vip", known_plans: {} },
+    });
+    expect((await readUser(tables(), "u"))?.created_at).toBe(now.toISOString());
+  });
+
+  it.each(["link", "grant"] as const)("is made by a %s too, and dated", async (method) => {
+    const rows = open();
+    for (const at of [now, after(1)]) {
+      await (method === "link" ? rows.link("u", "cus_1", at) : rows.grant("u", { plan: "paid" }, at));
+    }
+    expect((await readUser(tables(), "u"))?.created_at).toBe(now.toISOString());
+  });
+
+  it("takes what a higher ticket has read, and refuses a lower one and the same one again", async () => {
+    const rows = open();
+    const read = (id: string) => write({ facts: facts(subscription({ id })), stripeSubscriptionId: id });
+    const ids = async () => (await rows.get("u"))?.subscriptions?.map(({ id }) => id);
+    for (let ticket = 1; ticket <= 4; ticket++) await rows.takeTicket("u", now);
+
+    expect(await rows.apply("u", 2, read("sub_2"))).toBe(true);
+    const row = await readUser(tables(), "u");
+    expect(await rows.apply("u", 1, read("sub_1"))).toBe(false);
+    expect(await rows.apply("u", 2, read("sub_2_again"))).toBe(false);
+    expect(await readUser(tables(), "u")).toEqual(row);
+    expect(await rows.apply("u", 4, read("sub_4"))).toBe(true);
+    expect(await rows.apply("u", 3, read("sub_3"))).toBe(false);
+    expect(await ids()).toEqual(["sub_4"]);
+    // As a number: 10 is above 9.
+    expect(await rows.apply("u", 9, read("sub_9"))).toBe(true);
+    expect(await rows.apply("u", 10, read("sub_10"))).toBe(true);
+    expect(await ids()).toEqual(["sub_10"]);
+  });
+
+  it("ends with the highest ticket in whatever order they write", async () => {
+    const rows = open();
+    const seed = Date.now();
+    for (let user = 0; user < 20; user++) {
+      const random = new Random(seed, user);
+      const tickets = Array.from({ length: 8 }, (_, n) => n + 1).sort(() => random.next() - 0.5);
+      const read = (ticket: number) => write({ facts: facts(subscription({ id: `sub_${ticket}` })) });
+      const applied = await Promise.all(tickets.map((ticket) => rows.apply(`u${user}`, ticket, read(ticket))));
+      expect(applied[tickets.indexOf(8)], `seed ${seed}`).toBe(true);
+      expect((await rows.get(`u${user}`))?.subscriptions, `seed ${seed}`).toMatchObject([{ id: "sub_8" }]);
+    }
+  });
+
+  it("gives back every fact as it was", async () => {
+    const rows = open();
+    const odd = subscription({ id: "sub_2", price_ids: [], period_end: null, trial_end: 1, cancel_at: 2 });
+    const stripe = {
+      subscriptions: [subscription(), odd],
+      disputes: [{ id: "dp_1", status: "needs_response", created: 1_700_000_000 }],
+      customer_deleted: true,
+      clock_ahead_seconds: -3600,
+    };
+    await rows.apply("u", 1, write({ facts: stripe, now }));
+    const times = { synced_at: now.toISOString(), updated_at: now.toISOString() };
+    expect(await rows.get("u")).toEqual({ user_id: "u", ...stripe, ...times });
+    await rows.apply("u", 2, write({ facts: facts(), now }));
+    expect(await rows.get("u")).toEqual({ user_id: "u", ...facts(), ...times });
+  });
+
+  it("shows what follows from the facts, to whoever looks at the table", async () => {
+    const expiresAt = after(60);
+    await open().apply("u", 1, write({ entitlement: { plan: "vip", reason: "trial", expiresAt } }));
+    expect(await readUser(tables(), "u")).toMatchObject({
+      plan: "vip",
+      expires_at: expiresAt.toISOString(),
+      stripe_status: "active",
+      stripe_subscription_id: "sub_1",
+      applied_ticket: 1,
+    });
+    const nothing = { stripeStatus: null, stripeSubscriptionId: null };
+    await open().apply(
+      "u",
+      2,
+      write({ entitlement: { plan: "free", reason: "no_plan", expiresAt: null }, ...nothing }),
+    );
+    expect(await readUser(tables(), "u")).toMatchObject({ plan: "free", expires_at: null, stripe_status: null });
+  });
+
+  it("keeps its facts where a sync has read none", async () => {
+    const rows = open();
+    await rows.apply("u", 1, write({ now }));
+    const before = await rows.get("u");
+    expect(await rows.apply("u", 2, write({ facts: undefined, now: after(5) }))).toBe(true);
+    expect(await rows.get("u")).toEqual({ ...before, updated_at: after(5).toISOString() });
+  });
+
+  it("remembers every plan that a subscription's prices have stood for, and of each the last", async () => {
+    const rows = open();
+    const plan = (price: string) => ({ plan: "paid" as const, price_ids: [price] });
+    const remembered = async () => (await rows.get("u"))?.known_plans;
+    for (let ticket = 1; ticket <= 4; ticket++) await rows.takeTicket("u", now);
+    await rows.apply("u", 1, write({ knownPlans: { sub_1: plan("a"), "sub-2.x": plan("b") } }));
+    await rows.apply("u", 3, write({ knownPlans: { sub_1: plan("c"), sub_3: plan("d") } }));
+    const known = { sub_1: plan("c"), "sub-2.x": plan("b"), sub_3: plan("d") };
+    expect(await remembered()).toEqual(known);
+    await rows.apply("u", 2, write({ knownPlans: { sub_1: plan("late") } }));
+    await rows.takeTicket("u", now);
+    await rows.apply("u", 4, write());
+    expect(await remembered()).toEqual(known);
+  });
+
+  it("has at once the time by which something must be over, and keeps it", async () => {
+    const rows = open();
+    const first = await rows.takeTicket("u", now, after(60));
+    expect(first.customer.review_by).toBe(after(60).toISOString());
+    expect((await rows.takeTicket("u", now)).customer.review_by).toBe(after(60).toISOString());
+    await rows.apply("u", 2, write());
+    expect((await rows.takeTicket("u", now, after(90))).customer.review_by).toBe(after(90).toISOString());
+  });
+
+  it("keeps a grant and its customer through every sync", async () => {
+    const rows = open();
+    const grant = { plan: "vip", expiresAt: after(60), note: "friend of the house" } as const;
+    await rows.link("u", "cus_1", now);
+    await Promise.all([
+      rows.grant("u", grant, now),
+      ...Array.from({ length: 10 }, (_, n) => rows.apply("u", n + 1, write())),
+    ]);
+    await rows.apply("u", 11, write({ facts: undefined }));
+    expect(await readUser(tables(), "u")).toMatchObject({
+      stripe_customer_id: "cus_1",
+      grant_plan: "vip",
+      grant_expires_at: after(60).toISOString(),
+      grant_note: "friend of the house",
+      granted_at: now.toISOString(),
+    });
+  });
+
+  it("has of a grant only what the last one says, and nothing once it is taken away", async () => {
+    const rows = open();
+    const granted = async () =>
+      Object.fromEntries(
+        Object.entries((await readUser(tables(), "u")) ?? {}).filter(([name]) => name.startsWith("grant")),
+      );
+    await rows.apply("u", 1, write());
+    await rows.grant("u", { plan: "vip", expiresAt: after(60), note: "a" }, now);
+    await rows.grant("u", { plan: "paid" }, after(1));
+    expect(await granted()).toEqual({ granted_at: after(1).toISOString(), grant_plan: "paid" });
+    await rows.grant("u", { plan: null, note: "over" }, after(2));
+    expect(await granted()).toEqual({ granted_at: after(2).toISOString(), grant_note: "over" });
+    await rows.grant("u", { plan: null }, after(3));
+    expect(await granted()).toEqual({ granted_at: after(3).toISOString() });
+    expect((await rows.get("u"))?.subscriptions).toHaveLength(1);
+  });
+
+  it("takes one Stripe customer, and tells whoever comes with another", async () => {
+    const rows = open();
+    expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
+    expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
+    expect(await rows.link("u", "cus_2", now)).toBe("cus_1");
+
+    const ids = Array.from({ length: 30 }, (_, n) => `cus_${n}`);
+    const linked = await Promise.all(ids.map((id) => rows.link("race", id, now)));
+    expect(new Set(linked).size).toBe(1);
+    expect((await rows.get("race"))?.stripe_customer_id).toBe(linked[0]);
+  });
+
+  it("takes another customer only in place of the one that is named", async () => {
+    const rows = open();
+    await rows.link("u", "cus_gone", now);
+    expect(await rows.link("u", "cus_new", now, "cus_other")).toBe("cus_gone");
+    const ids = Array.from({ length: 20 }, (_, n) => `cus_${n}`);
+    const linked = await Promise.all(ids.map((id) => rows.link("u", id, now, "cus_gone")));
+    expect(new Set(linked).size).toBe(1);
+    expect((await rows.get("u"))?.stripe_customer_id).toBe(linked[0]);
+    expect(linked[0]).not.toBe("cus_gone");
+
+    const found = await Promise.all(["cus_gone", ...ids].map((id) => rows.findByStripeCustomer(id)));
+    expect(found.filter(Boolean)).toEqual(["u"]);
+    expect(found[0]).toBeUndefined();
+  });
+
+  it("is found by its Stripe customer", async () => {
+    const rows = open();
+    await Promise.all(Array.from({ length: 20 }, (_, n) => rows.link(`u${n}`, `cus_${n}`, now)));
+    await rows.takeTicket("without", now);
+    expect(await rows.findByStripeCustomer("cus_7")).toBe("u7");
+    expect(await rows.findByStripeCustomer("cus_99")).toBeUndefined();
+    const everyone = Array.from({ length: 20 }, (_, n) => `u${n}`);
+    expect((await all(rows.withStripeCustomer())).sort()).toEqual(everyone.sort());
+  });
+
+  it("is found among more rows than one answer carries", async () => {
+    // A page of an index ends at 1 MB.
+    const rows = open();
+    const ids = Array.from({ length: 700 }, (_, n) => `u${String(n).padStart(4, "0")}${"x".repeat(1_800)}`);
+    const items = ids.map((user_id, n) => ({
+      user_id,
+      stripe_customer_id: `cus_${n}`,
+      review_queue: "stripe",
+      needs_review_at: after(n).toISOString(),
+    }));
+    for (let at = 0; at < items.length; at += 20) {
+      await Promise.all(items.slice(at, at + 20).map((item) => plantUser(tables(), item)));
+    }
+    using send = vi.spyOn(DynamoDBClient.prototype, "send");
+    expect(await all(rows.due(after(ids.length)))).toEqual(ids);
+    expect(send.mock.calls.length).toBeGreaterThan(1);
+    expect((await all(rows.withStripeCustomer())).sort()).toEqual(ids);
+  });
+
+  it("comes up for review when it is due, the longest overdue first", async () => {
+    const rows = open();
+    const due = { late: 300, soonest: -10, first: 100, next: 200, later: 1000 };
+    for (const [user, seconds] of Object.entries(due)) await rows.apply(user, 1, write({ reviewAt: after(seconds) }));
+    await rows.apply("never", 1, write());
+    await rows.takeTicket("new", now);
+    expect(await all(rows.due(after(300)))).toEqual(["soonest", "first", "next", "late"]);
+    expect(await all(rows.due(after(299.999)))).toEqual(["soonest", "first", "next"]);
+    expect(await all(rows.due(after(-20)))).toEqual([]);
+  });
+
+  it("leaves the queue when there is nothing to review any more, and moves in it otherwise", async () => {
+    const rows = open();
+    await rows.apply("u", 1, write({ reviewAt: now }));
+    await rows.apply("v", 1, write({ reviewAt: after(1) }));
+    await rows.apply("u", 2, write({ reviewAt: after(2) }));
+    expect(await all(rows.due(after(5)))).toEqual(["v", "u"]);
+    await rows.apply("v", 2, write({ reviewAt: null }));
+    // Refused, so it must not leave.
+    await rows.apply("u", 1, write({ reviewAt: null }));
+    expect(await all(rows.due(after(5)))).toEqual(["u"]);
+    expect(await readUser(tables(), "v")).not.toHaveProperty("review_queue");
+    expect(await readUser(tables(), "v")).not.toHaveProperty("needs_review_at");
+  });
+
+  it("is read whole for an operator, consistently", async () => {
+    const rows = open();
+    expect(await rows.inspect("u")).toEqual({ customer: undefined, row: null });
+    await rows.takeTicket("u", now);
+    using send = vi.spyOn(DynamoDBClient.prototype, "send");
+    const customer = { user_id: "u", known_plans: {} };
+    const row = { ...customer, sync_ticket: 1, created_at: now.toISOString() };
+    expect(await rows.inspect("u")).toEqual({ customer, row });
+    expect(send.mock.calls[0]?.[0].input).toMatchObject({ ConsistentRead: true });
+  });
+
+  it("says that the table does not answer, whatever is asked", async () => {
+    const rows = createUserRows("no-such-table");
+    const asked = [
+      () => rows.get("u"),
+      () => rows.inspect("u"),
+      () => rows.takeTicket("u", now),
+      () => rows.apply("u", 1, write()),
+      () => rows.link("u", "cus_1", now),
+      () => rows.grant("u", { plan: "vip" }, now),
+      () => rows.findByStripeCustomer("cus_1"),
+      () => all(rows.due(now)),
+      () => all(rows.withStripeCustomer()),
+    ];
+    const ended = await Promise.allSettled(asked.map((ask) => ask()));
+    const codes = ended.map((one) => one.status === "rejected" && one.reason.code);
+    expect(codes).toEqual(asked.map(() => "unavailable"));
+  });
+}
