@@ -3,6 +3,7 @@ import { models } from "../contract/plan";
 import { type AwsCloud, startAws } from "./aws/cloud";
 import { startAwsx } from "./awsx/start";
 import { startCognito } from "./cognito/cognito";
+import { createRowReader } from "./customerRow";
 import { customers } from "./customers";
 import { Events } from "./events";
 import { startScriptedEngine } from "./llm/engine";
@@ -14,6 +15,9 @@ import { findVenvPython } from "./pythonEnvironment";
 import { type RunpodDouble, startRunpod } from "./runpod/server";
 import { seedCustomers } from "./seed";
 import type { StackConfig } from "./stackConfig";
+import { JsonFile } from "./store";
+import { type StripeDouble, type StripeOptions, startStripe } from "./stripe/server";
+import { stripePanel } from "./stripePanel";
 
 /** How a local cloud is started. */
 export interface LocalCloudOptions {
@@ -33,6 +37,8 @@ export interface LocalCloudOptions {
 export interface LocalCloud {
   aws: AwsCloud;
   runpod: RunpodDouble;
+  /** Undefined where the configuration leads to Stripe itself. */
+  stripe: StripeDouble | undefined;
   /** Which engine answers: `scripted` or `ollama`. */
   engine: "scripted" | "ollama";
   pageUrl: string;
@@ -72,7 +78,16 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
   try {
     const events = new Events();
     let pageConfig: PageConfig | undefined;
-    const page = await started(startPage({ port: ports.page, events, config: () => pageConfig }));
+    let stripe: StripeDouble | undefined;
+    const page = await started(
+      startPage({
+        port: ports.page,
+        events,
+        config: () => pageConfig,
+        stripe: () => stripe && stripePanel(stripe),
+        row: (userId) => readRow(userId),
+      }),
+    );
     const ollama = await findOllama();
     const engineUrl = ollama ?? `${(await started(startScriptedEngine({ port: 0, events }))).url}/v1`;
     // It takes longest and is needed last: the engine waits for it, not we.
@@ -84,11 +99,17 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         region: given.values["aws:region"] ?? "us-east-1",
         events,
         apiPorts: freePorts ? "free" : 4110,
+        lambdaPort: 0,
         programDir,
         jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
         extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl }),
       }),
     );
+    const readRow = createRowReader(aws);
+    writeEndpoints(dir, aws);
+    if (given.values["snack-misaki:stripeApiUrl"] === `http://localhost:${ports.stripe}`) {
+      stripe = await started(startStripe(stripeOptions(given, ports, dir, events)));
+    }
     const cognito = await started(
       startCognito({
         account: aws.account,
@@ -116,6 +137,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     return {
       aws,
       runpod,
+      stripe,
       engine: ollama ? "ollama" : "scripted",
       pageUrl: page.url,
       providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
@@ -139,4 +161,21 @@ function runpodKeys({ values }: StackConfig) {
     scope: { endpointNames: [OWN_STACK, "local"].map((stack) => `snack-misaki-${stack}-${model}`) },
   }));
   return [{ key: values["snack-misaki:runpodApiKey"] ?? "", scope: "account" as const }, ...browser];
+}
+
+/** The double with the stack's own keys, and what is for sale in Stripe's dashboard. */
+function stripeOptions({ values }: StackConfig, ports: Ports, dir: string, events: Events): StripeOptions {
+  const keys = ["stripeApiKey", "stripeWebhookKey"].flatMap((key) => values[`snack-misaki:${key}`] ?? []);
+  const catalogue = [
+    { priceId: "price_local_paid", product: "スナック美砂樹 常連プラン", nickname: "paid", unitAmountYen: 980 },
+    { priceId: "price_local_vip", product: "スナック美砂樹 VIPプラン", nickname: "vip", unitAmountYen: 2_980 },
+  ];
+  return { port: ports.stripe, dir: join(dir, "stripe"), events, keys, catalogue };
+}
+
+/** Where AWS's own clients find the local services: for `npm run admin`, and for whoever looks into a table. */
+function writeEndpoints(dir: string, { endpoints }: AwsCloud): void {
+  const file = new JsonFile(join(dir, "aws", "endpoints.json"), endpoints);
+  file.data = endpoints;
+  file.save();
 }

@@ -10,6 +10,7 @@ export const ProgramOutputs = z.object({
   apiUrl: z.url(),
   signIn: z.object({ url: z.url(), clientId: z.string(), issuer: z.url(), scopes: z.array(z.string()) }),
   inference: z.object({ phi3: z.url(), mistral: z.url() }),
+  webhookUrl: z.url(),
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 

@@ -15,6 +15,7 @@ import { customers } from "./customers";
 import { OWN_STACK } from "./ports";
 import { openLocalCloud, type ProgramOutputs } from "./program";
 import { signedIn } from "./signedIn";
+import { type BillingResult, walkBilling } from "./smokeBilling";
 
 /** What `npm run smoke -- --json` prints. Secrets are masked. */
 export interface SmokeResult {
@@ -29,6 +30,7 @@ export interface SmokeResult {
   startToReplyMs: number;
   /** The code each refused request received, from the worker itself. */
   refused: Record<"noTicket" | "wrongModel" | "forged" | "expired", string>;
+  billing: BillingResult;
   worker: LocalCloud["runpod"]["workerKind"];
 }
 
@@ -77,6 +79,8 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
     forged: await refusal({ ...session, ticket: await forgedTicket(session) }, "ticket_invalid"),
     expired: await refusal({ ...session, ticket: await expiredTicket(cloud, session) }, "ticket_expired"),
   };
+  if (!cloud.stripe) throw new Error("There is no Stripe double");
+  const billing = await walkBilling(api, { userId: session.user_id }, cloud.stripe, say);
   return {
     session: { ...session, ticket: "***", inference: { ...session.inference, authorization: "Bearer ***" } },
     reply: reply.text,
@@ -85,6 +89,7 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
     totalMs: reply.totalMs,
     startToReplyMs,
     refused,
+    billing,
     worker: cloud.runpod.workerKind,
   };
 }
@@ -144,7 +149,7 @@ function header(jwt: string): { kid: string } {
 
 const program = command(
   "smoke",
-  "Walks the whole flow without a browser, from nothing to Mama's reply and back.",
+  "Walks the whole flow without a browser: from nothing to Mama's reply, to a paid plan and back.",
 ).action(async ({ json }: { json?: boolean }) => {
   const result = await smoke(json ? () => {} : (line) => console.log(pc.dim(`${line} …`)));
   if (json) console.log(JSON.stringify(result));
@@ -169,6 +174,8 @@ function print(result: SmokeResult): void {
     ["whole reply", `${result.totalMs} ms`],
     ["from start to reply", `${result.startToReplyMs} ms`],
     ["worker", result.worker],
+    ["paid after Checkout", `${result.billing.paidAfterReturnMs} ms, webhooks held back`],
+    ...Object.entries(result.billing.steps).map(([step, plan]) => [`billing: ${step}`, plan]),
     ...Object.entries(result.refused).map(([what, code]) => [`refused: ${what}`, code]),
   );
   console.log(table.toString());

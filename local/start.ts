@@ -7,6 +7,7 @@ import { customers } from "./customers";
 import { lockFolder } from "./lock";
 import { openLocalCloud, type ProgramOutputs } from "./program";
 import type { StepEvent } from "./pulumi/engine";
+import { type RealStripe, realStripe } from "./realStripe";
 
 interface Options {
   freePorts?: boolean;
@@ -27,6 +28,7 @@ const program = command("start", "Runs the whole product on this machine, with n
     lockFolder(dir);
     if (options.reset) forget(dir);
     refuseHalfState(dir);
+    const stripe = realStripe(process.env);
     const say = options.json ? () => {} : (line: string) => console.log(line);
     const startedAt = performance.now();
 
@@ -35,7 +37,7 @@ const program = command("start", "Runs the whole product on this machine, with n
     const stop = stopOnSignal(() => cloud);
     try {
       const outputs = await openLocalCloud(
-        { programDir, dir, freePorts: options.freePorts ?? false },
+        { programDir, dir, freePorts: options.freePorts ?? false, ...(stripe && { config: stripe.config }) },
         (started) => {
           cloud = started;
         },
@@ -46,7 +48,7 @@ const program = command("start", "Runs the whole product on this machine, with n
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
       if (options.json)
         console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: await providerPorts(cloud) }));
-      else await printReady(cloud, outputs, seconds, options.freePorts);
+      else await printReady(cloud, outputs, seconds, options.freePorts, stripe);
     } catch (error) {
       await stop();
       throw error;
@@ -95,6 +97,7 @@ async function printReady(
   outputs: ProgramOutputs,
   seconds: string,
   freePorts = false,
+  stripe?: RealStripe,
 ): Promise<void> {
   const [{ password } = { password: "" }] = customers;
   const worker =
@@ -109,10 +112,11 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
   API         ${outputs.apiUrl}
   sign-in     ${outputs.signIn.url}  ${pc.dim(`client ${outputs.signIn.clientId}`)}
   RunPod      ${cloud.runpod.url}
+  Stripe      ${stripe ? "your own, in test mode" : `${cloud.stripe?.url}  ${pc.dim("a double: pay with 4242 4242 4242 4242")}`}
   worker      ${worker}
   engine      ${cloud.engine === "ollama" ? "Ollama" : "a scripted mama"}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
-
+${stripe ? listenLines(outputs, stripe) : ""}
 ${
   freePorts
     ? pc.dim("Without --free-ports, the real Pulumi can be attached.")
@@ -122,4 +126,10 @@ every command, destroy and refresh too:
 }
 
 ${pc.dim("Ctrl-C stops everything; what you did is there at the next start.")}`);
+}
+
+/** What a developer with a Stripe account of their own does in another terminal. */
+function listenLines({ webhookUrl }: ProgramOutputs, { notes }: RealStripe): string {
+  const lines = [`stripe listen --forward-to ${webhookUrl}`, ...notes.map((note) => pc.yellow(note))];
+  return `\nStripe's events come by its command line, in another terminal:\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
 }

@@ -43,6 +43,19 @@ describe("the stack configuration", () => {
       ticketKeys: { signing: 1, accepted: [1] },
       throttle: { ratePerSecond: 50, burst: 100 },
       phi3: { imageTag: "local-1", workersMin: 0 },
+      billing: {
+        graceDays: 7,
+        webhookSecretGeneration: 1,
+        returnUrls: ["http://localhost:4100/", "http://localhost:5173/"],
+      },
+    });
+  });
+
+  it("sells nothing without Stripe's keys, and needs none of them", () => {
+    const none = { stripeApiKey: undefined, stripeWebhookKey: undefined, billing: undefined };
+    expect(load("local", none)).toMatchObject({
+      billing: { prices: { paid: [], vip: [] } },
+      stripe: { apiKey: undefined, registersWebhook: false, webhookSecret: undefined },
     });
   });
 
@@ -63,6 +76,18 @@ describe("the stack configuration", () => {
     ["an origin with a path", { "frontend.origins": ["https://a.example/x"] }, "frontend.origins.0: must be an origin"],
     ["no URL at all", { "frontend.origins": ["a.example"] }, "frontend.origins.0: must be an https URL"],
     ["http beyond this machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
+    [
+      "a product in place of a price",
+      { "billing.prices": { paid: ["prod_1"] } },
+      "billing.prices.paid.0: must be the id of a price",
+    ],
+    ["a plan that is not sold", { "billing.prices": { free: ["price_1"] } }, "billing.prices: Unrecognized key"],
+    ["endless grace", { "billing.graceDays": 365 }, "billing.graceDays: Too big"],
+    [
+      "a way back beyond this machine by http",
+      { "billing.returnUrls": ["http://a.example/"] },
+      "billing.returnUrls.0: must be an https URL",
+    ],
     [
       "a signing key nobody accepts",
       { "ticketKeys.signing": 3, "ticketKeys.accepted": [1] },

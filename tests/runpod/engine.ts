@@ -6,10 +6,17 @@ import * as pb from "@pulumi/pulumi/proto/provider_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 import type { Properties } from "./program";
 
+interface Diff {
+  changes: boolean;
+  replaces: string[];
+  /** There only where it is so. */
+  deleteBeforeReplace?: true;
+}
+
 /** One resource, called the way Pulumi's engine calls its provider. */
 export interface Resource {
   check(news: Properties, olds?: Properties): Promise<{ inputs: Properties; failures: pb.CheckFailure.AsObject[] }>;
-  diff(id: string, olds: Properties, news: Properties): Promise<{ changes: boolean; replaces: string[] }>;
+  diff(id: string, olds: Properties, news: Properties): Promise<Diff>;
   create(inputs: Properties): Promise<{ id: string; outs: Properties }>;
   read(id: string, state: Properties): Promise<{ id: string; outs: Properties; inputs: Properties }>;
   update(id: string, olds: Properties, news: Properties): Promise<Properties>;
@@ -81,7 +88,8 @@ export async function startEngine(cwd: string, config: Record<string, string>): 
           request.setNews(struct(news));
           const response = await call<pb.DiffResponse>((done) => client.diff(request, done));
           const changes = response.getChanges() === pb.DiffResponse.DiffChanges.DIFF_SOME;
-          return { changes, replaces: response.getReplacesList() };
+          const deletesFirst = response.getDeletebeforereplace() && { deleteBeforeReplace: true as const };
+          return { changes, replaces: response.getReplacesList(), ...deletesFirst };
         },
         async create(inputs) {
           const request = new pb.CreateRequest();

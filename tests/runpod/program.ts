@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
+import { bundleOptions } from "../../infra/bundle";
 
 /** A resource's properties as they cross Pulumi's wire. */
 export type Properties = Record<string, unknown>;
@@ -21,12 +22,12 @@ export interface ProgramFolder {
   remove(): Promise<void>;
 }
 
-/** Makes a program folder and builds the provider into it. */
-export async function programFolder(): Promise<ProgramFolder> {
-  const folder = await mkdtemp(join(tmpdir(), "snack-runpod-"));
-  const outfile = join(folder, ".build/runpod/provider.cjs");
-  const entryPoints = [resolve("runpod/provider.ts")];
-  await build({ entryPoints, outfile, bundle: true, platform: "node", format: "cjs", logLevel: "error" });
+/** Makes a program folder and builds a provider into it. */
+export async function programFolder(name: "runpod" | "stripe" = "runpod"): Promise<ProgramFolder> {
+  const folder = await mkdtemp(join(tmpdir(), `snack-${name}-`));
+  const outfile = join(folder, `.build/${name}/provider.cjs`);
+  const entryPoints = [resolve(`${name}/provider.ts`)];
+  await build({ ...bundleOptions, entryPoints, outfile });
   return {
     folder,
     edit: async (line) => writeFile(outfile, `${line}\n${await readFile(outfile, "utf8")}`),

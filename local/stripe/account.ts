@@ -1,0 +1,364 @@
+import type Stripe from "stripe";
+import * as blank from "./blanks";
+import { attachCard, type CheckoutOutcome, payCheckout } from "./checkout";
+import { DEFAULT_CLOCK, Ledger } from "./ledger";
+import {
+  collect,
+  decideDispute,
+  draftInvoice,
+  finalizeInvoice,
+  latestCharge,
+  makeRefund,
+  openDispute,
+} from "./payments";
+import { invalid } from "./problem";
+import { runTime } from "./renewals";
+import { currentPeriodEnd, mustLive, rollPeriod, subscriptionOf } from "./subscriptions";
+
+/** What is for sale from the first start on. */
+export interface CatalogueEntry {
+  priceId: string;
+  product: string;
+  nickname: string;
+  unitAmountYen: number;
+  metadata?: Record<string, string>;
+}
+
+/** Where an event is sent. */
+export interface Endpoint {
+  id: string;
+  url: string;
+  secret: string;
+  enabledEvents: string[];
+  apiVersion: string | null;
+  status: string;
+}
+
+/**
+ * A Stripe account in test mode, and everything that happens in it whoever brings it about: the API, the pages, the clock,
+ * a bank. Each method throws StripeProblem for what Stripe would refuse.
+ */
+export class StripeAccount {
+  readonly ledger: Ledger;
+  /** Where the pages are, once the double listens. */
+  baseUrl = "";
+  /** The clock of customers that were made without one. */
+  readonly defaultClock = DEFAULT_CLOCK;
+
+  constructor(path: string, catalogue: CatalogueEntry[]) {
+    this.ledger = new Ledger(path);
+    for (const entry of catalogue) this.sell(entry);
+  }
+
+  /** Unix seconds on the account's own clock: the wall clock, plus what it was advanced. */
+  now(): number {
+    return this.ledger.now();
+  }
+
+  /** Lets everything happen whose time has come. */
+  catchUp(): void {
+    runTime(this.ledger, this.now(), (customer) => this.ledger.ownClock(customer) === undefined);
+  }
+
+  /** Advances the account's clock, and lets everything happen on the way, in order of time. */
+  async advance(seconds: number): Promise<void> {
+    this.catchUp();
+    const until = this.now() + seconds;
+    runTime(this.ledger, until, (customer) => this.ledger.ownClock(customer) === undefined);
+    this.ledger.state.aheadSeconds += seconds;
+    this.ledger.save();
+  }
+
+  /** Advances one test clock, and lets everything happen on the way. */
+  advanceClock(id: string, frozenTime: number): Stripe.TestHelpers.TestClock {
+    const clock = this.ledger.get("test_helpers.test_clock", id);
+    if (frozenTime <= clock.frozen_time)
+      throw invalid("The `frozen_time` must be after the clock's current frozen time.", "frozen_time");
+    runTime(this.ledger, frozenTime, (customer) => this.ledger.ownClock(customer)?.id === id);
+    return this.ledger.change(
+      "test_helpers.test_clock",
+      id,
+      { frozen_time: frozenTime },
+      "test_helpers.test_clock.ready",
+    );
+  }
+
+  /** A test clock as it is; the account's own one ticks. */
+  testClock(id: string): Stripe.TestHelpers.TestClock {
+    if (id !== DEFAULT_CLOCK) return this.ledger.get("test_helpers.test_clock", id);
+    const now = this.now();
+    return blank.testClock({ id, created: now, frozen_time: now, name: "the double's own clock, which ticks" });
+  }
+
+  onEvent(listener: (event: Stripe.Event) => void): () => void {
+    return this.ledger.onEvent(listener);
+  }
+
+  /** The customers that are not deleted, oldest first. */
+  customers(): Stripe.Customer[] {
+    return this.ledger.all("customer").filter((customer): customer is Stripe.Customer => !customer.deleted);
+  }
+
+  customer(id: string): Stripe.Customer | undefined {
+    return this.customers().find((customer) => customer.id === id);
+  }
+
+  price(id: string): Stripe.Price | undefined {
+    return this.ledger.find("price", id);
+  }
+
+  /** The recurring prices a customer may change to. */
+  prices(): Stripe.Price[] {
+    return this.ledger.all("price").filter(({ active, type }) => active && type === "recurring");
+  }
+
+  product(id: string): Stripe.Product | undefined {
+    return this.ledger.find("product", id);
+  }
+
+  checkoutSession(id: string): Stripe.Checkout.Session | undefined {
+    this.catchUp();
+    return this.ledger.find("checkout.session", id);
+  }
+
+  /** What an open session sells. */
+  purchase(sessionId: string): { price: Stripe.Price; quantity: number }[] {
+    const items = this.ledger.state.purchases[sessionId]?.items ?? [];
+    return items.map(({ price, quantity }) => ({ price: this.ledger.get("price", price), quantity }));
+  }
+
+  portalSession(id: string): Stripe.BillingPortal.Session | undefined {
+    return this.ledger.find("billing_portal.session", id);
+  }
+
+  /** Newest first. */
+  subscriptionsOf(customer: string): Stripe.Subscription[] {
+    this.catchUp();
+    return this.ledger
+      .all("subscription")
+      .filter((one) => one.customer === customer)
+      .reverse();
+  }
+
+  /** Newest first. */
+  invoicesOf(customer: string): Stripe.Invoice[] {
+    return this.ledger
+      .all("invoice")
+      .filter((one) => one.customer === customer)
+      .reverse();
+  }
+
+  /** The card that later payments are made with. */
+  cardOf(customer: string): Stripe.PaymentMethod | undefined {
+    return this.ledger.all("payment_method").findLast((method) => method.customer === customer);
+  }
+
+  /** Pays an open Checkout Session with one of Stripe's test cards. */
+  payCheckout(sessionId: string, card: { number: string; authenticated?: boolean }): CheckoutOutcome {
+    this.catchUp();
+    return payCheckout(this.ledger, sessionId, card);
+  }
+
+  /** As the portal does: `cancel_at` is set, `cancel_at_period_end` is not. */
+  cancelAtPeriodEnd(id: string): Stripe.Subscription {
+    this.catchUp();
+    const subscription = this.ledger.get("subscription", id);
+    mustLive(subscription);
+    const now = this.ledger.now(subscription.customer as string);
+    return this.ledger.change(
+      "subscription",
+      id,
+      {
+        cancel_at: currentPeriodEnd(subscription),
+        canceled_at: now,
+        cancellation_details: {
+          comment: null,
+          feedback: null,
+          feedback_option: null,
+          reason: "cancellation_requested",
+        },
+      },
+      "customer.subscription.updated",
+    );
+  }
+
+  /** Takes a scheduled cancel back. */
+  resume(id: string): Stripe.Subscription {
+    this.catchUp();
+    mustLive(this.ledger.get("subscription", id));
+    return this.ledger.change(
+      "subscription",
+      id,
+      {
+        cancel_at: null,
+        cancel_at_period_end: false,
+        canceled_at: null,
+        cancellation_details: { comment: null, feedback: null, feedback_option: null, reason: null },
+      },
+      "customer.subscription.updated",
+    );
+  }
+
+  /** Changes the price of a subscription's one item. A higher one is paid at once, and begins a period; no proration. */
+  changePrice(id: string, priceId: string): Stripe.Subscription {
+    this.catchUp();
+    const subscription = this.ledger.get("subscription", id);
+    mustLive(subscription);
+    const price = this.ledger.get("price", priceId, "price");
+    const [item] = subscription.items.data;
+    if (!item) throw invalid("This subscription has no item.");
+    const isHigher = (price.unit_amount ?? 0) > (item.price.unit_amount ?? 0);
+    const changed = {
+      ...item,
+      price,
+      plan: { ...item.plan, id: price.id, amount: price.unit_amount, nickname: price.nickname },
+    };
+    const items = { ...subscription.items, data: [changed] };
+    const now = this.ledger.now(subscription.customer as string);
+    this.ledger.change(
+      "subscription",
+      id,
+      { items: isHigher ? rollPeriod({ ...subscription, items }, now) : items },
+      "customer.subscription.updated",
+    );
+    if (isHigher && subscription.status === "active") {
+      const invoice = draftInvoice(this.ledger, this.ledger.get("subscription", id), "subscription_update");
+      finalizeInvoice(this.ledger, invoice.id);
+      collect(this.ledger, invoice.id);
+    }
+    return this.ledger.get("subscription", id);
+  }
+
+  /** Puts another card in place for everything that comes, and pays with it what is open. */
+  replaceCard(customer: string, number: string): Stripe.PaymentMethod {
+    this.catchUp();
+    const found = this.ledger.get("customer", customer) as Stripe.Customer;
+    const card = attachCard(this.ledger, customer, number);
+    this.ledger.change(
+      "customer",
+      customer,
+      { invoice_settings: { ...found.invoice_settings, default_payment_method: card.id } },
+      "customer.updated",
+    );
+    for (const { id } of this.subscriptionsOf(customer)) {
+      if (this.ledger.get("subscription", id).status !== "canceled")
+        this.ledger.change("subscription", id, { default_payment_method: card.id }, "customer.subscription.updated");
+    }
+    return card;
+  }
+
+  /** Pays what a customer owes, with the card in place; false where a payment fails. */
+  payOpenInvoices(customer: string): boolean {
+    this.catchUp();
+    const open = this.invoicesOf(customer)
+      .filter(({ status, parent }) => status === "open" && parent !== null)
+      .reverse();
+    return open.every(({ id }) => {
+      const subscription = subscriptionOf(this.ledger, this.ledger.get("invoice", id));
+      return subscription?.status === "canceled" || collect(this.ledger, id).paid;
+    });
+  }
+
+  /** The customer's bank takes the last payment back, for now. */
+  disputeLatestCharge(customer: string, reason = "fraudulent"): Stripe.Dispute {
+    return openDispute(this.ledger, this.mustHavePaid(customer), reason);
+  }
+
+  /** Disputes that are not decided yet, oldest first. */
+  openDisputes(customer: string): Stripe.Dispute[] {
+    const charges = this.ledger.all("charge").filter((charge) => charge.customer === customer);
+    return this.ledger
+      .all("dispute")
+      .filter(({ charge, status }) => !["won", "lost"].includes(status) && charges.some(({ id }) => id === charge));
+  }
+
+  closeDispute(id: string, outcome: "won" | "lost"): Stripe.Dispute {
+    return decideDispute(this.ledger, id, outcome);
+  }
+
+  refundLatestCharge(customer: string): Stripe.Refund {
+    return makeRefund(this.ledger, this.mustHavePaid(customer), undefined, "requested_by_customer");
+  }
+
+  /** Every webhook endpoint, with its secret. */
+  webhookEndpoints(): Endpoint[] {
+    return this.ledger.all("webhook_endpoint").map(({ id, url, enabled_events, api_version, status }) => ({
+      id,
+      url,
+      secret: this.ledger.state.secrets[id] ?? "",
+      enabledEvents: enabled_events,
+      apiVersion: api_version,
+      status,
+    }));
+  }
+
+  /** The endpoints an event goes to that are still there. */
+  audience(eventId: string): Endpoint[] {
+    const ids = this.ledger.state.audiences[eventId] ?? [];
+    return this.webhookEndpoints().filter(({ id, status }) => ids.includes(id) && status === "enabled");
+  }
+
+  /** Notes that an endpoint has taken an event. */
+  delivered(eventId: string, endpointId: string): void {
+    const left = (this.ledger.state.audiences[eventId] ?? []).filter((id) => id !== endpointId);
+    const event = this.ledger.find("event", eventId);
+    this.ledger.state.audiences[eventId] = left;
+    if (event) this.ledger.put("event", { ...event, pending_webhooks: left.length });
+  }
+
+  /** Whether every endpoint has taken an event. */
+  isDelivered({ pending_webhooks }: Stripe.Event): boolean {
+    return pending_webhooks === 0;
+  }
+
+  /** The address of a page of Stripe's. */
+  pageUrl(path: string): string {
+    return `${this.baseUrl}${path}`;
+  }
+
+  attachCard(customer: string, number: string): Stripe.PaymentMethod {
+    return attachCard(this.ledger, customer, number);
+  }
+
+  /** Writes everything out. */
+  close(): void {
+    this.ledger.flush();
+  }
+
+  private mustHavePaid(customer: string): Stripe.Charge {
+    this.catchUp();
+    const charge = latestCharge(this.ledger, customer);
+    if (!charge) throw invalid("This customer has paid nothing yet.");
+    return charge;
+  }
+
+  private sell({ priceId, product, nickname, unitAmountYen, metadata = {} }: CatalogueEntry): void {
+    if (this.ledger.find("price", priceId)) return;
+    const created = this.now();
+    const productId = `prod_${priceId}`;
+    this.ledger.put(
+      "product",
+      blank.product({ id: productId, created, name: product, metadata, description: null, active: true }),
+    );
+    this.ledger.put(
+      "price",
+      blank.price({
+        id: priceId,
+        created,
+        currency: "jpy",
+        product: productId,
+        recurring: {
+          interval: "month",
+          interval_count: 1,
+          meter: null,
+          trial_period_days: null,
+          usage_type: "licensed",
+        },
+        nickname,
+        lookup_key: nickname,
+        metadata,
+        unit_amount: unitAmountYen,
+      }),
+    );
+  }
+}

@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import Stripe from "stripe";
+import type { Events } from "../events";
+import type { Endpoint, StripeAccount } from "./account";
+import type { Switches } from "./switches";
+
+/** Stripe tries for three days; this is that at the pace of a laptop, in milliseconds after each failure. */
+const RETRY_AFTER_MS = [1_000, 5_000, 30_000, 120_000, 600_000];
+const TIMEOUT_MS = 20_000;
+/** Deliveries of one burst wait for each other so long, so that they can be put out of order. */
+const BURST_MS = 30;
+
+/** The webhooks on their way. */
+export interface Deliveries {
+  /** Settles when everything that is due now has been answered or has failed; what is held does not count. */
+  settled(): Promise<void>;
+  /** Sends what was held. */
+  release(): Promise<void>;
+  /** Settles when every endpoint has answered an event for the first time, or after `limitMs`. */
+  answered(eventId: string, limitMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Sends every event to the endpoints there were when it happened, signed as Stripe signs, and again after a failure until
+ * one of them takes it or its endpoint is gone.
+ */
+export function startDeliveries(account: StripeAccount, switches: Switches, events: Events): Deliveries {
+  const stopped = new AbortController();
+  const under_way = new Set<Promise<void>>();
+  const firstTries = new Map<string, Promise<unknown>>();
+  const held: (() => void)[] = [];
+
+  function track<T>(work: Promise<T>): Promise<T> {
+    const tracked: Promise<void> = work.then(
+      () => {},
+      () => {},
+    );
+    under_way.add(tracked);
+    void tracked.finally(() => under_way.delete(tracked));
+    return work;
+  }
+
+  const stop = account.onEvent((event) => {
+    const audience = account.audience(event.id);
+    const tries = audience.map((endpoint) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      void deliver(event, endpoint, resolve).catch(() => {});
+      return promise;
+    });
+    firstTries.set(event.id, Promise.all(tries));
+  });
+
+  /** @param tried called after the first try */
+  async function deliver(event: Stripe.Event, endpoint: Endpoint, tried: () => void): Promise<void> {
+    if (switches.hold) await new Promise<void>((release) => held.push(release));
+    const copies = switches.duplicate ? 2 : 1;
+    const all = Array.from({ length: copies }, () => tryUntilTaken(event, endpoint, tried));
+    await Promise.all(all);
+  }
+
+  async function tryUntilTaken(event: Stripe.Event, endpoint: Endpoint, tried: () => void): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      const isTaken = await track(tryOnce(event, endpoint, attempt));
+      tried();
+      if (isTaken) return;
+      const waitMs = RETRY_AFTER_MS[attempt];
+      if (waitMs === undefined) return;
+      await sleep(waitMs, undefined, { signal: stopped.signal, ref: false });
+      if (!account.audience(event.id).some(({ id }) => id === endpoint.id)) return;
+    }
+  }
+
+  async function tryOnce(event: Stripe.Event, endpoint: Endpoint, attempt: number): Promise<boolean> {
+    const signal = stopped.signal;
+    if (attempt === 0 && switches.reorder) await sleep(Math.random() * BURST_MS, undefined, { signal });
+    if (switches.delayUpToMs > 0) await sleep(Math.random() * switches.delayUpToMs, undefined, { signal });
+    const started = performance.now();
+    const status = switches.lose ? "lost" : await post(event, endpoint);
+    const durationMs = performance.now() - started;
+    events.emit({ source: "stripe", summary: `${event.type} → ${status}`, durationMs });
+    const isTaken = typeof status === "number" && status >= 200 && status < 300;
+    if (isTaken) account.delivered(event.id, endpoint.id);
+    return isTaken;
+  }
+
+  /** The status of the answer, or why there was none. */
+  async function post(event: Stripe.Event, endpoint: Endpoint): Promise<number | "no answer"> {
+    const payload = JSON.stringify(event, null, 2);
+    const timestamp = Math.floor(Date.now() / 1000) + (switches.futureTimestamp ? 24 * 3600 : 0);
+    const secret = switches.wrongSecret ? "whsec_of_somebody_else" : endpoint.secret;
+    try {
+      const answer = await fetch(endpoint.url, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json; charset=utf-8",
+          "cache-control": "no-cache",
+          accept: "*/*; q=0.5, application/xml",
+          "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+          "stripe-signature": Stripe.webhooks.generateTestHeaderString({ payload, secret, timestamp }),
+        },
+        body: payload,
+        redirect: "manual",
+        signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), stopped.signal]),
+      });
+      await answer.arrayBuffer();
+      return answer.status;
+    } catch {
+      return "no answer";
+    }
+  }
+
+  return {
+    async settled() {
+      // What one delivery leads to may be another.
+      while (under_way.size > 0) await Promise.all(under_way);
+    },
+    async release() {
+      for (const release of held.splice(0)) release();
+      await new Promise(setImmediate);
+    },
+    async answered(eventId, limitMs) {
+      await Promise.race([firstTries.get(eventId), sleep(limitMs, undefined, { ref: false })]);
+    },
+    async close() {
+      stop();
+      stopped.abort();
+      await Promise.all(under_way);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { StripeProblem } from "./problem";
+import type { KeptAnswer } from "./state";
+
+const KEEP_MS = 24 * 3600 * 1000;
+
+/** The answers kept under Idempotency-Keys, and the requests under way. */
+export class Idempotency {
+  private readonly kept = new Map<string, KeptAnswer>();
+  private readonly running = new Set<string>();
+
+  /**
+   * Answers a request once for each key.
+   *
+   * @param fingerprint what the request is: path and parameters
+   * @param answer does it; what it throws is not kept
+   * @returns the answer, and whether it is one that was given before
+   * @throws StripeProblem for a key that was used for something else, or is in use at this moment
+   */
+  async once(
+    key: string,
+    fingerprint: string,
+    answer: () => Promise<Omit<KeptAnswer, "fingerprint" | "at"> & { keep: boolean }>,
+  ): Promise<{ given: Omit<KeptAnswer, "fingerprint" | "at">; replayed: boolean }> {
+    const before = this.kept.get(key);
+    if (before && Date.now() - before.at < KEEP_MS) {
+      if (before.fingerprint === fingerprint) return { given: before, replayed: true };
+      throw new StripeProblem(
+        400,
+        "idempotency_error",
+        `Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '${key}' if you meant to execute a different request.`,
+      );
+    }
+    if (this.running.has(key)) {
+      throw new StripeProblem(
+        409,
+        "invalid_request_error",
+        "There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through). Please try again later.",
+        { code: "idempotency_key_in_use" },
+      );
+    }
+    this.running.add(key);
+    try {
+      const { keep, ...given } = await answer();
+      if (keep) this.kept.set(key, { ...given, fingerprint, at: Date.now() });
+      return { given, replayed: false };
+    } finally {
+      this.running.delete(key);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import Stripe from "stripe";
+import { JsonFile } from "../store";
+import { newId } from "./ids";
+import { missing } from "./problem";
+import { emptyState, type Kind, type Objects, type State } from "./state";
+
+/** The request that an event comes from. */
+export interface Cause {
+  id: string | null;
+  idempotencyKey: string | null;
+}
+
+/** Everything the account holds, its time, and the events that tell of every change. */
+export class Ledger {
+  /** What is happening now happens because of this request; null for what Stripe does by itself. */
+  cause: Cause = { id: null, idempotencyKey: null };
+  private readonly file: JsonFile<State>;
+  private readonly listeners = new Set<(event: Stripe.Event) => void>();
+  private standsAt: number | undefined;
+  private saving: NodeJS.Immediate | undefined;
+
+  constructor(path: string) {
+    this.file = new JsonFile(path, emptyState());
+  }
+
+  get state(): State {
+    return this.file.data;
+  }
+
+  /** Unix seconds of a customer's clock: their own test clock's, or the account's. While time is run, the moment it is at. */
+  now(customer?: string): number {
+    if (this.standsAt !== undefined) return this.standsAt;
+    const own = customer && this.ownClock(customer);
+    return own ? own.frozen_time : Math.floor(Date.now() / 1000) + this.state.aheadSeconds;
+  }
+
+  /** The test clock a customer was made with; undefined for one on the account's. */
+  ownClock(customer: string): Stripe.TestHelpers.TestClock | undefined {
+    const found = this.find("customer", customer);
+    const id = found && !found.deleted ? found.test_clock : undefined;
+    return typeof id === "string" && id !== DEFAULT_CLOCK ? this.find("test_helpers.test_clock", id) : undefined;
+  }
+
+  /** Does something as of a moment. */
+  at<T>(moment: number, act: () => T): T {
+    const before = this.standsAt;
+    this.standsAt = moment;
+    try {
+      return act();
+    } finally {
+      this.standsAt = before;
+    }
+  }
+
+  find<K extends Kind>(kind: K, id: string): Objects[K] | undefined {
+    return this.state.objects[kind][id];
+  }
+
+  /** Throws StripeProblem when there is none; `param` names who asked for it. */
+  get<K extends Kind>(kind: K, id: string, param = "id"): Objects[K] {
+    const found = this.find(kind, id);
+    if (found === undefined) throw missing(kind.replace(/^.*\./, ""), id, param);
+    return found;
+  }
+
+  /** Those of a kind, oldest first. */
+  all<K extends Kind>(kind: K): Objects[K][] {
+    return Object.values(this.state.objects[kind]);
+  }
+
+  put<K extends Kind>(kind: K, object: Objects[K]): Objects[K] {
+    (this.state.objects[kind] as Record<string, Objects[K]>)[object.id] = object;
+    this.save();
+    return object;
+  }
+
+  remove(kind: Kind, id: string): void {
+    delete this.state.objects[kind][id];
+    this.save();
+  }
+
+  /** Writes the state out soon: what happens at once is written once. */
+  save(): void {
+    this.saving ??= setImmediate(() => {
+      this.saving = undefined;
+      this.file.save();
+    });
+  }
+
+  /** Writes out what is not written yet. */
+  flush(): void {
+    if (this.saving) clearImmediate(this.saving);
+    this.saving = undefined;
+    this.file.save();
+  }
+
+  /** Changes an object and tells of it. */
+  change<K extends Kind>(kind: K, id: string, changes: Partial<Objects[K]>, ...types: string[]): Objects[K] {
+    const before = this.get(kind, id);
+    const after = this.put(kind, { ...before, ...changes });
+    for (const type of types) this.emit(type, after, type.endsWith(".updated") ? difference(before, after) : undefined);
+    return after;
+  }
+
+  /** Records an event, and hands it to every listener. */
+  emit(type: string, object: { id: string }, previous?: Record<string, unknown>): Stripe.Event {
+    const { customer } = object as { customer?: unknown };
+    const created = this.now(typeof customer === "string" ? customer : undefined);
+    const audience = this.all("webhook_endpoint").filter(
+      ({ status, enabled_events }) =>
+        status === "enabled" && (enabled_events.includes("*") || enabled_events.includes(type)),
+    );
+    const event = {
+      id: newId("evt"),
+      object: "event",
+      api_version: Stripe.API_VERSION,
+      created,
+      data: { object: structuredClone(object), ...(previous && { previous_attributes: previous }) },
+      livemode: false,
+      pending_webhooks: audience.length,
+      request: { id: this.cause.id, idempotency_key: this.cause.idempotencyKey },
+      type,
+    } as unknown as Stripe.Event;
+    this.state.audiences[event.id] = audience.map(({ id }) => id);
+    this.put("event", event);
+    for (const listener of this.listeners) listener(event);
+    return event;
+  }
+
+  /** Calls `listener` with each event from now on. Returns the way to stop. */
+  onEvent(listener: (event: Stripe.Event) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+}
+
+/**
+ * The clock of every customer made without one. Stripe has none there; here it is what lets a laptop reach the end of a
+ * period. It ticks with the wall clock.
+ */
+export const DEFAULT_CLOCK = "clock_1DoubleDefault0000000000";
+
+/** What of the object was different before. */
+function difference(before: object, after: object): Record<string, unknown> {
+  const entries = Object.entries(before).filter(
+    ([key, value]) => JSON.stringify(value) !== JSON.stringify((after as Record<string, unknown>)[key]),
+  );
+  return structuredClone(Object.fromEntries(entries));
+}

@@ -1,0 +1,306 @@
+import type Stripe from "stripe";
+import * as blank from "./blanks";
+import { behaviourOf } from "./cards";
+import { newId } from "./ids";
+import type { Ledger } from "./ledger";
+import { declined, invalid } from "./problem";
+import { DAY, subscriptionOf } from "./subscriptions";
+
+/** When a failed renewal is tried again, in days after the first failure; then the subscription ends. */
+const RETRY_DAYS = [3, 5, 7, 14];
+
+/** Makes the invoice of a subscription's period as it is now, still a draft. */
+export function draftInvoice(
+  ledger: Ledger,
+  subscription: Stripe.Subscription,
+  reason: "subscription_create" | "subscription_cycle" | "subscription_update",
+): Stripe.Invoice {
+  const customer = subscription.customer as string;
+  const now = ledger.now(customer);
+  const id = newId("in");
+  const isTrial = subscription.status === "trialing";
+  const lines = subscription.items.data.map((item) =>
+    blank.invoiceLine({
+      id: newId("il"),
+      amount: isTrial ? 0 : (item.price.unit_amount ?? 0) * (item.quantity ?? 1),
+      currency: subscription.currency,
+      description: `${item.quantity ?? 1} × ${item.price.nickname ?? item.price.id}`,
+      invoice: id,
+      period: { start: item.current_period_start, end: item.current_period_end },
+      subscription: subscription.id,
+      item: item.id,
+      price: item.price,
+      quantity: item.quantity ?? 1,
+    }),
+  );
+  ledger.state.invoices++;
+  const { email = null } = ledger.get("customer", customer) as Stripe.Customer;
+  const invoice = blank.invoice({
+    id,
+    created: now,
+    currency: subscription.currency,
+    customer,
+    customer_email: email,
+    billing_reason: reason,
+    number: `DOUBLE-${String(ledger.state.invoices).padStart(4, "0")}`,
+    test_clock: subscription.test_clock,
+    lines: blank.inlineList(lines, `/v1/invoices/${id}/lines`),
+    period_start: now,
+    period_end: now,
+    subscription: subscription.id,
+    subscriptionMetadata: subscription.metadata,
+    amount: lines.reduce((sum, { amount }) => sum + amount, 0),
+  });
+  ledger.put("invoice", invoice);
+  ledger.change("subscription", subscription.id, { latest_invoice: id });
+  ledger.emit("invoice.created", invoice);
+  return invoice;
+}
+
+/** Makes a draft payable. */
+export function finalizeInvoice(ledger: Ledger, id: string): Stripe.Invoice {
+  const invoice = ledger.get("invoice", id);
+  if (invoice.status !== "draft")
+    throw invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.");
+  const now = ledger.now(invoice.customer as string);
+  return ledger.change(
+    "invoice",
+    id,
+    {
+      status: "open",
+      automatically_finalizes_at: null,
+      effective_at: now,
+      hosted_invoice_url: null,
+      invoice_pdf: null,
+      status_transitions: { ...invoice.status_transitions, finalized_at: now },
+    },
+    "invoice.finalized",
+  );
+}
+
+/** The card that a subscription is paid with. */
+function cardOf(ledger: Ledger, subscription: Stripe.Subscription): Stripe.PaymentMethod | undefined {
+  const customer = ledger.find("customer", subscription.customer as string);
+  const fallback = customer && !customer.deleted ? customer.invoice_settings.default_payment_method : null;
+  const id = subscription.default_payment_method ?? fallback;
+  return typeof id === "string" ? ledger.find("payment_method", id) : undefined;
+}
+
+/** How a payment of an invoice came out. */
+export type Payment = { paid: true } | { paid: false; code: string; message: string };
+
+/**
+ * Charges an open invoice to the subscription's card, and tells of all that follows for the invoice.
+ *
+ * @param present the owner is there, as at Checkout
+ */
+export function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payment {
+  const invoice = ledger.get("invoice", id);
+  if (invoice.status !== "open")
+    throw invalid(
+      `Invoice is ${invoice.status === "paid" ? "already paid" : `not payable: it is ${invoice.status}`}`,
+      undefined,
+      "invoice_not_payable",
+    );
+  const customer = invoice.customer as string;
+  const now = ledger.now(customer);
+  const subscription = subscriptionOf(ledger, invoice);
+  const card = subscription && cardOf(ledger, subscription);
+  if (invoice.amount_due === 0) return settle(ledger, invoice, now);
+
+  const behaviour = card && behaviourOf(card);
+  const works = behaviour !== undefined && (present || behaviour.later);
+  const failure = works
+    ? undefined
+    : card
+      ? { code: "card_declined", message: "Your card was declined." }
+      : { code: "resource_missing", message: "There is no `default_payment_method` set on this Customer or Invoice." };
+  const intent = blank.paymentIntent({
+    id: newId("pi"),
+    created: now,
+    amount: invoice.amount_due,
+    currency: invoice.currency,
+    customer,
+    payment_method: card?.id ?? null,
+    description: invoice.billing_reason === "subscription_create" ? "Subscription creation" : "Subscription update",
+  });
+  const charge = blank.charge({
+    id: newId("ch"),
+    created: now,
+    amount: invoice.amount_due,
+    currency: invoice.currency,
+    customer,
+    payment_intent: intent.id,
+    payment_method: card?.id ?? null,
+    status: failure ? "failed" : "succeeded",
+    failure_code: failure?.code ?? null,
+    failure_message: failure?.message ?? null,
+  });
+  ledger.put("payment_intent", {
+    ...intent,
+    latest_charge: card ? charge.id : null,
+    amount_received: failure ? 0 : intent.amount,
+    status: failure ? "requires_payment_method" : "succeeded",
+  });
+  if (card) ledger.put("charge", charge);
+  const payment: Stripe.InvoicePayment = {
+    id: newId("inpay"),
+    object: "invoice_payment",
+    amount_paid: failure ? null : invoice.amount_due,
+    amount_requested: invoice.amount_due,
+    created: now,
+    currency: invoice.currency,
+    invoice: id,
+    is_default: true,
+    livemode: false,
+    payment: { payment_intent: intent.id, type: "payment_intent" },
+    status: failure ? "open" : "paid",
+    status_transitions: { canceled_at: null, paid_at: failure ? null : now },
+  };
+  ledger.put("invoice_payment", payment);
+  ledger.emit(
+    failure ? "payment_intent.payment_failed" : "payment_intent.succeeded",
+    ledger.get("payment_intent", intent.id),
+  );
+  if (card) ledger.emit(failure ? "charge.failed" : "charge.succeeded", charge);
+  if (failure) {
+    ledger.change(
+      "invoice",
+      id,
+      { attempted: true, attempt_count: invoice.attempt_count + 1 },
+      "invoice.payment_failed",
+    );
+    return { paid: false, ...failure };
+  }
+  return settle(ledger, invoice, now);
+}
+
+function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
+  ledger.change(
+    "invoice",
+    invoice.id,
+    {
+      status: "paid",
+      attempted: true,
+      attempt_count: invoice.attempt_count + (invoice.amount_due > 0 ? 1 : 0),
+      amount_paid: invoice.amount_due,
+      amount_remaining: 0,
+      next_payment_attempt: null,
+      status_transitions: { ...invoice.status_transitions, paid_at: now },
+    },
+    "invoice.paid",
+    "invoice.payment_succeeded",
+  );
+  return { paid: true };
+}
+
+/** Charges a renewal's invoice and moves the subscription: `past_due` and a retry, or `active` again. */
+export function collect(ledger: Ledger, invoiceId: string, { present = false } = {}): Payment {
+  const payment = payInvoice(ledger, invoiceId, { present });
+  const subscription = subscriptionOf(ledger, ledger.get("invoice", invoiceId));
+  if (!subscription) return payment;
+  const { id, status } = subscription;
+  if (payment.paid) {
+    delete ledger.state.dunning[id];
+    const isOpen = ledger.all("invoice").some((one) => one.status === "open" && subscriptionOf(ledger, one)?.id === id);
+    if (!isOpen && ["past_due", "unpaid", "incomplete"].includes(status)) {
+      ledger.change("subscription", id, { status: "active" }, "customer.subscription.updated");
+    }
+    disputeByNature(ledger, invoiceId);
+    return payment;
+  }
+  if (status === "incomplete" || status === "canceled") return payment;
+  const now = ledger.now(subscription.customer as string);
+  const dunning = ledger.state.dunning[id] ?? { failures: 0, nextAt: null, firstAt: now };
+  const nextDays = RETRY_DAYS[dunning.failures];
+  const nextAt = nextDays === undefined ? null : dunning.firstAt + nextDays * DAY;
+  ledger.state.dunning[id] = { ...dunning, failures: dunning.failures + 1, nextAt };
+  ledger.change("invoice", invoiceId, { next_payment_attempt: nextAt });
+  if (status !== "past_due") ledger.change("subscription", id, { status: "past_due" }, "customer.subscription.updated");
+  return payment;
+}
+
+/** The error that an API caller is given for a payment that has failed. */
+export function paymentProblem({ code, message }: { code: string; message: string }) {
+  return declined(code, message);
+}
+
+/** Some cards' owners dispute whatever they have paid. */
+export function disputeByNature(ledger: Ledger, invoiceId: string): void {
+  const invoice = ledger.get("invoice", invoiceId);
+  const charge = latestCharge(ledger, invoice.customer as string);
+  const card = charge?.payment_method && ledger.find("payment_method", charge.payment_method);
+  if (charge && !charge.disputed && card && behaviourOf(card).disputes) openDispute(ledger, charge, "fraudulent");
+}
+
+/** The last payment of a customer that succeeded. */
+export function latestCharge(ledger: Ledger, customer: string): Stripe.Charge | undefined {
+  return ledger.all("charge").findLast((charge) => charge.customer === customer && charge.status === "succeeded");
+}
+
+/** The customer's bank takes a payment back, for now. */
+export function openDispute(ledger: Ledger, charge: Stripe.Charge, reason: string): Stripe.Dispute {
+  if (charge.disputed) throw invalid(`Charge ${charge.id} is already disputed.`);
+  const dispute = blank.dispute({
+    id: newId("du"),
+    created: ledger.now(charge.customer as string),
+    amount: charge.amount,
+    currency: charge.currency,
+    charge: charge.id,
+    payment_intent: charge.payment_intent,
+    reason,
+  });
+  ledger.change("charge", charge.id, { disputed: true });
+  ledger.put("dispute", dispute);
+  ledger.emit("charge.dispute.created", dispute);
+  ledger.emit("charge.dispute.funds_withdrawn", dispute);
+  return dispute;
+}
+
+/** The bank decides. */
+export function decideDispute(ledger: Ledger, id: string, outcome: "won" | "lost"): Stripe.Dispute {
+  const { status } = ledger.get("dispute", id);
+  if (status === "won" || status === "lost") throw invalid("This dispute is already closed");
+  const closed = ledger.change("dispute", id, { status: outcome }, "charge.dispute.updated", "charge.dispute.closed");
+  if (outcome === "won") ledger.emit("charge.dispute.funds_reinstated", closed);
+  return closed;
+}
+
+/** Gives money back. */
+export function makeRefund(
+  ledger: Ledger,
+  charge: Stripe.Charge,
+  amount: number | undefined,
+  reason: Stripe.Refund.Reason | null,
+): Stripe.Refund {
+  const left = charge.amount - charge.amount_refunded;
+  if (charge.status !== "succeeded") throw invalid(`This charge cannot be refunded: it is ${charge.status}.`);
+  if (left === 0) throw invalid(`Charge ${charge.id} has already been refunded.`, undefined, "charge_already_refunded");
+  if (charge.disputed)
+    throw invalid(`Charge ${charge.id} has been charged back; cannot issue a refund.`, undefined, "charge_disputed");
+  const refunded = amount ?? left;
+  if (refunded > left || refunded < 1)
+    throw invalid(`Refund amount (${refunded}) is greater than unrefunded amount on charge (${left})`, "amount");
+  const refund = ledger.put(
+    "refund",
+    blank.refund({
+      id: newId("re"),
+      created: ledger.now(charge.customer as string),
+      amount: refunded,
+      currency: charge.currency,
+      charge: charge.id,
+      customer: charge.customer,
+      payment_intent: charge.payment_intent,
+      payment_method: charge.payment_method,
+      reason,
+    }),
+  );
+  ledger.emit("refund.created", refund);
+  ledger.change(
+    "charge",
+    charge.id,
+    { amount_refunded: charge.amount_refunded + refunded, refunded: refunded === left },
+    "charge.refunded",
+  );
+  return refund;
+}

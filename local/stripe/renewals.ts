@@ -1,0 +1,131 @@
+import type Stripe from "stripe";
+import type { Ledger } from "./ledger";
+import { collect, draftInvoice, finalizeInvoice } from "./payments";
+import { currentPeriodEnd, endSubscription, INCOMPLETE_SECONDS, rollPeriod } from "./subscriptions";
+
+/** Stripe keeps a renewal's invoice as a draft for about an hour. */
+const DRAFT_SECONDS = 3600;
+
+/** Something that time brings about. */
+interface Due {
+  at: number;
+  act(): void;
+}
+
+/**
+ * Lets everything happen that time brings about for these customers, in order of time, up to a moment.
+ *
+ * @param isOn whether a customer lives by the clock that is run
+ */
+export function runTime(ledger: Ledger, until: number, isOn: (customer: string) => boolean): void {
+  for (;;) {
+    const next = [...dueSubscriptions(ledger, isOn), ...dueInvoices(ledger, isOn), ...dueSessions(ledger, isOn)]
+      .filter(({ at }) => at <= until)
+      .toSorted((one, other) => one.at - other.at)[0];
+    if (!next) return;
+    ledger.at(next.at, next.act);
+  }
+}
+
+function* dueSubscriptions(ledger: Ledger, isOn: (customer: string) => boolean): Generator<Due> {
+  for (const subscription of ledger.all("subscription")) {
+    const { id, status, cancel_at, cancel_at_period_end, created, trial_end } = subscription;
+    if (!isOn(subscription.customer as string)) continue;
+    if (status === "incomplete") {
+      yield { at: created + INCOMPLETE_SECONDS, act: () => void expireIncomplete(ledger, id) };
+      continue;
+    }
+    if (!["trialing", "active", "past_due", "unpaid"].includes(status)) continue;
+    const end = currentPeriodEnd(subscription);
+    const cancel = cancel_at ?? (cancel_at_period_end ? end : null);
+    const dunning = ledger.state.dunning[id];
+    if (cancel !== null && cancel <= end) {
+      yield { at: cancel, act: () => void endSubscription(ledger, id, "cancellation_requested") };
+    } else if (status === "trialing") {
+      yield { at: trial_end ?? end, act: () => renew(ledger, subscription) };
+    } else {
+      yield { at: end, act: () => renew(ledger, subscription) };
+    }
+    if (dunning?.nextAt) yield { at: dunning.nextAt, act: () => retry(ledger, subscription) };
+  }
+}
+
+function* dueInvoices(ledger: Ledger, isOn: (customer: string) => boolean): Generator<Due> {
+  for (const { id, status, automatically_finalizes_at, customer } of ledger.all("invoice")) {
+    if (status !== "draft" || automatically_finalizes_at === null || !isOn(customer as string)) continue;
+    yield {
+      at: automatically_finalizes_at,
+      act: () => {
+        finalizeInvoice(ledger, id);
+        collect(ledger, id);
+      },
+    };
+  }
+}
+
+function* dueSessions(ledger: Ledger, isOn: (customer: string) => boolean): Generator<Due> {
+  for (const { id, status, expires_at, customer } of ledger.all("checkout.session")) {
+    if (status === "open" && (typeof customer !== "string" || isOn(customer)))
+      yield { at: expires_at, act: () => void expireSession(ledger, id) };
+  }
+}
+
+/** A session that was not paid in time, or is withdrawn. */
+export function expireSession(ledger: Ledger, id: string): Stripe.Checkout.Session {
+  return ledger.change("checkout.session", id, { status: "expired", url: null }, "checkout.session.expired");
+}
+
+/** The period moves on first; the invoice follows as a draft, and is paid an hour later. */
+function renew(ledger: Ledger, { id, status, trial_end }: Stripe.Subscription): void {
+  const before = ledger.get("subscription", id);
+  const start = status === "trialing" ? (trial_end ?? currentPeriodEnd(before)) : currentPeriodEnd(before);
+  ledger.change(
+    "subscription",
+    id,
+    { items: rollPeriod(before, start), ...(status === "trialing" && { status: "active" }) },
+    "customer.subscription.updated",
+  );
+  const paused = before.pause_collection;
+  const invoice = draftInvoice(ledger, ledger.get("subscription", id), "subscription_cycle");
+  if (paused?.behavior === "void") {
+    ledger.change("invoice", invoice.id, { status: "void", auto_advance: false }, "invoice.voided");
+  } else if (paused?.behavior === "mark_uncollectible") {
+    ledger.change(
+      "invoice",
+      invoice.id,
+      { status: "uncollectible", auto_advance: false },
+      "invoice.marked_uncollectible",
+    );
+  } else if (!paused) {
+    ledger.change("invoice", invoice.id, { automatically_finalizes_at: start + DRAFT_SECONDS });
+  }
+}
+
+/** Another attempt at what is open; after the last one the subscription ends. */
+function retry(ledger: Ledger, { id }: Stripe.Subscription): void {
+  const dunning = ledger.state.dunning[id];
+  const open = ledger
+    .all("invoice")
+    .filter((invoice) => invoice.status === "open" && invoice.parent?.subscription_details?.subscription === id);
+  const isLast = dunning !== undefined && dunning.failures >= 4;
+  if (dunning) dunning.nextAt = null;
+  if (isLast) {
+    endSubscription(ledger, id, "payment_failed");
+    return;
+  }
+  for (const invoice of open) if (!collect(ledger, invoice.id).paid) return;
+}
+
+function expireIncomplete(ledger: Ledger, id: string): Stripe.Subscription {
+  const subscription = ledger.get("subscription", id);
+  for (const invoice of ledger.all("invoice")) {
+    if (invoice.status === "open" && invoice.parent?.subscription_details?.subscription === id)
+      ledger.change("invoice", invoice.id, { status: "void" }, "invoice.voided");
+  }
+  return ledger.change(
+    "subscription",
+    id,
+    { status: "incomplete_expired", ended_at: ledger.now(subscription.customer as string) },
+    "customer.subscription.updated",
+  );
+}

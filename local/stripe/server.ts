@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import type { Events } from "../events";
+import { type Listening, listen } from "../http";
+import { type CatalogueEntry, StripeAccount } from "./account";
+import { CutConnection, stripeApi } from "./api";
+import { checkoutPage } from "./checkoutPage";
+import { type Deliveries, startDeliveries } from "./deliveries";
+import { portalPage } from "./portalPage";
+import { createSwitches, type Switches } from "./switches";
+
+/** How the Stripe double is started. */
+export interface StripeOptions {
+  /** 0 takes a free one. */
+  port: number;
+  /** Where the account is kept. */
+  dir: string;
+  events: Events;
+  /** API keys of the account, test mode only. */
+  keys: string[];
+  /** What is for sale at the first start. */
+  catalogue: CatalogueEntry[];
+  /** How long Checkout waits for the webhook's answer before it leads back. Default 10 s, as at Stripe. */
+  checkoutWaitMs?: number;
+}
+
+/** A running Stripe double. */
+export interface StripeDouble extends Listening, Pick<Deliveries, "settled" | "release"> {
+  account: StripeAccount;
+  switches: Switches;
+}
+
+/**
+ * Starts Stripe on one port: the API under `/v1`, Checkout's and the portal's pages, and the webhooks.
+ *
+ * Sources: https://docs.stripe.com/api, the SDK's own types, https://docs.stripe.com/testing; what a laptop needs
+ * otherwise is said where it is: a clock that ticks and can be advanced, http endpoints on this machine, faster retries.
+ *
+ * @throws PortInUseError
+ */
+export async function startStripe(options: StripeOptions): Promise<StripeDouble> {
+  const { events } = options;
+  const account = new StripeAccount(join(options.dir, "account.json"), options.catalogue);
+  const switches = createSwitches();
+  const deliveries = startDeliveries(account, switches, events);
+
+  const app = new Hono();
+  app.route("/v1", stripeApi(account, options.keys, switches));
+  const wait = (eventId: string) => deliveries.answered(eventId, options.checkoutWaitMs ?? 10_000);
+  app.route("/c/pay", checkoutPage(account, wait));
+  app.route("/p/session", portalPage(account));
+  app.onError((error, c) => {
+    if (error instanceof CutConnection) throw error;
+    return c.json({ error: { type: "api_error", message: "The double has failed.", detail: error.message } }, 500);
+  });
+
+  const listener = getRequestListener((request) => app.fetch(request), { errorHandler: () => undefined });
+  const listening = await listen("Stripe", options.port, listener);
+  account.baseUrl = listening.url;
+  // Time passes also when nobody asks.
+  const clock = setInterval(() => account.catchUp(), 1_000);
+  clock.unref();
+  return {
+    ...listening,
+    account,
+    switches,
+    settled: deliveries.settled,
+    release: deliveries.release,
+    async close() {
+      clearInterval(clock);
+      await deliveries.close();
+      await listening.close();
+      account.close();
+    },
+  };
+}

@@ -1,0 +1,224 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Stripe from "stripe";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PaidPlan } from "../../contract/plan";
+import { type BillingSettings, createBilling } from "../../functions/billing";
+import { createCheckoutAttempts } from "../../functions/checkoutAttempts";
+import { openCheckoutSession } from "../../functions/checkoutSession";
+import { isLive } from "../../functions/core/entitlement";
+import type { Caller } from "../../functions/identity";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud";
+import { bringUp } from "../../local/program";
+import { type Mortal, mortal } from "./mortal";
+
+// The real program's tables and Stripe; each request is a process of its own, which may die at any of its calls.
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-checkout-"));
+const prices: Record<PaidPlan, string> = { paid: "price_local_paid", vip: "price_local_vip" };
+let cloud: LocalCloud;
+let double: NonNullable<LocalCloud["stripe"]>;
+let stripe: Stripe;
+
+beforeAll(async () => {
+  cloud = await startLocalCloud({ programDir: process.cwd(), dir, freePorts: true });
+  await bringUp(cloud, process.cwd(), dir);
+  if (!cloud.stripe) throw new Error("There is no Stripe double");
+  double = cloud.stripe;
+  stripe = new Stripe(cloud.config().values["snack-misaki:stripeApiKey"] ?? "", {
+    host: "localhost",
+    port: double.port,
+    protocol: "http",
+  });
+});
+
+afterAll(async () => {
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const table = (keyName: string) =>
+  String(
+    cloud.aws.account.list("aws:dynamodb/table:Table").find(({ outputs }) => outputs.hashKey === keyName)?.outputs.name,
+  );
+
+const newCaller = (): Caller => {
+  const userId = randomUUID();
+  return { userId, email: `${userId}@example.com` };
+};
+
+/** The ways out of one process. */
+const way = (death?: { at: number; when: "before" | "after" }) =>
+  mortal({ stripe: double.url, dynamodb: cloud.aws.endpoints.dynamodb, ssm: cloud.aws.endpoints.ssm }, death);
+
+/** One request for a checkout, in a process with those ways out. */
+async function checkout(caller: Caller, plan: PaidPlan, { urls }: Mortal): Promise<string> {
+  const env = {
+    AWS_REGION: cloud.aws.account.region,
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    AWS_ENDPOINT_URL_DYNAMODB: urls.dynamodb,
+    AWS_ENDPOINT_URL_SSM: urls.ssm,
+  };
+  Object.assign(process.env, env);
+  const settings: BillingSettings = {
+    stripeApiUrl: urls.stripe ?? "",
+    stripeKeyParameter: "/snack-misaki/start/stripe-api-key",
+    stripeOwner: "snack-misaki/start",
+    usersTable: table("user_id"),
+    policy: { prices: { paid: [prices.paid], vip: [prices.vip] }, graceDays: 7 },
+  };
+  const billing = createBilling(settings);
+  const attempts = createCheckoutAttempts(table("pk"));
+  const { client } = await billing.connection();
+  const purchase = { plan, priceId: prices[plan], returnUrl: "http://localhost:5173/" };
+  return openCheckoutSession(caller, purchase, { stripe: client, billing, attempts, owner: settings.stripeOwner });
+}
+
+async function once(caller: Caller, plan: PaidPlan = "paid"): Promise<string> {
+  const out = await way();
+  return checkout(caller, plan, out).finally(() => out.close());
+}
+
+/** Everything that could be paid, or was, by this user. */
+async function atStripe({ userId }: Caller) {
+  const customers = (await stripe.customers.list({ limit: 100 })).data.filter(
+    ({ metadata }) => metadata.user_id === userId,
+  );
+  const of = async <T>(list: (customer: string) => Promise<{ data: T[] }>) =>
+    (await Promise.all(customers.map(({ id }) => list(id)))).flatMap(({ data }) => data);
+  const sessions = await of((customer) => stripe.checkout.sessions.list({ customer, limit: 100 }));
+  const subscriptions = await of((customer) => stripe.subscriptions.list({ customer, status: "all", limit: 100 }));
+  return { customers, open: sessions.filter(({ status }) => status === "open"), live: subscriptions.filter(isLive) };
+}
+
+/** Tries to pay every session there is, as someone does who has them all open in tabs. */
+async function payAll(urls: string[]): Promise<void> {
+  for (const url of new Set(urls)) {
+    const body = new URLSearchParams({ card_number: "4242424242424242" });
+    await fetch(url, { method: "POST", body, redirect: "manual" });
+  }
+}
+
+describe("two browsers", () => {
+  it("that ask for the same plan at once are given one session", async () => {
+    const caller = newCaller();
+    const urls = await Promise.all(Array.from({ length: 6 }, () => once(caller)));
+    expect(new Set(urls).size).toBe(1);
+    const { customers, open } = await atStripe(caller);
+    expect({ customers: customers.length, open: open.length }).toEqual({ customers: 1, open: 1 });
+    await payAll(urls);
+    expect((await atStripe(caller)).live).toHaveLength(1);
+    await expect(once(caller)).rejects.toMatchObject({ code: "already_subscribed" });
+  });
+
+  it("that ask for different plans at once leave one session that can be paid", async () => {
+    const caller = newCaller();
+    const plans: PaidPlan[] = ["paid", "vip", "paid", "vip"];
+    const answers = await Promise.allSettled(plans.map((plan) => once(caller, plan)));
+    const urls = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    expect(urls.length).toBeGreaterThan(0);
+    expect((await atStripe(caller)).open.length).toBeLessThanOrEqual(1);
+    await payAll([...urls, await once(caller)]);
+    expect((await atStripe(caller)).live).toHaveLength(1);
+  });
+
+  it("of which one pays while the other asks", async () => {
+    const caller = newCaller();
+    const first = await once(caller);
+    const [, second] = await Promise.allSettled([payAll([first]), once(caller, "vip")]);
+    if (second.status === "fulfilled") await payAll([second.value]);
+    else expect(second.reason).toMatchObject({ code: "already_subscribed" });
+    expect((await atStripe(caller)).live).toHaveLength(1);
+  });
+});
+
+describe("a process that dies at any call", () => {
+  it("leaves a customer who can ask again, and pays once", async () => {
+    const counting = await way();
+    await checkout(newCaller(), "paid", counting).finally(() => counting.close());
+    const deaths = Array.from({ length: counting.calls() }, (_, index) => index + 1).flatMap((at) =>
+      (["before", "after"] as const).map((when) => ({ at, when })),
+    );
+    expect(deaths.length).toBeGreaterThan(20);
+    for (const death of deaths) {
+      const caller = newCaller();
+      const doomed = await way(death);
+      const attempt = checkout(caller, "paid", doomed);
+      attempt.catch(() => {});
+      await Promise.race([doomed.died, attempt]);
+      const url = await once(caller);
+      const { customers, open } = await atStripe(caller);
+      expect({ ...death, customers: customers.length, open: open.length }).toEqual({ ...death, customers: 1, open: 1 });
+      await payAll([url, ...open.map((session) => session.url ?? "")]);
+      expect((await atStripe(caller)).live, JSON.stringify(death)).toHaveLength(1);
+      await doomed.close();
+    }
+  });
+
+  it("also where it asks for another plan than the first time", async () => {
+    for (const at of [8, 10, 12, 14]) {
+      const caller = newCaller();
+      const first = await once(caller);
+      const doomed = await way({ at, when: "after" });
+      const attempt = checkout(caller, "vip", doomed);
+      attempt.catch(() => {});
+      await Promise.race([doomed.died, attempt]);
+      const url = await once(caller, "vip");
+      expect((await atStripe(caller)).open).toHaveLength(1);
+      await payAll([first, url]);
+      expect((await atStripe(caller)).live).toHaveLength(1);
+      await doomed.close();
+    }
+  });
+});
+
+describe("the next purchase", () => {
+  it("is another session once the first is over", async () => {
+    const caller = newCaller();
+    const url = await once(caller);
+    await payAll([url]);
+    const [subscription] = (await atStripe(caller)).live;
+    await stripe.subscriptions.cancel(subscription?.id ?? "");
+    const second = await once(caller);
+    expect(second).not.toBe(url);
+    await payAll([second]);
+    expect((await atStripe(caller)).live).toHaveLength(1);
+  });
+
+  it("finds a new customer when the old one was deleted", async () => {
+    const caller = newCaller();
+    await once(caller);
+    const [old] = (await atStripe(caller)).customers;
+    await stripe.customers.del(old?.id ?? "");
+    await payAll([await once(caller)]);
+    const { customers, live } = await atStripe(caller);
+    expect(customers.map(({ id }) => id)).not.toContain(old?.id);
+    expect(live).toHaveLength(1);
+  });
+
+  it("is refused while a payment is disputed", async () => {
+    const caller = newCaller();
+    await payAll([await once(caller)]);
+    const { customers, live } = await atStripe(caller);
+    double.account.disputeLatestCharge(customers[0]?.id ?? "");
+    await stripe.subscriptions.cancel(live[0]?.id ?? "");
+    await expect(once(caller)).rejects.toMatchObject({ code: "checkout_refused" });
+  });
+});
+
+describe("a Stripe that fails", () => {
+  it("for the session does not fail for it ever after", async () => {
+    const caller = newCaller();
+    await once(caller);
+    for (const session of (await atStripe(caller)).open) await stripe.checkout.sessions.expire(session.id);
+    // Everything fails for a while, also what it keeps under an idempotency key.
+    double.switches.apiFailureStatus = 500;
+    double.switches.apiFailures = 4;
+    await expect(once(caller)).rejects.toMatchObject({ code: "unavailable" });
+    double.switches.apiFailures = 0;
+    await payAll([await once(caller)]);
+    expect((await atStripe(caller)).live).toHaveLength(1);
+  });
+});

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { realStripe } from "../../local/realStripe";
+
+describe("Stripe's own test mode", () => {
+  it("is not asked for without a key", () => {
+    expect(realStripe({})).toBeUndefined();
+  });
+
+  it("takes the double's place, and its webhook key with it", () => {
+    const env = {
+      STRIPE_API_KEY: "sk_test_1",
+      STRIPE_PRICE_PAID: "price_1",
+      STRIPE_PRICE_VIP: "price_2",
+      STRIPE_WEBHOOK_SECRET: "whsec_1",
+    };
+    expect(realStripe(env)).toEqual({
+      config: {
+        stripeApiUrl: "https://api.stripe.com",
+        stripeApiKey: "sk_test_1",
+        stripeWebhookKey: undefined,
+        stripeWebhookSecret: "whsec_1",
+        "billing.prices": { paid: ["price_1"], vip: ["price_2"] },
+      },
+      notes: [],
+    });
+  });
+
+  it("says what is still missing", () => {
+    const { notes } = realStripe({ STRIPE_API_KEY: "rk_test_1" }) ?? { notes: [] };
+    expect(notes.map((note) => /STRIPE_\w+/.exec(note)?.[0])).toEqual([
+      "STRIPE_WEBHOOK_SECRET",
+      "STRIPE_PRICE_PAID",
+      "STRIPE_PRICE_VIP",
+    ]);
+  });
+
+  it.each(["sk_live_4242", "rk_live_4242"])("is refused for a live key, which is never shown", (key) => {
+    expect(() => realStripe({ STRIPE_API_KEY: key })).toThrow(/live key/);
+    expect(() => realStripe({ STRIPE_API_KEY: key })).not.toThrow(/4242/);
+  });
+
+  it("is refused for what is no key or no price", () => {
+    expect(() => realStripe({ STRIPE_API_KEY: "pk_test_1" })).toThrow("must be a test key");
+    expect(() => realStripe({ STRIPE_API_KEY: "sk_test_1", STRIPE_PRICE_PAID: "prod_1" })).toThrow("STRIPE_PRICE_PAID must be");
+  });
+});
