@@ -7,7 +7,7 @@ const FAILS_LATER = "4000000000000341";
 const DELAY_UP_TO_MS = 5_000;
 
 /** The page's panel over the Stripe double. */
-export function stripePanel({ account, switches, release }: StripeDouble): StripePanel {
+export function stripePanel({ account, switches, release, settled }: StripeDouble): StripePanel {
   /** The Stripe customer of a user: the newest, where one was deleted. */
   function customerOf(userId: string): string {
     const found = account.customers().findLast(({ metadata }) => metadata.user_id === userId);
@@ -17,9 +17,16 @@ export function stripePanel({ account, switches, release }: StripeDouble): Strip
 
   return {
     now: () => account.now(),
-    advance: (seconds) => account.advance(seconds),
-    failNextRenewal: async (userId) => void (await account.replaceCard(customerOf(userId), FAILS_LATER)),
-    mendCard: async (userId) => void (await account.replaceCard(customerOf(userId), WORKS)),
+    async advance(seconds) {
+      await account.advance(seconds);
+      // What happened on the way has reached the row when the page looks again, unless it is held back.
+      if (!switches.hold) await settled();
+    },
+    failNextRenewal: async (userId) => void account.replaceCard(customerOf(userId), FAILS_LATER),
+    async mendCard(userId) {
+      account.replaceCard(customerOf(userId), WORKS);
+      account.payOpenInvoices(customerOf(userId));
+    },
     dispute: async (userId) => void account.disputeLatestCharge(customerOf(userId)),
     async closeDispute(userId, outcome) {
       const open = account.openDisputes(customerOf(userId))[0];

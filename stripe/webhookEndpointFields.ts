@@ -19,7 +19,8 @@ export const webhookEndpointFields = {
     .array(z.string({ error: event }).regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/, { error: event }), {
       error: events,
     })
-    .min(1, { error: events }),
+    .min(1, { error: events })
+    .transform((types) => [...new Set(types)]),
   description: z.string({ error: text }).min(1, { error: text }).max(500, { error: text }),
   apiVersion: z
     .string({ error: version })

@@ -62,7 +62,7 @@ function trusted(properties: Properties): WebhookEndpointInputs {
 /** What can be changed in place. */
 function content(inputs: WebhookEndpointInputs) {
   const { url, description } = inputs;
-  const enabled_events = [...new Set(inputs.enabledEvents)].sort() as Stripe.WebhookEndpointCreateParams.EnabledEvent[];
+  const enabled_events = [...inputs.enabledEvents].sort() as Stripe.WebhookEndpointCreateParams.EnabledEvent[];
   return { url, enabled_events, description, metadata: mark(inputs) };
 }
 

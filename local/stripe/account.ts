@@ -12,7 +12,7 @@ import {
   openDispute,
 } from "./payments";
 import { invalid } from "./problem";
-import { runTime } from "./renewals";
+import { expireSessions, runTime } from "./renewals";
 import { currentPeriodEnd, mustLive, rollPeriod, subscriptionOf } from "./subscriptions";
 
 /** What is for sale from the first start on. */
@@ -57,6 +57,7 @@ export class StripeAccount {
 
   /** Lets everything happen whose time has come. */
   catchUp(): void {
+    expireSessions(this.ledger);
     runTime(this.ledger, this.now(), (customer) => this.ledger.ownClock(customer) === undefined);
   }
 

@@ -6,7 +6,7 @@ import { newId } from "./ids";
 import { bool, expand, int, merged, metadata, paging, timeRange, within } from "./kinds";
 import { collect, draftInvoice, finalizeInvoice, makeRefund, paymentProblem } from "./payments";
 import { invalid, missing } from "./problem";
-import { expireSession } from "./renewals";
+import { expireSession, wallSeconds } from "./renewals";
 import type { Kind, Objects } from "./state";
 import { DAY, endSubscription, mustLive, openSubscription, subscriptionOf } from "./subscriptions";
 
@@ -364,7 +364,7 @@ export function routes(account: StripeAccount): Route[] {
         if (given.customer && given.customer_email)
           throw invalid("You may only specify one of these parameters: customer, customer_email.");
         const customer = given.customer === undefined ? undefined : liveCustomer(given.customer);
-        const now = ledger.now(customer?.id);
+        const now = wallSeconds();
         const items = given.line_items.map(({ price, quantity = 1 }, at) => ({
           price: recurring(price, `line_items[${at}][price]`),
           quantity,
