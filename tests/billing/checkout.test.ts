@@ -20,6 +20,8 @@ const prices: Record<PaidPlan, string> = { paid: "price_local_paid", vip: "price
 let cloud: LocalCloud;
 let double: NonNullable<LocalCloud["stripe"]>;
 let stripe: Stripe;
+/** The way out of processes that do not die. */
+let steady: Mortal;
 
 beforeAll(async () => {
   cloud = await startLocalCloud({ programDir: process.cwd(), dir, freePorts: true });
@@ -31,9 +33,11 @@ beforeAll(async () => {
     port: double.port,
     protocol: "http",
   });
+  steady = await way();
 });
 
 afterAll(async () => {
+  await steady?.close();
   await cloud?.close();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -76,10 +80,7 @@ async function checkout(caller: Caller, plan: PaidPlan, { urls }: Mortal): Promi
   return openCheckoutSession(caller, purchase, { stripe: client, billing, attempts, owner: settings.stripeOwner });
 }
 
-async function once(caller: Caller, plan: PaidPlan = "paid"): Promise<string> {
-  const out = await way();
-  return checkout(caller, plan, out).finally(() => out.close());
-}
+const once = (caller: Caller, plan: PaidPlan = "paid") => checkout(caller, plan, steady);
 
 /** Everything that could be paid, or was, by this user. */
 async function atStripe({ userId }: Caller) {
