@@ -41,6 +41,8 @@ describe("Stripe's own test mode", () => {
 
   it("is refused for what is no key or no price", () => {
     expect(() => realStripe({ STRIPE_API_KEY: "pk_test_1" })).toThrow("must be a test key");
-    expect(() => realStripe({ STRIPE_API_KEY: "sk_test_1", STRIPE_PRICE_PAID: "prod_1" })).toThrow("STRIPE_PRICE_PAID must be");
+    expect(() => realStripe({ STRIPE_API_KEY: "sk_test_1", STRIPE_PRICE_PAID: "prod_1" })).toThrow(
+      "STRIPE_PRICE_PAID must be",
+    );
   });
 });

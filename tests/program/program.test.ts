@@ -178,7 +178,10 @@ describe("privileges", () => {
 describe("the program", () => {
   it("asks for an ID token on every route but the guest's, and the one that asks for Stripe's signature", () => {
     const open = resources("aws:apigatewayv2/route:Route").filter(({ outputs: o }) => o.authorizationType !== "JWT");
-    expect(open.map(({ outputs: { routeKey } }) => routeKey)).toEqual(["POST /auth/guest", "POST /webhook/stripe"]);
+    expect(open.map(({ outputs: { routeKey } }) => routeKey).sort()).toEqual([
+      "POST /auth/guest",
+      "POST /webhook/stripe",
+    ]);
   });
 
   it("keeps customers' rows for ever and counters for a while", () => {
@@ -215,8 +218,6 @@ describe("the program", () => {
     const [endpoint] = cloud.stripe?.account.webhookEndpoints() ?? [];
     const next = engineOptions(cloud, programDir, dir, { "billing.webhookSecretGeneration": 2 });
     expect(changes((await up(next)).steps)).toEqual([
-      "create-replacement pulumi-nodejs:dynamic/stripe:WebhookEndpoint stripe-webhook",
-      "delete-replaced pulumi-nodejs:dynamic/stripe:WebhookEndpoint stripe-webhook",
       "replace pulumi-nodejs:dynamic/stripe:WebhookEndpoint stripe-webhook",
       "update aws:ssm/parameter:Parameter stripe-webhook-secret",
       "update pulumi-nodejs:dynamic/stripe:WebhookSecrets stripe-webhook",
