@@ -3,14 +3,17 @@ import { createParameters } from "./parameters";
 
 const Secrets = z.object({ current: z.string(), previous: z.optional(z.nullable(z.string())) });
 
-/** A wrong signature may mean that the secret has just changed; so often at most that is looked into. */
-const FRESH_MS = 10_000;
+/**
+ * A wrong signature may mean that the secret has just changed; so often at most that is looked into. Until then Stripe's
+ * events are refused, and come again much later.
+ */
+const FRESH_MS = 2_000;
 
 /**
  * The secrets that webhooks are signed with, newest first; two while one replaces the other.
  *
  * @param parameterName SSM parameter with `{"current": "whsec_…", "previous": …}`
- * @returns a reader; `fresh` asks for what is there now, at most every ten seconds. It throws ApiError `unavailable` when
+ * @returns a reader; `fresh` asks for what is there now, at most every two seconds. It throws ApiError `unavailable` when
  * there is none: without a secret nothing is believed
  */
 export function createWebhookSecrets(parameterName: string): (options?: { fresh: boolean }) => Promise<string[]> {

@@ -1,0 +1,416 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import Stripe from "stripe";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as z from "zod/mini";
+import { createApi } from "../../client";
+import type { AdminEvent, AdminUser } from "../../contract/admin";
+import { PlanResponse } from "../../contract/plan";
+import { createEventLog } from "../../functions/eventLog";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud";
+import { customers } from "../../local/customers";
+import { bringUp, engineOptions, type ProgramOutputs } from "../../local/program";
+import { up } from "../../local/pulumi/engine";
+import { signedIn } from "../../local/signedIn";
+import { webhookEvents } from "../../stripe/events";
+
+// The whole of billing over real sockets: Stripe's double, the webhook's route and Lambda, the tables, the reconciler.
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-billing-"));
+const programDir = process.cwd();
+const owner = "snack-misaki/start";
+let cloud: LocalCloud;
+let double: NonNullable<LocalCloud["stripe"]>;
+let outputs: ProgramOutputs;
+let stripe: Stripe;
+
+beforeAll(async () => {
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true });
+  outputs = await bringUp(cloud, programDir, dir);
+  if (!cloud.stripe) throw new Error("There is no Stripe double");
+  double = cloud.stripe;
+  stripe = new Stripe(cloud.config().values["snack-misaki:stripeApiKey"] ?? "", {
+    host: "localhost",
+    port: double.port,
+    protocol: "http",
+  });
+});
+
+afterAll(async () => {
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const admin = <T>(request: object) => cloud.aws.invoke("snack-misaki-start-admin", request) as Promise<T>;
+const show = (user: string) => admin<AdminUser>({ command: "show", user });
+
+/** The functions' own record of the events they have handled. */
+function eventLog() {
+  Object.assign(process.env, {
+    AWS_REGION: cloud.aws.account.region,
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    AWS_ENDPOINT_URL_DYNAMODB: cloud.aws.endpoints.dynamodb,
+  });
+  const tables = cloud.aws.account.list("aws:dynamodb/table:Table");
+  return createEventLog(String(tables.find(({ outputs }) => outputs.hashKey === "pk")?.outputs.name));
+}
+
+/** A customer who pays by the card, made as the checkout makes them. */
+async function subscriber({ userId = randomUUID() as string, as = owner } = {}) {
+  const metadata = { user_id: userId, owner: as };
+  const { id } = await stripe.customers.create({
+    metadata,
+    payment_method: "pm_card_visa",
+    invoice_settings: { default_payment_method: "pm_card_visa" },
+  });
+  const subscription = await stripe.subscriptions.create({
+    customer: id,
+    items: [{ price: "price_local_paid" }],
+    metadata,
+  });
+  return { userId, customer: id, subscription: subscription.id };
+}
+
+/** Asks until it is so; what it was last is in the failure. */
+async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean, patienceMs = 60_000): Promise<T> {
+  for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
+    const value = await read();
+    if (isSo(value)) return value;
+    if (Date.now() > deadline) throw new Error(`It did not come to be. At last: ${JSON.stringify(value)}`);
+  }
+}
+
+/** Sends the webhook what we like. */
+async function send(payload: string, headers: Record<string, string>): Promise<{ status: number; code?: string }> {
+  const response = await fetch(outputs.webhookUrl, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: payload,
+  });
+  const body = (await response.json()) as { error?: { code: string } };
+  return { status: response.status, ...(body.error && { code: body.error.code }) };
+}
+
+function signed(payload: string, change: { secret?: string; timestamp?: number } = {}): Record<string, string> {
+  const [endpoint] = double.account.webhookEndpoints();
+  const secret = endpoint?.secret ?? "";
+  return { "stripe-signature": Stripe.webhooks.generateTestHeaderString({ payload, secret, ...change }) };
+}
+
+describe("a webhook", () => {
+  it("leads from Stripe to the plan", async () => {
+    const { userId, subscription } = await subscriber();
+    await until(
+      () => show(userId),
+      ({ plan, reason }) => plan === "paid" && reason === "subscription",
+    );
+    await stripe.subscriptions.cancel(subscription);
+    const after = await until(
+      () => show(userId),
+      ({ plan }) => plan === "free",
+    );
+    expect(after).toMatchObject({ reason: "canceled", row: { plan: "free", stripe_status: "canceled" } });
+  });
+
+  it("is believed only with a signature of now, by Stripe, of an event, of our world", async () => {
+    const { customer } = await subscriber();
+    const [newest] = (await stripe.events.list({ limit: 1, type: "customer.subscription.created" })).data;
+    const event = { ...newest, data: { object: { id: "sub_1", object: "subscription", customer } } };
+    const payload = JSON.stringify(event);
+    const seconds = Math.floor(Date.now() / 1000);
+    const refused = { status: 400, code: "signature_invalid" };
+    expect(await send(payload, {})).toEqual(refused);
+    expect(await send(payload, { "stripe-signature": "t=1,v1=00" })).toEqual(refused);
+    expect(await send(payload, signed(payload, { secret: "whsec_of_somebody_else" }))).toEqual(refused);
+    expect(await send(payload, signed(payload, { timestamp: seconds - 400 }))).toEqual(refused);
+    expect(await send(payload, signed(payload, { timestamp: seconds + 86_400 }))).toEqual(refused);
+    expect(await send(`${payload} `, signed(payload))).toEqual(refused);
+    expect(await send("not JSON", signed("not JSON"))).toEqual(refused);
+    const none = JSON.stringify({ object: "subscription", id: "sub_1" });
+    expect(await send(none, signed(none))).toEqual(refused);
+    const live = JSON.stringify({ ...event, livemode: true });
+    expect(await send(live, signed(live))).toEqual(refused);
+    const long = JSON.stringify({ ...event, padding: "x".repeat(300_000) });
+    expect(await send(long, signed(long))).toEqual({ status: 413, code: "too_long" });
+    expect(await send(payload, signed(payload))).toEqual({ status: 200 });
+  });
+
+  it("about what changes no plan, or about somebody else's customer, is taken and does nothing", async () => {
+    const theirs = await subscriber({ as: "snack-misaki/another" });
+    const events = (await stripe.events.list({ limit: 100 })).data.filter(
+      ({ type, data }) =>
+        type === "customer.subscription.created" && (data.object as Stripe.Subscription).id === theirs.subscription,
+    );
+    for (const event of events) {
+      const payload = JSON.stringify(event);
+      expect(await send(payload, signed(payload))).toEqual({ status: 200 });
+    }
+    const other = JSON.stringify({ ...events[0], type: "invoice.created" });
+    expect(await send(other, signed(other))).toEqual({ status: 200 });
+    expect((await show(theirs.userId)).row).toBeNull();
+  });
+
+  it("that cannot be handled now is answered 5xx, and handled when it comes again", async () => {
+    const { userId, subscription } = await subscriber();
+    await until(
+      () => show(userId),
+      ({ plan }) => plan === "paid",
+    );
+    double.switches.apiFailureStatus = 500;
+    double.switches.apiFailures = 10_000;
+    const [event] = (await Promise.resolve(double.account.ledger.all("event"))).filter(
+      ({ data }) => (data.object as { id?: string }).id === subscription,
+    );
+    const payload = JSON.stringify(event);
+    expect(await send(payload, signed(payload))).toEqual({ status: 503, code: "unavailable" });
+    double.switches.apiFailures = 0;
+    expect(await send(payload, signed(payload))).toEqual({ status: 200 });
+  });
+});
+
+describe("the reconciler", () => {
+  const reconcile = () => cloud.aws.invoke(reconcilerName(), {}) as Promise<Record<string, number>>;
+  const reconcilerName = () =>
+    String(
+      cloud.aws.account.list("aws:lambda/function:Function").find(({ id }) => id.startsWith("reconciler"))?.outputs
+        .name,
+    );
+
+  it("runs by a schedule", () => {
+    const [schedule, ...others] = cloud.aws.account.list("aws:scheduler/schedule:Schedule");
+    expect(others).toEqual([]);
+    expect(schedule?.outputs).toMatchObject({ scheduleExpression: "rate(15 minutes)" });
+  });
+
+  it("reads again whoever's time has come", async () => {
+    const { userId } = await subscriber();
+    await until(
+      () => show(userId),
+      ({ plan }) => plan === "paid",
+    );
+    const granted = await admin<AdminUser>({
+      command: "grant",
+      user: randomUUID(),
+      plan: "vip",
+      until: new Date(Date.now() + 1_500).toISOString(),
+    });
+    expect(granted).toMatchObject({ plan: "vip", row: { plan: "vip" } });
+    await sleep(2_000);
+    // The plan has ended by itself; the row's copy of it follows.
+    expect(await show(granted.user_id)).toMatchObject({ plan: "free", reason: "grant_expired", row: { plan: "vip" } });
+    expect((await reconcile()).reviews).toBeGreaterThanOrEqual(1);
+    expect((await show(granted.user_id)).row).toMatchObject({ plan: "free" });
+    expect((await show(granted.user_id)).row).not.toHaveProperty("needs_review_at");
+  });
+});
+
+describe("an operator", () => {
+  const cli = async (...args: string[]) => {
+    const run = promisify(execFile)(process.execPath, ["local/run.cjs", "admin/admin.ts", "--dir", dir, ...args], {
+      cwd: programDir,
+    });
+    return run.then(
+      ({ stdout }) => ({ code: 0, out: stdout }),
+      ({ code, stderr }: { code: number; stderr: string }) => ({ code, out: stderr }),
+    );
+  };
+
+  it("sees a user's row and why they have their plan, by either id", async () => {
+    const { userId, customer } = await subscriber();
+    await until(
+      () => show(userId),
+      ({ plan }) => plan === "paid",
+    );
+    const seen = JSON.parse((await cli("show", userId, "--json")).out);
+    expect(seen).toMatchObject({
+      user_id: userId,
+      plan: "paid",
+      reason: "subscription",
+      row: { stripe_customer_id: customer },
+    });
+    expect((await cli("show", customer)).out).toContain("subscription");
+  });
+
+  it("gives a plan with an end, takes it away, and is told what is wrong", async () => {
+    const user = randomUUID();
+    expect(
+      JSON.parse((await cli("grant", user, "vip", "--until", "2099-01-31", "--note", "an old friend", "--json")).out),
+    ).toMatchObject({
+      plan: "vip",
+      reason: "grant",
+      row: { grant_note: "an old friend", plan: "vip" },
+    });
+    expect(JSON.parse((await cli("revoke", user, "--json")).out)).toMatchObject({
+      plan: "free",
+      row: { plan: "free" },
+    });
+    expect(await cli("grant", user, "gold")).toEqual({
+      code: 1,
+      out: expect.stringContaining("plan: must be paid or vip, not gold"),
+    });
+    expect(await cli("grant", user, "vip", "--until", "2001-01-01")).toEqual({
+      code: 1,
+      out: expect.stringContaining("until: must be in the future"),
+    });
+    expect(await cli("show", "cus_nobody")).toEqual({
+      code: 1,
+      out: expect.stringContaining("no row has the Stripe customer cus_nobody"),
+    });
+    expect(await cli("resync")).toEqual({ code: 1, out: expect.stringContaining("name a user, or give --all") });
+  });
+
+  it("has one user, or all, read from Stripe again, also while webhooks are lost", async () => {
+    double.switches.lose = true;
+    const { userId, subscription } = await subscriber();
+    await admin({ command: "show", user: userId });
+    // Nothing has come, and the row is not there yet: the customer is not tied to it.
+    expect((await show(userId)).row).toBeNull();
+    double.switches.lose = false;
+    const known = await subscriber();
+    await until(
+      () => show(known.userId),
+      ({ plan }) => plan === "paid",
+    );
+    double.switches.lose = true;
+    await stripe.subscriptions.cancel(known.subscription);
+    expect(JSON.parse((await cli("resync", known.userId, "--json")).out).synced[0]).toMatchObject({
+      plan: "free",
+      reason: "canceled",
+    });
+    expect(JSON.parse((await cli("resync", "--all", "--json")).out)).toMatchObject({ failed: [] });
+    double.switches.lose = false;
+    await stripe.subscriptions.cancel(subscription);
+  });
+
+  it("lists Stripe's events and what became of them", async () => {
+    const { userId } = await subscriber();
+    await until(
+      () => show(userId),
+      ({ plan }) => plan === "paid",
+    );
+    await double.settled();
+    const events = JSON.parse((await cli("events", "--limit", "50", "--json")).out) as AdminEvent[];
+    expect(events).toHaveLength(50);
+    expect(events.find(({ type }) => type === "customer.subscription.created")).toMatchObject({
+      delivered: true,
+      outcome: "synced",
+    });
+    expect(events.find(({ type }) => type === "invoice.created")).toMatchObject({ outcome: "ignored" });
+    expect((await cli("events")).out).toContain("customer.subscription.created");
+  });
+});
+
+describe("the webhook's secret", () => {
+  it("is replaced under a stream of events, and none is lost", async () => {
+    const stream = await Promise.all(Array.from({ length: 5 }, () => subscriber()));
+    const before = new Set(double.account.ledger.all("event").map(({ id }) => id));
+    let streaming = true;
+    let changes = 0;
+    const streamed = (async () => {
+      for (; streaming; changes++) {
+        const { subscription } = stream[changes % stream.length] ?? { subscription: "" };
+        await stripe.subscriptions.update(subscription, { cancel_at_period_end: changes % 2 === 0 });
+        await sleep(20);
+      }
+    })();
+    await up(engineOptions(cloud, programDir, dir, { "billing.webhookSecretGeneration": 2 }));
+    await sleep(500);
+    streaming = false;
+    await streamed;
+
+    expect(changes).toBeGreaterThan(20);
+    const sent = double.account.ledger
+      .all("event")
+      .filter(({ id, type }) => !before.has(id) && webhookEvents.some((known) => known === type));
+    expect(sent.length).toBeGreaterThanOrEqual(changes);
+    const unhandled = async () => {
+      const ids = sent.map(({ id }) => id);
+      const pages = ids.flatMap((_, at) => (at % 100 === 0 ? [ids.slice(at, at + 100)] : []));
+      const handled = await Promise.all(pages.map((page) => eventLog().find(page)));
+      return ids.filter((id) => !handled.some((found) => found.has(id)));
+    };
+    expect(await until(unhandled, (ids) => ids.length === 0)).toEqual([]);
+    for (const { userId, subscription } of stream) {
+      const { cancel_at, cancel_at_period_end } = await stripe.subscriptions.retrieve(subscription);
+      const { row } = await until(
+        () => show(userId),
+        ({ row }) => {
+          const [facts] = (row?.subscriptions ?? []) as { cancel_at: number | null }[];
+          return facts?.cancel_at === cancel_at;
+        },
+      );
+      expect(row).toMatchObject({ subscriptions: [{ cancel_at_period_end }] });
+    }
+  });
+});
+
+describe("a customer", () => {
+  const apiOf = async (label: string) => {
+    const customer = customers.find((one) => one.label === label);
+    if (!customer) throw new Error(`no customer ${label}`);
+    const { getIdToken } = await signedIn(outputs, cloud.pageUrl, customer);
+    return { api: createApi({ apiUrl: outputs.apiUrl, getIdToken }), token: await getIdToken() };
+  };
+
+  it("is led to Checkout and to the portal, and told nothing else", async () => {
+    const { api } = await apiOf("free");
+    await expect(api.portal()).rejects.toMatchObject({ code: "nothing_bought" });
+    expect(await api.sync()).toMatchObject({ plan: "free", reason: "no_plan" });
+    const redirect = await api.checkout("paid");
+    expect(redirect).toEqual({ url: expect.stringMatching(new RegExp(`^${double.url}/c/pay/cs_test_`)) });
+    expect(await api.checkout("paid")).toEqual(redirect);
+    const body = new URLSearchParams({ card_number: "4242424242424242" });
+    const paid = await fetch(redirect.url, { method: "POST", body, redirect: "manual" });
+    expect(paid.headers.get("location")).toBe(`${cloud.pageUrl}/?checkout=success`);
+    expect(z.strictObject(PlanResponse.shape).parse(await api.sync())).toMatchObject({
+      plan: "paid",
+      reason: "subscription",
+    });
+    await expect(api.checkout("vip")).rejects.toMatchObject({ code: "already_subscribed" });
+    expect(await api.portal()).toEqual({ url: expect.stringMatching(new RegExp(`^${double.url}/p/session/bps_`)) });
+    expect(await api.session()).toMatchObject({ plan: "paid", model: "mistral" });
+  });
+
+  it("comes back to the frontend they left, and to no other address", async () => {
+    const { token } = await apiOf("vip");
+    const from = async (origin: string | undefined) => {
+      const headers = { authorization: `Bearer ${token}`, ...(origin && { origin }) };
+      const answer = await fetch(`${outputs.apiUrl}/billing/checkout`, {
+        method: "POST",
+        headers,
+        body: '{"plan":"paid"}',
+      });
+      const { url } = (await answer.json()) as { url: string };
+      return (await stripe.checkout.sessions.retrieve(url.split("/").at(-1) ?? "")).success_url;
+    };
+    expect(await from("http://localhost:5173")).toBe("http://localhost:5173/?checkout=success");
+    expect(await from("https://evil.example")).toBe(`${cloud.pageUrl}/?checkout=success`);
+    expect(await from(undefined)).toBe(`${cloud.pageUrl}/?checkout=success`);
+  });
+
+  it("names a plan, not a price, and nothing more", async () => {
+    const { token } = await apiOf("vip");
+    const ask = async (body: string) => {
+      const init = { method: "POST", headers: { authorization: `Bearer ${token}` }, body };
+      return (await fetch(`${outputs.apiUrl}/billing/checkout`, init)).json();
+    };
+    const error = (message: string) => ({ error: { code: "invalid_input", message, retryable: false } });
+    expect(await ask('{"plan":"free"}')).toEqual(error("body.plan: must be one of paid, vip"));
+    expect(await ask("{}")).toEqual(error("body.plan: must be one of paid, vip"));
+    expect(await ask('{"plan":"vip","price":"price_1"}')).toEqual(error("body: unknown field price"));
+    expect(await ask('{"plan":"vip","success_url":"https://evil.example"}')).toEqual(
+      error("body: unknown field success_url"),
+    );
+  });
+
+  it("is asked for a token on every route of theirs", async () => {
+    for (const route of ["/billing/checkout", "/billing/portal", "/billing/sync"]) {
+      expect((await fetch(`${outputs.apiUrl}${route}`, { method: "POST", body: "{}" })).status).toBe(401);
+    }
+  });
+});
