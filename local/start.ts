@@ -12,7 +12,7 @@ import { type RealStripe, realStripe } from "./realStripe";
 interface Options {
   freePorts?: boolean;
   reset?: boolean;
-  dir: string;
+  dir?: string;
   json?: boolean;
 }
 
@@ -21,14 +21,15 @@ const CLEAR_LINE = "\r\u001b[K";
 
 const program = command("start", "Runs the whole product on this machine, with no account anywhere.")
   .option("--free-ports", "take free ports instead of those in Pulumi.local.yaml")
-  .option("--dir <folder>", "where everything is kept from one run to the next", ".local")
+  .option("--dir <folder>", "where everything is kept (default: .local, or .local-stripe with STRIPE_API_KEY)")
   .option("--reset", "forget everything from earlier runs first")
   .action(async (options: Options) => {
-    const dir = resolve(options.dir);
+    const stripe = realStripe(process.env);
+    // Customers of the double are none of Stripe's.
+    const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
     lockFolder(dir);
     if (options.reset) forget(dir);
     refuseHalfState(dir);
-    const stripe = realStripe(process.env);
     const say = options.json ? () => {} : (line: string) => console.log(line);
     const startedAt = performance.now();
 
