@@ -13,7 +13,7 @@ const Handled = z.object({
 });
 
 /** What became of an event, and when. */
-export type HandledEvent = Omit<z.infer<typeof Handled>, "pk">;
+type HandledEvent = Omit<z.infer<typeof Handled>, "pk">;
 
 /** As long as Stripe keeps events, and well beyond the three days it delivers them. */
 const KEEP_SECONDS = 30 * 24 * 3600;

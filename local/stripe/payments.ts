@@ -94,7 +94,7 @@ export type Payment = { paid: true } | { paid: false; code: string; message: str
  *
  * @param present the owner is there, as at Checkout
  */
-export function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payment {
+function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payment {
   const invoice = ledger.get("invoice", id);
   if (invoice.status !== "open")
     throw invalid(
@@ -226,7 +226,7 @@ export function paymentProblem({ code, message }: { code: string; message: strin
 }
 
 /** Some cards' owners dispute whatever they have paid. */
-export function disputeByNature(ledger: Ledger, invoiceId: string): void {
+function disputeByNature(ledger: Ledger, invoiceId: string): void {
   const invoice = ledger.get("invoice", invoiceId);
   const charge = latestCharge(ledger, invoice.customer as string);
   const card = charge?.payment_method && ledger.find("payment_method", charge.payment_method);

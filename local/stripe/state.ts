@@ -24,7 +24,7 @@ export interface Objects {
 export type Kind = keyof Objects;
 
 /** What an open Checkout Session will buy, which its object does not show. */
-export interface Purchase {
+interface Purchase {
   items: { price: string; quantity: number }[];
   metadata: Record<string, string>;
   trialDays: number;

@@ -18,7 +18,7 @@ export function subscriptionOf(ledger: Ledger, invoice: Stripe.Invoice): Stripe.
 }
 
 /** The end of a period of a price. Months are calendar months, cut at the month's last day. */
-export function periodEnd({ recurring }: Stripe.Price, start: number): number {
+function periodEnd({ recurring }: Stripe.Price, start: number): number {
   const count = recurring?.interval_count ?? 1;
   const from = new Date(start * 1000);
   switch (recurring?.interval) {
