@@ -8,7 +8,8 @@ import { check, parseForm } from "./form";
 import { Idempotency } from "./idempotency";
 import { newId } from "./ids";
 import { StripeProblem } from "./problem";
-import { type Route, routes } from "./routes";
+import type { Route } from "./route";
+import { routes } from "./routes";
 import type { Switches } from "./switches";
 
 /** Thrown to have the connection cut without an answer. */

@@ -1,0 +1,143 @@
+import type Stripe from "stripe";
+import { z } from "zod";
+import type { StripeAccount } from "../account";
+import * as blank from "../blanks";
+import { newId } from "../ids";
+import { bool, expand, int, metadata, paging, timeRange, within } from "../kinds";
+import { list, liveCustomer, recurringPrice } from "../lookups";
+import { invalid } from "../problem";
+import { expireSession, wallSeconds } from "../renewals";
+import { nothing, type Route, route } from "../route";
+import { DAY } from "../subscriptions";
+
+/** Checkout Sessions. */
+export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
+  const { ledger } = account;
+  return [
+    route(
+      "POST /checkout/sessions",
+      z.strictObject({
+        mode: z.enum(["subscription", "payment", "setup"]),
+        line_items: z
+          .array(z.strictObject({ price: z.string(), quantity: int.optional() }))
+          .min(1)
+          .max(20),
+        success_url: z.string().regex(/^https?:\/\/.+/, "Not a valid URL"),
+        cancel_url: z
+          .string()
+          .regex(/^https?:\/\/.+/, "Not a valid URL")
+          .optional(),
+        customer: z.string().optional(),
+        customer_email: z.string().optional(),
+        client_reference_id: z.string().max(200).optional(),
+        expires_at: int.optional(),
+        metadata: metadata.optional(),
+        locale: z.string().optional(),
+        allow_promotion_codes: bool.optional(),
+        subscription_data: z
+          .strictObject({
+            metadata: metadata.optional(),
+            trial_period_days: int.optional(),
+            description: z.string().optional(),
+          })
+          .optional(),
+        expand,
+      }),
+      (given) => {
+        if (given.mode !== "subscription")
+          throw invalid("The double sells subscriptions only: mode must be subscription.", "mode");
+        if (given.customer && given.customer_email)
+          throw invalid("You may only specify one of these parameters: customer, customer_email.");
+        const customer = given.customer === undefined ? undefined : liveCustomer(ledger, given.customer);
+        const now = wallSeconds();
+        const items = given.line_items.map(({ price, quantity = 1 }, at) => ({
+          price: recurringPrice(ledger, price, `line_items[${at}][price]`),
+          quantity,
+        }));
+        // Stripe counts from when the request has arrived.
+        const expiresAt = given.expires_at ?? now + DAY;
+        if (expiresAt < now + 30 * 60)
+          throw invalid(
+            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
+            "expires_at",
+          );
+        if (expiresAt > now + DAY)
+          throw invalid(
+            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
+            "expires_at",
+          );
+        const id = newId("cs_test", 58);
+        ledger.state.purchases[id] = {
+          items: items.map(({ price, quantity }) => ({ price: price.id, quantity })),
+          metadata: given.subscription_data?.metadata ?? {},
+          trialDays: given.subscription_data?.trial_period_days ?? 0,
+        };
+        return ledger.put(
+          "checkout.session",
+          blank.checkoutSession({
+            id,
+            created: now,
+            customer: customer?.id ?? null,
+            customer_email: given.customer_email ?? null,
+            client_reference_id: given.client_reference_id ?? null,
+            success_url: given.success_url,
+            cancel_url: given.cancel_url ?? null,
+            expires_at: expiresAt,
+            metadata: given.metadata ?? {},
+            currency: items[0]?.price.currency ?? "jpy",
+            amount_total: items.reduce((sum, { price, quantity }) => sum + (price.unit_amount ?? 0) * quantity, 0),
+            url: account.pageUrl(`/c/pay/${id}`),
+            locale: (given.locale as Stripe.Checkout.Session.Locale | undefined) ?? null,
+            allow_promotion_codes: given.allow_promotion_codes ?? null,
+          }),
+        );
+      },
+    ),
+    route("GET /checkout/sessions/:id", nothing, (_, id) => ledger.get("checkout.session", id, "session")),
+    route(
+      "GET /checkout/sessions",
+      z.strictObject({
+        customer: z.string().optional(),
+        status: z.enum(["open", "complete", "expired"]).optional(),
+        subscription: z.string().optional(),
+        created: timeRange.optional(),
+        ...paging,
+      }),
+      ({ customer, status, subscription, created, ...page }) =>
+        list(
+          ledger,
+          "checkout.session",
+          "/v1/checkout/sessions",
+          page,
+          (one) =>
+            (customer === undefined || one.customer === customer) &&
+            (status === undefined || one.status === status) &&
+            (subscription === undefined || one.subscription === subscription) &&
+            within(one.created, created),
+        ),
+    ),
+    route("POST /checkout/sessions/:id/expire", nothing, (_, id) => {
+      const { status } = ledger.get("checkout.session", id, "session");
+      if (status !== "open")
+        throw invalid(
+          `Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of \`${status}\`.`,
+        );
+      return expireSession(ledger, id);
+    }),
+    route("GET /checkout/sessions/:id/line_items", z.strictObject(paging), (_, id) => {
+      const data = account.purchase(ledger.get("checkout.session", id, "session").id).map(({ price, quantity }) => ({
+        id: newId("li", 14),
+        object: "item",
+        amount_discount: 0,
+        amount_subtotal: (price.unit_amount ?? 0) * quantity,
+        amount_tax: 0,
+        amount_total: (price.unit_amount ?? 0) * quantity,
+        currency: price.currency,
+        description: price.nickname,
+        price,
+        quantity,
+      }));
+      return { object: "list", data, has_more: false, url: `/v1/checkout/sessions/${id}/line_items` };
+    }),
+  ];
+}
