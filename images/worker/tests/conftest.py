@@ -11,7 +11,7 @@ from snack_worker.settings import read_settings
 from .stub_engine import StubEngine, stub_engine
 from .tickets_maker import environment, ticket
 
-Run = Callable[..., Awaitable[list[dict[str, Any]]]]
+Run = Callable[..., Awaitable[list[Any]]]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def serve(tmp_path: Path) -> Callable[[str], Run]:
         deadlines = Deadlines(connect_s=1, first_text_s=0.6, idle_s=0.3, total_s=5)
         handler = make_handler(settings, Engine(settings.engine_base_url, deadlines))
 
-        async def run_input(**value: Any) -> list[dict[str, Any]]:
+        async def run_input(**value: Any) -> list[Any]:
             return [item async for item in handler({"id": "job-1", "input": {"ticket": ticket(), **value}})]
 
         return run_input

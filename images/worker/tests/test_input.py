@@ -43,6 +43,11 @@ _USER = {"role": "user", "content": "やあ"}
         (
             {"text": "a", "prompt": "b"},
             "invalid_input",
+            "input.prompt: not allowed here; only text, messages, params, stream, ticket, request_id are allowed.",
+        ),
+        (
+            {"text": "a", "ひみつ": "b"},
+            "invalid_input",
             "input: only text, messages, params, stream, ticket, request_id are allowed.",
         ),
     ],

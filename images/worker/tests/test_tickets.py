@@ -17,7 +17,7 @@ from .stub_engine import StubEngine
 from .tickets_maker import environment, ticket
 
 
-def _error(items: list[dict[str, Any]]) -> dict[str, Any]:
+def _error(items: list[Any]) -> dict[str, Any]:
     assert len(items) == 1
     body: dict[str, Any] = json.loads(items[0]["error"])["error"]
     return body

@@ -1,0 +1,76 @@
+"""
+What comes from outside, checked against the JSON Schemas that are generated from the contract. An error names the field
+and what is allowed, and never repeats what was sent.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from .errors import WorkerError
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """The schema `contract/<name>.schema.json`."""
+    document: dict[str, Any] = json.loads(files(__package__).joinpath(f"contract/{name}.schema.json").read_bytes())
+    return document
+
+
+def check(name: str, value: object, root: str) -> None:
+    """Raises WorkerError invalid_input or too_long for a value that the schema refuses; `root` is the value's name."""
+    error = best_match(_validator(name).iter_errors(value))
+    if error is not None:
+        raise _explain(error, root)
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(schema(name))
+
+
+def _explain(error: ValidationError, root: str) -> WorkerError:
+    field = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+    allowed: Any = error.validator_value
+    match error.validator:
+        case "maxLength":
+            return WorkerError("too_long", f"at most {allowed} characters are allowed.", field=field)
+        case "maxItems":
+            return WorkerError("too_long", f"at most {allowed} items are allowed.", field=field)
+        case "minLength" | "minItems":
+            return WorkerError("invalid_input", "must not be empty.", field=field)
+        case "type":
+            return WorkerError("invalid_input", f"must be of type {allowed}.", field=field)
+        case "enum":
+            return WorkerError("invalid_input", f"must be one of {', '.join(allowed)}.", field=field)
+        case "const":
+            return WorkerError("invalid_input", f"must be {json.dumps(allowed)}.", field=field)
+        case "required":
+            return WorkerError("invalid_input", f"needs {', '.join(allowed)}.", field=field)
+        case "additionalProperties":
+            return _explain_unknown(error, field)
+        case "minimum":
+            return WorkerError("invalid_input", f"must be at least {allowed}.", field=field)
+        case "maximum":
+            return WorkerError("invalid_input", f"must be at most {allowed}.", field=field)
+        case "exclusiveMinimum":
+            return WorkerError("invalid_input", f"must be more than {allowed}.", field=field)
+        case _:
+            return WorkerError("invalid_input", "is not valid.", field=field)
+
+
+def _explain_unknown(error: ValidationError, field: str) -> WorkerError:
+    known = list(error.schema["properties"]) if isinstance(error.schema, Mapping) else []
+    allowed = f"only {', '.join(known)} are allowed."
+    sent: Any = error.instance
+    unknown = next((key for key in sent if key not in known), "")
+    # A name is repeated where it can only be a name.
+    if re.fullmatch(r"[a-z_]{1,30}", str(unknown)):
+        return WorkerError("invalid_input", f"not allowed here; {allowed}", field=f"{field}.{unknown}")
+    return WorkerError("invalid_input", allowed, field=field)
