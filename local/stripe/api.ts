@@ -33,9 +33,9 @@ export function stripeApi(account: StripeAccount, keys: string[], switches: Swit
     const key = c.req.header("idempotency-key");
     try {
       authorize(c, keys);
-      if (switches.apiDelayMs > 0) await sleep(switches.apiDelayMs);
       const failure = nextFailure(switches);
       if (route.method !== "POST" || key === undefined) {
+        await sleep(switches.apiDelayMs);
         if (failure !== undefined && failure > 0) throw failed(failure);
         const body = await answer(c, route, requestId, null);
         if (failure === 0) throw new CutConnection();
@@ -44,9 +44,9 @@ export function stripeApi(account: StripeAccount, keys: string[], switches: Swit
       const text = await c.req.text();
       const fingerprint = createHash("sha256").update(`${c.req.path}\n${text}`).digest("hex");
       const { given, replayed } = await idempotency.once(key, fingerprint, async () => {
-        if (failure !== undefined && failure > 0) return kept(failed(failure), requestId);
         // Two requests with one key can be at it at once, as over a network.
-        await new Promise(setImmediate);
+        await sleep(switches.apiDelayMs);
+        if (failure !== undefined && failure > 0) return kept(failed(failure), requestId);
         try {
           return { status: 200, body: await answer(c, route, requestId, key), requestId, keep: true };
         } catch (error) {

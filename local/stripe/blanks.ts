@@ -357,6 +357,32 @@ export function invoiceLine(
   };
 }
 
+export function lineItem({
+  id,
+  price,
+  quantity,
+}: {
+  id: string;
+  price: Stripe.Price;
+  quantity: number;
+}): Stripe.LineItem {
+  const amount = (price.unit_amount ?? 0) * quantity;
+  return {
+    id,
+    object: "item",
+    adjustable_quantity: null,
+    amount_discount: 0,
+    amount_subtotal: amount,
+    amount_tax: 0,
+    amount_total: amount,
+    currency: price.currency,
+    description: price.nickname,
+    metadata: {},
+    price,
+    quantity,
+  };
+}
+
 export function paymentIntent(
   given: Pick<
     Stripe.PaymentIntent,

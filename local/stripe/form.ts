@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { INVALID_INTEGER } from "./kinds";
 import { invalid, type StripeProblem } from "./problem";
 
 /** A parameter as it came: text, a list or an object of them. */
@@ -65,8 +66,8 @@ function explain(issue: z.core.$ZodIssue | undefined, params: unknown): StripePr
     const allowed = issue.values.map(String).join(", ");
     return invalid(`Invalid ${param}: must be one of ${allowed}`, param);
   }
+  if (issue?.message === INVALID_INTEGER)
+    return invalid(`${INVALID_INTEGER}: ${String(value)}`, param, "parameter_invalid_integer");
   if (issue?.code === "custom" || issue?.code === "invalid_format") return invalid(issue.message, param);
-  if (issue?.code === "invalid_type" && ["number", "int"].includes(issue.expected))
-    return invalid(`Invalid integer: ${String(value)}`, param, "parameter_invalid_integer");
   return invalid(`Invalid ${issue?.code === "invalid_type" ? issue.expected : "value"}: ${param}`, param);
 }

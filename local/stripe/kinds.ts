@@ -1,9 +1,11 @@
 import { z } from "zod";
 
+/** What is said of a number that is none. */
+export const INVALID_INTEGER = "Invalid integer";
 /** An integer in a form. */
 export const int = z
   .string()
-  .regex(/^-?\d+$/)
+  .regex(/^-?\d+$/, INVALID_INTEGER)
   .transform(Number);
 /** A boolean in a form. */
 export const bool = z.enum(["true", "false"]).transform((text) => text === "true");

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono } from "hono";
 import type { Events } from "../events";
 import { type Listening, listen } from "../http";
@@ -45,17 +46,20 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
   const switches = createSwitches();
   const deliveries = startDeliveries(account, switches, events);
 
-  const app = new Hono();
+  const app = new Hono<{ Bindings: HttpBindings }>();
   app.route("/v1", stripeApi(account, options.keys, switches));
   const wait = (eventId: string) => deliveries.answered(eventId, options.checkoutWaitMs ?? 10_000);
   app.route("/c/pay", checkoutPage(account, wait));
   app.route("/p/session", portalPage(account));
   app.onError((error, c) => {
-    if (error instanceof CutConnection) throw error;
+    if (error instanceof CutConnection) {
+      c.env.outgoing.destroy();
+      return RESPONSE_ALREADY_SENT;
+    }
     return c.json({ error: { type: "api_error", message: "The double has failed.", detail: error.message } }, 500);
   });
 
-  const listener = getRequestListener((request) => app.fetch(request), { errorHandler: () => undefined });
+  const listener = getRequestListener((request, env) => app.fetch(request, env));
   const listening = await listen("Stripe", options.port, listener);
   account.baseUrl = listening.url;
   // Time passes also when nobody asks.

@@ -125,18 +125,8 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
       return expireSession(ledger, id);
     }),
     route("GET /checkout/sessions/:id/line_items", z.strictObject(paging), (_, id) => {
-      const data = account.purchase(ledger.get("checkout.session", id, "session").id).map(({ price, quantity }) => ({
-        id: newId("li", 14),
-        object: "item",
-        amount_discount: 0,
-        amount_subtotal: (price.unit_amount ?? 0) * quantity,
-        amount_tax: 0,
-        amount_total: (price.unit_amount ?? 0) * quantity,
-        currency: price.currency,
-        description: price.nickname,
-        price,
-        quantity,
-      }));
+      const sold = account.purchase(ledger.get("checkout.session", id, "session").id);
+      const data = sold.map(({ price, quantity }) => blank.lineItem({ id: newId("li", 14), price, quantity }));
       return { object: "list", data, has_more: false, url: `/v1/checkout/sessions/${id}/line_items` };
     }),
   ];
