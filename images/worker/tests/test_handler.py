@@ -48,10 +48,9 @@ async def test_without_streaming_there_is_only_the_result(run: Run) -> None:
 async def test_asks_the_engine_as_the_persona_with_the_clients_parameters(run: Run, engine: StubEngine) -> None:
     await run(text="こんばんは", params={"temperature": 0, "seed": 7})
     request = engine.requests[0]
-    assert request["messages"] == [
-        {"role": "system", "content": persona()},
-        {"role": "user", "content": "こんばんは"},
-    ]
+    system, *turns = request["messages"]
+    assert system in [persona(hour * 3_600) for hour in range(24)]
+    assert turns == [{"role": "user", "content": "こんばんは"}]
     assert (request["model"], request["temperature"], request["seed"]) == ("phi3", 0, 7)
     assert request["stream_options"] == {"include_usage": True}
 
@@ -160,7 +159,7 @@ async def test_a_cancelled_job_lets_go_of_the_engine(run: Run, engine: StubEngin
 async def test_an_unexpected_error_is_internal_and_keeps_its_text_to_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise RuntimeError("ひみつ")
 
     monkeypatch.setattr("snack_worker.handler.conversation", explode)

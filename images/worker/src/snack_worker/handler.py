@@ -17,9 +17,11 @@ from .chat_input import check_limits, parse_input, reply_tokens
 from .coalesce import coalesce
 from .engine import Engine, Outcome
 from .errors import WorkerError
-from .persona import conversation
+from .history import conversation
+from .persona import persona
 from .settings import Settings
 from .tickets import verify_ticket
+from .tokenizer import Count, read_counter
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +40,14 @@ def make_handler(settings: Settings, engine: Engine) -> Handler:
     An async generator of stream items: `{"delta"}` pieces (none when `stream` is false), then the whole result with
     `done: true`. A failed job ends with `{"error": "<JSON of the contract's error>"}`: the RunPod SDK takes a yielded
     `error` for the end of the job and sends `str()` of it, so it must be text already.
+    Raises SettingsError when a file of the model cannot be read.
     """
+    count = read_counter(settings.tokenizer_file, settings.chat_template_file)
 
     async def handle(job: Mapping[str, Any]) -> AsyncGenerator[Item]:
         job_id = str(job.get("id"))
         try:
-            async with aclosing(_answer(job.get("input"), job_id, settings, engine)) as items:
+            async with aclosing(_answer(job.get("input"), job_id, settings, engine, count)) as items:
                 async for item in items:
                     yield item
             return
@@ -58,7 +62,7 @@ def make_handler(settings: Settings, engine: Engine) -> Handler:
     return handle
 
 
-async def _answer(value: object, job_id: str, settings: Settings, engine: Engine) -> AsyncGenerator[Item]:
+async def _answer(value: object, job_id: str, settings: Settings, engine: Engine, count: Count) -> AsyncGenerator[Item]:
     start_s = time.perf_counter()
     chat = parse_input(value)
     limits = verify_ticket(
@@ -72,7 +76,13 @@ async def _answer(value: object, job_id: str, settings: Settings, engine: Engine
     max_tokens = reply_tokens(chat, limits)
     request = {
         "model": settings.model,
-        "messages": conversation(chat.messages, max_tokens),
+        "messages": conversation(
+            chat.messages,
+            persona(time.time()),
+            max_tokens=max_tokens,
+            context_tokens=settings.context_tokens,
+            count=count,
+        ),
         **SAMPLING,
         **chat.params,
         "max_tokens": max_tokens,

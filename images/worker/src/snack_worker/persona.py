@@ -1,45 +1,40 @@
 """
-What the model is shown: the persona first, then the conversation. The persona is the same for everyone and always at
-the front, so the engine's prefix cache holds it for all customers.
+Who 美砂樹ママ is: the system prompt of every conversation (`persona.txt`), and how she greets at this hour
+(`greetings.txt`).
 """
 
-from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 
 from .chat_input import Message
 
-# Both images serve 4,096 tokens (images/models.ts). Japanese takes 1.08–1.12 tokens a character with the tokenizers
-# of Phi-3 and Mistral, and each turn a few more for its marks.
-CONTEXT_TOKENS = 4_096
-TOKENS_PER_CHARACTER = 1.15
-TOKENS_PER_TURN = 8
+# Japan has no summer time, so this needs no time zone files.
+TOKYO = timezone(timedelta(hours=9), "JST")
+
+
+def persona(now_s: float) -> Message:
+    """
+    The system turn at this time (seconds since 1970). The hour's greeting comes last: what is before it is the same for
+    everyone at every hour, and the whole is the same for everyone within one part of the day, so the engine's prefix
+    cache holds it for all customers and through a conversation. Only one that goes on past 5, 18 or 23 o'clock is
+    computed anew from the greeting on, once. In the customer's turn, or in the first turn only, it would cost that at
+    every turn.
+    """
+    return {"role": "system", "content": f"{_text()}\n\n{_greeting(datetime.fromtimestamp(now_s, TOKYO).hour)}"}
 
 
 @cache
-def persona() -> str:
-    """The system prompt."""
-    return files(__package__).joinpath("persona.txt").read_text(encoding="utf-8").strip()
+def _text() -> str:
+    return _read("persona.txt")
 
 
-def conversation(messages: Sequence[Message], max_tokens: int) -> list[Message]:
-    """
-    Persona, then `messages` with consecutive turns of one role merged (chat templates want roles to alternate), without
-    the oldest turns where the whole and a reply of `max_tokens` would not fit the context. The last turn always stays.
-    """
-    turns = [
-        {"role": role, "content": "\n".join(message["content"] for message in group)}
-        for role, group in groupby(messages, key=lambda message: message["role"])
-    ]
-    system: Message = {"role": "system", "content": persona()}
-    room = CONTEXT_TOKENS - max_tokens - _tokens(system)
-    kept = len(turns) - 1
-    room -= _tokens(turns[kept])
-    while kept > 0 and (room := room - _tokens(turns[kept - 1])) >= 0:
-        kept -= 1
-    return [system, *turns[kept:]]
+@cache
+def _greeting(hour: int) -> str:
+    by_hour = [line.split(" ", 1) for line in _read("greetings.txt").splitlines()]
+    # Before the first of the day it is still the night before.
+    return next((text for start, text in reversed(by_hour) if int(start) <= hour), by_hour[-1][1])
 
 
-def _tokens(turn: Message) -> float:
-    return len(turn["content"]) * TOKENS_PER_CHARACTER + TOKENS_PER_TURN
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8").strip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .tickets import TicketKeys, parse_jwks
+from .weights import BAKED, CACHE, WeightsError, cached_weights
 
 # The plan each model serves; also the closed list of models.
 PLANS = {"phi3": "free", "mistral": "paid"}
@@ -14,6 +15,19 @@ PLANS = {"phi3": "free", "mistral": "paid"}
 
 class SettingsError(Exception):
     """A missing or invalid environment variable; the text names it and says what is allowed."""
+
+
+@dataclass(frozen=True)
+class OwnEngine:
+    """The engine that the worker starts itself."""
+
+    port: int
+    weights: Path
+    """Folder of the weights."""
+    quantization: str | None
+    """As vLLM names it; None loads the weights as they are."""
+    health_every_s: float
+    """Pause between two looks at its health page once it is up, and how long the page may take."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,12 @@ class Settings:
     """The plan that model serves: `free` or `paid`."""
     version: str
     """Version of the weights, from the file baked beside them."""
+    context_tokens: int
+    """Longest prompt and reply together."""
+    tokenizer_file: Path
+    """`tokenizer.json` beside the weights. It may be missing; see tokenizer.py."""
+    chat_template_file: Path
+    """The chat template the engine was given."""
     ticket_issuer: str
     """`snack-misaki/<stack>`."""
     ticket_keys: TicketKeys
@@ -33,6 +53,8 @@ class Settings:
     """OpenAI-compatible base, ending in `/v1`."""
     engine_start_limit_s: float
     """How long the engine may take to become healthy."""
+    own_engine: OwnEngine | None
+    """The engine to start at that address; None when one runs there already."""
     max_concurrency: int
     """Jobs worked on at once."""
 
@@ -54,7 +76,9 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     except ValueError as error:
         raise SettingsError(f"TICKET_JWKS must be a JSON Web Key Set of Ed25519 public keys: {error}") from error
 
-    base_url = env.get("ENGINE_BASE_URL", "http://127.0.0.1:8000/v1").rstrip("/")
+    engine = None if "ENGINE_BASE_URL" in env else _own_engine(env)
+    weights = engine.weights if engine else BAKED
+    base_url = f"http://127.0.0.1:{engine.port}/v1" if engine else env["ENGINE_BASE_URL"].rstrip("/")
     if not re.fullmatch(r"https?://[^/\s]+(/\S*)?/v1", base_url):
         raise SettingsError(f"ENGINE_BASE_URL is {base_url!r}; allowed: an http(s) URL ending in /v1")
 
@@ -62,18 +86,44 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         model=model,
         plan=PLANS[model],
         version=_version(Path(env.get("MODEL_VERSION_FILE", "/models/version.json"))),
+        context_tokens=_whole_number(env, "CONTEXT_TOKENS", default=4_096, most=1_000_000),
+        tokenizer_file=Path(env.get("TOKENIZER_FILE", weights / "tokenizer.json")),
+        chat_template_file=Path(env.get("CHAT_TEMPLATE_FILE", "/models/chat_template.jinja")),
         ticket_issuer=issuer,
         ticket_keys=keys,
         engine_base_url=base_url,
         engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=900, most=3_600),
+        own_engine=engine,
         max_concurrency=_whole_number(env, "MAX_CONCURRENCY", default=32, most=256),
     )
 
 
-def _required(env: Mapping[str, str], name: str) -> str:
+def _own_engine(env: Mapping[str, str]) -> OwnEngine:
+    return OwnEngine(
+        port=_whole_number(env, "ENGINE_PORT", default=8_000, most=65_535),
+        weights=_weights(env),
+        quantization=env.get("QUANTIZATION") or None,
+        health_every_s=_whole_number(env, "ENGINE_HEALTH_EVERY_S", default=5, most=60),
+    )
+
+
+def _weights(env: Mapping[str, str]) -> Path:
+    source = _required(env, "WEIGHTS", "nor ENGINE_BASE_URL, for an engine that runs already")
+    if source == "baked":
+        return BAKED
+    if source != "cached":
+        raise SettingsError(f"WEIGHTS is {source!r}; allowed: baked, cached")
+    cache = Path(env.get("MODEL_CACHE", CACHE))
+    try:
+        return cached_weights(cache, _required(env, "MODEL_ID"), _required(env, "MODEL_REVISION"))
+    except WeightsError as error:
+        raise SettingsError(f"WEIGHTS is 'cached', but {error}") from error
+
+
+def _required(env: Mapping[str, str], name: str, hint: str | None = None) -> str:
     value = env.get(name, "").strip()
     if not value:
-        raise SettingsError(f"{name} is not set")
+        raise SettingsError(f"{name} is not set" + (f" ({hint})" if hint else ""))
     return value
 
 

@@ -1,0 +1,37 @@
+"""Chat templates, rendered as transformers does it, and so vLLM."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from .chat_input import Message
+
+# Mistral's template has both, Phi-3's neither.
+MARKS = {"bos_token": "<s>", "eos_token": "</s>"}
+
+Render = Callable[[Sequence[Message]], str]
+"""The text of a prompt for the next reply."""
+
+
+class _Generation(Extension):
+    """`{% generation %}` tells training what the model is to learn; a prompt is the same without."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def read_template(file: Path) -> Render:
+    """The template in `file`. Raises OSError, or ValueError when it is not a template."""
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
+    try:
+        template = environment.from_string(file.read_text(encoding="utf-8"))
+    except TemplateError as error:
+        raise ValueError(str(error)) from error
+    return lambda messages: template.render(messages=messages, add_generation_prompt=True, **MARKS)
