@@ -48,5 +48,6 @@ def environment(directory: Path, **more: str) -> dict[str, str]:
         "TICKET_ISSUER": ISSUER,
         "TICKET_JWKS": json.dumps({"keys": [public]}),
         "MODEL_VERSION_FILE": str(version_file),
+        "ENGINE_BASE_URL": "http://127.0.0.1:8000/v1",
         **more,
     }
