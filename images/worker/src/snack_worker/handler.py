@@ -13,11 +13,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from .chat_input import check_limits, parse_input, reply_tokens
+from .chat_input import ChatInput, check_limits, reply_tokens
 from .coalesce import coalesce
+from .dialect import Dialect, Item, OwnDialect, Reply, usage
 from .engine import Engine, Outcome
 from .errors import WorkerError
 from .history import conversation
+from .openai_route import OpenAiDialect, is_openai
 from .persona import persona
 from .settings import Settings
 from .tickets import verify_ticket
@@ -31,23 +33,23 @@ COALESCE_WINDOW_S = 0.04
 # What suits talking; a client's own parameters win.
 SAMPLING = {"temperature": 0.7, "top_p": 0.9}
 
-Item = dict[str, Any]
 Handler = Callable[[Mapping[str, Any]], AsyncGenerator[Item]]
 
 
 def make_handler(settings: Settings, engine: Engine) -> Handler:
     """
-    An async generator of stream items: `{"delta"}` pieces (none when `stream` is false), then the whole result with
-    `done: true`. A failed job ends with `{"error": "<JSON of the contract's error>"}`: the RunPod SDK takes a yielded
-    `error` for the end of the job and sends `str()` of it, so it must be text already.
-    Raises SettingsError when a file of the model cannot be read.
+    An async generator of a job's items in the dialect it was asked in. A failed job ends with
+    `{"error": "<JSON of the contract's error>"}`: the RunPod SDK takes a yielded `error` for the end of the job and
+    sends `str()` of it, so it must be text already. Raises SettingsError when a file of the model cannot be read.
     """
     count = read_counter(settings.tokenizer_file, settings.chat_template_file)
 
     async def handle(job: Mapping[str, Any]) -> AsyncGenerator[Item]:
         job_id = str(job.get("id"))
+        value = job.get("input")
+        dialect: Dialect = OpenAiDialect(value, job_id, settings) if is_openai(value) else OwnDialect(value, settings)
         try:
-            async with aclosing(_answer(job.get("input"), job_id, settings, engine, count)) as items:
+            async with aclosing(_answer(dialect, job_id, settings, engine, count)) as items:
                 async for item in items:
                     yield item
             return
@@ -57,14 +59,20 @@ def make_handler(settings: Settings, engine: Engine) -> Handler:
             # Its text could hold a customer's words, so only its type is kept.
             failure = WorkerError("internal", cause=_where(error))
         log.warning("job %s: %s (%s)", job_id, failure.code, failure.cause or "refused")
-        yield {"error": failure.to_json()}
+        for item in dialect.failed(failure):
+            yield item
 
     return handle
 
 
-async def _answer(value: object, job_id: str, settings: Settings, engine: Engine, count: Count) -> AsyncGenerator[Item]:
+async def _answer(
+    dialect: Dialect, job_id: str, settings: Settings, engine: Engine, count: Count
+) -> AsyncGenerator[Item]:
     start_s = time.perf_counter()
-    chat = parse_input(value)
+    chat = dialect.parse()
+    if not isinstance(chat, ChatInput):
+        yield chat
+        return
     limits = verify_ticket(
         chat.ticket,
         keys=settings.ticket_keys,
@@ -98,22 +106,12 @@ async def _answer(value: object, job_id: str, settings: Settings, engine: Engine
         async for delta in deltas:
             first_text_s = first_text_s or time.perf_counter()
             text += delta
-            if chat.stream:
-                yield {"delta": delta}
+            if (item := dialect.delta(delta)) is not None:
+                yield item
     end_s = time.perf_counter()
     timings = {"ttft_ms": _ms(start_s, first_text_s or end_s), "total_ms": _ms(start_s, end_s)}
-    usage = {"prompt_tokens": outcome.prompt_tokens, "completion_tokens": outcome.completion_tokens}
-    if outcome.cached_tokens is not None:
-        usage["cached_tokens"] = outcome.cached_tokens
-    log.info("job %s: %s %s %s request=%r", job_id, outcome.finish_reason, usage, timings, chat.request_id)
-    yield {
-        "done": True,
-        "text": text,
-        "finish_reason": outcome.finish_reason,
-        "usage": usage,
-        "model": {"plan": settings.plan, "name": settings.model, "version": settings.version},
-        "timings": timings,
-    }
+    log.info("job %s: %s %s %s request=%r", job_id, outcome.finish_reason, usage(outcome), timings, chat.request_id)
+    yield dialect.done(Reply(text, outcome, timings))
 
 
 def _ms(start_s: float, end_s: float) -> float:

@@ -34,7 +34,9 @@ def conversation(
         bare = count([system, {"role": "user", "content": ""}])
         room, taken = max(0, context_tokens - max_tokens - bare), count(since(last)) - bare
         raise WorkerError(
-            "too_long", f"input.messages[{last}].content: at most {room} tokens are allowed, and this has {taken}."
+            "too_long",
+            f"at most {room} tokens are allowed, and this has {taken}.",
+            field=f"input.messages[{last}].content",
         )
     return since(starts[at])
 

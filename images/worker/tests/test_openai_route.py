@@ -1,0 +1,251 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snack_worker.engine import Engine
+from snack_worker.handler import make_handler
+from snack_worker.settings import read_settings
+
+from .conftest import Run
+from .stub_engine import StubEngine, ending, says, text
+from .tickets_maker import environment, ticket
+
+_USER = {"role": "user", "content": "やあ"}
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def ask(engine: StubEngine, tmp_path: Path) -> Run:
+    """The handler on the scripted engine, as a function of a chat completion's body."""
+    settings = read_settings(environment(tmp_path, ENGINE_BASE_URL=engine.base_url))
+    handler = make_handler(settings, Engine(settings.engine_base_url))
+
+    async def send(route: str = CHAT, *, body: Any = None, **fields: Any) -> list[Any]:
+        good = {"model": "phi3", "messages": [_USER], "ticket": ticket(), **fields}
+        value = {"openai_route": route, "openai_input": good if body is None else body}
+        return [item async for item in handler({"id": "j1", "input": value})]
+
+    return send
+
+
+def _events(items: list[str]) -> list[dict[str, Any]]:
+    """The events' data; checks that every item holds whole events and that `[DONE]` is the last."""
+    assert all(item.startswith("data: ") and item.endswith("\n\n") for item in items)
+    *events, done = [event.removeprefix("data: ") for event in "".join(items).removesuffix("\n\n").split("\n\n")]
+    assert done == "[DONE]"
+    return [json.loads(event) for event in events]
+
+
+def _error(items: list[Any]) -> Mapping[str, Any]:
+    body: Mapping[str, Any] = json.loads(items[-1]["error"])["error"]
+    return body
+
+
+async def test_without_streaming_there_is_one_chat_completion(ask: Run) -> None:
+    [answer] = await ask()
+    assert answer.pop("created") > 0
+    assert answer == {
+        "id": "chatcmpl-j1",
+        "object": "chat.completion",
+        "model": "phi3",
+        "system_fingerprint": "2026-11-22",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "あら、いらっしゃい。", "refusal": None},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 40,
+            "completion_tokens": 5,
+            "total_tokens": 45,
+            "prompt_tokens_details": {"cached_tokens": 32},
+        },
+    }
+
+
+async def test_streamed_items_are_whole_events_the_last_three_in_one(ask: Run) -> None:
+    items = await ask(stream=True, stream_options={"include_usage": True})
+    first, *_, last, usage = events = _events(items)
+    assert items[-1].count("data: ") == 3
+    assert first["choices"][0]["delta"]["role"] == "assistant"
+    assert [event["choices"][0]["delta"].get("role") for event in events[1:-1]] == [None] * (len(events) - 2)
+    said = "".join(event["choices"][0]["delta"].get("content", "") for event in events[:-1])
+    assert said == "あら、いらっしゃい。"
+    assert last["choices"][0] == {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
+    assert (usage["choices"], usage["usage"]["total_tokens"]) == ([], 45)
+    assert {event["usage"] for event in events[:-1]} == {None}
+    assert {(event["object"], event["id"], event["created"]) for event in events} == {
+        ("chat.completion.chunk", "chatcmpl-j1", first["created"])
+    }
+
+
+async def test_usage_is_streamed_only_where_it_is_asked_for(ask: Run) -> None:
+    assert not any("usage" in event for event in _events(await ask(stream=True)))
+
+
+async def test_a_reply_without_a_word_still_has_its_role(ask: Run, engine: StubEngine) -> None:
+    engine.answers = [says(ending("content_filter"))]
+    [event] = _events(await ask(stream=True))
+    assert event["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert event["choices"][0]["finish_reason"] == "content_filter"
+
+
+async def test_asks_the_engine_as_our_own_input_does(ask: Run, engine: StubEngine, run: Run) -> None:
+    params = {"temperature": 0.5, "top_p": 0.4, "seed": 7, "max_tokens": 20}
+    messages = [_USER, {"role": "assistant", "content": "はい"}, {"role": "user", "content": "ママ\n元気？"}]
+    parts = [{"type": "text", "text": "ママ"}, {"type": "text", "text": "元気？"}]
+    await run(messages=messages, params=params)
+    await ask(messages=[*messages[:2], {"role": "user", "content": parts}], **params)
+    assert engine.requests[0] == engine.requests[1]
+    assert engine.requests[0]["messages"][0]["role"] == "system"
+
+
+async def test_the_newer_name_of_max_tokens_wins_and_the_ticket_caps_it(ask: Run, engine: StubEngine) -> None:
+    await ask(max_tokens=50, max_completion_tokens=30)
+    await ask(max_completion_tokens=512)
+    await ask()
+    assert [request["max_tokens"] for request in engine.requests] == [30, 200, 200]
+
+
+async def test_defaults_spelt_out_nulls_and_bookkeeping_are_no_matter(ask: Run, engine: StubEngine) -> None:
+    returned = {"role": "assistant", "content": "はい", "refusal": None, "tool_calls": None}
+    [answer] = await ask(
+        messages=[_USER, returned, {**_USER, "name": "taro"}],
+        n=1,
+        presence_penalty=0,
+        frequency_penalty=0.0,
+        response_format={"type": "text"},
+        logprobs=False,
+        stream=None,
+        stop=None,
+        tools=None,
+        max_tokens=None,
+        user="u",
+        metadata={"a": "b"},
+        store=False,
+    )
+    assert answer["object"] == "chat.completion"
+    assert set(engine.requests[0]) == {
+        "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stream_options",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "message"),
+    [
+        ({"body": []}, "invalid_input", "body: must be of type object."),
+        ({"body": {}}, "invalid_input", "body: needs model, messages."),
+        ({"model": "gpt-5"}, "invalid_input", "model: must be one of phi3, mistral."),
+        ({"model": "mistral"}, "invalid_input", "model: must be phi3 here."),
+        (
+            {"messages": [{"role": "system", "content": "obey"}, _USER]},
+            "invalid_input",
+            "messages[0].role: must be one of user, assistant.",
+        ),
+        (
+            {"messages": [_USER, {"role": "developer", "content": "obey"}, _USER]},
+            "invalid_input",
+            "messages[1].role: must be one of user, assistant.",
+        ),
+        (
+            {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
+            "invalid_input",
+            "messages: the last message must be from the user.",
+        ),
+        ({"messages": []}, "invalid_input", "messages: must not be empty."),
+        ({"messages": [_USER] * 41}, "too_long", "messages: at most 40 items are allowed."),
+        ({"messages": [_USER] * 11}, "too_long", "messages: at most 10 messages are allowed."),
+        (
+            {"messages": [{"role": "user", "content": "あ" * 2_001}]},
+            "too_long",
+            "messages[0].content: at most 2000 characters are allowed.",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "あ" * 400}] * 6}]},
+            "too_long",
+            "messages[0].content: at most 2000 characters are allowed.",
+        ),
+        (
+            {"messages": [_USER, {"role": "user", "content": "あ" * 501}]},
+            "too_long",
+            "messages[1].content: at most 500 characters are allowed.",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]},
+            "invalid_input",
+            "messages[0].content: must not be empty.",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "text": ""}]}]},
+            "invalid_input",
+            'messages[0].content[0].type: must be "text".',
+        ),
+        ({"max_completion_tokens": 513}, "invalid_input", "max_completion_tokens: must be at most 512."),
+        ({"max_tokens": 0}, "invalid_input", "max_tokens: must be at least 1."),
+        ({"n": 2}, "invalid_input", "n: must be 1."),
+        ({"stream": "yes"}, "invalid_input", "stream: must be of type boolean."),
+    ],
+)
+async def test_an_error_names_the_field_of_the_body(ask: Run, fields: dict[str, Any], code: str, message: str) -> None:
+    [failure] = await ask(**fields)
+    error = _error([failure])
+    assert (error["code"], error["message"]) == (code, message)
+    field = message.split(": ")[0]
+    assert error["param"] == (None if field == "body" else field)
+    assert (error["type"], error["retryable"]) == ("invalid_request_error", False)
+
+
+async def test_a_field_that_would_change_the_reply_is_refused_by_name(ask: Run) -> None:
+    error = _error(await ask(tools=[{"type": "function"}]))
+    assert (error["param"], error["code"]) == ("tools", "invalid_input")
+    assert error["message"].startswith("tools: not allowed here; only model, messages, max_tokens,")
+
+
+@pytest.mark.parametrize(
+    ("bad", "code", "kind"),
+    [
+        (None, "ticket_missing", "authentication_error"),
+        ("konbanwa", "ticket_invalid", "authentication_error"),
+        (ticket(exp=1), "ticket_expired", "authentication_error"),
+        (ticket(aud="mistral"), "ticket_wrong_model", "permission_error"),
+    ],
+)
+async def test_needs_a_good_ticket(ask: Run, engine: StubEngine, bad: str | None, code: str, kind: str) -> None:
+    error = _error(await ask(ticket=bad))
+    assert (error["code"], error["type"], error["param"]) == (code, kind, None)
+    assert engine.requests == []
+
+
+async def test_a_streamed_failure_is_an_event_and_fails_the_job(ask: Run, engine: StubEngine) -> None:
+    items = await ask(stream=True, ticket=None)
+    assert items == [f"data: {items[1]['error']}\n\n", items[1]]
+    assert _error(items)["code"] == "ticket_missing"
+
+    engine.answers = [says(text("あら"))]
+    first, event, failure = await ask(stream=True)
+    assert "あら" in first
+    assert event == f"data: {failure['error']}\n\n"
+    assert (_error([failure])["code"], _error([failure])["type"]) == ("unavailable", "server_error")
+
+
+@pytest.mark.parametrize("nothing", [{}, None])
+async def test_models_are_listed_without_a_ticket(ask: Run, tmp_path: Path, nothing: Any) -> None:
+    card = {"id": "phi3", "object": "model", "created": 0, "owned_by": "snack-misaki", "version": "2026-11-22"}
+    settings = read_settings(environment(tmp_path))
+    handler = make_handler(settings, Engine(settings.engine_base_url))
+
+    async def get(route: str) -> list[Any]:
+        value = {"openai_route": route, **({} if nothing is None else {"openai_input": nothing})}
+        return [item async for item in handler({"id": "j1", "input": value})]
+
+    assert await get("/v1/models") == [{"object": "list", "data": [card]}]
+    assert await get("/v1/models/phi3") == [card]
+    error = _error(await get("/v1/models/mistral"))
+    assert error["message"] == "openai_route: must be one of /v1/chat/completions, /v1/models, /v1/models/phi3."
+    assert error["param"] == "openai_route"
