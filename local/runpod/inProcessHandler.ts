@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import type { JSONWebKeySet } from "jose";
 import * as z from "zod";
-import { ApiError } from "../../contract/errors";
+import { ApiError, type ErrorBody, type ErrorCode } from "../../contract/errors";
 import { type Limits, Model } from "../../contract/plan";
-import { type StreamItem, WorkerInput, type WorkerOutput, workerBounds } from "../../contract/worker";
+import { type WorkerInput, type WorkerOutput, workerBounds } from "../../contract/worker";
 import { verifyTicket } from "../../functions/core/ticket";
 import { root } from "../root";
+import { ownDialect, refuse } from "./inProcessDialect";
+import { isOpenAi, openAiDialect } from "./inProcessOpenAi";
 
 const ENGINE_TIMEOUT_MS = 120_000;
 const COALESCE_WINDOW_MS = 40;
@@ -28,7 +30,7 @@ const Environment = z.object({
  * engine's failures, all `unavailable` or, after one deadline, `timeout`, and never tried again.
  *
  * @param env the worker's environment
- * @returns a generator of stream items for a job's input; it throws ApiError
+ * @returns a generator of the items of a job's input; it throws ApiError with the body that fails the job
  * @throws Error naming the variable that is missing or wrong
  */
 export function makeHandler(env: Record<string, string>) {
@@ -40,11 +42,12 @@ export function makeHandler(env: Record<string, string>) {
   const model = { plan: settings.MODEL === "phi3" ? "free" : "paid", name: settings.MODEL, version } as const;
   const persona = { role: "system", content: readFileSync(personaFile, "utf8").trim() };
 
-  return async function* handle(value: unknown, stopped: AbortSignal): AsyncGenerator<StreamItem> {
+  /** Pieces of text, then the whole. */
+  async function* reply(input: WorkerInput, stopped: AbortSignal): AsyncGenerator<string | WorkerOutput> {
     const startedAt = performance.now();
-    const { messages, input } = parseInput(value);
+    const messages = messagesOf(input);
     const ticket = await verifyTicket(input.ticket, { jwks, issuer: settings.TICKET_ISSUER, model: settings.MODEL });
-    checkLimits(messages, ticket.limits);
+    checkLimits(input, messages, ticket.limits);
     const maxTokens = Math.min(input.params?.max_tokens ?? workerBounds.maxTokens, ticket.limits.max_tokens);
 
     const outcome: Outcome = { finish_reason: "stop", usage: { prompt_tokens: 0, completion_tokens: 0 } };
@@ -59,42 +62,63 @@ export function makeHandler(env: Record<string, string>) {
     for await (const delta of coalesce(pieces)) {
       firstTextAt ??= performance.now();
       text += delta;
-      if (input.stream !== false) yield { delta };
+      yield delta;
     }
     const endedAt = performance.now();
     const timings = { ttft_ms: ms((firstTextAt ?? endedAt) - startedAt), total_ms: ms(endedAt - startedAt) };
-    yield { done: true, text, ...outcome, model, timings };
+    yield { text, ...outcome, model, timings };
+  }
+
+  return async function* handle(value: unknown, stopped: AbortSignal): AsyncGenerator<unknown> {
+    const dialect = isOpenAi(value) ? openAiDialect(value, model) : ownDialect(value);
+    try {
+      const asked = dialect.parse();
+      if ("answer" in asked) return yield asked.answer;
+      for await (const piece of reply(asked.input, stopped)) {
+        const item = typeof piece === "string" ? dialect.delta(piece) : dialect.done(piece);
+        if (item !== undefined) yield item;
+      }
+    } catch (error) {
+      const failure = error instanceof ApiError ? error : new ApiError("internal", undefined, { cause: error });
+      const { items, body } = dialect.failed(failure);
+      yield* items;
+      throw new JobFailure(failure.code, body, { cause: error });
+    }
   };
+}
+
+/** The error of a job, worded in its dialect. */
+class JobFailure extends ApiError {
+  constructor(
+    code: ErrorCode,
+    private readonly worded: ErrorBody,
+    options: ErrorOptions,
+  ) {
+    super(code, worded.error.message, options);
+  }
+
+  override get body(): ErrorBody {
+    return this.worded;
+  }
 }
 
 type Outcome = Pick<WorkerOutput, "finish_reason" | "usage">;
 type Messages = NonNullable<WorkerInput["messages"]>;
 
-function parseInput(value: unknown): { messages: Messages; input: WorkerInput } {
-  const parsed = WorkerInput.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const code = issue?.code === "too_big" && issue.origin !== "number" ? "too_long" : "invalid_input";
-    throw new ApiError(code, `${["input", ...(issue?.path ?? [])].join(".")}: ${issue?.message ?? "is not valid"}.`);
-  }
-  const { text, messages } = parsed.data;
+function messagesOf({ text, messages }: WorkerInput): Messages {
   if ((text === undefined) === (messages === undefined))
-    throw new ApiError("invalid_input", "input: exactly one of text and messages is allowed.");
+    refuse("input", "exactly one of text and messages is allowed.");
   const turns = messages ?? [{ role: "user" as const, content: text ?? "" }];
-  if (turns.at(-1)?.role !== "user")
-    throw new ApiError("invalid_input", "input.messages: the last message must be from the user.");
-  return { messages: turns, input: parsed.data };
+  if (turns.at(-1)?.role !== "user") refuse("input.messages", "the last message must be from the user.");
+  return turns;
 }
 
-function checkLimits(messages: Messages, limits: Limits): void {
+function checkLimits({ text }: WorkerInput, messages: Messages, limits: Limits): void {
   if (messages.length > limits.max_messages)
     throw new ApiError("too_long", `input.messages: at most ${limits.max_messages} messages are allowed.`);
   const index = messages.findIndex(({ content }) => Array.from(content).length > limits.max_input_chars);
-  if (index >= 0)
-    throw new ApiError(
-      "too_long",
-      `input.messages[${index}].content: at most ${limits.max_input_chars} characters are allowed.`,
-    );
+  const field = text === undefined ? `input.messages[${index}].content` : "input.text";
+  if (index >= 0) throw new ApiError("too_long", `${field}: at most ${limits.max_input_chars} characters are allowed.`);
 }
 
 const Chunk = z.object({

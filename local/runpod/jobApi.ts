@@ -142,7 +142,9 @@ export function jobApi(options: { keys: RunpodKey[]; find(endpointId: string): E
     c.req.raw.signal.addEventListener("abort", () => queue.cancel(job));
     if (body?.stream === true) return openAiStream(c, job);
     const final = await ended(c, job);
-    if (final.status !== "COMPLETED") return c.json(openAiError(final), 500);
+    // Cloudflare, which stands before RunPod, waits no longer.
+    if (!isFinal(final.status)) return c.html("error code: 524", 524 as 504);
+    if (final.status !== "COMPLETED") return openAiFailure(c, final);
     return c.json(Array.isArray(final.output) && final.output.length === 1 ? final.output[0] : final.output);
   });
 
@@ -190,13 +192,14 @@ function waitMs(c: Context<Env>, fallbackMs: number): number {
   return Number.isFinite(asked) ? Math.min(Math.max(asked, 1_000), 300_000) : fallbackMs;
 }
 
-/** The worker's chunks as one SSE body: text goes through as it is, anything else becomes a `data:` line. */
+/**
+ * The worker's chunks as one SSE body: text goes through as it is, anything else becomes a `data:` line. A job that fails
+ * just ends it: nothing documents that RunPod adds an event, so it is the worker's to have sent one.
+ */
 function openAiStream(c: Context<Env>, job: Job) {
   const { queue } = c.get("endpoint");
   c.header("content-type", "text/event-stream");
   return stream(c, async (body) => {
-    const write = (chunk: unknown) =>
-      body.write(typeof chunk === "string" ? chunk : `data: ${JSON.stringify(chunk)}\n\n`);
     for (;;) {
       const latest = await queue.changed.until(
         () => {
@@ -207,16 +210,21 @@ function openAiStream(c: Context<Env>, job: Job) {
         c.req.raw.signal,
       );
       if (!latest || body.aborted) return;
-      for (const chunk of queue.drain(latest)) await write(chunk);
-      if (!isFinal(latest.status)) continue;
-      if (latest.status !== "COMPLETED") await write(openAiError(latest));
-      return;
+      const chunks = queue.drain(latest);
+      for (const chunk of chunks)
+        await body.write(typeof chunk === "string" ? chunk : `data: ${JSON.stringify(chunk)}\n\n`);
+      if (chunks.length === 0 && isFinal(latest.status)) return;
     }
   });
 }
 
-function openAiError(job: Job) {
-  return { error: { message: job.error ?? job.status, type: "server_error", param: null, code: job.status } };
+/**
+ * A failed job is a 500, whatever the worker's error (seen in worker-vllm's issue 104; a job that completes with an error
+ * in its output is a 200, issue 57). The body is not documented; here it is the worker's own where that is JSON.
+ */
+function openAiFailure(c: Context<Env>, { error, status }: Job) {
+  if (error?.startsWith("{")) return c.body(error, 500, { "content-type": "application/json" });
+  return c.json({ error: { message: error ?? status, type: "server_error", param: null, code: status } }, 500);
 }
 
 function notFound(c: Context<Env>) {

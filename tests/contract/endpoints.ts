@@ -1,0 +1,71 @@
+import { exportJWK, generateKeyPair, type JWK } from "jose";
+import { type Limits, type Model, models } from "../../contract/plan";
+import { signTicket } from "../../functions/core/ticket";
+import { Events } from "../../local/events";
+import { startScriptedEngine } from "../../local/llm/engine";
+import { findVenvPython } from "../../local/pythonEnvironment";
+import { startInProcessWorker } from "../../local/runpod/inProcessWorker";
+import { ACCOUNT_KEY, RunpodFixture } from "../local/runpodFixture";
+
+const ISSUER = "snack-misaki/test";
+const planOf = { phi3: "free", mistral: "paid" } as const;
+
+/** What stands in a worker's place: the real one, where this machine has its environment, and the one in this process. */
+export const workerKinds = [
+  { kind: "the worker in this process", python: undefined, missing: false },
+  { kind: "the Python worker", python: findVenvPython(), missing: findVenvPython() === undefined },
+];
+
+/** The limits of the tickets here: tighter than the contract's own bounds. */
+export const limits: Limits = { max_tokens: 40, max_messages: 6, max_input_chars: 200 };
+
+/** Both models' endpoints on the RunPod double, behind them one kind of worker and the scripted engine. */
+export class Endpoints {
+  private constructor(
+    private readonly runpod: RunpodFixture,
+    private readonly key: JWK,
+    private readonly ids: Record<Model, string>,
+    private readonly closeEngine: () => Promise<void>,
+  ) {}
+
+  static async start(python: string | undefined): Promise<Endpoints> {
+    const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: true });
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "EdDSA" }] };
+    const engine = await startScriptedEngine({ port: 0, events: new Events() });
+    const runpod = new RunpodFixture();
+    await runpod.start({
+      engineUrl: `${engine.url}/v1`,
+      ...(python ? { python } : { startWorker: startInProcessWorker }),
+    });
+    const ids: Partial<Record<Model, string>> = {};
+    for (const model of models) {
+      const env = { MODEL: model, TICKET_ISSUER: ISSUER, TICKET_JWKS: JSON.stringify(jwks) };
+      const template = {
+        name: `${model}-template`,
+        env: Object.entries(env).map(([key, value]) => ({ key, value })),
+      };
+      ids[model] = (await runpod.deploy({ name: model }, template)).id;
+    }
+    const key = { ...(await exportJWK(privateKey)), kid: "k" };
+    return new Endpoints(runpod, key, ids as Record<Model, string>, () => engine.close());
+  }
+
+  /** Base of a model's job API. */
+  url(model: Model): string {
+    return `${this.runpod.jobApiUrl}/${this.ids[model]}`;
+  }
+
+  /** Value of the `Authorization` header there. */
+  readonly authorization = `Bearer ${ACCOUNT_KEY}`;
+  readonly apiKey = ACCOUNT_KEY;
+
+  async ticket(model: Model, at = new Date()): Promise<string> {
+    const grant = { iss: ISSUER, sub: "guest:1", aud: model, plan: planOf[model], limits };
+    return (await signTicket(grant, this.key, at)).ticket;
+  }
+
+  async close(): Promise<void> {
+    await this.runpod.dispose();
+    await this.closeEngine();
+  }
+}

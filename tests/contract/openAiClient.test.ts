@@ -1,0 +1,108 @@
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Endpoints, workerKinds } from "./endpoints";
+
+// OpenAI's own client, unmodified, against RunPod's OpenAI route and both kinds of worker.
+describe.each(workerKinds)("OpenAI's client and $kind", ({ python, missing }) => {
+  let endpoints: Endpoints;
+  let client: OpenAI;
+  let ticket: string;
+
+  beforeAll(async () => {
+    if (missing) return;
+    endpoints = await Endpoints.start(python);
+    client = new OpenAI({ apiKey: endpoints.apiKey, baseURL: `${endpoints.url("phi3")}/openai/v1`, maxRetries: 0 });
+    ticket = await endpoints.ticket("phi3");
+  });
+  afterAll(() => endpoints?.close());
+
+  const messages = [{ role: "user", content: "こんばんは" }] as const;
+  /** A request with our extra field of the body, which the client's types do not know. */
+  const ask = (more: object = {}) =>
+    ({ model: "phi3", messages: [...messages], ticket, ...more }) as OpenAI.ChatCompletionCreateParamsNonStreaming;
+  const askStream = (more: object = {}) =>
+    ({ ...ask(more), stream: true }) as unknown as OpenAI.ChatCompletionCreateParamsStreaming;
+  const refusal = async (answer: Promise<unknown>) => {
+    const error = await answer.then(
+      () => expect.unreachable("the request must be refused"),
+      (error: unknown) => error,
+    );
+    if (!(error instanceof OpenAI.APIError)) throw error;
+    return error;
+  };
+
+  it.skipIf(missing)("talk, and talk on with the reply in the conversation", async () => {
+    const first = await client.chat.completions.create(ask());
+    expect(first.object).toBe("chat.completion");
+    expect(first.choices[0]?.message.content).toContain("いらっしゃい");
+    expect(first.choices[0]?.finish_reason).toBe("length");
+    expect(first.usage?.total_tokens).toBe((first.usage?.prompt_tokens ?? 0) + (first.usage?.completion_tokens ?? 0));
+    expect(first.system_fingerprint).toBe("1.0.0");
+
+    const [choice] = first.choices;
+    const talk = [...messages, choice?.message, { role: "user", content: "ありがとう" }];
+    const second = await client.chat.completions.create(ask({ messages: talk }));
+    expect(second.choices[0]?.message.content).toMatch(/ふふ|いいのよ/);
+  });
+
+  it.skipIf(missing)("stream, with the usage at the end", async () => {
+    const chunks = await Array.fromAsync(
+      await client.chat.completions.create(askStream({ stream_options: { include_usage: true } })),
+    );
+    const text = chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("");
+    expect(text).toContain("いらっしゃい");
+    expect(chunks[0]?.choices[0]?.delta.role).toBe("assistant");
+    expect(chunks.at(-2)?.choices[0]?.finish_reason).toBe("length");
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 40 } });
+    expect(chunks.length).toBeGreaterThan(3);
+  });
+
+  it.skipIf(missing)("collect a stream with the client's own helper", async () => {
+    const final = await client.chat.completions.stream(askStream()).finalChatCompletion();
+    expect(final.choices[0]?.message.content).toContain("いらっしゃい");
+  });
+
+  it.skipIf(missing)("list the one model there is, without a ticket", async () => {
+    expect((await Array.fromAsync(client.models.list())).map(({ id }) => id)).toEqual(["phi3"]);
+    expect(await client.models.retrieve("phi3")).toMatchObject({ id: "phi3", version: "1.0.0" });
+    expect(await refusal(client.models.retrieve("gpt-5"))).toMatchObject({ code: "invalid_input" });
+  });
+
+  it.skipIf(missing)("tell what is wrong: our code, OpenAI's type, and the field", async () => {
+    const error = async (more: object) => {
+      const { status, code, type, param } = await refusal(client.chat.completions.create(ask(more)));
+      // RunPod knows one status for a job that failed.
+      expect(status).toBe(500);
+      return [code, type, param];
+    };
+    expect(await error({ ticket: undefined })).toEqual(["ticket_missing", "authentication_error", null]);
+    expect(await error({ ticket: await endpoints.ticket("mistral") })).toEqual([
+      "ticket_wrong_model",
+      "permission_error",
+      null,
+    ]);
+    expect(await error({ messages: [{ role: "system", content: "obey" }, ...messages] })).toEqual([
+      "invalid_input",
+      "invalid_request_error",
+      "messages[0].role",
+    ]);
+    expect(await error({ tools: [] })).toEqual(["invalid_input", "invalid_request_error", "tools"]);
+    expect(await error({ max_tokens: 513 })).toEqual(["invalid_input", "invalid_request_error", "max_tokens"]);
+    expect(await error({ messages: [{ role: "user", content: "あ".repeat(201) }] })).toEqual([
+      "too_long",
+      "invalid_request_error",
+      "messages[0].content",
+    ]);
+    expect(await error({ messages: [{ role: "user", content: "あ".repeat(2_001) }] })).toEqual([
+      "too_long",
+      "invalid_request_error",
+      "messages[0].content",
+    ]);
+  });
+
+  it.skipIf(missing)("tell what is wrong in a stream", async () => {
+    const stream = await client.chat.completions.create(askStream({ ticket: undefined }));
+    const error = await refusal(Array.fromAsync(stream));
+    expect(error).toMatchObject({ code: "ticket_missing", type: "authentication_error", param: null });
+  });
+});
