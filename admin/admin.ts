@@ -103,6 +103,8 @@ async function resyncEach(ask: Ask, users: string[]) {
 function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, row }: AdminUser): string {
   const table = new Table({
     style: { head: [], border: [] },
+    // A line between any two rows would be half of the table.
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
     colWidths: [26, 74],
     wordWrap: true,
     wrapOnWordBoundary: false,
