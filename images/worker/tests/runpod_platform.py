@@ -17,9 +17,11 @@ class Platform:
     def __init__(self) -> None:
         self.port = 0
         self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.streaming = asyncio.Event()
         self.streamed: dict[str, list[Any]] = {}
         self.done: asyncio.Queue[tuple[str, str, Any]] = asyncio.Queue()
         self.pinged = asyncio.Event()
+        self.unfit: list[dict[str, str]] = []
         self.closing = asyncio.Event()
 
     def environment(self) -> dict[str, str]:
@@ -57,6 +59,7 @@ class Platform:
     async def stream(self, request: web.Request) -> web.Response:
         """`POST job-stream`; the body is JSON whatever its content type says."""
         self.streamed.setdefault(request.match_info["job"], []).append(json.loads(await request.read()))
+        self.streaming.set()
         return web.Response()
 
     async def finish(self, request: web.Request) -> web.Response:
@@ -64,8 +67,11 @@ class Platform:
         await self.done.put((request.match_info["job"], request.query["isStream"], json.loads(await request.read())))
         return web.Response()
 
-    async def ping(self, _request: web.Request) -> web.Response:
-        """`GET ping`."""
+    async def ping(self, request: web.Request) -> web.Response:
+        """`GET ping`: the worker lives, or says that it is unfit."""
+        assert request.headers["Authorization"] == "worker-key"
+        if request.query.get("status") == "unhealthy":
+            self.unfit.append(dict(request.query))
         self.pinged.set()
         return web.Response()
 

@@ -51,6 +51,7 @@ class StubEngine:
         self.abandoned = asyncio.Event()
         self.error_body = '{"error": {"message": "no"}}'
         self.health_status = 200
+        self.health_statuses: list[int] = []
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """`POST /v1/chat/completions`."""
@@ -70,7 +71,7 @@ class StubEngine:
 
     async def health(self, _request: web.Request) -> web.Response:
         """`GET /health`."""
-        return web.Response(status=self.health_status)
+        return web.Response(status=self.health_statuses.pop(0) if self.health_statuses else self.health_status)
 
 
 async def hang(_response: web.StreamResponse) -> None:

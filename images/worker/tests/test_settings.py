@@ -5,7 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from snack_worker.settings import SettingsError, read_settings
+from snack_worker.settings import OwnEngine, SettingsError, read_settings
 
 from .tickets_maker import environment
 
@@ -29,6 +29,37 @@ def test_names_a_missing_variable(tmp_path: Path, name: str) -> None:
     del env[name]
     with pytest.raises(SettingsError, match=f"^{name} is not set$"):
         read_settings(env)
+
+
+def test_without_an_engine_that_runs_already_it_starts_its_own(tmp_path: Path) -> None:
+    env = environment(tmp_path, WEIGHTS="baked", QUANTIZATION="fp8", ENGINE_PORT="8001")
+    assert read_settings(env).own_engine is None
+    del env["ENGINE_BASE_URL"]
+    settings = read_settings(env)
+    assert settings.engine_base_url == "http://127.0.0.1:8001/v1"
+    assert settings.own_engine == OwnEngine(
+        port=8001, weights=Path("/models/weights"), quantization="fp8", health_every_s=5
+    )
+    assert settings.tokenizer_file == Path("/models/weights/tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({}, "WEIGHTS is not set (nor ENGINE_BASE_URL, for an engine that runs already)"),
+        ({"WEIGHTS": "remote"}, "WEIGHTS is 'remote'; allowed: baked, cached"),
+        ({"WEIGHTS": "cached"}, "MODEL_ID is not set"),
+        ({"WEIGHTS": "cached", "MODEL_ID": "a/b"}, "MODEL_REVISION is not set"),
+        ({"WEIGHTS": "baked", "ENGINE_PORT": "0"}, "ENGINE_PORT is '0'; allowed: a whole number from 1 to 65535"),
+        ({"WEIGHTS": "baked", "ENGINE_HEALTH_EVERY_S": ""}, "ENGINE_HEALTH_EVERY_S is ''; allowed: a whole number"),
+    ],
+)
+def test_names_what_its_own_engine_lacks(tmp_path: Path, more: dict[str, str], says: str) -> None:
+    env = environment(tmp_path, **more)
+    del env["ENGINE_BASE_URL"]
+    with pytest.raises(SettingsError) as caught:
+        read_settings(env)
+    assert str(caught.value).startswith(says)
 
 
 _PRIVATE = {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True), "kid": "k1"}

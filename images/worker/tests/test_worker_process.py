@@ -2,38 +2,14 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from .runpod_platform import Platform, running_platform
 from .stub_engine import StubEngine, ending, says, text
 from .tickets_maker import environment, ticket
-
-LIMIT_S = 60
-
-
-@asynccontextmanager
-async def _worker(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "snack_worker",
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        limit=2**20,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+from .worker_process import LIMIT_S, ended, worker_process
 
 
 async def _result(platform: Platform, **value: Any) -> tuple[str, Any]:
@@ -44,12 +20,14 @@ async def _result(platform: Platform, **value: Any) -> tuple[str, Any]:
     return job_id, body
 
 
-async def test_a_job_goes_through_the_sdk_and_sigterm_ends_the_worker(engine: StubEngine, tmp_path: Path) -> None:
+async def test_a_job_goes_through_the_sdk_and_sigterm_ends_theworker_process(
+    engine: StubEngine, tmp_path: Path
+) -> None:
     async with running_platform() as platform:
         env = environment(
             tmp_path, ENGINE_BASE_URL=engine.base_url, RUNPOD_DEBUG_LEVEL="DEBUG", **platform.environment()
         )
-        async with _worker(env) as process:
+        async with worker_process(env) as process:
             job_id, body = await _result(platform, text="ひみつの話", ticket=ticket())
             streamed = [item["output"] for item in platform.streamed[job_id]]
             assert "".join(item["delta"] for item in streamed[:-1]) == "あら、いらっしゃい。"
@@ -75,9 +53,8 @@ async def test_a_job_goes_through_the_sdk_and_sigterm_ends_the_worker(engine: St
             await asyncio.wait_for(platform.pinged.wait(), LIMIT_S)
             process.send_signal(signal.SIGTERM)
             platform.closing.set()
-            output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
-            assert process.returncode == 0
-            log = output.decode()
+            code, log = await ended(process)
+            assert code == 0
             assert "engine ready" in log
             assert "Unclosed" not in log
             for kept in ("ひみつ", "\\u3072", "いらっしゃい", "\\u3044\\u3089", "snack-ticket", "worker-key"):
@@ -95,7 +72,7 @@ async def test_sigterm_lets_a_running_job_finish(engine: StubEngine, tmp_path: P
     engine.answers = [wait_in_the_middle]
     async with running_platform() as platform:
         env = environment(tmp_path, ENGINE_BASE_URL=engine.base_url, **platform.environment())
-        async with _worker(env) as process:
+        async with worker_process(env) as process:
             await platform.queue.put({"id": "job-1", "input": {"text": "やあ", "ticket": ticket()}})
             await asyncio.wait_for(engine.asked.wait(), LIMIT_S)
             process.send_signal(signal.SIGTERM)
@@ -103,20 +80,20 @@ async def test_sigterm_lets_a_running_job_finish(engine: StubEngine, tmp_path: P
             go_on.set()
             _, _, body = await asyncio.wait_for(platform.done.get(), LIMIT_S)
             assert body["output"][-1]["text"] == "あら、おまたせ。"
-            await asyncio.wait_for(process.communicate(), LIMIT_S)
-            assert process.returncode == 0
+            code, _ = await ended(process)
+            assert code == 0
 
 
 async def test_a_worker_with_a_bad_environment_says_what_is_wrong_and_exits(tmp_path: Path) -> None:
-    async with _worker(environment(tmp_path, MODEL="gpt")) as process:
-        output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
-        assert process.returncode == 1
-        assert output.decode() == "snack-worker: MODEL is 'gpt'; allowed: phi3, mistral\n"
+    async with worker_process(environment(tmp_path, MODEL="gpt")) as process:
+        code, output = await ended(process)
+        assert code == 1
+        assert output == "snack-worker: MODEL is 'gpt'; allowed: phi3, mistral\n"
 
 
 async def test_a_worker_whose_engine_never_comes_says_so_and_exits(tmp_path: Path) -> None:
     env = environment(tmp_path, ENGINE_BASE_URL="http://127.0.0.1:1/v1", ENGINE_START_LIMIT_S="1")
-    async with _worker(env) as process:
-        output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
-        assert process.returncode == 1
-        assert "the engine at http://127.0.0.1:1/health was not ready within 1 s" in output.decode()
+    async with worker_process(env) as process:
+        code, output = await ended(process)
+        assert code == 1
+        assert "the engine at http://127.0.0.1:1/health was not ready within 1 s" in output

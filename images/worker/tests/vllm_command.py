@@ -5,6 +5,7 @@ refuse, and serves the scripted engine in place of a model. Its own flags are wh
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .stub_engine import StubEngine
+from .stub_engine import StubEngine, ending, text
 
 FLAGS = json.loads(files(__package__).joinpath("vllm_serve_flags.json").read_bytes())
 GRAPH_KEY = "cudagraph_capture_sizes"
@@ -59,11 +60,17 @@ def check(model: str, values: dict[str, str]) -> None:
 
 
 class _Served(StubEngine):
-    """Knows its model's name, as an engine does."""
+    """Knows its model's name, as an engine does. Takes as long as VLLM_STUB_REPLY_S between two words."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
+        self.answers = [self._reply]
+
+    async def _reply(self, response: web.StreamResponse) -> None:
+        await response.write(text("あら、"))
+        await asyncio.sleep(float(os.environ.get("VLLM_STUB_REPLY_S", "0.01")))
+        await response.write(text("いらっしゃい。") + ending())
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         asked = (await request.json()).get("model")
