@@ -6,8 +6,8 @@ import { startCognito } from "./cognito/cognito";
 import { createRowReader } from "./customerRow";
 import { customers } from "./customers";
 import { Events } from "./events";
-import { startScriptedEngine } from "./llm/engine";
-import { findOllama } from "./llm/ollama";
+import type { EngineName } from "./llm/engineOption";
+import { startEngine } from "./llm/engines";
 import type { PageConfig } from "./page/config";
 import { startPage } from "./page/page";
 import { choosePorts, cloudStackConfig, OWN_STACK, type Ports } from "./ports";
@@ -31,6 +31,10 @@ export interface LocalCloudOptions {
   ports?: Ports;
   /** Configuration laid over `Pulumi.local.yaml`, by path. */
   config?: Record<string, unknown>;
+  /** Which engine answers; default: Ollama where it is found, else the scripted one. */
+  engine?: EngineName;
+  /** Called with a line of progress when the engine takes long. */
+  say?: (line: string) => void;
 }
 
 /** A running local cloud. */
@@ -39,8 +43,8 @@ export interface LocalCloud {
   runpod: RunpodDouble;
   /** Undefined where the configuration leads to Stripe itself. */
   stripe: StripeDouble | undefined;
-  /** Which engine answers: `scripted` or `ollama`. */
-  engine: "scripted" | "ollama";
+  /** Which engine answers. */
+  engine: EngineName;
   pageUrl: string;
   /** Configuration of the cloud's own stack, with the overrides laid over it. */
   config(overrides?: Record<string, unknown>): StackConfig;
@@ -88,8 +92,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         row: (userId) => readRow(userId),
       }),
     );
-    const ollama = await findOllama();
-    const engineUrl = ollama ?? `${(await started(startScriptedEngine({ port: 0, events }))).url}/v1`;
+    const engine = await started(startEngine(options.engine, events, options.say ?? (() => {})));
     // It takes longest and is needed last: the engine waits for it, not we.
     const awsx = started(startAwsx());
     awsx.catch(() => {});
@@ -124,7 +127,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         port: ports.runpod,
         dir: join(dir, "runpod"),
         keys: runpodKeys(given),
-        engineUrl,
+        engineUrl: engine.url,
         python: findVenvPython(),
         // One for each model's endpoint.
         warmWorkers: models.length,
@@ -138,7 +141,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
       aws,
       runpod,
       stripe,
-      engine: ollama ? "ollama" : "scripted",
+      engine: engine.name,
       pageUrl: page.url,
       providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
       config: (overrides) => cloudStackConfig(programDir, ports, { ...options.config, ...overrides }),

@@ -95,7 +95,7 @@ function findSystemPython(): string | undefined {
 }
 
 /** Exit code of a command in the worker's folder, its output shown on stderr; stdout is kept for `--json`. */
-function execute(file: string, args: string[]): Promise<number> {
+export function execute(file: string, args: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: worker, stdio: ["ignore", process.stderr, process.stderr] });
     child.once("error", reject);

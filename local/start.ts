@@ -4,6 +4,7 @@ import pc from "picocolors";
 import type { LocalCloud } from "./cloud";
 import { command, run } from "./command";
 import { customers } from "./customers";
+import { type EngineName, engineOption } from "./llm/engineOption";
 import { lockFolder } from "./lock";
 import { openLocalCloud, type ProgramOutputs } from "./program";
 import type { StepEvent } from "./pulumi/engine";
@@ -13,16 +14,23 @@ interface Options {
   freePorts?: boolean;
   reset?: boolean;
   dir?: string;
+  engine?: EngineName;
   json?: boolean;
 }
 
 const programDir = process.cwd();
+const engines: Record<EngineName, string> = {
+  scripted: "a scripted mama",
+  ollama: "Ollama",
+  llama: "SmolLM2-135M on the CPU: a real model, but a tiny one that hardly speaks Japanese",
+};
 const CLEAR_LINE = "\r\u001b[K";
 
 const program = command("start", "Runs the whole product on this machine, with no account anywhere.")
   .option("--free-ports", "take free ports instead of those in Pulumi.local.yaml")
   .option("--dir <folder>", "where everything is kept (default: .local, or .local-stripe with STRIPE_API_KEY)")
   .option("--reset", "forget everything from earlier runs first")
+  .addOption(engineOption())
   .action(async (options: Options) => {
     const stripe = realStripe(process.env);
     // Customers of the double are none of Stripe's.
@@ -38,7 +46,14 @@ const program = command("start", "Runs the whole product on this machine, with n
     const stop = stopOnSignal(() => cloud);
     try {
       const outputs = await openLocalCloud(
-        { programDir, dir, freePorts: options.freePorts ?? false, ...(stripe && { config: stripe.config }) },
+        {
+          programDir,
+          dir,
+          freePorts: options.freePorts ?? false,
+          ...(stripe && { config: stripe.config }),
+          ...(options.engine && { engine: options.engine }),
+          say: (line) => say(pc.dim(line)),
+        },
         (started) => {
           cloud = started;
         },
@@ -115,7 +130,7 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
   RunPod      ${cloud.runpod.url}
   Stripe      ${stripe ? "your own, in test mode" : `${cloud.stripe?.url}  ${pc.dim("a double: pay with 4242 4242 4242 4242")}`}
   worker      ${worker}
-  engine      ${cloud.engine === "ollama" ? "Ollama" : "a scripted mama"}
+  engine      ${engines[cloud.engine]}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
 ${stripe ? listenLines(outputs, stripe) : ""}
 ${

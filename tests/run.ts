@@ -40,6 +40,10 @@ const pythonSteps: Step[] = [
     command: ["npm", "run", "--silent", "python", "--", "test", "--report", pytestReport],
     count: countPytest,
   },
+  {
+    name: "the whole flow, answered by a real small model",
+    command: ["npm", "run", "--silent", "smoke", "--", "--engine", "llama"],
+  },
 ];
 
 const program = command("test", "Runs every check and every test of the repository, and counts them.").action(
