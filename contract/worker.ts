@@ -63,13 +63,7 @@ export const WorkerFailure = z.object({
     message: z.string(),
     retryable: z.boolean(),
     type: z.optional(
-      z.enum([
-        "invalid_request_error",
-        "authentication_error",
-        "permission_error",
-        "rate_limit_error",
-        "server_error",
-      ]),
+      z.enum(["invalid_request_error", "authentication_error", "permission_error", "rate_limit_error", "server_error"]),
     ),
     /** The field at fault. */
     param: z.optional(z.nullable(z.string())),

@@ -1,0 +1,53 @@
+import { incompatibilities } from "./compatibility";
+import { ask, type Endpoint } from "./deployed";
+import { filled, readFixtures, type Values } from "./fixtures";
+
+/** How one fixture went. */
+export interface FixtureResult {
+  version: string;
+  fixture: string;
+  result: "passed" | "failed" | "skipped";
+  ms: number;
+  /** What is not compatible, or why it was skipped. */
+  problems: string[];
+}
+
+/** Requests under way at once: enough for a ticket's two minutes, too few for a rate limit. */
+const AT_ONCE = 4;
+
+/**
+ * Sends the fixtures of every version to a deployed endpoint, several at once.
+ *
+ * @param values called for each fixture, so that a ticket can be renewed
+ * @param options.limitMs of one fixture
+ * @param options.onResult told of each as it is done
+ */
+export async function runSuite(
+  endpoint: Endpoint,
+  values: () => Promise<Values>,
+  options: { limitMs: number; onResult?: (result: FixtureResult) => void },
+): Promise<FixtureResult[]> {
+  const fixtures = readFixtures();
+  const results: FixtureResult[] = [];
+  const work = async () => {
+    for (let fixture = fixtures.shift(); fixture; fixture = fixtures.shift()) {
+      const about = { version: fixture.version, fixture: fixture.name };
+      const given = await values();
+      const ready = filled(fixture, given);
+      const startedAt = performance.now();
+      const problems =
+        "missing" in ready
+          ? [`there is no ${ready.missing} here`]
+          : await ask(endpoint, ready.fixture, options.limitMs).then(
+              (answer) => incompatibilities(ready.fixture, answer, given),
+              (error: Error) => [error.name === "TimeoutError" ? "no answer in time" : error.message],
+            );
+      const result = "missing" in ready ? "skipped" : problems.length > 0 ? "failed" : "passed";
+      results.push({ ...about, result, ms: Math.round(performance.now() - startedAt), problems });
+      const latest = results.at(-1);
+      if (latest) options.onResult?.(latest);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return results.sort((a, b) => `${a.version}/${a.fixture}`.localeCompare(`${b.version}/${b.fixture}`));
+}
