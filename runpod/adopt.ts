@@ -5,11 +5,22 @@ import { retrying } from "./patience";
  * behind, and takes that over.
  *
  * @param find what exists under our name and mark; throws when somebody else has the name
- * @param save replaces the thing with that id, or creates it
+ * @param save makes the thing, or takes over the one that was found
+ * @param unfinished the error to throw when something is known to exist but could not be taken over
  */
-export function createOnce<T extends { id: string }>(
+export async function createOnce<T extends { id: string }>(
   find: () => Promise<T | undefined>,
-  save: (id?: string) => Promise<T>,
+  save: (existing: T | undefined) => Promise<T>,
+  unfinished: (id: string, cause: unknown) => Error,
 ): Promise<T> {
-  return retrying(async () => save((await find())?.id));
+  let existing: T | undefined;
+  try {
+    return await retrying(async () => {
+      existing = await find();
+      return save(existing);
+    });
+  } catch (error) {
+    if (existing !== undefined) throw unfinished(existing.id, error);
+    throw error;
+  }
 }

@@ -32,11 +32,31 @@ export interface EndpointSettings {
   /** Data centres; none is anywhere. */
   locations: string[];
   minCudaVersion?: string | undefined;
+  /** Models that hosts keep ready; none where the API does not know them. */
+  modelReferences: string[];
 }
 
 /** An endpoint as RunPod has it. */
 export interface EndpointRecord extends EndpointSettings {
   id: string;
+  /** The stack whose mark it carries, itself or through its template. */
+  owner: string | undefined;
+  /** Counts what rolls the workers; undefined where the API does not tell. */
+  version: number | undefined;
+}
+
+/** Credentials for a registry that wants some before it gives an image. */
+export interface RegistryAuthSettings {
+  name: string;
+  username: string;
+  /** A secret: RunPod never gives it back. */
+  password: string;
+}
+
+/** Credentials as RunPod shows them. */
+export interface RegistryAuthRecord {
+  id: string;
+  name: string;
 }
 
 /**
@@ -47,16 +67,33 @@ export interface RunpodClient {
   /** Template names are unique per account. */
   findTemplateByName(name: string): Promise<TemplateRecord | undefined>;
   getTemplate(id: string): Promise<TemplateRecord | undefined>;
-  /** Replaces the whole template `id`, or creates one when no id is given. */
-  saveTemplate(settings: TemplateSettings, id?: string): Promise<TemplateRecord>;
+  /** Replaces the whole template `id`, which rolls the workers of its endpoints, or creates one when no id is given. */
+  saveTemplate(settings: TemplateSettings, id?: string): Promise<{ id: string }>;
   /** Does nothing when the template is gone. Refused while an endpoint uses it and for about two minutes after. */
   deleteTemplate(id: string): Promise<void>;
 
-  /** Endpoint names are not unique. */
-  findEndpointsByName(name: string): Promise<EndpointRecord[]>;
+  /** All of the account. Their names are not unique. */
+  listEndpoints(): Promise<EndpointRecord[]>;
   getEndpoint(id: string): Promise<EndpointRecord | undefined>;
   /** Replaces the whole endpoint `id`, or creates one when no id is given. */
-  saveEndpoint(settings: EndpointSettings, id?: string): Promise<EndpointRecord>;
+  saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
   /** Does nothing when the endpoint is gone. Refused unless both worker counts are 0. */
   deleteEndpoint(id: string): Promise<void>;
+
+  /** All of the account. Their names are unique. */
+  listRegistryAuths(): Promise<RegistryAuthRecord[]>;
+  createRegistryAuth(settings: RegistryAuthSettings): Promise<{ id: string }>;
+  /** Replaces username and password; the name stays. The REST API refuses. */
+  updateRegistryAuth(id: string, settings: Omit<RegistryAuthSettings, "name">): Promise<void>;
+  /** Does nothing when the credentials are gone. */
+  deleteRegistryAuth(id: string): Promise<void>;
+}
+
+/** How an API is reached. */
+export interface ApiOptions {
+  apiKey: string;
+  /** `https://api.runpod.io`, or where else the control plane is. */
+  url: string;
+  /** Milliseconds one call may take, 30000 unless told. */
+  timeoutMs?: number;
 }

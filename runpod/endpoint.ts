@@ -20,7 +20,10 @@ export interface EndpointArgs {
   workersMax: pulumi.Input<number>;
   /** Seconds a worker waits for the next job before it stops, 1 to 3600. */
   idleTimeoutSeconds: pulumi.Input<number>;
-  /** `QUEUE_DELAY` adds a worker when a job has waited `scalerValue` seconds; `REQUEST_COUNT` keeps one per `scalerValue` jobs. */
+  /**
+   * `QUEUE_DELAY` adds a worker when a job has waited `scalerValue` seconds; `REQUEST_COUNT` keeps one per `scalerValue`
+   * jobs, and is for GraphQL only: with it RunPod's REST API knows no `idleTimeoutSeconds`.
+   */
   scalerType: pulumi.Input<"QUEUE_DELAY" | "REQUEST_COUNT">;
   /** Seconds or jobs, as `scalerType` says; at least 1. */
   scalerValue: pulumi.Input<number>;
@@ -32,6 +35,11 @@ export interface EndpointArgs {
   locations?: pulumi.Input<pulumi.Input<string>[]>;
   /** The CUDA version the image needs (`12.8`). Default: any. */
   minCudaVersion?: pulumi.Input<string>;
+  /**
+   * Models that RunPod's hosts download before a worker starts, and do not bill (`https://huggingface.co/org/name:main`),
+   * under `/runpod-volume/huggingface-cache/hub`. Default: none. RunPod's REST API does not know them.
+   */
+  modelReferences?: pulumi.Input<pulumi.Input<string>[]>;
 }
 
 /**

@@ -11,6 +11,8 @@ const flashBoot = mustBe("OFF, FLASHBOOT or PRIORITY_FLASHBOOT");
 const place = mustBe("a data centre or country (US-KS-2, EU-RO-1, CZ)");
 const places = mustBe("a list of data centres; leave it out for anywhere");
 const cuda = mustBe('a CUDA version ("12.8")');
+const reference = mustBe("a model on Hugging Face (https://huggingface.co/org/name:main)");
+const references = mustBe("a list of models; leave it out for none");
 
 const gpuId = z.string({ error: gpu }).refine((id) => isPool(id) || /^-[^-\s,][^,]*$/.test(id), { error: gpu });
 
@@ -35,6 +37,14 @@ export const endpointFields = {
     .string({ error: cuda })
     .regex(/^\d+\.\d+$/, { error: cuda })
     .optional(),
+  modelReferences: z
+    .array(
+      z.string({ error: reference }).regex(/^https:\/\/huggingface\.co\/[^/\s]+\/[^/\s]+$/, { error: reference }),
+      {
+        error: references,
+      },
+    )
+    .default([]),
 };
 
 /** An endpoint's inputs, trusted. */

@@ -3,9 +3,15 @@ import { createOnce } from "./adopt";
 import type { EndpointRecord, EndpointSettings, RunpodClient } from "./client";
 import { connection } from "./connection";
 import { type EndpointInputs, endpointFields } from "./endpointFields";
-import { asDeclared, checkFields, diffFields, type Properties } from "./fields";
-import { splitMark } from "./mark";
+import { asDeclared, changed, checkFields, diffFields, type Properties } from "./fields";
+import { gone } from "./gone";
 import { waitingOutUse } from "./patience";
+import { withinQuota } from "./quota";
+import { rollingOut } from "./rollout";
+import { changing, UnfinishedError } from "./unfinished";
+
+/** What RunPod does to running workers at once; the other fields take effect with the next ones. */
+const ROLLING = ["templateId", "gpuIds", "gpuCount", "locations", "minCudaVersion", "flashBootType", "modelReferences"];
 
 /** What Pulumi calls for an endpoint. Everything is changed in place. */
 export const endpoint = {
@@ -18,6 +24,7 @@ export const endpoint = {
         reason: `must be at most workersMax (${workersMax}), got ${workersMin}`,
       });
     }
+    if (connection().api === "rest") failures.push(...beyondRest(inputs));
     return { inputs, failures };
   },
 
@@ -25,31 +32,46 @@ export const endpoint = {
     return diffFields(endpointFields, olds, news);
   },
 
+  /** Waits for workers only where some are to run always. */
   async create(properties: Properties): Promise<dynamic.CreateResult> {
     const inputs = trusted(properties);
-    const { client } = connection();
+    const { client, watch, rollout, workerQuota } = connection();
     const { id } = await createOnce(
       () => findOwn(client, inputs),
-      (existingId) => client.saveEndpoint(settings(inputs), existingId),
+      (existing: { id: string } | undefined) =>
+        withinQuota(client, workerQuota, inputs, existing?.id, () =>
+          client.saveEndpoint(settings(inputs), existing?.id),
+        ),
+      (id, cause) => new UnfinishedError(id, inputs, properties, cause),
     );
+    if (inputs.workersMin > 0) {
+      await changing(id, inputs, properties, () => rollingOut(watch, rollout, [{ ...inputs, id }], async () => {}));
+    }
     return { id, outs: inputs };
   },
 
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
     const record = await connection().client.getEndpoint(id);
     if (record === undefined) return { id: "" };
-    const { id: _, ...fields } = record;
-    const props = asDeclared(declared, { ...fields, owner: declared.owner });
+    const { id: _, version: __, owner, ...fields } = record;
+    // Without its mark it is still the one in the state: the template's own drift shows what happened.
+    const props = asDeclared(declared, { ...fields, owner: owner ?? declared.owner ?? "" });
     return { id, props, inputs: { ...props } };
   },
 
-  async update(id: string, _olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
+  async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = trusted(news);
-    const { client } = connection();
-    if ((await client.getEndpoint(id)) === undefined) {
-      throw new Error(`Endpoint ${id} is gone from RunPod. Run "pulumi refresh", then "pulumi up" makes it again.`);
-    }
-    await client.saveEndpoint(settings(inputs), id);
+    const { client, watch, rollout, workerQuota } = connection();
+    if ((await client.getEndpoint(id)) === undefined) throw gone("Endpoint", id);
+    const save = () => client.saveEndpoint(settings(inputs), id);
+    const saveWithin = () => withinQuota(client, workerQuota, inputs, id, save);
+    const before = trusted(olds);
+    const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
+    // Nothing differs after an unfinished update: it is gone through again.
+    const isRolling = differing.length === 0 || differing.some((name) => ROLLING.includes(name));
+    await changing(id, inputs, news, () =>
+      rollingOut(watch, rollout, isRolling ? [{ ...inputs, id }] : [], saveWithin),
+    );
     return { outs: inputs };
   },
 
@@ -60,13 +82,28 @@ export const endpoint = {
       if (record === undefined) return;
       // RunPod deletes only an endpoint that may have no workers.
       if (record.workersMin > 0 || record.workersMax > 0) {
-        const { id: _, ...fields } = record;
+        const { id: _, owner: __, version: ___, ...fields } = record;
         await client.saveEndpoint({ ...fields, workersMin: 0, workersMax: 0 }, id);
       }
       await client.deleteEndpoint(id);
     });
   },
 };
+
+/** What RunPod's REST API cannot do yet. */
+function beyondRest({ modelReferences, scalerType }: Properties): dynamic.CheckFailure[] {
+  const failures: dynamic.CheckFailure[] = [];
+  if (Array.isArray(modelReferences) && modelReferences.length > 0) {
+    const reason =
+      "is not known to RunPod's REST API: bake the model into the image, or set runpodApi to graphql while RunPod has it";
+    failures.push({ property: "modelReferences", reason });
+  }
+  if (scalerType === "REQUEST_COUNT") {
+    const reason = "must be QUEUE_DELAY with RunPod's REST API: with REQUEST_COUNT it knows no idleTimeoutSeconds";
+    failures.push({ property: "scalerType", reason });
+  }
+  return failures;
+}
 
 /** Inputs that `check` has passed. */
 function trusted(properties: Properties): EndpointInputs {
@@ -77,31 +114,20 @@ function settings({ owner: _, ...rest }: EndpointInputs): EndpointSettings {
   return rest;
 }
 
-/**
- * The endpoint of that name that this stack made, if any. An endpoint carries no mark of its own: it is ours when the
- * template it runs carries ours.
- */
-async function findOwn(client: RunpodClient, inputs: EndpointInputs): Promise<EndpointRecord | undefined> {
-  const sameName = await client.findEndpointsByName(inputs.name);
-  const own: EndpointRecord[] = [];
-  for (const each of sameName) if (await isOf(inputs.owner, each, client)) own.push(each);
+/** The endpoint of that name that this stack made, if any. */
+async function findOwn(client: RunpodClient, { name, owner }: EndpointInputs): Promise<EndpointRecord | undefined> {
+  const sameName = (await client.listEndpoints()).filter((each) => each.name === name);
+  const own = sameName.filter((each) => each.owner === owner);
   if (own.length > 1) {
     const ids = own.map(({ id }) => id).join(", ");
-    throw new Error(
-      `RunPod has ${own.length} endpoints named "${inputs.name}" of ${inputs.owner} (${ids}). Delete all but one.`,
-    );
+    throw new Error(`RunPod has ${own.length} endpoints named "${name}" of ${owner} (${ids}). Delete all but one.`);
   }
   const [foreign] = sameName;
   if (own.length === 0 && foreign !== undefined) {
     throw new Error(
-      `RunPod already has an endpoint named "${foreign.name}" (${foreign.id}) that ${inputs.owner} did not make. ` +
+      `RunPod already has an endpoint named "${name}" (${foreign.id}) that ${owner} did not make. ` +
         "Choose another name, or delete that endpoint.",
     );
   }
   return own[0];
-}
-
-async function isOf(owner: string, found: EndpointRecord, client: RunpodClient): Promise<boolean> {
-  const template = await client.getTemplate(found.templateId);
-  return template !== undefined && splitMark(template.env).owner === owner;
 }

@@ -1,16 +1,25 @@
+/** What is known of a call beside its message. */
+interface Circumstances {
+  /** Trying again may help: transport, timeout, 429, 5xx and the like. */
+  transient: boolean;
+  /** What was asked for may have happened all the same, whole or in part. Default: as `transient`. */
+  maybeDone?: boolean;
+  /** How long RunPod asked to wait, in milliseconds. */
+  retryAfterMs?: number | undefined;
+}
+
 /** A call to RunPod that did not succeed. The message never carries the API key or what was sent. */
 export class RunpodError extends Error {
   override readonly name = "RunpodError";
+  readonly transient: boolean;
+  readonly maybeDone: boolean;
+  readonly retryAfterMs: number | undefined;
 
-  /**
-   * @param transient no certain answer came (transport, timeout, 429, 5xx and the like): trying again may help, and what
-   *   was asked for may have happened all the same
-   */
-  constructor(
-    message: string,
-    readonly transient: boolean,
-  ) {
+  constructor(message: string, { transient, maybeDone = transient, retryAfterMs }: Circumstances) {
     super(message);
+    this.transient = transient;
+    this.maybeDone = maybeDone;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 

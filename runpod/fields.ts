@@ -61,11 +61,31 @@ function comparable(value: unknown): unknown {
   return Array.isArray(value) ? [...value].sort() : value;
 }
 
-/** Compares a resource's own fields, as RunPod understands them. Nothing here ever needs a replacement. */
-export function diffFields(fields: Fields, olds: Properties, news: Properties): dynamic.DiffResult {
+/** Whether a field differs, as RunPod understands it. */
+export function changed(before: Properties, after: Properties, name: string): boolean {
+  return !same(before[name], after[name]);
+}
+
+/** Whether a value, and all that is in it, is known already. */
+export function isKnown(value: unknown): boolean {
+  return typeof value === "object" && value !== null ? Object.values(value).every(isKnown) : !isUnknown(value);
+}
+
+/**
+ * Compares a resource's own fields, as RunPod understands them.
+ *
+ * @param replaceOn the fields that RunPod cannot change; default none
+ */
+export function diffFields(
+  fields: Fields,
+  olds: Properties,
+  news: Properties,
+  replaceOn: string[] = [],
+): dynamic.DiffResult {
   const before = checkFields(fields, olds).inputs;
   const after = checkFields(fields, news).inputs;
-  return { changes: Object.keys(fields).some((name) => !same(before[name], after[name])), replaces: [] };
+  const differing = Object.keys(fields).filter((name) => changed(before, after, name));
+  return { changes: differing.length > 0, replaces: differing.filter((name) => replaceOn.includes(name)) };
 }
 
 /** What RunPod has, written the way it was declared wherever both mean the same, so that only real drift shows. */

@@ -5,7 +5,7 @@ import type { dynamic } from "@pulumi/pulumi";
  * these methods in the state of every resource: being constant, it never shows as a change, and a later `destroy` runs
  * the code of that day. No comments inside: they would be part of the text.
  */
-export function forwardTo(kind: "template" | "endpoint"): dynamic.ResourceProvider {
+export function forwardTo(kind: "template" | "endpoint" | "registryAuth"): dynamic.ResourceProvider {
   return {
     configure: async (request) => bundle().configure(request),
     check: async (olds, news) => bundle()[kind].check(olds, news),

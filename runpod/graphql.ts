@@ -1,26 +1,23 @@
 import { ClientError, GraphQLClient, gql } from "graphql-request";
 import { z } from "zod";
-import type { RunpodClient } from "./client";
+import type { ApiOptions, RunpodClient } from "./client";
 import { isNotFound, RunpodError } from "./error";
 import {
   ENDPOINT,
   endpointInput,
   endpointRecord,
   listed,
+  REGISTRY_AUTH,
+  registryAuthRecord,
   TEMPLATE,
   templateInput,
   templateRecord,
 } from "./graphqlRecords";
+import { splitMark } from "./mark";
 import { retrying } from "./patience";
-
-/** Where RunPod's GraphQL API is and who calls it. */
-interface GraphqlOptions {
-  apiKey: string;
-  /** Without `/graphql`. */
-  url: string;
-  /** Milliseconds one call may take, 30000 unless told. */
-  timeoutMs?: number;
-}
+import { redact } from "./redact";
+import { retryAfterMs } from "./retryAfter";
+import { unansweredReason } from "./unanswered";
 
 // Cloudflare in front of RunPod turns away clients that name themselves like scripts (RunPod's own plugin says so).
 const USER_AGENT = "Mozilla/5.0 (compatible; snack-misaki; pulumi)";
@@ -30,57 +27,71 @@ const TRANSIENT =
   /try again later|internal server error|service unavailable|too many requests|temporarily unavailable/i;
 
 /** RunPod's GraphQL control plane, as its official Pulumi provider publishes the schema (RunPod ends it in early 2027). */
-export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: GraphqlOptions): RunpodClient {
+export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): RunpodClient {
   const http = new GraphQLClient(`${url.replace(/\/+$/, "")}/graphql`, {
     headers: { authorization: `Bearer ${apiKey}`, "user-agent": USER_AGENT },
   });
 
+  /** `secrets`: what was sent that a refusal may not quote. */
   async function send<T>(
     operation: string,
     answer: z.ZodType<T>,
     document: string,
     variables: object = {},
+    secrets: string[] = [],
   ): Promise<T> {
     let data: unknown;
     try {
       data = await http.request({ document, variables: { ...variables }, signal: AbortSignal.timeout(timeoutMs) });
     } catch (error) {
-      const failure = describe(error, operation, timeoutMs);
-      throw new RunpodError(failure.message.replaceAll(apiKey, "***"), failure.transient);
+      const { message, ...circumstances } = describe(error, operation, timeoutMs);
+      throw new RunpodError(redact(message, [apiKey, ...secrets]), circumstances);
     }
     const parsed = answer.safeParse(data);
     if (!parsed.success) {
-      throw new RunpodError(
-        `RunPod answered ${operation} in an unexpected shape: ${z.prettifyError(parsed.error)}`,
-        false,
-      );
+      throw new RunpodError(`RunPod answered ${operation} in an unexpected shape: ${z.prettifyError(parsed.error)}`, {
+        transient: false,
+        maybeDone: true,
+      });
     }
     return parsed.data;
   }
 
-  /** Lists through `myself`, the only way to read that the published schema has. */
-  async function list<T>(field: "podTemplates" | "endpoints", fields: string, record: z.ZodType<T>): Promise<T[]> {
-    const answer = z.object({ myself: z.object({ [field]: listed(record) }).nullable() });
-    const { myself } = await retrying(() => send(field, answer, gql`query { myself { ${field} { ${fields} } } }`));
+  /** Reads through `myself`, the only way to read that the published schema has. */
+  async function mine<T extends object>(field: string, fields: string, record: z.ZodType<T>): Promise<T> {
+    const answer = z.object({ myself: record.nullable() });
+    const { myself } = await retrying(() => send(field, answer, gql`query { myself { ${fields} } }`));
     // RunPod answers a caller it does not know with 200 and nobody: taken as an empty account, all would look deleted.
-    if (myself === null) throw new RunpodError(`RunPod refused ${field}: the API key is not valid.`, false);
-    return myself[field] ?? [];
+    if (myself === null)
+      throw new RunpodError(`RunPod refused ${field}: the API key is not valid.`, { transient: false });
+    return myself;
   }
-
-  const templates = () => list("podTemplates", TEMPLATE, templateRecord);
-  const endpoints = () => list("endpoints", ENDPOINT, endpointRecord);
 
   /** With an id a save sets a state and may be repeated; without one it makes a new thing each time. */
   function save<T>(id: string | undefined, attempt: () => Promise<T>): Promise<T> {
     return id === undefined ? attempt() : retrying(attempt);
   }
 
+  async function listTemplates() {
+    const record = z.object({ podTemplates: listed(templateRecord) });
+    return (await mine("podTemplates", `podTemplates { ${TEMPLATE} }`, record)).podTemplates;
+  }
+
+  /** An endpoint carries no mark of its own: it is of the stack whose template it runs. */
+  async function listEndpoints() {
+    const owned = z.object({ endpoints: listed(endpointRecord), podTemplates: listed(templateRecord) });
+    const fields = `endpoints { ${ENDPOINT} } podTemplates { ${TEMPLATE} }`;
+    const { endpoints, podTemplates } = await mine("endpoints", fields, owned);
+    const owners = new Map(podTemplates.map(({ id, env }) => [id, splitMark(env).owner]));
+    return endpoints.map((endpoint) => ({ ...endpoint, owner: owners.get(endpoint.templateId) }));
+  }
+
   async function getTemplate(id: string) {
-    return (await templates()).find((template) => template.id === id);
+    return (await listTemplates()).find((template) => template.id === id);
   }
 
   return {
-    findTemplateByName: async (name) => (await templates()).find((template) => template.name === name),
+    findTemplateByName: async (name) => (await listTemplates()).find((template) => template.name === name),
     getTemplate,
 
     async saveTemplate(settings, id) {
@@ -90,6 +101,7 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: GraphqlOption
           z.object({ saveTemplate: templateRecord }),
           gql`mutation ($input: SaveTemplateInput) { saveTemplate(input: $input) { ${TEMPLATE} } }`,
           { input: templateInput(settings, id) },
+          Object.values(settings.env),
         ),
       );
       return saveTemplate;
@@ -107,8 +119,8 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: GraphqlOption
         );
       }),
 
-    findEndpointsByName: async (name) => (await endpoints()).filter((endpoint) => endpoint.name === name),
-    getEndpoint: async (id) => (await endpoints()).find((endpoint) => endpoint.id === id),
+    listEndpoints,
+    getEndpoint: async (id) => (await listEndpoints()).find((endpoint) => endpoint.id === id),
 
     async saveEndpoint(settings, id) {
       const { saveEndpoint } = await save(id, () =>
@@ -128,6 +140,47 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: GraphqlOption
           send("deleteEndpoint", z.unknown(), gql`mutation ($id: String!) { deleteEndpoint(id: $id) }`, { id }),
         ),
       ),
+
+    async listRegistryAuths() {
+      const record = z.object({ containerRegistryCreds: listed(registryAuthRecord) });
+      const fields = `containerRegistryCreds { ${REGISTRY_AUTH} }`;
+      return (await mine("containerRegistryCreds", fields, record)).containerRegistryCreds;
+    },
+
+    async createRegistryAuth(input) {
+      const { saveRegistryAuth } = await send(
+        "saveRegistryAuth",
+        z.object({ saveRegistryAuth: registryAuthRecord }),
+        gql`mutation ($input: SaveRegistryAuthInput!) { saveRegistryAuth(input: $input) { ${REGISTRY_AUTH} } }`,
+        { input },
+        [input.password],
+      );
+      return saveRegistryAuth;
+    },
+
+    updateRegistryAuth: async (id, { username, password }) => {
+      await retrying(() =>
+        send(
+          "updateRegistryAuth",
+          z.object({ updateRegistryAuth: registryAuthRecord }),
+          gql`mutation ($input: UpdateRegistryAuthInput!) { updateRegistryAuth(input: $input) { ${REGISTRY_AUTH} } }`,
+          { input: { id, username, password } },
+          [password],
+        ),
+      );
+    },
+
+    deleteRegistryAuth: (id) =>
+      retrying(() =>
+        ignoringNotFound(
+          send(
+            "deleteRegistryAuth",
+            z.unknown(),
+            gql`mutation ($id: String) { deleteRegistryAuth(registryAuthId: $id) }`,
+            { id },
+          ),
+        ),
+      ),
   };
 }
 
@@ -145,22 +198,19 @@ function withoutValue(message: string): string {
 }
 
 /** What went wrong, without what was sent: the library's own message repeats every variable. */
-function describe(error: unknown, operation: string, timeoutMs: number): { message: string; transient: boolean } {
+function describe(error: unknown, operation: string, timeoutMs: number) {
   if (error instanceof ClientError) {
-    const { status, errors } = error.response;
+    const { status, errors, headers } = error.response;
     const said = errors?.map((each) => withoutValue(each.message)).join("; ") || `HTTP ${status}`;
     if (status === 401 || /^unauthorized$/i.test(said)) {
       return { message: `RunPod refused ${operation}: the API key is not valid or may not do this.`, transient: false };
     }
     const transient = status === 429 || status >= 500 || TRANSIENT.test(said);
-    return { message: `RunPod ${transient ? "could not do" : "refused"} ${operation}: ${said}`, transient };
+    return {
+      message: `RunPod ${transient ? "could not do" : "refused"} ${operation}: ${said}`,
+      transient,
+      retryAfterMs: headers instanceof Headers ? retryAfterMs(headers) : undefined,
+    };
   }
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason =
-    error instanceof Error && error.name === "TimeoutError"
-      ? `no answer within ${timeoutMs / 1000} s`
-      : cause instanceof Error
-        ? cause.message
-        : String(cause);
-  return { message: `RunPod did not answer ${operation}: ${reason}`, transient: true };
+  return { message: `RunPod did not answer ${operation}: ${unansweredReason(error, timeoutMs)}`, transient: true };
 }

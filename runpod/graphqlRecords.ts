@@ -1,12 +1,14 @@
 import { z } from "zod";
-import type { EndpointRecord, EndpointSettings, TemplateRecord, TemplateSettings } from "./client";
+import type { EndpointRecord, EndpointSettings, RegistryAuthRecord, TemplateRecord, TemplateSettings } from "./client";
 
 /** The fields of a template to ask for. */
 export const TEMPLATE = "id name imageName dockerArgs containerDiskInGb containerRegistryAuthId env { key value }";
 /** The fields of an endpoint to ask for. */
 export const ENDPOINT =
   "id name templateId gpuIds gpuCount workersMin workersMax idleTimeout scalerType scalerValue executionTimeoutMs " +
-  "flashBootType locations minCudaVersion";
+  "flashBootType locations minCudaVersion modelReferences version";
+/** What RunPod shows of registry credentials. */
+export const REGISTRY_AUTH = "id name";
 
 /** An optional text where RunPod answers null or an empty one alike. */
 const optionalText = z
@@ -46,8 +48,11 @@ export const templateRecord: z.ZodType<TemplateRecord> = z.object({
     .transform((pairs) => Object.fromEntries((pairs ?? []).map(({ key, value }) => [key, value]))),
 });
 
-/** An endpoint as the API answers it. */
-export const endpointRecord: z.ZodType<EndpointRecord> = z
+/** Registry credentials as the API answers them. */
+export const registryAuthRecord: z.ZodType<RegistryAuthRecord> = z.object({ id: z.string(), name: text });
+
+/** An endpoint as the API answers it: whose it is, its template says. */
+export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner">> = z
   .object({
     id: z.string(),
     name: text,
@@ -63,6 +68,11 @@ export const endpointRecord: z.ZodType<EndpointRecord> = z
     flashBootType: orDefault(z.string(), "OFF"),
     locations: commaList,
     minCudaVersion: optionalText,
+    modelReferences: orDefault(z.array(z.string()), []),
+    version: z
+      .number()
+      .nullish()
+      .transform((version) => version ?? undefined),
   })
   .transform(({ idleTimeout, ...rest }) => ({ ...rest, idleTimeoutSeconds: idleTimeout }));
 
@@ -100,6 +110,7 @@ export function endpointInput({ idleTimeoutSeconds, ...settings }: EndpointSetti
     gpuIds: settings.gpuIds.join(","),
     locations: settings.locations.join(",") || null,
     minCudaVersion: settings.minCudaVersion ?? null,
+    modelReferences: settings.modelReferences.length > 0 ? settings.modelReferences : null,
     type: "QB",
   };
 }

@@ -2,11 +2,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isInUse, RunpodError } from "./error";
 
 const ATTEMPTS = 4;
+/** The longest wait between two attempts, whatever RunPod asks for: after it the refusal is the answer. */
+const LONGEST_WAIT_MS = 60_000;
 
-/** Waits before attempt `n + 1`: half a second doubled per attempt, the second half of it random so that callers spread. */
-function backOff(n: number): Promise<void> {
+/**
+ * Milliseconds to wait before attempt `n + 1`: half a second doubled per attempt, the second half of it random so that
+ * callers spread; at least what RunPod asked for.
+ */
+function backOffMs(n: number, retryAfterMs = 0): number {
   const fullMs = 500 * 2 ** (n - 1);
-  return sleep(fullMs / 2 + Math.random() * (fullMs / 2));
+  const randomMs = Math.random() * (fullMs / 2);
+  return Math.max(fullMs / 2, retryAfterMs) + randomMs;
 }
 
 /**
@@ -15,22 +21,27 @@ function backOff(n: number): Promise<void> {
  * @throws the last error, no longer transient: a caller that retries too shall not multiply the attempts
  */
 export async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
+  let maybeDone = false;
   for (let n = 1; ; n++) {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof RunpodError && error.transient)) throw error;
-      if (n === ATTEMPTS) throw new RunpodError(`${error.message} (tried ${n} times)`, false);
-      await backOff(n);
+      if (!(error instanceof RunpodError)) throw error;
+      maybeDone ||= error.maybeDone;
+      const isTooLong = (error.retryAfterMs ?? 0) > LONGEST_WAIT_MS;
+      if (!error.transient) throw new RunpodError(error.message, { transient: false, maybeDone });
+      if (n === ATTEMPTS || isTooLong)
+        throw new RunpodError(`${error.message} (tried ${n} times)`, { transient: false, maybeDone });
+      await sleep(backOffMs(n, error.retryAfterMs));
     }
   }
 }
 
-/** How long a delete waits for RunPod to let go of a thing. */
+/** How long to wait for RunPod, looking from time to time. */
 export interface Wait {
-  /** Milliseconds between two attempts. */
+  /** Milliseconds between two looks. */
   intervalMs: number;
-  /** Milliseconds waited in all, after which the last refusal is the answer. */
+  /** Milliseconds waited in all, after which the last answer counts. */
   limitMs: number;
 }
 

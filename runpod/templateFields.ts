@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { mustBe, type Values } from "./fields";
-import { MARK } from "./mark";
+import { MARK, TEMPLATE_MARK } from "./mark";
 
 const named = mustBe("a name of 3 to 191 characters");
 const pinned = mustBe("an image with a tag other than latest, or a digest (registry.example/worker:2026-11-01)");
@@ -28,7 +28,9 @@ export const templateFields = {
         return input === undefined ? "is required, {} for none" : "must be variable names with text values";
       },
     })
-    .refine((env) => !(MARK in env), { error: `may not set ${MARK}: it says which stack made the template` }),
+    .refine((env) => !(MARK in env || TEMPLATE_MARK in env), {
+      error: `may not set ${MARK} or ${TEMPLATE_MARK}: they say whose a template or an endpoint is`,
+    }),
   containerDiskInGb: z.int({ error: disk }).min(1, { error: disk }),
   dockerArgs: z.string({ error: command }).default(""),
   containerRegistryAuthId: z.string({ error: registry }).min(1, { error: registry }).optional(),

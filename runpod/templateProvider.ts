@@ -2,18 +2,34 @@ import type { dynamic } from "@pulumi/pulumi";
 import { createOnce } from "./adopt";
 import type { TemplateRecord, TemplateSettings } from "./client";
 import { connection } from "./connection";
-import { asDeclared, checkFields, diffFields, type Properties } from "./fields";
+import { asDeclared, changed, checkFields, diffFields, isKnown, type Properties } from "./fields";
+import { gone } from "./gone";
 import { splitMark, withMark } from "./mark";
 import { waitingOutUse } from "./patience";
+import { rollingOut } from "./rollout";
+import { checkImage, checkName, takenBy } from "./templateChecks";
 import { type TemplateInputs, templateFields } from "./templateFields";
+import { changing, UnfinishedError } from "./unfinished";
 
 // What RunPod writes into an environment by itself.
 const PLATFORM_VARIABLES = ["PORT", "PORT_HEALTH"];
 
+/** The name alone does not reach the workers. */
+const ROLLING = ["imageName", "env", "containerDiskInGb", "dockerArgs", "containerRegistryAuthId"] as const;
+
 /** What Pulumi calls for a template. Everything is changed in place, a name too. */
 export const template = {
-  async check(_olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
-    return checkFields(templateFields, news);
+  async check(olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
+    const { inputs, failures } = checkFields(templateFields, news);
+    if (failures.length === 0) {
+      const before = checkFields(templateFields, olds).inputs;
+      const isNew = (...names: (keyof TemplateInputs)[]) =>
+        names.some((name) => changed(before, inputs, name)) && isKnown(names.map((name) => inputs[name]));
+      const known = inputs as TemplateInputs;
+      if (isNew("name", "owner")) failures.push(...(await checkName(connection(), known)));
+      if (isNew("imageName", "containerDiskInGb")) failures.push(...(await checkImage(connection(), known)));
+    }
+    return { inputs, failures };
   },
 
   async diff(_id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
@@ -26,10 +42,12 @@ export const template = {
     const { id } = await createOnce(
       async () => {
         const existing = await client.findTemplateByName(inputs.name);
-        if (existing !== undefined) refuseForeign(existing, inputs.owner);
+        const reason = existing && takenBy(existing, inputs.owner);
+        if (reason !== undefined) throw new Error(reason);
         return existing;
       },
-      (existingId) => client.saveTemplate(settings(inputs), existingId),
+      (existing: { id: string } | undefined) => client.saveTemplate(settings(inputs), existing?.id),
+      (id, cause) => new UnfinishedError(id, inputs, properties, cause),
     );
     return { id, outs: inputs };
   },
@@ -41,13 +59,16 @@ export const template = {
     return { id, props, inputs: { ...props } };
   },
 
-  async update(id: string, _olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
+  /** Waits for the workers of the endpoints that run it: it is the template that rolls them. */
+  async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = trusted(news);
-    const { client } = connection();
-    if ((await client.getTemplate(id)) === undefined) {
-      throw new Error(`Template ${id} is gone from RunPod. Run "pulumi refresh", then "pulumi up" makes it again.`);
-    }
-    await client.saveTemplate(settings(inputs), id);
+    const { client, watch, rollout } = connection();
+    if ((await client.getTemplate(id)) === undefined) throw gone("Template", id);
+    const isRolling = !isOnly("name", trusted(olds), inputs);
+    const endpoints = isRolling ? (await client.listEndpoints()).filter(({ templateId }) => templateId === id) : [];
+    await changing(id, inputs, news, () =>
+      rollingOut(watch, rollout, endpoints, () => client.saveTemplate(settings(inputs), id)),
+    );
     return { outs: inputs };
   },
 
@@ -62,6 +83,11 @@ function trusted(properties: Properties): TemplateInputs {
   return checkFields(templateFields, properties).inputs as TemplateInputs;
 }
 
+/** Whether nothing else than that field differs. After an unfinished update nothing differs, which is not "only". */
+function isOnly(field: "name", before: TemplateInputs, after: TemplateInputs): boolean {
+  return changed(before, after, field) && !ROLLING.some((name) => changed(before, after, name));
+}
+
 function settings({ owner, env, ...rest }: TemplateInputs): TemplateSettings {
   return { ...rest, env: withMark(env, owner) };
 }
@@ -72,13 +98,4 @@ function actual({ id: _, env: marked, ...rest }: TemplateRecord, declared: Prope
   const declaredEnv = (declared.env ?? {}) as Record<string, string>;
   const own = Object.entries(env).filter(([key]) => key in declaredEnv || !PLATFORM_VARIABLES.includes(key));
   return { ...rest, env: Object.fromEntries(own), owner: owner ?? "" };
-}
-
-function refuseForeign(existing: TemplateRecord, owner: string): void {
-  const holder = splitMark(existing.env).owner;
-  if (holder === owner) return;
-  throw new Error(
-    `RunPod already has a template named "${existing.name}" (${existing.id}), made by ${holder ?? "somebody else"} and not by ` +
-      `${owner}. Choose another name, or delete that template.`,
-  );
 }

@@ -1,6 +1,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buildSchema, GraphQLError, graphql, parse, validate } from "graphql";
+import type { Fault, Operation, Plane, Seen } from "./plane";
+import { answerWorkers, noWorkers } from "./workerRoutes";
 
 const API_KEY = "rpa_CANARY_KEY";
 
@@ -9,13 +11,19 @@ const schema = buildSchema(`
   scalar Void
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
   type Query { myself: User }
-  type User { endpoints: [Endpoint]! podTemplates: [PodTemplate] }
+  type User { endpoints: [Endpoint]! podTemplates: [PodTemplate] containerRegistryCreds: [ContainerRegistryAuth] }
   type Mutation {
     saveEndpoint(input: EndpointInput!): Endpoint!
     deleteEndpoint(id: String!): Void
     saveTemplate(input: SaveTemplateInput): PodTemplate
     deleteTemplate(templateName: String): Void
+    saveRegistryAuth(input: SaveRegistryAuthInput!): ContainerRegistryAuth
+    updateRegistryAuth(input: UpdateRegistryAuthInput!): ContainerRegistryAuth
+    deleteRegistryAuth(registryAuthId: String): Void
   }
+  type ContainerRegistryAuth { id: String name: String }
+  input SaveRegistryAuthInput { name: String! username: String! password: String! }
+  input UpdateRegistryAuthInput { id: String! username: String! password: String! }
   type EnvironmentVariable { key: String value: String }
   input EnvironmentVariableInput { key: String! value: String! }
   type PodTemplate {
@@ -29,12 +37,12 @@ const schema = buildSchema(`
   type Endpoint {
     id: String name: String templateId: String gpuIds: String workersMin: Int workersMax: Int idleTimeout: Int
     locations: String scalerType: String scalerValue: Int gpuCount: Int minCudaVersion: String executionTimeoutMs: Int
-    flashBootType: FlashBootType type: String
+    flashBootType: FlashBootType type: String modelReferences: [String] version: Int
   }
   input EndpointInput {
     id: String name: String! templateId: String gpuIds: String workersMin: Int = 0 workersMax: Int = 3
     idleTimeout: Int = 10 locations: String scalerType: String scalerValue: Int = 4 gpuCount: Int = 1
-    minCudaVersion: String executionTimeoutMs: Int flashBootType: FlashBootType type: String
+    minCudaVersion: String executionTimeoutMs: Int flashBootType: FlashBootType type: String modelReferences: [String]
   }
 `);
 
@@ -48,8 +56,13 @@ interface Template extends Stored {
   env: { key: string; value: string }[];
 }
 
-/** What goes wrong with the next call of an operation. */
-type Fault = "lost answer" | "not reached" | { status: number } | { message: string };
+/** What the API calls an operation. */
+const operations: Record<string, Operation> = {
+  saveRegistryAuth: "createRegistryAuth",
+  podTemplates: "list",
+  endpoints: "list",
+  containerRegistryCreds: "list",
+};
 
 /**
  * A strict stand-in for RunPod's GraphQL control plane: the published schema, RunPod's rules (unique template names, delete
@@ -58,16 +71,19 @@ type Fault = "lost answer" | "not reached" | { status: number } | { message: str
 export async function startControlPlane() {
   const templates = new Map<string, Template>();
   const endpoints = new Map<string, Stored>();
-  const faults: { operation: string; fault: Fault }[] = [];
-  const calls: { operation: string; input: Record<string, unknown>; authorization: string; userAgent: string }[] = [];
-  let templateHeld = 0;
+  const registryAuths = new Map<string, Seen["registryAuths"][number]>();
+  const faults: { operation: Operation; fault: Fault }[] = [];
+  const calls: Plane["calls"] = [];
+  let held = 0;
   let made = 0;
+  const workers = noWorkers();
 
   const root = {
     myself: () => ({
       // Lists come in no promised order.
       endpoints: [...endpoints.values()].reverse(),
       podTemplates: [...templates.values()].reverse(),
+      containerRegistryCreds: [...registryAuths.values()].reverse(),
     }),
     saveTemplate({ input }: { input: Template }) {
       const taken = [...templates.values()].some(({ id, name }) => name === input.name && id !== input.id);
@@ -84,7 +100,7 @@ export async function startControlPlane() {
       const found = [...templates.values()].find(({ name }) => name === templateName);
       if (found === undefined) throw new GraphQLError("Template does not exist.");
       const used = [...endpoints.values()].some(({ templateId }) => templateId === found.id);
-      if (used || templateHeld-- > 0) throw new GraphQLError("Template is in use.");
+      if (used || held-- > 0) throw new GraphQLError("Template is in use.");
       templates.delete(found.id);
       return null;
     },
@@ -104,13 +120,33 @@ export async function startControlPlane() {
       endpoints.delete(id);
       return null;
     },
+    saveRegistryAuth({ input }: { input: { name: string; username: string; password: string } }) {
+      if ([...registryAuths.values()].some(({ name }) => name === input.name))
+        throw new GraphQLError("Registry auth name must be unique.");
+      const stored = { ...input, id: `reg${++made}` };
+      registryAuths.set(stored.id, stored);
+      return stored;
+    },
+    updateRegistryAuth({ input }: { input: { id: string; username: string; password: string } }) {
+      const found = registryAuths.get(input.id);
+      if (found === undefined) throw new GraphQLError("Registry auth not found.");
+      return Object.assign(found, input);
+    },
+    deleteRegistryAuth({ registryAuthId }: { registryAuthId: string }) {
+      if (!registryAuths.has(registryAuthId)) throw new GraphQLError("Registry auth not found.");
+      if (held-- > 0) throw new GraphQLError("Registry auth is in use.");
+      registryAuths.delete(registryAuthId);
+      return null;
+    },
   };
 
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
+    if (answerWorkers(request, response, workers)) return;
     const { query, variables } = JSON.parse(Buffer.concat(chunks).toString());
-    const operation = /\{\s*(?:myself\s*\{\s*)?(\w+)/.exec(query.replace(/^[^{]*/, ""))?.[1] ?? "";
+    const field = /\{\s*(?:myself\s*\{\s*)?(\w+)/.exec(query.replace(/^[^{]*/, ""))?.[1] ?? "";
+    const operation = operations[field] ?? (field as Operation);
     const authorization = request.headers.authorization ?? "";
     calls.push({
       operation,
@@ -127,7 +163,11 @@ export async function startControlPlane() {
     const fault = next >= 0 ? faults.splice(next, 1)[0]?.fault : undefined;
     if (fault === "not reached") return request.socket.destroy();
     if (typeof fault === "object" && "status" in fault) {
-      response.writeHead(fault.status, { "content-type": "text/html" });
+      const wait = fault.retryAfterSeconds;
+      response.writeHead(fault.status, {
+        "content-type": "text/html",
+        ...(wait !== undefined && { "retry-after": String(wait) }),
+      });
       return response.end("<html>edge</html>");
     }
     if (typeof fault === "object") return answer(200, { errors: [{ message: fault.message }], data: null });
@@ -146,31 +186,55 @@ export async function startControlPlane() {
     apiKey: API_KEY,
     templates,
     endpoints,
-    /** Every call received, in order. */
+    seen: () => ({
+      templates: [...templates.values()].map((each) => ({ id: each.id, name: each.name, ...seenContainer(each) })),
+      endpoints: [...endpoints.values()].map((each) => {
+        const template = templates.get(String(each.templateId));
+        if (template === undefined) throw new Error(`endpoint ${each.id} has no template`);
+        return {
+          id: each.id,
+          name: each.name,
+          workersMin: Number(each.workersMin),
+          workersMax: Number(each.workersMax),
+          gpus: String(each.gpuIds).split(", "),
+          ...seenContainer(template),
+        };
+      }),
+      registryAuths: [...registryAuths.values()],
+    }),
     calls,
-    /** How often an operation was called. */
-    count: (operation: string) => calls.filter((call) => call.operation === operation).length,
-    /** Makes the next call of an operation go wrong; several are taken in order. */
-    failNext(operation: string, fault: Fault) {
-      faults.push({ operation, fault });
+    count: (operation: Operation) => calls.filter((call) => call.operation === operation).length,
+    failNext: (operation: Operation, fault: Fault) => void faults.push({ operation, fault }),
+    hold(deletes: number) {
+      held = deletes;
     },
-    /** Templates count as in use for this many more deletes. */
-    holdTemplates(deletes: number) {
-      templateHeld = deletes;
+    setWorkersMax(id: string, workersMax: number) {
+      const endpoint = endpoints.get(id);
+      if (endpoint === undefined) throw new Error(`no endpoint ${id}`);
+      endpoint.workersMax = workersMax;
     },
-    /** Back to an empty account without faults. */
+    workers,
     reset() {
-      templates.clear();
-      endpoints.clear();
+      for (const things of [templates, endpoints, registryAuths]) things.clear();
       faults.length = 0;
       calls.length = 0;
-      templateHeld = 0;
+      held = 0;
+      Object.assign(workers, noWorkers());
     },
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  } satisfies Plane & { templates: unknown; endpoints: unknown };
+}
+
+function seenContainer({ imageName, env, containerDiskInGb, containerRegistryAuthId }: Template) {
+  return {
+    image: String(imageName),
+    env: Object.fromEntries(env.map(({ key, value }) => [key, value])),
+    diskGb: Number(containerDiskInGb),
+    registryId: typeof containerRegistryAuthId === "string" ? containerRegistryAuthId : undefined,
   };
 }
 

@@ -31,6 +31,7 @@ describe("an endpoint", () => {
       flashBootType: "OFF",
       locations: null,
       minCudaVersion: null,
+      modelReferences: null,
       type: "QB",
     });
   });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { credentials, type ServiceError } from "@grpc/grpc-js";
 import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as pb from "@pulumi/pulumi/proto/provider_pb";
+import * as status from "@pulumi/pulumi/proto/status_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 import type { Properties } from "./program";
 
@@ -11,6 +12,23 @@ interface Diff {
   replaces: string[];
   /** There only where it is so. */
   deleteBeforeReplace?: true;
+}
+
+/** What a resource is that exists but is not ready: the engine keeps this in its state. */
+export interface Unfinished {
+  id: string;
+  properties: Properties;
+  reasons: string[];
+}
+
+/** The resource that an error of create or update tells of, if it does. */
+export function unfinished(error: unknown): Unfinished | undefined {
+  const [details] = (error as ServiceError).metadata?.get("grpc-status-details-bin") ?? [];
+  if (!Buffer.isBuffer(details)) return undefined;
+  const [detail] = status.Status.deserializeBinary(details).getDetailsList();
+  const failure = detail?.unpack(pb.ErrorResourceInitFailed.deserializeBinary, "pulumirpc.ErrorResourceInitFailed");
+  if (!failure) return undefined;
+  return { id: failure.getId(), properties: plain(failure.getProperties()), reasons: failure.getReasonsList() };
 }
 
 /** One resource, called the way Pulumi's engine calls its provider. */

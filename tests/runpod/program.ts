@@ -11,7 +11,10 @@ export type Properties = Record<string, unknown>;
 
 interface Registration {
   type: string;
+  /** As the provider gets them: Pulumi's server for dynamic resources takes no secrets. */
   inputs: Properties;
+  /** Names of those that are secrets to the engine. */
+  secrets: string[];
 }
 
 /** A folder that stands for the program's: the provider's bundle where the forwarding methods look for it. */
@@ -35,8 +38,9 @@ export async function programFolder(name: "runpod" | "stripe" = "runpod"): Promi
   };
 }
 
-/** What the program registers with the engine for one Template and one Endpoint, and what it sees of the endpoint. */
+/** What the program registers with the engine for one of each resource, and what it sees of the endpoint. */
 export interface Registered {
+  registryAuth: Registration;
   template: Registration;
   endpoint: Registration;
   seen: Properties;
@@ -46,6 +50,16 @@ export interface Registered {
 export async function serialised(): Promise<Registered> {
   const { stdout } = await promisify(execFile)(process.execPath, ["tests/runpod/serialise.cjs"]);
   const { registered, seen } = JSON.parse(stdout);
-  const [template, endpoint] = registered;
-  return { template, endpoint, seen };
+  const [registryAuth, template, endpoint] = registered.map(revealed);
+  return { registryAuth, template, endpoint, seen };
+}
+
+const SECRET = "4dabf18193072939515e22adb298388d";
+
+function revealed({ type, inputs }: { type: string; inputs: Properties }): Registration {
+  const isSecret = (value: unknown): value is { value: unknown } =>
+    typeof value === "object" && value !== null && SECRET in value;
+  const plain = Object.entries(inputs).map(([name, value]) => [name, isSecret(value) ? value.value : value]);
+  const secrets = Object.keys(inputs).filter((name) => isSecret(inputs[name]));
+  return { type, inputs: Object.fromEntries(plain), secrets };
 }

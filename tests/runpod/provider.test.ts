@@ -6,16 +6,21 @@ const on = stage();
 
 describe("the program", () => {
   it("registers the resources under their types, and sees what RunPod made", () => {
-    const { template, endpoint, seen } = on().registered;
+    const { registryAuth, template, endpoint, seen } = on().registered;
+    expect(registryAuth.type).toBe("pulumi-nodejs:dynamic/runpod:RegistryAuth");
     expect(template.type).toBe("pulumi-nodejs:dynamic/runpod:Template");
     expect(endpoint.type).toBe("pulumi-nodejs:dynamic/runpod:Endpoint");
     expect(template.inputs.owner).toBe("snack-misaki/dev");
     expect(seen).toEqual({ id: "worker-id", templateId: "worker-id", workersMax: 3 });
   });
 
+  it("hands a registry's password to the engine as a secret", () => {
+    expect(on().registered.registryAuth.secrets).toEqual(["password"]);
+  });
+
   it("keeps only forwarding methods in the state", () => {
-    const { templateInputs, endpointInputs } = on();
-    for (const { __provider } of [templateInputs, endpointInputs]) {
+    const { templateInputs, endpointInputs, registryAuthInputs } = on();
+    for (const { __provider } of [templateInputs, endpointInputs, registryAuthInputs]) {
       expect([...String(__provider).matchAll(/require\((.*?)\)/g)].map(([, path]) => path)).toEqual([
         '"./.build/runpod/provider.cjs"',
       ]);

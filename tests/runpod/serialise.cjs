@@ -1,4 +1,4 @@
-// Prints what the engine would get as inputs of a Template and an Endpoint, the serialised providers among them. A process
+// Prints what the engine would get as inputs of each RunPod resource, the serialised providers among them. A process
 // of its own, under the ts-node that `pulumi up` uses: Pulumi cannot serialise code that vitest or tsx has rewritten.
 const pulumi = require("@pulumi/pulumi");
 
@@ -24,6 +24,10 @@ async function main() {
   );
   const { Template } = require("../../runpod/template");
   const { Endpoint } = require("../../runpod/endpoint");
+  const { RegistryAuth } = require("../../runpod/registryAuth");
+  const credentials = { username: "AWS", password: "canary-registry-password" };
+  const registryAuth = new RegistryAuth("worker", { name: "snack-misaki-dev-registry", ...credentials });
+  await new Promise((resolve) => registryAuth.urn.apply(resolve));
   const template = new Template("worker", {
     name: "snack-phi3",
     imageName: "registry.example/phi3:2026-11-01",

@@ -1,31 +1,52 @@
 import { afterAll, beforeAll, beforeEach } from "vitest";
-import { type ControlPlane, startControlPlane } from "./controlPlane";
+import { startControlPlane } from "./controlPlane";
 import { type Engine, type Resource, startEngine } from "./engine";
+import type { Plane } from "./plane";
 import { type ProgramFolder, type Properties, programFolder, type Registered, serialised } from "./program";
+import { startRestPlane } from "./restPlane";
 
 /** What a test of the provider stands on: Pulumi's own server, our bundle, a RunPod, and what the program registers. */
-export interface Stage {
-  runpod: ControlPlane;
+export interface Stage<P extends Plane = Plane> {
+  runpod: P;
   engine: Engine;
   program: ProgramFolder;
   config: Record<string, string>;
   registered: Registered;
   template: Resource;
   endpoint: Resource;
+  registryAuth: Resource;
   templateInputs: Properties;
   endpointInputs: Properties;
+  registryAuthInputs: Properties;
 }
 
-/** Sets the stage for the tests of a file; RunPod's account is empty before each. Read it inside tests only. */
-export function stage(): () => Stage {
-  let current: Stage | undefined;
+/** Sets the stage for tests of RunPod's GraphQL API, on a plane that keeps what it was sent. */
+export function stage(): () => Stage<Awaited<ReturnType<typeof startControlPlane>>> {
+  return stageOn("graphql", startControlPlane);
+}
+
+/** Both of RunPod's APIs, for tests that hold whichever it is. */
+export const bothApis = {
+  graphql: () => stageOn("graphql", startControlPlane),
+  rest: () => stageOn("rest", startRestPlane),
+};
+
+/** RunPod's account is empty before each test. Read the stage inside tests only. */
+function stageOn<P extends Plane>(runpodApi: string, start: () => Promise<P>): () => Stage<P> {
+  let current: Stage<P> | undefined;
   beforeAll(async () => {
-    const [runpod, program, registered] = await Promise.all([startControlPlane(), programFolder(), serialised()]);
+    const [runpod, program, registered] = await Promise.all([start(), programFolder(), serialised()]);
     const config = {
+      runpodApi,
       runpodApiKey: runpod.apiKey,
       runpodApiUrl: runpod.url,
+      runpodJobApiUrl: `${runpod.url}/v2`,
       runpodInUseIntervalMs: "10",
       runpodInUseLimitMs: "200",
+      runpodRolloutIntervalMs: "5",
+      runpodRolloutLimitMs: "200",
+      // Tests ask no registry out there.
+      runpodImageLookupMs: "0",
     };
     const engine = await startEngine(program.folder, config);
     current = {
@@ -36,8 +57,10 @@ export function stage(): () => Stage {
       registered,
       template: engine.resource(registered.template.type),
       endpoint: engine.resource(registered.endpoint.type),
+      registryAuth: engine.resource(registered.registryAuth.type),
       templateInputs: registered.template.inputs,
       endpointInputs: registered.endpoint.inputs,
+      registryAuthInputs: registered.registryAuth.inputs,
     };
   });
   beforeEach(() => current?.runpod.reset());

@@ -137,7 +137,7 @@ describe("deleting a template", () => {
   it("waits while RunPod counts it as in use", async () => {
     const { runpod, template, templateInputs } = on();
     const { id, outs } = await make(template, templateInputs);
-    runpod.holdTemplates(3);
+    runpod.hold(3);
     await template.delete(id, outs);
     expect(runpod.templates.size).toBe(0);
   });
@@ -145,7 +145,7 @@ describe("deleting a template", () => {
   it("gives up when the limit is over, with RunPod's reason", async () => {
     const { runpod, template, templateInputs } = on();
     const { id, outs } = await make(template, templateInputs);
-    runpod.holdTemplates(1_000_000);
+    runpod.hold(1_000_000);
     await expect(template.delete(id, outs)).rejects.toThrow("Template is in use.");
     expect(runpod.templates.size).toBe(1);
   });
@@ -185,7 +185,7 @@ describe("a template's inputs", () => {
     [{ containerDiskInGb: 0 }, "containerDiskInGb", /at least 1.*got 0/],
     [{ env: { "BAD NAME": "x" } }, "env.BAD NAME", "is not the name of a variable: letters, digits and _ only"],
     [{ env: { PORT: 80 } }, "env.PORT", "must be a text"],
-    [{ env: { SNACK_MISAKI_STACK: "x" } }, "env", /may not set SNACK_MISAKI_STACK/],
+    [{ env: { SNACK_MISAKI_STACK: "x" } }, "env", /may not set SNACK_MISAKI_STACK or SNACK_MISAKI_TEMPLATE/],
     [{ env: undefined }, "env", /is required/],
   ])("are refused: %j", async (bad, property, reason) => {
     const { template, templateInputs } = on();
