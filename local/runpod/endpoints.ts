@@ -1,6 +1,9 @@
 import type { Events } from "../events";
 import type { RunpodAccount } from "./account";
+import type { Clock } from "./clock";
 import { type Job, type JobMoment, JobQueue } from "./jobs";
+import { pullProblem, type RegistryImage } from "./pull";
+import type { Switches } from "./switches";
 import { reportToWebhook } from "./webhooks";
 import { Fleet, type Release, type WorkerLauncher } from "./workers";
 
@@ -8,7 +11,9 @@ import { Fleet, type Release, type WorkerLauncher } from "./workers";
 export interface EndpointsOptions {
   account: RunpodAccount;
   launch: WorkerLauncher;
-  resolveImage(imageName: string): { version: string } | undefined;
+  resolveImage(imageName: string): RegistryImage | undefined;
+  switches: Switches;
+  clock: Clock;
   events: Events;
 }
 
@@ -22,8 +27,18 @@ export class EndpointRuntime {
     private readonly options: EndpointsOptions,
     private readonly closing: AbortSignal,
   ) {
-    this.queue = new JobQueue((job, moment) => this.onJob(job, moment));
-    this.fleet = new Fleet(release, { ...options, queue: this.queue });
+    const { account, switches, resolveImage, clock } = options;
+    this.queue = new JobQueue((job, moment) => this.onJob(job, moment), clock.now);
+    this.fleet = new Fleet(release, {
+      ...options,
+      queue: this.queue,
+      pullProblem: (template) => pullProblem(template, resolveImage(template.imageName ?? ""), account, switches),
+    });
+  }
+
+  /** `QB` or `LB`. */
+  get type(): string {
+    return this.release.endpoint.type;
   }
 
   get name(): string {
@@ -46,9 +61,17 @@ export class EndpointRuntime {
     this.fleet.apply(release);
   }
 
+  /** It is deleted: its jobs are cancelled and its workers stopped. */
+  async close(): Promise<void> {
+    this.queue.close();
+    await this.fleet.close();
+  }
+
   private onJob(job: Job, moment: JobMoment): void {
+    const { account, clock } = this.options;
+    if (moment === "queued") account.noteRequest(this.release.endpoint.id);
     this.fleet.onJob(job, moment);
-    const durationMs = moment === "queued" ? undefined : (job.finishedAt ?? Date.now()) - job.queuedAt;
+    const durationMs = moment === "queued" ? undefined : (job.finishedAt ?? clock.now()) - job.queuedAt;
     this.options.events.emit({
       source: "runpod",
       summary: `${this.name}: job ${job.id.slice(0, 13)} ${moment === "ended" ? job.status : moment}`,
@@ -65,9 +88,15 @@ export class Endpoints {
   private readonly ticking: NodeJS.Timeout;
 
   constructor(private readonly options: EndpointsOptions) {
-    this.ticking = setInterval(() => {
-      for (const { fleet } of this.runtimes.values()) fleet.tick();
-    }, 500);
+    this.ticking = setInterval(() => this.tick(), 500);
+  }
+
+  /** Lets every endpoint look at the clock and the switches. Happens by itself about twice a second. */
+  tick(): void {
+    for (const { fleet, queue } of this.runtimes.values()) {
+      fleet.tick();
+      queue.changed.notify();
+    }
   }
 
   /** An endpoint that exists. */
@@ -90,7 +119,7 @@ export class Endpoints {
     for (const [id, runtime] of this.runtimes) {
       if (account.endpoint(id)) continue;
       this.runtimes.delete(id);
-      void runtime.fleet.close();
+      void runtime.close();
     }
   }
 

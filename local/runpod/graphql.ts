@@ -1,10 +1,13 @@
-import { execute, GraphQLError, Kind, NoSchemaIntrospectionCustomRule, parse, specifiedRules, validate } from "graphql";
+import { execute, GraphQLError, NoSchemaIntrospectionCustomRule, parse, specifiedRules, validate } from "graphql";
 import { type Context, Hono } from "hono";
 import * as z from "zod";
 import type { Events } from "../events";
 import type { RunpodAccount } from "./account";
+import { dataCenters, gpuTypes, pools } from "./catalog";
+import { fieldNames, TRY_AGAIN } from "./faults";
+import { type EndpointArguments, endpointInput, given, type TemplateArguments, templateInput } from "./graphqlInputs";
 import { presentedKey, type RunpodKey } from "./keys";
-import type { Endpoint, EndpointInput, TemplateInput } from "./records";
+import type { Endpoint } from "./records";
 import { AccountError } from "./rules";
 import { schema } from "./schema";
 
@@ -37,7 +40,7 @@ export function graphqlApi(options: GraphqlOptions) {
 
     const result = await answer(request.data, resolvers(options, caller));
     const status = "data" in result ? 200 : 400;
-    const names = operations(request.data.query).join(", ");
+    const names = fieldNames(request.data.query).join(", ");
     // The code only: a message may repeat what was sent.
     const refusal = result.errors?.[0]?.extensions.code;
     options.events.emit({
@@ -76,22 +79,11 @@ function publicError(error: GraphQLError) {
   return error.originalError instanceof AccountError
     ? { message, locations, path, extensions: { code: "RUNPOD" } }
     : {
-        message: "Something went wrong. Please try again later or contact support.",
+        message: TRY_AGAIN,
         locations,
         path,
         extensions: { code: "INTERNAL_SERVER_ERROR" },
       };
-}
-
-/** Names of the root fields, for the event. */
-function operations(query: string): string[] {
-  const document = parseOrError(query);
-  if (document instanceof GraphQLError) return ["(syntax error)"];
-  return document.definitions.flatMap((definition) =>
-    definition.kind === Kind.OPERATION_DEFINITION
-      ? definition.selectionSet.selections.map((field) => (field.kind === Kind.FIELD ? field.name.value : field.kind))
-      : [],
-  );
 }
 
 function callerOf(c: Context, keys: RunpodKey[]): Caller | undefined {
@@ -103,6 +95,28 @@ function callerOf(c: Context, keys: RunpodKey[]): Caller | undefined {
 }
 
 type Credential = { name: string; username: string; password: string };
+type VolumeArguments = { [field in "id" | "name" | "dataCenterId"]?: string | null } & { size?: number | null };
+
+function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gpuTypes)[number]) {
+  const pricePerSecond = pools.find((one) => one.id === pool)?.pricePerSecond;
+  return {
+    id,
+    displayName: name,
+    manufacturer: manufacturer === "NVIDIA" ? "Nvidia" : manufacturer,
+    memoryInGb: memory,
+    secureCloud: true,
+    communityCloud: false,
+    maxGpuCount: 8,
+    lowestPrice: {
+      gpuTypeId: id,
+      uninterruptablePrice: pricePerSecond === undefined ? null : pricePerSecond * 3_600,
+      stockStatus: IN_STOCK,
+    },
+  };
+}
+
+/** RunPod's word for something that is there. */
+const IN_STOCK = "High";
 
 function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Caller) {
   /** Refuses everyone but the account's own key. */
@@ -120,6 +134,13 @@ function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Call
     });
   const endpointView = (endpoint: Endpoint) => ({
     ...endpoint,
+    // REST v2 may have set half a second.
+    scalerValue: Math.ceil(endpoint.scalerValue),
+    networkVolumeIds: endpoint.networkVolumeIds?.map(({ networkVolumeId }) => ({
+      networkVolumeId,
+      dataCenterId: account.networkVolumes.find(({ id }) => id === networkVolumeId)?.dataCenterId,
+    })),
+    computeType: endpoint.instanceIds?.length ? "CPU" : "GPU",
     workersStandby: endpoint.workersMax,
     template: () => account.template(endpoint.templateId),
     pods: () => workerIds(endpoint.id).map((id) => ({ id, desiredStatus: "RUNNING" })),
@@ -130,6 +151,9 @@ function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Call
     email: "operator@localhost",
     clientBalance: 100,
     currentSpendPerHr: 0,
+    spendLimit: 80,
+    maxServerlessConcurrency: account.workersQuota,
+    serverlessDiscount: null,
     endpoints: () => account.endpoints.map(endpointView),
     endpoint: ({ id }: { id: string }) => {
       const endpoint = account.endpoint(id);
@@ -137,6 +161,12 @@ function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Call
     },
     podTemplates: () => account.templates,
     containerRegistryCreds: () => account.registryAuths,
+    networkVolumes: () => account.networkVolumes,
+    secrets: () => account.secrets,
+  };
+  const required = <T>(input: T | null | undefined): T => {
+    if (!input) throw new AccountError("input is required");
+    return input;
   };
 
   return {
@@ -146,27 +176,65 @@ function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Call
     podTemplates: allowed(({ input }: { input?: { isRunpod?: boolean } }) =>
       input?.isRunpod ? [] : account.templates,
     ),
-    saveTemplate: mutation(({ input }: { input?: TemplateInput }) => {
-      if (!input) throw new AccountError("input is required");
-      return account.saveTemplate(input);
-    }),
+    gpuTypes: allowed(({ input }: { input?: { id?: string; ids?: string[] } }) =>
+      gpuTypes.filter(({ id }) => (input?.id ?? id) === id && (input?.ids ?? [id]).includes(id)).map(gpuTypeView),
+    ),
+    dataCenters: allowed(() =>
+      dataCenters.map(({ id, name, region }) => ({
+        id,
+        name,
+        location: region,
+        listed: true,
+        storageSupport: true,
+        gpuAvailability: gpuTypes.map((gpu) => ({
+          id: gpu.id,
+          gpuTypeId: gpu.id,
+          displayName: gpu.name,
+          available: true,
+          stockStatus: IN_STOCK,
+        })),
+      })),
+    ),
+    serverlessGpuPools: allowed(() => pools.map(({ id, gpus }) => ({ id, gpuTypeIds: gpus.map(([gpu]) => gpu) }))),
+    saveTemplate: mutation(({ input }: { input?: TemplateArguments }) =>
+      account.saveTemplate(templateInput(required(input))),
+    ),
     deleteTemplate: mutation(({ templateName }: { templateName?: string }) => {
-      account.deleteTemplate(templateName ?? "");
+      account.deleteTemplateNamed(templateName ?? "");
       return nothing();
     }),
-    saveEndpoint: mutation(({ input }: { input: EndpointInput }) => endpointView(account.saveEndpoint(input))),
+    saveEndpoint: mutation(({ input }: { input: EndpointArguments }) =>
+      endpointView(account.saveEndpoint(endpointInput(input))),
+    ),
     updateEndpointTemplate: mutation(({ input }: { input?: { endpointId: string; templateId: string } }) => {
-      if (!input) throw new AccountError("input is required");
-      return endpointView(account.updateEndpointTemplate(input.endpointId, input.templateId));
+      const { endpointId, templateId } = required(input);
+      return endpointView(account.updateEndpointTemplate(endpointId, templateId));
     }),
     deleteEndpoint: mutation(({ id }: { id: string }) => {
       account.deleteEndpoint(id);
       return nothing();
     }),
-    saveRegistryAuth: mutation(({ input }: { input: Credential }) => account.saveRegistryAuth(input)),
-    updateRegistryAuth: mutation(({ input }: { input: Omit<Credential, "name"> & { id: string } }) =>
-      account.updateRegistryAuth(input),
+    saveRegistryAuth: mutation(({ input }: { input?: Credential }) => account.saveRegistryAuth(required(input))),
+    updateRegistryAuth: mutation(({ input }: { input?: Omit<Credential, "name"> & { id: string } }) =>
+      account.updateRegistryAuth(required(input)),
     ),
+    createNetworkVolume: mutation(({ input }: { input: VolumeArguments }) => account.saveNetworkVolume(given(input))),
+    updateNetworkVolume: mutation(({ input }: { input: VolumeArguments }) => account.saveNetworkVolume(given(input))),
+    deleteNetworkVolume: mutation(({ input }: { input: { id: string } }) => {
+      account.deleteNetworkVolume(input.id);
+      return nothing();
+    }),
+    secretCreate: mutation(({ input }: { input: { name: string; description?: string | null } }) =>
+      account.createSecret(input.name, input.description ?? null),
+    ),
+    secretValueUpdate: mutation(({ input }: { input: { id: string } }) => account.updateSecret(input.id, {})),
+    secretDescriptionUpdate: mutation(({ input }: { input: { id: string; description: string } }) =>
+      account.updateSecret(input.id, { description: input.description }),
+    ),
+    secretDelete: mutation(({ id }: { id: string }) => {
+      account.deleteSecret(id);
+      return nothing();
+    }),
     deleteRegistryAuth: mutation(({ registryAuthId }: { registryAuthId?: string }) => {
       account.deleteRegistryAuth(registryAuthId ?? "");
       return nothing();

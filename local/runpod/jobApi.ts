@@ -43,6 +43,9 @@ export function jobApi(options: { keys: RunpodKey[]; find(endpointId: string): E
     const endpoint = options.find(c.req.param("endpoint") ?? "");
     if (!key || !mayCall(key, endpoint?.name)) return problem(c, 401, "unauthorized");
     if (!endpoint) return problem(c, 404, "endpoint not found");
+    // A load balancer has no queue; its health is told all the same.
+    if (endpoint.type === "LB" && !c.req.path.endsWith("/health"))
+      return c.json({ error: "not allowed for QB API" }, 400);
     c.set("endpoint", endpoint);
     return next();
   });

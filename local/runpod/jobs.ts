@@ -34,7 +34,10 @@ export interface Job {
   /** Chunks that no `/stream` has read yet. */
   chunks: unknown[];
   streamed: boolean;
+  /** How often it was queued again. */
   retries: number;
+  /** How often a worker was lost with it since it was submitted or retried by hand. */
+  losses: number;
 }
 
 /** What a worker may report as a job's end. */
@@ -50,7 +53,9 @@ export type JobMoment = "queued" | "taken" | "first text" | "ended";
 const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 
 /** Requeued once when its worker is lost; RunPod then gives up with this text. */
-const LOST_WORKER_RETRIES = 1;
+const MAX_LOSSES = 1;
+/** A worker whose pings do not name a job this long after it took it never began it (third parties saw 30 to 50 s). */
+const ACKNOWLEDGE_MS = 30_000;
 const LOST_WORKER_ERROR = "job timed out after 1 retries";
 
 /** The queue of one endpoint and the jobs it remembers: a state machine without HTTP, processes or timers. */
@@ -85,6 +90,7 @@ export class JobQueue {
       chunks: [],
       streamed: false,
       retries: 0,
+      losses: 0,
     };
     this.jobs.set(job.id, job);
     this.report(job, "queued");
@@ -152,7 +158,7 @@ export class JobQueue {
   /** Queues a failed job again under the same id; false when it has not failed. */
   retry(job: Job): boolean {
     if (job.status !== "FAILED" && job.status !== "TIMED_OUT") return false;
-    this.requeue(job);
+    this.requeue(job, 0);
     return true;
   }
 
@@ -163,13 +169,22 @@ export class JobQueue {
     return queued.length;
   }
 
+  /** Cancels every job: their endpoint is being deleted. */
+  close(): void {
+    for (const job of [...this.jobs.values()]) this.cancel(job);
+  }
+
   /** A worker is gone: its jobs are queued once more, then fail. */
   workerLost(workerId: string): void {
-    for (const job of this.running(workerId)) {
-      if (job.retries < LOST_WORKER_RETRIES) this.requeue(job);
-      else this.end(job, "FAILED", { error: LOST_WORKER_ERROR });
-    }
+    for (const job of this.running(workerId)) this.lost(job);
     this.stops.delete(workerId);
+  }
+
+  /** A worker says which jobs it is at: one that it took long ago and does not name is lost. */
+  workerNames(workerId: string, jobIds: readonly string[]): void {
+    const latest = this.now() - ACKNOWLEDGE_MS;
+    for (const job of this.running(workerId))
+      if ((job.startedAt ?? 0) < latest && !jobIds.includes(job.id)) this.lost(job);
   }
 
   /** Ids of the jobs a worker must stop, each told once. */
@@ -216,10 +231,16 @@ export class JobQueue {
     this.stops.set(job.workerId, [...(this.stops.get(job.workerId) ?? []), job.id]);
   }
 
-  private requeue(job: Job): void {
+  private lost(job: Job): void {
+    if (job.losses < MAX_LOSSES) this.requeue(job, job.losses + 1);
+    else this.end(job, "FAILED", { error: LOST_WORKER_ERROR });
+  }
+
+  private requeue(job: Job, losses: number): void {
     const { output, error, startedAt, finishedAt, workerId, ...rest } = job;
     const again: Job = {
       ...rest,
+      losses,
       status: "IN_QUEUE",
       queuedAt: this.now(),
       retries: job.retries + 1,

@@ -1,10 +1,9 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { newId } from "./ids";
 import type { PreparedWorker } from "./pythonWorker";
 import type { WarmWorkers } from "./warmWorkers";
 import { imageEnvironment, platformEnvironment, type WorkerIdentity } from "./workerEnvironment";
-import type { RunningWorker, WorkerLauncher } from "./workers";
+import type { RunningWorker, WorkerLauncher, WorkerSignals } from "./workers";
 
 /**
  * Starts a worker with its whole environment.
@@ -13,6 +12,7 @@ import type { RunningWorker, WorkerLauncher } from "./workers";
  */
 export type StartWorker = (
   env: Record<string, string>,
+  signals: WorkerSignals,
   identity: WorkerIdentity,
   waiting?: PreparedWorker,
 ) => RunningWorker;
@@ -29,9 +29,9 @@ export function workerLauncher(
   warm: WarmWorkers,
   start: StartWorker,
 ): WorkerLauncher {
-  return ({ endpoint, template, version }) => {
+  return ({ endpoint, template, version, workerId: proposed, signals }) => {
     const waiting = warm.take(endpoint.id);
-    const identity = waiting?.identity ?? { workerId: newId(), endpointId: endpoint.id, aiKey: endpoint.aiKey };
+    const identity = waiting?.identity ?? { workerId: proposed, endpointId: endpoint.id, aiKey: endpoint.aiKey };
     const { workerId } = identity;
     const versionFile = join(place.dir, `${workerId}.version.json`);
     writeFileSync(versionFile, JSON.stringify({ version }));
@@ -39,7 +39,7 @@ export function workerLauncher(
       ...imageEnvironment(template, { engineUrl: place.engineUrl, versionFile }),
       ...platformEnvironment(identity, place.jobApiUrl),
     };
-    const worker = start(env, identity, waiting?.process);
+    const worker = start(env, signals, identity, waiting?.process);
     void worker.exited.then(() => rmSync(versionFile, { force: true }));
     return { workerId, process: worker };
   };

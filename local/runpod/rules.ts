@@ -1,9 +1,20 @@
-import { GPU_POOLS } from "../../runpod/gpuPools";
-import type { Endpoint, EndpointInput, Template, TemplateInput } from "./records";
+import { gpuTypes, pools } from "./catalog";
+import { selection } from "./gpuSelection";
+import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } from "./records";
+
+/** What a refusal is about: REST v2 answers `missing` with 404, `image` and `kind` with 422 and the others with 400. */
+export type Refusal = "rule" | "missing" | "image" | "kind";
 
 /** A rule of the account was broken. The text reaches the caller, as RunPod's do. */
 export class AccountError extends Error {
   override readonly name = "AccountError";
+
+  constructor(
+    message: string,
+    readonly refusal: Refusal = "rule",
+  ) {
+    super(message);
+  }
 }
 
 /** Rules of a template that need nothing but itself. */
@@ -18,19 +29,31 @@ export function checkTemplate(input: Omit<TemplateInput, "id">): void {
 /** The same for an endpoint. */
 export function checkEndpoint(input: Omit<EndpointInput, "id" | "template" | "templateId" | "bindEndpoint">): void {
   checkName(input.name, "Endpoint");
-  if (input.type !== "QB") throw new AccountError(`type must be QB here, got ${input.type}`);
+  if (input.type !== "QB" && input.type !== "LB") throw new AccountError(`type must be QB or LB, got ${input.type}`);
   if (!input.gpuIds && !input.instanceIds?.length) throw new AccountError("gpuIds is required");
-  const pools: readonly string[] = GPU_POOLS;
-  for (const gpu of input.gpuIds?.split(",").map((text) => text.trim()) ?? [])
-    if (!gpu.startsWith("-") && !pools.includes(gpu))
-      throw new AccountError(`gpuIds: ${gpu} is not a GPU pool. Pools: ${pools.join(", ")}`);
+  checkGpus(input.gpuIds ?? "");
   checkRange("idleTimeout", input.idleTimeout, 1, 3600);
   checkRange("gpuCount", input.gpuCount, 1, 10);
   checkRange("workersMin", input.workersMin, 0, input.workersMax);
-  checkRange("scalerValue", input.scalerValue, 1, 3600);
+  checkRange("scalerValue", input.scalerValue, 0.5, 3600);
   if (input.scalerType !== "QUEUE_DELAY" && input.scalerType !== "REQUEST_COUNT")
     throw new AccountError("scalerType must be QUEUE_DELAY or REQUEST_COUNT");
+  if (input.type === "LB" && input.scalerType !== "REQUEST_COUNT")
+    throw new AccountError("scalerType must be REQUEST_COUNT for a load-balancing endpoint");
   if (input.executionTimeoutMs !== 0) checkRange("executionTimeoutMs", input.executionTimeoutMs, 5_000, 604_800_000);
+}
+
+/** `gpuIds` names pools, and GPU types of those pools to leave out, but not all of them. */
+function checkGpus(gpuIds: string): void {
+  const { pools: chosen, excludedTypes } = selection(gpuIds);
+  const known = pools.map(({ id }) => id);
+  for (const pool of chosen)
+    if (!known.includes(pool)) throw new AccountError(`gpuIds: ${pool} is not a GPU pool. Pools: ${known.join(", ")}`);
+  const offered = gpuTypes.filter(({ pool }) => pool !== null && chosen.includes(pool)).map(({ id }) => id);
+  for (const type of excludedTypes)
+    if (!offered.includes(type)) throw new AccountError(`gpuIds: ${type} is not a GPU type in ${chosen.join(", ")}`);
+  if (gpuIds && offered.every((id) => excludedTypes.includes(id)))
+    throw new AccountError("gpuIds: the selection leaves no GPU type");
 }
 
 /** A registry credential has both parts. */
@@ -40,7 +63,6 @@ export function checkCredential(input: { username: string; password: string }): 
 
 /** Endpoint properties whose change starts a rolling release; the scaler, the worker counts and the timeouts do not. */
 const rollingEndpointFields = [
-  "templateId",
   "gpuIds",
   "gpuCount",
   "instanceIds",
@@ -48,11 +70,12 @@ const rollingEndpointFields = [
   "minCudaVersion",
   "locations",
   "networkVolumeId",
+  "networkVolumeIds",
   "flashBootType",
   "modelReferences",
 ] as const;
 
-/** The same for a template's. */
+/** The same for its template's. */
 const rollingTemplateFields = [
   "imageName",
   "env",
@@ -62,18 +85,25 @@ const rollingTemplateFields = [
   "containerRegistryAuthId",
 ] as const;
 
-/** True when the change of an endpoint gives it a new version. */
-export function endpointRolls(before: Endpoint, after: Endpoint): boolean {
-  return differs(before, after, rollingEndpointFields);
+/** What of an endpoint's change gives it a new version, as `GET …/releases` names it. */
+export function endpointChanges(before: Endpoint, after: Endpoint): FieldChange[] {
+  return changes(before, after, rollingEndpointFields, "");
 }
 
-/** True when the change of a template gives its endpoints a new version. */
-export function templateRolls(before: Template, after: Template): boolean {
-  return differs(before, after, rollingTemplateFields);
+/** The same of its template's. */
+export function templateChanges(before: Template, after: Template): FieldChange[] {
+  return changes(before, after, rollingTemplateFields, "template.");
 }
 
-function differs<T>(before: T, after: T, fields: readonly (keyof T)[]): boolean {
-  return fields.some((field) => JSON.stringify(before[field] ?? null) !== JSON.stringify(after[field] ?? null));
+function changes<T>(before: T, after: T, fields: readonly (keyof T & string)[], prefix: string): FieldChange[] {
+  return fields
+    .map((field) => ({ field: prefix + field, old: before[field] ?? null, new: after[field] ?? null }))
+    .filter((change) => comparable(change.old) !== comparable(change.new));
+}
+
+/** The order of an environment means nothing. */
+function comparable(value: unknown): string {
+  return JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : value);
 }
 
 function checkName(name: string, what: string): void {

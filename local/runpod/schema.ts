@@ -1,19 +1,25 @@
 import { buildSchema } from "graphql";
 
 /**
- * The part of RunPod's GraphQL schema that serverless endpoints need, with its own names, nullability and defaults
- * (the official Pulumi provider's schema, runpod/pulumi-runpod v0.1.5, and RunPod's docs, Aug 2026). An input with a
- * default may be left out but not be null.
+ * The part of RunPod's GraphQL schema that serverless endpoints need, with its own names, nullability and defaults: the
+ * official Pulumi provider's schema (runpod/pulumi-runpod v0.1.5) and RunPod's docs, Aug 2026. What RunPod's own tools
+ * query without its being published there: `serverlessGpuPools` (runpodctl), `Endpoint.version`, `pods`, `aiKey`, `userId`
+ * and the like (flash). `User.maxServerlessConcurrency`, the quota of workers, is known from third parties only.
  */
 export const schema = buildSchema(/* GraphQL */ `
   scalar Void
   scalar JSON
+  scalar DateTime
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
+  enum TemplateCategory { CPU GPU NVIDIA AMD }
 
   type Query {
     myself: User
     podTemplate(id: String!): PodTemplate
     podTemplates(input: PodTemplatesInput): [PodTemplate]
+    gpuTypes(input: GpuTypeFilter): [GpuType]
+    dataCenters: [DataCenter]
+    serverlessGpuPools: [ServerlessGpuPool]
   }
 
   type Mutation {
@@ -22,9 +28,16 @@ export const schema = buildSchema(/* GraphQL */ `
     saveEndpoint(input: EndpointInput!): Endpoint!
     updateEndpointTemplate(input: UpdateEndpointTemplateInput): Endpoint
     deleteEndpoint(id: String!): Void
-    saveRegistryAuth(input: SaveRegistryAuthInput!): ContainerRegistryAuth
-    updateRegistryAuth(input: UpdateRegistryAuthInput!): ContainerRegistryAuth
+    saveRegistryAuth(input: SaveRegistryAuthInput): ContainerRegistryAuth
+    updateRegistryAuth(input: UpdateRegistryAuthInput): ContainerRegistryAuth
     deleteRegistryAuth(registryAuthId: String): Void
+    createNetworkVolume(input: CreateNetworkVolumeInput!): NetworkVolume
+    updateNetworkVolume(input: UpdateNetworkVolumeInput!): NetworkVolume
+    deleteNetworkVolume(input: DeleteNetworkVolumeInput!): Void
+    secretCreate(input: SecretCreateInput!): Secret
+    secretValueUpdate(input: SecretValueUpdateInput!): Secret
+    secretDescriptionUpdate(input: SecretDescriptionUpdateInput!): Secret
+    secretDelete(id: ID!): Void
   }
 
   type User {
@@ -32,11 +45,52 @@ export const schema = buildSchema(/* GraphQL */ `
     email: String
     clientBalance: Float
     currentSpendPerHr: Float
-    endpoints: [Endpoint]
+    spendLimit: Float
+    maxServerlessConcurrency: Int
+    endpoints: [Endpoint]!
     endpoint(id: String!): Endpoint
     podTemplates: [PodTemplate]
     containerRegistryCreds: [ContainerRegistryAuth]
+    networkVolumes: [NetworkVolume]
+    secrets: [Secret!]!
+    serverlessDiscount: ServerlessDiscount
   }
+
+  type ServerlessDiscount { discountFactor: Float type: String expirationDate: DateTime }
+
+  input GpuTypeFilter { id: String ids: [String!] cluster: Boolean }
+  type GpuType {
+    id: String
+    displayName: String
+    manufacturer: String
+    memoryInGb: Int
+    secureCloud: Boolean
+    communityCloud: Boolean
+    maxGpuCount: Int
+    lowestPrice(input: GpuLowestPriceInput): LowestPrice
+  }
+  input GpuLowestPriceInput {
+    gpuCount: Int!
+    dataCenterId: String
+    secureCloud: Boolean
+    includeAiApi: Boolean
+    minCudaVersion: String
+    allowedCudaVersions: [String]
+  }
+  type LowestPrice { gpuTypeId: String uninterruptablePrice: Float stockStatus: String }
+
+  type DataCenter {
+    id: String
+    name: String
+    location: String
+    listed: Boolean
+    storageSupport: Boolean
+    gpuAvailability(input: GpuAvailabilityInput): [GpuAvailability]
+  }
+  input GpuAvailabilityInput { gpuCount: Int secureCloud: Boolean includeAiApi: Boolean minCudaVersion: String }
+  type GpuAvailability { available: Boolean stockStatus: String gpuTypeId: String displayName: String id: String }
+
+  type ServerlessGpuPool { id: String gpuTypeIds: [String] }
 
   type EnvironmentVariable { key: String value: String }
   input EnvironmentVariableInput { key: String! value: String! }
@@ -44,6 +98,19 @@ export const schema = buildSchema(/* GraphQL */ `
   type ContainerRegistryAuth { id: String name: String }
   input SaveRegistryAuthInput { name: String! username: String! password: String! }
   input UpdateRegistryAuthInput { id: String! username: String! password: String! }
+
+  type NetworkVolume { id: String name: String size: Int dataCenterId: String }
+  input CreateNetworkVolumeInput { name: String size: Int dataCenterId: String! }
+  input UpdateNetworkVolumeInput { id: String! name: String size: Int }
+  input DeleteNetworkVolumeInput { id: String! }
+
+  type Secret { id: ID! name: String! description: String createdAt: DateTime! updatedAt: DateTime }
+  input SecretCreateInput { name: String! value: String! description: String }
+  input SecretValueUpdateInput { id: ID! value: String! }
+  input SecretDescriptionUpdateInput { id: ID! description: String! }
+
+  type PortConfig { port: String name: String }
+  input PortConfigInput { port: String! name: String! }
 
   type PodTemplate {
     id: String
@@ -58,10 +125,12 @@ export const schema = buildSchema(/* GraphQL */ `
     readme: String
     containerRegistryAuthId: String
     ports: String
+    portsConfig: [PortConfig]
     volumeMountPath: String
     startSsh: Boolean
     startJupyter: Boolean
     startScript: String
+    advancedStart: Boolean
     category: String
     config: JSON
     boundEndpointId: String
@@ -76,17 +145,19 @@ export const schema = buildSchema(/* GraphQL */ `
     containerDiskInGb: Int!
     volumeInGb: Int!
     dockerArgs: String!
-    env: [EnvironmentVariableInput!]!
-    isServerless: Boolean! = false
-    isPublic: Boolean! = false
+    env: [EnvironmentVariableInput]!
+    isServerless: Boolean
+    isPublic: Boolean
     readme: String
     containerRegistryAuthId: String
     ports: String
+    portsConfig: [PortConfigInput]
     volumeMountPath: String
-    startSsh: Boolean! = false
-    startJupyter: Boolean! = false
+    startSsh: Boolean
+    startJupyter: Boolean
     startScript: String
-    category: String
+    advancedStart: Boolean
+    category: TemplateCategory
     config: JSON
   }
 
@@ -95,19 +166,20 @@ export const schema = buildSchema(/* GraphQL */ `
     imageName: String
     containerDiskInGb: Int!
     dockerArgs: String!
-    env: [EnvironmentVariableInput!]!
+    env: [EnvironmentVariableInput]!
     containerRegistryAuthId: String
     ports: String
     readme: String
-    startSsh: Boolean! = false
-    startJupyter: Boolean! = false
+    startSsh: Boolean
+    startJupyter: Boolean
     startScript: String
+    advancedStart: Boolean
     config: JSON
   }
 
   type Pod { id: String desiredStatus: String }
-  type NetworkVolumeReference { networkVolumeId: String dataCenterId: String }
-  input NetworkVolumeReferenceInput { networkVolumeId: String! }
+  type NetworkVolumeIds { networkVolumeId: String dataCenterId: String }
+  input NetworkVolumeIdsInput { networkVolumeId: String! }
 
   type Endpoint {
     id: String
@@ -119,7 +191,7 @@ export const schema = buildSchema(/* GraphQL */ `
     idleTimeout: Int
     locations: String
     networkVolumeId: String
-    networkVolumeIds: [NetworkVolumeReference]
+    networkVolumeIds: [NetworkVolumeIds]
     scalerType: String
     scalerValue: Int
     workersMin: Int
@@ -133,8 +205,11 @@ export const schema = buildSchema(/* GraphQL */ `
     minCudaVersion: String
     executionTimeoutMs: Int
     flashBootType: FlashBootType
+    flashEnvironmentId: String
     modelName: String
     modelReferences: [String]
+    computeType: String
+    activeBuildid: String
     aiKey: String
     userId: String
     version: Int
@@ -145,29 +220,50 @@ export const schema = buildSchema(/* GraphQL */ `
   input EndpointInput {
     id: String
     name: String!
-    type: String! = "QB"
+    type: String
     gpuIds: String
-    gpuCount: Int! = 1
+    gpuCount: Int = 1
     instanceIds: [String]
-    idleTimeout: Int! = 10
+    idleTimeout: Int = 10
     locations: String
     networkVolumeId: String
-    networkVolumeIds: [NetworkVolumeReferenceInput]
-    scalerType: String! = "QUEUE_DELAY"
-    scalerValue: Int! = 4
-    workersMin: Int! = 0
-    workersMax: Int! = 3
-    workersPFBTarget: Int! = 0
+    networkVolumeIds: [NetworkVolumeIdsInput]
+    scalerType: String
+    scalerValue: Int = 4
+    workersMin: Int = 0
+    workersMax: Int = 3
+    workersPFBTarget: Int = 0
     templateId: String
     template: EndpointTemplateInput
-    env: [EnvironmentVariableInput!]
+    env: [EnvironmentVariableInput]
     allowedCudaVersions: String
     minCudaVersion: String
-    executionTimeoutMs: Int! = 0
-    bindEndpoint: Boolean! = true
-    flashBootType: FlashBootType! = OFF
+    executionTimeoutMs: Int
+    bindEndpoint: Boolean = true
+    flashBootType: FlashBootType
+    flashEnvironmentId: String
     modelName: String
     modelReferences: [String]
+    hubReleaseId: String
+    repo: EndpointRepoInput
+    cloudStorageConfig: CloudStorageConfigInput
+  }
+
+  input EndpointRepoInput {
+    repoName: String!
+    branch: String
+    dockerFilePath: String
+    buildContext: String
+    dockerArgs: String
+    containerRegistryAuthId: String
+  }
+
+  input CloudStorageConfigInput {
+    provider: String!
+    region: String!
+    bucketName: String!
+    accessKey: String!
+    secretKey: String!
   }
 
   input UpdateEndpointTemplateInput { endpointId: String! templateId: String! }

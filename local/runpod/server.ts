@@ -1,21 +1,29 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Events } from "../events";
-import { type Listening, serve } from "../http";
+import { type Listening, listen } from "../http";
 import { RunpodAccount } from "./account";
+import { adminApi } from "./admin";
+import { Clock } from "./clock";
 import { Endpoints } from "./endpoints";
+import { CutConnection, withFaults } from "./faults";
 import { graphqlApi } from "./graphql";
 import { startInProcessWorker } from "./inProcessWorker";
 import { jobApi } from "./jobApi";
 import type { RunpodKey } from "./keys";
 import { type StartWorker, workerLauncher } from "./launcher";
+import type { RegistryImage } from "./pull";
 import { preparePythonWorker } from "./pythonWorker";
+import { restApi } from "./rest/api";
+import type { RestQuota } from "./rest/rateLimit";
+import { createSwitches, type Switches } from "./switches";
 import { WarmWorkers } from "./warmWorkers";
 import { workerApi } from "./workerApi";
 import { platformEnvironment, type WorkerIdentity } from "./workerEnvironment";
-import type { RunningWorker } from "./workers";
+import type { RunningWorker, WorkerSignals } from "./workers";
 
 /** What the RunPod double needs to know. */
 export interface RunpodOptions {
@@ -28,8 +36,8 @@ export interface RunpodOptions {
   engineUrl: string;
   /** Interpreter that has the worker's dependencies; undefined answers in this process instead. */
   python: string | undefined;
-  /** Says which version an image holds, or undefined when there is no such image. */
-  resolveImage(imageName: string): { version: string } | undefined;
+  /** Says what the registry has under a name, or undefined when there is no such image. */
+  resolveImage(imageName: string): RegistryImage | undefined;
   events: Events;
   /** How many Python workers to get ready for the first endpoints of an empty account. Default 0. */
   warmWorkers?: number;
@@ -37,16 +45,27 @@ export interface RunpodOptions {
   workersQuota?: number;
   /** How long a template counts as in use after its last endpoint is gone. Default 0; RunPod takes up to two minutes. */
   templateHoldMs?: number;
-  /** False withholds CORS headers: RunPod documents nothing about them. Default true. */
+  /** Requests of REST v2 a key may make. Default ten times what RunPod's document shows, so that tests need not wait. */
+  restQuota?: RestQuota;
+  /** False withholds the job API's CORS headers: RunPod documents nothing about them. Default true. */
   cors?: boolean;
-  /** Starts a worker with this environment in place of the two kinds there are. */
-  startWorker?: (env: Record<string, string>) => RunningWorker;
+  /** Starts a worker with this environment in place of the two kinds there are; `idleWorker` is one that does nothing. */
+  startWorker?: (env: Record<string, string>, signals: WorkerSignals) => RunningWorker;
 }
 
 /** A running RunPod double. */
 export interface RunpodDouble extends Listening {
+  account: RunpodAccount;
+  /** What goes wrong. Change it at any time. */
+  switches: Switches;
+  /** Lets time pass at once: results are forgotten, idle endpoints shrink, registry tokens die. */
+  skip(ms: number): void;
+  /** Lets every endpoint look at the account, the clock and the switches now, not within half a second. */
+  tick(): void;
   /** Stands for `https://api.runpod.io/graphql`. */
   graphqlUrl: string;
+  /** Stands for `https://api.runpod.io/v2`, REST v2. It is on the same port as the job API. */
+  restUrl: string;
   /** Stands for `https://api.runpod.ai/v2`. */
   jobApiUrl: string;
   /** What answers jobs: the real Python worker, or its stand-in in this process. */
@@ -54,16 +73,21 @@ export interface RunpodDouble extends Listening {
 }
 
 /**
- * Starts RunPod on one port: the GraphQL control plane, the job API, and the protocol of the workers it runs.
+ * Starts RunPod on one port: both control planes (GraphQL and REST v2), the job API, and the protocol of the workers it
+ * runs. `/admin` beside them is ours: it works the switches.
  *
  * @throws PortInUseError
  */
 export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble> {
   const { dir, keys, events, python, engineUrl } = options;
   const warm = new WarmWorkers();
+  const clock = new Clock();
+  const switches = createSwitches();
   const account = new RunpodAccount(join(dir, "account.json"), {
     workersQuota: options.workersQuota ?? 5,
     templateHoldMs: options.templateHoldMs ?? 0,
+    clock,
+    imageExists: (imageName) => options.resolveImage(imageName) !== undefined,
     claimEndpoint: () => warm.claim(),
   });
   const workersDir = join(dir, "workers");
@@ -71,7 +95,12 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   mkdirSync(workersDir, { recursive: true });
 
   const app = new Hono();
-  const listening = await serve("RunPod", options.port, (request) => app.fetch(request));
+  const listener = getRequestListener(
+    (request) => withFaults(switches, request, (one) => app.fetch(one)),
+    // Anything else would be answered with 500.
+    { errorHandler: (error) => (error instanceof CutConnection ? undefined : new Response(null, { status: 500 })) },
+  );
+  const listening = await listen("RunPod", options.port, listener);
   const jobApiUrl = `http://127.0.0.1:${listening.port}/v2`;
   const prepare = python
     ? (identity: WorkerIdentity) =>
@@ -79,11 +108,13 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     : undefined;
   const start: StartWorker =
     options.startWorker ??
-    (prepare ? (env, identity, waiting = prepare(identity)) => waiting.begin(env) : startInProcessWorker);
+    (prepare ? (env, _signals, identity, waiting = prepare(identity)) => waiting.begin(env) : startInProcessWorker);
   const endpoints = new Endpoints({
     account,
     launch: workerLauncher({ dir: workersDir, jobApiUrl, engineUrl }, warm, start),
     resolveImage: options.resolveImage,
+    switches,
+    clock,
     events,
   });
   const close = async () => {
@@ -91,18 +122,45 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     await listening.close();
   };
 
+  const skip = (ms: number) => {
+    clock.skippedMs += ms;
+    account.sweep();
+    endpoints.reconcile();
+    endpoints.tick();
+  };
+  const tick = () => endpoints.tick();
+
   const find = (id: string) => endpoints.find(id);
-  if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
+  app.route("/admin", adminApi({ account, keys, switches, skip, tick }));
   app.route(
     "/graphql",
     graphqlApi({
       account,
       keys,
       events,
-      workerIds: (id) => find(id)?.fleet.ids() ?? [],
+      workerIds: (id) =>
+        find(id)
+          ?.fleet.list()
+          .map((worker) => worker.id) ?? [],
       changed: () => endpoints.reconcile(),
     }),
   );
+  // Before the job API, which would take its words for endpoints' ids.
+  app.route(
+    "/v2",
+    restApi({
+      account,
+      keys,
+      switches,
+      events,
+      jobApiUrl: `${listening.url}/v2`,
+      fleet: (id) => find(id)?.fleet,
+      changed: () => endpoints.reconcile(),
+      quota: options.restQuota ?? { minute: 600, hour: 30_000, day: 500_000 },
+      now: clock.now,
+    }),
+  );
+  if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
   // Before the job API: its key check would turn workers away.
   app.route("/v2", workerApi({ find }));
   app.route("/v2", jobApi({ keys, find }));
@@ -118,6 +176,11 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
 
   return {
     ...listening,
+    account,
+    switches,
+    skip,
+    tick,
+    restUrl: `${listening.url}/v2`,
     graphqlUrl: `${listening.url}/graphql`,
     jobApiUrl: `${listening.url}/v2`,
     workerKind: python ? "python" : "in-process",

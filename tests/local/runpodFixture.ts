@@ -91,12 +91,12 @@ export class RunpodFixture {
   readonly workers: FakeWorker[] = [];
   readonly lines: string[] = [];
   readonly dir = mkdtempSync(join(tmpdir(), "snack-runpod-"));
-  private double: RunpodDouble | undefined;
+  private running: RunpodDouble | undefined;
 
   async start(options: Partial<RunpodOptions> = {}): Promise<RunpodDouble> {
     const events = new Events();
     events.subscribe(({ summary }) => this.lines.push(summary));
-    this.double = await startRunpod({
+    this.running = await startRunpod({
       port: 0,
       dir: this.dir,
       keys: [
@@ -110,7 +110,7 @@ export class RunpodFixture {
       events,
       ...options,
     });
-    return this.double;
+    return this.running;
   }
 
   private startFake(env: Record<string, string>): FakeWorker {
@@ -121,8 +121,8 @@ export class RunpodFixture {
 
   /** Stops it; the account's file stays, for another start. */
   async close(): Promise<void> {
-    await this.double?.close();
-    this.double = undefined;
+    await this.running?.close();
+    this.running = undefined;
   }
 
   /** Stops it and leaves nothing behind. */
@@ -131,8 +131,13 @@ export class RunpodFixture {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
+  get double(): RunpodDouble {
+    if (!this.running) throw new Error("the double is not running");
+    return this.running;
+  }
+
   get jobApiUrl(): string {
-    return this.double?.jobApiUrl ?? "";
+    return this.double.jobApiUrl;
   }
 
   /** The newest worker. */
@@ -145,7 +150,7 @@ export class RunpodFixture {
   /** Posts a GraphQL document as it is. */
   post(body: unknown, key: string | undefined = ACCOUNT_KEY): Promise<Response> {
     const headers = { "content-type": "application/json", ...(key && { authorization: `Bearer ${key}` }) };
-    return fetch(this.double?.graphqlUrl ?? "", { method: "POST", headers, body: JSON.stringify(body) });
+    return fetch(this.double.graphqlUrl, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
   /** Runs a document that must succeed. */
@@ -163,6 +168,42 @@ export class RunpodFixture {
     const body = (await response.json()) as { errors?: { message: string; extensions: { code: string } }[] };
     expect(body.errors?.[0]?.extensions.code).toBe("RUNPOD");
     return body.errors?.[0]?.message ?? "";
+  }
+
+  /** Calls REST v2 with the account's key. */
+  rest(call: string, body?: unknown, key: string | undefined = `Bearer ${ACCOUNT_KEY}`): Promise<Response> {
+    const [method = "GET", path = ""] = call.split(" ");
+    return fetch(`${this.double.restUrl}${path}`, {
+      method,
+      headers: { ...(key && { authorization: key }) },
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+  }
+
+  /** Calls REST v2 and gives the answer, whose status must be this. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever it asked for.
+  async restJson(call: string, body?: unknown, status = call.startsWith("POST") ? 201 : 200): Promise<any> {
+    const response = await this.rest(call, body);
+    const text = await response.text();
+    expect([response.status, text]).toEqual([status, text]);
+    return JSON.parse(text);
+  }
+
+  /** Calls REST v2, which must refuse, and gives status, detail and faults. */
+  async restRefusal(call: string, body?: unknown): Promise<[number, string, string[]]> {
+    const response = await this.rest(call, body);
+    expect(response.headers.get("content-type")).toBe("application/problem+json");
+    const {
+      status,
+      detail,
+      errors = [],
+    } = (await response.json()) as {
+      status: number;
+      detail: string;
+      errors?: string[];
+    };
+    expect(status).toBe(response.status);
+    return [status, detail, errors];
   }
 
   async saveTemplate(input: object = {}): Promise<string> {
@@ -206,6 +247,16 @@ export const templateInput = {
   dockerArgs: "",
   env: [{ key: "MODEL", value: "phi3" }],
   isServerless: true,
+};
+
+export const restEndpoint = {
+  name: "phi3",
+  type: "QUEUE",
+  image: "registry.example/phi3:1.0.0",
+  gpu: { pools: ["AMPERE_16"] },
+  scaling: { type: "QUEUE_DELAY", queueDelay: 4 },
+  workers: { min: 0, max: 2, idleTimeout: 60 },
+  timeout: 600_000,
 };
 
 export const endpointInput = { name: "phi3", gpuIds: "AMPERE_16", workersMax: 2, idleTimeout: 60 };

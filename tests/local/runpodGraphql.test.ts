@@ -56,6 +56,7 @@ describe("templates", () => {
     [{ volumeInGb: 10 }, /volumeInGb must be 0/],
     [{ name: "ab" }, /name must have 3/],
     [{ imageName: null }, /imageName is required/],
+    [{ imageName: "registry.example/missing:1" }, /manifest unknown/],
     [{ containerRegistryAuthId: "unknown" }, /Registry auth not found/],
     [{ id: "unknown" }, /Template not found/],
   ])("are refused with %j", async (input, message) => {
@@ -142,6 +143,10 @@ describe("endpoints", () => {
     [{ workersMin: 3 }, /workersMin must be from 0 to 2/],
     [{ gpuIds: "RTX" }, /RTX is not a GPU pool/],
     [{ gpuIds: null }, /gpuIds is required/],
+    [{ gpuIds: "AMPERE_24,-NVIDIA A40" }, /NVIDIA A40 is not a GPU type in AMPERE_24/],
+    [{ gpuIds: "ADA_24,-NVIDIA GeForce RTX 4090" }, /leaves no GPU type/],
+    [{ type: "LB" }, /REQUEST_COUNT for a load-balancing endpoint/],
+    [{ networkVolumeId: "unknown" }, /Network volume not found/],
     [{ scalerType: "CPU" }, /QUEUE_DELAY or REQUEST_COUNT/],
     [{ executionTimeoutMs: 10 }, /executionTimeoutMs must be from 5000/],
     [{ templateId: "unknown" }, /Template not found/],
@@ -224,7 +229,7 @@ describe("the door", () => {
     ["introspection", "{ __schema { types { name } } }", {}],
     ["a syntax error", "{ myself {", {}],
     ["a variable of the wrong type", SAVE_ENDPOINT, { input: { name: 5 } }],
-    ["null for a value that has a default", SAVE_ENDPOINT, { input: { ...endpointInput, workersMax: null } }],
+    ["null for a value that is required", SAVE_ENDPOINT, { input: { ...endpointInput, name: null } }],
   ])("answers 400 to %s", async (_what, document, variables) => {
     const response = await runpod.post({ query: document, variables });
     expect(response.status).toBe(400);

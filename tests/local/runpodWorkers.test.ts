@@ -67,13 +67,16 @@ describe("a release", () => {
     expect(runpod.worker.stopAsked).toBe(false);
   });
 
-  it("of an image that does not exist leaves the endpoint unhealthy until there is one", async () => {
-    await runpod.start();
-    const { id, templateId } = await runpod.deploy({}, { imageName: "registry.example/missing:1" });
-    expect(await workers(id)).toMatchObject({ initializing: 0, unhealthy: 1 });
-    expect(runpod.lines).toContainEqual(expect.stringContaining("image not found: registry.example/missing:1"));
-    await runpod.saveTemplate({ id: templateId });
+  it("whose image hosts cannot pull stays initializing until they can, and says why", async () => {
+    const { switches, tick } = await runpod.start();
+    switches.unpullable.push("registry.example/phi3:*");
+    const { id } = await runpod.deploy();
     expect(await workers(id)).toMatchObject({ initializing: 1, unhealthy: 0 });
+    expect(runpod.workers).toHaveLength(0);
+    expect(runpod.lines).toContainEqual(expect.stringContaining("failed to pull registry.example/phi3:1.0.0"));
+    switches.unpullable.pop();
+    tick();
+    expect(runpod.workers).toHaveLength(1);
   });
 });
 

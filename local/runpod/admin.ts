@@ -1,0 +1,75 @@
+import { type Context, Hono } from "hono";
+import * as z from "zod";
+import type { RunpodAccount } from "./account";
+import { presentedKey, type RunpodKey } from "./keys";
+import { problem } from "./problem";
+import { AccountError } from "./rules";
+import { Fault, Switches } from "./switches";
+
+/** What there is to work. */
+export interface AdminOptions {
+  account: RunpodAccount;
+  keys: RunpodKey[];
+  switches: Switches;
+  skip(ms: number): void;
+  tick(): void;
+}
+
+const HOUR_MS = 3_600_000;
+const Time = z.strictObject({ hours: z.number().positive() });
+const Changes = Switches.partial();
+
+/**
+ * `/admin`, which RunPod does not have: the switches by HTTP, for whoever is not in this process. It takes the account's
+ * key, so that no web page can call it.
+ *
+ * - `GET /admin/switches`, `PATCH /admin/switches` with some of them
+ * - `POST /admin/faults` with one more fault
+ * - `POST /admin/time` `{hours}` lets time pass
+ * - `POST /admin/registries/{id}/expire` kills a registry credential
+ */
+export function adminApi({ account, keys, switches, skip, tick }: AdminOptions): Hono {
+  const app = new Hono();
+  const accountKeys = keys.filter(({ scope }) => scope === "account").map(({ key }) => key);
+  app.use("*", async (c, next) => {
+    if (!accountKeys.includes(presentedKey(c.req.raw) ?? "")) return problem(c, 401, "unauthorized");
+    return next();
+  });
+
+  app.get("/switches", (c) => c.json(switches));
+  app.patch("/switches", async (c) => {
+    const changes = await read(c, Changes);
+    if (changes instanceof Response) return changes;
+    Object.assign(switches, changes);
+    tick();
+    return c.json(switches);
+  });
+  app.post("/faults", async (c) => {
+    const fault = await read(c, Fault);
+    if (fault instanceof Response) return fault;
+    switches.faults.push(fault);
+    return c.json(switches);
+  });
+  app.post("/time", async (c) => {
+    const time = await read(c, Time);
+    if (time instanceof Response) return time;
+    skip(time.hours * HOUR_MS);
+    return c.json({ skippedHours: time.hours });
+  });
+  app.post("/registries/:id/expire", (c) => {
+    try {
+      account.expireRegistryAuth(c.req.param("id"));
+    } catch (error) {
+      if (error instanceof AccountError) return problem(c, 404, error.message);
+      throw error;
+    }
+    tick();
+    return c.json({ expired: c.req.param("id") });
+  });
+  return app;
+}
+
+async function read<S extends z.ZodType>(c: Context, schema: S): Promise<z.output<S> | Response> {
+  const parsed = schema.safeParse(await c.req.json().catch(() => undefined));
+  return parsed.success ? parsed.data : problem(c, 400, z.prettifyError(parsed.error));
+}

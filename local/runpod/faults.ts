@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { GraphQLError, Kind, parse } from "graphql";
+import { problemResponse, RestProblem } from "./rest/problem";
+import { type Fault, matches, type Switches } from "./switches";
+
+/** Thrown to have the connection cut without an answer. */
+export class CutConnection extends Error {}
+
+/** RunPod's text for a failure that it does not explain (runpod-python #239). */
+export const TRY_AGAIN = "Something went wrong. Please try again later or contact support.";
+
+/**
+ * Serves a request as the switches say: the next fault that fits it is used up, and its work done or not.
+ *
+ * @throws CutConnection when the caller is to get no answer
+ */
+export async function withFaults(
+  switches: Switches,
+  request: Request,
+  serve: (request: Request) => Response | Promise<Response>,
+): Promise<Response> {
+  if (switches.faults.length === 0) return serve(request);
+  const fault = takeFault(switches, await callNames(request));
+  if (!fault) return serve(request);
+  if (fault.delayMs > 0) await sleep(fault.delayMs);
+  if (fault.answer === "pass") return serve(request);
+  if (fault.done) await (await serve(request)).body?.cancel();
+  if (fault.answer === "cut") throw new CutConnection();
+  return failure(fault.answer, new URL(request.url).pathname);
+}
+
+/** The first fault that fits one of the names and is due. */
+function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
+  const fitting = faults.filter(({ on }) => names.some((name) => matches([on], name)));
+  const fault = fitting[0];
+  if (!fault) return undefined;
+  if (fault.skip > 0) {
+    fault.skip -= 1;
+    return undefined;
+  }
+  fault.times -= 1;
+  if (fault.times <= 0) faults.splice(faults.indexOf(fault), 1);
+  return fault;
+}
+
+/** What a call may be named by: its method and path, and for GraphQL its root fields too. */
+async function callNames(request: Request): Promise<string[]> {
+  const { pathname } = new URL(request.url);
+  const name = `${request.method} ${pathname}`;
+  return pathname === "/graphql" ? [name, ...rootFields(await request.clone().text())] : [name];
+}
+
+function rootFields(body: string): string[] {
+  try {
+    return fieldNames(JSON.parse(body).query);
+  } catch {
+    return [];
+  }
+}
+
+/** Names of the root fields of a GraphQL document. */
+export function fieldNames(query: string): string[] {
+  try {
+    return parse(query).definitions.flatMap((definition) =>
+      definition.kind === Kind.OPERATION_DEFINITION
+        ? definition.selectionSet.selections.map((field) => (field.kind === Kind.FIELD ? field.name.value : field.kind))
+        : [],
+    );
+  } catch (error) {
+    if (error instanceof GraphQLError) return ["(syntax error)"];
+    throw error;
+  }
+}
+
+/** A failure in the shape of the API that was called. */
+function failure(answer: "again" | number, path: string): Response {
+  if (path === "/graphql") {
+    const error = { message: TRY_AGAIN, extensions: { code: "INTERNAL_SERVER_ERROR" } };
+    return Response.json({ errors: [error], data: null }, { status: answer === "again" ? 200 : answer });
+  }
+  const status = answer === "again" ? 500 : answer;
+  const headers: Record<string, string> = status === 429 ? { "Retry-After": "1" } : {};
+  return problemResponse(new RestProblem(status, status === 429 ? "rate limit exceeded" : TRY_AGAIN), headers);
+}

@@ -1,0 +1,106 @@
+import { type Context, Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Events } from "../../events";
+import type { RunpodKey } from "../keys";
+import { openApi } from "./openapi";
+import { invalidBody, problemOf, problemResponse, RestProblem } from "./problem";
+import { type RestQuota, RestRateLimit } from "./rateLimit";
+import type { RestCall, RestRoute } from "./route";
+import { type RestWorld, restRoutes } from "./routes";
+
+/** What REST v2 needs to know. */
+export interface RestOptions extends RestWorld {
+  keys: RunpodKey[];
+  quota: RestQuota;
+  now: () => number;
+  events: Events;
+}
+
+/** Words after `/v2/` that belong to the control plane: no endpoint has one of them as its id. */
+const rooms = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing"];
+
+/**
+ * RunPod's REST v2, the control plane of `api.runpod.io/v2`. It lives beside the job API of `api.runpod.ai/v2`: mount it
+ * first.
+ */
+export function restApi(options: RestOptions): Hono {
+  const app = new Hono();
+  const routes = restRoutes(options);
+  const limits = new Map<string, RestRateLimit>();
+  const document = openApi(routes);
+
+  app.get("/openapi.json", (c) => c.json(document));
+  for (const route of routes) app.on(route.method, honoPath(route), (c) => answered(c, route));
+  for (const room of rooms) {
+    app.all(`/${room}`, (c) => answered(c));
+    app.all(`/${room}/*`, (c) => answered(c));
+  }
+
+  async function answered(c: Context, route?: RestRoute): Promise<Response> {
+    const response = await handle(c, route);
+    const { pathname } = new URL(c.req.url);
+    options.events.emit({ source: "runpod", summary: `${c.req.method} ${pathname} → ${response.status}` });
+    return response;
+  }
+
+  async function handle(c: Context, route: RestRoute | undefined): Promise<Response> {
+    let headers: Record<string, string> = {};
+    try {
+      const key = callerOf(c, options.keys);
+      const limit = limits.get(key.key) ?? new RestRateLimit(options.quota, options.now);
+      limits.set(key.key, limit);
+      const entry = limit.enter();
+      headers = entry.headers;
+      if (entry.exceeded) throw new RestProblem(429, `rate limit exceeded for the ${entry.exceeded} window`);
+      if (key.scope !== "account") throw new RestProblem(403, "access denied");
+      if (!route) return unknownCall(c, routes, headers);
+      const call: RestCall = {
+        id: c.req.param("id") ?? "",
+        worker: c.req.param("workerId") ?? "",
+        query: new URL(c.req.url).searchParams,
+        gone: c.req.raw.signal,
+      };
+      const answer = route.answer(call, (await readBody(c, route)) as never);
+      if (answer instanceof Response) return answer;
+      if (route.status === 204) return c.body(null, 204, headers);
+      return c.json(answer, route.status as ContentfulStatusCode, headers);
+    } catch (error) {
+      return problemResponse(problemOf(error), headers);
+    }
+  }
+
+  return app;
+}
+
+function honoPath({ path }: RestRoute): string {
+  return path.replace(/\{(\w+)\}/g, ":$1");
+}
+
+/** REST v2 takes a Bearer key and nothing else. */
+function callerOf(c: Context, keys: RunpodKey[]): RunpodKey {
+  const presented = /^Bearer\s+(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  if (presented === undefined) throw new RestProblem(401, "missing bearer token");
+  const key = keys.find((one) => one.key === presented);
+  if (!key) throw new RestProblem(401, "invalid bearer token");
+  return key;
+}
+
+async function readBody(c: Context, { body }: RestRoute): Promise<unknown> {
+  if (!body) return undefined;
+  const json: unknown = await c.req.json().catch(() => undefined);
+  if (json === undefined) throw new RestProblem(400, "request body must be JSON");
+  const parsed = body.safeParse(json, { reportInput: true });
+  if (!parsed.success) throw invalidBody(parsed.error.issues);
+  return parsed.data;
+}
+
+/** 405 with the methods there are for a known path, else 404. */
+function unknownCall(c: Context, routes: readonly RestRoute[], headers: Record<string, string>): Response {
+  const path = new URL(c.req.url).pathname.replace(/^\/v2/, "");
+  const methods = routes
+    .filter((route) => new RegExp(`^${route.path.replace(/\{\w+\}/g, "[^/]+")}$`).test(path))
+    .map(({ method }) => method);
+  if (methods.length === 0) return problemResponse(new RestProblem(404, "resource not found"), headers);
+  const problem = new RestProblem(405, "The requested method is not allowed for this path.");
+  return problemResponse(problem, { ...headers, Allow: [...new Set(methods)].join(", ") });
+}

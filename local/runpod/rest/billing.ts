@@ -1,0 +1,62 @@
+import { pools } from "../catalog";
+import { selection } from "../gpuSelection";
+import type { Endpoint } from "../records";
+import { RestProblem } from "./problem";
+
+const bucketMs = {
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 7 * 86_400_000,
+  month: 30 * 86_400_000,
+  year: 365 * 86_400_000,
+};
+
+/**
+ * `GET /v2/billing/serverless`: what the workers would have cost since this double was started, in the bucket that is
+ * still open. Earlier ones are empty: nothing is kept over a restart.
+ */
+export function serverlessBilling(query: URLSearchParams, used: readonly { endpoint: Endpoint; upMs: number }[]) {
+  const bucketSize = query.get("bucketSize") ?? "day";
+  if (!isBucket(bucketSize))
+    throw new RestProblem(422, "Request validation failed.", [
+      `bucketSize: value must be one of ${Object.keys(bucketMs).join(", ")}`,
+    ]);
+  if (query.has("lastN") && (query.has("startTime") || query.has("endTime")))
+    throw new RestProblem(400, "lastN and startTime/endTime are mutually exclusive");
+  const serverlessId = query.get("serverlessId");
+  const length = bucketMs[bucketSize];
+  const start = Math.floor(Date.now() / length) * length;
+  const window = { startTime: iso(start), endTime: iso(start + length) };
+  const records = used
+    .filter(({ endpoint }) => serverlessId === null || endpoint.id === serverlessId)
+    .map(({ endpoint, upMs }) => ({ ...window, serverlessId: endpoint.id, ...amounts(cost(endpoint, upMs)) }));
+  const total = records.reduce((sum, { totalAmount }) => sum + totalAmount, 0);
+  const buckets = Number(query.get("lastN") ?? 30);
+  const from = query.get("startTime") ?? iso(start - (buckets - 1) * length);
+  return {
+    records,
+    metadata: {
+      query: { startTime: from, endTime: query.get("endTime") ?? window.endTime, bucketSize, serverlessId },
+      recordCount: records.length,
+      uniqueServerlessCount: records.length,
+      totals: amounts(total),
+    },
+  };
+}
+
+function isBucket(text: string): text is keyof typeof bucketMs {
+  return Object.hasOwn(bucketMs, text);
+}
+
+function cost({ gpuIds, gpuCount }: Endpoint, upMs: number): number {
+  const [first] = selection(gpuIds ?? "").pools;
+  return (upMs / 1_000) * gpuCount * (pools.find(({ id }) => id === first)?.pricePerSecond ?? 0);
+}
+
+function amounts(gpuAmount: number) {
+  return { totalAmount: gpuAmount, gpuAmount, cpuAmount: 0, diskAmount: 0, feeAmount: 0 };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,95 @@
+import { cpuFlavors, dataCenters, type GpuType, gpuTypes, pools } from "../catalog";
+import { matches, type Switches } from "../switches";
+import { RestProblem } from "./problem";
+
+const SECONDS_PER_HOUR = 3_600;
+/** Pods are not for sale here. */
+const noPodPrice = { secure: 0, community: 0 };
+
+/** `GET /v2/catalog/gpus`: with `include=AVAILABILITY`, which needs `product`, also the stock. */
+export function gpuTypeViews(query: URLSearchParams, switches: Switches) {
+  const withStock = asksForStock(query);
+  return gpuTypes.map((type) => gpuTypeView(type, withStock, switches));
+}
+
+/** `GET /v2/catalog/gpus/{id}`. */
+export function gpuType(id: string, query: URLSearchParams, switches: Switches) {
+  const withStock = asksForStock(query);
+  const type = gpuTypes.find((one) => one.id === id);
+  return type && gpuTypeView(type, withStock, switches);
+}
+
+/** `GET /v2/catalog/datacenters`. */
+export function dataCenterViews(query: URLSearchParams, switches: Switches) {
+  return dataCenters.map((place) => dataCenterView(place, query, switches));
+}
+
+/** `GET /v2/catalog/datacenters/{id}`. */
+export function dataCenter(id: string, query: URLSearchParams, switches: Switches) {
+  const place = dataCenters.find((one) => one.id === id);
+  return place && dataCenterView(place, query, switches);
+}
+
+/** `GET /v2/catalog/cpus`. */
+export const cpuTypes = cpuFlavors.map(({ id, name, group, maxVcpu, ramGbPerVcpu }) => ({
+  id,
+  name,
+  group,
+  vcpu: { min: 2, max: maxVcpu },
+  ramGbPerVcpu,
+  price: { securePerVcpu: 0, serverlessPerVcpu: 0.03 },
+}));
+
+function asksForStock(query: URLSearchParams): boolean {
+  const include = query.get("include");
+  if (include !== null && include !== "AVAILABILITY")
+    throw new RestProblem(422, "Request validation failed.", ["include: value must be one of 'AVAILABILITY'"]);
+  if ((include !== null) !== query.has("product"))
+    throw new RestProblem(400, "product is required with include=AVAILABILITY, and valid only with it");
+  return include !== null;
+}
+
+function gpuTypeView(type: GpuType, withStock: boolean, switches: Switches) {
+  const pricePerSecond = pools.find(({ id }) => id === type.pool)?.pricePerSecond;
+  const price = pricePerSecond === undefined ? noPodPrice : { ...noPodPrice, serverless: perHour(pricePerSecond) };
+  const availability = level(!matches(switches.noCapacity, type.pool ?? ""));
+  return {
+    ...type,
+    secure: true,
+    community: false,
+    price,
+    maxCount: { secure: 8, community: 0 },
+    ...(withStock && { availability }),
+    ...(withStock && availability !== "NONE" && { dataCenters: dataCenters.map((place) => stockOf(place, switches)) }),
+  };
+}
+
+function dataCenterView(place: (typeof dataCenters)[number], query: URLSearchParams, switches: Switches) {
+  const withStock = query.get("include")?.split(",").includes("GPU_AVAILABILITY");
+  const isFull = matches(switches.noCapacity, place.id);
+  return {
+    ...place,
+    globalNetwork: true,
+    networkVolumeTypes: ["STANDARD"],
+    compliance: [],
+    ...(withStock && {
+      gpuAvailability: gpuTypes.map(({ id, name, pool }) => ({
+        id,
+        name,
+        availability: level(!isFull && !matches(switches.noCapacity, pool ?? "")),
+      })),
+    }),
+  };
+}
+
+function stockOf({ id, name }: (typeof dataCenters)[number], switches: Switches) {
+  return { id, name, availability: level(!matches(switches.noCapacity, id)) };
+}
+
+function level(isThere: boolean): "HIGH" | "NONE" {
+  return isThere ? "HIGH" : "NONE";
+}
+
+function perHour(pricePerSecond: number): number {
+  return Math.round(pricePerSecond * SECONDS_PER_HOUR * 1_000) / 1_000;
+}
