@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Events } from "../../local/events";
+import { idleWorker } from "../../local/runpod/idleWorker";
 import { startRunpod } from "../../local/runpod/server";
 import { startEngine } from "./engine";
 import { make, stage } from "./stage";
@@ -21,6 +22,7 @@ it("the whole lifecycle passes on the RunPod that `npm start` runs", async () =>
     resolveImage: () => ({ version: "1" }),
     events: new Events(),
     templateHoldMs: 50,
+    startWorker: idleWorker,
   });
   const engine = await startEngine(program.folder, { ...config, runpodApiUrl: runpod.url });
   try {
