@@ -65,7 +65,8 @@ async function rolledOut(
       continue;
     }
     unseen = 0;
-    const isReleased = fleet.version !== before?.version || look >= LOOKS_FOR_A_RELEASE;
+    // Where no worker is, the next one runs the new version anyway.
+    const isReleased = isEmpty(fleet) || fleet.version !== before?.version || look >= LOOKS_FOR_A_RELEASE;
     if (isReleased && isDone(fleet, endpoint)) {
       if (said !== "") tell(endpoint, `${describe(fleet)}. Done.`);
       return;
@@ -86,10 +87,13 @@ async function rolledOut(
 }
 
 /** Whether all workers there need to be run the current version. More that RunPod is about to add do not matter. */
-export function isDone(fleet: Fleet, { workersMin }: Pick<Rolling, "workersMin">): boolean {
+function isDone(fleet: Fleet, { workersMin }: Pick<Rolling, "workersMin">): boolean {
   if (fleet.stale > 0 || fleet.unhealthy > 0) return false;
-  const isEmpty = fleet.ready + fleet.initializing + fleet.throttled === 0;
-  return isEmpty ? workersMin === 0 : fleet.ready >= Math.max(1, workersMin);
+  return isEmpty(fleet) ? workersMin === 0 : fleet.ready >= Math.max(1, workersMin);
+}
+
+function isEmpty({ stale, ready, initializing, throttled, unhealthy }: Fleet): boolean {
+  return stale + ready + initializing + throttled + unhealthy === 0;
 }
 
 function describe({ version, ready, stale, initializing, throttled, unhealthy }: Fleet): string {

@@ -2,8 +2,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { dynamic } from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
+import { apis } from "../../runpod/apis";
 import { configure, connection } from "../../runpod/connection";
-import { graphqlClient } from "../../runpod/graphql";
 
 function request(config: Record<string, string>): dynamic.ConfigureRequest {
   return { config: { get: (key) => config[key], require: (key) => config[key] ?? "" } };
@@ -12,7 +12,12 @@ function request(config: Record<string, string>): dynamic.ConfigureRequest {
 describe("the stack's config", () => {
   it("needs only the key: RunPod's own address, and patience for its two minutes, are the defaults", () => {
     configure(request({ runpodApiKey: "rpa_1" }));
-    expect(connection().inUse).toEqual({ intervalMs: 10_000, limitMs: 300_000 });
+    expect(connection()).toMatchObject({
+      api: "graphql",
+      inUse: { intervalMs: 10_000, limitMs: 300_000 },
+      rollout: { intervalMs: 5_000, limitMs: 900_000 },
+      imageLookupMs: 5_000,
+    });
   });
 
   it.each([
@@ -26,12 +31,18 @@ describe("the stack's config", () => {
       { runpodInUseIntervalMs: "0" },
       'runpodInUseIntervalMs must be a whole number of milliseconds, at least 1, got "0"',
     ],
+    [{ runpodApi: "soap" }, 'runpodApi must be graphql or rest, got "soap"'],
+    [
+      { runpodRolloutLimitMs: "-1" },
+      'runpodRolloutLimitMs must be a whole number of milliseconds, at least 0, got "-1"',
+    ],
+    [{ runpodWorkerQuota: "0" }, 'runpodWorkerQuota must be a whole number of workers, at least 1, got "0"'],
   ])("is refused with %j", (bad, message) => {
     expect(() => configure(request({ runpodApiKey: "rpa_1", ...bad }))).toThrow(message);
   });
 });
 
-describe("a call", () => {
+describe.each(Object.entries(apis))("a call through %s", (_api, connect) => {
   const settings = {
     name: "snack-phi3",
     imageName: "phi3:1",
@@ -45,8 +56,8 @@ describe("a call", () => {
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
     try {
-      const call = graphqlClient({ apiKey: "rpa_1", url, timeoutMs: 50 }).saveTemplate(settings);
-      await expect(call).rejects.toThrow(/^RunPod did not answer saveTemplate: no answer within 0.05 s$/);
+      const call = connect({ apiKey: "rpa_1", url, timeoutMs: 50 }).saveTemplate(settings);
+      await expect(call).rejects.toThrow(/^RunPod did not answer (save|create)Template: no answer within 0.05 s$/);
     } finally {
       silent.closeAllConnections();
       silent.close();
@@ -54,7 +65,7 @@ describe("a call", () => {
   });
 
   it("to where nobody listens says so", async () => {
-    const call = graphqlClient({ apiKey: "rpa_1", url: "http://127.0.0.1:9" }).saveTemplate(settings);
-    await expect(call).rejects.toThrow(/^RunPod did not answer saveTemplate: /);
+    const call = connect({ apiKey: "rpa_1", url: "http://127.0.0.1:9" }).saveTemplate(settings);
+    await expect(call).rejects.toThrow(/^RunPod did not answer (save|create)Template: /);
   });
 });
