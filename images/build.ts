@@ -47,7 +47,9 @@ const program = command(
       if (process.env.REQUIRE_ALL === "1") process.exitCode = 1;
       return;
     }
-    const images = await buildAndChat(chosen, options.tag, progress, stop.signal);
+    const images = await buildAndChat(chosen, options.tag, progress, stop.signal).catch((error: unknown) => {
+      throw stop.signal.aborted ? stop.signal.reason : error;
+    });
     const names = images.map(({ model }) => model);
     console.log(options.json ? JSON.stringify({ built: names, chatted: names, images }) : table(images));
   });

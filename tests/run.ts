@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import pc from "picocolors";
+import { cpuObstacle } from "../images/cpu/machine";
 import { command, run } from "../local/command";
 import { setupPython } from "../local/pythonEnvironment";
 
@@ -46,6 +47,11 @@ const pythonSteps: Step[] = [
   },
 ];
 
+const imagesStep: Step = {
+  name: "worker images: built and started",
+  command: ["npm", "run", "--silent", "images:build", "--", "--cpu"],
+};
+
 const program = command("test", "Runs every check and every test of the repository, and counts them.").action(
   async ({ json }: { json?: boolean }) => {
     rmSync(reports, { recursive: true, force: true });
@@ -65,6 +71,14 @@ const program = command("test", "Runs every check and every test of the reposito
       add({ passed: 0, failed: python.status === "failed" ? 1 : 0, skipped: pythonSteps.length });
     }
     for (const step of steps) add(await runStep(step, json));
+
+    const obstacle = cpuObstacle();
+    if (obstacle) {
+      console.error(pc.yellow(pc.bold(`SKIPPED: building and starting the workers' images: ${obstacle}.`)));
+      add({ passed: 0, failed: 0, skipped: 1 });
+    } else {
+      add(await runStep(imagesStep, json));
+    }
 
     if (required && total.skipped > 0) {
       console.error(pc.red(`${total.skipped} skipped, and REQUIRE_ALL=1 allows none.`));

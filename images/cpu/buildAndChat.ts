@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Model } from "../../contract/plan";
 import { lockFolder } from "../../local/lock";
@@ -84,6 +84,8 @@ export async function buildAndChat(
     }
     return images;
   } finally {
+    rmSync(uvToml);
+    // Also after Ctrl-C, which ended the other one.
     await new Buildah(dir, new AbortController().signal).clear();
   }
 }

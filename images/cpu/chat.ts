@@ -87,10 +87,10 @@ export async function chatWith(
     });
     const api = `${double.jobApiUrl}/${endpoint}`;
     const until = async (what: string, read: () => Promise<Record<string, unknown> | undefined>) => {
-      while (Date.now() - started < LIMIT_MS && !signal.aborted) {
+      while (Date.now() - started < LIMIT_MS) {
         const found = await read();
         if (found) return found;
-        await sleep(POLL_MS);
+        await sleep(POLL_MS, undefined, { signal });
       }
       throw new Error(`${model}: ${what} within ${LIMIT_MS / 1000} s. The container says:\n${container?.log()}`);
     };

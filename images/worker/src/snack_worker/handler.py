@@ -28,7 +28,7 @@ from .tokenizer import Count, read_counter
 log = logging.getLogger(__name__)
 
 # A reader does not notice gaps this short, and each item costs a request to RunPod.
-COALESCE_WINDOW_S = 0.04
+COALESCE_WINDOW_S = 0.06
 
 # What suits talking; a client's own parameters win.
 SAMPLING = {"temperature": 0.7, "top_p": 0.9}

@@ -10,6 +10,8 @@ from typing import Any
 
 import aiohttp
 
+from .job_loop import without_pauses
+
 REPORT_LIMIT_S = 2
 
 
@@ -23,7 +25,9 @@ def load_sdk() -> Any:
     cpuinfo = ModuleType("cpuinfo")
     cpuinfo.get_cpu_info = dict  # type: ignore[attr-defined]
     sys.modules.setdefault("cpuinfo", cpuinfo)
-    return importlib.import_module("runpod.serverless")
+    serverless = importlib.import_module("runpod.serverless")
+    without_pauses()
+    return serverless
 
 
 def jobs_in_progress() -> int:
