@@ -14,6 +14,8 @@ export interface EndpointsOptions {
   resolveImage(imageName: string): RegistryImage | undefined;
   switches: Switches;
   clock: Clock;
+  /** Between two tries of a webhook. */
+  webhookPauseMs: number;
   events: Events;
 }
 
@@ -77,7 +79,12 @@ export class EndpointRuntime {
       summary: `${this.name}: job ${job.id.slice(0, 13)} ${moment === "ended" ? job.status : moment}`,
       ...(durationMs !== undefined && { durationMs }),
     });
-    if (moment === "ended" && job.webhook) void reportToWebhook(job.webhook, job, this.options.events, this.closing);
+    if (moment === "ended" && job.webhook)
+      void reportToWebhook(job.webhook, job, {
+        events: this.options.events,
+        pauseMs: this.options.webhookPauseMs,
+        closing: this.closing,
+      });
   }
 }
 

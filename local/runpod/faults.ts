@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { GraphQLError, Kind, parse } from "graphql";
+import { CutConnection } from "../http";
 import { problemResponse, RestProblem } from "./rest/problem";
 import { type Fault, matches, type Switches } from "./switches";
-
-/** Thrown to have the connection cut without an answer. */
-export class CutConnection extends Error {}
 
 /** RunPod's text for a failure that it does not explain (runpod-python #239). */
 export const TRY_AGAIN = "Something went wrong. Please try again later or contact support.";

@@ -33,7 +33,12 @@ type Env = { Variables: { endpoint: EndpointRuntime } };
  * The job API of `api.runpod.ai/v2/<endpoint>`: run, runsync, status, status-sync, stream, cancel, retry, purge-queue,
  * health and the OpenAI passthrough.
  */
-export function jobApi(options: { keys: RunpodKey[]; find(endpointId: string): EndpointRuntime | undefined }) {
+export function jobApi(options: {
+  keys: RunpodKey[];
+  find(endpointId: string): EndpointRuntime | undefined;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+}) {
   const app = new Hono<Env>();
   const limits = new WeakMap<EndpointRuntime, RateLimits>();
 
@@ -53,7 +58,7 @@ export function jobApi(options: { keys: RunpodKey[]; find(endpointId: string): E
   const limited = (operation: LimitedOperation) =>
     createMiddleware<Env>(async (c, next) => {
       const endpoint = c.get("endpoint");
-      const counter = limits.get(endpoint) ?? new RateLimits();
+      const counter = limits.get(endpoint) ?? new RateLimits(options.now);
       limits.set(endpoint, counter);
       const leave = counter.enter(operation);
       if (!leave) return problem(c, 429, `too many ${operation} requests`);
@@ -82,13 +87,16 @@ export function jobApi(options: { keys: RunpodKey[]; find(endpointId: string): E
   app.post("/:endpoint/runsync", limited("runsync"), maxBody(20), async (c) => {
     const submission = await readSubmission(c);
     if (submission instanceof Response) return submission;
-    const job = c.get("endpoint").queue.submit({ ...submission, sync: true });
+    const job = c.get("endpoint").queue.submit({ ...submission, sync: true, askedWaitMs: waitMs(c, 0) });
     return c.json(jobView(await ended(c, job)));
   });
 
   app.get("/:endpoint/status/:job", limited("status"), (c) => {
     const job = findJob(c);
-    return job ? c.json(jobView(job)) : notFound(c);
+    if (!job) return notFound(c);
+    const ttlMs = Number(c.req.query("ttl"));
+    if (ttlMs > 0) c.get("endpoint").queue.forgetAfter(job, ttlMs);
+    return c.json(jobView(job));
   });
 
   app.get("/:endpoint/status-sync/:job", limited("status"), async (c) => {

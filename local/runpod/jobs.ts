@@ -49,7 +49,10 @@ export interface JobResult {
 /** A moment of a job's life. */
 export type JobMoment = "queued" | "taken" | "first text" | "ended";
 
-/** Results of `/run` are kept 30 minutes, those of `/runsync` one (docs.runpod.io, send requests). */
+/**
+ * Results of `/run` are kept 30 minutes, those of `/runsync` one, or as long as its caller asked to wait (docs.runpod.io,
+ * send requests).
+ */
 const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 
 /** Requeued once when its worker is lost; RunPod then gives up with this text. */
@@ -75,15 +78,19 @@ export class JobQueue {
     private readonly now: () => number = Date.now,
   ) {}
 
-  /** Puts a job in the queue. */
-  submit(what: { input: unknown; policy: JobPolicy; webhook?: string; sync: boolean }): Job {
+  /**
+   * Puts a job in the queue.
+   *
+   * @param what.askedWaitMs how long the caller of `/runsync` asked to wait for it
+   */
+  submit(what: { input: unknown; policy: JobPolicy; webhook?: string; sync: boolean; askedWaitMs?: number }): Job {
     const at = this.now();
     const job: Job = {
       id: `${what.sync ? "sync-" : ""}${randomUUID()}-u1`,
       input: what.input,
       policy: what.policy,
       ...(what.webhook && { webhook: what.webhook }),
-      retentionMs: what.sync ? RETENTION_MS.runsync : RETENTION_MS.run,
+      retentionMs: what.sync ? Math.max(RETENTION_MS.runsync, what.askedWaitMs ?? 0) : RETENTION_MS.run,
       status: "IN_QUEUE",
       queuedAt: at,
       submittedAt: at,
@@ -101,6 +108,11 @@ export class JobQueue {
   get(id: string): Job | undefined {
     this.sweep();
     return this.jobs.get(id);
+  }
+
+  /** Forgets a job this long from now, whatever its state (`/status?ttl=`). */
+  forgetAfter(job: Job, ttlMs: number): void {
+    job.policy = { ...job.policy, ttl: this.now() - job.submittedAt + ttlMs };
   }
 
   /** Hands the oldest queued jobs to a worker, at most `count`. */

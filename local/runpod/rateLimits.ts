@@ -24,7 +24,7 @@ interface Window {
 export class RateLimits {
   private readonly windows = new Map<LimitedOperation, Window>();
 
-  constructor(private readonly now: () => number = Date.now) {}
+  constructor(private readonly now: () => number) {}
 
   /** Admits a request and returns the way to say it is over, or undefined when there are too many. */
   enter(operation: LimitedOperation): (() => void) | undefined {

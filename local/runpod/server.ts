@@ -1,15 +1,14 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Events } from "../events";
-import { type Listening, listen } from "../http";
+import { type Listening, serve } from "../http";
 import { RunpodAccount } from "./account";
 import { adminApi } from "./admin";
 import { Clock } from "./clock";
 import { Endpoints } from "./endpoints";
-import { CutConnection, withFaults } from "./faults";
+import { withFaults } from "./faults";
 import { graphqlApi } from "./graphql";
 import { startInProcessWorker } from "./inProcessWorker";
 import { jobApi } from "./jobApi";
@@ -47,6 +46,8 @@ export interface RunpodOptions {
   templateHoldMs?: number;
   /** Requests of REST v2 a key may make. Default ten times what RunPod's document shows, so that tests need not wait. */
   restQuota?: RestQuota;
+  /** Between two tries of a job's webhook. Default 10 s, as at RunPod. */
+  webhookPauseMs?: number;
   /** False withholds the job API's CORS headers: RunPod documents nothing about them. Default true. */
   cors?: boolean;
   /** Starts a worker with this environment in place of the two kinds there are; `idleWorker` is one that does nothing. */
@@ -95,12 +96,9 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   mkdirSync(workersDir, { recursive: true });
 
   const app = new Hono();
-  const listener = getRequestListener(
-    (request) => withFaults(switches, request, (one) => app.fetch(one)),
-    // Anything else would be answered with 500.
-    { errorHandler: (error) => (error instanceof CutConnection ? undefined : new Response(null, { status: 500 })) },
+  const listening = await serve("RunPod", options.port, (request) =>
+    withFaults(switches, request, (one) => app.fetch(one)),
   );
-  const listening = await listen("RunPod", options.port, listener);
   const jobApiUrl = `http://127.0.0.1:${listening.port}/v2`;
   const prepare = python
     ? (identity: WorkerIdentity) =>
@@ -115,6 +113,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     resolveImage: options.resolveImage,
     switches,
     clock,
+    webhookPauseMs: options.webhookPauseMs ?? 10_000,
     events,
   });
   const close = async () => {
@@ -163,7 +162,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
   // Before the job API: its key check would turn workers away.
   app.route("/v2", workerApi({ find }));
-  app.route("/v2", jobApi({ keys, find }));
+  app.route("/v2", jobApi({ keys, find, now: clock.now }));
 
   try {
     if (prepare && account.endpoints.length === 0)

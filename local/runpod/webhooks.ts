@@ -3,20 +3,24 @@ import type { Events } from "../events";
 import { type Job, jobView } from "./jobs";
 
 const ATTEMPTS = 3;
-const PAUSE_MS = 10_000;
 const TIMEOUT_MS = 10_000;
 
 /**
- * POSTs a finished job to the URL it was submitted with: three tries 10 s apart until one answers 200, as RunPod does.
+ * POSTs a finished job to the URL it was submitted with: three tries until one answers 200, as RunPod does.
  *
+ * @param pauseMs between two tries
  * @param closing ends the tries
  */
-export async function reportToWebhook(url: string, job: Job, events: Events, closing: AbortSignal): Promise<void> {
+export async function reportToWebhook(
+  url: string,
+  job: Job,
+  { events, pauseMs, closing }: { events: Events; pauseMs: number; closing: AbortSignal },
+): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS && !closing.aborted; attempt++) {
     const status = await post(url, { ...jobView(job), input: job.input, webhook: url }, closing);
     events.emit({ source: "runpod", summary: `webhook of job ${job.id.slice(0, 13)} → ${status}` });
     if (status === 200) return;
-    if (attempt < ATTEMPTS) await sleep(PAUSE_MS, undefined, { signal: closing }).catch(() => undefined);
+    if (attempt < ATTEMPTS) await sleep(pauseMs, undefined, { signal: closing }).catch(() => undefined);
   }
 }
 

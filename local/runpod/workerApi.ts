@@ -49,9 +49,11 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
   });
 
   app.get("/:endpoint/ping/:worker", (c) => {
-    const { fleet } = c.get("endpoint");
-    if (c.req.query("status") === "unhealthy")
-      fleet.unfit(c.req.param("worker"), c.req.query("check") ?? "unknown check");
+    const { queue, fleet } = c.get("endpoint");
+    const worker = c.req.param("worker");
+    if (c.req.query("status") === "unhealthy") fleet.unfit(worker, c.req.query("check") ?? "unknown check");
+    // The SDK names no job when it has none.
+    else queue.workerNames(worker, (c.req.query("job_id") ?? "").split(","));
     return c.json({ status: "ok" });
   });
 

@@ -54,6 +54,12 @@ export class FakeWorker implements RunningWorker {
     return response.status === 204 ? [] : ((await response.json()) as { jobsToStop: string[] }).jobsToStop;
   }
 
+  /** Says which jobs it is at, as the SDK's ping process does. */
+  async ping(jobIds: string[]): Promise<number> {
+    const query = `runpod_version=1.12.0${jobIds.length > 0 ? `&job_id=${jobIds.join(",")}` : ""}`;
+    return (await this.request(`${this.url("RUNPOD_WEBHOOK_PING")}?${query}`)).status;
+  }
+
   async stream(jobId: string, output: unknown): Promise<number> {
     return (await this.post(`${this.url("RUNPOD_WEBHOOK_POST_STREAM", jobId)}&isStream=false`, { output })).status;
   }
