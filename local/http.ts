@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 
 /** A server of the local cloud. Each listens on a port of its own: separate origins, like the real domains. */
 export interface Listening {
@@ -19,6 +20,9 @@ export class PortInUseError extends Error {
   }
 }
 
+/** Thrown by a handler to have the connection cut without an answer. */
+export class CutConnection extends Error {}
+
 /**
  * Serves a web-standard handler (`app.fetch` of Hono) on loopback.
  *
@@ -27,7 +31,16 @@ export class PortInUseError extends Error {
  * @throws PortInUseError
  */
 export function serve(what: string, port: number, fetch: (request: Request) => Response | Promise<Response>) {
-  return listen(what, port, getRequestListener(fetch));
+  const handle = async (request: Request, { outgoing }: HttpBindings | Http2Bindings) => {
+    try {
+      return await fetch(request);
+    } catch (error) {
+      if (!(error instanceof CutConnection)) throw error;
+      outgoing.destroy();
+      return RESPONSE_ALREADY_SENT;
+    }
+  };
+  return listen(what, port, getRequestListener(handle));
 }
 
 /** The same for a classic Node request listener. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, Hono } from "hono";
 import Stripe from "stripe";
+import { CutConnection } from "../http";
 import type { StripeAccount } from "./account";
 import { expanded } from "./expand";
 import { check, parseForm } from "./form";
@@ -11,9 +12,6 @@ import { StripeProblem } from "./problem";
 import type { Route } from "./route";
 import { routes } from "./routes";
 import type { Switches } from "./switches";
-
-/** Thrown to have the connection cut without an answer. */
-export class CutConnection extends Error {}
 
 /** Stripe's API, below `/v1`. */
 export function stripeApi(account: StripeAccount, keys: string[], switches: Switches): Hono {

@@ -1,11 +1,9 @@
 import { join } from "node:path";
-import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono } from "hono";
 import type { Events } from "../events";
-import { type Listening, listen } from "../http";
+import { CutConnection, type Listening, serve } from "../http";
 import { type CatalogueEntry, StripeAccount } from "./account";
-import { CutConnection, stripeApi } from "./api";
+import { stripeApi } from "./api";
 import { checkoutPage } from "./checkoutPage";
 import { type Deliveries, startDeliveries } from "./deliveries";
 import { portalPage } from "./portalPage";
@@ -46,21 +44,17 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
   const switches = createSwitches();
   const deliveries = startDeliveries(account, switches, events);
 
-  const app = new Hono<{ Bindings: HttpBindings }>();
+  const app = new Hono();
   app.route("/v1", stripeApi(account, options.keys, switches));
   const wait = (eventId: string) => deliveries.answered(eventId, options.checkoutWaitMs ?? 10_000);
   app.route("/c/pay", checkoutPage(account, wait));
   app.route("/p/session", portalPage(account));
   app.onError((error, c) => {
-    if (error instanceof CutConnection) {
-      c.env.outgoing.destroy();
-      return RESPONSE_ALREADY_SENT;
-    }
+    if (error instanceof CutConnection) throw error;
     return c.json({ error: { type: "api_error", message: "The double has failed.", detail: error.message } }, 500);
   });
 
-  const listener = getRequestListener((request, env) => app.fetch(request, env));
-  const listening = await listen("Stripe", options.port, listener);
+  const listening = await serve("Stripe", options.port, (request) => app.fetch(request));
   account.baseUrl = listening.url;
   // Time passes also when nobody asks.
   const clock = setInterval(() => account.catchUp(), 1_000);
