@@ -2,7 +2,7 @@ import type { dynamic } from "@pulumi/pulumi";
 import { type Api, apis } from "./apis";
 import type { RunpodClient } from "./client";
 import { type FleetWatch, fleetWatch } from "./fleet";
-import type { Wait } from "./patience";
+import { setFirstWait, type Wait } from "./patience";
 
 /** What the provider's methods work with. */
 export interface Connection {
@@ -30,6 +30,7 @@ let current: Connection | undefined;
  * | `runpodApi` | `graphql` | or `rest`: RunPod ends GraphQL in early 2027 |
  * | `runpodApiUrl` | https://api.runpod.io | the control plane, for both |
  * | `runpodJobApiUrl` | https://api.runpod.ai/v2 | tells how the workers are where REST cannot |
+ * | `runpodRetryIntervalMs` | 500 | the wait before a second attempt; each further one is twice as long |
  * | `runpodInUseIntervalMs`, `runpodInUseLimitMs` | 10000, 300000 | RunPod counts a template as in use for two minutes after its last use |
  * | `runpodRolloutIntervalMs`, `runpodRolloutLimitMs` | 5000, 900000 | how an update waits for the workers; a limit of 0 does not |
  * | `runpodImageLookupMs` | 5000 | how long an image's registry may take to answer; 0 does not ask |
@@ -59,6 +60,7 @@ export function configure({ config }: dynamic.ConfigureRequest): void {
   };
   const milliseconds = (key: string, fallback: number, min = 1) => whole(key, "milliseconds", min) ?? fallback;
 
+  setFirstWait(milliseconds("runpodRetryIntervalMs", 500));
   const options = { apiKey, url: address("runpodApiUrl", "https://api.runpod.io") };
   const client = apis[api](options);
   current = {

@@ -2,15 +2,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isInUse, RunpodError } from "./error";
 
 const ATTEMPTS = 4;
+/** The wait before the second attempt, in milliseconds; each further one is twice as long. */
+let firstWaitMs = 500;
+
+/** Sets the wait before a second attempt, in milliseconds, for this process. */
+export function setFirstWait(ms: number): void {
+  firstWaitMs = ms;
+}
 /** The longest wait between two attempts, whatever RunPod asks for: after it the refusal is the answer. */
 const LONGEST_WAIT_MS = 60_000;
 
 /**
- * Milliseconds to wait before attempt `n + 1`: half a second doubled per attempt, the second half of it random so that
- * callers spread; at least what RunPod asked for.
+ * Milliseconds to wait before attempt `n + 1`: doubled per attempt, the second half of it random so that callers spread;
+ * at least what RunPod asked for.
  */
 function backOffMs(n: number, retryAfterMs = 0): number {
-  const fullMs = 500 * 2 ** (n - 1);
+  const fullMs = firstWaitMs * 2 ** (n - 1);
   const randomMs = Math.random() * (fullMs / 2);
   return Math.max(fullMs / 2, retryAfterMs) + randomMs;
 }
