@@ -6,8 +6,8 @@ import { phi3 } from "./phi3/model";
 /** Facts of every model, each from the file beside its Dockerfile. */
 export const modelFacts: Record<Model, ModelFacts> = { phi3, mistral };
 
-/** vLLM's official image, which every image of ours is built on. A new version is this line and `cpu/flags.json`. */
-export const ENGINE_IMAGE = "docker.io/vllm/vllm-openai:v0.27.1";
+/** vLLM's official image. A new version is this line, and the flags that the worker's tests know (`vllm_serve_flags.json`). */
+const ENGINE_IMAGE = "docker.io/vllm/vllm-openai:v0.27.1";
 
 /** Where an image has its weights from: in itself, or from RunPod's cached-model folder (`modelReference`). */
 export type Weights = "baked" | "cached";

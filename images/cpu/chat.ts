@@ -45,6 +45,7 @@ export async function chatWith(
 ): Promise<Chat> {
   const dir = mkdtempSync(join(tmpdir(), "snack-images-"));
   let container: Container | undefined;
+  let ended: number | string | undefined;
   const double = await startRunpod({
     port: 0,
     dir,
@@ -57,6 +58,9 @@ export async function chatWith(
       // Another one is not wanted when the first has ended.
       if (container) return neverReady();
       container = start(env);
+      void container.ended.then((code) => {
+        ended = code;
+      });
       return asWorker(container);
     },
   });
@@ -90,16 +94,17 @@ export async function chatWith(
       while (Date.now() - started < LIMIT_MS) {
         const found = await read();
         if (found) return found;
+        if (ended) throw new Error(`${model}: its entry point ended with ${ended} and says:\n${container?.log()}`);
         await sleep(POLL_MS, undefined, { signal });
       }
       throw new Error(`${model}: ${what} within ${LIMIT_MS / 1000} s. The container says:\n${container?.log()}`);
     };
-    const ended = (id: unknown) => async () => {
+    const result = (id: unknown) => async () => {
       const job = await call(`${api}/status/${id}`);
       return job.status === "COMPLETED" || job.status === "FAILED" ? job : undefined;
     };
 
-    const first = await until("no reply", ended((await call(`${api}/run`, { input })).id));
+    const first = await until("no reply", result((await call(`${api}/run`, { input })).id));
     const firstReplyMs = Date.now() - started;
     const { text: reply, model: about } = readReply(first);
 
@@ -109,7 +114,7 @@ export async function chatWith(
       return Array.isArray(stream) && stream.length > 0 ? {} : undefined;
     });
     container?.terminate();
-    const second = readReply(await until("no end of the reply after SIGTERM", ended(id)));
+    const second = readReply(await until("no end of the reply after SIGTERM", result(id)));
     if (second.text !== reply) throw new Error(`${model}: SIGTERM changed the reply: ${second.text}`);
     // It may wait for its last request for jobs, which the platform answers when it stops the worker.
     await double.close();

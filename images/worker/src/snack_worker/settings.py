@@ -92,7 +92,8 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         ticket_issuer=issuer,
         ticket_keys=keys,
         engine_base_url=base_url,
-        engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=900, most=3_600),
+        # RunPod gives up on a worker after seven minutes without a word of why.
+        engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=400, most=3_600),
         own_engine=engine,
         max_concurrency=_whole_number(env, "MAX_CONCURRENCY", default=32, most=256),
     )
