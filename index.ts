@@ -4,7 +4,9 @@ import { Billing } from "./infra/billing";
 import { loadConfig } from "./infra/config";
 import { Data } from "./infra/data";
 import { Identity } from "./infra/identity";
+import { WorkerImage } from "./infra/images";
 import { Inference } from "./infra/inference";
+import { Registry } from "./infra/registry";
 import { StripeWebhook } from "./infra/stripeWebhook";
 import { Tickets } from "./infra/tickets";
 
@@ -14,10 +16,14 @@ const config = loadConfig();
 const identity = new Identity("identity", config);
 const data = new Data("data", config);
 
+// The workers' images, and what RunPod pulls them with.
+const images = { phi3: new WorkerImage("phi3", config), mistral: new WorkerImage("mistral", config) };
+const registry = new Registry("registry", { config, images: Object.values(images) });
+
 // Inference: each model on its own RunPod endpoint, open to whoever holds a ticket for it.
 const tickets = new Tickets("tickets", config);
-const phi3 = new Inference("phi3", { config, tickets });
-const mistral = new Inference("mistral", { config, tickets });
+const phi3 = new Inference("phi3", { config, tickets, registry, image: images.phi3 });
+const mistral = new Inference("mistral", { config, tickets, registry, image: images.mistral });
 
 // The auth/billing API: another domain, which tells the frontend its plan and where to chat.
 const auth = new Auth("auth", { config, identity, data, tickets, inference: { phi3, mistral } });

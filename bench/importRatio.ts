@@ -32,6 +32,12 @@ const clients: Record<FunctionName, string> = {
   sync: stripe,
   webhook: stripe,
   reconciler: stripe,
+  registryRefresh: `
+    import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    import { GraphQLClient } from "graphql-request";
+    export const made = [new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
+      GetAuthorizationTokenCommand, GetParametersCommand];`,
   admin: stripe,
 };
 

@@ -14,6 +14,7 @@ export const budgets: Record<FunctionName, number> = {
   sync: 250_000,
   webhook: 250_000,
   reconciler: 250_000,
+  registryRefresh: 250_000,
   admin: 250_000,
 };
 

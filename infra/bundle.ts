@@ -13,6 +13,7 @@ export const functionNames = [
   "sync",
   "webhook",
   "reconciler",
+  "registryRefresh",
   "admin",
 ] as const;
 

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
 import { type Model, models } from "../contract/plan";
 import { GPU_POOLS } from "../runpod/gpuPools";
+import { isPrivateEcr } from "../runpod/imageName";
 
 const url = z.string().refine(isSafeUrl, "must be an https URL; http only on localhost");
 /** A tag that names one build for ever: RunPod's hosts cache images, so a moving tag would run old code. */
@@ -52,6 +53,29 @@ const ModelConfig = z
     message: "must not be above workersMax",
   });
 
+/** How RunPod gets at the workers' images. */
+const RegistryConfig = z.discriminatedUnion(
+  "kind",
+  [
+    /** Private Amazon ECR, by tokens that a function renews every six hours. */
+    z.strictObject({ kind: z.literal("ecr") }),
+    /** GHCR, Docker Hub or the like, by a token that lives long: the secret `registryToken`. */
+    z.strictObject({
+      kind: z.literal("token"),
+      /** The registry, as it stands in the images' names. */
+      host: z.string().regex(/^[a-z0-9.-]+(:\d+)?$/, "must be a host such as ghcr.io, or docker.io for Docker Hub"),
+      username: z.string().min(1, "must be the registry's user name"),
+      /** A higher number makes new credentials: how a token is replaced with `runpodApi: rest`, which cannot change one. */
+      generation: z.int().positive().default(1),
+    }),
+    /** Private Amazon ECR that RunPod was given access to by a delegation, made in its console or API. */
+    z.strictObject({ kind: z.literal("delegation"), id: z.string().min(1, "must be RunPod's id of the delegation") }),
+    /** Images that anybody may pull. */
+    z.strictObject({ kind: z.literal("public") }),
+  ],
+  "must have kind ecr, token, delegation or public",
+);
+
 const StackConfig = z.strictObject({
   frontend: z.strictObject({
     /** Where the hosted sign-in may return to, exactly. */
@@ -91,8 +115,12 @@ const StackConfig = z.strictObject({
     })
     .default({ ratePerSecond: 50, burst: 100 }),
   guest: z.strictObject({ sessionsPerHour: z.int().positive() }).default({ sessionsPerHour: 30 }),
-  /** RunPod's control plane. Read by the RunPod provider itself. */
+  /** RunPod's control plane, and which of its APIs. Read by the RunPod provider itself too. */
   runpodApiUrl: url.default("https://api.runpod.io"),
+  runpodApi: z.enum(["graphql", "rest"], "must be graphql or rest").default("graphql"),
+  /** Most workers of the RunPod account over all endpoints, as its console shows it; left to RunPod without. */
+  runpodWorkerQuota: z.int().positive().optional(),
+  registry: RegistryConfig.prefault({ kind: "ecr" }),
   /** RunPod's job API. */
   runpodJobApiUrl: url.default("https://api.runpod.ai/v2"),
   /** Base URL of Stripe's API where it is not Stripe's own: the local cloud's. */
@@ -115,9 +143,19 @@ const StackConfig = z.strictObject({
   mistral: ModelConfig,
 });
 
+type Parsed = z.infer<typeof StackConfig>;
+
+/** With the token that belongs to its kind. */
+type Registry =
+  | Exclude<Parsed["registry"], { kind: "token" }>
+  | (Extract<Parsed["registry"], { kind: "token" }> & { token: pulumi.Output<string> });
+
 /** The stack's configuration, parsed; secrets stay Pulumi secrets. */
-export type Config = Omit<z.infer<typeof StackConfig>, "billing"> & {
-  billing: z.infer<typeof StackConfig>["billing"] & { returnUrls: string[] };
+export type Config = Omit<Parsed, "billing" | "registry"> & {
+  billing: Parsed["billing"] & { returnUrls: string[] };
+  registry: Registry;
+  /** Opens the whole RunPod account; for the provider, and for the function that renews the registry's token. */
+  runpodApiKey: pulumi.Output<string>;
   /** Name of the stack, for names that must be unique in an account. */
   stack: string;
   /** Restricted RunPod keys that browsers may see, one per endpoint, made by the operator in RunPod's console. */
@@ -135,9 +173,16 @@ export type Config = Omit<z.infer<typeof StackConfig>, "billing"> & {
 
 const plainKeys = Object.keys(StackConfig.shape);
 const stripeKeys = ["stripeApiKey", "stripeWebhookKey", "stripeWebhookSecret"];
-const secretKeys = ["runpodApiKey", ...models.map((model) => `${model}BrowserKey`), ...stripeKeys];
+const secretKeys = ["runpodApiKey", "registryToken", ...models.map((model) => `${model}BrowserKey`), ...stripeKeys];
 /** Patience of the RunPod provider, which reads them itself. */
-const providerKeys = ["runpodInUseIntervalMs", "runpodInUseLimitMs"];
+/** Read and checked by the RunPod provider itself. */
+const providerKeys = [
+  "runpodInUseIntervalMs",
+  "runpodInUseLimitMs",
+  "runpodRolloutIntervalMs",
+  "runpodRolloutLimitMs",
+  "runpodImageLookupMs",
+];
 
 /**
  * Reads the stack's configuration: the only place that touches pulumi.Config.
@@ -154,10 +199,13 @@ export function loadConfig(): Config {
   const stack: unknown = Object.fromEntries(given);
   const parsed = StackConfig.safeParse(stack);
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => explain(issue, stack)));
-  if (!source.get("runpodApiKey")) {
+  const runpodApiKey = source.getSecret("runpodApiKey");
+  if (!runpodApiKey) {
     problems.push("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
   }
-  if (!parsed.success || problems.length > 0) {
+  const token = source.getSecret("registryToken");
+  if (parsed.success) problems.push(...contradictions(parsed.data, pulumi.getStack(), token !== undefined));
+  if (!parsed.success || !runpodApiKey || problems.length > 0) {
     const lines = problems.map((problem) => `\n  ${source.name}:${problem}`);
     throw new pulumi.RunError(`The configuration of stack ${pulumi.getStack()} is not valid:${lines.join("")}`);
   }
@@ -165,10 +213,12 @@ export function loadConfig(): Config {
     const key = source.getSecret(`${model}BrowserKey`);
     return key ? [[model, key]] : [];
   });
-  const { billing, frontend } = parsed.data;
+  const { billing, frontend, registry } = parsed.data;
   return {
     ...parsed.data,
     billing: { ...billing, returnUrls: billing.returnUrls ?? frontend.origins.map((origin) => `${origin}/`) },
+    registry: registry.kind === "token" ? { ...registry, token: token ?? pulumi.output("") } : registry,
+    runpodApiKey,
     stack: pulumi.getStack(),
     browserKeys: Object.fromEntries(browserKeys),
     stripe: {
@@ -177,6 +227,46 @@ export function loadConfig(): Config {
       webhookSecret: source.getSecret("stripeWebhookSecret"),
     },
   };
+}
+
+/** What each key allows but not all together. */
+function contradictions(config: Parsed, stack: string, hasToken: boolean): string[] {
+  const { registry, runpodApi, runpodWorkerQuota } = config;
+  const problems: string[] = [];
+  for (const model of models) {
+    const { imageTag, imageUri, workersMin } = config[model];
+    if (imageTag !== undefined && (registry.kind === "token" || registry.kind === "public")) {
+      problems.push(
+        `registry.kind: must be ecr or delegation while ${model}.imageTag has the program build into private ECR, got "${registry.kind}"`,
+      );
+    }
+    if (workersMin > 0 && /^dev\b/.test(stack)) {
+      problems.push(`${model}.workersMin: must be 0 in a dev stack: it is paid for day and night, got ${workersMin}`);
+    }
+    if (imageUri !== undefined && isPrivateEcr(imageUri) && registry.kind === "public") {
+      problems.push(`registry.kind: must be ecr or delegation while ${model}.imageUri is in private ECR, got "public"`);
+    }
+  }
+  if (registry.kind === "ecr" && runpodApi === "rest" && models.some((model) => isFromEcr(config[model]))) {
+    problems.push(
+      'runpodApi: must be graphql with registry.kind "ecr": REST cannot renew credentials, and an ECR token dies after 12 ' +
+        'hours. Register an ECR delegation with RunPod and set registry to { kind: delegation, id: … }, or push to a registry with long-lived tokens, got "rest"',
+    );
+  }
+  if (registry.kind === "token" && !hasToken) {
+    problems.push("registryToken: is missing; set it with: pulumi config set --secret registryToken");
+  }
+  const asked = models.reduce((sum, model) => sum + config[model].workersMax, 0);
+  if (runpodWorkerQuota !== undefined && asked > runpodWorkerQuota) {
+    const each = models.map((model) => `${model} ${config[model].workersMax}`).join(", ");
+    problems.push(`runpodWorkerQuota: is less than the workersMax of this stack (${each}), got ${runpodWorkerQuota}`);
+  }
+  return problems;
+}
+
+/** Whether a model's image needs a credential of private ECR. */
+function isFromEcr({ imageUri }: Parsed["phi3"]): boolean {
+  return imageUri === undefined || isPrivateEcr(imageUri);
 }
 
 /** The key, what is allowed, and what it is. None of these values is a secret. */

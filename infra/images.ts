@@ -6,28 +6,37 @@ import type { Config } from "./config";
 
 /** The image a model's workers run: built and pushed by the program, or named by URI when a pipeline has built it. */
 export class WorkerImage extends pulumi.ComponentResource {
-  /** `host/name@sha256:…`, or the ready URI as given. */
+  /** The ready image's name as given; undefined for one that the program builds. */
+  readonly ready: string | undefined;
+  /** `host/name` of where it is, with the ready image's tag or digest. */
+  readonly repositoryUrl: pulumi.Output<string>;
+  /** `host/name@sha256:…`, or the ready image's name. */
   readonly uri: pulumi.Output<string>;
 
-  constructor(
-    name: string,
-    args: { model: Model } & Pick<Config["phi3"], "imageTag" | "imageUri">,
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
-    super("snack:infra:WorkerImage", name, {}, opts);
-    this.uri = args.imageUri ? pulumi.output(args.imageUri) : this.build(name, args.model, args.imageTag ?? "");
+  constructor(model: Model, config: Config, opts?: pulumi.ComponentResourceOptions) {
+    super("snack:infra:WorkerImage", model, {}, opts);
+    const { imageUri, imageTag = "" } = config[model];
+    this.ready = imageUri;
+    if (imageUri === undefined) {
+      const { url, uri } = this.build(model, imageTag);
+      this.repositoryUrl = url;
+      this.uri = uri;
+    } else {
+      this.repositoryUrl = pulumi.output(imageUri);
+      this.uri = this.repositoryUrl;
+    }
     this.registerOutputs();
   }
 
-  private build(name: string, model: Model, tag: string): pulumi.Output<string> {
+  private build(model: Model, tag: string): { url: pulumi.Output<string>; uri: pulumi.Output<string> } {
     const repository = new awsx.ecr.Repository(
-      name,
+      model,
       // awsx's own default keeps a single untagged image; a rollback and a late worker need the earlier ones.
       { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
       { parent: this },
     );
     const image = new awsx.ecr.Image(
-      name,
+      model,
       {
         repositoryUrl: repository.url,
         // awsx names the build by its tag alone, and two builds of one name would clash.
@@ -40,6 +49,6 @@ export class WorkerImage extends pulumi.ComponentResource {
       // A new tag is a new image resource; deleting the old one would delete its manifest, and with it the way back.
       { parent: this, retainOnDelete: true },
     );
-    return image.imageUri;
+    return { url: repository.url, uri: image.imageUri };
   }
 }

@@ -5,32 +5,41 @@ import { modelFacts } from "../images/models";
 import { Endpoint } from "../runpod/endpoint";
 import { Template } from "../runpod/template";
 import type { Config } from "./config";
-import { WorkerImage } from "./images";
+import type { WorkerImage } from "./images";
+import type { Registry } from "./registry";
 import type { Tickets } from "./tickets";
 
-/** One model on RunPod Serverless: its image, its template, its endpoint, and the key that browsers call it with. */
+/** What a model's endpoint is made with. */
+interface InferenceArgs {
+  config: Config;
+  tickets: Tickets;
+  image: WorkerImage;
+  registry: Registry;
+}
+
+/** One model on RunPod Serverless: its template, its endpoint, and the key that browsers call it with. */
 export class Inference extends pulumi.ComponentResource {
-  readonly image: WorkerImage;
   readonly endpointId: pulumi.Output<string>;
   /** Base of the endpoint's job API. */
   readonly url: pulumi.Output<string>;
   /** Holds the restricted RunPod key for browsers, where the operator has made one. */
   readonly browserKey: aws.ssm.Parameter | undefined;
 
-  constructor(model: Model, args: { config: Config; tickets: Tickets }, opts?: pulumi.ComponentResourceOptions) {
+  constructor(model: Model, args: InferenceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Inference", model, {}, opts);
     const child = { parent: this };
-    const { config, tickets } = args;
+    const { config, tickets, image, registry } = args;
     const facts = modelFacts[model];
     const settings = config[model];
     const name = `snack-misaki-${config.stack}-${model}`;
 
-    this.image = new WorkerImage(model, { model, ...settings }, child);
+    const containerRegistryAuthId = registry.credentialFor(image);
     const template = new Template(
       model,
       {
         name,
-        imageName: this.image.uri,
+        imageName: image.uri,
+        ...(containerRegistryAuthId && { containerRegistryAuthId }),
         containerDiskInGb: facts.containerDiskInGb,
         env: { MODEL: model, TICKET_ISSUER: tickets.issuer, TICKET_JWKS: tickets.jwks },
       },

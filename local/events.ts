@@ -10,6 +10,7 @@ export interface CloudEvent {
     | "scheduler"
     | "dynamodb"
     | "ssm"
+    | "ecr"
     | "stripe"
     | "runpod"
     | "worker"

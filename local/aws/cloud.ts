@@ -4,6 +4,7 @@ import { AwsAccount } from "./account";
 import { userPool, userPoolEffects } from "./cognito";
 import { image, imageEffects, resolveImage } from "./dockerBuild";
 import { startDynamodb, table } from "./dynamodb";
+import { startEcrApi } from "./ecrApi";
 import { api } from "./httpApi";
 import { HttpApiGateway } from "./httpApiGateway";
 import { Lambda, lambdaFunction } from "./lambda";
@@ -39,7 +40,7 @@ export interface AwsCloud {
   account: AwsAccount;
   /** The gRPC port of the Pulumi provider for `aws` and `docker-build`. */
   providerPort: number;
-  endpoints: { dynamodb: string; ssm: string; lambda: string };
+  endpoints: { dynamodb: string; ssm: string; ecr: string; lambda: string };
   /** Runs a Lambda by name or ARN. When it fails, rejects with an error whose `payload` is what Lambda answers then. */
   invoke(functionNameOrArn: string, event: unknown): Promise<unknown>;
   /** The model version inside an image; undefined where the account's registry holds no such image. */
@@ -67,9 +68,11 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   try {
     const dynamodb = started(await startDynamodb(join(dir, "dynamodb"), region, events));
     const ssm = started(await startSsm(account, events));
+    const ecr = started(await startEcrApi(account, events));
     const extraEnv = (): Record<string, string> => ({
       AWS_ENDPOINT_URL_DYNAMODB: dynamodb.url,
       AWS_ENDPOINT_URL_SSM: ssm.url,
+      AWS_ENDPOINT_URL_ECR: ecr.url,
       AWS_ENDPOINT_URL_LAMBDA: lambdaApi.url,
       ...options.extraEnv(),
     });
@@ -98,7 +101,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
     return {
       account,
       providerPort: provider.port,
-      endpoints: { dynamodb: dynamodb.url, ssm: ssm.url, lambda: lambdaApi.url },
+      endpoints: { dynamodb: dynamodb.url, ssm: ssm.url, ecr: ecr.url, lambda: lambdaApi.url },
       invoke,
       resolveImage: (imageName) => resolveImage(account, imageName),
       close,

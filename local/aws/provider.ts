@@ -9,6 +9,7 @@ import { serveGrpc, unary } from "../protocol/grpc";
 import { UNKNOWN } from "../protocol/value";
 import type { AwsAccount } from "./account";
 import type { Change } from "./diff";
+import { registryToken } from "./ecrApi";
 import { type Failure, Operations, properties, type Target } from "./operations";
 import type { Bodies } from "./resource";
 import { type Properties, plainProperties, withoutUndefined } from "./values";
@@ -166,10 +167,14 @@ function invoke(account: AwsAccount, token: string): Properties {
       return { id: accountId, accountId, userId: accountId, arn: `arn:${partition}:iam::${accountId}:root` };
     case "aws:index/getPartition:getPartition":
       return { id: partition, partition, dnsSuffix: "amazonaws.com", reverseDnsPrefix: "com.amazonaws" };
-    default:
-      throw new Error(
-        `The local cloud does not answer ${token}. It answers getRegion, getCallerIdentity and getPartition.`,
-      );
+    case "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
+      const { expiresAt, ...token } = registryToken(account);
+      return { id: region, region, ...token, expiresAt: expiresAt.toISOString() };
+    }
+    default: {
+      const answered = "getRegion, getCallerIdentity, getPartition and ecr.getAuthorizationToken";
+      throw new Error(`The local cloud does not answer ${token}. It answers ${answered}.`);
+    }
   }
 }
 

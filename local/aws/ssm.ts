@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { Hono } from "hono";
 import { z } from "zod";
 import type { Events } from "../events";
-import { type Listening, serve } from "../http";
+import type { Listening } from "../http";
 import type { AwsAccount, AwsResource } from "./account";
+import { JsonProtocolError, serveJsonProtocol } from "./jsonProtocol";
 import type { ResourceType } from "./resource";
 import { type Properties, text } from "./values";
 
@@ -49,15 +49,6 @@ export const parameterEffects = {
 
 const names = z.object({ Names: z.array(z.string()).min(1).max(10), WithDecryption: z.boolean().optional() });
 const name = z.object({ Name: z.string(), WithDecryption: z.boolean().optional() });
-/** An error the way AWS's JSON protocol says it: the SDK makes it an exception of this name. */
-class SsmError extends Error {
-  constructor(
-    readonly type: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** Serves Parameter Store's JSON 1.1 protocol on a free loopback port. */
 export function startSsm(account: AwsAccount, events: Events): Promise<Listening> {
@@ -65,7 +56,7 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
     GetParameter(body) {
       const { Name, WithDecryption } = name.parse(body);
       const found = account.get(TYPE, Name);
-      if (found === undefined) throw new SsmError("ParameterNotFound", "");
+      if (found === undefined) throw new JsonProtocolError("ParameterNotFound", "");
       return { Parameter: describe(found, WithDecryption) };
     },
     GetParameters(body) {
@@ -92,28 +83,13 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
     };
   }
 
-  const app = new Hono();
-  app.post("/", async (c) => {
-    const operation = c.req.header("x-amz-target")?.replace("AmazonSSM.", "") ?? "";
-    c.header("content-type", "application/x-amz-json-1.1");
-    try {
-      const run = operations[operation];
-      if (run === undefined)
-        throw new SsmError("UnknownOperationException", `${operation} is not part of the local cloud.`);
-      const body = await c.req.json();
-      events.emit({ source: "ssm", summary: `${operation} ${body.Name ?? body.Names?.join(" ") ?? ""}` });
-      return c.body(JSON.stringify(run(body)));
-    } catch (error) {
-      const { type, message } = described(error);
-      c.header("x-amzn-errortype", type);
-      return c.body(JSON.stringify({ __type: type, message }), 400);
-    }
-  });
-  return serve("Parameter Store", 0, app.fetch);
+  return serveJsonProtocol(
+    { name: "Parameter Store", source: "ssm", target: "AmazonSSM", operations, summary: namesIn },
+    events,
+  );
 }
 
-function described(error: unknown): { type: string; message: string } {
-  if (error instanceof SsmError) return error;
-  if (error instanceof z.ZodError) return { type: "ValidationException", message: z.prettifyError(error) };
-  return { type: "SerializationException", message: "The request is not valid JSON." };
+function namesIn(body: unknown): string {
+  const { Name, Names } = body as { Name?: string; Names?: string[] };
+  return Name ?? Names?.join(" ") ?? "";
 }

@@ -1,3 +1,4 @@
+import { metricAlarm } from "./alarms";
 import { managedLoginBranding, userPool, userPoolClient, userPoolDomain } from "./cognito";
 import { image } from "./dockerBuild";
 import { table } from "./dynamodb";
@@ -29,6 +30,7 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
     rolePolicyAttachment,
     policy,
     logGroup,
+    metricAlarm,
     table,
     parameter,
     repository,
