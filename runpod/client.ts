@@ -59,11 +59,22 @@ export interface RegistryAuthRecord {
   name: string;
 }
 
+/** What RunPod tells of the account itself. */
+export interface AccountRecord {
+  balanceDollars: number;
+  spendDollarsPerHour: number;
+}
+
 /**
  * RunPod's control plane as the provider needs it. Every method throws `RunpodError`, retries what may be repeated safely,
  * and never repeats a create by itself: after a transient error the caller looks up what exists.
  */
 export interface RunpodClient {
+  /** Undefined where the API does not tell: REST knows no account. */
+  getAccount(): Promise<AccountRecord | undefined>;
+  /** Most workers over all endpoints; undefined where the API does not tell. */
+  getWorkerQuota(): Promise<number | undefined>;
+
   /** Template names are unique per account. */
   findTemplateByName(name: string): Promise<TemplateRecord | undefined>;
   getTemplate(id: string): Promise<TemplateRecord | undefined>;

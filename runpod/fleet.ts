@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ApiOptions, RunpodClient } from "./client";
+import { askHealth } from "./health";
 import { type Answer, callJson } from "./http";
 
 /** The workers of one endpoint, as RunPod tells at one moment. */
@@ -11,6 +12,8 @@ export interface Fleet {
   /** Workers of the current one: running a job, or waiting for one. */
   ready: number;
   initializing: number;
+  /** For how many seconds the one that has been starting longest does so, where RunPod tells. */
+  startingSeconds: number | undefined;
   /** Waiting for a GPU. */
   throttled: number;
   /** Failing RunPod's health checks: they crash. */
@@ -29,18 +32,9 @@ export interface FleetWatch {
 
 const workers = z.object({
   endpointVersion: z.number().nullish(),
-  workers: z.array(z.object({ id: z.string(), status: z.string(), isStale: z.boolean() })),
-});
-
-const health = z.object({
-  workers: z.object({
-    idle: z.number().default(0),
-    initializing: z.number().default(0),
-    ready: z.number().default(0),
-    running: z.number().default(0),
-    throttled: z.number().default(0),
-    unhealthy: z.number().default(0),
-  }),
+  workers: z.array(
+    z.object({ id: z.string(), status: z.string(), isStale: z.boolean(), uptimeSeconds: z.number().nullish() }),
+  ),
 });
 
 const LOG_LINES = 20;
@@ -68,11 +62,14 @@ export function fleetWatch(
     if (!parsed.success) return undefined;
     const current = parsed.data.workers.filter(({ isStale }) => !isStale);
     const count = (...statuses: string[]) => current.filter(({ status }) => statuses.includes(status)).length;
+    const starting = current.filter(({ status }) => status === "INITIALIZING");
+    const startingSeconds = starting.flatMap(({ uptimeSeconds }) => uptimeSeconds ?? []);
     return {
       version: parsed.data.endpointVersion ?? undefined,
       stale: parsed.data.workers.length - current.length,
       ready: count("RUNNING", "IDLE"),
-      initializing: count("INITIALIZING"),
+      initializing: starting.length,
+      startingSeconds: startingSeconds.length > 0 ? Math.max(...startingSeconds) : undefined,
       throttled: count("THROTTLED"),
       unhealthy: count("UNHEALTHY"),
       waitingIds: current.filter(({ status }) => !["RUNNING", "IDLE"].includes(status)).map((worker) => worker.id),
@@ -80,13 +77,19 @@ export function fleetWatch(
   }
 
   async function throughJobApi(id: string): Promise<Fleet | undefined> {
-    const { body } = (await get("health", `${jobApiUrl.replace(/\/+$/, "")}/${encodeURIComponent(id)}/health`)) ?? {};
-    const parsed = health.safeParse(body);
-    if (!parsed.success) return undefined;
-    const { idle, running, ready, ...others } = parsed.data.workers;
+    const { health } = (await askHealth({ apiKey, url: jobApiUrl, timeoutMs }, id).catch(() => undefined)) ?? {};
+    if (health === undefined) return undefined;
+    const { idle, running, ready, ...others } = health.workers;
     const { version } = (await client.getEndpoint(id).catch(() => undefined)) ?? { version: undefined };
     // RunPod ends idle workers of an older version at once and lets busy ones finish: those are not told apart here.
-    return { ...others, version, stale: 0, ready: Math.max(ready, idle + running), waitingIds: [] };
+    return {
+      ...others,
+      version,
+      stale: 0,
+      ready: Math.max(ready, idle + running),
+      startingSeconds: undefined,
+      waitingIds: [],
+    };
   }
 
   return {

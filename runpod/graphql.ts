@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ApiOptions, RunpodClient } from "./client";
 import { isNotFound, RunpodError } from "./error";
 import {
+  accountRecord,
   ENDPOINT,
   endpointInput,
   endpointRecord,
@@ -91,6 +92,19 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): 
   }
 
   return {
+    getAccount: () => mine("clientBalance", "clientBalance currentSpendPerHr", accountRecord),
+
+    async getWorkerQuota() {
+      const record = z.object({ maxServerlessConcurrency: z.number().nullish() });
+      const field = "maxServerlessConcurrency";
+      try {
+        return (await mine(field, field, record)).maxServerlessConcurrency ?? undefined;
+      } catch {
+        // Known from third parties only: where RunPod does not have the field, it refuses the whole question.
+        return undefined;
+      }
+    },
+
     findTemplateByName: async (name) => (await listTemplates()).find((template) => template.name === name),
     getTemplate,
 

@@ -1,5 +1,12 @@
 import { z } from "zod";
-import type { EndpointRecord, EndpointSettings, RegistryAuthRecord, TemplateRecord, TemplateSettings } from "./client";
+import type {
+  AccountRecord,
+  EndpointRecord,
+  EndpointSettings,
+  RegistryAuthRecord,
+  TemplateRecord,
+  TemplateSettings,
+} from "./client";
 
 /** The fields of a template to ask for. */
 export const TEMPLATE = "id name imageName dockerArgs containerDiskInGb containerRegistryAuthId env { key value }";
@@ -33,6 +40,14 @@ function orDefault<T>(type: z.ZodType<T>, fallback: T) {
 }
 
 const text = orDefault(z.string(), "");
+
+/** What of an account the API answers. */
+export const accountRecord: z.ZodType<AccountRecord> = z
+  .object({ clientBalance: z.number(), currentSpendPerHr: orDefault(z.number(), 0) })
+  .transform((account) => ({
+    balanceDollars: account.clientBalance,
+    spendDollarsPerHour: account.currentSpendPerHr,
+  }));
 
 /** A template as the API answers it. */
 export const templateRecord: z.ZodType<TemplateRecord> = z.object({

@@ -89,6 +89,9 @@ export function restClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): Run
   }
 
   return {
+    getAccount: async () => undefined,
+    getWorkerQuota: async () => undefined,
+
     findTemplateByName: async (name) => (await listTemplates()).find((template) => template.name === name),
     getTemplate,
 

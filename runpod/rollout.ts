@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { cause, describe, hostProblems, isEmpty } from "./diagnosis";
 import { RunpodError } from "./error";
 import type { Fleet, FleetWatch } from "./fleet";
 import type { Wait } from "./patience";
@@ -92,57 +93,12 @@ function isDone(fleet: Fleet, { workersMin }: Pick<Rolling, "workersMin">): bool
   return isEmpty(fleet) ? workersMin === 0 : fleet.ready >= Math.max(1, workersMin);
 }
 
-function isEmpty({ stale, ready, initializing, throttled, unhealthy }: Fleet): boolean {
-  return stale + ready + initializing + throttled + unhealthy === 0;
-}
-
-function describe({ version, ready, stale, initializing, throttled, unhealthy }: Fleet): string {
-  const parts = [
-    `${ready} ready`,
-    ...(stale > 0 ? [`${stale} of the old version`] : []),
-    ...(initializing > 0 ? [`${initializing} starting`] : []),
-    ...(throttled > 0 ? [`${throttled} waiting for a GPU`] : []),
-    ...(unhealthy > 0 ? [`${unhealthy} crashing`] : []),
-  ];
-  return `workers${version === undefined ? "" : ` of version ${version}`}: ${parts.join(", ")}`;
-}
-
 /** What holds the workers up, and what to do about it. */
 async function explain(watch: FleetWatch, endpoint: Rolling, fleet: Fleet, waitedMs: number): Promise<string> {
-  const [workerId] = fleet.waitingIds;
-  const log = workerId === undefined ? [] : await watch.hostLog(endpoint.id, workerId);
-  const problems = log.filter((line) => PROBLEM.test(line)).slice(-3);
+  const problems = await hostProblems(watch, endpoint.id, fleet);
   const host = problems.length > 0 ? ` RunPod's host says: ${problems.join(" | ")}` : "";
   const head = `The workers of endpoint "${endpoint.name}" (${endpoint.id}) do not run the new version after ${Math.round(waitedMs / 1000)} s`;
   return `${head} (${describe(fleet)}). ${cause(fleet, problems)}${host}`;
-}
-
-const PROBLEM =
-  /error|fail|denied|unauthori[sz]ed|forbidden|no space|not found|manifest|exit code|back-?off|killed|oom/i;
-const PULL = /pull|manifest|denied|unauthori[sz]ed|forbidden|no basic auth|registry/i;
-
-/** The likely cause by the workers' states, as RunPod's own tools read them. */
-function cause(fleet: Fleet, problems: string[]): string {
-  if (problems.some((line) => PULL.test(line))) {
-    return "The image cannot be pulled: check its name, and that the registry credentials are still good.";
-  }
-  if (fleet.unhealthy > 0) {
-    return (
-      "They crash: read a worker's log in RunPod's console. Usual causes: an error at start, an image without " +
-      "linux/amd64, a disk smaller than the unpacked image, a CUDA version the host does not have."
-    );
-  }
-  if (fleet.throttled > 0) {
-    return "They wait for a GPU (throttled): name more GPU pools or data centres, or wait.";
-  }
-  if (fleet.initializing > 0) {
-    return (
-      "They are still starting, pulling the image or loading the model: check the registry credentials, " +
-      "or give large images more time with runpodRolloutLimitMs."
-    );
-  }
-  if (fleet.stale > 0) return "Old workers are still busy with their jobs; they end when these are done.";
-  return "RunPod has started none: there is no capacity, or workersMax is 0.";
 }
 
 function tell({ name }: Rolling, words: string): void {
