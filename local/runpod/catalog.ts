@@ -120,6 +120,3 @@ export const dataCenters: readonly { id: string; name: string; region: string }[
   { id: "US-TX-3", name: "US Texas 3", region: "NORTH_AMERICA" },
   { id: "US-WA-1", name: "US Washington 1", region: "NORTH_AMERICA" },
 ];
-
-/** Old names of places that GraphQL's `locations` takes as well. */
-export const countries: readonly string[] = ["CZ", "FR", "GB", "NO", "RO", "US"];

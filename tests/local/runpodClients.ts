@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import runpodSdk from "runpod-sdk";
 
 /** A job as a client shows it. */
-export interface Seen {
+interface Seen {
   status: string;
   output?: unknown;
   error?: unknown;
@@ -25,7 +25,7 @@ export interface JobClient {
 }
 
 /** Whom a client talks to. */
-export interface Address {
+interface Address {
   /** With `/v2`. */
   url: string;
   key: string;
