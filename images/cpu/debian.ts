@@ -5,6 +5,13 @@ import { type Execution, execute } from "./execute";
 /** The release whose Python is 3.11, the worker's own. */
 const SUITE = "bookworm";
 
+/** Nearly half of it, which every build would copy several times. */
+const NOT_NEEDED = [
+  "var/cache/apt",
+  "var/lib/apt/lists",
+  ...["doc", "info", "locale", "man"].map((name) => `usr/share/${name}`),
+];
+
 /**
  * A minimal Debian with Python 3.11 in a folder, from the mirror that this machine's apt uses. It is made once and kept.
  *
@@ -33,7 +40,7 @@ export async function makeDebian(dir: string, progress: (line: string) => void, 
     ["--variant=minbase", "--include=python3", SUITE, partial, ...(mirror ? [mirror] : [])],
     { ...how, ...(proxy && !process.env.http_proxy && { env: { http_proxy: proxy } }) },
   );
-  rmSync(join(partial, "var/cache/apt/archives"), { recursive: true, force: true });
+  for (const folder of NOT_NEEDED) rmSync(join(partial, folder), { recursive: true, force: true });
   renameSync(partial, system);
   return system;
 }
