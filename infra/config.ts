@@ -53,6 +53,11 @@ const ModelConfig = z
     message: "must not be above workersMax",
   });
 
+/** A text that is there, and of that form; `allowed` is the whole message. */
+function text(allowed: string, form = /./) {
+  return z.string(allowed).regex(form, allowed);
+}
+
 /** How RunPod gets at the workers' images. */
 const RegistryConfig = z.discriminatedUnion(
   "kind",
@@ -63,13 +68,13 @@ const RegistryConfig = z.discriminatedUnion(
     z.strictObject({
       kind: z.literal("token"),
       /** The registry, as it stands in the images' names. */
-      host: z.string().regex(/^[a-z0-9.-]+(:\d+)?$/, "must be a host such as ghcr.io, or docker.io for Docker Hub"),
-      username: z.string().min(1, "must be the registry's user name"),
+      host: text("must be a host such as ghcr.io, or docker.io for Docker Hub", /^[a-z0-9.-]+(:\d+)?$/),
+      username: text("must be the registry's user name"),
       /** A higher number makes new credentials: how a token is replaced with `runpodApi: rest`, which cannot change one. */
       generation: z.int().positive().default(1),
     }),
     /** Private Amazon ECR that RunPod was given access to by a delegation, made in its console or API. */
-    z.strictObject({ kind: z.literal("delegation"), id: z.string().min(1, "must be RunPod's id of the delegation") }),
+    z.strictObject({ kind: z.literal("delegation"), id: text("must be RunPod's id of the delegation") }),
     /** Images that anybody may pull. */
     z.strictObject({ kind: z.literal("public") }),
   ],

@@ -3,11 +3,11 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type Config, loadConfig } from "../../infra/config";
 import { readStackConfig } from "../../local/stackConfig";
 
+const mocks = {
+  newResource: ({ inputs }: pulumi.runtime.MockResourceArgs) => ({ id: "", state: inputs }),
+  call: () => ({}),
+};
 beforeAll(async () => {
-  const mocks = {
-    newResource: ({ inputs }: pulumi.runtime.MockResourceArgs) => ({ id: "", state: inputs }),
-    call: () => ({}),
-  };
   await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
 });
 
@@ -59,6 +59,31 @@ describe("the stack configuration", () => {
     });
   });
 
+  const ready = {
+    phi3: { imageUri: "ghcr.io/snack/phi3:1" },
+    mistral: { imageUri: "ghcr.io/snack/mistral:1" },
+  };
+  const ghcr = { kind: "token", host: "ghcr.io", username: "mama" };
+
+  it("takes a registry's token as a secret, delegations, and REST where nothing needs GraphQL", async () => {
+    const config = load("local", { ...ready, registry: ghcr, registryToken: "ghp_canary", runpodApi: "rest" });
+    expect(config.registry).toMatchObject({ ...ghcr, generation: 1 });
+    if (config.registry.kind !== "token") throw new Error("not a token");
+    expect(await pulumi.isSecret(config.registry.token)).toBe(true);
+    const delegation = { kind: "delegation", id: "del_1" };
+    expect(load("local", { registry: delegation, runpodApi: "rest" }).registry).toEqual(delegation);
+    expect(load("local", { ...ready, registry: { kind: "public" } }).registry.kind).toBe("public");
+  });
+
+  it("keeps no workers running in a dev stack", async () => {
+    await pulumi.runtime.setMocks(mocks, "snack-misaki", "dev");
+    expect(problems({ "phi3.workersMin": 1 })).toContain(
+      "snack-misaki:phi3.workersMin: must be 0 in a dev stack: it is paid for day and night, got 1",
+    );
+    await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
+    expect(load("local", { "phi3.workersMin": 1 }).phi3.workersMin).toBe(1);
+  });
+
   const faults: [string, Record<string, unknown>, string][] = [
     ["a moving tag", { "phi3.imageTag": "latest" }, 'phi3.imageTag: must name one build, not latest, got "latest"'],
     [
@@ -92,6 +117,38 @@ describe("the stack configuration", () => {
       "a signing key nobody accepts",
       { "ticketKeys.signing": 3, "ticketKeys.accepted": [1] },
       "ticketKeys.accepted: must include the signing key, got [1]",
+    ],
+    [
+      "a kind of registry there is none of",
+      { registry: { kind: "gar" } },
+      'registry.kind: must have kind ecr, token, delegation or public, got "gar"',
+    ],
+    [
+      "a registry's token without its registry",
+      { registry: { kind: "token", username: "mama" }, registryToken: "ghp_1" },
+      "registry.host: must be a host such as ghcr.io",
+    ],
+    ["a delegation without its id", { registry: { kind: "delegation" } }, "registry.id: must be RunPod's id"],
+    [
+      "public images that the program builds into a private registry",
+      { registry: { kind: "public" } },
+      'registry.kind: must be ecr or delegation while phi3.imageTag has the program build into private ECR, got "public"',
+    ],
+    [
+      "a token that is not there",
+      { ...ready, registry: ghcr },
+      "registryToken: is missing; set it with: pulumi config set --secret registryToken",
+    ],
+    [
+      "ECR through REST, which cannot renew its token",
+      { runpodApi: "rest" },
+      'runpodApi: must be graphql with registry.kind "ecr": REST cannot renew credentials',
+    ],
+    ["an API there is none of", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
+    [
+      "more workers than the account may have",
+      { runpodWorkerQuota: 3 },
+      "runpodWorkerQuota: is less than the workersMax of this stack (phi3 2, mistral 2), got 3",
     ],
   ];
   it.each(faults)("refuses %s by key, what is allowed and what it is", (_name, overrides, expected) => {

@@ -145,6 +145,16 @@ describe("secrets", () => {
     expect(open).toEqual([]);
   });
 
+  it("are marked as secrets in the registry's credentials, whose token no one knows", () => {
+    const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
+    const found = Object.values<{ type: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }>(
+      state.resources,
+    ).filter(({ type }) => type === "pulumi-nodejs:dynamic/runpod:RegistryAuth");
+    expect(found).toHaveLength(1);
+    for (const { inputs, outputs } of found)
+      for (const { password } of [inputs, outputs]) expect(password).toBeTypeOf("object");
+  });
+
   it("reach the cloud only as SecureString parameters", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
     expect(parameters).toHaveLength(6);
@@ -193,6 +203,21 @@ describe("the program", () => {
     expect(tables.users?.pointInTimeRecovery).toMatchObject({ enabled: true });
     expect((tables.users?.ttl as { enabled?: boolean } | undefined)?.enabled ?? false).toBe(false);
     expect(tables.ephemeral?.ttl).toMatchObject({ attributeName: "ttl", enabled: true });
+  });
+
+  it("lets RunPod pull its images from private ECR, with a token that it renews", async () => {
+    const runpod = JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"));
+    const [auth, ...others] = Object.values<{ id: string; name: string }>(runpod.registryAuths);
+    expect(others).toEqual([]);
+    expect(auth?.name).toBe("snack-misaki-start-registry");
+    const used = Object.values<{ containerRegistryAuthId: string }>(runpod.templates);
+    expect(used.map(({ containerRegistryAuthId }) => containerRegistryAuthId)).toEqual([auth?.id, auth?.id]);
+    const refresh = functions().find((fn) => nameOf(fn) === "registryRefresh");
+    expect(await cloud.aws.invoke(String(refresh?.outputs.name), {})).toEqual({ expiresAt: expect.any(String) });
+    const [alarm] = resources("aws:cloudwatch/metricAlarm:MetricAlarm");
+    expect(alarm?.outputs).toMatchObject({ metricName: "Errors", dimensions: { FunctionName: refresh?.outputs.name } });
+    const schedules = resources("aws:scheduler/schedule:Schedule").map(({ outputs }) => outputs.scheduleExpression);
+    expect(schedules).toContain("rate(6 hours)");
   });
 
   it("runs its functions on Node 24, arm64", () => {

@@ -186,6 +186,7 @@ export async function startControlPlane() {
     apiKey: API_KEY,
     templates,
     endpoints,
+    registryAuths,
     seen: () => ({
       templates: [...templates.values()].map((each) => ({ id: each.id, name: each.name, ...seenContainer(each) })),
       endpoints: [...endpoints.values()].map((each) => {
@@ -226,7 +227,7 @@ export async function startControlPlane() {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
-  } satisfies Plane & { templates: unknown; endpoints: unknown };
+  } satisfies Plane & { templates: unknown; endpoints: unknown; registryAuths: unknown };
 }
 
 function seenContainer({ imageName, env, containerDiskInGb, containerRegistryAuthId }: Template) {

@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { create } from "../../functions/registryRefresh";
+import { AwsAccount } from "../../local/aws/account";
+import { startEcrApi } from "../../local/aws/ecrApi";
+import { startSsm } from "../../local/aws/ssm";
+import { Events } from "../../local/events";
+import type { Listening } from "../../local/http";
+import { type ControlPlane, startControlPlane } from "../runpod/controlPlane";
+
+const PARAMETER = "/snack-misaki/test/runpod-api-key";
+const dir = mkdtempSync(join(tmpdir(), "snack-registry-"));
+const account = new AwsAccount(join(dir, "account.json"), "us-east-1");
+let runpod: ControlPlane;
+let services: Listening[];
+
+beforeAll(async () => {
+  const events = new Events();
+  runpod = await startControlPlane();
+  services = await Promise.all([startSsm(account, events), startEcrApi(account, events)]);
+  const [ssm, ecr] = services;
+  Object.assign(process.env, {
+    AWS_REGION: "us-east-1",
+    AWS_ACCESS_KEY_ID: "x",
+    AWS_SECRET_ACCESS_KEY: "x",
+    AWS_ENDPOINT_URL_SSM: ssm?.url,
+    AWS_ENDPOINT_URL_ECR: ecr?.url,
+  });
+  const outputs = { type: "SecureString", value: runpod.apiKey, version: 1 };
+  account.put({ type: "aws:ssm/parameter:Parameter", id: PARAMETER, inputs: {}, outputs });
+});
+beforeEach(() => runpod.reset());
+afterAll(async () => {
+  for (const service of services) await service.close();
+  await runpod.close();
+  rmSync(dir, { recursive: true });
+});
+
+/** The credentials as the provider has made them. */
+function credentials() {
+  const { name, ...rest } = { name: "snack-misaki-test-registry", username: "AWS", password: "token of yesterday" };
+  runpod.registryAuths.set("reg1", { id: "reg1", name, ...rest });
+}
+
+const refresh = (registryAuthId = "reg1") =>
+  create({ runpodApiUrl: runpod.url, runpodKeyParameter: PARAMETER, registryAuthId })();
+
+describe("the registry's refresh", () => {
+  it("gives RunPod a new token of ECR's under the same id, good for twelve hours", async () => {
+    credentials();
+    const { expiresAt } = await refresh();
+    const [seen, ...others] = runpod.seen().registryAuths;
+    expect(others).toEqual([]);
+    expect(seen).toMatchObject({ id: "reg1", name: "snack-misaki-test-registry", username: "AWS" });
+    expect(seen?.password).toMatch(/^[\w+/=]{100,}$/);
+    expect(Date.parse(expiresAt) - Date.now()).toBeGreaterThan(11 * 3_600_000);
+    const first = seen?.password;
+    await refresh();
+    expect(runpod.seen().registryAuths[0]?.password).not.toBe(first);
+  });
+
+  it("tries again when RunPod has a moment", async () => {
+    credentials();
+    runpod.failNext("updateRegistryAuth", { status: 502 });
+    await refresh();
+    expect(runpod.count("updateRegistryAuth")).toBe(2);
+  });
+
+  it("fails, for the alarm to see, when RunPod has no such credentials, and tells no token", async () => {
+    await expect(refresh("gone")).rejects.toThrow("RunPod refused updateRegistryAuth: Registry auth not found.");
+  });
+});
