@@ -1,7 +1,7 @@
 import { Option } from "commander";
 
 /** What can answer on this machine. */
-export const engineNames = ["scripted", "ollama", "llama"] as const;
+const engineNames = ["scripted", "ollama", "llama"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** The option of a command that starts the local cloud. */

@@ -1,0 +1,104 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** A worker's request for jobs is held this long. */
+const TAKE_WAIT_MS = 20_000;
+
+interface Report {
+  output?: { delta?: string; usage?: { completion_tokens: number } };
+  error?: string;
+}
+
+/** What a job's worker has sent so far. */
+export interface JobReport {
+  /** When the first item came. */
+  firstItemAt: number;
+  /** Requests the worker made for it, the result's included. */
+  posts: number;
+  /** Text of the deltas. */
+  text: string;
+  /** As the worker counted them. */
+  completionTokens: number;
+}
+
+/**
+ * RunPod's side of the worker protocol and nothing else, so that what is measured is the worker: one worker, whose every
+ * request is answered at once.
+ */
+export class JobPlatform {
+  private readonly server = createServer((request, response) => void this.answer(request, response));
+  private readonly queue: { id: string; input: unknown }[] = [];
+  private readonly running = new Map<string, { report: JobReport; finish(report: JobReport): void }>();
+  private taker: (() => void) | undefined;
+  private count = 0;
+
+  /** Starts to listen. @returns the base URL of the job API, for `platformEnvironment` */
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v2`;
+  }
+
+  /** Has the worker do a job. */
+  run(input: unknown): Promise<JobReport> {
+    const id = `job-${++this.count}`;
+    return new Promise((finish) => {
+      this.running.set(id, { report: { firstItemAt: 0, posts: 0, text: "", completionTokens: 0 }, finish });
+      this.queue.push({ id, input });
+      this.taker?.();
+    });
+  }
+
+  close(): void {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "", "http://platform");
+    const [, , , what = "", , jobId = ""] = url.pathname.split("/");
+    if (what.startsWith("job-take")) this.give(url, response);
+    else if (what === "job-stop") setTimeout(() => response.writeHead(204).end(), TAKE_WAIT_MS).unref();
+    else if (what === "job-stream" || what === "job-done") {
+      const body = await read(request);
+      response.end("{}");
+      this.report(jobId, what, body);
+    } else response.end("{}");
+  }
+
+  private give(url: URL, response: ServerResponse): void {
+    if (this.queue.length === 0) {
+      const end = setTimeout(() => this.taker && response.writeHead(204).end(), TAKE_WAIT_MS).unref();
+      this.taker = () => {
+        clearTimeout(end);
+        this.taker = undefined;
+        this.give(url, response);
+      };
+      return;
+    }
+    const jobs = this.queue.splice(0, Number(url.searchParams.get("batch_size") ?? 1));
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify(url.pathname.includes("batch") ? jobs : jobs[0]));
+  }
+
+  private report(id: string, what: string, { output, error }: Report): void {
+    const job = this.running.get(id);
+    if (!job) return;
+    const { report, finish } = job;
+    report.posts += 1;
+    if (what === "job-stream") {
+      report.firstItemAt ||= performance.now();
+      report.text += output?.delta ?? "";
+      report.completionTokens = output?.usage?.completion_tokens ?? 0;
+      return;
+    }
+    if (error) throw new Error(`A job failed: ${error}`);
+    this.running.delete(id);
+    finish(report);
+  }
+}
+
+async function read(request: IncomingMessage) {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return JSON.parse(Buffer.concat(chunks).toString());
+}

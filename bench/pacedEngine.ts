@@ -1,0 +1,65 @@
+import { createServer, type ServerResponse } from "node:http";
+
+/**
+ * An OpenAI-compatible engine without a model, at a GPU's pace: every reply under way gets its next token at the same
+ * moment, as continuous batching does, and the more there are the longer a step takes. Prints its URL and serves until
+ * its input ends.
+ */
+
+/** What is said, every time up to another point; every character is one token. */
+const TEXT = Array.from(
+  "あら、いらっしゃい。よく来てくれたわね。今夜は甘い桃が入ったのよ、ひと切れいかが？　お飲みものは、まずは薄めの水割りかしら。" +
+    "お仕事の話でも、なんでもない話でも、ゆっくり聞かせてちょうだいね。夜は長いもの。帰りの時間だけは、ママが覚えていてあげるから、安心して。",
+);
+const SHORTEST = 60;
+/** From the request to the first token: prefill of a short turn, with the persona in the cache. */
+const PREFILL_MS = 50;
+/** One step with a single reply and with 32: 70 tokens a second, and 975 in all (Mistral 7B on a 4090). */
+const STEP_MS = { first: 14, each: (33 - 14) / 31 };
+
+/** The replies under way, and what is left of each. */
+const replies = new Map<ServerResponse, { tokens: string[]; at: number }>();
+let asked = 0;
+
+const server = createServer((request, response) => {
+  if (request.method === "GET") {
+    response.end();
+    return;
+  }
+  request.resume().once("end", () => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const tokens = TEXT.slice(0, SHORTEST + ((asked++ * 29) % (TEXT.length - SHORTEST)));
+    setTimeout(() => replies.set(response, { tokens, at: 0 }), PREFILL_MS);
+    response.once("close", () => replies.delete(response));
+  });
+});
+
+let due = performance.now();
+function step(): void {
+  for (const [response, reply] of replies) {
+    const content = reply.tokens[reply.at++];
+    if (content !== undefined) {
+      response.write(event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] }));
+      continue;
+    }
+    response.write(event({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] }));
+    response.write(event({ choices: [], usage: { prompt_tokens: 1_000, completion_tokens: reply.tokens.length } }));
+    response.end("data: [DONE]\n\n");
+    replies.delete(response);
+  }
+  const now = performance.now();
+  due = Math.max(now, due + STEP_MS.first + STEP_MS.each * Math.max(0, replies.size - 1));
+  setTimeout(step, due - now);
+}
+
+function event(data: object): string {
+  return `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 0, model: "mistral", ...data })}\n\n`;
+}
+
+server.listen(0, "127.0.0.1", () => {
+  const address = server.address();
+  if (typeof address === "object" && address)
+    console.log(JSON.stringify({ url: `http://127.0.0.1:${address.port}/v1` }));
+  step();
+});
+process.stdin.resume().once("end", () => process.exit());
