@@ -132,13 +132,15 @@ function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Call
       changed();
       return result;
     });
+  const volume = (id: string | null | undefined) => account.networkVolumes.find((one) => one.id === id);
   const endpointView = (endpoint: Endpoint) => ({
     ...endpoint,
     // REST v2 may have set half a second.
     scalerValue: Math.ceil(endpoint.scalerValue),
+    networkVolume: volume(endpoint.networkVolumeId),
     networkVolumeIds: endpoint.networkVolumeIds?.map(({ networkVolumeId }) => ({
       networkVolumeId,
-      dataCenterId: account.networkVolumes.find(({ id }) => id === networkVolumeId)?.dataCenterId,
+      dataCenterId: volume(networkVolumeId)?.dataCenterId,
     })),
     computeType: endpoint.instanceIds?.length ? "CPU" : "GPU",
     workersStandby: endpoint.workersMax,

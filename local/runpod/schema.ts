@@ -4,7 +4,7 @@ import { buildSchema } from "graphql";
  * The part of RunPod's GraphQL schema that serverless endpoints need, with its own names, nullability and defaults: the
  * official Pulumi provider's schema (runpod/pulumi-runpod v0.1.5) and RunPod's docs, Aug 2026. What RunPod's own tools
  * query without its being published there: `serverlessGpuPools` (runpodctl), `Endpoint.version`, `pods`, `aiKey`, `userId`
- * and the like (flash). `User.maxServerlessConcurrency`, the quota of workers, is known from third parties only.
+ * and the like (flash, runpod-python). `User.maxServerlessConcurrency`, the quota of workers, is known from third parties only.
  */
 export const schema = buildSchema(/* GraphQL */ `
   scalar Void
@@ -43,6 +43,7 @@ export const schema = buildSchema(/* GraphQL */ `
   type User {
     id: String
     email: String
+    pubKey: String
     clientBalance: Float
     currentSpendPerHr: Float
     spendLimit: Float
@@ -64,8 +65,16 @@ export const schema = buildSchema(/* GraphQL */ `
     displayName: String
     manufacturer: String
     memoryInGb: Int
+    cudaCores: Int
     secureCloud: Boolean
     communityCloud: Boolean
+    securePrice: Float
+    communityPrice: Float
+    secureSpotPrice: Float
+    communitySpotPrice: Float
+    oneWeekPrice: Float
+    oneMonthPrice: Float
+    threeMonthPrice: Float
     maxGpuCount: Int
     lowestPrice(input: GpuLowestPriceInput): LowestPrice
   }
@@ -77,7 +86,7 @@ export const schema = buildSchema(/* GraphQL */ `
     minCudaVersion: String
     allowedCudaVersions: [String]
   }
-  type LowestPrice { gpuTypeId: String uninterruptablePrice: Float stockStatus: String }
+  type LowestPrice { gpuTypeId: String minimumBidPrice: Float uninterruptablePrice: Float stockStatus: String }
 
   type DataCenter {
     id: String
@@ -191,6 +200,7 @@ export const schema = buildSchema(/* GraphQL */ `
     idleTimeout: Int
     locations: String
     networkVolumeId: String
+    networkVolume: NetworkVolume
     networkVolumeIds: [NetworkVolumeIds]
     scalerType: String
     scalerValue: Int

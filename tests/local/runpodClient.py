@@ -1,7 +1,8 @@
 """Drives RunPod's Python client for a test: one JSON object per line in, one per line out, calls side by side.
 
 In: `{"call": n, "method": "run", "key": …, "endpoint": …, "arguments": [...]}`. Out: `{"call": n, "result": …}` or
-`{"call": n, "status": 404, "error": "…"}`, where the status is 401 for the client's own RuntimeError.
+`{"call": n, "status": 404, "error": "…"}`, where the status is 401 for the client's own errors about keys, and 200
+for a GraphQL query that was refused.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any
 import requests
 import runpod
 from runpod.endpoint.runner import Job
+from runpod.error import AuthenticationError, QueryError
 
 assert os.environ["RUNPOD_ENDPOINT_BASE_URL"] == runpod.endpoint_url_base
 
@@ -44,6 +46,9 @@ def perform(method: str, key: str, endpoint_id: str, arguments: list[Any]) -> An
             return endpoint.health()
         case "purge_queue":
             return endpoint.purge_queue()
+        case "control":
+            runpod.api_key = key
+            return getattr(runpod, arguments[0])(**arguments[1])
     raise ValueError(method)
 
 
@@ -54,7 +59,9 @@ def answer(line: str) -> None:
         reply["result"] = perform(request["method"], request["key"], request["endpoint"], request["arguments"])
     except requests.HTTPError as error:
         reply.update(status=error.response.status_code, error=str(error))
-    except RuntimeError as error:
+    except QueryError as error:
+        reply.update(status=200, error=str(error))
+    except (RuntimeError, AuthenticationError) as error:
         reply.update(status=401, error=str(error))
     except Exception as error:  # noqa: BLE001 - the test shows whatever it was
         reply.update(status=0, error=repr(error))

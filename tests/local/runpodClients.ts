@@ -145,15 +145,17 @@ export function pythonClient(python: string): ClientKind {
   };
 }
 
-class PythonDriver {
+/** Python's `runpod` itself, which has calls for the control plane too. */
+export class PythonDriver {
   private readonly child: ChildProcess;
   private readonly waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   private calls = 0;
 
+  /** @param url of the job API, with `/v2` */
   constructor(python: string, url: string) {
     this.child = spawn(python, [join(__dirname, "runpodClient.py")], {
       stdio: ["pipe", "pipe", "inherit"],
-      env: { ...process.env, RUNPOD_ENDPOINT_BASE_URL: url },
+      env: { ...process.env, RUNPOD_ENDPOINT_BASE_URL: url, RUNPOD_API_BASE_URL: url.replace(/\/v2$/, "") },
     });
     this.child.once("exit", (code) => {
       for (const { reject } of this.waiting.values()) reject(new Error(`the Python client ended with ${code}`));
@@ -168,6 +170,11 @@ class PythonDriver {
     });
   }
 
+  /**
+   * Makes a call.
+   *
+   * @param method one that runpodClient.py knows
+   */
   call(method: string, key: string, endpoint: string, args: unknown[]): Promise<unknown> {
     const call = ++this.calls;
     return new Promise((resolve, reject) => {
@@ -176,6 +183,7 @@ class PythonDriver {
     });
   }
 
+  /** Ends its process. */
   close(): void {
     this.child.kill();
   }

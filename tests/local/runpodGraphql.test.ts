@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findVenvPython } from "../../local/pythonEnvironment";
+import { PythonDriver } from "./runpodClients";
 import {
   ACCOUNT_KEY,
   endpointInput,
@@ -174,6 +176,124 @@ describe("registry credentials", () => {
     const remove = "mutation ($id: String) { deleteRegistryAuth(registryAuthId: $id) }";
     expect(await runpod.graphql(remove, { id })).toEqual({ deleteRegistryAuth: null });
     expect(await runpod.refusal(remove, { id })).toBe("Registry auth not found");
+  });
+});
+
+describe("the rest of the account", () => {
+  it("tells the quota of workers, which the sum of workersMax may not pass", async () => {
+    const { myself } = await runpod.graphql(
+      "{ myself { clientBalance maxServerlessConcurrency serverlessDiscount { type } } }",
+    );
+    expect(myself).toEqual({ clientBalance: 100, maxServerlessConcurrency: 5, serverlessDiscount: null });
+  });
+
+  it("knows GPU types and the pools they are in", async () => {
+    const query = `{ serverlessGpuPools { id gpuTypeIds } dataCenters { id gpuAvailability { gpuTypeId stockStatus } }
+      gpuTypes(input: { id: "NVIDIA L4" }) { displayName memoryInGb lowestPrice(input: { gpuCount: 1 }) { stockStatus } } }`;
+    const { serverlessGpuPools, gpuTypes, dataCenters } = await runpod.graphql(query);
+    expect(serverlessGpuPools).toContainEqual({ id: "ADA_24", gpuTypeIds: ["NVIDIA GeForce RTX 4090"] });
+    expect(gpuTypes).toEqual([{ displayName: "L4", memoryInGb: 24, lowestPrice: { stockStatus: "High" } }]);
+    expect(dataCenters[0].gpuAvailability[0]).toMatchObject({ stockStatus: "High" });
+  });
+
+  it("keeps secrets by unique name, without their values", async () => {
+    const create =
+      "mutation ($input: SecretCreateInput!) { secretCreate(input: $input) { id name createdAt updatedAt } }";
+    const input = { name: "hf-token", value: "canary-value" };
+    const { secretCreate } = await runpod.graphql(create, { input });
+    expect(secretCreate).toMatchObject({ name: "hf-token", updatedAt: null });
+    expect(await runpod.refusal(create, { input })).toMatch(/unique/);
+    const { id } = secretCreate;
+    const describeIt =
+      "mutation ($input: SecretDescriptionUpdateInput!) { secretDescriptionUpdate(input: $input) { description } }";
+    expect(await runpod.graphql(describeIt, { input: { id, description: "for models" } })).toEqual({
+      secretDescriptionUpdate: { description: "for models" },
+    });
+    const remove = "mutation ($id: ID!) { secretDelete(id: $id) }";
+    expect(await runpod.graphql(remove, { id })).toEqual({ secretDelete: null });
+    expect((await runpod.graphql("{ myself { secrets { id } } }")).myself.secrets).toEqual([]);
+  });
+
+  it("pins endpoints to network volumes", async () => {
+    const create = "mutation ($input: CreateNetworkVolumeInput!) { createNetworkVolume(input: $input) { id size } }";
+    const input = { name: "models", size: 20, dataCenterId: "EU-RO-1" };
+    const { id } = (await runpod.graphql(create, { input })).createNetworkVolume;
+    const endpoint = await runpod.deploy({
+      networkVolumeIds: [{ networkVolumeId: id }],
+      modelReferences: ["https://huggingface.co/microsoft/phi:main"],
+    });
+    const query =
+      "query ($id: String!) { myself { endpoint(id: $id) { modelReferences networkVolumeIds { networkVolumeId dataCenterId } } } }";
+    expect((await runpod.graphql(query, { id: endpoint.id })).myself.endpoint).toEqual({
+      modelReferences: ["https://huggingface.co/microsoft/phi:main"],
+      networkVolumeIds: [{ networkVolumeId: id, dataCenterId: "EU-RO-1" }],
+    });
+    const remove = "mutation ($input: DeleteNetworkVolumeInput!) { deleteNetworkVolume(input: $input) }";
+    expect(await runpod.refusal(remove, { input: { id } })).toMatch(/in use/);
+  });
+
+  it("takes null for a value that has a default, as the published schema does", async () => {
+    const { id } = await runpod.deploy({ idleTimeout: null, scalerType: null, flashBootType: null, type: null });
+    expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
+      idleTimeout: 10,
+      scalerType: "QUEUE_DELAY",
+      flashBootType: "OFF",
+    });
+  });
+
+  it("cannot build repositories: what is not here is refused, not ignored", async () => {
+    const templateId = await runpod.saveTemplate();
+    const input = { ...endpointInput, templateId, repo: { repoName: "snack" } };
+    expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toBe("repo is not part of the local RunPod");
+  });
+});
+
+describe("RunPod's own clients", () => {
+  const python = findVenvPython();
+  if (!python)
+    console.warn("\n*** No .venv (npm run python -- setup): runpod-python's control plane is NOT tested. ***\n");
+
+  it.skipIf(!python)("runpod-python manages templates, endpoints and credentials", { timeout: 20_000 }, async () => {
+    const driver = new PythonDriver(python ?? "", runpod.jobApiUrl);
+    try {
+      // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever it asked for.
+      const call = (name: string, args: object = {}): Promise<any> =>
+        driver.call("control", ACCOUNT_KEY, "none", [name, args]);
+      const auth = await call("create_container_registry_auth", {
+        name: "ghcr",
+        username: "mama",
+        password: "secret-1",
+      });
+      await call("update_container_registry_auth", {
+        registry_auth_id: auth.id,
+        username: "mama",
+        password: "secret-2",
+      });
+      const wanted = { image_name: "registry.example/phi3:1.0.0", is_serverless: true, env: { A: "1" } };
+      const template = await call("create_template", { name: "phi3-template", registry_auth_id: auth.id, ...wanted });
+      expect(template).toMatchObject({ name: "phi3-template", env: [{ key: "A", value: "1" }], isServerless: true });
+      await expect(call("create_template", { name: "phi3-template", ...wanted })).rejects.toThrow(
+        "Template name must be unique",
+      );
+      const endpoint = await call("create_endpoint", {
+        name: "phi3",
+        template_id: template.id,
+        workers_max: 2,
+        flashboot: true,
+      });
+      expect(endpoint).toMatchObject({ name: "phi3", idleTimeout: 5, flashBootType: "FLASHBOOT" });
+      const other = await call("create_template", { name: "other-template", ...wanted });
+      await call("update_endpoint_template", { endpoint_id: endpoint.id, template_id: other.id });
+      expect(await call("get_endpoints")).toEqual([
+        expect.objectContaining({ id: endpoint.id, templateId: other.id, version: 2, workersMax: 2 }),
+      ]);
+      expect((await call("get_gpu", { gpu_id: "NVIDIA L4" })).displayName).toBe("L4");
+      expect(await call("get_user")).toMatchObject({ networkVolumes: [] });
+      await call("delete_container_registry_auth", { registry_auth_id: auth.id });
+      await expect(driver.call("control", "nonsense", "none", ["get_user", {}])).rejects.toMatchObject({ status: 401 });
+    } finally {
+      driver.close();
+    }
   });
 });
 

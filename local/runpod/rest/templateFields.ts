@@ -84,7 +84,7 @@ export function containerView(template: Template) {
     disk: template.containerDiskInGb,
     ports: commaList(template.ports),
     env: Object.fromEntries(template.env.map(({ key, value }) => [key, value])),
-    registry: template.containerRegistryAuthId ?? null,
+    registry: template.containerRegistryAuthId || null,
   };
 }
 
