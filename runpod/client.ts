@@ -91,6 +91,9 @@ export interface RunpodClient {
   /** Does nothing when the endpoint is gone. Refused unless both worker counts are 0. */
   deleteEndpoint(id: string): Promise<void>;
 
+  /** Most workers over all endpoints of the account; undefined where the API does not tell. */
+  workerQuota(): Promise<number | undefined>;
+
   /** All of the account. Their names are unique. */
   listRegistryAuths(): Promise<RegistryAuthRecord[]>;
   createRegistryAuth(settings: RegistryAuthSettings): Promise<{ id: string }>;

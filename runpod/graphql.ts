@@ -155,6 +155,11 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): 
         ),
       ),
 
+    async workerQuota() {
+      const record = z.object({ maxServerlessConcurrency: z.number().nullish() });
+      return (await mine("workerQuota", "maxServerlessConcurrency", record)).maxServerlessConcurrency ?? undefined;
+    },
+
     async listRegistryAuths() {
       const record = z.object({ containerRegistryCreds: listed(registryAuthRecord) });
       const fields = `containerRegistryCreds { ${REGISTRY_AUTH} }`;

@@ -8,18 +8,20 @@ interface Asked {
 }
 
 /**
- * Refuses what is above a known quota before RunPod does, and what RunPod refuses for its quota with the sum that led to it.
+ * Refuses what is above the account's quota before RunPod does, and what RunPod refuses for its quota with the sum that
+ * led to it.
  *
- * @param quota most workers of the account; undefined leaves it to RunPod
+ * @param configured most workers of the account as the operator has said; undefined is what RunPod tells, if it does
  * @param id the endpoint itself, when it is there already
  */
 export async function withinQuota<T>(
-  client: Pick<RunpodClient, "listEndpoints">,
-  quota: number | undefined,
+  client: Pick<RunpodClient, "listEndpoints" | "workerQuota">,
+  configured: number | undefined,
   asked: Asked,
   id: string | undefined,
   save: () => Promise<T>,
 ): Promise<T> {
+  const quota = configured ?? (await client.workerQuota().catch(() => undefined));
   const others = async () => (await client.listEndpoints()).filter((each) => each.id !== id);
   if (quota !== undefined) {
     const found = await others();

@@ -138,6 +138,8 @@ export function restClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): Run
 
     deleteEndpoint: (id) => remove("deleteEndpoint", `/serverless/${encodeURIComponent(id)}`),
 
+    workerQuota: async () => undefined,
+
     listRegistryAuths: () => list("registries", restRegistryAuth, "registries"),
 
     createRegistryAuth: (body) =>

@@ -11,7 +11,8 @@ const schema = buildSchema(`
   scalar Void
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
   type Query { myself: User }
-  type User { endpoints: [Endpoint]! podTemplates: [PodTemplate] containerRegistryCreds: [ContainerRegistryAuth] }
+  type User { endpoints: [Endpoint]! podTemplates: [PodTemplate] containerRegistryCreds: [ContainerRegistryAuth]
+    maxServerlessConcurrency: Int }
   type Mutation {
     saveEndpoint(input: EndpointInput!): Endpoint!
     deleteEndpoint(id: String!): Void
@@ -62,6 +63,7 @@ const operations: Record<string, Operation> = {
   podTemplates: "list",
   endpoints: "list",
   containerRegistryCreds: "list",
+  maxServerlessConcurrency: "list",
 };
 
 /**
@@ -77,6 +79,7 @@ export async function startControlPlane() {
   let held = 0;
   let made = 0;
   const workers = noWorkers();
+  const quota: { workers: number | undefined } = { workers: undefined };
 
   const root = {
     myself: () => ({
@@ -84,6 +87,7 @@ export async function startControlPlane() {
       endpoints: [...endpoints.values()].reverse(),
       podTemplates: [...templates.values()].reverse(),
       containerRegistryCreds: [...registryAuths.values()].reverse(),
+      maxServerlessConcurrency: quota.workers,
     }),
     saveTemplate({ input }: { input: Template }) {
       const taken = [...templates.values()].some(({ id, name }) => name === input.name && id !== input.id);
@@ -187,6 +191,8 @@ export async function startControlPlane() {
     templates,
     endpoints,
     registryAuths,
+    /** What the account tells of its own quota. */
+    quota,
     seen: () => ({
       templates: [...templates.values()].map((each) => ({ id: each.id, name: each.name, ...seenContainer(each) })),
       endpoints: [...endpoints.values()].map((each) => {
@@ -220,6 +226,7 @@ export async function startControlPlane() {
       faults.length = 0;
       calls.length = 0;
       held = 0;
+      quota.workers = undefined;
       Object.assign(workers, noWorkers());
     },
     close: () =>
@@ -227,7 +234,7 @@ export async function startControlPlane() {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
-  } satisfies Plane & { templates: unknown; endpoints: unknown; registryAuths: unknown };
+  } satisfies Plane & { templates: unknown; endpoints: unknown; registryAuths: unknown; quota: unknown };
 }
 
 function seenContainer({ imageName, env, containerDiskInGb, containerRegistryAuthId }: Template) {

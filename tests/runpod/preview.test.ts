@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseImageName } from "../../runpod/imageName";
 import { type Engine, startEngine } from "./engine";
 import { startImageRegistry } from "./imageRegistry";
-import { bothApis, make } from "./stage";
+import { bothApis, make, stage } from "./stage";
 
 describe("an image's name", () => {
   it.each([
@@ -84,7 +84,7 @@ describe("the preview", () => {
 });
 
 describe("workers beyond the account's quota", () => {
-  const on = bothApis.graphql();
+  const on = stage();
 
   async function two() {
     const { template, templateInputs, endpoint, endpointInputs } = on();
@@ -105,6 +105,17 @@ describe("workers beyond the account's quota", () => {
     runpod.failNext("saveEndpoint", { message });
     await expect(make(endpoint, next)).rejects.toThrow(`RunPod refused saveEndpoint: ${message} ${sum}`);
     expect(runpod.seen().endpoints).toHaveLength(1);
+  });
+
+  it("are refused before RunPod is asked for them, where it tells the quota", async () => {
+    const { runpod, endpoint } = on();
+    const { next } = await two();
+    runpod.quota.workers = 5;
+    const before = runpod.count("saveEndpoint");
+    await expect(make(endpoint, next)).rejects.toThrow(sum);
+    expect(runpod.count("saveEndpoint")).toBe(before);
+    runpod.quota.workers = 6;
+    await make(endpoint, next);
   });
 
   it("are refused before RunPod is asked, where the operator has said the quota", async () => {
