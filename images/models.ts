@@ -12,6 +12,12 @@ const ENGINE_IMAGE = "docker.io/vllm/vllm-openai:v0.27.1";
 /** Where an image has its weights from: in itself, or from RunPod's cached-model folder (`modelReference`). */
 export type Weights = "baked" | "cached";
 
+/** How an endpoint names the model that RunPod is to have in its cache: the commit that the image expects there. */
+export function modelReference(model: Model): string {
+  const { huggingFaceId, revision } = modelFacts[model];
+  return `https://huggingface.co/${huggingFaceId}:${revision}`;
+}
+
 /**
  * Build arguments of a model's Dockerfile.
  *

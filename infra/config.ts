@@ -27,7 +27,9 @@ const ModelConfig = z
       .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
       .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest")
       .optional(),
-    /** GPU pools, and GPU types to leave out of them, such as `-NVIDIA L4`; default: what `images/models.ts` names for the model. */
+    /** Where the workers' weights are: baked into the image, or in RunPod's model cache, which the endpoint then names. */
+    weights: z.enum(["baked", "cached"]).default("baked"),
+    /** GPU pools, and GPU types to leave out of them, such as `-NVIDIA L4`; default: what the model's own `images/<model>/model.ts` names. */
     gpuIds: z
       .array(
         z.union(

@@ -1,7 +1,7 @@
 import * as awsx from "@pulumi/awsx";
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
-import { buildArgs } from "../images/models";
+import { buildArgs, type Weights } from "../images/models";
 import type { Config } from "./config";
 
 /** The image a model's workers run: built and pushed by the program, or named by URI when a pipeline has built it. */
@@ -15,10 +15,10 @@ export class WorkerImage extends pulumi.ComponentResource {
 
   constructor(model: Model, config: Config, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:WorkerImage", model, {}, opts);
-    const { imageUri, imageTag = "" } = config[model];
+    const { imageUri, imageTag = "", weights } = config[model];
     this.ready = imageUri;
     if (imageUri === undefined) {
-      const { url, uri } = this.build(model, imageTag);
+      const { url, uri } = this.build(model, imageTag, weights);
       this.repositoryUrl = url;
       this.uri = uri;
     } else {
@@ -28,7 +28,11 @@ export class WorkerImage extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
-  private build(model: Model, tag: string): { url: pulumi.Output<string>; uri: pulumi.Output<string> } {
+  private build(
+    model: Model,
+    tag: string,
+    weights: Weights,
+  ): { url: pulumi.Output<string>; uri: pulumi.Output<string> } {
     const repository = new awsx.ecr.Repository(
       model,
       // awsx's own default keeps a single untagged image; a rollback and a late worker need the earlier ones.
@@ -44,7 +48,7 @@ export class WorkerImage extends pulumi.ComponentResource {
         context: "./images",
         dockerfile: `./images/${model}/Dockerfile`,
         platform: "linux/amd64",
-        args: buildArgs(model, tag),
+        args: buildArgs(model, tag, weights),
       },
       // A new tag is a new image resource; deleting the old one would delete its manifest, and with it the way back.
       { parent: this, retainOnDelete: true },
