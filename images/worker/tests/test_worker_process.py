@@ -91,6 +91,16 @@ async def test_a_worker_with_a_bad_environment_says_what_is_wrong_and_exits(tmp_
         assert output == "snack-worker: MODEL is 'gpt'; allowed: phi3, mistral\n"
 
 
+async def test_a_worker_with_a_broken_tokenizer_says_so_before_it_waits_for_the_engine(tmp_path: Path) -> None:
+    broken = tmp_path / "tokenizer.json"
+    broken.write_text("{}")
+    env = environment(tmp_path, TOKENIZER_FILE=str(broken), ENGINE_BASE_URL="http://127.0.0.1:1/v1")
+    async with worker_process(env) as process:
+        code, output = await ended(process)
+        assert code == 1
+        assert output == f"snack-worker: TOKENIZER_FILE: {broken} is not a tokenizer\n"
+
+
 async def test_a_worker_whose_engine_never_comes_says_so_and_exits(tmp_path: Path) -> None:
     env = environment(tmp_path, ENGINE_BASE_URL="http://127.0.0.1:1/v1", ENGINE_START_LIMIT_S="1")
     async with worker_process(env) as process:

@@ -48,6 +48,8 @@ def main() -> None:
             _serve(settings, engine)
         finally:
             engine.stop()
+    except SettingsError as error:
+        sys.exit(f"snack-worker: {error}")
     except EngineNotReadyError as error:
         asyncio.run(report_unfit(os.environ, "engine", str(error)))
         sys.exit(f"snack-worker: {error}")
@@ -61,6 +63,7 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
         from .engine import Engine
         from .handler import make_handler
 
+        handler = make_handler(settings, Engine(settings.engine_base_url))
         health = settings.engine_health_url
         ended = engine.ended if engine else lambda: None
         waited_s = asyncio.run(wait_until_healthy(health, settings.engine_start_limit_s, ended))
@@ -71,7 +74,7 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
         engine.watch(health, settings.own_engine.health_every_s, _ender(engine))
     serverless.start(
         {
-            "handler": make_handler(settings, Engine(settings.engine_base_url)),
+            "handler": handler,
             "return_aggregate_stream": True,
             "concurrency_modifier": lambda _current: settings.max_concurrency,
         }
