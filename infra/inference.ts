@@ -1,11 +1,11 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
-import { modelFacts } from "../images/models";
 import { Endpoint } from "../runpod/endpoint";
 import { Template } from "../runpod/template";
 import type { Config } from "./config";
 import type { WorkerImage } from "./images";
+import { inferenceSettings } from "./inferenceSettings";
 import type { Registry } from "./registry";
 import type { Tickets } from "./tickets";
 
@@ -29,9 +29,7 @@ export class Inference extends pulumi.ComponentResource {
     super("snack:infra:Inference", model, {}, opts);
     const child = { parent: this };
     const { config, tickets, image, registry } = args;
-    const facts = modelFacts[model];
-    const settings = config[model];
-    const name = `snack-misaki-${config.stack}-${model}`;
+    const { name, ...settings } = inferenceSettings(model, config);
 
     const containerRegistryAuthId = registry.credentialFor(image);
     const template = new Template(
@@ -40,28 +38,12 @@ export class Inference extends pulumi.ComponentResource {
         name,
         imageName: image.uri,
         ...(containerRegistryAuthId && { containerRegistryAuthId }),
-        containerDiskInGb: facts.containerDiskInGb,
+        ...settings.template,
         env: { MODEL: model, TICKET_ISSUER: tickets.issuer, TICKET_JWKS: tickets.jwks },
       },
       child,
     );
-    const endpoint = new Endpoint(
-      model,
-      {
-        name,
-        templateId: template.id,
-        gpuIds: settings.gpuIds ?? [...facts.gpuIds],
-        minCudaVersion: facts.minCudaVersion,
-        workersMin: settings.workersMin,
-        workersMax: settings.workersMax,
-        idleTimeoutSeconds: settings.idleTimeoutSeconds,
-        scalerType: "QUEUE_DELAY",
-        scalerValue: 4,
-        executionTimeoutMs: 120_000,
-        flashBootType: "FLASHBOOT",
-      },
-      child,
-    );
+    const endpoint = new Endpoint(model, { name, templateId: template.id, ...settings.endpoint }, child);
     this.endpointId = endpoint.id;
     this.url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
     const value = config.browserKeys[model];
