@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { GraphQLError, Kind, parse } from "graphql";
+import type { Events } from "../events";
 import { CutConnection } from "../http";
 import { problemResponse, RestProblem } from "./rest/problem";
 import { type Fault, matches, type Switches } from "./switches";
@@ -14,12 +15,17 @@ export const TRY_AGAIN = "Something went wrong. Please try again later or contac
  */
 export async function withFaults(
   switches: Switches,
+  events: Events,
   request: Request,
   serve: (request: Request) => Response | Promise<Response>,
 ): Promise<Response> {
   if (switches.faults.length === 0) return serve(request);
-  const fault = takeFault(switches, await callNames(request));
+  const names = await callNames(request);
+  const fault = takeFault(switches, names);
   if (!fault) return serve(request);
+  const what =
+    fault.answer === "pass" ? `late by ${fault.delayMs} ms` : `${fault.answer}${fault.done ? ", but done" : ""}`;
+  events.emit({ source: "runpod", summary: `${names.join(" ")} → fault: ${what}` });
   if (fault.delayMs > 0) await sleep(fault.delayMs);
   if (fault.answer === "pass") return serve(request);
   if (fault.done) await (await serve(request)).body?.cancel();

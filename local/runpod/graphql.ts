@@ -10,6 +10,7 @@ import { presentedKey, type RunpodKey } from "./keys";
 import type { Endpoint } from "./records";
 import { AccountError } from "./rules";
 import { schema } from "./schema";
+import { matches, type Switches } from "./switches";
 
 const GraphqlRequest = z.object({ query: z.string(), variables: z.record(z.string(), z.unknown()).nullish() });
 
@@ -21,6 +22,7 @@ export interface GraphqlOptions {
   workerIds(endpointId: string): string[];
   /** Called after each mutation. */
   changed(): void;
+  switches: Switches;
   events: Events;
 }
 
@@ -97,7 +99,13 @@ function callerOf(c: Context, keys: RunpodKey[]): Caller | undefined {
 type Credential = { name: string; username: string; password: string };
 type VolumeArguments = { [field in "id" | "name" | "dataCenterId"]?: string | null } & { size?: number | null };
 
-function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gpuTypes)[number]) {
+/** Whether there is any of a pool, in RunPod's words. */
+function stock({ noCapacity }: Switches, pool: string | null, dataCenterId: string | null | undefined) {
+  const available = !matches(noCapacity, pool ?? "") && !matches(noCapacity, dataCenterId ?? "");
+  return { available, stockStatus: available ? "High" : "None" };
+}
+
+function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gpuTypes)[number], switches: Switches) {
   const pricePerSecond = pools.find((one) => one.id === pool)?.pricePerSecond;
   return {
     id,
@@ -107,18 +115,15 @@ function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gpuTypes)
     secureCloud: true,
     communityCloud: false,
     maxGpuCount: 8,
-    lowestPrice: {
+    lowestPrice: ({ input }: { input?: { dataCenterId?: string | null } }) => ({
       gpuTypeId: id,
       uninterruptablePrice: pricePerSecond === undefined ? null : pricePerSecond * 3_600,
-      stockStatus: IN_STOCK,
-    },
+      stockStatus: stock(switches, pool, input?.dataCenterId).stockStatus,
+    }),
   };
 }
 
-/** RunPod's word for something that is there. */
-const IN_STOCK = "High";
-
-function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Caller) {
+function resolvers({ account, changed, workerIds, switches }: GraphqlOptions, caller: Caller) {
   /** Refuses everyone but the account's own key. */
   const allowed =
     <A extends unknown[], R>(resolve: (...args: A) => R) =>
@@ -179,7 +184,9 @@ function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Call
       input?.isRunpod ? [] : account.templates,
     ),
     gpuTypes: allowed(({ input }: { input?: { id?: string; ids?: string[] } }) =>
-      gpuTypes.filter(({ id }) => (input?.id ?? id) === id && (input?.ids ?? [id]).includes(id)).map(gpuTypeView),
+      gpuTypes
+        .filter(({ id }) => (input?.id ?? id) === id && (input?.ids ?? [id]).includes(id))
+        .map((type) => gpuTypeView(type, switches)),
     ),
     dataCenters: allowed(() =>
       dataCenters.map(({ id, name, region }) => ({
@@ -192,8 +199,7 @@ function resolvers({ account, changed, workerIds }: GraphqlOptions, caller: Call
           id: gpu.id,
           gpuTypeId: gpu.id,
           displayName: gpu.name,
-          available: true,
-          stockStatus: IN_STOCK,
+          ...stock(switches, gpu.pool, id),
         })),
       })),
     ),

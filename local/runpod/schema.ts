@@ -12,6 +12,9 @@ export const schema = buildSchema(/* GraphQL */ `
   scalar DateTime
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
   enum TemplateCategory { CPU GPU NVIDIA AMD }
+  enum Compliance {
+    GDPR ISO_IEC_27001 ISO_14001 PCI_DSS HITRUST SOC_1_TYPE_2 SOC_2_TYPE_2 SOC_3_TYPE_2 ITAR FISMA_HIGH HIPAA
+  }
 
   type Query {
     myself: User
@@ -80,11 +83,17 @@ export const schema = buildSchema(/* GraphQL */ `
   }
   input GpuLowestPriceInput {
     gpuCount: Int!
+    countryCode: String
     dataCenterId: String
     secureCloud: Boolean
     includeAiApi: Boolean
+    minDisk: Int
+    minMemoryInGb: Int
+    minVcpuCount: Int
+    cudaVersion: String
     minCudaVersion: String
     allowedCudaVersions: [String]
+    compliance: [Compliance]
   }
   type LowestPrice { gpuTypeId: String minimumBidPrice: Float uninterruptablePrice: Float stockStatus: String }
 
@@ -220,6 +229,7 @@ export const schema = buildSchema(/* GraphQL */ `
     modelReferences: [String]
     computeType: String
     activeBuildid: String
+    idePodId: String
     aiKey: String
     userId: String
     version: Int

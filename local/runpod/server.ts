@@ -97,7 +97,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
 
   const app = new Hono();
   const listening = await serve("RunPod", options.port, (request) =>
-    withFaults(switches, request, (one) => app.fetch(one)),
+    withFaults(switches, events, request, (one) => app.fetch(one)),
   );
   const jobApiUrl = `http://127.0.0.1:${listening.port}/v2`;
   const prepare = python
@@ -137,6 +137,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
       account,
       keys,
       events,
+      switches,
       workerIds: (id) =>
         find(id)
           ?.fleet.list()

@@ -194,6 +194,9 @@ describe("the rest of the account", () => {
     expect(serverlessGpuPools).toContainEqual({ id: "ADA_24", gpuTypeIds: ["NVIDIA GeForce RTX 4090"] });
     expect(gpuTypes).toEqual([{ displayName: "L4", memoryInGb: 24, lowestPrice: { stockStatus: "High" } }]);
     expect(dataCenters[0].gpuAvailability[0]).toMatchObject({ stockStatus: "High" });
+    runpod.double.switches.noCapacity.push("AMPERE_24");
+    const { gpuTypes: none } = await runpod.graphql(query);
+    expect(none[0].lowestPrice).toEqual({ stockStatus: "None" });
   });
 
   it("keeps secrets by unique name, without their values", async () => {

@@ -27,6 +27,7 @@ describe("a call that fails", () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
+    expect(runpod.lines).toContainEqual("POST /graphql saveEndpoint → fault: cut, but done");
 
     fail({ on: "POST /v2/serverless", answer: "cut" });
     await expect(runpod.rest("POST /serverless", restEndpoint)).rejects.toThrow();
