@@ -7,11 +7,14 @@ import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from snack_worker.engine_process import EngineProcess
 
 from .runpod_platform import Platform, running_platform
 from .tickets_maker import environment, ticket
@@ -171,6 +174,17 @@ async def test_an_engine_that_never_starts_ends_the_worker(
         assert re.fullmatch(says, report["reason"])
         if script is not None:
             assert not _runs(_engine_pid(tmp_path))
+
+
+def test_an_engine_that_was_told_to_end_is_not_lost() -> None:
+    lost: list[str] = []
+    engine = EngineProcess(["sleep", "1000"])
+    engine.watch("http://127.0.0.1:1/health", 600, lost.append)
+    [watch] = [thread for thread in threading.enumerate() if thread.name == "engine-watch"]
+    engine.stop()
+    watch.join(LIMIT_S)
+    assert not watch.is_alive()
+    assert lost == []
 
 
 async def test_sigterm_while_the_engine_loads_ends_both(env: dict[str, str], tmp_path: Path) -> None:

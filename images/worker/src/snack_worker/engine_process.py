@@ -24,6 +24,7 @@ class EngineProcess:
             self._process = subprocess.Popen(command, process_group=0)  # noqa: S603
         except OSError as error:
             raise EngineNotReadyError(f"the engine could not be started: {command[0]}: {error.strerror}") from error
+        self._stopping = False
 
     def ended(self) -> str | None:
         """How it ended, such as `ended with exit code 1`; None while it runs."""
@@ -33,16 +34,19 @@ class EngineProcess:
         return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
 
     def watch(self, health_url: str, every_s: float, on_lost: Callable[[str], None]) -> None:
-        """From a thread of its own, calls `on_lost` with the reason once the engine has ended or hangs."""
+        """From a thread of its own, calls `on_lost` with the reason once the engine has ended unasked or hangs."""
 
         def run() -> None:
-            on_lost(asyncio.run(wait_until_lost(health_url, every_s, self.ended)))
+            reason = asyncio.run(wait_until_lost(health_url, every_s, self.ended))
+            if not self._stopping:
+                on_lost(reason)
 
         # A daemon: a worker that is done waits for nobody.
         Thread(target=run, name="engine-watch", daemon=True).start()
 
     def stop(self) -> None:
         """Asks it to end, and makes it after ten seconds. Everything it has started goes with it."""
+        self._stopping = True
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_GRACE_S)
