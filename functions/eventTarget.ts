@@ -37,11 +37,26 @@ export async function findTarget(event: StripeEvent, { stripe, rows, owner }: Ta
   return userId ? { userId, stripeCustomerId } : "foreign";
 }
 
+/**
+ * Whether a customer of Stripe can be a user's: Stripe knows them, and does not say that they are somebody else's.
+ *
+ * @throws ApiError `unavailable` when Stripe does not answer, or does not know the customer
+ */
+export async function isTheirs(
+  { userId, stripeCustomerId }: Exclude<EventTarget, "foreign">,
+  { stripe, owner }: Pick<TargetSources, "stripe" | "owner">,
+): Promise<boolean> {
+  const customer = await fromStripe("customer", stripe.customers.retrieve(stripeCustomerId));
+  const { user_id = userId, owner: theirOwner = owner } = customer.deleted ? {} : customer.metadata;
+  return user_id === userId && theirOwner === owner;
+}
+
 /** The id of the customer that an event's object belongs to; undefined for one that belongs to nobody. */
 async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<string | undefined> {
   if (subject.object === "customer") return subject.id;
   if (subject.customer) return subject.customer;
   if (subject.charge) return idOf((await fromStripe("charge", stripe.charges.retrieve(subject.charge))).customer);
+  if (!subject.id) return undefined;
   // A thin event names its object and nothing else.
   switch (subject.object) {
     case "customer.subscription":

@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import type { Billing } from "./billing";
 import type { EventLog } from "./eventLog";
-import { findTarget } from "./eventTarget";
+import { findTarget, isTheirs } from "./eventTarget";
 import type { StripeEvent } from "./stripeEvent";
 
 /**
@@ -22,9 +22,19 @@ export async function handleEvent(
     return "foreign";
   }
   const { userId, stripeCustomerId } = target;
-  const linked = (await rows.get(userId))?.stripe_customer_id ?? (await rows.link(userId, stripeCustomerId, now));
+  const tellOfAnother = () => console.error({ alarm: "another_customer", event: event.id, type: event.type });
+  let linked = (await rows.get(userId))?.stripe_customer_id;
+  if (!linked) {
+    // A row is tied to a customer for good: not by the word of an event, and to nobody else's.
+    if (!(await isTheirs(target, { stripe, owner }))) {
+      tellOfAnother();
+      await record(log, event, { outcome: "foreign" }, now);
+      return "foreign";
+    }
+    linked = await rows.link(userId, stripeCustomerId, now);
+  }
   // Two customers of one user: what the row's own one has stands.
-  if (linked !== stripeCustomerId) console.error({ alarm: "another_customer", event: event.id, type: event.type });
+  if (linked !== stripeCustomerId) tellOfAnother();
   await billing.sync(userId);
   await record(log, event, { outcome: "synced", user_id: userId }, now);
   return "synced";

@@ -23,8 +23,14 @@ export function createParameters(): (name: string, maxAgeMs?: number) => Promise
     const known = cache.get(name);
     if (known && Date.now() - known.readAt < maxAgeMs) return known.value;
     const value = dependency("parameter store", read(name));
-    cache.set(name, { value, readAt: Date.now() });
-    value.catch(() => cache.delete(name));
+    const reading = { value, readAt: Date.now() };
+    cache.set(name, reading);
+    value.catch(() => {
+      if (cache.get(name) !== reading) return;
+      // What was good before the attempt to have it fresher still is.
+      if (known) cache.set(name, known);
+      else cache.delete(name);
+    });
     return value;
   };
 }

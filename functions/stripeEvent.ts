@@ -9,8 +9,8 @@ export interface StripeEvent {
   livemode: boolean;
   /** Unix seconds. */
   created: number;
-  /** The object it is about: Stripe's name for what it is, its id, and the ids it carries. */
-  subject: { object: string; id: string; customer?: string; charge?: string; userId?: string; owner?: string };
+  /** The object it is about: Stripe's name for what it is, its id if it has one, and the ids it carries. */
+  subject: { object: string; id?: string; customer?: string; charge?: string; userId?: string; owner?: string };
 }
 
 /** An id, or the object in its place where Stripe has expanded it. */
@@ -28,7 +28,8 @@ const Snapshot = z.object({
   data: z.object({
     object: z.object({
       object: z.string(),
-      id: z.string(),
+      // A balance or an upcoming invoice has none; their events come where an endpoint was registered by hand for all.
+      id: z.optional(z.string()),
       customer: z.optional(z.nullable(Reference)),
       charge: z.optional(z.nullable(Reference)),
       metadata: z.optional(z.nullable(z.record(z.string(), z.string()))),
@@ -43,7 +44,7 @@ const Thin = z.object({
   type: z.string(),
   livemode: z.boolean(),
   created: z.iso.datetime({ offset: true }),
-  related_object: z.object({ id: z.string(), type: z.string() }),
+  related_object: z.optional(z.nullable(z.object({ id: z.string(), type: z.string() }))),
 });
 
 /** A clock of ours that is a little slow must not refuse what Stripe has just signed. */
@@ -60,8 +61,8 @@ const TOLERANCE_SECONDS = 300;
 export function isSigned(body: string, signature: string, secrets: string[], now: Date): boolean {
   // The library looks at the age only.
   const latest = now.getTime() / 1000 + MOST_AHEAD_SECONDS;
-  const times = [...signature.matchAll(/(?:^|,)\s*t=(\d+)/g)].map(([, time]) => Number(time));
-  if (times.some((time) => time > latest)) return false;
+  const times = [...signature.matchAll(/(?:^|,)\s*t=([^,]*)/g)].map(([, time = ""]) => time);
+  if (times.some((time) => !/^\d+$/.test(time) || Number(time) > latest)) return false;
   return secrets.some((secret) => {
     try {
       const { webhooks } = Stripe;
@@ -84,7 +85,9 @@ export function parseEvent(body: unknown): StripeEvent | undefined {
     type: type.replace(/^v1\./, ""),
     livemode,
     created: Math.floor(Date.parse(created) / 1000),
-    subject: { object: related_object.type.replace(/^v1\./, ""), id: related_object.id },
+    subject: related_object
+      ? { object: related_object.type.replace(/^v1\./, ""), id: related_object.id }
+      : { object: "none" },
   };
 }
 
@@ -102,7 +105,7 @@ function fromSnapshot({ id, type, livemode, created, data }: z.infer<typeof Snap
     created,
     subject: {
       object,
-      id: subjectId,
+      ...(subjectId && { id: subjectId }),
       ...(customer && { customer }),
       ...(charge && { charge }),
       ...(metadata?.user_id && { userId: metadata.user_id }),

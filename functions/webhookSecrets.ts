@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { ApiError } from "../contract/errors";
 import { createParameters } from "./parameters";
 
 const Secrets = z.object({ current: z.string(), previous: z.optional(z.nullable(z.string())) });
@@ -19,9 +20,17 @@ const FRESH_MS = 2_000;
 export function createWebhookSecrets(parameterName: string): (options?: { fresh: boolean }) => Promise<string[]> {
   const parameter = createParameters();
   return async (options) => {
-    const { current, previous } = Secrets.parse(
-      JSON.parse(await parameter(parameterName, options?.fresh ? FRESH_MS : undefined)),
-    );
+    const { current, previous } = parse(await parameter(parameterName, options?.fresh ? FRESH_MS : undefined));
     return [current, ...(previous ? [previous] : [])];
   };
+
+  /** What does not parse may be the bare secret, put there by hand: its text, which a parser would quote, goes nowhere. */
+  function parse(text: string): z.infer<typeof Secrets> {
+    try {
+      return Secrets.parse(JSON.parse(text));
+    } catch {
+      const cause = `the parameter ${parameterName} is not {"current": …, "previous": …}`;
+      throw new ApiError("unavailable", undefined, { cause });
+    }
+  }
 }

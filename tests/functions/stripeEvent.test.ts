@@ -80,6 +80,10 @@ describe("a snapshot event", () => {
     });
   });
 
+  it("may be about what has no id", () => {
+    expect(parseEvent(event({ object: "balance" }))?.subject).toEqual({ object: "balance" });
+  });
+
   it.each([
     ["no object", null],
     ["an array", []],
@@ -87,7 +91,7 @@ describe("a snapshot event", () => {
     ["no livemode", event({ object: "charge", id: "ch_1" }, { livemode: undefined })],
     ["a livemode that is no boolean", event({ object: "charge", id: "ch_1" }, { livemode: "false" })],
     ["no subject", event({})],
-    ["a subject without an id", event({ object: "charge" })],
+    ["a subject whose id is no text", event({ object: "charge", id: 1 })],
   ])("is none with %s", (_name, given) => {
     expect(parseEvent(given)).toBeUndefined();
   });
@@ -110,6 +114,7 @@ describe("a thin event", () => {
       created: seconds,
       subject: { object: "subscription", id: "sub_1" },
     });
+    expect(parseEvent({ ...thin, related_object: null })?.subject).toEqual({ object: "none" });
   });
 });
 
