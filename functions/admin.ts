@@ -21,8 +21,12 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   const { rows } = billing;
   const log = createEventLog(settings.ephemeralTable);
 
-  async function findUser(user: string): Promise<string> {
-    if (!user.startsWith("cus_")) return user;
+  async function findUser(user: string, { mayBeNew = false } = {}): Promise<string> {
+    if (!user.startsWith("cus_")) {
+      // A slip of the pen must not make a row.
+      if (!mayBeNew && !(await rows.get(user))) throw new ApiError("invalid_input", `user: there is no row of ${user}`);
+      return user;
+    }
     const userId = await rows.findByStripeCustomer(user);
     if (!userId) throw new ApiError("invalid_input", `user: no row has the Stripe customer ${user}`);
     return userId;
@@ -74,9 +78,9 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   async function answer(request: AdminRequest): Promise<AdminAnswer> {
     switch (request.command) {
       case "show":
-        return show(await findUser(request.user));
+        return show(await findUser(request.user, { mayBeNew: true }));
       case "grant": {
-        const userId = await findUser(request.user);
+        const userId = await findUser(request.user, { mayBeNew: true });
         const { plan, until, note } = request;
         if (until && Date.parse(until) <= Date.now())
           throw new ApiError("invalid_input", "until: must be in the future");

@@ -57,7 +57,8 @@ export function createEventLog(tableName: string): EventLog {
     async find(eventIds) {
       if (eventIds.length === 0) return new Map();
       const get = new BatchGetItemCommand({
-        RequestItems: { [tableName]: { Keys: eventIds.map((id) => marshall({ pk: key(id) })) } },
+        // DynamoDB refuses a key that is named twice.
+        RequestItems: { [tableName]: { Keys: [...new Set(eventIds)].map((id) => marshall({ pk: key(id) })) } },
       });
       const { Responses } = await dependency("ephemeral table", client.send(get));
       const items = (Responses?.[tableName] ?? []).map((item) => Handled.parse(unmarshall(item)));

@@ -38,6 +38,8 @@ export function create(settings: Settings): Handler {
       return_url: withQuery(returnUrlFor(event, settings.returnUrls), "portal", "return"),
       ...(settings.portalConfiguration && { configuration: settings.portalConfiguration }),
     });
-    return { url: (await fromStripe("billing_portal.session", session)).url };
+    const { url } = await fromStripe("billing_portal.session", session);
+    if (!url) throw new ApiError("unavailable", undefined, { cause: "the portal session has no URL" });
+    return { url };
   });
 }

@@ -37,6 +37,11 @@ export function create(
     const now = new Date();
     const done: Reconciled = { events: 0, reviews: 0, failed: 0, complete: true };
 
+    const tellOfFailure = (what: string, error: Error) => {
+      done.failed++;
+      console.error({ alarm: "reconciler_failed", what, cause: `${error.message} ${error.cause ?? ""}` });
+    };
+
     /** Works through items a few at a time; one that fails holds up none of the others. */
     async function workThrough<T>(
       what: "events" | "reviews",
@@ -52,10 +57,7 @@ export function create(
         const one = each(item)
           .then(
             () => void done[what]++,
-            (error: Error) => {
-              done.failed++;
-              console.error({ alarm: "reconciler_failed", what, cause: `${error.message} ${error.cause ?? ""}` });
-            },
+            (error: Error) => tellOfFailure(what, error),
           )
           .finally(() => running.delete(one));
         running.add(one);
@@ -66,8 +68,12 @@ export function create(
 
     if (settings.stripeKeyParameter) {
       const { client: stripe } = await billing.connection();
-      const events = await findUnhandledEvents(stripe, log, now, MOST_EVENTS);
       const sources = { billing, stripe, owner: settings.stripeOwner, log };
+      // Deadlines are looked at also while Stripe's list of events cannot be had.
+      const events = await findUnhandledEvents(stripe, log, now, MOST_EVENTS).catch((error: Error) => {
+        tellOfFailure("events", error);
+        return [];
+      });
       await workThrough("events", events, (event) => handleEvent(event, sources));
     }
     await workThrough("reviews", billing.rows.due(now), (userId) => billing.sync(userId));

@@ -48,6 +48,12 @@ export function createStripe({ stripeApiUrl, stripeKeyParameter }: StripeSetting
 }
 
 /**
+ * How long a call may take with everything the client does to it: two attempts and the wait between them. The client's own
+ * limit begins anew with each byte that comes, and is no limit where an answer trickles.
+ */
+const PATIENCE_MS = 12_000;
+
+/**
  * Awaits a call to Stripe and looks at what comes back: anything but the object that was asked for is a failure, because
  * the client takes every JSON body without an `error` for an answer.
  *
@@ -55,13 +61,9 @@ export function createStripe({ stripeApiUrl, stripeKeyParameter }: StripeSetting
  * @throws ApiError `unavailable` in place of whatever the call throws
  */
 export async function fromStripe<T extends { object: string }>(object: T["object"], call: Promise<T>): Promise<T> {
-  let answer: T;
-  try {
-    answer = await call;
-  } catch (error) {
-    throw stripeFailure(error);
-  }
-  if (answer?.object === object) return answer;
+  const answer = await inTime(call);
+  const isWhole = object === "list" || (answer as { id?: unknown } | null)?.id;
+  if (answer?.object === object && isWhole) return answer;
   throw new ApiError("unavailable", undefined, { cause: `Stripe answered ${answer?.object} where ${object} is due` });
 }
 
@@ -71,9 +73,20 @@ export async function allFromStripe<T extends { id: string }>(
   most: number,
 ): Promise<T[]> {
   await fromStripe("list", list);
-  return list.autoPagingToArray({ limit: most }).catch((error: unknown) => {
+  return inTime(list.autoPagingToArray({ limit: most }));
+}
+
+async function inTime<T>(call: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const tooLate = () => reject(new ApiError("unavailable", undefined, { cause: "Stripe has not answered in time" }));
+  const timer = setTimeout(tooLate, PATIENCE_MS);
+  try {
+    return await Promise.race([call, late]);
+  } catch (error) {
     throw stripeFailure(error);
-  });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Whether Stripe itself failed; it answers so again to the same Idempotency-Key. */

@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
-import type { StripeFacts, SubscriptionFacts } from "./core/customer";
+import { ApiError } from "../contract/errors";
+import { StripeFacts, type SubscriptionFacts } from "./core/customer";
 import { isLive } from "./core/entitlement";
 import { allFromStripe, fromStripe } from "./stripeClient";
 
@@ -32,12 +33,19 @@ export async function readStripeFacts(stripe: Stripe, customerId: string, now: D
     Promise.all(disputed.map(({ id }) => allFromStripe(stripe.disputes.list({ charge: id }), MOST))),
     clockAhead(stripe, customer, now),
   ]);
-  return {
+  return checked({
     subscriptions: facts,
     disputes: disputes.flat().map(({ id, status, created }) => ({ id, status, created })),
     customer_deleted: false,
     clock_ahead_seconds: clockAheadSeconds,
-  };
+  });
+}
+
+/** A row that does not parse locks its customer out until somebody mends it, so nothing gets there that would not. */
+function checked(facts: StripeFacts): StripeFacts {
+  const { data } = StripeFacts.safeParse(facts);
+  if (data) return data;
+  throw new ApiError("unavailable", undefined, { cause: "Stripe's answers are not what they are documented to be" });
 }
 
 /** Newest first: those that live, and the last one that ended. */
@@ -52,21 +60,23 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
   // Absent where an older account leaves them out.
   const trialEnd = subscription.trial_end ?? null;
   const unpaid = status === "past_due" ? await oldestOpenInvoice(stripe, id) : undefined;
-  const followsTrial = (at: number) => trialEnd !== null && Math.abs(at - trialEnd) < TRIAL_END_SLACK_SECONDS;
+  const periodStart = earliest(items.data.map((item) => item.current_period_start));
+  const unpaidSince = unpaid?.created ?? periodStart;
+  const followsTrial =
+    trialEnd !== null && unpaidSince !== null && Math.abs(unpaidSince - trialEnd) < TRIAL_END_SLACK_SECONDS;
   return {
     id,
     status,
     created,
     price_ids: items.data.map(({ price }) => price.id),
-    period_start: earliest(items.data.map((item) => item.current_period_start)),
+    period_start: periodStart,
     period_end: earliest(items.data.map((item) => item.current_period_end)),
     trial_end: trialEnd,
     cancel_at: subscription.cancel_at ?? null,
     cancel_at_period_end: subscription.cancel_at_period_end === true,
     collection_paused: Boolean(subscription.pause_collection),
     unpaid_since: unpaid?.created ?? null,
-    unpaid_first:
-      unpaid !== undefined && (unpaid.billing_reason === "subscription_create" || followsTrial(unpaid.created)),
+    unpaid_first: status === "past_due" && (followsTrial || unpaid?.billing_reason === "subscription_create"),
   };
 }
 

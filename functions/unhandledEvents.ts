@@ -31,12 +31,12 @@ export async function findUnhandledEvents(
   const created = (age: number) => ({ gte: seconds - age, lte: seconds - YOUNGEST_SECONDS });
   const shared = { types: [...webhookEvents], limit: AT_ONCE };
   const lists = [
-    stripe.events.list({ ...shared, delivery_success: false, created: created(FAILED_SECONDS) }),
-    stripe.events.list({ ...shared, created: created(RECENT_SECONDS) }),
+    { ...shared, delivery_success: false, created: created(FAILED_SECONDS) },
+    { ...shared, created: created(RECENT_SECONDS) },
   ];
   const found = new Map<string, StripeEvent>();
   for (const list of lists) {
-    for await (const events of inChunks(list)) {
+    for await (const events of inChunks(stripe.events.list(list))) {
       const handled = await log.find(events.map(({ id }) => id));
       for (const event of events) if (!handled.has(event.id)) found.set(event.id, event);
       if (found.size >= most) break;

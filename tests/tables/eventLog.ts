@@ -31,6 +31,12 @@ export function testEventLog(tables: () => Tables): void {
     );
   });
 
+  it("may be asked for one twice at once", async () => {
+    const log = open();
+    await log.record(event("evt_1"), { outcome: "foreign" }, now);
+    expect([...(await log.find(["evt_1", "evt_2", "evt_1"])).keys()]).toEqual(["evt_1"]);
+  });
+
   it("has the last outcome of an event that came again, and how often it came", async () => {
     const log = open();
     await log.record(event("evt_1"), { outcome: "foreign" }, now);

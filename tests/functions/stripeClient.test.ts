@@ -1,0 +1,32 @@
+import type Stripe from "stripe";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { allFromStripe, fromStripe } from "../../functions/stripeClient";
+
+afterEach(() => vi.useRealTimers());
+
+describe("a call to Stripe", () => {
+  const unavailable = { code: "unavailable", cause: "Stripe has not answered in time" };
+
+  it("ends though its answer trickles, which the client would wait for", async () => {
+    vi.useFakeTimers();
+    const never = new Promise<Stripe.Customer>(() => {});
+    const outcome = expect(fromStripe("customer", never)).rejects.toMatchObject(unavailable);
+    await vi.advanceTimersByTimeAsync(12_000);
+    await outcome;
+  });
+
+  it("ends also on the second page of a list", async () => {
+    vi.useFakeTimers();
+    const page = { object: "list", data: [], has_more: true, url: "/v1/charges" };
+    const list = Object.assign(Promise.resolve(page), { autoPagingToArray: () => new Promise(() => {}) });
+    const outcome = expect(allFromStripe(list as never, 300)).rejects.toMatchObject(unavailable);
+    await vi.advanceTimersByTimeAsync(12_000);
+    await outcome;
+  });
+
+  it("leaves no timer behind", async () => {
+    vi.useFakeTimers();
+    await fromStripe("list", Promise.resolve({ object: "list" as const }));
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
