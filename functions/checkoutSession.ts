@@ -4,6 +4,7 @@ import { ApiError } from "../contract/errors";
 import type { PaidPlan } from "../contract/plan";
 import type { Billing } from "./billing";
 import type { CheckoutAttempt, CheckoutAttempts } from "./checkoutAttempts";
+import type { SubscriptionFacts } from "./core/customer";
 import { isLive, isOpenDispute } from "./core/entitlement";
 import { idempotencyKey } from "./idempotencyKey";
 import type { Caller } from "./identity";
@@ -59,7 +60,7 @@ export async function openCheckoutSession(
     const open = await allFromStripe(stripe.checkout.sessions.list({ customer, status: "open", limit: 100 }), 100);
     const own = open.find(({ metadata }) => metadata?.attempt === attempt.id);
     for (const other of open) if (other !== own) await expire(stripe, other.id);
-    await refuseSecond(userId, billing, attempt);
+    await refuseSecond(userId, billing, attempt, own !== undefined);
 
     const session =
       own ??
@@ -98,12 +99,20 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
   return attempt.plan === plan && attempt.price_id === priceId && attempt.return_url === returnUrl;
 }
 
-async function refuseSecond(userId: string, billing: Billing, attempt: CheckoutAttempt): Promise<void> {
+/** @param isOpen whether the attempt has its session, so that nothing new is made by handing it out again */
+async function refuseSecond(
+  userId: string,
+  billing: Billing,
+  attempt: CheckoutAttempt,
+  isOpen: boolean,
+): Promise<void> {
   // The reconciler looks once the session is over: it may be paid and nobody tell us.
   const reviewBy = new Date((attempt.expires_at + 60) * 1000);
   const { customer } = await billing.sync(userId, { reviewBy });
   if (customer.disputes?.some(isOpenDispute)) throw new ApiError("checkout_refused");
-  if (customer.subscriptions?.some(isLive)) throw new ApiError("already_subscribed");
+  // Checkout makes the subscription when a payment is tried first: whose card was declined finds their page again.
+  const isInTheWay = (one: SubscriptionFacts) => isLive(one) && !(isOpen && one.status === "incomplete");
+  if (customer.subscriptions?.some(isInTheWay)) throw new ApiError("already_subscribed");
 }
 
 /** Makes the attempt's session; undefined when it was made before and is not open any more. */

@@ -175,6 +175,21 @@ describe("a process that dies at any call", () => {
   });
 });
 
+describe("a payment that was tried in vain", () => {
+  it("leaves a subscription behind that is in the way of another session, and not of the same one", async () => {
+    const caller = newCaller();
+    const url = await once(caller);
+    const [customer] = (await atStripe(caller)).customers;
+    await stripe.subscriptions.create({
+      customer: customer?.id ?? "",
+      items: [{ price: prices.paid }],
+      payment_behavior: "default_incomplete",
+    });
+    expect(await once(caller)).toBe(url);
+    await expect(once(caller, "vip")).rejects.toMatchObject({ code: "already_subscribed" });
+  });
+});
+
 describe("the next purchase", () => {
   it("is another session once the first is over", async () => {
     const caller = newCaller();
