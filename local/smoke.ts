@@ -1,22 +1,16 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import Table from "cli-table3";
-import { exportJWK, generateKeyPair, type JWK } from "jose";
 import pc from "picocolors";
-import { type Api, ApiProblem, chat, createApi, type Session } from "../client";
+import { type Api, ApiProblem, chat, type Session } from "../client";
 import type { ErrorCode } from "../contract/errors";
-import type { Model, Plan } from "../contract/plan";
-import { signTicket, TICKET_SECONDS } from "../functions/core/ticket";
+import type { Model } from "../contract/plan";
+import { expiredTicket, forgedTicket } from "./badTickets";
 import type { LocalCloud } from "./cloud";
 import { command, run } from "./command";
-import { customers } from "./customers";
+import { customerApi } from "./customerApi";
 import { type EngineName, engineOption } from "./llm/engineOption";
-import { OWN_STACK } from "./ports";
-import { openLocalCloud, type ProgramOutputs } from "./program";
-import { signedIn } from "./signedIn";
+import type { ProgramOutputs } from "./program";
 import { type BillingResult, walkBilling } from "./smokeBilling";
+import { inTemporaryCloud } from "./temporaryCloud";
 
 /** What `npm run smoke -- --json` prints. Secrets are masked. */
 export interface SmokeResult {
@@ -43,41 +37,17 @@ export interface SmokeResult {
 
 const greeting = "こんばんは";
 
-/**
- * Brings everything up from nothing on free ports, walks the whole flow over real sockets, and leaves nothing behind.
- *
- * @param engine which one answers; default: Ollama where it is found, else the scripted one
- * @param say called with a line of progress
- * @throws Error when a step does not do what it must
- */
-async function smoke(engine: EngineName | undefined, say: (line: string) => void): Promise<SmokeResult> {
-  const dir = mkdtempSync(join(tmpdir(), "snack-misaki-smoke-"));
-  const programDir = process.cwd();
-  let cloud: LocalCloud | undefined;
-  try {
-    say("starting the local cloud and evaluating the program");
-    const options = { programDir, dir, freePorts: true, say, ...(engine && { engine }) };
-    const outputs = await openLocalCloud(options, (started) => {
-      cloud = started;
-    });
-    if (!cloud) throw new Error("There is no cloud");
-    return await walk(cloud, outputs, say);
-  } finally {
-    await cloud?.close();
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
+/** Walks the whole flow over real sockets. @throws Error when a step does not do what it must */
 async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: string) => void): Promise<SmokeResult> {
   say("signing in");
-  const api = await apiOf("free", cloud, outputs);
+  const api = await customerApi("free", cloud, outputs);
   const session = await api.session();
   const reply = await talk(session);
   const startToReplyMs = Math.round(performance.now());
   say("talking as a guest");
   const guestReply = await talk(await api.guest());
   say("talking on the paid plan");
-  const paidReply = await talk(await (await apiOf("paid", cloud, outputs)).session());
+  const paidReply = await talk(await (await customerApi("paid", cloud, outputs)).session());
 
   say("being refused");
   const { ticket: _, ...noTicket } = session;
@@ -102,14 +72,6 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
     ...(billing && { billing }),
     worker: cloud.runpod.workerKind,
   };
-}
-
-/** The API as the seeded customer of this plan sees it. */
-async function apiOf(plan: Plan, cloud: LocalCloud, outputs: ProgramOutputs): Promise<Api> {
-  const customer = customers.find(({ label }) => label === plan);
-  if (!customer) throw new Error(`There is no seeded customer of the plan ${plan}`);
-  const { getIdToken } = await signedIn(outputs, cloud.pageUrl, customer);
-  return createApi({ apiUrl: outputs.apiUrl, getIdToken });
 }
 
 function walkBillingOf({ stripe }: LocalCloud, api: Api, session: Session, say: (line: string) => void) {
@@ -146,41 +108,14 @@ function inferenceOf(cloud: LocalCloud, outputs: ProgramOutputs, model: Model): 
   return { url: outputs.inference[model], authorization: `Bearer ${key}` };
 }
 
-/** The same claims under the same `kid`, signed by someone else. */
-async function forgedTicket(session: Session): Promise<string> {
-  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  return sign(session, { ...(await exportJWK(privateKey)), kid: header(session.ticket).kid }, new Date());
-}
-
-/** A ticket of the real key, from long enough ago. */
-async function expiredTicket(cloud: LocalCloud, session: Session): Promise<string> {
-  const ssm = new SSMClient({
-    endpoint: cloud.aws.endpoints.ssm,
-    region: cloud.aws.account.region,
-    credentials: { accessKeyId: "local", secretAccessKey: "local" },
-  });
-  const name = `/snack-misaki/${OWN_STACK}/ticket-signing-key`;
-  const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name, WithDecryption: true }));
-  const longAgo = new Date(Date.now() - 10 * TICKET_SECONDS * 1000);
-  return sign(session, JSON.parse(Parameter?.Value ?? "{}") as JWK, longAgo);
-}
-
-async function sign({ user_id, plan, model, limits }: Session, key: JWK, now: Date): Promise<string> {
-  const iss = `snack-misaki/${OWN_STACK}`;
-  return (await signTicket({ iss, sub: user_id, aud: model, plan, limits }, key, now)).ticket;
-}
-
-function header(jwt: string): { kid: string } {
-  return JSON.parse(Buffer.from(jwt.split(".")[0] ?? "", "base64url").toString());
-}
-
 const program = command(
   "smoke",
   "Walks the whole flow without a browser: from nothing to Mama's reply, to a paid plan and back.",
 )
   .addOption(engineOption())
   .action(async ({ json, engine }: { json?: boolean; engine?: EngineName }) => {
-    const result = await smoke(engine, json ? () => {} : (line) => console.log(pc.dim(`${line} …`)));
+    const say = json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
+    const result = await inTemporaryCloud({ engine, say }, (cloud, outputs) => walk(cloud, outputs, say));
     if (json) console.log(JSON.stringify(result));
     else print(result);
   });
