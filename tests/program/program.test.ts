@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { budgets, packageFolder, zippedBytes } from "../../bench/zips";
+import { modelFacts, modelReference } from "../../images/models";
 import { functionNames } from "../../infra/bundle";
 import type { AwsResource } from "../../local/aws/account";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud";
@@ -275,6 +276,23 @@ describe("the program", () => {
     expect(resources("docker-build:index:Image").map(nameOfImage).sort()).toEqual(
       ["local-1", "local-1", "2026-12-01"].sort(),
     );
+  });
+
+  it("has RunPod cache the weights of an image that does not hold them", async () => {
+    await up(engineOptions(cloud, programDir, dir, { "phi3.weights": "cached" }));
+    const [args] = resources("docker-build:index:Image").filter(({ outputs: { buildArgs } }) => {
+      const { MODEL_ID, WEIGHTS } = buildArgs as Record<string, string>;
+      return MODEL_ID === modelFacts.phi3.huggingFaceId && WEIGHTS === "cached";
+    });
+    expect(args).toBeDefined();
+    const { endpoints } = JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"));
+    const references = Object.values<{ name: string; modelReferences?: string[] }>(endpoints).map(
+      ({ name, modelReferences }) => [name, modelReferences ?? []],
+    );
+    expect(Object.fromEntries(references)).toEqual({
+      "snack-misaki-start-phi3": [modelReference("phi3")],
+      "snack-misaki-start-mistral": [],
+    });
   });
 
   it("refuses a bad value by key, what is allowed and what it is, before anything is done", async () => {
