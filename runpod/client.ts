@@ -88,6 +88,8 @@ export interface RunpodClient {
   getEndpoint(id: string): Promise<EndpointRecord | undefined>;
   /** Replaces the whole endpoint `id`, or creates one when no id is given. */
   saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
+  /** Lets an endpoint have no workers, and changes nothing else: only then RunPod deletes it. */
+  scaleToZero(endpoint: EndpointRecord): Promise<void>;
   /** Does nothing when the endpoint is gone. Refused unless both worker counts are 0. */
   deleteEndpoint(id: string): Promise<void>;
 

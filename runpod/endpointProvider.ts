@@ -80,11 +80,7 @@ export const endpoint = {
     await waitingOutUse(inUse, async () => {
       const record = await client.getEndpoint(id);
       if (record === undefined) return;
-      // RunPod deletes only an endpoint that may have no workers.
-      if (record.workersMin > 0 || record.workersMax > 0) {
-        const { id: _, owner: __, version: ___, ...fields } = record;
-        await client.saveEndpoint({ ...fields, workersMin: 0, workersMax: 0 }, id);
-      }
+      if (record.workersMin > 0 || record.workersMax > 0) await client.scaleToZero(record);
       await client.deleteEndpoint(id);
     });
   },

@@ -1,6 +1,6 @@
 import { ClientError, GraphQLClient, gql } from "graphql-request";
 import { z } from "zod";
-import type { ApiOptions, RunpodClient } from "./client";
+import type { ApiOptions, EndpointSettings, RunpodClient } from "./client";
 import { isNotFound, RunpodError } from "./error";
 import {
   accountRecord,
@@ -91,6 +91,18 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): 
     return (await listTemplates()).find((template) => template.id === id);
   }
 
+  async function saveEndpoint(settings: EndpointSettings, id?: string) {
+    const { saveEndpoint: saved } = await save(id, () =>
+      send(
+        "saveEndpoint",
+        z.object({ saveEndpoint: endpointRecord }),
+        gql`mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { ${ENDPOINT} } }`,
+        { input: endpointInput(settings, id) },
+      ),
+    );
+    return saved;
+  }
+
   return {
     getAccount: () => mine("clientBalance", "clientBalance currentSpendPerHr", accountRecord),
 
@@ -136,16 +148,11 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): 
     listEndpoints,
     getEndpoint: async (id) => (await listEndpoints()).find((endpoint) => endpoint.id === id),
 
-    async saveEndpoint(settings, id) {
-      const { saveEndpoint } = await save(id, () =>
-        send(
-          "saveEndpoint",
-          z.object({ saveEndpoint: endpointRecord }),
-          gql`mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { ${ENDPOINT} } }`,
-          { input: endpointInput(settings, id) },
-        ),
-      );
-      return saveEndpoint;
+    saveEndpoint,
+
+    async scaleToZero({ id, owner: _, version: __, ...settings }) {
+      // What is left out goes back to its default, so everything is sent.
+      await saveEndpoint({ ...settings, workersMin: 0, workersMax: 0 }, id);
     },
 
     deleteEndpoint: (id) =>

@@ -136,6 +136,16 @@ export function restClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): Run
       return retrying(() => send("updateEndpoint", made, { method: "PATCH", path, body, secrets }));
     },
 
+    async scaleToZero({ id }) {
+      const path = `/serverless/${encodeURIComponent(id)}`;
+      const body = { workers: { min: 0, max: 0 } };
+      try {
+        await retrying(() => send("updateEndpoint", made, { method: "PATCH", path, body }));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    },
+
     deleteEndpoint: (id) => remove("deleteEndpoint", `/serverless/${encodeURIComponent(id)}`),
 
     workerQuota: async () => undefined,
