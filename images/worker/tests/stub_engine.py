@@ -47,6 +47,7 @@ class StubEngine:
         self.base_url = ""
         self.answers: list[Script | int] = [says(text("あら、"), text("いらっしゃい。"), ending())]
         self.requests: list[dict[str, Any]] = []
+        self.connections: set[object] = set()
         self.asked = asyncio.Event()
         self.abandoned = asyncio.Event()
         self.error_body = '{"error": {"message": "no"}}'
@@ -56,6 +57,7 @@ class StubEngine:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """`POST /v1/chat/completions`."""
         self.requests.append(await request.json())
+        self.connections.add(request.transport and request.transport.get_extra_info("peername"))
         self.asked.set()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, int):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from snack_worker.chat_input import Message
+from snack_worker.chat_input import ChatInput, Message
 from snack_worker.errors import WorkerError
 from snack_worker.history import conversation
 from snack_worker.persona import persona
@@ -31,8 +31,12 @@ def count(request: pytest.FixtureRequest, tmp_path: Path) -> Count:
     return read_counter(tmp_path / "tokenizer.json", IMAGES / request.param / "chat_template.jinja")
 
 
+def _chat(messages: list[Message], *, is_text: bool = False) -> ChatInput:
+    return ChatInput(messages=messages, params={}, stream=True, ticket=None, request_id=None, is_text=is_text)
+
+
 def _show(messages: list[Message], count: Count, context_tokens: int) -> list[Message]:
-    return conversation(messages, _SYSTEM, max_tokens=200, context_tokens=context_tokens, count=count)
+    return conversation(_chat(messages), _SYSTEM, max_tokens=200, context_tokens=context_tokens, count=count)
 
 
 def test_consecutive_turns_of_one_role_are_merged() -> None:
@@ -84,6 +88,13 @@ def test_a_last_message_that_does_not_fit_is_too_long_and_says_how_much_does(cou
     assert caught.value.message == (
         f"input.messages[4].content: at most {taken - 1} tokens are allowed, and this has {taken}."
     )
+
+
+def test_a_text_that_does_not_fit_is_named_as_it_was_sent() -> None:
+    chat = _chat([_turn("user", "ね" * 300)], is_text=True)
+    with pytest.raises(WorkerError) as caught:
+        conversation(chat, _SYSTEM, max_tokens=200, context_tokens=1_024, count=estimate)
+    assert caught.value.message.startswith("input.text: at most 0 tokens are allowed, and this has ")
 
 
 @pytest.mark.parametrize("model", _MODELS)

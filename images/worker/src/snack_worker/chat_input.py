@@ -24,6 +24,10 @@ class ChatInput:
     is_text: bool = False
     """Whether it was sent as `text`, which an error then names."""
 
+    def field_of(self, index: int) -> str:
+        """Path of the text of one of `messages`, for an error."""
+        return "input.text" if self.is_text else f"input.messages[{index}].content"
+
 
 def parse_input(value: object) -> ChatInput:
     """Raises WorkerError invalid_input or too_long."""
@@ -53,7 +57,7 @@ def check_limits(chat: ChatInput, limits: Limits) -> None:
             raise WorkerError(
                 "too_long",
                 f"at most {limits.max_input_chars} characters are allowed.",
-                field="input.text" if chat.is_text else f"input.messages[{index}].content",
+                field=chat.field_of(index),
             )
 
 

@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 
 from .errors import WorkerError
 from .sse import sse_data
@@ -16,6 +17,9 @@ from .sse import sse_data
 log = logging.getLogger(__name__)
 
 RETRY_DELAY_S = 0.2
+END_LIMIT_S = 0.1
+# Ten times what the longest reply that can be asked for takes: an engine that talks on is broken.
+MAX_REPLY_CHARS = 20_000
 FINISH_REASONS = {"stop": "stop", "length": "length", "content_filter": "filter"}
 
 
@@ -95,22 +99,25 @@ class Engine:
                 response = await session.post(self._url, json=body)
             async with response, aclosing(sse_data(response.content)) as events:
                 await _check_status(response)
-                started = False
+                chars = 0
                 while True:
-                    limit = clock() + self._deadlines.idle_s if started else first_text_by
+                    limit = clock() + self._deadlines.idle_s if chars else first_text_by
                     async with asyncio.timeout_at(min(limit, ends_by)):
                         data = await anext(events, "[DONE]")
                     if data == "[DONE]":
+                        await _read_to_end(response)
                         break
                     if text := _read_chunk(json.loads(data), outcome):
-                        started = True
+                        chars += len(text)
+                        if chars > MAX_REPLY_CHARS:
+                            raise EngineError("unavailable", f"more than {MAX_REPLY_CHARS} characters")
                         yield text
         # aiohttp's own time-outs (here: connecting) are both a ClientError and a TimeoutError.
         except (aiohttp.ClientError, ConnectionError) as error:
             raise EngineError("unavailable", type(error).__name__, repeatable=True) from error
         except TimeoutError as error:
             raise EngineError("timeout", "no answer in time") from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, LineTooLong) as error:
             raise EngineError("unavailable", f"not an engine's stream ({type(error).__name__})") from error
         if outcome.finish_reason is None:
             raise EngineError("unavailable", "the stream broke off", repeatable=True)
@@ -130,6 +137,14 @@ class Engine:
             yield session
 
 
+async def _read_to_end(response: aiohttp.ClientResponse) -> None:
+    """The connection can serve the next job only when this response is at its end, which follows the last event."""
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(END_LIMIT_S):
+            while not response.content.at_eof():
+                await response.content.readany()
+
+
 async def _check_status(response: aiohttp.ClientResponse) -> None:
     status = response.status
     if status == 200:
@@ -147,12 +162,15 @@ async def _check_status(response: aiohttp.ClientResponse) -> None:
 
 
 def _read_chunk(chunk: dict[str, Any], outcome: Outcome) -> str:
-    """Text of one chunk; what else it says goes to `outcome`."""
+    """
+    Text of one chunk; what else it says goes to `outcome`. Raises EngineError for an error in it, and ValueError,
+    LookupError, TypeError or AttributeError for what is no chunk.
+    """
     if "error" in chunk:
         raise EngineError("unavailable", "an error in the stream", repeatable=True)
     if usage := chunk.get("usage"):
-        outcome.prompt_tokens = usage["prompt_tokens"]
-        outcome.completion_tokens = usage["completion_tokens"]
+        outcome.prompt_tokens = int(usage["prompt_tokens"])
+        outcome.completion_tokens = int(usage["completion_tokens"])
         outcome.cached_tokens = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
     if not chunk["choices"]:
         return ""
@@ -162,4 +180,6 @@ def _read_chunk(chunk: dict[str, Any], outcome: Outcome) -> str:
             raise EngineError("unavailable", f"finish_reason {reason!r}")
         outcome.finish_reason = FINISH_REASONS[reason]
     text: str = choice["delta"].get("content") or ""
+    # Half a character, as an escaped surrogate, is JSON but no text: it could not be sent on.
+    text.encode()
     return text

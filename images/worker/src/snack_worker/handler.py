@@ -85,7 +85,7 @@ async def _answer(
     request = {
         "model": settings.model,
         "messages": conversation(
-            chat.messages,
+            chat,
             persona(time.time()),
             max_tokens=max_tokens,
             context_tokens=settings.context_tokens,

@@ -4,20 +4,21 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import groupby
 
-from .chat_input import Message
+from .chat_input import ChatInput, Message
 from .errors import WorkerError
 from .tokenizer import Count
 
 
 def conversation(
-    messages: Sequence[Message], system: Message, *, max_tokens: int, context_tokens: int, count: Count
+    chat: ChatInput, system: Message, *, max_tokens: int, context_tokens: int, count: Count
 ) -> list[Message]:
     """
-    `system`, then `messages` with consecutive turns of one role merged (chat templates want roles to alternate).
+    `system`, then the messages with consecutive turns of one role merged (chat templates want roles to alternate).
     Where that and a reply of `max_tokens` would not fit the context, the oldest turns are left out, each from the user
     with the reply to it, so that a user's turn comes first; a greeting before all of them goes first. The last message,
     from the user, always stays. Raises WorkerError too_long when not even that fits.
     """
+    messages = chat.messages
 
     def since(start: int) -> list[Message]:
         return [system, *_merged(messages[start:])]
@@ -34,9 +35,7 @@ def conversation(
         bare = count([system, {"role": "user", "content": ""}])
         room, taken = max(0, context_tokens - max_tokens - bare), count(since(last)) - bare
         raise WorkerError(
-            "too_long",
-            f"at most {room} tokens are allowed, and this has {taken}.",
-            field=f"input.messages[{last}].content",
+            "too_long", f"at most {room} tokens are allowed, and this has {taken}.", field=chat.field_of(last)
         )
     return since(starts[at])
 
