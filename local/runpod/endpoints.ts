@@ -14,6 +14,8 @@ export interface EndpointsOptions {
   resolveImage(imageName: string): RegistryImage | undefined;
   switches: Switches;
   clock: Clock;
+  /** Whether a release starts a worker before there is a job. */
+  startsAtOnce: boolean;
   /** Between two tries of a webhook. */
   webhookPauseMs: number;
   events: Events;

@@ -26,7 +26,7 @@ export interface GraphqlOptions {
   events: Events;
 }
 
-type Caller = "account" | "restricted" | "anonymous";
+type Caller = "account" | "read-only" | "restricted" | "anonymous";
 
 /**
  * `POST /graphql` of `api.runpod.io`. A key that never existed gets 401, a document that does not fit the schema 400,
@@ -93,7 +93,7 @@ function callerOf(c: Context, keys: RunpodKey[]): Caller | undefined {
   if (!presented) return "anonymous";
   const scope = keys.find(({ key }) => key === presented)?.scope;
   if (!scope) return undefined;
-  return scope === "account" ? "account" : "restricted";
+  return typeof scope === "string" ? scope : "restricted";
 }
 
 type Credential = { name: string; username: string; password: string };
@@ -124,15 +124,16 @@ function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gpuTypes)
 }
 
 function resolvers({ account, changed, workerIds, switches }: GraphqlOptions, caller: Caller) {
-  /** Refuses everyone but the account's own key. */
-  const allowed =
+  const allowedTo =
+    (...callers: Caller[]) =>
     <A extends unknown[], R>(resolve: (...args: A) => R) =>
     (...args: A): R => {
-      if (caller !== "account") throw new AccountError("Unauthorized");
+      if (!callers.includes(caller)) throw new AccountError("Unauthorized");
       return resolve(...args);
     };
+  const allowed = allowedTo("account", "read-only");
   const mutation = <A extends unknown[], R>(resolve: (...args: A) => R) =>
-    allowed((...args: A): R => {
+    allowedTo("account")((...args: A): R => {
       const result = resolve(...args);
       changed();
       return result;

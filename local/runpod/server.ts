@@ -46,6 +46,11 @@ export interface RunpodOptions {
   templateHoldMs?: number;
   /** Requests of REST v2 a key may make. Default ten times what RunPod's document shows, so that tests need not wait. */
   restQuota?: RestQuota;
+  /**
+   * Whether a release starts one worker before there is a job. Default true: who has just deployed wants to see it work.
+   * RunPod documents none but `workersMin` for REST v2, and its console shows some at once.
+   */
+  startsAtOnce?: boolean;
   /** Between two tries of a job's webhook. Default 10 s, as at RunPod. */
   webhookPauseMs?: number;
   /** False withholds the job API's CORS headers: RunPod documents nothing about them. Default true. */
@@ -113,6 +118,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     resolveImage: options.resolveImage,
     switches,
     clock,
+    startsAtOnce: options.startsAtOnce ?? true,
     webhookPauseMs: options.webhookPauseMs ?? 10_000,
     events,
   });

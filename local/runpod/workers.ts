@@ -93,8 +93,8 @@ const LOG_LINES = 100;
 export class Fleet {
   private readonly workers = new Set<Worker>();
   private release: Release;
-  /** A release starts one worker at once, which waits for its first job however long that takes. */
-  private awaitsFirstJob = true;
+  /** A release has started one worker at once, which waits for its first job however long that takes. */
+  private awaitsFirstJob: boolean;
   private closed = false;
   /** Milliseconds that workers which are gone had run. */
   private pastMs = 0;
@@ -108,16 +108,19 @@ export class Fleet {
       pullProblem(template: Template): string | undefined;
       switches: Switches;
       clock: Clock;
+      /** Whether a release starts a worker before there is a job. */
+      startsAtOnce: boolean;
       events: Events;
     },
   ) {
+    this.awaitsFirstJob = options.startsAtOnce;
     // A copy: the account changes its own objects in place.
     this.release = structuredClone(release);
   }
 
   /** Takes over what the account says now. */
   apply(release: Release): void {
-    if (release.endpoint.version !== this.release.endpoint.version) this.awaitsFirstJob = true;
+    if (release.endpoint.version !== this.release.endpoint.version) this.awaitsFirstJob = this.options.startsAtOnce;
     this.release = structuredClone(release);
     this.tick();
   }

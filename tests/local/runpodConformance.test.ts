@@ -273,11 +273,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
 
 const kinds: ClientKind[] = [plainFetch, npmClient, ...(python ? [pythonClient(python)] : [])];
 
-beforeAll(async () => {
-  // The npm client tells the console of every wait.
-  vi.spyOn(console, "log").mockImplementation(() => undefined);
-  await runpod.start({ workersQuota: 1_000, webhookPauseMs: 50 });
-});
+beforeAll(() => runpod.start({ workersQuota: 1_000, webhookPauseMs: 50 }));
 afterAll(async () => {
   for (const kind of kinds) kind.close();
   await runpod.dispose();

@@ -78,6 +78,20 @@ describe("the npm client", () => {
     });
   });
 
+  it("asks again for a job that takes longer than one wait", async () => {
+    const endpoint = sdkEndpoint();
+    const short = await runpod.json(`${id}/runsync?wait=1000`, { input: { text: "x" } });
+    expect(short).toEqual({ id: expect.stringMatching(/^sync-/), status: "IN_QUEUE" });
+    await runpod.worker.next();
+    expect(await runpod.json(`${id}/status-sync/${short.id}?wait=1000`)).toMatchObject({ status: "IN_PROGRESS" });
+    const { arrived } = requestTo("/status-sync/sync-");
+    const answer = endpoint.runSync({ input: { text: "y" } }, 1_000);
+    const late = await runpod.worker.next();
+    await arrived;
+    await runpod.worker.done(late.id, { output: 1 });
+    expect(await answer).toMatchObject({ id: late.id, output: 1, succeeded: true });
+  });
+
   it("cancels, purges and asks for health", async () => {
     const endpoint = sdkEndpoint();
     const run = await endpoint.run({ input: { text: "x" } });

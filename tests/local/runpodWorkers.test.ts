@@ -34,6 +34,20 @@ describe("a release", () => {
     for (const hook of ["GET_JOB", "POST_OUTPUT", "POST_STREAM"]) expect(env[`RUNPOD_WEBHOOK_${hook}`]).toContain("?");
   });
 
+  it("starts none before there is a job, where that is asked for", async () => {
+    await runpod.start({ startsAtOnce: false });
+    const { id } = await runpod.deploy();
+    expect(runpod.workers).toHaveLength(0);
+    expect((await runpod.restJson(`GET /serverless/${id}/releases`)).rollout).toEqual({
+      inProgress: false,
+      workersOnLatest: 0,
+      workersTotal: 0,
+      percentOnLatest: 0,
+    });
+    const job = await submit(id);
+    expect((await runpod.worker.next()).id).toBe(job);
+  });
+
   it("replaces an idle worker at once and lets a busy one finish", async () => {
     await runpod.start();
     const { id, templateId } = await runpod.deploy();

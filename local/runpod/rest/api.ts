@@ -27,9 +27,8 @@ export function restApi(options: RestOptions): Hono {
   const app = new Hono();
   const routes = restRoutes(options);
   const limits = new Map<string, RestRateLimit>();
-  const document = openApi(routes);
 
-  app.get("/openapi.json", (c) => c.json(document));
+  app.get("/openapi.json", (c) => c.json(openApi(routes)));
   for (const route of routes) app.on(route.method, honoPath(route), (c) => answered(c, route));
   for (const room of rooms) {
     app.all(`/${room}`, (c) => answered(c));
@@ -52,7 +51,8 @@ export function restApi(options: RestOptions): Hono {
       const entry = limit.enter();
       headers = entry.headers;
       if (entry.exceeded) throw new RestProblem(429, `rate limit exceeded for the ${entry.exceeded} window`);
-      if (key.scope !== "account") throw new RestProblem(403, "access denied");
+      const isAllowed = key.scope === "account" || (key.scope === "read-only" && c.req.method === "GET");
+      if (!isAllowed) throw new RestProblem(403, "access denied");
       if (!route) return unknownCall(c, routes, headers);
       const call: RestCall = {
         id: c.req.param("id") ?? "",
