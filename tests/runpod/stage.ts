@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach } from "vitest";
 import { startControlPlane } from "./controlPlane";
+import { startDoublePlane } from "./doublePlane";
 import { type Engine, type Resource, startEngine } from "./engine";
 import type { Plane } from "./plane";
 import { type ProgramFolder, type Properties, programFolder, type Registered, serialised } from "./program";
@@ -27,8 +28,14 @@ export function stage(): () => Stage<Awaited<ReturnType<typeof startControlPlane
 
 /** Both of RunPod's APIs, for tests that hold whichever it is. */
 export const bothApis = {
-  graphql: () => stageOn("graphql", startControlPlane),
-  rest: () => stageOn("rest", startRestPlane),
+  graphql: (): (() => Stage) => stageOn("graphql", startControlPlane),
+  rest: (): (() => Stage) => stageOn("rest", startRestPlane),
+};
+
+/** The same of the RunPod that `npm start` runs; it has its own words for a refusal, and none that a test may choose. */
+export const doubleApis = {
+  graphql: (): (() => Stage) => stageOn("graphql", () => startDoublePlane("graphql")),
+  rest: (): (() => Stage) => stageOn("rest", () => startDoublePlane("rest")),
 };
 
 /** RunPod's account is empty before each test. Read the stage inside tests only. */

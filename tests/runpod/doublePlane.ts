@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Events } from "../../local/events";
+import { idleWorker } from "../../local/runpod/idleWorker";
+import type { Template } from "../../local/runpod/records";
+import { startRunpod } from "../../local/runpod/server";
+import type { Operation, Plane } from "./plane";
+import { noWorkers } from "./workerRoutes";
+
+const API_KEY = "rpa_CANARY_KEY";
+
+/** How the double names an operation, through either API. */
+const names: Record<Operation, { graphql: string; rest: string }> = {
+  saveTemplate: { graphql: "saveTemplate", rest: "P* /v2/templates*" },
+  deleteTemplate: { graphql: "deleteTemplate", rest: "DELETE /v2/templates/*" },
+  saveEndpoint: { graphql: "saveEndpoint", rest: "P* /v2/serverless*" },
+  deleteEndpoint: { graphql: "deleteEndpoint", rest: "DELETE /v2/serverless/*" },
+  createRegistryAuth: { graphql: "saveRegistryAuth", rest: "POST /v2/registries" },
+  updateRegistryAuth: { graphql: "updateRegistryAuth", rest: "" },
+  deleteRegistryAuth: { graphql: "deleteRegistryAuth", rest: "DELETE /v2/registries/*" },
+  list: { graphql: "myself", rest: "GET *" },
+};
+
+/** The RunPod that `npm start` runs, as a plane: what our own stand-ins are held against. */
+export async function startDoublePlane(api: "graphql" | "rest"): Promise<Plane> {
+  const dir = await mkdtemp(join(tmpdir(), "snack-runpod-double-"));
+  const runpod = await startRunpod({
+    port: 0,
+    dir,
+    keys: [{ key: API_KEY, scope: "account" }],
+    engineUrl: "http://127.0.0.1:9/v1",
+    python: undefined,
+    resolveImage: () => ({ version: "1" }),
+    events: new Events(),
+    workersQuota: 20,
+    startWorker: idleWorker,
+  });
+  const { account, switches } = runpod;
+  const container = ({ imageName, env, containerDiskInGb, containerRegistryAuthId }: Template) => ({
+    image: String(imageName),
+    env: Object.fromEntries(env.map(({ key, value }) => [key, value])),
+    diskGb: containerDiskInGb,
+    registryId: containerRegistryAuthId ?? undefined,
+  });
+  const required = <T>(thing: T | undefined): T => {
+    if (thing === undefined) throw new Error("not there");
+    return thing;
+  };
+  // The double keeps no password, only what tells one from another.
+  const passwords = ["canary-registry-password", "canary-of-yesterday"];
+  const hash = (id: string, text: string) => createHash("sha256").update(`${id}:${text}`).digest("hex");
+  const nothing = () => {
+    throw new Error("The double has no such thing.");
+  };
+
+  return {
+    url: runpod.url,
+    apiKey: API_KEY,
+    seen: () => ({
+      // What REST makes for an endpoint alone is no template of ours.
+      templates: account.templates
+        .filter(({ name }) => !name.includes("__template__"))
+        .map((template) => ({ id: template.id, name: template.name, ...container(template) })),
+      endpoints: account.endpoints.map((endpoint) => ({
+        id: endpoint.id,
+        name: endpoint.name,
+        workersMin: endpoint.workersMin,
+        workersMax: endpoint.workersMax,
+        gpus: (endpoint.gpuIds ?? "").split(","),
+        ...container(required(account.template(endpoint.templateId))),
+      })),
+      registryAuths: account.registryAuths.map(({ id, name, username, passwordHash }) => ({
+        id,
+        name,
+        username,
+        password: passwords.find((password) => hash(id, password) === passwordHash) ?? "another",
+      })),
+    }),
+    calls: [],
+    count: nothing,
+    failNext(operation, fault) {
+      const answer = typeof fault === "object" && "status" in fault ? fault.status : "cut";
+      if (typeof fault === "object" && "message" in fault) nothing();
+      switches.faults.push({
+        on: names[operation][api],
+        times: 1,
+        skip: 0,
+        delayMs: 0,
+        answer,
+        done: fault === "lost answer",
+      });
+    },
+    hold: () => {},
+    setWorkersMax(id, workersMax) {
+      required(account.endpoint(id)).workersMax = workersMax;
+    },
+    workers: noWorkers(),
+    reset() {
+      switches.faults = [];
+      for (const endpoint of account.endpoints) {
+        Object.assign(endpoint, { workersMin: 0, workersMax: 0 });
+        account.deleteEndpoint(endpoint.id);
+      }
+      for (const { id } of account.templates) account.deleteTemplate(id);
+      for (const { id } of account.registryAuths) account.deleteRegistryAuth(id);
+    },
+    async close() {
+      await runpod.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
