@@ -34,6 +34,7 @@ const secretKeys = ["runpodApiKey", "registryToken", ...models.map((model) => `$
 /** Patience of the RunPod provider, which reads them itself. */
 /** Read and checked by the RunPod provider itself. */
 const providerKeys = [
+  "runpodRetryIntervalMs",
   "runpodInUseIntervalMs",
   "runpodInUseLimitMs",
   "runpodRolloutIntervalMs",
