@@ -29,7 +29,12 @@ export function cloudStackConfig(
   overrides: Record<string, unknown> = {},
 ): StackConfig {
   const at = (port: number) => `http://localhost:${port}`;
-  const { values } = readStackConfig(programDir, "local");
+  const { values, encryptedKeys } = readStackConfig(programDir, "local");
+  if (encryptedKeys.length > 0) {
+    throw new Error(
+      `${encryptedKeys.join(", ")}: must be plain in Pulumi.local.yaml; set it without --secret, it opens only the doubles on this machine`,
+    );
+  }
   const frontend = JSON.parse(values["snack-misaki:frontend"] ?? "{}") as Record<string, string[] | undefined>;
   // The page's own comes first in each list.
   const withPage = (key: string, path: string) => [`${at(ports.page)}${path}`, ...(frontend[key]?.slice(1) ?? [])];
