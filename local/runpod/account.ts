@@ -1,33 +1,20 @@
-import { createHash } from "node:crypto";
-import { JsonFile } from "../store";
+import { type AccountFile, openAccount } from "./accountFile";
 import type { Clock } from "./clock";
 import { newAiKey, newId } from "./ids";
 import type {
-  Delegation,
   Endpoint,
   EndpointInput,
   FieldChange,
   InlineTemplate,
-  NetworkVolume,
   RegistryAuth,
   ReleaseRecord,
-  Secret,
   Template,
   TemplateInput,
 } from "./records";
-import { AccountError, checkCredential, checkEndpoint, checkTemplate, endpointChanges, templateChanges } from "./rules";
-
-interface State {
-  userId: string;
-  templates: Record<string, Template>;
-  endpoints: Record<string, Endpoint>;
-  /** Of each endpoint, the newest first. */
-  releases: Record<string, ReleaseRecord[]>;
-  registryAuths: Record<string, RegistryAuth>;
-  delegations: Record<string, Delegation>;
-  networkVolumes: Record<string, NetworkVolume>;
-  secrets: Record<string, Secret>;
-}
+import { Registries } from "./registries";
+import { AccountError, checkEndpoint, checkTemplate, endpointChanges, templateChanges } from "./rules";
+import { Secrets } from "./secrets";
+import { NetworkVolumes } from "./volumes";
 
 /** What may be set about an account. */
 export interface AccountOptions {
@@ -43,8 +30,6 @@ export interface AccountOptions {
 }
 
 const DAY_MS = 86_400_000;
-/** Life of an ECR authorization token (AWS: GetAuthorizationToken). Its username is always AWS. */
-const ECR_TOKEN_MS = DAY_MS / 2;
 
 /**
  * A RunPod account: its templates, endpoints and registry credentials, kept in one file, under the rules that RunPod
@@ -52,28 +37,22 @@ const ECR_TOKEN_MS = DAY_MS / 2;
  * and changes nothing.
  */
 export class RunpodAccount {
-  private readonly file: JsonFile<State>;
+  readonly registries: Registries;
+  readonly networkVolumes: NetworkVolumes;
+  readonly secrets: Secrets;
+  private readonly file: AccountFile;
   private readonly lastUseOfTemplate = new Map<string, number>();
-  /** What the clock had skipped when an endpoint last had a request, or a credential its password. */
+  /** What the clock had skipped when an endpoint last had a request. */
   private readonly skippedBefore = new Map<string, number>();
 
   constructor(
     path: string,
     private readonly options: AccountOptions,
   ) {
-    const empty: State = {
-      userId: newId("user_"),
-      templates: {},
-      endpoints: {},
-      releases: {},
-      registryAuths: {},
-      delegations: {},
-      networkVolumes: {},
-      secrets: {},
-    };
-    this.file = new JsonFile<State>(path, empty);
-    // A file that was written before there were all of these.
-    this.file.data = { ...empty, ...this.file.data };
+    this.file = openAccount(path);
+    this.registries = new Registries(this.file, options.clock);
+    this.networkVolumes = new NetworkVolumes(this.file);
+    this.secrets = new Secrets(this.file, options.clock);
   }
 
   get userId(): string {
@@ -93,19 +72,7 @@ export class RunpodAccount {
   }
 
   get registryAuths(): RegistryAuth[] {
-    return Object.values(this.file.data.registryAuths);
-  }
-
-  get delegations(): Delegation[] {
-    return Object.values(this.file.data.delegations);
-  }
-
-  get networkVolumes(): NetworkVolume[] {
-    return Object.values(this.file.data.networkVolumes);
-  }
-
-  get secrets(): Secret[] {
-    return Object.values(this.file.data.secrets);
+    return this.registries.all;
   }
 
   template(id: string): Template | undefined {
@@ -114,10 +81,6 @@ export class RunpodAccount {
 
   endpoint(id: string): Endpoint | undefined {
     return this.file.data.endpoints[id];
-  }
-
-  registryAuth(id: string): RegistryAuth | undefined {
-    return this.file.data.registryAuths[id];
   }
 
   /** An endpoint's versions, the newest first. */
@@ -182,7 +145,7 @@ export class RunpodAccount {
       userId: this.userId,
       version: before?.version ?? 0,
       aiKey,
-      createdAt: before?.createdAt ?? this.timestamp(),
+      createdAt: before?.createdAt ?? this.options.clock.timestamp(),
     };
     const changes = before ? [...endpointChanges(before, endpoint), ...changeOfTemplate(templateBefore, template)] : [];
     this.file.data.endpoints[endpoint.id] = endpoint;
@@ -228,112 +191,19 @@ export class RunpodAccount {
     }
   }
 
-  /** Stores a registry credential. */
-  saveRegistryAuth(input: { name: string; username: string; password: string }): RegistryAuth {
-    if (this.registryAuths.some((auth) => auth.name === input.name))
-      throw new AccountError("Registry auth name must be unique");
-    checkCredential(input);
-    return this.storeCredential(newId(), input.name, input, undefined);
-  }
-
-  /** Replaces a credential's username and password; id and name stay. */
-  updateRegistryAuth(input: { id: string; username: string; password: string }): RegistryAuth {
-    const auth = this.requireRegistryAuth(input.id);
-    checkCredential(input);
-    return this.storeCredential(auth.id, auth.name, input, auth);
-  }
-
   /** Deletes a registry credential. Templates lose it silently, as at RunPod. */
   deleteRegistryAuth(id: string): void {
-    this.requireRegistryAuth(id);
-    delete this.file.data.registryAuths[id];
+    this.registries.remove(id);
     for (const template of this.templates)
       if (template.containerRegistryAuthId === id) template.containerRegistryAuthId = null;
     this.file.save();
-  }
-
-  /** The registry stops taking a credential until it gets another password. */
-  expireRegistryAuth(id: string): void {
-    this.requireRegistryAuth(id).isExpired = true;
-    this.file.save();
-  }
-
-  /**
-   * Registers a delegation for one ECR repository.
-   *
-   * @param resource the repository's ARN
-   */
-  saveDelegation(resource: string, name: string | null): Delegation {
-    const [, awsRegion = "", awsUser = "", path = ""] =
-      /^arn:aws[a-z-]*:ecr:([a-z0-9-]+):(\d{12}):repository\/(.+)$/.exec(resource) ?? [];
-    if (!path) throw new AccountError(`resource must be the ARN of an ECR repository, got ${resource}`);
-    const [repository = "", tag = "*"] = path.split(":");
-    const delegation: Delegation = {
-      id: newId("deleg_"),
-      name,
-      delegatorUserId: this.userId,
-      awsUser,
-      repository,
-      tag,
-      awsRegion,
-      dockerRegistryUri: `${awsUser}.dkr.ecr.${awsRegion}.amazonaws.com`,
-      createdAt: this.timestamp(),
-    };
-    this.file.data.delegations[delegation.id] = delegation;
-    this.file.save();
-    return delegation;
-  }
-
-  /** Revokes a delegation. */
-  deleteDelegation(id: string): void {
-    this.remove("delegations", id, "Delegation");
-  }
-
-  /** Creates a network volume, or renames and grows the one with `id`. */
-  saveNetworkVolume(input: { id?: string; name?: string; size?: number; dataCenterId?: string }): NetworkVolume {
-    const before = input.id === undefined ? undefined : this.file.data.networkVolumes[input.id];
-    if (input.id !== undefined && !before) throw new AccountError("Network volume not found", "missing");
-    const volume: NetworkVolume = {
-      id: before?.id ?? newId(),
-      name: input.name ?? before?.name ?? "volume",
-      size: input.size ?? before?.size ?? 10,
-      dataCenterId: before?.dataCenterId ?? input.dataCenterId ?? "",
-    };
-    if (volume.size < 10 || volume.size > 4096) throw new AccountError("size must be from 10 to 4096 GB");
-    if (before && volume.size < before.size) throw new AccountError("size cannot be reduced");
-    this.file.data.networkVolumes[volume.id] = volume;
-    this.file.save();
-    return volume;
   }
 
   /** Deletes a network volume that no endpoint is pinned to. */
   deleteNetworkVolume(id: string): void {
     if (this.endpoints.some((endpoint) => volumesOf(endpoint).includes(id)))
       throw new AccountError("Network volume is in use and cannot be deleted");
-    this.remove("networkVolumes", id, "Network volume");
-  }
-
-  /** Creates a secret. Its value is not kept. */
-  createSecret(name: string, description: string | null): Secret {
-    if (this.secrets.some((secret) => secret.name === name)) throw new AccountError("Secret name must be unique");
-    const secret: Secret = { id: newId(), name, description, createdAt: this.timestamp(), updatedAt: null };
-    this.file.data.secrets[secret.id] = secret;
-    this.file.save();
-    return secret;
-  }
-
-  /** Notes a new value or description of a secret. */
-  updateSecret(id: string, changes: Partial<Pick<Secret, "description">>): Secret {
-    const secret = this.file.data.secrets[id];
-    if (!secret) throw new AccountError("Secret not found", "missing");
-    Object.assign(secret, changes, { updatedAt: this.timestamp() });
-    this.file.save();
-    return secret;
-  }
-
-  /** Deletes a secret. */
-  deleteSecret(id: string): void {
-    this.remove("secrets", id, "Secret");
+    this.networkVolumes.remove(id);
   }
 
   /** An endpoint got a request: it is not idle. */
@@ -347,29 +217,21 @@ export class RunpodAccount {
    */
   sweep(): void {
     for (const endpoint of this.endpoints) {
-      const idleDays = this.skippedSince(endpoint.id) / DAY_MS;
+      const idleMs = this.options.clock.skippedMs - (this.skippedBefore.get(endpoint.id) ?? 0);
+      const idleDays = idleMs / DAY_MS;
       const most = idleDays >= 7 ? 0 : idleDays >= 3 ? 2 : Number.POSITIVE_INFINITY;
       endpoint.workersMax = Math.min(endpoint.workersMax, most);
       endpoint.workersMin = Math.min(endpoint.workersMin, endpoint.workersMax);
     }
-    for (const auth of this.registryAuths)
-      if (auth.username === "AWS" && this.skippedSince(auth.id) >= ECR_TOKEN_MS) auth.isExpired = true;
+    this.registries.sweep();
     this.file.save();
-  }
-
-  private skippedSince(id: string): number {
-    return this.options.clock.skippedMs - (this.skippedBefore.get(id) ?? 0);
-  }
-
-  private timestamp(): string {
-    return new Date(this.options.clock.now()).toISOString();
   }
 
   private storeTemplate(fields: Omit<TemplateInput, "id">, before: Template | undefined, isCopy: boolean): Template {
     checkTemplate(fields);
     if (this.templates.some((other) => other.name === fields.name && other.id !== before?.id))
       throw new AccountError("Template name must be unique");
-    this.checkRegistry(fields.containerRegistryAuthId);
+    if (fields.containerRegistryAuthId) this.registries.require(fields.containerRegistryAuthId);
     const { imageName } = fields;
     if (imageName && imageName !== before?.imageName && !this.options.imageExists(imageName))
       throw new AccountError(`imageName ${imageName}: manifest unknown`, "image");
@@ -385,26 +247,6 @@ export class RunpodAccount {
     return template;
   }
 
-  private storeCredential(
-    id: string,
-    name: string,
-    { username, password }: { username: string; password: string },
-    before: RegistryAuth | undefined,
-  ): RegistryAuth {
-    const passwordHash = createHash("sha256").update(`${id}:${password}`).digest("hex");
-    const isSame = before?.passwordHash === passwordHash;
-    const auth: RegistryAuth = { id, name, username, passwordHash, isExpired: isSame && before.isExpired };
-    if (!isSame) this.skippedBefore.set(id, this.options.clock.skippedMs);
-    this.file.data.registryAuths[id] = auth;
-    this.file.save();
-    return auth;
-  }
-
-  /** A credential or a delegation of this account. */
-  private checkRegistry(id: string | null | undefined): void {
-    if (id && !this.file.data.delegations[id]) this.requireRegistryAuth(id);
-  }
-
   private checkQuota(workersMax: number, before?: Endpoint): void {
     const others = this.endpoints.filter(({ id }) => id !== before?.id);
     const workers = others.reduce((sum, endpoint) => sum + endpoint.workersMax, workersMax);
@@ -415,8 +257,7 @@ export class RunpodAccount {
   }
 
   private checkVolumes(input: Pick<EndpointInput, "networkVolumeId" | "networkVolumeIds">): void {
-    for (const id of volumesOf(input))
-      if (!this.file.data.networkVolumes[id]) throw new AccountError("Network volume not found", "missing");
+    for (const id of volumesOf(input)) this.networkVolumes.require(id);
   }
 
   private saveInlineTemplate(inline: InlineTemplate, current: Template | undefined, isCopy: boolean): Template {
@@ -427,7 +268,7 @@ export class RunpodAccount {
 
   private newRelease(endpoint: Endpoint, diff: FieldChange[]): void {
     endpoint.version += 1;
-    const release = { id: newId("rel_"), version: endpoint.version, createdAt: this.timestamp(), diff };
+    const release = { id: newId("rel_"), version: endpoint.version, createdAt: this.options.clock.timestamp(), diff };
     this.file.data.releases[endpoint.id] = [release, ...this.releases(endpoint.id)];
   }
 
@@ -452,12 +293,6 @@ export class RunpodAccount {
     if (template.isCopy && this.endpointsUsing(templateId).length === 0) delete this.file.data.templates[templateId];
   }
 
-  private remove(kind: "delegations" | "networkVolumes" | "secrets", id: string, what: string): void {
-    if (!this.file.data[kind][id]) throw new AccountError(`${what} not found`, "missing");
-    delete this.file.data[kind][id];
-    this.file.save();
-  }
-
   private requireTemplate(id: string): Template {
     const template = this.template(id);
     if (!template) throw new AccountError("Template not found", "missing");
@@ -468,12 +303,6 @@ export class RunpodAccount {
     const endpoint = this.endpoint(id);
     if (!endpoint) throw new AccountError("Endpoint not found", "missing");
     return endpoint;
-  }
-
-  private requireRegistryAuth(id: string): RegistryAuth {
-    const auth = this.registryAuth(id);
-    if (!auth) throw new AccountError("Registry auth not found", "missing");
-    return auth;
   }
 }
 

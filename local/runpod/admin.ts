@@ -58,7 +58,7 @@ export function adminApi({ account, keys, switches, skip, tick }: AdminOptions):
   });
   app.post("/registries/:id/expire", (c) => {
     try {
-      account.expireRegistryAuth(c.req.param("id"));
+      account.registries.expire(c.req.param("id"));
     } catch (error) {
       if (error instanceof AccountError) return problem(c, 404, error.message);
       throw error;

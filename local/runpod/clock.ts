@@ -8,4 +8,9 @@ export class Clock {
 
   /** Milliseconds since the epoch. */
   readonly now = (): number => Date.now() + this.skippedMs;
+
+  /** The same as RunPod writes it. */
+  timestamp(): string {
+    return new Date(this.now()).toISOString();
+  }
 }

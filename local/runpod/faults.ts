@@ -23,9 +23,7 @@ export async function withFaults(
   const names = await callNames(request);
   const fault = takeFault(switches, names);
   if (!fault) return serve(request);
-  const what =
-    fault.answer === "pass" ? `late by ${fault.delayMs} ms` : `${fault.answer}${fault.done ? ", but done" : ""}`;
-  events.emit({ source: "runpod", summary: `${names.join(" ")} → fault: ${what}` });
+  events.emit({ source: "runpod", summary: `${names.join(" ")} → fault: ${told(fault)}` });
   if (fault.delayMs > 0) await sleep(fault.delayMs);
   if (fault.answer === "pass") return serve(request);
   if (fault.done) await (await serve(request)).body?.cancel();
@@ -35,8 +33,7 @@ export async function withFaults(
 
 /** The first fault that fits one of the names and is due. */
 function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
-  const fitting = faults.filter(({ on }) => names.some((name) => matches([on], name)));
-  const fault = fitting[0];
+  const fault = faults.find(({ on }) => names.some((name) => matches([on], name)));
   if (!fault) return undefined;
   if (fault.skip > 0) {
     fault.skip -= 1;
@@ -76,13 +73,27 @@ export function fieldNames(query: string): string[] {
   }
 }
 
+/** A fault for the events. */
+function told({ answer, done, delayMs }: Fault): string {
+  if (answer === "pass") return `late by ${delayMs} ms`;
+  const what = typeof answer === "object" ? `"${answer.message}"` : String(answer);
+  return done ? `${what}, but done` : what;
+}
+
 /** A failure in the shape of the API that was called. */
-function failure(answer: "again" | number, path: string): Response {
-  if (path === "/graphql") {
-    const error = { message: TRY_AGAIN, extensions: { code: "INTERNAL_SERVER_ERROR" } };
-    return Response.json({ errors: [error], data: null }, { status: answer === "again" ? 200 : answer });
-  }
-  const status = answer === "again" ? 500 : answer;
-  const headers: Record<string, string> = status === 429 ? { "Retry-After": "1" } : {};
-  return problemResponse(new RestProblem(status, status === 429 ? "rate limit exceeded" : TRY_AGAIN), headers);
+function failure(answer: Exclude<Fault["answer"], "cut" | "pass">, path: string): Response {
+  const isGraphql = path === "/graphql";
+  if (typeof answer === "object")
+    return isGraphql
+      ? graphqlError(200, answer.message, "RUNPOD")
+      : problemResponse(new RestProblem(400, answer.message));
+  const status = answer === "again" ? (isGraphql ? 200 : 500) : answer;
+  if (isGraphql) return graphqlError(status, TRY_AGAIN, "INTERNAL_SERVER_ERROR");
+  return status === 429
+    ? problemResponse(new RestProblem(429, "rate limit exceeded"), { "Retry-After": "1" })
+    : problemResponse(new RestProblem(status, TRY_AGAIN));
+}
+
+function graphqlError(status: number, message: string, code: string): Response {
+  return Response.json({ errors: [{ message, extensions: { code } }], data: null }, { status });
 }

@@ -138,7 +138,7 @@ function resolvers({ account, changed, workerIds, switches }: GraphqlOptions, ca
       changed();
       return result;
     });
-  const volume = (id: string | null | undefined) => account.networkVolumes.find((one) => one.id === id);
+  const volume = (id: string | null | undefined) => account.networkVolumes.find(id);
   const endpointView = (endpoint: Endpoint) => ({
     ...endpoint,
     // REST v2 may have set half a second.
@@ -169,8 +169,8 @@ function resolvers({ account, changed, workerIds, switches }: GraphqlOptions, ca
     },
     podTemplates: () => account.templates,
     containerRegistryCreds: () => account.registryAuths,
-    networkVolumes: () => account.networkVolumes,
-    secrets: () => account.secrets,
+    networkVolumes: () => account.networkVolumes.all,
+    secrets: () => account.secrets.all,
   };
   const required = <T>(input: T | null | undefined): T => {
     if (!input) throw new AccountError("input is required");
@@ -223,25 +223,25 @@ function resolvers({ account, changed, workerIds, switches }: GraphqlOptions, ca
       account.deleteEndpoint(id);
       return nothing();
     }),
-    saveRegistryAuth: mutation(({ input }: { input?: Credential }) => account.saveRegistryAuth(required(input))),
+    saveRegistryAuth: mutation(({ input }: { input?: Credential }) => account.registries.create(required(input))),
     updateRegistryAuth: mutation(({ input }: { input?: Omit<Credential, "name"> & { id: string } }) =>
-      account.updateRegistryAuth(required(input)),
+      account.registries.update(required(input)),
     ),
-    createNetworkVolume: mutation(({ input }: { input: VolumeArguments }) => account.saveNetworkVolume(given(input))),
-    updateNetworkVolume: mutation(({ input }: { input: VolumeArguments }) => account.saveNetworkVolume(given(input))),
+    createNetworkVolume: mutation(({ input }: { input: VolumeArguments }) => account.networkVolumes.save(given(input))),
+    updateNetworkVolume: mutation(({ input }: { input: VolumeArguments }) => account.networkVolumes.save(given(input))),
     deleteNetworkVolume: mutation(({ input }: { input: { id: string } }) => {
       account.deleteNetworkVolume(input.id);
       return nothing();
     }),
     secretCreate: mutation(({ input }: { input: { name: string; description?: string | null } }) =>
-      account.createSecret(input.name, input.description ?? null),
+      account.secrets.create(input.name, input.description ?? null),
     ),
-    secretValueUpdate: mutation(({ input }: { input: { id: string } }) => account.updateSecret(input.id, {})),
+    secretValueUpdate: mutation(({ input }: { input: { id: string } }) => account.secrets.update(input.id, {})),
     secretDescriptionUpdate: mutation(({ input }: { input: { id: string; description: string } }) =>
-      account.updateSecret(input.id, { description: input.description }),
+      account.secrets.update(input.id, { description: input.description }),
     ),
     secretDelete: mutation(({ id }: { id: string }) => {
-      account.deleteSecret(id);
+      account.secrets.remove(id);
       return nothing();
     }),
     deleteRegistryAuth: mutation(({ registryAuthId }: { registryAuthId?: string }) => {

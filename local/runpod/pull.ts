@@ -23,9 +23,9 @@ export function pullProblem(
   const name = template.imageName ?? "";
   if (!image) return `manifest for ${name} not found: manifest unknown`;
   if (matches(switches.unpullable, name)) return `failed to pull ${name}: unexpected status from the registry`;
-  const auth = account.registryAuth(template.containerRegistryAuthId ?? "");
+  const auth = account.registries.find(template.containerRegistryAuthId ?? "");
   if (auth?.isExpired) return `failed to pull ${name}: denied: Your authorization token has expired`;
-  if (image.private && !auth && !account.delegations.some((one) => covers(one, name)))
+  if (image.private && !auth && !account.registries.delegations.some((one) => covers(one, name)))
     return `failed to pull ${name}: no basic auth credentials`;
   return undefined;
 }

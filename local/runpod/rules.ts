@@ -56,11 +56,6 @@ function checkGpus(gpuIds: string): void {
     throw new AccountError("gpuIds: the selection leaves no GPU type");
 }
 
-/** A registry credential has both parts. */
-export function checkCredential(input: { username: string; password: string }): void {
-  if (!input.username || !input.password) throw new AccountError("username and password are required");
-}
-
 /** Endpoint properties whose change starts a rolling release; the scaler, the worker counts and the timeouts do not. */
 const rollingEndpointFields = [
   "gpuIds",

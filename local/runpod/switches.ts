@@ -22,9 +22,13 @@ export const Fault = z.strictObject({
   delayMs: z.int().min(0).default(0),
   /**
    * What the caller gets: `cut` cuts the connection, `again` is RunPod's "try again later", a number is an HTTP status,
-   * `pass` is the right answer (after the delay).
+   * a message is a refusal in these words, `pass` is the right answer (after the delay).
    */
-  answer: z.union([z.enum(["cut", "again", "pass"]), z.int().min(400).max(599)]),
+  answer: z.union([
+    z.enum(["cut", "again", "pass"]),
+    z.int().min(400).max(599),
+    z.strictObject({ message: z.string().min(1) }),
+  ]),
 });
 export type Fault = z.output<typeof Fault>;
 

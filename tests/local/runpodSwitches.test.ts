@@ -72,6 +72,15 @@ describe("a call that fails", () => {
     await expect(impatient).rejects.toThrow();
   });
 
+  it("is refused in given words", async () => {
+    const answer = { message: "Your template is still warm" };
+    fail({ on: "deleteTemplate", answer });
+    const remove = 'mutation { deleteTemplate(templateName: "x") }';
+    expect(await runpod.refusal(remove)).toBe(answer.message);
+    fail({ on: "DELETE /v2/templates/*", answer });
+    expect(await runpod.restRefusal("DELETE /templates/x")).toEqual([400, answer.message, []]);
+  });
+
   it("leaves others alone", async () => {
     fail({ on: "deleteEndpoint", answer: 500 });
     expect((await save()).status).toBe(200);
@@ -157,7 +166,7 @@ describe("private images", () => {
     runpod.double.skip(11 * HOUR_MS);
     await renew(id, "token-2");
     runpod.double.skip(11 * HOUR_MS);
-    expect(runpod.double.account.registryAuth(id)?.isExpired).toBe(false);
+    expect(runpod.double.account.registries.find(id)?.isExpired).toBe(false);
     runpod.double.skip(HOUR_MS);
     expect(runpod.worker.stopAsked).toBe(false);
     const { templateId } = runpod.double.account.endpoint(endpoint) ?? {};
@@ -176,7 +185,7 @@ describe("private images", () => {
 
   it("never get their password back: the account keeps a hash", async () => {
     const id = await credential("AWS");
-    expect(JSON.stringify(runpod.double.account.registryAuth(id))).not.toContain("token-1");
+    expect(JSON.stringify(runpod.double.account.registries.find(id))).not.toContain("token-1");
   });
 });
 
@@ -237,7 +246,7 @@ describe("the switches by HTTP", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(500);
     const { id } = await runpod.restJson("POST /registries", { name: "ecr", username: "AWS", password: "token-1" });
     expect((await admin(`POST /registries/${id}/expire`)).status).toBe(200);
-    expect(runpod.double.account.registryAuth(id)?.isExpired).toBe(true);
+    expect(runpod.double.account.registries.find(id)?.isExpired).toBe(true);
     expect((await admin("POST /registries/unknown/expire")).status).toBe(404);
     const { id: endpoint } = await runpod.deploy({ workersMax: 4 });
     expect((await admin("POST /time", { hours: 72 })).body).toEqual({ skippedHours: 72 });

@@ -1,5 +1,5 @@
 import type { RunpodAccount } from "../account";
-import type { Endpoint, Template } from "../records";
+import type { Endpoint, NetworkVolume, Template } from "../records";
 import { isFull, type Switches } from "../switches";
 import type { Fleet } from "../workers";
 import { serverlessBilling } from "./billing";
@@ -49,7 +49,7 @@ export function restRoutes({ account, switches, jobApiUrl, fleet, changed }: Res
   };
   const view = (endpoint: Endpoint) => endpointView(endpoint, templateOf(endpoint.templateId), jobApiUrl);
   const publicRegistry = ({ id, name }: { id: string; name: string }) => ({ id, name });
-  const volumeView = ({ dataCenterId, ...volume }: RunpodAccount["networkVolumes"][number]) => ({
+  const volumeView = ({ dataCenterId, ...volume }: NetworkVolume) => ({
     ...volume,
     dataCenter: dataCenterId,
     type: "STANDARD",
@@ -104,41 +104,38 @@ export function restRoutes({ account, switches, jobApiUrl, fleet, changed }: Res
     route("DELETE /templates/{id}", "Delete a template", ({ id }) => account.deleteTemplate(id)),
 
     // Before the calls that take any id in its place.
-    route("GET /registries/delegations", "List all ECR delegations", () => ({ delegations: account.delegations })),
+    route("GET /registries/delegations", "List all ECR delegations", () => ({
+      delegations: account.registries.delegations,
+    })),
     bodyRoute("POST /registries/delegations", "Register an ECR delegation", CreateDelegation, (_, body) =>
-      after(account.saveDelegation(body.resource, body.name ?? null)),
+      after(account.registries.delegate(body.resource, body.name ?? null)),
     ),
-    route("DELETE /registries/delegations/{id}", "Revoke an ECR delegation", ({ id }) => account.deleteDelegation(id)),
+    route("DELETE /registries/delegations/{id}", "Revoke an ECR delegation", ({ id }) => account.registries.revoke(id)),
     route("GET /registries", "List container registries", () => ({
       registries: account.registryAuths.map(publicRegistry),
     })),
     bodyRoute("POST /registries", "Create a container registry credential", CreateRegistry, (_, body) =>
-      after(publicRegistry(account.saveRegistryAuth(body))),
+      after(publicRegistry(account.registries.create(body))),
     ),
     route("GET /registries/{id}", "Get a container registry credential", ({ id }) =>
-      publicRegistry(found(account.registryAuth(id), "registry")),
+      publicRegistry(found(account.registries.find(id), "registry")),
     ),
     route("DELETE /registries/{id}", "Delete a container registry credential", ({ id }) =>
       account.deleteRegistryAuth(id),
     ),
 
     route("GET /network-volumes", "List network volumes", () => ({
-      networkVolumes: account.networkVolumes.map(volumeView),
+      networkVolumes: account.networkVolumes.all.map(volumeView),
     })),
     bodyRoute("POST /network-volumes", "Create a network volume", CreateVolume, (_, { name, size, dataCenter }) =>
-      volumeView(account.saveNetworkVolume({ name, size, dataCenterId: dataCenter })),
+      volumeView(account.networkVolumes.save({ name, size, dataCenterId: dataCenter })),
     ),
     route("GET /network-volumes/{id}", "Get a network volume", ({ id }) =>
-      volumeView(
-        found(
-          account.networkVolumes.find((volume) => volume.id === id),
-          "network volume",
-        ),
-      ),
+      volumeView(account.networkVolumes.require(id)),
     ),
     bodyRoute("PATCH /network-volumes/{id}", "Update a network volume", UpdateVolume, ({ id }, { name, size }) =>
       volumeView(
-        account.saveNetworkVolume({ id, ...(name !== undefined && { name }), ...(size !== undefined && { size }) }),
+        account.networkVolumes.save({ id, ...(name !== undefined && { name }), ...(size !== undefined && { size }) }),
       ),
     ),
     route("DELETE /network-volumes/{id}", "Delete a network volume", ({ id }) => account.deleteNetworkVolume(id)),
