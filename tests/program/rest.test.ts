@@ -1,0 +1,78 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud";
+import { bringUp, engineOptions } from "../../local/program";
+import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
+
+// The move that every stack has before it: RunPod ends GraphQL in early 2027.
+const programDir = process.cwd();
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-rest-"));
+let cloud: LocalCloud;
+
+beforeAll(async () => {
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true });
+  await bringUp(cloud, programDir, dir);
+});
+
+afterAll(async () => {
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const runpodChanges = (steps: StepEvent[]) =>
+  steps
+    .filter(({ op, type }) => op !== "same" && type.includes("runpod:"))
+    .map(({ op, type, name }) => `${op} ${type.split(":").pop()} ${name}`)
+    .sort();
+const account = () => cloud.runpod.account;
+const images = () =>
+  account()
+    .endpoints.map(({ templateId }) => account().template(templateId)?.imageName?.replace(/.*\//, ""))
+    .sort();
+
+describe("a stack made through GraphQL", () => {
+  let rest: Record<string, unknown>;
+
+  it("is not let go to REST while its images need a token renewed", async () => {
+    await expect(up(engineOptions(cloud, programDir, dir, { runpodApi: "rest" }))).rejects.toThrow(
+      'runpodApi: must be graphql with registry.kind "ecr"',
+    );
+  });
+
+  it("goes on through REST with a delegation: the same endpoints, nothing made anew", async () => {
+    const before = account().endpoints.map(({ id }) => id);
+    const [repository] = cloud.aws.account.list("aws:ecr/repository:Repository");
+    const response = await fetch(`${cloud.runpod.restUrl}/registries/delegations`, {
+      method: "POST",
+      headers: { authorization: "Bearer local-runpod-account-key", "content-type": "application/json" },
+      body: JSON.stringify({ resource: repository?.outputs.arn }),
+    });
+    const { id } = (await response.json()) as { id: string };
+    rest = { runpodApi: "rest", registry: { kind: "delegation", id } };
+    const { steps } = await up(engineOptions(cloud, programDir, dir, rest));
+    expect(runpodChanges(steps)).toEqual([
+      "delete RegistryAuth registry",
+      "update Template mistral",
+      "update Template phi3",
+    ]);
+    expect(account().endpoints.map((endpoint) => endpoint.id)).toEqual(before);
+    const again = await preview(engineOptions(cloud, programDir, dir, rest));
+    expect(again.steps.filter(({ op }) => op !== "same")).toEqual([]);
+  });
+
+  it("rolls out a new image by its template alone there too", async () => {
+    const before = images();
+    const bumped = engineOptions(cloud, programDir, dir, { ...rest, "phi3.imageTag": "2026-12-01" });
+    expect(runpodChanges((await up(bumped)).steps)).toEqual(["update Template phi3"]);
+    const after = images();
+    expect(after.filter((image) => before.includes(image))).toHaveLength(1);
+    expect(account().endpoints).toHaveLength(2);
+  });
+
+  it("is deleted through REST without a trace", async () => {
+    await destroy(engineOptions(cloud, programDir, dir, rest));
+    expect([account().endpoints, account().templates, account().registryAuths]).toEqual([[], [], []]);
+  });
+});
