@@ -1,6 +1,6 @@
 import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
-import { ApiError } from "../contract/errors";
 import { awsClientLimits, dependency } from "./dependency";
+import { RateLimited } from "./rateLimited";
 
 /** So many uses of one thing in one window. */
 export interface RateLimit {
@@ -11,7 +11,7 @@ export interface RateLimit {
 /**
  * Counters in the `ephemeral` table, one item per key and window, removed by the table's TTL.
  *
- * @returns a function that counts one use; it throws ApiError `rate_limited` past the limit and `unavailable` when it
+ * @returns a function that counts one use; it throws RateLimited past the limit and ApiError `unavailable` when it
  * cannot count: what cannot be limited is not given.
  */
 export function createCounters(tableName: string): (key: string, rate: RateLimit, now: Date) => Promise<void> {
@@ -34,6 +34,7 @@ export function createCounters(tableName: string): (key: string, rate: RateLimit
       if (error instanceof ConditionalCheckFailedException) return undefined;
       throw error;
     });
-    if (!(await dependency("ephemeral table", counted))) throw new ApiError("rate_limited");
+    if (await dependency("ephemeral table", counted)) return;
+    throw new RateLimited(Math.ceil((window + 1) * windowSeconds - now.getTime() / 1000));
   };
 }

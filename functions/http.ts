@@ -1,6 +1,7 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import * as z from "zod/mini";
 import { ApiError } from "../contract/errors";
+import { RateLimited } from "./rateLimited";
 
 /** A request as HTTP API hands it over (payload format 2.0). */
 export type Request = APIGatewayProxyEventV2;
@@ -29,7 +30,8 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
       if (error.status >= 500) console.error({ route: event.routeKey, code: error.code, cause: describe(error.cause) });
-      return { statusCode: error.status, headers, body: JSON.stringify(error.body) };
+      const retryAfter = error instanceof RateLimited && { "retry-after": String(error.retryAfterSeconds) };
+      return { statusCode: error.status, headers: { ...headers, ...retryAfter }, body: JSON.stringify(error.body) };
     }
   };
 }

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import * as z from "zod/mini";
 import { ApiError } from "../../contract/errors";
 import { jsonHandler, NoBody, parseBody, type Request } from "../../functions/http";
+import { RateLimited } from "../../functions/rateLimited";
 
 const request = (body?: string, isBase64Encoded = false) => ({ body, isBase64Encoded, headers: {} }) as Request;
 const bodyError = (body: string, schema: z.ZodMiniType = NoBody) => {
@@ -32,6 +33,13 @@ describe("parseBody", () => {
 });
 
 describe("jsonHandler", () => {
+  it("says when a limit is over", async () => {
+    const limited = jsonHandler(async () => {
+      throw new RateLimited(120);
+    });
+    expect((await limited(request())).headers).toMatchObject({ "retry-after": "120" });
+  });
+
   it("answers a registry error with its status and body", async () => {
     const result = await jsonHandler(async () => {
       throw new ApiError("rate_limited");

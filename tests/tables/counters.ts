@@ -21,7 +21,8 @@ export function testCounters(tables: () => Tables): void {
   it("counts each key by itself, and each window anew", async () => {
     const count = createCounters(tables().ephemeral);
     for (let use = 0; use < 5; use++) await count("a", rate, start);
-    await expect(count("a", rate, later(299.9))).rejects.toMatchObject({ code: "rate_limited" });
+    await expect(count("a", rate, later(299.9))).rejects.toMatchObject({ code: "rate_limited", retryAfterSeconds: 1 });
+    await expect(count("a", rate, start)).rejects.toMatchObject({ retryAfterSeconds: 300 });
     await count("b", rate, start);
     // The item of the last window is still in the table.
     await count("a", rate, later(300));
