@@ -44,7 +44,7 @@ export interface Release {
 export type WorkerStatus = "RUNNING" | "IDLE" | "INITIALIZING" | "THROTTLED" | "UNHEALTHY";
 
 /** A line of a worker's system log. */
-interface LogLine {
+export interface LogLine {
   /** Milliseconds since the epoch. */
   at: number;
   line: string;
@@ -57,8 +57,8 @@ export interface WorkerView {
   /** Version of the endpoint it was started with. */
   version: number;
   image: string;
-  /** Milliseconds since the epoch; undefined until its program is started. */
-  startedAt?: number;
+  /** Since when its program runs, and how long; undefined while it does not. Milliseconds. */
+  running?: { since: number; forMs: number };
   log: readonly LogLine[];
 }
 
@@ -179,12 +179,13 @@ export class Fleet {
 
   /** The workers there are, without those that were told to exit. */
   list(): WorkerView[] {
+    const now = this.options.clock.now();
     return this.active().map((worker) => ({
       id: worker.id,
       status: this.statusOf(worker),
       version: worker.releaseVersion,
       image: worker.image,
-      ...(worker.startedAt !== undefined && { startedAt: worker.startedAt }),
+      ...(worker.startedAt !== undefined && { running: { since: worker.startedAt, forMs: now - worker.startedAt } }),
       log: worker.log,
     }));
   }

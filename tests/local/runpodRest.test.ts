@@ -264,6 +264,7 @@ describe("workers and releases", () => {
     const [old] = runpod.workers;
     await runpod.json(`${id}/run`, { input: { text: "x" } });
     await old?.next();
+    runpod.double.skip(90_000);
     await runpod.restJson(`PATCH /serverless/${id}`, { image: "registry.example/phi3:2.0.0", env: { A: "1" } });
 
     const { workers, summary, endpointVersion } = await runpod.restJson(`GET /serverless/${id}/workers`);
@@ -277,7 +278,7 @@ describe("workers and releases", () => {
         version: 1,
         gpuCount: 1,
         image: "registry.example/phi3:1.0.0",
-        uptimeSeconds: expect.any(Number),
+        uptimeSeconds: 90,
         gpuTypeId: "NVIDIA RTX A4000",
         dataCenterId: expect.any(String),
         startedAt: expect.any(String),
@@ -323,12 +324,26 @@ describe("workers and releases", () => {
     runpod.double.switches.unpullable.push("*");
     const { id } = await create();
     const [worker] = (await runpod.restJson(`GET /serverless/${id}/workers`)).workers;
-    const response = await runpod.rest(`GET /serverless/${id}/workers/${worker.id}/logs?tail=5`);
-    expect(response.headers.get("content-type")).toBe("text/event-stream");
-    const reader = response.body?.getReader();
-    const text = new TextDecoder().decode((await reader?.read())?.value);
-    await reader?.cancel();
-    expect(text).toMatch(/^id: \S+\ndata: \{"ts":"[^"]+","source":"system","line":"cannot pull its image: .*"\}\n\n$/);
+    const path = `/serverless/${id}/workers/${worker.id}/logs`;
+    const events = async (query: string) => {
+      const response = await runpod.rest(`GET ${path}?${query}`);
+      expect(response.headers.get("content-type")).toBe("text/event-stream");
+      const reader = response.body?.getReader();
+      const text = new TextDecoder().decode((await reader?.read())?.value);
+      await reader?.cancel();
+      return [...text.matchAll(/^id: \S+\/\d{12}\ndata: (.*)\n\n/gm)].map(([, data]) => JSON.parse(data ?? ""));
+    };
+    const [first] = await events("tail=5");
+    expect(first).toEqual({
+      ts: expect.any(String),
+      source: "system",
+      line: expect.stringMatching(/^cannot pull its image: /),
+    });
+    runpod.double.skip(60_000);
+    runpod.double.switches.unpullable.pop();
+    runpod.double.tick();
+    const later = await events(`since=${first.ts}`);
+    expect(later.map(({ line }) => line)).toEqual([expect.stringMatching(/^starting with 1\.0\.0/)]);
     expect((await runpod.rest(`GET /serverless/${id}/workers/unknown/logs`)).status).toBe(404);
   });
 });

@@ -58,10 +58,14 @@ export function restApi(options: RestOptions): Hono {
         id: c.req.param("id") ?? "",
         worker: c.req.param("workerId") ?? "",
         query: new URL(c.req.url).searchParams,
+        lastEventId: c.req.header("last-event-id"),
         gone: c.req.raw.signal,
       };
       const answer = route.answer(call, (await readBody(c, route)) as never);
-      if (answer instanceof Response) return answer;
+      if (answer instanceof Response) {
+        for (const [name, value] of Object.entries(headers)) answer.headers.set(name, value);
+        return answer;
+      }
       if (route.status === 204) return c.body(null, 204, headers);
       return c.json(answer, route.status as ContentfulStatusCode, headers);
     } catch (error) {

@@ -7,6 +7,8 @@ export interface RestCall {
   /** The worker's id, where the path has one. */
   worker: string;
   query: URLSearchParams;
+  /** `Last-Event-ID`, where a client reads a stream again. */
+  lastEventId: string | undefined;
   /** Aborted when the client has hung up. */
   gone: AbortSignal;
 }

@@ -18,7 +18,8 @@ import { createdEndpoint, endpointView, updatedEndpoint } from "./endpointFields
 import { RestProblem } from "./problem";
 import { bodyRoute, type RestRoute, route } from "./route";
 import { createdTemplate, templateView, updatedTemplate } from "./templateFields";
-import { releasesView, workerLog, workersView } from "./workerViews";
+import { workerLog } from "./workerLog";
+import { releasesView, workersView } from "./workerViews";
 
 /** What the calls work on. */
 export interface RestWorld {
@@ -84,15 +85,14 @@ export function restRoutes({ account, switches, jobApiUrl, fleet, changed }: Res
     route("GET /serverless/{id}/releases", "List serverless endpoint releases", ({ id }) =>
       releasesView(endpointOf(id), account.releases(id), fleetOf(id)),
     ),
-    route("GET /serverless/{id}/workers/{workerId}/logs", "Stream a worker's logs", ({ id, worker, query, gone }) => {
-      const workers = fleetOf(id);
-      found(
-        workers.list().find((one) => one.id === worker),
-        "worker",
-      );
-      return workerLog(workers, worker, query, gone);
+    route("GET /serverless/{id}/workers/{workerId}/logs", "Stream a worker's logs", (call) => {
+      const workers = fleetOf(call.id);
+      const log = () => workers.list().find(({ id }) => id === call.worker)?.log;
+      found(log(), "worker");
+      return workerLog(log, call);
     }),
 
+    // All of them, says the document: also those that belong to an endpoint.
     route("GET /templates", "List templates", () => ({ templates: account.templates.map(templateView) })),
     bodyRoute("POST /templates", "Create a template", CreateTemplate, (_, body) =>
       after(templateView(account.saveTemplate(createdTemplate(body)))),

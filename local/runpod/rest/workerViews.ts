@@ -21,7 +21,7 @@ export function workersView(endpoint: Endpoint, fleet: Fleet) {
   };
 }
 
-function workerView(endpoint: Endpoint, { id, status, version, image, startedAt }: WorkerView) {
+function workerView(endpoint: Endpoint, { id, status, version, image, running }: WorkerView) {
   const isPlaced = status !== "THROTTLED";
   return {
     id,
@@ -30,10 +30,10 @@ function workerView(endpoint: Endpoint, { id, status, version, image, startedAt 
     version,
     gpuCount: endpoint.instanceIds?.length ? 0 : endpoint.gpuCount,
     image,
-    uptimeSeconds: startedAt === undefined ? null : Math.max(0, Math.floor((Date.now() - startedAt) / 1000)),
+    uptimeSeconds: running ? Math.floor(running.forMs / 1000) : null,
     gpuTypeId: isPlaced ? (firstGpu(endpoint) ?? null) : null,
     dataCenterId: isPlaced ? (commaList(endpoint.locations)[0] ?? dataCenters[0]?.id ?? null) : null,
-    startedAt: startedAt === undefined ? null : new Date(startedAt).toISOString(),
+    startedAt: running ? new Date(running.since).toISOString() : null,
   };
 }
 
@@ -67,43 +67,4 @@ export function releasesView(endpoint: Endpoint, releases: readonly ReleaseRecor
       diff,
     })),
   };
-}
-
-/** How often a log stream looks for new lines, in milliseconds. */
-const LOG_POLL_MS = 500;
-
-/**
- * `GET …/workers/{workerId}/logs`: server-sent events `{ts, source, line}`, the latest lines first, then the new ones
- * until the client hangs up or the worker is gone. There is a system log only: what a container prints goes to a file.
- */
-export function workerLog(fleet: Fleet, workerId: string, query: URLSearchParams, gone: AbortSignal): Response {
-  const tail = Number(query.get("tail") ?? 100);
-  const wantsSystem = (query.get("source") ?? "system").split(",").includes("system");
-  const log = () => fleet.list().find(({ id }) => id === workerId)?.log;
-  const encoder = new TextEncoder();
-  let last = log()?.at(-1 - tail);
-  let timer: NodeJS.Timeout | undefined;
-  const stream = new ReadableStream({
-    start(controller) {
-      const send = () => {
-        const lines = log();
-        if (!lines || gone.aborted) {
-          clearInterval(timer);
-          controller.close();
-          return;
-        }
-        const fresh = last ? lines.slice(lines.indexOf(last) + 1) : lines;
-        last = lines.at(-1);
-        for (const { at, line } of wantsSystem ? fresh : []) {
-          const ts = new Date(at).toISOString();
-          const data = JSON.stringify({ ts, source: "system", line });
-          controller.enqueue(encoder.encode(`id: ${ts}\ndata: ${data}\n\n`));
-        }
-      };
-      timer = setInterval(send, LOG_POLL_MS);
-      send();
-    },
-    cancel: () => clearInterval(timer),
-  });
-  return new Response(stream, { headers: { "content-type": "text/event-stream" } });
 }
