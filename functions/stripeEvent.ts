@@ -9,6 +9,8 @@ export interface StripeEvent {
   livemode: boolean;
   /** Unix seconds. */
   created: number;
+  /** The version it is written in; absent in a thin event, which has none. */
+  apiVersion?: string;
   /** The object it is about: Stripe's name for what it is, its id if it has one, and the ids it carries. */
   subject: { object: string; id?: string; customer?: string; charge?: string; userId?: string; owner?: string };
 }
@@ -25,6 +27,7 @@ const Snapshot = z.object({
   type: z.string(),
   livemode: z.boolean(),
   created: z.int(),
+  api_version: z.optional(z.nullable(z.string())),
   data: z.object({
     object: z.object({
       object: z.string(),
@@ -96,13 +99,14 @@ export function matters({ type }: StripeEvent): boolean {
   return webhookEvents.some((known) => known === type);
 }
 
-function fromSnapshot({ id, type, livemode, created, data }: z.infer<typeof Snapshot>): StripeEvent {
+function fromSnapshot({ id, type, livemode, created, api_version, data }: z.infer<typeof Snapshot>): StripeEvent {
   const { object, id: subjectId, customer, charge, metadata } = data.object;
   return {
     id,
     type,
     livemode,
     created,
+    ...(api_version && { apiVersion: api_version }),
     subject: {
       object,
       ...(subjectId && { id: subjectId }),

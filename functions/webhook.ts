@@ -1,3 +1,4 @@
+import Stripe from "stripe";
 import { ApiError } from "../contract/errors";
 import { type BillingSettings, createBilling } from "./billing";
 import { createEventLog } from "./eventLog";
@@ -40,10 +41,16 @@ export function create(settings: Settings): Handler {
     const { client: stripe, livemode } = await billing.connection();
     // An event of the other world, signed or not, has no business here.
     if (event.livemode !== livemode) throw new ApiError("signature_invalid");
+    tellOfOtherVersion(event);
     const outcome = matters(event) ? await handleEvent(event, { billing, stripe, owner, log }) : "ignored";
     console.log({ event: event.id, type: event.type, created: event.created, outcome });
     return { received: true, outcome };
   });
+}
+
+/** An endpoint registered by hand, or by an older version of this program: nothing we read from events depends on it. */
+function tellOfOtherVersion({ id, apiVersion }: StripeEvent): void {
+  if (apiVersion && apiVersion !== Stripe.API_VERSION) console.warn({ event: id, api_version: apiVersion });
 }
 
 function bodyOf({ body = "", isBase64Encoded }: Request): string {

@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from "node:crypto";
+import Stripe from "stripe";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { answered, delivery, event, SECRET, SECRET_PARAMETER, stage } from "./stage";
 
@@ -113,6 +114,16 @@ describe("what Stripe has signed", () => {
     ],
   ])("and changes no plan, is taken: %s", async (_name, body) => {
     expect(await send(body)).toEqual(taken("ignored"));
+  });
+
+  it("in another version than ours is taken, and the operator told", async () => {
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const inVersion = (api_version: string) =>
+      event("product.created", { object: "product", id: "prod_1" }, { api_version });
+    expect(await send(inVersion(Stripe.API_VERSION))).toEqual(taken("ignored"));
+    expect(warned).not.toHaveBeenCalled();
+    expect(await send(inVersion("2025-08-27.basil"))).toEqual(taken("ignored"));
+    expect(warned).toHaveBeenCalledWith(expect.objectContaining({ api_version: "2025-08-27.basil" }));
   });
 
   it("is not read further than 256 KiB", async () => {
