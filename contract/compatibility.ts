@@ -28,7 +28,7 @@ export function incompatibilities(fixture: Fixture, answer: Answer, values: Valu
   if ("error" in fixture.expect) checkError(rules, fixture.expect, answer);
   else if (answer.error !== undefined) must(false, `an error: ${text(answer.error)}`);
   else if ("input" in fixture) checkOwn(rules, answer);
-  else if (streamed(fixture)) checkEvents(rules, answer.items.join(""));
+  else if (streamed(fixture)) checkStream(rules, answer.items.join(""));
   else checkOpenAi(rules, answer);
   return [...new Set(problems)];
 }
@@ -84,9 +84,15 @@ function checkOpenAi(rules: Rules, { items }: Answer): void {
   }
 }
 
-function checkEvents(rules: Rules, stream: string): void {
-  const { must, shaped, fixture } = rules;
+function checkStream(rules: Rules, stream: string): void {
   const all = events(stream);
+  const failure = all.find((data) => data.startsWith('{"error"'));
+  if (failure) rules.must(false, `an error: ${failure}`);
+  else checkEvents(rules, stream, all);
+}
+
+function checkEvents(rules: Rules, stream: string, all: string[]): void {
+  const { must, shaped, fixture } = rules;
   must(stream.endsWith("\n\n") && all.at(-1) === "[DONE]", "the last event is not [DONE]");
   const chunks = all.slice(0, -1).map((data) => parsed(data) as Partial<ChatCompletionChunk> | undefined);
   for (const chunk of chunks) shaped("chat-completion-chunk", chunk);

@@ -19,6 +19,7 @@ interface Options {
   url?: string;
   api?: string;
   limit: number;
+  atOnce: number;
   engine?: EngineName;
   json?: boolean;
 }
@@ -29,7 +30,8 @@ const program = command(
 )
   .option("--url <url>", "the endpoint: https://api.runpod.ai/v2/<id>. Without options: a local cloud's", url)
   .option("--api <url>", "auth API to ask for a session, which has the ticket and, without --url, the endpoint", url)
-  .option("--limit <seconds>", "how long the endpoint may take to start a worker, and each answer", seconds, 600)
+  .option("--limit <seconds>", "how long the endpoint may take to start a worker, and each answer", count, 600)
+  .option("--at-once <number>", "requests under way at once; 1 for an engine on a CPU", count, 4)
   .addOption(engineOption())
   .addHelpText(
     "after",
@@ -55,29 +57,34 @@ void run(program);
 async function check(options: Options, say: (line: string) => void): Promise<ContractResult> {
   if (options.url || options.api) {
     if (options.engine) throw new Error("--engine: only for the local cloud, without --url and --api");
-    return checkAll([await deployedTarget(options, process.env)], options.limit, say);
+    return checkAll([await deployedTarget(options, process.env)], options, say);
   }
   const { inTemporaryCloud } = await import("../local/temporaryCloud.js");
   const { localTargets } = await import("./localTargets.js");
   return inTemporaryCloud({ engine: options.engine, say }, async (cloud, outputs) =>
-    checkAll(await localTargets(cloud, outputs), options.limit, say),
+    checkAll(await localTargets(cloud, outputs), options, say),
   );
 }
 
-async function checkAll(targets: Target[], limitS: number, say: (line: string) => void): Promise<ContractResult> {
+async function checkAll(
+  targets: Target[],
+  { limit, atOnce }: Options,
+  say: (line: string) => void,
+): Promise<ContractResult> {
+  const limitMs = limit * 1000;
   const results: ContractResult["results"] = [];
   for (const { name, endpoint, values } of targets) {
     say(`${name}: waiting for a worker`);
-    await warmUp(endpoint, limitS * 1000);
+    await warmUp(endpoint, limitMs);
     say(`${name}: sending the fixtures`);
     const onResult = ({ result, fixture }: FixtureResult) => {
       if (result === "failed") say(`${name}: ${fixture} failed`);
     };
-    const done = await runSuite(endpoint, values, { limitMs: limitS * 1000, onResult });
+    const done = await runSuite(endpoint, values, { atOnce, limitMs, onResult });
     results.push(...done.map((one) => ({ endpoint: name, ...one })));
   }
-  const count = (what: FixtureResult["result"]) => results.filter(({ result }) => result === what).length;
-  return { passed: count("passed"), failed: count("failed"), skipped: count("skipped"), results };
+  const those = (what: FixtureResult["result"]) => results.filter(({ result }) => result === what).length;
+  return { passed: those("passed"), failed: those("failed"), skipped: those("skipped"), results };
 }
 
 function print({ passed, failed, skipped, results }: ContractResult): void {
@@ -102,7 +109,7 @@ function url(value: string): string {
   return value;
 }
 
-function seconds(value: string): number {
-  if (!/^[1-9][0-9]{0,4}$/.test(value)) throw new InvalidArgumentError("Allowed: whole seconds from 1 to 99999.");
+function count(value: string): number {
+  if (!/^[1-9][0-9]{0,4}$/.test(value)) throw new InvalidArgumentError("Allowed: a whole number from 1 to 99999.");
   return Number(value);
 }

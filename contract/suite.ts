@@ -12,20 +12,18 @@ export interface FixtureResult {
   problems: string[];
 }
 
-/** Requests under way at once: enough for a ticket's two minutes, too few for a rate limit. */
-const AT_ONCE = 4;
-
 /**
- * Sends the fixtures of every version to a deployed endpoint, several at once.
+ * Sends the fixtures of every version to a deployed endpoint.
  *
  * @param values called for each fixture, so that a ticket can be renewed
+ * @param options.atOnce requests under way at once
  * @param options.limitMs of one fixture
  * @param options.onResult told of each as it is done
  */
 export async function runSuite(
   endpoint: Endpoint,
   values: () => Promise<Values>,
-  options: { limitMs: number; onResult?: (result: FixtureResult) => void },
+  options: { atOnce: number; limitMs: number; onResult?: (result: FixtureResult) => void },
 ): Promise<FixtureResult[]> {
   const fixtures = readFixtures();
   const results: FixtureResult[] = [];
@@ -48,6 +46,6 @@ export async function runSuite(
       if (latest) options.onResult?.(latest);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: options.atOnce }, work));
   return results.sort((a, b) => `${a.version}/${a.fixture}`.localeCompare(`${b.version}/${b.fixture}`));
 }

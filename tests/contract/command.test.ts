@@ -84,7 +84,7 @@ describe("npm run contract", () => {
   it.each([
     [["--url", "http://localhost:1"], "RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint"],
     [["--url", "localhost"], "Allowed: an http or https URL."],
-    [["--limit", "0"], "Allowed: whole seconds from 1 to 99999."],
+    [["--limit", "0"], "Allowed: a whole number from 1 to 99999."],
     [["--api", "http://localhost:1", "--engine", "llama"], "--engine: only for the local cloud"],
   ])("refuses %j in a line", async (args, problem) => {
     const { out, err, code } = await contract(args);

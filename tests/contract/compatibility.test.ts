@@ -42,7 +42,10 @@ describe.each(workerKinds)("every shipped shape and $kind", ({ python, missing }
   afterAll(() => endpoints?.close());
 
   it.skipIf(missing).each(models)("agree for %s", async (model) => {
-    const results = await runSuite(at(endpoints, model), () => valuesFor(endpoints, model), { limitMs: LIMIT_MS });
+    const results = await runSuite(at(endpoints, model), () => valuesFor(endpoints, model), {
+      atOnce: 4,
+      limitMs: LIMIT_MS,
+    });
     expect(results.filter(({ result }) => result !== "passed")).toEqual([]);
     expect(results).toHaveLength(readFixtures().length);
   });
