@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Events } from "../events";
 import { AwsAccount } from "./account";
 import { userPool, userPoolEffects } from "./cognito";
-import { image, imageEffects, resolveImage } from "./dockerBuild";
+import { type FoundImage, image, imageEffects, resolveImage } from "./dockerBuild";
 import { startDynamodb, table } from "./dynamodb";
 import { startEcrApi } from "./ecrApi";
 import { api } from "./httpApi";
@@ -43,8 +43,8 @@ export interface AwsCloud {
   endpoints: { dynamodb: string; ssm: string; ecr: string; lambda: string };
   /** Runs a Lambda by name or ARN. When it fails, rejects with an error whose `payload` is what Lambda answers then. */
   invoke(functionNameOrArn: string, event: unknown): Promise<unknown>;
-  /** The model version inside an image; undefined where the account's registry holds no such image. */
-  resolveImage(imageName: string): { version: string } | undefined;
+  /** What a registry has under an image's name; undefined where the account's own holds no such image. */
+  resolveImage(imageName: string): FoundImage | undefined;
   /** Stops everything; nothing is left running. */
   close(): Promise<void>;
 }

@@ -54,15 +54,24 @@ export function imageEffects(programDir: string): Effects {
   return { create: build, update: build };
 }
 
+/** What a registry has under an image's name. */
+export interface FoundImage {
+  /** The model version inside, as RunPod would find it after a pull. */
+  version: string;
+  /** True when it takes a credential to pull it. */
+  private: boolean;
+}
+
 /**
- * The model version inside an image, as RunPod would find it after a pull.
+ * Looks an image up in its registry.
  *
- * @returns for an image of the account's own registry the build argument `MODEL_VERSION`, or its tag without one; for any
- * other registry the tag; undefined where the account's registry holds no such image
+ * @returns for an image of the account's own registry, which is private, the build argument `MODEL_VERSION`, or its tag
+ * without one; for any other registry the tag; undefined where the account's registry holds no such image
  */
-export function resolveImage(account: AwsAccount, imageName: string): { version: string } | undefined {
+export function resolveImage(account: AwsAccount, imageName: string): FoundImage | undefined {
   const { repository, tag, digest } = parseReference(imageName);
-  if (!repository.startsWith(`${account.accountId}.dkr.ecr.`)) return { version: digest ?? tag ?? "latest" };
+  const isOwn = repository.startsWith(`${account.accountId}.dkr.ecr.`);
+  if (!isOwn) return { version: digest ?? tag ?? "latest", private: false };
   const found = account.list(TYPE).find(({ outputs }) =>
     texts(outputs.tags)
       .map(parseReference)
@@ -73,8 +82,9 @@ export function resolveImage(account: AwsAccount, imageName: string): { version:
       ),
   );
   if (found === undefined) return undefined;
-  const version = isObject(found.outputs.buildArgs) ? found.outputs.buildArgs.MODEL_VERSION : undefined;
-  return { version: typeof version === "string" ? version : (parseReference(found.id).tag ?? "latest") };
+  const given = isObject(found.outputs.buildArgs) ? found.outputs.buildArgs.MODEL_VERSION : undefined;
+  const version = typeof given === "string" ? given : (parseReference(found.id).tag ?? "latest");
+  return { version, private: true };
 }
 
 function parseReference(reference: string): { repository: string; tag?: string; digest?: string } {

@@ -278,13 +278,14 @@ describe("workers and releases", () => {
         version: 1,
         gpuCount: 1,
         image: "registry.example/phi3:1.0.0",
-        uptimeSeconds: 90,
+        uptimeSeconds: expect.any(Number),
         gpuTypeId: "NVIDIA RTX A4000",
         dataCenterId: expect.any(String),
         startedAt: expect.any(String),
       },
       expect.objectContaining({ status: "INITIALIZING", isStale: false, version: 2 }),
     ]);
+    expect(workers[0].uptimeSeconds).toBeGreaterThanOrEqual(90);
     const releases = await runpod.restJson(`GET /serverless/${id}/releases`);
     expect(releases).toMatchObject({
       endpointVersion: 2,

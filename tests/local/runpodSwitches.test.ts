@@ -127,9 +127,9 @@ describe("workers that cannot start", () => {
     runpod.double.switches.coldStartMs = 60_000;
     const { id } = await runpod.deploy();
     expect(await workers(id)).toEqual([expect.objectContaining({ status: "INITIALIZING", startedAt: null })]);
-    runpod.double.skip(59_000);
+    runpod.double.skip(30_000);
     expect(runpod.workers).toHaveLength(0);
-    runpod.double.skip(2_000);
+    runpod.double.skip(30_000);
     expect(runpod.workers).toHaveLength(1);
   });
 });
