@@ -110,7 +110,7 @@ function engineOptions(runpodApi: Api, programDir: string, statePath: string, ur
     runpodJobApiUrl: `${url}/v2`,
     runpodRetryIntervalMs: "2",
     runpodInUseIntervalMs: "10",
-    runpodInUseLimitMs: "10000",
+    runpodInUseLimitMs: "2000",
     // The accounts' workers do nothing, and there is no registry to ask.
     runpodRolloutLimitMs: "0",
     runpodImageLookupMs: "0",
