@@ -1,15 +1,17 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname } from "node:path";
 import { command, run } from "../local/command";
-import { generatedFiles, generatedFolder } from "./generated";
+import { generatedFiles } from "./generated";
 
-const program = command("contract:generate", "Writes the Python worker's half of the contract.").action(
+const program = command("contract:generate", "Writes the Python worker's half of the contract, and OpenAPI's.").action(
   ({ json }: { json?: boolean }) => {
     const files = Object.entries(generatedFiles());
-    mkdirSync(generatedFolder, { recursive: true });
-    for (const [name, text] of files) writeFileSync(join(generatedFolder, name), text);
-    const names = files.map(([name]) => name);
-    console.log(json ? JSON.stringify({ folder: generatedFolder, files: names }) : `Wrote ${names.join(", ")}`);
+    for (const [path, text] of files) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
+    const paths = files.map(([path]) => path);
+    console.log(json ? JSON.stringify({ files: paths }) : `Wrote:\n${paths.join("\n")}`);
   },
 );
 

@@ -11,7 +11,7 @@ import {
   type Values,
   versions,
 } from "../../contract/fixtures";
-import { generatedFiles } from "../../contract/generated";
+import { generatedFiles, workersHalf } from "../../contract/generated";
 import { type Model, models } from "../../contract/plan";
 import { runSuite } from "../../contract/suite";
 import { Endpoints, limits, workerKinds } from "./endpoints";
@@ -66,7 +66,7 @@ describe("the newest version", () => {
   // A field was added: give the shapes and a fixture for it a folder of the next version.
   it("has the shapes that the contract has today", () => {
     for (const [name, shape] of Object.entries(readShapes(versions().at(-1) ?? "")))
-      expect(shape).toEqual(JSON.parse(generatedFiles()[`${name}.schema.json`] ?? ""));
+      expect(shape).toEqual(JSON.parse(generatedFiles()[`${workersHalf}/${name}.schema.json`] ?? ""));
   });
 });
 
