@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findVenvPython } from "../../local/pythonEnvironment";
 import { PythonDriver } from "./runpodClients";
@@ -6,6 +8,7 @@ import {
   endpointInput,
   PHI3_KEY,
   RunpodFixture,
+  restEndpoint,
   SAVE_ENDPOINT,
   SAVE_TEMPLATE,
   templateInput,
@@ -371,4 +374,47 @@ describe("after a restart", () => {
     const { id: job } = await runpod.json(`${id}/run`, { input: { text: "x" } });
     expect((await runpod.worker.next()).id).toBe(job);
   });
+
+  it("what REST made and what was released is as it was", async () => {
+    const { id } = await runpod.restJson("POST /serverless", restEndpoint);
+    await runpod.restJson(`PATCH /serverless/${id}`, { args: "--x" });
+    const before = [
+      await runpod.restJson(`GET /serverless/${id}`),
+      (await runpod.restJson(`GET /serverless/${id}/releases`)).releases.map(withoutWorkers),
+    ];
+    await runpod.close();
+    await runpod.start();
+    const base = runpod.jobApiUrl;
+    const after = await runpod.restJson(`GET /serverless/${id}`);
+    expect(after.requestUrls.run).toBe(`${base}/${id}/run`);
+    expect([
+      { ...after, requestUrls: before[0].requestUrls },
+      (await runpod.restJson(`GET /serverless/${id}/releases`)).releases.map(withoutWorkers),
+    ]).toEqual(before);
+    await runpod.rest(`DELETE /serverless/${id}`);
+    expect((await runpod.restJson("GET /templates")).templates).toEqual([]);
+  });
+
+  it("an account that an earlier build wrote opens and works", async () => {
+    const { id, templateId } = await runpod.deploy();
+    await runpod.close();
+    const file = join(runpod.dir, "account.json");
+    const { userId, templates, endpoints } = JSON.parse(readFileSync(file, "utf8"));
+    delete templates[templateId].isCopy;
+    const earlier = { userId, templates, endpoints, registryAuths: { old: { id: "old", name: "ecr" } } };
+    writeFileSync(file, JSON.stringify(earlier));
+    await runpod.start();
+    expect((await runpod.restJson(`GET /serverless/${id}/releases`)).releases).toEqual([]);
+    await runpod.saveTemplate({
+      id: templateId,
+      imageName: "registry.example/phi3:2.0.0",
+      containerRegistryAuthId: "old",
+    });
+    expect((await runpod.restJson(`GET /serverless/${id}/releases`)).releases).toMatchObject([{ version: 2 }]);
+    const update = "mutation ($input: UpdateRegistryAuthInput) { updateRegistryAuth(input: $input) { id name } }";
+    const renewed = await runpod.graphql(update, { input: { id: "old", username: "AWS", password: "token-2" } });
+    expect(renewed.updateRegistryAuth).toEqual({ id: "old", name: "ecr" });
+  });
 });
+
+const withoutWorkers = ({ workerCount, ...release }: { workerCount: number }) => release;

@@ -104,6 +104,17 @@ describe("workers that cannot start", () => {
     expect(runpod.workers).toHaveLength(1);
   });
 
+  it("for want of capacity in all of their data centres, or of one endpoint by name", async () => {
+    runpod.double.switches.noCapacity.push("EU-RO-1", "phi3");
+    const place = (name: string, locations: string) => runpod.deploy({ name, locations, workersMax: 1 }, { name });
+    const { id: full } = await place("full", "EU-RO-1");
+    const { id: half } = await place("half", "EU-RO-1,EU-SE-1");
+    const { id: named } = await place("phi3", "EU-SE-1");
+    expect(await health(full)).toMatchObject({ throttled: 1 });
+    expect(await health(half)).toMatchObject({ throttled: 0, initializing: 1 });
+    expect(await health(named)).toMatchObject({ throttled: 1 });
+  });
+
   it("because they die are UNHEALTHY, at longer and longer intervals, until they live", async () => {
     const { switches, skip } = runpod.double;
     switches.crashing.push("phi*");
