@@ -6,9 +6,6 @@ import { phi3 } from "./phi3/model";
 /** Facts of every model, each from the file beside its Dockerfile. */
 export const modelFacts: Record<Model, ModelFacts> = { phi3, mistral };
 
-/** vLLM's official image. A new version is this line, and the flags that the worker's tests know (`vllm_serve_flags.json`). */
-const ENGINE_IMAGE = "docker.io/vllm/vllm-openai:v0.27.1";
-
 /** Where an image has its weights from: in itself, or from RunPod's cached-model folder (`modelReference`). */
 export type Weights = "baked" | "cached";
 
@@ -19,14 +16,13 @@ export function modelReference(model: Model): string {
 }
 
 /**
- * Build arguments of a model's Dockerfile.
+ * Build arguments of a model's Dockerfile, all but the engine's image, which the Dockerfile itself names.
  *
  * @param version what its workers report as `model.version`
  */
 export function buildArgs(model: Model, version: string, weights: Weights = "baked"): Record<string, string> {
   const facts = modelFacts[model];
   return {
-    ENGINE_IMAGE,
     WEIGHTS: weights,
     MODEL_ID: facts.huggingFaceId,
     MODEL_REVISION: facts.revision,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from snack_worker.engine import Engine
 from snack_worker.errors import WorkerError
-from snack_worker.handler import make_handler
+from snack_worker.handler import COALESCE_WINDOW_S, make_handler
 from snack_worker.settings import read_settings
 
 from .contract_rules import Change, Fixture, changed, filled, incompatibilities, read_codes, read_fixtures, versions
@@ -47,6 +47,9 @@ def answer(engine: StubEngine, tmp_path: Path, request: pytest.FixtureRequest) -
         await asyncio.sleep(0.002)
         for word in said:
             await response.write(text(word))
+            if word == "、":
+                # Longer than text is gathered, so that a reply is more than one piece.
+                await asyncio.sleep(2 * COALESCE_WINDOW_S)
         reason = "stop" if said == words else "length"
         usage = {"prompt_tokens": 40, "completion_tokens": len(said), "prompt_tokens_details": {"cached_tokens": 32}}
         await response.write(event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}))
