@@ -23,7 +23,7 @@ export interface WorkerBench {
   throughputRatio: PerConcurrency;
   /** Requests to RunPod for one reply of 60 to 137 tokens, the result's included; the mean. */
   postsPerReply: number;
-  /** Share of the prompts' tokens in a chat of ten turns that the prefix cache has: see `cache_share.py`. */
+  /** Share of the prompts' tokens in a chat of ten turns that the prefix cache has: see `prefix_cache.py` of the tests. */
   cacheShare: Record<"phi3" | "mistral", CacheShare>;
   /** The same delay between the slowest twentieths. */
   firstTextDelayP95Ms: PerConcurrency;
@@ -66,6 +66,8 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
   const { detail } = await setupPython(say);
   const python = findVenvPython();
   if (!python) throw new Error(`The worker cannot run: ${detail}.`);
+  say("the prefix cache");
+  const cacheShare = cacheShares(python);
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
   const platform = new JobPlatform();
   const children: ChildProcess[] = [];
@@ -102,7 +104,6 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
     }
     agent.destroy();
 
-    say("the prefix cache");
     const per = (value: (of: { direct: Round; worker: Round }) => number) =>
       Object.fromEntries(concurrencies.map((name) => [name, value(result[name] as never)])) as PerConcurrency;
     const later = (of: { direct: Round; worker: Round }, share: number) =>
@@ -112,7 +113,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       firstTextDelayMs: per((of) => later(of, 0.5)),
       throughputRatio: per(({ direct, worker }) => round3(worker.tokensPerSecond / direct.tokensPerSecond)),
       postsPerReply: round1((postsAt.c1 + postsAt.c8 + postsAt.c32) / 3),
-      cacheShare: cacheShares(python),
+      cacheShare,
       firstTextDelayP95Ms: per((of) => later(of, 0.95)),
       firstTextDelayAtOnceMs: later({ direct: merged(atOnce.direct), worker: merged(atOnce.worker) }, 0.5),
       engineTokensPerSecond: per(({ direct }) => Math.round(direct.tokensPerSecond)),
@@ -242,13 +243,12 @@ async function startWorker(python: string, dir: string, engineUrl: string, jobAp
 }
 
 function cacheShares(python: string): WorkerBench["cacheShare"] {
-  return JSON.parse(pythonOnce(python, [join(root, "bench/cache_share.py")]));
+  return JSON.parse(pythonOnce(python, ["-m", "tests.prefix_cache"]));
 }
 
 /** Output of a Python script that sees the worker's tests. */
 function pythonOnce(python: string, args: string[]): string {
-  const env = { PATH: process.env.PATH, PYTHONPATH: join(root, "images/worker") };
-  return execFileSync(python, args, { encoding: "utf8", env });
+  return execFileSync(python, args, { encoding: "utf8", cwd: join(root, "images/worker") });
 }
 
 async function firstLine({ stdout }: ChildProcess): Promise<string> {
