@@ -50,11 +50,14 @@ describe("templates", () => {
 
   it("stay in use for a while after their last endpoint, where that is asked for", async () => {
     await runpod.close();
-    await runpod.start({ templateHoldMs: 60_000 });
+    await runpod.start({ templateHoldMs: 120_000 });
     const { id, templateId } = await runpod.deploy();
     await runpod.saveEndpoint({ id, templateId, workersMax: 0 });
     await runpod.graphql(DELETE_ENDPOINT, { id });
     expect(await runpod.refusal(DELETE_TEMPLATE, { name: templateInput.name })).toMatch(/in use/);
+    expect((await runpod.restRefusal(`DELETE /templates/${templateId}`))[0]).toBe(400);
+    runpod.double.skip(120_000);
+    expect(await runpod.graphql(DELETE_TEMPLATE, { name: templateInput.name })).toEqual({ deleteTemplate: null });
   });
 
   it.each([

@@ -34,6 +34,18 @@ describe("a release", () => {
     for (const hook of ["GET_JOB", "POST_OUTPUT", "POST_STREAM"]) expect(env[`RUNPOD_WEBHOOK_${hook}`]).toContain("?");
   });
 
+  it("gives its workers the template's environment, not the endpoint's own (a comment in runpodctl)", async () => {
+    await runpod.start();
+    await runpod.deploy({
+      env: [
+        { key: "MODEL", value: "mistral" },
+        { key: "ONLY_HERE", value: "1" },
+      ],
+    });
+    expect(runpod.worker.env.MODEL).toBe("phi3");
+    expect(runpod.worker.env).not.toHaveProperty("ONLY_HERE");
+  });
+
   it("starts none before there is a job, where that is asked for", async () => {
     await runpod.start({ startsAtOnce: false });
     const { id } = await runpod.deploy();
