@@ -66,6 +66,18 @@ def answer(engine: StubEngine, tmp_path: Path, request: pytest.FixtureRequest) -
     return run
 
 
+_answers: dict[str, list[Any]] = {}
+
+
+@pytest.fixture
+async def answers(answer: Answer) -> dict[str, list[Any]]:
+    """What the phi3 handler yields for every fixture, by name; asked once."""
+    for fixture in FIXTURES:
+        if fixture.name not in _answers:
+            _answers[fixture.name] = await answer(fixture)
+    return _answers
+
+
 def _problems(fixture: Fixture, items: list[Any], model: str = "phi3") -> list[str]:
     whole = filled(fixture, _values(model))
     return incompatibilities(whole, items, model=model, max_tokens=LIMITS["max_tokens"])
@@ -84,9 +96,9 @@ def test_errors_mean_what_they_meant(version: str) -> None:
         assert (code, error.status, error.body()["retryable"]) == (code, meant["status"], meant["retryable"])
 
 
-async def test_a_worker_may_add_fields(answer: Answer) -> None:
+async def test_a_worker_may_add_fields(answers: dict[str, list[Any]]) -> None:
     for fixture in FIXTURES:
-        assert _problems(fixture, changed(await answer(fixture), lambda item: {**item, "mood": "merry"})) == []
+        assert _problems(fixture, changed(answers[fixture.name], lambda item: {**item, "mood": "merry"})) == []
 
 
 def _without(name: str) -> Change:
@@ -156,19 +168,21 @@ def _in_choice(**fields: Any) -> Change:
         _in_choice(message={"role": "assistant", "content": ""}),
     ],
 )
-async def test_a_worker_that_changes_what_readers_rely_on_is_found_out(answer: Answer, change: Change) -> None:
-    found = [fixture for fixture in FIXTURES if _problems(fixture, changed(await answer(fixture), change))]
+async def test_a_worker_that_changes_what_readers_rely_on_is_found_out(
+    answers: dict[str, list[Any]], change: Change
+) -> None:
+    found = [fixture for fixture in FIXTURES if _problems(fixture, changed(answers[fixture.name], change))]
     assert found
 
 
-async def test_a_stream_that_is_cut_and_a_refusal_that_is_none_are_found_out(answer: Answer) -> None:
+async def test_a_stream_that_is_cut_and_a_refusal_that_is_none_are_found_out(answers: dict[str, list[Any]]) -> None:
     named = {fixture.name: fixture for fixture in FIXTURES}
     streamed, refused = named["v1/openai/chat-streamed"], named["v1/native/ticket-missing"]
-    items = await answer(streamed)
+    items = answers[streamed.name]
     assert "the last event is not [DONE]" in _problems(
         streamed, [*items[:-1], items[-1].replace("data: [DONE]\n\n", "")]
     )
     assert _problems(streamed, ["".join(items)[:-1]]) == ["an item that does not hold whole events"]
-    assert _problems(refused, await answer(named["v1/native/text"])) == ["no error in the contract's form"]
+    assert _problems(refused, answers["v1/native/text"]) == ["no error in the contract's form"]
     quiet = named["v1/openai/ticket-missing-streamed"]
-    assert _problems(quiet, (await answer(quiet))[-1:]) == ["a stream without the error, or one unasked"]
+    assert _problems(quiet, answers[quiet.name][-1:]) == ["a stream without the error, or one unasked"]
