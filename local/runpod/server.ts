@@ -47,8 +47,8 @@ export interface RunpodOptions {
   /** Requests of REST v2 a key may make. Default ten times what RunPod's document shows, so that tests need not wait. */
   restQuota?: RestQuota;
   /**
-   * Whether a release starts one worker before there is a job. Default true: who has just deployed wants to see it work.
-   * RunPod documents none but `workersMin` for REST v2, and its console shows some at once.
+   * Whether a release starts one worker before there is a job. Default true: who has just deployed wants to see it work,
+   * and a rollout has something to wait for. RunPod documents `workersMin` workers only (REST v2, createEndpoint).
    */
   startsAtOnce?: boolean;
   /** Between two tries of a job's webhook. Default 10 s, as at RunPod. */
