@@ -81,6 +81,14 @@ describe("npm run contract", () => {
     }
   });
 
+  it("without options holds both models' endpoints of a local cloud to all of them", async () => {
+    const { out, err, code } = await contract(["--engine", "scripted", "--json"]);
+    expect([err, code]).toEqual(["", 0]);
+    const result: ContractResult = JSON.parse(out);
+    expect(result).toMatchObject({ passed: 2 * readFixtures().length, failed: 0, skipped: 0 });
+    expect(new Set(result.results.map(({ endpoint }) => endpoint))).toEqual(new Set(["phi3", "mistral"]));
+  });
+
   it.each([
     [["--url", "http://localhost:1"], "RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint"],
     [["--url", "localhost"], "Allowed: an http or https URL."],
