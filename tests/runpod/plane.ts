@@ -17,7 +17,7 @@ export type Operation =
   | "list";
 
 /** What workers run, whichever API it was said through. */
-export interface SeenContainer {
+interface SeenContainer {
   image: string;
   env: Record<string, string>;
   diskGb: number;
