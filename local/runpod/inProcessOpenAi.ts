@@ -112,7 +112,7 @@ function withoutNulls(value: unknown): unknown {
 
 /** OpenAI's error and the contract's in one, its field named as an OpenAI client knows it. */
 function openAiError(error: ApiError): ErrorBody & WorkerFailure {
-  const [named, param] = /^(?:(?:openai_)?input\.?)?(openai_route|[^:]*): /.exec(error.message) ?? [];
+  const [named, param] = /^(?:openai_input|input)?\.?([^:\s]*): /.exec(error.message) ?? [];
   const text = named ? error.message.slice(named.length) : error.message;
   const message = named ? `${param || "body"}: ${text}` : text;
   return { error: { ...error.body.error, message, type: typeOf(errorCodes[error.code].status), param: param || null } };
