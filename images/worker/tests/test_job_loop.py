@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from snack_worker import job_loop
 from snack_worker.sdk import load_sdk
 
 LIMIT_S = 5
@@ -52,6 +53,7 @@ def _endless_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(seconds: float) -> None:
         await (asyncio.Event().wait() if seconds else asyncio.sleep(0))
 
+    monkeypatch.setattr(job_loop, "POLL_S", 60)
     monkeypatch.setattr(rp_scale, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
 
 
@@ -63,6 +65,17 @@ async def test_a_job_starts_when_it_arrives_also_beside_others() -> None:
         for job in ("first", "second"):
             await loop.arriving.put(job)
             assert await loop.next() == job
+        running.cancel()
+
+
+@pytest.mark.usefixtures("_endless_pauses")
+async def test_as_many_run_as_may() -> None:
+    loop = _Loop(concurrency=3)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(loop.scaler.run())
+        for job in ("first", "second", "third", "fourth"):
+            await loop.arriving.put(job)
+        assert [await loop.next() for _ in range(3)] == ["first", "second", "third"]
         running.cancel()
 
 
@@ -81,7 +94,6 @@ async def test_a_full_worker_takes_no_more_until_one_has_ended_and_then_at_once(
         running.cancel()
 
 
-@pytest.mark.usefixtures("_endless_pauses")
 async def test_a_worker_that_is_to_end_finishes_what_it_has() -> None:
     loop = _Loop(concurrency=2)
     running = asyncio.create_task(loop.scaler.run_jobs(None))

@@ -21,7 +21,11 @@ def without_pauses() -> None:
             """The SDK calls this before it asks for jobs. Here it also waits until there is room for one."""
             await super().set_scale()
             while self.is_alive() and self.current_occupancy() >= self.current_concurrency:
-                await _next(self.jobs_tasks.values())
+                # Without a task the job is about to start.
+                if self.jobs_tasks:
+                    await asyncio.wait(self.jobs_tasks.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(0.001)
 
         async def run_jobs(self, session: Any) -> None:
             """Starts the jobs that were taken, until the worker is to end and all are done."""
@@ -35,11 +39,3 @@ def without_pauses() -> None:
             await asyncio.gather(*self.jobs_tasks.values(), return_exceptions=True)
 
     rp_scale.JobScaler = JobScaler
-
-
-async def _next(tasks: Any) -> None:
-    """Waits until one of the tasks has ended, or a moment."""
-    if waiting := list(tasks):
-        await asyncio.wait(waiting, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-    else:
-        await asyncio.sleep(POLL_S)
