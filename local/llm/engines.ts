@@ -31,7 +31,7 @@ export async function startEngine(
   const ollama = wanted === "scripted" ? undefined : await findOllama();
   if (ollama) return { name: "ollama", url: ollama, close: async () => {} };
   if (wanted === "ollama")
-    throw new Error("There is no Ollama on port 11434 with both models: ollama pull phi3 mistral");
+    throw new Error("There is no Ollama on port 11434 with both models: ollama pull phi3 && ollama pull mistral");
   const scripted = await startScriptedEngine({ port: 0, events });
   return { name: "scripted", url: `${scripted.url}/v1`, close: scripted.close };
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Events } from "../../local/events";
 import { type Listening, serve } from "../../local/http";
 import { startScriptedEngine } from "../../local/llm/engine";
+import { startEngine } from "../../local/llm/engines";
 import { findOllama } from "../../local/llm/ollama";
 
 let engine: Listening;
@@ -92,5 +93,31 @@ describe("findOllama", () => {
       await half.close();
     }
     expect(await findOllama(full.url)).toBeUndefined();
+  });
+});
+
+describe("the engine that is asked for", () => {
+  const start = (name?: "scripted" | "ollama") => startEngine(name, new Events(), () => {});
+
+  it("is the scripted one, also beside an Ollama", async () => {
+    const scripted = await start("scripted");
+    try {
+      expect(scripted.name).toBe("scripted");
+      expect((await fetch(`${scripted.url}/models`)).status).toBe(200);
+    } finally {
+      await scripted.close();
+    }
+  });
+
+  it("is Ollama or none, with what to do, and without a wish one of the two", async () => {
+    if (await findOllama()) {
+      expect(await start("ollama")).toMatchObject({ name: "ollama" });
+      expect(await start()).toMatchObject({ name: "ollama" });
+      return;
+    }
+    await expect(start("ollama")).rejects.toThrow("ollama pull phi3 && ollama pull mistral");
+    const chosen = await start();
+    await chosen.close();
+    expect(chosen.name).toBe("scripted");
   });
 });
