@@ -75,6 +75,7 @@ _PRIVATE = {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True), "
         ("TICKET_JWKS", '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "??"}]}', "cannot be read"),
         ("TICKET_JWKS", json.dumps({"keys": [_PRIVATE]}), "private key"),
         ("ENGINE_BASE_URL", "http://127.0.0.1:8000", "ending in /v1"),
+        ("CONTEXT_TOKENS", "4k", "a whole number from 1 to 1000000"),
         ("MAX_CONCURRENCY", "0", "a whole number from 1 to 256"),
         ("MAX_CONCURRENCY", "many", "a whole number from 1 to 256"),
         ("MODEL_VERSION_FILE", "/nowhere/version.json", "FileNotFoundError"),
