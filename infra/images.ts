@@ -14,7 +14,9 @@ export class WorkerImage extends pulumi.ComponentResource {
   readonly uri: pulumi.Output<string>;
 
   constructor(model: Model, config: Config, opts?: pulumi.ComponentResourceOptions) {
-    super("snack:infra:WorkerImage", model, {}, opts);
+    // It was once a part of the model's Inference: a stack of then keeps its repository, and the images in it.
+    const aliases = [{ parent: pulumi.createUrn(model, "snack:infra:Inference") }];
+    super("snack:infra:WorkerImage", model, {}, pulumi.mergeOptions(opts, { aliases }));
     const { imageUri, imageTag = "", weights } = config[model];
     this.ready = imageUri;
     if (imageUri === undefined) {

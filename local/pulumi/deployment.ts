@@ -10,7 +10,7 @@ import { type Live, NotReadyError, type Provider } from "./provider";
 import type { Providers } from "./providers";
 import type { ResourceState, StackState } from "./state";
 import { creation, type Decision, decide, type StepEvent } from "./step";
-import { nameOf, packageOf } from "./urn";
+import { nameOf, packageOf, typeOf } from "./urn";
 
 /** What a deployment works with. */
 export interface DeploymentContext {
@@ -123,13 +123,23 @@ export class Deployment {
     return resource;
   }
 
-  /** The resource as it was, also under an alias. */
+  /** The resource as it was, also under an alias, its own or one that it has by its parent's. */
   private oldOf(goal: Goal): ResourceState | undefined {
     const { state } = this.context;
-    const alias = goal.aliases.find((urn) => !this.registered.has(urn) && state.get(urn) !== undefined);
+    const isFree = (urn: string) => !this.registered.has(urn) && state.get(urn) !== undefined;
+    const alias = goal.aliases.find(isFree) ?? this.takenAlong(goal).find(isFree);
     if (alias !== undefined && state.get(goal.urn) === undefined) state.rename(alias, goal.urn);
     const old = state.get(goal.urn);
     return old && !old.external && old.custom === goal.custom ? old : undefined;
+  }
+
+  /** The URNs under which a parent that has another URN now had this child. */
+  private takenAlong({ urn, parent, type, name }: Goal): string[] {
+    if (parent === undefined) return [];
+    return this.context.state.all
+      .filter((other) => other.parent === parent && other.urn !== urn)
+      .map((other) => other.urn)
+      .filter((other) => typeOf(other) === type && nameOf(other) === name);
   }
 
   private async decisionFor(

@@ -123,6 +123,31 @@ describe("up", () => {
     expect([...cloud.things.keys()].some((id) => id.startsWith("kept"))).toBe(true);
   });
 
+  it("lets a component that has moved take along what is in it", async () => {
+    const room = (name: string, opts: string) =>
+      `new pulumi.ComponentResource("snack:test:Room", "${name}", {}, ${opts})`;
+    stack.program(`
+      const outer = new pulumi.ComponentResource("snack:test:House", "house");
+      const room = ${room("room", "{ parent: outer }")};
+      const inner = ${room("inner", "{ parent: room }")};
+      new Thing("a", {}, { parent: inner });`);
+    await up(stack.options);
+    const { id } = savedResource("a");
+    stack.program(`
+      const aliases = [{ parent: pulumi.createUrn("house", "snack:test:House") }];
+      const room = ${room("room", "{ aliases }")};
+      const inner = ${room("inner", "{ parent: room }")};
+      new Thing("a", {}, { parent: inner });`);
+    cloud.calls.length = 0;
+    expect(shown((await up(stack.options)).steps).a).toBe("same");
+    expect(cloud.calls).toEqual([]);
+    const { id: after, urn } = savedResource("a");
+    expect([after, urn]).toEqual([
+      id,
+      "urn:pulumi:test::snack::snack:test:Room$snack:test:Room$aws:test/thing:Thing::a",
+    ]);
+  });
+
   it("lets a replacement have a new automatic name, and an update keep it", async () => {
     const program = (kind: string, size: number) =>
       stack.program(`new Thing("a", { labelled: true, kind: "${kind}", size: ${size} });`);
