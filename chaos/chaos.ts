@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { Argument, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../local/command";
-import { playBilling } from "./billingReport";
+import { playBilling } from "./billing/report";
 import type { Report } from "./report";
 import { playRunpod } from "./runpod/report";
 

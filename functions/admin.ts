@@ -51,9 +51,20 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     };
   }
 
-  /** Also the plan that is cached in the row follows. */
   async function resync(userId: string): Promise<AdminUser> {
     await billing.sync(userId);
+    return show(userId);
+  }
+
+  /** A grant holds whether or not Stripe answers now; the plan cached in the row follows with the reconciler, or at once. */
+  async function granted(userId: string): Promise<AdminUser> {
+    const now = new Date();
+    await billing.sync(userId, { reviewBy: now }).catch((error: unknown) => {
+      console.error({
+        admin: "sync after a grant",
+        cause: error instanceof ApiError ? String(error.cause) : String(error),
+      });
+    });
     return show(userId);
   }
 
@@ -89,12 +100,12 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
           { plan, ...(until && { expiresAt: new Date(until) }), ...(note && { note }) },
           new Date(),
         );
-        return resync(userId);
+        return granted(userId);
       }
       case "revoke": {
         const userId = await findUser(request.user);
         await rows.grant(userId, { plan: null }, new Date());
-        return resync(userId);
+        return granted(userId);
       }
       case "resync":
         return resync(await findUser(request.user));

@@ -31,6 +31,7 @@ export class HttpApi extends pulumi.ComponentResource {
           allowOrigins: args.frontend.origins,
           allowMethods: ["GET", "POST"],
           allowHeaders: ["authorization", "content-type"],
+          exposeHeaders: ["retry-after"],
           maxAge: 86_400,
         },
       },

@@ -39,9 +39,9 @@ export function entitlement(customer: Customer | undefined, now: Date, policy: P
   return verdicts.reduce((best, other) => (isBetter(other, best) ? other : best));
 }
 
-/** The subscription to speak of: the newest that lives, or else the last that ended. */
+/** The subscription to speak of: the one that may give a plan, or else the newest that lives, or the last that ended. */
 export function currentSubscription(customer: Customer): SubscriptionFacts | undefined {
-  return liveFirst(customer)[0];
+  return inOrderOfWeight(customer)[0];
 }
 
 /**
@@ -71,8 +71,14 @@ export function planOfPrices(priceIds: string[], { prices }: Policy): PaidPlan |
   return (["vip", "paid"] as const).find((plan) => priceIds.some((id) => prices[plan].includes(id)));
 }
 
-function liveFirst({ subscriptions = [] }: Customer): SubscriptionFacts[] {
-  return [...subscriptions.filter(isLive), ...subscriptions.filter((one) => !isLive(one))];
+/** Stable, so that the newer of two that weigh the same comes first, as in the row. */
+function inOrderOfWeight({ subscriptions = [] }: Customer): SubscriptionFacts[] {
+  return subscriptions.toSorted((one, other) => weight(other) - weight(one));
+}
+
+function weight(subscription: SubscriptionFacts): number {
+  if (!isLive(subscription)) return 0;
+  return ["active", "trialing", "past_due"].includes(subscription.status) ? 2 : 1;
 }
 
 function isBetter(one: Entitlement, other: Entitlement): boolean {
@@ -91,7 +97,7 @@ function grantVerdict({ grant_plan, grant_expires_at }: Customer, now: Date): En
 function subscriptionVerdicts(customer: Customer, now: Date, policy: Policy): Entitlement[] {
   const { disputes = [], clock_ahead_seconds: ahead = 0 } = customer;
   const at = now.getTime() / 1000 + ahead;
-  return liveFirst(customer).map((subscription) => {
+  return inOrderOfWeight(customer).map((subscription) => {
     const verdict = judge(subscription, customer.known_plans?.[subscription.id], at, policy);
     const isHeld = disputes.some((dispute) => holds(dispute, subscription));
     return isHeld && verdict.plan !== "free" ? deny("disputed") : verdict;

@@ -247,10 +247,19 @@ function tableName(chunks: Buffer[]): string {
   }
 }
 
+/** How long requests under way may take when the server is to close. */
+const LAST_REQUESTS_MS = 1_000;
+
 /** dynalite closes its database after the last connection; clients keep theirs alive, so these are ended. */
 function closed(server: Server): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.close((error) => (error === undefined || error === null ? resolve() : reject(error)));
-    server.closeAllConnections();
+    // Cut off in the middle of a request, dynalite would go on with it on a closed database.
+    const cutOff = setTimeout(() => server.closeAllConnections(), LAST_REQUESTS_MS);
+    server.close((error) => {
+      clearTimeout(cutOff);
+      if (error === undefined || error === null) resolve();
+      else reject(error);
+    });
+    server.closeIdleConnections();
   });
 }

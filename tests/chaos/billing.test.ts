@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { simulateBilling, type WrongRun } from "../../chaos/billing";
+import { simulateBilling, type WrongRun } from "../../chaos/billing/billing";
 
 /** Runs the command as `npm run chaos --` does. */
 const chaos = (...args: string[]) =>

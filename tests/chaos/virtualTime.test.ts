@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { VirtualTime } from "../../chaos/billing/virtualTime";
 import { Random } from "../../chaos/random";
-import { VirtualTime } from "../../chaos/virtualTime";
 
 describe("virtual time", () => {
   it("fires by time, and at the same time in the order of setting", async () => {

@@ -302,7 +302,14 @@ describe("days of grace", () => {
 });
 
 describe("the subscription to speak of", () => {
+  it("is the one that may give a plan, though a newer one waits for its first payment", () => {
+    const paid = having({ status: "incomplete" }, { id: "sub_2" });
+    expect(currentSubscription(paid)?.id).toBe("sub_2");
+    expect(currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }))?.id).toBe("sub_2");
+  });
+
   it("is the newest that lives, or the last that ended", () => {
+    expect(currentSubscription(having({}, { id: "sub_2" }))?.id).toBe("sub_1");
     expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }))?.id).toBe("sub_2");
     expect(currentSubscription(having({ status: "canceled" }))?.id).toBe("sub_1");
     expect(currentSubscription({ user_id: "user" })).toBeUndefined();

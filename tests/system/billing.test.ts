@@ -264,6 +264,21 @@ describe("an operator", () => {
     expect(await cli("resync")).toEqual({ code: 1, out: expect.stringContaining("name a user, or give --all") });
   });
 
+  it("gives a plan, and takes it away, also while Stripe does not answer", async () => {
+    const { userId } = await subscriber();
+    await until(
+      () => show(userId),
+      ({ plan }) => plan === "paid",
+    );
+    Object.assign(double.switches, { apiFailures: 1_000, apiFailureStatus: 500 });
+    try {
+      expect(await admin({ command: "grant", user: userId, plan: "vip" })).toMatchObject({ plan: "vip" });
+      expect(await admin({ command: "revoke", user: userId })).toMatchObject({ plan: "paid" });
+    } finally {
+      double.switches.apiFailures = 0;
+    }
+  });
+
   it("has one user, or all, read from Stripe again, also while webhooks are lost", async () => {
     double.switches.lose = true;
     const { userId, subscription } = await subscriber();

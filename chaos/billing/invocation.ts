@@ -1,4 +1,4 @@
-import type { Random } from "./random";
+import type { Random } from "../random";
 import type { VirtualTime } from "./virtualTime";
 
 /** What goes wrong while a function runs. */

@@ -1,4 +1,4 @@
-import type { Customer } from "../functions/core/customer";
+import type { Customer } from "../../functions/core/customer";
 import { type Played, play } from "./stage";
 import { makeStory, type Story } from "./story";
 import {

@@ -1,5 +1,5 @@
-import type { DisputeFacts, StripeFacts, SubscriptionFacts } from "../functions/core/customer";
-import { isLive } from "../functions/core/entitlement";
+import type { DisputeFacts, StripeFacts, SubscriptionFacts } from "../../functions/core/customer";
+import { isLive } from "../../functions/core/entitlement";
 
 /** An invoice that is not paid yet. */
 export interface OpenInvoice {

@@ -1,5 +1,5 @@
-import type { Customer } from "../functions/core/customer";
-import type { SyncRows, SyncWrite } from "../functions/core/sync";
+import type { Customer } from "../../functions/core/customer";
+import type { SyncRows, SyncWrite } from "../../functions/core/sync";
 import type { Invocation } from "./invocation";
 
 /**

@@ -1,7 +1,7 @@
-import type { Customer, StripeFacts } from "../functions/core/customer";
-import type { Policy } from "../functions/core/entitlement";
-import { nextReview } from "../functions/core/review";
-import { type SyncOptions, syncCustomer } from "../functions/core/sync";
+import type { Customer, StripeFacts } from "../../functions/core/customer";
+import type { Policy } from "../../functions/core/entitlement";
+import { nextReview } from "../../functions/core/review";
+import { type SyncOptions, syncCustomer } from "../../functions/core/sync";
 import type { Invocation } from "./invocation";
 import { prices } from "./moves";
 import { type Row, syncRows } from "./rows";

@@ -1,5 +1,5 @@
-import { isLive } from "../functions/core/entitlement";
-import type { Random } from "./random";
+import { isLive } from "../../functions/core/entitlement";
+import type { Random } from "../random";
 import type { StripeState, Subscription } from "./stripeState";
 
 /** Prices as the harness's policy knows them, and one that it does not. */

@@ -1,5 +1,5 @@
+import { Random, streams } from "../random";
 import { anyMove, deletion, ownMove, purchase, type Step } from "./moves";
-import { Random, streams } from "./random";
 import { newCustomer, type StripeState } from "./stripeState";
 
 /** An event as Stripe sends it. */

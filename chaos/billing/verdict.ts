@@ -1,5 +1,5 @@
-import type { Customer } from "../functions/core/customer";
-import { deadlines, type Entitlement, entitlement, type Policy } from "../functions/core/entitlement";
+import type { Customer } from "../../functions/core/customer";
+import { deadlines, type Entitlement, entitlement, type Policy } from "../../functions/core/entitlement";
 
 /** A moment at which a row gives something else than Stripe's own state does. */
 export interface Difference {

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import pc from "picocolors";
+import { type PlayOptions, type Report, SHOWN_WRONG_RUNS } from "../report";
 import { type SimulationResult, simulateBilling, type WrongRun } from "./billing";
-import { type PlayOptions, type Report, SHOWN_WRONG_RUNS } from "./report";
 
 /** Plays billing, and tells of it. */
 export async function playBilling(options: PlayOptions): Promise<Report> {

@@ -1,6 +1,6 @@
+import { Random, streams } from "../random";
 import { Invocation, TIMEOUT_MS, Unavailable } from "./invocation";
 import { isWithin, makeOutage, type Outaged } from "./outage";
-import { Random, streams } from "./random";
 import { createReconciler } from "./reconciler";
 import { Row } from "./rows";
 import type { Change, Story, StripeEvent } from "./story";

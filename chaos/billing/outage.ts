@@ -1,5 +1,5 @@
+import { Random, streams } from "../random";
 import type { Dependency } from "./invocation";
-import { Random, streams } from "./random";
 import type { Story } from "./story";
 
 /** What may be down: something the functions call, or the way from Stripe to them. */
