@@ -1,4 +1,5 @@
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
+import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { graphqlClient } from "../runpod/graphql";
 import { awsClientLimits } from "./dependency";
 import { createParameters } from "./parameters";
@@ -11,6 +12,8 @@ export interface Settings {
   runpodKeyParameter: string;
   /** RunPod's id of the credentials that workers pull images with. */
   registryAuthId: string;
+  /** SSM parameter that says when the token RunPod has dies: RunPod itself tells nothing about its age. */
+  expiryParameter: string;
 }
 
 /** One call to RunPod; four of them, and the waits between, end well before Lambda ends the function. */
@@ -23,6 +26,7 @@ const RUNPOD_TIMEOUT_MS = 8_000;
 export function create(settings: Settings): () => Promise<{ expiresAt: string }> {
   const ecr = new ECRClient(awsClientLimits);
   const parameter = createParameters();
+  const ssm = new SSMClient(awsClientLimits);
 
   return async () => {
     // Every time the key of now: the refresh is rare, and a rotated key must not wait for the next one.
@@ -35,6 +39,9 @@ export function create(settings: Settings): () => Promise<{ expiresAt: string }>
     const runpod = graphqlClient({ apiKey, url: settings.runpodApiUrl, timeoutMs: RUNPOD_TIMEOUT_MS });
     await runpod.updateRegistryAuth(settings.registryAuthId, { username, password });
     const refreshed = { expiresAt: expiresAt?.toISOString() ?? "unknown" };
+    await ssm.send(
+      new PutParameterCommand({ Name: settings.expiryParameter, Value: refreshed.expiresAt, Overwrite: true }),
+    );
     console.log({ registryRefreshed: refreshed });
     return refreshed;
   };

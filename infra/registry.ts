@@ -67,7 +67,7 @@ function refreshedEcrToken(
   images: WorkerImage[],
   child: { parent: pulumi.Resource },
 ): pulumi.Output<string> {
-  const { userName, password } = aws.ecr.getAuthorizationTokenOutput({}, child);
+  const { userName, password, expiresAt } = aws.ecr.getAuthorizationTokenOutput({}, child);
   const credential = new RegistryAuth(
     "registry",
     { name: credentialName(config), username: userName, password },
@@ -79,6 +79,11 @@ function refreshedEcrToken(
     { name: `/snack-misaki/${config.stack}/runpod-api-key`, type: "SecureString", value: config.runpodApiKey },
     child,
   );
+  const expiry = new aws.ssm.Parameter(
+    "registry-token-expiry",
+    { name: `/snack-misaki/${config.stack}/registry-token-expiry`, type: "String", value: expiresAt },
+    { ...child, ignoreChanges: ["value"] },
+  );
   const refresh = new Lambda<RefreshSettings>(
     "registryRefresh",
     {
@@ -87,8 +92,15 @@ function refreshedEcrToken(
         runpodApiUrl: config.runpodApiUrl,
         runpodKeyParameter: key.name,
         registryAuthId: credential.id,
+        expiryParameter: expiry.name,
       }),
-      statements: [{ Action: ["ssm:GetParameters"], Resource: [key.arn] }, ...pulling(images)],
+      statements: [
+        { Action: ["ssm:GetParameters"], Resource: [key.arn] },
+        { Action: ["ssm:PutParameter"], Resource: [expiry.arn] },
+        ...pulling(images),
+      ],
+      // The doctor names it to the operator.
+      functionName: `snack-misaki-${config.stack}-registryRefresh`,
       timeoutSeconds: 60,
     },
     child,

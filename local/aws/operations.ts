@@ -104,7 +104,7 @@ export class Operations {
       .map(({ path }) => path)
       .filter((path) => description.replaceOn.some((one) => isWithin(path, one)));
     return {
-      changes: [...found, ...this.moved(description, id, old)],
+      changes: [...found, ...this.moved(description, id, old, ignored)],
       replaces,
       deleteBeforeReplace: replaces.length > 0 && this.collides(description, olds, news),
     };
@@ -228,12 +228,19 @@ export class Operations {
     return this.account.get(description.type, id, description.scope(known));
   }
 
-  /** The computed outputs that are not what the engine remembers. */
-  private moved(description: ResourceType, id: string, { inputs, outputs }: Old): Change[] {
+  /**
+   * The computed outputs that are not what the engine remembers. Where the program leaves an input to others, they move it
+   * and what follows from it.
+   */
+  private moved(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
     const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
     if (live === undefined) return [];
     const computed = (properties: Properties) =>
-      Object.fromEntries(Object.keys(description.computed).map((name) => [name, properties[name]]));
+      Object.fromEntries(
+        Object.keys(description.computed)
+          .filter((name) => ignored.length === 0 || !description.recomputed?.includes(name))
+          .map((name) => [name, properties[name]]),
+      );
     return changes(computed(plainProperties(outputs)), computed(live.outputs));
   }
 

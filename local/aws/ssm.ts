@@ -48,6 +48,7 @@ export const parameterEffects = {
 };
 
 const names = z.object({ Names: z.array(z.string()).min(1).max(10), WithDecryption: z.boolean().optional() });
+const written = z.object({ Name: z.string(), Value: z.string().min(1).max(4096), Overwrite: z.literal(true) });
 const name = z.object({ Name: z.string(), WithDecryption: z.boolean().optional() });
 
 /** Serves Parameter Store's JSON 1.1 protocol on a free loopback port. */
@@ -67,7 +68,17 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
         InvalidParameters: Names.filter((one) => account.get(TYPE, one) === undefined),
       };
     },
+    PutParameter: (body) => put(written.parse(body)),
   };
+
+  /** A new value of a parameter that the program has made; nothing here makes one of its own. */
+  function put({ Name, Value }: z.infer<typeof written>): Properties {
+    const found = account.get(TYPE, Name);
+    if (found === undefined) throw new JsonProtocolError("ParameterNotFound", "");
+    const version = Number(found.outputs.version) + 1;
+    account.put({ ...found, outputs: { ...found.outputs, value: Value, version } });
+    return { Version: version, Tier: "Standard" };
+  }
 
   /** SecureString comes back encrypted unless asked for in the clear. */
   function describe(resource: AwsResource, decrypt = false): Properties {

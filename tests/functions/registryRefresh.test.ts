@@ -11,6 +11,7 @@ import type { Listening } from "../../local/http";
 import { type ControlPlane, startControlPlane } from "../runpod/controlPlane";
 
 const PARAMETER = "/snack-misaki/test/runpod-api-key";
+const EXPIRY = "/snack-misaki/test/registry-token-expiry";
 const dir = mkdtempSync(join(tmpdir(), "snack-registry-"));
 const account = new AwsAccount(join(dir, "account.json"), "us-east-1");
 let runpod: ControlPlane;
@@ -31,7 +32,11 @@ beforeAll(async () => {
   const outputs = { type: "SecureString", value: runpod.apiKey, version: 1 };
   account.put({ type: "aws:ssm/parameter:Parameter", id: PARAMETER, inputs: {}, outputs });
 });
-beforeEach(() => runpod.reset());
+beforeEach(() => {
+  runpod.reset();
+  const outputs = { type: "String", value: "yesterday", version: 1 };
+  account.put({ type: "aws:ssm/parameter:Parameter", id: EXPIRY, inputs: {}, outputs });
+});
 afterAll(async () => {
   for (const service of services) await service.close();
   await runpod.close();
@@ -45,7 +50,8 @@ function credentials() {
 }
 
 const refresh = (registryAuthId = "reg1") =>
-  create({ runpodApiUrl: runpod.url, runpodKeyParameter: PARAMETER, registryAuthId })();
+  create({ runpodApiUrl: runpod.url, runpodKeyParameter: PARAMETER, registryAuthId, expiryParameter: EXPIRY })();
+const expiry = () => account.get("aws:ssm/parameter:Parameter", EXPIRY)?.outputs.value;
 
 describe("the registry's refresh", () => {
   it("gives RunPod a new token of ECR's under the same id, good for twelve hours", async () => {
@@ -56,6 +62,7 @@ describe("the registry's refresh", () => {
     expect(seen).toMatchObject({ id: "reg1", name: "snack-misaki-test-registry", username: "AWS" });
     expect(seen?.password).toMatch(/^[\w+/=]{100,}$/);
     expect(Date.parse(expiresAt) - Date.now()).toBeGreaterThan(11 * 3_600_000);
+    expect(expiry()).toBe(expiresAt);
     const first = seen?.password;
     await refresh();
     expect(runpod.seen().registryAuths[0]?.password).not.toBe(first);
@@ -70,5 +77,6 @@ describe("the registry's refresh", () => {
 
   it("fails, for the alarm to see, when RunPod has no such credentials, and tells no token", async () => {
     await expect(refresh("gone")).rejects.toThrow("RunPod refused updateRegistryAuth: Registry auth not found.");
+    expect(expiry()).toBe("yesterday");
   });
 });
