@@ -391,6 +391,13 @@ describe.each([
     });
   });
 
+  it("the state of a build that knew fewer fields shows no change", async () => {
+    const { endpoint } = on();
+    const { endpoint: made } = await deployed();
+    const { modelReferences: _, minCudaVersion: __, ...older } = made.outs;
+    expect((await endpoint.diff(made.id, older, made.inputs)).changes).toBe(false);
+  });
+
   it("editing the provider's code changes nothing on any resource, and today's code deletes yesterday's", async () => {
     const { program, config, registered, runpod } = on();
     const made = await deployed();
