@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { AdminAnswers, AdminRequest } from "../contract/admin";
 import type { ErrorBody } from "../contract/errors";
+import { readAwsEndpoints } from "../local/awsEndpoints";
 import { readStackConfig } from "../local/stackConfig";
 
 /** Which stack's admin function is meant. */
@@ -34,7 +33,7 @@ export function connect({ stack, dir }: Target): Ask {
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 3_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
     ...(isLocal && {
-      endpoint: localEndpoint(dir),
+      endpoint: readAwsEndpoints(dir).lambda,
       credentials: { accessKeyId: "local", secretAccessKey: "local" },
     }),
   });
@@ -49,15 +48,6 @@ export function connect({ stack, dir }: Target): Ask {
     if ("error" in answer) throw new Error((answer as ErrorBody).error.message);
     return answer;
   };
-}
-
-function localEndpoint(dir: string): string {
-  const file = join(dir, "aws", "endpoints.json");
-  try {
-    return (JSON.parse(readFileSync(file, "utf8")) as { lambda: string }).lambda;
-  } catch {
-    throw new Error(`${file} cannot be read. Run npm start first, or name a stack with --stack.`);
-  }
 }
 
 function hint(error: Error & { code?: string }, isLocal: boolean): string {

@@ -11,6 +11,9 @@ interface Options {
   json?: boolean;
 }
 
+const SEEN_WIDTH = 56;
+const TODO_WIDTH = 52;
+
 const program = command(
   "doctor",
   "Looks at what a stack has at RunPod, and says what is wrong and what to do. It changes nothing.",
@@ -20,7 +23,8 @@ const program = command(
   .addHelpText(
     "after",
     `
-Secrets come from the environment (RUNPOD_API_KEY, PHI3_BROWSER_KEY, MISTRAL_BROWSER_KEY), else from the pulumi command.
+Secrets come from the environment (RUNPOD_API_KEY, PHI3_BROWSER_KEY, MISTRAL_BROWSER_KEY), else from the pulumi command;
+AWS, asked for the age of the registry's token, is opened with your own credentials.
 The exit status is 1 when something has failed.`,
   )
   .action(async ({ stack, dir, json }: Options) => {
@@ -43,11 +47,19 @@ function report(checks: Check[]): string {
     style: { head: [], border: [] },
     // A line between any two rows would be half of the table.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-    colWidths: [10, 20, 56, 52],
+    colWidths: [10, 20, SEEN_WIDTH, TODO_WIDTH],
     wordWrap: true,
   });
-  for (const { name, status, seen, todo } of checks) table.push([colour[status](status), name, seen, todo]);
+  for (const { name, status, seen, todo } of checks) {
+    table.push([colour[status](status), name, breakable(seen, SEEN_WIDTH), breakable(todo, TODO_WIDTH)]);
+  }
   return table.toString();
+}
+
+/** The table would cut a word that is wider than its column, such as an image's name. */
+function breakable(text: string, width: number): string {
+  const room = width - 2;
+  return text.replace(new RegExp(`\\S{${room}}(?=\\S)`, "g"), "$&\n");
 }
 
 function summary(count: (status: Status) => number): string {

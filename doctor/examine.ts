@@ -4,6 +4,7 @@ import { apis } from "../runpod/apis";
 import type { EndpointRecord, RegistryAuthRecord, RunpodClient, TemplateRecord } from "../runpod/client";
 import { type FleetWatch, fleetWatch } from "../runpod/fleet";
 import { askHealth } from "../runpod/health";
+import { isPrivateEcr } from "../runpod/imageName";
 import { redact } from "../runpod/redact";
 import { checkAccount, checkKey, messageOf } from "./account";
 import { checkBrowserKey, checkCors } from "./browser";
@@ -13,6 +14,7 @@ import { checkDrift } from "./drift";
 import type { Patient } from "./patient";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
+import { checkRegistryToken } from "./registryToken";
 import { checkVersion, checkWorkers, lookAtWorkers } from "./workers";
 
 /** What one call may take, unless told. */
@@ -58,6 +60,7 @@ async function examineThrough(
   if (unread.length === Object.keys(account).length) return [closed(config.runpodApiUrl, unread[0]?.why ?? "")];
 
   const general = [checkAccount(client), checkKey(client, unread)];
+  if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, patient.aws));
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return Promise.all(general);
   const asked = Object.fromEntries(settings.map(({ name, endpoint }) => [name, endpoint.workersMax]));
@@ -89,6 +92,12 @@ async function examineThrough(
     return Promise.all(lines);
   });
   return [...(await Promise.all(general)), ...(await Promise.all(ofModels)).flat()];
+}
+
+/** Whether RunPod pulls with a token of ECR that a function renews. */
+function isFromEcr({ registry, ...models }: Patient["config"]): boolean {
+  const images = [models.phi3, models.mistral];
+  return registry.kind === "ecr" && images.some(({ imageUri }) => imageUri === undefined || isPrivateEcr(imageUri));
 }
 
 /** All that the checks share, each part read although another cannot be. */

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { SSMClientConfig } from "@aws-sdk/client-ssm";
 import { z } from "zod";
 import { type Model, models } from "../contract/plan";
 import { type PlainConfig, parsePlainConfig } from "../infra/plainConfig";
+import { readAwsEndpoints } from "../local/awsEndpoints";
 import { OWN_STACK } from "../local/ports";
 import { readStackConfig, type StackConfig } from "../local/stackConfig";
 import { secretReader } from "./secrets";
@@ -13,6 +15,8 @@ export interface Patient {
   config: PlainConfig & { stack: string };
   /** `<project>/<stack>`: the mark of what the stack made. */
   owner: string;
+  /** How AWS is reached: with the operator's own credentials, or the local cloud's. */
+  aws: SSMClientConfig;
   /** Opens the whole account. Secret. */
   apiKey: string;
   /** The browsers' keys: a secret, `unread` for one that is set but was not to be had, undefined for none. */
@@ -36,7 +40,8 @@ export async function loadPatient(
   { programDir, dir }: { programDir: string; dir: string },
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Patient> {
-  const file = localStacks.includes(stack) ? "local" : stack;
+  const isLocal = localStacks.includes(stack);
+  const file = isLocal ? "local" : stack;
   const given = readStackConfig(programDir, file, stack === OWN_STACK ? runningUrls(dir) : {});
   const { config, problems = [] } = parsePlainConfig((key) => given.values[`${PROJECT}:${key}`]);
   if (!config) throw new Error(`Pulumi.${file}.yaml is not valid:${problems.map((line) => `\n  ${line}`).join("")}`);
@@ -56,6 +61,13 @@ export async function loadPatient(
   return {
     config: { ...config, stack },
     owner: `${PROJECT}/${stack}`,
+    aws: {
+      region: env.AWS_REGION ?? given.values["aws:region"] ?? "us-east-1",
+      ...(isLocal && {
+        endpoint: readAwsEndpoints(dir).ssm,
+        credentials: { accessKeyId: "local", secretAccessKey: "local" },
+      }),
+    },
     apiKey: apiKey.key,
     browserKeys: Object.fromEntries(await Promise.all(keys)) as Patient["browserKeys"],
   };

@@ -34,7 +34,7 @@ bothApis("a healthy stack through %s", (api) => {
     const checks = await here.report();
     const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "CORS", "browser key"];
     expect(checks.map(({ name }) => name)).toEqual([
-      ...["account", "key", "quota of workers", "leftovers"],
+      ...["account", "key", ...(api === "graphql" ? ["registry token"] : []), "quota of workers", "leftovers"],
       ...["phi3", "mistral"].flatMap((model) => parts.map((part) => `${model} ${part}`)),
     ]);
     expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
@@ -341,6 +341,37 @@ bothApis("what is wrong with what was deployed is named through %s:", (api) => {
     expect(await complaints(here)).toContainEqual(
       line("phi3 drift", "failed", /the variable TICKET_JWKS is missing/, /^Run "pulumi up --refresh"/),
     );
+  });
+});
+
+describe("the registry's token", () => {
+  const run =
+    /^Read the log of snack-misaki-dev-registryRefresh, .*aws lambda invoke --function-name snack-misaki-dev-registryRefresh/;
+
+  it.each([
+    [8, line("registry token", "warning", /^renewed 8\.0 hours ago, dies in 4\.0$/, run)],
+    [15, line("registry token", "failed", /^it died 3\.0 hours ago: no new worker can pull an image$/, run)],
+  ])("that was renewed %i hours ago is named before a worker needs it", async (hoursAgo, expected) => {
+    const here = await open();
+    here.renewToken(hoursAgo);
+    expect(await complaints(here)).toEqual([expected]);
+  });
+
+  it("that nothing renews, or whose age AWS does not tell, is named too", async () => {
+    const here = await open();
+    here.forgetToken();
+    expect(await complaints(here)).toEqual([
+      line(
+        "registry token",
+        "failed",
+        /^nothing renews it: AWS has no parameter \/snack-misaki\/dev\//,
+        /^Run "pulumi up"/,
+      ),
+    ]);
+    const aws = { ...here.patient.aws, endpoint: "http://127.0.0.1:9" };
+    expect(await complaints(here, { aws })).toEqual([
+      line("registry token", "warning", /^its age cannot be read from AWS: /, /^Sign in to AWS/),
+    ]);
   });
 });
 

@@ -8,7 +8,10 @@ import { examine } from "../../doctor/examine";
 import type { Patient } from "../../doctor/patient";
 import { inferenceSettings } from "../../infra/inferenceSettings";
 import { parsePlainConfig } from "../../infra/plainConfig";
+import { AwsAccount } from "../../local/aws/account";
+import { startSsm } from "../../local/aws/ssm";
 import { Events } from "../../local/events";
+import type { Listening } from "../../local/http";
 import { idleWorker } from "../../local/runpod/idleWorker";
 import { type RunpodDouble, type RunpodOptions, startRunpod } from "../../local/runpod/server";
 import { readStackConfig } from "../../local/stackConfig";
@@ -21,6 +24,8 @@ import { setFirstWait } from "../../runpod/patience";
 
 export const OWNER = "snack-misaki/dev";
 const TAG = "2026-11-22";
+const PARAMETER = "aws:ssm/parameter:Parameter";
+const EXPIRY = "/snack-misaki/dev/registry-token-expiry";
 const ECR = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/workers";
 
 export const keys = {
@@ -51,6 +56,8 @@ export class Ward {
 
   private constructor(
     readonly runpod: RunpodDouble,
+    private readonly ssm: Listening,
+    private readonly account: AwsAccount,
     readonly client: RunpodClient,
     readonly patient: Patient,
     private readonly dir: string,
@@ -79,12 +86,17 @@ export class Ward {
       ...runpod,
     });
     before?.(double);
+    const account = new AwsAccount(join(dir, "aws.json"), "us-east-1");
+    const ssm = await startSsm(account, new Events());
     const ward = new Ward(
       double,
+      ssm,
+      account,
       apis[api]({ apiKey: keys.account, url: double.url }),
-      patient(double, { runpodApi: api, ...registryOf(api), ...config }),
+      patient(double, ssm.url, { runpodApi: api, ...registryOf(api), ...config }),
       dir,
     );
+    ward.renewToken(0);
     const credential = await ward.client.createRegistryAuth({
       name: "snack-misaki-dev-registry",
       username: api === "rest" ? "misaki" : "AWS",
@@ -124,6 +136,18 @@ export class Ward {
     this.endpointIds[model] = id;
   }
 
+  /** The function that renews the registry's token has last run so many hours ago. */
+  renewToken(hoursAgo: number): void {
+    const value = new Date(Date.now() + (12 - hoursAgo) * 3_600_000).toISOString();
+    const outputs = { type: "String", value, version: 1 };
+    this.account.put({ type: PARAMETER, id: EXPIRY, inputs: {}, outputs });
+  }
+
+  /** Nothing ever renews it. */
+  forgetToken(): void {
+    this.account.delete(PARAMETER, EXPIRY);
+  }
+
   /** Rolls a model's workers, as a new image tag does. */
   async bump(model: Model, imageName = `${ECR}:${model}-2026-12-01`): Promise<void> {
     const template = await this.client.getTemplate(this.templateIds[model]);
@@ -151,6 +175,7 @@ export class Ward {
 
   async close(): Promise<void> {
     await this.runpod.close();
+    await this.ssm.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
@@ -165,7 +190,7 @@ function registryOf(api: Api): Record<string, unknown> {
   return { registry: { kind: "token", host: "ghcr.io", username: "misaki" }, ...Object.fromEntries(elsewhere) };
 }
 
-function patient({ url, jobApiUrl }: RunpodDouble, overrides: Record<string, unknown>): Patient {
+function patient({ url, jobApiUrl }: RunpodDouble, ssmUrl: string, overrides: Record<string, unknown>): Patient {
   const { values } = readStackConfig(process.cwd(), "dev", {
     runpodApiUrl: url,
     runpodJobApiUrl: jobApiUrl,
@@ -176,6 +201,7 @@ function patient({ url, jobApiUrl }: RunpodDouble, overrides: Record<string, unk
   return {
     config: { ...config, stack: "dev" },
     owner: OWNER,
+    aws: { region: "us-east-1", endpoint: ssmUrl, credentials: { accessKeyId: "x", secretAccessKey: "x" } },
     apiKey: keys.account,
     browserKeys: { phi3: { key: keys.phi3 }, mistral: { key: keys.mistral } },
   };

@@ -1,0 +1,47 @@
+import { GetParameterCommand, SSMClient, type SSMClientConfig } from "@aws-sdk/client-ssm";
+import { messageOf } from "./account";
+import { type Check, failed, ok, warning } from "./check";
+
+const HOUR_MS = 3_600_000;
+/** Of a token of Amazon ECR. */
+const LIFE_HOURS = 12;
+/** It is renewed every 6 hours; an hour is a try or two late. */
+const RENEWED_HOURS = 7;
+
+/**
+ * How old the token of private ECR is that RunPod pulls with. RunPod does not tell; the function that renews it writes
+ * down when it dies.
+ *
+ * @param aws the stack's region, and where it is not AWS itself, endpoint and credentials
+ */
+export async function checkRegistryToken(stack: string, aws: SSMClientConfig, now = Date.now()): Promise<Check> {
+  const label = "registry token";
+  const renewal = `snack-misaki-${stack}-registryRefresh`;
+  const Name = `/snack-misaki/${stack}/registry-token-expiry`;
+  const todo = `Read the log of ${renewal}, which is to renew it every 6 hours, then run it now: aws lambda invoke --function-name ${renewal} /dev/null`;
+  let expiresAt: number;
+  try {
+    const client = new SSMClient({
+      maxAttempts: 2,
+      requestHandler: { connectionTimeout: 3_000, requestTimeout: 10_000, throwOnRequestTimeout: true },
+      ...aws,
+    });
+    const { Parameter } = await client.send(new GetParameterCommand({ Name }));
+    expiresAt = Date.parse(Parameter?.Value ?? "");
+  } catch (error) {
+    if (error instanceof Error && error.name === "ParameterNotFound")
+      return failed(label, `nothing renews it: AWS has no parameter ${Name} in this region`, `Run "pulumi up".`);
+    return warning(
+      label,
+      `its age cannot be read from AWS: ${messageOf(error)}`,
+      "Sign in to AWS, or set AWS_PROFILE.",
+    );
+  }
+  if (Number.isNaN(expiresAt)) return failed(label, `the parameter ${Name} says no time`, todo);
+  const hours = (expiresAt - now) / HOUR_MS;
+  const age = `renewed ${(LIFE_HOURS - hours).toFixed(1)} hours ago`;
+  if (hours <= 0)
+    return failed(label, `it died ${(-hours).toFixed(1)} hours ago: no new worker can pull an image`, todo);
+  if (hours < LIFE_HOURS - RENEWED_HOURS) return warning(label, `${age}, dies in ${hours.toFixed(1)}`, todo);
+  return ok(label, `${age}, good for ${hours.toFixed(1)} more`);
+}
