@@ -49,8 +49,9 @@ export async function checkKey(client: RunpodClient, unreadable: { what: string;
   const reasons = [...new Set([...unreadable, ...unwritable].map(({ why }) => why))].join(" ");
   const list = (things: { what: string }[]) => things.map(({ what }) => what).join(", ");
   if (unreadable.length > 0) {
-    const seen = `may not read ${list(unreadable)}. ${reasons}`;
-    return failed(name, seen, makeKey);
+    const seen = `cannot read ${list(unreadable)}. ${reasons}`;
+    const isRefused = unreadable.some(({ why }) => /refused/.test(why));
+    return failed(name, seen, isRefused ? makeKey : "Try again in some minutes: RunPod has trouble of its own.");
   }
   if (unwritable.length > 0) {
     const seen = `reads, but may not change ${list(unwritable)}: a read-only or restricted key. ${reasons}`;

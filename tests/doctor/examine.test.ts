@@ -239,12 +239,25 @@ bothApis("what is wrong with the account is named through %s:", (api) => {
   });
 });
 
+it("the quota that RunPod tells is taken where none is configured", async () => {
+  const here = await open({
+    runpod: { workersQuota: 5 },
+    endpoint: { workersMax: 1 },
+    config: { "phi3.workersMax": 4 },
+  });
+  expect(await complaints(here)).toContainEqual(
+    line("quota of workers", "failed", /^6 asked for .*, but the account may have 5/, /^Lower workersMax/),
+  );
+});
+
 it("one part of the account that cannot be read is said, and the rest is looked at all the same", async () => {
   const here = await open({ api: "rest" });
   const on = "GET /v2/registries";
   here.runpod.switches.faults.push({ on, times: 4, skip: 0, done: false, delayMs: 0, answer: 500 });
   const checks = await here.report();
-  expect(checks).toContainEqual(line("key", "failed", /^may not read credentials\..*try again later/, /^Make a key/));
+  expect(checks).toContainEqual(
+    line("key", "failed", /^cannot read credentials\..*try again later/, /^Try again in some minutes/),
+  );
   expect(checks.filter(({ status }) => status === "ok")).toHaveLength(19);
 });
 

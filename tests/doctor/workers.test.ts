@@ -29,7 +29,7 @@ it.each([
   ["one works, another waits for a GPU", check({ ready: 1, throttled: 1 }), "warning", /1 waiting for a GPU$/],
   ["one works, another starts", check({ ready: 1, initializing: 1, startingSeconds: 900 }), "ok", /1 starting$/],
   ["RunPod does not tell", check(undefined), "warning", /does not tell/],
-])("%s: %s", (_what, line, status, seen) => {
+])("%s", (_what, line, status, seen) => {
   expect(line).toMatchObject({ status, seen: expect.stringMatching(seen) });
 });
 
