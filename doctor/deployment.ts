@@ -56,21 +56,37 @@ export function checkTemplate(
   return ok(label, `${name} (${template.id})${endpoint ? ", run by its endpoint" : ""}`);
 }
 
-/** Whether a template's image is the configured one, and one that stays what it is. */
-export function checkImage(model: Model, { imageTag, imageUri }: PlainConfig[Model], imageName: string): Check {
+/**
+ * Whether a template's image is the configured one, and one that stays what it is.
+ *
+ * @param tags those of an image that is named by its digest, where its registry tells
+ */
+export function checkImage(
+  model: Model,
+  { imageTag, imageUri }: PlainConfig[Model],
+  imageName: string,
+  tags: string[] | undefined,
+): Check {
   const label = `${model} image`;
   if (!templateFields.imageName.safeParse(imageName).success) {
     const todo = `Push it under a tag that names one build, set ${model}.imageTag or ${model}.imageUri, and run "pulumi up".`;
     return failed(label, `${imageName}: the tag is mutable, so hosts that have it run old code`, todo);
   }
-  if (imageUri !== undefined && imageName !== imageUri) {
+  if (imageUri !== undefined) {
+    if (imageName === imageUri) return ok(label, imageName);
     return warning(label, `${imageName}, but configured is ${imageUri}`, `Run "pulumi up".`);
   }
   const { reference } = parseImageName(imageName);
-  // What the program builds is named by digest, which tells no tag.
-  const isOtherTag = imageTag !== undefined && !reference.startsWith("sha256:") && reference !== `${model}-${imageTag}`;
-  if (isOtherTag) return warning(label, `${imageName}, but configured is the tag ${imageTag}`, `Run "pulumi up".`);
-  return ok(label, imageName);
+  const known = tags ?? (reference.startsWith("sha256:") ? undefined : [reference]);
+  if (known === undefined) return ok(label, `${imageName}; which tag that is, ECR does not tell here`);
+  // The program tags what it builds so.
+  const wanted = `${model}-${imageTag}`;
+  if (known.includes(wanted)) return ok(label, `${wanted}: ${imageName}`);
+  return warning(
+    label,
+    `${imageName} is ${known.join(", ") || "untagged"}, but configured is ${wanted}`,
+    `Run "pulumi up".`,
+  );
 }
 
 /** Endpoints that carry the stack's mark but are none of its program: they cost, and nobody looks after them. */

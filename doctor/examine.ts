@@ -11,6 +11,7 @@ import { checkBrowserKey, checkCors } from "./browser";
 import { type Check, failed } from "./check";
 import { checkEndpoint, checkImage, checkLeftovers, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
+import { imageTags } from "./imageTags";
 import type { Patient } from "./patient";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
@@ -78,7 +79,10 @@ async function examineThrough(
     const lines: (Check | Promise<Check>)[] = [check];
     const template = "why" in templates ? undefined : templates[model];
     if (!("why" in templates)) lines.push(checkTemplate(model, name, owner, template, endpoint));
-    if (template) lines.push(checkImage(model, config[model], template.imageName));
+    if (template) {
+      const { imageName } = template;
+      lines.push(imageTags(imageName, patient.aws).then((tags) => checkImage(model, config[model], imageName, tags)));
+    }
     const seen = endpoint && (await lookAtWorkers(watch, endpoint.id, health(patient, endpoint.id, timeoutMs)));
     if (template && !("why" in credentials)) {
       lines.push(checkRegistry(model, config, template, credentials, seen?.problems ?? []));

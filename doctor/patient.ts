@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SSMClientConfig } from "@aws-sdk/client-ssm";
 import { z } from "zod";
 import { type Model, models } from "../contract/plan";
 import { type PlainConfig, parsePlainConfig } from "../infra/plainConfig";
 import { readAwsEndpoints } from "../local/awsEndpoints";
 import { OWN_STACK } from "../local/ports";
 import { readStackConfig, type StackConfig } from "../local/stackConfig";
+import type { Aws } from "./aws";
 import { secretReader } from "./secrets";
 
 /** What the doctor knows of a stack before it looks. */
@@ -15,8 +15,7 @@ export interface Patient {
   config: PlainConfig & { stack: string };
   /** `<project>/<stack>`: the mark of what the stack made. */
   owner: string;
-  /** How AWS is reached: with the operator's own credentials, or the local cloud's. */
-  aws: SSMClientConfig;
+  aws: Aws;
   /** Opens the whole account. Secret. */
   apiKey: string;
   /** The browsers' keys: a secret, `unread` for one that is set but was not to be had, undefined for none. */
@@ -64,7 +63,7 @@ export async function loadPatient(
     aws: {
       region: env.AWS_REGION ?? given.values["aws:region"] ?? "us-east-1",
       ...(isLocal && {
-        endpoint: readAwsEndpoints(dir).ssm,
+        endpoints: readAwsEndpoints(dir),
         credentials: { accessKeyId: "local", secretAccessKey: "local" },
       }),
     },

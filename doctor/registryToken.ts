@@ -1,5 +1,6 @@
-import { GetParameterCommand, SSMClient, type SSMClientConfig } from "@aws-sdk/client-ssm";
+import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { messageOf } from "./account";
+import { type Aws, awsClient } from "./aws";
 import { type Check, failed, ok, warning } from "./check";
 
 const HOUR_MS = 3_600_000;
@@ -12,20 +13,16 @@ const RENEWED_HOURS = 7;
  * How old the token of private ECR is that RunPod pulls with. RunPod does not tell; the function that renews it writes
  * down when it dies.
  *
- * @param aws the stack's region, and where it is not AWS itself, endpoint and credentials
+ * @param now milliseconds since the epoch
  */
-export async function checkRegistryToken(stack: string, aws: SSMClientConfig, now = Date.now()): Promise<Check> {
+export async function checkRegistryToken(stack: string, aws: Aws, now = Date.now()): Promise<Check> {
   const label = "registry token";
   const renewal = `snack-misaki-${stack}-registryRefresh`;
   const Name = `/snack-misaki/${stack}/registry-token-expiry`;
   const todo = `Read the log of ${renewal}, which is to renew it every 6 hours, then run it now: aws lambda invoke --function-name ${renewal} /dev/null`;
   let expiresAt: number;
   try {
-    const client = new SSMClient({
-      maxAttempts: 2,
-      requestHandler: { connectionTimeout: 3_000, requestTimeout: 10_000, throwOnRequestTimeout: true },
-      ...aws,
-    });
+    const client = new SSMClient(awsClient("ssm", aws));
     const { Parameter } = await client.send(new GetParameterCommand({ Name }));
     expiresAt = Date.parse(Parameter?.Value ?? "");
   } catch (error) {

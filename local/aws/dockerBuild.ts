@@ -87,6 +87,16 @@ export function resolveImage(account: AwsAccount, imageName: string): FoundImage
   return { version, private: true };
 }
 
+/** The tags of the image with that digest in a repository of the account's own registry; none where it has no such image. */
+export function imageTags(account: AwsAccount, repositoryName: string, digest: string): string[] {
+  const repository = `${account.accountId}.dkr.ecr.${account.region}.amazonaws.com/${repositoryName}`;
+  return account
+    .list(TYPE)
+    .filter(({ outputs }) => outputs.digest === digest)
+    .flatMap(({ outputs }) => texts(outputs.tags).map(parseReference))
+    .flatMap((own) => (own.repository === repository && own.tag !== undefined ? [own.tag] : []));
+}
+
 function parseReference(reference: string): { repository: string; tag?: string; digest?: string } {
   const [name = "", digest] = reference.split("@", 2);
   const colon = name.indexOf(":", name.lastIndexOf("/"));

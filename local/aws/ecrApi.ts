@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { Events } from "../events";
 import type { Listening } from "../http";
 import type { AwsAccount } from "./account";
-import { serveJsonProtocol } from "./jsonProtocol";
+import { imageTags } from "./dockerBuild";
+import { JsonProtocolError, serveJsonProtocol } from "./jsonProtocol";
 
 const TOKEN_HOURS = 12;
 
@@ -33,13 +34,26 @@ export function registryToken({ accountId, region }: AwsAccount): RegistryToken 
 
 const noInput = z.object({ registryIds: z.array(z.string()).optional() });
 
-/** Serves ECR's `GetAuthorizationToken`, and nothing else of ECR's, on a free loopback port. */
+const described = z.object({
+  registryId: z.string().optional(),
+  repositoryName: z.string(),
+  imageIds: z.array(z.object({ imageDigest: z.string() })).length(1),
+});
+
+/** Serves ECR's `GetAuthorizationToken`, and `DescribeImages` of one digest, on a free loopback port. */
 export function startEcrApi(account: AwsAccount, events: Events): Promise<Listening> {
   const operations = {
     GetAuthorizationToken(body: unknown) {
       noInput.parse(body);
       const { authorizationToken, expiresAt, proxyEndpoint } = registryToken(account);
       return { authorizationData: [{ authorizationToken, expiresAt: expiresAt.getTime() / 1000, proxyEndpoint }] };
+    },
+    DescribeImages(body: unknown) {
+      const { repositoryName, imageIds } = described.parse(body);
+      const imageDigest = imageIds[0]?.imageDigest ?? "";
+      const tags = imageTags(account, repositoryName, imageDigest);
+      if (tags.length === 0) throw new JsonProtocolError("ImageNotFoundException", imageDigest);
+      return { imageDetails: [{ registryId: account.accountId, repositoryName, imageDigest, imageTags: tags }] };
     },
   };
   const target = "AmazonEC2ContainerRegistry_V20150921";

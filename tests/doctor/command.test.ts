@@ -38,6 +38,7 @@ const json = async () => {
 it("finds nothing wrong with what npm start has brought up", async () => {
   const { code, stack, failed, checks } = await json();
   expect(checks.filter(({ status }) => status === "failed")).toEqual([]);
+  expect(checks.find(({ name }) => name === "phi3 image")?.seen).toMatch(/^phi3-local-1: .*@sha256:/);
   expect([code, stack, failed, checks.length]).toEqual([0, "start", 0, 23]);
 });
 

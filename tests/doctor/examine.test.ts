@@ -357,6 +357,39 @@ bothApis("what is wrong with what was deployed is named through %s:", (api) => {
   });
 });
 
+describe("an image that is named by its digest", () => {
+  it("is known by its tag in ECR", async () => {
+    const here = await open();
+    await here.bump("phi3", here.pushed("phi3", "2026-11-22"));
+    const checks = await here.report();
+    expect(checks.find(({ name }) => name === "phi3 image")).toEqual({
+      name: "phi3 image",
+      status: "ok",
+      seen: expect.stringMatching(/^phi3-2026-11-22: .*@sha256:/),
+      todo: "",
+    });
+  });
+
+  it("is named where its tag is another than the configured one", async () => {
+    const here = await open();
+    await here.bump("phi3", here.pushed("phi3", "2026-10-01"));
+    expect(await complaints(here)).toEqual([
+      line(
+        "phi3 image",
+        "warning",
+        /@sha256:\w+ is phi3-2026-10-01, but configured is phi3-2026-11-22$/,
+        /^Run "pulumi up"/,
+      ),
+    ]);
+  });
+
+  it("is taken for right where ECR does not tell", async () => {
+    const here = await open();
+    await here.bump("phi3", here.pushed("phi3", "2026-10-01").replace(/\w{8}$/, "00000000"));
+    expect(await complaints(here)).toEqual([]);
+  });
+});
+
 describe("the registry's token", () => {
   const run =
     /^Read the log of snack-misaki-dev-registryRefresh, .*aws lambda invoke --function-name snack-misaki-dev-registryRefresh/;
@@ -381,7 +414,8 @@ describe("the registry's token", () => {
         /^Run "pulumi up"/,
       ),
     ]);
-    const aws = { ...here.patient.aws, endpoint: "http://127.0.0.1:9" };
+    const nowhere = "http://127.0.0.1:9";
+    const aws = { ...here.patient.aws, endpoints: { ssm: nowhere, ecr: nowhere } };
     expect(await complaints(here, { aws })).toEqual([
       line("registry token", "warning", /^its age cannot be read from AWS: /, /^Sign in to AWS/),
     ]);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import type { Patient } from "../../doctor/patient";
 import { inferenceSettings } from "../../infra/inferenceSettings";
 import { parsePlainConfig } from "../../infra/plainConfig";
 import { AwsAccount } from "../../local/aws/account";
+import { startEcrApi } from "../../local/aws/ecrApi";
 import { startSsm } from "../../local/aws/ssm";
 import { Events } from "../../local/events";
 import type { Listening } from "../../local/http";
@@ -56,7 +58,7 @@ export class Ward {
 
   private constructor(
     readonly runpod: RunpodDouble,
-    private readonly ssm: Listening,
+    private readonly services: Listening[],
     private readonly account: AwsAccount,
     readonly client: RunpodClient,
     readonly patient: Patient,
@@ -87,13 +89,13 @@ export class Ward {
     });
     before?.(double);
     const account = new AwsAccount(join(dir, "aws.json"), "us-east-1");
-    const ssm = await startSsm(account, new Events());
+    const [ssm, ecr] = await Promise.all([startSsm(account, new Events()), startEcrApi(account, new Events())]);
     const ward = new Ward(
       double,
-      ssm,
+      [ssm, ecr],
       account,
       apis[api]({ apiKey: keys.account, url: double.url }),
-      patient(double, ssm.url, { runpodApi: api, ...registryOf(api), ...config }),
+      patient(double, { ssm: ssm.url, ecr: ecr.url }, { runpodApi: api, ...registryOf(api), ...config }),
       dir,
     );
     ward.renewToken(0);
@@ -136,6 +138,15 @@ export class Ward {
     this.endpointIds[model] = id;
   }
 
+  /** The registry has an image under a digest and one tag; gives its name as the program has it. */
+  pushed(model: Model, tag: string): string {
+    const repository = `000000000000.dkr.ecr.us-east-1.amazonaws.com/${model}`;
+    const digest = `sha256:${createHash("sha256").update(tag).digest("hex")}`;
+    const outputs = { tags: [`${repository}:${model}-${tag}`], digest };
+    this.account.put({ type: "docker-build:index:Image", id: `${model}-${tag}`, inputs: {}, outputs });
+    return `${repository}@${digest}`;
+  }
+
   /** The function that renews the registry's token has last run so many hours ago. */
   renewToken(hoursAgo: number): void {
     const value = new Date(Date.now() + (12 - hoursAgo) * 3_600_000).toISOString();
@@ -175,7 +186,7 @@ export class Ward {
 
   async close(): Promise<void> {
     await this.runpod.close();
-    await this.ssm.close();
+    for (const service of this.services) await service.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
@@ -190,7 +201,11 @@ function registryOf(api: Api): Record<string, unknown> {
   return { registry: { kind: "token", host: "ghcr.io", username: "misaki" }, ...Object.fromEntries(elsewhere) };
 }
 
-function patient({ url, jobApiUrl }: RunpodDouble, ssmUrl: string, overrides: Record<string, unknown>): Patient {
+function patient(
+  { url, jobApiUrl }: RunpodDouble,
+  endpoints: { ssm: string; ecr: string },
+  overrides: Record<string, unknown>,
+): Patient {
   const { values } = readStackConfig(process.cwd(), "dev", {
     runpodApiUrl: url,
     runpodJobApiUrl: jobApiUrl,
@@ -201,7 +216,7 @@ function patient({ url, jobApiUrl }: RunpodDouble, ssmUrl: string, overrides: Re
   return {
     config: { ...config, stack: "dev" },
     owner: OWNER,
-    aws: { region: "us-east-1", endpoint: ssmUrl, credentials: { accessKeyId: "x", secretAccessKey: "x" } },
+    aws: { region: "us-east-1", endpoints, credentials: { accessKeyId: "x", secretAccessKey: "x" } },
     apiKey: keys.account,
     browserKeys: { phi3: { key: keys.phi3 }, mistral: { key: keys.mistral } },
   };
