@@ -71,9 +71,13 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
   const platform = new JobPlatform();
   const children: ChildProcess[] = [];
+  const killAll = () => children.forEach(kill);
+  process.once("exit", killAll);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   try {
     const engine = spawn(process.execPath, ["local/run.cjs", "bench/pacedEngine.ts"], {
       stdio: ["pipe", "pipe", "inherit"],
+      detached: true,
     });
     children.push(engine);
     const engineUrl = (JSON.parse(await firstLine(engine)) as { url: string }).url;
@@ -237,6 +241,7 @@ async function startWorker(python: string, dir: string, engineUrl: string, jobAp
       ...platformEnvironment({ workerId: "w1", endpointId: "ep", aiKey: "key" }, jobApiUrl),
     },
     stdio: ["ignore", "ignore", "inherit"],
+    detached: true,
   });
   const makeInput = async () => ({ text: "こんばんは", ticket: (await signTicket(grant, key, new Date())).ticket });
   return { worker, makeInput };
@@ -258,9 +263,14 @@ async function firstLine({ stdout }: ChildProcess): Promise<string> {
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill("SIGKILL");
-  await once(child, "exit");
+  const ended = once(child, "exit");
+  if (kill(child)) await ended;
+}
+
+/** Ends a child with all it has started: the SDK has a process for its pings. False when it has ended already. */
+function kill({ pid, exitCode, signalCode }: ChildProcess): boolean {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return false;
+  return process.kill(-pid, "SIGKILL");
 }
 
 function percentile(values: number[], share: number): number {

@@ -2,7 +2,7 @@ import type { Random } from "../random";
 
 /** The models a stack serves, each with a template and an endpoint. */
 export const models = ["phi3", "mistral"] as const;
-export type Model = (typeof models)[number];
+type Model = (typeof models)[number];
 
 /** What a program says of one model. */
 export interface WantedModel {

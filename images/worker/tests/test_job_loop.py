@@ -104,3 +104,13 @@ async def test_a_worker_that_is_to_end_finishes_what_it_has() -> None:
     assert not running.done()
     loop.go["first"].set()
     await asyncio.wait_for(running, LIMIT_S)
+
+
+def test_another_sdk_keeps_its_own_job_loop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    load_sdk()
+    rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
+    before = rp_scale.JobScaler
+    monkeypatch.setattr(job_loop, "KNOWN_SDK", "1.13.")
+    job_loop.without_pauses()
+    assert rp_scale.JobScaler is before
+    assert "left as it is" in caplog.text

@@ -1,12 +1,20 @@
 """
-RunPod's job loop (runpod 1.12, `rp_scale.JobScaler`) without its pauses. The SDK looks ten times a second whether there
-is a job to start, and once a second whether a full worker has room again: that would be the twentieth of a second
-before every first text, and half a second of an idle GPU after every reply of a busy worker.
+RunPod's job loop (`rp_scale.JobScaler` of runpod 1.12, the only version this is done to) without its pauses. The SDK
+looks ten times a second whether there is a job to start, and once a second whether a full worker has room again: that
+would be the twentieth of a second before every first text, and half a second of an idle GPU after every reply of a busy
+worker.
 """
 
 import asyncio
 import importlib
+import logging
+from importlib.metadata import version
 from typing import Any
+
+log = logging.getLogger(__name__)
+
+# The loop is no public part of the SDK: another version may have another one.
+KNOWN_SDK = "1.12."
 
 # How often it is looked whether the worker is to end.
 POLL_S = 0.1
@@ -14,6 +22,9 @@ POLL_S = 0.1
 
 def without_pauses() -> None:
     """Makes the SDK start each job when it arrives, and ask for the next one when there is room for it."""
+    if not (sdk := version("runpod")).startswith(KNOWN_SDK):
+        log.warning("runpod %s: its job loop is left as it is, with its pauses", sdk)
+        return
     rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
 
     class JobScaler(rp_scale.JobScaler):  # type: ignore[misc]
