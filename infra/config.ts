@@ -92,6 +92,9 @@ function contradictions(config: PlainConfig, stack: string, hasToken: boolean): 
         `registry.kind: must be ecr or delegation while ${model}.imageTag has the program build into private ECR, got "${registry.kind}"`,
       );
     }
+    if (registry.kind === "delegation" && isFromEcr(config[model]) && registry.ids[model] === undefined) {
+      problems.push(`registry.ids.${model}: must be RunPod's id of the delegation for the model's repository`);
+    }
     if (workersMin > 0 && /^dev\b/.test(stack)) {
       problems.push(`${model}.workersMin: must be 0 in a dev stack: it is paid for day and night, got ${workersMin}`);
     }
@@ -102,7 +105,7 @@ function contradictions(config: PlainConfig, stack: string, hasToken: boolean): 
   if (registry.kind === "ecr" && runpodApi === "rest" && models.some((model) => isFromEcr(config[model]))) {
     problems.push(
       'runpodApi: must be graphql with registry.kind "ecr": REST cannot renew credentials, and an ECR token dies after 12 ' +
-        'hours. Register an ECR delegation with RunPod and set registry to { kind: delegation, id: … }, or push to a registry with long-lived tokens, got "rest"',
+        'hours. Register an ECR delegation per repository with RunPod and set registry to { kind: delegation, ids: … }, or push to a registry with long-lived tokens, got "rest"',
     );
   }
   if (registry.kind === "token" && !hasToken) {

@@ -13,7 +13,11 @@ export class WorkerImage extends pulumi.ComponentResource {
   /** `host/name@sha256:…`, or the ready image's name. */
   readonly uri: pulumi.Output<string>;
 
-  constructor(model: Model, config: Config, opts?: pulumi.ComponentResourceOptions) {
+  constructor(
+    readonly model: Model,
+    config: Config,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
     // It was once a part of the model's Inference: a stack of then keeps its repository, and the images in it.
     const aliases = [{ parent: pulumi.createUrn(model, "snack:infra:Inference") }];
     super("snack:infra:WorkerImage", model, {}, pulumi.mergeOptions(opts, { aliases }));

@@ -57,6 +57,8 @@ function text(allowed: string, form = /./) {
   return z.string(allowed).regex(form, allowed);
 }
 
+const delegation = text("must be RunPod's id of the delegation for the model's repository");
+
 /** How RunPod gets at the workers' images. */
 const RegistryConfig = z.discriminatedUnion(
   "kind",
@@ -72,8 +74,12 @@ const RegistryConfig = z.discriminatedUnion(
       /** A higher number makes new credentials: how a token is replaced with `runpodApi: rest`, which cannot change one. */
       generation: z.int().positive().default(1),
     }),
-    /** Private Amazon ECR that RunPod was given access to by a delegation, made in its console or API. */
-    z.strictObject({ kind: z.literal("delegation"), id: text("must be RunPod's id of the delegation") }),
+    /** Private Amazon ECR that RunPod was given access to by delegations, made in its console or API. */
+    z.strictObject({
+      kind: z.literal("delegation"),
+      /** RunPod's id of each model's: a delegation is for one repository. */
+      ids: z.strictObject({ phi3: delegation, mistral: delegation }).partial(),
+    }),
     /** Images that anybody may pull. */
     z.strictObject({ kind: z.literal("public") }),
   ],

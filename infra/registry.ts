@@ -15,8 +15,8 @@ const REFRESH_HOURS = 6;
  * hours, a function gives RunPod a new one every six, under the same id.
  */
 export class Registry extends pulumi.ComponentResource {
-  /** RunPod's id of the credentials, and which images they are for; undefined where all are public. */
-  private readonly credential: { id: pulumi.Output<string>; isFor: (image: WorkerImage) => boolean } | undefined;
+  /** RunPod's id of the credentials for an image, if it needs any. */
+  readonly credentialFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
 
   constructor(name: string, args: { config: Config; images: WorkerImage[] }, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Registry", name, {}, opts);
@@ -25,11 +25,13 @@ export class Registry extends pulumi.ComponentResource {
     const { registry } = config;
     const inEcr = images.filter(isInEcr);
     switch (registry.kind) {
-      case "ecr":
-        if (inEcr.length > 0) this.credential = { id: refreshedEcrToken(config, inEcr, child), isFor: isInEcr };
+      case "ecr": {
+        const id = inEcr.length > 0 ? refreshedEcrToken(config, inEcr, child) : undefined;
+        this.credentialFor = (image) => (isInEcr(image) ? id : undefined);
         break;
+      }
       case "delegation":
-        this.credential = { id: pulumi.output(registry.id), isFor: isInEcr };
+        this.credentialFor = (image) => (isInEcr(image) ? registry.ids[image.model] : undefined);
         break;
       case "token": {
         const { host, username, token, generation } = registry;
@@ -38,17 +40,13 @@ export class Registry extends pulumi.ComponentResource {
           { name: `${credentialName(config)}-${generation}`, username, password: token },
           child,
         );
-        this.credential = { id: auth.id, isFor: ({ ready }) => parseImageName(ready ?? "").host === host };
+        this.credentialFor = ({ ready }) => (parseImageName(ready ?? "").host === host ? auth.id : undefined);
         break;
       }
       case "public":
+        this.credentialFor = () => undefined;
     }
     this.registerOutputs();
-  }
-
-  /** The credentials for an image, if it needs them. */
-  credentialFor(image: WorkerImage): pulumi.Output<string> | undefined {
-    return this.credential?.isFor(image) ? this.credential.id : undefined;
   }
 }
 

@@ -70,7 +70,7 @@ describe("the stack configuration", () => {
     expect(config.registry).toMatchObject({ ...ghcr, generation: 1 });
     if (config.registry.kind !== "token") throw new Error("not a token");
     expect(await pulumi.isSecret(config.registry.token)).toBe(true);
-    const delegation = { kind: "delegation", id: "del_1" };
+    const delegation = { kind: "delegation", ids: { phi3: "del_1", mistral: "del_2" } };
     expect(load("local", { registry: delegation, runpodApi: "rest" }).registry).toEqual(delegation);
     expect(load("local", { ...ready, registry: { kind: "public" } }).registry.kind).toBe("public");
   });
@@ -128,7 +128,11 @@ describe("the stack configuration", () => {
       { registry: { kind: "token", username: "mama" }, registryToken: "ghp_1" },
       "registry.host: must be a host such as ghcr.io",
     ],
-    ["a delegation without its id", { registry: { kind: "delegation" } }, "registry.id: must be RunPod's id"],
+    [
+      "a repository without its delegation",
+      { registry: { kind: "delegation", ids: { phi3: "del_1" } } },
+      "registry.ids.mistral: must be RunPod's id of the delegation for the model's repository",
+    ],
     [
       "public images that the program builds into a private registry",
       { registry: { kind: "public" } },

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as z from "zod";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud";
 import { bringUp, engineOptions } from "../../local/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
@@ -32,6 +33,21 @@ const images = () =>
     .endpoints.map(({ templateId }) => account().template(templateId)?.imageName?.replace(/.*\//, ""))
     .sort();
 
+/** Registers a delegation for each model's repository, as an operator does by RunPod's API. */
+async function delegations(): Promise<Record<string, string>> {
+  const ids: Record<string, string> = {};
+  for (const { id: name, outputs } of cloud.aws.account.list("aws:ecr/repository:Repository")) {
+    const response = await fetch(`${cloud.runpod.restUrl}/registries/delegations`, {
+      method: "POST",
+      headers: { authorization: "Bearer local-runpod-account-key", "content-type": "application/json" },
+      body: JSON.stringify({ resource: outputs.arn }),
+    });
+    const { id } = z.object({ id: z.string() }).parse(await response.json());
+    ids[name.replace(/-[0-9a-f]{7}$/, "")] = id;
+  }
+  return ids;
+}
+
 describe("a stack made through GraphQL", () => {
   let rest: Record<string, unknown>;
 
@@ -43,14 +59,7 @@ describe("a stack made through GraphQL", () => {
 
   it("goes on through REST with a delegation: the same endpoints, nothing made anew", async () => {
     const before = account().endpoints.map(({ id }) => id);
-    const [repository] = cloud.aws.account.list("aws:ecr/repository:Repository");
-    const response = await fetch(`${cloud.runpod.restUrl}/registries/delegations`, {
-      method: "POST",
-      headers: { authorization: "Bearer local-runpod-account-key", "content-type": "application/json" },
-      body: JSON.stringify({ resource: repository?.outputs.arn }),
-    });
-    const { id } = (await response.json()) as { id: string };
-    rest = { runpodApi: "rest", registry: { kind: "delegation", id } };
+    rest = { runpodApi: "rest", registry: { kind: "delegation", ids: await delegations() } };
     const { steps } = await up(engineOptions(cloud, programDir, dir, rest));
     expect(runpodChanges(steps)).toEqual([
       "delete RegistryAuth registry",
