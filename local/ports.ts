@@ -1,5 +1,5 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
 import { type LocalPort, localUrls, readStackConfig, type StackConfig } from "./stackConfig";
 
 /** The stack that `npm start` brings up by itself. A real Pulumi attached to the same cloud uses `local`. */
@@ -51,12 +51,22 @@ export function cloudStackConfig(
   });
 }
 
+/** Below the ports that systems give to outgoing connections and to port 0: one of those may be gone before it is used. */
+const FREE_FROM = 20_000;
+const FREE_BELOW = 30_000;
+
 /** A port that nobody listens on at this moment. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(FREE_FROM, FREE_BELOW);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
