@@ -1,16 +1,27 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import Provider, { errors, interactionPolicy, type KoaContextWithOIDC } from "oidc-provider";
+import type { Events } from "../events";
 import { JsonFile } from "../store";
 import { OidcStore } from "./adapter";
 import { clientAdapter } from "./clients";
 import { cookieNames } from "./cookies";
-import type { AppClient } from "./directory";
+import type { Customers } from "./customer";
+import type { AppClient, Directory } from "./directory";
 import type { PoolKeys } from "./keys";
 import { likeCognito } from "./likeCognito";
 import { errorPage } from "./pages";
-import type { PoolOptions } from "./pool";
 import { UUID_ID_BITS } from "./uuid";
+
+/** What a pool needs to know. */
+export interface PoolOptions {
+  poolId: string;
+  directory: Directory;
+  customers: Customers;
+  events: Events;
+  /** Folder of the pool's own files. */
+  dir: string;
+}
 
 /** How long someone stays signed in at the hosted domain: an hour, as in Cognito. */
 const SESSION_SECONDS = 3600;

@@ -2,21 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import type Provider from "oidc-provider";
-import type { Events } from "../events";
-import type { Customers } from "./customer";
-import type { Directory } from "./directory";
 import { PoolKeys } from "./keys";
-import { createProvider } from "./oidc";
-
-/** What a pool needs to know. */
-export interface PoolOptions {
-  poolId: string;
-  directory: Directory;
-  customers: Customers;
-  events: Events;
-  /** Folder of the pool's own files. */
-  dir: string;
-}
+import { createProvider, type PoolOptions } from "./oidc";
 
 /**
  * One user pool: a certified OIDC server does the protocol (codes, PKCE, sessions, refresh, revocation); what is here

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { Pool, type PoolOptions } from "./pool";
+import type { PoolOptions } from "./oidc";
+import { Pool } from "./pool";
 
 /** The pools that were asked for so far. A pool's server starts with the first question to it. */
 export class Pools {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ask } from "../../conformance/deployed";
+import { runSuite } from "../../conformance/suite";
 import { type Answer, incompatibilities } from "../../contract/compatibility";
-import { ask } from "../../contract/deployed";
 import { errorCodes } from "../../contract/errors";
 import {
   type Fixture,
@@ -13,7 +14,6 @@ import {
 } from "../../contract/fixtures";
 import { generatedFiles, workersHalf } from "../../contract/generated";
 import { type Model, models } from "../../contract/plan";
-import { runSuite } from "../../contract/suite";
 import { Endpoints, limits, workerKinds } from "./endpoints";
 
 const LIMIT_MS = 60_000;

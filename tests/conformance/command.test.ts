@@ -4,10 +4,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ContractResult } from "../../contract/contract";
+import type { ContractResult } from "../../conformance/conformance";
 import { readFixtures } from "../../contract/fixtures";
 import type { SessionResponse } from "../../contract/session";
-import { Endpoints, limits } from "./endpoints";
+import { Endpoints, limits } from "../contract/endpoints";
 
 let endpoints: Endpoints;
 beforeAll(async () => {
@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => endpoints?.close());
 
 async function contract(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ["local/run.cjs", "contract/contract.ts", ...args], {
+  const child = spawn(process.execPath, ["local/run.cjs", "conformance/conformance.ts", ...args], {
     env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...env },
   });
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);

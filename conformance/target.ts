@@ -1,9 +1,9 @@
 import { decodeJwt } from "jose";
 import * as z from "zod";
 import { createApi, type Session } from "../client";
+import type { Values } from "../contract/fixtures";
+import { TicketClaims } from "../contract/ticket";
 import type { Endpoint } from "./deployed";
-import type { Values } from "./fixtures";
-import { TicketClaims } from "./ticket";
 
 /** An endpoint to hold against the contract, and what its requests need. */
 export interface Target {

@@ -1,6 +1,6 @@
-import type { Answer } from "./compatibility";
-import { streamed } from "./compatibility";
-import type { Fixture } from "./fixtures";
+import type { Answer } from "../contract/compatibility";
+import { streamed } from "../contract/compatibility";
+import type { Fixture } from "../contract/fixtures";
 
 /** A deployed endpoint. */
 export interface Endpoint {

@@ -1,6 +1,6 @@
-import { incompatibilities } from "./compatibility";
+import { incompatibilities } from "../contract/compatibility";
+import { filled, readFixtures, type Values } from "../contract/fixtures";
 import { ask, type Endpoint } from "./deployed";
-import { filled, readFixtures, type Values } from "./fixtures";
 
 /** How one fixture went. */
 export interface FixtureResult {
