@@ -155,7 +155,7 @@ export class Fleet {
   /** False when the worker gets no more jobs. */
   mayTake(workerId: string): boolean {
     const worker = this.find(workerId);
-    return worker !== undefined && worker.state !== "stopping" && !worker.draining;
+    return worker?.process !== undefined && worker.state !== "stopping" && !worker.draining;
   }
 
   /** True when the worker has been told to exit. */

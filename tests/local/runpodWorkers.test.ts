@@ -151,6 +151,24 @@ describe("scaling", () => {
 });
 
 describe("a crash", () => {
+  it("gives the job to no request that the dead worker still has open", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy();
+    const { worker: dead } = runpod;
+    const job = await submit(id);
+    await dead.next();
+    const open = new AbortController();
+    const waiting = dead.take(3, open.signal).catch(() => "cut off");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    dead.crash("exit code 3");
+    await vi.waitFor(async () => expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE"));
+    // What is open stays open for a while, and nothing comes of it.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE");
+    open.abort();
+    expect(await waiting).toBe("cut off");
+  });
+
   it("puts the job back in the queue once, then fails it, and the worker is started again", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();

@@ -27,8 +27,8 @@ describe.each([
   ["rest, on the RunPod of npm start", doubleApis.rest, false],
 ] as const)("through %s", (_name, stageOn, saysAnything) => {
   const on = stageOn();
-  /** A test of what only our own stand-ins can be made to say, and which is said once for each API. */
-  const itSaid = saysAnything ? it : () => {};
+  /** Tests of what only our own stand-ins can be made to say, and which is said once for each API. */
+  const [describeSaid, itSaid] = saysAnything ? [describe, it] : [() => {}, () => {}];
 
   /** All three, as a deployment makes them. */
   async function deployed(changes: Properties = {}) {
@@ -259,8 +259,8 @@ describe.each([
     });
   });
 
-  describe("patience", () => {
-    itSaid("waits as long as RunPod asks for after 429, and not for hours", async () => {
+  describeSaid("patience", () => {
+    it("waits as long as RunPod asks for after 429, and not for hours", async () => {
       const { runpod, template, templateInputs } = on();
       runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 1 });
       await make(template, templateInputs);
