@@ -94,16 +94,26 @@ async def test_a_full_worker_takes_no_more_until_one_has_ended_and_then_at_once(
         running.cancel()
 
 
-async def test_a_worker_that_is_to_end_finishes_what_it_has() -> None:
+async def test_a_worker_that_is_to_end_finishes_what_it_has_and_what_it_has_asked_for() -> None:
     loop = _Loop(concurrency=2)
-    running = asyncio.create_task(loop.scaler.run_jobs(None))
-    await loop.scaler.jobs_queue.put({"id": "first"})
-    assert await loop.next() == "first"
-    loop.scaler.kill_worker()
-    await asyncio.sleep(0.2)
-    assert not running.done()
-    loop.go["first"].set()
-    await asyncio.wait_for(running, LIMIT_S)
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(loop.scaler.get_jobs(None))
+        running = tasks.create_task(loop.scaler.run_jobs(None))
+        await loop.arriving.put("first")
+        assert await loop.next() == "first"
+        # The second is asked for by now.
+        await asyncio.sleep(0)
+        loop.scaler.kill_worker()
+        await asyncio.sleep(0.2)
+        assert not taking.done()
+        await loop.arriving.put("second")
+        assert await loop.next() == "second"
+        await asyncio.wait_for(taking, LIMIT_S)
+        await asyncio.sleep(0.2)
+        assert not running.done()
+        for job in ("first", "second"):
+            loop.go[job].set()
+        await asyncio.wait_for(running, LIMIT_S)
 
 
 def test_another_sdk_keeps_its_own_job_loop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,8 @@
 RunPod's job loop (`rp_scale.JobScaler` of runpod 1.12, the only version this is done to) without its pauses. The SDK
 looks ten times a second whether there is a job to start, and once a second whether a full worker has room again: that
 would be the twentieth of a second before every first text, and half a second of an idle GPU after every reply of a busy
-worker.
+worker. And without its loss: a worker that is to end still waits for its open request for jobs, up to 90 s, and the SDK
+drops what comes of it.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ def without_pauses() -> None:
     rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
 
     class JobScaler(rp_scale.JobScaler):  # type: ignore[misc]
+        takes_jobs = True
+
         async def set_scale(self) -> None:
             """The SDK calls this before it asks for jobs. Here it also waits until there is room for one."""
             await super().set_scale()
@@ -38,9 +41,16 @@ def without_pauses() -> None:
                 else:
                     await asyncio.sleep(0.001)
 
+        async def get_jobs(self, session: Any) -> None:
+            """Takes jobs until the worker is to end, and then those that its last request is still given."""
+            try:
+                await super().get_jobs(session)
+            finally:
+                self.takes_jobs = False
+
         async def run_jobs(self, session: Any) -> None:
-            """Starts the jobs that were taken, until the worker is to end and all are done."""
-            while self.is_alive() or not self.jobs_queue.empty():
+            """Starts the jobs that were taken, until no more are and all are done."""
+            while self.takes_jobs or not self.jobs_queue.empty():
                 try:
                     async with asyncio.timeout(POLL_S):
                         job = await self.jobs_queue.get()
