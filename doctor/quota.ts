@@ -28,7 +28,7 @@ export async function checkQuota(
   const sum = wanted.reduce((total, [, workersMax]) => total + workersMax, 0);
   const each = wanted.filter(([, workersMax]) => workersMax > 0).map((pair) => pair.join(" "));
   const parts = `${sum} asked for (${each.join(", ")})`;
-  const quota = configured ?? (await client.getWorkerQuota().catch(() => undefined));
+  const quota = configured ?? (await client.getWorkerQuota());
   if (quota === undefined)
     return ok(name, `${parts}; RunPod does not tell the quota: runpodWorkerQuota may, as its console shows it`);
   if (sum <= quota) return ok(name, `${parts}, of at most ${quota}`);

@@ -31,7 +31,6 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
 
 const stripeKeys = ["stripeApiKey", "stripeWebhookKey", "stripeWebhookSecret"];
 const secretKeys = ["runpodApiKey", "registryToken", ...models.map((model) => `${model}BrowserKey`), ...stripeKeys];
-/** Patience of the RunPod provider, which reads them itself. */
 /** Read and checked by the RunPod provider itself. */
 const providerKeys = [
   "runpodRetryIntervalMs",

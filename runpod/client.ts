@@ -41,8 +41,6 @@ export interface EndpointRecord extends EndpointSettings {
   id: string;
   /** The stack whose mark it carries, itself or through its template. */
   owner: string | undefined;
-  /** Counts what rolls the workers; undefined where the API does not tell. */
-  version: number | undefined;
 }
 
 /** Credentials for a registry that wants some before it gives an image. */
@@ -72,7 +70,7 @@ export interface AccountRecord {
 export interface RunpodClient {
   /** Undefined where the API does not tell: REST knows no account. */
   getAccount(): Promise<AccountRecord | undefined>;
-  /** Most workers over all endpoints; undefined where the API does not tell. */
+  /** Most workers over all endpoints of the account; undefined where the API does not tell. */
   getWorkerQuota(): Promise<number | undefined>;
 
   /** Template names are unique per account. */
@@ -86,15 +84,14 @@ export interface RunpodClient {
   /** All of the account. Their names are not unique. */
   listEndpoints(): Promise<EndpointRecord[]>;
   getEndpoint(id: string): Promise<EndpointRecord | undefined>;
+  /** A number that counts up with each change that rolls an endpoint's workers; undefined where the API does not tell. */
+  getEndpointVersion(id: string): Promise<number | undefined>;
   /** Replaces the whole endpoint `id`, or creates one when no id is given. */
   saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
   /** Lets an endpoint have no workers, and changes nothing else: only then RunPod deletes it. */
   scaleToZero(endpoint: EndpointRecord): Promise<void>;
   /** Does nothing when the endpoint is gone. Refused unless both worker counts are 0. */
   deleteEndpoint(id: string): Promise<void>;
-
-  /** Most workers over all endpoints of the account; undefined where the API does not tell. */
-  workerQuota(): Promise<number | undefined>;
 
   /** All of the account. Their names are unique. */
   listRegistryAuths(): Promise<RegistryAuthRecord[]>;

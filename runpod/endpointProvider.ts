@@ -53,7 +53,7 @@ export const endpoint = {
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
     const record = await connection().client.getEndpoint(id);
     if (record === undefined) return { id: "" };
-    const { id: _, version: __, owner, ...fields } = record;
+    const { id: _, owner, ...fields } = record;
     // Without its mark it is still the one in the state: the template's own drift shows what happened.
     const props = asDeclared(declared, { ...fields, owner: owner ?? declared.owner ?? "" });
     return { id, props, inputs: { ...props } };

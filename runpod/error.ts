@@ -23,20 +23,23 @@ export class RunpodError extends Error {
   }
 }
 
-/** Whether an error says that the thing is not there (wordings seen by RunPod's own Pulumi provider). */
+const NOT_FOUND = /not found|(?:does not|doesn['’]t|no longer) exist|could(?: not|n['’]t) find|no such/i;
+const IN_USE = [
+  /\b(?:in[ -]use|us(?:ed|es|ing)|referenced|conflict)\b/i,
+  /\b(?:bound|attached|associated)\b.*\b(?:endpoints?|pods?)\b/i,
+  /\bworkers?(?:min|max)?\b.*\b(?:0|zero)\b|\b(?:active|running) workers?\b/i,
+];
+
+/** Whether an error says that the thing is not there (wordings seen by RunPod's own Pulumi provider, and near ones). */
 export function isNotFound(error: unknown): boolean {
-  return (
-    error instanceof RunpodError && /not found|does not exist|could ?n[o']t find|could not find/i.test(error.message)
-  );
+  return error instanceof RunpodError && NOT_FOUND.test(error.message);
 }
 
 /**
  * Whether a refused delete says "not yet": a template is in use by an endpoint or Pod, or was a moment ago; an endpoint's
- * worker counts are not 0. RunPod documents these rules but not their wording.
+ * worker counts are not 0. RunPod documents these rules but not their wording, so several count: to wait in vain costs
+ * minutes, to give up too early leaves what costs money.
  */
 export function isInUse(error: unknown): boolean {
-  return (
-    error instanceof RunpodError &&
-    /\b(?:in use|used by|being used)\b|workers?(?:min|max)?\b.*\b(?:0|zero)\b/i.test(error.message)
-  );
+  return error instanceof RunpodError && IN_USE.some((words) => words.test(error.message));
 }

@@ -50,7 +50,7 @@ const LOG_MS = 3_000;
 export function fleetWatch(
   { apiKey, url, timeoutMs = 10_000 }: ApiOptions,
   jobApiUrl: string,
-  client: Pick<RunpodClient, "getEndpoint">,
+  client: Pick<RunpodClient, "getEndpointVersion">,
 ): FleetWatch {
   const base = url.replace(/\/+$/, "");
   const get = (operation: string, path: string) =>
@@ -80,7 +80,7 @@ export function fleetWatch(
     const { health } = (await askHealth({ apiKey, url: jobApiUrl, timeoutMs }, id).catch(() => undefined)) ?? {};
     if (health === undefined) return undefined;
     const { idle, running, ready, ...others } = health.workers;
-    const { version } = (await client.getEndpoint(id).catch(() => undefined)) ?? { version: undefined };
+    const version = await client.getEndpointVersion(id).catch(() => undefined);
     // RunPod ends idle workers of an older version at once and lets busy ones finish: those are not told apart here.
     return {
       ...others,

@@ -7,21 +7,16 @@ import type {
   TemplateRecord,
   TemplateSettings,
 } from "./client";
+import { optionalText, orDefault, text } from "./orDefault";
 
 /** The fields of a template to ask for. */
 export const TEMPLATE = "id name imageName dockerArgs containerDiskInGb containerRegistryAuthId env { key value }";
 /** The fields of an endpoint to ask for. */
 export const ENDPOINT =
   "id name templateId gpuIds gpuCount workersMin workersMax idleTimeout scalerType scalerValue executionTimeoutMs " +
-  "flashBootType locations minCudaVersion modelReferences version";
+  "flashBootType locations minCudaVersion modelReferences";
 /** What RunPod shows of registry credentials. */
 export const REGISTRY_AUTH = "id name";
-
-/** An optional text where RunPod answers null or an empty one alike. */
-const optionalText = z
-  .string()
-  .nullish()
-  .transform((text) => text || undefined);
 
 /** A list that RunPod keeps as one text with commas. */
 const commaList = z
@@ -33,13 +28,6 @@ const commaList = z
       .map((item) => item.trim())
       .filter(Boolean),
   );
-
-/** A value for which RunPod may answer null when it was never set; the default is the published schema's. */
-function orDefault<T>(type: z.ZodType<T>, fallback: T) {
-  return type.nullish().transform((value) => value ?? fallback);
-}
-
-const text = orDefault(z.string(), "");
 
 /** What of an account the API answers. */
 export const accountRecord: z.ZodType<AccountRecord> = z
@@ -66,7 +54,7 @@ export const templateRecord: z.ZodType<TemplateRecord> = z.object({
 /** Registry credentials as the API answers them. */
 export const registryAuthRecord: z.ZodType<RegistryAuthRecord> = z.object({ id: z.string(), name: text });
 
-/** An endpoint as the API answers it: whose it is, its template says. */
+/** An endpoint as the API answers it: whose it is, its template says. The defaults are the published schema's. */
 export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner">> = z
   .object({
     id: z.string(),
@@ -84,10 +72,6 @@ export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner">> = z
     locations: commaList,
     minCudaVersion: optionalText,
     modelReferences: orDefault(z.array(z.string()), []),
-    version: z
-      .number()
-      .nullish()
-      .transform((version) => version ?? undefined),
   })
   .transform(({ idleTimeout, ...rest }) => ({ ...rest, idleTimeoutSeconds: idleTimeout }));
 

@@ -15,13 +15,13 @@ interface Asked {
  * @param id the endpoint itself, when it is there already
  */
 export async function withinQuota<T>(
-  client: Pick<RunpodClient, "listEndpoints" | "workerQuota">,
+  client: Pick<RunpodClient, "listEndpoints" | "getWorkerQuota">,
   configured: number | undefined,
   asked: Asked,
   id: string | undefined,
   save: () => Promise<T>,
 ): Promise<T> {
-  const quota = configured ?? (await client.workerQuota().catch(() => undefined));
+  const quota = configured ?? (await client.getWorkerQuota());
   const others = async () => (await client.listEndpoints()).filter((each) => each.id !== id);
   if (quota !== undefined) {
     const found = await others();

@@ -85,7 +85,7 @@ export function restClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): Run
   function record(endpoint: RestEndpoint, templates: TemplateRecord[]): EndpointRecord {
     const template = templates.find((each) => follows(endpoint, each) && runsTemplate(endpoint, each));
     const { owner } = splitMark(endpoint.env);
-    return { ...endpointSettings(endpoint, template?.id ?? ""), id: endpoint.id, owner, version: undefined };
+    return { ...endpointSettings(endpoint, template?.id ?? ""), id: endpoint.id, owner };
   }
 
   return {
@@ -122,6 +122,8 @@ export function restClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): Run
       return endpoint && record(endpoint, templates);
     },
 
+    getEndpointVersion: async () => undefined,
+
     async saveEndpoint(settings, id) {
       const template = await getTemplate(settings.templateId);
       if (template === undefined) {
@@ -147,8 +149,6 @@ export function restClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): Run
     },
 
     deleteEndpoint: (id) => remove("deleteEndpoint", `/serverless/${encodeURIComponent(id)}`),
-
-    workerQuota: async () => undefined,
 
     listRegistryAuths: () => list("registries", restRegistryAuth, "registries"),
 
@@ -185,7 +185,9 @@ function refusal(operation: string, { status, body, retryAfterMs }: Answer, secr
   const said = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...(errors ?? []).map(inWords)];
   const transient = status === 429 || status >= 500;
   const verb = transient ? "could not do" : "refused";
-  const suffix = status === 404 && !/not found/i.test(said.join()) ? " (not found)" : "";
+  // What the status means, where the words may not say it: `isNotFound` and `isInUse` read the words.
+  const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
+  const suffix = said.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
   const message = `RunPod ${verb} ${operation}: ${said.join("; ")}${suffix}`;
   return new RunpodError(redact(message, secrets), { transient, retryAfterMs });
 }

@@ -1,24 +1,20 @@
 import { z } from "zod";
 import type { EndpointSettings, RegistryAuthRecord, TemplateRecord, TemplateSettings } from "./client";
 import { splitMark, TEMPLATE_MARK } from "./mark";
+import { optionalText, orDefault, text } from "./orDefault";
 
 /** What a template and an endpoint have in common: the container they run. */
 const container = {
-  image: z.string().default(""),
-  args: z
-    .string()
-    .nullish()
-    .transform((args) => args ?? ""),
-  disk: z.number().default(0),
-  env: z.record(z.string(), z.string()).default({}),
-  registry: z
-    .string()
-    .nullish()
-    .transform((id) => id || undefined),
+  image: text,
+  args: text,
+  disk: orDefault(z.number(), 0),
+  env: orDefault(z.record(z.string(), text), {}),
+  registry: optionalText,
 };
 
+const texts = orDefault(z.array(z.string()), []);
 const id = z.string();
-const name = z.string();
+const name = text;
 
 /** A template as the API answers it. */
 export const restTemplate = z
@@ -30,31 +26,38 @@ export const restTemplate = z
 /** Registry credentials as the API answers them. */
 export const restRegistryAuth: z.ZodType<RegistryAuthRecord> = z.object({ id, name });
 
-/** An endpoint as the API answers it. It names no template: what it once copied is in it. */
+/**
+ * An endpoint as the API answers it. It names no template: what it once copied is in it. Nothing but the id must be there:
+ * an odd endpoint of somebody else would otherwise hide all of the account.
+ */
 export const restEndpoint = z.object({
   id,
   name,
   ...container,
-  gpu: z
-    .object({
-      pools: z.array(z.string()).default([]),
-      excludedTypes: z.array(z.string()).default([]),
-      count: z.number().default(1),
-      minCudaVersion: z
-        .string()
-        .nullish()
-        .transform((version) => version || undefined),
-    })
-    .nullish()
-    .transform((gpu) => gpu ?? { pools: [], excludedTypes: [], count: 1, minCudaVersion: undefined }),
-  workers: z.object({ min: z.number(), max: z.number(), idleTimeout: z.number().default(10) }),
-  scaling: z.union([
-    z.object({ type: z.literal("QUEUE_DELAY"), queueDelay: z.number() }),
-    z.object({ type: z.literal("REQUEST_COUNT"), requestCount: z.number() }),
-  ]),
-  dataCenterIds: z.array(z.string()).default([]),
-  timeout: z.number().default(0),
-  flashboot: z.string().default("OFF"),
+  gpu: orDefault(
+    z.object({
+      pools: texts,
+      excludedTypes: texts,
+      count: orDefault(z.number(), 1),
+      minCudaVersion: optionalText,
+    }),
+    { pools: [], excludedTypes: [], count: 1, minCudaVersion: undefined },
+  ),
+  workers: orDefault(
+    z.object({
+      min: orDefault(z.number(), 0),
+      max: orDefault(z.number(), 3),
+      idleTimeout: orDefault(z.number(), 10),
+    }),
+    { min: 0, max: 3, idleTimeout: 10 },
+  ),
+  scaling: orDefault(
+    z.object({ type: z.string(), queueDelay: z.number().nullish(), requestCount: z.number().nullish() }),
+    { type: "QUEUE_DELAY", queueDelay: 4 },
+  ),
+  dataCenterIds: texts,
+  timeout: orDefault(z.number(), 0),
+  flashboot: orDefault(z.string(), "OFF"),
 });
 /** See `restEndpoint`. */
 export type RestEndpoint = z.infer<typeof restEndpoint>;
@@ -72,7 +75,7 @@ export function endpointSettings(endpoint: RestEndpoint, templateId: string): En
     workersMax: workers.max,
     idleTimeoutSeconds: workers.idleTimeout,
     scalerType: scaling.type,
-    scalerValue: scaling.type === "QUEUE_DELAY" ? scaling.queueDelay : scaling.requestCount,
+    scalerValue: scaling.queueDelay ?? scaling.requestCount ?? 0,
     executionTimeoutMs: endpoint.timeout,
     flashBootType: endpoint.flashboot,
     locations: endpoint.dataCenterIds,
@@ -141,13 +144,13 @@ function scaleBody({ scalerType, scalerValue, workersMin, workersMax, idleTimeou
 
 /**
  * Whether an endpoint runs what a template says. RunPod adds variables of its own to an endpoint's environment, so only
- * those of the template count.
+ * those of the template count; and need not tell an endpoint's image and disk.
  */
 export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
   return (
-    endpoint.image === template.imageName &&
+    ["", template.imageName].includes(endpoint.image) &&
     endpoint.args === template.dockerArgs &&
-    endpoint.disk === template.containerDiskInGb &&
+    [0, template.containerDiskInGb].includes(endpoint.disk) &&
     endpoint.registry === template.containerRegistryAuthId &&
     Object.entries(template.env).every(([key, value]) => key === TEMPLATE_MARK || endpoint.env[key] === value)
   );

@@ -171,7 +171,7 @@ export class Ward {
   async change(model: Model, changes: Partial<EndpointRecord>): Promise<void> {
     const endpoint = await this.client.getEndpoint(this.endpointIds[model]);
     if (!endpoint) throw new Error(`no endpoint of ${model}`);
-    const { id, owner: _, version: __, ...settings } = endpoint;
+    const { id, owner: _, ...settings } = endpoint;
     await this.client.saveEndpoint({ ...settings, ...changes }, changes.name === undefined ? id : undefined);
     this.runpod.tick();
   }

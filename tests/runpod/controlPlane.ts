@@ -38,7 +38,7 @@ const schema = buildSchema(`
   type Endpoint {
     id: String name: String templateId: String gpuIds: String workersMin: Int workersMax: Int idleTimeout: Int
     locations: String scalerType: String scalerValue: Int gpuCount: Int minCudaVersion: String executionTimeoutMs: Int
-    flashBootType: FlashBootType type: String modelReferences: [String] version: Int
+    flashBootType: FlashBootType type: String modelReferences: [String]
   }
   input EndpointInput {
     id: String name: String! templateId: String gpuIds: String workersMin: Int = 0 workersMax: Int = 3
