@@ -17,6 +17,8 @@ _USER = {"role": "user", "content": "やあ"}
         ({"text": "a", "messages": [_USER]}, "invalid_input", "input: exactly one of text and messages is allowed."),
         ({"text": ""}, "invalid_input", "input.text: must not be empty."),
         ({"text": 5}, "invalid_input", "input.text: must be of type string."),
+        ({"text": "桃\ud83c"}, "invalid_input", "input.text: must not hold half a character."),
+        ({"text": "a", "ticket": "\udf51"}, "invalid_input", "input.ticket: must not hold half a character."),
         ({"text": "あ" * 2_001}, "too_long", "input.text: at most 2000 characters are allowed."),
         ({"messages": []}, "invalid_input", "input.messages: must not be empty."),
         ({"messages": [_USER] * 41}, "too_long", "input.messages: at most 40 items are allowed."),

@@ -249,3 +249,21 @@ async def test_models_are_listed_without_a_ticket(ask: Run, tmp_path: Path, noth
     error = _error(await get("/v1/models/mistral"))
     assert error["message"] == "openai_route: must be one of /v1/chat/completions, /v1/models, /v1/models/phi3."
     assert error["param"] == "openai_route"
+
+
+async def test_half_a_character_is_named_where_it_is(ask: Run, engine: StubEngine) -> None:
+    part = {"type": "text", "text": "桃\ud83c"}
+    for content, field in (("桃\ud83c", "messages[0].content"), ([part], "messages[0].content[0].text")):
+        error = _error(await ask(messages=[{"role": "user", "content": content}]))
+        assert (error["code"], error["param"]) == ("invalid_input", field)
+        assert error["message"] == f"{field}: must not hold half a character."
+    assert engine.requests == []
+
+
+async def test_a_body_as_deep_as_json_may_be_is_refused_like_any_other(ask: Run) -> None:
+    deep: Any = None
+    for _ in range(50_000):
+        deep = {"a": deep}
+    assert _error(await ask(body=deep))["code"] == "invalid_input"
+    assert _error(await ask(messages=[deep]))["code"] == "invalid_input"
+    assert len(await ask(metadata=deep)) == 1

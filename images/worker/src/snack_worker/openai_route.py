@@ -26,6 +26,9 @@ ROOT = "openai_input"
 
 DONE = "data: [DONE]\n\n"
 
+# Levels of a body that are looked at: itself, its messages, each, its parts, each.
+LEVELS = 5
+
 
 def is_openai(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether a job's input came by the OpenAI route."""
@@ -122,10 +125,10 @@ def _text(content: str | list[Mapping[str, str]]) -> str:
     return content if isinstance(content, str) else "\n".join(part["text"] for part in content)
 
 
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nulls(field) for name, field in value.items() if field is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+def _without_nulls(value: Any, levels: int = LEVELS) -> Any:
+    if levels and isinstance(value, dict):
+        return {name: _without_nulls(field, levels - 1) for name, field in value.items() if field is not None}
+    return [_without_nulls(item, levels - 1) for item in value] if levels and isinstance(value, list) else value
 
 
 def _usage(reply: Reply) -> dict[str, Any]:

@@ -34,7 +34,14 @@ def check(name: str, value: object, root: str) -> None:
 @cache
 def _validator(name: str) -> Any:
     extend: Any = validators.extend
-    return extend(Draft202012Validator, {"items": _items})(schema(name))
+    return extend(Draft202012Validator, {"items": _items, "type": _type})(schema(name))
+
+
+def _type(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
+    """Refuses half a character as well, which JSON can carry (`"\\ud83c"`) and no tokenizer reads."""
+    yield from Draft202012Validator.VALIDATORS["type"](validator, allowed, instance, schema)
+    if allowed == "string" and isinstance(instance, str) and re.search("[\ud800-\udfff]", instance):
+        yield ValidationError("", validator="half a character")
 
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
@@ -55,6 +62,8 @@ def _explain(error: ValidationError, root: str) -> WorkerError:
             return WorkerError("invalid_input", "must not be empty.", field=field)
         case "type":
             return WorkerError("invalid_input", f"must be of type {allowed}.", field=field)
+        case "half a character":
+            return WorkerError("invalid_input", "must not hold half a character.", field=field)
         case "enum":
             return WorkerError("invalid_input", f"must be one of {', '.join(allowed)}.", field=field)
         case "const":
