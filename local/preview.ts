@@ -72,7 +72,9 @@ function print(steps: StepEvent[]): void {
   });
   for (const { step, depth } of inTree(steps)) {
     const properties = step.op === "update" || step.op === "replace" ? step.changed.join(", ") : "";
-    const row = [`${"  ".repeat(depth)}${step.type}`, step.name, step.op, properties];
+    // In the words of Pulumi's own preview.
+    const change = step.retained ? `${step.op} [retain]` : step.op;
+    const row = [`${"  ".repeat(depth)}${step.type}`, step.name, change, properties];
     table.push(row.map(colour[step.op]));
   }
   console.log(table.toString());

@@ -241,9 +241,11 @@ export class Deployment {
     return this.context.providers.get(packageOf(type));
   }
 
-  private took(op: StepEvent["op"], { urn, type, custom, parent }: ResourceState, decision: Decision = creation): void {
+  private took(op: StepEvent["op"], resource: ResourceState, decision: Decision = creation): void {
+    const { urn, type, custom, parent, retainOnDelete } = resource;
     const { changed, replaceKeys } = decision;
-    const step = { op, urn, parent, type, name: nameOf(urn), custom, changed, replaceKeys };
+    const retained = op === "delete" && retainOnDelete;
+    const step = { op, urn, parent, type, name: nameOf(urn), custom, changed, replaceKeys, retained };
     this.steps.push(step);
     this.context.options.onStep?.(step);
   }

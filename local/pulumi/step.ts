@@ -22,6 +22,8 @@ export interface StepEvent {
   changed: string[];
   /** Those of them that call for a replacement. */
   replaceKeys: string[];
+  /** True for a delete that only forgets the resource: the program wants what it made to stay. */
+  retained: boolean;
 }
 
 /** What to do with a resource that the program registered. */

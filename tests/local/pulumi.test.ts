@@ -119,6 +119,7 @@ describe("up", () => {
     cloud.calls.length = 0;
     const { steps } = await up(stack.options);
     expect(shown(steps)).toEqual({ ignored: "same", strict: "replace", after: "same", kept: "delete" });
+    expect(steps.filter(({ retained }) => retained).map(({ name }) => name)).toEqual(["kept"]);
     expect(cloud.calls).toEqual(["create strict", "delete strict"]);
     expect([...cloud.things.keys()].some((id) => id.startsWith("kept"))).toBe(true);
   });
