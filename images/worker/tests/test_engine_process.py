@@ -200,6 +200,16 @@ async def test_sigterm_while_the_engine_loads_ends_both(env: dict[str, str], tmp
         assert not _runs(_engine_pid(tmp_path))
 
 
+async def test_sigterm_while_the_engine_is_being_started_leaves_none_behind(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    _vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; kill -TERM $PPID; exec sleep 1000")
+    async with worker_process(env) as process:
+        code, _ = await ended(process)
+        assert code == 128 + signal.SIGTERM
+        assert not _runs(_engine_pid(tmp_path))
+
+
 async def test_weights_that_are_not_cached_are_named_before_anything_starts(env: dict[str, str]) -> None:
     async with worker_process({**env, "MODEL_ID": "someone/else"}) as process:
         code, log = await ended(process)

@@ -29,7 +29,8 @@ async def worker_process(env: dict[str, str]) -> AsyncIterator[asyncio.subproces
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.communicate()
+        # An engine left behind would hold its output open.
+        await asyncio.wait_for(process.communicate(), LIMIT_S)
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:

@@ -38,16 +38,19 @@ def main() -> None:
         sys.exit(f"snack-worker: {error}")
 
     # As a container's first process it would not even die of SIGTERM. The SDK replaces this when it starts.
-    signal.signal(signal.SIGTERM, _leave)
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda signum, _frame: told.append(signum))
     try:
-        if settings.own_engine is None:
-            _serve(settings, None)
-            return
-        engine = EngineProcess(engine_command(settings, settings.own_engine))
+        engine = EngineProcess(engine_command(settings, settings.own_engine)) if settings.own_engine else None
         try:
+            # Not before: whoever leaves while the engine is being started leaves it behind.
+            signal.signal(signal.SIGTERM, _leave)
+            for signum in told:
+                _leave(signum, None)
             _serve(settings, engine)
         finally:
-            engine.stop()
+            if engine:
+                engine.stop()
     except SettingsError as error:
         sys.exit(f"snack-worker: {error}")
     except EngineNotReadyError as error:
