@@ -27,11 +27,14 @@ export async function checkAccount(client: RunpodClient): Promise<Check> {
 
 /**
  * Whether the key may change what the program changes. It asks RunPod to delete things that are not there: a key that may
- * write is told so, any other is refused.
+ * write is told so, in whatever words, any other is refused for what it is.
  *
  * @param unreadable what could not be listed, and why
  */
-export async function checkKey(client: RunpodClient, unreadable: { what: string; why: string }[]): Promise<Check> {
+export async function checkKey(
+  client: Pick<RunpodClient, "deleteEndpoint" | "deleteTemplate" | "deleteRegistryAuth">,
+  unreadable: { what: string; why: string }[],
+): Promise<Check> {
   const name = "key";
   // GraphQL finds no template of that id before it would delete one, but there a key is for the whole API or not at all.
   const writes = {
@@ -45,21 +48,25 @@ export async function checkKey(client: RunpodClient, unreadable: { what: string;
       return why === undefined ? [] : [{ what, why }];
     }),
   );
-  const unwritable = refused.flat();
-  const reasons = [...new Set([...unreadable, ...unwritable].map(({ why }) => why))].join(" ");
+  const unwritable = refused.flat().filter(({ why }) => /API key/.test(why));
+  const untold = refused.flat().filter(({ why }) => !/refused/.test(why));
+  const reasons = [...new Set([...unreadable, ...unwritable, ...untold].map(({ why }) => why))].join(" ");
   const list = (things: { what: string }[]) => things.map(({ what }) => what).join(", ");
   if (unreadable.length > 0) {
     const seen = `cannot read ${list(unreadable)}. ${reasons}`;
     const isRefused = unreadable.some(({ why }) => /refused/.test(why));
-    return failed(name, seen, isRefused ? makeKey : "Try again in some minutes: RunPod has trouble of its own.");
+    return failed(name, seen, isRefused ? makeKey : tryAgain);
   }
   if (unwritable.length > 0) {
     const seen = `reads, but may not change ${list(unwritable)}: a read-only or restricted key. ${reasons}`;
     return failed(name, seen, makeKey);
   }
+  if (untold.length > 0)
+    return warning(name, `reads, but whether it may change ${list(untold)} RunPod does not tell. ${reasons}`, tryAgain);
   return ok(name, "reads and changes endpoints, templates and registry credentials");
 }
 
+const tryAgain = "Try again in some minutes: RunPod has trouble of its own.";
 const makeKey =
   "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
   "pulumi config set --secret runpodApiKey.";

@@ -58,7 +58,7 @@ function same(a: unknown, b: unknown): boolean {
 }
 
 function comparable(value: unknown): unknown {
-  return Array.isArray(value) ? [...value].sort() : value;
+  return Array.isArray(value) ? [...new Set(value)].sort() : value;
 }
 
 /** Whether a field differs, as RunPod understands it. */

@@ -128,7 +128,7 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): 
         send(
           "saveTemplate",
           z.object({ saveTemplate: made }),
-          gql`mutation ($input: SaveTemplateInput) { saveTemplate(input: $input) { id } }`,
+          gql`mutation ($input: SaveTemplateInput!) { saveTemplate(input: $input) { id } }`,
           { input: templateInput(settings, id) },
           Object.values(settings.env),
         ),
@@ -142,7 +142,7 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): 
         const template = await getTemplate(id);
         if (template === undefined) return;
         await ignoringNotFound(
-          send("deleteTemplate", z.unknown(), gql`mutation ($name: String) { deleteTemplate(templateName: $name) }`, {
+          send("deleteTemplate", z.unknown(), gql`mutation ($name: String!) { deleteTemplate(templateName: $name) }`, {
             name: template.name,
           }),
         );
@@ -207,7 +207,7 @@ export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): 
           send(
             "deleteRegistryAuth",
             z.unknown(),
-            gql`mutation ($id: String) { deleteRegistryAuth(registryAuthId: $id) }`,
+            gql`mutation ($id: String!) { deleteRegistryAuth(registryAuthId: $id) }`,
             { id },
           ),
         ),

@@ -6,7 +6,8 @@ import { answerWorkers, noWorkers } from "./workerRoutes";
 
 const API_KEY = "rpa_CANARY_KEY";
 
-// The part of runpod/pulumi-runpod's published schema that serverless needs.
+// The part of runpod/pulumi-runpod's published schema that serverless needs; where it lets an argument be null, this one
+// does not: what we send must be good for both.
 const schema = buildSchema(`
   scalar Void
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
@@ -16,11 +17,11 @@ const schema = buildSchema(`
   type Mutation {
     saveEndpoint(input: EndpointInput!): Endpoint!
     deleteEndpoint(id: String!): Void
-    saveTemplate(input: SaveTemplateInput): PodTemplate
-    deleteTemplate(templateName: String): Void
+    saveTemplate(input: SaveTemplateInput!): PodTemplate
+    deleteTemplate(templateName: String!): Void
     saveRegistryAuth(input: SaveRegistryAuthInput!): ContainerRegistryAuth
     updateRegistryAuth(input: UpdateRegistryAuthInput!): ContainerRegistryAuth
-    deleteRegistryAuth(registryAuthId: String): Void
+    deleteRegistryAuth(registryAuthId: String!): Void
   }
   type ContainerRegistryAuth { id: String name: String }
   input SaveRegistryAuthInput { name: String! username: String! password: String! }

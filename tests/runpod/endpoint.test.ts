@@ -42,7 +42,7 @@ describe("an endpoint", () => {
     const read = await endpoint.read(id, outs);
     expect(read.outs).toEqual(outs);
     expect(read.inputs).toEqual(inputs);
-    const reordered = { ...inputs, gpuIds: ["AMPERE_24", "-NVIDIA L4", "AMPERE_16"], locations: [] };
+    const reordered = { ...inputs, gpuIds: ["AMPERE_24", "-NVIDIA L4", "AMPERE_16", "AMPERE_24"], locations: [] };
     expect(await endpoint.diff(id, read.outs, reordered)).toEqual({ changes: false, replaces: [] });
   });
 
