@@ -98,6 +98,9 @@ function send({ url, authorization }: Endpoint, path: string, signal: AbortSigna
     headers: { authorization, "content-type": "application/json" },
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
+  }).catch((error: Error & { cause?: NodeJS.ErrnoException }) => {
+    // Fetch says why only in the cause.
+    throw error.cause ? new Error(`${url} cannot be reached: ${error.cause.code ?? error.cause.message}`) : error;
   });
 }
 

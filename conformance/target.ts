@@ -39,7 +39,8 @@ export async function deployedTarget(
 
   if (!given.api) {
     const endpoint = { url: trimmed(given.url ?? ""), authorization: `Bearer ${key}` };
-    return { name: endpoint.url, endpoint, values: async () => valuesOf(ticket ?? "") };
+    const values = valuesOf(ticket ?? "");
+    return { name: endpoint.url, endpoint, values: async () => values };
   }
   const api = createApi({ apiUrl: given.api, getIdToken: async () => idToken });
   const session = renewed(() => (idToken ? api.session() : api.guest()));
@@ -74,8 +75,16 @@ export async function valuesOfSessions(
   return { ...valuesOf((await session()).ticket), otherModelsTicket: (await other?.())?.ticket };
 }
 
-/** Model and limits as the ticket says them; whether it is genuine is the worker's to find out. */
+/**
+ * Model and limits as the ticket says them; whether it is genuine is the worker's to find out.
+ *
+ * @throws Error when it says nothing of the kind
+ */
 function valuesOf(ticket: string): Values {
-  const { aud, limits } = TicketClaims.parse(decodeJwt(ticket));
-  return { model: aud, limits, ticket };
+  try {
+    const { aud, limits } = TicketClaims.parse(decodeJwt(ticket));
+    return { model: aud, limits, ticket };
+  } catch (error) {
+    throw new Error("TICKET is no ticket: a session's `ticket` is allowed, as it is", { cause: error });
+  }
 }

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LocalCloud } from "./cloud";
 import type { EngineName } from "./llm/engineOption";
@@ -18,6 +18,11 @@ export async function inTemporaryCloud<T>(
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-"));
   const programDir = process.cwd();
+  const remove = () => rmSync(dir, { recursive: true, force: true });
+  // Ctrl-C does not come to the `finally`.
+  process.once("exit", remove);
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
   let cloud: LocalCloud | undefined;
   try {
     say("starting the local cloud and evaluating the program");
@@ -29,6 +34,6 @@ export async function inTemporaryCloud<T>(
     return await use(cloud, outputs);
   } finally {
     await cloud?.close();
-    rmSync(dir, { recursive: true, force: true });
+    remove();
   }
 }

@@ -1,9 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { ContractResult } from "../../conformance/conformance";
 import { readFixtures } from "../../contract/fixtures";
 import type { SessionResponse } from "../../contract/session";
@@ -104,5 +107,47 @@ describe("npm run contract", () => {
   it("refuses --url without a ticket", async () => {
     const { err } = await contract(["--url", "http://localhost:1"], { RUNPOD_API_KEY: "key" });
     expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to ask for one\n");
+  });
+
+  it("refuses a ticket that is none before it sends anything", async () => {
+    const { out, err, code } = await contract(["--url", "http://localhost:1"], {
+      RUNPOD_API_KEY: "key",
+      TICKET: "abc",
+    });
+    expect([out, err, code]).toEqual(["", "TICKET is no ticket: a session's `ticket` is allowed, as it is\n", 1]);
+  });
+
+  it("names an endpoint that cannot be reached, and why", async () => {
+    const closed = createServer();
+    await once(closed.listen(0), "listening");
+    const { port } = closed.address() as AddressInfo;
+    await once(closed.close(), "close");
+    const { err, code } = await contract(["--url", `http://localhost:${port}/v2/x`], {
+      RUNPOD_API_KEY: "key",
+      TICKET: await endpoints.ticket("phi3"),
+    });
+    expect([err, code]).toEqual([`http://localhost:${port}/v2/x cannot be reached: ECONNREFUSED\n`, 1]);
+  });
+
+  it("leaves nothing behind after Ctrl-C", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "snack-contract-"));
+    try {
+      const child = spawn(process.execPath, ["local/run.cjs", "conformance/conformance.ts", "--engine", "scripted"], {
+        env: { PATH: process.env.PATH ?? "", TMPDIR: folder },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let said = "";
+      child.stdout.on("data", (data) => {
+        said += data;
+      });
+      await vi.waitUntil(() => said.includes("waiting for a worker"), 60_000);
+      expect(readdirSync(folder)).not.toEqual([]);
+      child.kill("SIGINT");
+      await once(child, "exit");
+      expect(readdirSync(folder)).toEqual([]);
+      expect(child.exitCode).toBe(130);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
