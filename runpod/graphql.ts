@@ -34,6 +34,8 @@ const made = z.object({ id: z.string() });
 export function graphqlClient({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): RunpodClient {
   const http = new GraphQLClient(`${url.replace(/\/+$/, "")}/graphql`, {
     headers: { authorization: `Bearer ${apiKey}`, "user-agent": USER_AGENT },
+    // Followed, it would carry a registry's password to wherever it leads.
+    redirect: "error",
   });
 
   /** `secrets`: what was sent that a refusal may not quote. */

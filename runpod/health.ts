@@ -1,8 +1,9 @@
 import { z } from "zod";
 import type { ApiOptions } from "./client";
 import { callJson } from "./http";
+import { orDefault } from "./orDefault";
 
-const count = z.number().default(0);
+const count = orDefault(z.number(), 0);
 
 const health = z.object({
   jobs: z.object({ inQueue: count, inProgress: count }).prefault({}),

@@ -64,6 +64,23 @@ describe.each(Object.entries(apis))("a call through %s", (_api, connect) => {
     }
   });
 
+  it("follows no redirect: what it sends is for RunPod alone", async () => {
+    let reached = 0;
+    const server = createServer((request, response) => {
+      if (request.url === "/elsewhere") reached += 1;
+      response.writeHead(307, { location: "/elsewhere" }).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      await expect(connect({ apiKey: "rpa_1", url }).saveTemplate(settings)).rejects.toThrow(/^RunPod did not answer /);
+      expect(reached).toBe(0);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
   it("to where nobody listens says so", async () => {
     const call = connect({ apiKey: "rpa_1", url: "http://127.0.0.1:9" }).saveTemplate(settings);
     await expect(call).rejects.toThrow(/^RunPod did not answer (save|create)Template: /);

@@ -66,7 +66,7 @@ export interface WorkerStates {
   /** REST v2; undefined answers 404. */
   rest: { version: number; workers: WorkerState[] }[] | undefined;
   /** The job API's `/health`; undefined answers 404. */
-  health: Record<string, number>[] | undefined;
+  health: Record<string, number | null>[] | undefined;
   /** Lines of a worker's host. */
   hostLog: string[];
 }

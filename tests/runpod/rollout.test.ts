@@ -116,7 +116,7 @@ describe.each(["graphql", "rest"] as const)("a rollout through %s", (api) => {
       { initializing: 1 },
       { initializing: 1 },
       { initializing: 1 },
-      { idle: 1, ready: 1 },
+      { idle: 1, ready: 1, throttled: null },
     ];
     const { result, output } = await bump(made);
     expect(result).not.toBeInstanceOf(Error);
