@@ -121,6 +121,7 @@ describe.each(["graphql", "rest"] as const)("a rollout through %s", (api) => {
     const { result, output } = await bump(made);
     expect(result).not.toBeInstanceOf(Error);
     expect(output).toMatch(/0 ready, 1 starting/);
+    expect(output).toMatch(/: 1 ready\. Done\.$/m);
     runpod.workers.health = [{ unhealthy: 1 }];
     const { endpoint } = on();
     const { inputs } = await endpoint.check({ ...made.endpoint.inputs, gpuIds: ["ADA_24"] });
