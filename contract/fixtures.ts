@@ -96,8 +96,11 @@ export function filled(fixture: Fixture, values: Values): { fixture: Fixture } |
     $OTHER_MODELS_TICKET: values.otherModelsTicket,
     $MODEL: model,
     $OTHER_MODEL: model === "phi3" ? "mistral" : "phi3",
+    // Of few tokens: a model on a CPU is to read it in time.
+    $TEXT_AT_LIMIT: "a".repeat(limits.max_input_chars),
     $TEXT_OVER_LIMIT: "あ".repeat(limits.max_input_chars + 1),
-    $MESSAGES_OVER_LIMIT: Array.from({ length: limits.max_messages + 1 }, () => ({ role: "user", content: "やあ" })),
+    $MESSAGES_AT_LIMIT: turns(limits.max_messages),
+    $MESSAGES_OVER_LIMIT: turns(limits.max_messages + 1),
   };
   let missing: string | undefined;
   const replaced = JSON.stringify(fixture, (_, value) => {
@@ -108,3 +111,5 @@ export function filled(fixture: Fixture, values: Values): { fixture: Fixture } |
   });
   return missing === undefined ? { fixture: JSON.parse(replaced) as Fixture } : { missing };
 }
+
+const turns = (length: number) => Array.from({ length }, () => ({ role: "user", content: "やあ" }));

@@ -31,7 +31,9 @@ def _values(model: str) -> dict[str, Any]:
         "$OTHER_MODELS_TICKET": ticket(aud=other),
         "$MODEL": model,
         "$OTHER_MODEL": other,
+        "$TEXT_AT_LIMIT": "a" * LIMITS["max_input_chars"],
         "$TEXT_OVER_LIMIT": "あ" * (LIMITS["max_input_chars"] + 1),
+        "$MESSAGES_AT_LIMIT": [{"role": "user", "content": "やあ"}] * LIMITS["max_messages"],
         "$MESSAGES_OVER_LIMIT": [{"role": "user", "content": "やあ"}] * (LIMITS["max_messages"] + 1),
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
 
 from snack_worker.engine import Engine
 from snack_worker.handler import make_handler
@@ -84,6 +85,21 @@ async def test_an_expired_ticket_is_worth_a_new_session(run: Run) -> None:
 async def test_a_ticket_just_expired_is_forgiven_for_clock_skew(run: Run) -> None:
     items = await run(text="こんばんは", ticket=ticket(exp=int(time.time()) - 1))
     assert items[-1]["done"] is True
+
+
+async def test_while_a_key_is_replaced_tickets_of_both_are_good(tmp_path: Path, engine: StubEngine) -> None:
+    env, new = environment(tmp_path), Ed25519PrivateKey.generate()
+    [old] = json.loads(env["TICKET_JWKS"])["keys"]
+    keys = [old, {**OKPAlgorithm.to_jwk(new.public_key(), as_dict=True), "kid": "k2"}]
+    handler = make_handler(read_settings({**env, "TICKET_JWKS": json.dumps({"keys": keys})}), Engine(engine.base_url))
+
+    async def last(good_or_bad: str) -> Any:
+        return [item async for item in handler({"id": "1", "input": {"text": "やあ", "ticket": good_or_bad}})][-1]
+
+    for good in (ticket(), ticket(signer=new, headers={"kid": "k2"})):
+        assert (await last(good))["done"] is True
+    # Each key is asked for the signatures that name it alone.
+    assert _error([await last(ticket(headers={"kid": "k2"}))])["code"] == "ticket_invalid"
 
 
 async def test_a_job_without_a_ticket_says_so(tmp_path: Path, engine: StubEngine) -> None:
