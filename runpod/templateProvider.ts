@@ -11,8 +11,8 @@ import { checkImage, checkName, takenBy } from "./templateChecks";
 import { type TemplateInputs, templateFields } from "./templateFields";
 import { changing, UnfinishedError } from "./unfinished";
 
-// What RunPod writes into an environment by itself.
-const PLATFORM_VARIABLES = ["PORT", "PORT_HEALTH"];
+// What RunPod writes into an environment by itself; the names that begin so are its own.
+const PLATFORM_VARIABLE = /^(?:PORT|PORT_HEALTH|RUNPOD_.+)$/;
 
 /** The name alone does not reach the workers. */
 const ROLLING = ["imageName", "env", "containerDiskInGb", "dockerArgs", "containerRegistryAuthId"] as const;
@@ -96,6 +96,6 @@ function settings({ owner, env, ...rest }: TemplateInputs): TemplateSettings {
 function actual({ id: _, env: marked, ...rest }: TemplateRecord, declared: Properties): Properties {
   const { env, owner } = splitMark(marked);
   const declaredEnv = (declared.env ?? {}) as Record<string, string>;
-  const own = Object.entries(env).filter(([key]) => key in declaredEnv || !PLATFORM_VARIABLES.includes(key));
+  const own = Object.entries(env).filter(([key]) => key in declaredEnv || !PLATFORM_VARIABLE.test(key));
   return { ...rest, env: Object.fromEntries(own), owner: owner ?? "" };
 }

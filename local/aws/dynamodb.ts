@@ -1,5 +1,6 @@
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   CreateTableCommand,
   DeleteTableCommand,
@@ -125,7 +126,9 @@ export interface Dynamodb extends Listening {
 /** Starts DynamoDB on a free loopback port, its tables kept below `path`. */
 export async function startDynamodb(path: string, region: string, events: Events): Promise<Dynamodb> {
   const { server, store } = openDynalite({ path, createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 });
+  const underWay = new Set<ServerResponse>();
   server.on("request", (request, response) => {
+    watch(request, response, underWay);
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     response.on("finish", () => {
@@ -151,7 +154,7 @@ export async function startDynamodb(path: string, region: string, events: Events
     effects: tableEffects(client, store, events),
     async close() {
       client.destroy();
-      await closed(server);
+      await closed(server, underWay);
     },
   };
 }
@@ -248,18 +251,29 @@ function tableName(chunks: Buffer[]): string {
 }
 
 /** How long requests under way may take when the server is to close. */
-const LAST_REQUESTS_MS = 1_000;
+const LAST_REQUESTS_MS = 5_000;
 
-/** dynalite closes its database after the last connection; clients keep theirs alive, so these are ended. */
-function closed(server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // Cut off in the middle of a request, dynalite would go on with it on a closed database.
-    const cutOff = setTimeout(() => server.closeAllConnections(), LAST_REQUESTS_MS);
-    server.close((error) => {
-      clearTimeout(cutOff);
-      if (error === undefined || error === null) resolve();
-      else reject(error);
-    });
-    server.closeIdleConnections();
+/** Keeps a request in `underWay` until dynalite is done with it, which it is not when its client has hung up. */
+function watch(request: IncomingMessage, response: ServerResponse, underWay: Set<ServerResponse>): void {
+  underWay.add(response);
+  const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse;
+  response.end = (...args: unknown[]) => {
+    underWay.delete(response);
+    return end(...args);
+  };
+  // One that has not come whole is never begun.
+  request.once("close", () => request.complete || underWay.delete(response));
+}
+
+/**
+ * dynalite closes its database after the last connection, and goes on with what a client that was ended has left: on a
+ * closed database that would be an error nobody catches. Clients keep connections alive, so these are ended.
+ */
+async function closed(server: Server, underWay: Set<ServerResponse>): Promise<void> {
+  const until = Date.now() + LAST_REQUESTS_MS;
+  while (underWay.size > 0 && Date.now() < until) await sleep(5);
+  await new Promise<void>((resolve, reject) => {
+    server.close((error) => (error === undefined || error === null ? resolve() : reject(error)));
+    server.closeAllConnections();
   });
 }
