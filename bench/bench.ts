@@ -72,6 +72,7 @@ function printWorker(result: WorkerBench): void {
   table.fact("requests to RunPod per reply", String(result.postsPerReply));
   for (const [model, share] of Object.entries(result.cacheShare)) {
     table.atLeast(`prompt in the prefix cache, ${model}`, share.ours, CACHE_BUDGET, percent);
+    table.fact("  counted by", share.tokenizer);
     table.fact("  with the official format", percent(share.official));
     table.fact("  with a change of greeting on the way", percent(share.oursAcrossTheHour));
     table.fact("  with what the model wrote", percent(share.oursWithGenerated));

@@ -41,6 +41,8 @@ interface CacheShare {
   oursAcrossTheHour: number;
   /** When what the model generated is found in the cache again, too. */
   oursWithGenerated: number;
+  /** What counted the tokens. */
+  tokenizer: string;
 }
 
 const concurrencies = ["c1", "c8", "c32"] as const;

@@ -59,6 +59,13 @@ def share(model: str, tokens: Encode, *, start_s: float = EVENING_S, generated: 
     return round(reused_tokens / prompt_tokens, 4)
 
 
+# What counts the tokens.
+TOKENIZERS = {
+    "phi3": "the Llama-2 vocabulary with Phi-3's added tokens",
+    "mistral": "Mistral's own v3 tokenizer",
+}
+
+
 def measure(model: str) -> dict[str, float]:
     """All shares of one model."""
     render = read_template(IMAGES / model / "chat_template.jinja")
@@ -78,4 +85,4 @@ def measure(model: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({model: measure(model) for model in ("phi3", "mistral")}))
+    print(json.dumps({model: {**measure(model), "tokenizer": name} for model, name in TOKENIZERS.items()}))

@@ -193,3 +193,20 @@ async def _deaf_server() -> AsyncIterator[str]:
 async def test_an_engine_that_takes_the_request_and_never_answers_is_a_timeout(serve: Any) -> None:
     async with _deaf_server() as base_url:
         assert _error(await serve(base_url)(text="やあ"))["code"] == "timeout"
+
+
+async def test_a_reply_of_nothing_is_asked_for_once_more_and_then_has_a_name(run: Run, engine: StubEngine) -> None:
+    engine.answers = [says(ending()), says(text("はい、おまたせ。"), ending())]
+    assert (await run(text="やあ"))[-1]["text"] == "はい、おまたせ。"
+
+    engine.requests.clear()
+    engine.answers = [says(ending())]
+    error = _error(await run(text="やあ"))
+    assert (error["code"], error["retryable"], len(engine.requests)) == ("unavailable", True, 2)
+
+
+async def test_a_second_stream_that_breaks_off_is_not_whole_because_the_first_was(run: Run, engine: StubEngine) -> None:
+    engine.answers = [says(ending()), says(text("あら"))]
+    items = await run(text="やあ")
+    assert items[0] == {"delta": "あら"}
+    assert _error(items)["code"] == "unavailable"

@@ -27,7 +27,7 @@ _USER = {"role": "user", "content": "やあ"}
             "invalid_input",
             "input.messages[0].role: must be one of user, assistant.",
         ),
-        ({"messages": [{"role": "user"}]}, "invalid_input", "input.messages[0]: needs role, content."),
+        ({"messages": [{"role": "user"}]}, "invalid_input", "input.messages[0]: needs content."),
         (
             {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
             "invalid_input",

@@ -62,12 +62,16 @@ _BAD_TICKETS = {
         "ticket_invalid",
     ),
     "without an expiry": (ticket(drop="exp"), "ticket_invalid"),
-    "from the future": (ticket(iat=int(time.time()) + 60), "ticket_invalid"),
     "of another environment, and expired": (ticket(iss="snack-misaki/other", exp=_EXPIRED), "ticket_invalid"),
     "expired": (ticket(exp=_EXPIRED), "ticket_expired"),
     "expired, for another model": (ticket(exp=_EXPIRED, aud="mistral"), "ticket_expired"),
     "for another model": (ticket(aud="mistral"), "ticket_wrong_model"),
 }
+
+
+async def test_a_new_ticket_is_good_on_a_host_whose_clock_is_slow(run: Run) -> None:
+    items = await run(text="こんばんは", ticket=ticket(iat=int(time.time()) + 60))
+    assert items[-1]["done"] is True
 
 
 @pytest.mark.parametrize("name", _BAD_TICKETS)

@@ -94,12 +94,13 @@ class Engine:
         clock = asyncio.get_running_loop().time
         body = {**request, "stream": True, "stream_options": {"include_usage": True}}
         session = await self._open_session()
+        outcome.finish_reason = None
+        chars = 0
         try:
             async with asyncio.timeout_at(first_text_by):
                 response = await session.post(self._url, json=body)
             async with response, aclosing(sse_data(response.content)) as events:
                 await _check_status(response)
-                chars = 0
                 while True:
                     limit = clock() + self._deadlines.idle_s if chars else first_text_by
                     async with asyncio.timeout_at(min(limit, ends_by)):
@@ -121,6 +122,8 @@ class Engine:
             raise EngineError("unavailable", f"not an engine's stream ({type(error).__name__})") from error
         if outcome.finish_reason is None:
             raise EngineError("unavailable", "the stream broke off", repeatable=True)
+        if outcome.finish_reason == "stop" and chars == 0:
+            raise EngineError("unavailable", "an empty reply", repeatable=True)
 
     async def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -69,7 +69,9 @@ def _explain(error: ValidationError, root: str) -> WorkerError:
         case "const":
             return WorkerError("invalid_input", f"must be {json.dumps(allowed)}.", field=field)
         case "required":
-            return WorkerError("invalid_input", f"needs {', '.join(allowed)}.", field=field)
+            there: Any = error.instance
+            missing = [name for name in allowed if name not in there]
+            return WorkerError("invalid_input", f"needs {', '.join(missing)}.", field=field)
         case "additionalProperties":
             return _explain_unknown(error, field)
         case "minimum":
