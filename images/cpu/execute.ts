@@ -20,7 +20,7 @@ const KEPT_LINES = 15;
  * Runs a program to its end.
  *
  * @returns what it wrote to standard output, without the last line break
- * @throws Error when it fails, with its last lines where they have not been shown
+ * @throws Error with its last lines when it fails
  */
 export async function execute(file: string, args: string[], how: Execution): Promise<string> {
   const child = spawn(file, args, {
@@ -49,11 +49,6 @@ export async function execute(file: string, args: string[], how: Execution): Pro
   if (log) await finished(log.end());
   if (code === 0) return output.trimEnd();
   throw new Error(
-    // Whoever has seen each line needs none of them again.
-    [
-      `${file} ${args[0] ?? ""} failed`,
-      ...(how.onLine ? [] : last),
-      ...(how.logFile ? [`whole log: ${how.logFile}`] : []),
-    ].join("\n"),
+    [`${file} ${args[0] ?? ""} failed`, ...last, ...(how.logFile ? [`whole log: ${how.logFile}`] : [])].join("\n"),
   );
 }
