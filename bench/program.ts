@@ -9,7 +9,7 @@ import { preview } from "../local/pulumi/engine";
 import type { SmokeResult } from "../local/smoke";
 import { importRatios } from "./importRatio";
 import { median } from "./median";
-import { budgets, packageFolder, zippedBytes } from "./zips";
+import { budgets, functionName, packageFolder, zippedBytes } from "./zips";
 
 /** What `npm run bench -- program --json` prints. */
 export interface ProgramBench {
@@ -32,7 +32,7 @@ export async function benchProgram(): Promise<ProgramBench> {
   try {
     await bringUp(cloud, programDir, dir);
     const functions = cloud.aws.account.list("aws:lambda/function:Function").map((fn) => {
-      const name = String(fn.outputs.name).replace(/-[0-9a-f]{7}$/, "") as FunctionName;
+      const name = functionName(fn);
       return [name, { bytes: zippedBytes(packageFolder(dir, fn)), budgetBytes: budgets[name] }];
     });
     const evaluations: number[] = [];

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { zipSync } from "fflate";
-import type { FunctionName } from "../infra/bundle";
+import { type FunctionName, functionNames } from "../infra/bundle";
 import type { AwsResource } from "../local/aws/account";
 
 /** Most bytes of each function's archive, zipped. */
@@ -17,6 +17,16 @@ export const budgets: Record<FunctionName, number> = {
   registryRefresh: 250_000,
   admin: 250_000,
 };
+
+/** Which function a resource is: without the suffix of an automatic name, or what stands before a fixed one. */
+export function functionName({ outputs }: AwsResource): FunctionName {
+  const name = String(outputs.name)
+    .replace(/-[0-9a-f]{7}$/, "")
+    .replace(/^.*-/, "");
+  const found = functionNames.find((one) => one === name);
+  if (!found) throw new Error(`${outputs.name} is no function of the program`);
+  return found;
+}
 
 /** Where the local cloud has unpacked a function's archive. `dir` is the cloud's. */
 export function packageFolder(dir: string, { id, outputs }: AwsResource): string {

@@ -4,7 +4,7 @@ import { builtinModules, createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { budgets, packageFolder, zippedBytes } from "../../bench/zips";
+import { budgets, functionName, packageFolder, zippedBytes } from "../../bench/zips";
 import { modelFacts, modelReference } from "../../images/models";
 import { functionNames } from "../../infra/bundle";
 import type { AwsResource } from "../../local/aws/account";
@@ -38,10 +38,6 @@ afterAll(async () => {
 
 const resources = (type: string): AwsResource[] => cloud.aws.account.list(type);
 const functions = () => resources("aws:lambda/function:Function");
-const nameOf = (resource: AwsResource) =>
-  String(resource.outputs.name)
-    .replace(/-[0-9a-f]{7}$/, "")
-    .replace("snack-misaki-start-", "");
 const archiveOf = (resource: AwsResource) => packageFolder(dir, resource);
 const nameOfImage = ({ outputs: { buildArgs } }: AwsResource) => (buildArgs as Record<string, string>).MODEL_VERSION;
 const changes = (steps: StepEvent[]) =>
@@ -57,7 +53,7 @@ const filesOf = (folder: string) =>
 describe("a Lambda archive", () => {
   it("holds the closure and its bundle, and stays within its budget", () => {
     const sizes = functions().map((fn) => {
-      const name = nameOf(fn) as keyof typeof budgets;
+      const name = functionName(fn);
       const files = filesOf(archiveOf(fn)).map((file) => file.slice(archiveOf(fn).length + 1));
       expect(files.sort()).toEqual([`.build/functions/${name}.cjs`, "__index.js"]);
       return { name, bytes: zippedBytes(archiveOf(fn)), budgetBytes: budgets[name] };
@@ -97,14 +93,14 @@ describe("a Lambda archive", () => {
       // Refused before any call: no token for most, a body that is not JSON, no signature, no command. Those that run by a
       // schedule are asked nothing and make their first call, to nowhere.
       const expected = { guest: "invalid_input", webhook: "signature_invalid", admin: "invalid_input" };
-      if (["reconciler", "registryRefresh"].includes(nameOf(fn))) {
+      if (["reconciler", "registryRefresh"].includes(functionName(fn))) {
         expect(stdout).toContain("Not available at the moment");
         continue;
       }
       const answer = JSON.parse(stdout);
       expect(stderr).toBe("");
-      const { error } = nameOf(fn) === "admin" ? answer : JSON.parse(answer.body);
-      expect(error.code).toBe(expected[nameOf(fn) as keyof typeof expected] ?? "unauthorized");
+      const { error } = functionName(fn) === "admin" ? answer : JSON.parse(answer.body);
+      expect(error.code).toBe(expected[functionName(fn) as keyof typeof expected] ?? "unauthorized");
     }
     rmSync(empty, { recursive: true });
   });
@@ -201,7 +197,7 @@ describe("the program", () => {
 
   it("keeps customers' rows for ever and counters for a while", () => {
     const tables = Object.fromEntries(
-      resources("aws:dynamodb/table:Table").map((table) => [nameOf(table), table.outputs]),
+      resources("aws:dynamodb/table:Table").map(({ outputs }) => [String(outputs.name).split("-")[0], outputs]),
     );
     expect(tables.users?.pointInTimeRecovery).toMatchObject({ enabled: true });
     expect((tables.users?.ttl as { enabled?: boolean } | undefined)?.enabled ?? false).toBe(false);
@@ -215,7 +211,7 @@ describe("the program", () => {
     expect(auth?.name).toBe("snack-misaki-start-registry");
     const used = Object.values<{ containerRegistryAuthId: string }>(runpod.templates);
     expect(used.map(({ containerRegistryAuthId }) => containerRegistryAuthId)).toEqual([auth?.id, auth?.id]);
-    const refresh = functions().find((fn) => nameOf(fn) === "registryRefresh");
+    const refresh = functions().find((fn) => functionName(fn) === "registryRefresh");
     expect(await cloud.aws.invoke(String(refresh?.outputs.name), {})).toEqual({ expiresAt: expect.any(String) });
     const [alarm] = resources("aws:cloudwatch/metricAlarm:MetricAlarm");
     expect(alarm?.outputs).toMatchObject({ metricName: "Errors", dimensions: { FunctionName: refresh?.outputs.name } });
