@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { command, run } from "../local/command";
+import { command, run } from "../cli/command";
 import { generatedFiles } from "./generated";
 
 const program = command("contract:generate", "Writes the Python worker's half of the contract, and OpenAPI's.").action(

@@ -1,10 +1,10 @@
 import { type AdminAnswers, type AdminEvent, AdminRequest, type AdminUser } from "../contract/admin";
 import { ApiError, type ErrorBody } from "../contract/errors";
 import { webhookEvents } from "../stripe/events";
-import { type BillingSettings, createBilling } from "./billing";
 import { planResponse } from "./core/planResponse";
-import { createEventLog } from "./eventLog";
-import { fromStripe } from "./stripeClient";
+import { type BillingSettings, createBilling } from "./stripe/billing";
+import { fromStripe } from "./stripe/client";
+import { createEventLog } from "./tables/eventLog";
 
 /** Settings of the admin function. */
 export type Settings = BillingSettings & { ephemeralTable: string };

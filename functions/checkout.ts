@@ -1,12 +1,12 @@
 import { ApiError } from "../contract/errors";
 import { CheckoutRequest, type RedirectResponse } from "../contract/plan";
-import { type BillingSettings, createBilling } from "./billing";
-import { createCheckoutAttempts } from "./checkoutAttempts";
-import { openCheckoutSession } from "./checkoutSession";
-import { createCounters } from "./counters";
-import { type Handler, jsonHandler, parseBody } from "./http";
-import { createIdentity, type IdentitySettings } from "./identity";
-import { returnUrlFor } from "./returnUrl";
+import { type Handler, jsonHandler, parseBody } from "./lib/http";
+import { createIdentity, type IdentitySettings } from "./lib/identity";
+import { returnUrlFor } from "./lib/returnUrl";
+import { type BillingSettings, createBilling } from "./stripe/billing";
+import { openCheckoutSession } from "./stripe/checkoutSession";
+import { createCheckoutAttempts } from "./tables/checkoutAttempts";
+import { createCounters } from "./tables/counters";
 
 /** Settings of `POST /billing/checkout`. */
 export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: string; returnUrls: string[] };

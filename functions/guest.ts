@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { openSession } from "./core/session";
-import { createCounters } from "./counters";
-import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
-import { createSessionSources, type SessionSettings } from "./sessionSources";
+import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
+import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
+import { createCounters } from "./tables/counters";
 
 /** Settings of `POST /auth/guest`. */
 export type Settings = SessionSettings & { ephemeralTable: string; sessionsPerHour: number };

@@ -1,8 +1,8 @@
 import type { Policy } from "./core/entitlement";
 import { planResponse } from "./core/planResponse";
-import { type Handler, jsonHandler } from "./http";
-import { createIdentity, type IdentitySettings } from "./identity";
-import { createUsers } from "./users";
+import { type Handler, jsonHandler } from "./lib/http";
+import { createIdentity, type IdentitySettings } from "./lib/identity";
+import { createUsers } from "./tables/users";
 
 /** Settings of `GET /billing/plan`. */
 export type Settings = IdentitySettings & { usersTable: string; policy: Policy };

@@ -1,11 +1,11 @@
 import { ApiError } from "../contract/errors";
 import type { RedirectResponse } from "../contract/plan";
-import { type BillingSettings, createBilling } from "./billing";
-import { createCounters } from "./counters";
-import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
-import { createIdentity, type IdentitySettings } from "./identity";
-import { returnUrlFor, withQuery } from "./returnUrl";
-import { fromStripe } from "./stripeClient";
+import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
+import { createIdentity, type IdentitySettings } from "./lib/identity";
+import { returnUrlFor, withQuery } from "./lib/returnUrl";
+import { type BillingSettings, createBilling } from "./stripe/billing";
+import { fromStripe } from "./stripe/client";
+import { createCounters } from "./tables/counters";
 
 /** Settings of `POST /billing/portal`. */
 export type Settings = BillingSettings &

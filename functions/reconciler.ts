@@ -1,7 +1,7 @@
-import { type BillingSettings, createBilling } from "./billing";
-import { createEventLog } from "./eventLog";
-import { handleEvent } from "./handleEvent";
-import { findUnhandledEvents } from "./unhandledEvents";
+import { type BillingSettings, createBilling } from "./stripe/billing";
+import { handleEvent } from "./stripe/handleEvent";
+import { findUnhandledEvents } from "./stripe/unhandledEvents";
+import { createEventLog } from "./tables/eventLog";
 
 /** Settings of the reconciler. */
 export type Settings = BillingSettings & { ephemeralTable: string };

@@ -1,8 +1,8 @@
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { graphqlClient } from "../runpod/graphql";
-import { awsClientLimits } from "./dependency";
-import { createParameters } from "./parameters";
+import { awsClientLimits } from "./lib/dependency";
+import { createParameters } from "./lib/parameters";
 
 /** Settings of the refresh. Names and URLs only: no secret. */
 export interface Settings {

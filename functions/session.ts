@@ -1,9 +1,9 @@
 import { entitlement, type Policy } from "./core/entitlement";
 import { openSession } from "./core/session";
-import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
-import { createIdentity, type IdentitySettings } from "./identity";
-import { createSessionSources, type SessionSettings } from "./sessionSources";
-import { createUsers } from "./users";
+import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
+import { createIdentity, type IdentitySettings } from "./lib/identity";
+import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
+import { createUsers } from "./tables/users";
 
 /** Settings of `POST /auth/session`. */
 export type Settings = SessionSettings & IdentitySettings & { usersTable: string; policy: Policy };

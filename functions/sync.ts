@@ -1,8 +1,8 @@
-import { type BillingSettings, createBilling } from "./billing";
 import { planResponse } from "./core/planResponse";
-import { createCounters } from "./counters";
-import { type Handler, jsonHandler, NoBody, parseBody } from "./http";
-import { createIdentity, type IdentitySettings } from "./identity";
+import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
+import { createIdentity, type IdentitySettings } from "./lib/identity";
+import { type BillingSettings, createBilling } from "./stripe/billing";
+import { createCounters } from "./tables/counters";
 
 /** Settings of `POST /billing/sync`. */
 export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: string };

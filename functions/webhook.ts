@@ -1,11 +1,11 @@
 import Stripe from "stripe";
 import { ApiError } from "../contract/errors";
-import { type BillingSettings, createBilling } from "./billing";
-import { createEventLog } from "./eventLog";
-import { handleEvent } from "./handleEvent";
-import { type Handler, jsonHandler, type Request } from "./http";
-import { isSigned, matters, parseEvent, type StripeEvent } from "./stripeEvent";
-import { createWebhookSecrets } from "./webhookSecrets";
+import { type Handler, jsonHandler, type Request } from "./lib/http";
+import { type BillingSettings, createBilling } from "./stripe/billing";
+import { isSigned, matters, parseEvent, type StripeEvent } from "./stripe/event";
+import { handleEvent } from "./stripe/handleEvent";
+import { createWebhookSecrets } from "./stripe/webhookSecrets";
+import { createEventLog } from "./tables/eventLog";
 
 /** Settings of `POST /webhook/stripe`. */
 export type Settings = BillingSettings & { ephemeralTable: string; webhookSecretParameter: string };

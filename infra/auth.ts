@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
 import type { Settings as GuestSettings } from "../functions/guest";
+import type { DirectInference } from "../functions/lib/sessionSources";
 import type { Settings as SessionSettings } from "../functions/session";
-import type { DirectInference } from "../functions/sessionSources";
 import type { Config } from "./config";
 import type { Data } from "./data";
 import type { Identity } from "./identity";

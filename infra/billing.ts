@@ -6,7 +6,7 @@ import type { Settings as PlanSettings } from "../functions/plan";
 import type { Settings as PortalSettings } from "../functions/portal";
 import type { Settings as ReconcilerSettings } from "../functions/reconciler";
 import type { Settings as SyncSettings } from "../functions/sync";
-import { userIndexes } from "../functions/userIndexes";
+import { userIndexes } from "../functions/tables/userIndexes";
 import type { Settings as WebhookSettings } from "../functions/webhook";
 import type { Config } from "./config";
 import type { Data } from "./data";

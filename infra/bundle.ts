@@ -68,7 +68,7 @@ export function buildBundles(programDir: string = process.cwd()): void {
 /** One hash over everything a bundle is made of: our own sources, and the lockfile for all the others. */
 function sourcesHash(programDir: string): string {
   const hash = createHash("sha256");
-  const files = ["functions", "contract", "runpod", "stripe", "infra"].flatMap((folder) =>
+  const files = ["functions", "contract", "dynamic", "runpod", "stripe", "infra"].flatMap((folder) =>
     readdirSync(join(programDir, folder), { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
       .map((file) => join(folder, file)),

@@ -1,6 +1,6 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { userIndexes } from "../functions/userIndexes";
+import { userIndexes } from "../functions/tables/userIndexes";
 import type { Config } from "./config";
 
 /** What the product remembers: customers for ever, counters and locks for a while. */

@@ -2,7 +2,7 @@ import type { dynamic } from "@pulumi/pulumi";
 import { type Api, apis } from "./apis";
 import type { RunpodClient } from "./client";
 import { type FleetWatch, fleetWatch } from "./fleet";
-import { setFirstWait, type Wait } from "./patience";
+import { setFirstWait, type Wait } from "./retry";
 
 /** What the provider's methods work with. */
 export interface Connection {

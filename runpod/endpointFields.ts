@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { mustBe, type Values } from "./fields";
+import { mustBe, type Values } from "../dynamic/fields";
 import { GPU_POOLS } from "./gpuPools";
 import { nameField, ownerField } from "./templateFields";
 

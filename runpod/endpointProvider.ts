@@ -1,12 +1,12 @@
 import type { dynamic } from "@pulumi/pulumi";
-import { createOnce } from "./adopt";
+import { asDeclared, changed, checkFields, diffFields, type Properties } from "../dynamic/fields";
 import type { EndpointRecord, EndpointSettings, RunpodClient } from "./client";
 import { connection } from "./connection";
+import { createOnce } from "./createOnce";
 import { type EndpointInputs, endpointFields } from "./endpointFields";
-import { asDeclared, changed, checkFields, diffFields, type Properties } from "./fields";
 import { gone } from "./gone";
-import { waitingOutUse } from "./patience";
 import { withinQuota } from "./quota";
+import { waitingOutUse } from "./retry";
 import { rollingOut } from "./rollout";
 import { changing, UnfinishedError } from "./unfinished";
 

@@ -14,9 +14,9 @@ import {
   templateInput,
   templateRecord,
 } from "./graphqlRecords";
-import { splitMark } from "./mark";
-import { retrying } from "./patience";
+import { splitMark } from "./ownerTag";
 import { redact } from "./redact";
+import { retrying } from "./retry";
 import { retryAfterMs } from "./retryAfter";
 import { unansweredReason } from "./unanswered";
 

@@ -7,7 +7,7 @@ import type {
   TemplateRecord,
   TemplateSettings,
 } from "./client";
-import { optionalText, orDefault, text } from "./orDefault";
+import { optionalText, orDefault, text } from "./nullable";
 
 /** The fields of a template to ask for. */
 export const TEMPLATE = "id name imageName dockerArgs containerDiskInGb containerRegistryAuthId env { key value }";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ApiOptions } from "./client";
 import { callJson } from "./http";
-import { orDefault } from "./orDefault";
+import { orDefault } from "./nullable";
 
 const count = orDefault(z.number(), 0);
 

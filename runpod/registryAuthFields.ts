@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { mustBe, type Values } from "./fields";
+import { mustBe, type Values } from "../dynamic/fields";
 import { nameField, ownerField } from "./templateFields";
 
 const user = mustBe("the registry's user name (AWS for Amazon ECR)");

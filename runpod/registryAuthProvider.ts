@@ -1,12 +1,12 @@
 import type { dynamic } from "@pulumi/pulumi";
-import { createOnce } from "./adopt";
+import { changed, checkFields, diffFields, isKnown, type Properties } from "../dynamic/fields";
 import type { RegistryAuthRecord, RegistryAuthSettings } from "./client";
 import { connection } from "./connection";
-import { changed, checkFields, diffFields, isKnown, type Properties } from "./fields";
+import { createOnce } from "./createOnce";
 import { gone } from "./gone";
-import { namePrefix } from "./mark";
-import { waitingOutUse } from "./patience";
+import { namePrefix } from "./ownerTag";
 import { type RegistryAuthInputs, registryAuthFields } from "./registryAuthFields";
+import { waitingOutUse } from "./retry";
 import { changing, UnfinishedError } from "./unfinished";
 
 /** What of them an update changes. */

@@ -2,8 +2,7 @@ import { z } from "zod";
 import type { ApiOptions, EndpointRecord, RunpodClient, TemplateRecord } from "./client";
 import { isNotFound, RunpodError } from "./error";
 import { type Answer, callJson } from "./http";
-import { splitMark } from "./mark";
-import { retrying } from "./patience";
+import { splitMark } from "./ownerTag";
 import { redact } from "./redact";
 import {
   endpointBody,
@@ -17,6 +16,7 @@ import {
   runsTemplate,
   templateBody,
 } from "./restRecords";
+import { retrying } from "./retry";
 
 /** What the API says of a request it refuses: `application/problem+json`. */
 const problem = z.object({ title: z.string().optional(), detail: z.string().optional(), errors: z.array(z.unknown()) });

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { EndpointSettings, RegistryAuthRecord, TemplateRecord, TemplateSettings } from "./client";
-import { splitMark, TEMPLATE_MARK } from "./mark";
-import { optionalText, orDefault, text } from "./orDefault";
+import { optionalText, orDefault, text } from "./nullable";
+import { splitMark, TEMPLATE_MARK } from "./ownerTag";
 
 /** What a template and an endpoint have in common: the container they run. */
 const container = {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { cause, describe, hostProblems, isEmpty } from "./diagnosis";
 import { RunpodError } from "./error";
 import type { Fleet, FleetWatch } from "./fleet";
-import type { Wait } from "./patience";
+import type { Wait } from "./retry";
 
 /** An endpoint whose workers shall run what it is made of now. */
 export interface Rolling {

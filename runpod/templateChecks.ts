@@ -3,7 +3,7 @@ import type { TemplateRecord } from "./client";
 import type { Connection } from "./connection";
 import { lookUpImage } from "./imageLookup";
 import { isPrivateEcr } from "./imageName";
-import { splitMark } from "./mark";
+import { splitMark } from "./ownerTag";
 
 const GB = 1e9;
 /** Layers of programs unpack to two or three times their size, weights to hardly more than it: below this it is close. */

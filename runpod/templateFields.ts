@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { mustBe, type Values } from "./fields";
-import { MARK, TEMPLATE_MARK } from "./mark";
+import { mustBe, type Values } from "../dynamic/fields";
+import { MARK, TEMPLATE_MARK } from "./ownerTag";
 
 const named = mustBe("a name of 3 to 191 characters");
 const pinned = mustBe("an image with a tag other than latest, or a digest (registry.example/worker:2026-11-01)");

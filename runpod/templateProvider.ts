@@ -1,11 +1,11 @@
 import type { dynamic } from "@pulumi/pulumi";
-import { createOnce } from "./adopt";
+import { asDeclared, changed, checkFields, diffFields, isKnown, type Properties } from "../dynamic/fields";
 import type { TemplateRecord, TemplateSettings } from "./client";
 import { connection } from "./connection";
-import { asDeclared, changed, checkFields, diffFields, isKnown, type Properties } from "./fields";
+import { createOnce } from "./createOnce";
 import { gone } from "./gone";
-import { splitMark, withMark } from "./mark";
-import { waitingOutUse } from "./patience";
+import { splitMark, withMark } from "./ownerTag";
+import { waitingOutUse } from "./retry";
 import { rollingOut } from "./rollout";
 import { checkImage, checkName, takenBy } from "./templateChecks";
 import { type TemplateInputs, templateFields } from "./templateFields";

@@ -1,5 +1,5 @@
+import type { Properties } from "../dynamic/fields";
 import { RunpodError } from "./error";
-import type { Properties } from "./fields";
 
 /**
  * A resource that exists but is not yet what was asked for. Pulumi's server for dynamic resources sees the id and keeps the

@@ -1,6 +1,6 @@
 import type { dynamic } from "@pulumi/pulumi";
 import Stripe from "stripe";
-import { isSecureUrl } from "./secureUrl";
+import { isSecureUrl } from "../dynamic/secureUrl";
 
 let current: Stripe | undefined;
 

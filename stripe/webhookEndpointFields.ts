@@ -1,7 +1,7 @@
 import Stripe from "stripe";
 import { z } from "zod";
-import { mustBe, type Values } from "../runpod/fields";
-import { isSecureUrl } from "./secureUrl";
+import { mustBe, type Values } from "../dynamic/fields";
+import { isSecureUrl } from "../dynamic/secureUrl";
 
 const stack = mustBe("the project and stack, <project>/<stack>");
 const address = mustBe("an https URL (http only on localhost)");

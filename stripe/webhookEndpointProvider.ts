@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { dynamic } from "@pulumi/pulumi";
 import type Stripe from "stripe";
-import { asDeclared, checkFields, diffFields, type Properties } from "../runpod/fields";
+import { asDeclared, checkFields, diffFields, type Properties } from "../dynamic/fields";
 import { createEndpoint, deleteEndpoint, type Endpoint, getEndpoint, listEndpoints, updateEndpoint } from "./endpoints";
 import { StripeCallError } from "./error";
-import { isMarked, mark, SETTLED } from "./mark";
+import { isMarked, mark, SETTLED } from "./ownerTag";
 import { type WebhookEndpointInputs, webhookEndpointFields } from "./webhookEndpointFields";
 
 type Made = Endpoint & { secret: string };

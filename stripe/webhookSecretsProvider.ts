@@ -1,6 +1,6 @@
 import type { dynamic } from "@pulumi/pulumi";
 import { z } from "zod";
-import { checkFields, type Properties } from "../runpod/fields";
+import { checkFields, type Properties } from "../dynamic/fields";
 
 // What came may be a secret, so the text never repeats it.
 const fields = { secret: z.string({ error: "must be a text" }).min(1, { error: "must not be empty" }) };

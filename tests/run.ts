@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import pc from "picocolors";
-import { cpuObstacle } from "../images/cpu/machine";
-import { command, run } from "../local/command";
-import { setupPython } from "../local/pythonEnvironment";
+import { command, run } from "../cli/command";
+import { setupPython } from "../local/support/pythonEnvironment";
+import { cpuObstacle } from "../verify/images/machine";
 
 /** How many tests a step ran, and how they ended. */
 interface Count {

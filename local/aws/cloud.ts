@@ -1,19 +1,19 @@
 import { join } from "node:path";
-import type { Events } from "../events";
-import { AwsAccount } from "./account";
+import type { Events } from "../support/events";
 import { userPool, userPoolEffects } from "./cognito";
-import { type FoundImage, image, imageEffects, resolveImage } from "./dockerBuild";
-import { startDynamodb, table } from "./dynamodb";
-import { startEcrApi } from "./ecrApi";
-import { api } from "./httpApi";
-import { HttpApiGateway } from "./httpApiGateway";
-import { Lambda, lambdaFunction } from "./lambda";
-import { startLambdaApi } from "./lambdaApi";
-import { LambdaQueue } from "./lambdaQueue";
-import { serveAwsProvider } from "./provider";
+import { startDynamodb, table } from "./dynamodb/dynamodb";
+import { startEcrApi } from "./ecr/api";
+import { type FoundImage, image, imageEffects, resolveImage } from "./ecr/dockerBuild";
+import { HttpApiGateway } from "./httpApi/gateway";
+import { api } from "./httpApi/httpApi";
+import { startLambdaApi } from "./lambda/api";
+import { Lambda, lambdaFunction } from "./lambda/lambda";
+import { LambdaQueue } from "./lambda/queue";
+import { serveAwsProvider } from "./provider/provider";
 import { Scheduler, schedule } from "./scheduler";
 import { parameter, parameterEffects, startSsm } from "./ssm";
-import { realTimers, type Timers } from "./timers";
+import { AwsAccount } from "./support/account";
+import { realTimers, type Timers } from "./support/timers";
 
 /** How to start the local AWS. */
 export interface AwsOptions {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { type Effects, type ResourceType, randomId } from "./resource";
-import { text } from "./values";
+import { type Effects, type ResourceType, randomId } from "./support/resource";
+import { text } from "./support/values";
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 

@@ -1,11 +1,11 @@
 import { z } from "zod";
-import type { Events } from "../events";
-import type { AwsAccount, AwsResource } from "./account";
-import { permits, trusts } from "./iamPolicy";
-import { functionName, lambdaFunction } from "./lambda";
-import type { Effects, ResourceType } from "./resource";
-import { Pauses, type Timers } from "./timers";
-import { text } from "./values";
+import type { Events } from "../support/events";
+import { permits, trusts } from "./iam/policy";
+import { functionName, lambdaFunction } from "./lambda/lambda";
+import type { AwsAccount, AwsResource } from "./support/account";
+import type { Effects, ResourceType } from "./support/resource";
+import { Pauses, type Timers } from "./support/timers";
+import { text } from "./support/values";
 
 const TYPE = "aws:scheduler/schedule:Schedule";
 const MINUTE_MS = 60_000;

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { Events } from "../events";
-import type { Listening } from "../http";
-import type { AwsAccount, AwsResource } from "./account";
-import { JsonProtocolError, serveJsonProtocol } from "./jsonProtocol";
-import type { ResourceType } from "./resource";
-import { type Properties, text } from "./values";
+import type { Events } from "../support/events";
+import type { Listening } from "../support/http";
+import type { AwsAccount, AwsResource } from "./support/account";
+import { JsonProtocolError, serveJsonProtocol } from "./support/jsonProtocol";
+import type { ResourceType } from "./support/resource";
+import { type Properties, text } from "./support/values";
 
 const TYPE = "aws:ssm/parameter:Parameter";
 

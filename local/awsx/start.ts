@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
-import { inBackground } from "../background";
-import { exitOnTerminate } from "../exitOnTerminate";
-import { root } from "../root";
+import { root } from "../../cli/root";
+import { inBackground } from "../support/background";
+import { exitOnTerminate } from "../support/exitOnTerminate";
 
 const START_TIMEOUT_MS = 30_000;
 

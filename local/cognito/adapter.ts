@@ -1,5 +1,5 @@
 import type { Adapter, AdapterPayload } from "oidc-provider";
-import { JsonFile } from "../store";
+import { JsonFile } from "../support/store";
 
 /** A stored session, interaction, grant, code or token. `expiresAt` is in milliseconds since the epoch. */
 interface Entry {

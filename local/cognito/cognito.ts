@@ -1,6 +1,6 @@
-import type { AwsAccount } from "../aws/account";
-import type { Events } from "../events";
-import { type Listening, listen, serve } from "../http";
+import type { AwsAccount } from "../aws/support/account";
+import type { Events } from "../support/events";
+import { type Listening, listen, serve } from "../support/http";
 import { type Customer, Customers } from "./customer";
 import { Directory } from "./directory";
 import { domainListener } from "./domain";

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { AwsAccount } from "../aws/account";
+import type { AwsAccount } from "../aws/support/account";
 
 const list = z.pipe(
   z.nullish(z.array(z.string())),

@@ -2,7 +2,7 @@ import { IncomingMessage, type RequestListener, type ServerResponse } from "node
 import { text } from "node:stream/consumers";
 import { getRequestListener } from "@hono/node-server";
 import { decodeJwt } from "jose";
-import type { Events } from "../events";
+import type { Events } from "../support/events";
 import { poolOfResumeCookie } from "./cookies";
 import type { Customers } from "./customer";
 import type { Directory } from "./directory";

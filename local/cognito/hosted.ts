@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import { errors } from "oidc-provider";
-import type { Events } from "../events";
+import type { Events } from "../support/events";
 import { cookieNames } from "./cookies";
 import type { Customers } from "./customer";
 import type { AppClient, Directory } from "./directory";

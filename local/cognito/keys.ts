@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPair, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import type { JSONWebKeySet, JWK } from "jose";
-import { JsonFile } from "../store";
+import { JsonFile } from "../support/store";
 
 type RsaJwk = JWK & { kty: "RSA"; kid: string; n: string; e: string };
 

@@ -1,6 +1,6 @@
 import type Provider from "oidc-provider";
 import type { KoaContextWithOIDC } from "oidc-provider";
-import type { Events } from "../events";
+import type { Events } from "../support/events";
 import type { Customers } from "./customer";
 import type { Directory } from "./directory";
 import type { PoolKeys } from "./keys";

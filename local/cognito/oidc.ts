@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import Provider, { errors, interactionPolicy, type KoaContextWithOIDC } from "oidc-provider";
-import type { Events } from "../events";
-import { JsonFile } from "../store";
+import type { Events } from "../support/events";
+import { JsonFile } from "../support/store";
 import { OidcStore } from "./adapter";
 import { clientAdapter } from "./clients";
 import { cookieNames } from "./cookies";

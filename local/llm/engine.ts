@@ -3,8 +3,8 @@ import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import * as z from "zod";
 import { models } from "../../contract/plan";
-import type { Events } from "../events";
-import { type Listening, serve } from "../http";
+import type { Events } from "../support/events";
+import { type Listening, serve } from "../support/http";
 import { mamaReply } from "./mama";
 
 /** Characters of one streamed piece, and the pause after it: enough to see it stream. */

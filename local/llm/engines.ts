@@ -1,4 +1,4 @@
-import type { Events } from "../events";
+import type { Events } from "../support/events";
 import { startScriptedEngine } from "./engine";
 import type { EngineName } from "./engineOption";
 import { startLlama } from "./llama";

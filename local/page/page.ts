@@ -5,9 +5,9 @@ import { build } from "esbuild";
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
-import type { Events } from "../events";
-import { type Listening, serve } from "../http";
-import { root } from "../root";
+import { root } from "../../cli/root";
+import type { Events } from "../support/events";
+import { type Listening, serve } from "../support/http";
 import type { PageConfig } from "./config";
 import { type PanelOptions, panelRoutes } from "./panelRoutes";
 

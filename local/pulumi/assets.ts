@@ -1,5 +1,5 @@
-import { hashOf } from "../protocol/assets";
-import { isArchive, isAsset, isObject, type Properties, reveal, type Value } from "../protocol/value";
+import { hashOf } from "../support/protocol/assets";
+import { isArchive, isAsset, isObject, type Properties, reveal, type Value } from "../support/protocol/value";
 
 /**
  * Fills in the `hash` of every asset and archive, as Pulumi's engine does: a SHA-256 of the content, so that a file that

@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
-import { exitOnTerminate } from "../exitOnTerminate";
+import { exitOnTerminate } from "../support/exitOnTerminate";
 
 const nodeFlags = [
   // The SDK notes a stack with every promise, and maps each frame of it to its source: a tenth of a program's time.

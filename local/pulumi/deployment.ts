@@ -1,5 +1,5 @@
-import { reasonOf } from "../protocol/grpc";
-import { mapValues, type Properties, secret, UNKNOWN } from "../protocol/value";
+import { reasonOf } from "../support/protocol/grpc";
+import { mapValues, type Properties, secret, UNKNOWN } from "../support/protocol/value";
 import { hashAssets } from "./assets";
 import { removeInOrder } from "./deletion";
 import { EngineError } from "./error";

@@ -1,4 +1,4 @@
-import { inBackground } from "../background";
+import { inBackground } from "../support/background";
 import type { Children } from "./children";
 import { EngineError } from "./error";
 import type { EngineOptions } from "./options";

@@ -1,4 +1,4 @@
-import { mapValues } from "../protocol/value";
+import { mapValues } from "../support/protocol/value";
 import { Children } from "./children";
 import { Deployment, type DeploymentContext } from "./deployment";
 import { serveMonitor } from "./monitor";

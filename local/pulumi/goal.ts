@@ -1,5 +1,5 @@
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
-import { collapseOutputs, mapValues, type Properties } from "../protocol/value";
+import { collapseOutputs, mapValues, type Properties } from "../support/protocol/value";
 import { createUrn } from "./urn";
 
 /** A resource as the program wants it to be. */

@@ -13,8 +13,8 @@ import type {
 import resource from "@pulumi/pulumi/proto/resource_pb";
 import empty from "google-protobuf/google/protobuf/empty_pb";
 import structs from "google-protobuf/google/protobuf/struct_pb";
-import { serveGrpc, unary } from "../protocol/grpc";
-import { collapseOutputs, mapValues } from "../protocol/value";
+import { serveGrpc, unary } from "../support/protocol/grpc";
+import { collapseOutputs, mapValues } from "../support/protocol/value";
 import type { Deployment, DeploymentContext } from "./deployment";
 import { EngineError } from "./error";
 import { goalOf } from "./goal";

@@ -1,4 +1,4 @@
-import { isObject, type Properties, type Value } from "../protocol/value";
+import { isObject, type Properties, type Value } from "../support/protocol/value";
 
 /**
  * The new inputs with those that `ignoreChanges` names taken from the old ones.

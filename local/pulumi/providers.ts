@@ -1,4 +1,4 @@
-import { reasonOf } from "../protocol/grpc";
+import { reasonOf } from "../support/protocol/grpc";
 import type { Children } from "./children";
 import { dynamicPackage, startDynamicProvider } from "./dynamicProvider";
 import { EngineError } from "./error";

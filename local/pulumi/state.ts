@@ -1,5 +1,5 @@
-import type { Properties } from "../protocol/value";
-import { JsonFile } from "../store";
+import type { Properties } from "../support/protocol/value";
+import { JsonFile } from "../support/store";
 
 /** A resource of a stack as it was last brought about. Secrets keep their marks. */
 export interface ResourceState {

@@ -1,4 +1,4 @@
-import type { Properties } from "../protocol/value";
+import type { Properties } from "../support/protocol/value";
 import { isNamedBy, rootOf } from "./propertyPath";
 import type { Diff } from "./provider";
 import type { ResourceState } from "./state";

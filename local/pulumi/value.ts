@@ -9,7 +9,7 @@ import {
   rewrite,
   secret,
   type Value,
-} from "../protocol/value";
+} from "../support/protocol/value";
 
 /** The value with a fixed text in place of every secret. */
 export function mask(value: Value): Value {

@@ -1,10 +1,10 @@
 import { type Context, Hono } from "hono";
 import * as z from "zod";
-import type { RunpodAccount } from "./account";
+import type { RunpodAccount } from "./account/account";
+import { AccountError } from "./account/rules";
+import { Fault, Switches } from "./account/switches";
 import { presentedKey, type RunpodKey } from "./keys";
 import { problem } from "./problem";
-import { AccountError } from "./rules";
-import { Fault, Switches } from "./switches";
 
 /** What there is to work. */
 export interface AdminOptions {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { GraphQLError, Kind, parse } from "graphql";
-import type { Events } from "../events";
-import { CutConnection } from "../http";
+import type { Events } from "../support/events";
+import { CutConnection } from "../support/http";
+import { type Fault, matches, type Switches } from "./account/switches";
 import { problemResponse, RestProblem } from "./rest/problem";
-import { type Fault, matches, type Switches } from "./switches";
 
 /** RunPod's text for a failure that it does not explain (runpod-python #239). */
 export const TRY_AGAIN = "Something went wrong. Please try again later or contact support.";

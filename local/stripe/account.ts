@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
-import * as blank from "./blanks";
 import { attachCard, type CheckoutOutcome, payCheckout } from "./checkout";
 import { DEFAULT_CLOCK, Ledger } from "./ledger";
+import * as blank from "./objectDefaults";
 import {
   collect,
   decideDispute,

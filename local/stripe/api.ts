@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, Hono } from "hono";
 import Stripe from "stripe";
-import { CutConnection } from "../http";
+import { CutConnection } from "../support/http";
 import type { StripeAccount } from "./account";
 import { expanded } from "./expand";
 import { check, parseForm } from "./form";

@@ -1,8 +1,8 @@
 import type Stripe from "stripe";
-import * as blank from "./blanks";
 import { cardBehaviour, NUMBER } from "./cards";
 import { newId } from "./ids";
 import type { Ledger } from "./ledger";
+import * as blank from "./objectDefaults";
 import { collect, draftInvoice, finalizeInvoice } from "./payments";
 import { invalid } from "./problem";
 import { DAY, openSubscription } from "./subscriptions";

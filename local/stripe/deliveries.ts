@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import Stripe from "stripe";
-import type { Events } from "../events";
+import type { Events } from "../support/events";
 import type { Endpoint, StripeAccount } from "./account";
 import type { Switches } from "./switches";
 

@@ -1,5 +1,5 @@
 import Stripe from "stripe";
-import { JsonFile } from "../store";
+import { JsonFile } from "../support/store";
 import { newId } from "./ids";
 import { missing } from "./problem";
 import { emptyState, type Kind, type Objects, type State } from "./state";

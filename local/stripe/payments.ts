@@ -1,8 +1,8 @@
 import type Stripe from "stripe";
-import * as blank from "./blanks";
 import { behaviourOf } from "./cards";
 import { newId } from "./ids";
 import type { Ledger } from "./ledger";
+import * as blank from "./objectDefaults";
 import { declined, invalid } from "./problem";
 import { DAY, subscriptionOf } from "./subscriptions";
 

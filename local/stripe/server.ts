@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Hono } from "hono";
-import type { Events } from "../events";
-import { CutConnection, type Listening, serve } from "../http";
+import type { Events } from "../support/events";
+import { CutConnection, type Listening, serve } from "../support/http";
 import { type CatalogueEntry, StripeAccount } from "./account";
 import { stripeApi } from "./api";
 import { checkoutPage } from "./checkoutPage";

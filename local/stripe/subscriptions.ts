@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
-import * as blank from "./blanks";
 import { newId } from "./ids";
 import type { Ledger } from "./ledger";
+import * as blank from "./objectDefaults";
 import { invalid } from "./problem";
 
 export const DAY = 24 * 3600;

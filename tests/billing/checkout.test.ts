@@ -5,14 +5,14 @@ import { join } from "node:path";
 import Stripe from "stripe";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PaidPlan } from "../../contract/plan";
-import { type BillingSettings, createBilling } from "../../functions/billing";
-import { createCheckoutAttempts } from "../../functions/checkoutAttempts";
-import { openCheckoutSession } from "../../functions/checkoutSession";
 import { isLive } from "../../functions/core/entitlement";
-import type { Caller } from "../../functions/identity";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud";
-import { bringUp } from "../../local/program";
-import { type Mortal, mortal } from "./mortal";
+import type { Caller } from "../../functions/lib/identity";
+import { type BillingSettings, createBilling } from "../../functions/stripe/billing";
+import { openCheckoutSession } from "../../functions/stripe/checkoutSession";
+import { createCheckoutAttempts } from "../../functions/tables/checkoutAttempts";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import { bringUp } from "../../local/cloud/program";
+import { type Mortal, mortal } from "./crashProxy";
 
 // The real program's tables and Stripe; each request is a process of its own, which may die at any of its calls.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-checkout-"));

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { create as createCheckout } from "../../functions/checkout";
-import type { Handler, Request } from "../../functions/http";
+import type { Handler, Request } from "../../functions/lib/http";
 import { create as createPortal } from "../../functions/portal";
 import { create as createSync } from "../../functions/sync";
 import { pool, signedInAs } from "./signedInAs";

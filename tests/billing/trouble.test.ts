@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { create as createAdmin } from "../../functions/admin";
 import { entitlement } from "../../functions/core/entitlement";
 import { create as createReconciler } from "../../functions/reconciler";
-import { mortal } from "./mortal";
+import { mortal } from "./crashProxy";
 import { answered, delivery, event, stage } from "./stage";
 
 // What the webhook and the sync do when their services answer badly, late or not at all, and when they die themselves.

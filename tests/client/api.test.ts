@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, createApi } from "../../client";
-import { type Listening, listen, serve } from "../../local/http";
+import { type Listening, listen, serve } from "../../local/support/http";
 import { sessionFor } from "./fakes";
 
 const session = sessionFor("http://localhost:1");

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { type Listening, serve } from "../../local/http";
+import { type Listening, serve } from "../../local/support/http";
 
 /** A session as the API answers it, for a job API at `url`. */
 export function sessionFor(url: string, change: Partial<ReturnType<typeof baseSession>> = {}) {

@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ask } from "../../conformance/deployed";
-import { runSuite } from "../../conformance/suite";
 import { type Answer, incompatibilities } from "../../contract/compatibility";
 import { errorCodes } from "../../contract/errors";
 import {
@@ -14,6 +12,8 @@ import {
 } from "../../contract/fixtures";
 import { generatedFiles, workersHalf } from "../../contract/generated";
 import { type Model, models } from "../../contract/plan";
+import { ask } from "../../verify/conformance/deployed";
+import { runSuite } from "../../verify/conformance/suite";
 import { Endpoints, limits, workerKinds } from "./endpoints";
 
 const LIMIT_MS = 60_000;

@@ -1,11 +1,11 @@
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { type Limits, type Model, models } from "../../contract/plan";
 import { signTicket } from "../../functions/core/ticket";
-import { Events } from "../../local/events";
 import { startScriptedEngine } from "../../local/llm/engine";
-import { findVenvPython } from "../../local/pythonEnvironment";
-import { startInProcessWorker } from "../../local/runpod/inProcessWorker";
-import { ACCOUNT_KEY, RunpodFixture } from "../local/runpodFixture";
+import { startInProcessWorker } from "../../local/runpod/workers/inProcessWorker";
+import { Events } from "../../local/support/events";
+import { findVenvPython } from "../../local/support/pythonEnvironment";
+import { ACCOUNT_KEY, RunpodFixture } from "../local/runpod/fixture";
 
 const ISSUER = "snack-misaki/test";
 const planOf = { phi3: "free", mistral: "paid" } as const;

@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ApiError } from "../../contract/errors";
-import type { Request } from "../../functions/http";
-import { createIdentity } from "../../functions/identity";
+import type { Request } from "../../functions/lib/http";
+import { createIdentity } from "../../functions/lib/identity";
 
 const userPoolId = "us-east-1_Test12345";
 const clientId = "client-1";

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { create } from "../../functions/registryRefresh";
-import { AwsAccount } from "../../local/aws/account";
-import { startEcrApi } from "../../local/aws/ecrApi";
+import { startEcrApi } from "../../local/aws/ecr/api";
 import { startSsm } from "../../local/aws/ssm";
-import { Events } from "../../local/events";
-import type { Listening } from "../../local/http";
+import { AwsAccount } from "../../local/aws/support/account";
+import { Events } from "../../local/support/events";
+import type { Listening } from "../../local/support/http";
 import { type ControlPlane, startControlPlane } from "../runpod/controlPlane";
 
 const PARAMETER = "/snack-misaki/test/runpod-api-key";

@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { allFromStripe, fromStripe } from "../../functions/stripeClient";
+import { allFromStripe, fromStripe } from "../../functions/stripe/client";
 
 afterEach(() => vi.useRealTimers());
 

@@ -1,6 +1,6 @@
 import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
-import { isSigned, matters, parseEvent } from "../../functions/stripeEvent";
+import { isSigned, matters, parseEvent } from "../../functions/stripe/event";
 import { webhookEvents } from "../../stripe/events";
 
 const secret = "whsec_of_the_test";

@@ -1,10 +1,10 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Events } from "../../local/events";
-import { type Listening, serve } from "../../local/http";
 import { startScriptedEngine } from "../../local/llm/engine";
 import { startEngine } from "../../local/llm/engines";
 import { findOllama } from "../../local/llm/ollama";
+import { Events } from "../../local/support/events";
+import { type Listening, serve } from "../../local/support/http";
 
 let engine: Listening;
 beforeAll(async () => {

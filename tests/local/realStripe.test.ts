@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { realStripe } from "../../local/realStripe";
+import { realStripe } from "../../local/commands/realStripe";
 
 describe("Stripe's own test mode", () => {
   it("is not asked for without a key", () => {

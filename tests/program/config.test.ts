@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Config, loadConfig } from "../../infra/config";
-import { readStackConfig } from "../../local/stackConfig";
+import { readStackConfig } from "../../local/support/stackConfig";
 
 const mocks = {
   newResource: ({ inputs }: pulumi.runtime.MockResourceArgs) => ({ id: "", state: inputs }),

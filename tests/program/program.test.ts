@@ -4,14 +4,14 @@ import { builtinModules, createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { budgets, functionName, packageFolder, zippedBytes } from "../../bench/zips";
 import { modelFacts, modelReference } from "../../images/models";
 import { functionNames } from "../../infra/bundle";
-import type { AwsResource } from "../../local/aws/account";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud";
-import { bringUp, engineOptions, type ProgramOutputs } from "../../local/program";
+import type { AwsResource } from "../../local/aws/support/account";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
 import { webhookEvents } from "../../stripe/events";
+import { budgets, functionName, packageFolder, zippedBytes } from "../../verify/bench/zips";
 
 // One evaluation of the real program in a local cloud of its own, looked at from every side.
 const programDir = process.cwd();

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud";
-import { bringUp, engineOptions } from "../../local/program";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import { bringUp, engineOptions } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
 
 // The move that every stack has before it: RunPod ends GraphQL in early 2027.

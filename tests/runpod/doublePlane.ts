@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Events } from "../../local/events";
-import { idleWorker } from "../../local/runpod/idleWorker";
-import type { Template } from "../../local/runpod/records";
+import type { Template } from "../../local/runpod/account/records";
 import { startRunpod } from "../../local/runpod/server";
+import { idleWorker } from "../../local/runpod/workers/idleWorker";
+import { Events } from "../../local/support/events";
 import type { Operation, Plane } from "./plane";
 import { noWorkers } from "./workerRoutes";
 

@@ -11,12 +11,12 @@ import * as z from "zod/mini";
 import { createApi } from "../../client";
 import type { AdminEvent, AdminUser } from "../../contract/admin";
 import { PlanResponse } from "../../contract/plan";
-import { createEventLog } from "../../functions/eventLog";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud";
-import { customers } from "../../local/customers";
-import { bringUp, engineOptions, type ProgramOutputs } from "../../local/program";
+import { createEventLog } from "../../functions/tables/eventLog";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import { customers } from "../../local/cloud/customers";
+import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
 import { up } from "../../local/pulumi/engine";
-import { signedIn } from "../../local/signedIn";
+import { signedIn } from "../../local/visitor/signedIn";
 import { webhookEvents } from "../../stripe/events";
 
 // The whole of billing over real sockets: Stripe's double, the webhook's route and Lambda, the tables, the reconciler.
@@ -211,7 +211,7 @@ describe("the reconciler", () => {
 
 describe("an operator", () => {
   const cli = async (...args: string[]) => {
-    const run = promisify(execFile)(process.execPath, ["local/run.cjs", "admin/admin.ts", "--dir", dir, ...args], {
+    const run = promisify(execFile)(process.execPath, ["cli/run.cjs", "ops/admin/admin.ts", "--dir", dir, ...args], {
       cwd: programDir,
     });
     return run.then(

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
 import { PlanResponse } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud";
-import { customers } from "../../local/customers";
-import { bringUp, type ProgramOutputs } from "../../local/program";
-import { signedIn } from "../../local/signedIn";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import { customers } from "../../local/cloud/customers";
+import { bringUp, type ProgramOutputs } from "../../local/cloud/program";
+import { signedIn } from "../../local/visitor/signedIn";
 import { launchBrowser, noBrowser } from "../browser";
 
 // The whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its workers.

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, describe, expect, it } from "vitest";
 import { createApi } from "../../client";
-import { customers } from "../../local/customers";
-import type { ProgramOutputs } from "../../local/program";
-import { signedIn } from "../../local/signedIn";
+import { customers } from "../../local/cloud/customers";
+import type { ProgramOutputs } from "../../local/cloud/program";
+import { signedIn } from "../../local/visitor/signedIn";
 
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-start-"));
 const started: ChildProcess[] = [];
@@ -21,7 +21,7 @@ afterAll(() => {
 
 /** `npm start` as the terminal runs it: in a process group of its own, which Ctrl-C interrupts as a whole. */
 function npmStart(...args: string[]) {
-  const child = spawn(process.execPath, ["local/run.cjs", "local/start.ts", "--dir", dir, ...args], {
+  const child = spawn(process.execPath, ["cli/run.cjs", "local/commands/start.ts", "--dir", dir, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });

@@ -1,10 +1,10 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { expect, it, vi } from "vitest";
-import { type CheckoutAttempt, createCheckoutAttempts } from "../../functions/checkoutAttempts";
+import { type CheckoutAttempt, createCheckoutAttempts } from "../../functions/tables/checkoutAttempts";
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/checkoutAttempts.ts` promises. */
+/** What `functions/tables/checkoutAttempts.ts` promises. */
 export function testCheckoutAttempts(tables: () => Tables): void {
   const now = new Date();
   const end = Math.floor(now.getTime() / 1000) + 1800;

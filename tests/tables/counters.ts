@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { createCounters } from "../../functions/counters";
+import { createCounters } from "../../functions/tables/counters";
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/counters.ts` promises. */
+/** What `functions/tables/counters.ts` promises. */
 export function testCounters(tables: () => Tables): void {
   const rate = { limit: 5, windowSeconds: 300 };
   // The start of a window, so that what is close together is in the same.

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePort } from "../../local/ports";
+import { freePort } from "../../local/support/ports";
 
 const pom = "tests/tables/pom.xml";
 const folder = join(".build", "dynamodb-local");

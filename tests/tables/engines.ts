@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startDynamodb } from "../../local/aws/dynamodb";
-import { Events } from "../../local/events";
+import { startDynamodb } from "../../local/aws/dynamodb/dynamodb";
+import { Events } from "../../local/support/events";
 import { startDynamodbLocal, whyNoDynamodbLocal } from "./dynamodbLocal";
 
 /** Something that speaks DynamoDB's protocol. */

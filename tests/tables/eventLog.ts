@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import { createEventLog } from "../../functions/eventLog";
-import type { StripeEvent } from "../../functions/stripeEvent";
+import type { StripeEvent } from "../../functions/stripe/event";
+import { createEventLog } from "../../functions/tables/eventLog";
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/eventLog.ts` promises. */
+/** What `functions/tables/eventLog.ts` promises. */
 export function testEventLog(tables: () => Tables): void {
   const now = new Date();
   const later = new Date(now.getTime() + 3_600_000);

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { Random } from "../../chaos/random";
 import type { StripeFacts } from "../../functions/core/customer";
 import { type SyncSources, syncCustomer } from "../../functions/core/sync";
-import { createUserRows } from "../../functions/userRows";
+import { createUserRows } from "../../functions/tables/userRows";
+import { Random } from "../../verify/chaos/random";
 import { facts, policy, subscription } from "./fixtures";
 import { readUser } from "./items";
 import type { Tables } from "./tables";

@@ -10,7 +10,7 @@ import { testUsers } from "./users";
 
 // What the tables do, not how long they take: on a busy machine a call may wait for seconds, and a call that is sent again
 // counts twice.
-vi.mock("../../functions/dependency", async (original) => ({
+vi.mock("../../functions/lib/dependency", async (original) => ({
   ...(await original<object>()),
   awsClientLimits: { maxAttempts: 1, requestHandler: { connectionTimeout: 60_000, requestTimeout: 60_000 } },
 }));

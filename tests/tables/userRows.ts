@@ -1,12 +1,12 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { expect, it, vi } from "vitest";
-import { Random } from "../../chaos/random";
-import { createUserRows } from "../../functions/userRows";
+import { createUserRows } from "../../functions/tables/userRows";
+import { Random } from "../../verify/chaos/random";
 import { facts, subscription, write } from "./fixtures";
 import { plantUser, readUser } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/userRows.ts` promises. */
+/** What `functions/tables/userRows.ts` promises. */
 export function testUserRows(tables: () => Tables): void {
   const now = new Date();
   const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);

@@ -1,11 +1,11 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { expect, it, vi } from "vitest";
 import { ApiError } from "../../contract/errors";
-import { createUsers } from "../../functions/users";
+import { createUsers } from "../../functions/tables/users";
 import { plantUser } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/users.ts` promises. */
+/** What `functions/tables/users.ts` promises. */
 export function testUsers(tables: () => Tables): void {
   it("finds nothing where there is no row", async () => {
     expect(await createUsers(tables().users)("nobody")).toBeUndefined();

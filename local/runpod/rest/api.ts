@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import type { Events } from "../../events";
+import type { Events } from "../../support/events";
 import type { RunpodKey } from "../keys";
 import { openApi } from "./openapi";
 import { invalidBody, problemOf, problemResponse, RestProblem } from "./problem";

@@ -1,6 +1,6 @@
-import { pools } from "../catalog";
-import { selection } from "../gpuSelection";
-import type { Endpoint } from "../records";
+import { pools } from "../account/catalog";
+import { selection } from "../account/gpuSelection";
+import type { Endpoint } from "../account/records";
 import { RestProblem } from "./problem";
 
 const bucketMs = {

@@ -1,5 +1,5 @@
-import { cpuFlavors, dataCenters, type GpuType, gpuTypes, pools } from "../catalog";
-import { matches, type Switches } from "../switches";
+import { cpuFlavors, dataCenters, type GpuType, gpuTypes, pools } from "../account/catalog";
+import { matches, type Switches } from "../account/switches";
 import { RestProblem } from "./problem";
 
 const SECONDS_PER_HOUR = 3_600;

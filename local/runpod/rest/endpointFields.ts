@@ -1,7 +1,7 @@
-import { cpuFlavors } from "../catalog";
-import { commaList, gpuIdsOf, selection } from "../gpuSelection";
-import { newId } from "../ids";
-import type { Endpoint, EndpointInput, InlineTemplate, Template } from "../records";
+import { cpuFlavors } from "../account/catalog";
+import { commaList, gpuIdsOf, selection } from "../account/gpuSelection";
+import { newId } from "../account/ids";
+import type { Endpoint, EndpointInput, InlineTemplate, Template } from "../account/records";
 import type { CreateEndpoint, UpdateEndpoint } from "./bodies";
 import { RestProblem } from "./problem";
 import { type ContainerBody, containerView, envList, portsText } from "./templateFields";

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
-import { AccountError, type Refusal } from "../rules";
+import { AccountError, type Refusal } from "../account/rules";
 
 /** What REST v2 refuses, answered as `application/problem+json`. */
 export class RestProblem extends Error {

@@ -1,7 +1,7 @@
-import type { RunpodAccount } from "../account";
-import type { Endpoint, NetworkVolume, Template } from "../records";
-import { isFull, type Switches } from "../switches";
-import type { Fleet } from "../workers";
+import type { RunpodAccount } from "../account/account";
+import type { Endpoint, NetworkVolume, Template } from "../account/records";
+import { isFull, type Switches } from "../account/switches";
+import type { Fleet } from "../workers/workers";
 import { serverlessBilling } from "./billing";
 import {
   CreateDelegation,

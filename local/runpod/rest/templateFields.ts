@@ -1,5 +1,5 @@
-import { commaList } from "../gpuSelection";
-import type { EnvVar, Template, TemplateInput } from "../records";
+import { commaList } from "../account/gpuSelection";
+import type { EnvVar, Template, TemplateInput } from "../account/records";
 import type { CreateTemplate, UpdateTemplate } from "./bodies";
 
 /** The container's part of a body. */

@@ -1,4 +1,4 @@
-import type { LogLine } from "../workers";
+import type { LogLine } from "../workers/workers";
 import type { RestCall } from "./route";
 
 /** How often a stream looks for new lines, in milliseconds. */

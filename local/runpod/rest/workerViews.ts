@@ -1,7 +1,7 @@
-import { dataCenters, gpuTypes } from "../catalog";
-import { commaList, selection } from "../gpuSelection";
-import type { Endpoint, ReleaseRecord } from "../records";
-import type { Fleet, WorkerStatus, WorkerView } from "../workers";
+import { dataCenters, gpuTypes } from "../account/catalog";
+import { commaList, selection } from "../account/gpuSelection";
+import type { Endpoint, ReleaseRecord } from "../account/records";
+import type { Fleet, WorkerStatus, WorkerView } from "../workers/workers";
 
 /** `GET /v2/serverless/{id}/workers`. */
 export function workersView(endpoint: Endpoint, fleet: Fleet) {

@@ -1,10 +1,10 @@
 import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
-import * as blank from "../blanks";
 import { newId } from "../ids";
 import { bool, expand, int, metadata, paging, timeRange, within } from "../kinds";
 import { list, liveCustomer, recurringPrice } from "../lookups";
+import * as blank from "../objectDefaults";
 import { invalid } from "../problem";
 import { expireSession, wallSeconds } from "../renewals";
 import { nothing, type Route, route } from "../route";

@@ -1,10 +1,10 @@
 import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
-import * as blank from "../blanks";
 import { newId } from "../ids";
 import { expand, merged, metadata, paging, timeRange, within } from "../kinds";
 import { list, liveCustomer } from "../lookups";
+import * as blank from "../objectDefaults";
 import { expireSession } from "../renewals";
 import { nothing, type Route, route } from "../route";
 import { endSubscription } from "../subscriptions";

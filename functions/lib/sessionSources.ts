@@ -1,0 +1,34 @@
+import type { JWK } from "jose";
+import type { Model } from "../../contract/plan";
+import type { SessionSources } from "../core/session";
+import { createParameters } from "./parameters";
+
+/** What the program hands to the functions that open sessions. Names and URLs only: no secret. */
+export interface SessionSettings {
+  ticketIssuer: string;
+  /** SSM parameter with the private JWK that signs tickets. */
+  signingKeyParameter: string;
+  /** The models that browsers reach directly. */
+  direct: Partial<Record<Model, DirectInference>>;
+}
+
+/** A model that browsers reach directly. */
+export interface DirectInference {
+  /** Base of its job API, `https://api.runpod.ai/v2/<endpoint id>`. */
+  url: string;
+  /** SSM parameter with the RunPod key restricted to its endpoint. */
+  browserKeyParameter: string;
+}
+
+/** The sources of a session, read from Parameter Store. */
+export function createSessionSources(settings: SessionSettings): SessionSources {
+  const parameter = createParameters();
+  return {
+    ticketIssuer: settings.ticketIssuer,
+    signingKey: async () => JSON.parse(await parameter(settings.signingKeyParameter)) as JWK,
+    inference: async (model) => {
+      const direct = settings.direct[model];
+      return direct && { url: direct.url, authorization: `Bearer ${await parameter(direct.browserKeyParameter)}` };
+    },
+  };
+}

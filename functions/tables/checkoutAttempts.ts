@@ -1,0 +1,85 @@
+import {
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  GetItemCommand,
+  UpdateItemCommand,
+  type UpdateItemCommandInput,
+} from "@aws-sdk/client-dynamodb";
+import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import * as z from "zod/mini";
+import { PaidPlan } from "../../contract/plan";
+import { awsClientLimits, dependency } from "../lib/dependency";
+
+/** One attempt of a customer to buy: everything its Checkout Session is made from, so that whoever makes it makes the same. */
+const CheckoutAttempt = z.object({
+  id: z.string(),
+  plan: PaidPlan,
+  price_id: z.string(),
+  return_url: z.string(),
+  /** `expires_at` of its Checkout Session, Unix seconds. */
+  expires_at: z.int(),
+  /** The session, once one was handed out. */
+  session_id: z.optional(z.string()),
+});
+export type CheckoutAttempt = z.infer<typeof CheckoutAttempt>;
+
+/** The customers' attempts, one each. Every method throws ApiError `unavailable` when the table does not answer. */
+export interface CheckoutAttempts {
+  /** The attempt under way; undefined when there is none or its time is over. */
+  current(userId: string, now: Date): Promise<CheckoutAttempt | undefined>;
+  /** Starts an attempt in place of `previous`. False when someone else was faster. */
+  start(userId: string, attempt: CheckoutAttempt, previous: CheckoutAttempt | undefined, now: Date): Promise<boolean>;
+  /** Notes that the attempt's session is handed out. False when another attempt has begun in the meantime. */
+  handOut(userId: string, attempt: CheckoutAttempt, sessionId: string): Promise<boolean>;
+}
+
+/** Attempts in the `ephemeral` table. TTL removes them late, so what is over counts as gone before that. */
+export function createCheckoutAttempts(tableName: string): CheckoutAttempts {
+  const client = new DynamoDBClient(awsClientLimits);
+  const key = (userId: string) => marshall({ pk: `checkout#${userId}` });
+
+  async function update(userId: string, input: Omit<UpdateItemCommandInput, "TableName" | "Key">): Promise<boolean> {
+    const command = new UpdateItemCommand({ TableName: tableName, Key: key(userId), ...input });
+    const sent = client.send(command).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof ConditionalCheckFailedException) return false;
+        throw error;
+      },
+    );
+    return dependency("ephemeral table", sent);
+  }
+
+  return {
+    async current(userId, now) {
+      const get = new GetItemCommand({ TableName: tableName, Key: key(userId), ConsistentRead: true });
+      const { Item } = await dependency("ephemeral table", client.send(get));
+      const attempt = Item && CheckoutAttempt.parse(unmarshall(Item).attempt);
+      return attempt && attempt.expires_at * 1000 > now.getTime() ? attempt : undefined;
+    },
+
+    start: (userId, attempt, previous, now) =>
+      update(userId, {
+        UpdateExpression: "SET attempt = :attempt, #ttl = :ttl",
+        ConditionExpression: previous
+          ? "attempt.id = :previous"
+          : "attribute_not_exists(attempt) OR attempt.expires_at <= :now",
+        ExpressionAttributeNames: { "#ttl": "ttl" },
+        ExpressionAttributeValues: marshall(
+          {
+            ":attempt": attempt,
+            ":ttl": attempt.expires_at,
+            ...(previous ? { ":previous": previous.id } : { ":now": Math.floor(now.getTime() / 1000) }),
+          },
+          { removeUndefinedValues: true },
+        ),
+      }),
+
+    handOut: (userId, attempt, sessionId) =>
+      update(userId, {
+        UpdateExpression: "SET attempt.session_id = :session",
+        ConditionExpression: "attempt.id = :id",
+        ExpressionAttributeValues: marshall({ ":session": sessionId, ":id": attempt.id }),
+      }),
+  };
+}

@@ -1,0 +1,40 @@
+import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { awsClientLimits, dependency } from "../lib/dependency";
+import { RateLimited } from "../lib/rateLimited";
+
+/** So many uses of one thing in one window. */
+export interface RateLimit {
+  limit: number;
+  windowSeconds: number;
+}
+
+/**
+ * Counters in the `ephemeral` table, one item per key and window, removed by the table's TTL.
+ *
+ * @returns a function that counts one use; it throws RateLimited past the limit and ApiError `unavailable` when it
+ * cannot count: what cannot be limited is not given.
+ */
+export function createCounters(tableName: string): (key: string, rate: RateLimit, now: Date) => Promise<void> {
+  const client = new DynamoDBClient(awsClientLimits);
+  return async (key, { limit, windowSeconds }, now) => {
+    const window = Math.floor(now.getTime() / 1000 / windowSeconds);
+    const update = new UpdateItemCommand({
+      TableName: tableName,
+      Key: { pk: { S: `rate#${key}#${window}` } },
+      UpdateExpression: "ADD uses :one SET #ttl = :ttl",
+      ConditionExpression: "attribute_not_exists(uses) OR uses < :limit",
+      ExpressionAttributeNames: { "#ttl": "ttl" },
+      ExpressionAttributeValues: {
+        ":one": { N: "1" },
+        ":limit": { N: String(limit) },
+        ":ttl": { N: String((window + 2) * windowSeconds) },
+      },
+    });
+    const counted = client.send(update).catch((error: unknown) => {
+      if (error instanceof ConditionalCheckFailedException) return undefined;
+      throw error;
+    });
+    if (await dependency("ephemeral table", counted)) return;
+    throw new RateLimited(Math.ceil((window + 1) * windowSeconds - now.getTime() / 1000));
+  };
+}

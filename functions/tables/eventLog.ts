@@ -1,0 +1,68 @@
+import { BatchGetItemCommand, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import * as z from "zod/mini";
+import { awsClientLimits, dependency } from "../lib/dependency";
+import type { StripeEvent } from "../stripe/event";
+
+const Handled = z.object({
+  pk: z.string(),
+  outcome: z.enum(["synced", "foreign"]),
+  user_id: z.optional(z.string()),
+  handled_at: z.iso.datetime(),
+  times: z.int(),
+});
+
+/** What became of an event, and when. */
+type HandledEvent = Omit<z.infer<typeof Handled>, "pk">;
+
+/** As long as Stripe keeps events, and well beyond the three days it delivers them. */
+const KEEP_SECONDS = 30 * 24 * 3600;
+
+/** The record of handled events. Each method throws ApiError `unavailable` when the table does not answer. */
+export interface EventLog {
+  /** Notes that an event has been handled; once more when it comes again. */
+  record(event: StripeEvent, what: Pick<HandledEvent, "outcome" | "user_id">, now: Date): Promise<void>;
+  /** What became of up to 100 events, by event id; those never handled are absent. */
+  find(eventIds: string[]): Promise<Map<string, HandledEvent>>;
+}
+
+/**
+ * Which events were handled, in the `ephemeral` table. For operators and for the reconciler, which looks for those that
+ * were not. It is no gate in front of the sync: a repeated event must be able to repair a row.
+ */
+export function createEventLog(tableName: string): EventLog {
+  const client = new DynamoDBClient(awsClientLimits);
+  const key = (eventId: string) => `evt#${eventId}`;
+  return {
+    async record({ id, type }, { outcome, user_id }, now) {
+      const update = new UpdateItemCommand({
+        TableName: tableName,
+        Key: marshall({ pk: key(id) }),
+        UpdateExpression: `SET #type = :type, outcome = :outcome, handled_at = :now, #ttl = :ttl${
+          user_id ? ", user_id = :user" : ""
+        } ADD times :one`,
+        ExpressionAttributeNames: { "#type": "type", "#ttl": "ttl" },
+        ExpressionAttributeValues: marshall({
+          ":type": type,
+          ":outcome": outcome,
+          ":now": now.toISOString(),
+          ":ttl": Math.floor(now.getTime() / 1000) + KEEP_SECONDS,
+          ":one": 1,
+          ...(user_id && { ":user": user_id }),
+        }),
+      });
+      await dependency("ephemeral table", client.send(update));
+    },
+
+    async find(eventIds) {
+      if (eventIds.length === 0) return new Map();
+      const get = new BatchGetItemCommand({
+        // DynamoDB refuses a key that is named twice.
+        RequestItems: { [tableName]: { Keys: [...new Set(eventIds)].map((id) => marshall({ pk: key(id) })) } },
+      });
+      const { Responses } = await dependency("ephemeral table", client.send(get));
+      const items = (Responses?.[tableName] ?? []).map((item) => Handled.parse(unmarshall(item)));
+      return new Map(items.map(({ pk, ...handled }) => [pk.slice(key("").length), handled]));
+    },
+  };
+}

@@ -1,0 +1,193 @@
+import {
+  type AttributeValue,
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  GetItemCommand,
+  paginateQuery,
+  paginateScan,
+  QueryCommand,
+  UpdateItemCommand,
+  type UpdateItemCommandInput,
+} from "@aws-sdk/client-dynamodb";
+import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import type { Plan } from "../../contract/plan";
+import type { Customer } from "../core/customer";
+import type { SyncRows } from "../core/sync";
+import { awsClientLimits, dependency } from "../lib/dependency";
+import { userIndexes } from "./userIndexes";
+import { createUsers, parseRow } from "./users";
+
+/** The one value of `review_queue`: one partition takes a thousand writes a second, far above what reviews make. */
+const REVIEW_QUEUE = "stripe";
+
+/** Everything that writes to the `users` table. Each method throws ApiError `unavailable` when the table does not answer. */
+export interface UserRows extends SyncRows {
+  /**
+   * Ties a Stripe customer to a row. Gives the customer that the row has now: another one when someone was faster.
+   *
+   * @param replacing a deleted customer that the row may still name
+   */
+  link(userId: string, stripeCustomerId: string, now: Date, replacing?: string): Promise<string | undefined>;
+  /** Sets a plan given by an operator, or takes it away (`plan` null). The row's cached plan follows by the next sync. */
+  grant(userId: string, grant: { plan: Plan | null; expiresAt?: Date; note?: string }, now: Date): Promise<void>;
+  /** The user of a Stripe customer, by the index; undefined when no row has it. */
+  findByStripeCustomer(stripeCustomerId: string): Promise<string | undefined>;
+  /** Users whose review is due, the longest overdue first. */
+  due(now: Date): AsyncIterable<string>;
+  /** The customer, and all that is in the row beside, for an operator to read. */
+  inspect(userId: string): Promise<{ customer: Customer | undefined; row: Record<string, unknown> | null }>;
+  /** Every user that Stripe knows. */
+  withStripeCustomer(): AsyncIterable<string>;
+}
+
+/** The `users` table, for the functions that write to it. Only UpdateItem and conditions: one row is all a sync touches. */
+export function createUserRows(tableName: string): UserRows {
+  const client = new DynamoDBClient(awsClientLimits);
+  const get = createUsers(tableName);
+
+  /** Undefined when the condition did not hold. */
+  async function update(userId: string, input: Omit<UpdateItemCommandInput, "TableName" | "Key">) {
+    const command = new UpdateItemCommand({ TableName: tableName, Key: { user_id: { S: userId } }, ...input });
+    const sent = client.send(command).catch((error: unknown) => {
+      if (error instanceof ConditionalCheckFailedException) return undefined;
+      throw error;
+    });
+    return dependency("users table", sent);
+  }
+
+  return {
+    get,
+
+    async takeTicket(userId, now, reviewBy) {
+      const updated = await update(userId, {
+        // The map must be there before `apply` can set something in it.
+        UpdateExpression: `SET created_at = if_not_exists(created_at, :now), known_plans = if_not_exists(known_plans, :none)${
+          reviewBy ? ", review_by = :by" : ""
+        } ADD sync_ticket :one`,
+        ExpressionAttributeValues: marshall({
+          ":now": now.toISOString(),
+          ":none": {},
+          ":one": 1,
+          ...(reviewBy && { ":by": reviewBy.toISOString() }),
+        }),
+        ReturnValues: "ALL_NEW",
+      });
+      const row = updated?.Attributes ?? {};
+      return { ticket: Number(row.sync_ticket?.N), customer: parseRow(row) };
+    },
+
+    async apply(userId, ticket, { facts, knownPlans, entitlement, stripeStatus, stripeSubscriptionId, reviewAt, now }) {
+      const set: Record<string, unknown> = {
+        ...facts,
+        ...(facts && { synced_at: now.toISOString() }),
+        plan: entitlement.plan,
+        expires_at: entitlement.expiresAt?.toISOString() ?? null,
+        stripe_status: stripeStatus,
+        stripe_subscription_id: stripeSubscriptionId,
+        updated_at: now.toISOString(),
+        applied_ticket: ticket,
+        ...(reviewAt && { review_queue: REVIEW_QUEUE, needs_review_at: reviewAt.toISOString() }),
+      };
+      const names = Object.keys(set);
+      const known = Object.entries(knownPlans);
+      const assignments = [
+        ...names.map((name) => `#${name} = :${name}`),
+        ...known.map((_, index) => `known_plans.#known${index} = :known${index}`),
+      ];
+      const applied = await update(userId, {
+        UpdateExpression: `SET ${assignments.join(", ")}${reviewAt ? "" : " REMOVE review_queue, needs_review_at"}`,
+        // No ReturnValuesOnConditionCheckFailure: whoever needs the newer row reads it, which is rare.
+        ConditionExpression: "attribute_not_exists(#applied_ticket) OR #applied_ticket < :applied_ticket",
+        ExpressionAttributeNames: Object.fromEntries([
+          ...names.map((name) => [`#${name}`, name]),
+          ...known.map(([id], index) => [`#known${index}`, id]),
+        ]),
+        ExpressionAttributeValues: marshall(
+          Object.fromEntries([
+            ...names.map((name) => [`:${name}`, set[name]]),
+            ...known.map(([_, plan], index) => [`:known${index}`, plan]),
+          ]),
+          { removeUndefinedValues: true },
+        ),
+      });
+      return applied !== undefined;
+    },
+
+    async link(userId, stripeCustomerId, now, replacing = stripeCustomerId) {
+      const linked = await update(userId, {
+        UpdateExpression: "SET stripe_customer_id = :customer, created_at = if_not_exists(created_at, :now)",
+        ConditionExpression:
+          "attribute_not_exists(stripe_customer_id) OR stripe_customer_id = :customer OR stripe_customer_id = :replacing",
+        ExpressionAttributeValues: marshall({
+          ":customer": stripeCustomerId,
+          ":replacing": replacing,
+          ":now": now.toISOString(),
+        }),
+      });
+      return linked ? stripeCustomerId : (await get(userId))?.stripe_customer_id;
+    },
+
+    async grant(userId, { plan, expiresAt, note }, now) {
+      const set: Record<string, string> = {
+        granted_at: now.toISOString(),
+        ...(plan && { grant_plan: plan }),
+        ...(expiresAt && { grant_expires_at: expiresAt.toISOString() }),
+        ...(note && { grant_note: note }),
+      };
+      const names = Object.keys(set);
+      const gone = ["grant_plan", "grant_expires_at", "grant_note"].filter((name) => !names.includes(name));
+      const removal = gone.length > 0 ? ` REMOVE ${gone.join(", ")}` : "";
+      await update(userId, {
+        UpdateExpression: `SET created_at = if_not_exists(created_at, :granted_at), ${names
+          .map((name) => `${name} = :${name}`)
+          .join(", ")}${removal}`,
+        ExpressionAttributeValues: marshall(Object.fromEntries(names.map((name) => [`:${name}`, set[name]]))),
+      });
+    },
+
+    async findByStripeCustomer(stripeCustomerId) {
+      const query = new QueryCommand({
+        TableName: tableName,
+        IndexName: userIndexes.stripeCustomer,
+        KeyConditionExpression: "stripe_customer_id = :customer",
+        ExpressionAttributeValues: { ":customer": { S: stripeCustomerId } },
+      });
+      const { Items = [] } = await dependency("users table", client.send(query));
+      return Items[0]?.user_id?.S;
+    },
+
+    async inspect(userId) {
+      const query = new GetItemCommand({ TableName: tableName, Key: { user_id: { S: userId } }, ConsistentRead: true });
+      const { Item } = await dependency("users table", client.send(query));
+      return Item ? { customer: parseRow(Item), row: unmarshall(Item) } : { customer: undefined, row: null };
+    },
+
+    due: (now) =>
+      userIds(
+        paginateQuery(
+          { client },
+          {
+            TableName: tableName,
+            IndexName: userIndexes.review,
+            KeyConditionExpression: "review_queue = :queue AND needs_review_at <= :now",
+            ExpressionAttributeValues: marshall({ ":queue": REVIEW_QUEUE, ":now": now.toISOString() }),
+          },
+        ),
+      ),
+
+    withStripeCustomer: () =>
+      userIds(paginateScan({ client }, { TableName: tableName, IndexName: userIndexes.stripeCustomer })),
+  };
+}
+
+/** The users of an index's items, page by page. */
+async function* userIds(
+  pages: AsyncIterable<{ Items?: Record<string, AttributeValue>[] | undefined }>,
+): AsyncGenerator<string> {
+  const answers = pages[Symbol.asyncIterator]();
+  for (;;) {
+    const { value, done } = await dependency("users table", answers.next());
+    if (done) return;
+    for (const item of value.Items ?? []) if (item.user_id?.S) yield item.user_id.S;
+  }
+}

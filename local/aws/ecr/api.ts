@@ -1,0 +1,61 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import type { Events } from "../../support/events";
+import type { Listening } from "../../support/http";
+import type { AwsAccount } from "../support/account";
+import { JsonProtocolError, serveJsonProtocol } from "../support/jsonProtocol";
+import { imageTags } from "./dockerBuild";
+
+const TOKEN_HOURS = 12;
+
+/** What logs in to the account's registry, as ECR gives it. */
+interface RegistryToken {
+  userName: "AWS";
+  password: string;
+  /** `<userName>:<password>` in base64. */
+  authorizationToken: string;
+  expiresAt: Date;
+  /** Address of the registry. */
+  proxyEndpoint: string;
+}
+
+/** A fresh token for the account's registry; ECR's die after twelve hours. */
+export function registryToken({ accountId, region }: AwsAccount): RegistryToken {
+  const userName = "AWS";
+  const password = randomBytes(96).toString("base64");
+  return {
+    userName,
+    password,
+    authorizationToken: Buffer.from(`${userName}:${password}`).toString("base64"),
+    expiresAt: new Date(Date.now() + TOKEN_HOURS * 3_600_000),
+    proxyEndpoint: `https://${accountId}.dkr.ecr.${region}.amazonaws.com`,
+  };
+}
+
+const noInput = z.object({ registryIds: z.array(z.string()).optional() });
+
+const described = z.object({
+  registryId: z.string().optional(),
+  repositoryName: z.string(),
+  imageIds: z.array(z.object({ imageDigest: z.string() })).length(1),
+});
+
+/** Serves ECR's `GetAuthorizationToken`, and `DescribeImages` of one digest, on a free loopback port. */
+export function startEcrApi(account: AwsAccount, events: Events): Promise<Listening> {
+  const operations = {
+    GetAuthorizationToken(body: unknown) {
+      noInput.parse(body);
+      const { authorizationToken, expiresAt, proxyEndpoint } = registryToken(account);
+      return { authorizationData: [{ authorizationToken, expiresAt: expiresAt.getTime() / 1000, proxyEndpoint }] };
+    },
+    DescribeImages(body: unknown) {
+      const { repositoryName, imageIds } = described.parse(body);
+      const imageDigest = imageIds[0]?.imageDigest ?? "";
+      const tags = imageTags(account, repositoryName, imageDigest);
+      if (tags.length === 0) throw new JsonProtocolError("ImageNotFoundException", imageDigest);
+      return { imageDetails: [{ registryId: account.accountId, repositoryName, imageDigest, imageTags: tags }] };
+    },
+  };
+  const target = "AmazonEC2ContainerRegistry_V20150921";
+  return serveJsonProtocol({ name: "ECR", source: "ecr", target, operations }, events);
+}

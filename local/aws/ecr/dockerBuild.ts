@@ -1,0 +1,152 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join, matchesGlob, resolve } from "node:path";
+import { z } from "zod";
+import { isObject } from "../../support/protocol/value";
+import type { AwsAccount } from "../support/account";
+import { filesBelow } from "../support/archive";
+import type { Effects, ResourceType } from "../support/resource";
+import { type Properties, texts } from "../support/values";
+
+const TYPE = "docker-build:index:Image";
+
+/** docker-build:index:Image. Nothing is built: an image here is the digest of what a build would read. */
+export const image: ResourceType = {
+  type: TYPE,
+  inputs: z.looseObject({
+    tags: z.array(z.string()).optional(),
+    context: z.looseObject({ location: z.string() }).optional(),
+    dockerfile: z.looseObject({ location: z.string().optional(), inline: z.string().optional() }).optional(),
+    buildArgs: z.record(z.string(), z.string()).optional(),
+    platforms: z.array(z.string()).optional(),
+    push: z.boolean(),
+  }),
+  replaceOn: [],
+  id: (inputs) => texts(inputs.tags)[0] ?? "image",
+  computed: {
+    digest: ({ made }) => made.digest,
+    contextHash: ({ made }) => made.contextHash,
+    ref: ({ made }) => made.ref,
+  },
+  recomputed: ["digest", "contextHash", "ref"],
+};
+
+/**
+ * "Builds" images: the digest is SHA-256 over the context's files (without those .dockerignore names), the Dockerfile, the
+ * build arguments and the platforms, so it changes exactly when a real build could.
+ *
+ * @param programDir what relative paths are relative to
+ */
+export function imageEffects(programDir: string): Effects {
+  const build = async ({ outputs }: { outputs: Properties }) => {
+    const context = resolve(programDir, location(outputs.context) ?? ".");
+    const dockerfile = isObject(outputs.dockerfile) ? outputs.dockerfile : {};
+    const recipe =
+      typeof dockerfile.inline === "string"
+        ? dockerfile.inline
+        : await read(resolve(programDir, location(dockerfile) ?? join(context, "Dockerfile")), "dockerfile");
+    const contextHash = await hashFolder(context);
+    const digest = `sha256:${createHash("sha256")
+      .update(JSON.stringify([contextHash, recipe, sorted(outputs.buildArgs), outputs.platforms, outputs.target]))
+      .digest("hex")}`;
+    return { contextHash, digest, ref: `${texts(outputs.tags)[0] ?? ""}@${digest}` };
+  };
+  return { create: build, update: build };
+}
+
+/** What a registry has under an image's name. */
+export interface FoundImage {
+  /** The model version inside, as RunPod would find it after a pull. */
+  version: string;
+  /** True when it takes a credential to pull it. */
+  private: boolean;
+}
+
+/**
+ * Looks an image up in its registry.
+ *
+ * @returns for an image of the account's own registry, which is private, the build argument `MODEL_VERSION`, or its tag
+ * without one; for any other registry the tag; undefined where the account's registry holds no such image
+ */
+export function resolveImage(account: AwsAccount, imageName: string): FoundImage | undefined {
+  const { repository, tag, digest } = parseReference(imageName);
+  const isOwn = repository.startsWith(`${account.accountId}.dkr.ecr.`);
+  if (!isOwn) return { version: digest ?? tag ?? "latest", private: false };
+  const found = account.list(TYPE).find(({ outputs }) =>
+    texts(outputs.tags)
+      .map(parseReference)
+      .some(
+        (own) =>
+          own.repository === repository &&
+          (digest === undefined ? own.tag === (tag ?? "latest") : outputs.digest === digest),
+      ),
+  );
+  if (found === undefined) return undefined;
+  const given = isObject(found.outputs.buildArgs) ? found.outputs.buildArgs.MODEL_VERSION : undefined;
+  const version = typeof given === "string" ? given : (parseReference(found.id).tag ?? "latest");
+  return { version, private: true };
+}
+
+/** The tags of the image with that digest in a repository of the account's own registry; none where it has no such image. */
+export function imageTags(account: AwsAccount, repositoryName: string, digest: string): string[] {
+  const repository = `${account.accountId}.dkr.ecr.${account.region}.amazonaws.com/${repositoryName}`;
+  return account
+    .list(TYPE)
+    .filter(({ outputs }) => outputs.digest === digest)
+    .flatMap(({ outputs }) => texts(outputs.tags).map(parseReference))
+    .flatMap((own) => (own.repository === repository && own.tag !== undefined ? [own.tag] : []));
+}
+
+function parseReference(reference: string): { repository: string; tag?: string; digest?: string } {
+  const [name = "", digest] = reference.split("@", 2);
+  const colon = name.indexOf(":", name.lastIndexOf("/"));
+  return {
+    repository: colon === -1 ? name : name.slice(0, colon),
+    ...(colon === -1 ? {} : { tag: name.slice(colon + 1) }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+}
+
+function location(value: unknown): string | undefined {
+  return isObject(value) && typeof value.location === "string" ? value.location : undefined;
+}
+
+function sorted(value: unknown): unknown {
+  return isObject(value) ? Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)) : [];
+}
+
+async function read(path: string, property: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new Error(`${property}: cannot read ${path}`, { cause });
+  }
+}
+
+async function hashFolder(folder: string): Promise<string> {
+  const hash = createHash("sha256");
+  for (const path of await filesBelow(folder, await ignored(folder))) {
+    hash
+      .update(`${path}\0`)
+      .update(await readFile(join(folder, path)))
+      .update("\0");
+  }
+  return hash.digest("hex");
+}
+
+/** `.dockerignore`: a pattern names a file or a folder with all in it, `!` takes back, the last match wins. */
+async function ignored(folder: string): Promise<(path: string) => boolean> {
+  const lines = await readFile(join(folder, ".dockerignore"), "utf8").catch(() => "");
+  const rules = lines
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => ({ keep: line.startsWith("!"), pattern: line.replace(/^!/, "").replace(/^\/|\/$/g, "") }));
+  return (path) => {
+    const ancestry = path.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"));
+    return rules.reduce(
+      (skip, { keep, pattern }) => (ancestry.some((part) => matchesGlob(part, pattern)) ? !keep : skip),
+      false,
+    );
+  };
+}

@@ -1,0 +1,118 @@
+import { type Context, Hono } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { Job } from "../jobs/jobs";
+import { presentedKey } from "../keys";
+import { problem } from "../problem";
+import type { EndpointRuntime } from "./endpoints";
+
+/** A worker's request for jobs is held this long. The SDK gives up at 90 s. */
+const TAKE_WAIT_MS = 20_000;
+/** A worker that gets no more jobs asks again without pausing, so its answer takes a moment. */
+const DRAINING_WAIT_MS = 1_000;
+const MAX_CHUNK_BYTES = 2 ** 20;
+const MAX_RESULT_BYTES = 20 * 2 ** 20;
+
+type Env = { Variables: { endpoint: EndpointRuntime } };
+
+/**
+ * The side of the job API that workers talk to, as runpod-python 1.12 does: job-take, job-take-batch, job-stop, ping,
+ * job-done and job-stream. Its bodies are JSON whatever their content type says.
+ */
+export function workerApi(options: { find(endpointId: string): EndpointRuntime | undefined }) {
+  const app = new Hono<Env>();
+
+  const authenticated = createMiddleware<Env>(async (c, next) => {
+    const endpoint = options.find(c.req.param("endpoint") ?? "");
+    if (!endpoint || presentedKey(c.req.raw) !== endpoint.aiKey) return problem(c, 401, "unauthorized");
+    c.set("endpoint", endpoint);
+    return next();
+  });
+  for (const path of ["job-take", "job-take-batch", "job-stop", "ping", "job-done", "job-stream"])
+    app.use(`/:endpoint/${path}/*`, authenticated);
+
+  app.get("/:endpoint/job-take/:worker", async (c) => {
+    const [job] = await take(c, 1);
+    return job ? c.json(jobForWorker(job)) : c.body(null, 204);
+  });
+
+  app.get("/:endpoint/job-take-batch/:worker", async (c) => {
+    const jobs = await take(c, Math.max(1, Number(c.req.query("batch_size")) || 1));
+    return jobs.length > 0 ? c.json(jobs.map(jobForWorker)) : c.body(null, 204);
+  });
+
+  app.get("/:endpoint/job-stop/:worker", async (c) => {
+    const { queue, fleet } = c.get("endpoint");
+    const worker = c.req.param("worker");
+    const stopsOrEnd = () => queue.takeStops(worker) ?? (fleet.isStopping(worker) ? [] : undefined);
+    const jobsToStop = await queue.changed.until(stopsOrEnd, TAKE_WAIT_MS, c.req.raw.signal);
+    return jobsToStop?.length ? c.json({ jobsToStop }) : c.body(null, 204);
+  });
+
+  app.get("/:endpoint/ping/:worker", (c) => {
+    const { queue, fleet } = c.get("endpoint");
+    const worker = c.req.param("worker");
+    if (c.req.query("status") === "unhealthy") fleet.unfit(worker, c.req.query("check") ?? "unknown check");
+    // The SDK names no job when it has none.
+    else queue.workerNames(worker, (c.req.query("job_id") ?? "").split(","));
+    return c.json({ status: "ok" });
+  });
+
+  app.post("/:endpoint/job-done/:worker/:job", async (c) => {
+    const body = await readReport(c, MAX_RESULT_BYTES);
+    if (body instanceof Response) return body;
+    const { queue, fleet } = c.get("endpoint");
+    const id = c.req.param("job");
+    if (body.status === "IN_PROGRESS") queue.progress(id, body.output);
+    else queue.done(id, body);
+    if (body.stopPod === true) fleet.refresh(c.req.param("worker"));
+    return c.json({ status: "ok" });
+  });
+
+  app.post("/:endpoint/job-stream/:worker/:job", async (c) => {
+    const body = await readReport(c, MAX_CHUNK_BYTES);
+    if (body instanceof Response) return body;
+    c.get("endpoint").queue.chunk(c.req.param("job"), body.output);
+    return c.json({ status: "ok" });
+  });
+
+  return app;
+}
+
+async function take(c: Context<Env>, count: number): Promise<Job[]> {
+  const { queue, fleet } = c.get("endpoint");
+  const worker = c.req.param("worker") ?? "";
+  fleet.ready(worker);
+  const jobsOrEnd = () => {
+    if (!fleet.mayTake(worker)) return [];
+    const jobs = queue.take(worker, count);
+    return jobs.length > 0 ? jobs : undefined;
+  };
+  const jobs = (await queue.changed.until(jobsOrEnd, TAKE_WAIT_MS, c.req.raw.signal)) ?? [];
+  if (jobs.length === 0 && !fleet.mayTake(worker))
+    await queue.changed.until(() => fleet.isStopping(worker) || undefined, DRAINING_WAIT_MS, c.req.raw.signal);
+  return jobs;
+}
+
+function jobForWorker({ id, input, webhook }: Job) {
+  return { id, input, ...(webhook && { webhook }) };
+}
+
+interface Report {
+  output?: unknown;
+  error?: unknown;
+  status?: unknown;
+  stopPod?: unknown;
+}
+
+async function readReport(c: Context<Env>, maxBytes: number): Promise<Report | Response> {
+  const text = await c.req.text();
+  if (Buffer.byteLength(text) > maxBytes)
+    return problem(c, 400, `bad request: body: exceeded max body size of ${maxBytes / 2 ** 20}MiB`);
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body === "object" && body !== null) return body;
+  } catch {
+    // Answered below, like any other text that is no object.
+  }
+  return problem(c, 400, "bad request: body: must be a JSON object");
+}

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Events } from "../../support/events";
+import { type Job, jobView } from "./jobs";
+
+const ATTEMPTS = 3;
+const TIMEOUT_MS = 10_000;
+
+/**
+ * POSTs a finished job to the URL it was submitted with: three tries until one answers 200, as RunPod does.
+ *
+ * @param pauseMs between two tries
+ * @param closing ends the tries
+ */
+export async function reportToWebhook(
+  url: string,
+  job: Job,
+  { events, pauseMs, closing }: { events: Events; pauseMs: number; closing: AbortSignal },
+): Promise<void> {
+  for (let attempt = 1; attempt <= ATTEMPTS && !closing.aborted; attempt++) {
+    const status = await post(url, { ...jobView(job), input: job.input, webhook: url }, closing);
+    events.emit({ source: "runpod", summary: `webhook of job ${job.id.slice(0, 13)} → ${status}` });
+    if (status === 200) return;
+    if (attempt < ATTEMPTS) await sleep(pauseMs, undefined, { signal: closing }).catch(() => undefined);
+  }
+}
+
+async function post(url: string, body: unknown, closing: AbortSignal): Promise<number | "no answer"> {
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal: AbortSignal.any([closing, AbortSignal.timeout(TIMEOUT_MS)]),
+    });
+    await response.body?.cancel();
+    return response.status;
+  } catch {
+    return "no answer";
+  }
+}

@@ -1,0 +1,31 @@
+import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from "jose";
+import type { Session } from "../../client";
+import { signTicket, TICKET_SECONDS } from "../../functions/core/ticket";
+import type { LocalCloud } from "../cloud/cloud";
+import { OWN_STACK } from "../support/ports";
+
+/** The claims of a session's ticket under the same `kid`, signed by someone else. */
+export async function forgedTicket(session: Session): Promise<string> {
+  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  const { kid = "" } = decodeProtectedHeader(session.ticket);
+  return sign(session, { ...(await exportJWK(privateKey)), kid }, new Date());
+}
+
+/** A session's ticket as the real key signed it long enough ago. */
+export async function expiredTicket(cloud: LocalCloud, session: Session): Promise<string> {
+  const ssm = new SSMClient({
+    endpoint: cloud.aws.endpoints.ssm,
+    region: cloud.aws.account.region,
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  });
+  const name = `/snack-misaki/${OWN_STACK}/ticket-signing-key`;
+  const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name, WithDecryption: true }));
+  const longAgo = new Date(Date.now() - 10 * TICKET_SECONDS * 1000);
+  return sign(session, JSON.parse(Parameter?.Value ?? "{}") as JWK, longAgo);
+}
+
+async function sign({ user_id, plan, model, limits }: Session, key: JWK, now: Date): Promise<string> {
+  const iss = `snack-misaki/${OWN_STACK}`;
+  return (await signTicket({ iss, sub: user_id, aud: model, plan, limits }, key, now)).ticket;
+}

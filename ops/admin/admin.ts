@@ -1,0 +1,147 @@
+import Table from "cli-table3";
+import type { Command } from "commander";
+import pc from "picocolors";
+import { command, run } from "../../cli/command";
+import type { AdminEvent, AdminUser } from "../../contract/admin";
+import { type Ask, connect, type Target } from "./invoke";
+
+type Options = Target & { json?: boolean };
+
+const program = command("admin", "Looks after customers and their plans, with your AWS credentials.")
+  .option("--stack <name>", "the stack; start is the one of npm start", "start")
+  .option("--dir <folder>", "where npm start keeps everything", ".local");
+
+/** A command of the program: what it does with the admin function, and how that is shown without `--json`. */
+function subcommand<A extends unknown[], R>(
+  usage: string,
+  description: string,
+  action: (ask: Ask, ...args: A) => Promise<R>,
+  show: (result: R) => string,
+): Command {
+  return program
+    .command(usage)
+    .description(description)
+    .action(async (...given: unknown[]) => {
+      const args = given.slice(0, -1) as A;
+      const options = program.opts<Options>();
+      const result = await action(connect(options), ...args);
+      console.log(options.json ? JSON.stringify(result) : show(result));
+    });
+}
+
+subcommand(
+  "show <user>",
+  "A user's row, and why they have their plan; <user> is the Cognito sub or the Stripe customer.",
+  (ask, user: string) => ask({ command: "show", user }),
+  userTable,
+);
+
+subcommand(
+  "grant <user> <plan>",
+  "Gives a plan (paid or vip), whatever Stripe says.",
+  (ask, user: string, plan: string, { until, note }: { until?: string; note?: string }) =>
+    ask({
+      command: "grant",
+      user,
+      plan: oneOf("plan", plan, ["paid", "vip"]),
+      ...(until && { until: moment(until) }),
+      ...(note && { note }),
+    }),
+  userTable,
+)
+  .option("--until <date>", "when it ends: 2027-01-31, or 2027-01-31T12:00:00Z; default: never")
+  .option("--note <text>", "why, for whoever looks at the row later");
+
+subcommand(
+  "revoke <user>",
+  "Takes a granted plan away.",
+  (ask, user: string) => ask({ command: "revoke", user }),
+  userTable,
+);
+
+subcommand(
+  "resync [user]",
+  "Reads a user from Stripe now, or with --all everyone.",
+  async (ask, user: string | undefined, { all }: { all?: boolean }) => {
+    if ((user === undefined) === (all !== true)) throw new Error("resync: name a user, or give --all");
+    const users = user === undefined ? (await ask({ command: "users" })).users : [user];
+    return resyncEach(ask, users);
+  },
+  ({ synced, failed }) => {
+    const rows = failed.map(({ user, error }) => `\n  ${user}  ${pc.red(error)}`);
+    return `${synced.length} synced, ${failed.length} failed${rows.join("")}`;
+  },
+).option("--all", "everyone whom Stripe knows");
+
+subcommand(
+  "events",
+  "Stripe's latest events, and what became of them here.",
+  async (ask, { limit }: { limit: string }) =>
+    (await ask({ command: "events", limit: wholeNumber("limit", limit, 100) })).events,
+  eventTable,
+).option("--limit <n>", "how many, up to 100", "20");
+
+void run(program);
+
+/** One after the other: Stripe's rate limit is shared with the customers. */
+async function resyncEach(ask: Ask, users: string[]) {
+  const synced: AdminUser[] = [];
+  const failed: { user: string; error: string }[] = [];
+  for (const [index, user] of users.entries()) {
+    if (process.stderr.isTTY && users.length > 1)
+      process.stderr.write(`\r\u001b[K${pc.dim(`${index + 1} of ${users.length}`)}`);
+    await ask({ command: "resync", user }).then(
+      (one) => synced.push(one),
+      (error: Error) => failed.push({ user, error: error.message }),
+    );
+  }
+  if (process.stderr.isTTY && users.length > 1) process.stderr.write("\r\u001b[K");
+  if (failed.length > 0) process.exitCode = 1;
+  return { synced, failed };
+}
+
+function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, row }: AdminUser): string {
+  const table = new Table({
+    style: { head: [], border: [] },
+    // A line between any two rows would be half of the table.
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+    colWidths: [26, 74],
+    wordWrap: true,
+    wrapOnWordBoundary: false,
+  });
+  table.push(["user", user_id], ["plan", pc.bold(plan)], ["because", reason], ["until", expires_at ?? "no end"]);
+  if (grace_until) table.push(["grace until", grace_until]);
+  if (cancel_at) table.push(["cancelled for", cancel_at]);
+  if (!row) table.push(["row", "none"]);
+  for (const [name, value] of Object.entries(row ?? {}).toSorted(([one], [other]) => (one < other ? -1 : 1))) {
+    table.push([pc.dim(name), typeof value === "string" ? value : JSON.stringify(value)]);
+  }
+  return table.toString();
+}
+
+function eventTable(events: AdminEvent[]): string {
+  const table = new Table({ head: ["created", "type", "delivered", "became", "id"], style: { head: [], border: [] } });
+  for (const { created, type, delivered, outcome, id } of events) {
+    table.push([created, type, delivered ? "yes" : pc.yellow("no"), outcome ?? pc.yellow("not here yet"), id]);
+  }
+  return events.length > 0 ? table.toString() : "Stripe has no events.";
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === value);
+  if (found) return found;
+  throw new Error(`${name}: must be ${allowed.join(" or ")}, not ${value}`);
+}
+
+/** A day is meant to its end, in this machine's time. */
+function moment(text: string): string {
+  const date = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T23:59:59` : text);
+  if (Number.isNaN(date.getTime())) throw new Error(`--until: must be a date such as 2027-01-31, not ${text}`);
+  return date.toISOString();
+}
+
+function wholeNumber(name: string, text: string, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new Error(`--${name}: must be a whole number from 1 to ${most}, not ${text}`);
+}

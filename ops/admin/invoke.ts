@@ -1,0 +1,59 @@
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import type { AdminAnswers, AdminRequest } from "../../contract/admin";
+import type { ErrorBody } from "../../contract/errors";
+import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
+import { readStackConfig } from "../../local/support/stackConfig";
+
+/** Which stack's admin function is meant. */
+export interface Target {
+  /** `dev`, or `start` and `local` for the stacks of the local cloud. */
+  stack: string;
+  /** Where the local cloud keeps everything. */
+  dir: string;
+}
+
+/** Asks the admin function; the answer is the one of the command. */
+export type Ask = <C extends AdminRequest["command"]>(
+  request: Extract<AdminRequest, { command: C }>,
+) => Promise<AdminAnswers[C]>;
+
+/** The stacks of the local cloud: its own, and the one a real Pulumi brings up in it. */
+const localStacks = ["start", "local"];
+
+/**
+ * Connects to a stack's admin function, with the operator's AWS credentials as the AWS SDK finds them.
+ *
+ * @throws Error that says what to do, from the returned function
+ */
+export function connect({ stack, dir }: Target): Ask {
+  const isLocal = localStacks.includes(stack);
+  const { values } = readStackConfig(process.cwd(), isLocal ? "local" : stack);
+  const client = new LambdaClient({
+    region: process.env.AWS_REGION ?? values["aws:region"] ?? "us-east-1",
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 3_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
+    ...(isLocal && {
+      endpoint: readAwsEndpoints(dir).lambda,
+      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    }),
+  });
+  const functionName = `snack-misaki-${stack}-admin`;
+  return async (request) => {
+    const command = new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) });
+    const { Payload, FunctionError } = await client.send(command).catch((error: Error) => {
+      throw new Error(`${functionName} could not be invoked: ${hint(error, isLocal)}`, { cause: error });
+    });
+    const answer = JSON.parse(Payload?.transformToString() ?? "null");
+    if (FunctionError) throw new Error(`${functionName} failed. Its log group says why.`);
+    if ("error" in answer) throw new Error((answer as ErrorBody).error.message);
+    return answer;
+  };
+}
+
+function hint(error: Error & { code?: string }, isLocal: boolean): string {
+  if (error.code === "ECONNREFUSED" && isLocal) return "npm start is not running.";
+  if (error.name === "CredentialsProviderError") return "there are no AWS credentials. Sign in, or set AWS_PROFILE.";
+  if (error.name === "ResourceNotFoundException")
+    return "there is no such function. Has the stack been brought up, in this region?";
+  return `${error.name}: ${error.message}`;
+}

@@ -1,0 +1,77 @@
+import type { RunpodClient } from "../../runpod/client";
+import { type Check, failed, ok, warning } from "./check";
+
+/** No id of RunPod's looks like this. */
+const NOBODY = "snack-misaki-doctor-nobody";
+/** The balance is to last so long at the pace of now. */
+const HOURS_LEFT = 24;
+const FEW_DOLLARS = 5;
+
+/** Whether there is money left, where RunPod tells. */
+export async function checkAccount(client: RunpodClient): Promise<Check> {
+  const name = "account";
+  let account: Awaited<ReturnType<RunpodClient["getAccount"]>>;
+  try {
+    account = await client.getAccount();
+  } catch (error) {
+    return warning(name, messageOf(error), "Look at the balance in RunPod's console, under Billing.");
+  }
+  if (account === undefined) return ok(name, "RunPod's REST API does not tell the balance");
+  const { balanceDollars, spendDollarsPerHour } = account;
+  const seen = `balance $${balanceDollars.toFixed(2)}, spending $${spendDollarsPerHour.toFixed(2)} an hour`;
+  const todo = "Add credit in RunPod's console, under Billing, or turn on automatic payments.";
+  if (balanceDollars <= 0) return failed(name, `${seen}: RunPod runs no worker`, todo);
+  const isLow = balanceDollars < FEW_DOLLARS || balanceDollars < HOURS_LEFT * spendDollarsPerHour;
+  return isLow ? warning(name, seen, todo) : ok(name, seen);
+}
+
+/**
+ * Whether the key may change what the program changes. It asks RunPod to delete things that are not there: a key that may
+ * write is told so, in whatever words, any other is refused for what it is.
+ *
+ * @param unreadable what could not be listed, and why
+ */
+export async function checkKey(
+  client: Pick<RunpodClient, "deleteEndpoint" | "deleteTemplate" | "deleteRegistryAuth">,
+  unreadable: { what: string; why: string }[],
+): Promise<Check> {
+  const name = "key";
+  // GraphQL finds no template of that id before it would delete one, but there a key is for the whole API or not at all.
+  const writes = {
+    endpoints: () => client.deleteEndpoint(NOBODY),
+    templates: () => client.deleteTemplate(NOBODY),
+    "registry credentials": () => client.deleteRegistryAuth(NOBODY),
+  };
+  const refused = await Promise.all(
+    Object.entries(writes).map(async ([what, write]) => {
+      const why = await write().then(() => undefined, messageOf);
+      return why === undefined ? [] : [{ what, why }];
+    }),
+  );
+  const unwritable = refused.flat().filter(({ why }) => /API key/.test(why));
+  const untold = refused.flat().filter(({ why }) => !/refused/.test(why));
+  const reasons = [...new Set([...unreadable, ...unwritable, ...untold].map(({ why }) => why))].join(" ");
+  const list = (things: { what: string }[]) => things.map(({ what }) => what).join(", ");
+  if (unreadable.length > 0) {
+    const seen = `cannot read ${list(unreadable)}. ${reasons}`;
+    const isRefused = unreadable.some(({ why }) => /refused/.test(why));
+    return failed(name, seen, isRefused ? makeKey : tryAgain);
+  }
+  if (unwritable.length > 0) {
+    const seen = `reads, but may not change ${list(unwritable)}: a read-only or restricted key. ${reasons}`;
+    return failed(name, seen, makeKey);
+  }
+  if (untold.length > 0)
+    return warning(name, `reads, but whether it may change ${list(untold)} RunPod does not tell. ${reasons}`, tryAgain);
+  return ok(name, "reads and changes endpoints, templates and registry credentials");
+}
+
+const tryAgain = "Try again in some minutes: RunPod has trouble of its own.";
+const makeKey =
+  "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
+  "pulumi config set --secret runpodApiKey.";
+
+/** What went wrong, in words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,111 @@
+import { type Model, models } from "../../contract/plan";
+import { apis } from "../../runpod/apis";
+import { askHealth } from "../../runpod/health";
+import { messageOf } from "./account";
+import { type Check, failed, ok, warning } from "./check";
+import type { Patient } from "./target";
+
+/** What both checks need to call a model's job API. */
+interface Called {
+  patient: Patient;
+  /** Ids of the endpoints that are there. */
+  endpointIds: Partial<Record<Model, string>>;
+  timeoutMs: number;
+}
+
+/** Whether browsers of the stack's origins may call an endpoint: the preflight, and an answer itself. */
+export async function checkCors(model: Model, endpointId: string, { patient, timeoutMs }: Called): Promise<Check> {
+  const label = `${model} CORS`;
+  const { config, browserKeys, apiKey } = patient;
+  const browserKey = browserKeys[model];
+  const key = typeof browserKey === "object" ? browserKey.key : apiKey;
+  const base = `${config.runpodJobApiUrl}/${endpointId}`;
+  const refusals = await Promise.all(
+    config.frontend.origins.map(async (origin) => {
+      const signal = AbortSignal.timeout(timeoutMs);
+      try {
+        const [preflight, answer] = await Promise.all([
+          fetch(`${base}/run`, { method: "OPTIONS", headers: preflightFrom(origin), signal }),
+          fetch(`${base}/health`, { headers: { origin, authorization: `Bearer ${key}` }, signal }),
+        ]);
+        await Promise.all([preflight.body?.cancel(), answer.body?.cancel()]);
+        const why = preflightRefusal(preflight, origin) ?? answerRefusal(answer, origin);
+        return why === undefined ? [] : [`${origin}: ${why}`];
+      } catch (error) {
+        return [`${origin}: ${messageOf(error)}`];
+      }
+    }),
+  );
+  const refused = refusals.flat();
+  if (refused.length === 0) return ok(label, `allows ${config.frontend.origins.join(", ")}`);
+  const seen = `the job API does not allow ${refused.join("; ")}`;
+  const todo = `Browsers cannot chat with ${model} directly: put a proxy of your own before the job API and name it as runpodJobApiUrl.`;
+  return browserKey === undefined ? warning(label, seen, todo) : failed(label, seen, todo);
+}
+
+/** Whether a model's browser key opens its endpoint, and nothing else. */
+export async function checkBrowserKey(model: Model, { patient, endpointIds, timeoutMs }: Called): Promise<Check> {
+  const label = `${model} browser key`;
+  const { config, browserKeys, apiKey } = patient;
+  const given = browserKeys[model];
+  const make = `Make a Restricted key for the ${model} endpoint alone in RunPod's console, then: pulumi config set --secret ${model}BrowserKey, and "pulumi up".`;
+  if (given === undefined) return failed(label, `none: the session sends nobody to ${model}`, make);
+  if (given === "unread") {
+    const variable = `${model.toUpperCase()}_BROWSER_KEY`;
+    return warning(
+      label,
+      "set, but not to be read here",
+      `Set ${variable} in the environment, or sign in with Pulumi.`,
+    );
+  }
+  const { key } = given;
+  if (key === apiKey) return failed(label, "it is the account's own key, and every browser sees it", make);
+  const options = { apiKey: key, timeoutMs };
+  const opens = async (id: string) => (await askHealth({ ...options, url: config.runpodJobApiUrl }, id)).status;
+  try {
+    const own = endpointIds[model];
+    const status = own === undefined ? 200 : await opens(own);
+    if (status !== 200) return failed(label, `its endpoint answers ${status} to it`, make);
+    const others = models.filter((each) => each !== model && endpointIds[each] !== undefined);
+    const opened = await Promise.all(
+      others.map(async (each) => ((await opens(endpointIds[each] ?? "")) === 200 ? [each] : [])),
+    );
+    const tooMany = opened.flat();
+    if (tooMany.length > 0) return failed(label, `it opens ${tooMany.join(", ")} too`, make);
+    const client = apis[config.runpodApi]({ ...options, url: config.runpodApiUrl });
+    const seesAccount = await client.listEndpoints().then(
+      () => true,
+      () => false,
+    );
+    if (seesAccount) return failed(label, "it opens the account, and every browser sees it", make);
+    return ok(label, "opens its own endpoint, and neither another nor the account");
+  } catch (error) {
+    return warning(label, messageOf(error), "Try again when RunPod answers.");
+  }
+}
+
+/** What a browser asks before it sends JSON with a key. */
+function preflightFrom(origin: string): Record<string, string> {
+  return {
+    origin,
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization,content-type",
+  };
+}
+
+function preflightRefusal({ ok: isOk, status, headers }: Response, origin: string): string | undefined {
+  if (!isOk) return `the preflight is answered ${status}`;
+  if (!allows(headers, origin)) return "the preflight names no such origin";
+  const allowed = (headers.get("access-control-allow-headers") ?? "").toLowerCase().split(/\s*,\s*/);
+  // A star does not stand for authorization (Fetch standard).
+  const isNamed = allowed.includes("authorization") && (allowed.includes("content-type") || allowed.includes("*"));
+  return isNamed ? undefined : "the preflight does not allow authorization and content-type";
+}
+
+function answerRefusal({ status, headers }: Response, origin: string): string | undefined {
+  return allows(headers, origin) ? undefined : `an answer (${status}) names no such origin`;
+}
+
+function allows(headers: Headers, origin: string): boolean {
+  return ["*", origin].includes(headers.get("access-control-allow-origin") ?? "");
+}

@@ -1,0 +1,103 @@
+import type { Model } from "../../contract/plan";
+import type { PlainConfig } from "../../infra/plainConfig";
+import type { EndpointRecord, TemplateRecord } from "../../runpod/client";
+import { parseImageName } from "../../runpod/imageName";
+import { splitMark } from "../../runpod/ownerTag";
+import { templateFields } from "../../runpod/templateFields";
+import { type Check, failed, ok, warning } from "./check";
+
+/** Whether the stack's endpoint is there, once, and its own. Gives it where it is. */
+export function checkEndpoint(
+  model: Model,
+  name: string,
+  owner: string,
+  endpoints: EndpointRecord[],
+): { check: Check; endpoint: EndpointRecord | undefined } {
+  const label = `${model} endpoint`;
+  const named = endpoints.filter((each) => each.name === name);
+  const own = named.filter((each) => each.owner === owner);
+  const [endpoint] = own;
+  const ids = (some: EndpointRecord[]) => some.map(({ id }) => id).join(", ");
+  if (own.length > 1) {
+    const todo = "Delete all but the one that pulumi stack --show-ids names: each takes workers from the quota.";
+    return { check: failed(label, `${own.length} named ${name} (${ids(own)})`, todo), endpoint };
+  }
+  if (endpoint !== undefined) return { check: ok(label, `${name} (${endpoint.id})`), endpoint };
+  if (named.length > 0) {
+    const maker = named[0]?.owner ?? "somebody else, or its template is not the stack's";
+    const seen = `${name} (${ids(named)}) is there, but made by ${maker}`;
+    const todo = `Run "pulumi refresh", then "pulumi up"; or delete that endpoint in RunPod's console first.`;
+    return { check: failed(label, seen, todo), endpoint: undefined };
+  }
+  const seen = `RunPod has no endpoint named ${name}`;
+  return { check: failed(label, seen, `Run "pulumi refresh", then "pulumi up".`), endpoint: undefined };
+}
+
+/** Whether the stack's template is there, its own, and what its endpoint runs. */
+export function checkTemplate(
+  model: Model,
+  name: string,
+  owner: string,
+  template: TemplateRecord | undefined,
+  endpoint: EndpointRecord | undefined,
+): Check {
+  const label = `${model} template`;
+  const todo = `Run "pulumi refresh", then "pulumi up".`;
+  if (template === undefined) return failed(label, `RunPod has no template named ${name}`, todo);
+  const maker = splitMark(template.env).owner;
+  if (maker !== owner) {
+    const seen = `${name} (${template.id}) is there, but made by ${maker ?? "somebody else"}`;
+    return failed(label, seen, `Delete or rename that template in RunPod's console. ${todo}`);
+  }
+  if (endpoint !== undefined && endpoint.templateId !== template.id) {
+    const other = endpoint.templateId || "something else than its template says";
+    return failed(label, `endpoint ${endpoint.id} does not run ${template.id} but ${other}`, todo);
+  }
+  return ok(label, `${name} (${template.id})${endpoint ? ", run by its endpoint" : ""}`);
+}
+
+/**
+ * Whether a template's image is the configured one, and one that stays what it is.
+ *
+ * @param tags those of an image that is named by its digest, where its registry tells
+ */
+export function checkImage(
+  model: Model,
+  { imageTag, imageUri }: PlainConfig[Model],
+  imageName: string,
+  tags: string[] | undefined,
+): Check {
+  const label = `${model} image`;
+  if (!templateFields.imageName.safeParse(imageName).success) {
+    const todo = `Push it under a tag that names one build, set ${model}.imageTag or ${model}.imageUri, and run "pulumi up".`;
+    return failed(label, `${imageName}: the tag is mutable, so hosts that have it run old code`, todo);
+  }
+  if (imageUri !== undefined) {
+    if (imageName === imageUri) return ok(label, imageName);
+    return warning(label, `${imageName}, but configured is ${imageUri}`, `Run "pulumi up".`);
+  }
+  const { reference } = parseImageName(imageName);
+  const known = tags ?? (reference.startsWith("sha256:") ? undefined : [reference]);
+  if (known === undefined) return ok(label, `${imageName}; which tag that is, ECR does not tell here`);
+  // The program tags what it builds so.
+  const wanted = `${model}-${imageTag}`;
+  if (known.includes(wanted)) return ok(label, `${wanted}: ${imageName}`);
+  return warning(
+    label,
+    `${imageName} is ${known.join(", ") || "untagged"}, but configured is ${wanted}`,
+    `Run "pulumi up".`,
+  );
+}
+
+/** Endpoints that carry the stack's mark but are none of its program: they cost, and nobody looks after them. */
+export function checkLeftovers(names: string[], owner: string, endpoints: EndpointRecord[]): Check {
+  const label = "leftovers";
+  const others = endpoints.filter((each) => each.owner === owner && !names.includes(each.name));
+  if (others.length === 0) return ok(label, "no other endpoint carries the stack's mark");
+  const list = others.map(({ name, id, workersMax }) => `${name} (${id}, workersMax ${workersMax})`).join(", ");
+  return warning(
+    label,
+    list,
+    "Delete them in RunPod's console unless the program is about to: they take from the quota.",
+  );
+}

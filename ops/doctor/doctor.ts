@@ -1,0 +1,67 @@
+import Table from "cli-table3";
+import pc from "picocolors";
+import { command, run } from "../../cli/command";
+import type { Check, Status } from "./check";
+import { examine } from "./examine";
+import { loadPatient } from "./target";
+
+interface Options {
+  stack: string;
+  dir: string;
+  json?: boolean;
+}
+
+const SEEN_WIDTH = 56;
+const TODO_WIDTH = 52;
+
+const program = command(
+  "doctor",
+  "Looks at what a stack has at RunPod, and says what is wrong and what to do. It changes nothing.",
+)
+  .option("--stack <name>", "the stack; start is the one of npm start", "start")
+  .option("--dir <folder>", "where npm start keeps everything", ".local")
+  .addHelpText(
+    "after",
+    `
+Secrets come from the environment (RUNPOD_API_KEY, PHI3_BROWSER_KEY, MISTRAL_BROWSER_KEY), else from the pulumi command;
+AWS, asked for the age of the registry's token, is opened with your own credentials.
+The exit status is 1 when something has failed.`,
+  )
+  .action(async ({ stack, dir, json }: Options) => {
+    const patient = await loadPatient(stack, { programDir: process.cwd(), dir });
+    if (process.stderr.isTTY && !json) process.stderr.write(pc.dim("Looking …"));
+    const checks = await examine(patient);
+    if (process.stderr.isTTY && !json) process.stderr.write("\r\u001b[K");
+    const count = (status: Status) => checks.filter((check) => check.status === status).length;
+    if (json) console.log(JSON.stringify({ stack, failed: count("failed"), warnings: count("warning"), checks }));
+    else console.log(report(checks), `\n${summary(count)}`);
+    if (count("failed") > 0) process.exitCode = 1;
+  });
+
+void run(program);
+
+function report(checks: Check[]): string {
+  const colour = { ok: pc.green, warning: pc.yellow, failed: pc.red };
+  const table = new Table({
+    head: ["", "check", "seen", "what to do"],
+    style: { head: [], border: [] },
+    // A line between any two rows would be half of the table.
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+    colWidths: [10, 20, SEEN_WIDTH, TODO_WIDTH],
+    wordWrap: true,
+  });
+  for (const { name, status, seen, todo } of checks) {
+    table.push([colour[status](status), name, breakable(seen, SEEN_WIDTH), breakable(todo, TODO_WIDTH)]);
+  }
+  return table.toString();
+}
+
+/** The table would cut a word that is wider than its column, such as an image's name. */
+function breakable(text: string, width: number): string {
+  const room = width - 2;
+  return text.replace(new RegExp(`\\S{${room}}(?=\\S)`, "g"), "$&\n");
+}
+
+function summary(count: (status: Status) => number): string {
+  return `${count("ok")} ok, ${count("warning")} to look at, ${count("failed")} failed`;
+}

@@ -1,0 +1,54 @@
+import type { Model } from "../../contract/plan";
+import { changed, checkFields, type Properties } from "../../dynamic/fields";
+import type { EndpointRecord, TemplateRecord } from "../../runpod/client";
+import { endpointFields } from "../../runpod/endpointFields";
+import { type Check, failed, ok, warning } from "./check";
+
+/** What the configuration makes of an endpoint and its template. */
+interface Declared {
+  endpoint: Properties;
+  template: Properties;
+}
+
+/** What the workers need in their environment. */
+const VARIABLES = ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"];
+/** Whose names and bonds are a check of their own. */
+const ELSEWHERE = ["owner", "name", "templateId"];
+
+/** Whether RunPod still has what the program gave it, compared as the provider compares. */
+export function checkDrift(
+  model: Model,
+  declared: Declared,
+  { endpoint, template }: { endpoint: EndpointRecord; template: TemplateRecord | undefined },
+): Check {
+  const label = `${model} drift`;
+  const fields = Object.fromEntries(Object.entries(endpointFields).filter(([name]) => !ELSEWHERE.includes(name)));
+  const wanted = checkFields(fields, declared.endpoint).inputs;
+  const actual = { ...endpoint } as Properties;
+  const differing = [
+    ...Object.keys(fields).filter((name) => changed(wanted, actual, name)),
+    ...Object.keys(declared.template).filter((name) => template && changed(declared.template, { ...template }, name)),
+  ];
+  const missing = template ? VARIABLES.filter((name) => template.env[name] === undefined) : [];
+  if (differing.length === 0 && missing.length === 0) return ok(label, "as configured");
+
+  const before: Properties = { ...wanted, ...declared.template };
+  const after: Properties = { ...template, ...actual };
+  const seen = [
+    ...differing.map((name) => `${name} is ${inWords(after[name])}, configured ${inWords(before[name])}`),
+    ...missing.map((name) => `the variable ${name} is missing`),
+  ].join("; ");
+  const todo = `Run "pulumi up --refresh": it puts back what is configured.`;
+  const isIdle = differing.includes("workersMax") && endpoint.workersMax < Number(wanted.workersMax);
+  if (isIdle && endpoint.workersMax === 0) {
+    const why = "RunPod does so after 7 days without a request, and no job is worked on any more";
+    return failed(label, `${seen}: ${why}`, todo);
+  }
+  if (isIdle) return warning(label, `${seen}: RunPod does so after 3 days without a request`, todo);
+  return missing.length > 0 ? failed(label, seen, todo) : warning(label, seen, todo);
+}
+
+function inWords(value: unknown): string {
+  if (Array.isArray(value)) return value.join(",") || "none";
+  return value === undefined || value === "" ? "none" : String(value);
+}

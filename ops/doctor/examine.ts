@@ -1,0 +1,138 @@
+import { type Model, models } from "../../contract/plan";
+import { inferenceSettings } from "../../infra/inferenceSettings";
+import { apis } from "../../runpod/apis";
+import type { EndpointRecord, RegistryAuthRecord, RunpodClient, TemplateRecord } from "../../runpod/client";
+import { type FleetWatch, fleetWatch } from "../../runpod/fleet";
+import { askHealth } from "../../runpod/health";
+import { isPrivateEcr } from "../../runpod/imageName";
+import { redact } from "../../runpod/redact";
+import { checkAccount, checkKey, messageOf } from "./account";
+import { checkBrowserKey, checkCors } from "./browser";
+import { type Check, failed } from "./check";
+import { checkEndpoint, checkImage, checkLeftovers, checkTemplate } from "./deployment";
+import { checkDrift } from "./drift";
+import { imageTags } from "./imageTags";
+import { checkQuota } from "./quota";
+import { checkRegistry } from "./registry";
+import { checkRegistryToken } from "./registryToken";
+import type { Patient } from "./target";
+import { checkVersion, checkWorkers, lookAtWorkers } from "./workers";
+
+/** What one call may take, unless told. */
+const TIMEOUT_MS = 10_000;
+
+/** What was read of an account, a reason in place of what could not be. */
+interface Account {
+  endpoints: EndpointRecord[] | Unread;
+  templates: Record<Model, TemplateRecord | undefined> | Unread;
+  credentials: RegistryAuthRecord[] | Unread;
+}
+interface Unread {
+  why: string;
+}
+
+/**
+ * Looks at everything of a stack that can be seen from outside, and changes nothing.
+ *
+ * @param timeoutMs for one call
+ * @returns a line for each thing; never a secret
+ */
+export async function examine(patient: Patient, timeoutMs = TIMEOUT_MS): Promise<Check[]> {
+  const { config, apiKey, browserKeys } = patient;
+  const options = { apiKey, url: config.runpodApiUrl, timeoutMs };
+  const client = apis[config.runpodApi](options);
+  const watch = fleetWatch(options, config.runpodJobApiUrl, client);
+  const checks = await examineThrough(patient, client, watch, timeoutMs);
+  const keys = Object.values(browserKeys).flatMap((each) => (typeof each === "object" ? each.key : []));
+  return checks.map((check) => ({ ...check, seen: redact(check.seen, [apiKey, ...keys]) }));
+}
+
+async function examineThrough(
+  patient: Patient,
+  client: RunpodClient,
+  watch: FleetWatch,
+  timeoutMs: number,
+): Promise<Check[]> {
+  const { config, owner } = patient;
+  const settings = models.map((model) => inferenceSettings(model, config));
+  const names = settings.map(({ name }) => name);
+  const account = await readAccount(client, config);
+  const unread = Object.entries(account).flatMap(([what, read]) => ("why" in read ? [{ what, why: read.why }] : []));
+  if (unread.length === Object.keys(account).length) return [closed(config.runpodApiUrl, unread[0]?.why ?? "")];
+
+  const general = [checkAccount(client), checkKey(client, unread)];
+  if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, patient.aws));
+  const { endpoints, templates, credentials } = account;
+  if ("why" in endpoints) return Promise.all(general);
+  const asked = Object.fromEntries(settings.map(({ name, endpoint }) => [name, endpoint.workersMax]));
+  general.push(checkQuota(client, endpoints, asked, config.runpodWorkerQuota));
+  general.push(Promise.resolve(checkLeftovers(names, owner, endpoints)));
+
+  const found = models.map((model, index) => ({
+    model,
+    ...checkEndpoint(model, names[index] ?? "", owner, endpoints),
+  }));
+  const ids = found.flatMap(({ model, endpoint }) => (endpoint ? [[model, endpoint.id]] : []));
+  const called = { patient, endpointIds: Object.fromEntries(ids), timeoutMs };
+  const ofModels = found.map(async ({ model, check, endpoint }, index) => {
+    const { name, ...declared } = settings[index] ?? inferenceSettings(model, config);
+    const lines: (Check | Promise<Check>)[] = [check];
+    const template = "why" in templates ? undefined : templates[model];
+    if (!("why" in templates)) lines.push(checkTemplate(model, name, owner, template, endpoint));
+    if (template) {
+      const { imageName } = template;
+      lines.push(imageTags(imageName, patient.aws).then((tags) => checkImage(model, config[model], imageName, tags)));
+    }
+    const seen = endpoint && (await lookAtWorkers(watch, endpoint.id, health(patient, endpoint.id, timeoutMs)));
+    if (template && !("why" in credentials)) {
+      lines.push(checkRegistry(model, config, template, credentials, seen?.problems ?? []));
+    }
+    if (endpoint && seen) {
+      lines.push(checkVersion(model, seen), checkWorkers(model, endpoint, seen));
+      lines.push(checkDrift(model, declared, { endpoint, template }));
+      lines.push(checkCors(model, endpoint.id, called));
+    }
+    lines.push(checkBrowserKey(model, called));
+    return Promise.all(lines);
+  });
+  return [...(await Promise.all(general)), ...(await Promise.all(ofModels)).flat()];
+}
+
+/** Whether RunPod pulls with a token of ECR that a function renews. */
+function isFromEcr({ registry, ...models }: Patient["config"]): boolean {
+  const images = [models.phi3, models.mistral];
+  return registry.kind === "ecr" && images.some(({ imageUri }) => imageUri === undefined || isPrivateEcr(imageUri));
+}
+
+/** All that the checks share, each part read although another cannot be. */
+async function readAccount(client: RunpodClient, config: Patient["config"]): Promise<Account> {
+  const unread = (error: unknown): Unread => ({ why: messageOf(error) });
+  const template = async (model: Model) =>
+    [model, await client.findTemplateByName(inferenceSettings(model, config).name)] as const;
+  const [endpoints, templates, credentials] = await Promise.all([
+    client.listEndpoints().catch(unread),
+    Promise.all(models.map(template)).then(
+      (pairs) => Object.fromEntries(pairs) as Record<Model, TemplateRecord | undefined>,
+      unread,
+    ),
+    client.listRegistryAuths().catch(unread),
+  ]);
+  return { endpoints, templates, credentials };
+}
+
+/** Nothing can be read: one line, not twenty. */
+function closed(url: string, why: string): Check {
+  if (/refused/.test(why)) {
+    const todo =
+      "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
+      "pulumi config set --secret runpodApiKey. A key restricted to an endpoint cannot be used here.";
+    return failed("key", why, todo);
+  }
+  const todo = "Check this machine's network and runpodApiUrl, and whether RunPod is up: https://uptime.runpod.io.";
+  return failed("RunPod", `${url} cannot be reached: ${why}`, todo);
+}
+
+async function health({ config, apiKey }: Patient, endpointId: string, timeoutMs: number) {
+  const answer = await askHealth({ apiKey, url: config.runpodJobApiUrl, timeoutMs }, endpointId).catch(() => undefined);
+  return answer?.health;
+}

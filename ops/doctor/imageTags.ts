@@ -1,0 +1,25 @@
+import { DescribeImagesCommand, ECRClient } from "@aws-sdk/client-ecr";
+import { isPrivateEcr, parseImageName } from "../../runpod/imageName";
+import { type Aws, awsClient } from "./aws";
+
+/**
+ * The tags of an image that is named by its digest, as what the program builds is.
+ *
+ * @returns undefined where the name has a tag itself, the image is not in private ECR, or AWS does not tell
+ */
+export async function imageTags(imageName: string, aws: Aws): Promise<string[] | undefined> {
+  const { host, repository, reference } = parseImageName(imageName);
+  if (!isPrivateEcr(imageName) || !reference.startsWith("sha256:")) return undefined;
+  const [registryId, , , region = aws.region] = host.split(".");
+  const command = new DescribeImagesCommand({
+    registryId,
+    repositoryName: repository,
+    imageIds: [{ imageDigest: reference }],
+  });
+  try {
+    const { imageDetails } = await new ECRClient(awsClient("ecr", { ...aws, region })).send(command);
+    return imageDetails?.[0]?.imageTags ?? [];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+import type { EndpointRecord, RunpodClient } from "../../runpod/client";
+import { type Check, failed, ok } from "./check";
+
+/**
+ * Whether the account has room for what the stack asks.
+ *
+ * @param asked workers by endpoint's name, as the stack's configuration has them
+ * @param configured `runpodWorkerQuota` of the stack
+ */
+export async function checkQuota(
+  client: RunpodClient,
+  endpoints: EndpointRecord[],
+  asked: Record<string, number>,
+  configured: number | undefined,
+): Promise<Check> {
+  const name = "quota of workers";
+  const actual = endpoints.map((endpoint) => [endpoint.name, endpoint.workersMax] as const);
+  const wanted = [
+    ...actual.filter(([endpoint]) => asked[endpoint] === undefined),
+    ...Object.entries(asked).map(
+      ([endpoint, workersMax]) =>
+        [
+          endpoint,
+          Math.max(workersMax, ...actual.filter(([each]) => each === endpoint).map(([, now]) => now)),
+        ] as const,
+    ),
+  ];
+  const sum = wanted.reduce((total, [, workersMax]) => total + workersMax, 0);
+  const each = wanted.filter(([, workersMax]) => workersMax > 0).map((pair) => pair.join(" "));
+  const parts = `${sum} asked for (${each.join(", ")})`;
+  const quota = configured ?? (await client.getWorkerQuota());
+  if (quota === undefined)
+    return ok(name, `${parts}; RunPod does not tell the quota: runpodWorkerQuota may, as its console shows it`);
+  if (sum <= quota) return ok(name, `${parts}, of at most ${quota}`);
+  const todo =
+    "Lower workersMax somewhere, or add credit: RunPod raises the quota with the balance ($100: 10, $200: 20).";
+  return failed(name, `${parts}, but the account may have ${quota}: RunPod refuses the next change`, todo);
+}

@@ -1,0 +1,51 @@
+import type { Model } from "../../contract/plan";
+import type { PlainConfig } from "../../infra/plainConfig";
+import type { RegistryAuthRecord, TemplateRecord } from "../../runpod/client";
+import { isPrivateEcr } from "../../runpod/imageName";
+import { type Check, failed, ok } from "./check";
+
+/** A registry that does not take what it was shown, in the words of a container runtime. */
+const REFUSED = /expired|denied|unauthori[sz]ed|forbidden|no basic auth/i;
+
+/**
+ * Whether RunPod has something to pull a template's image with, and the registry still takes it.
+ *
+ * @param credentials all of the account
+ * @param problems what a worker's host complains of
+ */
+export function checkRegistry(
+  model: Model,
+  { registry, stack }: Pick<PlainConfig, "registry"> & { stack: string },
+  { imageName, containerRegistryAuthId: id }: TemplateRecord,
+  credentials: RegistryAuthRecord[],
+  problems: string[],
+): Check {
+  const label = `${model} registry`;
+  const again = `Run "pulumi up --refresh".`;
+  if (id === undefined) {
+    if (!isPrivateEcr(imageName)) return ok(label, "no credential: the image is public");
+    const todo = `Set registry in the stack's configuration to { kind: ecr } or to a delegation, and run "pulumi up --refresh".`;
+    return failed(label, "no credential, but the image is in private ECR: no new worker can pull it", todo);
+  }
+  const credential = credentials.find((each) => each.id === id);
+  if (credential === undefined && registry.kind !== "delegation") {
+    return failed(label, `the template names the credential ${id}, which RunPod does not have`, again);
+  }
+  const name = credential?.name ?? `delegation ${id}`;
+  const refusal = problems.find((line) => REFUSED.test(line));
+  if (refusal === undefined) {
+    return ok(label, `${name}; no host complains of it`);
+  }
+  const seen = `the registry does not take ${name}: ${refusal}`;
+  switch (registry.kind) {
+    case "ecr": {
+      const renewal = `snack-misaki-${stack}-registryRefresh`;
+      const why = `An ECR token dies after 12 hours, and ${renewal} is to renew it every 6: read its log, then run it now`;
+      return failed(label, seen, `${why}: aws lambda invoke --function-name ${renewal} /dev/null.`);
+    }
+    case "delegation":
+      return failed(label, seen, "Check the ECR repository's policy for RunPod's roles, and the delegation at RunPod.");
+    default:
+      return failed(label, seen, `Make a new token, then: pulumi config set --secret registryToken, and "pulumi up".`);
+  }
+}

@@ -1,0 +1,86 @@
+import type { Model } from "../../contract/plan";
+import type { EndpointRecord } from "../../runpod/client";
+import { cause, describe, hostProblems, isEmpty, isPullProblem } from "../../runpod/diagnosis";
+import type { Fleet, FleetWatch } from "../../runpod/fleet";
+import type { Health } from "../../runpod/health";
+import { type Check, failed, ok, warning } from "./check";
+
+/** RunPod itself gives a worker so long to start. */
+const START_SECONDS = 7 * 60;
+
+/** An endpoint's workers at one moment. */
+export interface WorkersSeen {
+  /** Undefined when RunPod does not tell. */
+  fleet: Fleet | undefined;
+  /** What a worker's host complains of. */
+  problems: string[];
+  /** Undefined when the job API does not tell. */
+  health: Health | undefined;
+}
+
+/** Looks at an endpoint's workers, and where one is not ready, at what its host says. */
+export async function lookAtWorkers(
+  watch: FleetWatch,
+  endpointId: string,
+  health: Promise<Health | undefined>,
+): Promise<WorkersSeen> {
+  const fleet = await watch.look(endpointId);
+  const problems = fleet === undefined ? [] : await hostProblems(watch, endpointId, fleet);
+  return { fleet, problems, health: await health };
+}
+
+/** Whether all workers run the current version. */
+export function checkVersion(model: Model, { fleet }: WorkersSeen): Check {
+  const label = `${model} version`;
+  if (fleet === undefined) return warning(label, "RunPod does not tell", "Look at Releases in RunPod's console.");
+  const { version, stale } = fleet;
+  const all = stale + fleet.ready + fleet.initializing + fleet.throttled + fleet.unhealthy;
+  const of = version === undefined ? "the current version" : `version ${version}`;
+  if (stale === 0) return ok(label, all === 0 ? `${of}, with no worker now` : `${of}, on all workers (${all})`);
+  const todo =
+    "Wait: old workers end when their jobs are done. If new ones do not start, the line of the workers says why.";
+  return warning(label, `${all - stale} of ${all} workers on ${of}`, todo);
+}
+
+/** Whether the workers work: by their states, as RunPod's own tools read them, and by what a host says. */
+export function checkWorkers(model: Model, endpoint: EndpointRecord, { fleet, problems, health }: WorkersSeen): Check {
+  const label = `${model} workers`;
+  if (fleet === undefined) {
+    return warning(label, "RunPod does not tell how they are", "Look at Workers in RunPod's console.");
+  }
+  const queued = health?.jobs.inQueue ?? 0;
+  const queue = queued > 0 ? `, ${queued} jobs waiting` : "";
+  const host = problems.length > 0 ? `; a host says: ${problems.join(" | ")}` : "";
+  const seen = `${describe(fleet)}${queue}${host}`;
+  const isServing = fleet.ready > 0;
+
+  if (isEmpty(fleet)) {
+    if (endpoint.workersMax === 0) {
+      return failed(label, `none, and workersMax is 0${queue}`, `Run "pulumi up --refresh": no job is worked on.`);
+    }
+    if (queued > 0) {
+      const todo =
+        "Look again in a minute: RunPod has no capacity, or is just starting the first. Name more GPU pools.";
+      return failed(label, `none, with ${queued} jobs waiting`, todo);
+    }
+    return ok(label, "none: it has scaled to zero, and no job waits");
+  }
+  if (fleet.unhealthy > 0 || isPullProblem(problems)) {
+    const todo = cause(fleet, problems);
+    return isServing
+      ? warning(label, seen, todo)
+      : failed(label, `${isPullProblem(problems) ? "" : "crash loop: "}${seen}`, todo);
+  }
+  if (fleet.throttled > 0) return (isServing ? warning : failed)(label, seen, cause(fleet, problems));
+  if (fleet.initializing > 0 && !isServing) {
+    const { startingSeconds = 0 } = fleet;
+    if (startingSeconds >= START_SECONDS) {
+      const todo =
+        "Read the worker's log in RunPod's console: RunPod gives up a start after 7 minutes. Usual causes: a large " +
+        "image on a slow host, a model that is downloaded at the start, a disk smaller than the unpacked image.";
+      return failed(label, `${seen}, for ${Math.round(startingSeconds / 60)} minutes`, todo);
+    }
+    return warning(label, seen, "Look again in some minutes: they pull the image or load the model.");
+  }
+  return ok(label, seen);
+}

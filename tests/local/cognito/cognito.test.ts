@@ -1,0 +1,769 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CognitoJwtVerifier } from "aws-jwt-verify";
+import { SimpleJwksCache } from "aws-jwt-verify/jwk";
+import { decodeJwt, decodeProtectedHeader } from "jose";
+import * as openid from "openid-client";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AwsAccount, type AwsResource } from "../../../local/aws/support/account";
+import { type CognitoDouble, type Customer, startCognito } from "../../../local/cognito/cognito";
+import { Events } from "../../../local/support/events";
+
+const POOL = "ap-northeast-1_Local12AB";
+const CLIENT = "3n4b5urk1ft4fl3mg5e62d9ado";
+const CALLBACK = "http://localhost:4100/callback";
+const GOODBYE = "http://localhost:4100/";
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+const customers: Customer[] = [
+  { email: "free@example.com", password: "correct horse", label: "free" },
+  { email: "paid@example.com", password: "battery staple", label: "paid", sub: "a7c41a68-50d1-7051-9c1b-2f1c8a1d0001" },
+];
+
+let dir: string;
+let account: AwsAccount;
+let events: Events;
+let cognito: CognitoDouble;
+
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), "cognito-"));
+  account = new AwsAccount(join(dir, "account.json"), "ap-northeast-1");
+  events = new Events();
+  put("aws:cognito/userPool:UserPool", POOL, { name: "customers", usernameAttributes: ["email"] });
+  put("aws:cognito/userPoolDomain:UserPoolDomain", "snack-misaki", {
+    userPoolId: POOL,
+    domain: "snack-misaki",
+    managedLoginVersion: 2,
+  });
+  put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, clientProperties());
+  put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "branding", {
+    userPoolId: POOL,
+    clientId: CLIENT,
+    useCognitoProvidedValues: true,
+  });
+  cognito = await start();
+});
+
+afterEach(async () => {
+  await cognito.close();
+  rmSync(dir, { recursive: true });
+});
+
+function start(): Promise<CognitoDouble> {
+  return startCognito({ account, dir: join(dir, "cognito"), ports: { domain: 0, idp: 0 }, customers, events });
+}
+
+async function restart(): Promise<void> {
+  await cognito.close();
+  cognito = await start();
+}
+
+function put(type: string, id: string, properties: Record<string, unknown>): void {
+  const resource: AwsResource = { type, id, inputs: properties, outputs: { ...properties, id } };
+  account.put(resource);
+}
+
+function clientProperties(): Record<string, unknown> {
+  return {
+    name: "web",
+    userPoolId: POOL,
+    generateSecret: false,
+    supportedIdentityProviders: ["COGNITO"],
+    allowedOauthFlowsUserPoolClient: true,
+    allowedOauthFlows: ["code"],
+    allowedOauthScopes: ["openid", "email", "profile"],
+    callbackUrls: [CALLBACK],
+    logoutUrls: [GOODBYE],
+    enableTokenRevocation: true,
+    accessTokenValidity: 15,
+    idTokenValidity: 20,
+    refreshTokenValidity: 2,
+    tokenValidityUnits: { accessToken: "minutes", idToken: "minutes", refreshToken: "days" },
+  };
+}
+
+/** What a browser does: keeps cookies by path, and does not follow a redirect by itself. */
+class Browser {
+  private readonly cookies = new Map<string, { value: string; path: string }>();
+
+  async go(url: string | URL, form?: Record<string, string>, language = "en"): Promise<Response> {
+    const target = new URL(url);
+    const sent = [...this.cookies].filter(
+      ([, { path }]) => path === "/" || target.pathname === path || target.pathname.startsWith(`${path}/`),
+    );
+    const response = await fetch(target, {
+      redirect: "manual",
+      headers: {
+        "accept-language": language,
+        accept: "text/html",
+        cookie: sent.map(([name, { value }]) => `${name}=${value}`).join("; "),
+      },
+      ...(form ? { method: "POST", body: new URLSearchParams(form) } : {}),
+    });
+    for (const line of response.headers.getSetCookie()) {
+      const [pair = "", ...attributes] = line.split(/;\s*/);
+      const [name = "", value = ""] = pair.split("=");
+      const path = attributes.find((one) => /^path=/i.test(one))?.slice(5) ?? "/";
+      const gone = attributes.some(
+        (one) => /^max-age=0$/i.test(one) || (/^expires=/i.test(one) && Date.parse(one.slice(8)) < Date.now()),
+      );
+      if (gone) this.cookies.delete(name);
+      else this.cookies.set(name, { value, path });
+    }
+    return response;
+  }
+
+  /** Follows redirects on the hosted domain and gives the page, or the address outside it. */
+  async follow(url: string | URL, form?: Record<string, string>): Promise<{ url: URL; response: Response }> {
+    let at = new URL(url);
+    let response = await this.go(at, form);
+    for (let hops = 0; hops < 10; hops += 1) {
+      const location = response.headers.get("location");
+      if (!location) break;
+      at = new URL(location, at);
+      if (at.origin !== cognito.domainUrl) break;
+      response = await this.go(at);
+    }
+    return { url: at, response };
+  }
+}
+
+async function configuration(): Promise<openid.Configuration> {
+  // The issuer is the real one, so what it publishes is read from the local port.
+  const document = await (await fetch(`${cognito.idpUrl}/${POOL}/.well-known/openid-configuration`)).json();
+  const config = new openid.Configuration(document as openid.ServerMetadata, CLIENT, undefined, openid.None());
+  openid.allowInsecureRequests(config);
+  return config;
+}
+
+interface Request {
+  url: URL;
+  verifier: string;
+  state: string;
+  nonce: string;
+  config: openid.Configuration;
+}
+
+async function authorization(extra: Record<string, string> = {}): Promise<Request> {
+  const config = await configuration();
+  const verifier = openid.randomPKCECodeVerifier();
+  const state = openid.randomState();
+  const nonce = openid.randomNonce();
+  const url = openid.buildAuthorizationUrl(config, {
+    redirect_uri: CALLBACK,
+    scope: "openid email",
+    code_challenge: await openid.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+    state,
+    nonce,
+    ...extra,
+  });
+  return { url, verifier, state, nonce, config };
+}
+
+function csrfOf(page: string): string {
+  return /name="_csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+}
+
+async function signIn(
+  request: Request,
+  credentials = { username: "free@example.com", password: "correct horse" },
+  browser = new Browser(),
+): Promise<URL> {
+  const login = await browser.follow(request.url);
+  const page = await login.response.text();
+  return (await browser.follow(login.url, { _csrf: csrfOf(page), ...credentials })).url;
+}
+
+async function tokens(browser = new Browser(), extra: Record<string, string> = {}) {
+  const request = await authorization(extra);
+  const callback = await signIn(request, undefined, browser);
+  const answer = await openid.authorizationCodeGrant(request.config, callback, {
+    pkceCodeVerifier: request.verifier,
+    expectedState: request.state,
+    expectedNonce: request.nonce,
+    idTokenExpected: true,
+  });
+  return { ...answer, request };
+}
+
+function verifier(tokenUse: "id" | "access") {
+  const fetcher = {
+    fetch: async (uri: string) =>
+      (await fetch(uri.replace("https://cognito-idp.ap-northeast-1.amazonaws.com", cognito.idpUrl))).arrayBuffer(),
+  };
+  return CognitoJwtVerifier.create(
+    { userPoolId: POOL, clientId: CLIENT, tokenUse },
+    { jwksCache: new SimpleJwksCache({ fetcher }) },
+  );
+}
+
+async function token(form: Record<string, string>, headers: Record<string, string> = {}) {
+  const response = await fetch(`${cognito.domainUrl}/oauth2/token`, {
+    method: "POST",
+    body: new URLSearchParams(form),
+    headers,
+  });
+  return {
+    status: response.status,
+    body: (await response.json()) as Record<string, unknown>,
+    headers: response.headers,
+  };
+}
+
+async function exchange(request: Request, callback: URL, extra: Record<string, string> = {}) {
+  return token({
+    grant_type: "authorization_code",
+    client_id: CLIENT,
+    redirect_uri: CALLBACK,
+    code: callback.searchParams.get("code") ?? "",
+    code_verifier: request.verifier,
+    ...extra,
+  });
+}
+
+const summaries = () => {
+  const lines: string[] = [];
+  events.subscribe(({ summary }) => lines.push(summary))();
+  return lines;
+};
+
+describe("signing in with code and PKCE", () => {
+  it("gives tokens that aws-jwt-verify accepts, unchanged", async () => {
+    const { id_token, access_token } = await tokens();
+    await expect(verifier("id").verify(id_token ?? "")).resolves.toMatchObject({ email: "free@example.com" });
+    await expect(verifier("access").verify(access_token)).resolves.toMatchObject({ client_id: CLIENT });
+    await expect(verifier("access").verify(id_token ?? "")).rejects.toThrow(/Token use/);
+  });
+
+  it("puts Cognito's claims into the ID token", async () => {
+    const { id_token = "", access_token, request, expires_in } = await tokens();
+    const claims = decodeJwt(id_token);
+    expect(claims).toEqual({
+      sub: expect.stringMatching(UUID),
+      "cognito:username": claims.sub,
+      email: "free@example.com",
+      email_verified: true,
+      aud: CLIENT,
+      token_use: "id",
+      iss: `https://cognito-idp.ap-northeast-1.amazonaws.com/${POOL}`,
+      nonce: request.nonce,
+      at_hash: createHash("sha256").update(access_token).digest().subarray(0, 16).toString("base64url"),
+      jti: expect.stringMatching(UUID),
+      origin_jti: expect.stringMatching(UUID),
+      event_id: expect.stringMatching(UUID),
+      auth_time: expect.any(Number),
+      iat: expect.any(Number),
+      exp: (claims.iat ?? 0) + 20 * 60,
+    });
+    expect(expires_in).toBe(15 * 60);
+  });
+
+  it("puts Cognito's claims into the access token, and no aud", async () => {
+    const { id_token = "", access_token } = await tokens();
+    const claims = decodeJwt(access_token);
+    expect(claims).toEqual({
+      sub: decodeJwt(id_token).sub,
+      username: claims.sub,
+      client_id: CLIENT,
+      token_use: "access",
+      scope: "openid email",
+      version: 2,
+      iss: `https://cognito-idp.ap-northeast-1.amazonaws.com/${POOL}`,
+      jti: expect.stringMatching(UUID),
+      origin_jti: decodeJwt(id_token).origin_jti,
+      event_id: decodeJwt(id_token).event_id,
+      auth_time: expect.any(Number),
+      iat: expect.any(Number),
+      exp: (claims.iat ?? 0) + 15 * 60,
+    });
+  });
+
+  it("answers the token request with Cognito's members only", async () => {
+    const request = await authorization();
+    const { body } = await exchange(request, await signIn(request));
+    expect(Object.keys(body).sort()).toEqual(["access_token", "expires_in", "id_token", "refresh_token", "token_type"]);
+  });
+
+  it("gives a customer the sub they are seeded with, and the same one in every pool", async () => {
+    const request = await authorization();
+    const callback = await signIn(request, { username: "PAID@example.com", password: "battery staple" });
+    const { body } = await exchange(request, callback);
+    expect(decodeJwt(String(body.id_token)).sub).toBe("a7c41a68-50d1-7051-9c1b-2f1c8a1d0001");
+  });
+
+  it("signs in a seeded customer with one click", async () => {
+    const request = await authorization();
+    const browser = new Browser();
+    const login = await browser.follow(request.url);
+    const page = await login.response.text();
+    const customer = /name="customer" value="([^"]+)">paid/.exec(page)?.[1] ?? "";
+    const { url } = await browser.follow(login.url, { _csrf: csrfOf(page), customer });
+    expect(decodeJwt(String((await exchange(request, url)).body.id_token)).email).toBe("paid@example.com");
+  });
+
+  it("sends someone who is signed in straight back, with a new code", async () => {
+    const browser = new Browser();
+    await tokens(browser);
+    const request = await authorization();
+    const { url } = await browser.follow(request.url);
+    expect(`${url.origin}${url.pathname}`).toBe(CALLBACK);
+    expect((await exchange(request, url)).status).toBe(200);
+  });
+
+  it("lets another customer sign in over an open session with prompt=login", async () => {
+    const browser = new Browser();
+    await tokens(browser);
+    const request = await authorization({ prompt: "login" });
+    const login = await browser.follow(request.url);
+    const page = await login.response.text();
+    const asked = await browser.follow(login.url, {
+      _csrf: csrfOf(page),
+      username: "paid@example.com",
+      password: "battery staple",
+    });
+    const form = await asked.response.text();
+    const confirm = /action="([^"]+)"/.exec(form)?.[1] ?? "";
+    const xsrf = /name="xsrf" value="([^"]+)"/.exec(form)?.[1] ?? "";
+    const { url } = await browser.follow(confirm, { xsrf, logout: "yes" });
+    expect(decodeJwt(String((await exchange(request, url)).body.id_token)).email).toBe("paid@example.com");
+  });
+
+  it("echoes state and sends nothing else beside the code", async () => {
+    const request = await authorization();
+    const callback = await signIn(request);
+    expect([...callback.searchParams.keys()].sort()).toEqual(["code", "state"]);
+    expect(callback.searchParams.get("state")).toBe(request.state);
+  });
+
+  it("grants all of the client's scopes when none is asked for", async () => {
+    const request = await authorization();
+    request.url.searchParams.delete("scope");
+    request.url.searchParams.delete("nonce");
+    const { body } = await exchange(request, await signIn(request));
+    expect(decodeJwt(String(body.access_token)).scope).toBe("openid email profile");
+  });
+
+  it("tells what happened, without a token", async () => {
+    const { access_token } = await tokens();
+    expect(summaries()).toEqual(["sign-in page", "code → tokens for free"]);
+    expect(summaries().join()).not.toContain(access_token);
+  });
+});
+
+describe("what the authorize endpoint refuses", () => {
+  it.each([
+    ["an unknown client", { client_id: "nobody" }, "Client nobody does not exist."],
+    ["a callback that is not listed", { redirect_uri: "http://localhost:4100/callback/" }, "redirect_mismatch"],
+    ["a callback with a query added", { redirect_uri: `${CALLBACK}?a=1` }, "redirect_mismatch"],
+  ])("%s, on a page of its own", async (_, change, text) => {
+    const { url } = await authorization();
+    for (const [name, value] of Object.entries(change)) url.searchParams.set(name, value);
+    const response = await new Browser().go(url);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain(text);
+  });
+
+  it.each([
+    ["a public client without PKCE", { code_challenge: null, code_challenge_method: null }, "invalid_request"],
+    ["PKCE in plain", { code_challenge_method: "plain" }, "invalid_request"],
+    ["a scope that is not allowed", { scope: "openid phone" }, "invalid_scope"],
+    ["a scope nobody knows", { scope: "openid shoes" }, "invalid_scope"],
+    ["the implicit flow", { response_type: "token" }, "unsupported_response_type"],
+  ])("%s, back at the app with its state", async (_, change, error) => {
+    const { url, state } = await authorization();
+    for (const [name, value] of Object.entries(change)) {
+      if (value === null) url.searchParams.delete(name);
+      else url.searchParams.set(name, value);
+    }
+    const response = await new Browser().go(url);
+    const location = new URL(response.headers.get("location") ?? "", cognito.domainUrl);
+    expect(response.status).toBe(302);
+    expect(`${location.origin}${location.pathname}`).toBe(CALLBACK);
+    const fields = location.searchParams;
+    expect(fields.get("error")).toBe(error);
+    expect(fields.get("state")).toBe(state);
+    expect(fields.has("iss")).toBe(false);
+  });
+
+  it("escapes what it shows", async () => {
+    const response = await new Browser().go(
+      `${cognito.domainUrl}/oauth2/authorize?client_id=${encodeURIComponent("<script>alert(1)</script>")}`,
+    );
+    expect(await response.text()).not.toContain("<script>alert");
+  });
+});
+
+describe("the token endpoint", () => {
+  it("refuses a wrong verifier, and a missing one", async () => {
+    const request = await authorization();
+    const callback = await signIn(request);
+    const wrong = await exchange(request, callback, { code_verifier: openid.randomPKCECodeVerifier() });
+    expect(wrong).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
+    expect(Object.keys(wrong.body)).toEqual(["error"]);
+    expect(await exchange(request, callback, { code_verifier: "" })).toMatchObject({
+      status: 400,
+      body: { error: "invalid_grant" },
+    });
+  });
+
+  it("takes a code once", async () => {
+    const request = await authorization();
+    const callback = await signIn(request);
+    expect((await exchange(request, callback)).status).toBe(200);
+    expect(await exchange(request, callback)).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
+  });
+
+  it("refuses another callback than the code was asked with", async () => {
+    put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
+      ...clientProperties(),
+      callbackUrls: [CALLBACK, `${CALLBACK}2`],
+    });
+    const request = await authorization();
+    const callback = await signIn(request);
+    const answer = await exchange(request, callback, { redirect_uri: `${CALLBACK}2` });
+    expect(answer).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
+  });
+
+  it("refuses an unknown client and an unsupported grant", async () => {
+    expect(await token({ grant_type: "authorization_code", client_id: "nobody", code: "x" })).toMatchObject({
+      status: 400,
+      body: { error: "invalid_client" },
+    });
+    expect(await token({ grant_type: "password", client_id: CLIENT })).toMatchObject({
+      status: 400,
+      body: { error: "unsupported_grant_type" },
+    });
+  });
+
+  it("asks a confidential client for its secret, and lets it do without PKCE", async () => {
+    put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
+      ...clientProperties(),
+      generateSecret: true,
+      clientSecret: "s3cret-of-the-client",
+    });
+    const request = await authorization();
+    for (const name of ["code_challenge", "code_challenge_method"]) request.url.searchParams.delete(name);
+    const code = (await signIn(request)).searchParams.get("code") ?? "";
+    const form = { grant_type: "authorization_code", client_id: CLIENT, redirect_uri: CALLBACK, code };
+    const basic = (secret: string) => ({ authorization: `Basic ${btoa(`${CLIENT}:${secret}`)}` });
+    expect(await token(form)).toMatchObject({ status: 400, body: { error: "invalid_client" } });
+    expect(await token(form, basic("guess"))).toMatchObject({ status: 400, body: { error: "invalid_client" } });
+    expect((await token(form, basic("s3cret-of-the-client"))).status).toBe(200);
+  });
+
+  it("answers a browser of any origin, preflight and errors included", async () => {
+    const preflight = await fetch(`${cognito.domainUrl}/oauth2/token`, {
+      method: "OPTIONS",
+      headers: { origin: "http://localhost:4100", "access-control-request-method": "POST" },
+    });
+    expect(preflight.ok).toBe(true);
+    expect(preflight.headers.get("access-control-allow-origin")).toBeTruthy();
+    for (const client_id of [CLIENT, "nobody"]) {
+      const { headers } = await token(
+        { grant_type: "refresh_token", client_id, refresh_token: "x" },
+        { origin: "http://localhost:4100" },
+      );
+      expect(headers.get("access-control-allow-origin")).toBeTruthy();
+    }
+  });
+});
+
+describe("refresh and revocation", () => {
+  it("gives new tokens of the same sign-in, and no new refresh token", async () => {
+    const first = await tokens();
+    const next = await openid.refreshTokenGrant(first.request.config, first.refresh_token ?? "");
+    expect(next.refresh_token).toBeUndefined();
+    expect(decodeJwt(next.access_token).jti).not.toBe(decodeJwt(first.access_token).jti);
+    expect(decodeJwt(next.access_token).origin_jti).toBe(decodeJwt(first.access_token).origin_jti);
+    expect(decodeJwt(next.id_token ?? "").auth_time).toBe(decodeJwt(first.id_token ?? "").auth_time);
+    await expect(verifier("id").verify(next.id_token ?? "")).resolves.toBeTruthy();
+    expect(summaries().at(-1)).toBe("refresh token → tokens for free");
+  });
+
+  it("refuses a revoked refresh token, and leaves another sign-in's alone", async () => {
+    const browser = new Browser();
+    const first = await tokens(browser);
+    const request = await authorization();
+    const { body: second } = await exchange(request, (await browser.follow(request.url)).url);
+    await openid.tokenRevocation(first.request.config, first.refresh_token ?? "");
+    await expect(openid.refreshTokenGrant(first.request.config, first.refresh_token ?? "")).rejects.toMatchObject({
+      error: "invalid_grant",
+    });
+    await expect(openid.refreshTokenGrant(first.request.config, String(second.refresh_token))).resolves.toBeTruthy();
+  });
+
+  it("refuses to revoke for a client with revocation switched off", async () => {
+    const { refresh_token = "", request } = await tokens();
+    put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, { ...clientProperties(), enableTokenRevocation: false });
+    await expect(openid.tokenRevocation(request.config, refresh_token)).rejects.toMatchObject({
+      error: "invalid_request",
+    });
+    await expect(openid.refreshTokenGrant(request.config, refresh_token)).resolves.toBeTruthy();
+  });
+});
+
+describe("the scopes", () => {
+  it.each([
+    ["openid", "free@example.com"],
+    ["openid profile", undefined],
+    ["openid profile email", "free@example.com"],
+  ])("%s shows the e-mail address %s", async (scope, email) => {
+    const { access_token, id_token = "", request } = await tokens(new Browser(), { scope });
+    const claims = decodeJwt(id_token);
+    expect([claims.email, claims.email_verified]).toEqual([email, email && true]);
+    const info = await openid.fetchUserInfo(request.config, access_token, claims.sub ?? "");
+    expect([info.email, info.email_verified]).toEqual([email, email && "true"]);
+  });
+});
+
+describe("userInfo", () => {
+  it("answers for an access token, in Cognito's words", async () => {
+    const { access_token, id_token = "", request } = await tokens();
+    const sub = decodeJwt(id_token).sub ?? "";
+    expect(await openid.fetchUserInfo(request.config, access_token, sub)).toEqual({
+      sub,
+      username: sub,
+      email: "free@example.com",
+      email_verified: "true",
+    });
+  });
+
+  it("refuses an ID token, a revoked sign-in's token, and what is no token", async () => {
+    const { access_token, id_token = "", refresh_token = "", request } = await tokens();
+    const ask = async (bearer: string) =>
+      (await fetch(`${cognito.domainUrl}/oauth2/userInfo`, { headers: { authorization: `Bearer ${bearer}` } })).status;
+    expect(await ask(id_token)).toBe(401);
+    expect(await ask("nonsense")).toBe(401);
+    expect(await ask(access_token)).toBe(200);
+    await openid.tokenRevocation(request.config, refresh_token);
+    expect(await ask(access_token)).toBe(401);
+  });
+});
+
+describe("the sign-in page", () => {
+  it("says that the password is wrong, in the language of the page, and keeps the address", async () => {
+    for (const [lang, text] of [
+      ["en", "Incorrect username or password."],
+      ["ja", "ユーザー名またはパスワードが正しくありません。"],
+    ] as const) {
+      const browser = new Browser();
+      const login = await browser.follow((await authorization({ lang })).url);
+      const again = await browser.go(login.url, {
+        _csrf: csrfOf(await login.response.text()),
+        username: 'a"><b>@example.com',
+        password: "nope",
+      });
+      const page = await again.text();
+      expect(page).toContain(text);
+      expect(page).toContain("a&quot;&gt;&lt;b&gt;@example.com");
+    }
+  });
+
+  it("does not sign in a customer with another's password", async () => {
+    const request = await authorization();
+    const at = await signIn(request, { username: "free@example.com", password: "battery staple" });
+    expect(at.pathname).toBe("/login");
+    expect((await new Browser().follow((await authorization()).url)).url.pathname).toBe("/login");
+  });
+
+  it("follows the browser's language", async () => {
+    const browser = new Browser();
+    const login = await browser.follow((await authorization()).url);
+    expect(await (await browser.go(login.url, undefined, "ja,en;q=0.8")).text()).toContain("サインイン");
+    expect(await (await browser.go(login.url, undefined, "en-GB,ja;q=0.5")).text()).toContain("Sign in");
+  });
+
+  it("does not sign in without the page's own token", async () => {
+    const browser = new Browser();
+    const login = await browser.follow((await authorization()).url);
+    const forged = await browser.go(login.url, {
+      _csrf: "guess",
+      username: "free@example.com",
+      password: "correct horse",
+    });
+    expect(forged.status).toBe(403);
+    expect(forged.headers.get("location")).toBeNull();
+  });
+
+  it("of one client, posted after another client's was opened in the same browser, starts over", async () => {
+    put("aws:cognito/userPoolClient:UserPoolClient", "second", clientProperties());
+    put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "b2", { userPoolId: POOL, clientId: "second" });
+    const browser = new Browser();
+    const first = await browser.follow((await authorization()).url);
+    const page = await first.response.text();
+    await browser.follow((await authorization({ client_id: "second" })).url);
+    const credentials = { username: "free@example.com", password: "correct horse" };
+    const again = await browser.follow(first.url, { _csrf: csrfOf(page), ...credentials });
+    expect(again.response.status).toBe(200);
+    expect(again.url.searchParams.get("client_id")).toBe(CLIENT);
+    const { url } = await browser.follow(again.url, { _csrf: csrfOf(await again.response.text()), ...credentials });
+    expect(`${url.origin}${url.pathname}`).toBe(CALLBACK);
+  });
+
+  it("opened by itself, starts a sign-in", async () => {
+    const request = await authorization();
+    request.url.pathname = "/login";
+    expect((await exchange(request, await signIn(request))).status).toBe(200);
+  });
+
+  it("is unavailable under managed login without a branding for the client", async () => {
+    account.delete("aws:cognito/managedLoginBranding:ManagedLoginBranding", "branding");
+    const { response } = await new Browser().follow((await authorization()).url);
+    expect(await response.text()).toContain("Login pages unavailable");
+    put("aws:cognito/userPoolDomain:UserPoolDomain", "snack-misaki", {
+      userPoolId: POOL,
+      domain: "snack-misaki",
+      managedLoginVersion: 1,
+    });
+    const classic = await new Browser().follow((await authorization()).url);
+    expect(await classic.response.text()).toContain("Sign in");
+  });
+
+  it("is not there without a domain, nor is any endpoint", async () => {
+    const { access_token } = await tokens();
+    account.delete("aws:cognito/userPoolDomain:UserPoolDomain", "snack-misaki");
+    expect((await new Browser().go((await authorization()).url)).status).toBe(404);
+    expect((await token({ grant_type: "refresh_token", client_id: CLIENT, refresh_token: "x" })).status).toBe(400);
+    const info = await fetch(`${cognito.domainUrl}/oauth2/userInfo`, {
+      headers: { authorization: `Bearer ${access_token}` },
+    });
+    expect(info.status).toBe(401);
+  });
+
+  it("says that customers are seeded where Cognito has sign-up and a forgotten password", async () => {
+    for (const path of ["/signup", "/forgotPassword"]) {
+      const response = await new Browser().go(`${cognito.domainUrl}${path}?client_id=${CLIENT}`);
+      expect(await response.text()).toContain("seeded");
+    }
+  });
+});
+
+describe("logout", () => {
+  const logout = (parameters: Record<string, string>) =>
+    `${cognito.domainUrl}/logout?${new URLSearchParams({ client_id: CLIENT, ...parameters })}`;
+
+  it("ends the session, keeps the refresh token, and goes to the sign-out address", async () => {
+    const browser = new Browser();
+    const { request, refresh_token = "" } = await tokens(browser);
+    const response = await browser.go(logout({ logout_uri: GOODBYE }));
+    expect(response.headers.get("location")).toBe(GOODBYE);
+    expect(response.headers.getSetCookie()).toContain(`cognito.${POOL}=; path=/; max-age=0`);
+    const { url } = await browser.follow((await authorization()).url);
+    expect(url.pathname).toBe("/login");
+    await expect(openid.refreshTokenGrant(request.config, refresh_token)).resolves.toBeTruthy();
+  });
+
+  it("ends the session on the server too, not only in the browser", async () => {
+    const browser = new Browser();
+    await tokens(browser);
+    const copy: Browser = Object.assign(new Browser(), { cookies: new Map(Reflect.get(browser, "cookies")) });
+    await browser.go(logout({ logout_uri: GOODBYE }));
+    expect((await copy.follow((await authorization()).url)).url.pathname).toBe("/login");
+  });
+
+  it("refuses an address that is not listed, and a request without one", async () => {
+    expect((await new Browser().go(logout({ logout_uri: "https://evil.example/" }))).status).toBe(400);
+    expect((await new Browser().go(logout({ logout_uri: CALLBACK }))).status).toBe(400);
+    expect((await new Browser().go(logout({ redirect_uri: GOODBYE, response_type: "code" }))).status).toBe(400);
+    expect((await new Browser().go(logout({}))).status).toBe(400);
+  });
+
+  it("goes to the sign-in page with redirect_uri", async () => {
+    const { url } = await authorization();
+    const browser = new Browser();
+    await tokens(browser);
+    url.pathname = "/logout";
+    const { url: at, response } = await browser.follow(url);
+    expect(at.pathname).toBe("/login");
+    expect(await response.text()).toContain("Sign in");
+  });
+});
+
+describe("the issuer", () => {
+  it("publishes two RS256 keys and signs with the first", async () => {
+    const response = await fetch(`${cognito.idpUrl}/${POOL}/.well-known/jwks.json`);
+    const jwks = (await response.json()) as { keys: Record<string, string>[] };
+    expect(jwks.keys).toHaveLength(2);
+    for (const key of jwks.keys) expect(Object.keys(key).sort()).toEqual(["alg", "e", "kid", "kty", "n", "use"]);
+    const { access_token, id_token = "" } = await tokens();
+    expect(decodeProtectedHeader(access_token)).toEqual({ alg: "RS256", kid: jwks.keys[0]?.kid });
+    expect(decodeProtectedHeader(id_token)).toEqual({ alg: "RS256", kid: jwks.keys[0]?.kid });
+  });
+
+  it("does not know a pool that is not there", async () => {
+    const response = await fetch(`${cognito.idpUrl}/ap-northeast-1_Nobody123/.well-known/jwks.json`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toEqual({ message: "User pool ap-northeast-1_Nobody123 does not exist." });
+  });
+
+  it("keeps pools apart: keys, clients and codes", async () => {
+    const other = { pool: "ap-northeast-1_Other34CD", client: "7otherclientotherclient7ab" };
+    put("aws:cognito/userPool:UserPool", other.pool, {});
+    put("aws:cognito/userPoolDomain:UserPoolDomain", "other", {
+      userPoolId: other.pool,
+      domain: "other",
+      managedLoginVersion: 1,
+    });
+    put("aws:cognito/userPoolClient:UserPoolClient", other.client, { ...clientProperties(), userPoolId: other.pool });
+    const browser = new Browser();
+    const { id_token = "" } = await tokens(browser);
+    const request = await authorization({ client_id: other.client });
+    const login = await browser.follow(request.url);
+    expect(login.url.pathname).toBe("/login");
+    const callback = await signIn(request, undefined, browser);
+    expect((await exchange(request, callback)).body).toEqual({ error: "invalid_grant" });
+    const { body } = await exchange(request, callback, { client_id: other.client });
+    const claims = decodeJwt(String(body.id_token));
+    expect(claims.iss).toBe(`https://cognito-idp.ap-northeast-1.amazonaws.com/${other.pool}`);
+    expect(claims.sub).toBe(decodeJwt(id_token).sub);
+    expect(decodeProtectedHeader(String(body.id_token)).kid).not.toBe(decodeProtectedHeader(id_token).kid);
+  });
+});
+
+describe("a restart", () => {
+  it("keeps keys, refresh tokens and sessions", async () => {
+    const browser = new Browser();
+    const { id_token = "", refresh_token = "", access_token } = await tokens(browser);
+    const revoked = await tokens();
+    await openid.tokenRevocation(revoked.request.config, revoked.refresh_token ?? "");
+    await restart();
+    await expect(verifier("id").verify(id_token)).resolves.toBeTruthy();
+    const config = await configuration();
+    await expect(openid.refreshTokenGrant(config, refresh_token)).resolves.toBeTruthy();
+    await expect(openid.refreshTokenGrant(config, revoked.refresh_token ?? "")).rejects.toMatchObject({
+      error: "invalid_grant",
+    });
+    await expect(openid.fetchUserInfo(config, access_token, decodeJwt(id_token).sub ?? "")).resolves.toBeTruthy();
+    expect((await browser.follow((await authorization()).url)).url.origin).toBe(new URL(CALLBACK).origin);
+  });
+});
+
+describe("the servers", () => {
+  it("say so when a resource is not what it should be, and go on", async () => {
+    put("aws:cognito/userPoolClient:UserPoolClient", "broken", { ...clientProperties(), callbackUrls: "everywhere" });
+    const response = await new Browser().go(`${cognito.domainUrl}/oauth2/authorize?client_id=broken`);
+    expect(response.status).toBe(500);
+    expect(summaries().at(-1)).toContain("callbackUrls");
+    expect((await tokens()).access_token).toBeTruthy();
+  });
+
+  it("stop with close, and do not half start when a port is taken", async () => {
+    const [domain, idp] = [cognito.domainUrl, cognito.idpUrl].map((url) => Number(new URL(url).port));
+    const again = (ports: { domain: number; idp: number }) =>
+      startCognito({ account, dir: join(dir, "again"), ports, customers, events });
+    const spare = await again({ domain: 0, idp: 0 });
+    const free = Number(new URL(spare.domainUrl).port);
+    await spare.close();
+    await expect(again({ domain: free, idp: idp ?? 0 })).rejects.toThrow(/in use/);
+    await (await again({ domain: free, idp: 0 })).close();
+    await expect(again({ domain: domain ?? 0, idp: 0 })).rejects.toThrow(/in use/);
+    await cognito.close();
+    await expect(fetch(cognito.domainUrl)).rejects.toThrow();
+    await expect(fetch(cognito.idpUrl)).rejects.toThrow();
+    const other = await again({ domain: domain ?? 0, idp: idp ?? 0 });
+    await other.close();
+  });
+});

@@ -1,0 +1,118 @@
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import type { PaidPlan, PlanInfo } from "../../../client";
+import { ApiError, type ErrorCode } from "../../../contract/errors";
+import type { StripePanel } from "../../../local/page/stripePanel";
+import { serve } from "../../../local/support/http";
+import { sessionFor } from "../../client/fakes";
+
+const NOW = Date.UTC(2026, 10, 23) / 1000;
+
+/** A Stripe double that only remembers what it was told to do. */
+export function fakePanel(overrides: Partial<StripePanel> = {}) {
+  const calls: string[] = [];
+  const switches = { hold: false, duplicate: false, delay: false, reorder: false, lose: false };
+  let ahead = 0;
+  const note =
+    (name: string) =>
+    async (...args: unknown[]) => {
+      calls.push([name, ...args].join(" "));
+    };
+  const panel: StripePanel = {
+    now: () => NOW + ahead,
+    async advance(seconds) {
+      ahead += seconds;
+      await note("advance")(seconds);
+    },
+    failNextRenewal: note("failNextRenewal"),
+    mendCard: note("mendCard"),
+    dispute: note("dispute"),
+    closeDispute: note("closeDispute"),
+    refund: note("refund"),
+    switches: () => ({ ...switches }),
+    async setSwitch(name, on) {
+      switches[name] = on;
+      await note("setSwitch")(name, on);
+    },
+    ...overrides,
+  };
+  return { ...panel, calls };
+}
+
+/** What the fake API knows of its one customer. Tests change it. */
+export interface FakeCustomer {
+  /** What Stripe says now: the answer of `POST /billing/sync`. */
+  atStripe: Partial<PlanInfo>;
+  /** What the row says: the answer of `GET /billing/plan`, and the plan of a session. A sync brings it up to date. */
+  inRow: Partial<PlanInfo>;
+  /** Answers checkout with a problem. */
+  refuse?: ErrorCode;
+  /** Answers sync with a problem. */
+  syncDown?: boolean;
+}
+
+/**
+ * The auth and billing API of one customer, and of guests. Its Stripe is a page of another origin that sends whoever
+ * comes back at once: from Checkout with the plan bought, from the portal as they came.
+ */
+export async function startApi(jobsUrl: string, customer: FakeCustomer, returnUrl: string) {
+  const calls: string[] = [];
+  const stripe = new Hono();
+  stripe.get("/pay/:plan", (c) => {
+    const plan = c.req.param("plan") as PaidPlan;
+    const expires_at = "2026-12-23T00:00:00.000Z";
+    customer.atStripe = { plan, stripe_status: "active", reason: "subscription", expires_at };
+    return c.redirect(`${returnUrl}?checkout=success`);
+  });
+  stripe.get("/portal", (c) => c.redirect(`${returnUrl}?portal=return`));
+  const pages = await serve("Stripe's pages", 0, stripe.fetch);
+
+  const app = new Hono();
+  app.use(cors({ origin: "*", allowHeaders: ["authorization", "content-type"] }));
+  app.use(async (c, next) => {
+    calls.push(`${c.req.method} ${c.req.path}`);
+    if (c.req.path !== "/auth/guest" && !c.req.header("authorization")) return c.json({ message: "Unauthorized" }, 401);
+    return next();
+  });
+  const session = () => sessionFor(jobsUrl);
+  const plan = (known: Partial<PlanInfo>): PlanInfo => ({
+    user_id: "user-1",
+    plan: "free",
+    stripe_status: null,
+    expires_at: null,
+    updated_at: null,
+    reason: "no_record",
+    limits: session().limits,
+    ...known,
+  });
+  const refuse = (code: ErrorCode) => {
+    const error = new ApiError(code);
+    return Response.json(error.body, { status: error.status });
+  };
+  app.post("/auth/guest", (c) => c.json(session()));
+  app.post("/auth/session", (c) => {
+    const { plan: current } = plan(customer.inRow);
+    const model = current === "free" ? "phi3" : "mistral";
+    return c.json({ ...session(), user_id: "user-1", plan: current, model });
+  });
+  app.get("/billing/plan", (c) => c.json(plan(customer.inRow)));
+  app.post("/billing/sync", (c) => {
+    if (customer.syncDown) return refuse("unavailable");
+    customer.inRow = customer.atStripe;
+    return c.json(plan(customer.inRow));
+  });
+  app.post("/billing/checkout", async (c) => {
+    if (customer.refuse) return refuse(customer.refuse);
+    const { plan: wanted } = (await c.req.json()) as { plan: PaidPlan };
+    return c.json({ url: `${pages.url}/pay/${wanted}` });
+  });
+  app.post("/billing/portal", (c) => c.json({ url: `${pages.url}/portal` }));
+  const api = await serve("API", 0, app.fetch);
+  return {
+    url: api.url,
+    calls,
+    async close() {
+      await Promise.all([api.close(), pages.close()]);
+    },
+  };
+}

@@ -1,0 +1,369 @@
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PlanInfo } from "../../../client";
+import type { PageConfig } from "../../../local/page/config";
+import { type PageOptions, startPage } from "../../../local/page/page";
+import { Events } from "../../../local/support/events";
+import { launchBrowser, noBrowser } from "../../browser";
+import { doneItem, type JobScript, startHostedDomain, startJobApi } from "../../client/fakes";
+import { type FakeCustomer, fakePanel, startApi } from "./fakes";
+
+/** Waits for what a busy machine shows later. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
+
+describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  /** The page against fakes, opened by a Japanese visitor unless told. */
+  async function visit(
+    script: JobScript,
+    options: BrowserContextOptions & Partial<Pick<PageOptions, "stripe" | "row">> & VisitOptions = {},
+  ) {
+    const { evaluated = true, stripe = () => undefined, row = async () => undefined, ...rest } = options;
+    const { customer = { atStripe: {}, inRow: {} }, ...context } = rest;
+    const jobs = await startJobApi(script);
+    const events = new Events();
+    let config: PageConfig | undefined;
+    const page = await startPage({ port: 0, events, config: () => config, stripe, row });
+    const redirectUri = `${page.url}/callback`;
+    const domain = await startHostedDomain({ clientId: "client1", redirectUri });
+    const api = await startApi(jobs.url, customer, `${page.url}/`);
+    const auth = { url: domain.url, clientId: "client1", redirectUri, logoutUri: `${page.url}/`, scopes: ["openid"] };
+    const evaluate = () => {
+      config = { apiUrl: api.url, auth, stack: "start", inProcess: true };
+    };
+    if (evaluated) evaluate();
+    const visitor = await browser.newContext({ locale: "ja-JP", timezoneId: "Asia/Tokyo", ...context });
+    const tab = await visitor.newPage();
+    const complaints: string[] = [];
+    tab.on("pageerror", (error) => complaints.push(String(error)));
+    await tab.goto(page.url);
+    return {
+      tab,
+      jobs,
+      api,
+      events,
+      evaluate,
+      complaints,
+      async [Symbol.asyncDispose]() {
+        await visitor.close();
+        await Promise.all([page.close(), jobs.close(), domain.close(), api.close()]);
+      },
+    };
+  }
+
+  interface VisitOptions {
+    evaluated?: boolean;
+    customer?: FakeCustomer;
+  }
+
+  const signIn = async (tab: Page) => {
+    await tab.getByRole("button", { name: /サインインして入る|Sign in/ }).click();
+    await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
+  };
+
+  const say = async (tab: Page, text: string) => {
+    await tab.getByLabel(/ママに話しかける|Say something/).fill(text);
+    await tab.keyboard.press("Enter");
+  };
+
+  it("waits until the program has been evaluated, then opens the door by itself", async () => {
+    await using visited = await visit({}, { evaluated: false });
+    await visited.tab.getByText("ただいま開店の支度をしています…").waitFor();
+    visited.evaluate();
+    await visited.tab.getByRole("button", { name: "ゲストで入る" }).waitFor();
+  });
+
+  it("lets a guest in, fills Mama's bubble as the text comes, and shows the route and the calls behind", async () => {
+    await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら、" }] }] });
+    const { tab, jobs, events } = visited;
+    events.emit({ source: "http-api", summary: "POST /auth/guest → 200", durationMs: 12 });
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await tab.locator("#starters").waitFor();
+    await say(tab, "こんばんは");
+    expect(await tab.locator("#starters").isVisible()).toBe(false);
+
+    const reply = tab.locator(".bubble.assistant");
+    await eventually(() => reply.textContent()).toBe("あら、");
+    expect(await tab.getByLabel("ママに話しかける").isDisabled()).toBe(true);
+    jobs.push({ status: "IN_PROGRESS", items: [{ delta: "いらっしゃい。" }] });
+    await eventually(() => reply.textContent()).toBe("あら、いらっしゃい。");
+    jobs.push({ status: "COMPLETED", items: [doneItem("あら、いらっしゃい。")] });
+    await eventually(() => reply.textContent()).toContain("phi3 2026-11-01");
+
+    expect(jobs.inputs[0]?.messages).toEqual([{ role: "user", content: "こんばんは" }]);
+    expect(await tab.locator("#endpoint").textContent()).toBe(new URL(jobs.url).host);
+    expect(await tab.locator("#plan").textContent()).toBe("free");
+    expect(await tab.locator("#ticket").textContent()).toMatch(/^あと \d+ 秒$/);
+    expect(await tab.locator("#calls li").textContent()).toMatch(/^http-api12 ms[\d:]{8}POST \/auth\/guest → 200$/);
+    expect(visited.complaints).toEqual([]);
+  });
+
+  it("sends the conversation so far with the next message", async () => {
+    await using visited = await visit({ stream: [{ status: "COMPLETED", items: [doneItem("あら。")] }] });
+    const { tab, jobs } = visited;
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await tab.getByRole("button", { name: "こんばんは" }).click();
+    await tab.getByText("あら。").waitFor();
+    await say(tab, "元気？");
+    await eventually(() => jobs.inputs.length).toBe(2);
+    expect(jobs.inputs[1]?.messages).toEqual([
+      { role: "user", content: "こんばんは" },
+      { role: "assistant", content: "あら。" },
+      { role: "user", content: "元気？" },
+    ]);
+  });
+
+  it("signs a customer in through the hosted page, keeps them over a reload, and signs them out", async () => {
+    await using visited = await visit({});
+    const { tab } = visited;
+    await signIn(tab);
+    expect(new URL(tab.url()).pathname + new URL(tab.url()).search).toBe("/");
+    expect(await tab.locator("#why").textContent()).toMatch(/^まだお申し込みはありません。/);
+    await tab.reload();
+    await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
+    await tab.getByRole("button", { name: "サインアウト" }).click();
+    await tab.getByRole("button", { name: "ゲストで入る" }).waitFor();
+    expect(await tab.evaluate(() => sessionStorage.length)).toBe(0);
+  });
+
+  it("tells a problem kindly in the visitor's language, and sends again on request", async () => {
+    const error = '{"error":{"code":"overloaded","message":"Too busy at the moment.","retryable":true}}';
+    await using visited = await visit(
+      { stream: [{ status: "FAILED" }], status: { status: "FAILED", error } },
+      { locale: "en-GB" },
+    );
+    const { tab, jobs } = visited;
+    await tab.getByRole("button", { name: "Continue as guest" }).click();
+    await say(tab, "Good evening");
+    await tab.getByText("The bar is full. Wait a moment and try again.").waitFor();
+    await tab.getByRole("button", { name: "日本語" }).click();
+    await tab.getByText("ただいま満席です。少し待って、もう一度どうぞ。").waitFor();
+    await tab.getByRole("button", { name: "もう一度送る" }).click();
+    await eventually(() => jobs.inputs.length).toBe(2);
+    await tab.getByText("ただいま満席です。").waitFor();
+    expect(await tab.locator(".bubble.user").count()).toBe(1);
+  });
+
+  it("stops a reply on request and cancels its job", async () => {
+    await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "長い話" }] }] });
+    const { tab, jobs } = visited;
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await say(tab, "昔話を聞かせて");
+    await tab.getByText("長い話").waitFor();
+    await tab.getByRole("button", { name: "止める" }).click();
+    await tab.getByText("ここで止めました。").waitFor();
+    expect(jobs.calls).toContain("POST /cancel/job-1-u1");
+  });
+
+  it("cancels the reply of a guest who leaves, and begins anew for the next", async () => {
+    await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "長い話" }] }] });
+    const { tab, jobs } = visited;
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await say(tab, "昔話を聞かせて");
+    await tab.getByText("長い話").waitFor();
+    await tab.getByRole("button", { name: "席を立つ" }).click();
+    await eventually(() => jobs.calls).toContain("POST /cancel/job-1-u1");
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await tab.getByRole("button", { name: "こんばんは" }).waitFor();
+    expect(await tab.locator("#talk li").count()).toBe(0);
+    expect(await tab.getByLabel("ママに話しかける").isEnabled()).toBe(true);
+  });
+
+  it("takes a customer to Checkout, thanks them on the way back, and gives the chat their new model", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {} };
+    await using visited = await visit({}, { customer });
+    const { tab, api } = visited;
+    await signIn(tab);
+    expect(await tab.getByRole("button", { name: "プランの変更・解約・カード" }).isVisible()).toBe(false);
+    api.calls.length = 0;
+    await tab.getByRole("button", { name: "paid を申し込む" }).click();
+    await tab.getByText("お申し込みありがとうございます。新しいプランの席をご用意しました。").waitFor();
+    expect(tab.url()).toMatch(/^http:\/\/localhost:\d+\/$/);
+    expect(await tab.locator("#plan").textContent()).toBe("paid");
+    expect(await tab.locator("#model").textContent()).toBe("mistral");
+    expect(await tab.locator("#dates").textContent()).toBe("次回のお支払い2026年12月23日");
+    expect(await tab.locator("#buy-paid, #buy-vip").filter({ visible: true }).count()).toBe(0);
+    const calls = api.calls.filter((call) => !call.startsWith("OPTIONS"));
+    expect(calls).toEqual(["POST /billing/checkout", "POST /billing/sync", "POST /auth/session"]);
+
+    // It was said once: a reload finds the plan, and asks Stripe no more.
+    await tab.reload();
+    await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
+    expect(await tab.locator("#billing-told").isVisible()).toBe(false);
+    expect(api.calls.filter((call) => call === "POST /billing/sync").length).toBe(1);
+    expect(visited.complaints).toEqual([]);
+  });
+
+  it("shows what was changed in the customer portal", async () => {
+    const subscription: Partial<PlanInfo> = {
+      plan: "vip",
+      stripe_status: "active",
+      reason: "subscription",
+      expires_at: "2026-12-23T00:00:00.000Z",
+    };
+    const customer: FakeCustomer = { inRow: subscription, atStripe: { ...subscription } };
+    await using visited = await visit({}, { customer, locale: "en-GB" });
+    const { tab } = visited;
+    await signIn(tab);
+    expect(await tab.locator("#dates").textContent()).toBe("Next paymentDecember 23, 2026");
+    customer.atStripe.cancel_at = "2026-12-23T00:00:00.000Z";
+    await tab.getByRole("button", { name: "Change, cancel, card" }).click();
+    await tab.getByText("Welcome back. This is the latest state of your plan.").waitFor();
+    expect(await tab.locator("#dates").textContent()).toBe("Ends onDecember 23, 2026");
+    await tab.getByRole("button", { name: "日本語" }).click();
+    expect(await tab.locator("#dates").textContent()).toBe("解約日2026年12月23日");
+  });
+
+  it("tells who has not bought after all, and believes no URL that says so", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {} };
+    await using visited = await visit({}, { customer });
+    const { tab } = visited;
+    await signIn(tab);
+    const { origin } = new URL(tab.url());
+    await tab.goto(`${origin}/?checkout=cancelled`);
+    await tab.getByText("お申し込みは取りやめになりました。お支払いは発生していません。").waitFor();
+
+    await tab.goto(`${origin}/?checkout=success`);
+    await tab.getByText("お支払いの確認に少しかかっています。").waitFor();
+    expect(await tab.locator("#plan").textContent()).toBe("free");
+    // Then the payment is there.
+    customer.atStripe = { plan: "paid", stripe_status: "active", reason: "subscription" };
+    await tab.getByRole("button", { name: "最新の状態にする" }).click();
+    await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
+    expect(await tab.locator("#model").textContent()).toBe("mistral");
+
+    customer.syncDown = true;
+    await tab.goto(`${origin}/?portal=return`);
+    await tab.getByText("お支払いの状態を確かめられませんでした。").waitFor();
+    expect(await tab.locator("#plan").textContent()).toBe("paid");
+  });
+
+  it("sells a guest of the house only what is more than they have, and finds words for a reason it does not know", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "paid", reason: "grant" } };
+    await using visited = await visit({}, { customer });
+    const { tab } = visited;
+    await signIn(tab);
+    expect(await tab.locator("#why").textContent()).toBe("お店からのご招待です。どうぞごゆっくり。");
+    expect(await tab.locator("#billing button").filter({ visible: true }).allTextContents()).toEqual([
+      "vip を申し込む",
+    ]);
+    customer.inRow = { plan: "paid", stripe_status: "dormant", reason: "sleeping_beauty" };
+    await tab.reload();
+    await eventually(() => tab.locator("#why").textContent()).toBe("ご契約の状態をお店で確かめています。");
+  });
+
+  it("tells in kind words why nothing can be bought, and that a payment is due", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {}, refuse: "already_subscribed" };
+    await using visited = await visit({}, { customer });
+    const { tab } = visited;
+    await signIn(tab);
+    // Bought elsewhere, and unpaid since: what this page shows is old.
+    customer.atStripe = {
+      plan: "vip",
+      stripe_status: "past_due",
+      reason: "grace",
+      grace_until: "2026-11-30T00:00:00.000Z",
+      expires_at: "2026-11-30T00:00:00.000Z",
+    };
+    await tab.getByRole("button", { name: "vip を申し込む" }).click();
+    await tab.getByText("すでにご契約があります。").waitFor();
+    expect(await tab.locator("#why").textContent()).toMatch(/^更新のお支払いが確認できていません。/);
+    expect(await tab.locator("#dates").textContent()).toBe("お支払いの期日2026年11月30日");
+    expect(await tab.getByRole("button", { name: "プランの変更・解約・カード" }).isEnabled()).toBe(true);
+  });
+
+  it("moves the Stripe double from the back room, and shows the row and the plan that follow", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: {} };
+    const panel = fakePanel();
+    let row: Record<string, unknown> | undefined = { user_id: "user-1", plan: "free" };
+    const asked: string[] = [];
+    await using visited = await visit(
+      {},
+      {
+        customer,
+        stripe: () => panel,
+        row: async (userId) => {
+          asked.push(userId);
+          return row;
+        },
+      },
+    );
+    const { tab, events } = visited;
+    await signIn(tab);
+    expect(asked).toEqual([]);
+    await tab.getByText("裏の仕掛け（開発用）").click();
+    const line = (name: string) =>
+      tab.getByRole("row").filter({ has: tab.getByRole("rowheader", { name, exact: true }) });
+    await eventually(() => line("plan").getByRole("cell").textContent()).toBe("free");
+    expect(asked).toEqual(["user-1"]);
+
+    // A webhook has written the row.
+    customer.inRow = { plan: "paid", stripe_status: "active", reason: "subscription" };
+    row = { user_id: "user-1", plan: "paid", subscriptions: [{ status: "active", period_end: panel.now() + 86_400 }] };
+    events.emit({ source: "dynamodb", summary: "UpdateItem users → 200" });
+    await eventually(() => line("plan").getByRole("cell").textContent()).toBe("paid");
+    expect(await line("subscriptions.0.status").textContent()).toContain("active");
+    await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
+    await eventually(() => tab.locator("#model").textContent()).toBe("mistral");
+
+    await tab.getByRole("button", { name: "次の更新を失敗させる" }).click();
+    await eventually(() => panel.calls).toEqual(["failNextRenewal user-1"]);
+    await tab.getByText("できました。").waitFor();
+    await tab.getByRole("button", { name: "期間の終わりまで進める" }).click();
+    // To the period's end as the row has it, and past the hour that Stripe waits before it charges.
+    await eventually(() => Number(panel.calls.at(-1)?.split(" ")[1])).toBeGreaterThanOrEqual(86_400 + 3_600);
+    await eventually(() => tab.locator("#clock").textContent()).toContain("2026年11月24日");
+    await tab.getByLabel("二度届く").check();
+    await eventually(() => panel.switches().duplicate).toBe(true);
+    expect(visited.complaints).toEqual([]);
+  });
+
+  it("says in the back room what could not be done", async () => {
+    const panel = fakePanel({
+      async refund() {
+        throw new Error("This customer has paid nothing yet.");
+      },
+    });
+    await using visited = await visit({}, { stripe: () => panel });
+    await signIn(visited.tab);
+    await visited.tab.getByText("裏の仕掛け（開発用）").click();
+    await visited.tab.getByText("まだ行がありません。").waitFor();
+    await visited.tab.getByRole("button", { name: "返金する" }).click();
+    await visited.tab.getByText("This customer has paid nothing yet.").waitFor();
+    expect(await visited.tab.getByRole("button", { name: "返金する" }).isEnabled()).toBe(true);
+  });
+
+  it("shows only the row where billing is real Stripe, and nothing of it to a guest", async () => {
+    await using visited = await visit({}, { row: async () => ({ user_id: "user-1", plan: "free" }) });
+    const { tab } = visited;
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await tab.locator("#talk").waitFor({ state: "attached" });
+    await eventually(() => tab.locator("#who").textContent()).toBe("ゲスト");
+    expect(await tab.locator("#back-room, #billing").filter({ visible: true }).count()).toBe(0);
+    await tab.getByRole("button", { name: "席を立つ" }).click();
+    await signIn(tab);
+    await tab.getByText("裏の仕掛け（開発用）").click();
+    await tab.getByText("お支払いは本物の Stripe").waitFor();
+    await tab.getByRole("rowheader", { name: "user_id" }).waitFor();
+    expect(await tab.getByRole("button", { name: "返金する" }).isVisible()).toBe(false);
+  });
+
+  it("fits a phone", async () => {
+    const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "vip", stripe_status: "past_due", reason: "grace" } };
+    const row = async () => ({ stripe_customer_id: `cus_${"x".repeat(80)}`, ["long_name_".repeat(8)]: 1 });
+    await using visited = await visit(
+      {},
+      { customer, stripe: () => fakePanel(), row, viewport: { width: 320, height: 640 } },
+    );
+    const { tab } = visited;
+    await signIn(tab);
+    await tab.getByText("裏の仕掛け（開発用）").click();
+    await tab.getByRole("rowheader", { name: "stripe_customer_id" }).waitFor();
+    expect(await tab.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+  });
+});

@@ -1,0 +1,197 @@
+import { get } from "node:http";
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import { afterEach, describe, expect, it } from "vitest";
+import type { PageConfig } from "../../../local/page/config";
+import { type PageOptions, startPage } from "../../../local/page/page";
+import { Events } from "../../../local/support/events";
+import { type Listening, PortInUseError } from "../../../local/support/http";
+import { fakePanel } from "./fakes";
+
+const config: PageConfig = {
+  apiUrl: "http://localhost:4110",
+  auth: {
+    url: "http://localhost:4102",
+    clientId: "client1",
+    redirectUri: "http://localhost:4100/callback",
+    logoutUri: "http://localhost:4100/",
+    scopes: ["openid", "email"],
+  },
+  stack: "start",
+  inProcess: false,
+};
+
+const running: Listening[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((server) => server.close()));
+});
+
+async function page(options: Partial<PageOptions> = {}) {
+  const events = new Events();
+  const none = { stripe: () => undefined, row: async () => undefined };
+  const server = await startPage({ port: 0, events, config: () => config, ...none, ...options });
+  running.push(server);
+  return { events, server };
+}
+
+describe("the page's server", () => {
+  it("serves one document at / and at the sign-in's callback, and what it needs", async () => {
+    const { server } = await page();
+    const [root, callback] = await Promise.all(
+      ["/", "/callback?code=1&state=2"].map(async (path) => (await fetch(server.url + path)).text()),
+    );
+    expect(root).toContain('<script src="/app.js"');
+    expect(callback).toBe(root);
+    const script = await fetch(`${server.url}/app.js`);
+    expect(script.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
+    expect(await script.text()).toContain("/auth/guest");
+    const style = await fetch(`${server.url}/style.css`);
+    expect(style.headers.get("content-type")).toBe("text/css; charset=utf-8");
+    expect((await fetch(`${server.url}/nothing`)).status).toBe(404);
+  });
+
+  it("lets the browser run only its own script, and keep nothing", async () => {
+    const { server } = await page();
+    const { headers } = await fetch(server.url);
+    expect(headers.get("cache-control")).toBe("no-store");
+    const policy = headers.get("content-security-policy") ?? "";
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("script-src 'self';");
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).not.toContain("unsafe");
+  });
+
+  it("answers 503 in a few words until the program has been evaluated, then its outputs", async () => {
+    let current: PageConfig | undefined;
+    const { server } = await page({ config: () => current });
+    const early = await fetch(`${server.url}/config.json`);
+    expect(early.status).toBe(503);
+    expect(await early.text()).toContain("still being evaluated");
+    current = config;
+    expect(await (await fetch(`${server.url}/config.json`)).json()).toEqual(config);
+  });
+
+  it("streams what happened and what happens, and ends the stream when it closes", async () => {
+    const { events, server } = await page();
+    events.emit({ source: "cognito", summary: "before" });
+    const response = await fetch(`${server.url}/events`);
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    const reader = response.body
+      ?.pipeThrough(new TextDecoderStream())
+      .pipeThrough(new EventSourceParserStream())
+      .getReader();
+    const next = async () => JSON.parse((await reader?.read())?.value?.data ?? "null") as unknown;
+    expect(await next()).toMatchObject({ source: "cognito", summary: "before" });
+    events.emit({ source: "http-api", summary: "POST /auth/guest → 200", durationMs: 12 });
+    expect(await next()).toMatchObject({ source: "http-api", summary: "POST /auth/guest → 200", durationMs: 12 });
+    await server.close();
+    expect(await reader?.read()).toEqual({ done: true, value: undefined });
+  });
+
+  it("says which port is taken and what to do", async () => {
+    const { server } = await page();
+    await expect(page({ port: server.port })).rejects.toThrow(PortInUseError);
+  });
+});
+
+describe("the panel's routes", () => {
+  const json = { "content-type": "application/json" };
+  const post = (url: string, body: unknown, headers: Record<string, string> = json) =>
+    fetch(url, { method: "POST", headers, body: typeof body === "string" ? body : JSON.stringify(body) });
+  const said = async (response: Response) => ({ status: response.status, body: await response.json() });
+
+  it("act on the double for one customer, and answer its clock and switches", async () => {
+    const panel = fakePanel();
+    const { server } = await page({ stripe: () => panel });
+    const actions = {
+      advance: { seconds: 86_400 },
+      "fail-next-renewal": { userId: "user-1" },
+      "mend-card": { userId: "user-1" },
+      dispute: { userId: "user-1" },
+      "close-dispute": { userId: "user-1", outcome: "lost" },
+      refund: { userId: "user-1" },
+      switch: { name: "hold", on: true },
+    };
+    for (const [action, body] of Object.entries(actions)) {
+      expect((await post(`${server.url}/stripe/${action}`, body)).status).toBe(200);
+    }
+    expect(panel.calls).toEqual([
+      "advance 86400",
+      "failNextRenewal user-1",
+      "mendCard user-1",
+      "dispute user-1",
+      "closeDispute user-1 lost",
+      "refund user-1",
+      "setSwitch hold true",
+    ]);
+    const state = await said(await fetch(`${server.url}/stripe`));
+    expect(state).toEqual({ status: 200, body: { now: panel.now(), switches: panel.switches() } });
+    expect(panel.switches().hold).toBe(true);
+  });
+
+  it("give a customer's row, or null where there is none", async () => {
+    const rows: Record<string, Record<string, unknown>> = { "user-1": { user_id: "user-1", plan: "paid" } };
+    const { server } = await page({ row: async (userId) => rows[userId] });
+    expect(await said(await fetch(`${server.url}/row?user=user-1`))).toEqual({
+      status: 200,
+      body: { row: { user_id: "user-1", plan: "paid" } },
+    });
+    expect(await (await fetch(`${server.url}/row?user=user-2`)).json()).toEqual({ row: null });
+    expect((await fetch(`${server.url}/row`)).status).toBe(400);
+  });
+
+  it("are for the page alone: not for another origin, nor for a name that was made to point here", async () => {
+    const panel = fakePanel();
+    const { server } = await page({ stripe: () => panel, row: async () => ({ plan: "paid" }) });
+    const refused = { status: 403, body: { error: { message: "Only the page itself may do this." } } };
+    const url = `${server.url}/stripe/refund`;
+    const body = { userId: "user-1" };
+    for (const origin of ["https://evil.example", "http://localhost:5173", "null"]) {
+      expect(await said(await post(url, body, { ...json, origin }))).toEqual(refused);
+      expect(await said(await fetch(`${server.url}/row?user=user-1`, { headers: { origin } }))).toEqual(refused);
+    }
+    expect(await withHost(server.port, "evil.example:4100", "/row?user=user-1")).toBe(403);
+    // A form of another page can send this without asking first.
+    expect((await post(url, body, { "content-type": "text/plain" })).status).toBe(415);
+    expect(panel.calls).toEqual([]);
+    expect((await post(url, body, { ...json, origin: server.url })).status).toBe(200);
+  });
+
+  it("say in words what cannot be done", async () => {
+    const panel = fakePanel({
+      async refund() {
+        throw new Error("This customer has paid nothing yet.");
+      },
+    });
+    const { server } = await page({ stripe: () => panel });
+    const message = async (action: string, body: unknown) => said(await post(`${server.url}/stripe/${action}`, body));
+    const problem = (status: number, text: string) => ({ status, body: { error: { message: text } } });
+    expect(await message("refund", { userId: "user-1" })).toEqual(problem(409, "This customer has paid nothing yet."));
+    expect(await message("advance", { seconds: -1 })).toEqual(problem(400, "The body is not valid: seconds."));
+    expect(await message("switch", { name: "explode", on: true })).toEqual(
+      problem(400, "The body is not valid: name."),
+    );
+    expect(await message("refund", "{")).toEqual(problem(400, "The body is not JSON."));
+    expect(await message("toString", {})).toEqual(problem(404, "There is no action toString."));
+    expect(panel.calls).toEqual([]);
+  });
+
+  it("say that there is no double where billing is real Stripe", async () => {
+    const { server } = await page();
+    const nothing = {
+      status: 404,
+      body: { error: { message: "There is no Stripe double here: billing is real Stripe." } },
+    };
+    expect(await said(await fetch(`${server.url}/stripe`))).toEqual(nothing);
+    expect(await said(await post(`${server.url}/stripe/refund`, { userId: "user-1" }))).toEqual(nothing);
+  });
+});
+
+/** Status of a GET that names another host than the one it is sent to. */
+function withHost(port: number, host: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get({ port, path, headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject);
+  });
+}

@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { up } from "../../../local/pulumi/engine";
+import { temporaryProgram } from "./fixture";
+
+const resource = `
+import * as pulumi from "@pulumi/pulumi";
+
+async function call(what: string): Promise<void> {
+  const { url, key } = (globalThis as any).api;
+  const answer = await fetch(url, { method: "POST", headers: { authorization: key }, body: what });
+  if (!answer.ok) throw new Error(await answer.text());
+}
+
+const provider: pulumi.dynamic.ResourceProvider = {
+  async configure({ config }) {
+    (globalThis as any).api = { url: config.require("url"), key: config.require("password") };
+  },
+  async check(_olds, news) {
+    return { inputs: news, failures: news.workers < 1 ? [{ property: "workers", reason: "must be at least 1" }] : [] };
+  },
+  async diff(_id, olds, news) {
+    return { changes: olds.workers !== news.workers || olds.token !== news.token, replaces: [] };
+  },
+  async create({ workers, token }) {
+    await call("create " + workers);
+    return { id: "endpoint-1", outs: { workers, token, url: "https://endpoint-1" } };
+  },
+  async update(_id, _olds, { workers, token }) {
+    await call("update " + workers);
+    return { outs: { workers, token, url: "https://endpoint-1" } };
+  },
+  async delete(id) {
+    await call("delete " + id);
+  },
+};
+
+class Endpoint extends pulumi.dynamic.Resource {
+  declare readonly url: pulumi.Output<string>;
+  declare readonly token: pulumi.Output<string>;
+  constructor(name: string, args: { workers: number; token: pulumi.Input<string> }) {
+    super(provider, name, { url: undefined, ...args }, {}, "runpod", "Endpoint");
+  }
+}
+
+const config = new pulumi.Config();`;
+
+it("runs a TypeScript program whose dynamic resources read the stack's configuration", async () => {
+  const seen: string[] = [];
+  const api = createServer(async (request, response) => {
+    const body = (await request.toArray()).join("");
+    seen.push(`${request.headers.authorization}: ${body}`);
+    response.writeHead(body === "update 3" ? 429 : 200).end("too many workers");
+  });
+  await new Promise<void>((listening) => api.listen(0, "127.0.0.1", listening));
+  const cacheDir = mkdtempSync(join(tmpdir(), "snack-engine-cache-"));
+  const { options, write, remove } = temporaryProgram(0, cacheDir);
+  const dynamic = {
+    ...options,
+    config: { ...options.config, "snack:url": `http://127.0.0.1:${(api.address() as AddressInfo).port}` },
+    env: { NODE_COMPILE_CACHE: cacheDir },
+    providers: {},
+  };
+  write("package.json", JSON.stringify({ main: "index.ts" }));
+  const program = (workers: number) =>
+    write(
+      "index.ts",
+      `${resource}
+       const endpoint = new Endpoint("phi3", { workers: ${workers}, token: config.requireSecret("password") });
+       export const { url, token } = endpoint;`,
+    );
+  try {
+    program(1);
+    const first = await up(dynamic);
+    expect(first.outputs).toEqual({ url: "https://endpoint-1", token: "[secret]" });
+    expect(first.steps.at(-1)).toMatchObject({ op: "create", type: "pulumi-nodejs:dynamic/runpod:Endpoint" });
+
+    program(2);
+    expect((await up(dynamic)).steps.at(-1)).toMatchObject({ op: "update", name: "phi3" });
+    expect(seen).toEqual(["canary-1234: create 1", "canary-1234: update 2"]);
+
+    program(3);
+    await expect(up(dynamic)).rejects.toThrow('pulumi-nodejs:dynamic/runpod:Endpoint "phi3": too many workers');
+    program(0);
+    await expect(up(dynamic)).rejects.toThrow('"phi3": workers: must be at least 1');
+    write("index.ts", "");
+    expect((await up(dynamic)).steps.at(-1)).toMatchObject({ op: "delete", name: "phi3" });
+    expect(seen.at(-1)).toBe("canary-1234: delete endpoint-1");
+  } finally {
+    api.close();
+    remove();
+    rmSync(cacheDir, { recursive: true, force: true });
+  }
+}, 120_000);

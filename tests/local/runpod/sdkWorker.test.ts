@@ -1,0 +1,162 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { RunningWorker } from "../../../local/runpod/workers/workers";
+import { findVenvPython } from "../../../local/support/pythonEnvironment";
+import { RunpodFixture } from "./fixture";
+
+// RunPod's own worker SDK (runpod-python 1.12), unmodified, with handlers of the test's own.
+
+const python = findVenvPython();
+const required = process.env.REQUIRE_ALL === "1";
+if (!python) console.warn("\n*** No .venv (npm run python -- setup): RunPod's worker SDK is NOT tested. ***\n");
+
+describe.skipIf(!python && !required)("a worker of RunPod's SDK", { timeout: 60_000 }, () => {
+  let runpod: RunpodFixture;
+  let id: string;
+  /** How many there have been. */
+  let started: number;
+  beforeEach(() => {
+    if (!python) throw new Error("REQUIRE_ALL=1 asks for the worker SDK: npm run python -- setup.");
+    runpod = new RunpodFixture();
+    started = 0;
+  });
+  afterEach(() => runpod.dispose());
+
+  function startWorker(env: Record<string, string>): RunningWorker {
+    started += 1;
+    const child = spawn(python ?? "", [join(__dirname, "sdkWorker.py")], {
+      // An own home: the SDK would send the key of ~/.runpod/config.toml instead of the worker's.
+      env: { PATH: process.env.PATH, ...env, HOME: runpod.dir, RUNPOD_PING_INTERVAL: "1000" },
+      stdio: "ignore",
+      detached: true,
+    });
+    const exited = once(child, "exit").then(([code]) => {
+      try {
+        process.kill(-(child.pid ?? 0), "SIGKILL");
+      } catch {
+        // Its ping process is gone too.
+      }
+      return `exit code ${code}`;
+    });
+    const stop = async () => {
+      child.kill("SIGKILL");
+      await exited;
+    };
+    return { exited, stop };
+  }
+
+  /** The double with one endpoint whose workers are of this mode. */
+  async function start(mode: "plain" | "stream" | "aggregate" | "unfit"): Promise<void> {
+    await runpod.start({ startWorker });
+    ({ id } = await runpod.deploy({ workersMax: 1 }, { env: [{ key: "MODE", value: mode }] }));
+  }
+
+  const run = async (input: object): Promise<string> => (await runpod.json(`${id}/run`, { input })).id;
+  const status = (job: string) => runpod.json(`${id}/status/${job}`);
+  const result = (input: object) => runpod.json(`${id}/runsync?wait=20000`, { input });
+  const inProgress = async () => (await runpod.json(`${id}/health`)).jobs.inProgress;
+
+  it("answers, fails and says nothing as the SDK does", async () => {
+    await start("plain");
+    const value = { text: "いらっしゃい" };
+    expect(await result({ do: "echo", value })).toMatchObject({ status: "COMPLETED", output: value });
+    // The SDK drops an empty result.
+    const empty = await result({ do: "echo", value: {} });
+    expect(empty.status).toBe("COMPLETED");
+    expect(empty).not.toHaveProperty("output");
+    expect(await result({ do: "echo", value: { error: "told" } })).toMatchObject({ status: "FAILED", error: "told" });
+    const raised = await result({ do: "raise" });
+    expect(raised.status).toBe("FAILED");
+    expect(JSON.parse(raised.error)).toMatchObject({
+      error_type: "<class 'ValueError'>",
+      error_message: "boom",
+      worker_id: raised.workerId,
+      runpod_version: expect.stringMatching(/^1\.12\./),
+    });
+  });
+
+  it("takes jobs in batches and names them in its pings; the one that is cancelled is stopped, alone", async () => {
+    await start("plain");
+    const note = join(runpod.dir, "note");
+    const jobs = [
+      await run({ do: "wait", seconds: 30, note }),
+      await run({ do: "wait", seconds: 30, note: `${note}2` }),
+    ];
+    await vi.waitFor(async () => expect(await inProgress()).toBe(2), 10_000);
+    // Unnamed jobs would be lost by the ping after this; there is one each second.
+    runpod.double.skip(31_000);
+    await result({ do: "wait", seconds: 2.5, note });
+    expect((await runpod.json(`${id}/health`)).jobs).toMatchObject({ inProgress: 2, retried: 0 });
+    await runpod.json(`${id}/cancel/${jobs[0]}`, {});
+    await vi.waitFor(() => expect(existsSync(note)).toBe(true), 10_000);
+    expect(existsSync(`${note}2`)).toBe(false);
+    expect(await status(jobs[0] ?? "")).toMatchObject({ status: "CANCELLED" });
+    expect(await status(jobs[1] ?? "")).toMatchObject({ status: "IN_PROGRESS" });
+  });
+
+  it("tells progress, and sends a result again when the answer to it was lost or an error", async () => {
+    await start("plain");
+    const job = await run({ do: "progress", seconds: 1 });
+    await vi.waitFor(async () => expect(await status(job)).toMatchObject({ output: "half" }), {
+      timeout: 10_000,
+      interval: 20,
+    });
+    const { faults } = runpod.double.switches;
+    faults.push({ on: "POST /v2/*/job-done/*", answer: 500, done: false, times: 1, skip: 0, delayMs: 0 });
+    faults.push({ on: "POST /v2/*/job-done/*", answer: "cut", done: true, times: 1, skip: 0, delayMs: 0 });
+    await vi.waitFor(
+      async () => expect(await status(job)).toMatchObject({ status: "COMPLETED", output: "whole" }),
+      10_000,
+    );
+    await vi.waitFor(() => expect(faults).toEqual([]), 10_000);
+    expect(await status(job)).toMatchObject({ status: "COMPLETED", output: "whole" });
+  });
+
+  it("is replaced after a job that asks for it", async () => {
+    await start("plain");
+    const first = await result({ do: "echo", value: { refresh_worker: true, text: "bye" } });
+    expect(first).toMatchObject({ status: "COMPLETED", output: { text: "bye" } });
+    const second = await result({ do: "echo", value: "hello" });
+    expect(second).toMatchObject({ status: "COMPLETED", output: "hello" });
+    expect(second.workerId).not.toBe(first.workerId);
+  });
+
+  it("that dies at a job is started again and gets it once more; then the job has failed", async () => {
+    await start("plain");
+    const job = await run({ do: "die" });
+    await vi.waitFor(() => expect(started).toBe(2), 10_000);
+    await vi.waitFor(async () => expect(await status(job)).toMatchObject({ status: "FAILED", retries: 1 }), 20_000);
+    expect(runpod.lines).toContainEqual(expect.stringContaining("crashed: exit code 3"));
+  });
+
+  it.each([
+    ["stream", []],
+    ["aggregate", ["a", { b: 1 }]],
+  ] as const)("that generates streams each item; %s gives %j as the output", async (mode, output) => {
+    await start(mode);
+    const job = await run({ items: ["a", { b: 1 }] });
+    const seen: unknown[] = [];
+    for (let state = "IN_QUEUE"; state !== "COMPLETED"; ) {
+      const part = await runpod.json(`${id}/stream/${job}`);
+      seen.push(...part.stream);
+      state = part.status;
+    }
+    expect(seen).toEqual([{ output: "a" }, { output: { b: 1 } }]);
+    expect(await status(job)).toMatchObject({ status: "COMPLETED", output });
+    const failed = await result({ items: ["a", { error: "told" }, "never"] });
+    expect(failed).toMatchObject({ status: "FAILED", error: "told" });
+  });
+
+  it("that is not fit says so, exits, and is UNHEALTHY", async () => {
+    await start("unfit");
+    await vi.waitFor(
+      async () => expect((await runpod.json(`${id}/health`)).workers).toMatchObject({ unhealthy: 1, initializing: 0 }),
+      10_000,
+    );
+    expect(runpod.lines).toContainEqual(expect.stringContaining("failed its check: refuse"));
+    expect(runpod.lines).toContainEqual(expect.stringContaining("crashed: exit code 1"));
+  });
+});

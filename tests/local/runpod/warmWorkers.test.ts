@@ -1,0 +1,94 @@
+import { generateKeyPairSync } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startScriptedEngine } from "../../../local/llm/engine";
+import { Events } from "../../../local/support/events";
+import type { Listening } from "../../../local/support/http";
+import { findVenvPython } from "../../../local/support/pythonEnvironment";
+import { isRunning, RunpodFixture } from "./fixture";
+
+const python = findVenvPython();
+const required = process.env.REQUIRE_ALL === "1";
+if (!python) console.warn("\n*** No .venv (npm run python -- setup): warm workers are NOT tested. ***\n");
+
+describe.skipIf(!python && !required)("warm workers", { timeout: 60_000 }, () => {
+  let runpod: RunpodFixture;
+  let engine: Listening;
+  beforeEach(async () => {
+    if (!python) throw new Error("REQUIRE_ALL=1 asks for the Python worker: npm run python -- setup.");
+    runpod = new RunpodFixture();
+    engine = await startScriptedEngine({ port: 0, events: new Events() });
+  });
+  afterEach(async () => {
+    await runpod.dispose();
+    await engine.close();
+  });
+
+  const pidsFile = () => join(runpod.dir, "pids");
+  /** Process ids of all workers there have been. */
+  const pids = () => (existsSync(pidsFile()) ? readFileSync(pidsFile(), "utf8").trim().split("\n").map(Number) : []);
+
+  /** Starts the double with the worker's Python, which notes its process id and then does what `before` says. */
+  async function start(warmWorkers: number, before = ""): Promise<void> {
+    const interpreter = join(runpod.dir, "python");
+    const script = `#!/bin/sh\necho $$ >> "${pidsFile()}"\n${before}\nexec "${python}" "$@"\n`;
+    writeFileSync(interpreter, script, { mode: 0o755 });
+    await runpod.start({ python: interpreter, warmWorkers, engineUrl: `${engine.url}/v1` });
+  }
+
+  /** An endpoint of the real worker. */
+  async function deploy(name: string): Promise<string> {
+    const { publicKey } = generateKeyPairSync("ed25519");
+    const jwks = { keys: [{ ...publicKey.export({ format: "jwk" }), kid: "k", alg: "EdDSA" }] };
+    const env = Object.entries({
+      MODEL: "phi3",
+      TICKET_ISSUER: "snack-misaki/test",
+      TICKET_JWKS: JSON.stringify(jwks),
+    });
+    const template = { name: `${name}-template`, env: env.map(([key, value]) => ({ key, value })) };
+    return (await runpod.deploy({ name, workersMax: 1 }, template)).id;
+  }
+
+  /** The code with which the worker refuses whoever has no ticket. */
+  const refusal = async (id: string): Promise<string> =>
+    JSON.parse((await runpod.json(`${id}/runsync`, { input: { text: "x" } })).error).error.code;
+
+  it("serve the first endpoints that are created; a later one gets a worker of its own", async () => {
+    await start(2);
+    await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
+    const ids = [await deploy("first"), await deploy("second")];
+    for (const id of ids) expect(await refusal(id)).toBe("ticket_missing");
+    expect(pids()).toHaveLength(2);
+    expect(await refusal(await deploy("third"))).toBe("ticket_missing");
+    expect(pids()).toHaveLength(3);
+  });
+
+  it("that have died are replaced when their endpoint is created", async () => {
+    await start(1, `[ $(wc -l < "${pidsFile()}") -gt 1 ] || exit 3`);
+    await vi.waitFor(() => expect(pids()).toHaveLength(1), 5_000);
+    await vi.waitFor(() => expect(isRunning(pids()[0] ?? 0)).toBe(false), 5_000);
+    expect(await refusal(await deploy("first"))).toBe("ticket_missing");
+    expect(runpod.lines.filter((line) => line.includes("crashed"))).toEqual([]);
+    expect(pids()).toHaveLength(2);
+  });
+
+  it("are not prepared for an account that has endpoints", async () => {
+    await start(0);
+    const id = await deploy("first");
+    expect(await refusal(id)).toBe("ticket_missing");
+    await runpod.close();
+    await start(2);
+    expect(await refusal(id)).toBe("ticket_missing");
+    expect(pids()).toHaveLength(2);
+  });
+
+  it("are gone after close, those at work and those that never were", async () => {
+    await start(2);
+    await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
+    expect(await refusal(await deploy("first"))).toBe("ticket_missing");
+    expect(pids().map(isRunning)).toEqual([true, true]);
+    await runpod.close();
+    expect(pids().map(isRunning)).toEqual([false, false]);
+  });
+});

@@ -1,0 +1,302 @@
+import { spawn, spawnSync } from "node:child_process";
+import { on, once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { exportJWK, generateKeyPair } from "jose";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Model } from "../../../contract/plan";
+import { StreamItem } from "../../../contract/worker";
+import { signTicket } from "../../../functions/core/ticket";
+import { startScriptedEngine } from "../../../local/llm/engine";
+import { startInProcessWorker } from "../../../local/runpod/workers/inProcessWorker";
+import { Events } from "../../../local/support/events";
+import { isRunning, RunpodFixture } from "./fixture";
+
+let runpod: RunpodFixture;
+beforeEach(() => {
+  runpod = new RunpodFixture();
+});
+afterEach(() => runpod.dispose());
+
+const submit = async (id: string, body: object = {}): Promise<string> =>
+  (await runpod.json(`${id}/run`, { input: { text: "x" }, ...body })).id;
+const workers = async (id: string) => (await runpod.json(`${id}/health`)).workers;
+
+describe("a release", () => {
+  it("starts one worker before there is any job, with the template's and the platform's environment", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy();
+    expect(runpod.workers).toHaveLength(1);
+    const { env } = runpod.worker;
+    expect(env).toMatchObject({ MODEL: "phi3", RUNPOD_ENDPOINT_ID: id, ENGINE_BASE_URL: "http://127.0.0.1:9/v1" });
+    expect(JSON.parse(readFileSync(env.MODEL_VERSION_FILE ?? "", "utf8"))).toEqual({ version: "1.0.0" });
+    for (const hook of ["GET_JOB", "POST_OUTPUT", "POST_STREAM"]) expect(env[`RUNPOD_WEBHOOK_${hook}`]).toContain("?");
+  });
+
+  it("gives its workers the template's environment, not the endpoint's own (a comment in runpodctl)", async () => {
+    await runpod.start();
+    await runpod.deploy({
+      env: [
+        { key: "MODEL", value: "mistral" },
+        { key: "ONLY_HERE", value: "1" },
+      ],
+    });
+    expect(runpod.worker.env.MODEL).toBe("phi3");
+    expect(runpod.worker.env).not.toHaveProperty("ONLY_HERE");
+  });
+
+  it("starts none before there is a job, where that is asked for", async () => {
+    await runpod.start({ startsAtOnce: false });
+    const { id } = await runpod.deploy();
+    expect(runpod.workers).toHaveLength(0);
+    expect((await runpod.restJson(`GET /serverless/${id}/releases`)).rollout).toEqual({
+      inProgress: false,
+      workersOnLatest: 0,
+      workersTotal: 0,
+      percentOnLatest: 0,
+    });
+    const job = await submit(id);
+    expect((await runpod.worker.next()).id).toBe(job);
+  });
+
+  it("replaces an idle worker at once and lets a busy one finish", async () => {
+    await runpod.start();
+    const { id, templateId } = await runpod.deploy();
+    const [old] = runpod.workers;
+    const job = await submit(id);
+    await old?.next();
+    await runpod.saveTemplate({ id: templateId, imageName: "registry.example/phi3:2.0.0" });
+    expect(runpod.workers).toHaveLength(2);
+    expect(old?.stopAsked).toBe(false);
+    expect(await old?.take()).toEqual([]);
+
+    const next = await submit(id);
+    expect((await runpod.worker.next()).id).toBe(next);
+    await old?.done(job, { output: "finished" });
+    expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "COMPLETED", output: "finished" });
+    await vi.waitFor(() => expect(old?.stopAsked).toBe(true));
+    expect(existsSync(old?.env.MODEL_VERSION_FILE ?? "")).toBe(false);
+
+    await runpod.worker.done(next, { output: 1 });
+    const [, idle] = runpod.workers;
+    await runpod.saveTemplate({ id: templateId, imageName: "registry.example/phi3:3.0.0" });
+    expect(idle?.stopAsked).toBe(true);
+    expect(runpod.workers).toHaveLength(3);
+  });
+
+  it("that only scales leaves the workers alone", async () => {
+    await runpod.start();
+    const { id, templateId } = await runpod.deploy();
+    await runpod.saveEndpoint({ id, templateId, workersMax: 1, idleTimeout: 30 });
+    expect(runpod.workers).toHaveLength(1);
+    expect(runpod.worker.stopAsked).toBe(false);
+  });
+
+  it("whose image hosts cannot pull stays initializing until they can, and says why", async () => {
+    const { switches, tick } = await runpod.start();
+    switches.unpullable.push("registry.example/phi3:*");
+    const { id } = await runpod.deploy();
+    expect(await workers(id)).toMatchObject({ initializing: 1, unhealthy: 0 });
+    expect(runpod.workers).toHaveLength(0);
+    expect(runpod.lines).toContainEqual(expect.stringContaining("failed to pull registry.example/phi3:1.0.0"));
+    switches.unpullable.pop();
+    tick();
+    expect(runpod.workers).toHaveLength(1);
+  });
+});
+
+describe("scaling", () => {
+  it("by REQUEST_COUNT starts a worker for each that many jobs, up to workersMax", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy({ scalerType: "REQUEST_COUNT", scalerValue: 2, workersMax: 2 });
+    await submit(id);
+    await submit(id);
+    expect(runpod.workers).toHaveLength(1);
+    for (let job = 0; job < 4; job++) await submit(id);
+    await vi.waitFor(() => expect(runpod.workers).toHaveLength(2));
+  });
+
+  it("by QUEUE_DELAY starts another worker when a job has waited too long for the busy one", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy({ scalerValue: 1 });
+    await submit(id);
+    await runpod.worker.next();
+    await submit(id);
+    expect(runpod.workers).toHaveLength(1);
+    await vi.waitFor(() => expect(runpod.workers).toHaveLength(2), 5_000);
+  });
+
+  it("goes down to zero after idleTimeout, and up again with the next job but not for one of low priority", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy({ idleTimeout: 1 });
+    await submit(id);
+    const job = await runpod.worker.next();
+    await runpod.worker.done(job.id, { output: 1 });
+    await vi.waitFor(() => expect(runpod.worker.stopAsked).toBe(true), 5_000);
+    expect(await workers(id)).toMatchObject({ idle: 0, initializing: 0 });
+    await submit(id, { policy: { lowPriority: true } });
+    expect(runpod.workers).toHaveLength(1);
+    await submit(id);
+    await vi.waitFor(() => expect(runpod.workers).toHaveLength(2));
+  });
+
+  it("keeps workersMin up, and stops everything at workersMax 0", async () => {
+    await runpod.start();
+    const { id, templateId } = await runpod.deploy({ workersMin: 2 });
+    expect(runpod.workers).toHaveLength(2);
+    await runpod.saveEndpoint({ id, templateId, workersMax: 0 });
+    expect(runpod.workers.map(({ stopAsked }) => stopAsked)).toEqual([true, true]);
+  });
+});
+
+describe("a crash", () => {
+  it("gives the job to no request that the dead worker still has open", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy();
+    const { worker: dead } = runpod;
+    const job = await submit(id);
+    await dead.next();
+    const open = new AbortController();
+    const waiting = dead.take(3, open.signal).catch(() => "cut off");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    dead.crash("exit code 3");
+    await vi.waitFor(async () => expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE"));
+    // What is open stays open for a while, and nothing comes of it.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE");
+    open.abort();
+    expect(await waiting).toBe("cut off");
+  });
+
+  it("puts the job back in the queue once, then fails it, and the worker is started again", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy();
+    const job = await submit(id);
+    await runpod.worker.next();
+    runpod.worker.crash("out of memory");
+    await vi.waitFor(async () => expect((await workers(id)).unhealthy).toBe(1));
+    expect(runpod.lines).toContainEqual(expect.stringContaining("crashed: out of memory"));
+    expect(await runpod.json(`${id}/status/${job}`)).toEqual({ id: job, status: "IN_QUEUE" });
+
+    await vi.waitFor(() => expect(runpod.workers).toHaveLength(2), 5_000);
+    expect((await runpod.worker.next()).id).toBe(job);
+    runpod.worker.crash("again");
+    await vi.waitFor(async () =>
+      expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "FAILED", retries: 1 }),
+    );
+  });
+
+  it("of an interpreter that does not exist is told", async () => {
+    await runpod.start({ python: "/nonexistent/python" });
+    await runpod.deploy();
+    await vi.waitFor(() => expect(runpod.lines).toContainEqual(expect.stringMatching(/crashed: .*ENOENT/)));
+  });
+});
+
+describe("a worker process", () => {
+  const python = spawnSync("python3", ["--version"]).status === 0 ? "python3" : undefined;
+
+  /** Starts one with packages of the test's own in place of the SDK and the worker. */
+  function start(sdk: string, worker: string) {
+    const packages = { "runpod/serverless": sdk, "snack_worker/handler": "", "snack_worker/__main__": worker };
+    for (const [module, source] of Object.entries(packages)) {
+      const file = join(runpod.dir, `${module}.py`);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, source);
+    }
+    const child = spawn("python3", [join(__dirname, "../../../local/runpod/workers/run_worker.py")], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, PYTHONPATH: runpod.dir, PYTHONUNBUFFERED: "1" },
+      detached: true,
+    });
+    const lines = on(createInterface(child.stdout), "line");
+    return { child, exited: once(child, "exit"), line: async () => String((await lines.next()).value) };
+  }
+
+  it.skipIf(!python)("ends with the process that started it, with all it has started", async () => {
+    const worker = `
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+print(os.environ["MODEL"], child.pid)
+child.wait()`;
+    const { child, exited, line } = start("", worker);
+    child.stdin.write('{"MODEL": "phi3"}\n');
+    const [model, pid] = (await line()).split(" ");
+    expect(model).toBe("phi3");
+    child.stdin.end();
+    expect(await exited).toEqual([null, "SIGKILL"]);
+    await vi.waitFor(() => expect(isRunning(Number(pid))).toBe(false), 5_000);
+  });
+
+  it.skipIf(!python)("ends with the process that started it while it still imports the SDK", async () => {
+    const { child, exited, line } = start('import time\nprint("importing")\ntime.sleep(1000)', "");
+    expect(await line()).toBe("importing");
+    child.stdin.end();
+    expect(await exited).toEqual([null, "SIGKILL"]);
+  });
+});
+
+describe("close", () => {
+  it("stops every worker", async () => {
+    await runpod.start();
+    const { id } = await runpod.deploy({ workersMin: 2 });
+    await submit(id);
+    await runpod.worker.next();
+    await runpod.close();
+    expect(runpod.workers.map(({ stopAsked }) => stopAsked)).toEqual([true, true]);
+  });
+});
+
+describe("without Python", () => {
+  it("the worker in this process keeps the same contract", async () => {
+    const engine = await startScriptedEngine({ port: 0, events: new Events() });
+    try {
+      const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: true });
+      const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "EdDSA" }] });
+      const double = await runpod.start({ engineUrl: `${engine.url}/v1`, startWorker: startInProcessWorker });
+      expect(double.workerKind).toBe("in-process");
+      const env = Object.entries({ MODEL: "phi3", TICKET_ISSUER: "snack-misaki/test", TICKET_JWKS: jwks });
+      const { id } = await runpod.deploy({}, { env: env.map(([key, value]) => ({ key, value })) });
+
+      const key = { ...(await exportJWK(privateKey)), kid: "k" };
+      const limits = { max_tokens: 10, max_messages: 2, max_input_chars: 5 };
+      const ticketFor = async (aud: Model, at = new Date()) =>
+        (await signTicket({ iss: "snack-misaki/test", sub: "guest:1", aud, plan: "free", limits }, key, at)).ticket;
+      const ticket = await ticketFor("phi3");
+      const ask = async (input: object) => {
+        const job = await runpod.json(`${id}/runsync`, { input });
+        return job.status === "COMPLETED" ? job.output : JSON.parse(job.error).error.code;
+      };
+
+      const items: StreamItem[] = (await ask({ text: "こんばんは", ticket })).map((item: unknown) =>
+        StreamItem.parse(item),
+      );
+      const done = items.at(-1);
+      const deltas = items.flatMap((item) => ("delta" in item ? [item.delta] : []));
+      expect(deltas.length).toBeGreaterThan(1);
+      expect(done).toMatchObject({
+        done: true,
+        text: deltas.join(""),
+        finish_reason: "length",
+        usage: { completion_tokens: 10 },
+        model: { plan: "free", name: "phi3", version: "1.0.0" },
+      });
+      expect(await ask({ text: "こんばんは", ticket, stream: false })).toEqual([
+        expect.objectContaining({ done: true }),
+      ]);
+
+      expect(await ask({ text: "こんばんは" })).toBe("ticket_missing");
+      expect(await ask({ text: "こんばんは", ticket: "nonsense" })).toBe("ticket_invalid");
+      expect(await ask({ text: "こんばんは", ticket: await ticketFor("phi3", new Date(0)) })).toBe("ticket_expired");
+      expect(await ask({ text: "こんばんは", ticket: await ticketFor("mistral") })).toBe("ticket_wrong_model");
+      expect(await ask({ text: "こんばんは！！", ticket })).toBe("too_long");
+      expect(await ask({ text: "x", messages: [{ role: "user", content: "x" }], ticket })).toBe("invalid_input");
+      expect(await ask({ text: "x", system: "x", ticket })).toBe("invalid_input");
+      await engine.close();
+      expect(await ask({ text: "x", ticket })).toBe("unavailable");
+    } finally {
+      await engine.close();
+    }
+  });
+});

@@ -1,0 +1,208 @@
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import Stripe from "stripe";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startStripe } from "../../../local/stripe/server";
+import { Events } from "../../../local/support/events";
+import { API_KEY, stripeFixture } from "./fixture";
+
+// How events come, and what can go wrong with them (https://docs.stripe.com/webhooks), verified by the real SDK.
+const fixture = stripeFixture();
+
+interface Delivery {
+  body: string;
+  headers: IncomingHttpHeaders;
+}
+
+const received: Delivery[] = [];
+let answers: number[] = [];
+let endpoint: Stripe.WebhookEndpoint;
+const server = createServer(async (request, response) => {
+  received.push({ body: await text(request), headers: request.headers });
+  response.writeHead(answers.shift() ?? 200).end();
+});
+
+beforeEach(async () => {
+  received.length = 0;
+  answers = [];
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  endpoint = await fixture().stripe.webhookEndpoints.create({
+    url: `http://127.0.0.1:${port}/webhook/stripe`,
+    enabled_events: ["customer.created", "customer.deleted"],
+    api_version: Stripe.API_VERSION,
+  });
+});
+
+afterEach(() => new Promise((done) => server.close(done)));
+
+const verified = ({ body, headers }: Delivery, secret = endpoint.secret ?? "") =>
+  Stripe.webhooks.constructEvent(body, String(headers["stripe-signature"]), secret);
+const eventIds = () => received.map(({ body }) => (JSON.parse(body) as Stripe.Event).id);
+
+/** Makes customers one after another, and waits for what is on its way. */
+async function makeCustomers(count: number): Promise<void> {
+  const { stripe, double } = fixture();
+  for (let made = 0; made < count; made++) await stripe.customers.create({ name: `customer ${made}` });
+  await double.settled();
+}
+
+describe("an event", () => {
+  it("is signed with the endpoint's secret, and is the object as it was at that moment", async () => {
+    const { stripe, double } = fixture();
+    const { id } = await stripe.customers.create({ name: "森" });
+    await stripe.customers.update(id, { name: "星" });
+    await double.settled();
+    const [only] = received;
+    const event = only && verified(only);
+    expect(received).toHaveLength(1);
+    expect(event).toMatchObject({
+      object: "event",
+      type: "customer.created",
+      livemode: false,
+      api_version: Stripe.API_VERSION,
+      data: { object: { id, name: "森" } },
+      request: { id: expect.stringMatching(/^req_/), idempotency_key: expect.any(String) },
+    });
+    expect(only?.headers["user-agent"]).toMatch(/^Stripe\//);
+  });
+
+  it("goes to every endpoint that asks for its type, each with a secret of its own", async () => {
+    const { stripe } = fixture();
+    const second = await stripe.webhookEndpoints.create({ url: endpoint.url, enabled_events: ["*"] });
+    await makeCustomers(1);
+    expect(received).toHaveLength(2);
+    const byFirst = received.filter((delivery) => isGood(() => verified(delivery)));
+    const bySecond = received.filter((delivery) => isGood(() => verified(delivery, second.secret)));
+    expect([byFirst.length, bySecond.length]).toEqual([1, 1]);
+    expect(byFirst).not.toEqual(bySecond);
+  });
+
+  it("does not go to an endpoint that is disabled, or that was made later", async () => {
+    const { stripe, double } = fixture();
+    await stripe.webhookEndpoints.update(endpoint.id, { disabled: true });
+    await makeCustomers(1);
+    expect(received).toEqual([]);
+    await stripe.webhookEndpoints.create({ url: endpoint.url, enabled_events: ["*"] });
+    await double.settled();
+    expect(received).toEqual([]);
+  });
+
+  it("comes again after a failure, with a new signature, and counts as delivered only then", async () => {
+    const { stripe } = fixture();
+    answers = [500];
+    await makeCustomers(1);
+    const [event] = (await stripe.events.list({ type: "customer.created" })).data;
+    expect(event?.pending_webhooks).toBe(1);
+    await expect.poll(() => received.length, { timeout: 10_000 }).toBe(2);
+    await fixture().double.settled();
+    expect(new Set(eventIds()).size).toBe(1);
+    expect(received.every((delivery) => isGood(() => verified(delivery)))).toBe(true);
+    expect((await stripe.events.retrieve(event?.id ?? "")).pending_webhooks).toBe(0);
+    expect((await stripe.events.list({ delivery_success: false })).data.map(({ id }) => id)).not.toContain(event?.id);
+  });
+});
+
+describe("a switch", () => {
+  it("doubles each delivery", async () => {
+    fixture().double.switches.duplicate = true;
+    await makeCustomers(2);
+    expect(eventIds()).toHaveLength(4);
+    expect(new Set(eventIds()).size).toBe(2);
+  });
+
+  it("holds deliveries until they are released", async () => {
+    const { double } = fixture();
+    double.switches.hold = true;
+    await makeCustomers(2);
+    expect(received).toEqual([]);
+    double.switches.hold = false;
+    await double.release();
+    await double.settled();
+    expect(received).toHaveLength(2);
+  });
+
+  it("loses deliveries, which Stripe's list then tells", async () => {
+    const { stripe, double } = fixture();
+    double.switches.lose = true;
+    await makeCustomers(1);
+    expect(received).toEqual([]);
+    expect((await stripe.events.list({ delivery_success: false })).data).toHaveLength(1);
+  });
+
+  it("puts a burst out of order", async () => {
+    const { stripe, double } = fixture();
+    double.switches.reorder = true;
+    const inOrder = () => {
+      const order = received.map(({ body }) => body.match(/customer (\d+)/)?.[1] ?? "");
+      return order.join() === order.toSorted((one, other) => Number(one) - Number(other)).join();
+    };
+    // Ten of them come in order by chance once in 3.6 million times.
+    await Promise.all(Array.from({ length: 10 }, (_, made) => stripe.customers.create({ name: `customer ${made}` })));
+    await double.settled();
+    expect(received).toHaveLength(10);
+    expect(inOrder()).toBe(false);
+  });
+
+  it("delays deliveries", async () => {
+    const { stripe, double } = fixture();
+    double.switches.delayUpToMs = 1_000;
+    await Promise.all(Array.from({ length: 20 }, () => stripe.customers.create()));
+    // That all twenty delays are nearly nothing happens never.
+    expect(received.length).toBeLessThan(20);
+    await double.settled();
+    expect(received).toHaveLength(20);
+  });
+
+  it.each([
+    ["signs with another secret", "wrongSecret", 0],
+    ["dates signatures a day ahead, which the SDK lets pass", "futureTimestamp", 1],
+  ] as const)("%s", async (_name, key, good) => {
+    fixture().double.switches[key] = true;
+    await makeCustomers(1);
+    expect(received.filter((delivery) => isGood(() => verified(delivery)))).toHaveLength(good);
+    const time = Number(String(received[0]?.headers["stripe-signature"]).match(/t=(\d+)/)?.[1]);
+    expect(time > Date.now() / 1000 + 3_600).toBe(key === "futureTimestamp");
+  });
+
+  it("makes the API fail so many times, in the way it says", async () => {
+    const { stripe, double } = fixture();
+    for (const [status, type, times] of [
+      [500, Stripe.errors.StripeAPIError, 1],
+      [429, Stripe.errors.StripeRateLimitError, 1],
+      // The SDK repeats a request once whose connection was closed, also when it shall not retry.
+      [0, Stripe.errors.StripeConnectionError, 2],
+    ] as const) {
+      for (const make of [() => stripe.customers.list(), () => stripe.customers.create()]) {
+        Object.assign(double.switches, { apiFailures: times, apiFailureStatus: status });
+        await expect(make()).rejects.toBeInstanceOf(type);
+        await make();
+      }
+    }
+  });
+});
+
+describe("an account", () => {
+  it("is there after a restart, what was bought included", async () => {
+    const { stripe, double, dir, customer, subscription } = fixture();
+    const bought = await subscription(await customer());
+    await double.close();
+    const { port } = double;
+    const again = await startStripe({ port, dir, events: new Events(), keys: [API_KEY], catalogue: [] });
+    try {
+      expect((await stripe.subscriptions.retrieve(bought.id)).status).toBe("active");
+    } finally {
+      await again.close();
+    }
+  });
+});
+
+function isGood(check: () => unknown): boolean {
+  try {
+    check();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Stripe from "stripe";
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
+import { type StripeDouble, startStripe } from "../../../local/stripe/server";
+import { Events } from "../../../local/support/events";
+
+/** The account's key. */
+export const API_KEY = "sk_test_fixture";
+
+/** What the account of a test sells. */
+export const PAID = "price_test_paid";
+export const VIP = "price_test_vip";
+const catalogue = [
+  { priceId: PAID, product: "常連プラン", nickname: "paid", unitAmountYen: 980 },
+  { priceId: VIP, product: "VIPプラン", nickname: "vip", unitAmountYen: 2_980 },
+];
+
+/** A Stripe account of its own for a test, and the real SDK to it. */
+export interface StripeFixture {
+  double: StripeDouble;
+  stripe: Stripe;
+  /** Where the account is kept. */
+  dir: string;
+  /** The SDK with other settings. */
+  client(key?: string, config?: Stripe.StripeConfig): Stripe;
+  /** A customer on a test clock, with a card that works. */
+  customer(card?: string): Promise<Stripe.Customer>;
+  /** What they buy, paid. */
+  subscription(customer: Stripe.Customer, price?: string): Promise<Stripe.Subscription>;
+  /** Sends a form of one of the pages, without following where it leads. */
+  submit(path: string, form?: Record<string, string>): Promise<Response>;
+}
+
+async function open(): Promise<StripeFixture & { close(): Promise<void> }> {
+  const dir = await mkdtemp(join(tmpdir(), "snack-stripe-"));
+  const events = new Events();
+  const double = await startStripe({ port: 0, dir, events, keys: [API_KEY], catalogue, checkoutWaitMs: 2_000 });
+  const client = (key = API_KEY, config: Stripe.StripeConfig = {}) =>
+    new Stripe(key, {
+      protocol: "http",
+      host: "127.0.0.1",
+      port: double.port,
+      telemetry: false,
+      maxNetworkRetries: 0,
+      timeout: 10_000,
+      ...config,
+    });
+  const stripe = client();
+  return {
+    double,
+    stripe,
+    dir,
+    client,
+    async customer(card = "pm_card_visa") {
+      const { id: test_clock } = await stripe.testHelpers.testClocks.create({ frozen_time: 1_800_000_000 });
+      return stripe.customers.create({
+        email: "mori@example.com",
+        test_clock,
+        payment_method: card,
+        invoice_settings: { default_payment_method: card },
+      });
+    },
+    subscription: ({ id }, price = PAID) =>
+      stripe.subscriptions.create({ customer: id, items: [{ price }], metadata: { user_id: "user-1" } }),
+    submit: (path, form = {}) =>
+      fetch(`${double.url}${path}`, { method: "POST", body: new URLSearchParams(form), redirect: "manual" }),
+    async close() {
+      await double.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A new account for each test, or one for all tests of the file. Read it inside tests only. */
+export function stripeFixture({ perFile = false } = {}): () => StripeFixture {
+  let current: Awaited<ReturnType<typeof open>> | undefined;
+  (perFile ? beforeAll : beforeEach)(async () => {
+    current = await open();
+  });
+  (perFile ? afterAll : afterEach)(() => current?.close());
+  return () => {
+    if (!current) throw new Error("There is no account outside a test.");
+    return current;
+  };
+}

@@ -1,0 +1,272 @@
+import type Stripe from "stripe";
+import { describe, expect, it } from "vitest";
+import { PAID, stripeFixture, VIP } from "./fixture";
+
+// What happens to a subscription by itself, through Checkout's and the portal's pages, and at the bank
+// (https://docs.stripe.com/billing/subscriptions/overview, /testing, /billing/testing/test-clocks).
+const fixture = stripeFixture();
+const DAY = 24 * 3600;
+
+/** Types of the events there have been, oldest first. */
+async function types(stripe: Stripe): Promise<string[]> {
+  const all: string[] = [];
+  for await (const { type } of stripe.events.list({ limit: 100 })) all.unshift(type);
+  return all;
+}
+
+const periodOf = ({ items }: Stripe.Subscription) => {
+  const [item] = items.data;
+  return { start: item?.current_period_start ?? 0, end: item?.current_period_end ?? 0 };
+};
+
+/** Advances a customer's clock to a moment, and reads the subscription. */
+async function at(moment: number, { id, test_clock }: Stripe.Subscription): Promise<Stripe.Subscription> {
+  const { stripe } = fixture();
+  await stripe.testHelpers.testClocks.advance(String(test_clock), { frozen_time: moment });
+  return stripe.subscriptions.retrieve(id, { expand: ["latest_invoice"] });
+}
+
+/** A Checkout Session of a new customer, without a test clock. */
+async function openCheckout(): Promise<Stripe.Checkout.Session> {
+  return fixture().stripe.checkout.sessions.create({
+    mode: "subscription",
+    customer_email: "mori@example.com",
+    line_items: [{ price: PAID, quantity: 1 }],
+    success_url: "http://localhost/done?session={CHECKOUT_SESSION_ID}",
+    subscription_data: { metadata: { user_id: "user-1" } },
+  });
+}
+
+describe("a renewal", () => {
+  it("moves the period first, and is paid an hour later", async () => {
+    const { customer, subscription } = fixture();
+    const first = await subscription(await customer());
+    const { end } = periodOf(first);
+    const drafted = await at(end + 60, first);
+    expect(periodOf(drafted).start).toBe(end);
+    expect(drafted).toMatchObject({ status: "active", latest_invoice: { status: "draft" } });
+    const renewed = await at(end + 3_700, first);
+    expect(renewed).toMatchObject({ status: "active", latest_invoice: { status: "paid" } });
+  });
+
+  it("that cannot be paid is past due, tried again for two weeks, and then ends the subscription", async () => {
+    const { stripe, customer, subscription } = fixture();
+    const owner = await customer();
+    const first = await subscription(owner);
+    const poor = await stripe.paymentMethods.attach("pm_card_chargeCustomerFail", { customer: owner.id });
+    await stripe.customers.update(owner.id, { invoice_settings: { default_payment_method: poor.id } });
+    const { end } = periodOf(first);
+    const due = await at(end + 3_700, first);
+    expect(due).toMatchObject({ status: "past_due", latest_invoice: { status: "open", attempt_count: 1 } });
+    expect(periodOf(due).start).toBe(end);
+    const later = await at(end + 6 * DAY, first);
+    expect(later).toMatchObject({ status: "past_due", latest_invoice: { attempt_count: 3 } });
+    const ended = await at(end + 15 * DAY, first);
+    expect(ended).toMatchObject({ status: "canceled", cancellation_details: { reason: "payment_failed" } });
+    const failures = (await types(stripe)).filter((type) => type === "invoice.payment_failed");
+    expect(failures.length).toBeGreaterThanOrEqual(4);
+  });
+
+  it("that is paid late makes the subscription active again", async () => {
+    const { stripe, customer, subscription } = fixture();
+    const owner = await customer();
+    const first = await subscription(owner);
+    const poor = await stripe.paymentMethods.attach("pm_card_chargeCustomerFail", { customer: owner.id });
+    await stripe.customers.update(owner.id, { invoice_settings: { default_payment_method: poor.id } });
+    const due = await at(periodOf(first).end + 3_700, first);
+    const good = await stripe.paymentMethods.attach("pm_card_visa", { customer: owner.id });
+    await stripe.customers.update(owner.id, { invoice_settings: { default_payment_method: good.id } });
+    await stripe.invoices.pay((due.latest_invoice as Stripe.Invoice).id ?? "");
+    expect((await stripe.subscriptions.retrieve(first.id)).status).toBe("active");
+  });
+
+  it("of a collection that is paused leaves the subscription active, and only that tells", async () => {
+    const { stripe, customer, subscription } = fixture();
+    const first = await subscription(await customer());
+    await stripe.subscriptions.update(first.id, { pause_collection: { behavior: "void" } });
+    const renewed = await at(periodOf(first).end + 3_700, first);
+    expect(renewed).toMatchObject({
+      status: "active",
+      pause_collection: { behavior: "void" },
+      latest_invoice: { status: "void" },
+    });
+  });
+});
+
+describe("a first payment", () => {
+  it("that fails leaves the subscription incomplete, for 23 hours", async () => {
+    const { customer, subscription } = fixture();
+    const first = await subscription(await customer("pm_card_chargeCustomerFail"));
+    expect(first.status).toBe("incomplete");
+    const expired = await at(first.created + 23 * 3_600 + 60, first);
+    expect(expired).toMatchObject({ status: "incomplete_expired", latest_invoice: { status: "void" } });
+  });
+
+  it("comes after a trial", async () => {
+    const { stripe, customer } = fixture();
+    const owner = await customer();
+    const trial = await stripe.subscriptions.create({
+      customer: owner.id,
+      items: [{ price: PAID }],
+      trial_period_days: 7,
+    });
+    expect(trial.status).toBe("trialing");
+    expect(await at((trial.trial_end ?? 0) + 3_700, trial)).toMatchObject({
+      status: "active",
+      latest_invoice: { status: "paid", amount_paid: 980 },
+    });
+  });
+});
+
+describe("Checkout's page", () => {
+  it("takes a card that works, and leads back with the session's id", async () => {
+    const { stripe, submit } = fixture();
+    const { id } = await openCheckout();
+    const paid = await submit(`/c/pay/${id}`, { card_number: "4242 4242 4242 4242" });
+    expect([paid.status, paid.headers.get("location")]).toEqual([303, `http://localhost/done?session=${id}`]);
+    const session = await stripe.checkout.sessions.retrieve(id, { expand: ["subscription"] });
+    expect(session).toMatchObject({
+      status: "complete",
+      payment_status: "paid",
+      subscription: { status: "active", metadata: { user_id: "user-1" } },
+    });
+    const happened = await types(stripe);
+    for (const type of [
+      "customer.created",
+      "customer.subscription.created",
+      "invoice.paid",
+      "customer.subscription.updated",
+      "checkout.session.completed",
+    ])
+      expect(happened).toContain(type);
+    // The subscription was incomplete when it was made: who goes by the order of events is misled.
+    const { data } = await stripe.events.list({ type: "customer.subscription.created" });
+    expect(data).toMatchObject([{ data: { object: { status: "incomplete" } } }]);
+    expect((await submit(`/c/pay/${id}`, { card_number: "4242424242424242" })).status).toBe(404);
+  });
+
+  it.each([
+    ["4000000000000002", "a decline"],
+    ["4000000000009995", "no funds"],
+    ["1234", "no card at all"],
+  ])("shows what is wrong with %s (%s), and lets another card be tried", async (number) => {
+    const { stripe, submit } = fixture();
+    const { id } = await openCheckout();
+    const declined = await submit(`/c/pay/${id}`, { card_number: number });
+    expect(declined.status).toBe(402);
+    expect(await declined.text()).toContain('role="alert"');
+    expect((await stripe.checkout.sessions.retrieve(id)).status).toBe("open");
+    expect((await submit(`/c/pay/${id}`, { card_number: "4242424242424242" })).status).toBe(303);
+  });
+
+  it("asks for 3-D Secure, which may fail, and is pending until then", async () => {
+    const { stripe, submit } = fixture();
+    const { id } = await openCheckout();
+    const card_number = "4000002500003155";
+    const asked = await submit(`/c/pay/${id}`, { card_number });
+    expect([asked.status, await asked.text()]).toEqual([200, expect.stringContaining(`/c/pay/${id}/authenticate`)]);
+    expect((await stripe.checkout.sessions.retrieve(id)).status).toBe("open");
+    expect((await submit(`/c/pay/${id}/authenticate`, { card_number, result: "fail" })).status).toBe(402);
+    expect((await submit(`/c/pay/${id}/authenticate`, { card_number, result: "success" })).status).toBe(303);
+  });
+
+  it("is gone for a session that has been expired", async () => {
+    const { stripe, submit } = fixture();
+    const { id } = await openCheckout();
+    await stripe.checkout.sessions.expire(id);
+    expect((await submit(`/c/pay/${id}`, { card_number: "4242424242424242" })).status).toBe(404);
+    expect((await stripe.subscriptions.list()).data).toEqual([]);
+  });
+});
+
+describe("the customer portal", () => {
+  async function portal() {
+    const { stripe, customer, subscription } = fixture();
+    const owner = await customer();
+    const bought = await subscription(owner);
+    const { id } = await stripe.billingPortal.sessions.create({ customer: owner.id, return_url: "http://localhost/" });
+    return { owner, bought, page: `/p/session/${id}` };
+  }
+
+  it("cancels at the period's end as flexible billing does, and takes it back", async () => {
+    const { stripe, submit } = fixture();
+    const { bought, page } = await portal();
+    expect((await submit(`${page}/cancel`, { subscription: bought.id })).status).toBe(303);
+    const cancelled = await stripe.subscriptions.retrieve(bought.id);
+    expect(cancelled).toMatchObject({ cancel_at: periodOf(bought).end, cancel_at_period_end: false, status: "active" });
+    await submit(`${page}/resume`, { subscription: bought.id });
+    expect(await stripe.subscriptions.retrieve(bought.id)).toMatchObject({ cancel_at: null, canceled_at: null });
+  });
+
+  it("ends a cancelled subscription at that moment", async () => {
+    const { submit } = fixture();
+    const { bought, page } = await portal();
+    await submit(`${page}/cancel`, { subscription: bought.id });
+    expect(await at(periodOf(bought).end + 1, bought)).toMatchObject({
+      status: "canceled",
+      ended_at: periodOf(bought).end,
+    });
+  });
+
+  it("changes the plan, which a higher price is paid for at once", async () => {
+    const { stripe, submit } = fixture();
+    const { bought, page } = await portal();
+    await submit(`${page}/change`, { subscription: bought.id, price: VIP });
+    const changed = await stripe.subscriptions.retrieve(bought.id, { expand: ["latest_invoice"] });
+    expect(changed.items.data[0]?.price.id).toBe(VIP);
+    expect(changed.latest_invoice).toMatchObject({ status: "paid", billing_reason: "subscription_update" });
+  });
+
+  it("replaces the card", async () => {
+    const { stripe, submit } = fixture();
+    const { owner, page } = await portal();
+    await submit(`${page}/card`, { card_number: "5555 5555 5555 4444" });
+    const { invoice_settings } = (await stripe.customers.retrieve(owner.id, {
+      expand: ["invoice_settings.default_payment_method"],
+    })) as Stripe.Customer;
+    expect(invoice_settings.default_payment_method).toMatchObject({ card: { last4: "4444", brand: "mastercard" } });
+  });
+
+  it("reaches nobody else's subscription", async () => {
+    const { stripe, submit, customer, subscription } = fixture();
+    const { page } = await portal();
+    const other = await subscription(await customer());
+    expect((await submit(`${page}/cancel`, { subscription: other.id })).status).toBe(402);
+    expect((await stripe.subscriptions.retrieve(other.id)).cancel_at).toBeNull();
+  });
+});
+
+describe("the bank", () => {
+  it("takes a payment back, and decides", async () => {
+    const { stripe, double, customer, subscription } = fixture();
+    const owner = await customer();
+    const bought = await subscription(owner);
+    const { id, charge } = double.account.disputeLatestCharge(owner.id);
+    expect(await stripe.charges.retrieve(String(charge))).toMatchObject({ disputed: true });
+    // A dispute by itself ends no subscription.
+    expect((await stripe.subscriptions.retrieve(bought.id)).status).toBe("active");
+    double.account.closeDispute(id, "won");
+    expect((await stripe.disputes.retrieve(id)).status).toBe("won");
+    const happened = await types(stripe);
+    expect(happened).toContain("charge.dispute.created");
+    expect(happened).toContain("charge.dispute.closed");
+    await expect(stripe.refunds.create({ charge: String(charge) })).rejects.toMatchObject({ code: "charge_disputed" });
+  });
+
+  it("gives back what was paid, and no more", async () => {
+    const { stripe, customer, subscription } = fixture();
+    const owner = await customer();
+    const bought = await subscription(owner);
+    const [charge] = (await stripe.charges.list({ customer: owner.id })).data;
+    await stripe.refunds.create({ charge: charge?.id ?? "", amount: 500 });
+    await expect(stripe.refunds.create({ charge: charge?.id ?? "", amount: 500 })).rejects.toMatchObject({
+      param: "amount",
+    });
+    await stripe.refunds.create({ charge: charge?.id ?? "" });
+    expect(await stripe.charges.retrieve(charge?.id ?? "")).toMatchObject({ refunded: true, amount_refunded: 980 });
+    await expect(stripe.refunds.create({ charge: charge?.id ?? "" })).rejects.toMatchObject({
+      code: "charge_already_refunded",
+    });
+    expect((await stripe.subscriptions.retrieve(bought.id)).status).toBe("active");
+  });
+});

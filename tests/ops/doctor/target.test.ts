@@ -1,0 +1,62 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { loadPatient } from "../../../ops/doctor/target";
+
+let programDir: string;
+beforeAll(() => {
+  programDir = mkdtempSync(join(tmpdir(), "snack-doctor-"));
+  const example = readFileSync("Pulumi.dev.yaml", "utf8");
+  writeFileSync(
+    join(programDir, "Pulumi.sealed.yaml"),
+    `encryptionsalt: v1:abc\n${example}  snack-misaki:runpodApiKey:\n    secure: v1:xyz\n  snack-misaki:phi3BrowserKey:\n    secure: v1:xyz\n`,
+  );
+  writeFileSync(join(programDir, "Pulumi.bare.yaml"), example);
+  writeFileSync(join(programDir, "Pulumi.bad.yaml"), example.replace("workersMax: 3", "workersMax: many"));
+});
+afterAll(() => rmSync(programDir, { recursive: true, force: true }));
+
+const load = (stack: string, env: Record<string, string> = {}) =>
+  loadPatient(stack, { programDir, dir: join(programDir, ".local") }, { PATH: "/nonexistent", ...env });
+
+it("takes the keys from the environment first", async () => {
+  const env = { RUNPOD_API_KEY: "rpa_account", PHI3_BROWSER_KEY: "rpa_phi3" };
+  expect(await load("sealed", env)).toMatchObject({
+    owner: "snack-misaki/sealed",
+    apiKey: "rpa_account",
+    browserKeys: { phi3: { key: "rpa_phi3" }, mistral: undefined },
+    config: { stack: "sealed", phi3: { workersMax: 3 } },
+  });
+});
+
+it("asks the pulumi command for what the file has encrypted, and for nothing else", async () => {
+  const bin = mkdtempSync(join(programDir, "bin-"));
+  const calls = join(bin, "calls");
+  // Pulumi's own command says the value on stdout, with a line's end.
+  writeFileSync(join(bin, "pulumi"), `#!/bin/sh\necho "$@" >> ${calls}\necho "rpa_of_$3"\n`);
+  chmodSync(join(bin, "pulumi"), 0o755);
+  const PATH = [bin, process.env.PATH].join(delimiter);
+  expect(await load("sealed", { PATH })).toMatchObject({
+    apiKey: "rpa_of_runpodApiKey",
+    browserKeys: { phi3: { key: "rpa_of_phi3BrowserKey" }, mistral: undefined },
+  });
+  expect(readFileSync(calls, "utf8").trim().split("\n").sort()).toEqual([
+    "config get phi3BrowserKey --stack sealed --non-interactive",
+    "config get runpodApiKey --stack sealed --non-interactive",
+  ]);
+});
+
+it("says that a browser's key is there but not to be read", async () => {
+  expect((await load("sealed", { RUNPOD_API_KEY: "rpa_account" })).browserKeys.phi3).toBe("unread");
+});
+
+it.each([
+  ["sealed", /^runpodApiKey is encrypted in Pulumi\.sealed\.yaml .*Set RUNPOD_API_KEY in the environment, or sign in/],
+  ["bare", /^runpodApiKey is not set in Pulumi\.bare\.yaml\. Set RUNPOD_API_KEY/],
+  ["bad", /^Pulumi\.bad\.yaml is not valid:\n {2}phi3\.workersMax: .*got "many"$/],
+  ["nowhere", /Pulumi\.nowhere\.yaml cannot be read/],
+  ["start", /stack\.json cannot be read\. Run npm start first, or name a stack with --stack\.$/],
+])("says what is missing of the stack %s", async (stack, message) => {
+  await expect(load(stack)).rejects.toThrow(message);
+});

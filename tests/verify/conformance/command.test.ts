@@ -1,0 +1,157 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { readFixtures } from "../../../contract/fixtures";
+import type { SessionResponse } from "../../../contract/session";
+import type { ContractResult } from "../../../verify/conformance/conformance";
+import { Endpoints, limits } from "../../contract/endpoints";
+
+let endpoints: Endpoints;
+beforeAll(async () => {
+  endpoints = await Endpoints.start(undefined);
+});
+afterAll(() => endpoints?.close());
+
+async function contract(args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, ["cli/run.cjs", "verify/conformance/conformance.ts", ...args], {
+    env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...env },
+  });
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
+  return { out, err, code };
+}
+
+const skippedBy = ({ results }: ContractResult) =>
+  results.filter(({ result }) => result === "skipped").map(({ fixture }) => fixture);
+
+describe("npm run contract", () => {
+  it("holds an endpoint to every fixture with a key and a ticket, and says neither", async () => {
+    const ticket = await endpoints.ticket("phi3");
+    const url = endpoints.url("phi3");
+    const { out, err, code } = await contract(["--url", url, "--json"], {
+      RUNPOD_API_KEY: endpoints.apiKey,
+      TICKET: ticket,
+    });
+    expect([err, code]).toEqual(["", 0]);
+    const result: ContractResult = JSON.parse(out);
+    expect(result).toMatchObject({ passed: readFixtures().length - 4, failed: 0, skipped: 4 });
+    expect(skippedBy(result).every((name) => /ticket-(expired|wrong-model)$/.test(name))).toBe(true);
+    expect(result.results[0]).toMatchObject({ endpoint: url, version: "v1", fixture: "native/conversation" });
+    for (const secret of [endpoints.apiKey, ticket]) expect(out).not.toContain(secret);
+  });
+
+  it("fails for an endpoint that is not what the ticket is for, and names what is not compatible", async () => {
+    const { out, code } = await contract(["--url", endpoints.url("mistral")], {
+      RUNPOD_API_KEY: endpoints.apiKey,
+      TICKET: await endpoints.ticket("phi3"),
+    });
+    expect(code).toBe(1);
+    expect(out).toMatch(/v1\/native\/text +│ http\S+ +│ failed/);
+    expect(out).toMatch(/native\/text: an error: .*ticket_wrong_model/);
+    expect(out).toMatch(/\d+ passed, \d+ failed, 4 skipped/);
+  });
+
+  it("asks the auth API for a session, which says where the endpoint is", async () => {
+    const session = async (): Promise<SessionResponse> => ({
+      user_id: "guest:1",
+      plan: "free",
+      model: "phi3",
+      inference: { url: endpoints.url("phi3"), authorization: endpoints.authorization },
+      ticket: await endpoints.ticket("phi3"),
+      ticket_expires_at: new Date(Date.now() + 120_000).toISOString(),
+      limits,
+    });
+    const asked: string[] = [];
+    const api = createServer(async (request, response) => {
+      asked.push(`${request.method} ${request.url} ${request.headers.authorization ?? "nobody"}`);
+      response.setHeader("content-type", "application/json").end(JSON.stringify(await session()));
+    });
+    await once(api.listen(0), "listening");
+    try {
+      const apiUrl = `http://localhost:${(api.address() as AddressInfo).port}`;
+      const guest = await contract(["--api", apiUrl, "--json"]);
+      expect([guest.err, guest.code, JSON.parse(guest.out).failed]).toEqual(["", 0, 0]);
+      const customer = await contract(["--api", apiUrl, "--json"], { ID_TOKEN: "id-token" });
+      expect(customer.code).toBe(0);
+      expect(asked).toEqual(["POST /auth/guest nobody", "POST /auth/session Bearer id-token"]);
+    } finally {
+      api.close();
+    }
+  });
+
+  it("without options holds both models' endpoints of a local cloud to all of them", async () => {
+    const { out, err, code } = await contract(["--engine", "scripted", "--json"]);
+    expect([err, code]).toEqual(["", 0]);
+    const result: ContractResult = JSON.parse(out);
+    expect(result).toMatchObject({ passed: 2 * readFixtures().length, failed: 0, skipped: 0 });
+    expect(new Set(result.results.map(({ endpoint }) => endpoint))).toEqual(new Set(["phi3", "mistral"]));
+  });
+
+  it.each([
+    [["--url", "http://localhost:1"], "RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint"],
+    [["--url", "localhost"], "Allowed: an http or https URL."],
+    [["--limit", "0"], "Allowed: a whole number from 1 to 99999."],
+    [["--api", "http://localhost:1", "--engine", "llama"], "--engine: only for the local cloud"],
+  ])("refuses %j in a line", async (args, problem) => {
+    const { out, err, code } = await contract(args);
+    expect([out, code]).toEqual(["", 1]);
+    expect(err).toContain(problem);
+    expect(err.trim().split("\n")).toHaveLength(1);
+  });
+
+  it("refuses --url without a ticket", async () => {
+    const { err } = await contract(["--url", "http://localhost:1"], { RUNPOD_API_KEY: "key" });
+    expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to ask for one\n");
+  });
+
+  it("refuses a ticket that is none before it sends anything", async () => {
+    const { out, err, code } = await contract(["--url", "http://localhost:1"], {
+      RUNPOD_API_KEY: "key",
+      TICKET: "abc",
+    });
+    expect([out, err, code]).toEqual(["", "TICKET is no ticket: a session's `ticket` is allowed, as it is\n", 1]);
+  });
+
+  it("names an endpoint that cannot be reached, and why", async () => {
+    const closed = createServer();
+    await once(closed.listen(0), "listening");
+    const { port } = closed.address() as AddressInfo;
+    await once(closed.close(), "close");
+    const { err, code } = await contract(["--url", `http://localhost:${port}/v2/x`], {
+      RUNPOD_API_KEY: "key",
+      TICKET: await endpoints.ticket("phi3"),
+    });
+    expect([err, code]).toEqual([`http://localhost:${port}/v2/x cannot be reached: ECONNREFUSED\n`, 1]);
+  });
+
+  it("leaves nothing behind after Ctrl-C", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "snack-contract-"));
+    try {
+      const child = spawn(
+        process.execPath,
+        ["cli/run.cjs", "verify/conformance/conformance.ts", "--engine", "scripted"],
+        {
+          env: { PATH: process.env.PATH ?? "", TMPDIR: folder },
+          stdio: ["ignore", "pipe", "inherit"],
+        },
+      );
+      let said = "";
+      child.stdout.on("data", (data) => {
+        said += data;
+      });
+      await vi.waitUntil(() => said.includes("waiting for a worker"), 60_000);
+      expect(readdirSync(folder)).not.toEqual([]);
+      child.kill("SIGINT");
+      await once(child, "exit");
+      expect(readdirSync(folder)).toEqual([]);
+      expect(child.exitCode).toBe(130);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});

@@ -1,0 +1,60 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { buildArgs } from "../../../images/models";
+import { buildImages } from "../../../verify/images/docker";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "snack-docker-"));
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(dir, { recursive: true });
+});
+
+/** Puts a program first on the path that notes how it is called and then does what `script` says. */
+function program(name: string, script: string): void {
+  writeFileSync(join(dir, name), `#!/bin/sh\nprintf '%s\\n' "$@" >> "${dir}/${name}.calls"\n${script}\n`);
+  chmodSync(join(dir, name), 0o755);
+  vi.stubEnv("PATH", `${dir}${delimiter}${process.env.PATH}`);
+}
+
+const build = () =>
+  buildImages(
+    ["mistral"],
+    { tag: "v7", repository: "host.test/bar", weights: "cached" },
+    () => undefined,
+    new AbortController().signal,
+  );
+
+describe("building the deployed images", () => {
+  it("gives docker the model's arguments, its Dockerfile and the token as a secret, and names the image", async () => {
+    vi.stubEnv("HF_TOKEN", "hf_canary");
+    program("docker", "exit 0");
+    expect(await build()).toEqual(["host.test/bar-mistral:v7"]);
+    const calls = readFileSync(join(dir, "docker.calls"), "utf8").trim().split("\n");
+    for (const [name, value] of Object.entries(buildArgs("mistral", "v7", "cached")))
+      expect(calls).toContain(`${name}=${value}`);
+    expect(calls).toContain("id=HF_TOKEN,env=HF_TOKEN");
+    expect(calls.join()).not.toContain("hf_canary");
+    expect(calls.at(-2)).toMatch(/images\/mistral\/Dockerfile$/);
+    expect(calls.at(-1)).toMatch(/images$/);
+  });
+
+  it("takes buildah where docker has no daemon", async () => {
+    program("docker", "exit 1");
+    program("buildah", "exit 0");
+    await build();
+    expect(readFileSync(join(dir, "buildah.calls"), "utf8")).toContain("host.test/bar-mistral:v7");
+  });
+
+  it("says what is needed where there is neither, and what a build said that failed", async () => {
+    program("docker", "exit 1");
+    program("buildah", "exit 1");
+    await expect(build()).rejects.toThrow("Neither docker nor buildah runs here.");
+    program("docker", '[ "$1" = info ] || { echo "no space left" >&2; exit 1; }');
+    await expect(build()).rejects.toThrow("docker build failed\nno space left");
+  });
+});

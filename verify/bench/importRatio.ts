@@ -1,0 +1,74 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { bundleOptions, bundlePath, type FunctionName, functionNames } from "../../infra/bundle";
+import { median } from "./median";
+
+/** What everything that speaks with Stripe has in common. */
+const stripe = `
+    import Stripe from "stripe";
+    import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new Stripe("rk_test_none"), new DynamoDBClient({}), new SSMClient({}),
+      GetItemCommand, UpdateItemCommand, GetParametersCommand];`;
+
+/** The SDK clients a function cannot do without, as a module that makes them and nothing else. */
+const clients: Record<FunctionName, string> = {
+  session: `
+    import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new DynamoDBClient({}), new SSMClient({}), GetItemCommand, GetParametersCommand];`,
+  guest: `
+    import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new DynamoDBClient({}), new SSMClient({}), UpdateItemCommand, GetParametersCommand];`,
+  plan: `
+    import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
+    export const made = [new DynamoDBClient({}), GetItemCommand];`,
+  checkout: stripe,
+  portal: stripe,
+  sync: stripe,
+  webhook: stripe,
+  reconciler: stripe,
+  registryRefresh: `
+    import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    import { GraphQLClient } from "graphql-request";
+    export const made = [new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
+      GetAuthorizationTokenCommand, GetParametersCommand];`,
+  admin: stripe,
+};
+
+const ROUNDS = 15;
+
+/**
+ * How much longer each function's bundle takes to import than its SDK clients alone, bundled the same way: the median
+ * over fresh processes, the two in turn, so that a machine that slows down slows both.
+ */
+export async function importRatios(): Promise<Record<FunctionName, number>> {
+  const dir = mkdtempSync(join(tmpdir(), "snack-misaki-import-"));
+  try {
+    const ratios: Partial<Record<FunctionName, number>> = {};
+    for (const name of functionNames) ratios[name] = await importRatio(name, dir);
+    return ratios as Record<FunctionName, number>;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+async function importRatio(name: FunctionName, dir: string): Promise<number> {
+  const alone = join(dir, `${name}.cjs`);
+  await build({ ...bundleOptions, stdin: { contents: clients[name], resolveDir: process.cwd() }, outfile: alone });
+  const whole = join(dir, `${name}.whole.cjs`);
+  writeFileSync(whole, `require(${JSON.stringify(join(process.cwd(), bundlePath(`functions/${name}`)))});`);
+  const times = Array.from({ length: ROUNDS }, () => ({ whole: importMs(whole), alone: importMs(alone) }));
+  return median(times.map(({ whole, alone }) => whole / alone));
+}
+
+function importMs(file: string): number {
+  const script = `const t = performance.now(); require(${JSON.stringify(file)}); console.log(performance.now() - t);`;
+  const env = { AWS_REGION: "us-east-1", PATH: process.env.PATH };
+  return Number(execFileSync(process.execPath, ["-e", script], { encoding: "utf8", env }));
+}

@@ -1,0 +1,283 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createParser } from "eventsource-parser";
+import { exportJWK, generateKeyPair } from "jose";
+import { root } from "../../cli/root";
+import { signTicket } from "../../functions/core/ticket";
+import { platformEnvironment } from "../../local/runpod/workers/workerEnvironment";
+import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
+import { JobPlatform } from "./jobPlatform";
+import { median } from "./median";
+
+/** What `npm run bench -- worker --json` prints. */
+export interface WorkerBench {
+  /** How much later than from the engine itself the first text comes through the worker: difference of the medians. */
+  firstTextDelayMs: PerConcurrency;
+  /** Tokens a second through the worker over those from the engine itself. */
+  throughputRatio: PerConcurrency;
+  /** Requests to RunPod for one reply of 60 to 137 tokens, the result's included; the mean. */
+  postsPerReply: number;
+  /** Share of the prompts' tokens in a chat of ten turns that the prefix cache has: see `prefix_cache.py` of the tests. */
+  cacheShare: Record<"phi3" | "mistral", CacheShare>;
+  /** The same delay between the slowest twentieths. */
+  firstTextDelayP95Ms: PerConcurrency;
+  /** The same delay when 32 customers ask in the same millisecond. */
+  firstTextDelayAtOnceMs: number;
+  /** Tokens a second of the engine itself. */
+  engineTokensPerSecond: PerConcurrency;
+  postsPerReplyAt: PerConcurrency;
+}
+
+interface CacheShare {
+  ours: number;
+  official: number;
+  /** With a change of greeting in the middle. */
+  oursAcrossTheHour: number;
+  /** When what the model generated is found in the cache again, too. */
+  oursWithGenerated: number;
+  /** What counted the tokens. */
+  tokenizer: string;
+}
+
+const concurrencies = ["c1", "c8", "c32"] as const;
+type PerConcurrency = Record<(typeof concurrencies)[number], number>;
+
+/** Direct and through the worker in turn, this often. */
+const ROUNDS = 3;
+/** Replies of each client in a round: a worker that is full must also take the next job in time. */
+const REPLIES = 3;
+/** Over how long the clients of a round begin, as customers do: about the time of one reply. */
+const SPREAD_MS = 2_500;
+
+interface Reply {
+  firstTextMs: number;
+  text: string;
+  /** As the one who answered counted them. */
+  tokens: number;
+  posts: number;
+}
+
+/** Measures the real worker, under the real SDK and with the real tokenizer, against the engine called directly. */
+export async function benchWorker(say: (line: string) => void): Promise<WorkerBench> {
+  const { detail } = await setupPython(say);
+  const python = findVenvPython();
+  if (!python) throw new Error(`The worker cannot run: ${detail}.`);
+  say("the prefix cache");
+  const cacheShare = cacheShares(python);
+  const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
+  const platform = new JobPlatform();
+  const children: ChildProcess[] = [];
+  const killAll = () => children.forEach(kill);
+  process.once("exit", killAll);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+  try {
+    const engine = spawn(process.execPath, ["cli/run.cjs", "verify/bench/pacedEngine.ts"], {
+      stdio: ["pipe", "pipe", "inherit"],
+      detached: true,
+    });
+    children.push(engine);
+    const engineUrl = (JSON.parse(await firstLine(engine)) as { url: string }).url;
+    const { worker, makeInput } = await startWorker(python, dir, engineUrl, await platform.listen());
+    children.push(worker);
+    await platform.run(await makeInput());
+
+    const agent = new Agent({ keepAlive: true });
+    const direct = () => askEngine(agent, engineUrl);
+    const result: Record<string, { direct: Round; worker: Round }> = {};
+    for (const name of concurrencies) {
+      say(`${name.slice(1)} at once`);
+      const rounds = { direct: [] as Round[], worker: [] as Round[] };
+      for (let round = 0; round < ROUNDS; round++) {
+        const clients = Number(name.slice(1));
+        rounds.direct.push(await measure(clients, direct));
+        const input = await makeInput();
+        rounds.worker.push(await measure(clients, () => askWorker(platform, input)));
+      }
+      result[name] = { direct: merged(rounds.direct), worker: merged(rounds.worker) };
+    }
+    say("32 in the same moment");
+    const atOnce = { direct: [] as Round[], worker: [] as Round[] };
+    for (let round = 0; round < ROUNDS; round++) {
+      atOnce.direct.push(await measure(32, direct, { replies: 1, spreadMs: 0 }));
+      const input = await makeInput();
+      atOnce.worker.push(await measure(32, () => askWorker(platform, input), { replies: 1, spreadMs: 0 }));
+    }
+    agent.destroy();
+
+    const per = (value: (of: { direct: Round; worker: Round }) => number) =>
+      Object.fromEntries(concurrencies.map((name) => [name, value(result[name] as never)])) as PerConcurrency;
+    const later = (of: { direct: Round; worker: Round }, share: number) =>
+      round1(percentile(of.worker.firstTextMs, share) - percentile(of.direct.firstTextMs, share));
+    const postsAt = per(({ worker: { posts } }) => round1(posts.reduce((sum, one) => sum + one, 0) / posts.length));
+    return {
+      firstTextDelayMs: per((of) => later(of, 0.5)),
+      throughputRatio: per(({ direct, worker }) => round3(worker.tokensPerSecond / direct.tokensPerSecond)),
+      postsPerReply: round1((postsAt.c1 + postsAt.c8 + postsAt.c32) / 3),
+      cacheShare,
+      firstTextDelayP95Ms: per((of) => later(of, 0.95)),
+      firstTextDelayAtOnceMs: later({ direct: merged(atOnce.direct), worker: merged(atOnce.worker) }, 0.5),
+      engineTokensPerSecond: per(({ direct }) => Math.round(direct.tokensPerSecond)),
+      postsPerReplyAt: postsAt,
+    };
+  } finally {
+    await Promise.all(children.map(end));
+    platform.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+interface Chunk {
+  choices: { delta: { content?: string } }[];
+  usage?: { completion_tokens: number };
+}
+
+interface Round {
+  firstTextMs: number[];
+  posts: number[];
+  tokensPerSecond: number;
+}
+
+/** Lets `clients` each ask `replies` times, one after another, their beginnings spread over `spreadMs`. */
+async function measure(
+  clients: number,
+  ask: () => Promise<Reply>,
+  { replies, spreadMs } = { replies: REPLIES, spreadMs: SPREAD_MS },
+): Promise<Round> {
+  const startedAt = performance.now();
+  const all: Reply[] = [];
+  const client = async (_: unknown, index: number) => {
+    await sleep((index / clients) * spreadMs);
+    for (let turn = 0; turn < replies; turn++) all.push(await ask());
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  const seconds = (performance.now() - startedAt) / 1000;
+  for (const { text, tokens } of all)
+    if (text.length !== tokens) throw new Error(`Of ${tokens} tokens ${text.length} arrived`);
+  return {
+    firstTextMs: all.map(({ firstTextMs }) => firstTextMs),
+    posts: all.map(({ posts }) => posts),
+    tokensPerSecond: all.reduce((sum, { tokens }) => sum + tokens, 0) / seconds,
+  };
+}
+
+function merged(rounds: Round[]): Round {
+  return {
+    firstTextMs: rounds.flatMap(({ firstTextMs }) => firstTextMs),
+    posts: rounds.flatMap(({ posts }) => posts),
+    tokensPerSecond: median(rounds.map(({ tokensPerSecond }) => tokensPerSecond)),
+  };
+}
+
+async function askWorker(platform: JobPlatform, input: unknown): Promise<Reply> {
+  const startedAt = performance.now();
+  const { firstItemAt, posts, text, completionTokens } = await platform.run(input);
+  return { firstTextMs: firstItemAt - startedAt, posts, text, tokens: completionTokens };
+}
+
+/** Asks the engine as the worker does. */
+function askEngine(agent: Agent, url: string): Promise<Reply> {
+  const startedAt = performance.now();
+  return new Promise((resolve, reject) => {
+    let text = "";
+    let firstTextMs = 0;
+    let tokens = 0;
+    const parser = createParser({
+      onEvent({ data }) {
+        if (data === "[DONE]") return;
+        const { choices, usage } = JSON.parse(data) as Chunk;
+        const content = choices[0]?.delta.content;
+        tokens = usage?.completion_tokens ?? tokens;
+        if (!content) return;
+        firstTextMs ||= performance.now() - startedAt;
+        text += content;
+      },
+    });
+    const body = JSON.stringify({
+      model: "mistral",
+      messages: [{ role: "user", content: "こんばんは" }],
+      stream: true,
+    });
+    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    request(`${url}/chat/completions`, { method: "POST", agent, headers }, (response) => {
+      response.setEncoding("utf8").on("data", (chunk: string) => parser.feed(chunk));
+      response.once("end", () => resolve({ firstTextMs, text, tokens, posts: 0 })).once("error", reject);
+    })
+      .once("error", reject)
+      .end(body);
+  });
+}
+
+/** The worker as its image runs it, with the files that the image has beside the weights; and a job for it. */
+async function startWorker(python: string, dir: string, engineUrl: string, jobApiUrl: string) {
+  const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  const kid = "bench";
+  const key = { ...(await exportJWK(pair.privateKey)), kid };
+  const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid, alg: "EdDSA", use: "sig" }] };
+  const limits = { max_tokens: 512, max_messages: 40, max_input_chars: 2_000 };
+  const iss = "snack-misaki/bench";
+  const grant = { iss, sub: "guest:bench", aud: "mistral", plan: "paid", limits } as const;
+
+  const tokenizer = join(dir, "tokenizer.json");
+  pythonOnce(python, ["-c", `from tests.real_tokenizers import mistral; mistral().save(${JSON.stringify(tokenizer)})`]);
+  const version = join(dir, "version.json");
+  writeFileSync(version, JSON.stringify({ version: "bench" }));
+  const worker = spawn(python, ["-m", "snack_worker"], {
+    cwd: dir,
+    env: {
+      PATH: process.env.PATH,
+      HOME: dir,
+      PYTHONPATH: join(root, "images/worker/src"),
+      MODEL: "mistral",
+      TICKET_ISSUER: iss,
+      TICKET_JWKS: JSON.stringify(jwks),
+      ENGINE_BASE_URL: engineUrl,
+      MODEL_VERSION_FILE: version,
+      TOKENIZER_FILE: tokenizer,
+      CHAT_TEMPLATE_FILE: join(root, "images/mistral/chat_template.jinja"),
+      ...platformEnvironment({ workerId: "w1", endpointId: "ep", aiKey: "key" }, jobApiUrl),
+    },
+    stdio: ["ignore", "ignore", "inherit"],
+    detached: true,
+  });
+  const makeInput = async () => ({ text: "こんばんは", ticket: (await signTicket(grant, key, new Date())).ticket });
+  return { worker, makeInput };
+}
+
+function cacheShares(python: string): WorkerBench["cacheShare"] {
+  return JSON.parse(pythonOnce(python, ["-m", "tests.prefix_cache"]));
+}
+
+/** Output of a Python script that sees the worker's tests. */
+function pythonOnce(python: string, args: string[]): string {
+  return execFileSync(python, args, { encoding: "utf8", cwd: join(root, "images/worker") });
+}
+
+async function firstLine({ stdout }: ChildProcess): Promise<string> {
+  if (!stdout) throw new Error("Its output is not piped");
+  for await (const line of createInterface(stdout)) return line;
+  throw new Error("The paced engine did not start");
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const ended = once(child, "exit");
+  if (kill(child)) await ended;
+}
+
+/** Ends a child with all it has started: the SDK has a process for its pings. False when it has ended already. */
+function kill({ pid, exitCode, signalCode }: ChildProcess): boolean {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return false;
+  return process.kill(-pid, "SIGKILL");
+}
+
+function percentile(values: number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
+}
+
+const round1 = (value: number) => Math.round(value * 10) / 10;
+const round3 = (value: number) => Math.round(value * 1000) / 1000;

@@ -1,0 +1,75 @@
+import type { Customer } from "../../../functions/core/customer";
+import type { SyncRows, SyncWrite } from "../../../functions/core/sync";
+import type { Invocation } from "./invocation";
+
+/**
+ * One row of the users table, in memory, with what DynamoDB promises and no more: a single operation happens wholly or
+ * not at all, and conditions are tested as part of it. Mirrors the expressions of `functions/tables/userRows.ts`.
+ */
+export class Row {
+  customer: Customer;
+  reviewAt: Date | null = null;
+  /** Subscriptions whose plan the row has ever known. */
+  readonly everKnown = new Set<string>();
+  /** Writes refused because a later ticket had written. */
+  staleRefused = 0;
+  private syncTicket = 0;
+  private appliedTicket = 0;
+
+  constructor(userId: string, stripeCustomerId: string) {
+    this.customer = { user_id: userId, stripe_customer_id: stripeCustomerId };
+  }
+
+  link(stripeCustomerId: string): void {
+    this.customer = { ...this.customer, stripe_customer_id: stripeCustomerId };
+  }
+
+  takeTicket(): { ticket: number; customer: Customer } {
+    this.syncTicket += 1;
+    return { ticket: this.syncTicket, customer: this.customer };
+  }
+
+  /** Writes if the row's ticket is lower. */
+  apply(ticket: number, write: SyncWrite): boolean {
+    if (this.appliedTicket >= ticket) {
+      // The same ticket once more is a write whose answer was lost.
+      if (this.appliedTicket > ticket) this.staleRefused += 1;
+      return false;
+    }
+    this.appliedTicket = ticket;
+    this.write(write);
+    return true;
+  }
+
+  /** Writes whatever is there. */
+  write({
+    facts,
+    knownPlans,
+    reviewAt,
+    now,
+  }: Omit<SyncWrite, "entitlement" | "stripeStatus" | "stripeSubscriptionId">): void {
+    const at = now.toISOString();
+    const known_plans = { ...this.customer.known_plans, ...knownPlans };
+    this.customer = { ...this.customer, ...facts, known_plans, ...(facts && { synced_at: at }), updated_at: at };
+    this.reviewAt = reviewAt;
+    for (const id of Object.keys(knownPlans)) this.everKnown.add(id);
+  }
+}
+
+/**
+ * The row as the sync's port.
+ *
+ * @param isFenced false writes whatever the ticket, which is what the harness must notice
+ */
+export function syncRows(row: Row, invocation: Invocation, isFenced: boolean): SyncRows {
+  return {
+    takeTicket: () => invocation.table(() => row.takeTicket()),
+    apply: (_, ticket, write) =>
+      invocation.table(() => {
+        if (isFenced) return row.apply(ticket, write);
+        row.write(write);
+        return true;
+      }),
+    get: () => invocation.table(() => row.customer),
+  };
+}

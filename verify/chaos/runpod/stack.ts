@@ -1,0 +1,157 @@
+import { execFile } from "node:child_process";
+import { rmSync } from "node:fs";
+import { promisify } from "node:util";
+import { Deployment } from "../../../local/pulumi/deployment";
+import type { Goal } from "../../../local/pulumi/goal";
+import type { EngineOptions } from "../../../local/pulumi/options";
+import type { Providers } from "../../../local/pulumi/providers";
+import { type ResourceState, StackState } from "../../../local/pulumi/state";
+import type { StepEvent } from "../../../local/pulumi/step";
+import { createUrn } from "../../../local/pulumi/urn";
+import { type Properties, secret, type Value } from "../../../local/support/protocol/value";
+import { models, owner, type Wanted, type WantedModel } from "./wanted";
+
+/** What a resource's class adds to what a program says. */
+interface Registration {
+  kind: "registryAuth" | "template" | "endpoint";
+  type: string;
+  /** The text of its provider, which Pulumi keeps in the state. */
+  provider: string;
+  deleteBeforeReplace: boolean;
+  additionalSecretOutputs: string[];
+}
+export type Registrations = Record<Registration["kind"], Registration>;
+
+/** Asks the resource classes, in a process of their own. */
+export async function readRegistrations(): Promise<Registrations> {
+  const { stdout } = await promisify(execFile)(process.execPath, ["verify/chaos/runpod/registrations.cjs"]);
+  const all: Registration[] = JSON.parse(stdout);
+  return Object.fromEntries(all.map((registration) => [registration.kind, registration])) as unknown as Registrations;
+}
+
+/** A stack that our engine brings to what is wanted, resource by resource, through Pulumi's own server for dynamic resources. */
+export class Stack {
+  private state: StackState;
+
+  constructor(
+    private readonly options: EngineOptions,
+    private readonly providers: Providers,
+    private readonly registrations: Registrations,
+  ) {
+    rmSync(options.statePath, { force: true });
+    this.state = new StackState(options.statePath, true);
+  }
+
+  /** Ids of all that the state knows. */
+  get ids(): string[] {
+    return this.state.all.map(({ id }) => id);
+  }
+
+  /** The state as it is, to go back to. */
+  snapshot(): readonly ResourceState[] {
+    return structuredClone(this.state.all);
+  }
+
+  /** Forgets all that has been written since. */
+  goBack(resources: readonly ResourceState[]): void {
+    for (const resource of [...this.state.all]) this.state.remove(resource);
+    for (const resource of resources) this.state.put(structuredClone(resource));
+  }
+
+  /** Forgets what needs what, so that everything is deleted at once. */
+  forgetDependencies(): void {
+    for (const resource of this.snapshot()) {
+      this.state.put({ ...resource, dependencies: [], propertyDependencies: {} });
+    }
+  }
+
+  /** `pulumi up`. @throws EngineError for the first failure, after all others have ended */
+  async up(wanted: Wanted): Promise<StepEvent[]> {
+    const deployment = this.deployment();
+    try {
+      const auth = await deployment.register(this.registryAuth(wanted));
+      const both = models.map(async (model) => {
+        const each = wanted.models[model];
+        if (!each) return;
+        const template = await deployment.register(this.template(model, each, auth));
+        await deployment.register(this.endpoint(model, each, template));
+      });
+      for (const outcome of await Promise.allSettled(both)) if (outcome.status === "rejected") throw outcome.reason;
+    } finally {
+      await deployment.idle();
+    }
+    await deployment.prune();
+    return deployment.steps;
+  }
+
+  /** `pulumi refresh`. */
+  async refresh(): Promise<StepEvent[]> {
+    const deployment = this.deployment();
+    await deployment.refresh();
+    return deployment.steps;
+  }
+
+  /** `pulumi destroy`. */
+  async destroy(): Promise<void> {
+    await this.deployment().prune();
+  }
+
+  private deployment(): Deployment {
+    return new Deployment({ options: this.options, state: this.state, providers: this.providers, dryRun: false });
+  }
+
+  private registryAuth({ registry }: Wanted): Goal {
+    const { name, password } = registry;
+    return this.goal("registryAuth", "registry", { name, username: "robot", password: secret(password) }, {});
+  }
+
+  private template(model: string, { name, imageName, env }: WantedModel, auth: ResourceState): Goal {
+    const inputs = { name, imageName, env, containerDiskInGb: 60 };
+    return this.goal("template", model, inputs, { containerRegistryAuthId: auth });
+  }
+
+  private endpoint(model: string, wanted: WantedModel, template: ResourceState): Goal {
+    const { name, gpuIds, workersMax, idleTimeoutSeconds } = wanted;
+    const inputs = {
+      name,
+      gpuIds,
+      workersMin: 0,
+      workersMax,
+      idleTimeoutSeconds,
+      scalerType: "QUEUE_DELAY",
+      scalerValue: 4,
+      executionTimeoutMs: 120_000,
+      flashBootType: "FLASHBOOT",
+    };
+    return this.goal("endpoint", model, inputs, { templateId: template });
+  }
+
+  /** @param needs inputs that are another resource's id */
+  private goal(
+    kind: Registration["kind"],
+    name: string,
+    inputs: Record<string, Value>,
+    needs: Record<string, ResourceState>,
+  ): Goal {
+    const { type, provider, deleteBeforeReplace, additionalSecretOutputs } = this.registrations[kind];
+    const { project, stack } = this.options;
+    const references: Properties = Object.fromEntries(Object.entries(needs).map(([key, { id }]) => [key, id]));
+    return {
+      urn: createUrn({ project, stack, type, name, parent: undefined }),
+      type,
+      name,
+      custom: true,
+      parent: undefined,
+      inputs: { __provider: provider, owner, ...inputs, ...references },
+      dependencies: Object.values(needs).map(({ urn }) => urn),
+      propertyDependencies: Object.fromEntries(Object.entries(needs).map(([key, { urn }]) => [key, [urn]])),
+      protect: undefined,
+      retainOnDelete: undefined,
+      deleteBeforeReplace: deleteBeforeReplace || undefined,
+      ignoreChanges: [],
+      replaceOnChanges: [],
+      additionalSecretOutputs,
+      aliases: [],
+    };
+  }
+}

@@ -1,0 +1,44 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { root } from "../../cli/root";
+import type { Model } from "../../contract/plan";
+import { buildArgs, type Weights } from "../../images/models";
+import { execute } from "./execute";
+
+/**
+ * Builds the images as they are deployed, with docker, or with buildah where there is none.
+ *
+ * @returns their names
+ * @throws Error when there is neither, or with the last lines of a build that failed
+ */
+export async function buildImages(
+  models: readonly Model[],
+  { tag, repository, weights }: { tag: string; repository: string; weights: Weights },
+  progress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const builder = ["docker", "buildah"].find(
+    (name) => spawnSync(name, ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0,
+  );
+  if (!builder) throw new Error("Neither docker nor buildah runs here. --cpu says what it needs.");
+  const built: string[] = [];
+  for (const model of models) {
+    const image = `${repository}-${model}:${tag}`;
+    progress(`${image}: building with ${builder} (the engine's image and the weights are tens of gigabytes)`);
+    await execute(
+      builder,
+      [
+        ...["build", "--platform", "linux/amd64", "--tag", image],
+        ...Object.entries(buildArgs(model, tag, weights)).flatMap(([name, value]) => [
+          "--build-arg",
+          `${name}=${value}`,
+        ]),
+        ...(process.env.HF_TOKEN ? ["--secret", "id=HF_TOKEN,env=HF_TOKEN"] : []),
+        ...["--file", join(root, "images", model, "Dockerfile"), join(root, "images")],
+      ],
+      { signal, onLine: progress },
+    );
+    built.push(image);
+  }
+  return built;
+}
