@@ -2,7 +2,6 @@ import { BatchGetItemCommand, DynamoDBClient, UpdateItemCommand } from "@aws-sdk
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import * as z from "zod/mini";
 import { awsClientLimits, dependency } from "../lib/dependency";
-import type { StripeEvent } from "../stripe/event";
 
 const Handled = z.object({
   pk: z.string(),
@@ -21,7 +20,7 @@ const KEEP_SECONDS = 30 * 24 * 3600;
 /** The record of handled events. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface EventLog {
   /** Notes that an event has been handled; once more when it comes again. */
-  record(event: StripeEvent, what: Pick<HandledEvent, "outcome" | "user_id">, now: Date): Promise<void>;
+  record(event: { id: string; type: string }, what: Pick<HandledEvent, "outcome" | "user_id">, now: Date): Promise<void>;
   /** What became of up to 100 events, by event id; those never handled are absent. */
   find(eventIds: string[]): Promise<Map<string, HandledEvent>>;
 }

@@ -15,7 +15,7 @@ export interface TypedAnswer {
  * @returns the compiler's complaints, each with the call it is about
  */
 export function checkShapes(answers: TypedAnswer[]): string[] {
-  const file = join(process.cwd(), "tests/local/answers.virtual.ts");
+  const file = join(process.cwd(), "tests/local/stripe/answers.virtual.ts");
   const lines = answers.map(({ type, answer }, index) => `export const answer${index}: ${type} = ${literal(answer)};`);
   const text = ['import type Stripe from "stripe"; declare const decimal: Stripe.Decimal;', ...lines].join("\n");
   const options: ts.CompilerOptions = {
