@@ -20,7 +20,11 @@ const KEEP_SECONDS = 30 * 24 * 3600;
 /** The record of handled events. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface EventLog {
   /** Notes that an event has been handled; once more when it comes again. */
-  record(event: { id: string; type: string }, what: Pick<HandledEvent, "outcome" | "user_id">, now: Date): Promise<void>;
+  record(
+    event: { id: string; type: string },
+    what: Pick<HandledEvent, "outcome" | "user_id">,
+    now: Date,
+  ): Promise<void>;
   /** What became of up to 100 events, by event id; those never handled are absent. */
   find(eventIds: string[]): Promise<Map<string, HandledEvent>>;
 }
