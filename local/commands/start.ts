@@ -7,7 +7,7 @@ import { customers } from "../cloud/customers";
 import { openLocalCloud, type ProgramOutputs } from "../cloud/program";
 import { type EngineName, engineOption } from "../llm/engineOption";
 import type { StepEvent } from "../pulumi/engine";
-import { lockFolder } from "../support/lock";
+import { LOCK_ENTRIES, lockFolder } from "../support/lock";
 import { type RealStripe, realStripe } from "./realStripe";
 
 interface Options {
@@ -75,7 +75,7 @@ void run(program);
 
 /** Everything but the lock. */
 function forget(dir: string): void {
-  for (const name of readdirSync(dir)) if (name !== "pid") rmSync(join(dir, name), { recursive: true });
+  for (const name of readdirSync(dir)) if (!LOCK_ENTRIES.includes(name)) rmSync(join(dir, name), { recursive: true });
 }
 
 /** Resources without the stack's state cannot be brought up: each would seem to be someone else's. */

@@ -1,30 +1,47 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { lockSync } from "proper-lockfile";
+
+/** Names of the entries that a lock keeps in its folder. */
+export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
+
+/** Age of a lock that nobody refreshes, from which on it counts as left behind. A debugger may stop its owner that long. */
+const STALE_MS = 60_000;
 
 /**
- * Takes a folder of local state for this process, until it exits. What a process left behind that is gone is taken over.
+ * Locks a folder of local state until this process exits. Takes over the lock of a process that no longer runs, at once.
  *
- * @param by the command that takes it
- * @param instead what can be done other than to stop the one that has it
- * @throws Error that names the folder, who has it, and what to do
+ * @param owner the command that locks the folder, for the error
+ * @param alternative text for the error: another way out than stopping the owner
+ * @throws Error with the folder, the owner of the lock, and the next step
  */
 export function lockFolder(
   dir: string,
-  by = "npm start",
-  instead = ", or add --free-ports --dir <another folder>",
+  owner = "npm start",
+  alternative = ", or add --free-ports --dir <another folder>",
 ): void {
-  const file = join(dir, "pid");
   mkdirSync(dir, { recursive: true });
-  const holder = read(file);
-  if (holder !== undefined && isAlive(holder)) {
-    const folder = relative(process.cwd(), dir) || dir;
-    throw new Error(`${folder} is in use by another ${by} (process ${holder}). Stop that one${instead}.`);
+  const folder = relative(process.cwd(), dir) || dir;
+  const [lock = "", pidFile = ""] = LOCK_ENTRIES.map((entry) => join(dir, entry));
+  const pid = readPid(pidFile);
+  // A killed process cannot release its lock, and waiting until the lock is stale would take a minute.
+  if (pid !== undefined && !isAnotherProcess(pid)) rmSync(lock, { recursive: true, force: true });
+  try {
+    lockSync(dir, {
+      lockfilePath: lock,
+      stale: STALE_MS,
+      onCompromised: () => process.emitWarning(`${folder} was deleted or locked by another process. Stop this one.`),
+    });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ELOCKED") throw cause;
+    const id = pid === undefined ? "" : ` (process ${pid})`;
+    throw new Error(`${folder} is in use by another ${owner}${id}. Stop that one${alternative}.`, { cause });
   }
-  writeFileSync(file, String(process.pid));
-  process.once("exit", () => rmSync(file, { force: true }));
+  writeFileSync(pidFile, String(process.pid));
+  process.once("exit", () => rmSync(pidFile, { force: true }));
 }
 
-function read(file: string): number | undefined {
+function readPid(file: string): number | undefined {
   try {
     return Number(readFileSync(file, "utf8"));
   } catch {
@@ -32,12 +49,14 @@ function read(file: string): number | undefined {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process other than this one runs under `pid`. Containers give the same few numbers at every start. */
+function isAnotherProcess(pid: number): boolean {
+  if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Someone else's process is alive too.
+    // EPERM: the process exists and belongs to another user.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

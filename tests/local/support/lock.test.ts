@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { buildSync } from "esbuild";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { lockFolder } from "../../../local/support/lock";
+
+const scratch = mkdtempSync(join(tmpdir(), "snack-lock-"));
+const script = join(scratch, "owner.cjs");
+let dir: string;
+let owner: ChildProcess | undefined;
+
+beforeAll(() => {
+  const lock = JSON.stringify(resolve("local/support/lock"));
+  buildSync({
+    stdin: {
+      contents: `import { lockFolder } from ${lock};
+        lockFolder(process.argv[2]); console.log("locked"); process.stdin.on("end", () => process.exit()).resume();`,
+      resolveDir: resolve("."),
+    },
+    outfile: script,
+    bundle: true,
+    platform: "node",
+  });
+});
+beforeEach(() => {
+  dir = mkdtempSync(join(scratch, "state-"));
+});
+afterEach(() => owner?.kill("SIGKILL"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** Locks the folder in another process. */
+async function lockElsewhere(): Promise<ChildProcess> {
+  owner = spawn(process.execPath, [script, dir], { stdio: ["pipe", "pipe", "inherit"] });
+  if (owner.stdout) await once(owner.stdout, "data");
+  return owner;
+}
+
+describe("Folder lock", () => {
+  it("refuses a folder that another process has locked and names that process", async () => {
+    const { pid } = await lockElsewhere();
+    expect(() => lockFolder(dir, "npm start", ", or wait")).toThrow(
+      new RegExp(`state-\\w+ is in use by another npm start \\(process ${pid}\\)\\. Stop that one, or wait\\.$`),
+    );
+  });
+
+  it("takes over at once from a process that was killed", async () => {
+    const killed = await lockElsewhere();
+    killed.kill("SIGKILL");
+    await once(killed, "exit");
+    expect(existsSync(join(dir, "lock"))).toBe(true);
+    lockFolder(dir);
+  });
+
+  it("releases the folder when the process exits", async () => {
+    const exiting = await lockElsewhere();
+    exiting.stdin?.end();
+    await once(exiting, "exit");
+    expect(existsSync(join(dir, "lock"))).toBe(false);
+    expect(existsSync(join(dir, "pid"))).toBe(false);
+    lockFolder(dir);
+  });
+
+  it("takes over a stale lock although its pid now belongs to an unrelated process", () => {
+    mkdirSync(join(dir, "lock"));
+    const hourAgo = new Date(Date.now() - 3_600_000);
+    utimesSync(join(dir, "lock"), hourAgo, hourAgo);
+    writeFileSync(join(dir, "pid"), String(process.ppid));
+    lockFolder(dir);
+  });
+
+  it("takes over from an earlier process that had the same pid", () => {
+    mkdirSync(join(dir, "lock"));
+    writeFileSync(join(dir, "pid"), String(process.pid));
+    lockFolder(dir);
+  });
+});
