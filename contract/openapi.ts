@@ -1,10 +1,12 @@
 import * as z from "zod/mini";
+import { createDocument, type ZodOpenApiObject, type ZodOpenApiResponsesObject } from "zod-openapi";
 import { type ErrorCode, errorCodes } from "./errors";
 import { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ModelCard, ModelList } from "./openai";
 import { CheckoutRequest, PlanResponse, RedirectResponse } from "./plan";
 import { SessionResponse } from "./session";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
+/** Schemas that are references in the document, by their names there. */
 const components = {
   SessionResponse,
   PlanResponse,
@@ -20,78 +22,80 @@ const components = {
   ModelCard,
   ModelList,
 };
-type Component = keyof typeof components;
 
-const ref = (name: Component) => ({ $ref: `#/components/schemas/${name}` });
-const json = (schema: object) => ({ "application/json": { schema } });
-const ok = (name: Component) => ({ "200": { description: "Done", content: json(ref(name)) } });
+const json = (schema: z.ZodMiniType) => ({ "application/json": { schema } });
+const ok = (schema: z.ZodMiniType, description = "Success") => ({ "200": { description, content: json(schema) } });
 
-/** The product's errors that an operation may answer, by the status of their codes. */
-function errors(...codes: ErrorCode[]) {
-  const statuses = [...new Set(codes.map((code) => errorCodes[code].status))].sort();
+/** Responses for the product's errors, one per HTTP status; the description lists the codes. */
+function errors(...codes: ErrorCode[]): ZodOpenApiResponsesObject {
+  const byStatus = Object.groupBy(codes, (code) => errorCodes[code].status);
   return Object.fromEntries(
-    statuses.map((status) => {
-      const description = codes.filter((code) => errorCodes[code].status === status).join(", ");
-      return [String(status), { description, content: json(ref("Error")) }];
-    }),
+    Object.entries(byStatus).map(([status, same = []]) => [
+      status,
+      { description: same.join(", "), content: json(WorkerFailure) },
+    ]),
   );
 }
 
-const anyTime = ["unavailable", "internal"] as const;
+const always = ["unavailable", "internal"] as const;
 const signedIn = { security: [{ idToken: [] }] };
-const identity = ["unauthorized", "wrong_token", "rate_limited", ...anyTime] as const;
+const identity = ["unauthorized", "wrong_token", "rate_limited", ...always] as const;
 
-/** The auth/billing API. */
-const api = {
+/** Auth and billing API. */
+const apiPaths: ZodOpenApiObject["paths"] = {
   "/auth/session": {
     post: {
-      summary: "Plan, inference route and a ticket",
+      summary: "The customer's plan, inference route and ticket",
       ...signedIn,
-      responses: { ...ok("SessionResponse"), ...errors(...identity) },
+      responses: { ...ok(SessionResponse), ...errors(...identity) },
     },
   },
   "/auth/guest": {
     post: {
-      summary: "The same for someone not signed in, limited per address",
+      summary: "The same for a guest without sign-in, rate-limited per IP address",
       security: [],
-      responses: { ...ok("SessionResponse"), ...errors("rate_limited", ...anyTime) },
+      responses: { ...ok(SessionResponse), ...errors("rate_limited", ...always) },
     },
   },
   "/billing/plan": {
-    get: { summary: "The plan, and why", ...signedIn, responses: { ...ok("PlanResponse"), ...errors(...identity) } },
+    get: {
+      summary: "The customer's plan and its reason",
+      ...signedIn,
+      responses: { ...ok(PlanResponse), ...errors(...identity) },
+    },
   },
   "/billing/checkout": {
     post: {
-      summary: "Where to pay for a plan",
+      summary: "URL of a Stripe Checkout page for a plan",
       ...signedIn,
-      requestBody: { required: true, content: json(ref("CheckoutRequest")) },
+      requestBody: { required: true, content: json(CheckoutRequest) },
       responses: {
-        ...ok("RedirectResponse"),
+        ...ok(RedirectResponse),
         ...errors("invalid_input", "already_subscribed", "checkout_refused", ...identity),
       },
     },
   },
   "/billing/portal": {
     post: {
-      summary: "Where to change or cancel a plan, or mend a card",
+      summary: "URL of Stripe's customer portal: change or cancel the plan, update the card",
       ...signedIn,
-      responses: { ...ok("RedirectResponse"), ...errors("nothing_bought", ...identity) },
+      responses: { ...ok(RedirectResponse), ...errors("nothing_bought", ...identity) },
     },
   },
   "/billing/sync": {
     post: {
-      summary: "The plan as Stripe has it now",
+      summary: "The customer's plan, read from Stripe now",
       ...signedIn,
-      responses: { ...ok("PlanResponse"), ...errors(...identity) },
+      responses: { ...ok(PlanResponse), ...errors(...identity) },
     },
   },
   "/webhook/stripe": {
     post: {
-      summary: "For Stripe's events",
+      summary: "Receives Stripe's events",
       security: [],
       parameters: [{ name: "stripe-signature", in: "header", required: true, schema: { type: "string" } }],
-      requestBody: { required: true, content: json({ type: "object" }) },
-      responses: { "200": { description: "Taken" }, ...errors("signature_invalid", ...anyTime) },
+      requestBody: { required: true, content: { "application/json": { schema: { type: "object" } } } },
+      responses: { "200": { description: "Accepted" }, ...errors("signature_invalid", ...always) },
     },
   },
 };
@@ -103,100 +107,104 @@ const servers = [
     variables: { endpoint: { default: "endpoint" } },
   },
 ];
-const job = {
-  in: "path",
-  name: "id",
-  required: true,
-  schema: { type: "string" },
-};
-const object = (properties: Record<string, object>) => ({ type: "object", properties });
-const status = { status: { enum: ["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"] } };
-const failed = { error: { type: "string", contentMediaType: "application/json", contentSchema: ref("Error") } };
-const answer = (description: string, schema: object) => ({ "200": { description, content: json(schema) } });
-const refused = { "401": { description: "The key may not call this endpoint" } };
-const modelFailed = { "500": { description: "The job failed", content: json(ref("Error")) } };
+const id = { in: "path", name: "id", required: true, schema: { type: "string" } } as const;
+const status = z.enum(["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"]);
+const failureText = z
+  .string()
+  .check(z.meta({ contentMediaType: "application/json", contentSchema: { $ref: "#/components/schemas/Error" } }));
+const keyRefused = { "401": { description: "The key may not call this endpoint" } };
+const jobFailed = { "500": { description: "The job failed", content: json(WorkerFailure) } };
 
-/** Inference: RunPod's job API, and its OpenAI route, with what our worker takes and gives. */
-const inference = {
+/** Inference: RunPod's job API and its OpenAI route, with the worker's requests and answers. */
+const inferencePaths: ZodOpenApiObject["paths"] = {
   "/run": {
+    servers,
     post: {
       summary: "Queues a chat",
-      requestBody: { required: true, content: json(object({ input: ref("WorkerInput") })) },
-      responses: { ...answer("Queued", object({ id: { type: "string" }, ...status })), ...refused },
+      requestBody: { required: true, content: json(z.object({ input: WorkerInput })) },
+      responses: { ...ok(z.object({ id: z.string(), status }), "Queued"), ...keyRefused },
     },
   },
   "/stream/{id}": {
+    servers,
     get: {
-      summary: "What was said since the last call",
-      parameters: [job],
+      summary: "Stream items since the last call",
+      parameters: [id],
       responses: {
-        ...answer(
-          "Read once",
-          object({ ...status, stream: { type: "array", items: object({ output: ref("StreamItem") }) } }),
-        ),
-        ...refused,
+        ...ok(z.object({ status, stream: z.array(z.object({ output: StreamItem })) }), "Each item is returned once"),
+        ...keyRefused,
       },
     },
   },
   "/status/{id}": {
+    servers,
     get: {
-      summary: "The whole chat; a failed one's error is JSON text",
-      parameters: [job],
+      summary: "The whole chat; the error of a failed job is JSON text",
+      parameters: [id],
       responses: {
-        ...answer("So far", object({ ...status, output: { type: "array", items: ref("StreamItem") }, ...failed })),
-        ...refused,
+        ...ok(
+          z.object({ status, output: z.optional(z.array(StreamItem)), error: z.optional(failureText) }),
+          "The job's current state",
+        ),
+        ...keyRefused,
       },
     },
   },
   "/openai/v1/chat/completions": {
+    servers,
     post: {
       summary: "OpenAI's chat completions; the ticket is an extra field of the body",
-      requestBody: { required: true, content: json(ref("ChatCompletionRequest")) },
+      requestBody: { required: true, content: json(ChatCompletionRequest) },
       responses: {
         "200": {
           description: "The reply",
-          content: { ...json(ref("ChatCompletion")), "text/event-stream": { schema: ref("ChatCompletionChunk") } },
+          content: { ...json(ChatCompletion), "text/event-stream": { schema: ChatCompletionChunk } },
         },
-        ...refused,
-        ...modelFailed,
+        ...keyRefused,
+        ...jobFailed,
       },
     },
   },
   "/openai/v1/models": {
-    get: { summary: "The endpoint's one model", responses: { ...ok("ModelList"), ...refused, ...modelFailed } },
+    servers,
+    get: { summary: "The endpoint's only model", responses: { ...ok(ModelList), ...keyRefused, ...jobFailed } },
   },
   "/openai/v1/models/{id}": {
+    servers,
     get: {
       summary: "The model by its name",
-      parameters: [job],
-      responses: { ...ok("ModelCard"), ...refused, ...modelFailed },
+      parameters: [id],
+      responses: { ...ok(ModelCard), ...keyRefused, ...jobFailed },
     },
   },
 };
 
-/** OpenAPI 3.1 of everything a frontend calls, from the same schemas that check it. */
+/** OpenAPI 3.1 document of every call that a frontend makes, built from the schemas that check those calls. */
 export function openApi(): object {
-  const schema = (type: z.ZodMiniType) => {
-    const { $schema, ...rest } = z.toJSONSchema(type, { target: "draft-2020-12", io: "input" });
-    return rest;
-  };
-  const onRunpod = Object.entries(inference).map(([path, item]) => [path, { servers, ...item }]);
-  return {
-    openapi: "3.1.0",
-    info: {
-      title: "Snack Misaki",
-      version: "1",
-      description: "Two domains: the auth and billing API, and inference. Answers may gain fields.",
-    },
-    servers: [{ url: "https://{api}", description: "stack output `apiUrl`", variables: { api: { default: "api" } } }],
-    security: [{ endpointKey: [] }],
-    paths: { ...api, ...Object.fromEntries(onRunpod) },
-    components: {
-      schemas: Object.fromEntries(Object.entries(components).map(([name, type]) => [name, schema(type)])),
-      securitySchemes: {
-        idToken: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "Cognito's ID token" },
-        endpointKey: { type: "http", scheme: "bearer", description: "`inference.authorization` of the session" },
+  return createDocument(
+    {
+      openapi: "3.1.0",
+      info: {
+        title: "Snack Misaki",
+        version: "1",
+        description: "Two domains: the auth and billing API, and inference. Answers may gain fields.",
+      },
+      servers: [{ url: "https://{api}", description: "stack output `apiUrl`", variables: { api: { default: "api" } } }],
+      security: [{ endpointKey: [] }],
+      paths: { ...apiPaths, ...inferencePaths },
+      components: {
+        schemas: components,
+        securitySchemes: {
+          idToken: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "Cognito's ID token" },
+          endpointKey: { type: "http", scheme: "bearer", description: "`inference.authorization` of the session" },
+        },
       },
     },
-  };
+    {
+      // zod-openapi closes the objects of answers. Ours may gain fields, so only strict objects stay closed.
+      override({ jsonSchema, zodSchema: { _zod } }) {
+        if (_zod.def.type === "object" && !_zod.def.catchall) delete jsonSchema.additionalProperties;
+      },
+    },
+  );
 }

@@ -10,7 +10,7 @@ import {
   type Values,
   versions,
 } from "../../contract/fixtures";
-import { generatedFiles, workersHalf } from "../../contract/generated";
+import { generatedFiles, workerContractFolder } from "../../contract/generatedFiles";
 import { type Model, models } from "../../contract/plan";
 import { ask } from "../../verify/conformance/deployed";
 import { runSuite } from "../../verify/conformance/suite";
@@ -66,7 +66,7 @@ describe("the newest version", () => {
   // A field was added: give the shapes and a fixture for it a folder of the next version.
   it("has the shapes that the contract has today", () => {
     for (const [name, shape] of Object.entries(readShapes(versions().at(-1) ?? "")))
-      expect(shape).toEqual(JSON.parse(generatedFiles()[`${workersHalf}/${name}.schema.json`] ?? ""));
+      expect(shape).toEqual(JSON.parse(generatedFiles()[`${workerContractFolder}/${name}.schema.json`] ?? ""));
   });
 });
 

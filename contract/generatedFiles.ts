@@ -4,14 +4,14 @@ import { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ModelCard, 
 import { openApi } from "./openapi";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
-/** Where the Python worker finds its half of the contract. */
-export const workersHalf = "images/worker/src/snack_worker/contract";
+/** Folder of the JSON files from which the Python worker reads the contract. */
+export const workerContractFolder = "images/worker/src/snack_worker/contract";
 
-/** The files generated from the contract, by their path in the repository. A test compares them with what is committed. */
+/** Text of every generated file, by its path in the repository. A test compares them with the committed files. */
 export function generatedFiles(): Record<string, string> {
-  // As what a reader takes in: it ignores what it does not know, and only a strict object refuses it.
+  // "input" keeps objects open: readers ignore unknown fields, and only a strict object rejects them.
   const schema = (type: z.ZodMiniType) => z.toJSONSchema(type, { target: "draft-2020-12", io: "input" });
-  const workers = {
+  const workerFiles = {
     "errors.json": errorCodes,
     "error.schema.json": schema(WorkerFailure),
     "worker-input.schema.json": schema(WorkerInput),
@@ -23,9 +23,9 @@ export function generatedFiles(): Record<string, string> {
     "model-list.schema.json": schema(ModelList),
     "model.schema.json": schema(ModelCard),
   };
-  const documents = [
-    ["contract/openapi.json", openApi()] as const,
-    ...Object.entries(workers).map(([name, document]) => [`${workersHalf}/${name}`, document] as const),
-  ];
-  return Object.fromEntries(documents.map(([path, document]) => [path, `${JSON.stringify(document, null, 2)}\n`]));
+  const documents: Record<string, unknown> = { "contract/openapi.json": openApi() };
+  for (const [name, document] of Object.entries(workerFiles)) documents[`${workerContractFolder}/${name}`] = document;
+  return Object.fromEntries(
+    Object.entries(documents).map(([path, document]) => [path, `${JSON.stringify(document, null, 2)}\n`]),
+  );
 }
