@@ -24,8 +24,7 @@ export function readSources(root: string): Source[] {
   return paths.map((path) => readSource(root, path));
 }
 
-/** Files under tests/ too, for callers that follow a test's imports. */
-export function readSource(root: string, path: string): Source {
+function readSource(root: string, path: string): Source {
   const text = readFileSync(join(root, path), "utf8");
   const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
   const parsed = path.endsWith(".py") ? parsePython(text) : parseTypeScript(path, text);
