@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { errorCodes } from "./errors";
 import { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ModelCard, ModelList } from "./openai";
 import { openApi } from "./openapi";
+import { modelPlans } from "./plan";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
 /** Folder of the JSON files from which the Python worker reads the contract. */
@@ -13,6 +14,7 @@ export function generatedFiles(): Record<string, string> {
   const schema = (type: z.ZodMiniType) => z.toJSONSchema(type, { target: "draft-2020-12", io: "input" });
   const workerFiles = {
     "errors.json": errorCodes,
+    "models.json": modelPlans,
     "error.schema.json": schema(WorkerFailure),
     "worker-input.schema.json": schema(WorkerInput),
     "worker-output.schema.json": schema(WorkerOutput),

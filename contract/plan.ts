@@ -14,6 +14,9 @@ export const models = ["phi3", "mistral"] as const;
 export const Model = z.enum(models);
 export type Model = z.infer<typeof Model>;
 
+/** Plan that the workers of each model report as `model.plan`: the lowest plan that uses the model. */
+export const modelPlans: Readonly<Record<Model, Plan>> = { phi3: "free", mistral: "paid" };
+
 /** What one ticket allows a worker to do for its holder. */
 export const Limits = z.object({
   /** Tokens of one reply. */

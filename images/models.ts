@@ -3,7 +3,7 @@ import { mistral } from "./mistral/model";
 import type { ModelFacts } from "./modelFacts";
 import { phi3 } from "./phi3/model";
 
-/** Facts of every model, each from the file beside its Dockerfile. */
+/** Facts of every model, each from its folder. */
 export const modelFacts: Record<Model, ModelFacts> = { phi3, mistral };
 
 /** Where an image has its weights from: in itself, or from RunPod's cached-model folder (`modelReference`). */
@@ -16,13 +16,14 @@ export function modelReference(model: Model): string {
 }
 
 /**
- * Build arguments of a model's Dockerfile, all but the engine's image, which the Dockerfile itself names.
+ * Build arguments of `images/Dockerfile` for a model. `ENGINE_IMAGE` keeps the Dockerfile's default.
  *
- * @param version what its workers report as `model.version`
+ * @param version reported by the workers as `model.version`
  */
 export function buildArgs(model: Model, version: string, weights: Weights = "baked"): Record<string, string> {
   const facts = modelFacts[model];
   return {
+    MODEL: model,
     WEIGHTS: weights,
     MODEL_ID: facts.huggingFaceId,
     MODEL_REVISION: facts.revision,

@@ -52,7 +52,7 @@ export class WorkerImage extends pulumi.ComponentResource {
         // awsx names the build by its tag alone, and two builds of one name would clash.
         imageTag: `${model}-${tag}`,
         context: "./images",
-        dockerfile: `./images/${model}/Dockerfile`,
+        dockerfile: "./images/Dockerfile",
         platform: "linux/amd64",
         args: buildArgs(model, tag, weights),
       },

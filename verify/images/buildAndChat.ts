@@ -62,7 +62,7 @@ export async function buildAndChat(
         [
           ...volumes.flatMap((volume) => ["--volume", volume]),
           ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
-          ...["--file", join(root, "images", model, "Dockerfile"), join(root, "images")],
+          ...["--file", join(root, "images/Dockerfile"), join(root, "images")],
         ],
         {
           logFile: join(dir, `${model}.build.log`),

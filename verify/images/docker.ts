@@ -34,7 +34,7 @@ export async function buildImages(
           `${name}=${value}`,
         ]),
         ...(process.env.HF_TOKEN ? ["--secret", "id=HF_TOKEN,env=HF_TOKEN"] : []),
-        ...["--file", join(root, "images", model, "Dockerfile"), join(root, "images")],
+        ...["--file", join(root, "images/Dockerfile"), join(root, "images")],
       ],
       { signal, onLine: progress },
     );

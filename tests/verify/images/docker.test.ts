@@ -39,7 +39,7 @@ describe("building the deployed images", () => {
       expect(calls).toContain(`${name}=${value}`);
     expect(calls).toContain("id=HF_TOKEN,env=HF_TOKEN");
     expect(calls.join()).not.toContain("hf_canary");
-    expect(calls.at(-2)).toMatch(/images\/mistral\/Dockerfile$/);
+    expect(calls.at(-2)).toMatch(/images\/Dockerfile$/);
     expect(calls.at(-1)).toMatch(/images$/);
   });
 

@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from .tickets import TicketKeys, parse_jwks
 from .weights import BAKED, CACHE, WeightsError, cached_weights
 
-# The plan each model serves; also the closed list of models.
-PLANS = {"phi3": "free", "mistral": "paid"}
+MODEL_PLANS: dict[str, str] = json.loads(files(__package__).joinpath("contract/models.json").read_bytes())
+"""Plan of each model, from the contract. The keys are all allowed models."""
 
 
 class SettingsError(Exception):
@@ -67,8 +68,8 @@ class Settings:
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Reads and checks every variable. Raises SettingsError for the first one that is missing or wrong."""
     model = _required(env, "MODEL")
-    if model not in PLANS:
-        raise SettingsError(f"MODEL is {model!r}; allowed: {', '.join(PLANS)}")
+    if model not in MODEL_PLANS:
+        raise SettingsError(f"MODEL is {model!r}; allowed: {', '.join(MODEL_PLANS)}")
 
     issuer = _required(env, "TICKET_ISSUER")
     try:
@@ -84,7 +85,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
 
     return Settings(
         model=model,
-        plan=PLANS[model],
+        plan=MODEL_PLANS[model],
         version=_version(Path(env.get("MODEL_VERSION_FILE", "/models/version.json"))),
         context_tokens=_whole_number(env, "CONTEXT_TOKENS", default=4_096, most=1_000_000),
         tokenizer_file=Path(env.get("TOKENIZER_FILE", weights / "tokenizer.json")),
