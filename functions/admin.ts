@@ -9,12 +9,12 @@ import { createEventLog } from "./tables/eventLog";
 /** Settings of the admin function. */
 export type Settings = BillingSettings & { ephemeralTable: string };
 
-/** What the admin function answers. Errors are answers, so that the operator reads them. */
+/** Answers of the admin function. Errors are returned, not thrown, so that the operator reads them. */
 export type AdminAnswer = AdminAnswers[AdminRequest["command"]] | ErrorBody;
 
 /**
- * What operators do, invoked by `npm run admin` with their AWS credentials: it has no route, so whoever may invoke it is
- * IAM's to say.
+ * Commands for operators, invoked by `npm run admin` with their AWS credentials. It has no route: IAM decides who may
+ * invoke it.
  */
 export function create(settings: Settings): (event: unknown) => Promise<AdminAnswer> {
   const billing = createBilling(settings);
@@ -23,8 +23,8 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
 
   async function findUser(user: string, { mayBeNew = false } = {}): Promise<string> {
     if (!user.startsWith("cus_")) {
-      // A slip of the pen must not make a row.
-      if (!mayBeNew && !(await rows.get(user))) throw new ApiError("invalid_input", `user: there is no row of ${user}`);
+      // A typo must not create a row.
+      if (!mayBeNew && !(await rows.get(user))) throw new ApiError("invalid_input", `user: no row for ${user}`);
       return user;
     }
     const userId = await rows.findByStripeCustomer(user);
@@ -56,12 +56,15 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     return show(userId);
   }
 
-  /** A grant holds whether or not Stripe answers now; the plan cached in the row follows with the reconciler, or at once. */
-  async function granted(userId: string): Promise<AdminUser> {
+  /**
+   * Syncs after a grant. The grant takes effect even if Stripe does not answer. In that case the reconciler updates the
+   * plan cached in the row.
+   */
+  async function syncAfterGrant(userId: string): Promise<AdminUser> {
     const now = new Date();
     await billing.sync(userId, { reviewBy: now }).catch((error: unknown) => {
       console.error({
-        admin: "sync after a grant",
+        admin: "sync after grant",
         cause: error instanceof ApiError ? String(error.cause) : String(error),
       });
     });
@@ -100,12 +103,12 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
           { plan, ...(until && { expiresAt: new Date(until) }), ...(note && { note }) },
           new Date(),
         );
-        return granted(userId);
+        return syncAfterGrant(userId);
       }
       case "revoke": {
         const userId = await findUser(request.user);
         await rows.grant(userId, { plan: null }, new Date());
-        return granted(userId);
+        return syncAfterGrant(userId);
       }
       case "resync":
         return resync(await findUser(request.user));

@@ -13,7 +13,10 @@ export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: st
 
 const rate = { limit: 30, windowSeconds: 3_600 };
 
-/** `POST /billing/checkout` `{plan}`: where to pay for a plan. The client names a plan; the price is ours to know. */
+/**
+ * `POST /billing/checkout` `{plan}`: returns the URL of a Checkout Session. The client names a plan; the price comes
+ * from the configuration.
+ */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);
   const count = createCounters(settings.ephemeralTable);

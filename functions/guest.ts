@@ -14,19 +14,19 @@ export function create(settings: Settings): Handler {
   return jsonHandler(async (event) => {
     parseBody(event, NoBody);
     const now = new Date();
-    const caller = network(event.requestContext.http.sourceIp);
+    const caller = householdHash(event.requestContext.http.sourceIp);
     await count(`guest#${caller}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
     return openSession({ userId: `guest:${randomUUID()}`, plan: "free" }, sources, now);
   });
 }
 
-/** One household is one IPv4 address or one IPv6 /64. Hashed: the table has no use for the address itself. */
-function network(address: string): string {
+/** Rate limits count per household: one IPv4 address or one IPv6 /64. Hashed, so that the table holds no addresses. */
+function householdHash(address: string): string {
   const household = address.includes(":") ? ipv6Groups(address).slice(0, 4).join(":") : address;
   return createHash("sha256").update(household).digest("base64url").slice(0, 22);
 }
 
-/** The eight groups of an IPv6 address, `::` written out. */
+/** Expands an IPv6 address to its eight groups. */
 function ipv6Groups(address: string): string[] {
   const [head = [], tail = []] = address.split("::").map((half) => half.split(":").filter(Boolean));
   return [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];

@@ -7,7 +7,7 @@ import { createUsers } from "./tables/users";
 /** Settings of `GET /billing/plan`. */
 export type Settings = IdentitySettings & { usersTable: string; policy: Policy };
 
-/** `GET /billing/plan`: what the customer has, until when, and why. A customer without a row is `free`. */
+/** `GET /billing/plan`: returns the customer's plan, its end and the reason. A customer without a row is `free`. */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);
   const findCustomer = createUsers(settings.usersTable);

@@ -12,15 +12,16 @@ export type Settings = BillingSettings &
   IdentitySettings & {
     ephemeralTable: string;
     returnUrls: string[];
-    /** `bpc_…`; undefined for the account's default. */
+    /** `bpc_…`; undefined uses the account's default. */
     portalConfiguration?: string;
   };
 
 const rate = { limit: 60, windowSeconds: 3_600 };
 
 /**
- * `POST /billing/portal`: where to change or cancel a subscription, mend a card, or pay what is open. Open to everybody
- * who has ever bought, whatever became of it: whoever cannot reach it buys twice.
+ * `POST /billing/portal`: returns the URL of Stripe's customer portal, where the customer changes or cancels a
+ * subscription, updates a card or pays an open invoice. Everyone who has ever bought may use it, whatever the state of
+ * their subscription: without it they would buy twice.
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);

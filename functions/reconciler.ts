@@ -6,26 +6,26 @@ import { createEventLog } from "./tables/eventLog";
 /** Settings of the reconciler. */
 export type Settings = BillingSettings & { ephemeralTable: string };
 
-/** What one run did. */
+/** Result of one run. */
 export interface Reconciled {
-  /** Events that had not come, and are handled now. */
+  /** Events that were never delivered and are handled now. */
   events: number;
-  /** Customers read again because a deadline had passed, or a day. */
+  /** Customers read again because of a passed deadline, or daily. */
   reviews: number;
   failed: number;
-  /** Whether the time was enough; if not, the next run goes on. */
+  /** False when time ran out; the next run continues. */
   complete: boolean;
 }
 
-const MOST_EVENTS = 1_000;
-/** One customer takes a second or two; a run ends before Lambda ends it. */
+const MAX_EVENTS = 1_000;
+/** Time kept in reserve, so that a run ends before Lambda's timeout. One customer takes one or two seconds. */
 const RESERVE_MS = 30_000;
-const AT_ONCE = 4;
+const CONCURRENCY = 4;
 
 /**
- * Runs by a schedule and heals what no event did: events that never came, because we or the network failed or the endpoint
- * was not there, and customers whose deadline has passed. A run in which something failed counts as failed for Lambda, so
- * that it shows in its errors; what failed comes again.
+ * Runs on a schedule and repairs what events did not: it handles events that were never delivered, and syncs customers
+ * whose deadline has passed. If any item fails, the run throws, so that it counts in Lambda's error metric. Failed
+ * items are retried by the next run.
  */
 export function create(
   settings: Settings,
@@ -37,13 +37,13 @@ export function create(
     const now = new Date();
     const done: Reconciled = { events: 0, reviews: 0, failed: 0, complete: true };
 
-    const tellOfFailure = (what: string, error: Error) => {
+    const recordFailure = (what: string, error: Error) => {
       done.failed++;
       console.error({ alarm: "reconciler_failed", what, cause: `${error.message} ${error.cause ?? ""}` });
     };
 
-    /** Works through items a few at a time; one that fails holds up none of the others. */
-    async function workThrough<T>(
+    /** Processes items a few at a time. A failed item does not stop the others. */
+    async function processAll<T>(
       what: "events" | "reviews",
       items: AsyncIterable<T> | Iterable<T>,
       each: (item: T) => Promise<unknown>,
@@ -57,11 +57,11 @@ export function create(
         const one = each(item)
           .then(
             () => void done[what]++,
-            (error: Error) => tellOfFailure(what, error),
+            (error: Error) => recordFailure(what, error),
           )
           .finally(() => running.delete(one));
         running.add(one);
-        if (running.size >= AT_ONCE) await Promise.race(running);
+        if (running.size >= CONCURRENCY) await Promise.race(running);
       }
       await Promise.all(running);
     }
@@ -69,14 +69,14 @@ export function create(
     if (settings.stripeKeyParameter) {
       const { client: stripe } = await billing.connection();
       const sources = { billing, stripe, owner: settings.stripeOwner, log };
-      // Deadlines are looked at also while Stripe's list of events cannot be had.
-      const events = await findUnhandledEvents(stripe, log, now, MOST_EVENTS).catch((error: Error) => {
-        tellOfFailure("events", error);
+      // Deadlines are still reviewed when Stripe's event list is unavailable.
+      const events = await findUnhandledEvents(stripe, log, now, MAX_EVENTS).catch((error: Error) => {
+        recordFailure("events", error);
         return [];
       });
-      await workThrough("events", events, (event) => handleEvent(event, sources));
+      await processAll("events", events, (event) => handleEvent(event, sources));
     }
-    await workThrough("reviews", billing.rows.due(now), (userId) => billing.sync(userId));
+    await processAll("reviews", billing.rows.due(now), (userId) => billing.sync(userId));
     console.log({ reconciled: done });
     if (done.failed > 0) throw new Error(`${done.failed} of ${done.events + done.reviews + done.failed} failed`);
     return done;

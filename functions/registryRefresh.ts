@@ -4,24 +4,24 @@ import { graphqlClient } from "../runpod/graphql";
 import { awsClientLimits } from "./lib/dependency";
 import { createParameters } from "./lib/parameters";
 
-/** Settings of the refresh. Names and URLs only: no secret. */
+/** Settings of the refresh: names and URLs, never a secret. */
 export interface Settings {
-  /** RunPod's control plane, without `/graphql`. */
+  /** Base URL of RunPod's control plane, without `/graphql`. */
   runpodApiUrl: string;
   /** SSM parameter with the account's RunPod key. */
   runpodKeyParameter: string;
-  /** RunPod's id of the credentials that workers pull images with. */
+  /** RunPod's id of the credentials used to pull images. */
   registryAuthId: string;
-  /** SSM parameter that says when the token RunPod has dies: RunPod itself tells nothing about its age. */
+  /** SSM parameter for the expiry of the token at RunPod. RunPod does not return it. */
   expiryParameter: string;
 }
 
-/** One call to RunPod; four of them, and the waits between, end well before Lambda ends the function. */
+/** Timeout of one call to RunPod. Four calls with their waits fit into the function's timeout. */
 const RUNPOD_TIMEOUT_MS = 8_000;
 
 /**
- * Runs by a schedule: a token of Amazon ECR dies after twelve hours, so RunPod gets a new one under the same id long
- * before. A run that fails counts as failed for Lambda, which tries twice more, and for the alarm on its errors.
+ * Runs on a schedule and gives RunPod a new Amazon ECR token under the same credentials id. An ECR token expires after
+ * twelve hours. A failed run counts in Lambda's error metric, which has an alarm; Lambda retries it twice.
  */
 export function create(settings: Settings): () => Promise<{ expiresAt: string }> {
   const ecr = new ECRClient(awsClientLimits);
@@ -29,12 +29,12 @@ export function create(settings: Settings): () => Promise<{ expiresAt: string }>
   const ssm = new SSMClient(awsClientLimits);
 
   return async () => {
-    // Every time the key of now: the refresh is rare, and a rotated key must not wait for the next one.
+    // Not cached: the refresh is rare, and a rotated key must take effect in this run.
     const apiKey = await parameter(settings.runpodKeyParameter, 0);
     const { authorizationData } = await ecr.send(new GetAuthorizationTokenCommand({}));
     const [{ authorizationToken = "", expiresAt } = {}] = authorizationData ?? [];
     const [username, password] = Buffer.from(authorizationToken, "base64").toString().split(/:(.*)/s);
-    if (!username || !password) throw new Error("ECR gave no authorization token");
+    if (!username || !password) throw new Error("ECR returned no authorization token");
 
     const runpod = graphqlClient({ apiKey, url: settings.runpodApiUrl, timeoutMs: RUNPOD_TIMEOUT_MS });
     await runpod.updateRegistryAuth(settings.registryAuthId, { username, password });

@@ -8,7 +8,7 @@ import { createUsers } from "./tables/users";
 /** Settings of `POST /auth/session`. */
 export type Settings = SessionSettings & IdentitySettings & { usersTable: string; policy: Policy };
 
-/** `POST /auth/session`: the plan of whoever is signed in, where their chat goes, and a ticket for it. */
+/** `POST /auth/session`: returns the signed-in customer's plan, chat URL and a ticket. */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);
   const findCustomer = createUsers(settings.usersTable);

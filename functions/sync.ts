@@ -10,8 +10,9 @@ export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: st
 const rate = { limit: 30, windowSeconds: 300 };
 
 /**
- * `POST /billing/sync`: reads Stripe now and answers as `GET /billing/plan` does. For the moment a customer comes back
- * from Checkout or the portal, whether or not the event has come. It takes no ids: whose plan it is, the token says.
+ * `POST /billing/sync`: reads Stripe now and answers like `GET /billing/plan`. The frontend calls it when a customer
+ * returns from Checkout or the portal, before the event may have arrived. It takes no ids: the token names the
+ * customer.
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);
@@ -21,7 +22,7 @@ export function create(settings: Settings): Handler {
     const { userId } = await identify(event);
     parseBody(event, NoBody);
     await count(`sync#${userId}`, rate, new Date());
-    // Whoever has never been sent to Stripe gets no row by asking.
+    // A request alone must not create a row.
     const known = await billing.rows.get(userId);
     const customer = known?.stripe_customer_id ? (await billing.sync(userId)).customer : known;
     return planResponse(userId, customer, new Date(), settings.policy);

@@ -10,12 +10,12 @@ import { createEventLog } from "./tables/eventLog";
 /** Settings of `POST /webhook/stripe`. */
 export type Settings = BillingSettings & { ephemeralTable: string; webhookSecretParameter: string };
 
-/** Stripe's events are far smaller. Looked at before anything is computed over a body. */
+/** Stripe's events are far smaller. Checked before the signature is computed. */
 const MAX_BODY_BYTES = 256 * 1024;
 
 /**
- * `POST /webhook/stripe`: 200 once the customer's row is written, so that Checkout leads back to a paid plan; 400 for what
- * Stripe has not signed; 5xx when it cannot be done now, and Stripe sends it again.
+ * `POST /webhook/stripe`: answers 200 after the customer's row is written, so that Checkout returns to a paid plan.
+ * Answers 400 without a valid Stripe signature, and 5xx when processing fails, so that Stripe sends the event again.
  */
 export function create(settings: Settings): Handler {
   const secrets = createWebhookSecrets(settings.webhookSecretParameter);
@@ -23,7 +23,7 @@ export function create(settings: Settings): Handler {
   const log = createEventLog(settings.ephemeralTable);
   const owner = settings.stripeOwner;
 
-  /** What Stripe has sent, verified. */
+  /** Verifies the signature and parses the event. */
   async function receive(request: Request): Promise<StripeEvent> {
     const body = bodyOf(request);
     const signature = request.headers["stripe-signature"];
@@ -39,17 +39,19 @@ export function create(settings: Settings): Handler {
   return jsonHandler(async (request) => {
     const event = await receive(request);
     const { client: stripe, livemode } = await billing.connection();
-    // An event of the other world, signed or not, has no business here.
+    // Live events never match a test key, nor test events a live key, even when signed.
     if (event.livemode !== livemode) throw new ApiError("signature_invalid");
-    tellOfOtherVersion(event);
+    warnOfOtherApiVersion(event);
     const outcome = matters(event) ? await handleEvent(event, { billing, stripe, owner, log }) : "ignored";
     console.log({ event: event.id, type: event.type, created: event.created, outcome });
     return { received: true, outcome };
   });
 }
 
-/** An endpoint registered by hand, or by an older version of this program: nothing we read from events depends on it. */
-function tellOfOtherVersion({ id, apiVersion }: StripeEvent): void {
+/**
+ * Endpoints registered by hand or by an older program have another API version. The fields that we read are the same.
+ */
+function warnOfOtherApiVersion({ id, apiVersion }: StripeEvent): void {
   if (apiVersion && apiVersion !== Stripe.API_VERSION) console.warn({ event: id, api_version: apiVersion });
 }
 

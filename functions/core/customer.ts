@@ -4,75 +4,76 @@ import { Plan } from "../../contract/plan";
 /** Unix seconds, as Stripe gives them. */
 const Seconds = z.int();
 
-/** What Stripe says of one subscription, in Stripe's own words. */
+/** One subscription's facts, in Stripe's own terms. */
 export const SubscriptionFacts = z.object({
   id: z.string(),
-  /** An open set: Stripe adds to it. */
+  /** Stripe adds new values over time. */
   status: z.string(),
   created: Seconds,
   price_ids: z.array(z.string()),
-  /** Of its items: Stripe rolls them to the next period before that is paid. */
+  /** Period of its items. Stripe moves them to the next period before that period is paid. */
   period_start: z.nullable(Seconds),
   period_end: z.nullable(Seconds),
   trial_end: z.nullable(Seconds),
-  /** A scheduled cancel has either of two forms: the portal sets the first, older code the second. */
+  /**
+   * A scheduled cancellation has one of two forms: the portal sets `cancel_at`, older code sets `cancel_at_period_end`.
+   */
   cancel_at: z.nullable(Seconds),
   cancel_at_period_end: z.boolean(),
   collection_paused: z.boolean(),
-  /** When the oldest invoice that is still open was made. */
+  /** Creation time of the oldest open invoice. */
   unpaid_since: z.nullable(Seconds),
-  /** Whether that invoice is the first one, or the first after a trial: nothing has ever been paid. */
+  /** Whether that invoice is the first one, or the first after a trial: the customer has never paid. */
   unpaid_first: z.boolean(),
 });
 export type SubscriptionFacts = z.infer<typeof SubscriptionFacts>;
 
-/** A payment that the customer has disputed at their bank. */
+/** A payment that the customer disputed at their bank. */
 export const DisputeFacts = z.object({
   id: z.string(),
-  /** An open set: Stripe adds to it. */
+  /** Stripe adds new values over time. */
   status: z.string(),
   created: Seconds,
 });
 export type DisputeFacts = z.infer<typeof DisputeFacts>;
 
-/** What a subscription's prices stood for when that was last known. Not of Stripe: it is what the row remembers. */
+/** The plan that a subscription's prices last mapped to. The row remembers it; Stripe does not know it. */
 const KnownPlan = z.object({ plan: Plan, price_ids: z.array(z.string()) });
 export type KnownPlan = z.infer<typeof KnownPlan>;
 
-/** Everything a plan follows from, as Stripe has it at one moment. */
+/** Everything that decides a plan, read from Stripe at one moment. */
 export const StripeFacts = z.object({
-  /** Those that live, and the last one that ended. Newest first. */
+  /** All live subscriptions and the last ended one, newest first. */
   subscriptions: z.array(SubscriptionFacts),
   disputes: z.array(DisputeFacts),
   /** The customer object is deleted; the next purchase needs a new one. */
   customer_deleted: z.boolean(),
-  /**
-   * How far ahead of us the customer's time is: not 0 only for customers on one of Stripe's test clocks, whose deadlines
-   * lie in that clock's time.
-   */
+  /** Seconds that the customer's Stripe test clock is ahead of our clock. 0 for customers without a test clock. */
   clock_ahead_seconds: z.int(),
 });
 export type StripeFacts = z.infer<typeof StripeFacts>;
 
 /**
- * What is known about a customer: their row. It stores facts; the plan is worked out when it is read. `plan`,
- * `expires_at` and `stripe_status` are in the row too, for whoever looks at the table, and are never read back.
+ * A customer's row. It stores facts; every reader computes the plan from them. The row also has `plan`, `expires_at`
+ * and `stripe_status` for people who look at the table. Code never reads these.
  */
 export const Customer = z.object({
   user_id: z.string(),
   stripe_customer_id: z.optional(z.string()),
   ...z.partial(StripeFacts).shape,
-  /** By subscription id. Only ever added to: a sync that knows nothing of one leaves what an earlier has known. */
+  /** By subscription id. A sync adds entries and never removes one. */
   known_plans: z.optional(z.record(z.string(), KnownPlan)),
-  /** A plan given by an operator, whatever Stripe says. The sync never writes it. */
+  /** A plan granted by an operator, independent of Stripe. The sync never writes it. */
   grant_plan: z.optional(Plan),
-  /** ISO 8601; a grant without one does not end. */
+  /** ISO 8601. A grant without it never expires. */
   grant_expires_at: z.optional(z.iso.datetime()),
-  /** When something under way at Stripe, such as a Checkout Session, must be over and is looked at again, ISO 8601. */
+  /**
+   * ISO 8601. Time by which a pending step at Stripe, such as a Checkout Session, has ended and the row is read again.
+   */
   review_by: z.optional(z.iso.datetime()),
-  /** When the facts were last read from Stripe, ISO 8601. */
+  /** ISO 8601. Last time the facts were read from Stripe. */
   synced_at: z.optional(z.iso.datetime()),
-  /** When the row was last written, ISO 8601. */
+  /** ISO 8601. Last write of the row. */
   updated_at: z.optional(z.iso.datetime()),
 });
 export type Customer = z.infer<typeof Customer>;

@@ -1,52 +1,52 @@
 import type { PaidPlan, Plan, PlanResponse } from "../../contract/plan";
 import type { Customer, DisputeFacts, KnownPlan, SubscriptionFacts } from "./customer";
 
-/** What the operator decides. */
+/** The operator's rules for plans. */
 export interface Policy {
-  /** Stripe price ids that stand for each plan: the first is sold, the others are still honoured. */
+  /** Stripe price ids of each plan. The first is sold; the others are accepted for existing subscriptions. */
   prices: Record<PaidPlan, string[]>;
-  /** Days that an unpaid renewal leaves the plan as it is. */
+  /** Days in which an unpaid renewal keeps the plan. */
   graceDays: number;
 }
 
-/** The plan that follows from the facts, and why. */
+/** The plan computed from the facts, and the reason. */
 export interface Entitlement {
   plan: Plan;
   reason: PlanResponse["reason"];
-  /** When the plan ends by itself, unless something is paid before. */
+  /** When the plan ends if nothing more is paid; null for never. */
   expiresAt: Date | null;
-  /** The end of the grace period that gives the plan. */
+  /** End of the grace period that currently keeps the plan. */
   graceUntil?: Date;
-  /** When the customer's own cancel takes effect. */
+  /** When the customer's own cancellation takes effect. */
   cancelAt?: Date;
 }
 
-/** Stripe may be late with news of a period that has ended; a customer who pays is not cut off at the second. */
+/** Stripe may report a renewal late. A paying customer keeps the plan for this long after the period's end. */
 const LEEWAY_SECONDS = 24 * 3600;
 const DAY_SECONDS = 24 * 3600;
 
 const rank: Readonly<Record<Plan, number>> = { free: 0, paid: 1, vip: 2 };
 
 /**
- * Facts in, plan out. Pure: a deadline that passes needs no event.
+ * Computes the plan from the facts. Pure: a deadline takes effect without an event.
  *
  * @param customer undefined when there is no row, which means `free`
  */
 export function entitlement(customer: Customer | undefined, now: Date, policy: Policy): Entitlement {
   if (!customer) return { plan: "free", reason: "no_record", expiresAt: null };
-  // Where nothing gives a plan, the first says why.
-  const verdicts = [...subscriptionVerdicts(customer, now, policy), grantVerdict(customer, now)];
-  return verdicts.reduce((best, other) => (isBetter(other, best) ? other : best));
+  // When nothing grants a plan, the first result's reason is reported.
+  const entitlements = [...subscriptionEntitlements(customer, now, policy), grantEntitlement(customer, now)];
+  return entitlements.reduce((best, other) => (isBetter(other, best) ? other : best));
 }
 
-/** The subscription to speak of: the one that may give a plan, or else the newest that lives, or the last that ended. */
+/** The subscription to report: one that can grant a plan, else the newest live one, else the last ended one. */
 export function currentSubscription(customer: Customer): SubscriptionFacts | undefined {
-  return inOrderOfWeight(customer)[0];
+  return byWeight(customer)[0];
 }
 
 /**
- * Unix seconds, in the customer's time, at which time alone changes what a live subscription gives: `stripes` are those
- * at which Stripe does something, `ours` pass unnoticed by Stripe.
+ * Moments (Unix seconds, customer's clock) after which a live subscription may grant something else. Stripe acts at
+ * `stripes` and sends events. `ours` are our own deadlines, unknown to Stripe.
  */
 export function deadlines(subscription: SubscriptionFacts, policy: Policy): Record<"ours" | "stripes", number[]> {
   const { status, period_end } = subscription;
@@ -56,23 +56,23 @@ export function deadlines(subscription: SubscriptionFacts, policy: Policy): Reco
   return { ours: given(grace), stripes: runs ? given(period_end, scheduledCancel(subscription)) : [] };
 }
 
-/** Whether a subscription still runs in Stripe's eyes, paid or not: then there must be no second one. */
+/** Whether Stripe still runs the subscription, paid or not. A customer must not have a second one beside it. */
 export function isLive({ status }: Pick<SubscriptionFacts, "status">): boolean {
   return status !== "canceled" && status !== "incomplete_expired";
 }
 
-/** Whether a dispute is open. While it is, nothing is sold to the customer. */
+/** Whether a dispute is open. The customer cannot buy while it is. */
 export function isOpenDispute({ status }: DisputeFacts): boolean {
-  return !isReleased(status) && status !== "lost";
+  return !isWonOrInquiry(status) && status !== "lost";
 }
 
-/** The plan a subscription's prices stand for; undefined when none of them is known. */
+/** The plan that a subscription's prices map to; undefined when no price is known. */
 export function planOfPrices(priceIds: string[], { prices }: Policy): PaidPlan | undefined {
   return (["vip", "paid"] as const).find((plan) => priceIds.some((id) => prices[plan].includes(id)));
 }
 
-/** Stable, so that the newer of two that weigh the same comes first, as in the row. */
-function inOrderOfWeight({ subscriptions = [] }: Customer): SubscriptionFacts[] {
+/** Stable sort: of two with equal weight, the newer one stays first. */
+function byWeight({ subscriptions = [] }: Customer): SubscriptionFacts[] {
   return subscriptions.toSorted((one, other) => weight(other) - weight(one));
 }
 
@@ -87,36 +87,36 @@ function isBetter(one: Entitlement, other: Entitlement): boolean {
   return (one.expiresAt?.getTime() ?? Infinity) > (other.expiresAt?.getTime() ?? Infinity);
 }
 
-function grantVerdict({ grant_plan, grant_expires_at }: Customer, now: Date): Entitlement {
+function grantEntitlement({ grant_plan, grant_expires_at }: Customer, now: Date): Entitlement {
   if (!grant_plan || grant_plan === "free") return deny("no_plan");
   const expiresAt = grant_expires_at ? new Date(grant_expires_at) : null;
   if (expiresAt && expiresAt <= now) return deny("grant_expired");
   return { plan: grant_plan, reason: "grant", expiresAt };
 }
 
-function subscriptionVerdicts(customer: Customer, now: Date, policy: Policy): Entitlement[] {
+function subscriptionEntitlements(customer: Customer, now: Date, policy: Policy): Entitlement[] {
   const { disputes = [], clock_ahead_seconds: ahead = 0 } = customer;
   const at = now.getTime() / 1000 + ahead;
-  return inOrderOfWeight(customer).map((subscription) => {
-    const verdict = judge(subscription, customer.known_plans?.[subscription.id], at, policy);
-    const isHeld = disputes.some((dispute) => holds(dispute, subscription));
-    return isHeld && verdict.plan !== "free" ? deny("disputed") : verdict;
+  return byWeight(customer).map((subscription) => {
+    const result = evaluate(subscription, customer.known_plans?.[subscription.id], at, policy);
+    const isBlocked = disputes.some((dispute) => blocks(dispute, subscription));
+    return isBlocked && result.plan !== "free" ? deny("disputed") : result;
   });
 }
 
-/** @param at the customer's time in Unix seconds */
-function judge(
+/** @param at current time on the customer's clock, Unix seconds */
+function evaluate(
   subscription: SubscriptionFacts,
   knownPlan: KnownPlan | undefined,
   at: number,
   policy: Policy,
 ): Entitlement {
   const known = planOfPrices(subscription.price_ids, policy);
-  const plan = known ?? keptPlan(subscription, knownPlan);
+  const plan = known ?? planOfUnknownPrice(subscription, knownPlan);
   const cancelAt = scheduledCancel(subscription);
-  const denial = denied(subscription, at, cancelAt);
+  const denial = denialReason(subscription, at, cancelAt);
   if (denial) return deny(denial);
-  // A price that was taken out of the configuration must not lock out who pays for it; one never known grants nothing.
+  // A price removed from the configuration must not lock out its payers. A price that was never known grants nothing.
   if (!plan || plan === "free") return deny("unknown_price");
 
   const cancel = cancelAt === null ? {} : { cancelAt: date(cancelAt) };
@@ -133,16 +133,16 @@ function judge(
 }
 
 /**
- * A price that the configuration has lost stays what it was; one that it has never known, on a subscription that was good,
- * must not lock out a payer, nor make a VIP.
+ * Maps a price that the configuration does not know. A known subscription with unchanged prices keeps its plan. With
+ * changed prices it gets `paid`: never nothing, never VIP.
  */
-function keptPlan({ price_ids }: SubscriptionFacts, known: KnownPlan | undefined): Plan | undefined {
+function planOfUnknownPrice({ price_ids }: SubscriptionFacts, known: KnownPlan | undefined): Plan | undefined {
   if (known?.price_ids.join() === price_ids.join()) return known.plan;
   return known && "paid";
 }
 
-/** Why a subscription gives no plan whatever its price, or undefined. */
-function denied(
+/** The reason a subscription grants no plan regardless of its price, or undefined. */
+function denialReason(
   { status, collection_paused, period_end }: SubscriptionFacts,
   at: number,
   cancelAt: number | null,
@@ -173,21 +173,21 @@ function scheduledCancel(subscription: SubscriptionFacts): number | null {
 }
 
 /**
- * Counted from the unpaid invoice, so that neither Stripe's retries nor the period, which has moved on already, extend
- * it. A first payment has no grace.
+ * Counts from the unpaid invoice. Neither Stripe's retries nor the new period extend it. A first payment has no grace
+ * period.
  */
 function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): number | null {
   const since = subscription.unpaid_since ?? subscription.period_start;
   return subscription.unpaid_first || since === null ? null : since + graceDays * DAY_SECONDS;
 }
 
-/** An open dispute holds everything; a lost one what was bought before it. */
-function holds(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean {
+/** An open dispute blocks every subscription. A lost dispute blocks those created before it. */
+function blocks(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean {
   return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created < dispute.created);
 }
 
-/** Inquiries are no disputes yet, and nothing is held any more once the bank has decided for us. */
-function isReleased(status: string): boolean {
+/** An inquiry (`warning_…`) is not a dispute yet. A dispute that the bank decided for us blocks nothing. */
+function isWonOrInquiry(status: string): boolean {
   return status === "won" || status === "prevented" || status.startsWith("warning_");
 }
 

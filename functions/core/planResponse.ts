@@ -3,7 +3,7 @@ import type { Customer } from "./customer";
 import { currentSubscription, entitlement, type Policy } from "./entitlement";
 import { planLimits } from "./limits";
 
-/** What a customer is told of their plan. `customer` is undefined when there is no row. */
+/** Builds the answer of `GET /billing/plan`. `customer` is undefined when there is no row. */
 export function planResponse(userId: string, customer: Customer | undefined, now: Date, policy: Policy): PlanResponse {
   const { plan, reason, expiresAt, graceUntil, cancelAt } = entitlement(customer, now, policy);
   return {

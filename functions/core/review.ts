@@ -1,16 +1,16 @@
 import type { Customer } from "./customer";
 import { deadlines, isLive, type Policy } from "./entitlement";
 
-/** A deadline is looked at when Stripe has had time to act on it. */
+/** Delay after a deadline, so that Stripe has acted on it before the review. */
 const AFTER_DEADLINE_SECONDS = 60;
-/** How often a live subscription is read anew though nothing was heard of it. */
+/** A live subscription is read again at least this often, even without an event. */
 const EVERY_SECONDS = 24 * 3600;
-/** How soon it is read again while Stripe has not acted on a deadline that has passed: it takes an hour for a renewal. */
+/** Retry interval while Stripe has not acted on a passed deadline. A renewal takes Stripe about an hour. */
 const OVERDUE_SECONDS = 3600;
 
 /**
- * When the reconciler shall read a customer from Stripe again: after the next deadline, from time to time while a
- * subscription lives, and when something that was under way must be over. Null when time alone changes nothing any more.
+ * Computes when the reconciler reads a customer from Stripe again: after the next deadline, periodically while a
+ * subscription is live, and when a pending step at Stripe has ended. Null when time alone changes nothing.
  */
 export function nextReview(customer: Customer, now: Date, policy: Policy): Date | null {
   const { subscriptions = [], clock_ahead_seconds: ahead = 0, grant_expires_at, review_by } = customer;

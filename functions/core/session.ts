@@ -5,20 +5,20 @@ import type { Inference, SessionResponse } from "../../contract/session";
 import { planLimits, planModel } from "./limits";
 import { signTicket } from "./ticket";
 
-/** What opening a session needs from outside. */
+/** External values needed to open a session. */
 export interface SessionSources {
   /** `iss` of the tickets, `snack-misaki/<stack>`. */
   ticketIssuer: string;
   /** Private Ed25519 JWK that signs tickets. */
   signingKey(): Promise<JWK>;
-  /** Where a model answers and what to send there; undefined for a model that browsers cannot reach. */
+  /** URL and authorization of a model; undefined when browsers cannot reach it. */
   inference(model: Model): Promise<Inference | undefined>;
 }
 
 /**
- * Opens a chat session: where to send messages, and a ticket to send with them.
+ * Opens a chat session: chooses the model and its URL, and signs a ticket for it.
  *
- * @throws ApiError `unavailable` when browsers cannot reach the model: the operator has configured no key for it
+ * @throws ApiError `unavailable` when the operator has configured no browser key for the model
  */
 export async function openSession(
   customer: { userId: string; plan: Plan },

@@ -2,69 +2,71 @@ import type { Customer, KnownPlan, StripeFacts } from "./customer";
 import { currentSubscription, type Entitlement, entitlement, isLive, type Policy, planOfPrices } from "./entitlement";
 import { nextReview } from "./review";
 
-/** What a row is set to, apart from the facts. */
+/** Values that one sync writes to a row. */
 export interface SyncWrite {
-  /** Undefined leaves the facts as they are: the customer is unknown to Stripe. */
+  /** Undefined for a customer that Stripe does not know: the row keeps its facts. */
   facts: StripeFacts | undefined;
   /**
-   * Added to those the row has, by subscription id, which keeps the others: a sync with a lower ticket may have written
-   * what this one, started before that, does not know of.
+   * Plans to add, by subscription id. Entries already in the row stay: a sync with a lower ticket may have written one
+   * that this sync did not see.
    */
   knownPlans: Record<string, KnownPlan>;
-  /** What follows from them now, for whoever looks at the table. */
+  /** The entitlement at this moment, stored for people who look at the table. */
   entitlement: Entitlement;
   stripeStatus: string | null;
   stripeSubscriptionId: string | null;
-  /** When the reconciler shall come back, or null. */
+  /** Next review by the reconciler, or null. */
   reviewAt: Date | null;
   now: Date;
 }
 
-/** The customers' rows, as the sync uses them. */
+/** The operations on customers' rows that the sync needs. */
 export interface SyncRows {
   /**
-   * Gives the row's next ticket number, and the row as it is after that. Makes the row if there is none.
+   * Increments the row's sync ticket, creating the row if necessary. Returns the ticket and the row after it.
    *
-   * @param reviewBy set in the row at once, so that no later sync can do without it
+   * @param reviewBy stored in the row at once, so that no later sync drops it
    */
   takeTicket(userId: string, now: Date, reviewBy?: Date): Promise<{ ticket: number; customer: Customer }>;
-  /** Writes unless a higher ticket has written already: then false. */
+  /** Writes unless a higher ticket has already written. Returns false in that case. */
   apply(userId: string, ticket: number, write: SyncWrite): Promise<boolean>;
-  /** The row now. */
+  /** The current row. */
   get(userId: string): Promise<Customer | undefined>;
 }
 
-/** What the sync works with. */
+/** Dependencies of the sync. */
 export interface SyncSources {
   rows: SyncRows;
-  /** Reads everything a plan follows from, from Stripe, now. */
+  /** Reads the current facts from Stripe. */
   readFacts(stripeCustomerId: string, now: Date): Promise<StripeFacts>;
   policy: Policy;
   now(): Date;
-  /** Tells the operator of something that must not go unseen. */
+  /** Reports a condition that an operator must see. */
   alarm(alarm: string, detail: Record<string, unknown>): void;
 }
 
-/** What a sync was asked for beside the usual. */
+/** Options of one sync. */
 export interface SyncOptions {
-  /** The reconciler comes back at this time at the latest: something is under way at Stripe. */
+  /** The reconciler reviews the row at this time at the latest, because a step at Stripe is pending. */
   reviewBy?: Date;
 }
 
-/** One sync's outcome. */
+/** Outcome of one sync. */
 export interface Synced {
   customer: Customer;
-  /** False when a sync that started later had already written what it read. */
+  /** False when a sync that started later has already written. */
   applied: boolean;
 }
 
 /**
- * The one way from Stripe to a row, whoever asks: take a ticket, read Stripe, write unless a later ticket has written.
- * What an event says and in which order events come decides nothing, so it may run at any time, any number of times, at
- * once with others, and stop between any two steps. The last change at Stripe has an event, whose sync takes its ticket
- * after that change and so reads the final state; no lower ticket can overwrite it.
+ * Copies a customer's facts from Stripe into their row. Every trigger uses it: webhook, reconciler, API and admin.
+ * Steps: take a ticket number, read Stripe, write unless a later ticket has written.
  *
- * @throws whatever the sources throw; the row is then as it was
+ * The content and order of events do not matter, so it may run at any time, repeatedly, concurrently, and may stop
+ * between any two steps. The last change at Stripe has an event. Its sync takes its ticket after that change and
+ * therefore reads the final state, and no lower ticket can overwrite that state.
+ *
+ * @throws any error of the sources; the row is then unchanged
  */
 export async function syncCustomer(
   userId: string,
@@ -76,7 +78,7 @@ export async function syncCustomer(
   const read = before.stripe_customer_id && (await sources.readFacts(before.stripe_customer_id, sources.now()));
   const now = sources.now();
   const facts = read || undefined;
-  const knownPlans = facts ? plansKnownNow(facts, policy) : {};
+  const knownPlans = facts ? knownPlansOf(facts, policy) : {};
   const customer: Customer = {
     ...before,
     ...facts,
@@ -94,13 +96,13 @@ export async function syncCustomer(
     reviewAt: nextReview(customer, now, policy),
     now,
   };
-  warn(customer, policy, sources);
+  raiseAlarms(customer, policy, sources);
   if (await rows.apply(userId, ticket, write)) return { customer, applied: true };
   return { customer: (await rows.get(userId)) ?? customer, applied: false };
 }
 
-/** What the prices of the subscriptions stand for, where the configuration knows. */
-function plansKnownNow({ subscriptions }: StripeFacts, policy: Policy): Record<string, KnownPlan> {
+/** The plans that the subscriptions' prices map to in today's configuration. */
+function knownPlansOf({ subscriptions }: StripeFacts, policy: Policy): Record<string, KnownPlan> {
   const known = subscriptions.flatMap(({ id, price_ids }): [string, KnownPlan][] => {
     const plan = planOfPrices(price_ids, policy);
     return plan ? [[id, { plan, price_ids }]] : [];
@@ -110,7 +112,7 @@ function plansKnownNow({ subscriptions }: StripeFacts, policy: Policy): Record<s
 
 const knownStatuses = ["trialing", "active", "past_due", "unpaid", "incomplete", "paused"];
 
-function warn(customer: Customer, policy: Policy, { alarm }: SyncSources): void {
+function raiseAlarms(customer: Customer, policy: Policy, { alarm }: SyncSources): void {
   const live = customer.subscriptions?.filter(isLive) ?? [];
   const ids = live.map(({ id }) => id);
   if (live.length > 1) alarm("two_live_subscriptions", { subscriptions: ids });

@@ -3,17 +3,17 @@ import { ApiError } from "../../contract/errors";
 import type { Model } from "../../contract/plan";
 import { TICKET_ALGORITHM, TICKET_TYPE, TicketClaims } from "../../contract/ticket";
 
-/** Seconds a ticket is good for: long enough to queue a job and retry it, short enough to be worthless when leaked. */
+/** Lifetime of a ticket in seconds: long enough to queue and retry a job, short enough to be useless when leaked. */
 export const TICKET_SECONDS = 120;
 
-/** What a ticket says, before the times and the id are added. */
+/** Claims of a ticket without the times and the id. */
 export type TicketGrant = Pick<TicketClaims, "iss" | "sub" | "aud" | "plan" | "limits">;
 
 /**
  * Signs a ticket.
  *
  * @param key private Ed25519 JWK with a `kid`
- * @returns the compact JWT and the moment it expires
+ * @returns the compact JWT and its expiry
  */
 export async function signTicket(
   grant: TicketGrant,
@@ -31,8 +31,8 @@ export async function signTicket(
 /**
  * Verifies a ticket offline.
  *
- * @throws ApiError `ticket_missing`, `ticket_invalid` (signature, key, type, issuer or shape), `ticket_expired`, then
- * `ticket_wrong_model`, in this order: the Python worker checks in the same one.
+ * @throws ApiError `ticket_missing`, `ticket_invalid` (signature, key, type, issuer or shape), `ticket_expired` or
+ * `ticket_wrong_model`. The checks run in this order, the same as in the Python worker.
  */
 export async function verifyTicket(
   ticket: string | undefined,

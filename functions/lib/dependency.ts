@@ -1,16 +1,16 @@
 import { ApiError } from "../../contract/errors";
 
-/** Limits of one call to an AWS service: well inside the 30 s that API Gateway waits. */
+/** Timeouts and attempts of one AWS call, well within API Gateway's 30 s. */
 export const awsClientLimits = {
   maxAttempts: 3,
   requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000, throwOnRequestTimeout: true },
 } as const;
 
 /**
- * Awaits a call to a service we depend on.
+ * Awaits a call to a dependency.
  *
- * @param name the service, for the log
- * @throws ApiError `unavailable` in place of whatever the call throws
+ * @param name the service's name, for the log
+ * @throws ApiError `unavailable` instead of any error of the call
  */
 export async function dependency<T>(name: string, call: Promise<T>): Promise<T> {
   try {

@@ -1,27 +1,27 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import * as z from "zod/mini";
 import { ApiError } from "../../contract/errors";
-import { RateLimited } from "./rateLimited";
+import { RateLimited } from "../core/rateLimit";
 
-/** A request as HTTP API hands it over (payload format 2.0). */
+/** An HTTP API request, payload format 2.0. */
 export type Request = APIGatewayProxyEventV2;
 
 /** A Lambda handler for HTTP API. */
 export type Handler = (event: Request) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** Answers are about one customer at one moment: nobody may keep them. */
+/** Answers concern one customer at one moment and must not be cached. */
 const headers = {
   "content-type": "application/json; charset=utf-8",
   "cache-control": "private, no-store",
   "strict-transport-security": "max-age=63072000",
 };
 
-/** No route takes more. */
+/** Larger than any valid request body. */
 const MAX_BODY_BYTES = 8 * 1024;
 
 /**
- * Turns a function from request to JSON body into a handler: 200 with what it returns, or the error of the registry.
- * Anything else that is thrown is logged and answered as `internal`, without its text.
+ * Wraps a function as an HTTP handler. Its result becomes a 200 JSON body. An ApiError becomes its status and body. Any
+ * other error is logged and answered as `internal`, without its text.
  */
 export function jsonHandler(answer: (event: Request) => Promise<object>): Handler {
   return async (event) => {
@@ -29,7 +29,8 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
       return { statusCode: 200, headers, body: JSON.stringify(await answer(event)) };
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
-      if (error.status >= 500) console.error({ route: event.routeKey, code: error.code, cause: describe(error.cause) });
+      if (error.status >= 500)
+        console.error({ route: event.routeKey, code: error.code, cause: causeText(error.cause) });
       const retryAfter = error instanceof RateLimited && { "retry-after": String(error.retryAfterSeconds) };
       return { statusCode: error.status, headers: { ...headers, ...retryAfter }, body: JSON.stringify(error.body) };
     }
@@ -37,9 +38,9 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
 }
 
 /**
- * Parses a JSON body; an absent one counts as `{}`.
+ * Parses a JSON body. A missing body counts as `{}`.
  *
- * @throws ApiError `invalid_input` that names the field and what is allowed
+ * @throws ApiError `invalid_input` that names the field and the allowed values
  */
 export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z.infer<S> {
   const text = event.isBase64Encoded ? Buffer.from(event.body ?? "", "base64").toString("utf8") : (event.body ?? "");
@@ -58,10 +59,10 @@ export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z
   throw new ApiError("invalid_input", `${["body", ...(issue?.path ?? [])].join(".")}: ${explain(issue)}`);
 }
 
-/** The body of a route that takes nothing. */
+/** Body schema of a route without parameters. */
 export const NoBody = z.strictObject({});
 
-/** zod/mini carries no message texts, so the few kinds that can occur are put into words here. */
+/** zod/mini has no message texts, so the kinds of issues that can occur are worded here. */
 function explain(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "unrecognized_keys") return `unknown field ${issue.keys.join(", ").slice(0, 100)}`;
   if (issue?.code === "invalid_type") return `must be ${issue.expected}`;
@@ -69,7 +70,7 @@ function explain(issue: z.core.$ZodIssue | undefined): string {
   return "is not valid";
 }
 
-/** Name and text of an internal reason, for the log only. */
-function describe(cause: unknown): string {
+/** Name and text of an internal cause, for the log only. */
+function causeText(cause: unknown): string {
   return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
 }

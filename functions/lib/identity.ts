@@ -13,13 +13,13 @@ import { SimpleJwksCache } from "aws-jwt-verify/jwk";
 import { ApiError } from "../../contract/errors";
 import type { Request } from "./http";
 
-/** Which tokens are ours. */
+/** The user pool and client whose tokens are accepted. */
 export interface IdentitySettings {
   userPoolId: string;
   clientId: string;
 }
 
-/** Who is calling. */
+/** The signed-in caller. */
 export interface Caller {
   /** Cognito `sub`. */
   userId: string;
@@ -27,11 +27,11 @@ export interface Caller {
 }
 
 /**
- * Finds out who is calling, from the verified ID token and nothing else. API Gateway's authorizer has checked the token
- * already; it cannot tell an ID token from an access token and accepts one without `exp`, so it is checked again here.
+ * Identifies the caller from the verified ID token only. API Gateway's authorizer has already checked the token, but it
+ * accepts access tokens and tokens without `exp`. Therefore the token is verified again here.
  *
- * @returns a function from request to caller; it throws ApiError `unauthorized` or `wrong_token` for a
- * token at fault, and `unavailable` when the pool's keys cannot be had
+ * @returns a function from request to caller. It throws ApiError `unauthorized` or `wrong_token` for a bad token, and
+ * `unavailable` when the pool's keys cannot be fetched
  */
 export function createIdentity(settings: IdentitySettings): (event: Request) => Promise<Caller> {
   const verifier = CognitoJwtVerifier.create(
@@ -52,34 +52,37 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
       const { sub, email } = await verifier.verify(token);
       return { userId: sub, ...(typeof email === "string" && { email }) };
     } catch (cause) {
-      throw refusal(cause);
+      throw toApiError(cause);
     }
   };
 }
 
-/** What is wrong with a token, as against with our way to the keys that verify it. */
+/** Errors caused by the token itself, not by fetching the keys. */
 const tokenFaults = [
   FailedAssertionError,
   JwtInvalidSignatureError,
   JwtParseError,
   JwtWithoutValidKidError,
   KidNotFoundInJwksError,
-  // The library's way of saying that the issuer is none it knows.
+  // The library throws this for an unknown issuer.
   ParameterValidationError,
 ];
 
-/** A token at fault is refused; keys that cannot be had are our trouble, and must not sign the customer out. */
-function refusal(cause: unknown): ApiError {
+/** A bad token is rejected. Failing to fetch keys is our failure and must not sign the customer out. */
+function toApiError(cause: unknown): ApiError {
   if (cause instanceof CognitoJwtInvalidTokenUseError) return new ApiError("wrong_token", undefined, { cause });
   const isTokenFault = tokenFaults.some((fault) => cause instanceof fault);
   return new ApiError(isTokenFault ? "unauthorized" : "unavailable", undefined, { cause });
 }
 
-/** Fetches the pool's keys, from the origin that AWS's own endpoint variable names when there is one, as the AWS SDKs do. */
+/**
+ * Fetches the pool's keys. Like the AWS SDKs, it respects AWS's endpoint variable,
+ * `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`.
+ */
 async function fetchJwks(uri: string): Promise<ArrayBuffer> {
   const origin = process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER;
   const url = origin ? new URL(new URL(uri).pathname, origin) : uri;
   const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-  if (!response.ok) throw new Error(`${response.status} from the user pool's key set`);
+  if (!response.ok) throw new Error(`The user pool's key set answered ${response.status}`);
   return response.arrayBuffer();
 }

@@ -1,14 +1,14 @@
 import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { awsClientLimits, dependency } from "./dependency";
 
-/** How long a value is used before it is read again: a rotated secret arrives within this time. */
+/** Cache lifetime. A rotated secret takes effect within this time. */
 const CACHE_MS = 5 * 60_000;
 
 /**
- * Secrets in SSM Parameter Store, by name.
+ * Reads secrets from SSM Parameter Store.
  *
- * @returns a reader with a cache, of five minutes unless asked for something fresher; it throws ApiError `unavailable`
- * when the parameter cannot be read or is missing
+ * @returns a reader by parameter name, cached for five minutes unless `maxAgeMs` is smaller. It throws ApiError
+ * `unavailable` when the parameter is missing or cannot be read
  */
 export function createParameters(): (name: string, maxAgeMs?: number) => Promise<string> {
   const client = new SSMClient(awsClientLimits);
@@ -16,7 +16,7 @@ export function createParameters(): (name: string, maxAgeMs?: number) => Promise
   const read = async (name: string) => {
     const { Parameters } = await client.send(new GetParametersCommand({ Names: [name], WithDecryption: true }));
     const value = Parameters?.[0]?.Value;
-    if (value === undefined) throw new Error(`there is no parameter ${name}`);
+    if (value === undefined) throw new Error(`Parameter ${name} does not exist`);
     return value;
   };
   return (name, maxAgeMs = CACHE_MS) => {
@@ -27,7 +27,7 @@ export function createParameters(): (name: string, maxAgeMs?: number) => Promise
     cache.set(name, reading);
     value.catch(() => {
       if (cache.get(name) !== reading) return;
-      // What was good before the attempt to have it fresher still is.
+      // A failed refresh keeps the earlier value.
       if (known) cache.set(name, known);
       else cache.delete(name);
     });

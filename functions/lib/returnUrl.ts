@@ -1,8 +1,8 @@
 import type { Request } from "./http";
 
 /**
- * Where Stripe's pages come back to: of the configured URLs the one of the origin that the request comes from, or else the
- * first. The request chooses among them and can add none.
+ * Chooses the URL that Stripe's pages return to: the configured URL with the request's origin, else the first. A
+ * request can choose one but cannot add one.
  */
 export function returnUrlFor(event: Request, returnUrls: string[]): string {
   const { origin } = event.headers;
@@ -10,7 +10,7 @@ export function returnUrlFor(event: Request, returnUrls: string[]): string {
   return returnUrls.find((url) => new URL(url).origin === origin) ?? first;
 }
 
-/** The URL with one more query parameter, which tells the frontend what happened. */
+/** Adds a query parameter that tells the frontend the outcome. */
 export function withQuery(url: string, name: string, value: string): string {
   const extended = new URL(url);
   extended.searchParams.set(name, value);

@@ -3,7 +3,7 @@ import type { Model } from "../../contract/plan";
 import type { SessionSources } from "../core/session";
 import { createParameters } from "./parameters";
 
-/** What the program hands to the functions that open sessions. Names and URLs only: no secret. */
+/** Settings of the functions that open sessions: names and URLs, never a secret. */
 export interface SessionSettings {
   ticketIssuer: string;
   /** SSM parameter with the private JWK that signs tickets. */
@@ -14,13 +14,13 @@ export interface SessionSettings {
 
 /** A model that browsers reach directly. */
 export interface DirectInference {
-  /** Base of its job API, `https://api.runpod.ai/v2/<endpoint id>`. */
+  /** Base URL of its job API, `https://api.runpod.ai/v2/<endpoint id>`. */
   url: string;
   /** SSM parameter with the RunPod key restricted to its endpoint. */
   browserKeyParameter: string;
 }
 
-/** The sources of a session, read from Parameter Store. */
+/** Session sources backed by Parameter Store. */
 export function createSessionSources(settings: SessionSettings): SessionSources {
   const parameter = createParameters();
   return {

@@ -4,21 +4,21 @@ import { createUserRows, type UserRows } from "../tables/userRows";
 import { createStripe, type StripeConnection, type StripeSettings } from "./client";
 import { readStripeFacts } from "./facts";
 
-/** What every function that speaks with Stripe is given. */
+/** Settings of every function that calls Stripe. */
 export type BillingSettings = StripeSettings & { usersTable: string; policy: Policy };
 
-/** Stripe, the customers' rows, and the one sync between them. */
+/** Stripe, the customers' rows and the sync between them. */
 export interface Billing {
   connection(): Promise<StripeConnection>;
   rows: UserRows;
   /**
-   * Reads a user from Stripe into their row; whoever has no customer there is not asked for. Throws ApiError
-   * `unavailable`; the row is then as it was.
+   * Syncs a user's row with Stripe. A user without a Stripe customer is not looked up. Throws ApiError `unavailable`;
+   * the row is then unchanged.
    */
   sync(userId: string, options?: SyncOptions): Promise<Synced>;
 }
 
-/** Puts the parts of billing together. */
+/** Creates the shared parts of the billing functions. */
 export function createBilling(settings: BillingSettings): Billing {
   const connection = createStripe(settings);
   const rows = createUserRows(settings.usersTable);

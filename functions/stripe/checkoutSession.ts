@@ -8,18 +8,17 @@ import type { Caller } from "../lib/identity";
 import { withQuery } from "../lib/returnUrl";
 import type { CheckoutAttempt, CheckoutAttempts } from "../tables/checkoutAttempts";
 import type { Billing } from "./billing";
-import { allFromStripe, fromStripe, isServerError, stripeFailure } from "./client";
+import { allFromStripe, fromStripe, idempotencyKey, isServerError, stripeFailure } from "./client";
 import { ensureStripeCustomer } from "./customer";
-import { idempotencyKey } from "./idempotencyKey";
 
-/** What a customer wants to buy, and where they come back to. */
+/** A purchase: plan, price and return URL. */
 export interface Purchase {
   plan: PaidPlan;
   priceId: string;
   returnUrl: string;
 }
 
-/** What opening a Checkout Session needs. */
+/** Dependencies of `openCheckoutSession`. */
 export interface CheckoutSources {
   stripe: Stripe;
   billing: Billing;
@@ -28,22 +27,23 @@ export interface CheckoutSources {
   owner: string;
 }
 
-/** Stripe allows 30 minutes to a day. */
-const SESSION_SECONDS = 3600;
-/** A session with less time left is not handed out any more: paying takes a while. */
-const LEAST_SECONDS = 900;
-/** Each round is lost only to another request that has got further. */
+/** Lifetime of a Checkout Session. Stripe allows 30 minutes to 24 hours. */
+const SESSION_LIFETIME_SECONDS = 3600;
+/** A session with less time left is not reused: paying takes a while. */
+const MIN_REMAINING_SECONDS = 900;
+/** A round fails only when another request has made more progress. */
 const ROUNDS = 5;
 
 /**
- * The URL of the caller's one open Checkout Session, made if there is none.
+ * Returns the URL of the caller's open Checkout Session. Creates the session if necessary.
  *
- * There is no lock, which a process could lose and not notice. Requests agree on an attempt by a conditional write, and
- * whatever makes the attempt's session sends the same parameters under the same idempotency key, so that Stripe makes one.
- * A session of any other attempt is expired before; one that turns out late is expired before anybody has seen it. What
- * has been paid is looked for after that: a session that was not open any more has left its subscription behind.
+ * There is no lock, because a process can lose a lock without noticing. Concurrent requests agree on one attempt by a
+ * conditional write. Every request that creates the attempt's session sends the same parameters under the same
+ * idempotency key, so Stripe creates one session. Sessions of other attempts are expired first. A session that was
+ * created too late is expired before its URL is returned. The check for a paid subscription comes after that, because a
+ * session that is no longer open has left its subscription behind.
  *
- * @throws ApiError `already_subscribed`, `checkout_refused`, or `unavailable`: then nothing can be paid twice either
+ * @throws ApiError `already_subscribed`, `checkout_refused`, or `unavailable`; in all cases nothing can be paid twice
  */
 export async function openCheckoutSession(
   caller: Caller,
@@ -53,45 +53,50 @@ export async function openCheckoutSession(
   const { userId } = caller;
   for (let round = 0; round < ROUNDS; round++) {
     const customer = await ensureStripeCustomer(caller, { stripe, rows: billing.rows, owner });
-    const attempt = await agree(userId, purchase, attempts);
+    const attempt = await currentAttempt(userId, purchase, attempts);
     if (!attempt) continue;
     const next = () => attempts.start(userId, newAttempt(purchase, new Date()), attempt, new Date());
 
     const open = await allFromStripe(stripe.checkout.sessions.list({ customer, status: "open", limit: 100 }), 100);
     const own = open.find(({ metadata }) => metadata?.attempt === attempt.id);
     for (const other of open) if (other !== own) await expire(stripe, other.id);
-    await refuseSecond(userId, billing, attempt, own !== undefined);
+    await refuseSecondSubscription(userId, billing, attempt, own !== undefined);
 
     const session =
       own ??
       (await create(stripe, userId, customer, attempt, owner).catch(async (error: unknown) => {
-        // Stripe keeps a failure of its own under the key for a day. Should the session be there, the next round sees it.
+        // Stripe replays its own failure for this key for a day. If the session exists all the same, the next round
+        // finds it.
         if (isServerError(error)) await next();
         throw error;
       }));
     if (session && (await attempts.handOut(userId, attempt, session.id))) return urlOf(session);
     if (session) await expire(stripe, session.id);
-    // Paid, or given up, and the subscription has ended since: the next purchase is another attempt.
+    // The session is no longer open, and its subscription has ended. The next purchase needs a new attempt.
     else await next();
   }
-  throw new ApiError("unavailable", undefined, { cause: "too many requests for a checkout at once" });
+  throw new ApiError("unavailable", undefined, { cause: "too many concurrent checkout requests" });
 }
 
-/** The attempt under way if it is for this purchase, or a new one in its place; undefined when someone else was faster. */
-async function agree(
+/**
+ * Returns the current attempt if it fits this purchase, else starts a new one. Undefined when a concurrent request
+ * started another attempt first.
+ */
+async function currentAttempt(
   userId: string,
   purchase: Purchase,
   attempts: CheckoutAttempts,
 ): Promise<CheckoutAttempt | undefined> {
   const now = new Date();
   const current = await attempts.current(userId, now);
-  if (current && isFor(current, purchase) && current.expires_at - now.getTime() / 1000 >= LEAST_SECONDS) return current;
+  if (current && isFor(current, purchase) && current.expires_at - now.getTime() / 1000 >= MIN_REMAINING_SECONDS)
+    return current;
   const attempt = newAttempt(purchase, now);
   return (await attempts.start(userId, attempt, current, now)) ? attempt : undefined;
 }
 
 function newAttempt({ plan, priceId, returnUrl }: Purchase, now: Date): CheckoutAttempt {
-  const expires_at = Math.floor(now.getTime() / 1000) + SESSION_SECONDS;
+  const expires_at = Math.floor(now.getTime() / 1000) + SESSION_LIFETIME_SECONDS;
   return { id: randomUUID(), plan, price_id: priceId, return_url: returnUrl, expires_at };
 }
 
@@ -99,23 +104,24 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
   return attempt.plan === plan && attempt.price_id === priceId && attempt.return_url === returnUrl;
 }
 
-/** @param isOpen whether the attempt has its session, so that nothing new is made by handing it out again */
-async function refuseSecond(
+/** @param isOpen whether the attempt's session is open, so that returning it creates nothing new */
+async function refuseSecondSubscription(
   userId: string,
   billing: Billing,
   attempt: CheckoutAttempt,
   isOpen: boolean,
 ): Promise<void> {
-  // The reconciler looks once the session is over: it may be paid and nobody tell us.
+  // The reconciler reviews the row after the session ends, in case it was paid and no event arrived.
   const reviewBy = new Date((attempt.expires_at + 60) * 1000);
   const { customer } = await billing.sync(userId, { reviewBy });
   if (customer.disputes?.some(isOpenDispute)) throw new ApiError("checkout_refused");
-  // Checkout makes the subscription when a payment is tried first: whose card was declined finds their page again.
-  const isInTheWay = (one: SubscriptionFacts) => isLive(one) && !(isOpen && one.status === "incomplete");
-  if (customer.subscriptions?.some(isInTheWay)) throw new ApiError("already_subscribed");
+  // Checkout creates the subscription at the first payment attempt. After a declined card the customer returns to the
+  // same page.
+  const blocksPurchase = (one: SubscriptionFacts) => isLive(one) && !(isOpen && one.status === "incomplete");
+  if (customer.subscriptions?.some(blocksPurchase)) throw new ApiError("already_subscribed");
 }
 
-/** Makes the attempt's session; undefined when it was made before and is not open any more. */
+/** Creates the attempt's session. Undefined when it was created earlier and is no longer open. */
 async function create(
   stripe: Stripe,
   userId: string,
@@ -137,12 +143,12 @@ async function create(
   };
   const options = { idempotencyKey: idempotencyKey(["checkout", attempt.id], params), maxNetworkRetries: 4 };
   const made = await fromStripe("checkout.session", stripe.checkout.sessions.create(params, options));
-  // A replayed answer is as old as the session.
+  // A replayed answer shows the session at its creation, so it is read again.
   const session = await fromStripe("checkout.session", stripe.checkout.sessions.retrieve(made.id));
   return session.status === "open" ? session : undefined;
 }
 
-/** Makes sure that a session cannot be paid any more; it may have been paid just now. */
+/** Expires a session, so that it cannot be paid. It may have been paid just before. */
 async function expire(stripe: Stripe, sessionId: string): Promise<void> {
   try {
     await stripe.checkout.sessions.expire(sessionId);
@@ -155,5 +161,5 @@ async function expire(stripe: Stripe, sessionId: string): Promise<void> {
 
 function urlOf(session: Stripe.Checkout.Session): string {
   if (session.url) return session.url;
-  throw new ApiError("unavailable", undefined, { cause: `Checkout Session ${session.id} is open and has no URL` });
+  throw new ApiError("unavailable", undefined, { cause: `open Checkout Session ${session.id} has no URL` });
 }

@@ -1,29 +1,32 @@
+import { createHash } from "node:crypto";
 import Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
 import { createParameters } from "../lib/parameters";
 
-/** Where Stripe is. Names and URLs only: no secret. */
+/** Connection settings: names and URLs, never a secret. */
 export interface StripeSettings {
   stripeApiUrl: string;
-  /** SSM parameter with the restricted key for what the functions do; undefined where the stack sells nothing. */
+  /** SSM parameter with the functions' restricted key; undefined when the stack sells nothing. */
   stripeKeyParameter?: string;
-  /** `snack-misaki/<stack>`, written on every customer: one Stripe account may serve several stacks. */
+  /**
+   * `snack-misaki/<stack>`, stored in every customer's metadata, because several stacks can share one Stripe account.
+   */
   stripeOwner: string;
 }
 
-/** A client, and which of Stripe's two worlds its key is for. */
+/** A client, and whether its key is a live or a test key. */
 export interface StripeConnection {
   client: Stripe;
   livemode: boolean;
 }
 
-/** Two attempts of five seconds, and the wait between them, end well inside the 30 s of API Gateway and of Stripe. */
+/** Two attempts of five seconds and the wait between them end well within the 30 s of API Gateway and Stripe. */
 const limits = { timeout: 5_000, maxNetworkRetries: 1 } as const;
 
 /**
- * Stripe's own client, with the key as Parameter Store has it.
+ * Creates stripe-node clients with the key from Parameter Store.
  *
- * @returns a function that gives the connection; it throws ApiError `unavailable` when there is no key
+ * @returns a function that returns the connection. It throws ApiError `unavailable` when no key is configured
  */
 export function createStripe({ stripeApiUrl, stripeKeyParameter }: StripeSettings): () => Promise<StripeConnection> {
   const parameter = createParameters();
@@ -48,40 +51,40 @@ export function createStripe({ stripeApiUrl, stripeKeyParameter }: StripeSetting
 }
 
 /**
- * How long a call may take with everything the client does to it: two attempts and the wait between them. The client's own
- * limit begins anew with each byte that comes, and is no limit where an answer trickles.
+ * Total time for a call: both attempts and the wait between them. stripe-node's own timeout restarts with every
+ * received byte, so a slow trickle would never end.
  */
-const PATIENCE_MS = 12_000;
+const CALL_TIMEOUT_MS = 12_000;
 
 /**
- * Awaits a call to Stripe and looks at what comes back: anything but the object that was asked for is a failure, because
- * the client takes every JSON body without an `error` for an answer.
+ * Awaits a Stripe call and checks the type of the returned object. stripe-node accepts any JSON body without an `error`
+ * field as an answer.
  *
- * @param object Stripe's name for what is due: `customer`, `list`, `checkout.session`
- * @throws ApiError `unavailable` in place of whatever the call throws
+ * @param object expected `object` value: `customer`, `list`, `checkout.session`
+ * @throws ApiError `unavailable` instead of any error of the call
  */
 export async function fromStripe<T extends { object: string }>(object: T["object"], call: Promise<T>): Promise<T> {
-  const answer = await inTime(call);
+  const answer = await withTimeout(call);
   const isWhole = object === "list" || (answer as { id?: unknown } | null)?.id;
   if (answer?.object === object && isWhole) return answer;
-  throw new ApiError("unavailable", undefined, { cause: `Stripe answered ${answer?.object} where ${object} is due` });
+  throw new ApiError("unavailable", undefined, { cause: `Expected Stripe ${object}, got ${answer?.object}` });
 }
 
-/** All items of a list, `most` of them at most. Throws ApiError `unavailable`. */
+/** Reads up to `most` items of a list. Throws ApiError `unavailable`. */
 export async function allFromStripe<T extends { id: string }>(
   list: Stripe.ApiListPromise<T>,
   most: number,
 ): Promise<T[]> {
   await fromStripe("list", list);
-  return inTime(list.autoPagingToArray({ limit: most }));
+  return withTimeout(list.autoPagingToArray({ limit: most }));
 }
 
-async function inTime<T>(call: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const tooLate = () => reject(new ApiError("unavailable", undefined, { cause: "Stripe has not answered in time" }));
-  const timer = setTimeout(tooLate, PATIENCE_MS);
+async function withTimeout<T>(call: Promise<T>): Promise<T> {
+  const { promise: timedOut, reject } = Promise.withResolvers<never>();
+  const onTimeout = () => reject(new ApiError("unavailable", undefined, { cause: "Stripe did not answer in time" }));
+  const timer = setTimeout(onTimeout, CALL_TIMEOUT_MS);
   try {
-    return await Promise.race([call, late]);
+    return await Promise.race([call, timedOut]);
   } catch (error) {
     throw stripeFailure(error);
   } finally {
@@ -89,31 +92,44 @@ async function inTime<T>(call: Promise<T>): Promise<T> {
   }
 }
 
-/** Whether Stripe itself failed; it answers so again to the same Idempotency-Key. */
+/** Whether Stripe failed with a 5xx. Stripe replays that answer for the same Idempotency-Key. */
 export function isServerError(error: unknown): boolean {
   const status = error instanceof ApiError && error.cause instanceof StripeFailure ? error.cause.statusCode : undefined;
   return status !== undefined && status >= 500;
 }
 
-/** What Stripe said: type, code and request id. Its text may quote what was sent, and goes nowhere. */
+/** A Stripe error reduced to type, code, status and request id. Its text may quote the request, so it is dropped. */
 class StripeFailure extends Error {
   override readonly name = "StripeFailure";
   readonly statusCode: number | undefined;
 
   constructor(error: unknown) {
     const known = error instanceof Stripe.errors.StripeError ? error : undefined;
-    const facts = known ? [known.type, known.code, known.statusCode, known.requestId] : [describe(error)];
+    const facts = known ? [known.type, known.code, known.statusCode, known.requestId] : [errorName(error)];
     super(facts.filter(Boolean).join(" "));
     this.statusCode = known?.statusCode;
   }
 }
 
-function describe(error: unknown): string {
+function errorName(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
 
-/** The ApiError `unavailable` that a failed call to Stripe becomes. */
+/** Converts a failed Stripe call to ApiError `unavailable`. */
 export function stripeFailure(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   return new ApiError("unavailable", undefined, { cause: new StripeFailure(error) });
+}
+
+/**
+ * Builds an Idempotency-Key: equal for the same purpose and parameters, different otherwise. Stripe rejects a key that
+ * is reused with other parameters for a day.
+ *
+ * @param purpose identifies the thing that must happen only once
+ */
+export function idempotencyKey(purpose: string[], params: object): string {
+  const hash = createHash("sha256")
+    .update(JSON.stringify([purpose, params]))
+    .digest("base64url");
+  return `${purpose[0]}-${hash}`;
 }

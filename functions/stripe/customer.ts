@@ -2,12 +2,11 @@ import type Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
 import type { Caller } from "../lib/identity";
 import type { UserRows } from "../tables/userRows";
-import { allFromStripe, fromStripe, isServerError } from "./client";
-import { idempotencyKey } from "./idempotencyKey";
+import { allFromStripe, fromStripe, idempotencyKey, isServerError } from "./client";
 
 /**
- * The caller's one customer object at Stripe: the row's, or a new one that the row then names. Stopped between any two
- * steps it finds its own customer again: for a day by the idempotency key, later by e-mail and metadata.
+ * Returns the id of the caller's Stripe customer. Creates one and links it to the row if necessary. If a request stops
+ * halfway, the next one finds the same customer: for a day by the idempotency key, later by e-mail and metadata.
  *
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */
@@ -19,20 +18,20 @@ export async function ensureStripeCustomer(
   const known = (await rows.get(userId))?.stripe_customer_id;
   if (known && !(await fromStripe("customer", stripe.customers.retrieve(known))).deleted) return known;
 
-  const own = (await findOwn(stripe, caller, owner)) ?? (await create(stripe, caller, owner, known ?? "first"));
+  const own = (await findUnlinked(stripe, caller, owner)) ?? (await create(stripe, caller, owner, known ?? "first"));
   const linked = await rows.link(userId, own, new Date(), known);
   if (!linked) throw new ApiError("unavailable", undefined, { cause: "the customer could not be linked" });
   return linked;
 }
 
-/** A customer that an earlier request has made and could not link. */
-async function findOwn(stripe: Stripe, { userId, email }: Caller, owner: string): Promise<string | undefined> {
+/** Finds a customer that an earlier request created but did not link. */
+async function findUnlinked(stripe: Stripe, { userId, email }: Caller, owner: string): Promise<string | undefined> {
   if (!email) return undefined;
   const sameEmail = await allFromStripe(stripe.customers.list({ email, limit: 100 }), 100);
   return sameEmail.find(({ metadata }) => metadata.user_id === userId && metadata.owner === owner)?.id;
 }
 
-/** @param occasion why one is made, so that a deleted customer's answer is not replayed */
+/** @param occasion part of the idempotency key, so that the answer for a deleted customer is not replayed */
 async function create(stripe: Stripe, caller: Caller, owner: string, occasion: string): Promise<string> {
   const { userId, email } = caller;
   const params: Stripe.CustomerCreateParams = {
@@ -45,8 +44,8 @@ async function create(stripe: Stripe, caller: Caller, owner: string, occasion: s
     return (await fromStripe("customer", stripe.customers.create(params, options))).id;
   };
   return attempt(occasion).catch(async (error: unknown) => {
-    // Stripe keeps a failure of its own under the key for a day.
+    // Stripe replays its own failure for this key for a day.
     if (!isServerError(error)) throw error;
-    return (await findOwn(stripe, caller, owner)) ?? attempt(`${occasion}, again`);
+    return (await findUnlinked(stripe, caller, owner)) ?? attempt(`${occasion}, again`);
   });
 }

@@ -2,20 +2,23 @@ import Stripe from "stripe";
 import * as z from "zod/mini";
 import { webhookEvents } from "../../stripe/events";
 
-/** What of an event is used: which one it is, and whom it is about. What it says of them decides nothing. */
+/**
+ * The parts of an event that we use: its identity and its subject. Its other content is ignored, because the sync reads
+ * Stripe.
+ */
 export interface StripeEvent {
   id: string;
   type: string;
   livemode: boolean;
   /** Unix seconds. */
   created: number;
-  /** The version it is written in; absent in a thin event, which has none. */
+  /** API version of the payload; absent in a thin event. */
   apiVersion?: string;
-  /** The object it is about: Stripe's name for what it is, its id if it has one, and the ids it carries. */
+  /** The subject: Stripe's object type, its id if it has one, and the related ids. */
   subject: { object: string; id?: string; customer?: string; charge?: string; userId?: string; owner?: string };
 }
 
-/** An id, or the object in its place where Stripe has expanded it. */
+/** An id, or the object if Stripe expanded it. */
 const Reference = z.pipe(
   z.union([z.string(), z.object({ id: z.string() })]),
   z.transform((reference) => (typeof reference === "string" ? reference : reference.id)),
@@ -31,7 +34,7 @@ const Snapshot = z.object({
   data: z.object({
     object: z.object({
       object: z.string(),
-      // A balance or an upcoming invoice has none; their events come where an endpoint was registered by hand for all.
+      // A balance or an upcoming invoice has no id. Their events arrive at endpoints registered by hand for all events.
       id: z.optional(z.string()),
       customer: z.optional(z.nullable(Reference)),
       charge: z.optional(z.nullable(Reference)),
@@ -40,7 +43,7 @@ const Snapshot = z.object({
   }),
 });
 
-/** A thin event carries only what it is about. */
+/** A thin event names its object and carries no data. */
 const Thin = z.object({
   object: z.literal("v2.core.event"),
   id: z.string(),
@@ -50,19 +53,19 @@ const Thin = z.object({
   related_object: z.optional(z.nullable(z.object({ id: z.string(), type: z.string() }))),
 });
 
-/** A clock of ours that is a little slow must not refuse what Stripe has just signed. */
+/** Tolerance for our clock being slow when Stripe has just signed. */
 const MOST_AHEAD_SECONDS = 60;
-/** Stripe's own. Never 0: that would turn the check off. */
+/** Stripe's default. Never 0: that would turn the check off. */
 const TOLERANCE_SECONDS = 300;
 
 /**
- * Whether Stripe has sent a webhook's body. Any of the secrets will do: while one replaces the other, both are used.
+ * Verifies a webhook signature. Any of the secrets may match: during a rotation two are in use.
  *
- * @param body the body as it came, not parsed
- * @returns false when no secret fits, it is too old, or its time lies in the future
+ * @param body the raw body, not parsed
+ * @returns false when no secret matches, or the timestamp is too old or in the future
  */
 export function isSigned(body: string, signature: string, secrets: string[], now: Date): boolean {
-  // The library looks at the age only.
+  // stripe-node checks only that the timestamp is not too old.
   const latest = now.getTime() / 1000 + MOST_AHEAD_SECONDS;
   const times = [...signature.matchAll(/(?:^|,)\s*t=([^,]*)/g)].map(([, time = ""]) => time);
   if (times.some((time) => !/^\d+$/.test(time) || Number(time) > latest)) return false;
@@ -76,7 +79,7 @@ export function isSigned(body: string, signature: string, secrets: string[], now
   });
 }
 
-/** Reads a snapshot or a thin event, from a webhook or from Stripe's list; undefined for anything else. */
+/** Parses a snapshot or thin event, from a webhook or from Stripe's event list. Undefined for anything else. */
 export function parseEvent(body: unknown): StripeEvent | undefined {
   const snapshot = Snapshot.safeParse(body);
   if (snapshot.success) return fromSnapshot(snapshot.data);
@@ -94,7 +97,7 @@ export function parseEvent(body: unknown): StripeEvent | undefined {
   };
 }
 
-/** Whether an event can change anybody's plan. */
+/** Whether an event of this type can change a plan. */
 export function matters({ type }: StripeEvent): boolean {
   return webhookEvents.some((known) => known === type);
 }

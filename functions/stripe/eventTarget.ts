@@ -3,23 +3,23 @@ import type { UserRows } from "../tables/userRows";
 import { fromStripe } from "./client";
 import type { StripeEvent } from "./event";
 
-/** Whom an event is about. */
+/** The user an event concerns. */
 export type EventTarget =
   | { userId: string; stripeCustomerId: string }
-  /** Another stack's, or another product's of the same Stripe account. */
+  /** Belongs to another stack or product that shares the Stripe account. */
   | "foreign";
 
-/** What finding it needs. */
+/** Dependencies of the lookup. */
 export interface TargetSources {
   stripe: Stripe;
   rows: Pick<UserRows, "findByStripeCustomer">;
-  /** Ours, as it stands in the metadata of every customer. */
+  /** This stack's owner tag, as stored in customers' metadata. */
   owner: string;
 }
 
 /**
- * Finds the user an event is about: by the metadata we gave the object, then its customer, then the table's index. The
- * subscription's comes first because it survives the customer's deletion.
+ * Finds the user that an event concerns: by the metadata of the event's object, then of its customer, then by the
+ * table's index. A subscription's metadata comes first because it survives the deletion of the customer.
  *
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */
@@ -38,11 +38,11 @@ export async function findTarget(event: StripeEvent, { stripe, rows, owner }: Ta
 }
 
 /**
- * Whether a customer of Stripe can be a user's: Stripe knows them, and does not say that they are somebody else's.
+ * Whether a Stripe customer may belong to a user: Stripe knows it, and its metadata names no other user or owner.
  *
- * @throws ApiError `unavailable` when Stripe does not answer, or does not know the customer
+ * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer
  */
-export async function isTheirs(
+export async function mayBelongToUser(
   { userId, stripeCustomerId }: Exclude<EventTarget, "foreign">,
   { stripe, owner }: Pick<TargetSources, "stripe" | "owner">,
 ): Promise<boolean> {
@@ -51,13 +51,13 @@ export async function isTheirs(
   return user_id === userId && theirOwner === owner;
 }
 
-/** The id of the customer that an event's object belongs to; undefined for one that belongs to nobody. */
+/** The Stripe customer that the event's object belongs to, or undefined. */
 async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<string | undefined> {
   if (subject.object === "customer") return subject.id;
   if (subject.customer) return subject.customer;
   if (subject.charge) return idOf((await fromStripe("charge", stripe.charges.retrieve(subject.charge))).customer);
   if (!subject.id) return undefined;
-  // A thin event names its object and nothing else.
+  // A thin event carries no related ids, so its object is fetched.
   switch (subject.object) {
     case "customer.subscription":
     case "subscription":

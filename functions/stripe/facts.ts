@@ -4,36 +4,37 @@ import { StripeFacts, type SubscriptionFacts } from "../core/customer";
 import { isLive } from "../core/entitlement";
 import { allFromStripe, fromStripe } from "./client";
 
-/** Most objects of a kind read for one customer: years of monthly payments. */
-const MOST = 300;
-/** A trial's first invoice is made at its end, give or take Stripe's own delay. */
+/** Limit per kind of object: enough for years of monthly payments. */
+const MAX_OBJECTS = 300;
+/** A trial's first invoice is created near the trial's end, with Stripe's own delay. */
 const TRIAL_END_SLACK_SECONDS = 24 * 3600;
 
 /**
- * Reads everything a plan follows from, in one round trip for most customers: disputes, open invoices and a test clock
- * are asked for only where the first answers point to them.
+ * Reads the facts that decide a plan. Most customers need one round trip: disputes, open invoices and a test clock are
+ * read only when the first answers refer to them.
  *
- * @throws ApiError `unavailable` when Stripe does not answer, or does not know the customer: with the wrong account's key
- * nobody would be known, and nobody must lose a plan by that
+ * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. An unknown customer is an
+ * error because the key of a wrong account would know nobody, and nobody may lose a plan because of that
  */
 export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts> {
   const reading = Promise.all([
-    allFromStripe(stripe.subscriptions.list({ customer: customerId, status: "all", limit: 100 }), MOST),
-    allFromStripe(stripe.charges.list({ customer: customerId, limit: 100 }), MOST),
+    allFromStripe(stripe.subscriptions.list({ customer: customerId, status: "all", limit: 100 }), MAX_OBJECTS),
+    allFromStripe(stripe.charges.list({ customer: customerId, limit: 100 }), MAX_OBJECTS),
   ]);
-  // Awaited below, unless the customer is deleted: with it Stripe has ended every subscription, and may not list them.
+  // Awaited below, unless the customer is deleted. Stripe ends a deleted customer's subscriptions and may not list
+  // them.
   reading.catch(() => {});
   const customer = await fromStripe("customer", stripe.customers.retrieve(customerId));
   if (customer.deleted) return { subscriptions: [], disputes: [], customer_deleted: true, clock_ahead_seconds: 0 };
   const [subscriptions, charges] = await reading;
-  const kept = keepTelling(subscriptions);
+  const kept = liveAndLastEnded(subscriptions);
   const disputed = charges.filter((charge) => charge.disputed);
   const [facts, disputes, clockAheadSeconds] = await Promise.all([
     Promise.all(kept.map((subscription) => subscriptionFacts(stripe, subscription))),
-    Promise.all(disputed.map(({ id }) => allFromStripe(stripe.disputes.list({ charge: id }), MOST))),
+    Promise.all(disputed.map(({ id }) => allFromStripe(stripe.disputes.list({ charge: id }), MAX_OBJECTS))),
     clockAhead(stripe, customer, now),
   ]);
-  return checked({
+  return validated({
     subscriptions: facts,
     disputes: disputes.flat().map(({ id, status, created }) => ({ id, status, created })),
     customer_deleted: false,
@@ -41,15 +42,15 @@ export async function readStripeFacts(stripe: Stripe, customerId: string, now: D
   });
 }
 
-/** A row that does not parse locks its customer out until somebody mends it, so nothing gets there that would not. */
-function checked(facts: StripeFacts): StripeFacts {
+/** Validates before writing: a row that does not parse would lock its customer out. */
+function validated(facts: StripeFacts): StripeFacts {
   const { data } = StripeFacts.safeParse(facts);
   if (data) return data;
-  throw new ApiError("unavailable", undefined, { cause: "Stripe's answers are not what they are documented to be" });
+  throw new ApiError("unavailable", undefined, { cause: "Stripe's answer does not match its documentation" });
 }
 
-/** Newest first: those that live, and the last one that ended. */
-function keepTelling(subscriptions: Stripe.Subscription[]): Stripe.Subscription[] {
+/** Keeps all live subscriptions and the last ended one, newest first. */
+function liveAndLastEnded(subscriptions: Stripe.Subscription[]): Stripe.Subscription[] {
   const newestFirst = subscriptions.toSorted((one, other) => other.created - one.created);
   const lastEnded = newestFirst.find((one) => !isLive(one));
   return newestFirst.filter((one) => isLive(one) || one === lastEnded);
@@ -57,7 +58,7 @@ function keepTelling(subscriptions: Stripe.Subscription[]): Stripe.Subscription[
 
 async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscription): Promise<SubscriptionFacts> {
   const { id, status, created, items } = subscription;
-  // Absent where an older account leaves them out.
+  // Older accounts omit it.
   const trialEnd = subscription.trial_end ?? null;
   const unpaid = status === "past_due" ? await oldestOpenInvoice(stripe, id) : undefined;
   const periodStart = earliest(items.data.map((item) => item.current_period_start));
@@ -80,13 +81,13 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
   };
 }
 
-/** Not the latest: in an account that leaves subscriptions past due, every period has an unpaid one of its own. */
+/** Not the latest invoice: an account that leaves subscriptions past due has an unpaid invoice in every period. */
 async function oldestOpenInvoice(stripe: Stripe, subscription: string): Promise<Stripe.Invoice | undefined> {
-  const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }), MOST);
+  const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }), MAX_OBJECTS);
   return open.toSorted((one, other) => one.created - other.created)[0];
 }
 
-/** Stripe's test clocks run apart from ours. None in live mode. */
+/** Seconds that the customer's test clock is ahead of ours. Live mode has no test clocks. */
 async function clockAhead(stripe: Stripe, { livemode, test_clock }: Stripe.Customer, now: Date): Promise<number> {
   if (livemode || !test_clock) return 0;
   const id = typeof test_clock === "string" ? test_clock : test_clock.id;

@@ -2,13 +2,12 @@ import type Stripe from "stripe";
 import type { EventLog } from "../tables/eventLog";
 import type { Billing } from "./billing";
 import type { StripeEvent } from "./event";
-import { findTarget, isTheirs } from "./eventTarget";
+import { findTarget, mayBelongToUser } from "./eventTarget";
 
 /**
- * What an event leads to, whether Stripe has sent it or the reconciler has found it: its customer is synced. Done twice
- * it does no harm.
+ * Handles an event from a webhook or from the reconciler: syncs its customer. Idempotent.
  *
- * @throws ApiError `unavailable` when it could not be done now and must be tried again
+ * @throws ApiError `unavailable` when it must be tried again
  */
 export async function handleEvent(
   event: StripeEvent,
@@ -22,25 +21,25 @@ export async function handleEvent(
     return "foreign";
   }
   const { userId, stripeCustomerId } = target;
-  const tellOfAnother = () => console.error({ alarm: "another_customer", event: event.id, type: event.type });
+  const alarmOtherCustomer = () => console.error({ alarm: "another_customer", event: event.id, type: event.type });
   let linked = (await rows.get(userId))?.stripe_customer_id;
   if (!linked) {
-    // A row is tied to a customer for good: not by the word of an event, and to nobody else's.
-    if (!(await isTheirs(target, { stripe, owner }))) {
-      tellOfAnother();
+    // A link to a Stripe customer is permanent. Check with Stripe that the customer belongs to this user.
+    if (!(await mayBelongToUser(target, { stripe, owner }))) {
+      alarmOtherCustomer();
       await record(log, event, { outcome: "foreign" }, now);
       return "foreign";
     }
     linked = await rows.link(userId, stripeCustomerId, now);
   }
-  // Two customers of one user: what the row's own one has stands.
-  if (linked !== stripeCustomerId) tellOfAnother();
+  // The user has two Stripe customers. The linked one stays authoritative.
+  if (linked !== stripeCustomerId) alarmOtherCustomer();
   await billing.sync(userId);
   await record(log, event, { outcome: "synced", user_id: userId }, now);
   return "synced";
 }
 
-/** For operators only: the customer's row is right without it. */
+/** The record serves operators only; the row is correct without it. */
 async function record(log: EventLog, ...what: Parameters<EventLog["record"]>): Promise<void> {
   await log
     .record(...what)

@@ -4,20 +4,20 @@ import type { EventLog } from "../tables/eventLog";
 import { fromStripe, stripeFailure } from "./client";
 import { parseEvent, type StripeEvent } from "./event";
 
-/** Stripe delivers events for three days. */
-const FAILED_SECONDS = 7 * 24 * 3600;
-/** A few runs back: what one run leaves, the next finds. */
-const RECENT_SECONDS = 2 * 3600;
-/** What is younger is being delivered at this moment. */
-const YOUNGEST_SECONDS = 60;
-/** One look into the log takes no more. */
-const AT_ONCE = 100;
+/** Age limit of undelivered events. Stripe retries delivery for three days. */
+const UNDELIVERED_MAX_AGE_SECONDS = 7 * 24 * 3600;
+/** Age limit of other events: a few runs, so that the next run finds what one run missed. */
+const RECENT_MAX_AGE_SECONDS = 2 * 3600;
+/** Younger events are still being delivered. */
+const MIN_AGE_SECONDS = 60;
+/** Limit of one lookup in the event log. */
+const CHUNK_SIZE = 100;
 
 /**
- * Events that can change a plan and that nothing is known of here: those that Stripe could not deliver, and the latest of
- * all, since Stripe says nothing of failure where there was no endpoint to fail.
+ * Finds events that can change a plan and were never handled: those that Stripe could not deliver, and all recent ones.
+ * Stripe reports no failed delivery when there was no endpoint.
  *
- * @param most how many are looked for; the rest is found by the next run
+ * @param most limit per run; the next run finds the rest
  * @returns oldest first
  * @throws ApiError `unavailable` when Stripe or the log does not answer
  */
@@ -28,11 +28,11 @@ export async function findUnhandledEvents(
   most: number,
 ): Promise<StripeEvent[]> {
   const seconds = Math.floor(now.getTime() / 1000);
-  const created = (age: number) => ({ gte: seconds - age, lte: seconds - YOUNGEST_SECONDS });
-  const shared = { types: [...webhookEvents], limit: AT_ONCE };
+  const created = (age: number) => ({ gte: seconds - age, lte: seconds - MIN_AGE_SECONDS });
+  const shared = { types: [...webhookEvents], limit: CHUNK_SIZE };
   const lists = [
-    { ...shared, delivery_success: false, created: created(FAILED_SECONDS) },
-    { ...shared, created: created(RECENT_SECONDS) },
+    { ...shared, delivery_success: false, created: created(UNDELIVERED_MAX_AGE_SECONDS) },
+    { ...shared, created: created(RECENT_MAX_AGE_SECONDS) },
   ];
   const found = new Map<string, StripeEvent>();
   for (const list of lists) {
@@ -51,7 +51,7 @@ async function* inChunks(list: Stripe.ApiListPromise<Stripe.Event>): AsyncGenera
   try {
     for await (const event of list) {
       chunk.push(...[parseEvent(event)].filter((one) => one !== undefined));
-      if (chunk.length < AT_ONCE) continue;
+      if (chunk.length < CHUNK_SIZE) continue;
       yield chunk;
       chunk = [];
     }

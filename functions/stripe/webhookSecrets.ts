@@ -4,18 +4,15 @@ import { createParameters } from "../lib/parameters";
 
 const Secrets = z.object({ current: z.string(), previous: z.optional(z.nullable(z.string())) });
 
-/**
- * A wrong signature may mean that the secret has just changed; so often at most that is looked into. Until then Stripe's
- * events are refused, and come again much later.
- */
+/** A wrong signature may mean that the secret has just been rotated. Fresh reads happen at most this often. */
 const FRESH_MS = 2_000;
 
 /**
- * The secrets that webhooks are signed with, newest first; two while one replaces the other.
+ * Reads the webhook signing secrets, newest first. During a rotation there are two.
  *
  * @param parameterName SSM parameter with `{"current": "whsec_…", "previous": …}`
- * @returns a reader; `fresh` asks for what is there now, at most every two seconds. It throws ApiError `unavailable` when
- * there is none: without a secret nothing is believed
+ * @returns a reader. `fresh` bypasses the cache, at most every two seconds. It throws ApiError `unavailable` when there
+ * is no secret: without one no event is accepted
  */
 export function createWebhookSecrets(parameterName: string): (options?: { fresh: boolean }) => Promise<string[]> {
   const parameter = createParameters();
@@ -24,7 +21,10 @@ export function createWebhookSecrets(parameterName: string): (options?: { fresh:
     return [current, ...(previous ? [previous] : [])];
   };
 
-  /** What does not parse may be the bare secret, put there by hand: its text, which a parser would quote, goes nowhere. */
+  /**
+   * A value that does not parse may be the bare secret, entered by hand. A parser error would quote it, so the error is
+   * replaced.
+   */
   function parse(text: string): z.infer<typeof Secrets> {
     try {
       return Secrets.parse(JSON.parse(text));

@@ -10,7 +10,10 @@ import * as z from "zod/mini";
 import { PaidPlan } from "../../contract/plan";
 import { awsClientLimits, dependency } from "../lib/dependency";
 
-/** One attempt of a customer to buy: everything its Checkout Session is made from, so that whoever makes it makes the same. */
+/**
+ * One purchase attempt: everything its Checkout Session is created from, so that concurrent requests create the same
+ * session.
+ */
 const CheckoutAttempt = z.object({
   id: z.string(),
   plan: PaidPlan,
@@ -18,22 +21,22 @@ const CheckoutAttempt = z.object({
   return_url: z.string(),
   /** `expires_at` of its Checkout Session, Unix seconds. */
   expires_at: z.int(),
-  /** The session, once one was handed out. */
+  /** The session whose URL was returned, if any. */
   session_id: z.optional(z.string()),
 });
 export type CheckoutAttempt = z.infer<typeof CheckoutAttempt>;
 
-/** The customers' attempts, one each. Every method throws ApiError `unavailable` when the table does not answer. */
+/** Purchase attempts, one per customer. Every method throws ApiError `unavailable` when the table does not answer. */
 export interface CheckoutAttempts {
-  /** The attempt under way; undefined when there is none or its time is over. */
+  /** The current attempt; undefined when there is none or it has expired. */
   current(userId: string, now: Date): Promise<CheckoutAttempt | undefined>;
-  /** Starts an attempt in place of `previous`. False when someone else was faster. */
+  /** Starts an attempt that replaces `previous`. False when a concurrent request started one first. */
   start(userId: string, attempt: CheckoutAttempt, previous: CheckoutAttempt | undefined, now: Date): Promise<boolean>;
-  /** Notes that the attempt's session is handed out. False when another attempt has begun in the meantime. */
+  /** Records that the session's URL was returned. False when another attempt has started since. */
   handOut(userId: string, attempt: CheckoutAttempt, sessionId: string): Promise<boolean>;
 }
 
-/** Attempts in the `ephemeral` table. TTL removes them late, so what is over counts as gone before that. */
+/** Stores attempts in the `ephemeral` table. TTL deletes items late, so expired attempts are ignored. */
 export function createCheckoutAttempts(tableName: string): CheckoutAttempts {
   const client = new DynamoDBClient(awsClientLimits);
   const key = (userId: string) => marshall({ pk: `checkout#${userId}` });

@@ -1,18 +1,12 @@
 import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { type RateLimit, RateLimited } from "../core/rateLimit";
 import { awsClientLimits, dependency } from "../lib/dependency";
-import { RateLimited } from "../lib/rateLimited";
-
-/** So many uses of one thing in one window. */
-export interface RateLimit {
-  limit: number;
-  windowSeconds: number;
-}
 
 /**
- * Counters in the `ephemeral` table, one item per key and window, removed by the table's TTL.
+ * Rate counters in the `ephemeral` table, one item per key and window, deleted by TTL.
  *
- * @returns a function that counts one use; it throws RateLimited past the limit and ApiError `unavailable` when it
- * cannot count: what cannot be limited is not given.
+ * @returns a function that counts one use. It throws RateLimited above the limit, and ApiError `unavailable` when it
+ * cannot count: a request that cannot be limited is refused
  */
 export function createCounters(tableName: string): (key: string, rate: RateLimit, now: Date) => Promise<void> {
   const client = new DynamoDBClient(awsClientLimits);

@@ -11,27 +11,27 @@ const Handled = z.object({
   times: z.int(),
 });
 
-/** What became of an event, and when. */
+/** An event's outcome and time. */
 type HandledEvent = Omit<z.infer<typeof Handled>, "pk">;
 
-/** As long as Stripe keeps events, and well beyond the three days it delivers them. */
+/** Stripe keeps events for 30 days. */
 const KEEP_SECONDS = 30 * 24 * 3600;
 
-/** The record of handled events. Each method throws ApiError `unavailable` when the table does not answer. */
+/** Record of handled events. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface EventLog {
-  /** Notes that an event has been handled; once more when it comes again. */
+  /** Records that an event was handled, and how many times. */
   record(
     event: { id: string; type: string },
     what: Pick<HandledEvent, "outcome" | "user_id">,
     now: Date,
   ): Promise<void>;
-  /** What became of up to 100 events, by event id; those never handled are absent. */
+  /** Outcomes of up to 100 events by event id. Events that were never handled are absent. */
   find(eventIds: string[]): Promise<Map<string, HandledEvent>>;
 }
 
 /**
- * Which events were handled, in the `ephemeral` table. For operators and for the reconciler, which looks for those that
- * were not. It is no gate in front of the sync: a repeated event must be able to repair a row.
+ * Event log in the `ephemeral` table, for operators and for the reconciler. It does not deduplicate: a repeated event
+ * must be able to repair a row.
  */
 export function createEventLog(tableName: string): EventLog {
   const client = new DynamoDBClient(awsClientLimits);
@@ -60,7 +60,7 @@ export function createEventLog(tableName: string): EventLog {
     async find(eventIds) {
       if (eventIds.length === 0) return new Map();
       const get = new BatchGetItemCommand({
-        // DynamoDB refuses a key that is named twice.
+        // DynamoDB rejects duplicate keys.
         RequestItems: { [tableName]: { Keys: [...new Set(eventIds)].map((id) => marshall({ pk: key(id) })) } },
       });
       const { Responses } = await dependency("ephemeral table", client.send(get));

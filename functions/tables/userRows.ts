@@ -17,35 +17,36 @@ import { awsClientLimits, dependency } from "../lib/dependency";
 import { userIndexes } from "./userIndexes";
 import { createUsers, parseRow } from "./users";
 
-/** The one value of `review_queue`: one partition takes a thousand writes a second, far above what reviews make. */
+/** The only partition of `review_queue`. It takes a thousand writes per second, far more than reviews need. */
 const REVIEW_QUEUE = "stripe";
 
-/** Everything that writes to the `users` table. Each method throws ApiError `unavailable` when the table does not answer. */
+/** All writes to the `users` table. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface UserRows extends SyncRows {
   /**
-   * Ties a Stripe customer to a row. Gives the customer that the row has now: another one when someone was faster.
+   * Links a Stripe customer to a row. Returns the linked customer, which is another one when a concurrent request
+   * linked first.
    *
    * @param replacing a deleted customer that the row may still name
    */
   link(userId: string, stripeCustomerId: string, now: Date, replacing?: string): Promise<string | undefined>;
-  /** Sets a plan given by an operator, or takes it away (`plan` null). The row's cached plan follows by the next sync. */
+  /** Sets or removes (`plan` null) an operator's grant. The next sync updates the cached plan. */
   grant(userId: string, grant: { plan: Plan | null; expiresAt?: Date; note?: string }, now: Date): Promise<void>;
-  /** The user of a Stripe customer, by the index; undefined when no row has it. */
+  /** The user linked to a Stripe customer, or undefined. */
   findByStripeCustomer(stripeCustomerId: string): Promise<string | undefined>;
-  /** Users whose review is due, the longest overdue first. */
+  /** Users to review now, the longest overdue first. */
   due(now: Date): AsyncIterable<string>;
-  /** The customer, and all that is in the row beside, for an operator to read. */
+  /** The parsed customer and the raw row, for operators. */
   inspect(userId: string): Promise<{ customer: Customer | undefined; row: Record<string, unknown> | null }>;
-  /** Every user that Stripe knows. */
+  /** Every user with a Stripe customer. */
   withStripeCustomer(): AsyncIterable<string>;
 }
 
-/** The `users` table, for the functions that write to it. Only UpdateItem and conditions: one row is all a sync touches. */
+/** The `users` table for functions that write to it. A sync touches one row with UpdateItem and conditions only. */
 export function createUserRows(tableName: string): UserRows {
   const client = new DynamoDBClient(awsClientLimits);
   const get = createUsers(tableName);
 
-  /** Undefined when the condition did not hold. */
+  /** Undefined when the condition failed. */
   async function update(userId: string, input: Omit<UpdateItemCommandInput, "TableName" | "Key">) {
     const command = new UpdateItemCommand({ TableName: tableName, Key: { user_id: { S: userId } }, ...input });
     const sent = client.send(command).catch((error: unknown) => {
@@ -60,7 +61,7 @@ export function createUserRows(tableName: string): UserRows {
 
     async takeTicket(userId, now, reviewBy) {
       const updated = await update(userId, {
-        // The map must be there before `apply` can set something in it.
+        // The map must exist before `apply` sets an entry in it.
         UpdateExpression: `SET created_at = if_not_exists(created_at, :now), known_plans = if_not_exists(known_plans, :none)${
           reviewBy ? ", review_by = :by" : ""
         } ADD sync_ticket :one`,
@@ -96,7 +97,7 @@ export function createUserRows(tableName: string): UserRows {
       ];
       const applied = await update(userId, {
         UpdateExpression: `SET ${assignments.join(", ")}${reviewAt ? "" : " REMOVE review_queue, needs_review_at"}`,
-        // No ReturnValuesOnConditionCheckFailure: whoever needs the newer row reads it, which is rare.
+        // Without ReturnValuesOnConditionCheckFailure: the newer row is rarely needed and is read separately.
         ConditionExpression: "attribute_not_exists(#applied_ticket) OR #applied_ticket < :applied_ticket",
         ExpressionAttributeNames: Object.fromEntries([
           ...names.map((name) => [`#${name}`, name]),
@@ -180,7 +181,7 @@ export function createUserRows(tableName: string): UserRows {
   };
 }
 
-/** The users of an index's items, page by page. */
+/** User ids of an index's items, page by page. */
 async function* userIds(
   pages: AsyncIterable<{ Items?: Record<string, AttributeValue>[] | undefined }>,
 ): AsyncGenerator<string> {

@@ -4,10 +4,10 @@ import { Customer } from "../core/customer";
 import { awsClientLimits, dependency } from "../lib/dependency";
 
 /**
- * The `users` table: one row per customer, keyed by Cognito `sub`.
+ * Reads the `users` table: one row per customer, keyed by Cognito `sub`.
  *
- * @returns a reader: the customer's facts, or undefined without a row. It throws ApiError `unavailable` when the table
- * cannot be read, and an Error for a row that does not parse: an unreadable row must not pass for a free one.
+ * @returns a function that returns the customer, or undefined without a row. It throws ApiError `unavailable` when the
+ * table cannot be read, and an Error for a row that does not parse: an unreadable row must not count as free
  */
 export function createUsers(tableName: string): (userId: string) => Promise<Customer | undefined> {
   const client = new DynamoDBClient(awsClientLimits);
@@ -18,7 +18,7 @@ export function createUsers(tableName: string): (userId: string) => Promise<Cust
   };
 }
 
-/** A row of the `users` table. Throws an Error when it is not one. */
+/** Parses a row. Throws an Error for an invalid one. */
 export function parseRow(item: Record<string, AttributeValue>): Customer {
   return Customer.parse(unmarshall(item));
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import * as z from "zod/mini";
 import { ApiError } from "../../contract/errors";
+import { RateLimited } from "../../functions/core/rateLimit";
 import { jsonHandler, NoBody, parseBody, type Request } from "../../functions/lib/http";
-import { RateLimited } from "../../functions/lib/rateLimited";
 
 const request = (body?: string, isBase64Encoded = false) => ({ body, isBase64Encoded, headers: {} }) as Request;
 const bodyError = (body: string, schema: z.ZodMiniType = NoBody) => {

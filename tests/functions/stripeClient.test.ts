@@ -4,10 +4,10 @@ import { allFromStripe, fromStripe } from "../../functions/stripe/client";
 
 afterEach(() => vi.useRealTimers());
 
-describe("a call to Stripe", () => {
-  const unavailable = { code: "unavailable", cause: "Stripe has not answered in time" };
+describe("Stripe calls", () => {
+  const unavailable = { code: "unavailable", cause: "Stripe did not answer in time" };
 
-  it("ends though its answer trickles, which the client would wait for", async () => {
+  it("times out when the answer never ends", async () => {
     vi.useFakeTimers();
     const never = new Promise<Stripe.Customer>(() => {});
     const outcome = expect(fromStripe("customer", never)).rejects.toMatchObject(unavailable);
@@ -15,7 +15,7 @@ describe("a call to Stripe", () => {
     await outcome;
   });
 
-  it("ends also on the second page of a list", async () => {
+  it("times out on the second page of a list", async () => {
     vi.useFakeTimers();
     const page = { object: "list", data: [], has_more: true, url: "/v1/charges" };
     const list = Object.assign(Promise.resolve(page), { autoPagingToArray: () => new Promise(() => {}) });
@@ -24,7 +24,7 @@ describe("a call to Stripe", () => {
     await outcome;
   });
 
-  it("leaves no timer behind", async () => {
+  it("clears the timer after an answer", async () => {
     vi.useFakeTimers();
     await fromStripe("list", Promise.resolve({ object: "list" as const }));
     expect(vi.getTimerCount()).toBe(0);
