@@ -1,59 +1,46 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Model, models } from "../contract/plan";
+import { missingSecret } from "../dynamic/config";
 import { isPrivateEcr } from "../runpod/imageName";
-import { type PlainConfig, parsePlainConfig, plainKeys } from "./plainConfig";
+import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
 
-/** With the token that belongs to its kind. */
+/** The registry with the secret token of kind `token`. */
 type Registry =
   | Exclude<PlainConfig["registry"], { kind: "token" }>
   | (Extract<PlainConfig["registry"], { kind: "token" }> & { token: pulumi.Output<string> });
 
-/** The stack's configuration, parsed; secrets stay Pulumi secrets. */
+/** The stack's configuration, parsed. Secrets stay Pulumi secrets. */
 export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   billing: PlainConfig["billing"] & { returnUrls: string[] };
   registry: Registry;
-  /** Opens the whole RunPod account; for the provider, and for the function that renews the registry's token. */
+  /** Opens the whole RunPod account. The provider and the function that renews the registry's token use it. */
   runpodApiKey: pulumi.Output<string>;
-  /** Name of the stack, for names that must be unique in an account. */
+  /** Name of the stack, a part of names that must be unique in an account. */
   stack: string;
-  /** Restricted RunPod keys that browsers may see, one per endpoint, made by the operator in RunPod's console. */
+  /** RunPod keys for browsers, each restricted to one endpoint. The operator makes them in RunPod's console. */
   browserKeys: Partial<Record<Model, pulumi.Output<string>>>;
-  /** What opens Stripe; a stack without them sells nothing, or has its endpoint registered by hand. */
+  /** Stripe's keys. Without `apiKey` the stack sells nothing. */
   stripe: {
-    /** Restricted key for what the functions do. */
+    /** Restricted key of the functions. */
     apiKey: pulumi.Output<string> | undefined;
-    /** Whether there is a key for the provider that registers the webhook endpoint; it reads the key itself. */
+    /** Whether the provider has a key to register the webhook endpoint. The provider reads the key itself. */
     registersWebhook: boolean;
-    /** Signing secret of an endpoint registered by hand. */
+    /** Signing secret of a webhook endpoint that the operator registered by hand. */
     webhookSecret: pulumi.Output<string> | undefined;
   };
 };
 
-const stripeKeys = ["stripeApiKey", "stripeWebhookKey", "stripeWebhookSecret"];
-const secretKeys = ["runpodApiKey", "registryToken", ...models.map((model) => `${model}BrowserKey`), ...stripeKeys];
-/** Read and checked by the RunPod provider itself. */
-const providerKeys = [
-  "runpodRetryIntervalMs",
-  "runpodInUseIntervalMs",
-  "runpodInUseLimitMs",
-  "runpodRolloutIntervalMs",
-  "runpodRolloutLimitMs",
-  "runpodImageLookupMs",
-];
-
 /**
- * Reads the stack's configuration: the only place that touches pulumi.Config.
+ * Reads the stack's configuration. Nothing else reads pulumi.Config.
  *
- * @throws pulumi.RunError that lists every bad value: the key, what is wrong and what is allowed
+ * @throws pulumi.RunError that lists every bad value: the key, the allowed values and the value itself
  */
 export function loadConfig(): Config {
   const source = new pulumi.Config();
   const { config, problems: badValues = [] } = parsePlainConfig((key) => source.get(key));
   const problems = [...unknownKeys(source.name), ...badValues];
   const runpodApiKey = source.getSecret("runpodApiKey");
-  if (!runpodApiKey) {
-    problems.push("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
-  }
+  if (!runpodApiKey) problems.push(missingSecret("runpodApiKey"));
   const token = source.getSecret("registryToken");
   if (config) problems.push(...contradictions(config, pulumi.getStack(), token !== undefined));
   if (!config || !runpodApiKey || problems.length > 0) {
@@ -80,7 +67,7 @@ export function loadConfig(): Config {
   };
 }
 
-/** What each key allows but not all together. */
+/** Finds values that are valid alone but not together. */
 function contradictions(config: PlainConfig, stack: string, hasToken: boolean): string[] {
   const { registry, runpodApi, runpodWorkerQuota } = config;
   const problems: string[] = [];
@@ -107,9 +94,7 @@ function contradictions(config: PlainConfig, stack: string, hasToken: boolean): 
         'hours. Register an ECR delegation per repository with RunPod and set registry to { kind: delegation, ids: … }, or push to a registry with long-lived tokens, got "rest"',
     );
   }
-  if (registry.kind === "token" && !hasToken) {
-    problems.push("registryToken: is missing; set it with: pulumi config set --secret registryToken");
-  }
+  if (registry.kind === "token" && !hasToken) problems.push(missingSecret("registryToken"));
   const asked = models.reduce((sum, model) => sum + config[model].workersMax, 0);
   if (runpodWorkerQuota !== undefined && asked > runpodWorkerQuota) {
     const each = models.map((model) => `${model} ${config[model].workersMax}`).join(", ");
@@ -118,13 +103,13 @@ function contradictions(config: PlainConfig, stack: string, hasToken: boolean): 
   return problems;
 }
 
-/** Whether a model's image needs a credential of private ECR. */
-function isFromEcr({ imageUri }: PlainConfig["phi3"]): boolean {
+/** Whether the image of a model is in private ECR. */
+function isFromEcr({ imageUri }: PlainConfig[Model]): boolean {
   return imageUri === undefined || isPrivateEcr(imageUri);
 }
 
 function unknownKeys(namespace: string): string[] {
-  const known = [...plainKeys, ...secretKeys, ...providerKeys];
+  const known = [...Object.keys(ConfigSchema.shape), ...Object.keys(secretKeys)];
   return Object.keys(pulumi.runtime.allConfig())
     .filter((key) => key.startsWith(`${namespace}:`))
     .map((key) => key.slice(namespace.length + 1))

@@ -1,26 +1,25 @@
 import type { dynamic } from "@pulumi/pulumi";
 import Stripe from "stripe";
-import { isSecureUrl } from "../dynamic/secureUrl";
+import { missingSecret, parseConfig } from "../dynamic/config";
+import { StripeConfig } from "./config";
 
 let current: Stripe | undefined;
 
 /**
- * Reads the stack's configuration: `stripeWebhookKey` (secret; a restricted key with write access to webhook endpoints) and
- * `stripeApiUrl` (default https://api.stripe.com).
+ * Reads the configuration keys of `StripeConfig` and the secret `stripeWebhookKey`, a restricted key that may write webhook
+ * endpoints. A missing key is an error only when a call needs it: webhook secrets are stored without it.
  *
- * Synchronous on purpose: Pulumi hands the provider to a second operation before a promise of `configure` has settled.
- * A key that is not set is an error only where it is needed: webhook secrets are kept without it.
+ * Synchronous: Pulumi hands the provider to a second operation before a promise of `configure` has settled.
  *
- * @throws when a value is not what is allowed
+ * @throws Error that names the bad key and the allowed values
  */
 export function configure(request: dynamic.ConfigureRequest): void {
-  const url = request.config.get("stripeApiUrl") ?? "https://api.stripe.com";
-  if (!isSecureUrl(url) || new URL(url).pathname !== "/")
-    throw new Error(`stripeApiUrl must be an https URL without a path (http only on localhost), got "${url}"`);
+  const { config, problems } = parseConfig(StripeConfig, (key) => request.config.get(key));
+  if (problems) throw new Error(problems.join("\n"));
   const key = request.config.get("stripeWebhookKey");
   if (!key) return;
-  if (!/^[rs]k_\w+$/.test(key)) throw new Error("stripeWebhookKey must be a key of Stripe's API, rk_… or sk_….");
-  const { protocol, hostname, port } = new URL(url);
+  if (!/^[rs]k_\w+$/.test(key)) throw new Error("stripeWebhookKey: must be a key of Stripe's API, rk_… or sk_…");
+  const { protocol, hostname, port } = new URL(config.stripeApiUrl);
   current = new Stripe(key, {
     apiVersion: Stripe.API_VERSION,
     timeout: 8_000,
@@ -33,12 +32,11 @@ export function configure(request: dynamic.ConfigureRequest): void {
 }
 
 /**
- * Stripe's client of this process.
+ * Stripe client of this process.
  *
- * @throws when `configure` has found no key
+ * @throws Error when `configure` found no key
  */
 export function connection(): Stripe {
-  if (current === undefined)
-    throw new Error('stripeWebhookKey is not set: run "pulumi config set --secret stripeWebhookKey <key>".');
+  if (current === undefined) throw new Error(missingSecret("stripeWebhookKey"));
   return current;
 }

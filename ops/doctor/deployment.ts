@@ -1,5 +1,5 @@
 import type { Model } from "../../contract/plan";
-import type { PlainConfig } from "../../infra/plainConfig";
+import type { PlainConfig } from "../../infra/configSchema";
 import type { EndpointRecord, TemplateRecord } from "../../runpod/client";
 import { parseImageName } from "../../runpod/imageName";
 import { splitMark } from "../../runpod/ownerTag";

@@ -1,5 +1,5 @@
 import type { Model } from "../../contract/plan";
-import type { PlainConfig } from "../../infra/plainConfig";
+import type { PlainConfig } from "../../infra/configSchema";
 import type { RegistryAuthRecord, TemplateRecord } from "../../runpod/client";
 import { isPrivateEcr } from "../../runpod/imageName";
 import { type Check, failed, ok } from "./check";

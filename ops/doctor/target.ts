@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Model, models } from "../../contract/plan";
-import { type PlainConfig, parsePlainConfig } from "../../infra/plainConfig";
+import { type PlainConfig, parsePlainConfig } from "../../infra/configSchema";
 import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import { OWN_STACK } from "../../local/support/ports";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";

@@ -18,6 +18,7 @@ function load(stack: string, overrides: Record<string, unknown> = {}): Config {
   return loadConfig();
 }
 
+/** Returns the text of the error, or "" when the configuration is valid. */
 function problems(overrides: Record<string, unknown>): string {
   try {
     load("local", overrides);
@@ -28,17 +29,17 @@ function problems(overrides: Record<string, unknown>): string {
   return "";
 }
 
-describe("the stack configuration", () => {
-  it("of the example is complete but for the secrets", () => {
+describe("Stack configuration", () => {
+  it("has every key but the secrets in Pulumi.dev.yaml", () => {
     expect(() => load("dev")).toThrow("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
     expect(load("dev", { runpodApiKey: "rpa_1" })).toMatchObject({ stack: "test", browserKeys: {} });
   });
 
-  it("takes a tag of digits, which Pulumi keeps as a number", () => {
+  it("accepts a tag of digits, which Pulumi stores as a number", () => {
     expect(load("local", { "phi3.imageTag": "20261201" }).phi3.imageTag).toBe("20261201");
   });
 
-  it("fills in what may be left out", () => {
+  it("fills in the defaults of optional keys", () => {
     expect(load("local")).toMatchObject({
       ticketKeys: { signing: 1, accepted: [1] },
       throttle: { ratePerSecond: 50, burst: 100 },
@@ -51,7 +52,7 @@ describe("the stack configuration", () => {
     });
   });
 
-  it("sells nothing without Stripe's keys, and needs none of them", () => {
+  it("sells nothing and needs no other Stripe key without Stripe's keys", () => {
     const none = { stripeApiKey: undefined, stripeWebhookKey: undefined, billing: undefined };
     expect(load("local", none)).toMatchObject({
       billing: { prices: { paid: [], vip: [] } },
@@ -65,7 +66,7 @@ describe("the stack configuration", () => {
   };
   const ghcr = { kind: "token", host: "ghcr.io", username: "mama" };
 
-  it("takes a registry's token as a secret, delegations, and REST where nothing needs GraphQL", async () => {
+  it("accepts a registry token as a secret, delegations, and REST when nothing needs GraphQL", async () => {
     const config = load("local", { ...ready, registry: ghcr, registryToken: "ghp_canary", runpodApi: "rest" });
     expect(config.registry).toMatchObject({ ...ghcr, generation: 1 });
     if (config.registry.kind !== "token") throw new Error("not a token");
@@ -75,7 +76,7 @@ describe("the stack configuration", () => {
     expect(load("local", { ...ready, registry: { kind: "public" } }).registry.kind).toBe("public");
   });
 
-  it("keeps no workers running in a dev stack", async () => {
+  it("rejects workersMin above 0 in a dev stack only", async () => {
     await pulumi.runtime.setMocks(mocks, "snack-misaki", "dev");
     expect(problems({ "phi3.workersMin": 1 })).toContain(
       "snack-misaki:phi3.workersMin: must be 0 in a dev stack: it is paid for day and night, got 1",
@@ -85,46 +86,59 @@ describe("the stack configuration", () => {
   });
 
   const faults: [string, Record<string, unknown>, string][] = [
-    ["a moving tag", { "phi3.imageTag": "latest" }, 'phi3.imageTag: must name one build, not latest, got "latest"'],
+    ["a tag that moves", { "phi3.imageTag": "latest" }, 'phi3.imageTag: must name one build, not latest, got "latest"'],
     [
-      "both kinds of image",
+      "imageTag beside imageUri",
       { "phi3.imageUri": "ghcr.io/a/b:1" },
       "phi3.imageTag: must be given, or imageUri, not both",
     ],
-    ["an unknown pool", { "mistral.gpuIds": ["RTX_9090"] }, "mistral.gpuIds.0: must be of AMPERE_16, AMPERE_24"],
-    [
-      "a number that is none",
-      { "phi3.workersMax": "many" },
-      'phi3.workersMax: Invalid input: expected number, received string, got "many"',
-    ],
-    ["a key that is not one", { phi: "x" }, "phi: is not a key; known are frontend, auth"],
+    ["an unknown GPU pool", { "mistral.gpuIds": ["RTX_9090"] }, "mistral.gpuIds.0: must be of AMPERE_16, AMPERE_24"],
+    ["a text in place of a number", { "phi3.workersMax": "many" }, 'phi3.workersMax: must be a number, got "many"'],
+    ["a number above its limit", { "phi3.workersMax": 61 }, "phi3.workersMax: must be at most 60, got 61"],
+    ["an unknown key", { phi: "x" }, "phi: is not a key; known are frontend, auth"],
+    ["a missing key", { auth: undefined }, "auth: is missing: must be an object"],
     ["an origin with a path", { "frontend.origins": ["https://a.example/x"] }, "frontend.origins.0: must be an origin"],
-    ["no URL at all", { "frontend.origins": ["a.example"] }, "frontend.origins.0: must be an https URL"],
-    ["http beyond this machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
+    ["an origin without a scheme", { "frontend.origins": ["a.example"] }, "frontend.origins.0: must be an https URL"],
+    ["an empty list", { "frontend.origins": [] }, "frontend.origins: must have at least 1 entries, got []"],
+    ["http outside this machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
     [
-      "a product in place of a price",
+      "a path in stripeApiUrl",
+      { stripeApiUrl: "https://stripe.example/v1" },
+      'stripeApiUrl: must be an https URL without a path; http is allowed only on localhost, got "https://stripe.example/v1"',
+    ],
+    [
+      "a duration with a unit",
+      { runpodInUseLimitMs: "5 min" },
+      'runpodInUseLimitMs: must be a whole number of milliseconds, at least 1, got "5 min"',
+    ],
+    [
+      "a product id in place of a price id",
       { "billing.prices": { paid: ["prod_1"] } },
       "billing.prices.paid.0: must be the id of a price",
     ],
-    ["a plan that is not sold", { "billing.prices": { free: ["price_1"] } }, "billing.prices: Unrecognized key"],
-    ["endless grace", { "billing.graceDays": 365 }, "billing.graceDays: Too big"],
     [
-      "a way back beyond this machine by http",
+      "prices of a plan that is not for sale",
+      { "billing.prices": { free: ["price_1"] } },
+      "billing.prices: must not have free",
+    ],
+    ["a grace period of a year", { "billing.graceDays": 365 }, "billing.graceDays: must be at most 30, got 365"],
+    [
+      "a return URL with http outside this machine",
       { "billing.returnUrls": ["http://a.example/"] },
       "billing.returnUrls.0: must be an https URL",
     ],
     [
-      "a signing key nobody accepts",
+      "a signing key that is not accepted",
       { "ticketKeys.signing": 3, "ticketKeys.accepted": [1] },
       "ticketKeys.accepted: must include the signing key, got [1]",
     ],
     [
-      "a kind of registry there is none of",
+      "an unknown kind of registry",
       { registry: { kind: "gar" } },
       'registry.kind: must have kind ecr, token, delegation or public, got "gar"',
     ],
     [
-      "a registry's token without its registry",
+      "a registry token without the registry's host",
       { registry: { kind: "token", username: "mama" }, registryToken: "ghp_1" },
       "registry.host: must be a host such as ghcr.io",
     ],
@@ -134,32 +148,32 @@ describe("the stack configuration", () => {
       "registry.ids.mistral: must be RunPod's id of the delegation for the model's repository",
     ],
     [
-      "public images that the program builds into a private registry",
+      "registry public with images that the program builds into a private registry",
       { registry: { kind: "public" } },
       'registry.kind: must be ecr or delegation while phi3.imageTag has the program build into private ECR, got "public"',
     ],
     [
-      "a token that is not there",
+      "registry token without the token",
       { ...ready, registry: ghcr },
       "registryToken: is missing; set it with: pulumi config set --secret registryToken",
     ],
     [
-      "ECR through REST, which cannot renew its token",
+      "ECR with REST, which cannot renew its token",
       { runpodApi: "rest" },
       'runpodApi: must be graphql with registry.kind "ecr": REST cannot renew credentials',
     ],
-    ["an API there is none of", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
+    ["an unknown API", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
     [
-      "more workers than the account may have",
+      "more workers than the quota of the account",
       { runpodWorkerQuota: 3 },
       "runpodWorkerQuota: is less than the workersMax of this stack (phi3 2, mistral 2), got 3",
     ],
   ];
-  it.each(faults)("refuses %s by key, what is allowed and what it is", (_name, overrides, expected) => {
+  it.each(faults)("rejects %s with the key, the allowed values and the value", (_name, overrides, expected) => {
     expect(problems(overrides)).toContain(`snack-misaki:${expected}`);
   });
 
-  it("is refused for all its faults at once", () => {
+  it("reports all bad values at once", () => {
     const message = problems({ "phi3.imageTag": "latest", "guest.sessionsPerHour": 0, phi: "x" });
     expect(message.split("\n")).toHaveLength(4);
   });

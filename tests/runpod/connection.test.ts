@@ -9,8 +9,8 @@ function request(config: Record<string, string>): dynamic.ConfigureRequest {
   return { config: { get: (key) => config[key], require: (key) => config[key] ?? "" } };
 }
 
-describe("the stack's config", () => {
-  it("needs only the key: RunPod's own address, and patience for its two minutes, are the defaults", () => {
+describe("Configuration of the RunPod provider", () => {
+  it("has defaults for everything but the API key", () => {
     configure(request({ runpodApiKey: "rpa_1" }));
     expect(connection()).toMatchObject({
       api: "graphql",
@@ -21,23 +21,23 @@ describe("the stack's config", () => {
   });
 
   it.each([
-    [{ runpodApiKey: "" }, 'runpodApiKey is not set: run "pulumi config set --secret runpodApiKey <key>".'],
-    [{ runpodApiUrl: "runpod" }, 'runpodApiUrl must be a URL such as https://api.runpod.io, got "runpod"'],
+    [{ runpodApiKey: "" }, "runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey"],
+    [{ runpodApiUrl: "runpod" }, 'runpodApiUrl: must be an https URL; http is allowed only on localhost, got "runpod"'],
     [
       { runpodInUseLimitMs: "5 min" },
-      'runpodInUseLimitMs must be a whole number of milliseconds, at least 1, got "5 min"',
+      'runpodInUseLimitMs: must be a whole number of milliseconds, at least 1, got "5 min"',
     ],
     [
       { runpodInUseIntervalMs: "0" },
-      'runpodInUseIntervalMs must be a whole number of milliseconds, at least 1, got "0"',
+      "runpodInUseIntervalMs: must be a whole number of milliseconds, at least 1, got 0",
     ],
-    [{ runpodApi: "soap" }, 'runpodApi must be graphql or rest, got "soap"'],
+    [{ runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
     [
       { runpodRolloutLimitMs: "-1" },
-      'runpodRolloutLimitMs must be a whole number of milliseconds, at least 0, got "-1"',
+      "runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got -1",
     ],
-    [{ runpodWorkerQuota: "0" }, 'runpodWorkerQuota must be a whole number of workers, at least 1, got "0"'],
-  ])("is refused with %j", (bad, message) => {
+    [{ runpodWorkerQuota: "0" }, "runpodWorkerQuota: must be a whole number of workers, at least 1, got 0"],
+  ])("rejects %j", (bad, message) => {
     expect(() => configure(request({ runpodApiKey: "rpa_1", ...bad }))).toThrow(message);
   });
 });

@@ -7,14 +7,14 @@ function request(config: Record<string, string>): dynamic.ConfigureRequest {
   return { config: { get: (key) => config[key], require: (key) => config[key] ?? "" } };
 }
 
-/** As a process of the provider starts: nothing configured. */
+/** Loads the module as in a new process of the provider: without configuration. */
 async function fresh() {
   vi.resetModules();
   return import("../../stripe/connection.js");
 }
 
-describe("the stack's config", () => {
-  it("needs only the key: Stripe's own address is the default, patience and version are fixed", async () => {
+describe("Configuration of the Stripe provider", () => {
+  it("has defaults for everything but the key", async () => {
     const { configure, connection } = await fresh();
     configure(request({ stripeWebhookKey: API_KEY }));
     const client = connection();
@@ -23,7 +23,7 @@ describe("the stack's config", () => {
     ).toEqual(["api.stripe.com", "https", "2026-10-28.endive", 8_000, 2]);
   });
 
-  it("leads to another address", async () => {
+  it("connects to another stripeApiUrl", async () => {
     const { configure, connection } = await fresh();
     configure(request({ stripeWebhookKey: API_KEY, stripeApiUrl: "http://localhost:4103" }));
     expect(["host", "protocol", "port"].map((name) => connection().getApiField(name as "host"))).toEqual([
@@ -33,28 +33,30 @@ describe("the stack's config", () => {
     ]);
   });
 
-  it("may be without a key until the key is needed", async () => {
+  it("reports a missing key at the first call that needs it", async () => {
     const { configure, connection } = await fresh();
     configure(request({}));
-    expect(connection).toThrow('stripeWebhookKey is not set: run "pulumi config set --secret stripeWebhookKey <key>".');
+    expect(connection).toThrow(
+      "stripeWebhookKey: is missing; set it with: pulumi config set --secret stripeWebhookKey",
+    );
   });
 
   it.each([["whsec_CANARYKEY"], ["rk_test_CANARYKEY\n"], ["pk_test_CANARYKEY"]])(
-    "is refused with the key %j, which is not told",
+    "rejects the key %j without showing it",
     async (stripeWebhookKey) => {
       const { configure } = await fresh();
       expect(() => configure(request({ stripeWebhookKey }))).toThrow(
-        /^stripeWebhookKey must be a key of Stripe's API, rk_… or sk_…\.$/,
+        /^stripeWebhookKey: must be a key of Stripe's API, rk_… or sk_…$/,
       );
     },
   );
 
   it.each(["stripe", "http://stripe.example", "https://stripe.example/v1", "ftp://localhost"])(
-    "is refused with the address %s",
+    "rejects the URL %s",
     async (stripeApiUrl) => {
       const { configure } = await fresh();
       expect(() => configure(request({ stripeWebhookKey: API_KEY, stripeApiUrl }))).toThrow(
-        `stripeApiUrl must be an https URL without a path (http only on localhost), got "${stripeApiUrl}"`,
+        `stripeApiUrl: must be an https URL without a path; http is allowed only on localhost, got "${stripeApiUrl}"`,
       );
     },
   );

@@ -90,7 +90,7 @@ describe("the API key", () => {
     try {
       const { endpoint, secrets } = registered;
       await expect(make(engine.resource(endpoint.type), endpoint.inputs)).rejects.toThrow(
-        'stripeWebhookKey is not set: run "pulumi config set --secret stripeWebhookKey <key>".',
+        "stripeWebhookKey: is missing; set it with: pulumi config set --secret stripeWebhookKey",
       );
       await make(engine.resource(secrets.type), { ...secrets.inputs, secret: "whsec_1" });
     } finally {

@@ -1,0 +1,259 @@
+import * as z from "zod";
+import { type Model, models } from "../contract/plan";
+import { parseConfig, secureUrl } from "../dynamic/config";
+import { RunpodConfig, runpodSecrets } from "../runpod/config";
+import { GPU_POOLS } from "../runpod/gpuPools";
+import { StripeConfig, stripeSecrets } from "../stripe/config";
+
+/** A tag of one build only: RunPod's hosts cache images, so workers would run old code behind a tag that moves. */
+const imageTag = z.preprocess(
+  // `pulumi config set --path phi3.imageTag 20261201` stores a number.
+  (tag) => (Number.isSafeInteger(tag) ? String(tag) : tag),
+  z
+    .string()
+    .regex(/^[\w][\w.-]{0,127}$/, "must be a tag: letters, digits, _ . -")
+    .refine((tag) => tag !== "latest", "must name one build, not latest"),
+);
+
+const gpuId = z.union(
+  [z.enum(GPU_POOLS), z.templateLiteral(["-", z.string().min(1)])],
+  `must be of ${GPU_POOLS.join(", ")}, or -<GPU type>`,
+);
+
+const ModelConfig = z
+  .strictObject({
+    imageTag: imageTag
+      .optional()
+      .describe("Tag of the image that the program builds and pushes. A new tag rolls out a retrained model."),
+    imageUri: z
+      .string()
+      .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
+      .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest")
+      .optional()
+      .describe("An image that a pipeline has built, host/name:tag or host/name@sha256:…, in place of imageTag."),
+    weights: z
+      .enum(["baked", "cached"])
+      .default("baked")
+      .describe("baked: the image holds the weights. cached: RunPod's model cache holds them."),
+    gpuIds: z
+      .array(gpuId)
+      .min(1)
+      .optional()
+      .describe(
+        "RunPod's GPU pools for the workers. -<GPU type> excludes a GPU type from the pools. Default: gpuIds of the model.",
+      ),
+    workersMin: z
+      .int()
+      .min(0)
+      .max(60)
+      .default(0)
+      .describe("Workers that always run and always cost. Must be 0 in a dev stack."),
+    workersMax: z.int().min(1).max(60).default(3).describe("Most workers at the same time."),
+    idleTimeoutSeconds: z
+      .int()
+      .min(1)
+      .max(3600)
+      .default(60)
+      .describe("Seconds a worker waits for the next message before it stops. A person types for 20 to 60 seconds."),
+  })
+  .refine((model) => (model.imageTag === undefined) !== (model.imageUri === undefined), {
+    path: ["imageTag"],
+    message: "must be given, or imageUri, not both",
+  })
+  .refine((model) => model.workersMin <= model.workersMax, {
+    path: ["workersMin"],
+    message: "must not be above workersMax",
+  })
+  .describe("Image and workers of one model.");
+
+/** A required text of a form. `allowed` is the whole error message. */
+function text(allowed: string, form = /./) {
+  return z.string(allowed).regex(form, allowed);
+}
+
+const delegation = text("must be RunPod's id of the delegation for the model's repository");
+
+const RegistryConfig = z
+  .discriminatedUnion(
+    "kind",
+    [
+      z
+        .strictObject({ kind: z.literal("ecr") })
+        .describe("The private ECR to which the program pushes. A function renews RunPod's token every 6 hours."),
+      z
+        .strictObject({
+          kind: z.literal("token"),
+          host: text("must be a host such as ghcr.io, or docker.io for Docker Hub", /^[a-z0-9.-]+(:\d+)?$/).describe(
+            "Host of the registry, as in the names of the images.",
+          ),
+          username: text("must be the registry's user name").describe("User name at the registry."),
+          generation: z
+            .int()
+            .positive()
+            .default(1)
+            .describe("A higher number creates new credentials. runpodApi rest needs that to change the token."),
+        })
+        .describe("GHCR, Docker Hub or another registry, with a long-lived token: the secret registryToken."),
+      z
+        .strictObject({
+          kind: z.literal("delegation"),
+          ids: forEachModel(delegation)
+            .partial()
+            .describe("RunPod's id of the delegation for each model. A delegation is for one repository."),
+        })
+        .describe("Private ECR that RunPod reads by delegations, which the operator registers with RunPod."),
+      z.strictObject({ kind: z.literal("public") }).describe("Images that everybody may pull."),
+    ],
+    "must have kind ecr, token, delegation or public",
+  )
+  .describe("How RunPod pulls the images of the workers.");
+
+const FrontendConfig = z
+  .strictObject({
+    callbackUrls: z.array(secureUrl).min(1).describe("Exact URLs to which the hosted sign-in may return."),
+    logoutUrls: z.array(secureUrl).min(1).describe("Exact URLs to which the sign-out may return."),
+    origins: z
+      .array(secureUrl.refine(isOrigin, "must be an origin, without a path"))
+      .min(1)
+      .describe("Origins whose pages may call the API."),
+  })
+  .describe("URLs of the frontend.");
+
+const AuthConfig = z
+  .strictObject({
+    domainPrefix: z
+      .string()
+      .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and -")
+      .describe(
+        "Prefix of the hosted sign-in https://<domainPrefix>.auth.<region>.amazoncognito.com. Must be unique in the region.",
+      ),
+    domainUrl: secureUrl.optional().describe("Base URL of the hosted sign-in. Only the local cloud sets it."),
+  })
+  .describe("The hosted sign-in.");
+
+const TicketKeysConfig = z
+  .strictObject({
+    signing: z.int().positive().describe("Number of the key that signs tickets."),
+    accepted: z
+      .array(z.int().positive())
+      .min(1)
+      .max(3)
+      .describe("Numbers of the keys that the workers accept. Two during a rotation."),
+  })
+  .refine(({ signing, accepted }) => accepted.includes(signing), {
+    path: ["accepted"],
+    message: "must include the signing key",
+  })
+  .default({ signing: 1, accepted: [1] })
+  .describe("Keys that sign tickets.");
+
+const ThrottleConfig = z
+  .strictObject({
+    ratePerSecond: z.number().positive().describe("Requests per second of one route."),
+    burst: z.int().positive().describe("Requests of one route at the same moment."),
+  })
+  .default({ ratePerSecond: 50, burst: 100 })
+  .describe("Limits of the API.");
+
+const GuestConfig = z
+  .strictObject({
+    sessionsPerHour: z.int().positive().describe("Sessions per hour that one address may open without signing in."),
+  })
+  .default({ sessionsPerHour: 30 })
+  .describe("Guests.");
+
+const prices = z.array(z.string().startsWith("price_", "must be the id of a price, price_…")).default([]);
+
+const BillingConfig = z
+  .strictObject({
+    prices: z
+      .strictObject({ paid: prices, vip: prices })
+      .default({ paid: [], vip: [] })
+      .describe(
+        "Stripe's ids of the recurring prices of each plan. The program sells the first one. Subscriptions to the others " +
+          "keep their plan. A plan without prices is not for sale.",
+      ),
+    returnUrls: z
+      .array(secureUrl)
+      .min(1)
+      .optional()
+      .describe(
+        "URLs to which Checkout and the customer portal return: the one of the caller's origin, else the first. Default: " +
+          "frontend.origins. The page gets ?checkout=success, ?checkout=cancelled or ?portal=return.",
+      ),
+    graceDays: z
+      .int()
+      .min(0)
+      .max(30)
+      .default(7)
+      .describe("Days for which the plan stays after a renewal was not paid."),
+    portalConfiguration: z
+      .string()
+      .startsWith("bpc_", "must be the id of a portal configuration, bpc_…")
+      .optional()
+      .describe("Configuration of the customer portal, bpc_…. Default: the one of Stripe's dashboard."),
+    webhookSecretGeneration: z
+      .int()
+      .positive()
+      .default(1)
+      .describe("A higher number replaces the webhook endpoint and its secret without losing an event."),
+  })
+  .prefault({})
+  .describe("Sale of plans. Without stripeApiKey nothing is for sale, and only operators grant plans.");
+
+/** Every key of the stack's configuration that is not a secret. Descriptions are the text of the reference page. */
+export const ConfigSchema = z.object({
+  frontend: FrontendConfig,
+  auth: AuthConfig,
+  deletionProtection: z
+    .boolean()
+    .default(true)
+    .describe("Whether AWS refuses to delete the user pool and the users table."),
+  ticketKeys: TicketKeysConfig,
+  throttle: ThrottleConfig,
+  guest: GuestConfig,
+  registry: RegistryConfig.prefault({ kind: "ecr" }),
+  ...RunpodConfig.shape,
+  billing: BillingConfig,
+  ...StripeConfig.shape,
+  ...forEachModel(ModelConfig).shape,
+});
+
+/** Every secret key of the stack's configuration, with its meaning. */
+export const secretKeys: Record<string, string> = {
+  ...runpodSecrets,
+  registryToken: "Token with which RunPod pulls the images, for registry.kind token.",
+  ...Object.fromEntries(
+    models.map((model) => [
+      `${model}BrowserKey`,
+      `RunPod key for browsers, restricted to the endpoint of ${model}. Made in RunPod's console after the first \`pulumi up\`.`,
+    ]),
+  ),
+  stripeApiKey:
+    "Restricted Stripe key of the functions: write customers, Checkout Sessions and portal sessions; read subscriptions, " +
+    "invoices, charges, disputes and events.",
+  ...stripeSecrets,
+  stripeWebhookSecret: "Signing secret (whsec_…) of a webhook endpoint that the operator registered by hand.",
+};
+
+/** The stack's configuration without its secrets, parsed. */
+export type PlainConfig = z.infer<typeof ConfigSchema>;
+
+/**
+ * Parses the stack's configuration without its secrets.
+ *
+ * @param get returns a key's value as the text that Pulumi stores
+ * @returns the configuration, or one line per bad value: the key, the allowed values and the value itself
+ */
+export function parsePlainConfig(get: (key: string) => string | undefined) {
+  return parseConfig(ConfigSchema, get);
+}
+
+/** An object with the same schema for each model. */
+function forEachModel<S extends z.ZodType>(schema: S) {
+  return z.strictObject(Object.fromEntries(models.map((model) => [model, schema])) as Record<Model, S>);
+}
+
+function isOrigin(text: string): boolean {
+  return !URL.canParse(text) || new URL(text).origin === text;
+}

@@ -1,0 +1,52 @@
+import * as z from "zod";
+import { milliseconds, secureUrl } from "../dynamic/config";
+
+/** The stack's configuration keys of the RunPod provider; all are optional. The key `runpodApiKey` is a secret. */
+export const RunpodConfig = z.object({
+  runpodApi: z
+    .enum(["graphql", "rest"])
+    .default("graphql")
+    .describe(
+      "RunPod's API that the program uses. RunPod ends GraphQL in early 2027. REST v2 cannot renew registry credentials " +
+        "(registry.kind ecr) and cannot keep models in the hosts' cache.",
+    ),
+  runpodApiUrl: secureUrl
+    .default("https://api.runpod.io")
+    .describe("Base URL of RunPod's control plane, for both APIs."),
+  runpodJobApiUrl: secureUrl
+    .default("https://api.runpod.ai/v2")
+    .describe("Base URL of RunPod's job API. Frontends send their jobs to it."),
+  runpodWorkerQuota: z
+    .int("must be a whole number of workers, at least 1")
+    .min(1, "must be a whole number of workers, at least 1")
+    .optional()
+    .describe(
+      "Most workers of the RunPod account over all endpoints, as RunPod's console shows it. With it the program refuses " +
+        "more workers before it calls RunPod. Without it RunPod refuses them.",
+    ),
+  runpodRolloutIntervalMs: milliseconds(1)
+    .default(5_000)
+    .describe("Interval at which an update checks whether the workers run the new version."),
+  runpodRolloutLimitMs: milliseconds(0)
+    .default(900_000)
+    .describe("Longest time an update waits for the workers to run the new version. 0 does not wait."),
+  runpodImageLookupMs: milliseconds(0)
+    .default(5_000)
+    .describe(
+      "Longest time the image's registry may take to answer for which platforms the image is and how large. 0 does not ask.",
+    ),
+  runpodRetryIntervalMs: milliseconds(1)
+    .default(500)
+    .describe("Wait before the second attempt of a call to RunPod. Each further wait is twice as long."),
+  runpodInUseIntervalMs: milliseconds(1)
+    .default(10_000)
+    .describe("Interval at which a delete retries while RunPod still counts the template as in use."),
+  runpodInUseLimitMs: milliseconds(1)
+    .default(300_000)
+    .describe("Longest time a delete waits. RunPod counts a template as in use for two minutes after its last use."),
+});
+
+/** The secret keys of the RunPod provider, with their meaning. */
+export const runpodSecrets = {
+  runpodApiKey: "API key of the RunPod account with all permissions. The program uses it; browsers never get it.",
+} as const;
