@@ -11,7 +11,7 @@ const program = command("admin", "Looks after customers and their plans, with yo
   .option("--stack <name>", "the stack; start is the one of npm start", "start")
   .option("--dir <folder>", "where npm start keeps everything", ".local");
 
-/** A command of the program: what it does with the admin function, and how that is shown without `--json`. */
+/** Adds a subcommand: its call of the admin function, and its output without `--json`. */
 function subcommand<A extends unknown[], R>(
   usage: string,
   description: string,
@@ -83,7 +83,7 @@ subcommand(
 
 void run(program);
 
-/** One after the other: Stripe's rate limit is shared with the customers. */
+/** Sequential, because Stripe's rate limit is shared with customers. */
 async function resyncEach(ask: Ask, users: string[]) {
   const synced: AdminUser[] = [];
   const failed: { user: string; error: string }[] = [];
@@ -103,7 +103,7 @@ async function resyncEach(ask: Ask, users: string[]) {
 function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, row }: AdminUser): string {
   const table = new Table({
     style: { head: [], border: [] },
-    // A line between any two rows would be half of the table.
+    // No lines between rows: they would double the height.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
     colWidths: [26, 74],
     wordWrap: true,
@@ -133,7 +133,7 @@ function oneOf<T extends string>(name: string, value: string, allowed: readonly 
   throw new Error(`${name}: must be ${allowed.join(" or ")}, not ${value}`);
 }
 
-/** A day is meant to its end, in this machine's time. */
+/** A date without a time means the end of that day in local time. */
 function moment(text: string): string {
   const date = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T23:59:59` : text);
   if (Number.isNaN(date.getTime())) throw new Error(`--until: must be a date such as 2027-01-31, not ${text}`);

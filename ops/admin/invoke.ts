@@ -4,26 +4,26 @@ import type { ErrorBody } from "../../contract/errors";
 import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import { readStackConfig } from "../../local/support/stackConfig";
 
-/** Which stack's admin function is meant. */
+/** The stack whose admin function is invoked. */
 export interface Target {
   /** `dev`, or `start` and `local` for the stacks of the local cloud. */
   stack: string;
-  /** Where the local cloud keeps everything. */
+  /** Folder of the local cloud's state. */
   dir: string;
 }
 
-/** Asks the admin function; the answer is the one of the command. */
+/** Invokes the admin function with a request and returns that command's answer. */
 export type Ask = <C extends AdminRequest["command"]>(
   request: Extract<AdminRequest, { command: C }>,
 ) => Promise<AdminAnswers[C]>;
 
-/** The stacks of the local cloud: its own, and the one a real Pulumi brings up in it. */
+/** Stacks of the local cloud: its own, and the one that a real Pulumi brings up in it. */
 const localStacks = ["start", "local"];
 
 /**
- * Connects to a stack's admin function, with the operator's AWS credentials as the AWS SDK finds them.
+ * Connects to a stack's admin function with the operator's AWS credentials.
  *
- * @throws Error that says what to do, from the returned function
+ * @throws Error with the next step, from the returned function
  */
 export function connect({ stack, dir }: Target): Ask {
   const isLocal = localStacks.includes(stack);

@@ -1,13 +1,13 @@
 import type { RunpodClient } from "../../runpod/client";
 import { type Check, failed, ok, warning } from "./check";
 
-/** No id of RunPod's looks like this. */
+/** An id that cannot exist at RunPod. */
 const NOBODY = "snack-misaki-doctor-nobody";
-/** The balance is to last so long at the pace of now. */
+/** Warn when the balance does not last this many hours at the current spend. */
 const HOURS_LEFT = 24;
 const FEW_DOLLARS = 5;
 
-/** Whether there is money left, where RunPod tells. */
+/** Checks that the account has credit. REST does not return the balance. */
 export async function checkAccount(client: RunpodClient): Promise<Check> {
   const name = "account";
   let account: Awaited<ReturnType<RunpodClient["getAccount"]>>;
@@ -26,17 +26,18 @@ export async function checkAccount(client: RunpodClient): Promise<Check> {
 }
 
 /**
- * Whether the key may change what the program changes. It asks RunPod to delete things that are not there: a key that may
- * write is told so, in whatever words, any other is refused for what it is.
+ * Checks that the key has write permissions. It asks RunPod to delete resources that do not exist. A key with write
+ * permission gets "not found" or success; any other key is refused.
  *
- * @param unreadable what could not be listed, and why
+ * @param unreadable the lists that could not be read, with the reason
  */
 export async function checkKey(
   client: Pick<RunpodClient, "deleteEndpoint" | "deleteTemplate" | "deleteRegistryAuth">,
   unreadable: { what: string; why: string }[],
 ): Promise<Check> {
   const name = "key";
-  // GraphQL finds no template of that id before it would delete one, but there a key is for the whole API or not at all.
+  // With GraphQL the template is looked up first, so nothing is sent. That is fine: a GraphQL key has all permissions
+  // or none.
   const writes = {
     endpoints: () => client.deleteEndpoint(NOBODY),
     templates: () => client.deleteTemplate(NOBODY),
@@ -71,7 +72,7 @@ const makeKey =
   "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
   "pulumi config set --secret runpodApiKey.";
 
-/** What went wrong, in words. */
+/** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,12 +1,12 @@
-/** How AWS is reached: with the operator's own credentials, or in the local cloud with its own. */
+/** AWS connection: the operator's own credentials, or the local cloud's. */
 export interface Aws {
   region: string;
   credentials?: { accessKeyId: string; secretAccessKey: string };
-  /** Where the services are when they are not AWS's own. */
+  /** Service URLs, when they are not AWS's own. */
   endpoints?: { ssm: string; ecr: string };
 }
 
-/** What a client of an AWS service is made with. */
+/** Options of an AWS SDK client. */
 export function awsClient(service: "ssm" | "ecr", { region, credentials, endpoints }: Aws) {
   return {
     region,

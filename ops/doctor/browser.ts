@@ -5,15 +5,15 @@ import { messageOf } from "./account";
 import { type Check, failed, ok, warning } from "./check";
 import type { Patient } from "./target";
 
-/** What both checks need to call a model's job API. */
+/** Inputs of both checks. */
 interface Called {
   patient: Patient;
-  /** Ids of the endpoints that are there. */
+  /** Ids of the existing endpoints. */
   endpointIds: Partial<Record<Model, string>>;
   timeoutMs: number;
 }
 
-/** Whether browsers of the stack's origins may call an endpoint: the preflight, and an answer itself. */
+/** Checks that the stack's origins may call an endpoint from a browser: the preflight and an actual answer. */
 export async function checkCors(model: Model, endpointId: string, { patient, timeoutMs }: Called): Promise<Check> {
   const label = `${model} CORS`;
   const { config, browserKeys, apiKey } = patient;
@@ -43,7 +43,7 @@ export async function checkCors(model: Model, endpointId: string, { patient, tim
   return browserKey === undefined ? warning(label, seen, todo) : failed(label, seen, todo);
 }
 
-/** Whether a model's browser key opens its endpoint, and nothing else. */
+/** Checks that a model's browser key opens its endpoint and nothing else. */
 export async function checkBrowserKey(model: Model, { patient, endpointIds, timeoutMs }: Called): Promise<Check> {
   const label = `${model} browser key`;
   const { config, browserKeys, apiKey } = patient;
@@ -84,7 +84,7 @@ export async function checkBrowserKey(model: Model, { patient, endpointIds, time
   }
 }
 
-/** What a browser asks before it sends JSON with a key. */
+/** Headers of a browser's preflight for JSON with a key. */
 function preflightFrom(origin: string): Record<string, string> {
   return {
     origin,
@@ -97,7 +97,7 @@ function preflightRefusal({ ok: isOk, status, headers }: Response, origin: strin
   if (!isOk) return `the preflight is answered ${status}`;
   if (!allows(headers, origin)) return "the preflight names no such origin";
   const allowed = (headers.get("access-control-allow-headers") ?? "").toLowerCase().split(/\s*,\s*/);
-  // A star does not stand for authorization (Fetch standard).
+  // `*` does not cover authorization (Fetch standard).
   const isNamed = allowed.includes("authorization") && (allowed.includes("content-type") || allowed.includes("*"));
   return isNamed ? undefined : "the preflight does not allow authorization and content-type";
 }

@@ -1,28 +1,28 @@
-/** How a check ended. */
+/** Result of a check. */
 export type Status = "ok" | "warning" | "failed";
 
 /** One line of the doctor's report. */
 export interface Check {
-  /** What was looked at, such as `phi3 workers`. */
+  /** The checked thing, such as `phi3 workers`. */
   name: string;
   status: Status;
-  /** What was seen. */
+  /** The finding. */
   seen: string;
-  /** What to do about it; empty when there is nothing to do. */
+  /** The next step; empty when there is nothing to do. */
   todo: string;
 }
 
-/** All is well. */
+/** A check without a finding. */
 export function ok(name: string, seen: string): Check {
   return { name, status: "ok", seen, todo: "" };
 }
 
-/** It works, but not well, or not for long; or it could not be looked at. */
+/** A problem that does not stop the service yet, or a check that could not run. */
 export function warning(name: string, seen: string, todo: string): Check {
   return { name, status: "warning", seen, todo };
 }
 
-/** It does not work. */
+/** A problem that stops the service. */
 export function failed(name: string, seen: string, todo: string): Check {
   return { name, status: "failed", seen, todo };
 }

@@ -6,7 +6,7 @@ import { splitMark } from "../../runpod/ownerTag";
 import { templateFields } from "../../runpod/templateFields";
 import { type Check, failed, ok, warning } from "./check";
 
-/** Whether the stack's endpoint is there, once, and its own. Gives it where it is. */
+/** Checks that exactly one endpoint of the stack exists. Returns it when found. */
 export function checkEndpoint(
   model: Model,
   name: string,
@@ -33,7 +33,7 @@ export function checkEndpoint(
   return { check: failed(label, seen, `Run "pulumi refresh", then "pulumi up".`), endpoint: undefined };
 }
 
-/** Whether the stack's template is there, its own, and what its endpoint runs. */
+/** Checks that the stack's template exists and that its endpoint runs it. */
 export function checkTemplate(
   model: Model,
   name: string,
@@ -57,9 +57,9 @@ export function checkTemplate(
 }
 
 /**
- * Whether a template's image is the configured one, and one that stays what it is.
+ * Checks that a template's image is the configured one and has an immutable name.
  *
- * @param tags those of an image that is named by its digest, where its registry tells
+ * @param tags tags of an image that is named by digest; undefined when the registry does not return them
  */
 export function checkImage(
   model: Model,
@@ -79,7 +79,7 @@ export function checkImage(
   const { reference } = parseImageName(imageName);
   const known = tags ?? (reference.startsWith("sha256:") ? undefined : [reference]);
   if (known === undefined) return ok(label, `${imageName}; which tag that is, ECR does not tell here`);
-  // The program tags what it builds so.
+  // The program's own tag format.
   const wanted = `${model}-${imageTag}`;
   if (known.includes(wanted)) return ok(label, `${wanted}: ${imageName}`);
   return warning(
@@ -89,7 +89,7 @@ export function checkImage(
   );
 }
 
-/** Endpoints that carry the stack's mark but are none of its program: they cost, and nobody looks after them. */
+/** Finds endpoints with the stack's owner tag that the program does not manage. They take workers from the quota. */
 export function checkLeftovers(names: string[], owner: string, endpoints: EndpointRecord[]): Check {
   const label = "leftovers";
   const others = endpoints.filter((each) => each.owner === owner && !names.includes(each.name));

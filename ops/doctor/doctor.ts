@@ -45,7 +45,7 @@ function report(checks: Check[]): string {
   const table = new Table({
     head: ["", "check", "seen", "what to do"],
     style: { head: [], border: [] },
-    // A line between any two rows would be half of the table.
+    // No lines between rows: they would double the height.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
     colWidths: [10, 20, SEEN_WIDTH, TODO_WIDTH],
     wordWrap: true,
@@ -56,7 +56,7 @@ function report(checks: Check[]): string {
   return table.toString();
 }
 
-/** The table would cut a word that is wider than its column, such as an image's name. */
+/** Breaks words wider than the column, such as image names. The table would cut them. */
 function breakable(text: string, width: number): string {
   const room = width - 2;
   return text.replace(new RegExp(`\\S{${room}}(?=\\S)`, "g"), "$&\n");

@@ -4,18 +4,18 @@ import type { EndpointRecord, TemplateRecord } from "../../runpod/client";
 import { endpointFields } from "../../runpod/endpointFields";
 import { type Check, failed, ok, warning } from "./check";
 
-/** What the configuration makes of an endpoint and its template. */
+/** The configured properties of an endpoint and its template. */
 interface Declared {
   endpoint: Properties;
   template: Properties;
 }
 
-/** What the workers need in their environment. */
+/** Variables that a worker needs. */
 const VARIABLES = ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"];
-/** Whose names and bonds are a check of their own. */
+/** Fields covered by other checks. */
 const ELSEWHERE = ["owner", "name", "templateId"];
 
-/** Whether RunPod still has what the program gave it, compared as the provider compares. */
+/** Compares RunPod's endpoint and template with the configuration, using the provider's own comparison. */
 export function checkDrift(
   model: Model,
   declared: Declared,

@@ -18,10 +18,10 @@ import { checkRegistryToken } from "./registryToken";
 import type { Patient } from "./target";
 import { checkVersion, checkWorkers, lookAtWorkers } from "./workers";
 
-/** What one call may take, unless told. */
+/** Default timeout of one call. */
 const TIMEOUT_MS = 10_000;
 
-/** What was read of an account, a reason in place of what could not be. */
+/** The account's resources. A part that could not be read holds the reason instead. */
 interface Account {
   endpoints: EndpointRecord[] | Unread;
   templates: Record<Model, TemplateRecord | undefined> | Unread;
@@ -32,10 +32,10 @@ interface Unread {
 }
 
 /**
- * Looks at everything of a stack that can be seen from outside, and changes nothing.
+ * Checks everything of a stack that is visible from outside. Changes nothing.
  *
- * @param timeoutMs for one call
- * @returns a line for each thing; never a secret
+ * @param timeoutMs timeout of one call
+ * @returns one line per check, without secrets
  */
 export async function examine(patient: Patient, timeoutMs = TIMEOUT_MS): Promise<Check[]> {
   const { config, apiKey, browserKeys } = patient;
@@ -98,13 +98,13 @@ async function examineThrough(
   return [...(await Promise.all(general)), ...(await Promise.all(ofModels)).flat()];
 }
 
-/** Whether RunPod pulls with a token of ECR that a function renews. */
+/** Whether RunPod pulls images with an ECR token that a function renews. */
 function isFromEcr({ registry, ...models }: Patient["config"]): boolean {
   const images = [models.phi3, models.mistral];
   return registry.kind === "ecr" && images.some(({ imageUri }) => imageUri === undefined || isPrivateEcr(imageUri));
 }
 
-/** All that the checks share, each part read although another cannot be. */
+/** Reads the resources that the checks share. A part that fails does not stop the others. */
 async function readAccount(client: RunpodClient, config: Patient["config"]): Promise<Account> {
   const unread = (error: unknown): Unread => ({ why: messageOf(error) });
   const template = async (model: Model) =>
@@ -120,7 +120,7 @@ async function readAccount(client: RunpodClient, config: Patient["config"]): Pro
   return { endpoints, templates, credentials };
 }
 
-/** Nothing can be read: one line, not twenty. */
+/** Nothing could be read, so one line replaces all checks. */
 function closed(url: string, why: string): Check {
   if (/refused/.test(why)) {
     const todo =

@@ -3,9 +3,9 @@ import { isPrivateEcr, parseImageName } from "../../runpod/imageName";
 import { type Aws, awsClient } from "./aws";
 
 /**
- * The tags of an image that is named by its digest, as what the program builds is.
+ * Reads the tags of an image named by digest, as the program's own images are.
  *
- * @returns undefined where the name has a tag itself, the image is not in private ECR, or AWS does not tell
+ * @returns undefined when the name already has a tag, the image is not in private ECR, or AWS does not return them
  */
 export async function imageTags(imageName: string, aws: Aws): Promise<string[] | undefined> {
   const { host, repository, reference } = parseImageName(imageName);

@@ -2,10 +2,10 @@ import type { EndpointRecord, RunpodClient } from "../../runpod/client";
 import { type Check, failed, ok } from "./check";
 
 /**
- * Whether the account has room for what the stack asks.
+ * Checks that the account's quota covers the stack's workers.
  *
- * @param asked workers by endpoint's name, as the stack's configuration has them
- * @param configured `runpodWorkerQuota` of the stack
+ * @param asked configured workers by endpoint name
+ * @param configured the stack's `runpodWorkerQuota`
  */
 export async function checkQuota(
   client: RunpodClient,

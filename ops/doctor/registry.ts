@@ -4,14 +4,14 @@ import type { RegistryAuthRecord, TemplateRecord } from "../../runpod/client";
 import { isPrivateEcr } from "../../runpod/imageName";
 import { type Check, failed, ok } from "./check";
 
-/** A registry that does not take what it was shown, in the words of a container runtime. */
+/** A container runtime's messages when a registry rejects the credentials. */
 const REFUSED = /expired|denied|unauthori[sz]ed|forbidden|no basic auth/i;
 
 /**
- * Whether RunPod has something to pull a template's image with, and the registry still takes it.
+ * Checks that RunPod has credentials for a template's image and that the registry accepts them.
  *
- * @param credentials all of the account
- * @param problems what a worker's host complains of
+ * @param credentials all credentials of the account
+ * @param problems error lines of a worker's host
  */
 export function checkRegistry(
   model: Model,

@@ -4,14 +4,14 @@ import { type Aws, awsClient } from "./aws";
 import { type Check, failed, ok, warning } from "./check";
 
 const HOUR_MS = 3_600_000;
-/** Of a token of Amazon ECR. */
+/** Lifetime of an Amazon ECR token. */
 const LIFE_HOURS = 12;
-/** It is renewed every 6 hours; an hour is a try or two late. */
+/** It is renewed every 6 hours. One more hour allows for retries. */
 const RENEWED_HOURS = 7;
 
 /**
- * How old the token of private ECR is that RunPod pulls with. RunPod does not tell; the function that renews it writes
- * down when it dies.
+ * Checks the age of the ECR token that RunPod pulls with. RunPod does not return it; the function that renews the token
+ * stores its expiry in SSM.
  *
  * @param now milliseconds since the epoch
  */

@@ -1,24 +1,24 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-/** A stack, and where its file is. */
+/** A stack and the folder of its file. */
 interface Stack {
   stack: string;
   programDir: string;
 }
 
-/** A stack's values by key, as far as its file shows them. */
+/** A stack's values by key, as its file shows them. */
 interface Given {
   plain(key: string): string | undefined;
   isEncrypted(key: string): boolean;
 }
 
-/** A secret; `unread` for one that is set but was not to be had; undefined for none. */
+/** A secret; `unread` when it is set but could not be read; undefined when it is not set. */
 type Secret = { key: string } | "unread" | undefined;
 
 const PULUMI_TIMEOUT_MS = 20_000;
 
-/** Reads a stack's secrets: each from the environment, else from the stack's file, else with Pulumi's own command. */
+/** Reads a stack's secrets from the environment, else from the stack's file, else through the pulumi command. */
 export function secretReader(of: Stack, { plain, isEncrypted }: Given, env: NodeJS.ProcessEnv) {
   return async (key: string, variable: string): Promise<Secret> => {
     const known = env[variable] || plain(key);
@@ -29,7 +29,7 @@ export function secretReader(of: Stack, { plain, isEncrypted }: Given, env: Node
   };
 }
 
-/** What `pulumi config get` says; undefined when it is not installed, not signed in or not quick enough. */
+/** Runs `pulumi config get`. Undefined when Pulumi is not installed, not signed in, or too slow. */
 async function throughPulumi(
   { stack, programDir }: Stack,
   key: string,

@@ -9,30 +9,30 @@ import { readStackConfig, type StackConfig } from "../../local/support/stackConf
 import type { Aws } from "./aws";
 import { secretReader } from "./secrets";
 
-/** What the doctor knows of a stack before it looks. */
+/** The stack that the doctor examines. */
 export interface Patient {
-  /** The stack's plain configuration, with its name. */
+  /** The stack's parsed configuration and name. */
   config: PlainConfig & { stack: string };
-  /** `<project>/<stack>`: the mark of what the stack made. */
+  /** `<project>/<stack>`: owner tag of the stack's resources. */
   owner: string;
   aws: Aws;
-  /** Opens the whole account. Secret. */
+  /** Secret. Key of the whole RunPod account. */
   apiKey: string;
-  /** The browsers' keys: a secret, `unread` for one that is set but was not to be had, undefined for none. */
+  /** Secret. Browser keys; `unread` when a key is set but could not be read; undefined when it is not set. */
   browserKeys: Record<Model, { key: string } | "unread" | undefined>;
 }
 
 const PROJECT = "snack-misaki";
-/** The stacks of the local cloud: its own, and the one a real Pulumi brings up in it. */
+/** Stacks of the local cloud: its own, and the one that a real Pulumi brings up in it. */
 const localStacks = [OWN_STACK, "local"];
 
 /**
- * Reads what is to be known of a stack: `Pulumi.<stack>.yaml`, the secrets from the environment, the file or Pulumi, and
- * for the stack of `npm start` where it listens now.
+ * Reads a stack's configuration from `Pulumi.<stack>.yaml` and its secrets from the environment, the file or Pulumi.
+ * For the stack of `npm start` it also reads the current URLs.
  *
- * @param place.programDir where the stacks' files are
- * @param place.dir where `npm start` keeps everything
- * @throws Error that says which value is missing or bad, and what to do
+ * @param place.programDir folder of the stacks' files
+ * @param place.dir folder of `npm start`'s state
+ * @throws Error that names the missing or bad value and the next step
  */
 export async function loadPatient(
   stack: string,
@@ -72,7 +72,7 @@ export async function loadPatient(
   };
 }
 
-/** Without the project's namespace. */
+/** Reads values without the project's namespace. */
 function namespaced({ values, encryptedKeys }: StackConfig) {
   return {
     plain: (key: string) => values[`${PROJECT}:${key}`],
@@ -85,7 +85,7 @@ const State = z.object({
 });
 const Outputs = z.object({ inference: z.object({ phi3: z.url() }) });
 
-/** Where the RunPod of `npm start` listens, as its stack's state says: with `--free-ports` anywhere. */
+/** URLs of `npm start`'s RunPod double, from its stack's state. With `--free-ports` they vary. */
 function runningUrls(dir: string): Record<string, string> {
   const file = join(dir, "stack.json");
   try {

@@ -5,20 +5,20 @@ import type { Fleet, FleetWatch } from "../../runpod/fleet";
 import type { Health } from "../../runpod/health";
 import { type Check, failed, ok, warning } from "./check";
 
-/** RunPod itself gives a worker so long to start. */
+/** RunPod's own limit for a worker's start. */
 const START_SECONDS = 7 * 60;
 
 /** An endpoint's workers at one moment. */
 export interface WorkersSeen {
-  /** Undefined when RunPod does not tell. */
+  /** Undefined when RunPod does not return it. */
   fleet: Fleet | undefined;
-  /** What a worker's host complains of. */
+  /** Error lines of a worker's host. */
   problems: string[];
-  /** Undefined when the job API does not tell. */
+  /** Undefined when the job API does not return it. */
   health: Health | undefined;
 }
 
-/** Looks at an endpoint's workers, and where one is not ready, at what its host says. */
+/** Reads the state of an endpoint's workers, and the host's log when one is not ready. */
 export async function lookAtWorkers(
   watch: FleetWatch,
   endpointId: string,
@@ -29,7 +29,7 @@ export async function lookAtWorkers(
   return { fleet, problems, health: await health };
 }
 
-/** Whether all workers run the current version. */
+/** Checks that all workers run the current version. */
 export function checkVersion(model: Model, { fleet }: WorkersSeen): Check {
   const label = `${model} version`;
   if (fleet === undefined) return warning(label, "RunPod does not tell", "Look at Releases in RunPod's console.");
@@ -42,7 +42,7 @@ export function checkVersion(model: Model, { fleet }: WorkersSeen): Check {
   return warning(label, `${all - stale} of ${all} workers on ${of}`, todo);
 }
 
-/** Whether the workers work: by their states, as RunPod's own tools read them, and by what a host says. */
+/** Checks the workers by their states and their host's log. */
 export function checkWorkers(model: Model, endpoint: EndpointRecord, { fleet, problems, health }: WorkersSeen): Check {
   const label = `${model} workers`;
   if (fleet === undefined) {
