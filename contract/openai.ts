@@ -49,14 +49,6 @@ export const ChatCompletionRequest = z.strictObject({
 });
 export type ChatCompletionRequest = z.infer<typeof ChatCompletionRequest>;
 
-/** `input` of a job that RunPod makes of a request to `/openai/v1/*`. */
-export const OpenAiJob = z.object({
-  /** The path after `/openai`. */
-  openai_route: z.optional(z.string()),
-  /** The body; nothing or `{}` without one. */
-  openai_input: z.optional(z.unknown()),
-});
-
 const Usage = z.object({
   prompt_tokens: z.int(),
   completion_tokens: z.int(),

@@ -83,7 +83,7 @@ async function ready(cloud: LocalCloud, stackOutputs: Record<string, unknown>): 
       scopes: outputs.signIn.scopes,
     },
     stack: OWN_STACK,
-    inProcess: cloud.runpod.workerKind === "in-process",
+    canned: cloud.runpod.workerKind === "canned",
   });
   return outputs;
 }

@@ -119,7 +119,7 @@ async function printReady(
   const worker =
     cloud.runpod.workerKind === "python"
       ? "the real Python worker under the real runpod SDK"
-      : pc.yellow("in-process: no Python worker here (npm run python -- setup makes it)");
+      : pc.bold(pc.yellow("canned: every reply is the same text, because there is no Python worker"));
   const attach = Object.entries(await providerPorts(cloud)).map(([name, port]) => `${name}:${port}`);
   console.log(`
 ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}

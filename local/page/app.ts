@@ -45,7 +45,7 @@ async function main(): Promise<void> {
 
   const config = await loadConfig();
   byId("stack", HTMLElement).textContent = `stack ${config.stack}`;
-  byId("notice", HTMLElement).hidden = !config.inProcess;
+  byId("notice", HTMLElement).hidden = !config.canned;
 
   const signIn = createSignIn({ ...config.auth, storage: sessionStorage });
   const api = createApi({ apiUrl: config.apiUrl, getIdToken: signIn.getIdToken });

@@ -11,6 +11,6 @@ export interface PageConfig {
     scopes: string[];
   };
   stack: string;
-  /** True where no Python worker answers but this process. */
-  inProcess: boolean;
+  /** True when there is no Python worker: every reply is the same canned text. */
+  canned: boolean;
 }

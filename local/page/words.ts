@@ -42,7 +42,8 @@ const ja = {
   behind: "裏方の動き",
   behindHint: "この画面の裏の呼び出しを、新しい順に。",
   quiet: "まだ何も起きていません。",
-  inProcess: "Python のワーカーがないため、このプロセスの中で答えます（npm run python -- setup で用意できます）。",
+  canned:
+    "Python のワーカーがないため、決まったお返事だけをします（Python 3.11 以降を入れて npm start をやり直すと、ワーカーが答えます）。",
   lost: "ローカルクラウドとつながっていません。npm start が動いているか確かめてください。",
   firstText: "初めの一言",
   wholeReply: "全体",
@@ -176,7 +177,8 @@ const en: Record<Word, string> = {
   behind: "Behind the counter",
   behindHint: "The calls behind this page, newest first.",
   quiet: "Nothing has happened yet.",
-  inProcess: "There is no Python worker here, so this process answers (npm run python -- setup makes one).",
+  canned:
+    "There is no Python worker, so every reply is the same canned text. Install Python 3.11 or later and run npm start again.",
   lost: "The local cloud is not connected. Check that npm start is running.",
   firstText: "first text",
   wholeReply: "whole reply",

@@ -17,7 +17,7 @@ import { workerApi } from "./jobApi/workerApi";
 import type { RunpodKey } from "./keys";
 import { restApi } from "./rest/api";
 import type { RestQuota } from "./rest/rateLimit";
-import { startInProcessWorker } from "./workers/inProcessWorker";
+import { startCannedWorker } from "./workers/cannedWorker";
 import { type StartWorker, workerLauncher } from "./workers/launcher";
 import { preparePythonWorker } from "./workers/pythonWorker";
 import { WarmWorkers } from "./workers/warmWorkers";
@@ -33,7 +33,7 @@ export interface RunpodOptions {
   keys: RunpodKey[];
   /** OpenAI-compatible base URL the workers call, with `/v1`. */
   engineUrl: string;
-  /** Interpreter that has the worker's dependencies; undefined answers in this process instead. */
+  /** Interpreter with the worker's dependencies. Undefined: every job gets the canned reply. */
   python: string | undefined;
   /** Says what the registry has under a name, or undefined when there is no such image. */
   resolveImage(imageName: string): RegistryImage | undefined;
@@ -56,7 +56,7 @@ export interface RunpodOptions {
   /** False withholds the job API's CORS headers: RunPod documents nothing about them. Default true. */
   cors?: boolean;
   /** Starts a worker with this environment in place of the two kinds there are; `idleWorker` is one that does nothing. */
-  startWorker?: (env: Record<string, string>, signals: WorkerSignals) => RunningWorker;
+  startWorker?: ((env: Record<string, string>, signals: WorkerSignals) => RunningWorker) | undefined;
 }
 
 /** A running RunPod double. */
@@ -74,8 +74,8 @@ export interface RunpodDouble extends Listening {
   restUrl: string;
   /** Stands for `https://api.runpod.ai/v2`. */
   jobApiUrl: string;
-  /** What answers jobs: the real Python worker, or its stand-in in this process. */
-  workerKind: "python" | "in-process";
+  /** Worker that answers jobs: the Python worker, or the canned one without Python. */
+  workerKind: "python" | "canned";
 }
 
 /**
@@ -111,7 +111,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     : undefined;
   const start: StartWorker =
     options.startWorker ??
-    (prepare ? (env, _signals, identity, waiting = prepare(identity)) => waiting.begin(env) : startInProcessWorker);
+    (prepare ? (env, _signals, identity, waiting = prepare(identity)) => waiting.begin(env) : startCannedWorker);
   const endpoints = new Endpoints({
     account,
     launch: workerLauncher({ dir: workersDir, jobApiUrl, engineUrl }, warm, start),
@@ -189,7 +189,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     restUrl: `${listening.url}/v2`,
     graphqlUrl: `${listening.url}/graphql`,
     jobApiUrl: `${listening.url}/v2`,
-    workerKind: python ? "python" : "in-process",
+    workerKind: python ? "python" : "canned",
     close,
   };
 }

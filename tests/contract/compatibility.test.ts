@@ -14,7 +14,8 @@ import { generatedFiles, workerContractFolder } from "../../contract/generatedFi
 import { type Model, models } from "../../contract/plan";
 import { ask } from "../../verify/conformance/deployed";
 import { runSuite } from "../../verify/conformance/suite";
-import { Endpoints, limits, workerKinds } from "./endpoints";
+import { workerPython } from "../workerPython";
+import { Endpoints, limits } from "./endpoints";
 
 const LIMIT_MS = 60_000;
 
@@ -34,14 +35,16 @@ const at = (endpoints: Endpoints, model: Model) => ({
   authorization: endpoints.authorization,
 });
 
-describe.each(workerKinds)("every shipped shape and $kind", ({ python, missing }) => {
+const python = workerPython("the contract with the worker");
+
+describe.skipIf(!python)("every shipped shape and the Python worker", () => {
   let endpoints: Endpoints;
   beforeAll(async () => {
-    if (!missing) endpoints = await Endpoints.start(python);
+    endpoints = await Endpoints.start(python ?? "");
   });
-  afterAll(() => endpoints?.close());
+  afterAll(() => endpoints.close());
 
-  it.skipIf(missing).each(models)("agree for %s", async (model) => {
+  it.each(models)("agree for %s", async (model) => {
     const results = await runSuite(at(endpoints, model), () => valuesFor(endpoints, model), {
       atOnce: 4,
       limitMs: LIMIT_MS,
@@ -140,12 +143,12 @@ function changed({ items, error, ...rest }: Answer, change: Change): Answer {
   };
 }
 
-describe("the compatibility test", () => {
+describe.skipIf(!python)("the compatibility test", () => {
   let endpoints: Endpoints;
   let values: Values;
   const answers: { fixture: Fixture; answer: Answer }[] = [];
   beforeAll(async () => {
-    endpoints = await Endpoints.start(undefined);
+    endpoints = await Endpoints.start(python ?? "");
     values = await valuesFor(endpoints, "phi3");
     for (const one of readFixtures()) {
       const ready = filled(one, values);

@@ -2,24 +2,16 @@ import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { type Limits, type Model, models } from "../../contract/plan";
 import { signTicket } from "../../functions/core/ticket";
 import { startScriptedEngine } from "../../local/llm/engine";
-import { startInProcessWorker } from "../../local/runpod/workers/inProcessWorker";
 import { Events } from "../../local/support/events";
-import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { ACCOUNT_KEY, RunpodFixture } from "../local/runpod/fixture";
 
 const ISSUER = "snack-misaki/test";
 const planOf = { phi3: "free", mistral: "paid" } as const;
 
-/** What stands in a worker's place: the real one, where this machine has its environment, and the one in this process. */
-export const workerKinds = [
-  { kind: "the worker in this process", python: undefined, missing: false },
-  { kind: "the Python worker", python: findVenvPython(), missing: findVenvPython() === undefined },
-];
-
 /** The limits of the tickets here: tighter than the contract's own bounds. */
 export const limits: Limits = { max_tokens: 40, max_messages: 6, max_input_chars: 200 };
 
-/** Both models' endpoints on the RunPod double, behind them one kind of worker and the scripted engine. */
+/** The endpoint of each model on the RunPod double, with Python workers and the scripted engine. */
 export class Endpoints {
   private constructor(
     private readonly runpod: RunpodFixture,
@@ -28,15 +20,12 @@ export class Endpoints {
     private readonly closeEngine: () => Promise<void>,
   ) {}
 
-  static async start(python: string | undefined): Promise<Endpoints> {
+  static async start(python: string): Promise<Endpoints> {
     const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: true });
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "EdDSA" }] };
     const engine = await startScriptedEngine({ port: 0, events: new Events() });
     const runpod = new RunpodFixture();
-    await runpod.start({
-      engineUrl: `${engine.url}/v1`,
-      ...(python ? { python } : { startWorker: startInProcessWorker }),
-    });
+    await runpod.start({ engineUrl: `${engine.url}/v1`, python });
     const ids: Partial<Record<Model, string>> = {};
     for (const model of models) {
       const env = { MODEL: model, TICKET_ISSUER: ISSUER, TICKET_JWKS: JSON.stringify(jwks) };

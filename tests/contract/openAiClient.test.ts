@@ -1,16 +1,18 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Endpoints, workerKinds } from "./endpoints";
+import { workerPython } from "../workerPython";
+import { Endpoints } from "./endpoints";
 
-// OpenAI's own client, unmodified, against RunPod's OpenAI route and both kinds of worker.
-describe.each(workerKinds)("OpenAI's client and $kind", ({ python, missing }) => {
+const python = workerPython("the OpenAI client with the worker");
+
+// The unmodified OpenAI client, against the OpenAI route of the RunPod double and the Python worker.
+describe.skipIf(!python)("OpenAI's client and the Python worker", () => {
   let endpoints: Endpoints;
   let client: OpenAI;
   let ticket: string;
 
   beforeAll(async () => {
-    if (missing) return;
-    endpoints = await Endpoints.start(python);
+    endpoints = await Endpoints.start(python ?? "");
     client = new OpenAI({ apiKey: endpoints.apiKey, baseURL: `${endpoints.url("phi3")}/openai/v1`, maxRetries: 0 });
     ticket = await endpoints.ticket("phi3");
   });
@@ -31,7 +33,7 @@ describe.each(workerKinds)("OpenAI's client and $kind", ({ python, missing }) =>
     return error;
   };
 
-  it.skipIf(missing)("talk, and talk on with the reply in the conversation", async () => {
+  it("talk, and talk on with the reply in the conversation", async () => {
     const first = await client.chat.completions.create(ask());
     expect(first.object).toBe("chat.completion");
     expect(first.choices[0]?.message.content).toContain("いらっしゃい");
@@ -45,7 +47,7 @@ describe.each(workerKinds)("OpenAI's client and $kind", ({ python, missing }) =>
     expect(second.choices[0]?.message.content).toMatch(/ふふ|いいのよ/);
   });
 
-  it.skipIf(missing)("stream, with the usage at the end", async () => {
+  it("stream, with the usage at the end", async () => {
     const chunks = await Array.fromAsync(
       await client.chat.completions.create(askStream({ stream_options: { include_usage: true } })),
     );
@@ -57,18 +59,18 @@ describe.each(workerKinds)("OpenAI's client and $kind", ({ python, missing }) =>
     expect(chunks.length).toBeGreaterThan(3);
   });
 
-  it.skipIf(missing)("collect a stream with the client's own helper", async () => {
+  it("collect a stream with the client's own helper", async () => {
     const final = await client.chat.completions.stream(askStream()).finalChatCompletion();
     expect(final.choices[0]?.message.content).toContain("いらっしゃい");
   });
 
-  it.skipIf(missing)("list the one model there is, without a ticket", async () => {
+  it("list the one model there is, without a ticket", async () => {
     expect((await Array.fromAsync(client.models.list())).map(({ id }) => id)).toEqual(["phi3"]);
     expect(await client.models.retrieve("phi3")).toMatchObject({ id: "phi3", version: "1.0.0" });
     expect(await refusal(client.models.retrieve("gpt-5"))).toMatchObject({ code: "invalid_input" });
   });
 
-  it.skipIf(missing)("tell what is wrong: our code, OpenAI's type, and the field", async () => {
+  it("tell what is wrong: our code, OpenAI's type, and the field", async () => {
     const error = async (more: object) => {
       const { status, code, type, param } = await refusal(client.chat.completions.create(ask(more)));
       // RunPod knows one status for a job that failed.
@@ -100,7 +102,7 @@ describe.each(workerKinds)("OpenAI's client and $kind", ({ python, missing }) =>
     ]);
   });
 
-  it.skipIf(missing)("tell what is wrong in a stream", async () => {
+  it("tell what is wrong in a stream", async () => {
     const stream = await client.chat.completions.create(askStream({ ticket: undefined }));
     const error = await refusal(Array.fromAsync(stream));
     expect(error).toMatchObject({ code: "ticket_missing", type: "authentication_error", param: null });

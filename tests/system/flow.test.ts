@@ -10,6 +10,7 @@ import { customers } from "../../local/cloud/customers";
 import { bringUp, type ProgramOutputs } from "../../local/cloud/program";
 import { signedIn } from "../../local/visitor/signedIn";
 import { launchBrowser, noBrowser } from "../browser";
+import { workerPython } from "../workerPython";
 
 // The whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its workers.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-flow-"));
@@ -142,7 +143,9 @@ describe("a token", () => {
   });
 });
 
-describe("the worker itself", () => {
+const python = workerPython("refusals by the worker in the whole flow");
+
+describe.skipIf(!python)("the worker itself", () => {
   it.each([
     ["an empty text", { text: "" }, "invalid_input"],
     ["neither text nor messages", { params: {} }, "invalid_input"],

@@ -61,9 +61,11 @@ async function check(options: Options, say: (line: string) => void): Promise<Con
   }
   const { inTemporaryCloud } = await import("../../local/cloud/temporaryCloud.js");
   const { localTargets } = await import("./localTargets.js");
-  return inTemporaryCloud({ engine: options.engine, say }, async (cloud, outputs) =>
-    checkAll(await localTargets(cloud, outputs), options, say),
-  );
+  return inTemporaryCloud({ engine: options.engine, say }, async (cloud, outputs) => {
+    if (cloud.runpod.workerKind === "canned")
+      throw new Error("The local cloud's canned replies cannot keep the contract: npm run python -- setup");
+    return checkAll(await localTargets(cloud, outputs), options, say);
+  });
 }
 
 async function checkAll(

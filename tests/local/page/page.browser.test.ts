@@ -34,7 +34,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     const api = await startApi(jobs.url, customer, `${page.url}/`);
     const auth = { url: domain.url, clientId: "client1", redirectUri, logoutUri: `${page.url}/`, scopes: ["openid"] };
     const evaluate = () => {
-      config = { apiUrl: api.url, auth, stack: "start", inProcess: true };
+      config = { apiUrl: api.url, auth, stack: "start", canned: true };
     };
     if (evaluated) evaluate();
     const visitor = await browser.newContext({ locale: "ja-JP", timezoneId: "Asia/Tokyo", ...context });

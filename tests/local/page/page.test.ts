@@ -17,7 +17,7 @@ const config: PageConfig = {
     scopes: ["openid", "email"],
   },
   stack: "start",
-  inProcess: false,
+  canned: false,
 };
 
 const running: Listening[] = [];

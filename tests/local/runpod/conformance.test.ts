@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { findVenvPython } from "../../../local/support/pythonEnvironment";
+import { workerPython } from "../../workerPython";
 import { CallFailed, type ClientKind, type JobClient, npmClient, plainFetch, pythonClient } from "./clients";
 import { ACCOUNT_KEY, type FakeWorker, PHI3_KEY, RunpodFixture } from "./fixture";
 
@@ -9,10 +9,7 @@ import { ACCOUNT_KEY, type FakeWorker, PHI3_KEY, RunpodFixture } from "./fixture
 // clients use it (npm runpod-sdk 1.1.2, Python runpod 1.12.0), one table for all of them. What a client has no call for
 // is done by HTTP, and seen through the client.
 
-const python = findVenvPython();
-if (!python) console.warn("\n*** No .venv (npm run python -- setup): RunPod's Python client is NOT tested. ***\n");
-if (!python && process.env.REQUIRE_ALL === "1")
-  throw new Error("REQUIRE_ALL=1 asks for the Python client: npm run python -- setup.");
+const python = workerPython("the job API with RunPod's Python client");
 
 /** What a behaviour is shown on. */
 interface Scene {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findVenvPython } from "../../../local/support/pythonEnvironment";
+import { workerPython } from "../../workerPython";
 import { PythonDriver } from "./clients";
 import {
   ACCOUNT_KEY,
@@ -258,9 +258,7 @@ describe("the rest of the account", () => {
 });
 
 describe("RunPod's own clients", () => {
-  const python = findVenvPython();
-  if (!python)
-    console.warn("\n*** No .venv (npm run python -- setup): runpod-python's control plane is NOT tested. ***\n");
+  const python = workerPython("GraphQL with RunPod's Python client");
 
   it.skipIf(!python)("runpod-python manages templates, endpoints and credentials", { timeout: 20_000 }, async () => {
     const driver = new PythonDriver(python ?? "", runpod.jobApiUrl);

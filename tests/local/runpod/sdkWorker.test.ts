@@ -4,22 +4,19 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { RunningWorker } from "../../../local/runpod/workers/workers";
-import { findVenvPython } from "../../../local/support/pythonEnvironment";
+import { workerPython } from "../../workerPython";
 import { RunpodFixture } from "./fixture";
 
 // RunPod's own worker SDK (runpod-python 1.12), unmodified, with handlers of the test's own.
 
-const python = findVenvPython();
-const required = process.env.REQUIRE_ALL === "1";
-if (!python) console.warn("\n*** No .venv (npm run python -- setup): RunPod's worker SDK is NOT tested. ***\n");
+const python = workerPython("workers of RunPod's SDK");
 
-describe.skipIf(!python && !required)("a worker of RunPod's SDK", { timeout: 60_000 }, () => {
+describe.skipIf(!python)("a worker of RunPod's SDK", { timeout: 60_000 }, () => {
   let runpod: RunpodFixture;
   let id: string;
   /** How many there have been. */
   let started: number;
   beforeEach(() => {
-    if (!python) throw new Error("REQUIRE_ALL=1 asks for the worker SDK: npm run python -- setup.");
     runpod = new RunpodFixture();
     started = 0;
   });

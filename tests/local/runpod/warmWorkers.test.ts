@@ -5,18 +5,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startScriptedEngine } from "../../../local/llm/engine";
 import { Events } from "../../../local/support/events";
 import type { Listening } from "../../../local/support/http";
-import { findVenvPython } from "../../../local/support/pythonEnvironment";
+import { workerPython } from "../../workerPython";
 import { isRunning, RunpodFixture } from "./fixture";
 
-const python = findVenvPython();
-const required = process.env.REQUIRE_ALL === "1";
-if (!python) console.warn("\n*** No .venv (npm run python -- setup): warm workers are NOT tested. ***\n");
+const python = workerPython("warm workers");
 
-describe.skipIf(!python && !required)("warm workers", { timeout: 60_000 }, () => {
+describe.skipIf(!python)("warm workers", { timeout: 60_000 }, () => {
   let runpod: RunpodFixture;
   let engine: Listening;
   beforeEach(async () => {
-    if (!python) throw new Error("REQUIRE_ALL=1 asks for the Python worker: npm run python -- setup.");
     runpod = new RunpodFixture();
     engine = await startScriptedEngine({ port: 0, events: new Events() });
   });

@@ -3,14 +3,7 @@ import { on, once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Model } from "../../../contract/plan";
-import { StreamItem } from "../../../contract/worker";
-import { signTicket } from "../../../functions/core/ticket";
-import { startScriptedEngine } from "../../../local/llm/engine";
-import { startInProcessWorker } from "../../../local/runpod/workers/inProcessWorker";
-import { Events } from "../../../local/support/events";
 import { isRunning, RunpodFixture } from "./fixture";
 
 let runpod: RunpodFixture;
@@ -245,58 +238,5 @@ describe("close", () => {
     await runpod.worker.next();
     await runpod.close();
     expect(runpod.workers.map(({ stopAsked }) => stopAsked)).toEqual([true, true]);
-  });
-});
-
-describe("without Python", () => {
-  it("the worker in this process keeps the same contract", async () => {
-    const engine = await startScriptedEngine({ port: 0, events: new Events() });
-    try {
-      const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: true });
-      const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "EdDSA" }] });
-      const double = await runpod.start({ engineUrl: `${engine.url}/v1`, startWorker: startInProcessWorker });
-      expect(double.workerKind).toBe("in-process");
-      const env = Object.entries({ MODEL: "phi3", TICKET_ISSUER: "snack-misaki/test", TICKET_JWKS: jwks });
-      const { id } = await runpod.deploy({}, { env: env.map(([key, value]) => ({ key, value })) });
-
-      const key = { ...(await exportJWK(privateKey)), kid: "k" };
-      const limits = { max_tokens: 10, max_messages: 2, max_input_chars: 5 };
-      const ticketFor = async (aud: Model, at = new Date()) =>
-        (await signTicket({ iss: "snack-misaki/test", sub: "guest:1", aud, plan: "free", limits }, key, at)).ticket;
-      const ticket = await ticketFor("phi3");
-      const ask = async (input: object) => {
-        const job = await runpod.json(`${id}/runsync`, { input });
-        return job.status === "COMPLETED" ? job.output : JSON.parse(job.error).error.code;
-      };
-
-      const items: StreamItem[] = (await ask({ text: "こんばんは", ticket })).map((item: unknown) =>
-        StreamItem.parse(item),
-      );
-      const done = items.at(-1);
-      const deltas = items.flatMap((item) => ("delta" in item ? [item.delta] : []));
-      expect(deltas.length).toBeGreaterThan(1);
-      expect(done).toMatchObject({
-        done: true,
-        text: deltas.join(""),
-        finish_reason: "length",
-        usage: { completion_tokens: 10 },
-        model: { plan: "free", name: "phi3", version: "1.0.0" },
-      });
-      expect(await ask({ text: "こんばんは", ticket, stream: false })).toEqual([
-        expect.objectContaining({ done: true }),
-      ]);
-
-      expect(await ask({ text: "こんばんは" })).toBe("ticket_missing");
-      expect(await ask({ text: "こんばんは", ticket: "nonsense" })).toBe("ticket_invalid");
-      expect(await ask({ text: "こんばんは", ticket: await ticketFor("phi3", new Date(0)) })).toBe("ticket_expired");
-      expect(await ask({ text: "こんばんは", ticket: await ticketFor("mistral") })).toBe("ticket_wrong_model");
-      expect(await ask({ text: "こんばんは！！", ticket })).toBe("too_long");
-      expect(await ask({ text: "x", messages: [{ role: "user", content: "x" }], ticket })).toBe("invalid_input");
-      expect(await ask({ text: "x", system: "x", ticket })).toBe("invalid_input");
-      await engine.close();
-      expect(await ask({ text: "x", ticket })).toBe("unavailable");
-    } finally {
-      await engine.close();
-    }
   });
 });

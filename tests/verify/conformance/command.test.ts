@@ -11,12 +11,9 @@ import { readFixtures } from "../../../contract/fixtures";
 import type { SessionResponse } from "../../../contract/session";
 import type { ContractResult } from "../../../verify/conformance/conformance";
 import { Endpoints, limits } from "../../contract/endpoints";
+import { workerPython } from "../../workerPython";
 
-let endpoints: Endpoints;
-beforeAll(async () => {
-  endpoints = await Endpoints.start(undefined);
-});
-afterAll(() => endpoints?.close());
+const python = workerPython("npm run contract with the worker");
 
 async function contract(args: string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ["cli/run.cjs", "verify/conformance/conformance.ts", ...args], {
@@ -29,7 +26,13 @@ async function contract(args: string[], env: Record<string, string> = {}) {
 const skippedBy = ({ results }: ContractResult) =>
   results.filter(({ result }) => result === "skipped").map(({ fixture }) => fixture);
 
-describe("npm run contract", () => {
+describe.skipIf(!python)("npm run contract and the Python worker", () => {
+  let endpoints: Endpoints;
+  beforeAll(async () => {
+    endpoints = await Endpoints.start(python ?? "");
+  });
+  afterAll(() => endpoints.close());
+
   it("holds an endpoint to every fixture with a key and a ticket, and says neither", async () => {
     const ticket = await endpoints.ticket("phi3");
     const url = endpoints.url("phi3");
@@ -92,31 +95,6 @@ describe("npm run contract", () => {
     expect(new Set(result.results.map(({ endpoint }) => endpoint))).toEqual(new Set(["phi3", "mistral"]));
   });
 
-  it.each([
-    [["--url", "http://localhost:1"], "RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint"],
-    [["--url", "localhost"], "Allowed: an http or https URL."],
-    [["--limit", "0"], "Allowed: a whole number from 1 to 99999."],
-    [["--api", "http://localhost:1", "--engine", "llama"], "--engine: only for the local cloud"],
-  ])("refuses %j in a line", async (args, problem) => {
-    const { out, err, code } = await contract(args);
-    expect([out, code]).toEqual(["", 1]);
-    expect(err).toContain(problem);
-    expect(err.trim().split("\n")).toHaveLength(1);
-  });
-
-  it("refuses --url without a ticket", async () => {
-    const { err } = await contract(["--url", "http://localhost:1"], { RUNPOD_API_KEY: "key" });
-    expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to ask for one\n");
-  });
-
-  it("refuses a ticket that is none before it sends anything", async () => {
-    const { out, err, code } = await contract(["--url", "http://localhost:1"], {
-      RUNPOD_API_KEY: "key",
-      TICKET: "abc",
-    });
-    expect([out, err, code]).toEqual(["", "TICKET is no ticket: a session's `ticket` is allowed, as it is\n", 1]);
-  });
-
   it("names an endpoint that cannot be reached, and why", async () => {
     const closed = createServer();
     await once(closed.listen(0), "listening");
@@ -153,5 +131,32 @@ describe("npm run contract", () => {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+});
+
+describe("npm run contract", () => {
+  it.each([
+    [["--url", "http://localhost:1"], "RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint"],
+    [["--url", "localhost"], "Allowed: an http or https URL."],
+    [["--limit", "0"], "Allowed: a whole number from 1 to 99999."],
+    [["--api", "http://localhost:1", "--engine", "llama"], "--engine: only for the local cloud"],
+  ])("refuses %j in a line", async (args, problem) => {
+    const { out, err, code } = await contract(args);
+    expect([out, code]).toEqual(["", 1]);
+    expect(err).toContain(problem);
+    expect(err.trim().split("\n")).toHaveLength(1);
+  });
+
+  it("refuses --url without a ticket", async () => {
+    const { err } = await contract(["--url", "http://localhost:1"], { RUNPOD_API_KEY: "key" });
+    expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to ask for one\n");
+  });
+
+  it("refuses a ticket that is none before it sends anything", async () => {
+    const { out, err, code } = await contract(["--url", "http://localhost:1"], {
+      RUNPOD_API_KEY: "key",
+      TICKET: "abc",
+    });
+    expect([out, err, code]).toEqual(["", "TICKET is no ticket: a session's `ticket` is allowed, as it is\n", 1]);
   });
 });
