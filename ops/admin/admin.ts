@@ -7,9 +7,9 @@ import { type Ask, connect, type Target } from "./invoke";
 
 type Options = Target & { json?: boolean };
 
-const program = command("admin", "Looks after customers and their plans, with your AWS credentials.")
-  .option("--stack <name>", "the stack; start is the one of npm start", "start")
-  .option("--dir <folder>", "where npm start keeps everything", ".local");
+const program = command("admin", "Shows and changes customers' plans, with your AWS credentials.")
+  .option("--stack <name>", "the stack; start is npm start's own", "start")
+  .option("--dir <folder>", "npm start's state folder", ".local");
 
 /** Adds a subcommand: its call of the admin function, and its output without `--json`. */
 function subcommand<A extends unknown[], R>(
@@ -31,14 +31,14 @@ function subcommand<A extends unknown[], R>(
 
 subcommand(
   "show <user>",
-  "A user's row, and why they have their plan; <user> is the Cognito sub or the Stripe customer.",
+  "Shows a user's row, plan and its reason. <user> is a Cognito sub or a Stripe customer id.",
   (ask, user: string) => ask({ command: "show", user }),
   userTable,
 );
 
 subcommand(
   "grant <user> <plan>",
-  "Gives a plan (paid or vip), whatever Stripe says.",
+  "Grants a plan (paid or vip), independent of Stripe.",
   (ask, user: string, plan: string, { until, note }: { until?: string; note?: string }) =>
     ask({
       command: "grant",
@@ -49,19 +49,19 @@ subcommand(
     }),
   userTable,
 )
-  .option("--until <date>", "when it ends: 2027-01-31, or 2027-01-31T12:00:00Z; default: never")
-  .option("--note <text>", "why, for whoever looks at the row later");
+  .option("--until <date>", "when the grant ends: 2027-01-31 or 2027-01-31T12:00:00Z (default: never)")
+  .option("--note <text>", "the reason, stored in the row");
 
 subcommand(
   "revoke <user>",
-  "Takes a granted plan away.",
+  "Removes a granted plan.",
   (ask, user: string) => ask({ command: "revoke", user }),
   userTable,
 );
 
 subcommand(
   "resync [user]",
-  "Reads a user from Stripe now, or with --all everyone.",
+  "Syncs a user with Stripe now, or every user with --all.",
   async (ask, user: string | undefined, { all }: { all?: boolean }) => {
     if ((user === undefined) === (all !== true)) throw new Error("resync: name a user, or give --all");
     const users = user === undefined ? (await ask({ command: "users" })).users : [user];
@@ -71,11 +71,11 @@ subcommand(
     const rows = failed.map(({ user, error }) => `\n  ${user}  ${pc.red(error)}`);
     return `${synced.length} synced, ${failed.length} failed${rows.join("")}`;
   },
-).option("--all", "everyone whom Stripe knows");
+).option("--all", "every user with a Stripe customer");
 
 subcommand(
   "events",
-  "Stripe's latest events, and what became of them here.",
+  "Lists Stripe's latest events and their outcome here.",
   async (ask, { limit }: { limit: string }) =>
     (await ask({ command: "events", limit: wholeNumber("limit", limit, 100) })).events,
   eventTable,
@@ -120,9 +120,9 @@ function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, 
 }
 
 function eventTable(events: AdminEvent[]): string {
-  const table = new Table({ head: ["created", "type", "delivered", "became", "id"], style: { head: [], border: [] } });
+  const table = new Table({ head: ["created", "type", "delivered", "outcome", "id"], style: { head: [], border: [] } });
   for (const { created, type, delivered, outcome, id } of events) {
-    table.push([created, type, delivered ? "yes" : pc.yellow("no"), outcome ?? pc.yellow("not here yet"), id]);
+    table.push([created, type, delivered ? "yes" : pc.yellow("no"), outcome ?? pc.yellow("not handled yet"), id]);
   }
   return events.length > 0 ? table.toString() : "Stripe has no events.";
 }

@@ -44,16 +44,16 @@ export function connect({ stack, dir }: Target): Ask {
       throw new Error(`${functionName} could not be invoked: ${hint(error, isLocal)}`, { cause: error });
     });
     const answer = JSON.parse(Payload?.transformToString() ?? "null");
-    if (FunctionError) throw new Error(`${functionName} failed. Its log group says why.`);
+    if (FunctionError) throw new Error(`${functionName} failed. Read its log group for the reason.`);
     if ("error" in answer) throw new Error((answer as ErrorBody).error.message);
     return answer;
   };
 }
 
 function hint(error: Error & { code?: string }, isLocal: boolean): string {
-  if (error.code === "ECONNREFUSED" && isLocal) return "npm start is not running.";
-  if (error.name === "CredentialsProviderError") return "there are no AWS credentials. Sign in, or set AWS_PROFILE.";
+  if (error.code === "ECONNREFUSED" && isLocal) return "npm start is not running";
+  if (error.name === "CredentialsProviderError") return "no AWS credentials found. Sign in to AWS, or set AWS_PROFILE.";
   if (error.name === "ResourceNotFoundException")
-    return "there is no such function. Has the stack been brought up, in this region?";
+    return "the function does not exist in this region. Run pulumi up, or set AWS_REGION.";
   return `${error.name}: ${error.message}`;
 }

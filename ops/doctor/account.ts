@@ -2,10 +2,10 @@ import type { RunpodClient } from "../../runpod/client";
 import { type Check, failed, ok, warning } from "./check";
 
 /** An id that cannot exist at RunPod. */
-const NOBODY = "snack-misaki-doctor-nobody";
+const NO_SUCH_ID = "snack-misaki-doctor-nobody";
 /** Warn when the balance does not last this many hours at the current spend. */
-const HOURS_LEFT = 24;
-const FEW_DOLLARS = 5;
+const MIN_HOURS_LEFT = 24;
+const MIN_DOLLARS = 5;
 
 /** Checks that the account has credit. REST does not return the balance. */
 export async function checkAccount(client: RunpodClient): Promise<Check> {
@@ -16,12 +16,12 @@ export async function checkAccount(client: RunpodClient): Promise<Check> {
   } catch (error) {
     return warning(name, messageOf(error), "Look at the balance in RunPod's console, under Billing.");
   }
-  if (account === undefined) return ok(name, "RunPod's REST API does not tell the balance");
+  if (account === undefined) return ok(name, "RunPod's REST API does not return the balance");
   const { balanceDollars, spendDollarsPerHour } = account;
   const seen = `balance $${balanceDollars.toFixed(2)}, spending $${spendDollarsPerHour.toFixed(2)} an hour`;
   const todo = "Add credit in RunPod's console, under Billing, or turn on automatic payments.";
-  if (balanceDollars <= 0) return failed(name, `${seen}: RunPod runs no worker`, todo);
-  const isLow = balanceDollars < FEW_DOLLARS || balanceDollars < HOURS_LEFT * spendDollarsPerHour;
+  if (balanceDollars <= 0) return failed(name, `${seen}: RunPod starts no worker`, todo);
+  const isLow = balanceDollars < MIN_DOLLARS || balanceDollars < MIN_HOURS_LEFT * spendDollarsPerHour;
   return isLow ? warning(name, seen, todo) : ok(name, seen);
 }
 
@@ -39,9 +39,9 @@ export async function checkKey(
   // With GraphQL the template is looked up first, so nothing is sent. That is fine: a GraphQL key has all permissions
   // or none.
   const writes = {
-    endpoints: () => client.deleteEndpoint(NOBODY),
-    templates: () => client.deleteTemplate(NOBODY),
-    "registry credentials": () => client.deleteRegistryAuth(NOBODY),
+    endpoints: () => client.deleteEndpoint(NO_SUCH_ID),
+    templates: () => client.deleteTemplate(NO_SUCH_ID),
+    "registry credentials": () => client.deleteRegistryAuth(NO_SUCH_ID),
   };
   const refused = await Promise.all(
     Object.entries(writes).map(async ([what, write]) => {
@@ -50,8 +50,8 @@ export async function checkKey(
     }),
   );
   const unwritable = refused.flat().filter(({ why }) => /API key/.test(why));
-  const untold = refused.flat().filter(({ why }) => !/refused/.test(why));
-  const reasons = [...new Set([...unreadable, ...unwritable, ...untold].map(({ why }) => why))].join(" ");
+  const unclear = refused.flat().filter(({ why }) => !/refused/.test(why));
+  const reasons = [...new Set([...unreadable, ...unwritable, ...unclear].map(({ why }) => why))].join(" ");
   const list = (things: { what: string }[]) => things.map(({ what }) => what).join(", ");
   if (unreadable.length > 0) {
     const seen = `cannot read ${list(unreadable)}. ${reasons}`;
@@ -59,15 +59,15 @@ export async function checkKey(
     return failed(name, seen, isRefused ? makeKey : tryAgain);
   }
   if (unwritable.length > 0) {
-    const seen = `reads, but may not change ${list(unwritable)}: a read-only or restricted key. ${reasons}`;
+    const seen = `can read, but not change ${list(unwritable)}: it is a read-only or restricted key. ${reasons}`;
     return failed(name, seen, makeKey);
   }
-  if (untold.length > 0)
-    return warning(name, `reads, but whether it may change ${list(untold)} RunPod does not tell. ${reasons}`, tryAgain);
-  return ok(name, "reads and changes endpoints, templates and registry credentials");
+  if (unclear.length > 0)
+    return warning(name, `can read; RunPod did not say whether it can change ${list(unclear)}. ${reasons}`, tryAgain);
+  return ok(name, "can read and change endpoints, templates and registry credentials");
 }
 
-const tryAgain = "Try again in some minutes: RunPod has trouble of its own.";
+const tryAgain = "Try again in some minutes: RunPod has a problem.";
 const makeKey =
   "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
   "pulumi config set --secret runpodApiKey.";

@@ -3,20 +3,24 @@ import { apis } from "../../runpod/apis";
 import { askHealth } from "../../runpod/health";
 import { messageOf } from "./account";
 import { type Check, failed, ok, warning } from "./check";
-import type { Patient } from "./target";
+import type { Target } from "./target";
 
 /** Inputs of both checks. */
-interface Called {
-  patient: Patient;
+interface BrowserCheckInputs {
+  target: Target;
   /** Ids of the existing endpoints. */
   endpointIds: Partial<Record<Model, string>>;
   timeoutMs: number;
 }
 
 /** Checks that the stack's origins may call an endpoint from a browser: the preflight and an actual answer. */
-export async function checkCors(model: Model, endpointId: string, { patient, timeoutMs }: Called): Promise<Check> {
+export async function checkCors(
+  model: Model,
+  endpointId: string,
+  { target, timeoutMs }: BrowserCheckInputs,
+): Promise<Check> {
   const label = `${model} CORS`;
-  const { config, browserKeys, apiKey } = patient;
+  const { config, browserKeys, apiKey } = target;
   const browserKey = browserKeys[model];
   const key = typeof browserKey === "object" ? browserKey.key : apiKey;
   const base = `${config.runpodJobApiUrl}/${endpointId}`;
@@ -39,46 +43,49 @@ export async function checkCors(model: Model, endpointId: string, { patient, tim
   const refused = refusals.flat();
   if (refused.length === 0) return ok(label, `allows ${config.frontend.origins.join(", ")}`);
   const seen = `the job API does not allow ${refused.join("; ")}`;
-  const todo = `Browsers cannot chat with ${model} directly: put a proxy of your own before the job API and name it as runpodJobApiUrl.`;
+  const todo = `Browsers cannot chat with ${model} directly: put your own proxy in front of the job API and set runpodJobApiUrl to its URL.`;
   return browserKey === undefined ? warning(label, seen, todo) : failed(label, seen, todo);
 }
 
 /** Checks that a model's browser key opens its endpoint and nothing else. */
-export async function checkBrowserKey(model: Model, { patient, endpointIds, timeoutMs }: Called): Promise<Check> {
+export async function checkBrowserKey(
+  model: Model,
+  { target, endpointIds, timeoutMs }: BrowserCheckInputs,
+): Promise<Check> {
   const label = `${model} browser key`;
-  const { config, browserKeys, apiKey } = patient;
+  const { config, browserKeys, apiKey } = target;
   const given = browserKeys[model];
   const make = `Make a Restricted key for the ${model} endpoint alone in RunPod's console, then: pulumi config set --secret ${model}BrowserKey, and "pulumi up".`;
-  if (given === undefined) return failed(label, `none: the session sends nobody to ${model}`, make);
+  if (given === undefined) return failed(label, `not set: sessions cannot use ${model}`, make);
   if (given === "unread") {
     const variable = `${model.toUpperCase()}_BROWSER_KEY`;
     return warning(
       label,
-      "set, but not to be read here",
+      "set, but it cannot be read here",
       `Set ${variable} in the environment, or sign in with Pulumi.`,
     );
   }
   const { key } = given;
-  if (key === apiKey) return failed(label, "it is the account's own key, and every browser sees it", make);
+  if (key === apiKey) return failed(label, "this is the account's key, and every browser can see it", make);
   const options = { apiKey: key, timeoutMs };
   const opens = async (id: string) => (await askHealth({ ...options, url: config.runpodJobApiUrl }, id)).status;
   try {
     const own = endpointIds[model];
     const status = own === undefined ? 200 : await opens(own);
-    if (status !== 200) return failed(label, `its endpoint answers ${status} to it`, make);
+    if (status !== 200) return failed(label, `its endpoint answers ${status}`, make);
     const others = models.filter((each) => each !== model && endpointIds[each] !== undefined);
     const opened = await Promise.all(
       others.map(async (each) => ((await opens(endpointIds[each] ?? "")) === 200 ? [each] : [])),
     );
     const tooMany = opened.flat();
-    if (tooMany.length > 0) return failed(label, `it opens ${tooMany.join(", ")} too`, make);
+    if (tooMany.length > 0) return failed(label, `it also opens ${tooMany.join(", ")}`, make);
     const client = apis[config.runpodApi]({ ...options, url: config.runpodApiUrl });
     const seesAccount = await client.listEndpoints().then(
       () => true,
       () => false,
     );
-    if (seesAccount) return failed(label, "it opens the account, and every browser sees it", make);
-    return ok(label, "opens its own endpoint, and neither another nor the account");
+    if (seesAccount) return failed(label, "it opens the whole account, and every browser can see it", make);
+    return ok(label, "opens only its own endpoint");
   } catch (error) {
     return warning(label, messageOf(error), "Try again when RunPod answers.");
   }
@@ -94,8 +101,8 @@ function preflightFrom(origin: string): Record<string, string> {
 }
 
 function preflightRefusal({ ok: isOk, status, headers }: Response, origin: string): string | undefined {
-  if (!isOk) return `the preflight is answered ${status}`;
-  if (!allows(headers, origin)) return "the preflight names no such origin";
+  if (!isOk) return `the preflight gets ${status}`;
+  if (!allows(headers, origin)) return "the preflight's answer does not allow this origin";
   const allowed = (headers.get("access-control-allow-headers") ?? "").toLowerCase().split(/\s*,\s*/);
   // `*` does not cover authorization (Fetch standard).
   const isNamed = allowed.includes("authorization") && (allowed.includes("content-type") || allowed.includes("*"));
@@ -103,7 +110,7 @@ function preflightRefusal({ ok: isOk, status, headers }: Response, origin: strin
 }
 
 function answerRefusal({ status, headers }: Response, origin: string): string | undefined {
-  return allows(headers, origin) ? undefined : `an answer (${status}) names no such origin`;
+  return allows(headers, origin) ? undefined : `an answer (${status}) does not allow this origin`;
 }
 
 function allows(headers: Headers, origin: string): boolean {

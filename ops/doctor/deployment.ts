@@ -24,8 +24,8 @@ export function checkEndpoint(
   }
   if (endpoint !== undefined) return { check: ok(label, `${name} (${endpoint.id})`), endpoint };
   if (named.length > 0) {
-    const maker = named[0]?.owner ?? "somebody else, or its template is not the stack's";
-    const seen = `${name} (${ids(named)}) is there, but made by ${maker}`;
+    const maker = named[0]?.owner ?? "someone else, or its template belongs to another stack";
+    const seen = `${name} (${ids(named)}) exists, but was created by ${maker}`;
     const todo = `Run "pulumi refresh", then "pulumi up"; or delete that endpoint in RunPod's console first.`;
     return { check: failed(label, seen, todo), endpoint: undefined };
   }
@@ -46,14 +46,14 @@ export function checkTemplate(
   if (template === undefined) return failed(label, `RunPod has no template named ${name}`, todo);
   const maker = splitMark(template.env).owner;
   if (maker !== owner) {
-    const seen = `${name} (${template.id}) is there, but made by ${maker ?? "somebody else"}`;
+    const seen = `${name} (${template.id}) exists, but was created by ${maker ?? "someone else"}`;
     return failed(label, seen, `Delete or rename that template in RunPod's console. ${todo}`);
   }
   if (endpoint !== undefined && endpoint.templateId !== template.id) {
-    const other = endpoint.templateId || "something else than its template says";
-    return failed(label, `endpoint ${endpoint.id} does not run ${template.id} but ${other}`, todo);
+    const other = endpoint.templateId || "an unknown template";
+    return failed(label, `endpoint ${endpoint.id} runs ${other} instead of ${template.id}`, todo);
   }
-  return ok(label, `${name} (${template.id})${endpoint ? ", run by its endpoint" : ""}`);
+  return ok(label, `${name} (${template.id})${endpoint ? ", used by its endpoint" : ""}`);
 }
 
 /**
@@ -70,34 +70,34 @@ export function checkImage(
   const label = `${model} image`;
   if (!templateFields.imageName.safeParse(imageName).success) {
     const todo = `Push it under a tag that names one build, set ${model}.imageTag or ${model}.imageUri, and run "pulumi up".`;
-    return failed(label, `${imageName}: the tag is mutable, so hosts that have it run old code`, todo);
+    return failed(label, `${imageName}: the tag can move, so hosts with a cached image run old code`, todo);
   }
   if (imageUri !== undefined) {
     if (imageName === imageUri) return ok(label, imageName);
-    return warning(label, `${imageName}, but configured is ${imageUri}`, `Run "pulumi up".`);
+    return warning(label, `${imageName}, but the configuration says ${imageUri}`, `Run "pulumi up".`);
   }
   const { reference } = parseImageName(imageName);
   const known = tags ?? (reference.startsWith("sha256:") ? undefined : [reference]);
-  if (known === undefined) return ok(label, `${imageName}; which tag that is, ECR does not tell here`);
+  if (known === undefined) return ok(label, `${imageName}; its tag could not be read from ECR`);
   // The program's own tag format.
   const wanted = `${model}-${imageTag}`;
   if (known.includes(wanted)) return ok(label, `${wanted}: ${imageName}`);
   return warning(
     label,
-    `${imageName} is ${known.join(", ") || "untagged"}, but configured is ${wanted}`,
+    `${imageName} is ${known.join(", ") || "untagged"}, but the configuration says ${wanted}`,
     `Run "pulumi up".`,
   );
 }
 
 /** Finds endpoints with the stack's owner tag that the program does not manage. They take workers from the quota. */
-export function checkLeftovers(names: string[], owner: string, endpoints: EndpointRecord[]): Check {
-  const label = "leftovers";
+export function checkLeakedEndpoints(names: string[], owner: string, endpoints: EndpointRecord[]): Check {
+  const label = "leaked endpoints";
   const others = endpoints.filter((each) => each.owner === owner && !names.includes(each.name));
-  if (others.length === 0) return ok(label, "no other endpoint carries the stack's mark");
+  if (others.length === 0) return ok(label, "no other endpoint has the stack's owner tag");
   const list = others.map(({ name, id, workersMax }) => `${name} (${id}, workersMax ${workersMax})`).join(", ");
   return warning(
     label,
     list,
-    "Delete them in RunPod's console unless the program is about to: they take from the quota.",
+    "Delete them in RunPod's console, unless a pulumi up is about to do so: they take workers from the quota.",
   );
 }

@@ -3,7 +3,7 @@ import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import type { Check, Status } from "./check";
 import { examine } from "./examine";
-import { loadPatient } from "./target";
+import { loadTarget } from "./target";
 
 interface Options {
   stack: string;
@@ -16,21 +16,21 @@ const TODO_WIDTH = 52;
 
 const program = command(
   "doctor",
-  "Looks at what a stack has at RunPod, and says what is wrong and what to do. It changes nothing.",
+  "Checks a stack's resources at RunPod and names each problem with the next step. It changes nothing.",
 )
-  .option("--stack <name>", "the stack; start is the one of npm start", "start")
-  .option("--dir <folder>", "where npm start keeps everything", ".local")
+  .option("--stack <name>", "the stack; start is npm start's own", "start")
+  .option("--dir <folder>", "npm start's state folder", ".local")
   .addHelpText(
     "after",
     `
 Secrets come from the environment (RUNPOD_API_KEY, PHI3_BROWSER_KEY, MISTRAL_BROWSER_KEY), else from the pulumi command;
-AWS, asked for the age of the registry's token, is opened with your own credentials.
-The exit status is 1 when something has failed.`,
+The age of the registry token is read from AWS with your own credentials.
+The exit status is 1 when a check has failed.`,
   )
   .action(async ({ stack, dir, json }: Options) => {
-    const patient = await loadPatient(stack, { programDir: process.cwd(), dir });
-    if (process.stderr.isTTY && !json) process.stderr.write(pc.dim("Looking …"));
-    const checks = await examine(patient);
+    const target = await loadTarget(stack, { programDir: process.cwd(), dir });
+    if (process.stderr.isTTY && !json) process.stderr.write(pc.dim("Checking …"));
+    const checks = await examine(target);
     if (process.stderr.isTTY && !json) process.stderr.write("\r\u001b[K");
     const count = (status: Status) => checks.filter((check) => check.status === status).length;
     if (json) console.log(JSON.stringify({ stack, failed: count("failed"), warnings: count("warning"), checks }));
@@ -43,7 +43,7 @@ void run(program);
 function report(checks: Check[]): string {
   const colour = { ok: pc.green, warning: pc.yellow, failed: pc.red };
   const table = new Table({
-    head: ["", "check", "seen", "what to do"],
+    head: ["", "check", "finding", "next step"],
     style: { head: [], border: [] },
     // No lines between rows: they would double the height.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
@@ -63,5 +63,5 @@ function breakable(text: string, width: number): string {
 }
 
 function summary(count: (status: Status) => number): string {
-  return `${count("ok")} ok, ${count("warning")} to look at, ${count("failed")} failed`;
+  return `${count("ok")} ok, ${count("warning")} warnings, ${count("failed")} failed`;
 }

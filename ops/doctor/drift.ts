@@ -11,9 +11,9 @@ interface Declared {
 }
 
 /** Variables that a worker needs. */
-const VARIABLES = ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"];
+const REQUIRED_VARIABLES = ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"];
 /** Fields covered by other checks. */
-const ELSEWHERE = ["owner", "name", "templateId"];
+const CHECKED_ELSEWHERE = ["owner", "name", "templateId"];
 
 /** Compares RunPod's endpoint and template with the configuration, using the provider's own comparison. */
 export function checkDrift(
@@ -22,33 +22,35 @@ export function checkDrift(
   { endpoint, template }: { endpoint: EndpointRecord; template: TemplateRecord | undefined },
 ): Check {
   const label = `${model} drift`;
-  const fields = Object.fromEntries(Object.entries(endpointFields).filter(([name]) => !ELSEWHERE.includes(name)));
+  const fields = Object.fromEntries(
+    Object.entries(endpointFields).filter(([name]) => !CHECKED_ELSEWHERE.includes(name)),
+  );
   const wanted = checkFields(fields, declared.endpoint).inputs;
   const actual = { ...endpoint } as Properties;
   const differing = [
     ...Object.keys(fields).filter((name) => changed(wanted, actual, name)),
     ...Object.keys(declared.template).filter((name) => template && changed(declared.template, { ...template }, name)),
   ];
-  const missing = template ? VARIABLES.filter((name) => template.env[name] === undefined) : [];
+  const missing = template ? REQUIRED_VARIABLES.filter((name) => template.env[name] === undefined) : [];
   if (differing.length === 0 && missing.length === 0) return ok(label, "as configured");
 
   const before: Properties = { ...wanted, ...declared.template };
   const after: Properties = { ...template, ...actual };
   const seen = [
-    ...differing.map((name) => `${name} is ${inWords(after[name])}, configured ${inWords(before[name])}`),
+    ...differing.map((name) => `${name} is ${display(after[name])}, configured ${display(before[name])}`),
     ...missing.map((name) => `the variable ${name} is missing`),
   ].join("; ");
-  const todo = `Run "pulumi up --refresh": it puts back what is configured.`;
+  const todo = `Run "pulumi up --refresh": it restores the configured values.`;
   const isIdle = differing.includes("workersMax") && endpoint.workersMax < Number(wanted.workersMax);
   if (isIdle && endpoint.workersMax === 0) {
-    const why = "RunPod does so after 7 days without a request, and no job is worked on any more";
+    const why = "RunPod sets this after 7 days without a request; no job runs until it is raised";
     return failed(label, `${seen}: ${why}`, todo);
   }
-  if (isIdle) return warning(label, `${seen}: RunPod does so after 3 days without a request`, todo);
+  if (isIdle) return warning(label, `${seen}: RunPod sets this after 3 days without a request`, todo);
   return missing.length > 0 ? failed(label, seen, todo) : warning(label, seen, todo);
 }
 
-function inWords(value: unknown): string {
+function display(value: unknown): string {
   if (Array.isArray(value)) return value.join(",") || "none";
   return value === undefined || value === "" ? "none" : String(value);
 }

@@ -9,14 +9,14 @@ import { redact } from "../../runpod/redact";
 import { checkAccount, checkKey, messageOf } from "./account";
 import { checkBrowserKey, checkCors } from "./browser";
 import { type Check, failed } from "./check";
-import { checkEndpoint, checkImage, checkLeftovers, checkTemplate } from "./deployment";
+import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
 import { imageTags } from "./imageTags";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
 import { checkRegistryToken } from "./registryToken";
-import type { Patient } from "./target";
-import { checkVersion, checkWorkers, lookAtWorkers } from "./workers";
+import type { Target } from "./target";
+import { checkVersion, checkWorkers, readWorkers } from "./workers";
 
 /** Default timeout of one call. */
 const TIMEOUT_MS = 10_000;
@@ -37,43 +37,43 @@ interface Unread {
  * @param timeoutMs timeout of one call
  * @returns one line per check, without secrets
  */
-export async function examine(patient: Patient, timeoutMs = TIMEOUT_MS): Promise<Check[]> {
-  const { config, apiKey, browserKeys } = patient;
+export async function examine(target: Target, timeoutMs = TIMEOUT_MS): Promise<Check[]> {
+  const { config, apiKey, browserKeys } = target;
   const options = { apiKey, url: config.runpodApiUrl, timeoutMs };
   const client = apis[config.runpodApi](options);
   const watch = fleetWatch(options, config.runpodJobApiUrl, client);
-  const checks = await examineThrough(patient, client, watch, timeoutMs);
+  const checks = await examineThrough(target, client, watch, timeoutMs);
   const keys = Object.values(browserKeys).flatMap((each) => (typeof each === "object" ? each.key : []));
   return checks.map((check) => ({ ...check, seen: redact(check.seen, [apiKey, ...keys]) }));
 }
 
 async function examineThrough(
-  patient: Patient,
+  target: Target,
   client: RunpodClient,
   watch: FleetWatch,
   timeoutMs: number,
 ): Promise<Check[]> {
-  const { config, owner } = patient;
+  const { config, owner } = target;
   const settings = models.map((model) => inferenceSettings(model, config));
   const names = settings.map(({ name }) => name);
   const account = await readAccount(client, config);
   const unread = Object.entries(account).flatMap(([what, read]) => ("why" in read ? [{ what, why: read.why }] : []));
-  if (unread.length === Object.keys(account).length) return [closed(config.runpodApiUrl, unread[0]?.why ?? "")];
+  if (unread.length === Object.keys(account).length) return [unreachable(config.runpodApiUrl, unread[0]?.why ?? "")];
 
   const general = [checkAccount(client), checkKey(client, unread)];
-  if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, patient.aws));
+  if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, target.aws));
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return Promise.all(general);
   const asked = Object.fromEntries(settings.map(({ name, endpoint }) => [name, endpoint.workersMax]));
   general.push(checkQuota(client, endpoints, asked, config.runpodWorkerQuota));
-  general.push(Promise.resolve(checkLeftovers(names, owner, endpoints)));
+  general.push(Promise.resolve(checkLeakedEndpoints(names, owner, endpoints)));
 
   const found = models.map((model, index) => ({
     model,
     ...checkEndpoint(model, names[index] ?? "", owner, endpoints),
   }));
   const ids = found.flatMap(({ model, endpoint }) => (endpoint ? [[model, endpoint.id]] : []));
-  const called = { patient, endpointIds: Object.fromEntries(ids), timeoutMs };
+  const called = { target, endpointIds: Object.fromEntries(ids), timeoutMs };
   const ofModels = found.map(async ({ model, check, endpoint }, index) => {
     const { name, ...declared } = settings[index] ?? inferenceSettings(model, config);
     const lines: (Check | Promise<Check>)[] = [check];
@@ -81,9 +81,9 @@ async function examineThrough(
     if (!("why" in templates)) lines.push(checkTemplate(model, name, owner, template, endpoint));
     if (template) {
       const { imageName } = template;
-      lines.push(imageTags(imageName, patient.aws).then((tags) => checkImage(model, config[model], imageName, tags)));
+      lines.push(imageTags(imageName, target.aws).then((tags) => checkImage(model, config[model], imageName, tags)));
     }
-    const seen = endpoint && (await lookAtWorkers(watch, endpoint.id, health(patient, endpoint.id, timeoutMs)));
+    const seen = endpoint && (await readWorkers(watch, endpoint.id, health(target, endpoint.id, timeoutMs)));
     if (template && !("why" in credentials)) {
       lines.push(checkRegistry(model, config, template, credentials, seen?.problems ?? []));
     }
@@ -99,13 +99,13 @@ async function examineThrough(
 }
 
 /** Whether RunPod pulls images with an ECR token that a function renews. */
-function isFromEcr({ registry, ...models }: Patient["config"]): boolean {
+function isFromEcr({ registry, ...models }: Target["config"]): boolean {
   const images = [models.phi3, models.mistral];
   return registry.kind === "ecr" && images.some(({ imageUri }) => imageUri === undefined || isPrivateEcr(imageUri));
 }
 
 /** Reads the resources that the checks share. A part that fails does not stop the others. */
-async function readAccount(client: RunpodClient, config: Patient["config"]): Promise<Account> {
+async function readAccount(client: RunpodClient, config: Target["config"]): Promise<Account> {
   const unread = (error: unknown): Unread => ({ why: messageOf(error) });
   const template = async (model: Model) =>
     [model, await client.findTemplateByName(inferenceSettings(model, config).name)] as const;
@@ -121,7 +121,7 @@ async function readAccount(client: RunpodClient, config: Patient["config"]): Pro
 }
 
 /** Nothing could be read, so one line replaces all checks. */
-function closed(url: string, why: string): Check {
+function unreachable(url: string, why: string): Check {
   if (/refused/.test(why)) {
     const todo =
       "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
@@ -132,7 +132,7 @@ function closed(url: string, why: string): Check {
   return failed("RunPod", `${url} cannot be reached: ${why}`, todo);
 }
 
-async function health({ config, apiKey }: Patient, endpointId: string, timeoutMs: number) {
+async function health({ config, apiKey }: Target, endpointId: string, timeoutMs: number) {
   const answer = await askHealth({ apiKey, url: config.runpodJobApiUrl, timeoutMs }, endpointId).catch(() => undefined);
   return answer?.health;
 }

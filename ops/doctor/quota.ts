@@ -13,7 +13,7 @@ export async function checkQuota(
   asked: Record<string, number>,
   configured: number | undefined,
 ): Promise<Check> {
-  const name = "quota of workers";
+  const name = "worker quota";
   const actual = endpoints.map((endpoint) => [endpoint.name, endpoint.workersMax] as const);
   const wanted = [
     ...actual.filter(([endpoint]) => asked[endpoint] === undefined),
@@ -27,12 +27,12 @@ export async function checkQuota(
   ];
   const sum = wanted.reduce((total, [, workersMax]) => total + workersMax, 0);
   const each = wanted.filter(([, workersMax]) => workersMax > 0).map((pair) => pair.join(" "));
-  const parts = `${sum} asked for (${each.join(", ")})`;
+  const parts = `${sum} configured (${each.join(", ")})`;
   const quota = configured ?? (await client.getWorkerQuota());
   if (quota === undefined)
-    return ok(name, `${parts}; RunPod does not tell the quota: runpodWorkerQuota may, as its console shows it`);
-  if (sum <= quota) return ok(name, `${parts}, of at most ${quota}`);
+    return ok(name, `${parts}; RunPod does not return the quota. Set runpodWorkerQuota to the number in its console`);
+  if (sum <= quota) return ok(name, `${parts}, quota ${quota}`);
   const todo =
     "Lower workersMax somewhere, or add credit: RunPod raises the quota with the balance ($100: 10, $200: 20).";
-  return failed(name, `${parts}, but the account may have ${quota}: RunPod refuses the next change`, todo);
+  return failed(name, `${parts}, but the quota is ${quota}: RunPod will reject the next change`, todo);
 }

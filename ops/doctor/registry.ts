@@ -23,29 +23,33 @@ export function checkRegistry(
   const label = `${model} registry`;
   const again = `Run "pulumi up --refresh".`;
   if (id === undefined) {
-    if (!isPrivateEcr(imageName)) return ok(label, "no credential: the image is public");
+    if (!isPrivateEcr(imageName)) return ok(label, "no credentials: the image is public");
     const todo = `Set registry in the stack's configuration to { kind: ecr } or to a delegation, and run "pulumi up --refresh".`;
-    return failed(label, "no credential, but the image is in private ECR: no new worker can pull it", todo);
+    return failed(label, "no credentials, but the image is in private ECR: no new worker can pull it", todo);
   }
   const credential = credentials.find((each) => each.id === id);
   if (credential === undefined && registry.kind !== "delegation") {
-    return failed(label, `the template names the credential ${id}, which RunPod does not have`, again);
+    return failed(label, `the template uses credentials ${id}, which RunPod does not have`, again);
   }
   const name = credential?.name ?? `delegation ${id}`;
   const refusal = problems.find((line) => REFUSED.test(line));
   if (refusal === undefined) {
-    return ok(label, `${name}; no host complains of it`);
+    return ok(label, `${name}; no host reports an error`);
   }
-  const seen = `the registry does not take ${name}: ${refusal}`;
+  const seen = `the registry rejects ${name}: ${refusal}`;
   switch (registry.kind) {
     case "ecr": {
       const renewal = `snack-misaki-${stack}-registryRefresh`;
-      const why = `An ECR token dies after 12 hours, and ${renewal} is to renew it every 6: read its log, then run it now`;
+      const why = `An ECR token expires after 12 hours, and ${renewal} renews it every 6. Read that function's log, then run it now`;
       return failed(label, seen, `${why}: aws lambda invoke --function-name ${renewal} /dev/null.`);
     }
     case "delegation":
       return failed(label, seen, "Check the ECR repository's policy for RunPod's roles, and the delegation at RunPod.");
     default:
-      return failed(label, seen, `Make a new token, then: pulumi config set --secret registryToken, and "pulumi up".`);
+      return failed(
+        label,
+        seen,
+        `Create a new token, then: pulumi config set --secret registryToken, and "pulumi up".`,
+      );
   }
 }

@@ -5,9 +5,9 @@ import { type Check, failed, ok, warning } from "./check";
 
 const HOUR_MS = 3_600_000;
 /** Lifetime of an Amazon ECR token. */
-const LIFE_HOURS = 12;
+const LIFETIME_HOURS = 12;
 /** It is renewed every 6 hours. One more hour allows for retries. */
-const RENEWED_HOURS = 7;
+const MAX_RENEWAL_HOURS = 7;
 
 /**
  * Checks the age of the ECR token that RunPod pulls with. RunPod does not return it; the function that renews the token
@@ -19,7 +19,7 @@ export async function checkRegistryToken(stack: string, aws: Aws, now = Date.now
   const label = "registry token";
   const renewal = `snack-misaki-${stack}-registryRefresh`;
   const Name = `/snack-misaki/${stack}/registry-token-expiry`;
-  const todo = `Read the log of ${renewal}, which is to renew it every 6 hours, then run it now: aws lambda invoke --function-name ${renewal} /dev/null`;
+  const todo = `Read the log of ${renewal}, which renews it every 6 hours. Then run it now: aws lambda invoke --function-name ${renewal} /dev/null`;
   let expiresAt: number;
   try {
     const client = new SSMClient(awsClient("ssm", aws));
@@ -27,18 +27,19 @@ export async function checkRegistryToken(stack: string, aws: Aws, now = Date.now
     expiresAt = Date.parse(Parameter?.Value ?? "");
   } catch (error) {
     if (error instanceof Error && error.name === "ParameterNotFound")
-      return failed(label, `nothing renews it: AWS has no parameter ${Name} in this region`, `Run "pulumi up".`);
+      return failed(label, `it was never renewed: AWS has no parameter ${Name} in this region`, `Run "pulumi up".`);
     return warning(
       label,
       `its age cannot be read from AWS: ${messageOf(error)}`,
       "Sign in to AWS, or set AWS_PROFILE.",
     );
   }
-  if (Number.isNaN(expiresAt)) return failed(label, `the parameter ${Name} says no time`, todo);
+  if (Number.isNaN(expiresAt)) return failed(label, `the parameter ${Name} does not hold a time`, todo);
   const hours = (expiresAt - now) / HOUR_MS;
-  const age = `renewed ${(LIFE_HOURS - hours).toFixed(1)} hours ago`;
+  const age = `renewed ${(LIFETIME_HOURS - hours).toFixed(1)} hours ago`;
   if (hours <= 0)
-    return failed(label, `it died ${(-hours).toFixed(1)} hours ago: no new worker can pull an image`, todo);
-  if (hours < LIFE_HOURS - RENEWED_HOURS) return warning(label, `${age}, dies in ${hours.toFixed(1)}`, todo);
-  return ok(label, `${age}, good for ${hours.toFixed(1)} more`);
+    return failed(label, `it expired ${(-hours).toFixed(1)} hours ago: no new worker can pull an image`, todo);
+  if (hours < LIFETIME_HOURS - MAX_RENEWAL_HOURS)
+    return warning(label, `${age}, expires in ${hours.toFixed(1)} hours`, todo);
+  return ok(label, `${age}, valid for ${hours.toFixed(1)} more hours`);
 }

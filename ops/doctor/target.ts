@@ -10,7 +10,7 @@ import type { Aws } from "./aws";
 import { secretReader } from "./secrets";
 
 /** The stack that the doctor examines. */
-export interface Patient {
+export interface Target {
   /** The stack's parsed configuration and name. */
   config: PlainConfig & { stack: string };
   /** `<project>/<stack>`: owner tag of the stack's resources. */
@@ -34,11 +34,11 @@ const localStacks = [OWN_STACK, "local"];
  * @param place.dir folder of `npm start`'s state
  * @throws Error that names the missing or bad value and the next step
  */
-export async function loadPatient(
+export async function loadTarget(
   stack: string,
   { programDir, dir }: { programDir: string; dir: string },
   env: NodeJS.ProcessEnv = process.env,
-): Promise<Patient> {
+): Promise<Target> {
   const isLocal = localStacks.includes(stack);
   const file = isLocal ? "local" : stack;
   const given = readStackConfig(programDir, file, stack === OWN_STACK ? runningUrls(dir) : {});
@@ -68,7 +68,7 @@ export async function loadPatient(
       }),
     },
     apiKey: apiKey.key,
-    browserKeys: Object.fromEntries(await Promise.all(keys)) as Patient["browserKeys"],
+    browserKeys: Object.fromEntries(await Promise.all(keys)) as Target["browserKeys"],
   };
 }
 

@@ -19,7 +19,7 @@ export interface WorkersSeen {
 }
 
 /** Reads the state of an endpoint's workers, and the host's log when one is not ready. */
-export async function lookAtWorkers(
+export async function readWorkers(
   watch: FleetWatch,
   endpointId: string,
   health: Promise<Health | undefined>,
@@ -32,13 +32,12 @@ export async function lookAtWorkers(
 /** Checks that all workers run the current version. */
 export function checkVersion(model: Model, { fleet }: WorkersSeen): Check {
   const label = `${model} version`;
-  if (fleet === undefined) return warning(label, "RunPod does not tell", "Look at Releases in RunPod's console.");
+  if (fleet === undefined) return warning(label, "RunPod did not return it", "Look at Releases in RunPod's console.");
   const { version, stale } = fleet;
   const all = stale + fleet.ready + fleet.initializing + fleet.throttled + fleet.unhealthy;
   const of = version === undefined ? "the current version" : `version ${version}`;
   if (stale === 0) return ok(label, all === 0 ? `${of}, with no worker now` : `${of}, on all workers (${all})`);
-  const todo =
-    "Wait: old workers end when their jobs are done. If new ones do not start, the line of the workers says why.";
+  const todo = "Wait: old workers end when their jobs are done. If new ones do not start, the workers check says why.";
   return warning(label, `${all - stale} of ${all} workers on ${of}`, todo);
 }
 
@@ -46,24 +45,24 @@ export function checkVersion(model: Model, { fleet }: WorkersSeen): Check {
 export function checkWorkers(model: Model, endpoint: EndpointRecord, { fleet, problems, health }: WorkersSeen): Check {
   const label = `${model} workers`;
   if (fleet === undefined) {
-    return warning(label, "RunPod does not tell how they are", "Look at Workers in RunPod's console.");
+    return warning(label, "RunPod did not return their state", "Look at Workers in RunPod's console.");
   }
   const queued = health?.jobs.inQueue ?? 0;
   const queue = queued > 0 ? `, ${queued} jobs waiting` : "";
-  const host = problems.length > 0 ? `; a host says: ${problems.join(" | ")}` : "";
+  const host = problems.length > 0 ? `; its host reports: ${problems.join(" | ")}` : "";
   const seen = `${describe(fleet)}${queue}${host}`;
   const isServing = fleet.ready > 0;
 
   if (isEmpty(fleet)) {
     if (endpoint.workersMax === 0) {
-      return failed(label, `none, and workersMax is 0${queue}`, `Run "pulumi up --refresh": no job is worked on.`);
+      return failed(label, `none, and workersMax is 0${queue}`, `Run "pulumi up --refresh": no job can run.`);
     }
     if (queued > 0) {
       const todo =
-        "Look again in a minute: RunPod has no capacity, or is just starting the first. Name more GPU pools.";
+        "Check again in a minute: RunPod has no capacity, or is starting the first worker. Configure more GPU pools.";
       return failed(label, `none, with ${queued} jobs waiting`, todo);
     }
-    return ok(label, "none: it has scaled to zero, and no job waits");
+    return ok(label, "none: scaled to zero, and no job is waiting");
   }
   if (fleet.unhealthy > 0 || isPullProblem(problems)) {
     const todo = cause(fleet, problems);
@@ -76,11 +75,11 @@ export function checkWorkers(model: Model, endpoint: EndpointRecord, { fleet, pr
     const { startingSeconds = 0 } = fleet;
     if (startingSeconds >= START_SECONDS) {
       const todo =
-        "Read the worker's log in RunPod's console: RunPod gives up a start after 7 minutes. Usual causes: a large " +
-        "image on a slow host, a model that is downloaded at the start, a disk smaller than the unpacked image.";
+        "Read the worker's log in RunPod's console: RunPod ends a start after 7 minutes. Usual causes: a large " +
+        "image on a slow host, a model downloaded at start, a disk smaller than the unpacked image.";
       return failed(label, `${seen}, for ${Math.round(startingSeconds / 60)} minutes`, todo);
     }
-    return warning(label, seen, "Look again in some minutes: they pull the image or load the model.");
+    return warning(label, seen, "Check again in some minutes: they are pulling the image or loading the model.");
   }
   return ok(label, seen);
 }

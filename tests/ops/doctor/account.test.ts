@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { checkKey } from "../../../ops/doctor/account";
 import { RunpodError } from "../../../runpod/error";
 
-/** A control plane that answers every delete so; undefined is done. */
+/** A control plane that answers every delete with this error; undefined means success. */
 function answering(words: string | undefined) {
   const answer = async () => {
     if (words !== undefined) throw new RunpodError(words, { transient: false });
@@ -10,13 +10,13 @@ function answering(words: string | undefined) {
   return { deleteEndpoint: answer, deleteTemplate: answer, deleteRegistryAuth: answer };
 }
 
-// How RunPod answers a delete of what is not there is not documented.
+// RunPod does not document its answer to deleting a missing resource.
 it.each([
   ["ok", undefined],
   ["ok", "RunPod refused deleteEndpoint: invalid endpoint id"],
   ["failed", "RunPod refused deleteEndpoint: the API key may not do this."],
   ["warning", "RunPod could not do deleteEndpoint: Something went wrong. Please try again later. (tried 4 times)"],
   ["warning", "RunPod did not answer deleteEndpoint: no answer within 10 s (tried 4 times)"],
-])("a key is %s when a delete of nothing is answered with %j", async (status, words) => {
+])("reports %s for a key when deleting a missing resource answers %j", async (status, words) => {
   expect(await checkKey(answering(words), [])).toMatchObject({ status });
 });

@@ -17,7 +17,7 @@ import type { Listening } from "../../../local/support/http";
 import { readStackConfig } from "../../../local/support/stackConfig";
 import type { Check } from "../../../ops/doctor/check";
 import { examine } from "../../../ops/doctor/examine";
-import type { Patient } from "../../../ops/doctor/target";
+import type { Target } from "../../../ops/doctor/target";
 import { type Api, apis } from "../../../runpod/apis";
 import type { EndpointRecord, RunpodClient, TemplateRecord } from "../../../runpod/client";
 import { endpointFields } from "../../../runpod/endpointFields";
@@ -38,21 +38,21 @@ export const keys = {
   both: "rpa_CANARY_BOTH",
 };
 
-/** What of a stack is not as the tests have it. */
-interface Admission {
+/** Differences from the tests' default stack. */
+interface FixtureOptions {
   api?: Api;
   runpod?: Partial<RunpodOptions>;
-  /** Something that is wrong from the start. */
+  /** Runs before the stack is deployed, for example to set a switch. */
   before?: (runpod: RunpodDouble) => void;
-  /** The stack's configuration, by path. */
+  /** Configuration overrides, by path. */
   config?: Record<string, unknown>;
-  /** How its templates and endpoints were made, where not as configured. */
+  /** Properties of its templates and endpoints that differ from the configuration. */
   template?: Partial<TemplateRecord>;
   endpoint?: Partial<EndpointRecord>;
 }
 
-/** The stack `dev` on a RunPod double of its own, made through the real client, and the doctor who comes to see it. */
-export class Ward {
+/** The stack `dev` on its own RunPod double, deployed through the real client, and the doctor's report on it. */
+export class DoctorFixture {
   readonly endpointIds: Record<Model, string> = { phi3: "", mistral: "" };
   readonly templateIds: Record<Model, string> = { phi3: "", mistral: "" };
 
@@ -61,11 +61,11 @@ export class Ward {
     private readonly services: Listening[],
     private readonly account: AwsAccount,
     readonly client: RunpodClient,
-    readonly patient: Patient,
+    readonly target: Target,
     private readonly dir: string,
   ) {}
 
-  static async open({ api = "graphql", runpod = {}, before, config = {}, template, endpoint }: Admission = {}) {
+  static async open({ api = "graphql", runpod = {}, before, config = {}, template, endpoint }: FixtureOptions = {}) {
     const dir = mkdtempSync(join(tmpdir(), "snack-doctor-"));
     setFirstWait(5);
     const names = (...some: Model[]) => ({ endpointNames: some.map((model) => `snack-misaki-dev-${model}`) });
@@ -90,35 +90,35 @@ export class Ward {
     before?.(double);
     const account = new AwsAccount(join(dir, "aws.json"), "us-east-1");
     const [ssm, ecr] = await Promise.all([startSsm(account, new Events()), startEcrApi(account, new Events())]);
-    const ward = new Ward(
+    const fixture = new DoctorFixture(
       double,
       [ssm, ecr],
       account,
       apis[api]({ apiKey: keys.account, url: double.url }),
-      patient(double, { ssm: ssm.url, ecr: ecr.url }, { runpodApi: api, ...registryOf(api), ...config }),
+      target(double, { ssm: ssm.url, ecr: ecr.url }, { runpodApi: api, ...registryOf(api), ...config }),
       dir,
     );
-    ward.renewToken(0);
-    const credential = await ward.client.createRegistryAuth({
+    fixture.renewToken(0);
+    const credential = await fixture.client.createRegistryAuth({
       name: "snack-misaki-dev-registry",
       username: api === "rest" ? "misaki" : "AWS",
       password: "CANARY_TOKEN",
     });
-    for (const model of models) await ward.admit(model, credential.id, { template, endpoint });
+    for (const model of models) await fixture.deploy(model, credential.id, { template, endpoint });
     double.tick();
-    return ward;
+    return fixture;
   }
 
-  /** Makes a model's template and endpoint as the program does. */
-  private async admit(
+  /** Creates a model's template and endpoint as the program does. */
+  private async deploy(
     model: Model,
     containerRegistryAuthId: string,
-    { template, endpoint }: { [made in "template" | "endpoint"]: Admission[made] | undefined },
+    { template, endpoint }: { [made in "template" | "endpoint"]: FixtureOptions[made] | undefined },
   ): Promise<void> {
-    const { name, ...made } = inferenceSettings(model, this.patient.config);
+    const { name, ...made } = inferenceSettings(model, this.target.config);
     const { id: templateId } = await this.client.saveTemplate({
       name,
-      imageName: this.patient.config[model].imageUri ?? `${ECR}:${model}-${TAG}`,
+      imageName: this.target.config[model].imageUri ?? `${ECR}:${model}-${TAG}`,
       dockerArgs: "",
       containerRegistryAuthId,
       ...made.template,
@@ -138,7 +138,7 @@ export class Ward {
     this.endpointIds[model] = id;
   }
 
-  /** The registry has an image under a digest and one tag; gives its name as the program has it. */
+  /** Stores an image with a digest and one tag in ECR. Returns its name by digest, as the program uses it. */
   pushed(model: Model, tag: string): string {
     const repository = `000000000000.dkr.ecr.us-east-1.amazonaws.com/${model}`;
     const digest = `sha256:${createHash("sha256").update(tag).digest("hex")}`;
@@ -147,19 +147,19 @@ export class Ward {
     return `${repository}@${digest}`;
   }
 
-  /** The function that renews the registry's token has last run so many hours ago. */
+  /** Sets the last renewal of the registry token. */
   renewToken(hoursAgo: number): void {
     const value = new Date(Date.now() + (12 - hoursAgo) * 3_600_000).toISOString();
     const outputs = { type: "String", value, version: 1 };
     this.account.put({ type: PARAMETER, id: EXPIRY, inputs: {}, outputs });
   }
 
-  /** Nothing ever renews it. */
+  /** Removes the record of the registry token's renewal. */
   forgetToken(): void {
     this.account.delete(PARAMETER, EXPIRY);
   }
 
-  /** Rolls a model's workers, as a new image tag does. */
+  /** Changes a model's image, which rolls its workers like a new image tag. */
   async bump(model: Model, imageName = `${ECR}:${model}-2026-12-01`): Promise<void> {
     const template = await this.client.getTemplate(this.templateIds[model]);
     if (!template) throw new Error(`no template of ${model}`);
@@ -167,7 +167,7 @@ export class Ward {
     this.runpod.tick();
   }
 
-  /** Changes a model's endpoint as somebody else would; under another name it is another endpoint. */
+  /** Changes a model's endpoint outside of Pulumi. With another name it creates another endpoint. */
   async change(model: Model, changes: Partial<EndpointRecord>): Promise<void> {
     const endpoint = await this.client.getEndpoint(this.endpointIds[model]);
     if (!endpoint) throw new Error(`no endpoint of ${model}`);
@@ -176,9 +176,9 @@ export class Ward {
     this.runpod.tick();
   }
 
-  /** The doctor's report. None of the secrets is ever in it. */
-  async report(changes: Partial<Patient> = {}): Promise<Check[]> {
-    const checks = await examine({ ...this.patient, ...changes }, 5_000);
+  /** Runs the doctor. Fails when the report contains a secret. */
+  async report(changes: Partial<Target> = {}): Promise<Check[]> {
+    const checks = await examine({ ...this.target, ...changes }, 5_000);
     expect(JSON.stringify(checks)).not.toContain("CANARY");
     for (const { name, status, todo } of checks) expect([name, todo !== ""]).toEqual([name, status !== "ok"]);
     return checks;
@@ -191,7 +191,7 @@ export class Ward {
   }
 }
 
-/** REST cannot renew ECR's tokens, so a stack on it has its images elsewhere. */
+/** REST cannot renew ECR tokens, so a stack on REST uses another registry. */
 function registryOf(api: Api): Record<string, unknown> {
   if (api === "graphql") return {};
   const elsewhere = models.flatMap((model) => [
@@ -201,11 +201,11 @@ function registryOf(api: Api): Record<string, unknown> {
   return { registry: { kind: "token", host: "ghcr.io", username: "misaki" }, ...Object.fromEntries(elsewhere) };
 }
 
-function patient(
+function target(
   { url, jobApiUrl }: RunpodDouble,
   endpoints: { ssm: string; ecr: string },
   overrides: Record<string, unknown>,
-): Patient {
+): Target {
   const { values } = readStackConfig(process.cwd(), "dev", {
     runpodApiUrl: url,
     runpodJobApiUrl: jobApiUrl,

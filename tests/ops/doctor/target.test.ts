@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { loadPatient } from "../../../ops/doctor/target";
+import { loadTarget } from "../../../ops/doctor/target";
 
 let programDir: string;
 beforeAll(() => {
@@ -18,9 +18,9 @@ beforeAll(() => {
 afterAll(() => rmSync(programDir, { recursive: true, force: true }));
 
 const load = (stack: string, env: Record<string, string> = {}) =>
-  loadPatient(stack, { programDir, dir: join(programDir, ".local") }, { PATH: "/nonexistent", ...env });
+  loadTarget(stack, { programDir, dir: join(programDir, ".local") }, { PATH: "/nonexistent", ...env });
 
-it("takes the keys from the environment first", async () => {
+it("prefers keys from the environment", async () => {
   const env = { RUNPOD_API_KEY: "rpa_account", PHI3_BROWSER_KEY: "rpa_phi3" };
   expect(await load("sealed", env)).toMatchObject({
     owner: "snack-misaki/sealed",
@@ -30,10 +30,10 @@ it("takes the keys from the environment first", async () => {
   });
 });
 
-it("asks the pulumi command for what the file has encrypted, and for nothing else", async () => {
+it("decrypts only the encrypted keys, through the pulumi command", async () => {
   const bin = mkdtempSync(join(programDir, "bin-"));
   const calls = join(bin, "calls");
-  // Pulumi's own command says the value on stdout, with a line's end.
+  // `pulumi config get` prints the value and a newline.
   writeFileSync(join(bin, "pulumi"), `#!/bin/sh\necho "$@" >> ${calls}\necho "rpa_of_$3"\n`);
   chmodSync(join(bin, "pulumi"), 0o755);
   const PATH = [bin, process.env.PATH].join(delimiter);
@@ -47,7 +47,7 @@ it("asks the pulumi command for what the file has encrypted, and for nothing els
   ]);
 });
 
-it("says that a browser's key is there but not to be read", async () => {
+it("marks a browser key as unread when it is set but cannot be decrypted", async () => {
   expect((await load("sealed", { RUNPOD_API_KEY: "rpa_account" })).browserKeys.phi3).toBe("unread");
 });
 
@@ -57,6 +57,6 @@ it.each([
   ["bad", /^Pulumi\.bad\.yaml is not valid:\n {2}phi3\.workersMax: .*got "many"$/],
   ["nowhere", /Pulumi\.nowhere\.yaml cannot be read/],
   ["start", /stack\.json cannot be read\. Run npm start first, or name a stack with --stack\.$/],
-])("says what is missing of the stack %s", async (stack, message) => {
+])("names the missing value of the stack %s", async (stack, message) => {
   await expect(load(stack)).rejects.toThrow(message);
 });
