@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Model, models } from "../contract/plan";
 import { missingSecret } from "../dynamic/config";
+import { browserKeyOf } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
 
@@ -48,7 +49,7 @@ export function loadConfig(): Config {
     throw new pulumi.RunError(`The configuration of stack ${pulumi.getStack()} is not valid:${lines.join("")}`);
   }
   const browserKeys = models.flatMap((model) => {
-    const key = source.getSecret(`${model}BrowserKey`);
+    const key = source.getSecret(browserKeyOf(model));
     return key ? [[model, key]] : [];
   });
   const { billing, frontend, registry } = config;

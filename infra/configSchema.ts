@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { type Model, models } from "../contract/plan";
 import { parseConfig, secureUrl } from "../dynamic/config";
+import { browserKeyOf } from "../names";
 import { RunpodConfig, runpodSecrets } from "../runpod/config";
 import { GPU_POOLS } from "../runpod/gpuPools";
 import { StripeConfig, stripeSecrets } from "../stripe/config";
@@ -225,7 +226,7 @@ export const secretKeys: Record<string, string> = {
   registryToken: "Token with which RunPod pulls the images, for registry.kind token.",
   ...Object.fromEntries(
     models.map((model) => [
-      `${model}BrowserKey`,
+      browserKeyOf(model),
       `RunPod key for browsers, restricted to the endpoint of ${model}. Made in RunPod's console after the first \`pulumi up\`.`,
     ]),
   ),

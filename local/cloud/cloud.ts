@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { models } from "../../contract/plan";
+import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
 import { startAwsx } from "../awsx/start";
 import { startCognito } from "../cognito/cognito";
@@ -10,7 +11,7 @@ import { startPage } from "../page/page";
 import { type RunpodDouble, startRunpod } from "../runpod/server";
 import { type StripeDouble, type StripeOptions, startStripe } from "../stripe/server";
 import { Events } from "../support/events";
-import { choosePorts, cloudStackConfig, OWN_STACK, type Ports } from "../support/ports";
+import { choosePorts, cloudStackConfig, type Ports } from "../support/ports";
 import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
 import { JsonFile } from "../support/store";
@@ -110,7 +111,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     );
     const readRow = createRowReader(aws);
     writeEndpoints(dir, aws);
-    if (given.values["snack-misaki:stripeApiUrl"] === `http://localhost:${ports.stripe}`) {
+    if (given.values[configKey("stripeApiUrl")] === `http://localhost:${ports.stripe}`) {
       stripe = await started(startStripe(stripeOptions(given, ports, dir, events)));
     }
     const cognito = await started(
@@ -159,16 +160,16 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
 
 /** The keys an operator would have made in RunPod's console: the account's, and one per endpoint for browsers. */
 function runpodKeys({ values }: StackConfig) {
-  const browser = (["phi3", "mistral"] as const).map((model) => ({
-    key: values[`snack-misaki:${model}BrowserKey`] ?? "",
-    scope: { endpointNames: [OWN_STACK, "local"].map((stack) => `snack-misaki-${stack}-${model}`) },
+  const browser = models.map((model) => ({
+    key: values[configKey(browserKeyOf(model))] ?? "",
+    scope: { endpointNames: localStacks.map((stack) => stackNames(stack).endpoint(model)) },
   }));
-  return [{ key: values["snack-misaki:runpodApiKey"] ?? "", scope: "account" as const }, ...browser];
+  return [{ key: values[configKey("runpodApiKey")] ?? "", scope: "account" as const }, ...browser];
 }
 
 /** The double with the stack's own keys, and what is for sale in Stripe's dashboard. */
 function stripeOptions({ values }: StackConfig, ports: Ports, dir: string, events: Events): StripeOptions {
-  const keys = ["stripeApiKey", "stripeWebhookKey"].flatMap((key) => values[`snack-misaki:${key}`] ?? []);
+  const keys = ["stripeApiKey", "stripeWebhookKey"].flatMap((key) => values[configKey(key)] ?? []);
   const catalogue = [
     { priceId: "price_local_paid", product: "スナック美砂樹 常連プラン", nickname: "paid", unitAmountYen: 980 },
     { priceId: "price_local_vip", product: "スナック美砂樹 VIPプラン", nickname: "vip", unitAmountYen: 2_980 },

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
+import { PROJECT, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
-import { choosePorts, cloudStackConfig, OWN_STACK } from "../support/ports";
+import { choosePorts, cloudStackConfig } from "../support/ports";
 import type { StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
 
@@ -24,8 +25,8 @@ export function engineOptions(
   const { values, secretKeys } = cloud.config(overrides);
   return {
     programDir,
-    project: "snack-misaki",
-    stack: OWN_STACK,
+    project: PROJECT,
+    stack: START_STACK,
     config: values,
     secretKeys,
     statePath: join(dir, "stack.json"),
@@ -82,7 +83,7 @@ async function ready(cloud: LocalCloud, stackOutputs: Record<string, unknown>): 
       logoutUri: `${cloud.pageUrl}/`,
       scopes: outputs.signIn.scopes,
     },
-    stack: OWN_STACK,
+    stack: START_STACK,
     canned: cloud.runpod.workerKind === "canned",
   });
   return outputs;

@@ -4,6 +4,7 @@ import { command, run } from "../../cli/command";
 import { type Api, ApiProblem, chat, type Session } from "../../client";
 import type { ErrorCode } from "../../contract/errors";
 import type { Model } from "../../contract/plan";
+import { browserKeyOf, configKey } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import type { ProgramOutputs } from "../cloud/program";
 import { inTemporaryCloud } from "../cloud/temporaryCloud";
@@ -109,7 +110,7 @@ async function refusal(session: Omit<Session, "ticket"> & { ticket?: string }, d
 }
 
 function inferenceOf(cloud: LocalCloud, outputs: ProgramOutputs, model: Model): Session["inference"] {
-  const key = cloud.config().values[`snack-misaki:${model}BrowserKey`];
+  const key = cloud.config().values[configKey(browserKeyOf(model))];
   return { url: outputs.inference[model], authorization: `Bearer ${key}` };
 }
 

@@ -1,9 +1,7 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
+import { configKey, PROJECT, START_STACK } from "../../names";
 import { type LocalPort, localUrls, readStackConfig, type StackConfig } from "./stackConfig";
-
-/** The stack that `npm start` brings up by itself. A real Pulumi attached to the same cloud uses `local`. */
-export const OWN_STACK = "start";
 
 /** A port for everything that a stack's configuration names by its port. */
 export type Ports = Record<LocalPort, number>;
@@ -35,14 +33,14 @@ export function cloudStackConfig(
       `${encryptedKeys.join(", ")}: must be plain in Pulumi.local.yaml; set it without --secret, it opens only the doubles on this machine`,
     );
   }
-  const frontend = JSON.parse(values["snack-misaki:frontend"] ?? "{}") as Record<string, string[] | undefined>;
+  const frontend = JSON.parse(values[configKey("frontend")] ?? "{}") as Record<string, string[] | undefined>;
   // The page's own comes first in each list.
   const withPage = (key: string, path: string) => [`${at(ports.page)}${path}`, ...(frontend[key]?.slice(1) ?? [])];
   return readStackConfig(programDir, "local", {
     "frontend.origins": withPage("origins", ""),
     "frontend.callbackUrls": withPage("callbackUrls", "/callback"),
     "frontend.logoutUrls": withPage("logoutUrls", "/"),
-    "auth.domainPrefix": `snack-misaki-${OWN_STACK}`,
+    "auth.domainPrefix": `${PROJECT}-${START_STACK}`,
     "auth.domainUrl": at(ports.domain),
     runpodApiUrl: at(ports.runpod),
     runpodJobApiUrl: `${at(ports.runpod)}/v2`,

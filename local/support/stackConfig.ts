@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
+import { configKey } from "../../names";
 
 /** A stack's configuration the way Pulumi hands it to a program: every value as text, objects as JSON. */
 export interface StackConfig {
@@ -9,8 +10,6 @@ export interface StackConfig {
   /** Keys that are set but not among the values: the file has them encrypted. */
   encryptedKeys: string[];
 }
-
-const PROJECT = "snack-misaki";
 
 /**
  * Reads `Pulumi.<stack>.yaml` of the folder and lays overrides over it.
@@ -64,24 +63,24 @@ export type LocalPort = "page" | "runpod" | "domain" | "stripe";
  * @throws Error that names the key and what is allowed
  */
 export function localUrls({ values }: StackConfig): Record<LocalPort, string> {
-  const field = (key: string): unknown => JSON.parse(values[`${PROJECT}:${key}`] ?? "{}");
+  const field = (key: string): unknown => JSON.parse(values[configKey(key)] ?? "{}");
   const [page] = (field("frontend") as { origins?: string[] }).origins ?? [];
   return {
     page: localUrl("frontend.origins.0", page),
-    runpod: localUrl("runpodApiUrl", values[`${PROJECT}:runpodApiUrl`]),
+    runpod: localUrl("runpodApiUrl", values[configKey("runpodApiUrl")]),
     domain: localUrl("auth.domainUrl", (field("auth") as { domainUrl?: string }).domainUrl),
-    stripe: localUrl("stripeApiUrl", values[`${PROJECT}:stripeApiUrl`]),
+    stripe: localUrl("stripeApiUrl", values[configKey("stripeApiUrl")]),
   };
 }
 
 function localUrl(key: string, url: string | undefined): string {
   if (url && /^http:\/\/localhost:\d+$/.test(url)) return url;
-  throw new Error(`Pulumi.local.yaml: ${PROJECT}:${key}: must be http://localhost:<port>, not ${url ?? "absent"}`);
+  throw new Error(`Pulumi.local.yaml: ${configKey(key)}: must be http://localhost:<port>, not ${url ?? "absent"}`);
 }
 
 function override(config: Record<string, unknown>, path: string, value: unknown): void {
   const [first = "", ...rest] = path.split(".");
-  const key = first.includes(":") ? first : `${PROJECT}:${first}`;
+  const key = first.includes(":") ? first : configKey(first);
   const last = rest.pop();
   if (last === undefined) {
     config[key] = value;

@@ -2,8 +2,8 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from "jose";
 import type { Session } from "../../client";
 import { signTicket, TICKET_SECONDS } from "../../functions/core/ticket";
+import { START_STACK, stackNames } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
-import { OWN_STACK } from "../support/ports";
 
 /** The claims of a session's ticket under the same `kid`, signed by someone else. */
 export async function forgedTicket(session: Session): Promise<string> {
@@ -19,13 +19,13 @@ export async function expiredTicket(cloud: LocalCloud, session: Session): Promis
     region: cloud.aws.account.region,
     credentials: { accessKeyId: "local", secretAccessKey: "local" },
   });
-  const name = `/snack-misaki/${OWN_STACK}/ticket-signing-key`;
+  const name = stackNames(START_STACK).parameters.ticketSigningKey;
   const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name, WithDecryption: true }));
   const longAgo = new Date(Date.now() - 10 * TICKET_SECONDS * 1000);
   return sign(session, JSON.parse(Parameter?.Value ?? "{}") as JWK, longAgo);
 }
 
 async function sign({ user_id, plan, model, limits }: Session, key: JWK, now: Date): Promise<string> {
-  const iss = `snack-misaki/${OWN_STACK}`;
+  const iss = stackNames(START_STACK).owner;
   return (await signTicket({ iss, sub: user_id, aud: model, plan, limits }, key, now)).ticket;
 }

@@ -3,6 +3,7 @@ import type { AdminAnswers, AdminRequest } from "../../contract/admin";
 import type { ErrorBody } from "../../contract/errors";
 import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import { readStackConfig } from "../../local/support/stackConfig";
+import { localStacks, stackNames } from "../../names";
 
 /** The stack whose admin function is invoked. */
 export interface Target {
@@ -16,9 +17,6 @@ export interface Target {
 export type Ask = <C extends AdminRequest["command"]>(
   request: Extract<AdminRequest, { command: C }>,
 ) => Promise<AdminAnswers[C]>;
-
-/** Stacks of the local cloud: its own, and the one that a real Pulumi brings up in it. */
-const localStacks = ["start", "local"];
 
 /**
  * Connects to a stack's admin function with the operator's AWS credentials.
@@ -37,7 +35,7 @@ export function connect({ stack, dir }: Target): Ask {
       credentials: { accessKeyId: "local", secretAccessKey: "local" },
     }),
   });
-  const functionName = `snack-misaki-${stack}-admin`;
+  const functionName = stackNames(stack).functions.admin;
   return async (request) => {
     const command = new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) });
     const { Payload, FunctionError } = await client.send(command).catch((error: Error) => {

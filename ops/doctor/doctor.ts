@@ -1,9 +1,10 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
+import { models } from "../../contract/plan";
 import type { Check, Status } from "./check";
 import { examine } from "./examine";
-import { loadTarget } from "./target";
+import { browserKeyVariable, loadTarget } from "./target";
 
 interface Options {
   stack: string;
@@ -23,7 +24,7 @@ const program = command(
   .addHelpText(
     "after",
     `
-Secrets come from the environment (RUNPOD_API_KEY, PHI3_BROWSER_KEY, MISTRAL_BROWSER_KEY), else from the pulumi command;
+Secrets come from the environment (${["RUNPOD_API_KEY", ...models.map(browserKeyVariable)].join(", ")}), else from the pulumi command;
 The age of the registry token is read from AWS with your own credentials.
 The exit status is 1 when a check has failed.`,
   )

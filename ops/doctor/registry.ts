@@ -1,5 +1,6 @@
 import type { Model } from "../../contract/plan";
 import type { PlainConfig } from "../../infra/configSchema";
+import { stackNames } from "../../names";
 import type { RegistryAuthRecord, TemplateRecord } from "../../runpod/client";
 import { isPrivateEcr } from "../../runpod/imageName";
 import { type Check, failed, ok } from "./check";
@@ -39,7 +40,7 @@ export function checkRegistry(
   const seen = `the registry rejects ${name}: ${refusal}`;
   switch (registry.kind) {
     case "ecr": {
-      const renewal = `snack-misaki-${stack}-registryRefresh`;
+      const renewal = stackNames(stack).functions.registryRefresh;
       const why = `An ECR token expires after 12 hours, and ${renewal} renews it every 6. Read that function's log, then run it now`;
       return failed(label, seen, `${why}: aws lambda invoke --function-name ${renewal} /dev/null.`);
     }

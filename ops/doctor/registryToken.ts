@@ -1,4 +1,5 @@
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { stackNames } from "../../names";
 import { messageOf } from "./account";
 import { type Aws, awsClient } from "./aws";
 import { type Check, failed, ok, warning } from "./check";
@@ -17,8 +18,9 @@ const MAX_RENEWAL_HOURS = 7;
  */
 export async function checkRegistryToken(stack: string, aws: Aws, now = Date.now()): Promise<Check> {
   const label = "registry token";
-  const renewal = `snack-misaki-${stack}-registryRefresh`;
-  const Name = `/snack-misaki/${stack}/registry-token-expiry`;
+  const names = stackNames(stack);
+  const renewal = names.functions.registryRefresh;
+  const Name = names.parameters.registryTokenExpiry;
   const todo = `Read the log of ${renewal}, which renews it every 6 hours. Then run it now: aws lambda invoke --function-name ${renewal} /dev/null`;
   let expiresAt: number;
   try {

@@ -4,8 +4,8 @@ import { z } from "zod";
 import { type Model, models } from "../../contract/plan";
 import { type PlainConfig, parsePlainConfig } from "../../infra/configSchema";
 import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
-import { OWN_STACK } from "../../local/support/ports";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";
+import { browserKeyOf, configKey, localStacks, START_STACK, stackNames } from "../../names";
 import type { Aws } from "./aws";
 import { secretReader } from "./secrets";
 
@@ -22,10 +22,6 @@ export interface Target {
   browserKeys: Record<Model, { key: string } | "unread" | undefined>;
 }
 
-const PROJECT = "snack-misaki";
-/** Stacks of the local cloud: its own, and the one that a real Pulumi brings up in it. */
-const localStacks = [OWN_STACK, "local"];
-
 /**
  * Reads a stack's configuration from `Pulumi.<stack>.yaml` and its secrets from the environment, the file or Pulumi.
  * For the stack of `npm start` it also reads the current URLs.
@@ -41,8 +37,8 @@ export async function loadTarget(
 ): Promise<Target> {
   const isLocal = localStacks.includes(stack);
   const file = isLocal ? "local" : stack;
-  const given = readStackConfig(programDir, file, stack === OWN_STACK ? runningUrls(dir) : {});
-  const { config, problems = [] } = parsePlainConfig((key) => given.values[`${PROJECT}:${key}`]);
+  const given = readStackConfig(programDir, file, stack === START_STACK ? runningUrls(dir) : {});
+  const { config, problems = [] } = parsePlainConfig((key) => given.values[configKey(key)]);
   if (!config) throw new Error(`Pulumi.${file}.yaml is not valid:${problems.map((line) => `\n  ${line}`).join("")}`);
 
   const secret = secretReader({ stack, programDir }, namespaced(given), env);
@@ -55,11 +51,11 @@ export async function loadTarget(
     throw new Error(`${why}. Set RUNPOD_API_KEY in the environment, or sign in with Pulumi.`);
   }
   const keys = models.map(
-    async (model) => [model, await secret(`${model}BrowserKey`, `${model.toUpperCase()}_BROWSER_KEY`)] as const,
+    async (model) => [model, await secret(browserKeyOf(model), browserKeyVariable(model))] as const,
   );
   return {
     config: { ...config, stack },
-    owner: `${PROJECT}/${stack}`,
+    owner: stackNames(stack).owner,
     aws: {
       region: env.AWS_REGION ?? given.values["aws:region"] ?? "us-east-1",
       ...(isLocal && {
@@ -72,18 +68,23 @@ export async function loadTarget(
   };
 }
 
+/** Environment variable of the RunPod key that browsers use for a model. */
+export function browserKeyVariable(model: Model): string {
+  return `${model.toUpperCase()}_BROWSER_KEY`;
+}
+
 /** Reads values without the project's namespace. */
 function namespaced({ values, encryptedKeys }: StackConfig) {
   return {
-    plain: (key: string) => values[`${PROJECT}:${key}`],
-    isEncrypted: (key: string) => encryptedKeys.includes(`${PROJECT}:${key}`),
+    plain: (key: string) => values[configKey(key)],
+    isEncrypted: (key: string) => encryptedKeys.includes(configKey(key)),
   };
 }
 
 const State = z.object({
   resources: z.array(z.object({ type: z.string(), outputs: z.record(z.string(), z.unknown()) })),
 });
-const Outputs = z.object({ inference: z.object({ phi3: z.url() }) });
+const Outputs = z.object({ inference: z.record(z.string(), z.url()) });
 
 /** URLs of `npm start`'s RunPod double, from its stack's state. With `--free-ports` they vary. */
 function runningUrls(dir: string): Record<string, string> {
@@ -91,7 +92,8 @@ function runningUrls(dir: string): Record<string, string> {
   try {
     const { resources } = State.parse(JSON.parse(readFileSync(file, "utf8")));
     const stack = resources.find(({ type }) => type === "pulumi:pulumi:Stack");
-    const { origin } = new URL(Outputs.parse(stack?.outputs).inference.phi3);
+    const [url = ""] = Object.values(Outputs.parse(stack?.outputs).inference);
+    const { origin } = new URL(url);
     return { runpodApiUrl: origin, runpodJobApiUrl: `${origin}/v2` };
   } catch {
     throw new Error(`${file} cannot be read. Run npm start first, or name a stack with --stack.`);

@@ -16,6 +16,7 @@ export const rooms: Room[] = [
   { path: "local/support", reason: "store, HTTP, events and locks that every emulated service uses" },
   { path: "index.ts", reason: "the whole system on one page" },
   { path: "infra", reason: "one component per concern" },
+  { path: "names.ts", reason: "names of a stack's resources and configuration keys" },
   { path: "functions", reason: "entry points of the Lambda functions" },
   { path: "functions/stripe", reason: "reads Stripe for the entry points" },
   { path: "functions/tables", reason: "reads and writes the tables for the entry points" },

@@ -1,0 +1,48 @@
+import type { Model } from "./contract/plan";
+
+/** Name of the Pulumi project, as in Pulumi.yaml. */
+export const PROJECT = "snack-misaki";
+
+/** Full key of a value in the stack's configuration, such as `snack-misaki:runpodApiKey`. */
+export function configKey(key: string): string {
+  return `${PROJECT}:${key}`;
+}
+
+/** Configuration key of the RunPod key that browsers use for a model. */
+export function browserKeyOf(model: Model): string {
+  return `${model}BrowserKey`;
+}
+
+/** Names of a stack's resources, for code that finds them by name. */
+export function stackNames(stack: string) {
+  const prefix = `${PROJECT}-${stack}`;
+  const parameter = (name: string) => `/${PROJECT}/${stack}/${name}`;
+  return {
+    /** `<project>/<stack>`: issuer of tickets, and owner of resources at RunPod and Stripe. */
+    owner: `${PROJECT}/${stack}`,
+    /** Name of a model's template and endpoint at RunPod. */
+    endpoint: (model: Model) => `${prefix}-${model}`,
+    /** RunPod's registry credentials. The RunPod provider requires this prefix. */
+    registryCredentials: `${prefix}-registry`,
+    /** Lambda functions that operators call by name. */
+    functions: {
+      admin: `${prefix}-admin`,
+      registryRefresh: `${prefix}-registryRefresh`,
+    },
+    /** Parameters of SSM Parameter Store. */
+    parameters: {
+      browserKey: (model: Model) => parameter(`${model}-browser-key`),
+      registryTokenExpiry: parameter("registry-token-expiry"),
+      runpodApiKey: parameter("runpod-api-key"),
+      stripeApiKey: parameter("stripe-api-key"),
+      stripeWebhookSecret: parameter("stripe-webhook-secret"),
+      ticketSigningKey: parameter("ticket-signing-key"),
+    },
+  };
+}
+
+/** Stack that `npm start` brings up. */
+export const START_STACK = "start";
+
+/** Stacks in the local cloud: the one of `npm start`, and the one that a real Pulumi brings up beside it. */
+export const localStacks = [START_STACK, "local"];
