@@ -12,16 +12,16 @@ import { openCheckoutSession } from "../../functions/stripe/checkoutSession";
 import { createCheckoutAttempts } from "../../functions/tables/checkoutAttempts";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp } from "../../local/cloud/program";
-import { type Mortal, mortal } from "./crashProxy";
+import { type CrashProxy, startCrashProxy } from "./crashProxy";
 
-// The real program's tables and Stripe; each request is a process of its own, which may die at any of its calls.
+// The real program's tables and a Stripe double. Each request runs as its own process, which may crash at any call.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-checkout-"));
 const prices: Record<PaidPlan, string> = { paid: "price_local_paid", vip: "price_local_vip" };
 let cloud: LocalCloud;
 let double: NonNullable<LocalCloud["stripe"]>;
 let stripe: Stripe;
-/** The way out of processes that do not die. */
-let steady: Mortal;
+/** Proxy of processes that do not crash. */
+let steady: CrashProxy;
 
 beforeAll(async () => {
   cloud = await startLocalCloud({ programDir: process.cwd(), dir, freePorts: true });
@@ -33,7 +33,7 @@ beforeAll(async () => {
     port: double.port,
     protocol: "http",
   });
-  steady = await way();
+  steady = await startProxy();
 });
 
 afterAll(async () => {
@@ -52,12 +52,12 @@ const newCaller = (): Caller => {
   return { userId, email: `${userId}@example.com` };
 };
 
-/** The ways out of one process. */
-const way = (death?: { at: number; when: "before" | "after" }) =>
-  mortal({ stripe: double.url, dynamodb: cloud.aws.endpoints.dynamodb, ssm: cloud.aws.endpoints.ssm }, death);
+/** Proxies of one process. */
+const startProxy = (crash?: { at: number; when: "before" | "after" }) =>
+  startCrashProxy({ stripe: double.url, dynamodb: cloud.aws.endpoints.dynamodb, ssm: cloud.aws.endpoints.ssm }, crash);
 
-/** One request for a checkout, in a process with those ways out. */
-async function checkout(caller: Caller, plan: PaidPlan, { urls }: Mortal): Promise<string> {
+/** One checkout request in a process behind these proxies. */
+async function checkout(caller: Caller, plan: PaidPlan, { urls }: CrashProxy): Promise<string> {
   const env = {
     AWS_REGION: cloud.aws.account.region,
     AWS_ACCESS_KEY_ID: "local",
@@ -82,7 +82,7 @@ async function checkout(caller: Caller, plan: PaidPlan, { urls }: Mortal): Promi
 
 const once = (caller: Caller, plan: PaidPlan = "paid") => checkout(caller, plan, steady);
 
-/** Everything that could be paid, or was, by this user. */
+/** All open sessions and live subscriptions of this user. */
 async function atStripe({ userId }: Caller) {
   const customers = (await stripe.customers.list({ limit: 100 })).data.filter(
     ({ metadata }) => metadata.user_id === userId,
@@ -94,7 +94,7 @@ async function atStripe({ userId }: Caller) {
   return { customers, open: sessions.filter(({ status }) => status === "open"), live: subscriptions.filter(isLive) };
 }
 
-/** Tries to pay every session there is, as someone does who has them all open in tabs. */
+/** Tries to pay every session, like a customer with all of them open in tabs. */
 async function payAll(urls: string[]): Promise<void> {
   for (const url of new Set(urls)) {
     const body = new URLSearchParams({ card_number: "4242424242424242" });
@@ -102,8 +102,8 @@ async function payAll(urls: string[]): Promise<void> {
   }
 }
 
-describe("two browsers", () => {
-  it("that ask for the same plan at once are given one session", async () => {
+describe("concurrent checkout requests", () => {
+  it("return one session for the same plan", async () => {
     const caller = newCaller();
     const urls = await Promise.all(Array.from({ length: 6 }, () => once(caller)));
     expect(new Set(urls).size).toBe(1);
@@ -114,7 +114,7 @@ describe("two browsers", () => {
     await expect(once(caller)).rejects.toMatchObject({ code: "already_subscribed" });
   });
 
-  it("that ask for different plans at once leave one session that can be paid", async () => {
+  it("leave one payable session for different plans", async () => {
     const caller = newCaller();
     const plans: PaidPlan[] = ["paid", "vip", "paid", "vip"];
     const answers = await Promise.allSettled(plans.map((plan) => once(caller, plan)));
@@ -125,7 +125,7 @@ describe("two browsers", () => {
     expect((await atStripe(caller)).live).toHaveLength(1);
   });
 
-  it("of which one pays while the other asks", async () => {
+  it("never lead to two subscriptions when one customer pays in between", async () => {
     const caller = newCaller();
     const first = await once(caller);
     const [, second] = await Promise.allSettled([payAll([first]), once(caller, "vip")]);
@@ -135,48 +135,48 @@ describe("two browsers", () => {
   });
 });
 
-describe("a process that dies at any call", () => {
-  it("leaves a customer who can ask again, and pays once", async () => {
-    const counting = await way();
+describe("checkout after a crash at any call", () => {
+  it("succeeds on retry and charges once", async () => {
+    const counting = await startProxy();
     await checkout(newCaller(), "paid", counting).finally(() => counting.close());
-    const deaths = Array.from({ length: counting.calls() }, (_, index) => index + 1).flatMap((at) =>
+    const crashes = Array.from({ length: counting.calls() }, (_, index) => index + 1).flatMap((at) =>
       (["before", "after"] as const).map((when) => ({ at, when })),
     );
-    expect(deaths.length).toBeGreaterThan(20);
-    for (const death of deaths) {
+    expect(crashes.length).toBeGreaterThan(20);
+    for (const crash of crashes) {
       const caller = newCaller();
-      const doomed = await way(death);
-      const attempt = checkout(caller, "paid", doomed);
+      const crashing = await startProxy(crash);
+      const attempt = checkout(caller, "paid", crashing);
       attempt.catch(() => {});
-      await Promise.race([doomed.died, attempt]);
+      await Promise.race([crashing.crashed, attempt]);
       const url = await once(caller);
       const { customers, open } = await atStripe(caller);
-      expect({ ...death, customers: customers.length, open: open.length }).toEqual({ ...death, customers: 1, open: 1 });
+      expect({ ...crash, customers: customers.length, open: open.length }).toEqual({ ...crash, customers: 1, open: 1 });
       await payAll([url, ...open.map((session) => session.url ?? "")]);
-      expect((await atStripe(caller)).live, JSON.stringify(death)).toHaveLength(1);
-      await doomed.close();
+      expect((await atStripe(caller)).live, JSON.stringify(crash)).toHaveLength(1);
+      await crashing.close();
     }
   });
 
-  it("also where it asks for another plan than the first time", async () => {
+  it("succeeds on retry with another plan", async () => {
     for (const at of [8, 10, 12, 14]) {
       const caller = newCaller();
       const first = await once(caller);
-      const doomed = await way({ at, when: "after" });
-      const attempt = checkout(caller, "vip", doomed);
+      const crashing = await startProxy({ at, when: "after" });
+      const attempt = checkout(caller, "vip", crashing);
       attempt.catch(() => {});
-      await Promise.race([doomed.died, attempt]);
+      await Promise.race([crashing.crashed, attempt]);
       const url = await once(caller, "vip");
       expect((await atStripe(caller)).open).toHaveLength(1);
       await payAll([first, url]);
       expect((await atStripe(caller)).live).toHaveLength(1);
-      await doomed.close();
+      await crashing.close();
     }
   });
 });
 
-describe("a payment that was tried in vain", () => {
-  it("leaves a subscription behind that is in the way of another session, and not of the same one", async () => {
+describe("checkout after a declined payment", () => {
+  it("returns the same session but refuses a second one beside the incomplete subscription", async () => {
     const caller = newCaller();
     const url = await once(caller);
     const [customer] = (await atStripe(caller)).customers;
@@ -190,8 +190,8 @@ describe("a payment that was tried in vain", () => {
   });
 });
 
-describe("the next purchase", () => {
-  it("is another session once the first is over", async () => {
+describe("next purchase", () => {
+  it("gets a new session after the first one has ended", async () => {
     const caller = newCaller();
     const url = await once(caller);
     await payAll([url]);
@@ -203,7 +203,7 @@ describe("the next purchase", () => {
     expect((await atStripe(caller)).live).toHaveLength(1);
   });
 
-  it("finds a new customer when the old one was deleted", async () => {
+  it("creates a new customer when the old one was deleted", async () => {
     const caller = newCaller();
     await once(caller);
     const [old] = (await atStripe(caller)).customers;
@@ -214,7 +214,7 @@ describe("the next purchase", () => {
     expect(live).toHaveLength(1);
   });
 
-  it("is refused while a payment is disputed", async () => {
+  it("is refused while a dispute is open", async () => {
     const caller = newCaller();
     await payAll([await once(caller)]);
     const { customers, live } = await atStripe(caller);
@@ -224,12 +224,12 @@ describe("the next purchase", () => {
   });
 });
 
-describe("a Stripe that fails", () => {
-  it("for the session does not fail for it ever after", async () => {
+describe("checkout while Stripe fails", () => {
+  it("succeeds after Stripe's stored failure with a new attempt", async () => {
     const caller = newCaller();
     await once(caller);
     for (const session of (await atStripe(caller)).open) await stripe.checkout.sessions.expire(session.id);
-    // Everything fails for a while, also what it keeps under an idempotency key.
+    // Every call fails, and Stripe stores the failure under the idempotency key.
     double.switches.apiFailureStatus = 500;
     double.switches.apiFailures = 4;
     await expect(once(caller)).rejects.toMatchObject({ code: "unavailable" });

@@ -1,41 +1,42 @@
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** The ways out of a process that dies at one of its calls: nothing it asks for after that is heard. */
-export interface Mortal {
-  /** In place of each service's own URL. */
+/** Proxies of a process that crashes at one of its calls. Later calls are not forwarded. */
+export interface CrashProxy {
+  /** Proxy URLs by service. */
   urls: Record<string, string>;
-  /** Calls made so far. */
+  /** Number of calls so far. */
   calls(): number;
-  /** Settles at the moment of death. */
-  died: Promise<void>;
+  /** Resolves at the crash. */
+  crashed: Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Stands between one process and its services.
+ * Starts proxies between one process and its services.
  *
  * @param services their URLs
- * @param death at which call, counted from 1 over all services, and whether the service still gets it; undefined: never
+ * @param crash number of the call, counted from 1 over all services, and whether the service still receives it;
+ * undefined for no crash
  */
-export async function mortal(
+export async function startCrashProxy(
   services: Record<string, string>,
-  death?: { at: number; when: "before" | "after" },
-): Promise<Mortal> {
+  crash?: { at: number; when: "before" | "after" },
+): Promise<CrashProxy> {
   let calls = 0;
-  let dead = false;
-  const { promise: died, resolve: die } = Promise.withResolvers<void>();
+  let isCrashed = false;
+  const { promise: crashed, resolve: crashNow } = Promise.withResolvers<void>();
   const end = () => {
-    dead = true;
-    die();
+    isCrashed = true;
+    crashNow();
   };
   const servers: Server[] = [];
   const urls: Record<string, string> = {};
   for (const [name, target] of Object.entries(services)) {
     const server = createServer(async (incoming, outgoing) => {
       const body = await collect(incoming);
-      const isLast = !dead && ++calls === death?.at;
-      if (dead || (isLast && death?.when === "before")) {
+      const isLast = !isCrashed && ++calls === crash?.at;
+      if (isCrashed || (isLast && crash?.when === "before")) {
         end();
         incoming.socket.destroy();
         return;
@@ -48,7 +49,7 @@ export async function mortal(
       upstream.on("response", async (response) => {
         const answer = await collect(response);
         if (isLast) end();
-        if (dead) incoming.socket.destroy();
+        if (isCrashed) incoming.socket.destroy();
         else outgoing.writeHead(response.statusCode ?? 502, response.headers).end(answer);
       });
       upstream.end(body);
@@ -60,7 +61,7 @@ export async function mortal(
   return {
     urls,
     calls: () => calls,
-    died,
+    crashed,
     async close() {
       for (const server of servers) {
         server.closeAllConnections();

@@ -1,31 +1,31 @@
 import { createServer, type IncomingMessage, request } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A request on its way to a service. */
+/** An intercepted request. */
 interface Passing {
   method: string;
   path: string;
-  /** DynamoDB's `UpdateItem`; empty for a service that has no such header. */
+  /** DynamoDB operation such as `UpdateItem`; empty for other services. */
   operation: string;
 }
 
-/** What becomes of one: never answered, answered by us, or with a change to what the service says. */
-type Meddling = "hang" | { status: number; body: unknown } | ((answer: never) => unknown);
+/** Fault for one request: no answer, our answer, or a change to the service's answer. */
+type Fault = "hang" | { status: number; body: unknown } | ((answer: never) => unknown);
 
-/** Stands between functions and one service, and changes what is said. */
-export interface Meddler {
-  /** In place of the service's own URL. */
+/** A proxy between the functions and one service that injects faults. */
+export interface FaultProxy {
+  /** URL to use instead of the service's. */
   url: string;
-  /** Asked for each request; undefined lets it pass. */
-  meddle: (passing: Passing) => Meddling | undefined;
+  /** Called for each request; undefined forwards it unchanged. */
+  fault: (passing: Passing) => Fault | undefined;
   close(): Promise<void>;
 }
 
-/** Starts one that lets everything pass at first. */
-export async function startMeddler(service: string): Promise<Meddler> {
+/** Starts a proxy that forwards everything at first. */
+export async function startFaultProxy(service: string): Promise<FaultProxy> {
   const server = createServer(async (incoming, outgoing) => {
     const body = await collect(incoming);
-    const meddling = meddler.meddle({
+    const meddling = faultProxy.fault({
       method: incoming.method ?? "",
       path: incoming.url ?? "/",
       operation: String(incoming.headers["x-amz-target"] ?? "").replace(/^.*\./, ""),
@@ -48,15 +48,15 @@ export async function startMeddler(service: string): Promise<Meddler> {
     upstream.end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const meddler: Meddler = {
+  const faultProxy: FaultProxy = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    meddle: () => undefined,
+    fault: () => undefined,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
-  return meddler;
+  return faultProxy;
 }
 
 async function collect(stream: IncomingMessage): Promise<Buffer> {

@@ -5,11 +5,11 @@ import { create as createCheckout } from "../../functions/checkout";
 import type { Handler, Request } from "../../functions/lib/http";
 import { create as createPortal } from "../../functions/portal";
 import { create as createSync } from "../../functions/sync";
+import { answered, billingFixture, delivery, event, SECRET } from "./fixture";
 import { pool, signedInAs } from "./signedInAs";
-import { answered, delivery, event, SECRET, stage } from "./stage";
 
-// The customers' three routes, and whatever somebody may send.
-const on = stage();
+// The customers' three routes with valid and invalid requests.
+const on = billingFixture();
 const tokenOf = signedInAs();
 let checkout: Handler;
 let portal: Handler;
@@ -47,7 +47,7 @@ const invalid = (message: string) => ({
 });
 const unavailable = { status: 503, body: { error: { code: "unavailable" } } };
 
-describe("a checkout", () => {
+describe("POST /billing/checkout", () => {
   const oneOf = "body.plan: must be one of paid, vip";
   it.each([
     [undefined, oneOf],
@@ -73,7 +73,7 @@ describe("a checkout", () => {
     ['{"plan":"paid","price":"price_1"}', "body: unknown field price"],
     [`{"plan":"paid","${"k".repeat(500)}":1}`, `body: unknown field ${"k".repeat(100)}`],
     [" ".repeat(8_193), "body: must be at most 8192 bytes"],
-  ])("of %s is refused and makes nothing at Stripe", async (body, message) => {
+  ])("rejects the body %s without calling Stripe", async (body, message) => {
     const user = randomUUID();
     expect(await ask(checkout, body, { user })).toEqual(invalid(message));
     expect(await on().rows.get(user)).toBeUndefined();
@@ -88,13 +88,13 @@ describe("a checkout", () => {
     ["https://user@app.example", "https://app.example/?checkout=success"],
     ["javascript:alert(1)", "https://app.example/?checkout=success"],
     ["null", "https://app.example/?checkout=success"],
-  ])("from %s comes back to an address of ours", async (origin, successUrl) => {
+  ])("returns to a configured URL for the origin %s", async (origin, successUrl) => {
     const { body } = await ask(checkout, '{"plan":"paid"}', { headers: { origin } });
     const [id = ""] = /cs_\w+/.exec((body as { url: string }).url) ?? [];
     expect((await on().stripe.checkout.sessions.retrieve(id)).success_url).toBe(successUrl);
   });
 
-  it("asked for by forty tabs at once is one, and some are told to wait", async () => {
+  it("opens one session for forty concurrent requests and rate-limits the rest", async () => {
     const user = randomUUID();
     const answers = await Promise.all(Array.from({ length: 40 }, () => ask(checkout, '{"plan":"paid"}', { user })));
     expect(answers.map(({ status }) => status)).toContain(429);
@@ -103,8 +103,8 @@ describe("a checkout", () => {
   });
 });
 
-describe("the portal and the sync", () => {
-  it("take no word on whose they are", async () => {
+describe("POST /billing/portal and /billing/sync", () => {
+  it("ignore user ids in the request", async () => {
     for (const route of [portal, sync]) {
       expect(await ask(route, "null")).toEqual(invalid("body: must be object"));
       expect(await ask(route, '{"user_id":"u"}')).toEqual(invalid("body: unknown field user_id"));
@@ -112,17 +112,17 @@ describe("the portal and the sync", () => {
     }
   });
 
-  it("do not lead to nowhere when Stripe gives no address", async () => {
+  it("answer an error when Stripe returns no URL", async () => {
     const user = randomUUID();
     await ask(checkout, '{"plan":"paid"}', { user });
-    on().between.stripe.meddle = ({ path }) =>
+    on().between.stripe.fault = ({ path }) =>
       path.startsWith("/v1/billing_portal") ? (session: object) => ({ ...session, url: undefined }) : undefined;
     expect(await ask(portal, "{}", { user })).toMatchObject(unavailable);
   });
 });
 
-describe("the log", () => {
-  it("has no secret, no address and nothing of what came, whether it goes well or not", async () => {
+describe("log", () => {
+  it("contains no secret, e-mail address or request content", async () => {
     const user = `canary-user-${randomUUID()}`;
     const urls: unknown[] = [];
     const everything = async () => {
@@ -137,15 +137,15 @@ describe("the log", () => {
     };
     await everything();
     const { stripe, dynamodb } = on().between;
-    stripe.meddle = () => ({ status: 500, body: { error: { message: "canary of what was sent" } } });
+    stripe.fault = () => ({ status: 500, body: { error: { message: "canary of what was sent" } } });
     await everything();
-    stripe.meddle = ({ path }) => (path.startsWith("/v1/customers") ? () => ({ object: "account" }) : undefined);
+    stripe.fault = ({ path }) => (path.startsWith("/v1/customers") ? () => ({ object: "account" }) : undefined);
     await everything();
-    stripe.meddle = () => undefined;
-    dynamodb.meddle = ({ operation }) =>
+    stripe.fault = () => undefined;
+    dynamodb.fault = ({ operation }) =>
       operation === "UpdateItem" ? { status: 400, body: { __type: "ThrottlingException" } } : undefined;
     await everything();
-    dynamodb.meddle = () => undefined;
+    dynamodb.fault = () => undefined;
 
     const log = logged();
     expect(log).toContain("ThrottlingException");

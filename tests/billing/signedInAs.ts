@@ -3,10 +3,10 @@ import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, vi } from "vitest";
 
-/** The user pool that the tokens are of. */
+/** The user pool that issues the tokens. */
 export const pool = { userPoolId: "us-east-1_Stage12AB", clientId: "stageclient" };
 
-/** A user pool's keys on a socket, and ID tokens by them. */
+/** Serves a user pool's keys on a socket and signs ID tokens with them. */
 export function signedInAs(): (userId: string) => Promise<string> {
   let privateKey: CryptoKey | undefined;
   let close: () => void = () => {};

@@ -54,7 +54,7 @@ function table(title: string, cases: Case[]): void {
 
 table("without a subscription", [
   ["no row", undefined, middle, free("no_record")],
-  ["an empty row", { user_id: "user" }, middle, free("no_plan")],
+  ["empty row", { user_id: "user" }, middle, free("no_plan")],
   [
     "a grant without an end",
     { user_id: "user", grant_plan: "vip" },
@@ -73,30 +73,35 @@ table("without a subscription", [
     end,
     free("grant_expired"),
   ],
-  ["a grant of nothing", { user_id: "user", grant_plan: "free" }, middle, free("no_plan")],
+  ["grant of the free plan", { user_id: "user", grant_plan: "free" }, middle, free("no_plan")],
 ]);
 
 table("active", [
   ["within its period", having({}), middle, paid("subscription", end)],
-  ["a price no longer sold", having({ price_ids: ["price_paid_old"] }), middle, paid("subscription", end)],
-  ["of the higher price", having({ price_ids: ["price_vip"] }), middle, { ...paid("subscription", end), plan: "vip" }],
+  ["price no longer sold", having({ price_ids: ["price_paid_old"] }), middle, paid("subscription", end)],
+  ["higher price", having({ price_ids: ["price_vip"] }), middle, { ...paid("subscription", end), plan: "vip" }],
   [
     "with several prices, the highest",
     having({ price_ids: ["price_paid", "price_vip"] }),
     middle,
     { ...paid("subscription", end), plan: "vip" },
   ],
-  ["a second after the period, no news yet", having({}), end + 1, paid("subscription", end)],
-  ["a second before a day without news", having({}), end + DAY - 1, paid("subscription", end)],
-  ["a day without news", having({}), end + DAY, free("outdated")],
+  ["1 s after the period without a renewal event", having({}), end + 1, paid("subscription", end)],
+  ["1 s before the 24 h leeway ends", having({}), end + DAY - 1, paid("subscription", end)],
+  ["24 h after the period without a renewal event", having({}), end + DAY, free("outdated")],
   ["collection paused", having({ collection_paused: true }), middle, free("paused")],
   ["trialing", having({ status: "trialing", trial_end: end }), middle, paid("trial", end)],
-  ["trialing, a day over", having({ status: "trialing", trial_end: end }), end + DAY, free("outdated")],
+  ["trialing, 24 h after the trial's end", having({ status: "trialing", trial_end: end }), end + DAY, free("outdated")],
   ["trialing with collection paused", having({ status: "trialing", collection_paused: true }), middle, free("paused")],
 ]);
 
 table("a scheduled cancel", [
-  ["as the portal sets it", having({ cancel_at: end }), middle, paid("subscription", end, { cancelAt: date(end) })],
+  [
+    "cancel_at set by the portal",
+    having({ cancel_at: end }),
+    middle,
+    paid("subscription", end, { cancelAt: date(end) }),
+  ],
   [
     "in the older form",
     having({ cancel_at_period_end: true }),
@@ -115,9 +120,9 @@ table("a scheduled cancel", [
     middle,
     paid("subscription", end, { cancelAt: date(end + 30 * DAY) }),
   ],
-  ["a second before it", having({ cancel_at: end }), end - 1, paid("subscription", end, { cancelAt: date(end) })],
-  ["at its moment, whatever Stripe has done by then", having({ cancel_at: end }), end, free("canceled")],
-  ["in the older form, at its moment", having({ cancel_at_period_end: true }), end, free("canceled")],
+  ["1 s before cancel_at", having({ cancel_at: end }), end - 1, paid("subscription", end, { cancelAt: date(end) })],
+  ["at cancel_at, even if Stripe has not acted", having({ cancel_at: end }), end, free("canceled")],
+  ["at the period's end with cancel_at_period_end", having({ cancel_at_period_end: true }), end, free("canceled")],
 ]);
 
 const renewed = { status: "past_due", period_start: end, period_end: end + 31 * DAY, unpaid_since: end };
@@ -134,7 +139,7 @@ table("past due", [
     end + 7 * DAY - 1,
     paid("grace", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
   ],
-  ["when the grace period ends, in the middle of the unpaid period", having(renewed), end + 7 * DAY, free("past_due")],
+  ["after the grace period, within the unpaid period", having(renewed), end + 7 * DAY, free("past_due")],
   [
     "the second unpaid period of a row",
     having({ ...renewed, period_start: end + 31 * DAY }),
@@ -159,14 +164,14 @@ table("past due", [
     end + 1,
     free("past_due"),
   ],
-  ["with collection paused", having({ ...renewed, collection_paused: true }), end + 1, free("paused")],
+  ["collection paused", having({ ...renewed, collection_paused: true }), end + 1, free("paused")],
   [
     "with a cancel within the grace period",
     having({ ...renewed, cancel_at: end + DAY }),
     end + 1,
     paid("grace", end + DAY, { graceUntil: date(end + 7 * DAY), cancelAt: date(end + DAY) }),
   ],
-  ["with a cancel that has come", having({ ...renewed, cancel_at: end + DAY }), end + DAY, free("canceled")],
+  ["after cancel_at", having({ ...renewed, cancel_at: end + DAY }), end + DAY, free("canceled")],
 ]);
 
 table("statuses that give nothing", [
@@ -174,12 +179,12 @@ table("statuses that give nothing", [
   ["incomplete", having({ status: "incomplete" }), middle, free("incomplete")],
   ["incomplete_expired", having({ status: "incomplete_expired" }), middle, free("incomplete")],
   ["paused", having({ status: "paused" }), middle, free("paused")],
-  ["canceled within its period", having({ status: "canceled" }), middle, free("canceled")],
-  ["one that Stripe has added since", having({ status: "on_holiday" }), middle, free("unknown_status")],
+  ["canceled within the period", having({ status: "canceled" }), middle, free("canceled")],
+  ["unknown status", having({ status: "on_holiday" }), middle, free("unknown_status")],
 ]);
 
 table("an unknown price", [
-  ["that was never known grants nothing", having({ price_ids: ["price_new"] }), middle, free("unknown_price")],
+  ["price that was never known", having({ price_ids: ["price_new"] }), middle, free("unknown_price")],
   [
     "that was known keeps what it was",
     knowing(having({ price_ids: ["price_old_vip"] }), "vip", "price_old_vip"),
@@ -204,7 +209,7 @@ table("an unknown price", [
     middle,
     free("unpaid"),
   ],
-  ["of no price at all", having({ price_ids: [] }), middle, free("unknown_price")],
+  ["no price", having({ price_ids: [] }), middle, free("unknown_price")],
 ]);
 
 const disputed = (status: string, created = middle): Customer => {
@@ -212,17 +217,17 @@ const disputed = (status: string, created = middle): Customer => {
   return { ...having({}), disputes };
 };
 table("a dispute", [
-  ["that needs a response", disputed("needs_response"), middle, free("disputed")],
-  ["under review", disputed("under_review"), middle, free("disputed")],
-  ["on appeal", disputed("appeal_under_review"), middle, free("disputed")],
-  ["with a status of tomorrow", disputed("on_holiday"), middle, free("disputed")],
-  ["lost, about what was bought before", disputed("lost"), middle, free("disputed")],
-  ["lost, before the subscription began", disputed("lost", start - 1), middle, paid("subscription", end)],
-  ["open, before the subscription began", disputed("needs_response", start - 1), middle, free("disputed")],
+  ["needs_response", disputed("needs_response"), middle, free("disputed")],
+  ["under_review", disputed("under_review"), middle, free("disputed")],
+  ["appealed", disputed("appeal_under_review"), middle, free("disputed")],
+  ["unknown dispute status", disputed("on_holiday"), middle, free("disputed")],
+  ["lost after the subscription was created", disputed("lost"), middle, free("disputed")],
+  ["lost before the subscription was created", disputed("lost", start - 1), middle, paid("subscription", end)],
+  ["open since before the subscription was created", disputed("needs_response", start - 1), middle, free("disputed")],
   ["won", disputed("won"), middle, paid("subscription", end)],
   ["prevented", disputed("prevented"), middle, paid("subscription", end)],
-  ["that is only an inquiry", disputed("warning_needs_response"), middle, paid("subscription", end)],
-  ["that was only an inquiry", disputed("warning_closed"), middle, paid("subscription", end)],
+  ["open inquiry", disputed("warning_needs_response"), middle, paid("subscription", end)],
+  ["closed inquiry", disputed("warning_closed"), middle, paid("subscription", end)],
   [
     "does not touch what an operator has given",
     { ...disputed("needs_response"), grant_plan: "vip" },
@@ -244,7 +249,7 @@ table("several at once", [
     middle,
     paid("subscription", end + DAY),
   ],
-  ["the newest is over, the older one lives", having({ status: "canceled" }, {}), middle, paid("subscription", end)],
+  ["newest ended, older one live", having({ status: "canceled" }, {}), middle, paid("subscription", end)],
   [
     "none gives anything: the one that lives says why",
     having({ status: "canceled" }, { status: "unpaid" }),
@@ -272,8 +277,8 @@ table("several at once", [
 ]);
 
 table("a refund changes nothing by itself", [
-  ["the subscription runs on", having({}), middle, paid("subscription", end)],
-  ["cancelled with it: over at once", having({ status: "canceled" }), middle, free("canceled")],
+  ["customer deleted, subscription still live", having({}), middle, paid("subscription", end)],
+  ["subscription canceled with the customer", having({ status: "canceled" }), middle, free("canceled")],
 ]);
 
 table("a customer on one of Stripe's test clocks", [
@@ -291,8 +296,8 @@ table("a customer on one of Stripe's test clocks", [
   ],
 ]);
 
-describe("days of grace", () => {
-  it("are the operator's to say, and may be none", () => {
+describe("graceDays", () => {
+  it("sets the length of the grace period, 0 included", () => {
     const none = { ...policy, graceDays: 0 };
     expect(entitlement(having(renewed), date(end + 1), none)).toEqual(free("past_due"));
     expect(entitlement(having(renewed), date(end + 2 * DAY), { ...policy, graceDays: 3 })).toMatchObject({
@@ -301,14 +306,14 @@ describe("days of grace", () => {
   });
 });
 
-describe("the subscription to speak of", () => {
-  it("is the one that may give a plan, though a newer one waits for its first payment", () => {
+describe("currentSubscription", () => {
+  it("prefers a paid subscription to a newer incomplete one", () => {
     const paid = having({ status: "incomplete" }, { id: "sub_2" });
     expect(currentSubscription(paid)?.id).toBe("sub_2");
     expect(currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }))?.id).toBe("sub_2");
   });
 
-  it("is the newest that lives, or the last that ended", () => {
+  it("returns the newest live subscription, else the last ended one", () => {
     expect(currentSubscription(having({}, { id: "sub_2" }))?.id).toBe("sub_1");
     expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }))?.id).toBe("sub_2");
     expect(currentSubscription(having({ status: "canceled" }))?.id).toBe("sub_1");
@@ -316,18 +321,18 @@ describe("the subscription to speak of", () => {
   });
 });
 
-describe("the next review", () => {
+describe("nextReview", () => {
   const review = (customer: Customer, now: number) => nextReview(customer, date(now), policy)?.toISOString() ?? null;
   const iso = (seconds: number) => date(seconds).toISOString();
 
   it.each([
-    ["a day later while a subscription lives", having({}), middle, iso(middle + DAY)],
-    ["a minute after the period's end", having({}), end - 3600, iso(end + 60)],
-    ["in an hour while the renewal is due", having({}), end + 600, iso(end + 600 + 3600)],
-    ["a minute after a cancel", having({ cancel_at: middle + 600 }), middle, iso(middle + 660)],
-    ["a minute after the grace period", having(renewed), end + 7 * DAY - 600, iso(end + 7 * DAY + 60)],
-    ["a day later though the trial is long over", having({ trial_end: start }), middle, iso(middle + DAY)],
-    ["a day later when nothing is left but dunning", having(renewed), end + 10 * DAY, iso(end + 11 * DAY)],
+    ["24 h later while a subscription is live", having({}), middle, iso(middle + DAY)],
+    ["1 min after the period's end", having({}), end - 3600, iso(end + 60)],
+    ["1 h later while the renewal is overdue", having({}), end + 600, iso(end + 600 + 3600)],
+    ["1 min after cancel_at", having({ cancel_at: middle + 600 }), middle, iso(middle + 660)],
+    ["1 min after the grace period", having(renewed), end + 7 * DAY - 600, iso(end + 7 * DAY + 60)],
+    ["24 h later when the trial has ended", having({ trial_end: start }), middle, iso(middle + DAY)],
+    ["24 h later when only payment retries remain", having(renewed), end + 10 * DAY, iso(end + 11 * DAY)],
     [
       "a day later while it is paused in an old period",
       having({ status: "paused" }),
@@ -340,10 +345,15 @@ describe("the next review", () => {
       middle,
       iso(middle + 600),
     ],
-    ["not for what was over before", { user_id: "user", review_by: iso(middle - 1) }, middle, null],
-    ["at a grant's end", { user_id: "user", grant_plan: "vip" as const, grant_expires_at: iso(end) }, middle, iso(end)],
-    ["never, where nothing can change by itself", having({ status: "canceled" }), middle, null],
-    ["never, for an empty row", { user_id: "user" }, middle, null],
+    ["never for an ended subscription", { user_id: "user", review_by: iso(middle - 1) }, middle, null],
+    [
+      "at the grant's end",
+      { user_id: "user", grant_plan: "vip" as const, grant_expires_at: iso(end) },
+      middle,
+      iso(end),
+    ],
+    ["never when time alone changes nothing", having({ status: "canceled" }), middle, null],
+    ["never for an empty row", { user_id: "user" }, middle, null],
     [
       "by our clock, for a deadline in the time of another",
       { ...having({ cancel_at: end }), clock_ahead_seconds: end - 600 - middle },

@@ -15,12 +15,12 @@ const bodyError = (body: string, schema: z.ZodMiniType = NoBody) => {
 };
 
 describe("parseBody", () => {
-  it("takes an absent body as empty, and a base64 one", () => {
+  it("accepts a missing body and a base64 body", () => {
     expect(parseBody(request(), NoBody)).toEqual({});
     expect(parseBody(request(Buffer.from("{}").toString("base64"), true), NoBody)).toEqual({});
   });
 
-  it("names the field and what is allowed", () => {
+  it("names the field and the allowed values", () => {
     const schema = z.strictObject({ plan: z.enum(["paid", "vip"]) });
     expect(bodyError(JSON.stringify({ x: "y".repeat(8 * 1024) }))).toBe(
       "invalid_input body: must be at most 8192 bytes",
@@ -33,14 +33,14 @@ describe("parseBody", () => {
 });
 
 describe("jsonHandler", () => {
-  it("says when a limit is over", async () => {
+  it("sends Retry-After when a rate limit is exceeded", async () => {
     const limited = jsonHandler(async () => {
       throw new RateLimited(120);
     });
     expect((await limited(request())).headers).toMatchObject({ "retry-after": "120" });
   });
 
-  it("answers a registry error with its status and body", async () => {
+  it("answers an ApiError with its status and body", async () => {
     const result = await jsonHandler(async () => {
       throw new ApiError("rate_limited");
     })(request());
@@ -50,7 +50,7 @@ describe("jsonHandler", () => {
     });
   });
 
-  it("keeps the text of anything else to the log", async () => {
+  it("writes the text of other errors only to the log", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const result = await jsonHandler(async () => {
       throw new Error("connection to 10.0.0.1 lost");

@@ -41,8 +41,8 @@ async function outcome(authorization: string | undefined): Promise<unknown> {
   return identify(request).catch((error) => (error instanceof ApiError ? error.code : String(error)));
 }
 
-describe("the caller's identity", () => {
-  it("is the sub of a verified ID token, with or without Bearer, and the e-mail where it has one", async () => {
+describe("createIdentity", () => {
+  it("returns sub and e-mail of a verified ID token, with or without Bearer", async () => {
     const token = await sign(claims);
     expect(await outcome(`Bearer ${token}`)).toEqual({ userId: "user-1" });
     expect(await outcome(token)).toEqual({ userId: "user-1" });
@@ -50,7 +50,7 @@ describe("the caller's identity", () => {
     expect(await outcome(withEmail)).toEqual({ userId: "user-1", email: "a@example.com" });
   });
 
-  it("is nobody's without a token, or with one that is at fault", async () => {
+  it("throws unauthorized for a missing or bad token", async () => {
     expect(await outcome(undefined)).toBe("unauthorized");
     expect(await outcome("Bearer nonsense")).toBe("unauthorized");
     expect(await outcome(await sign({ ...claims, exp: inSeconds(-1) }))).toBe("unauthorized");
@@ -65,11 +65,11 @@ describe("the caller's identity", () => {
     expect(await outcome(`${header}.${forged}.${signature}`)).toBe("unauthorized");
   });
 
-  it("is told apart from an access token's", async () => {
+  it("throws wrong_token for an access token", async () => {
     expect(await outcome(await sign({ ...claims, token_use: "access", client_id: clientId }))).toBe("wrong_token");
   });
 
-  it("is unavailable, not refused, when the pool's keys cannot be had", async () => {
+  it("throws unavailable when the pool's keys cannot be fetched", async () => {
     status = 503;
     expect(await outcome(await sign(claims))).toBe("unavailable");
     status = 200;

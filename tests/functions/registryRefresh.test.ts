@@ -43,7 +43,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 
-/** The credentials as the provider has made them. */
+/** Registry credentials created by the provider. */
 function credentials() {
   const { name, ...rest } = { name: "snack-misaki-test-registry", username: "AWS", password: "token of yesterday" };
   runpod.registryAuths.set("reg1", { id: "reg1", name, ...rest });
@@ -53,8 +53,8 @@ const refresh = (registryAuthId = "reg1") =>
   create({ runpodApiUrl: runpod.url, runpodKeyParameter: PARAMETER, registryAuthId, expiryParameter: EXPIRY })();
 const expiry = () => account.get("aws:ssm/parameter:Parameter", EXPIRY)?.outputs.value;
 
-describe("the registry's refresh", () => {
-  it("gives RunPod a new token of ECR's under the same id, good for twelve hours", async () => {
+describe("registryRefresh", () => {
+  it("stores a new ECR token at RunPod under the same id", async () => {
     credentials();
     const { expiresAt } = await refresh();
     const [seen, ...others] = runpod.seen().registryAuths;
@@ -68,14 +68,14 @@ describe("the registry's refresh", () => {
     expect(runpod.seen().registryAuths[0]?.password).not.toBe(first);
   });
 
-  it("tries again when RunPod has a moment", async () => {
+  it("retries after a transient RunPod error", async () => {
     credentials();
     runpod.failNext("updateRegistryAuth", { status: 502 });
     await refresh();
     expect(runpod.count("updateRegistryAuth")).toBe(2);
   });
 
-  it("fails, for the alarm to see, when RunPod has no such credentials, and tells no token", async () => {
+  it("throws without the token when RunPod does not have the credentials", async () => {
     await expect(refresh("gone")).rejects.toThrow("RunPod refused updateRegistryAuth: Registry auth not found.");
     expect(expiry()).toBe("yesterday");
   });

@@ -12,34 +12,34 @@ function sign(options: { payload?: string; secret?: string; timestamp?: number }
   return Stripe.webhooks.generateTestHeaderString({ payload: body, secret, timestamp: seconds, ...options });
 }
 
-describe("a signature", () => {
+describe("isSigned", () => {
   it.each([
-    ["of now", sign(), true],
-    ["of five minutes ago", sign({ timestamp: seconds - 300 }), true],
-    ["of a second more", sign({ timestamp: seconds - 301 }), false],
-    ["of a minute ahead, as a slow clock sees it", sign({ timestamp: seconds + 60 }), true],
-    ["of a second more ahead", sign({ timestamp: seconds + 61 }), false],
-    ["of a day ahead", sign({ timestamp: seconds + 86_400 }), false],
-    ["by another secret", sign({ secret: "whsec_of_another" }), false],
-    ["of another body", sign({ payload: `${body} ` }), false],
-    ["with the second of two values", sign().replace(",v1=", `,v1=${"0".repeat(64)},v1=`), true],
-    ["without a time", sign().replace(/t=\d+,/, ""), false],
-    ["with a second time ahead", `${sign()},t=${seconds + 86_400}`, false],
-    ["of the old scheme", sign().replace("v1=", "v0="), false],
-    ["that is empty", "", false],
-    ["that is none", "nonsense", false],
+    ["current time", sign(), true],
+    ["5 min old", sign({ timestamp: seconds - 300 }), true],
+    ["5 min and 1 s old", sign({ timestamp: seconds - 301 }), false],
+    ["1 min in the future", sign({ timestamp: seconds + 60 }), true],
+    ["1 min and 1 s in the future", sign({ timestamp: seconds + 61 }), false],
+    ["1 day in the future", sign({ timestamp: seconds + 86_400 }), false],
+    ["other secret", sign({ secret: "whsec_of_another" }), false],
+    ["other body", sign({ payload: `${body} ` }), false],
+    ["second of two v1 values valid", sign().replace(",v1=", `,v1=${"0".repeat(64)},v1=`), true],
+    ["no timestamp", sign().replace(/t=\d+,/, ""), false],
+    ["second timestamp in the future", `${sign()},t=${seconds + 86_400}`, false],
+    ["v0 scheme", sign().replace("v1=", "v0="), false],
+    ["empty header", "", false],
+    ["malformed header", "nonsense", false],
   ])("%s", (_name, header, expected) => {
     expect(isSigned(body, header, [secret], now)).toBe(expected);
   });
 
-  it("may be by any of the secrets, and by none of none", () => {
+  it("accepts any of the secrets and rejects everything without a secret", () => {
     expect(isSigned(body, sign(), ["whsec_new", secret], now)).toBe(true);
     expect(isSigned(body, sign(), [], now)).toBe(false);
     expect(isSigned(body, sign({ secret: "" }), [""], now)).toBe(false);
   });
 });
 
-describe("a snapshot event", () => {
+describe("parseEvent of a snapshot event", () => {
   const event = (object: Record<string, unknown>, more: object = {}) => ({
     object: "event",
     id: "evt_1",
@@ -50,7 +50,7 @@ describe("a snapshot event", () => {
     ...more,
   });
 
-  it("gives whom it is about, and nothing of what it says of them", () => {
+  it("returns only the event's identity and subject", () => {
     const metadata = { user_id: "user", owner: "snack-misaki/dev", plan: "vip" };
     expect(
       parseEvent(event({ object: "subscription", id: "sub_1", customer: "cus_1", status: "active", metadata })),
@@ -63,7 +63,7 @@ describe("a snapshot event", () => {
     });
   });
 
-  it("may have the customer expanded, or none", () => {
+  it("accepts an expanded customer and a missing customer", () => {
     expect(parseEvent(event({ object: "charge", id: "ch_1", customer: { id: "cus_1" } }))?.subject).toEqual({
       object: "charge",
       id: "ch_1",
@@ -80,25 +80,25 @@ describe("a snapshot event", () => {
     });
   });
 
-  it("may be about what has no id", () => {
+  it("accepts a subject without an id", () => {
     expect(parseEvent(event({ object: "balance" }))?.subject).toEqual({ object: "balance" });
   });
 
   it.each([
-    ["no object", null],
-    ["an array", []],
-    ["another object", { object: "subscription", id: "sub_1" }],
-    ["no livemode", event({ object: "charge", id: "ch_1" }, { livemode: undefined })],
-    ["a livemode that is no boolean", event({ object: "charge", id: "ch_1" }, { livemode: "false" })],
-    ["no subject", event({})],
-    ["a subject whose id is no text", event({ object: "charge", id: 1 })],
-  ])("is none with %s", (_name, given) => {
+    ["a missing object", null],
+    ["an array as object", []],
+    ["another object type", { object: "subscription", id: "sub_1" }],
+    ["a missing livemode", event({ object: "charge", id: "ch_1" }, { livemode: undefined })],
+    ["a livemode that is not a boolean", event({ object: "charge", id: "ch_1" }, { livemode: "false" })],
+    ["a missing subject", event({})],
+    ["a numeric subject id", event({ object: "charge", id: 1 })],
+  ])("returns undefined for %s", (_name, given) => {
     expect(parseEvent(given)).toBeUndefined();
   });
 });
 
-describe("a thin event", () => {
-  it("is read like the other, its type and subject in the same words", () => {
+describe("parseEvent of a thin event", () => {
+  it("returns the same type and subject as for a snapshot", () => {
     const thin = {
       object: "v2.core.event",
       id: "evt_test_1",
@@ -118,14 +118,14 @@ describe("a thin event", () => {
   });
 });
 
-describe("what matters", () => {
-  it("is what the endpoint is registered for, and nothing that holds up a renewal", () => {
+describe("matters", () => {
+  it("is true exactly for the registered events, none of which delays a renewal", () => {
     const of = (type: string) =>
       matters({ id: "", type, livemode: false, created: 0, subject: { object: "", id: "" } });
     for (const type of webhookEvents) expect(of(type)).toBe(true);
     expect(of("invoice.created")).toBe(false);
     expect(of("customer.subscription.updated.evil")).toBe(false);
-    // The reconciler asks Stripe for all of them at once; the API takes no more than twenty.
+    // The reconciler lists all of them in one request. Stripe's API accepts at most twenty types.
     expect(webhookEvents.length).toBeLessThanOrEqual(20);
   });
 });

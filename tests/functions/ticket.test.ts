@@ -34,7 +34,7 @@ const refusal = (ticket: string | undefined, options: { model?: Model; now?: Dat
   );
 
 describe("ticket", () => {
-  it("carries who, which model and the limits, for two minutes", async () => {
+  it("carries user, model and limits for two minutes", async () => {
     const { ticket, expiresAt } = await signTicket(grant, key, now);
     const claims = await verifyTicket(ticket, { jwks, issuer, model: "phi3", now });
     expect(claims).toMatchObject(grant);
@@ -42,7 +42,7 @@ describe("ticket", () => {
     expect(expiresAt.getTime()).toBe(claims.exp * 1000);
   });
 
-  it("is accepted from either key while one replaces the other", async () => {
+  it("is accepted with either key during a rotation", async () => {
     const second = await newKey("2");
     const { ticket } = await signTicket(grant, second.secret, now);
     expect(await refusal(ticket)).toBe("ticket_invalid");
@@ -51,7 +51,7 @@ describe("ticket", () => {
     jwks.keys.pop();
   });
 
-  it("is refused for each fault by that fault's code", async () => {
+  it("is rejected with the code of its fault", async () => {
     const { ticket } = await signTicket(grant, key, now);
     const { ticket: forged } = await signTicket(grant, { ...otherKey, kid: "1" }, now);
     const later = new Date(now.getTime() + (TICKET_SECONDS + 1) * 1000);
@@ -64,7 +64,7 @@ describe("ticket", () => {
     expect(await refusal(ticket, { model: "mistral" })).toBe("ticket_wrong_model");
   });
 
-  it("is refused when another kind of token is signed with the same key", async () => {
+  it("is rejected when it is another token type signed with the same key", async () => {
     const { ticket } = await signTicket(grant, key, now);
     const payload = JSON.parse(Buffer.from(ticket.split(".")[1] ?? "", "base64url").toString());
     const { importJWK } = await import("jose");

@@ -19,7 +19,7 @@ import { up } from "../../local/pulumi/engine";
 import { signedIn } from "../../local/visitor/signedIn";
 import { webhookEvents } from "../../stripe/events";
 
-// The whole of billing over real sockets: Stripe's double, the webhook's route and Lambda, the tables, the reconciler.
+// All of billing over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the reconciler.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-billing-"));
 const programDir = process.cwd();
 const owner = "snack-misaki/start";
@@ -48,7 +48,7 @@ afterAll(async () => {
 const admin = <T>(request: object) => cloud.aws.invoke("snack-misaki-start-admin", request) as Promise<T>;
 const show = (user: string) => admin<AdminUser>({ command: "show", user });
 
-/** The functions' own record of the events they have handled. */
+/** The functions' event log. */
 function eventLog() {
   Object.assign(process.env, {
     AWS_REGION: cloud.aws.account.region,
@@ -60,7 +60,7 @@ function eventLog() {
   return createEventLog(String(tables.find(({ outputs }) => outputs.hashKey === "pk")?.outputs.name));
 }
 
-/** A customer who pays by the card, made as the checkout makes them. */
+/** Creates a customer who pays by card, the way the checkout does. */
 async function subscriber({ userId = randomUUID() as string, as = owner } = {}) {
   const metadata = { user_id: userId, owner: as };
   const { id } = await stripe.customers.create({
@@ -76,7 +76,7 @@ async function subscriber({ userId = randomUUID() as string, as = owner } = {}) 
   return { userId, customer: id, subscription: subscription.id };
 }
 
-/** Asks until it is so; what it was last is in the failure. */
+/** Polls until the condition holds. The last value is in the failure. */
 async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean, patienceMs = 60_000): Promise<T> {
   for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
     const value = await read();
@@ -85,7 +85,7 @@ async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean, pat
   }
 }
 
-/** Sends the webhook what we like. */
+/** Sends any request to the webhook. */
 async function send(payload: string, headers: Record<string, string>): Promise<{ status: number; code?: string }> {
   const response = await fetch(outputs.webhookUrl, {
     method: "POST",
@@ -102,8 +102,8 @@ function signed(payload: string, change: { secret?: string; timestamp?: number }
   return { "stripe-signature": Stripe.webhooks.generateTestHeaderString({ payload, secret, ...change }) };
 }
 
-describe("a webhook", () => {
-  it("leads from Stripe to the plan", async () => {
+describe("webhook", () => {
+  it("changes the plan after a Stripe event", async () => {
     const { userId, subscription } = await subscriber();
     await until(
       () => show(userId),
@@ -117,7 +117,7 @@ describe("a webhook", () => {
     expect(after).toMatchObject({ reason: "canceled", row: { plan: "free", stripe_status: "canceled" } });
   });
 
-  it("is believed only with a signature of now, by Stripe, of an event, of our world", async () => {
+  it("rejects events with an old or foreign signature or the other livemode", async () => {
     const { customer } = await subscriber();
     const [newest] = (await stripe.events.list({ limit: 1, type: "customer.subscription.created" })).data;
     const event = { ...newest, data: { object: { id: "sub_1", object: "subscription", customer } } };
@@ -140,7 +140,7 @@ describe("a webhook", () => {
     expect(await send(payload, signed(payload))).toEqual({ status: 200 });
   });
 
-  it("about what changes no plan, or about somebody else's customer, is taken and does nothing", async () => {
+  it("accepts and ignores irrelevant events and foreign customers", async () => {
     const theirs = await subscriber({ as: "snack-misaki/another" });
     const events = (await stripe.events.list({ limit: 100 })).data.filter(
       ({ type, data }) =>
@@ -155,7 +155,7 @@ describe("a webhook", () => {
     expect((await show(theirs.userId)).row).toBeNull();
   });
 
-  it("that cannot be handled now is answered 5xx, and handled when it comes again", async () => {
+  it("answers 5xx on failure and handles the redelivery", async () => {
     const { userId, subscription } = await subscriber();
     await until(
       () => show(userId),
@@ -173,7 +173,7 @@ describe("a webhook", () => {
   });
 });
 
-describe("the reconciler", () => {
+describe("reconciler", () => {
   const reconcile = () => cloud.aws.invoke(reconcilerName(), {}) as Promise<Record<string, number>>;
   const reconcilerName = () =>
     String(
@@ -181,13 +181,13 @@ describe("the reconciler", () => {
         .name,
     );
 
-  it("runs by a schedule", () => {
+  it("runs on a schedule", () => {
     const schedules = cloud.aws.account.list("aws:scheduler/schedule:Schedule");
     const own = schedules.filter(({ id }) => id.includes("reconciler"));
     expect(own.map(({ outputs }) => outputs.scheduleExpression)).toEqual(["rate(15 minutes)"]);
   });
 
-  it("reads again whoever's time has come", async () => {
+  it("syncs every row whose review is due", async () => {
     const { userId } = await subscriber();
     await until(
       () => show(userId),
@@ -201,7 +201,7 @@ describe("the reconciler", () => {
     });
     expect(granted).toMatchObject({ plan: "vip", row: { plan: "vip" } });
     await sleep(2_000);
-    // The plan has ended by itself; the row's copy of it follows.
+    // The plan ended without an event; the sync updates the row's copy.
     expect(await show(granted.user_id)).toMatchObject({ plan: "free", reason: "grant_expired", row: { plan: "vip" } });
     expect((await reconcile()).reviews).toBeGreaterThanOrEqual(1);
     expect((await show(granted.user_id)).row).toMatchObject({ plan: "free" });
@@ -209,7 +209,7 @@ describe("the reconciler", () => {
   });
 });
 
-describe("an operator", () => {
+describe("npm run admin", () => {
   const cli = async (...args: string[]) => {
     const run = promisify(execFile)(process.execPath, ["cli/run.cjs", "ops/admin/admin.ts", "--dir", dir, ...args], {
       cwd: programDir,
@@ -220,7 +220,7 @@ describe("an operator", () => {
     );
   };
 
-  it("sees a user's row and why they have their plan, by either id", async () => {
+  it("shows a user's row and the plan's reason, by either id", async () => {
     const { userId, customer } = await subscriber();
     await until(
       () => show(userId),
@@ -236,7 +236,7 @@ describe("an operator", () => {
     expect((await cli("show", customer)).out).toContain("subscription");
   });
 
-  it("gives a plan with an end, takes it away, and is told what is wrong", async () => {
+  it("grants a plan with an end, revokes it, and explains bad input", async () => {
     const user = randomUUID();
     expect(
       JSON.parse((await cli("grant", user, "vip", "--until", "2099-01-31", "--note", "an old friend", "--json")).out),
@@ -264,7 +264,7 @@ describe("an operator", () => {
     expect(await cli("resync")).toEqual({ code: 1, out: expect.stringContaining("name a user, or give --all") });
   });
 
-  it("gives a plan, and takes it away, also while Stripe does not answer", async () => {
+  it("grants and revokes a plan while Stripe does not answer", async () => {
     const { userId } = await subscriber();
     await until(
       () => show(userId),
@@ -279,11 +279,11 @@ describe("an operator", () => {
     }
   });
 
-  it("has one user, or all, read from Stripe again, also while webhooks are lost", async () => {
+  it("resyncs one user or all while webhooks are lost", async () => {
     double.switches.lose = true;
     const { userId, subscription } = await subscriber();
     await admin({ command: "show", user: userId });
-    // Nothing has come, and the row is not there yet: the customer is not tied to it.
+    // No event arrived, so the row does not exist and is not linked.
     expect((await show(userId)).row).toBeNull();
     double.switches.lose = false;
     const known = await subscriber();
@@ -302,7 +302,7 @@ describe("an operator", () => {
     await stripe.subscriptions.cancel(subscription);
   });
 
-  it("lists Stripe's events and what became of them", async () => {
+  it("lists Stripe's events with their outcome", async () => {
     const { userId } = await subscriber();
     await until(
       () => show(userId),
@@ -320,8 +320,8 @@ describe("an operator", () => {
   });
 });
 
-describe("the webhook's secret", () => {
-  it("is replaced under a stream of events, and none is lost", async () => {
+describe("webhook secret rotation", () => {
+  it("loses no event under a stream of events", async () => {
     const stream = await Promise.all(Array.from({ length: 5 }, () => subscriber()));
     const before = new Set(double.account.ledger.all("event").map(({ id }) => id));
     let streaming = true;
@@ -364,7 +364,7 @@ describe("the webhook's secret", () => {
   });
 });
 
-describe("a customer", () => {
+describe("customer routes", () => {
   const apiOf = async (label: string) => {
     const customer = customers.find((one) => one.label === label);
     if (!customer) throw new Error(`no customer ${label}`);
@@ -372,7 +372,7 @@ describe("a customer", () => {
     return { api: createApi({ apiUrl: outputs.apiUrl, getIdToken }), token: await getIdToken() };
   };
 
-  it("is led to Checkout and to the portal, and told nothing else", async () => {
+  it("return only the URLs of Checkout and portal", async () => {
     const { api } = await apiOf("free");
     await expect(api.portal()).rejects.toMatchObject({ code: "nothing_bought" });
     expect(await api.sync()).toMatchObject({ plan: "free", reason: "no_plan" });
@@ -391,7 +391,7 @@ describe("a customer", () => {
     expect(await api.session()).toMatchObject({ plan: "paid", model: "mistral" });
   });
 
-  it("comes back to the frontend they left, and to no other address", async () => {
+  it("return to the calling frontend and to no other URL", async () => {
     const { token } = await apiOf("vip");
     const from = async (origin: string | undefined) => {
       const headers = { authorization: `Bearer ${token}`, ...(origin && { origin }) };
@@ -408,7 +408,7 @@ describe("a customer", () => {
     expect(await from(undefined)).toBe(`${cloud.pageUrl}/?checkout=success`);
   });
 
-  it("names a plan, not a price, and nothing more", async () => {
+  it("accept only a plan name", async () => {
     const { token } = await apiOf("vip");
     const ask = async (body: string) => {
       const init = { method: "POST", headers: { authorization: `Bearer ${token}` }, body };
@@ -423,7 +423,7 @@ describe("a customer", () => {
     );
   });
 
-  it("is asked for a token on every route of theirs", async () => {
+  it("require a token on every route", async () => {
     for (const route of ["/billing/checkout", "/billing/portal", "/billing/sync"]) {
       expect((await fetch(`${outputs.apiUrl}${route}`, { method: "POST", body: "{}" })).status).toBe(401);
     }

@@ -51,7 +51,7 @@ async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Runs a job as its own client would and gives what it ended with. */
+/** Runs a job like a client and returns its final status. */
 async function runJob(session: Session, input: unknown): Promise<{ status: string; error: string }> {
   const { url, authorization } = session.inference;
   const headers = { authorization, "content-type": "application/json" };
@@ -64,12 +64,12 @@ async function runJob(session: Session, input: unknown): Promise<{ status: strin
   }
 }
 
-describe("a session", () => {
+describe("POST /auth/session", () => {
   it.each([
     ["free", "phi3"],
     ["paid", "mistral"],
     ["vip", "mistral"],
-  ] as const)("of a %s customer leads to %s and to a reply in pieces", async (plan, model) => {
+  ] as const)("gives a %s customer %s and a streamed reply", async (plan, model) => {
     const session = await apiOf(plan).session();
     expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
     const items = await allOf(chat(session, { text: "こんばんは" }));
@@ -79,7 +79,7 @@ describe("a session", () => {
     expect(last).toMatchObject({ done: true, text: deltas.join(""), model: { name: model, version: "local-1" } });
   });
 
-  it("is open to guests, on the free plan, so many an hour from one address", async () => {
+  it("serves guests on the free plan with a rate limit per address", async () => {
     const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
     for (let opened = 0; opened < guestLimit; opened++) {
       expect(await api.guest()).toMatchObject({
@@ -91,7 +91,7 @@ describe("a session", () => {
     await expect(api.guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
   });
 
-  it("says what it is when the body is not one it takes", async () => {
+  it("names the fault of an invalid body", async () => {
     const headers = { authorization: `Bearer ${await idTokenOf("free")}` };
     const error = (code: string, message: string) => ({ error: { code, message, retryable: false } });
     expect(await call("/auth/session", { headers, body: "{" })).toEqual({
@@ -106,30 +106,30 @@ describe("a session", () => {
 });
 
 describe("GET /billing/plan", () => {
-  it("answers an absent grant as free and a grant as what it grants", async () => {
+  it("answers free without a grant and the granted plan with one", async () => {
     expect(PlanResponse.parse(await apiOf("free").plan())).toMatchObject({ plan: "free", reason: "no_plan" });
     expect(PlanResponse.parse(await apiOf("vip").plan())).toMatchObject({ plan: "vip", reason: "grant" });
   });
 });
 
-describe("a token", () => {
+describe("ID token", () => {
   const session = (authorization?: string) =>
     call("/auth/session", authorization ? { headers: { authorization } } : {});
   const unauthorized = { status: 401, body: { message: "Unauthorized" } };
 
-  it("that is missing, or no token, or signed by someone else, is refused by the gateway", async () => {
+  it("is rejected by the gateway when missing, malformed or forged", async () => {
     const [header, payload] = (await idTokenOf("free")).split(".");
     expect(await session()).toEqual(unauthorized);
     expect(await session("Bearer nonsense")).toEqual(unauthorized);
     expect(await session(`Bearer ${header}.${payload}.${"A".repeat(342)}`)).toEqual(unauthorized);
   });
 
-  it("of the wrong kind is refused by the function", async () => {
+  it("is rejected by the function when it is an access token", async () => {
     const customer = customers[0];
     if (!customer) throw new Error("no customer");
     let accessToken = "";
     const fetched = globalThis.fetch;
-    // The client keeps the ID token only, so the access token is caught on its way.
+    // The client stores only the ID token, so the access token is intercepted here.
     globalThis.fetch = async (...args) => {
       const response = await fetched(...args);
       if (String(args[0]).endsWith("/oauth2/token")) accessToken = (await response.clone().json()).access_token;
@@ -145,7 +145,7 @@ describe("a token", () => {
 
 const python = workerPython("refusals by the worker in the whole flow");
 
-describe.skipIf(!python)("the worker itself", () => {
+describe.skipIf(!python)("worker", () => {
   it.each([
     ["an empty text", { text: "" }, "invalid_input"],
     ["neither text nor messages", { params: {} }, "invalid_input"],
@@ -154,14 +154,14 @@ describe.skipIf(!python)("the worker itself", () => {
     ["an unknown field", { text: "a", persona: "b" }, "invalid_input"],
     ["a text of 2,001 characters", { text: "あ".repeat(2_001) }, "too_long"],
     ["a text longer than the ticket allows", { text: "あ".repeat(1_001) }, "too_long"],
-  ])("refuses %s", async (_name, input, code) => {
+  ])("rejects %s", async (_name, input, code) => {
     const session = await apiOf("free").session();
     const job = await runJob(session, { ...input, ticket: session.ticket });
     expect(job.status).toBe("FAILED");
     expect(JSON.parse(job.error)).toEqual({ error: { code, message: expect.any(String), retryable: false } });
   });
 
-  it("refuses a ticket for the other model and says so to the client", async () => {
+  it("rejects a ticket for the other model with ticket_wrong_model", async () => {
     const [free, paid] = await Promise.all([apiOf("free").session(), apiOf("paid").session()]);
     const talk = allOf(chat({ ...paid, ticket: free.ticket }, { text: "こんばんは" }));
     await expect(talk).rejects.toThrow(ApiProblem);
@@ -169,8 +169,8 @@ describe.skipIf(!python)("the worker itself", () => {
   });
 });
 
-describe.skipIf(noBrowser)("the page", { timeout: 60_000 }, () => {
-  it("signs the free customer in at the hosted pages, lets them talk to Mama, and signs them out", async () => {
+describe.skipIf(noBrowser)("page", { timeout: 60_000 }, () => {
+  it("signs a free customer in, chats with Mama and signs out", async () => {
     const browser = await launchBrowser();
     try {
       const tab = await browser.newPage({ locale: "ja-JP", viewport: { width: 1280, height: 800 } });

@@ -4,7 +4,7 @@ import { type CheckoutAttempt, createCheckoutAttempts } from "../../functions/ta
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/tables/checkoutAttempts.ts` promises. */
+/** Tests of `functions/tables/checkoutAttempts.ts` against any engine. */
 export function testCheckoutAttempts(tables: () => Tables): void {
   const now = new Date();
   const end = Math.floor(now.getTime() / 1000) + 1800;
@@ -19,7 +19,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
   const open = () => createCheckoutAttempts(tables().ephemeral);
   const at = (seconds: number) => new Date(seconds * 1000);
 
-  it("begins where there was none, and keeps everything a session is made from", async () => {
+  it("starts when there is none and stores every field", async () => {
     const attempts = open();
     expect(await attempts.current("u", now)).toBeUndefined();
     expect(await attempts.start("u", attempt("a"), undefined, now)).toBe(true);
@@ -28,7 +28,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect((await readEphemeral(tables(), "checkout#u"))?.ttl).toBe(end);
   });
 
-  it("begins once, however many try at once", async () => {
+  it("starts once for concurrent requests", async () => {
     const attempts = open();
     const tries = Array.from({ length: 30 }, (_, n) => attempt(`a${n}`));
     const started = await Promise.all(tries.map((one) => attempts.start("u", one, undefined, now)));
@@ -36,7 +36,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(tries[started.indexOf(true)]);
   });
 
-  it("is replaced only by whoever has seen it, and once", async () => {
+  it("is replaced once, and only by a request that has read it", async () => {
     const attempts = open();
     const first = attempt("first");
     await attempts.start("u", first, undefined, now);
@@ -48,13 +48,13 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(tries[started.indexOf(true)]);
   });
 
-  it("is not begun in place of one that is not there", async () => {
+  it("does not replace an attempt that does not exist", async () => {
     const attempts = open();
     expect(await attempts.start("u", attempt("a"), attempt("never"), now)).toBe(false);
     expect(await attempts.current("u", now)).toBeUndefined();
   });
 
-  it("notes its session, unless another has begun", async () => {
+  it("records its session unless another attempt has started", async () => {
     const attempts = open();
     const [first, second] = [attempt("first"), attempt("second")];
     expect(await attempts.handOut("u", first, "cs_0")).toBe(false);
@@ -70,7 +70,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(second);
   });
 
-  it("leaves no session behind when it is replaced at the same moment", async () => {
+  it("records no session when it is replaced at the same moment", async () => {
     const attempts = open();
     await Promise.all(
       Array.from({ length: 20 }, async (_, n) => {
@@ -85,7 +85,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     );
   });
 
-  it("is gone when its time is over, though the table still has it", async () => {
+  it("is ignored after its expiry even while the item exists", async () => {
     const attempts = open();
     const old = attempt("old", { session_id: "cs_old" });
     await attempts.start("u", old, undefined, now);
@@ -101,17 +101,17 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     const started = await Promise.all(next.map((one) => attempts.start("u", one, undefined, at(end))));
     expect(started.filter(Boolean)).toHaveLength(1);
     expect(await attempts.current("u", at(end))).toEqual(next[started.indexOf(true)]);
-    // TTL must not take the new one at the old one's time.
+    // The new attempt must not expire at the old one's time.
     expect((await readEphemeral(tables(), "checkout#u"))?.ttl).toBe(end + 1800);
   });
 
-  it("is read as it was written last: consistently", async () => {
+  it("is read with a consistent read", async () => {
     using send = vi.spyOn(DynamoDBClient.prototype, "send");
     await open().current("u", now);
     expect(send.mock.calls[0]?.[0].input).toMatchObject({ ConsistentRead: true });
   });
 
-  it("says that the table does not answer", async () => {
+  it("throws unavailable when the table does not answer", async () => {
     const attempts = createCheckoutAttempts("no-such-table");
     const unavailable = { code: "unavailable" };
     await expect(attempts.current("u", now)).rejects.toMatchObject(unavailable);

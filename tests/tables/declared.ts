@@ -9,14 +9,14 @@ import {
 import type { types } from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 
-/** A table as `infra/data.ts` declares it. */
+/** A table declared in `infra/data.ts`. */
 interface Declared {
   create: Omit<CreateTableCommandInput, "TableName">;
-  /** Its TTL attribute; undefined: nothing in it is ever deleted. */
+  /** TTL attribute; undefined when items never expire. */
   ttl: string | undefined;
 }
 
-/** Runs `infra/data.ts` as Pulumi would and notes the tables it asks for, so that the tests have the very same. */
+/** Runs `infra/data.ts` under Pulumi mocks and returns the tables that it declares. */
 export async function declaredTables(): Promise<{ users: Declared; ephemeral: Declared }> {
   await pulumi.runtime.setMocks({
     newResource: ({ name, inputs }) => ({ id: name, state: inputs }),
@@ -29,7 +29,7 @@ export async function declaredTables(): Promise<{ users: Declared; ephemeral: De
   return { users: await declared(users), ephemeral: await declared(ephemeral) };
 }
 
-/** Makes a table and waits until it can be used. */
+/** Creates a table and waits until it is active. */
 export async function makeTable(
   client: DynamoDBClient,
   TableName: string,
@@ -83,7 +83,7 @@ function indexKey(key: types.output.dynamodb.TableGlobalSecondaryIndexKeySchema)
   return { AttributeName: key.attributeName, KeyType: oneOf(["HASH", "RANGE"], key.keyType) };
 }
 
-/** Checks a value that Pulumi types as any text. What this file does not translate must not pass unseen. */
+/** Checks a value that Pulumi types as string. Values that this file cannot translate must fail. */
 function oneOf<const T extends string>(allowed: readonly T[], value: string | undefined): T {
   const found = allowed.find((one) => one === value);
   if (!found) throw new Error(`infra/data.ts has ${value} where ${allowed.join(" or ")} is translated`);

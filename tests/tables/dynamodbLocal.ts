@@ -9,13 +9,13 @@ const pom = "tests/tables/pom.xml";
 const folder = join(".build", "dynamodb-local");
 const [, version = ""] =
   /<artifactId>DynamoDBLocal<\/artifactId>\s*<version>([\w.]+)</.exec(readFileSync(pom, "utf8")) ?? [];
-/** What the machine must have; npm brings neither. */
+/** Required commands that npm does not provide. */
 const [java, maven] = ["java", "mvn"];
 const OLDEST_JAVA = 17;
 const FETCH_TIMEOUT_MS = 300_000;
 const START_TIMEOUT_MS = 60_000;
 
-/** Why AWS's DynamoDB Local cannot run on this machine; undefined where it can. */
+/** The reason DynamoDB Local cannot run on this machine; undefined if it can. */
 export function whyNoDynamodbLocal(): string | undefined {
   const [, found] = / version "(\d+)/.exec(outputOf(java, ["-version"])) ?? [];
   if (Number(found ?? 0) < OLDEST_JAVA) return `it needs Java ${OLDEST_JAVA} or newer, found ${found ?? "none"}`;
@@ -24,9 +24,9 @@ export function whyNoDynamodbLocal(): string | undefined {
 }
 
 /**
- * Starts AWS's own DynamoDB on a free port, everything in memory. Maven fetches it into `.build/dynamodb-local` once.
+ * Starts DynamoDB Local on a free port, in memory. Maven downloads it into `.build/dynamodb-local` once.
  *
- * @throws Error that says what failed: the fetch, or the start with the process's own words
+ * @throws Error when the download or the start fails, with the process's output
  */
 export async function startDynamodbLocal(): Promise<{ url: string; close(): Promise<void> }> {
   if (!isFetched()) await fetchJars();
@@ -56,7 +56,7 @@ export async function startDynamodbLocal(): Promise<{ url: string; close(): Prom
 }
 
 async function fetchJars(): Promise<void> {
-  // Made aside and put in place whole: an interrupted fetch must not pass for a finished one.
+  // Downloaded to a temporary folder and renamed, so that an interrupted download is not used.
   const aside = `${folder}.${process.pid}`;
   const args = ["-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"];
   console.warn(`Fetching DynamoDB Local ${version} with Maven (46 MB, once) into ${folder}`);
@@ -79,7 +79,7 @@ function isFetched(): boolean {
   return existsSync(join(folder, `DynamoDBLocal-${version}.jar`));
 }
 
-/** What a command prints; nothing when there is no such command. */
+/** Output of a command; empty when the command does not exist. */
 function outputOf(file: string, args: string[]): string {
   const { stdout, stderr } = spawnSync(file, args, { encoding: "utf8", timeout: 60_000 });
   return `${stdout ?? ""}${stderr ?? ""}`;

@@ -5,12 +5,12 @@ import { startDynamodb } from "../../local/aws/dynamodb/dynamodb";
 import { Events } from "../../local/support/events";
 import { startDynamodbLocal, whyNoDynamodbLocal } from "./dynamodbLocal";
 
-/** Something that speaks DynamoDB's protocol. */
+/** A server with DynamoDB's API. */
 export interface Engine {
   name: string;
-  /** Whether it knows UpdateTimeToLive. */
+  /** Whether it supports UpdateTimeToLive. */
   hasTtl: boolean;
-  /** True where its tests must be skipped: it cannot run here, and nothing asks for everything. */
+  /** Whether its tests are skipped: it cannot run here, and REQUIRE_ALL is not set. */
   isMissing: boolean;
   start(): Promise<{ url: string; close(): Promise<void> }>;
 }
@@ -18,7 +18,7 @@ export interface Engine {
 const reason = whyNoDynamodbLocal();
 if (reason) console.warn(`\n*** SKIPPED: the tables are NOT tested on AWS's own DynamoDB Local: ${reason}. ***\n`);
 
-/** What `npm start` has, and AWS's own. */
+/** The engine of `npm start`, and AWS's DynamoDB Local. */
 export const engines: Engine[] = [
   {
     name: "dynalite",

@@ -4,7 +4,7 @@ import { createEventLog } from "../../functions/tables/eventLog";
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/tables/eventLog.ts` promises. */
+/** Tests of `functions/tables/eventLog.ts` against any engine. */
 export function testEventLog(tables: () => Tables): void {
   const now = new Date();
   const later = new Date(now.getTime() + 3_600_000);
@@ -17,7 +17,7 @@ export function testEventLog(tables: () => Tables): void {
   });
   const open = () => createEventLog(tables().ephemeral);
 
-  it("knows what became of an event, and nothing of one that never came", async () => {
+  it("returns outcomes of handled events and omits others", async () => {
     const log = open();
     expect(await log.find([])).toEqual(new Map());
     await log.record(event("evt_1"), { outcome: "synced", user_id: "u" }, now);
@@ -31,13 +31,13 @@ export function testEventLog(tables: () => Tables): void {
     );
   });
 
-  it("may be asked for one twice at once", async () => {
+  it("accepts duplicate ids in one lookup", async () => {
     const log = open();
     await log.record(event("evt_1"), { outcome: "foreign" }, now);
     expect([...(await log.find(["evt_1", "evt_2", "evt_1"])).keys()]).toEqual(["evt_1"]);
   });
 
-  it("has the last outcome of an event that came again, and how often it came", async () => {
+  it("stores the last outcome and the number of deliveries", async () => {
     const log = open();
     await log.record(event("evt_1"), { outcome: "foreign" }, now);
     await log.record(event("evt_1"), { outcome: "synced", user_id: "u" }, later);
@@ -49,14 +49,14 @@ export function testEventLog(tables: () => Tables): void {
     expect((await log.find(["evt_1"])).get("evt_1")).toEqual({ ...handled, times: 22 });
   });
 
-  it("finds a hundred events at once", async () => {
+  it("finds a hundred events in one lookup", async () => {
     const log = open();
     const ids = Array.from({ length: 100 }, (_, n) => `evt_${n}`);
     await Promise.all(ids.slice(1).map((id) => log.record(event(id), { outcome: "foreign" }, now)));
     expect([...(await log.find(ids)).keys()].sort()).toEqual(ids.slice(1).sort());
   });
 
-  it("keeps each for 30 days from when it came last, longer than Stripe can ask for it", async () => {
+  it("keeps an event for 30 days after its last delivery", async () => {
     const log = open();
     for (const at of [now, later]) {
       await log.record(event("evt_1"), { outcome: "foreign" }, at);
@@ -65,7 +65,7 @@ export function testEventLog(tables: () => Tables): void {
     }
   });
 
-  it("says that the table does not answer", async () => {
+  it("throws unavailable when the table does not answer", async () => {
     const log = createEventLog("no-such-table");
     const unavailable = { code: "unavailable" };
     await expect(log.record(event("evt_1"), { outcome: "foreign" }, now)).rejects.toMatchObject(unavailable);

@@ -2,10 +2,10 @@ import type { StripeFacts, SubscriptionFacts } from "../../functions/core/custom
 import type { Policy } from "../../functions/core/entitlement";
 import type { SyncWrite } from "../../functions/core/sync";
 
-/** What the operator has decided. */
+/** The plan policy of the tests. */
 export const policy: Policy = { prices: { paid: ["price_paid"], vip: ["price_vip"] }, graceDays: 7 };
 
-/** A subscription that is paid for, with a value in every field. */
+/** A paid subscription with a value in every field. */
 export function subscription(over: Partial<SubscriptionFacts> = {}): SubscriptionFacts {
   const created = Math.floor(Date.now() / 1000);
   return {
@@ -25,12 +25,12 @@ export function subscription(over: Partial<SubscriptionFacts> = {}): Subscriptio
   };
 }
 
-/** What Stripe says of a customer with these subscriptions. */
+/** Facts of a customer with these subscriptions. */
 export function facts(...subscriptions: SubscriptionFacts[]): StripeFacts {
   return { subscriptions, disputes: [], customer_deleted: false, clock_ahead_seconds: 0 };
 }
 
-/** What a sync writes that has found one paid subscription. */
+/** The write of a sync that found one paid subscription. */
 export function write(over: Partial<SyncWrite> = {}): SyncWrite {
   return {
     facts: facts(subscription()),

@@ -4,17 +4,17 @@ import type { Tables } from "./tables";
 
 type Item = Record<string, unknown>;
 
-/** A row as it is in the table; undefined without one. */
+/** Reads a raw row; undefined when it does not exist. */
 export function readUser({ client, users }: Tables, user_id: string): Promise<Item | undefined> {
   return read(client, users, marshall({ user_id }));
 }
 
-/** A throw-away item as it is in the table; undefined without one. */
+/** Reads a raw item of the ephemeral table; undefined when it does not exist. */
 export function readEphemeral({ client, ephemeral }: Tables, pk: string): Promise<Item | undefined> {
   return read(client, ephemeral, marshall({ pk }));
 }
 
-/** Puts a row into the table whatever is there. */
+/** Writes a row and overwrites an existing one. */
 export async function plantUser({ client, users }: Tables, row: Item): Promise<void> {
   await client.send(new PutItemCommand({ TableName: users, Item: marshall(row) }));
 }

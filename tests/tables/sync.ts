@@ -11,7 +11,7 @@ import type { Tables } from "./tables";
 const USERS = 60;
 const USERS_AT_ONCE = 12;
 
-/** What `syncCustomer` promises on a real table. */
+/** Tests of `syncCustomer` against any engine. */
 export function testSync(tables: () => Tables): void {
   const sources = (readFacts: SyncSources["readFacts"], rows = createUserRows(tables().users)): SyncSources => ({
     rows,
@@ -21,7 +21,7 @@ export function testSync(tables: () => Tables): void {
     alarm: () => undefined,
   });
 
-  it("ends with what Stripe has, however changes, events and syncs come", async () => {
+  it("ends with Stripe's state for any order of changes, events and syncs", async () => {
     const seed = Date.now();
     const rows = createUserRows(tables().users);
     let refused = 0;
@@ -30,17 +30,17 @@ export function testSync(tables: () => Tables): void {
       const customer = `cus_${user}`;
       const last = random.int(6, 9);
       const lastPlan = random.pick(["paid", "vip"]);
-      // One sync on the way gets its answer after the last one has written.
+      // One of the concurrent syncs gets Stripe's answer after the last one has written.
       const overtaken = random.int(1, last - 1);
       const { promise: lastHasWritten, resolve: lastWrote } = Promise.withResolvers<void>();
       let atStripe = facts();
 
       const event = async (change: number) => {
         const isOvertaken = change === overtaken;
-        // Each change has an event: it comes when it likes, but after the change.
+        // Each change has an event. It arrives at any time after the change.
         if (!isOvertaken) await sleep(random.int(0, 60));
         const stripe = sources(async () => {
-          // The answer is of some moment between the question and its arrival.
+          // Stripe's answer shows the state of some moment between request and answer.
           await sleep(random.int(0, 40));
           const read = structuredClone(atStripe);
           await (isOvertaken ? lastHasWritten : sleep(random.int(0, 40)));
@@ -76,11 +76,11 @@ export function testSync(tables: () => Tables): void {
       const some = users.slice(first, first + USERS_AT_ONCE);
       await Promise.all(some.map((user) => live(`u${user}`, new Random(seed, user))));
     }
-    // Without a stale read the fence has had nothing to do, and this test has shown nothing.
+    // Without a stale read this test would not exercise the fence.
     expect(refused, `seed ${seed}`).toBeGreaterThan(0);
   });
 
-  it("leaves the row as it was when Stripe does not answer, and is not held up by that", async () => {
+  it("keeps the row and does not block later syncs when Stripe does not answer", async () => {
     let isDown = false;
     const working = sources(async () => {
       if (isDown) throw new Error("Stripe is down");
@@ -97,7 +97,7 @@ export function testSync(tables: () => Tables): void {
     expect(await readUser(tables(), "u")).toMatchObject({ sync_ticket: 3, applied_ticket: 3 });
   });
 
-  it("answers with the newer row when it was overtaken", async () => {
+  it("returns the newer row when a later sync has written", async () => {
     const { promise: arrives, resolve: answer } = Promise.withResolvers<StripeFacts>();
     const asked = Promise.withResolvers<void>();
     const rows = createUserRows(tables().users);
@@ -121,7 +121,7 @@ export function testSync(tables: () => Tables): void {
     expect(customer.subscriptions).toMatchObject([{ status: "active", price_ids: ["price_vip"] }]);
   });
 
-  it("asks nothing of Stripe about a user it does not know, and still writes what follows from a grant", async () => {
+  it("writes a grant's plan without calling Stripe for a user without a customer", async () => {
     const rows = createUserRows(tables().users);
     await rows.grant("u", { plan: "vip" }, new Date());
     const nobody = sources(() => Promise.reject(new Error("Stripe was asked")));
@@ -132,7 +132,7 @@ export function testSync(tables: () => Tables): void {
     expect(row).not.toHaveProperty("synced_at");
   });
 
-  it("comes back for what is under way, when the reconciler looks", async () => {
+  it("schedules a review for a pending step", async () => {
     const rows = createUserRows(tables().users);
     await rows.link("u", "cus_1", new Date());
     const reviewBy = new Date(Date.now() + 600_000);
@@ -146,7 +146,7 @@ export function testSync(tables: () => Tables): void {
       sources(async () => facts()),
       { reviewBy },
     );
-    // Whoever syncs meanwhile knows of it too.
+    // A sync in between keeps the review time.
     await syncCustomer(
       "u",
       sources(async () => facts()),

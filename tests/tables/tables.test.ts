@@ -8,18 +8,18 @@ import { type Database, openDatabase, type Tables } from "./tables";
 import { testUserRows } from "./userRows";
 import { testUsers } from "./users";
 
-// What the tables do, not how long they take: on a busy machine a call may wait for seconds, and a call that is sent again
-// counts twice.
+// These tests check results, not times. On a busy machine a call may take seconds, and a retried call would count
+// twice.
 vi.mock("../../functions/lib/dependency", async (original) => ({
   ...(await original<object>()),
   awsClientLimits: { maxAttempts: 1, requestHandler: { connectionTimeout: 60_000, requestTimeout: 60_000 } },
 }));
 
-/** The fetch of an engine has a limit of its own. */
+/** The download of an engine has its own timeout. */
 const START_TIMEOUT_MS = 400_000;
 
 for (const engine of engines) {
-  // Everything that touches a table, with the tables of infra/data.ts and nothing but the AWS SDK in between.
+  // All table code, with the tables of infra/data.ts and only the AWS SDK in between.
   describe.skipIf(engine.isMissing)(`on ${engine.name}`, () => {
     let database: Database | undefined;
     let tables: Tables;
@@ -33,11 +33,11 @@ for (const engine of engines) {
     afterAll(() => database?.close());
 
     const current = () => tables;
-    describe("a user's row", () => testUserRows(current));
-    describe("reading a user", () => testUsers(current));
-    describe("a rate counter", () => testCounters(current));
-    describe("a checkout attempt", () => testCheckoutAttempts(current));
-    describe("the event log", () => testEventLog(current));
-    describe("the sync", () => testSync(current));
+    describe("user row", () => testUserRows(current));
+    describe("createUsers", () => testUsers(current));
+    describe("rate counter", () => testCounters(current));
+    describe("checkout attempt", () => testCheckoutAttempts(current));
+    describe("event log", () => testEventLog(current));
+    describe("syncCustomer", () => testSync(current));
   });
 }

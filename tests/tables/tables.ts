@@ -3,24 +3,24 @@ import { vi } from "vitest";
 import { declaredTables, makeTable } from "./declared";
 import type { Engine } from "./engines";
 
-/** A fresh pair of the product's tables on a running engine. */
+/** A new pair of the product's tables on a running engine. */
 export interface Tables {
   users: string;
   ephemeral: string;
-  /** Looks at items past the code under test, and plants them. */
+  /** Reads and writes items directly, without the code under test. */
   client: DynamoDBClient;
 }
 
-/** A running engine that makes tables. */
+/** A running engine that creates tables. */
 export interface Database {
   make(): Promise<Tables>;
   close(): Promise<void>;
 }
 
-/** What would lead the SDK elsewhere: nothing here reaches an account. */
+/** Variables that could lead the SDK to a real account. */
 const foreign = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"];
 
-/** Starts an engine and points the environment at it, which is all that the code under test is told. */
+/** Starts an engine and points the AWS environment variables at it. The code under test gets no other settings. */
 export async function openDatabase(engine: Engine): Promise<Database> {
   const declared = await declaredTables();
   const { url, close } = await engine.start();

@@ -6,7 +6,7 @@ import { facts, subscription, write } from "./fixtures";
 import { plantUser, readUser } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/tables/userRows.ts` promises. */
+/** Tests of `functions/tables/userRows.ts` against any engine. */
 export function testUserRows(tables: () => Tables): void {
   const now = new Date();
   const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);
@@ -17,7 +17,7 @@ export function testUserRows(tables: () => Tables): void {
     return found;
   };
 
-  it("gives each of a hundred who ask at once a ticket of their own", async () => {
+  it("gives a hundred concurrent requests different tickets", async () => {
     const rows = open();
     const taken = await Promise.all(Array.from({ length: 100 }, () => rows.takeTicket("u", now)));
     const numbers = taken.map(({ ticket }) => ticket).sort((a, b) => a - b);
@@ -25,7 +25,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("someone else", now)).ticket).toBe(1);
   });
 
-  it("gives the row with the ticket, and keeps when it was made", async () => {
+  it("returns the row with the ticket and keeps its creation time", async () => {
     const rows = open();
     expect(await rows.takeTicket("u", now)).toEqual({
       ticket: 1,
@@ -48,7 +48,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await readUser(tables(), "u"))?.created_at).toBe(now.toISOString());
   });
 
-  it("takes what a higher ticket has read, and refuses a lower one and the same one again", async () => {
+  it("accepts a write with a higher ticket and refuses a lower or equal one", async () => {
     const rows = open();
     const read = (id: string) => write({ facts: facts(subscription({ id })), stripeSubscriptionId: id });
     const ids = async () => (await rows.get("u"))?.subscriptions?.map(({ id }) => id);
@@ -62,13 +62,13 @@ export function testUserRows(tables: () => Tables): void {
     expect(await rows.apply("u", 4, read("sub_4"))).toBe(true);
     expect(await rows.apply("u", 3, read("sub_3"))).toBe(false);
     expect(await ids()).toEqual(["sub_4"]);
-    // As a number: 10 is above 9.
+    // Compared as numbers: 10 is above 9.
     expect(await rows.apply("u", 9, read("sub_9"))).toBe(true);
     expect(await rows.apply("u", 10, read("sub_10"))).toBe(true);
     expect(await ids()).toEqual(["sub_10"]);
   });
 
-  it("ends with the highest ticket in whatever order they write", async () => {
+  it("keeps the highest ticket's write in any order", async () => {
     const rows = open();
     const seed = Date.now();
     for (let user = 0; user < 20; user++) {
@@ -81,7 +81,7 @@ export function testUserRows(tables: () => Tables): void {
     }
   });
 
-  it("gives back every fact as it was", async () => {
+  it("returns every fact unchanged", async () => {
     const rows = open();
     const odd = subscription({ id: "sub_2", price_ids: [], period_end: null, trial_end: 1, cancel_at: 2 });
     const stripe = {
@@ -97,7 +97,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await rows.get("u")).toEqual({ user_id: "u", ...facts(), ...times });
   });
 
-  it("shows what follows from the facts, to whoever looks at the table", async () => {
+  it("stores the computed plan for readers of the table", async () => {
     const expiresAt = after(60);
     await open().apply("u", 1, write({ entitlement: { plan: "vip", reason: "trial", expiresAt } }));
     expect(await readUser(tables(), "u")).toMatchObject({
@@ -116,7 +116,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await readUser(tables(), "u")).toMatchObject({ plan: "free", expires_at: null, stripe_status: null });
   });
 
-  it("keeps its facts where a sync has read none", async () => {
+  it("keeps its facts when a sync has read none", async () => {
     const rows = open();
     await rows.apply("u", 1, write({ now }));
     const before = await rows.get("u");
@@ -124,7 +124,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await rows.get("u")).toEqual({ ...before, updated_at: after(5).toISOString() });
   });
 
-  it("remembers every plan that a subscription's prices have stood for, and of each the last", async () => {
+  it("remembers the last known plan of every subscription", async () => {
     const rows = open();
     const plan = (price: string) => ({ plan: "paid" as const, price_ids: [price] });
     const remembered = async () => (await rows.get("u"))?.known_plans;
@@ -139,7 +139,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await remembered()).toEqual(known);
   });
 
-  it("has at once the time by which something must be over, and keeps it", async () => {
+  it("stores review_by with the ticket and keeps it", async () => {
     const rows = open();
     const first = await rows.takeTicket("u", now, after(60));
     expect(first.customer.review_by).toBe(after(60).toISOString());
@@ -148,7 +148,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("u", now, after(90))).customer.review_by).toBe(after(90).toISOString());
   });
 
-  it("keeps a grant and its customer through every sync", async () => {
+  it("keeps grant and customer through every sync", async () => {
     const rows = open();
     const grant = { plan: "vip", expiresAt: after(60), note: "friend of the house" } as const;
     await rows.link("u", "cus_1", now);
@@ -166,7 +166,7 @@ export function testUserRows(tables: () => Tables): void {
     });
   });
 
-  it("has of a grant only what the last one says, and nothing once it is taken away", async () => {
+  it("replaces a grant completely and clears it on revoke", async () => {
     const rows = open();
     const granted = async () =>
       Object.fromEntries(
@@ -183,7 +183,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.get("u"))?.subscriptions).toHaveLength(1);
   });
 
-  it("takes one Stripe customer, and tells whoever comes with another", async () => {
+  it("links one Stripe customer and returns it for every later link", async () => {
     const rows = open();
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
@@ -195,7 +195,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.get("race"))?.stripe_customer_id).toBe(linked[0]);
   });
 
-  it("takes another customer only in place of the one that is named", async () => {
+  it("replaces a customer only when the old one is named", async () => {
     const rows = open();
     await rows.link("u", "cus_gone", now);
     expect(await rows.link("u", "cus_new", now, "cus_other")).toBe("cus_gone");
@@ -210,7 +210,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(found[0]).toBeUndefined();
   });
 
-  it("is found by its Stripe customer", async () => {
+  it("is found by its Stripe customer id", async () => {
     const rows = open();
     await Promise.all(Array.from({ length: 20 }, (_, n) => rows.link(`u${n}`, `cus_${n}`, now)));
     await rows.takeTicket("without", now);
@@ -220,8 +220,8 @@ export function testUserRows(tables: () => Tables): void {
     expect((await all(rows.withStripeCustomer())).sort()).toEqual(everyone.sort());
   });
 
-  it("is found among more rows than one answer carries", async () => {
-    // A page of an index ends at 1 MB.
+  it("is found across several pages", async () => {
+    // A query page ends at 1 MB.
     const rows = open();
     const ids = Array.from({ length: 700 }, (_, n) => `u${String(n).padStart(4, "0")}${"x".repeat(1_800)}`);
     const items = ids.map((user_id, n) => ({
@@ -239,7 +239,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await all(rows.withStripeCustomer())).sort()).toEqual(ids);
   });
 
-  it("comes up for review when it is due, the longest overdue first", async () => {
+  it("is returned for review when due, longest overdue first", async () => {
     const rows = open();
     const due = { late: 300, soonest: -10, first: 100, next: 200, later: 1000 };
     for (const [user, seconds] of Object.entries(due)) await rows.apply(user, 1, write({ reviewAt: after(seconds) }));
@@ -250,21 +250,21 @@ export function testUserRows(tables: () => Tables): void {
     expect(await all(rows.due(after(-20)))).toEqual([]);
   });
 
-  it("leaves the queue when there is nothing to review any more, and moves in it otherwise", async () => {
+  it("leaves the review queue without a next review, and moves in it otherwise", async () => {
     const rows = open();
     await rows.apply("u", 1, write({ reviewAt: now }));
     await rows.apply("v", 1, write({ reviewAt: after(1) }));
     await rows.apply("u", 2, write({ reviewAt: after(2) }));
     expect(await all(rows.due(after(5)))).toEqual(["v", "u"]);
     await rows.apply("v", 2, write({ reviewAt: null }));
-    // Refused, so it must not leave.
+    // Refused, so the row must stay in the queue.
     await rows.apply("u", 1, write({ reviewAt: null }));
     expect(await all(rows.due(after(5)))).toEqual(["u"]);
     expect(await readUser(tables(), "v")).not.toHaveProperty("review_queue");
     expect(await readUser(tables(), "v")).not.toHaveProperty("needs_review_at");
   });
 
-  it("is read whole for an operator, consistently", async () => {
+  it("is returned with all attributes for an operator by a consistent read", async () => {
     const rows = open();
     expect(await rows.inspect("u")).toEqual({ customer: undefined, row: null });
     await rows.takeTicket("u", now);
@@ -275,7 +275,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(send.mock.calls[0]?.[0].input).toMatchObject({ ConsistentRead: true });
   });
 
-  it("says that the table does not answer, whatever is asked", async () => {
+  it("throws unavailable from every method when the table does not answer", async () => {
     const rows = createUserRows("no-such-table");
     const asked = [
       () => rows.get("u"),

@@ -5,39 +5,39 @@ import { createUsers } from "../../functions/tables/users";
 import { plantUser } from "./items";
 import type { Tables } from "./tables";
 
-/** What `functions/tables/users.ts` promises. */
+/** Tests of `functions/tables/users.ts` against any engine. */
 export function testUsers(tables: () => Tables): void {
-  it("finds nothing where there is no row", async () => {
+  it("returns undefined without a row", async () => {
     expect(await createUsers(tables().users)("nobody")).toBeUndefined();
   });
 
-  it("gives the facts of a row and nothing that is in the table beside", async () => {
+  it("returns the row's facts without its other attributes", async () => {
     const facts = { user_id: "u", stripe_customer_id: "cus_1", subscriptions: [], customer_deleted: false };
     await plantUser(tables(), { ...facts, plan: "vip", sync_ticket: 3, applied_ticket: 3 });
     expect(await createUsers(tables().users)("u")).toEqual(facts);
   });
 
   it.each([
-    ["subscriptions that are no list", { subscriptions: "none" }],
-    ["a plan it does not know", { grant_plan: "gold" }],
-    ["a time that is none", { grant_expires_at: "tomorrow" }],
-    ["a fraction of a second", { clock_ahead_seconds: 0.5 }],
-  ])("does not take a row with %s for a free one", async (_, wrong) => {
+    ["subscriptions that are not a list", { subscriptions: "none" }],
+    ["an unknown plan", { grant_plan: "gold" }],
+    ["an invalid time", { grant_expires_at: "tomorrow" }],
+    ["a fractional number of seconds", { clock_ahead_seconds: 0.5 }],
+  ])("throws for a row with %s instead of treating it as free", async (_, wrong) => {
     await plantUser(tables(), { user_id: "u", ...wrong });
     const failed = await createUsers(tables().users)("u").catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(Error);
-    // Not something that another try would change.
+    // Not retryable.
     expect(failed).not.toBeInstanceOf(ApiError);
   });
 
-  it("reads what was written last: consistently", async () => {
+  it("uses a consistent read", async () => {
     using send = vi.spyOn(DynamoDBClient.prototype, "send");
     await createUsers(tables().users)("u");
     expect(send).toHaveBeenCalledOnce();
     expect(send.mock.calls[0]?.[0].input).toMatchObject({ ConsistentRead: true });
   });
 
-  it("says that it cannot read", async () => {
+  it("throws unavailable when the table does not answer", async () => {
     await expect(createUsers("no-such-table")("u")).rejects.toMatchObject({ code: "unavailable" });
   });
 }

@@ -14,37 +14,37 @@ import { type StripeDouble, startStripe } from "../../local/stripe/server";
 import { Events } from "../../local/support/events";
 import { engines } from "../tables/engines";
 import { openDatabase, type Tables } from "../tables/tables";
-import { type Meddler, startMeddler } from "./faultProxy";
+import { type FaultProxy, startFaultProxy } from "./faultProxy";
 
 const API_KEY = "rk_test_of_the_stage";
 const OWNER = "snack-misaki/stage";
 
-/** The functions in this process, real tables and a Stripe account, and someone in between who changes what is said. */
-export interface Stage {
+/** The functions in this process, real tables, a Stripe account, and fault proxies between them. */
+export interface BillingFixture {
   settings: BillingSettings & { ephemeralTable: string; webhookSecretParameter: string };
   tables: Tables;
-  /** Past the meddler. */
+  /** Stripe without the fault proxy. */
   stripe: Stripe;
   double: StripeDouble;
-  /** Parameter Store, by name. */
+  /** Parameter Store values by name. */
   parameters: Map<string, string>;
-  between: { stripe: Meddler; dynamodb: Meddler; ssm: Meddler };
+  between: { stripe: FaultProxy; dynamodb: FaultProxy; ssm: FaultProxy };
   rows: UserRows;
   webhook: Handler;
-  /** Another one, as after a cold start. */
+  /** Creates another webhook handler, as after a cold start. */
   newWebhook(change?: Partial<BillingSettings>): Handler;
-  /** A customer of Stripe who pays, made as the checkout makes them. */
+  /** Creates a paying Stripe customer the way the checkout does. */
   subscriber(userId?: string): Promise<{ userId: string; customer: string; subscription: string }>;
 }
 
-/** The parameter that the webhook's secret is in. */
+/** Name of the parameter with the webhook secret. */
 export const SECRET_PARAMETER = "/stage/webhook-secret";
-/** What Stripe signs with. */
+/** The webhook signing secret. */
 export const SECRET = "whsec_of_the_stage";
 
-/** Sets the stage for the tests of a file. Read it inside tests only. */
-export function stage(): () => Stage {
-  let current: Stage | undefined;
+/** Starts the fixture for a test file. Call the returned function inside tests only. */
+export function billingFixture(): () => BillingFixture {
+  let current: BillingFixture | undefined;
   const closing: (() => unknown)[] = [];
   const closedLast = <T>(value: T, close: (value: T) => unknown): T => {
     closing.unshift(() => close(value));
@@ -82,11 +82,11 @@ export function stage(): () => Stage {
       arn: () => "",
     } as unknown as AwsAccount;
     const ssm = closedLast(await startSsm(account, new Events()), (it) => it.close());
-    const meddlerOf = async (url: string) => closedLast(await startMeddler(url), (it) => it.close());
+    const faultProxyOf = async (url: string) => closedLast(await startFaultProxy(url), (it) => it.close());
     const between = {
-      stripe: await meddlerOf(double.url),
-      dynamodb: await meddlerOf(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? ""),
-      ssm: await meddlerOf(ssm.url),
+      stripe: await faultProxyOf(double.url),
+      dynamodb: await faultProxyOf(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? ""),
+      ssm: await faultProxyOf(ssm.url),
     };
     vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", between.dynamodb.url);
     vi.stubEnv("AWS_ENDPOINT_URL_SSM", between.ssm.url);
@@ -124,25 +124,25 @@ export function stage(): () => Stage {
     };
   });
   afterEach(() => {
-    for (const meddler of Object.values(current?.between ?? {})) meddler.meddle = () => undefined;
+    for (const faultProxy of Object.values(current?.between ?? {})) faultProxy.fault = () => undefined;
   });
   afterAll(async () => {
     for (const close of closing.splice(0)) await close();
   });
 
   return () => {
-    if (!current) throw new Error("The stage is read inside tests only");
+    if (!current) throw new Error("The billingFixture is read inside tests only");
     return current;
   };
 }
 
-/** A webhook's request, signed unless a signature is given. */
+/** Builds a webhook request, signed unless a signature is given. */
 export function delivery(body: string, headers: Record<string, string> = {}): Request {
   const signature = Stripe.webhooks.generateTestHeaderString({ payload: body, secret: SECRET });
   return { body, headers: { "stripe-signature": signature, ...headers }, isBase64Encoded: false } as unknown as Request;
 }
 
-/** An event as Stripe writes it. */
+/** Builds an event in Stripe's format. */
 export function event(type: string, object: Record<string, unknown>, more: Record<string, unknown> = {}): string {
   const created = Math.floor(Date.now() / 1000);
   return JSON.stringify({
@@ -156,7 +156,7 @@ export function event(type: string, object: Record<string, unknown>, more: Recor
   });
 }
 
-/** What a function has answered. */
+/** Awaits a handler's answer and parses its body. */
 export async function answered(call: ReturnType<Handler>): Promise<{ status: number | undefined; body: never }> {
   const { statusCode, body = "" } = await call;
   return { status: statusCode, body: JSON.parse(body) as never };
