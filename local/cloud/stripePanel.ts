@@ -3,12 +3,12 @@ import type { StripeDouble } from "../stripe/server";
 
 const WORKS = "4242424242424242";
 const FAILS_LATER = "4000000000000341";
-/** More than any delivery waits at Stripe, in the time of this machine. */
+/** Longer than Stripe's usual delivery delay. */
 const DELAY_UP_TO_MS = 5_000;
 
-/** The page's panel over the Stripe double. */
+/** Implements the page's panel with the Stripe double. */
 export function stripePanel({ account, switches, release, settled }: StripeDouble): StripePanel {
-  /** The Stripe customer of a user: the newest, where one was deleted. */
+  /** The user's newest Stripe customer. Earlier ones may have been deleted. */
   function customerOf(userId: string): string {
     const found = account.customers().findLast(({ metadata }) => metadata.user_id === userId);
     if (!found) throw new Error("This customer has bought nothing yet.");
@@ -19,7 +19,7 @@ export function stripePanel({ account, switches, release, settled }: StripeDoubl
     now: () => account.now(),
     async advance(seconds) {
       await account.advance(seconds);
-      // What happened on the way has reached the row when the page looks again, unless it is held back.
+      // Waits until the events have reached the row, unless they are held.
       if (!switches.hold) await settled();
     },
     failNextRenewal: async (userId) => void account.replaceCard(customerOf(userId), FAILS_LATER),

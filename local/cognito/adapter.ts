@@ -8,7 +8,7 @@ interface Entry {
   expiresAt?: number;
 }
 
-/** Where the OIDC server of one pool keeps its state: one file, so that sessions and refresh tokens survive a restart. */
+/** State of one pool's OIDC server in one file, so that sessions and refresh tokens survive a restart. */
 export class OidcStore {
   private readonly file: JsonFile<Record<string, Entry>>;
 
@@ -16,7 +16,7 @@ export class OidcStore {
     this.file = new JsonFile(path, {});
   }
 
-  /** The part of one model, such as `RefreshToken`, in the shape the OIDC server asks for. */
+  /** Returns the adapter of one model, such as `RefreshToken`, in oidc-provider's interface. */
   adapter(model: string): Adapter {
     const key = (id: string) => `${model}:${id}`;
     return {

@@ -1,7 +1,7 @@
 import type { Adapter } from "oidc-provider";
 import type { Directory } from "./directory";
 
-/** Gives the OIDC server the pool's app clients as they are now. */
+/** Provides the pool's current app clients to the OIDC server. */
 export function clientAdapter(directory: Directory, poolId: string): Adapter {
   const readOnly = async () => {};
   return {

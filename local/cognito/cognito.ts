@@ -14,7 +14,7 @@ export type { Customer } from "./customer";
 export interface CognitoDouble {
   /** Origin of the hosted domain of every pool. */
   domainUrl: string;
-  /** Origin that stands for `https://cognito-idp.<region>.amazonaws.com`. */
+  /** Origin used instead of `https://cognito-idp.<region>.amazonaws.com`. */
   idpUrl: string;
   close(): Promise<void>;
 }

@@ -1,11 +1,11 @@
-/** Names of a pool's cookies. A browser sends cookies of localhost to every port, so they carry the pool's id. */
+/** Cookie names of a pool. They contain the pool's id, because a browser sends localhost cookies to every port. */
 export const cookieNames = {
   session: (poolId: string) => `cognito.${poolId}`,
   interaction: (poolId: string) => `cognito.${poolId}.login`,
   resume: (poolId: string) => `cognito.${poolId}.resume`,
 };
 
-/** The pool named by the cookie of a sign-in that goes on. The browser sends it to that sign-in's own path only. */
+/** The pool named by the cookie of a pending sign-in. The browser sends it only to that sign-in's path. */
 export function poolOfResumeCookie(cookies: string | undefined): string | undefined {
   return /(?:^|;\s*)cognito\.([^.=;]+)\.resume=/.exec(cookies ?? "")?.[1];
 }

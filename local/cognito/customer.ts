@@ -4,13 +4,13 @@ import { uuidOf } from "./uuid";
 export interface Customer {
   email: string;
   password: string;
-  /** UUID, the same in every pool. Left out, it follows from the e-mail address, so it is the same after a fresh start. */
+  /** UUID, the same in every pool. Default: derived from the e-mail address, so that it survives a reset. */
   sub?: string;
-  /** What the sign-in page and the events call them. */
+  /** Name on the sign-in page and in events. */
   label: string;
 }
 
-/** A customer with their `sub`, which is also their `cognito:username`, as in pools that sign in by e-mail. */
+/** A customer with `sub`. It is also their `cognito:username`, as in pools with sign-in by e-mail. */
 export type KnownCustomer = Customer & { sub: string };
 
 /** The seeded customers. */
@@ -24,12 +24,12 @@ export class Customers {
     }));
   }
 
-  /** The customer of a `sub`. */
+  /** Finds a customer by `sub`. */
   bySub(sub: string): KnownCustomer | undefined {
     return this.all.find((customer) => customer.sub === sub);
   }
 
-  /** The customer of an e-mail address, in any case: pools that sign in by e-mail are case-insensitive. */
+  /** Finds a customer by e-mail address, ignoring case, like pools with sign-in by e-mail. */
   byEmail(email: string): KnownCustomer | undefined {
     return this.all.find((customer) => customer.email.toLowerCase() === email.trim().toLowerCase());
   }

@@ -27,7 +27,7 @@ const UserPoolClient = z.object({
 const UserPoolDomain = z.object({ userPoolId: z.string(), managedLoginVersion: z.nullish(z.number()) });
 const ManagedLoginBranding = z.object({ userPoolId: z.string(), clientId: z.string() });
 
-/** An app client, as far as signing in goes. */
+/** The properties of an app client that matter for sign-in. */
 export interface AppClient {
   id: string;
   poolId: string;
@@ -46,11 +46,11 @@ export interface AppClient {
 
 const secondsPer = { seconds: 1, minutes: 60, hours: 3600, days: 86_400 } as const;
 
-/** The Cognito resources of the local account, read anew at each question. */
+/** The local account's Cognito resources, read at each call. */
 export class Directory {
   constructor(private readonly account: AwsAccount) {}
 
-  /** True for a pool that exists. */
+  /** Whether the pool exists. */
   hasPool(poolId: string): boolean {
     return this.account.get("aws:cognito/userPool:UserPool", poolId) !== undefined;
   }
@@ -77,7 +77,7 @@ export class Directory {
       logoutUrls: client.logoutUrls,
       revocation: client.enableTokenRevocation ?? true,
       rotation: client.refreshTokenRotation?.feature === "ENABLED",
-      // Defaults of CreateUserPoolClient: an hour, an hour, 30 days.
+      // Defaults of CreateUserPoolClient: 1 hour, 1 hour, 30 days.
       lifetimes: {
         access: (client.accessTokenValidity || 1) * secondsPer[units?.accessToken ?? "hours"],
         id: (client.idTokenValidity || 1) * secondsPer[units?.idToken ?? "hours"],
@@ -86,12 +86,15 @@ export class Directory {
     };
   }
 
-  /** True when the pool has a domain, without which none of its hosted pages and endpoints exist. */
+  /** Whether the pool has a domain. Without one, its hosted pages and endpoints do not exist. */
   hasDomain(poolId: string): boolean {
     return this.domain(poolId) !== undefined;
   }
 
-  /** False for managed login (version 2) without a branding for the client: Cognito then shows no sign-in page. */
+  /**
+   * Whether Cognito shows a sign-in page. It shows none for managed login (version 2) without a branding for the
+   * client.
+   */
   hasLoginPages(client: AppClient): boolean {
     if (this.domain(client.poolId)?.managedLoginVersion !== 2) return true;
     return this.account

@@ -10,8 +10,8 @@ import { hostedApp } from "./hosted";
 import type { Pools } from "./pools";
 
 /**
- * The hosted domain of every pool, on one port. `/oauth2/…` goes to the OIDC server of the request's pool, found by the
- * client it names, or by its token or cookie where it names none. All else, and what finds no pool, goes to the pages.
+ * Serves the hosted domain of every pool on one port. `/oauth2/…` requests go to the OIDC server of the pool that the
+ * client id, token or cookie names. Other requests go to the pages.
  */
 export function domainListener(
   directory: Directory,
@@ -33,7 +33,7 @@ export function domainListener(
       case "POST /oauth2/userInfo":
         return { request, poolId: poolOfToken(request.headers.authorization) };
     }
-    // Where a sign-in goes on. The path names no client, but the cookie that comes with it names the pool.
+    // A pending sign-in continues here. The path contains no client, but the cookie names the pool.
     if (url.pathname.startsWith("/oauth2/authorize/"))
       return { request, poolId: poolOfResumeCookie(request.headers.cookie) };
     return { request, poolId: /^\/session\/([^/]+)\/confirm$/.exec(url.pathname)?.[1] };
@@ -58,20 +58,20 @@ export function domainListener(
   };
 }
 
-/** A request, ready to be read, and the pool it is for. */
+/** A request with a readable body, and its pool. */
 interface Addressed {
   request: IncomingMessage;
   poolId: string | undefined;
 }
 
-/** `client_id` of Basic credentials, else of the form. */
+/** `client_id` from Basic credentials, else from the form. */
 function clientIdOf(request: IncomingMessage, body: string): string | undefined {
   const basic = /^Basic\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
   if (basic === undefined) return new URLSearchParams(body).get("client_id") ?? undefined;
   return Buffer.from(basic, "base64").toString().split(":")[0];
 }
 
-/** The pool a bearer token says it is of. Whether that is true is for the pool to verify. */
+/** The pool that a bearer token claims. The pool itself verifies it. */
 function poolOfToken(authorization: string | undefined): string | undefined {
   try {
     return decodeJwt((authorization ?? "").replace(/^Bearer\s+/i, ""))
@@ -82,7 +82,7 @@ function poolOfToken(authorization: string | undefined): string | undefined {
   }
 }
 
-/** The same request with its body, read to find the pool, to be read once more. */
+/** Recreates the request with a body that can be read again. The first read was needed to find the pool. */
 function replay(request: IncomingMessage, body: string): IncomingMessage {
   const again = new IncomingMessage(request.socket);
   Object.assign(again, { method: request.method, url: request.url, headers: request.headers, complete: true });

@@ -10,20 +10,20 @@ import type { AppClient, Directory } from "./directory";
 import { errorPage, loginPage, seededPage, unavailablePage } from "./pages";
 import type { Pool } from "./pool";
 import type { Pools } from "./pools";
-import { languageOf } from "./words";
+import { languageOf } from "./translations";
 
 type Env = { Bindings: HttpBindings };
 type Request = Context<Env>;
 
 /**
- * What the hosted domain answers besides the OIDC servers: its pages, preflights, and `/oauth2/…` requests that name no
- * pool with a domain.
+ * Serves the hosted domain apart from the OIDC servers: pages, preflights, and `/oauth2/…` requests without a valid
+ * pool.
  */
 export function hostedApp(directory: Directory, pools: Pools, customers: Customers, events: Events): Hono<Env> {
   const app = new Hono<Env>();
   for (const path of ["/oauth2/token", "/oauth2/userInfo", "/oauth2/revoke"]) app.use(path, cors());
 
-  /** The app client of the query, or the page that says why there is none. */
+  /** Calls `answer` with the query's app client, or returns the error page. */
   const clientOr = (c: Request, answer: (client: AppClient) => Response | Promise<Response>) => {
     const clientId = c.req.query("client_id");
     if (!clientId) return c.html(errorPage("Required String parameter 'client_id' is not present"), 400);
@@ -47,7 +47,7 @@ export function hostedApp(directory: Directory, pools: Pools, customers: Custome
     clientOr(c, async (client) => {
       if (!directory.hasLoginPages(client)) return c.html(unavailablePage(), 403);
       const interaction = await interactionOf(c, pools.get(client.poolId), client);
-      // Someone who opens /login itself, as Cognito allows, starts at the beginning.
+      // Opening /login directly is allowed in Cognito and starts a new sign-in.
       if (!interaction?.cid) return c.redirect(`/oauth2/authorize${new URL(c.req.url).search}`);
       events.emit({ source: "cognito", summary: "sign-in page" });
       c.header("cache-control", "no-store");
@@ -122,7 +122,7 @@ function byPassword(customers: Customers, form: Record<string, unknown>) {
   return customer?.password === form.password ? customer : undefined;
 }
 
-/** The sign-in under way in this browser, when it is this client's. */
+/** The browser's pending sign-in, if it belongs to this client. */
 async function interactionOf(c: Request, pool: Pool, client: AppClient) {
   try {
     const interaction = await pool.provider.interactionDetails(c.env.incoming, c.env.outgoing as ServerResponse);

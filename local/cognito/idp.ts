@@ -4,9 +4,9 @@ import type { Directory } from "./directory";
 import type { Pools } from "./pools";
 
 /**
- * The issuer's host, `cognito-idp.<region>.amazonaws.com`: keys and discovery of every pool.
+ * Serves the issuer's host, `cognito-idp.<region>.amazonaws.com`: keys and discovery document of every pool.
  *
- * @param urls where the two servers listen, for the addresses in the discovery document
+ * @param urls origins of the two servers, for the discovery document
  */
 export function idpApp(directory: Directory, pools: Pools, urls: () => { idp: string; domain: string }): Hono {
   const app = new Hono();

@@ -4,7 +4,9 @@ import { JsonFile } from "../support/store";
 
 type RsaJwk = JWK & { kty: "RSA"; kid: string; n: string; e: string };
 
-/** The two RS256 keys of a pool, kept in a file so that tokens stay valid over a restart. Cognito publishes two as well. */
+/**
+ * The two RS256 keys of a pool, stored in a file so that tokens stay valid after a restart. Cognito also publishes two.
+ */
 export class PoolKeys {
   private readonly file: JsonFile<RsaJwk[]>;
 
@@ -15,7 +17,7 @@ export class PoolKeys {
     this.file.save();
   }
 
-  /** The key that signs: the first. The second is there for a verifier to get wrong. */
+  /** The signing key: the first one. The second one exists so that a verifier that ignores `kid` fails. */
   get signing(): { kid: string; key: KeyObject } {
     const [jwk] = this.file.data;
     if (!jwk) throw new Error("The pool has no signing key.");
@@ -27,16 +29,16 @@ export class PoolKeys {
     return { keys: this.file.data };
   }
 
-  /** What `jwks.json` answers, with Cognito's members. */
+  /** The key set of `jwks.json`, with Cognito's members. */
   get public(): JSONWebKeySet {
     return { keys: this.file.data.map(({ kid, n, e }) => ({ alg: "RS256", e, kid, kty: "RSA", n, use: "sig" })) };
   }
 }
 
-/** Keys made in the background before a pool asks for them: making two takes longer than the rest of a sign-in. */
+/** Keys generated in the background in advance. Generating two takes longer than the rest of a sign-in. */
 const stock: KeyObject[] = [];
 
-/** Begins to make keys for the next new pool. */
+/** Starts generating keys for the next new pool. */
 export function stockKeys(): void {
   for (let missing = 2 - stock.length; missing > 0; missing--) {
     generateKeyPair("rsa", { modulusLength: 2048 }, (error, _publicKey, privateKey) => {

@@ -9,31 +9,31 @@ import { cookieNames } from "./cookies";
 import type { Customers } from "./customer";
 import type { AppClient, Directory } from "./directory";
 import type { PoolKeys } from "./keys";
-import { likeCognito } from "./likeCognito";
 import { errorPage } from "./pages";
+import { cognitoResponses } from "./responses";
 import { UUID_ID_BITS } from "./uuid";
 
-/** What a pool needs to know. */
+/** Options of a pool. */
 export interface PoolOptions {
   poolId: string;
   directory: Directory;
   customers: Customers;
   events: Events;
-  /** Folder of the pool's own files. */
+  /** Folder of the pool's files. */
   dir: string;
 }
 
-/** How long someone stays signed in at the hosted domain: an hour, as in Cognito. */
+/** Session lifetime at the hosted domain: one hour, as in Cognito. */
 const SESSION_SECONDS = 3600;
-/** How long the sign-in page may stay open. */
+/** Lifetime of an open sign-in page. */
 const INTERACTION_SECONDS = 3600;
 /** Lifetime of an authorization code in Cognito. */
 const CODE_SECONDS = 300;
 
-/** The scopes Cognito knows by itself. */
+/** Cognito's built-in scopes. */
 const cognitoScopes = ["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"];
 
-/** The OIDC server of one pool: Cognito's rules in the server's own settings. */
+/** Creates the OIDC server of one pool, configured with Cognito's rules. */
 export function createProvider({ poolId, directory, customers, events, dir }: PoolOptions, keys: PoolKeys): Provider {
   const store = new OidcStore(join(dir, "oidc.json"));
   const cookieKeys = new JsonFile(join(dir, "cookie-keys.json"), [randomBytes(32).toString("base64url")]);
@@ -64,7 +64,7 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       token: "/oauth2/token",
       userinfo: "/oauth2/userInfo",
       revocation: "/oauth2/revoke",
-      // Posted to, with `/confirm`, when another customer signs in over an open session.
+      // The OIDC server posts here, with `/confirm`, when another customer signs in over an open session.
       end_session: `/session/${poolId}`,
     },
     features: {
@@ -86,7 +86,7 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
     responseTypes: ["code"],
     scopes: cognitoScopes,
     claims: {
-      // Which of them a sign-in gets, `attributes` decides: here a scope could only add some.
+      // `attributes` selects the claims of a sign-in. A scope in this setting could only add claims.
       openid: ["sub", "cognito:username", "username", "email", "email_verified"],
       email: [],
       phone: [],
@@ -94,7 +94,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       "aws.cognito.signin.user.admin": [],
     },
     conformIdTokenClaims: false,
-    // Cognito lets any client leave PKCE out. Here a public client may not, so that one without it is found at home.
+    // Cognito accepts any client without PKCE. Here PKCE is required for public clients, so that a missing one is found
+    // in development.
     pkce: { required: (_ctx, client) => client.tokenEndpointAuthMethod === "none" },
     clientBasedCORS: () => true,
     formats: { bitsOfOpaqueRandomness: (_ctx, model) => (model.kind === "AccessToken" ? UUID_ID_BITS : 256) },
@@ -115,8 +116,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       policy,
       url: (_ctx, interaction) => `/login?${new URLSearchParams(interaction.params as Record<string, string>)}`,
     },
-    // Each sign-in gets a grant of its own for all it asked: Cognito has no consent page, and revoking one refresh token
-    // must not touch another's.
+    // Each sign-in gets its own grant for all requested scopes. Cognito has no consent page, and revoking one refresh
+    // token must not affect another's.
     loadExistingGrant: async (ctx) => {
       const { client, account, params } = ctx.oidc;
       if (!client || !account) return undefined;
@@ -132,7 +133,7 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
         accountId: sub,
         claims: (use, scope) =>
           use === "userinfo"
-            ? // The string is Cognito's own oddity.
+            ? // Cognito returns this boolean as a string.
               { sub, ...attributes(scope, { email: customer.email, email_verified: "true" }), username: sub }
             : { sub, ...attributes(scope, { email: customer.email, email_verified: true }), "cognito:username": sub },
       };
@@ -143,7 +144,7 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
     },
   });
 
-  provider.use(likeCognito({ issuer: provider.issuer, directory, customers, events, keys }));
+  provider.use(cognitoResponses({ issuer: provider.issuer, directory, customers, events, keys }));
   provider.on("server_error", (_ctx, error) => {
     events.emit({ source: "cognito", summary: `internal error: ${error.message}` });
   });
@@ -151,7 +152,7 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
 }
 
 /**
- * What a scope shows of a customer: `openid` alone all there is, with `email`, `phone` or `profile` beside it only theirs.
+ * Selects a customer's attributes by scope: `openid` alone returns all; with `email`, `phone` or `profile` only theirs.
  * https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-define-resource-servers.html
  */
 function attributes<T extends object>(scope: string, email: T): Partial<T> {
@@ -160,8 +161,8 @@ function attributes<T extends object>(scope: string, email: T): Partial<T> {
 }
 
 /**
- * Every scope asked for must be allowed for the client; asking for none asks for all of them. Scopes of resource servers
- * are refused: the OIDC server would drop them without a word.
+ * Checks that the client may request every scope. No scope means all of them. Scopes of resource servers are rejected,
+ * because the OIDC server would drop them silently.
  */
 function grantableScope(ctx: KoaContextWithOIDC, client: AppClient): void {
   const grantable = client.scopes.filter((scope) => cognitoScopes.includes(scope));

@@ -1,6 +1,6 @@
 import { html, raw } from "hono/html";
 import type { KnownCustomer } from "./customer";
-import { type Language, words } from "./words";
+import { type Language, words } from "./translations";
 
 type Html = ReturnType<typeof html>;
 
@@ -41,20 +41,20 @@ function page(language: Language, title: string, body: Html): Html {
 </html>`;
 }
 
-/** What the sign-in page shows. */
+/** Content of the sign-in page. */
 interface LoginView {
   language: Language;
   customers: readonly KnownCustomer[];
-  /** The query of the page, carried along by its links. */
+  /** Query of the page, kept in its links. */
   query: URLSearchParams;
   csrf: string;
-  /** What went wrong with the last attempt. */
+  /** Reason the last attempt failed. */
   alert?: "incorrect" | "stale";
   /** The e-mail address to fill in. */
   email?: string;
 }
 
-/** The sign-in page: a button per seeded customer, and the form Cognito has. Every value from outside is escaped. */
+/** Renders the sign-in page: a button per seeded customer, and Cognito's form. External values are escaped. */
 export function loginPage({ language, customers, query, csrf, alert, email }: LoginView): Html {
   const text = words[language];
   const other = new URLSearchParams(query);
@@ -84,7 +84,7 @@ ${customers.map((customer) => html`<button name="customer" value="${customer.sub
   );
 }
 
-/** `/signup` and `/forgotPassword`: says that local customers are seeded. */
+/** Renders `/signup` and `/forgotPassword`: a note that local customers are seeded. */
 export function seededPage(title: "signUp" | "forgot", language: Language, query: URLSearchParams): Html {
   const text = words[language];
   return page(
@@ -94,7 +94,7 @@ export function seededPage(title: "signUp" | "forgot", language: Language, query
   );
 }
 
-/** Cognito's page for a request that cannot be sent back to the app, such as `redirect_mismatch`. */
+/** Renders Cognito's error page for a request that cannot be redirected to the app, such as `redirect_mismatch`. */
 export function errorPage(message: string): Html {
   return page(
     "en",
@@ -103,7 +103,7 @@ export function errorPage(message: string): Html {
   );
 }
 
-/** What managed login shows for an app client without a branding. */
+/** Renders managed login's page for an app client without a branding. */
 export function unavailablePage(): Html {
   return page(
     "en",

@@ -6,8 +6,8 @@ import { PoolKeys } from "./keys";
 import { createProvider, type PoolOptions } from "./oidc";
 
 /**
- * One user pool: a certified OIDC server does the protocol (codes, PKCE, sessions, refresh, revocation); what is here
- * turns its words into Cognito's.
+ * One user pool: a certified OIDC server implements the protocol (codes, PKCE, sessions, refresh, revocation). This
+ * class converts its answers to Cognito's.
  */
 export class Pool {
   readonly provider: Provider;
@@ -30,7 +30,7 @@ export class Pool {
     await this.answer(request, response);
   }
 
-  /** Ends the browser's session: the cookie goes, refresh tokens stay, as with Cognito's `/logout`. */
+  /** Ends the browser's session. The cookie is removed; refresh tokens stay valid, as with Cognito's `/logout`. */
   async endSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const session = await this.provider.Session.get(this.provider.createContext(request, response));
     await session.destroy();

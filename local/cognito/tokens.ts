@@ -5,7 +5,7 @@ import type { AppClient } from "./directory";
 import type { PoolKeys } from "./keys";
 import { idToUuid, uuidOf, uuidToId } from "./uuid";
 
-/** What `/oauth2/token` answers. */
+/** Body of Cognito's `/oauth2/token` answer. */
 interface TokenResponse {
   id_token?: string;
   access_token: string;
@@ -14,17 +14,19 @@ interface TokenResponse {
   token_type: "Bearer";
 }
 
-/** The members of the OIDC server's own answer that are used here. */
+/** The used members of the OIDC server's answer. */
 interface OidcTokenResponse {
   id_token?: string;
   refresh_token?: string;
 }
 
 /**
- * Turns the OIDC server's answer into Cognito's: its opaque access token becomes a JWT **without `aud`**, which a standard
- * server may not issue, and its ID token gets Cognito's claims.
- * Claims: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
- * and amazon-cognito-user-pools-using-the-id-token.html.
+ * Converts the OIDC server's token answer to Cognito's. The opaque access token becomes a JWT **without `aud`**, which
+ * a standard server may not issue. The ID token gets Cognito's claims.
+ *
+ * Claims:
+ * https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html and
+ * amazon-cognito-user-pools-using-the-id-token.html.
  */
 export async function cognitoTokens(
   ctx: KoaContextWithOIDC,
@@ -41,7 +43,7 @@ export async function cognitoTokens(
   const iat = Math.floor(Date.now() / 1000);
   const shared = {
     iss: ctx.oidc.issuer,
-    // Both stay the same over refreshes, as the sign-in does.
+    // Both are constant across refreshes of one sign-in.
     origin_jti: uuidOf(issued.grantId),
     event_id: uuidOf(`event ${issued.grantId}`),
     auth_time: code?.authTime ?? refresh?.authTime ?? iat,
@@ -72,12 +74,12 @@ export async function cognitoTokens(
       jti: randomUUID(),
     });
   }
-  // A refresh answers with a refresh token only when the client rotates them.
+  // A refresh returns a refresh token only when the client rotates them.
   if (refreshToken && (code || client.rotation)) response.refresh_token = refreshToken;
   return response;
 }
 
-/** The OIDC server's id of the access token in an `Authorization` header, or undefined when it is not one of this pool's. */
+/** The OIDC server's id of the access token in an `Authorization` header; undefined for a token of another pool. */
 export async function tokenIdOf(authorization: string, keys: PoolKeys, issuer: string): Promise<string | undefined> {
   const token = authorization.replace(/^Bearer\s+/i, "");
   try {

@@ -1,17 +1,17 @@
-/** Stripe's own test mode in place of the double. */
+/** Settings for Stripe's test mode instead of the double. */
 export interface RealStripe {
-  /** Configuration laid over the stack's, by key; undefined takes a key away. */
+  /** Configuration overrides by key; undefined removes a key. */
   config: Record<string, unknown>;
-  /** What `npm start` tells the developer to do. */
+  /** Steps that `npm start` prints for the developer. */
   notes: string[];
 }
 
 /**
- * What the environment says of Stripe: `STRIPE_API_KEY` (a test key) makes the double step aside; `STRIPE_PRICE_PAID`,
- * `STRIPE_PRICE_VIP` and `STRIPE_WEBHOOK_SECRET` go with it.
+ * Reads Stripe settings from the environment: `STRIPE_API_KEY` (a test key) replaces the double. `STRIPE_PRICE_PAID`,
+ * `STRIPE_PRICE_VIP` and `STRIPE_WEBHOOK_SECRET` belong to it.
  *
- * @returns undefined without `STRIPE_API_KEY`: the double it is
- * @throws Error for a live key, and for anything else that is no test key; the key itself is never shown
+ * @returns undefined without `STRIPE_API_KEY`, which means the double
+ * @throws Error for a live key or an invalid key, without showing it
  */
 export function realStripe(env: NodeJS.ProcessEnv): RealStripe | undefined {
   const key = env.STRIPE_API_KEY;
@@ -28,7 +28,7 @@ export function realStripe(env: NodeJS.ProcessEnv): RealStripe | undefined {
     config: {
       stripeApiUrl: "https://api.stripe.com",
       stripeApiKey: key,
-      // Stripe cannot reach this machine: its command line forwards the events, signed with a secret of its own.
+      // Stripe cannot reach this machine. Its CLI forwards the events and signs them with its own secret.
       stripeWebhookKey: undefined,
       stripeWebhookSecret: secret || undefined,
       "billing.prices": prices,

@@ -1,31 +1,31 @@
 import { ApiProblem, createApi, createSignIn, type PlanInfo } from "../../client";
-import { type BackRoom, startBackRoom } from "./backRoom";
-import { type Comeback, comebackOf, greeting, startBilling } from "./billing";
+import { greeting, type StripeReturn, startBilling, stripeReturnOf } from "./billing";
 import { listCalls } from "./calls";
+import { startChatView } from "./chatView";
 import type { PageConfig } from "./config";
-import { byId, language, say, speak } from "./dom";
-import { type Seat, showSeat, showTicket } from "./seat";
-import { startTalk } from "./talk";
-import { type Language, languages, type Word } from "./words";
+import { byId, language, setLanguage, setText } from "./dom";
+import { type Drawer, startDrawer } from "./drawer";
+import { type Language, languages, type Word } from "./translations";
+import { showTicket, showVisitor, type Visitor } from "./visitor";
 
 const LANGUAGE = "snack-misaki.language";
 const RETRY_MS = 700;
 
-/** One of the page's three faces. */
+/** Shows one of the page's three views. */
 function show(face: "opening" | "door" | "counter"): void {
   document.body.dataset.face = face;
 }
 
 function chooseLanguage(next: Language): void {
   localStorage.setItem(LANGUAGE, next);
-  speak(next);
+  setLanguage(next);
   byId("line", HTMLTextAreaElement).placeholder = byId("ask-label", HTMLElement).textContent ?? "";
   for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language()));
   }
 }
 
-/** The program's outputs, as soon as it has been evaluated. */
+/** Waits for the program's outputs. */
 async function loadConfig(): Promise<PageConfig> {
   for (;;) {
     const response = await fetch("/config.json", { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
@@ -40,8 +40,8 @@ async function main(): Promise<void> {
   for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {
     button.addEventListener("click", () => chooseLanguage(button.dataset.language as Language));
   }
-  let backRoom: BackRoom | undefined;
-  listCalls((event) => backRoom?.heard(event));
+  let drawer: Drawer | undefined;
+  listCalls((event) => drawer?.onEvent(event));
 
   const config = await loadConfig();
   byId("stack", HTMLElement).textContent = `stack ${config.stack}`;
@@ -49,122 +49,122 @@ async function main(): Promise<void> {
 
   const signIn = createSignIn({ ...config.auth, storage: sessionStorage });
   const api = createApi({ apiUrl: config.apiUrl, getIdToken: signIn.getIdToken });
-  let seat: Seat | undefined;
+  let visitor: Visitor | undefined;
   let readings = 0;
 
-  const talk = startTalk({
-    session: () => seated().session,
+  const talk = startChatView({
+    session: () => currentVisitor().session,
     async renew() {
-      const session = await (seated().customer ? api.session() : api.guest());
-      sit({ ...seated(), session });
-      // A deadline has passed, or an event has come: the panel must not tell of another plan than the chat has.
-      if (seat?.plan && seat.plan.plan !== session.plan) planMayHaveChanged();
+      const session = await (currentVisitor().customer ? api.session() : api.guest());
+      setVisitor({ ...currentVisitor(), session });
+      // The plan changed by a deadline or an event. The panel must show the same plan as the chat's session.
+      if (visitor?.plan && visitor.plan.plan !== session.plan) planMayHaveChanged();
       return session;
     },
-    toDoor: () => toDoor(),
+    showEntrance: () => showEntrance(),
   });
-  const billing = startBilling({ api, sync: () => readPlan(api.sync), toDoor: (word) => toDoor(word) });
+  const billing = startBilling({ api, sync: () => readPlan(api.sync), showEntrance: (word) => showEntrance(word) });
 
-  function sit(next: Seat): void {
-    seat = next;
-    showSeat(next);
+  function setVisitor(next: Visitor): void {
+    visitor = next;
+    showVisitor(next);
     talk.limit(next.session.limits);
     if (next.customer) billing.show(next.plan);
     else billing.hide();
-    backRoom?.open(next.customer?.sub);
+    drawer?.open(next.customer?.sub);
   }
 
-  /** Reads the plan and shows it, with a new session where the chat's is for another plan. */
+  /** Reads and shows the plan. Opens a new session if the plan differs from the session's. */
   async function readPlan(read: () => Promise<PlanInfo>): Promise<void> {
     const reading = ++readings;
-    // A later reading knows better, and the customer may have left.
-    const isOver = () => reading !== readings || !seat?.customer;
+    // Ignore this answer when a later read has started or the customer has left.
+    const isOver = () => reading !== readings || !visitor?.customer;
     const plan = await read();
     if (isOver()) return;
-    const session = plan.plan === seated().session.plan ? undefined : await api.session();
-    if (!isOver()) sit({ ...seated(), plan, ...(session && { session }) });
+    const session = plan.plan === currentVisitor().session.plan ? undefined : await api.session();
+    if (!isOver()) setVisitor({ ...currentVisitor(), plan, ...(session && { session }) });
   }
 
   function planMayHaveChanged(): void {
-    if (seat?.customer) void readPlan(api.plan).catch(() => undefined);
+    if (visitor?.customer) void readPlan(api.plan).catch(() => undefined);
   }
-  backRoom = startBackRoom(planMayHaveChanged);
+  drawer = startDrawer(planMayHaveChanged);
 
-  function seated(): Seat {
-    if (!seat) throw new ApiProblem("unauthorized", "Nobody is seated.");
-    return seat;
+  function currentVisitor(): Visitor {
+    if (!visitor) throw new ApiProblem("unauthorized", "There is no visitor.");
+    return visitor;
   }
 
-  function tell(word: Word | undefined): void {
-    const told = byId("told", HTMLElement);
-    told.hidden = word === undefined;
-    if (word) say(told, word);
+  function showMessage(word: Word | undefined): void {
+    const message = byId("message", HTMLElement);
+    message.hidden = word === undefined;
+    if (word) setText(message, word);
     for (const id of ["sign-in", "guest"]) byId(id, HTMLButtonElement).disabled = word === "entering";
   }
 
-  function toDoor(word?: Word): void {
+  function showEntrance(word?: Word): void {
     talk.end();
-    seat = undefined;
+    visitor = undefined;
     billing.hide();
-    backRoom?.open(undefined);
-    tell(word);
+    drawer?.open(undefined);
+    showMessage(word);
     show("door");
   }
 
-  /** Runs a way in; a problem is told at the door. */
-  async function enter(way: () => Promise<Seat>): Promise<void> {
+  /** Runs a sign-in; shows a problem on the entrance view. */
+  async function enter(way: () => Promise<Visitor>): Promise<void> {
     show("door");
-    tell("entering");
+    showMessage("entering");
     try {
       const taken = await way();
       show("counter");
       talk.begin(taken.session.limits);
-      sit(taken);
-      tell(undefined);
+      setVisitor(taken);
+      showMessage(undefined);
     } catch (error) {
       const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
-      // Tokens the API does not take any more would be tried again at every visit.
+      // Otherwise rejected tokens would be tried at every visit.
       if (problem.code === "unauthorized") await signIn.signOut();
-      toDoor(problem.code);
+      showEntrance(problem.code);
     }
   }
 
-  async function asCustomer(synced?: PlanInfo): Promise<Seat> {
-    // The plan is for show: without it the customer can still talk.
+  async function asCustomer(synced?: PlanInfo): Promise<Visitor> {
+    // The plan is only displayed. Without it the customer can still chat.
     const [session, plan] = await Promise.all([api.session(), synced ?? api.plan().catch(() => undefined)]);
     const customer = signIn.customer();
     return { session, ...(plan && { plan }), ...(customer && { customer }) };
   }
 
-  /** Whoever comes back from Stripe is faster than its events may be: Stripe is asked first, then for a session. */
-  async function comeBack(comeback: Comeback): Promise<void> {
+  /** A customer may return from Stripe before its events arrive. Sync first, then open a session. */
+  async function returnFromStripe(returned: StripeReturn): Promise<void> {
     let synced: PlanInfo | undefined;
     await enter(async () => {
       synced = await api.sync().catch(() => undefined);
       return asCustomer(synced);
     });
-    if (!seat) return;
-    billing.tell(greeting(comeback, synced));
+    if (!visitor) return;
+    billing.showMessage(greeting(returned, synced));
     // On a phone the talk fills the screen.
     byId("billing", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
   byId("sign-in", HTMLButtonElement).addEventListener("click", async () => {
-    tell("entering");
+    showMessage("entering");
     location.assign(await signIn.startSignIn());
   });
   byId("guest", HTMLButtonElement).addEventListener("click", () => enter(async () => ({ session: await api.guest() })));
   byId("leave", HTMLButtonElement).addEventListener("click", async () => {
-    if (seat?.customer) location.assign(await signIn.signOut());
-    else toDoor();
+    if (visitor?.customer) location.assign(await signIn.signOut());
+    else showEntrance();
   });
   setInterval(() => {
-    if (seat) showTicket(seat.session);
+    if (visitor) showTicket(visitor.session);
   }, 1_000);
 
-  const comeback = comebackOf(new URL(location.href).searchParams);
-  // A reload is no second comeback.
-  if (comeback) history.replaceState(null, "", location.pathname);
+  const returned = stripeReturnOf(new URL(location.href).searchParams);
+  // A reload must not show the message again.
+  if (returned) history.replaceState(null, "", location.pathname);
 
   if (location.pathname === "/callback") {
     const callbackUrl = location.href;
@@ -175,9 +175,9 @@ async function main(): Promise<void> {
       return asCustomer();
     });
   } else if (signIn.customer()) {
-    await (comeback ? comeBack(comeback) : enter(asCustomer));
+    await (returned ? returnFromStripe(returned) : enter(asCustomer));
   } else {
-    toDoor();
+    showEntrance();
   }
 }
 

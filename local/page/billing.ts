@@ -1,54 +1,58 @@
 import { type Api, ApiProblem, type PaidPlan, type PlanInfo } from "../../client";
-import { byId, create, say, sayDay } from "./dom";
-import { type Word, words } from "./words";
+import { byId, create, setDate, setText } from "./dom";
+import { type Word, words } from "./translations";
 
-/** What the billing panel needs of the rest of the page. */
+/** Functions of the page that the billing panel uses. */
 export interface BillingOptions {
   api: Pick<Api, "checkout" | "portal">;
-  /** Reads Stripe now and shows the plan. Throws what the API's client throws. */
+  /** Syncs with Stripe and shows the plan. Throws the API client's errors. */
   sync(): Promise<void>;
-  /** Goes back to the door, after a problem that only coming in again solves. */
-  toDoor(word: Word): void;
+  /** Returns to the entrance view after a problem that only a new sign-in solves. */
+  showEntrance(word: Word): void;
 }
 
-/** The panel of a signed-in customer: their plan in words, and the ways to Stripe's pages. */
+/** Panel of a signed-in customer: the plan in words, and buttons to Stripe's pages. */
 export interface Billing {
-  /** Shows a plan; undefined where it could not be read. What was told of another plan is taken away. */
+  /** Shows a plan and removes earlier messages; undefined when it could not be read. */
   show(plan: PlanInfo | undefined): void;
-  /** Nobody who could buy is seated. */
+  /** Hides the panel: no signed-in customer. */
   hide(): void;
-  /** Says something above the plan; undefined takes it away. */
-  tell(word: Word | undefined): void;
+  /** Shows a message above the plan; undefined removes it. */
+  showMessage(word: Word | undefined): void;
 }
 
-/** What a customer comes back from: Checkout, paid or not, or the customer portal. */
-export type Comeback = "success" | "cancelled" | "portal";
+/** The Stripe page from which a customer returns: Checkout, paid or cancelled, or the portal. */
+export type StripeReturn = "success" | "cancelled" | "portal";
 
-/** What the query of the page's URL says the customer comes back from, or undefined. */
-export function comebackOf(query: URLSearchParams): Comeback | undefined {
+/** Reads the page's query; undefined when the customer does not return from Stripe. */
+export function stripeReturnOf(query: URLSearchParams): StripeReturn | undefined {
   const checkout = query.get("checkout");
   if (checkout === "success" || checkout === "cancelled") return checkout;
   return query.get("portal") === "return" ? "portal" : undefined;
 }
 
-/** What to say to whoever comes back. `plan` is what Stripe says now, undefined where it could not be asked. */
-export function greeting(comeback: Comeback, plan: PlanInfo | undefined): Word {
+/**
+ * Chooses the message for a returning customer.
+ *
+ * @param plan Stripe's current state; undefined when it could not be read
+ */
+export function greeting(comeback: StripeReturn, plan: PlanInfo | undefined): Word {
   if (comeback === "cancelled") return "checkoutCancelled";
   if (!plan) return "notConfirmed";
   if (comeback === "portal") return "portalBack";
-  // Anyone can write the query: only Stripe's word makes it a purchase.
+  // Anyone can write the query. Only Stripe's state proves the purchase.
   return isSubscribed(plan) && plan.plan !== "free" ? "checkoutThanks" : "checkoutWaiting";
 }
 
-/** Whether Stripe has a subscription that still runs, paid or not: then Checkout refuses a second. */
+/** Whether Stripe has a live subscription, paid or not. Checkout then refuses a second one. */
 function isSubscribed({ stripe_status }: PlanInfo): boolean {
   return stripe_status !== null && stripe_status !== "canceled" && stripe_status !== "incomplete_expired";
 }
 
-/** Makes the billing panel work. */
-export function startBilling({ api, sync, toDoor }: BillingOptions): Billing {
+/** Starts the billing panel. */
+export function startBilling({ api, sync, showEntrance }: BillingOptions): Billing {
   const panel = byId("billing", HTMLElement);
-  const told = byId("billing-told", HTMLElement);
+  const message = byId("billing-message", HTMLElement);
   const buttons = {
     paid: byId("buy-paid", HTMLButtonElement),
     vip: byId("buy-vip", HTMLButtonElement),
@@ -62,13 +66,13 @@ export function startBilling({ api, sync, toDoor }: BillingOptions): Billing {
     for (const button of Object.values(buttons)) button.disabled = busy;
   }
 
-  function tell(word: Word | undefined): void {
-    told.hidden = word === undefined;
-    if (word) say(told, word);
+  function showMessage(word: Word | undefined): void {
+    message.hidden = word === undefined;
+    if (word) setText(message, word);
     if (word === "checkoutWaiting" || word === "notConfirmed") buttons.sync.hidden = false;
   }
 
-  /** Runs what a button asks for; a problem is told in the panel. */
+  /** Runs a button's action and shows a problem in the panel. */
   async function run(act: () => Promise<void>): Promise<void> {
     setBusy(true);
     try {
@@ -76,17 +80,17 @@ export function startBilling({ api, sync, toDoor }: BillingOptions): Billing {
     } catch (error) {
       setBusy(false);
       const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
-      if (problem.code === "unauthorized") return toDoor(problem.code);
-      // What is shown is older than what the API knows.
+      if (problem.code === "unauthorized") return showEntrance(problem.code);
+      // The shown plan is older than the API's.
       if (problem.code === "already_subscribed") await sync().catch(() => undefined);
-      tell(problem.code);
+      showMessage(problem.code);
     }
   }
 
-  /** Goes to a page of Stripe. The buttons stay as they are: this page ends. */
+  /** Opens a Stripe page. The buttons stay disabled, because this page ends. */
   function goTo(ask: () => Promise<{ url: string }>): Promise<void> {
     return run(async () => {
-      tell("toStripe");
+      showMessage("toStripe");
       location.assign((await ask()).url);
     });
   }
@@ -98,38 +102,38 @@ export function startBilling({ api, sync, toDoor }: BillingOptions): Billing {
   buttons.sync.addEventListener("click", () =>
     run(async () => {
       await sync();
-      tell("planRead");
+      showMessage("planRead");
       setBusy(false);
     }),
   );
-  // The browser's Back may bring this very page again, as it was left.
+  // The browser's Back button may restore this page from its cache.
   addEventListener("pageshow", ({ persisted }) => {
     if (!persisted) return;
     setBusy(false);
-    tell(undefined);
+    showMessage(undefined);
   });
 
   return {
     show(plan) {
-      if (shown?.plan !== plan?.plan || shown?.reason !== plan?.reason) tell(undefined);
+      if (shown?.plan !== plan?.plan || shown?.reason !== plan?.reason) showMessage(undefined);
       shown = plan;
       panel.hidden = false;
       panel.dataset.reason = plan?.reason ?? "";
-      say(byId("why", HTMLElement), plan ? becauseOf(plan.reason) : "noPlan");
+      setText(byId("why", HTMLElement), plan ? becauseOf(plan.reason) : "noPlan");
       byId("dates", HTMLDListElement).replaceChildren(...(plan ? dates(plan).map(row) : []));
       const isOpen = plan !== undefined && !isSubscribed(plan);
       buttons.paid.hidden = !isOpen || plan.plan !== "free";
       buttons.vip.hidden = !isOpen || plan.plan === "vip";
-      // Whoever Stripe knows can reach the portal, whatever became of the subscription.
+      // Every Stripe customer can open the portal, whatever the subscription's state.
       buttons.portal.hidden = plan !== undefined && plan.stripe_status === null;
       buttons.sync.hidden = buttons.portal.hidden;
     },
     hide() {
       shown = undefined;
-      tell(undefined);
+      showMessage(undefined);
       panel.hidden = true;
     },
-    tell,
+    showMessage,
   };
 }
 
@@ -138,7 +142,7 @@ function becauseOf(reason: string): Word {
   return Object.hasOwn(words.en, word) ? (word as Word) : "because_other";
 }
 
-/** The days that matter, each with its name. */
+/** The relevant dates with their labels. */
 function dates({ reason, expires_at, grace_until, cancel_at }: PlanInfo): [Word, string][] {
   const days: [Word, string | null | undefined][] = [
     ["payBy", grace_until],
@@ -157,8 +161,8 @@ function row([name, iso]: [Word, string]): HTMLDivElement {
   const line = create("div");
   const value = create("dd");
   const day = create("time", "day");
-  sayDay(day, iso);
+  setDate(day, iso);
   value.append(day);
-  line.append(say(create("dt"), name), value);
+  line.append(setText(create("dt"), name), value);
   return line;
 }

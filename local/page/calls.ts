@@ -5,17 +5,17 @@ const MOST = 200;
 const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
 
 /**
- * Lists the calls behind the page as they happen, newest first.
+ * Lists the backend calls as they happen, newest first.
  *
- * @param heard is told of each, the recent ones again at every new connection
+ * @param onEvent called with each event; after a reconnect the recent ones repeat
  */
-export function listCalls(heard: (event: CloudEvent) => void): void {
+export function listCalls(onEvent: (event: CloudEvent) => void): void {
   const list = byId("calls", HTMLOListElement);
   const lost = byId("lost", HTMLElement);
   const quiet = byId("quiet", HTMLElement);
   const source = new EventSource("/events");
   source.onopen = () => {
-    // A new connection begins with the recent events again.
+    // A new connection repeats the recent events.
     list.replaceChildren();
     lost.hidden = true;
   };
@@ -27,7 +27,7 @@ export function listCalls(heard: (event: CloudEvent) => void): void {
     const event = JSON.parse(data) as CloudEvent;
     list.prepend(row(event));
     if (list.childElementCount > MOST) list.lastElementChild?.remove();
-    heard(event);
+    onEvent(event);
   };
 }
 

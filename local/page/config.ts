@@ -1,9 +1,9 @@
-/** What the page must know of the program that was evaluated: its outputs, served as `/config.json`. */
+/** The evaluated program's outputs for the page, served as `/config.json`. */
 export interface PageConfig {
-  /** Base of the auth and billing API. */
+  /** Base URL of the auth/billing API. */
   apiUrl: string;
   auth: {
-    /** The hosted domain. */
+    /** Origin of the hosted domain. */
     url: string;
     clientId: string;
     redirectUri: string;

@@ -13,13 +13,13 @@ import { type PanelOptions, panelRoutes } from "./panelRoutes";
 
 const folder = join(root, "local/page");
 
-/** What the page needs of the local cloud. */
+/** Parts of the local cloud that the page uses. */
 export interface PageOptions extends PanelOptions {
   /** 0 takes a free one. */
   port: number;
-  /** What `/events` lists. */
+  /** Source of `/events`. */
   events: Events;
-  /** The evaluated program's outputs, undefined until it has been evaluated. */
+  /** The program's outputs; undefined until it has been evaluated. */
   config(): PageConfig | undefined;
 }
 
@@ -47,7 +47,7 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
         scriptSrc: ["'self'"],
         styleSrc: ["'self'"],
         imgSrc: ["data:"],
-        // The API, the hosted domain and the inference endpoints are origins of their own, on ports of their own.
+        // The API, the hosted domain and inference have other origins.
         connectSrc: ["'self'", "http://localhost:*", "http://127.0.0.1:*"],
         baseUri: ["'none'"],
         formAction: ["'none'"],
@@ -73,7 +73,7 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
       open.add(stream);
       const ended = new Promise<void>((resolve) => stream.onAbort(resolve));
       const unsubscribe = events.subscribe((event) => void stream.writeSSE({ data: JSON.stringify(event) }));
-      // A comment line, so that a reader and whatever is between learns that the stream lives.
+      // A comment line, so that the reader and proxies keep the connection open.
       const heartbeat = setInterval(() => void stream.write(": ♥\n\n"), HEARTBEAT_MS);
       await ended;
       clearInterval(heartbeat);
@@ -93,7 +93,7 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
         return stream.close();
       });
       await Promise.all(ended);
-      // One turn of the event loop, so that the streams' last chunks leave before their connections are cut.
+      // Wait one turn of the event loop, so that the last chunks are sent before the connections close.
       await setImmediate();
       await server.close();
     },

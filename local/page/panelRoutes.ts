@@ -3,11 +3,11 @@ import { HTTPException } from "hono/http-exception";
 import * as z from "zod/mini";
 import { type PanelState, panelSwitches, type StripePanel } from "./stripePanel";
 
-/** What the panel's routes need of the local cloud. */
+/** Parts of the local cloud that the panel's routes use. */
 export interface PanelOptions {
-  /** The Stripe double; undefined where billing is real Stripe. */
+  /** The Stripe double; undefined with real Stripe. */
   stripe(): StripePanel | undefined;
-  /** A customer's row of the users table, undefined while there is none. */
+  /** Reads a customer's row of the users table; undefined when there is none. */
   row(userId: string): Promise<Record<string, unknown> | undefined>;
 }
 
@@ -15,7 +15,7 @@ const UserId = z.string().check(z.minLength(1), z.maxLength(128));
 const ForUser = z.strictObject({ userId: UserId });
 const MOST_SECONDS = 400 * 24 * 3600;
 
-/** Every action by its path: reads its own body and acts on the double. */
+/** Actions by path: each parses its body and calls the double. */
 const actions: Record<string, (stripe: StripePanel, body: unknown) => Promise<void>> = {
   advance: action(z.strictObject({ seconds: z.int().check(z.gte(1), z.lte(MOST_SECONDS)) }), (stripe, { seconds }) =>
     stripe.advance(seconds),
@@ -40,7 +40,7 @@ function action<Body>(schema: z.ZodMiniType<Body>, run: (stripe: StripePanel, bo
       const [issue] = parsed.error.issues;
       throw refusal(400, `The body is not valid: ${issue?.path.join(".") || "unknown or missing fields"}.`);
     }
-    // The double says in an Error's message what cannot be done.
+    // The double's error message says why the action is impossible.
     await run(stripe, parsed.data).catch((error: unknown) => {
       throw refusal(409, error instanceof Error ? error.message : String(error));
     });
@@ -48,9 +48,9 @@ function action<Body>(schema: z.ZodMiniType<Body>, run: (stripe: StripePanel, bo
 }
 
 /**
- * The routes of the panel: `GET /row?user=<sub>` (`{row}`, null while there is none), `GET /stripe` and
- * `POST /stripe/<action>` (`PanelState`; 404 without a double). For the page alone: other origins, and names that were
- * made to point to this machine, are refused. Errors are `{error: {message}}`.
+ * Routes of the panel: `GET /row?user=<sub>` (`{row}`, null when there is none), `GET /stripe` and `POST
+ * /stripe/<action>` (`PanelState`; 404 without a double). Requests of other origins and hosts are rejected, DNS
+ * rebinding included. Errors are `{error: {message}}`.
  */
 export function panelRoutes({ stripe, row }: PanelOptions): Hono {
   const app = new Hono();

@@ -1,21 +1,20 @@
 import { create } from "./dom";
 
-/** A row of a table in DynamoDB, as the page's server gives it. */
+/** A DynamoDB row as returned by the page's server. */
 export type Row = Record<string, unknown>;
 
-/** What is asked for first. */
+/** Attributes shown first. */
 const FIRST = ["plan", "stripe_status", "expires_at", "needs_review_at"];
 
 /**
- * Fills a table with a row, one attribute a line, nested ones by their path. Attributes that differ from `before` are
- * marked.
+ * Fills a table with a row, one attribute per line, nested ones by path. Marks attributes that differ from `before`.
  */
 export function fillRowTable(table: HTMLTableElement, row: Row, before: Row | undefined): void {
   const old = new Map(before && flat(before));
   const lines = flat(row).map(([path, value]) => {
     const line = create("tr");
     const name = create("th");
-    // A long path breaks between its words.
+    // Allows line breaks inside a long path.
     name.append(...path.split(/(?<=[._])/).flatMap((word) => [word, create("wbr")]));
     name.scope = "row";
     const cell = create("td", "", value === null ? "null" : String(value));
@@ -28,7 +27,7 @@ export function fillRowTable(table: HTMLTableElement, row: Row, before: Row | un
   (table.tBodies[0] ?? table.createTBody()).replaceChildren(...lines);
 }
 
-/** Every scalar of a row by its path; an empty list or map by its own. */
+/** Flattens a row to scalars by path; empty lists and maps keep their own path. */
 function flat(row: Row): [string, unknown][] {
   const rank = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
   const names = Object.keys(row).sort((one, other) => rank(one) - rank(other) || (one < other ? -1 : 1));
@@ -42,7 +41,7 @@ function leaves(path: string, value: unknown): [string, unknown][] {
   return children.flatMap(([name, child]) => leaves(`${path}.${name}`, child));
 }
 
-/** The moment that Unix seconds stand for, in UTC; undefined for other values. */
+/** Formats Unix seconds as UTC; undefined for other values. */
 function momentOf(value: unknown): string | undefined {
   if (typeof value !== "number" || value < 1e9 || value >= 1e10) return undefined;
   return new Date(value * 1000).toISOString().slice(0, 16);

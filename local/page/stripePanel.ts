@@ -1,19 +1,19 @@
-/** The Stripe double's switches that the page can turn, in the order it shows them. */
+/** Switches of the Stripe double on the page, in display order. */
 export const panelSwitches = ["hold", "duplicate", "delay", "reorder", "lose"] as const;
 export type PanelSwitch = (typeof panelSwitches)[number];
 
 /**
- * What the page's panel does with the Stripe double. Customers are named by their Cognito `sub`. Whatever cannot be done
- * is thrown as an Error whose message the page shows: that there is nothing to dispute, for example.
+ * The panel's actions on the Stripe double. Customers are named by Cognito `sub`. An impossible action throws an Error
+ * whose message the page shows, for example when there is no payment to dispute.
  */
 export interface StripePanel {
   /** Unix seconds on the double's clock. */
   now(): number;
-  /** Moves the clock, and with it every customer: renewals, retries and cancels happen on the way. */
+  /** Advances the clock of every customer. Renewals, retries and cancellations happen on the way. */
   advance(seconds: number): Promise<void>;
-  /** Puts a card in place that every later charge fails on (4000 0000 0000 0341). */
+  /** Sets a card that fails on every later charge (4000 0000 0000 0341). */
   failNextRenewal(userId: string): Promise<void>;
-  /** Puts a card in place that works (4242 4242 4242 4242), and pays with it what is open. */
+  /** Sets a working card (4242 4242 4242 4242) and pays open invoices with it. */
   mendCard(userId: string): Promise<void>;
   /** Disputes the last payment at the customer's bank. */
   dispute(userId: string): Promise<void>;
@@ -22,11 +22,11 @@ export interface StripePanel {
   /** Refunds the last payment. */
   refund(userId: string): Promise<void>;
   switches(): Record<PanelSwitch, boolean>;
-  /** `hold` turned off releases what was held. */
+  /** Turning `hold` off delivers the held events. */
   setSwitch(name: PanelSwitch, on: boolean): Promise<void>;
 }
 
-/** What the page shows of the double: answer of `GET /stripe` and of every `POST /stripe/<action>`. */
+/** State of the double: the answer of `GET /stripe` and of every `POST /stripe/<action>`. */
 export interface PanelState {
   /** Unix seconds on the double's clock. */
   now: number;

@@ -5,14 +5,14 @@ import { signTicket, TICKET_SECONDS } from "../../functions/core/ticket";
 import { START_STACK, stackNames } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 
-/** The claims of a session's ticket under the same `kid`, signed by someone else. */
+/** A ticket with a session's claims and `kid`, signed with a foreign key. */
 export async function forgedTicket(session: Session): Promise<string> {
   const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   const { kid = "" } = decodeProtectedHeader(session.ticket);
   return sign(session, { ...(await exportJWK(privateKey)), kid }, new Date());
 }
 
-/** A session's ticket as the real key signed it long enough ago. */
+/** A session's ticket signed with the real key and already expired. */
 export async function expiredTicket(cloud: LocalCloud, session: Session): Promise<string> {
   const ssm = new SSMClient({
     endpoint: cloud.aws.endpoints.ssm,

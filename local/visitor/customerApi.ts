@@ -5,10 +5,10 @@ import { customers } from "../cloud/customers";
 import type { ProgramOutputs } from "../cloud/program";
 import { signedIn } from "./signedIn";
 
-/** The API as the seeded customer of this plan sees it. */
+/** Creates an API client that is signed in as the seeded customer of a plan. */
 export async function customerApi(plan: Plan, cloud: LocalCloud, outputs: ProgramOutputs): Promise<Api> {
   const customer = customers.find(({ label }) => label === plan);
-  if (!customer) throw new Error(`There is no seeded customer of the plan ${plan}`);
+  if (!customer) throw new Error(`No seeded customer has the plan ${plan}`);
   const { getIdToken } = await signedIn(outputs, cloud.pageUrl, customer);
   return createApi({ apiUrl: outputs.apiUrl, getIdToken });
 }

@@ -1,27 +1,29 @@
-/** Who signs in. */
+/** A customer's credentials. */
 export interface Credentials {
   email: string;
   password: string;
 }
 
-/** Code and PKCE takes six. */
+/** Code with PKCE needs six. */
 const MAX_HOPS = 20;
 
 /**
- * Walks Cognito's hosted pages without a browser: opens the authorize URL, fills in the form, follows the redirects with
- * the cookies that are set on the way.
+ * Signs in through Cognito's hosted pages without a browser: opens the authorize URL, submits the form and follows the
+ * redirects with cookies.
  *
- * @param authorizeUrl what `startSignIn` gives
- * @param redirectUri where the pages come back to
- * @returns the callback URL, with `code` and `state`
- * @throws Error when the pages do not lead there
+ * @param authorizeUrl the result of `startSignIn`
+ * @param redirectUri the client's callback URL
+ * @returns the callback URL with `code` and `state`
+ * @throws Error when the pages do not lead to the callback URL
  */
 export async function signInByForm(authorizeUrl: string, redirectUri: string, who: Credentials): Promise<string> {
   const cookies = new Map<string, string>();
   let hops = 0;
   const visit = async (url: string, form?: URLSearchParams): Promise<{ url: string; html?: string }> => {
     if (++hops > MAX_HOPS)
-      throw new Error(`Signing in as ${who.email} goes round in circles at ${new URL(url).pathname}`);
+      throw new Error(
+        `Signing in as ${who.email} redirects more than ${MAX_HOPS} times, last to ${new URL(url).pathname}`,
+      );
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const response = await fetch(url, {
       ...(form && { method: "POST", body: form }),
@@ -43,6 +45,6 @@ export async function signInByForm(authorizeUrl: string, redirectUri: string, wh
   const [, csrf = ""] = /name="_csrf" value="([^"]+)"/.exec(page.html ?? "") ?? [];
   const form = new URLSearchParams({ _csrf: csrf, username: who.email, password: who.password });
   const done = await visit(page.url, form);
-  if (done.html !== undefined) throw new Error(`Signing in as ${who.email} did not lead to ${redirectUri}`);
+  if (done.html !== undefined) throw new Error(`Signing in as ${who.email} did not end at ${redirectUri}`);
   return done.url;
 }

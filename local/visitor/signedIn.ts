@@ -2,7 +2,7 @@ import { createSignIn, type SignIn } from "../../client";
 import type { ProgramOutputs } from "../cloud/program";
 import { type Credentials, signInByForm } from "./hostedSignIn";
 
-/** Signs a customer in by authorization code and PKCE, without a browser. */
+/** Signs a customer in with authorization code and PKCE, without a browser. */
 export async function signedIn(outputs: ProgramOutputs, pageUrl: string, who: Credentials): Promise<SignIn> {
   const kept = new Map<string, string>();
   const redirectUri = `${pageUrl}/callback`;

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { realStripe } from "../../local/commands/realStripe";
 
-describe("Stripe's own test mode", () => {
-  it("is not asked for without a key", () => {
+describe("realStripe", () => {
+  it("returns undefined without a key", () => {
     expect(realStripe({})).toBeUndefined();
   });
 
-  it("takes the double's place, and its webhook key with it", () => {
+  it("replaces the double and removes its webhook key", () => {
     const env = {
       STRIPE_API_KEY: "sk_test_1",
       STRIPE_PRICE_PAID: "price_1",
@@ -25,7 +25,7 @@ describe("Stripe's own test mode", () => {
     });
   });
 
-  it("says what is still missing", () => {
+  it("lists missing settings", () => {
     const { notes } = realStripe({ STRIPE_API_KEY: "rk_test_1" }) ?? { notes: [] };
     expect(notes.map((note) => /STRIPE_\w+/.exec(note)?.[0])).toEqual([
       "STRIPE_WEBHOOK_SECRET",
@@ -39,7 +39,7 @@ describe("Stripe's own test mode", () => {
     expect(() => realStripe({ STRIPE_API_KEY: key })).not.toThrow(/4242/);
   });
 
-  it("is refused for what is no key or no price", () => {
+  it("throws for an invalid key or price", () => {
     expect(() => realStripe({ STRIPE_API_KEY: "pk_test_1" })).toThrow("must be a test key");
     expect(() => realStripe({ STRIPE_API_KEY: "sk_test_1", STRIPE_PRICE_PAID: "prod_1" })).toThrow(
       "STRIPE_PRICE_PAID must be",

@@ -84,7 +84,7 @@ function clientProperties(): Record<string, unknown> {
   };
 }
 
-/** What a browser does: keeps cookies by path, and does not follow a redirect by itself. */
+/** A minimal browser: keeps cookies by path and does not follow redirects by itself. */
 class Browser {
   private readonly cookies = new Map<string, { value: string; path: string }>();
 
@@ -115,7 +115,7 @@ class Browser {
     return response;
   }
 
-  /** Follows redirects on the hosted domain and gives the page, or the address outside it. */
+  /** Follows redirects on the hosted domain. Returns the page, or the URL outside of the domain. */
   async follow(url: string | URL, form?: Record<string, string>): Promise<{ url: URL; response: Response }> {
     let at = new URL(url);
     let response = await this.go(at, form);
@@ -131,7 +131,7 @@ class Browser {
 }
 
 async function configuration(): Promise<openid.Configuration> {
-  // The issuer is the real one, so what it publishes is read from the local port.
+  // The issuer is Cognito's real name, so its documents are read from the local port.
   const document = await (await fetch(`${cognito.idpUrl}/${POOL}/.well-known/openid-configuration`)).json();
   const config = new openid.Configuration(document as openid.ServerMetadata, CLIENT, undefined, openid.None());
   openid.allowInsecureRequests(config);
@@ -230,8 +230,8 @@ const summaries = () => {
   return lines;
 };
 
-describe("signing in with code and PKCE", () => {
-  it("gives tokens that aws-jwt-verify accepts, unchanged", async () => {
+describe("sign-in with code and PKCE", () => {
+  it("issues tokens that unmodified aws-jwt-verify accepts", async () => {
     const { id_token, access_token } = await tokens();
     await expect(verifier("id").verify(id_token ?? "")).resolves.toMatchObject({ email: "free@example.com" });
     await expect(verifier("access").verify(access_token)).resolves.toMatchObject({ client_id: CLIENT });
@@ -261,7 +261,7 @@ describe("signing in with code and PKCE", () => {
     expect(expires_in).toBe(15 * 60);
   });
 
-  it("puts Cognito's claims into the access token, and no aud", async () => {
+  it("puts Cognito's claims without aud into the access token", async () => {
     const { id_token = "", access_token } = await tokens();
     const claims = decodeJwt(access_token);
     expect(claims).toEqual({
@@ -281,13 +281,13 @@ describe("signing in with code and PKCE", () => {
     });
   });
 
-  it("answers the token request with Cognito's members only", async () => {
+  it("returns only Cognito's members from the token endpoint", async () => {
     const request = await authorization();
     const { body } = await exchange(request, await signIn(request));
     expect(Object.keys(body).sort()).toEqual(["access_token", "expires_in", "id_token", "refresh_token", "token_type"]);
   });
 
-  it("gives a customer the sub they are seeded with, and the same one in every pool", async () => {
+  it("uses a customer's seeded sub in every pool", async () => {
     const request = await authorization();
     const callback = await signIn(request, { username: "PAID@example.com", password: "battery staple" });
     const { body } = await exchange(request, callback);
@@ -304,7 +304,7 @@ describe("signing in with code and PKCE", () => {
     expect(decodeJwt(String((await exchange(request, url)).body.id_token)).email).toBe("paid@example.com");
   });
 
-  it("sends someone who is signed in straight back, with a new code", async () => {
+  it("redirects a signed-in customer at once with a new code", async () => {
     const browser = new Browser();
     await tokens(browser);
     const request = await authorization();
@@ -331,14 +331,14 @@ describe("signing in with code and PKCE", () => {
     expect(decodeJwt(String((await exchange(request, url)).body.id_token)).email).toBe("paid@example.com");
   });
 
-  it("echoes state and sends nothing else beside the code", async () => {
+  it("returns only code and state", async () => {
     const request = await authorization();
     const callback = await signIn(request);
     expect([...callback.searchParams.keys()].sort()).toEqual(["code", "state"]);
     expect(callback.searchParams.get("state")).toBe(request.state);
   });
 
-  it("grants all of the client's scopes when none is asked for", async () => {
+  it("grants all of the client's scopes when none is requested", async () => {
     const request = await authorization();
     request.url.searchParams.delete("scope");
     request.url.searchParams.delete("nonce");
@@ -346,19 +346,19 @@ describe("signing in with code and PKCE", () => {
     expect(decodeJwt(String(body.access_token)).scope).toBe("openid email profile");
   });
 
-  it("tells what happened, without a token", async () => {
+  it("emits events without tokens", async () => {
     const { access_token } = await tokens();
     expect(summaries()).toEqual(["sign-in page", "code → tokens for free"]);
     expect(summaries().join()).not.toContain(access_token);
   });
 });
 
-describe("what the authorize endpoint refuses", () => {
+describe("authorize endpoint", () => {
   it.each([
     ["an unknown client", { client_id: "nobody" }, "Client nobody does not exist."],
-    ["a callback that is not listed", { redirect_uri: "http://localhost:4100/callback/" }, "redirect_mismatch"],
-    ["a callback with a query added", { redirect_uri: `${CALLBACK}?a=1` }, "redirect_mismatch"],
-  ])("%s, on a page of its own", async (_, change, text) => {
+    ["an unlisted callback URL", { redirect_uri: "http://localhost:4100/callback/" }, "redirect_mismatch"],
+    ["a callback URL with an added query", { redirect_uri: `${CALLBACK}?a=1` }, "redirect_mismatch"],
+  ])("shows an error page for %s", async (_, change, text) => {
     const { url } = await authorization();
     for (const [name, value] of Object.entries(change)) url.searchParams.set(name, value);
     const response = await new Browser().go(url);
@@ -368,11 +368,11 @@ describe("what the authorize endpoint refuses", () => {
 
   it.each([
     ["a public client without PKCE", { code_challenge: null, code_challenge_method: null }, "invalid_request"],
-    ["PKCE in plain", { code_challenge_method: "plain" }, "invalid_request"],
+    ["PKCE method plain", { code_challenge_method: "plain" }, "invalid_request"],
     ["a scope that is not allowed", { scope: "openid phone" }, "invalid_scope"],
-    ["a scope nobody knows", { scope: "openid shoes" }, "invalid_scope"],
+    ["an unknown scope", { scope: "openid shoes" }, "invalid_scope"],
     ["the implicit flow", { response_type: "token" }, "unsupported_response_type"],
-  ])("%s, back at the app with its state", async (_, change, error) => {
+  ])("redirects to the app with error and state for %s", async (_, change, error) => {
     const { url, state } = await authorization();
     for (const [name, value] of Object.entries(change)) {
       if (value === null) url.searchParams.delete(name);
@@ -388,7 +388,7 @@ describe("what the authorize endpoint refuses", () => {
     expect(fields.has("iss")).toBe(false);
   });
 
-  it("escapes what it shows", async () => {
+  it("escapes HTML in its error page", async () => {
     const response = await new Browser().go(
       `${cognito.domainUrl}/oauth2/authorize?client_id=${encodeURIComponent("<script>alert(1)</script>")}`,
     );
@@ -396,8 +396,8 @@ describe("what the authorize endpoint refuses", () => {
   });
 });
 
-describe("the token endpoint", () => {
-  it("refuses a wrong verifier, and a missing one", async () => {
+describe("token endpoint", () => {
+  it("rejects a wrong or missing verifier", async () => {
     const request = await authorization();
     const callback = await signIn(request);
     const wrong = await exchange(request, callback, { code_verifier: openid.randomPKCECodeVerifier() });
@@ -409,14 +409,14 @@ describe("the token endpoint", () => {
     });
   });
 
-  it("takes a code once", async () => {
+  it("accepts a code only once", async () => {
     const request = await authorization();
     const callback = await signIn(request);
     expect((await exchange(request, callback)).status).toBe(200);
     expect(await exchange(request, callback)).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
   });
 
-  it("refuses another callback than the code was asked with", async () => {
+  it("rejects another callback URL than the authorize request's", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
       ...clientProperties(),
       callbackUrls: [CALLBACK, `${CALLBACK}2`],
@@ -427,7 +427,7 @@ describe("the token endpoint", () => {
     expect(answer).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
   });
 
-  it("refuses an unknown client and an unsupported grant", async () => {
+  it("rejects an unknown client and an unsupported grant", async () => {
     expect(await token({ grant_type: "authorization_code", client_id: "nobody", code: "x" })).toMatchObject({
       status: 400,
       body: { error: "invalid_client" },
@@ -438,7 +438,7 @@ describe("the token endpoint", () => {
     });
   });
 
-  it("asks a confidential client for its secret, and lets it do without PKCE", async () => {
+  it("requires the secret of a confidential client and no PKCE", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
       ...clientProperties(),
       generateSecret: true,
@@ -454,7 +454,7 @@ describe("the token endpoint", () => {
     expect((await token(form, basic("s3cret-of-the-client"))).status).toBe(200);
   });
 
-  it("answers a browser of any origin, preflight and errors included", async () => {
+  it("sends CORS headers for any origin, on preflights and errors too", async () => {
     const preflight = await fetch(`${cognito.domainUrl}/oauth2/token`, {
       method: "OPTIONS",
       headers: { origin: "http://localhost:4100", "access-control-request-method": "POST" },
@@ -472,7 +472,7 @@ describe("the token endpoint", () => {
 });
 
 describe("refresh and revocation", () => {
-  it("gives new tokens of the same sign-in, and no new refresh token", async () => {
+  it("returns new tokens of the same sign-in without a new refresh token", async () => {
     const first = await tokens();
     const next = await openid.refreshTokenGrant(first.request.config, first.refresh_token ?? "");
     expect(next.refresh_token).toBeUndefined();
@@ -483,7 +483,7 @@ describe("refresh and revocation", () => {
     expect(summaries().at(-1)).toBe("refresh token → tokens for free");
   });
 
-  it("refuses a revoked refresh token, and leaves another sign-in's alone", async () => {
+  it("rejects a revoked refresh token and keeps other sign-ins valid", async () => {
     const browser = new Browser();
     const first = await tokens(browser);
     const request = await authorization();
@@ -495,7 +495,7 @@ describe("refresh and revocation", () => {
     await expect(openid.refreshTokenGrant(first.request.config, String(second.refresh_token))).resolves.toBeTruthy();
   });
 
-  it("refuses to revoke for a client with revocation switched off", async () => {
+  it("rejects revocation for a client without token revocation", async () => {
     const { refresh_token = "", request } = await tokens();
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, { ...clientProperties(), enableTokenRevocation: false });
     await expect(openid.tokenRevocation(request.config, refresh_token)).rejects.toMatchObject({
@@ -505,12 +505,12 @@ describe("refresh and revocation", () => {
   });
 });
 
-describe("the scopes", () => {
+describe("scopes", () => {
   it.each([
     ["openid", "free@example.com"],
     ["openid profile", undefined],
     ["openid profile email", "free@example.com"],
-  ])("%s shows the e-mail address %s", async (scope, email) => {
+  ])("%s: e-mail address in the tokens is %s", async (scope, email) => {
     const { access_token, id_token = "", request } = await tokens(new Browser(), { scope });
     const claims = decodeJwt(id_token);
     expect([claims.email, claims.email_verified]).toEqual([email, email && true]);
@@ -520,7 +520,7 @@ describe("the scopes", () => {
 });
 
 describe("userInfo", () => {
-  it("answers for an access token, in Cognito's words", async () => {
+  it("answers Cognito's attributes for an access token", async () => {
     const { access_token, id_token = "", request } = await tokens();
     const sub = decodeJwt(id_token).sub ?? "";
     expect(await openid.fetchUserInfo(request.config, access_token, sub)).toEqual({
@@ -531,7 +531,7 @@ describe("userInfo", () => {
     });
   });
 
-  it("refuses an ID token, a revoked sign-in's token, and what is no token", async () => {
+  it("rejects an ID token, a revoked token and a malformed token", async () => {
     const { access_token, id_token = "", refresh_token = "", request } = await tokens();
     const ask = async (bearer: string) =>
       (await fetch(`${cognito.domainUrl}/oauth2/userInfo`, { headers: { authorization: `Bearer ${bearer}` } })).status;
@@ -543,8 +543,8 @@ describe("userInfo", () => {
   });
 });
 
-describe("the sign-in page", () => {
-  it("says that the password is wrong, in the language of the page, and keeps the address", async () => {
+describe("sign-in page", () => {
+  it("reports a wrong password in the page's language and keeps the e-mail address", async () => {
     for (const [lang, text] of [
       ["en", "Incorrect username or password."],
       ["ja", "ユーザー名またはパスワードが正しくありません。"],
@@ -562,21 +562,21 @@ describe("the sign-in page", () => {
     }
   });
 
-  it("does not sign in a customer with another's password", async () => {
+  it("rejects another customer's password", async () => {
     const request = await authorization();
     const at = await signIn(request, { username: "free@example.com", password: "battery staple" });
     expect(at.pathname).toBe("/login");
     expect((await new Browser().follow((await authorization()).url)).url.pathname).toBe("/login");
   });
 
-  it("follows the browser's language", async () => {
+  it("uses the browser's language", async () => {
     const browser = new Browser();
     const login = await browser.follow((await authorization()).url);
     expect(await (await browser.go(login.url, undefined, "ja,en;q=0.8")).text()).toContain("サインイン");
     expect(await (await browser.go(login.url, undefined, "en-GB,ja;q=0.5")).text()).toContain("Sign in");
   });
 
-  it("does not sign in without the page's own token", async () => {
+  it("rejects a form without the CSRF token", async () => {
     const browser = new Browser();
     const login = await browser.follow((await authorization()).url);
     const forged = await browser.go(login.url, {
@@ -588,7 +588,7 @@ describe("the sign-in page", () => {
     expect(forged.headers.get("location")).toBeNull();
   });
 
-  it("of one client, posted after another client's was opened in the same browser, starts over", async () => {
+  it("restarts the sign-in when another client's page was opened in between", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", "second", clientProperties());
     put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "b2", { userPoolId: POOL, clientId: "second" });
     const browser = new Browser();
@@ -603,13 +603,13 @@ describe("the sign-in page", () => {
     expect(`${url.origin}${url.pathname}`).toBe(CALLBACK);
   });
 
-  it("opened by itself, starts a sign-in", async () => {
+  it("starts a sign-in when it is opened directly", async () => {
     const request = await authorization();
     request.url.pathname = "/login";
     expect((await exchange(request, await signIn(request))).status).toBe(200);
   });
 
-  it("is unavailable under managed login without a branding for the client", async () => {
+  it("is unavailable for managed login without a branding", async () => {
     account.delete("aws:cognito/managedLoginBranding:ManagedLoginBranding", "branding");
     const { response } = await new Browser().follow((await authorization()).url);
     expect(await response.text()).toContain("Login pages unavailable");
@@ -622,7 +622,7 @@ describe("the sign-in page", () => {
     expect(await classic.response.text()).toContain("Sign in");
   });
 
-  it("is not there without a domain, nor is any endpoint", async () => {
+  it("does not exist without a domain, like every endpoint", async () => {
     const { access_token } = await tokens();
     account.delete("aws:cognito/userPoolDomain:UserPoolDomain", "snack-misaki");
     expect((await new Browser().go((await authorization()).url)).status).toBe(404);
@@ -633,7 +633,7 @@ describe("the sign-in page", () => {
     expect(info.status).toBe(401);
   });
 
-  it("says that customers are seeded where Cognito has sign-up and a forgotten password", async () => {
+  it("explains seeded customers instead of sign-up and password reset", async () => {
     for (const path of ["/signup", "/forgotPassword"]) {
       const response = await new Browser().go(`${cognito.domainUrl}${path}?client_id=${CLIENT}`);
       expect(await response.text()).toContain("seeded");
@@ -645,7 +645,7 @@ describe("logout", () => {
   const logout = (parameters: Record<string, string>) =>
     `${cognito.domainUrl}/logout?${new URLSearchParams({ client_id: CLIENT, ...parameters })}`;
 
-  it("ends the session, keeps the refresh token, and goes to the sign-out address", async () => {
+  it("ends the session, keeps the refresh token and redirects to the logout URL", async () => {
     const browser = new Browser();
     const { request, refresh_token = "" } = await tokens(browser);
     const response = await browser.go(logout({ logout_uri: GOODBYE }));
@@ -656,7 +656,7 @@ describe("logout", () => {
     await expect(openid.refreshTokenGrant(request.config, refresh_token)).resolves.toBeTruthy();
   });
 
-  it("ends the session on the server too, not only in the browser", async () => {
+  it("ends the session on the server too", async () => {
     const browser = new Browser();
     await tokens(browser);
     const copy: Browser = Object.assign(new Browser(), { cookies: new Map(Reflect.get(browser, "cookies")) });
@@ -664,14 +664,14 @@ describe("logout", () => {
     expect((await copy.follow((await authorization()).url)).url.pathname).toBe("/login");
   });
 
-  it("refuses an address that is not listed, and a request without one", async () => {
+  it("rejects an unlisted or missing logout URL", async () => {
     expect((await new Browser().go(logout({ logout_uri: "https://evil.example/" }))).status).toBe(400);
     expect((await new Browser().go(logout({ logout_uri: CALLBACK }))).status).toBe(400);
     expect((await new Browser().go(logout({ redirect_uri: GOODBYE, response_type: "code" }))).status).toBe(400);
     expect((await new Browser().go(logout({}))).status).toBe(400);
   });
 
-  it("goes to the sign-in page with redirect_uri", async () => {
+  it("redirects to the sign-in page when redirect_uri is given", async () => {
     const { url } = await authorization();
     const browser = new Browser();
     await tokens(browser);
@@ -682,7 +682,7 @@ describe("logout", () => {
   });
 });
 
-describe("the issuer", () => {
+describe("issuer", () => {
   it("publishes two RS256 keys and signs with the first", async () => {
     const response = await fetch(`${cognito.idpUrl}/${POOL}/.well-known/jwks.json`);
     const jwks = (await response.json()) as { keys: Record<string, string>[] };
@@ -693,13 +693,13 @@ describe("the issuer", () => {
     expect(decodeProtectedHeader(id_token)).toEqual({ alg: "RS256", kid: jwks.keys[0]?.kid });
   });
 
-  it("does not know a pool that is not there", async () => {
+  it("answers 404 for an unknown pool", async () => {
     const response = await fetch(`${cognito.idpUrl}/ap-northeast-1_Nobody123/.well-known/jwks.json`);
     expect(response.status).toBe(404);
     expect(await response.json()).toEqual({ message: "User pool ap-northeast-1_Nobody123 does not exist." });
   });
 
-  it("keeps pools apart: keys, clients and codes", async () => {
+  it("separates keys, clients and codes of pools", async () => {
     const other = { pool: "ap-northeast-1_Other34CD", client: "7otherclientotherclient7ab" };
     put("aws:cognito/userPool:UserPool", other.pool, {});
     put("aws:cognito/userPoolDomain:UserPoolDomain", "other", {
@@ -723,7 +723,7 @@ describe("the issuer", () => {
   });
 });
 
-describe("a restart", () => {
+describe("restart", () => {
   it("keeps keys, refresh tokens and sessions", async () => {
     const browser = new Browser();
     const { id_token = "", refresh_token = "", access_token } = await tokens(browser);
@@ -741,8 +741,8 @@ describe("a restart", () => {
   });
 });
 
-describe("the servers", () => {
-  it("say so when a resource is not what it should be, and go on", async () => {
+describe("servers", () => {
+  it("report an invalid resource and keep serving", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", "broken", { ...clientProperties(), callbackUrls: "everywhere" });
     const response = await new Browser().go(`${cognito.domainUrl}/oauth2/authorize?client_id=broken`);
     expect(response.status).toBe(500);
@@ -750,7 +750,7 @@ describe("the servers", () => {
     expect((await tokens()).access_token).toBeTruthy();
   });
 
-  it("stop with close, and do not half start when a port is taken", async () => {
+  it("stop on close and start completely or not at all", async () => {
     const [domain, idp] = [cognito.domainUrl, cognito.idpUrl].map((url) => Number(new URL(url).port));
     const again = (ports: { domain: number; idp: number }) =>
       startCognito({ account, dir: join(dir, "again"), ports, customers, events });

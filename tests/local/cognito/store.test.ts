@@ -18,15 +18,15 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-describe("the OIDC server's store", () => {
-  it("gives back what was put, per model, in the next process too", async () => {
+describe("OidcStore", () => {
+  it("returns stored entries per model, also in the next process", async () => {
     await new OidcStore(path).adapter("RefreshToken").upsert("a", { clientId: "web" }, 60);
     const store = new OidcStore(path);
     expect(await store.adapter("RefreshToken").find("a")).toEqual({ clientId: "web" });
     expect(await store.adapter("AccessToken").find("a")).toBeUndefined();
   });
 
-  it("forgets what has expired, in the file as well", async () => {
+  it("deletes expired entries, also from the file", async () => {
     vi.useFakeTimers();
     const tokens = new OidcStore(path).adapter("AccessToken");
     await tokens.upsert("old", { uid: "u" }, 60);
@@ -57,13 +57,13 @@ describe("the OIDC server's store", () => {
 });
 
 describe("UUIDs", () => {
-  it("follow from a text, always the same", () => {
+  it("are always equal for the same text", () => {
     expect(uuidOf("free@example.com")).toBe(uuidOf("free@example.com"));
     expect(uuidOf("free@example.com")).not.toBe(uuidOf("paid@example.com"));
     expect(uuidOf("x")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
-  it("lead back to the id they were written from", () => {
+  it("convert back to their id", () => {
     for (const id of ["AAAAAAAAAAAAAAAAAAAAA", "_-_-_-_-_-_-_-_-_-_-_", "useandom-26T198340PX7"]) {
       expect(uuidToId(idToUuid(id))).toBe(id);
     }

@@ -8,7 +8,7 @@ import { sessionFor } from "../../client/fakes";
 
 const NOW = Date.UTC(2026, 10, 23) / 1000;
 
-/** A Stripe double that only remembers what it was told to do. */
+/** A panel that records the calls. */
 export function fakePanel(overrides: Partial<StripePanel> = {}) {
   const calls: string[] = [];
   const switches = { hold: false, duplicate: false, delay: false, reorder: false, lose: false };
@@ -39,21 +39,21 @@ export function fakePanel(overrides: Partial<StripePanel> = {}) {
   return { ...panel, calls };
 }
 
-/** What the fake API knows of its one customer. Tests change it. */
+/** State of the fake API's only customer. Tests change it. */
 export interface FakeCustomer {
-  /** What Stripe says now: the answer of `POST /billing/sync`. */
+  /** State at Stripe: the answer of `POST /billing/sync`. */
   atStripe: Partial<PlanInfo>;
-  /** What the row says: the answer of `GET /billing/plan`, and the plan of a session. A sync brings it up to date. */
+  /** State of the row: the answer of `GET /billing/plan` and the session's plan. A sync copies `atStripe` to it. */
   inRow: Partial<PlanInfo>;
-  /** Answers checkout with a problem. */
+  /** Error code that checkout answers. */
   refuse?: ErrorCode;
-  /** Answers sync with a problem. */
+  /** Whether sync fails. */
   syncDown?: boolean;
 }
 
 /**
- * The auth and billing API of one customer, and of guests. Its Stripe is a page of another origin that sends whoever
- * comes back at once: from Checkout with the plan bought, from the portal as they came.
+ * A fake auth/billing API for one customer and guests. Its Stripe page has another origin and redirects at once:
+ * Checkout with the plan bought, the portal without a change.
  */
 export async function startApi(jobsUrl: string, customer: FakeCustomer, returnUrl: string) {
   const calls: string[] = [];

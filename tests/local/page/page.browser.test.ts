@@ -8,17 +8,17 @@ import { launchBrowser, noBrowser } from "../../browser";
 import { doneItem, type JobScript, startHostedDomain, startJobApi } from "../../client/fakes";
 import { type FakeCustomer, fakePanel, startApi } from "./fakes";
 
-/** Waits for what a busy machine shows later. */
+/** Polls with a long timeout for busy machines. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
 
-describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
+describe.skipIf(noBrowser)("page in a browser", { timeout: 60_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launchBrowser();
   });
   afterAll(() => browser?.close());
 
-  /** The page against fakes, opened by a Japanese visitor unless told. */
+  /** Opens the page against fakes, in Japanese by default. */
   async function visit(
     script: JobScript,
     options: BrowserContextOptions & Partial<Pick<PageOptions, "stripe" | "row">> & VisitOptions = {},
@@ -71,14 +71,14 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     await tab.keyboard.press("Enter");
   };
 
-  it("waits until the program has been evaluated, then opens the door by itself", async () => {
+  it("waits for the evaluated program, then shows the entrance", async () => {
     await using visited = await visit({}, { evaluated: false });
     await visited.tab.getByText("ただいま開店の支度をしています…").waitFor();
     visited.evaluate();
     await visited.tab.getByRole("button", { name: "ゲストで入る" }).waitFor();
   });
 
-  it("lets a guest in, fills Mama's bubble as the text comes, and shows the route and the calls behind", async () => {
+  it("streams a guest's reply and shows the route and the backend calls", async () => {
     await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら、" }] }] });
     const { tab, jobs, events } = visited;
     events.emit({ source: "http-api", summary: "POST /auth/guest → 200", durationMs: 12 });
@@ -103,7 +103,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("sends the conversation so far with the next message", async () => {
+  it("sends the conversation with the next message", async () => {
     await using visited = await visit({ stream: [{ status: "COMPLETED", items: [doneItem("あら。")] }] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -118,7 +118,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     ]);
   });
 
-  it("signs a customer in through the hosted page, keeps them over a reload, and signs them out", async () => {
+  it("signs a customer in, keeps the sign-in over a reload and signs out", async () => {
     await using visited = await visit({});
     const { tab } = visited;
     await signIn(tab);
@@ -131,7 +131,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await tab.evaluate(() => sessionStorage.length)).toBe(0);
   });
 
-  it("tells a problem kindly in the visitor's language, and sends again on request", async () => {
+  it("shows a problem in the visitor's language and retries on request", async () => {
     const error = '{"error":{"code":"overloaded","message":"Too busy at the moment.","retryable":true}}';
     await using visited = await visit(
       { stream: [{ status: "FAILED" }], status: { status: "FAILED", error } },
@@ -160,7 +160,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(jobs.calls).toContain("POST /cancel/job-1-u1");
   });
 
-  it("cancels the reply of a guest who leaves, and begins anew for the next", async () => {
+  it("cancels the reply of a leaving guest and starts a new conversation for the next", async () => {
     await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "長い話" }] }] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -174,7 +174,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await tab.getByLabel("ママに話しかける").isEnabled()).toBe(true);
   });
 
-  it("takes a customer to Checkout, thanks them on the way back, and gives the chat their new model", async () => {
+  it("opens Checkout, thanks the customer after payment and switches the model", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     await using visited = await visit({}, { customer });
     const { tab, api } = visited;
@@ -191,15 +191,15 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     const calls = api.calls.filter((call) => !call.startsWith("OPTIONS"));
     expect(calls).toEqual(["POST /billing/checkout", "POST /billing/sync", "POST /auth/session"]);
 
-    // It was said once: a reload finds the plan, and asks Stripe no more.
+    // A reload shows the plan without the message and without another sync.
     await tab.reload();
     await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
-    expect(await tab.locator("#billing-told").isVisible()).toBe(false);
+    expect(await tab.locator("#billing-message").isVisible()).toBe(false);
     expect(api.calls.filter((call) => call === "POST /billing/sync").length).toBe(1);
     expect(visited.complaints).toEqual([]);
   });
 
-  it("shows what was changed in the customer portal", async () => {
+  it("shows a change made in the customer portal", async () => {
     const subscription: Partial<PlanInfo> = {
       plan: "vip",
       stripe_status: "active",
@@ -219,7 +219,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await tab.locator("#dates").textContent()).toBe("解約日2026年12月23日");
   });
 
-  it("tells who has not bought after all, and believes no URL that says so", async () => {
+  it("does not trust a success URL without a payment", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -231,7 +231,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     await tab.goto(`${origin}/?checkout=success`);
     await tab.getByText("お支払いの確認に少しかかっています。").waitFor();
     expect(await tab.locator("#plan").textContent()).toBe("free");
-    // Then the payment is there.
+    // The payment arrives.
     customer.atStripe = { plan: "paid", stripe_status: "active", reason: "subscription" };
     await tab.getByRole("button", { name: "最新の状態にする" }).click();
     await eventually(() => tab.locator("#plan").textContent()).toBe("paid");
@@ -243,7 +243,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await tab.locator("#plan").textContent()).toBe("paid");
   });
 
-  it("sells a guest of the house only what is more than they have, and finds words for a reason it does not know", async () => {
+  it("offers only higher plans and words an unknown reason", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "paid", reason: "grant" } };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -257,12 +257,12 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     await eventually(() => tab.locator("#why").textContent()).toBe("ご契約の状態をお店で確かめています。");
   });
 
-  it("tells in kind words why nothing can be bought, and that a payment is due", async () => {
+  it("explains why nothing can be bought and that a payment is open", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {}, refuse: "already_subscribed" };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
     await signIn(tab);
-    // Bought elsewhere, and unpaid since: what this page shows is old.
+    // Bought in another tab and unpaid since, so the shown plan is old.
     customer.atStripe = {
       plan: "vip",
       stripe_status: "past_due",
@@ -277,7 +277,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await tab.getByRole("button", { name: "プランの変更・解約・カード" }).isEnabled()).toBe(true);
   });
 
-  it("moves the Stripe double from the back room, and shows the row and the plan that follow", async () => {
+  it("controls the Stripe double from the drawer and shows the new row and plan", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     const panel = fakePanel();
     let row: Record<string, unknown> | undefined = { user_id: "user-1", plan: "free" };
@@ -302,7 +302,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     await eventually(() => line("plan").getByRole("cell").textContent()).toBe("free");
     expect(asked).toEqual(["user-1"]);
 
-    // A webhook has written the row.
+    // A webhook writes the row.
     customer.inRow = { plan: "paid", stripe_status: "active", reason: "subscription" };
     row = { user_id: "user-1", plan: "paid", subscriptions: [{ status: "active", period_end: panel.now() + 86_400 }] };
     events.emit({ source: "dynamodb", summary: "UpdateItem users → 200" });
@@ -315,7 +315,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     await eventually(() => panel.calls).toEqual(["failNextRenewal user-1"]);
     await tab.getByText("できました。").waitFor();
     await tab.getByRole("button", { name: "期間の終わりまで進める" }).click();
-    // To the period's end as the row has it, and past the hour that Stripe waits before it charges.
+    // To the period's end in the row, and past the hour that Stripe waits before it charges.
     await eventually(() => Number(panel.calls.at(-1)?.split(" ")[1])).toBeGreaterThanOrEqual(86_400 + 3_600);
     await eventually(() => tab.locator("#clock").textContent()).toContain("2026年11月24日");
     await tab.getByLabel("二度届く").check();
@@ -323,7 +323,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("says in the back room what could not be done", async () => {
+  it("shows a failed action in the drawer", async () => {
     const panel = fakePanel({
       async refund() {
         throw new Error("This customer has paid nothing yet.");
@@ -338,7 +338,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await visited.tab.getByRole("button", { name: "返金する" }).isEnabled()).toBe(true);
   });
 
-  it("shows only the row where billing is real Stripe, and nothing of it to a guest", async () => {
+  it("shows only the row with real Stripe, and nothing to a guest", async () => {
     await using visited = await visit({}, { row: async () => ({ user_id: "user-1", plan: "free" }) });
     const { tab } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -353,7 +353,7 @@ describe.skipIf(noBrowser)("the page in a browser", { timeout: 60_000 }, () => {
     expect(await tab.getByRole("button", { name: "返金する" }).isVisible()).toBe(false);
   });
 
-  it("fits a phone", async () => {
+  it("fits a phone's screen", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "vip", stripe_status: "past_due", reason: "grace" } };
     const row = async () => ({ stripe_customer_id: `cus_${"x".repeat(80)}`, ["long_name_".repeat(8)]: 1 });
     await using visited = await visit(

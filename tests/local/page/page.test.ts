@@ -33,8 +33,8 @@ async function page(options: Partial<PageOptions> = {}) {
   return { events, server };
 }
 
-describe("the page's server", () => {
-  it("serves one document at / and at the sign-in's callback, and what it needs", async () => {
+describe("page server", () => {
+  it("serves the document at / and /callback with its assets", async () => {
     const { server } = await page();
     const [root, callback] = await Promise.all(
       ["/", "/callback?code=1&state=2"].map(async (path) => (await fetch(server.url + path)).text()),
@@ -49,7 +49,7 @@ describe("the page's server", () => {
     expect((await fetch(`${server.url}/nothing`)).status).toBe(404);
   });
 
-  it("lets the browser run only its own script, and keep nothing", async () => {
+  it("allows only its own script and forbids caching", async () => {
     const { server } = await page();
     const { headers } = await fetch(server.url);
     expect(headers.get("cache-control")).toBe("no-store");
@@ -60,7 +60,7 @@ describe("the page's server", () => {
     expect(policy).not.toContain("unsafe");
   });
 
-  it("answers 503 in a few words until the program has been evaluated, then its outputs", async () => {
+  it("answers 503 until the program has been evaluated, then its outputs", async () => {
     let current: PageConfig | undefined;
     const { server } = await page({ config: () => current });
     const early = await fetch(`${server.url}/config.json`);
@@ -70,7 +70,7 @@ describe("the page's server", () => {
     expect(await (await fetch(`${server.url}/config.json`)).json()).toEqual(config);
   });
 
-  it("streams what happened and what happens, and ends the stream when it closes", async () => {
+  it("streams past and new events and ends the stream on close", async () => {
     const { events, server } = await page();
     events.emit({ source: "cognito", summary: "before" });
     const response = await fetch(`${server.url}/events`);
@@ -87,19 +87,19 @@ describe("the page's server", () => {
     expect(await reader?.read()).toEqual({ done: true, value: undefined });
   });
 
-  it("says which port is taken and what to do", async () => {
+  it("names a port in use and the next step", async () => {
     const { server } = await page();
     await expect(page({ port: server.port })).rejects.toThrow(PortInUseError);
   });
 });
 
-describe("the panel's routes", () => {
+describe("panel routes", () => {
   const json = { "content-type": "application/json" };
   const post = (url: string, body: unknown, headers: Record<string, string> = json) =>
     fetch(url, { method: "POST", headers, body: typeof body === "string" ? body : JSON.stringify(body) });
   const said = async (response: Response) => ({ status: response.status, body: await response.json() });
 
-  it("act on the double for one customer, and answer its clock and switches", async () => {
+  it("act on the double for one customer and return its clock and switches", async () => {
     const panel = fakePanel();
     const { server } = await page({ stripe: () => panel });
     const actions = {
@@ -128,7 +128,7 @@ describe("the panel's routes", () => {
     expect(panel.switches().hold).toBe(true);
   });
 
-  it("give a customer's row, or null where there is none", async () => {
+  it("return a customer's row, or null without one", async () => {
     const rows: Record<string, Record<string, unknown>> = { "user-1": { user_id: "user-1", plan: "paid" } };
     const { server } = await page({ row: async (userId) => rows[userId] });
     expect(await said(await fetch(`${server.url}/row?user=user-1`))).toEqual({
@@ -139,7 +139,7 @@ describe("the panel's routes", () => {
     expect((await fetch(`${server.url}/row`)).status).toBe(400);
   });
 
-  it("are for the page alone: not for another origin, nor for a name that was made to point here", async () => {
+  it("reject other origins and foreign host names", async () => {
     const panel = fakePanel();
     const { server } = await page({ stripe: () => panel, row: async () => ({ plan: "paid" }) });
     const refused = { status: 403, body: { error: { message: "Only the page itself may do this." } } };
@@ -150,13 +150,13 @@ describe("the panel's routes", () => {
       expect(await said(await fetch(`${server.url}/row?user=user-1`, { headers: { origin } }))).toEqual(refused);
     }
     expect(await withHost(server.port, "evil.example:4100", "/row?user=user-1")).toBe(403);
-    // A form of another page can send this without asking first.
+    // A form of another site can send this without a preflight.
     expect((await post(url, body, { "content-type": "text/plain" })).status).toBe(415);
     expect(panel.calls).toEqual([]);
     expect((await post(url, body, { ...json, origin: server.url })).status).toBe(200);
   });
 
-  it("say in words what cannot be done", async () => {
+  it("explain an impossible action", async () => {
     const panel = fakePanel({
       async refund() {
         throw new Error("This customer has paid nothing yet.");
@@ -175,7 +175,7 @@ describe("the panel's routes", () => {
     expect(panel.calls).toEqual([]);
   });
 
-  it("say that there is no double where billing is real Stripe", async () => {
+  it("answer 404 with real Stripe", async () => {
     const { server } = await page();
     const nothing = {
       status: 404,
@@ -186,7 +186,7 @@ describe("the panel's routes", () => {
   });
 });
 
-/** Status of a GET that names another host than the one it is sent to. */
+/** Status of a GET with a foreign Host header. */
 function withHost(port: number, host: string, path: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     get({ port, path, headers: { host } }, (response) => {

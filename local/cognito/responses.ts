@@ -9,8 +9,11 @@ import { cognitoTokens, tokenIdOf } from "./tokens";
 type Middleware = Parameters<Provider["use"]>[0];
 type Next = Parameters<Middleware>[1];
 
-/** Around the OIDC server of a pool: takes Cognito's access tokens, and turns what the server answers into Cognito's words. */
-export function likeCognito(options: {
+/**
+ * Middleware around a pool's OIDC server: accepts Cognito's access tokens and converts the server's answers to
+ * Cognito's.
+ */
+export function cognitoResponses(options: {
   issuer: string;
   directory: Directory;
   customers: Customers;
@@ -27,7 +30,7 @@ export function likeCognito(options: {
 
   const aroundToken = async (ctx: KoaContextWithOIDC, next: Next) => {
     await next();
-    likeCognitoError(ctx);
+    toCognitoError(ctx);
     const client = directory.client(ctx.oidc.client?.clientId ?? "");
     if (ctx.status !== 200 || !client) return;
     ctx.body = await cognitoTokens(ctx, keys, client);
@@ -37,18 +40,18 @@ export function likeCognito(options: {
   };
 
   return async (context, next) => {
-    // The server adds `oidc` on the way in.
+    // The server adds `oidc` to the context.
     const ctx = context as unknown as KoaContextWithOIDC;
     if (ctx.path === "/oauth2/userInfo") return aroundUserInfo(ctx, next);
     if (ctx.path === "/oauth2/token") return aroundToken(ctx, next);
     await next();
-    if (ctx.path === "/oauth2/revoke") likeCognitoError(ctx);
-    if (ctx.path.startsWith("/oauth2/authorize")) likeCognitoRedirect(ctx);
+    if (ctx.path === "/oauth2/revoke") toCognitoError(ctx);
+    if (ctx.path.startsWith("/oauth2/authorize")) toCognitoRedirect(ctx);
   };
 }
 
-/** Cognito redirects with 302, does not send `iss`, and puts an error into the query whatever was asked for. */
-function likeCognitoRedirect(ctx: KoaContextWithOIDC): void {
+/** Cognito redirects with 302, omits `iss`, and always returns errors in the query. */
+function toCognitoRedirect(ctx: KoaContextWithOIDC): void {
   const location = ctx.response.get("location");
   if (!location) return;
   ctx.status = 302;
@@ -60,7 +63,7 @@ function likeCognitoRedirect(ctx: KoaContextWithOIDC): void {
 }
 
 /** Cognito's token and revocation errors are a 400 with the code alone. */
-function likeCognitoError(ctx: KoaContextWithOIDC): void {
+function toCognitoError(ctx: KoaContextWithOIDC): void {
   const body: unknown = ctx.body;
   if (typeof body !== "object" || body === null || !("error" in body)) return;
   if (ctx.status < 500) ctx.status = 400;

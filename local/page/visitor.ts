@@ -1,22 +1,22 @@
 import type { Customer, PlanInfo, Session } from "../../client";
-import { byId, language, say } from "./dom";
-import { words } from "./words";
+import { byId, language, setText } from "./dom";
+import { words } from "./translations";
 
-/** Who sits at the counter. Without `customer` it is a guest. */
-export interface Seat {
+/** The current visitor's session. Without `customer` the visitor is a guest. */
+export interface Visitor {
   session: Session;
   customer?: Customer;
   plan?: PlanInfo;
 }
 
-/** Shows who is in, the plan of their session, and where their chat goes. */
-export function showSeat({ session, customer }: Seat): void {
+/** Shows the visitor, the session's plan and the chat's URL. */
+export function showVisitor({ session, customer }: Visitor): void {
   const who = byId("who", HTMLElement);
   if (customer) {
     delete who.dataset.word;
     who.textContent = customer.email ?? customer.sub;
   } else {
-    say(who, "guestName");
+    setText(who, "guestName");
   }
   const badge = byId("plan", HTMLElement);
   badge.textContent = session.plan;
@@ -24,11 +24,11 @@ export function showSeat({ session, customer }: Seat): void {
   byId("model", HTMLElement).textContent = session.model;
   byId("endpoint", HTMLElement).textContent = new URL(session.inference.url).host;
   byId("endpoint", HTMLElement).title = session.inference.url;
-  say(byId("leave", HTMLButtonElement), customer ? "signOut" : "leave");
+  setText(byId("leave", HTMLButtonElement), customer ? "signOut" : "leave");
   showTicket(session);
 }
 
-/** Shows how long the session's ticket still lasts. */
+/** Shows the remaining lifetime of the session's ticket. */
 export function showTicket(session: Session): void {
   const seconds = Math.ceil((Date.parse(session.ticket_expires_at) - Date.now()) / 1000);
   const { ticketLeft, ticketOver } = words[language()];

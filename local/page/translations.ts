@@ -136,8 +136,8 @@ const ja = {
   Record<`switch_${PanelSwitch}`, string>;
 
 /**
- * A text of the page. Every code of a problem is one: what happened, and what to do next. Every reason of a plan is one,
- * as `because_<reason>`.
+ * Key of a text of the page. Every error code has one: the problem and the next step. Every plan reason has one:
+ * `because_<reason>`.
  */
 export type Word = keyof typeof ja;
 
@@ -265,5 +265,5 @@ const en: Record<Word, string> = {
   internal: "That was our mistake. Please try again.",
 };
 
-/** Every text in every language. */
+/** All texts in all languages. */
 export const words: Record<Language, Record<Word, string>> = { ja, en };

@@ -1,41 +1,41 @@
 import { field } from "../../client/problem";
 import type { CloudEvent } from "../support/events";
-import { byId, create, language, say } from "./dom";
+import { byId, create, language, setText } from "./dom";
 import { fillRowTable, type Row } from "./rowTable";
 import { type PanelState, panelSwitches } from "./stripePanel";
-import { type Word, words } from "./words";
+import { type Word, words } from "./translations";
 
 const DAY_SECONDS = 24 * 3600;
-/** Stripe attempts a renewal an hour after its period has begun. */
+/** Stripe attempts a renewal one hour after the period starts. */
 const RENEWAL_SECONDS = 2 * 3600;
 const TIMEOUT_MS = 60_000;
-/** Writes come in bursts: the row is read once after each. */
+/** Delay before reading the row, because writes come in bursts. */
 const SETTLE_MS = 200;
 
-/** The developer's panel: the customer's row, and what can happen to them at Stripe. */
-export interface BackRoom {
-  /** For this customer; undefined hides the panel. */
+/** The developer's panel: the customer's row and actions at Stripe. */
+export interface Drawer {
+  /** Opens the panel for a customer; undefined hides it. */
   open(userId: string | undefined): void;
-  /** Tells of a call behind the page: one that writes may have changed the row. */
-  heard(event: CloudEvent): void;
+  /** Handles a backend event. A write may have changed the row. */
+  onEvent(event: CloudEvent): void;
 }
 
 /**
- * Makes the panel work. It reads nothing while it is closed.
+ * Starts the panel. It reads nothing while it is closed.
  *
- * @param changed is called when the row is another than before, and after every action
+ * @param changed called when the row has changed, and after every action
  */
-export function startBackRoom(changed: () => void): BackRoom {
+export function startDrawer(changed: () => void): Drawer {
   const panel = byId("back-room", HTMLDetailsElement);
   const controls = byId("controls", HTMLElement);
-  const told = byId("controls-told", HTMLElement);
+  const message = byId("controls-message", HTMLElement);
   const clock = byId("clock", HTMLElement);
   const table = byId("row", HTMLTableElement);
   let userId: string | undefined;
-  /** Null where there is none, undefined before it has been read. */
+  /** Null when there is no row, undefined before the first read. */
   let row: Row | null | undefined;
   let readings = 0;
-  /** How far the double's clock is ahead, milliseconds. */
+  /** Milliseconds that the double's clock is ahead. */
   let aheadMs = 0;
   let settling: ReturnType<typeof setTimeout> | undefined;
 
@@ -58,7 +58,7 @@ export function startBackRoom(changed: () => void): BackRoom {
   };
   for (const [group, list] of Object.entries(buttons)) {
     for (const [word, action, body] of list) {
-      const button = say(create("button"), word);
+      const button = setText(create("button"), word);
       button.type = "button";
       button.addEventListener("click", () => act(action, body()));
       byId(`${group}-controls`, HTMLElement).append(button);
@@ -69,12 +69,12 @@ export function startBackRoom(changed: () => void): BackRoom {
     box.type = "checkbox";
     box.addEventListener("change", () => act("switch", { name, on: box.checked }));
     const label = create("label");
-    label.append(box, say(create("span"), `switch_${name}`));
+    label.append(box, setText(create("span"), `switch_${name}`));
     byId("webhook-controls", HTMLElement).append(label);
     return { name, box };
   });
 
-  /** From the row, which is as old as the last sync: without one a month. */
+  /** Reads the period's end from the row of the last sync; one month without it. */
   function untilPeriodEnd(): number {
     const end = field(field(row?.subscriptions, "0"), "period_end");
     const seconds = typeof end === "number" ? end - Math.floor((Date.now() + aheadMs) / 1000) : 0;
@@ -94,25 +94,25 @@ export function startBackRoom(changed: () => void): BackRoom {
     for (const { name, box } of switches) box.checked = on[name];
   }
 
-  function tell(word: Word | undefined, detail = ""): void {
+  function showMessage(word: Word | undefined, detail = ""): void {
     if (word) {
-      say(told, word);
+      setText(message, word);
       return;
     }
-    delete told.dataset.word;
-    told.textContent = detail;
+    delete message.dataset.word;
+    message.textContent = detail;
   }
 
   async function act(action: string, body: object): Promise<void> {
-    tell("working");
+    showMessage("working");
     setBusy(true);
     const answer = await request("POST", `/stripe/${action}`, body);
     setBusy(false);
     if (answer.ok) {
       showState(answer.body as PanelState);
-      tell("done");
+      showMessage("done");
     } else {
-      tell(undefined, answer.message);
+      showMessage(undefined, answer.message);
       await loadState();
     }
     await loadRow();
@@ -131,20 +131,20 @@ export function startBackRoom(changed: () => void): BackRoom {
     byId("real-stripe", HTMLElement).hidden = !isReal;
     controls.hidden = isReal;
     if (answer.ok) showState(answer.body as PanelState);
-    else if (!isReal) tell(undefined, answer.message);
+    else if (!isReal) showMessage(undefined, answer.message);
   }
 
-  /** Gives whether the row is another than when it was last read. */
+  /** Reads the row. Returns whether it has changed. */
   async function loadRow(): Promise<boolean> {
     if (userId === undefined) return false;
     const reading = ++readings;
     const answer = await request("GET", `/row?${new URLSearchParams({ user: userId })}`);
-    // A later reading knows better, also that the customer has left.
+    // Ignore this answer when a later read has started or the customer has left.
     if (reading !== readings) return false;
     const next = answer.ok ? ((field(answer.body, "row") ?? null) as Row | null) : null;
     const note = byId("no-row", HTMLElement);
     note.hidden = next !== null;
-    say(note, answer.ok ? "noRow" : "unreadable");
+    setText(note, answer.ok ? "noRow" : "unreadable");
     table.hidden = next === null;
     const before = row;
     if (!answer.ok || JSON.stringify(next) === JSON.stringify(before)) return false;
@@ -173,7 +173,7 @@ export function startBackRoom(changed: () => void): BackRoom {
       panel.hidden = next === undefined;
       if (next === undefined) panel.open = false;
     },
-    heard({ source, summary }) {
+    onEvent({ source, summary }) {
       if (!panel.open || source !== "dynamodb" || !/^(?:Put|Update|Delete|BatchWrite|TransactWrite)/.test(summary))
         return;
       clearTimeout(settling);
@@ -182,7 +182,7 @@ export function startBackRoom(changed: () => void): BackRoom {
   };
 }
 
-/** Calls the page's own server. `message` is what went wrong. */
+/** Calls the page's server. `message` describes a failure. */
 async function request(method: "GET" | "POST", path: string, body?: object) {
   try {
     const response = await fetch(path, {

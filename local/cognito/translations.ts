@@ -1,7 +1,7 @@
 /** The languages of the hosted pages. */
 export type Language = "ja" | "en";
 
-/** The texts of the hosted pages. The wording of a failed sign-in is Cognito's. */
+/** Texts of the hosted pages. The message of a failed sign-in is Cognito's. */
 export const words = {
   ja: {
     signIn: "サインイン",
@@ -33,7 +33,7 @@ export const words = {
   },
 } as const;
 
-/** The language of a page: the `lang` parameter, as in Cognito, else what the browser prefers, else English. */
+/** The language of a page: the `lang` parameter as in Cognito, else the browser's preference, else English. */
 export function languageOf(lang: string | undefined, acceptLanguage: string | undefined): Language {
   const wanted = lang || acceptLanguage || "";
   const japanese = wanted.search(/\bja\b/i);

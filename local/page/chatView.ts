@@ -7,34 +7,34 @@ import {
   type Limits,
   type Session,
 } from "../../client";
-import { byId, create, say } from "./dom";
-import type { words } from "./words";
+import { byId, create, setText } from "./dom";
+import type { words } from "./translations";
 
-/** What the talk needs of the rest of the page. */
-export interface TalkOptions {
+/** Functions of the page that the chat uses. */
+export interface ChatViewOptions {
   /** The current session. */
   session(): Session;
-  /** Gets a new session and makes it the current one. */
+  /** Opens a new session and makes it the current one. */
   renew(): Promise<Session>;
-  /** Goes back to the door, after a problem that only coming in again solves. */
-  toDoor(): void;
+  /** Returns to the entrance view after a problem that only a new sign-in solves. */
+  showEntrance(): void;
 }
 
-/** After this long without a word the page says that the model is warming up. */
+/** Delay without text before the page says that the model is warming up. */
 const WARMING_AFTER_MS = 4_000;
 
-/** The conversation: what was said, the line to write in, and the reply as it comes. */
-export interface Talk {
-  /** Starts an empty conversation of a customer with these limits. */
+/** The chat: message list, input line and streamed reply. */
+export interface ChatView {
+  /** Starts an empty conversation with these limits. */
   begin(limits: Limits): void;
-  /** The limits from now on, after the plan has changed. */
+  /** Changes the limits after a plan change. */
   limit(limits: Limits): void;
-  /** Stops a reply that is still coming. */
+  /** Aborts a streaming reply. */
   end(): void;
 }
 
-/** Makes the conversation work. */
-export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
+/** Starts the chat. */
+export function startChatView({ session, renew, showEntrance }: ChatViewOptions): ChatView {
   const list = byId("talk", HTMLOListElement);
   const form = byId("ask", HTMLFormElement);
   const line = byId("line", HTMLTextAreaElement);
@@ -46,7 +46,7 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
   function setAnswering(controller: AbortController | undefined): void {
     answering = controller;
     line.disabled = controller !== undefined;
-    say(button, controller ? "stop" : "send");
+    setText(button, controller ? "stop" : "send");
     if (!controller) line.focus();
   }
 
@@ -61,15 +61,15 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
     list.append(question, reply);
     follow();
     const warming = setTimeout(() => {
-      reply.append(say(create("span", "warming"), "warming"));
+      reply.append(setText(create("span", "warming"), "warming"));
       follow();
     }, WARMING_AFTER_MS);
 
     const asked: ChatMessage = { role: "user", content: text };
-    let heard = "";
-    const hear = (whole: string) => {
+    let receivedText = "";
+    const receive = (whole: string) => {
       clearTimeout(warming);
-      heard = whole;
+      receivedText = whole;
       reply.classList.remove("waiting");
       reply.textContent = whole;
     };
@@ -77,20 +77,20 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
       const input = { messages: fitConversation([...said, asked], session().limits) };
       for await (const item of chat(session(), input, { signal, renew })) {
         if ("delta" in item) {
-          hear(heard + item.delta);
+          receive(receivedText + item.delta);
         } else {
-          hear(item.text);
+          receive(item.text);
           said = [...said, asked, { role: "assistant", content: item.text }];
           reply.append(facts(item));
         }
         follow();
       }
     } catch (error) {
-      // The customer has left: what is on the list now is another conversation.
+      // The customer has left. The list now shows another conversation.
       if (answering !== controller) return;
       reply.classList.remove("waiting");
-      if (heard === "") reply.remove();
-      list.append(signal.aborted ? say(create("li", "note"), "stopped") : note(error, text, [question, reply]));
+      if (receivedText === "") reply.remove();
+      list.append(signal.aborted ? setText(create("li", "note"), "stopped") : note(error, text, [question, reply]));
       follow();
     } finally {
       clearTimeout(warming);
@@ -98,16 +98,16 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
     }
   }
 
-  /** What went wrong, in kind words, with the one button that helps. */
+  /** Builds a kind error message with the button that helps. */
   function note(error: unknown, text: string, failed: HTMLElement[]): HTMLLIElement {
     const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
     const item = create("li", "note problem");
     item.setAttribute("role", "alert");
     const detail = create("small", "", `${problem.code}: ${problem.message}`);
-    item.append(say(create("p"), problem.code), detail);
+    item.append(setText(create("p"), problem.code), detail);
     const atDoor = ["unauthorized", "wrong_token", "ticket_missing", "ticket_invalid", "ticket_wrong_model"];
     if (atDoor.includes(problem.code)) {
-      item.append(action("toDoor", toDoor));
+      item.append(action("toDoor", showEntrance));
     } else if (problem.retryable) {
       item.append(
         action("again", () => {
@@ -125,7 +125,7 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
     list.scrollTop = list.scrollHeight;
   }
 
-  // A phone's keyboard and the back room take room from the talk: the last word stays in sight.
+  // A phone's keyboard and the drawer reduce the chat's height. Keep the last message visible.
   new ResizeObserver(follow).observe(list);
 
   function submit(): void {
@@ -141,7 +141,7 @@ export function startTalk({ session, renew, toDoor }: TalkOptions): Talk {
     else submit();
   });
   line.addEventListener("keydown", (event) => {
-    // While an input method is composing, Enter takes its candidate. Safari says so by the key code 229 only.
+    // During composition, Enter confirms the input method's candidate. Safari reports it only by key code 229.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();
@@ -179,16 +179,19 @@ function bubble(role: ChatMessage["role"], text: string): HTMLLIElement {
 }
 
 function action(word: keyof typeof words.en, run: () => void): HTMLButtonElement {
-  const button = say(create("button"), word);
+  const button = setText(create("button"), word);
   button.type = "button";
   button.addEventListener("click", run);
   return button;
 }
 
-/** Who answered and how fast, under the reply. */
+/** Shows model and timings under the reply. */
 function facts({ model, timings }: ChatDone): HTMLElement {
   const line = create("small", "facts", `${model.name} ${model.version} · `);
-  const took = (word: "firstText" | "wholeReply", ms: number) => [say(create("span"), word), ` ${Math.round(ms)} ms`];
+  const took = (word: "firstText" | "wholeReply", ms: number) => [
+    setText(create("span"), word),
+    ` ${Math.round(ms)} ms`,
+  ];
   line.append(...took("firstText", timings.ttft_ms), " · ", ...took("wholeReply", timings.total_ms));
   return line;
 }
