@@ -1,46 +1,48 @@
 import { send } from "./http";
-import { ApiProblem, problemOfAnswer } from "./problem";
+import { ApiProblem, problemFromResponse } from "./problem";
 import type { PaidPlan, PlanInfo, Redirect, Session } from "./types";
 
-/** How to reach the auth and billing API. */
+/** Settings of the auth and billing API's client. */
 export interface ApiOptions {
-  /** Its base URL: the stack output `apiUrl`. */
+  /** Base URL of the API: the stack output `apiUrl`. */
   apiUrl: string;
-  /** The signed-in customer's **ID** token, or undefined when nobody is signed in. `SignIn.getIdToken` fits. */
+  /** Returns the customer's **ID** token, or undefined when nobody is signed in. `SignIn.getIdToken` fits. */
   getIdToken: () => Promise<string | undefined>;
-  /** Limit of one call. Default 15 s. */
+  /** Time limit of one request. Default 15 s. */
   timeoutMs?: number;
 }
 
-/** The auth and billing API. Every call throws `ApiProblem`. */
+/** Auth and billing API. Every method throws `ApiProblem`. */
 export interface Api {
-  /** Plan, route and ticket of the signed-in customer. */
+  /** Creates a session for the signed-in customer: plan, chat endpoint and ticket. */
   session(): Promise<Session>;
-  /** The same for someone not signed in. */
+  /** Creates a session for a guest without sign-in. */
   guest(): Promise<Session>;
-  /** The signed-in customer's plan and why they have it. */
+  /** Reads the customer's plan and its reason. */
   plan(): Promise<PlanInfo>;
   /**
-   * Where to pay for a plan. Go to the URL: it comes back with `?checkout=success` or `?checkout=cancelled`.
+   * Creates a Stripe Checkout page for a plan. Open its URL. Stripe redirects back with `?checkout=success` or
+   * `?checkout=cancelled`.
    *
-   * @throws ApiProblem also `already_subscribed`, or `checkout_refused`
+   * @throws ApiProblem `already_subscribed` or `checkout_refused`, besides the usual codes
    */
   checkout(plan: PaidPlan): Promise<Redirect>;
   /**
-   * Where to change or cancel a plan, or mend a card. Go to the URL: it comes back with `?portal=return`.
+   * Creates a page of Stripe's customer portal, where the customer changes or cancels the plan or updates the card. Open
+   * its URL. Stripe redirects back with `?portal=return`.
    *
-   * @throws ApiProblem also `nothing_bought`
+   * @throws ApiProblem `nothing_bought`, besides the usual codes
    */
   portal(): Promise<Redirect>;
   /**
-   * The plan as Stripe has it at this moment, for the way back from either: an event may still be under way. A session
-   * made after it has the new plan.
+   * Reads the plan from Stripe now. Call it after the redirect back from Stripe, because Stripe's event may still be on
+   * its way. A session created afterwards has the new plan.
    */
   sync(): Promise<PlanInfo>;
 }
 
 /**
- * Makes the API's client.
+ * Creates the client of the auth and billing API.
  *
  * @example
  * const api = createApi({ apiUrl, getIdToken: signIn.getIdToken });
@@ -52,15 +54,15 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
   async function call(
     method: "GET" | "POST",
     path: string,
-    sent: { headers?: Record<string, string>; body?: string } = {},
+    request: { headers?: Record<string, string>; body?: string } = {},
   ): Promise<unknown> {
-    const answer = await send({ method, url: base + path, ...sent, timeoutMs });
-    if (!answer.ok) throw problemOfAnswer(`${method} ${path}`, answer.status, answer.body);
-    if (answer.body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
-    return answer.body;
+    const { ok, status, body } = await send({ method, url: base + path, ...request, timeoutMs });
+    if (!ok) throw problemFromResponse(`${method} ${path}`, status, body);
+    if (body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
+    return body;
   }
 
-  async function signedIn(method: "GET" | "POST", path: string, body?: object): Promise<unknown> {
+  async function callSignedIn(method: "GET" | "POST", path: string, body?: object): Promise<unknown> {
     const token = await getIdToken();
     if (token === undefined) throw new ApiProblem("unauthorized", "Sign in to continue.");
     const headers = { Authorization: `Bearer ${token}` };
@@ -72,11 +74,11 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
   }
 
   return {
-    session: async () => (await signedIn("POST", "/auth/session")) as Session,
+    session: async () => (await callSignedIn("POST", "/auth/session")) as Session,
     guest: async () => (await call("POST", "/auth/guest")) as Session,
-    plan: async () => (await signedIn("GET", "/billing/plan")) as PlanInfo,
-    checkout: async (plan) => (await signedIn("POST", "/billing/checkout", { plan })) as Redirect,
-    portal: async () => (await signedIn("POST", "/billing/portal")) as Redirect,
-    sync: async () => (await signedIn("POST", "/billing/sync")) as PlanInfo,
+    plan: async () => (await callSignedIn("GET", "/billing/plan")) as PlanInfo,
+    checkout: async (plan) => (await callSignedIn("POST", "/billing/checkout", { plan })) as Redirect,
+    portal: async () => (await callSignedIn("POST", "/billing/portal")) as Redirect,
+    sync: async () => (await callSignedIn("POST", "/billing/sync")) as PlanInfo,
   };
 }

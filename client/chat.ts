@@ -1,35 +1,36 @@
 import { send } from "./http";
-import { ApiProblem, field, problemOfAnswer, problemOfJob } from "./problem";
-import type { ChatDone, ChatInput, ChatItem, Session } from "./types";
+import { ApiProblem, field, problemFromJob, problemFromResponse } from "./problem";
+import type { ChatDone, ChatInput, ChatItem, ChatMessage, Limits, Session } from "./types";
 
-/** How one chat is limited and renewed. */
+/** Cancellation, session renewal and time limit of one chat. */
 export interface ChatOptions {
-  /** Aborting it cancels the job and throws its reason. Leaving the loop early cancels the job too. */
+  /** Aborting the signal cancels the job and throws the signal's reason. Leaving the loop early also cancels the job. */
   signal?: AbortSignal;
   /**
-   * Gets a new session. Called at most twice: before the job when the ticket is about to end, and once when the ticket
-   * or the endpoint's key is refused before any text. Without it such a refusal is thrown.
+   * Creates a new session. Called at most twice: before the job when the ticket is about to expire, and once when the
+   * ticket or the endpoint's key is rejected before any text. Without this function the rejection is thrown.
    */
   renew?: () => Promise<Session>;
-  /** Limit of the whole chat, a cold start included. Default 5 minutes. */
+  /** Time limit of the whole chat, including a cold start. Default 5 minutes. */
   timeoutMs?: number;
 }
 
-/** Polls begin at least this long apart; a server that holds a poll longer is asked again at once. */
+/** Minimum time between the starts of two polls. */
 const POLL_EVERY_MS = 200;
-/** RunPod holds a `/stream` poll for about 10 s. */
+/** Longer than a `/stream` poll, which RunPod holds for about 10 s. */
 const CALL_TIMEOUT_MS = 30_000;
 const CANCEL_TIMEOUT_MS = 5_000;
-/** A poll that fails is tried again this often before the chat fails. */
+/** Attempts of one poll before the chat fails. */
 const POLL_ATTEMPTS = 4;
-/** A ticket this close to its end would not outlive the queue. */
+/** A ticket that expires sooner could expire while the job waits in the queue. */
 const RENEW_AHEAD_MS = 10_000;
 
 /**
- * Asks Mama and yields her reply as it comes: `{delta}` pieces, then one item with `done` that holds all of it.
+ * Sends a message to Mama and yields her reply as it arrives: `{delta}` pieces, then one item with `done` and the whole
+ * reply.
  *
  * @throws ApiProblem with the worker's code, or `timeout`
- * @throws the signal's reason
+ * @throws the signal's reason when the signal is aborted
  * @example
  * for await (const item of chat(session, { text: "こんばんは" }, { renew: api.session })) {
  *   if ("delta" in item) bubble.textContent += item.delta;
@@ -42,18 +43,18 @@ export async function* chat(
   { signal, renew, timeoutMs = 300_000 }: ChatOptions = {},
 ): AsyncGenerator<ChatItem, void, void> {
   const limit = AbortSignal.timeout(timeoutMs);
-  const either = signal ? AbortSignal.any([signal, limit]) : limit;
-  let begun = false;
+  const stopSignal = signal ? AbortSignal.any([signal, limit]) : limit;
+  let started = false;
   try {
-    const ends = Date.parse(session.ticket_expires_at) - RENEW_AHEAD_MS < Date.now();
+    const expiresSoon = Date.parse(session.ticket_expires_at) - RENEW_AHEAD_MS < Date.now();
     try {
-      for await (const item of runJob(ends && renew ? await renew() : session, input, either)) {
-        begun = true;
+      for await (const item of runJob(expiresSoon && renew ? await renew() : session, input, stopSignal)) {
+        started = true;
         yield item;
       }
     } catch (error) {
-      if (!renew || begun || !cured(error)) throw error;
-      yield* runJob(await renew(), input, either);
+      if (!renew || started || !mayNewSessionHelp(error)) throw error;
+      yield* runJob(await renew(), input, stopSignal);
     }
   } catch (error) {
     if (limit.aborted && !signal?.aborted) {
@@ -63,8 +64,8 @@ export async function* chat(
   }
 }
 
-/** Whether a new session may be all it takes: an old ticket, a rotated ticket key or a rotated endpoint key. */
-function cured(error: unknown): boolean {
+/** Whether a new session may solve the error: an expired ticket, a rotated ticket key or a rotated endpoint key. */
+function mayNewSessionHelp(error: unknown): boolean {
   const codes = ["ticket_expired", "ticket_invalid", "ticket_wrong_model", "unauthorized"];
   return error instanceof ApiProblem && codes.includes(error.code);
 }
@@ -76,14 +77,14 @@ async function* runJob(session: Session, input: ChatInput, signal: AbortSignal):
     for (;;) {
       const polledAt = Date.now();
       const { status, body } = await job.poll("stream", signal);
-      for (const item of streamed(body)) {
+      for (const item of streamItems(body)) {
         if ("done" in item) running = false;
         yield item;
         if ("done" in item) return;
       }
-      if (isOver(status)) {
+      if (isFinal(status)) {
         running = false;
-        yield await result(job, signal);
+        yield await readResult(job, signal);
         return;
       }
       await pause(Math.max(0, POLL_EVERY_MS - (Date.now() - polledAt)), signal);
@@ -94,9 +95,9 @@ async function* runJob(session: Session, input: ChatInput, signal: AbortSignal):
 }
 
 interface Job {
-  /** Reads `/stream/<id>` (what came since the last read) or `/status/<id>`. */
+  /** Reads `/stream/<id>` (the items since the last read) or `/status/<id>` (the whole job). */
   poll(operation: "stream" | "status", signal: AbortSignal): Promise<{ status: string; body: unknown }>;
-  /** Stops the job. Never fails: the job ends by itself, too. */
+  /** Cancels the job. Ignores a failure, because the job's own time limit ends it anyway. */
   cancel(): Promise<void>;
 }
 
@@ -105,16 +106,16 @@ async function submit({ inference, ticket }: Session, input: ChatInput, signal: 
   const headers = { Authorization: inference.authorization };
   const call = { headers, timeoutMs: CALL_TIMEOUT_MS, signal };
 
-  const answer = await send({
+  const response = await send({
     ...call,
     method: "POST",
     url: `${base}/run`,
     headers: { ...headers, "Content-Type": "application/json" },
     body: JSON.stringify({ input: { ...input, ticket } }),
   });
-  if (!answer.ok) throw problemOfAnswer("POST /run", answer.status, answer.body);
-  const jobId = field(answer.body, "id");
-  if (typeof jobId !== "string") throw new ApiProblem("unavailable", "POST /run did not answer with a job.");
+  if (!response.ok) throw problemFromResponse("POST /run", response.status, response.body);
+  const jobId = field(response.body, "id");
+  if (typeof jobId !== "string") throw new ApiProblem("unavailable", "POST /run answered without a job id.");
   const id = encodeURIComponent(jobId);
 
   return {
@@ -127,7 +128,7 @@ async function submit({ inference, ticket }: Session, input: ChatInput, signal: 
             url: `${base}/${operation}/${id}`,
             signal,
           });
-          if (!ok) throw problemOfAnswer(`GET /${operation}`, status, body);
+          if (!ok) throw problemFromResponse(`GET /${operation}`, status, body);
           return { status: String(field(body, "status")), body };
         } catch (error) {
           if (!(error instanceof ApiProblem && error.retryable) || attempt === POLL_ATTEMPTS) throw error;
@@ -142,19 +143,22 @@ async function submit({ inference, ticket }: Session, input: ChatInput, signal: 
   };
 }
 
-/** The items of a `/stream` answer: `{"status": …, "stream": [{"output": item}, …]}`. */
-function streamed(body: unknown): ChatItem[] {
+/** Reads the items of a `/stream` answer `{"status": …, "stream": [{"output": item}, …]}`. */
+function streamItems(body: unknown): ChatItem[] {
   const stream = field(body, "stream");
   return Array.isArray(stream) ? stream.map((entry) => field(entry, "output")).filter(isItem) : [];
 }
 
-/** The result of a finished job whose last item did not come by `/stream`: reading drains, and an answer can be lost. */
-async function result(job: Job, signal: AbortSignal): Promise<ChatDone> {
+/**
+ * Reads the result of a finished job from `/status`. Needed when `/stream` did not deliver the last item: each item is
+ * delivered once, so a lost response loses its items.
+ */
+async function readResult(job: Job, signal: AbortSignal): Promise<ChatDone> {
   const { status, body } = await job.poll("status", signal);
-  if (status !== "COMPLETED") throw problemOfJob(status, field(body, "error"));
+  if (status !== "COMPLETED") throw problemFromJob(status, field(body, "error"));
   const output = field(body, "output");
   const done = (Array.isArray(output) ? output : [output]).findLast(isDone);
-  if (!done) throw new ApiProblem("internal", "The model finished without an answer. Try again.");
+  if (!done) throw new ApiProblem("internal", "The model finished without a reply. Try again.");
   return done;
 }
 
@@ -166,7 +170,7 @@ function isDone(value: unknown): value is ChatDone {
   return field(value, "done") === true && typeof field(value, "text") === "string";
 }
 
-function isOver(status: string): boolean {
+function isFinal(status: string): boolean {
   return ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"].includes(status);
 }
 
@@ -183,4 +187,24 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
     }, ms);
     signal.addEventListener("abort", stop, { once: true });
   });
+}
+
+/**
+ * Cuts a conversation down to a session's limits. Keeps the newest `max_messages` messages, starting with a user's
+ * message, and shortens Mama's replies to `max_input_chars`. A user's message that is too long stays unchanged, so that
+ * the worker rejects it.
+ */
+export function fitConversation(messages: readonly ChatMessage[], limits: Limits): ChatMessage[] {
+  const newest = messages.slice(-limits.max_messages);
+  const firstUser = newest.findIndex((message) => message.role === "user");
+  return newest
+    .slice(Math.max(firstUser, 0))
+    .map((message) =>
+      message.role === "user" ? message : { ...message, content: cut(message.content, limits.max_input_chars) },
+    );
+}
+
+function cut(text: string, maxChars: number): string {
+  // Half a surrogate pair is not a character, and a JSON parser may reject it.
+  return text.slice(0, maxChars).replace(/[\uD800-\uDBFF]$/, "");
 }

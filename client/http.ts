@@ -1,7 +1,7 @@
-import { ApiProblem } from "./problem";
+import { ApiProblem, parseJson } from "./problem";
 
-/** One call of the client. */
-export interface Call {
+/** HTTP request of the client. */
+export interface HttpRequest {
   method: "GET" | "POST";
   url: string;
   headers?: Record<string, string>;
@@ -10,20 +10,20 @@ export interface Call {
   signal?: AbortSignal;
 }
 
-/** An answer, whatever its status. `body` is undefined where it was not JSON. */
-export interface Answer {
+/** HTTP response with any status. `body` is parsed JSON, or undefined when the text is not JSON. */
+export interface HttpResponse {
   ok: boolean;
   status: number;
   body: unknown;
 }
 
 /**
- * Makes one call.
+ * Sends one request.
  *
- * @throws ApiProblem `timeout` after `timeoutMs`, `unavailable` when there is no answer at all
- * @throws the signal's reason when it is aborted
+ * @throws ApiProblem `timeout` after `timeoutMs`, `unavailable` when the host cannot be reached
+ * @throws the signal's reason when the signal is aborted
  */
-export async function send({ method, url, headers, body, timeoutMs, signal }: Call): Promise<Answer> {
+export async function send({ method, url, headers, body, timeoutMs, signal }: HttpRequest): Promise<HttpResponse> {
   const limit = AbortSignal.timeout(timeoutMs);
   try {
     const response = await fetch(url, {
@@ -35,19 +35,11 @@ export async function send({ method, url, headers, body, timeoutMs, signal }: Ca
       credentials: "omit",
       redirect: "error",
     });
-    return { ok: response.ok, status: response.status, body: json(await response.text()) };
+    return { ok: response.ok, status: response.status, body: parseJson(await response.text()) };
   } catch (cause) {
     signal?.throwIfAborted();
     const { host } = new URL(url);
     if (limit.aborted) throw new ApiProblem("timeout", `${host} did not answer in ${timeoutMs / 1000} s.`, { cause });
     throw new ApiProblem("unavailable", `${host} could not be reached.`, { cause });
-  }
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,8 +1,7 @@
-/** The browser client of Snack Misaki: sign in, ask for a session, chat. No dependencies. */
+/** Browser client of Snack Misaki: sign-in, session and chat. It has no dependencies. */
 export { type Api, type ApiOptions, createApi } from "./api";
-export { type ChatOptions, chat } from "./chat";
-export { fitConversation } from "./conversation";
-export { ApiProblem } from "./problem";
+export { type ChatOptions, chat, fitConversation } from "./chat";
+export { ApiProblem, type ProblemCode } from "./problem";
 export { type Customer, createSignIn, type SignIn, type SignInOptions } from "./signIn";
 export type {
   ChatDelta,
@@ -11,11 +10,9 @@ export type {
   ChatItem,
   ChatMessage,
   Limits,
-  Model,
   PaidPlan,
   Plan,
   PlanInfo,
-  ProblemCode,
   Redirect,
   Session,
 } from "./types";

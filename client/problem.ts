@@ -1,52 +1,71 @@
-import { type ProblemCode, problemCodes } from "./types";
+/**
+ * Every error code of the product, and whether the same request may succeed later. Written out because this package has
+ * no dependencies; a test compares it with `contract/errors.ts`.
+ */
+export const retryableByCode = {
+  invalid_input: false,
+  too_long: false,
+  unauthorized: false,
+  wrong_token: false,
+  ticket_missing: false,
+  ticket_invalid: false,
+  ticket_expired: true,
+  ticket_wrong_model: false,
+  already_subscribed: false,
+  nothing_bought: false,
+  checkout_refused: false,
+  signature_invalid: false,
+  rate_limited: true,
+  overloaded: true,
+  unavailable: true,
+  timeout: true,
+  internal: true,
+} as const satisfies Record<string, boolean>;
 
-/** Codes after which the same request may succeed later. */
-const retryableCodes: readonly ProblemCode[] = [
-  "ticket_expired",
-  "rate_limited",
-  "overloaded",
-  "unavailable",
-  "timeout",
-  "internal",
-];
+/** Error code of the product. */
+export type ProblemCode = keyof typeof retryableByCode;
 
-/** The only error this client throws, besides the reason of an aborted signal. */
+/** The only error that this client throws, besides the reason of an aborted signal. */
 export class ApiProblem extends Error {
   override readonly name = "ApiProblem";
   readonly code: ProblemCode;
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
 
-  /** @param message safe to show, in English; show your own text by `code` where you have one */
+  /** @param message English and safe to show; a translated page shows its own text for the `code` */
   constructor(code: ProblemCode, message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
     super(message, options);
     this.code = code;
-    this.retryable = options.retryable ?? retryableCodes.includes(code);
+    this.retryable = options.retryable ?? retryableByCode[code];
   }
 }
 
-/** The problem in a body `{error: {code, message, retryable}}`, or undefined where it is not one. */
-export function problemInBody(body: unknown): ApiProblem | undefined {
+/** Reads a body `{error: {code, message, retryable}}`. Returns undefined for any other body and for unknown codes. */
+export function problemFromBody(body: unknown): ApiProblem | undefined {
   const error = field(body, "error");
-  const code = problemCodes.find((known) => known === field(error, "code"));
+  const code = field(error, "code");
   const message = field(error, "message");
-  if (code === undefined || typeof message !== "string") return undefined;
+  if (!isProblemCode(code) || typeof message !== "string") return undefined;
   const retryable = field(error, "retryable");
   return new ApiProblem(code, message, typeof retryable === "boolean" ? { retryable } : {});
 }
 
+function isProblemCode(code: unknown): code is ProblemCode {
+  return typeof code === "string" && Object.hasOwn(retryableByCode, code);
+}
+
 /**
- * The problem of an HTTP answer that was not a success: the product's own body where there is one, otherwise the status
- * speaks, as for API Gateway's `{"message": "Unauthorized"}` or an edge's HTML page.
+ * Converts an HTTP error response. Without the product's error in the body, the code comes from the HTTP status. This is
+ * the case for API Gateway's `{"message": "Unauthorized"}` and for an HTML page of a proxy.
  *
- * @param what what was asked, such as `POST /auth/session`
+ * @param request names the request in the message, such as `POST /auth/session`
  */
-export function problemOfAnswer(what: string, status: number, body: unknown): ApiProblem {
-  const own = problemInBody(body);
-  if (own) return own;
-  const said = field(body, "message") ?? field(body, "detail");
-  const message = `${what} answered ${status}${typeof said === "string" ? `: ${said}` : "."}`;
-  // What is not there now will not be there on a second try.
+export function problemFromResponse(request: string, status: number, body: unknown): ApiProblem {
+  const problem = problemFromBody(body);
+  if (problem) return problem;
+  const detail = field(body, "message") ?? field(body, "detail");
+  const message = `${request} answered ${status}${typeof detail === "string" ? `: ${detail}` : "."}`;
+  // A retry does not help when the resource does not exist.
   return new ApiProblem(codeOfStatus(status), message, status === 404 ? { retryable: false } : {});
 }
 
@@ -54,20 +73,22 @@ function codeOfStatus(status: number): ProblemCode {
   if (status === 401 || status === 403) return "unauthorized";
   if (status === 413) return "too_long";
   if (status === 429) return "rate_limited";
-  // 524 is Cloudflare's timeout, seen in front of RunPod during a cold start.
+  // 524 is Cloudflare's timeout. RunPod's edge returns it during a cold start.
   if (status === 504 || status === 524 || status === 408) return "timeout";
   if (status === 404 || status === 502 || status === 503) return "unavailable";
   return status >= 500 ? "internal" : "invalid_input";
 }
 
 /**
- * The problem of a job that ended without a result. RunPod carries a worker's error as a string: JSON text of
- * `{error: {…}}` when the worker wrote it, the platform's own words otherwise.
+ * Converts the end of a job without a result.
+ *
+ * @param error `error` of the job. RunPod sends a string: JSON text of `{error: {…}}` when the worker wrote it, otherwise
+ *   the platform's own message
  */
-export function problemOfJob(status: string, error: unknown): ApiProblem {
-  const own = problemInBody(typeof error === "string" ? parsed(error) : error);
-  if (own) return own;
-  // RunPod reports a worker that took too long as FAILED too, in words.
+export function problemFromJob(status: string, error: unknown): ApiProblem {
+  const problem = problemFromBody(typeof error === "string" ? parseJson(error) : error);
+  if (problem) return problem;
+  // RunPod can also report a job over its time limit as FAILED; only the text says why.
   if (status === "TIMED_OUT" || (typeof error === "string" && /executionTimeout|timed out/i.test(error))) {
     return new ApiProblem("timeout", "The model did not answer in time. Try again.");
   }
@@ -75,7 +96,8 @@ export function problemOfJob(status: string, error: unknown): ApiProblem {
   return new ApiProblem("internal", "The model could not answer. Try again.");
 }
 
-function parsed(text: string): unknown {
+/** Parses JSON text. Returns undefined for any other text. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -83,7 +105,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Field `name` of a value from outside, or undefined where the value is no object or has none. */
+/** Reads field `name` of an untrusted value. Returns undefined when the value is not an object or has no such field. */
 export function field(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }

@@ -1,47 +1,49 @@
 import { send } from "./http";
-import { ApiProblem, field, problemOfAnswer } from "./problem";
+import { ApiProblem, field, problemFromResponse } from "./problem";
 
-/** The app client's settings, all of them stack outputs or stack config. */
+/** Settings of the Cognito app client. They come from the stack's outputs or its configuration. */
 export interface SignInOptions {
   /** The hosted domain, such as `https://snack-misaki.auth.ap-northeast-1.amazoncognito.com`. */
   url: string;
   clientId: string;
-  /** One of the app client's callback URLs, character for character. */
+  /** One of the app client's callback URLs, exactly as configured. */
   redirectUri: string;
-  /** One of the app client's logout URLs, character for character. */
+  /** One of the app client's logout URLs, exactly as configured. */
   logoutUri: string;
   scopes: readonly string[];
-  /** Where tokens and a sign-in under way are kept: `sessionStorage` in a browser. */
+  /** Keeps the tokens and a started sign-in. In a browser: `sessionStorage`. */
   storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
-  /** Limit of one call. Default 15 s. */
+  /** Time limit of one request. Default 15 s. */
   timeoutMs?: number;
 }
 
-/** Who is signed in, as the ID token says. For display only: the browser has not verified it. */
+/** The signed-in customer, from the ID token. For display only, because the browser does not verify the token. */
 export interface Customer {
   sub: string;
   email?: string;
 }
 
-/** Sign-in of one customer at Cognito's hosted pages: authorization code with PKCE (RFC 7636). */
+/** Sign-in at Cognito's hosted pages: authorization code with PKCE (RFC 7636). */
 export interface SignIn {
-  /** Begins a sign-in. Go to the URL it gives. */
+  /** Starts a sign-in and returns the URL to open. */
   startSignIn(): Promise<string>;
   /**
-   * Ends a sign-in with the URL the hosted pages came back to: checks `state`, exchanges the code, keeps the tokens.
+   * Finishes a sign-in: checks `state`, exchanges the code and stores the tokens.
    *
-   * @throws ApiProblem `unauthorized` when the sign-in was refused, is not the one begun here, or was finished before
+   * @param callbackUrl the URL to which the hosted pages redirected
+   * @throws ApiProblem `unauthorized` when the sign-in was rejected, was not started here or is already finished
    */
   finishSignIn(callbackUrl: string): Promise<Customer>;
-  /** Who is signed in, or undefined. Asks no one. */
+  /** Returns the signed-in customer from the stored token, without a request. */
   customer(): Customer | undefined;
   /**
-   * The ID token, refreshed a minute before it ends; undefined when nobody is signed in (any more).
+   * Returns the ID token, refreshed during its last minute. Returns undefined when nobody is signed in or Cognito rejects
+   * the refresh.
    *
-   * @throws ApiProblem when the refresh could not be tried: the customer is still signed in
+   * @throws ApiProblem when Cognito cannot be reached or is down; the customer stays signed in
    */
   getIdToken(): Promise<string | undefined>;
-  /** Forgets the tokens and revokes the refresh token. Go to the URL it gives to end the hosted session too. */
+  /** Deletes the tokens and revokes the refresh token. Open the returned URL to end the hosted session too. */
   signOut(): Promise<string>;
 }
 
@@ -52,17 +54,17 @@ interface Tokens {
   expiresAt: number;
 }
 
-const TOKENS = "snack-misaki.tokens";
-const PENDING = "snack-misaki.sign-in";
+const TOKENS_KEY = "snack-misaki.tokens";
+const PENDING_KEY = "snack-misaki.sign-in";
 const REFRESH_AHEAD_MS = 60_000;
 
 /**
- * Makes the sign-in of one app client.
+ * Creates the sign-in for one app client.
  *
  * @example
  * const signIn = createSignIn({ ...auth, storage: sessionStorage });
  * location.assign(await signIn.startSignIn());
- * // at the callback URL
+ * // on the callback page
  * await signIn.finishSignIn(location.href);
  */
 export function createSignIn({
@@ -83,30 +85,31 @@ export function createSignIn({
     return send({ method: "POST", url: base + path, headers, body, timeoutMs });
   }
 
-  function keep(body: unknown, previousRefreshToken?: string): Tokens {
+  function storeTokens(body: unknown, previousRefreshToken?: string): Tokens {
     const idToken = field(body, "id_token");
     const expiresIn = field(body, "expires_in");
     if (typeof idToken !== "string" || typeof expiresIn !== "number") {
-      throw new ApiProblem("internal", "The sign-in service answered without an ID token. Is scope openid asked for?");
+      throw new ApiProblem("internal", "The sign-in service answered without an ID token. Does scopes contain openid?");
     }
-    // A refresh answers with a new refresh token only where rotation is on.
+    // A refresh returns a new refresh token only when token rotation is on.
     const refreshToken = field(body, "refresh_token") ?? previousRefreshToken;
     const tokens: Tokens = {
       idToken,
       expiresAt: Date.now() + expiresIn * 1000,
       ...(typeof refreshToken === "string" && { refreshToken }),
     };
-    storage.setItem(TOKENS, JSON.stringify(tokens));
+    storage.setItem(TOKENS_KEY, JSON.stringify(tokens));
     return tokens;
   }
 
-  const tokens = () => read<Tokens>(storage.getItem(TOKENS));
+  const tokens = () => parse<Tokens>(storage.getItem(TOKENS_KEY));
 
   async function refresh(refreshToken: string): Promise<string | undefined> {
     const answer = await post("/oauth2/token", { grant_type: "refresh_token", refresh_token: refreshToken });
-    if (answer.ok) return keep(answer.body, refreshToken).idToken;
-    if (answer.status >= 500 || answer.status === 429) throw problemOfAnswer("The refresh", answer.status, answer.body);
-    storage.removeItem(TOKENS);
+    if (answer.ok) return storeTokens(answer.body, refreshToken).idToken;
+    if (answer.status >= 500 || answer.status === 429)
+      throw problemFromResponse("The refresh", answer.status, answer.body);
+    storage.removeItem(TOKENS_KEY);
     return undefined;
   }
 
@@ -114,7 +117,7 @@ export function createSignIn({
     async startSignIn() {
       const state = randomText();
       const verifier = randomText();
-      storage.setItem(PENDING, JSON.stringify({ state, verifier }));
+      storage.setItem(PENDING_KEY, JSON.stringify({ state, verifier }));
       const query = new URLSearchParams({
         response_type: "code",
         client_id: clientId,
@@ -129,15 +132,18 @@ export function createSignIn({
 
     async finishSignIn(callbackUrl) {
       const query = new URL(callbackUrl).searchParams;
-      const pending = read<{ state: string; verifier: string }>(storage.getItem(PENDING));
+      const pending = parse<{ state: string; verifier: string }>(storage.getItem(PENDING_KEY));
       if (!pending || query.get("state") !== pending.state) {
-        throw new ApiProblem("unauthorized", "This sign-in was not begun here, or is over. Sign in again.");
+        throw new ApiProblem(
+          "unauthorized",
+          "This sign-in was not started here or is already finished. Sign in again.",
+        );
       }
-      storage.removeItem(PENDING);
+      storage.removeItem(PENDING_KEY);
       const code = query.get("code");
       if (code === null) {
-        const why = query.get("error_description") ?? query.get("error") ?? "no code";
-        throw new ApiProblem("unauthorized", `The sign-in was not completed: ${why}.`);
+        const reason = query.get("error_description") ?? query.get("error") ?? "no code";
+        throw new ApiProblem("unauthorized", `The sign-in was not completed: ${reason}.`);
       }
       const form = {
         grant_type: "authorization_code",
@@ -147,11 +153,11 @@ export function createSignIn({
       };
       const answer = await post("/oauth2/token", form);
       if (!answer.ok) {
-        // The token endpoint speaks OAuth: {"error": "invalid_grant"}.
-        if (answer.status === 400) throw new ApiProblem("unauthorized", "The sign-in was not accepted. Sign in again.");
-        throw problemOfAnswer("The sign-in service", answer.status, answer.body);
+        // The token endpoint answers in OAuth's form: {"error": "invalid_grant"}.
+        if (answer.status === 400) throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
+        throw problemFromResponse("The sign-in service", answer.status, answer.body);
       }
-      return customerOf(keep(answer.body).idToken);
+      return customerOf(storeTokens(answer.body).idToken);
     },
 
     customer() {
@@ -164,10 +170,10 @@ export function createSignIn({
       if (!current || Date.now() < current.expiresAt - REFRESH_AHEAD_MS) return current?.idToken;
       if (current.refreshToken === undefined) {
         if (Date.now() < current.expiresAt) return current.idToken;
-        storage.removeItem(TOKENS);
+        storage.removeItem(TOKENS_KEY);
         return undefined;
       }
-      // Callers at the same moment share one refresh: with rotation on, a second use of the token would end the session.
+      // Concurrent callers share one refresh. With token rotation, using the refresh token twice would end the session.
       refreshing ??= refresh(current.refreshToken).finally(() => {
         refreshing = undefined;
       });
@@ -176,16 +182,16 @@ export function createSignIn({
 
     async signOut() {
       const refreshToken = tokens()?.refreshToken;
-      storage.removeItem(TOKENS);
-      storage.removeItem(PENDING);
-      // A revocation that fails must not keep the customer in: the token ends by itself.
+      storage.removeItem(TOKENS_KEY);
+      storage.removeItem(PENDING_KEY);
+      // A failed revocation must not block the sign-out: the refresh token expires anyway.
       if (refreshToken !== undefined) await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
       return `${base}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: logoutUri })}`;
     },
   };
 }
 
-function read<T>(text: string | null): T | undefined {
+function parse<T>(text: string | null): T | undefined {
   return text === null ? undefined : (JSON.parse(text) as T);
 }
 

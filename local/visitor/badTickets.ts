@@ -1,6 +1,7 @@
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from "jose";
 import type { Session } from "../../client";
+import { Model } from "../../contract/plan";
 import { signTicket, TICKET_SECONDS } from "../../functions/core/ticket";
 import { START_STACK, stackNames } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
@@ -27,5 +28,5 @@ export async function expiredTicket(cloud: LocalCloud, session: Session): Promis
 
 async function sign({ user_id, plan, model, limits }: Session, key: JWK, now: Date): Promise<string> {
   const iss = stackNames(START_STACK).owner;
-  return (await signTicket({ iss, sub: user_id, aud: model, plan, limits }, key, now)).ticket;
+  return (await signTicket({ iss, sub: user_id, aud: Model.parse(model), plan, limits }, key, now)).ticket;
 }

@@ -10,7 +10,9 @@ app.post("/auth/session", (c) =>
   c.req.header("authorization") === "Bearer id-token" ? c.json(session) : c.json({ message: "Unauthorized" }, 401),
 );
 app.post("/auth/guest", (c) =>
-  c.req.header("authorization") === undefined ? c.json(session) : c.json({ message: "a guest has no token" }, 400),
+  c.req.header("authorization") === undefined
+    ? c.json(session)
+    : c.json({ message: "a guest must not send a token" }, 400),
 );
 app.get("/billing/plan", (c) =>
   c.json({ error: { code: "overloaded", message: "Too busy at the moment.", retryable: true } }, 503),
@@ -26,7 +28,7 @@ const plan = {
   limits: session.limits,
 };
 app.post("/billing/checkout", async (c) => {
-  if (c.req.header("content-type") !== "application/json") return c.json({ message: "no JSON" }, 415);
+  if (c.req.header("content-type") !== "application/json") return c.json({ message: "the body must be JSON" }, 415);
   const { plan } = (await c.req.json()) as { plan: string };
   if (plan === "paid") return c.json({ url: "http://localhost:4103/c/pay/cs_test_1" });
   const message = "There is a subscription already. Change it in the customer portal.";
@@ -36,7 +38,9 @@ for (const [path, answer] of [
   ["/billing/portal", { url: "http://localhost:4103/p/session/bps_1" }],
   ["/billing/sync", plan],
 ] as const) {
-  app.post(path, async (c) => ((await c.req.text()) === "" ? c.json(answer) : c.json({ message: "a body" }, 400)));
+  app.post(path, async (c) =>
+    (await c.req.text()) === "" ? c.json(answer) : c.json({ message: "the body must be empty" }, 400),
+  );
 }
 
 let api: Listening;
@@ -56,22 +60,22 @@ async function problemOf(promise: Promise<unknown>): Promise<ApiProblem> {
   return error as ApiProblem;
 }
 
-describe("the API's client", () => {
-  it("asks for a session with the ID token, and for a guest's without", async () => {
+describe("The API client", () => {
+  it("creates a session with the ID token, and a guest session without a token", async () => {
     expect(await withToken("id-token", `${api.url}/`).session()).toEqual(session);
     expect(await withToken("id-token").guest()).toEqual(session);
   });
 
-  it("does not call without an ID token", async () => {
+  it("throws unauthorized without a request when there is no ID token", async () => {
     expect(await problemOf(withToken(undefined, "http://localhost:1").plan())).toMatchObject({ code: "unauthorized" });
   });
 
-  it("gives the product's error as it was said", async () => {
+  it("keeps the code, message and retryable flag of the product's error", async () => {
     const expected = { code: "overloaded", message: "Too busy at the moment.", retryable: true };
     expect(await problemOf(withToken("id-token").plan())).toMatchObject(expected);
   });
 
-  it("asks where to pay for a plan, and tells that there is one already", async () => {
+  it("returns the Checkout URL, and throws already_subscribed for a second subscription", async () => {
     expect(await withToken("id-token").checkout("paid")).toEqual({ url: "http://localhost:4103/c/pay/cs_test_1" });
     expect(await problemOf(withToken("id-token").checkout("vip"))).toMatchObject({
       code: "already_subscribed",
@@ -79,30 +83,30 @@ describe("the API's client", () => {
     });
   });
 
-  it("asks for the customer portal, and for the plan as Stripe has it now, without a body", async () => {
+  it("returns the portal URL and the plan read from Stripe, both without a request body", async () => {
     expect(await withToken("id-token").portal()).toEqual({ url: "http://localhost:4103/p/session/bps_1" });
     expect(await withToken("id-token").sync()).toEqual(plan);
   });
 
-  it("gives API Gateway's own refusals the registry's codes", async () => {
-    const refused = await problemOf(withToken("forged").session());
-    expect(refused).toMatchObject({ code: "unauthorized", retryable: false });
-    expect(refused.message).toBe("POST /auth/session answered 401: Unauthorized");
+  it("maps errors of API Gateway to the product's codes", async () => {
+    const rejected = await problemOf(withToken("forged").session());
+    expect(rejected).toMatchObject({ code: "unauthorized", retryable: false });
+    expect(rejected.message).toBe("POST /auth/session answered 401: Unauthorized");
     const missing = await problemOf(withToken("id-token", `${api.url}/old`).session());
     expect(missing).toMatchObject({ code: "unavailable", retryable: false });
   });
 
-  it("stops waiting for an API that does not answer, and says when there is none", async () => {
+  it("throws timeout when the API does not answer, and unavailable when nothing listens", async () => {
     expect(await problemOf(withToken("id-token", silent.url).session())).toMatchObject({ code: "timeout" });
-    const gone = await serve("gone", 0, app.fetch);
-    await gone.close();
-    expect(await problemOf(withToken("id-token", gone.url).guest())).toMatchObject({
+    const closed = await serve("closed API", 0, app.fetch);
+    await closed.close();
+    expect(await problemOf(withToken("id-token", closed.url).guest())).toMatchObject({
       code: "unavailable",
       retryable: true,
     });
   });
 
-  it("does not take a page for an answer", async () => {
+  it("throws internal when a Wi-Fi login page answers with HTML", async () => {
     const portal = await serve("portal", 0, () => new Response("<html>Log in to the Wi-Fi</html>"));
     expect(await problemOf(withToken("id-token", portal.url).guest())).toMatchObject({ code: "internal" });
     await portal.close();

@@ -1,15 +1,23 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { ApiProblem, type ChatInput, type ChatItem, type ChatOptions, chat, type Session } from "../../client";
+import {
+  ApiProblem,
+  type ChatInput,
+  type ChatItem,
+  type ChatOptions,
+  chat,
+  fitConversation,
+  type Session,
+} from "../../client";
 import { doneItem, type JobScript, sessionFor, startJobApi } from "./fakes";
 
-const running: { close(): Promise<void> }[] = [];
+const servers: { close(): Promise<void> }[] = [];
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
+  await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
 async function jobApi(script: JobScript) {
   const server = await startJobApi(script);
-  running.push(server);
+  servers.push(server);
   return server;
 }
 
@@ -30,8 +38,8 @@ async function problemOf(promise: Promise<unknown>): Promise<ApiProblem> {
 
 const done = doneItem("あら、いらっしゃい。");
 
-describe("a chat", () => {
-  it("yields every delta in order and then the whole reply, however the polls cut it", async () => {
+describe("A chat", () => {
+  it("yields all deltas in order, then the whole reply, across several polls", async () => {
     const server = await jobApi({
       stream: [
         { status: "IN_QUEUE" },
@@ -44,7 +52,7 @@ describe("a chat", () => {
     expect(items).toEqual([{ delta: "あら、" }, { delta: "いらっしゃい" }, { delta: "。" }, done]);
   });
 
-  it("sends the session's authorization and puts its ticket into the input", async () => {
+  it("sends the session's authorization, and its ticket in the input", async () => {
     const server = await jobApi({ stream: [{ status: "COMPLETED", items: [done] }] });
     await collect(sessionFor(server.url), { text: "こんばんは", params: { max_tokens: 32 } });
     expect(server.inputs).toEqual([{ text: "こんばんは", params: { max_tokens: 32 }, ticket: "ticket-1" }]);
@@ -52,13 +60,13 @@ describe("a chat", () => {
     expect((await problemOf(collect(wrongKey, { text: "a" }))).code).toBe("unauthorized");
   });
 
-  it("ends at the item with done, without waiting for the job's status and without cancelling it", async () => {
+  it("ends at the item with done, without reading the status and without a cancel", async () => {
     const server = await jobApi({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }, done] }] });
     await collect(sessionFor(server.url), { text: "a" });
     expect(server.calls).toEqual(["POST /run", "GET /stream/job-1-u1"]);
   });
 
-  it("reads the result from the status when it did not come by the stream", async () => {
+  it("reads the result from the status when the stream did not deliver it", async () => {
     const server = await jobApi({
       stream: [{ status: "COMPLETED" }],
       status: { status: "COMPLETED", output: [{ delta: "あら" }, done] },
@@ -66,43 +74,47 @@ describe("a chat", () => {
     expect(await collect(sessionFor(server.url), { text: "a", stream: false })).toEqual([done]);
   });
 
-  it("is a problem, and not an endless wait, when a finished job has no result", async () => {
+  it("throws internal when a finished job has no result", async () => {
     const server = await jobApi({ stream: [{ status: "COMPLETED" }], status: { status: "COMPLETED" } });
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject({ code: "internal" });
   });
 
-  it("goes on after a poll that failed", async () => {
+  it("continues after one failed poll", async () => {
     const server = await jobApi({ stream: [502, { status: "COMPLETED", items: [done] }] });
     expect(await collect(sessionFor(server.url), { text: "a" })).toEqual([done]);
   });
 
-  it("gives up, and cancels, when every poll fails", async () => {
+  it("cancels the job and throws unavailable when every poll fails", async () => {
     const server = await jobApi({ stream: [502] });
     expect((await problemOf(collect(sessionFor(server.url), { text: "a" }))).code).toBe("unavailable");
     expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
   });
 });
 
-describe("a job that fails", () => {
+describe("A failed job", () => {
   const failures: [string, object, object][] = [
     [
-      "with the worker's own error",
+      "the worker's error",
       {
         status: "FAILED",
         error: '{"error":{"code":"too_long","message":"text: at most 500 characters.","retryable":false}}',
       },
       { code: "too_long", message: "text: at most 500 characters.", retryable: false },
     ],
-    ["with a traceback", { status: "FAILED", error: "handler: boom traceback: /app/x.py" }, { code: "internal" }],
-    ["by RunPod's time limit", { status: "TIMED_OUT" }, { code: "timeout", retryable: true }],
     [
-      "by RunPod's time limit, said in words",
+      "a traceback in the error",
+      { status: "FAILED", error: "handler: boom traceback: /app/x.py" },
+      { code: "internal" },
+    ],
+    ["status TIMED_OUT", { status: "TIMED_OUT" }, { code: "timeout", retryable: true }],
+    [
+      "RunPod's text about its time limit",
       { status: "FAILED", error: "executionTimeout exceeded" },
       { code: "timeout" },
     ],
-    ["by a cancel from elsewhere", { status: "CANCELLED" }, { code: "unavailable" }],
+    ["a cancel by someone else", { status: "CANCELLED" }, { code: "unavailable" }],
   ];
-  it.each(failures)("%s is a typed problem", async (_, status, expected) => {
+  it.each(failures)("throws a typed problem for %s", async (_, status, expected) => {
     const { status: ended } = status as { status: string };
     const server = await jobApi({ stream: [{ status: ended }], status });
     const problem = await problemOf(collect(sessionFor(server.url), { text: "a" }));
@@ -113,22 +125,22 @@ describe("a job that fails", () => {
   it.each([
     [429, { code: "rate_limited", retryable: true }],
     [404, { code: "unavailable", retryable: false }],
-  ] as const)("before it is a job, with HTTP %d, is one too", async (status, expected) => {
-    const server = await jobApi({ refuse: () => ({ status, body: {} }) });
+  ] as const)("throws a typed problem when /run answers HTTP %d", async (status, expected) => {
+    const server = await jobApi({ reject: () => ({ status, body: {} }) });
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject(expected);
   });
 
-  it("because nobody listens there, is one too", async () => {
+  it("throws unavailable when nothing listens at the endpoint", async () => {
     const server = await startJobApi({});
     await server.close();
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject({ code: "unavailable" });
   });
 });
 
-describe("stopping a chat", () => {
+describe("Stopping a chat", () => {
   const endless: JobScript = { stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }] }] };
 
-  it("by its signal throws the signal's reason and cancels the job", async () => {
+  it("throws the signal's reason and cancels the job after an abort", async () => {
     const server = await jobApi(endless);
     const controller = new AbortController();
     const reason = new Error("closed");
@@ -141,28 +153,28 @@ describe("stopping a chat", () => {
     expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
   });
 
-  it("by leaving the loop cancels the job", async () => {
+  it("cancels the job when the caller leaves the loop", async () => {
     const server = await jobApi(endless);
     for await (const _ of chat(sessionFor(server.url), { text: "a" })) break;
     expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
   });
 
-  it("happens by itself at the limit on total time, as a problem", async () => {
+  it("throws timeout and cancels the job at the total time limit", async () => {
     const server = await jobApi(endless);
     const problem = await problemOf(collect(sessionFor(server.url), { text: "a" }, { timeoutMs: 700 }));
     expect(problem).toMatchObject({ code: "timeout", retryable: true });
     expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
   });
 
-  it("before it began asks for nothing", async () => {
+  it("sends no request when the signal is already aborted", async () => {
     const server = await jobApi(endless);
-    const signal = AbortSignal.abort(new Error("never mind"));
-    await expect(collect(sessionFor(server.url), { text: "a" }, { signal })).rejects.toThrow("never mind");
+    const signal = AbortSignal.abort(new Error("cancelled"));
+    await expect(collect(sessionFor(server.url), { text: "a" }, { signal })).rejects.toThrow("cancelled");
     expect(server.calls).toEqual([]);
   });
 });
 
-describe("a ticket that ended", () => {
+describe("An expired ticket", () => {
   const expired = '{"error":{"code":"ticket_expired","message":"The ticket has expired.","retryable":true}}';
   const script: JobScript = {
     jobFor: (ticket) =>
@@ -171,25 +183,41 @@ describe("a ticket that ended", () => {
         : { stream: [{ status: "FAILED" }], status: { status: "FAILED", error: expired } },
   };
 
-  it("is renewed once and the question asked again", async () => {
+  it("is renewed once, and the question is sent again", async () => {
     const server = await jobApi(script);
     const renew = async () => sessionFor(server.url, { ticket: "ticket-2" });
     expect(await collect(sessionFor(server.url), { text: "a" }, { renew })).toEqual([done]);
     expect(server.inputs.map((input) => input.ticket)).toEqual(["ticket-1", "ticket-2"]);
   });
 
-  it("is renewed before the job when the client can see it", async () => {
+  it("is renewed before the job when the session says that it has expired", async () => {
     const server = await jobApi(script);
-    const old = sessionFor(server.url, { ticket_expires_at: new Date(Date.now() - 1000).toISOString() });
-    await collect(old, { text: "a" }, { renew: async () => sessionFor(server.url, { ticket: "ticket-2" }) });
+    const expiredSession = sessionFor(server.url, { ticket_expires_at: new Date(Date.now() - 1000).toISOString() });
+    await collect(expiredSession, { text: "a" }, { renew: async () => sessionFor(server.url, { ticket: "ticket-2" }) });
     expect(server.inputs.map((input) => input.ticket)).toEqual(["ticket-2"]);
   });
 
-  it("is thrown when renewing does not help, and without a way to renew", async () => {
+  it("ends the chat with ticket_expired when the new ticket is rejected too, or without a renew function", async () => {
     const server = await jobApi(script);
     const renew = async () => sessionFor(server.url, { ticket: "ticket-3" });
     expect((await problemOf(collect(sessionFor(server.url), { text: "a" }, { renew }))).code).toBe("ticket_expired");
     expect((await problemOf(collect(sessionFor(server.url), { text: "a" }))).code).toBe("ticket_expired");
     expect(server.inputs).toHaveLength(3);
+  });
+});
+
+describe("fitConversation", () => {
+  const limits = { max_tokens: 64, max_messages: 3, max_input_chars: 5 };
+  const user = (content: string) => ({ role: "user" as const, content });
+  const mama = (content: string) => ({ role: "assistant" as const, content });
+
+  it("keeps the newest messages, starting with a user's message", () => {
+    const all = [user("1"), mama("2"), user("3"), mama("4"), user("5")];
+    expect(fitConversation(all, limits)).toEqual([user("3"), mama("4"), user("5")]);
+    expect(fitConversation(all, { ...limits, max_messages: 2 })).toEqual([user("5")]);
+  });
+
+  it("shortens Mama's replies between characters, and leaves the user's messages unchanged", () => {
+    expect(fitConversation([user("123456"), mama("1234🍶")], limits)).toEqual([user("123456"), mama("1234")]);
   });
 });

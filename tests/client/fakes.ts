@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { type Listening, serve } from "../../local/support/http";
 
-/** A session as the API answers it, for a job API at `url`. */
+/** Session that the auth API would return for a job API at `url`. */
 export function sessionFor(url: string, change: Partial<ReturnType<typeof baseSession>> = {}) {
   return { ...baseSession(url), ...change };
 }
@@ -20,7 +20,7 @@ function baseSession(url: string) {
   };
 }
 
-/** The last item of a stream that said `text`. */
+/** Last stream item of the reply `text`. */
 export function doneItem(text: string) {
   return {
     done: true as const,
@@ -32,23 +32,24 @@ export function doneItem(text: string) {
   };
 }
 
-/** What one poll of `/stream` answers, in order; the last one repeats. A number is a bare HTTP status. */
+/** Answer of one `/stream` poll. A number is an HTTP status without JSON. */
 export type StreamStep = { status: string; items?: unknown[] } | number;
 
-/** How the scripted job API behaves. */
+/** Script of the fake job API. */
 export interface JobScript {
+  /** Answers of the `/stream` polls, in order. The status of the last answer repeats, without its items. */
   stream?: StreamStep[];
   /** Answer of `/status/<id>`. */
   status?: unknown;
-  /** Answers `/run` in place of a job; undefined lets the job be taken. */
-  refuse?: (ticket: string) => { status: 401 | 429 | 404; body: unknown } | undefined;
-  /** Decides by ticket which job this is. */
+  /** Rejects `/run`. Returns undefined to accept the job. */
+  reject?: (ticket: string) => { status: 401 | 429 | 404; body: unknown } | undefined;
+  /** Selects the script of a job by its ticket. */
   jobFor?: (ticket: string) => Pick<JobScript, "stream" | "status">;
 }
 
 /**
- * RunPod's job API with a script in place of workers, as strict as a client may meet it: the authorization on every call,
- * one job id per `/run`, `/stream` that drains on read, 404 for what it does not know.
+ * Starts a fake of RunPod's job API with scripted answers. It requires the authorization on every request, creates one job
+ * id per `/run`, delivers each stream item once, and answers 404 for an unknown job.
  */
 export async function startJobApi(script: JobScript) {
   const calls: string[] = [];
@@ -65,8 +66,8 @@ export async function startJobApi(script: JobScript) {
     const body = (await c.req.json()) as { input: Record<string, unknown> };
     inputs.push(body.input);
     const ticket = String(body.input.ticket);
-    const refusal = script.refuse?.(ticket);
-    if (refusal) return c.json(refusal.body as object, refusal.status);
+    const rejection = script.reject?.(ticket);
+    if (rejection) return c.json(rejection.body as object, rejection.status);
     const { stream = [], status = {} } = script.jobFor?.(ticket) ?? script;
     const id = `job-${jobs.size + 1}-u1`;
     jobs.set(id, { steps: [...stream], status });
@@ -87,20 +88,18 @@ export async function startJobApi(script: JobScript) {
   });
   app.post("/cancel/:id", (c) => c.json({ id: c.req.param("id"), status: "CANCELLED" }));
   const server = await serve("job API", 0, app.fetch);
-  /** Appends to the script of the newest job. */
+  /** Appends a step to the newest job's script. */
   const push = (step: StreamStep) => [...jobs.values()].at(-1)?.steps.push(step);
   return { ...server, calls, inputs, push };
 }
 
-/**
- * A hosted domain where every visitor is signed in at once: codes are for one use, PKCE and every parameter are checked.
- */
+/** Starts a fake of Cognito's hosted domain that signs in every visitor. It checks PKCE and accepts each code once. */
 export async function startHostedDomain(settings: { clientId: string; redirectUri: string; expiresIn?: number }) {
   const challenges = new Map<string, string>();
   const calls: Record<string, string>[] = [];
   const refreshTokens = new Set<string>();
   let issued = 0;
-  /** Set to answer every `/oauth2/token` with this status. */
+  /** `down` makes every `/oauth2/token` request fail with this status. */
   const state: { down?: 500 } = {};
   const app = new Hono();
   app.use(cors({ origin: "*" }));
@@ -138,7 +137,7 @@ export async function startHostedDomain(settings: { clientId: string; redirectUr
     return c.body(null, 200);
   });
   const server: Listening = await serve("hosted domain", 0, app.fetch);
-  /** What the hosted pages do once the customer has signed in: the URL they send the browser to. */
+  /** Signs the customer in and returns the URL to which the hosted page redirects the browser. */
   function signInAt(authorizeUrl: string): string {
     const query = new URL(authorizeUrl).searchParams;
     const code = `code-${challenges.size + 1}`;
@@ -148,7 +147,7 @@ export async function startHostedDomain(settings: { clientId: string; redirectUr
   return { ...server, calls, refreshTokens, state, signInAt };
 }
 
-/** An ID token whose signature nobody checks. */
+/** ID token with an invalid signature; the client does not verify it. */
 function idToken(claims: object): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "RS256" })}.${part(claims)}.c2ln`;

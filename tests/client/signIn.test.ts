@@ -3,14 +3,14 @@ import { createSignIn } from "../../client";
 import { memoryStorage, startHostedDomain } from "./fakes";
 
 const settings = { clientId: "client1", redirectUri: "http://localhost:4100/callback" };
-const running: { close(): Promise<void> }[] = [];
+const domains: { close(): Promise<void> }[] = [];
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
+  await Promise.all(domains.splice(0).map((domain) => domain.close()));
 });
 
 async function hosted(change: { expiresIn?: number } = {}) {
   const domain = await startHostedDomain({ ...settings, ...change });
-  running.push(domain);
+  domains.push(domain);
   const storage = memoryStorage();
   const options = {
     ...settings,
@@ -22,8 +22,8 @@ async function hosted(change: { expiresIn?: number } = {}) {
   return { domain, storage, options, signIn: createSignIn(options) };
 }
 
-describe("signing in", () => {
-  it("goes to the hosted page with code, PKCE and the app client's settings", async () => {
+describe("Sign-in", () => {
+  it("opens the hosted page with code, PKCE and the app client's settings", async () => {
     const { signIn, domain } = await hosted();
     const url = new URL(await signIn.startSignIn());
     expect(url.origin + url.pathname).toBe(`${domain.url}/oauth2/authorize`);
@@ -39,7 +39,7 @@ describe("signing in", () => {
     expect(query.code_challenge).toMatch(/^[\w-]{43}$/);
   });
 
-  it("exchanges the code with its proof and knows the customer, also after a reload", async () => {
+  it("exchanges the code with the PKCE verifier and knows the customer, also after a reload", async () => {
     const { signIn, domain, options } = await hosted();
     const customer = await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     expect(customer).toEqual({ sub: "user-1", email: "みさき@example.com" });
@@ -49,25 +49,25 @@ describe("signing in", () => {
     expect(domain.calls).toHaveLength(1);
   });
 
-  it("refuses a callback it did not begin, or one that comes twice", async () => {
+  it("rejects a callback that was not started here, and a second use of the same callback", async () => {
     const { signIn, domain } = await hosted();
-    const stranger = `${settings.redirectUri}?code=code-1&state=x`;
-    await expect(signIn.finishSignIn(stranger)).rejects.toMatchObject({ code: "unauthorized" });
+    const foreignCallback = `${settings.redirectUri}?code=code-1&state=x`;
+    await expect(signIn.finishSignIn(foreignCallback)).rejects.toMatchObject({ code: "unauthorized" });
     const callback = domain.signInAt(await signIn.startSignIn());
-    await expect(signIn.finishSignIn(stranger)).rejects.toMatchObject({ code: "unauthorized" });
+    await expect(signIn.finishSignIn(foreignCallback)).rejects.toMatchObject({ code: "unauthorized" });
     await signIn.finishSignIn(callback);
     await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unauthorized" });
     expect(domain.calls).toHaveLength(1);
   });
 
-  it("says what the hosted page said when it came back without a code", async () => {
+  it("throws the hosted page's error when the callback has no code", async () => {
     const { signIn } = await hosted();
     const state = new URL(await signIn.startSignIn()).searchParams.get("state") ?? "";
     const query = new URLSearchParams({ error: "access_denied", error_description: "User cancelled", state });
     await expect(signIn.finishSignIn(`${settings.redirectUri}?${query}`)).rejects.toThrow("User cancelled");
   });
 
-  it("says when the code is not accepted", async () => {
+  it("throws unauthorized when the code is rejected", async () => {
     const { signIn } = await hosted();
     const state = new URL(await signIn.startSignIn()).searchParams.get("state") ?? "";
     const callback = `${settings.redirectUri}?${new URLSearchParams({ code: "forged", state })}`;
@@ -76,15 +76,15 @@ describe("signing in", () => {
   });
 });
 
-describe("the ID token", () => {
-  // Tokens of 30 s are inside the minute before the end from the start.
+describe("The ID token", () => {
+  // A token of 30 s is in its last minute from the start, so the client refreshes it.
   async function signedIn() {
     const all = await hosted({ expiresIn: 30 });
     await all.signIn.finishSignIn(all.domain.signInAt(await all.signIn.startSignIn()));
     return all;
   }
 
-  it("is refreshed near its end, once for all who ask, keeping the refresh token", async () => {
+  it("is refreshed in its last minute, once for concurrent callers, with the same refresh token", async () => {
     const { signIn, domain } = await signedIn();
     const [first, second] = await Promise.all([signIn.getIdToken(), signIn.getIdToken()]);
     expect(first).toBe(second);
@@ -93,14 +93,14 @@ describe("the ID token", () => {
     expect(domain.calls.at(-1)).toMatchObject({ grant_type: "refresh_token", refresh_token: "refresh-1" });
   });
 
-  it("is gone when the refresh token is revoked", async () => {
+  it("is undefined after the refresh token was revoked", async () => {
     const { signIn, domain } = await signedIn();
     domain.refreshTokens.clear();
     expect(await signIn.getIdToken()).toBeUndefined();
     expect(signIn.customer()).toBeUndefined();
   });
 
-  it("is not given up while the sign-in service is down", async () => {
+  it("stays stored while the sign-in service is down", async () => {
     const { signIn, domain } = await signedIn();
     domain.state.down = 500;
     await expect(signIn.getIdToken()).rejects.toMatchObject({ code: "internal", retryable: true });
@@ -108,8 +108,8 @@ describe("the ID token", () => {
   });
 });
 
-describe("signing out", () => {
-  it("forgets the tokens, revokes the refresh token and gives Cognito's logout URL", async () => {
+describe("Sign-out", () => {
+  it("deletes the tokens, revokes the refresh token and returns Cognito's logout URL", async () => {
     const { signIn, domain } = await hosted();
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     const url = await signIn.signOut();
@@ -118,7 +118,7 @@ describe("signing out", () => {
     expect(domain.refreshTokens.size).toBe(0);
   });
 
-  it("works when the sign-in service is gone", async () => {
+  it("succeeds when the sign-in service cannot be reached", async () => {
     const { signIn, domain } = await hosted();
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     await domain.close();

@@ -1,0 +1,128 @@
+import { describe, expect, expectTypeOf, it } from "vitest";
+import type * as z from "zod/mini";
+import type {
+  ChatDelta,
+  ChatDone,
+  ChatInput,
+  ChatItem,
+  Limits,
+  PaidPlan,
+  Plan,
+  PlanInfo,
+  ProblemCode,
+  Redirect,
+  Session,
+} from "../../client";
+import { problemFromBody, retryableByCode } from "../../client/problem";
+import { ApiError, type ErrorCode, errorCodes } from "../../contract/errors";
+import {
+  CheckoutRequest,
+  type Limits as ContractLimits,
+  type PaidPlan as ContractPaidPlan,
+  type Plan as ContractPlan,
+  PlanResponse,
+  RedirectResponse,
+} from "../../contract/plan";
+import { SessionResponse } from "../../contract/session";
+import { StreamItem, WorkerInput } from "../../contract/worker";
+import { doneItem, sessionFor } from "./fakes";
+
+type TextInput = Extract<ChatInput, { text: string }>;
+type MessagesInput = Extract<ChatInput, { messages: unknown }>;
+/** The types of all fields, whether optional or not. */
+type Fields<T> = { [Name in keyof T]-?: Exclude<T[Name], undefined> };
+type ContractDone = Extract<StreamItem, { done: true }>;
+
+// These assertions run in `tsc`. A field that was added, removed or changed on one side only is a compile error here.
+describe("The client's types", () => {
+  it("equal the contract's plans and limits", () => {
+    expectTypeOf<Plan>().toEqualTypeOf<ContractPlan>();
+    expectTypeOf<PaidPlan>().toEqualTypeOf<ContractPaidPlan>();
+    expectTypeOf<Limits>().toEqualTypeOf<ContractLimits>();
+  });
+
+  it("equal the contract's answers, except that models and reasons are open sets", () => {
+    expectTypeOf<Omit<Session, "model">>().toEqualTypeOf<Omit<SessionResponse, "model">>();
+    expectTypeOf<SessionResponse>().toExtend<Session>();
+    expectTypeOf<Omit<PlanInfo, "reason">>().toEqualTypeOf<Omit<PlanResponse, "reason">>();
+    expectTypeOf<PlanResponse>().toExtend<PlanInfo>();
+    expectTypeOf<Redirect>().toEqualTypeOf<RedirectResponse>();
+  });
+
+  it("equal the contract's requests, apart from the ticket that the client adds", () => {
+    expectTypeOf<{ plan: PaidPlan }>().toEqualTypeOf<z.infer<typeof CheckoutRequest>>();
+    expectTypeOf<ChatInput & { ticket: string }>().toExtend<WorkerInput>();
+    expectTypeOf<Fields<TextInput & MessagesInput>>().toEqualTypeOf<Fields<Omit<WorkerInput, "ticket">>>();
+  });
+
+  it("equal the contract's stream items, except that model names are an open set", () => {
+    expectTypeOf<StreamItem>().toExtend<ChatItem>();
+    expectTypeOf<ChatDelta>().toEqualTypeOf<Exclude<StreamItem, ContractDone>>();
+    expectTypeOf<Omit<ChatDone, "model">>().branded.toEqualTypeOf<Omit<ContractDone, "model">>();
+    expectTypeOf<Omit<ChatDone["model"], "name">>().toEqualTypeOf<Omit<ContractDone["model"], "name">>();
+  });
+});
+
+describe("The contract's schemas", () => {
+  const session = sessionFor("http://localhost:4101");
+  const free: PlanInfo = {
+    user_id: "user-1",
+    plan: "free",
+    stripe_status: null,
+    expires_at: null,
+    updated_at: "2026-11-22T00:00:00Z",
+    reason: "no_record",
+    limits: session.limits,
+  };
+  const inGracePeriod: PlanInfo = {
+    ...free,
+    plan: "paid",
+    stripe_status: "past_due",
+    expires_at: "2026-11-29T00:00:00Z",
+    reason: "grace",
+    grace_until: "2026-11-29T00:00:00Z",
+    cancel_at: "2026-12-22T00:00:00Z",
+  };
+  const redirect: Redirect = { url: "https://checkout.stripe.com/c/pay/cs_test_1" };
+
+  it.each([
+    ["session", SessionResponse, session],
+    ["plan without a subscription", PlanResponse, free],
+    ["plan in its grace period", PlanResponse, inGracePeriod],
+    ["redirect", RedirectResponse, redirect],
+    ["delta", StreamItem, { delta: "あら" } satisfies ChatItem],
+    ["last stream item", StreamItem, doneItem("あら") satisfies ChatItem],
+  ])("accept the client's %s", (_, schema, answer) => {
+    expect(schema.parse(answer)).toEqual(answer);
+  });
+
+  it.each<PaidPlan>(["paid", "vip"])("accept a checkout of plan %s", (plan) => {
+    expect(CheckoutRequest.parse({ plan })).toEqual({ plan });
+  });
+
+  it.each<ChatInput>([
+    { text: "こんばんは" },
+    {
+      messages: [{ role: "user", content: "こんばんは" }],
+      params: { max_tokens: 64, seed: 1 },
+      stream: false,
+      request_id: "r1",
+    },
+  ])("accept the chat input %j with a ticket", (input) => {
+    expect(WorkerInput.parse({ ...input, ticket: "t" })).toEqual({ ...input, ticket: "t" });
+  });
+});
+
+describe("The client's error codes", () => {
+  it("equal the contract's codes and their retryable flags", () => {
+    expectTypeOf<ProblemCode>().toEqualTypeOf<ErrorCode>();
+    expect(retryableByCode).toEqual(
+      Object.fromEntries(Object.entries(errorCodes).map(([code, { retryable }]) => [code, retryable])),
+    );
+  });
+
+  it.each(Object.keys(errorCodes) as ErrorCode[])("read %s from the body of the contract's error", (code) => {
+    const { body } = new ApiError(code);
+    expect(problemFromBody(JSON.parse(JSON.stringify(body)))).toMatchObject(body.error);
+  });
+});
