@@ -224,7 +224,10 @@ async function startWorker(python: string, dir: string, engineUrl: string, jobAp
   const grant = { iss, sub: "guest:bench", aud: "mistral", plan: "paid", limits } as const;
 
   const tokenizer = join(dir, "tokenizer.json");
-  pythonOnce(python, ["-c", `from tests.real_tokenizers import mistral; mistral().save(${JSON.stringify(tokenizer)})`]);
+  pythonOnce(python, [
+    "-c",
+    `from tests.real_tokenizers import tokenizer; tokenizer("mistral").save(${JSON.stringify(tokenizer)})`,
+  ]);
   const version = join(dir, "version.json");
   writeFileSync(version, JSON.stringify({ version: "bench" }));
   const worker = spawn(python, ["-m", "snack_worker"], {

@@ -9,9 +9,10 @@ from snack_worker.handler import make_handler
 from snack_worker.settings import read_settings
 
 from .stub_engine import StubEngine, stub_engine
-from .tickets_maker import environment, ticket
+from .worker_environment import environment, ticket
 
 Run = Callable[..., Awaitable[list[Any]]]
+"""Runs a job with the fields of an input and returns the handler's items."""
 
 
 @pytest.fixture
@@ -22,29 +23,29 @@ async def engine() -> AsyncIterator[StubEngine]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Callable[[str], Run]:
-    """Gives the phi3 worker's handler on the engine at a base URL, as a function of an `input` with a good ticket."""
+def make_run(tmp_path: Path) -> Callable[[str], Run]:
+    """Makes a `Run` with a valid ticket on the engine at a base URL."""
 
-    def run_on(base_url: str) -> Run:
+    def make(base_url: str) -> Run:
         settings = read_settings(environment(tmp_path, ENGINE_BASE_URL=base_url))
         deadlines = Deadlines(connect_s=1, first_text_s=0.6, idle_s=0.3, total_s=5)
         handler = make_handler(settings, Engine(settings.engine_base_url, deadlines))
 
-        async def run_input(**value: Any) -> list[Any]:
-            return [item async for item in handler({"id": "job-1", "input": {"ticket": ticket(), **value}})]
+        async def run_input(**fields: Any) -> list[Any]:
+            return [item async for item in handler({"id": "job-1", "input": {"ticket": ticket(), **fields}})]
 
         return run_input
 
-    return run_on
+    return make
 
 
 @pytest.fixture
-def run(engine: StubEngine, serve: Callable[[str], Run]) -> Run:
-    """The handler on the scripted engine."""
-    return serve(engine.base_url)
+def run(engine: StubEngine, make_run: Callable[[str], Run]) -> Run:
+    """Runs jobs on the scripted engine."""
+    return make_run(engine.base_url)
 
 
 @pytest.fixture
-def run_without_engine(serve: Callable[[str], Run]) -> Run:
-    """The handler where nobody listens."""
-    return serve("http://127.0.0.1:1/v1")
+def run_without_engine(make_run: Callable[[str], Run]) -> Run:
+    """Runs jobs with an engine URL at which nothing listens."""
+    return make_run("http://127.0.0.1:1/v1")

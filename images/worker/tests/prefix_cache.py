@@ -1,11 +1,11 @@
 """
-Share of prompt tokens that the engine's prefix cache already has, over a chat of ten turns in Japanese: with our chat
-templates and with the models' official formats, counted with their real tokenizers. As a program (`npm run bench --
-worker` runs it) it prints one JSON object.
+Share of prompt tokens that the engine's prefix cache contains, in a Japanese conversation of ten turns. It is measured
+with our chat templates and with the official formats, and counted with the real tokenizers. Run as a program (`npm run
+bench -- worker`), it prints one JSON object.
 
-The cache works as vLLM's does (V1, on by default): blocks of 16 tokens, found again when everything before them is the
-same too. A conversation starts with an empty cache here; a persona that another customer's conversation has left in it
-is not counted, nor, in `ours` and `official`, what the model itself generated.
+The simulated cache works like vLLM's (V1, on by default): a block of 16 tokens is found when all tokens before it are
+the same too. The cache starts empty, so the persona from other conversations is not counted. Only `oursWithGenerated`
+counts the tokens that the model generated.
 """
 
 import json
@@ -14,75 +14,71 @@ from pathlib import Path
 
 from snack_worker.chat_input import ChatInput, Message
 from snack_worker.chat_template import read_template
-from snack_worker.history import conversation
+from snack_worker.history import fit_conversation
 from snack_worker.persona import persona
 
-from .real_tokenizers import IMAGES, encode, official
+from .real_tokenizers import encode, format_of, official, template_file
+from .worker_environment import MODELS
 
 BLOCK_TOKENS = 16
 CONTEXT_TOKENS = 4_096
 REPLY_TOKENS = 512
 
-# 21:00 in Tokyo, and five minutes before another greeting.
+# 21:00 in Tokyo, and five minutes before the greeting changes at 23:00.
 EVENING_S = 1_764_072_000
-CLOSING_S = EVENING_S + 2 * 3_600 - 5 * 60
+BEFORE_CHANGE_S = EVENING_S + 2 * 3_600 - 5 * 60
 TURN_S = 60
 
-# The customer and the mama, in turn.
+# Lines of the customer and of the assistant, alternating.
 LINES = (Path(__file__).parent / "ten_turns.txt").read_text(encoding="utf-8").splitlines()
 
 Encode = Callable[[Sequence[Message]], list[int]]
+"""Returns the tokens of the prompt for a conversation."""
 
 
-def share(model: str, tokens: Encode, *, start_s: float = EVENING_S, generated: bool = False) -> float:
-    """Share of all prompts' tokens that is in the cache. `generated` also keeps what the model has written there."""
+def cached_share(model: str, prompt_of: Encode, *, start_s: float = EVENING_S, keep_generated: bool = False) -> float:
+    """Returns the cached share of all prompts' tokens. `keep_generated` also caches the replies' tokens."""
     cached: set[tuple[int, ...]] = set()
-    talk: list[Message] = []
-    prompt_tokens = reused_tokens = 0
-    for turn, (says, answers) in enumerate(zip(LINES[::2], LINES[1::2], strict=True)):
-        talk.append({"role": "user", "content": says})
-        shown = conversation(
-            ChatInput(messages=list(talk), params={}, stream=True, ticket=None, request_id=None),
+    messages: list[Message] = []
+    prompt_tokens = cached_tokens = 0
+    for turn, (question, reply) in enumerate(zip(LINES[::2], LINES[1::2], strict=True)):
+        messages.append({"role": "user", "content": question})
+        fitted = fit_conversation(
+            ChatInput(messages=list(messages), params={}, stream=True, ticket=None, request_id=None),
             persona(start_s + turn * TURN_S),
             max_tokens=REPLY_TOKENS,
             context_tokens=CONTEXT_TOKENS,
-            count=lambda messages: len(tokens(messages)),
+            count_tokens=lambda messages: len(prompt_of(messages)),
         )
-        prompt = tokens(shown)
+        prompt = prompt_of(fitted)
         blocks = [tuple(prompt[:end]) for end in range(BLOCK_TOKENS, len(prompt) + 1, BLOCK_TOKENS)]
-        known = next((index for index, block in enumerate(blocks) if block not in cached), len(blocks))
+        found = next((index for index, block in enumerate(blocks) if block not in cached), len(blocks))
         prompt_tokens += len(prompt)
-        reused_tokens += known * BLOCK_TOKENS
-        kept = prompt + encode(model, answers) if generated else prompt
+        cached_tokens += found * BLOCK_TOKENS
+        kept = prompt + encode(model, reply) if keep_generated else prompt
         cached.update(tuple(kept[:end]) for end in range(BLOCK_TOKENS, len(kept) + 1, BLOCK_TOKENS))
-        talk.append({"role": "assistant", "content": answers})
-    return round(reused_tokens / prompt_tokens, 4)
-
-
-# What counts the tokens.
-TOKENIZERS = {
-    "phi3": "the Llama-2 vocabulary with Phi-3's added tokens",
-    "mistral": "Mistral's own v3 tokenizer",
-}
+        messages.append({"role": "assistant", "content": reply})
+    return round(cached_tokens / prompt_tokens, 4)
 
 
 def measure(model: str) -> dict[str, float]:
-    """All shares of one model."""
-    render = read_template(IMAGES / model / "chat_template.jinja")
+    """Returns all shares of one model."""
+    render = read_template(template_file(model))
 
-    def ours(messages: Sequence[Message]) -> list[int]:
+    def our_prompt(messages: Sequence[Message]) -> list[int]:
         return encode(model, render(messages))
 
-    def theirs(messages: Sequence[Message]) -> list[int]:
+    def official_prompt(messages: Sequence[Message]) -> list[int]:
         return official(model, messages)
 
     return {
-        "ours": share(model, ours),
-        "official": share(model, theirs),
-        "oursAcrossTheHour": share(model, ours, start_s=CLOSING_S),
-        "oursWithGenerated": share(model, ours, generated=True),
+        "ours": cached_share(model, our_prompt),
+        "official": cached_share(model, official_prompt),
+        "oursAcrossTheHour": cached_share(model, our_prompt, start_s=BEFORE_CHANGE_S),
+        "oursWithGenerated": cached_share(model, our_prompt, keep_generated=True),
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps({model: {**measure(model), "tokenizer": name} for model, name in TOKENIZERS.items()}))
+    shares = {model: {**measure(model), "tokenizer": format_of(model).tokenizer_source} for model in MODELS}
+    print(json.dumps(shares))

@@ -1,4 +1,4 @@
-"""RunPod's side of the worker protocol (runpod-python 1.12) on a real socket: what the real SDK talks to in a test."""
+"""RunPod's side of the worker protocol (runpod-python 1.12) on a real socket, for tests with the real SDK."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from .stub_engine import running
 
 
 class Platform:
-    """Hands out the jobs put into `queue`, and keeps what the worker sends back."""
+    """Hands out the jobs in `queue` and records the worker's results."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -21,11 +21,11 @@ class Platform:
         self.streamed: dict[str, list[Any]] = {}
         self.done: asyncio.Queue[tuple[str, str, Any]] = asyncio.Queue()
         self.pinged = asyncio.Event()
-        self.unfit: list[dict[str, str]] = []
+        self.unhealthy_reports: list[dict[str, str]] = []
         self.closing = asyncio.Event()
 
     def environment(self) -> dict[str, str]:
-        """The variables RunPod gives a worker."""
+        """Returns the variables that RunPod sets for a worker."""
         base = f"http://127.0.0.1:{self.port}/v2/ep"
         return {
             "RUNPOD_POD_ID": "w1",
@@ -41,7 +41,7 @@ class Platform:
         }
 
     async def take(self, request: web.Request) -> web.Response:
-        """`GET job-take` and `job-take-batch`: waits for a job, until the platform closes."""
+        """`GET job-take` and `job-take-batch`: waits up to 5 s for a job, or until the platform closes."""
         waiting = [asyncio.create_task(self.queue.get()), asyncio.create_task(self.closing.wait())]
         finished, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=5)
         for task in pending:
@@ -52,12 +52,12 @@ class Platform:
         return web.json_response([job] if "batch_size" in request.query else job)
 
     async def stop(self, _request: web.Request) -> web.Response:
-        """`GET job-stop`: nothing is ever cancelled."""
+        """`GET job-stop`: this platform never cancels a job."""
         await asyncio.wait([asyncio.create_task(self.closing.wait())], timeout=5)
         return web.Response(status=204)
 
     async def stream(self, request: web.Request) -> web.Response:
-        """`POST job-stream`; the body is JSON whatever its content type says."""
+        """`POST job-stream`. The SDK sends JSON with another content type."""
         self.streamed.setdefault(request.match_info["job"], []).append(json.loads(await request.read()))
         self.streaming.set()
         return web.Response()
@@ -68,17 +68,17 @@ class Platform:
         return web.Response()
 
     async def ping(self, request: web.Request) -> web.Response:
-        """`GET ping`: the worker lives, or says that it is unfit."""
+        """`GET ping`: a sign of life or an unhealthy report."""
         assert request.headers["Authorization"] == "worker-key"
         if request.query.get("status") == "unhealthy":
-            self.unfit.append(dict(request.query))
+            self.unhealthy_reports.append(dict(request.query))
         self.pinged.set()
         return web.Response()
 
 
 @asynccontextmanager
 async def running_platform() -> AsyncIterator[Platform]:
-    """A running platform."""
+    """Runs a platform."""
     platform = Platform()
     app = web.Application()
     app.add_routes(

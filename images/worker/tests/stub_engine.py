@@ -9,28 +9,29 @@ from typing import Any
 from aiohttp import web
 
 Script = Callable[[web.StreamResponse], Awaitable[None]]
+"""Writes the body of one response."""
 
 USAGE = {"prompt_tokens": 40, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 32}}
 
 
 def event(data: dict[str, Any]) -> bytes:
-    """One server-sent event."""
+    """Returns one server-sent event."""
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-def text(content: str) -> bytes:
-    """The event of a piece of text."""
+def text_event(content: str) -> bytes:
+    """Returns the event of a piece of text."""
     return event({"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": None}]})
 
 
-def ending(reason: str = "stop") -> bytes:
-    """The events a stream ends with."""
+def end_events(reason: str = "stop") -> bytes:
+    """Returns the last events of a stream."""
     finish = event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
     return finish + event({"choices": [], "usage": USAGE}) + b"data: [DONE]\n\n"
 
 
-def says(*chunks: bytes) -> Script:
-    """Sends the chunks as they are, each as a packet of its own."""
+def send(*chunks: bytes) -> Script:
+    """Returns a script that sends each chunk as a separate packet."""
 
     async def script(response: web.StreamResponse) -> None:
         for chunk in chunks:
@@ -41,15 +42,15 @@ def says(*chunks: bytes) -> Script:
 
 
 class StubEngine:
-    """Answers the requests one after another as `answers` says; the last one again and again."""
+    """Answers each request with the next entry of `answers`: a script or an HTTP status. The last entry is repeated."""
 
     def __init__(self) -> None:
         self.base_url = ""
-        self.answers: list[Script | int] = [says(text("あら、"), text("いらっしゃい。"), ending())]
+        self.answers: list[Script | int] = [send(text_event("あら、"), text_event("いらっしゃい。"), end_events())]
         self.requests: list[dict[str, Any]] = []
         self.connections: set[object] = set()
-        self.asked = asyncio.Event()
-        self.abandoned = asyncio.Event()
+        self.requested = asyncio.Event()
+        self.disconnected = asyncio.Event()
         self.error_body = '{"error": {"message": "no"}}'
         self.health_status = 200
         self.health_statuses: list[int] = []
@@ -58,7 +59,7 @@ class StubEngine:
         """`POST /v1/chat/completions`."""
         self.requests.append(await request.json())
         self.connections.add(request.transport and request.transport.get_extra_info("peername"))
-        self.asked.set()
+        self.requested.set()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, int):
             return web.Response(status=answer, text=self.error_body)
@@ -67,23 +68,23 @@ class StubEngine:
         try:
             await answer(response)
         except (asyncio.CancelledError, ConnectionError):
-            self.abandoned.set()
+            self.disconnected.set()
             raise
         return response
 
     async def health(self, _request: web.Request) -> web.Response:
-        """`GET /health`."""
+        """`GET /health`: the next entry of `health_statuses`, then `health_status`."""
         return web.Response(status=self.health_statuses.pop(0) if self.health_statuses else self.health_status)
 
 
 async def hang(_response: web.StreamResponse) -> None:
-    """Says nothing more for a minute."""
+    """Sends nothing for a minute."""
     await asyncio.sleep(60)
 
 
-async def cut(response: web.StreamResponse) -> None:
-    """Breaks the connection off."""
-    await response.write(text("あら"))
+async def abort_after_text(response: web.StreamResponse) -> None:
+    """Sends a piece of text, then aborts the connection."""
+    await response.write(text_event("あら"))
     transport = response._req.transport if response._req else None
     if transport:
         transport.abort()
@@ -91,7 +92,7 @@ async def cut(response: web.StreamResponse) -> None:
 
 @asynccontextmanager
 async def running(app: web.Application) -> AsyncIterator[int]:
-    """Serves `app` on a free port, which it gives."""
+    """Serves `app` on a free port and yields the port."""
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -104,7 +105,7 @@ async def running(app: web.Application) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def stub_engine() -> AsyncIterator[StubEngine]:
-    """A running stub."""
+    """Runs a stub engine."""
     stub = StubEngine()
     app = web.Application()
     app.add_routes([web.post("/v1/chat/completions", stub.chat), web.get("/health", stub.health)])

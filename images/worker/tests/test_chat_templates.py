@@ -10,11 +10,11 @@ from snack_worker.chat_input import Message
 from snack_worker.chat_template import read_template
 from snack_worker.persona import persona
 
-from .real_tokenizers import IMAGES, TOKENIZERS, encode, official
+from .real_tokenizers import MISTRAL, PHI3, encode, format_of, models_of, official, template_file, tokenizer
+from .worker_environment import MODELS
 
-_MODELS = ["phi3", "mistral"]
 _SYSTEM = persona(0)
-_TALK: list[Message] = [
+_CHAT: list[Message] = [
     {"role": "user", "content": "こんばんは"},
     {"role": "assistant", "content": "あら、いらっしゃい。"},
     {"role": "user", "content": "ただいま🍑 2 cups"},
@@ -22,11 +22,12 @@ _TALK: list[Message] = [
 
 
 def _render(model: str, messages: Sequence[Message]) -> str:
-    return read_template(IMAGES / model / "chat_template.jinja")(messages)
+    return read_template(template_file(model))(messages)
 
 
-def test_phi3_is_asked_in_its_own_format() -> None:
-    assert _render("phi3", [_SYSTEM, *_TALK]) == (
+@pytest.mark.parametrize("model", models_of(PHI3))
+def test_phi3_template_renders_the_phi3_format(model: str) -> None:
+    assert _render(model, [_SYSTEM, *_CHAT]) == (
         f"<|system|>\n{_SYSTEM['content']}<|end|>\n"
         "<|user|>\nこんばんは<|end|>\n"
         "<|assistant|>\nあら、いらっしゃい。<|end|>\n"
@@ -35,83 +36,90 @@ def test_phi3_is_asked_in_its_own_format() -> None:
     )
 
 
-def test_mistral_is_asked_in_its_own_format_with_the_persona_first() -> None:
-    assert _render("mistral", [_SYSTEM, *_TALK]) == (
+@pytest.mark.parametrize("model", models_of(MISTRAL))
+def test_mistral_template_puts_the_persona_into_the_first_turn(model: str) -> None:
+    assert _render(model, [_SYSTEM, *_CHAT]) == (
         f"<s>[INST] {_SYSTEM['content']}\n\nこんばんは[/INST] あら、いらっしゃい。</s>[INST] ただいま🍑 2 cups[/INST]"
     )
 
 
-def test_mistral_accepts_a_conversation_the_mama_opens() -> None:
-    assert _render("mistral", [_SYSTEM, *_TALK[1:]]) == (
+@pytest.mark.parametrize("model", models_of(MISTRAL))
+def test_mistral_template_accepts_an_opening_assistant_message(model: str) -> None:
+    assert _render(model, [_SYSTEM, *_CHAT[1:]]) == (
         f"<s>[INST] {_SYSTEM['content']}[/INST] あら、いらっしゃい。</s>[INST] ただいま🍑 2 cups[/INST]"
     )
+
+
+# Mistral's official format differs from ours in a longer conversation with the persona; see the test below.
+_SAME_AS_OFFICIAL = {
+    PHI3: {"first turn": _CHAT[:1], "second turn": _CHAT, "persona and second turn": [_SYSTEM, *_CHAT]},
+    MISTRAL: {"first turn": _CHAT[:1], "second turn": _CHAT, "persona and first turn": [_SYSTEM, *_CHAT[:1]]},
+}
 
 
 @pytest.mark.parametrize(
     ("model", "messages"),
     [
-        ("phi3", _TALK[:1]),
-        ("phi3", _TALK),
-        ("phi3", [_SYSTEM, *_TALK]),
-        ("mistral", _TALK[:1]),
-        ("mistral", _TALK),
-        # With the persona, Mistral's own format agrees as long as the first turn is also the last one.
-        ("mistral", [_SYSTEM, *_TALK[:1]]),
+        pytest.param(model, messages, id=f"{model}: {name}")
+        for model in MODELS
+        for name, messages in _SAME_AS_OFFICIAL[format_of(model)].items()
     ],
 )
-def test_the_tokens_are_those_of_the_official_format(model: str, messages: list[Message]) -> None:
+def test_template_gives_the_tokens_of_the_official_format(model: str, messages: list[Message]) -> None:
     assert encode(model, _render(model, messages)) == official(model, messages)
 
 
-def test_mistrals_official_format_moves_the_persona_and_ours_does_not() -> None:
-    ours, theirs = encode("mistral", _render("mistral", [_SYSTEM, *_TALK])), official("mistral", [_SYSTEM, *_TALK])
+@pytest.mark.parametrize("model", models_of(MISTRAL))
+def test_mistrals_official_format_moves_the_persona_to_the_last_turn(model: str) -> None:
+    ours, theirs = encode(model, _render(model, [_SYSTEM, *_CHAT])), official(model, [_SYSTEM, *_CHAT])
     assert len(ours) == len(theirs)
     assert ours != theirs
 
 
-@pytest.mark.parametrize("model", _MODELS)
-def test_each_turn_continues_the_last_prompt_so_the_prefix_cache_holds(model: str) -> None:
-    before, after = _render(model, [_SYSTEM, *_TALK[:1]]), _render(model, [_SYSTEM, *_TALK])
+@pytest.mark.parametrize("model", MODELS)
+def test_each_prompt_starts_with_the_previous_prompt(model: str) -> None:
+    before, after = _render(model, [_SYSTEM, *_CHAT[:1]]), _render(model, [_SYSTEM, *_CHAT])
     assert after.startswith(before)
     assert encode(model, after)[: len(encode(model, before))] == encode(model, before)
 
 
-@pytest.mark.parametrize("model", _MODELS)
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("role", ["user", "assistant"])
-def test_nobody_can_write_a_mark_of_the_format(model: str, role: str) -> None:
-    tokenizer = TOKENIZERS[model]()
-    marks = {token: added.content for token, added in tokenizer.get_added_tokens_decoder().items() if added.special}
+def test_message_text_cannot_contain_special_tokens(model: str, role: str) -> None:
+    added_tokens = tokenizer(model).get_added_tokens_decoder()
+    special = {token: added.content for token, added in added_tokens.items() if added.special}
 
-    def count_marks(text: str) -> int:
-        turns: list[Message] = [*_TALK[:1], {"role": role, "content": text}]
-        return sum(token in marks for token in encode(model, _render(model, turns)))
+    def count_special(text: str) -> int:
+        turns: list[Message] = [*_CHAT[:1], {"role": role, "content": text}]
+        return sum(token in special for token in encode(model, _render(model, turns)))
 
-    assert count_marks("やあ" + "".join(marks.values())) == count_marks("やあ")
+    assert count_special("やあ" + "".join(special.values())) == count_special("やあ")
 
 
-@pytest.mark.parametrize(
-    ("model", "learnt"), [("phi3", ["あら、いらっしゃい。<|end|>"]), ("mistral", [" あら、いらっしゃい。</s>"])]
-)
-def test_training_learns_what_the_mama_says_and_nothing_else(model: str, learnt: list[str]) -> None:
-    seen: list[str] = []
+_LEARNED = {PHI3: ["あら、いらっしゃい。<|end|>"], MISTRAL: [" あら、いらっしゃい。</s>"]}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_training_learns_only_the_assistant_messages(model: str) -> None:
+    learned: list[str] = []
 
     class Tracker(Extension):
-        """`{% generation %}` as transformers parses it."""
+        """Parses `{% generation %}` as the transformers library does."""
 
         tags = {"generation"}  # noqa: RUF012
 
         def parse(self, parser: Parser) -> jinja2.nodes.Node:
             line = next(parser.stream).lineno
             body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-            return jinja2.nodes.CallBlock(self.call_method("_keep"), [], [], body).set_lineno(line)
+            return jinja2.nodes.CallBlock(self.call_method("_record"), [], [], body).set_lineno(line)
 
-        def _keep(self, caller: jinja2.runtime.Macro) -> str:
+        def _record(self, caller: jinja2.runtime.Macro) -> str:
             text: str = caller()
-            seen.append(text)
+            learned.append(text)
             return text
 
-    source = (IMAGES / model / "chat_template.jinja").read_text(encoding="utf-8")
+    source = template_file(model).read_text(encoding="utf-8")
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Tracker])
-    turns = {"messages": [_SYSTEM, *_TALK], "add_generation_prompt": True, "bos_token": "<s>", "eos_token": "</s>"}
-    assert environment.from_string(source).render(turns) == _render(model, [_SYSTEM, *_TALK])
-    assert seen == learnt
+    turns = {"messages": [_SYSTEM, *_CHAT], "add_generation_prompt": True, "bos_token": "<s>", "eos_token": "</s>"}
+    assert environment.from_string(source).render(turns) == _render(model, [_SYSTEM, *_CHAT])
+    assert learned == _LEARNED[format_of(model)]

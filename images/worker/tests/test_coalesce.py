@@ -5,7 +5,7 @@ import pytest
 
 from snack_worker.coalesce import coalesce
 
-NEVER_S = 60
+ENDLESS_S = 60
 
 
 async def _pieces(*pieces: str) -> AsyncGenerator[str]:
@@ -14,53 +14,53 @@ async def _pieces(*pieces: str) -> AsyncGenerator[str]:
         yield piece
 
 
-async def test_nothing_is_lost_or_reordered() -> None:
+async def test_keeps_all_text_in_order() -> None:
     pieces = [chr(0x3042 + index % 80) for index in range(500)]
     assert "".join([text async for text in coalesce(_pieces(*pieces), 0.0)]) == "".join(pieces)
 
 
-async def test_the_first_piece_goes_at_once_and_the_rest_at_boundaries() -> None:
-    texts = [text async for text in coalesce(_pieces("あ", "ら", "い", "。", "り", "ん", "ご"), NEVER_S)]
+async def test_yields_the_first_piece_at_once_and_the_rest_at_boundaries() -> None:
+    texts = [text async for text in coalesce(_pieces("あ", "ら", "い", "。", "り", "ん", "ご"), ENDLESS_S)]
     assert texts == ["あ", "らい。", "りんご"]
 
 
-async def test_a_piece_does_not_wait_longer_than_the_window() -> None:
-    more = asyncio.Event()
+async def test_yields_a_piece_after_the_window_without_a_boundary() -> None:
+    resume = asyncio.Event()
 
     async def slow() -> AsyncGenerator[str]:
         async for piece in _pieces("あ", "ら"):
             yield piece
-        await more.wait()
+        await resume.wait()
         yield "ま"
 
     texts = coalesce(slow(), 0.01)
     assert await anext(texts) == "あ"
     assert await anext(texts) == "ら"
-    more.set()
+    resume.set()
     assert await anext(texts) == "ま"
     await texts.aclose()
 
 
-async def test_text_that_came_while_the_consumer_was_busy_comes_in_one_piece() -> None:
+async def test_joins_text_that_arrived_while_the_consumer_was_busy() -> None:
     texts = coalesce(_pieces("あ", "、", "い", "、", "う"), 0.0)
     assert await anext(texts) == "あ"
     await asyncio.sleep(0.02)
     assert [text async for text in texts] == ["、い、う"]
 
 
-async def test_text_before_an_error_comes_before_the_error() -> None:
-    async def breaking() -> AsyncGenerator[str]:
+async def test_yields_the_text_before_an_error_then_raises_it() -> None:
+    async def failing() -> AsyncGenerator[str]:
         async for piece in _pieces("あ", "ら"):
             yield piece
-        raise OSError("gone")
+        raise OSError("disconnected")
 
-    texts = coalesce(breaking(), NEVER_S)
+    texts = coalesce(failing(), ENDLESS_S)
     assert [await anext(texts), await anext(texts)] == ["あ", "ら"]
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(OSError, match="disconnected"):
         await anext(texts)
 
 
-async def test_closing_it_closes_its_source() -> None:
+async def test_closing_closes_the_source() -> None:
     closed = asyncio.Event()
 
     async def endless() -> AsyncGenerator[str]:

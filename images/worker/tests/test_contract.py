@@ -14,8 +14,8 @@ from snack_worker.handler import COALESCE_WINDOW_S, make_handler
 from snack_worker.settings import read_settings
 
 from .contract_rules import Change, Fixture, changed, filled, incompatibilities, read_codes, read_fixtures, versions
-from .stub_engine import StubEngine, event, text
-from .tickets_maker import LIMITS, environment, ticket
+from .stub_engine import StubEngine, event, text_event
+from .worker_environment import LIMITS, environment, ticket
 
 Answer = Callable[[Fixture], Awaitable[list[Any]]]
 
@@ -48,7 +48,7 @@ def answer(engine: StubEngine, tmp_path: Path, request: pytest.FixtureRequest) -
         # No model is done within a millisecond, and a reply that says so counts in seconds.
         await asyncio.sleep(0.002)
         for word in said:
-            await response.write(text(word))
+            await response.write(text_event(word))
             if word == "、":
                 # Longer than text is gathered, so that a reply is more than one piece.
                 await asyncio.sleep(2 * COALESCE_WINDOW_S)

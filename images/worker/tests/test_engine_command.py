@@ -1,26 +1,26 @@
-"""The command line of the engine, read by the same rules as vLLM's own."""
+"""The engine's command line, parsed by vLLM's rules."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from snack_worker.engine_command import engine_command
+from snack_worker.engine_process import engine_command
 from snack_worker.settings import read_settings
 
-from .tickets_maker import environment
 from .vllm_command import parse
+from .worker_environment import MODEL, environment
 
 
-def _command(tmp_path: Path, **more: str) -> list[str]:
-    env = environment(tmp_path, WEIGHTS="baked", CONTEXT_TOKENS="4096", MAX_CONCURRENCY="16", **more)
+def _command(tmp_path: Path, **overrides: str) -> list[str]:
+    env = environment(tmp_path, WEIGHTS="baked", CONTEXT_TOKENS="4096", MAX_CONCURRENCY="16", **overrides)
     del env["ENGINE_BASE_URL"]
     settings = read_settings(env)
     assert settings.own_engine
     return engine_command(settings, settings.own_engine)
 
 
-def test_serves_the_model_on_loopback_within_the_images_limits(tmp_path: Path) -> None:
+def test_serves_the_model_on_loopback_with_the_images_limits(tmp_path: Path) -> None:
     program, *arguments = _command(tmp_path)
     model, flags = parse(arguments)
     assert (program, model) == ("vllm", "/models/weights")
@@ -28,7 +28,7 @@ def test_serves_the_model_on_loopback_within_the_images_limits(tmp_path: Path) -
     assert flags == {
         "--host": "127.0.0.1",
         "--port": "8000",
-        "--served-model-name": "phi3",
+        "--served-model-name": MODEL,
         "--tokenizer-mode": "hf",
         "--chat-template": "/models/chat_template.jinja",
         "--max-model-len": "4096",
@@ -38,12 +38,12 @@ def test_serves_the_model_on_loopback_within_the_images_limits(tmp_path: Path) -
     }
 
 
-def test_quantizes_where_the_model_says_so(tmp_path: Path) -> None:
+def test_quantizes_only_when_configured(tmp_path: Path) -> None:
     assert "--quantization" not in _command(tmp_path, QUANTIZATION="")
     assert _command(tmp_path, QUANTIZATION="fp8")[-2:] == ["--quantization", "fp8"]
 
 
-def test_a_flag_that_vllm_does_not_know_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stand_in_rejects_an_unknown_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse([*_command(tmp_path)[1:], "--max-context", "4096"])
     assert "unrecognized arguments: --max-context" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The worker with an engine of its own: a container's two processes, and what becomes of one without the other."""
+"""A worker that starts its engine: the container's two processes, and what happens when one of them ends."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ import pytest
 from snack_worker.engine_process import EngineProcess
 
 from .runpod_platform import Platform, running_platform
-from .tickets_maker import environment, ticket
-from .worker_process import LIMIT_S, ended, worker_process
+from .worker_environment import environment, ticket
+from .worker_process import LIMIT_S, wait_for_exit, worker_process
 
-ID = "microsoft/Phi-3.5-mini-instruct"
+MODEL_ID = "someone/some-model"
 REVISION = "2fe192450127e6a83f7441aef6e3ca586c338b77"
 
 
@@ -30,8 +30,8 @@ async def platform() -> AsyncIterator[Platform]:
         yield running
 
 
-def _vllm(directory: Path, script: str) -> None:
-    """Puts a `vllm` on the path: a shell script."""
+def _write_vllm(directory: Path, script: str) -> None:
+    """Writes a shell script named `vllm` to the folder on PATH."""
     program = directory / "bin" / "vllm"
     program.parent.mkdir(exist_ok=True)
     program.write_text(f"#!/bin/sh\n{script}\n")
@@ -40,14 +40,14 @@ def _vllm(directory: Path, script: str) -> None:
 
 @pytest.fixture
 def env(tmp_path: Path, platform: Platform) -> dict[str, str]:
-    """The environment of an image with cached weights, whose `vllm` leaves its process id in `vllm.pid`."""
-    snapshot = tmp_path / "models--microsoft--Phi-3.5-mini-instruct" / "snapshots" / REVISION
+    """Environment of an image with cached weights. Its `vllm` writes its process id to `vllm.pid`."""
+    snapshot = tmp_path / "models--someone--some-model" / "snapshots" / REVISION
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}")
     template = tmp_path / "chat_template.jinja"
     template.write_text("{{ messages }}")
     tests = Path(__file__).parent
-    _vllm(
+    _write_vllm(
         tmp_path,
         f'echo $$ > {tmp_path}/vllm.pid; cd {tests.parent}; exec {sys.executable} -m tests.vllm_command "$@"',
     )
@@ -59,7 +59,7 @@ def env(tmp_path: Path, platform: Platform) -> dict[str, str]:
         PATH=f"{tmp_path}/bin:{os.environ['PATH']}",
         WEIGHTS="cached",
         MODEL_CACHE=str(tmp_path),
-        MODEL_ID=ID,
+        MODEL_ID=MODEL_ID,
         MODEL_REVISION=REVISION,
         CHAT_TEMPLATE_FILE=str(template),
         ENGINE_PORT=str(port),
@@ -70,11 +70,11 @@ def env(tmp_path: Path, platform: Platform) -> dict[str, str]:
     return env
 
 
-async def _ask(platform: Platform, job_id: str = "job-1", **value: Any) -> None:
+async def _submit(platform: Platform, job_id: str = "job-1", **value: Any) -> None:
     await platform.queue.put({"id": job_id, "input": {"text": "こんばんは", "ticket": ticket(), **value}})
 
 
-async def _done(platform: Platform) -> Any:
+async def _result(platform: Platform) -> Any:
     _, _, body = await asyncio.wait_for(platform.done.get(), LIMIT_S)
     return body
 
@@ -83,7 +83,7 @@ def _engine_pid(tmp_path: Path) -> int:
     return int((tmp_path / "vllm.pid").read_text())
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -91,92 +91,92 @@ def _runs(pid: int) -> bool:
     return True
 
 
-async def test_answers_from_the_engine_it_started_and_ends_it_on_sigterm(
+async def test_answers_from_its_own_engine_and_stops_it_on_sigterm(
     env: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:
     async with worker_process(env) as process:
-        await _ask(platform)
-        assert (await _done(platform))["output"][-1]["text"] == "あら、いらっしゃい。"
+        await _submit(platform)
+        assert (await _result(platform))["output"][-1]["text"] == "あら、いらっしゃい。"
         pid = _engine_pid(tmp_path)
-        assert _runs(pid)
+        assert _is_running(pid)
         process.send_signal(signal.SIGTERM)
         platform.closing.set()
-        code, _ = await ended(process)
+        code, _ = await wait_for_exit(process)
         assert code == 0
-        assert not _runs(pid)
-        assert platform.unfit == []
+        assert not _is_running(pid)
+        assert platform.unhealthy_reports == []
 
 
 @pytest.mark.parametrize(
-    ("blow", "says"),
+    ("fault", "reason"),
     [
-        (signal.SIGKILL, "the engine was ended by SIGKILL"),
-        (signal.SIGSTOP, "the engine hangs: no answer from its health page, 3 times in a row (last: TimeoutError)"),
+        (signal.SIGKILL, "the engine was killed by SIGKILL"),
+        (signal.SIGSTOP, "the engine hangs: its health check failed 3 times in a row (last: TimeoutError)"),
     ],
 )
-async def test_a_lost_engine_fails_the_jobs_by_name_and_ends_the_worker(
-    env: dict[str, str], platform: Platform, tmp_path: Path, blow: signal.Signals, says: str
+async def test_losing_the_engine_fails_the_running_jobs_and_ends_the_worker(
+    env: dict[str, str], platform: Platform, tmp_path: Path, fault: signal.Signals, reason: str
 ) -> None:
-    # The platform goes on holding its long polls: the worker does not wait for them.
+    # The platform keeps its long polls open. The worker must not wait for them.
     async with worker_process({**env, "VLLM_STUB_REPLY_S": "60"}) as process:
-        await _ask(platform)
+        await _submit(platform)
         await asyncio.wait_for(platform.streaming.wait(), LIMIT_S)
-        os.kill(_engine_pid(tmp_path), blow)
-        body = await _done(platform)
+        os.kill(_engine_pid(tmp_path), fault)
+        body = await _result(platform)
         assert json.loads(body["error"])["error"] == {
             "code": "unavailable",
             "message": "Not available at the moment. Try again.",
             "retryable": True,
         }
-        code, log = await ended(process)
+        code, log = await wait_for_exit(process)
         assert code == 1
-        assert log.endswith(f"snack-worker: {says}\n")
-        [report] = platform.unfit
-        assert report == {"status": "unhealthy", "check": "engine", "reason": says}
-        assert not _runs(_engine_pid(tmp_path))
+        assert log.endswith(f"snack-worker: {reason}\n")
+        [report] = platform.unhealthy_reports
+        assert report == {"status": "unhealthy", "check": "engine", "reason": reason}
+        assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_an_engine_lost_between_jobs_ends_the_worker(
+async def test_losing_the_engine_between_jobs_ends_the_worker(
     env: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:
     async with worker_process(env) as process:
-        await _ask(platform)
-        await _done(platform)
+        await _submit(platform)
+        await _result(platform)
         os.kill(_engine_pid(tmp_path), signal.SIGKILL)
-        code, log = await ended(process)
+        code, log = await wait_for_exit(process)
         assert code == 1
-        assert log.endswith("snack-worker: the engine was ended by SIGKILL\n")
-        assert len(platform.unfit) == 1
+        assert log.endswith("snack-worker: the engine was killed by SIGKILL\n")
+        assert len(platform.unhealthy_reports) == 1
         assert platform.done.empty()
 
 
 @pytest.mark.parametrize(
-    ("script", "limit_s", "says"),
+    ("script", "limit_s", "reason"),
     [
-        ("exit 3", "600", r"the engine ended with exit code 3 before it was ready"),
+        ("exit 3", "600", r"the engine exited with code 3 before it was ready"),
         ("exec sleep 1000", "1", r"the engine at http://127.0.0.1:\d+/health was not ready within 1 s \(last: .*\)"),
         (None, "600", r"the engine could not be started: vllm: No such file or directory"),
     ],
 )
-async def test_an_engine_that_never_starts_ends_the_worker(
-    env: dict[str, str], platform: Platform, tmp_path: Path, script: str | None, limit_s: str, says: str
+async def test_an_engine_that_does_not_start_ends_the_worker(
+    env: dict[str, str], platform: Platform, tmp_path: Path, script: str | None, limit_s: str, reason: str
 ) -> None:
     if script is None:
         (tmp_path / "bin" / "vllm").unlink()
         env = {**env, "PATH": str(tmp_path / "bin")}
     else:
-        _vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; {script}")
+        _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; {script}")
     async with worker_process({**env, "ENGINE_START_LIMIT_S": limit_s}) as process:
-        code, log = await ended(process)
+        code, log = await wait_for_exit(process)
         assert code == 1
-        assert re.search(f"snack-worker: {says}\n$", log)
-        [report] = platform.unfit
-        assert re.fullmatch(says, report["reason"])
+        assert re.search(f"snack-worker: {reason}\n$", log)
+        [report] = platform.unhealthy_reports
+        assert re.fullmatch(reason, report["reason"])
         if script is not None:
-            assert not _runs(_engine_pid(tmp_path))
+            assert not _is_running(_engine_pid(tmp_path))
 
 
-def test_an_engine_that_was_told_to_end_is_not_lost() -> None:
+def test_a_stopped_engine_does_not_count_as_lost() -> None:
     lost: list[str] = []
     engine = EngineProcess(["sleep", "1000"])
     engine.watch("http://127.0.0.1:1/health", 600, lost.append)
@@ -187,32 +187,30 @@ def test_an_engine_that_was_told_to_end_is_not_lost() -> None:
     assert lost == []
 
 
-async def test_sigterm_while_the_engine_loads_ends_both(env: dict[str, str], tmp_path: Path) -> None:
+async def test_sigterm_while_the_engine_loads_ends_both_processes(env: dict[str, str], tmp_path: Path) -> None:
     started = tmp_path / "started"
     os.mkfifo(started)
-    _vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; echo > {started}; exec sleep 1000")
+    _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; echo > {started}; exec sleep 1000")
     async with worker_process(env) as process:
-        # Opening a pipe waits for the one who writes to it.
+        # Opening a named pipe waits for its writer.
         await asyncio.wait_for(asyncio.to_thread(started.read_bytes), LIMIT_S)
         process.send_signal(signal.SIGTERM)
-        code, _ = await ended(process)
+        code, _ = await wait_for_exit(process)
         assert code == 128 + signal.SIGTERM
-        assert not _runs(_engine_pid(tmp_path))
+        assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_sigterm_while_the_engine_is_being_started_leaves_none_behind(
-    env: dict[str, str], tmp_path: Path
-) -> None:
-    _vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; kill -TERM $PPID; exec sleep 1000")
+async def test_sigterm_while_the_engine_is_being_started_leaks_no_engine(env: dict[str, str], tmp_path: Path) -> None:
+    _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; kill -TERM $PPID; exec sleep 1000")
     async with worker_process(env) as process:
-        code, _ = await ended(process)
+        code, _ = await wait_for_exit(process)
         assert code == 128 + signal.SIGTERM
-        assert not _runs(_engine_pid(tmp_path))
+        assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_weights_that_are_not_cached_are_named_before_anything_starts(env: dict[str, str]) -> None:
-    async with worker_process({**env, "MODEL_ID": "someone/else"}) as process:
-        code, log = await ended(process)
+async def test_missing_cached_weights_end_the_worker_before_the_engine_starts(env: dict[str, str]) -> None:
+    async with worker_process({**env, "MODEL_ID": "someone/another-model"}) as process:
+        code, log = await wait_for_exit(process)
         assert code == 1
         assert log.startswith("snack-worker: WEIGHTS is 'cached', but RunPod's model cache has no ")
-        assert "models--someone--else" in log
+        assert "models--someone--another-model" in log

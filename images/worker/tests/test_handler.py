@@ -8,10 +8,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from snack_worker.persona import persona
+from snack_worker.settings import MODEL_PLANS
 
 from .conftest import Run
-from .stub_engine import StubEngine, cut, ending, event, hang, says, text
-from .tickets_maker import ticket
+from .stub_engine import StubEngine, abort_after_text, end_events, event, hang, send, text_event
+from .worker_environment import MODEL, VERSION, ticket
 
 _ITEM = Draft202012Validator(
     json.loads(files("snack_worker").joinpath("contract/stream-item.schema.json").read_bytes())
@@ -23,7 +24,7 @@ def _error_code(items: list[dict[str, Any]]) -> str:
     return code
 
 
-async def test_streams_deltas_and_then_the_whole_result(run: Run) -> None:
+async def test_streams_deltas_then_the_complete_result(run: Run) -> None:
     items = await run(text="こんばんは")
     for item in items:
         _ITEM.validate(item)
@@ -36,45 +37,47 @@ async def test_streams_deltas_and_then_the_whole_result(run: Run) -> None:
         "text": "あら、いらっしゃい。",
         "finish_reason": "stop",
         "usage": {"prompt_tokens": 40, "completion_tokens": 5, "cached_tokens": 32},
-        "model": {"plan": "free", "name": "phi3", "version": "2026-11-22"},
+        "model": {"plan": MODEL_PLANS[MODEL], "name": MODEL, "version": VERSION},
     }
 
 
-async def test_without_streaming_there_is_only_the_result(run: Run) -> None:
+async def test_yields_only_the_result_without_streaming(run: Run) -> None:
     items = await run(text="こんばんは", stream=False)
     assert [item["text"] for item in items] == ["あら、いらっしゃい。"]
 
 
-async def test_asks_the_engine_as_the_persona_with_the_clients_parameters(run: Run, engine: StubEngine) -> None:
+async def test_sends_the_persona_and_the_clients_parameters_to_the_engine(run: Run, engine: StubEngine) -> None:
     await run(text="こんばんは", params={"temperature": 0, "seed": 7})
     request = engine.requests[0]
     system, *turns = request["messages"]
     assert system in [persona(hour * 3_600) for hour in range(24)]
     assert turns == [{"role": "user", "content": "こんばんは"}]
-    assert (request["model"], request["temperature"], request["seed"]) == ("phi3", 0, 7)
+    assert (request["model"], request["temperature"], request["seed"]) == (MODEL, 0, 7)
     assert request["stream_options"] == {"include_usage": True}
 
 
-@pytest.mark.parametrize(("reason", "ours"), [("stop", "stop"), ("length", "length"), ("content_filter", "filter")])
-async def test_says_why_the_reply_ended(run: Run, engine: StubEngine, reason: str, ours: str) -> None:
-    engine.answers = [says(text("あら"), ending(reason))]
-    assert (await run(text="やあ"))[-1]["finish_reason"] == ours
+@pytest.mark.parametrize(
+    ("engine_reason", "finish_reason"), [("stop", "stop"), ("length", "length"), ("content_filter", "filter")]
+)
+async def test_reports_the_finish_reason(run: Run, engine: StubEngine, engine_reason: str, finish_reason: str) -> None:
+    engine.answers = [send(text_event("あら"), end_events(engine_reason))]
+    assert (await run(text="やあ"))[-1]["finish_reason"] == finish_reason
 
 
-async def test_characters_and_events_split_between_packets_survive(run: Run, engine: StubEngine) -> None:
-    stream = text("美砂樹ママよ。") + text("🍑はいかが？") + ending()
-    engine.answers = [says(*[stream[at : at + 7] for at in range(0, len(stream), 7)])]
+async def test_joins_characters_and_events_split_between_packets(run: Run, engine: StubEngine) -> None:
+    stream = text_event("美砂樹ママよ。") + text_event("🍑はいかが？") + end_events()
+    engine.answers = [send(*[stream[at : at + 7] for at in range(0, len(stream), 7)])]
     assert (await run(text="やあ"))[-1]["text"] == "美砂樹ママよ。🍑はいかが？"
 
 
-async def test_comments_other_fields_and_windows_line_ends_are_fine(run: Run, engine: StubEngine) -> None:
-    stream = (b": ping\n\nevent: message\nid: 1\n" + text("あら") + ending()).replace(b"\n", b"\r\n")
-    engine.answers = [says(stream)]
+async def test_ignores_comments_other_fields_and_windows_line_endings(run: Run, engine: StubEngine) -> None:
+    stream = (b": ping\n\nevent: message\nid: 1\n" + text_event("あら") + end_events()).replace(b"\n", b"\r\n")
+    engine.answers = [send(stream)]
     assert (await run(text="やあ"))[-1]["text"] == "あら"
 
 
-async def test_a_5xx_before_the_first_text_is_tried_once_more(run: Run, engine: StubEngine) -> None:
-    engine.answers = [500, says(text("おまたせ。"), ending())]
+async def test_retries_a_5xx_before_the_first_text_once(run: Run, engine: StubEngine) -> None:
+    engine.answers = [500, send(text_event("おまたせ。"), end_events())]
     assert (await run(text="やあ"))[-1]["text"] == "おまたせ。"
     assert len(engine.requests) == 2
 
@@ -83,7 +86,7 @@ async def test_a_5xx_before_the_first_text_is_tried_once_more(run: Run, engine: 
     ("status", "code", "attempts"),
     [(500, "unavailable", 2), (503, "overloaded", 2), (429, "overloaded", 1), (400, "internal", 1)],
 )
-async def test_a_refusing_engine_fails_the_job(
+async def test_maps_the_engines_error_status_to_a_code(
     run: Run, engine: StubEngine, status: int, code: str, attempts: int
 ) -> None:
     engine.answers = [status]
@@ -91,28 +94,30 @@ async def test_a_refusing_engine_fails_the_job(
     assert len(engine.requests) == attempts
 
 
-async def test_a_conversation_the_engine_finds_too_long_is_too_long(run: Run, engine: StubEngine) -> None:
+async def test_maps_the_engines_context_length_error_to_too_long(run: Run, engine: StubEngine) -> None:
     engine.answers = [400]
     engine.error_body = '{"error": {"message": "This model\'s maximum context length is 4096 tokens."}}'
     assert _error_code(await run(text="やあ")) == "too_long"
 
 
-async def test_a_dead_engine_is_unavailable(run_without_engine: Run, caplog: pytest.LogCaptureFixture) -> None:
+async def test_reports_unavailable_when_the_engine_is_not_running(
+    run_without_engine: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     assert _error_code(await run_without_engine(text="やあ")) == "unavailable"
     assert "job job-1: unavailable (ClientConnectorError)" in caplog.text
 
 
-async def test_an_engine_that_says_nothing_is_a_timeout(run: Run, engine: StubEngine) -> None:
+async def test_reports_timeout_when_the_engine_sends_nothing(run: Run, engine: StubEngine) -> None:
     engine.answers = [hang]
     assert _error_code(await run(text="やあ")) == "timeout"
 
 
-async def test_an_engine_that_falls_silent_is_a_timeout_after_its_text(run: Run, engine: StubEngine) -> None:
-    async def fall_silent(response: Any) -> None:
-        await response.write(text("あら"))
+async def test_keeps_the_text_and_reports_timeout_when_the_engine_stops_sending(run: Run, engine: StubEngine) -> None:
+    async def stop_sending(response: Any) -> None:
+        await response.write(text_event("あら"))
         await hang(response)
 
-    engine.answers = [fall_silent]
+    engine.answers = [stop_sending]
     items = await run(text="やあ")
     assert items[0] == {"delta": "あら"}
     assert _error_code(items) == "timeout"
@@ -120,20 +125,30 @@ async def test_an_engine_that_falls_silent_is_a_timeout_after_its_text(run: Run,
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "script",
     [
-        says(text("あら"), b"data: {oops\n\n"),
-        says(text("あら"), b"data: \xff\xfe\n\n"),
-        says(text("あら"), b'data: {"choices": 3}\n\n'),
-        says(text("あら"), event({"error": {"message": "CUDA out of memory"}})),
-        says(text("あら"), ending("abort")),
-        says(text("あら")),
-        cut,
+        send(text_event("あら"), b"data: {oops\n\n"),
+        send(text_event("あら"), b"data: \xff\xfe\n\n"),
+        send(text_event("あら"), b'data: {"choices": 3}\n\n'),
+        send(text_event("あら"), event({"error": {"message": "CUDA out of memory"}})),
+        send(text_event("あら"), end_events("abort")),
+        send(text_event("あら")),
+        abort_after_text,
     ],
-    ids=["no JSON", "no UTF-8", "no chunk", "an error event", "an abort", "the end", "a cut"],
+    ids=[
+        "invalid JSON",
+        "invalid UTF-8",
+        "invalid chunk",
+        "error event",
+        "finish_reason abort",
+        "end without finish_reason",
+        "aborted connection",
+    ],
 )
-async def test_a_stream_that_breaks_after_text_fails_the_job_at_once(run: Run, engine: StubEngine, broken: Any) -> None:
-    engine.answers = [broken]
+async def test_fails_the_job_without_retry_when_the_stream_breaks_after_text(
+    run: Run, engine: StubEngine, script: Any
+) -> None:
+    engine.answers = [script]
     items = await run(text="やあ")
     assert _error_code(items) == "unavailable"
     assert items[0] == {"delta": "あら"}
@@ -141,41 +156,41 @@ async def test_a_stream_that_breaks_after_text_fails_the_job_at_once(run: Run, e
     assert "CUDA" not in items[-1]["error"]
 
 
-async def test_a_cancelled_job_lets_go_of_the_engine(run: Run, engine: StubEngine) -> None:
-    async def talk_on(response: Any) -> None:
+async def test_cancelling_a_job_disconnects_from_the_engine(run: Run, engine: StubEngine) -> None:
+    async def send_endlessly(response: Any) -> None:
         while True:
-            await response.write(text("ね、"))
+            await response.write(text_event("ね、"))
             await asyncio.sleep(0.01)
 
-    engine.answers = [talk_on]
+    engine.answers = [send_endlessly]
     job = asyncio.ensure_future(run(text="やあ"))
-    await engine.asked.wait()
+    await engine.requested.wait()
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    await engine.abandoned.wait()
+    await engine.disconnected.wait()
 
 
-async def test_an_unexpected_error_is_internal_and_keeps_its_text_to_itself(
+async def test_reports_an_unexpected_error_as_internal_without_its_text(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def explode(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ひみつ")
 
-    monkeypatch.setattr("snack_worker.handler.conversation", explode)
+    monkeypatch.setattr("snack_worker.handler.fit_conversation", fail)
     items = await run(text="やあ")
     assert _error_code(items) == "internal"
     assert "ひみつ" not in items[-1]["error"] + caplog.text
     assert "RuntimeError at test_handler.py" in caplog.text
 
 
-async def test_logs_hold_neither_words_nor_tickets(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_contain_no_messages_and_no_tickets(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     secret = ticket()
     await run(text="ひみつの話", ticket=secret, request_id="r-1\nfake line")
     await run(text="ひみつの話", ticket=secret + "x")
-    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("snack_worker"))
-    assert "job job-1: stop" in ours
-    assert "job job-1: ticket_invalid" in ours
-    for kept in ("ひみつ", "いらっしゃい", secret, "\nfake line"):
-        assert kept not in ours
+    log = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("snack_worker"))
+    assert "job job-1: stop" in log
+    assert "job job-1: ticket_invalid" in log
+    for private in ("ひみつ", "いらっしゃい", secret, "\nfake line"):
+        assert private not in log

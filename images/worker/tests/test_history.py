@@ -5,131 +5,145 @@ import pytest
 
 from snack_worker.chat_input import ChatInput, Message
 from snack_worker.errors import WorkerError
-from snack_worker.history import conversation
+from snack_worker.history import fit_conversation
 from snack_worker.persona import persona
 from snack_worker.settings import SettingsError
-from snack_worker.tokenizer import Count, estimate, read_counter
+from snack_worker.tokenizer import CountTokens, estimate_tokens, read_counter
 
-from .real_tokenizers import IMAGES, TOKENIZERS, official
+from .real_tokenizers import official, template_file, tokenizer
+from .worker_environment import MODEL, MODELS
 
-_MODELS = ["phi3", "mistral"]
 _SYSTEM = persona(0)
 
 
-def _turn(role: str, content: str) -> Message:
+def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _talk(turns: int) -> list[Message]:
-    return [_turn("assistant" if index % 2 else "user", f"{index}🍑" + "あ" * 60) for index in range(turns)]
+def _messages(number: int) -> list[Message]:
+    return [_message("assistant" if index % 2 else "user", f"{index}🍑" + "あ" * 60) for index in range(number)]
 
 
-@pytest.fixture(params=_MODELS)
-def count(request: pytest.FixtureRequest, tmp_path: Path) -> Count:
-    """Counts as the worker in the model's image does, with the model's own tokenizer."""
-    TOKENIZERS[request.param]().save(str(tmp_path / "tokenizer.json"))
-    return read_counter(tmp_path / "tokenizer.json", IMAGES / request.param / "chat_template.jinja")
+def _read_counter(model: str, directory: Path) -> CountTokens:
+    tokenizer(model).save(str(directory / "tokenizer.json"))
+    return read_counter(directory / "tokenizer.json", template_file(model))
+
+
+@pytest.fixture(params=MODELS)
+def count_tokens(request: pytest.FixtureRequest, tmp_path: Path) -> CountTokens:
+    """Token counter of each model, with its real tokenizer."""
+    return _read_counter(request.param, tmp_path)
 
 
 def _chat(messages: list[Message], *, is_text: bool = False) -> ChatInput:
     return ChatInput(messages=messages, params={}, stream=True, ticket=None, request_id=None, is_text=is_text)
 
 
-def _show(messages: list[Message], count: Count, context_tokens: int) -> list[Message]:
-    return conversation(_chat(messages), _SYSTEM, max_tokens=200, context_tokens=context_tokens, count=count)
-
-
-def test_consecutive_turns_of_one_role_are_merged() -> None:
-    turns = [_turn("user", "やあ"), _turn("user", "元気？"), _turn("assistant", "ええ"), _turn("user", "よかった")]
-    assert _show(turns, estimate, 4_096) == [
-        _SYSTEM,
-        _turn("user", "やあ\n元気？"),
-        _turn("assistant", "ええ"),
-        _turn("user", "よかった"),
-    ]
-
-
-def test_a_conversation_that_fits_is_shown_whole_also_when_she_opened_it() -> None:
-    assert _show(_talk(9), estimate, 4_096) == [_SYSTEM, *_talk(9)]
-    assert _show(_talk(8)[1:], estimate, 4_096) == [_SYSTEM, *_talk(8)[1:]]
-
-
-def test_the_oldest_pairs_go_and_no_more_than_must(count: Count) -> None:
-    turns = _talk(61)
-    for context_tokens in range(1_536, 4_096, 97):
-        system, *kept = _show(turns, count, context_tokens)
-        left_out = len(turns) - len(kept)
-        assert system == _SYSTEM
-        assert kept == turns[left_out:]
-        assert left_out > 0
-        assert left_out % 2 == 0
-        assert count([system, *kept]) + 200 <= context_tokens < count([system, *turns[left_out - 2 :]]) + 200
-
-
-def test_an_opening_of_hers_goes_before_everything_else(count: Count) -> None:
-    turns = _talk(12)[1:]
-    context_tokens = count([_SYSTEM, *turns]) + 200
-    assert _show(turns, count, context_tokens) == [_SYSTEM, *turns]
-    assert _show(turns, count, context_tokens - 1) == [_SYSTEM, *turns[1:]]
-
-
-def test_the_last_message_always_stays_and_persona_with_it(count: Count) -> None:
-    turns = [*_talk(40), _turn("user", "ね" * 300)]
-    context_tokens = count([_SYSTEM, turns[-1]]) + 200
-    assert _show(turns, count, context_tokens) == [_SYSTEM, turns[-1]]
-
-
-def test_a_last_message_that_does_not_fit_is_too_long_and_says_how_much_does(count: Count) -> None:
-    turns = [*_talk(4), _turn("user", "ね" * 300)]
-    taken = count([_SYSTEM, turns[-1]]) - count([_SYSTEM, _turn("user", "")])
-    with pytest.raises(WorkerError) as caught:
-        _show(turns, count, count([_SYSTEM, turns[-1]]) + 199)
-    assert caught.value.code == "too_long"
-    assert caught.value.message == (
-        f"input.messages[4].content: at most {taken - 1} tokens are allowed, and this has {taken}."
+def _fit(messages: list[Message], count_tokens: CountTokens, context_tokens: int) -> list[Message]:
+    return fit_conversation(
+        _chat(messages), _SYSTEM, max_tokens=200, context_tokens=context_tokens, count_tokens=count_tokens
     )
 
 
-def test_a_text_that_does_not_fit_is_named_as_it_was_sent() -> None:
-    chat = _chat([_turn("user", "ね" * 300)], is_text=True)
+def test_merges_consecutive_messages_of_one_role() -> None:
+    messages = [
+        _message("user", "やあ"),
+        _message("user", "元気？"),
+        _message("assistant", "ええ"),
+        _message("user", "よかった"),
+    ]
+    assert _fit(messages, estimate_tokens, 4_096) == [
+        _SYSTEM,
+        _message("user", "やあ\n元気？"),
+        _message("assistant", "ええ"),
+        _message("user", "よかった"),
+    ]
+
+
+def test_keeps_a_conversation_that_fits_with_its_opening_assistant_message() -> None:
+    assert _fit(_messages(9), estimate_tokens, 4_096) == [_SYSTEM, *_messages(9)]
+    assert _fit(_messages(8)[1:], estimate_tokens, 4_096) == [_SYSTEM, *_messages(8)[1:]]
+
+
+def test_drops_only_as_many_of_the_oldest_pairs_as_necessary(count_tokens: CountTokens) -> None:
+    messages = _messages(61)
+    for context_tokens in range(1_536, 4_096, 97):
+        system, *kept = _fit(messages, count_tokens, context_tokens)
+        dropped = len(messages) - len(kept)
+        assert system == _SYSTEM
+        assert kept == messages[dropped:]
+        assert dropped > 0
+        assert dropped % 2 == 0
+        one_pair_more = [system, *messages[dropped - 2 :]]
+        assert count_tokens([system, *kept]) + 200 <= context_tokens < count_tokens(one_pair_more) + 200
+
+
+def test_drops_an_opening_assistant_message_first(count_tokens: CountTokens) -> None:
+    messages = _messages(12)[1:]
+    context_tokens = count_tokens([_SYSTEM, *messages]) + 200
+    assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, *messages]
+    assert _fit(messages, count_tokens, context_tokens - 1) == [_SYSTEM, *messages[1:]]
+
+
+def test_always_keeps_the_persona_and_the_last_message(count_tokens: CountTokens) -> None:
+    messages = [*_messages(40), _message("user", "ね" * 300)]
+    context_tokens = count_tokens([_SYSTEM, messages[-1]]) + 200
+    assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, messages[-1]]
+
+
+def test_rejects_a_last_message_that_does_not_fit_with_the_allowed_length(count_tokens: CountTokens) -> None:
+    messages = [*_messages(4), _message("user", "ね" * 300)]
+    needed = count_tokens([_SYSTEM, messages[-1]]) - count_tokens([_SYSTEM, _message("user", "")])
     with pytest.raises(WorkerError) as caught:
-        conversation(chat, _SYSTEM, max_tokens=200, context_tokens=1_024, count=estimate)
-    assert caught.value.message.startswith("input.text: at most 0 tokens are allowed, and this has ")
+        _fit(messages, count_tokens, count_tokens([_SYSTEM, messages[-1]]) + 199)
+    assert caught.value.code == "too_long"
+    assert caught.value.message == (
+        f"input.messages[4].content: at most {needed - 1} tokens are allowed, got {needed}."
+    )
 
 
-@pytest.mark.parametrize("model", _MODELS)
-def test_what_is_counted_is_what_the_engine_computes(model: str, tmp_path: Path) -> None:
-    TOKENIZERS[model]().save(str(tmp_path / "tokenizer.json"))
-    template = IMAGES / model / "chat_template.jinja"
-    counted = read_counter(tmp_path / "tokenizer.json", template)
-    # These take more tokens than they have characters.
-    messages = [_SYSTEM, _turn("user", "𩸽の🍣をください\n\t ね" * 20)]
-    assert counted(messages) == len(official(model, messages)) > estimate(messages)
+def test_names_the_field_text_when_the_client_sent_text() -> None:
+    chat = _chat([_message("user", "ね" * 300)], is_text=True)
+    with pytest.raises(WorkerError) as caught:
+        fit_conversation(chat, _SYSTEM, max_tokens=200, context_tokens=1_024, count_tokens=estimate_tokens)
+    assert caught.value.message.startswith("input.text: at most 0 tokens are allowed, got ")
 
 
-def test_without_a_tokenizer_lengths_are_estimated_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    counted = read_counter(Path("/nowhere/tokenizer.json"), Path("/nowhere/template"))
-    assert counted is estimate
+@pytest.mark.parametrize("model", MODELS)
+def test_counts_the_tokens_that_the_engine_computes(model: str, tmp_path: Path) -> None:
+    count_tokens = _read_counter(model, tmp_path)
+    # This text has more tokens than characters.
+    messages = [_SYSTEM, _message("user", "𩸽の🍣をください\n\t ね" * 20)]
+    assert count_tokens(messages) == len(official(model, messages)) > estimate_tokens(messages)
+
+
+def test_estimates_with_a_warning_when_the_tokenizer_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+    counter = read_counter(Path("/nowhere/tokenizer.json"), Path("/nowhere/template"))
+    assert counter is estimate_tokens
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "no tokenizer at /nowhere/tokenizer.json: lengths of prompts are estimated" in caplog.text
+    assert "no tokenizer at /nowhere/tokenizer.json: prompt lengths are estimated" in caplog.text
 
 
-@pytest.mark.parametrize("model", _MODELS)
-def test_the_estimate_is_not_below_the_count_of_what_people_say(model: str, tmp_path: Path) -> None:
-    TOKENIZERS[model]().save(str(tmp_path / "tokenizer.json"))
-    counted = read_counter(tmp_path / "tokenizer.json", IMAGES / model / "chat_template.jinja")
-    talk = [_SYSTEM, _turn("user", "ママ、今日は飲みに来たよ。"), _turn("assistant", "あら、いらっしゃい。"), *_talk(3)]
-    assert counted(talk) <= estimate(talk)
+@pytest.mark.parametrize("model", MODELS)
+def test_estimate_of_ordinary_conversation_is_not_below_the_count(model: str, tmp_path: Path) -> None:
+    count_tokens = _read_counter(model, tmp_path)
+    messages = [
+        _SYSTEM,
+        _message("user", "ママ、今日は飲みに来たよ。"),
+        _message("assistant", "あら、いらっしゃい。"),
+        *_messages(3),
+    ]
+    assert count_tokens(messages) <= estimate_tokens(messages)
 
 
-def test_a_broken_tokenizer_or_template_is_named(tmp_path: Path) -> None:
-    broken, template = tmp_path / "tokenizer.json", tmp_path / "template"
-    broken.write_text("{}")
-    with pytest.raises(SettingsError, match=f"^TOKENIZER_FILE: {broken} is not a tokenizer$"):
-        read_counter(broken, template)
-    TOKENIZERS["phi3"]().save(str(broken))
+def test_names_an_invalid_tokenizer_or_template(tmp_path: Path) -> None:
+    tokenizer_file, template = tmp_path / "tokenizer.json", tmp_path / "template"
+    tokenizer_file.write_text("{}")
+    with pytest.raises(SettingsError, match=f"^TOKENIZER_FILE: {tokenizer_file} is not a tokenizer$"):
+        read_counter(tokenizer_file, template)
+    tokenizer(MODEL).save(str(tokenizer_file))
     with pytest.raises(SettingsError, match=r"^CHAT_TEMPLATE_FILE: "):
-        read_counter(broken, template)
+        read_counter(tokenizer_file, template)
     template.write_text("{% if %}")
     with pytest.raises(SettingsError, match=r"^CHAT_TEMPLATE_FILE: "):
-        read_counter(broken, template)
+        read_counter(tokenizer_file, template)

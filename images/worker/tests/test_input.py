@@ -17,8 +17,12 @@ _USER = {"role": "user", "content": "やあ"}
         ({"text": "a", "messages": [_USER]}, "invalid_input", "input: exactly one of text and messages is allowed."),
         ({"text": ""}, "invalid_input", "input.text: must not be empty."),
         ({"text": 5}, "invalid_input", "input.text: must be of type string."),
-        ({"text": "桃\ud83c"}, "invalid_input", "input.text: must not hold half a character."),
-        ({"text": "a", "ticket": "\udf51"}, "invalid_input", "input.ticket: must not hold half a character."),
+        ({"text": "桃\ud83c"}, "invalid_input", "input.text: must not contain a lone surrogate (half a character)."),
+        (
+            {"text": "a", "ticket": "\udf51"},
+            "invalid_input",
+            "input.ticket: must not contain a lone surrogate (half a character).",
+        ),
         ({"text": "あ" * 2_001}, "too_long", "input.text: at most 2000 characters are allowed."),
         ({"messages": []}, "invalid_input", "input.messages: must not be empty."),
         ({"messages": [_USER] * 41}, "too_long", "input.messages: at most 40 items are allowed."),
@@ -27,7 +31,7 @@ _USER = {"role": "user", "content": "やあ"}
             "invalid_input",
             "input.messages[0].role: must be one of user, assistant.",
         ),
-        ({"messages": [{"role": "user"}]}, "invalid_input", "input.messages[0]: needs content."),
+        ({"messages": [{"role": "user"}]}, "invalid_input", "input.messages[0]: requires content."),
         (
             {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
             "invalid_input",
@@ -54,25 +58,25 @@ _USER = {"role": "user", "content": "やあ"}
         ),
     ],
 )
-def test_names_the_field_and_what_is_allowed(value: Any, code: str, message: str) -> None:
+def test_rejects_invalid_input_with_the_field_and_the_allowed_values(value: Any, code: str, message: str) -> None:
     with pytest.raises(WorkerError) as caught:
         parse_input(value)
     assert (caught.value.code, caught.value.message) == (code, message)
 
 
-def test_never_repeats_what_was_sent() -> None:
+def test_error_never_repeats_the_input() -> None:
     with pytest.raises(WorkerError) as caught:
         parse_input({"messages": [{"role": "ひみつ", "content": "ひみつ"}]})
     assert "ひみつ" not in caught.value.to_json()
 
 
-def test_text_is_one_user_message() -> None:
+def test_reads_text_as_one_user_message() -> None:
     chat = parse_input({"text": "こんばんは"})
     assert chat.messages == [{"role": "user", "content": "こんばんは"}]
     assert chat.stream is True
 
 
-def test_an_error_has_the_wire_form_of_the_contract() -> None:
+def test_error_has_the_contracts_json_form() -> None:
     assert json.loads(WorkerError("overloaded").to_json()) == {
         "error": {"code": "overloaded", "message": "Too busy at the moment. Try again.", "retryable": True}
     }

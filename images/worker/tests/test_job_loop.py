@@ -1,4 +1,4 @@
-"""The SDK's job loop, with its pauses made endless: what waits for one of them never ends."""
+"""Our job loop with endless sleeps: a test that depends on one of the SDK's sleeps never ends."""
 
 import asyncio
 import importlib
@@ -15,38 +15,38 @@ LIMIT_S = 5
 
 
 class _Loop:
-    """A job loop without a network: jobs come from `arriving`, and each runs until it is let go."""
+    """A job loop without network. Its jobs come from `queue`, and each one runs until its event in `finish` is set."""
 
     def __init__(self, concurrency: int) -> None:
         load_sdk()
         rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
-        self.arriving: asyncio.Queue[str] = asyncio.Queue()
+        self.queue: asyncio.Queue[str] = asyncio.Queue()
         self.started: asyncio.Queue[str] = asyncio.Queue()
-        self.go: dict[str, asyncio.Event] = {}
+        self.finish: dict[str, asyncio.Event] = {}
         self.scaler = rp_scale.JobScaler({"concurrency_modifier": lambda _current: concurrency})
         self.scaler.jobs_fetcher = self._fetch
         self.scaler.jobs_handler = self._handle
         self.scaler.stop_signals_fetcher = self._fetch_stops
 
-    async def next(self) -> str:
-        """The job that starts next."""
+    async def next_started(self) -> str:
+        """Waits for the next start of a job and returns the job's id."""
         return await asyncio.wait_for(self.started.get(), LIMIT_S)
 
     async def _fetch(self, _session: Any, _count: int) -> list[Mapping[str, str]]:
-        return [{"id": await self.arriving.get()}]
+        return [{"id": await self.queue.get()}]
 
     async def _fetch_stops(self, _session: Any) -> list[str]:
         await asyncio.Event().wait()
         return []
 
     async def _handle(self, _session: Any, _config: Any, job: Mapping[str, str]) -> None:
-        self.go[job["id"]] = asyncio.Event()
+        self.finish[job["id"]] = asyncio.Event()
         await self.started.put(job["id"])
-        await self.go[job["id"]].wait()
+        await self.finish[job["id"]].wait()
 
 
 @pytest.fixture
-def _endless_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _endless_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     load_sdk()
     rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
 
@@ -57,70 +57,72 @@ def _endless_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rp_scale, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
 
 
-@pytest.mark.usefixtures("_endless_pauses")
-async def test_a_job_starts_when_it_arrives_also_beside_others() -> None:
+@pytest.mark.usefixtures("_endless_sleeps")
+async def test_starts_each_job_on_arrival_while_others_run() -> None:
     loop = _Loop(concurrency=2)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
         for job in ("first", "second"):
-            await loop.arriving.put(job)
-            assert await loop.next() == job
+            await loop.queue.put(job)
+            assert await loop.next_started() == job
         running.cancel()
 
 
-@pytest.mark.usefixtures("_endless_pauses")
-async def test_as_many_run_as_may() -> None:
+@pytest.mark.usefixtures("_endless_sleeps")
+async def test_runs_as_many_jobs_as_the_concurrency_allows() -> None:
     loop = _Loop(concurrency=3)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
         for job in ("first", "second", "third", "fourth"):
-            await loop.arriving.put(job)
-        assert [await loop.next() for _ in range(3)] == ["first", "second", "third"]
+            await loop.queue.put(job)
+        assert [await loop.next_started() for _ in range(3)] == ["first", "second", "third"]
         running.cancel()
 
 
-@pytest.mark.usefixtures("_endless_pauses")
-async def test_a_full_worker_takes_no_more_until_one_has_ended_and_then_at_once() -> None:
+@pytest.mark.usefixtures("_endless_sleeps")
+async def test_a_full_worker_fetches_the_next_job_as_soon_as_one_ends() -> None:
     loop = _Loop(concurrency=1)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
         for job in ("first", "second"):
-            await loop.arriving.put(job)
-        assert await loop.next() == "first"
+            await loop.queue.put(job)
+        assert await loop.next_started() == "first"
         await asyncio.sleep(0.05)
-        assert loop.arriving.qsize() == 1
-        loop.go["first"].set()
-        assert await loop.next() == "second"
+        assert loop.queue.qsize() == 1
+        loop.finish["first"].set()
+        assert await loop.next_started() == "second"
         running.cancel()
 
 
-async def test_a_worker_that_is_to_end_finishes_what_it_has_and_what_it_has_asked_for() -> None:
+async def test_shutdown_finishes_the_running_jobs_and_the_jobs_of_the_open_request() -> None:
     loop = _Loop(concurrency=2)
     async with asyncio.TaskGroup() as tasks:
-        taking = tasks.create_task(loop.scaler.get_jobs(None))
+        fetching = tasks.create_task(loop.scaler.get_jobs(None))
         running = tasks.create_task(loop.scaler.run_jobs(None))
-        await loop.arriving.put("first")
-        assert await loop.next() == "first"
-        # The second is asked for by now.
+        await loop.queue.put("first")
+        assert await loop.next_started() == "first"
+        # By now the loop has requested the second job.
         await asyncio.sleep(0)
         loop.scaler.kill_worker()
         await asyncio.sleep(0.2)
-        assert not taking.done()
-        await loop.arriving.put("second")
-        assert await loop.next() == "second"
-        await asyncio.wait_for(taking, LIMIT_S)
+        assert not fetching.done()
+        await loop.queue.put("second")
+        assert await loop.next_started() == "second"
+        await asyncio.wait_for(fetching, LIMIT_S)
         await asyncio.sleep(0.2)
         assert not running.done()
         for job in ("first", "second"):
-            loop.go[job].set()
+            loop.finish[job].set()
         await asyncio.wait_for(running, LIMIT_S)
 
 
-def test_another_sdk_keeps_its_own_job_loop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_sdk_version_keeps_its_own_job_loop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     load_sdk()
     rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
     before = rp_scale.JobScaler
     monkeypatch.setattr(job_loop, "KNOWN_SDK", "1.13.")
-    job_loop.without_pauses()
+    job_loop.install_job_loop()
     assert rp_scale.JobScaler is before
-    assert "left as it is" in caplog.text
+    assert "keeps its own, slower job loop" in caplog.text

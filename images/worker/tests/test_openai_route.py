@@ -10,8 +10,8 @@ from snack_worker.handler import make_handler
 from snack_worker.settings import read_settings
 
 from .conftest import Run
-from .stub_engine import StubEngine, ending, says, text
-from .tickets_maker import environment, ticket
+from .stub_engine import StubEngine, end_events, send, text_event
+from .worker_environment import MODEL, MODELS, OTHER_MODEL, VERSION, environment, ticket
 
 _USER = {"role": "user", "content": "やあ"}
 CHAT = "/v1/chat/completions"
@@ -19,20 +19,20 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture
 def ask(engine: StubEngine, tmp_path: Path) -> Run:
-    """The handler on the scripted engine, as a function of a chat completion's body."""
+    """Runs a chat completion request with a valid body, which `fields` change or `body` replaces."""
     settings = read_settings(environment(tmp_path, ENGINE_BASE_URL=engine.base_url))
     handler = make_handler(settings, Engine(settings.engine_base_url))
 
-    async def send(route: str = CHAT, *, body: Any = None, **fields: Any) -> list[Any]:
-        good = {"model": "phi3", "messages": [_USER], "ticket": ticket(), **fields}
-        value = {"openai_route": route, "openai_input": good if body is None else body}
+    async def run_request(route: str = CHAT, *, body: Any = None, **fields: Any) -> list[Any]:
+        valid = {"model": MODEL, "messages": [_USER], "ticket": ticket(), **fields}
+        value = {"openai_route": route, "openai_input": valid if body is None else body}
         return [item async for item in handler({"id": "j1", "input": value})]
 
-    return send
+    return run_request
 
 
 def _events(items: list[str]) -> list[dict[str, Any]]:
-    """The events' data; checks that every item holds whole events and that `[DONE]` is the last."""
+    """Returns the events' data. Checks that items consist of complete events and that the last one is `[DONE]`."""
     assert all(item.startswith("data: ") and item.endswith("\n\n") for item in items)
     *events, done = [event.removeprefix("data: ") for event in "".join(items).removesuffix("\n\n").split("\n\n")]
     assert done == "[DONE]"
@@ -44,14 +44,14 @@ def _error(items: list[Any]) -> Mapping[str, Any]:
     return body
 
 
-async def test_without_streaming_there_is_one_chat_completion(ask: Run) -> None:
+async def test_returns_one_chat_completion_without_streaming(ask: Run) -> None:
     [answer] = await ask()
     assert answer.pop("created") > 0
     assert answer == {
         "id": "chatcmpl-j1",
         "object": "chat.completion",
-        "model": "phi3",
-        "system_fingerprint": "2026-11-22",
+        "model": MODEL,
+        "system_fingerprint": VERSION,
         "choices": [
             {
                 "index": 0,
@@ -69,14 +69,14 @@ async def test_without_streaming_there_is_one_chat_completion(ask: Run) -> None:
     }
 
 
-async def test_streamed_items_are_whole_events_the_last_three_in_one(ask: Run) -> None:
+async def test_streams_complete_events_with_the_last_three_in_one_item(ask: Run) -> None:
     items = await ask(stream=True, stream_options={"include_usage": True})
     first, *_, last, usage = events = _events(items)
     assert items[-1].count("data: ") == 3
     assert first["choices"][0]["delta"]["role"] == "assistant"
     assert [event["choices"][0]["delta"].get("role") for event in events[1:-1]] == [None] * (len(events) - 2)
-    said = "".join(event["choices"][0]["delta"].get("content", "") for event in events[:-1])
-    assert said == "あら、いらっしゃい。"
+    reply = "".join(event["choices"][0]["delta"].get("content", "") for event in events[:-1])
+    assert reply == "あら、いらっしゃい。"
     assert last["choices"][0] == {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
     assert (usage["choices"], usage["usage"]["total_tokens"]) == ([], 45)
     assert {event["usage"] for event in events[:-1]} == {None}
@@ -85,18 +85,18 @@ async def test_streamed_items_are_whole_events_the_last_three_in_one(ask: Run) -
     }
 
 
-async def test_usage_is_streamed_only_where_it_is_asked_for(ask: Run) -> None:
+async def test_streams_usage_only_on_request(ask: Run) -> None:
     assert not any("usage" in event for event in _events(await ask(stream=True)))
 
 
-async def test_a_reply_without_a_word_still_has_its_role(ask: Run, engine: StubEngine) -> None:
-    engine.answers = [says(ending("content_filter"))]
+async def test_streams_the_role_of_an_empty_reply(ask: Run, engine: StubEngine) -> None:
+    engine.answers = [send(end_events("content_filter"))]
     [event] = _events(await ask(stream=True))
     assert event["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert event["choices"][0]["finish_reason"] == "content_filter"
 
 
-async def test_asks_the_engine_as_our_own_input_does(ask: Run, engine: StubEngine, run: Run) -> None:
+async def test_sends_the_same_engine_request_as_the_native_input(ask: Run, engine: StubEngine, run: Run) -> None:
     params = {"temperature": 0.5, "top_p": 0.4, "seed": 7, "max_tokens": 20}
     messages = [_USER, {"role": "assistant", "content": "はい"}, {"role": "user", "content": "ママ\n元気？"}]
     parts = [{"type": "text", "text": "ママ"}, {"type": "text", "text": "元気？"}]
@@ -106,17 +106,17 @@ async def test_asks_the_engine_as_our_own_input_does(ask: Run, engine: StubEngin
     assert engine.requests[0]["messages"][0]["role"] == "system"
 
 
-async def test_the_newer_name_of_max_tokens_wins_and_the_ticket_caps_it(ask: Run, engine: StubEngine) -> None:
+async def test_prefers_max_completion_tokens_and_caps_it_by_the_ticket(ask: Run, engine: StubEngine) -> None:
     await ask(max_tokens=50, max_completion_tokens=30)
     await ask(max_completion_tokens=512)
     await ask()
     assert [request["max_tokens"] for request in engine.requests] == [30, 200, 200]
 
 
-async def test_defaults_spelt_out_nulls_and_bookkeeping_are_no_matter(ask: Run, engine: StubEngine) -> None:
-    returned = {"role": "assistant", "content": "はい", "refusal": None, "tool_calls": None}
+async def test_ignores_explicit_defaults_nulls_and_fields_without_effect(ask: Run, engine: StubEngine) -> None:
+    earlier_reply = {"role": "assistant", "content": "はい", "refusal": None, "tool_calls": None}
     [answer] = await ask(
-        messages=[_USER, returned, {**_USER, "name": "taro"}],
+        messages=[_USER, earlier_reply, {**_USER, "name": "taro"}],
         n=1,
         presence_penalty=0,
         frequency_penalty=0.0,
@@ -140,9 +140,9 @@ async def test_defaults_spelt_out_nulls_and_bookkeeping_are_no_matter(ask: Run, 
     ("fields", "code", "message"),
     [
         ({"body": []}, "invalid_input", "body: must be of type object."),
-        ({"body": {}}, "invalid_input", "body: needs model, messages."),
-        ({"model": "gpt-5"}, "invalid_input", "model: must be one of phi3, mistral."),
-        ({"model": "mistral"}, "invalid_input", "model: must be phi3 here."),
+        ({"body": {}}, "invalid_input", "body: requires model, messages."),
+        ({"model": "gpt-5"}, "invalid_input", f"model: must be one of {', '.join(MODELS)}."),
+        ({"model": OTHER_MODEL}, "invalid_input", f"model: must be {MODEL} at this endpoint."),
         (
             {"messages": [{"role": "system", "content": "obey"}, _USER]},
             "invalid_input",
@@ -192,7 +192,9 @@ async def test_defaults_spelt_out_nulls_and_bookkeeping_are_no_matter(ask: Run, 
         ({"stream": "yes"}, "invalid_input", "stream: must be of type boolean."),
     ],
 )
-async def test_an_error_names_the_field_of_the_body(ask: Run, fields: dict[str, Any], code: str, message: str) -> None:
+async def test_rejects_an_invalid_body_with_the_name_of_the_field(
+    ask: Run, fields: dict[str, Any], code: str, message: str
+) -> None:
     [failure] = await ask(**fields)
     error = _error([failure])
     assert (error["code"], error["message"]) == (code, message)
@@ -201,66 +203,68 @@ async def test_an_error_names_the_field_of_the_body(ask: Run, fields: dict[str, 
     assert (error["type"], error["retryable"]) == ("invalid_request_error", False)
 
 
-async def test_a_field_that_would_change_the_reply_is_refused_by_name(ask: Run) -> None:
+async def test_rejects_an_unsupported_field_that_would_change_the_reply(ask: Run) -> None:
     error = _error(await ask(tools=[{"type": "function"}]))
     assert (error["param"], error["code"]) == ("tools", "invalid_input")
     assert error["message"].startswith("tools: not allowed here; only model, messages, max_tokens,")
 
 
 @pytest.mark.parametrize(
-    ("bad", "code", "kind"),
+    ("invalid_ticket", "code", "error_type"),
     [
         (None, "ticket_missing", "authentication_error"),
         ("konbanwa", "ticket_invalid", "authentication_error"),
         (ticket(exp=1), "ticket_expired", "authentication_error"),
-        (ticket(aud="mistral"), "ticket_wrong_model", "permission_error"),
+        (ticket(aud=OTHER_MODEL), "ticket_wrong_model", "permission_error"),
     ],
 )
-async def test_needs_a_good_ticket(ask: Run, engine: StubEngine, bad: str | None, code: str, kind: str) -> None:
-    error = _error(await ask(ticket=bad))
-    assert (error["code"], error["type"], error["param"]) == (code, kind, None)
+async def test_rejects_an_invalid_ticket_before_asking_the_engine(
+    ask: Run, engine: StubEngine, invalid_ticket: str | None, code: str, error_type: str
+) -> None:
+    error = _error(await ask(ticket=invalid_ticket))
+    assert (error["code"], error["type"], error["param"]) == (code, error_type, None)
     assert engine.requests == []
 
 
-async def test_a_streamed_failure_is_an_event_and_fails_the_job(ask: Run, engine: StubEngine) -> None:
+async def test_streams_a_failure_as_an_event_and_fails_the_job(ask: Run, engine: StubEngine) -> None:
     items = await ask(stream=True, ticket=None)
     assert items == [f"data: {items[1]['error']}\n\n", items[1]]
     assert _error(items)["code"] == "ticket_missing"
 
-    engine.answers = [says(text("あら"))]
+    engine.answers = [send(text_event("あら"))]
     first, event, failure = await ask(stream=True)
     assert "あら" in first
     assert event == f"data: {failure['error']}\n\n"
     assert (_error([failure])["code"], _error([failure])["type"]) == ("unavailable", "server_error")
 
 
-@pytest.mark.parametrize("nothing", [{}, None])
-async def test_models_are_listed_without_a_ticket(ask: Run, tmp_path: Path, nothing: Any) -> None:
-    card = {"id": "phi3", "object": "model", "created": 0, "owned_by": "snack-misaki", "version": "2026-11-22"}
+@pytest.mark.parametrize("body", [{}, None], ids=["empty body", "no body"])
+async def test_lists_the_model_without_a_ticket(ask: Run, tmp_path: Path, body: Any) -> None:
+    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "snack-misaki", "version": VERSION}
     settings = read_settings(environment(tmp_path))
     handler = make_handler(settings, Engine(settings.engine_base_url))
 
     async def get(route: str) -> list[Any]:
-        value = {"openai_route": route, **({} if nothing is None else {"openai_input": nothing})}
+        value = {"openai_route": route, **({} if body is None else {"openai_input": body})}
         return [item async for item in handler({"id": "j1", "input": value})]
 
-    assert await get("/v1/models") == [{"object": "list", "data": [card]}]
-    assert await get("/v1/models/phi3") == [card]
-    error = _error(await get("/v1/models/mistral"))
-    assert error["message"] == "openai_route: must be one of /v1/chat/completions, /v1/models, /v1/models/phi3."
+    assert await get("/v1/models") == [{"object": "list", "data": [model]}]
+    assert await get(f"/v1/models/{MODEL}") == [model]
+    error = _error(await get(f"/v1/models/{OTHER_MODEL}"))
+    assert error["message"] == f"openai_route: must be one of /v1/chat/completions, /v1/models, /v1/models/{MODEL}."
     assert error["param"] == "openai_route"
 
 
-async def test_half_a_character_is_named_where_it_is(ask: Run, engine: StubEngine) -> None:
+async def test_names_the_field_with_a_lone_surrogate(ask: Run, engine: StubEngine) -> None:
     part = {"type": "text", "text": "桃\ud83c"}
     for content, field in (("桃\ud83c", "messages[0].content"), ([part], "messages[0].content[0].text")):
         error = _error(await ask(messages=[{"role": "user", "content": content}]))
         assert (error["code"], error["param"]) == ("invalid_input", field)
-        assert error["message"] == f"{field}: must not hold half a character."
+        assert error["message"] == f"{field}: must not contain a lone surrogate (half a character)."
     assert engine.requests == []
 
 
-async def test_a_body_as_deep_as_json_may_be_is_refused_like_any_other(ask: Run) -> None:
+async def test_rejects_deeply_nested_json_except_in_ignored_fields(ask: Run) -> None:
     deep: Any = None
     for _ in range(50_000):
         deep = {"a": deep}

@@ -6,13 +6,13 @@ import pytest
 from snack_worker.persona import TOKYO, persona
 
 
-def _at(hour: int, minute: int = 0) -> str:
+def _persona_at(hour: int, minute: int = 0) -> str:
     return persona(datetime(2026, 11, 25, hour, minute, tzinfo=TOKYO).timestamp())["content"]
 
 
-def test_she_is_told_who_she_is() -> None:
+def test_persona_is_a_system_message_with_her_name() -> None:
     assert persona(0)["role"] == "system"
-    assert "美砂樹ママ" in _at(20)
+    assert "美砂樹ママ" in _persona_at(20)
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,15 @@ def test_she_is_told_who_she_is() -> None:
         (4, "遅くまで"),
     ],
 )
-def test_she_greets_as_the_hour_in_tokyo_asks(hour: int, greeting: str) -> None:
-    assert greeting in _at(hour).splitlines()[-1]
-    assert _at(hour) == _at(hour, 59)
+def test_greeting_follows_the_hour_in_tokyo(hour: int, greeting: str) -> None:
+    assert greeting in _persona_at(hour).splitlines()[-1]
+    assert _persona_at(hour) == _persona_at(hour, 59)
 
 
-def test_all_hours_share_the_persona_up_to_the_greeting() -> None:
-    variants = {_at(hour) for hour in range(24)}
+def test_only_the_greeting_at_the_end_changes_with_the_hour() -> None:
+    variants = {_persona_at(hour) for hour in range(24)}
     assert len(variants) == 3
-    shared = sum(1 for _ in takewhile(lambda characters: len(set(characters)) == 1, zip(*variants, strict=False)))
-    assert all(len(variant) - shared < 100 for variant in variants)
+    shared_length = sum(
+        1 for _ in takewhile(lambda characters: len(set(characters)) == 1, zip(*variants, strict=False))
+    )
+    assert all(len(variant) - shared_length < 100 for variant in variants)

@@ -5,22 +5,23 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from snack_worker.settings import OwnEngine, SettingsError, read_settings
+from snack_worker.settings import MODEL_PLANS, OwnEngine, SettingsError, read_settings
 
-from .tickets_maker import environment
+from .worker_environment import MODEL, MODELS, VERSION, environment
 
 
-def test_reads_a_complete_environment_and_fills_in_the_defaults(tmp_path: Path) -> None:
+def test_reads_a_complete_environment_with_defaults(tmp_path: Path) -> None:
     settings = read_settings(environment(tmp_path))
-    assert (settings.model, settings.plan, settings.version) == ("phi3", "free", "2026-11-22")
+    assert (settings.model, settings.plan, settings.version) == (MODEL, MODEL_PLANS[MODEL], VERSION)
     assert settings.engine_base_url == "http://127.0.0.1:8000/v1"
     assert settings.engine_health_url == "http://127.0.0.1:8000/health"
     assert settings.max_concurrency == 32
     assert list(settings.ticket_keys) == ["k1"]
 
 
-def test_mistral_serves_the_paid_plan(tmp_path: Path) -> None:
-    assert read_settings(environment(tmp_path, MODEL="mistral")).plan == "paid"
+@pytest.mark.parametrize("model", MODELS)
+def test_serves_the_models_plan_from_the_contract(tmp_path: Path, model: str) -> None:
+    assert read_settings(environment(tmp_path, MODEL=model)).plan == MODEL_PLANS[model]
 
 
 @pytest.mark.parametrize("name", ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"])
@@ -31,7 +32,7 @@ def test_names_a_missing_variable(tmp_path: Path, name: str) -> None:
         read_settings(env)
 
 
-def test_without_an_engine_that_runs_already_it_starts_its_own(tmp_path: Path) -> None:
+def test_starts_its_own_engine_without_engine_base_url(tmp_path: Path) -> None:
     env = environment(tmp_path, WEIGHTS="baked", QUANTIZATION="fp8", ENGINE_PORT="8001")
     assert read_settings(env).own_engine is None
     del env["ENGINE_BASE_URL"]
@@ -44,9 +45,9 @@ def test_without_an_engine_that_runs_already_it_starts_its_own(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("overrides", "message"),
     [
-        ({}, "WEIGHTS is not set (nor ENGINE_BASE_URL, for an engine that runs already)"),
+        ({}, "WEIGHTS is not set (set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running one)"),
         ({"WEIGHTS": "remote"}, "WEIGHTS is 'remote'; allowed: baked, cached"),
         ({"WEIGHTS": "cached"}, "MODEL_ID is not set"),
         ({"WEIGHTS": "cached", "MODEL_ID": "a/b"}, "MODEL_REVISION is not set"),
@@ -54,21 +55,23 @@ def test_without_an_engine_that_runs_already_it_starts_its_own(tmp_path: Path) -
         ({"WEIGHTS": "baked", "ENGINE_HEALTH_EVERY_S": ""}, "ENGINE_HEALTH_EVERY_S is ''; allowed: a whole number"),
     ],
 )
-def test_names_what_its_own_engine_lacks(tmp_path: Path, more: dict[str, str], says: str) -> None:
-    env = environment(tmp_path, **more)
+def test_names_a_missing_or_invalid_variable_of_its_own_engine(
+    tmp_path: Path, overrides: dict[str, str], message: str
+) -> None:
+    env = environment(tmp_path, **overrides)
     del env["ENGINE_BASE_URL"]
     with pytest.raises(SettingsError) as caught:
         read_settings(env)
-    assert str(caught.value).startswith(says)
+    assert str(caught.value).startswith(message)
 
 
 _PRIVATE = {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True), "kid": "k1"}
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "detail"),
     [
-        ("MODEL", "gpt", "phi3, mistral"),
+        ("MODEL", "gpt", ", ".join(MODELS)),
         ("TICKET_JWKS", "{", "TICKET_JWKS must be"),
         ("TICKET_JWKS", '{"keys": []}', "non-empty"),
         ("TICKET_JWKS", '{"keys": [{"kty": "RSA", "kid": "k1"}]}', "Ed25519"),
@@ -81,15 +84,15 @@ _PRIVATE = {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True), "
         ("MODEL_VERSION_FILE", "/nowhere/version.json", "FileNotFoundError"),
     ],
 )
-def test_names_an_invalid_variable_and_what_is_allowed(tmp_path: Path, name: str, value: str, says: str) -> None:
+def test_names_an_invalid_variable_and_the_allowed_values(tmp_path: Path, name: str, value: str, detail: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings(environment(tmp_path, **{name: value}))
     assert str(caught.value).startswith(name)
-    assert says in str(caught.value)
+    assert detail in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": ""}', '{"version": 1}'])
-def test_refuses_a_version_file_without_a_version(tmp_path: Path, content: str) -> None:
+def test_rejects_a_version_file_without_a_version(tmp_path: Path, content: str) -> None:
     env = environment(tmp_path)
     Path(env["MODEL_VERSION_FILE"]).write_text(content)
     with pytest.raises(SettingsError, match="MODEL_VERSION_FILE"):

@@ -1,4 +1,4 @@
-"""The whole worker, as a container runs it: `python -m snack_worker` under the real RunPod SDK."""
+"""The complete worker as in a container: `python -m snack_worker` with the real RunPod SDK."""
 
 import asyncio
 import json
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .runpod_platform import Platform, running_platform
-from .stub_engine import StubEngine, ending, says, text
-from .tickets_maker import environment, ticket
-from .worker_process import LIMIT_S, ended, worker_process
+from .stub_engine import StubEngine, end_events, send, text_event
+from .worker_environment import MODELS, environment, ticket
+from .worker_process import LIMIT_S, wait_for_exit, worker_process
 
 
 async def _result(platform: Platform, **value: Any) -> tuple[str, Any]:
@@ -20,9 +20,7 @@ async def _result(platform: Platform, **value: Any) -> tuple[str, Any]:
     return job_id, body
 
 
-async def test_a_job_goes_through_the_sdk_and_sigterm_ends_theworker_process(
-    engine: StubEngine, tmp_path: Path
-) -> None:
+async def test_runs_jobs_through_the_sdk_and_exits_with_0_on_sigterm(engine: StubEngine, tmp_path: Path) -> None:
     async with running_platform() as platform:
         env = environment(
             tmp_path, ENGINE_BASE_URL=engine.base_url, RUNPOD_DEBUG_LEVEL="DEBUG", **platform.environment()
@@ -45,7 +43,7 @@ async def test_a_job_goes_through_the_sdk_and_sigterm_ends_theworker_process(
                 }
             }
 
-            engine.answers = [says(text("あら"))]
+            engine.answers = [send(text_event("あら"))]
             job_id, body = await _result(platform, text="ひみつの話", ticket=ticket())
             assert platform.streamed[job_id] == [{"output": {"delta": "あら"}}]
             assert json.loads(body["error"])["error"]["code"] == "unavailable"
@@ -53,57 +51,57 @@ async def test_a_job_goes_through_the_sdk_and_sigterm_ends_theworker_process(
             await asyncio.wait_for(platform.pinged.wait(), LIMIT_S)
             process.send_signal(signal.SIGTERM)
             platform.closing.set()
-            code, log = await ended(process)
+            code, log = await wait_for_exit(process)
             assert code == 0
             assert "engine ready" in log
             assert "Unclosed" not in log
-            for kept in ("ひみつ", "\\u3072", "いらっしゃい", "\\u3044\\u3089", "snack-ticket", "worker-key"):
-                assert kept not in log
+            for private in ("ひみつ", "\\u3072", "いらっしゃい", "\\u3044\\u3089", "snack-ticket", "worker-key"):
+                assert private not in log
 
 
-async def test_sigterm_lets_a_running_job_finish(engine: StubEngine, tmp_path: Path) -> None:
-    go_on = asyncio.Event()
+async def test_finishes_a_running_job_after_sigterm(engine: StubEngine, tmp_path: Path) -> None:
+    resume = asyncio.Event()
 
-    async def wait_in_the_middle(response: Any) -> None:
-        await response.write(text("あら、"))
-        await go_on.wait()
-        await says(text("おまたせ。"), ending())(response)
+    async def pause_in_the_middle(response: Any) -> None:
+        await response.write(text_event("あら、"))
+        await resume.wait()
+        await send(text_event("おまたせ。"), end_events())(response)
 
-    engine.answers = [wait_in_the_middle]
+    engine.answers = [pause_in_the_middle]
     async with running_platform() as platform:
         env = environment(tmp_path, ENGINE_BASE_URL=engine.base_url, **platform.environment())
         async with worker_process(env) as process:
             await platform.queue.put({"id": "job-1", "input": {"text": "やあ", "ticket": ticket()}})
-            await asyncio.wait_for(engine.asked.wait(), LIMIT_S)
+            await asyncio.wait_for(engine.requested.wait(), LIMIT_S)
             process.send_signal(signal.SIGTERM)
             platform.closing.set()
-            go_on.set()
+            resume.set()
             _, _, body = await asyncio.wait_for(platform.done.get(), LIMIT_S)
             assert body["output"][-1]["text"] == "あら、おまたせ。"
-            code, _ = await ended(process)
+            code, _ = await wait_for_exit(process)
             assert code == 0
 
 
-async def test_a_worker_with_a_bad_environment_says_what_is_wrong_and_exits(tmp_path: Path) -> None:
+async def test_exits_with_a_message_for_an_invalid_environment(tmp_path: Path) -> None:
     async with worker_process(environment(tmp_path, MODEL="gpt")) as process:
-        code, output = await ended(process)
+        code, output = await wait_for_exit(process)
         assert code == 1
-        assert output == "snack-worker: MODEL is 'gpt'; allowed: phi3, mistral\n"
+        assert output == f"snack-worker: MODEL is 'gpt'; allowed: {', '.join(MODELS)}\n"
 
 
-async def test_a_worker_with_a_broken_tokenizer_says_so_before_it_waits_for_the_engine(tmp_path: Path) -> None:
-    broken = tmp_path / "tokenizer.json"
-    broken.write_text("{}")
-    env = environment(tmp_path, TOKENIZER_FILE=str(broken), ENGINE_BASE_URL="http://127.0.0.1:1/v1")
+async def test_exits_with_a_message_for_an_invalid_tokenizer_before_waiting_for_the_engine(tmp_path: Path) -> None:
+    tokenizer_file = tmp_path / "tokenizer.json"
+    tokenizer_file.write_text("{}")
+    env = environment(tmp_path, TOKENIZER_FILE=str(tokenizer_file), ENGINE_BASE_URL="http://127.0.0.1:1/v1")
     async with worker_process(env) as process:
-        code, output = await ended(process)
+        code, output = await wait_for_exit(process)
         assert code == 1
-        assert output == f"snack-worker: TOKENIZER_FILE: {broken} is not a tokenizer\n"
+        assert output == f"snack-worker: TOKENIZER_FILE: {tokenizer_file} is not a tokenizer\n"
 
 
-async def test_a_worker_whose_engine_never_comes_says_so_and_exits(tmp_path: Path) -> None:
+async def test_exits_with_a_message_when_the_engine_never_answers(tmp_path: Path) -> None:
     env = environment(tmp_path, ENGINE_BASE_URL="http://127.0.0.1:1/v1", ENGINE_START_LIMIT_S="1")
     async with worker_process(env) as process:
-        code, output = await ended(process)
+        code, output = await wait_for_exit(process)
         assert code == 1
         assert "the engine at http://127.0.0.1:1/health was not ready within 1 s" in output

@@ -1,6 +1,6 @@
 """
-`vllm`, as far as a machine without a GPU goes: takes `vllm serve` by the flags of the real one, refuses what that would
-refuse, and serves the scripted engine in place of a model. Its own flags are what vLLM 0.26 and 0.28 both know.
+Stand-in for `vllm serve` without a GPU. It accepts the flags of `vllm_serve_flags.json`, which vLLM 0.26 and 0.28 both
+know, rejects what vLLM would reject, and serves the scripted engine instead of a model.
 """
 
 import asyncio
@@ -13,54 +13,54 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .stub_engine import StubEngine, ending, text
+from .stub_engine import StubEngine, end_events, text_event
 
 FLAGS = json.loads(files(__package__).joinpath("vllm_serve_flags.json").read_bytes())
 GRAPH_KEY = "cudagraph_capture_sizes"
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The model and the flags of `vllm serve`. Exits with 2 and what is wrong, as argparse does."""
-    rest: Iterator[str] = iter(arguments)
-    if next(rest, None) != "serve":
-        _refuse("the only command here is serve")
+    """Parses `vllm serve` into its model and flags. Exits with 2 and the problem, as argparse does."""
+    remaining: Iterator[str] = iter(arguments)
+    if next(remaining, None) != "serve":
+        _exit_with("expected the command serve")
     models: list[str] = []
     values: dict[str, str] = {}
-    for argument in rest:
+    for argument in remaining:
         name, equals, value = argument.partition("=")
         if not argument.startswith("-"):
             models.append(argument)
         elif name in FLAGS["switches"] or name.replace("--no-", "--", 1) in FLAGS["switches"]:
             values[name] = "on"
         elif name in FLAGS["values"]:
-            values[name] = value if equals else next(rest, "")
+            values[name] = value if equals else next(remaining, "")
             if not values[name] or values[name].startswith("--"):
-                _refuse(f"argument {name}: expected one argument")
+                _exit_with(f"argument {name}: expected one argument")
         else:
-            _refuse(f"unrecognized arguments: {argument}")
+            _exit_with(f"unrecognized arguments: {argument}")
     if len(models) != 1:
-        _refuse(f"expected one model, got {models}")
+        _exit_with(f"expected one model, got {models}")
     return models[0], values
 
 
 def check(model: str, values: dict[str, str]) -> None:
-    """Exits with 1 and the reason where the real one would not come up."""
+    """Exits with 1 or 2 and the problem when vLLM would not start."""
     if not (Path(model) / "config.json").is_file():
-        _refuse(f"no config.json in {model}", 1)
+        _exit_with(f"no config.json in {model}", 1)
     if not Path(values["--chat-template"]).is_file():
-        _refuse(f"no chat template at {values['--chat-template']}", 1)
+        _exit_with(f"no chat template at {values['--chat-template']}", 1)
     for name in ("--port", "--max-model-len", "--max-num-seqs"):
         if not values[name].isdecimal():
-            _refuse(f"argument {name}: invalid int value: {values[name]!r}")
+            _exit_with(f"argument {name}: invalid int value: {values[name]!r}")
     sizes = json.loads(values["--compilation-config"])[GRAPH_KEY]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
-        _refuse(f"{GRAPH_KEY}: {sizes}", 1)
+        _exit_with(f"{GRAPH_KEY}: {sizes}", 1)
     if values.get("--quantization", "fp8") != "fp8":
-        _refuse(f"argument --quantization: invalid choice: {values['--quantization']!r}")
+        _exit_with(f"argument --quantization: invalid choice: {values['--quantization']!r}")
 
 
-class _Served(StubEngine):
-    """Knows its model's name, as an engine does. Takes as long as VLLM_STUB_REPLY_S between two words."""
+class _NamedEngine(StubEngine):
+    """Rejects other model names, as vLLM does. Waits VLLM_STUB_REPLY_S seconds between the two pieces of a reply."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -68,29 +68,29 @@ class _Served(StubEngine):
         self.answers = [self._reply]
 
     async def _reply(self, response: web.StreamResponse) -> None:
-        await response.write(text("あら、"))
+        await response.write(text_event("あら、"))
         await asyncio.sleep(float(os.environ.get("VLLM_STUB_REPLY_S", "0.01")))
-        await response.write(text("いらっしゃい。") + ending())
+        await response.write(text_event("いらっしゃい。") + end_events())
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        asked = (await request.json()).get("model")
-        if asked == self._name:
+        name = (await request.json()).get("model")
+        if name == self._name:
             return await super().chat(request)
-        error = {"message": f"The model `{asked}` does not exist.", "type": "NotFoundError", "code": 404}
+        error = {"message": f"The model `{name}` does not exist.", "type": "NotFoundError", "code": 404}
         return web.json_response({"error": error}, status=404)
 
 
 def main() -> None:
-    """Serves until SIGTERM."""
+    """Runs the command. It serves until SIGTERM."""
     model, values = parse(sys.argv[1:])
     check(model, values)
-    served = _Served(values["--served-model-name"])
+    engine = _NamedEngine(values["--served-model-name"])
     app = web.Application()
-    app.add_routes([web.post("/v1/chat/completions", served.chat), web.get("/health", served.health)])
+    app.add_routes([web.post("/v1/chat/completions", engine.chat), web.get("/health", engine.health)])
     web.run_app(app, host=values["--host"], port=int(values["--port"]), print=None, loop=asyncio.new_event_loop())
 
 
-def _refuse(problem: str, code: int = 2) -> None:
+def _exit_with(problem: str, code: int = 2) -> None:
     sys.stderr.write(f"vllm serve: error: {problem}\n")
     sys.exit(code)
 

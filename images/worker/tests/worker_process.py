@@ -1,4 +1,4 @@
-"""A worker as a container runs it, in a process of its own."""
+"""A worker in a separate process, as in a container."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ LIMIT_S = 60
 
 @asynccontextmanager
 async def worker_process(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m snack_worker` with nothing but `env` and PATH; what is left of it is killed."""
+    """Runs `python -m snack_worker` with only `env`, PATH and HOME. Kills its process group at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -21,7 +21,7 @@ async def worker_process(env: dict[str, str]) -> AsyncIterator[asyncio.subproces
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         limit=2**20,
-        # The SDK's ping process goes with it.
+        # A new process group, which includes the SDK's ping process.
         start_new_session=True,
     )
     try:
@@ -29,11 +29,11 @@ async def worker_process(env: dict[str, str]) -> AsyncIterator[asyncio.subproces
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        # An engine left behind would hold its output open.
+        # A leaked engine would keep the output open and fail here.
         await asyncio.wait_for(process.communicate(), LIMIT_S)
 
 
-async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    """Exit code and output of a worker that ends by itself."""
+async def wait_for_exit(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    """Waits until a worker exits, and returns its exit code and output."""
     output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
     return process.returncode, output.decode()

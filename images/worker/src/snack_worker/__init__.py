@@ -1,1 +1,1 @@
-"""The GPU worker: takes RunPod jobs, checks their ticket, has 美砂樹ママ answer through an OpenAI-compatible engine."""
+"""GPU worker: takes RunPod jobs, checks their tickets and answers as 美砂樹ママ through an OpenAI-compatible engine."""

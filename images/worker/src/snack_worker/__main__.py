@@ -1,9 +1,9 @@
 """
-`python -m snack_worker`: settings, then a healthy engine, then RunPod's job loop until SIGTERM.
+`python -m snack_worker`: reads the settings, waits for a healthy engine, then runs RunPod's job loop until SIGTERM.
 
-The engine is started here, unless ENGINE_BASE_URL names one that runs already. SIGTERM reaches the worker alone: it
-finishes its jobs, then ends the engine. When the engine is lost, the jobs that needed it fail by themselves, RunPod is
-told, and the worker exits with 1: RunPod starts another.
+This process starts the engine, unless ENGINE_BASE_URL names a running one. Only the worker receives SIGTERM: it
+finishes its jobs, then stops the engine. When the engine is lost, the running jobs fail, the worker reports itself as
+unhealthy to RunPod and exits with 1, and RunPod starts another worker.
 """
 
 import asyncio
@@ -17,36 +17,35 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
-from .engine_command import engine_command
-from .engine_process import EngineProcess
+from .engine_process import EngineProcess, engine_command
 from .health import EngineNotReadyError, wait_until_healthy
-from .sdk import jobs_in_progress, load_sdk, report_unfit
+from .sdk import jobs_in_progress, load_sdk, report_unhealthy
 from .settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("snack_worker")
 
-# How long jobs that broke with the engine may take to be reported.
-LAST_REPORTS_S = 10
+# Time limit for reporting the jobs that failed with the engine.
+FAILED_JOBS_REPORT_LIMIT_S = 10
 
 
 def main() -> None:
-    """Runs the worker. Exits with 1 and one clear line when it cannot start or has lost its engine."""
+    """Runs the worker. Exits with 1 and one line of explanation when it cannot start or has lost its engine."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     try:
         settings = read_settings(os.environ)
     except SettingsError as error:
         sys.exit(f"snack-worker: {error}")
 
-    # As a container's first process it would not even die of SIGTERM. The SDK replaces this when it starts.
-    told: list[int] = []
-    signal.signal(signal.SIGTERM, lambda signum, _frame: told.append(signum))
+    # Linux ignores SIGTERM for a container's first process unless it has a handler. The SDK installs its own later.
+    early_signals: list[int] = []
+    signal.signal(signal.SIGTERM, lambda signum, _frame: early_signals.append(signum))
     try:
         engine = EngineProcess(engine_command(settings, settings.own_engine)) if settings.own_engine else None
         try:
-            # Not before: whoever leaves while the engine is being started leaves it behind.
-            signal.signal(signal.SIGTERM, _leave)
-            for signum in told:
-                _leave(signum, None)
+            # Not earlier: an exit during the engine's start would leave the engine running.
+            signal.signal(signal.SIGTERM, _exit_on_signal)
+            for signum in early_signals:
+                _exit_on_signal(signum, None)
             _serve(settings, engine)
         finally:
             if engine:
@@ -54,12 +53,12 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"snack-worker: {error}")
     except EngineNotReadyError as error:
-        asyncio.run(report_unfit(os.environ, "engine", str(error)))
+        asyncio.run(report_unhealthy(os.environ, "engine", str(error)))
         sys.exit(f"snack-worker: {error}")
 
 
 def _serve(settings: Settings, engine: EngineProcess | None) -> None:
-    # The engine is waited for, and our own modules load, while the SDK is imported.
+    # The SDK is imported in a thread while this thread imports our modules and waits for the engine.
     with ThreadPoolExecutor(1) as pool:
         sdk = pool.submit(load_sdk)
 
@@ -67,14 +66,14 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
         from .handler import make_handler
 
         handler = make_handler(settings, Engine(settings.engine_base_url))
-        health = settings.engine_health_url
-        ended = engine.ended if engine else lambda: None
-        waited_s = asyncio.run(wait_until_healthy(health, settings.engine_start_limit_s, ended))
+        health_url = settings.engine_health_url
+        describe_exit = engine.describe_exit if engine else lambda: None
+        waited_s = asyncio.run(wait_until_healthy(health_url, settings.engine_start_limit_s, describe_exit))
         log.info("%s %s: engine ready after %.1f s", settings.model, settings.version, waited_s)
         serverless = sdk.result()
 
     if engine and settings.own_engine:
-        engine.watch(health, settings.own_engine.health_every_s, _ender(engine))
+        engine.watch(health_url, settings.own_engine.health_every_s, _make_on_lost(engine))
     serverless.start(
         {
             "handler": handler,
@@ -84,37 +83,38 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
     )
 
 
-def _ender(engine: EngineProcess) -> Callable[[str], None]:
+def _make_on_lost(engine: EngineProcess) -> Callable[[str], None]:
     """
-    What ends this worker when its engine is lost, called from another thread. SIGTERM makes the SDK finish its jobs and
-    take no more, but then it waits for its open requests, up to 90 s: SIGUSR1 makes the main thread leave before.
+    Returns a function that ends this worker when its engine is lost. Another thread calls it with the reason. SIGTERM
+    makes the SDK finish its jobs and take no more. The SDK then waits up to 90 s for its open requests, so SIGUSR1
+    makes the main thread exit earlier.
     """
     main_thread = threading.main_thread().ident or 0
+    lost_reason = ""
 
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        sys.exit(f"snack-worker: {lost_because}")
+    def exit_as_lost(_signal: int, _frame: FrameType | None) -> None:
+        sys.exit(f"snack-worker: {lost_reason}")
 
-    lost_because = ""
-    signal.signal(signal.SIGUSR1, leave)
+    signal.signal(signal.SIGUSR1, exit_as_lost)
 
-    def end(reason: str) -> None:
-        nonlocal lost_because
-        lost_because = reason
-        log.error("%s; this worker ends", reason)
-        # One that hangs would keep its jobs waiting.
+    def on_lost(reason: str) -> None:
+        nonlocal lost_reason
+        lost_reason = reason
+        log.error("%s; the worker exits", reason)
+        # A hanging engine would keep its jobs waiting.
         engine.kill()
         if jobs_in_progress() > 0:
             signal.pthread_kill(main_thread, signal.SIGTERM)
-        give_up_s = time.monotonic() + LAST_REPORTS_S
-        while jobs_in_progress() > 0 and time.monotonic() < give_up_s:
+        deadline_s = time.monotonic() + FAILED_JOBS_REPORT_LIMIT_S
+        while jobs_in_progress() > 0 and time.monotonic() < deadline_s:
             time.sleep(0.1)
-        asyncio.run(report_unfit(os.environ, "engine", reason))
+        asyncio.run(report_unhealthy(os.environ, "engine", reason))
         signal.pthread_kill(main_thread, signal.SIGUSR1)
 
-    return end
+    return on_lost
 
 
-def _leave(signum: int, _frame: FrameType | None) -> None:
+def _exit_on_signal(signum: int, _frame: FrameType | None) -> None:
     sys.exit(128 + signum)
 
 

@@ -1,4 +1,4 @@
-"""The input of a job in our own shape, which every other shape is turned into, and what its ticket's limits allow."""
+"""Input of a job in the native form, to which other forms are translated, and the checks of a ticket's limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,29 +8,29 @@ from .schemas import check, schema
 from .tickets import Limits
 
 Message = Mapping[str, str]
-"""One turn: `role` and `content`."""
+"""A message with `role` and `content`."""
 
 
 @dataclass(frozen=True)
 class ChatInput:
-    """A job's input, known to be well formed."""
+    """A validated input."""
 
     messages: list[Message]
-    """At least one, the last from the user."""
+    """At least one message. The last one is from the user."""
     params: Mapping[str, float]
     stream: bool
     ticket: str | None
     request_id: str | None
     is_text: bool = False
-    """Whether it was sent as `text`, which an error then names."""
+    """Whether the client sent `text` instead of `messages`. Errors name that field."""
 
     def field_of(self, index: int) -> str:
-        """Path of the text of one of `messages`, for an error."""
+        """Returns the path of a message's text, for errors."""
         return "input.text" if self.is_text else f"input.messages[{index}].content"
 
 
 def parse_input(value: object) -> ChatInput:
-    """Raises WorkerError invalid_input or too_long."""
+    """Validates a job's input. Raises WorkerError invalid_input or too_long."""
     check("worker-input", value, "input")
     if not isinstance(value, dict) or ("text" in value) == ("messages" in value):
         raise WorkerError("invalid_input", "exactly one of text and messages is allowed.", field="input")
@@ -49,7 +49,7 @@ def parse_input(value: object) -> ChatInput:
 
 
 def check_limits(chat: ChatInput, limits: Limits) -> None:
-    """Raises WorkerError too_long when a conversation is more than its ticket allows."""
+    """Raises WorkerError too_long when a conversation exceeds its ticket's limits."""
     if len(chat.messages) > limits.max_messages:
         raise WorkerError("too_long", f"at most {limits.max_messages} messages are allowed.", field="input.messages")
     for index, message in enumerate(chat.messages):
@@ -62,6 +62,6 @@ def check_limits(chat: ChatInput, limits: Limits) -> None:
 
 
 def reply_tokens(chat: ChatInput, limits: Limits) -> int:
-    """Tokens the reply may have: what was asked for, at most what the ticket allows, at most the contract's bound."""
+    """Returns the maximum tokens of the reply: the lowest of the client's, the ticket's and the contract's limit."""
     bound: int = schema("worker-input")["properties"]["params"]["properties"]["max_tokens"]["maximum"]
     return min(int(chat.params.get("max_tokens", bound)), limits.max_tokens, bound)

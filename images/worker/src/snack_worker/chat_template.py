@@ -1,4 +1,4 @@
-"""Chat templates, rendered as transformers does it, and so vLLM."""
+"""Chat templates, rendered as the transformers library and vLLM render them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,15 +10,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from .chat_input import Message
 
-# Mistral's template has both, Phi-3's neither.
-MARKS = {"bos_token": "<s>", "eos_token": "</s>"}
+# Variables of Mistral's template. Phi-3's template does not use them.
+SPECIAL_TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 
 Render = Callable[[Sequence[Message]], str]
-"""The text of a prompt for the next reply."""
+"""Renders a conversation to the text of the prompt for the next reply."""
 
 
 class _Generation(Extension):
-    """`{% generation %}` tells training what the model is to learn; a prompt is the same without."""
+    """`{% generation %}` marks the text that training learns. It does not change a prompt."""
 
     tags = {"generation"}  # noqa: RUF012
 
@@ -28,10 +28,10 @@ class _Generation(Extension):
 
 
 def read_template(file: Path) -> Render:
-    """The template in `file`. Raises OSError, or ValueError when it is not a template."""
+    """Reads the template in `file`. Raises OSError, or ValueError when the file is not a template."""
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
     try:
         template = environment.from_string(file.read_text(encoding="utf-8"))
     except TemplateError as error:
         raise ValueError(str(error)) from error
-    return lambda messages: template.render(messages=messages, add_generation_prompt=True, **MARKS)
+    return lambda messages: template.render(messages=messages, add_generation_prompt=True, **SPECIAL_TOKENS)

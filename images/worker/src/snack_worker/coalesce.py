@@ -1,18 +1,18 @@
-"""Gathers small pieces of text into fewer ones: every item a RunPod handler yields costs one awaited HTTP POST."""
+"""Coalescing of small pieces of text: every item that a RunPod handler yields costs one HTTP POST."""
 
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 
-# Where a reader pauses: text up to here is worth showing at once.
+# A reader pauses at these characters, so the text up to here is sent at once.
 BOUNDARIES = frozenset("、。！？\n")
 
 
 async def coalesce(pieces: AsyncIterator[str], window_s: float) -> AsyncGenerator[str]:
     """
-    The same text in larger pieces: the first at once, then one at a boundary or when `window_s` has passed since the
-    last. Reading goes on while the consumer is busy with a piece, so nothing waits for it twice. What was read before
-    an error is yielded before the error is raised. Closing this closes `pieces`.
+    Yields the same text in larger pieces: the first piece at once, then one at each boundary, or `window_s` after the
+    last. It reads ahead while the consumer handles a piece. When `pieces` raises an error, the text before it is
+    yielded first. Closing this generator closes `pieces`.
     """
     arrived: asyncio.Queue[str | None] = asyncio.Queue()
 
@@ -25,7 +25,7 @@ async def coalesce(pieces: AsyncIterator[str], window_s: float) -> AsyncGenerato
 
     reader = asyncio.create_task(read())
     clock = asyncio.get_running_loop().time
-    due = -math.inf
+    window_end_s = -math.inf
     ended = False
     try:
         while not ended:
@@ -36,14 +36,14 @@ async def coalesce(pieces: AsyncIterator[str], window_s: float) -> AsyncGenerato
                 if arrived.empty() and not BOUNDARIES.isdisjoint(text):
                     break
                 try:
-                    async with asyncio.timeout_at(due if arrived.empty() else None):
+                    async with asyncio.timeout_at(window_end_s if arrived.empty() else None):
                         piece = await arrived.get()
                 except TimeoutError:
                     break
             ended = piece is None
             if text:
                 yield text
-                due = clock() + window_s
+                window_end_s = clock() + window_s
         await reader
     finally:
         reader.cancel()

@@ -1,4 +1,4 @@
-"""How a job is asked and answered: in our own shape, or in another that is a translation of it."""
+"""Dialects: the forms in which a job is asked and answered. Each one translates to and from `ChatInput` and `Reply`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from .errors import WorkerError
 from .settings import Settings
 
 Item = dict[str, Any] | str
-"""What a RunPod handler yields."""
+"""Item that a RunPod handler yields."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole reply."""
+    """A complete reply."""
 
     text: str
     outcome: Outcome
@@ -23,23 +23,23 @@ class Reply:
 
 
 class Dialect(Protocol):
-    """One job's shapes. A failure's last item is `{"error": "<JSON text>"}`, with which RunPod fails the job."""
+    """Request and reply forms of one job. A failure ends with `{"error": "<JSON text>"}`, which fails the job."""
 
     def parse(self) -> ChatInput | Item:
-        """What is asked, or the answer where no model is needed for it. Raises WorkerError."""
+        """Returns the conversation, or the answer to a request that needs no model. Raises WorkerError."""
 
     def delta(self, text: str) -> Item | None:
-        """The item for a piece of the reply; None where pieces are not wanted."""
+        """Returns the item for a piece of the reply, or None when the client wants no stream."""
 
     def done(self, reply: Reply) -> Item:
-        """The item for the end of the reply."""
+        """Returns the item for the end of the reply."""
 
     def failed(self, error: WorkerError) -> Iterator[Item]:
-        """The items for a failure."""
+        """Yields the items for a failure."""
 
 
-class OwnDialect:
-    """The product's own shapes: `{"delta"}` items, then the whole result with `done: true`."""
+class NativeDialect:
+    """The product's own form: `{"delta"}` items, then the complete result with `done: true`."""
 
     def __init__(self, value: object, settings: Settings) -> None:
         self._value = value
@@ -47,17 +47,17 @@ class OwnDialect:
         self._stream = True
 
     def parse(self) -> ChatInput:
-        """The job's input."""
+        """Returns the conversation. Raises WorkerError."""
         chat = parse_input(self._value)
         self._stream = chat.stream
         return chat
 
     def delta(self, text: str) -> Item | None:
-        """A piece, unless `stream` is false."""
+        """Returns `{"delta"}`, or None when `stream` is false."""
         return {"delta": text} if self._stream else None
 
     def done(self, reply: Reply) -> Item:
-        """The whole result."""
+        """Returns the complete result."""
         settings = self._settings
         return {
             "done": True,
@@ -69,11 +69,11 @@ class OwnDialect:
         }
 
     def failed(self, error: WorkerError) -> Iterator[Item]:
-        """The contract's error."""
+        """Yields the contract's error."""
         yield {"error": error.to_json()}
 
 
 def usage(outcome: Outcome) -> dict[str, int]:
-    """The tokens of a reply."""
+    """Returns a reply's token counts in the contract's form."""
     counts = {"prompt_tokens": outcome.prompt_tokens, "completion_tokens": outcome.completion_tokens}
     return counts if outcome.cached_tokens is None else {**counts, "cached_tokens": outcome.cached_tokens}

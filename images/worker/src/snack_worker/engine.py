@@ -1,9 +1,9 @@
-"""Client of the engine: any OpenAI-compatible server, streamed over one HTTP session that all jobs share."""
+"""Client of an OpenAI-compatible engine. It streams replies over one HTTP session that all jobs share."""
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,53 +12,55 @@ import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
 from .errors import WorkerError
-from .sse import sse_data
 
 log = logging.getLogger(__name__)
 
 RETRY_DELAY_S = 0.2
-END_LIMIT_S = 0.1
-# Ten times what the longest reply that can be asked for takes: an engine that talks on is broken.
+# Time limit for reading the rest of a response after its last event.
+DRAIN_LIMIT_S = 0.1
+# Ten times the longest reply that a request can ask for. An engine that exceeds it is broken.
 MAX_REPLY_CHARS = 20_000
+# A normal event has a few hundred bytes. This limits the memory for an event that never ends.
+MAX_EVENT_BYTES = 2**20
 FINISH_REASONS = {"stop": "stop", "length": "length", "content_filter": "filter"}
 
 
 @dataclass(frozen=True)
 class Deadlines:
-    """How long the engine may take, in seconds."""
+    """Time limits of the engine, in seconds."""
 
     connect_s: float = 3
     """Opening a connection."""
     first_text_s: float = 30
-    """From the job's start to the first text, a repeated request included."""
+    """From the job's start to the first text. Includes the retry."""
     idle_s: float = 15
-    """Between two events after that."""
+    """Between two events after the first text."""
     total_s: float = 100
-    """The whole reply; less than the 120 s after which RunPod ends a job without a word."""
+    """The whole reply. Below the 120 s after which RunPod ends a job without naming a reason."""
 
 
 @dataclass
 class Outcome:
-    """What is known of a reply besides its text, once its stream has ended."""
+    """Facts about a reply besides its text. Complete when the stream has ended."""
 
     finish_reason: str | None = None
     """`stop`, `length` or `filter`."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int | None = None
-    """Prompt tokens taken from the prefix cache, where the engine says so."""
+    """Prompt tokens found in the prefix cache; None when the engine does not report them."""
 
 
 class EngineError(WorkerError):
-    """The engine failed. `repeatable` says that the same request may go well a moment later."""
+    """Failure of the engine. `can_retry` means that the same request may succeed a moment later."""
 
-    def __init__(self, code: str, cause: str, *, repeatable: bool = False) -> None:
+    def __init__(self, code: str, cause: str, *, can_retry: bool = False) -> None:
         super().__init__(code, cause=cause)
-        self.repeatable = repeatable
+        self.can_retry = can_retry
 
 
 class Engine:
-    """One engine. `base_url` ends in `/v1`. It belongs to one event loop, and its session closes with that loop."""
+    """Client of one engine. Use it in one event loop only: its end closes the session. `base_url` ends in `/v1`."""
 
     def __init__(self, base_url: str, deadlines: Deadlines | None = None) -> None:
         self._url = f"{base_url}/chat/completions"
@@ -68,62 +70,62 @@ class Engine:
 
     async def stream_text(self, request: Mapping[str, object], outcome: Outcome) -> AsyncGenerator[str]:
         """
-        The reply's text as it comes; `outcome` is filled in by the time it ends. `request` is a chat completion's,
-        without the streaming fields. A connection that broke and a 5xx are tried once more, unless there was text
-        already. Raises WorkerError: unavailable, overloaded, timeout, too_long or internal.
+        Yields the reply's text as it arrives and fills in `outcome` before it ends. `request` is a chat completion
+        request without the streaming fields. Before the first text, a broken connection or a 5xx is retried once.
+        Raises WorkerError: unavailable, overloaded, timeout, too_long or internal.
         """
         start_s = asyncio.get_running_loop().time()
-        may_repeat = True
+        may_retry = True
         while True:
             try:
                 async with aclosing(self._attempt(request, outcome, start_s)) as pieces:
                     async for piece in pieces:
-                        may_repeat = False
+                        may_retry = False
                         yield piece
                 return
             except EngineError as error:
-                if not (may_repeat and error.repeatable):
+                if not (may_retry and error.can_retry):
                     raise
-                log.warning("engine: %s; trying once more", error.cause)
-            may_repeat = False
+                log.warning("engine: %s; retrying once", error.cause)
+            may_retry = False
             await asyncio.sleep(RETRY_DELAY_S)
 
     async def _attempt(self, request: Mapping[str, object], outcome: Outcome, start_s: float) -> AsyncGenerator[str]:
-        first_text_by = start_s + self._deadlines.first_text_s
-        ends_by = start_s + self._deadlines.total_s
+        first_text_deadline_s = start_s + self._deadlines.first_text_s
+        end_deadline_s = start_s + self._deadlines.total_s
         clock = asyncio.get_running_loop().time
         body = {**request, "stream": True, "stream_options": {"include_usage": True}}
         session = await self._open_session()
         outcome.finish_reason = None
         chars = 0
         try:
-            async with asyncio.timeout_at(first_text_by):
+            async with asyncio.timeout_at(first_text_deadline_s):
                 response = await session.post(self._url, json=body)
-            async with response, aclosing(sse_data(response.content)) as events:
+            async with response, aclosing(_sse_data(response.content)) as events:
                 await _check_status(response)
                 while True:
-                    limit = clock() + self._deadlines.idle_s if chars else first_text_by
-                    async with asyncio.timeout_at(min(limit, ends_by)):
+                    deadline_s = clock() + self._deadlines.idle_s if chars else first_text_deadline_s
+                    async with asyncio.timeout_at(min(deadline_s, end_deadline_s)):
                         data = await anext(events, "[DONE]")
                     if data == "[DONE]":
-                        await _read_to_end(response)
+                        await _drain(response)
                         break
                     if text := _read_chunk(json.loads(data), outcome):
                         chars += len(text)
                         if chars > MAX_REPLY_CHARS:
                             raise EngineError("unavailable", f"more than {MAX_REPLY_CHARS} characters")
                         yield text
-        # aiohttp's own time-outs (here: connecting) are both a ClientError and a TimeoutError.
+        # Before TimeoutError, because aiohttp's connection timeout is both a ClientError and a TimeoutError.
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise EngineError("unavailable", type(error).__name__, repeatable=True) from error
+            raise EngineError("unavailable", type(error).__name__, can_retry=True) from error
         except TimeoutError as error:
             raise EngineError("timeout", "no answer in time") from error
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, LineTooLong) as error:
-            raise EngineError("unavailable", f"not an engine's stream ({type(error).__name__})") from error
+            raise EngineError("unavailable", f"the stream is invalid ({type(error).__name__})") from error
         if outcome.finish_reason is None:
-            raise EngineError("unavailable", "the stream broke off", repeatable=True)
+            raise EngineError("unavailable", "the stream ended early", can_retry=True)
         if outcome.finish_reason == "stop" and chars == 0:
-            raise EngineError("unavailable", "an empty reply", repeatable=True)
+            raise EngineError("unavailable", "an empty reply", can_retry=True)
 
     async def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -132,7 +134,7 @@ class Engine:
         return self._session
 
     async def _keep_session(self) -> AsyncGenerator[aiohttp.ClientSession]:
-        """A generator, because an event loop closes those that are left when it ends (`asyncio.run` does)."""
+        """Keeps the session open. It is a generator because `asyncio.run` closes all generators at its end."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._deadlines.connect_s)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=timeout, read_bufsize=2**20
@@ -140,10 +142,30 @@ class Engine:
             yield session
 
 
-async def _read_to_end(response: aiohttp.ClientResponse) -> None:
-    """The connection can serve the next job only when this response is at its end, which follows the last event."""
+async def _sse_data(lines: AsyncIterable[bytes]) -> AsyncGenerator[str]:
+    """
+    Yields the data of each server-sent event. `lines` are whole lines with their line endings, so that a character
+    split between two packets is decoded correctly. An incomplete last event is dropped. Raises ValueError for a line
+    that is not UTF-8 and for an event of more than MAX_EVENT_BYTES.
+    """
+    data: list[str] = []
+    size = 0
+    async for raw in lines:
+        line = raw.decode("utf-8").rstrip("\r\n")
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+            size += len(raw)
+            if size > MAX_EVENT_BYTES:
+                raise ValueError("an event is too long")
+        elif not line and data:
+            yield "\n".join(data)
+            data, size = [], 0
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Reads the response to its end, because only then can the next job reuse the connection."""
     with suppress(aiohttp.ClientError, TimeoutError):
-        async with asyncio.timeout(END_LIMIT_S):
+        async with asyncio.timeout(DRAIN_LIMIT_S):
             while not response.content.at_eof():
                 await response.content.readany()
 
@@ -154,9 +176,9 @@ async def _check_status(response: aiohttp.ClientResponse) -> None:
         return
     cause = f"HTTP {status}"
     if status in (429, 503):
-        raise EngineError("overloaded", cause, repeatable=status == 503)
+        raise EngineError("overloaded", cause, can_retry=status == 503)
     if status >= 500:
-        raise EngineError("unavailable", cause, repeatable=True)
+        raise EngineError("unavailable", cause, can_retry=True)
     async with asyncio.timeout(1):
         reason = (await response.content.read(10_000)).decode("utf-8", "replace")
     if "context length" in reason or "max_model_len" in reason:
@@ -166,11 +188,11 @@ async def _check_status(response: aiohttp.ClientResponse) -> None:
 
 def _read_chunk(chunk: dict[str, Any], outcome: Outcome) -> str:
     """
-    Text of one chunk; what else it says goes to `outcome`. Raises EngineError for an error in it, and ValueError,
-    LookupError, TypeError or AttributeError for what is no chunk.
+    Returns the text of a chunk and puts its other facts into `outcome`. Raises EngineError for a chunk with an error,
+    and ValueError, LookupError, TypeError or AttributeError for an invalid chunk.
     """
     if "error" in chunk:
-        raise EngineError("unavailable", "an error in the stream", repeatable=True)
+        raise EngineError("unavailable", "an error in the stream", can_retry=True)
     if usage := chunk.get("usage"):
         outcome.prompt_tokens = int(usage["prompt_tokens"])
         outcome.completion_tokens = int(usage["completion_tokens"])
@@ -183,6 +205,6 @@ def _read_chunk(chunk: dict[str, Any], outcome: Outcome) -> str:
             raise EngineError("unavailable", f"finish_reason {reason!r}")
         outcome.finish_reason = FINISH_REASONS[reason]
     text: str = choice["delta"].get("content") or ""
-    # Half a character, as an escaped surrogate, is JSON but no text: it could not be sent on.
+    # Raises for a lone surrogate, which JSON allows but UTF-8 does not.
     text.encode()
     return text

@@ -1,6 +1,7 @@
-"""The engine as a child process: it outlives every job of the worker, and the worker does not outlive it."""
+"""The engine's command line and its process, a child of the worker."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -9,14 +10,41 @@ from contextlib import suppress
 from threading import Thread
 
 from .health import EngineNotReadyError, wait_until_lost
+from .settings import OwnEngine, Settings
+
+# vLLM captures one CUDA graph per batch size at every start; larger batches run without a graph. vLLM's default has
+# about fifty sizes.
+CUDA_GRAPH_SIZES = [1, 2, 4, 8, 16]
 
 STOP_GRACE_S = 10
 
 
+def engine_command(settings: Settings, engine: OwnEngine) -> list[str]:
+    """Returns the command line that serves `engine` on loopback with the model name and limits of `settings`."""
+    command = [
+        *("vllm", "serve", str(engine.weights)),
+        *("--host", "127.0.0.1"),
+        *("--port", str(engine.port)),
+        *("--served-model-name", settings.model),
+        # vLLM's default for Mistral is Mistral's own tokenizer, which has a built-in format and ignores the template.
+        *("--tokenizer-mode", "hf"),
+        *("--chat-template", str(settings.chat_template_file)),
+        *("--max-model-len", str(settings.context_tokens)),
+        *("--max-num-seqs", str(settings.max_concurrency)),
+        *("--compilation-config", json.dumps({"cudagraph_capture_sizes": CUDA_GRAPH_SIZES})),
+        "--enable-prompt-tokens-details",
+        "--disable-uvicorn-access-log",
+    ]
+    if engine.quantization:
+        command += ["--quantization", engine.quantization]
+    return command
+
+
 class EngineProcess:
     """
-    Starts `command`. Its process group is its own, so that a SIGTERM or Ctrl-C meant for the worker does not reach it:
-    the worker's last jobs still need it. Raises EngineNotReadyError when there is no such program.
+    Process of the engine, started from `command`. It has a separate process group, so a SIGTERM or Ctrl-C for the
+    worker does not reach it: the worker's last jobs still need it. Raises EngineNotReadyError when the program is
+    missing.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -26,26 +54,26 @@ class EngineProcess:
             raise EngineNotReadyError(f"the engine could not be started: {command[0]}: {error.strerror}") from error
         self._stopping = False
 
-    def ended(self) -> str | None:
-        """How it ended, such as `ended with exit code 1`; None while it runs."""
+    def describe_exit(self) -> str | None:
+        """Returns a description such as `exited with code 1`, or None while the process runs."""
         code = self._process.poll()
         if code is None:
             return None
-        return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+        return f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
     def watch(self, health_url: str, every_s: float, on_lost: Callable[[str], None]) -> None:
-        """From a thread of its own, calls `on_lost` with the reason once the engine has ended unasked or hangs."""
+        """Starts a thread that calls `on_lost` with the reason when the engine hangs, or exits without `stop`."""
 
         def run() -> None:
-            reason = asyncio.run(wait_until_lost(health_url, every_s, self.ended))
+            reason = asyncio.run(wait_until_lost(health_url, every_s, self.describe_exit))
             if not self._stopping:
                 on_lost(reason)
 
-        # A daemon: a worker that is done waits for nobody.
+        # A daemon thread does not delay the worker's exit.
         Thread(target=run, name="engine-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Asks it to end, and makes it after ten seconds. Everything it has started goes with it."""
+        """Terminates the engine and all its child processes; kills them after STOP_GRACE_S."""
         self._stopping = True
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -53,7 +81,7 @@ class EngineProcess:
         self.kill()
 
     def kill(self) -> None:
-        """Ends it and everything it has started at once, so that whoever waits for an answer is told."""
+        """Kills the engine and all its child processes. This closes the connections of jobs that wait for a reply."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -1,4 +1,4 @@
-"""The errors a client may see. Codes, texts and `retryable` come from the registry that every language shares."""
+"""Errors that clients see. Codes, texts and `retryable` come from the contract's error registry."""
 
 import json
 from importlib.resources import files
@@ -8,11 +8,11 @@ _registry: dict[str, dict[str, object]] = json.loads(files(__package__).joinpath
 
 class WorkerError(Exception):
     """
-    The only error whose text may reach a client.
+    Error of a job. No other exception's text is sent to a client.
 
-    `code` is a code of the registry; `message` replaces the registry's text where there is more to say, and never
-    carries internals. `field` is the path of the field at fault, which `message` then goes without. `cause` is the
-    internal reason, for the log only.
+    `code` is a code of the registry. `message` replaces the registry's text where more details help; it contains no
+    internals. `field` is the path of the invalid field; `message` does not repeat it. `cause` is the internal reason
+    and goes into the log only.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class WorkerError(Exception):
 
     @property
     def message(self) -> str:
-        """What is wrong, the field first."""
+        """Text of the error, with the field's path in front."""
         return f"{self.field}: {self.text}" if self.field else self.text
 
     @property
@@ -39,5 +39,5 @@ class WorkerError(Exception):
         return {"code": self.code, "message": self.message, "retryable": bool(_registry[self.code]["retryable"])}
 
     def to_json(self) -> str:
-        """The wire form `{"error": {"code", "message", "retryable"}}` as JSON text."""
+        """JSON text of `{"error": {"code", "message", "retryable"}}`."""
         return json.dumps({"error": self.body()}, ensure_ascii=False)

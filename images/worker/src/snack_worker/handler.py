@@ -1,8 +1,8 @@
 """
-The handler RunPod calls for each job: checks the input's shape, then its ticket, then the ticket's limits, all before
-the engine is asked; then streams the reply.
+Handler that RunPod's SDK calls for each job. It checks the input's shape, the ticket and the ticket's limits, in this
+order, then asks the engine and streams the reply.
 
-Shape comes before the ticket because it is free to check and a ticket can only be read from a well-formed input.
+The shape comes first: the check costs little, and only a well-formed input has a readable ticket.
 """
 
 import logging
@@ -15,22 +15,22 @@ from typing import Any
 
 from .chat_input import ChatInput, check_limits, reply_tokens
 from .coalesce import coalesce
-from .dialect import Dialect, Item, OwnDialect, Reply, usage
+from .dialect import Dialect, Item, NativeDialect, Reply, usage
 from .engine import Engine, Outcome
 from .errors import WorkerError
-from .history import conversation
+from .history import fit_conversation
 from .openai_route import OpenAiDialect, is_openai
 from .persona import persona
 from .settings import Settings
 from .tickets import verify_ticket
-from .tokenizer import Count, read_counter
+from .tokenizer import CountTokens, read_counter
 
 log = logging.getLogger(__name__)
 
-# A reader does not notice gaps this short, and each item costs a request to RunPod.
+# Minimum time between two deltas. Each one costs a request to RunPod, and a reader does not notice gaps this short.
 COALESCE_WINDOW_S = 0.06
 
-# What suits talking; a client's own parameters win.
+# Defaults for conversation. The client's parameters override them.
 SAMPLING = {"temperature": 0.7, "top_p": 0.9}
 
 Handler = Callable[[Mapping[str, Any]], AsyncGenerator[Item]]
@@ -38,26 +38,28 @@ Handler = Callable[[Mapping[str, Any]], AsyncGenerator[Item]]
 
 def make_handler(settings: Settings, engine: Engine) -> Handler:
     """
-    An async generator of a job's items in the dialect it was asked in. A failed job ends with
-    `{"error": "<JSON of the contract's error>"}`: the RunPod SDK takes a yielded `error` for the end of the job and
-    sends `str()` of it, so it must be text already. Raises SettingsError when a file of the model cannot be read.
+    Returns an async generator function that yields a job's items in the dialect of its input. A failed job ends with
+    `{"error": "<JSON text of the contract's error>"}`: the SDK treats a yielded `error` as the end of the job and sends
+    its `str()`, so it must already be text. Raises SettingsError when a file of the model cannot be read.
     """
-    count = read_counter(settings.tokenizer_file, settings.chat_template_file)
+    count_tokens = read_counter(settings.tokenizer_file, settings.chat_template_file)
 
     async def handle(job: Mapping[str, Any]) -> AsyncGenerator[Item]:
         job_id = str(job.get("id"))
         value = job.get("input")
-        dialect: Dialect = OpenAiDialect(value, job_id, settings) if is_openai(value) else OwnDialect(value, settings)
+        dialect: Dialect = (
+            OpenAiDialect(value, job_id, settings) if is_openai(value) else NativeDialect(value, settings)
+        )
         try:
-            async with aclosing(_answer(dialect, job_id, settings, engine, count)) as items:
+            async with aclosing(_answer(dialect, job_id, settings, engine, count_tokens)) as items:
                 async for item in items:
                     yield item
             return
         except WorkerError as error:
             failure = error
         except Exception as error:
-            # Its text could hold a customer's words, so only its type is kept.
-            failure = WorkerError("internal", cause=_where(error))
+            # The error's text may contain a customer's message, so only its type is logged.
+            failure = WorkerError("internal", cause=_type_and_place(error))
         log.warning("job %s: %s (%s)", job_id, failure.code, failure.cause or "refused")
         for item in dialect.failed(failure):
             yield item
@@ -66,7 +68,7 @@ def make_handler(settings: Settings, engine: Engine) -> Handler:
 
 
 async def _answer(
-    dialect: Dialect, job_id: str, settings: Settings, engine: Engine, count: Count
+    dialect: Dialect, job_id: str, settings: Settings, engine: Engine, count_tokens: CountTokens
 ) -> AsyncGenerator[Item]:
     start_s = time.perf_counter()
     chat = dialect.parse()
@@ -84,12 +86,12 @@ async def _answer(
     max_tokens = reply_tokens(chat, limits)
     request = {
         "model": settings.model,
-        "messages": conversation(
+        "messages": fit_conversation(
             chat,
             persona(time.time()),
             max_tokens=max_tokens,
             context_tokens=settings.context_tokens,
-            count=count,
+            count_tokens=count_tokens,
         ),
         **SAMPLING,
         **chat.params,
@@ -118,7 +120,7 @@ def _ms(start_s: float, end_s: float) -> float:
     return round((end_s - start_s) * 1_000, 1)
 
 
-def _where(error: Exception) -> str:
-    """Type and place of an unexpected error, without its text."""
+def _type_and_place(error: Exception) -> str:
+    """Returns the type, file and line of an error, without its text."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

@@ -1,4 +1,4 @@
-"""What the model is shown of a conversation: the persona, and as much of the latest turns as its context holds."""
+"""Selection of the messages that the model sees: the persona and the latest turns that fit its context."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from itertools import groupby
 
 from .chat_input import ChatInput, Message
 from .errors import WorkerError
-from .tokenizer import Count
+from .tokenizer import CountTokens
 
 
-def conversation(
-    chat: ChatInput, system: Message, *, max_tokens: int, context_tokens: int, count: Count
+def fit_conversation(
+    chat: ChatInput, system: Message, *, max_tokens: int, context_tokens: int, count_tokens: CountTokens
 ) -> list[Message]:
     """
-    `system`, then the messages with consecutive turns of one role merged (chat templates want roles to alternate).
-    Where that and a reply of `max_tokens` would not fit the context, the oldest turns are left out, each from the user
-    with the reply to it, so that a user's turn comes first; a greeting before all of them goes first. The last message,
-    from the user, always stays. Raises WorkerError too_long when not even that fits.
+    Returns `system` and the messages, with consecutive messages of one role merged: chat templates need alternating
+    roles. When these and a reply of `max_tokens` do not fit into `context_tokens`, the oldest turns are dropped: first
+    an opening assistant message, then pairs of a user message and its reply. The last message always stays. Raises
+    WorkerError too_long when not even the last message fits.
     """
     messages = chat.messages
 
@@ -24,20 +24,21 @@ def conversation(
         return [system, *_merged(messages[start:])]
 
     def fits(start: int) -> bool:
-        return count(since(start)) + max_tokens <= context_tokens
+        return count_tokens(since(start)) + max_tokens <= context_tokens
 
     if fits(0):
         return since(0)
     starts = [index for index in range(1, len(messages)) if messages[index]["role"] == "user"]
-    at = bisect_left(starts, True, key=fits)
-    if at == len(starts):
+    first_fit = bisect_left(starts, True, key=fits)
+    if first_fit == len(starts):
         last = len(messages) - 1
-        bare = count([system, {"role": "user", "content": ""}])
-        room, taken = max(0, context_tokens - max_tokens - bare), count(since(last)) - bare
+        overhead = count_tokens([system, {"role": "user", "content": ""}])
+        available = max(0, context_tokens - max_tokens - overhead)
+        needed = count_tokens(since(last)) - overhead
         raise WorkerError(
-            "too_long", f"at most {room} tokens are allowed, and this has {taken}.", field=chat.field_of(last)
+            "too_long", f"at most {available} tokens are allowed, got {needed}.", field=chat.field_of(last)
         )
-    return since(starts[at])
+    return since(starts[first_fit])
 
 
 def _merged(messages: Sequence[Message]) -> list[Message]:

@@ -1,11 +1,11 @@
 """
-OpenAI's chat completions, translated. RunPod turns a request to `/v2/<endpoint>/openai/v1/*` into a job with `input`
-`{"openai_route": "/v1/…", "openai_input": <body>}`, and what the job yields into the answer: a string goes into the
-event stream as it is, one mapping is the JSON body.
+OpenAI's chat completions, translated to and from the native form. RunPod turns a request to
+`/v2/<endpoint>/openai/v1/*` into a job with `input` `{"openai_route": "/v1/…", "openai_input": <body>}`. It turns the
+job's items into the response: a string is written to the event stream unchanged, a single mapping is the JSON body.
 
-The rules of our own input hold: a ticket (the body's extra field `ticket`), its limits, the persona first. A field that
-is null counts as absent, as with OpenAI. `system` and `developer` messages are refused, like every field that would
-change the reply and is not served; what changes nothing is ignored (`contract/openai.ts` has the list).
+The rules of the native input apply: a ticket (the extra body field `ticket`), its limits and the persona first. As with
+OpenAI, null means absent. `system` and `developer` messages are rejected, and so is every unsupported field that would
+change the reply. Fields without an effect are ignored (list: `contract/openai.ts`).
 """
 
 import json
@@ -26,26 +26,26 @@ ROOT = "openai_input"
 
 DONE = "data: [DONE]\n\n"
 
-# Levels of a body that are looked at: itself, its messages, each, its parts, each.
-LEVELS = 5
+# Nesting levels of a body in which nulls are removed: body, messages, message, parts, part.
+NULL_LEVELS = 5
 
 
 def is_openai(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a job's input came by the OpenAI route."""
+    """Whether a job's input came through the OpenAI route."""
     return isinstance(value, dict) and ("openai_route" in value or ROOT in value)
 
 
 class OpenAiDialect:
-    """The shapes of one request of the OpenAI route."""
+    """OpenAI's form of one job."""
 
     def __init__(self, value: Mapping[str, Any], job_id: str, settings: Settings) -> None:
         self._route = value.get("openai_route", CHAT)
         self._body = _without_nulls(value.get(ROOT, {}))
         self._settings = settings
-        self._streams = isinstance(self._body, dict) and self._body.get("stream") is True
-        self._with_usage = False
-        self._begun = False
-        self._about = {
+        self._stream = isinstance(self._body, dict) and self._body.get("stream") is True
+        self._include_usage = False
+        self._started = False
+        self._common_fields = {
             "id": f"chatcmpl-{job_id}",
             "created": int(time.time()),
             "model": settings.model,
@@ -53,8 +53,8 @@ class OpenAiDialect:
         }
 
     def parse(self) -> ChatInput | Item:
-        """A conversation, or the answer to a question about models."""
-        card = {
+        """Returns the conversation, or the answer to a model request. Raises WorkerError."""
+        model = {
             "id": self._settings.model,
             "object": "model",
             "created": 0,
@@ -62,57 +62,57 @@ class OpenAiDialect:
             "version": self._settings.version,
         }
         if self._route == MODELS:
-            return {"object": "list", "data": [card]}
-        if self._route == f"{MODELS}/{card['id']}":
-            return card
+            return {"object": "list", "data": [model]}
+        if self._route == f"{MODELS}/{model['id']}":
+            return model
         if self._route != CHAT:
-            allowed = f"must be one of {CHAT}, {MODELS}, {MODELS}/{card['id']}."
+            allowed = f"must be one of {CHAT}, {MODELS}, {MODELS}/{model['id']}."
             raise WorkerError("invalid_input", allowed, field="openai_route")
         check("chat-completion-request", self._body, ROOT)
-        if self._body["model"] != card["id"]:
-            raise WorkerError("invalid_input", f"must be {card['id']} here.", field=f"{ROOT}.model")
-        self._with_usage = self._body.get("stream_options", {}).get("include_usage", False)
-        return parse_input(_translated(self._body))
+        if self._body["model"] != model["id"]:
+            raise WorkerError("invalid_input", f"must be {model['id']} at this endpoint.", field=f"{ROOT}.model")
+        self._include_usage = self._body.get("stream_options", {}).get("include_usage", False)
+        return parse_input(_to_native(self._body))
 
     def delta(self, text: str) -> Item | None:
-        """An event, where the answer is streamed."""
-        return self._chunk(self._delta(text)) if self._streams else None
+        """Returns an event, or None without streaming."""
+        return self._chunk(self._delta(text)) if self._stream else None
 
     def done(self, reply: Reply) -> Item:
-        """The last events in one item, for each item is a request to RunPod; or the whole answer."""
+        """Returns the last events as one item, because each item is a request to RunPod; or the complete answer."""
         reason = FINISH_REASONS[str(reply.outcome.finish_reason)]
-        tokens = _usage(reply)
-        if self._streams:
-            end = self._chunk({} if self._begun else self._delta(""), reason)
-            return end + (self._event([], tokens) if self._with_usage else "") + DONE
+        tokens = _openai_usage(reply)
+        if self._stream:
+            end = self._chunk({} if self._started else self._delta(""), reason)
+            return end + (self._event([], tokens) if self._include_usage else "") + DONE
         message = {"role": "assistant", "content": reply.text, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-        return {**self._about, "object": "chat.completion", "choices": [choice], "usage": tokens}
+        return {**self._common_fields, "object": "chat.completion", "choices": [choice], "usage": tokens}
 
     def failed(self, error: WorkerError) -> Iterator[Item]:
-        """An event for the client where the answer is streamed, and in any case the failed job, a 500 of RunPod's."""
-        body = json.dumps({"error": _error(error)}, ensure_ascii=False)
-        if self._streams:
+        """Yields an event when streaming, then the error that fails the job. RunPod answers a failed job with 500."""
+        body = json.dumps({"error": _openai_error(error)}, ensure_ascii=False)
+        if self._stream:
             yield f"data: {body}\n\n"
         yield {"error": body}
 
     def _delta(self, content: str) -> dict[str, str]:
-        delta = {"content": content} if self._begun else {"role": "assistant", "content": content}
-        self._begun = True
+        delta = {"content": content} if self._started else {"role": "assistant", "content": content}
+        self._started = True
         return delta
 
     def _chunk(self, delta: Mapping[str, str], finish_reason: str | None = None) -> str:
         return self._event([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}], None)
 
     def _event(self, choices: list[Mapping[str, Any]], tokens: Mapping[str, Any] | None) -> str:
-        chunk = {**self._about, "object": "chat.completion.chunk", "choices": choices}
-        if self._with_usage:
+        chunk = {**self._common_fields, "object": "chat.completion.chunk", "choices": choices}
+        if self._include_usage:
             chunk["usage"] = tokens
         return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
 
 
-def _translated(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The same request in our own shape; `body` fits the contract."""
+def _to_native(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Translates a valid body to the native input."""
     params = {name: body[name] for name in ("max_tokens", "temperature", "top_p", "seed") if name in body}
     if "max_completion_tokens" in body:
         params["max_tokens"] = body["max_completion_tokens"]
@@ -125,29 +125,29 @@ def _text(content: str | list[Mapping[str, str]]) -> str:
     return content if isinstance(content, str) else "\n".join(part["text"] for part in content)
 
 
-def _without_nulls(value: Any, levels: int = LEVELS) -> Any:
+def _without_nulls(value: Any, levels: int = NULL_LEVELS) -> Any:
     if levels and isinstance(value, dict):
         return {name: _without_nulls(field, levels - 1) for name, field in value.items() if field is not None}
     return [_without_nulls(item, levels - 1) for item in value] if levels and isinstance(value, list) else value
 
 
-def _usage(reply: Reply) -> dict[str, Any]:
+def _openai_usage(reply: Reply) -> dict[str, Any]:
     counts = usage(reply.outcome)
     cached = counts.pop("cached_tokens", None)
     details = {} if cached is None else {"prompt_tokens_details": {"cached_tokens": cached}}
     return {**counts, "total_tokens": sum(counts.values()), **details}
 
 
-def _error(error: WorkerError) -> dict[str, Any]:
-    """OpenAI's error and the contract's in one. The field is named as an OpenAI client knows it: from the body."""
+def _openai_error(error: WorkerError) -> dict[str, Any]:
+    """Returns OpenAI's and the contract's error fields together. Field paths are relative to the body."""
     param = None
     message = error.text
     if error.field is not None:
         param = error.field.removeprefix(ROOT).removeprefix("input").removeprefix(".") or None
         message = f"{param or 'body'}: {error.text}"
-    return {**error.body(), "message": message, "type": _type(error.status), "param": param}
+    return {**error.body(), "message": message, "type": _error_type(error.status), "param": param}
 
 
-def _type(status: int) -> str:
+def _error_type(status: int) -> str:
     by_status = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
     return by_status.get(status, "server_error" if status >= 500 else "invalid_request_error")

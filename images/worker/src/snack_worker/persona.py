@@ -1,7 +1,4 @@
-"""
-Who 美砂樹ママ is: the system prompt of every conversation (`persona.txt`), and how she greets at this hour
-(`greetings.txt`).
-"""
+"""System prompt of every conversation: the persona (`persona.txt`) and the hour's greeting (`greetings.txt`)."""
 
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -9,17 +6,16 @@ from importlib.resources import files
 
 from .chat_input import Message
 
-# Japan has no summer time, so this needs no time zone files.
+# Japan has no summer time, so a fixed offset is enough and no time zone files are needed.
 TOKYO = timezone(timedelta(hours=9), "JST")
 
 
 def persona(now_s: float) -> Message:
     """
-    The system turn at this time (seconds since 1970). The hour's greeting comes last: what is before it is the same for
-    everyone at every hour, and the whole is the same for everyone within one part of the day, so the engine's prefix
-    cache holds it for all customers and through a conversation. Only one that goes on past 5, 18 or 23 o'clock is
-    computed anew from the greeting on, once. In the customer's turn, or in the first turn only, it would cost that at
-    every turn.
+    Returns the system message for a time in seconds since 1970. The greeting changes at 5, 18 and 23 o'clock and comes
+    last, so the engine's prefix cache is shared by all customers: the persona always, the whole message between two
+    changes. A conversation that continues past a change is computed again from the greeting on, once. A greeting in a
+    user message would cause this at every turn.
     """
     return {"role": "system", "content": f"{_text()}\n\n{_greeting(datetime.fromtimestamp(now_s, TOKYO).hour)}"}
 
@@ -32,7 +28,7 @@ def _text() -> str:
 @cache
 def _greeting(hour: int) -> str:
     by_hour = [line.split(" ", 1) for line in _read("greetings.txt").splitlines()]
-    # Before the first of the day it is still the night before.
+    # Hours before the first line's hour belong to the last line.
     return next((text for start, text in reversed(by_hour) if int(start) <= hour), by_hour[-1][1])
 
 

@@ -1,6 +1,6 @@
 """
-What comes from outside, checked against the JSON Schemas that are generated from the contract. An error names the field
-and what is allowed, and never repeats what was sent.
+Validation of input against the JSON Schemas that are generated from the contract. An error names the field and the
+allowed values, and never repeats the input.
 """
 
 import json
@@ -19,13 +19,13 @@ from .errors import WorkerError
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """The schema `contract/<name>.schema.json`."""
+    """Reads `contract/<name>.schema.json`."""
     document: dict[str, Any] = json.loads(files(__package__).joinpath(f"contract/{name}.schema.json").read_bytes())
     return document
 
 
 def check(name: str, value: object, root: str) -> None:
-    """Raises WorkerError invalid_input or too_long for a value that the schema refuses; `root` is the value's name."""
+    """Raises WorkerError invalid_input or too_long for an invalid value. `root` is the value's name in the error."""
     error = best_match(_validator(name).iter_errors(value))
     if error is not None:
         raise _explain(error, root)
@@ -38,14 +38,14 @@ def _validator(name: str) -> Any:
 
 
 def _type(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
-    """Refuses half a character as well, which JSON can carry (`"\\ud83c"`) and no tokenizer reads."""
+    """Also rejects lone surrogates: JSON can carry them (`"\\ud83c"`), but a tokenizer cannot read them."""
     yield from Draft202012Validator.VALIDATORS["type"](validator, allowed, instance, schema)
     if allowed == "string" and isinstance(instance, str) and re.search("[\ud800-\udfff]", instance):
-        yield ValidationError("", validator="half a character")
+        yield ValidationError("", validator="lone surrogate")
 
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
-    """Looks into a list unless it is too long, as its `maxItems` says by itself: 300,000 items take eight seconds."""
+    """Skips the items of a list longer than `maxItems`, which fails anyway: 300,000 items would take eight seconds."""
     if not isinstance(instance, list) or len(instance) <= schema.get("maxItems", math.inf):
         yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
 
@@ -62,16 +62,16 @@ def _explain(error: ValidationError, root: str) -> WorkerError:
             return WorkerError("invalid_input", "must not be empty.", field=field)
         case "type":
             return WorkerError("invalid_input", f"must be of type {allowed}.", field=field)
-        case "half a character":
-            return WorkerError("invalid_input", "must not hold half a character.", field=field)
+        case "lone surrogate":
+            return WorkerError("invalid_input", "must not contain a lone surrogate (half a character).", field=field)
         case "enum":
             return WorkerError("invalid_input", f"must be one of {', '.join(allowed)}.", field=field)
         case "const":
             return WorkerError("invalid_input", f"must be {json.dumps(allowed)}.", field=field)
         case "required":
-            there: Any = error.instance
-            missing = [name for name in allowed if name not in there]
-            return WorkerError("invalid_input", f"needs {', '.join(missing)}.", field=field)
+            instance: Any = error.instance
+            missing = [name for name in allowed if name not in instance]
+            return WorkerError("invalid_input", f"requires {', '.join(missing)}.", field=field)
         case "additionalProperties":
             return _explain_unknown(error, field)
         case "minimum":
@@ -87,9 +87,9 @@ def _explain(error: ValidationError, root: str) -> WorkerError:
 def _explain_unknown(error: ValidationError, field: str) -> WorkerError:
     known = list(error.schema["properties"]) if isinstance(error.schema, Mapping) else []
     allowed = f"only {', '.join(known)} are allowed."
-    sent: Any = error.instance
-    unknown = next((key for key in sent if key not in known), "")
-    # A name is repeated where it can only be a name.
+    instance: Any = error.instance
+    unknown = next((key for key in instance if key not in known), "")
+    # Anything else could be a customer's text.
     if re.fullmatch(r"[a-z_]{1,30}", str(unknown)):
         return WorkerError("invalid_input", f"not allowed here; {allowed}", field=f"{field}.{unknown}")
     return WorkerError("invalid_input", allowed, field=field)

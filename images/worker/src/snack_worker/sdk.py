@@ -1,4 +1,4 @@
-"""RunPod's SDK, and what it keeps to itself: the jobs in progress and the report of a worker that is unfit."""
+"""RunPod's SDK: its import, its job counter and the report of an unhealthy worker."""
 
 import importlib
 import os
@@ -10,36 +10,36 @@ from typing import Any
 
 import aiohttp
 
-from .job_loop import without_pauses
+from .job_loop import install_job_loop
 
 REPORT_LIMIT_S = 2
 
 
 def load_sdk() -> Any:
-    """`runpod.serverless`. Takes a second or two to import."""
-    # Its default level, DEBUG, prints every item a handler yields: customers' conversations.
+    """Imports `runpod.serverless` with our job loop. The import takes a second or two."""
+    # The default level DEBUG logs every item that a handler yields, which includes customers' conversations.
     if os.environ.get("RUNPOD_LOG_LEVEL") not in ("INFO", "WARN", "ERROR"):
         os.environ["RUNPOD_LOG_LEVEL"] = "INFO"
-    # It asks this module for the processor's name, for a log, and the answer takes more than a second of one core, just
-    # when the engine starts. It puts up with being told nothing.
+    # The SDK logs the processor's name from this module. The lookup takes more than a second of one core while the
+    # engine starts. The SDK accepts an empty result.
     cpuinfo = ModuleType("cpuinfo")
     cpuinfo.get_cpu_info = dict  # type: ignore[attr-defined]
     sys.modules.setdefault("cpuinfo", cpuinfo)
     serverless = importlib.import_module("runpod.serverless")
-    without_pauses()
+    install_job_loop()
     return serverless
 
 
 def jobs_in_progress() -> int:
-    """Jobs taken and not yet reported."""
+    """Number of jobs that were taken and are not yet reported."""
     state = importlib.import_module("runpod.serverless.modules.worker_state")
     return len(state.JobsProgress())
 
 
-async def report_unfit(env: Mapping[str, str], check: str, reason: str) -> None:
+async def report_unhealthy(env: Mapping[str, str], check: str, reason: str) -> None:
     """
-    Tells RunPod that this worker is unfit, and why, as the SDK does when a fitness check fails. Best effort: what
-    counts is the exit that follows.
+    Reports this worker as unhealthy to RunPod, in the form of the SDK's failed fitness checks. Errors are ignored: the
+    worker exits afterwards in any case.
     """
     url, key = env.get("RUNPOD_WEBHOOK_PING"), env.get("RUNPOD_AI_API_KEY")
     if not url or not key:

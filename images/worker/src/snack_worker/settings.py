@@ -1,4 +1,4 @@
-"""What the worker reads from its environment, in one place and before anything slow is imported."""
+"""Settings from the environment. They are checked before any slow import."""
 
 import json
 import re
@@ -8,65 +8,70 @@ from importlib.resources import files
 from pathlib import Path
 
 from .tickets import TicketKeys, parse_jwks
-from .weights import BAKED, CACHE, WeightsError, cached_weights
 
 MODEL_PLANS: dict[str, str] = json.loads(files(__package__).joinpath("contract/models.json").read_bytes())
-"""Plan of each model, from the contract. The keys are all allowed models."""
+"""Plan of each model, from the contract. The keys are the allowed models."""
+
+BAKED_WEIGHTS = Path("/models/weights")
+"""Folder of weights that are part of the image."""
+
+MODEL_CACHE = Path("/runpod-volume/huggingface-cache/hub")
+"""Mount point of RunPod's model cache."""
 
 
 class SettingsError(Exception):
-    """A missing or invalid environment variable; the text names it and says what is allowed."""
+    """An environment variable is missing or invalid. The text names it and the allowed values."""
 
 
 @dataclass(frozen=True)
 class OwnEngine:
-    """The engine that the worker starts itself."""
+    """An engine that the worker starts itself."""
 
     port: int
     weights: Path
     """Folder of the weights."""
     quantization: str | None
-    """As vLLM names it; None loads the weights as they are."""
+    """vLLM's name of the quantization; None loads the weights unchanged."""
     health_every_s: float
-    """Pause between two looks at its health page once it is up, and how long the page may take."""
+    """Interval between health checks after the start, and the time limit of each check."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything the worker is told from outside."""
+    """All settings of a worker."""
 
     model: str
-    """`phi3` or `mistral`: the engine's model name and the audience of accepted tickets."""
+    """Key of MODEL_PLANS: the engine's model name and the audience of accepted tickets."""
     plan: str
-    """The plan that model serves: `free` or `paid`."""
+    """Plan of the model."""
     version: str
-    """Version of the weights, from the file baked beside them."""
+    """Version of the weights, from a file in the image."""
     context_tokens: int
-    """Longest prompt and reply together."""
+    """Maximum tokens of prompt and reply together."""
     tokenizer_file: Path
-    """`tokenizer.json` beside the weights. It may be missing; see tokenizer.py."""
+    """`tokenizer.json` in the folder of the weights. It may be missing; see tokenizer.py."""
     chat_template_file: Path
-    """The chat template the engine was given."""
+    """Chat template that the engine uses."""
     ticket_issuer: str
     """`snack-misaki/<stack>`."""
     ticket_keys: TicketKeys
     engine_base_url: str
-    """OpenAI-compatible base, ending in `/v1`."""
+    """Base URL of the OpenAI-compatible API, ending in `/v1`."""
     engine_start_limit_s: float
-    """How long the engine may take to become healthy."""
+    """Time limit for the engine to become healthy."""
     own_engine: OwnEngine | None
-    """The engine to start at that address; None when one runs there already."""
+    """Engine to start at `engine_base_url`; None when one already runs there."""
     max_concurrency: int
-    """Jobs worked on at once."""
+    """Maximum number of concurrent jobs."""
 
     @property
     def engine_health_url(self) -> str:
-        """`/health` sits beside `/v1`, not under it."""
+        """URL of the engine's health page, which is not under `/v1`."""
         return self.engine_base_url.removesuffix("/v1") + "/health"
 
 
 def read_settings(env: Mapping[str, str]) -> Settings:
-    """Reads and checks every variable. Raises SettingsError for the first one that is missing or wrong."""
+    """Reads and checks all variables. Raises SettingsError for the first missing or invalid one."""
     model = _required(env, "MODEL")
     if model not in MODEL_PLANS:
         raise SettingsError(f"MODEL is {model!r}; allowed: {', '.join(MODEL_PLANS)}")
@@ -78,7 +83,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         raise SettingsError(f"TICKET_JWKS must be a JSON Web Key Set of Ed25519 public keys: {error}") from error
 
     engine = None if "ENGINE_BASE_URL" in env else _own_engine(env)
-    weights = engine.weights if engine else BAKED
+    weights = engine.weights if engine else BAKED_WEIGHTS
     base_url = f"http://127.0.0.1:{engine.port}/v1" if engine else env["ENGINE_BASE_URL"].rstrip("/")
     if not re.fullmatch(r"https?://[^/\s]+(/\S*)?/v1", base_url):
         raise SettingsError(f"ENGINE_BASE_URL is {base_url!r}; allowed: an http(s) URL ending in /v1")
@@ -93,7 +98,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         ticket_issuer=issuer,
         ticket_keys=keys,
         engine_base_url=base_url,
-        # RunPod gives up on a worker after seven minutes without a word of why.
+        # Below the seven minutes after which RunPod kills a starting worker without naming a reason.
         engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=400, most=3_600),
         own_engine=engine,
         max_concurrency=_whole_number(env, "MAX_CONCURRENCY", default=32, most=256),
@@ -110,16 +115,31 @@ def _own_engine(env: Mapping[str, str]) -> OwnEngine:
 
 
 def _weights(env: Mapping[str, str]) -> Path:
-    source = _required(env, "WEIGHTS", "nor ENGINE_BASE_URL, for an engine that runs already")
+    source = _required(env, "WEIGHTS", "set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running one")
     if source == "baked":
-        return BAKED
+        return BAKED_WEIGHTS
     if source != "cached":
         raise SettingsError(f"WEIGHTS is {source!r}; allowed: baked, cached")
-    cache = Path(env.get("MODEL_CACHE", CACHE))
-    try:
-        return cached_weights(cache, _required(env, "MODEL_ID"), _required(env, "MODEL_REVISION"))
-    except WeightsError as error:
-        raise SettingsError(f"WEIGHTS is 'cached', but {error}") from error
+    cache = Path(env.get("MODEL_CACHE", MODEL_CACHE))
+    return cached_weights(cache, _required(env, "MODEL_ID"), _required(env, "MODEL_REVISION"))
+
+
+def cached_weights(cache: Path, model_id: str, revision: str) -> Path:
+    """
+    Returns the folder of one commit of a Hugging Face repository in `cache`, which has huggingface_hub's layout.
+    Another commit in the cache is not accepted: the image reports the version of this one. Raises SettingsError.
+    """
+    repository = cache / f"models--{model_id.replace('/', '--')}"
+    snapshot = repository / "snapshots" / revision
+    if snapshot.is_dir():
+        return snapshot
+    problem = "WEIGHTS is 'cached', but RunPod's model cache has no"
+    fix = f"the endpoint must reference https://huggingface.co/{model_id}:{revision}"
+    if not repository.is_dir():
+        raise SettingsError(f"{problem} {repository}; {fix}")
+    main = repository / "refs" / "main"
+    found = main.read_text(encoding="utf-8").strip() if main.is_file() else "no refs/main"
+    raise SettingsError(f"{problem} {snapshot} (found: {found}); {fix}")
 
 
 def _required(env: Mapping[str, str], name: str, hint: str | None = None) -> str:
@@ -140,7 +160,7 @@ def _version(file: Path) -> str:
     try:
         version = json.loads(file.read_bytes())["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f'{file} must hold {{"version": "…"}} ({type(error).__name__})'
+        problem = f'{file} must contain {{"version": "…"}} ({type(error).__name__})'
         raise SettingsError(f"MODEL_VERSION_FILE: {problem}") from error
     if not isinstance(version, str) or not version:
         raise SettingsError(f"MODEL_VERSION_FILE: the version in {file} must be a non-empty string")

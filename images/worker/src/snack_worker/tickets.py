@@ -1,7 +1,8 @@
 """
-Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder use one model. Verified offline, before any GPU time.
+Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder use one model. They are verified offline, before the
+GPU is used.
 
-Checked in this order: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model.
+Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model.
 """
 
 import json
@@ -16,16 +17,16 @@ from .errors import WorkerError
 TICKET_TYPE = "snack-ticket+jwt"
 ALGORITHM = "EdDSA"
 
-# Clocks of the signer and of a GPU host differ a little.
+# Tolerated difference between the clocks of the signer and a GPU host.
 CLOCK_SKEW_S = 5
 
 TicketKeys = Mapping[str, jwt.PyJWK]
-"""Public keys by `kid`; two of them while a key is being rotated."""
+"""Public keys by `kid`. There are two during a key rotation."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one ticket allows, all positive."""
+    """Limits of one ticket. All are positive."""
 
     max_tokens: int
     max_messages: int
@@ -33,7 +34,7 @@ class Limits:
 
 
 def parse_jwks(text: str) -> TicketKeys:
-    """Ed25519 keys of a JWKS document by `kid`. Raises ValueError when a key is unusable or there is none."""
+    """Returns the Ed25519 keys of a JWKS document by `kid`. Raises ValueError for an unusable key or an empty list."""
     document = json.loads(text)
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries:
@@ -53,8 +54,8 @@ def parse_jwks(text: str) -> TicketKeys:
 
 def verify_ticket(ticket: str | None, *, keys: TicketKeys, issuer: str, model: str, now_s: float) -> Limits:
     """
-    The limits of a good ticket. Raises WorkerError: ticket_missing, ticket_invalid, ticket_expired or
-    ticket_wrong_model, whichever comes first in that order.
+    Returns the limits of a valid ticket. Otherwise raises WorkerError with the first code that applies: ticket_missing,
+    ticket_invalid, ticket_expired, ticket_wrong_model.
     """
     if not ticket:
         raise WorkerError("ticket_missing")
@@ -69,8 +70,8 @@ def verify_ticket(ticket: str | None, *, keys: TicketKeys, issuer: str, model: s
             algorithms=[ALGORITHM],
             issuer=issuer,
             leeway=CLOCK_SKEW_S,
-            # Expiry and audience have codes of their own, after everything that makes a ticket genuine. When it was
-            # made is no matter: a host whose clock is slow would refuse every new one.
+            # Expiry and audience have separate error codes and are checked below. The issue time is not checked: a host
+            # with a slow clock would reject every new ticket.
             options={
                 "require": ["iss", "sub", "aud", "iat", "exp", "jti"],
                 "verify_exp": False,
@@ -84,7 +85,7 @@ def verify_ticket(ticket: str | None, *, keys: TicketKeys, issuer: str, model: s
     limits = _limits(claims.get("limits"))
     expires_s = claims["exp"]
     if limits is None or not _is_int(expires_s):
-        raise WorkerError("ticket_invalid", cause="claims of the wrong shape")
+        raise WorkerError("ticket_invalid", cause="invalid claims")
     if now_s >= expires_s + CLOCK_SKEW_S:
         raise WorkerError("ticket_expired")
     if claims["aud"] != model:
