@@ -4,8 +4,8 @@ import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
 import { startAwsx } from "../awsx/start";
 import { startCognito } from "../cognito/cognito";
+import { startEngine } from "../llm/engine";
 import type { EngineName } from "../llm/engineOption";
-import { startEngine } from "../llm/engines";
 import type { PageConfig } from "../page/config";
 import { startPage } from "../page/page";
 import { type RunpodDouble, startRunpod } from "../runpod/server";
@@ -34,6 +34,8 @@ export interface LocalCloudOptions {
   config?: Record<string, unknown>;
   /** Which engine answers; default: Ollama where it is found, else the scripted one. */
   engine?: EngineName;
+  /** Give canned replies, also where the worker's Python environment exists. Default false. */
+  withoutPython?: boolean;
   /** Called with a line of progress when the engine takes long. */
   say?: (line: string) => void;
 }
@@ -129,7 +131,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         dir: join(dir, "runpod"),
         keys: runpodKeys(given),
         engineUrl: engine.url,
-        python: findVenvPython(),
+        python: options.withoutPython ? undefined : findVenvPython(),
         // One for each model's endpoint.
         warmWorkers: models.length,
         resolveImage: (imageName) => aws.resolveImage(imageName),

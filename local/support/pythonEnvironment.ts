@@ -2,103 +2,140 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { root } from "../../cli/root";
 
 const worker = path.join(root, "images", "worker");
-const venv = path.join(root, ".venv");
-const venvPython = path.join(venv, ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
-const stampFile = path.join(venv, "snack-worker.stamp");
+const rootVenv = path.join(root, ".venv");
+const systemPythons = ["python3.11", "python3", "python", "python3.12", "python3.13", "python3.14"];
 
-/** What went well or wrong, in one line. `skipped` means that this machine has no Python for it. */
-export interface PythonOutcome {
-  status: "ready" | "passed" | "failed" | "skipped";
+/** Result of a set-up: `skipped` when this machine lacks what it needs, `failed` when a step failed. */
+export interface PythonSetup {
+  status: "ready" | "failed" | "skipped";
+  /** Explanation in one line, with the next step unless the environment is ready. */
   detail: string;
 }
 
 /**
- * Path of the virtual environment's Python when it is ready to run today's worker (`python -m snack_worker`), undefined
- * when `npm run python -- setup` has not been run since the worker's dependencies changed.
+ * Returns the interpreter of the worker's environment. Undefined when the environment does not exist or is older than the
+ * worker's dependencies.
  */
-export function findVenvPython(): string | undefined {
-  const ready = existsSync(venvPython) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp();
-  return ready ? venvPython : undefined;
+export function findVenvPython(venv = rootVenv): string | undefined {
+  const python = interpreterOf(venv);
+  const stamp = stampOf(venv);
+  const isReady = existsSync(python) && existsSync(stamp) && readFileSync(stamp, "utf8") === dependencyHash();
+  return isReady ? python : undefined;
 }
 
 /**
- * Makes `.venv` with the worker and its tools in it; does nothing when it is there already. `progress` gets each step
- * as it begins. Skips where there is no Python 3.11 to 3.14.
+ * Creates `.venv` with the worker and its tools. Does nothing when it is up to date.
+ *
+ * @param progress called with a line as each step begins
+ * @param activity called about once a second with the package in work and the seconds since the step began
  */
-export async function setupPython(progress: (line: string) => void): Promise<PythonOutcome> {
-  if (findVenvPython()) return { status: "ready", detail: `${venv} is up to date` };
-  const python = findSystemPython();
-  if (!python) {
-    return { status: "skipped", detail: "no Python 3.11 to 3.14 found (tried python3.11, python3, python)" };
+export async function setupPython(
+  progress: (line: string) => void,
+  activity?: (text: string) => void,
+  venv = rootVenv,
+): Promise<PythonSetup> {
+  if (findVenvPython(venv)) return { status: "ready", detail: `${venv} is up to date` };
+  const system = findSystemPython();
+  if (!system) {
+    const tried = systemPythons.join(", ");
+    return { status: "skipped", detail: `no Python 3.11 to 3.14 on the PATH (tried ${tried}). Install one` };
   }
-  const madeFrom = stamp();
-  progress(`creating ${path.relative(root, venv)} with ${python}`);
-  const made = await execute(python, ["-m", "venv", venv]);
-  if (made !== 0) {
-    return {
-      status: "skipped",
-      detail: `${python} cannot make virtual environments (Debian: apt install python3-venv)`,
-    };
+  const hash = dependencyHash();
+  progress(`creating ${path.relative(root, venv)} with ${system}`);
+  if ((await execute(system, ["-m", "venv", venv])) !== 0) {
+    const detail = `${system} cannot create virtual environments. Install the module venv (Debian: apt install python3-venv)`;
+    return { status: "skipped", detail };
   }
-  progress("installing the worker and its tools (a minute or more)");
+  progress("installing the worker and its tools into it, once (about a minute)");
   const lock = path.join(worker, "requirements.lock");
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-  const installed = await execute(venvPython, [...pip, "--constraint", lock, "--editable", `${worker}[dev]`]);
-  if (installed !== 0) return { status: "failed", detail: "pip could not install the worker" };
-  writeFileSync(stampFile, madeFrom);
+  const error = await pipInstall(interpreterOf(venv), ["--constraint", lock, "--editable", `${worker}[dev]`], activity);
+  if (error) return { status: "failed", detail: `${error}. Try again: npm run python -- setup` };
+  writeFileSync(stampOf(venv), hash);
   return { status: "ready", detail: `${venv} is ready` };
 }
 
 /**
- * Runs the worker's tests, sets the environment up first where needed. `junitFile` also gets the results, as JUnit XML.
+ * Runs `pip install`.
+ *
+ * @param activity called about once a second with the package in work and the seconds since pip began
+ * @returns the error in one line, or undefined after a success
  */
-export function testPython(progress: (line: string) => void, junitFile?: string): Promise<PythonOutcome> {
-  const report = junitFile ? [`--junit-xml=${path.resolve(junitFile)}`] : [];
-  return check([["pytest", "--quiet", ...report]], progress);
-}
-
-/** Runs ruff (rules and format) and mypy over the worker, sets the environment up first where needed. */
-export function lintPython(progress: (line: string) => void): Promise<PythonOutcome> {
-  return check([["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], progress);
-}
-
-async function check(commands: string[][], progress: (line: string) => void): Promise<PythonOutcome> {
-  const environment = await setupPython(progress);
-  if (environment.status !== "ready") return environment;
-  for (const [tool = "", ...args] of commands) {
-    const name = [tool, ...args].join(" ");
-    progress(name);
-    const code = await execute(venvPython, ["-m", tool, ...args]);
-    if (code !== 0) return { status: "failed", detail: `${name} failed` };
-  }
-  return { status: "passed", detail: commands.map(([tool]) => tool).join(", ") };
-}
-
-/** What the environment is made from: a change to any of it makes a new one. */
-function stamp(): string {
-  const hash = createHash("sha256").update(worker);
-  for (const file of ["pyproject.toml", "requirements.lock"]) hash.update(readFileSync(path.join(worker, file)));
-  return hash.digest("hex");
-}
-
-/** The first Python on PATH that the worker's `requires-python` allows. */
-function findSystemPython(): string | undefined {
-  const version = "import sys; print(*sys.version_info[:2])";
-  return ["python3.11", "python3", "python"].find((name) => {
-    const { stdout } = spawnSync(name, ["-c", version], { encoding: "utf8", timeout: 10_000 });
-    const [major, minor] = (stdout ?? "").trim().split(" ").map(Number);
-    return major === 3 && minor !== undefined && minor >= 11 && minor < 15;
+export async function pipInstall(
+  python: string,
+  args: string[],
+  activity: (text: string) => void = () => {},
+): Promise<string | undefined> {
+  const options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"];
+  const child = spawn(python, ["-m", "pip", "install", ...options, ...args], {
+    cwd: worker,
+    // pip runs itself again to build packages, and only variables reach that process.
+    env: { ...process.env, PIP_RETRIES: "2" },
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  const startedAt = Date.now();
+  let current = "pip is starting";
+  const show = () => activity(`${current} (${Math.round((Date.now() - startedAt) / 1000)} s)`);
+  const ticking = setInterval(show, 1000);
+  createInterface(child.stdout).on("line", (line) => {
+    current = pipActivity(line) ?? current;
+    show();
+  });
+  const errors: string[] = [];
+  createInterface(child.stderr).on("line", (line) => errors.push(line));
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (exitCode) => resolve(exitCode ?? 1));
+  }).finally(() => clearInterval(ticking));
+  if (code === 0) return undefined;
+  const reason = errors.flatMap((line) => /^\s*ERROR: (.+?)\.?$/.exec(line)?.[1] ?? []).at(-1) ?? `exit code ${code}`;
+  const isOffline = errors.some((line) => line.includes("connection broken by"));
+  return isOffline ? `pip cannot reach the package index (${reason})` : `pip failed: ${reason}`;
 }
 
-/** Exit code of a command in the worker's folder, its output shown on stderr; stdout is kept for `--json`. */
+/** Short text for a line of pip's output, undefined for a line that names no package. */
+function pipActivity(line: string): string | undefined {
+  const installing = /^Installing collected packages: (.+)$/.exec(line)?.[1];
+  if (installing) return `installing ${installing.split(", ").length} packages`;
+  const [, verb, name] =
+    /^\s*(Collecting|Downloading|Using cached|Building wheel for) ([a-z][\w.]*(?:-[a-z][\w.]*)*)/i.exec(line) ?? [];
+  return verb && name && `${verb.toLowerCase()} ${name}`;
+}
+
+/** Exit code of a command in the worker's folder. Its output goes to stderr: stdout is for `--json`. */
 export function execute(file: string, args: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: worker, stdio: ["ignore", process.stderr, process.stderr] });
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+function interpreterOf(venv: string): string {
+  return path.join(venv, ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
+}
+
+/** File with the hash of the dependencies that an environment was created from. */
+function stampOf(venv: string): string {
+  return path.join(venv, "snack-worker.stamp");
+}
+
+/** Hash of everything that an environment is created from, and of the folder that it refers to. */
+function dependencyHash(): string {
+  const hash = createHash("sha256").update(worker);
+  for (const file of ["pyproject.toml", "requirements.lock"]) hash.update(readFileSync(path.join(worker, file)));
+  return hash.digest("hex");
+}
+
+/** The first Python on the PATH that the worker's `requires-python` allows. */
+function findSystemPython(): string | undefined {
+  const version = "import sys; print(*sys.version_info[:2])";
+  return systemPythons.find((name) => {
+    const { stdout } = spawnSync(name, ["-c", version], { encoding: "utf8", timeout: 10_000 });
+    const [major, minor] = (stdout ?? "").trim().split(" ").map(Number);
+    return major === 3 && minor !== undefined && minor >= 11 && minor < 15;
   });
 }

@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { type Limits, type Model, models } from "../../contract/plan";
 import { signTicket } from "../../functions/core/ticket";
-import { startScriptedEngine } from "../../local/llm/engine";
+import { startScriptedEngine } from "../../local/llm/scriptedEngine";
 import { Events } from "../../local/support/events";
 import { ACCOUNT_KEY, RunpodFixture } from "../local/runpod/fixture";
 

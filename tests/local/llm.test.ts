@@ -1,8 +1,8 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startScriptedEngine } from "../../local/llm/engine";
-import { startEngine } from "../../local/llm/engines";
+import { startEngine } from "../../local/llm/engine";
 import { findOllama } from "../../local/llm/ollama";
+import { startScriptedEngine } from "../../local/llm/scriptedEngine";
 import { Events } from "../../local/support/events";
 import { type Listening, serve } from "../../local/support/http";
 

@@ -6,22 +6,28 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, describe, expect, it } from "vitest";
-import { createApi } from "../../client";
+import { chat, createApi } from "../../client";
 import { customers } from "../../local/cloud/customers";
 import type { ProgramOutputs } from "../../local/cloud/program";
+import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { signedIn } from "../../local/visitor/signedIn";
 
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-start-"));
 const started: ChildProcess[] = [];
+const python = findVenvPython();
 
 afterAll(() => {
   for (const child of started) child.kill("SIGKILL");
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** `npm start` as the terminal runs it: in a process group of its own, which Ctrl-C interrupts as a whole. */
+/**
+ * Runs `npm start` in its own process group, as a terminal does: Ctrl-C interrupts the whole group. It does not set up the
+ * Python environment, because that takes minutes.
+ */
 function npmStart(...args: string[]) {
-  const child = spawn(process.execPath, ["cli/run.cjs", "local/commands/start.ts", "--dir", dir, ...args], {
+  const options = ["--dir", dir, ...(python ? [] : ["--no-python"]), ...args];
+  const child = spawn(process.execPath, ["cli/run.cjs", "local/commands/start.ts", ...options], {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -29,10 +35,10 @@ function npmStart(...args: string[]) {
   return child;
 }
 
-type Ready = ProgramOutputs & { pageUrl: string };
+type Ready = ProgramOutputs & { pageUrl: string; worker: string };
 
 async function ready(child: ChildProcess): Promise<Ready> {
-  if (!child.stdout) throw new Error("no stdout");
+  if (!child.stdout) throw new Error("npm start has no stdout");
   for await (const line of createInterface(child.stdout)) return JSON.parse(line) as Ready;
   throw new Error("npm start ended before it was ready");
 }
@@ -44,24 +50,24 @@ async function ctrlC(child: ChildProcess): Promise<number | null> {
   return code as number | null;
 }
 
-/** The process and everything that came from it: the engine's children, the awsx provider, the workers. */
-function family(pid: number): number[] {
+/** Ids of a process and all its descendants: children of the engine, the awsx provider, the workers. */
+function processTree(pid: number): number[] {
   const rows = execFileSync("ps", ["-eo", "pid=,ppid=,stat="], { encoding: "utf8" }).trim().split("\n");
   const processes = rows.map((row) => row.trim().split(/\s+/)).filter(([, , stat]) => !stat?.startsWith("Z"));
-  const known = new Set([pid]);
-  for (const one of known) {
-    for (const [child, parent] of processes) if (Number(parent) === one) known.add(Number(child));
+  const tree = new Set([pid]);
+  for (const known of tree) {
+    for (const [child, parent] of processes) if (Number(parent) === known) tree.add(Number(child));
   }
-  return processes.map(([one]) => Number(one)).filter((one) => known.has(one));
+  return processes.map(([id]) => Number(id)).filter((id) => tree.has(id));
 }
 
-/** Those of them that are still there. */
-function leftovers(pids: number[]): number[] {
-  return pids.filter((pid) => family(pid).includes(pid));
+/** The processes that still run. */
+function stillRunning(pids: number[]): number[] {
+  return pids.filter((pid) => processTree(pid).includes(pid));
 }
 
-/** Listens on a port, unless somebody else on this machine does already. Gives the way to let go of it. */
-async function take(port: number): Promise<() => Promise<void>> {
+/** Listens on a port, unless another process already does. Returns a function that closes it. */
+async function occupy(port: number): Promise<() => Promise<void>> {
   const server = createServer();
   await new Promise<void>((resolve) => {
     server.once("error", () => resolve());
@@ -70,8 +76,8 @@ async function take(port: number): Promise<() => Promise<void>> {
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** What a start that fails says, which is one line. */
-async function failure(child: ChildProcess): Promise<string> {
+/** The error message of a start that must fail: one line on stderr. */
+async function errorOf(child: ChildProcess): Promise<string> {
   let stderr = "";
   child.stderr?.on("data", (text) => {
     stderr += text;
@@ -84,39 +90,39 @@ async function failure(child: ChildProcess): Promise<string> {
 
 async function vipPlan(outputs: Ready) {
   const vip = customers.find(({ label }) => label === "vip");
-  if (!vip) throw new Error("no vip");
+  if (!vip) throw new Error("There is no customer of the plan vip");
   const { getIdToken } = await signedIn(outputs, outputs.pageUrl, vip);
   return createApi({ apiUrl: outputs.apiUrl, getIdToken }).plan();
 }
 
 describe("npm start", () => {
-  it("remembers the customers over a restart and leaves no process behind", async () => {
+  it("keeps the customers after a restart, refuses a second start, and leaves no process behind", async () => {
     const first = npmStart("--free-ports", "--json");
     const before = await vipPlan(await ready(first));
     expect(before).toMatchObject({ plan: "vip", updated_at: expect.any(String) });
-    // What another start must not do meanwhile: write over the state, or wipe it.
+    // A second start must neither overwrite nor delete the state.
     for (const args of [["--free-ports"], ["--free-ports", "--reset"]]) {
-      const other = await failure(npmStart(...args));
+      const other = await errorOf(npmStart(...args));
       expect(other).toMatch(
         / is in use by another npm start \(process \d+\)\. Stop that one, or add --free-ports --dir/,
       );
     }
-    const running = family(Number(first.pid));
+    const running = processTree(Number(first.pid));
     expect(running.length).toBeGreaterThan(1);
     expect(await ctrlC(first)).toBe(0);
-    expect(leftovers(running)).toEqual([]);
+    expect(stillRunning(running)).toEqual([]);
 
     const second = npmStart("--free-ports", "--json");
     expect(await vipPlan(await ready(second))).toEqual(before);
-    const runningAgain = family(Number(second.pid));
+    const runningAgain = processTree(Number(second.pid));
     expect(await ctrlC(second)).toBe(0);
-    expect(leftovers(runningAgain)).toEqual([]);
+    expect(stillRunning(runningAgain)).toEqual([]);
   });
 
-  it("names the port that is in use, and what to do", async () => {
-    const release = await take(4101);
+  it("names the port that is in use and the next step", async () => {
+    const release = await occupy(4101);
     try {
-      expect(await failure(npmStart())).toMatch(
+      expect(await errorOf(npmStart())).toMatch(
         /Port \d+ \([\w ]+\) is in use\. Stop what listens there, or run npm start -- --free-ports\./,
       );
     } finally {
@@ -124,19 +130,23 @@ describe("npm start", () => {
     }
   });
 
-  it("starts after a first start that failed before it made anything", async () => {
+  it("starts without Python after a first start that failed before it created anything", async () => {
     const fresh = join(dir, "fresh");
-    const release = await take(4102);
-    expect(await failure(npmStart("--dir", fresh))).toContain("is in use");
+    const release = await occupy(4102);
+    expect(await errorOf(npmStart("--dir", fresh))).toContain("is in use");
     await release();
-    const child = npmStart("--dir", fresh, "--free-ports", "--json");
-    await ready(child);
+    const child = npmStart("--dir", fresh, "--free-ports", "--no-python", "--json");
+    const { apiUrl, worker } = await ready(child);
+    expect(worker).toBe("canned");
+    const session = await createApi({ apiUrl, getIdToken: async () => undefined }).guest();
+    const items = await Array.fromAsync(chat(session, { text: "こんばんは" }));
+    expect(items.at(-1)).toMatchObject({ done: true, text: expect.stringContaining("決まったお返事") });
     expect(await ctrlC(child)).toBe(0);
   });
 
-  it("says what to do when the stack's state is gone and the cloud's is not", async () => {
+  it("names the next step when the stack's state is missing and the cloud's is not", async () => {
     rmSync(join(dir, "stack.json"));
-    expect(await failure(npmStart("--free-ports"))).toMatch(
+    expect(await errorOf(npmStart("--free-ports"))).toMatch(
       /stack\.json is missing\. Start once with: npm start -- --reset/,
     );
   });

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startScriptedEngine } from "../../../local/llm/engine";
+import { startScriptedEngine } from "../../../local/llm/scriptedEngine";
 import { Events } from "../../../local/support/events";
 import type { Listening } from "../../../local/support/http";
 import { workerPython } from "../../workerPython";
