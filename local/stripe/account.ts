@@ -15,7 +15,7 @@ import { invalid } from "./problem";
 import { expireSessions, runTime } from "./renewals";
 import { currentPeriodEnd, mustLive, rollPeriod, subscriptionOf } from "./subscriptions";
 
-/** What is for sale from the first start on. */
+/** A price of the initial catalogue. */
 export interface CatalogueEntry {
   priceId: string;
   product: string;
@@ -24,7 +24,7 @@ export interface CatalogueEntry {
   metadata?: Record<string, string>;
 }
 
-/** Where an event is sent. */
+/** A webhook endpoint and its secret. */
 export interface Endpoint {
   id: string;
   url: string;
@@ -35,14 +35,14 @@ export interface Endpoint {
 }
 
 /**
- * A Stripe account in test mode, and everything that happens in it whoever brings it about: the API, the pages, the clock,
- * a bank. Each method throws StripeProblem for what Stripe would refuse.
+ * A Stripe account in test mode with every operation on it, for the API, the pages and the clock. Each method throws
+ * StripeProblem when Stripe would refuse the operation.
  */
 export class StripeAccount {
   readonly ledger: Ledger;
-  /** Where the pages are, once the double listens. */
+  /** Base URL of the pages, set when the double listens. */
   baseUrl = "";
-  /** The clock of customers that were made without one. */
+  /** Clock of customers created without a test clock. */
   readonly defaultClock = DEFAULT_CLOCK;
 
   constructor(path: string, catalogue: CatalogueEntry[]) {
@@ -50,18 +50,18 @@ export class StripeAccount {
     for (const entry of catalogue) this.sell(entry);
   }
 
-  /** Unix seconds on the account's own clock: the wall clock, plus what it was advanced. */
+  /** Unix seconds of the account's clock: the wall clock plus all advances. */
   now(): number {
     return this.ledger.now();
   }
 
-  /** Lets everything happen whose time has come. */
+  /** Runs everything that is due. */
   catchUp(): void {
     expireSessions(this.ledger);
     runTime(this.ledger, this.now(), (customer) => this.ledger.ownClock(customer) === undefined);
   }
 
-  /** Advances the account's clock, and lets everything happen on the way, in order of time. */
+  /** Advances the account's clock and runs everything due on the way, in order of time. */
   async advance(seconds: number): Promise<void> {
     this.catchUp();
     const until = this.now() + seconds;
@@ -70,7 +70,7 @@ export class StripeAccount {
     this.ledger.save();
   }
 
-  /** Advances one test clock, and lets everything happen on the way. */
+  /** Advances one test clock and runs everything due on the way. */
   advanceClock(id: string, frozenTime: number): Stripe.TestHelpers.TestClock {
     const clock = this.ledger.get("test_helpers.test_clock", id);
     if (frozenTime <= clock.frozen_time)
@@ -84,7 +84,7 @@ export class StripeAccount {
     );
   }
 
-  /** A test clock as it is; the account's own one ticks. */
+  /** Returns a test clock. The account's own one ticks. */
   testClock(id: string): Stripe.TestHelpers.TestClock {
     if (id !== DEFAULT_CLOCK) return this.ledger.get("test_helpers.test_clock", id);
     const now = this.now();
@@ -95,7 +95,7 @@ export class StripeAccount {
     return this.ledger.onEvent(listener);
   }
 
-  /** The customers that are not deleted, oldest first. */
+  /** Customers that are not deleted, oldest first. */
   customers(): Stripe.Customer[] {
     return this.ledger.all("customer").filter((customer): customer is Stripe.Customer => !customer.deleted);
   }
@@ -108,7 +108,7 @@ export class StripeAccount {
     return this.ledger.find("price", id);
   }
 
-  /** The recurring prices a customer may change to. */
+  /** Recurring prices that a customer can switch to. */
   prices(): Stripe.Price[] {
     return this.ledger.all("price").filter(({ active, type }) => active && type === "recurring");
   }
@@ -122,7 +122,7 @@ export class StripeAccount {
     return this.ledger.find("checkout.session", id);
   }
 
-  /** What an open session sells. */
+  /** Items of an open session. */
   purchase(sessionId: string): { price: Stripe.Price; quantity: number }[] {
     const items = this.ledger.state.purchases[sessionId]?.items ?? [];
     return items.map(({ price, quantity }) => ({ price: this.ledger.get("price", price), quantity }));
@@ -149,7 +149,7 @@ export class StripeAccount {
       .reverse();
   }
 
-  /** The card that later payments are made with. */
+  /** The card for later payments. */
   cardOf(customer: string): Stripe.PaymentMethod | undefined {
     return this.ledger.all("payment_method").findLast((method) => method.customer === customer);
   }
@@ -160,7 +160,7 @@ export class StripeAccount {
     return payCheckout(this.ledger, sessionId, card);
   }
 
-  /** As the portal does: `cancel_at` is set, `cancel_at_period_end` is not. */
+  /** Cancels like the portal: sets `cancel_at`, not `cancel_at_period_end`. */
   cancelAtPeriodEnd(id: string): Stripe.Subscription {
     this.catchUp();
     const subscription = this.ledger.get("subscription", id);
@@ -183,7 +183,7 @@ export class StripeAccount {
     );
   }
 
-  /** Takes a scheduled cancel back. */
+  /** Removes a scheduled cancellation. */
   resume(id: string): Stripe.Subscription {
     this.catchUp();
     mustLive(this.ledger.get("subscription", id));
@@ -200,7 +200,10 @@ export class StripeAccount {
     );
   }
 
-  /** Changes the price of a subscription's one item. A higher one is paid at once, and begins a period; no proration. */
+  /**
+   * Changes the price of a subscription's only item. A higher price is charged at once and starts a new period, without
+   * proration.
+   */
   changePrice(id: string, priceId: string): Stripe.Subscription {
     this.catchUp();
     const subscription = this.ledger.get("subscription", id);
@@ -230,7 +233,7 @@ export class StripeAccount {
     return this.ledger.get("subscription", id);
   }
 
-  /** Puts another card in place for everything that comes, and pays with it what is open. */
+  /** Sets the card for later payments and pays open invoices with it. */
   replaceCard(customer: string, number: string): Stripe.PaymentMethod {
     this.catchUp();
     const found = this.ledger.get("customer", customer) as Stripe.Customer;
@@ -248,7 +251,7 @@ export class StripeAccount {
     return card;
   }
 
-  /** Pays what a customer owes, with the card in place; false where a payment fails. */
+  /** Pays a customer's open invoices with the current card. False when a payment fails. */
   payOpenInvoices(customer: string): boolean {
     this.catchUp();
     const open = this.invoicesOf(customer)
@@ -260,12 +263,12 @@ export class StripeAccount {
     });
   }
 
-  /** The customer's bank takes the last payment back, for now. */
+  /** Opens a dispute about the last payment. */
   disputeLatestCharge(customer: string, reason = "fraudulent"): Stripe.Dispute {
     return openDispute(this.ledger, this.mustHavePaid(customer), reason);
   }
 
-  /** Disputes that are not decided yet, oldest first. */
+  /** Undecided disputes, oldest first. */
   openDisputes(customer: string): Stripe.Dispute[] {
     const charges = this.ledger.all("charge").filter((charge) => charge.customer === customer);
     return this.ledger
@@ -281,7 +284,7 @@ export class StripeAccount {
     return makeRefund(this.ledger, this.mustHavePaid(customer), undefined, "requested_by_customer");
   }
 
-  /** Every webhook endpoint, with its secret. */
+  /** Webhook endpoints with their secrets. */
   webhookEndpoints(): Endpoint[] {
     return this.ledger.all("webhook_endpoint").map(({ id, url, enabled_events, api_version, status }) => ({
       id,
@@ -293,13 +296,13 @@ export class StripeAccount {
     }));
   }
 
-  /** The endpoints an event goes to that are still there. */
+  /** Existing endpoints that receive an event. */
   audience(eventId: string): Endpoint[] {
     const ids = this.ledger.state.audiences[eventId] ?? [];
     return this.webhookEndpoints().filter(({ id, status }) => ids.includes(id) && status === "enabled");
   }
 
-  /** Notes that an endpoint has taken an event. */
+  /** Records that an endpoint has accepted an event. */
   delivered(eventId: string, endpointId: string): void {
     const left = (this.ledger.state.audiences[eventId] ?? []).filter((id) => id !== endpointId);
     const event = this.ledger.find("event", eventId);
@@ -307,12 +310,12 @@ export class StripeAccount {
     if (event) this.ledger.put("event", { ...event, pending_webhooks: left.length });
   }
 
-  /** Whether every endpoint has taken an event. */
+  /** Whether every endpoint has accepted an event. */
   isDelivered({ pending_webhooks }: Stripe.Event): boolean {
     return pending_webhooks === 0;
   }
 
-  /** The address of a page of Stripe's. */
+  /** URL of a page. */
   pageUrl(path: string): string {
     return `${this.baseUrl}${path}`;
   }
@@ -321,7 +324,7 @@ export class StripeAccount {
     return attachCard(this.ledger, customer, number);
   }
 
-  /** Writes everything out. */
+  /** Saves the state. */
   close(): void {
     this.ledger.flush();
   }

@@ -13,7 +13,7 @@ import type { Route } from "./route";
 import { routes } from "./routes";
 import type { Switches } from "./switches";
 
-/** Stripe's API, below `/v1`. */
+/** Serves Stripe's API below `/v1`. */
 export function stripeApi(account: StripeAccount, keys: string[], switches: Switches): Hono {
   const app = new Hono();
   const idempotency = new Idempotency();
@@ -42,7 +42,7 @@ export function stripeApi(account: StripeAccount, keys: string[], switches: Swit
       const text = await c.req.text();
       const fingerprint = createHash("sha256").update(`${c.req.path}\n${text}`).digest("hex");
       const { given, replayed } = await idempotency.once(key, fingerprint, async () => {
-        // Two requests with one key can be at it at once, as over a network.
+        // The delay allows two concurrent requests with one key, as over a network.
         await sleep(switches.apiDelayMs);
         if (failure !== undefined && failure > 0) return kept(failed(failure), requestId);
         try {
@@ -113,7 +113,7 @@ function failed(status: number): StripeProblem {
     : new StripeProblem(status, "api_error", "An unknown error occurred.");
 }
 
-/** Also failures are kept under a key, Stripe's own among them, but not what was refused before anything was begun. */
+/** Failures are stored under a key too, server errors included. Requests rejected before processing are not stored. */
 function kept(error: StripeProblem, requestId: string) {
   const isBegun = error.status >= 500 || error.type === "card_error";
   return { status: error.status, body: problemBody(error), requestId, keep: isBegun };

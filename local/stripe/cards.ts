@@ -1,17 +1,17 @@
 import type Stripe from "stripe";
 
-/** How a card behaves. */
+/** Behaviour of a test card. */
 interface CardBehaviour {
   brand: string;
-  /** What a payment by its owner, present at Checkout, comes to. */
+  /** Result of a payment with the owner present, as at Checkout. */
   first: "ok" | "authenticate" | { code: string; declineCode?: string; message: string };
-  /** Whether later payments, without the owner, succeed. */
+  /** Whether later payments without the owner succeed. */
   later: boolean;
-  /** Whether its owner disputes every payment. */
+  /** Whether every payment is disputed. */
   disputes?: boolean;
 }
 
-/** Stripe's own test cards (https://docs.stripe.com/testing). */
+/** Stripe's test cards (https://docs.stripe.com/testing). */
 const cards: Readonly<Record<string, CardBehaviour>> = {
   "4242424242424242": { brand: "visa", first: "ok", later: true },
   "5555555555554444": { brand: "mastercard", first: "ok", later: true },
@@ -35,16 +35,16 @@ const cards: Readonly<Record<string, CardBehaviour>> = {
   "4000000000000259": { brand: "visa", first: "ok", later: true, disputes: true },
 };
 
-/** How the card of that number behaves; undefined for a number that is no test card. */
+/** Behaviour of a card number; undefined for other numbers than Stripe's test cards. */
 export function cardBehaviour(number: string): CardBehaviour | undefined {
   return cards[number.replaceAll(/\D/g, "")];
 }
 
-/** How the card of a payment method behaves: its number is in its metadata, under a name nobody else uses. */
+/** Behaviour of a payment method's card. The card number is stored in its metadata. */
 export function behaviourOf(method: Stripe.PaymentMethod): CardBehaviour {
   const number = method.metadata?.[NUMBER] ?? "";
   return cards[number] ?? { brand: "visa", first: "ok", later: true };
 }
 
-/** Where a payment method of the double keeps its number. */
+/** Metadata key of the card number. */
 export const NUMBER = "double_card_number";

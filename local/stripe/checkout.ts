@@ -7,13 +7,13 @@ import { collect, draftInvoice, finalizeInvoice } from "./payments";
 import { invalid } from "./problem";
 import { DAY, openSubscription } from "./subscriptions";
 
-/** How an attempt to pay came out. */
+/** Result of a payment attempt. */
 export type CheckoutOutcome =
   | { outcome: "complete"; returnUrl: string; eventId: string }
   | { outcome: "requires_action" }
   | { outcome: "declined"; code: string; message: string };
 
-/** Puts a test card in a customer's hands. Throws StripeProblem for a number that is no test card. */
+/** Attaches a test card to a customer. Throws StripeProblem for other numbers than Stripe's test cards. */
 export function attachCard(ledger: Ledger, customer: string, number: string): Stripe.PaymentMethod {
   const digits = number.replaceAll(/\D/g, "");
   const behaviour = cardBehaviour(digits);
@@ -38,7 +38,7 @@ export function attachCard(ledger: Ledger, customer: string, number: string): St
   return method;
 }
 
-/** Pays an open session with a card: the subscription is made, its first invoice paid, the session complete. */
+/** Pays an open session with a card: creates the subscription, pays its first invoice and completes the session. */
 export function payCheckout(
   ledger: Ledger,
   sessionId: string,

@@ -2,12 +2,12 @@ import { type Context, Hono } from "hono";
 import { html } from "hono/html";
 import type Stripe from "stripe";
 import type { StripeAccount } from "./account";
-import { page } from "./frame";
-import { type Speech, speech } from "./words";
+import { page } from "./pageLayout";
+import { type Speech, speech } from "./translations";
 
 const USUAL = "4242 4242 4242 4242";
 
-/** The cards that the page offers: Stripe's own test cards, and what each does. */
+/** Test cards offered on the page, with their behaviour. */
 const offered = [
   ["4242424242424242", "works"],
   ["4000000000000002", "declined"],
@@ -18,17 +18,17 @@ const offered = [
 ] as const;
 
 /**
- * Checkout's page: `GET /<session>`, `POST /<session>` (`card_number`), `POST /<session>/authenticate`
- * (`card_number`, `result=success|fail`). Whoever has paid is led to the session's success URL.
+ * Serves the Checkout page: `GET /<session>`, `POST /<session>` (`card_number`), `POST /<session>/authenticate`
+ * (`card_number`, `result=success|fail`). After payment it redirects to the session's success URL.
  *
- * @param answered settles when the webhook has answered an event, or Stripe would wait no longer
+ * @param answered resolves when the webhook has answered an event, or after Stripe's waiting time
  */
 export function checkoutPage(account: StripeAccount, answered: (eventId: string) => Promise<void>): Hono {
   const app = new Hono();
 
   app.get("/:id", (c) => {
     const session = account.checkoutSession(c.req.param("id"));
-    return session ? show(c, session) : gone(c);
+    return session ? show(c, session) : sessionUnavailable(c);
   });
 
   app.post("/:id", async (c) => {
@@ -43,7 +43,7 @@ export function checkoutPage(account: StripeAccount, answered: (eventId: string)
 
   async function pay(c: Context, id: string, number: string, authenticated?: boolean) {
     const session = account.checkoutSession(id);
-    if (session?.status !== "open") return session ? show(c, session) : gone(c);
+    if (session?.status !== "open") return session ? show(c, session) : sessionUnavailable(c);
     const paid = account.payCheckout(id, { number, ...(authenticated !== undefined && { authenticated }) });
     if (paid.outcome === "declined") return show(c, session, { number, ...paid });
     if (paid.outcome === "requires_action") return authenticate(c, id, number);
@@ -58,7 +58,7 @@ export function checkoutPage(account: StripeAccount, answered: (eventId: string)
   ) {
     const spoken = speech(c);
     const { words, money, decline } = spoken;
-    if (session.status !== "open") return gone(c);
+    if (session.status !== "open") return sessionUnavailable(c);
     const [item] = account.purchase(session.id);
     const name = item && account.product(String(item.price.product))?.name;
     const email = session.customer_email ?? account.customer(String(session.customer))?.email;
@@ -101,8 +101,8 @@ ${button("success", words.authenticate, "main")}${button("fail", words.failAuthe
   return app;
 }
 
-/** What has been paid, has expired, or never was. */
-export function gone(c: Context) {
+/** Renders the page of a session that is paid, expired or unknown. */
+export function sessionUnavailable(c: Context) {
   const spoken: Speech = speech(c);
   return page(c, spoken, "Stripe", html`<h1>${spoken.words.gone}</h1>`, 404);
 }

@@ -4,30 +4,30 @@ import type { Events } from "../support/events";
 import type { Endpoint, StripeAccount } from "./account";
 import type { Switches } from "./switches";
 
-/** Stripe tries for three days; this is that at the pace of a laptop, in milliseconds after each failure. */
+/** Milliseconds after each failure. Stripe retries for three days; this is faster for local use. */
 const RETRY_AFTER_MS = [1_000, 5_000, 30_000, 120_000, 600_000];
 const TIMEOUT_MS = 20_000;
-/** Deliveries of one burst wait for each other so long, so that they can be put out of order. */
+/** Delay that collects deliveries of one burst, so that they can be reordered. */
 const BURST_MS = 30;
 
-/** The webhooks on their way. */
+/** Pending webhook deliveries. */
 export interface Deliveries {
-  /** Settles when everything that is due now has been answered or has failed; what is held does not count. */
+  /** Resolves when every due delivery has been answered or has failed. Held deliveries do not count. */
   settled(): Promise<void>;
-  /** Sends what was held. */
+  /** Sends the held deliveries. */
   release(): Promise<void>;
-  /** Settles when every endpoint has answered an event for the first time, or after `limitMs`. */
+  /** Resolves when every endpoint has answered an event for the first time, or after `limitMs`. */
   answered(eventId: string, limitMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Sends every event to the endpoints there were when it happened, signed as Stripe signs, and again after a failure until
- * one of them takes it or its endpoint is gone.
+ * Sends every event to the endpoints that existed when it happened, signed like Stripe. Retries until the endpoint
+ * accepts the event or is deleted.
  */
 export function startDeliveries(account: StripeAccount, switches: Switches, events: Events): Deliveries {
   const stopped = new AbortController();
-  const under_way = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   const firstTries = new Map<string, Promise<unknown>>();
   const held: (() => void)[] = [];
 
@@ -36,8 +36,8 @@ export function startDeliveries(account: StripeAccount, switches: Switches, even
       () => {},
       () => {},
     );
-    under_way.add(tracked);
-    void tracked.finally(() => under_way.delete(tracked));
+    inFlight.add(tracked);
+    void tracked.finally(() => inFlight.delete(tracked));
     return work;
   }
 
@@ -51,7 +51,7 @@ export function startDeliveries(account: StripeAccount, switches: Switches, even
     firstTries.set(event.id, Promise.all(tries));
   });
 
-  /** @param tried called after the first try */
+  /** @param tried called after the first attempt */
   async function deliver(event: Stripe.Event, endpoint: Endpoint, tried: () => void): Promise<void> {
     if (switches.hold) await new Promise<void>((release) => held.push(release));
     const copies = switches.duplicate ? 2 : 1;
@@ -84,7 +84,7 @@ export function startDeliveries(account: StripeAccount, switches: Switches, even
     return isTaken;
   }
 
-  /** The status of the answer, or why there was none. */
+  /** Status of the answer, or the reason there was none. */
   async function post(event: Stripe.Event, endpoint: Endpoint): Promise<number | "no answer"> {
     const payload = JSON.stringify(event, null, 2);
     const timestamp = Math.floor(Date.now() / 1000) + (switches.futureTimestamp ? 24 * 3600 : 0);
@@ -112,8 +112,8 @@ export function startDeliveries(account: StripeAccount, switches: Switches, even
 
   return {
     async settled() {
-      // What one delivery leads to may be another.
-      while (under_way.size > 0) await Promise.all(under_way);
+      // A delivery can cause another one.
+      while (inFlight.size > 0) await Promise.all(inFlight);
     },
     async release() {
       for (const release of held.splice(0)) release();
@@ -125,7 +125,7 @@ export function startDeliveries(account: StripeAccount, switches: Switches, even
     async close() {
       stop();
       stopped.abort();
-      await Promise.all(under_way);
+      await Promise.all(inFlight);
     },
   };
 }

@@ -2,7 +2,7 @@ import type { Ledger } from "./ledger";
 import { invalid } from "./problem";
 import type { Kind } from "./state";
 
-/** Which kind of object an id is of, by its prefix. */
+/** Kind of object by id prefix. */
 const kinds: readonly (readonly [prefix: string, kind: Kind])[] = [
   ["cus_", "customer"],
   ["prod_", "product"],
@@ -20,10 +20,10 @@ const kinds: readonly (readonly [prefix: string, kind: Kind])[] = [
 ];
 
 /**
- * Puts objects in place of ids where the request asked for it, four levels deep at most.
+ * Replaces ids with objects for the requested `expand` paths, at most four levels deep.
  *
- * @param answer an object, or a list whose items are meant by `data.`
- * @throws StripeProblem for a path that leads nowhere
+ * @param answer an object, or a list whose items are addressed by `data.`
+ * @throws StripeProblem for an invalid path
  */
 export function expanded(ledger: Ledger, answer: object, paths: string[] = []): object {
   const copy = structuredClone(answer);

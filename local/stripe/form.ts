@@ -1,45 +1,28 @@
+import qs from "qs";
 import type { z } from "zod";
-import { INVALID_INTEGER } from "./kinds";
+import { INVALID_INTEGER } from "./parameters";
 import { invalid, type StripeProblem } from "./problem";
 
-/** A parameter as it came: text, a list or an object of them. */
+/** A parsed parameter: text, a list or an object of parameters. */
 export type Param = string | Param[] | { [key: string]: Param };
 
 /**
- * Reads form-encoded parameters with brackets: `items[0][price]=…`, `expand[]=…`, `metadata[user_id]=…`.
+ * Parses form-encoded parameters with brackets: `items[0][price]=…`, `expand[]=…`, `metadata[user_id]=…`.
  *
  * @param text a body or a query, without the question mark
  */
 export function parseForm(text: string): Record<string, Param> {
-  const root: { [key: string]: Param } = {};
-  for (const [name, value] of new URLSearchParams(text)) {
-    const path = [name.split("[")[0] ?? name, ...[...name.matchAll(/\[([^\]]*)\]/g)].map(([, key = ""]) => key)];
-    put(root, path, value);
-  }
-  return tidy(root) as Record<string, Param>;
+  const options = {
+    // Names such as `constructor` are plain keys.
+    plainObjects: true,
+    duplicates: "last",
+    depth: 10,
+    arrayLimit: 1_000,
+  } as const;
+  return qs.parse(text, options) as Record<string, Param>;
 }
 
-function put(target: { [key: string]: Param }, [key = "", ...rest]: string[], value: string): void {
-  const name = key === "" ? String(Object.keys(target).length) : key;
-  if (rest.length === 0) {
-    target[name] = value;
-    return;
-  }
-  const inner = target[name];
-  const next = typeof inner === "object" && !Array.isArray(inner) ? inner : {};
-  target[name] = next;
-  put(next, rest, value);
-}
-
-/** Objects whose keys are 0, 1, 2 … are lists. */
-function tidy(param: Param): Param {
-  if (typeof param !== "object" || Array.isArray(param)) return param;
-  const entries = Object.entries(param).map(([key, value]) => [key, tidy(value)] as const);
-  const isList = entries.length > 0 && entries.every(([key], index) => key === String(index));
-  return isList ? entries.map(([, value]) => value) : Object.fromEntries(entries);
-}
-
-/** Checks parameters. Throws StripeProblem that names the first one at fault, as Stripe does. */
+/** Validates parameters. Throws StripeProblem that names the first invalid one, as Stripe does. */
 export function check<S extends z.ZodType>(schema: S, params: unknown): z.output<S> {
   const parsed = schema.safeParse(params);
   if (parsed.success) return parsed.data;

@@ -3,18 +3,18 @@ import type { KeptAnswer } from "./state";
 
 const KEEP_MS = 24 * 3600 * 1000;
 
-/** The answers kept under Idempotency-Keys, and the requests under way. */
+/** Stored answers by Idempotency-Key, and the running requests. */
 export class Idempotency {
   private readonly kept = new Map<string, KeptAnswer>();
   private readonly running = new Set<string>();
 
   /**
-   * Answers a request once for each key.
+   * Runs a request once per key.
    *
-   * @param fingerprint what the request is: path and parameters
-   * @param answer does it; what it throws is not kept
-   * @returns the answer, and whether it is one that was given before
-   * @throws StripeProblem for a key that was used for something else, or is in use at this moment
+   * @param fingerprint identifies the request: path and parameters
+   * @param answer runs the request; errors are not stored
+   * @returns the answer, and whether it is a replay
+   * @throws StripeProblem for a key that was used with other parameters or is in use
    */
   async once(
     key: string,

@@ -4,15 +4,15 @@ import { newId } from "./ids";
 import { missing } from "./problem";
 import { emptyState, type Kind, type Objects, type State } from "./state";
 
-/** The request that an event comes from. */
+/** The request that caused an event. */
 export interface Cause {
   id: string | null;
   idempotencyKey: string | null;
 }
 
-/** Everything the account holds, its time, and the events that tell of every change. */
+/** The account's objects, time and events. */
 export class Ledger {
-  /** What is happening now happens because of this request; null for what Stripe does by itself. */
+  /** Cause of current changes; null for Stripe's own actions. */
   cause: Cause = { id: null, idempotencyKey: null };
   private readonly file: JsonFile<State>;
   private readonly listeners = new Set<(event: Stripe.Event) => void>();
@@ -27,21 +27,24 @@ export class Ledger {
     return this.file.data;
   }
 
-  /** Unix seconds of a customer's clock: their own test clock's, or the account's. While time is run, the moment it is at. */
+  /**
+   * Unix seconds of a customer's clock: their test clock's, or the account's. While time is simulated, the simulated
+   * moment.
+   */
   now(customer?: string): number {
     if (this.standsAt !== undefined) return this.standsAt;
     const own = customer && this.ownClock(customer);
     return own ? own.frozen_time : Math.floor(Date.now() / 1000) + this.state.aheadSeconds;
   }
 
-  /** The test clock a customer was made with; undefined for one on the account's. */
+  /** The customer's test clock; undefined for the account's clock. */
   ownClock(customer: string): Stripe.TestHelpers.TestClock | undefined {
     const found = this.find("customer", customer);
     const id = found && !found.deleted ? found.test_clock : undefined;
     return typeof id === "string" && id !== DEFAULT_CLOCK ? this.find("test_helpers.test_clock", id) : undefined;
   }
 
-  /** Does something as of a moment. */
+  /** Runs an action at a simulated moment. */
   at<T>(moment: number, act: () => T): T {
     const before = this.standsAt;
     this.standsAt = moment;
@@ -56,14 +59,14 @@ export class Ledger {
     return this.state.objects[kind][id];
   }
 
-  /** Throws StripeProblem when there is none; `param` names who asked for it. */
+  /** Returns an object. Throws StripeProblem when it does not exist; `param` names the request's parameter. */
   get<K extends Kind>(kind: K, id: string, param = "id"): Objects[K] {
     const found = this.find(kind, id);
     if (found === undefined) throw missing(kind.replace(/^.*\./, ""), id, param);
     return found;
   }
 
-  /** Those of a kind, oldest first. */
+  /** Objects of a kind, oldest first. */
   all<K extends Kind>(kind: K): Objects[K][] {
     return Object.values(this.state.objects[kind]);
   }
@@ -79,7 +82,7 @@ export class Ledger {
     this.save();
   }
 
-  /** Writes the state out soon: what happens at once is written once. */
+  /** Schedules a save. Changes of one moment are saved together. */
   save(): void {
     this.saving ??= setImmediate(() => {
       this.saving = undefined;
@@ -87,14 +90,14 @@ export class Ledger {
     });
   }
 
-  /** Writes out what is not written yet. */
+  /** Saves pending changes. */
   flush(): void {
     if (this.saving) clearImmediate(this.saving);
     this.saving = undefined;
     this.file.save();
   }
 
-  /** Changes an object and tells of it. */
+  /** Changes an object and emits events of these types. */
   change<K extends Kind>(kind: K, id: string, changes: Partial<Objects[K]>, ...types: string[]): Objects[K] {
     const before = this.get(kind, id);
     const after = this.put(kind, { ...before, ...changes });
@@ -102,7 +105,7 @@ export class Ledger {
     return after;
   }
 
-  /** Records an event, and hands it to every listener. */
+  /** Records an event and passes it to every listener. */
   emit(type: string, object: { id: string }, previous?: Record<string, unknown>): Stripe.Event {
     const { customer } = object as { customer?: unknown };
     const created = this.now(typeof customer === "string" ? customer : undefined);
@@ -127,7 +130,7 @@ export class Ledger {
     return event;
   }
 
-  /** Calls `listener` with each event from now on. Returns the way to stop. */
+  /** Calls `listener` with each new event. Returns the unsubscribe function. */
   onEvent(listener: (event: Stripe.Event) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -135,12 +138,12 @@ export class Ledger {
 }
 
 /**
- * The clock of every customer made without one. Stripe has none there; here it is what lets a laptop reach the end of a
- * period. It ticks with the wall clock.
+ * Clock of customers without a test clock. Stripe has no such clock. Here it ticks with the wall clock and can be
+ * advanced to the end of a period.
  */
 export const DEFAULT_CLOCK = "clock_1DoubleDefault0000000000";
 
-/** What of the object was different before. */
+/** Previous values of the changed attributes. */
 function difference(before: object, after: object): Record<string, unknown> {
   const entries = Object.entries(before).filter(
     ([key, value]) => JSON.stringify(value) !== JSON.stringify((after as Record<string, unknown>)[key]),

@@ -3,14 +3,14 @@ import type { Ledger } from "./ledger";
 import { invalid, missing } from "./problem";
 import type { Kind, Objects } from "./state";
 
-/** Which part of a list is asked for. */
+/** Paging parameters of a list. */
 interface Page {
   limit?: number | undefined;
   starting_after?: string | undefined;
   ending_before?: string | undefined;
 }
 
-/** A page of what a filter leaves, newest first. */
+/** Returns a page of the matching objects, newest first. */
 export function list<K extends Kind>(
   ledger: Ledger,
   kind: K,
@@ -31,14 +31,14 @@ export function list<K extends Kind>(
   return { object: "list", data, has_more: window.length > data.length, url };
 }
 
-/** A customer who has not been deleted. */
+/** Returns a customer that is not deleted. */
 export function liveCustomer(ledger: Ledger, id: string, param = "customer"): Stripe.Customer {
   const customer = ledger.get("customer", id, param);
   if (customer.deleted) throw missing("customer", id, param);
   return customer;
 }
 
-/** A price that a subscription may have. */
+/** Returns a price that a subscription can use. */
 export function recurringPrice(ledger: Ledger, id: string, param: string): Stripe.Price {
   const price = ledger.get("price", id, param);
   if (!price.active) throw invalid("The price specified is inactive. This field only accepts active prices.", param);

@@ -1,16 +1,16 @@
 import type Stripe from "stripe";
 
 /**
- * Stripe's objects with everything unset that is not given: what the API shows of an object nobody has configured further.
- * Typed by the SDK, so that an upgrade which changes a shape does not compile.
+ * Stripe's objects with default values for everything not given. Typed by the SDK, so that a changed shape fails to
+ * compile.
  */
 
-/** A list the way it stands inside another object. */
+/** A list nested in another object. */
 export function inlineList<T>(data: T[], url: string): Stripe.ApiList<T> {
   return { object: "list", data, has_more: false, url };
 }
 
-/** An amount as Stripe writes decimals: text. */
+/** Stripe formats decimal amounts as text. */
 const decimal = (amount: number) => String(amount) as unknown as Stripe.Decimal;
 
 export function product(
@@ -140,7 +140,7 @@ export function subscriptionItem(
   };
 }
 
-/** The older form of a price, which items still carry. */
+/** The legacy plan object, which items still contain. */
 function planOf(from: Stripe.Price): Stripe.Plan {
   const { id, created, currency, nickname, unit_amount, recurring } = from;
   return {

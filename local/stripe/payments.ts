@@ -6,10 +6,10 @@ import * as blank from "./objectDefaults";
 import { declined, invalid } from "./problem";
 import { DAY, subscriptionOf } from "./subscriptions";
 
-/** When a failed renewal is tried again, in days after the first failure; then the subscription ends. */
+/** Days after the first failure at which a renewal is retried. After the last retry the subscription ends. */
 const RETRY_DAYS = [3, 5, 7, 14];
 
-/** Makes the invoice of a subscription's period as it is now, still a draft. */
+/** Creates a draft invoice for a subscription's current period. */
 export function draftInvoice(
   ledger: Ledger,
   subscription: Stripe.Subscription,
@@ -57,7 +57,7 @@ export function draftInvoice(
   return invoice;
 }
 
-/** Makes a draft payable. */
+/** Finalizes a draft invoice. */
 export function finalizeInvoice(ledger: Ledger, id: string): Stripe.Invoice {
   const invoice = ledger.get("invoice", id);
   if (invoice.status !== "draft")
@@ -78,7 +78,7 @@ export function finalizeInvoice(ledger: Ledger, id: string): Stripe.Invoice {
   );
 }
 
-/** The card that a subscription is paid with. */
+/** The card of a subscription. */
 function cardOf(ledger: Ledger, subscription: Stripe.Subscription): Stripe.PaymentMethod | undefined {
   const customer = ledger.find("customer", subscription.customer as string);
   const fallback = customer && !customer.deleted ? customer.invoice_settings.default_payment_method : null;
@@ -86,13 +86,13 @@ function cardOf(ledger: Ledger, subscription: Stripe.Subscription): Stripe.Payme
   return typeof id === "string" ? ledger.find("payment_method", id) : undefined;
 }
 
-/** How a payment of an invoice came out. */
+/** Result of paying an invoice. */
 export type Payment = { paid: true } | { paid: false; code: string; message: string };
 
 /**
- * Charges an open invoice to the subscription's card, and tells of all that follows for the invoice.
+ * Charges an open invoice to the subscription's card and emits the invoice's events.
  *
- * @param present the owner is there, as at Checkout
+ * @param present whether the owner is present, as at Checkout
  */
 function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payment {
   const invoice = ledger.get("invoice", id);
@@ -194,7 +194,7 @@ function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
   return { paid: true };
 }
 
-/** Charges a renewal's invoice and moves the subscription: `past_due` and a retry, or `active` again. */
+/** Charges a renewal's invoice and updates the subscription: `past_due` with a retry, or `active`. */
 export function collect(ledger: Ledger, invoiceId: string, { present = false } = {}): Payment {
   const payment = payInvoice(ledger, invoiceId, { present });
   const subscription = subscriptionOf(ledger, ledger.get("invoice", invoiceId));
@@ -206,7 +206,7 @@ export function collect(ledger: Ledger, invoiceId: string, { present = false } =
     if (!isOpen && ["past_due", "unpaid", "incomplete"].includes(status)) {
       ledger.change("subscription", id, { status: "active" }, "customer.subscription.updated");
     }
-    disputeByNature(ledger, invoiceId);
+    disputeIfCardDisputes(ledger, invoiceId);
     return payment;
   }
   if (status === "incomplete" || status === "canceled") return payment;
@@ -220,25 +220,25 @@ export function collect(ledger: Ledger, invoiceId: string, { present = false } =
   return payment;
 }
 
-/** The error that an API caller is given for a payment that has failed. */
+/** Error answer for a failed payment. */
 export function paymentProblem({ code, message }: { code: string; message: string }) {
   return declined(code, message);
 }
 
-/** Some cards' owners dispute whatever they have paid. */
-function disputeByNature(ledger: Ledger, invoiceId: string): void {
+/** Opens a dispute for cards that dispute every payment. */
+function disputeIfCardDisputes(ledger: Ledger, invoiceId: string): void {
   const invoice = ledger.get("invoice", invoiceId);
   const charge = latestCharge(ledger, invoice.customer as string);
   const card = charge?.payment_method && ledger.find("payment_method", charge.payment_method);
   if (charge && !charge.disputed && card && behaviourOf(card).disputes) openDispute(ledger, charge, "fraudulent");
 }
 
-/** The last payment of a customer that succeeded. */
+/** A customer's last successful payment. */
 export function latestCharge(ledger: Ledger, customer: string): Stripe.Charge | undefined {
   return ledger.all("charge").findLast((charge) => charge.customer === customer && charge.status === "succeeded");
 }
 
-/** The customer's bank takes a payment back, for now. */
+/** Opens a dispute about a payment. */
 export function openDispute(ledger: Ledger, charge: Stripe.Charge, reason: string): Stripe.Dispute {
   if (charge.disputed) throw invalid(`Charge ${charge.id} is already disputed.`);
   const dispute = blank.dispute({
@@ -257,7 +257,7 @@ export function openDispute(ledger: Ledger, charge: Stripe.Charge, reason: strin
   return dispute;
 }
 
-/** The bank decides. */
+/** Decides a dispute. */
 export function decideDispute(ledger: Ledger, id: string, outcome: "won" | "lost"): Stripe.Dispute {
   const { status } = ledger.get("dispute", id);
   if (status === "won" || status === "lost") throw invalid("This dispute is already closed");
@@ -266,7 +266,7 @@ export function decideDispute(ledger: Ledger, id: string, outcome: "won" | "lost
   return closed;
 }
 
-/** Gives money back. */
+/** Refunds a payment. */
 export function makeRefund(
   ledger: Ledger,
   charge: Stripe.Charge,

@@ -2,17 +2,17 @@ import { type Context, Hono } from "hono";
 import { html } from "hono/html";
 import type Stripe from "stripe";
 import type { StripeAccount } from "./account";
-import { gone } from "./checkoutPage";
-import { page } from "./frame";
+import { sessionUnavailable } from "./checkoutPage";
+import { page } from "./pageLayout";
 import { StripeProblem } from "./problem";
 import { currentPeriodEnd } from "./subscriptions";
-import { speech } from "./words";
+import { speech } from "./translations";
 
 const running = ["active", "trialing", "past_due"];
 
 /**
- * The customer portal: `GET /<session>`, and `POST /<session>/cancel|resume|change|card|pay` with the fields
- * `subscription`, `price` and `card_number`, which lead back to it.
+ * Serves the customer portal: `GET /<session>`, and `POST /<session>/cancel|resume|change|card|pay` with the fields
+ * `subscription`, `price` and `card_number`, which redirect back.
  */
 export function portalPage(account: StripeAccount): Hono {
   const app = new Hono();
@@ -26,7 +26,7 @@ export function portalPage(account: StripeAccount): Hono {
     pay: (customer) => void account.payOpenInvoices(customer),
   };
 
-  /** A customer's portal reaches their own subscriptions. */
+  /** Checks that the subscription belongs to the portal's customer. */
   function own(customer: string, subscription: string): string {
     const found = account.subscriptionsOf(customer).find(({ id }) => id === subscription);
     if (found) return found.id;
@@ -35,13 +35,13 @@ export function portalPage(account: StripeAccount): Hono {
 
   app.get("/:id", (c) => {
     const session = account.portalSession(c.req.param("id"));
-    return session ? show(c, session) : gone(c);
+    return session ? show(c, session) : sessionUnavailable(c);
   });
 
   app.post("/:id/:action", async (c) => {
     const session = account.portalSession(c.req.param("id"));
     const act = actions[c.req.param("action")];
-    if (!session || !act) return gone(c);
+    if (!session || !act) return sessionUnavailable(c);
     try {
       act(session.customer, await c.req.parseBody<Record<string, string>>());
     } catch (error) {

@@ -1,4 +1,4 @@
-/** What Stripe refuses, in Stripe's own words (https://docs.stripe.com/api/errors). */
+/** An error answer with Stripe's own texts (https://docs.stripe.com/api/errors). */
 export class StripeProblem extends Error {
   override readonly name = "StripeProblem";
 
@@ -12,12 +12,12 @@ export class StripeProblem extends Error {
   }
 }
 
-/** A parameter at fault. */
+/** Error for an invalid parameter. */
 export function invalid(message: string, param?: string, code?: string): StripeProblem {
   return new StripeProblem(400, "invalid_request_error", message, { ...(param && { param }), ...(code && { code }) });
 }
 
-/** An object that is not there. */
+/** Error for a missing object. */
 export function missing(what: string, id: string, param = "id"): StripeProblem {
   return new StripeProblem(404, "invalid_request_error", `No such ${what}: '${id}'`, {
     code: "resource_missing",
@@ -25,7 +25,7 @@ export function missing(what: string, id: string, param = "id"): StripeProblem {
   });
 }
 
-/** A card that does not pay. */
+/** Error for a declined card. */
 export function declined(code: string, message: string, declineCode?: string): StripeProblem {
   return new StripeProblem(402, "card_error", message, { code, ...(declineCode && { decline_code: declineCode }) });
 }

@@ -3,19 +3,19 @@ import type { Ledger } from "./ledger";
 import { collect, draftInvoice, finalizeInvoice } from "./payments";
 import { currentPeriodEnd, endSubscription, INCOMPLETE_SECONDS, rollPeriod } from "./subscriptions";
 
-/** Stripe keeps a renewal's invoice as a draft for about an hour. */
+/** Stripe finalizes a renewal's invoice after about an hour. */
 const DRAFT_SECONDS = 3600;
 
-/** Something that time brings about. */
+/** A scheduled action. */
 interface Due {
   at: number;
   act(): void;
 }
 
 /**
- * Lets everything happen that time brings about for these customers, in order of time, up to a moment.
+ * Runs the scheduled actions of these customers up to a moment, in order of time.
  *
- * @param isOn whether a customer lives by the clock that is run
+ * @param isOn whether a customer uses the simulated clock
  */
 export function runTime(ledger: Ledger, until: number, isOn: (customer: string) => boolean): void {
   for (;;) {
@@ -63,7 +63,7 @@ function* dueInvoices(ledger: Ledger, isOn: (customer: string) => boolean): Gene
   }
 }
 
-/** Sessions run out by the wall's time: whoever opens one looks at no test clock. */
+/** Expires sessions by the wall clock: a person who opens one does not see a test clock. */
 export function expireSessions(ledger: Ledger): void {
   const now = wallSeconds();
   for (const { id, status, expires_at } of ledger.all("checkout.session")) {
@@ -71,17 +71,17 @@ export function expireSessions(ledger: Ledger): void {
   }
 }
 
-/** Unix seconds by the wall's clock. */
+/** Unix seconds of the wall clock. */
 export function wallSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-/** A session that was not paid in time, or is withdrawn. */
+/** Expires a session. */
 export function expireSession(ledger: Ledger, id: string): Stripe.Checkout.Session {
   return ledger.change("checkout.session", id, { status: "expired", url: null }, "checkout.session.expired");
 }
 
-/** The period moves on first; the invoice follows as a draft, and is paid an hour later. */
+/** Starts the next period first. The invoice follows as a draft and is charged an hour later. */
 function renew(ledger: Ledger, { id, status, trial_end }: Stripe.Subscription): void {
   const before = ledger.get("subscription", id);
   const start = status === "trialing" ? (trial_end ?? currentPeriodEnd(before)) : currentPeriodEnd(before);
@@ -107,7 +107,7 @@ function renew(ledger: Ledger, { id, status, trial_end }: Stripe.Subscription): 
   }
 }
 
-/** Another attempt at what is open; after the last one the subscription ends. */
+/** Retries the open invoice. After the last retry the subscription ends. */
 function retry(ledger: Ledger, { id }: Stripe.Subscription): void {
   const dunning = ledger.state.dunning[id];
   const open = ledger

@@ -1,16 +1,16 @@
 import { z } from "zod";
-import { expand } from "./kinds";
+import { expand } from "./parameters";
 
-/** One call of the API. */
+/** One API call. */
 export interface Route {
   method: "GET" | "POST" | "DELETE";
-  /** Below `/v1`, ids written `:id`. */
+  /** Path below `/v1` with ids as `:id`. */
   path: string;
   params: z.ZodType;
   answer(params: never, id: string): object;
 }
 
-/** A call whose parameters are checked before it is answered. */
+/** Creates a route with a schema for its parameters. */
 export function route<S extends z.ZodType>(
   call: `${Route["method"]} ${string}`,
   params: S,
@@ -20,5 +20,5 @@ export function route<S extends z.ZodType>(
   return { method: method as Route["method"], path, params, answer: answer as Route["answer"] };
 }
 
-/** The parameters of a call that has none of its own. */
+/** Schema of a call without own parameters. */
 export const nothing = z.strictObject({ expand });

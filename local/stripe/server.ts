@@ -9,18 +9,18 @@ import { type Deliveries, startDeliveries } from "./deliveries";
 import { portalPage } from "./portalPage";
 import { createSwitches, type Switches } from "./switches";
 
-/** How the Stripe double is started. */
+/** Options of the Stripe double. */
 export interface StripeOptions {
   /** 0 takes a free one. */
   port: number;
-  /** Where the account is kept. */
+  /** Folder of the account's state. */
   dir: string;
   events: Events;
   /** API keys of the account, test mode only. */
   keys: string[];
-  /** What is for sale at the first start. */
+  /** Catalogue of the first start. */
   catalogue: CatalogueEntry[];
-  /** How long Checkout waits for the webhook's answer before it leads back. Default 10 s, as at Stripe. */
+  /** Milliseconds that Checkout waits for the webhook's answer before it redirects. Default 10 s, as at Stripe. */
   checkoutWaitMs?: number;
 }
 
@@ -31,10 +31,10 @@ export interface StripeDouble extends Listening, Pick<Deliveries, "settled" | "r
 }
 
 /**
- * Starts Stripe on one port: the API under `/v1`, Checkout's and the portal's pages, and the webhooks.
+ * Starts the Stripe double on one port: the API below `/v1`, the pages of Checkout and portal, and webhook deliveries.
  *
- * Sources: https://docs.stripe.com/api, the SDK's own types, https://docs.stripe.com/testing; what a laptop needs
- * otherwise is said where it is: a clock that ticks and can be advanced, http endpoints on this machine, faster retries.
+ * Sources: https://docs.stripe.com/api, the SDK's types, https://docs.stripe.com/testing. Deviations for local use are
+ * noted where they are: a clock that can be advanced, http endpoints on this machine, faster retries.
  *
  * @throws PortInUseError
  */
@@ -56,7 +56,7 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
 
   const listening = await serve("Stripe", options.port, (request) => app.fetch(request));
   account.baseUrl = listening.url;
-  // Time passes also when nobody asks.
+  // Runs due actions without requests.
   const clock = setInterval(() => account.catchUp(), 1_000);
   clock.unref();
   return {

@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 
-/** Every kind of object the account holds, by Stripe's name for it. */
+/** Kinds of objects by Stripe's name. */
 export interface Objects {
   customer: Stripe.Customer | Stripe.DeletedCustomer;
   product: Stripe.Product;
@@ -23,14 +23,14 @@ export interface Objects {
 
 export type Kind = keyof Objects;
 
-/** What an open Checkout Session will buy, which its object does not show. */
+/** Items of an open Checkout Session, which its object does not show. */
 interface Purchase {
   items: { price: string; quantity: number }[];
   metadata: Record<string, string>;
   trialDays: number;
 }
 
-/** An answer kept under its Idempotency-Key. */
+/** A stored answer of an Idempotency-Key. */
 export interface KeptAnswer {
   fingerprint: string;
   status: number;
@@ -40,23 +40,23 @@ export interface KeptAnswer {
   at: number;
 }
 
-/** Everything that survives a restart. */
+/** State that survives a restart. */
 export interface State {
-  /** In order of creation, which `created` is too coarse to tell. */
+  /** In order of creation; `created` has only seconds. */
   objects: { [K in Kind]: Record<string, Objects[K]> };
-  /** Signing secrets, by endpoint: Stripe shows them once. */
+  /** Signing secrets by endpoint. Stripe returns them only once. */
   secrets: Record<string, string>;
   purchases: Record<string, Purchase>;
-  /** Of subscriptions: failed attempts of the open invoice, and when the next is due. */
+  /** By subscription: failed attempts of the open invoice, and the time of the next one. */
   dunning: Record<string, { failures: number; nextAt: number | null; firstAt: number }>;
-  /** The endpoints an event goes to: those there were when it happened. */
+  /** Receivers by event: the endpoints that existed when it happened. */
   audiences: Record<string, string[]>;
-  /** Seconds that the default clock is ahead of the wall's. */
+  /** Seconds that the default clock is ahead of the wall clock. */
   aheadSeconds: number;
   invoices: number;
 }
 
-/** An empty account. */
+/** State of an empty account. */
 export function emptyState(): State {
   const none = () => ({});
   return {

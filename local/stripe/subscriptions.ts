@@ -5,19 +5,19 @@ import * as blank from "./objectDefaults";
 import { invalid } from "./problem";
 
 export const DAY = 24 * 3600;
-/** A subscription whose first payment never comes is given up after this long. */
+/** An unpaid first invoice expires the subscription after this time. */
 export const INCOMPLETE_SECONDS = 23 * 3600;
 
-/** What ends, and cannot be changed any more. */
+/** Final statuses. */
 const ended = ["canceled", "incomplete_expired"];
 
-/** The subscription an invoice is for. */
+/** The subscription of an invoice. */
 export function subscriptionOf(ledger: Ledger, invoice: Stripe.Invoice): Stripe.Subscription | undefined {
   const id = invoice.parent?.subscription_details?.subscription;
   return typeof id === "string" ? ledger.find("subscription", id) : undefined;
 }
 
-/** The end of a period of a price. Months are calendar months, cut at the month's last day. */
+/** End of a period. Months are calendar months, limited to the month's last day. */
 function periodEnd({ recurring }: Stripe.Price, start: number): number {
   const count = recurring?.interval_count ?? 1;
   const from = new Date(start * 1000);
@@ -38,7 +38,7 @@ function periodEnd({ recurring }: Stripe.Price, start: number): number {
   }
 }
 
-/** Makes a subscription in its first period, or in its trial; nothing is invoiced yet. */
+/** Creates a subscription in its first period or trial, without an invoice. */
 export function openSubscription(
   ledger: Ledger,
   given: {
@@ -82,7 +82,7 @@ export function openSubscription(
   );
 }
 
-/** Refuses to change what has ended. */
+/** Throws for an ended subscription. */
 export function mustLive(subscription: Stripe.Subscription): void {
   if (ended.includes(subscription.status))
     throw invalid("A canceled subscription can only update its cancellation_details and metadata.");
@@ -116,7 +116,7 @@ export function endSubscription(
   );
 }
 
-/** The end of the period a subscription is in. */
+/** End of the current period. */
 export function currentPeriodEnd({ items }: Stripe.Subscription): number {
   return Math.min(...items.data.map((item) => item.current_period_end));
 }

@@ -1,24 +1,24 @@
-/** What can be made to go wrong. All off at first; change them at any time. */
+/** Faults that can be switched on at any time. All are off at first. */
 export interface Switches {
-  /** Each delivery is made twice. */
+  /** Sends each delivery twice. */
   duplicate: boolean;
-  /** A delivery waits a random time up to this, in milliseconds. */
+  /** Delays a delivery by a random time up to this, in milliseconds. */
   delayUpToMs: number;
-  /** Deliveries wait until released. */
+  /** Holds deliveries until released. */
   hold: boolean;
-  /** Deliveries are not made, and count as failed. */
+  /** Drops deliveries; they count as failed. */
   lose: boolean;
-  /** Deliveries of one burst go out in random order. */
+  /** Sends deliveries of one burst in random order. */
   reorder: boolean;
-  /** Deliveries are signed with another secret. */
+  /** Signs deliveries with another secret. */
   wrongSecret: boolean;
-  /** Signatures are dated a day ahead. */
+  /** Dates signatures one day in the future. */
   futureTimestamp: boolean;
-  /** The API answers after this wait, in milliseconds. */
+  /** Delays API answers, in milliseconds. */
   apiDelayMs: number;
-  /** So many of the next API requests fail. */
+  /** Number of the next API requests that fail. */
   apiFailures: number;
-  /** How they fail: an HTTP status, or 0 for a connection cut after the work was done. */
+  /** HTTP status of the failure, or 0 to cut the connection after the work is done. */
   apiFailureStatus: number;
 }
 

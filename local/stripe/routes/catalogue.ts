@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { StripeAccount } from "../account";
 import { newId } from "../ids";
-import { bool, expand, int, metadata, paging } from "../kinds";
 import { list } from "../lookups";
 import * as blank from "../objectDefaults";
+import { bool, expand, int, metadata, paging } from "../parameters";
 import { invalid } from "../problem";
 import { nothing, type Route, route } from "../route";
 

@@ -2,9 +2,9 @@ import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
 import { newId } from "../ids";
-import { bool, expand, int, metadata, paging, timeRange, within } from "../kinds";
 import { list, liveCustomer, recurringPrice } from "../lookups";
 import * as blank from "../objectDefaults";
+import { bool, expand, int, metadata, paging, timeRange, within } from "../parameters";
 import { invalid } from "../problem";
 import { expireSession, wallSeconds } from "../renewals";
 import { nothing, type Route, route } from "../route";
@@ -54,7 +54,7 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
           price: recurringPrice(ledger, price, `line_items[${at}][price]`),
           quantity,
         }));
-        // Stripe counts from when the request has arrived.
+        // Stripe counts from the arrival of the request.
         const expiresAt = given.expires_at ?? now + DAY;
         if (expiresAt < now + 30 * 60)
           throw invalid(

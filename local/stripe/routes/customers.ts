@@ -2,9 +2,9 @@ import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
 import { newId } from "../ids";
-import { expand, merged, metadata, paging, timeRange, within } from "../kinds";
 import { list, liveCustomer } from "../lookups";
 import * as blank from "../objectDefaults";
+import { expand, merged, metadata, paging, timeRange, within } from "../parameters";
 import { expireSession } from "../renewals";
 import { nothing, type Route, route } from "../route";
 import { endSubscription } from "../subscriptions";
@@ -126,7 +126,7 @@ export function customersRoutes(account: StripeAccount): Route[] {
       ({ email, created, test_clock, ...page }) =>
         list(ledger, "customer", "/v1/customers", page, (one) => {
           if (one.deleted) return false;
-          // Case counts, as at Stripe.
+          // Case-sensitive, as at Stripe.
           return (
             (email === undefined || one.email === email) &&
             within(one.created, created) &&

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { StripeAccount } from "../account";
-import { bool, paging, timeRange, within } from "../kinds";
 import { list } from "../lookups";
+import { bool, paging, timeRange, within } from "../parameters";
 import { invalid } from "../problem";
 import { nothing, type Route, route } from "../route";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { StripeAccount } from "../account";
-import { expand, paging, timeRange, within } from "../kinds";
 import { list } from "../lookups";
+import { expand, paging, timeRange, within } from "../parameters";
 import { collect, finalizeInvoice, paymentProblem } from "../payments";
 import { invalid } from "../problem";
 import { nothing, type Route, route } from "../route";

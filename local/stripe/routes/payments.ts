@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { StripeAccount } from "../account";
-import { bool, expand, int, merged, metadata, paging, timeRange, within } from "../kinds";
 import { list } from "../lookups";
+import { bool, expand, int, merged, metadata, paging, timeRange, within } from "../parameters";
 import { makeRefund } from "../payments";
 import { invalid } from "../problem";
 import { nothing, type Route, route } from "../route";
@@ -106,7 +106,7 @@ export function paymentsRoutes(account: StripeAccount): Route[] {
         );
       },
     ),
-    // Closing is giving in.
+    // Closing a dispute accepts it as lost.
     route("POST /disputes/:id/close", nothing, (_, id) => account.closeDispute(ledger.get("dispute", id).id, "lost")),
   ];
 }

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { StripeAccount } from "../account";
 import { newId } from "../ids";
-import { expand } from "../kinds";
 import { liveCustomer } from "../lookups";
+import { expand } from "../parameters";
 import { type Route, route } from "../route";
 
 /** Sessions of the customer portal. */

@@ -1,8 +1,8 @@
 import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
-import { bool, expand, int, merged, metadata, paging, timeRange, within } from "../kinds";
 import { list, liveCustomer, recurringPrice } from "../lookups";
+import { bool, expand, int, merged, metadata, paging, timeRange, within } from "../parameters";
 import { collect, draftInvoice, finalizeInvoice, paymentProblem } from "../payments";
 import { invalid, missing } from "../problem";
 import { nothing, type Route, route } from "../route";

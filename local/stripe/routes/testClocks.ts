@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { StripeAccount } from "../account";
 import { newId } from "../ids";
-import { expand, int, paging } from "../kinds";
 import { list } from "../lookups";
 import * as blank from "../objectDefaults";
+import { expand, int, paging } from "../parameters";
 import { nothing, type Route, route } from "../route";
 
 /** Test clocks. */

@@ -2,8 +2,8 @@ import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
 import { newId } from "../ids";
-import { bool, expand, merged, metadata, paging } from "../kinds";
 import { list } from "../lookups";
+import { bool, expand, merged, metadata, paging } from "../parameters";
 import { invalid } from "../problem";
 import { nothing, type Route, route } from "../route";
 
@@ -42,7 +42,7 @@ export function webhookEndpointsRoutes(account: StripeAccount): Route[] {
         const secret = newId("whsec", 32);
         ledger.state.secrets[endpoint.id] = secret;
         ledger.put("webhook_endpoint", endpoint);
-        // The only time that it is told.
+        // Stripe returns the secret only in this answer.
         return { ...endpoint, secret };
       },
     ),
@@ -85,7 +85,7 @@ export function webhookEndpointsRoutes(account: StripeAccount): Route[] {
 function mustBeEndpoint(url: string, events: string[]): void {
   const { protocol, hostname } = URL.canParse(url) ? new URL(url) : { protocol: "", hostname: "" };
   const isLocal = ["localhost", "127.0.0.1"].includes(hostname);
-  // Stripe refuses this machine; its double is of no use elsewhere.
+  // Stripe rejects http. The double accepts it for this machine.
   if (protocol !== "https:" && !(protocol === "http:" && isLocal))
     throw invalid("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid");
   const unknown = events.find((event) => event !== "*" && !/^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(event));

@@ -4,15 +4,15 @@ import { routes } from "../../../local/stripe/routes";
 import { PAID, stripeFixture, VIP } from "./fixture";
 import { checkShapes, type TypedAnswer } from "./shapes";
 
-// Every call that the double answers, made by the real SDK over HTTP, one account for all. The last tests say that none
-// was left out, and that every answer is of the SDK's type.
+// Every call of the double, made by the real SDK over HTTP with one account. The last tests check that no call is
+// missing and that every answer matches the SDK's type.
 const fixture = stripeFixture({ perFile: true });
 const answers: TypedAnswer[] = [];
 const called = new Set<string>();
 let customer: Stripe.Customer;
 let paid: Stripe.Subscription;
 
-/** A test of one call, named after it. `type` is what the SDK says of the answer; `List<…>` for a page. */
+/** Defines a test named after one call. `type` is the SDK's type of the answer; `List<…>` for a page. */
 function call<T>(name: string, type: string, make: (stripe: Stripe) => Promise<T>, then?: (answer: T) => unknown) {
   it(name, async () => {
     const answer = await make(fixture().stripe);
@@ -33,7 +33,7 @@ beforeAll(async () => {
   }));
   stripe.on("response", ({ method, path }: Stripe.ResponseEvent) => {
     const { pathname } = new URL(path, "http://stripe");
-    // A path such as /customers/search would fit /customers/:id too: the first that fits is the one that answers.
+    // /customers/search also matches /customers/:id. The first matching route answers.
     const route = known.find((one) => one.method === method && one.pattern.test(pathname));
     called.add(route?.name ?? `${method} ${pathname}`);
   });
@@ -213,7 +213,7 @@ describe("subscriptions", () => {
 
 describe("invoices", () => {
   const latest = () => String(paid.latest_invoice);
-  /** An open one, whose payment fails. */
+  /** Creates an open invoice whose payment fails. */
   async function unpaid(stripe: Stripe): Promise<string> {
     const poor = await fixture().customer("pm_card_chargeCustomerFail");
     const { latest_invoice } = await fixture().subscription(poor);
@@ -414,18 +414,18 @@ describe("test clocks", () => {
   });
 });
 
-describe("every call", () => {
-  it("that the double answers is made above, and no other", () => {
+describe("all calls", () => {
+  it("are tested above, and no others", () => {
     const known = routes(fixture().double.account).map(({ method, path }) => `${method} /v1${path}`);
     expect([...called].sort()).toEqual(known.sort());
     expect(new Set(answers.map((answer) => answer.call))).toEqual(new Set(known));
   });
 
-  it("is answered in the shape that the SDK has from Stripe's OpenAPI", () => {
+  it("answer in the SDK's shapes", () => {
     expect(checkShapes(answers)).toEqual([]);
   });
 
-  it("would be found out, were a field too many, missing or of another kind", () => {
+  it("fail the shape check for an extra, missing or wrong field", () => {
     const { email: _, ...less } = customer;
     const broken = [less, { ...less, email: 5 }, { ...customer, current_period_end: 1 }];
     const complaints = [customer, ...broken].map((answer, index) => ({

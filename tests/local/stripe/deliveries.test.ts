@@ -7,7 +7,7 @@ import { startStripe } from "../../../local/stripe/server";
 import { Events } from "../../../local/support/events";
 import { API_KEY, stripeFixture } from "./fixture";
 
-// How events come, and what can go wrong with them (https://docs.stripe.com/webhooks), verified by the real SDK.
+// Webhook deliveries and their faults (https://docs.stripe.com/webhooks), verified by the real SDK.
 const fixture = stripeFixture();
 
 interface Delivery {
@@ -41,15 +41,15 @@ const verified = ({ body, headers }: Delivery, secret = endpoint.secret ?? "") =
   Stripe.webhooks.constructEvent(body, String(headers["stripe-signature"]), secret);
 const eventIds = () => received.map(({ body }) => (JSON.parse(body) as Stripe.Event).id);
 
-/** Makes customers one after another, and waits for what is on its way. */
+/** Creates customers one after another and waits for the deliveries. */
 async function makeCustomers(count: number): Promise<void> {
   const { stripe, double } = fixture();
   for (let made = 0; made < count; made++) await stripe.customers.create({ name: `customer ${made}` });
   await double.settled();
 }
 
-describe("an event", () => {
-  it("is signed with the endpoint's secret, and is the object as it was at that moment", async () => {
+describe("event", () => {
+  it("is signed with the endpoint's secret and shows the object at that moment", async () => {
     const { stripe, double } = fixture();
     const { id } = await stripe.customers.create({ name: "森" });
     await stripe.customers.update(id, { name: "星" });
@@ -68,7 +68,7 @@ describe("an event", () => {
     expect(only?.headers["user-agent"]).toMatch(/^Stripe\//);
   });
 
-  it("goes to every endpoint that asks for its type, each with a secret of its own", async () => {
+  it("is sent to every endpoint with its type, signed with that endpoint's secret", async () => {
     const { stripe } = fixture();
     const second = await stripe.webhookEndpoints.create({ url: endpoint.url, enabled_events: ["*"] });
     await makeCustomers(1);
@@ -79,7 +79,7 @@ describe("an event", () => {
     expect(byFirst).not.toEqual(bySecond);
   });
 
-  it("does not go to an endpoint that is disabled, or that was made later", async () => {
+  it("is not sent to a disabled endpoint or one created later", async () => {
     const { stripe, double } = fixture();
     await stripe.webhookEndpoints.update(endpoint.id, { disabled: true });
     await makeCustomers(1);
@@ -89,7 +89,7 @@ describe("an event", () => {
     expect(received).toEqual([]);
   });
 
-  it("comes again after a failure, with a new signature, and counts as delivered only then", async () => {
+  it("is retried after a failure with a new signature and only then counts as delivered", async () => {
     const { stripe } = fixture();
     answers = [500];
     await makeCustomers(1);
@@ -104,15 +104,15 @@ describe("an event", () => {
   });
 });
 
-describe("a switch", () => {
-  it("doubles each delivery", async () => {
+describe("switch", () => {
+  it("duplicate sends each delivery twice", async () => {
     fixture().double.switches.duplicate = true;
     await makeCustomers(2);
     expect(eventIds()).toHaveLength(4);
     expect(new Set(eventIds()).size).toBe(2);
   });
 
-  it("holds deliveries until they are released", async () => {
+  it("hold keeps deliveries until they are released", async () => {
     const { double } = fixture();
     double.switches.hold = true;
     await makeCustomers(2);
@@ -123,7 +123,7 @@ describe("a switch", () => {
     expect(received).toHaveLength(2);
   });
 
-  it("loses deliveries, which Stripe's list then tells", async () => {
+  it("lose drops deliveries and marks the events as undelivered", async () => {
     const { stripe, double } = fixture();
     double.switches.lose = true;
     await makeCustomers(1);
@@ -131,33 +131,33 @@ describe("a switch", () => {
     expect((await stripe.events.list({ delivery_success: false })).data).toHaveLength(1);
   });
 
-  it("puts a burst out of order", async () => {
+  it("reorder shuffles a burst", async () => {
     const { stripe, double } = fixture();
     double.switches.reorder = true;
     const inOrder = () => {
       const order = received.map(({ body }) => body.match(/customer (\d+)/)?.[1] ?? "");
       return order.join() === order.toSorted((one, other) => Number(one) - Number(other)).join();
     };
-    // Ten of them come in order by chance once in 3.6 million times.
+    // Ten events are in order by chance once in 3.6 million runs.
     await Promise.all(Array.from({ length: 10 }, (_, made) => stripe.customers.create({ name: `customer ${made}` })));
     await double.settled();
     expect(received).toHaveLength(10);
     expect(inOrder()).toBe(false);
   });
 
-  it("delays deliveries", async () => {
+  it("delayUpToMs delays deliveries", async () => {
     const { stripe, double } = fixture();
     double.switches.delayUpToMs = 1_000;
     await Promise.all(Array.from({ length: 20 }, () => stripe.customers.create()));
-    // That all twenty delays are nearly nothing happens never.
+    // Twenty delays are never all close to zero.
     expect(received.length).toBeLessThan(20);
     await double.settled();
     expect(received).toHaveLength(20);
   });
 
   it.each([
-    ["signs with another secret", "wrongSecret", 0],
-    ["dates signatures a day ahead, which the SDK lets pass", "futureTimestamp", 1],
+    ["wrongSecret signs with another secret", "wrongSecret", 0],
+    ["futureTimestamp dates signatures a day ahead, which the SDK accepts", "futureTimestamp", 1],
   ] as const)("%s", async (_name, key, good) => {
     fixture().double.switches[key] = true;
     await makeCustomers(1);
@@ -166,12 +166,12 @@ describe("a switch", () => {
     expect(time > Date.now() / 1000 + 3_600).toBe(key === "futureTimestamp");
   });
 
-  it("makes the API fail so many times, in the way it says", async () => {
+  it("apiFailures makes that many API requests fail with apiFailureStatus", async () => {
     const { stripe, double } = fixture();
     for (const [status, type, times] of [
       [500, Stripe.errors.StripeAPIError, 1],
       [429, Stripe.errors.StripeRateLimitError, 1],
-      // The SDK repeats a request once whose connection was closed, also when it shall not retry.
+      // The SDK retries a request once after a closed connection, even with retries off.
       [0, Stripe.errors.StripeConnectionError, 2],
     ] as const) {
       for (const make of [() => stripe.customers.list(), () => stripe.customers.create()]) {
@@ -183,8 +183,8 @@ describe("a switch", () => {
   });
 });
 
-describe("an account", () => {
-  it("is there after a restart, what was bought included", async () => {
+describe("account", () => {
+  it("survives a restart with its purchases", async () => {
     const { stripe, double, dir, customer, subscription } = fixture();
     const bought = await subscription(await customer());
     await double.close();

@@ -9,7 +9,7 @@ import { Events } from "../../../local/support/events";
 /** The account's key. */
 export const API_KEY = "sk_test_fixture";
 
-/** What the account of a test sells. */
+/** Prices of a test's account. */
 export const PAID = "price_test_paid";
 export const VIP = "price_test_vip";
 const catalogue = [
@@ -17,19 +17,19 @@ const catalogue = [
   { priceId: VIP, product: "VIPプラン", nickname: "vip", unitAmountYen: 2_980 },
 ];
 
-/** A Stripe account of its own for a test, and the real SDK to it. */
+/** A Stripe account for one test, and the real SDK. */
 export interface StripeFixture {
   double: StripeDouble;
   stripe: Stripe;
-  /** Where the account is kept. */
+  /** Folder of the account's state. */
   dir: string;
-  /** The SDK with other settings. */
+  /** Creates an SDK client with other settings. */
   client(key?: string, config?: Stripe.StripeConfig): Stripe;
-  /** A customer on a test clock, with a card that works. */
+  /** Creates a customer on a test clock with a working card. */
   customer(card?: string): Promise<Stripe.Customer>;
-  /** What they buy, paid. */
+  /** Creates a paid subscription. */
   subscription(customer: Stripe.Customer, price?: string): Promise<Stripe.Subscription>;
-  /** Sends a form of one of the pages, without following where it leads. */
+  /** Submits a form of a page without following the redirect. */
   submit(path: string, form?: Record<string, string>): Promise<Response>;
 }
 
@@ -73,7 +73,7 @@ async function open(): Promise<StripeFixture & { close(): Promise<void> }> {
   };
 }
 
-/** A new account for each test, or one for all tests of the file. Read it inside tests only. */
+/** Starts an account per test or per file. Call the returned function inside tests only. */
 export function stripeFixture({ perFile = false } = {}): () => StripeFixture {
   let current: Awaited<ReturnType<typeof open>> | undefined;
   (perFile ? beforeAll : beforeEach)(async () => {

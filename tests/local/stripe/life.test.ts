@@ -2,12 +2,12 @@ import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { PAID, stripeFixture, VIP } from "./fixture";
 
-// What happens to a subscription by itself, through Checkout's and the portal's pages, and at the bank
+// The life of a subscription: by time, through the Checkout and portal pages, and at the bank
 // (https://docs.stripe.com/billing/subscriptions/overview, /testing, /billing/testing/test-clocks).
 const fixture = stripeFixture();
 const DAY = 24 * 3600;
 
-/** Types of the events there have been, oldest first. */
+/** Types of all events, oldest first. */
 async function types(stripe: Stripe): Promise<string[]> {
   const all: string[] = [];
   for await (const { type } of stripe.events.list({ limit: 100 })) all.unshift(type);
@@ -19,14 +19,14 @@ const periodOf = ({ items }: Stripe.Subscription) => {
   return { start: item?.current_period_start ?? 0, end: item?.current_period_end ?? 0 };
 };
 
-/** Advances a customer's clock to a moment, and reads the subscription. */
+/** Advances a customer's clock and reads the subscription. */
 async function at(moment: number, { id, test_clock }: Stripe.Subscription): Promise<Stripe.Subscription> {
   const { stripe } = fixture();
   await stripe.testHelpers.testClocks.advance(String(test_clock), { frozen_time: moment });
   return stripe.subscriptions.retrieve(id, { expand: ["latest_invoice"] });
 }
 
-/** A Checkout Session of a new customer, without a test clock. */
+/** Opens a Checkout Session for a new customer without a test clock. */
 async function openCheckout(): Promise<Stripe.Checkout.Session> {
   return fixture().stripe.checkout.sessions.create({
     mode: "subscription",
@@ -37,8 +37,8 @@ async function openCheckout(): Promise<Stripe.Checkout.Session> {
   });
 }
 
-describe("a renewal", () => {
-  it("moves the period first, and is paid an hour later", async () => {
+describe("renewal", () => {
+  it("moves the period first and charges an hour later", async () => {
     const { customer, subscription } = fixture();
     const first = await subscription(await customer());
     const { end } = periodOf(first);
@@ -49,7 +49,7 @@ describe("a renewal", () => {
     expect(renewed).toMatchObject({ status: "active", latest_invoice: { status: "paid" } });
   });
 
-  it("that cannot be paid is past due, tried again for two weeks, and then ends the subscription", async () => {
+  it("with a failing card becomes past_due, retries for two weeks and ends the subscription", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);
@@ -67,7 +67,7 @@ describe("a renewal", () => {
     expect(failures.length).toBeGreaterThanOrEqual(4);
   });
 
-  it("that is paid late makes the subscription active again", async () => {
+  it("paid late makes the subscription active again", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);
@@ -80,7 +80,7 @@ describe("a renewal", () => {
     expect((await stripe.subscriptions.retrieve(first.id)).status).toBe("active");
   });
 
-  it("of a collection that is paused leaves the subscription active, and only that tells", async () => {
+  it("with paused collection keeps the subscription active", async () => {
     const { stripe, customer, subscription } = fixture();
     const first = await subscription(await customer());
     await stripe.subscriptions.update(first.id, { pause_collection: { behavior: "void" } });
@@ -93,8 +93,8 @@ describe("a renewal", () => {
   });
 });
 
-describe("a first payment", () => {
-  it("that fails leaves the subscription incomplete, for 23 hours", async () => {
+describe("first payment", () => {
+  it("that fails leaves the subscription incomplete for 23 hours", async () => {
     const { customer, subscription } = fixture();
     const first = await subscription(await customer("pm_card_chargeCustomerFail"));
     expect(first.status).toBe("incomplete");
@@ -102,7 +102,7 @@ describe("a first payment", () => {
     expect(expired).toMatchObject({ status: "incomplete_expired", latest_invoice: { status: "void" } });
   });
 
-  it("comes after a trial", async () => {
+  it("is charged after a trial", async () => {
     const { stripe, customer } = fixture();
     const owner = await customer();
     const trial = await stripe.subscriptions.create({
@@ -118,8 +118,8 @@ describe("a first payment", () => {
   });
 });
 
-describe("Checkout's page", () => {
-  it("takes a card that works, and leads back with the session's id", async () => {
+describe("Checkout page", () => {
+  it("accepts a working card and redirects with the session's id", async () => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     const paid = await submit(`/c/pay/${id}`, { card_number: "4242 4242 4242 4242" });
@@ -139,7 +139,7 @@ describe("Checkout's page", () => {
       "checkout.session.completed",
     ])
       expect(happened).toContain(type);
-    // The subscription was incomplete when it was made: who goes by the order of events is misled.
+    // The created event shows an incomplete subscription, so the order of events is misleading.
     const { data } = await stripe.events.list({ type: "customer.subscription.created" });
     expect(data).toMatchObject([{ data: { object: { status: "incomplete" } } }]);
     expect((await submit(`/c/pay/${id}`, { card_number: "4242424242424242" })).status).toBe(404);
@@ -149,7 +149,7 @@ describe("Checkout's page", () => {
     ["4000000000000002", "a decline"],
     ["4000000000009995", "no funds"],
     ["1234", "no card at all"],
-  ])("shows what is wrong with %s (%s), and lets another card be tried", async (number) => {
+  ])("shows the problem of card %s (%s) and accepts another card", async (number) => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     const declined = await submit(`/c/pay/${id}`, { card_number: number });
@@ -159,7 +159,7 @@ describe("Checkout's page", () => {
     expect((await submit(`/c/pay/${id}`, { card_number: "4242424242424242" })).status).toBe(303);
   });
 
-  it("asks for 3-D Secure, which may fail, and is pending until then", async () => {
+  it("asks for 3-D Secure, which can fail, and stays pending until then", async () => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     const card_number = "4000002500003155";
@@ -170,7 +170,7 @@ describe("Checkout's page", () => {
     expect((await submit(`/c/pay/${id}/authenticate`, { card_number, result: "success" })).status).toBe(303);
   });
 
-  it("is gone for a session that has been expired", async () => {
+  it("is unavailable for an expired session", async () => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     await stripe.checkout.sessions.expire(id);
@@ -179,7 +179,7 @@ describe("Checkout's page", () => {
   });
 });
 
-describe("the customer portal", () => {
+describe("customer portal", () => {
   async function portal() {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
@@ -188,7 +188,7 @@ describe("the customer portal", () => {
     return { owner, bought, page: `/p/session/${id}` };
   }
 
-  it("cancels at the period's end as flexible billing does, and takes it back", async () => {
+  it("cancels at the period's end with cancel_at, and resumes", async () => {
     const { stripe, submit } = fixture();
     const { bought, page } = await portal();
     expect((await submit(`${page}/cancel`, { subscription: bought.id })).status).toBe(303);
@@ -198,7 +198,7 @@ describe("the customer portal", () => {
     expect(await stripe.subscriptions.retrieve(bought.id)).toMatchObject({ cancel_at: null, canceled_at: null });
   });
 
-  it("ends a cancelled subscription at that moment", async () => {
+  it("ends a cancelled subscription at cancel_at", async () => {
     const { submit } = fixture();
     const { bought, page } = await portal();
     await submit(`${page}/cancel`, { subscription: bought.id });
@@ -208,7 +208,7 @@ describe("the customer portal", () => {
     });
   });
 
-  it("changes the plan, which a higher price is paid for at once", async () => {
+  it("changes the plan and charges a higher price at once", async () => {
     const { stripe, submit } = fixture();
     const { bought, page } = await portal();
     await submit(`${page}/change`, { subscription: bought.id, price: VIP });
@@ -227,7 +227,7 @@ describe("the customer portal", () => {
     expect(invoice_settings.default_payment_method).toMatchObject({ card: { last4: "4444", brand: "mastercard" } });
   });
 
-  it("reaches nobody else's subscription", async () => {
+  it("rejects another customer's subscription", async () => {
     const { stripe, submit, customer, subscription } = fixture();
     const { page } = await portal();
     const other = await subscription(await customer());
@@ -236,14 +236,14 @@ describe("the customer portal", () => {
   });
 });
 
-describe("the bank", () => {
-  it("takes a payment back, and decides", async () => {
+describe("bank", () => {
+  it("disputes a payment and decides", async () => {
     const { stripe, double, customer, subscription } = fixture();
     const owner = await customer();
     const bought = await subscription(owner);
     const { id, charge } = double.account.disputeLatestCharge(owner.id);
     expect(await stripe.charges.retrieve(String(charge))).toMatchObject({ disputed: true });
-    // A dispute by itself ends no subscription.
+    // A dispute does not end the subscription.
     expect((await stripe.subscriptions.retrieve(bought.id)).status).toBe("active");
     double.account.closeDispute(id, "won");
     expect((await stripe.disputes.retrieve(id)).status).toBe("won");
@@ -253,7 +253,7 @@ describe("the bank", () => {
     await expect(stripe.refunds.create({ charge: String(charge) })).rejects.toMatchObject({ code: "charge_disputed" });
   });
 
-  it("gives back what was paid, and no more", async () => {
+  it("refunds at most the paid amount", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const bought = await subscription(owner);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import ts from "typescript";
 
-/** An answer of the API, and the SDK's type for it, such as `Stripe.Customer`. */
+/** An API answer and its SDK type, such as `Stripe.Customer`. */
 export interface TypedAnswer {
   call: string;
   type: string;
@@ -9,10 +9,10 @@ export interface TypedAnswer {
 }
 
 /**
- * Holds answers against the SDK's types, which Stripe generates from its OpenAPI document: each is written into a program
- * as a literal of its type and compiled, so that a field too many, too few or of another kind is an error.
+ * Compares answers with the SDK's types, which Stripe generates from its OpenAPI document. Each answer is compiled as a
+ * literal of its type, so an extra, missing or wrong field is an error.
  *
- * @returns the compiler's complaints, each with the call it is about
+ * @returns the compiler's errors, each with its call
  */
 export function checkShapes(answers: TypedAnswer[]): string[] {
   const file = join(process.cwd(), "tests/local/stripe/answers.virtual.ts");
@@ -44,7 +44,7 @@ export function checkShapes(answers: TypedAnswer[]): string[] {
   });
 }
 
-/** The SDK has a class for decimals, which are text in JSON. */
+/** The SDK uses a class for decimals, which are text in JSON. */
 function literal(answer: unknown): string {
   return JSON.stringify(answer).replaceAll(/("\w+_decimal"):"-?[\d.]+"/g, "$1:decimal");
 }

@@ -2,8 +2,8 @@ import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { PAID, stripeFixture } from "./fixture";
 
-// What Stripe refuses, the double refuses in Stripe's words (https://docs.stripe.com/api/errors, /idempotent_requests,
-// /pagination, /expanding_objects), as the real SDK sees it.
+// The double rejects what Stripe rejects, with Stripe's texts (https://docs.stripe.com/api/errors,
+// /idempotent_requests, /pagination, /expanding_objects), seen through the real SDK.
 const fixture = stripeFixture();
 const refusal = (work: Promise<unknown>) =>
   work.then(
@@ -11,8 +11,8 @@ const refusal = (work: Promise<unknown>) =>
     (error: unknown) => error as Stripe.errors.StripeError,
   );
 
-describe("a request", () => {
-  it("without a key, or with one of another account, is 401 and repeats no key", async () => {
+describe("request", () => {
+  it("without a valid key gets 401 without the key in the message", async () => {
     const { double, client } = fixture();
     const wrong = await refusal(client("sk_test_0123456789abcdefWRONG").customers.list());
     expect(wrong).toBeInstanceOf(Stripe.errors.StripeAuthenticationError);
@@ -22,7 +22,7 @@ describe("a request", () => {
     expect(await none.json()).toMatchObject({ error: { type: "invalid_request_error" } });
   });
 
-  it("to a URL that Stripe does not have is 404 with an error that the SDK sees", async () => {
+  it("to an unknown URL gets 404 with an error the SDK understands", async () => {
     const { stripe } = fixture();
     const unknown = await refusal(stripe.rawRequest("POST", "/v1/coupons", {}));
     expect(unknown).toMatchObject({ statusCode: 404, type: "StripeInvalidRequestError" });
@@ -97,7 +97,7 @@ describe("a request", () => {
       { url: "https://example.com", enabled_events: ["Paid!"] },
       { param: "enabled_events[0]" },
     ],
-  ])("with %s is refused by name", async (_name, path, params, expected) => {
+  ])("with %s is rejected with the parameter's name", async (_name, path, params, expected) => {
     const { stripe } = fixture();
     const error = await refusal(stripe.rawRequest("POST", path, params));
     expect(error.statusCode).toBeGreaterThanOrEqual(400);
@@ -105,7 +105,7 @@ describe("a request", () => {
     expect(error).toMatchObject({ type: "StripeInvalidRequestError", ...expected });
   });
 
-  it("carries the request's id, and an answer the version", async () => {
+  it("gets the request id and API version in the answer", async () => {
     const { stripe } = fixture();
     const { lastResponse } = await stripe.customers.create();
     expect(lastResponse.requestId).toMatch(/^req_/);
@@ -115,8 +115,8 @@ describe("a request", () => {
   });
 });
 
-describe("an Idempotency-Key", () => {
-  it("gives the first answer again, and does the work once", async () => {
+describe("Idempotency-Key", () => {
+  it("replays the first answer and runs the request once", async () => {
     const { stripe } = fixture();
     const make = () => stripe.customers.create({ name: "森" }, { idempotencyKey: "key-1" });
     const first = await make();
@@ -126,7 +126,7 @@ describe("an Idempotency-Key", () => {
     expect((await stripe.customers.list()).data).toHaveLength(1);
   });
 
-  it("used with other parameters, or for another call, is an error", async () => {
+  it("is rejected with other parameters or another call", async () => {
     const { stripe } = fixture();
     const options = { idempotencyKey: "key-1" };
     await stripe.customers.create({ name: "森" }, options);
@@ -138,7 +138,7 @@ describe("an Idempotency-Key", () => {
     }
   });
 
-  it("in use at this moment is 409, and the SDK tries again", async () => {
+  it("in use gets 409, and the SDK retries", async () => {
     const { stripe, client, double } = fixture();
     double.switches.apiDelayMs = 200;
     const make = (sdk: Stripe) => sdk.customers.create({ name: "森" }, { idempotencyKey: "key-1" });
@@ -151,7 +151,7 @@ describe("an Idempotency-Key", () => {
     expect(one?.id).toBe(other?.id);
   });
 
-  it("keeps a failure of Stripe's own, but nothing that was refused before it was begun", async () => {
+  it("stores a server error but no validation error", async () => {
     const { stripe, double } = fixture();
     const refused = { idempotencyKey: "refused" };
     await refusal(stripe.subscriptions.create({ customer: "cus_none", items: [{ price: PAID }] }, refused));
@@ -163,9 +163,9 @@ describe("an Idempotency-Key", () => {
     expect(await refusal(stripe.customers.create({}, failed))).toMatchObject({ statusCode: 500 });
   });
 
-  it("finds what was done before the connection was cut", async () => {
+  it("replays the answer of a request whose connection was cut", async () => {
     const { stripe, double } = fixture();
-    // The SDK repeats a request once whose connection was closed, also when it shall not retry.
+    // The SDK retries a request once after a closed connection, even with retries off.
     Object.assign(double.switches, { apiFailures: 2, apiFailureStatus: 0 });
     const make = () => stripe.customers.create({ name: "森" }, { idempotencyKey: "key-1" });
     expect(await refusal(make())).toBeInstanceOf(Stripe.errors.StripeConnectionError);
@@ -174,8 +174,8 @@ describe("an Idempotency-Key", () => {
   });
 });
 
-describe("a list", () => {
-  it("is given in pages, newest first, which the SDK turns by itself", async () => {
+describe("list", () => {
+  it("is paged, newest first, and iterated by the SDK", async () => {
     const { stripe } = fixture();
     for (const name of ["a", "b", "c", "d", "e"]) await stripe.customers.create({ name });
     const page = await stripe.customers.list({ limit: 2 });
@@ -188,7 +188,7 @@ describe("a list", () => {
     expect(before.data.map(({ name }) => name)).toEqual(["e"]);
   });
 
-  it("refuses a page of more than 100, and a cursor that is not there", async () => {
+  it("rejects a limit above 100 and an unknown cursor", async () => {
     const { stripe } = fixture();
     expect(await refusal(stripe.customers.list({ limit: 101 }))).toMatchObject({ param: "limit" });
     expect(await refusal(stripe.customers.list({ starting_after: "cus_none" }))).toMatchObject({
@@ -197,7 +197,7 @@ describe("a list", () => {
     });
   });
 
-  it("of subscriptions leaves out the canceled ones unless asked for all", async () => {
+  it("of subscriptions omits canceled ones unless status is all", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const { id } = await subscription(owner);
@@ -207,8 +207,8 @@ describe("a list", () => {
   });
 });
 
-describe("expanding", () => {
-  it("puts objects in place of ids, four levels deep and no deeper", async () => {
+describe("expand", () => {
+  it("replaces ids with objects up to four levels deep", async () => {
     const { stripe, customer, subscription } = fixture();
     const { id } = await subscription(await customer());
     const expanded = await stripe.subscriptions.retrieve(id, {
@@ -226,7 +226,7 @@ describe("expanding", () => {
 });
 
 describe("webhook endpoints", () => {
-  it("may be sixteen, of which several may have one URL, and tell their secret once", async () => {
+  it("are limited to sixteen, may share a URL and return their secret once", async () => {
     const { stripe } = fixture();
     const make = () =>
       stripe.webhookEndpoints.create({ url: "https://example.com/webhook", enabled_events: ["invoice.paid"] });

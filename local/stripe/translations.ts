@@ -86,7 +86,7 @@ const statuses: Record<string, string> = {
   uncollectible: "回収不能",
 };
 
-/** Stripe's words for a declined card, in Japanese, by code. */
+/** Stripe's Japanese texts for a declined card, by code. */
 const declines: Record<string, string> = {
   generic_decline: "カードが拒否されました。",
   insufficient_funds: "カードの利用可能額が足りません。",
@@ -95,7 +95,7 @@ const declines: Record<string, string> = {
   payment_intent_authentication_failure: "本人認証ができませんでした。別のお支払い方法をお試しください。",
 };
 
-/** How a page speaks: Japanese, unless the browser prefers another language. */
+/** Language and texts of a page: Japanese, unless the browser prefers another language. */
 export interface Speech {
   lang: "ja" | "en";
   words: Words;

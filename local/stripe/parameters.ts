@@ -1,27 +1,27 @@
 import { z } from "zod";
 
-/** What is said of a number that is none. */
+/** Stripe's message for an invalid number. */
 export const INVALID_INTEGER = "Invalid integer";
-/** An integer in a form. */
+/** An integer parameter. */
 export const int = z
   .string()
   .regex(/^-?\d+$/, INVALID_INTEGER)
   .transform(Number);
-/** A boolean in a form. */
+/** A boolean parameter. */
 export const bool = z.enum(["true", "false"]).transform((text) => text === "true");
-/** Metadata; an empty value takes a key away. */
+/** Metadata; an empty value removes a key. */
 export const metadata = z.union([
   z.literal("").transform(() => ({})),
   z.record(z.string().max(40), z.string().max(500)),
 ]);
-/** What every call takes. */
+/** Parameter of every call. */
 export const expand = z.array(z.string()).optional();
 /** A time, or a range of times. */
 export const timeRange = z.union([
   int,
   z.strictObject({ gt: int.optional(), gte: int.optional(), lt: int.optional(), lte: int.optional() }),
 ]);
-/** What every list takes. */
+/** Parameters of every list call. */
 export const paging = {
   limit: int
     .pipe(
@@ -36,7 +36,7 @@ export const paging = {
   expand,
 };
 
-/** Whether a moment is in a range. */
+/** Whether a time is in a range. */
 export function within(at: number, range: z.output<typeof timeRange> | undefined): boolean {
   if (range === undefined) return true;
   if (typeof range === "number") return at === range;
@@ -44,7 +44,7 @@ export function within(at: number, range: z.output<typeof timeRange> | undefined
   return at > gt && at >= gte && at < lt && at <= lte;
 }
 
-/** Metadata with changes laid over it. */
+/** Merges metadata with changes. */
 export function merged(
   before: Record<string, string>,
   changes: Record<string, string> | undefined,

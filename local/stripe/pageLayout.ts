@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { html, raw } from "hono/html";
-import type { Speech } from "./words";
+import type { Speech } from "./translations";
 
 const style = `
 :root { color-scheme: light; --ink: #30313d; --soft: #687385; --line: #e3e8ee; --accent: #635bff; --bad: #b3093c; }
@@ -26,7 +26,7 @@ a { color: var(--accent); }
 @media (max-width: 34rem) { main { margin: 0; border: 0; border-radius: 0; min-height: 100vh; padding: 1.25rem; } }
 `;
 
-/** One of Stripe's pages: no script, nothing from elsewhere. */
+/** Renders a page without scripts or external resources. */
 export function page(c: Context, { lang, words }: Speech, title: string, body: unknown, status: 200 | 402 | 404 = 200) {
   c.header(
     "content-security-policy",
