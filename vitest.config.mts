@@ -1,13 +1,30 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests that start no server and no process: `npm run check` runs them. tests/noServers.ts enforces it. */
+const unitTests = [
+  "tests/client/contract.test.ts",
+  "tests/contract/generatedFiles.test.ts",
+  "tests/functions/{entitlement,http,stripeClient,stripeEvent,ticket}.test.ts",
+  "tests/images/*.test.ts",
+  "tests/local/cognito/store.test.ts",
+  "tests/ops/doctor/{account,workers}.test.ts",
+  "tests/program/config.test.ts",
+  "tests/runpod/answers.test.ts",
+  "tests/stripe/connection.test.ts",
+  "tests/verify/{chaos/virtualTime,structure/structure}.test.ts",
+];
+
 export default defineConfig({
   test: {
-    include: ["tests/**/*.test.ts"],
-    // Only ends what hangs: a busy machine may take several times as long as a quiet one.
+    // Only ends a test that hangs: a busy machine may take several times as long as a quiet one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Two cores carry the whole suite, and several files start real servers and processes.
+    // Two cores carry the whole suite, and several files start servers and processes.
     maxWorkers: 2,
     pool: "forks",
+    projects: [
+      { extends: true, test: { name: "unit", include: unitTests, setupFiles: ["tests/noServers.ts"] } },
+      { extends: true, test: { name: "system", include: ["tests/**/*.test.ts"], exclude: unitTests } },
+    ],
   },
 });

@@ -1,0 +1,59 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import type { Counts } from "./steps";
+
+const reports = ".build/reports";
+
+export const vitestReport = `${reports}/vitest.json`;
+export const pytestReport = `${reports}/pytest.xml`;
+
+/** Deletes the reports of the run before, so that a crash is not read as its success. */
+export function clearReports(): void {
+  rmSync(reports, { recursive: true, force: true });
+  mkdirSync(reports, { recursive: true });
+}
+
+interface VitestReport {
+  testResults: {
+    name: string;
+    status: string;
+    assertionResults: { status: string; meta?: { skipReason?: string } }[];
+  }[];
+}
+
+/** With `isSelection`, tests that the selection leaves out do not count as skipped. */
+export function countVitest(isSelection = false): Counts {
+  const { testResults } = JSON.parse(readFileSync(vitestReport, "utf8")) as VitestReport;
+  const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const of = (...statuses: string[]) => tests.filter(({ status }) => statuses.includes(status));
+  const skipped = of("skipped", "pending", "todo", "disabled").filter(({ meta }) => !isSelection || meta?.skipReason);
+  const reasons = Map.groupBy(skipped, ({ meta }) => meta?.skipReason ?? "no reason given");
+  // A file that fails to load has no tests.
+  const broken = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
+  return {
+    passed: of("passed").length,
+    failed: of("failed").length + broken.length,
+    skipped: skipped.length,
+    skipReasons: [...reasons].map(([reason, group]) => `${plural(group.length)}: ${reason}`),
+  };
+}
+
+export function countPytest(): Counts {
+  const xml = readFileSync(pytestReport, "utf8");
+  const [suite = ""] = /<testsuite [^>]*>/.exec(xml) ?? [];
+  const read = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
+  const failed = read("failures") + read("errors");
+  const skipped = read("skipped");
+  const reasons = [...xml.matchAll(/<skipped [^>]*message="([^"]*)"/g)].map(([, message]) => message ?? "");
+  return {
+    passed: read("tests") - failed - skipped,
+    failed,
+    skipped,
+    skipReasons: [...Map.groupBy(reasons, (reason) => reason)].map(
+      ([reason, group]) => `${plural(group.length)}: ${reason}`,
+    ),
+  };
+}
+
+function plural(count: number): string {
+  return count === 1 ? "1 test" : `${count} tests`;
+}

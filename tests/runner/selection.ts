@@ -1,0 +1,105 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const PYTHON_TESTS = "images/worker/tests";
+
+/** Which tests to run: files, and the words that the name of a test must contain. */
+export interface Selection {
+  files: string[];
+  words: string[];
+}
+
+/**
+ * Finds tests by file or by name. An argument that is part of a test file's path selects these files. All other
+ * arguments are words: a test is selected when its name contains all of them, in any order and case.
+ *
+ * @throws Error when an argument looks like a path and no test file has it, or when no test matches
+ */
+export function selectTests(args: string[]): { vitest?: Selection; pytest?: Selection } {
+  const all = testFiles();
+  const paths = args.filter((arg) => all.some((file) => file.includes(relative(arg))));
+  const words = args.filter((arg) => !paths.includes(arg)).flatMap((arg) => arg.split(/\s+/).filter(Boolean));
+  const path = words.find((word) => /\/|\.(ts|py)$/.test(word));
+  if (path) throw new Error(`${path}: no test file has this in its path.`);
+
+  const inPaths = paths.length > 0 ? all.filter((file) => paths.some((arg) => file.includes(relative(arg)))) : all;
+  const typescript = withWords(
+    inPaths.filter((file) => file.endsWith(".ts")),
+    words,
+  );
+  const python = inPaths.filter((file) => file.endsWith(".py") && namesPythonTest(file, words));
+  if (typescript.length + python.length === 0) throw new Error(`No test matches ${args.join(" ")}.`);
+  return {
+    ...(typescript.length > 0 && { vitest: { files: typescript, words } }),
+    ...(python.length > 0 && { pytest: { files: python, words } }),
+  };
+}
+
+/** Arguments of vitest for a selection. */
+export function vitestArguments({ files, words }: Selection): string[] {
+  return words.length === 0
+    ? files
+    : [...files, "--testNamePattern", words.map((word) => `(?=.*${anyCase(word)})`).join("")];
+}
+
+/** Arguments of pytest for a selection, to run in the worker's folder. */
+export function pytestArguments({ files, words }: Selection): string[] {
+  const paths = files.map((file) => file.replace("images/worker/", ""));
+  return words.length === 0 ? paths : [...paths, "-k", words.join(" and ")];
+}
+
+function testFiles(): string[] {
+  const names = (folder: string) => readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return [
+    ...names("tests")
+      .filter((name) => name.endsWith(".test.ts"))
+      .map((name) => join("tests", name)),
+    ...names(PYTHON_TESTS)
+      .filter((name) => /^test_\w+\.py$/.test(name))
+      .map((name) => join(PYTHON_TESTS, name)),
+  ].map((file) => file.replaceAll("\\", "/"));
+}
+
+/** An argument as a path from the root: editors and shells give `./tests/…` or the whole path. */
+function relative(arg: string): string {
+  return arg
+    .replaceAll("\\", "/")
+    .replace(`${process.cwd().replaceAll("\\", "/")}/`, "")
+    .replace(/^\.\//, "");
+}
+
+/**
+ * Files that contain all words, so that only they are loaded. When there is none, the name may stand in a helper beside
+ * the test file, such as `tests/tables/users.ts`.
+ */
+function withWords(files: string[], words: string[]): string[] {
+  if (words.length === 0) return files;
+  const contains = (text: string) => words.every((word) => text.toLowerCase().includes(word.toLowerCase()));
+  const own = files.filter((file) => contains(readFileSync(file, "utf8")));
+  if (own.length > 0) return own;
+  return files.filter((file) => {
+    const folder = dirname(file);
+    const beside = readdirSync(folder).filter((name) => name.endsWith(".ts"));
+    return contains(beside.map((name) => readFileSync(join(folder, name), "utf8")).join("\n"));
+  });
+}
+
+/** Names of Python tests have underscores, and pytest's -k takes only words of letters, digits and underscores. */
+function namesPythonTest(file: string, words: string[]): boolean {
+  if (words.length === 0) return true;
+  if (!words.every((word) => /^\w+$/.test(word))) return false;
+  const names = [...readFileSync(file, "utf8").matchAll(/^\s*(?:async )?def (test_\w+)/gm)].map(
+    ([, name = ""]) => name,
+  );
+  return names.some((name) => words.every((word) => name.toLowerCase().includes(word.toLowerCase())));
+}
+
+/** Pattern of a word in any case: vitest's name patterns have no flags. */
+function anyCase(word: string): string {
+  return [...word]
+    .map((letter) => {
+      const [lower, upper] = [letter.toLowerCase(), letter.toUpperCase()];
+      return lower === upper ? letter.replace(/[\\^$.*+?()[\]{}|]/, "\\$&") : `[${lower}${upper}]`;
+    })
+    .join("");
+}

@@ -1,0 +1,132 @@
+import { spawnSync } from "node:child_process";
+import pc from "picocolors";
+import { command, run } from "../../cli/command";
+import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
+import { cpuObstacle } from "../../verify/images/machine";
+import { clearReports, countPytest, countVitest, pytestReport, vitestReport } from "./reports";
+import { pytestArguments, type Selection, selectTests, vitestArguments } from "./selection";
+import { printSummary, runLanes, type Step, type StepResult, skippedStep, summarise } from "./steps";
+
+interface Options {
+  watch?: boolean;
+  python: boolean;
+  json?: boolean;
+}
+
+const npmRun = (name: string, ...args: string[]) => ["npm", "run", "--silent", name, "--", ...args];
+const vitest = (...args: string[]) => [
+  ...["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${vitestReport}`],
+  ...args,
+];
+
+const tests: Step = { name: "tests", command: vitest(), readReport: countVitest };
+const staticChecks: Step[] = [
+  { name: "lint and format", command: ["biome", "ci", "--error-on-warnings", "."] },
+  { name: "unused code", command: ["knip"] },
+  { name: "types", command: npmRun("typecheck") },
+];
+const workerSteps: Step[] = [
+  { name: "worker: lint and types", command: npmRun("python", "lint") },
+  { name: "worker: tests", command: npmRun("python", "test", "--report", pytestReport), readReport: countPytest },
+  { name: "a chat with a real small model", command: npmRun("smoke", "--engine", "llama") },
+];
+const imagesStep: Step = { name: "worker images: build and chat", command: npmRun("images:build", "--cpu") };
+
+const program = command("test", "Runs every check and every test, or only the tests that match.")
+  .argument("[files or words...]", "part of a test file's path, or words of a test's name (all must be in it)")
+  .option("--watch", "run the matching tests again after every change (TypeScript tests only)")
+  .option("--no-python", "skip the worker's tests, and do not set up its Python environment")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  npm test                                      everything
+  npm test -- checkout                          test files with "checkout" in their path
+  npm test -- tests/billing/checkout.test.ts    one file
+  npm test -- "expired ticket"                  tests whose name has both words, in TypeScript and Python
+  npm test -- --watch checkout                  again after every change
+
+The last lines give the counts, each failed step, and each skip with its reason. With --json they are
+{passed, failed, skipped, failedSteps, skips: [{step, reason}], seconds}.
+With REQUIRE_ALL=1 a skip is a failure. For a check in under a minute see npm run check.`,
+  )
+  .action(async (args: string[], options: Options) => {
+    clearReports();
+    if (options.watch) {
+      watch(args);
+      return;
+    }
+    const results = args.length > 0 ? await runSelected(args, options) : await runAll(options);
+    const summary = summarise(results);
+    const mustNotSkip = process.env.REQUIRE_ALL === "1" && summary.skipped > 0;
+    if (mustNotSkip) console.error(pc.red(`${summary.skipped} skipped: REQUIRE_ALL=1 allows no skip.`));
+    if (options.json) console.log(JSON.stringify(summary));
+    else printSummary(summary);
+    process.exitCode = summary.failed > 0 || mustNotSkip ? 1 : 0;
+  });
+
+void run(program);
+
+async function runAll({ json, python }: Options): Promise<StepResult[]> {
+  const results: StepResult[] = [];
+  const others: Step[] = [...staticChecks];
+
+  // First: with the worker's environment in place, the other tests run the real worker.
+  const missing = await setUpWorker(python);
+  if (!missing) others.push(...workerSteps);
+  else for (const { name } of workerSteps) results.push(notRun(name, missing));
+
+  const obstacle = cpuObstacle();
+  if (obstacle) results.push(skippedStep(imagesStep.name, obstacle));
+  else others.push(imagesStep);
+  return [...results, ...(await runLanes([[tests], others], "all", json))];
+}
+
+async function runSelected(args: string[], { json, python }: Options): Promise<StepResult[]> {
+  const selection = selectTests(args);
+  const results: StepResult[] = [];
+  const steps: Step[] = [];
+  if (selection.vitest) {
+    const isByName = selection.vitest.words.length > 0;
+    steps.push({
+      name: "tests",
+      command: vitest(...vitestArguments(selection.vitest)),
+      readReport: () => countVitest(isByName),
+    });
+  }
+  if (selection.pytest) {
+    const missing = await setUpWorker(python);
+    if (missing) results.push(notRun("worker: tests", missing));
+    else steps.push(pytestStep(selection.pytest));
+  }
+  return [...results, ...(await runLanes([steps], "inherit", json))];
+}
+
+function pytestStep(selection: Selection): Step {
+  const report = `--junit-xml=${process.cwd()}/${pytestReport}`;
+  return {
+    name: "worker: tests",
+    command: [findVenvPython() ?? "python3", "-m", "pytest", "--quiet", report, ...pytestArguments(selection)],
+    cwd: "images/worker",
+    readReport: countPytest,
+  };
+}
+
+/** Undefined when the worker's environment is ready, else the reason and whether it is an error. */
+async function setUpWorker(wanted: boolean): Promise<{ reason: string; isError: boolean } | undefined> {
+  if (!wanted) return { reason: "--no-python", isError: false };
+  const { status, detail } = await setupPython((line) => console.error(pc.dim(line)));
+  return status === "ready" ? undefined : { reason: detail, isError: status === "failed" };
+}
+
+function notRun(name: string, { reason, isError }: { reason: string; isError: boolean }): StepResult {
+  if (!isError) return skippedStep(name, reason);
+  console.error(pc.red(`FAILED: ${name}: ${reason}`));
+  return { name, passed: 0, failed: 1, skipped: 0, skipReasons: [] };
+}
+
+function watch(args: string[]): void {
+  const { vitest } = args.length > 0 ? selectTests(args) : { vitest: { files: [], words: [] } };
+  if (!vitest) throw new Error("--watch runs TypeScript tests only, and none of them matches.");
+  process.exitCode = spawnSync("vitest", ["watch", ...vitestArguments(vitest)], { stdio: "inherit" }).status ?? 1;
+}
