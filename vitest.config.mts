@@ -10,6 +10,7 @@ const unitTests = [
   "tests/ops/doctor/{account,workers}.test.ts",
   "tests/program/config.test.ts",
   "tests/runpod/answers.test.ts",
+  "tests/runner/selection.test.ts",
   "tests/stripe/connection.test.ts",
   "tests/verify/{chaos/virtualTime,structure/structure}.test.ts",
 ];

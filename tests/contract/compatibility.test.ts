@@ -14,7 +14,7 @@ import { generatedFiles, workerContractFolder } from "../../contract/generatedFi
 import { type Model, models } from "../../contract/plan";
 import { ask } from "../../verify/conformance/deployed";
 import { runSuite } from "../../verify/conformance/suite";
-import { workerPython } from "../workerPython";
+import { needsPython, workerPython } from "../workerPython";
 import { Endpoints, limits } from "./endpoints";
 
 const LIMIT_MS = 60_000;
@@ -35,12 +35,10 @@ const at = (endpoints: Endpoints, model: Model) => ({
   authorization: endpoints.authorization,
 });
 
-const python = workerPython("the contract with the worker");
-
-describe.skipIf(!python)("every shipped shape and the Python worker", () => {
+describe("every shipped shape and the Python worker", needsPython, () => {
   let endpoints: Endpoints;
   beforeAll(async () => {
-    endpoints = await Endpoints.start(python ?? "");
+    endpoints = await Endpoints.start(workerPython);
   });
   afterAll(() => endpoints.close());
 
@@ -143,12 +141,12 @@ function changed({ items, error, ...rest }: Answer, change: Change): Answer {
   };
 }
 
-describe.skipIf(!python)("the compatibility test", () => {
+describe("the compatibility test", needsPython, () => {
   let endpoints: Endpoints;
   let values: Values;
   const answers: { fixture: Fixture; answer: Answer }[] = [];
   beforeAll(async () => {
-    endpoints = await Endpoints.start(python ?? "");
+    endpoints = await Endpoints.start(workerPython);
     values = await valuesFor(endpoints, "phi3");
     for (const one of readFixtures()) {
       const ready = filled(one, values);

@@ -1,18 +1,16 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { workerPython } from "../workerPython";
+import { needsPython, workerPython } from "../workerPython";
 import { Endpoints } from "./endpoints";
 
-const python = workerPython("the OpenAI client with the worker");
-
 // The unmodified OpenAI client, against the OpenAI route of the RunPod double and the Python worker.
-describe.skipIf(!python)("OpenAI's client and the Python worker", () => {
+describe("OpenAI's client and the Python worker", needsPython, () => {
   let endpoints: Endpoints;
   let client: OpenAI;
   let ticket: string;
 
   beforeAll(async () => {
-    endpoints = await Endpoints.start(python ?? "");
+    endpoints = await Endpoints.start(workerPython);
     client = new OpenAI({ apiKey: endpoints.apiKey, baseURL: `${endpoints.url("phi3")}/openai/v1`, maxRetries: 0 });
     ticket = await endpoints.ticket("phi3");
   });

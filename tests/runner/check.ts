@@ -1,20 +1,7 @@
 import { command, run } from "../../cli/command";
-import { clearReports, countVitest, vitestReport } from "./reports";
-import { printSummary, runLanes, type Step, summarise } from "./steps";
-
-const types: Step = { name: "types", command: ["npm", "run", "--silent", "typecheck"] };
-const others: Step[] = [
-  { name: "lint and format", command: ["biome", "ci", "--error-on-warnings", "."] },
-  { name: "unused code", command: ["knip"] },
-  {
-    name: "unit tests and structure",
-    command: [
-      ...["vitest", "run", "--project", "unit", "--reporter=default"],
-      ...["--reporter=json", `--outputFile.json=${vitestReport}`],
-    ],
-    readReport: countVitest,
-  },
-];
+import { clearReports } from "./reports";
+import { printSummary, runLanes, summarise } from "./steps";
+import { lintStep, typesStep, unusedStep, vitestStep } from "./suite";
 
 const program = command(
   "check",
@@ -23,7 +10,9 @@ const program = command(
   .addHelpText("after", "\nvitest.config.mts lists the unit tests. With --json it prints {seconds, passed, failed}.")
   .action(async ({ json }: { json?: boolean }) => {
     clearReports();
-    const summary = summarise(await runLanes([[types], others], "failures", json));
+    const unitTests = vitestStep("unit tests and structure", ["--project", "unit"]);
+    const lanes = [[typesStep], [lintStep, unusedStep, unitTests]];
+    const summary = summarise(await runLanes(lanes, "failures", json));
     const { seconds, passed, failed } = summary;
     if (json) {
       console.log(JSON.stringify({ seconds, passed, failed }));

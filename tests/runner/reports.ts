@@ -16,16 +16,18 @@ interface VitestReport {
   testResults: {
     name: string;
     status: string;
-    assertionResults: { status: string; meta?: { skipReason?: string } }[];
+    assertionResults: { fullName: string; status: string; meta?: { skipReason?: string } }[];
   }[];
 }
 
-/** With `isSelection`, tests that the selection leaves out do not count as skipped. */
-export function countVitest(isSelection = false): Counts {
+/** @param words only tests whose name has all of them count */
+export function countVitest(words: string[] = []): Counts {
   const { testResults } = JSON.parse(readFileSync(vitestReport, "utf8")) as VitestReport;
-  const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const tests = testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .filter(({ fullName }) => words.every((word) => fullName.toLowerCase().includes(word.toLowerCase())));
   const of = (...statuses: string[]) => tests.filter(({ status }) => statuses.includes(status));
-  const skipped = of("skipped", "pending", "todo", "disabled").filter(({ meta }) => !isSelection || meta?.skipReason);
+  const skipped = of("skipped", "pending", "todo", "disabled");
   const reasons = Map.groupBy(skipped, ({ meta }) => meta?.skipReason ?? "no reason given");
   // A file that fails to load has no tests.
   const broken = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);

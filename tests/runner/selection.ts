@@ -15,19 +15,22 @@ export interface Selection {
  *
  * @throws Error when an argument looks like a path and no test file has it, or when no test matches
  */
-export function selectTests(args: string[]): { vitest?: Selection; pytest?: Selection } {
-  const all = testFiles();
-  const paths = args.filter((arg) => all.some((file) => file.includes(relative(arg))));
+export function selectTests(args: string[], root = process.cwd()): { vitest?: Selection; pytest?: Selection } {
+  const all = testFiles(root);
+  const isPath = (arg: string) => all.some((file) => file.includes(relative(arg, root)));
+  const paths = args.filter(isPath);
   const words = args.filter((arg) => !paths.includes(arg)).flatMap((arg) => arg.split(/\s+/).filter(Boolean));
   const path = words.find((word) => /\/|\.(ts|py)$/.test(word));
   if (path) throw new Error(`${path}: no test file has this in its path.`);
 
-  const inPaths = paths.length > 0 ? all.filter((file) => paths.some((arg) => file.includes(relative(arg)))) : all;
+  const inPaths =
+    paths.length > 0 ? all.filter((file) => paths.some((arg) => file.includes(relative(arg, root)))) : all;
   const typescript = withWords(
     inPaths.filter((file) => file.endsWith(".ts")),
     words,
+    root,
   );
-  const python = inPaths.filter((file) => file.endsWith(".py") && namesPythonTest(file, words));
+  const python = inPaths.filter((file) => file.endsWith(".py") && namesPythonTest(join(root, file), words));
   if (typescript.length + python.length === 0) throw new Error(`No test matches ${args.join(" ")}.`);
   return {
     ...(typescript.length > 0 && { vitest: { files: typescript, words } }),
@@ -48,8 +51,8 @@ export function pytestArguments({ files, words }: Selection): string[] {
   return words.length === 0 ? paths : [...paths, "-k", words.join(" and ")];
 }
 
-function testFiles(): string[] {
-  const names = (folder: string) => readdirSync(folder, { recursive: true, encoding: "utf8" });
+function testFiles(root: string): string[] {
+  const names = (folder: string) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" });
   return [
     ...names("tests")
       .filter((name) => name.endsWith(".test.ts"))
@@ -61,10 +64,10 @@ function testFiles(): string[] {
 }
 
 /** An argument as a path from the root: editors and shells give `./tests/…` or the whole path. */
-function relative(arg: string): string {
+function relative(arg: string, root: string): string {
   return arg
     .replaceAll("\\", "/")
-    .replace(`${process.cwd().replaceAll("\\", "/")}/`, "")
+    .replace(`${root.replaceAll("\\", "/")}/`, "")
     .replace(/^\.\//, "");
 }
 
@@ -72,13 +75,13 @@ function relative(arg: string): string {
  * Files that contain all words, so that only they are loaded. When there is none, the name may stand in a helper beside
  * the test file, such as `tests/tables/users.ts`.
  */
-function withWords(files: string[], words: string[]): string[] {
+function withWords(files: string[], words: string[], root: string): string[] {
   if (words.length === 0) return files;
   const contains = (text: string) => words.every((word) => text.toLowerCase().includes(word.toLowerCase()));
-  const own = files.filter((file) => contains(readFileSync(file, "utf8")));
+  const own = files.filter((file) => contains(readFileSync(join(root, file), "utf8")));
   if (own.length > 0) return own;
   return files.filter((file) => {
-    const folder = dirname(file);
+    const folder = join(root, dirname(file));
     const beside = readdirSync(folder).filter((name) => name.endsWith(".ts"));
     return contains(beside.map((name) => readFileSync(join(folder, name), "utf8")).join("\n"));
   });

@@ -3,34 +3,16 @@ import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
 import { cpuObstacle } from "../../verify/images/machine";
-import { clearReports, countPytest, countVitest, pytestReport, vitestReport } from "./reports";
+import { clearReports, countPytest, pytestReport } from "./reports";
 import { pytestArguments, type Selection, selectTests, vitestArguments } from "./selection";
 import { printSummary, runLanes, type Step, type StepResult, skippedStep, summarise } from "./steps";
+import { imagesStep, lintStep, typesStep, unusedStep, vitestStep, workerSteps } from "./suite";
 
 interface Options {
   watch?: boolean;
   python: boolean;
   json?: boolean;
 }
-
-const npmRun = (name: string, ...args: string[]) => ["npm", "run", "--silent", name, "--", ...args];
-const vitest = (...args: string[]) => [
-  ...["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${vitestReport}`],
-  ...args,
-];
-
-const tests: Step = { name: "tests", command: vitest(), readReport: countVitest };
-const staticChecks: Step[] = [
-  { name: "lint and format", command: ["biome", "ci", "--error-on-warnings", "."] },
-  { name: "unused code", command: ["knip"] },
-  { name: "types", command: npmRun("typecheck") },
-];
-const workerSteps: Step[] = [
-  { name: "worker: lint and types", command: npmRun("python", "lint") },
-  { name: "worker: tests", command: npmRun("python", "test", "--report", pytestReport), readReport: countPytest },
-  { name: "a chat with a real small model", command: npmRun("smoke", "--engine", "llama") },
-];
-const imagesStep: Step = { name: "worker images: build and chat", command: npmRun("images:build", "--cpu") };
 
 const program = command("test", "Runs every check and every test, or only the tests that match.")
   .argument("[files or words...]", "part of a test file's path, or words of a test's name (all must be in it)")
@@ -69,7 +51,7 @@ void run(program);
 
 async function runAll({ json, python }: Options): Promise<StepResult[]> {
   const results: StepResult[] = [];
-  const others: Step[] = [...staticChecks];
+  const others: Step[] = [lintStep, unusedStep, typesStep];
 
   // First: with the worker's environment in place, the other tests run the real worker.
   const missing = await setUpWorker(python);
@@ -79,7 +61,7 @@ async function runAll({ json, python }: Options): Promise<StepResult[]> {
   const obstacle = cpuObstacle();
   if (obstacle) results.push(skippedStep(imagesStep.name, obstacle));
   else others.push(imagesStep);
-  return [...results, ...(await runLanes([[tests], others], "all", json))];
+  return [...results, ...(await runLanes([[vitestStep("tests")], others], "all", json))];
 }
 
 async function runSelected(args: string[], { json, python }: Options): Promise<StepResult[]> {
@@ -87,19 +69,18 @@ async function runSelected(args: string[], { json, python }: Options): Promise<S
   const results: StepResult[] = [];
   const steps: Step[] = [];
   if (selection.vitest) {
-    const isByName = selection.vitest.words.length > 0;
-    steps.push({
-      name: "tests",
-      command: vitest(...vitestArguments(selection.vitest)),
-      readReport: () => countVitest(isByName),
-    });
+    steps.push(vitestStep("tests", vitestArguments(selection.vitest), selection.vitest.words));
   }
   if (selection.pytest) {
     const missing = await setUpWorker(python);
     if (missing) results.push(notRun("worker: tests", missing));
     else steps.push(pytestStep(selection.pytest));
   }
-  return [...results, ...(await runLanes([steps], "inherit", json))];
+  results.push(...(await runLanes([steps], "inherit", json)));
+  if (results.every(({ passed, failed, skipped }) => passed + failed + skipped === 0)) {
+    throw new Error(`No test matches ${args.join(" ")}.`);
+  }
+  return results;
 }
 
 function pytestStep(selection: Selection): Step {

@@ -9,8 +9,8 @@ import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
 import { bringUp, type ProgramOutputs } from "../../local/cloud/program";
 import { signedIn } from "../../local/visitor/signedIn";
-import { launchBrowser, noBrowser } from "../browser";
-import { workerPython } from "../workerPython";
+import { launchBrowser, needsBrowser } from "../browser";
+import { needsPython } from "../workerPython";
 
 // The whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its workers.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-flow-"));
@@ -143,9 +143,7 @@ describe("ID token", () => {
   });
 });
 
-const python = workerPython("refusals by the worker in the whole flow");
-
-describe.skipIf(!python)("worker", () => {
+describe("worker", needsPython, () => {
   it.each([
     ["an empty text", { text: "" }, "invalid_input"],
     ["neither text nor messages", { params: {} }, "invalid_input"],
@@ -169,7 +167,7 @@ describe.skipIf(!python)("worker", () => {
   });
 });
 
-describe.skipIf(noBrowser)("page", { timeout: 60_000 }, () => {
+describe("page", { ...needsBrowser, timeout: 60_000 }, () => {
   it("signs a free customer in, chats with Mama and signs out", async () => {
     const browser = await launchBrowser();
     try {

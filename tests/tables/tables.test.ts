@@ -20,7 +20,7 @@ const START_TIMEOUT_MS = 400_000;
 
 for (const engine of engines) {
   // All table code, with the tables of infra/data.ts and only the AWS SDK in between.
-  describe.skipIf(engine.isMissing)(`on ${engine.name}`, () => {
+  describe(`on ${engine.name}`, engine.needed, () => {
     let database: Database | undefined;
     let tables: Tables;
     beforeAll(async () => {

@@ -16,6 +16,9 @@ interface Options {
   json?: boolean;
 }
 
+/** Exit status of a skip, as in Automake's tests. */
+const SKIPPED_STATUS = 77;
+
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.once(signal, () => stop.abort(new Error(`${signal}: stopped`)));
@@ -33,7 +36,12 @@ const program = command(
       .choices(["baked", "cached"])
       .default("baked"),
   )
-  .addHelpText("after", "\nA token for gated models is read from HF_TOKEN. Push the images with docker or buildah.")
+  .addHelpText(
+    "after",
+    `
+A token for gated models is read from HF_TOKEN. Push the images with docker or buildah.
+Where --cpu cannot run, it prints SKIPPED with the reason and exits with status ${SKIPPED_STATUS}.`,
+  )
   .action(async (chosen: Model[], options: Options) => {
     const progress = (line: string) => void (options.json || console.error(pc.dim(line)));
     if (!options.cpu) {
@@ -43,8 +51,9 @@ const program = command(
     }
     const obstacle = cpuObstacle();
     if (obstacle) {
-      console.log(options.json ? JSON.stringify({ skipped: obstacle }) : pc.yellow(pc.bold(`SKIPPED: ${obstacle}`)));
-      if (process.env.REQUIRE_ALL === "1") process.exitCode = 1;
+      console.error(pc.yellow(pc.bold(`SKIPPED: ${obstacle}`)));
+      if (options.json) console.log(JSON.stringify({ skipped: obstacle }));
+      process.exitCode = process.env.REQUIRE_ALL === "1" ? 1 : SKIPPED_STATUS;
       return;
     }
     const images = await buildAndChat(chosen, options.tag, progress, stop.signal).catch((error: unknown) => {

@@ -4,14 +4,14 @@ import type { PlanInfo } from "../../../client";
 import type { PageConfig } from "../../../local/page/config";
 import { type PageOptions, startPage } from "../../../local/page/page";
 import { Events } from "../../../local/support/events";
-import { launchBrowser, noBrowser } from "../../browser";
+import { launchBrowser, needsBrowser } from "../../browser";
 import { doneItem, type JobScript, startHostedDomain, startJobApi } from "../../client/fakes";
 import { type FakeCustomer, fakePanel, startApi } from "./fakes";
 
 /** Polls with a long timeout for busy machines. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
 
-describe.skipIf(noBrowser)("page in a browser", { timeout: 60_000 }, () => {
+describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launchBrowser();

@@ -9,8 +9,6 @@ import { ACCOUNT_KEY, type FakeWorker, PHI3_KEY, RunpodFixture } from "./fixture
 // clients use it (npm runpod-sdk 1.1.2, Python runpod 1.12.0), one table for all of them. What a client has no call for
 // is done by HTTP, and seen through the client.
 
-const python = workerPython("the job API with RunPod's Python client");
-
 /** What a behaviour is shown on. */
 interface Scene {
   client: JobClient;
@@ -268,7 +266,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
   },
 };
 
-const kinds: ClientKind[] = [plainFetch, npmClient, ...(python ? [pythonClient(python)] : [])];
+const kinds: ClientKind[] = [plainFetch, npmClient, ...(workerPython ? [pythonClient(workerPython)] : [])];
 
 beforeAll(() => runpod.start({ workersQuota: 1_000, webhookPauseMs: 50 }));
 afterAll(async () => {

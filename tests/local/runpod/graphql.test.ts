@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { workerPython } from "../../workerPython";
+import { needsPython, workerPython } from "../../workerPython";
 import { PythonDriver } from "./clients";
 import {
   ACCOUNT_KEY,
@@ -258,10 +258,8 @@ describe("the rest of the account", () => {
 });
 
 describe("RunPod's own clients", () => {
-  const python = workerPython("GraphQL with RunPod's Python client");
-
-  it.skipIf(!python)("runpod-python manages templates, endpoints and credentials", { timeout: 20_000 }, async () => {
-    const driver = new PythonDriver(python ?? "", runpod.jobApiUrl);
+  it("runpod-python manages templates, endpoints and credentials", { ...needsPython, timeout: 20_000 }, async () => {
+    const driver = new PythonDriver(workerPython, runpod.jobApiUrl);
     try {
       // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever it asked for.
       const call = (name: string, args: object = {}): Promise<any> =>

@@ -4,14 +4,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { RunningWorker } from "../../../local/runpod/workers/workers";
-import { workerPython } from "../../workerPython";
+import { needsPython, workerPython } from "../../workerPython";
 import { RunpodFixture } from "./fixture";
 
 // RunPod's own worker SDK (runpod-python 1.12), unmodified, with handlers of the test's own.
 
-const python = workerPython("workers of RunPod's SDK");
-
-describe.skipIf(!python)("a worker of RunPod's SDK", { timeout: 60_000 }, () => {
+describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => {
   let runpod: RunpodFixture;
   let id: string;
   /** How many there have been. */
@@ -24,7 +22,7 @@ describe.skipIf(!python)("a worker of RunPod's SDK", { timeout: 60_000 }, () => 
 
   function startWorker(env: Record<string, string>): RunningWorker {
     started += 1;
-    const child = spawn(python ?? "", [join(__dirname, "sdkWorker.py")], {
+    const child = spawn(workerPython, [join(__dirname, "sdkWorker.py")], {
       // An own home: the SDK would send the key of ~/.runpod/config.toml instead of the worker's.
       env: { PATH: process.env.PATH, ...env, HOME: runpod.dir, RUNPOD_PING_INTERVAL: "1000" },
       stdio: "ignore",

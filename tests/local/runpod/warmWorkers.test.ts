@@ -5,12 +5,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startScriptedEngine } from "../../../local/llm/scriptedEngine";
 import { Events } from "../../../local/support/events";
 import type { Listening } from "../../../local/support/http";
-import { workerPython } from "../../workerPython";
+import { needsPython, workerPython } from "../../workerPython";
 import { isRunning, RunpodFixture } from "./fixture";
 
-const python = workerPython("warm workers");
-
-describe.skipIf(!python)("warm workers", { timeout: 60_000 }, () => {
+describe("warm workers", { ...needsPython, timeout: 60_000 }, () => {
   let runpod: RunpodFixture;
   let engine: Listening;
   beforeEach(async () => {
@@ -29,7 +27,7 @@ describe.skipIf(!python)("warm workers", { timeout: 60_000 }, () => {
   /** Starts the double with the worker's Python, which notes its process id and then does what `before` says. */
   async function start(warmWorkers: number, before = ""): Promise<void> {
     const interpreter = join(runpod.dir, "python");
-    const script = `#!/bin/sh\necho $$ >> "${pidsFile()}"\n${before}\nexec "${python}" "$@"\n`;
+    const script = `#!/bin/sh\necho $$ >> "${pidsFile()}"\n${before}\nexec "${workerPython}" "$@"\n`;
     writeFileSync(interpreter, script, { mode: 0o755 });
     await runpod.start({ python: interpreter, warmWorkers, engineUrl: `${engine.url}/v1` });
   }

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { needs } from "../../needs";
 import { isRunning, RunpodFixture } from "./fixture";
 
 let runpod: RunpodFixture;
@@ -188,7 +189,7 @@ describe("a crash", () => {
 });
 
 describe("a worker process", () => {
-  const python = spawnSync("python3", ["--version"]).status === 0 ? "python3" : undefined;
+  const needsAnyPython = needs(spawnSync("python3", ["--version"]).status === 0 ? undefined : "no python3 found");
 
   /** Starts one with packages of the test's own in place of the SDK and the worker. */
   function start(sdk: string, worker: string) {
@@ -207,7 +208,7 @@ describe("a worker process", () => {
     return { child, exited: once(child, "exit"), line: async () => String((await lines.next()).value) };
   }
 
-  it.skipIf(!python)("ends with the process that started it, with all it has started", async () => {
+  it("ends with the process that started it, with all it has started", needsAnyPython, async () => {
     const worker = `
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
@@ -222,7 +223,7 @@ child.wait()`;
     await vi.waitFor(() => expect(isRunning(Number(pid))).toBe(false), 5_000);
   });
 
-  it.skipIf(!python)("ends with the process that started it while it still imports the SDK", async () => {
+  it("ends with the process that started it while it still imports the SDK", needsAnyPython, async () => {
     const { child, exited, line } = start('import time\nprint("importing")\ntime.sleep(1000)', "");
     expect(await line()).toBe("importing");
     child.stdin.end();

@@ -11,9 +11,7 @@ import { readFixtures } from "../../../contract/fixtures";
 import type { SessionResponse } from "../../../contract/session";
 import type { ContractResult } from "../../../verify/conformance/conformance";
 import { Endpoints, limits } from "../../contract/endpoints";
-import { workerPython } from "../../workerPython";
-
-const python = workerPython("npm run contract with the worker");
+import { needsPython, workerPython } from "../../workerPython";
 
 async function contract(args: string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ["cli/run.cjs", "verify/conformance/conformance.ts", ...args], {
@@ -26,10 +24,10 @@ async function contract(args: string[], env: Record<string, string> = {}) {
 const skippedBy = ({ results }: ContractResult) =>
   results.filter(({ result }) => result === "skipped").map(({ fixture }) => fixture);
 
-describe.skipIf(!python)("npm run contract and the Python worker", () => {
+describe("npm run contract and the Python worker", needsPython, () => {
   let endpoints: Endpoints;
   beforeAll(async () => {
-    endpoints = await Endpoints.start(python ?? "");
+    endpoints = await Endpoints.start(workerPython);
   });
   afterAll(() => endpoints.close());
 

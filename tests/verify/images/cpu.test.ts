@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,5 +88,26 @@ describe("a program", () => {
     const running = execute("sleep", ["1000"], { signal: stop.signal });
     stop.abort();
     await expect(running).rejects.toThrow("aborted");
+  });
+});
+
+describe("npm run images:build -- --cpu", () => {
+  /** Runs it on a machine without buildah: an empty PATH. */
+  const build = (env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, ["cli/run.cjs", "verify/images/build.ts", "--cpu", "--json"], {
+      env: { ...process.env, PATH: "", ...env },
+      encoding: "utf8",
+    });
+
+  it("prints the reason of a skip and exits with status 77", () => {
+    const { status, stdout, stderr } = build({ REQUIRE_ALL: "0" });
+    const { skipped } = JSON.parse(stdout) as { skipped: string };
+    expect(skipped).not.toBe("");
+    expect(stderr).toContain(`SKIPPED: ${skipped}`);
+    expect(status).toBe(77);
+  });
+
+  it("exits with status 1 when REQUIRE_ALL=1 allows no skip", () => {
+    expect(build({ REQUIRE_ALL: "1" }).status).toBe(1);
   });
 });

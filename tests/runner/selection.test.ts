@@ -1,0 +1,83 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pytestArguments, selectTests, vitestArguments } from "./selection";
+
+const checkout = "tests/billing/checkout.test.ts";
+const ticket = "tests/functions/ticket.test.ts";
+const tables = "tests/tables/tables.test.ts";
+const workerTicket = "images/worker/tests/test_ticket.py";
+
+const files = {
+  [checkout]: `it("refuses an expired price")`,
+  [ticket]: `describe("Ticket", () => it("rejects one that has expired"))`,
+  [tables]: `testUsers()`,
+  "tests/tables/users.ts": `it("reads a customer by email")`,
+  [workerTicket]: "def test_expired_ticket() -> None:\n    pass\n",
+  "images/worker/tests/test_engine.py": "# an expired ticket\ndef test_engine() -> None:\n    pass\n",
+};
+
+const root = mkdtempSync(join(tmpdir(), "snack-misaki-selection-"));
+const select = (...args: string[]) => selectTests(args, root);
+
+beforeAll(() => {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+describe("Arguments of npm test", () => {
+  it.each([checkout, `./${checkout}`, join(root, checkout), "checkout", "billing/"])("selects a file by %s", (arg) => {
+    expect(select(arg)).toEqual({ vitest: { files: [checkout], words: [] } });
+  });
+
+  it("selects test files of both languages by a common part of their paths", () => {
+    expect(select("ticket")).toEqual({
+      vitest: { files: [ticket], words: [] },
+      pytest: { files: [workerTicket], words: [] },
+    });
+  });
+
+  it("selects tests of both languages whose name has all words, in any case and order", () => {
+    expect(select("Expired ticket")).toEqual({
+      vitest: { files: [ticket], words: ["Expired", "ticket"] },
+      pytest: { files: [workerTicket], words: ["Expired", "ticket"] },
+    });
+  });
+
+  it("selects by path and by words together", () => {
+    expect(select("billing", "expired")).toEqual({ vitest: { files: [checkout], words: ["expired"] } });
+  });
+
+  it("finds the words of a test that a helper file declares", () => {
+    expect(select("customer email")).toEqual({ vitest: { files: [tables], words: ["customer", "email"] } });
+  });
+
+  it("rejects a path without a test file and words without a test", () => {
+    expect(() => select("tests/no/such.test.ts")).toThrow("tests/no/such.test.ts: no test file has this in its path.");
+    expect(() => select("unheard", "of")).toThrow("No test matches unheard of.");
+  });
+});
+
+describe("Arguments of the test runners", () => {
+  it("are the files alone without words", () => {
+    expect(vitestArguments({ files: [ticket], words: [] })).toEqual([ticket]);
+    expect(pytestArguments({ files: [workerTicket], words: [] })).toEqual(["tests/test_ticket.py"]);
+  });
+
+  it("give vitest a pattern that needs every word, in any case", () => {
+    const [, flag, pattern = ""] = vitestArguments({ files: [ticket], words: ["a.b", "Ticket"] });
+    expect(flag).toBe("--testNamePattern");
+    expect(new RegExp(pattern).test("the tICKET of A.B")).toBe(true);
+    expect(new RegExp(pattern).test("the ticket of axb")).toBe(false);
+    expect(new RegExp(pattern).test("a.b alone")).toBe(false);
+  });
+
+  it("give pytest an expression of all words", () => {
+    const { pytest } = select("expired ticket");
+    expect(pytest && pytestArguments(pytest)).toEqual(["tests/test_ticket.py", "-k", "expired and ticket"]);
+  });
+});

@@ -1,0 +1,23 @@
+import { countPytest, countVitest, pytestReport, vitestReport } from "./reports";
+import type { Step } from "./steps";
+
+const npmRun = (name: string, ...args: string[]) => ["npm", "run", "--silent", name, "--", ...args];
+
+export const lintStep: Step = { name: "lint and format", command: ["biome", "ci", "--error-on-warnings", "."] };
+export const unusedStep: Step = { name: "unused code", command: ["knip"] };
+export const typesStep: Step = { name: "types", command: npmRun("typecheck") };
+
+/** Steps that need the worker's Python environment. */
+export const workerSteps: Step[] = [
+  { name: "worker: lint and types", command: npmRun("python", "lint") },
+  { name: "worker: tests", command: npmRun("python", "test", "--report", pytestReport), readReport: countPytest },
+  { name: "a chat with a real small model", command: npmRun("smoke", "--engine", "llama") },
+];
+
+export const imagesStep: Step = { name: "worker images: build and chat", command: npmRun("images:build", "--cpu") };
+
+/** @param words only tests whose name has all of them count */
+export function vitestStep(name: string, args: string[] = [], words: string[] = []): Step {
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${vitestReport}`];
+  return { name, command: ["vitest", "run", ...reporters, ...args], readReport: () => countVitest(words) };
+}
