@@ -1,0 +1,32 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { command, run } from "../../cli/command";
+import { commandsPage } from "./commands";
+import { configurationPage } from "./configuration";
+
+const folder = "docs/reference";
+
+const program = command(
+  "docs:generate",
+  "Writes the reference pages of configuration and commands into docs/reference.",
+)
+  .option("--check", "write nothing, and exit with 1 when a page is out of date")
+  .action(async ({ check, json }: { check?: boolean; json?: boolean }) => {
+    const pages = { "configuration.md": configurationPage(), "commands.md": await commandsPage() };
+    const stale = Object.entries(pages).filter(([name, text]) => read(`${folder}/${name}`) !== text);
+    if (!check) {
+      mkdirSync(folder, { recursive: true });
+      for (const [name, text] of stale) writeFileSync(`${folder}/${name}`, text);
+    }
+    const names = stale.map(([name]) => `${folder}/${name}`);
+    if (json) console.log(JSON.stringify({ [check ? "stale" : "written"]: names }));
+    else if (names.length === 0) console.log("The reference pages are up to date.");
+    else
+      console.log(check ? `Out of date, run npm run docs:generate: ${names.join(", ")}` : `Wrote ${names.join(", ")}`);
+    if (check && stale.length > 0) process.exitCode = 1;
+  });
+
+void run(program);
+
+function read(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+}
