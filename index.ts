@@ -1,3 +1,4 @@
+import { byModel } from "./contract/plan";
 import { HttpApi } from "./infra/api";
 import { Auth } from "./infra/auth";
 import { Billing } from "./infra/billing";
@@ -12,24 +13,21 @@ import { Tickets } from "./infra/tickets";
 
 const config = loadConfig();
 
-// Who the customers are, and what is remembered of them.
-const identity = new Identity("identity", config);
-const data = new Data("data", config);
+// Customers: Cognito signs them in, DynamoDB stores their rows.
+const identity = new Identity("identity", { config });
+const data = new Data("data", { config });
 
-// The workers' images, and what RunPod pulls them with.
-const images = { phi3: new WorkerImage("phi3", config), mistral: new WorkerImage("mistral", config) };
+// Inference: each model has a worker image and a RunPod endpoint. Its workers accept jobs with a valid ticket only.
+const tickets = new Tickets("tickets", { config });
+const images = byModel((model) => new WorkerImage(model, { config }));
 const registry = new Registry("registry", { config, images: Object.values(images) });
+const endpoints = byModel((model) => new Inference(model, { config, tickets, registry, image: images[model] }));
 
-// Inference: each model on its own RunPod endpoint, open to whoever holds a ticket for it.
-const tickets = new Tickets("tickets", config);
-const phi3 = new Inference("phi3", { config, tickets, registry, image: images.phi3 });
-const mistral = new Inference("mistral", { config, tickets, registry, image: images.mistral });
-
-// The auth/billing API: another domain, which tells the frontend its plan and where to chat.
-const auth = new Auth("auth", { config, identity, data, tickets, inference: { phi3, mistral } });
+// The auth/billing API is another domain: it tells the frontend its plan, its endpoint and its ticket.
+const auth = new Auth("auth", { config, identity, data, tickets, endpoints });
 const billing = new Billing("billing", { config, identity, data });
 const api = new HttpApi("api", {
-  ...config,
+  config,
   identity,
   routes: [
     { key: "POST /auth/session", lambda: auth.session, auth: "id-token" },
@@ -42,19 +40,19 @@ const api = new HttpApi("api", {
   ],
 });
 
-// Stripe tells us here when somebody has paid.
+// Stripe sends its events to the API.
 const stripeWebhook = new StripeWebhook("stripe-webhook", { config, apiUrl: api.url });
 
 /** Base URL of the auth/billing API. */
 export const apiUrl = api.url;
-/** What a frontend needs to sign customers in. */
+/** Settings with which a frontend signs customers in. */
 export const signIn = {
   url: identity.domainUrl,
   clientId: identity.clientId,
   issuer: identity.issuer,
   scopes: identity.scopes,
 };
-/** Where Stripe sends its events. With no key to register it with, register it by hand. */
+/** URL for Stripe's events. Without `stripeWebhookKey` the operator registers it in Stripe's dashboard. */
 export const webhookUrl = stripeWebhook.url;
-/** Where each model answers. The session names the one to use. */
-export const inference = { phi3: phi3.url, mistral: mistral.url };
+/** URL of each model's endpoint. A session names the one to use. */
+export const inference = byModel((model) => endpoints[model].url);

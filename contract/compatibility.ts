@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { type Fixture, readCodes, readShapes, type Values } from "./fixtures";
 import type { ChatCompletion, ChatCompletionChunk } from "./openai";
+import { modelPlans } from "./plan";
 import { type WorkerFailure, type WorkerOutput, workerBounds } from "./worker";
 
 /** What came of a fixture's request. */
@@ -56,7 +57,7 @@ function checkOwn({ must, shaped, fixture, values }: Rules, { items, kept }: Ans
   checkUsage(must, fixture, values, done.usage);
   checkFinish(must, fixture, done.finish_reason);
   must(done.model?.name === values.model, `model.name is not ${values.model}`);
-  must(done.model?.plan === (values.model === "phi3" ? "free" : "paid"), "model.plan is not the model's");
+  must(done.model?.plan === modelPlans[values.model], "model.plan is not the model's");
   must(Boolean(done.model?.version), "model.version is empty");
   const { ttft_ms = 0, total_ms = 0 } = done.timings ?? {};
   must(ttft_ms > 0 && ttft_ms <= total_ms, "ttft_ms is not between 0 and total_ms");

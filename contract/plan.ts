@@ -7,15 +7,41 @@ const plans = ["free", "paid", "vip"] as const;
 export const Plan = z.enum(plans);
 export type Plan = z.infer<typeof Plan>;
 
-/** The models this product serves on GPU workers, one RunPod endpoint each. */
-export const models = ["phi3", "mistral"] as const;
+/**
+ * The list of models, one line each: the model's name, also the name of its folder in `images/`, and the plans it serves.
+ * The first model that serves a plan answers the plan's customers. Workers report their model's first plan.
+ */
+const servedPlans = {
+  phi3: ["free"],
+  // The vip plan gets the paid model until the relay to external LLMs exists.
+  mistral: ["paid", "vip"],
+} as const satisfies Record<string, readonly ["free" | "paid", ...Plan[]]>;
 
-/** A model with an endpoint of its own. */
+/** A model: each has a RunPod endpoint. */
+export type Model = keyof typeof servedPlans;
+
+/** Every model, in the order of the list. */
+export const models = Object.keys(servedPlans) as [Model, ...Model[]];
+
+/** Schema of a model's name. */
 export const Model = z.enum(models);
-export type Model = z.infer<typeof Model>;
 
-/** Plan that the workers of each model report as `model.plan`: the lowest plan that uses the model. */
-export const modelPlans: Readonly<Record<Model, Plan>> = { phi3: "free", mistral: "paid" };
+/** An object with one value per model. */
+export function byModel<T>(create: (model: Model) => T): Record<Model, T> {
+  return Object.fromEntries(models.map((model) => [model, create(model)])) as Record<Model, T>;
+}
+
+/** Plan that the workers of each model report as `model.plan`. */
+export const modelPlans = byModel((model): "free" | "paid" => servedPlans[model][0]);
+
+/** Model that answers each plan. */
+export const planModels = Object.fromEntries(plans.map((plan) => [plan, firstModelOf(plan)])) as Record<Plan, Model>;
+
+function firstModelOf(plan: Plan): Model {
+  const model = models.find((model) => (servedPlans[model] as readonly Plan[]).includes(plan));
+  if (!model) throw new Error(`No model serves the plan ${plan}: add it to a model in contract/plan.ts`);
+  return model;
+}
 
 /** What one ticket allows a worker to do for its holder. */
 export const Limits = z.object({

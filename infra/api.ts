@@ -4,31 +4,37 @@ import type { Config } from "./config";
 import type { Identity } from "./identity";
 import type { Lambda } from "./lambda";
 
-/** A route: its key, the function behind it, and whether the caller must be signed in. */
-export interface RouteArgs {
-  /** `POST /auth/session`. Explicit: `ANY` and `$default` would send preflights to the authorizer. */
+/** One route of the API. */
+interface RouteArgs {
+  /** Such as `POST /auth/session`. Explicit: `ANY` and `$default` would send preflights to the authorizer. */
   key: string;
   lambda: Lambda<object>;
+  /** `id-token` requires the ID token of a signed-in customer. */
   auth: "id-token" | "none";
 }
 
-/** The auth/billing API: an HTTP API with Cognito's JWT authorizer. It knows nothing of prompts. */
+/** Arguments of `HttpApi`. */
+export interface HttpApiArgs {
+  config: Pick<Config, "frontend" | "throttle">;
+  /** Issuer and audience of the accepted ID tokens. */
+  identity: Identity;
+  routes: RouteArgs[];
+}
+
+/** The auth/billing API: an HTTP API with Cognito's JWT authorizer. It never sees a prompt. */
 export class HttpApi extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
 
-  constructor(
-    name: string,
-    args: { identity: Identity; routes: RouteArgs[] } & Pick<Config, "frontend" | "throttle">,
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, args: HttpApiArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:HttpApi", name, {}, opts);
     const child = { parent: this };
+    const { config, identity } = args;
     const api = new aws.apigatewayv2.Api(
       name,
       {
         protocolType: "HTTP",
         corsConfiguration: {
-          allowOrigins: args.frontend.origins,
+          allowOrigins: config.frontend.origins,
           allowMethods: ["GET", "POST"],
           allowHeaders: ["authorization", "content-type"],
           exposeHeaders: ["retry-after"],
@@ -43,43 +49,11 @@ export class HttpApi extends pulumi.ComponentResource {
         apiId: api.id,
         authorizerType: "JWT",
         identitySources: ["$request.header.Authorization"],
-        jwtConfiguration: { issuer: args.identity.issuer, audiences: [args.identity.clientId] },
+        jwtConfiguration: { issuer: identity.issuer, audiences: [identity.clientId] },
       },
       child,
     );
-    const routes = args.routes.map(({ key, lambda, auth }) => {
-      const routeName = key.toLowerCase().replaceAll(/\W+/g, "-");
-      const integration = new aws.apigatewayv2.Integration(
-        routeName,
-        {
-          apiId: api.id,
-          integrationType: "AWS_PROXY",
-          integrationUri: lambda.function.arn,
-          payloadFormatVersion: "2.0",
-        },
-        child,
-      );
-      new aws.lambda.Permission(
-        routeName,
-        {
-          action: "lambda:InvokeFunction",
-          function: lambda.function.name,
-          principal: "apigateway.amazonaws.com",
-          sourceArn: pulumi.interpolate`${api.executionArn}/*/${key.replace(" ", "")}`,
-        },
-        child,
-      );
-      return new aws.apigatewayv2.Route(
-        routeName,
-        {
-          apiId: api.id,
-          routeKey: key,
-          target: pulumi.interpolate`integrations/${integration.id}`,
-          ...(auth === "id-token" && { authorizationType: "JWT", authorizerId: authorizer.id }),
-        },
-        child,
-      );
-    });
+    const routes = args.routes.map((route) => createRoute(route, api, authorizer, child));
     const log = new aws.cloudwatch.LogGroup(`${name}-access`, { retentionInDays: 30 }, child);
     new aws.apigatewayv2.Stage(
       name,
@@ -88,19 +62,58 @@ export class HttpApi extends pulumi.ComponentResource {
         name: "$default",
         autoDeploy: true,
         defaultRouteSettings: {
-          throttlingRateLimit: args.throttle.ratePerSecond,
-          throttlingBurstLimit: args.throttle.burst,
+          throttlingRateLimit: config.throttle.ratePerSecond,
+          throttlingBurstLimit: config.throttle.burst,
         },
         accessLogSettings: { destinationArn: log.arn, format: accessLogFormat },
       },
       { ...child, dependsOn: routes },
     );
     this.url = api.apiEndpoint;
-    this.registerOutputs();
+    this.registerOutputs({ url: this.url });
   }
 }
 
-/** Who is not in it: no address, no token, no user id. */
+function createRoute(
+  { key, lambda, auth }: RouteArgs,
+  api: aws.apigatewayv2.Api,
+  authorizer: aws.apigatewayv2.Authorizer,
+  child: pulumi.CustomResourceOptions,
+): aws.apigatewayv2.Route {
+  const name = key.toLowerCase().replaceAll(/\W+/g, "-");
+  const integration = new aws.apigatewayv2.Integration(
+    name,
+    {
+      apiId: api.id,
+      integrationType: "AWS_PROXY",
+      integrationUri: lambda.function.arn,
+      payloadFormatVersion: "2.0",
+    },
+    child,
+  );
+  new aws.lambda.Permission(
+    name,
+    {
+      action: "lambda:InvokeFunction",
+      function: lambda.function.name,
+      principal: "apigateway.amazonaws.com",
+      sourceArn: pulumi.interpolate`${api.executionArn}/*/${key.replace(" ", "")}`,
+    },
+    child,
+  );
+  return new aws.apigatewayv2.Route(
+    name,
+    {
+      apiId: api.id,
+      routeKey: key,
+      target: pulumi.interpolate`integrations/${integration.id}`,
+      ...(auth === "id-token" && { authorizationType: "JWT", authorizerId: authorizer.id }),
+    },
+    child,
+  );
+}
+
+/** Contains no personal data: no address, no token, no user id. */
 const accessLogFormat = JSON.stringify({
   requestId: "$context.requestId",
   route: "$context.routeKey",

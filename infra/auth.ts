@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Model } from "../contract/plan";
+import { type Model, planModels } from "../contract/plan";
 import type { Settings as GuestSettings } from "../functions/guest";
 import type { DirectInference } from "../functions/lib/sessionSources";
 import type { Settings as SessionSettings } from "../functions/session";
@@ -7,37 +7,32 @@ import type { Config } from "./config";
 import type { Data } from "./data";
 import type { Identity } from "./identity";
 import type { Inference } from "./inference";
-import { Lambda, type Statement } from "./lambda";
-import { billingPolicy } from "./policy";
+import { Lambda } from "./lambda";
+import { readSecrets } from "./secrets";
 import type { Tickets } from "./tickets";
 
-/** What opens chat sessions: for customers by their ID token, for guests by their address. */
+/** Arguments of `Auth`. */
+export interface AuthArgs {
+  config: Pick<Config, "planPolicy" | "guest">;
+  identity: Identity;
+  data: Data;
+  /** Signs the sessions' tickets. */
+  tickets: Tickets;
+  /** Endpoint of each model. */
+  endpoints: Record<Model, Inference>;
+}
+
+/** The functions that open chat sessions: for customers by ID token, for guests by address. */
 export class Auth extends pulumi.ComponentResource {
   readonly session: Lambda<SessionSettings>;
   readonly guest: Lambda<GuestSettings>;
 
-  constructor(
-    name: string,
-    args: {
-      config: Config;
-      identity: Identity;
-      data: Data;
-      tickets: Tickets;
-      inference: { phi3: Inference; mistral: Inference };
-    },
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, args: AuthArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Auth", name, {}, opts);
     const child = { parent: this };
-    const { config, identity, data, tickets } = args;
-    const { phi3, mistral } = args.inference;
-
-    // Decryption with the account's own aws/ssm key comes with the parameter; it needs no statement of its own.
-    const readSecrets = (...endpoints: Inference[]): Statement => ({
-      Action: ["ssm:GetParameters"],
-      Resource: [tickets.signingKey, ...endpoints.map(({ browserKey }) => browserKey)].flatMap((key) => key?.arn ?? []),
-    });
+    const { config, identity, data, tickets, endpoints } = args;
     const signing = { ticketIssuer: tickets.issuer, signingKeyParameter: tickets.signingKey.name };
+    const browserKeys = Object.values(endpoints).map(({ browserKey }) => browserKey);
 
     this.session = new Lambda(
       "session",
@@ -45,37 +40,40 @@ export class Auth extends pulumi.ComponentResource {
         bundle: "session",
         settings: pulumi.output({
           ...signing,
-          direct: direct({ phi3, mistral }),
+          direct: directInference(endpoints),
           userPoolId: identity.userPoolId,
           clientId: identity.clientId,
           usersTable: data.users.name,
-          policy: billingPolicy(config),
+          policy: config.planPolicy,
         }),
-        statements: [readSecrets(phi3, mistral), { Action: ["dynamodb:GetItem"], Resource: [data.users.arn] }],
+        statements: [...readSecrets(tickets.signingKey, ...browserKeys), data.users.read()],
       },
       child,
     );
-    // Guests are always free, so this one knows nothing of the other model.
+    // Guests always have the free plan, so this function reaches one model only.
+    const guestModel = planModels.free;
     this.guest = new Lambda(
       "guest",
       {
         bundle: "guest",
         settings: pulumi.output({
           ...signing,
-          direct: direct({ phi3 }),
+          direct: directInference({ [guestModel]: endpoints[guestModel] }),
           ephemeralTable: data.ephemeral.name,
           sessionsPerHour: config.guest.sessionsPerHour,
         }),
-        statements: [readSecrets(phi3), { Action: ["dynamodb:UpdateItem"], Resource: [data.ephemeral.arn] }],
+        statements: [...readSecrets(tickets.signingKey, endpoints[guestModel].browserKey), data.ephemeral.count()],
       },
       child,
     );
-    this.registerOutputs();
+    this.registerOutputs({ session: this.session.function.name, guest: this.guest.function.name });
   }
 }
 
-/** What a function must know of those endpoints that browsers have a key for. */
-function direct(endpoints: Partial<Record<Model, Inference>>): Partial<Record<Model, pulumi.Output<DirectInference>>> {
+/** The endpoints for which there is a browser key, as the functions' settings name them. */
+function directInference(
+  endpoints: Partial<Record<Model, Inference>>,
+): Partial<Record<Model, pulumi.Output<DirectInference>>> {
   const reachable = Object.entries(endpoints).flatMap(([model, { url, browserKey }]) =>
     browserKey ? [[model, pulumi.output({ url, browserKeyParameter: browserKey.name })]] : [],
   );

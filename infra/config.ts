@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Model, models } from "../contract/plan";
 import { missingSecret } from "../dynamic/config";
+import type { Policy } from "../functions/core/entitlement";
 import { browserKeyOf } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
@@ -16,6 +17,8 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   registry: Registry;
   /** Opens the whole RunPod account. The provider and the function that renews the registry's token use it. */
   runpodApiKey: pulumi.Output<string>;
+  /** Rules from which every function computes a customer's plan. */
+  planPolicy: Policy;
   /** Name of the stack, a part of names that must be unique in an account. */
   stack: string;
   /** RunPod keys for browsers, each restricted to one endpoint. The operator makes them in RunPod's console. */
@@ -58,6 +61,7 @@ export function loadConfig(): Config {
     billing: { ...billing, returnUrls: billing.returnUrls ?? frontend.origins.map((origin) => `${origin}/`) },
     registry: registry.kind === "token" ? { ...registry, token: token ?? pulumi.output("") } : registry,
     runpodApiKey,
+    planPolicy: { prices: billing.prices, graceDays: billing.graceDays },
     stack: pulumi.getStack(),
     browserKeys: Object.fromEntries(browserKeys),
     stripe: {

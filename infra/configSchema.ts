@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Model, models } from "../contract/plan";
+import { byModel, models } from "../contract/plan";
 import { parseConfig, secureUrl } from "../dynamic/config";
 import { browserKeyOf } from "../names";
 import { RunpodConfig, runpodSecrets } from "../runpod/config";
@@ -98,7 +98,8 @@ const RegistryConfig = z
       z
         .strictObject({
           kind: z.literal("delegation"),
-          ids: forEachModel(delegation)
+          ids: z
+            .strictObject(byModel(() => delegation))
             .partial()
             .describe("RunPod's id of the delegation for each model. A delegation is for one repository."),
         })
@@ -217,7 +218,7 @@ export const ConfigSchema = z.object({
   ...RunpodConfig.shape,
   billing: BillingConfig,
   ...StripeConfig.shape,
-  ...forEachModel(ModelConfig).shape,
+  ...byModel(() => ModelConfig),
 });
 
 /** Every secret key of the stack's configuration, with its meaning. */
@@ -248,11 +249,6 @@ export type PlainConfig = z.infer<typeof ConfigSchema>;
  */
 export function parsePlainConfig(get: (key: string) => string | undefined) {
   return parseConfig(ConfigSchema, get);
-}
-
-/** An object with the same schema for each model. */
-function forEachModel<S extends z.ZodType>(schema: S) {
-  return z.strictObject(Object.fromEntries(models.map((model) => [model, schema])) as Record<Model, S>);
 }
 
 function isOrigin(text: string): boolean {

@@ -2,18 +2,22 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { userIndexes } from "../functions/tables/userIndexes";
 import type { Config } from "./config";
+import type { Statement } from "./lambda";
 
-/** What the product remembers: customers for ever, counters and locks for a while. */
+/** Arguments of `Data`. */
+export interface DataArgs {
+  config: Pick<Config, "deletionProtection">;
+}
+
+/** The tables: customers for ever, counters and locks for a limited time. */
 export class Data extends pulumi.ComponentResource {
-  /** One row per customer. No TTL: it deletes rows late and would lose the customer's facts. */
-  readonly users: aws.dynamodb.Table;
-  /** Throw-away items, removed by TTL. */
-  readonly ephemeral: aws.dynamodb.Table;
+  readonly users: UsersTable;
+  readonly ephemeral: EphemeralTable;
 
-  constructor(name: string, args: Pick<Config, "deletionProtection">, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { config }: DataArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Data", name, {}, opts);
     const child = { parent: this };
-    this.users = new aws.dynamodb.Table(
+    const users = new aws.dynamodb.Table(
       "users",
       {
         attributes: ["user_id", "stripe_customer_id", "review_queue", "needs_review_at"].map((key) => ({
@@ -39,11 +43,11 @@ export class Data extends pulumi.ComponentResource {
         billingMode: "PAY_PER_REQUEST",
         pointInTimeRecovery: { enabled: true },
         serverSideEncryption: { enabled: true },
-        deletionProtectionEnabled: args.deletionProtection,
+        deletionProtectionEnabled: config.deletionProtection,
       },
       child,
     );
-    this.ephemeral = new aws.dynamodb.Table(
+    const ephemeral = new aws.dynamodb.Table(
       "ephemeral",
       {
         attributes: [{ name: "pk", type: "S" }],
@@ -53,6 +57,81 @@ export class Data extends pulumi.ComponentResource {
       },
       child,
     );
-    this.registerOutputs();
+    this.users = new UsersTable(users);
+    this.ephemeral = new EphemeralTable(ephemeral);
+    this.registerOutputs({ usersTable: users.name, ephemeralTable: ephemeral.name });
   }
+}
+
+/** One row per customer. No TTL: DynamoDB deletes late, and the customer's facts would be lost. */
+class UsersTable {
+  readonly name: pulumi.Output<string>;
+
+  constructor(readonly table: aws.dynamodb.Table) {
+    this.name = table.name;
+  }
+
+  /** Allows reading a row. */
+  read(): Statement {
+    return allow(this.table.arn, "GetItem");
+  }
+
+  /** Allows reading and updating a row. */
+  readWrite(): Statement {
+    return allow(this.table.arn, "GetItem", "UpdateItem");
+  }
+
+  /** Allows finding rows by an index. */
+  query(index: UserIndex): Statement {
+    return allow(this.indexArn(index), "Query");
+  }
+
+  /** Allows reading every key of an index. */
+  scan(index: UserIndex): Statement {
+    return allow(this.indexArn(index), "Scan");
+  }
+
+  private indexArn(index: UserIndex): pulumi.Output<string> {
+    return pulumi.interpolate`${this.table.arn}/index/${userIndexes[index]}`;
+  }
+}
+
+type UserIndex = keyof typeof userIndexes;
+
+/** Counters, locks and seen events. DynamoDB deletes them by TTL. */
+class EphemeralTable {
+  readonly name: pulumi.Output<string>;
+
+  constructor(readonly table: aws.dynamodb.Table) {
+    this.name = table.name;
+  }
+
+  /** Allows counting requests. */
+  count(): Statement {
+    return allow(this.table.arn, "UpdateItem");
+  }
+
+  /** Allows reading and claiming the one checkout attempt of a customer. */
+  claimCheckout(): Statement {
+    return allow(this.table.arn, "GetItem", "UpdateItem");
+  }
+
+  /** Allows recording events of Stripe. */
+  recordEvents(): Statement {
+    return allow(this.table.arn, "UpdateItem");
+  }
+
+  /** Allows reading recorded events. */
+  readEvents(): Statement {
+    return allow(this.table.arn, "BatchGetItem");
+  }
+
+  /** Allows reading and recording events. */
+  readAndRecordEvents(): Statement {
+    return allow(this.table.arn, "BatchGetItem", "UpdateItem");
+  }
+}
+
+function allow(resource: pulumi.Output<string>, ...actions: string[]): Statement {
+  return { Action: actions.map((action) => `dynamodb:${action}`), Resource: [resource] };
 }

@@ -2,9 +2,14 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "./config";
 
+/** Arguments of `Identity`. */
+export interface IdentityArgs {
+  config: Pick<Config, "auth" | "frontend" | "deletionProtection">;
+}
+
 /**
- * Who the customers are: a Cognito user pool, its hosted sign-in (managed login) and the browser's public app client
- * (authorization code with PKCE, no secret).
+ * The sign-in: a Cognito user pool, its hosted pages (managed login) and the browser's public app client (authorization
+ * code with PKCE, no secret).
  */
 export class Identity extends pulumi.ComponentResource {
   readonly userPoolId: pulumi.Output<string>;
@@ -13,14 +18,10 @@ export class Identity extends pulumi.ComponentResource {
   readonly issuer: pulumi.Output<string>;
   /** Base URL of the hosted sign-in. */
   readonly domainUrl: pulumi.Output<string>;
-  /** Scopes the client may ask for. */
+  /** Scopes that the client may request. */
   readonly scopes = ["openid", "email", "profile"];
 
-  constructor(
-    name: string,
-    args: Pick<Config, "auth" | "frontend" | "deletionProtection">,
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, { config }: IdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Identity", name, {}, opts);
     const child = { parent: this };
     const pool = new aws.cognito.UserPool(
@@ -37,7 +38,7 @@ export class Identity extends pulumi.ComponentResource {
           requireUppercase: false,
         },
         accountRecoverySetting: { recoveryMechanisms: [{ name: "verified_email", priority: 1 }] },
-        deletionProtection: args.deletionProtection ? "ACTIVE" : "INACTIVE",
+        deletionProtection: config.deletionProtection ? "ACTIVE" : "INACTIVE",
       },
       child,
     );
@@ -50,8 +51,8 @@ export class Identity extends pulumi.ComponentResource {
         allowedOauthFlowsUserPoolClient: true,
         allowedOauthFlows: ["code"],
         allowedOauthScopes: this.scopes,
-        callbackUrls: args.frontend.callbackUrls,
-        logoutUrls: args.frontend.logoutUrls,
+        callbackUrls: config.frontend.callbackUrls,
+        logoutUrls: config.frontend.logoutUrls,
         enableTokenRevocation: true,
         preventUserExistenceErrors: "ENABLED",
         accessTokenValidity: 60,
@@ -61,12 +62,13 @@ export class Identity extends pulumi.ComponentResource {
       },
       child,
     );
+    const { domainPrefix, domainUrl } = config.auth;
     const domain = new aws.cognito.UserPoolDomain(
       name,
-      { userPoolId: pool.id, domain: args.auth.domainPrefix, managedLoginVersion: 2 },
+      { userPoolId: pool.id, domain: domainPrefix, managedLoginVersion: 2 },
       child,
     );
-    // Without a branding of its own, managed login shows "Login pages unavailable".
+    // Without a branding, managed login shows "Login pages unavailable".
     new aws.cognito.ManagedLoginBranding(
       name,
       { userPoolId: pool.id, clientId: client.id, useCognitoProvidedValues: true },
@@ -77,9 +79,9 @@ export class Identity extends pulumi.ComponentResource {
     this.userPoolId = pool.id;
     this.clientId = client.id;
     this.issuer = pulumi.interpolate`https://cognito-idp.${region}.amazonaws.com/${pool.id}`;
-    this.domainUrl = args.auth.domainUrl
-      ? pulumi.output(args.auth.domainUrl)
+    this.domainUrl = domainUrl
+      ? pulumi.output(domainUrl)
       : pulumi.interpolate`https://${domain.domain}.auth.${region}.amazoncognito.com`;
-    this.registerOutputs();
+    this.registerOutputs({ userPoolId: this.userPoolId, clientId: this.clientId, domainUrl: this.domainUrl });
   }
 }

@@ -4,44 +4,46 @@ import type { Model } from "../contract/plan";
 import { buildArgs, type Weights } from "../images/models";
 import type { Config } from "./config";
 
-/** The image a model's workers run: built and pushed by the program, or named by URI when a pipeline has built it. */
+/** Arguments of `WorkerImage`. */
+export interface WorkerImageArgs {
+  config: Pick<Config, Model>;
+}
+
+/** The image of a model's workers: the program builds and pushes it (`imageTag`), or a pipeline has (`imageUri`). */
 export class WorkerImage extends pulumi.ComponentResource {
-  /** The ready image's name as given; undefined for one that the program builds. */
-  readonly ready: string | undefined;
-  /** `host/name` of where it is, with the ready image's tag or digest. */
+  /** `imageUri` of the configuration. Undefined when the program builds the image. */
+  readonly prebuilt: string | undefined;
+  /** `host/name` of the repository. For a prebuilt image with its tag or digest. */
   readonly repositoryUrl: pulumi.Output<string>;
-  /** `host/name@sha256:…`, or the ready image's name. */
+  /** `host/name@sha256:…`, or `imageUri`. */
   readonly uri: pulumi.Output<string>;
 
   constructor(
     readonly model: Model,
-    config: Config,
+    { config }: WorkerImageArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
-    // It was once a part of the model's Inference: a stack of then keeps its repository, and the images in it.
+    // In older stacks the image's parent is the model's Inference. The alias keeps their repository and its images.
     const aliases = [{ parent: pulumi.createUrn(model, "snack:infra:Inference") }];
     super("snack:infra:WorkerImage", model, {}, pulumi.mergeOptions(opts, { aliases }));
     const { imageUri, imageTag = "", weights } = config[model];
-    this.ready = imageUri;
+    this.prebuilt = imageUri;
     if (imageUri === undefined) {
-      const { url, uri } = this.build(model, imageTag, weights);
-      this.repositoryUrl = url;
+      const { repositoryUrl, uri } = this.build(imageTag, weights);
+      this.repositoryUrl = repositoryUrl;
       this.uri = uri;
     } else {
       this.repositoryUrl = pulumi.output(imageUri);
       this.uri = this.repositoryUrl;
     }
-    this.registerOutputs();
+    this.registerOutputs({ uri: this.uri });
   }
 
-  private build(
-    model: Model,
-    tag: string,
-    weights: Weights,
-  ): { url: pulumi.Output<string>; uri: pulumi.Output<string> } {
+  private build(tag: string, weights: Weights): Pick<WorkerImage, "repositoryUrl" | "uri"> {
+    const { model } = this;
     const repository = new awsx.ecr.Repository(
       model,
-      // awsx's own default keeps a single untagged image; a rollback and a late worker need the earlier ones.
+      // awsx keeps a single untagged image by default. A rollback and a late worker need the earlier images.
       { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
       { parent: this },
     );
@@ -49,16 +51,16 @@ export class WorkerImage extends pulumi.ComponentResource {
       model,
       {
         repositoryUrl: repository.url,
-        // awsx names the build by its tag alone, and two builds of one name would clash.
+        // awsx names the build by its tag alone, and the builds of two models must not have the same name.
         imageTag: `${model}-${tag}`,
         context: "./images",
         dockerfile: "./images/Dockerfile",
         platform: "linux/amd64",
         args: buildArgs(model, tag, weights),
       },
-      // A new tag is a new image resource; deleting the old one would delete its manifest, and with it the way back.
+      // A new tag is a new resource. Deleting the old one would delete its image, and a rollback needs that image.
       { parent: this, retainOnDelete: true },
     );
-    return { url: repository.url, uri: image.imageUri };
+    return { repositoryUrl: repository.url, uri: image.imageUri };
   }
 }

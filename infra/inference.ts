@@ -1,29 +1,32 @@
-import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
+import { stackNames } from "../names";
 import { Endpoint } from "../runpod/endpoint";
 import { Template } from "../runpod/template";
 import type { Config } from "./config";
 import type { WorkerImage } from "./images";
 import { inferenceSettings } from "./inferenceSettings";
 import type { Registry } from "./registry";
+import { createSecret, type Secret } from "./secrets";
 import type { Tickets } from "./tickets";
 
-/** What a model's endpoint is made with. */
-interface InferenceArgs {
-  config: Config;
+/** Arguments of `Inference`. */
+export interface InferenceArgs {
+  config: Pick<Config, "stack" | "runpodJobApiUrl" | "browserKeys" | Model>;
+  /** Issuer and keys of the tickets that the workers accept. */
   tickets: Tickets;
+  /** Image of the workers. */
   image: WorkerImage;
+  /** Credentials with which RunPod pulls the image. */
   registry: Registry;
 }
 
-/** One model on RunPod Serverless: its template, its endpoint, and the key that browsers call it with. */
+/** One model on RunPod Serverless: its template, its endpoint, and the key that browsers use. */
 export class Inference extends pulumi.ComponentResource {
-  readonly endpointId: pulumi.Output<string>;
-  /** Base of the endpoint's job API. */
+  /** Base URL of the endpoint's job API. */
   readonly url: pulumi.Output<string>;
-  /** Holds the restricted RunPod key for browsers, where the operator has made one. */
-  readonly browserKey: aws.ssm.Parameter | undefined;
+  /** RunPod key for browsers, restricted to the endpoint. Undefined until the operator has configured it. */
+  readonly browserKey: Secret | undefined;
 
   constructor(model: Model, args: InferenceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Inference", model, {}, opts);
@@ -31,7 +34,7 @@ export class Inference extends pulumi.ComponentResource {
     const { config, tickets, image, registry } = args;
     const { name, ...settings } = inferenceSettings(model, config);
 
-    const containerRegistryAuthId = registry.credentialFor(image);
+    const containerRegistryAuthId = registry.credentialsFor(image);
     const template = new Template(
       model,
       {
@@ -44,16 +47,10 @@ export class Inference extends pulumi.ComponentResource {
       child,
     );
     const endpoint = new Endpoint(model, { name, templateId: template.id, ...settings.endpoint }, child);
-    this.endpointId = endpoint.id;
     this.url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
     const value = config.browserKeys[model];
-    this.browserKey =
-      value &&
-      new aws.ssm.Parameter(
-        `${model}-browser-key`,
-        { name: `/snack-misaki/${config.stack}/${model}-browser-key`, type: "SecureString", value },
-        child,
-      );
-    this.registerOutputs();
+    const parameter = stackNames(config.stack).parameters.browserKey(model);
+    this.browserKey = value && createSecret(`${model}-browser-key`, { name: parameter, value }, child);
+    this.registerOutputs({ url: this.url });
   }
 }

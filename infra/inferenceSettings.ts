@@ -1,17 +1,15 @@
 import type { Model } from "../contract/plan";
 import { modelFacts, modelReference } from "../images/models";
+import { stackNames } from "../names";
 import type { Config } from "./config";
 
-/**
- * What a model's template and endpoint at RunPod are made of, as far as the configuration says it: for the program that
- * makes them, and for the doctor that compares.
- */
+/** Settings of a model's template and endpoint at RunPod. The program creates them, the doctor compares with them. */
 export function inferenceSettings(model: Model, config: Pick<Config, "stack" | Model>) {
   const facts = modelFacts[model];
   const { gpuIds, weights, workersMin, workersMax, idleTimeoutSeconds } = config[model];
   return {
-    /** Of both. */
-    name: `snack-misaki-${config.stack}-${model}`,
+    /** Name of the template and of the endpoint. */
+    name: stackNames(config.stack).endpoint(model),
     template: { containerDiskInGb: facts.containerDiskInGb },
     endpoint: {
       gpuIds: gpuIds ?? [...facts.gpuIds],
@@ -23,7 +21,7 @@ export function inferenceSettings(model: Model, config: Pick<Config, "stack" | M
       scalerValue: 4,
       executionTimeoutMs: 120_000,
       flashBootType: "FLASHBOOT",
-      // RunPod then has the weights on the host before a worker starts there.
+      // RunPod downloads the weights to a host before it starts a worker there.
       ...(weights === "cached" && { modelReferences: [modelReference(model)] }),
     },
   } as const;

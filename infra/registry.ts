@@ -1,109 +1,133 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings as RefreshSettings } from "../functions/registryRefresh";
+import { stackNames } from "../names";
 import { isPrivateEcr, parseImageName } from "../runpod/imageName";
 import { RegistryAuth } from "../runpod/registryAuth";
 import type { Config } from "./config";
 import type { WorkerImage } from "./images";
 import { Lambda, type Statement } from "./lambda";
 import { Schedule } from "./schedule";
+import { createSecret, readSecrets, type Secret } from "./secrets";
 
+/** An ECR token is valid for 12 hours. */
 const REFRESH_HOURS = 6;
 
-/**
- * What RunPod pulls the workers' images with, as the configuration chooses. For private ECR, whose tokens die after twelve
- * hours, a function gives RunPod a new one every six, under the same id.
- */
-export class Registry extends pulumi.ComponentResource {
-  /** RunPod's id of the credentials for an image, if it needs any. */
-  readonly credentialFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
+/** Arguments of `Registry`. */
+export interface RegistryArgs {
+  config: Pick<Config, "stack" | "registry" | "runpodApiUrl" | "runpodApiKey">;
+  /** The images that RunPod pulls. */
+  images: WorkerImage[];
+}
 
-  constructor(name: string, args: { config: Config; images: WorkerImage[] }, opts?: pulumi.ComponentResourceOptions) {
+/** The credentials with which RunPod pulls the images, as `registry` of the configuration chooses. */
+export class Registry extends pulumi.ComponentResource {
+  /** RunPod's id of the credentials for an image. Undefined when the image needs none. */
+  readonly credentialsFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
+
+  constructor(name: string, { config, images }: RegistryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Registry", name, {}, opts);
     const child = { parent: this };
-    const { config, images } = args;
     const { registry } = config;
     const inEcr = images.filter(isInEcr);
     switch (registry.kind) {
       case "ecr": {
-        const id = inEcr.length > 0 ? refreshedEcrToken(config, inEcr, child) : undefined;
-        this.credentialFor = (image) => (isInEcr(image) ? id : undefined);
+        const id = inEcr.length > 0 ? createEcrCredentials(config, inEcr, child) : undefined;
+        this.credentialsFor = (image) => (isInEcr(image) ? id : undefined);
         break;
       }
       case "delegation":
-        this.credentialFor = (image) => (isInEcr(image) ? registry.ids[image.model] : undefined);
+        this.credentialsFor = (image) => (isInEcr(image) ? registry.ids[image.model] : undefined);
         break;
       case "token": {
         const { host, username, token, generation } = registry;
-        const auth = new RegistryAuth(
+        const credentials = new RegistryAuth(
           name,
-          { name: `${credentialName(config)}-${generation}`, username, password: token },
+          { name: `${stackNames(config.stack).registryCredentials}-${generation}`, username, password: token },
           child,
         );
-        this.credentialFor = ({ ready }) => (parseImageName(ready ?? "").host === host ? auth.id : undefined);
+        this.credentialsFor = ({ prebuilt }) =>
+          parseImageName(prebuilt ?? "").host === host ? credentials.id : undefined;
         break;
       }
       case "public":
-        this.credentialFor = () => undefined;
+        this.credentialsFor = () => undefined;
     }
-    this.registerOutputs();
+    this.registerOutputs({ kind: registry.kind });
   }
 }
 
-/** What the program builds is in private ECR. */
-function isInEcr({ ready }: WorkerImage): boolean {
-  return ready === undefined || isPrivateEcr(ready);
+/** Whether an image is in private ECR, as every image that the program builds. */
+function isInEcr({ prebuilt }: WorkerImage): boolean {
+  return prebuilt === undefined || isPrivateEcr(prebuilt);
 }
 
-/** RunPod's provider wants a stack's own names to begin so. */
-function credentialName({ stack }: Config): string {
-  return `${pulumi.getProject()}-${stack}-registry`;
-}
-
-function refreshedEcrToken(
-  config: Config,
+/** Creates credentials with an ECR token, and the function that renews the token under the same id. */
+function createEcrCredentials(
+  config: RegistryArgs["config"],
   images: WorkerImage[],
   child: { parent: pulumi.Resource },
 ): pulumi.Output<string> {
+  const names = stackNames(config.stack);
   const { userName, password, expiresAt } = aws.ecr.getAuthorizationTokenOutput({}, child);
-  const credential = new RegistryAuth(
+  const credentials = new RegistryAuth(
     "registry",
-    { name: credentialName(config), username: userName, password },
-    // ECR gives another one each time; from the first on it is the function's to renew.
+    { name: names.registryCredentials, username: userName, password },
+    // ECR returns another token each time. After the first one, the function renews it.
     { ...child, ignoreChanges: ["password"] },
   );
-  const key = new aws.ssm.Parameter(
+  const runpodKey = createSecret(
     "runpod-api-key",
-    { name: `/snack-misaki/${config.stack}/runpod-api-key`, type: "SecureString", value: config.runpodApiKey },
+    { name: names.parameters.runpodApiKey, value: config.runpodApiKey },
     child,
   );
   const expiry = new aws.ssm.Parameter(
     "registry-token-expiry",
-    { name: `/snack-misaki/${config.stack}/registry-token-expiry`, type: "String", value: expiresAt },
+    { name: names.parameters.registryTokenExpiry, type: "String", value: expiresAt },
     { ...child, ignoreChanges: ["value"] },
   );
+  const refresh = createRefresh(config, { credentials, runpodKey, expiry, images }, child);
+  createAlarm(refresh, child);
+  return credentials.id;
+}
+
+interface RefreshArgs {
+  credentials: RegistryAuth;
+  runpodKey: Secret;
+  expiry: aws.ssm.Parameter;
+  images: WorkerImage[];
+}
+
+function createRefresh(
+  { stack, runpodApiUrl }: RegistryArgs["config"],
+  { credentials, runpodKey, expiry, images }: RefreshArgs,
+  child: { parent: pulumi.Resource },
+): Lambda<RefreshSettings> {
   const refresh = new Lambda<RefreshSettings>(
     "registryRefresh",
     {
       bundle: "registryRefresh",
       settings: pulumi.output({
-        runpodApiUrl: config.runpodApiUrl,
-        runpodKeyParameter: key.name,
-        registryAuthId: credential.id,
+        runpodApiUrl,
+        runpodKeyParameter: runpodKey.name,
+        registryAuthId: credentials.id,
         expiryParameter: expiry.name,
       }),
       statements: [
-        { Action: ["ssm:GetParameters"], Resource: [key.arn] },
+        ...readSecrets(runpodKey),
         { Action: ["ssm:PutParameter"], Resource: [expiry.arn] },
-        ...pulling(images),
+        ...pullImages(images),
       ],
-      // The doctor names it to the operator.
-      functionName: `snack-misaki-${config.stack}-registryRefresh`,
+      functionName: stackNames(stack).functions.registryRefresh,
       timeoutSeconds: 60,
     },
     child,
   );
   new Schedule("registryRefresh", { lambda: refresh, every: `${REFRESH_HOURS} hours` }, child);
+  return refresh;
+}
+
+function createAlarm(refresh: Lambda<RefreshSettings>, child: { parent: pulumi.Resource }): void {
   new aws.cloudwatch.MetricAlarm(
     "registryRefresh",
     {
@@ -117,16 +141,18 @@ function refreshedEcrToken(
       evaluationPeriods: 1,
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       threshold: 1,
-      // No run at all is no better than one that failed.
+      // A missing run is as bad as a failed run.
       treatMissingData: "breaching",
     },
     child,
   );
-  return credential.id;
 }
 
-/** A token may do what its maker may: to get one, for which AWS knows no resource, and to pull these images. */
-function pulling(images: WorkerImage[]): Statement[] {
+/**
+ * Allows creating a token and pulling these images. A token has the permissions of the role that creates it. AWS has no
+ * resource for GetAuthorizationToken.
+ */
+function pullImages(images: WorkerImage[]): Statement[] {
   return [
     { Action: ["ecr:GetAuthorizationToken"], Resource: ["*"] },
     {

@@ -2,17 +2,19 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Lambda } from "./lambda";
 
-/** Invokes a function from time to time, with EventBridge Scheduler. */
+/** Arguments of `Schedule`. */
+export interface ScheduleArgs {
+  lambda: Lambda<object>;
+  /** Interval of a rate expression, such as `15 minutes`. */
+  every: string;
+}
+
+/** Invokes a function at an interval, with EventBridge Scheduler. */
 export class Schedule extends pulumi.ComponentResource {
-  constructor(
-    name: string,
-    /** `every`: as in a rate expression, `15 minutes`. */
-    args: { lambda: Lambda<object>; every: string },
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, { lambda, every }: ScheduleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Schedule", name, {}, opts);
     const child = { parent: this };
-    const { arn } = args.lambda.function;
+    const { arn } = lambda.function;
     const role = new aws.iam.Role(
       `${name}-schedule`,
       {
@@ -34,13 +36,13 @@ export class Schedule extends pulumi.ComponentResource {
     new aws.scheduler.Schedule(
       name,
       {
-        scheduleExpression: `rate(${args.every})`,
+        scheduleExpression: `rate(${every})`,
         flexibleTimeWindow: { mode: "OFF" },
-        // What one run leaves undone the next one does.
+        // No retry: the next run does the work of a failed one.
         target: { arn, roleArn: role.arn, retryPolicy: { maximumRetryAttempts: 0 } },
       },
       { ...child, dependsOn: policy },
     );
-    this.registerOutputs();
+    this.registerOutputs({});
   }
 }

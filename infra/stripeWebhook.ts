@@ -1,67 +1,67 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { stackNames } from "../names";
 import { webhookEvents } from "../stripe/events";
 import { WebhookEndpoint } from "../stripe/webhookEndpoint";
 import { WebhookSecrets } from "../stripe/webhookSecrets";
 import type { Config } from "./config";
-
-/** Whose a customer, a subscription or an endpoint is, in Stripe's metadata: one account may serve several stacks. */
-export function stripeOwner(stack: string): string {
-  return `snack-misaki/${stack}`;
-}
+import { createSecret } from "./secrets";
 
 /**
- * Where the webhook's secrets are found. By name, because the parameter is made last: its value comes from the endpoint,
- * which needs the API's URL, which needs the functions.
+ * Name and ARN of the parameter with the webhook's secrets. Computed from the stack's name, because the parameter does not
+ * exist yet: its value comes from the webhook endpoint, which needs the API's URL, which needs the functions.
  */
 export function webhookSecretParameter(
   stack: string,
   opts: pulumi.InvokeOptions,
 ): { name: string; arn: pulumi.Output<string> } {
-  const name = `/snack-misaki/${stack}/stripe-webhook-secret`;
+  const name = stackNames(stack).parameters.stripeWebhookSecret;
   const { region } = aws.getRegionOutput({}, opts);
   const { accountId } = aws.getCallerIdentityOutput({}, opts);
   const { partition } = aws.getPartitionOutput({}, opts);
   return { name, arn: pulumi.interpolate`arn:${partition}:ssm:${region}:${accountId}:parameter${name}` };
 }
 
+/** Arguments of `StripeWebhook`. */
+export interface StripeWebhookArgs {
+  config: Pick<Config, "stack" | "stripe" | "billing">;
+  /** Base URL of the API that has the webhook's route. */
+  apiUrl: pulumi.Output<string>;
+}
+
 /**
- * The endpoint that Stripe sends events to, and its secrets in Parameter Store. Without a key to register it with, its
- * secret is what the operator has configured, or there is none and no event is believed.
+ * The webhook endpoint at Stripe, and its secrets in Parameter Store. Without a key to register the endpoint, the secret
+ * is `stripeWebhookSecret`. Without that one too, the function rejects every event.
  */
 export class StripeWebhook extends pulumi.ComponentResource {
-  /** To be registered by hand where there is no key for that. */
+  /** URL for Stripe's events. */
   readonly url: pulumi.Output<string>;
 
-  constructor(
-    name: string,
-    args: { config: Config; apiUrl: pulumi.Output<string> },
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, { config, apiUrl }: StripeWebhookArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:StripeWebhook", name, {}, opts);
     const child = { parent: this };
-    const { config } = args;
-    this.url = pulumi.interpolate`${args.apiUrl}/webhook/stripe`;
+    this.url = pulumi.interpolate`${apiUrl}/webhook/stripe`;
 
-    const secrets = config.stripe.registersWebhook ? this.register(name, config, child) : byHand(config);
-    if (secrets) {
-      new aws.ssm.Parameter(
-        "stripe-webhook-secret",
-        { name: webhookSecretParameter(config.stack, child).name, type: "SecureString", value: secrets },
-        child,
-      );
+    const value = config.stripe.registersWebhook ? this.register(name, config, child) : configuredSecret(config);
+    if (value) {
+      const parameter = stackNames(config.stack).parameters.stripeWebhookSecret;
+      createSecret("stripe-webhook-secret", { name: parameter, value }, child);
     }
-    this.registerOutputs();
+    this.registerOutputs({ url: this.url });
   }
 
-  /** A new generation: the new endpoint first, then both secrets, then the old endpoint goes. */
-  private register(name: string, config: Config, child: pulumi.CustomResourceOptions): pulumi.Output<string> {
+  /** A new secret generation creates the new endpoint, stores both secrets, and then deletes the old endpoint. */
+  private register(
+    name: string,
+    config: StripeWebhookArgs["config"],
+    child: pulumi.CustomResourceOptions,
+  ): pulumi.Output<string> {
     const endpoint = new WebhookEndpoint(
       name,
       {
         url: this.url,
         enabledEvents: [...webhookEvents],
-        description: stripeOwner(config.stack),
+        description: stackNames(config.stack).owner,
         secretGeneration: config.billing.webhookSecretGeneration,
       },
       child,
@@ -71,6 +71,7 @@ export class StripeWebhook extends pulumi.ComponentResource {
   }
 }
 
-function byHand({ stripe }: Config): pulumi.Output<string> | undefined {
+/** Secrets of an endpoint that the operator registered by hand, as the function reads them. */
+function configuredSecret({ stripe }: Pick<Config, "stripe">): pulumi.Output<string> | undefined {
   return stripe.webhookSecret && pulumi.secret(pulumi.jsonStringify({ current: stripe.webhookSecret }));
 }

@@ -2,15 +2,15 @@ import * as pulumi from "@pulumi/pulumi";
 
 type Provider = typeof import("./ticketKeyProvider");
 
-/** Thin on purpose: its text is kept in the state, so what it does is in a file of its own. */
+/** Forwards only: Pulumi stores the text of these methods in the stack's state, so the code is in another file. */
 const provider: pulumi.dynamic.ResourceProvider = {
   create: (inputs) => (require("./.build/infra/ticketKeyProvider.cjs") as Provider).create(inputs),
   diff: (_id, olds, news) => (require("./.build/infra/ticketKeyProvider.cjs") as Provider).diff(olds, news),
 };
 
-/** An Ed25519 key pair that signs tickets. A new number is a new key. */
+/** An Ed25519 key pair that signs tickets. Another number creates another key. */
 export class TicketKey extends pulumi.dynamic.Resource {
-  /** Private JWK as JSON, a secret. */
+  /** Secret. Private JWK as JSON. */
   declare readonly privateJwk: pulumi.Output<string>;
   /** Public JWK as JSON. */
   declare readonly publicJwk: pulumi.Output<string>;

@@ -5,7 +5,7 @@ interface Inputs {
   number: number;
 }
 
-/** Makes a key pair. Its id is the `kid`: the key's number and a random part, so that no two stacks share one. */
+/** Creates a key pair. Its id is the `kid`: the key's number and a random part, so that two stacks never share a `kid`. */
 export async function create({ number }: Inputs): Promise<pulumi.dynamic.CreateResult> {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const kid = `${number}-${crypto.randomUUID().slice(0, 8)}`;
@@ -15,7 +15,7 @@ export async function create({ number }: Inputs): Promise<pulumi.dynamic.CreateR
   return { id: kid, outs: { number, privateJwk, publicJwk } };
 }
 
-/** Only another number makes another key. */
+/** Replaces the key when its number changes. */
 export async function diff(olds: Inputs, news: Inputs): Promise<pulumi.dynamic.DiffResult> {
   const changes = olds.number !== news.number;
   return { changes, replaces: changes ? ["number"] : [], deleteBeforeReplace: false };

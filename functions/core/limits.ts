@@ -1,4 +1,4 @@
-import type { Limits, Model, Plan } from "../../contract/plan";
+import type { Limits, Plan } from "../../contract/plan";
 
 /** What one job may use, by plan. Signed into the ticket and enforced by the worker. */
 export const planLimits: Readonly<Record<Plan, Limits>> = {
@@ -6,6 +6,3 @@ export const planLimits: Readonly<Record<Plan, Limits>> = {
   paid: { max_tokens: 512, max_messages: 40, max_input_chars: 2_000 },
   vip: { max_tokens: 512, max_messages: 40, max_input_chars: 2_000 },
 };
-
-/** Which model answers a plan. Until the relay to external LLMs is there, VIPs get the paid model: never less than they had. */
-export const planModel: Readonly<Record<Plan, Model>> = { free: "phi3", paid: "mistral", vip: "mistral" };

@@ -1,8 +1,8 @@
 import type { JWK } from "jose";
 import { ApiError } from "../../contract/errors";
-import type { Model, Plan } from "../../contract/plan";
+import { type Model, type Plan, planModels } from "../../contract/plan";
 import type { Inference, SessionResponse } from "../../contract/session";
-import { planLimits, planModel } from "./limits";
+import { planLimits } from "./limits";
 import { signTicket } from "./ticket";
 
 /** External values needed to open a session. */
@@ -25,7 +25,7 @@ export async function openSession(
   sources: SessionSources,
   now: Date,
 ): Promise<SessionResponse> {
-  const model = planModel[customer.plan];
+  const model = planModels[customer.plan];
   const limits = planLimits[customer.plan];
   const [key, inference] = await Promise.all([sources.signingKey(), sources.inference(model)]);
   if (!inference) throw new ApiError("unavailable", undefined, { cause: `no browser key is configured for ${model}` });

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
+import { byModel } from "../../contract/plan";
 import { PROJECT, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
 import { choosePorts, cloudStackConfig } from "../support/ports";
@@ -10,7 +11,7 @@ import type { LocalCloud, LocalCloudOptions } from "./cloud";
 export const ProgramOutputs = z.object({
   apiUrl: z.url(),
   signIn: z.object({ url: z.url(), clientId: z.string(), issuer: z.url(), scopes: z.array(z.string()) }),
-  inference: z.object({ phi3: z.url(), mistral: z.url() }),
+  inference: z.object(byModel(() => z.url())),
   webhookUrl: z.url(),
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;

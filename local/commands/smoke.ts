@@ -3,14 +3,14 @@ import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { type Api, ApiProblem, chat, type Session } from "../../client";
 import type { ErrorCode } from "../../contract/errors";
-import type { Model } from "../../contract/plan";
-import { browserKeyOf, configKey } from "../../names";
+import { models } from "../../contract/plan";
 import type { LocalCloud } from "../cloud/cloud";
 import type { ProgramOutputs } from "../cloud/program";
 import { inTemporaryCloud } from "../cloud/temporaryCloud";
 import { type EngineName, engineOption } from "../llm/engineOption";
-import { expiredTicket, forgedTicket } from "../visitor/badTickets";
 import { customerApi } from "../visitor/customerApi";
+import { inferenceOf } from "../visitor/modelSessions";
+import { expiredTicket, forgedTicket } from "../visitor/tickets";
 import { type BillingResult, walkBilling } from "./smokeBilling";
 
 /** What `npm run smoke -- --json` prints. Secrets are masked. */
@@ -71,10 +71,11 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
 /** Error codes of four requests that the worker must refuse. */
 async function refusals(cloud: LocalCloud, outputs: ProgramOutputs, session: Session, say: (line: string) => void) {
   say("being refused");
+  const otherModel = models.find((model) => model !== session.model) ?? models[0];
   const { ticket: _, ...noTicket } = session;
   return {
     noTicket: await refusal(noTicket, "ticket_missing"),
-    wrongModel: await refusal({ ...session, inference: inferenceOf(cloud, outputs, "mistral") }, "ticket_wrong_model"),
+    wrongModel: await refusal({ ...session, inference: inferenceOf(otherModel, cloud, outputs) }, "ticket_wrong_model"),
     forged: await refusal({ ...session, ticket: await forgedTicket(session) }, "ticket_invalid"),
     expired: await refusal({ ...session, ticket: await expiredTicket(cloud, session) }, "ticket_expired"),
   };
@@ -107,11 +108,6 @@ async function refusal(session: Omit<Session, "ticket"> & { ticket?: string }, d
   );
   if (code !== due) throw new Error(`A request that is due ${due} received ${code}`);
   return code;
-}
-
-function inferenceOf(cloud: LocalCloud, outputs: ProgramOutputs, model: Model): Session["inference"] {
-  const key = cloud.config().values[configKey(browserKeyOf(model))];
-  return { url: outputs.inference[model], authorization: `Bearer ${key}` };
 }
 
 const program = command(

@@ -99,9 +99,9 @@ async function examineThrough(
 }
 
 /** Whether RunPod pulls images with an ECR token that a function renews. */
-function isFromEcr({ registry, ...models }: Target["config"]): boolean {
-  const images = [models.phi3, models.mistral];
-  return registry.kind === "ecr" && images.some(({ imageUri }) => imageUri === undefined || isPrivateEcr(imageUri));
+function isFromEcr(config: Target["config"]): boolean {
+  const images = models.map((model) => config[model].imageUri);
+  return config.registry.kind === "ecr" && images.some((uri) => uri === undefined || isPrivateEcr(uri));
 }
 
 /** Reads the resources that the checks share. A part that fails does not stop the others. */

@@ -6,7 +6,7 @@ import {
   UpdateTimeToLiveCommand,
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
-import type { types } from "@pulumi/aws";
+import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 
 /** A table declared in `infra/data.ts`. */
@@ -25,8 +25,8 @@ export async function declaredTables(): Promise<{ users: Declared; ephemeral: De
     },
   });
   const { Data } = await import("../../infra/data.js");
-  const { users, ephemeral } = new Data("data", { deletionProtection: false });
-  return { users: await declared(users), ephemeral: await declared(ephemeral) };
+  const { users, ephemeral } = new Data("data", { config: { deletionProtection: false } });
+  return { users: await declared(users.table), ephemeral: await declared(ephemeral.table) };
 }
 
 /** Creates a table and waits until it is active. */
@@ -43,9 +43,7 @@ export async function makeTable(
   await client.send(new UpdateTimeToLiveCommand({ TableName, TimeToLiveSpecification }));
 }
 
-type Table = InstanceType<typeof import("../../infra/data").Data>["users"];
-
-async function declared(table: Table): Promise<Declared> {
+async function declared(table: aws.dynamodb.Table): Promise<Declared> {
   const attributes = await known(table.attributes);
   const rangeKey = await known(table.rangeKey);
   const indexes = (await known(table.globalSecondaryIndexes)) ?? [];
@@ -79,7 +77,7 @@ function known<T>(output: pulumi.Output<T>): Promise<T> {
   });
 }
 
-function indexKey(key: types.output.dynamodb.TableGlobalSecondaryIndexKeySchema): KeySchemaElement {
+function indexKey(key: aws.types.output.dynamodb.TableGlobalSecondaryIndexKeySchema): KeySchemaElement {
   return { AttributeName: key.attributeName, KeyType: oneOf(["HASH", "RANGE"], key.keyType) };
 }
 

@@ -9,11 +9,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createParser } from "eventsource-parser";
 import { exportJWK, generateKeyPair } from "jose";
 import { root } from "../../cli/root";
+import { type Model, planModels } from "../../contract/plan";
 import { signTicket } from "../../functions/core/ticket";
 import { platformEnvironment } from "../../local/runpod/workers/workerEnvironment";
 import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
 import { JobPlatform } from "./jobPlatform";
 import { median } from "./median";
+
+/** The measured worker's model. */
+const MODEL = planModels.paid;
 
 /** What `npm run bench -- worker --json` prints. */
 export interface WorkerBench {
@@ -24,7 +28,7 @@ export interface WorkerBench {
   /** Requests to RunPod for one reply of 60 to 137 tokens, the result's included; the mean. */
   postsPerReply: number;
   /** Share of the prompts' tokens in a chat of ten turns that the prefix cache has: see `prefix_cache.py` of the tests. */
-  cacheShare: Record<"phi3" | "mistral", CacheShare>;
+  cacheShare: Partial<Record<Model, CacheShare>>;
   /** The same delay between the slowest twentieths. */
   firstTextDelayP95Ms: PerConcurrency;
   /** The same delay when 32 customers ask in the same millisecond. */
@@ -199,7 +203,7 @@ function askEngine(agent: Agent, url: string): Promise<Reply> {
       },
     });
     const body = JSON.stringify({
-      model: "mistral",
+      model: MODEL,
       messages: [{ role: "user", content: "こんばんは" }],
       stream: true,
     });
@@ -221,12 +225,12 @@ async function startWorker(python: string, dir: string, engineUrl: string, jobAp
   const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid, alg: "EdDSA", use: "sig" }] };
   const limits = { max_tokens: 512, max_messages: 40, max_input_chars: 2_000 };
   const iss = "snack-misaki/bench";
-  const grant = { iss, sub: "guest:bench", aud: "mistral", plan: "paid", limits } as const;
+  const grant = { iss, sub: "guest:bench", aud: MODEL, plan: "paid", limits } as const;
 
   const tokenizer = join(dir, "tokenizer.json");
   pythonOnce(python, [
     "-c",
-    `from tests.real_tokenizers import tokenizer; tokenizer("mistral").save(${JSON.stringify(tokenizer)})`,
+    `from tests.real_tokenizers import tokenizer; tokenizer("${MODEL}").save(${JSON.stringify(tokenizer)})`,
   ]);
   const version = join(dir, "version.json");
   writeFileSync(version, JSON.stringify({ version: "bench" }));
@@ -236,13 +240,13 @@ async function startWorker(python: string, dir: string, engineUrl: string, jobAp
       PATH: process.env.PATH,
       HOME: dir,
       PYTHONPATH: join(root, "images/worker/src"),
-      MODEL: "mistral",
+      MODEL,
       TICKET_ISSUER: iss,
       TICKET_JWKS: JSON.stringify(jwks),
       ENGINE_BASE_URL: engineUrl,
       MODEL_VERSION_FILE: version,
       TOKENIZER_FILE: tokenizer,
-      CHAT_TEMPLATE_FILE: join(root, "images/mistral/chat_template.jinja"),
+      CHAT_TEMPLATE_FILE: join(root, "images", MODEL, "chat_template.jinja"),
       ...platformEnvironment({ workerId: "w1", endpointId: "ep", aiKey: "key" }, jobApiUrl),
     },
     stdio: ["ignore", "ignore", "inherit"],

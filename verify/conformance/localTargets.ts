@@ -1,23 +1,22 @@
-import type { Session } from "../../client";
+import { type Model, models } from "../../contract/plan";
 import type { LocalCloud } from "../../local/cloud/cloud";
 import type { ProgramOutputs } from "../../local/cloud/program";
-import { expiredTicket } from "../../local/visitor/badTickets";
-import { customerApi } from "../../local/visitor/customerApi";
+import { modelSessions } from "../../local/visitor/modelSessions";
+import { expiredTicket } from "../../local/visitor/tickets";
 import { renewed, type Target, valuesOfSessions } from "./target";
 
-/** Both models' endpoints of a local cloud, each as a customer of its plan reaches it. */
+/** The endpoint of every model in a local cloud. */
 export async function localTargets(cloud: LocalCloud, outputs: ProgramOutputs): Promise<Target[]> {
-  const [free, paid] = [await customerApi("free", cloud, outputs), await customerApi("paid", cloud, outputs)];
-  const [phi3, mistral] = [renewed(() => free.session()), renewed(() => paid.session())];
-
-  const target = async (own: () => Promise<Session>, other: () => Promise<Session>): Promise<Target> => {
-    const first = await own();
-    const expired = await expiredTicket(cloud, first);
+  const sessionsOf = async (model: Model) => renewed(await modelSessions(model, cloud, outputs));
+  const target = async (model: Model, otherModel: Model): Promise<Target> => {
+    const [own, other] = [await sessionsOf(model), await sessionsOf(otherModel)];
+    const session = await own();
+    const expired = await expiredTicket(cloud, session);
     return {
-      name: first.model,
-      endpoint: first.inference,
+      name: model,
+      endpoint: session.inference,
       values: async () => ({ ...(await valuesOfSessions(own, other)), expiredTicket: expired }),
     };
   };
-  return [await target(phi3, mistral), await target(mistral, phi3)];
+  return Promise.all(models.map((model) => target(model, models.find((other) => other !== model) ?? model)));
 }

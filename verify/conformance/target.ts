@@ -2,6 +2,7 @@ import { decodeJwt } from "jose";
 import * as z from "zod";
 import { createApi, type Session } from "../../client";
 import type { Values } from "../../contract/fixtures";
+import { planModels } from "../../contract/plan";
 import { TicketClaims } from "../../contract/ticket";
 import type { Endpoint } from "./deployed";
 
@@ -50,7 +51,7 @@ export async function deployedTarget(
     authorization: key ? `Bearer ${key}` : inference.authorization,
   };
   // Only guests' tickets can be had without being somebody, and they are for the free plan's model.
-  const other = model === "phi3" ? undefined : renewed(() => api.guest());
+  const other = model === planModels.free ? undefined : renewed(() => api.guest());
   return { name: endpoint.url, endpoint, values: () => valuesOfSessions(session, other) };
 }
 

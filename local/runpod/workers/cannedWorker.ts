@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type * as OpenAi from "../../../contract/openai";
-import { Model } from "../../../contract/plan";
+import { Model, modelPlans } from "../../../contract/plan";
 import type { StreamItem, WorkerOutput } from "../../../contract/worker";
 import type { RunningWorker } from "./workers";
 
@@ -38,7 +38,7 @@ export function startCannedWorker(env: Record<string, string>): RunningWorker {
   const work = async () => {
     const name = Model.parse(env.MODEL);
     const { version } = JSON.parse(readFileSync(env.MODEL_VERSION_FILE ?? "", "utf8"));
-    const model: ModelInfo = { plan: name === "phi3" ? "free" : "paid", name, version };
+    const model: ModelInfo = { plan: modelPlans[name], name, version };
     for (;;) {
       const job = await request("RUNPOD_WEBHOOK_GET_JOB", env.RUNPOD_POD_ID);
       // A job whose report fails is left to the queue's execution timeout.

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { models } from "../../../contract/plan";
 import type { RunpodAccount } from "../../../local/runpod/account/account";
 import { MARK, TEMPLATE_MARK } from "../../../runpod/ownerTag";
-import { models, owner, type Wanted, type WantedModel } from "./wanted";
+import { owner, type Wanted, type WantedModel } from "./wanted";
 
 /** What of an account is the stack's: a template by its mark, an endpoint by that of the template it runs, a credential by its name. */
 function ownOf(account: RunpodAccount) {

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { rmSync } from "node:fs";
 import { promisify } from "node:util";
+import { models } from "../../../contract/plan";
 import { Deployment } from "../../../local/pulumi/deployment";
 import type { Goal } from "../../../local/pulumi/goal";
 import type { EngineOptions } from "../../../local/pulumi/options";
@@ -9,7 +10,7 @@ import { type ResourceState, StackState } from "../../../local/pulumi/state";
 import type { StepEvent } from "../../../local/pulumi/step";
 import { createUrn } from "../../../local/pulumi/urn";
 import { type Properties, secret, type Value } from "../../../local/support/protocol/value";
-import { models, owner, type Wanted, type WantedModel } from "./wanted";
+import { owner, type Wanted, type WantedModel } from "./wanted";
 
 /** What a resource's class adds to what a program says. */
 interface Registration {

@@ -1,8 +1,5 @@
+import { byModel, type Model, models } from "../../../contract/plan";
 import type { Random } from "../random";
-
-/** The models a stack serves, each with a template and an endpoint. */
-export const models = ["phi3", "mistral"] as const;
-type Model = (typeof models)[number];
 
 /** What a program says of one model. */
 export interface WantedModel {
@@ -28,7 +25,7 @@ export const owner = "snack-misaki/chaos";
 export function firstWanted(): Wanted {
   return {
     registry: { name: "snack-misaki-chaos-registry", password: "password 1" },
-    models: { phi3: model("phi3"), mistral: model("mistral") },
+    models: byModel(model),
   };
 }
 

@@ -6,15 +6,25 @@ import { signTicket, TICKET_SECONDS } from "../../functions/core/ticket";
 import { START_STACK, stackNames } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 
-/** A ticket with a session's claims and `kid`, signed with a foreign key. */
+/** A ticket with a session's claims, signed with the key of the stack. */
+export async function validTicket(cloud: LocalCloud, session: Omit<Session, "ticket">): Promise<string> {
+  return sign(session, await readSigningKey(cloud), new Date());
+}
+
+/** A ticket with a session's claims that expired some minutes ago. */
+export async function expiredTicket(cloud: LocalCloud, session: Session): Promise<string> {
+  const signedAt = new Date(Date.now() - 10 * TICKET_SECONDS * 1000);
+  return sign(session, await readSigningKey(cloud), signedAt);
+}
+
+/** A ticket with a session's claims and `kid`, signed with another key. */
 export async function forgedTicket(session: Session): Promise<string> {
   const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   const { kid = "" } = decodeProtectedHeader(session.ticket);
   return sign(session, { ...(await exportJWK(privateKey)), kid }, new Date());
 }
 
-/** A session's ticket signed with the real key and already expired. */
-export async function expiredTicket(cloud: LocalCloud, session: Session): Promise<string> {
+async function readSigningKey(cloud: LocalCloud): Promise<JWK> {
   const ssm = new SSMClient({
     endpoint: cloud.aws.endpoints.ssm,
     region: cloud.aws.account.region,
@@ -22,11 +32,11 @@ export async function expiredTicket(cloud: LocalCloud, session: Session): Promis
   });
   const name = stackNames(START_STACK).parameters.ticketSigningKey;
   const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name, WithDecryption: true }));
-  const longAgo = new Date(Date.now() - 10 * TICKET_SECONDS * 1000);
-  return sign(session, JSON.parse(Parameter?.Value ?? "{}") as JWK, longAgo);
+  return JSON.parse(Parameter?.Value ?? "{}") as JWK;
 }
 
-async function sign({ user_id, plan, model, limits }: Session, key: JWK, now: Date): Promise<string> {
+async function sign(session: Omit<Session, "ticket">, key: JWK, signedAt: Date): Promise<string> {
+  const { user_id, plan, model, limits } = session;
   const iss = stackNames(START_STACK).owner;
-  return (await signTicket({ iss, sub: user_id, aud: Model.parse(model), plan, limits }, key, now)).ticket;
+  return (await signTicket({ iss, sub: user_id, aud: Model.parse(model), plan, limits }, key, signedAt)).ticket;
 }

@@ -1,0 +1,31 @@
+import type { Session } from "../../client";
+import { type Model, Plan, planModels } from "../../contract/plan";
+import { browserKeyOf, configKey } from "../../names";
+import type { LocalCloud } from "../cloud/cloud";
+import type { ProgramOutputs } from "../cloud/program";
+import { customerApi } from "./customerApi";
+import { validTicket } from "./tickets";
+
+/**
+ * Opens sessions of a model: as a seeded customer whose plan the model answers. For a model that answers no plan, with a
+ * ticket signed with the key of the stack.
+ */
+export async function modelSessions(
+  model: Model,
+  cloud: LocalCloud,
+  outputs: ProgramOutputs,
+): Promise<() => Promise<Session>> {
+  const plan = Plan.options.find((plan) => planModels[plan] === model);
+  const api = await customerApi(plan ?? "free", cloud, outputs);
+  if (plan) return () => api.session();
+  return async () => {
+    const session = { ...(await api.session()), model, inference: inferenceOf(model, cloud, outputs) };
+    return { ...session, ticket: await validTicket(cloud, session) };
+  };
+}
+
+/** URL of a model's endpoint, and the authorization with its browser key. */
+export function inferenceOf(model: Model, cloud: LocalCloud, outputs: ProgramOutputs): Session["inference"] {
+  const key = cloud.config().values[configKey(browserKeyOf(model))];
+  return { url: outputs.inference[model], authorization: `Bearer ${key}` };
+}
