@@ -7,6 +7,7 @@ const unitTests = [
   "tests/functions/{entitlement,http,stripeClient,stripeEvent,ticket}.test.ts",
   "tests/images/*.test.ts",
   "tests/local/cognito/store.test.ts",
+  "tests/local/commands/previewTable.test.ts",
   "tests/ops/doctor/{account,workers}.test.ts",
   "tests/program/config.test.ts",
   "tests/runpod/answers.test.ts",

@@ -66,9 +66,18 @@ export async function openLocalCloud(
   return ready(started.value, done.value.outputs);
 }
 
-/** Brings the program up in a local cloud that is running. */
-export async function bringUp(cloud: LocalCloud, programDir: string, dir: string): Promise<ProgramOutputs> {
-  return ready(cloud, (await up(engineOptions(cloud, programDir, dir))).outputs);
+/**
+ * Brings the program up in a local cloud that is running.
+ *
+ * @param onStep called after each resource
+ */
+export async function bringUp(
+  cloud: LocalCloud,
+  programDir: string,
+  dir: string,
+  onStep?: (step: StepEvent) => void,
+): Promise<ProgramOutputs> {
+  return ready(cloud, (await up({ ...engineOptions(cloud, programDir, dir), ...(onStep && { onStep }) })).outputs);
 }
 
 /** Gives the seeded customers their rows and tells the page. */
