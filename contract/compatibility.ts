@@ -1,156 +1,169 @@
 import * as z from "zod";
-import { type Fixture, readCodes, readShapes, type Values } from "./fixtures";
+import { type Fixture, type FixtureValues, readCodes, readShapes } from "./fixtures";
 import type { ChatCompletion, ChatCompletionChunk } from "./openai";
 import { modelPlans } from "./plan";
 import { type WorkerFailure, type WorkerOutput, workerBounds } from "./worker";
 
-/** What came of a fixture's request. */
+/** A worker's answer to a fixture's request. */
 export interface Answer {
-  /** What the worker yielded; of a streamed OpenAI answer the text of the stream. */
+  /** Items that the worker yielded. A streamed OpenAI answer is one item: the text of its event stream. */
   items: unknown[];
-  /** What the job failed with, or the body of an HTTP error. */
+  /** Error of the failed job, or body of the HTTP error. */
   error?: unknown;
-  /** The items that are kept with the finished job. */
-  kept?: unknown;
+  /** Items that RunPod stores with the finished job. */
+  storedItems?: unknown;
 }
 
 /**
- * What keeps a worker from being compatible with the readers of the fixture's version; nothing when it is. Fields that
- * they do not know do not matter, and neither do the words of a reply. `images/worker/tests/contract_rules.py` has the same
- * rules for the Python worker's tests.
+ * Returns the reasons why readers of the fixture's version could not use the answer, or an empty list. Unknown fields and
+ * the wording of a reply are ignored. These are the only compatibility rules; the tests apply them to the Python worker.
  *
  * @param fixture with its placeholders filled
  */
-export function incompatibilities(fixture: Fixture, answer: Answer, values: Values): string[] {
+export function incompatibilities(fixture: Fixture, answer: Answer, values: FixtureValues): string[] {
   const problems: string[] = [];
-  const must = (holds: boolean, problem: string) => void (holds || problems.push(problem));
-  const shaped = (shape: string, value: unknown) => problems.push(...misshapen(fixture.version, shape, value));
-  const rules: Rules = { must, shaped, fixture, values };
+  const rules: Rules = {
+    fixture,
+    values,
+    check: (ok, problem) => void (ok || problems.push(problem)),
+    checkShape: (shape, value) => void problems.push(...schemaProblems(fixture.version, shape, value)),
+  };
   if ("error" in fixture.expect) checkError(rules, fixture.expect, answer);
-  else if (answer.error !== undefined) must(false, `an error: ${text(answer.error)}`);
-  else if ("input" in fixture) checkOwn(rules, answer);
-  else if (streamed(fixture)) checkStream(rules, answer.items.join(""));
+  else if (answer.error !== undefined) rules.check(false, `unexpected error: ${toText(answer.error)}`);
+  else if ("input" in fixture) checkNative(rules, answer);
+  else if (requestsStream(fixture)) checkStream(rules, answer.items.join(""));
   else checkOpenAi(rules, answer);
   return [...new Set(problems)];
 }
 
+/** State of one comparison. The check functions record a problem when the answer breaks a rule. */
 interface Rules {
-  must(holds: boolean, problem: string): void;
-  shaped(shape: string, value: unknown): void;
   fixture: Fixture;
-  values: Values;
+  values: FixtureValues;
+  check(ok: boolean, problem: string): void;
+  checkShape(shape: string, value: unknown): void;
 }
 
-function checkOwn({ must, shaped, fixture, values }: Rules, { items, kept }: Answer): void {
-  for (const item of items.slice(0, -1)) shaped("stream-item", item);
-  shaped("worker-output", items.at(-1));
+function checkNative({ check, checkShape, fixture, values }: Rules, { items, storedItems }: Answer): void {
+  for (const item of items.slice(0, -1)) checkShape("stream-item", item);
+  checkShape("worker-output", items.at(-1));
   const deltas = items.slice(0, -1) as { delta?: unknown; done?: unknown }[];
-  const done = (items.at(-1) ?? {}) as Partial<WorkerOutput> & { done?: unknown };
-  must(done.done === true, "the last item has no done: true");
-  must(!deltas.some(({ done }) => done !== undefined), "an item before the last is done");
-  must(!deltas.some(({ delta }) => delta === ""), "an empty delta");
-  must(deltas.length > 0 === (streamed(fixture) ?? false), "deltas exactly where they are asked for");
-  if (deltas.length > 0) must(deltas.map(({ delta }) => delta).join("") === done.text, "text is not all the deltas");
-  must(Boolean(done.text), "an empty reply");
-  if (kept !== undefined) must(text(kept) === text(items), "the finished job keeps other items than were streamed");
+  const last = (items.at(-1) ?? {}) as Partial<WorkerOutput> & { done?: unknown };
+  check(last.done === true, "the last item lacks done: true");
+  check(!deltas.some(({ done }) => done !== undefined), "an item before the last one has done");
+  check(!deltas.some(({ delta }) => delta === ""), "a delta is empty");
+  check(deltas.length > 0 === requestsStream(fixture), "deltas do not match the requested stream mode");
+  if (deltas.length > 0)
+    check(deltas.map(({ delta }) => delta).join("") === last.text, "text differs from the joined deltas");
+  check(Boolean(last.text), "the reply is empty");
+  if (storedItems !== undefined)
+    check(toText(storedItems) === toText(items), "the stored items differ from the streamed items");
 
-  checkUsage(must, fixture, values, done.usage);
-  checkFinish(must, fixture, done.finish_reason);
-  must(done.model?.name === values.model, `model.name is not ${values.model}`);
-  must(done.model?.plan === modelPlans[values.model], "model.plan is not the model's");
-  must(Boolean(done.model?.version), "model.version is empty");
-  const { ttft_ms = 0, total_ms = 0 } = done.timings ?? {};
-  must(ttft_ms > 0 && ttft_ms <= total_ms, "ttft_ms is not between 0 and total_ms");
-  must(total_ms >= 1, "total_ms is not in milliseconds");
+  checkUsage(check, fixture, values, last.usage);
+  checkFinishReason(check, fixture, last.finish_reason);
+  check(last.model?.name === values.model, `model.name is not ${values.model}`);
+  check(last.model?.plan === modelPlans[values.model], `model.plan is not ${modelPlans[values.model]}`);
+  check(Boolean(last.model?.version), "model.version is empty");
+  const { ttft_ms = 0, total_ms = 0 } = last.timings ?? {};
+  check(ttft_ms > 0 && ttft_ms <= total_ms, "ttft_ms is not between 0 and total_ms");
+  check(total_ms >= 1, "total_ms is not in milliseconds");
 }
 
 function checkOpenAi(rules: Rules, { items }: Answer): void {
-  const { must, shaped, fixture, values } = rules;
-  must(items.length === 1, "not one object");
+  const { check, checkShape, fixture, values } = rules;
+  check(items.length === 1, "the answer is not exactly one object");
   const [answer] = items;
   const { reply } = fixture.expect as { reply: string };
   if (reply === "models") {
-    shaped("model-list", answer);
-    must((answer as { data?: { id?: unknown }[] })?.data?.[0]?.id === values.model, `the model is not ${values.model}`);
+    checkShape("model-list", answer);
+    const listed = (answer as { data?: { id?: unknown }[] })?.data?.[0]?.id;
+    check(listed === values.model, `the listed model is not ${values.model}`);
   } else if (reply === "model") {
-    shaped("model", answer);
-    must((answer as { id?: unknown })?.id === values.model, `the model is not ${values.model}`);
+    checkShape("model", answer);
+    check((answer as { id?: unknown })?.id === values.model, `the model's id is not ${values.model}`);
   } else {
-    shaped("chat-completion", answer);
-    const { choices, usage, ...about } = (answer ?? {}) as Partial<ChatCompletion>;
-    checkAbout(rules, about);
-    must(Boolean(choices?.[0]?.message?.content), "an empty reply");
-    checkFinish(must, fixture, choices?.[0]?.finish_reason);
+    checkShape("chat-completion", answer);
+    const { choices, usage, ...metadata } = (answer ?? {}) as Partial<ChatCompletion>;
+    checkMetadata(rules, metadata);
+    check(Boolean(choices?.[0]?.message?.content), "the reply is empty");
+    checkFinishReason(check, fixture, choices?.[0]?.finish_reason);
     checkOpenAiUsage(rules, usage);
   }
 }
 
 function checkStream(rules: Rules, stream: string): void {
-  const all = events(stream);
-  const failure = all.find((data) => data.startsWith('{"error"'));
-  if (failure) rules.must(false, `an error: ${failure}`);
-  else checkEvents(rules, stream, all);
+  const events = eventData(stream);
+  const failure = events.find((data) => data.startsWith('{"error"'));
+  if (failure) rules.check(false, `unexpected error: ${failure}`);
+  else checkEvents(rules, stream, events);
 }
 
-function checkEvents(rules: Rules, stream: string, all: string[]): void {
-  const { must, shaped, fixture } = rules;
-  must(stream.endsWith("\n\n") && all.at(-1) === "[DONE]", "the last event is not [DONE]");
-  const chunks = all.slice(0, -1).map((data) => parsed(data) as Partial<ChatCompletionChunk> | undefined);
-  for (const chunk of chunks) shaped("chat-completion-chunk", chunk);
-  for (const chunk of chunks) checkAbout(rules, chunk ?? {});
-  must(new Set(chunks.map((chunk) => chunk?.id)).size === 1, "events with different ids");
+function checkEvents(rules: Rules, stream: string, events: string[]): void {
+  const { check, checkShape, fixture } = rules;
+  check(stream.endsWith("\n\n") && events.at(-1) === "[DONE]", "the last event is not [DONE]");
+  const chunks = events.slice(0, -1).map((data) => parseJson(data) as Partial<ChatCompletionChunk> | undefined);
+  for (const chunk of chunks) checkShape("chat-completion-chunk", chunk);
+  for (const chunk of chunks) checkMetadata(rules, chunk ?? {});
+  check(new Set(chunks.map((chunk) => chunk?.id)).size === 1, "the events have different ids");
 
   const choices = chunks.flatMap((chunk) => chunk?.choices ?? []);
   const roles = choices.map(({ delta }) => delta?.role);
-  must(roles[0] === "assistant" && !roles.slice(1).some(Boolean), "the role is not in the first event alone");
-  must(
+  check(roles[0] === "assistant" && !roles.slice(1).some(Boolean), "not exactly the first event has a role");
+  check(
     choices.some(({ delta }) => delta?.content),
-    "an empty reply",
+    "the reply is empty",
   );
   const reasons = choices.map(({ finish_reason }) => finish_reason);
-  must(!reasons.slice(0, -1).some(Boolean), "a finish_reason before the end");
-  checkFinish(must, fixture, reasons.at(-1));
+  check(!reasons.slice(0, -1).some(Boolean), "a finish_reason comes before the last choice");
+  checkFinishReason(check, fixture, reasons.at(-1));
 
   const { body } = fixture as { body?: { stream_options?: { include_usage?: boolean } } };
   if (body?.stream_options?.include_usage) {
-    must(chunks.at(-1)?.choices?.length === 0, "the last event has a choice beside the usage");
-    must(!chunks.slice(0, -1).some((chunk) => chunk?.usage !== null), "usage that is not null before the last event");
-    checkOpenAiUsage(rules, chunks.at(-1)?.usage);
-  } else must(!chunks.some((chunk) => chunk?.usage), "usage that was not asked for");
+    const last = chunks.at(-1);
+    check(last?.choices?.length === 0, "the usage event has a choice");
+    check(!chunks.slice(0, -1).some((chunk) => chunk?.usage !== null), "an event before the usage event has usage");
+    checkOpenAiUsage(rules, last?.usage);
+  } else check(!chunks.some((chunk) => chunk?.usage), "usage was not requested");
 }
 
-function checkAbout({ must, values }: Rules, about: Partial<ChatCompletionChunk | ChatCompletion>): void {
-  must(about.model === values.model, `model is not ${values.model}`);
-  must(Boolean(about.id), "id is empty");
-  must(Boolean(about.system_fingerprint), "system_fingerprint is empty");
+function checkMetadata({ check, values }: Rules, metadata: Partial<ChatCompletionChunk | ChatCompletion>): void {
+  check(metadata.model === values.model, `model is not ${values.model}`);
+  check(Boolean(metadata.id), "id is empty");
+  check(Boolean(metadata.system_fingerprint), "system_fingerprint is empty");
 }
 
-function checkOpenAiUsage({ must, fixture, values }: Rules, usage: ChatCompletion["usage"] | null | undefined): void {
+function checkOpenAiUsage({ check, fixture, values }: Rules, usage: ChatCompletion["usage"] | null | undefined): void {
   const { prompt_tokens_details: details, ...counts } = usage ?? ({} as Partial<ChatCompletion["usage"]>);
-  checkUsage(must, fixture, values, { ...counts, ...(details && { cached_tokens: details.cached_tokens }) });
+  checkUsage(check, fixture, values, { ...counts, ...(details && { cached_tokens: details.cached_tokens }) });
   const { prompt_tokens = 0, completion_tokens = 0, total_tokens } = counts;
-  must(total_tokens === prompt_tokens + completion_tokens, "total_tokens is not the sum");
+  check(total_tokens === prompt_tokens + completion_tokens, "total_tokens is not the sum");
 }
 
-function checkUsage(must: Rules["must"], fixture: Fixture, values: Values, usage?: Partial<WorkerOutput["usage"]>) {
+function checkUsage(
+  check: Rules["check"],
+  fixture: Fixture,
+  values: FixtureValues,
+  usage?: Partial<WorkerOutput["usage"]>,
+): void {
   const { prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0 } = usage ?? {};
   const allowed = allowedTokens(fixture, values);
-  must(prompt_tokens > 0 && cached_tokens <= prompt_tokens, "prompt_tokens do not hold the persona and what is cached");
-  must(completion_tokens > 0 && completion_tokens <= allowed, `completion_tokens are not between 1 and ${allowed}`);
+  check(prompt_tokens > 0, "prompt_tokens is not positive");
+  check(cached_tokens <= prompt_tokens, "cached_tokens is greater than prompt_tokens");
+  check(completion_tokens > 0 && completion_tokens <= allowed, `completion_tokens is not between 1 and ${allowed}`);
 }
 
-/** Tokens that the reply may have: what was asked for, at most what the ticket and the contract allow. */
-function allowedTokens(fixture: Fixture, { limits }: Values): number {
-  type Asked = { max_tokens?: number; max_completion_tokens?: number };
-  const asked: Asked = ("input" in fixture ? fixture.input.params : fixture.body) ?? {};
-  const wanted = asked.max_completion_tokens ?? asked.max_tokens ?? workerBounds.maxTokens;
-  return Math.min(wanted, limits.max_tokens, workerBounds.maxTokens);
+/** Maximum tokens of the reply: the smallest of the requested number, the ticket's limit and the contract's bound. */
+function allowedTokens(fixture: Fixture, { limits }: FixtureValues): number {
+  type Parameters = { max_tokens?: number; max_completion_tokens?: number };
+  const parameters: Parameters = ("input" in fixture ? fixture.input.params : fixture.body) ?? {};
+  const requested = parameters.max_completion_tokens ?? parameters.max_tokens ?? workerBounds.maxTokens;
+  return Math.min(requested, limits.max_tokens, workerBounds.maxTokens);
 }
 
-function checkFinish(must: Rules["must"], { expect }: Fixture, reason: unknown): void {
-  const due = "error" in expect ? undefined : expect.finish_reason;
-  must(Boolean(reason), "no finish_reason");
-  if (due) must(reason === due, `finish_reason is not ${due}`);
+function checkFinishReason(check: Rules["check"], { expect }: Fixture, reason: unknown): void {
+  const expected = "error" in expect ? undefined : expect.finish_reason;
+  check(Boolean(reason), "finish_reason is missing");
+  if (expected) check(reason === expected, `finish_reason is not ${expected}`);
 }
 
 function checkError(
@@ -158,62 +171,66 @@ function checkError(
   { error: code, names }: { error: string; names?: string | undefined },
   answer: Answer,
 ): void {
-  const { must, shaped, fixture } = rules;
+  const { check, checkShape, fixture } = rules;
   const isOpenAi = !("input" in fixture);
-  const found = [answer.error, ...(isOpenAi ? events(answer.items.join("")) : [])].map(errorIn).find(Boolean);
-  must(found !== undefined, "no error in the contract's form");
-  if (!found) return;
-  shaped("error", { error: found });
-  must(found.code === code, `the code is ${found.code}, not ${code}`);
-  must(found.retryable === readCodes(fixture.version)[code]?.retryable, "retryable is not the code's");
-  must(Boolean(found.message), "an empty message");
+  const candidates = [answer.error, ...(isOpenAi ? eventData(answer.items.join("")) : [])];
+  const error = candidates.map(findError).find(Boolean);
+  check(error !== undefined, "the answer has no error of the contract");
+  if (!error) return;
+  checkShape("error", { error });
+  check(error.code === code, `the code is ${error.code} instead of ${code}`);
+  check(
+    error.retryable === readCodes(fixture.version)[code]?.retryable,
+    `retryable differs from the registry's ${code}`,
+  );
+  check(Boolean(error.message), "the message is empty");
   if (isOpenAi) {
-    must(found.param === (names ?? null), `param is not ${names ?? null}`);
-    must(Boolean(found.type), "no type");
-  } else if (names) must(found.message?.startsWith(`${names}: `) ?? false, `the message does not name ${names}`);
+    check(error.param === (names ?? null), `param is not ${names ?? null}`);
+    check(Boolean(error.type), "type is missing");
+  } else if (names) check(error.message?.startsWith(`${names}: `) ?? false, `the message does not start with ${names}`);
 }
 
 /**
- * The contract's error in what a job or an HTTP answer carries: JSON text, or wrapped once more in an `error` of the
- * platform's. Nothing documents what RunPod wraps it in.
+ * Finds the contract's error in the error of a job or in an HTTP body. It may be JSON text, and RunPod may wrap it in one
+ * more `error` object. RunPod does not document the wrapper.
  */
-function errorIn(value: unknown): Partial<WorkerFailure["error"]> | undefined {
-  const body = typeof value === "string" ? parsed(value) : value;
+function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined {
+  const body = typeof value === "string" ? parseJson(value) : value;
   if (typeof body !== "object" || body === null) return undefined;
   const { error, message, code } = body as Record<string, unknown>;
   if (typeof code === "string" && typeof message === "string" && !message.startsWith("{")) return body;
-  return errorIn(error) ?? errorIn(message);
+  return findError(error) ?? findError(message);
 }
 
-/** Whether the fixture's request asks for a stream. */
-export function streamed(fixture: Fixture): boolean {
+/** Whether the fixture requests a streamed answer. */
+export function requestsStream(fixture: Fixture): boolean {
   return "input" in fixture ? fixture.input.stream !== false : fixture.body?.stream === true;
 }
 
-/** The data of each event of a stream. */
-function events(stream: string): string[] {
+/** Data of every event of an event stream. */
+function eventData(stream: string): string[] {
   return [...stream.matchAll(/^data: (.*)$/gm)].map(([, data = ""]) => data);
 }
 
-function parsed(json: string): unknown {
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(json);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
 }
 
-const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+const toText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
-const readers = new Map<string, z.ZodType>();
+const schemas = new Map<string, z.ZodType>();
 
-/** How a value differs from a shape of a version. */
-function misshapen(version: string, shape: string, value: unknown): string[] {
+/** Compares a value with a JSON Schema of a shipped version. Returns one message, or an empty list. */
+function schemaProblems(version: string, shape: string, value: unknown): string[] {
   const key = `${version}/${shape}`;
-  const schema = readShapes(version)[shape];
-  if (!schema) throw new Error(`There is no shape ${key}`);
-  const reader = readers.get(key) ?? z.fromJSONSchema(schema);
-  readers.set(key, reader);
-  const { error } = reader.safeParse(value);
+  const jsonSchema = readShapes(version)[shape];
+  if (!jsonSchema) throw new Error(`${key}.schema.json is missing in contract/fixtures`);
+  const schema = schemas.get(key) ?? z.fromJSONSchema(jsonSchema);
+  schemas.set(key, schema);
+  const { error } = schema.safeParse(value);
   return error ? [`not a ${shape}: ${z.prettifyError(error).replaceAll("\n", " ")}`] : [];
 }

@@ -1,47 +1,48 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import type { ErrorCode } from "./errors";
 import { type Limits, type Model, models } from "./plan";
 
 /**
- * Every shape that was ever shipped, by version: a version's folder is never changed once it is shipped, and every later
- * worker must pass all of them. `native/` and `openai/` hold a request and what must come of it, `shapes/` what its
- * readers rely on, `errors.json` what its codes mean. What is added later gets a folder of its own.
+ * Folder of the compatibility fixtures, with one subfolder per shipped version. A shipped subfolder never changes: every
+ * later worker must pass it, and additions go into a new one. `native/` and `openai/` contain requests with the expected
+ * result, `shapes/` the JSON Schemas of the answers, and `errors.json` the status and retryable flag of each error code.
  */
 const fixturesFolder = join(process.cwd(), "contract/fixtures");
 
+type JsonSchema = z.core.JSONSchema.JSONSchema;
+
 const Expectation = z.union([
   z.strictObject({
-    /** `streamed` in pieces, `whole` without them, `models` and `model` of the OpenAI route. */
+    /** `streamed` with deltas, `whole` without deltas; `models` and `model` are answers of the OpenAI route. */
     reply: z.enum(["streamed", "whole", "models", "model"]),
     finish_reason: z.string().optional(),
   }),
   z.strictObject({
     error: z.string(),
-    /** The field that the error must name. */
+    /** Field that the error must name. */
     names: z.string().optional(),
   }),
 ]);
 
-const About = { about: z.string(), expect: Expectation };
+const common = { about: z.string(), expect: Expectation };
 
 const FixtureFile = z.union([
-  /** Of our own route: a job's `input`. */
-  z.strictObject({ ...About, input: z.record(z.string(), z.unknown()) }),
-  /** Of the OpenAI route: `GET` without a body. */
-  z.strictObject({ ...About, route: z.string(), body: z.record(z.string(), z.unknown()).optional() }),
+  /** A native request: the `input` of a job. */
+  z.strictObject({ ...common, input: z.record(z.string(), z.unknown()) }),
+  /** A request of the OpenAI route. Without a body it is a GET. */
+  z.strictObject({ ...common, route: z.string(), body: z.record(z.string(), z.unknown()).optional() }),
 ]);
 
-/** One request, and what must come of it. */
+/** One request with its expected result. */
 export type Fixture = z.infer<typeof FixtureFile> & { version: string; name: string };
 
-/** The versions there are, oldest first. */
+/** Lists the shipped versions, oldest first. */
 export function versions(): string[] {
   return readdirSync(fixturesFolder).sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
 }
 
-/** The fixtures of every version. @throws ZodError for a file that is not a fixture */
+/** Reads the fixtures of every version. @throws ZodError for an invalid fixture file */
 export function readFixtures(): Fixture[] {
   return versions().flatMap((version) =>
     ["native", "openai"].flatMap((kind) =>
@@ -54,20 +55,28 @@ export function readFixtures(): Fixture[] {
   );
 }
 
-/** A version's shapes by name, such as `stream-item`: JSON Schemas. */
-export function readShapes(version: string): Record<string, z.core.JSONSchema.JSONSchema> {
+/**
+ * Reads the JSON Schemas of a version, by name such as `stream-item`. An enumeration of model names accepts all current
+ * models, because a model that was added later is no incompatibility.
+ */
+export function readShapes(version: string): Record<string, JsonSchema> {
   const files = readdirSync(join(fixturesFolder, version, "shapes"));
   return Object.fromEntries(
     files.map((file) => [
       file.replace(".schema.json", ""),
-      JSON.parse(readText(version, "shapes", file), withEveryModel) as z.core.JSONSchema.JSONSchema,
+      JSON.parse(readText(version, "shapes", file), withCurrentModels) as JsonSchema,
     ]),
   );
 }
 
-/** What a version's error codes mean. */
+function withCurrentModels(key: string, value: unknown): unknown {
+  const isModelEnum = key === "enum" && Array.isArray(value) && value.every((name) => models.includes(name));
+  return isModelEnum ? models : value;
+}
+
+/** Reads the error codes of a version. */
 export function readCodes(version: string): Record<string, { status: number; retryable: boolean }> {
-  return readJson(version, "errors.json") as Record<ErrorCode, { status: number; retryable: boolean }>;
+  return readJson(version, "errors.json") as Record<string, { status: number; retryable: boolean }>;
 }
 
 function readJson(...path: string[]): unknown {
@@ -78,27 +87,25 @@ function readText(...path: string[]): string {
   return readFileSync(join(fixturesFolder, ...path), "utf8");
 }
 
-/** JSON reviver for shapes: a model that is newer than the version is allowed wherever the version lists the models. */
-function withEveryModel(key: string, value: unknown): unknown {
-  const listsModels = key === "enum" && models.some((model) => (value as unknown[]).includes(model));
-  return listsModels ? models : value;
-}
-
-/** What stands for the placeholders of fixtures; a ticket that cannot be had is left out. */
-export interface Values {
+/** Values for the placeholders in fixtures. */
+export interface FixtureValues {
+  /** Model of the endpoint. */
   model: Model;
+  /** Limits of the ticket. */
   limits: Limits;
   ticket: string;
+  /** Undefined when the caller cannot obtain one. */
   expiredTicket?: string | undefined;
+  /** Ticket for another model. Undefined when the caller cannot obtain one. */
   otherModelsTicket?: string | undefined;
 }
 
 /**
- * A fixture with its placeholders (`$TICKET`, …) replaced.
+ * Replaces the placeholders (`$TICKET`, …) of a fixture.
  *
- * @returns or the placeholder that there is nothing for
+ * @returns the filled fixture, or the placeholder that has no value
  */
-export function filled(fixture: Fixture, values: Values): { fixture: Fixture } | { missing: string } {
+export function fillFixture(fixture: Fixture, values: FixtureValues): { fixture: Fixture } | { missing: string } {
   const { model, limits } = values;
   const replacements: Record<string, unknown> = {
     $TICKET: values.ticket,
@@ -106,11 +113,11 @@ export function filled(fixture: Fixture, values: Values): { fixture: Fixture } |
     $OTHER_MODELS_TICKET: values.otherModelsTicket,
     $MODEL: model,
     $OTHER_MODEL: models.find((other) => other !== model),
-    // Of few tokens: a model on a CPU is to read it in time.
+    // Latin letters make few tokens, so a model on a CPU can read the text in time.
     $TEXT_AT_LIMIT: "a".repeat(limits.max_input_chars),
     $TEXT_OVER_LIMIT: "あ".repeat(limits.max_input_chars + 1),
-    $MESSAGES_AT_LIMIT: turns(limits.max_messages),
-    $MESSAGES_OVER_LIMIT: turns(limits.max_messages + 1),
+    $MESSAGES_AT_LIMIT: userMessages(limits.max_messages),
+    $MESSAGES_OVER_LIMIT: userMessages(limits.max_messages + 1),
   };
   let missing: string | undefined;
   const replaced = JSON.stringify(fixture, (_, value) => {
@@ -122,4 +129,4 @@ export function filled(fixture: Fixture, values: Values): { fixture: Fixture } |
   return missing === undefined ? { fixture: JSON.parse(replaced) as Fixture } : { missing };
 }
 
-const turns = (length: number) => Array.from({ length }, () => ({ role: "user", content: "やあ" }));
+const userMessages = (length: number) => Array.from({ length }, () => ({ role: "user", content: "やあ" }));

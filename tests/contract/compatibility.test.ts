@@ -3,183 +3,280 @@ import { type Answer, incompatibilities } from "../../contract/compatibility";
 import { errorCodes } from "../../contract/errors";
 import {
   type Fixture,
-  filled,
+  type FixtureValues,
+  fillFixture,
   readCodes,
   readFixtures,
   readShapes,
-  type Values,
   versions,
 } from "../../contract/fixtures";
 import { generatedFiles, workerContractFolder } from "../../contract/generatedFiles";
 import { type Model, models } from "../../contract/plan";
-import { ask } from "../../verify/conformance/deployed";
-import { runSuite } from "../../verify/conformance/suite";
+import { sendFixture } from "../../verify/conformance/endpoint";
+import { type FixtureResult, runSuite } from "../../verify/conformance/suite";
 import { needsPython, workerPython } from "../workerPython";
 import { Endpoints, limits } from "./endpoints";
 
 const LIMIT_MS = 60_000;
 
-async function valuesFor(endpoints: Endpoints, model: Model): Promise<Values> {
-  const other = model === "phi3" ? "mistral" : "phi3";
-  return {
-    model,
-    limits,
-    ticket: await endpoints.ticket(model),
-    expiredTicket: await endpoints.ticket(model, new Date(0)),
-    otherModelsTicket: await endpoints.ticket(other),
-  };
-}
+const label = ({ version, name }: Pick<Fixture, "version" | "name">) => `${version}/${name}`;
 
-const at = (endpoints: Endpoints, model: Model) => ({
-  url: endpoints.url(model),
-  authorization: endpoints.authorization,
-});
-
-describe("every shipped shape and the Python worker", needsPython, () => {
+describe("The Python worker", needsPython, () => {
   let endpoints: Endpoints;
   beforeAll(async () => {
     endpoints = await Endpoints.start(workerPython);
   });
   afterAll(() => endpoints.close());
 
-  it.each(models)("agree for %s", async (model) => {
-    const results = await runSuite(at(endpoints, model), () => valuesFor(endpoints, model), {
-      atOnce: 4,
-      limitMs: LIMIT_MS,
+  const endpointOf = (model: Model) => ({ url: endpoints.url(model), authorization: endpoints.authorization });
+
+  async function valuesFor(model: Model): Promise<FixtureValues> {
+    const other = models.find((name) => name !== model);
+    return {
+      model,
+      limits,
+      ticket: await endpoints.ticket(model),
+      expiredTicket: await endpoints.ticket(model, new Date(0)),
+      otherModelsTicket: other && (await endpoints.ticket(other)),
+    };
+  }
+
+  describe.each(models)("of %s", (model) => {
+    let results: FixtureResult[];
+    beforeAll(async () => {
+      results = await runSuite(endpointOf(model), () => valuesFor(model), { atOnce: 4, limitMs: LIMIT_MS });
     });
-    expect(results.filter(({ result }) => result !== "passed")).toEqual([]);
-    expect(results).toHaveLength(readFixtures().length);
+
+    it.each(readFixtures().map(label))("answers %s compatibly", (fixture) => {
+      const result = results.find((one) => label({ version: one.version, name: one.fixture }) === fixture);
+      expect(result).toMatchObject({ result: "passed", problems: [] });
+    });
+  });
+
+  // Changes real answers as an incompatible worker would, and expects the rules to notice.
+  describe("when changed incompatibly", () => {
+    let values: FixtureValues;
+    const answers: { fixture: Fixture; answer: Answer }[] = [];
+    beforeAll(async () => {
+      values = await valuesFor("phi3");
+      for (const unfilled of readFixtures()) {
+        const filled = fillFixture(unfilled, values);
+        if ("missing" in filled) throw new Error(`No value for ${filled.missing}`);
+        const { storedItems, ...answer } = await sendFixture(endpointOf("phi3"), filled.fixture, LIMIT_MS);
+        answers.push({ fixture: filled.fixture, answer });
+      }
+    });
+
+    const incompatibleFixtures = (change: Change) =>
+      answers
+        .filter(({ fixture, answer }) => incompatibilities(fixture, changed(answer, change), values).length > 0)
+        .map(({ fixture }) => label(fixture));
+
+    const find = (name: string) => answers.find(({ fixture }) => fixture.name === name) ?? expect.unreachable(name);
+
+    it("may add fields", () => {
+      const added: Change = (item) => ({
+        ...item,
+        mood: "merry",
+        ...(item.usage && { usage: { ...item.usage, extra: 1 } }),
+      });
+      expect(incompatibleFixtures(added)).toEqual([]);
+    });
+
+    it.each(Object.entries(incompatibleChanges))("fails with %s", (_, change) => {
+      expect(incompatibleFixtures(change)).not.toEqual([]);
+    });
+
+    it("fails with a stream without [DONE]", () => {
+      const { fixture, answer } = find("openai/chat-streamed");
+      const cut = { items: [String(answer.items[0]).replace("data: [DONE]\n\n", "")] };
+      expect(incompatibilities(fixture, cut, values)).toContain("the last event is not [DONE]");
+    });
+
+    it("fails with a streamed answer to a request for the whole reply, and the reverse", () => {
+      const [streamed, whole] = [find("native/text"), find("native/text-whole")];
+      const problem = "deltas do not match the requested stream mode";
+      expect(incompatibilities(whole.fixture, streamed.answer, values)).toEqual([problem]);
+      expect(incompatibilities(streamed.fixture, whole.answer, values)).toEqual([problem]);
+    });
+
+    it("fails with two objects for one OpenAI request", () => {
+      const { fixture, answer } = find("openai/chat");
+      const twice = { items: [answer.items[0], answer.items[0]] };
+      expect(incompatibilities(fixture, twice, values)).toEqual(["the answer is not exactly one object"]);
+    });
+
+    it("fails with stored items that differ from the streamed items", () => {
+      const { fixture, answer } = find("native/text");
+      expect(incompatibilities(fixture, { ...answer, storedItems: [] }, values)).toEqual([
+        "the stored items differ from the streamed items",
+      ]);
+    });
+
+    it("fails with a reply to a request that must be rejected", () => {
+      const { fixture } = find("native/ticket-missing");
+      expect(incompatibilities(fixture, find("native/text").answer, values)).toEqual([
+        "the answer has no error of the contract",
+      ]);
+    });
+
+    it("fails with an error instead of a reply", () => {
+      const { answer } = find("native/ticket-missing");
+      expect(incompatibilities(find("native/text").fixture, answer, values)).toEqual([
+        expect.stringMatching(/^unexpected error: .*ticket_missing/),
+      ]);
+    });
   });
 });
 
-describe("the registry of errors", () => {
-  it.each(versions())("means what it meant in %s", (version) => {
-    for (const [code, meant] of Object.entries(readCodes(version)))
-      expect({ [code]: errorCodes[code as keyof typeof errorCodes] }).toMatchObject({ [code]: meant });
+describe("The registry of error codes", () => {
+  it.each(versions())("keeps the status and retryable flag of every code of %s", (version) => {
+    for (const [code, shipped] of Object.entries(readCodes(version)))
+      expect({ [code]: errorCodes[code as keyof typeof errorCodes] }).toMatchObject({ [code]: shipped });
   });
 
-  it("is whole in the newest version", () => {
+  it("is complete in the newest version", () => {
     expect(Object.keys(readCodes(versions().at(-1) ?? "")).sort()).toEqual(Object.keys(errorCodes).sort());
   });
 });
 
-describe("the newest version", () => {
-  // A field was added: give the shapes and a fixture for it a folder of the next version.
-  it("has the shapes that the contract has today", () => {
+describe("The newest version", () => {
+  // If this fails because you added a field: create the next version's folder, with new shapes and a fixture.
+  it("has the current shapes of the contract", () => {
     for (const [name, shape] of Object.entries(readShapes(versions().at(-1) ?? "")))
       expect(shape).toEqual(JSON.parse(generatedFiles()[`${workerContractFolder}/${name}.schema.json`] ?? ""));
   });
 });
 
-/** A worker that changes its mind: what it would do to every item, and to an error. */
-// biome-ignore lint/suspicious/noExplicitAny: it breaks whatever is there.
+/** Changes an item or an error of an answer. Returns the argument unchanged when the change does not apply to it. */
+// biome-ignore lint/suspicious/noExplicitAny: a change may break any field.
 type Change = (item: any, isLast: boolean) => any;
 
-const changes: Record<string, Change> = {
-  "a removed field: text": ({ text, ...rest }) => rest,
-  "a removed field: usage": ({ usage, ...rest }) => rest,
-  "a removed field: usage.completion_tokens": (item) =>
+const without =
+  (name: string): Change =>
+  ({ [name]: _, ...rest }) =>
+    rest;
+
+const renamed =
+  (name: string, newName: string): Change =>
+  ({ [name]: value, ...rest }) =>
+    value === undefined ? rest : { ...rest, [newName]: value };
+
+/** Replaces field `name` where it exists. */
+const replaced =
+  (name: string, value: unknown): Change =>
+  (item) =>
+    name in item ? { ...item, [name]: value } : item;
+
+/** Replaces fields of the object `name` where it exists. */
+const withFields =
+  (name: string, fields: object): Change =>
+  (item) =>
+    typeof item[name] === "object" && item[name] !== null ? { ...item, [name]: { ...item[name], ...fields } } : item;
+
+const withChoiceFields =
+  (fields: object): Change =>
+  (item) =>
+    item.choices ? { ...item, choices: item.choices.map((choice: object) => ({ ...choice, ...fields })) } : item;
+
+const incompatibleChanges: Record<string, Change> = {
+  ...Object.fromEntries(
+    ["text", "usage", "model", "timings", "finish_reason", "done", "delta"].map((name) => [
+      `the native field ${name} removed`,
+      without(name),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["choices", "system_fingerprint", "id", "object", "data", "version"].map((name) => [
+      `the OpenAI field ${name} removed`,
+      without(name),
+    ]),
+  ),
+  "usage.completion_tokens removed": (item) =>
     item.usage ? { ...item, usage: { prompt_tokens: 1, total_tokens: 1 } } : item,
-  "a removed field: model.version": (item) =>
-    item.model?.version ? { ...item, model: { ...item.model, version: undefined } } : item,
-  "a removed field: system_fingerprint": ({ system_fingerprint, ...rest }) => rest,
-  "a removed field: finish_reason": ({ finish_reason, ...rest }) => rest,
-  "a removed field: choices": ({ choices, ...rest }) => rest,
-  "a removed field: timings": ({ timings, ...rest }) => rest,
-  "a removed field: a model's version": ({ version, ...rest }) => rest,
-  "a renamed field: delta": ({ delta, ...rest }) => (delta === undefined ? rest : { ...rest, piece: delta }),
-  "a renamed field: done": ({ done, ...rest }) => (done === undefined ? rest : { ...rest, finished: true }),
-  "a renamed field: retryable": (item) =>
+  "model.version removed": withFields("model", { version: undefined }),
+  "delta renamed": renamed("delta", "piece"),
+  "text renamed": renamed("text", "reply"),
+  "done renamed": renamed("done", "finished"),
+  "retryable renamed": (item) =>
     item.error ? { error: { ...item.error, retryable: undefined, retry: item.error.retryable } } : item,
-  "a retyped field: usage": (item) =>
-    item.usage ? { ...item, usage: { ...item.usage, prompt_tokens: String(item.usage.prompt_tokens) } } : item,
-  "a retyped field: model": (item) => (item.model?.name ? { ...item, model: item.model.name } : item),
-  "a retyped field: timings": (item) => (item.timings ? { ...item, timings: { ttft_ms: "1", total_ms: "2" } } : item),
-  "an empty version": (item) => (item.model?.name ? { ...item, model: { ...item.model, version: "" } } : item),
-  "another model's name": (item) => (item.model?.name ? { ...item, model: { ...item.model, name: "mistral" } } : item),
-  "another meaning: finish_reason": (item) => (item.finish_reason ? { ...item, finish_reason: "end" } : item),
-  "another meaning: a cut reply has stopped": (item) =>
-    item.finish_reason ? { ...item, finish_reason: "stop" } : item,
-  "another meaning: an OpenAI reply's finish_reason": (item) =>
-    item.choices?.[0]?.finish_reason ? { ...item, choices: [{ ...item.choices[0], finish_reason: "stop" }] } : item,
-  "another meaning: usage beyond the limit": (item) =>
-    item.usage ? { ...item, usage: { ...item.usage, completion_tokens: 9_999 } } : item,
-  "another meaning: a total that is no sum": (item) =>
-    item.usage?.total_tokens ? { ...item, usage: { ...item.usage, total_tokens: 1 } } : item,
-  "another meaning: seconds": (item) => (item.timings ? { ...item, timings: { ttft_ms: 0.01, total_ms: 0.05 } } : item),
-  "another meaning: text that is not all the deltas": (item) =>
-    item.text ? { ...item, text: `${item.text}。` } : item,
-  "another meaning: done in the middle": (item, isLast) => (item.delta && !isLast ? { ...item, done: true } : item),
-  "another meaning: done false": (item) => (item.done ? { ...item, done: false } : item),
-  "another meaning: retryable": (item) =>
-    item.error ? { error: { ...item.error, retryable: !item.error.retryable } } : item,
-  "another meaning: a code": (item) => (item.error ? { error: { ...item.error, code: "internal" } } : item),
-  "an error that names no field": (item) => (item.error ? { error: { ...item.error, message: "No." } } : item),
-  "an OpenAI error without its param": (item) => (item.error?.param ? { error: { ...item.error, param: null } } : item),
-  "an OpenAI error without its type": (item) =>
-    item.error?.type ? { error: { ...item.error, type: undefined } } : item,
-  "two roles in a stream": (item) =>
+  "a text instead of the number prompt_tokens": withFields("usage", { prompt_tokens: "40" }),
+  "a text instead of the object model": (item) => (item.model?.name ? { ...item, model: item.model.name } : item),
+  "texts instead of the numbers in timings": replaced("timings", { ttft_ms: "1", total_ms: "2" }),
+  "an empty model.version": withFields("model", { version: "" }),
+  "another model's name": withFields("model", { name: "mistral" }),
+  "another model's plan": withFields("model", { plan: "paid" }),
+  "another model's name in an OpenAI reply": (item) => (item.choices ? { ...item, model: "mistral" } : item),
+  "another model's id in the list of models": (item) =>
+    item.data ? { ...item, data: [{ ...item.data[0], id: "mistral" }] } : item,
+  "another model's id": (item) => (item.object === "model" ? { ...item, id: "mistral" } : item),
+  "an empty id": replaced("id", ""),
+  "an empty system_fingerprint": replaced("system_fingerprint", ""),
+  "a different id in each OpenAI event": (item) =>
+    item.object === "chat.completion.chunk" ? { ...item, id: crypto.randomUUID() } : item,
+  "an unknown finish_reason": replaced("finish_reason", "end"),
+  "finish_reason stop for a reply cut by its limit": replaced("finish_reason", "stop"),
+  "finish_reason stop for an OpenAI reply cut by its limit": (item) =>
+    item.choices?.[0]?.finish_reason ? withChoiceFields({ finish_reason: "stop" })(item, true) : item,
+  "finish_reason in every OpenAI event": (item) =>
+    item.choices?.[0]?.delta ? withChoiceFields({ finish_reason: "length" })(item, true) : item,
+  "no finish_reason in an OpenAI reply": withChoiceFields({ finish_reason: null }),
+  "another index of an OpenAI choice": withChoiceFields({ index: 1 }),
+  "an empty OpenAI message": withChoiceFields({ message: { role: "assistant", content: "" } }),
+  "a role in every OpenAI event": (item) =>
     item.choices?.[0]?.delta
-      ? { ...item, choices: [{ ...item.choices[0], delta: { ...item.choices[0].delta, role: "assistant" } }] }
+      ? withChoiceFields({ delta: { ...item.choices[0].delta, role: "assistant" } })(item, true)
       : item,
+  "more completion tokens than allowed": withFields("usage", { completion_tokens: 9_999 }),
+  "more cached tokens than prompt tokens": withFields("usage", { cached_tokens: 99_999 }),
+  "more cached tokens than prompt tokens in an OpenAI reply": withFields("usage", {
+    prompt_tokens_details: { cached_tokens: 99_999 },
+  }),
+  "no prompt tokens": withFields("usage", { prompt_tokens: 0 }),
+  "a total that is not the sum of the tokens": (item) =>
+    item.usage?.total_tokens ? { ...item, usage: { ...item.usage, total_tokens: 1 } } : item,
+  "usage that was not requested": (item) =>
+    item.object === "chat.completion.chunk" && !("usage" in item)
+      ? { ...item, usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } }
+      : item,
+  "usage in every event": (item) =>
+    item.usage === null ? { ...item, usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } } : item,
+  "a choice in the usage event": (item) =>
+    item.choices?.length === 0
+      ? { ...item, choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: "length" }] }
+      : item,
+  "timings in seconds": replaced("timings", { ttft_ms: 0.01, total_ms: 0.05 }),
+  "a first token after the end": replaced("timings", { ttft_ms: 20, total_ms: 10 }),
+  "a text that differs from the deltas": (item) => (item.text ? { ...item, text: `${item.text}。` } : item),
+  "an empty text": replaced("text", ""),
+  "an empty delta": replaced("delta", ""),
+  "done before the last item": (item, isLast) => (item.delta && !isLast ? { ...item, done: true } : item),
+  "done false": replaced("done", false),
+  "the opposite retryable": (item) =>
+    item.error ? { error: { ...item.error, retryable: !item.error.retryable } } : item,
+  "retryable null": withFields("error", { retryable: null }),
+  "another error code": withFields("error", { code: "internal" }),
+  "an unknown error code": withFields("error", { code: "bad_request" }),
+  "an error message that names no field": withFields("error", { message: "No." }),
+  "an empty error message": withFields("error", { message: "" }),
+  "an OpenAI error without param": (item) => (item.error?.param ? { error: { ...item.error, param: null } } : item),
+  "an OpenAI error without type": (item) => (item.error?.type ? { error: { ...item.error, type: undefined } } : item),
+  "an unknown type of an OpenAI error": withFields("error", { type: "oops" }),
 };
 
-/** What a changed worker would have answered. */
+/** Applies a change to every item and error of an answer. */
 function changed({ items, error, ...rest }: Answer, change: Change): Answer {
-  const edit = (item: unknown, isLast: boolean): unknown => {
+  const editItem = (item: unknown, isLast: boolean): unknown => {
     if (typeof item !== "string") return change(item, isLast);
     return item.replaceAll(
       /^data: (\{.*)$/gm,
       (_, data) => `data: ${JSON.stringify(change(JSON.parse(data), isLast))}`,
     );
   };
-  const failed = typeof error === "string" && error.startsWith("{");
+  const isJson = typeof error === "string" && error.startsWith("{");
   return {
     ...rest,
-    items: items.map((item, index) => edit(item, index === items.length - 1)),
-    ...(error !== undefined && { error: failed ? JSON.stringify(change(JSON.parse(error), true)) : error }),
+    items: items.map((item, index) => editItem(item, index === items.length - 1)),
+    ...(error !== undefined && { error: isJson ? JSON.stringify(change(JSON.parse(error), true)) : error }),
   };
 }
-
-describe("the compatibility test", needsPython, () => {
-  let endpoints: Endpoints;
-  let values: Values;
-  const answers: { fixture: Fixture; answer: Answer }[] = [];
-  beforeAll(async () => {
-    endpoints = await Endpoints.start(workerPython);
-    values = await valuesFor(endpoints, "phi3");
-    for (const one of readFixtures()) {
-      const ready = filled(one, values);
-      if ("missing" in ready) throw new Error(ready.missing);
-      const { kept, ...answer } = await ask(at(endpoints, "phi3"), ready.fixture, LIMIT_MS);
-      answers.push({ fixture: ready.fixture, answer });
-    }
-  });
-  afterAll(() => endpoints?.close());
-
-  const failures = (change: Change) =>
-    answers.filter(({ fixture, answer }) => incompatibilities(fixture, changed(answer, change), values).length > 0);
-
-  it("lets a worker add fields", () => {
-    expect(
-      failures((item) => ({ ...item, mood: "merry", ...(item.usage && { usage: { ...item.usage, extra: 1 } }) })),
-    ).toEqual([]);
-  });
-
-  it.each(Object.entries(changes))("fails for %s", (_, change) => {
-    expect(failures(change).length).toBeGreaterThan(0);
-  });
-
-  it("fails for a stream without [DONE], a job that keeps other items, and a fixture that is not refused", () => {
-    const find = (name: string) => answers.find(({ fixture }) => fixture.name === name) ?? expect.unreachable(name);
-    const { fixture, answer } = find("openai/chat-streamed");
-    const undone = { items: [String(answer.items[0]).replace("data: [DONE]\n\n", "")] };
-    expect(incompatibilities(fixture, undone, values)).toContain("the last event is not [DONE]");
-
-    const text = find("native/text");
-    expect(incompatibilities(text.fixture, { ...text.answer, kept: [] }, values)).toHaveLength(1);
-
-    const { fixture: refused } = find("native/ticket-missing");
-    expect(incompatibilities(refused, text.answer, values)).toEqual(["no error in the contract's form"]);
-  });
-});

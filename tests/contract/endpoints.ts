@@ -1,22 +1,21 @@
 import { exportJWK, generateKeyPair, type JWK } from "jose";
-import { type Limits, type Model, models } from "../../contract/plan";
+import { type Limits, type Model, modelPlans, models } from "../../contract/plan";
 import { signTicket } from "../../functions/core/ticket";
 import { startScriptedEngine } from "../../local/llm/scriptedEngine";
 import { Events } from "../../local/support/events";
 import { ACCOUNT_KEY, RunpodFixture } from "../local/runpod/fixture";
 
 const ISSUER = "snack-misaki/test";
-const planOf = { phi3: "free", mistral: "paid" } as const;
 
-/** The limits of the tickets here: tighter than the contract's own bounds. */
+/** Limits of the tickets in these tests. They are lower than the contract's bounds. */
 export const limits: Limits = { max_tokens: 40, max_messages: 6, max_input_chars: 200 };
 
-/** The endpoint of each model on the RunPod double, with Python workers and the scripted engine. */
+/** Endpoints of all models on the RunPod double, with Python workers and the scripted engine. */
 export class Endpoints {
   private constructor(
     private readonly runpod: RunpodFixture,
     private readonly key: JWK,
-    private readonly ids: Record<Model, string>,
+    private readonly ids: Map<Model, string>,
     private readonly closeEngine: () => Promise<void>,
   ) {}
 
@@ -26,30 +25,30 @@ export class Endpoints {
     const engine = await startScriptedEngine({ port: 0, events: new Events() });
     const runpod = new RunpodFixture();
     await runpod.start({ engineUrl: `${engine.url}/v1`, python });
-    const ids: Partial<Record<Model, string>> = {};
+    const ids = new Map<Model, string>();
     for (const model of models) {
       const env = { MODEL: model, TICKET_ISSUER: ISSUER, TICKET_JWKS: JSON.stringify(jwks) };
       const template = {
         name: `${model}-template`,
         env: Object.entries(env).map(([key, value]) => ({ key, value })),
       };
-      ids[model] = (await runpod.deploy({ name: model }, template)).id;
+      ids.set(model, (await runpod.deploy({ name: model }, template)).id);
     }
     const key = { ...(await exportJWK(privateKey)), kid: "k" };
-    return new Endpoints(runpod, key, ids as Record<Model, string>, () => engine.close());
+    return new Endpoints(runpod, key, ids, () => engine.close());
   }
 
-  /** Base of a model's job API. */
+  /** Base URL of a model's job API. */
   url(model: Model): string {
-    return `${this.runpod.jobApiUrl}/${this.ids[model]}`;
+    return `${this.runpod.jobApiUrl}/${this.ids.get(model)}`;
   }
 
-  /** Value of the `Authorization` header there. */
-  readonly authorization = `Bearer ${ACCOUNT_KEY}`;
   readonly apiKey = ACCOUNT_KEY;
+  /** Value of the `Authorization` header of the job APIs. */
+  readonly authorization = `Bearer ${ACCOUNT_KEY}`;
 
   async ticket(model: Model, at = new Date()): Promise<string> {
-    const grant = { iss: ISSUER, sub: "guest:1", aud: model, plan: planOf[model], limits };
+    const grant = { iss: ISSUER, sub: "guest:1", aud: model, plan: modelPlans[model], limits };
     return (await signTicket(grant, this.key, at)).ticket;
   }
 

@@ -4,7 +4,7 @@ import { needsPython, workerPython } from "../workerPython";
 import { Endpoints } from "./endpoints";
 
 // The unmodified OpenAI client, against the OpenAI route of the RunPod double and the Python worker.
-describe("OpenAI's client and the Python worker", needsPython, () => {
+describe("OpenAI's client with the Python worker", needsPython, () => {
   let endpoints: Endpoints;
   let client: OpenAI;
   let ticket: string;
@@ -17,21 +17,21 @@ describe("OpenAI's client and the Python worker", needsPython, () => {
   afterAll(() => endpoints?.close());
 
   const messages = [{ role: "user", content: "こんばんは" }] as const;
-  /** A request with our extra field of the body, which the client's types do not know. */
+  /** Request body with the extra field `ticket`, which is not in the client's types. */
   const ask = (more: object = {}) =>
     ({ model: "phi3", messages: [...messages], ticket, ...more }) as OpenAI.ChatCompletionCreateParamsNonStreaming;
   const askStream = (more: object = {}) =>
     ({ ...ask(more), stream: true }) as unknown as OpenAI.ChatCompletionCreateParamsStreaming;
-  const refusal = async (answer: Promise<unknown>) => {
+  const rejection = async (answer: Promise<unknown>) => {
     const error = await answer.then(
-      () => expect.unreachable("the request must be refused"),
+      () => expect.unreachable("the request must be rejected"),
       (error: unknown) => error,
     );
     if (!(error instanceof OpenAI.APIError)) throw error;
     return error;
   };
 
-  it("talk, and talk on with the reply in the conversation", async () => {
+  it("chats, and continues the conversation with the reply in it", async () => {
     const first = await client.chat.completions.create(ask());
     expect(first.object).toBe("chat.completion");
     expect(first.choices[0]?.message.content).toContain("いらっしゃい");
@@ -40,12 +40,12 @@ describe("OpenAI's client and the Python worker", needsPython, () => {
     expect(first.system_fingerprint).toBe("1.0.0");
 
     const [choice] = first.choices;
-    const talk = [...messages, choice?.message, { role: "user", content: "ありがとう" }];
-    const second = await client.chat.completions.create(ask({ messages: talk }));
+    const conversation = [...messages, choice?.message, { role: "user", content: "ありがとう" }];
+    const second = await client.chat.completions.create(ask({ messages: conversation }));
     expect(second.choices[0]?.message.content).toMatch(/ふふ|いいのよ/);
   });
 
-  it("stream, with the usage at the end", async () => {
+  it("streams a reply with the usage in the last event", async () => {
     const chunks = await Array.fromAsync(
       await client.chat.completions.create(askStream({ stream_options: { include_usage: true } })),
     );
@@ -57,21 +57,21 @@ describe("OpenAI's client and the Python worker", needsPython, () => {
     expect(chunks.length).toBeGreaterThan(3);
   });
 
-  it("collect a stream with the client's own helper", async () => {
+  it("collects a streamed reply with the client's stream helper", async () => {
     const final = await client.chat.completions.stream(askStream()).finalChatCompletion();
     expect(final.choices[0]?.message.content).toContain("いらっしゃい");
   });
 
-  it("list the one model there is, without a ticket", async () => {
+  it("lists the endpoint's only model without a ticket", async () => {
     expect((await Array.fromAsync(client.models.list())).map(({ id }) => id)).toEqual(["phi3"]);
     expect(await client.models.retrieve("phi3")).toMatchObject({ id: "phi3", version: "1.0.0" });
-    expect(await refusal(client.models.retrieve("gpt-5"))).toMatchObject({ code: "invalid_input" });
+    expect(await rejection(client.models.retrieve("gpt-5"))).toMatchObject({ code: "invalid_input" });
   });
 
-  it("tell what is wrong: our code, OpenAI's type, and the field", async () => {
+  it("throws errors with the product's code, OpenAI's type and the field", async () => {
     const error = async (more: object) => {
-      const { status, code, type, param } = await refusal(client.chat.completions.create(ask(more)));
-      // RunPod knows one status for a job that failed.
+      const { status, code, type, param } = await rejection(client.chat.completions.create(ask(more)));
+      // RunPod answers 500 for every failed job.
       expect(status).toBe(500);
       return [code, type, param];
     };
@@ -100,9 +100,9 @@ describe("OpenAI's client and the Python worker", needsPython, () => {
     ]);
   });
 
-  it("tell what is wrong in a stream", async () => {
+  it("throws the error of a stream", async () => {
     const stream = await client.chat.completions.create(askStream({ ticket: undefined }));
-    const error = await refusal(Array.fromAsync(stream));
+    const error = await rejection(Array.fromAsync(stream));
     expect(error).toMatchObject({ code: "ticket_missing", type: "authentication_error", param: null });
   });
 });

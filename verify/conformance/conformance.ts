@@ -3,11 +3,11 @@ import { InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { type EngineName, engineOption } from "../../local/llm/engineOption";
-import { warmUp } from "./deployed";
+import { waitForWorker } from "./endpoint";
 import { type FixtureResult, runSuite } from "./suite";
 import { deployedTarget, type Target } from "./target";
 
-/** What `npm run contract -- --json` prints. It holds no secret. */
+/** JSON output of `npm run contract -- --json`. It contains no secret. */
 export interface ContractResult {
   passed: number;
   failed: number;
@@ -26,27 +26,31 @@ interface Options {
 
 const program = command(
   "contract",
-  "Sends every request that was ever shipped to an endpoint, and holds the answers against what their readers rely on.",
+  "Sends the requests of every shipped contract version to an endpoint and checks that the answers stay compatible.",
 )
-  .option("--url <url>", "the endpoint: https://api.runpod.ai/v2/<id>. Without options: a local cloud's", url)
-  .option("--api <url>", "auth API to ask for a session, which has the ticket and, without --url, the endpoint", url)
-  .option("--limit <seconds>", "how long the endpoint may take to start a worker, and each answer", count, 600)
-  .option("--at-once <number>", "requests under way at once; 1 for an engine on a CPU", count, 4)
+  .option(
+    "--url <url>",
+    "endpoint to check, https://api.runpod.ai/v2/<id> (default: all endpoints of a local cloud)",
+    url,
+  )
+  .option("--api <url>", "auth API that creates sessions; without --url the session also names the endpoint", url)
+  .option("--limit <seconds>", "time limit of the worker's start and of each answer", count, 600)
+  .option("--at-once <number>", "number of concurrent requests; use 1 for an engine on a CPU", count, 4)
   .addOption(engineOption())
   .addHelpText(
     "after",
     `
 Environment:
-  RUNPOD_API_KEY  key that may call the endpoint; needed with --url
-  TICKET          a ticket for the endpoint's model; needed with --url where there is no --api
-  ID_TOKEN        with --api: a customer's ID token; without it the session is a guest's
+  RUNPOD_API_KEY  API key that may call the endpoint; required with --url
+  TICKET          ticket for the endpoint's model; required with --url unless --api is given
+  ID_TOKEN        customer's ID token for --api; without it the session is a guest's
 
-What is compared is what the contract promises, never a reply's words: fields and their types, codes, limits, the order of
-a stream. A fixture that needs a ticket nobody can have there (an expired one) is skipped.`,
+The check compares the promises of the contract: fields and their types, error codes, limits and the order of a stream. It
+ignores the wording of a reply. Fixtures that need a ticket you cannot get, such as an expired one, are skipped.`,
   )
   .action(async (options: Options) => {
     const say = options.json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
-    const result = await check(options, say);
+    const result = await checkSelected(options, say);
     if (options.json) console.log(JSON.stringify(result));
     else print(result);
     if (result.failed > 0) process.exitCode = 1;
@@ -54,21 +58,17 @@ a stream. A fixture that needs a ticket nobody can have there (an expired one) i
 
 void run(program);
 
-async function check(options: Options, say: (line: string) => void): Promise<ContractResult> {
+async function checkSelected(options: Options, say: (line: string) => void): Promise<ContractResult> {
   if (options.url || options.api) {
-    if (options.engine) throw new Error("--engine: only for the local cloud, without --url and --api");
-    return checkAll([await deployedTarget(options, process.env)], options, say);
+    if (options.engine) throw new Error("--engine is only for the local cloud: remove it, or remove --url and --api");
+    return checkTargets([await deployedTarget(options, process.env)], options, say);
   }
-  const { inTemporaryCloud } = await import("../../local/cloud/temporaryCloud.js");
-  const { localTargets } = await import("./localTargets.js");
-  return inTemporaryCloud({ engine: options.engine, say }, async (cloud, outputs) => {
-    if (cloud.runpod.workerKind === "canned")
-      throw new Error("The local cloud's canned replies cannot keep the contract: npm run python -- setup");
-    return checkAll(await localTargets(cloud, outputs), options, say);
-  });
+  // Imported only here, because loading the local cloud is slow.
+  const { withLocalTargets } = await import("./localTargets.js");
+  return withLocalTargets({ engine: options.engine, say }, (targets) => checkTargets(targets, options, say));
 }
 
-async function checkAll(
+async function checkTargets(
   targets: Target[],
   { limit, atOnce }: Options,
   say: (line: string) => void,
@@ -77,16 +77,16 @@ async function checkAll(
   const results: ContractResult["results"] = [];
   for (const { name, endpoint, values } of targets) {
     say(`${name}: waiting for a worker`);
-    await warmUp(endpoint, limitMs);
+    await waitForWorker(endpoint, limitMs);
     say(`${name}: sending the fixtures`);
     const onResult = ({ result, fixture }: FixtureResult) => {
       if (result === "failed") say(`${name}: ${fixture} failed`);
     };
-    const done = await runSuite(endpoint, values, { atOnce, limitMs, onResult });
-    results.push(...done.map((one) => ({ endpoint: name, ...one })));
+    const suiteResults = await runSuite(endpoint, values, { atOnce, limitMs, onResult });
+    results.push(...suiteResults.map((result) => ({ endpoint: name, ...result })));
   }
-  const those = (what: FixtureResult["result"]) => results.filter(({ result }) => result === what).length;
-  return { passed: those("passed"), failed: those("failed"), skipped: those("skipped"), results };
+  const total = (kind: FixtureResult["result"]) => results.filter(({ result }) => result === kind).length;
+  return { passed: total("passed"), failed: total("failed"), skipped: total("skipped"), results };
 }
 
 function print({ passed, failed, skipped, results }: ContractResult): void {
@@ -94,7 +94,7 @@ function print({ passed, failed, skipped, results }: ContractResult): void {
   const table = new Table({
     head: ["fixture", "endpoint", "result", "ms"],
     style: { head: [], border: [] },
-    // A line between any two rows would be half of the table.
+    // Lines between the rows would double the height of the table.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
   });
   for (const { version, fixture, endpoint, result, ms } of results)

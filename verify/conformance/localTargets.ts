@@ -1,22 +1,40 @@
 import { type Model, models } from "../../contract/plan";
 import type { LocalCloud } from "../../local/cloud/cloud";
 import type { ProgramOutputs } from "../../local/cloud/program";
+import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
+import type { EngineName } from "../../local/llm/engineOption";
 import { modelSessions } from "../../local/visitor/modelSessions";
 import { expiredTicket } from "../../local/visitor/tickets";
-import { renewed, type Target, valuesOfSessions } from "./target";
+import { cachedSession, type Target, valuesFromSessions } from "./target";
 
-/** The endpoint of every model in a local cloud. */
-export async function localTargets(cloud: LocalCloud, outputs: ProgramOutputs): Promise<Target[]> {
-  const sessionsOf = async (model: Model) => renewed(await modelSessions(model, cloud, outputs));
-  const target = async (model: Model, otherModel: Model): Promise<Target> => {
-    const [own, other] = [await sessionsOf(model), await sessionsOf(otherModel)];
-    const session = await own();
-    const expired = await expiredTicket(cloud, session);
-    return {
-      name: model,
-      endpoint: session.inference,
-      values: async () => ({ ...(await valuesOfSessions(own, other)), expiredTicket: expired }),
-    };
+/**
+ * Starts a local cloud and passes the endpoint of every model to `use`.
+ *
+ * @param options.say called with each line of progress
+ * @returns the result of `use`
+ * @throws Error when the local cloud has only canned replies, because the Python worker is missing
+ */
+export function withLocalTargets<T>(
+  options: { engine: EngineName | undefined; say: (line: string) => void },
+  use: (targets: Target[]) => Promise<T>,
+): Promise<T> {
+  return inTemporaryCloud(options, async (cloud, outputs) => {
+    if (cloud.runpod.workerKind === "canned")
+      throw new Error("The local cloud's canned replies cannot pass the fixtures: run npm run python -- setup");
+    return use(await Promise.all(models.map((model) => localTarget(model, cloud, outputs))));
+  });
+}
+
+async function localTarget(model: Model, cloud: LocalCloud, outputs: ProgramOutputs): Promise<Target> {
+  const sessionOf = async (name: Model) => cachedSession(await modelSessions(name, cloud, outputs));
+  const session = await sessionOf(model);
+  const otherModel = models.find((name) => name !== model);
+  const otherSession = otherModel && (await sessionOf(otherModel));
+  const first = await session();
+  const expired = await expiredTicket(cloud, first);
+  return {
+    name: model,
+    endpoint: first.inference,
+    values: async () => ({ ...(await valuesFromSessions(session, otherSession)), expiredTicket: expired }),
   };
-  return Promise.all(models.map((model) => target(model, models.find((other) => other !== model) ?? model)));
 }

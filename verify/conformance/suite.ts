@@ -1,51 +1,57 @@
 import { incompatibilities } from "../../contract/compatibility";
-import { filled, readFixtures, type Values } from "../../contract/fixtures";
-import { ask, type Endpoint } from "./deployed";
+import { type Fixture, type FixtureValues, fillFixture, readFixtures } from "../../contract/fixtures";
+import { type Endpoint, sendFixture } from "./endpoint";
 
-/** How one fixture went. */
+/** Result of one fixture. */
 export interface FixtureResult {
   version: string;
   fixture: string;
   result: "passed" | "failed" | "skipped";
   ms: number;
-  /** What is not compatible, or why it was skipped. */
+  /** Incompatibilities, or the reason of the skip. */
   problems: string[];
 }
 
 /**
- * Sends the fixtures of every version to a deployed endpoint.
+ * Sends the fixtures of every version to an endpoint.
  *
- * @param values called for each fixture, so that a ticket can be renewed
- * @param options.atOnce requests under way at once
- * @param options.limitMs of one fixture
- * @param options.onResult told of each as it is done
+ * @param values called for each fixture, so that it can renew the ticket
+ * @param options.atOnce number of concurrent requests
+ * @param options.limitMs time limit of one fixture
+ * @param options.onResult called after each fixture
  */
 export async function runSuite(
   endpoint: Endpoint,
-  values: () => Promise<Values>,
+  values: () => Promise<FixtureValues>,
   options: { atOnce: number; limitMs: number; onResult?: (result: FixtureResult) => void },
 ): Promise<FixtureResult[]> {
-  const fixtures = readFixtures();
+  const queue = readFixtures();
   const results: FixtureResult[] = [];
   const work = async () => {
-    for (let fixture = fixtures.shift(); fixture; fixture = fixtures.shift()) {
-      const about = { version: fixture.version, fixture: fixture.name };
-      const given = await values();
-      const ready = filled(fixture, given);
+    for (let fixture = queue.shift(); fixture; fixture = queue.shift()) {
       const startedAt = performance.now();
-      const problems =
-        "missing" in ready
-          ? [`there is no ${ready.missing} here`]
-          : await ask(endpoint, ready.fixture, options.limitMs).then(
-              (answer) => incompatibilities(ready.fixture, answer, given),
-              (error: Error) => [error.name === "TimeoutError" ? "no answer in time" : error.message],
-            );
-      const result = "missing" in ready ? "skipped" : problems.length > 0 ? "failed" : "passed";
-      results.push({ ...about, result, ms: Math.round(performance.now() - startedAt), problems });
-      const latest = results.at(-1);
-      if (latest) options.onResult?.(latest);
+      const outcome = await runFixture(endpoint, fixture, await values(), options.limitMs);
+      const ms = Math.round(performance.now() - startedAt);
+      const result = { version: fixture.version, fixture: fixture.name, ms, ...outcome };
+      results.push(result);
+      options.onResult?.(result);
     }
   };
   await Promise.all(Array.from({ length: options.atOnce }, work));
   return results.sort((a, b) => `${a.version}/${a.fixture}`.localeCompare(`${b.version}/${b.fixture}`));
+}
+
+async function runFixture(
+  endpoint: Endpoint,
+  fixture: Fixture,
+  values: FixtureValues,
+  limitMs: number,
+): Promise<Pick<FixtureResult, "result" | "problems">> {
+  const filled = fillFixture(fixture, values);
+  if ("missing" in filled) return { result: "skipped", problems: [`no value for ${filled.missing}`] };
+  const problems = await sendFixture(endpoint, filled.fixture, limitMs).then(
+    (answer) => incompatibilities(filled.fixture, answer, values),
+    (error: Error) => [error.name === "TimeoutError" ? "no answer in time" : error.message],
+  );
+  return { result: problems.length > 0 ? "failed" : "passed", problems };
 }

@@ -1,20 +1,20 @@
 import { decodeJwt } from "jose";
 import * as z from "zod";
 import { createApi, type Session } from "../../client";
-import type { Values } from "../../contract/fixtures";
+import type { FixtureValues } from "../../contract/fixtures";
 import { planModels } from "../../contract/plan";
 import { TicketClaims } from "../../contract/ticket";
-import type { Endpoint } from "./deployed";
+import type { Endpoint } from "./endpoint";
 
-/** An endpoint to hold against the contract, and what its requests need. */
+/** An endpoint to check, with the values for its fixtures. */
 export interface Target {
   name: string;
   endpoint: Endpoint;
-  /** With a ticket that is good for a while. */
-  values(): Promise<Values>;
+  /** Returns fixture values with a ticket that does not expire soon. */
+  values(): Promise<FixtureValues>;
 }
 
-/** A ticket this close to its end is not sent any more: it would not outlive the queue. */
+/** A ticket that expires sooner could expire while the request waits in the queue. */
 const RENEW_AHEAD_MS = 45_000;
 
 const Environment = z.object({
@@ -24,68 +24,68 @@ const Environment = z.object({
 });
 
 /**
- * A deployed endpoint, as the command's options and environment name it.
+ * Builds the target of a deployed endpoint from the command's options and the environment.
  *
- * @param given.url base of its job API; without one the session says where
- * @param given.api auth API to ask for sessions: a guest's, or those of the customer whose `ID_TOKEN` there is
- * @throws Error naming the option or variable that is missing
+ * @param options.url base URL of its job API; without it the session names the endpoint
+ * @param options.api auth API that creates the sessions: for the customer of `ID_TOKEN`, otherwise for a guest
+ * @throws Error naming the missing option or variable
  */
 export async function deployedTarget(
-  given: { url?: string | undefined; api?: string | undefined },
+  options: { url?: string | undefined; api?: string | undefined },
   environment: NodeJS.ProcessEnv,
 ): Promise<Target> {
   const { RUNPOD_API_KEY: key, TICKET: ticket, ID_TOKEN: idToken } = Environment.parse(environment);
-  if (given.url && !key) throw new Error("RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint");
-  if (!given.api && !ticket) throw new Error("TICKET is not set: --url needs a ticket, or --api to ask for one");
+  if (options.url && !key) throw new Error("RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint");
+  if (!options.api && !ticket) throw new Error("TICKET is not set: --url needs a ticket, or --api to request one");
 
-  if (!given.api) {
-    const endpoint = { url: trimmed(given.url ?? ""), authorization: `Bearer ${key}` };
-    const values = valuesOf(ticket ?? "");
+  if (!options.api) {
+    const endpoint = { url: withoutSlash(options.url ?? ""), authorization: `Bearer ${key}` };
+    const values = valuesFromTicket(ticket ?? "");
     return { name: endpoint.url, endpoint, values: async () => values };
   }
-  const api = createApi({ apiUrl: given.api, getIdToken: async () => idToken });
-  const session = renewed(() => (idToken ? api.session() : api.guest()));
-  const { model, inference } = await session();
+  const api = createApi({ apiUrl: options.api, getIdToken: async () => idToken });
+  const session = cachedSession(() => (idToken ? api.session() : api.guest()));
+  const first = await session();
   const endpoint = {
-    url: trimmed(given.url ?? inference.url),
-    authorization: key ? `Bearer ${key}` : inference.authorization,
+    url: withoutSlash(options.url ?? first.inference.url),
+    authorization: key ? `Bearer ${key}` : first.inference.authorization,
   };
-  // Only guests' tickets can be had without being somebody, and they are for the free plan's model.
-  const other = model === planModels.free ? undefined : renewed(() => api.guest());
-  return { name: endpoint.url, endpoint, values: () => valuesOfSessions(session, other) };
+  // A second customer is not available, only a guest. Guests get tickets for the free plan's model.
+  const other = first.model === planModels.free ? undefined : cachedSession(() => api.guest());
+  return { name: endpoint.url, endpoint, values: () => valuesFromSessions(session, other) };
 }
 
-const trimmed = (url: string): string => url.replace(/\/+$/, "");
+const withoutSlash = (url: string): string => url.replace(/\/+$/, "");
 
-/** Gives one session until it is about to end, then another. */
-export function renewed(make: () => Promise<Session>): () => Promise<Session> {
-  const lasts = ({ ticket_expires_at }: Session) => Date.parse(ticket_expires_at) - RENEW_AHEAD_MS > Date.now();
+/** Returns a function that creates a session and reuses it until it is about to expire. */
+export function cachedSession(create: () => Promise<Session>): () => Promise<Session> {
+  const isFresh = ({ ticket_expires_at }: Session) => Date.parse(ticket_expires_at) - RENEW_AHEAD_MS > Date.now();
   let session: Promise<Session> | undefined;
-  // Each caller waits for the one before it: only one of several that find an old session makes a new one.
+  // Each caller waits for the previous one, so concurrent callers replace an old session only once.
   return () => {
-    session = (session ?? make()).then((current) => (lasts(current) ? current : make()));
+    session = (session ?? create()).then((current) => (isFresh(current) ? current : create()));
     return session;
   };
 }
 
-/** The values of a session, and the ticket of one for the other model. */
-export async function valuesOfSessions(
+/** Builds fixture values from a session, with the ticket of a session for another model. */
+export async function valuesFromSessions(
   session: () => Promise<Session>,
   other: (() => Promise<Session>) | undefined,
-): Promise<Values> {
-  return { ...valuesOf((await session()).ticket), otherModelsTicket: (await other?.())?.ticket };
+): Promise<FixtureValues> {
+  return { ...valuesFromTicket((await session()).ticket), otherModelsTicket: (await other?.())?.ticket };
 }
 
 /**
- * Model and limits as the ticket says them; whether it is genuine is the worker's to find out.
+ * Reads model and limits from a ticket's claims. The signature is not verified here, because the worker does that.
  *
- * @throws Error when it says nothing of the kind
+ * @throws Error when the text is not a ticket
  */
-function valuesOf(ticket: string): Values {
+function valuesFromTicket(ticket: string): FixtureValues {
   try {
     const { aud, limits } = TicketClaims.parse(decodeJwt(ticket));
     return { model: aud, limits, ticket };
   } catch (error) {
-    throw new Error("TICKET is no ticket: a session's `ticket` is allowed, as it is", { cause: error });
+    throw new Error("TICKET is not a ticket: set it to the unchanged `ticket` of a session", { cause: error });
   }
 }

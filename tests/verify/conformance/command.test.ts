@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readFixtures } from "../../../contract/fixtures";
+import { models } from "../../../contract/plan";
 import type { SessionResponse } from "../../../contract/session";
 import type { ContractResult } from "../../../verify/conformance/conformance";
 import { Endpoints, limits } from "../../contract/endpoints";
@@ -21,17 +22,17 @@ async function contract(args: string[], env: Record<string, string> = {}) {
   return { out, err, code };
 }
 
-const skippedBy = ({ results }: ContractResult) =>
+const skippedFixtures = ({ results }: ContractResult) =>
   results.filter(({ result }) => result === "skipped").map(({ fixture }) => fixture);
 
-describe("npm run contract and the Python worker", needsPython, () => {
+describe("npm run contract with the Python worker", needsPython, () => {
   let endpoints: Endpoints;
   beforeAll(async () => {
     endpoints = await Endpoints.start(workerPython);
   });
   afterAll(() => endpoints.close());
 
-  it("holds an endpoint to every fixture with a key and a ticket, and says neither", async () => {
+  it("sends every fixture with an API key and a ticket, and prints neither of them", async () => {
     const ticket = await endpoints.ticket("phi3");
     const url = endpoints.url("phi3");
     const { out, err, code } = await contract(["--url", url, "--json"], {
@@ -41,23 +42,23 @@ describe("npm run contract and the Python worker", needsPython, () => {
     expect([err, code]).toEqual(["", 0]);
     const result: ContractResult = JSON.parse(out);
     expect(result).toMatchObject({ passed: readFixtures().length - 4, failed: 0, skipped: 4 });
-    expect(skippedBy(result).every((name) => /ticket-(expired|wrong-model)$/.test(name))).toBe(true);
+    expect(skippedFixtures(result).every((name) => /ticket-(expired|wrong-model)$/.test(name))).toBe(true);
     expect(result.results[0]).toMatchObject({ endpoint: url, version: "v1", fixture: "native/conversation" });
     for (const secret of [endpoints.apiKey, ticket]) expect(out).not.toContain(secret);
   });
 
-  it("fails for an endpoint that is not what the ticket is for, and names what is not compatible", async () => {
+  it("fails for an endpoint of another model than the ticket's, and prints the incompatibilities", async () => {
     const { out, code } = await contract(["--url", endpoints.url("mistral")], {
       RUNPOD_API_KEY: endpoints.apiKey,
       TICKET: await endpoints.ticket("phi3"),
     });
     expect(code).toBe(1);
     expect(out).toMatch(/v1\/native\/text +│ http\S+ +│ failed/);
-    expect(out).toMatch(/native\/text: an error: .*ticket_wrong_model/);
+    expect(out).toMatch(/native\/text: unexpected error: .*ticket_wrong_model/);
     expect(out).toMatch(/\d+ passed, \d+ failed, 4 skipped/);
   });
 
-  it("asks the auth API for a session, which says where the endpoint is", async () => {
+  it("finds the endpoint with a session from the auth API", async () => {
     const session = async (): Promise<SessionResponse> => ({
       user_id: "guest:1",
       plan: "free",
@@ -67,9 +68,9 @@ describe("npm run contract and the Python worker", needsPython, () => {
       ticket_expires_at: new Date(Date.now() + 120_000).toISOString(),
       limits,
     });
-    const asked: string[] = [];
+    const requests: string[] = [];
     const api = createServer(async (request, response) => {
-      asked.push(`${request.method} ${request.url} ${request.headers.authorization ?? "nobody"}`);
+      requests.push(`${request.method} ${request.url} ${request.headers.authorization ?? "(no token)"}`);
       response.setHeader("content-type", "application/json").end(JSON.stringify(await session()));
     });
     await once(api.listen(0), "listening");
@@ -79,21 +80,21 @@ describe("npm run contract and the Python worker", needsPython, () => {
       expect([guest.err, guest.code, JSON.parse(guest.out).failed]).toEqual(["", 0, 0]);
       const customer = await contract(["--api", apiUrl, "--json"], { ID_TOKEN: "id-token" });
       expect(customer.code).toBe(0);
-      expect(asked).toEqual(["POST /auth/guest nobody", "POST /auth/session Bearer id-token"]);
+      expect(requests).toEqual(["POST /auth/guest (no token)", "POST /auth/session Bearer id-token"]);
     } finally {
       api.close();
     }
   });
 
-  it("without options holds both models' endpoints of a local cloud to all of them", async () => {
+  it("checks the endpoints of all models of a local cloud when called without options", async () => {
     const { out, err, code } = await contract(["--engine", "scripted", "--json"]);
     expect([err, code]).toEqual(["", 0]);
     const result: ContractResult = JSON.parse(out);
-    expect(result).toMatchObject({ passed: 2 * readFixtures().length, failed: 0, skipped: 0 });
-    expect(new Set(result.results.map(({ endpoint }) => endpoint))).toEqual(new Set(["phi3", "mistral"]));
+    expect(result).toMatchObject({ passed: models.length * readFixtures().length, failed: 0, skipped: 0 });
+    expect(new Set(result.results.map(({ endpoint }) => endpoint))).toEqual(new Set(models));
   });
 
-  it("names an endpoint that cannot be reached, and why", async () => {
+  it("names an unreachable endpoint and the reason", async () => {
     const closed = createServer();
     await once(closed.listen(0), "listening");
     const { port } = closed.address() as AddressInfo;
@@ -105,7 +106,7 @@ describe("npm run contract and the Python worker", needsPython, () => {
     expect([err, code]).toEqual([`http://localhost:${port}/v2/x cannot be reached: ECONNREFUSED\n`, 1]);
   });
 
-  it("leaves nothing behind after Ctrl-C", async () => {
+  it("removes its temporary folder after Ctrl-C", async () => {
     const folder = mkdtempSync(join(tmpdir(), "snack-contract-"));
     try {
       const child = spawn(
@@ -116,11 +117,11 @@ describe("npm run contract and the Python worker", needsPython, () => {
           stdio: ["ignore", "pipe", "inherit"],
         },
       );
-      let said = "";
+      let output = "";
       child.stdout.on("data", (data) => {
-        said += data;
+        output += data;
       });
-      await vi.waitUntil(() => said.includes("waiting for a worker"), 60_000);
+      await vi.waitUntil(() => output.includes("waiting for a worker"), 60_000);
       expect(readdirSync(folder)).not.toEqual([]);
       child.kill("SIGINT");
       await once(child, "exit");
@@ -137,24 +138,28 @@ describe("npm run contract", () => {
     [["--url", "http://localhost:1"], "RUNPOD_API_KEY is not set: --url needs a key that may call the endpoint"],
     [["--url", "localhost"], "Allowed: an http or https URL."],
     [["--limit", "0"], "Allowed: a whole number from 1 to 99999."],
-    [["--api", "http://localhost:1", "--engine", "llama"], "--engine: only for the local cloud"],
-  ])("refuses %j in a line", async (args, problem) => {
+    [["--api", "http://localhost:1", "--engine", "llama"], "--engine is only for the local cloud"],
+  ])("rejects %j with a one-line error", async (args, problem) => {
     const { out, err, code } = await contract(args);
     expect([out, code]).toEqual(["", 1]);
     expect(err).toContain(problem);
     expect(err.trim().split("\n")).toHaveLength(1);
   });
 
-  it("refuses --url without a ticket", async () => {
+  it("rejects --url without a ticket", async () => {
     const { err } = await contract(["--url", "http://localhost:1"], { RUNPOD_API_KEY: "key" });
-    expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to ask for one\n");
+    expect(err).toBe("TICKET is not set: --url needs a ticket, or --api to request one\n");
   });
 
-  it("refuses a ticket that is none before it sends anything", async () => {
+  it("rejects an invalid TICKET before it sends a request", async () => {
     const { out, err, code } = await contract(["--url", "http://localhost:1"], {
       RUNPOD_API_KEY: "key",
       TICKET: "abc",
     });
-    expect([out, err, code]).toEqual(["", "TICKET is no ticket: a session's `ticket` is allowed, as it is\n", 1]);
+    expect([out, err, code]).toEqual([
+      "",
+      "TICKET is not a ticket: set it to the unchanged `ticket` of a session\n",
+      1,
+    ]);
   });
 });
