@@ -70,7 +70,7 @@ export function readShapes(version: string): Record<string, JsonSchema> {
 }
 
 function withCurrentModels(key: string, value: unknown): unknown {
-  const isModelEnum = key === "enum" && Array.isArray(value) && value.every((name) => models.includes(name));
+  const isModelEnum = key === "enum" && Array.isArray(value) && models.some((model) => value.includes(model));
   return isModelEnum ? models : value;
 }
 
