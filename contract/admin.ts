@@ -1,48 +1,48 @@
 import * as z from "zod/mini";
 import { Plan } from "./plan";
 
-/** A user: Cognito `sub`, or the id of their Stripe customer. */
+/** Identifier of a user: Cognito `sub`, or the id of the Stripe customer. */
 const User = z.string().check(z.minLength(1), z.maxLength(128));
 
-/** What an operator may ask of the admin function. */
+/** Request to the admin function. */
 export const AdminRequest = z.discriminatedUnion("command", [
-  /** The row, and why it gives the plan it gives. */
+  /** Shows the user's row, plan and the plan's reason. */
   z.strictObject({ command: z.literal("show"), user: User }),
-  /** Gives a plan, whatever Stripe says. */
+  /** Gives the user a plan, independent of Stripe. */
   z.strictObject({
     command: z.literal("grant"),
     user: User,
     plan: z.enum(["paid", "vip"]),
-    /** ISO 8601; without one the grant does not end. */
+    /** End of the grant, ISO 8601. Without it the grant never ends. */
     until: z.optional(z.iso.datetime()),
-    /** Why, for whoever looks at the row later. */
+    /** Reason of the grant, stored in the row. */
     note: z.optional(z.string().check(z.maxLength(500))),
   }),
-  /** Takes the grant away. */
+  /** Removes the grant. */
   z.strictObject({ command: z.literal("revoke"), user: User }),
-  /** Reads the user from Stripe now. */
+  /** Reads the user from Stripe and updates the row. */
   z.strictObject({ command: z.literal("resync"), user: User }),
-  /** Every user that Stripe knows. */
+  /** Lists the users that have a Stripe customer. */
   z.strictObject({ command: z.literal("users") }),
-  /** Stripe's latest events, and what became of them here. */
+  /** Lists Stripe's latest events and how each was handled. */
   z.strictObject({ command: z.literal("events"), limit: z.int().check(z.minimum(1), z.maximum(100)) }),
 ]);
 export type AdminRequest = z.infer<typeof AdminRequest>;
 
-/** One of Stripe's events as an operator sees it. */
+/** A Stripe event in an answer of the admin function. */
 export const AdminEvent = z.object({
   id: z.string(),
   type: z.string(),
   created: z.iso.datetime(),
-  /** Whether every endpoint has taken it. */
+  /** Whether every webhook endpoint has accepted the event. */
   delivered: z.boolean(),
-  /** `ignored` for a kind that changes no plan, null for one that has not come here. */
+  /** `ignored` for a type that changes no plan; null when the webhook has not received the event. */
   outcome: z.nullable(z.enum(["synced", "foreign", "ignored"])),
   handled_at: z.nullable(z.iso.datetime()),
 });
 export type AdminEvent = z.infer<typeof AdminEvent>;
 
-/** A user as an operator sees them. */
+/** A user in an answer of the admin function. */
 export const AdminUser = z.object({
   user_id: z.string(),
   plan: Plan,
@@ -50,12 +50,12 @@ export const AdminUser = z.object({
   expires_at: z.nullable(z.string()),
   grace_until: z.optional(z.string()),
   cancel_at: z.optional(z.string()),
-  /** The row as it is stored; null without one. */
+  /** The stored row, or null when the user has none. */
   row: z.nullable(z.record(z.string(), z.unknown())),
 });
 export type AdminUser = z.infer<typeof AdminUser>;
 
-/** Answers of the admin function, by command. */
+/** Answer of the admin function to each command. */
 export interface AdminAnswers {
   show: AdminUser;
   grant: AdminUser;

@@ -1,9 +1,9 @@
 /**
- * The registry of error codes, for every language of the product: TypeScript imports this file, the Python worker reads
- * the JSON that `npm run contract:generate` writes from it. A code is never renamed or reused.
+ * Registry of error codes. TypeScript imports this file; the Python worker reads `errors.json`, which `npm run
+ * contract:generate` writes. A code is never renamed or reused.
  *
- * On the wire an error is `{error: {code, message, retryable}}`, the HTTP status comes from the code, and `message` is
- * safe to show: it names the field at fault and what is allowed, never internals.
+ * An error is sent as `{error: {code, message, retryable}}` with the HTTP status of its code. The message is safe to show:
+ * it names the wrong field and the allowed values, and contains no internals.
  */
 export const errorCodes = {
   invalid_input: { status: 400, retryable: false, message: "The request is not valid." },
@@ -33,17 +33,17 @@ export const errorCodes = {
   internal: { status: 500, retryable: true, message: "Something went wrong on our side. Try again." },
 } as const satisfies Record<string, { status: number; retryable: boolean; message: string }>;
 
-/** A code of the registry. */
+/** Code of the registry. */
 export type ErrorCode = keyof typeof errorCodes;
 
-/** What an error looks like on the wire. */
+/** JSON body of an error. */
 export interface ErrorBody {
   error: { code: ErrorCode; message: string; retryable: boolean };
 }
 
 /**
- * The only error whose text may reach a client. `message` replaces the registry's text where there is more to say;
- * `cause` keeps the internal reason for the log.
+ * The only error whose text may reach a client. A `message` replaces the registry's text with a more exact one. `cause` is
+ * the internal reason, for the log only.
  */
 export class ApiError extends Error {
   override readonly name = "ApiError";
@@ -59,7 +59,7 @@ export class ApiError extends Error {
     return errorCodes[this.code].status;
   }
 
-  /** The wire form. */
+  /** JSON body of the error. */
   get body(): ErrorBody {
     return { error: { code: this.code, message: this.message, retryable: errorCodes[this.code].retryable } };
   }

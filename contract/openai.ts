@@ -3,37 +3,37 @@ import { Model } from "./plan";
 import { sampling, workerBounds } from "./worker";
 
 /**
- * OpenAI's chat completions, as far as this product speaks them: what the worker gets from RunPod for
- * `/v2/<endpoint>/openai/v1/*`. The rules of our own input hold here too. A field that is `null` counts as absent; one
- * that would change the reply and is not served is refused by name, one that changes nothing is ignored.
+ * The supported part of OpenAI's chat completions. RunPod passes requests to `/v2/<endpoint>/openai/v1/*` to the worker.
+ * The rules of the native input also apply here. A field that is `null` counts as absent. The worker rejects an
+ * unsupported field by name if the field would change the reply; it ignores fields that do not.
  */
 
-/** Accepted and not looked at. */
+/** Field that is accepted and ignored. */
 const ignored = z.optional(z.unknown());
 
-/** A message's words: a string, or parts of text. */
+/** Content of a message: a string, or a list of text parts. */
 const Content = z.union([
   z.string().check(z.minLength(1), z.maxLength(workerBounds.textChars)),
   z.array(z.strictObject({ type: z.literal("text"), text: z.string() })).check(z.minLength(1)),
 ]);
 
-/** Body of `POST /v1/chat/completions`. There is no `system` and no `developer`: the worker owns the persona. */
+/** Body of `POST /v1/chat/completions`. There is no `system` or `developer` role: the worker adds the persona. */
 export const ChatCompletionRequest = z.strictObject({
   model: Model,
   messages: z
     .array(z.strictObject({ role: z.enum(["user", "assistant"]), content: Content, name: ignored }))
     .check(z.minLength(1), z.maxLength(workerBounds.messages)),
   ...sampling,
-  /** The newer name of `max_tokens`; it wins where both are given. */
+  /** Newer name of `max_tokens`. It wins when both are present. */
   max_completion_tokens: sampling.max_tokens,
   stream: z.optional(z.boolean()),
   stream_options: z.optional(
     z.strictObject({ include_usage: z.optional(z.boolean()), include_obfuscation: z.optional(z.boolean()) }),
   ),
-  /** Ours: an extra field of the body, as OpenAI's clients send it. */
+  /** Not in OpenAI's API. OpenAI's clients send it as an extra field of the body. */
   ticket: z.optional(z.string()),
 
-  // Served in one way only; clients like to spell their defaults out.
+  // Only the default values are supported, because some clients send their defaults explicitly.
   n: z.optional(z.literal(1)),
   frequency_penalty: z.optional(z.literal(0)),
   presence_penalty: z.optional(z.literal(0)),
@@ -62,11 +62,11 @@ const about = {
   id: z.string(),
   created: z.int(),
   model: Model,
-  /** Our `model.version`. */
+  /** `model.version` of the native output. */
   system_fingerprint: z.string(),
 };
 
-/** Answer without streaming. */
+/** Answer to a request without streaming. */
 export const ChatCompletion = z.object({
   ...about,
   object: z.literal("chat.completion"),
@@ -85,8 +85,8 @@ export const ChatCompletion = z.object({
 export type ChatCompletion = z.infer<typeof ChatCompletion>;
 
 /**
- * An event of a streamed answer; `data: [DONE]` is the last. With `stream_options.include_usage` one more comes before
- * it, without a choice and with the usage, which is `null` in all others.
+ * Event of a streamed answer. The stream ends with `data: [DONE]`. With `stream_options.include_usage`, the event before
+ * `[DONE]` has the usage and no choice, and `usage` is `null` in all other events.
  */
 export const ChatCompletionChunk = z.object({
   ...about,
@@ -105,17 +105,17 @@ export const ChatCompletionChunk = z.object({
 });
 export type ChatCompletionChunk = z.infer<typeof ChatCompletionChunk>;
 
-/** An item of `GET /v1/models`, and the answer of `GET /v1/models/<model>`. */
+/** Item of `GET /v1/models`, and answer of `GET /v1/models/<model>`. */
 export const ModelCard = z.object({
   id: Model,
   object: z.literal("model"),
   created: z.int(),
   owned_by: z.string(),
-  /** Ours: version of the weights. */
+  /** Version of the weights. Not in OpenAI's API. */
   version: z.string(),
 });
 export type ModelCard = z.infer<typeof ModelCard>;
 
-/** Answer of `GET /v1/models`, which needs no ticket: the one model that the endpoint serves. */
+/** Answer of `GET /v1/models`: the endpoint's only model. The request needs no ticket. */
 export const ModelList = z.object({ object: z.literal("list"), data: z.array(ModelCard).check(z.length(1)) });
 export type ModelList = z.infer<typeof ModelList>;

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 
-/** The plans, lowest first. */
+/** Every plan, lowest first. */
 const plans = ["free", "paid", "vip"] as const;
 
 /** A customer's plan. */
@@ -43,45 +43,45 @@ function firstModelOf(plan: Plan): Model {
   return model;
 }
 
-/** What one ticket allows a worker to do for its holder. */
+/** Limits that a ticket sets for its holder. */
 export const Limits = z.object({
   /** Tokens of one reply. */
   max_tokens: z.int().check(z.positive()),
-  /** Messages of one conversation sent at once. */
+  /** Messages in one request. */
   max_messages: z.int().check(z.positive()),
   /** Characters of one message. */
   max_input_chars: z.int().check(z.positive()),
 });
 export type Limits = z.infer<typeof Limits>;
 
-/** Why a customer has the plan they have. */
+/** Reason of a customer's plan. */
 const PlanReason = z.enum([
-  // What gives a plan.
+  // Reasons for a paid plan:
   "subscription",
   "trial",
-  /** A renewal is unpaid, and the grace period runs: `grace_until`. */
+  /** A renewal is unpaid, but the grace period has not ended (`grace_until`). */
   "grace",
   /** Given by an operator. */
   "grant",
-  // What does not.
-  /** Nothing is known of the customer. */
+  // Other reasons:
+  /** The customer has no row. */
   "no_record",
-  /** Neither a subscription nor a grant. */
+  /** The customer has neither a subscription nor a grant. */
   "no_plan",
   "grant_expired",
   /** The first payment has not succeeded. */
   "incomplete",
-  /** A renewal is unpaid, and the grace period is over or there was none. */
+  /** A renewal is unpaid, and there is no grace period or it has ended. */
   "past_due",
   "unpaid",
   "paused",
   "canceled",
-  /** A payment was disputed at the customer's bank. */
+  /** The customer disputed a payment at their bank. */
   "disputed",
-  /** Stripe has a status, or the subscription a price, that this version does not know. The operator is told. */
+  /** This version does not know the status or the price of the subscription. An alarm tells the operator. */
   "unknown_status",
   "unknown_price",
-  /** The paid period is long over and nothing newer could be read from Stripe. */
+  /** The paid period ended long ago, and Stripe could not be read since then. */
   "outdated",
 ]);
 
@@ -89,26 +89,26 @@ const PlanReason = z.enum([
 export const PlanResponse = z.object({
   user_id: z.string(),
   plan: Plan,
-  /** Stripe's own status of the subscription, or null without one. */
+  /** Stripe's status of the subscription, or null without a subscription. */
   stripe_status: z.nullable(z.string()),
   expires_at: z.nullable(z.iso.datetime()),
   updated_at: z.nullable(z.iso.datetime()),
   reason: PlanReason,
-  /** An unpaid renewal ends the plan then. */
+  /** The plan ends at this time unless the overdue renewal is paid. */
   grace_until: z.optional(z.iso.datetime()),
-  /** The customer has cancelled; the plan ends then. */
+  /** The customer has cancelled, and the plan ends at this time. */
   cancel_at: z.optional(z.iso.datetime()),
   limits: Limits,
 });
 export type PlanResponse = z.infer<typeof PlanResponse>;
 
-/** The plans that are sold. */
+/** A plan that can be bought. */
 export const PaidPlan = z.enum(["paid", "vip"]);
 export type PaidPlan = z.infer<typeof PaidPlan>;
 
 /** Body of `POST /billing/checkout`. */
 export const CheckoutRequest = z.strictObject({ plan: PaidPlan });
 
-/** Answer of `POST /billing/checkout` and `POST /billing/portal`: the page of Stripe to go to. */
+/** Answer of `POST /billing/checkout` and `POST /billing/portal`: the Stripe page to open. */
 export const RedirectResponse = z.object({ url: z.url() });
 export type RedirectResponse = z.infer<typeof RedirectResponse>;

@@ -1,9 +1,9 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** Where a session's chat goes, and what to send there. */
+/** Endpoint of a session's chats. */
 export const Inference = z.object({
-  /** Base of the RunPod job API for the model: POST `<url>/run`, GET `<url>/stream/<id>` and `<url>/status/<id>`. */
+  /** Base URL of the model's job API at RunPod: POST `<url>/run`, GET `<url>/stream/<id>` and `<url>/status/<id>`. */
   url: z.url(),
   /** Value of the `Authorization` header. */
   authorization: z.string(),
