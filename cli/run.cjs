@@ -1,7 +1,7 @@
-// Runs a TypeScript command of ours: `node cli/run.cjs <entry> [arguments]`, from the repository's folder.
+// Runs one of our TypeScript commands: `node cli/run.cjs <entry> [arguments]`, in the repository's folder.
 //
-// The entry is bundled by esbuild, packages left outside, and kept in `.build/` until a source changes. That starts three
-// times faster than a loader that hooks into every import, and the compiled code is cached for the next start.
+// Bundles the entry with esbuild, without packages, and keeps the bundle in `.build/` until a source changes. That starts
+// three times faster than a loader that hooks into every import. The compiled code is cached for the next start.
 "use strict";
 
 const [major] = process.versions.node.split(".").map(Number);
@@ -15,31 +15,15 @@ if (major < 24) {
   process.exit(1);
 }
 
-const { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } = require("node:fs");
 const { enableCompileCache } = require("node:module");
-const { dirname, resolve } = require("node:path");
+const { resolve } = require("node:path");
+const buildWhenStale = require("./buildWhenStale.cjs");
 
 enableCompileCache(resolve(".build/cache/node"));
 
 const [entry, ...args] = process.argv.slice(2);
 const file = resolve(".build/commands", `${entry.replace(/\W+/g, "-")}.cjs`);
-const stamp = `${file}.json`;
-if (!isFresh()) bundle();
-if (process.env.DEBUG) process.setSourceMapsEnabled(true);
-process.argv = [process.execPath, file, ...args];
-require(file);
-
-/** Whether the bundle is of the sources as they are: each as old as it was then, none missing. */
-function isFresh() {
-  try {
-    const sources = Object.entries(JSON.parse(readFileSync(stamp, "utf8")));
-    return statSync(file).isFile() && sources.every(([source, mtimeMs]) => statSync(source).mtimeMs === mtimeMs);
-  } catch {
-    return false;
-  }
-}
-
-function bundle() {
+buildWhenStale(file, () => {
   const { outputFiles, metafile } = require("esbuild").buildSync({
     entryPoints: [entry],
     bundle: true,
@@ -54,15 +38,8 @@ function bundle() {
     metafile: true,
     write: false,
   });
-  const sources = ["package-lock.json", ...Object.keys(metafile.inputs)];
-  const times = Object.fromEntries(sources.map((source) => [source, statSync(source).mtimeMs]));
-  for (const { path, contents } of outputFiles) write(path, contents);
-  write(stamp, JSON.stringify(times));
-}
-
-/** Renamed into place: the same command may start twice at once. */
-function write(path, contents) {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.${process.pid}`, contents);
-  renameSync(`${path}.${process.pid}`, path);
-}
+  return { outputFiles, sources: ["package-lock.json", ...Object.keys(metafile.inputs)] };
+});
+if (process.env.DEBUG) process.setSourceMapsEnabled(true);
+process.argv = [process.execPath, file, ...args];
+require(file);

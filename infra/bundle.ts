@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 
-/** The functions that run in Lambda: `functions/<name>.ts`. */
+/** Names of the Lambda functions. The source is `functions/<name>.ts`. */
 export const functionNames = [
   "session",
   "guest",
@@ -17,18 +17,17 @@ export const functionNames = [
   "admin",
 ] as const;
 
-/** A function that runs in Lambda. */
 export type FunctionName = (typeof functionNames)[number];
 
-/** Code of dynamic providers, which runs in a process of Pulumi's that knows no TypeScript. */
+/** Sources of the dynamic providers. They run in a process of Pulumi that cannot load TypeScript. */
 const providers = ["runpod/provider", "stripe/provider", "infra/ticketKeyProvider"] as const;
 
-/** How a bundle is made: one CommonJS file for Lambda's Node, nothing outside it. */
+/** esbuild options of a bundle: one CommonJS file for Lambda's Node, with all its dependencies. */
 export const bundleOptions: BuildOptions = {
   bundle: true,
   minify: true,
   platform: "node",
-  // The SDKs ship ES modules beside CommonJS; only those can be tree-shaken.
+  // The SDKs ship ES modules and CommonJS. esbuild removes unused code from ES modules only.
   mainFields: ["module", "main"],
   alias: { "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts" },
   target: "node24",
@@ -37,15 +36,16 @@ export const bundleOptions: BuildOptions = {
   logLevel: "warning",
 };
 
-/** Where the bundle of a source file is, from the program's folder: `.build/functions/session.cjs`. */
+/** Path of a source file's bundle, relative to the program's folder: `./.build/functions/session.cjs`. */
 export function bundlePath(source: string): string {
   return `./.build/${source}.cjs`;
 }
 
 /**
- * Bundles every function and provider with esbuild into `.build/`, one file each, all dependencies inside.
- * npm's `prepare` calls it so that the files are there after `npm ci`, and the program calls it again at each start so
- * that they are never stale; nothing is done when no source has changed.
+ * Bundles every function and every provider into one file each, in `.build/`. Does nothing when no source has changed.
+ *
+ * npm's `prepare` calls it, so that the bundles exist after `npm ci`. The program calls it at each start, so that they are
+ * never stale.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
   const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
@@ -65,7 +65,7 @@ export function buildBundles(programDir: string = process.cwd()): void {
   write(stamp, Buffer.from(hash));
 }
 
-/** One hash over everything a bundle is made of: our own sources, and the lockfile for all the others. */
+/** Hash of everything that goes into a bundle: our own sources, and the lockfile for the packages. */
 function sourcesHash(programDir: string): string {
   const hash = createHash("sha256");
   const files = ["functions", "contract", "dynamic", "runpod", "stripe", "infra"].flatMap((folder) =>
@@ -79,7 +79,7 @@ function sourcesHash(programDir: string): string {
   return hash.digest("hex");
 }
 
-/** Whole and renamed into place: two programs may start at once. */
+/** Writes a temporary file and renames it, because two programs may start at once. */
 function write(path: string, contents: Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });
   const scratch = `${path}.${process.pid}`;

@@ -1,6 +1,6 @@
-import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { userIndexes } from "../functions/tables/userIndexes";
+import * as aws from "./aws";
 import type { Config } from "./config";
 import type { Statement } from "./lambda";
 

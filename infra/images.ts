@@ -1,4 +1,4 @@
-import * as awsx from "@pulumi/awsx";
+import * as ecr from "@pulumi/awsx/ecr";
 import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
 import { buildArgs, type Weights } from "../images/models";
@@ -41,13 +41,13 @@ export class WorkerImage extends pulumi.ComponentResource {
 
   private build(tag: string, weights: Weights): Pick<WorkerImage, "repositoryUrl" | "uri"> {
     const { model } = this;
-    const repository = new awsx.ecr.Repository(
+    const repository = new ecr.Repository(
       model,
       // awsx keeps a single untagged image by default. A rollback and a late worker need the earlier images.
       { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
       { parent: this },
     );
-    const image = new awsx.ecr.Image(
+    const image = new ecr.Image(
       model,
       {
         repositoryUrl: repository.url,

@@ -3,6 +3,7 @@ import type { Model } from "../contract/plan";
 import { stackNames } from "../names";
 import { Endpoint } from "../runpod/endpoint";
 import { Template } from "../runpod/template";
+import * as aws from "./aws";
 import type { Config } from "./config";
 import type { WorkerImage } from "./images";
 import { inferenceSettings } from "./inferenceSettings";

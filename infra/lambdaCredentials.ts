@@ -1,5 +1,5 @@
 /**
- * In Lambda, credentials come from the environment and from nowhere else. The bundler puts this module in place of the
- * AWS SDK's chain of credential sources, which is a third of every bundle and is never reached there.
+ * Credentials for the AWS SDK in Lambda, where they always come from environment variables. The bundler replaces the SDK's
+ * chain of credential sources with this module: the chain is a third of every bundle.
  */
 export { fromEnv as defaultProvider } from "@aws-sdk/credential-provider-env";

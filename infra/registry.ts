@@ -1,9 +1,9 @@
-import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings as RefreshSettings } from "../functions/registryRefresh";
 import { stackNames } from "../names";
 import { isPrivateEcr, parseImageName } from "../runpod/imageName";
 import { RegistryAuth } from "../runpod/registryAuth";
+import * as aws from "./aws";
 import type { Config } from "./config";
 import type { WorkerImage } from "./images";
 import { Lambda, type Statement } from "./lambda";

@@ -1,5 +1,5 @@
-import * as aws from "@pulumi/aws";
 import type * as pulumi from "@pulumi/pulumi";
+import * as aws from "./aws";
 import type { Statement } from "./lambda";
 
 /** A secret in SSM Parameter Store. Functions get its name and read it at run time. */

@@ -1,9 +1,9 @@
-import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { stackNames } from "../names";
 import { webhookEvents } from "../stripe/events";
 import { WebhookEndpoint } from "../stripe/webhookEndpoint";
 import { WebhookSecrets } from "../stripe/webhookSecrets";
+import * as aws from "./aws";
 import type { Config } from "./config";
 import { createSecret } from "./secrets";
 

@@ -42,6 +42,9 @@ export interface EndpointArgs {
   modelReferences?: pulumi.Input<pulumi.Input<string>[]>;
 }
 
+/** One object for all resources, because Pulumi serializes each provider object by itself. */
+const provider = forwardTo("endpoint");
+
 /**
  * A RunPod serverless endpoint, served under `https://api.runpod.ai/v2/<id>`. `id` is RunPod's endpoint id.
  *
@@ -61,6 +64,6 @@ export class Endpoint extends pulumi.dynamic.Resource {
     const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
     // A second endpoint of the same name would be taken for the first one and then deleted with it.
     const options = pulumi.mergeOptions({ deleteBeforeReplace: true }, opts);
-    super(forwardTo("endpoint"), name, { owner, ...args }, options, "runpod", "Endpoint");
+    super(provider, name, { owner, ...args }, options, "runpod", "Endpoint");
   }
 }

@@ -20,6 +20,9 @@ export interface TemplateArgs {
   containerRegistryAuthId?: pulumi.Input<string>;
 }
 
+/** One object for all resources, because Pulumi serializes each provider object by itself. */
+const provider = forwardTo("template");
+
 /**
  * A RunPod template: the image and environment the workers of one endpoint run. `id` is RunPod's template id.
  *
@@ -37,6 +40,6 @@ export class Template extends pulumi.dynamic.Resource {
     const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
     // A second template of the same name would be taken for the first one and then deleted with it.
     const options = pulumi.mergeOptions({ deleteBeforeReplace: true }, opts);
-    super(forwardTo("template"), name, { owner, ...args }, options, "runpod", "Template");
+    super(provider, name, { owner, ...args }, options, "runpod", "Template");
   }
 }

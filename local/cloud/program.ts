@@ -32,8 +32,8 @@ export function engineOptions(
     secretKeys,
     statePath: join(dir, "stack.json"),
     providers: cloud.providers,
-    // As Pulumi.yaml says it to the real engine.
-    env: { PULUMI_NODEJS_TSCONFIG_PATH: "tsconfig.pulumi.json" },
+    // `typescript: false` in Pulumi.yaml.
+    env: { PULUMI_NODEJS_TYPESCRIPT: "false" },
   };
 }
 

@@ -1,4 +1,5 @@
 import { buildBundles } from "../../infra/bundle";
 
-// npm runs this after `npm ci`: `pulumi destroy` needs the providers' code and runs no program that would build it.
+// npm runs this after `npm ci`. `pulumi destroy` needs the bundles of the dynamic providers, and it does not run the
+// program, which would build them.
 buildBundles();

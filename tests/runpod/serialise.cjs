@@ -1,15 +1,11 @@
-// Prints what the engine would get as inputs of each RunPod resource, the serialised providers among them. A process
-// of its own, under the ts-node that `pulumi up` uses: Pulumi cannot serialise code that vitest or tsx has rewritten.
+// Prints the inputs that the engine would get for each RunPod resource, with the serialised providers. This is a separate
+// process that runs the program's own compiled code, because Pulumi cannot serialise code that vitest has rewritten.
+const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
-
-require("@pulumi/pulumi/vendor/ts-node@7.0.1").register({
-  compiler: "typescript",
-  transpileOnly: true,
-  skipProject: true,
-  compilerOptions: { target: "ES2022", module: "nodenext", moduleResolution: "nodenext", esModuleInterop: true },
-});
+const compileProgram = require("../../cli/compileProgram.cjs");
 
 async function main() {
+  const program = compileProgram();
   const registered = [];
   await pulumi.runtime.setMocks(
     {
@@ -22,9 +18,9 @@ async function main() {
     "snack-misaki",
     "dev",
   );
-  const { Template } = require("../../runpod/template");
-  const { Endpoint } = require("../../runpod/endpoint");
-  const { RegistryAuth } = require("../../runpod/registryAuth");
+  const { Template } = require(join(program, "runpod/template.js"));
+  const { Endpoint } = require(join(program, "runpod/endpoint.js"));
+  const { RegistryAuth } = require(join(program, "runpod/registryAuth.js"));
   const credentials = { username: "AWS", password: "canary-registry-password" };
   const registryAuth = new RegistryAuth("worker", { name: "snack-misaki-dev-registry", ...credentials });
   await new Promise((resolve) => registryAuth.urn.apply(resolve));

@@ -19,7 +19,7 @@ async function webhookProgram(): Promise<EngineOptions> {
   await writeFile(join(programDir, "package.json"), JSON.stringify({ name: "program", main: "index.ts" }));
   await writeFile(
     join(programDir, "tsconfig.json"),
-    JSON.stringify({ extends: resolve("tsconfig.pulumi.json"), include: ["index.ts"] }),
+    JSON.stringify({ extends: resolve("tsconfig.json"), include: ["index.ts"] }),
   );
   await writeFile(
     join(programDir, "index.ts"),

@@ -1,15 +1,12 @@
-// Prints what the engine would get as inputs of a WebhookEndpoint and of WebhookSecrets, the serialised providers among
-// them. A process of its own, under the ts-node that `pulumi up` uses: Pulumi cannot serialise code that vitest has rewritten.
+// Prints the inputs that the engine would get for a WebhookEndpoint and for WebhookSecrets, with the serialised providers.
+// This is a separate process that runs the program's own compiled code, because Pulumi cannot serialise code that vitest
+// has rewritten.
+const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
-
-require("@pulumi/pulumi/vendor/ts-node@7.0.1").register({
-  compiler: "typescript",
-  transpileOnly: true,
-  skipProject: true,
-  compilerOptions: { target: "ES2022", module: "nodenext", moduleResolution: "nodenext", esModuleInterop: true },
-});
+const compileProgram = require("../../cli/compileProgram.cjs");
 
 async function main() {
+  const program = compileProgram();
   const registered = [];
   await pulumi.runtime.setMocks(
     {
@@ -22,8 +19,8 @@ async function main() {
     "snack-misaki",
     "dev",
   );
-  const { WebhookEndpoint } = require("../../stripe/webhookEndpoint");
-  const { WebhookSecrets } = require("../../stripe/webhookSecrets");
+  const { WebhookEndpoint } = require(join(program, "stripe/webhookEndpoint.js"));
+  const { WebhookSecrets } = require(join(program, "stripe/webhookSecrets.js"));
   const endpoint = new WebhookEndpoint("stripe", {
     url: "https://api.example.com/webhook/stripe",
     enabledEvents: ["invoice.paid", "customer.subscription.updated"],

@@ -1,16 +1,12 @@
-// Prints, for each RunPod resource, what its class adds to what a program says: its type, the text of its provider that
-// Pulumi keeps in the state, and its options. A process of its own, under the ts-node that `pulumi up` uses: Pulumi cannot
+// Prints what each RunPod resource's class adds to its arguments: the type, the text of the provider that Pulumi keeps in
+// the state, and the options. This is a separate process that runs the program's own compiled code, because Pulumi cannot
 // serialise code that a bundler has rewritten.
+const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
-
-require("@pulumi/pulumi/vendor/ts-node@7.0.1").register({
-  compiler: "typescript",
-  transpileOnly: true,
-  skipProject: true,
-  compilerOptions: { target: "ES2022", module: "nodenext", moduleResolution: "nodenext", esModuleInterop: true },
-});
+const compileProgram = require("../../../cli/compileProgram.cjs");
 
 async function main() {
+  const program = compileProgram();
   const options = new Map();
   const note = ({ type, opts }) => void options.set(type, opts);
   const registered = [];
@@ -26,9 +22,9 @@ async function main() {
     "snack-misaki",
     "chaos",
   );
-  const { Template } = require("../../../runpod/template");
-  const { Endpoint } = require("../../../runpod/endpoint");
-  const { RegistryAuth } = require("../../../runpod/registryAuth");
+  const { Template } = require(join(program, "runpod/template.js"));
+  const { Endpoint } = require(join(program, "runpod/endpoint.js"));
+  const { RegistryAuth } = require(join(program, "runpod/registryAuth.js"));
   for (const [kind, Resource] of Object.entries({
     registryAuth: RegistryAuth,
     template: Template,

@@ -1,0 +1,16 @@
+/**
+ * The parts of @pulumi/aws that the program uses. Import this file, not the package: the package's index loads 300 modules,
+ * which takes as long as compiling the program.
+ */
+export * as apigatewayv2 from "@pulumi/aws/apigatewayv2";
+export * as cloudwatch from "@pulumi/aws/cloudwatch";
+export * as cognito from "@pulumi/aws/cognito";
+export * as dynamodb from "@pulumi/aws/dynamodb";
+export * as ecr from "@pulumi/aws/ecr";
+export { getCallerIdentityOutput } from "@pulumi/aws/getCallerIdentity";
+export { getPartitionOutput } from "@pulumi/aws/getPartition";
+export { getRegionOutput } from "@pulumi/aws/getRegion";
+export * as iam from "@pulumi/aws/iam";
+export * as lambda from "@pulumi/aws/lambda";
+export * as scheduler from "@pulumi/aws/scheduler";
+export * as ssm from "@pulumi/aws/ssm";
