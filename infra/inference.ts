@@ -3,7 +3,6 @@ import type { Model } from "../contract/plan";
 import { stackNames } from "../names";
 import { Endpoint } from "../runpod/endpoint";
 import { Template } from "../runpod/template";
-import * as aws from "./aws";
 import type { Config } from "./config";
 import type { WorkerImage } from "./images";
 import { inferenceSettings } from "./inferenceSettings";
