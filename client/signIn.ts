@@ -1,4 +1,4 @@
-import { send } from "./http";
+import { type HttpResponse, send } from "./http";
 import { ApiProblem, field, problemFromResponse } from "./problem";
 
 /** Settings of the Cognito app client. They come from the stack's outputs or its configuration. */
@@ -77,41 +77,12 @@ export function createSignIn({
   timeoutMs = 15_000,
 }: SignInOptions): SignIn {
   const base = url.replace(/\/+$/, "");
-  let refreshing: Promise<string | undefined> | undefined;
-
-  function post(path: string, form: Record<string, string>) {
+  const post: Post = (path, form) => {
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
     const body = new URLSearchParams({ client_id: clientId, ...form }).toString();
     return send({ method: "POST", url: base + path, headers, body, timeoutMs });
-  }
-
-  function storeTokens(body: unknown, previousRefreshToken?: string): Tokens {
-    const idToken = field(body, "id_token");
-    const expiresIn = field(body, "expires_in");
-    if (typeof idToken !== "string" || typeof expiresIn !== "number") {
-      throw new ApiProblem("internal", "The sign-in service answered without an ID token. Does scopes contain openid?");
-    }
-    // A refresh returns a new refresh token only when token rotation is on.
-    const refreshToken = field(body, "refresh_token") ?? previousRefreshToken;
-    const tokens: Tokens = {
-      idToken,
-      expiresAt: Date.now() + expiresIn * 1000,
-      ...(typeof refreshToken === "string" && { refreshToken }),
-    };
-    storage.setItem(TOKENS_KEY, JSON.stringify(tokens));
-    return tokens;
-  }
-
-  const tokens = () => parse<Tokens>(storage.getItem(TOKENS_KEY));
-
-  async function refresh(refreshToken: string): Promise<string | undefined> {
-    const answer = await post("/oauth2/token", { grant_type: "refresh_token", refresh_token: refreshToken });
-    if (answer.ok) return storeTokens(answer.body, refreshToken).idToken;
-    if (answer.status >= 500 || answer.status === 429)
-      throw problemFromResponse("The refresh", answer.status, answer.body);
-    storage.removeItem(TOKENS_KEY);
-    return undefined;
-  }
+  };
+  const tokens = createTokenStore(storage, post);
 
   return {
     async startSignIn() {
@@ -131,64 +102,110 @@ export function createSignIn({
     },
 
     async finishSignIn(callbackUrl) {
-      const query = new URL(callbackUrl).searchParams;
-      const pending = parse<{ state: string; verifier: string }>(storage.getItem(PENDING_KEY));
-      if (!pending || query.get("state") !== pending.state) {
-        throw new ApiProblem(
-          "unauthorized",
-          "This sign-in was not started here or is already finished. Sign in again.",
-        );
-      }
-      storage.removeItem(PENDING_KEY);
-      const code = query.get("code");
-      if (code === null) {
-        const reason = query.get("error_description") ?? query.get("error") ?? "no code";
-        throw new ApiProblem("unauthorized", `The sign-in was not completed: ${reason}.`);
-      }
-      const form = {
-        grant_type: "authorization_code",
-        code,
-        redirect_uri: redirectUri,
-        code_verifier: pending.verifier,
-      };
-      const answer = await post("/oauth2/token", form);
-      if (!answer.ok) {
+      const { code, verifier } = readCallback(callbackUrl, storage);
+      const form = { grant_type: "authorization_code", code, redirect_uri: redirectUri, code_verifier: verifier };
+      const response = await post("/oauth2/token", form);
+      if (!response.ok) {
         // The token endpoint answers in OAuth's form: {"error": "invalid_grant"}.
-        if (answer.status === 400) throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
-        throw problemFromResponse("The sign-in service", answer.status, answer.body);
+        if (response.status === 400) throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
+        throw problemFromResponse("The sign-in service", response.status, response.body);
       }
-      return customerOf(storeTokens(answer.body).idToken);
+      return customerOf(tokens.store(response.body).idToken);
     },
 
     customer() {
-      const current = tokens();
-      return current && customerOf(current.idToken);
+      const stored = tokens.read();
+      return stored && customerOf(stored.idToken);
     },
 
-    async getIdToken() {
-      const current = tokens();
-      if (!current || Date.now() < current.expiresAt - REFRESH_AHEAD_MS) return current?.idToken;
-      if (current.refreshToken === undefined) {
-        if (Date.now() < current.expiresAt) return current.idToken;
-        storage.removeItem(TOKENS_KEY);
-        return undefined;
-      }
-      // Concurrent callers share one refresh. With token rotation, using the refresh token twice would end the session.
-      refreshing ??= refresh(current.refreshToken).finally(() => {
-        refreshing = undefined;
-      });
-      return refreshing;
-    },
+    getIdToken: tokens.getIdToken,
 
     async signOut() {
-      const refreshToken = tokens()?.refreshToken;
-      storage.removeItem(TOKENS_KEY);
+      const refreshToken = tokens.read()?.refreshToken;
+      tokens.remove();
       storage.removeItem(PENDING_KEY);
       // A failed revocation must not block the sign-out: the refresh token expires anyway.
       if (refreshToken !== undefined) await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
       return `${base}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: logoutUri })}`;
     },
   };
+}
+
+/** Sends a form to a path of the hosted domain. */
+type Post = (path: string, form: Record<string, string>) => Promise<HttpResponse>;
+
+/** Stores the tokens of the signed-in customer and refreshes them. */
+function createTokenStore(storage: SignInOptions["storage"], post: Post) {
+  let refreshing: Promise<string | undefined> | undefined;
+
+  const read = () => parse<Tokens>(storage.getItem(TOKENS_KEY));
+  const remove = () => storage.removeItem(TOKENS_KEY);
+
+  /** Stores the tokens of a response of the token endpoint. */
+  function store(body: unknown, previousRefreshToken?: string): Tokens {
+    const idToken = field(body, "id_token");
+    const expiresIn = field(body, "expires_in");
+    if (typeof idToken !== "string" || typeof expiresIn !== "number") {
+      throw new ApiProblem("internal", "The sign-in service answered without an ID token. Does scopes contain openid?");
+    }
+    // A refresh returns a new refresh token only when token rotation is on.
+    const refreshToken = field(body, "refresh_token") ?? previousRefreshToken;
+    const tokens: Tokens = {
+      idToken,
+      expiresAt: Date.now() + expiresIn * 1000,
+      ...(typeof refreshToken === "string" && { refreshToken }),
+    };
+    storage.setItem(TOKENS_KEY, JSON.stringify(tokens));
+    return tokens;
+  }
+
+  async function refresh(refreshToken: string): Promise<string | undefined> {
+    const { ok, status, body } = await post("/oauth2/token", {
+      grant_type: "refresh_token",
+      refresh_token: refreshToken,
+    });
+    if (ok) return store(body, refreshToken).idToken;
+    if (status >= 500 || status === 429) throw problemFromResponse("The refresh", status, body);
+    remove();
+    return undefined;
+  }
+
+  async function getIdToken(): Promise<string | undefined> {
+    const stored = read();
+    if (!stored || Date.now() < stored.expiresAt - REFRESH_AHEAD_MS) return stored?.idToken;
+    if (stored.refreshToken === undefined) {
+      if (Date.now() < stored.expiresAt) return stored.idToken;
+      remove();
+      return undefined;
+    }
+    // Concurrent callers share one refresh. With token rotation, using the refresh token twice would end the session.
+    refreshing ??= refresh(stored.refreshToken).finally(() => {
+      refreshing = undefined;
+    });
+    return refreshing;
+  }
+
+  return { read, store, remove, getIdToken };
+}
+
+/**
+ * Reads the code from a callback URL and ends the pending sign-in.
+ *
+ * @throws ApiProblem `unauthorized` when the URL does not belong to the pending sign-in or has no code
+ */
+function readCallback(callbackUrl: string, storage: SignInOptions["storage"]): { code: string; verifier: string } {
+  const query = new URL(callbackUrl).searchParams;
+  const pending = parse<{ state: string; verifier: string }>(storage.getItem(PENDING_KEY));
+  if (!pending || query.get("state") !== pending.state) {
+    throw new ApiProblem("unauthorized", "This sign-in was not started here or is already finished. Sign in again.");
+  }
+  storage.removeItem(PENDING_KEY);
+  const code = query.get("code");
+  if (code === null) {
+    const reason = query.get("error_description") ?? query.get("error") ?? "no code";
+    throw new ApiProblem("unauthorized", `The sign-in was not completed: ${reason}.`);
+  }
+  return { code, verifier: pending.verifier };
 }
 
 function parse<T>(text: string | null): T | undefined {
