@@ -39,7 +39,7 @@ def ticket(
         "plan": MODEL_PLANS[MODEL],
         "limits": LIMITS,
         "iat": now_s,
-        "exp": now_s + 120,
+        "exp": now_s + 3_600,
         "jti": "1",
         **claims,
     }
