@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
-import { cpuObstacle } from "../../verify/images/machine";
+import { cpuObstacle } from "../../verify/images/cpuObstacle";
 import { clearReports, countPytest, pytestReport } from "./reports";
 import { pytestArguments, type Selection, selectTests, vitestArguments } from "./selection";
 import { printSummary, runLanes, type Step, type StepResult, skippedStep, summarise } from "./steps";

@@ -5,8 +5,8 @@ import { command, run } from "../../cli/command";
 import { type Model, models } from "../../contract/plan";
 import type { Weights } from "../../images/models";
 import { buildAndChat, type CpuImage } from "./buildAndChat";
-import { buildImages } from "./docker";
-import { cpuObstacle } from "./machine";
+import { buildImages } from "./buildImages";
+import { cpuObstacle } from "./cpuObstacle";
 
 interface Options {
   cpu?: boolean;
@@ -25,27 +25,27 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
 
 const program = command(
   "images:build",
-  "Builds the workers' images. With --cpu it proves them on a machine without docker and a GPU.",
+  "Builds the worker images. With --cpu it tests them on a machine without docker and a GPU.",
 )
-  .addArgument(new Argument("[models...]", "which of them").choices(models).default([...models], "all"))
-  .option("--cpu", "build on a Debian with a stand-in for the engine, start each entry point and chat with it")
-  .option("--tag <tag>", "tag of the images, and the version that their workers report", "dev")
-  .option("--repository <name>", "the images' name, without the model", "snack-misaki")
+  .addArgument(new Argument("[models...]", "models to build").choices(models).default([...models], "all"))
+  .option("--cpu", "build on a Debian with a stand-in for the engine, start each image and chat with it")
+  .option("--tag <tag>", "tag of the images, which their workers report as their version", "dev")
+  .option("--repository <name>", "name of the images, without the model", "snack-misaki")
   .addOption(
-    new Option("--weights <where>", "in the image, or in RunPod's model cache")
+    new Option("--weights <where>", "include the weights in the image, or use RunPod's model cache")
       .choices(["baked", "cached"])
       .default("baked"),
   )
   .addHelpText(
     "after",
     `
-A token for gated models is read from HF_TOKEN. Push the images with docker or buildah.
-Where --cpu cannot run, it prints SKIPPED with the reason and exits with status ${SKIPPED_STATUS}.`,
+The variable HF_TOKEN may contain a Hugging Face token for gated models. Push the images with docker or buildah.
+When this machine cannot run --cpu, it prints SKIPPED with the reason and exits with status ${SKIPPED_STATUS}.`,
   )
-  .action(async (chosen: Model[], options: Options) => {
+  .action(async (selected: Model[], options: Options) => {
     const progress = (line: string) => void (options.json || console.error(pc.dim(line)));
     if (!options.cpu) {
-      const built = await buildImages(chosen, options, progress, stop.signal);
+      const built = await buildImages(selected, options, progress, stop.signal);
       console.log(options.json ? JSON.stringify({ built }) : built.map((image) => `built ${image}`).join("\n"));
       return;
     }
@@ -56,7 +56,7 @@ Where --cpu cannot run, it prints SKIPPED with the reason and exits with status 
       process.exitCode = process.env.REQUIRE_ALL === "1" ? 1 : SKIPPED_STATUS;
       return;
     }
-    const images = await buildAndChat(chosen, options.tag, progress, stop.signal).catch((error: unknown) => {
+    const images = await buildAndChat(selected, options.tag, progress, stop.signal).catch((error: unknown) => {
       throw stop.signal.aborted ? stop.signal.reason : error;
     });
     const names = images.map(({ model }) => model);
@@ -66,7 +66,7 @@ Where --cpu cannot run, it prints SKIPPED with the reason and exits with status 
 void run(program);
 
 function table(images: CpuImage[]): string {
-  const head = ["image", "built in", "first reply after", "reply", "version", "SIGTERM in mid-reply"];
+  const head = ["image", "built in", "first reply after", "reply", "version", "after SIGTERM during a reply"];
   const rows = new Table({ head, style: { head: [], border: [] } });
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
   for (const { model, buildMs, firstReplyMs, reply, version, exitCode } of images)
@@ -76,7 +76,7 @@ function table(images: CpuImage[]): string {
       seconds(firstReplyMs),
       reply,
       version,
-      `reply finished, exit code ${exitCode}`,
+      `reply complete, exit code ${exitCode}`,
     ]);
   return rows.toString();
 }

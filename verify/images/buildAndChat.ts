@@ -6,14 +6,14 @@ import { buildArgs } from "../../images/models";
 import { lockFolder } from "../../local/support/lock";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { Buildah } from "./buildah";
-import { type Chat, chatWith } from "./chat";
+import { type Chat, chatWithContainer } from "./chatWithContainer";
 import { Container } from "./container";
 import { makeDebian } from "./debian";
-import { execute } from "./execute";
+import { makeEngineStandIn } from "./engineStandIn";
 import { packageIndex } from "./packageIndex";
-import { makeStandIn } from "./standIn";
+import { runProgram } from "./runProgram";
 
-/** One image, built and talked to. */
+/** Results of building an image and chatting with it. */
 export interface CpuImage extends Chat {
   model: Model;
   buildMs: number;
@@ -23,11 +23,11 @@ const ENGINE_STAND_IN = "localhost/snack-misaki/engine-stand-in";
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
 /**
- * Builds the shipped Dockerfiles on a Debian without a GPU, where `vllm` and `hf` are stand-ins and everything else is
- * real, then starts each image's own entry point and chats with it. What is built is removed again; the Debian stays.
+ * Builds images/Dockerfile for each model on a Debian without a GPU, then starts the image's entry point and chats with it.
+ * `vllm` and `hf` are stand-ins; everything else is real. The images are removed afterwards, the Debian is kept.
  *
- * @param version baked into the images, and expected from their workers
- * @throws Error that names the step and shows its last lines
+ * @param version baked into the images and expected from their workers
+ * @throws Error that names the failed step and shows its last lines
  */
 export async function buildAndChat(
   models: readonly Model[],
@@ -39,53 +39,62 @@ export async function buildAndChat(
   lockFolder(dir, "npm run images:build", "");
   mkdirSync(dir, { recursive: true });
   const python = findVenvPython() ?? "python3";
-  const index = packageIndex(await execute(python, ["-m", "pip", "config", "list"], { signal }), process.env);
+  const index = packageIndex(await runProgram(python, ["-m", "pip", "config", "list"], { signal }), process.env);
   const uvToml = join(dir, "uv.toml");
-  // It may hold a password of the index.
+  // Only readable for root: it may contain a password of the index.
   writeFileSync(uvToml, index.uvToml, { mode: 0o600 });
 
   const debian = await makeDebian(dir, progress, signal);
   const buildah = new Buildah(dir, signal);
-  // Left by a run that was cut off.
+  // Removes leftovers of an interrupted run.
   await buildah.clear();
   try {
     progress("base image: Debian with uv and the engine's stand-in");
-    await buildah.fromFolders(ENGINE_STAND_IN, [debian, await makeStandIn(dir, python, signal)]);
+    await buildah.fromFolders(ENGINE_STAND_IN, [debian, await makeEngineStandIn(dir, python, signal)]);
     const volumes = [`${uvToml}:/etc/uv/uv.toml:ro`, `${index.certificates ?? CERTIFICATES}:${CERTIFICATES}:ro`];
     const images: CpuImage[] = [];
     for (const model of models) {
       const tag = `localhost/snack-misaki/${model}`;
-      const args = { ...buildArgs(model, version), ENGINE_IMAGE: ENGINE_STAND_IN };
-      const started = Date.now();
-      await buildah.build(
-        tag,
-        [
-          ...volumes.flatMap((volume) => ["--volume", volume]),
-          ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
-          ...["--file", join(root, "images/Dockerfile"), join(root, "images")],
-        ],
-        {
-          logFile: join(dir, `${model}.build.log`),
-          onLine: (line) => {
-            if (line.startsWith("STEP ")) progress(`${model}: ${line.slice(0, 100)}`);
-          },
-        },
-      );
-      const buildMs = Date.now() - started;
+      const buildMs = await buildModel(buildah, model, { tag, version, volumes, dir, progress });
 
-      progress(`${model}: starting its entry point and chatting`);
+      progress(`${model}: starting the entry point and chatting`);
       const config = await buildah.config(tag);
       const folder = await buildah.mount(tag);
       const logFile = join(dir, `${model}.container.log`);
-      const chat = await chatWith(model, (env) => new Container(folder, config, env, logFile), signal);
+      const chat = await chatWithContainer(model, (env) => new Container(folder, config, env, logFile), signal);
       if (chat.version !== version)
-        throw new Error(`${model}: its worker says version ${chat.version}, built as ${version}`);
+        throw new Error(`${model}: expected version ${version} from the worker, got ${chat.version}`);
       images.push({ model, buildMs, ...chat });
     }
     return images;
   } finally {
     rmSync(uvToml);
-    // Also after Ctrl-C, which ended the other one.
+    // A new instance, because Ctrl-C has aborted the signal of the other one.
     await new Buildah(dir, new AbortController().signal).clear();
   }
+}
+
+/** Builds a model's image on the stand-in and returns the time in milliseconds. */
+async function buildModel(
+  buildah: Buildah,
+  model: Model,
+  options: { tag: string; version: string; volumes: string[]; dir: string; progress: (line: string) => void },
+): Promise<number> {
+  const args = { ...buildArgs(model, options.version), ENGINE_IMAGE: ENGINE_STAND_IN };
+  const startedAt = Date.now();
+  await buildah.build(
+    options.tag,
+    [
+      ...options.volumes.flatMap((volume) => ["--volume", volume]),
+      ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
+      ...["--file", join(root, "images/Dockerfile"), join(root, "images")],
+    ],
+    {
+      logFile: join(options.dir, `${model}.build.log`),
+      onLine: (line) => {
+        if (line.startsWith("STEP ")) options.progress(`${model}: ${line.slice(0, 100)}`);
+      },
+    },
+  );
+  return Date.now() - startedAt;
 }

@@ -1,16 +1,15 @@
 import { join } from "node:path";
-import { type Execution, execute } from "./execute";
+import { type RunOptions, runProgram } from "./runProgram";
 
-/** What an image says of how it is started. */
+/** Start configuration of an image. */
 export interface ImageConfig {
   env: Record<string, string>;
   /** Entry point and arguments. */
   command: string[];
-  /** Folder it starts in. */
   workingDir: string;
 }
 
-/** Debian's buildah over a storage of our own, so that nothing of the machine's images is touched. */
+/** Debian's buildah with a separate storage, so that the machine's other images stay unchanged. */
 export class Buildah {
   private readonly storage: string[];
 
@@ -21,19 +20,20 @@ export class Buildah {
     this.storage = ["--root", join(dir, "storage"), "--runroot", join(dir, "run"), "--storage-driver", "vfs"];
   }
 
-  /** An image of nothing but these folders, the later over the earlier. */
+  /** Makes an image from folders only. Later folders overwrite files of earlier ones. */
   async fromFolders(tag: string, folders: string[]): Promise<void> {
     const container = await this.run(["from", "scratch"]);
     for (const folder of folders) await this.run(["add", "--quiet", container, folder, "/"]);
     await this.run(["commit", "--quiet", "--rm", container, tag]);
   }
 
-  /** Builds a Dockerfile. `args` begin with what `buildah build` is told besides. */
-  async build(tag: string, args: string[], how: Omit<Execution, "signal">): Promise<void> {
-    await this.run(["build", "--isolation", "chroot", "--layers=false", "--pull=never", "--tag", tag, ...args], how);
+  /** Builds a Dockerfile. `args` are the remaining arguments of `buildah build`. */
+  async build(tag: string, args: string[], options: Omit<RunOptions, "signal">): Promise<void> {
+    const build = ["build", "--isolation", "chroot", "--layers=false", "--pull=never", "--tag", tag, ...args];
+    await this.run(build, options);
   }
 
-  /** How the image is started. */
+  /** Reads an image's start configuration. */
   async config(tag: string): Promise<ImageConfig> {
     const { OCIv1 } = JSON.parse(await this.run(["inspect", "--type", "image", tag])) as {
       OCIv1: { config: { Env?: string[]; Entrypoint?: string[]; Cmd?: string[]; WorkingDir?: string } };
@@ -43,18 +43,18 @@ export class Buildah {
     return { env, command: [...Entrypoint, ...Cmd], workingDir: WorkingDir || "/" };
   }
 
-  /** Root folder of a new container of the image. */
+  /** Mounts a new container of the image and returns its root folder. */
   async mount(tag: string): Promise<string> {
     return this.run(["mount", await this.run(["from", "--pull-never", tag])]);
   }
 
-  /** Removes every container and image of this storage. */
+  /** Removes all containers and images of this storage. */
   async clear(): Promise<void> {
     await this.run(["rm", "--all"]);
     await this.run(["rmi", "--all", "--force"]);
   }
 
-  private run(args: string[], how: Omit<Execution, "signal"> = {}): Promise<string> {
-    return execute("buildah", [...this.storage, ...args], { ...how, signal: this.signal });
+  private run(args: string[], options: Omit<RunOptions, "signal"> = {}): Promise<string> {
+    return runProgram("buildah", [...this.storage, ...args], { ...options, signal: this.signal });
   }
 }

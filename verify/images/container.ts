@@ -2,22 +2,22 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import type { ImageConfig } from "./buildah";
 
-/** Its own mounts and processes, then the image's root and working folder: what is run in it is process 1, as in docker. */
+/** Shell script that enters the image's root and working folder. As in docker, the command becomes process 1. */
 const ENTER = `root=$1 dir=$2; shift 2
 mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" && exec chroot "$root" env -C "$dir" -- "$@"`;
 
-/** A container that runs an image's own entry point, on this machine's network. */
+/** A running container of an image: its entry point with separate mounts and processes, on this machine's network. */
 export class Container {
-  /** Exit code, or the signal that ended it. */
+  /** Exit code, or the signal that ended the container. */
   readonly ended: Promise<number | NodeJS.Signals>;
   private readonly child: ChildProcess;
 
   /**
-   * Starts it.
+   * Starts the container.
    *
    * @param root folder of its file system
-   * @param env over the image's own variables; nothing of this process's
-   * @param logFile gets what it says
+   * @param env overrides the image's variables. The container gets no variable of this process
+   * @param logFile file for its output
    */
   constructor(
     root: string,
@@ -33,7 +33,7 @@ export class Container {
       {
         env: { ...config.env, ...env },
         stdio: ["ignore", log, log],
-        // Ctrl-C is ours to handle.
+        // A separate process group, so that only this process receives Ctrl-C.
         detached: true,
       },
     );
@@ -44,7 +44,7 @@ export class Container {
     });
   }
 
-  /** Sends SIGTERM to its first process, as `docker stop` does. One that has ended stays so. */
+  /** Sends SIGTERM to process 1, as `docker stop` does. Does nothing when the container has ended. */
   terminate(): void {
     const { pid, exitCode, signalCode } = this.child;
     if (exitCode !== null || signalCode !== null) return;
@@ -52,12 +52,12 @@ export class Container {
     if (first) process.kill(Number(first), "SIGTERM");
   }
 
-  /** Ends it with everything in it. */
+  /** Kills all processes of the container. */
   kill(): void {
     this.child.kill("SIGKILL");
   }
 
-  /** What it has said. */
+  /** Reads the container's output. */
   log(): string {
     return readFileSync(this.logFile, "utf8");
   }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { buildArgs } from "../../../images/models";
-import { buildImages } from "../../../verify/images/docker";
+import { buildImages } from "../../../verify/images/buildImages";
 
 let dir: string;
 beforeEach(() => {
@@ -14,8 +14,8 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-/** Puts a program first on the path that notes how it is called and then does what `script` says. */
-function program(name: string, script: string): void {
+/** Puts a program first on PATH. It records its arguments, then runs `script`. */
+function installProgram(name: string, script: string): void {
   writeFileSync(join(dir, name), `#!/bin/sh\nprintf '%s\\n' "$@" >> "${dir}/${name}.calls"\n${script}\n`);
   chmodSync(join(dir, name), 0o755);
   vi.stubEnv("PATH", `${dir}${delimiter}${process.env.PATH}`);
@@ -29,10 +29,10 @@ const build = () =>
     new AbortController().signal,
   );
 
-describe("building the deployed images", () => {
-  it("gives docker the model's arguments, its Dockerfile and the token as a secret, and names the image", async () => {
+describe("buildImages", () => {
+  it("passes docker the model's arguments, the Dockerfile and the token as a secret, and returns the image's name", async () => {
     vi.stubEnv("HF_TOKEN", "hf_canary");
-    program("docker", "exit 0");
+    installProgram("docker", "exit 0");
     expect(await build()).toEqual(["host.test/bar-mistral:v7"]);
     const calls = readFileSync(join(dir, "docker.calls"), "utf8").trim().split("\n");
     for (const [name, value] of Object.entries(buildArgs("mistral", "v7", "cached")))
@@ -43,18 +43,18 @@ describe("building the deployed images", () => {
     expect(calls.at(-1)).toMatch(/images$/);
   });
 
-  it("takes buildah where docker has no daemon", async () => {
-    program("docker", "exit 1");
-    program("buildah", "exit 0");
+  it("uses buildah when docker has no daemon", async () => {
+    installProgram("docker", "exit 1");
+    installProgram("buildah", "exit 0");
     await build();
     expect(readFileSync(join(dir, "buildah.calls"), "utf8")).toContain("host.test/bar-mistral:v7");
   });
 
-  it("says what is needed where there is neither, and what a build said that failed", async () => {
-    program("docker", "exit 1");
-    program("buildah", "exit 1");
-    await expect(build()).rejects.toThrow("Neither docker nor buildah runs here.");
-    program("docker", '[ "$1" = info ] || { echo "no space left" >&2; exit 1; }');
+  it("throws when neither runs, and shows the output of a failed build", async () => {
+    installProgram("docker", "exit 1");
+    installProgram("buildah", "exit 1");
+    await expect(build()).rejects.toThrow("Neither docker nor buildah runs here. Start one of them, or use --cpu.");
+    installProgram("docker", '[ "$1" = info ] || { echo "no space left" >&2; exit 1; }');
     await expect(build()).rejects.toThrow("docker build failed\nno space left");
   });
 });

@@ -4,19 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { mirrorOf } from "../../../verify/images/debian";
-import { execute } from "../../../verify/images/execute";
 import { packageIndex } from "../../../verify/images/packageIndex";
+import { runProgram } from "../../../verify/images/runProgram";
 
-describe("the package index of a build", () => {
+describe("packageIndex", () => {
   const toml = (pip: string, env: NodeJS.ProcessEnv = {}) => packageIndex(pip, env).uvToml;
 
-  it("is the public one where nothing else is set, with the machine's certificates", () => {
+  it("uses the public index and the machine's certificates without other settings", () => {
     expect(toml("")).toBe("system-certs = true\n");
     expect(packageIndex("global.cert='/etc/ssl/own.pem'\n", {}).certificates).toBe("/etc/ssl/own.pem");
     expect(packageIndex("", { SSL_CERT_FILE: "/etc/ssl/env.pem" }).certificates).toBe("/etc/ssl/env.pem");
   });
 
-  it("is pip's, its environment before its files, without folders of this machine", () => {
+  it("converts pip's settings, with the environment first and without local folders", () => {
     const pip = [
       ":env:.index-url='https://env.test/simple'",
       "global.index-url='https://file.test/simple'",
@@ -37,15 +37,15 @@ default = true
 `);
   });
 
-  it("is uv's own where that is set", () => {
+  it("prefers uv's settings to pip's", () => {
     const env = { UV_DEFAULT_INDEX: "https://uv.test/simple" };
     expect(toml("global.index-url='https://pip.test/simple'", env)).toContain('url = "https://uv.test/simple"');
     expect(toml("global.index-url='https://pip.test/simple'", env)).not.toContain("pip.test");
   });
 });
 
-describe("the mirror of Debian", () => {
-  it("is that of the main component, not of updates or of another vendor", () => {
+describe("mirrorOf", () => {
+  it("returns the mirror of Debian's main component, not of updates or another vendor", () => {
     const targets = [
       "Debian bookworm-updates main http://updates.test/debian/",
       "Other bookworm main http://other.test/debian/",
@@ -58,41 +58,41 @@ describe("the mirror of Debian", () => {
   });
 });
 
-describe("a program", () => {
+describe("runProgram", () => {
   const signal = new AbortController().signal;
 
-  it("gives what it writes to standard output, and each line as it comes", async () => {
+  it("returns standard output and reports each line", async () => {
     const lines: string[] = [];
-    const output = await execute("sh", ["-c", "echo one; echo aside >&2; echo two"], {
+    const output = await runProgram("sh", ["-c", "echo one; echo warning >&2; echo two"], {
       signal,
       onLine: (line) => lines.push(line),
     });
     expect(output).toBe("one\ntwo");
-    expect(lines.toSorted()).toEqual(["aside", "one", "two"]);
+    expect(lines.toSorted()).toEqual(["one", "two", "warning"]);
   });
 
-  it("that fails is shown with its last lines and where the rest is", async () => {
+  it("throws the last lines and the log file's path when the program fails", async () => {
     const dir = mkdtempSync(join(tmpdir(), "snack-execute-"));
     try {
       const logFile = join(dir, "log");
-      const failing = execute("sh", ["-c", "echo all; echo broken >&2; exit 3"], { signal, logFile });
-      await expect(failing).rejects.toThrow(/^sh -c failed\n(all\nbroken|broken\nall)\nwhole log: .*log$/);
+      const failing = runProgram("sh", ["-c", "echo all; echo broken >&2; exit 3"], { signal, logFile });
+      await expect(failing).rejects.toThrow(/^sh -c failed\n(all\nbroken|broken\nall)\ncomplete log: .*log$/);
       expect(readFileSync(logFile, "utf8")).toContain("broken");
     } finally {
       rmSync(dir, { recursive: true });
     }
   });
 
-  it("ends when it is told to", async () => {
+  it("ends the program when the signal is aborted", async () => {
     const stop = new AbortController();
-    const running = execute("sleep", ["1000"], { signal: stop.signal });
+    const running = runProgram("sleep", ["1000"], { signal: stop.signal });
     stop.abort();
     await expect(running).rejects.toThrow("aborted");
   });
 });
 
 describe("npm run images:build -- --cpu", () => {
-  /** Runs it on a machine without buildah: an empty PATH. */
+  /** Runs the command with an empty PATH, which makes buildah unavailable. */
   const build = (env: NodeJS.ProcessEnv) =>
     spawnSync(process.execPath, ["cli/run.cjs", "verify/images/build.ts", "--cpu", "--json"], {
       env: { ...process.env, PATH: "", ...env },

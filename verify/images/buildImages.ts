@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { root } from "../../cli/root";
 import type { Model } from "../../contract/plan";
 import { buildArgs, type Weights } from "../../images/models";
-import { execute } from "./execute";
+import { runProgram } from "./runProgram";
 
 /**
- * Builds the images as they are deployed, with docker, or with buildah where there is none.
+ * Builds the images for deployment, with docker, or with buildah when docker does not run.
  *
- * @returns their names
- * @throws Error when there is neither, or with the last lines of a build that failed
+ * @returns the images' names
+ * @throws Error when neither runs, or with the last lines of a failed build
  */
 export async function buildImages(
   models: readonly Model[],
@@ -20,12 +20,12 @@ export async function buildImages(
   const builder = ["docker", "buildah"].find(
     (name) => spawnSync(name, ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0,
   );
-  if (!builder) throw new Error("Neither docker nor buildah runs here. --cpu says what it needs.");
+  if (!builder) throw new Error("Neither docker nor buildah runs here. Start one of them, or use --cpu.");
   const built: string[] = [];
   for (const model of models) {
     const image = `${repository}-${model}:${tag}`;
     progress(`${image}: building with ${builder} (the engine's image and the weights are tens of gigabytes)`);
-    await execute(
+    await runProgram(
       builder,
       [
         ...["build", "--platform", "linux/amd64", "--tag", image],

@@ -1,31 +1,31 @@
 import { chmodSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../cli/root";
-import { execute } from "./execute";
+import { runProgram } from "./runProgram";
 
-/** On PyPI, as the vLLM image has it: what a Dockerfile makes the worker's environment with. */
+/** Package manager of vLLM's image, from PyPI. The Dockerfile creates the worker's environment with it. */
 const UV = "uv==0.13.9";
 
-/** Commands of vLLM's image, each run by the module of the worker's tests that stands in for it. */
-const commands = {
-  // At that time there is no worker yet.
+/** Commands of vLLM's image, with the stand-in from the worker's tests that runs instead. */
+const standIns = {
+  // Runs before the worker's environment exists.
   hf: "/usr/bin/python3 -m tests.hf_command",
-  // Its engine needs what the worker's environment has.
+  // Needs the packages of the worker's environment.
   vllm: "/worker/bin/python -m tests.vllm_command",
 };
 
 /**
- * What vLLM's image has that our Dockerfiles use, in a folder to lay over a Debian: `uv` itself, and stand-ins for `hf` and
- * `vllm`.
+ * Creates a folder with the programs of vLLM's image that our Dockerfile uses: the real `uv`, and stand-ins for `hf` and
+ * `vllm`. Copied over a Debian, it replaces vLLM's image.
  *
- * @param dir where it is made
+ * @param dir parent of the folder
  * @param python an interpreter with pip
  */
-export async function makeStandIn(dir: string, python: string, signal: AbortSignal): Promise<string> {
+export async function makeEngineStandIn(dir: string, python: string, signal: AbortSignal): Promise<string> {
   const uv = join(dir, UV);
   if (!existsSync(join(uv, "bin/uv"))) {
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
-    await execute(python, [...pip, "--only-binary", ":all:", "--target", uv, UV], { signal });
+    await runProgram(python, [...pip, "--only-binary", ":all:", "--target", uv, UV], { signal });
   }
   const folder = join(dir, "stand-in");
   const bin = join(folder, "usr/local/bin");
@@ -36,8 +36,8 @@ export async function makeStandIn(dir: string, python: string, signal: AbortSign
     recursive: true,
     filter: (file) => !file.includes("__pycache__"),
   });
-  for (const [name, run] of Object.entries(commands)) {
-    writeFileSync(join(bin, name), `#!/bin/sh\nPYTHONPATH=/opt/stand-in exec ${run} "$@"\n`);
+  for (const [name, commandLine] of Object.entries(standIns)) {
+    writeFileSync(join(bin, name), `#!/bin/sh\nPYTHONPATH=/opt/stand-in exec ${commandLine} "$@"\n`);
     chmodSync(join(bin, name), 0o755);
   }
   return folder;
