@@ -1,69 +1,71 @@
 import { join } from "node:path";
 import type { Events } from "../support/events";
 import { userPool, userPoolEffects } from "./cognito";
-import { startDynamodb, table } from "./dynamodb/dynamodb";
+import { startDynamodb } from "./dynamodb/dynamodb";
+import { table } from "./dynamodb/table";
 import { startEcrApi } from "./ecr/api";
 import { type FoundImage, image, imageEffects, resolveImage } from "./ecr/dockerBuild";
 import { HttpApiGateway } from "./httpApi/gateway";
-import { api } from "./httpApi/httpApi";
+import { api } from "./httpApi/resources";
 import { startLambdaApi } from "./lambda/api";
-import { Lambda, lambdaFunction } from "./lambda/lambda";
+import { Lambda } from "./lambda/lambda";
 import { LambdaQueue } from "./lambda/queue";
+import { lambdaFunction } from "./lambda/resources";
 import { serveAwsProvider } from "./provider/provider";
 import { Scheduler, schedule } from "./scheduler";
 import { parameter, parameterEffects, startSsm } from "./ssm";
 import { AwsAccount } from "./support/account";
 import { realTimers, type Timers } from "./support/timers";
 
-/** How to start the local AWS. */
+/** Settings of the local AWS. */
 export interface AwsOptions {
-  /** Where everything is kept. The same folder again is the same account again. */
+  /** Folder of all state. A start with the same folder continues with the same account. */
   dir: string;
   region: string;
   events: Events;
-  /** The first HTTP API's port, the next take the following ones; or free ones. An API keeps its port over a restart. */
+  /** Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. An API keeps its port over a restart. */
   apiPorts: number | "free";
-  /** Where Lambda's Invoke API is served; 0 takes a free port. */
+  /** Port of Lambda's Invoke API; 0 uses a free port. */
   lambdaPort: number;
-  /** Where an issuer's JWKS is served, for JWT authorizers; undefined for an unknown issuer. */
+  /** Returns the URL of an issuer's JWKS, for JWT authorizers; undefined for an unknown issuer. */
   jwks: (issuer: string) => string | undefined;
-  /** What relative asset and build paths are relative to. */
+  /** Base folder of relative asset and build paths. */
   programDir: string;
-  /** Variables for every Lambda beside AWS's own, such as other doubles' endpoints. Read at each invocation. */
+  /** Variables for every Lambda besides AWS's own, such as the endpoints of other doubles. Read at each invocation. */
   extraEnv: () => Record<string, string>;
-  /** What schedules and retries wait by. Default: the clock. */
+  /** Timers of schedules and retries. Default: real time. */
   timers?: Timers;
 }
 
-/** The local AWS, running. */
+/** The running local AWS. */
 export interface AwsCloud {
   account: AwsAccount;
   /** The gRPC port of the Pulumi provider for `aws` and `docker-build`. */
   providerPort: number;
   endpoints: { dynamodb: string; ssm: string; ecr: string; lambda: string };
-  /** Runs a Lambda by name or ARN. When it fails, rejects with an error whose `payload` is what Lambda answers then. */
+  /** Runs a Lambda by name or ARN. Rejects with a FunctionError when the function fails. */
   invoke(functionNameOrArn: string, event: unknown): Promise<unknown>;
-  /** What a registry has under an image's name; undefined where the account's own holds no such image. */
+  /** Looks an image up in its registry; undefined when it belongs to the account's registry and is not there. */
   resolveImage(imageName: string): FoundImage | undefined;
-  /** Stops everything; nothing is left running. */
+  /** Stops all services and their processes. */
   close(): Promise<void>;
 }
 
 /**
- * Starts the local AWS: the account, its services, and the provider through which an engine fills it.
+ * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in it.
  *
- * @throws PortInUseError when Lambda's port is taken, or an API of an earlier start cannot have its port back
+ * @throws PortInUseError when the port of Lambda is in use, or the port that an API had at an earlier start
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;
   const account = new AwsAccount(join(dir, "account.json"), region);
   const running: { close(): Promise<void> }[] = [];
-  const started = <T extends { close(): Promise<void> }>(one: T): T => {
-    running.unshift(one);
-    return one;
+  const started = <T extends { close(): Promise<void> }>(service: T): T => {
+    running.unshift(service);
+    return service;
   };
   const close = async () => {
-    for (const one of running.splice(0)) await one.close();
+    for (const service of running.splice(0)) await service.close();
   };
   try {
     const dynamodb = started(await startDynamodb(join(dir, "dynamodb"), region, events));
@@ -77,7 +79,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       ...options.extraEnv(),
     });
     const lambda = started(new Lambda({ account, events, dir: join(dir, "functions"), programDir, extraEnv }));
-    await lambda.tidy();
+    await lambda.removeOldPackages();
     const invoke = lambda.invoke.bind(lambda);
     const queue = started(new LambdaQueue({ events, timers, invoke }));
     const accept = queue.accept.bind(queue);
@@ -85,10 +87,10 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
     const gateway = started(
       new HttpApiGateway({ account, events, apiPorts: options.apiPorts, jwks: options.jwks, invoke }),
     );
-    await gateway.reopen();
+    await gateway.restore();
     const scheduler = started(new Scheduler({ account, events, timers, accept }));
-    scheduler.reopen();
-    const bodies = {
+    scheduler.restore();
+    const effects = {
       [table.type]: dynamodb.effects,
       [parameter.type]: parameterEffects,
       [lambdaFunction.type]: lambda.effects,
@@ -97,7 +99,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       [userPool.type]: userPoolEffects,
       [image.type]: imageEffects(programDir),
     };
-    const provider = started(await serveAwsProvider(account, bodies, programDir));
+    const provider = started(await serveAwsProvider(account, effects, programDir));
     return {
       account,
       providerPort: provider.port,

@@ -5,7 +5,7 @@ import { text } from "./support/values";
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** A page Cognito may send a browser to. */
+/** URL of a page that Cognito may redirect a browser to. */
 const pageUrl = z
   .string()
   .refine((url) => URL.canParse(url) && (!url.startsWith("http:") || new URL(url).hostname === "localhost"), {
@@ -40,7 +40,7 @@ export const userPool: ResourceType = {
   recomputed: ["lastModifiedDate"],
 };
 
-/** Refuses to delete a pool under deletion protection, as Cognito does. */
+/** Rejects the deletion of a pool with deletion protection, as Cognito does. */
 export const userPoolEffects: Effects = {
   async delete(pool) {
     if (pool.outputs.deletionProtection !== "ACTIVE") return;
@@ -68,7 +68,7 @@ export const userPoolClient: ResourceType = {
   secretOutputs: ["clientSecret"],
 };
 
-/** aws:cognito/userPoolDomain:UserPoolDomain. Its name is its id, unique in a region. */
+/** aws:cognito/userPoolDomain:UserPoolDomain. Its id is the domain name, which is unique in a region. */
 export const userPoolDomain: ResourceType = {
   type: "aws:cognito/userPoolDomain:UserPoolDomain",
   inputs: z.looseObject({

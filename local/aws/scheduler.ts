@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Events } from "../support/events";
 import { permits, trusts } from "./iam/policy";
-import { functionName, lambdaFunction } from "./lambda/lambda";
+import { functionName, lambdaFunction } from "./lambda/resources";
 import type { AwsAccount, AwsResource } from "./support/account";
 import type { Effects, ResourceType } from "./support/resource";
 import { Pauses, type Timers } from "./support/timers";
@@ -10,7 +10,7 @@ import { text } from "./support/values";
 const TYPE = "aws:scheduler/schedule:Schedule";
 const MINUTE_MS = 60_000;
 const UNIT_MS = { minute: MINUTE_MS, hour: 60 * MINUTE_MS, day: 24 * 60 * MINUTE_MS } as const;
-/** The longest pause between two attempts of one delivery. */
+/** Longest delay between two delivery attempts of one event. */
 const LONGEST_RETRY_MS = 5 * MINUTE_MS;
 
 const name = z
@@ -22,10 +22,10 @@ const name = z
 
 const target = z.looseObject({
   arn: z.string().regex(/^arn:[\w-]+:lambda:[^:]*:[^:]*:function:[\w-]+/, {
-    error: "must be the ARN of a Lambda function: the local cloud has no other targets",
+    error: "must be the ARN of a Lambda function: the local cloud supports no other target",
   }),
   roleArn: z.string().regex(/^arn:[\w-]+:iam::[^:]*:role\/./, "must be the ARN of a role"),
-  input: z.string().min(1).refine(isJson, "must be well-formed JSON: a Lambda function takes nothing else").optional(),
+  input: z.string().min(1).refine(isJson, "must be valid JSON, because the target is a Lambda function").optional(),
   retryPolicy: z
     .looseObject({
       maximumEventAgeInSeconds: z.number().int().min(60).max(86_400).default(86_400),
@@ -34,7 +34,7 @@ const target = z.looseObject({
     .prefault({}),
 });
 
-const noDate = z.undefined("is not kept by the local cloud: its schedules run from their creation to their deletion");
+const noDate = z.undefined("is not supported by the local cloud: schedules run from creation to deletion");
 
 /** aws:scheduler/schedule:Schedule, of EventBridge Scheduler. */
 export const schedule: ResourceType = {
@@ -60,7 +60,7 @@ export const schedule: ResourceType = {
         })
         .refine((window) => (window.mode === "FLEXIBLE") === (window.maximumWindowInMinutes !== undefined), {
           path: ["maximumWindowInMinutes"],
-          error: "belongs to mode FLEXIBLE, which needs it",
+          error: "is required with mode FLEXIBLE and not allowed with mode OFF",
         }),
       target,
       state: z.enum(["ENABLED", "DISABLED"]).optional(),
@@ -87,37 +87,37 @@ export const schedule: ResourceType = {
   computed: { arn: ({ id, account }) => account.arn("scheduler", `schedule/${id}`) },
 };
 
-/** What the scheduler needs of the rest of the local cloud. */
+/** Dependencies of the scheduler. */
 export interface SchedulerOptions {
   account: AwsAccount;
   events: Events;
   timers: Timers;
-  /** Hands an event to Lambda for asynchronous invocation; resolves when it is done with. */
+  /** Invokes a Lambda asynchronously. Resolves when the event has been processed or dropped. */
   accept: (functionArn: string, event: unknown) => Promise<void>;
 }
 
 /**
- * EventBridge Scheduler: a timer for each enabled schedule with a rate. As in AWS a new one invokes its target at once
- * (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html), Lambda takes the event asynchronously, and
- * the retry policy is for events that Lambda does not take. Unlike in AWS an invocation that is due while the one before
- * still runs is left out.
+ * EventBridge Scheduler: a timer for each enabled schedule with a rate. As in AWS, a new schedule invokes its target at
+ * once (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html), Lambda runs the event asynchronously,
+ * and the retry policy applies only to events that Lambda does not accept. Unlike AWS, the scheduler skips an invocation
+ * when the previous one still runs.
  */
 export class Scheduler {
   readonly effects: Effects = {
     create: async (resource) => {
-      this.judge(resource);
-      this.begin(resource, 0);
+      this.validate(resource);
+      this.start(resource, 0);
       return undefined;
     },
     update: async (resource, previous) => {
-      this.judge(resource);
-      const rhythm = ({ outputs }: AwsResource) => `${outputs.state} ${outputs.scheduleExpression}`;
-      if (rhythm(resource) !== rhythm(previous)) this.begin(resource, 0);
+      this.validate(resource);
+      const timing = ({ outputs }: AwsResource) => `${outputs.state} ${outputs.scheduleExpression}`;
+      if (timing(resource) !== timing(previous)) this.start(resource, 0);
       return undefined;
     },
     delete: async ({ id }) => this.stop(id),
   };
-  /** The ways to stop the timers, by schedule. */
+  /** Functions that stop the timers, by schedule id. */
   private readonly stops = new Map<string, () => void>();
   private readonly running = new Set<string>();
   private readonly pauses: Pauses;
@@ -126,19 +126,19 @@ export class Scheduler {
     this.pauses = new Pauses(options.timers);
   }
 
-  /** Starts the timers of the account's schedules again. The first invocation of each is one interval away. */
-  reopen(): void {
-    for (const resource of this.options.account.list(TYPE)) this.begin(resource, intervalMs(resource));
+  /** Restarts the timers of the account's schedules. Each schedule invokes its target after one interval. */
+  restore(): void {
+    for (const resource of this.options.account.list(TYPE)) this.start(resource, intervalMs(resource));
   }
 
-  /** Stops all timers, and what waits to be tried again. */
+  /** Stops all timers and retries. */
   async close(): Promise<void> {
     for (const id of [...this.stops.keys()]) this.stop(id);
     this.pauses.end();
   }
 
-  /** What CreateSchedule and UpdateSchedule find wrong beside the form. */
-  private judge({ outputs }: AwsResource): void {
+  /** Makes the checks of CreateSchedule and UpdateSchedule that need other resources. */
+  private validate({ outputs }: AwsResource): void {
     const { account } = this.options;
     if (outputs.groupName !== "default")
       throw new Error(`ResourceNotFoundException: Schedule group ${outputs.groupName} does not exist.`);
@@ -148,21 +148,21 @@ export class Scheduler {
       );
   }
 
-  private begin(resource: AwsResource, firstMs: number | undefined): void {
+  private start(resource: AwsResource, firstDelayMs: number | undefined): void {
     const { id, outputs } = resource;
     this.stop(id);
     if (outputs.state === "DISABLED") return;
     const everyMs = intervalMs(resource);
-    if (everyMs === undefined || firstMs === undefined) {
-      this.tell(`${id}: ${outputs.scheduleExpression} is kept but not run: the local cloud runs rate(…) only`);
+    if (everyMs === undefined || firstDelayMs === undefined) {
+      this.log(`${id}: ${outputs.scheduleExpression} is stored but never runs: the local cloud runs only rate(…)`);
       return;
     }
-    this.wait(id, firstMs, everyMs);
+    this.runAfter(id, firstDelayMs, everyMs);
   }
 
-  private wait(id: string, delayMs: number, everyMs: number): void {
+  private runAfter(id: string, delayMs: number, everyMs: number): void {
     const stop = this.options.timers.after(delayMs, () => {
-      this.wait(id, everyMs, everyMs);
+      this.runAfter(id, everyMs, everyMs);
       void this.run(id);
     });
     this.stops.set(id, stop);
@@ -174,7 +174,7 @@ export class Scheduler {
   }
 
   private async run(id: string): Promise<void> {
-    if (this.running.has(id)) return this.tell(`${id}: left out, the one before still runs`);
+    if (this.running.has(id)) return this.log(`${id}: skipped, the previous invocation still runs`);
     this.running.add(id);
     try {
       await this.deliver(id);
@@ -183,26 +183,26 @@ export class Scheduler {
     }
   }
 
-  /** Hands one event to Lambda, again and again as the retry policy says, for as long as the schedule stands. */
+  /** Delivers one event to Lambda. Retries as the retry policy says, until the schedule is deleted or stopped. */
   private async deliver(id: string): Promise<void> {
     let ageMs = 0;
     for (let attempt = 0; this.stops.has(id); attempt++) {
       const resource = this.options.account.get(TYPE, id);
       if (resource === undefined) return;
       const { arn, roleArn, input, retryPolicy } = target.parse(resource.outputs.target);
-      const refusal = this.refusal(arn, roleArn);
-      this.tell(`${id} → ${refusal ?? functionName(arn)}`);
-      if (refusal === undefined) return this.options.accept(arn, JSON.parse(input ?? "{}"));
+      const rejection = this.rejection(arn, roleArn);
+      this.log(`${id} → ${rejection ?? functionName(arn)}`);
+      if (rejection === undefined) return this.options.accept(arn, JSON.parse(input ?? "{}"));
       const delayMs = Math.min(1000 * 2 ** attempt, LONGEST_RETRY_MS) * (0.5 + Math.random() / 2);
       ageMs += delayMs;
       const isOver = attempt >= retryPolicy.maximumRetryAttempts || ageMs > retryPolicy.maximumEventAgeInSeconds * 1000;
-      if (isOver) return this.tell(`${id}: dropped after ${attempt + 1} attempts`);
+      if (isOver) return this.log(`${id}: dropped after ${attempt + 1} attempts`);
       if (!(await this.pauses.pause(delayMs))) return;
     }
   }
 
-  /** Why Lambda would not take an event; undefined when it takes it. */
-  private refusal(arn: string, roleArn: string): string | undefined {
+  /** The error with which Lambda rejects the event; undefined when it accepts it. */
+  private rejection(arn: string, roleArn: string): string | undefined {
     const { account } = this.options;
     if (!permits(account, roleArn, { action: "lambda:InvokeFunction", resource: arn }))
       return `AccessDeniedException: the role may not invoke ${functionName(arn)}`;
@@ -211,12 +211,12 @@ export class Scheduler {
     return undefined;
   }
 
-  private tell(summary: string): void {
+  private log(summary: string): void {
     this.options.events.emit({ source: "scheduler", summary });
   }
 }
 
-/** The interval of a rate; undefined for the other expressions. */
+/** The interval of a rate expression; undefined for cron and at expressions. */
 function intervalMs({ outputs }: AwsResource): number | undefined {
   const rate = rateOf(String(outputs.scheduleExpression));
   return rate && rate.count * UNIT_MS[rate.unit];
@@ -232,7 +232,7 @@ function isExpression(expression: string): boolean {
   if (kind === "at") return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/.test(inside) && !Number.isNaN(Date.parse(inside));
   if (kind === undefined) return rateOf(expression) !== undefined;
   const fields = inside.split(/\s+/);
-  // One of day of month and day of week must be `?`, and never both.
+  // Exactly one of day-of-month and day-of-week must be `?`.
   return (
     fields.length === 6 &&
     fields.every((field) => /^[\w*?,/#-]+$/.test(field)) &&

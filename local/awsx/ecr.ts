@@ -12,7 +12,7 @@ import {
 } from "@pulumi/pulumi";
 import { type LifecycleRule, lifecyclePolicyDocument } from "./lifecycle";
 
-/** aws:ecr/repository:Repository without @pulumi/aws, whose import takes as long as everything else together. */
+/** aws:ecr/repository:Repository, declared here because an import of @pulumi/aws would double the start time. */
 class EcrRepository extends CustomResource {
   declare readonly name: Output<string>;
   declare readonly repositoryUrl: Output<string>;
@@ -22,14 +22,14 @@ class EcrRepository extends CustomResource {
   }
 }
 
-/** aws:ecr/lifecyclePolicy:LifecyclePolicy, likewise. */
+/** aws:ecr/lifecyclePolicy:LifecyclePolicy, declared here for the same reason. */
 class EcrLifecyclePolicy extends CustomResource {
   constructor(name: string, args: Inputs, parent: ComponentResource) {
     super("aws:ecr/lifecyclePolicy:LifecyclePolicy", name, args, { parent, version: awsVersion });
   }
 }
 
-/** docker-build:index:Image, likewise. */
+/** docker-build:index:Image, declared here for the same reason. */
 class BuiltImage extends CustomResource {
   declare readonly digest: Output<string>;
   constructor(name: string, args: Inputs, parent: ComponentResource) {
@@ -63,7 +63,7 @@ export class Repository extends ComponentResource {
   }
 }
 
-/** The inputs of awsx:ecr:Image that the local cloud reads. */
+/** Inputs of awsx:ecr:Image that the local cloud reads. */
 interface ImageArgs {
   repositoryUrl: string;
   imageName?: string;
@@ -75,13 +75,13 @@ interface ImageArgs {
   args?: Record<string, string>;
 }
 
-/** awsx:ecr:Image: an image built and pushed, named by its digest. */
+/** awsx:ecr:Image: builds and pushes an image. Its URI contains the digest. */
 export class Image extends ComponentResource {
   readonly imageUri: Output<string>;
 
   constructor(name: string, args: Inputs, options: ComponentResourceOptions) {
     super("awsx:ecr:Image", name, {}, options);
-    // The child's name is the tag, so nothing can be registered until all inputs are known; as in awsx.
+    // As in awsx, the tag is the name of the child, so the child can be registered only when all inputs are known.
     this.imageUri = output(args as Unwrap<ImageArgs>).apply((known) => this.build(known));
     this.registerOutputs({ imageUri: this.imageUri });
   }
@@ -105,7 +105,7 @@ export class Image extends ComponentResource {
   }
 }
 
-/** awsx's own default: constant per stack, whatever is in the context. */
+/** Default tag of awsx. It is constant in a stack and does not depend on the files of the context. */
 function uniqueName(context: string, dockerfile: string | undefined, args: Record<string, string> = {}): string {
   const parts = [
     context,

@@ -1,26 +1,26 @@
-/** A rule as awsx.ecr takes it. */
+/** A lifecycle rule of awsx.ecr. */
 export interface LifecycleRule {
   description?: string;
   tagStatus: "any" | "tagged" | "untagged";
   tagPrefixList?: string[];
-  /** Days since the push. */
+  /** In days since the push. */
   maximumAgeLimit?: number;
   maximumNumberOfImages?: number;
 }
 
-/** What awsx keeps where the program says nothing: one untagged image. */
+/** Default rules of awsx: keep one untagged image. */
 const DEFAULT_RULES: LifecycleRule[] = [
   { description: "remove untagged images", tagStatus: "untagged", maximumNumberOfImages: 1 },
 ];
 
 /**
- * The ECR policy document for awsx's rules, the `any` rule last because ECR wants it so.
+ * Converts awsx's rules to an ECR policy document. Puts the `any` rule last, because ECR requires that.
  *
- * @throws Error when a rule has no limit, a `tagged` rule no prefixes, or two rules are `any`
+ * @throws Error when a rule has no limit, a `tagged` rule has no prefixes, or two rules are `any`
  */
 export function lifecyclePolicyDocument(rules: LifecycleRule[] = DEFAULT_RULES): string {
   const any = rules.filter(({ tagStatus }) => tagStatus === "any");
-  if (any.length > 1) throw new Error("lifecyclePolicy.rules: at most one may have tagStatus any");
+  if (any.length > 1) throw new Error("lifecyclePolicy.rules: at most one rule may have tagStatus any");
   const ordered = [...rules.filter(({ tagStatus }) => tagStatus !== "any"), ...any];
   return JSON.stringify({
     rules: ordered.map((rule, index) => ({
@@ -34,7 +34,8 @@ export function lifecyclePolicyDocument(rules: LifecycleRule[] = DEFAULT_RULES):
 
 function tags({ tagStatus, tagPrefixList = [] }: LifecycleRule) {
   if (tagStatus !== "tagged") return { tagStatus };
-  if (tagPrefixList.length === 0) throw new Error("lifecyclePolicy.rules: tagPrefixList must not be empty");
+  if (tagPrefixList.length === 0)
+    throw new Error("lifecyclePolicy.rules: tagPrefixList must not be empty with tagStatus tagged");
   return { tagStatus, tagPrefixList };
 }
 
@@ -43,5 +44,5 @@ function count({ maximumNumberOfImages, maximumAgeLimit }: LifecycleRule) {
     return { countType: "imageCountMoreThan", countNumber: maximumNumberOfImages };
   if (maximumAgeLimit !== undefined)
     return { countType: "sinceImagePushed", countNumber: maximumAgeLimit, countUnit: "days" };
-  throw new Error("lifecyclePolicy.rules: each needs maximumNumberOfImages or maximumAgeLimit");
+  throw new Error("lifecyclePolicy.rules: each rule needs maximumNumberOfImages or maximumAgeLimit");
 }

@@ -1,6 +1,7 @@
 /**
- * The awsx package as far as the program uses it, in a process of its own, because the SDK's component server takes a
- * process over. Prints its gRPC port first. Ends with its parent, whose pipe is its standard input.
+ * Entry point of the awsx provider, with the components that the program uses. It runs in a separate process, because the
+ * component server of the SDK takes over its process. It prints its gRPC port on the first line, and ends when its parent
+ * closes standard input.
  */
 import { version } from "@pulumi/awsx/package.json";
 import type { ComponentResource, ComponentResourceOptions, Inputs } from "@pulumi/pulumi";
@@ -24,7 +25,7 @@ const components: Record<
   },
 };
 
-/** Where log lines go until an engine attaches and names its own address: nothing listens there. */
+/** Engine address until an engine attaches and sends its own. Nothing listens there. */
 const NO_ENGINE = "127.0.0.1:1";
 
 process.stdin.on("end", () => process.exit()).resume();
@@ -36,7 +37,9 @@ void main(
     async construct(name, type, inputs, options) {
       const make = components[type];
       if (make === undefined) {
-        throw new Error(`The local cloud has no body for ${type}. It has: ${Object.keys(components).join(", ")}.`);
+        throw new Error(
+          `The local cloud does not support ${type}. It supports: ${Object.keys(components).join(", ")}.`,
+        );
       }
       const { component, state } = make(name, inputs, options);
       return { urn: component.urn, state };

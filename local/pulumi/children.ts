@@ -1,17 +1,17 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
-import { exitOnTerminate } from "../support/exitOnTerminate";
+import { exitOnTerminate } from "../support/childProcess";
 
 const nodeFlags = [
-  // The SDK notes a stack with every promise, and maps each frame of it to its source: a tenth of a program's time.
+  // The SDK records a stack trace with every promise and maps each frame to its source: a tenth of the program's time.
   "--stack-trace-limit=1",
-  // Less to collect in a process that lives for seconds.
+  // Reduces garbage collection in a process that lives for seconds.
   "--max-semi-space-size=64",
   exitOnTerminate,
 ];
 const graceMs = 1_000;
 
-/** The child processes of one run. None outlives the run, nor this process if it exits or is interrupted meanwhile. */
+/** Child processes of one run. They end with the run, and also when this process exits or is interrupted. */
 export class Children {
   private readonly running = new Set<ChildProcess>();
   private readonly killAll = () => {
@@ -19,7 +19,7 @@ export class Children {
   };
   private readonly interrupt = (signal: NodeJS.Signals) => {
     this.killAll();
-    // Having listened took away the default, which is to end. Others who listen decide for themselves.
+    // A listener disables the default action of a signal, which ends the process. Other listeners decide for themselves.
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 
@@ -29,7 +29,7 @@ export class Children {
     process.once("SIGTERM", this.interrupt);
   }
 
-  /** Starts a Node script with this process's own Node. */
+  /** Starts a script with the Node of this process. */
   node(script: string, args: string[], options: SpawnOptions): ChildProcess {
     const child = spawn(process.execPath, [...nodeFlags, script, ...args], options);
     this.running.add(child);
@@ -37,15 +37,15 @@ export class Children {
     return child;
   }
 
-  /** Ends all of them and waits until they are gone. */
+  /** Ends all child processes and waits for their exit. */
   async close(): Promise<void> {
     process.off("exit", this.killAll);
     process.off("SIGINT", this.interrupt);
     process.off("SIGTERM", this.interrupt);
-    const gone = [...this.running].map((child) => once(child, "close"));
+    const exits = [...this.running].map((child) => once(child, "close"));
     for (const child of this.running) child.kill("SIGTERM");
     const grace = setTimeout(this.killAll, graceMs);
-    await Promise.all(gone);
+    await Promise.all(exits);
     clearTimeout(grace);
   }
 }

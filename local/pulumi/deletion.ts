@@ -1,10 +1,10 @@
 import type { ResourceState } from "./state";
 
 /**
- * Removes resources, each after those that need it, and independent ones at once. One that fails keeps what it needs;
- * the others go on.
+ * Removes resources in parallel, each after the resources that depend on it. After a failure the dependencies of that
+ * resource stay, and all other removals continue.
  *
- * @throws the first failure, after all others have ended
+ * @throws the first failure, after all removals have ended
  */
 export async function removeInOrder(
   resources: readonly ResourceState[],
@@ -14,7 +14,7 @@ export async function removeInOrder(
   const start = (resource: ResourceState): Promise<void> => {
     const started = removals.get(resource);
     if (started) return started;
-    const removal = Promise.all(resources.filter((other) => needs(other, resource)).map(start)).then(() =>
+    const removal = Promise.all(resources.filter((other) => dependsOn(other, resource)).map(start)).then(() =>
       remove(resource),
     );
     removals.set(resource, removal);
@@ -25,6 +25,6 @@ export async function removeInOrder(
   }
 }
 
-function needs(resource: ResourceState, other: ResourceState): boolean {
+function dependsOn(resource: ResourceState, other: ResourceState): boolean {
   return resource.parent === other.urn || resource.dependencies.includes(other.urn);
 }

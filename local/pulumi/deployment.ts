@@ -1,6 +1,5 @@
 import { reasonOf } from "../support/protocol/grpc";
 import { mapValues, type Properties, secret, UNKNOWN } from "../support/protocol/value";
-import { hashAssets } from "./assets";
 import { removeInOrder } from "./deletion";
 import { EngineError } from "./error";
 import type { Goal } from "./goal";
@@ -11,27 +10,28 @@ import type { Providers } from "./providers";
 import type { ResourceState, StackState } from "./state";
 import { creation, type Decision, decide, type StepEvent } from "./step";
 import { nameOf, packageOf, typeOf } from "./urn";
+import { hashAssets } from "./value";
 
-/** What a deployment works with. */
+/** Dependencies of a deployment. */
 export interface DeploymentContext {
   options: EngineOptions;
   state: StackState;
   providers: Providers;
-  /** True for a preview: providers are asked, nothing is changed. */
+  /** True for a preview, which changes nothing. */
   dryRun: boolean;
 }
 
-/** One run over a stack: takes the steps that bring the state to what the program registers. */
+/** One run over a stack: takes the steps from the saved state to the resources that the program registers. */
 export class Deployment {
-  /** The steps taken so far, in the order they ended. */
+  /** The completed steps, in the order of their ends. */
   readonly steps: StepEvent[] = [];
   /** Rejects with the first failure. Never resolves. */
   readonly failed: Promise<never>;
   private failure: unknown;
   private readonly running = new Set<Promise<unknown>>();
   private readonly registered = new Set<string>();
-  /** Deleted already, because something they need had to be deleted before its replacement. */
-  private readonly madeWay = new Set<string>();
+  /** URNs of resources that were deleted before a replacement: the replaced one and those that depend on it. */
+  private readonly deletedEarly = new Set<string>();
   private rejectFailed: (error: unknown) => void = () => {};
 
   constructor(private readonly context: DeploymentContext) {
@@ -41,100 +41,102 @@ export class Deployment {
     this.failed.catch(() => {});
   }
 
-  /** Brings one resource about. After a failure nothing more is begun. */
+  /** Creates, updates or replaces one resource to match the goal. Rejects at once after an earlier failure. */
   register(goal: Goal): Promise<ResourceState> {
-    return this.attempt(goal, () => this.bringAbout(goal));
+    return this.attempt(goal, () => this.apply(goal));
   }
 
-  /** Looks up a resource that the program does not own. */
+  /** Reads a resource that the program does not manage. */
   read(goal: Goal, id: string): Promise<ResourceState> {
     return this.attempt(goal, async () => {
       const provider = await this.providerOf(goal.type);
       const known = { urn: goal.urn, id, inputs: goal.inputs, outputs: {} };
       const live = id === UNKNOWN ? { id: "", outputs: {} } : await provider.read(known);
-      if (live === undefined) throw new EngineError(`there is none with id ${id}`);
+      if (live === undefined) throw new EngineError(`id ${id} does not exist`);
       this.registered.add(goal.urn);
       const resource = { ...this.stateOf(goal, goal.inputs, live), external: true };
       this.context.state.put(resource);
-      this.took("read", resource);
+      this.recordStep("read", resource);
       return resource;
     });
   }
 
-  /** Keeps the outputs of a component. */
+  /** Stores the outputs of a component. */
   registerOutputs(urn: string, outputs: Properties): void {
     const resource = this.context.state.get(urn);
-    if (resource === undefined) throw new EngineError(`outputs of a resource that is not registered: ${urn}`);
+    if (resource === undefined) throw new EngineError(`cannot store outputs: ${urn} is not registered`);
     this.context.state.put({ ...resource, outputs });
   }
 
-  /** Resolves when no step is under way. */
+  /** Resolves when no step is running. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.running);
   }
 
-  /** Deletes what has been replaced and what the program no longer registers. */
+  /** Deletes replaced resources and resources that the program did not register. */
   async prune(): Promise<void> {
-    const superfluous = this.context.state.all.filter(({ urn, replaced }) => replaced || !this.registered.has(urn));
-    await removeInOrder(superfluous, (resource) => named(resource, this.remove(resource)));
+    const obsolete = this.context.state.all.filter(({ urn, replaced }) => replaced || !this.registered.has(urn));
+    await removeInOrder(obsolete, (resource) => withName(resource, this.remove(resource)));
   }
 
-  /** Reads every resource: drops what is gone, keeps what has changed. */
+  /** Reads every resource, removes missing ones from the state and stores changed ones. */
   async refresh(): Promise<void> {
-    const owned = this.context.state.all.filter(({ custom, external, replaced }) => custom && !external && !replaced);
-    await Promise.all(owned.map((resource) => named(resource, this.look(resource))));
+    const managed = this.context.state.all.filter(({ custom, external, replaced }) => custom && !external && !replaced);
+    await Promise.all(managed.map((resource) => withName(resource, this.refreshResource(resource))));
   }
 
-  private async look(resource: ResourceState): Promise<void> {
+  private async refreshResource(resource: ResourceState): Promise<void> {
     const provider = await this.providerOf(resource.type);
     const live = await provider.read(resource);
     if (live === undefined) {
       this.context.state.remove(resource);
-      this.took("delete", resource);
+      this.recordStep("delete", resource);
       return;
     }
     const inputs = live.inputs ?? resource.inputs;
-    const outputs = secretOutputs(live.outputs, resource.additionalSecretOutputs);
+    const outputs = markSecrets(live.outputs, resource.additionalSecretOutputs);
+    // `decide` compares inputs; here it compares the outputs.
     const { changed } = decide({ ...resource, inputs: resource.outputs, initErrors: [] }, outputs, {}, noOptions);
     this.context.state.put({ ...resource, id: live.id, inputs, outputs, initErrors: [] });
-    this.took(changed.length > 0 ? "update" : "same", resource, { ...creation, changed });
+    this.recordStep(changed.length > 0 ? "update" : "same", resource, { ...creation, changed });
   }
 
-  private async bringAbout(goal: Goal): Promise<ResourceState> {
+  private async apply(goal: Goal): Promise<ResourceState> {
     const { state, options } = this.context;
     if (this.registered.has(goal.urn))
-      throw new EngineError("registered twice; names are unique within a type and parent");
-    if (goal.type.startsWith("pulumi:providers:")) throw new EngineError("explicit providers are not supported here");
+      throw new EngineError("is registered twice; a name must be unique within its type and parent");
+    if (goal.type.startsWith("pulumi:providers:"))
+      throw new EngineError("the local engine does not support explicit providers");
     this.registered.add(goal.urn);
     const old = this.oldOf(goal);
-    const given = await hashAssets(goal.inputs, options.programDir);
-    const wanted = old ? ignoreChanges(given, old.inputs, goal.ignoreChanges) : given;
+    const hashed = await hashAssets(goal.inputs, options.programDir);
+    const desired = old ? ignoreChanges(hashed, old.inputs, goal.ignoreChanges) : hashed;
     const provider = goal.custom ? await this.providerOf(goal.type) : undefined;
-    const checked = provider ? await provider.check(goal.urn, old?.inputs ?? {}, wanted) : wanted;
+    const checked = provider ? await provider.check(goal.urn, old?.inputs ?? {}, desired) : desired;
     const decision = await this.decisionFor(goal, old, checked, provider);
-    // A replacement is another resource: it gets its own automatic name.
-    const inputs = provider && decision.op === "replace" ? await provider.check(goal.urn, {}, wanted) : checked;
+    // A check without old inputs gives a replacement a new automatic name.
+    const inputs = provider && decision.op === "replace" ? await provider.check(goal.urn, {}, desired) : checked;
 
-    const { live, initErrors } = await this.carryOut(goal, old, inputs, decision, provider);
+    const { live, initErrors } = await this.execute(goal, old, inputs, decision, provider);
     const resource = { ...this.stateOf(goal, live.inputs ?? inputs, live), initErrors };
     state.put(resource);
     if (initErrors.length > 0) throw new EngineError(`exists (${live.id}) but is not ready: ${initErrors.join("; ")}`);
-    this.took(decision.op, resource, decision);
+    this.recordStep(decision.op, resource, decision);
     return resource;
   }
 
-  /** The resource as it was, also under an alias, its own or one that it has by its parent's. */
+  /** Finds the resource in the state, by its URN, by an alias, or by a former child of a parent that was renamed. */
   private oldOf(goal: Goal): ResourceState | undefined {
     const { state } = this.context;
     const isFree = (urn: string) => !this.registered.has(urn) && state.get(urn) !== undefined;
-    const alias = goal.aliases.find(isFree) ?? this.takenAlong(goal).find(isFree);
+    const alias = goal.aliases.find(isFree) ?? this.urnsBeforeParentRename(goal).find(isFree);
     if (alias !== undefined && state.get(goal.urn) === undefined) state.rename(alias, goal.urn);
     const old = state.get(goal.urn);
     return old && !old.external && old.custom === goal.custom ? old : undefined;
   }
 
-  /** The URNs under which a parent that has another URN now had this child. */
-  private takenAlong({ urn, parent, type, name }: Goal): string[] {
+  /** URNs of this child from before its parent was renamed. */
+  private urnsBeforeParentRename({ urn, parent, type, name }: Goal): string[] {
     if (parent === undefined) return [];
     return this.context.state.all
       .filter((other) => other.parent === parent && other.urn !== urn)
@@ -148,12 +150,12 @@ export class Deployment {
     inputs: Properties,
     provider: Provider | undefined,
   ): Promise<Decision> {
-    if (old === undefined) return this.madeWay.has(goal.urn) ? { ...creation, op: "replace" } : creation;
+    if (old === undefined) return this.deletedEarly.has(goal.urn) ? { ...creation, op: "replace" } : creation;
     if (provider === undefined) return decide(old, inputs, {}, noOptions);
     return decide(old, inputs, await provider.diff(old, inputs, goal.ignoreChanges), goal);
   }
 
-  private async carryOut(
+  private async execute(
     goal: Goal,
     old: ResourceState | undefined,
     inputs: Properties,
@@ -166,36 +168,38 @@ export class Deployment {
       return { live: { id: old.id, outputs: old.outputs }, initErrors: [] };
     if (old !== undefined && decision.op === "replace") {
       if (old.protect) throw new EngineError(`is protected, and a change of ${decision.replaceKeys} would replace it`);
-      if (decision.deleteBeforeReplace && !dryRun) await this.makeWay(old);
+      if (decision.deleteBeforeReplace && !dryRun) await this.deleteEarly(old);
     }
-    const made = await orNotReady(
+    const result = await catchNotReady(
       old !== undefined && decision.op === "update"
         ? provider.update(old, inputs, goal.ignoreChanges, dryRun)
         : provider.create(goal.urn, inputs, dryRun),
     );
     if (old !== undefined && decision.op === "replace" && state.all.includes(old)) state.replace(old);
-    return made;
+    return result;
   }
 
-  /** Deletes a resource before its replacement, and before it those that cannot do without it. */
-  private async makeWay(old: ResourceState): Promise<void> {
-    const leaving = new Set([old]);
-    for (const resource of leaving) {
-      for (const dependent of await this.replacedWith(resource)) leaving.add(dependent);
+  /** Deletes a resource before its replacement, after all resources that its replacement would replace too. */
+  private async deleteEarly(old: ResourceState): Promise<void> {
+    const deleted = new Set([old]);
+    for (const resource of deleted) {
+      for (const dependent of await this.replacedWith(resource)) deleted.add(dependent);
     }
-    await removeInOrder([...leaving], async (resource) => {
+    await removeInOrder([...deleted], async (resource) => {
       if (resource.protect) throw new EngineError(`${resource.type} "${nameOf(resource.urn)}" is protected`);
-      await this.erase(resource);
-      this.madeWay.add(resource.urn);
+      await this.delete(resource);
+      this.deletedEarly.add(resource.urn);
     });
   }
 
-  /** The resources that a replacement of `resource` would have replaced too. */
+  /** The direct dependents that a replacement of `resource` would replace too. */
   private async replacedWith(resource: ResourceState): Promise<ResourceState[]> {
-    const affected = this.context.state.all.filter((other) => touchedBy(resource, other).length > 0 && other.custom);
-    const replaced = affected.map(async (other) => {
-      const touched = touchedBy(resource, other);
-      const news = mapValues(other.inputs, (value, name) => (touched.includes(name) ? UNKNOWN : value));
+    const dependents = this.context.state.all.filter(
+      (other) => dependentProperties(other, resource).length > 0 && other.custom,
+    );
+    const replaced = dependents.map(async (other) => {
+      const dependent = dependentProperties(other, resource);
+      const news = mapValues(other.inputs, (value, name) => (dependent.includes(name) ? UNKNOWN : value));
       const { replaces } = await (await this.providerOf(other.type)).diff(other, news, []);
       return replaces.length > 0 ? [other] : [];
     });
@@ -204,13 +208,13 @@ export class Deployment {
 
   private async remove(resource: ResourceState): Promise<void> {
     if (resource.protect && !resource.replaced) {
-      throw new EngineError("is protected; set protect to false before it is deleted");
+      throw new EngineError("is protected; set protect to false first");
     }
-    if (!this.context.dryRun) await this.erase(resource);
-    if (!resource.replaced) this.took("delete", resource);
+    if (!this.context.dryRun) await this.delete(resource);
+    if (!resource.replaced) this.recordStep("delete", resource);
   }
 
-  private async erase(resource: ResourceState): Promise<void> {
+  private async delete(resource: ResourceState): Promise<void> {
     if (resource.custom && !resource.external && !resource.retainOnDelete) {
       await (await this.providerOf(resource.type)).delete(resource);
     }
@@ -226,7 +230,7 @@ export class Deployment {
       external: false,
       id: live.id,
       inputs,
-      outputs: secretOutputs(live.outputs, goal.additionalSecretOutputs),
+      outputs: markSecrets(live.outputs, goal.additionalSecretOutputs),
       parent: goal.parent,
       dependencies: goal.dependencies,
       propertyDependencies: goal.propertyDependencies,
@@ -241,7 +245,7 @@ export class Deployment {
     return this.context.providers.get(packageOf(type));
   }
 
-  private took(op: StepEvent["op"], resource: ResourceState, decision: Decision = creation): void {
+  private recordStep(op: StepEvent["op"], resource: ResourceState, decision: Decision = creation): void {
     const { urn, type, custom, parent, retainOnDelete } = resource;
     const { changed, replaceKeys } = decision;
     const retained = op === "delete" && retainOnDelete;
@@ -252,7 +256,7 @@ export class Deployment {
 
   private async attempt<T>(goal: Goal, work: () => Promise<T>): Promise<T> {
     if (this.failure) throw this.failure;
-    const running = named(goal, work());
+    const running = withName(goal, work());
     this.running.add(running);
     try {
       return await running;
@@ -266,8 +270,8 @@ export class Deployment {
   }
 }
 
-/** Puts type and name before whatever goes wrong with a resource. */
-async function named<T>({ type, urn }: { type: string; urn: string }, work: Promise<T>): Promise<T> {
+/** Prefixes an error with the type and name of the resource. */
+async function withName<T>({ type, urn }: { type: string; urn: string }, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
@@ -277,21 +281,21 @@ async function named<T>({ type, urn }: { type: string; urn: string }, work: Prom
 
 const noOptions = { replaceOnChanges: [], deleteBeforeReplace: undefined };
 
-async function orNotReady(made: Promise<Live>): Promise<{ live: Live; initErrors: string[] }> {
+async function catchNotReady(result: Promise<Live>): Promise<{ live: Live; initErrors: string[] }> {
   try {
-    return { live: await made, initErrors: [] };
+    return { live: await result, initErrors: [] };
   } catch (error) {
     if (error instanceof NotReadyError) return { live: error.live, initErrors: error.reasons };
     throw error;
   }
 }
 
-function secretOutputs(outputs: Properties, names: string[]): Properties {
+function markSecrets(outputs: Properties, names: string[]): Properties {
   return mapValues(outputs, (value, name) => (names.includes(name) ? secret(value) : value));
 }
 
-/** The properties of `other` that come from `resource`. */
-function touchedBy(resource: ResourceState, other: ResourceState): string[] {
-  const entries = Object.entries(other.propertyDependencies);
-  return entries.filter(([, urns]) => urns.includes(resource.urn)).map(([property]) => property);
+/** Properties of a resource whose values come from `source`. */
+function dependentProperties(resource: ResourceState, source: ResourceState): string[] {
+  const entries = Object.entries(resource.propertyDependencies);
+  return entries.filter(([, urns]) => urns.includes(source.urn)).map(([property]) => property);
 }

@@ -1,36 +1,37 @@
-import { inBackground } from "../support/background";
+import { runInBackground } from "../support/childProcess";
 import type { Children } from "./children";
 import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
 import { childEnv } from "./program";
 
-/** The package of dynamic resources' types. */
+/** Package name in the types of dynamic resources. */
 export const dynamicPackage = "pulumi-nodejs";
 
 const startTimeoutMs = 30_000;
 
 /**
- * Starts the SDK's own server for dynamic resources in the program's folder.
+ * Starts the SDK's provider of dynamic resources in the folder of the program.
  *
- * @returns the port it listens on
+ * @returns its port on 127.0.0.1
+ * @throws EngineError when it does not start within 30 s
  */
 export function startDynamicProvider(options: EngineOptions, children: Children): Promise<number> {
-  // It wants the engine's address as an argument but never uses it.
+  // The address of the engine is required and never used.
   const child = children.node(require.resolve("@pulumi/pulumi/cmd/dynamic-provider"), ["127.0.0.1:0"], {
     cwd: options.programDir,
-    // What goes wrong comes back over gRPC; the log on stderr only repeats it with a stack.
+    // Errors come back over gRPC. The log on stderr only repeats them with a stack trace.
     stdio: ["ignore", "pipe", "ignore"],
     env: childEnv(options, { PULUMI_NODEJS_PROJECT: options.project, PULUMI_NODEJS_STACK: options.stack }),
   });
-  inBackground(child);
+  runInBackground(child);
   return new Promise((resolve, reject) => {
-    const fail = (reason: string) => reject(new EngineError(`The server for dynamic resources ${reason}.`));
+    const fail = (reason: string) => reject(new EngineError(`The provider of dynamic resources ${reason}.`));
     const timer = setTimeout(() => fail(`did not start within ${startTimeoutMs / 1000} s`), startTimeoutMs);
     child.stdout?.once("data", (line: Buffer) => resolve(Number.parseInt(line.toString(), 10)));
     child.once("error", (error) => fail(`could not be started: ${error.message}`));
     child.once("close", (code) => {
       clearTimeout(timer);
-      fail(`ended with code ${code}`);
+      fail(`exited with code ${code}`);
     });
     child.stdout?.once("data", () => clearTimeout(timer));
   });

@@ -15,10 +15,10 @@ export type { EngineOptions } from "./options";
 export type { StepEvent } from "./step";
 
 /**
- * Runs the program and brings every resource to what it registers, like `pulumi up`.
+ * Runs the program and creates, updates and deletes resources to match it, like `pulumi up`.
  *
- * @returns the stack's outputs, secrets masked, and the steps in the order they ended
- * @throws EngineError for the first thing that went wrong; what exists by then is in the state
+ * @returns the outputs of the stack, with masked secrets, and the steps in the order of their ends
+ * @throws EngineError for the first failure; the state contains the resources that exist by then
  */
 export function up(options: EngineOptions): Promise<{ outputs: Record<string, unknown>; steps: StepEvent[] }> {
   return withDeployment(options, false, async (context, deployment, children) => {
@@ -30,7 +30,7 @@ export function up(options: EngineOptions): Promise<{ outputs: Record<string, un
 }
 
 /**
- * Runs the program and tells what `up` would do. Nothing is created and the state stays as it is.
+ * Runs the program and returns the steps that `up` would take. Changes neither resources nor the state.
  *
  * @throws EngineError as `up` does
  */
@@ -43,9 +43,9 @@ export function preview(options: EngineOptions): Promise<{ steps: StepEvent[] }>
 }
 
 /**
- * Deletes every resource of the stack, without running the program.
+ * Deletes every resource of the stack, without running the program. Continues after a failure.
  *
- * @throws EngineError for the first that could not be deleted; the others that can be are deleted all the same
+ * @throws EngineError for the first resource that could not be deleted
  */
 export function destroy(options: EngineOptions): Promise<{ steps: StepEvent[] }> {
   return withDeployment(options, false, async (_, deployment) => {
@@ -55,10 +55,10 @@ export function destroy(options: EngineOptions): Promise<{ steps: StepEvent[] }>
 }
 
 /**
- * Reads every resource from its provider: drops what is gone and stores what has changed, so that the next `up` or
- * `preview` shows the drift.
+ * Reads every resource from its provider, removes missing resources from the state and stores changed ones, so that the
+ * next `up` or `preview` shows the drift.
  *
- * @throws EngineError for the first that could not be read
+ * @throws EngineError for the first resource that could not be read
  */
 export function refresh(options: EngineOptions): Promise<{ steps: StepEvent[] }> {
   return withDeployment(options, false, async (_, deployment) => {

@@ -1,4 +1,4 @@
-/** Why a run of the engine ended without success. The message is for the operator: what, which resource, which property, why. */
+/** Failure of an engine run. The message tells the operator the resource, the property and the reason. */
 export class EngineError extends Error {
   override readonly name = "EngineError";
 }

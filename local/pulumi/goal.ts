@@ -1,8 +1,8 @@
-import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import type { ReadResourceRequest, RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import { collapseOutputs, mapValues, type Properties } from "../support/protocol/value";
 import { createUrn } from "./urn";
 
-/** A resource as the program wants it to be. */
+/** The desired state of a resource, as the program registered it. "Goal" is Pulumi's term. */
 export interface Goal {
   urn: string;
   type: string;
@@ -12,19 +12,19 @@ export interface Goal {
   inputs: Properties;
   dependencies: string[];
   propertyDependencies: Record<string, string[]>;
-  /** Undefined takes the parent's. */
+  /** Undefined: inherited from the parent. */
   protect: boolean | undefined;
-  /** Undefined takes the parent's. */
+  /** Undefined: inherited from the parent. */
   retainOnDelete: boolean | undefined;
   deleteBeforeReplace: boolean | undefined;
   ignoreChanges: string[];
   replaceOnChanges: string[];
   additionalSecretOutputs: string[];
-  /** URNs it may have had before. */
+  /** Earlier URNs of the resource. */
   aliases: string[];
 }
 
-/** Reads what the program registers. */
+/** Converts a registration to a goal. */
 export function goalOf(request: RegisterResourceRequest, project: string, stack: string): Goal {
   const type = request.getType();
   const name = request.getName();
@@ -47,6 +47,30 @@ export function goalOf(request: RegisterResourceRequest, project: string, stack:
     replaceOnChanges: request.getReplaceonchangesList(),
     additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
     aliases: aliasesOf(request, project, stack),
+  };
+}
+
+/** Converts the read of an existing resource to a goal. */
+export function goalOfRead(request: ReadResourceRequest, project: string, stack: string): Goal {
+  const type = request.getType();
+  const name = request.getName();
+  const parent = request.getParent() || undefined;
+  return {
+    urn: createUrn({ stack, project, type, name, parent }),
+    type,
+    name,
+    custom: true,
+    parent,
+    inputs: mapValues(request.getProperties()?.toJavaScript() ?? {}, collapseOutputs),
+    dependencies: request.getDependenciesList(),
+    propertyDependencies: {},
+    protect: undefined,
+    retainOnDelete: undefined,
+    deleteBeforeReplace: undefined,
+    ignoreChanges: [],
+    replaceOnChanges: [],
+    additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
+    aliases: [],
   };
 }
 

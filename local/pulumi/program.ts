@@ -5,27 +5,27 @@ import type { Children } from "./children";
 import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
 
-/** How many resources the program and a remote component work on at once. */
+/** Maximum number of resources that the program or a remote component works on at once. */
 export const parallel = 16;
 
-/** The environment of a child process: this process's own, caches of compiled code beside the state, and what it needs. */
-export function childEnv({ programDir, env }: EngineOptions, needs: Record<string, string>): NodeJS.ProcessEnv {
+/** Environment of a child process: that of this process, caches of compiled code, `variables`, and `options.env`. */
+export function childEnv({ programDir, env }: EngineOptions, variables: Record<string, string>): NodeJS.ProcessEnv {
   const cache = resolve(programDir, ".build/cache");
   return {
     ...process.env,
     NODE_COMPILE_CACHE: join(cache, "node"),
     TS_NODE_CACHE_DIRECTORY: join(cache, "ts-node"),
-    ...needs,
+    ...variables,
     ...env,
   };
 }
 
 /**
- * Runs the program to its end through the SDK's own entry point, as Pulumi's language host does.
+ * Runs the program to its end through the entry point of the SDK, as Pulumi's language host does.
  *
- * @param address where the monitor and the engine are served
- * @param errors what the program has reported as errors, filled by the engine service
- * @throws EngineError with the program's own message
+ * @param address address of the monitor and the engine services
+ * @param errors errors that the program reported; the engine service appends to it
+ * @throws EngineError with the message of the program
  */
 export async function runProgram(
   options: EngineOptions,
@@ -63,14 +63,14 @@ export async function runProgram(
   });
   const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
   if (code === 0 && errors.length === 0) return;
-  if (signal !== null) throw new EngineError(`The program was ended by ${signal}.`);
+  if (signal !== null) throw new EngineError(`The program was killed by ${signal}.`);
   const [first] = errors;
   throw new EngineError(
-    first === undefined ? stderr.trim() || `The program ended with code ${code}.` : messageOf(first),
+    first === undefined ? stderr.trim() || `The program exited with code ${code}.` : messageOf(first),
   );
 }
 
-/** The message itself, without the SDK's introduction and without stack frames. */
+/** The message of a report, without the introduction of the SDK and without stack frames. */
 function messageOf(report: string): string {
   return stripVTControlCharacters(report)
     .replace(/^Running program '.*' failed with an unhandled exception:\s*/, "")

@@ -10,30 +10,30 @@ import { EngineError } from "./error";
 import { nameOf, typeOf } from "./urn";
 import { restoreSecrets } from "./value";
 
-const questionTimeoutMs = 60_000;
-// An image build is one `create`.
+const queryTimeoutMs = 60_000;
+// Long, because an image build is a single `create`.
 const changeTimeoutMs = 30 * 60_000;
 
-/** What a provider says about two states of a resource. */
+/** Difference between two states of a resource, from its provider. */
 export interface Diff {
-  /** Undefined: it leaves the comparison of the inputs to the engine. */
+  /** Undefined: the engine must compare the inputs. */
   changes: boolean | undefined;
-  /** Paths of properties that differ, if it names any. */
+  /** Paths of changed properties; may be empty although there are changes. */
   changed: string[];
-  /** Paths of those that call for a replacement. */
+  /** Paths of changes that need a replacement. */
   replaces: string[];
   deleteBeforeReplace: boolean;
 }
 
-/** A resource that a provider made, changed or found. */
+/** A resource that a provider created, updated or read. */
 export interface Live {
   id: string;
   outputs: Properties;
-  /** Only where the provider tells. */
+  /** Undefined when the provider does not return them. */
   inputs?: Properties | undefined;
 }
 
-/** Thrown when a resource exists but is not ready: what exists belongs into the state. */
+/** Thrown when a resource exists but is not ready. `live` belongs into the state. */
 export class NotReadyError extends Error {
   override readonly name = "NotReadyError";
   constructor(
@@ -44,7 +44,7 @@ export class NotReadyError extends Error {
   }
 }
 
-/** What identifies a resource to its provider. */
+/** A resource in the state, as its provider needs it. */
 export interface Known {
   urn: string;
   id: string;
@@ -52,7 +52,7 @@ export interface Known {
   outputs: Properties;
 }
 
-/** One configured provider, reached over gRPC. Every call rejects with the provider's own words. */
+/** Client of one configured provider, over gRPC. Every call rejects with the provider's error message. */
 export class Provider {
   private acceptsSecrets = false;
   private acceptsResources = false;
@@ -63,8 +63,8 @@ export class Provider {
   /**
    * Connects to a provider and configures it.
    *
-   * @param port where it listens on 127.0.0.1
-   * @param config plain values by the names the provider expects
+   * @param port its port on 127.0.0.1
+   * @param config plain values, with the key names of the provider
    */
   static async connect(port: number, config: Record<string, string>): Promise<Provider> {
     const client = new providerGrpc.ResourceProviderClient(
@@ -82,35 +82,35 @@ export class Provider {
     return provider;
   }
 
-  /** Ends the connection; the provider itself keeps running. */
+  /** Closes the connection; the provider keeps running. */
   close(): void {
     this.client.close();
   }
 
   /**
-   * Inputs as the provider wants them: defaults filled in.
+   * Validates inputs and fills in the defaults of the provider.
    *
-   * @throws EngineError naming each property that is refused, and why
+   * @throws EngineError with each rejected property and the reason
    */
   async check(urn: string, olds: Properties, news: Properties): Promise<Properties> {
-    const request = identified(new messages.CheckRequest(), urn);
+    const request = withIdentity(new messages.CheckRequest(), urn);
     request.setOlds(this.outgoing(olds));
     request.setNews(this.outgoing(news));
-    const response = await this.call<InstanceType<typeof messages.CheckResponse>>("check", request, questionTimeoutMs);
+    const response = await this.call<InstanceType<typeof messages.CheckResponse>>("check", request, queryTimeoutMs);
     const failures = response.getFailuresList().map((failure) => failureText(failure));
     if (failures.length > 0) throw new EngineError(failures.join("; "));
     return this.incoming(response.getInputs(), news);
   }
 
-  /** What differs between a resource and its new inputs. */
+  /** Compares a resource with its new inputs. */
   async diff(old: Known, news: Properties, ignoreChanges: string[]): Promise<Diff> {
-    const request = identified(new messages.DiffRequest(), old.urn);
+    const request = withIdentity(new messages.DiffRequest(), old.urn);
     request.setId(old.id);
     request.setOlds(this.outgoing(old.outputs));
     request.setOldInputs(this.outgoing(old.inputs));
     request.setNews(this.outgoing(news));
     request.setIgnorechangesList(ignoreChanges);
-    const response = await this.call<InstanceType<typeof messages.DiffResponse>>("diff", request, questionTimeoutMs);
+    const response = await this.call<InstanceType<typeof messages.DiffResponse>>("diff", request, queryTimeoutMs);
     const changes = response.getChanges();
     const { DIFF_NONE, DIFF_SOME } = messages.DiffResponse.DiffChanges;
     const detailed = [...response.getDetaileddiffMap().entries()];
@@ -119,17 +119,17 @@ export class Provider {
       changed: [...response.getDiffsList(), ...detailed.map(([path]) => path)],
       replaces: [
         ...response.getReplacesList(),
-        // ADD_REPLACE, DELETE_REPLACE and UPDATE_REPLACE are the odd ones.
+        // ADD_REPLACE, DELETE_REPLACE and UPDATE_REPLACE are the odd numbers of the enum.
         ...detailed.filter(([, property]) => property.getKind() % 2 === 1).map(([path]) => path),
       ],
       deleteBeforeReplace: response.getDeletebeforereplace(),
     };
   }
 
-  /** Makes a resource. In a preview the id is empty, and what cannot be known yet is unknown or missing. */
+  /** Creates a resource. In a preview the id is empty, and computed outputs are unknown or missing. */
   async create(urn: string, inputs: Properties, preview: boolean): Promise<Live> {
     if (preview && !this.supportsPreview) return { id: "", outputs: inputs };
-    const request = identified(new messages.CreateRequest(), urn);
+    const request = withIdentity(new messages.CreateRequest(), urn);
     request.setProperties(this.outgoing(inputs));
     request.setPreview(preview);
     const response = await this.call<InstanceType<typeof messages.CreateResponse>>(
@@ -139,14 +139,14 @@ export class Provider {
       inputs,
     );
     const id = response.getId();
-    if (!preview && id === "") throw new Error("the provider gave no id");
+    if (!preview && id === "") throw new Error("the provider returned no id");
     return { id, outputs: this.incoming(response.getProperties(), inputs) };
   }
 
-  /** Changes a resource in place. */
+  /** Updates a resource in place. */
   async update(old: Known, news: Properties, ignoreChanges: string[], preview: boolean): Promise<Live> {
     if (preview && !this.supportsPreview) return { id: old.id, outputs: news };
-    const request = identified(new messages.UpdateRequest(), old.urn);
+    const request = withIdentity(new messages.UpdateRequest(), old.urn);
     request.setId(old.id);
     request.setOlds(this.outgoing(old.outputs));
     request.setOldInputs(this.outgoing(old.inputs));
@@ -162,9 +162,9 @@ export class Provider {
     return { id: old.id, outputs: this.incoming(response.getProperties(), news) };
   }
 
-  /** Looks a resource up. Undefined: it is gone. */
+  /** Reads a resource. Returns undefined when it does not exist. */
   async read(known: Known): Promise<Live | undefined> {
-    const request = identified(new messages.ReadRequest(), known.urn);
+    const request = withIdentity(new messages.ReadRequest(), known.urn);
     request.setId(known.id);
     request.setProperties(this.outgoing(known.outputs));
     request.setInputs(this.outgoing(known.inputs));
@@ -185,37 +185,33 @@ export class Provider {
 
   /** Deletes a resource. */
   async delete(old: Known): Promise<void> {
-    const request = identified(new messages.DeleteRequest(), old.urn);
+    const request = withIdentity(new messages.DeleteRequest(), old.urn);
     request.setId(old.id);
     request.setProperties(this.outgoing(old.outputs));
     request.setOldInputs(this.outgoing(old.inputs));
     await this.call("delete", request, changeTimeoutMs);
   }
 
-  /** Answers a data source. */
+  /** Calls a function of the provider, such as a data source. */
   async invoke(token: string, args: Properties): Promise<Properties> {
     const request = new messages.InvokeRequest();
     request.setTok(token);
     request.setArgs(this.outgoing(args));
-    const response = await this.call<InstanceType<typeof messages.InvokeResponse>>(
-      "invoke",
-      request,
-      questionTimeoutMs,
-    );
+    const response = await this.call<InstanceType<typeof messages.InvokeResponse>>("invoke", request, queryTimeoutMs);
     const failures = response.getFailuresList().map((failure) => failureText(failure));
     if (failures.length > 0) throw new EngineError(failures.join("; "));
     return this.incoming(response.getReturn(), {});
   }
 
   /**
-   * Tells a provider that was running before the engine where the engine is, as Pulumi does for those named in
+   * Sends the engine's address to a provider that was started before the engine, as Pulumi does for providers in
    * PULUMI_DEBUG_PROVIDERS.
    */
   async attach(engineAddress: string): Promise<void> {
-    await this.call("attach", new plugins.PluginAttach().setAddress(engineAddress), questionTimeoutMs);
+    await this.call("attach", new plugins.PluginAttach().setAddress(engineAddress), queryTimeoutMs);
   }
 
-  /** Lets the provider build a component; it registers the children with the monitor that the request names. */
+  /** Lets the provider construct a component. The provider registers the children with the monitor in the request. */
   construct(request: InstanceType<typeof messages.ConstructRequest>) {
     return this.call<InstanceType<typeof messages.ConstructResponse>>("construct", request, changeTimeoutMs);
   }
@@ -231,7 +227,7 @@ export class Provider {
     const response = await this.call<InstanceType<typeof messages.ConfigureResponse>>(
       "configure",
       request,
-      questionTimeoutMs,
+      queryTimeoutMs,
     );
     this.acceptsSecrets = response.getAcceptsecrets();
     this.acceptsResources = response.getAcceptresources();
@@ -244,9 +240,9 @@ export class Provider {
     return structs.Struct.fromJavaScript(mapValues(properties, (value) => known(plain(value))));
   }
 
-  private incoming(properties: structs.Struct | undefined, given: Properties): Properties {
+  private incoming(properties: structs.Struct | undefined, inputs: Properties): Properties {
     const received = properties?.toJavaScript() ?? {};
-    return this.acceptsSecrets ? received : restoreSecrets(received, given);
+    return this.acceptsSecrets ? received : restoreSecrets(received, inputs);
   }
 
   private call<Response>(
@@ -264,7 +260,7 @@ export class Provider {
     });
   }
 
-  /** The error that carries a resource which exists already, if that is what the provider sent. */
+  /** Converts a provider's "exists but is not ready" error; undefined for any other error. */
   private notReady(error: ServiceError, inputs: Properties): NotReadyError | undefined {
     const bytes = detailsOf(error.metadata);
     if (bytes === undefined) return undefined;
@@ -301,7 +297,7 @@ type UnaryCall<Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => void;
 
-function identified<
+function withIdentity<
   Request extends { setUrn(urn: string): unknown; setName(name: string): unknown; setType(type: string): unknown },
 >(request: Request, urn: string): Request {
   request.setUrn(urn);

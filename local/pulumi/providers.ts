@@ -5,7 +5,7 @@ import { EngineError } from "./error";
 import type { EngineOptions } from "./options";
 import { Provider } from "./provider";
 
-/** The providers of one run: each is connected and configured when it is first needed. */
+/** Providers of one run. Connects and configures each at its first use. */
 export class Providers {
   private readonly connected = new Map<string, Promise<Provider>>();
 
@@ -16,18 +16,18 @@ export class Providers {
     private readonly children: Children,
   ) {}
 
-  /** Starts the server for dynamic resources before it is needed, because it takes as long to start as the program. */
+  /** Starts the provider of dynamic resources early, because it takes as long to start as the program. */
   startDynamic(): Promise<number> {
     this.dynamicPort ??= startDynamicProvider(this.options, this.children);
-    // Whoever needs it gets the failure; nobody may.
+    // A failure matters only to the callers of `get`, and there may be no callers.
     this.dynamicPort.catch(() => {});
     return this.dynamicPort;
   }
 
   /**
-   * The provider of a package.
+   * Returns the provider of a package.
    *
-   * @throws EngineError when there is none, or it refuses its configuration
+   * @throws EngineError when there is no such provider, or it rejects its configuration
    */
   get(name: string): Promise<Provider> {
     const existing = this.connected.get(name);
@@ -37,7 +37,7 @@ export class Providers {
     return connecting;
   }
 
-  /** Ends all connections. */
+  /** Closes all connections. */
   async close(): Promise<void> {
     for (const connecting of await Promise.allSettled(this.connected.values())) {
       if (connecting.status === "fulfilled") connecting.value.close();
@@ -50,7 +50,7 @@ export class Providers {
     const port = providers[name];
     if (port === undefined) {
       const known = [dynamicPackage, ...Object.keys(providers)].join(", ");
-      throw new EngineError(`no provider for package "${name}" (there is ${known})`);
+      throw new EngineError(`no provider for package "${name}" (available: ${known})`);
     }
     try {
       return await Provider.connect(await port, namespace(config, name));
@@ -60,7 +60,7 @@ export class Providers {
   }
 }
 
-/** The keys of a package's own, without its name. */
+/** Configuration of one package, without the package name in the keys. */
 function namespace(config: Record<string, string>, name: string): Record<string, string> {
   const entries = Object.entries(config).filter(([key]) => key.startsWith(`${name}:`));
   return Object.fromEntries(entries.map(([key, value]) => [key.slice(name.length + 1), value]));

@@ -1,30 +1,30 @@
 import type { Properties } from "../support/protocol/value";
 import { JsonFile } from "../support/store";
 
-/** A resource of a stack as it was last brought about. Secrets keep their marks. */
+/** A resource of a stack after its last step. Secrets keep their marks. */
 export interface ResourceState {
   urn: string;
   type: string;
   /** False for a component, which exists only as the parent of others. */
   custom: boolean;
-  /** True for one that was read, not created, and so is never deleted. */
+  /** True for a resource that the program only reads. It is never deleted. */
   external: boolean;
-  /** The provider's own id. Empty for a component. */
+  /** Id from the provider. Empty for a component. */
   id: string;
-  /** As the provider checked them. */
+  /** Inputs after the provider's check. */
   inputs: Properties;
   outputs: Properties;
   parent?: string | undefined;
-  /** URNs of all resources this one needs. */
+  /** URNs of all resources that this one depends on. */
   dependencies: string[];
-  /** The same by property. */
+  /** URNs of the dependencies of each property. */
   propertyDependencies: Record<string, string[]>;
   protect: boolean;
   retainOnDelete: boolean;
   additionalSecretOutputs: string[];
-  /** Why it exists but is not ready, when that is so. */
+  /** Reasons why the resource exists but is not ready; empty when it is ready. */
   initErrors: string[];
-  /** True for one that has been replaced and waits for its deletion. */
+  /** True for a resource that has been replaced and not yet deleted. */
   replaced?: true;
 }
 
@@ -33,29 +33,32 @@ interface Document {
   resources: ResourceState[];
 }
 
-/** The resources of one stack. A preview changes a copy that is never written. */
+/** Resources of one stack. A preview changes only the copy in memory. */
 export class StackState {
   private readonly file: JsonFile<Document>;
 
-  /** @throws Error when the file is no JSON */
+  /**
+   * @param isSaved whether changes go to the file; false for a preview
+   * @throws Error when the file is not JSON
+   */
   constructor(
     path: string,
-    private readonly keep: boolean,
+    private readonly isSaved: boolean,
   ) {
     this.file = new JsonFile(path, { version: 1, resources: [] });
   }
 
-  /** All resources, those that wait for their deletion included. */
+  /** All resources, including replaced ones that are not yet deleted. */
   get all(): readonly ResourceState[] {
     return this.file.data.resources;
   }
 
-  /** The resource with a URN that is in use, or undefined. */
+  /** The current resource with a URN, or undefined. Skips replaced resources. */
   get(urn: string): ResourceState | undefined {
     return this.all.find((resource) => resource.urn === urn && !resource.replaced);
   }
 
-  /** Adds a resource in place of the one in use with its URN. */
+  /** Adds a resource, or overwrites the current resource with the same URN. */
   put(resource: ResourceState): void {
     const { resources } = this.file.data;
     const at = resources.findIndex((other) => other.urn === resource.urn && !other.replaced);
@@ -64,19 +67,19 @@ export class StackState {
     this.save();
   }
 
-  /** Lets a resource wait for its deletion, so that another can take its URN. */
+  /** Marks a resource as replaced, so that another can use its URN until the resource is deleted. */
   replace(resource: ResourceState): void {
     resource.replaced = true;
     this.save();
   }
 
-  /** Forgets a resource. */
+  /** Removes a resource from the state. */
   remove(resource: ResourceState): void {
     this.file.data.resources = this.all.filter((other) => other !== resource);
     this.save();
   }
 
-  /** Gives a resource another URN, wherever it is named. */
+  /** Changes a URN in the resource itself and in all references to it. */
   rename(from: string, to: string): void {
     const renamed = (urn: string) => (urn === from ? to : urn);
     for (const resource of this.all) {
@@ -88,6 +91,6 @@ export class StackState {
   }
 
   private save(): void {
-    if (this.keep) this.file.save();
+    if (this.isSaved) this.file.save();
   }
 }

@@ -1,60 +1,60 @@
 import type { Properties } from "../support/protocol/value";
-import { isNamedBy, rootOf } from "./propertyPath";
+import { isCoveredBy, rootOf } from "./propertyPath";
 import type { Diff } from "./provider";
 import type { ResourceState } from "./state";
 import { isSame } from "./value";
 
-/** What is done with one resource. */
+/** Operation on one resource. */
 type Operation = "same" | "create" | "update" | "replace" | "delete" | "read";
 
-/** One step of a run, after it was taken. */
+/** A completed step of a run. */
 export interface StepEvent {
   op: Operation;
   urn: string;
-  /** URN of what it is part of; undefined for the stack. */
+  /** URN of the parent; undefined for the stack. */
   parent: string | undefined;
   /** Type token, such as `aws:dynamodb/table:Table`. */
   type: string;
   name: string;
   /** False for a component. */
   custom: boolean;
-  /** Names of the properties that differ. */
+  /** Names of the changed properties. */
   changed: string[];
-  /** Those of them that call for a replacement. */
+  /** Names of the changed properties that need a replacement. */
   replaceKeys: string[];
-  /** True for a delete that only forgets the resource: the program wants what it made to stay. */
+  /** True for a delete that removes the resource only from the state, because of `retainOnDelete`. */
   retained: boolean;
 }
 
-/** What to do with a resource that the program registered. */
+/** Operation for a resource that the program registered. */
 export interface Decision {
   op: "same" | "create" | "update" | "replace";
   changed: string[];
   replaceKeys: string[];
-  /** For a replacement: the old one must go first. */
+  /** Whether a replacement must delete the old resource first. */
   deleteBeforeReplace: boolean;
 }
 
 /** The decision for a resource that does not exist yet. */
 export const creation: Decision = { op: "create", changed: [], replaceKeys: [], deleteBeforeReplace: false };
 
-/** What the program says about a replacement. */
+/** Replacement options of the program. */
 export interface ReplaceOptions {
   replaceOnChanges: string[];
-  /** Undefined leaves it to the provider. */
+  /** Undefined: the provider decides. */
   deleteBeforeReplace: boolean | undefined;
 }
 
 /**
- * Decides what to do with a resource that exists.
+ * Decides the operation for an existing resource.
  *
- * @param news its new inputs, checked
- * @param diff the provider's word. `changes` undefined (also for a component) leaves it to a comparison of the inputs.
+ * @param news its new inputs, after the provider's check
+ * @param diff answer of the provider. Without `changes`, as for a component, a comparison of the inputs decides.
  */
 export function decide(old: ResourceState, news: Properties, diff: Partial<Diff>, options: ReplaceOptions): Decision {
   const changed = changedProperties(old, news, diff);
-  const named = changed.filter((property) => isNamedBy(property, options.replaceOnChanges));
-  const replaceKeys = unique([...(diff.replaces ?? []).map(rootOf), ...named.map(rootOf)]);
+  const replacing = changed.filter((property) => isCoveredBy(property, options.replaceOnChanges));
+  const replaceKeys = unique([...(diff.replaces ?? []).map(rootOf), ...replacing.map(rootOf)]);
   const isChanged = diff.changes ?? changed.length > 0;
   return {
     op: replaceKeys.length > 0 ? "replace" : isChanged || old.initErrors.length > 0 ? "update" : "same",

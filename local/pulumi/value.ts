@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { hashOf } from "../support/protocol/assets";
 import {
   isArchive,
   isAsset,
@@ -6,24 +7,37 @@ import {
   isSecret,
   mapValues,
   type Properties,
+  reveal,
   rewrite,
   secret,
   type Value,
 } from "../support/protocol/value";
 
-/** The value with a fixed text in place of every secret. */
+/** Replaces every secret with the text `[secret]`. */
 export function mask(value: Value): Value {
   return rewrite(value, (marked) => (isSecret(marked) ? "[secret]" : undefined));
 }
 
-/** Marks the outputs whose input of the same name is secret, for a provider that takes and gives plain values. */
+/** Marks an output as secret when the input of the same name is secret, for providers that return plain values. */
 export function restoreSecrets(outputs: Properties, inputs: Properties): Properties {
   return mapValues(outputs, (output, name) => restore(output, inputs[name]));
 }
 
-/** Whether two values are the same. Assets are compared by content, so a moved file is no change. */
+/** Whether two values are equal. Compares assets by content, so a moved file is not a change. */
 export function isSame(one: Value | undefined, other: Value | undefined): boolean {
   return isDeepStrictEqual(contentOf(one ?? null), contentOf(other ?? null));
+}
+
+/**
+ * Sets `hash` of every asset and archive to the SHA-256 of its content, as Pulumi's engine does, so that a changed file
+ * shows as a changed property.
+ *
+ * @param directory base folder of relative paths
+ * @throws Error with the path of a file that cannot be read; Error for an asset that is not text, a path or an archive
+ */
+export async function hashAssets(properties: Properties, directory: string): Promise<Properties> {
+  const entries = Object.entries(properties).map(async ([name, value]) => [name, await withHashes(value, directory)]);
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 function restore(output: Value, input: Value | undefined): Value {
@@ -36,4 +50,10 @@ function contentOf(value: Value): Value {
   return rewrite(value, (marked) =>
     isAsset(marked) || isArchive(marked) ? [isAsset(marked), marked.hash ?? null] : undefined,
   );
+}
+
+async function withHashes(value: Value, directory: string): Promise<Value> {
+  if (Array.isArray(value)) return Promise.all(value.map((item) => withHashes(item, directory)));
+  if (isAsset(value) || isArchive(value)) return { ...value, hash: await hashOf(reveal(value), directory) };
+  return isObject(value) ? hashAssets(value, directory) : value;
 }

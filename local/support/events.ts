@@ -1,8 +1,8 @@
-/** One thing that happened in the local cloud, as the page lists it. Never carries a secret, a token or a message's text. */
+/** An event of the local cloud, for the list on the page. Never contains a secret, a token or the text of a message. */
 export interface CloudEvent {
   /** Milliseconds since the epoch. */
   at: number;
-  /** Who did it, in the remote service's own word. */
+  /** The service that emitted the event. */
   source:
     | "cognito"
     | "http-api"
@@ -22,12 +22,12 @@ export interface CloudEvent {
 
 type Listener = (event: CloudEvent) => void;
 
-/** The one stream of events all doubles write to. */
+/** The event stream of all doubles. */
 export class Events {
   private readonly recent: CloudEvent[] = [];
   private readonly listeners = new Set<Listener>();
 
-  /** Records an event now and hands it to every listener. */
+  /** Records an event with the current time and passes it to every listener. */
   emit(event: Omit<CloudEvent, "at">): void {
     const stamped = { at: Date.now(), ...event };
     this.recent.push(stamped);
@@ -35,7 +35,7 @@ export class Events {
     for (const listener of this.listeners) listener(stamped);
   }
 
-  /** Calls `listener` with the last 200 events and then with every new one. Returns the way to stop. */
+  /** Calls `listener` with the last 200 events, then with every new event. Returns a function that unsubscribes. */
   subscribe(listener: Listener): () => void {
     for (const event of this.recent) listener(event);
     this.listeners.add(listener);

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 
-/** A server of the local cloud. Each listens on a port of its own: separate origins, like the real domains. */
+/** A running server of the local cloud. Each has its own port, so that origins differ as the real domains do. */
 export interface Listening {
   /** `http://localhost:<port>`, without a trailing slash. */
   url: string;
@@ -12,25 +12,25 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Thrown when a port is taken: says which, what for, and what to do. */
+/** Thrown when a port is in use. The message has the port, its server and the next step. */
 export class PortInUseError extends Error {
   override readonly name = "PortInUseError";
-  constructor(port: number, what: string) {
-    super(`Port ${port} (${what}) is in use. Stop what listens there, or run npm start -- --free-ports.`);
+  constructor(port: number, server: string) {
+    super(`Port ${port} (${server}) is in use. Stop the process that listens there, or run npm start -- --free-ports.`);
   }
 }
 
-/** Thrown by a handler to have the connection cut without an answer. */
+/** Thrown by a handler to close the connection without a response. */
 export class CutConnection extends Error {}
 
 /**
- * Serves a web-standard handler (`app.fetch` of Hono) on loopback.
+ * Serves a fetch handler (such as `app.fetch` of Hono) on loopback.
  *
- * @param what what the server is, for the error text
- * @param port 0 takes a free one
+ * @param name display name of the server, for the error
+ * @param port 0 uses a free port
  * @throws PortInUseError
  */
-export function serve(what: string, port: number, fetch: (request: Request) => Response | Promise<Response>) {
+export function serve(name: string, port: number, fetch: (request: Request) => Response | Promise<Response>) {
   const handle = async (request: Request, { outgoing }: HttpBindings | Http2Bindings) => {
     try {
       return await fetch(request);
@@ -40,15 +40,15 @@ export function serve(what: string, port: number, fetch: (request: Request) => R
       return RESPONSE_ALREADY_SENT;
     }
   };
-  return listen(what, port, getRequestListener(handle));
+  return listen(name, port, getRequestListener(handle));
 }
 
-/** The same for a classic Node request listener. */
-export async function listen(what: string, port: number, listener: RequestListener): Promise<Listening> {
+/** Serves a Node request listener on loopback, with the parameters of `serve`. */
+export async function listen(name: string, port: number, listener: RequestListener): Promise<Listening> {
   const server = createServer(listener);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(error.code === "EADDRINUSE" ? new PortInUseError(port, what) : error),
+      reject(error.code === "EADDRINUSE" ? new PortInUseError(port, name) : error),
     );
     server.listen(port, "127.0.0.1", resolve);
   });
@@ -62,4 +62,16 @@ export async function listen(what: string, port: number, listener: RequestListen
         server.closeAllConnections();
       }),
   };
+}
+/** Reads the body of a request. Returns undefined when it is larger than `maxBytes`. */
+export async function readBody(request: Request, maxBytes: number): Promise<Buffer | undefined> {
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return undefined;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }

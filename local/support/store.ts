@@ -2,14 +2,14 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * A JSON document in a file, written whole and renamed into place, so that a crash leaves the old or the new one.
- * What the local cloud must remember over a restart and has no store of its own lives in one of these.
+ * A JSON document in a file. Each save writes a new file and renames it into place, so that a crash leaves either the old
+ * or the new document.
  */
 export class JsonFile<T> {
-  /** The document. Change it, then call `save`. */
+  /** The document. Call `save` after a change. */
   data: T;
 
-  /** @param initial the document of a first start */
+  /** @param initial the document when the file does not exist */
   constructor(
     private readonly path: string,
     initial: T,
@@ -17,12 +17,12 @@ export class JsonFile<T> {
     this.data = read(path) ?? initial;
   }
 
-  /** Writes the document out. */
+  /** Writes the document to the file. */
   save(): void {
     mkdirSync(dirname(this.path), { recursive: true });
-    const scratch = `${this.path}.new`;
-    writeFileSync(scratch, JSON.stringify(this.data, null, 1), { mode: 0o600 });
-    renameSync(scratch, this.path);
+    const temporary = `${this.path}.new`;
+    writeFileSync(temporary, JSON.stringify(this.data, null, 1), { mode: 0o600 });
+    renameSync(temporary, this.path);
   }
 }
 
@@ -36,6 +36,6 @@ function read<T>(path: string): T | undefined {
   try {
     return JSON.parse(text) as T;
   } catch (cause) {
-    throw new Error(`${path} is not valid JSON. Delete it to start afresh.`, { cause });
+    throw new Error(`${path} is not valid JSON. Delete it to start with an empty state.`, { cause });
   }
 }

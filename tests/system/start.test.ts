@@ -123,7 +123,7 @@ describe("npm start", () => {
     const release = await occupy(4101);
     try {
       expect(await errorOf(npmStart())).toMatch(
-        /Port \d+ \([\w ]+\) is in use\. Stop what listens there, or run npm start -- --free-ports\./,
+        /Port \d+ \([\w ]+\) is in use\. Stop the process that listens there, or run npm start -- --free-ports\./,
       );
     } finally {
       await release();

@@ -6,7 +6,7 @@ declare module "dynalite" {
   export default function dynalite(options: Options): Server;
 }
 
-/** What dynalite keeps its tables in. */
+/** The database of dynalite. */
 declare module "dynalite/db/index.js" {
   import type { Readable } from "node:stream";
   import type {
@@ -16,7 +16,7 @@ declare module "dynalite/db/index.js" {
     KeySchemaElement,
   } from "@aws-sdk/client-dynamodb";
 
-  /** `path`: the LevelDB folder; the three times: how long a table stays in that state, in milliseconds. */
+  /** `path` is the LevelDB folder. The three times say how many milliseconds a table stays in that state. */
   export interface Options {
     path?: string;
     createTableMs?: number;
@@ -27,7 +27,7 @@ declare module "dynalite/db/index.js" {
   export type Item = Record<string, AttributeValue>;
   type Done = (error?: Error | null) => void;
 
-  /** A table as DescribeTable answers it. */
+  /** A table as DescribeTable returns it. */
   export interface Table {
     TableName: string;
     TableArn: string;
@@ -43,7 +43,7 @@ declare module "dynalite/db/index.js" {
     get(key: string, done: (error: Error | null, value?: T) => void): void;
     put(key: string, value: T, done: Done): void;
     createValueStream(range: object): Readable;
-    /** Runs `work` when no other holds the key; what `release` makes of a function lets go and calls it. */
+    /** Runs `work` once the key is free. `release(then)` returns a function that frees the key and then calls `then`. */
     lock(key: string, work: (release: (then: () => void) => () => void) => void): void;
   }
 
@@ -57,7 +57,7 @@ declare module "dynalite/db/index.js" {
   const database: {
     create(options: Options): Store;
     createKey(item: Item, table: Table): string;
-    /** What an item's change does to indexes; here always of an item that is new to them. */
+    /** The index entries to write for a changed item. Here the item is always new to the indexes. */
     getIndexActions(
       indexes: GlobalSecondaryIndexDescription[],
       existing: undefined,

@@ -10,27 +10,27 @@ import dynalite from "dynalite";
 import database, { type Entries, type Item, type Options, type Store, type Table } from "dynalite/db/index.js";
 import { stableJson } from "../support/values";
 
-/** What a table is to have from now on, as CreateTable would be told; without throughput it is paid for by request. */
+/** New settings of a table, in the shape of CreateTable. Without `ProvisionedThroughput` it is billed per request. */
 export type TableChange = Pick<
   CreateTableCommandInput,
   "AttributeDefinitions" | "ProvisionedThroughput" | "GlobalSecondaryIndexes"
 >;
 
 /**
- * Makes a dynalite server and gives the store it keeps to itself: its UpdateTable takes changes of indexes without a word
- * and does nothing.
+ * Creates a dynalite server and exposes its private store. `changeTable` needs the store, because UpdateTable of dynalite
+ * accepts index changes and silently ignores them.
  */
 export function openDynalite(options: Options): { server: Server; store: Store } {
   const { create } = database;
   let store: Store | undefined;
-  // The server asks this very module for its store while it is being made.
+  // dynalite calls `create` of the same module object while it creates the server.
   database.create = (given) => {
     store = create(given);
     return store;
   };
   try {
     const server = dynalite(options);
-    if (store === undefined) throw new Error("dynalite made its store elsewhere.");
+    if (store === undefined) throw new Error("dynalite did not create its store through database.create.");
     return { server, store };
   } finally {
     database.create = create;
@@ -38,12 +38,12 @@ export function openDynalite(options: Options): { server: Server; store: Store }
 }
 
 /**
- * Does UpdateTable's work on a table that exists: capacity, indexes that go, and indexes that come, filled from the items
- * that are there. An index whose keys or projection differ goes and comes. One that an earlier call left half filled is
- * filled again.
+ * Updates an existing table as UpdateTable does: sets the capacity, removes indexes, and adds indexes filled from the
+ * existing items. An index with changed keys or projection is removed and added again. So is an index that an earlier,
+ * interrupted call has not filled completely.
  *
- * @returns the names of the indexes that came and went
- * @throws Error when there is no such table
+ * @returns the names of the added and of the removed indexes
+ * @throws Error when the table does not exist
  */
 export async function changeTable(store: Store, name: string, change: TableChange) {
   const table = await get(store.tableDb, name);
@@ -52,32 +52,32 @@ export async function changeTable(store: Store, name: string, change: TableChang
   const wanted = new Map(indexes.map((index) => [index.IndexName, index]));
   const isKept = (index: GlobalSecondaryIndexDescription) =>
     index.IndexStatus === "ACTIVE" && shape(index) === shape(wanted.get(index.IndexName));
-  const had = table.GlobalSecondaryIndexes ?? [];
-  const kept = had.filter(isKept);
-  const removed = had.filter((index) => !isKept(index)).map((index) => String(index.IndexName));
+  const existing = table.GlobalSecondaryIndexes ?? [];
+  const kept = existing.filter(isKept);
+  const removed = existing.filter((index) => !isKept(index)).map((index) => String(index.IndexName));
 
-  await put(store.tableDb, name, defined(table, change, kept));
+  await put(store.tableDb, name, withChange(table, change, kept));
   for (const index of removed) await promisify(store.deleteIndexDb)("Global", name, index);
 
   const names = new Set(kept.map((index) => index.IndexName));
   const added = indexes.filter((index) => !names.has(index.IndexName));
   if (added.length > 0) {
-    // From here on new items are indexed; those that are there already follow.
+    // Once the table lists the indexes, dynalite indexes new items. Then `fill` indexes the existing ones.
     const filling = added.map((index) => ({ ...description(table, index), IndexStatus: "CREATING" as const }));
-    const creating = defined(table, change, [...kept, ...filling]);
+    const creating = withChange(table, change, [...kept, ...filling]);
     await put(store.tableDb, name, creating);
     await fill(store, creating, filling);
     const active = filling.map((index) => ({ ...index, IndexStatus: "ACTIVE" as const }));
-    await put(store.tableDb, name, defined(table, change, [...kept, ...active]));
+    await put(store.tableDb, name, withChange(table, change, [...kept, ...active]));
   }
   return { added: added.map((index) => String(index.IndexName)), removed };
 }
 
-/** Writes the entries of all items that have an index's keys, each while nobody else writes the item. */
+/** Writes the index entries of all items that have the keys of an index. Locks each item against other writers. */
 async function fill(store: Store, table: Table, indexes: GlobalSecondaryIndexDescription[]): Promise<void> {
   const items = store.getItemDb(table.TableName);
   const types = new Map(table.AttributeDefinitions.map((one) => [one.AttributeName, one.AttributeType]));
-  // DynamoDB leaves out of a new index what could not have been written with it.
+  // DynamoDB leaves items with a missing key, or a key of the wrong type, out of a new index.
   const fits = (item: Item) => (index: GlobalSecondaryIndexDescription) =>
     (index.KeySchema ?? []).every(({ AttributeName = "" }) => {
       const value: object | undefined = item[AttributeName];
@@ -94,7 +94,7 @@ async function fill(store: Store, table: Table, indexes: GlobalSecondaryIndexDes
   }
 }
 
-function defined(table: Table, change: TableChange, indexes: GlobalSecondaryIndexDescription[]): Table {
+function withChange(table: Table, change: TableChange, indexes: GlobalSecondaryIndexDescription[]): Table {
   const { GlobalSecondaryIndexes: _indexes, BillingModeSummary: _mode, ...rest } = table;
   const wanted = new Map(change.GlobalSecondaryIndexes?.map((index) => [index.IndexName, index]));
   return {
@@ -120,11 +120,11 @@ function description(table: Table, { IndexName, KeySchema, Projection }: GlobalS
   };
 }
 
-function throughput(given: ProvisionedThroughput | undefined) {
-  return { ReadCapacityUnits: 0, WriteCapacityUnits: 0, NumberOfDecreasesToday: 0, ...given };
+function throughput(settings: ProvisionedThroughput | undefined) {
+  return { ReadCapacityUnits: 0, WriteCapacityUnits: 0, NumberOfDecreasesToday: 0, ...settings };
 }
 
-/** What makes an index another one: its keys in their order, and what it holds of an item. */
+/** Text that is equal for two indexes with the same keys in the same order and the same projection. */
 function shape(index: GlobalSecondaryIndex | GlobalSecondaryIndexDescription | undefined): string {
   const { ProjectionType, NonKeyAttributes = [] } = index?.Projection ?? {};
   return stableJson([index?.KeySchema, ProjectionType, NonKeyAttributes.toSorted()]);

@@ -8,18 +8,18 @@ import { imageTags } from "./dockerBuild";
 
 const TOKEN_HOURS = 12;
 
-/** What logs in to the account's registry, as ECR gives it. */
+/** Credentials of the account's registry, in the shape of ECR. */
 interface RegistryToken {
   userName: "AWS";
   password: string;
   /** `<userName>:<password>` in base64. */
   authorizationToken: string;
   expiresAt: Date;
-  /** Address of the registry. */
+  /** URL of the registry. */
   proxyEndpoint: string;
 }
 
-/** A fresh token for the account's registry; ECR's die after twelve hours. */
+/** Creates a token for the account's registry. ECR tokens expire after twelve hours. */
 export function registryToken({ accountId, region }: AwsAccount): RegistryToken {
   const userName = "AWS";
   const password = randomBytes(96).toString("base64");
@@ -32,24 +32,24 @@ export function registryToken({ accountId, region }: AwsAccount): RegistryToken 
   };
 }
 
-const noInput = z.object({ registryIds: z.array(z.string()).optional() });
+const authorizationInput = z.object({ registryIds: z.array(z.string()).optional() });
 
-const described = z.object({
+const describeImagesInput = z.object({
   registryId: z.string().optional(),
   repositoryName: z.string(),
   imageIds: z.array(z.object({ imageDigest: z.string() })).length(1),
 });
 
-/** Serves ECR's `GetAuthorizationToken`, and `DescribeImages` of one digest, on a free loopback port. */
+/** Serves ECR's `GetAuthorizationToken`, and `DescribeImages` for one digest, on a free loopback port. */
 export function startEcrApi(account: AwsAccount, events: Events): Promise<Listening> {
   const operations = {
     GetAuthorizationToken(body: unknown) {
-      noInput.parse(body);
+      authorizationInput.parse(body);
       const { authorizationToken, expiresAt, proxyEndpoint } = registryToken(account);
       return { authorizationData: [{ authorizationToken, expiresAt: expiresAt.getTime() / 1000, proxyEndpoint }] };
     },
     DescribeImages(body: unknown) {
-      const { repositoryName, imageIds } = described.parse(body);
+      const { repositoryName, imageIds } = describeImagesInput.parse(body);
       const imageDigest = imageIds[0]?.imageDigest ?? "";
       const tags = imageTags(account, repositoryName, imageDigest);
       if (tags.length === 0) throw new JsonProtocolError("ImageNotFoundException", imageDigest);

@@ -10,7 +10,7 @@ import { type Properties, texts } from "../support/values";
 
 const TYPE = "docker-build:index:Image";
 
-/** docker-build:index:Image. Nothing is built: an image here is the digest of what a build would read. */
+/** docker-build:index:Image. Nothing is built: the image is only a digest of the files and settings a build would read. */
 export const image: ResourceType = {
   type: TYPE,
   inputs: z.looseObject({
@@ -32,41 +32,44 @@ export const image: ResourceType = {
 };
 
 /**
- * "Builds" images: the digest is SHA-256 over the context's files (without those .dockerignore names), the Dockerfile, the
- * build arguments and the platforms, so it changes exactly when a real build could.
+ * Computes image digests instead of building. The digest is SHA-256 over the files of the context (without those in
+ * .dockerignore), the Dockerfile, the build arguments, the platforms and the target. So it changes exactly when the result
+ * of a real build could change.
  *
- * @param programDir what relative paths are relative to
+ * @param programDir base folder of relative paths
  */
 export function imageEffects(programDir: string): Effects {
   const build = async ({ outputs }: { outputs: Properties }) => {
     const context = resolve(programDir, location(outputs.context) ?? ".");
     const dockerfile = isObject(outputs.dockerfile) ? outputs.dockerfile : {};
-    const recipe =
+    const dockerfileText =
       typeof dockerfile.inline === "string"
         ? dockerfile.inline
         : await read(resolve(programDir, location(dockerfile) ?? join(context, "Dockerfile")), "dockerfile");
     const contextHash = await hashFolder(context);
     const digest = `sha256:${createHash("sha256")
-      .update(JSON.stringify([contextHash, recipe, sorted(outputs.buildArgs), outputs.platforms, outputs.target]))
+      .update(
+        JSON.stringify([contextHash, dockerfileText, sorted(outputs.buildArgs), outputs.platforms, outputs.target]),
+      )
       .digest("hex")}`;
     return { contextHash, digest, ref: `${texts(outputs.tags)[0] ?? ""}@${digest}` };
   };
   return { create: build, update: build };
 }
 
-/** What a registry has under an image's name. */
+/** An image in a registry. */
 export interface FoundImage {
-  /** The model version inside, as RunPod would find it after a pull. */
+  /** The model version in the image, which a worker reports after the pull. */
   version: string;
-  /** True when it takes a credential to pull it. */
+  /** Whether a pull needs a credential. */
   private: boolean;
 }
 
 /**
- * Looks an image up in its registry.
+ * Looks an image up in its registry. Only the account's registry is private. The version of an image there is its build
+ * argument `MODEL_VERSION`, else its tag. The version of any other image is its digest or tag.
  *
- * @returns for an image of the account's own registry, which is private, the build argument `MODEL_VERSION`, or its tag
- * without one; for any other registry the tag; undefined where the account's registry holds no such image
+ * @returns undefined when the image belongs to the account's registry and is not there
  */
 export function resolveImage(account: AwsAccount, imageName: string): FoundImage | undefined {
   const { repository, tag, digest } = parseReference(imageName);
@@ -82,12 +85,12 @@ export function resolveImage(account: AwsAccount, imageName: string): FoundImage
       ),
   );
   if (found === undefined) return undefined;
-  const given = isObject(found.outputs.buildArgs) ? found.outputs.buildArgs.MODEL_VERSION : undefined;
-  const version = typeof given === "string" ? given : (parseReference(found.id).tag ?? "latest");
+  const argument = isObject(found.outputs.buildArgs) ? found.outputs.buildArgs.MODEL_VERSION : undefined;
+  const version = typeof argument === "string" ? argument : (parseReference(found.id).tag ?? "latest");
   return { version, private: true };
 }
 
-/** The tags of the image with that digest in a repository of the account's own registry; none where it has no such image. */
+/** Tags of the image with this digest in a repository of the account's registry; empty when there is no such image. */
 export function imageTags(account: AwsAccount, repositoryName: string, digest: string): string[] {
   const repository = `${account.accountId}.dkr.ecr.${account.region}.amazonaws.com/${repositoryName}`;
   return account
@@ -134,7 +137,7 @@ async function hashFolder(folder: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** `.dockerignore`: a pattern names a file or a folder with all in it, `!` takes back, the last match wins. */
+/** Reads `.dockerignore`. A pattern ignores a file or a whole folder, `!` includes it again, and the last match wins. */
 async function ignored(folder: string): Promise<(path: string) => boolean> {
   const lines = await readFile(join(folder, ".dockerignore"), "utf8").catch(() => "");
   const rules = lines

@@ -1,7 +1,7 @@
 import { isObject } from "../../support/protocol/value";
 import { texts } from "../support/values";
 
-/** CORS as the API's own configuration says it; the functions' CORS headers do not count then. */
+/** CORS as configured for the API. It replaces CORS headers that the functions return. */
 export class Cors {
   private constructor(
     private readonly origins: string[],
@@ -12,7 +12,7 @@ export class Cors {
     private readonly maxAgeSeconds: number | undefined,
   ) {}
 
-  /** @returns undefined when the API has no CORS configuration: preflights are then requests like any other */
+  /** @returns undefined when the API has no CORS configuration, so that preflights are ordinary requests */
   static of(configuration: unknown): Cors | undefined {
     if (!isObject(configuration)) return undefined;
     const { allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge } = configuration;
@@ -26,7 +26,7 @@ export class Cors {
     );
   }
 
-  /** Whether a request is a preflight, which is answered without any route. */
+  /** Whether a request is a preflight, which the gateway answers without a route. */
   isPreflight(request: Request): boolean {
     return (
       request.method === "OPTIONS" &&
@@ -35,7 +35,7 @@ export class Cors {
     );
   }
 
-  /** The answer to a preflight. An origin that is not allowed gets no CORS headers, and the browser stops there. */
+  /** Response to a preflight. Has no CORS headers for an origin that is not allowed, so that the browser stops. */
   preflight(request: Request): Response {
     const headers = this.originHeaders(request);
     if (headers.has("access-control-allow-origin")) {
@@ -46,7 +46,7 @@ export class Cors {
     return new Response(null, { status: 204, headers });
   }
 
-  /** Replaces a response's CORS headers by the API's. */
+  /** Replaces the CORS headers of a response with those of the API. */
   apply(request: Request, response: Response): Response {
     for (const name of [...response.headers.keys()]) {
       if (name.startsWith("access-control-")) response.headers.delete(name);
@@ -71,7 +71,7 @@ export class Cors {
   }
 }
 
-/** An origin, or `https://*` and `http://*` for any of that scheme. */
+/** Whether an origin is allowed. `https://*` and `http://*` allow every origin of that scheme. */
 function matches(allowed: string, origin: string): boolean {
   return allowed.endsWith("://*")
     ? origin.startsWith(allowed.slice(0, -1))

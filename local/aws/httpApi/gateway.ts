@@ -1,39 +1,38 @@
 import { randomUUID } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import type { Events } from "../../support/events";
-import { type Listening, PortInUseError, serve } from "../../support/http";
+import { type Listening, PortInUseError, readBody, serve } from "../../support/http";
 import { isObject } from "../../support/protocol/value";
 import { wildcard } from "../iam/policy";
-import { functionName, permission } from "../lambda/lambda";
+import { functionName, permission } from "../lambda/resources";
 import type { AwsAccount, AwsResource } from "../support/account";
-import { readBody } from "../support/readBody";
 import type { Effects } from "../support/resource";
 import { type Properties, texts } from "../support/values";
 import { Cors } from "./cors";
-import { HTTP_API, invokeUrl } from "./httpApi";
 import { JwtAuthorizer, type JwtContext } from "./jwt";
 import { toEvent, toResponse } from "./payload";
+import { HTTP_API, invokeUrl } from "./resources";
 import { matchRoute } from "./route";
 import { Throttle } from "./throttle";
 
 const MAX_PAYLOAD_BYTES = 10 * 1024 * 1024;
-/** API Gateway's own account limits, for stages that set none. */
+/** Account limits of API Gateway, for stages without limits. */
 const ACCOUNT_LIMITS = { ratePerSecond: 10_000, burst: 5_000 };
 
-/** What the gateway needs of the rest of the local cloud. */
+/** Dependencies of the gateway. */
 export interface GatewayOptions {
   account: AwsAccount;
   events: Events;
-  /** The first API's port; the next take the following ones. */
+  /** Port of the first API; the next APIs use the following ports. "free" uses any free ports. */
   apiPorts: number | "free";
-  /** Where an issuer's JWKS is served. */
+  /** Returns the URL of an issuer's JWKS; undefined for an unknown issuer. */
   jwks: (issuer: string) => string | undefined;
   /** Runs a Lambda; rejects when it fails. */
   invoke: (functionArn: string, event: unknown) => Promise<unknown>;
 }
 
-/** Says why a request got the answer it got, where the gateway and not the function answered. */
-class Refusal extends Error {
+/** An error that the gateway answers itself, without the function. `reason` is for the log. */
+class GatewayError extends Error {
   constructor(
     readonly status: number,
     readonly body: string,
@@ -43,10 +42,10 @@ class Refusal extends Error {
   }
 }
 
-/** How many ports there are for APIs, from the first one on. */
+/** Number of ports for APIs, from `apiPorts` on. */
 const PORT_COUNT = 100;
 
-/** API Gateway's HTTP APIs: a listener for each, which reads its configuration from the account at every request. */
+/** HTTP APIs of API Gateway. Each has a listener that reads its configuration from the account at every request. */
 export class HttpApiGateway {
   readonly effects: Effects = {
     create: async (api) => ({ apiEndpoint: (await this.open(api.id)).url }),
@@ -64,16 +63,16 @@ export class HttpApiGateway {
   }
 
   /**
-   * Serves every API of the account again, on the port it had. Where free ports are asked for, one whose port is taken
-   * moves, and where they are not, one that has a free port from such a time moves back: the account has its new
-   * endpoint, and the provider's next diff shows it.
+   * Serves every API of the account again on its earlier port. An API moves to another port in two cases: with
+   * `apiPorts: "free"` when the port is in use, and otherwise when the port lies outside the configured range. The move
+   * changes the endpoint in the account, so the next diff of the provider shows it.
    *
-   * @throws PortInUseError where free ports are not asked for
+   * @throws PortInUseError when a port is in use and `apiPorts` is not "free"
    */
-  async reopen(): Promise<void> {
+  async restore(): Promise<void> {
     for (const api of this.options.account.list(HTTP_API.api)) {
       const port = Number(new URL(String(api.outputs.apiEndpoint)).port);
-      if (!this.isOurs(port)) {
+      if (!this.isInRange(port)) {
         this.move(api, (await this.open(api.id)).url);
         continue;
       }
@@ -95,9 +94,9 @@ export class HttpApiGateway {
   private async open(id: string): Promise<Listening> {
     const { apiPorts } = this.options;
     if (apiPorts === "free") return this.listen(id, 0);
-    const taken = new Set([...this.listeners.values()].map(({ port }) => port));
+    const used = new Set([...this.listeners.values()].map(({ port }) => port));
     for (let port = apiPorts; port < apiPorts + PORT_COUNT; port++) {
-      if (taken.has(port)) continue;
+      if (used.has(port)) continue;
       try {
         return await this.listen(id, port);
       } catch (error) {
@@ -107,8 +106,8 @@ export class HttpApiGateway {
     throw new PortInUseError(apiPorts, "HTTP APIs, and the 99 ports after it");
   }
 
-  /** Whether an API of today's settings may have this port. */
-  private isOurs(port: number): boolean {
+  /** Whether the settings allow this port for an API. */
+  private isInRange(port: number): boolean {
     const { apiPorts } = this.options;
     return apiPorts === "free" || (port >= apiPorts && port < apiPorts + PORT_COUNT);
   }
@@ -143,10 +142,11 @@ export class HttpApiGateway {
       try {
         response = await this.answer(id, request, { sourceIp, requestId });
       } catch (error) {
-        const refusal = error instanceof Refusal ? error : new Refusal(500, "Internal Server Error", String(error));
-        note = ` (${refusal.reason})`;
-        response = Response.json({ message: refusal.body }, { status: refusal.status });
-        if (refusal.status === 401) response.headers.set("www-authenticate", "Bearer");
+        const { status, body, reason } =
+          error instanceof GatewayError ? error : new GatewayError(500, "Internal Server Error", String(error));
+        note = ` (${reason})`;
+        response = Response.json({ message: body }, { status });
+        if (status === 401) response.headers.set("www-authenticate", "Bearer");
       }
       cors?.apply(request, response);
     }
@@ -159,22 +159,22 @@ export class HttpApiGateway {
     return response;
   }
 
-  /** @throws Refusal */
+  /** @throws GatewayError */
   private async answer(
     apiId: string,
     request: Request,
     { sourceIp, requestId }: { sourceIp: string; requestId: string },
   ) {
     const body = await readBody(request, MAX_PAYLOAD_BYTES);
-    if (body === undefined) throw new Refusal(413, "Request Entity Too Large");
+    if (body === undefined) throw new GatewayError(413, "Request Entity Too Large");
     const { pathname } = new URL(request.url);
     const stage = this.stageFor(apiId, pathname);
     const path = stage.id === "$default" ? pathname : pathname.slice(stage.id.length + 1) || "/";
     const found = matchRoute(this.routes(apiId), request.method, path);
-    if (found === undefined) throw new Refusal(404, "Not Found");
+    if (found === undefined) throw new GatewayError(404, "Not Found");
     const { resource, routeKey } = found.route;
     if (!this.throttle.admit(`${apiId} ${stage.id} ${routeKey}`, limitsOf(stage, routeKey))) {
-      throw new Refusal(429, "Too Many Requests");
+      throw new GatewayError(429, "Too Many Requests");
     }
     const jwt = await this.authorize(request, resource);
     const integration = this.integrationOf(resource);
@@ -200,9 +200,12 @@ export class HttpApiGateway {
       target,
       `${apiId}/${stage.id}/${routeKey === "$default" ? "$default" : routeKey.replace(/^ANY/, "*").replace(" ", "")}`,
     );
-    const result = await within(Number(integration.outputs.timeoutMilliseconds), this.options.invoke(target, event));
+    const result = await withTimeout(
+      Number(integration.outputs.timeoutMilliseconds),
+      this.options.invoke(target, event),
+    );
     const response = toResponse(result);
-    if (response === undefined) throw new Refusal(500, "Internal Server Error", "malformed function result");
+    if (response === undefined) throw new GatewayError(500, "Internal Server Error", "malformed function result");
     return response;
   }
 
@@ -211,7 +214,7 @@ export class HttpApiGateway {
     const first = pathname.split("/")[1] ?? "";
     const named = first === "" ? undefined : account.get(HTTP_API.stage, first, apiId);
     const stage = named ?? account.get(HTTP_API.stage, "$default", apiId);
-    if (stage === undefined) throw new Refusal(404, "Not Found", "no stage");
+    if (stage === undefined) throw new GatewayError(404, "Not Found", "no stage");
     return stage;
   }
 
@@ -227,20 +230,20 @@ export class HttpApiGateway {
     if (authorizationType !== "JWT") return undefined;
     const authorizer = this.options.account.get(HTTP_API.authorizer, String(authorizerId));
     if (authorizer === undefined)
-      throw new Refusal(500, "Internal Server Error", "the route's authorizer does not exist");
+      throw new GatewayError(500, "Internal Server Error", "the route's authorizer does not exist");
     const decision = await this.authorizer.decide(request, authorizer, texts(authorizationScopes));
     if ("jwt" in decision) return decision.jwt;
-    throw new Refusal(decision.status, decision.status === 401 ? "Unauthorized" : "Forbidden", decision.reason);
+    throw new GatewayError(decision.status, decision.status === 401 ? "Unauthorized" : "Forbidden", decision.reason);
   }
 
   private integrationOf(route: AwsResource): AwsResource {
     const id = String(route.outputs.target).replace(/^integrations\//, "");
     const integration = this.options.account.get(HTTP_API.integration, id);
-    if (integration === undefined) throw new Refusal(500, "Internal Server Error", "the route has no integration");
+    if (integration === undefined) throw new GatewayError(500, "Internal Server Error", "the route has no integration");
     return integration;
   }
 
-  /** A Lambda lets API Gateway in only where one of its permissions names this API, stage and route. */
+  /** @throws GatewayError when no permission of the Lambda covers this API, stage and route */
   private requirePermission(target: string, resource: string): void {
     const { account } = this.options;
     const name = functionName(target);
@@ -255,31 +258,32 @@ export class HttpApiGateway {
           one.principal === "apigateway.amazonaws.com" &&
           (one.sourceArn === undefined || wildcard(String(one.sourceArn)).test(arn)),
       );
-    if (!allowed) throw new Refusal(500, "Internal Server Error", `API Gateway has no permission to invoke ${name}`);
+    if (!allowed)
+      throw new GatewayError(500, "Internal Server Error", `API Gateway has no permission to invoke ${name}`);
   }
 }
 
-/** The route's own limits, else the stage's, else the account's. */
+/** Limits of the route, else of the stage, else of the account. */
 function limitsOf(stage: AwsResource, routeKey: string) {
   const { routeSettings, defaultRouteSettings } = stage.outputs;
-  const own = Array.isArray(routeSettings)
+  const forRoute = Array.isArray(routeSettings)
     ? routeSettings.find((one: Properties) => one.routeKey === routeKey)
     : undefined;
-  const settings = own ?? defaultRouteSettings;
+  const settings = forRoute ?? defaultRouteSettings;
   if (!isObject(settings)) return ACCOUNT_LIMITS;
   return { ratePerSecond: Number(settings.throttlingRateLimit), burst: Number(settings.throttlingBurstLimit) };
 }
 
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+async function withTimeout<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Refusal(503, "Service Unavailable", "integration timeout")), timeoutMs);
+    timer = setTimeout(() => reject(new GatewayError(503, "Service Unavailable", "integration timeout")), timeoutMs);
   });
   try {
     return await Promise.race([work, expired]);
   } finally {
     clearTimeout(timer);
-    // A late failure after the timeout has nobody left to tell.
+    // A failure after the timeout must not become an unhandled rejection.
     work.catch(() => undefined);
   }
 }

@@ -9,19 +9,19 @@ export interface JwtContext {
   scopes: string[] | null;
 }
 
-/** What the authorizer decided. `reason` is for the log. */
+/** Decision of the authorizer. `reason` is for the log. */
 export type Decision = { jwt: JwtContext } | { status: 401 | 403; reason: string };
 
-/** The JWT authorizer of HTTP APIs. */
+/** JWT authorizer of HTTP APIs. */
 export class JwtAuthorizer {
   private readonly keys = new Map<string, JWTVerifyGetKey>();
 
-  /** @param jwks where an issuer's keys are served; undefined for an issuer nobody here speaks for */
+  /** @param jwks returns the URL of an issuer's keys; undefined for an unknown issuer */
   constructor(private readonly jwks: (issuer: string) => string | undefined) {}
 
   /**
-   * Decides on a request: issuer, audience, expiry, not-before, issue time, each as AWS checks them and without leeway;
-   * then that the token has one of the route's scopes.
+   * Checks the token of a request as AWS does: signature, issuer, audience, expiry, not-before and issue time, all without
+   * leeway, then that the token has one of the route's scopes.
    */
   async decide(request: Request, authorizer: AwsResource, routeScopes: string[]): Promise<Decision> {
     const { identitySources, jwtConfiguration } = authorizer.outputs;
@@ -44,15 +44,15 @@ export class JwtAuthorizer {
     };
   }
 
-  /** The token's claims if its issuer's keys signed it. A token of another issuer has no key here. */
+  /** Returns the claims of a token that the issuer signed; undefined for any other token. */
   private async verify(token: string, issuer: string): Promise<JWTPayload | undefined> {
     try {
-      const address = this.jwks(issuer);
-      if (address === undefined) return undefined;
-      let keys = this.keys.get(address);
+      const url = this.jwks(issuer);
+      if (url === undefined) return undefined;
+      let keys = this.keys.get(url);
       if (keys === undefined) {
-        keys = createRemoteJWKSet(new URL(address), { timeoutDuration: 1500, cooldownDuration: 1000 });
-        this.keys.set(address, keys);
+        keys = createRemoteJWKSet(new URL(url), { timeoutDuration: 1500, cooldownDuration: 1000 });
+        this.keys.set(url, keys);
       }
       await compactVerify(token, keys, { algorithms: ["RS256", "RS384", "RS512"] });
       return decodeJwt(token);
@@ -94,7 +94,7 @@ function scopesOf(claims: JWTPayload): string[] | null {
   return typeof scope === "string" && scope !== "" ? scope.split(" ") : null;
 }
 
-/** Lists as `[a b]`, everything else as its own text. */
+/** Text of a claim. Lists become `[a b]`. */
 function claimText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(claimText).join(" ")}]`;
   return isObject(value) ? JSON.stringify(value) : String(value);

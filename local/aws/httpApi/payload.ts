@@ -1,7 +1,7 @@
 import { isObject } from "../../support/protocol/value";
 import type { JwtContext } from "./jwt";
 
-/** What a request is turned into a Lambda event from. */
+/** Parts of a Lambda event. */
 export interface EventSource {
   request: Request;
   body: Buffer;
@@ -11,13 +11,13 @@ export interface EventSource {
   stageVariables: Record<string, string> | undefined;
   routeKey: string;
   pathParameters: Record<string, string>;
-  /** Absent on a route without authorizer. */
+  /** Undefined on a route without an authorizer. */
   jwt: JwtContext | undefined;
   sourceIp: string;
   requestId: string;
 }
 
-/** The event of payload format 2.0. Members that would be empty are absent, as in AWS. */
+/** Builds an event of payload format 2.0. As in AWS, empty members are absent. */
 export function toEvent(source: EventSource): Record<string, unknown> {
   const { request, body, apiId, routeKey } = source;
   const url = new URL(request.url);
@@ -61,9 +61,10 @@ export function toEvent(source: EventSource): Record<string, unknown> {
 }
 
 /**
- * What a handler's result becomes: without a `statusCode` it is a 200 of JSON whatever it is.
+ * Converts the result of a handler to an HTTP response. A result without `statusCode` becomes a 200 with the result as
+ * JSON.
  *
- * @returns undefined where API Gateway answers 500: a `statusCode` or `body` of the wrong type
+ * @returns undefined when API Gateway would answer 500: `statusCode` or `body` has the wrong type
  */
 export function toResponse(result: unknown): Response | undefined {
   if (!isObject(result) || result.statusCode === undefined) {
@@ -87,12 +88,12 @@ function queryOf(url: URL): Record<string, string> {
   return Object.fromEntries([...names].map((name) => [name, url.searchParams.getAll(name).join(",")]));
 }
 
-/** The content types API Gateway hands on as text. */
+/** Whether API Gateway passes a body of this content type on as text instead of base64. */
 function isText(contentType = "text/plain"): boolean {
   return /^(text\/|application\/(json|javascript|xml)\b|application\/[\w.-]+\+(json|xml)\b)/i.test(contentType);
 }
 
-/** Common log format: `22/Nov/2026:13:26:20 +0000`. */
+/** Time in the common log format: `22/Nov/2026:13:26:20 +0000`. */
 function clfTime(date: Date): string {
   const [, day, month, year, time] = date.toUTCString().split(/[ ,]+/);
   return `${day}/${month}/${year}:${time} +0000`;

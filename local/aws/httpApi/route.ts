@@ -1,18 +1,18 @@
-/** The part of a route that decides what it matches. */
+/** The key of a route. */
 export interface RouteKey {
   /** `$default`, or `<METHOD> <path template>`. */
   routeKey: string;
 }
 
-/** A route that matched, and what its `{parameters}` held. */
+/** A route that matched, and the values of its path parameters. */
 export interface RouteMatch<T extends RouteKey> {
   route: T;
   pathParameters: Record<string, string>;
 }
 
 /**
- * Picks the route for a request as API Gateway does: a full match over `{parameter}`s over a greedy `{parameter+}`, a named
- * method over ANY, and `$default` when nothing else matches.
+ * Selects the route for a request as API Gateway does. Literal segments win over `{parameter}`, and both win over a greedy
+ * `{parameter+}`. A specific method wins over ANY. `$default` matches when no other route does.
  */
 export function matchRoute<T extends RouteKey>(routes: T[], method: string, path: string): RouteMatch<T> | undefined {
   const candidates = routes.flatMap((route) => {
@@ -28,7 +28,7 @@ export function matchRoute<T extends RouteKey>(routes: T[], method: string, path
 
 interface PathMatch {
   parameters: Record<string, string>;
-  /** One number per segment: 3 for the same text, 2 for a parameter, 1 for a greedy one. */
+  /** One number for each segment: 3 for a literal, 2 for a parameter, 1 for a greedy parameter. */
   rank: number[];
 }
 

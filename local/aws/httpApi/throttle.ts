@@ -1,17 +1,17 @@
-/** A route's limits: requests a second, and how many at once on top. */
+/** Limits of a route: the steady rate, and how many requests may come at once. */
 export interface Limits {
   ratePerSecond: number;
   burst: number;
 }
 
-/** Token buckets by name, as API Gateway throttles: full at first, refilled at the rate, never above the burst. */
+/** Token buckets by name, as in API Gateway. A bucket starts full, refills at the rate and holds at most `burst` tokens. */
 export class Throttle {
   private readonly buckets = new Map<string, { tokens: number; at: number }>();
 
-  /** @param now milliseconds on a clock that only goes forward */
+  /** @param now milliseconds of a monotonic clock */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Takes one token; false when the bucket is empty. Zero limits refuse everyone. */
+  /** Takes one token. Returns false when the bucket is empty or a limit is 0. */
   admit(name: string, { ratePerSecond, burst }: Limits): boolean {
     const at = this.now();
     const bucket = this.buckets.get(name) ?? { tokens: burst, at };

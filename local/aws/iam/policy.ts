@@ -1,34 +1,34 @@
 import { isObject } from "../../support/protocol/value";
 import type { AwsAccount } from "../support/account";
-import { policy, role, rolePolicy, rolePolicyAttachment } from "./iam";
+import { policy, role, rolePolicy, rolePolicyAttachment } from "./resources";
 
-/** One thing that somebody wants to do. */
+/** A request that policies allow or deny. */
 interface Access {
   action: string;
-  /** ARN; what a trust policy is asked without. */
+  /** ARN; absent in checks of a trust policy. */
   resource?: string;
-  /** The service that asks, such as `scheduler.amazonaws.com`. */
+  /** The calling service, such as `scheduler.amazonaws.com`. */
   service?: string;
 }
 
-/** Whether a role's trust policy lets a service take it on. A role that does not exist trusts nobody. */
+/** Whether a role's trust policy lets a service assume it. False for a role that does not exist. */
 export function trusts(account: AwsAccount, roleArn: string, service: string): boolean {
   const trust = roleOf(account, roleArn)?.outputs.assumeRolePolicy;
   return trust !== undefined && allows([String(trust)], { action: "sts:AssumeRole", service });
 }
 
 /**
- * Whether a role's policies allow an action on a resource. Conditions are taken as met, and AWS's own managed policies,
- * whose text is not here, as allowing it.
+ * Whether a role's policies allow an action on a resource. Ignores conditions. An attached policy managed by AWS allows
+ * everything, because its text is not available locally.
  */
 export function permits(account: AwsAccount, roleArn: string, access: Required<Pick<Access, "action" | "resource">>) {
-  const held = roleOf(account, roleArn);
-  if (held === undefined) return false;
-  const own = (type: string) => account.list(type).filter(({ outputs }) => outputs.role === held.id);
-  const attached = own(rolePolicyAttachment.type).map(({ outputs }) => String(outputs.policyArn));
+  const found = roleOf(account, roleArn);
+  if (found === undefined) return false;
+  const ofRole = (type: string) => account.list(type).filter(({ outputs }) => outputs.role === found.id);
+  const attached = ofRole(rolePolicyAttachment.type).map(({ outputs }) => String(outputs.policyArn));
   if (attached.some((arn) => arn.startsWith(`arn:${account.partition}:iam::aws:policy/`))) return true;
   const documents = [
-    ...own(rolePolicy.type),
+    ...ofRole(rolePolicy.type),
     ...account.list(policy.type).filter(({ outputs }) => attached.includes(String(outputs.arn))),
   ];
   return allows(
@@ -37,7 +37,7 @@ export function permits(account: AwsAccount, roleArn: string, access: Required<P
   );
 }
 
-/** A pattern as policies have them: `*` stands for anything, slashes included, `?` for one character. */
+/** Converts a pattern of a policy: `*` matches any text, slashes included, and `?` matches one character. */
 export function wildcard(pattern: string): RegExp {
   const escaped = pattern
     .replace(/[.+^${}()|[\]\\]/g, "\\$&")
@@ -50,7 +50,7 @@ function roleOf(account: AwsAccount, arn: string) {
   return account.list(role.type).find(({ outputs }) => outputs.arn === arn);
 }
 
-/** One statement must allow it and none deny it. */
+/** Whether at least one statement allows the access and no statement denies it. */
 function allows(documents: string[], access: Access): boolean {
   const effects = documents
     .flatMap((json) => list(JSON.parse(json).Statement))
@@ -62,11 +62,11 @@ function allows(documents: string[], access: Access): boolean {
 
 function applies(statement: Record<string, unknown>, { action, resource, service }: Access): boolean {
   const { Action, Resource, Principal } = statement;
-  const isOne = (patterns: unknown, value: string) => list(patterns).some((one) => wildcard(String(one)).test(value));
+  const matches = (patterns: unknown, value: string) => list(patterns).some((one) => wildcard(String(one)).test(value));
   return (
-    isOne(Action, action) &&
-    (resource === undefined || isOne(Resource, resource)) &&
-    (service === undefined || Principal === "*" || (isObject(Principal) && isOne(Principal.Service, service)))
+    matches(Action, action) &&
+    (resource === undefined || matches(Resource, resource)) &&
+    (service === undefined || Principal === "*" || (isObject(Principal) && matches(Principal.Service, service)))
   );
 }
 

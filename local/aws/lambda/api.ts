@@ -2,33 +2,33 @@ import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Events } from "../../support/events";
-import { type Listening, serve } from "../../support/http";
+import { type Listening, readBody, serve } from "../../support/http";
 import type { AwsAccount } from "../support/account";
-import { readBody } from "../support/readBody";
-import { FunctionError, functionName, lambdaFunction } from "./lambda";
+import { FunctionError } from "./lambda";
+import { functionName, lambdaFunction } from "./resources";
 
-/** How many bytes an event may have, by the way of invoking. */
+/** Maximum size of an event by invocation type. */
 const MAX_EVENT_BYTES = { RequestResponse: 6 * 1024 * 1024, Event: 1024 * 1024, DryRun: 6 * 1024 * 1024 } as const;
 type InvocationType = keyof typeof MAX_EVENT_BYTES;
 
-/** What a signed request says of itself (SigV4). */
+/** Authorization header of a signed request (SigV4). Captures the region and the service. */
 const SIGNATURE =
   /^AWS4-HMAC-SHA256 Credential=[^/,\s]+\/\d{8}\/([^/,]+)\/([^/,]+)\/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{64}$/;
 
-/** What Lambda's API needs of the rest of the local cloud. */
+/** Dependencies of Lambda's API. */
 export interface LambdaApiOptions {
   account: AwsAccount;
   events: Events;
-  /** 0 takes a free one. */
+  /** 0 uses a free port. */
   port: number;
-  /** Runs a Lambda and gives its result; rejects with FunctionError when it fails. */
+  /** Runs a Lambda and returns its result; rejects with FunctionError when it fails. */
   invoke: (name: string, event: unknown, requestId: string) => Promise<unknown>;
-  /** Hands an event to Lambda for asynchronous invocation. */
+  /** Invokes a Lambda asynchronously. */
   accept: (name: string, event: unknown, requestId: string) => Promise<void>;
 }
 
-/** An error the way Lambda's API says it: the SDK makes it an exception of this name. */
-class Refusal extends Error {
+/** An error response of Lambda's API. The SDK throws it as an exception named `type`. */
+class LambdaApiError extends Error {
   constructor(
     readonly status: ContentfulStatusCode,
     readonly type: string,
@@ -39,8 +39,8 @@ class Refusal extends Error {
 }
 
 /**
- * Serves Lambda's Invoke API, and nothing else of Lambda's. Signatures must be there and of this region and service; there
- * are no users here whose keys they could be checked with. Payloads are never logged.
+ * Serves the Invoke operation of Lambda's API, and no other. A request needs a signature for this region and service, but
+ * the signature is not verified, because the local cloud has no users. Payloads are never logged.
  *
  * @throws PortInUseError
  */
@@ -80,37 +80,55 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
     c.header("x-amzn-requestid", requestId);
     return answer(c, c.req.param("name"), requestId);
   });
-  app.notFound((c) => refused(c, new Refusal(404, "UnknownOperationException", "The local cloud has Invoke only.")));
+  app.notFound((c) =>
+    errorResponse(c, new LambdaApiError(404, "UnknownOperationException", "The local cloud supports only Invoke.")),
+  );
   app.onError((error, c) =>
-    refused(c, error instanceof Refusal ? error : new Refusal(500, "ServiceException", "Internal error.")),
+    errorResponse(
+      c,
+      error instanceof LambdaApiError ? error : new LambdaApiError(500, "ServiceException", "Internal error."),
+    ),
   );
   return serve("Lambda", options.port, app.fetch);
 }
 
-function refused(c: Context, { status, type, message }: Refusal): Response {
+function errorResponse(c: Context, { status, type, message }: LambdaApiError): Response {
   c.header("x-amzn-errortype", type);
-  const isOlder = type === "ResourceNotFoundException";
-  return c.json({ Type: "User", [isOlder ? "Message" : "message"]: message }, status);
+  // Lambda's older exceptions, such as this one, write the member with a capital letter.
+  const member = type === "ResourceNotFoundException" ? "Message" : "message";
+  return c.json({ Type: "User", [member]: message }, status);
 }
 
-/** @throws Refusal */
+/** @throws LambdaApiError when the signature is missing, malformed, or for another region or service */
 function authenticate(authorization: string | undefined, region: string): void {
   if (authorization === undefined)
-    throw new Refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token");
+    throw new LambdaApiError(403, "MissingAuthenticationTokenException", "Missing Authentication Token");
   const [signed, signedRegion, service] = SIGNATURE.exec(authorization) ?? [];
   if (signed === undefined)
-    throw new Refusal(403, "IncompleteSignatureException", "Authorization header is not an AWS Signature Version 4.");
+    throw new LambdaApiError(
+      403,
+      "IncompleteSignatureException",
+      "Authorization header is not an AWS Signature Version 4.",
+    );
   if (service !== "lambda")
-    throw new Refusal(403, "InvalidSignatureException", "Credential should be scoped to correct service: 'lambda'.");
+    throw new LambdaApiError(
+      403,
+      "InvalidSignatureException",
+      "Credential should be scoped to correct service: 'lambda'.",
+    );
   if (signedRegion !== region)
-    throw new Refusal(403, "InvalidSignatureException", `Credential should be scoped to a valid region: '${region}'.`);
+    throw new LambdaApiError(
+      403,
+      "InvalidSignatureException",
+      `Credential should be scoped to a valid region: '${region}'.`,
+    );
 }
 
-/** @throws Refusal */
+/** @throws LambdaApiError for an unknown type */
 function invocationType(type: string): InvocationType {
   if (Object.hasOwn(MAX_EVENT_BYTES, type)) return type as InvocationType;
   const allowed = Object.keys(MAX_EVENT_BYTES).join(", ");
-  throw new Refusal(
+  throw new LambdaApiError(
     400,
     "ValidationException",
     `1 validation error detected: Value at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [${allowed}]`,
@@ -118,25 +136,26 @@ function invocationType(type: string): InvocationType {
 }
 
 /**
- * The name behind a name, an ARN or a part of one. There is no version but `$LATEST`, and there are no aliases.
+ * The name of an existing function. The only version is `$LATEST`, and there are no aliases.
  *
- * @throws Refusal when there is no such function
+ * @param reference a name, an ARN or a partial ARN
+ * @throws LambdaApiError when the function, the version or the alias does not exist
  */
-function knownFunction(account: AwsAccount, reference: string, asked: string | undefined): string {
+function knownFunction(account: AwsAccount, reference: string, requested: string | undefined): string {
   const name = functionName(reference);
-  const qualifier = asked ?? /^(?:.*:function:)?[^:]+:([^:]+)$/.exec(reference)?.[1];
+  const qualifier = requested ?? /^(?:.*:function:)?[^:]+:([^:]+)$/.exec(reference)?.[1];
   const exists = account.get(lambdaFunction.type, name) !== undefined;
   if (exists && (qualifier === undefined || qualifier === "$LATEST")) return name;
   const arn = account.arn("lambda", `function:${name}${qualifier === undefined ? "" : `:${qualifier}`}`);
-  throw new Refusal(404, "ResourceNotFoundException", `Function not found: ${arn}`);
+  throw new LambdaApiError(404, "ResourceNotFoundException", `Function not found: ${arn}`);
 }
 
-/** @throws Refusal */
+/** @throws LambdaApiError when the event is too large or not JSON */
 async function readEvent(request: Request, type: InvocationType): Promise<unknown> {
   const limit = MAX_EVENT_BYTES[type];
   const body = await readBody(request, limit);
   if (body === undefined)
-    throw new Refusal(
+    throw new LambdaApiError(
       413,
       "RequestTooLargeException",
       `Request must be smaller than ${limit} bytes for the InvokeFunction operation`,
@@ -144,7 +163,7 @@ async function readEvent(request: Request, type: InvocationType): Promise<unknow
   try {
     return body.length === 0 ? {} : JSON.parse(body.toString());
   } catch {
-    // The parser's own words quote the payload.
-    throw new Refusal(400, "InvalidRequestContentException", "Could not parse request body into json");
+    // The message of the parser would quote the payload.
+    throw new LambdaApiError(400, "InvalidRequestContentException", "Could not parse request body into json");
   }
 }

@@ -1,96 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
 import type { Events } from "../../support/events";
 import { hashOf } from "../../support/protocol/assets";
 import { isObject } from "../../support/protocol/value";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { materialize } from "../support/archive";
-import type { Effects, ResourceType } from "../support/resource";
-import { type Properties, text } from "../support/values";
+import type { Effects } from "../support/resource";
+import type { Properties } from "../support/values";
+import { functionName, lambdaFunction } from "./resources";
 import { LambdaSandbox } from "./sandbox";
 
-const FUNCTION = "aws:lambda/function:Function";
-/** How many workers one function may have; further invocations wait. */
+/** Maximum number of workers for one function. Further invocations wait. */
 const MAX_WORKERS = 4;
 
-/** aws:lambda/function:Function. */
-export const lambdaFunction: ResourceType = {
-  type: FUNCTION,
-  inputs: z.looseObject({
-    name: z
-      .string()
-      .regex(/^[\w-]{1,64}$/, "must be 1 to 64 of letters, digits, _ and -")
-      .optional(),
-    role: z.string().startsWith("arn:", "must be the ARN of a role"),
-    code: z.unknown().refine((code) => code !== undefined, "is required: an archive"),
-    handler: z.string().regex(/^[^\s.][^\s]*\.[^\s.]+$/, "must be <file>.<export>"),
-    runtime: z.enum(["nodejs20.x", "nodejs22.x", "nodejs24.x"]),
-    packageType: z.literal("Zip").optional(),
-    architectures: z.tuple([z.enum(["x86_64", "arm64"])]).optional(),
-    memorySize: z.number().int().min(128).max(10_240).optional(),
-    timeout: z.number().int().min(1).max(900).optional(),
-    environment: z.looseObject({ variables: z.record(z.string(), z.string()).optional() }).optional(),
-    reservedConcurrentExecutions: z.number().int().min(-1).optional(),
-  }),
-  replaceOn: ["name", "packageType"],
-  autoName: "name",
-  id: (inputs) => text(inputs, "name"),
-  conflict: "ResourceConflictException: Function already exist",
-  defaults: {
-    memorySize: 128,
-    timeout: 3,
-    architectures: ["x86_64"],
-    packageType: "Zip",
-    publish: false,
-    reservedConcurrentExecutions: -1,
-    ephemeralStorage: { size: 512 },
-    tracingConfig: { mode: "PassThrough" },
-  },
-  computed: {
-    arn: ({ id, account }) => account.arn("lambda", `function:${id}`),
-    invokeArn: ({ id, account }) => invokeArn(account, id, "2015-03-31/functions", "invocations"),
-    qualifiedArn: ({ id, account }) => account.arn("lambda", `function:${id}:$LATEST`),
-    qualifiedInvokeArn: ({ id, account }) => invokeArn(account, `${id}:$LATEST`, "2015-03-31/functions", "invocations"),
-    responseStreamingInvokeArn: ({ id, account }) =>
-      invokeArn(account, id, "2021-11-15/functions", "response-streaming-invocations"),
-    version: () => "$LATEST",
-    lastModified: () => new Date().toISOString(),
-    sourceCodeHash: ({ made }) => made.sourceCodeHash ?? "",
-    signingJobArn: () => "",
-    signingProfileVersionArn: () => "",
-  },
-  recomputed: ["lastModified", "sourceCodeHash"],
-};
-
-/** aws:lambda/permission:Permission. */
-export const permission: ResourceType = {
-  type: "aws:lambda/permission:Permission",
-  inputs: z.looseObject({
-    action: z.string().startsWith("lambda:", "must be a Lambda action, such as lambda:InvokeFunction"),
-    function: z.string(),
-    principal: z.string(),
-    sourceArn: z.string().startsWith("arn:", "must be an ARN").optional(),
-  }),
-  replaceOn: [
-    "action",
-    "function",
-    "principal",
-    "sourceArn",
-    "sourceAccount",
-    "statementId",
-    "qualifier",
-    "principalOrgId",
-  ],
-  autoName: "statementId",
-  scope: (inputs) => functionName(text(inputs, "function")),
-  id: (inputs) => text(inputs, "statementId"),
-  conflict: "ResourceConflictException",
-  computed: {},
-};
-
-/** A function answered with an error, or died, or ran out of time. `payload` is what Lambda's Invoke returns then. */
+/** Thrown when a function fails, exits or times out. `payload` is the response of Lambda's Invoke. */
 export class FunctionError extends Error {
   override readonly name = "FunctionError";
   constructor(readonly payload: { errorType: string; errorMessage: string; trace?: string[] }) {
@@ -98,24 +22,19 @@ export class FunctionError extends Error {
   }
 }
 
-/** The function's name in an ARN, an invoke ARN, a `name:qualifier`, or a plain name. */
-export function functionName(reference: string): string {
-  return /(?:^|:)function:([\w-]+)/.exec(reference)?.[1] ?? reference.split(":", 1)[0] ?? reference;
-}
-
-/** What every function is given from outside its own configuration. */
+/** Dependencies of Lambda. */
 export interface LambdaOptions {
   account: AwsAccount;
   events: Events;
-  /** Where the packages are unpacked. */
+  /** Folder for the unpacked packages. */
   dir: string;
-  /** What relative paths in archives are relative to. */
+  /** Base folder of relative paths in archives. */
   programDir: string;
   /** Environment of all functions, such as the endpoints of the other services. Read at each invocation. */
   extraEnv: () => Record<string, string>;
 }
 
-/** Lambda on this machine: packages unpacked to folders, each run in worker threads that stay warm. */
+/** The local Lambda. It unpacks each package to a folder and runs it in worker threads that stay warm. */
 export class Lambda {
   readonly effects: Effects = {
     create: (resource) => this.unpack(resource),
@@ -133,25 +52,25 @@ export class Lambda {
 
   constructor(private readonly options: LambdaOptions) {}
 
-  /** Removes the packages of earlier code. To be called before anything runs: a worker keeps reading its own. */
-  async tidy(): Promise<void> {
-    for (const { id, outputs } of this.options.account.list(FUNCTION)) {
+  /** Removes the packages of earlier code. Call it before the first invocation, because a worker still reads its package. */
+  async removeOldPackages(): Promise<void> {
+    for (const { id, outputs } of this.options.account.list(lambdaFunction.type)) {
       const unpacked = await readdir(this.folder(id)).catch(() => []);
-      const earlier = unpacked.filter((hash) => hash !== outputs.sourceCodeHash);
-      await Promise.all(earlier.map((hash) => rm(join(this.folder(id), hash), { recursive: true, force: true })));
+      const old = unpacked.filter((hash) => hash !== outputs.sourceCodeHash);
+      await Promise.all(old.map((hash) => rm(join(this.folder(id), hash), { recursive: true, force: true })));
     }
   }
 
   /**
-   * Runs a function and gives its result, as JSON would carry it.
+   * Runs a function and returns its result, which has passed through JSON.
    *
-   * @param reference a function's name or ARN
-   * @param requestId what the function finds as its context's `awsRequestId`
-   * @throws FunctionError, or an Error when there is no such function
+   * @param reference name or ARN of the function
+   * @param requestId `awsRequestId` in the context of the function
+   * @throws FunctionError when the function fails; Error when it does not exist
    */
   async invoke(reference: string, event: unknown, requestId: string = randomUUID()): Promise<unknown> {
     const name = functionName(reference);
-    const resource = this.options.account.get(FUNCTION, name);
+    const resource = this.options.account.get(lambdaFunction.type, name);
     if (resource === undefined) throw new Error(`ResourceNotFoundException: Function not found: ${name}`);
     const started = performance.now();
     const { timeout, memorySize, handler } = resource.outputs;
@@ -189,7 +108,7 @@ export class Lambda {
   private async unpack(resource: AwsResource): Promise<Properties> {
     const { code } = resource.outputs;
     const sourceCodeHash = await hashOf(code, this.options.programDir);
-    // A folder per code: a worker still answering keeps the files it was started with.
+    // Each code version has its own folder, so that a busy worker keeps the files it was started with.
     await materialize(code, join(this.folder(resource.id), sourceCodeHash), this.options.programDir);
     return { sourceCodeHash };
   }
@@ -198,7 +117,7 @@ export class Lambda {
     return join(this.options.dir, id);
   }
 
-  /** The sandbox for the function as it is configured now; a change of code or configuration starts a new one. */
+  /** The sandbox for the current code and configuration of a function. Replaces the sandbox after a change of either. */
   private sandbox(resource: AwsResource): LambdaSandbox {
     const taskRoot = join(this.folder(resource.id), String(resource.outputs.sourceCodeHash));
     const settings = {
@@ -215,11 +134,11 @@ export class Lambda {
     return next;
   }
 
-  /** The variables Lambda sets, ours for local endpoints, and the function's own; nothing of this process's. */
+  /** Variables that Lambda sets, those of `extraEnv`, and those of the function. Inherits nothing from this process. */
   private environment(resource: AwsResource, taskRoot: string): Record<string, string> {
     const { region } = this.options.account;
     const { environment } = resource.outputs;
-    const own = isObject(environment) && isObject(environment.variables) ? environment.variables : {};
+    const configured = isObject(environment) && isObject(environment.variables) ? environment.variables : {};
     return {
       AWS_REGION: region,
       AWS_DEFAULT_REGION: region,
@@ -237,12 +156,7 @@ export class Lambda {
       LANG: "en_US.UTF-8",
       NODE_PATH: `${taskRoot}/node_modules`,
       ...this.options.extraEnv(),
-      ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name, String(value)])),
+      ...Object.fromEntries(Object.entries(configured).map(([name, value]) => [name, String(value)])),
     };
   }
-}
-
-function invokeArn(account: AwsAccount, id: string, path: string, verb: string): string {
-  const target = account.arn("lambda", `function:${id}`);
-  return `arn:${account.partition}:apigateway:${account.region}:lambda:path/${path}/${target}/${verb}`;
 }

@@ -1,11 +1,11 @@
 import type { Events } from "../../support/events";
 import { Pauses, type Timers } from "../support/timers";
-import { functionName } from "./lambda";
+import { functionName } from "./resources";
 
-/** Lambda runs an asynchronous event three times at most, a minute after the first error and two after the second. */
+/** Delays before the two retries of an asynchronous event, as in Lambda. */
 const RETRY_AFTER_MS = [60_000, 120_000] as const;
 
-/** What the queue needs of the rest of the local cloud. */
+/** Dependencies of the queue. */
 export interface LambdaQueueOptions {
   events: Events;
   timers: Timers;
@@ -13,7 +13,7 @@ export interface LambdaQueueOptions {
   invoke: (functionNameOrArn: string, event: unknown, requestId?: string) => Promise<unknown>;
 }
 
-/** Lambda's asynchronous invocations: an event is taken at once, run in the background, and tried again when it fails. */
+/** Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background and retries failures. */
 export class LambdaQueue {
   private readonly pauses: Pauses;
 
@@ -21,24 +21,24 @@ export class LambdaQueue {
     this.pauses = new Pauses(options.timers);
   }
 
-  /** Takes an event. Resolves when its function has run without an error or will not be tried again; never rejects. */
+  /** Accepts an event. Resolves when the function has succeeded or the last retry has failed; never rejects. */
   async accept(reference: string, event: unknown, requestId?: string): Promise<void> {
     for (const delayMs of [...RETRY_AFTER_MS, undefined]) {
       try {
         await this.options.invoke(reference, event, requestId);
         return;
       } catch {
-        // The invocation has told of itself.
+        // Already logged by the invocation.
         if (delayMs === undefined) break;
         if (!(await this.pauses.pause(delayMs))) return;
       }
     }
     const attempts = RETRY_AFTER_MS.length + 1;
-    const summary = `${functionName(reference)}: an asynchronous event is dropped after ${attempts} attempts`;
+    const summary = `${functionName(reference)}: asynchronous event dropped after ${attempts} attempts`;
     this.options.events.emit({ source: "lambda", summary });
   }
 
-  /** Tries nothing again from now on. */
+  /** Cancels all retries. */
   async close(): Promise<void> {
     this.pauses.end();
   }

@@ -1,6 +1,7 @@
 /**
- * Lambda's Node runtime, as a worker thread: loads the handler once, then answers one event after the other.
- * Run by Node itself, which strips the types; so nothing but erasable TypeScript, and nothing of the rest of the program.
+ * Lambda's Node runtime as a worker thread: loads the handler once, then processes one event after the other.
+ * Node runs this file directly and only strips the types. So it uses erasable TypeScript and imports no other file at run
+ * time.
  */
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -43,28 +44,28 @@ function failure(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
-function shape(error: unknown) {
+function errorPayload(error: unknown) {
   if (!(error instanceof Error)) return { errorType: typeof error, errorMessage: String(error) };
   return { errorType: error.name, errorMessage: error.message, trace: error.stack?.split("\n") ?? [] };
 }
 
-async function answer({ event, handler, context, timeoutMs }: Invocation) {
+async function invoke({ event, handler, context, timeoutMs }: Invocation) {
   const deadline = Date.now() + timeoutMs;
   let run: Handler;
   try {
     loaded ??= load(handler);
     run = await loaded;
   } catch (error) {
-    return { error: shape(error), alive: false };
+    return { error: errorPayload(error), alive: false };
   }
   try {
     const result = await run(JSON.parse(event), { ...context, getRemainingTimeInMillis: () => deadline - Date.now() });
     return { result: JSON.stringify(result) ?? "null", alive: true };
   } catch (error) {
-    return { error: shape(error), alive: true };
+    return { error: errorPayload(error), alive: true };
   }
 }
 
 parentPort?.on("message", async (invocation: Invocation) => {
-  parentPort?.postMessage(await answer(invocation));
+  parentPort?.postMessage(await invoke(invocation));
 });

@@ -4,32 +4,32 @@ import { isDeepStrictEqual } from "node:util";
 import { Worker } from "node:worker_threads";
 import { root } from "../../../cli/root";
 
-/** What makes a sandbox: a change of any of it needs another. */
+/** Settings of a sandbox. A change of any of them needs a new sandbox. */
 export interface SandboxSettings {
-  /** The unpacked package. */
+  /** Folder of the unpacked package. */
   taskRoot: string;
-  /** The whole environment of the function. */
+  /** The complete environment of the function. */
   env: Record<string, string>;
   memoryMb: number;
 }
 
-/** One invocation, as the worker gets it. */
+/** Message to the worker: one invocation. */
 export interface Invocation {
   /** The event as JSON. */
   event: string;
   /** `<file>.<export>`. */
   handler: string;
   timeoutMs: number;
-  /** Members of the handler's context, beside `getRemainingTimeInMillis`. */
+  /** Members of the handler's context, besides `getRemainingTimeInMillis`. */
   context: Record<string, string>;
 }
 
-/** A result as JSON, or an error in Lambda's shape. */
+/** The result as JSON, or an error in Lambda's shape. */
 export type Outcome = { result: string } | { error: { errorType: string; errorMessage: string; trace?: string[] } };
 
 /**
- * Warm workers for one version of one function. As in Lambda, a worker answers one event at a time, keeps its module state
- * between events, and is thrown away when it dies or runs out of time.
+ * Warm workers for one version of one function. As in Lambda, a worker processes one event at a time, keeps its module
+ * state between events, and is discarded when it exits or times out.
  */
 export class LambdaSandbox {
   private readonly idle: Worker[] = [];
@@ -43,12 +43,12 @@ export class LambdaSandbox {
     private readonly log: (line: string) => void,
   ) {}
 
-  /** Whether a function with these settings can run here. */
+  /** Whether the sandbox has exactly these settings. */
   isFor(settings: SandboxSettings): boolean {
     return isDeepStrictEqual(settings, this.settings);
   }
 
-  /** Runs one event, waiting for a free worker. Never rejects. */
+  /** Runs one event on the next free worker. Never rejects. */
   async run(invocation: Invocation): Promise<Outcome> {
     while (this.busy.size >= this.maxWorkers) await new Promise<void>((resolve) => this.waiting.push(resolve));
     const worker = this.idle.pop() ?? this.start();
@@ -66,7 +66,7 @@ export class LambdaSandbox {
     return outcome;
   }
 
-  /** Ends idle workers now and busy ones when they have answered. */
+  /** Ends idle workers now, and each busy worker after its event. */
   async retire(): Promise<void> {
     this.retired = true;
     await Promise.all(this.idle.splice(0).map((worker) => worker.terminate()));
@@ -80,7 +80,7 @@ export class LambdaSandbox {
 
   private start(): Worker {
     const worker = new Worker(join(root, "local/aws/lambda/runtime.mts"), {
-      // What Lambda's own Node runtimes are started with; an ESM-only dependency must fail here too.
+      // Lambda starts its Node runtimes with this flag, so an ESM-only dependency must fail here too.
       execArgv: ["--no-experimental-require-module"],
       env: this.settings.env,
       workerData: { taskRoot: this.settings.taskRoot },
@@ -89,7 +89,7 @@ export class LambdaSandbox {
       stderr: true,
     });
     for (const stream of [worker.stdout, worker.stderr]) createInterface(stream).on("line", this.log);
-    // Without a listener an error between two events would end this process.
+    // Without a listener, an error between two events would end this process.
     worker.on("error", () => this.forget(worker));
     worker.on("exit", () => this.forget(worker));
     return worker;
@@ -101,7 +101,7 @@ export class LambdaSandbox {
   }
 }
 
-/** Sends one event and waits for its answer, the worker's death, or the end of its time. */
+/** Sends one event and waits for the answer, the exit of the worker, or the timeout. */
 function once(worker: Worker, invocation: Invocation): Promise<Outcome & { alive: boolean }> {
   return new Promise((resolve) => {
     const settle = (outcome: Outcome, alive: boolean) => {

@@ -10,9 +10,9 @@ export interface Change {
 }
 
 /**
- * Lists how `news` differs from `olds`, each at its deepest path; assets and archives count as one value each.
+ * Lists the differences between `olds` and `news`, each at its deepest path. An asset or archive is a single value.
  *
- * @param sets names of lists, at any depth, whose order does not count
+ * @param sets names of lists, at any depth, whose order does not matter
  */
 export function changes(olds: Properties, news: Properties, sets: readonly string[] = []): Change[] {
   return objectChanges("", olds, aligned(olds, news, sets));
@@ -47,7 +47,7 @@ function objectChanges(path: string, olds: Properties, news: Properties): Change
   );
 }
 
-/** `next` with the members of its sets where `old` has equal ones, the others in the places that are left. */
+/** Reorders the sets of `next`: members that `old` also has get the same positions, the others fill the free positions. */
 function aligned(old: Properties, next: Properties, sets: readonly string[]): Properties {
   return Object.fromEntries(
     Object.entries(next).map(([name, value]) => {
@@ -65,7 +65,7 @@ function aligned(old: Properties, next: Properties, sets: readonly string[]): Pr
   );
 }
 
-/** Text that is the same for what differs in the order of sets only. */
+/** Text that is equal for two values that differ only in the order of their sets. */
 function comparable(value: unknown, sets: readonly string[]): string {
   return stableJson(sorted(value, sets));
 }
@@ -79,7 +79,7 @@ function sorted(value: unknown, sets: readonly string[], name = ""): unknown {
   return Object.fromEntries(Object.entries(value).map(([member, item]) => [member, sorted(item, sets, member)]));
 }
 
-/** A name that is not an identifier is quoted, as Pulumi's property paths want it. */
+/** Appends a name to a property path. Quotes a name that is not an identifier, as Pulumi does. */
 function join(path: string, name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? `${path}.${name}` : `${path}["${name.replaceAll('"', '\\"')}"]`;
 }

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { hashOf } from "../../support/protocol/assets";
 import { isArchive, isAsset, isObject, secret, UNKNOWN } from "../../support/protocol/value";
 import type { AwsAccount, AwsResource } from "../support/account";
-import type { Bodies, ResourceType } from "../support/resource";
+import type { EffectsByType, ResourceType } from "../support/resource";
 import {
   holdsSecret,
   holdsUnknown,
@@ -17,51 +17,51 @@ import {
 import { type Change, changes, isWithin, topLevel } from "./diff";
 import { resourceType } from "./types";
 
-/** The input in which the names of automatically named inputs are kept, as Pulumi's bridged providers do. */
+/** Input that lists the automatically named inputs, as in Pulumi's bridged providers. */
 const DEFAULTS = "__defaults";
 
-/** What is wrong with one property. */
+/** An error in one property. */
 export interface Failure {
   /** Property path. */
   property: string;
   reason: string;
 }
 
-/** How a resource would change. */
+/** Difference between a resource and its new inputs. */
 export interface Difference {
   changes: Change[];
-  /** Paths of changes that need a new resource. */
+  /** Paths of changes that need a replacement. */
   replaces: string[];
-  /** The old resource must go first, because the new one has its name. */
+  /** Whether the old resource must be deleted first, because the new one has the same name. */
   deleteBeforeReplace: boolean;
 }
 
-/** A resource as the engine remembers it. */
+/** A resource in the state of the engine. */
 interface Old {
   inputs: Properties;
   outputs: Properties;
 }
 
-/** Which resource, as every request names it. */
+/** The resource of a request. */
 export interface Target {
   type: string;
   /** Logical name. */
   name: string;
 }
 
-/** What happens to a resource: the provider's methods, free of the wire. Property bags are as the protocol carries them. */
+/** The methods of the provider without gRPC. Properties keep the encoding of the Pulumi protocol. */
 export class Operations {
   /**
-   * @param bodies what create, update and delete set in motion
-   * @param programDir what relative asset paths are relative to
+   * @param effects actions at create, update and delete
+   * @param programDir base folder of relative asset paths
    */
   constructor(
     private readonly account: AwsAccount,
-    private readonly bodies: Bodies,
+    private readonly effects: EffectsByType,
     private readonly programDir: string,
   ) {}
 
-  /** Fills in the automatic name, asset hashes and JSON text, and judges the inputs. */
+  /** Validates the inputs. Fills in the automatic name, the asset hashes and JSON text. */
   async check(
     { type, name }: Target,
     olds: Properties,
@@ -73,7 +73,7 @@ export class Operations {
     const failures: Failure[] = [];
     for (const [property, value] of Object.entries(news)) {
       try {
-        inputs[property] = await this.hashed(value);
+        inputs[property] = await this.withHash(value);
       } catch (error) {
         failures.push({ property, reason: error instanceof Error ? error.message : String(error) });
       }
@@ -86,13 +86,14 @@ export class Operations {
       inputs[autoName] = kept ? olds[autoName] : `${prefix ?? `${name}-`}${hex7(randomSeed)}`;
       inputs[DEFAULTS] = [autoName];
     }
-    failures.push(...judge(description.inputs, plainProperties(inputs)));
+    failures.push(...validate(description.inputs, plainProperties(inputs)));
     return { inputs, failures };
   }
 
   /**
-   * Compares old and new inputs; secrets by their content, unknowns as different. An output that has changed without
-   * the engine's doing, such as the endpoint of an API that had to move, counts too: an update brings it to the engine.
+   * Compares old and new inputs. Compares secrets by content and treats unknowns as different. Also reports outputs that
+   * changed outside the engine, such as the endpoint of an API that had to change its port, so that an update brings them
+   * into the state.
    */
   diff({ type }: Target, id: string, old: Old, news: Properties, ignored: string[]): Difference {
     const description = resourceType(type);
@@ -104,17 +105,21 @@ export class Operations {
       .map(({ path }) => path)
       .filter((path) => description.replaceOn.some((one) => isWithin(path, one)));
     return {
-      changes: [...found, ...this.moved(description, id, old, ignored)],
+      changes: [...found, ...this.drift(description, id, old, ignored)],
       replaces,
       deleteBeforeReplace: replaces.length > 0 && this.collides(description, olds, news),
     };
   }
 
-  /** @returns the id (empty in a preview) and all outputs */
+  /**
+   * Creates a resource.
+   *
+   * @returns the id (empty in a preview) and all outputs
+   */
   async create({ type }: Target, news: Properties, preview: boolean): Promise<{ id: string; outputs: Properties }> {
     const description = resourceType(type);
-    const inputs = settle(news);
-    const settings = { ...this.settingsOf(description, inputs) };
+    const inputs = storedInputs(news);
+    const settings = this.settingsOf(description, inputs);
     if (preview) {
       const unknown = Object.fromEntries(Object.keys(description.computed).map((name) => [name, UNKNOWN]));
       return { id: "", outputs: keepSecrets({ ...settings, ...unknown }, description.secretOutputs ?? [], news) };
@@ -125,14 +130,18 @@ export class Operations {
       throw new Error(`${type} ${id}: ${description.conflict} (${id} already exists)`);
     }
     const resource: AwsResource = { type, id, ...(scope === undefined ? {} : { scope }), inputs, outputs: settings };
-    const made = (await this.bodies[type]?.create?.(resource)) ?? {};
+    const made = (await this.effects[type]?.create?.(resource)) ?? {};
     const computed = this.compute(description, id, settings, made, Object.keys(description.computed));
     resource.outputs = withoutUndefined({ ...settings, ...computed });
     this.account.put(resource);
     return { id, outputs: this.present(description, resource, news) };
   }
 
-  /** @returns all outputs */
+  /**
+   * Updates a resource in place.
+   *
+   * @returns all outputs
+   */
   async update(
     { type }: Target,
     id: string,
@@ -141,7 +150,7 @@ export class Operations {
     preview: boolean,
   ): Promise<Properties> {
     const description = resourceType(type);
-    const inputs = settle(news);
+    const inputs = storedInputs(news);
     const settings = this.settingsOf(description, inputs);
     const recomputed = description.recomputed ?? [];
     const kept = (outputs: Properties) =>
@@ -152,13 +161,13 @@ export class Operations {
       );
     const previous = this.find(description, id, settings);
     if (previous === undefined)
-      throw new Error(`${type} ${id} is not in the local cloud any more. Run pulumi refresh.`);
+      throw new Error(`${type} ${id} no longer exists in the local cloud. Run pulumi refresh.`);
     if (preview) {
       const unknown = Object.fromEntries(recomputed.map((name) => [name, UNKNOWN]));
       const outputs = withoutUndefined({ ...settings, ...kept(previous.outputs), ...unknown });
       return keepSecrets(outputs, description.secretOutputs ?? [], olds, news);
     }
-    const made = (await this.bodies[type]?.update?.({ ...previous, inputs, outputs: settings }, previous)) ?? {};
+    const made = (await this.effects[type]?.update?.({ ...previous, inputs, outputs: settings }, previous)) ?? {};
     const computed = this.compute(description, id, settings, made, recomputed);
     const outputs = withoutUndefined({ ...settings, ...kept(previous.outputs), ...computed });
     const resource = { ...previous, inputs, outputs };
@@ -166,16 +175,16 @@ export class Operations {
     return this.present(description, resource, news);
   }
 
-  /** Removes a resource; one that is gone already is no error. */
+  /** Deletes a resource if it exists. */
   async delete({ type }: Target, id: string, olds: Properties): Promise<void> {
     const description = resourceType(type);
     const resource = this.find(description, id, plainProperties(olds));
     if (resource === undefined) return;
-    await this.bodies[type]?.delete?.(resource);
+    await this.effects[type]?.delete?.(resource);
     this.account.delete(type, resource.id, resource.scope);
   }
 
-  /** The resource as it is now, for refresh and import; undefined when it is gone. */
+  /** Reads the current resource, for refresh and import. Returns undefined when it does not exist. */
   read(
     { type }: Target,
     id: string,
@@ -185,16 +194,16 @@ export class Operations {
     const description = resourceType(type);
     const resource = this.find(description, id, plainProperties({ ...properties, ...inputs }));
     if (resource === undefined) return undefined;
-    const named = inputs[DEFAULTS] === undefined ? {} : { [DEFAULTS]: inputs[DEFAULTS] };
+    const autoNamed = inputs[DEFAULTS] === undefined ? {} : { [DEFAULTS]: inputs[DEFAULTS] };
     const secretInputs = (description.secretOutputs ?? []).filter((name) => name in resource.inputs);
     return {
       id: resource.id,
       outputs: this.present(description, resource, properties, inputs),
-      inputs: { ...keepSecrets(resource.inputs, secretInputs, inputs), ...named },
+      inputs: { ...keepSecrets(resource.inputs, secretInputs, inputs), ...autoNamed },
     };
   }
 
-  /** Inputs over defaults, with what every AWS resource has. */
+  /** Inputs over defaults, with the outputs that every AWS resource has. */
   private settingsOf(description: ResourceType, inputs: Properties): Properties {
     const regional = description.type.startsWith("aws:") && !description.type.startsWith("aws:iam/");
     return {
@@ -221,7 +230,7 @@ export class Operations {
     return keepSecrets(resource.outputs, description.secretOutputs ?? [], ...origins);
   }
 
-  /** An import gives nothing but `<scope>/<id>`, which is how the account keeps it. */
+  /** Finds a resource by id. The id of an import already contains the scope, as `<scope>/<id>`. */
   private find(description: ResourceType, id: string, known: Properties): AwsResource | undefined {
     const imported = this.account.get(description.type, id);
     if (imported !== undefined || description.scope === undefined || Object.keys(known).length === 0) return imported;
@@ -229,10 +238,10 @@ export class Operations {
   }
 
   /**
-   * The computed outputs that are not what the engine remembers. Where the program leaves an input to others, they move it
-   * and what follows from it.
+   * Computed outputs that differ from the state of the engine. With `ignoreChanges`, others may change an input and the
+   * outputs that updates compute from it, so the comparison leaves these outputs out.
    */
-  private moved(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
+  private drift(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
     const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
     if (live === undefined) return [];
     const computed = (properties: Properties) =>
@@ -244,28 +253,28 @@ export class Operations {
     return changes(computed(plainProperties(outputs)), computed(live.outputs));
   }
 
-  /** Whether both would be the same thing in AWS, because the program fixed the name. */
+  /** Whether the old and the new resource have the same id in AWS, because the program sets the name. */
   private collides(description: ResourceType, olds: Properties, news: Properties): boolean {
     const { autoName, conflict } = description;
     if (conflict === undefined || (autoName !== undefined && isAutoNamed(news, autoName))) return false;
-    const [before, after] = [olds, news].map((bag) => {
-      const inputs = plainProperties(bag);
+    const [before, after] = [olds, news].map((properties) => {
+      const inputs = plainProperties(properties);
       return `${description.scope?.(inputs)}/${description.id(inputs, this.account)}`;
     });
     return before === after;
   }
 
-  /** Real engines hash assets; where nobody has, a changed file would go unseen. */
-  private async hashed(value: unknown): Promise<unknown> {
+  /** Adds the hash to an asset or archive without one, so that a changed file shows as a change. Real engines send it. */
+  private async withHash(value: unknown): Promise<unknown> {
     const file = plain(value);
     if (!isAsset(file) && !isArchive(file)) return value;
     if ((typeof file.hash === "string" && file.hash !== "") || holdsUnknown(file)) return value;
-    const complete = { ...file, hash: await hashOf(file, this.programDir) };
-    return holdsSecret(value) ? secret(complete) : complete;
+    const hashed = { ...file, hash: await hashOf(file, this.programDir) };
+    return holdsSecret(value) ? secret(hashed) : hashed;
   }
 }
 
-/** As the real provider does it: an object becomes its JSON text, and one that holds an unknown is unknown as a whole. */
+/** Converts an object to JSON text, as the real provider does. An object that contains an unknown is unknown as a whole. */
 function asJsonText(value: unknown): unknown {
   const document = plain(value);
   if (!isObject(document)) return value;
@@ -273,8 +282,8 @@ function asJsonText(value: unknown): unknown {
   return holdsSecret(value) ? secret(json) : json;
 }
 
-/** Zod's issues as check failures; what is not known yet cannot be wrong. */
-function judge(schema: z.ZodType, inputs: Properties): Failure[] {
+/** Converts issues of Zod to check failures. Skips issues about values that are still unknown. */
+function validate(schema: z.ZodType, inputs: Properties): Failure[] {
   const result = schema.safeParse(inputs);
   if (result.success) return [];
   return result.error.issues
@@ -282,7 +291,7 @@ function judge(schema: z.ZodType, inputs: Properties): Failure[] {
     .map((issue) => ({ property: pathText(issue.path), reason: issue.message }));
 }
 
-/** Whether the value at a path, anything around it, or the object a rule spans holds an unknown. */
+/** Whether the value at a path contains an unknown or lies inside one. */
 function unknownAt(inputs: Properties, path: PropertyKey[]): boolean {
   let value: unknown = inputs;
   for (const key of path) {
@@ -299,8 +308,8 @@ function pathText(path: PropertyKey[]): string {
     .join("");
 }
 
-/** Inputs in the clear, without the names kept for check. */
-function settle(inputs: Properties): Properties {
+/** Inputs as the account stores them: in plain text and without `DEFAULTS`. */
+function storedInputs(inputs: Properties): Properties {
   return withoutUndefined(withoutDefaults(inputs));
 }
 
@@ -314,13 +323,13 @@ function isAutoNamed(inputs: Properties, name: string): boolean {
   return Array.isArray(defaults) && defaults.includes(name);
 }
 
-/** The engine's seed makes the same name in preview and update. */
+/** Suffix of an automatic name. The engine's seed gives the same suffix in preview and update. */
 function hex7(seed: Uint8Array): string {
   const bytes = seed.length > 0 ? createHash("sha256").update(seed).digest() : randomBytes(4);
   return bytes.toString("hex").slice(0, 7);
 }
 
-/** The properties, by first path segment, that a list of paths touches. */
-export function properties(paths: string[]): string[] {
+/** Top-level properties of a list of paths, without duplicates. */
+export function topLevelProperties(paths: string[]): string[] {
   return [...new Set(paths.map(topLevel))];
 }

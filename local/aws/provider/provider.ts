@@ -9,12 +9,12 @@ import { serveGrpc, unary } from "../../support/protocol/grpc";
 import { UNKNOWN } from "../../support/protocol/value";
 import { registryToken } from "../ecr/api";
 import type { AwsAccount } from "../support/account";
-import type { Bodies } from "../support/resource";
+import type { EffectsByType } from "../support/resource";
 import { type Properties, plainProperties, withoutUndefined } from "../support/values";
 import type { Change } from "./diff";
-import { type Failure, Operations, properties, type Target } from "./operations";
+import { type Difference, type Failure, Operations, type Target, topLevelProperties } from "./operations";
 
-/** A provider that is being served. */
+/** A running provider. */
 export interface ServedProvider {
   /** The gRPC port on 127.0.0.1, for `PULUMI_DEBUG_PROVIDERS=aws:<port>,docker-build:<port>`. */
   port: number;
@@ -22,17 +22,24 @@ export interface ServedProvider {
 }
 
 /**
- * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. The SDK's own `provider.main`
- * cannot be embedded: it takes over the process and prints to its output.
+ * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. `provider.main` of the SDK cannot
+ * be embedded, because it takes over the process and prints to its output.
  *
- * @param bodies what create, update and delete set in motion
- * @param programDir what relative asset paths are relative to
+ * @param effects actions at create, update and delete
+ * @param programDir base folder of relative asset paths
  */
-export function serveAwsProvider(account: AwsAccount, bodies: Bodies, programDir: string): Promise<ServedProvider> {
-  return serveGrpc([[ResourceProviderService, service(account, new Operations(account, bodies, programDir))]]);
+export function serveAwsProvider(
+  account: AwsAccount,
+  effects: EffectsByType,
+  programDir: string,
+): Promise<ServedProvider> {
+  const operations = new Operations(account, effects, programDir);
+  const service = { ...providerMethods(account), ...resourceMethods(operations) };
+  return serveGrpc([[ResourceProviderService, service]]);
 }
 
-function service(account: AwsAccount, operations: Operations): UntypedServiceImplementation {
+/** Methods about the provider, its configuration and its functions. */
+function providerMethods(account: AwsAccount): UntypedServiceImplementation {
   const empty = unary(() => new Empty());
   return {
     handshake: unary(() => {
@@ -55,11 +62,9 @@ function service(account: AwsAccount, operations: Operations): UntypedServiceImp
     checkConfig: unary((request: provider.CheckRequest) => {
       const inputs = read(request.getNews());
       const { region } = plainProperties(inputs);
-      const known = region === undefined || region === UNKNOWN || region === account.region;
-      return checked(
-        inputs,
-        known ? [] : [{ property: "region", reason: `must be ${account.region}, where this local cloud runs` }],
-      );
+      const isAllowed = region === undefined || region === UNKNOWN || region === account.region;
+      const reason = `must be ${account.region}, the region of this local cloud`;
+      return checkResponse(inputs, isAllowed ? [] : [{ property: "region", reason }]);
     }),
     diffConfig: unary(() => {
       const response = new provider.DiffResponse();
@@ -74,6 +79,19 @@ function service(account: AwsAccount, operations: Operations): UntypedServiceImp
       response.setAcceptoutputs(false);
       return response;
     }),
+    invoke: unary((request: provider.InvokeRequest) => {
+      const response = new provider.InvokeResponse();
+      response.setReturn(struct(invoke(account, request.getTok())));
+      return response;
+    }),
+    cancel: empty,
+    attach: empty,
+  };
+}
+
+/** Methods about one resource. */
+function resourceMethods(operations: Operations): UntypedServiceImplementation {
+  return {
     check: unary(async (request: provider.CheckRequest) => {
       const seed = request.getRandomseed_asU8();
       const { inputs, failures } = await operations.check(
@@ -82,26 +100,13 @@ function service(account: AwsAccount, operations: Operations): UntypedServiceImp
         read(request.getNews()),
         seed,
       );
-      return checked(inputs, failures);
+      return checkResponse(inputs, failures);
     }),
     diff: unary((request: provider.DiffRequest) => {
       const old = { inputs: read(request.getOldInputs()), outputs: read(request.getOlds()) };
       const ignored = request.getIgnorechangesList();
-      const found = operations.diff(target(request), request.getId(), old, read(request.getNews()), ignored);
-      const { DIFF_SOME, DIFF_NONE } = provider.DiffResponse.DiffChanges;
-      const response = new provider.DiffResponse();
-      response.setChanges(found.changes.length > 0 ? DIFF_SOME : DIFF_NONE);
-      response.setDiffsList(properties(found.changes.map(({ path }) => path)));
-      response.setReplacesList(properties(found.replaces));
-      response.setDeletebeforereplace(found.deleteBeforeReplace);
-      response.setHasdetaileddiff(true);
-      for (const change of found.changes) {
-        const detail = new provider.PropertyDiff();
-        detail.setKind(kindOf(change, found.replaces.includes(change.path)));
-        detail.setInputdiff(true);
-        response.getDetaileddiffMap().set(change.path, detail);
-      }
-      return response;
+      const news = read(request.getNews());
+      return diffResponse(operations.diff(target(request), request.getId(), old, news, ignored));
     }),
     create: unary(async (request: provider.CreateRequest) => {
       const { id, outputs } = await operations.create(
@@ -139,17 +144,13 @@ function service(account: AwsAccount, operations: Operations): UntypedServiceImp
       await operations.delete(target(request), request.getId(), read(request.getProperties()));
       return new Empty();
     }),
-    invoke: unary((request: provider.InvokeRequest) => {
-      const response = new provider.InvokeResponse();
-      response.setReturn(struct(invoke(account, request.getTok())));
-      return response;
-    }),
-    cancel: empty,
-    attach: empty,
   };
 }
 
-/** Type and logical name; engines of before 3.1xx send only the URN, `urn:pulumi:<stack>::<project>::<parents>$<type>::<name>`. */
+/**
+ * Type and logical name of a request. Engines before 3.1xx send only the URN,
+ * `urn:pulumi:<stack>::<project>::<parents>$<type>::<name>`.
+ */
 function target(request: { getUrn(): string; getType(): string; getName(): string }): Target {
   const [, , qualified = "", ...name] = request.getUrn().split("::");
   return {
@@ -172,13 +173,13 @@ function invoke(account: AwsAccount, token: string): Properties {
       return { id: region, region, ...token, expiresAt: expiresAt.toISOString() };
     }
     default: {
-      const answered = "getRegion, getCallerIdentity, getPartition and ecr.getAuthorizationToken";
-      throw new Error(`The local cloud does not answer ${token}. It answers ${answered}.`);
+      const supported = "getRegion, getCallerIdentity, getPartition and ecr.getAuthorizationToken";
+      throw new Error(`The local cloud does not support ${token}. It supports ${supported}.`);
     }
   }
 }
 
-function checked(inputs: Properties, failures: Failure[]): provider.CheckResponse {
+function checkResponse(inputs: Properties, failures: Failure[]): provider.CheckResponse {
   const response = new provider.CheckResponse();
   response.setInputs(struct(inputs));
   for (const { property, reason } of failures) {
@@ -186,6 +187,23 @@ function checked(inputs: Properties, failures: Failure[]): provider.CheckRespons
     failure.setProperty(property);
     failure.setReason(`${property}: ${reason}`);
     response.addFailures(failure);
+  }
+  return response;
+}
+
+function diffResponse({ changes, replaces, deleteBeforeReplace }: Difference): provider.DiffResponse {
+  const { DIFF_SOME, DIFF_NONE } = provider.DiffResponse.DiffChanges;
+  const response = new provider.DiffResponse();
+  response.setChanges(changes.length > 0 ? DIFF_SOME : DIFF_NONE);
+  response.setDiffsList(topLevelProperties(changes.map(({ path }) => path)));
+  response.setReplacesList(topLevelProperties(replaces));
+  response.setDeletebeforereplace(deleteBeforeReplace);
+  response.setHasdetaileddiff(true);
+  for (const change of changes) {
+    const detail = new provider.PropertyDiff();
+    detail.setKind(kindOf(change, replaces.includes(change.path)));
+    detail.setInputdiff(true);
+    response.getDetaileddiffMap().set(change.path, detail);
   }
   return response;
 }

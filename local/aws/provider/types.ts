@@ -1,12 +1,11 @@
-import { metricAlarm } from "../cloudwatch/alarms";
-import { logGroup } from "../cloudwatch/logs";
+import { logGroup, metricAlarm } from "../cloudwatch";
 import { managedLoginBranding, userPool, userPoolClient, userPoolDomain } from "../cognito";
-import { table } from "../dynamodb/dynamodb";
+import { table } from "../dynamodb/table";
 import { image } from "../ecr/dockerBuild";
-import { lifecyclePolicy, repository } from "../ecr/ecr";
-import { api, authorizer, integration, route, stage } from "../httpApi/httpApi";
-import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/iam";
-import { lambdaFunction, permission } from "../lambda/lambda";
+import { lifecyclePolicy, repository } from "../ecr/resources";
+import { api, authorizer, integration, route, stage } from "../httpApi/resources";
+import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/resources";
+import { lambdaFunction, permission } from "../lambda/resources";
 import { schedule } from "../scheduler";
 import { parameter } from "../ssm";
 import type { ResourceType } from "../support/resource";
@@ -40,12 +39,12 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
 );
 
 /**
- * The description of a resource type.
+ * Returns the description of a resource type.
  *
- * @throws Error naming the type when the local cloud has no body for it
+ * @throws Error with all supported types when the local cloud does not support this one
  */
 export function resourceType(type: string): ResourceType {
   const found = types.get(type);
   if (found !== undefined) return found;
-  throw new Error(`The local cloud has no body for ${type}. It has: ${[...types.keys()].join(", ")}.`);
+  throw new Error(`The local cloud does not support ${type}. It supports: ${[...types.keys()].join(", ")}.`);
 }

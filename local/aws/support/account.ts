@@ -4,19 +4,19 @@ import { JsonFile } from "../../support/store";
 export interface AwsResource {
   /** Pulumi type token, such as `aws:dynamodb/table:Table`. */
   type: string;
-  /** The provider's id, unique within its type and scope. */
+  /** Id from the provider, unique within its type and scope. */
   id: string;
-  /** What the id is unique within, where that is not the account: a stage's API, a permission's function. */
+  /** The resource that the id is unique within, if not the account: the API of a stage, the function of a permission. */
   scope?: string;
-  /** Inputs as the program gave them, in @pulumi/aws's own names, secrets in the clear (the file is local and 0600). */
+  /** Inputs of the program, with the names of @pulumi/aws. Secrets are in plain text; the file is local and has mode 0600. */
   inputs: Record<string, unknown>;
   /** All properties, inputs included. */
   outputs: Record<string, unknown>;
 }
 
 /**
- * The local AWS account: every resource that was created in it, kept in one file. The provider writes it; the services
- * (HTTP API, Lambda, Cognito …) read it at each request, so what is configured is what happens.
+ * The local AWS account: all resources, stored in one file. The provider writes them. The services (HTTP API, Lambda,
+ * Cognito …) read them at each request, so a configuration change takes effect at once.
  */
 export class AwsAccount {
   readonly accountId = "000000000000";
@@ -35,12 +35,12 @@ export class AwsAccount {
     return `arn:${this.partition}:${service}:${this.region}:${this.accountId}:${resource}`;
   }
 
-  /** All resources of a type, in order of creation. */
+  /** All resources of a type, in the order of their creation. */
   list(type: string): AwsResource[] {
     return Object.values(this.file.data).filter((resource) => resource.type === type);
   }
 
-  /** One resource, or undefined. An id that is unique within a scope only may be given as `<scope>/<id>`, as `pulumi import` does. */
+  /** One resource, or undefined. The scope can also come within the id, as `<scope>/<id>`, the form of `pulumi import`. */
   get(type: string, id: string, scope?: string): AwsResource | undefined {
     return this.file.data[key(type, id, scope)];
   }
@@ -51,7 +51,7 @@ export class AwsAccount {
     this.file.save();
   }
 
-  /** Removes a resource; one that is not there is no error. */
+  /** Removes a resource if it exists. */
   delete(type: string, id: string, scope?: string): void {
     delete this.file.data[key(type, id, scope)];
     this.file.save();

@@ -5,12 +5,12 @@ import { contentOf } from "../../support/protocol/assets";
 import { isArchive } from "../../support/protocol/value";
 
 /**
- * Writes what Pulumi would zip and upload into a folder.
+ * Unpacks an asset or archive into a folder.
  *
- * @param file an asset or archive as the protocol carries it: text, a path (a file, a folder, a .zip), or a map of these
- * @param target the folder to write; what it held before is gone
- * @param programDir what relative paths are relative to
- * @throws Error naming the entry: an unreadable path, a key outside the package, a remote (`uri`) asset
+ * @param file an asset or archive of the Pulumi protocol: text, a path (a file, a folder, a .zip), or a map of these
+ * @param target the folder to write; its old content is deleted
+ * @param programDir base folder of relative paths
+ * @throws Error with the entry: an unreadable path, a key outside the package, a remote (`uri`) asset
  */
 export async function materialize(file: unknown, target: string, programDir: string): Promise<void> {
   await rm(target, { recursive: true, force: true });
@@ -18,7 +18,7 @@ export async function materialize(file: unknown, target: string, programDir: str
   await write(file, target, { root: target, programDir });
 }
 
-/** All files below a folder, as sorted paths with `/`, leaving out those `skip` names. */
+/** Sorted paths, with `/`, of all files below a folder for which `skip` returns false. */
 export async function filesBelow(folder: string, skip: (path: string) => boolean = () => false): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
@@ -28,12 +28,12 @@ export async function filesBelow(folder: string, skip: (path: string) => boolean
     .sort();
 }
 
-interface Writing {
+interface WriteOptions {
   root: string;
   programDir: string;
 }
 
-async function write(file: unknown, target: string, { root, programDir }: Writing): Promise<void> {
+async function write(file: unknown, target: string, { root, programDir }: WriteOptions): Promise<void> {
   const entry = relative(root, target);
   if (entry.startsWith("..")) throw new Error(`code: the entry ${entry} lies outside the package`);
   const content = contentOf(file);
@@ -53,7 +53,8 @@ async function unzip(source: string, target: string): Promise<void> {
   for (const [name, bytes] of Object.entries(unzipSync(await readFile(source)))) {
     if (name.endsWith("/")) continue;
     const path = resolve(target, name);
-    if (relative(target, path).startsWith("..")) throw new Error(`code: ${source} holds ${name}, outside the package`);
+    if (relative(target, path).startsWith(".."))
+      throw new Error(`code: ${source}: the entry ${name} lies outside the package`);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, bytes);
   }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { CloudEvent, Events } from "../../support/events";
 import { type Listening, serve } from "../../support/http";
 
-/** An error the way AWS's JSON protocol says it: the SDK makes it an exception of this name. */
+/** An error response of AWS's JSON protocol. The SDK throws it as an exception named `type`. */
 export class JsonProtocolError extends Error {
   constructor(
     readonly type: string,
@@ -13,16 +13,16 @@ export class JsonProtocolError extends Error {
   }
 }
 
-/** An AWS service of the JSON 1.1 protocol. */
+/** An AWS service with the JSON 1.1 protocol. */
 interface JsonService {
-  /** For people, when the port is taken. */
+  /** Display name for errors. */
   name: string;
-  /** Whose events it emits. */
+  /** Source of the emitted events. */
   source: CloudEvent["source"];
-  /** What stands before the operation in `x-amz-target`, without the dot. */
+  /** Prefix of the operation in the header `x-amz-target`, without the dot. */
   target: string;
   operations: Record<string, (body: unknown) => unknown>;
-  /** What an event says of a request beside its operation; nothing of secrets. */
+  /** Text that follows the operation in the event of a request. Must not contain secrets. */
   summary?: (body: unknown) => string;
 }
 
@@ -36,13 +36,13 @@ export function serveJsonProtocol(service: JsonService, events: Events): Promise
     try {
       const run = operations[operation];
       if (run === undefined) {
-        throw new JsonProtocolError("UnknownOperationException", `${operation} is not part of the local cloud.`);
+        throw new JsonProtocolError("UnknownOperationException", `The local cloud does not support ${operation}.`);
       }
       const body: unknown = await c.req.json();
       events.emit({ source: service.source, summary: `${operation} ${summary(body)}`.trim() });
       return c.body(JSON.stringify(run(body)));
     } catch (error) {
-      const { type, message } = described(error);
+      const { type, message } = errorOf(error);
       c.header("x-amzn-errortype", type);
       return c.body(JSON.stringify({ __type: type, message }), 400);
     }
@@ -50,7 +50,7 @@ export function serveJsonProtocol(service: JsonService, events: Events): Promise
   return serve(service.name, 0, app.fetch);
 }
 
-function described(error: unknown): { type: string; message: string } {
+function errorOf(error: unknown): { type: string; message: string } {
   if (error instanceof JsonProtocolError) return error;
   if (error instanceof z.ZodError) return { type: "ValidationException", message: z.prettifyError(error) };
   return { type: "SerializationException", message: "The request is not valid JSON." };

@@ -3,58 +3,58 @@ import type { z } from "zod";
 import type { AwsAccount, AwsResource } from "./account";
 import type { Properties } from "./values";
 
-/** What a computed output may be made from. */
-interface Origin {
+/** Values from which an output is computed. */
+interface ComputeContext {
   id: string;
   /** Inputs over the type's defaults. */
   inputs: Properties;
   account: AwsAccount;
-  /** What the running body gave back: a port, a digest. */
+  /** Values that the effect returned, such as a port or a digest. */
   made: Properties;
 }
 
-/** What is known of a resource type without anything running: enough for check, diff and preview. */
+/** Static description of a resource type: enough for check, diff and preview. */
 export interface ResourceType {
   /** Pulumi type token. */
   readonly type: string;
-  /** The inputs that matter here; others pass unseen. An issue becomes a CheckFailure at its path. */
+  /** Schema of the inputs that the local cloud reads; other inputs are not checked. An issue becomes a CheckFailure. */
   readonly inputs: z.ZodType;
-  /** Inputs that may come as an object and are kept as its JSON text. */
+  /** Inputs that accept an object and store its JSON text. */
   readonly jsonText?: readonly string[];
-  /** Inputs whose change makes a new resource, as in the real provider. Paths; what lies below counts too. */
+  /** Paths of inputs whose change replaces the resource, as in the real provider. Includes everything below a path. */
   readonly replaceOn: readonly string[];
-  /** Names of lists, at any depth, that are sets in the real provider: a mere change of their order is no change. */
+  /** Names of lists, at any depth, that are sets in the real provider, so that their order does not matter. */
   readonly sets?: readonly string[];
-  /** The input that gets `<logical name>-<7 hex>`, or `<namePrefix><7 hex>`, when the program leaves it out. */
+  /** The input that defaults to `<logical name>-<7 hex>` or `<namePrefix><7 hex>`. */
   readonly autoName?: string;
-  /** What the id is unique within, where that is not the account. */
+  /** The resource that the id is unique within, if not the account. */
   readonly scope?: (inputs: Properties) => string;
-  /** The id of a resource to be created. */
+  /** The id of a new resource. */
   readonly id: (inputs: Properties, account: AwsAccount) => string;
-  /** What AWS calls "already there". */
+  /** AWS's error for a resource that already exists. */
   readonly conflict?: string;
-  /** Outputs of inputs the program left out. */
+  /** Outputs for inputs that the program omits. */
   readonly defaults?: Properties;
-  /** Outputs that are not inputs. Unknown in a preview of a create. */
-  readonly computed: Readonly<Record<string, (origin: Origin) => unknown>>;
-  /** The computed outputs that an update makes anew; the others stay. */
+  /** Outputs that are not inputs. Unknown in the preview of a create. */
+  readonly computed: Readonly<Record<string, (context: ComputeContext) => unknown>>;
+  /** Computed outputs that an update computes again; the others keep their values. */
   readonly recomputed?: readonly string[];
-  /** Outputs that are secret whatever the inputs were. */
+  /** Outputs that are always secret. */
   readonly secretOutputs?: readonly string[];
 }
 
-/** What happens when a resource of a type is created, updated or deleted. Each throws an Error with AWS's own words. */
+/** Actions of a service when a resource is created, updated or deleted. Each throws an Error with the text of AWS. */
 export interface Effects {
-  /** `resource.outputs` holds inputs over defaults. May give values for computed outputs. */
+  /** `resource.outputs` contains the inputs over the defaults. May return values for computed outputs. */
   create?(resource: AwsResource): Promise<Properties | undefined>;
   update?(resource: AwsResource, previous: AwsResource): Promise<Properties | undefined>;
   delete?(resource: AwsResource): Promise<void>;
 }
 
-/** The running side of the local cloud: effects by type token. A type that is absent is only recorded. */
-export type Bodies = Readonly<Record<string, Effects>>;
+/** Effects by type token. The account only stores resources of a type without effects. */
+export type EffectsByType = Readonly<Record<string, Effects>>;
 
-/** A random name over `alphabet`, such as AWS gives where it chooses. */
+/** A random id with characters of `alphabet`, like the ids that AWS generates. */
 export function randomId(length: number, alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"): string {
   return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");
 }

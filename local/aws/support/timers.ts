@@ -1,13 +1,13 @@
-/** What makes the services of the local AWS wait. Tests bring timers that go when told. */
+/** Timers of the local AWS. Tests replace them with timers that they control. */
 export interface Timers {
-  /** Calls `run` once after `delayMs`, unless the function it returns is called before. Keeps no process alive. */
+  /** Calls `run` once after `delayMs`. Returns a function that cancels the timer. A timer does not keep the process alive. */
   after(delayMs: number, run: () => void): () => void;
 }
 
-/** Node takes a longer delay for one of a millisecond. */
+/** Longest delay of `setTimeout`. Node turns a longer one into a millisecond. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** Timers by the clock. */
+/** Timers in real time. */
 export const realTimers: Timers = {
   after(delayMs, run) {
     let timer: NodeJS.Timeout;
@@ -20,14 +20,14 @@ export const realTimers: Timers = {
   },
 };
 
-/** Pauses that can all be cut short. */
+/** Pauses that can all be cancelled together. */
 export class Pauses {
   private readonly ends = new Set<() => void>();
   private ended = false;
 
   constructor(private readonly timers: Timers) {}
 
-  /** Waits. False when it was cut short. */
+  /** Waits `delayMs`. Resolves to false when the pause was cancelled. */
   pause(delayMs: number): Promise<boolean> {
     if (this.ended) return Promise.resolve(false);
     return new Promise((resolve) => {
@@ -43,7 +43,7 @@ export class Pauses {
     });
   }
 
-  /** Cuts every pause short, those to come included. */
+  /** Cancels every current and future pause. */
   end(): void {
     this.ended = true;
     for (const end of this.ends) end();

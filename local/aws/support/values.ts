@@ -8,65 +8,65 @@ import {
   UNKNOWN,
 } from "../../support/protocol/value";
 
-/** A resource's properties by name. */
+/** Properties of a resource by name. */
 export type Properties = Record<string, unknown>;
 
 /**
- * Removes secret and output wrappers at any depth. Assets and archives stay as their signed objects, unknowns as
- * `UNKNOWN`, and a reference to a resource becomes that resource's id.
+ * Removes secret and output wrappers at any depth and replaces each resource reference with the id of the resource. Keeps
+ * assets and archives as signed objects, and unknown values as `UNKNOWN`.
  */
 export function plain(value: unknown): unknown {
   return value === undefined ? undefined : dereference(reveal(collapseOutputs(value)));
 }
 
-/** `plain` for an object known to be one. */
+/** Applies `plain` to every property. */
 export function plainProperties(value: Properties): Properties {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(item)]));
 }
 
-/** Whether a secret is anywhere in a value. */
+/** Whether a value contains a secret at any depth. */
 export function holdsSecret(value: unknown): boolean {
   return value !== undefined && holds(collapseOutputs(value), isSecret);
 }
 
-/** Whether an unknown is anywhere in a plain value. */
+/** Whether a plain value contains an unknown at any depth. */
 export function holdsUnknown(value: unknown): boolean {
   return holds(value, (item) => item === UNKNOWN);
 }
 
 /**
- * Wraps every property named in `names`, and every one that came wrapped (wholly or in part) in one of `origins`, as a
- * secret: what went in as a secret never comes out in the clear.
+ * Marks properties as secret: those in `names`, and those that contain a secret in one of `origins`. So a secret input
+ * never becomes a plain output.
  */
 export function keepSecrets(properties: Properties, names: readonly string[], ...origins: Properties[]): Properties {
   return Object.fromEntries(
     Object.entries(properties).map(([name, value]) => {
-      const hidden = names.includes(name) || origins.some((origin) => holdsSecret(origin[name]));
-      return [name, hidden && value !== null && value !== undefined ? secret(value) : value];
+      const isHidden = names.includes(name) || origins.some((origin) => holdsSecret(origin[name]));
+      return [name, isHidden && value !== null && value !== undefined ? secret(value) : value];
     }),
   );
 }
 
-/** Leaves out `undefined` members at any depth, which a protobuf struct cannot carry. */
+/** Removes `undefined` members at any depth, because a protobuf struct cannot contain them. */
 export function withoutUndefined<T>(value: T): T {
   return value === undefined ? value : JSON.parse(JSON.stringify(value));
 }
 
-/** JSON with the members of every object in order of their names: the wire keeps no order. */
+/** JSON with sorted object members. The order of members is lost on the way over gRPC. */
 export function stableJson(value: unknown): string {
   return JSON.stringify(value, (_name, item: unknown) =>
     isObject(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item,
   );
 }
 
-/** Reads a property that must be text. */
+/** Reads a string property. Throws for any other type. */
 export function text(properties: Properties, name: string): string {
   const value = properties[name];
-  if (typeof value !== "string") throw new Error(`${name}: expected text`);
+  if (typeof value !== "string") throw new Error(`${name}: must be a string`);
   return value;
 }
 
-/** Reads a list of text; an absent one is empty. */
+/** Reads a list of strings; an absent list is empty. */
 export function texts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }

@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:f
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../../../cli/root";
-import { inBackground } from "../../support/background";
+import { runInBackground } from "../../support/childProcess";
 import type { RunningWorker } from "./workers";
 
 const windows = process.platform === "win32";
@@ -49,7 +49,7 @@ export function preparePythonWorker(
     // A process group of its own: Ctrl-C is ours to handle, and the SDK's ping process goes with the worker.
     detached: !windows,
   });
-  inBackground(child);
+  runInBackground(child);
   closeSync(log);
   child.stdin?.on("error", () => undefined);
 

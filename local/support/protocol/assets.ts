@@ -3,14 +3,18 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isArchive, isAsset, isObject, type Properties } from "./value";
 
-/** What an asset or an archive is made of. */
+/** Content of an asset or an archive. */
 export type Content = { text: string } | { path: string } | { assets: Properties };
 
-/** @throws Error when it is neither an asset nor an archive, or a remote (`uri`) one */
+/**
+ * Returns the content of an asset or an archive.
+ *
+ * @throws Error for any other value and for a remote (`uri`) asset or archive
+ */
 export function contentOf(file: unknown): Content {
   if (isAsset(file) || isArchive(file)) {
     if (isObject(file.assets)) return { assets: file.assets };
-    // The wire fills in what is not given with empty text.
+    // gRPC carries absent members as empty text.
     if (typeof file.path === "string" && file.path !== "") return { path: file.path };
     if (isAsset(file) && typeof file.text === "string" && !file.uri) return { text: file.text };
     if (isArchive(file) && !file.uri) return { assets: {} };
@@ -19,10 +23,10 @@ export function contentOf(file: unknown): Content {
 }
 
 /**
- * Hex SHA-256 over the names and contents of a plain asset or archive.
+ * Hex SHA-256 of the names and contents in an asset or archive without secret marks.
  *
- * @param directory what relative paths are relative to
- * @throws Error naming a file that cannot be read, and as `contentOf` does
+ * @param directory base folder of relative paths
+ * @throws Error with the path of a file that cannot be read; Error of `contentOf`
  */
 export async function hashOf(file: unknown, directory: string): Promise<string> {
   const content = contentOf(file);
@@ -30,7 +34,7 @@ export async function hashOf(file: unknown, directory: string): Promise<string> 
   if ("path" in content) return pathHash(resolve(directory, content.path));
   const entries = Object.entries(content.assets).map(async ([name, entry]) => [
     name,
-    // A preview may not know an entry yet.
+    // In a preview an entry may be unknown, which is plain text.
     isObject(entry) ? await hashOf(entry, directory) : entry,
   ]);
   return sha256(JSON.stringify((await Promise.all(entries)).sort()));

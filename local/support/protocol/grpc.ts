@@ -7,12 +7,12 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 
-/** For clients and servers: a message carries whole packages, so it may be of any length. */
+/** Channel options without a size limit, because a message may contain whole packages. */
 export const unlimited = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
 
 type Callback<Response> = (error: Partial<ServiceError> | null, response?: Response) => void;
 
-/** A handler for a unary call, made of a function that answers or throws. */
+/** Converts a function that returns the response or throws into a handler of a unary call. */
 export function unary<Request, Response>(answer: (request: Request) => Response | Promise<Response>) {
   return async ({ request }: { request: Request }, callback: Callback<Response>) => {
     try {
@@ -23,7 +23,7 @@ export function unary<Request, Response>(answer: (request: Request) => Response 
   };
 }
 
-/** Serves on a free port of 127.0.0.1. What `services` leaves out is answered with UNIMPLEMENTED. */
+/** Serves the services on a free port of 127.0.0.1. Methods without an implementation answer UNIMPLEMENTED. */
 export async function serveGrpc(services: [ServiceDefinition, UntypedServiceImplementation][]) {
   const server = new Server(unlimited);
   for (const [definition, implementation] of services) server.addService(definition, implementation);
@@ -35,7 +35,7 @@ export async function serveGrpc(services: [ServiceDefinition, UntypedServiceImpl
   return { port, close: async () => server.forceShutdown() };
 }
 
-/** The message of anything that was thrown. A gRPC error's own message is preceded by its code; its details are not. */
+/** Message of a thrown value. For a gRPC error these are its details, because its message starts with the status code. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Error) return "details" in error && error.details ? String(error.details) : error.message;
   return String(error);

@@ -1,12 +1,12 @@
 import type { JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
 
-/** A property value as it crosses gRPC. Secrets, assets and references are objects marked by a signature. */
+/** A property value in the Pulumi protocol. Secrets, assets and references are objects with a signature. */
 export type Value = JavaScriptValue;
 
 /** Properties by name. */
 export type Properties = Record<string, Value>;
 
-// The signatures are those of @pulumi/pulumi's runtime/rpc.ts; importing it would load the whole SDK.
+// Signatures from runtime/rpc.ts of @pulumi/pulumi. An import of that file would load the whole SDK.
 const signatureKey = "4dabf18193072939515e22adb298388d";
 const secretSignature = "1b47061264138c4ac30d75fd1eb44270";
 const assetSignature = "c44067f5952c0a294b673a41bacd8c17";
@@ -14,20 +14,20 @@ const archiveSignature = "0def7320c3a5731c473e5ecbe6d01bc7";
 const resourceSignature = "5cf8f73096256a8f31e491e813e4eb8e";
 const outputSignature = "d0e6a833031e9bbcd3f4e8bde6ca49a4";
 
-/** Stands for a value that a preview cannot know yet. */
+/** Placeholder for a value that is unknown in a preview. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
-/** Whether a value is an object with properties. */
+/** Whether a value is an object and not an array. */
 export function isObject(value: unknown): value is Properties {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Marks a value as secret; one that is already stays as it is. */
+/** Marks a value as secret. Returns a secret value unchanged. */
 export function secret(value: Value): Properties {
   return isSecret(value) ? value : { [signatureKey]: secretSignature, value };
 }
 
-/** Whether a value itself is marked secret. */
+/** Whether the value itself is marked as secret. Does not look inside it. */
 export function isSecret(value: unknown): value is Properties {
   return isObject(value) && value[signatureKey] === secretSignature;
 }
@@ -42,12 +42,12 @@ export function isArchive(value: unknown): value is Properties {
   return isObject(value) && value[signatureKey] === archiveSignature;
 }
 
-/** The value without any secret marks. */
+/** Removes secret marks at any depth. */
 export function reveal(value: Value): Value {
   return rewrite(value, (marked) => (isSecret(marked) ? reveal(marked.value ?? null) : undefined));
 }
 
-/** The value with plain and secret values in place of output values, which only remote components understand. */
+/** Replaces output values, which only remote components understand, with plain and secret values. */
 export function collapseOutputs(value: Value): Value {
   return rewrite(value, (marked) => {
     if (marked[signatureKey] !== outputSignature) return undefined;
@@ -56,11 +56,11 @@ export function collapseOutputs(value: Value): Value {
   });
 }
 
-/** The value with a resource's id, or its URN where it has none, in place of every reference to a resource. */
+/** Replaces every resource reference with the id of the resource, or with its URN when it has no id. */
 export function dereference(value: Value): Value {
   return rewrite(value, (marked) => {
     if (marked[signatureKey] !== resourceSignature) return undefined;
-    // One that is yet to be created has an empty id.
+    // A resource that does not exist yet has an empty id.
     return marked.id === "" ? UNKNOWN : (marked.id ?? marked.urn ?? null);
   });
 }
@@ -70,7 +70,7 @@ export function mapValues(properties: Properties, change: (value: Value, name: s
   return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, change(value, name)]));
 }
 
-/** Replaces, at any depth, each marked object for which `replace` gives something. */
+/** Replaces objects with a signature, at any depth. Keeps those for which `replace` returns undefined. */
 export function rewrite(value: Value, replace: (marked: Properties) => Value | undefined): Value {
   if (Array.isArray(value)) return value.map((item) => rewrite(item, replace));
   if (!isObject(value)) return value;

@@ -191,7 +191,7 @@ describe("a schedule", () => {
     const running: (() => void)[] = [];
     const accept = () => new Promise<void>((resolve) => running.push(resolve));
     const scheduler = new Scheduler({ account, events: cloud.events, timers, accept });
-    scheduler.reopen();
+    scheduler.restore();
     timers.advance(45 * MINUTE_MS);
     expect(running).toHaveLength(1);
     running[0]?.();

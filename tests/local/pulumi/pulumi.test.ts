@@ -240,7 +240,7 @@ describe("up", () => {
       state: { size: 3, arn: "arn:a-1" },
     });
     stack.program(`exports.found = pulumi.runtime.invoke("pulumi:pulumi:getResource", { urn: "urn:nobody" });`);
-    expect(await failure(up(stack.options))).toContain("there is no resource urn:nobody");
+    expect(await failure(up(stack.options))).toContain("resource urn:nobody does not exist");
   });
 
   it("answers data sources", async () => {
@@ -290,7 +290,7 @@ describe("failure", () => {
   it("of a missing provider names the package", async () => {
     stack.program(`new pulumi.CustomResource("random:index:Id", "r", {});`);
     expect(await failure(up(stack.options))).toBe(
-      'random:index:Id "r": no provider for package "random" (there is pulumi-nodejs, aws)',
+      'random:index:Id "r": no provider for package "random" (available: pulumi-nodejs, aws)',
     );
   });
 

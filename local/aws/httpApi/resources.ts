@@ -14,7 +14,7 @@ export const HTTP_API = {
 const throttlingNumber = (property: string) =>
   z
     .number({
-      error: `${property} is required once settings are given: AWS reads a missing number as 0 and answers 429 to everyone`,
+      error: `${property} is required in these settings: AWS reads a missing number as 0 and answers 429 to every request`,
     })
     .min(0);
 
@@ -23,12 +23,12 @@ const throttling = z.looseObject({
   throttlingRateLimit: throttlingNumber("throttlingRateLimit"),
 });
 
-/** aws:apigatewayv2/api:Api. Its endpoint is a local port. */
+/** aws:apigatewayv2/api:Api. Its endpoint is a port on localhost. */
 export const api: ResourceType = {
   type: HTTP_API.api,
   inputs: z.looseObject({
     name: z.string().min(1).max(128).optional(),
-    protocolType: z.literal("HTTP", "must be HTTP: the local cloud has no WebSocket APIs"),
+    protocolType: z.literal("HTTP", "must be HTTP: the local cloud does not support WebSocket APIs"),
     corsConfiguration: z
       .looseObject({
         allowOrigins: z.array(z.string()).optional(),
@@ -40,7 +40,7 @@ export const api: ResourceType = {
       })
       .refine((cors) => cors.allowCredentials !== true || !cors.allowOrigins?.includes("*"), {
         path: ["allowOrigins"],
-        error: "must not hold * when allowCredentials is true",
+        error: "must not contain * when allowCredentials is true",
       })
       .optional(),
   }),
@@ -60,12 +60,12 @@ export const api: ResourceType = {
   },
 };
 
-/** aws:apigatewayv2/authorizer:Authorizer, of the JWT kind. */
+/** aws:apigatewayv2/authorizer:Authorizer of type JWT. */
 export const authorizer: ResourceType = {
   type: HTTP_API.authorizer,
   inputs: z.looseObject({
     apiId: z.string(),
-    authorizerType: z.literal("JWT", "must be JWT: the local cloud has no REQUEST authorizers"),
+    authorizerType: z.literal("JWT", "must be JWT: the local cloud does not support REQUEST authorizers"),
     identitySources: z
       .array(
         z
@@ -84,16 +84,16 @@ export const authorizer: ResourceType = {
   computed: {},
 };
 
-/** aws:apigatewayv2/integration:Integration, with a Lambda. */
+/** aws:apigatewayv2/integration:Integration of a Lambda. */
 export const integration: ResourceType = {
   type: HTTP_API.integration,
   inputs: z.looseObject({
     apiId: z.string(),
-    integrationType: z.literal("AWS_PROXY", "must be AWS_PROXY: the local cloud integrates Lambdas only"),
+    integrationType: z.literal("AWS_PROXY", "must be AWS_PROXY: the local cloud integrates only Lambdas"),
     integrationUri: z.string().includes(":function:", "must be the ARN of a Lambda"),
     payloadFormatVersion: z.literal(
       "2.0",
-      "must be 2.0: the provider's default is 1.0, which functions here do not read",
+      "must be 2.0: the default of the AWS provider is 1.0, which the local cloud does not support",
     ),
     timeoutMilliseconds: z.number().int().min(50).max(30_000).optional(),
   }),
@@ -130,7 +130,7 @@ export const route: ResourceType = {
   computed: {},
 };
 
-/** aws:apigatewayv2/stage:Stage. The stage named $default is served at the root, others below their name. */
+/** aws:apigatewayv2/stage:Stage. The stage $default is served at `/`, any other stage at `/<name>`. */
 export const stage: ResourceType = {
   type: HTTP_API.stage,
   inputs: z.looseObject({
@@ -158,7 +158,7 @@ export const stage: ResourceType = {
   },
 };
 
-/** Where a stage is reached. */
+/** URL of a stage. */
 export function invokeUrl(apiEndpoint: string, stage: string): string {
   return `${apiEndpoint}/${stage === "$default" ? "" : stage}`;
 }

@@ -29,7 +29,7 @@ export const repository: ResourceType = {
   },
 };
 
-/** aws:ecr/lifecyclePolicy:LifecyclePolicy. A repository has at most one. */
+/** aws:ecr/lifecyclePolicy:LifecyclePolicy. A repository has at most one policy. */
 export const lifecyclePolicy: ResourceType = {
   type: "aws:ecr/lifecyclePolicy:LifecyclePolicy",
   inputs: z.looseObject({

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type ResourceType, randomId } from "../support/resource";
 import { text } from "../support/values";
 
-/** A policy document: JSON text with statements. One that came as an object is text by the time it is judged. */
+/** A policy document as JSON text. `jsonText` has converted objects to text before this check. */
 const policyDocument = z.string().refine(isPolicy, "must be a policy with a Statement, or its JSON text");
 
 /** aws:iam/role:Role. */
@@ -22,7 +22,7 @@ export const role: ResourceType = {
   },
 };
 
-/** aws:iam/rolePolicy:RolePolicy, a role's inline policy. */
+/** aws:iam/rolePolicy:RolePolicy, the inline policy of a role. */
 export const rolePolicy: ResourceType = {
   type: "aws:iam/rolePolicy:RolePolicy",
   inputs: z.looseObject({ role: z.string(), policy: policyDocument }),

@@ -1,0 +1,89 @@
+import { z } from "zod";
+import type { AwsAccount } from "../support/account";
+import type { ResourceType } from "../support/resource";
+import { text } from "../support/values";
+
+/** aws:lambda/function:Function. */
+export const lambdaFunction: ResourceType = {
+  type: "aws:lambda/function:Function",
+  inputs: z.looseObject({
+    name: z
+      .string()
+      .regex(/^[\w-]{1,64}$/, "must be 1 to 64 of letters, digits, _ and -")
+      .optional(),
+    role: z.string().startsWith("arn:", "must be the ARN of a role"),
+    code: z.unknown().refine((code) => code !== undefined, "is required: an archive"),
+    handler: z.string().regex(/^[^\s.][^\s]*\.[^\s.]+$/, "must be <file>.<export>"),
+    runtime: z.enum(["nodejs20.x", "nodejs22.x", "nodejs24.x"]),
+    packageType: z.literal("Zip").optional(),
+    architectures: z.tuple([z.enum(["x86_64", "arm64"])]).optional(),
+    memorySize: z.number().int().min(128).max(10_240).optional(),
+    timeout: z.number().int().min(1).max(900).optional(),
+    environment: z.looseObject({ variables: z.record(z.string(), z.string()).optional() }).optional(),
+    reservedConcurrentExecutions: z.number().int().min(-1).optional(),
+  }),
+  replaceOn: ["name", "packageType"],
+  autoName: "name",
+  id: (inputs) => text(inputs, "name"),
+  conflict: "ResourceConflictException: Function already exist",
+  defaults: {
+    memorySize: 128,
+    timeout: 3,
+    architectures: ["x86_64"],
+    packageType: "Zip",
+    publish: false,
+    reservedConcurrentExecutions: -1,
+    ephemeralStorage: { size: 512 },
+    tracingConfig: { mode: "PassThrough" },
+  },
+  computed: {
+    arn: ({ id, account }) => account.arn("lambda", `function:${id}`),
+    invokeArn: ({ id, account }) => invokeArn(account, id, "2015-03-31/functions", "invocations"),
+    qualifiedArn: ({ id, account }) => account.arn("lambda", `function:${id}:$LATEST`),
+    qualifiedInvokeArn: ({ id, account }) => invokeArn(account, `${id}:$LATEST`, "2015-03-31/functions", "invocations"),
+    responseStreamingInvokeArn: ({ id, account }) =>
+      invokeArn(account, id, "2021-11-15/functions", "response-streaming-invocations"),
+    version: () => "$LATEST",
+    lastModified: () => new Date().toISOString(),
+    sourceCodeHash: ({ made }) => made.sourceCodeHash ?? "",
+    signingJobArn: () => "",
+    signingProfileVersionArn: () => "",
+  },
+  recomputed: ["lastModified", "sourceCodeHash"],
+};
+
+/** aws:lambda/permission:Permission. */
+export const permission: ResourceType = {
+  type: "aws:lambda/permission:Permission",
+  inputs: z.looseObject({
+    action: z.string().startsWith("lambda:", "must be a Lambda action, such as lambda:InvokeFunction"),
+    function: z.string(),
+    principal: z.string(),
+    sourceArn: z.string().startsWith("arn:", "must be an ARN").optional(),
+  }),
+  replaceOn: [
+    "action",
+    "function",
+    "principal",
+    "sourceArn",
+    "sourceAccount",
+    "statementId",
+    "qualifier",
+    "principalOrgId",
+  ],
+  autoName: "statementId",
+  scope: (inputs) => functionName(text(inputs, "function")),
+  id: (inputs) => text(inputs, "statementId"),
+  conflict: "ResourceConflictException",
+  computed: {},
+};
+
+/** The function name in an ARN, an invoke ARN, a `name:qualifier`, or a plain name. */
+export function functionName(reference: string): string {
+  return /(?:^|:)function:([\w-]+)/.exec(reference)?.[1] ?? reference.split(":", 1)[0] ?? reference;
+}
+
+function invokeArn(account: AwsAccount, id: string, path: string, verb: string): string {
+  const target = account.arn("lambda", `function:${id}`);
+  return `arn:${account.partition}:apigateway:${account.region}:lambda:path/${path}/${target}/${verb}`;
+}
