@@ -4,7 +4,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { matchRoute } from "../../../local/aws/httpApi/route";
 import { Throttle } from "../../../local/aws/httpApi/throttle";
-import { code, startTestCloud } from "./client";
+import { code, startTestCloud } from "./fixture";
 
 const ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Local12AB";
 const ECHO = `exports.handler = async (event) => {
@@ -36,7 +36,7 @@ let sign: (claims: JWTPayload & { [name: string]: unknown }, key?: "other") => P
 let closeKeys: () => void;
 
 const now = () => Math.floor(Date.now() / 1000);
-const good = () => ({ iss: ISSUER, aud: "web", exp: now() + 60, iat: now(), sub: "u1" });
+const valid = () => ({ iss: ISSUER, aud: "web", exp: now() + 60, iat: now(), sub: "u1" });
 
 async function route(routeKey: string, more: object = {}, integration: object = {}) {
   const { id } = await cloud.engine.create("aws:apigatewayv2/integration:Integration", "i", {
@@ -134,8 +134,8 @@ afterAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}) => fetch(`${url}${path}`, { headers });
 const bearer = async (claims: Parameters<typeof sign>[0]) => ({ authorization: `Bearer ${await sign(claims)}` });
 
-describe("payload 2.0", () => {
-  it("carries the request as AWS does", async () => {
+describe("Payload format 2.0", () => {
+  it("contains the request as in AWS", async () => {
     const response = await fetch(`${url}/bars/ginza%20no.1?a=1&a=2&b=%E3%81%82`, {
       headers: { "X-Mixed-Case": "Yes", cookie: "one=1; two=2", "user-agent": "tester" },
     });
@@ -165,12 +165,12 @@ describe("payload 2.0", () => {
   it.each([
     ["application/json", '{"text":"こんばんは"}', '{"text":"こんばんは"}', false],
     ["application/octet-stream", "bytes", Buffer.from("bytes").toString("base64"), true],
-  ])("%s is %s", async (type, sent, body, isBase64Encoded) => {
+  ])("passes the body of a %s request on as text or base64", async (type, sent, body, isBase64Encoded) => {
     const response = await fetch(`${url}/open`, { method: "POST", body: sent, headers: { "content-type": type } });
     expect(await response.json()).toMatchObject({ body, isBase64Encoded });
   });
 
-  it("maps results: bare values to 200 JSON, full ones member by member, malformed ones to 500", async () => {
+  it("converts bare results to 200 with JSON, full results member by member and malformed results to 500", async () => {
     const bare = await get("/open?do=bare");
     expect([bare.status, bare.headers.get("content-type"), await bare.text()]).toEqual([
       200,
@@ -185,12 +185,12 @@ describe("payload 2.0", () => {
     expect([malformed.status, await malformed.json()]).toEqual([500, { message: "Internal Server Error" }]);
   });
 
-  it("answers a failing function with 500 and nothing of the inside", async () => {
+  it("returns 500 without details when the function fails", async () => {
     const response = await get("/open?do=throw");
     expect([response.status, await response.text()]).toEqual([500, '{"message":"Internal Server Error"}']);
   });
 
-  it("answers 503 when the integration takes too long, 413 over 10 MB", async () => {
+  it("returns 503 after the integration timeout and 413 for a body over 10 MB", async () => {
     const slow = await get("/slow?do=slow");
     expect([slow.status, await slow.json()]).toEqual([503, { message: "Service Unavailable" }]);
     const body = Buffer.alloc(10 * 1024 * 1024 + 1);
@@ -199,20 +199,20 @@ describe("payload 2.0", () => {
   });
 });
 
-describe("routes", () => {
-  it("answers 404 for an unknown path and for a known one with another method", async () => {
+describe("Routes", () => {
+  it("return 404 for an unknown path or method", async () => {
     for (const response of [await get("/nowhere"), await fetch(`${url}/me`, { method: "DELETE" })]) {
       expect([response.status, await response.json()]).toEqual([404, { message: "Not Found" }]);
     }
   });
 
-  it("takes a path that is not well encoded as it is", async () => {
+  it("keep a path parameter with invalid percent-encoding unchanged", async () => {
     const nowhere = await get("/%zz");
     expect([nowhere.status, await nowhere.json()]).toEqual([404, { message: "Not Found" }]);
     expect(await (await get("/bars/%zz")).json()).toMatchObject({ pathParameters: { bar: "%zz" } });
   });
 
-  it("answers 500 where the function does not let the API in", async () => {
+  it("return 500 when the function has no permission for the API", async () => {
     const response = await get("/forbidden/by/permission");
     expect([response.status, await response.json()]).toEqual([500, { message: "Internal Server Error" }]);
   });
@@ -223,12 +223,12 @@ describe("routes", () => {
     ["POST", "/a/b", "ANY /a/b"],
     ["GET", "/a/b/c", "GET /{all+}"],
     ["PUT", "/else", "$default"],
-  ])("%s %s takes the most specific route", (method, path, expected) => {
+  ])("match %s %s to the most specific route", (method, path, expected) => {
     const routes = ["$default", "GET /{all+}", "GET /a/{x}", "ANY /a/b", "GET /a/b"].map((routeKey) => ({ routeKey }));
     expect(matchRoute(routes, method, path)?.route.routeKey).toBe(expected);
   });
 
-  it("throttles a route by its own limits and refuses all at zero", async () => {
+  it("apply the limits of a route and reject every request when a limit is 0", async () => {
     const answers = [await get("/few"), await get("/few"), await get("/few")];
     expect(answers.map((one) => one.status)).toEqual([200, 200, 429]);
     expect(await answers[2]?.json()).toEqual({ message: "Too Many Requests" });
@@ -236,7 +236,7 @@ describe("routes", () => {
     expect((await get("/open")).status).toBe(200);
   });
 
-  it("refills a bucket at its rate and never above the burst", () => {
+  it("refill a token bucket at the rate up to the burst", () => {
     let at = 0;
     const throttle = new Throttle(() => at);
     const limits = { ratePerSecond: 2, burst: 1 };
@@ -251,26 +251,26 @@ describe("routes", () => {
   });
 });
 
-describe("the JWT authorizer", () => {
+describe("JWT authorizer", () => {
   it.each<[string, () => Promise<Record<string, string>>]>([
     ["no token", async () => ({})],
-    ["no JWT", async () => ({ authorization: "Bearer nonsense" })],
-    ["another issuer", () => bearer({ ...good(), iss: `${ISSUER}x` })],
-    ["another audience", () => bearer({ ...good(), aud: "app" })],
-    ["client_id beside a wrong aud", () => bearer({ ...good(), aud: "app", client_id: "web" })],
-    ["an expired token, by a second", () => bearer({ ...good(), exp: now() - 1 })],
-    ["no expiry", async () => bearer({ iss: ISSUER, aud: "web", iat: now() })],
-    ["a token not valid yet", () => bearer({ ...good(), nbf: now() + 30 })],
-    ["a token from the future", () => bearer({ ...good(), iat: now() + 30 })],
-    ["another key's signature", async () => ({ authorization: `Bearer ${await sign(good(), "other")}` })],
-  ])("refuses %s with 401", async (_what, headers) => {
+    ["a token that is not a JWT", async () => ({ authorization: "Bearer nonsense" })],
+    ["another issuer", () => bearer({ ...valid(), iss: `${ISSUER}x` })],
+    ["another audience", () => bearer({ ...valid(), aud: "app" })],
+    ["a wrong aud with a valid client_id", () => bearer({ ...valid(), aud: "app", client_id: "web" })],
+    ["a token that expired a second ago", () => bearer({ ...valid(), exp: now() - 1 })],
+    ["a token without expiry", async () => bearer({ iss: ISSUER, aud: "web", iat: now() })],
+    ["a token that is not valid yet", () => bearer({ ...valid(), nbf: now() + 30 })],
+    ["a token issued in the future", () => bearer({ ...valid(), iat: now() + 30 })],
+    ["a signature with another key", async () => ({ authorization: `Bearer ${await sign(valid(), "other")}` })],
+  ])("rejects %s with 401", async (_case, headers) => {
     const response = await get("/me", await headers());
     expect([response.status, await response.text()]).toEqual([401, '{"message":"Unauthorized"}']);
     expect(response.headers.get("www-authenticate")).toBe("Bearer");
   });
 
-  it("hands claims on as text, lists as [a b], and null scopes without any", async () => {
-    const claims = { ...good(), token_use: "id", email_verified: true, "cognito:groups": ["vip", "staff"] };
+  it("passes claims on as text, lists as [a b], and scopes as null when there are none", async () => {
+    const claims = { ...valid(), token_use: "id", email_verified: true, "cognito:groups": ["vip", "staff"] };
     const response = await get("/me", await bearer(claims));
     const { jwt } = ((await response.json()) as Event).requestContext.authorizer ?? {};
     expect(jwt).toEqual({
@@ -288,19 +288,19 @@ describe("the JWT authorizer", () => {
     });
   });
 
-  it.each(["", "bearer ", "BEARER "])("takes the token after %j", async (prefix) => {
-    const response = await get("/me", { authorization: `${prefix}${await sign(good())}` });
+  it.each(["", "bearer ", "BEARER "])("accepts a token with the prefix %j", async (prefix) => {
+    const response = await get("/me", { authorization: `${prefix}${await sign(valid())}` });
     expect(response.status).toBe(200);
   });
 
-  it("takes client_id for the audience of a token without aud", async () => {
-    const { aud: _, ...claims } = good();
+  it("uses client_id as the audience of a token without aud", async () => {
+    const { aud: _, ...claims } = valid();
     expect((await get("/me", await bearer({ ...claims, client_id: "web" }))).status).toBe(200);
   });
 
-  it("wants one of the route's scopes", async () => {
-    expect((await get("/scoped", await bearer({ ...good(), scope: "profile openid" }))).status).toBe(200);
-    for (const claims of [good(), { ...good(), scope: "profile" }]) {
+  it("returns 403 for a token without a scope of the route", async () => {
+    expect((await get("/scoped", await bearer({ ...valid(), scope: "profile openid" }))).status).toBe(200);
+    for (const claims of [valid(), { ...valid(), scope: "profile" }]) {
       const response = await get("/scoped", await bearer(claims));
       expect([response.status, await response.json()]).toEqual([403, { message: "Forbidden" }]);
     }
@@ -311,7 +311,7 @@ describe("CORS", () => {
   const preflight = (origin: string, path = "/me") =>
     fetch(`${url}${path}`, { method: "OPTIONS", headers: { origin, "access-control-request-method": "GET" } });
 
-  it("answers preflights itself, for routes behind the authorizer and for none", async () => {
+  it("answers a preflight for a route with an authorizer and for an unknown route", async () => {
     for (const path of ["/me", "/nowhere"]) {
       const response = await preflight("https://snack.example", path);
       expect(response.status).toBe(204);
@@ -325,7 +325,7 @@ describe("CORS", () => {
     expect((await preflight("https://elsewhere.example")).headers.get("access-control-allow-origin")).toBeNull();
   });
 
-  it("ignores the function's CORS headers and adds its own only for an Origin it allows", async () => {
+  it("replaces the CORS headers of the function and adds headers only for an allowed origin", async () => {
     const allowed = await get("/open?do=full", { origin: "https://snack.example" });
     expect(allowed.headers.get("access-control-allow-origin")).toBe("https://snack.example");
     expect(allowed.headers.get("access-control-expose-headers")).toBe("etag");
@@ -335,7 +335,7 @@ describe("CORS", () => {
     }
   });
 
-  it("lets the page read errors too", async () => {
+  it("adds CORS headers to errors, so that the page can read them", async () => {
     const response = await get("/me", { origin: "https://snack.example" });
     expect([response.status, response.headers.get("access-control-allow-origin")]).toEqual([
       401,
@@ -344,8 +344,8 @@ describe("CORS", () => {
   });
 });
 
-describe("listeners", () => {
-  it("serves two APIs at once, each at its own port, and stops with the resource", async () => {
+describe("Listeners", () => {
+  it("serve two APIs on different ports and stop when the resource is deleted", async () => {
     const second = await cloud.engine.create("aws:apigatewayv2/api:Api", "second", { protocolType: "HTTP" });
     const other = String(second.outputs.apiEndpoint);
     expect(other).not.toBe(url);

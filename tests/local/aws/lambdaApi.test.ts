@@ -9,17 +9,17 @@ import {
 } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serve } from "../../../local/support/http";
-import { code, ManualTimers, nextEvent, startTestCloud } from "./client";
+import { code, ManualTimers, nextEvent, startTestCloud } from "./fixture";
 
 const FUNCTION = "aws:lambda/function:Function";
 const lambda = { role: "arn:aws:iam::000000000000:role/r", handler: "__index.handler", runtime: "nodejs24.x" };
 const HANDLER = `exports.handler = async (event, context) => {
   if (event.fail) throw new TypeError("no sake");
-  if (event.tell) console.log("told " + event.tell);
+  if (event.log) console.log("logged " + event.log);
   return { event, requestId: context.awsRequestId, endpoint: process.env.AWS_ENDPOINT_URL_LAMBDA };
 }`;
 
-describe("Lambda's Invoke API", () => {
+describe("Invoke API of Lambda", () => {
   const timers = new ManualTimers();
   const lines: string[] = [];
   let cloud: Awaited<ReturnType<typeof startTestCloud>>;
@@ -62,7 +62,7 @@ describe("Lambda's Invoke API", () => {
     };
   };
 
-  it("answers with the function's result, to its name, its ARN, a part of it, and with a version", async () => {
+  it("returns the result of a function for its name, ARN, partial ARN and $LATEST qualifier", async () => {
     const answer = await invoke({ hello: "ママ" });
     expect(answer).toMatchObject({ StatusCode: 200, ExecutedVersion: "$LATEST", body: { event: { hello: "ママ" } } });
     expect(answer.FunctionError).toBeUndefined();
@@ -75,12 +75,12 @@ describe("Lambda's Invoke API", () => {
     expect((await invoke({ n: 2 }, { Qualifier: "$LATEST" })).body.event).toEqual({ n: 2 });
   });
 
-  it("gives the function an empty object where there is no payload", async () => {
+  it("passes an empty object to the function when there is no payload", async () => {
     const { Payload } = await client.send(new InvokeCommand({ FunctionName: fn.id }));
     expect(JSON.parse(Payload?.transformToString() ?? "").event).toEqual({});
   });
 
-  it("answers 200 with the error as payload when the function fails", async () => {
+  it("returns 200 with the error as payload when the function fails", async () => {
     expect(await invoke({ fail: true })).toMatchObject({
       StatusCode: 200,
       FunctionError: "Unhandled",
@@ -89,7 +89,7 @@ describe("Lambda's Invoke API", () => {
     });
   });
 
-  it("knows no other function and no other version", async () => {
+  it("rejects an unknown function, version or alias", async () => {
     const failure = invoke({}, { FunctionName: "nobody" });
     await expect(failure).rejects.toThrow(ResourceNotFoundException);
     await expect(failure).rejects.toMatchObject({
@@ -105,12 +105,12 @@ describe("Lambda's Invoke API", () => {
       await expect(invoke({}, more)).rejects.toThrow(/Function not found: arn:.*:(7|live)$/);
   });
 
-  it("takes an Event at once, runs it in the background, and again when it fails", async () => {
-    const told = nextEvent(cloud.events, / told once$/);
-    const answer = await invoke({ tell: "once" }, { InvocationType: "Event" });
+  it("accepts an Event at once, runs it in the background and retries a failure twice", async () => {
+    const logged = nextEvent(cloud.events, / logged once$/);
+    const answer = await invoke({ log: "once" }, { InvocationType: "Event" });
     expect(answer).toMatchObject({ StatusCode: 202, body: undefined });
     expect(answer.ExecutedVersion).toBeUndefined();
-    await told;
+    await logged;
 
     const failure = () => nextEvent(cloud.events, /^admin-\w+ → TypeError$/);
     let failed = failure();
@@ -122,19 +122,19 @@ describe("Lambda's Invoke API", () => {
       failed = failure();
       timers.advance(delayMs);
     }
-    const dropped = nextEvent(cloud.events, /^admin-\w+: an asynchronous event is dropped after 3 attempts$/);
+    const dropped = nextEvent(cloud.events, /^admin-\w+: asynchronous event dropped after 3 attempts$/);
     await Promise.all([failed, dropped]);
     expect(timers.delaysMs).toEqual([]);
   });
 
-  it("answers a DryRun with nothing, and runs nothing", async () => {
-    expect(await invoke({ tell: "never" }, { InvocationType: "DryRun" })).toMatchObject({ StatusCode: 204 });
+  it("returns 204 for a DryRun without running the function", async () => {
+    expect(await invoke({ log: "never" }, { InvocationType: "DryRun" })).toMatchObject({ StatusCode: 204 });
     await expect(invoke({}, { InvocationType: "DryRun", FunctionName: "nobody" })).rejects.toThrow(/not found/);
-    await invoke({ tell: "afterwards" });
-    expect(lines.filter((line) => line.endsWith("told never"))).toEqual([]);
+    await invoke({ log: "afterwards" });
+    expect(lines.filter((line) => line.endsWith("logged never"))).toEqual([]);
   });
 
-  it("refuses what is not signed, or signed for elsewhere", async () => {
+  it("rejects a request without a signature, or signed for another region or service", async () => {
     expect(await post("{}", {})).toEqual({
       status: 403,
       type: "MissingAuthenticationTokenException",
@@ -152,7 +152,7 @@ describe("Lambda's Invoke API", () => {
     expect((await post("{}", { authorization: signed("us-east-1/lambda") })).status).toBe(200);
   });
 
-  it("refuses payloads that are too large, and says how large they may be", async () => {
+  it("rejects a payload that is too large and states the limit", async () => {
     const large = "x".repeat(6 * 1024 * 1024);
     const failure = invoke(large);
     await expect(failure).rejects.toThrow(RequestTooLargeException);
@@ -166,7 +166,7 @@ describe("Lambda's Invoke API", () => {
     expect((await invoke({ n: 1 })).StatusCode).toBe(200);
   });
 
-  it("refuses what is not JSON, ways of invoking that there are not, and everything that is not Invoke", async () => {
+  it("rejects invalid JSON, an unknown invocation type and any operation except Invoke", async () => {
     const authorization = signed("us-east-1/lambda");
     expect(await post("{canary", { authorization })).toEqual({
       status: 400,
@@ -183,7 +183,7 @@ describe("Lambda's Invoke API", () => {
     });
   });
 
-  it("tells of invocations, and of no payload", async () => {
+  it("logs an invocation without its payload", async () => {
     const done = nextEvent(cloud.events, /^Invoke /);
     await invoke({ canary: "canary" });
     expect(await done).toMatchObject({
@@ -194,7 +194,7 @@ describe("Lambda's Invoke API", () => {
     expect(lines.join("\n")).not.toContain("canary");
   });
 
-  it("listens where it is told, and says when that is taken", async () => {
+  it("listens on the configured port and rejects a port that is in use", async () => {
     const other = await serve("another", 0, () => new Response("another"));
     await expect(startTestCloud({ dir: join(cloud.dir, "second"), lambdaPort: other.port })).rejects.toThrow(
       `Port ${other.port} (Lambda) is in use`,

@@ -6,7 +6,7 @@ import type { PluginInfo } from "@pulumi/pulumi/proto/plugin_pb";
 import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { archive, asset, code, type Engine, secret, startTestCloud, struct, UNKNOWN } from "./client";
+import { archive, asset, code, type Engine, secret, startTestCloud, struct, UNKNOWN } from "./fixture";
 
 const ROLE = "aws:iam/role:Role";
 const FUNCTION = "aws:lambda/function:Function";
@@ -17,7 +17,7 @@ const trust = JSON.stringify({ Version: "2012-10-17", Statement: [] });
 const lambda = { role: "arn:aws:iam::000000000000:role/r", handler: "__index.handler", runtime: "nodejs24.x" };
 const { ADD, UPDATE, UPDATE_REPLACE } = provider.PropertyDiff.Kind;
 
-describe("the provider, driven as an engine drives it", () => {
+describe("Pulumi provider of the local AWS", () => {
   let cloud: Awaited<ReturnType<typeof startTestCloud>>;
   let engine: Engine;
   beforeAll(async () => {
@@ -26,7 +26,7 @@ describe("the provider, driven as an engine drives it", () => {
   });
   afterAll(() => cloud[Symbol.asyncDispose]());
 
-  it("says at handshake and configure what it understands", async () => {
+  it("reports its version and features at handshake and configure", async () => {
     const handshake = await engine.call<provider.ProviderHandshakeRequest, provider.ProviderHandshakeResponse>(
       engine.client.handshake,
       new provider.ProviderHandshakeRequest(),
@@ -41,7 +41,7 @@ describe("the provider, driven as an engine drives it", () => {
     expect(configured.toObject()).toMatchObject({ acceptsecrets: true, supportspreview: true, acceptoutputs: false });
   });
 
-  it("refuses a region that is not the local cloud's", async () => {
+  it("rejects a region other than that of the local cloud", async () => {
     const request = new provider.CheckRequest();
     request.setNews(struct({ region: "eu-west-1" }));
     const response = await engine.call<provider.CheckRequest, provider.CheckResponse>(
@@ -49,11 +49,11 @@ describe("the provider, driven as an engine drives it", () => {
       request,
     );
     expect(response.getFailuresList().map((one) => one.toObject())).toEqual([
-      { property: "region", reason: "region: must be us-east-1, where this local cloud runs" },
+      { property: "region", reason: "region: must be us-east-1, the region of this local cloud" },
     ]);
   });
 
-  it("answers what it does not do with UNIMPLEMENTED, and cancel and attach with nothing", async () => {
+  it("answers UNIMPLEMENTED for methods that it does not support, and accepts cancel", async () => {
     await expect(engine.call(engine.client.construct, new provider.ConstructRequest())).rejects.toMatchObject({
       code: status.UNIMPLEMENTED,
     });
@@ -63,7 +63,7 @@ describe("the provider, driven as an engine drives it", () => {
     await expect(engine.call(engine.client.cancel, new Empty())).resolves.toBeDefined();
   });
 
-  it("creates, finds no difference, updates in place, reads and deletes", async () => {
+  it("creates, diffs, updates, reads and deletes a resource", async () => {
     const role = await engine.create(ROLE, "session", { assumeRolePolicy: trust });
     expect(role.id).toMatch(/^session-[0-9a-f]{7}$/);
     expect(role.outputs).toMatchObject({
@@ -107,7 +107,7 @@ describe("the provider, driven as an engine drives it", () => {
     await expect(engine.delete(updated)).resolves.toBeUndefined();
   });
 
-  it("replaces on a fixed name, deleting first only while the name stays", async () => {
+  it("deletes before a replacement only when the resource keeps its fixed name", async () => {
     const named = await engine.create(LOG_GROUP, "logs", { name: "/snack/a", logGroupClass: "STANDARD" });
     const renamed = await engine.diff(named, { name: "/snack/b", logGroupClass: "STANDARD" });
     expect(renamed).toMatchObject({
@@ -121,20 +121,20 @@ describe("the provider, driven as an engine drives it", () => {
       userPoolId: "a",
       domain: "bar",
     });
-    const moved = await engine.diff(domain, { userPoolId: "b", domain: "bar" });
-    expect(moved).toMatchObject({ replaces: ["userPoolId"], deleteBeforeReplace: true });
+    const otherPool = await engine.diff(domain, { userPoolId: "b", domain: "bar" });
+    expect(otherPool).toMatchObject({ replaces: ["userPoolId"], deleteBeforeReplace: true });
     const automatic = await engine.create(LOG_GROUP, "auto", { logGroupClass: "STANDARD" });
     expect(await engine.diff(automatic, { logGroupClass: "DELIVERY" })).toMatchObject({ deleteBeforeReplace: false });
   });
 
-  it("refuses a second resource of the same name in AWS's words", async () => {
+  it("rejects a second resource with the same name with the error of AWS", async () => {
     await engine.create(LOG_GROUP, "one", { name: "/snack/same" });
     await expect(engine.create(LOG_GROUP, "two", { name: "/snack/same" })).rejects.toThrow(
       /ResourceAlreadyExistsException.*already exists/,
     );
   });
 
-  it("previews: known outputs are known, computed ones unknown, and nothing is created", async () => {
+  it("previews with unknown computed outputs and changes nothing", async () => {
     const preview = await engine.create(ROLE, "planned", { assumeRolePolicy: trust }, true);
     expect(preview.id).toBe("");
     expect(preview.outputs).toMatchObject({ assumeRolePolicy: trust, path: "/", arn: UNKNOWN });
@@ -151,7 +151,7 @@ describe("the provider, driven as an engine drives it", () => {
     expect(cloud.aws.account.get(FUNCTION, fn.id)?.outputs.timeout).toBe(3);
   });
 
-  it("keeps what came in as a secret a secret, and compares it by content", async () => {
+  it("returns secret inputs as secrets and compares them by content", async () => {
     const inputs = { type: "SecureString", name: "/snack/key", value: secret("canary") };
     const created = await engine.create(PARAMETER, "key", inputs);
     expect(created.outputs.value).toEqual(secret("canary"));
@@ -172,7 +172,7 @@ describe("the provider, driven as an engine drives it", () => {
     expect(cloud.aws.account.get(PARAMETER, created.id)?.inputs.value).toBe("other");
   });
 
-  it("reads output values and resource references as what they stand for", async () => {
+  it("reads an output value as the secret that it wraps", async () => {
     const wrapped = {
       "4dabf18193072939515e22adb298388d": "d0e6a833031e9bbcd3f4e8bde6ca49a4",
       value: trust,
@@ -188,14 +188,14 @@ describe("the provider, driven as an engine drives it", () => {
     ["aws:iam/policy:Policy", "policy", {}],
     ["aws:iam/rolePolicy:RolePolicy", "policy", { role: "r" }],
     ["aws:ecr/lifecyclePolicy:LifecyclePolicy", "policy", { repository: "r" }],
-  ])("%s takes %s as an object too, and keeps its JSON text", async (type, property, others) => {
+  ])("stores the JSON text of an object (%s, %s)", async (type, property, others) => {
     const document = { rules: [], Version: "2012-10-17", Statement: [{ Resource: "*", Effect: "Allow" }] };
     const reordered = { Statement: [{ Effect: "Allow", Resource: "*" }], Version: "2012-10-17", rules: [] };
-    const given = await engine.check(type, "p", { ...others, [property]: document });
-    expect(given.failures).toEqual([]);
-    expect(JSON.parse(String(given.inputs[property]))).toEqual(document);
+    const checked = await engine.check(type, "p", { ...others, [property]: document });
+    expect(checked.failures).toEqual([]);
+    expect(JSON.parse(String(checked.inputs[property]))).toEqual(document);
     const again = await engine.check(type, "p", { ...others, [property]: reordered });
-    expect(again.inputs[property]).toBe(given.inputs[property]);
+    expect(again.inputs[property]).toBe(checked.inputs[property]);
 
     const hidden = await engine.check(type, "p", { ...others, [property]: { ...document, Version: secret("v") } });
     expect(hidden.inputs[property]).toEqual(secret(expect.stringContaining('"Version":"v"')));
@@ -205,7 +205,7 @@ describe("the provider, driven as an engine drives it", () => {
     expect(wrong.failures.map((failure) => failure.property)).toEqual([property]);
   });
 
-  it("tolerates unknowns in check and shows them as changes in diff", async () => {
+  it("accepts unknowns in check and shows them as changes in diff", async () => {
     const { failures } = await engine.check(FUNCTION, "fn", {
       ...lambda,
       role: UNKNOWN,
@@ -252,14 +252,16 @@ describe("the provider, driven as an engine drives it", () => {
     [PARAMETER, { type: "Secret", value: "x" }, "type", /SecureString/],
     [LOG_GROUP, { retentionInDays: 13 }, "retentionInDays", /14/],
     [ROLE, { assumeRolePolicy: "{" }, "assumeRolePolicy", /JSON/],
-  ])("%s: names the bad property and what is allowed (%#)", async (type, inputs, property, allowed) => {
+  ])("names the invalid property and the allowed values (%s, %#)", async (type, inputs, property, allowed) => {
     const { failures } = await engine.check(type, "bad", inputs);
     expect(failures.map((one) => one.property.replace(".[", "["))).toEqual([property.replace(".[", "[")]);
     expect(failures[0]?.reason).toMatch(allowed);
   });
 
-  it("refuses a type and an invoke without a local body by name", async () => {
-    await expect(engine.check("aws:s3/bucket:Bucket", "b", {})).rejects.toThrow(/no body for aws:s3\/bucket:Bucket/);
+  it("names an unsupported resource type or function", async () => {
+    await expect(engine.check("aws:s3/bucket:Bucket", "b", {})).rejects.toThrow(
+      /does not support aws:s3\/bucket:Bucket/,
+    );
     await expect(engine.invoke("aws:ec2/getVpc:getVpc")).rejects.toThrow(/getVpc/);
   });
 
@@ -274,7 +276,7 @@ describe("the provider, driven as an engine drives it", () => {
     expect(await engine.invoke("aws:index/getPartition:getPartition")).toMatchObject({ partition: "aws" });
   });
 
-  it("imports by id, with the scope where the id alone is not unique", async () => {
+  it("imports by scope and id when the id alone is not unique", async () => {
     const permission = {
       action: "lambda:InvokeFunction",
       function: "fn",
@@ -287,7 +289,7 @@ describe("the provider, driven as an engine drives it", () => {
     expect(found).toMatchObject({ id: "api", inputs: { function: "fn2" } });
   });
 
-  it("gives Cognito and ECR outputs of the real shape", async () => {
+  it("returns Cognito and ECR outputs in the format of AWS", async () => {
     const pool = await engine.create("aws:cognito/userPool:UserPool", "pool", { usernameAttributes: ["email"] });
     expect(pool.id).toMatch(/^us-east-1_[A-Za-z0-9]{9}$/);
     expect(pool.outputs.endpoint).toBe(`cognito-idp.us-east-1.amazonaws.com/${pool.id}`);
@@ -300,18 +302,18 @@ describe("the provider, driven as an engine drives it", () => {
     expect(repository.outputs.repositoryUrl).toBe(`000000000000.dkr.ecr.us-east-1.amazonaws.com/${repository.id}`);
   });
 
-  it("holds a protected user pool until protection is off", async () => {
+  it("rejects the deletion of a user pool with deletion protection", async () => {
     const pool = await engine.create("aws:cognito/userPool:UserPool", "kept", { deletionProtection: "ACTIVE" });
     await expect(engine.delete(pool)).rejects.toThrow(/deletion protection is activated/);
     await engine.delete(await engine.update(pool, { deletionProtection: "INACTIVE" }));
   });
 
-  it("gives an image a digest of all a build reads, and finds its model version by that", async () => {
+  it("computes an image digest from the inputs of the build and resolves its model version", async () => {
     const context = join(cloud.dir, "image");
     await mkdir(join(context, "worker", ".mypy_cache"), { recursive: true });
     await writeFile(join(context, "Dockerfile"), "FROM scratch");
     await writeFile(join(context, ".dockerignore"), "**/.*_cache\n*.log\n!keep.log");
-    const repository = "000000000000.dkr.ecr.us-east-1.amazonaws.com/phi3";
+    const repository = "000000000000.dkr.ecr.us-east-1.amazonaws.com/model";
     const inputs = {
       push: true,
       tags: [`${repository}:v1`],
@@ -337,12 +339,12 @@ describe("the provider, driven as an engine drives it", () => {
     expect(cloud.aws.resolveImage(`${repository}@${digest}`)).toEqual({ version: "2026.11", private: true });
     expect(cloud.aws.resolveImage(`${repository}:v1`)).toEqual({ version: "2026.11", private: true });
     expect(cloud.aws.resolveImage(`${repository}@sha256:${"0".repeat(64)}`)).toBeUndefined();
-    expect(cloud.aws.resolveImage("ghcr.io:443/snack/phi3:v7")).toEqual({ version: "v7", private: false });
+    expect(cloud.aws.resolveImage("ghcr.io:443/snack/model:v7")).toEqual({ version: "v7", private: false });
     await engine.delete(image);
     expect(cloud.aws.resolveImage(`${repository}@${digest}`)).toBeUndefined();
   });
 
-  it("sees changed files behind an unchanged path", async () => {
+  it("shows a changed file at an unchanged path as a change", async () => {
     const file = join(cloud.dir, "bundle.cjs");
     await writeFile(file, "exports.handler = async () => 1");
     const inputs = {
@@ -365,9 +367,9 @@ describe("the provider, driven as an engine drives it", () => {
     await rm(file);
   });
 
-  it("shows an output that changed behind the engine's back, and an update brings it", async () => {
+  it("shows an output that changed outside the engine as drift, and an update returns it", async () => {
     const named = { name: "/snack/parameter", type: "String", value: "x" };
-    const created = await engine.create(PARAMETER, "moved", named);
+    const created = await engine.create(PARAMETER, "drifted", named);
     const [live] = cloud.aws.account.list(PARAMETER).filter(({ id }) => id === created.id);
     if (live === undefined) throw new Error("not in the account");
     cloud.aws.account.put({ ...live, outputs: { ...live.outputs, arn: "arn:elsewhere" } });

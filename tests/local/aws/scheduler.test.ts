@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { Scheduler } from "../../../local/aws/scheduler";
 import { realTimers } from "../../../local/aws/support/timers";
-import { code, type Engine, ManualTimers, nextEvent, startTestCloud } from "./client";
+import { code, type Engine, ManualTimers, nextEvent, startTestCloud } from "./fixture";
 
 const SCHEDULE = "aws:scheduler/schedule:Schedule";
 const FUNCTION = "aws:lambda/function:Function";
@@ -16,7 +16,7 @@ const trust = (Service: string) => ({
   Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service } }],
 });
 
-/** A cloud whose time stands still, with a function that tells its event. */
+/** Starts a cloud with manual timers, and a function that logs its event. */
 async function start(handler = "exports.handler = async (event) => console.log('got ' + JSON.stringify(event))") {
   const timers = new ManualTimers();
   const cloud = await startTestCloud({ timers });
@@ -45,8 +45,8 @@ async function start(handler = "exports.handler = async (event) => console.log('
     policy,
     allow: () => engine.create(ROLE_POLICY, "timer", { role: role.id, policy }),
     next: (line: RegExp) => nextEvent(events, line),
-    /** Lets time go by until the lines show and what they are of has ended. Gives the first one. */
-    async pass(byMs: number, ...lines: RegExp[]) {
+    /** Advances the time and waits for events with these summaries. Returns the first summary. */
+    async advance(byMs: number, ...lines: RegExp[]) {
       const seen = Promise.all(lines.map((line) => nextEvent(events, line)));
       timers.advance(byMs);
       const [first] = await seen;
@@ -56,7 +56,7 @@ async function start(handler = "exports.handler = async (event) => console.log('
   };
 }
 
-describe("a schedule", () => {
+describe("Schedule", () => {
   it("invokes its function at once and then at its rate, with its input, until it is deleted", async () => {
     await using cloud = await start();
     await cloud.allow();
@@ -65,52 +65,52 @@ describe("a schedule", () => {
       ...cloud.inputs,
       target: { ...cloud.inputs.target, input },
     });
-    expect(await cloud.pass(0, / got /, OK)).toBe(`${cloud.fn.id} got {"limit":5}`);
+    expect(await cloud.advance(0, / got /, OK)).toBe(`${cloud.fn.id} got {"limit":5}`);
     expect(cloud.timers.delaysMs).toEqual([15 * MINUTE_MS]);
-    for (let n = 0; n < 2; n++) await cloud.pass(15 * MINUTE_MS, / got {"limit":5}/, OK);
+    for (let n = 0; n < 2; n++) await cloud.advance(15 * MINUTE_MS, / got {"limit":5}/, OK);
     await cloud.engine.delete(schedule);
     expect(cloud.timers.delaysMs).toEqual([]);
     expect(cloud.aws.account.list(SCHEDULE)).toEqual([]);
   });
 
-  it("gives an empty object where it has no input", async () => {
+  it("passes an empty object to the function when it has no input", async () => {
     await using cloud = await start();
     await cloud.allow();
     await cloud.engine.create(SCHEDULE, "plain", cloud.inputs);
-    expect(await cloud.pass(0, / got /)).toBe(`${cloud.fn.id} got {}`);
+    expect(await cloud.advance(0, / got /)).toBe(`${cloud.fn.id} got {}`);
   });
 
-  it("leaves a failing function to Lambda, which tries twice more, and does not overlap with itself", async () => {
+  it("lets Lambda retry a failing function twice and skips an invocation meanwhile", async () => {
     await using cloud = await start("exports.handler = async () => { throw new TypeError('no sake') }");
     await cloud.allow();
     const inputs = { ...cloud.inputs, scheduleExpression: "rate(2 minutes)" };
     await cloud.engine.create(SCHEDULE, "failing", inputs);
-    await cloud.pass(0, /→ TypeError/);
+    await cloud.advance(0, /→ TypeError/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS, 2 * MINUTE_MS]);
-    await cloud.pass(MINUTE_MS, /→ TypeError/);
+    await cloud.advance(MINUTE_MS, /→ TypeError/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS, 2 * MINUTE_MS]);
-    expect(await cloud.pass(MINUTE_MS, /left out/)).toMatch(
-      /^default\/failing-.*: left out, the one before still runs$/,
+    expect(await cloud.advance(MINUTE_MS, /skipped/)).toMatch(
+      /^default\/failing-.*: skipped, the previous invocation still runs$/,
     );
-    await cloud.pass(MINUTE_MS, /→ TypeError/, /dropped after 3 attempts/);
+    await cloud.advance(MINUTE_MS, /→ TypeError/, /dropped after 3 attempts/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS]);
-    await cloud.pass(MINUTE_MS, /→ TypeError/);
+    await cloud.advance(MINUTE_MS, /→ TypeError/);
   });
 
-  it("tries again, as often as its retry policy says, when the role may not invoke the function", async () => {
+  it("retries as its retry policy says when the role may not invoke the function", async () => {
     await using cloud = await start();
     const retryPolicy = { maximumRetryAttempts: 1 };
     const target = { ...cloud.inputs.target, retryPolicy };
     await cloud.engine.create(SCHEDULE, "barred", { ...cloud.inputs, target });
-    expect(await cloud.pass(0, /AccessDenied/)).toMatch(/the role may not invoke reconciler-/);
+    expect(await cloud.advance(0, /AccessDenied/)).toMatch(/the role may not invoke reconciler-/);
     const [delayMs = 0] = cloud.timers.delaysMs;
     expect(cloud.timers.delaysMs).toEqual([delayMs, 15 * MINUTE_MS]);
-    await cloud.pass(delayMs, /AccessDenied/, /dropped after 2 attempts/);
+    await cloud.advance(delayMs, /AccessDenied/, /dropped after 2 attempts/);
     await cloud.allow();
-    await cloud.pass(15 * MINUTE_MS, / got {}/);
+    await cloud.advance(15 * MINUTE_MS, / got {}/);
   });
 
-  it("does not reach a function that a statement denies, or that is gone", async () => {
+  it("does not invoke a function that a Deny statement covers or that was deleted", async () => {
     await using cloud = await start();
     await cloud.allow();
     await cloud.engine.create(SCHEDULE, "barred", cloud.inputs);
@@ -118,27 +118,27 @@ describe("a schedule", () => {
       role: cloud.role.id,
       policy: { ...cloud.policy, Statement: [{ ...cloud.policy.Statement, Effect: "Deny" }] },
     });
-    await cloud.pass(0, /AccessDenied/);
+    await cloud.advance(0, /AccessDenied/);
     await cloud.engine.delete(deny);
     await cloud.engine.delete(cloud.fn);
     const [delayMs = 0] = cloud.timers.delaysMs;
-    await cloud.pass(delayMs, /ResourceNotFoundException: Function not found: reconciler-/);
+    await cloud.advance(delayMs, /ResourceNotFoundException: Function not found: reconciler-/);
   });
 
-  it("rests while it is disabled; another target keeps its rhythm, another rate begins anew", async () => {
+  it("stops while disabled, keeps its timing after a change of target and restarts after a change of rate", async () => {
     await using cloud = await start();
     await cloud.allow();
     const disabled = { ...cloud.inputs, state: "DISABLED" };
-    let schedule = await cloud.engine.create(SCHEDULE, "resting", disabled);
+    let schedule = await cloud.engine.create(SCHEDULE, "disabled", disabled);
     expect(cloud.timers.delaysMs).toEqual([]);
     schedule = await cloud.engine.update(schedule, cloud.inputs);
-    await cloud.pass(0, / got {}/, OK);
+    await cloud.advance(0, / got {}/, OK);
     cloud.timers.advance(MINUTE_MS);
     const target = { ...cloud.inputs.target, input: "[1]" };
     expect((await cloud.engine.diff(schedule, { ...cloud.inputs, target })).replaces).toEqual([]);
     schedule = await cloud.engine.update(schedule, { ...cloud.inputs, target });
     expect(cloud.timers.delaysMs).toEqual([14 * MINUTE_MS]);
-    expect(await cloud.pass(14 * MINUTE_MS, / got /)).toMatch(/got \[1\]$/);
+    expect(await cloud.advance(14 * MINUTE_MS, / got /)).toMatch(/got \[1\]$/);
     schedule = await cloud.engine.update(schedule, { ...cloud.inputs, scheduleExpression: "rate(1 days)" });
     expect(cloud.timers.delaysMs).toEqual([0]);
     await cloud.engine.update(schedule, disabled);
@@ -146,15 +146,15 @@ describe("a schedule", () => {
   });
 
   it.each(["cron(0 3 ? * MON-FRI *)", "at(2030-01-01T03:00:00)"])(
-    "of %s is kept, and said not to run",
+    "is stored with a note that it never runs when its expression is %s",
     async (expression) => {
       await using cloud = await start();
-      const said = cloud.next(/is kept but not run/);
+      const note = cloud.next(/is stored but never runs/);
       const schedule = await cloud.engine.create(SCHEDULE, "nightly", {
         ...cloud.inputs,
         scheduleExpression: expression,
       });
-      expect(await said).toMatchObject({
+      expect(await note).toMatchObject({
         source: "scheduler",
         summary: expect.stringContaining(`${schedule.id}: ${expression}`),
       });
@@ -163,11 +163,11 @@ describe("a schedule", () => {
     },
   );
 
-  it("goes on after a restart, one interval later, and stops with the cloud", async () => {
+  it("runs one interval after a restart and stops with the cloud", async () => {
     await using first = await start();
     await first.allow();
     const schedule = await first.engine.create(SCHEDULE, "kept", first.inputs);
-    await first.engine.create(SCHEDULE, "resting", { ...first.inputs, state: "DISABLED" });
+    await first.engine.create(SCHEDULE, "disabled", { ...first.inputs, state: "DISABLED" });
     await first.stop();
     expect(first.timers.delaysMs).toEqual([]);
 
@@ -182,7 +182,7 @@ describe("a schedule", () => {
     expect(timers.delaysMs).toEqual([]);
   });
 
-  it("is left out while the invocation before still runs", async () => {
+  it("skips an invocation while the previous one still runs", async () => {
     await using cloud = await start();
     await cloud.allow();
     await cloud.engine.create(SCHEDULE, "slow", cloud.inputs);
@@ -203,11 +203,11 @@ describe("a schedule", () => {
   });
 });
 
-describe("the provider's schedule", () => {
+describe("Schedule resource", () => {
   const reasons = async (engine: Engine, inputs: object) =>
     (await engine.check(SCHEDULE, "bad", { ...inputs })).failures.map(({ reason }) => reason);
 
-  it("has the real one's outputs, and is replaced with its name and group only", async () => {
+  it("has the outputs of the real provider and is replaced only when its name or group changes", async () => {
     await using cloud = await start();
     const inputs = { ...cloud.inputs, name: "reconcile", description: "heals" };
     const schedule = await cloud.engine.create(SCHEDULE, "reconcile", inputs);
@@ -231,7 +231,7 @@ describe("the provider's schedule", () => {
     expect((await cloud.engine.read(SCHEDULE, "reconcile", "default/reconcile")).inputs).toMatchObject(inputs);
   });
 
-  it("names itself, after its prefix if it has one", async () => {
+  it("gets an automatic name from its prefix, else from its logical name", async () => {
     await using cloud = await start();
     const plain = await cloud.engine.create(SCHEDULE, "named", cloud.inputs);
     expect(plain.id).toMatch(/^default\/named-[0-9a-f]{7}$/);
@@ -239,17 +239,17 @@ describe("the provider's schedule", () => {
     const prefixed = await cloud.engine.create(SCHEDULE, "named", inputs);
     expect(prefixed.outputs.name).toMatch(/^snack-[0-9a-f]{7}$/);
     expect((await cloud.engine.diff(prefixed, inputs)).some).toBe(false);
-    const moved = await cloud.engine.diff(prefixed, { ...cloud.inputs, namePrefix: "bar-" });
-    expect(moved).toMatchObject({ replaces: ["name", "namePrefix"], deleteBeforeReplace: false });
+    const changed = await cloud.engine.diff(prefixed, { ...cloud.inputs, namePrefix: "bar-" });
+    expect(changed).toMatchObject({ replaces: ["name", "namePrefix"], deleteBeforeReplace: false });
   });
 
-  it("needs a role that the scheduler may take on, and a group that exists", async () => {
+  it("rejects a role that the scheduler may not assume and a group that does not exist", async () => {
     await using cloud = await start();
     const other = await cloud.engine.create(ROLE, "other", { assumeRolePolicy: trust("lambda.amazonaws.com") });
-    const words = /must allow AWS EventBridge Scheduler to assume the role/;
+    const message = /must allow AWS EventBridge Scheduler to assume the role/;
     for (const roleArn of [other.outputs.arn, "arn:aws:iam::000000000000:role/none"]) {
       const target = { ...cloud.inputs.target, roleArn };
-      await expect(cloud.engine.create(SCHEDULE, "bad", { ...cloud.inputs, target })).rejects.toThrow(words);
+      await expect(cloud.engine.create(SCHEDULE, "bad", { ...cloud.inputs, target })).rejects.toThrow(message);
     }
     await expect(cloud.engine.create(SCHEDULE, "bad", { ...cloud.inputs, groupName: "none" })).rejects.toThrow(
       "ResourceNotFoundException: Schedule group none does not exist.",
@@ -257,13 +257,13 @@ describe("the provider's schedule", () => {
     expect(cloud.timers.delaysMs).toEqual([]);
   });
 
-  it("judges its inputs", async () => {
+  it("accepts valid expressions and names each invalid input", async () => {
     await using cloud = await start();
     const { inputs, engine } = cloud;
     const expression = async (scheduleExpression: string) => reasons(engine, { ...inputs, scheduleExpression });
-    for (const good of ["rate(1 minute)", "rate(1 hours)", "rate(30 days)", "cron(0/5 * * * ? *)"])
-      expect(await expression(good)).toEqual([]);
-    for (const bad of [
+    for (const valid of ["rate(1 minute)", "rate(1 hours)", "rate(30 days)", "cron(0/5 * * * ? *)"])
+      expect(await expression(valid)).toEqual([]);
+    for (const invalid of [
       "rate(0 minutes)",
       "rate(5 seconds)",
       "5 minutes",
@@ -271,8 +271,8 @@ describe("the provider's schedule", () => {
       "cron(0 3 * * * *)",
       "at(2030-13-01T00:00:00)",
     ])
-      expect(await expression(bad)).toEqual([
-        `scheduleExpression: Invalid Schedule Expression ${bad}. It must be rate(<n> minutes|hours|days), cron(<six fields>) or at(yyyy-mm-ddThh:mm:ss)`,
+      expect(await expression(invalid)).toEqual([
+        `scheduleExpression: Invalid Schedule Expression ${invalid}. It must be rate(<n> minutes|hours|days), cron(<six fields>) or at(yyyy-mm-ddThh:mm:ss)`,
       ]);
 
     const { target } = inputs;
@@ -282,13 +282,13 @@ describe("the provider's schedule", () => {
       [{ flexibleTimeWindow: undefined }, /^flexibleTimeWindow: /],
       [{ target: { ...target, arn: "arn:aws:sqs:us-east-1:000000000000:q" } }, /^target\.arn: .*Lambda function/],
       [{ target: { ...target, roleArn: "timer" } }, /^target\.roleArn: .*ARN of a role/],
-      [{ target: { ...target, input: "{" } }, /^target\.input: .*well-formed JSON/],
+      [{ target: { ...target, input: "{" } }, /^target\.input: must be valid JSON/],
       [{ target: { ...target, retryPolicy: { maximumRetryAttempts: 186 } } }, /maximumRetryAttempts: .*185/],
       [{ target: { ...target, retryPolicy: { maximumEventAgeInSeconds: 59 } } }, /maximumEventAgeInSeconds: .*60/],
       [{ state: "PAUSED" }, /^state: .*ENABLED.*DISABLED/],
       [{ name: "with space" }, /^name: The name must consist of/],
       [{ name: "a", namePrefix: "b" }, /^namePrefix: conflicts with name/],
-      [{ startDate: "2030-01-01T00:00:00Z" }, /^startDate: is not kept/],
+      [{ startDate: "2030-01-01T00:00:00Z" }, /^startDate: is not supported/],
     ];
     for (const [change, reason] of cases) {
       const found = await reasons(engine, JSON.parse(JSON.stringify({ ...inputs, ...change })));
@@ -297,22 +297,22 @@ describe("the provider's schedule", () => {
   });
 });
 
-describe("timers by the clock", () => {
-  it("wait as long as they are told, also longer than Node's own can, and can be stopped", () => {
+describe("Real timers", () => {
+  it("run on time after delays that are too long for setTimeout, and can be cancelled", () => {
     vi.useFakeTimers();
     try {
       const run = vi.fn();
-      const stopped = vi.fn();
+      const cancelled = vi.fn();
       const days = 24 * 60 * MINUTE_MS;
       realTimers.after(60 * days, run);
-      const stop = realTimers.after(30 * days, stopped);
+      const cancel = realTimers.after(30 * days, cancelled);
       vi.advanceTimersByTime(29 * days);
-      stop();
+      cancel();
       vi.advanceTimersByTime(31 * days - 1);
       expect(run).not.toHaveBeenCalled();
       vi.advanceTimersByTime(1);
       expect(run).toHaveBeenCalledOnce();
-      expect(stopped).not.toHaveBeenCalled();
+      expect(cancelled).not.toHaveBeenCalled();
     } finally {
       vi.useRealTimers();
     }

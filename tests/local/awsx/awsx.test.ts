@@ -6,7 +6,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lifecyclePolicyDocument } from "../../../local/awsx/lifecycle";
 import { type Awsx, startAwsx } from "../../../local/awsx/start";
-import { Engine, read, struct, UNKNOWN } from "../aws/client";
+import { Engine, read, struct, UNKNOWN } from "../aws/fixture";
 
 interface Registered {
   type: string;
@@ -15,7 +15,7 @@ interface Registered {
   inputs: Record<string, unknown>;
 }
 
-/** A resource monitor that accepts every registration and gives the outputs a test wants. */
+/** Starts a resource monitor that accepts every registration and returns the outputs of the test. */
 async function startMonitor(outputs: (resource: Registered) => Record<string, unknown>) {
   const registered: Registered[] = [];
   const supportsFeature: handleUnaryCall<monitor.SupportsFeatureRequest, monitor.SupportsFeatureResponse> = (
@@ -57,7 +57,7 @@ async function startMonitor(outputs: (resource: Registered) => Record<string, un
   return { registered, endpoint: `127.0.0.1:${port}`, close: () => server.forceShutdown() };
 }
 
-describe("the awsx provider", () => {
+describe("awsx provider", () => {
   let awsx: Awsx;
   let engine: Engine;
   beforeAll(async () => {
@@ -80,7 +80,7 @@ describe("the awsx provider", () => {
     request.setProject("snack");
     request.setStack("test");
     request.setType(type);
-    request.setName("Phi3");
+    request.setName("Model");
     request.setMonitorendpoint(running.endpoint);
     request.setParallel(4);
     request.setDryrun(dryRun);
@@ -96,46 +96,46 @@ describe("the awsx provider", () => {
     }
   }
 
-  it("makes a repository of an ECR repository and a lifecycle policy", async () => {
+  it("builds a repository from an ECR repository and a lifecycle policy", async () => {
     const { urn, state, registered } = await construct(
       "awsx:ecr:Repository",
       { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
-      { name: "phi3-1234567", repositoryUrl: "registry/phi3" },
+      { name: "model-1234567", repositoryUrl: "registry/model" },
     );
-    expect(urn).toContain("awsx:ecr:Repository::Phi3");
-    expect(state).toMatchObject({ url: "registry/phi3" });
+    expect(urn).toContain("awsx:ecr:Repository::Model");
+    expect(state).toMatchObject({ url: "registry/model" });
     expect(registered.map(({ type, name }) => [type, name])).toEqual([
-      ["awsx:ecr:Repository", "Phi3"],
-      ["aws:ecr/repository:Repository", "phi3"],
-      ["aws:ecr/lifecyclePolicy:LifecyclePolicy", "phi3"],
+      ["awsx:ecr:Repository", "Model"],
+      ["aws:ecr/repository:Repository", "model"],
+      ["aws:ecr/lifecyclePolicy:LifecyclePolicy", "model"],
     ]);
     expect(registered[1]).toMatchObject({ parent: urn, inputs: { forceDelete: true } });
     expect(registered[2]?.inputs).toMatchObject({
-      repository: "phi3-1234567",
+      repository: "model-1234567",
       policy: expect.stringContaining('"countNumber":10'),
     });
   });
 
-  it("makes an image of a build named by its tag, and answers with the digest", async () => {
+  it("builds an image named by its tag and returns the URI with its digest", async () => {
     const { urn, state, registered } = await construct(
       "awsx:ecr:Image",
       {
-        repositoryUrl: "registry/phi3",
+        repositoryUrl: "registry/model",
         imageTag: "v7",
         context: "images",
         dockerfile: "images/Dockerfile",
         platform: "linux/amd64",
         args: { MODEL_VERSION: "v7" },
       },
-      { digest: "sha256:1", ref: "registry/phi3:v7@sha256:1" },
+      { digest: "sha256:1", ref: "registry/model:v7@sha256:1" },
     );
-    expect(state).toEqual({ imageUri: "registry/phi3@sha256:1" });
+    expect(state).toEqual({ imageUri: "registry/model@sha256:1" });
     expect(registered[1]).toEqual({
       type: "docker-build:index:Image",
       name: "v7",
       parent: urn,
       inputs: {
-        tags: ["registry/phi3:v7"],
+        tags: ["registry/model:v7"],
         buildArgs: { MODEL_VERSION: "v7" },
         context: { location: "images" },
         dockerfile: { location: "images/Dockerfile" },
@@ -145,7 +145,7 @@ describe("the awsx provider", () => {
     });
   });
 
-  it("waits with an image whose repository is not known yet", async () => {
+  it("registers no build while the repository of an image is unknown", async () => {
     const { state, registered } = await construct(
       "awsx:ecr:Image",
       { repositoryUrl: UNKNOWN, imageTag: "v7" },
@@ -156,13 +156,15 @@ describe("the awsx provider", () => {
     expect(registered.map(({ type }) => type)).toEqual(["awsx:ecr:Image"]);
   });
 
-  it("refuses another component by name", async () => {
-    await expect(construct("awsx:ecs:FargateService", {}, {})).rejects.toThrow(/no body for awsx:ecs:FargateService/);
+  it("names an unsupported component", async () => {
+    await expect(construct("awsx:ecs:FargateService", {}, {})).rejects.toThrow(
+      /does not support awsx:ecs:FargateService/,
+    );
   });
 });
 
-describe("lifecycle rules", () => {
-  it("put the rule for any image last", () => {
+describe("Lifecycle rules", () => {
+  it("end with the rule for any image", () => {
     const document = JSON.parse(
       lifecyclePolicyDocument([
         { tagStatus: "any", maximumAgeLimit: 30 },
@@ -183,7 +185,7 @@ describe("lifecycle rules", () => {
     ]);
   });
 
-  it("refuse a rule without a limit", () => {
+  it("are rejected when a rule has no limit", () => {
     expect(() => lifecyclePolicyDocument([{ tagStatus: "any" }])).toThrow(/maximumNumberOfImages or maximumAgeLimit/);
   });
 });

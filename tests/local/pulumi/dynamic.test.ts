@@ -10,10 +10,10 @@ import { temporaryProgram } from "./fixture";
 const resource = `
 import * as pulumi from "@pulumi/pulumi";
 
-async function call(what: string): Promise<void> {
+async function call(action: string): Promise<void> {
   const { url, key } = (globalThis as any).api;
-  const answer = await fetch(url, { method: "POST", headers: { authorization: key }, body: what });
-  if (!answer.ok) throw new Error(await answer.text());
+  const response = await fetch(url, { method: "POST", headers: { authorization: key }, body: action });
+  if (!response.ok) throw new Error(await response.text());
 }
 
 const provider: pulumi.dynamic.ResourceProvider = {
@@ -49,7 +49,7 @@ class Endpoint extends pulumi.dynamic.Resource {
 
 const config = new pulumi.Config();`;
 
-it("runs a TypeScript program whose dynamic resources read the stack's configuration", async () => {
+it("runs a TypeScript program with dynamic resources that read the stack's configuration", async () => {
   const seen: string[] = [];
   const api = createServer(async (request, response) => {
     const body = (await request.toArray()).join("");
@@ -70,7 +70,7 @@ it("runs a TypeScript program whose dynamic resources read the stack's configura
     write(
       "index.ts",
       `${resource}
-       const endpoint = new Endpoint("phi3", { workers: ${workers}, token: config.requireSecret("password") });
+       const endpoint = new Endpoint("bar", { workers: ${workers}, token: config.requireSecret("password") });
        export const { url, token } = endpoint;`,
     );
   try {
@@ -80,15 +80,15 @@ it("runs a TypeScript program whose dynamic resources read the stack's configura
     expect(first.steps.at(-1)).toMatchObject({ op: "create", type: "pulumi-nodejs:dynamic/runpod:Endpoint" });
 
     program(2);
-    expect((await up(dynamic)).steps.at(-1)).toMatchObject({ op: "update", name: "phi3" });
+    expect((await up(dynamic)).steps.at(-1)).toMatchObject({ op: "update", name: "bar" });
     expect(seen).toEqual(["canary-1234: create 1", "canary-1234: update 2"]);
 
     program(3);
-    await expect(up(dynamic)).rejects.toThrow('pulumi-nodejs:dynamic/runpod:Endpoint "phi3": too many workers');
+    await expect(up(dynamic)).rejects.toThrow('pulumi-nodejs:dynamic/runpod:Endpoint "bar": too many workers');
     program(0);
-    await expect(up(dynamic)).rejects.toThrow('"phi3": workers: must be at least 1');
+    await expect(up(dynamic)).rejects.toThrow('"bar": workers: must be at least 1');
     write("index.ts", "");
-    expect((await up(dynamic)).steps.at(-1)).toMatchObject({ op: "delete", name: "phi3" });
+    expect((await up(dynamic)).steps.at(-1)).toMatchObject({ op: "delete", name: "bar" });
     expect(seen.at(-1)).toBe("canary-1234: delete endpoint-1");
   } finally {
     api.close();

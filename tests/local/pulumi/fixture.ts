@@ -31,9 +31,10 @@ import type { Properties } from "../../../local/support/protocol/value";
 const struct = (properties: Properties) => structs.Struct.fromJavaScript(properties);
 
 /**
- * A program in a folder of its own, and the options to run it.
+ * Creates a program in a temporary folder, with the options to run it.
  *
- * @param cacheDir compiled code, shared by several programs to save time
+ * @param port port of the provider for the package "aws"
+ * @param cacheDir folder of compiled code that several programs share to save time
  */
 export function temporaryProgram(port: number, cacheDir: string) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "snack-engine-")));
@@ -51,7 +52,7 @@ export function temporaryProgram(port: number, cacheDir: string) {
     secretKeys: ["snack:password"],
     statePath: join(folder, "state", "stack.json"),
     providers: { aws: port },
-    // Plain JavaScript spares each of the many runs the loading of TypeScript.
+    // The program is plain JavaScript, so that the many runs do not load TypeScript.
     env: { NODE_COMPILE_CACHE: cacheDir, PULUMI_NODEJS_TYPESCRIPT: "false" },
   };
   return {
@@ -86,15 +87,16 @@ exports.getThing = (args) => pulumi.runtime.invoke("aws:test/getThing:getThing",
 `;
 
 /**
- * A provider of things for package "aws". A thing is replaced when its `kind` changes (delete first for kind "sole"),
- * updated for the rest, given a `label` of its own for `labelled` that it keeps over updates, refused when `size` is over 9, fails for `fail`, is made but not ready for `notReady`, and never
- * answers for `hang`. A pair is a component with two things.
+ * Serves a provider of things for the package "aws". A change of `kind` or `base` replaces a thing (old `kind` "sole":
+ * deletes first), any other change updates it. With `labelled` a thing gets an automatic `label` and keeps it over updates.
+ * A `size` over 9 is rejected. `fail` makes the create fail, `notReady` creates a thing that is not ready, `hang` never
+ * answers, and `stuck` makes the delete fail. A pair is a component with two things.
  */
 export async function serveThings() {
   const things = new Map<string, Properties>();
   const calls: string[] = [];
   const configured: Properties[] = [];
-  let made = 0;
+  let created = 0;
   let labels = 0;
   let engine = "";
   const nameOf = (urn: string) => urn.split("::").at(-1) ?? "";
@@ -135,8 +137,8 @@ export async function serveThings() {
       calls.push(`create ${name}`);
       if (inputs.hang === true) return;
       if (inputs.fail === true) return reply({ code: status.UNKNOWN, details: "quota reached" });
-      made += 1;
-      const id = `${name}-${made}`;
+      created += 1;
+      const id = `${name}-${created}`;
       things.set(id, inputs);
       if (inputs.notReady === true) return reply(notReady(id, outputs(id, inputs)));
       reply(null, new messages.CreateResponse().setId(id).setProperties(struct(outputs(id, inputs))));
@@ -167,7 +169,7 @@ export async function serveThings() {
       return new empty.Empty();
     }),
     construct: unary((request: ConstructRequest) => {
-      // A component provider logs to the engine it was attached to.
+      // A component provider logs to the engine that attached to it.
       if (engine !== request.getMonitorendpoint()) throw new Error("no engine was attached");
       return constructPair(request);
     }),
@@ -179,7 +181,7 @@ export async function serveThings() {
   return { things, calls, configured, port: server.port, close: server.close };
 }
 
-/** Registers a component and its two things with the monitor it is given, as a component provider's SDK does. */
+/** Registers a component and its two things with the monitor of the request, as the SDK of a component provider does. */
 async function constructPair(request: ConstructRequest) {
   const monitor = new resourceGrpc.ResourceMonitorClient(request.getMonitorendpoint(), credentials.createInsecure());
   const register = (type: string, name: string, parent: string, inputs: Properties) =>

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vites
 import { destroy, EngineError, preview, refresh, type StepEvent, up } from "../../../local/pulumi/engine";
 import { serveThings, temporaryProgram } from "./fixture";
 
-// Each run starts two processes, which takes its time on a busy machine.
+// Each run starts two processes, which is slow on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 let cloud: Awaited<ReturnType<typeof serveThings>>;
@@ -43,7 +43,7 @@ const savedResource = (name: string) =>
   JSON.parse(savedState()).resources.find((resource: { urn: string }) => resource.urn.endsWith(`::${name}`));
 
 describe("up", () => {
-  it("creates in the order of dependencies and gives the stack's outputs", async () => {
+  it("creates resources in the order of their dependencies and returns the stack's outputs", async () => {
     stack.program(`
       const a = new Thing("a", { size: config.requireNumber("size") });
       const b = new Thing("b", { of: a.arn });
@@ -67,7 +67,7 @@ describe("up", () => {
     });
   });
 
-  it("has nothing to do the second time, updates a changed property, and deletes what is gone from the program", async () => {
+  it("changes nothing the second time, updates a changed resource and deletes one removed from the program", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", {});`);
     await up(stack.options);
     expect(shown((await up(stack.options)).steps)).toEqual({ a: "same", b: "same" });
@@ -81,7 +81,7 @@ describe("up", () => {
     expect([...cloud.things.values()]).toEqual([{ size: 2, color: "red" }]);
   });
 
-  it("replaces by creating first, and deletes the old one after those that need it", async () => {
+  it("creates a replacement first and deletes the old resource after its dependents", async () => {
     stack.program(`const a = new Thing("a", { kind: "x" }); new Thing("b", { base: a.arn });`);
     await up(stack.options);
     stack.program(`const a = new Thing("a", { kind: "y" }); new Thing("b", { base: a.arn });`);
@@ -93,7 +93,7 @@ describe("up", () => {
     expect(JSON.parse(savedState()).resources).toHaveLength(3);
   });
 
-  it("deletes first where the provider says so, and before that what cannot do without it", async () => {
+  it("deletes before a replacement when the provider asks for it, dependents first", async () => {
     stack.program(
       `const a = new Thing("a", { kind: "sole" }); new Thing("b", { base: a.arn }); new Thing("c", { of: a.arn });`,
     );
@@ -124,7 +124,7 @@ describe("up", () => {
     expect([...cloud.things.keys()].some((id) => id.startsWith("kept"))).toBe(true);
   });
 
-  it("lets a component that has moved take along what is in it", async () => {
+  it("keeps the children of a component that moves to another parent", async () => {
     const room = (name: string, opts: string) =>
       `new pulumi.ComponentResource("snack:test:Room", "${name}", {}, ${opts})`;
     stack.program(`
@@ -149,7 +149,7 @@ describe("up", () => {
     ]);
   });
 
-  it("lets a replacement have a new automatic name, and an update keep it", async () => {
+  it("gives a replacement a new automatic name and keeps the name over an update", async () => {
     const program = (kind: string, size: number) =>
       stack.program(`new Thing("a", { labelled: true, kind: "${kind}", size: ${size} });`);
     program("x", 1);
@@ -164,7 +164,7 @@ describe("up", () => {
     expect(savedResource("a").inputs.label).not.toBe(label);
   });
 
-  it("refuses to delete or replace what is protected, also through its parent", async () => {
+  it("rejects deletion and replacement of a resource protected by its parent", async () => {
     const program = (kind: string) => `
       const parent = new pulumi.ComponentResource("snack:test:Room", "room", {}, { protect: true });
       new Thing("a", { kind: "${kind}" }, { parent });`;
@@ -177,7 +177,7 @@ describe("up", () => {
     expect(cloud.things.size).toBe(1);
   });
 
-  it("keeps secrets marked in the state, in a file only the owner reads, and plain for nobody but the provider", async () => {
+  it("masks secret outputs and stores marked secrets in a state file that only the owner can read", async () => {
     stack.program(`
       const a = new Thing("a", { password: config.requireSecret("password") }, { additionalSecretOutputs: ["secretText"] });
       exports.text = a.secretText;`);
@@ -192,7 +192,7 @@ describe("up", () => {
     expect(statSync(stack.options.statePath).mode & 0o777).toBe(0o600);
   });
 
-  it("sees a file that changed behind its path", async () => {
+  it("updates a resource when a file at an unchanged path changes", async () => {
     stack.program(`
       new Thing("code", { code: new pulumi.asset.AssetArchive({ "a.txt": new pulumi.asset.FileAsset("./a.txt"), "b": new pulumi.asset.StringAsset("b") }) });
       new Thing("zip", { code: new pulumi.asset.FileArchive("./a.txt") });`);
@@ -205,7 +205,7 @@ describe("up", () => {
     expect(steps.find(({ name }) => name === "code")?.changed).toEqual(["code"]);
   });
 
-  it("lets a provider construct a component, whose children are resources like any other", async () => {
+  it("lets a provider construct a component and manages its children as ordinary resources", async () => {
     stack.program(`const pair = new Pair("p", { size: 1 }); exports.arn = new Thing("user", { of: pair.arn }).of;`);
     const { outputs, steps } = await up(stack.options);
     expect(outputs.arn).toMatch(/^arn:p-left-/);
@@ -221,7 +221,7 @@ describe("up", () => {
     expect(cloud.things.size).toBe(0);
   });
 
-  it("hands retainOnDelete on to what a provider constructs", async () => {
+  it("passes retainOnDelete on to the children of a component from a provider", async () => {
     stack.program(`new Pair("p", { size: 1 }, { retainOnDelete: true });`);
     await up(stack.options);
     stack.program("");
@@ -229,7 +229,7 @@ describe("up", () => {
     expect([...cloud.things.keys()].map((id) => id.replace(/-\d+$/, "")).sort()).toEqual(["p-left", "p-right"]);
   });
 
-  it("answers for a resource that is handed on by reference", async () => {
+  it("resolves a resource reference", async () => {
     stack.program(`
       const a = new Thing("a", { size: 3 });
       exports.found = a.urn.apply((urn) => pulumi.runtime.invoke("pulumi:pulumi:getResource", { urn }));`);
@@ -243,19 +243,19 @@ describe("up", () => {
     expect(await failure(up(stack.options))).toContain("resource urn:nobody does not exist");
   });
 
-  it("answers data sources", async () => {
+  it("returns the result of a data source", async () => {
     stack.program(`exports.found = getThing({ size: 3 });`);
     expect((await up(stack.options)).outputs).toEqual({ found: { size: 3, found: true } });
   });
 });
 
-describe("failure", () => {
-  it("names the resource, the property and the reason of a refused input", async () => {
+describe("Failure", () => {
+  it("names the resource, the property and the reason for a rejected input", async () => {
     stack.program(`new Thing("big", { size: 10 });`);
     expect(await failure(up(stack.options))).toBe('aws:test/thing:Thing "big": size: must be at most 9');
   });
 
-  it("keeps what existed before the failure, and goes on from there", async () => {
+  it("keeps the resources created before it, and the next run continues from there", async () => {
     const program = (fail: boolean) =>
       `const a = new Thing("a", {}); const b = new Thing("b", { of: a.arn, fail: ${fail} }); new Thing("c", { of: b.arn });`;
     stack.program(program(true));
@@ -265,7 +265,7 @@ describe("failure", () => {
     expect(shown((await up(stack.options)).steps)).toEqual({ a: "same", b: "create", c: "create" });
   });
 
-  it("keeps the id of a resource that was made but is not ready, and updates it the next time", async () => {
+  it("keeps the id of a resource that exists but is not ready, and the next run updates it", async () => {
     stack.program(`new Thing("a", { notReady: true });`);
     expect(await failure(up(stack.options))).toBe(
       'aws:test/thing:Thing "a": exists (a-1) but is not ready: no capacity yet',
@@ -275,11 +275,11 @@ describe("failure", () => {
     expect(savedResource("a")).toMatchObject({ id: "a-1", initErrors: [] });
   });
 
-  it("of the program is told in the program's own words, and deletes nothing", async () => {
+  it("has the message of the program when the program fails, and deletes nothing", async () => {
     stack.program(`new Thing("a", {});`);
     await up(stack.options);
-    stack.program(`throw new Error("phi3.workersMax must be at least 1");`);
-    expect(await failure(up(stack.options))).toBe("phi3.workersMax must be at least 1");
+    stack.program(`throw new Error("workersMax must be at least 1");`);
+    expect(await failure(up(stack.options))).toBe("workersMax must be at least 1");
     stack.program(`throw new pulumi.RunError("no such plan");`);
     expect(await failure(up(stack.options))).toBe("no such plan");
     stack.program(`require("./nowhere");`);
@@ -287,21 +287,23 @@ describe("failure", () => {
     expect(cloud.things.size).toBe(1);
   });
 
-  it("of a missing provider names the package", async () => {
+  it("names the package when its provider is missing", async () => {
     stack.program(`new pulumi.CustomResource("random:index:Id", "r", {});`);
     expect(await failure(up(stack.options))).toBe(
       'random:index:Id "r": no provider for package "random" (available: pulumi-nodejs, aws)',
     );
   });
 
-  it("of a file that is not there names the resource and the file", async () => {
-    stack.program(`new Thing("a", { code: new pulumi.asset.FileArchive("./gone.zip") });`);
-    expect(await failure(up(stack.options))).toMatch(/^aws:test\/thing:Thing "a": cannot read the file .*gone\.zip$/);
+  it("names the resource and the file when a file is missing", async () => {
+    stack.program(`new Thing("a", { code: new pulumi.asset.FileArchive("./missing.zip") });`);
+    expect(await failure(up(stack.options))).toMatch(
+      /^aws:test\/thing:Thing "a": cannot read the file .*missing\.zip$/,
+    );
   });
 });
 
-describe("an interrupt", () => {
-  it("ends the program with the run", async () => {
+describe("Interrupt", () => {
+  it("ends the program together with the run", async () => {
     const lifeline = createServer();
     await new Promise<void>((listening) => lifeline.listen(0, "127.0.0.1", listening));
     const ended = once(lifeline, "connection").then(([socket]) => once((socket as Socket).resume(), "close"));
@@ -328,7 +330,7 @@ describe("an interrupt", () => {
 });
 
 describe("preview", () => {
-  it("creates nothing, passes unknowns on, and leaves no state", async () => {
+  it("creates nothing, passes unknowns on and writes no state", async () => {
     stack.program(`
       const a = new Thing("a", {});
       const b = new Thing("b", { of: a.arn });
@@ -338,7 +340,7 @@ describe("preview", () => {
     expect(() => savedState()).toThrow("ENOENT");
   });
 
-  it("shows what up would change, replace and delete", async () => {
+  it("shows the updates, replacements and deletions that up would make", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", { kind: "x" }); new Thing("c", {});`);
     await up(stack.options);
     const before = savedState();
@@ -351,7 +353,7 @@ describe("preview", () => {
 });
 
 describe("refresh", () => {
-  it("drops what is gone and lets the next preview show what was changed by hand", async () => {
+  it("removes missing resources from the state, and the next preview shows manual changes", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", {});`);
     await up(stack.options);
     const [a] = [...cloud.things.keys()].filter((id) => id.startsWith("a"));
@@ -376,7 +378,7 @@ describe("destroy", () => {
     expect(JSON.parse(savedState()).resources).toEqual([]);
   });
 
-  it("names what could not be deleted and keeps only that and what it needs", async () => {
+  it("names a resource that could not be deleted and keeps only that resource and its dependencies", async () => {
     stack.program(`const a = new Thing("a", {}); new Thing("b", { of: a.arn, stuck: true }); new Thing("c", {});`);
     await up(stack.options);
     expect(await failure(destroy(stack.options))).toBe('aws:test/thing:Thing "b": still in use');

@@ -2,19 +2,26 @@ import { promisify } from "node:util";
 import {
   DescribeTableCommand,
   DynamoDBClient,
+  GetItemCommand,
   PutItemCommand,
   QueryCommand,
   type QueryCommandInput,
+  ResourceNotFoundException,
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import database, { type Table } from "dynalite/db/index.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { changeTable, openDynalite } from "../../../local/aws/dynamodb/indexes";
-import { startTestCloud } from "./client";
+import { startTestCloud } from "./fixture";
 
 const TABLE = "aws:dynamodb/table:Table";
 const S = (name: string) => ({ name, type: "S" });
-const plain = { hashKey: "user_id", attributes: [S("user_id")], billingMode: "PAY_PER_REQUEST" };
+const plain = {
+  hashKey: "user_id",
+  attributes: [S("user_id")],
+  billingMode: "PAY_PER_REQUEST",
+  pointInTimeRecovery: { enabled: true },
+};
 const byCustomer = { name: "by_customer", hashKey: "customer", projectionType: "KEYS_ONLY" };
 const byReview = {
   name: "by_review",
@@ -31,7 +38,52 @@ const indexed = {
   globalSecondaryIndexes: [byCustomer, byReview],
 };
 
-describe("global secondary indexes", () => {
+function clientOf(endpoint: string) {
+  return new DynamoDBClient({
+    endpoint,
+    region: "us-east-1",
+    credentials: { accessKeyId: "x", secretAccessKey: "x" },
+    maxAttempts: 1,
+  });
+}
+
+describe("DynamoDB table", () => {
+  it("serves the AWS SDK until its resource is deleted", async () => {
+    await using cloud = await startTestCloud();
+    const client = clientOf(cloud.aws.endpoints.dynamodb);
+    const table = await cloud.engine.create(TABLE, "users", indexed);
+    expect(table.outputs).toMatchObject({
+      arn: `arn:aws:dynamodb:us-east-1:000000000000:table/${table.id}`,
+      name: table.id,
+    });
+    const Key = { user_id: { S: "u1" } };
+    await client.send(new PutItemCommand({ TableName: table.id, Item: { ...Key, plan: { S: "vip" } } }));
+    const { Item } = await client.send(new GetItemCommand({ TableName: table.id, Key, ConsistentRead: true }));
+    expect(Item?.plan).toEqual({ S: "vip" });
+    await cloud.engine.delete(table);
+    await expect(client.send(new GetItemCommand({ TableName: table.id, Key }))).rejects.toThrow(
+      ResourceNotFoundException,
+    );
+    client.destroy();
+  });
+
+  it("rejects deletion while deletion protection is on", async () => {
+    await using cloud = await startTestCloud();
+    const table = await cloud.engine.create(TABLE, "users", { ...indexed, deletionProtectionEnabled: true });
+    await expect(cloud.engine.delete(table)).rejects.toThrow(/protected against deletion/);
+    await cloud.engine.delete(await cloud.engine.update(table, { ...indexed, deletionProtectionEnabled: false }));
+    expect(cloud.aws.account.list(TABLE)).toEqual([]);
+  });
+
+  it("is replaced when its key changes", async () => {
+    await using cloud = await startTestCloud();
+    const table = await cloud.engine.create(TABLE, "users", indexed);
+    const found = await cloud.engine.diff(table, { ...indexed, hashKey: "customer" });
+    expect(found.replaces).toEqual(["hashKey"]);
+  });
+});
+
+describe("Global secondary index", () => {
   let cloud: Awaited<ReturnType<typeof startTestCloud>>;
   let client: DynamoDBClient;
   beforeAll(async () => {
@@ -42,14 +94,6 @@ describe("global secondary indexes", () => {
     client.destroy();
     await cloud[Symbol.asyncDispose]();
   });
-
-  const clientOf = (endpoint: string) =>
-    new DynamoDBClient({
-      endpoint,
-      region: "us-east-1",
-      credentials: { accessKeyId: "x", secretAccessKey: "x" },
-      maxAttempts: 1,
-    });
 
   const put = (TableName: string, user_id: string, more: Record<string, string | number>) =>
     client.send(
@@ -87,7 +131,7 @@ describe("global secondary indexes", () => {
     return Table?.GlobalSecondaryIndexes?.map((one) => one.IndexName).sort();
   };
 
-  it("answer queries with what they project, hold only items with their keys, and follow a changed item", async () => {
+  it("returns the projected attributes, contains only items with its keys and follows a changed item", async () => {
     const { id } = await cloud.engine.create(TABLE, "created", indexed);
     await put(id, "u1", { customer: "cus_1", plan: "vip", review_shard: "0", review_at: 20 });
     await put(id, "u2", { plan: "free" });
@@ -116,7 +160,7 @@ describe("global secondary indexes", () => {
     expect(await customer(id, "cus_3")).toHaveLength(1);
   });
 
-  it("come to a table with rows as an update, filled from those rows", async () => {
+  it("is added to a table in place and filled from the existing items", async () => {
     const table = await cloud.engine.create(TABLE, "later", plain);
     await Promise.all(Array.from({ length: 60 }, (_, n) => put(table.id, `u${n}`, { customer: `cus_${n % 3}` })));
     await put(table.id, "none", { plan: "free" });
@@ -139,7 +183,7 @@ describe("global secondary indexes", () => {
     expect(await customer(table.id, "cus_9")).toHaveLength(1);
   });
 
-  it("go from a table as an update, and the rows stay", async () => {
+  it("is removed from a table in place without losing items", async () => {
     const table = await cloud.engine.create(TABLE, "less", indexed);
     await put(table.id, "u1", { customer: "cus_1" });
     const less = { ...plain, attributes: [S("user_id"), S("customer")], globalSecondaryIndexes: [byCustomer] };
@@ -151,14 +195,14 @@ describe("global secondary indexes", () => {
 
     await cloud.engine.update(updated, plain);
     await expect(customer(table.id, "cus_1")).rejects.toThrow(/does not have the specified index/);
-    // No longer a key: any type will do.
+    // `customer` is not a key now, so any type is allowed.
     await put(table.id, "u1", { customer: 1 });
     await cloud.engine.update(updated, less);
     expect(await customer(table.id, "cus_1")).toEqual([]);
   });
 
-  it("are made anew when their keys or projection change", async () => {
-    const table = await cloud.engine.create(TABLE, "anew", indexed);
+  it("is rebuilt when its projection changes", async () => {
+    const table = await cloud.engine.create(TABLE, "rebuilt", indexed);
     await put(table.id, "u1", { customer: "cus_1", plan: "vip" });
     const whole = { ...indexed, globalSecondaryIndexes: [{ ...byCustomer, projectionType: "ALL" }, byReview] };
     expect((await cloud.engine.diff(table, whole)).replaces).toEqual([]);
@@ -168,7 +212,7 @@ describe("global secondary indexes", () => {
     ]);
   });
 
-  it("do not differ when only an order or the way of naming keys does", async () => {
+  it("shows no change when only the order or the notation of its keys differs", async () => {
     const table = await cloud.engine.create(TABLE, "order", indexed);
     const reordered = {
       ...indexed,
@@ -192,7 +236,7 @@ describe("global secondary indexes", () => {
     expect(lines.filter((line) => line.startsWith("UpdateTable"))).toEqual([]);
   });
 
-  it("survive a restart", async () => {
+  it("survives a restart", async () => {
     await using first = await startTestCloud();
     const table = await first.engine.create(TABLE, "kept", plain);
     const before = clientOf(first.aws.endpoints.dynamodb);
@@ -218,7 +262,7 @@ describe("global secondary indexes", () => {
     await second.stop();
   });
 
-  it("are filled again when an earlier change was cut short", async () => {
+  it("is filled again after an interrupted change", async () => {
     const { store } = openDynalite({});
     const index = { IndexName: "by_customer", KeySchema: [{ AttributeName: "customer", KeyType: "HASH" as const }] };
     const change = {
@@ -246,7 +290,7 @@ describe("global secondary indexes", () => {
     expect(await changeTable(store, "cut", change)).toEqual({ added: [], removed: [] });
   });
 
-  it("take capacity with them when a table's billing mode changes", async () => {
+  it("gets its capacity when the billing mode of the table changes", async () => {
     const table = await cloud.engine.create(TABLE, "billed", indexed);
     const capacity = { readCapacity: 2, writeCapacity: 1 };
     const provisioned = {
@@ -272,19 +316,19 @@ describe("global secondary indexes", () => {
     [
       [{ ...byCustomer, keySchemas: byReview.keySchemas }],
       "globalSecondaryIndexes[0].keySchemas",
-      /either keySchemas or/,
+      /either keySchemas, or/,
     ],
-    [[{ name: "bare", projectionType: "ALL" }], "globalSecondaryIndexes[0].keySchemas", /either keySchemas or/],
+    [[{ name: "bare", projectionType: "ALL" }], "globalSecondaryIndexes[0].keySchemas", /either keySchemas, or/],
     [
       [{ ...byReview, keySchemas: byReview.keySchemas.toReversed() }],
       "globalSecondaryIndexes[0].keySchemas",
-      /HASH key, and after it/,
+      /one HASH key, then at most one RANGE key/,
     ],
     [[{ ...byCustomer, nonKeyAttributes: ["plan"] }], "globalSecondaryIndexes[0].nonKeyAttributes", /KEYS_ONLY, but/],
     [[{ ...byReview, nonKeyAttributes: [] }], "globalSecondaryIndexes[0].nonKeyAttributes", /INCLUDE, but/],
     [[byCustomer, byReview, byCustomer], "globalSecondaryIndexes[2].name", /Duplicate index name: by_customer/],
     [[{ ...byCustomer, hashKey: "other" }], "attributes", /must declare the key attribute other/],
-  ])("are refused where DynamoDB refuses them (%#)", async (globalSecondaryIndexes, property, reason) => {
+  ])("is rejected for inputs that DynamoDB rejects (%#)", async (globalSecondaryIndexes, property, reason) => {
     const { failures } = await cloud.engine.check(TABLE, "bad", { ...indexed, globalSecondaryIndexes });
     expect(failures[0]).toMatchObject({ property, reason: expect.stringMatching(reason) });
   });

@@ -11,7 +11,7 @@ import { type CloudEvent, Events } from "../../../local/support/events";
 
 type Properties = Record<string, unknown>;
 
-/** A resource as an engine's state holds it. */
+/** A resource in the state of an engine. */
 interface State {
   type: string;
   name: string;
@@ -20,7 +20,7 @@ interface State {
   outputs: Properties;
 }
 
-/** Drives a provider over its socket the way an engine does: check before everything, old state with every step. */
+/** Calls a provider over gRPC as an engine does: a check before each step, and the old state with each step. */
 export class Engine {
   readonly client: ResourceProviderClient;
 
@@ -32,7 +32,7 @@ export class Engine {
     this.client.close();
   }
 
-  /** Any method with a message of that method. */
+  /** Calls any method with its request message. */
   call<Request, Response>(
     method: (request: Request, callback: (error: Error | null, response: Response) => void) => unknown,
     request: Request,
@@ -146,10 +146,10 @@ export const secret = (value: unknown) => ({ [SIGNATURE]: "1b47061264138c4ac30d7
 export const asset = (content: Properties) => ({ [SIGNATURE]: "c44067f5952c0a294b673a41bacd8c17", ...content });
 export const archive = (content: Properties) => ({ [SIGNATURE]: "0def7320c3a5731c473e5ecbe6d01bc7", ...content });
 
-/** An archive of one file, as an inline function becomes. */
+/** An archive of one file, like the archive of an inline function. */
 export const code = (handler: string) => archive({ assets: { "__index.js": asset({ text: handler }) } });
 
-/** Timers that go when told. */
+/** Timers that run only when the test advances the time. */
 export class ManualTimers implements Timers {
   private nowMs = 0;
   private waiting: { atMs: number; run: () => void }[] = [];
@@ -162,12 +162,12 @@ export class ManualTimers implements Timers {
     };
   }
 
-  /** How long from now each that waits has to wait, in milliseconds. */
+  /** Remaining delays of all waiting timers, in milliseconds, shortest first. */
   get delaysMs(): number[] {
     return this.waiting.map(({ atMs }) => atMs - this.nowMs).sort((a, b) => a - b);
   }
 
-  /** Lets time go by, and what is due then run. */
+  /** Advances the time and runs the timers that are due. */
   advance(byMs: number): void {
     const untilMs = this.nowMs + byMs;
     for (;;) {
@@ -181,7 +181,7 @@ export class ManualTimers implements Timers {
   }
 }
 
-/** The next event whose line matches. */
+/** The next event with a matching summary. Ignores earlier events. */
 export function nextEvent(events: Events, line: RegExp): Promise<CloudEvent> {
   return new Promise((resolve) => {
     let isPast = true;
@@ -194,7 +194,7 @@ export function nextEvent(events: Events, line: RegExp): Promise<CloudEvent> {
   });
 }
 
-/** A local AWS in a folder of its own, with an engine at its provider. */
+/** Starts a local AWS in a temporary folder, and an engine connected to its provider. */
 export async function startTestCloud(options: Partial<AwsOptions> = {}) {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "snack-aws-")));
   const events = options.events ?? new Events();
