@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
+import { byModel, models } from "../../contract/plan";
 import { type Config, loadConfig } from "../../infra/config";
 import { readStackConfig } from "../../local/support/stackConfig";
 
@@ -60,20 +61,17 @@ describe("Stack configuration", () => {
     });
   });
 
-  const ready = {
-    phi3: { imageUri: "ghcr.io/snack/phi3:1" },
-    mistral: { imageUri: "ghcr.io/snack/mistral:1" },
-  };
+  const prebuilt = byModel((model) => ({ imageUri: `ghcr.io/snack/${model}:1` }));
   const ghcr = { kind: "token", host: "ghcr.io", username: "mama" };
 
   it("accepts a registry token as a secret, delegations, and REST when nothing needs GraphQL", async () => {
-    const config = load("local", { ...ready, registry: ghcr, registryToken: "ghp_canary", runpodApi: "rest" });
+    const config = load("local", { ...prebuilt, registry: ghcr, registryToken: "ghp_canary", runpodApi: "rest" });
     expect(config.registry).toMatchObject({ ...ghcr, generation: 1 });
     if (config.registry.kind !== "token") throw new Error("not a token");
     expect(await pulumi.isSecret(config.registry.token)).toBe(true);
-    const delegation = { kind: "delegation", ids: { phi3: "del_1", mistral: "del_2" } };
+    const delegation = { kind: "delegation", ids: byModel((model) => `del_${model}`) };
     expect(load("local", { registry: delegation, runpodApi: "rest" }).registry).toEqual(delegation);
-    expect(load("local", { ...ready, registry: { kind: "public" } }).registry.kind).toBe("public");
+    expect(load("local", { ...prebuilt, registry: { kind: "public" } }).registry.kind).toBe("public");
   });
 
   it("rejects workersMin above 0 in a dev stack only", async () => {
@@ -144,7 +142,7 @@ describe("Stack configuration", () => {
     ],
     [
       "a repository without its delegation",
-      { registry: { kind: "delegation", ids: { phi3: "del_1" } } },
+      { registry: { kind: "delegation", ids: { ...byModel((model) => `del_${model}`), mistral: undefined } } },
       "registry.ids.mistral: must be RunPod's id of the delegation for the model's repository",
     ],
     [
@@ -154,7 +152,7 @@ describe("Stack configuration", () => {
     ],
     [
       "registry token without the token",
-      { ...ready, registry: ghcr },
+      { ...prebuilt, registry: ghcr },
       "registryToken: is missing; set it with: pulumi config set --secret registryToken",
     ],
     [
@@ -166,7 +164,7 @@ describe("Stack configuration", () => {
     [
       "more workers than the quota of the account",
       { runpodWorkerQuota: 3 },
-      "runpodWorkerQuota: is less than the workersMax of this stack (phi3 2, mistral 2), got 3",
+      `runpodWorkerQuota: is less than the workersMax of this stack (${models.map((model) => `${model} 2`).join(", ")}), got 3`,
     ],
   ];
   it.each(faults)("rejects %s with the key, the allowed values and the value", (_name, overrides, expected) => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { models } from "../../../contract/plan";
 import type { LocalCloud } from "../../../local/cloud/cloud";
 import { openLocalCloud } from "../../../local/cloud/program";
 import type { Check } from "../../../ops/doctor/check";
@@ -39,7 +40,7 @@ it("finds no problem in the stack of npm start", async () => {
   const { code, stack, failed, checks } = await json();
   expect(checks.filter(({ status }) => status === "failed")).toEqual([]);
   expect(checks.find(({ name }) => name === "phi3 image")?.seen).toMatch(/^phi3-local-1: .*@sha256:/);
-  expect([code, stack, failed, checks.length]).toEqual([0, "start", 0, 23]);
+  expect([code, stack, failed, checks.length]).toEqual([0, "start", 0, 5 + 9 * models.length]);
 });
 
 it("reports failed checks in a table and in JSON, with exit status 1", async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { type Model, models } from "../../../contract/plan";
+import { byModel, type Model, models } from "../../../contract/plan";
 import { checkFields } from "../../../dynamic/fields";
 import { parsePlainConfig } from "../../../infra/configSchema";
 import { inferenceSettings } from "../../../infra/inferenceSettings";
@@ -15,6 +15,7 @@ import { idleWorker } from "../../../local/runpod/workers/idleWorker";
 import { Events } from "../../../local/support/events";
 import type { Listening } from "../../../local/support/http";
 import { readStackConfig } from "../../../local/support/stackConfig";
+import { configKey, stackNames } from "../../../names";
 import type { Check } from "../../../ops/doctor/check";
 import { examine } from "../../../ops/doctor/examine";
 import type { Target } from "../../../ops/doctor/target";
@@ -24,18 +25,19 @@ import { endpointFields } from "../../../runpod/endpointFields";
 import { withMark } from "../../../runpod/ownerTag";
 import { setFirstWait } from "../../../runpod/retry";
 
-export const OWNER = "snack-misaki/dev";
+const names = stackNames("dev");
+export const OWNER = names.owner;
 const TAG = "2026-11-22";
 const PARAMETER = "aws:ssm/parameter:Parameter";
-const EXPIRY = "/snack-misaki/dev/registry-token-expiry";
+const EXPIRY = names.parameters.registryTokenExpiry;
 const ECR = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/workers";
 
 export const keys = {
   account: "rpa_CANARY_ACCOUNT",
   readOnly: "rpa_CANARY_READ_ONLY",
-  phi3: "rpa_CANARY_PHI3",
-  mistral: "rpa_CANARY_MISTRAL",
+  /** Of the endpoints of phi3 and mistral. */
   both: "rpa_CANARY_BOTH",
+  ...byModel((model) => `rpa_CANARY_${model.toUpperCase()}`),
 };
 
 /** Differences from the tests' default stack. */
@@ -53,8 +55,8 @@ interface FixtureOptions {
 
 /** The stack `dev` on its own RunPod double, deployed through the real client, and the doctor's report on it. */
 export class DoctorFixture {
-  readonly endpointIds: Record<Model, string> = { phi3: "", mistral: "" };
-  readonly templateIds: Record<Model, string> = { phi3: "", mistral: "" };
+  readonly endpointIds = byModel(() => "");
+  readonly templateIds = byModel(() => "");
 
   private constructor(
     readonly runpod: RunpodDouble,
@@ -68,16 +70,15 @@ export class DoctorFixture {
   static async open({ api = "graphql", runpod = {}, before, config = {}, template, endpoint }: FixtureOptions = {}) {
     const dir = mkdtempSync(join(tmpdir(), "snack-doctor-"));
     setFirstWait(5);
-    const names = (...some: Model[]) => ({ endpointNames: some.map((model) => `snack-misaki-dev-${model}`) });
+    const endpointsOf = (...some: Model[]) => ({ endpointNames: some.map((model) => names.endpoint(model)) });
     const double = await startRunpod({
       port: 0,
       dir,
       keys: [
         { key: keys.account, scope: "account" },
         { key: keys.readOnly, scope: "read-only" },
-        { key: keys.phi3, scope: names("phi3") },
-        { key: keys.mistral, scope: names("mistral") },
-        { key: keys.both, scope: names(...models) },
+        ...models.map((model) => ({ key: keys[model], scope: endpointsOf(model) })),
+        { key: keys.both, scope: endpointsOf("phi3", "mistral") },
       ],
       engineUrl: "http://127.0.0.1:9/v1",
       python: undefined,
@@ -100,7 +101,7 @@ export class DoctorFixture {
     );
     fixture.renewToken(0);
     const credential = await fixture.client.createRegistryAuth({
-      name: "snack-misaki-dev-registry",
+      name: names.registryCredentials,
       username: api === "rest" ? "misaki" : "AWS",
       password: "CANARY_TOKEN",
     });
@@ -211,13 +212,13 @@ function target(
     runpodJobApiUrl: jobApiUrl,
     ...overrides,
   });
-  const { config, problems } = parsePlainConfig((key) => values[`snack-misaki:${key}`]);
+  const { config, problems } = parsePlainConfig((key) => values[configKey(key)]);
   if (!config) throw new Error(problems.join("\n"));
   return {
     config: { ...config, stack: "dev" },
     owner: OWNER,
     aws: { region: "us-east-1", endpoints, credentials: { accessKeyId: "x", secretAccessKey: "x" } },
     apiKey: keys.account,
-    browserKeys: { phi3: { key: keys.phi3 }, mistral: { key: keys.mistral } },
+    browserKeys: byModel((model) => ({ key: keys[model] })),
   };
 }

@@ -1,0 +1,30 @@
+import { decodeJwt } from "jose";
+import { chat } from "../../client";
+import { Model } from "../../contract/plan";
+import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
+import { modelSessions } from "../../local/visitor/modelSessions";
+import { START_STACK, stackNames } from "../../names";
+
+// Program of thirdModel.test.ts: brings the stack up in a local cloud and prints what it has of one model, as JSON.
+const model = Model.parse(process.argv[2]);
+const names = stackNames(START_STACK);
+
+void inTemporaryCloud({ engine: "scripted", say: () => {} }, async (cloud, outputs) => {
+  const session = await (await modelSessions(model, cloud, outputs))();
+  let reply: unknown;
+  for await (const item of chat(session, { text: "こんばんは" })) if ("done" in item) reply = item;
+  const { account } = cloud.runpod;
+  const images = cloud.aws.account.list("docker-build:index:Image").map(({ outputs }) => outputs.buildArgs);
+  const parameters = cloud.aws.account.list("aws:ssm/parameter:Parameter").map(({ outputs }) => outputs.name);
+  console.log(
+    JSON.stringify({
+      session: { plan: session.plan, model: session.model, audience: decodeJwt(session.ticket).aud },
+      reply,
+      outputs: Object.keys(outputs.inference),
+      endpoint: account.endpoints.some(({ name }) => name === names.endpoint(model)),
+      template: account.templates.some(({ name }) => name === names.endpoint(model)),
+      image: images.some((args) => (args as Record<string, string>).MODEL === model),
+      browserKey: parameters.includes(names.parameters.browserKey(model)),
+    }),
+  );
+});
