@@ -1,32 +1,32 @@
 import { isDeepStrictEqual } from "node:util";
 import type { dynamic } from "@pulumi/pulumi";
 import type { z } from "zod";
-import { UNKNOWN } from "./unknown";
 
-/** What Pulumi hands to a provider: the resource's properties and Pulumi's own `__provider` among them. */
+/** Properties that Pulumi passes to a provider: the resource's own and Pulumi's `__provider`. */
 export type Properties = Record<string, unknown>;
 
-/** The properties of a resource: a schema per field, so that one value not known yet hides no fault of another. */
+/** Properties of a resource, one schema per field: an unknown value in one field does not hide an error in another. */
 type Fields = Record<string, z.ZodType>;
 
-/** The trusted values of `Fields`. */
+/** Validated values of `Fields`. */
 export type Values<F extends Fields> = z.infer<z.ZodObject<F>>;
 
-/** The error text of a schema: what is allowed, and what came instead. */
+/**
+ * Placeholder for a value that is not known during preview. The same constant as `pulumi.runtime.unknownValue`, repeated
+ * because the provider's bundle must not contain the whole SDK.
+ */
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+/** Error text of a schema: the allowed values and the received one. */
 export function mustBe(allowed: string) {
   return ({ input }: { input?: unknown }) =>
     input === undefined ? `is required: ${allowed}` : `must be ${allowed}, got ${JSON.stringify(input)}`;
 }
 
-/** Whether a value is only known after the deployment. */
-function isUnknown(value: unknown): boolean {
-  return value === UNKNOWN;
-}
-
 /**
- * Picks a resource's own fields, each checked and with its default filled in. Values not known yet pass.
+ * Picks the fields of a resource, validates each and fills in its default. Unknown values pass.
  *
- * @returns the inputs, and one failure per fault, naming the property down to the element
+ * @returns the inputs, and one failure per error with the path of the property or list element
  */
 export function checkFields(
   fields: Fields,
@@ -41,7 +41,7 @@ export function checkFields(
     // Pulumi cannot carry undefined.
     if (input !== undefined) inputs[name] = input;
     for (const issue of parsed.error?.issues ?? []) {
-      if (isUnknown(valueAt(value, issue.path))) continue;
+      if (valueAt(value, issue.path) === UNKNOWN) continue;
       failures.push({ property: [name, ...issue.path].join("."), reason: issue.message });
     }
   }
@@ -52,8 +52,8 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
 }
 
-/** Whether two values mean the same to RunPod: its lists are sets, and the order of an environment is nothing. */
-function same(a: unknown, b: unknown): boolean {
+/** Whether two values are equal for the provider: lists are sets, and the order of an object's keys does not count. */
+function isSame(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(comparable(a), comparable(b));
 }
 
@@ -61,20 +61,20 @@ function comparable(value: unknown): unknown {
   return Array.isArray(value) ? [...new Set(value)].sort() : value;
 }
 
-/** Whether a field differs, as RunPod understands it. */
+/** Whether a field differs. Lists are compared as sets. */
 export function changed(before: Properties, after: Properties, name: string): boolean {
-  return !same(before[name], after[name]);
+  return !isSame(before[name], after[name]);
 }
 
-/** Whether a value, and all that is in it, is known already. */
+/** Whether a value, including everything inside it, is known. */
 export function isKnown(value: unknown): boolean {
-  return typeof value === "object" && value !== null ? Object.values(value).every(isKnown) : !isUnknown(value);
+  return typeof value === "object" && value !== null ? Object.values(value).every(isKnown) : value !== UNKNOWN;
 }
 
 /**
- * Compares a resource's own fields, as RunPod understands them.
+ * Compares the fields of a resource. Lists are compared as sets.
  *
- * @param replaceOn the fields that RunPod cannot change; default none
+ * @param replaceOn fields that cannot be changed in place; default none
  */
 export function diffFields(
   fields: Fields,
@@ -88,11 +88,11 @@ export function diffFields(
   return { changes: differing.length > 0, replaces: differing.filter((name) => replaceOn.includes(name)) };
 }
 
-/** What RunPod has, written the way it was declared wherever both mean the same, so that only real drift shows. */
+/** The actual values, but in the declared form wherever both mean the same, so that only real drift shows. */
 export function asDeclared(declared: Properties, actual: Properties): Properties {
   return Object.fromEntries(
     Object.entries(actual)
       .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, same(declared[name], value) ? declared[name] : value]),
+      .map(([name, value]) => [name, isSame(declared[name], value) ? declared[name] : value]),
   );
 }

@@ -1,4 +1,4 @@
-/** Whether a text is an https URL; http is for this machine only. */
+/** Whether a text is an https URL. Plain http is allowed on localhost only. */
 export function isSecureUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname } = new URL(text);

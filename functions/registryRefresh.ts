@@ -1,6 +1,6 @@
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
-import { graphqlClient } from "../runpod/graphql";
+import { graphqlClient } from "../runpod/graphql/graphqlClient";
 import { awsClientLimits } from "./lib/dependency";
 import { createParameters } from "./lib/parameters";
 

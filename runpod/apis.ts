@@ -1,11 +1,8 @@
 import type { ApiOptions, RunpodClient } from "./client";
-import { graphqlClient } from "./graphql";
-import { restClient } from "./rest";
+import { graphqlClient } from "./graphql/graphqlClient";
+import { restClient } from "./rest/restClient";
 
-/**
- * RunPod's two control planes by the name they have in the configuration. For whoever wants a client outside Pulumi too:
- * `apis[api]({ apiKey, url })`.
- */
+/** Clients of RunPod's two control planes, by their name in the configuration: `apis[api]({ apiKey, url })`. */
 export const apis = {
   graphql: graphqlClient,
   rest: restClient,

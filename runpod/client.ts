@@ -1,24 +1,24 @@
-/** What a template is made of, whichever API carries it. */
+/** Fields of a template, the same for both APIs. */
 export interface TemplateSettings {
   name: string;
   imageName: string;
   env: Record<string, string>;
   containerDiskInGb: number;
-  /** Overrides the image's command; empty keeps it. */
+  /** Overrides the image's command. An empty text keeps it. */
   dockerArgs: string;
   containerRegistryAuthId?: string | undefined;
 }
 
-/** A template as RunPod has it. */
+/** A template as RunPod returns it. */
 export interface TemplateRecord extends TemplateSettings {
   id: string;
 }
 
-/** What a serverless endpoint is made of, whichever API carries it. */
+/** Fields of a serverless endpoint, the same for both APIs. */
 export interface EndpointSettings {
   name: string;
   templateId: string;
-  /** Pools, and GPU types taken out of them (`-NVIDIA L4`). */
+  /** GPU pools, and excluded GPU types with a minus (`-NVIDIA L4`). */
   gpuIds: string[];
   gpuCount: number;
   workersMin: number;
@@ -26,87 +26,99 @@ export interface EndpointSettings {
   idleTimeoutSeconds: number;
   scalerType: string;
   scalerValue: number;
-  /** 0 is no limit. */
+  /** 0 means no limit. */
   executionTimeoutMs: number;
   flashBootType: string;
-  /** Data centres; none is anywhere. */
+  /** Data centres. An empty list allows all. */
   locations: string[];
   minCudaVersion?: string | undefined;
-  /** Models that hosts keep ready; none where the API does not know them. */
+  /** Models that RunPod's hosts download in advance. Empty when the API does not support them. */
   modelReferences: string[];
 }
 
-/** An endpoint as RunPod has it. */
+/** An endpoint as RunPod returns it. */
 export interface EndpointRecord extends EndpointSettings {
   id: string;
-  /** The stack whose mark it carries, itself or through its template. */
+  /** Stack in the owner tag of the endpoint or of its template. */
   owner: string | undefined;
 }
 
-/** Credentials for a registry that wants some before it gives an image. */
+/** Credentials of a private image registry. */
 export interface RegistryAuthSettings {
   name: string;
   username: string;
-  /** A secret: RunPod never gives it back. */
+  /** A secret. RunPod never returns it. */
   password: string;
 }
 
-/** Credentials as RunPod shows them. */
+/** Registry credentials as RunPod returns them. */
 export interface RegistryAuthRecord {
   id: string;
   name: string;
 }
 
-/** What RunPod tells of the account itself. */
+/** Balance and spending of the account. */
 export interface AccountRecord {
   balanceDollars: number;
   spendDollarsPerHour: number;
 }
 
-/**
- * RunPod's control plane as the provider needs it. Every method throws `RunpodError`, retries what may be repeated safely,
- * and never repeats a create by itself: after a transient error the caller looks up what exists.
- */
-export interface RunpodClient {
-  /** Undefined where the API does not tell: REST knows no account. */
+/** Reads the account. */
+export interface AccountApi {
+  /** Undefined when the API does not return it: REST does not. */
   getAccount(): Promise<AccountRecord | undefined>;
-  /** Most workers over all endpoints of the account; undefined where the API does not tell. */
+  /** Maximum number of workers over all endpoints of the account. Undefined when the API does not return it. */
   getWorkerQuota(): Promise<number | undefined>;
+}
 
-  /** Template names are unique per account. */
+/** Reads and writes templates. Their names are unique per account. */
+export interface TemplateApi {
   findTemplateByName(name: string): Promise<TemplateRecord | undefined>;
   getTemplate(id: string): Promise<TemplateRecord | undefined>;
-  /** Replaces the whole template `id`, which rolls the workers of its endpoints, or creates one when no id is given. */
+  /** Replaces the whole template `id`, which rolls the workers of its endpoints; without an id creates one. */
   saveTemplate(settings: TemplateSettings, id?: string): Promise<{ id: string }>;
-  /** Does nothing when the template is gone. Refused while an endpoint uses it and for about two minutes after. */
+  /** Does nothing when the template does not exist. RunPod refuses while an endpoint uses it and for two minutes after. */
   deleteTemplate(id: string): Promise<void>;
+}
 
-  /** All of the account. Their names are not unique. */
+/** Reads and writes serverless endpoints. Their names are not unique. */
+export interface EndpointApi {
   listEndpoints(): Promise<EndpointRecord[]>;
   getEndpoint(id: string): Promise<EndpointRecord | undefined>;
-  /** A number that counts up with each change that rolls an endpoint's workers; undefined where the API does not tell. */
+  /** A number that RunPod raises with each change that rolls the workers. Undefined when the API does not return it. */
   getEndpointVersion(id: string): Promise<number | undefined>;
-  /** Replaces the whole endpoint `id`, or creates one when no id is given. */
+  /** Replaces the whole endpoint `id`; without an id creates one. */
   saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
-  /** Lets an endpoint have no workers, and changes nothing else: only then RunPod deletes it. */
+  /** Sets both worker counts to 0 and changes nothing else. RunPod requires it before a delete. */
   scaleToZero(endpoint: EndpointRecord): Promise<void>;
-  /** Does nothing when the endpoint is gone. Refused unless both worker counts are 0. */
+  /** Does nothing when the endpoint does not exist. RunPod refuses unless both worker counts are 0. */
   deleteEndpoint(id: string): Promise<void>;
+}
 
-  /** All of the account. Their names are unique. */
+/** Reads and writes registry credentials. Their names are unique per account. */
+export interface RegistryAuthApi {
   listRegistryAuths(): Promise<RegistryAuthRecord[]>;
   createRegistryAuth(settings: RegistryAuthSettings): Promise<{ id: string }>;
-  /** Replaces username and password; the name stays. The REST API refuses. */
+  /** Replaces user name and password and keeps the name. The REST API cannot do it. */
   updateRegistryAuth(id: string, settings: Omit<RegistryAuthSettings, "name">): Promise<void>;
-  /** Does nothing when the credentials are gone. */
+  /** Does nothing when the credentials do not exist. */
   deleteRegistryAuth(id: string): Promise<void>;
 }
 
-/** How an API is reached. */
+/**
+ * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. It never repeats
+ * a create: after a transient error the caller looks for what exists.
+ */
+export interface RunpodClient extends AccountApi, TemplateApi, EndpointApi, RegistryAuthApi {}
+
+/** Address of an API and the key for it. */
 export interface ApiOptions {
   apiKey: string;
-  /** `https://api.runpod.io`, or where else the control plane is. */
+  /** `https://api.runpod.io`, or another address of the control plane. */
   url: string;
-  /** Milliseconds one call may take, 30000 unless told. */
+  /** Limit of one attempt in milliseconds. Default 30000. */
   timeoutMs?: number;
 }
+
+/** Cloudflare in front of RunPod blocks the user agents of HTTP libraries (documented in RunPod's own plugin). */
+export const USER_AGENT = "Mozilla/5.0 (compatible; snack-misaki; pulumi)";

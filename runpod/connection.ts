@@ -3,18 +3,18 @@ import { missingSecret, parseConfig } from "../dynamic/config";
 import { type Api, apis } from "./apis";
 import type { RunpodClient } from "./client";
 import { RunpodConfig } from "./config";
-import { type FleetWatch, fleetWatch } from "./fleet";
-import { setFirstWait, type Wait } from "./retry";
+import { type Polling, setRetryInterval } from "./retry";
+import { type WorkerMonitor, workerMonitor } from "./workers";
 
 /** The client and the settings that every method of the provider uses. */
 export interface Connection {
   api: Api;
   client: RunpodClient;
-  watch: FleetWatch;
+  monitor: WorkerMonitor;
   /** How long a delete waits until RunPod no longer counts a template as in use. */
-  inUse: Wait;
+  inUse: Polling;
   /** How long an update waits until the workers run it. A limit of 0 does not wait. */
-  rollout: Wait;
+  rollout: Polling;
   /** Longest time for the image's registry to answer. 0 does not ask the registry. */
   imageLookupMs: number;
   /** Most workers of the account over all endpoints. Undefined when the operator has not configured it. */
@@ -36,13 +36,13 @@ export function configure(request: dynamic.ConfigureRequest): void {
   const apiKey = request.config.get("runpodApiKey");
   if (!apiKey) throw new Error(missingSecret("runpodApiKey"));
 
-  setFirstWait(config.runpodRetryIntervalMs);
+  setRetryInterval(config.runpodRetryIntervalMs);
   const options = { apiKey, url: config.runpodApiUrl };
   const client = apis[config.runpodApi](options);
   current = {
     api: config.runpodApi,
     client,
-    watch: fleetWatch(options, config.runpodJobApiUrl, client),
+    monitor: workerMonitor(options, config.runpodJobApiUrl, client),
     inUse: { intervalMs: config.runpodInUseIntervalMs, limitMs: config.runpodInUseLimitMs },
     rollout: { intervalMs: config.runpodRolloutIntervalMs, limitMs: config.runpodRolloutLimitMs },
     imageLookupMs: config.runpodImageLookupMs,

@@ -1,26 +1,31 @@
-import { retrying } from "./retry";
+import type { Properties } from "../dynamic/fields";
+import { UnfinishedError } from "../dynamic/unfinished";
+import { retryTransient } from "./retry";
 
 /**
- * Creates a thing exactly once. Each attempt looks first for one that an earlier attempt, whose answer was lost, has left
- * behind, and takes that over.
+ * Creates a resource exactly once. Each attempt first looks for the resource of an earlier attempt whose answer was lost,
+ * and adopts it.
  *
- * @param find what exists under our name and mark; throws when somebody else has the name
- * @param save makes the thing, or takes over the one that was found
- * @param unfinished the error to throw when something is known to exist but could not be taken over
+ * @param find finds the resource by name and owner; throws when somebody else uses the name
+ * @param save creates the resource, or adopts the existing one
+ * @param inputs properties of the finished resource
+ * @param given properties as Pulumi passed them
+ * @throws UnfinishedError when a resource exists but could not be adopted
  */
 export async function createOnce<T extends { id: string }>(
   find: () => Promise<T | undefined>,
-  save: (existing: T | undefined) => Promise<T>,
-  unfinished: (id: string, cause: unknown) => Error,
-): Promise<T> {
+  save: (existing: T | undefined) => Promise<{ id: string }>,
+  inputs: Properties,
+  given: Properties,
+): Promise<{ id: string }> {
   let existing: T | undefined;
   try {
-    return await retrying(async () => {
+    return await retryTransient(async () => {
       existing = await find();
       return save(existing);
     });
   } catch (error) {
-    if (existing !== undefined) throw unfinished(existing.id, error);
+    if (existing !== undefined) throw new UnfinishedError(existing.id, inputs, given, error);
     throw error;
   }
 }

@@ -1,19 +1,27 @@
 import type { dynamic } from "@pulumi/pulumi";
 import { asDeclared, changed, checkFields, diffFields, type Properties } from "../dynamic/fields";
+import { missingResource } from "../dynamic/missing";
+import { recordAttempt } from "../dynamic/unfinished";
 import type { EndpointRecord, EndpointSettings, RunpodClient } from "./client";
 import { connection } from "./connection";
 import { createOnce } from "./createOnce";
 import { type EndpointInputs, endpointFields } from "./endpointFields";
-import { gone } from "./gone";
-import { withinQuota } from "./quota";
-import { waitingOutUse } from "./retry";
-import { rollingOut } from "./rollout";
-import { changing, UnfinishedError } from "./unfinished";
+import { saveWithinQuota } from "./quota";
+import { retryWhileInUse } from "./retry";
+import { applyRollout } from "./rollout";
 
-/** What RunPod does to running workers at once; the other fields take effect with the next ones. */
-const ROLLING = ["templateId", "gpuIds", "gpuCount", "locations", "minCudaVersion", "flashBootType", "modelReferences"];
+/** Fields whose change rolls the workers. The other fields apply to workers that start later. */
+const ROLLOUT_FIELDS = [
+  "templateId",
+  "gpuIds",
+  "gpuCount",
+  "locations",
+  "minCudaVersion",
+  "flashBootType",
+  "modelReferences",
+];
 
-/** What Pulumi calls for an endpoint. Everything is changed in place. */
+/** Provider methods of an endpoint. Every field is changed in place. */
 export const endpoint = {
   async check(_olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     const { inputs, failures } = checkFields(endpointFields, news);
@@ -24,7 +32,7 @@ export const endpoint = {
         reason: `must be at most workersMax (${workersMax}), got ${workersMin}`,
       });
     }
-    if (connection().api === "rest") failures.push(...beyondRest(inputs));
+    if (connection().api === "rest") failures.push(...unsupportedByRest(inputs));
     return { inputs, failures };
   },
 
@@ -32,20 +40,18 @@ export const endpoint = {
     return diffFields(endpointFields, olds, news);
   },
 
-  /** Waits for workers only where some are to run always. */
+  /** Waits for the workers only if some must always run. */
   async create(properties: Properties): Promise<dynamic.CreateResult> {
-    const inputs = trusted(properties);
-    const { client, watch, rollout, workerQuota } = connection();
-    const { id } = await createOnce(
-      () => findOwn(client, inputs),
-      (existing: { id: string } | undefined) =>
-        withinQuota(client, workerQuota, inputs, existing?.id, () =>
-          client.saveEndpoint(settings(inputs), existing?.id),
-        ),
-      (id, cause) => new UnfinishedError(id, inputs, properties, cause),
-    );
+    const inputs = checkedInputs(properties);
+    const { client, monitor, rollout, workerQuota } = connection();
+    const save = (existing?: EndpointRecord) =>
+      saveWithinQuota(client, workerQuota, inputs, existing?.id, () =>
+        client.saveEndpoint(settings(inputs), existing?.id),
+      );
+    const { id } = await createOnce(() => findOwn(client, inputs), save, inputs, properties);
     if (inputs.workersMin > 0) {
-      await changing(id, inputs, properties, () => rollingOut(watch, rollout, [{ ...inputs, id }], async () => {}));
+      const isSaved = async () => {};
+      await recordAttempt(id, inputs, properties, () => applyRollout(monitor, rollout, [{ ...inputs, id }], isSaved));
     }
     return { id, outs: inputs };
   },
@@ -54,30 +60,29 @@ export const endpoint = {
     const record = await connection().client.getEndpoint(id);
     if (record === undefined) return { id: "" };
     const { id: _, owner, ...fields } = record;
-    // Without its mark it is still the one in the state: the template's own drift shows what happened.
+    // Without an owner tag the endpoint is still the one in the state. The drift of its template shows what happened.
     const props = asDeclared(declared, { ...fields, owner: owner ?? declared.owner ?? "" });
     return { id, props, inputs: { ...props } };
   },
 
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
-    const inputs = trusted(news);
-    const { client, watch, rollout, workerQuota } = connection();
-    if ((await client.getEndpoint(id)) === undefined) throw gone("Endpoint", id);
-    const save = () => client.saveEndpoint(settings(inputs), id);
-    const saveWithin = () => withinQuota(client, workerQuota, inputs, id, save);
-    const before = trusted(olds);
+    const inputs = checkedInputs(news);
+    const { client, monitor, rollout, workerQuota } = connection();
+    if ((await client.getEndpoint(id)) === undefined) throw missingResource("RunPod endpoint", id);
+    const before = checkedInputs(olds);
     const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
-    // Nothing differs after an unfinished update: it is gone through again.
-    const isRolling = differing.length === 0 || differing.some((name) => ROLLING.includes(name));
-    await changing(id, inputs, news, () =>
-      rollingOut(watch, rollout, isRolling ? [{ ...inputs, id }] : [], saveWithin),
-    );
+    // Nothing differs in the update after an unfinished one, which must wait for the same rollout.
+    const isRolling = differing.length === 0 || differing.some((name) => ROLLOUT_FIELDS.includes(name));
+    const endpoints = isRolling ? [{ ...inputs, id }] : [];
+    const save = () =>
+      saveWithinQuota(client, workerQuota, inputs, id, () => client.saveEndpoint(settings(inputs), id));
+    await recordAttempt(id, inputs, news, () => applyRollout(monitor, rollout, endpoints, save));
     return { outs: inputs };
   },
 
   async delete(id: string): Promise<void> {
     const { client, inUse } = connection();
-    await waitingOutUse(inUse, async () => {
+    await retryWhileInUse(inUse, async () => {
       const record = await client.getEndpoint(id);
       if (record === undefined) return;
       if (record.workersMin > 0 || record.workersMax > 0) await client.scaleToZero(record);
@@ -86,23 +91,24 @@ export const endpoint = {
   },
 };
 
-/** What RunPod's REST API cannot do yet. */
-function beyondRest({ modelReferences, scalerType }: Properties): dynamic.CheckFailure[] {
+/** One failure per input that RunPod's REST API does not support yet. */
+function unsupportedByRest({ modelReferences, scalerType }: Properties): dynamic.CheckFailure[] {
   const failures: dynamic.CheckFailure[] = [];
   if (Array.isArray(modelReferences) && modelReferences.length > 0) {
     const reason =
-      "is not known to RunPod's REST API: bake the model into the image, or set runpodApi to graphql while RunPod has it";
+      "is not supported by RunPod's REST API: put the model into the image, or set runpodApi to graphql until RunPod ends it";
     failures.push({ property: "modelReferences", reason });
   }
   if (scalerType === "REQUEST_COUNT") {
-    const reason = "must be QUEUE_DELAY with RunPod's REST API: with REQUEST_COUNT it knows no idleTimeoutSeconds";
+    const reason =
+      "must be QUEUE_DELAY with RunPod's REST API, which does not support idleTimeoutSeconds with REQUEST_COUNT";
     failures.push({ property: "scalerType", reason });
   }
   return failures;
 }
 
-/** Inputs that `check` has passed. */
-function trusted(properties: Properties): EndpointInputs {
+/** Inputs that `check` has validated. */
+function checkedInputs(properties: Properties): EndpointInputs {
   return checkFields(endpointFields, properties).inputs as EndpointInputs;
 }
 
@@ -110,7 +116,7 @@ function settings({ owner: _, ...rest }: EndpointInputs): EndpointSettings {
   return rest;
 }
 
-/** The endpoint of that name that this stack made, if any. */
+/** Finds the stack's endpoint of that name. Throws when it is ambiguous or somebody else uses the name. */
 async function findOwn(client: RunpodClient, { name, owner }: EndpointInputs): Promise<EndpointRecord | undefined> {
   const sameName = (await client.listEndpoints()).filter((each) => each.name === name);
   const own = sameName.filter((each) => each.owner === owner);

@@ -1,21 +1,21 @@
-/** What is known of a call beside its message. */
-interface Circumstances {
-  /** Trying again may help: transport, timeout, 429, 5xx and the like. */
+/** Facts about a failed call that the caller can act on. */
+interface CallFacts {
+  /** Trying again may help: transport error, timeout, 429, 5xx and the like. */
   transient: boolean;
-  /** What was asked for may have happened all the same, whole or in part. Default: as `transient`. */
+  /** The operation may have happened, completely or in part. Default: the value of `transient`. */
   maybeDone?: boolean;
-  /** How long RunPod asked to wait, in milliseconds. */
+  /** Milliseconds that RunPod asks to wait. */
   retryAfterMs?: number | undefined;
 }
 
-/** A call to RunPod that did not succeed. The message never carries the API key or what was sent. */
+/** A failed call to RunPod. The message contains neither the API key nor the request. */
 export class RunpodError extends Error {
   override readonly name = "RunpodError";
   readonly transient: boolean;
   readonly maybeDone: boolean;
   readonly retryAfterMs: number | undefined;
 
-  constructor(message: string, { transient, maybeDone = transient, retryAfterMs }: Circumstances) {
+  constructor(message: string, { transient, maybeDone = transient, retryAfterMs }: CallFacts) {
     super(message);
     this.transient = transient;
     this.maybeDone = maybeDone;
@@ -30,16 +30,48 @@ const IN_USE = [
   /\bworkers?(?:min|max)?\b.*\b(?:0|zero)\b|\b(?:active|running) workers?\b/i,
 ];
 
-/** Whether an error says that the thing is not there (wordings seen by RunPod's own Pulumi provider, and near ones). */
+/** Whether the resource does not exist (wordings from RunPod's own Pulumi provider, and similar ones). */
 export function isNotFound(error: unknown): boolean {
   return error instanceof RunpodError && NOT_FOUND.test(error.message);
 }
 
 /**
- * Whether a refused delete says "not yet": a template is in use by an endpoint or Pod, or was a moment ago; an endpoint's
- * worker counts are not 0. RunPod documents these rules but not their wording, so several count: to wait in vain costs
- * minutes, to give up too early leaves what costs money.
+ * Whether RunPod refuses a delete for now: an endpoint or Pod uses the template, or did so within the last two minutes; or
+ * an endpoint's worker counts are not 0. RunPod documents these rules but not their wording, so the patterns are broad:
+ * waiting in vain costs minutes, but giving up too early leaves a resource that costs money.
  */
 export function isInUse(error: unknown): boolean {
   return error instanceof RunpodError && IN_USE.some((words) => words.test(error.message));
+}
+
+/** Words of the message must survive, so shorter texts do not count as secrets. */
+const SHORTEST_SECRET = 8;
+
+/** Replaces the secrets in a message with `***`. */
+export function redact(message: string, secrets: string[]): string {
+  // A refusal may quote the request as JSON, where a secret is escaped.
+  const forms = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
+  return forms
+    .filter((secret) => secret.length >= SHORTEST_SECRET)
+    .reduce((text, secret) => text.replaceAll(secret, "***"), message);
+}
+
+/**
+ * Error for a call without a response.
+ *
+ * @param cause the error of the transport, or `timeout`
+ */
+export function noResponseError(
+  { operation, apiKey, timeoutMs }: { operation: string; apiKey: string; timeoutMs: number },
+  cause: unknown,
+): RunpodError {
+  const reason = cause === "timeout" ? `no answer within ${timeoutMs / 1000} s` : transportMessage(cause);
+  return new RunpodError(`RunPod did not answer ${operation}: ${redact(reason, [apiKey])}`, { transient: true });
+}
+
+/** fetch and axios wrap the error of the network. One that lists several addresses has a code but no message. */
+function transportMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause : error;
+  return cause.message || ("code" in cause && String(cause.code)) || error.message;
 }

@@ -1,4 +1,4 @@
-/** RunPod's GPU pools: what an endpoint's `gpuIds` may name (RunPod docs, references/gpu-types, August 2026). */
+/** GPU pools of RunPod, the allowed values of an endpoint's `gpuIds` (RunPod docs, references/gpu-types, August 2026). */
 export const GPU_POOLS = [
   "AMPERE_16",
   "AMPERE_24",

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { ApiOptions } from "./client";
 import { callJson } from "./http";
-import { orDefault } from "./nullable";
+import { nullable } from "./nullable";
 
-const count = orDefault(z.number(), 0);
+const count = nullable(z.number(), 0);
 
 const health = z.object({
   jobs: z.object({ inQueue: count, inProgress: count }).prefault({}),
@@ -17,17 +17,17 @@ const health = z.object({
   }),
 });
 
-/** How many jobs and workers an endpoint has, as its job API tells. */
+/** Numbers of jobs and workers of an endpoint, as the job API returns them. */
 export type Health = z.infer<typeof health>;
 
 /**
- * Asks an endpoint's job API how it is: with the account's key, or one that is restricted to the endpoint.
+ * Reads the health of an endpoint from the job API. Accepts the account's key or a key restricted to the endpoint.
  *
- * @param options `url` is the base of the job API, with `/v2`
- * @returns the HTTP status, and the counts where it is 200
- * @throws RunpodError, transient, when there was no answer
+ * @param options `url` is the base URL of the job API, with `/v2`
+ * @returns the HTTP status, and the counts if it is 200
+ * @throws RunpodError that is transient when there is no response
  */
-export async function askHealth(
+export async function getHealth(
   { apiKey, url, timeoutMs = 10_000 }: ApiOptions,
   endpointId: string,
 ): Promise<{ status: number; health: Health | undefined }> {

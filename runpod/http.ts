@@ -1,57 +1,114 @@
-import { RunpodError } from "./error";
-import { redact } from "./redact";
-import { retryAfterMs } from "./retryAfter";
-import { unansweredReason } from "./unanswered";
+import type { Readable } from "node:stream";
+import axios, { type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from "axios";
+import axiosRetry from "axios-retry";
+import { USER_AGENT } from "./client";
+import { noResponseError, type RunpodError } from "./error";
+import { finalError, isRetryable, isTransientStatus, parseRetryAfter, RETRIES, retryDelayMs } from "./retry";
 
-/** One call of a JSON API. */
-interface Call {
-  /** What it is for, in an error's words. */
+/** A call of a JSON API. */
+interface JsonCall {
+  /** Name of the operation in error messages. */
   operation: string;
   method: "GET" | "POST" | "PATCH" | "DELETE";
   url: string;
   apiKey: string;
   body?: object;
+  /** Limit of one attempt. */
   timeoutMs: number;
+  /** Whether the operation may be retried after a transient failure. Default: false, for creates. */
+  isRepeatable?: boolean;
 }
 
-/** What came back, whatever the status. */
-export interface Answer {
+/** HTTP response, any status. */
+export interface HttpResponse {
   status: number;
-  /** Parsed; undefined when it was empty or not JSON. */
+  /** Parsed JSON, or the text when it is not JSON. */
   body: unknown;
   retryAfterMs: number | undefined;
+  /** Number of attempts, including the one that this response answers. */
+  attempts: number;
+}
+
+/** HTTP client for every call of this provider except GraphQL. */
+const http = createHttp();
+
+function createHttp(): AxiosInstance {
+  // A followed redirect would carry the key and a registry's password to another host.
+  const client = axios.create({ maxRedirects: 0, proxy: false, headers: { "user-agent": USER_AGENT } });
+  client.interceptors.request.use((config) => {
+    // The timeout of axios starts again with every received byte. The signal limits the whole attempt.
+    if (config.timeout) config.signal = AbortSignal.timeout(config.timeout);
+    return config;
+  });
+  axiosRetry(client, {
+    shouldResetTimeout: true,
+    retryCondition: ({ response }) => isRetryable(retryFacts(response)),
+    retryDelay: (n, { response }) => retryDelayMs(n, retryFacts(response).retryAfterMs),
+    // While axios-retry waits, an abort makes it send at once. The next attempt gets a signal from the interceptor.
+    onRetry: (_n, _error, config) => void delete config.signal,
+  });
+  return client;
+}
+
+function retryFacts(response: AxiosResponse | undefined): Pick<RunpodError, "transient" | "retryAfterMs"> {
+  if (response === undefined) return { transient: true, retryAfterMs: undefined };
+  return { transient: isTransientStatus(response.status), retryAfterMs: parseRetryAfter(retryAfterHeader(response)) };
+}
+
+function retryAfterHeader({ headers }: AxiosResponse): string | undefined {
+  const value: unknown = headers["retry-after"];
+  return typeof value === "string" ? value : undefined;
 }
 
 /**
  * Calls a JSON API of RunPod.
  *
- * @throws RunpodError, transient, when there was no answer
+ * @throws RunpodError when there is no response. An axios error never leaves this file: it contains the key and the body
  */
-export async function callJson({ operation, method, url, apiKey, body, timeoutMs }: Call): Promise<Answer> {
+export async function callJson(call: JsonCall): Promise<HttpResponse> {
+  const { method, url, apiKey, body, timeoutMs, isRepeatable = false } = call;
   try {
-    const response = await fetch(url, {
+    const response = await http.request<unknown>({
       method,
-      headers: {
-        authorization: `Bearer ${apiKey}`,
-        accept: "application/json",
-        ...(body && { "content-type": "application/json" }),
-      },
-      ...(body && { body: JSON.stringify(body) }),
-      redirect: "error",
-      signal: AbortSignal.timeout(timeoutMs),
+      url,
+      headers: { authorization: `Bearer ${apiKey}`, accept: "application/json" },
+      ...(body && { data: body }),
+      timeout: timeoutMs,
+      "axios-retry": { retries: isRepeatable ? RETRIES : 0 },
     });
-    const text = await response.text();
-    return { status: response.status, body: parsed(text), retryAfterMs: retryAfterMs(response.headers) };
+    return httpResponse(response);
   } catch (error) {
-    const reason = redact(unansweredReason(error, timeoutMs), [apiKey]);
-    throw new RunpodError(`RunPod did not answer ${operation}: ${reason}`, { transient: true });
+    if (!axios.isAxiosError<unknown>(error)) throw noResponseError(call, error);
+    if (error.response !== undefined) return httpResponse(error.response);
+    const isTimeout = axios.isCancel(error) || error.code === "ECONNABORTED";
+    const failure = noResponseError(call, isTimeout ? "timeout" : error);
+    throw isRepeatable ? finalError(failure, attempts(error.config)) : failure;
   }
 }
 
-function parsed(text: string): unknown {
+function httpResponse(response: AxiosResponse<unknown>): HttpResponse {
+  const { status, data, config } = response;
+  const { retryAfterMs } = retryFacts(response);
+  return { status, body: data, retryAfterMs, attempts: attempts(config) };
+}
+
+function attempts(config: InternalAxiosRequestConfig | undefined): number {
+  return (config?.["axios-retry"]?.retryCount ?? 0) + 1;
+}
+
+/** Reads a stream that may not end. Returns the text received within `limitMs`, which is empty if the call fails. */
+export async function readStream(url: string, apiKey: string, limitMs: number): Promise<string> {
+  let text = "";
   try {
-    return JSON.parse(text);
+    const { data } = await http.get<Readable>(url, {
+      headers: { authorization: `Bearer ${apiKey}` },
+      responseType: "stream",
+      timeout: limitMs,
+      "axios-retry": { retries: 0 },
+    });
+    for await (const chunk of data.setEncoding("utf8")) text += chunk;
   } catch {
-    return undefined;
+    // The limit has ended the stream, or there is none.
   }
+  return text;
 }

@@ -1,16 +1,18 @@
+import axios, { type AxiosResponse } from "axios";
 import { z } from "zod";
 import { parseImageName } from "./imageName";
 
-/** What a registry says of an image. */
-export type ImageFacts =
-  /** It has one for RunPod's hosts, of so many bytes as they are downloaded, compressed. */
-  | { is: "there"; compressedBytes: number }
-  /** It has images, but for these platforms only. */
-  | { is: "foreign"; platforms: string[] }
-  | { is: "missing" };
+/** What an image's registry returns about it. */
+export type ImageInfo =
+  /** The image exists for linux/amd64. `compressedBytes` is the size of the download. */
+  | { status: "found"; compressedBytes: number }
+  /** The image exists, but only for these platforms. */
+  | { status: "wrong platform"; platforms: string[] }
+  | { status: "missing" };
 
+/** Platform of RunPod's hosts. */
 const PLATFORM = "linux/amd64";
-const MANIFESTS = [
+const MANIFEST_TYPES = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
   "application/vnd.oci.image.manifest.v1+json",
@@ -23,76 +25,83 @@ const manifest = z.object({
   config: z.object({ digest: z.string() }),
   layers: z.array(z.object({ size: z.number() })),
 });
+const tokenResponse = z.object({ token: z.string().optional(), access_token: z.string().optional() });
+
+/** Reads a path below `/v2/<repository>`. */
+type Get = (path: string, accept: string) => Promise<AxiosResponse<unknown>>;
 
 /**
- * Asks an image's registry for its manifest, without credentials, by the registry HTTP API v2.
+ * Reads an image's manifest from its registry, without credentials, through the registry HTTP API v2.
  *
- * @param timeoutMs for all of it
- * @returns undefined when the registry cannot be read: not reachable, private, or of another kind
+ * @param timeoutMs limit of all calls together
+ * @returns undefined when the registry cannot be read: not reachable, private, or with another API
  */
-export async function lookUpImage(imageName: string, timeoutMs: number): Promise<ImageFacts | undefined> {
+export async function lookUpImage(imageName: string, timeoutMs: number): Promise<ImageInfo | undefined> {
   const { host, repository, reference } = parseImageName(imageName);
   const isLocal = /^(localhost|127\.0\.0\.1)(:|$)/.test(host);
   const base = `${isLocal ? "http" : "https"}://${host === "docker.io" ? "registry-1.docker.io" : host}/v2/${repository}`;
-  const signal = AbortSignal.timeout(timeoutMs);
-  let token: string | undefined;
-
-  /** A registry that wants a token, even one for nobody, says where to get it. */
-  async function get(path: string, accept: string): Promise<Response> {
-    const ask = () => fetch(base + path, { headers: { accept, ...(token && { authorization: token }) }, signal });
-    const first = await ask();
-    if (first.status !== 401 || token !== undefined) return first;
-    const url = tokenUrl(first.headers.get("www-authenticate"), repository);
-    if (url === undefined) return first;
-    const given = z.object({ token: z.string().optional(), access_token: z.string().optional() });
-    const { token: bearer, access_token = bearer } = given.parse(await (await fetch(url, { signal })).json());
-    if (access_token === undefined) return first;
-    token = `Bearer ${access_token}`;
-    return ask();
-  }
-
-  async function facts(at: string): Promise<ImageFacts | undefined> {
-    const response = await get(`/manifests/${at}`, MANIFESTS);
-    if (response.status === 404) return { is: "missing" };
-    if (!response.ok) return undefined;
-    const body: unknown = await response.json();
-
-    const list = index.safeParse(body).data?.manifests;
-    if (list !== undefined) {
-      const named = list.flatMap(({ digest, platform }) => (platform ? [{ digest, name: inWords(platform) }] : []));
-      const ours = named.find(({ name }) => name === PLATFORM);
-      if (ours !== undefined) return facts(ours.digest);
-      // An index without platforms, or with attestations alone, says nothing.
-      const platforms = named.map(({ name }) => name).filter((name) => name !== "unknown/unknown");
-      return platforms.length > 0 ? { is: "foreign", platforms } : undefined;
-    }
-    const single = manifest.safeParse(body).data;
-    if (single === undefined) return undefined;
-    const config = await get(`/blobs/${single.config.digest}`, "application/json");
-    const built = config.ok ? platform.safeParse(await config.json()).data : undefined;
-    if (built !== undefined && inWords(built) !== PLATFORM) return { is: "foreign", platforms: [inWords(built)] };
-    return { is: "there", compressedBytes: single.layers.reduce((sum, { size }) => sum + size, 0) };
-  }
-
   try {
-    return await facts(reference);
+    return await readManifest(registryGet(base, repository, AbortSignal.timeout(timeoutMs)), reference);
   } catch {
     return undefined;
   }
 }
 
-/** Where a challenge says that a token to pull is to be had. */
-function tokenUrl(challenge: string | null, repository: string): URL | undefined {
+/** Many registries require a token even for public images. Their 401 response contains the address that issues it. */
+function registryGet(base: string, repository: string, signal: AbortSignal): Get {
+  const request = (url: string, headers = {}) =>
+    axios.get<unknown>(url, { headers, signal, proxy: false, validateStatus: () => true });
+  let token: string | undefined;
+
+  return async (path, accept) => {
+    const read = () => request(base + path, { accept, ...(token && { authorization: token }) });
+    const first = await read();
+    if (first.status !== 401 || token !== undefined) return first;
+    const url = tokenUrl(String(first.headers["www-authenticate"] ?? ""), repository);
+    if (url === undefined) return first;
+    const { data } = await request(url.href);
+    const { token: bearer, access_token = bearer } = tokenResponse.parse(data);
+    if (access_token === undefined) return first;
+    token = `Bearer ${access_token}`;
+    return read();
+  };
+}
+
+async function readManifest(get: Get, reference: string): Promise<ImageInfo | undefined> {
+  const { status, data } = await get(`/manifests/${reference}`, MANIFEST_TYPES);
+  if (status === 404) return { status: "missing" };
+  if (status !== 200) return undefined;
+
+  const list = index.safeParse(data).data?.manifests;
+  if (list !== undefined) {
+    const named = list.flatMap(({ digest, platform }) => (platform ? [{ digest, name: platformName(platform) }] : []));
+    const match = named.find(({ name }) => name === PLATFORM);
+    if (match !== undefined) return readManifest(get, match.digest);
+    // Attestations have an unknown platform. An index with nothing else proves nothing.
+    const platforms = named.map(({ name }) => name).filter((name) => name !== "unknown/unknown");
+    return platforms.length > 0 ? { status: "wrong platform", platforms } : undefined;
+  }
+  const single = manifest.safeParse(data).data;
+  if (single === undefined) return undefined;
+  const config = await get(`/blobs/${single.config.digest}`, "application/json");
+  const built = config.status === 200 ? platform.safeParse(config.data).data : undefined;
+  if (built !== undefined && platformName(built) !== PLATFORM)
+    return { status: "wrong platform", platforms: [platformName(built)] };
+  return { status: "found", compressedBytes: single.layers.reduce((sum, { size }) => sum + size, 0) };
+}
+
+/** Address that issues a pull token, from a `WWW-Authenticate` header. */
+function tokenUrl(challenge: string, repository: string): URL | undefined {
   const { realm, service } = Object.fromEntries(
-    [...(challenge ?? "").matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]),
+    [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]),
   );
-  if (!/^bearer /i.test(challenge ?? "") || realm === undefined || !URL.canParse(realm)) return undefined;
+  if (!/^bearer /i.test(challenge) || realm === undefined || !URL.canParse(realm)) return undefined;
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set("service", service);
   url.searchParams.set("scope", `repository:${repository}:pull`);
   return url;
 }
 
-function inWords({ os, architecture }: z.infer<typeof platform>): string {
+function platformName({ os, architecture }: z.infer<typeof platform>): string {
   return `${os}/${architecture}`;
 }

@@ -1,13 +1,13 @@
-/** The parts of an image's name. */
+/** Parts of an image name. */
 export interface ImageName {
-  /** The registry, `docker.io` where none is named. */
+  /** Registry. Default: `docker.io`. */
   host: string;
   repository: string;
-  /** A tag, or a digest `sha256:…` where there is one. */
+  /** Digest `sha256:…` if the name has one, otherwise the tag. */
   reference: string;
 }
 
-/** Takes an image's name apart as Docker does: a first part without a dot, a port or `localhost` is no host. */
+/** Parses an image name like Docker: the first part is a host only if it is `localhost` or contains a dot or a port. */
 export function parseImageName(name: string): ImageName {
   const [, path = "", tag, digest] = /^(.*?)(?::([^:/@]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(name) ?? [];
   const [first = "", ...rest] = path.split("/");
@@ -15,13 +15,13 @@ export function parseImageName(name: string): ImageName {
   const repository = hasHost ? rest.join("/") : path;
   return {
     host: hasHost ? first : "docker.io",
-    // Docker Hub's own images are in `library`.
+    // Docker Hub's official images are in `library`.
     repository: hasHost || repository.includes("/") ? repository : `library/${repository}`,
     reference: digest ?? tag ?? "latest",
   };
 }
 
-/** Whether an image is in a private Amazon ECR, which gives nothing without a token. */
+/** Whether an image is in a private Amazon ECR registry, which requires a token. */
 export function isPrivateEcr(name: string): boolean {
   return /\.dkr\.ecr\.[\w-]+\.amazonaws\.com(\.cn)?$/.test(parseImageName(name).host);
 }

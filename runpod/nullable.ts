@@ -1,15 +1,15 @@
 import { z } from "zod";
 
-/** A value for which RunPod may answer null, or nothing, when it was never set. */
-export function orDefault<T>(type: z.ZodType<T>, fallback: T) {
+/** A value with a default: RunPod returns null, or leaves the field out, when it was never set. */
+export function nullable<T>(type: z.ZodType<T>, fallback: T) {
   return type.nullish().transform((value) => value ?? fallback);
 }
 
-/** A text, empty when it was never set. */
-export const text = orDefault(z.string(), "");
+/** A text. Default: empty. */
+export const text = nullable(z.string(), "");
 
-/** An optional text where RunPod answers null or an empty one alike. */
+/** An optional text: null and an empty text become undefined. */
 export const optionalText = z
   .string()
   .nullish()
-  .transform((given) => given || undefined);
+  .transform((value) => value || undefined);

@@ -1,4 +1,4 @@
-// What the thin providers in Pulumi's state require. Bundled to .build/runpod/provider.cjs.
+// Entry point of the bundle .build/runpod/provider.cjs, which the forwarding providers in Pulumi's state load.
 export { configure } from "./connection";
 export { endpoint } from "./endpointProvider";
 export { registryAuth } from "./registryAuthProvider";

@@ -1,64 +1,67 @@
 import type { EndpointRecord, RunpodClient } from "./client";
 import { RunpodError } from "./error";
 
-/** What an endpoint asks of the account. */
-interface Asked {
+/** Workers that an endpoint is about to get. */
+interface WorkerRequest {
   name: string;
   workersMax: number;
 }
 
 /**
- * Refuses what is above the account's quota before RunPod does, and what RunPod refuses for its quota with the sum that
- * led to it.
+ * Saves an endpoint if its workers fit into the account's quota. If the quota is exceeded, by this check or by RunPod's
+ * refusal, the error lists the workers of the account's endpoints.
  *
- * @param configured most workers of the account as the operator has said; undefined is what RunPod tells, if it does
- * @param id the endpoint itself, when it is there already
+ * @param configured quota that the operator has configured. Undefined: the quota that RunPod returns, if it does
+ * @param id the endpoint's id if it exists already
+ * @throws RunpodError
  */
-export async function withinQuota<T>(
+export async function saveWithinQuota<T>(
   client: Pick<RunpodClient, "listEndpoints" | "getWorkerQuota">,
   configured: number | undefined,
-  asked: Asked,
+  request: WorkerRequest,
   id: string | undefined,
   save: () => Promise<T>,
 ): Promise<T> {
   const quota = configured ?? (await client.getWorkerQuota());
-  const others = async () => (await client.listEndpoints()).filter((each) => each.id !== id);
+  const listOthers = async () => (await client.listEndpoints()).filter((endpoint) => endpoint.id !== id);
   if (quota !== undefined) {
-    const found = await others();
-    if (sum(found) + asked.workersMax > quota)
-      throw new RunpodError(explain(found, asked, quota), { transient: false });
+    const others = await listOthers();
+    if (sumWorkers(others) + request.workersMax > quota)
+      throw new RunpodError(explain(others, request, quota), { transient: false });
   }
   try {
     return await save();
   } catch (error) {
-    if (!(error instanceof RunpodError) || !isQuota(error)) throw error;
-    const found = await others().catch(() => []);
+    if (!(error instanceof RunpodError) || !isOverQuota(error)) throw error;
+    const others = await listOthers().catch(() => []);
     const { message, transient, maybeDone } = error;
-    throw new RunpodError(`${message} ${explain(found, asked, limitIn(message))}`, { transient, maybeDone });
+    throw new RunpodError(`${message} ${explain(others, request, quotaIn(message))}`, { transient, maybeDone });
   }
 }
 
-/** RunPod's own words, seen in its tools' issues: "cannot go beyond the maximum limit of (N)", "your workers quota (N)". */
-function isQuota({ message }: RunpodError): boolean {
+/** RunPod's wordings, from issues of its tools: "cannot go beyond the maximum limit of (N)", "your workers quota (N)". */
+function isOverQuota({ message }: RunpodError): boolean {
   return /worker.*(?:maximum limit|quota)/i.test(message);
 }
 
-function limitIn(message: string): number | undefined {
-  const [, limit] = /\((\d+)\)/.exec(message) ?? [];
-  return limit === undefined ? undefined : Number(limit);
+function quotaIn(message: string): number | undefined {
+  const [, quota] = /\((\d+)\)/.exec(message) ?? [];
+  return quota === undefined ? undefined : Number(quota);
 }
 
-function explain(others: EndpointRecord[], { name, workersMax }: Asked, quota: number | undefined): string {
-  const each = others.filter((other) => other.workersMax > 0).map((other) => `${other.name} ${other.workersMax}`);
+function explain(others: EndpointRecord[], { name, workersMax }: WorkerRequest, quota: number | undefined): string {
+  const list = others.filter((other) => other.workersMax > 0).map((other) => `${other.name} ${other.workersMax}`);
   const rest =
-    each.length > 0 ? `the account's other endpoints have ${sum(others)} (${each.join(", ")})` : "no other has any";
-  const most = quota === undefined ? "" : ` of at most ${quota}`;
+    list.length > 0
+      ? `the account's other endpoints have ${sumWorkers(others)} (${list.join(", ")})`
+      : "no other endpoint has any";
+  const limit = quota === undefined ? "" : ` of at most ${quota}`;
   return (
-    `Endpoint "${name}" asks for ${workersMax} workers${most}, and ${rest}. Lower workersMax somewhere; ` +
+    `Endpoint "${name}" asks for ${workersMax} workers${limit}, and ${rest}. Lower workersMax of one of them; ` +
     "RunPod raises the quota with the account's balance ($100: 10, $200: 20)."
   );
 }
 
-function sum(endpoints: EndpointRecord[]): number {
+function sumWorkers(endpoints: EndpointRecord[]): number {
   return endpoints.reduce((total, { workersMax }) => total + workersMax, 0);
 }

@@ -1,26 +1,26 @@
 import * as pulumi from "@pulumi/pulumi";
 import { forwardTo } from "./forward";
 
-/** What registry credentials are made of. */
+/** Inputs of registry credentials. */
 export interface RegistryAuthArgs {
   /**
-   * Unique in the RunPod account, 3 to 191 characters, beginning with `<project>-<stack>-`: credentials have nothing else
-   * to carry a mark by which a stack knows its own again. A new name is a new resource.
+   * Unique in the RunPod account, 3 to 191 characters, beginning with `<project>-<stack>-`. The prefix is the owner tag:
+   * credentials have no other field for it. A new name is a new resource.
    */
   name: pulumi.Input<string>;
-  /** The registry's user name; `AWS` for Amazon ECR. Changed in place; RunPod's REST API cannot. */
+  /** The registry's user name, `AWS` for Amazon ECR. Changed in place; RunPod's REST API cannot change it. */
   username: pulumi.Input<string>;
-  /** The password or token, kept as a secret. Changed in place; RunPod's REST API cannot. */
+  /** The password or token, a secret. Changed in place; RunPod's REST API cannot change it. */
   password: pulumi.Input<string>;
 }
 
 /**
- * Credentials that RunPod pulls private images with. `id` is what a `Template` takes as `containerRegistryAuthId`.
+ * Credentials for pulling private images. `id` is the `containerRegistryAuthId` of a `Template`.
  *
- * RunPod never shows a password, so one changed elsewhere is no drift. Needs the stack config `runpodApiKey` (secret).
+ * RunPod never returns the password, so a refresh does not find a password changed elsewhere. Needs the stack config `runpodApiKey` (secret).
  */
 export class RegistryAuth extends pulumi.dynamic.Resource {
-  /** `<project>/<stack>`: who made it. */
+  /** Stack that owns it, `<project>/<stack>`. */
   declare readonly owner: pulumi.Output<string>;
   /** The name at RunPod. */
   declare readonly name: pulumi.Output<string>;

@@ -1,69 +1,103 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import pRetry from "p-retry";
 import { isInUse, RunpodError } from "./error";
 
-const ATTEMPTS = 4;
-/** The wait before the second attempt, in milliseconds; each further one is twice as long. */
-let firstWaitMs = 500;
-
-/** Sets the wait before a second attempt, in milliseconds, for this process. */
-export function setFirstWait(ms: number): void {
-  firstWaitMs = ms;
-}
-/** The longest wait between two attempts, whatever RunPod asks for: after it the refusal is the answer. */
+/** Retries after the first attempt. */
+export const RETRIES = 3;
+/** Longest wait between two attempts. If RunPod asks for more, the call fails at once. */
 const LONGEST_WAIT_MS = 60_000;
 
-/**
- * Milliseconds to wait before attempt `n + 1`: doubled per attempt, the second half of it random so that callers spread;
- * at least what RunPod asked for.
- */
-function backOffMs(n: number, retryAfterMs = 0): number {
-  const fullMs = firstWaitMs * 2 ** (n - 1);
-  const randomMs = Math.random() * (fullMs / 2);
-  return Math.max(fullMs / 2, retryAfterMs) + randomMs;
+let retryIntervalMs = 500;
+
+/** Sets the wait before the first retry of this process, in milliseconds. Each further wait is twice as long. */
+export function setRetryInterval(ms: number): void {
+  retryIntervalMs = ms;
 }
 
 /**
- * Runs `attempt` up to four times, again only after a transient `RunpodError`. For what may be repeated safely.
- *
- * @throws the last error, no longer transient: a caller that retries too shall not multiply the attempts
+ * Milliseconds to wait before retry `n` (from 1): exponential, at least `retryAfterMs`, with jitter so that parallel calls
+ * spread.
  */
-export async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
-  let maybeDone = false;
-  for (let n = 1; ; n++) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!(error instanceof RunpodError)) throw error;
-      maybeDone ||= error.maybeDone;
-      const isTooLong = (error.retryAfterMs ?? 0) > LONGEST_WAIT_MS;
-      if (!error.transient) throw new RunpodError(error.message, { transient: false, maybeDone });
-      if (n === ATTEMPTS || isTooLong)
-        throw new RunpodError(`${error.message} (tried ${n} times)`, { transient: false, maybeDone });
-      await sleep(backOffMs(n, error.retryAfterMs));
-    }
+export function retryDelayMs(n: number, retryAfterMs = 0): number {
+  const fullMs = retryIntervalMs * 2 ** (n - 1);
+  return Math.max(fullMs / 2, retryAfterMs) + Math.random() * (fullMs / 2);
+}
+
+/** Whether a retry may help and RunPod allows it soon enough. */
+export function isRetryable({ transient, retryAfterMs = 0 }: Pick<RunpodError, "transient" | "retryAfterMs">): boolean {
+  return transient && retryAfterMs <= LONGEST_WAIT_MS;
+}
+
+/** Whether an HTTP status may change with a retry. */
+export function isTransientStatus(status: number): boolean {
+  return status === 429 || status >= 500;
+}
+
+/** Milliseconds of a `Retry-After` header, which is a number of seconds or a date. */
+export function parseRetryAfter(value: string | null | undefined, now = Date.now()): number | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+}
+
+/**
+ * Final error of a call that may be retried. It is not transient: a caller that retries too must not multiply the attempts.
+ * Every attempt before the last one failed with a transient error, so the operation may have happened.
+ */
+export function finalError(last: RunpodError, attempts: number): RunpodError {
+  const times = attempts === 1 ? "once" : `${attempts} times`;
+  const message = last.transient ? `${last.message} (tried ${times})` : last.message;
+  return new RunpodError(message, { transient: false, maybeDone: last.maybeDone || attempts > 1 });
+}
+
+/**
+ * Runs `attempt`, and again up to three times after a transient `RunpodError`. Only for operations that are safe to repeat.
+ *
+ * @throws RunpodError that is not transient; any other error unchanged
+ */
+export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
+  let attempts = 0;
+  try {
+    return await pRetry(
+      (attemptNumber) => {
+        attempts = attemptNumber;
+        return attempt();
+      },
+      {
+        retries: RETRIES,
+        // p-retry's own delays do not know Retry-After.
+        minTimeout: 0,
+        shouldRetry: async ({ error, attemptNumber }) => {
+          if (!(error instanceof RunpodError) || !isRetryable(error)) return false;
+          await sleep(retryDelayMs(attemptNumber, error.retryAfterMs));
+          return true;
+        },
+      },
+    );
+  } catch (error) {
+    throw error instanceof RunpodError ? finalError(error, attempts) : error;
   }
 }
 
-/** How long to wait for RunPod, looking from time to time. */
-export interface Wait {
-  /** Milliseconds between two looks. */
+/** Interval and limit of repeated checks. */
+export interface Polling {
+  /** Milliseconds between two checks. */
   intervalMs: number;
-  /** Milliseconds waited in all, after which the last answer counts. */
+  /** Milliseconds in all, after which the last result counts. */
   limitMs: number;
 }
 
 /**
- * Runs `attempt`, again and again while RunPod says that something is still in use, within the limit.
+ * Runs `attempt` again while RunPod refuses it because something is still in use.
  *
  * @throws the last refusal when the limit is over; any other error at once
  */
-export async function waitingOutUse({ intervalMs, limitMs }: Wait, attempt: () => Promise<void>): Promise<void> {
-  for (let waitedMs = 0; ; waitedMs += intervalMs) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!isInUse(error) || waitedMs + intervalMs > limitMs) throw error;
-      await sleep(intervalMs);
-    }
-  }
+export async function retryWhileInUse({ intervalMs, limitMs }: Polling, attempt: () => Promise<void>): Promise<void> {
+  await pRetry(attempt, {
+    retries: Math.floor(limitMs / intervalMs),
+    minTimeout: intervalMs,
+    factor: 1,
+    shouldRetry: ({ error }) => isInUse(error),
+  });
 }

@@ -1,106 +1,110 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { cause, describe, hostProblems, isEmpty } from "./diagnosis";
+import { describeWorkers, explainWorkers, hasNoWorkers, hostProblems } from "./diagnosis";
 import { RunpodError } from "./error";
-import type { Fleet, FleetWatch } from "./fleet";
-import type { Wait } from "./retry";
+import type { Polling } from "./retry";
+import type { WorkerMonitor, Workers } from "./workers";
 
-/** An endpoint whose workers shall run what it is made of now. */
-export interface Rolling {
+/** An endpoint whose workers must run its new version. */
+export interface RolloutTarget {
   id: string;
   name: string;
   workersMin: number;
 }
 
-/** RunPod starts a release a moment after the change; so many looks without a new version say that there is none. */
-const LOOKS_FOR_A_RELEASE = 3;
-/** So many looks in a row at nothing but crashes are enough, */
-const LOOKS_AT_CRASHES = 5;
-/** and so many without an answer, once there was one. */
-const LOOKS_AT_NOTHING = 3;
-/** A line of progress comes with every change, and at least this often. */
-const LINE_EVERY_MS = 30_000;
+/** RunPod starts a release shortly after the change. After this many checks without a new version there is none. */
+const CHECKS_FOR_RELEASE = 3;
+/** Number of checks in a row, with crashing workers and no ready one, after which the rollout fails. */
+const CHECKS_OF_CRASHES = 5;
+/** Number of checks in a row without an answer after which the wait ends. */
+const CHECKS_WITHOUT_ANSWER = 3;
+/** Longest time between two lines of progress. */
+const PROGRESS_INTERVAL_MS = 30_000;
 
 /**
- * Makes a change and waits until the endpoints' workers run it, telling of progress on stdout, which Pulumi shows.
+ * Makes a change and waits until the endpoints' workers run it. Logs progress to stdout, which Pulumi shows.
  *
- * @param wait a limit of 0 does not wait
- * @throws RunpodError that says what holds the workers up, when one crashes again and again or the limit is over
+ * @param polling a limit of 0 does not wait
+ * @throws RunpodError that explains the delay, when a worker keeps crashing or the limit is over
  */
-export async function rollingOut(
-  watch: FleetWatch,
-  wait: Wait,
-  endpoints: Rolling[],
+export async function applyRollout(
+  monitor: WorkerMonitor,
+  polling: Polling,
+  endpoints: RolloutTarget[],
   change: () => Promise<unknown>,
 ): Promise<void> {
-  if (wait.limitMs === 0) {
+  if (polling.limitMs === 0) {
     await change();
     return;
   }
-  const before = await Promise.all(endpoints.map(({ id }) => watch.look(id)));
+  const before = await Promise.all(endpoints.map(({ id }) => monitor.getWorkers(id)));
   await change();
   const outcomes = await Promise.allSettled(
-    endpoints.map((endpoint, index) => rolledOut(watch, wait, endpoint, before[index])),
+    endpoints.map((endpoint, index) => waitForRollout(monitor, polling, endpoint, before[index])),
   );
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
 
-async function rolledOut(
-  watch: FleetWatch,
-  { intervalMs, limitMs }: Wait,
-  endpoint: Rolling,
-  before: Fleet | undefined,
+async function waitForRollout(
+  monitor: WorkerMonitor,
+  { intervalMs, limitMs }: Polling,
+  endpoint: RolloutTarget,
+  before: Workers | undefined,
 ): Promise<void> {
-  let said = "";
-  let saidAtMs = 0;
+  let lastState = "";
+  let lastLogMs = 0;
   let crashes = 0;
-  let unseen = 0;
-  for (let look = 1, waitedMs = 0; ; look++, waitedMs += intervalMs) {
-    const fleet = await watch.look(endpoint.id);
-    if (fleet === undefined) {
-      unseen += 1;
-      if (before === undefined || unseen >= LOOKS_AT_NOTHING) {
-        tell(endpoint, "RunPod does not tell how its workers are; not waiting for them.");
+  let unanswered = 0;
+  for (let check = 1, waitedMs = 0; ; check++, waitedMs += intervalMs) {
+    const workers = await monitor.getWorkers(endpoint.id);
+    if (workers === undefined) {
+      unanswered += 1;
+      if (before === undefined || unanswered >= CHECKS_WITHOUT_ANSWER) {
+        log(endpoint, "RunPod does not return the state of the workers; not waiting for them.");
         return;
       }
       await sleep(intervalMs);
       continue;
     }
-    unseen = 0;
-    // Where no worker is, the next one runs the new version anyway.
-    const isReleased = isEmpty(fleet) || fleet.version !== before?.version || look >= LOOKS_FOR_A_RELEASE;
-    if (isReleased && isDone(fleet, endpoint)) {
-      if (said !== "") tell(endpoint, `${describe(fleet)}. Done.`);
+    unanswered = 0;
+    // Without workers there is nothing to roll: the next worker runs the new version.
+    const isReleased = hasNoWorkers(workers) || workers.version !== before?.version || check >= CHECKS_FOR_RELEASE;
+    if (isReleased && isRolledOut(workers, endpoint)) {
+      if (lastState !== "") log(endpoint, `${describeWorkers(workers)}. Done.`);
       return;
     }
-    crashes = fleet.unhealthy > 0 && fleet.ready === 0 ? crashes + 1 : 0;
+    crashes = workers.unhealthy > 0 && workers.ready === 0 ? crashes + 1 : 0;
     const isOver = waitedMs + intervalMs > limitMs;
-    if (isReleased && (isOver || crashes >= LOOKS_AT_CRASHES)) {
-      throw new RunpodError(await explain(watch, endpoint, fleet, waitedMs), { transient: false, maybeDone: true });
+    if (isReleased && (isOver || crashes >= CHECKS_OF_CRASHES)) {
+      throw new RunpodError(await explain(monitor, endpoint, workers, waitedMs), {
+        transient: false,
+        maybeDone: true,
+      });
     }
-    const words = describe(fleet);
-    if (words !== said || waitedMs - saidAtMs >= LINE_EVERY_MS) {
-      tell(endpoint, `${words} (${Math.round(waitedMs / 1000)} s)`);
-      said = words;
-      saidAtMs = waitedMs;
+    const state = describeWorkers(workers);
+    if (state !== lastState || waitedMs - lastLogMs >= PROGRESS_INTERVAL_MS) {
+      log(endpoint, `${state} (${Math.round(waitedMs / 1000)} s)`);
+      lastState = state;
+      lastLogMs = waitedMs;
     }
     await sleep(intervalMs);
   }
 }
 
-/** Whether all workers there need to be run the current version. More that RunPod is about to add do not matter. */
-function isDone(fleet: Fleet, { workersMin }: Pick<Rolling, "workersMin">): boolean {
-  if (fleet.stale > 0 || fleet.unhealthy > 0) return false;
-  return isEmpty(fleet) ? workersMin === 0 : fleet.ready >= Math.max(1, workersMin);
+/** Whether enough workers run the current version and none runs an old one. Extra workers may still start. */
+function isRolledOut(workers: Workers, { workersMin }: Pick<RolloutTarget, "workersMin">): boolean {
+  if (workers.stale > 0 || workers.unhealthy > 0) return false;
+  return hasNoWorkers(workers) ? workersMin === 0 : workers.ready >= Math.max(1, workersMin);
 }
 
-/** What holds the workers up, and what to do about it. */
-async function explain(watch: FleetWatch, endpoint: Rolling, fleet: Fleet, waitedMs: number): Promise<string> {
-  const problems = await hostProblems(watch, endpoint.id, fleet);
-  const host = problems.length > 0 ? ` RunPod's host says: ${problems.join(" | ")}` : "";
-  const head = `The workers of endpoint "${endpoint.name}" (${endpoint.id}) do not run the new version after ${Math.round(waitedMs / 1000)} s`;
-  return `${head} (${describe(fleet)}). ${cause(fleet, problems)}${host}`;
+/** Explains why the workers do not run the new version and what to do. */
+async function explain(monitor: WorkerMonitor, endpoint: RolloutTarget, workers: Workers, waitedMs: number) {
+  const problems = await hostProblems(monitor, endpoint.id, workers);
+  const host = problems.length > 0 ? ` Log of RunPod's host: ${problems.join(" | ")}` : "";
+  const seconds = Math.round(waitedMs / 1000);
+  const head = `The workers of endpoint "${endpoint.name}" (${endpoint.id}) do not run the new version after ${seconds} s`;
+  return `${head} (${describeWorkers(workers)}). ${explainWorkers(workers, problems)}${host}`;
 }
 
-function tell({ name }: Rolling, words: string): void {
-  console.log(`RunPod endpoint ${name}: ${words}`);
+function log({ name }: RolloutTarget, text: string): void {
+  console.log(`RunPod endpoint ${name}: ${text}`);
 }

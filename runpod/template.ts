@@ -1,22 +1,22 @@
 import * as pulumi from "@pulumi/pulumi";
 import { forwardTo } from "./forward";
 
-/** What a RunPod template is made of. Every field is changed in place. */
+/** Inputs of a RunPod template. Every field is changed in place. */
 export interface TemplateArgs {
   /** Unique in the RunPod account, 3 to 191 characters. */
   name: pulumi.Input<string>;
   /** The worker's image with a tag other than `latest`, or a digest. Changing it rolls the workers of the endpoint. */
   imageName: pulumi.Input<string>;
   /**
-   * The worker's environment. Write a secret as `{{ RUNPOD_SECRET_name }}`. `SNACK_MISAKI_STACK` is set beside it: the
-   * mark by which a stack knows its own template again.
+   * The worker's environment. Write a secret as `{{ RUNPOD_SECRET_name }}`. The provider adds `SNACK_MISAKI_STACK`, the owner
+   * tag by which a stack recognizes its template.
    */
   env: pulumi.Input<Record<string, pulumi.Input<string>>>;
-  /** Gigabytes of disk; must exceed the unpacked image, or the worker dies without a log. */
+  /** Gigabytes of disk. It must be more than the unpacked image, or the worker dies without a log. */
   containerDiskInGb: pulumi.Input<number>;
-  /** Overrides the image's command. Default: empty, which keeps it. */
+  /** Overrides the image's command. Default: empty, which keeps the command. */
   dockerArgs?: pulumi.Input<string>;
-  /** The id of registry credentials stored at RunPod. Default: none, for a public image. */
+  /** Id of registry credentials stored at RunPod. Default: none, for a public image. */
   containerRegistryAuthId?: pulumi.Input<string>;
 }
 
@@ -24,12 +24,12 @@ export interface TemplateArgs {
 const provider = forwardTo("template");
 
 /**
- * A RunPod template: the image and environment the workers of one endpoint run. `id` is RunPod's template id.
+ * A RunPod template: the image and environment of one endpoint's workers. `id` is RunPod's template id.
  *
  * Needs the stack config `runpodApiKey` (secret).
  */
 export class Template extends pulumi.dynamic.Resource {
-  /** `<project>/<stack>`: who made it. */
+  /** Stack that owns it, `<project>/<stack>`. */
   declare readonly owner: pulumi.Output<string>;
   /** The name at RunPod. */
   declare readonly name: pulumi.Output<string>;
@@ -38,7 +38,7 @@ export class Template extends pulumi.dynamic.Resource {
 
   constructor(name: string, args: TemplateArgs, opts?: pulumi.CustomResourceOptions) {
     const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
-    // A second template of the same name would be taken for the first one and then deleted with it.
+    // A new template with the same name would adopt the old one, which the replacement deletes afterwards.
     const options = pulumi.mergeOptions({ deleteBeforeReplace: true }, opts);
     super(provider, name, { owner, ...args }, options, "runpod", "Template");
   }

@@ -1,45 +1,45 @@
 import { z } from "zod";
 import { mustBe, type Values } from "../dynamic/fields";
-import { MARK, TEMPLATE_MARK } from "./ownerTag";
+import { OWNER_TAG, TEMPLATE_TAG } from "./ownerTag";
 
-const named = mustBe("a name of 3 to 191 characters");
-const pinned = mustBe("an image with a tag other than latest, or a digest (registry.example/worker:2026-11-01)");
-const disk = mustBe("a whole number of gigabytes, at least 1 and more than the unpacked image");
-const command = mustBe("the arguments as one text; empty keeps the image's own command");
-const registry = mustBe("the id of registry credentials stored at RunPod");
-const stack = mustBe("the project and stack, <project>/<stack>");
+const nameError = mustBe("a name of 3 to 191 characters");
+const imageError = mustBe("an image with a tag other than latest, or a digest (registry.example/worker:2026-11-01)");
+const diskError = mustBe("a whole number of gigabytes, at least 1 and more than the unpacked image");
+const argsError = mustBe("the arguments as one text; an empty text keeps the image's own command");
+const registryError = mustBe("the id of registry credentials stored at RunPod");
+const ownerError = mustBe("the project and stack, <project>/<stack>");
 
-/** The schema every resource's `owner` has: set by the resource class, never by the program. */
-export const ownerField = z.string({ error: stack }).min(1, { error: stack });
+/** Schema of the `owner` of every resource. The resource class sets it, not the program. */
+export const ownerField = z.string({ error: ownerError }).min(1, { error: ownerError });
 
-/** The schema of a name at RunPod. */
-export const nameField = z.string({ error: named }).min(3, { error: named }).max(191, { error: named });
+/** Schema of a name at RunPod. */
+export const nameField = z.string({ error: nameError }).min(3, { error: nameError }).max(191, { error: nameError });
 
-/** The fields of a template, checked. */
+/** Schemas of a template's fields. */
 export const templateFields = {
   owner: ownerField,
   name: nameField,
-  imageName: z.string({ error: pinned }).refine(isPinned, { error: pinned }),
+  imageName: z.string({ error: imageError }).refine(isPinned, { error: imageError }),
   env: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string({ error: "must be a text" }), {
-      // What came may be a secret, so the text never repeats it.
+      // The value may be a secret, so the message never quotes it.
       error: ({ code, input }) => {
-        if (code === "invalid_key") return "is not the name of a variable: letters, digits and _ only";
+        if (code === "invalid_key") return "is not a variable name: only letters, digits and _ are allowed";
         return input === undefined ? "is required, {} for none" : "must be variable names with text values";
       },
     })
-    .refine((env) => !(MARK in env || TEMPLATE_MARK in env), {
-      error: `may not set ${MARK} or ${TEMPLATE_MARK}: they say whose a template or an endpoint is`,
+    .refine((env) => !(OWNER_TAG in env || TEMPLATE_TAG in env), {
+      error: `may not set ${OWNER_TAG} or ${TEMPLATE_TAG}: the provider sets them to tag its resources`,
     }),
-  containerDiskInGb: z.int({ error: disk }).min(1, { error: disk }),
-  dockerArgs: z.string({ error: command }).default(""),
-  containerRegistryAuthId: z.string({ error: registry }).min(1, { error: registry }).optional(),
+  containerDiskInGb: z.int({ error: diskError }).min(1, { error: diskError }),
+  dockerArgs: z.string({ error: argsError }).default(""),
+  containerRegistryAuthId: z.string({ error: registryError }).min(1, { error: registryError }).optional(),
 };
 
-/** A template's inputs, trusted. */
+/** Validated inputs of a template. */
 export type TemplateInputs = Values<typeof templateFields>;
 
-// Hosts keep an image per tag, so a moved tag such as latest would never reach them.
+// RunPod's hosts cache an image by its tag, so they would never pull a new build of a moving tag such as latest.
 function isPinned(imageName: string): boolean {
   const parts = /^[a-z0-9][\w.:/-]*?(?::(?<tag>[\w][\w.-]{0,127}))?(?<digest>@sha256:[0-9a-f]{64})?$/i.exec(
     imageName,

@@ -1,23 +1,23 @@
 import type { dynamic } from "@pulumi/pulumi";
 import { asDeclared, changed, checkFields, diffFields, isKnown, type Properties } from "../dynamic/fields";
+import { missingResource } from "../dynamic/missing";
+import { recordAttempt } from "../dynamic/unfinished";
 import type { TemplateRecord, TemplateSettings } from "./client";
 import { connection } from "./connection";
 import { createOnce } from "./createOnce";
-import { gone } from "./gone";
-import { splitMark, withMark } from "./ownerTag";
-import { waitingOutUse } from "./retry";
-import { rollingOut } from "./rollout";
-import { checkImage, checkName, takenBy } from "./templateChecks";
+import { addOwnerTag, splitOwnerTag } from "./ownerTag";
+import { retryWhileInUse } from "./retry";
+import { applyRollout } from "./rollout";
+import { adoptionConflict, checkImage, checkName } from "./templateChecks";
 import { type TemplateInputs, templateFields } from "./templateFields";
-import { changing, UnfinishedError } from "./unfinished";
 
-// What RunPod writes into an environment by itself; the names that begin so are its own.
+/** Environment variables that RunPod adds by itself. */
 const PLATFORM_VARIABLE = /^(?:PORT|PORT_HEALTH|RUNPOD_.+)$/;
 
-/** The name alone does not reach the workers. */
-const ROLLING = ["imageName", "env", "containerDiskInGb", "dockerArgs", "containerRegistryAuthId"] as const;
+/** Fields whose change rolls the workers. The name does not. */
+const ROLLOUT_FIELDS = ["imageName", "env", "containerDiskInGb", "dockerArgs", "containerRegistryAuthId"] as const;
 
-/** What Pulumi calls for a template. Everything is changed in place, a name too. */
+/** Provider methods of a template. Every field is changed in place, the name too. */
 export const template = {
   async check(olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     const { inputs, failures } = checkFields(templateFields, news);
@@ -37,64 +37,61 @@ export const template = {
   },
 
   async create(properties: Properties): Promise<dynamic.CreateResult> {
-    const inputs = trusted(properties);
+    const inputs = checkedInputs(properties);
     const { client } = connection();
-    const { id } = await createOnce(
-      async () => {
-        const existing = await client.findTemplateByName(inputs.name);
-        const reason = existing && takenBy(existing, inputs.owner);
-        if (reason !== undefined) throw new Error(reason);
-        return existing;
-      },
-      (existing: { id: string } | undefined) => client.saveTemplate(settings(inputs), existing?.id),
-      (id, cause) => new UnfinishedError(id, inputs, properties, cause),
-    );
+    const findOwn = async () => {
+      const existing = await client.findTemplateByName(inputs.name);
+      const conflict = existing && adoptionConflict(existing, inputs.owner);
+      if (conflict !== undefined) throw new Error(conflict);
+      return existing;
+    };
+    const save = (existing?: TemplateRecord) => client.saveTemplate(settings(inputs), existing?.id);
+    const { id } = await createOnce(findOwn, save, inputs, properties);
     return { id, outs: inputs };
   },
 
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
     const record = await connection().client.getTemplate(id);
     if (record === undefined) return { id: "" };
-    const props = asDeclared(declared, actual(record, declared));
+    const props = asDeclared(declared, actualInputs(record, declared));
     return { id, props, inputs: { ...props } };
   },
 
-  /** Waits for the workers of the endpoints that run it: it is the template that rolls them. */
+  /** Waits for the workers of the endpoints that use the template: a change of the template rolls them. */
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
-    const inputs = trusted(news);
-    const { client, watch, rollout } = connection();
-    if ((await client.getTemplate(id)) === undefined) throw gone("Template", id);
-    const isRolling = !isOnly("name", trusted(olds), inputs);
+    const inputs = checkedInputs(news);
+    const { client, monitor, rollout } = connection();
+    if ((await client.getTemplate(id)) === undefined) throw missingResource("RunPod template", id);
+    const isRolling = !isOnlyRenamed(checkedInputs(olds), inputs);
     const endpoints = isRolling ? (await client.listEndpoints()).filter(({ templateId }) => templateId === id) : [];
-    await changing(id, inputs, news, () =>
-      rollingOut(watch, rollout, endpoints, () => client.saveTemplate(settings(inputs), id)),
-    );
+    const save = () => client.saveTemplate(settings(inputs), id);
+    await recordAttempt(id, inputs, news, () => applyRollout(monitor, rollout, endpoints, save));
     return { outs: inputs };
   },
 
   async delete(id: string): Promise<void> {
     const { client, inUse } = connection();
-    await waitingOutUse(inUse, () => client.deleteTemplate(id));
+    await retryWhileInUse(inUse, () => client.deleteTemplate(id));
   },
 };
 
-/** Inputs that `check` has passed. */
-function trusted(properties: Properties): TemplateInputs {
+/** Inputs that `check` has validated. */
+function checkedInputs(properties: Properties): TemplateInputs {
   return checkFields(templateFields, properties).inputs as TemplateInputs;
 }
 
-/** Whether nothing else than that field differs. After an unfinished update nothing differs, which is not "only". */
-function isOnly(field: "name", before: TemplateInputs, after: TemplateInputs): boolean {
-  return changed(before, after, field) && !ROLLING.some((name) => changed(before, after, name));
+/** Whether only the name differs. False when nothing differs, which is the update after an unfinished one. */
+function isOnlyRenamed(before: TemplateInputs, after: TemplateInputs): boolean {
+  return changed(before, after, "name") && !ROLLOUT_FIELDS.some((name) => changed(before, after, name));
 }
 
 function settings({ owner, env, ...rest }: TemplateInputs): TemplateSettings {
-  return { ...rest, env: withMark(env, owner) };
+  return { ...rest, env: addOwnerTag(env, owner) };
 }
 
-/** A template of RunPod as inputs; what the platform added to the environment is left out unless it was declared. */
-function actual({ id: _, env: marked, ...rest }: TemplateRecord, declared: Properties): Properties {
-  const { env, owner } = splitMark(marked);
+/** A template as inputs. Omits environment variables of the platform unless the program declares them. */
+function actualInputs({ id: _, env: taggedEnv, ...rest }: TemplateRecord, declared: Properties): Properties {
+  const { env, owner } = splitOwnerTag(taggedEnv);
   const declaredEnv = (declared.env ?? {}) as Record<string, string>;
   const own = Object.entries(env).filter(([key]) => key in declaredEnv || !PLATFORM_VARIABLE.test(key));
   return { ...rest, env: Object.fromEntries(own), owner: owner ?? "" };

@@ -1,72 +1,86 @@
 import Stripe from "stripe";
 
-interface Meaning {
-  /** The object is not there. */
-  missing?: boolean;
-  /** Stripe has given this very answer before, to the same Idempotency-Key. */
-  replayed?: boolean;
-  /** The account has all the webhook endpoints it may have. */
-  full?: boolean;
+/** Facts about a failed call that the caller can act on. Each is false by default. */
+interface CallFacts {
+  /** The object does not exist. */
+  isMissing: boolean;
+  /** Stripe repeated an earlier response to the same Idempotency-Key. */
+  isReplayed: boolean;
+  /** The account has reached the maximum number of webhook endpoints. */
+  isLimitReached: boolean;
+  /** The operation may have happened. */
+  maybeDone: boolean;
 }
 
-/** A call to Stripe that did not succeed. The message never carries a key or a signing secret. */
-export class StripeCallError extends Error {
+/** A failed call to Stripe. The message contains neither a key nor a signing secret. */
+export class StripeCallError extends Error implements CallFacts {
   override readonly name = "StripeCallError";
+  readonly isMissing: boolean;
+  readonly isReplayed: boolean;
+  readonly isLimitReached: boolean;
+  readonly maybeDone: boolean;
 
-  /** @param means what the caller can act on */
-  constructor(
-    message: string,
-    readonly means: Meaning = {},
-  ) {
+  constructor(message: string, facts: Partial<CallFacts> = {}) {
     super(message);
+    this.isMissing = facts.isMissing ?? false;
+    this.isReplayed = facts.isReplayed ?? false;
+    this.isLimitReached = facts.isLimitReached ?? false;
+    this.maybeDone = facts.maybeDone ?? false;
   }
 }
 
 /**
  * Awaits a call to Stripe.
  *
- * @param action what is asked for, as it reads after "Stripe refused to"
- * @throws StripeCallError in place of whatever the call throws
+ * @param action completes the sentence "Stripe refused to …"
+ * @throws StripeCallError for any error of the call
  */
-export async function asking<T>(action: string, call: Promise<T>): Promise<T> {
+export async function callStripe<T>(action: string, call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
-    throw explained(action, error);
+    throw toCallError(action, error);
   }
 }
 
-function explained(action: string, error: unknown): StripeCallError {
+function toCallError(action: string, error: unknown): StripeCallError {
   if (!(error instanceof Stripe.errors.StripeError)) {
-    return new StripeCallError(`Stripe could not be asked to ${action}: ${said(error)}`);
+    return new StripeCallError(`The call to Stripe to ${action} failed: ${redactedMessage(error)}`);
   }
   const { statusCode, requestId } = error;
   if (statusCode === undefined) {
     return new StripeCallError(
-      `Stripe did not answer when asked to ${action}: ${said(error)} Run "pulumi up" again: it takes over what may have been made.`,
+      `Stripe did not answer the call to ${action}: ${redactedMessage(error)} Run "pulumi up" again: it adopts an endpoint ` +
+        "that this call may have created.",
+      { maybeDone: true },
     );
   }
   const request = requestId ? ` (${requestId})` : "";
   if (statusCode === 401) {
     return new StripeCallError(`Stripe refused to ${action}: the key in stripeWebhookKey is not valid${request}`);
   }
-  const verb = statusCode === 429 || statusCode >= 500 ? "could not" : "refused to";
-  return new StripeCallError(`Stripe ${verb} ${action}: HTTP ${statusCode}, ${said(error)}${request}`, meaning(error));
+  const isTransient = statusCode === 429 || statusCode >= 500;
+  const verb = isTransient ? "could not" : "refused to";
+  return new StripeCallError(
+    `Stripe ${verb} ${action}: HTTP ${statusCode}, ${redactedMessage(error)}${request}`,
+    facts(error),
+  );
 }
 
-function meaning({ code, message, headers }: Stripe.errors.StripeError): Meaning {
+function facts({ code, message, headers, statusCode = 0 }: Stripe.errors.StripeError): CallFacts {
   return {
-    // Otherwise an object of the test mode would pass for deleted when the key is a live one.
-    missing: code === "resource_missing" && !/similar object exists/i.test(message),
-    replayed: headers?.["idempotent-replayed"] === "true",
-    // It has no code of its own: "You have reached the maximum of 16 test webhook endpoints." (as getlago/lago-api quotes
-    // it), and more than 16 where Stripe's support has raised the limit.
-    full: /maximum of \d+\b.*webhook endpoints/i.test(message),
+    // Stripe gives the same code when the object exists in the other mode. That object is not missing.
+    isMissing: code === "resource_missing" && !/similar object exists/i.test(message),
+    isReplayed: headers?.["idempotent-replayed"] === "true",
+    // This error has no code: "You have reached the maximum of 16 test webhook endpoints." (quoted in getlago/lago-api).
+    // Stripe's support can raise the number.
+    isLimitReached: /maximum of \d+\b.*webhook endpoints/i.test(message),
+    maybeDone: statusCode >= 500,
   };
 }
 
-/** Keys and secrets are recognised by their prefix: an answer may quote them. */
-function said(error: unknown): string {
+/** An error may quote keys and secrets, which have known prefixes. */
+function redactedMessage(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.replaceAll(/\b(?:[rsp]k|whsec)_[\w*]+/g, "***");
 }

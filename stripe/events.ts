@@ -1,4 +1,4 @@
-/** The kinds of event that can change a customer's plan: what the endpoint is registered for and what it handles. */
+/** Types of event that can change a customer's plan. The endpoint is registered for them, and the webhook handles them. */
 export const webhookEvents = [
   "charge.dispute.closed",
   "charge.dispute.created",

@@ -1,9 +1,9 @@
 import type { dynamic } from "@pulumi/pulumi";
 
 /**
- * A provider that only forwards to the bundle of `provider.ts`, found from the program's folder. Pulumi keeps the text of
- * these methods in the state of every resource: being constant, it never shows as a change, and a later `destroy` runs
- * the code of that day. No comments inside: they would be part of the text.
+ * Provider that forwards every call to the bundle of `provider.ts`, which it loads from the program's folder. Pulumi stores
+ * the text of these methods in the state of every resource. Because the text never changes, an edit of the provider shows
+ * no diff, and a later `destroy` runs the current code. Write no comments inside: they would become part of the text.
  */
 export function forwardTo(kind: "webhookEndpoint" | "webhookSecrets"): dynamic.ResourceProvider {
   return {

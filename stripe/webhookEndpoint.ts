@@ -1,41 +1,42 @@
 import * as pulumi from "@pulumi/pulumi";
 import { forwardTo } from "./forward";
 
-/** What a webhook endpoint is made of. */
+/** Inputs of a webhook endpoint. */
 export interface WebhookEndpointArgs {
-  /** Where Stripe sends events: https, or http on this machine. Changed in place. */
+  /** URL for the events: https, or http on localhost. Changed in place. */
   url: pulumi.Input<string>;
-  /** The types of event to send, as a set; no wildcard. Changed in place. */
+  /** Types of event to send, as a set without wildcards. Changed in place. */
   enabledEvents: pulumi.Input<pulumi.Input<string>[]>;
-  /** What Stripe's dashboard shows beside the URL. Changed in place. */
+  /** Text beside the URL in Stripe's dashboard. Changed in place. */
   description: pulumi.Input<string>;
   /**
-   * A whole number, at least 1. Another number is another endpoint with another secret: Stripe tells a secret only when an
-   * endpoint is made, and has no call to change it. The new endpoint is there before the old one goes.
+   * A whole number, at least 1. A new number replaces the endpoint by one with a new secret: Stripe returns a secret only
+   * when an endpoint is created, and cannot change it. The new endpoint is created before the old one is deleted.
    */
   secretGeneration: pulumi.Input<number>;
   /**
-   * The version that events are written in. Default: the one stripe-node is made for, so that an upgrade of the package
-   * moves both. Stripe fixes it when an endpoint is made, so another version is another endpoint.
+   * API version of the events. Default: the version of stripe-node, so that an upgrade of the package changes both. Stripe
+   * cannot change it later, so a new version replaces the endpoint.
    */
   apiVersion?: pulumi.Input<string>;
 }
 
 /**
- * An endpoint that Stripe sends events to. `id` is Stripe's, `we_…`. To change the secret raise `secretGeneration`.
+ * An endpoint that Stripe sends events to. `id` is Stripe's, `we_…`. To change the secret, raise `secretGeneration`.
  *
- * One for each stack: another of the same generation and version would be taken for what a broken-off `up` has left.
+ * A stack may have only one: a create deletes other endpoints of the stack with the same generation and version, because
+ * they look like those of an interrupted `up`.
  *
  * Needs the stack config `stripeWebhookKey` (secret).
  */
 export class WebhookEndpoint extends pulumi.dynamic.Resource {
-  /** `<project>/<stack>`: who made it. */
+  /** Stack that owns it, `<project>/<stack>`. */
   declare readonly owner: pulumi.Output<string>;
-  /** Where Stripe sends events. */
+  /** URL for the events. */
   declare readonly url: pulumi.Output<string>;
-  /** What Stripe signs the events with, `whsec_…`; a secret. */
+  /** Signing secret of the events, `whsec_…`. A secret output. */
   declare readonly secret: pulumi.Output<string>;
-  /** `enabled`, or after a refresh `disabled` where Stripe or somebody has turned it off; the next `up` turns it on. */
+  /** `enabled`. After a refresh `disabled` if Stripe or a person has disabled it; the next `up` enables it. */
   declare readonly status: pulumi.Output<string>;
 
   constructor(name: string, args: WebhookEndpointArgs, opts?: pulumi.CustomResourceOptions) {

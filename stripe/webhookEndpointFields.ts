@@ -3,31 +3,34 @@ import { z } from "zod";
 import { mustBe, type Values } from "../dynamic/fields";
 import { isSecureUrl } from "../dynamic/secureUrl";
 
-const stack = mustBe("the project and stack, <project>/<stack>");
-const address = mustBe("an https URL (http only on localhost)");
-const event = mustBe('a type of event ("invoice.paid"), no wildcard');
-const events = mustBe("a list with at least one type of event");
-const text = mustBe("a text of 1 to 500 characters");
-const version = mustBe(`a version of Stripe's API ("${Stripe.API_VERSION}")`);
-const generation = mustBe("a whole number, at least 1");
+const ownerError = mustBe("the project and stack, <project>/<stack>");
+const urlError = mustBe("an https URL (http only on localhost)");
+const eventError = mustBe('a type of event ("invoice.paid"), no wildcard');
+const eventsError = mustBe("a list with at least one type of event");
+const descriptionError = mustBe("a text of 1 to 500 characters");
+const versionError = mustBe(`a version of Stripe's API ("${Stripe.API_VERSION}")`);
+const generationError = mustBe("a whole number, at least 1");
 
-/** The fields of a webhook endpoint, checked. */
+/** Schemas of a webhook endpoint's fields. */
 export const webhookEndpointFields = {
-  owner: z.string({ error: stack }).min(1, { error: stack }),
-  url: z.string({ error: address }).refine(isSecureUrl, { error: address }),
+  owner: z.string({ error: ownerError }).min(1, { error: ownerError }),
+  url: z.string({ error: urlError }).refine(isSecureUrl, { error: urlError }),
   enabledEvents: z
-    .array(z.string({ error: event }).regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/, { error: event }), {
-      error: events,
+    .array(z.string({ error: eventError }).regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/, { error: eventError }), {
+      error: eventsError,
     })
-    .min(1, { error: events })
+    .min(1, { error: eventsError })
     .transform((types) => [...new Set(types)]),
-  description: z.string({ error: text }).min(1, { error: text }).max(500, { error: text }),
+  description: z
+    .string({ error: descriptionError })
+    .min(1, { error: descriptionError })
+    .max(500, { error: descriptionError }),
   apiVersion: z
-    .string({ error: version })
-    .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, { error: version })
+    .string({ error: versionError })
+    .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, { error: versionError })
     .default(Stripe.API_VERSION),
-  secretGeneration: z.int({ error: generation }).min(1, { error: generation }),
+  secretGeneration: z.int({ error: generationError }).min(1, { error: generationError }),
 };
 
-/** A webhook endpoint's inputs, trusted. */
+/** Validated inputs of a webhook endpoint. */
 export type WebhookEndpointInputs = Values<typeof webhookEndpointFields>;

@@ -2,14 +2,22 @@ import { createHash, randomUUID } from "node:crypto";
 import type { dynamic } from "@pulumi/pulumi";
 import type Stripe from "stripe";
 import { asDeclared, checkFields, diffFields, type Properties } from "../dynamic/fields";
-import { createEndpoint, deleteEndpoint, type Endpoint, getEndpoint, listEndpoints, updateEndpoint } from "./endpoints";
+import { missingResource } from "../dynamic/missing";
+import { recordAttempt } from "../dynamic/unfinished";
 import { StripeCallError } from "./error";
-import { isMarked, mark, SETTLED } from "./ownerTag";
+import { CREATE_FINISHED, hasOwnerTag, ownerTag } from "./ownerTag";
+import {
+  type CreatedEndpoint,
+  createEndpoint,
+  deleteEndpoint,
+  type Endpoint,
+  getEndpoint,
+  listEndpoints,
+  updateEndpoint,
+} from "./webhookEndpointApi";
 import { type WebhookEndpointInputs, webhookEndpointFields } from "./webhookEndpointFields";
 
-type Made = Endpoint & { secret: string };
-
-/** What Pulumi calls for a webhook endpoint. Only another version or generation makes another one. */
+/** Provider methods of a webhook endpoint. Only a new version or generation replaces the endpoint. */
 export const webhookEndpoint = {
   async check(_olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     return checkFields(webhookEndpointFields, news);
@@ -21,32 +29,41 @@ export const webhookEndpoint = {
       .filter(([name, field]) => diffFields({ [name]: field }, olds, news).changes)
       .map(([name]) => name);
     const changes = olds.status === "disabled" || diffFields(webhookEndpointFields, olds, news).changes === true;
-    // The old one goes last: until the new secret is where the function finds it, only the old one's events are believed.
+    // The webhook accepts only the old endpoint's events until it has the new secret, so the old endpoint is deleted last.
     return { changes, replaces, deleteBeforeReplace: false };
   },
 
   async create(properties: Properties): Promise<dynamic.CreateResult> {
-    const inputs = trusted(properties);
-    const { id, secret, status } = await makeWithRoom(inputs);
+    const inputs = checkedInputs(properties);
+    const { id, secret, status } = await createWithinLimit(inputs);
     await deleteLeftovers(inputs, id);
-    // Last, so that a create that has failed before takes its endpoint over.
-    if ((await updateEndpoint(id, { metadata: SETTLED })) === undefined) throw gone(id);
-    return { id, outs: { ...inputs, secret, status } };
+    const outs = { ...inputs, secret, status };
+    // The last step, because a new create adopts only endpoints without this metadata.
+    await recordAttempt(id, outs, properties, async () => {
+      if ((await updateEndpoint(id, { metadata: CREATE_FINISHED })) === undefined) throw missing(id);
+    });
+    return { id, outs };
   },
 
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
     const endpoint = await getEndpoint(id);
     if (endpoint === undefined) return { id: "" };
-    const inputs = asDeclared(declared, actual(endpoint, trusted(declared)));
-    // Stripe tells the secret only once.
+    const inputs = asDeclared(declared, actualInputs(endpoint, checkedInputs(declared)));
+    // Stripe returns the secret only once, so it comes from the state.
     return { id, props: { ...inputs, secret: declared.secret, status: endpoint.status }, inputs };
   },
 
+  /** Also finishes a create whose last step failed. */
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
-    const inputs = trusted(news);
-    const updated = await updateEndpoint(id, { ...content(inputs), disabled: false });
-    if (updated === undefined) throw gone(id);
-    return { outs: { ...inputs, secret: olds.secret, status: updated.status } };
+    const inputs = checkedInputs(news);
+    const params = editableParams(inputs);
+    const metadata = { ...params.metadata, ...CREATE_FINISHED };
+    const attempted = { ...inputs, secret: olds.secret, status: olds.status };
+    const updated = await recordAttempt(id, attempted, news, () =>
+      updateEndpoint(id, { ...params, metadata, disabled: false }),
+    );
+    if (updated === undefined) throw missing(id);
+    return { outs: { ...attempted, status: updated.status } };
   },
 
   async delete(id: string): Promise<void> {
@@ -54,22 +71,22 @@ export const webhookEndpoint = {
   },
 };
 
-/** Inputs that `check` has passed. */
-function trusted(properties: Properties): WebhookEndpointInputs {
+/** Inputs that `check` has validated. */
+function checkedInputs(properties: Properties): WebhookEndpointInputs {
   return checkFields(webhookEndpointFields, properties).inputs as WebhookEndpointInputs;
 }
 
-/** What can be changed in place. */
-function content(inputs: WebhookEndpointInputs) {
+/** Parameters that Stripe can change in place. */
+function editableParams(inputs: WebhookEndpointInputs) {
   const { url, description } = inputs;
   const enabled_events = [...inputs.enabledEvents].sort() as Stripe.WebhookEndpointCreateParams.EnabledEvent[];
-  return { url, enabled_events, description, metadata: mark(inputs) };
+  return { url, enabled_events, description, metadata: ownerTag(inputs) };
 }
 
-/** An endpoint of Stripe as inputs. A lost mark shows as another owner: an update writes it again. */
-function actual(endpoint: Endpoint, declared: WebhookEndpointInputs): Properties {
+/** An endpoint as inputs. A lost owner tag shows as an empty owner, so that an update writes the tag again. */
+function actualInputs(endpoint: Endpoint, declared: WebhookEndpointInputs): Properties {
   return {
-    owner: isMarked(endpoint, declared) ? declared.owner : "",
+    owner: hasOwnerTag(endpoint, declared) ? declared.owner : "",
     url: endpoint.url,
     enabledEvents: endpoint.enabled_events,
     description: endpoint.description ?? "",
@@ -78,14 +95,14 @@ function actual(endpoint: Endpoint, declared: WebhookEndpointInputs): Properties
   };
 }
 
-/** Makes an endpoint; where Stripe has no room for it, earlier creates' leftovers go first, nothing else. */
-async function makeWithRoom(inputs: WebhookEndpointInputs): Promise<Made> {
+/** Creates an endpoint. If the account has too many, deletes leftovers of earlier creates first, and nothing else. */
+async function createWithinLimit(inputs: WebhookEndpointInputs): Promise<CreatedEndpoint> {
   try {
-    return await make(inputs);
+    return await createOrAdopt(inputs);
   } catch (error) {
-    if (!(error instanceof StripeCallError && error.means.full)) throw error;
+    if (!(error instanceof StripeCallError && error.isLimitReached)) throw error;
     const { length } = await listEndpoints();
-    if ((await deleteLeftovers(inputs)) > 0) return make(inputs);
+    if ((await deleteLeftovers(inputs)) > 0) return createOrAdopt(inputs);
     throw new Error(
       `Stripe has ${length} webhook endpoints in this account and mode and allows no more. Delete one that nobody needs in ` +
         'its dashboard (Developers, Webhooks), then run "pulumi up" again.',
@@ -94,46 +111,44 @@ async function makeWithRoom(inputs: WebhookEndpointInputs): Promise<Made> {
 }
 
 /**
- * Makes an endpoint, or takes over the one that an earlier create has made whose answer was lost: to the same key Stripe
- * gives the same answer for a day. Where that answer is of no use any more, a new key makes a new endpoint.
+ * Creates an endpoint, or adopts the one of an earlier create whose answer was lost: for the same idempotency key Stripe
+ * repeats its first response for a day. If that response is useless, a random key creates a new endpoint.
  */
-async function make(inputs: WebhookEndpointInputs): Promise<Made> {
-  const made = (await tryMake(inputs, "first")) ?? (await tryMake(inputs, randomUUID()));
-  if (made === undefined) throw new Error("Stripe does not know the webhook endpoint that it has just made.");
-  return made;
+async function createOrAdopt(inputs: WebhookEndpointInputs): Promise<CreatedEndpoint> {
+  const created = (await tryCreate(inputs, "first")) ?? (await tryCreate(inputs, randomUUID()));
+  if (created === undefined) throw new Error("Stripe cannot find the webhook endpoint that it has just created.");
+  return created;
 }
 
-/** @returns undefined when Stripe only repeats a failure, or tells of an endpoint that is deleted or in a state already */
-async function tryMake(inputs: WebhookEndpointInputs, salt: string): Promise<Made | undefined> {
+/** @returns undefined when Stripe repeats a failure, or returns an endpoint that is deleted or already in a state */
+async function tryCreate(inputs: WebhookEndpointInputs, salt: string): Promise<CreatedEndpoint | undefined> {
   const api_version = inputs.apiVersion as Stripe.WebhookEndpointCreateParams.ApiVersion;
-  const params = { ...content(inputs), api_version };
+  const params = { ...editableParams(inputs), api_version };
   const key = createHash("sha256")
     .update(JSON.stringify([salt, params]))
     .digest("base64url");
   try {
-    const made = await createEndpoint(params, `webhook-endpoint-${key}`);
-    const found = await getEndpoint(made.id);
-    return found && !("settled" in found.metadata) ? { ...found, secret: made.secret } : undefined;
+    const created = await createEndpoint(params, `webhook-endpoint-${key}`);
+    const found = await getEndpoint(created.id);
+    return found && !("settled" in found.metadata) ? { ...found, secret: created.secret } : undefined;
   } catch (error) {
-    if (error instanceof StripeCallError && error.means.replayed) return undefined;
+    if (error instanceof StripeCallError && error.isReplayed) return undefined;
     throw error;
   }
 }
 
 /**
- * Deletes what creates of this very endpoint have left behind; Stripe allows any number with one URL, and signs for each
- * with a secret that nobody knows any more.
+ * Deletes endpoints that earlier creates with the same tag have left behind. Stripe allows several endpoints with one URL
+ * and signs each one's events with its own secret, which is lost for the leftovers.
  *
- * @returns how many those were
+ * @returns the number of deleted endpoints
  */
 async function deleteLeftovers(inputs: WebhookEndpointInputs, keep?: string): Promise<number> {
-  const leftovers = (await listEndpoints()).filter((each) => each.id !== keep && isMarked(each, inputs));
+  const leftovers = (await listEndpoints()).filter((each) => each.id !== keep && hasOwnerTag(each, inputs));
   for (const { id } of leftovers) await deleteEndpoint(id);
   return leftovers.length;
 }
 
-function gone(id: string): Error {
-  return new Error(
-    `Webhook endpoint ${id} is gone from Stripe. Run "pulumi refresh", then "pulumi up" makes it again.`,
-  );
+function missing(id: string): Error {
+  return missingResource("Stripe webhook endpoint", id);
 }

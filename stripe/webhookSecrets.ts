@@ -2,13 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { forwardTo } from "./forward";
 
 /**
- * The secret that events are signed with, and the one before it, which two endpoints sign with while one replaces the
- * other. The one before stays until the next change, so a secret that has leaked is out after two.
+ * The current and the previous signing secret: while one endpoint replaces the other, both sign events. The previous secret
+ * stays valid until the next change, so revoking a leaked secret takes two changes.
  */
 export class WebhookSecrets extends pulumi.dynamic.Resource {
-  /** The newest secret; a secret. */
+  /** Newest signing secret. A secret output. */
   declare readonly current: pulumi.Output<string>;
-  /** The one before it; a secret. */
+  /** Signing secret before it. A secret output. */
   declare readonly previous: pulumi.Output<string | null | undefined>;
 
   constructor(name: string, args: { secret: pulumi.Input<string> }, opts?: pulumi.CustomResourceOptions) {

@@ -2,10 +2,10 @@ import type { dynamic } from "@pulumi/pulumi";
 import { z } from "zod";
 import { checkFields, type Properties } from "../dynamic/fields";
 
-// What came may be a secret, so the text never repeats it.
+// The value is a secret, so the message never quotes it.
 const fields = { secret: z.string({ error: "must be a text" }).min(1, { error: "must not be empty" }) };
 
-/** What Pulumi calls for the secrets. They live in Pulumi's state only. */
+/** Provider methods of the secrets. They exist only in Pulumi's state. */
 export const webhookSecrets = {
   async check(_olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     return checkFields(fields, news);

@@ -1,6 +1,6 @@
 import { type Model, models } from "../../contract/plan";
 import { apis } from "../../runpod/apis";
-import { askHealth } from "../../runpod/health";
+import { getHealth } from "../../runpod/health";
 import { messageOf } from "./account";
 import { type Check, failed, ok, warning } from "./check";
 import type { Target } from "./target";
@@ -68,7 +68,7 @@ export async function checkBrowserKey(
   const { key } = given;
   if (key === apiKey) return failed(label, "this is the account's key, and every browser can see it", make);
   const options = { apiKey: key, timeoutMs };
-  const opens = async (id: string) => (await askHealth({ ...options, url: config.runpodJobApiUrl }, id)).status;
+  const opens = async (id: string) => (await getHealth({ ...options, url: config.runpodJobApiUrl }, id)).status;
   try {
     const own = endpointIds[model];
     const status = own === undefined ? 200 : await opens(own);

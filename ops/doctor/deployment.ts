@@ -2,7 +2,7 @@ import type { Model } from "../../contract/plan";
 import type { PlainConfig } from "../../infra/configSchema";
 import type { EndpointRecord, TemplateRecord } from "../../runpod/client";
 import { parseImageName } from "../../runpod/imageName";
-import { splitMark } from "../../runpod/ownerTag";
+import { splitOwnerTag } from "../../runpod/ownerTag";
 import { templateFields } from "../../runpod/templateFields";
 import { type Check, failed, ok, warning } from "./check";
 
@@ -44,7 +44,7 @@ export function checkTemplate(
   const label = `${model} template`;
   const todo = `Run "pulumi refresh", then "pulumi up".`;
   if (template === undefined) return failed(label, `RunPod has no template named ${name}`, todo);
-  const maker = splitMark(template.env).owner;
+  const maker = splitOwnerTag(template.env).owner;
   if (maker !== owner) {
     const seen = `${name} (${template.id}) exists, but was created by ${maker ?? "someone else"}`;
     return failed(label, seen, `Delete or rename that template in RunPod's console. ${todo}`);

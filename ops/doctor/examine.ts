@@ -2,10 +2,10 @@ import { type Model, models } from "../../contract/plan";
 import { inferenceSettings } from "../../infra/inferenceSettings";
 import { apis } from "../../runpod/apis";
 import type { EndpointRecord, RegistryAuthRecord, RunpodClient, TemplateRecord } from "../../runpod/client";
-import { type FleetWatch, fleetWatch } from "../../runpod/fleet";
-import { askHealth } from "../../runpod/health";
+import { redact } from "../../runpod/error";
+import { getHealth } from "../../runpod/health";
 import { isPrivateEcr } from "../../runpod/imageName";
-import { redact } from "../../runpod/redact";
+import { type WorkerMonitor, workerMonitor } from "../../runpod/workers";
 import { checkAccount, checkKey, messageOf } from "./account";
 import { checkBrowserKey, checkCors } from "./browser";
 import { type Check, failed } from "./check";
@@ -41,8 +41,8 @@ export async function examine(target: Target, timeoutMs = TIMEOUT_MS): Promise<C
   const { config, apiKey, browserKeys } = target;
   const options = { apiKey, url: config.runpodApiUrl, timeoutMs };
   const client = apis[config.runpodApi](options);
-  const watch = fleetWatch(options, config.runpodJobApiUrl, client);
-  const checks = await examineThrough(target, client, watch, timeoutMs);
+  const monitor = workerMonitor(options, config.runpodJobApiUrl, client);
+  const checks = await examineThrough(target, client, monitor, timeoutMs);
   const keys = Object.values(browserKeys).flatMap((each) => (typeof each === "object" ? each.key : []));
   return checks.map((check) => ({ ...check, seen: redact(check.seen, [apiKey, ...keys]) }));
 }
@@ -50,7 +50,7 @@ export async function examine(target: Target, timeoutMs = TIMEOUT_MS): Promise<C
 async function examineThrough(
   target: Target,
   client: RunpodClient,
-  watch: FleetWatch,
+  monitor: WorkerMonitor,
   timeoutMs: number,
 ): Promise<Check[]> {
   const { config, owner } = target;
@@ -83,7 +83,7 @@ async function examineThrough(
       const { imageName } = template;
       lines.push(imageTags(imageName, target.aws).then((tags) => checkImage(model, config[model], imageName, tags)));
     }
-    const seen = endpoint && (await readWorkers(watch, endpoint.id, health(target, endpoint.id, timeoutMs)));
+    const seen = endpoint && (await readWorkers(monitor, endpoint.id, health(target, endpoint.id, timeoutMs)));
     if (template && !("why" in credentials)) {
       lines.push(checkRegistry(model, config, template, credentials, seen?.problems ?? []));
     }
@@ -133,6 +133,6 @@ function unreachable(url: string, why: string): Check {
 }
 
 async function health({ config, apiKey }: Target, endpointId: string, timeoutMs: number) {
-  const answer = await askHealth({ apiKey, url: config.runpodJobApiUrl, timeoutMs }, endpointId).catch(() => undefined);
+  const answer = await getHealth({ apiKey, url: config.runpodJobApiUrl, timeoutMs }, endpointId).catch(() => undefined);
   return answer?.health;
 }

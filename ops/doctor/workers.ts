@@ -1,8 +1,8 @@
 import type { Model } from "../../contract/plan";
 import type { EndpointRecord } from "../../runpod/client";
-import { cause, describe, hostProblems, isEmpty, isPullProblem } from "../../runpod/diagnosis";
-import type { Fleet, FleetWatch } from "../../runpod/fleet";
+import { describeWorkers, explainWorkers, hasNoWorkers, hostProblems, isPullProblem } from "../../runpod/diagnosis";
 import type { Health } from "../../runpod/health";
+import type { WorkerMonitor, Workers } from "../../runpod/workers";
 import { type Check, failed, ok, warning } from "./check";
 
 /** RunPod's own limit for a worker's start. */
@@ -11,7 +11,7 @@ const START_SECONDS = 7 * 60;
 /** An endpoint's workers at one moment. */
 export interface WorkersSeen {
   /** Undefined when RunPod does not return it. */
-  fleet: Fleet | undefined;
+  workers: Workers | undefined;
   /** Error lines of a worker's host. */
   problems: string[];
   /** Undefined when the job API does not return it. */
@@ -20,21 +20,21 @@ export interface WorkersSeen {
 
 /** Reads the state of an endpoint's workers, and the host's log when one is not ready. */
 export async function readWorkers(
-  watch: FleetWatch,
+  monitor: WorkerMonitor,
   endpointId: string,
   health: Promise<Health | undefined>,
 ): Promise<WorkersSeen> {
-  const fleet = await watch.look(endpointId);
-  const problems = fleet === undefined ? [] : await hostProblems(watch, endpointId, fleet);
-  return { fleet, problems, health: await health };
+  const workers = await monitor.getWorkers(endpointId);
+  const problems = workers === undefined ? [] : await hostProblems(monitor, endpointId, workers);
+  return { workers, problems, health: await health };
 }
 
 /** Checks that all workers run the current version. */
-export function checkVersion(model: Model, { fleet }: WorkersSeen): Check {
+export function checkVersion(model: Model, { workers }: WorkersSeen): Check {
   const label = `${model} version`;
-  if (fleet === undefined) return warning(label, "RunPod did not return it", "Look at Releases in RunPod's console.");
-  const { version, stale } = fleet;
-  const all = stale + fleet.ready + fleet.initializing + fleet.throttled + fleet.unhealthy;
+  if (workers === undefined) return warning(label, "RunPod did not return it", "Look at Releases in RunPod's console.");
+  const { version, stale } = workers;
+  const all = stale + workers.ready + workers.initializing + workers.throttled + workers.unhealthy;
   const of = version === undefined ? "the current version" : `version ${version}`;
   if (stale === 0) return ok(label, all === 0 ? `${of}, with no worker now` : `${of}, on all workers (${all})`);
   const todo = "Wait: old workers end when their jobs are done. If new ones do not start, the workers check says why.";
@@ -42,18 +42,22 @@ export function checkVersion(model: Model, { fleet }: WorkersSeen): Check {
 }
 
 /** Checks the workers by their states and their host's log. */
-export function checkWorkers(model: Model, endpoint: EndpointRecord, { fleet, problems, health }: WorkersSeen): Check {
+export function checkWorkers(
+  model: Model,
+  endpoint: EndpointRecord,
+  { workers, problems, health }: WorkersSeen,
+): Check {
   const label = `${model} workers`;
-  if (fleet === undefined) {
+  if (workers === undefined) {
     return warning(label, "RunPod did not return their state", "Look at Workers in RunPod's console.");
   }
   const queued = health?.jobs.inQueue ?? 0;
   const queue = queued > 0 ? `, ${queued} jobs waiting` : "";
   const host = problems.length > 0 ? `; its host reports: ${problems.join(" | ")}` : "";
-  const seen = `${describe(fleet)}${queue}${host}`;
-  const isServing = fleet.ready > 0;
+  const seen = `${describeWorkers(workers)}${queue}${host}`;
+  const isServing = workers.ready > 0;
 
-  if (isEmpty(fleet)) {
+  if (hasNoWorkers(workers)) {
     if (endpoint.workersMax === 0) {
       return failed(label, `none, and workersMax is 0${queue}`, `Run "pulumi up --refresh": no job can run.`);
     }
@@ -64,15 +68,15 @@ export function checkWorkers(model: Model, endpoint: EndpointRecord, { fleet, pr
     }
     return ok(label, "none: scaled to zero, and no job is waiting");
   }
-  if (fleet.unhealthy > 0 || isPullProblem(problems)) {
-    const todo = cause(fleet, problems);
+  if (workers.unhealthy > 0 || isPullProblem(problems)) {
+    const todo = explainWorkers(workers, problems);
     return isServing
       ? warning(label, seen, todo)
       : failed(label, `${isPullProblem(problems) ? "" : "crash loop: "}${seen}`, todo);
   }
-  if (fleet.throttled > 0) return (isServing ? warning : failed)(label, seen, cause(fleet, problems));
-  if (fleet.initializing > 0 && !isServing) {
-    const { startingSeconds = 0 } = fleet;
+  if (workers.throttled > 0) return (isServing ? warning : failed)(label, seen, explainWorkers(workers, problems));
+  if (workers.initializing > 0 && !isServing) {
+    const { startingSeconds = 0 } = workers;
     if (startingSeconds >= START_SECONDS) {
       const todo =
         "Read the worker's log in RunPod's console: RunPod ends a start after 7 minutes. Usual causes: a large " +

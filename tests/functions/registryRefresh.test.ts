@@ -8,18 +8,18 @@ import { startSsm } from "../../local/aws/ssm";
 import { AwsAccount } from "../../local/aws/support/account";
 import { Events } from "../../local/support/events";
 import type { Listening } from "../../local/support/http";
-import { type ControlPlane, startControlPlane } from "../runpod/controlPlane";
+import { type FakeGraphql, startFakeGraphql } from "../runpod/fakeGraphql";
 
 const PARAMETER = "/snack-misaki/test/runpod-api-key";
 const EXPIRY = "/snack-misaki/test/registry-token-expiry";
 const dir = mkdtempSync(join(tmpdir(), "snack-registry-"));
 const account = new AwsAccount(join(dir, "account.json"), "us-east-1");
-let runpod: ControlPlane;
+let runpod: FakeGraphql;
 let services: Listening[];
 
 beforeAll(async () => {
   const events = new Events();
-  runpod = await startControlPlane();
+  runpod = await startFakeGraphql();
   services = await Promise.all([startSsm(account, events), startEcrApi(account, events)]);
   const [ssm, ecr] = services;
   Object.assign(process.env, {
@@ -57,7 +57,7 @@ describe("registryRefresh", () => {
   it("stores a new ECR token at RunPod under the same id", async () => {
     credentials();
     const { expiresAt } = await refresh();
-    const [seen, ...others] = runpod.seen().registryAuths;
+    const [seen, ...others] = runpod.snapshot().registryAuths;
     expect(others).toEqual([]);
     expect(seen).toMatchObject({ id: "reg1", name: "snack-misaki-test-registry", username: "AWS" });
     expect(seen?.password).toMatch(/^[\w+/=]{100,}$/);
@@ -65,7 +65,7 @@ describe("registryRefresh", () => {
     expect(expiry()).toBe(expiresAt);
     const first = seen?.password;
     await refresh();
-    expect(runpod.seen().registryAuths[0]?.password).not.toBe(first);
+    expect(runpod.snapshot().registryAuths[0]?.password).not.toBe(first);
   });
 
   it("retries after a transient RunPod error", async () => {

@@ -1,68 +1,77 @@
 import { unknownValue as UNKNOWN } from "@pulumi/pulumi/runtime/rpc";
 import { describe, expect, it } from "vitest";
 import { startEngine, unfinished } from "./engine";
+import { createResource, doubleFixtures, fakeFixtures } from "./fixture";
 import type { Properties } from "./program";
-import { bothApis, doubleApis, make } from "./stage";
 
 /** The error of a call that must fail. */
 async function failure(call: Promise<unknown>): Promise<unknown> {
   return call.then(
     () => {
-      throw new Error("did not fail");
+      throw new Error("The call did not fail.");
     },
     (error: unknown) => error,
   );
 }
 
-/** The provider's own fields: without Pulumi's. */
+/** Properties without Pulumi's `__provider`. */
 function own({ __provider: _, ...fields }: Properties): Properties {
   return fields;
 }
 
-// What holds whichever API carries it, and whoever stands in for RunPod.
+// Behaviour that is the same through both APIs, on the fakes and on the RunPod double of npm start.
 describe.each([
-  ["graphql", bothApis.graphql, true],
-  ["rest", bothApis.rest, true],
-  ["graphql, on the RunPod of npm start", doubleApis.graphql, false],
-  ["rest, on the RunPod of npm start", doubleApis.rest, false],
-] as const)("through %s", (_name, stageOn, saysAnything) => {
-  const on = stageOn();
-  /** Tests of what only our own stand-ins can be made to say, and which is said once for each API. */
-  const [describeSaid, itSaid] = saysAnything ? [describe, it] : [() => {}, () => {}];
+  ["GraphQL", fakeFixtures.graphql, true],
+  ["REST", fakeFixtures.rest, true],
+  ["GraphQL on the local double", doubleFixtures.graphql, false],
+  ["REST on the local double", doubleFixtures.rest, false],
+] as const)("Through %s", (_name, useFixture, isFake) => {
+  const fixture = useFixture();
+  /** For tests that choose RunPod's error text, which only a fake supports. */
+  const itOnFake = isFake ? it : () => {};
 
-  /** All three, as a deployment makes them. */
+  /** Creates one resource of each type, as a deployment does. */
   async function deployed(changes: Properties = {}) {
-    const { registryAuth, registryAuthInputs, template, templateInputs, endpoint, endpointInputs } = on();
-    const auth = await make(registryAuth, registryAuthInputs);
-    const first = await make(template, { ...templateInputs, containerRegistryAuthId: auth.id });
-    const second = await make(endpoint, { ...endpointInputs, templateId: first.id, ...changes });
+    const { registryAuth, registryAuthInputs, template, templateInputs, endpoint, endpointInputs } = fixture();
+    const auth = await createResource(registryAuth, registryAuthInputs);
+    const first = await createResource(template, { ...templateInputs, containerRegistryAuthId: auth.id });
+    const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id, ...changes });
     return { auth, template: first, endpoint: second };
   }
 
-  async function bumped(inputs: Properties, change: Properties = { imageName: "registry.example/phi3:2026-12-01" }) {
-    const { inputs: next, failures } = await on().template.check({ ...inputs, ...change }, inputs);
+  /** Checked inputs of the template after a change. */
+  async function changedTemplate(
+    inputs: Properties,
+    change: Properties = { imageName: "registry.example/phi3:2026-12-01" },
+  ) {
+    const { inputs: next, failures } = await fixture().template.check({ ...inputs, ...change }, inputs);
     expect(failures).toEqual([]);
     return next;
   }
 
   describe("a deployment", () => {
-    it("makes each thing once, as the program has it", async () => {
-      const { runpod } = on();
-      const made = await deployed();
-      const { templates, endpoints, registryAuths } = runpod.seen();
+    it("creates each resource once, with the inputs of the program", async () => {
+      const { runpod } = fixture();
+      const created = await deployed();
+      const { templates, endpoints, registryAuths } = runpod.snapshot();
       expect(registryAuths).toEqual([
-        { id: made.auth.id, name: "snack-misaki-dev-registry", username: "AWS", password: "canary-registry-password" },
+        {
+          id: created.auth.id,
+          name: "snack-misaki-dev-registry",
+          username: "AWS",
+          password: "canary-registry-password",
+        },
       ]);
       const container = {
         image: "registry.example/phi3:2026-11-01",
         diskGb: 30,
-        registryId: made.auth.id,
+        registryId: created.auth.id,
         env: expect.objectContaining({ MODEL: "phi3", SNACK_MISAKI_STACK: "snack-misaki/dev" }),
       };
-      expect(templates).toEqual([{ id: made.template.id, name: "snack-phi3", ...container }]);
+      expect(templates).toEqual([{ id: created.template.id, name: "snack-phi3", ...container }]);
       expect(endpoints).toEqual([
         {
-          id: made.endpoint.id,
+          id: created.endpoint.id,
           name: "snack-phi3",
           workersMin: 0,
           workersMax: 3,
@@ -73,13 +82,13 @@ describe.each([
       expect(endpoints[0]?.gpus.sort()).toEqual(["-NVIDIA L4", "AMPERE_16", "AMPERE_24"]);
     });
 
-    it("has nothing to do the next time, nor after a refresh", async () => {
-      const { registryAuth, template, endpoint } = on();
-      const made = await deployed();
+    it("shows no diff the next time, before and after a refresh", async () => {
+      const { registryAuth, template, endpoint } = fixture();
+      const created = await deployed();
       for (const [resource, { id, inputs, outs }] of [
-        [registryAuth, made.auth],
-        [template, made.template],
-        [endpoint, made.endpoint],
+        [registryAuth, created.auth],
+        [template, created.template],
+        [endpoint, created.endpoint],
       ] as const) {
         expect((await resource.diff(id, outs, inputs)).changes).toBe(false);
         const read = await resource.read(id, outs);
@@ -90,77 +99,80 @@ describe.each([
       }
     });
 
-    it("is read back whole for an import, all but the password", async () => {
-      const { registryAuth, template, endpoint } = on();
-      const made = await deployed();
-      const imported = async (resource: typeof template, { id, inputs: { __provider } }: typeof made.template) =>
+    it("can be imported completely except for the password", async () => {
+      const { registryAuth, template, endpoint } = fixture();
+      const created = await deployed();
+      const imported = async (resource: typeof template, { id, inputs: { __provider } }: typeof created.template) =>
         own((await resource.read(id, { __provider })).inputs);
-      expect(await imported(template, made.template)).toEqual(own(made.template.inputs));
-      const { gpuIds, ...fields } = await imported(endpoint, made.endpoint);
-      const { gpuIds: declared, ...expected } = own(made.endpoint.inputs);
+      expect(await imported(template, created.template)).toEqual(own(created.template.inputs));
+      const { gpuIds, ...fields } = await imported(endpoint, created.endpoint);
+      const { gpuIds: declared, ...expected } = own(created.endpoint.inputs);
       expect(fields).toEqual(expected);
       expect([...(gpuIds as string[])].sort()).toEqual([...(declared as string[])].sort());
-      const authProvider = { __provider: made.auth.inputs.__provider };
-      const auth = await registryAuth.read(made.auth.id, authProvider);
+      const authProvider = { __provider: created.auth.inputs.__provider };
+      const auth = await registryAuth.read(created.auth.id, authProvider);
       expect(own(auth.inputs)).toEqual({ name: "snack-misaki-dev-registry", owner: "" });
-      const next = await registryAuth.check(made.auth.inputs, auth.inputs);
+      const next = await registryAuth.check(created.auth.inputs, auth.inputs);
       expect(next.failures).toEqual([]);
       expect((await registryAuth.diff(auth.id, auth.outs, next.inputs)).replaces).toEqual([]);
       await registryAuth.update(auth.id, auth.outs, next.inputs);
-      expect(on().runpod.seen().registryAuths).toHaveLength(1);
+      expect(fixture().runpod.snapshot().registryAuths).toHaveLength(1);
     });
   });
 
-  describe("a new image tag", () => {
-    it("changes the template in place, and reaches the endpoint's workers by that alone", async () => {
-      const { runpod, template } = on();
-      const made = await deployed();
-      const inputs = await bumped(made.template.inputs);
-      expect(await template.diff(made.template.id, made.template.outs, inputs)).toEqual({
+  describe("a changed template", () => {
+    it("is updated in place, and the endpoint's workers get the new image without a change of the endpoint", async () => {
+      const { runpod, template } = fixture();
+      const created = await deployed();
+      const inputs = await changedTemplate(created.template.inputs);
+      expect(await template.diff(created.template.id, created.template.outs, inputs)).toEqual({
         changes: true,
         replaces: [],
       });
-      await template.update(made.template.id, made.template.outs, inputs);
-      const { templates, endpoints } = runpod.seen();
+      await template.update(created.template.id, created.template.outs, inputs);
+      const { templates, endpoints } = runpod.snapshot();
       expect(templates.map(({ image }) => image)).toEqual(["registry.example/phi3:2026-12-01"]);
       expect(endpoints.map(({ id, image }) => [id, image])).toEqual([
-        [made.endpoint.id, "registry.example/phi3:2026-12-01"],
+        [created.endpoint.id, "registry.example/phi3:2026-12-01"],
       ]);
     });
 
-    it("leaves endpoints of other templates alone", async () => {
-      const { runpod, template, templateInputs, endpoint, endpointInputs } = on();
-      const made = await deployed();
-      const other = await make(template, { ...templateInputs, name: "snack-other" });
-      await make(endpoint, { ...endpointInputs, name: "snack-other", templateId: other.id });
-      await template.update(made.template.id, made.template.outs, await bumped(made.template.inputs));
-      const images = runpod.seen().endpoints.map(({ name, image }) => [name, image]);
+    it("does not change endpoints of other templates", async () => {
+      const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
+      const created = await deployed();
+      const other = await createResource(template, { ...templateInputs, name: "snack-other" });
+      await createResource(endpoint, { ...endpointInputs, name: "snack-other", templateId: other.id });
+      await template.update(created.template.id, created.template.outs, await changedTemplate(created.template.inputs));
+      const images = runpod.snapshot().endpoints.map(({ name, image }) => [name, image]);
       expect(Object.fromEntries(images)).toEqual({
         "snack-phi3": "registry.example/phi3:2026-12-01",
         "snack-other": "registry.example/phi3:2026-11-01",
       });
     });
 
-    it("takes a variable out of the workers' environment, and other credentials in", async () => {
-      const { runpod, template, registryAuth, registryAuthInputs } = on();
-      const made = await deployed();
-      const other = await make(registryAuth, { ...registryAuthInputs, name: "snack-misaki-dev-other" });
-      const inputs = await bumped(made.template.inputs, { env: { MODEL: "phi3" }, containerRegistryAuthId: other.id });
-      await template.update(made.template.id, made.template.outs, inputs);
-      const [seen] = runpod.seen().endpoints;
+    it("removes a variable from the workers' environment and replaces the registry credentials", async () => {
+      const { runpod, template, registryAuth, registryAuthInputs } = fixture();
+      const created = await deployed();
+      const other = await createResource(registryAuth, { ...registryAuthInputs, name: "snack-misaki-dev-other" });
+      const inputs = await changedTemplate(created.template.inputs, {
+        env: { MODEL: "phi3" },
+        containerRegistryAuthId: other.id,
+      });
+      await template.update(created.template.id, created.template.outs, inputs);
+      const [seen] = runpod.snapshot().endpoints;
       expect(seen?.env).not.toHaveProperty("TICKET_ISSUER");
       expect(seen?.registryId).toBe(other.id);
     });
 
-    it("keeps following after the template and the endpoint have new names", async () => {
-      const { runpod, template, endpoint } = on();
-      const made = await deployed();
-      const renamed = await bumped(made.template.inputs, { name: "snack-renamed" });
-      await template.update(made.template.id, made.template.outs, renamed);
-      const { inputs } = await endpoint.check({ ...made.endpoint.inputs, name: "snack-renamed" });
-      await endpoint.update(made.endpoint.id, made.endpoint.outs, inputs);
-      await template.update(made.template.id, renamed, await bumped(renamed));
-      const { templates, endpoints } = runpod.seen();
+    it("reaches the endpoint after both have been renamed", async () => {
+      const { runpod, template, endpoint } = fixture();
+      const created = await deployed();
+      const renamed = await changedTemplate(created.template.inputs, { name: "snack-renamed" });
+      await template.update(created.template.id, created.template.outs, renamed);
+      const { inputs } = await endpoint.check({ ...created.endpoint.inputs, name: "snack-renamed" });
+      await endpoint.update(created.endpoint.id, created.endpoint.outs, inputs);
+      await template.update(created.template.id, renamed, await changedTemplate(renamed));
+      const { templates, endpoints } = runpod.snapshot();
       expect(templates.map(({ name }) => name)).toEqual(["snack-renamed"]);
       expect(endpoints.map(({ name, image }) => [name, image])).toEqual([
         ["snack-renamed", "registry.example/phi3:2026-12-01"],
@@ -169,67 +181,67 @@ describe.each([
   });
 
   describe("drift", () => {
-    it.each([2, 0])("of workersMax to %i, after idle days, is shown and restored", async (workersMax) => {
-      const { runpod, endpoint } = on();
-      const { endpoint: made } = await deployed();
-      runpod.setWorkersMax(made.id, workersMax);
-      const read = await endpoint.read(made.id, made.outs);
-      expect(read.inputs).toEqual({ ...made.inputs, workersMax });
-      expect((await endpoint.diff(made.id, read.outs, made.inputs)).changes).toBe(true);
-      await endpoint.update(made.id, read.outs, made.inputs);
-      expect(runpod.seen().endpoints[0]?.workersMax).toBe(3);
+    it.each([2, 0])("of workersMax to %i after idle days is shown and corrected", async (workersMax) => {
+      const { runpod, endpoint } = fixture();
+      const { endpoint: created } = await deployed();
+      runpod.setWorkersMax(created.id, workersMax);
+      const read = await endpoint.read(created.id, created.outs);
+      expect(read.inputs).toEqual({ ...created.inputs, workersMax });
+      expect((await endpoint.diff(created.id, read.outs, created.inputs)).changes).toBe(true);
+      await endpoint.update(created.id, read.outs, created.inputs);
+      expect(runpod.snapshot().endpoints[0]?.workersMax).toBe(3);
     });
   });
 
   describe("a lost answer", () => {
-    it("of a create is found again: one of each", async () => {
-      const { runpod } = on();
+    it("of a create leads to one resource: the next attempt adopts it", async () => {
+      const { runpod } = fixture();
       for (const operation of ["createRegistryAuth", "saveTemplate", "saveEndpoint"] as const)
         runpod.failNext(operation, "lost answer");
-      const made = await deployed();
-      const { templates, endpoints, registryAuths } = runpod.seen();
-      expect([registryAuths, templates, endpoints].map((things) => things.map(({ id }) => id))).toEqual([
-        [made.auth.id],
-        [made.template.id],
-        [made.endpoint.id],
+      const created = await deployed();
+      const { templates, endpoints, registryAuths } = runpod.snapshot();
+      expect([registryAuths, templates, endpoints].map((resources) => resources.map(({ id }) => id))).toEqual([
+        [created.auth.id],
+        [created.template.id],
+        [created.endpoint.id],
       ]);
     });
 
-    it("of an update is asked for again", async () => {
-      const { runpod, template } = on();
-      const made = await deployed();
+    it("of an update is repeated", async () => {
+      const { runpod, template } = fixture();
+      const created = await deployed();
       runpod.failNext("saveTemplate", "lost answer");
-      await template.update(made.template.id, made.template.outs, await bumped(made.template.inputs));
-      expect(runpod.seen().endpoints[0]?.image).toBe("registry.example/phi3:2026-12-01");
+      await template.update(created.template.id, created.template.outs, await changedTemplate(created.template.inputs));
+      expect(runpod.snapshot().endpoints[0]?.image).toBe("registry.example/phi3:2026-12-01");
     });
 
-    it("of a delete is as good as any", async () => {
-      const { runpod, endpoint, template, registryAuth } = on();
-      const made = await deployed();
+    it("of a delete counts as success when the resource is gone", async () => {
+      const { runpod, endpoint, template, registryAuth } = fixture();
+      const created = await deployed();
       for (const operation of ["deleteEndpoint", "deleteTemplate", "deleteRegistryAuth"] as const)
         runpod.failNext(operation, "lost answer");
-      await endpoint.delete(made.endpoint.id, made.endpoint.outs);
-      await template.delete(made.template.id, made.template.outs);
-      await registryAuth.delete(made.auth.id, made.auth.outs);
-      expect(runpod.seen()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
+      await endpoint.delete(created.endpoint.id, created.endpoint.outs);
+      await template.delete(created.template.id, created.template.outs);
+      await registryAuth.delete(created.auth.id, created.auth.outs);
+      expect(runpod.snapshot()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
     });
 
-    it("of credentials made at another time is not taken for theirs: they get the password of now", async () => {
-      const { runpod, registryAuth, registryAuthInputs } = on();
-      await make(registryAuth, { ...registryAuthInputs, password: "canary-of-yesterday" });
-      await make(registryAuth, registryAuthInputs);
-      expect(runpod.seen().registryAuths.map(({ password }) => password)).toEqual(["canary-registry-password"]);
+    it("of an earlier create of credentials does not keep the old password", async () => {
+      const { runpod, registryAuth, registryAuthInputs } = fixture();
+      await createResource(registryAuth, { ...registryAuthInputs, password: "canary-earlier-password" });
+      await createResource(registryAuth, registryAuthInputs);
+      expect(runpod.snapshot().registryAuths.map(({ password }) => password)).toEqual(["canary-registry-password"]);
     });
   });
 
-  describe("half a failure", () => {
-    itSaid("keeps the id of a thing that was found but could not be taken over", async () => {
-      const { runpod, template, templateInputs } = on();
+  describe("a failed change", () => {
+    itOnFake("records the id of a resource that exists but could not be adopted", async () => {
+      const { runpod, template, templateInputs } = fixture();
       const { inputs } = await template.check(templateInputs);
       runpod.failNext("saveTemplate", "lost answer");
       runpod.failNext("saveTemplate", { message: "Image not accessible." });
       const error = await failure(template.create(inputs));
-      const [{ id } = { id: "" }] = runpod.seen().templates;
+      const [{ id } = { id: "" }] = runpod.snapshot().templates;
       expect(unfinished(error)).toMatchObject({
         id,
         properties: inputs,
@@ -237,60 +249,63 @@ describe.each([
       });
     });
 
-    it("of an update that may have been done keeps what it was to become: a program gone back finds a change", async () => {
-      const { runpod, template } = on();
-      const made = await deployed();
-      const inputs = await bumped(made.template.inputs);
+    it("records attempted inputs when an update's outcome is unknown, so a revert shows a diff", async () => {
+      const { runpod, template } = fixture();
+      const created = await deployed();
+      const inputs = await changedTemplate(created.template.inputs);
       for (let n = 0; n < 4; n++) runpod.failNext("saveTemplate", { status: 503 });
-      const error = await failure(template.update(made.template.id, made.template.outs, inputs));
+      const error = await failure(template.update(created.template.id, created.template.outs, inputs));
       const kept = unfinished(error);
-      expect(kept).toMatchObject({ id: made.template.id, properties: inputs });
-      expect((await template.diff(made.template.id, kept?.properties ?? {}, made.template.inputs)).changes).toBe(true);
+      expect(kept).toMatchObject({ id: created.template.id, properties: inputs });
+      expect((await template.diff(created.template.id, kept?.properties ?? {}, created.template.inputs)).changes).toBe(
+        true,
+      );
     });
 
-    itSaid("of an update that was refused leaves the state as it was", async () => {
-      const { runpod, template } = on();
-      const made = await deployed();
+    itOnFake(
+      "retries a create after the wait that 429 asks for, but fails when that is longer than a minute",
+      async () => {
+        const { runpod, template, templateInputs } = fixture();
+        runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 1 });
+        await createResource(template, templateInputs);
+        expect(runpod.snapshot().templates).toHaveLength(1);
+        runpod.reset();
+        runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 7_200 });
+        await expect(createResource(template, templateInputs)).rejects.toThrow("HTTP 429 (tried once)");
+      },
+    );
+
+    itOnFake("does not change the state after a refused update", async () => {
+      const { runpod, template } = fixture();
+      const created = await deployed();
       runpod.failNext("saveTemplate", { message: "Image not accessible." });
       const error = await failure(
-        template.update(made.template.id, made.template.outs, await bumped(made.template.inputs)),
+        template.update(created.template.id, created.template.outs, await changedTemplate(created.template.inputs)),
       );
       expect(unfinished(error)).toBeUndefined();
     });
   });
 
-  describeSaid("patience", () => {
-    it("waits as long as RunPod asks for after 429, and not for hours", async () => {
-      const { runpod, template, templateInputs } = on();
-      runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 1 });
-      await make(template, templateInputs);
-      expect(runpod.seen().templates).toHaveLength(1);
-      runpod.reset();
-      runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 7_200 });
-      await expect(make(template, templateInputs)).rejects.toThrow("HTTP 429 (tried 1 times)");
-    });
-  });
-
-  describe("deleting", () => {
+  describe("deletes in the order", () => {
     it.each([
       ["endpoint", "template", "registryAuth"],
       ["registryAuth", "endpoint", "template"],
       ["endpoint", "registryAuth", "template"],
-    ] as const)("leaves nothing: %s, %s, %s", async (...order) => {
-      const stage = on();
-      const made = await deployed();
-      stage.runpod.hold(1);
-      const things = { endpoint: made.endpoint, template: made.template, registryAuth: made.auth };
-      for (const kind of order) await stage[kind].delete(things[kind].id, things[kind].outs);
-      for (const kind of order) await stage[kind].delete(things[kind].id, things[kind].outs);
-      expect(stage.runpod.seen()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
+    ] as const)("%s, %s, %s leave nothing, and can be repeated", async (...order) => {
+      const current = fixture();
+      const { endpoint, template, auth: registryAuth } = await deployed();
+      current.runpod.keepInUse(1);
+      const created = { endpoint, template, registryAuth };
+      for (const kind of order) await current[kind].delete(created[kind].id, created[kind].outs);
+      for (const kind of order) await current[kind].delete(created[kind].id, created[kind].outs);
+      expect(current.runpod.snapshot()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
     });
   });
 
-  describe("what somebody else has made", () => {
-    it("keeps its template's name: refused in the preview already", async () => {
-      const { runpod, template, templateInputs } = on();
-      const { id } = await make(template, { ...templateInputs, owner: "snack-misaki/prod" });
+  describe("a resource of another stack", () => {
+    it("keeps its template name: a preview rejects a template with the same name", async () => {
+      const { runpod, template, templateInputs } = fixture();
+      const { id } = await createResource(template, { ...templateInputs, owner: "snack-misaki/prod" });
       const { failures } = await template.check(templateInputs);
       expect(failures).toEqual([
         {
@@ -301,46 +316,46 @@ describe.each([
         },
       ]);
       await expect(template.create(templateInputs)).rejects.toThrow("RunPod already has a template");
-      expect(runpod.seen().templates).toHaveLength(1);
+      expect(runpod.snapshot().templates).toHaveLength(1);
     });
 
-    it("keeps its endpoint", async () => {
-      const { runpod, endpoint } = on();
-      const made = await deployed();
-      await expect(endpoint.create({ ...made.endpoint.inputs, owner: "snack-misaki/prod" })).rejects.toThrow(
-        `RunPod already has an endpoint named "snack-phi3" (${made.endpoint.id}) that snack-misaki/prod did not make.`,
+    it("keeps its endpoint name: a create of an endpoint with the same name fails", async () => {
+      const { runpod, endpoint } = fixture();
+      const created = await deployed();
+      await expect(endpoint.create({ ...created.endpoint.inputs, owner: "snack-misaki/prod" })).rejects.toThrow(
+        `RunPod already has an endpoint named "snack-phi3" (${created.endpoint.id}) that snack-misaki/prod did not make.`,
       );
-      expect(runpod.seen().endpoints).toHaveLength(1);
+      expect(runpod.snapshot().endpoints).toHaveLength(1);
     });
   });
 
   describe("registry credentials", () => {
-    it("of a name without the stack's mark are refused: nobody could tell whose they are", async () => {
-      const { registryAuth, registryAuthInputs } = on();
+    it("are rejected when the name does not begin with the stack's prefix", async () => {
+      const { registryAuth, registryAuthInputs } = fixture();
       const { failures } = await registryAuth.check({ ...registryAuthInputs, name: "ghcr" });
       expect(failures).toEqual([
-        { property: "name", reason: 'must begin with snack-misaki-dev-, the mark of this stack, got "ghcr"' },
+        { property: "name", reason: 'must begin with snack-misaki-dev-, the prefix of this stack, got "ghcr"' },
       ]);
     });
 
-    it("of another name are other ones: the new before the old, so that no worker is without", async () => {
-      const { registryAuth, registryAuthInputs } = on();
-      const { id, outs } = await make(registryAuth, registryAuthInputs);
+    it("with a new name are replaced, and the old ones are deleted last", async () => {
+      const { registryAuth, registryAuthInputs } = fixture();
+      const { id, outs } = await createResource(registryAuth, registryAuthInputs);
       const { inputs } = await registryAuth.check({ ...registryAuthInputs, name: "snack-misaki-dev-ghcr" }, outs);
       expect(await registryAuth.diff(id, outs, inputs)).toEqual({ changes: true, replaces: ["name"] });
     });
 
-    it("replaced under the same name go first", async () => {
-      const { registryAuth, registryAuthInputs } = on();
-      const { id, inputs, outs } = await make(registryAuth, registryAuthInputs);
+    it("replaced under the same name are deleted first", async () => {
+      const { registryAuth, registryAuthInputs } = fixture();
+      const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       expect(await registryAuth.diff(id, outs, inputs)).toMatchObject({ changes: false, deleteBeforeReplace: true });
     });
 
-    itSaid("never show their password: not in a refusal, an error or the log", async () => {
-      const { runpod, engine, registryAuth, registryAuthInputs } = on();
+    itOnFake("show their password in no refusal, error or log", async () => {
+      const { runpod, engine, registryAuth, registryAuthInputs } = fixture();
       const quoted = { message: "no registry takes canary-registry-password for AWS" };
       runpod.failNext("createRegistryAuth", quoted);
-      await expect(make(registryAuth, registryAuthInputs)).rejects.toThrow("no registry takes *** for AWS");
+      await expect(createResource(registryAuth, registryAuthInputs)).rejects.toThrow("no registry takes *** for AWS");
       const { failures } = await registryAuth.check({
         ...registryAuthInputs,
         password: { a: "canary-registry-password" },
@@ -349,9 +364,9 @@ describe.each([
       expect(engine.output()).not.toContain("canary-registry-password");
     });
 
-    it("tolerate what is not known yet", async () => {
-      const { registryAuth, registryAuthInputs } = on();
-      const { id, outs } = await make(registryAuth, registryAuthInputs);
+    it("accept unknown values in a preview", async () => {
+      const { registryAuth, registryAuthInputs } = fixture();
+      const { id, outs } = await createResource(registryAuth, registryAuthInputs);
       for (const field of ["name", "username", "password"]) {
         const { inputs, failures } = await registryAuth.check({ ...registryAuthInputs, [field]: UNKNOWN }, outs);
         expect(failures).toEqual([]);
@@ -359,29 +374,29 @@ describe.each([
       }
     });
 
-    it("that are gone are gone for Pulumi, and an update says what to do", async () => {
-      const { runpod, registryAuth, registryAuthInputs } = on();
-      const { id, inputs, outs } = await make(registryAuth, registryAuthInputs);
+    it("that somebody has deleted disappear in a refresh, and an update explains what to do", async () => {
+      const { runpod, registryAuth, registryAuthInputs } = fixture();
+      const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       runpod.reset();
       expect((await registryAuth.read(id, outs)).id).toBe("");
-      await expect(registryAuth.update(id, outs, inputs)).rejects.toThrow(/gone from RunPod.*pulumi refresh/);
+      await expect(registryAuth.update(id, outs, inputs)).rejects.toThrow(/no longer exists.*pulumi refresh/);
       await registryAuth.delete(id, outs);
     });
   });
 
-  describe("the key", () => {
-    itSaid("is in no error and no log, and goes out as a bearer token", async () => {
-      const { runpod, engine, template, templateInputs } = on();
-      await make(template, templateInputs);
+  describe("the API key", () => {
+    itOnFake("is sent as a bearer token, and appears in no error or log", async () => {
+      const { runpod, engine, template, templateInputs } = fixture();
+      await createResource(template, templateInputs);
       expect(runpod.calls.every(({ authorization }) => authorization === `Bearer ${runpod.apiKey}`)).toBe(true);
       runpod.failNext("saveTemplate", { message: `No, ${runpod.apiKey}, no.` });
-      await expect(make(template, templateInputs)).rejects.toThrow("No, ***, no.");
+      await expect(createResource(template, templateInputs)).rejects.toThrow("No, ***, no.");
       expect(engine.output()).not.toContain(runpod.apiKey);
     });
 
-    it("that RunPod does not know is an error, never an empty account", async () => {
-      const { program, config, registered, template, templateInputs } = on();
-      const { id, outs } = await make(template, templateInputs);
+    it("causes an error when RunPod does not know it, and is not read as an empty account", async () => {
+      const { program, config, registered, template, templateInputs } = fixture();
+      const { id, outs } = await createResource(template, templateInputs);
       const engine = await startEngine(program.folder, { ...config, runpodApiKey: "rpa_WRONG" });
       try {
         const resource = engine.resource(registered.template.type);
@@ -393,30 +408,30 @@ describe.each([
     });
   });
 
-  it("the state of a build that knew fewer fields shows no change", async () => {
-    const { endpoint } = on();
-    const { endpoint: made } = await deployed();
-    const { modelReferences: _, minCudaVersion: __, ...older } = made.outs;
-    expect((await endpoint.diff(made.id, older, made.inputs)).changes).toBe(false);
+  it("shows no diff for a state without fields that were added later", async () => {
+    const { endpoint } = fixture();
+    const { endpoint: created } = await deployed();
+    const { modelReferences: _, minCudaVersion: __, ...older } = created.outs;
+    expect((await endpoint.diff(created.id, older, created.inputs)).changes).toBe(false);
   });
 
-  it("editing the provider's code changes nothing on any resource, and today's code deletes yesterday's", async () => {
-    const { program, config, registered, runpod } = on();
-    const made = await deployed();
+  it("shows no diff after an edit of the provider's code, which applies to the delete of old resources", async () => {
+    const { program, config, registered, runpod } = fixture();
+    const created = await deployed();
     await program.edit('console.error("edited provider");');
     const engine = await startEngine(program.folder, config);
     try {
       for (const [kind, { id, inputs, outs }] of [
-        ["endpoint", made.endpoint],
-        ["template", made.template],
-        ["registryAuth", made.auth],
+        ["endpoint", created.endpoint],
+        ["template", created.template],
+        ["registryAuth", created.auth],
       ] as const) {
         const resource = engine.resource(registered[kind].type);
-        const yesterday = { ...outs, __provider: `${outs.__provider}\n` };
-        expect((await resource.diff(id, yesterday, inputs)).changes).toBe(false);
-        await resource.delete(id, yesterday);
+        const older = { ...outs, __provider: `${outs.__provider}\n` };
+        expect((await resource.diff(id, older, inputs)).changes).toBe(false);
+        await resource.delete(id, older);
       }
-      expect(runpod.seen()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
+      expect(runpod.snapshot()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
       expect(engine.output()).toContain("edited provider");
     } finally {
       await engine.close();

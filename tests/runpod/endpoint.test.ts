@@ -1,20 +1,20 @@
 import { unknownValue as UNKNOWN } from "@pulumi/pulumi/runtime/rpc";
 import { describe, expect, it } from "vitest";
-import { make, stage } from "./stage";
+import { createResource, graphqlFixture } from "./fixture";
 
-const on = stage();
+const fixture = graphqlFixture();
 
-/** A template and its endpoint, as a deployment makes them. */
+/** Creates a template and its endpoint, as a deployment does. */
 async function deployed() {
-  const { template, templateInputs, endpoint, endpointInputs } = on();
-  const made = await make(template, templateInputs);
-  const properties = { ...endpointInputs, templateId: made.id };
-  return { template: made, properties, ...(await make(endpoint, properties)) };
+  const { template, templateInputs, endpoint, endpointInputs } = fixture();
+  const created = await createResource(template, templateInputs);
+  const properties = { ...endpointInputs, templateId: created.id };
+  return { template: created, properties, ...(await createResource(endpoint, properties)) };
 }
 
-describe("an endpoint", () => {
-  it("is created with every field RunPod would otherwise choose by itself", async () => {
-    const { runpod } = on();
+describe("An endpoint", () => {
+  it("is created with every field that has a default at RunPod", async () => {
+    const { runpod } = fixture();
     const { id, template } = await deployed();
     expect([...runpod.endpoints.keys()]).toEqual([id]);
     expect(runpod.calls.at(-1)?.input).toEqual({
@@ -36,8 +36,8 @@ describe("an endpoint", () => {
     });
   });
 
-  it("shows no change after RunPod has reordered its GPUs, nor when the program does", async () => {
-    const { endpoint } = on();
+  it("shows no diff when RunPod or the program reorders its GPUs", async () => {
+    const { endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     const read = await endpoint.read(id, outs);
     expect(read.outs).toEqual(outs);
@@ -55,8 +55,8 @@ describe("an endpoint", () => {
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
     ],
-  ])("takes %j in place, sending everything else again", async (change, stored) => {
-    const { runpod, endpoint } = on();
+  ])("is updated in place with %j, and the other fields are sent again", async (change, stored) => {
+    const { runpod, endpoint } = fixture();
     const { id, outs, properties, template } = await deployed();
     const { inputs } = await endpoint.check({ ...properties, ...change });
     expect(await endpoint.diff(id, outs, inputs)).toEqual({ changes: true, replaces: [] });
@@ -72,11 +72,11 @@ describe("an endpoint", () => {
     expect((await endpoint.diff(id, (await endpoint.read(id, inputs)).outs, inputs)).changes).toBe(false);
   });
 
-  it("shows the workers RunPod took away after idle days, and the next update restores them", async () => {
-    const { runpod, endpoint } = on();
+  it("shows drift after RunPod has lowered workersMax, and the next update restores it", async () => {
+    const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     const stored = runpod.endpoints.get(id);
-    if (stored === undefined) throw new Error("not stored");
+    if (stored === undefined) throw new Error("The endpoint does not exist.");
     stored.workersMax = 0;
     const read = await endpoint.read(id, outs);
     expect(read.inputs).toEqual({ ...inputs, workersMax: 0 });
@@ -86,7 +86,7 @@ describe("an endpoint", () => {
   });
 
   it("repeats an update whose answer was lost", async () => {
-    const { runpod, endpoint } = on();
+    const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     runpod.failNext("saveEndpoint", "lost answer");
     await endpoint.update(id, outs, { ...inputs, workersMax: 5 });
@@ -94,72 +94,74 @@ describe("an endpoint", () => {
     expect(runpod.endpoints.get(id)?.workersMax).toBe(5);
   });
 
-  it("is gone for Pulumi when it is gone from RunPod, and an update then says what to do", async () => {
-    const { runpod, endpoint } = on();
+  it("disappears in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+    const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     runpod.endpoints.clear();
     expect((await endpoint.read(id, outs)).id).toBe("");
-    await expect(endpoint.update(id, outs, inputs)).rejects.toThrow(/gone from RunPod.*pulumi refresh/);
+    await expect(endpoint.update(id, outs, inputs)).rejects.toThrow(/no longer exists.*pulumi refresh/);
     await endpoint.delete(id, outs);
   });
 });
 
-describe("a create whose outcome is not known", () => {
-  it("adopts what the lost answer told of, though RunPod would allow the name twice", async () => {
-    const { runpod } = on();
+describe("A create of an endpoint", () => {
+  it("adopts the endpoint of a lost answer, although RunPod allows the name twice", async () => {
+    const { runpod } = fixture();
     runpod.failNext("saveEndpoint", "lost answer");
     const { id } = await deployed();
     expect([...runpod.endpoints.keys()]).toEqual([id]);
   });
 
-  it("adopts an endpoint that runs another template of this stack", async () => {
-    const { runpod, template, templateInputs, endpoint } = on();
+  it("adopts an endpoint that runs another template of the stack", async () => {
+    const { runpod, template, templateInputs, endpoint } = fixture();
     const first = await deployed();
-    const other = await make(template, { ...templateInputs, name: "snack-other" });
-    const { id } = await make(endpoint, { ...first.properties, templateId: other.id });
+    const other = await createResource(template, { ...templateInputs, name: "snack-other" });
+    const { id } = await createResource(endpoint, { ...first.properties, templateId: other.id });
     expect(id).toBe(first.id);
     expect(runpod.endpoints.get(id)?.templateId).toBe(other.id);
   });
 
-  it("refuses an endpoint of the same name that runs somebody else's template", async () => {
-    const { runpod, template, templateInputs, endpoint } = on();
+  it("fails when an endpoint of another stack has the name", async () => {
+    const { runpod, template, templateInputs, endpoint } = fixture();
     const first = await deployed();
     const prod = { owner: "snack-misaki/prod" };
-    const other = await make(template, { ...templateInputs, ...prod, name: "snack-prod" });
-    await expect(make(endpoint, { ...first.properties, ...prod, templateId: other.id })).rejects.toThrow(
+    const other = await createResource(template, { ...templateInputs, ...prod, name: "snack-prod" });
+    await expect(createResource(endpoint, { ...first.properties, ...prod, templateId: other.id })).rejects.toThrow(
       `RunPod already has an endpoint named "snack-phi3" (${first.id}) that snack-misaki/prod did not make.`,
     );
     expect(runpod.endpoints.size).toBe(1);
   });
 
-  it("refuses to choose between two of its own", async () => {
-    const { runpod, endpoint } = on();
+  it("fails when two endpoints of the stack have the name", async () => {
+    const { runpod, endpoint } = fixture();
     const { id, properties } = await deployed();
     runpod.endpoints.set("twin", { ...runpod.endpoints.get(id), id: "twin", name: "snack-phi3" });
-    await expect(make(endpoint, properties)).rejects.toThrow(/2 endpoints named "snack-phi3".*Delete all but one/);
+    await expect(createResource(endpoint, properties)).rejects.toThrow(
+      /2 endpoints named "snack-phi3".*Delete all but one/,
+    );
   });
 });
 
-describe("deleting", () => {
-  it("scales an endpoint to zero first, then lets the template go", async () => {
-    const { runpod, template, endpoint } = on();
-    const made = await deployed();
-    await expect(template.delete(made.template.id, made.template.outs)).rejects.toThrow("Template is in use.");
-    await endpoint.delete(made.id, made.outs);
-    await template.delete(made.template.id, made.template.outs);
+describe("A delete of an endpoint", () => {
+  it("scales the endpoint to zero first, and then the template can be deleted", async () => {
+    const { runpod, template, endpoint } = fixture();
+    const created = await deployed();
+    await expect(template.delete(created.template.id, created.template.outs)).rejects.toThrow("Template is in use.");
+    await endpoint.delete(created.id, created.outs);
+    await template.delete(created.template.id, created.template.outs);
     expect(runpod.endpoints.size + runpod.templates.size).toBe(0);
   });
 
-  it("is done when an answer is lost and the endpoint is gone", async () => {
-    const { runpod, endpoint } = on();
+  it("succeeds when the answer is lost and the endpoint is gone", async () => {
+    const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", "lost answer");
     await endpoint.delete(id, outs);
     expect(runpod.endpoints.size).toBe(0);
   });
 
-  it("waits while workers are still there", async () => {
-    const { runpod, endpoint } = on();
+  it("is retried while workers still run", async () => {
+    const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", { message: "workersMin and workersMax must both be 0." });
     await endpoint.delete(id, outs);
@@ -170,8 +172,8 @@ describe("deleting", () => {
     ["Unauthorized", "RunPod refused deleteEndpoint: the API key"],
     ["Your worker concurrency cannot go beyond the maximum limit of (10).", "cannot go beyond the maximum limit"],
     ["A worker is attached to another account.", "attached to another account"],
-  ])("reports any other refusal at once: %s", async (message, reason) => {
-    const { runpod, endpoint } = on();
+  ])("fails at once after any other refusal: %s", async (message, reason) => {
+    const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", { message });
     await expect(endpoint.delete(id, outs)).rejects.toThrow(reason);
@@ -179,9 +181,9 @@ describe("deleting", () => {
   });
 });
 
-describe("an endpoint's inputs", () => {
+describe("The inputs of an endpoint", () => {
   it("may be unknown during preview", async () => {
-    const { endpoint } = on();
+    const { endpoint } = fixture();
     const { id, outs, properties } = await deployed();
     for (const unknown of [
       { templateId: UNKNOWN },
@@ -197,8 +199,8 @@ describe("an endpoint's inputs", () => {
     }
   });
 
-  it("are still checked beside an unknown one", async () => {
-    const { endpoint, endpointInputs } = on();
+  it("are checked even if another input is unknown", async () => {
+    const { endpoint, endpointInputs } = fixture();
     const { failures } = await endpoint.check({ ...endpointInputs, templateId: UNKNOWN, idleTimeoutSeconds: 0 });
     expect(failures).toEqual([
       { property: "idleTimeoutSeconds", reason: "must be a whole number from 1 to 3600, got 0" },
@@ -218,8 +220,8 @@ describe("an endpoint's inputs", () => {
     [{ locations: ["Tokyo"] }, ["locations.0"], /a data centre or country/],
     [{ minCudaVersion: "12" }, ["minCudaVersion"], /a CUDA version/],
     [{ name: "ab" }, ["name"], /3 to 191 characters/],
-  ])("are refused: %j", async (bad, properties, reason) => {
-    const { endpoint, endpointInputs } = on();
+  ])("are rejected with %j", async (bad, properties, reason) => {
+    const { endpoint, endpointInputs } = fixture();
     const { failures } = await endpoint.check({ ...endpointInputs, ...bad });
     expect(failures.map(({ property }) => property)).toEqual(properties);
     expect(failures[0]?.reason).toEqual(typeof reason === "string" ? reason : expect.stringMatching(reason));

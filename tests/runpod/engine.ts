@@ -10,18 +10,18 @@ import type { Properties } from "./program";
 interface Diff {
   changes: boolean;
   replaces: string[];
-  /** There only where it is so. */
+  /** Absent when false. */
   deleteBeforeReplace?: true;
 }
 
-/** What a resource is that exists but is not ready: the engine keeps this in its state. */
+/** A resource that exists but is not ready, as the engine keeps it in its state. */
 export interface Unfinished {
   id: string;
   properties: Properties;
   reasons: string[];
 }
 
-/** The resource that an error of create or update tells of, if it does. */
+/** Reads the unfinished resource from an error of create or update. Undefined if the error contains none. */
 export function unfinished(error: unknown): Unfinished | undefined {
   const [details] = (error as ServiceError).metadata?.get("grpc-status-details-bin") ?? [];
   if (!Buffer.isBuffer(details)) return undefined;
@@ -31,7 +31,7 @@ export function unfinished(error: unknown): Unfinished | undefined {
   return { id: failure.getId(), properties: plain(failure.getProperties()), reasons: failure.getReasonsList() };
 }
 
-/** One resource, called the way Pulumi's engine calls its provider. */
+/** Calls the provider of one resource as Pulumi's engine does. */
 export interface Resource {
   check(news: Properties, olds?: Properties): Promise<{ inputs: Properties; failures: pb.CheckFailure.AsObject[] }>;
   diff(id: string, olds: Properties, news: Properties): Promise<Diff>;
@@ -41,19 +41,19 @@ export interface Resource {
   delete(id: string, state: Properties): Promise<void>;
 }
 
-/** Pulumi's own dynamic-provider server, running. */
+/** A running server for dynamic providers. */
 export interface Engine {
   resource(type: string): Resource;
-  /** All the process has written. */
+  /** Everything that the process has written. */
   output(): string;
   close(): Promise<void>;
 }
 
 /**
- * Starts the server that ships in @pulumi/pulumi as the engine does, and configures it.
+ * Starts the server for dynamic providers of @pulumi/pulumi and configures it, as the engine does.
  *
  * @param cwd the program's folder
- * @param config stack configuration, without the project in front of the keys
+ * @param config stack configuration; the keys have no project prefix
  */
 export async function startEngine(cwd: string, config: Record<string, string>): Promise<Engine> {
   const server = require.resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");
@@ -153,7 +153,7 @@ export async function startEngine(cwd: string, config: Record<string, string>): 
 function firstLine(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.stdout?.once("data", (chunk) => resolve(Number.parseInt(String(chunk), 10)));
-    child.once("exit", (code) => reject(new Error(`The dynamic provider ended with ${code}.`)));
+    child.once("exit", (code) => reject(new Error(`The server for dynamic providers ended with exit code ${code}.`)));
   });
 }
 

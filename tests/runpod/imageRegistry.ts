@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
-/** A registry with a few images, which wants a token even from those who need none, as Docker Hub and GHCR do. */
+/** Starts an image registry that, like Docker Hub and GHCR, requires a token even for public images. */
 export async function startImageRegistry() {
   const manifest = (architecture: string, gigabytes: number) => ({
     schemaVersion: 2,
@@ -34,17 +34,17 @@ export async function startImageRegistry() {
     large: manifest("amd64", 45),
     "sha256:amd64": manifest("amd64", 12),
   };
-  let mode: "open" | "private" | "silent" = "open";
-  const asked: string[] = [];
+  let mode: "public" | "private" = "public";
+  /** Path of every received request. */
+  const requests: string[] = [];
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://registry");
-    asked.push(url.pathname);
+    requests.push(url.pathname);
     const json = (status: number, body: object, headers = {}) => {
       response.writeHead(status, { "content-type": "application/json", ...headers });
       response.end(JSON.stringify(body));
     };
-    if (mode === "silent") return;
     if (url.pathname === "/token") {
       if (url.searchParams.get("scope") !== "repository:snack/phi3:pull") return json(400, {});
       return mode === "private" ? json(403, { errors: [] }) : json(200, { token: "anyone" });
@@ -62,8 +62,8 @@ export async function startImageRegistry() {
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     image: (tag: string) => `${host}/snack/phi3:${tag}`,
-    asked,
-    set(next: typeof mode) {
+    requests,
+    setMode(next: typeof mode) {
       mode = next;
     },
     close: () =>

@@ -6,26 +6,26 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { bundleOptions } from "../../infra/bundle";
 
-/** A resource's properties as they cross Pulumi's wire. */
+/** Properties of a resource as Pulumi transmits them. */
 export type Properties = Record<string, unknown>;
 
 interface Registration {
   type: string;
-  /** As the provider gets them: Pulumi's server for dynamic resources takes no secrets. */
+  /** Inputs as the provider gets them. Secrets are plain values, because Pulumi's server for dynamic resources accepts none. */
   inputs: Properties;
-  /** Names of those that are secrets to the engine. */
+  /** Names of the inputs that are secrets for the engine. */
   secrets: string[];
 }
 
-/** A folder that stands for the program's: the provider's bundle where the forwarding methods look for it. */
+/** A program folder with the provider's bundle, which the forwarding methods load. */
 export interface ProgramFolder {
   folder: string;
-  /** Puts a line in front of the bundle: the provider's code, edited. */
+  /** Edits the provider: inserts a line at the top of the bundle. */
   edit(line: string): Promise<void>;
   remove(): Promise<void>;
 }
 
-/** Makes a program folder and builds a provider into it. */
+/** Creates a program folder and bundles a provider into it. */
 export async function programFolder(name: "runpod" | "stripe" = "runpod"): Promise<ProgramFolder> {
   const folder = await mkdtemp(join(tmpdir(), `snack-${name}-`));
   const outfile = join(folder, `.build/${name}/provider.cjs`);
@@ -38,25 +38,27 @@ export async function programFolder(name: "runpod" | "stripe" = "runpod"): Promi
   };
 }
 
-/** What the program registers with the engine for one of each resource, and what it sees of the endpoint. */
+/** Registrations of a program with one resource of each type. */
 export interface Registered {
   registryAuth: Registration;
   template: Registration;
   endpoint: Registration;
-  seen: Properties;
+  /** Outputs of the endpoint that the program can read. */
+  endpointOutputs: Properties;
 }
 
-/** Runs the resource classes in a process of their own. */
-export async function serialised(): Promise<Registered> {
-  const { stdout } = await promisify(execFile)(process.execPath, ["tests/runpod/serialise.cjs"]);
-  const { registered, seen } = JSON.parse(stdout);
-  const [registryAuth, template, endpoint] = registered.map(revealed);
-  return { registryAuth, template, endpoint, seen };
+/** Runs the resource classes in a separate process. */
+export async function readRegistrations(): Promise<Registered> {
+  const { stdout } = await promisify(execFile)(process.execPath, ["tests/runpod/registrations.cjs"]);
+  const { registered, endpointOutputs } = JSON.parse(stdout);
+  const [registryAuth, template, endpoint] = registered.map(withoutSecrets);
+  return { registryAuth, template, endpoint, endpointOutputs };
 }
 
+/** Key that marks a secret on its way to the engine. */
 const SECRET = "4dabf18193072939515e22adb298388d";
 
-function revealed({ type, inputs }: { type: string; inputs: Properties }): Registration {
+function withoutSecrets({ type, inputs }: { type: string; inputs: Properties }): Registration {
   const isSecret = (value: unknown): value is { value: unknown } =>
     typeof value === "object" && value !== null && SECRET in value;
   const plain = Object.entries(inputs).map(([name, value]) => [name, isSecret(value) ? value.value : value]);

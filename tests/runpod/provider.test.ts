@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest";
 import { startEngine } from "./engine";
-import { make, stage } from "./stage";
+import { createResource, graphqlFixture } from "./fixture";
 
-const on = stage();
+const fixture = graphqlFixture();
 
-describe("the program", () => {
-  it("registers the resources under their types, and sees what RunPod made", () => {
-    const { registryAuth, template, endpoint, seen } = on().registered;
+describe("The program", () => {
+  it("registers the resources under their types and reads the endpoint's outputs", () => {
+    const { registryAuth, template, endpoint, endpointOutputs } = fixture().registered;
     expect(registryAuth.type).toBe("pulumi-nodejs:dynamic/runpod:RegistryAuth");
     expect(template.type).toBe("pulumi-nodejs:dynamic/runpod:Template");
     expect(endpoint.type).toBe("pulumi-nodejs:dynamic/runpod:Endpoint");
     expect(template.inputs.owner).toBe("snack-misaki/dev");
-    expect(seen).toEqual({ id: "worker-id", templateId: "worker-id", workersMax: 3 });
+    expect(endpointOutputs).toEqual({ id: "worker-id", templateId: "worker-id", workersMax: 3 });
   });
 
-  it("hands a registry's password to the engine as a secret", () => {
-    expect(on().registered.registryAuth.secrets).toEqual(["password"]);
+  it("registers a registry's password as a secret", () => {
+    expect(fixture().registered.registryAuth.secrets).toEqual(["password"]);
   });
 
-  it("keeps only forwarding methods in the state", () => {
-    const { templateInputs, endpointInputs, registryAuthInputs } = on();
+  it("stores only forwarding methods in the state", () => {
+    const { templateInputs, endpointInputs, registryAuthInputs } = fixture();
     for (const { __provider } of [templateInputs, endpointInputs, registryAuthInputs]) {
       expect([...String(__provider).matchAll(/require\((.*?)\)/g)].map(([, path]) => path)).toEqual([
         '"./.build/runpod/provider.cjs"',
@@ -29,10 +29,10 @@ describe("the program", () => {
   });
 });
 
-describe("editing the provider's code", () => {
-  it("changes nothing on existing resources, and today's code deletes them", async () => {
-    const { program, config, registered, runpod, template, templateInputs } = on();
-    const { id, inputs, outs } = await make(template, templateInputs);
+describe("An edit of the provider's code", () => {
+  it("shows no diff for existing resources, and applies when they are deleted", async () => {
+    const { program, config, registered, runpod, template, templateInputs } = fixture();
+    const { id, inputs, outs } = await createResource(template, templateInputs);
     await program.edit('console.error("edited provider");');
     const engine = await startEngine(program.folder, config);
     try {
@@ -46,18 +46,18 @@ describe("editing the provider's code", () => {
     }
   });
 
-  it("shows no change even where the forwarding text in the state is another", async () => {
-    const { template, templateInputs } = on();
-    const { id, inputs, outs } = await make(template, templateInputs);
+  it("shows no diff when the state contains another forwarding text", async () => {
+    const { template, templateInputs } = fixture();
+    const { id, inputs, outs } = await createResource(template, templateInputs);
     const older = { ...outs, __provider: `${outs.__provider}\n` };
     expect((await template.diff(id, older, inputs)).changes).toBe(false);
   });
 });
 
-describe("the API key", () => {
-  it("goes out as a bearer token only: not into the state, an error or the log", async () => {
-    const { runpod, engine, template, templateInputs } = on();
-    const { id, outs } = await make(template, templateInputs);
+describe("The API key", () => {
+  it("is sent only as a bearer token, and appears in no state, error or log", async () => {
+    const { runpod, engine, template, templateInputs } = fixture();
+    const { id, outs } = await createResource(template, templateInputs);
     expect(runpod.calls.every((call) => call.authorization === `Bearer ${runpod.apiKey}`)).toBe(true);
     expect(JSON.stringify([outs, await template.read(id, outs)])).not.toContain(runpod.apiKey);
     runpod.failNext("saveTemplate", { message: `No, Bearer ${runpod.apiKey}, no.` });
@@ -65,9 +65,9 @@ describe("the API key", () => {
     expect(engine.output()).not.toContain(runpod.apiKey);
   });
 
-  it("is not told by a refusal that quotes what was sent", async () => {
-    const { runpod, template, templateInputs } = on();
-    const { id, outs } = await make(template, templateInputs);
+  it("and the request's values do not appear in the error for a quoted value", async () => {
+    const { runpod, template, templateInputs } = fixture();
+    const { id, outs } = await createResource(template, templateInputs);
     const message =
       'Variable "$input" got invalid value "canary" at "input.env[0].value"; Expected "canary"\nto be less.';
     runpod.failNext("saveTemplate", { message });

@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { WorkerStates } from "./plane";
+import type { WorkerStates } from "./fakeRunpod";
 
-/** What an account without workers answers. */
-export function noWorkers(): WorkerStates {
+/** Responses of an account without workers. */
+export function emptyWorkerStates(): WorkerStates {
   return { rest: [{ version: 1, workers: [] }], health: undefined, hostLog: [] };
 }
 
 /**
- * Answers what both planes answer alike: how an endpoint's workers are, by REST v2 and by the job API.
+ * Answers requests for the state of workers, through REST v2 and the job API. Both fakes use it.
  *
- * @returns false when the request is for something else
+ * @returns false for any other request
  */
-export function answerWorkers(request: IncomingMessage, response: ServerResponse, states: WorkerStates): boolean {
-  const { pathname } = new URL(request.url ?? "/", "http://plane");
+export function answerWorkerRoute(request: IncomingMessage, response: ServerResponse, states: WorkerStates): boolean {
+  const { pathname } = new URL(request.url ?? "/", "http://runpod");
   const json = (body: unknown) => {
     response.writeHead(body === undefined ? 404 : 200, { "content-type": "application/json" });
     response.end(JSON.stringify(body ?? { title: "Not Found", status: 404, detail: "resource not found" }));

@@ -1,24 +1,25 @@
 import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
-import { make, stage } from "./stage";
+import { unfinished } from "../runpod/engine";
+import { createResource, stripeFixture } from "./fixture";
 
-const on = stage();
+const fixture = stripeFixture();
 
-const MAKE = "POST /v1/webhook_endpoints";
-const SHOW = "GET /v1/webhook_endpoints/id";
+const CREATE = "POST /v1/webhook_endpoints";
+const READ = "GET /v1/webhook_endpoints/id";
 const CHANGE = "POST /v1/webhook_endpoints/id";
 
-/** Calls that stripe-node makes before it gives up. */
+/** Attempts of stripe-node before it fails. */
 const ATTEMPTS = 3;
 
 const idsAtStripe = () =>
-  on()
+  fixture()
     .stripe.account.webhookEndpoints()
     .map(({ id }) => id);
 
-/** An endpoint that no create of ours is told of; by default it bears the mark of ours. */
-function plant(metadata: Record<string, string> = {}, rest: Partial<Stripe.WebhookEndpointCreateParams> = {}) {
-  return on().client.webhookEndpoints.create({
+/** Creates an endpoint without the provider. By default it has the owner tag of the fixture's stack. */
+function addEndpoint(metadata: Record<string, string> = {}, rest: Partial<Stripe.WebhookEndpointCreateParams> = {}) {
+  return fixture().client.webhookEndpoints.create({
     url: "https://api.example.com/webhook/stripe",
     enabled_events: ["invoice.paid"],
     api_version: Stripe.API_VERSION,
@@ -27,155 +28,173 @@ function plant(metadata: Record<string, string> = {}, rest: Partial<Stripe.Webho
   });
 }
 
-describe("a create whose outcome is not known", () => {
-  it("takes over what the lost answer told of", async () => {
-    const { proxy, stripe, endpoint, inputs } = on();
-    proxy.fail(MAKE, "lost answer");
-    const { id, outs } = await make(endpoint, inputs);
+describe("A create of an endpoint", () => {
+  it("adopts the endpoint of a lost answer", async () => {
+    const { proxy, stripe, endpoint, inputs } = fixture();
+    proxy.fail(CREATE, "lost answer");
+    const { id, outs } = await createResource(endpoint, inputs);
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("that fails in the end leaves one that the next takes over, with its secret", async () => {
-    const { proxy, stripe, endpoint, inputs } = on();
-    proxy.fail(MAKE, "lost answer", ATTEMPTS);
-    await expect(make(endpoint, inputs)).rejects.toThrow(
-      /^2 UNKNOWN: Stripe did not answer when asked to make the webhook endpoint: .* Run "pulumi up" again/,
+  it("adopts, with its secret, the endpoint of an earlier create that failed", async () => {
+    const { proxy, stripe, endpoint, inputs } = fixture();
+    proxy.fail(CREATE, "lost answer", ATTEMPTS);
+    await expect(createResource(endpoint, inputs)).rejects.toThrow(
+      /^2 UNKNOWN: Stripe did not answer the call to create the webhook endpoint: .* Run "pulumi up" again/,
     );
-    expect(proxy.count(MAKE)).toBe(ATTEMPTS);
+    expect(proxy.count(CREATE)).toBe(ATTEMPTS);
     const [left] = idsAtStripe();
-    const { id, outs } = await make(endpoint, inputs);
+    const { id, outs } = await createResource(endpoint, inputs);
     expect(id).toBe(left);
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("ends the same when it broke off later", async () => {
-    const { proxy, endpoint, inputs } = on();
-    proxy.fail(SHOW, "not reached", ATTEMPTS);
-    await expect(make(endpoint, inputs)).rejects.toThrow("Stripe did not answer when asked to show");
+  it("adopts the endpoint of an earlier create that failed after creating it", async () => {
+    const { proxy, endpoint, inputs } = fixture();
+    proxy.fail(READ, "lost request", ATTEMPTS);
+    await expect(createResource(endpoint, inputs)).rejects.toThrow("Stripe did not answer the call to read");
     const [left] = idsAtStripe();
-    expect((await make(endpoint, inputs)).id).toBe(left);
+    expect((await createResource(endpoint, inputs)).id).toBe(left);
     expect(idsAtStripe()).toEqual([left]);
   });
 
-  it("ends with one endpoint when only the last answer was lost", async () => {
-    const { proxy, stripe, endpoint, inputs } = on();
+  it("leads to one endpoint when an earlier create lost only its last answer", async () => {
+    const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost answer", ATTEMPTS);
-    await expect(make(endpoint, inputs)).rejects.toThrow("Stripe did not answer when asked to change");
-    const { id, outs } = await make(endpoint, inputs);
+    await expect(createResource(endpoint, inputs)).rejects.toThrow("Stripe did not answer the call to change");
+    const { id, outs } = await createResource(endpoint, inputs);
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("replaces what was left longer ago than Stripe repeats its answers", async () => {
-    const { endpoint, inputs } = on();
-    const left = await plant();
-    const { id } = await make(endpoint, inputs);
+  it("whose last step gets no answer records the endpoint with its secret, and the next update finishes it", async () => {
+    const { proxy, stripe, endpoint, inputs } = fixture();
+    proxy.fail(CHANGE, "lost request", ATTEMPTS);
+    const error: unknown = await createResource(endpoint, inputs).catch((error) => error);
+    const [existing] = stripe.account.webhookEndpoints();
+    const recorded = unfinished(error);
+    const { id = "", secret } = existing ?? {};
+    expect(recorded).toMatchObject({ id, properties: { ...inputs, secret, status: "enabled" } });
+
+    const updated = await endpoint.update(id, recorded?.properties ?? {}, inputs);
+    expect(updated.secret).toBe(secret);
+    const { metadata } = await fixture().client.webhookEndpoints.retrieve(id);
+    expect(metadata).toMatchObject({ settled: "true" });
+  });
+
+  it("replaces a leftover for which Stripe no longer repeats its response", async () => {
+    const { endpoint, inputs } = fixture();
+    const left = await addEndpoint();
+    const { id } = await createResource(endpoint, inputs);
     expect(id).not.toBe(left.id);
     expect(idsAtStripe()).toEqual([id]);
   });
 
   it.each([
-    ["no mark", { metadata: {} }],
-    ["another stack's mark", { metadata: { app: "snack-misaki", stack: "snack-misaki/prod", generation: "1" } }],
+    ["no owner tag", { metadata: {} }],
+    [
+      "the owner tag of another stack",
+      { metadata: { app: "snack-misaki", stack: "snack-misaki/prod", generation: "1" } },
+    ],
     ["another generation", { metadata: { app: "snack-misaki", stack: "snack-misaki/dev", generation: "2" } }],
     ["another version", { api_version: "2026-09-30.endive" as const }],
-  ])("leaves an endpoint of the same URL with %s alone", async (_, rest) => {
-    const { endpoint, inputs } = on();
-    const foreign = await plant({}, rest);
-    const { id } = await make(endpoint, inputs);
+  ])("does not delete an endpoint of the same URL with %s", async (_case, rest) => {
+    const { endpoint, inputs } = fixture();
+    const foreign = await addEndpoint({}, rest);
+    const { id } = await createResource(endpoint, inputs);
     expect(idsAtStripe().sort()).toEqual([foreign.id, id].sort());
   });
 
-  it("is tried again, with the same key, while Stripe is down", async () => {
-    const { proxy, endpoint, inputs } = on();
-    proxy.fail(MAKE, { status: 503, body: { error: { type: "api_error", message: "Down." } } });
-    const { id } = await make(endpoint, inputs);
+  it("is retried with the same idempotency key after a server error", async () => {
+    const { proxy, endpoint, inputs } = fixture();
+    proxy.fail(CREATE, { status: 503, body: { error: { type: "api_error", message: "Down." } } });
+    const { id } = await createResource(endpoint, inputs);
     expect(idsAtStripe()).toEqual([id]);
     const [first, second] = proxy.calls;
     expect(second?.headers["idempotency-key"]).toBe(first?.headers["idempotency-key"]);
   });
 
-  it("is given up after three attempts", async () => {
-    const { proxy, endpoint, inputs } = on();
+  it("fails after three attempts", async () => {
+    const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "api_error", message: "Down." } };
-    proxy.fail(MAKE, { status: 503, body, headers: { "request-id": "req_1" } }, 9);
-    await expect(make(endpoint, inputs)).rejects.toThrow(
-      "Stripe could not make the webhook endpoint: HTTP 503, Down. (req_1)",
+    proxy.fail(CREATE, { status: 503, body, headers: { "request-id": "req_1" } }, 9);
+    await expect(createResource(endpoint, inputs)).rejects.toThrow(
+      "Stripe could not create the webhook endpoint: HTTP 503, Down. (req_1)",
     );
-    expect(proxy.count(MAKE)).toBe(ATTEMPTS);
+    expect(proxy.count(CREATE)).toBe(ATTEMPTS);
   });
 
-  it("is not tried again after a refusal", async () => {
-    const { proxy, endpoint, inputs } = on();
+  it("is not retried after a refusal", async () => {
+    const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "invalid_request_error", message: "Invalid URL: unreachable." } };
-    proxy.fail(MAKE, { status: 400, body });
-    await expect(make(endpoint, inputs)).rejects.toThrow(
-      "Stripe refused to make the webhook endpoint: HTTP 400, Invalid URL: unreachable.",
+    proxy.fail(CREATE, { status: 400, body });
+    await expect(createResource(endpoint, inputs)).rejects.toThrow(
+      "Stripe refused to create the webhook endpoint: HTTP 400, Invalid URL: unreachable.",
     );
-    expect(proxy.count(MAKE)).toBe(1);
+    expect(proxy.count(CREATE)).toBe(1);
   });
 });
 
-describe("an answer that Stripe has kept from an earlier create", () => {
-  it("of an endpoint deleted since then is not believed", async () => {
-    const { endpoint, inputs } = on();
-    const first = await make(endpoint, inputs);
+describe("A response that Stripe repeats from an earlier create", () => {
+  it("is ignored when its endpoint has been deleted since", async () => {
+    const { endpoint, inputs } = fixture();
+    const first = await createResource(endpoint, inputs);
     await endpoint.delete(first.id, first.outs);
-    // As often as a developer may do it in a day.
-    const second = await make(endpoint, inputs);
+    // Any number of creates and deletes within a day works.
+    const second = await createResource(endpoint, inputs);
     await endpoint.delete(second.id, second.outs);
-    const third = await make(endpoint, inputs);
+    const third = await createResource(endpoint, inputs);
     expect(idsAtStripe()).toEqual([third.id]);
     expect(third.outs.secret).not.toBe(first.outs.secret);
   });
 
-  it("of the endpoint that a forced replacement is to replace is not taken: that one is deleted next", async () => {
-    const { endpoint, inputs } = on();
-    const first = await make(endpoint, inputs);
-    const second = await make(endpoint, inputs);
+  it("is ignored when its endpoint is in the state, so a forced replacement creates a new endpoint", async () => {
+    const { endpoint, inputs } = fixture();
+    const first = await createResource(endpoint, inputs);
+    const second = await createResource(endpoint, inputs);
     await endpoint.delete(first.id, first.outs);
     expect(idsAtStripe()).toEqual([second.id]);
   });
 
-  it("of a failure does not fail for a day", async () => {
-    const { proxy, endpoint, inputs } = on();
+  it("is ignored when it is a failure", async () => {
+    const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "api_error", message: "Down." } };
     const headers = { "idempotent-replayed": "true", "stripe-should-retry": "false" };
-    proxy.fail(MAKE, { status: 500, body, headers });
-    const { id } = await make(endpoint, inputs);
+    proxy.fail(CREATE, { status: 500, body, headers });
+    const { id } = await createResource(endpoint, inputs);
     expect(idsAtStripe()).toEqual([id]);
     const [first, second] = proxy.calls;
     expect(second?.headers["idempotency-key"]).not.toBe(first?.headers["idempotency-key"]);
   });
 });
 
-describe("an account that has all the endpoints it may have", () => {
-  const foreign = (n: number) => plant({}, { url: `https://elsewhere.example/${n}`, metadata: {} });
+describe("A create in an account with the maximum number of endpoints", () => {
+  const foreign = (n: number) => addEndpoint({}, { url: `https://elsewhere.example/${n}`, metadata: {} });
 
-  it("is an error that says how many and what to do, and deletes nothing", async () => {
-    const { endpoint, inputs } = on();
+  it("fails with the number and the next step, and deletes nothing", async () => {
+    const { endpoint, inputs } = fixture();
     for (let n = 0; n < 16; n++) await foreign(n);
-    await expect(make(endpoint, inputs)).rejects.toThrow(
+    await expect(createResource(endpoint, inputs)).rejects.toThrow(
       "Stripe has 16 webhook endpoints in this account and mode and allows no more. Delete one that nobody needs in its " +
         'dashboard (Developers, Webhooks), then run "pulumi up" again.',
     );
     expect(idsAtStripe()).toHaveLength(16);
   });
 
-  it("has room once somebody has made it", async () => {
-    const { client, endpoint, inputs } = on();
+  it("succeeds after somebody has deleted an endpoint", async () => {
+    const { client, endpoint, inputs } = fixture();
     const all = [];
     for (let n = 0; n < 16; n++) all.push(await foreign(n));
-    await expect(make(endpoint, inputs)).rejects.toThrow("allows no more");
+    await expect(createResource(endpoint, inputs)).rejects.toThrow("allows no more");
     await client.webhookEndpoints.del(all[0]?.id ?? "");
-    await make(endpoint, inputs);
+    await createResource(endpoint, inputs);
     expect(idsAtStripe()).toHaveLength(16);
   });
 
-  it("has room after what an earlier create has left is deleted", async () => {
-    const { endpoint, inputs } = on();
-    const left = await plant();
+  it("deletes the leftover of an earlier create to make room", async () => {
+    const { endpoint, inputs } = fixture();
+    const left = await addEndpoint();
     for (let n = 1; n < 16; n++) await foreign(n);
-    const { id } = await make(endpoint, inputs);
+    const { id } = await createResource(endpoint, inputs);
     expect(idsAtStripe()).toHaveLength(16);
     expect(idsAtStripe()).toContain(id);
     expect(idsAtStripe()).not.toContain(left.id);

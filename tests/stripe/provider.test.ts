@@ -1,21 +1,21 @@
 import { describe, expect, it } from "vitest";
 import { startEngine } from "../runpod/engine";
-import { make, stage } from "./stage";
+import { createResource, stripeFixture } from "./fixture";
 
-const on = stage();
+const fixture = stripeFixture();
 
 const LIST = "GET /v1/webhook_endpoints";
-const MAKE = "POST /v1/webhook_endpoints";
-const SHOW = "GET /v1/webhook_endpoints/id";
+const CREATE = "POST /v1/webhook_endpoints";
+const READ = "GET /v1/webhook_endpoints/id";
 const CHANGE = "POST /v1/webhook_endpoints/id";
 const DELETE = "DELETE /v1/webhook_endpoints/id";
 
-/** Pulumi's mark of a secret on its way to the engine. */
+/** Pulumi's marker of a secret on its way to the engine. */
 const SECRET = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" };
 
-describe("the program", () => {
-  it("registers the resources under their types, the secret marked as one", () => {
-    const { endpoint, secrets } = on().registered;
+describe("The program", () => {
+  it("registers the resources under their types, and the secret as a secret", () => {
+    const { endpoint, secrets } = fixture().registered;
     expect(endpoint.type).toBe("pulumi-nodejs:dynamic/stripe:WebhookEndpoint");
     expect(secrets.type).toBe("pulumi-nodejs:dynamic/stripe:WebhookSecrets");
     expect(endpoint.inputs.owner).toBe("snack-misaki/dev");
@@ -23,8 +23,8 @@ describe("the program", () => {
     expect(secrets.inputs.secret).toEqual({ ...SECRET, value: "whsec_CANARY" });
   });
 
-  it("keeps only forwarding methods in the state", () => {
-    const { endpoint, secrets } = on().registered;
+  it("stores only forwarding methods in the state", () => {
+    const { endpoint, secrets } = fixture().registered;
     for (const { __provider } of [endpoint.inputs, secrets.inputs]) {
       expect([...String(__provider).matchAll(/require\((.*?)\)/g)].map(([, path]) => path)).toEqual([
         '"./.build/stripe/provider.cjs"',
@@ -34,16 +34,16 @@ describe("the program", () => {
   });
 });
 
-describe("editing the provider's code", () => {
-  it("changes nothing on an existing endpoint, and today's code deletes it", async () => {
-    const { program, config, registered, stripe, endpoint, inputs } = on();
-    const made = await make(endpoint, inputs);
+describe("An edit of the provider's code", () => {
+  it("shows no diff for an existing endpoint, and applies when it is deleted", async () => {
+    const { program, config, registered, stripe, endpoint, inputs } = fixture();
+    const created = await createResource(endpoint, inputs);
     await program.edit('console.error("edited provider");');
     const engine = await startEngine(program.folder, config);
     try {
       const resource = engine.resource(registered.endpoint.type);
-      expect((await resource.diff(made.id, made.outs, made.inputs)).changes).toBe(false);
-      await resource.delete(made.id, made.outs);
+      expect((await resource.diff(created.id, created.outs, created.inputs)).changes).toBe(false);
+      await resource.delete(created.id, created.outs);
       expect(stripe.account.webhookEndpoints()).toEqual([]);
       expect(engine.output()).toContain("edited provider");
     } finally {
@@ -52,83 +52,83 @@ describe("editing the provider's code", () => {
   });
 });
 
-describe("the API key", () => {
-  it("and the signing secret are in no message, whatever Stripe quotes, and not in the log", async () => {
-    const { proxy, config, engine, endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
+describe("The API key", () => {
+  it("and the signing secret appear in no error, even if Stripe quotes them, and in no log", async () => {
+    const { proxy, config, engine, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
     const message = `No, ${config.stripeWebhookKey}, not with ${outs.secret}; use sk_live_abc***xyz.`;
     const refusal = { status: 400, body: { error: { type: "invalid_request_error", message } } };
-    for (const operation of [MAKE, SHOW, CHANGE, DELETE]) proxy.fail(operation, refusal);
-    const said = "HTTP 400, No, ***, not with ***; use ***.";
-    await expect(make(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(said);
-    await expect(endpoint.read(id, outs)).rejects.toThrow(said);
-    await expect(endpoint.update(id, outs, outs)).rejects.toThrow(said);
-    await expect(endpoint.delete(id, outs)).rejects.toThrow(said);
+    for (const operation of [CREATE, READ, CHANGE, DELETE]) proxy.fail(operation, refusal);
+    const expected = "HTTP 400, No, ***, not with ***; use ***.";
+    await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(expected);
+    await expect(endpoint.read(id, outs)).rejects.toThrow(expected);
+    await expect(endpoint.update(id, outs, outs)).rejects.toThrow(expected);
+    await expect(endpoint.delete(id, outs)).rejects.toThrow(expected);
     expect(JSON.stringify(outs)).not.toContain(config.stripeWebhookKey);
     for (const secret of [config.stripeWebhookKey, outs.secret]) expect(engine.output()).not.toContain(secret);
   });
 
-  it("that Stripe does not know is an error, never an account without the endpoint", async () => {
-    const { program, config, registered, endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
+  it("causes an error when Stripe does not know it, and is not read as a missing endpoint", async () => {
+    const { program, config, registered, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
     const engine = await startEngine(program.folder, { ...config, stripeWebhookKey: "rk_test_WRONG" });
     try {
       const resource = engine.resource(registered.endpoint.type);
       const refused = "the key in stripeWebhookKey is not valid";
       await expect(resource.read(id, outs)).rejects.toThrow(refused);
       await expect(resource.delete(id, outs)).rejects.toThrow(refused);
-      await expect(make(resource, inputs)).rejects.toThrow(refused);
+      await expect(createResource(resource, inputs)).rejects.toThrow(refused);
       expect(engine.output()).not.toContain("WRONG");
     } finally {
       await engine.close();
     }
   });
 
-  it("is needed for an endpoint and not for the secrets", async () => {
-    const { program, registered } = on();
+  it("is required for an endpoint, but not for the secrets", async () => {
+    const { program, registered } = fixture();
     const engine = await startEngine(program.folder, {});
     try {
       const { endpoint, secrets } = registered;
-      await expect(make(engine.resource(endpoint.type), endpoint.inputs)).rejects.toThrow(
+      await expect(createResource(engine.resource(endpoint.type), endpoint.inputs)).rejects.toThrow(
         "stripeWebhookKey: is missing; set it with: pulumi config set --secret stripeWebhookKey",
       );
-      await make(engine.resource(secrets.type), { ...secrets.inputs, secret: "whsec_1" });
+      await createResource(engine.resource(secrets.type), { ...secrets.inputs, secret: "whsec_1" });
     } finally {
       await engine.close();
     }
   });
 });
 
-describe("an answer that is not Stripe's", () => {
-  const NOT_STRIPE = "What answers at stripeApiUrl is not Stripe";
+describe("An unexpected response", () => {
+  const UNEXPECTED = "Unexpected response from stripeApiUrl: not a webhook_endpoint";
 
   it.each([
     ["an empty object", { status: 404, body: {} }],
-    ["a proxy's word", { status: 403, body: { message: "Forbidden" } }],
+    ["a proxy's error", { status: 403, body: { message: "Forbidden" } }],
     ["another object", { status: 200, body: { id: "cus_1", object: "customer" } }],
-  ])("is no endpoint, no deletion and no list: %s", async (_, fault) => {
-    const { proxy, stripe, endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
-    for (const operation of [SHOW, CHANGE, DELETE, MAKE]) proxy.fail(operation, fault);
-    await expect(endpoint.read(id, outs)).rejects.toThrow(NOT_STRIPE);
-    await expect(endpoint.update(id, outs, outs)).rejects.toThrow(NOT_STRIPE);
-    await expect(endpoint.delete(id, outs)).rejects.toThrow(NOT_STRIPE);
-    await expect(make(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(NOT_STRIPE);
+  ])("makes every call fail: %s", async (_case, fault) => {
+    const { proxy, stripe, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
+    for (const operation of [READ, CHANGE, DELETE, CREATE]) proxy.fail(operation, fault);
+    await expect(endpoint.read(id, outs)).rejects.toThrow(UNEXPECTED);
+    await expect(endpoint.update(id, outs, outs)).rejects.toThrow(UNEXPECTED);
+    await expect(endpoint.delete(id, outs)).rejects.toThrow(UNEXPECTED);
+    await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(UNEXPECTED);
     expect(stripe.account.webhookEndpoints()).toHaveLength(1);
     proxy.fail(LIST, fault);
-    await expect(make(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(NOT_STRIPE);
+    await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(UNEXPECTED);
   });
 
-  it("about an address that Stripe does not have is not taken for a missing endpoint", async () => {
-    const { proxy, endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
+  it("with 404 for an unknown URL is not read as a missing endpoint", async () => {
+    const { proxy, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
     const message = "Unrecognized request URL (GET: /v1/webhook_endpoints).";
-    proxy.fail(SHOW, { status: 404, body: { error: { type: "invalid_request_error", message } } });
+    proxy.fail(READ, { status: 404, body: { error: { type: "invalid_request_error", message } } });
     await expect(endpoint.read(id, outs)).rejects.toThrow(message);
   });
 
-  it("without a secret makes no endpoint that could not be used", async () => {
-    const { proxy, endpoint, inputs } = on();
+  it("without a secret makes a create fail", async () => {
+    const { proxy, endpoint, inputs } = fixture();
     const body = {
       id: "we_1",
       object: "webhook_endpoint",
@@ -139,9 +139,9 @@ describe("an answer that is not Stripe's", () => {
       status: "enabled",
       metadata: {},
     };
-    proxy.fail(MAKE, { status: 200, body });
-    await expect(make(endpoint, inputs)).rejects.toThrow(
-      "Stripe made the webhook endpoint we_1 without telling its secret.",
+    proxy.fail(CREATE, { status: 200, body });
+    await expect(createResource(endpoint, inputs)).rejects.toThrow(
+      "Stripe created the webhook endpoint we_1 but returned no secret.",
     );
   });
 });

@@ -3,16 +3,16 @@ import { join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import { destroy, type EngineOptions, refresh, type StepEvent, up } from "../../local/pulumi/engine";
-import { stage } from "./stage";
+import { stripeFixture } from "./fixture";
 
-const on = stage();
+const fixture = stripeFixture();
 
-/** Pulumi's mark of a secret in the state. */
+/** Pulumi's marker of a secret in the state. */
 const SECRET = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" };
 
-/** A program with the endpoint and its secrets, as the stack has them. */
+/** Writes a program with the endpoint and its secrets, as in the product. */
 async function webhookProgram(): Promise<EngineOptions> {
-  const { program, config } = on();
+  const { program, config } = fixture();
   const programDir = program.folder;
   const source = (name: string) => JSON.stringify(resolve(`stripe/${name}`));
   await symlink(resolve("node_modules"), join(programDir, "node_modules"));
@@ -48,40 +48,41 @@ async function webhookProgram(): Promise<EngineOptions> {
   };
 }
 
-const shown = (steps: StepEvent[]) =>
+/** Operation and type of each step. */
+const summary = (steps: StepEvent[]) =>
   steps.filter(({ custom }) => custom).map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
 
-it("a new generation is there, and its secret told, before the old endpoint goes", async () => {
-  const { stripe, config } = on();
+it("A new generation of the secret creates the new endpoint and stores its secret before the old endpoint is deleted", async () => {
+  const { stripe, config } = fixture();
   const options = await webhookProgram();
   const generation = (n: number) => ({ ...options.config, "snack-misaki:generation": String(n) });
-  const alive = () => stripe.account.webhookEndpoints();
-  /** The resource of a type in the saved state. */
+  const existing = () => stripe.account.webhookEndpoints();
+  /** Resource of a type in the state file. */
   const saved = async (type: string) => {
     const { resources } = JSON.parse(await readFile(options.statePath, "utf8"));
     return resources.find((resource: { type: string }) => resource.type.endsWith(type));
   };
 
   const first = await up({ ...options, config: generation(1) });
-  expect(shown(first.steps)).toEqual(["create WebhookEndpoint", "create WebhookSecrets"]);
-  const [old] = alive();
+  expect(summary(first.steps)).toEqual(["create WebhookEndpoint", "create WebhookSecrets"]);
+  const [old] = existing();
   expect(first.outputs).toEqual({ id: old?.id, parameter: "[secret]" });
   expect((await saved("WebhookSecrets")).outputs).toMatchObject({ current: { ...SECRET, value: old?.secret } });
 
   await refresh({ ...options, config: generation(1) });
-  expect(shown((await up({ ...options, config: generation(1) })).steps)).toEqual([
+  expect(summary((await up({ ...options, config: generation(1) })).steps)).toEqual([
     "same WebhookEndpoint",
     "same WebhookSecrets",
   ]);
 
-  const aliveAtStep: number[] = [];
+  const countAtStep: number[] = [];
   const onStep = ({ custom }: StepEvent) => {
-    if (custom) aliveAtStep.push(alive().length);
+    if (custom) countAtStep.push(existing().length);
   };
   const second = await up({ ...options, config: generation(2), onStep });
-  expect(shown(second.steps).slice(0, 2)).toEqual(["replace WebhookEndpoint", "update WebhookSecrets"]);
-  expect(aliveAtStep.slice(0, 2)).toEqual([2, 2]);
-  const [fresh, ...others] = alive();
+  expect(summary(second.steps).slice(0, 2)).toEqual(["replace WebhookEndpoint", "update WebhookSecrets"]);
+  expect(countAtStep.slice(0, 2)).toEqual([2, 2]);
+  const [fresh, ...others] = existing();
   expect(others).toEqual([]);
   expect(fresh?.id).toBe(second.outputs.id);
   expect(fresh?.id).not.toBe(old?.id);
@@ -92,9 +93,11 @@ it("a new generation is there, and its secret told, before the old endpoint goes
   expect((await saved("WebhookEndpoint")).outputs.secret).toEqual({ ...SECRET, value: fresh?.secret });
   const state = await readFile(options.statePath, "utf8");
   expect(state).not.toContain(config.stripeWebhookKey);
-  const unmarked = JSON.parse(state, (_, value) => (isDeepStrictEqual({ ...value, ...SECRET }, value) ? null : value));
-  expect(JSON.stringify(unmarked)).not.toContain("whsec_");
+  const withoutSecrets = JSON.parse(state, (_, value) =>
+    isDeepStrictEqual({ ...value, ...SECRET }, value) ? null : value,
+  );
+  expect(JSON.stringify(withoutSecrets)).not.toContain("whsec_");
 
   await destroy({ ...options, config: generation(2) });
-  expect(alive()).toEqual([]);
+  expect(existing()).toEqual([]);
 });

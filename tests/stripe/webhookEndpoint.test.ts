@@ -2,26 +2,27 @@ import { unknownValue as UNKNOWN } from "@pulumi/pulumi/runtime/rpc";
 import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { webhookEvents } from "../../stripe/events";
-import { make, stage } from "./stage";
+import { unfinished } from "../runpod/engine";
+import { createResource, stripeFixture } from "./fixture";
 
-const on = stage();
+const fixture = stripeFixture();
 
-const SHOW = "GET /v1/webhook_endpoints/id";
+const READ = "GET /v1/webhook_endpoints/id";
 const CHANGE = "POST /v1/webhook_endpoints/id";
 
-/** What Stripe has, oldest first. */
+/** Endpoints at Stripe, oldest first. */
 async function atStripe() {
-  const { data } = await on().client.webhookEndpoints.list({ limit: 100 });
+  const { data } = await fixture().client.webhookEndpoints.list({ limit: 100 });
   return data.reverse();
 }
 
-describe("a webhook endpoint", () => {
-  it("is made with the stack's mark, the version of stripe-node, and its secret kept", async () => {
-    const { stripe, endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
-    const [made, ...others] = await atStripe();
+describe("A webhook endpoint", () => {
+  it("is created with the owner tag and stripe-node's API version, and its secret is an output", async () => {
+    const { stripe, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
+    const [created, ...others] = await atStripe();
     expect(others).toEqual([]);
-    expect(made).toMatchObject({
+    expect(created).toMatchObject({
       id,
       url: "https://api.example.com/webhook/stripe",
       enabled_events: ["customer.subscription.updated", "invoice.paid"],
@@ -35,13 +36,13 @@ describe("a webhook endpoint", () => {
     expect(outs).toEqual({ ...inputs, apiVersion: Stripe.API_VERSION, secret, status: "enabled" });
   });
 
-  it("shows no change after a refresh, nor when the program lists its events in another order", async () => {
-    const { endpoint, inputs } = on();
-    const made = await make(endpoint, inputs);
-    const read = await endpoint.read(made.id, made.outs);
-    expect(read).toEqual({ id: made.id, outs: made.outs, inputs: made.inputs });
-    const reordered = { ...made.inputs, enabledEvents: ["customer.subscription.updated", "invoice.paid"] };
-    expect(await endpoint.diff(made.id, read.outs, reordered)).toEqual({ changes: false, replaces: [] });
+  it("shows no diff after a refresh, or when the program reorders its events", async () => {
+    const { endpoint, inputs } = fixture();
+    const created = await createResource(endpoint, inputs);
+    const read = await endpoint.read(created.id, created.outs);
+    expect(read).toEqual({ id: created.id, outs: created.outs, inputs: created.inputs });
+    const reordered = { ...created.inputs, enabledEvents: ["customer.subscription.updated", "invoice.paid"] };
+    expect(await endpoint.diff(created.id, read.outs, reordered)).toEqual({ changes: false, replaces: [] });
   });
 
   it.each([
@@ -54,18 +55,18 @@ describe("a webhook endpoint", () => {
     [{ secretGeneration: 2, apiVersion: "2026-09-30.endive", url: UNKNOWN }, ["apiVersion", "secretGeneration"]],
     [{ url: UNKNOWN }, []],
     [{ enabledEvents: [UNKNOWN] }, []],
-  ])("changed by %j is replaced for %j, and never deleted first", async (change, replaces) => {
-    const { endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
+  ])("changed by %j is replaced because of %j, and is not deleted first", async (change, replaces) => {
+    const { endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
     const checked = await endpoint.check({ ...inputs, ...change });
     expect(checked.failures).toEqual([]);
     const diff = await endpoint.diff(id, outs, checked.inputs);
     expect({ ...diff, replaces: diff.replaces.sort() }).toEqual({ changes: true, replaces });
   });
 
-  it("takes another URL, other events, description and owner in place, and keeps its secret", async () => {
-    const { endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
+  it("is updated in place with a new URL, events, description and owner, and keeps its secret", async () => {
+    const { endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
     const change = {
       url: "https://api.example.com/other",
       enabledEvents: ["invoice.paid", "charge.refunded"],
@@ -87,10 +88,31 @@ describe("a webhook endpoint", () => {
     expect((await endpoint.read(id, updated)).outs).toEqual(updated);
   });
 
-  it("is replaced by one with another secret, and lives until it is deleted", async () => {
-    const { stripe, endpoint, inputs } = on();
-    const first = await make(endpoint, inputs);
-    const second = await make(endpoint, { ...inputs, secretGeneration: 2 });
+  it("records attempted inputs when an update's outcome is unknown, so a revert shows a diff", async () => {
+    const { proxy, endpoint, inputs } = fixture();
+    const { id, inputs: before, outs } = await createResource(endpoint, inputs);
+    const { inputs: attempted } = await endpoint.check({ ...inputs, url: "https://api.example.com/other" });
+    proxy.fail(CHANGE, "lost answer", 3);
+    const error: unknown = await endpoint.update(id, outs, attempted).catch((error) => error);
+    const recorded = unfinished(error);
+    expect(recorded).toMatchObject({ id, properties: { ...attempted, secret: outs.secret } });
+    expect((await endpoint.diff(id, recorded?.properties ?? {}, before)).changes).toBe(true);
+  });
+
+  it("does not record the inputs of a refused update", async () => {
+    const { proxy, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
+    const body = { error: { type: "invalid_request_error", message: "Invalid URL: unreachable." } };
+    proxy.fail(CHANGE, { status: 400, body });
+    const error: unknown = await endpoint.update(id, outs, outs).catch((error) => error);
+    expect(String(error)).toContain("Invalid URL: unreachable.");
+    expect(unfinished(error)).toBeUndefined();
+  });
+
+  it("stays enabled until it is deleted, after a new generation has created one with a new secret", async () => {
+    const { stripe, endpoint, inputs } = fixture();
+    const first = await createResource(endpoint, inputs);
+    const second = await createResource(endpoint, { ...inputs, secretGeneration: 2 });
     expect(second.id).not.toBe(first.id);
     expect(second.outs.secret).not.toBe(first.outs.secret);
     expect(stripe.account.webhookEndpoints().map(({ id, secret, status }) => ({ id, secret, status }))).toEqual(
@@ -100,16 +122,16 @@ describe("a webhook endpoint", () => {
     expect((await atStripe()).map(({ id }) => id)).toEqual([second.id]);
   });
 
-  it("that somebody has turned off is turned on by the next update", async () => {
-    const { client, endpoint, inputs } = on();
-    const made = await make(endpoint, inputs);
-    await client.webhookEndpoints.update(made.id, { disabled: true });
-    const read = await endpoint.read(made.id, made.outs);
-    expect(read.outs).toEqual({ ...made.outs, status: "disabled" });
-    expect(read.inputs).toEqual(made.inputs);
-    expect(await endpoint.diff(made.id, read.outs, made.inputs)).toEqual({ changes: true, replaces: [] });
-    const updated = await endpoint.update(made.id, read.outs, made.inputs);
-    expect(updated).toEqual(made.outs);
+  it("is enabled by the next update after somebody has disabled it", async () => {
+    const { client, endpoint, inputs } = fixture();
+    const created = await createResource(endpoint, inputs);
+    await client.webhookEndpoints.update(created.id, { disabled: true });
+    const read = await endpoint.read(created.id, created.outs);
+    expect(read.outs).toEqual({ ...created.outs, status: "disabled" });
+    expect(read.inputs).toEqual(created.inputs);
+    expect(await endpoint.diff(created.id, read.outs, created.inputs)).toEqual({ changes: true, replaces: [] });
+    const updated = await endpoint.update(created.id, read.outs, created.inputs);
+    expect(updated).toEqual(created.outs);
     expect(await atStripe()).toMatchObject([{ status: "enabled" }]);
   });
 
@@ -119,45 +141,45 @@ describe("a webhook endpoint", () => {
     [{ description: "" }, { description: "" }],
     [{ metadata: { stack: "snack-misaki/prod" } }, { owner: "" }],
     [{ metadata: { generation: "" } }, { owner: "" }],
-  ])("changed in the dashboard, %j, shows it and is put right in place", async (edit, drift) => {
-    const { client, endpoint, inputs } = on();
-    const made = await make(endpoint, inputs);
+  ])("shows drift after a change in the dashboard, and an update corrects it: %j", async (edit, drift) => {
+    const { client, endpoint, inputs } = fixture();
+    const created = await createResource(endpoint, inputs);
     const before = await atStripe();
-    await client.webhookEndpoints.update(made.id, edit);
-    const read = await endpoint.read(made.id, made.outs);
-    expect(read.outs).toEqual({ ...made.outs, ...drift });
-    expect(read.inputs).toEqual({ ...made.inputs, ...drift });
-    expect(await endpoint.diff(made.id, read.outs, made.inputs)).toEqual({ changes: true, replaces: [] });
-    await endpoint.update(made.id, read.outs, made.inputs);
+    await client.webhookEndpoints.update(created.id, edit);
+    const read = await endpoint.read(created.id, created.outs);
+    expect(read.outs).toEqual({ ...created.outs, ...drift });
+    expect(read.inputs).toEqual({ ...created.inputs, ...drift });
+    expect(await endpoint.diff(created.id, read.outs, created.inputs)).toEqual({ changes: true, replaces: [] });
+    await endpoint.update(created.id, read.outs, created.inputs);
     expect(await atStripe()).toEqual(before);
   });
 
-  it("is gone for Pulumi when it is gone from Stripe, and an update then says what to do", async () => {
-    const { client, endpoint, inputs } = on();
-    const made = await make(endpoint, inputs);
-    await client.webhookEndpoints.del(made.id);
-    expect((await endpoint.read(made.id, made.outs)).id).toBe("");
-    await expect(endpoint.update(made.id, made.outs, made.inputs)).rejects.toThrow(
-      `Webhook endpoint ${made.id} is gone from Stripe. Run "pulumi refresh", then "pulumi up" makes it again.`,
+  it("disappears in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+    const { client, endpoint, inputs } = fixture();
+    const created = await createResource(endpoint, inputs);
+    await client.webhookEndpoints.del(created.id);
+    expect((await endpoint.read(created.id, created.outs)).id).toBe("");
+    await expect(endpoint.update(created.id, created.outs, created.inputs)).rejects.toThrow(
+      `Stripe webhook endpoint ${created.id} no longer exists. Run "pulumi refresh", then "pulumi up" to create it again.`,
     );
-    await endpoint.delete(made.id, made.outs);
+    await endpoint.delete(created.id, created.outs);
   });
 
-  it("of the mode that the key is not for is not taken for gone", async () => {
-    const { proxy, endpoint, inputs } = on();
-    const { id, outs } = await make(endpoint, inputs);
+  it("is not read as missing when the key is for the other mode (test or live)", async () => {
+    const { proxy, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
     const message = `No such webhook endpoint: '${id}'; a similar object exists in test mode, but a live mode key was used to make this request.`;
     const body = { error: { type: "invalid_request_error", code: "resource_missing", message } };
-    for (const operation of [SHOW, CHANGE, "DELETE /v1/webhook_endpoints/id"])
+    for (const operation of [READ, CHANGE, "DELETE /v1/webhook_endpoints/id"])
       proxy.fail(operation, { status: 404, body });
     await expect(endpoint.read(id, outs)).rejects.toThrow(message);
     await expect(endpoint.update(id, outs, outs)).rejects.toThrow(message);
     await expect(endpoint.delete(id, outs)).rejects.toThrow(message);
   });
 
-  it("is asked for with stripe-node's version and a key for each attempt to make one", async () => {
-    const { proxy, endpoint, inputs } = on();
-    await make(endpoint, inputs);
+  it("is created with stripe-node's API version and an idempotency key", async () => {
+    const { proxy, endpoint, inputs } = fixture();
+    await createResource(endpoint, inputs);
     expect(proxy.calls.map(({ headers }) => headers["stripe-version"])).toEqual(
       proxy.calls.map(() => Stripe.API_VERSION),
     );
@@ -165,14 +187,14 @@ describe("a webhook endpoint", () => {
   });
 });
 
-describe("an endpoint's inputs", () => {
-  it("may be all the events that change a plan", async () => {
-    const { endpoint, inputs } = on();
+describe("The inputs of an endpoint", () => {
+  it("accept all events that change a plan", async () => {
+    const { endpoint, inputs } = fixture();
     expect((await endpoint.check({ ...inputs, enabledEvents: [...webhookEvents] })).failures).toEqual([]);
   });
 
-  it("name each event once", async () => {
-    const { endpoint, inputs } = on();
+  it("contain each event once", async () => {
+    const { endpoint, inputs } = fixture();
     const checked = await endpoint.check({
       ...inputs,
       enabledEvents: ["invoice.paid", "charge.refunded", "invoice.paid"],
@@ -181,9 +203,9 @@ describe("an endpoint's inputs", () => {
   });
 
   it.each(["https://api.example.com/webhook/stripe", "http://localhost:4100/webhook/stripe", "http://127.0.0.1:4100/"])(
-    "may name the URL %s",
+    "accept the URL %s",
     async (url) => {
-      const { endpoint, inputs } = on();
+      const { endpoint, inputs } = fixture();
       expect((await endpoint.check({ ...inputs, url })).failures).toEqual([]);
     },
   );
@@ -202,16 +224,16 @@ describe("an endpoint's inputs", () => {
     [{ apiVersion: "latest" }, "apiVersion", /a version of Stripe's API \("2026-10-28.endive"\), got "latest"/],
     [{ description: "" }, "description", /1 to 500 characters/],
     [{ owner: undefined }, "owner", /<project>\/<stack>/],
-  ])("are refused: %j", async (bad, property, reason) => {
-    const { endpoint, inputs } = on();
+  ])("are rejected with %j", async (bad, property, reason) => {
+    const { endpoint, inputs } = fixture();
     const { failures } = await endpoint.check(JSON.parse(JSON.stringify({ ...inputs, ...bad })));
     expect(failures).toEqual([
       { property, reason: typeof reason === "string" ? reason : expect.stringMatching(reason) },
     ]);
   });
 
-  it("are still checked beside an unknown one", async () => {
-    const { endpoint, inputs } = on();
+  it("are checked even if another input is unknown", async () => {
+    const { endpoint, inputs } = fixture();
     const { failures } = await endpoint.check({ ...inputs, url: UNKNOWN, secretGeneration: 0 });
     expect(failures.map(({ property }) => property)).toEqual(["secretGeneration"]);
   });

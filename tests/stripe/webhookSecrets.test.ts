@@ -1,19 +1,19 @@
 import { unknownValue as UNKNOWN } from "@pulumi/pulumi/runtime/rpc";
 import { describe, expect, it } from "vitest";
-import { make, stage } from "./stage";
+import { createResource, stripeFixture } from "./fixture";
 
-const on = stage();
+const fixture = stripeFixture();
 
-describe("the secrets", () => {
-  it("begin with one", async () => {
-    const { secrets, registered } = on();
-    const { outs } = await make(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
+describe("The webhook secrets", () => {
+  it("have no previous secret at first", async () => {
+    const { secrets, registered } = fixture();
+    const { outs } = await createResource(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
     expect(outs).toMatchObject({ current: "whsec_1", previous: null });
   });
 
-  it("keep the one before through a change, and only that", async () => {
-    const { secrets, registered } = on();
-    const first = await make(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
+  it("keep only the previous secret after a change", async () => {
+    const { secrets, registered } = fixture();
+    const first = await createResource(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
     const second = { ...first.inputs, secret: "whsec_2" };
     expect(await secrets.diff(first.id, first.outs, second)).toEqual({ changes: true, replaces: [] });
     const rotated = await secrets.update(first.id, first.outs, second);
@@ -27,9 +27,9 @@ describe("the secrets", () => {
     expect(third).toMatchObject({ current: "whsec_3", previous: "whsec_2" });
   });
 
-  it("change in a preview that cannot know the new one yet", async () => {
-    const { secrets, registered } = on();
-    const { id, outs } = await make(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
+  it("show a diff in a preview when the new secret is unknown", async () => {
+    const { secrets, registered } = fixture();
+    const { id, outs } = await createResource(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
     const { inputs, failures } = await secrets.check({ ...registered.secrets.inputs, secret: UNKNOWN });
     expect(failures).toEqual([]);
     expect(await secrets.diff(id, outs, inputs)).toEqual({ changes: true, replaces: [] });
@@ -39,16 +39,16 @@ describe("the secrets", () => {
     ["", "must not be empty"],
     [["whsec_CANARY"], "must be a text"],
     [undefined, "must be a text"],
-  ])("are refused without telling them: %j", async (secret, reason) => {
-    const { secrets, registered } = on();
+  ])("are rejected without quoting the value: %j", async (secret, reason) => {
+    const { secrets, registered } = fixture();
     const { secret: _, ...rest } = registered.secrets.inputs;
     const { failures } = await secrets.check({ ...rest, ...(secret !== undefined && { secret }) });
     expect(failures).toEqual([{ property: "secret", reason }]);
   });
 
-  it("are deleted with the stack, which Stripe need not know", async () => {
-    const { secrets, registered, proxy } = on();
-    const { id, outs } = await make(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
+  it("are deleted without a call to Stripe", async () => {
+    const { secrets, registered, proxy } = fixture();
+    const { id, outs } = await createResource(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
     await secrets.delete(id, outs);
     expect(proxy.calls).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { models } from "../../../contract/plan";
-import { withMark } from "../../../runpod/ownerTag";
+import { addOwnerTag } from "../../../runpod/ownerTag";
 import { FakeWorker } from "../../local/runpod/fixture";
 import { DoctorFixture, keys, OWNER } from "./fixture";
 
@@ -77,7 +77,7 @@ bothApis("examine of broken workers (%s)", (api) => {
     here.runpod.switches.noCapacity.push(PHI3);
     await here.bump("phi3", tag);
     expect(await problems(here)).toContainEqual(
-      line("phi3 workers", "failed", /0 ready, 1 waiting for a GPU/, /throttled\): name more GPU pools/),
+      line("phi3 workers", "failed", /0 ready, 1 waiting for a GPU/, /throttled\): allow more GPU pools/),
     );
   });
 
@@ -121,7 +121,7 @@ bothApis("examine of broken workers (%s)", (api) => {
     expect(await problems(here)).toEqual(
       expect.arrayContaining([
         line("phi3 registry", "failed", /rejects snack-misaki-dev-registry: .*authorization token has expired/, renew),
-        line("phi3 workers", "failed", /token has expired/, /registry credentials are still good/),
+        line("phi3 workers", "failed", /token has expired/, /registry credentials are still valid/),
       ]),
     );
   });
@@ -346,7 +346,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
   });
 
   it("fails a template without the ticket variables", async () => {
-    const here = await open({ api, template: { env: withMark({ MODEL: "phi3" }, OWNER) } });
+    const here = await open({ api, template: { env: addOwnerTag({ MODEL: "phi3" }, OWNER) } });
     expect(await problems(here)).toContainEqual(
       line("phi3 drift", "failed", /the variable TICKET_JWKS is missing/, /^Run "pulumi up --refresh"/),
     );

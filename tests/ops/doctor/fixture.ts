@@ -22,8 +22,8 @@ import type { Target } from "../../../ops/doctor/target";
 import { type Api, apis } from "../../../runpod/apis";
 import type { EndpointRecord, RunpodClient, TemplateRecord } from "../../../runpod/client";
 import { endpointFields } from "../../../runpod/endpointFields";
-import { withMark } from "../../../runpod/ownerTag";
-import { setFirstWait } from "../../../runpod/retry";
+import { addOwnerTag } from "../../../runpod/ownerTag";
+import { setRetryInterval } from "../../../runpod/retry";
 
 const names = stackNames("dev");
 export const OWNER = names.owner;
@@ -69,7 +69,7 @@ export class DoctorFixture {
 
   static async open({ api = "graphql", runpod = {}, before, config = {}, template, endpoint }: FixtureOptions = {}) {
     const dir = mkdtempSync(join(tmpdir(), "snack-doctor-"));
-    setFirstWait(5);
+    setRetryInterval(5);
     const endpointsOf = (...some: Model[]) => ({ endpointNames: some.map((model) => names.endpoint(model)) });
     const double = await startRunpod({
       port: 0,
@@ -123,7 +123,7 @@ export class DoctorFixture {
       dockerArgs: "",
       containerRegistryAuthId,
       ...made.template,
-      env: withMark({ MODEL: model, TICKET_ISSUER: "issuer", TICKET_JWKS: "{}" }, OWNER),
+      env: addOwnerTag({ MODEL: model, TICKET_ISSUER: "issuer", TICKET_JWKS: "{}" }, OWNER),
       ...template,
     });
     const fields = checkFields(endpointFields, {

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { checkVersion, checkWorkers } from "../../../ops/doctor/workers";
 import type { EndpointRecord } from "../../../runpod/client";
-import type { Fleet } from "../../../runpod/fleet";
+import type { Workers } from "../../../runpod/workers";
 
-const noWorkers: Fleet = {
+const noWorkers: Workers = {
   version: 3,
   stale: 0,
   ready: 0,
@@ -14,10 +14,10 @@ const noWorkers: Fleet = {
   waitingIds: [],
 };
 
-function check(fleet: Partial<Fleet> | undefined, { queued = 0, workersMax = 2, problems = [] as string[] } = {}) {
-  const workers = { idle: 0, initializing: 0, ready: 0, running: 0, throttled: 0, unhealthy: 0 };
-  const health = { jobs: { inQueue: queued, inProgress: 0 }, workers };
-  const seen = { fleet: fleet && { ...noWorkers, ...fleet }, problems, health };
+function check(workers: Partial<Workers> | undefined, { queued = 0, workersMax = 2, problems = [] as string[] } = {}) {
+  const counts = { idle: 0, initializing: 0, ready: 0, running: 0, throttled: 0, unhealthy: 0 };
+  const health = { jobs: { inQueue: queued, inProgress: 0 }, workers: counts };
+  const seen = { workers: workers && { ...noWorkers, ...workers }, problems, health };
   return checkWorkers("phi3", { workersMax } as EndpointRecord, seen);
 }
 
@@ -39,7 +39,7 @@ it.each([
 });
 
 it("counts stale workers when the version is unknown", () => {
-  const seen = { fleet: { ...noWorkers, version: undefined, ready: 2, stale: 1 }, problems: [], health: undefined };
+  const seen = { workers: { ...noWorkers, version: undefined, ready: 2, stale: 1 }, problems: [], health: undefined };
   expect(checkVersion("phi3", seen)).toMatchObject({
     status: "warning",
     seen: "2 of 3 workers on the current version",

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { models } from "../../../contract/plan";
 import type { RunpodAccount } from "../../../local/runpod/account/account";
-import { MARK, TEMPLATE_MARK } from "../../../runpod/ownerTag";
+import { OWNER_TAG, TEMPLATE_TAG } from "../../../runpod/ownerTag";
 import { owner, type Wanted, type WantedModel } from "./wanted";
 
 /** What of an account is the stack's: a template by its mark, an endpoint by that of the template it runs, a credential by its name. */
 function ownOf(account: RunpodAccount) {
-  const isMarked = (id: string) => account.template(id)?.env.some(({ key, value }) => key === MARK && value === owner);
+  const isMarked = (id: string) =>
+    account.template(id)?.env.some(({ key, value }) => key === OWNER_TAG && value === owner);
   return {
     // What REST copies for an endpoint comes and goes with the endpoint.
     templates: account.templates.filter(({ id, isCopy }) => !isCopy && isMarked(id)),
@@ -59,7 +60,7 @@ export function differences(account: RunpodAccount, wanted: Wanted): string[] {
 
 /** What workers run, in one order. */
 function container({ imageName, env }: Pick<WantedModel, "imageName" | "env">, registryAuthId?: string | null) {
-  const variables = Object.entries(env).filter(([key]) => key !== MARK && key !== TEMPLATE_MARK);
+  const variables = Object.entries(env).filter(([key]) => key !== OWNER_TAG && key !== TEMPLATE_TAG);
   return { imageName, env: variables.sort(([one], [other]) => (one < other ? -1 : 1)), registryAuthId };
 }
 

@@ -1,6 +1,6 @@
-// Prints the inputs that the engine would get for a WebhookEndpoint and for WebhookSecrets, with the serialised providers.
-// This is a separate process that runs the program's own compiled code, because Pulumi cannot serialise code that vitest
-// has rewritten.
+// Prints the inputs of a WebhookEndpoint and of WebhookSecrets as the engine gets them, including the serialized provider.
+// Runs as a separate process with the program's compiled code, because Pulumi cannot serialize code that vitest has
+// transformed.
 const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
 const compileProgram = require("../../cli/compileProgram.cjs");

@@ -9,33 +9,33 @@ import { type StripeDouble, startStripe } from "../../local/stripe/server";
 import { Events } from "../../local/support/events";
 import { type Engine, type Resource, startEngine } from "../runpod/engine";
 import { type ProgramFolder, type Properties, programFolder } from "../runpod/program";
-import { type StripeProxy, startProxy } from "./proxy";
+import { type FaultProxy, startFaultProxy } from "./faultProxy";
 
 const API_KEY = "rk_test_CANARYKEY";
 
-/** What the program registers with the engine for one resource. */
+/** Registration of one resource by the program. */
 interface Registration {
   type: string;
   inputs: Properties;
 }
 
-/** What a test of the provider stands on: Pulumi's own server, our bundle, a Stripe account and the way to it. */
-export interface Stage {
+/** Environment of a provider test: Pulumi's own server, our bundle, a proxy and a Stripe account. */
+export interface Fixture {
   engine: Engine;
   program: ProgramFolder;
   config: Record<string, string>;
-  proxy: StripeProxy;
+  proxy: FaultProxy;
   registered: { endpoint: Registration; secrets: Registration };
   endpoint: Resource;
   secrets: Resource;
-  /** The endpoint's inputs as the program gives them. */
+  /** Inputs of the endpoint as the program registers them. */
   inputs: Properties;
-  /** The account, and a client of its own that does not go through the proxy. */
   stripe: StripeDouble;
+  /** Client of the account that does not use the proxy. */
   client: Stripe;
 }
 
-/** A new Stripe account, with a client. */
+/** Opens a new Stripe account and a client for it. */
 async function openAccount() {
   const dir = await mkdtemp(join(tmpdir(), "snack-stripe-double-"));
   const stripe = await startStripe({ port: 0, dir, events: new Events(), keys: [API_KEY], catalogue: [] });
@@ -47,15 +47,19 @@ async function openAccount() {
   return { stripe, client, close };
 }
 
-/** Sets the stage for the tests of a file; each has an account of its own. Read it inside tests only. */
-export function stage(): () => Stage {
-  let lasting: Omit<Stage, "stripe" | "client"> | undefined;
+/** Starts the fixture before the tests of a file and opens a new account before each test. Call the result only in tests. */
+export function stripeFixture(): () => Fixture {
+  let shared: Omit<Fixture, "stripe" | "client"> | undefined;
   let account: Awaited<ReturnType<typeof openAccount>> | undefined;
   beforeAll(async () => {
-    const [proxy, program, registered] = await Promise.all([startProxy(), programFolder("stripe"), serialised()]);
+    const [proxy, program, registered] = await Promise.all([
+      startFaultProxy(),
+      programFolder("stripe"),
+      readRegistrations(),
+    ]);
     const config = { stripeWebhookKey: API_KEY, stripeApiUrl: proxy.url };
     const engine = await startEngine(program.folder, config);
-    lasting = {
+    shared = {
       engine,
       program,
       config,
@@ -68,30 +72,30 @@ export function stage(): () => Stage {
   });
   beforeEach(async () => {
     account = await openAccount();
-    lasting?.proxy.leadTo(account.stripe.url);
+    shared?.proxy.setTarget(account.stripe.url);
   });
   afterEach(() => account?.close());
   afterAll(async () => {
-    await lasting?.engine.close();
-    await lasting?.proxy.close();
-    await lasting?.program.remove();
+    await shared?.engine.close();
+    await shared?.proxy.close();
+    await shared?.program.remove();
   });
   return () => {
-    if (lasting === undefined || account === undefined) throw new Error("The stage is set before the first test.");
+    if (shared === undefined || account === undefined) throw new Error("The fixture is available only inside a test.");
     const { stripe, client } = account;
-    return { ...lasting, stripe, client };
+    return { ...shared, stripe, client };
   };
 }
 
-/** Runs the resource classes in a process of their own. */
-async function serialised(): Promise<Stage["registered"]> {
-  const { stdout } = await promisify(execFile)(process.execPath, ["tests/stripe/serialise.cjs"]);
+/** Runs the resource classes in a separate process. */
+async function readRegistrations(): Promise<Fixture["registered"]> {
+  const { stdout } = await promisify(execFile)(process.execPath, ["tests/stripe/registrations.cjs"]);
   const [endpoint, secrets] = JSON.parse(stdout);
   return { endpoint, secrets };
 }
 
-/** Checks inputs that are expected to be good, and creates the resource. */
-export async function make(resource: Resource, properties: Properties) {
+/** Checks valid inputs and creates the resource. */
+export async function createResource(resource: Resource, properties: Properties) {
   const { inputs } = await resource.check(properties);
   return { inputs, ...(await resource.create(inputs)) };
 }

@@ -1,5 +1,5 @@
-// Prints the inputs that the engine would get for each RunPod resource, with the serialised providers. This is a separate
-// process that runs the program's own compiled code, because Pulumi cannot serialise code that vitest has rewritten.
+// Prints the inputs of each RunPod resource as the engine gets them, including the serialized provider. Runs as a separate
+// process with the program's compiled code, because Pulumi cannot serialize code that vitest has transformed.
 const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
 const compileProgram = require("../../cli/compileProgram.cjs");
@@ -42,12 +42,13 @@ async function main() {
     executionTimeoutMs: 120_000,
   });
   await new Promise((resolve) => pulumi.all([template.urn, endpoint.urn]).apply(resolve));
-  const seen = await new Promise((resolve) =>
+  const endpointOutputs = await new Promise((resolve) =>
     pulumi
       .all([endpoint.id, endpoint.templateId, endpoint.workersMax])
       .apply(([id, templateId, workersMax]) => resolve({ id, templateId, workersMax })),
   );
-  process.stdout.write(JSON.stringify({ registered: registered.map(({ type, inputs }) => ({ type, inputs })), seen }));
+  const registrations = registered.map(({ type, inputs }) => ({ type, inputs }));
+  process.stdout.write(JSON.stringify({ registered: registrations, endpointOutputs }));
 }
 
 main();

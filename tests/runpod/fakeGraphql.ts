@@ -1,13 +1,13 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buildSchema, GraphQLError, graphql, parse, validate } from "graphql";
-import type { Fault, Operation, Plane, Seen } from "./plane";
-import { answerWorkers, noWorkers } from "./workerRoutes";
+import type { AccountSnapshot, FakeRunpod, Fault, Operation } from "./fakeRunpod";
+import { answerWorkerRoute, emptyWorkerStates } from "./workerRoutes";
 
 const API_KEY = "rpa_CANARY_KEY";
 
-// The part of runpod/pulumi-runpod's published schema that serverless needs; where it lets an argument be null, this one
-// does not: what we send must be good for both.
+// The part of runpod/pulumi-runpod's published schema that serverless needs. It is stricter than the original: no argument
+// may be null.
 const schema = buildSchema(`
   scalar Void
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
@@ -58,7 +58,7 @@ interface Template extends Stored {
   env: { key: string; value: string }[];
 }
 
-/** What the API calls an operation. */
+/** Operations by the field of the query, where the names differ. */
 const operations: Record<string, Operation> = {
   saveRegistryAuth: "createRegistryAuth",
   podTemplates: "list",
@@ -68,23 +68,23 @@ const operations: Record<string, Operation> = {
 };
 
 /**
- * A strict stand-in for RunPod's GraphQL control plane: the published schema, RunPod's rules (unique template names, delete
+ * A strict fake of RunPod's GraphQL control plane: the published schema, RunPod's rules (unique template names, delete
  * order, in use, full replacement), and faults on demand.
  */
-export async function startControlPlane() {
+export async function startFakeGraphql() {
   const templates = new Map<string, Template>();
   const endpoints = new Map<string, Stored>();
-  const registryAuths = new Map<string, Seen["registryAuths"][number]>();
+  const registryAuths = new Map<string, AccountSnapshot["registryAuths"][number]>();
   const faults: { operation: Operation; fault: Fault }[] = [];
-  const calls: Plane["calls"] = [];
-  let held = 0;
-  let made = 0;
-  const workers = noWorkers();
+  const calls: FakeRunpod["calls"] = [];
+  let inUseDeletes = 0;
+  let created = 0;
+  const workers = emptyWorkerStates();
   const quota: { workers: number | undefined } = { workers: undefined };
 
   const root = {
     myself: () => ({
-      // Lists come in no promised order.
+      // RunPod promises no order of lists.
       endpoints: [...endpoints.values()].reverse(),
       podTemplates: [...templates.values()].reverse(),
       containerRegistryCreds: [...registryAuths.values()].reverse(),
@@ -94,7 +94,7 @@ export async function startControlPlane() {
       const taken = [...templates.values()].some(({ id, name }) => name === input.name && id !== input.id);
       if (taken) throw new GraphQLError("Template name must be unique.");
       if (input.isServerless === true && input.volumeInGb !== 0) throw new GraphQLError("Serverless has no volume.");
-      const id = input.id ?? `tpl${++made}`;
+      const id = input.id ?? `tpl${++created}`;
       if (input.id !== undefined && !templates.has(id)) throw new GraphQLError("Template not found.");
       const env = [...input.env].sort((a, b) => b.key.localeCompare(a.key));
       const stored = { ...input, id, env: [...env, { key: "PORT", value: "80" }] };
@@ -105,14 +105,14 @@ export async function startControlPlane() {
       const found = [...templates.values()].find(({ name }) => name === templateName);
       if (found === undefined) throw new GraphQLError("Template does not exist.");
       const used = [...endpoints.values()].some(({ templateId }) => templateId === found.id);
-      if (used || held-- > 0) throw new GraphQLError("Template is in use.");
+      if (used || inUseDeletes-- > 0) throw new GraphQLError("Template is in use.");
       templates.delete(found.id);
       return null;
     },
     saveEndpoint({ input }: { input: Stored }) {
       if (!templates.has(String(input.templateId))) throw new GraphQLError("Template not found.");
       if (input.id !== undefined && !endpoints.has(input.id)) throw new GraphQLError("Endpoint not found.");
-      const id = input.id ?? `end${++made}`;
+      const id = input.id ?? `end${++created}`;
       const stored = { ...input, id, gpuIds: String(input.gpuIds).split(",").sort().reverse().join(", ") };
       endpoints.set(id, stored);
       return stored;
@@ -128,7 +128,7 @@ export async function startControlPlane() {
     saveRegistryAuth({ input }: { input: { name: string; username: string; password: string } }) {
       if ([...registryAuths.values()].some(({ name }) => name === input.name))
         throw new GraphQLError("Registry auth name must be unique.");
-      const stored = { ...input, id: `reg${++made}` };
+      const stored = { ...input, id: `reg${++created}` };
       registryAuths.set(stored.id, stored);
       return stored;
     },
@@ -139,7 +139,7 @@ export async function startControlPlane() {
     },
     deleteRegistryAuth({ registryAuthId }: { registryAuthId: string }) {
       if (!registryAuths.has(registryAuthId)) throw new GraphQLError("Registry auth not found.");
-      if (held-- > 0) throw new GraphQLError("Registry auth is in use.");
+      if (inUseDeletes-- > 0) throw new GraphQLError("Registry auth is in use.");
       registryAuths.delete(registryAuthId);
       return null;
     },
@@ -148,7 +148,7 @@ export async function startControlPlane() {
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
-    if (answerWorkers(request, response, workers)) return;
+    if (answerWorkerRoute(request, response, workers)) return;
     const { query, variables } = JSON.parse(Buffer.concat(chunks).toString());
     const field = /\{\s*(?:myself\s*\{\s*)?(\w+)/.exec(query.replace(/^[^{]*/, ""))?.[1] ?? "";
     const operation = operations[field] ?? (field as Operation);
@@ -166,12 +166,12 @@ export async function startControlPlane() {
     };
     const next = faults.findIndex((each) => each.operation === operation);
     const fault = next >= 0 ? faults.splice(next, 1)[0]?.fault : undefined;
-    if (fault === "not reached") return request.socket.destroy();
+    if (fault === "lost request") return request.socket.destroy();
     if (typeof fault === "object" && "status" in fault) {
-      const wait = fault.retryAfterSeconds;
+      const retryAfter = fault.retryAfterSeconds;
       response.writeHead(fault.status, {
         "content-type": "text/html",
-        ...(wait !== undefined && { "retry-after": String(wait) }),
+        ...(retryAfter !== undefined && { "retry-after": String(retryAfter) }),
       });
       return response.end("<html>edge</html>");
     }
@@ -192,10 +192,10 @@ export async function startControlPlane() {
     templates,
     endpoints,
     registryAuths,
-    /** What the account tells of its own quota. */
+    /** Worker quota that the account returns. */
     quota,
-    seen: () => ({
-      templates: [...templates.values()].map((each) => ({ id: each.id, name: each.name, ...seenContainer(each) })),
+    snapshot: () => ({
+      templates: [...templates.values()].map((each) => ({ id: each.id, name: each.name, ...containerSnapshot(each) })),
       endpoints: [...endpoints.values()].map((each) => {
         const template = templates.get(String(each.templateId));
         if (template === undefined) throw new Error(`endpoint ${each.id} has no template`);
@@ -205,7 +205,7 @@ export async function startControlPlane() {
           workersMin: Number(each.workersMin),
           workersMax: Number(each.workersMax),
           gpus: String(each.gpuIds).split(", "),
-          ...seenContainer(template),
+          ...containerSnapshot(template),
         };
       }),
       registryAuths: [...registryAuths.values()],
@@ -213,8 +213,8 @@ export async function startControlPlane() {
     calls,
     count: (operation: Operation) => calls.filter((call) => call.operation === operation).length,
     failNext: (operation: Operation, fault: Fault) => void faults.push({ operation, fault }),
-    hold(deletes: number) {
-      held = deletes;
+    keepInUse(deletes: number) {
+      inUseDeletes = deletes;
     },
     setWorkersMax(id: string, workersMax: number) {
       const endpoint = endpoints.get(id);
@@ -223,22 +223,22 @@ export async function startControlPlane() {
     },
     workers,
     reset() {
-      for (const things of [templates, endpoints, registryAuths]) things.clear();
+      for (const items of [templates, endpoints, registryAuths]) items.clear();
       faults.length = 0;
       calls.length = 0;
-      held = 0;
+      inUseDeletes = 0;
       quota.workers = undefined;
-      Object.assign(workers, noWorkers());
+      Object.assign(workers, emptyWorkerStates());
     },
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
-  } satisfies Plane & { templates: unknown; endpoints: unknown; registryAuths: unknown; quota: unknown };
+  } satisfies FakeRunpod & { templates: unknown; endpoints: unknown; registryAuths: unknown; quota: unknown };
 }
 
-function seenContainer({ imageName, env, containerDiskInGb, containerRegistryAuthId }: Template) {
+function containerSnapshot({ imageName, env, containerDiskInGb, containerRegistryAuthId }: Template) {
   return {
     image: String(imageName),
     env: Object.fromEntries(env.map(({ key, value }) => [key, value])),
@@ -247,5 +247,5 @@ function seenContainer({ imageName, env, containerDiskInGb, containerRegistryAut
   };
 }
 
-/** See `startControlPlane`. */
-export type ControlPlane = Awaited<ReturnType<typeof startControlPlane>>;
+/** See `startFakeGraphql`. */
+export type FakeGraphql = Awaited<ReturnType<typeof startFakeGraphql>>;

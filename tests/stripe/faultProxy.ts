@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What goes wrong with a call: the answer gets lost after the work is done, the call never arrives, or another answers. */
-type Fault = "lost answer" | "not reached" | { status: number; body: object; headers?: Record<string, string> };
+/** Fault of a call: the answer is lost after the operation, the request is lost, or the proxy answers instead of Stripe. */
+type Fault = "lost answer" | "lost request" | { status: number; body: object; headers?: Record<string, string> };
 
-/** A call as Stripe got it. */
+/** A received call. */
 interface Call {
   /** `POST /v1/webhook_endpoints` */
   operation: string;
@@ -12,8 +12,8 @@ interface Call {
   headers: IncomingMessage["headers"];
 }
 
-/** Stands between the provider and Stripe: records every call, and lets calls go wrong on demand. */
-export async function startProxy() {
+/** Starts a proxy between the provider and Stripe that records every call and adds faults on demand. */
+export async function startFaultProxy() {
   const calls: Call[] = [];
   const faults: { operation: string; fault: Fault }[] = [];
   let target = "";
@@ -24,13 +24,13 @@ export async function startProxy() {
     const body = Buffer.concat(chunks).toString();
     const { method = "", url = "", headers } = request;
     const [path] = url.split("?");
-    // One name for each operation, whichever endpoint it is about.
+    // The operation's name does not contain the endpoint's id.
     const operation = `${method} ${path?.replace(/\/we_\w+$/, "/id")}`;
     calls.push({ operation, fields: new URLSearchParams(body), headers });
 
     const next = faults.findIndex((each) => each.operation === operation);
     const fault = next >= 0 ? faults.splice(next, 1)[0]?.fault : undefined;
-    if (fault === "not reached") return request.socket.destroy();
+    if (fault === "lost request") return request.socket.destroy();
     if (typeof fault === "object") {
       response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers });
       return response.end(JSON.stringify(fault.body));
@@ -51,16 +51,16 @@ export async function startProxy() {
 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Every call since the last `leadTo`, in order. */
+    /** Every call since the last `setTarget`, in order. */
     calls,
-    /** How often an operation was called. */
+    /** Number of calls of an operation. */
     count: (operation: string) => calls.filter((call) => call.operation === operation).length,
-    /** Makes the next calls of an operation go wrong, as many as `times`. */
+    /** Adds a fault for the next `times` calls of an operation. */
     fail(operation: string, fault: Fault, times = 1) {
       for (let n = 0; n < times; n++) faults.push({ operation, fault });
     },
-    /** Leads to another Stripe from now on, without faults. */
-    leadTo(url: string) {
+    /** Forwards to another Stripe from now on, without faults. */
+    setTarget(url: string) {
       target = url;
       calls.length = 0;
       faults.length = 0;
@@ -73,5 +73,5 @@ export async function startProxy() {
   };
 }
 
-/** See `startProxy`. */
-export type StripeProxy = Awaited<ReturnType<typeof startProxy>>;
+/** See `startFaultProxy`. */
+export type FaultProxy = Awaited<ReturnType<typeof startFaultProxy>>;

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import * as z from "zod";
-import type { Fault, Operation, Plane } from "./plane";
-import { answerWorkers, noWorkers } from "./workerRoutes";
+import type { FakeRunpod, Fault, Operation } from "./fakeRunpod";
+import { answerWorkerRoute, emptyWorkerStates } from "./workerRoutes";
 
 const API_KEY = "rpa_CANARY_KEY";
 
-// RunPod's OpenAPI document of v2, as far as serverless needs it: what it does not name it refuses.
+// The part of RunPod's OpenAPI document of v2 that serverless needs. Unknown fields are refused.
 const container = {
   image: z.string().optional(),
   args: z.string().optional(),
@@ -70,7 +70,7 @@ const CreateRegistry = z.strictObject({ name: z.string(), username: z.string().m
 
 type Stored = { id: string; name: string; [field: string]: unknown };
 
-/** An answer of `application/problem+json`. */
+/** An error response, `application/problem+json`. */
 class Problem extends Error {
   constructor(
     readonly status: number,
@@ -82,18 +82,18 @@ class Problem extends Error {
 }
 
 /**
- * A strict stand-in for RunPod's REST API v2: fields that are not in its OpenAPI document are refused, an endpoint copies
- * a template once, an update changes only what it names, and nothing updates credentials.
+ * A strict fake of RunPod's REST API v2: it refuses fields that are not in the OpenAPI document, an endpoint copies its
+ * template only when it is created, an update changes only the given fields, and credentials cannot be updated.
  */
-export async function startRestPlane(): Promise<Plane> {
+export async function startFakeRest(): Promise<FakeRunpod> {
   const templates = new Map<string, Stored>();
   const endpoints = new Map<string, Stored>();
   const registries = new Map<string, Stored>();
   const faults: { operation: Operation; fault: Fault }[] = [];
-  const calls: Plane["calls"] = [];
-  let held = 0;
-  let made = 0;
-  const workerStates = noWorkers();
+  const calls: FakeRunpod["calls"] = [];
+  let inUseDeletes = 0;
+  let created = 0;
+  const workerStates = emptyWorkerStates();
 
   function valid<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
     const parsed = schema.safeParse(body);
@@ -101,8 +101,8 @@ export async function startRestPlane(): Promise<Plane> {
     const errors = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
     throw new Problem(422, "Request validation failed.", errors);
   }
-  const known = (things: Map<string, Stored>, id: string): Stored => {
-    const found = things.get(id);
+  const existing = (items: Map<string, Stored>, id: string): Stored => {
+    const found = items.get(id);
     if (found === undefined) throw new Problem(404, "resource not found");
     return found;
   };
@@ -118,7 +118,7 @@ export async function startRestPlane(): Promise<Plane> {
 
   const routes: [string, RegExp, Operation, (id: string, body: unknown) => [number, unknown]][] = [
     ["GET", /^\/v2\/templates$/, "list", () => [200, { templates: [...templates.values()].reverse() }]],
-    ["GET", /^\/v2\/templates\/([^/]+)$/, "list", (id) => [200, known(templates, id)]],
+    ["GET", /^\/v2\/templates\/([^/]+)$/, "list", (id) => [200, existing(templates, id)]],
     [
       "POST",
       /^\/v2\/templates$/,
@@ -126,7 +126,7 @@ export async function startRestPlane(): Promise<Plane> {
       (_id, body) => {
         const fields = valid(CreateTemplate, body);
         checkName(fields.name);
-        const stored = { args: "", env: {}, registry: null, ports: [], ...fields, id: `tpl${++made}` };
+        const stored = { args: "", env: {}, registry: null, ports: [], ...fields, id: `tpl${++created}` };
         templates.set(stored.id, stored);
         return [201, stored];
       },
@@ -138,7 +138,7 @@ export async function startRestPlane(): Promise<Plane> {
       (id, body) => {
         const { serverless: _, public: __, ...fields } = valid(UpdateTemplate, body);
         checkName(fields.name, id);
-        const stored = { ...known(templates, id), ...fields } as Stored;
+        const stored = { ...existing(templates, id), ...fields } as Stored;
         templates.set(id, stored);
         return [200, stored];
       },
@@ -148,25 +148,25 @@ export async function startRestPlane(): Promise<Plane> {
       /^\/v2\/templates\/([^/]+)$/,
       "deleteTemplate",
       (id) => {
-        known(templates, id);
-        if (held-- > 0) throw new Problem(400, "template is in use by an endpoint");
+        existing(templates, id);
+        if (inUseDeletes-- > 0) throw new Problem(400, "template is in use by an endpoint");
         templates.delete(id);
         return [204, undefined];
       },
     ],
     ["GET", /^\/v2\/serverless$/, "list", () => [200, { endpoints: [...endpoints.values()].reverse() }]],
-    ["GET", /^\/v2\/serverless\/([^/]+)$/, "list", (id) => [200, known(endpoints, id)]],
+    ["GET", /^\/v2\/serverless\/([^/]+)$/, "list", (id) => [200, existing(endpoints, id)]],
     [
       "POST",
       /^\/v2\/serverless$/,
       "saveEndpoint",
       (_id, body) => {
         const { templateId, ...fields } = valid(CreateEndpoint, body);
-        const copied: Partial<Stored> = templateId === undefined ? {} : copyOf(known(templates, templateId));
+        const copied: Partial<Stored> = templateId === undefined ? {} : copyOf(existing(templates, templateId));
         const env = { ...(copied.env as object), ...fields.env, PORT: "80" };
         const defaults = { args: "", disk: 10, registry: null, timeout: 0, flashboot: "OFF", dataCenterIds: [] };
         const workers = { min: 0, max: 3, ...fields.workers };
-        const stored: Stored = { ...defaults, ...copied, ...fields, env, workers, id: `end${++made}` };
+        const stored: Stored = { ...defaults, ...copied, ...fields, env, workers, id: `end${++created}` };
         if (stored.image === undefined) throw new Problem(422, "image or templateId is required");
         checkIdle(stored);
         endpoints.set(stored.id, stored);
@@ -179,7 +179,7 @@ export async function startRestPlane(): Promise<Plane> {
       "saveEndpoint",
       (id, body) => {
         const fields = valid(UpdateEndpoint, body);
-        const before = known(endpoints, id);
+        const before = existing(endpoints, id);
         const workers = { ...(before.workers as object), ...fields.workers };
         const gpu = { ...(before.gpu as object), ...fields.gpu };
         const stored = { ...before, ...fields, workers, gpu } as Stored;
@@ -193,7 +193,7 @@ export async function startRestPlane(): Promise<Plane> {
       /^\/v2\/serverless\/([^/]+)$/,
       "deleteEndpoint",
       (id) => {
-        known(endpoints, id);
+        existing(endpoints, id);
         endpoints.delete(id);
         return [204, undefined];
       },
@@ -212,7 +212,7 @@ export async function startRestPlane(): Promise<Plane> {
         const fields = valid(CreateRegistry, body);
         if ([...registries.values()].some(({ name }) => name === fields.name))
           throw new Problem(400, "registry name must be unique");
-        const stored = { ...fields, id: `reg${++made}` };
+        const stored = { ...fields, id: `reg${++created}` };
         registries.set(stored.id, stored);
         return [201, { id: stored.id, name: stored.name }];
       },
@@ -222,8 +222,8 @@ export async function startRestPlane(): Promise<Plane> {
       /^\/v2\/registries\/([^/]+)$/,
       "deleteRegistryAuth",
       (id) => {
-        known(registries, id);
-        if (held-- > 0) throw new Problem(400, "registry is in use");
+        existing(registries, id);
+        if (inUseDeletes-- > 0) throw new Problem(400, "registry is in use");
         registries.delete(id);
         return [204, undefined];
       },
@@ -233,8 +233,8 @@ export async function startRestPlane(): Promise<Plane> {
   async function handle(request: IncomingMessage, response: ServerResponse) {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
-    if (answerWorkers(request, response, workerStates)) return;
-    const { pathname } = new URL(request.url ?? "/", "http://plane");
+    if (answerWorkerRoute(request, response, workerStates)) return;
+    const { pathname } = new URL(request.url ?? "/", "http://runpod");
     const route = routes.find(([method, path]) => method === request.method && path.test(pathname));
     const problem = (status: number, detail: string, errors?: string[]) => {
       response.writeHead(status, { "content-type": "application/problem+json" });
@@ -249,10 +249,10 @@ export async function startRestPlane(): Promise<Plane> {
 
     const next = faults.findIndex((each) => each.operation === operation);
     const fault = next >= 0 ? faults.splice(next, 1)[0]?.fault : undefined;
-    if (fault === "not reached") return request.socket.destroy();
+    if (fault === "lost request") return request.socket.destroy();
     if (typeof fault === "object" && "status" in fault) {
-      const wait = fault.retryAfterSeconds;
-      response.writeHead(fault.status, { ...(wait !== undefined && { "retry-after": String(wait) }) });
+      const retryAfter = fault.retryAfterSeconds;
+      response.writeHead(fault.status, { ...(retryAfter !== undefined && { "retry-after": String(retryAfter) }) });
       return response.end("<html>edge</html>");
     }
     if (typeof fault === "object") return problem(400, fault.message);
@@ -270,7 +270,7 @@ export async function startRestPlane(): Promise<Plane> {
 
   const server = createServer(handle);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const seenContainer = ({ image, env, disk, registry }: Stored) => ({
+  const containerSnapshot = ({ image, env, disk, registry }: Stored) => ({
     image: String(image),
     env: env as Record<string, string>,
     diskGb: Number(disk),
@@ -280,33 +280,33 @@ export async function startRestPlane(): Promise<Plane> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     apiKey: API_KEY,
-    seen: () => ({
-      templates: [...templates.values()].map((each) => ({ id: each.id, name: each.name, ...seenContainer(each) })),
+    snapshot: () => ({
+      templates: [...templates.values()].map((each) => ({ id: each.id, name: each.name, ...containerSnapshot(each) })),
       endpoints: [...endpoints.values()].map((each) => {
         const { min, max } = each.workers as { min: number; max: number };
         const { pools, excludedTypes = [] } = each.gpu as { pools: string[]; excludedTypes?: string[] };
         const gpus = [...pools, ...excludedTypes.map((type) => `-${type}`)];
-        return { id: each.id, name: each.name, workersMin: min, workersMax: max, gpus, ...seenContainer(each) };
+        return { id: each.id, name: each.name, workersMin: min, workersMax: max, gpus, ...containerSnapshot(each) };
       }),
-      registryAuths: [...registries.values()] as unknown as ReturnType<Plane["seen"]>["registryAuths"],
+      registryAuths: [...registries.values()] as unknown as ReturnType<FakeRunpod["snapshot"]>["registryAuths"],
     }),
     calls,
     count: (operation) => calls.filter((call) => call.operation === operation).length,
     failNext: (operation, fault) => void faults.push({ operation, fault }),
-    hold: (deletes) => {
-      held = deletes;
+    keepInUse: (deletes) => {
+      inUseDeletes = deletes;
     },
     setWorkersMax(id, max) {
-      const endpoint = known(endpoints, id);
+      const endpoint = existing(endpoints, id);
       endpoint.workers = { ...(endpoint.workers as object), max };
     },
     workers: workerStates,
     reset() {
-      for (const things of [templates, endpoints, registries]) things.clear();
+      for (const items of [templates, endpoints, registries]) items.clear();
       faults.length = 0;
       calls.length = 0;
-      held = 0;
-      Object.assign(workerStates, noWorkers());
+      inUseDeletes = 0;
+      Object.assign(workerStates, emptyWorkerStates());
     },
     close: () =>
       new Promise<void>((resolve) => {

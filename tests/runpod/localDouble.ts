@@ -6,12 +6,12 @@ import type { Template } from "../../local/runpod/account/records";
 import { startRunpod } from "../../local/runpod/server";
 import { idleWorker } from "../../local/runpod/workers/idleWorker";
 import { Events } from "../../local/support/events";
-import type { Operation, Plane } from "./plane";
-import { noWorkers } from "./workerRoutes";
+import type { FakeRunpod, Operation } from "./fakeRunpod";
+import { emptyWorkerStates } from "./workerRoutes";
 
 const API_KEY = "rpa_CANARY_KEY";
 
-/** How the double names an operation, through either API. */
+/** Names of the operations in the double's fault patterns, for each API. */
 const names: Record<Operation, { graphql: string; rest: string }> = {
   saveTemplate: { graphql: "saveTemplate", rest: "P* /v2/templates*" },
   deleteTemplate: { graphql: "deleteTemplate", rest: "DELETE /v2/templates/*" },
@@ -23,8 +23,8 @@ const names: Record<Operation, { graphql: string; rest: string }> = {
   list: { graphql: "myself", rest: "GET *" },
 };
 
-/** The RunPod that `npm start` runs, as a plane: what our own stand-ins are held against. */
-export async function startDoublePlane(api: "graphql" | "rest"): Promise<Plane> {
+/** The RunPod double of `npm start` as a fake, so that the same tests check the fakes and the double. */
+export async function startLocalDouble(api: "graphql" | "rest"): Promise<FakeRunpod> {
   const dir = await mkdtemp(join(tmpdir(), "snack-runpod-double-"));
   const runpod = await startRunpod({
     port: 0,
@@ -44,22 +44,22 @@ export async function startDoublePlane(api: "graphql" | "rest"): Promise<Plane> 
     diskGb: containerDiskInGb,
     registryId: containerRegistryAuthId ?? undefined,
   });
-  const required = <T>(thing: T | undefined): T => {
-    if (thing === undefined) throw new Error("not there");
-    return thing;
+  const required = <T>(item: T | undefined): T => {
+    if (item === undefined) throw new Error("The double does not have this resource.");
+    return item;
   };
-  // The double keeps no password, only what tells one from another.
-  const passwords = ["canary-registry-password", "canary-of-yesterday"];
+  // The double stores a hash in place of the password.
+  const passwords = ["canary-registry-password", "canary-earlier-password"];
   const hash = (id: string, text: string) => createHash("sha256").update(`${id}:${text}`).digest("hex");
-  const nothing = () => {
-    throw new Error("The double has no such thing.");
+  const unsupported = () => {
+    throw new Error("The double does not support this.");
   };
 
   return {
     url: runpod.url,
     apiKey: API_KEY,
-    seen: () => ({
-      // What REST makes for an endpoint alone is no template of ours.
+    snapshot: () => ({
+      // REST creates a copy of the template for each endpoint. It is not a template of the stack.
       templates: account.templates
         .filter(({ name }) => !name.includes("__template__"))
         .map((template) => ({ id: template.id, name: template.name, ...container(template) })),
@@ -79,10 +79,10 @@ export async function startDoublePlane(api: "graphql" | "rest"): Promise<Plane> 
       })),
     }),
     calls: [],
-    count: nothing,
+    count: unsupported,
     failNext(operation, fault) {
       const answer = typeof fault === "object" && "status" in fault ? fault.status : "cut";
-      if (typeof fault === "object" && "message" in fault) nothing();
+      if (typeof fault === "object" && "message" in fault) unsupported();
       switches.faults.push({
         on: names[operation][api],
         times: 1,
@@ -92,11 +92,11 @@ export async function startDoublePlane(api: "graphql" | "rest"): Promise<Plane> 
         done: fault === "lost answer",
       });
     },
-    hold: () => {},
+    keepInUse: () => {},
     setWorkersMax(id, workersMax) {
       required(account.endpoint(id)).workersMax = workersMax;
     },
-    workers: noWorkers(),
+    workers: emptyWorkerStates(),
     reset() {
       switches.faults = [];
       for (const endpoint of account.endpoints) {

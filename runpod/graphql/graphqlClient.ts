@@ -1,0 +1,15 @@
+import type { ApiOptions, RunpodClient } from "../client";
+import { accountApi } from "./account";
+import { endpointApi } from "./endpoints";
+import { registryAuthApi } from "./registryAuths";
+import { graphqlRequests } from "./request";
+import { templateApi } from "./templates";
+
+/**
+ * Client for RunPod's GraphQL control plane. The schema is the one published with RunPod's official Pulumi provider. RunPod
+ * shuts this API down in early 2027.
+ */
+export function graphqlClient(options: ApiOptions): RunpodClient {
+  const requests = graphqlRequests(options);
+  return { ...accountApi(requests), ...templateApi(requests), ...endpointApi(requests), ...registryAuthApi(requests) };
+}

@@ -1,0 +1,118 @@
+import { ClientError, GraphQLClient, gql } from "graphql-request";
+import { z } from "zod";
+import { type ApiOptions, USER_AGENT } from "../client";
+import { isNotFound, noResponseError, RunpodError, redact } from "../error";
+import { isTransientStatus, parseRetryAfter, retryTransient } from "../retry";
+
+// Error texts after which RunPod's own SDK repeats a call.
+const TRANSIENT =
+  /try again later|internal server error|service unavailable|too many requests|temporarily unavailable/i;
+
+/** A GraphQL operation. */
+interface GraphqlCall<T> {
+  /** Name of the operation in error messages. */
+  operation: string;
+  document: string;
+  variables?: object;
+  /** Schema of the response. */
+  response: z.ZodType<T>;
+  /** Values in the variables that must not appear in an error message. */
+  secrets?: string[];
+}
+
+/** Sends operations to RunPod's GraphQL API. Every method throws `RunpodError`. */
+export interface GraphqlRequests {
+  /** Sends an operation once. */
+  send<T>(call: GraphqlCall<T>): Promise<T>;
+  /** Sends an operation that is safe to repeat, with retries. */
+  sendRepeatable<T>(call: GraphqlCall<T>): Promise<T>;
+  /** Sends a delete once. Succeeds when the resource does not exist. */
+  remove(call: Omit<GraphqlCall<unknown>, "response">): Promise<void>;
+  /** Reads fields of `myself`, the only queries of the published schema. */
+  queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>): Promise<T>;
+}
+
+/** The id is the only field that a save reads back, so that an unusual value elsewhere cannot make it fail. */
+export const idOnly = z.object({ id: z.string() });
+
+/** A list in a response. The published schema allows null for the list and for its items. */
+export function nullableList<T>(record: z.ZodType<T>) {
+  return z
+    .array(record.nullable())
+    .nullish()
+    .transform((items) => (items ?? []).filter((item) => item !== null));
+}
+
+/** Connects to RunPod's GraphQL API. */
+export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): GraphqlRequests {
+  const http = new GraphQLClient(`${url.replace(/\/+$/, "")}/graphql`, {
+    headers: { authorization: `Bearer ${apiKey}`, "user-agent": USER_AGENT },
+    // A followed redirect would carry the key and a registry's password to another host.
+    redirect: "error",
+  });
+
+  async function send<T>({ operation, document, variables = {}, response, secrets = [] }: GraphqlCall<T>): Promise<T> {
+    let data: unknown;
+    try {
+      data = await http.request({ document, variables: { ...variables }, signal: AbortSignal.timeout(timeoutMs) });
+    } catch (error) {
+      if (error instanceof ClientError) throw refusal(operation, error, [apiKey, ...secrets]);
+      const isTimeout = error instanceof Error && error.name === "TimeoutError";
+      throw noResponseError({ operation, apiKey, timeoutMs }, isTimeout ? "timeout" : error);
+    }
+    const parsed = response.safeParse(data);
+    if (parsed.success) return parsed.data;
+    throw new RunpodError(`Unexpected response from RunPod to ${operation}: ${z.prettifyError(parsed.error)}`, {
+      transient: false,
+      maybeDone: true,
+    });
+  }
+
+  function sendRepeatable<T>(call: GraphqlCall<T>): Promise<T> {
+    return retryTransient(() => send(call));
+  }
+
+  return {
+    send,
+    sendRepeatable,
+
+    async remove(call) {
+      try {
+        await send({ ...call, response: z.unknown() });
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    },
+
+    async queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>) {
+      const response = z.object({ myself: record.nullable() });
+      const { myself } = await sendRepeatable({ operation, document: gql`query { myself { ${fields} } }`, response });
+      // RunPod answers an unknown key with 200 and null. Read as an empty account, every resource would look deleted.
+      if (myself === null)
+        throw new RunpodError(`RunPod refused ${operation}: the API key is not valid.`, { transient: false });
+      return myself;
+    },
+  };
+}
+
+/** Error for an error response. The message of graphql-request would contain every variable. */
+function refusal(operation: string, { response }: ClientError, secrets: string[]): RunpodError {
+  const { status, errors, headers } = response;
+  const reason = errors?.map(({ message }) => withoutValue(message)).join("; ") || `HTTP ${status}`;
+  if (status === 401 || /^unauthorized$/i.test(reason)) {
+    return new RunpodError(`RunPod refused ${operation}: the API key is not valid or lacks the permission.`, {
+      transient: false,
+    });
+  }
+  const transient = isTransientStatus(status) || TRANSIENT.test(reason);
+  const verb = transient ? "could not do" : "refused";
+  return new RunpodError(redact(`RunPod ${verb} ${operation}: ${reason}`, secrets), {
+    transient,
+    retryAfterMs: headers instanceof Headers ? parseRetryAfter(headers.get("retry-after")) : undefined,
+  });
+}
+
+/** GraphQL's message about an invalid variable quotes its whole value. */
+function withoutValue(message: string): string {
+  return message.replace(/(got invalid value).*/s, "$1");
+}

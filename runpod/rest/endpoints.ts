@@ -1,0 +1,105 @@
+import type { EndpointApi, EndpointRecord, EndpointSettings, TemplateRecord } from "../client";
+import { isNotFound, RunpodError } from "../error";
+import { splitOwnerTag } from "../ownerTag";
+import { followerBody, followsTemplate, runsTemplate } from "./followers";
+import { endpointRecord, endpointSettings, type RestEndpoint } from "./records";
+import { idOnly, itemPath, type RestRequests } from "./request";
+import { getTemplate, listTemplates } from "./templates";
+
+/** Endpoint calls of the REST API. */
+export function endpointApi(requests: RestRequests): EndpointApi {
+  const { send, list, get, remove } = requests;
+  return {
+    async listEndpoints() {
+      const [endpoints, templates] = await Promise.all([
+        list("serverless", "endpoints", endpointRecord),
+        listTemplates(requests),
+      ]);
+      return endpoints.map((endpoint) => withTemplate(endpoint, templates));
+    },
+
+    async getEndpoint(id) {
+      const [endpoint, templates] = await Promise.all([
+        get("getEndpoint", itemPath("serverless", id), endpointRecord),
+        listTemplates(requests),
+      ]);
+      return endpoint && withTemplate(endpoint, templates);
+    },
+
+    getEndpointVersion: async () => undefined,
+
+    async saveEndpoint(settings, id) {
+      const template = await getTemplate(requests, settings.templateId);
+      if (template === undefined) {
+        throw new RunpodError(`RunPod has no template ${settings.templateId} for the endpoint "${settings.name}".`, {
+          transient: false,
+        });
+      }
+      const body = endpointBody(settings, template, id === undefined);
+      const save = { body, response: idOnly, secrets: Object.values(template.env) };
+      return id === undefined
+        ? send({ operation: "createEndpoint", method: "POST", path: "/serverless", ...save })
+        : send({ operation: "updateEndpoint", method: "PATCH", path: itemPath("serverless", id), ...save });
+    },
+
+    async scaleToZero({ id }) {
+      const body = { workers: { min: 0, max: 0 } };
+      const path = itemPath("serverless", id);
+      try {
+        await send({ operation: "updateEndpoint", method: "PATCH", path, body, response: idOnly });
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    },
+
+    deleteEndpoint: (id) => remove("deleteEndpoint", itemPath("serverless", id)),
+  };
+}
+
+/**
+ * Adds the owner and the template that the endpoint follows. An endpoint that no longer runs its template's container gets
+ * no template: this shows as drift, and the next update corrects it.
+ */
+function withTemplate(endpoint: RestEndpoint, templates: TemplateRecord[]): EndpointRecord {
+  const template = templates.find((each) => followsTemplate(endpoint, each) && runsTemplate(endpoint, each));
+  const { owner } = splitOwnerTag(endpoint.env);
+  return { ...endpointSettings(endpoint, template?.id ?? ""), id: endpoint.id, owner };
+}
+
+/**
+ * Body of a save. It contains every field that has a default at RunPod, above all `flashboot` and `timeout`.
+ *
+ * @param isNew whether it is a create: only a create may, and must, contain the type
+ */
+function endpointBody(settings: EndpointSettings, template: TemplateRecord, isNew: boolean) {
+  const pools = settings.gpuIds.filter((gpu) => !gpu.startsWith("-"));
+  const excludedTypes = settings.gpuIds.filter((gpu) => gpu.startsWith("-")).map((gpu) => gpu.slice(1));
+  const { minCudaVersion } = settings;
+  return {
+    name: settings.name,
+    ...(isNew && { type: "QUEUE" }),
+    ...followerBody(template),
+    gpu: {
+      pools,
+      excludedTypes,
+      count: settings.gpuCount,
+      // An empty text clears it in an update. A create refuses an empty text.
+      ...((minCudaVersion || !isNew) && { minCudaVersion: minCudaVersion ?? "" }),
+    },
+    ...scalingBody(settings),
+    dataCenterIds: settings.locations,
+    timeout: settings.executionTimeoutMs,
+    flashboot: settings.flashBootType,
+  };
+}
+
+/** The API refuses an idle timeout together with `REQUEST_COUNT`. */
+function scalingBody({ scalerType, scalerValue, workersMin, workersMax, idleTimeoutSeconds }: EndpointSettings) {
+  const workers = { min: workersMin, max: workersMax };
+  return scalerType === "REQUEST_COUNT"
+    ? { workers, scaling: { type: scalerType, requestCount: scalerValue } }
+    : {
+        workers: { ...workers, idleTimeout: idleTimeoutSeconds },
+        scaling: { type: scalerType, queueDelay: scalerValue },
+      };
+}

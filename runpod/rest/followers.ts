@@ -1,0 +1,34 @@
+import type { TemplateRecord } from "../client";
+import { splitOwnerTag, TEMPLATE_TAG } from "../ownerTag";
+import { containerBody, type RestEndpoint } from "./records";
+
+/**
+ * Whether an endpoint runs the container of a template. RunPod adds its own variables to an endpoint's environment, so only
+ * the template's variables count. It may return no image and no disk for an endpoint.
+ */
+export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
+  return (
+    ["", template.imageName].includes(endpoint.image) &&
+    endpoint.args === template.dockerArgs &&
+    [0, template.containerDiskInGb].includes(endpoint.disk) &&
+    endpoint.registry === template.containerRegistryAuthId &&
+    Object.entries(template.env).every(([key, value]) => key === TEMPLATE_TAG || endpoint.env[key] === value)
+  );
+}
+
+/**
+ * Whether a change of the template must reach the endpoint: it has the template's tag. An endpoint made through GraphQL has
+ * no such tag; it follows if it has the same owner and runs exactly this template.
+ */
+export function followsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
+  const templateId = endpoint.env[TEMPLATE_TAG];
+  if (templateId !== undefined) return templateId === template.id;
+  const { owner } = splitOwnerTag(endpoint.env);
+  return owner !== undefined && owner === splitOwnerTag(template.env).owner && runsTemplate(endpoint, template);
+}
+
+/** Container of an endpoint that follows a template, tagged with the template's id. */
+export function followerBody({ id: templateId, ...settings }: TemplateRecord) {
+  const body = containerBody(settings);
+  return { ...body, env: { ...body.env, [TEMPLATE_TAG]: templateId } };
+}

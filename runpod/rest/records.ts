@@ -1,0 +1,90 @@
+import { z } from "zod";
+import type { EndpointSettings, TemplateRecord, TemplateSettings } from "../client";
+import { nullable, optionalText, text } from "../nullable";
+
+const texts = nullable(z.array(z.string()), []);
+
+/** Fields of the container, the same for a template and an endpoint. */
+const container = {
+  image: text,
+  args: text,
+  disk: nullable(z.number(), 0),
+  env: nullable(z.record(z.string(), text), {}),
+  registry: optionalText,
+};
+
+/** A template in a response. */
+export const templateRecord = z
+  .object({ id: z.string(), name: text, ...container })
+  .transform(({ image, args, disk, registry, ...rest }): TemplateRecord => {
+    return { ...rest, imageName: image, dockerArgs: args, containerDiskInGb: disk, containerRegistryAuthId: registry };
+  });
+
+/**
+ * An endpoint in a response. It contains a copy of its template's container, but not the template's id. Only the id is
+ * required: otherwise one unusual endpoint of somebody else would make the whole list fail.
+ */
+export const endpointRecord = z.object({
+  id: z.string(),
+  name: text,
+  ...container,
+  gpu: nullable(
+    z.object({
+      pools: texts,
+      excludedTypes: texts,
+      count: nullable(z.number(), 1),
+      minCudaVersion: optionalText,
+    }),
+    { pools: [], excludedTypes: [], count: 1, minCudaVersion: undefined },
+  ),
+  workers: nullable(
+    z.object({
+      min: nullable(z.number(), 0),
+      max: nullable(z.number(), 3),
+      idleTimeout: nullable(z.number(), 10),
+    }),
+    { min: 0, max: 3, idleTimeout: 10 },
+  ),
+  scaling: nullable(
+    z.object({ type: z.string(), queueDelay: z.number().nullish(), requestCount: z.number().nullish() }),
+    { type: "QUEUE_DELAY", queueDelay: 4 },
+  ),
+  dataCenterIds: texts,
+  timeout: nullable(z.number(), 0),
+  flashboot: nullable(z.string(), "OFF"),
+});
+
+/** See `endpointRecord`. */
+export type RestEndpoint = z.infer<typeof endpointRecord>;
+
+/** Settings of an endpoint in a response. The caller provides the template that it follows. */
+export function endpointSettings(endpoint: RestEndpoint, templateId: string): EndpointSettings {
+  const { gpu, workers, scaling } = endpoint;
+  return {
+    name: endpoint.name,
+    templateId,
+    gpuIds: [...gpu.pools, ...gpu.excludedTypes.map((type) => `-${type}`)],
+    gpuCount: gpu.count,
+    minCudaVersion: gpu.minCudaVersion,
+    workersMin: workers.min,
+    workersMax: workers.max,
+    idleTimeoutSeconds: workers.idleTimeout,
+    scalerType: scaling.type,
+    scalerValue: scaling.queueDelay ?? scaling.requestCount ?? 0,
+    executionTimeoutMs: endpoint.timeout,
+    flashBootType: endpoint.flashboot,
+    locations: endpoint.dataCenterIds,
+    modelReferences: [],
+  };
+}
+
+/** Container in a request. An update keeps omitted fields, so `args` and `registry` are sent even when they are empty. */
+export function containerBody(settings: TemplateSettings) {
+  return {
+    image: settings.imageName,
+    args: settings.dockerArgs,
+    disk: settings.containerDiskInGb,
+    env: settings.env,
+    registry: settings.containerRegistryAuthId ?? null,
+  };
+}

@@ -1,0 +1,59 @@
+import type { TemplateApi, TemplateRecord, TemplateSettings } from "../client";
+import { RunpodError } from "../error";
+import { followerBody, followsTemplate } from "./followers";
+import { containerBody, endpointRecord, type RestEndpoint, templateRecord } from "./records";
+import { idOnly, itemPath, type RestRequests } from "./request";
+
+/** Lists the templates of the account. */
+export function listTemplates({ list }: RestRequests): Promise<TemplateRecord[]> {
+  return list("templates", "templates", templateRecord);
+}
+
+/** Reads a template. Undefined when it does not exist. */
+export function getTemplate({ get }: RestRequests, id: string): Promise<TemplateRecord | undefined> {
+  return get("getTemplate", itemPath("templates", id), templateRecord);
+}
+
+/**
+ * Template calls of the REST API. A REST endpoint copies its template only when it is created, so a change of a template
+ * is also written to the endpoints that follow it.
+ */
+export function templateApi(requests: RestRequests): TemplateApi {
+  const { send, list, remove } = requests;
+
+  async function updateFollower({ id, name }: RestEndpoint, template: TemplateRecord, secrets: string[]) {
+    const body = followerBody(template);
+    const path = itemPath("serverless", id);
+    try {
+      await send({ operation: "updateEndpoint", method: "PATCH", path, body, response: idOnly, secrets });
+    } catch (error) {
+      if (!(error instanceof RunpodError)) throw error;
+      const message = `The template has changed, but its endpoint "${name}" (${id}) has not: ${error.message}`;
+      throw new RunpodError(message, { transient: false, maybeDone: true });
+    }
+  }
+
+  return {
+    findTemplateByName: async (name) => (await listTemplates(requests)).find((template) => template.name === name),
+    getTemplate: (id) => getTemplate(requests, id),
+
+    async saveTemplate(settings, id) {
+      const save = { body: templateBody(settings), response: idOnly, secrets: Object.values(settings.env) };
+      if (id === undefined) return send({ operation: "createTemplate", method: "POST", path: "/templates", ...save });
+      const template = { ...settings, id };
+      const before = (await getTemplate(requests, id)) ?? template;
+      const endpoints = await list("serverless", "endpoints", endpointRecord);
+      await send({ operation: "updateTemplate", method: "PATCH", path: itemPath("templates", id), ...save });
+      for (const endpoint of endpoints) {
+        if (followsTemplate(endpoint, before)) await updateFollower(endpoint, template, save.secrets);
+      }
+      return { id };
+    },
+
+    deleteTemplate: (id) => remove("deleteTemplate", itemPath("templates", id)),
+  };
+}
+
+function templateBody(settings: TemplateSettings) {
+  return { name: settings.name, ...containerBody(settings), serverless: true, public: false };
+}

@@ -1,0 +1,119 @@
+import { z } from "zod";
+import type { ApiOptions, EndpointApi } from "./client";
+import { getHealth } from "./health";
+import { callJson, readStream } from "./http";
+
+/** Workers of one endpoint at one moment. */
+export interface Workers {
+  /** Configuration version for new workers. RunPod raises it with each change that rolls the workers. */
+  version: number | undefined;
+  /** Number of workers of an older version, in any state. The other numbers count the current version only. */
+  stale: number;
+  /** Running a job or waiting for one. */
+  ready: number;
+  initializing: number;
+  /** Seconds since the start of the worker that has been initializing longest. Undefined when RunPod does not return it. */
+  startingSeconds: number | undefined;
+  /** Waiting for a GPU. */
+  throttled: number;
+  /** Failing RunPod's health checks: they crash. */
+  unhealthy: number;
+  /** Ids of the workers that are not ready. Empty when RunPod does not return ids. */
+  waitingIds: string[];
+}
+
+/** Reads the state of workers. */
+export interface WorkerMonitor {
+  /** Undefined when RunPod does not return it: the key lacks the permission, or the API has no workers. */
+  getWorkers(endpointId: string): Promise<Workers | undefined>;
+  /** Latest log lines that the worker's host wrote, newest last. Empty when they cannot be read. */
+  getHostLog(endpointId: string, workerId: string): Promise<string[]>;
+}
+
+const workerList = z.object({
+  endpointVersion: z.number().nullish(),
+  workers: z.array(
+    z.object({ id: z.string(), status: z.string(), isStale: z.boolean(), uptimeSeconds: z.number().nullish() }),
+  ),
+});
+
+const LOG_LINES = 20;
+/** The log is a stream without an end, so reading stops after this time. */
+const LOG_MS = 3_000;
+
+/**
+ * Creates a monitor that reads REST v2, which returns each worker's version. If REST v2 does not answer, it reads the job
+ * API's counts and the endpoint's version.
+ *
+ * @param jobApiUrl base URL of the job API, with `/v2`
+ */
+export function workerMonitor(
+  { apiKey, url, timeoutMs = 10_000 }: ApiOptions,
+  jobApiUrl: string,
+  client: Pick<EndpointApi, "getEndpointVersion">,
+): WorkerMonitor {
+  const endpointUrl = (id: string) => `${url.replace(/\/+$/, "")}/v2/serverless/${encodeURIComponent(id)}`;
+
+  async function fromRest(id: string): Promise<Workers | undefined> {
+    const call = { operation: "workers", method: "GET", url: `${endpointUrl(id)}/workers`, apiKey, timeoutMs } as const;
+    const response = await callJson(call).catch(() => undefined);
+    const parsed = workerList.safeParse(response?.body);
+    return parsed.success ? countWorkers(parsed.data) : undefined;
+  }
+
+  async function fromJobApi(id: string): Promise<Workers | undefined> {
+    const { health } = (await getHealth({ apiKey, url: jobApiUrl, timeoutMs }, id).catch(() => undefined)) ?? {};
+    if (health === undefined) return undefined;
+    const { idle, running, ready, ...others } = health.workers;
+    const version = await client.getEndpointVersion(id).catch(() => undefined);
+    // The job API does not return versions. RunPod stops idle stale workers at once and lets busy ones finish their job.
+    return {
+      ...others,
+      version,
+      stale: 0,
+      ready: Math.max(ready, idle + running),
+      startingSeconds: undefined,
+      waitingIds: [],
+    };
+  }
+
+  return {
+    getWorkers: async (id) => (await fromRest(id)) ?? fromJobApi(id),
+
+    async getHostLog(id, workerId) {
+      const logs = `${endpointUrl(id)}/workers/${encodeURIComponent(workerId)}/logs`;
+      const text = await readStream(`${logs}?source=system&tail=${LOG_LINES}`, apiKey, LOG_MS);
+      return text.split("\n").flatMap(logLine);
+    },
+  };
+}
+
+function countWorkers({ endpointVersion, workers }: z.infer<typeof workerList>): Workers {
+  const current = workers.filter(({ isStale }) => !isStale);
+  const count = (...statuses: string[]) => current.filter(({ status }) => statuses.includes(status)).length;
+  const startingSeconds = current.flatMap(({ status, uptimeSeconds }) =>
+    status === "INITIALIZING" ? (uptimeSeconds ?? []) : [],
+  );
+  return {
+    version: endpointVersion ?? undefined,
+    stale: workers.length - current.length,
+    ready: count("RUNNING", "IDLE"),
+    initializing: count("INITIALIZING"),
+    startingSeconds: startingSeconds.length > 0 ? Math.max(...startingSeconds) : undefined,
+    throttled: count("THROTTLED"),
+    unhealthy: count("UNHEALTHY"),
+    waitingIds: current.filter(({ status }) => !["RUNNING", "IDLE"].includes(status)).map(({ id }) => id),
+  };
+}
+
+/** Text of one `data:` line of the log, whose JSON is `{ts, source, line}`. */
+function logLine(text: string): string[] {
+  const data = /^data:\s*(.*)$/.exec(text)?.[1];
+  if (data === undefined) return [];
+  try {
+    const parsed = z.object({ line: z.string() }).safeParse(JSON.parse(data));
+    return parsed.success ? [parsed.data.line.trim()] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest";
+import { createResource, fakeFixtures } from "./fixture";
+
+describe("The check through REST", () => {
+  const fixture = fakeFixtures.rest();
+
+  it.each([
+    [
+      { modelReferences: ["https://huggingface.co/microsoft/Phi-3.5-mini-instruct:main"] },
+      "modelReferences",
+      /is not supported by RunPod's REST API: put the model into the image/,
+    ],
+    [{ scalerType: "REQUEST_COUNT" }, "scalerType", /must be QUEUE_DELAY with RunPod's REST API/],
+  ])("rejects an endpoint with %j", async (change, property, reason) => {
+    const { endpoint, endpointInputs } = fixture();
+    const { failures } = await endpoint.check({ ...endpointInputs, ...change });
+    expect(failures).toEqual([{ property, reason: expect.stringMatching(reason) }]);
+  });
+
+  it.each([{ password: "canary-new-token" }, { username: "someone" }])(
+    "rejects changed registry credentials, and accepts them under a new name: %j",
+    async (change) => {
+      const { registryAuth, registryAuthInputs } = fixture();
+      const { outs } = await createResource(registryAuth, registryAuthInputs);
+      const { failures } = await registryAuth.check({ ...registryAuthInputs, ...change }, outs);
+      expect(failures).toEqual([
+        {
+          property: Object.keys(change)[0],
+          reason: expect.stringMatching(/cannot be changed through RunPod's REST API: rename these credentials/),
+        },
+      ]);
+      const renamed = { ...registryAuthInputs, ...change, name: "snack-misaki-dev-registry-2" };
+      expect((await registryAuth.check(renamed, outs)).failures).toEqual([]);
+    },
+  );
+});
+
+describe("GraphQL", () => {
+  const fixture = fakeFixtures.graphql();
+
+  it("changes registry credentials in place", async () => {
+    const { runpod, registryAuth, registryAuthInputs } = fixture();
+    const { id, outs } = await createResource(registryAuth, registryAuthInputs);
+    const { inputs } = await registryAuth.check({ ...registryAuthInputs, password: "canary-new-token" }, outs);
+    expect(await registryAuth.diff(id, outs, inputs)).toMatchObject({ changes: true, replaces: [] });
+    await registryAuth.update(id, outs, inputs);
+    expect(runpod.snapshot().registryAuths).toEqual([
+      { id, name: "snack-misaki-dev-registry", username: "AWS", password: "canary-new-token" },
+    ]);
+  });
+
+  it("stores an endpoint's model references", async () => {
+    const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
+    const { id: templateId } = await createResource(template, templateInputs);
+    const modelReferences = ["https://huggingface.co/microsoft/Phi-3.5-mini-instruct:main"];
+    const { id, inputs, outs } = await createResource(endpoint, { ...endpointInputs, templateId, modelReferences });
+    expect(runpod.calls.at(-1)?.input).toMatchObject({ modelReferences });
+    expect((await endpoint.read(id, outs)).inputs).toEqual(inputs);
+  });
+});
+
+describe("An endpoint through REST", () => {
+  const fixture = fakeFixtures.rest();
+
+  it("follows its template although it was made through GraphQL and has no template tag", async () => {
+    const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
+    const first = await createResource(template, templateInputs);
+    const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id });
+    delete runpod.snapshot().endpoints[0]?.env.SNACK_MISAKI_TEMPLATE;
+    expect((await endpoint.read(second.id, second.outs)).inputs).toEqual(second.inputs);
+    const { inputs } = await template.check({ ...first.inputs, imageName: "registry.example/phi3:2026-12-01" });
+    await template.update(first.id, first.outs, inputs);
+    const [updated] = runpod.snapshot().endpoints;
+    expect(updated).toMatchObject({ image: inputs.imageName, env: { SNACK_MISAKI_TEMPLATE: first.id } });
+  });
+
+  it("shows drift when its container differs from its template, and an update corrects it", async () => {
+    const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
+    const first = await createResource(template, templateInputs);
+    const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id });
+    const [drifted] = runpod.snapshot().endpoints;
+    if (drifted === undefined) throw new Error("The endpoint does not exist.");
+    drifted.env.MODEL = "mistral";
+    const read = await endpoint.read(second.id, second.outs);
+    expect(read.inputs).toEqual({ ...second.inputs, templateId: "" });
+    await endpoint.update(second.id, read.outs, second.inputs);
+    expect(runpod.snapshot().endpoints[0]?.env.MODEL).toBe("phi3");
+  });
+});

@@ -1,0 +1,79 @@
+/** Fault of the next call of an operation. */
+export type Fault =
+  /** The operation happens, but the connection breaks before the answer. */
+  | "lost answer"
+  /** The connection breaks before the operation. */
+  | "lost request"
+  | { status: number; retryAfterSeconds?: number }
+  | { message: string };
+
+/** Operations of both APIs. A "save" is a create or an update. */
+export type Operation =
+  | "saveTemplate"
+  | "deleteTemplate"
+  | "saveEndpoint"
+  | "deleteEndpoint"
+  | "createRegistryAuth"
+  | "updateRegistryAuth"
+  | "deleteRegistryAuth"
+  | "list";
+
+/** Container of a template or endpoint, the same for both APIs. */
+interface ContainerSnapshot {
+  image: string;
+  env: Record<string, string>;
+  diskGb: number;
+  registryId: string | undefined;
+}
+
+/** Content of an account, the same for both APIs. */
+export interface AccountSnapshot {
+  templates: ({ id: string; name: string } & ContainerSnapshot)[];
+  /** With the container that the workers run, which GraphQL stores in the template and REST in the endpoint. */
+  endpoints: ({
+    id: string;
+    name: string;
+    workersMin: number;
+    workersMax: number;
+    gpus: string[];
+  } & ContainerSnapshot)[];
+  registryAuths: { id: string; name: string; username: string; password: string }[];
+}
+
+/** A strict fake of one of RunPod's control planes, with faults on demand. */
+export interface FakeRunpod {
+  /** Without `/graphql` or `/v2`. */
+  url: string;
+  apiKey: string;
+  snapshot(): AccountSnapshot;
+  /** Every received call, in order. */
+  calls: { operation: string; input: Record<string, unknown>; authorization: string; userAgent: string }[];
+  /** Number of received calls of an operation. */
+  count(operation: Operation): number;
+  /** Adds a fault for the next call of an operation. Several faults apply in order. */
+  failNext(operation: Operation, fault: Fault): void;
+  /** Refuses the next `deletes` deletes of templates and registry credentials because they are in use. */
+  keepInUse(deletes: number): void;
+  /** Changes an endpoint, as RunPod does after idle days. */
+  setWorkersMax(endpointId: string, workersMax: number): void;
+  workers: WorkerStates;
+  /** Empties the account and removes all faults. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+/** A worker in a response of REST v2. */
+export interface WorkerState {
+  status: "RUNNING" | "IDLE" | "INITIALIZING" | "THROTTLED" | "UNHEALTHY";
+  isStale: boolean;
+}
+
+/** Responses about the workers of any endpoint. Each call takes the next item of the list; the last item repeats. */
+export interface WorkerStates {
+  /** REST v2. Undefined answers 404. */
+  rest: { version: number; workers: WorkerState[] }[] | undefined;
+  /** `/health` of the job API. Undefined answers 404. */
+  health: Record<string, number | null>[] | undefined;
+  /** Log lines of a worker's host. */
+  hostLog: string[];
+}

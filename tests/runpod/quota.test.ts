@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { startEngine } from "./engine";
+import { createResource, graphqlFixture } from "./fixture";
+
+const fixture = graphqlFixture();
+
+/** Creates an endpoint, and returns the inputs of a second one. */
+async function firstOfTwo() {
+  const { template, templateInputs, endpoint, endpointInputs } = fixture();
+  const { id: firstTemplate } = await createResource(template, templateInputs);
+  const first = await createResource(endpoint, { ...endpointInputs, templateId: firstTemplate });
+  const { id: templateId } = await createResource(template, { ...templateInputs, name: "snack-mistral" });
+  return { first, second: { ...endpointInputs, name: "snack-mistral", templateId } };
+}
+
+const EXPLANATION =
+  'Endpoint "snack-mistral" asks for 3 workers of at most 5, and the account\'s other endpoints have 3 (snack-phi3 3). ' +
+  "Lower workersMax of one of them;";
+
+describe("An endpoint beyond the account's worker quota", () => {
+  it("gets an explanation after RunPod's refusal", async () => {
+    const { runpod, endpoint } = fixture();
+    const { second } = await firstOfTwo();
+    const message = "Max workers across all endpoints must not exceed your workers quota (5)";
+    runpod.failNext("saveEndpoint", { message });
+    await expect(createResource(endpoint, second)).rejects.toThrow(
+      `RunPod refused saveEndpoint: ${message} ${EXPLANATION}`,
+    );
+    expect(runpod.snapshot().endpoints).toHaveLength(1);
+  });
+
+  it("is rejected before the call when RunPod returns the quota", async () => {
+    const { runpod, endpoint } = fixture();
+    const { second } = await firstOfTwo();
+    runpod.quota.workers = 5;
+    const before = runpod.count("saveEndpoint");
+    await expect(createResource(endpoint, second)).rejects.toThrow(EXPLANATION);
+    expect(runpod.count("saveEndpoint")).toBe(before);
+    runpod.quota.workers = 6;
+    await createResource(endpoint, second);
+  });
+
+  it("is rejected before the call when the operator has configured the quota", async () => {
+    const { program, config, registered, runpod } = fixture();
+    const { first, second } = await firstOfTwo();
+    const engine = await startEngine(program.folder, { ...config, runpodWorkerQuota: "5" });
+    try {
+      const endpoint = engine.resource(registered.endpoint.type);
+      const before = runpod.count("saveEndpoint");
+      await expect(createResource(endpoint, second)).rejects.toThrow(EXPLANATION);
+      expect(runpod.count("saveEndpoint")).toBe(before);
+      // An update does not count the endpoint's present workers.
+      await endpoint.update(first.id, first.outs, { ...first.inputs, workersMax: 5 });
+    } finally {
+      await engine.close();
+    }
+  });
+});
