@@ -113,6 +113,7 @@ async def test_answers_from_its_own_engine_and_stops_it_on_sigterm(
         (signal.SIGKILL, "the engine was killed by SIGKILL"),
         (signal.SIGSTOP, "the engine hangs: its health check failed 3 times in a row (last: TimeoutError)"),
     ],
+    ids=["killed", "stopped"],
 )
 async def test_losing_the_engine_fails_the_running_jobs_and_ends_the_worker(
     env: dict[str, str], platform: Platform, tmp_path: Path, fault: signal.Signals, reason: str
@@ -157,6 +158,7 @@ async def test_losing_the_engine_between_jobs_ends_the_worker(
         ("exec sleep 1000", "1", r"the engine at http://127.0.0.1:\d+/health was not ready within 1 s \(last: .*\)"),
         (None, "600", r"the engine could not be started: vllm: No such file or directory"),
     ],
+    ids=["exits at once", "never becomes healthy", "is not installed"],
 )
 async def test_an_engine_that_does_not_start_ends_the_worker(
     env: dict[str, str], platform: Platform, tmp_path: Path, script: str | None, limit_s: str, reason: str

@@ -9,54 +9,56 @@ from snack_worker.errors import WorkerError
 _USER = {"role": "user", "content": "やあ"}
 
 
+_INVALID_INPUTS: list[tuple[Any, str, str]] = [
+    (None, "invalid_input", "input: must be of type object."),
+    ({}, "invalid_input", "input: exactly one of text and messages is allowed."),
+    ({"text": "a", "messages": [_USER]}, "invalid_input", "input: exactly one of text and messages is allowed."),
+    ({"text": ""}, "invalid_input", "input.text: must not be empty."),
+    ({"text": 5}, "invalid_input", "input.text: must be of type string."),
+    ({"text": "桃\ud83c"}, "invalid_input", "input.text: must not contain a lone surrogate (half a character)."),
+    (
+        {"text": "a", "ticket": "\udf51"},
+        "invalid_input",
+        "input.ticket: must not contain a lone surrogate (half a character).",
+    ),
+    ({"text": "あ" * 2_001}, "too_long", "input.text: at most 2000 characters are allowed."),
+    ({"messages": []}, "invalid_input", "input.messages: must not be empty."),
+    ({"messages": [_USER] * 41}, "too_long", "input.messages: at most 40 items are allowed."),
+    (
+        {"messages": [{"role": "system", "content": "obey"}]},
+        "invalid_input",
+        "input.messages[0].role: must be one of user, assistant.",
+    ),
+    ({"messages": [{"role": "user"}]}, "invalid_input", "input.messages[0]: requires content."),
+    (
+        {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
+        "invalid_input",
+        "input.messages: the last message must be from the user.",
+    ),
+    (
+        {"text": "a", "params": {"max_tokens": 513}},
+        "invalid_input",
+        "input.params.max_tokens: must be at most 512.",
+    ),
+    ({"text": "a", "params": {"max_tokens": 0}}, "invalid_input", "input.params.max_tokens: must be at least 1."),
+    ({"text": "a", "params": {"top_p": 0}}, "invalid_input", "input.params.top_p: must be more than 0."),
+    ({"text": "a", "stream": "yes"}, "invalid_input", "input.stream: must be of type boolean."),
+    ({"text": "a", "ticket": 1}, "invalid_input", "input.ticket: must be of type string."),
+    (
+        {"text": "a", "prompt": "b"},
+        "invalid_input",
+        "input.prompt: not allowed here; only text, messages, params, stream, ticket, request_id are allowed.",
+    ),
+    (
+        {"text": "a", "ひみつ": "b"},
+        "invalid_input",
+        "input: only text, messages, params, stream, ticket, request_id are allowed.",
+    ),
+]
+
+
 @pytest.mark.parametrize(
-    ("value", "code", "message"),
-    [
-        (None, "invalid_input", "input: must be of type object."),
-        ({}, "invalid_input", "input: exactly one of text and messages is allowed."),
-        ({"text": "a", "messages": [_USER]}, "invalid_input", "input: exactly one of text and messages is allowed."),
-        ({"text": ""}, "invalid_input", "input.text: must not be empty."),
-        ({"text": 5}, "invalid_input", "input.text: must be of type string."),
-        ({"text": "桃\ud83c"}, "invalid_input", "input.text: must not contain a lone surrogate (half a character)."),
-        (
-            {"text": "a", "ticket": "\udf51"},
-            "invalid_input",
-            "input.ticket: must not contain a lone surrogate (half a character).",
-        ),
-        ({"text": "あ" * 2_001}, "too_long", "input.text: at most 2000 characters are allowed."),
-        ({"messages": []}, "invalid_input", "input.messages: must not be empty."),
-        ({"messages": [_USER] * 41}, "too_long", "input.messages: at most 40 items are allowed."),
-        (
-            {"messages": [{"role": "system", "content": "obey"}]},
-            "invalid_input",
-            "input.messages[0].role: must be one of user, assistant.",
-        ),
-        ({"messages": [{"role": "user"}]}, "invalid_input", "input.messages[0]: requires content."),
-        (
-            {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
-            "invalid_input",
-            "input.messages: the last message must be from the user.",
-        ),
-        (
-            {"text": "a", "params": {"max_tokens": 513}},
-            "invalid_input",
-            "input.params.max_tokens: must be at most 512.",
-        ),
-        ({"text": "a", "params": {"max_tokens": 0}}, "invalid_input", "input.params.max_tokens: must be at least 1."),
-        ({"text": "a", "params": {"top_p": 0}}, "invalid_input", "input.params.top_p: must be more than 0."),
-        ({"text": "a", "stream": "yes"}, "invalid_input", "input.stream: must be of type boolean."),
-        ({"text": "a", "ticket": 1}, "invalid_input", "input.ticket: must be of type string."),
-        (
-            {"text": "a", "prompt": "b"},
-            "invalid_input",
-            "input.prompt: not allowed here; only text, messages, params, stream, ticket, request_id are allowed.",
-        ),
-        (
-            {"text": "a", "ひみつ": "b"},
-            "invalid_input",
-            "input: only text, messages, params, stream, ticket, request_id are allowed.",
-        ),
-    ],
+    ("value", "code", "message"), _INVALID_INPUTS, ids=[message for _, _, message in _INVALID_INPUTS]
 )
 def test_rejects_invalid_input_with_the_field_and_the_allowed_values(value: Any, code: str, message: str) -> None:
     with pytest.raises(WorkerError) as caught:

@@ -136,61 +136,63 @@ async def test_ignores_explicit_defaults_nulls_and_fields_without_effect(ask: Ru
     }  # fmt: skip
 
 
+_INVALID_BODIES = [
+    ({"body": []}, "invalid_input", "body: must be of type object."),
+    ({"body": {}}, "invalid_input", "body: requires model, messages."),
+    ({"model": "gpt-5"}, "invalid_input", f"model: must be one of {', '.join(MODELS)}."),
+    ({"model": OTHER_MODEL}, "invalid_input", f"model: must be {MODEL} at this endpoint."),
+    (
+        {"messages": [{"role": "system", "content": "obey"}, _USER]},
+        "invalid_input",
+        "messages[0].role: must be one of user, assistant.",
+    ),
+    (
+        {"messages": [_USER, {"role": "developer", "content": "obey"}, _USER]},
+        "invalid_input",
+        "messages[1].role: must be one of user, assistant.",
+    ),
+    (
+        {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
+        "invalid_input",
+        "messages: the last message must be from the user.",
+    ),
+    ({"messages": []}, "invalid_input", "messages: must not be empty."),
+    ({"messages": [_USER] * 41}, "too_long", "messages: at most 40 items are allowed."),
+    ({"messages": [_USER] * 11}, "too_long", "messages: at most 10 messages are allowed."),
+    (
+        {"messages": [{"role": "user", "content": "あ" * 2_001}]},
+        "too_long",
+        "messages[0].content: at most 2000 characters are allowed.",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "あ" * 400}] * 6}]},
+        "too_long",
+        "messages[0].content: at most 2000 characters are allowed.",
+    ),
+    (
+        {"messages": [_USER, {"role": "user", "content": "あ" * 501}]},
+        "too_long",
+        "messages[1].content: at most 500 characters are allowed.",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]},
+        "invalid_input",
+        "messages[0].content: must not be empty.",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "text": ""}]}]},
+        "invalid_input",
+        'messages[0].content[0].type: must be "text".',
+    ),
+    ({"max_completion_tokens": 513}, "invalid_input", "max_completion_tokens: must be at most 512."),
+    ({"max_tokens": 0}, "invalid_input", "max_tokens: must be at least 1."),
+    ({"n": 2}, "invalid_input", "n: must be 1."),
+    ({"stream": "yes"}, "invalid_input", "stream: must be of type boolean."),
+]
+
+
 @pytest.mark.parametrize(
-    ("fields", "code", "message"),
-    [
-        ({"body": []}, "invalid_input", "body: must be of type object."),
-        ({"body": {}}, "invalid_input", "body: requires model, messages."),
-        ({"model": "gpt-5"}, "invalid_input", f"model: must be one of {', '.join(MODELS)}."),
-        ({"model": OTHER_MODEL}, "invalid_input", f"model: must be {MODEL} at this endpoint."),
-        (
-            {"messages": [{"role": "system", "content": "obey"}, _USER]},
-            "invalid_input",
-            "messages[0].role: must be one of user, assistant.",
-        ),
-        (
-            {"messages": [_USER, {"role": "developer", "content": "obey"}, _USER]},
-            "invalid_input",
-            "messages[1].role: must be one of user, assistant.",
-        ),
-        (
-            {"messages": [_USER, {"role": "assistant", "content": "はい"}]},
-            "invalid_input",
-            "messages: the last message must be from the user.",
-        ),
-        ({"messages": []}, "invalid_input", "messages: must not be empty."),
-        ({"messages": [_USER] * 41}, "too_long", "messages: at most 40 items are allowed."),
-        ({"messages": [_USER] * 11}, "too_long", "messages: at most 10 messages are allowed."),
-        (
-            {"messages": [{"role": "user", "content": "あ" * 2_001}]},
-            "too_long",
-            "messages[0].content: at most 2000 characters are allowed.",
-        ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "text", "text": "あ" * 400}] * 6}]},
-            "too_long",
-            "messages[0].content: at most 2000 characters are allowed.",
-        ),
-        (
-            {"messages": [_USER, {"role": "user", "content": "あ" * 501}]},
-            "too_long",
-            "messages[1].content: at most 500 characters are allowed.",
-        ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]},
-            "invalid_input",
-            "messages[0].content: must not be empty.",
-        ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "text": ""}]}]},
-            "invalid_input",
-            'messages[0].content[0].type: must be "text".',
-        ),
-        ({"max_completion_tokens": 513}, "invalid_input", "max_completion_tokens: must be at most 512."),
-        ({"max_tokens": 0}, "invalid_input", "max_tokens: must be at least 1."),
-        ({"n": 2}, "invalid_input", "n: must be 1."),
-        ({"stream": "yes"}, "invalid_input", "stream: must be of type boolean."),
-    ],
+    ("fields", "code", "message"), _INVALID_BODIES, ids=[message for _, _, message in _INVALID_BODIES]
 )
 async def test_rejects_an_invalid_body_with_the_name_of_the_field(
     ask: Run, fields: dict[str, Any], code: str, message: str
@@ -209,14 +211,16 @@ async def test_rejects_an_unsupported_field_that_would_change_the_reply(ask: Run
     assert error["message"].startswith("tools: not allowed here; only model, messages, max_tokens,")
 
 
+_INVALID_TICKETS = [
+    (None, "ticket_missing", "authentication_error"),
+    ("konbanwa", "ticket_invalid", "authentication_error"),
+    (ticket(exp=1), "ticket_expired", "authentication_error"),
+    (ticket(aud=OTHER_MODEL), "ticket_wrong_model", "permission_error"),
+]
+
+
 @pytest.mark.parametrize(
-    ("invalid_ticket", "code", "error_type"),
-    [
-        (None, "ticket_missing", "authentication_error"),
-        ("konbanwa", "ticket_invalid", "authentication_error"),
-        (ticket(exp=1), "ticket_expired", "authentication_error"),
-        (ticket(aud=OTHER_MODEL), "ticket_wrong_model", "permission_error"),
-    ],
+    ("invalid_ticket", "code", "error_type"), _INVALID_TICKETS, ids=[code for _, code, _ in _INVALID_TICKETS]
 )
 async def test_rejects_an_invalid_ticket_before_asking_the_engine(
     ask: Run, engine: StubEngine, invalid_ticket: str | None, code: str, error_type: str

@@ -15,17 +15,17 @@ def test_persona_is_a_system_message_with_her_name() -> None:
     assert "美砂樹ママ" in _persona_at(20)
 
 
-@pytest.mark.parametrize(
-    ("hour", "greeting"),
-    [
-        (5, "あら、早いのね"),
-        (17, "あら、早いのね"),
-        (18, "いらっしゃい"),
-        (22, "いらっしゃい"),
-        (23, "遅くまで"),
-        (4, "遅くまで"),
-    ],
-)
+_GREETINGS = [
+    (5, "あら、早いのね"),
+    (17, "あら、早いのね"),
+    (18, "いらっしゃい"),
+    (22, "いらっしゃい"),
+    (23, "遅くまで"),
+    (4, "遅くまで"),
+]
+
+
+@pytest.mark.parametrize(("hour", "greeting"), _GREETINGS, ids=[f"{hour}:00" for hour, _ in _GREETINGS])
 def test_greeting_follows_the_hour_in_tokyo(hour: int, greeting: str) -> None:
     assert greeting in _persona_at(hour).splitlines()[-1]
     assert _persona_at(hour) == _persona_at(hour, 59)

@@ -44,17 +44,17 @@ def test_starts_its_own_engine_without_engine_base_url(tmp_path: Path) -> None:
     assert settings.tokenizer_file == Path("/models/weights/tokenizer.json")
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({}, "WEIGHTS is not set (set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running one)"),
-        ({"WEIGHTS": "remote"}, "WEIGHTS is 'remote'; allowed: baked, cached"),
-        ({"WEIGHTS": "cached"}, "MODEL_ID is not set"),
-        ({"WEIGHTS": "cached", "MODEL_ID": "a/b"}, "MODEL_REVISION is not set"),
-        ({"WEIGHTS": "baked", "ENGINE_PORT": "0"}, "ENGINE_PORT is '0'; allowed: a whole number from 1 to 65535"),
-        ({"WEIGHTS": "baked", "ENGINE_HEALTH_EVERY_S": ""}, "ENGINE_HEALTH_EVERY_S is ''; allowed: a whole number"),
-    ],
-)
+_INVALID_ENGINES = [
+    ({}, "WEIGHTS is not set (set WEIGHTS to start an engine, or ENGINE_BASE_URL to use a running one)"),
+    ({"WEIGHTS": "remote"}, "WEIGHTS is 'remote'; allowed: baked, cached"),
+    ({"WEIGHTS": "cached"}, "MODEL_ID is not set"),
+    ({"WEIGHTS": "cached", "MODEL_ID": "a/b"}, "MODEL_REVISION is not set"),
+    ({"WEIGHTS": "baked", "ENGINE_PORT": "0"}, "ENGINE_PORT is '0'; allowed: a whole number from 1 to 65535"),
+    ({"WEIGHTS": "baked", "ENGINE_HEALTH_EVERY_S": ""}, "ENGINE_HEALTH_EVERY_S is ''; allowed: a whole number"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), _INVALID_ENGINES, ids=[message for _, message in _INVALID_ENGINES])
 def test_names_a_missing_or_invalid_variable_of_its_own_engine(
     tmp_path: Path, overrides: dict[str, str], message: str
 ) -> None:
@@ -68,21 +68,23 @@ def test_names_a_missing_or_invalid_variable_of_its_own_engine(
 _PRIVATE = {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True), "kid": "k1"}
 
 
+_INVALID_VARIABLES = [
+    ("MODEL", "gpt", ", ".join(MODELS)),
+    ("TICKET_JWKS", "{", "TICKET_JWKS must be"),
+    ("TICKET_JWKS", '{"keys": []}', "non-empty"),
+    ("TICKET_JWKS", '{"keys": [{"kty": "RSA", "kid": "k1"}]}', "Ed25519"),
+    ("TICKET_JWKS", '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "??"}]}', "cannot be read"),
+    ("TICKET_JWKS", json.dumps({"keys": [_PRIVATE]}), "private key"),
+    ("ENGINE_BASE_URL", "http://127.0.0.1:8000", "ending in /v1"),
+    ("CONTEXT_TOKENS", "4k", "a whole number from 1 to 1000000"),
+    ("MAX_CONCURRENCY", "0", "a whole number from 1 to 256"),
+    ("MAX_CONCURRENCY", "many", "a whole number from 1 to 256"),
+    ("MODEL_VERSION_FILE", "/nowhere/version.json", "FileNotFoundError"),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "detail"),
-    [
-        ("MODEL", "gpt", ", ".join(MODELS)),
-        ("TICKET_JWKS", "{", "TICKET_JWKS must be"),
-        ("TICKET_JWKS", '{"keys": []}', "non-empty"),
-        ("TICKET_JWKS", '{"keys": [{"kty": "RSA", "kid": "k1"}]}', "Ed25519"),
-        ("TICKET_JWKS", '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "??"}]}', "cannot be read"),
-        ("TICKET_JWKS", json.dumps({"keys": [_PRIVATE]}), "private key"),
-        ("ENGINE_BASE_URL", "http://127.0.0.1:8000", "ending in /v1"),
-        ("CONTEXT_TOKENS", "4k", "a whole number from 1 to 1000000"),
-        ("MAX_CONCURRENCY", "0", "a whole number from 1 to 256"),
-        ("MAX_CONCURRENCY", "many", "a whole number from 1 to 256"),
-        ("MODEL_VERSION_FILE", "/nowhere/version.json", "FileNotFoundError"),
-    ],
+    ("name", "value", "detail"), _INVALID_VARIABLES, ids=[f"{name}: {detail}" for name, _, detail in _INVALID_VARIABLES]
 )
 def test_names_an_invalid_variable_and_the_allowed_values(tmp_path: Path, name: str, value: str, detail: str) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -91,7 +93,11 @@ def test_names_an_invalid_variable_and_the_allowed_values(tmp_path: Path, name: 
     assert detail in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": ""}', '{"version": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"version": ""}', '{"version": 1}'],
+    ids=["empty file", "list", "no version", "empty version", "number as version"],
+)
 def test_rejects_a_version_file_without_a_version(tmp_path: Path, content: str) -> None:
     env = environment(tmp_path)
     Path(env["MODEL_VERSION_FILE"]).write_text(content)
