@@ -8,7 +8,7 @@ import type { LocalCloud } from "../cloud/cloud";
 import type { ProgramOutputs } from "../cloud/program";
 import { inTemporaryCloud } from "../cloud/temporaryCloud";
 import { type EngineName, engineOption } from "../llm/engineOption";
-import { customerApi } from "../visitor/customerApi";
+import { customerApi } from "../visitor/customer";
 import { inferenceOf } from "../visitor/modelSessions";
 import { expiredTicket, forgedTicket } from "../visitor/tickets";
 import { type BillingResult, walkBilling } from "./smokeBilling";

@@ -2,7 +2,7 @@ import { field } from "../../client/problem";
 import type { CloudEvent } from "../support/events";
 import { byId, create, language, setText } from "./dom";
 import { fillRowTable, type Row } from "./rowTable";
-import { type PanelState, panelSwitches } from "./stripePanel";
+import { type PanelState, type PanelSwitch, panelSwitches } from "./stripePanel";
 import { type Word, words } from "./translations";
 
 const DAY_SECONDS = 24 * 3600;
@@ -12,174 +12,174 @@ const TIMEOUT_MS = 60_000;
 /** Delay before reading the row, because writes come in bursts. */
 const SETTLE_MS = 200;
 
-/** The developer's panel: the customer's row and actions at Stripe. */
-export interface Drawer {
-  /** Opens the panel for a customer; undefined hides it. */
-  open(userId: string | undefined): void;
-  /** Handles a backend event. A write may have changed the row. */
-  onEvent(event: CloudEvent): void;
-}
-
-/**
- * Starts the panel. It reads nothing while it is closed.
- *
- * @param changed called when the row has changed, and after every action
- */
-export function startDrawer(changed: () => void): Drawer {
-  const panel = byId("back-room", HTMLDetailsElement);
-  const controls = byId("controls", HTMLElement);
-  const message = byId("controls-message", HTMLElement);
-  const clock = byId("clock", HTMLElement);
-  const table = byId("row", HTMLTableElement);
-  let userId: string | undefined;
+/** The developer's panel: the customer's row and actions at Stripe. It reads nothing while it is closed. */
+export class Drawer {
+  private readonly panel = byId("back-room", HTMLDetailsElement);
+  private readonly controls = byId("controls", HTMLElement);
+  private readonly message = byId("controls-message", HTMLElement);
+  private readonly table = byId("row", HTMLTableElement);
+  private readonly switches: { name: PanelSwitch; box: HTMLInputElement }[];
+  private userId: string | undefined;
   /** Null when there is no row, undefined before the first read. */
-  let row: Row | null | undefined;
-  let readings = 0;
+  private row: Row | null | undefined;
+  private reads = 0;
   /** Milliseconds that the double's clock is ahead. */
-  let aheadMs = 0;
-  let settling: ReturnType<typeof setTimeout> | undefined;
+  private aheadMs = 0;
+  private settling: ReturnType<typeof setTimeout> | undefined;
 
-  const buttons: Record<string, [Word, string, () => object][]> = {
-    time: [
-      ["advanceDay", "advance", () => ({ seconds: DAY_SECONDS })],
-      ["advancePeriod", "advance", () => ({ seconds: untilPeriodEnd() })],
-      ["advanceWeek", "advance", () => ({ seconds: 8 * DAY_SECONDS })],
-    ],
-    card: [
-      ["failNextRenewal", "fail-next-renewal", () => ({ userId })],
-      ["mendCard", "mend-card", () => ({ userId })],
-    ],
-    bank: [
-      ["dispute", "dispute", () => ({ userId })],
-      ["disputeWon", "close-dispute", () => ({ userId, outcome: "won" })],
-      ["disputeLost", "close-dispute", () => ({ userId, outcome: "lost" })],
-      ["refund", "refund", () => ({ userId })],
-    ],
-  };
-  for (const [group, list] of Object.entries(buttons)) {
-    for (const [word, action, body] of list) {
-      const button = setText(create("button"), word);
-      button.type = "button";
-      button.addEventListener("click", () => act(action, body()));
-      byId(`${group}-controls`, HTMLElement).append(button);
+  /** @param changed called when the row has changed, and after every action */
+  constructor(private readonly changed: () => void) {
+    for (const [group, list] of Object.entries(this.buttons())) {
+      for (const [word, action, body] of list) {
+        const button = setText(create("button"), word);
+        button.type = "button";
+        button.addEventListener("click", () => this.act(action, body()));
+        byId(`${group}-controls`, HTMLElement).append(button);
+      }
     }
+    this.switches = panelSwitches.map((name) => ({ name, box: this.addSwitch(name) }));
+    this.panel.addEventListener("toggle", () => {
+      if (this.panel.open) void Promise.all([this.loadState(), this.loadRow()]);
+    });
+    setInterval(() => {
+      if (this.panel.open && !this.panel.hidden) this.showClock();
+    }, 1_000);
   }
-  const switches = panelSwitches.map((name) => {
+
+  /** Opens the panel for a customer; undefined hides it. */
+  open(userId: string | undefined): void {
+    if (userId === this.userId) return;
+    this.userId = userId;
+    this.row = undefined;
+    this.reads++;
+    this.panel.hidden = userId === undefined;
+    if (userId === undefined) this.panel.open = false;
+  }
+
+  /** Handles a backend event. A write may have changed the row. */
+  onEvent({ source, summary }: CloudEvent): void {
+    const isWrite = source === "dynamodb" && /^(?:Put|Update|Delete|BatchWrite|TransactWrite)/.test(summary);
+    if (!this.panel.open || !isWrite) return;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(async () => {
+      if (await this.loadRow()) this.changed();
+    }, SETTLE_MS);
+  }
+
+  /** Buttons by group: text, action and body of the request. */
+  private buttons(): Record<string, [Word, string, () => object][]> {
+    const user =
+      (more: object = {}) =>
+      () => ({ userId: this.userId, ...more });
+    const advance = (seconds: () => number) => () => ({ seconds: seconds() });
+    return {
+      time: [
+        ["advanceDay", "advance", advance(() => DAY_SECONDS)],
+        ["advancePeriod", "advance", advance(() => this.untilPeriodEnd())],
+        ["advanceWeek", "advance", advance(() => 8 * DAY_SECONDS)],
+      ],
+      card: [
+        ["failNextRenewal", "fail-next-renewal", user()],
+        ["mendCard", "mend-card", user()],
+      ],
+      bank: [
+        ["dispute", "dispute", user()],
+        ["disputeWon", "close-dispute", user({ outcome: "won" })],
+        ["disputeLost", "close-dispute", user({ outcome: "lost" })],
+        ["refund", "refund", user()],
+      ],
+    };
+  }
+
+  private addSwitch(name: PanelSwitch): HTMLInputElement {
     const box = create("input");
     box.type = "checkbox";
-    box.addEventListener("change", () => act("switch", { name, on: box.checked }));
+    box.addEventListener("change", () => this.act("switch", { name, on: box.checked }));
     const label = create("label");
     label.append(box, setText(create("span"), `switch_${name}`));
     byId("webhook-controls", HTMLElement).append(label);
-    return { name, box };
-  });
+    return box;
+  }
 
   /** Reads the period's end from the row of the last sync; one month without it. */
-  function untilPeriodEnd(): number {
-    const end = field(field(row?.subscriptions, "0"), "period_end");
-    const seconds = typeof end === "number" ? end - Math.floor((Date.now() + aheadMs) / 1000) : 0;
+  private untilPeriodEnd(): number {
+    const end = field(field(this.row?.subscriptions, "0"), "period_end");
+    const seconds = typeof end === "number" ? end - Math.floor((Date.now() + this.aheadMs) / 1000) : 0;
     return (seconds > 0 ? seconds : 31 * DAY_SECONDS) + RENEWAL_SECONDS;
   }
 
-  function showClock(): void {
-    const now = new Date(Date.now() + aheadMs);
-    const days = Math.round(aheadMs / (DAY_SECONDS * 1000));
+  private showClock(): void {
+    const now = new Date(Date.now() + this.aheadMs);
+    const days = Math.round(this.aheadMs / (DAY_SECONDS * 1000));
     const ahead = days > 0 ? ` (${words[language()].aheadDays.replace("{days}", String(days))})` : "";
-    clock.textContent = now.toLocaleString(language(), { dateStyle: "long", timeStyle: "short" }) + ahead;
+    byId("clock", HTMLElement).textContent =
+      now.toLocaleString(language(), { dateStyle: "long", timeStyle: "short" }) + ahead;
   }
 
-  function showState({ now, switches: on }: PanelState): void {
-    aheadMs = now * 1000 - Date.now();
-    showClock();
-    for (const { name, box } of switches) box.checked = on[name];
+  private showState({ now, switches: on }: PanelState): void {
+    this.aheadMs = now * 1000 - Date.now();
+    this.showClock();
+    for (const { name, box } of this.switches) box.checked = on[name];
   }
 
-  function showMessage(word: Word | undefined, detail = ""): void {
+  private showMessage(word: Word | undefined, detail = ""): void {
     if (word) {
-      setText(message, word);
+      setText(this.message, word);
       return;
     }
-    delete message.dataset.word;
-    message.textContent = detail;
+    delete this.message.dataset.word;
+    this.message.textContent = detail;
   }
 
-  async function act(action: string, body: object): Promise<void> {
-    showMessage("working");
-    setBusy(true);
+  private async act(action: string, body: object): Promise<void> {
+    this.showMessage("working");
+    this.setBusy(true);
     const answer = await request("POST", `/stripe/${action}`, body);
-    setBusy(false);
+    this.setBusy(false);
     if (answer.ok) {
-      showState(answer.body as PanelState);
-      showMessage("done");
+      this.showState(answer.body as PanelState);
+      this.showMessage("done");
     } else {
-      showMessage(undefined, answer.message);
-      await loadState();
+      this.showMessage(undefined, answer.message);
+      await this.loadState();
     }
-    await loadRow();
-    changed();
+    await this.loadRow();
+    this.changed();
   }
 
-  function setBusy(busy: boolean): void {
-    for (const element of controls.querySelectorAll<HTMLButtonElement | HTMLInputElement>("button, input")) {
+  private setBusy(busy: boolean): void {
+    for (const element of this.controls.querySelectorAll<HTMLButtonElement | HTMLInputElement>("button, input")) {
       element.disabled = busy;
     }
   }
 
-  async function loadState(): Promise<void> {
+  private async loadState(): Promise<void> {
     const answer = await request("GET", "/stripe");
     const isReal = answer.status === 404;
     byId("real-stripe", HTMLElement).hidden = !isReal;
-    controls.hidden = isReal;
-    if (answer.ok) showState(answer.body as PanelState);
-    else if (!isReal) showMessage(undefined, answer.message);
+    this.controls.hidden = isReal;
+    if (answer.ok) this.showState(answer.body as PanelState);
+    else if (!isReal) this.showMessage(undefined, answer.message);
   }
 
   /** Reads the row. Returns whether it has changed. */
-  async function loadRow(): Promise<boolean> {
-    if (userId === undefined) return false;
-    const reading = ++readings;
-    const answer = await request("GET", `/row?${new URLSearchParams({ user: userId })}`);
+  private async loadRow(): Promise<boolean> {
+    if (this.userId === undefined) return false;
+    const read = ++this.reads;
+    const answer = await request("GET", `/row?${new URLSearchParams({ user: this.userId })}`);
     // Ignore this answer when a later read has started or the customer has left.
-    if (reading !== readings) return false;
+    if (read !== this.reads) return false;
     const next = answer.ok ? ((field(answer.body, "row") ?? null) as Row | null) : null;
     const note = byId("no-row", HTMLElement);
     note.hidden = next !== null;
     setText(note, answer.ok ? "noRow" : "unreadable");
-    table.hidden = next === null;
-    const before = row;
+    this.table.hidden = next === null;
+    const before = this.row;
     if (!answer.ok || JSON.stringify(next) === JSON.stringify(before)) return false;
-    row = next;
-    if (next) fillRowTable(table, next, before ?? undefined);
+    this.row = next;
+    if (next) fillRowTable(this.table, next, before ?? undefined);
     return before !== undefined;
   }
-
-  async function followRow(): Promise<void> {
-    if (await loadRow()) changed();
-  }
-
-  panel.addEventListener("toggle", () => {
-    if (panel.open) void Promise.all([loadState(), loadRow()]);
-  });
-  setInterval(() => {
-    if (panel.open && !panel.hidden) showClock();
-  }, 1_000);
-
-  return {
-    open(next) {
-      if (next === userId) return;
-      userId = next;
-      row = undefined;
-      readings++;
-      panel.hidden = next === undefined;
-      if (next === undefined) panel.open = false;
-    },
-    onEvent({ source, summary }) {
-      if (!panel.open || source !== "dynamodb" || !/^(?:Put|Update|Delete|BatchWrite|TransactWrite)/.test(summary))
-        return;
-      clearTimeout(settling);
-      settling = setTimeout(followRow, SETTLE_MS);
-    },
-  };
 }
 
 /** Calls the page's server. `message` describes a failure. */

@@ -3,7 +3,7 @@ import { type Model, Plan, planModels } from "../../contract/plan";
 import { browserKeyOf, configKey } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import type { ProgramOutputs } from "../cloud/program";
-import { customerApi } from "./customerApi";
+import { customerApi } from "./customer";
 import { validTicket } from "./tickets";
 
 /**

@@ -16,7 +16,7 @@ import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
 import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
 import { up } from "../../local/pulumi/engine";
-import { signedIn } from "../../local/visitor/signedIn";
+import { signedIn } from "../../local/visitor/customer";
 import { webhookEvents } from "../../stripe/events";
 
 // All of billing over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the reconciler.

@@ -8,7 +8,7 @@ import { SessionResponse } from "../../contract/session";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
 import { bringUp, type ProgramOutputs } from "../../local/cloud/program";
-import { signedIn } from "../../local/visitor/signedIn";
+import { signedIn } from "../../local/visitor/customer";
 import { launchBrowser, needsBrowser } from "../browser";
 import { needsPython } from "../workerPython";
 

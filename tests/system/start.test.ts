@@ -10,7 +10,7 @@ import { chat, createApi } from "../../client";
 import { customers } from "../../local/cloud/customers";
 import type { ProgramOutputs } from "../../local/cloud/program";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
-import { signedIn } from "../../local/visitor/signedIn";
+import { signedIn } from "../../local/visitor/customer";
 
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-start-"));
 const started: ChildProcess[] = [];

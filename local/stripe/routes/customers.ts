@@ -1,6 +1,7 @@
 import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
+import { testCard } from "../cards";
 import { newId } from "../ids";
 import { list, liveCustomer } from "../lookups";
 import * as blank from "../objectDefaults";
@@ -8,7 +9,6 @@ import { expand, merged, metadata, paging, timeRange, within } from "../paramete
 import { expireSession } from "../renewals";
 import { nothing, type Route, route } from "../route";
 import { endSubscription } from "../subscriptions";
-import { testCard } from "../testCards";
 
 /** Customers and their payment methods. */
 export function customersRoutes(account: StripeAccount): Route[] {

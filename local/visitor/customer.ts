@@ -1,4 +1,7 @@
-import { createSignIn, type SignIn } from "../../client";
+import { type Api, createApi, createSignIn, type SignIn } from "../../client";
+import type { Plan } from "../../contract/plan";
+import type { LocalCloud } from "../cloud/cloud";
+import { customers } from "../cloud/customers";
 import type { ProgramOutputs } from "../cloud/program";
 import { type Credentials, signInByForm } from "./hostedSignIn";
 
@@ -18,4 +21,12 @@ export async function signedIn(outputs: ProgramOutputs, pageUrl: string, who: Cr
   });
   await client.finishSignIn(await signInByForm(await client.startSignIn(), redirectUri, who));
   return client;
+}
+
+/** Creates an API client that is signed in as the seeded customer of a plan. */
+export async function customerApi(plan: Plan, cloud: LocalCloud, outputs: ProgramOutputs): Promise<Api> {
+  const customer = customers.find(({ label }) => label === plan);
+  if (!customer) throw new Error(`No seeded customer has the plan ${plan}`);
+  const { getIdToken } = await signedIn(outputs, cloud.pageUrl, customer);
+  return createApi({ apiUrl: outputs.apiUrl, getIdToken });
 }
