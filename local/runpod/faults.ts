@@ -5,15 +5,15 @@ import { CutConnection } from "../support/http";
 import { type Fault, matches, type Switches } from "./account/switches";
 import { problemResponse, RestProblem } from "./rest/problem";
 
-/** RunPod's text for a failure that it does not explain (runpod-python #239). */
+/** RunPod's error text without an explanation (runpod-python #239). */
 export const TRY_AGAIN = "Something went wrong. Please try again later or contact support.";
 
 /**
- * Serves a request as the switches say: the next fault that fits it is used up, and its work done or not.
+ * Serves a request, with the first matching fault of the switches applied.
  *
- * @throws CutConnection when the caller is to get no answer
+ * @throws CutConnection for a fault that cuts the connection
  */
-export async function withFaults(
+export async function serveWithFaults(
   switches: Switches,
   events: Events,
   request: Request,
@@ -23,7 +23,7 @@ export async function withFaults(
   const names = await callNames(request);
   const fault = takeFault(switches, names);
   if (!fault) return serve(request);
-  events.emit({ source: "runpod", summary: `${names.join(" ")} → fault: ${told(fault)}` });
+  events.emit({ source: "runpod", summary: `${names.join(" ")} → fault: ${describe(fault)}` });
   if (fault.delayMs > 0) await sleep(fault.delayMs);
   if (fault.answer === "pass") return serve(request);
   if (fault.done) await (await serve(request)).body?.cancel();
@@ -31,7 +31,7 @@ export async function withFaults(
   return failure(fault.answer, new URL(request.url).pathname);
 }
 
-/** The first fault that fits one of the names and is due. */
+/** Returns the fault for a call with these names, and counts its use. */
 function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
   const fault = faults.find(({ on }) => names.some((name) => matches([on], name)));
   if (!fault) return undefined;
@@ -44,7 +44,7 @@ function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
   return fault;
 }
 
-/** What a call may be named by: its method and path, and for GraphQL its root fields too. */
+/** Names that a fault can match: method and path, and the root fields of GraphQL. */
 async function callNames(request: Request): Promise<string[]> {
   const { pathname } = new URL(request.url);
   const name = `${request.method} ${pathname}`;
@@ -59,7 +59,7 @@ function rootFields(body: string): string[] {
   }
 }
 
-/** Names of the root fields of a GraphQL document. */
+/** Root field names of a GraphQL document. */
 export function fieldNames(query: string): string[] {
   try {
     return parse(query).definitions.flatMap((definition) =>
@@ -73,14 +73,14 @@ export function fieldNames(query: string): string[] {
   }
 }
 
-/** A fault for the events. */
-function told({ answer, done, delayMs }: Fault): string {
+/** Text of a fault for the event log. */
+function describe({ answer, done, delayMs }: Fault): string {
   if (answer === "pass") return `late by ${delayMs} ms`;
-  const what = typeof answer === "object" ? `"${answer.message}"` : String(answer);
-  return done ? `${what}, but done` : what;
+  const text = typeof answer === "object" ? `"${answer.message}"` : String(answer);
+  return done ? `${text}, but done` : text;
 }
 
-/** A failure in the shape of the API that was called. */
+/** Failure answer in the format of the called API. */
 function failure(answer: Exclude<Fault["answer"], "cut" | "pass">, path: string): Response {
   const isGraphql = path === "/graphql";
   if (typeof answer === "object")

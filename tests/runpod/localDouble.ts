@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Template } from "../../local/runpod/account/records";
 import { startRunpod } from "../../local/runpod/server";
-import { idleWorker } from "../../local/runpod/workers/idleWorker";
+import { idleWorker } from "../../local/runpod/workers/worker";
 import { Events } from "../../local/support/events";
 import type { FakeRunpod, Operation } from "./fakeRunpod";
 import { emptyWorkerStates } from "./workerRoutes";

@@ -7,7 +7,7 @@ import { type Model, modelPlans } from "../../contract/plan";
 import { StreamItem } from "../../contract/worker";
 import { signTicket } from "../../functions/core/ticket";
 import { type RunpodDouble, startRunpod } from "../../local/runpod/server";
-import type { RunningWorker } from "../../local/runpod/workers/workers";
+import type { RunningWorker } from "../../local/runpod/workers/worker";
 import { Events } from "../../local/support/events";
 import { freePort } from "../../local/support/ports";
 import type { Container } from "./container";

@@ -16,34 +16,34 @@ import { AccountError, checkEndpoint, checkTemplate, endpointChanges, templateCh
 import { Secrets } from "./secrets";
 import { NetworkVolumes } from "./volumes";
 
-/** What may be set about an account. */
+/** Options of an account. */
 export interface AccountOptions {
-  /** Sum of `workersMax` over all endpoints. RunPod gives 5 to a new account. */
+  /** Maximum of the sum of `workersMax` over all endpoints. A new account at RunPod has 5. */
   workersQuota: number;
-  /** How long a template counts as in use after its last endpoint is gone. RunPod takes up to two minutes. */
+  /** How long a template stays in use after the deletion of its last endpoint. Up to two minutes at RunPod. */
   templateHoldMs: number;
   clock: Clock;
-  /** True when the registry has the image. RunPod asks it when a template is saved. */
+  /** Whether the registry has the image. RunPod checks this when a template is saved. */
   imageExists(imageName: string): boolean;
-  /** Id and key of an endpoint that is being created, where they are decided already. */
+  /** Reserved id and key for a new endpoint. Undefined result: the account generates them. */
   claimEndpoint?: () => { id: string; aiKey: string } | undefined;
 }
 
 const DAY_MS = 86_400_000;
 
 /**
- * A RunPod account: its templates, endpoints and registry credentials, kept in one file, under the rules that RunPod
- * documents. GraphQL and REST v2 are two faces of it. Every mutation either obeys all rules or throws an AccountError
- * and changes nothing.
+ * RunPod account with templates, endpoints and registry credentials, stored in one file. GraphQL and REST v2 both work
+ * on it. Every change obeys the rules that RunPod documents, or throws an AccountError and changes nothing.
  */
 export class RunpodAccount {
   readonly registries: Registries;
   readonly networkVolumes: NetworkVolumes;
   readonly secrets: Secrets;
   private readonly file: AccountFile;
-  private readonly lastUseOfTemplate = new Map<string, number>();
-  /** What the clock had skipped when an endpoint last had a request. */
-  private readonly skippedBefore = new Map<string, number>();
+  /** Time when an endpoint last stopped using a template, by template id. */
+  private readonly lastTemplateUse = new Map<string, number>();
+  /** Milliseconds that the clock had skipped at an endpoint's last request, by endpoint id. */
+  private readonly skippedMsAtRequest = new Map<string, number>();
 
   constructor(
     path: string,
@@ -83,7 +83,7 @@ export class RunpodAccount {
     return this.file.data.endpoints[id];
   }
 
-  /** An endpoint's versions, the newest first. */
+  /** Versions of an endpoint, the newest first. */
   releases(endpointId: string): ReleaseRecord[] {
     return this.file.data.releases[endpointId] ?? [];
   }
@@ -99,7 +99,7 @@ export class RunpodAccount {
     return template;
   }
 
-  /** Deletes a template by its name, as GraphQL does. */
+  /** Deletes a template by its name, for GraphQL. */
   deleteTemplateNamed(name: string): void {
     const template = this.templates.find((one) => one.name === name);
     if (!template) throw new AccountError("Template not found", "missing");
@@ -109,7 +109,7 @@ export class RunpodAccount {
   /** Deletes a template. */
   deleteTemplate(id: string): void {
     const template = this.requireTemplate(id);
-    const lastUse = this.lastUseOfTemplate.get(id) ?? Number.NEGATIVE_INFINITY;
+    const lastUse = this.lastTemplateUse.get(id) ?? Number.NEGATIVE_INFINITY;
     const isHeld = this.options.clock.now() - lastUse < this.options.templateHoldMs;
     if (this.endpointsUsing(id).length > 0 || isHeld)
       throw new AccountError("Template is in use and cannot be deleted");
@@ -118,9 +118,9 @@ export class RunpodAccount {
   }
 
   /**
-   * Creates an endpoint, or replaces the one with `input.id` whole: what is left out goes back to its default.
+   * Creates an endpoint, or replaces the endpoint with `input.id`. Missing fields get their defaults.
    *
-   * @param copiesTemplate true when the inline template is REST v2's own copy, which goes with the endpoint
+   * @param copiesTemplate whether the inline template is a copy that REST v2 deletes with the endpoint
    */
   saveEndpoint(input: EndpointInput, copiesTemplate = false): Endpoint {
     const { id, template: inline, templateId, bindEndpoint, ...fields } = input;
@@ -147,32 +147,34 @@ export class RunpodAccount {
       aiKey,
       createdAt: before?.createdAt ?? this.options.clock.timestamp(),
     };
-    const changes = before ? [...endpointChanges(before, endpoint), ...changeOfTemplate(templateBefore, template)] : [];
+    const changes = before
+      ? [...endpointChanges(before, endpoint), ...templateChangesBetween(templateBefore, template)]
+      : [];
     this.file.data.endpoints[endpoint.id] = endpoint;
     if (!before || changes.length > 0) this.newRelease(endpoint, changes);
-    if (before && before.templateId !== template.id) this.release(before.templateId);
+    if (before && before.templateId !== template.id) this.releaseTemplate(before.templateId);
     if (bindEndpoint) template.boundEndpointId = endpoint.id;
     this.file.save();
     return endpoint;
   }
 
-  /** Points an endpoint at another template. */
+  /** Changes the template of an endpoint. */
   updateEndpointTemplate(endpointId: string, templateId: string): Endpoint {
     const endpoint = this.requireEndpoint(endpointId);
     const template = this.requireTemplate(templateId);
     if (!template.isServerless) throw new AccountError("The template must be serverless", "kind");
     const before = endpoint.templateId;
     if (before !== templateId) {
-      const changes = changeOfTemplate(this.template(before), template);
+      const changes = templateChangesBetween(this.template(before), template);
       endpoint.templateId = templateId;
       this.newRelease(endpoint, changes);
-      this.release(before);
+      this.releaseTemplate(before);
       this.file.save();
     }
     return endpoint;
   }
 
-  /** Deletes an endpoint that has been scaled to zero, as GraphQL demands. */
+  /** Deletes an endpoint with zero workers, for GraphQL. */
   deleteEndpoint(id: string): void {
     const endpoint = this.requireEndpoint(id);
     if (endpoint.workersMin !== 0 || endpoint.workersMax !== 0)
@@ -180,7 +182,7 @@ export class RunpodAccount {
     this.removeEndpoint(endpoint);
   }
 
-  /** Deletes an endpoint with the template bound to it, whatever it is doing, as REST v2 does. */
+  /** Deletes an endpoint and the template bound to it, for REST v2. The endpoint may have running workers. */
   deleteEndpointWithTemplate(id: string): void {
     const endpoint = this.requireEndpoint(id);
     const isBound = this.template(endpoint.templateId)?.boundEndpointId === id;
@@ -191,7 +193,7 @@ export class RunpodAccount {
     }
   }
 
-  /** Deletes a registry credential. Templates lose it silently, as at RunPod. */
+  /** Deletes a registry credential and, like RunPod, every reference to it in templates. */
   deleteRegistryAuth(id: string): void {
     this.registries.remove(id);
     for (const template of this.templates)
@@ -199,28 +201,28 @@ export class RunpodAccount {
     this.file.save();
   }
 
-  /** Deletes a network volume that no endpoint is pinned to. */
+  /** Deletes a network volume that no endpoint uses. */
   deleteNetworkVolume(id: string): void {
     if (this.endpoints.some((endpoint) => volumesOf(endpoint).includes(id)))
       throw new AccountError("Network volume is in use and cannot be deleted");
     this.networkVolumes.remove(id);
   }
 
-  /** An endpoint got a request: it is not idle. */
+  /** Restarts the idle time of an endpoint after a request. */
   noteRequest(endpointId: string): void {
-    this.skippedBefore.set(endpointId, this.options.clock.skippedMs);
+    this.skippedMsAtRequest.set(endpointId, this.options.clock.skippedMs);
   }
 
   /**
-   * What RunPod does by itself as time is skipped: an endpoint without a request for 3 days is lowered to 2 workers,
-   * after 7 days to none (docs, endpoint configurations), and ECR tokens die after 12 hours.
+   * Applies the effects of skipped time. RunPod limits an endpoint to 2 workers after 3 days without a request, and to 0
+   * after 7 days (docs, endpoint configurations). ECR tokens expire after 12 hours.
    */
   sweep(): void {
     for (const endpoint of this.endpoints) {
-      const idleMs = this.options.clock.skippedMs - (this.skippedBefore.get(endpoint.id) ?? 0);
+      const idleMs = this.options.clock.skippedMs - (this.skippedMsAtRequest.get(endpoint.id) ?? 0);
       const idleDays = idleMs / DAY_MS;
-      const most = idleDays >= 7 ? 0 : idleDays >= 3 ? 2 : Number.POSITIVE_INFINITY;
-      endpoint.workersMax = Math.min(endpoint.workersMax, most);
+      const limit = idleDays >= 7 ? 0 : idleDays >= 3 ? 2 : Number.POSITIVE_INFINITY;
+      endpoint.workersMax = Math.min(endpoint.workersMax, limit);
       endpoint.workersMin = Math.min(endpoint.workersMin, endpoint.workersMax);
     }
     this.registries.sweep();
@@ -279,14 +281,14 @@ export class RunpodAccount {
   private removeEndpoint(endpoint: Endpoint): void {
     delete this.file.data.endpoints[endpoint.id];
     delete this.file.data.releases[endpoint.id];
-    this.skippedBefore.delete(endpoint.id);
-    this.release(endpoint.templateId);
+    this.skippedMsAtRequest.delete(endpoint.id);
+    this.releaseTemplate(endpoint.templateId);
     this.file.save();
   }
 
-  /** An endpoint no longer uses the template. */
-  private release(templateId: string): void {
-    this.lastUseOfTemplate.set(templateId, this.options.clock.now());
+  /** Ends an endpoint's use of a template, and deletes the template if it is an unused copy. */
+  private releaseTemplate(templateId: string): void {
+    this.lastTemplateUse.set(templateId, this.options.clock.now());
     const template = this.template(templateId);
     if (!template) return;
     template.boundEndpointId = null;
@@ -307,12 +309,12 @@ export class RunpodAccount {
 }
 
 function volumesOf({ networkVolumeId, networkVolumeIds }: Pick<EndpointInput, "networkVolumeId" | "networkVolumeIds">) {
-  const ids = networkVolumeIds?.map((one) => one.networkVolumeId) ?? [];
+  const ids = networkVolumeIds?.map(({ networkVolumeId: id }) => id) ?? [];
   return networkVolumeId ? [...ids, networkVolumeId] : ids;
 }
 
-/** What a release records of an endpoint's template: another one, or another state of it. */
-function changeOfTemplate(before: Template | undefined, after: Template): FieldChange[] {
+/** Changes for a release record after an endpoint's template changed or was replaced. */
+function templateChangesBetween(before: Template | undefined, after: Template): FieldChange[] {
   const moved = before?.id === after.id ? [] : [{ field: "templateId", old: before?.id ?? null, new: after.id }];
   return before ? [...moved, ...templateChanges(before, after)] : moved;
 }

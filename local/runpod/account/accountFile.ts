@@ -2,12 +2,12 @@ import { JsonFile } from "../../support/store";
 import { newId } from "./ids";
 import type { Delegation, Endpoint, NetworkVolume, RegistryAuth, ReleaseRecord, Secret, Template } from "./records";
 
-/** All that an account holds, by id. */
+/** Contents of an account, by id. */
 interface AccountState {
   userId: string;
   templates: Record<string, Template>;
   endpoints: Record<string, Endpoint>;
-  /** Of each endpoint, the newest first. */
+  /** By endpoint, the newest first. */
   releases: Record<string, ReleaseRecord[]>;
   registryAuths: Record<string, RegistryAuth>;
   delegations: Record<string, Delegation>;
@@ -15,10 +15,10 @@ interface AccountState {
   secrets: Record<string, Secret>;
 }
 
-/** The file that an account is kept in. */
+/** File that stores an account. */
 export type AccountFile = JsonFile<AccountState>;
 
-/** Opens it, or begins a new one. */
+/** Opens an account's file or creates an empty account. */
 export function openAccount(path: string): AccountFile {
   const empty: AccountState = {
     userId: newId("user_"),
@@ -31,7 +31,7 @@ export function openAccount(path: string): AccountFile {
     secrets: {},
   };
   const file = new JsonFile<AccountState>(path, empty);
-  // One that was written before there were all of these.
+  // A file of an earlier version may lack some of the fields.
   file.data = { ...empty, ...file.data };
   return file;
 }

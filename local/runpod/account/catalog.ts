@@ -1,14 +1,15 @@
-/** A GPU type, with the pool that serverless endpoints name it by. */
+/** A GPU type. */
 export interface GpuType {
   id: string;
   name: string;
+  /** Serverless pool that offers it. */
   pool: string | null;
   manufacturer: "NVIDIA" | "AMD";
-  /** GB. */
+  /** Memory in GB. */
   memory: number;
 }
 
-/** Serverless pools in RunPod's order, with the price of a GPU in US dollars per second (RunPod docs, August 2026). */
+/** Serverless pools in RunPod's order. Prices are US dollars per GPU and second (RunPod docs, August 2026). */
 export const pools: readonly {
   id: string;
   pricePerSecond: number;
@@ -34,7 +35,7 @@ export const pools: readonly {
     ],
   },
   { id: "ADA_24", pricePerSecond: 0.00031, gpus: [["NVIDIA GeForce RTX 4090", "RTX 4090", 24]] },
-  // Not in the docs' table of prices: taken as the next pool's.
+  // The docs list no price for it. This is the price of the next pool.
   { id: "ADA_32_PRO", pricePerSecond: 0.00034, gpus: [["NVIDIA GeForce RTX 5090", "RTX 5090", 32]] },
   {
     id: "AMPERE_48",
@@ -78,7 +79,7 @@ export const pools: readonly {
   { id: "BLACKWELL_180", pricePerSecond: 0.0024, gpus: [["NVIDIA B200", "B200", 180]] },
 ];
 
-/** Every GPU type, those outside of the serverless pools last. */
+/** All GPU types. Types outside the serverless pools come last. */
 export const gpuTypes: readonly GpuType[] = [
   ...pools.flatMap((pool) =>
     pool.gpus.map(([id, name, memory]) => ({ id, name, pool: pool.id, manufacturer: "NVIDIA" as const, memory })),
@@ -86,7 +87,7 @@ export const gpuTypes: readonly GpuType[] = [
   { id: "AMD Instinct MI300X OAM", name: "MI300X", pool: null, manufacturer: "AMD", memory: 192 },
 ];
 
-/** CPU flavours of serverless workers (`GET /v2/catalog/cpus`). */
+/** CPU flavors of serverless workers (`GET /v2/catalog/cpus`). */
 export const cpuFlavors: readonly { id: string; name: string; group: string; maxVcpu: number; ramGbPerVcpu: number }[] =
   [
     { id: "cpu3c", name: "Compute-Optimized", group: "Gen 3", maxVcpu: 32, ramGbPerVcpu: 2 },
@@ -95,7 +96,7 @@ export const cpuFlavors: readonly { id: string; name: string; group: string; max
     { id: "cpu5g", name: "General Purpose", group: "Gen 5", maxVcpu: 32, ramGbPerVcpu: 4 },
   ];
 
-/** Data centres, and the region each is in. */
+/** Data centers with their regions. */
 export const dataCenters: readonly { id: string; name: string; region: string }[] = [
   { id: "AP-JP-1", name: "AP Japan 1", region: "ASIA" },
   { id: "CA-MTL-1", name: "CA Montreal 1", region: "NORTH_AMERICA" },

@@ -1,6 +1,6 @@
 /**
- * The double's time: this machine's, and what was skipped on demand on top of it. What RunPod does after days (shrinking
- * an idle endpoint, a registry token that dies) counts skipped time only: a laptop that is left on is not punished.
+ * Clock of the double: the machine's time plus the time that tests and `/admin/time` skip. Effects that take RunPod hours
+ * or days count skipped time only, so a laptop that stays on for a week does not lose its workers.
  */
 export class Clock {
   /** Milliseconds skipped so far. */
@@ -9,7 +9,7 @@ export class Clock {
   /** Milliseconds since the epoch. */
   readonly now = (): number => Date.now() + this.skippedMs;
 
-  /** The same as RunPod writes it. */
+  /** The time in RunPod's format. */
   timestamp(): string {
     return new Date(this.now()).toISOString();
   }

@@ -1,10 +1,10 @@
-/** One environment variable, as RunPod writes it. */
+/** Environment variable in RunPod's format. */
 export interface EnvVar {
   key: string;
   value: string;
 }
 
-/** `SaveTemplateInput` with its defaults filled in. */
+/** `SaveTemplateInput` with defaults applied. */
 export interface TemplateInput {
   id?: string | null;
   name: string;
@@ -17,7 +17,7 @@ export interface TemplateInput {
   isPublic: boolean;
   readme?: string | null;
   containerRegistryAuthId?: string | null;
-  /** Such as `8888/http,22/tcp`. */
+  /** Comma-separated, for example `8888/http,22/tcp`. */
   ports?: string | null;
   portsConfig?: { port: string; name: string }[] | null;
   volumeMountPath?: string | null;
@@ -31,18 +31,18 @@ export interface TemplateInput {
   allowedCudaVersions?: string[];
 }
 
-/** A stored template. */
+/** Stored template. */
 export interface Template extends Omit<TemplateInput, "id"> {
   id: string;
   boundEndpointId: string | null;
-  /** True for one that REST v2 made for an endpoint: it goes with the endpoint. */
+  /** Whether REST v2 created it for one endpoint. It is deleted with the endpoint. */
   isCopy: boolean;
 }
 
-/** A template that comes with its endpoint: no volume, always serverless. */
+/** Template inside an endpoint's input: without a volume, always serverless. */
 export type InlineTemplate = Omit<TemplateInput, "id" | "volumeInGb" | "isServerless" | "isPublic" | "volumeMountPath">;
 
-/** `EndpointInput` with its defaults filled in. */
+/** `EndpointInput` with defaults applied. */
 export interface EndpointInput {
   id?: string | null;
   name: string;
@@ -50,7 +50,7 @@ export interface EndpointInput {
   type: string;
   gpuIds?: string | null;
   gpuCount: number;
-  /** CPU flavours, such as `cpu5c-4-8`: flavour, vCPUs, GB of memory. */
+  /** CPU instances, for example `cpu5c-4-8`: flavor, vCPUs, GB of memory. */
   instanceIds?: string[] | null;
   /** Seconds. */
   idleTimeout: number;
@@ -75,26 +75,26 @@ export interface EndpointInput {
   flashEnvironmentId?: string | null;
 }
 
-/** A stored endpoint. */
+/** Stored endpoint. */
 export interface Endpoint extends Omit<EndpointInput, "id" | "template" | "templateId" | "bindEndpoint"> {
   id: string;
   templateId: string;
   userId: string;
-  /** Goes up with each change that rolls the workers. */
+  /** Increased by each change that replaces the workers. */
   version: number;
-  /** The key its workers present. Secret. */
+  /** Key of its workers. Secret. */
   aiKey: string;
   createdAt: string;
 }
 
-/** One field that a release changed, by RunPod's name for it. */
+/** Field that a release changed, with RunPod's field name. */
 export interface FieldChange {
   field: string;
   old: unknown;
   new: unknown;
 }
 
-/** One version of an endpoint and what made it. */
+/** Version of an endpoint with the changes that caused it. */
 export interface ReleaseRecord {
   id: string;
   version: number;
@@ -102,17 +102,17 @@ export interface ReleaseRecord {
   diff: FieldChange[];
 }
 
-/** A registry credential. Of the password only a hash is kept: enough to tell a renewed token from the old one. */
+/** Registry credential. A hash of the password is enough to detect a renewed token. */
 export interface RegistryAuth {
   id: string;
   name: string;
   username: string;
   passwordHash: string;
-  /** The registry no longer takes it, as ECR's tokens after 12 hours. */
+  /** Whether the registry refuses it, like an ECR token after 12 hours. */
   isExpired: boolean;
 }
 
-/** Permission to pull from one ECR repository by RunPod's own AWS role. */
+/** Permission for RunPod's AWS role to pull from one ECR repository. */
 export interface Delegation {
   id: string;
   name: string | null;
@@ -125,16 +125,16 @@ export interface Delegation {
   createdAt: string;
 }
 
-/** A network volume. */
+/** Network volume. */
 export interface NetworkVolume {
   id: string;
   name: string;
-  /** GB. */
+  /** Size in GB. */
   size: number;
   dataCenterId: string;
 }
 
-/** A secret that templates refer to as `{{ RUNPOD_SECRET_name }}`. Its value is not kept: nothing reads it here. */
+/** Secret that templates refer to as `{{ RUNPOD_SECRET_name }}`. The double stores no value, because nothing reads it. */
 export interface Secret {
   id: string;
   name: string;

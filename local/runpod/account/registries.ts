@@ -10,13 +10,13 @@ interface Login {
   password: string;
 }
 
-/** Life of an ECR authorization token (AWS: GetAuthorizationToken). Its username is always AWS. */
-const ECR_TOKEN_MS = 12 * 3_600_000;
+/** Lifetime of an ECR authorization token (AWS, GetAuthorizationToken). Its username is always `AWS`. */
+const ECR_TOKEN_LIFETIME_MS = 12 * 3_600_000;
 
-/** What an account pulls private images with: credentials, and delegations of ECR repositories. */
+/** Access of an account to private images: registry credentials and delegations of ECR repositories. */
 export class Registries {
-  /** What the clock had skipped when a credential got its password. */
-  private readonly skippedBefore = new Map<string, number>();
+  /** Milliseconds that the clock had skipped when a credential got its password, by credential id. */
+  private readonly skippedMsAtRenewal = new Map<string, number>();
 
   constructor(
     private readonly file: AccountFile,
@@ -35,18 +35,18 @@ export class Registries {
     return this.file.data.registryAuths[id];
   }
 
-  /** Refuses an id that is neither a credential's nor a delegation's. */
+  /** @throws AccountError when the id is neither a credential's nor a delegation's */
   require(id: string): void {
     if (!this.find(id) && !this.file.data.delegations[id]) throw new AccountError("Registry auth not found", "missing");
   }
 
-  /** Stores a credential. Names are unique. */
+  /** Creates a credential. Its name must be unique. */
   create({ name, ...login }: Login & { name: string }): RegistryAuth {
     if (this.all.some((auth) => auth.name === name)) throw new AccountError("Registry auth name must be unique");
     return this.store(newId(), name, login, undefined);
   }
 
-  /** Replaces a credential's username and password; id and name stay. */
+  /** Replaces a credential's username and password. Id and name stay the same. */
   update({ id, ...login }: Login & { id: string }): RegistryAuth {
     const auth = this.requireAuth(id);
     return this.store(id, auth.name, login, auth);
@@ -59,24 +59,24 @@ export class Registries {
     this.file.save();
   }
 
-  /** The registry stops taking a credential until it gets another password. */
+  /** Makes the registry refuse a credential until its password changes. */
   expire(id: string): void {
     this.requireAuth(id).isExpired = true;
     this.file.save();
   }
 
-  /** ECR's tokens die as time is skipped. */
+  /** Expires ECR tokens that are too old in skipped time. */
   sweep(): void {
     for (const auth of this.all) {
-      const ageMs = this.clock.skippedMs - (this.skippedBefore.get(auth.id) ?? 0);
-      if (auth.username === "AWS" && ageMs >= ECR_TOKEN_MS) auth.isExpired = true;
+      const ageMs = this.clock.skippedMs - (this.skippedMsAtRenewal.get(auth.id) ?? 0);
+      if (auth.username === "AWS" && ageMs >= ECR_TOKEN_LIFETIME_MS) auth.isExpired = true;
     }
   }
 
   /**
    * Registers a delegation for one ECR repository.
    *
-   * @param resource the repository's ARN
+   * @param resource ARN of the repository
    */
   delegate(resource: string, name: string | null): Delegation {
     const [, awsRegion = "", awsUser = "", path = ""] =
@@ -111,7 +111,7 @@ export class Registries {
     const passwordHash = createHash("sha256").update(`${id}:${password}`).digest("hex");
     const isSame = before?.passwordHash === passwordHash;
     const auth: RegistryAuth = { id, name, username, passwordHash, isExpired: isSame && before.isExpired };
-    if (!isSame) this.skippedBefore.set(id, this.clock.skippedMs);
+    if (!isSame) this.skippedMsAtRenewal.set(id, this.clock.skippedMs);
     this.file.data.registryAuths[id] = auth;
     this.file.save();
     return auth;

@@ -1,11 +1,11 @@
 import { gpuTypes, pools } from "./catalog";
-import { selection } from "./gpuSelection";
+import { parseGpuIds } from "./gpuSelection";
 import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } from "./records";
 
-/** What a refusal is about: REST v2 answers `missing` with 404, `image` and `kind` with 422 and the others with 400. */
+/** Kind of a refusal. REST v2 answers `missing` with 404, `image` and `kind` with 422, `rule` with 400. */
 export type Refusal = "rule" | "missing" | "image" | "kind";
 
-/** A rule of the account was broken. The text reaches the caller, as RunPod's do. */
+/** Violation of one of the account's rules. The caller gets the message, in RunPod's words. */
 export class AccountError extends Error {
   override readonly name = "AccountError";
 
@@ -17,7 +17,7 @@ export class AccountError extends Error {
   }
 }
 
-/** Rules of a template that need nothing but itself. */
+/** @throws AccountError when a template breaks a rule that needs no other resource */
 export function checkTemplate(input: Omit<TemplateInput, "id">): void {
   checkName(input.name, "Template");
   if (!input.imageName) throw new AccountError("imageName is required");
@@ -26,7 +26,7 @@ export function checkTemplate(input: Omit<TemplateInput, "id">): void {
     throw new AccountError("volumeInGb must be 0 for a serverless template");
 }
 
-/** The same for an endpoint. */
+/** @throws AccountError when an endpoint breaks a rule that needs no other resource */
 export function checkEndpoint(input: Omit<EndpointInput, "id" | "template" | "templateId" | "bindEndpoint">): void {
   checkName(input.name, "Endpoint");
   if (input.type !== "QB" && input.type !== "LB") throw new AccountError(`type must be QB or LB, got ${input.type}`);
@@ -43,9 +43,9 @@ export function checkEndpoint(input: Omit<EndpointInput, "id" | "template" | "te
   if (input.executionTimeoutMs !== 0) checkRange("executionTimeoutMs", input.executionTimeoutMs, 5_000, 604_800_000);
 }
 
-/** `gpuIds` names pools, and GPU types of those pools to leave out, but not all of them. */
+/** @throws AccountError when `gpuIds` names an unknown pool, excludes a type outside its pools, or excludes every type */
 function checkGpus(gpuIds: string): void {
-  const { pools: chosen, excludedTypes } = selection(gpuIds);
+  const { pools: chosen, excludedTypes } = parseGpuIds(gpuIds);
   const known = pools.map(({ id }) => id);
   for (const pool of chosen)
     if (!known.includes(pool)) throw new AccountError(`gpuIds: ${pool} is not a GPU pool. Pools: ${known.join(", ")}`);
@@ -56,7 +56,7 @@ function checkGpus(gpuIds: string): void {
     throw new AccountError("gpuIds: the selection leaves no GPU type");
 }
 
-/** Endpoint properties whose change starts a rolling release; the scaler, the worker counts and the timeouts do not. */
+/** Fields of an endpoint whose change replaces the workers. Changes of scaler, worker counts and timeouts do not. */
 const rollingEndpointFields = [
   "gpuIds",
   "gpuCount",
@@ -70,7 +70,7 @@ const rollingEndpointFields = [
   "modelReferences",
 ] as const;
 
-/** The same for its template's. */
+/** Fields of a template whose change replaces the workers of its endpoints. */
 const rollingTemplateFields = [
   "imageName",
   "env",
@@ -80,12 +80,12 @@ const rollingTemplateFields = [
   "containerRegistryAuthId",
 ] as const;
 
-/** What of an endpoint's change gives it a new version, as `GET …/releases` names it. */
+/** Changes of an endpoint that create a new version, with the field names of `GET …/releases`. */
 export function endpointChanges(before: Endpoint, after: Endpoint): FieldChange[] {
   return changes(before, after, rollingEndpointFields, "");
 }
 
-/** The same of its template's. */
+/** Changes of a template that create a new version of its endpoints. */
 export function templateChanges(before: Template, after: Template): FieldChange[] {
   return changes(before, after, rollingTemplateFields, "template.");
 }
@@ -96,13 +96,13 @@ function changes<T>(before: T, after: T, fields: readonly (keyof T & string)[], 
     .filter((change) => comparable(change.old) !== comparable(change.new));
 }
 
-/** The order of an environment means nothing. */
+/** Text to compare values by. The order of array items, such as environment variables, does not matter. */
 function comparable(value: unknown): string {
   return JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : value);
 }
 
-function checkName(name: string, what: string): void {
-  if (name.length < 3 || name.length > 191) throw new AccountError(`${what} name must have 3 to 191 characters`);
+function checkName(name: string, kind: string): void {
+  if (name.length < 3 || name.length > 191) throw new AccountError(`${kind} name must have 3 to 191 characters`);
 }
 
 function checkRange(field: string, value: number, min: number, max: number): void {

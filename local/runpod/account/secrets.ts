@@ -4,7 +4,7 @@ import { newId } from "./ids";
 import type { Secret } from "./records";
 import { AccountError } from "./rules";
 
-/** An account's secrets. Their values are not kept: nothing reads them here. */
+/** Secrets of an account, without their values. */
 export class Secrets {
   constructor(
     private readonly file: AccountFile,
@@ -15,7 +15,7 @@ export class Secrets {
     return Object.values(this.file.data.secrets);
   }
 
-  /** Creates one. Names are unique. */
+  /** Creates a secret. Its name must be unique. */
   create(name: string, description: string | null): Secret {
     if (this.all.some((secret) => secret.name === name)) throw new AccountError("Secret name must be unique");
     const secret: Secret = { id: newId(), name, description, createdAt: this.clock.timestamp(), updatedAt: null };
@@ -24,7 +24,7 @@ export class Secrets {
     return secret;
   }
 
-  /** Notes a new value or description. */
+  /** Updates the description and the time of the last change. */
   update(id: string, changes: Partial<Pick<Secret, "description">>): Secret {
     const secret = this.require(id);
     Object.assign(secret, changes, { updatedAt: this.clock.timestamp() });
@@ -32,7 +32,7 @@ export class Secrets {
     return secret;
   }
 
-  /** Deletes one. */
+  /** Deletes a secret. */
   remove(id: string): void {
     this.require(id);
     delete this.file.data.secrets[id];

@@ -1,28 +1,28 @@
 import * as z from "zod";
-import { commaList, selection } from "./gpuSelection";
+import { parseCommaList, parseGpuIds } from "./gpuSelection";
 import type { Endpoint } from "./records";
 
-/** Names with `*` for anything, such as `snack-misaki-*`. */
-const globs = z.array(z.string().min(1));
+/** Patterns with the wildcard `*`, for example `snack-misaki-*`. */
+const Patterns = z.array(z.string().min(1));
 
-/** Something that goes wrong with the next calls it matches. */
+/** Failure of the next matching calls. */
 export const Fault = z.strictObject({
   /**
-   * Which calls: a GraphQL field (`saveEndpoint`), or method and path (`POST /v2/serverless`, `GET /v2/serverless/*`),
-   * where `*` stands for anything.
+   * Pattern of the calls: a GraphQL field (`saveEndpoint`), or method and path (`POST /v2/serverless`,
+   * `GET /v2/serverless/*`). `*` is a wildcard.
    */
   on: z.string().min(1),
-  /** How many calls; 1 unless told. */
+  /** Number of calls that fail. Default 1. */
   times: z.int().min(1).default(1),
-  /** How many matching calls pass first; 0 unless told. */
+  /** Number of matching calls that succeed first. Default 0. */
   skip: z.int().min(0).default(0),
-  /** Whether the work is done all the same before the call fails; false unless told. */
+  /** Whether the double executes the call before it fails. Default false. */
   done: z.boolean().default(false),
-  /** The wait before anything else, in milliseconds. */
+  /** Delay before the call is handled, in milliseconds. */
   delayMs: z.int().min(0).default(0),
   /**
-   * What the caller gets: `cut` cuts the connection, `again` is RunPod's "try again later", a number is an HTTP status,
-   * a message is a refusal in these words, `pass` is the right answer (after the delay).
+   * Answer to the caller. `cut`: the connection is cut. `again`: RunPod's "try again later". A number: an HTTP status.
+   * A message: a refusal with this text. `pass`: the correct answer, after the delay.
    */
   answer: z.union([
     z.enum(["cut", "again", "pass"]),
@@ -32,27 +32,27 @@ export const Fault = z.strictObject({
 });
 export type Fault = z.output<typeof Fault>;
 
-/** What can be made to go wrong. All off at first; change it at any time, it is read at every step. */
+/** Failures that the double simulates. A change takes effect at once. */
 export const Switches = z.strictObject({
-  /** Calls that fail, used up one by one. */
+  /** Calls that fail. A fault is removed after its last use. */
   faults: z.array(Fault),
-  /** Where there is no capacity: pools, data centres or names of endpoints. */
-  noCapacity: globs,
-  /** Images that hosts cannot pull, although their registry has them. */
-  unpullable: globs,
-  /** Names of endpoints whose workers die as they start. */
-  crashing: globs,
-  /** How long a worker takes to start, in milliseconds, before its program is started. */
+  /** GPU pools, data centers or endpoint names without capacity. */
+  noCapacity: Patterns,
+  /** Images that hosts cannot pull although the registry has them. */
+  unpullable: Patterns,
+  /** Names of endpoints whose workers crash at start. */
+  crashing: Patterns,
+  /** Delay before a worker's process starts, in milliseconds. */
   coldStartMs: z.int().min(0),
 });
 export type Switches = z.output<typeof Switches>;
 
-/** All off. */
+/** Switches without any failure. */
 export function createSwitches(): Switches {
   return { faults: [], noCapacity: [], unpullable: [], crashing: [], coldStartMs: 0 };
 }
 
-/** True when one of the patterns fits the whole text. */
+/** Whether a pattern matches the whole text. */
 export function matches(patterns: readonly string[], text: string): boolean {
   return patterns.some((pattern) => {
     const source = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
@@ -60,12 +60,15 @@ export function matches(patterns: readonly string[], text: string): boolean {
   });
 }
 
-/** True when there is no room for a worker of the endpoint: none of its pools has any, or none of its data centres. */
-export function isFull({ noCapacity }: Switches, endpoint: Pick<Endpoint, "name" | "gpuIds" | "locations">): boolean {
-  const areAllFull = (places: string[]) => places.length > 0 && places.every((place) => matches(noCapacity, place));
+/** Whether the endpoint can get no worker: all of its pools, all of its data centers or the endpoint have no capacity. */
+export function hasNoCapacity(
+  { noCapacity }: Switches,
+  endpoint: Pick<Endpoint, "name" | "gpuIds" | "locations">,
+): boolean {
+  const allFull = (places: string[]) => places.length > 0 && places.every((place) => matches(noCapacity, place));
   return (
     matches(noCapacity, endpoint.name) ||
-    areAllFull(selection(endpoint.gpuIds ?? "").pools) ||
-    areAllFull(commaList(endpoint.locations))
+    allFull(parseGpuIds(endpoint.gpuIds ?? "").pools) ||
+    allFull(parseCommaList(endpoint.locations))
   );
 }

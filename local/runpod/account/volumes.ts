@@ -3,7 +3,7 @@ import { newId } from "./ids";
 import type { NetworkVolume } from "./records";
 import { AccountError } from "./rules";
 
-/** An account's network volumes: names, sizes and places. Nothing can be stored on them here. */
+/** Network volumes of an account: names, sizes and data centers. They store no data. */
 export class NetworkVolumes {
   constructor(private readonly file: AccountFile) {}
 
@@ -15,14 +15,14 @@ export class NetworkVolumes {
     return this.file.data.networkVolumes[id ?? ""];
   }
 
-  /** Refuses an id that is not there. */
+  /** @throws AccountError for an unknown id */
   require(id: string): NetworkVolume {
     const volume = this.find(id);
     if (!volume) throw new AccountError("Network volume not found", "missing");
     return volume;
   }
 
-  /** Creates one, or renames and grows the one with `id`. */
+  /** Creates a volume, or renames and enlarges the volume with `id`. */
   save(input: { id?: string; name?: string; size?: number; dataCenterId?: string }): NetworkVolume {
     const before = input.id === undefined ? undefined : this.require(input.id);
     const volume: NetworkVolume = {
@@ -38,7 +38,7 @@ export class NetworkVolumes {
     return volume;
   }
 
-  /** Deletes one. */
+  /** Deletes a volume. */
   remove(id: string): void {
     this.require(id);
     delete this.file.data.networkVolumes[id];

@@ -5,7 +5,7 @@ type Nullable<T> = { [K in keyof T]: T[K] | null };
 type EnvArguments = { env: (EnvVar | null)[] };
 type Flags = "isServerless" | "isPublic" | "startSsh" | "startJupyter";
 
-/** `SaveTemplateInput` as GraphQL hands it over. */
+/** `SaveTemplateInput` as a GraphQL argument. */
 export type TemplateArguments = Omit<TemplateInput, Flags | "env" | "allowedCudaVersions"> &
   Partial<Nullable<Pick<TemplateInput, Flags>>> &
   EnvArguments;
@@ -14,7 +14,7 @@ type InlineArguments = Omit<InlineTemplate, Flags | "env" | "allowedCudaVersions
   Partial<Nullable<Pick<InlineTemplate, "startSsh" | "startJupyter">>> &
   EnvArguments;
 
-/** `EndpointInput` as GraphQL hands it over: everything but the name may be null. */
+/** `EndpointInput` as a GraphQL argument. Every field but the name may be null. */
 export type EndpointArguments = Pick<EndpointInput, "name"> &
   Partial<Nullable<Omit<EndpointInput, "name" | "template" | "env">>> & {
     template?: InlineArguments | null;
@@ -24,25 +24,26 @@ export type EndpointArguments = Pick<EndpointInput, "name"> &
     hubReleaseId?: string | null;
   };
 
-/** Ways to make an endpoint that need more of RunPod than there is here. */
-const notHere = ["repo", "hubReleaseId", "cloudStorageConfig"] as const;
+/** Fields that need features of RunPod that the double lacks. */
+const unsupportedFields = ["repo", "hubReleaseId", "cloudStorageConfig"] as const;
 
-/** Fills in what RunPod takes for null or nothing. */
-export function templateInput(given: TemplateArguments): TemplateInput {
+/** Applies RunPod's defaults to a template. */
+export function templateInput(args: TemplateArguments): TemplateInput {
   return {
-    ...given,
-    env: variables(given.env),
-    isServerless: given.isServerless ?? false,
-    isPublic: given.isPublic ?? false,
-    startSsh: given.startSsh ?? false,
-    startJupyter: given.startJupyter ?? false,
+    ...args,
+    env: variables(args.env),
+    isServerless: args.isServerless ?? false,
+    isPublic: args.isPublic ?? false,
+    startSsh: args.startSsh ?? false,
+    startJupyter: args.startJupyter ?? false,
   };
 }
 
-/** The same for an endpoint; the defaults are those of RunPod's published schema. */
-export function endpointInput(given: EndpointArguments): EndpointInput {
-  for (const field of notHere) if (given[field]) throw new AccountError(`${field} is not part of the local RunPod`);
-  const { cloudStorageConfig, repo, hubReleaseId, template, env, ...rest } = given;
+/** Applies the defaults of RunPod's published schema to an endpoint. @throws AccountError for an unsupported field */
+export function endpointInput(args: EndpointArguments): EndpointInput {
+  for (const field of unsupportedFields)
+    if (args[field]) throw new AccountError(`${field} is not part of the local RunPod`);
+  const { cloudStorageConfig, repo, hubReleaseId, template, env, ...rest } = args;
   return {
     ...rest,
     type: rest.type ?? "QB",
@@ -68,13 +69,13 @@ export function endpointInput(given: EndpointArguments): EndpointInput {
   };
 }
 
-/** Leaves out what is null. */
-export function given<T extends object>(input: T): { [K in keyof T]?: NonNullable<T[K]> } {
+/** The object without its null and undefined fields. */
+export function withoutNulls<T extends object>(input: T): { [K in keyof T]?: NonNullable<T[K]> } {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null && value !== undefined)) as {
     [K in keyof T]?: NonNullable<T[K]>;
   };
 }
 
 function variables(env: (EnvVar | null)[]): EnvVar[] {
-  return env.filter((one) => one !== null);
+  return env.filter((variable) => variable !== null);
 }

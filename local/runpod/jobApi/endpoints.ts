@@ -1,27 +1,28 @@
 import type { Events } from "../../support/events";
 import type { RunpodAccount } from "../account/account";
 import type { Clock } from "../account/clock";
-import { pullProblem, type RegistryImage } from "../account/pull";
+import { pullError, type RegistryImage } from "../account/imagePull";
 import type { Switches } from "../account/switches";
-import { type Job, type JobMoment, JobQueue } from "../jobs/jobs";
-import { reportToWebhook } from "../jobs/webhooks";
-import { Fleet, type Release, type WorkerLauncher } from "../workers/workers";
+import { type Job, type JobEvent, JobQueue } from "../jobs/jobQueue";
+import { sendWebhook } from "../jobs/webhook";
+import { Fleet, type Release } from "../workers/fleet";
+import type { WorkerLauncher } from "../workers/worker";
 
-/** What every endpoint needs from outside. */
+/** Dependencies and options of all endpoints. */
 export interface EndpointsOptions {
   account: RunpodAccount;
   launch: WorkerLauncher;
   resolveImage(imageName: string): RegistryImage | undefined;
   switches: Switches;
   clock: Clock;
-  /** Whether a release starts a worker before there is a job. */
-  startsAtOnce: boolean;
-  /** Between two tries of a webhook. */
-  webhookPauseMs: number;
+  /** Whether a release starts one worker before there is a job. */
+  startOnRelease: boolean;
+  /** Pause between two attempts of a webhook. */
+  webhookRetryDelayMs: number;
   events: Events;
 }
 
-/** An endpoint at work: its queue and its workers. */
+/** Running endpoint: its job queue and its workers. */
 export class EndpointRuntime {
   readonly queue: JobQueue;
   readonly fleet: Fleet;
@@ -32,11 +33,11 @@ export class EndpointRuntime {
     private readonly closing: AbortSignal,
   ) {
     const { account, switches, resolveImage, clock } = options;
-    this.queue = new JobQueue((job, moment) => this.onJob(job, moment), clock.now);
+    this.queue = new JobQueue((job, event) => this.onJob(job, event), clock.now);
     this.fleet = new Fleet(release, {
       ...options,
       queue: this.queue,
-      pullProblem: (template) => pullProblem(template, resolveImage(template.imageName ?? ""), account, switches),
+      pullError: (template) => pullError(template, resolveImage(template.imageName ?? ""), account, switches),
     });
   }
 
@@ -49,48 +50,48 @@ export class EndpointRuntime {
     return this.release.endpoint.name;
   }
 
-  /** What its workers present. Secret. */
+  /** Key of its workers. Secret. */
   get aiKey(): string {
     return this.release.endpoint.aiKey;
   }
 
-  /** Default limit of one execution; 0 is none. */
+  /** Default time limit of one execution. 0: no limit. */
   get executionTimeoutMs(): number {
     return this.release.endpoint.executionTimeoutMs;
   }
 
-  /** Takes over what the account says now. */
+  /** Applies the account's current state of the endpoint. */
   apply(release: Release): void {
     this.release = release;
     this.fleet.apply(release);
   }
 
-  /** It is deleted: its jobs are cancelled and its workers stopped. */
+  /** Cancels its jobs and stops its workers. Called when the endpoint is deleted. */
   async close(): Promise<void> {
     this.queue.close();
     await this.fleet.close();
   }
 
-  private onJob(job: Job, moment: JobMoment): void {
+  private onJob(job: Job, event: JobEvent): void {
     const { account, clock } = this.options;
-    if (moment === "queued") account.noteRequest(this.release.endpoint.id);
-    this.fleet.onJob(job, moment);
-    const durationMs = moment === "queued" ? undefined : (job.finishedAt ?? clock.now()) - job.queuedAt;
+    if (event === "queued") account.noteRequest(this.release.endpoint.id);
+    this.fleet.onJob(job, event);
+    const durationMs = event === "queued" ? undefined : (job.finishedAt ?? clock.now()) - job.queuedAt;
     this.options.events.emit({
       source: "runpod",
-      summary: `${this.name}: job ${job.id.slice(0, 13)} ${moment === "ended" ? job.status : moment}`,
+      summary: `${this.name}: job ${job.id.slice(0, 13)} ${event === "ended" ? job.status : event}`,
       ...(durationMs !== undefined && { durationMs }),
     });
-    if (moment === "ended" && job.webhook)
-      void reportToWebhook(job.webhook, job, {
+    if (event === "ended" && job.webhook)
+      void sendWebhook(job.webhook, job, {
         events: this.options.events,
-        pauseMs: this.options.webhookPauseMs,
+        retryDelayMs: this.options.webhookRetryDelayMs,
         closing: this.closing,
       });
   }
 }
 
-/** Every endpoint of the account at work. */
+/** Running endpoints of the account. */
 export class Endpoints {
   private readonly runtimes = new Map<string, EndpointRuntime>();
   private readonly closing = new AbortController();
@@ -100,7 +101,7 @@ export class Endpoints {
     this.ticking = setInterval(() => this.tick(), 500);
   }
 
-  /** Lets every endpoint look at the clock and the switches. Happens by itself about twice a second. */
+  /** Makes every endpoint react to clock and switches. A timer does this twice a second. */
   tick(): void {
     for (const { fleet, queue } of this.runtimes.values()) {
       fleet.tick();
@@ -108,17 +109,17 @@ export class Endpoints {
     }
   }
 
-  /** An endpoint that exists. */
+  /** The running endpoint, undefined for an unknown id. */
   find(id: string): EndpointRuntime | undefined {
     return this.runtimes.get(id);
   }
 
-  /** Makes what runs match the account. Called at the start and after every change of the account. */
+  /** Starts, updates and stops endpoints to match the account. Called at start and after every change of the account. */
   reconcile(): void {
     const { account } = this.options;
     for (const endpoint of account.endpoints) {
       const template = account.template(endpoint.templateId);
-      if (!template) throw new Error(`Endpoint ${endpoint.id} has lost its template ${endpoint.templateId}`);
+      if (!template) throw new Error(`Endpoint ${endpoint.id} refers to the missing template ${endpoint.templateId}`);
       const runtime =
         this.runtimes.get(endpoint.id) ??
         new EndpointRuntime({ endpoint, template }, this.options, this.closing.signal);

@@ -1,22 +1,21 @@
 import { type Context, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { Job } from "../jobs/jobs";
-import { presentedKey } from "../keys";
-import { problem } from "../problem";
+import { presentedKey } from "../apiKeys";
+import type { Job } from "../jobs/jobQueue";
 import type { EndpointRuntime } from "./endpoints";
+import { problem } from "./problem";
+import { type Env, MIB } from "./requests";
 
-/** A worker's request for jobs is held this long. The SDK gives up at 90 s. */
+/** How long a worker's request for jobs waits. The SDK gives up after 90 s. */
 const TAKE_WAIT_MS = 20_000;
-/** A worker that gets no more jobs asks again without pausing, so its answer takes a moment. */
+/** Delay of the answer to a worker that gets no more jobs, because the SDK asks again without a pause. */
 const DRAINING_WAIT_MS = 1_000;
-const MAX_CHUNK_BYTES = 2 ** 20;
-const MAX_RESULT_BYTES = 20 * 2 ** 20;
-
-type Env = { Variables: { endpoint: EndpointRuntime } };
+const MAX_CHUNK_BYTES = MIB;
+const MAX_RESULT_BYTES = 20 * MIB;
 
 /**
- * The side of the job API that workers talk to, as runpod-python 1.12 does: job-take, job-take-batch, job-stop, ping,
- * job-done and job-stream. Its bodies are JSON whatever their content type says.
+ * Part of the job API that workers call, for runpod-python 1.12: job-take, job-take-batch, job-stop, ping, job-done and
+ * job-stream. Bodies are JSON, with any content type.
  */
 export function workerApi(options: { find(endpointId: string): EndpointRuntime | undefined }) {
   const app = new Hono<Env>();
@@ -43,17 +42,17 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
   app.get("/:endpoint/job-stop/:worker", async (c) => {
     const { queue, fleet } = c.get("endpoint");
     const worker = c.req.param("worker");
-    const stopsOrEnd = () => queue.takeStops(worker) ?? (fleet.isStopping(worker) ? [] : undefined);
-    const jobsToStop = await queue.changed.until(stopsOrEnd, TAKE_WAIT_MS, c.req.raw.signal);
+    const readRequests = () => queue.takeStopRequests(worker) ?? (fleet.isStopping(worker) ? [] : undefined);
+    const jobsToStop = await queue.changed.waitFor(readRequests, TAKE_WAIT_MS, c.req.raw.signal);
     return jobsToStop?.length ? c.json({ jobsToStop }) : c.body(null, 204);
   });
 
   app.get("/:endpoint/ping/:worker", (c) => {
     const { queue, fleet } = c.get("endpoint");
     const worker = c.req.param("worker");
-    if (c.req.query("status") === "unhealthy") fleet.unfit(worker, c.req.query("check") ?? "unknown check");
-    // The SDK names no job when it has none.
-    else queue.workerNames(worker, (c.req.query("job_id") ?? "").split(","));
+    if (c.req.query("status") === "unhealthy") fleet.reportFailedCheck(worker, c.req.query("check") ?? "unknown check");
+    // The SDK leaves job_id out when it has no job.
+    else queue.workerPinged(worker, (c.req.query("job_id") ?? "").split(","));
     return c.json({ status: "ok" });
   });
 
@@ -62,8 +61,8 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
     if (body instanceof Response) return body;
     const { queue, fleet } = c.get("endpoint");
     const id = c.req.param("job");
-    if (body.status === "IN_PROGRESS") queue.progress(id, body.output);
-    else queue.done(id, body);
+    if (body.status === "IN_PROGRESS") queue.setProgress(id, body.output);
+    else queue.finish(id, body);
     if (body.stopPod === true) fleet.refresh(c.req.param("worker"));
     return c.json({ status: "ok" });
   });
@@ -71,7 +70,7 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
   app.post("/:endpoint/job-stream/:worker/:job", async (c) => {
     const body = await readReport(c, MAX_CHUNK_BYTES);
     if (body instanceof Response) return body;
-    c.get("endpoint").queue.chunk(c.req.param("job"), body.output);
+    c.get("endpoint").queue.addChunk(c.req.param("job"), body.output);
     return c.json({ status: "ok" });
   });
 
@@ -82,14 +81,14 @@ async function take(c: Context<Env>, count: number): Promise<Job[]> {
   const { queue, fleet } = c.get("endpoint");
   const worker = c.req.param("worker") ?? "";
   fleet.ready(worker);
-  const jobsOrEnd = () => {
+  const takeJobs = () => {
     if (!fleet.mayTake(worker)) return [];
     const jobs = queue.take(worker, count);
     return jobs.length > 0 ? jobs : undefined;
   };
-  const jobs = (await queue.changed.until(jobsOrEnd, TAKE_WAIT_MS, c.req.raw.signal)) ?? [];
+  const jobs = (await queue.changed.waitFor(takeJobs, TAKE_WAIT_MS, c.req.raw.signal)) ?? [];
   if (jobs.length === 0 && !fleet.mayTake(worker))
-    await queue.changed.until(() => fleet.isStopping(worker) || undefined, DRAINING_WAIT_MS, c.req.raw.signal);
+    await queue.changed.waitFor(() => fleet.isStopping(worker) || undefined, DRAINING_WAIT_MS, c.req.raw.signal);
   return jobs;
 }
 
@@ -107,12 +106,12 @@ interface Report {
 async function readReport(c: Context<Env>, maxBytes: number): Promise<Report | Response> {
   const text = await c.req.text();
   if (Buffer.byteLength(text) > maxBytes)
-    return problem(c, 400, `bad request: body: exceeded max body size of ${maxBytes / 2 ** 20}MiB`);
+    return problem(c, 400, `bad request: body: exceeded max body size of ${maxBytes / MIB}MiB`);
   try {
     const body: unknown = JSON.parse(text);
     if (typeof body === "object" && body !== null) return body;
   } catch {
-    // Answered below, like any other text that is no object.
+    // Handled below, like JSON that is not an object.
   }
   return problem(c, 400, "bad request: body: must be a JSON object");
 }

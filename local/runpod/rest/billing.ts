@@ -1,8 +1,9 @@
 import { pools } from "../account/catalog";
-import { selection } from "../account/gpuSelection";
+import { parseGpuIds } from "../account/gpuSelection";
 import type { Endpoint } from "../account/records";
 import { RestProblem } from "./problem";
 
+/** Lengths of the bucket sizes in milliseconds. */
 const bucketMs = {
   hour: 3_600_000,
   day: 86_400_000,
@@ -12,10 +13,10 @@ const bucketMs = {
 };
 
 /**
- * `GET /v2/billing/serverless`: what the workers would have cost since this double was started, in the bucket that is
- * still open. Earlier ones are empty: nothing is kept over a restart.
+ * `GET /v2/billing/serverless`: costs of the workers since the start of the double, in the current bucket. Earlier buckets
+ * have no records, because uptimes are lost at a restart.
  */
-export function serverlessBilling(query: URLSearchParams, used: readonly { endpoint: Endpoint; upMs: number }[]) {
+export function serverlessBilling(query: URLSearchParams, usages: readonly { endpoint: Endpoint; uptimeMs: number }[]) {
   const bucketSize = query.get("bucketSize") ?? "day";
   if (!isBucket(bucketSize))
     throw new RestProblem(422, "Request validation failed.", [
@@ -27,9 +28,9 @@ export function serverlessBilling(query: URLSearchParams, used: readonly { endpo
   const length = bucketMs[bucketSize];
   const start = Math.floor(Date.now() / length) * length;
   const window = { startTime: iso(start), endTime: iso(start + length) };
-  const records = used
+  const records = usages
     .filter(({ endpoint }) => serverlessId === null || endpoint.id === serverlessId)
-    .map(({ endpoint, upMs }) => ({ ...window, serverlessId: endpoint.id, ...amounts(cost(endpoint, upMs)) }));
+    .map(({ endpoint, uptimeMs }) => ({ ...window, serverlessId: endpoint.id, ...amounts(cost(endpoint, uptimeMs)) }));
   const total = records.reduce((sum, { totalAmount }) => sum + totalAmount, 0);
   const buckets = Number(query.get("lastN") ?? 30);
   const from = query.get("startTime") ?? iso(start - (buckets - 1) * length);
@@ -48,9 +49,9 @@ function isBucket(text: string): text is keyof typeof bucketMs {
   return Object.hasOwn(bucketMs, text);
 }
 
-function cost({ gpuIds, gpuCount }: Endpoint, upMs: number): number {
-  const [first] = selection(gpuIds ?? "").pools;
-  return (upMs / 1_000) * gpuCount * (pools.find(({ id }) => id === first)?.pricePerSecond ?? 0);
+function cost({ gpuIds, gpuCount }: Endpoint, uptimeMs: number): number {
+  const [first] = parseGpuIds(gpuIds ?? "").pools;
+  return (uptimeMs / 1_000) * gpuCount * (pools.find(({ id }) => id === first)?.pricePerSecond ?? 0);
 }
 
 function amounts(gpuAmount: number) {

@@ -3,31 +3,31 @@ import { matches, type Switches } from "../account/switches";
 import { RestProblem } from "./problem";
 
 const SECONDS_PER_HOUR = 3_600;
-/** Pods are not for sale here. */
+/** The double sells no Pods. */
 const noPodPrice = { secure: 0, community: 0 };
 
-/** `GET /v2/catalog/gpus`: with `include=AVAILABILITY`, which needs `product`, also the stock. */
+/** `GET /v2/catalog/gpus`. `include=AVAILABILITY`, which needs `product`, adds the stock. */
 export function gpuTypeViews(query: URLSearchParams, switches: Switches) {
-  const withStock = asksForStock(query);
+  const withStock = includesStock(query);
   return gpuTypes.map((type) => gpuTypeView(type, withStock, switches));
 }
 
 /** `GET /v2/catalog/gpus/{id}`. */
-export function gpuType(id: string, query: URLSearchParams, switches: Switches) {
-  const withStock = asksForStock(query);
-  const type = gpuTypes.find((one) => one.id === id);
+export function gpuTypeById(id: string, query: URLSearchParams, switches: Switches) {
+  const withStock = includesStock(query);
+  const type = gpuTypes.find((known) => known.id === id);
   return type && gpuTypeView(type, withStock, switches);
 }
 
 /** `GET /v2/catalog/datacenters`. */
 export function dataCenterViews(query: URLSearchParams, switches: Switches) {
-  return dataCenters.map((place) => dataCenterView(place, query, switches));
+  return dataCenters.map((dataCenter) => dataCenterView(dataCenter, query, switches));
 }
 
 /** `GET /v2/catalog/datacenters/{id}`. */
-export function dataCenter(id: string, query: URLSearchParams, switches: Switches) {
-  const place = dataCenters.find((one) => one.id === id);
-  return place && dataCenterView(place, query, switches);
+export function dataCenterById(id: string, query: URLSearchParams, switches: Switches) {
+  const dataCenter = dataCenters.find((known) => known.id === id);
+  return dataCenter && dataCenterView(dataCenter, query, switches);
 }
 
 /** `GET /v2/catalog/cpus`. */
@@ -40,7 +40,7 @@ export const cpuTypes = cpuFlavors.map(({ id, name, group, maxVcpu, ramGbPerVcpu
   price: { securePerVcpu: 0, serverlessPerVcpu: 0.03 },
 }));
 
-function asksForStock(query: URLSearchParams): boolean {
+function includesStock(query: URLSearchParams): boolean {
   const include = query.get("include");
   if (include !== null && include !== "AVAILABILITY")
     throw new RestProblem(422, "Request validation failed.", ["include: value must be one of 'AVAILABILITY'"]);
@@ -60,15 +60,16 @@ function gpuTypeView(type: GpuType, withStock: boolean, switches: Switches) {
     price,
     maxCount: { secure: 8, community: 0 },
     ...(withStock && { availability }),
-    ...(withStock && availability !== "NONE" && { dataCenters: dataCenters.map((place) => stockOf(place, switches)) }),
+    ...(withStock &&
+      availability !== "NONE" && { dataCenters: dataCenters.map((dataCenter) => stockOf(dataCenter, switches)) }),
   };
 }
 
-function dataCenterView(place: (typeof dataCenters)[number], query: URLSearchParams, switches: Switches) {
+function dataCenterView(dataCenter: (typeof dataCenters)[number], query: URLSearchParams, switches: Switches) {
   const withStock = query.get("include")?.split(",").includes("GPU_AVAILABILITY");
-  const isFull = matches(switches.noCapacity, place.id);
+  const isFull = matches(switches.noCapacity, dataCenter.id);
   return {
-    ...place,
+    ...dataCenter,
     globalNetwork: true,
     networkVolumeTypes: ["STANDARD"],
     compliance: [],
@@ -86,8 +87,8 @@ function stockOf({ id, name }: (typeof dataCenters)[number], switches: Switches)
   return { id, name, availability: level(!matches(switches.noCapacity, id)) };
 }
 
-function level(isThere: boolean): "HIGH" | "NONE" {
-  return isThere ? "HIGH" : "NONE";
+function level(isAvailable: boolean): "HIGH" | "NONE" {
+  return isAvailable ? "HIGH" : "NONE";
 }
 
 function perHour(pricePerSecond: number): number {

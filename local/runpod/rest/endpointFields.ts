@@ -1,29 +1,34 @@
 import { cpuFlavors } from "../account/catalog";
-import { commaList, gpuIdsOf, selection } from "../account/gpuSelection";
+import { formatGpuIds, parseCommaList, parseGpuIds } from "../account/gpuSelection";
 import { newId } from "../account/ids";
 import type { Endpoint, EndpointInput, InlineTemplate, Template } from "../account/records";
-import type { CreateEndpoint, UpdateEndpoint } from "./bodies";
 import { RestProblem } from "./problem";
+import type { CreateEndpoint, UpdateEndpoint } from "./requestBodies";
 import { type ContainerBody, containerView, envList, portsText } from "./templateFields";
 
-/** Disk of an endpoint that names none, in GB. */
+/** Default disk of an endpoint, in GB. */
 const DEFAULT_DISK_GB = 20;
 
-/** What `POST /v2/serverless` asks for, with a template of its own. */
-export function createdEndpoint(body: CreateEndpoint, source: Template | undefined): EndpointInput {
+/**
+ * Converts the body of `POST /v2/serverless`.
+ *
+ * @param source template that the body names: its values are the defaults
+ * @throws RestProblem
+ */
+export function endpointFromCreate(body: CreateEndpoint, source: Template | undefined): EndpointInput {
   if ((body.gpu === undefined) === (body.cpu === undefined))
     throw new RestProblem(400, "exactly one of gpu or cpu is required");
   if (body.image === undefined && !source)
     throw new RestProblem(422, "Request validation failed.", ["$: missing property 'image'"]);
   const { gpu } = body;
-  const seeded = gpu?.minCudaVersion === undefined ? source?.allowedCudaVersions : undefined;
+  const sourceCudaVersions = gpu?.minCudaVersion === undefined ? source?.allowedCudaVersions : undefined;
   const input: EndpointInput = {
     name: body.name,
     type: body.type === "QUEUE" ? "QB" : "LB",
-    gpuIds: gpu ? gpuIdsOf({ pools: gpu.pools, excludedTypes: trimmed(gpu.excludedTypes) }) : null,
+    gpuIds: gpu ? formatGpuIds({ pools: gpu.pools, excludedTypes: trimmed(gpu.excludedTypes) }) : null,
     gpuCount: gpu?.count ?? 1,
     instanceIds: body.cpu ? body.cpu.map(instanceId) : null,
-    allowedCudaVersions: (gpu?.allowedCudaVersions ?? (gpu && seeded) ?? []).join(",") || null,
+    allowedCudaVersions: (gpu?.allowedCudaVersions ?? (gpu && sourceCudaVersions) ?? []).join(",") || null,
     minCudaVersion: gpu?.minCudaVersion ?? null,
     idleTimeout: body.workers?.idleTimeout ?? 10,
     workersMin: body.workers?.min ?? 0,
@@ -33,10 +38,10 @@ export function createdEndpoint(body: CreateEndpoint, source: Template | undefin
     locations: body.dataCenterIds?.join(",") || null,
     networkVolumeIds: volumeIds(body.networkVolumes),
     flashBootType: body.flashboot,
-    // The published default is 300000; what RunPod does is 0 (its own plugin, checked 2026-08-18).
+    // The published default is 300000. RunPod really uses 0 (seen by its own plugin, 2026-08-18).
     executionTimeoutMs: body.timeout ?? 0,
     bindEndpoint: true,
-    template: ownTemplate(copyName(body.name), body, source, { ...envMap(source), ...body.env }),
+    template: templateCopy(copyName(body.name), body, source, { ...envMap(source), ...body.env }),
   };
   checkScaling(input, body.workers?.idleTimeout !== undefined);
   checkCuda(input);
@@ -44,11 +49,13 @@ export function createdEndpoint(body: CreateEndpoint, source: Template | undefin
 }
 
 /**
- * What `PATCH /v2/serverless/{id}` makes of an endpoint.
+ * Applies the body of `PATCH /v2/serverless/{id}` to an endpoint.
  *
- * @param source the template that the body applies, if it does
+ * @param template the endpoint's current template
+ * @param source template that the body names: its values replace the current ones
+ * @throws RestProblem
  */
-export function updatedEndpoint(
+export function endpointFromUpdate(
   endpoint: Endpoint,
   template: Template,
   body: UpdateEndpoint,
@@ -64,7 +71,7 @@ export function updatedEndpoint(
     id,
     bindEndpoint: true,
     ...(body.name !== undefined && { name: body.name }),
-    ...(gpu?.pools && { gpuIds: gpuIdsOf({ pools: gpu.pools, excludedTypes: trimmed(gpu.excludedTypes) }) }),
+    ...(gpu?.pools && { gpuIds: formatGpuIds({ pools: gpu.pools, excludedTypes: trimmed(gpu.excludedTypes) }) }),
     ...(gpu?.count !== undefined && { gpuCount: gpu.count }),
     ...(gpu?.allowedCudaVersions && { allowedCudaVersions: gpu.allowedCudaVersions.join(",") || null }),
     ...(gpu?.minCudaVersion !== undefined && { minCudaVersion: gpu.minCudaVersion || null }),
@@ -84,14 +91,14 @@ export function updatedEndpoint(
     return { ...input, templateId, bindEndpoint: template.boundEndpointId === endpoint.id };
   const name = template.boundEndpointId === id ? template.name : copyName(input.name);
   const env = source ? { ...envMap(source), ...body.env } : (body.env ?? envMap(template));
-  return { ...input, template: ownTemplate(name, body, source ?? template, env) };
+  return { ...input, template: templateCopy(name, body, source ?? template, env) };
 }
 
-/** An endpoint as REST v2 shows it. */
+/** An endpoint in the format of REST v2. */
 export function endpointView(endpoint: Endpoint, template: Template, jobApiUrl: string) {
   const isQueue = endpoint.type === "QB";
-  const byCount = endpoint.scalerType === "REQUEST_COUNT";
-  const { pools, excludedTypes } = selection(endpoint.gpuIds ?? "");
+  const scalesOnRequests = endpoint.scalerType === "REQUEST_COUNT";
+  const { pools, excludedTypes } = parseGpuIds(endpoint.gpuIds ?? "");
   const isCpu = Boolean(endpoint.instanceIds?.length);
   return {
     id: endpoint.id,
@@ -106,19 +113,19 @@ export function endpointView(endpoint: Endpoint, template: Template, jobApiUrl: 
             pools,
             ...(excludedTypes.length > 0 && { excludedTypes }),
             count: endpoint.gpuCount,
-            allowedCudaVersions: commaList(endpoint.allowedCudaVersions),
+            allowedCudaVersions: parseCommaList(endpoint.allowedCudaVersions),
             minCudaVersion: endpoint.minCudaVersion ?? null,
           },
         }),
     workers: {
       min: endpoint.workersMin,
       max: endpoint.workersMax,
-      ...(!(isQueue && byCount) && { idleTimeout: endpoint.idleTimeout }),
+      ...(!(isQueue && scalesOnRequests) && { idleTimeout: endpoint.idleTimeout }),
     },
-    scaling: byCount
+    scaling: scalesOnRequests
       ? { type: "REQUEST_COUNT", requestCount: endpoint.scalerValue }
       : { type: "QUEUE_DELAY", queueDelay: endpoint.scalerValue },
-    dataCenterIds: commaList(endpoint.locations),
+    dataCenterIds: parseCommaList(endpoint.locations),
     networkVolumes: [
       ...(endpoint.networkVolumeIds?.map(({ networkVolumeId }) => networkVolumeId) ?? []),
       ...(endpoint.networkVolumeId ? [endpoint.networkVolumeId] : []),
@@ -144,8 +151,8 @@ function requestUrls({ id, type }: Endpoint, jobApiUrl: string) {
   };
 }
 
-/** The template that only this endpoint has: the body over the source. */
-function ownTemplate(
+/** Copy of the source template for one endpoint, with the values of the body. */
+function templateCopy(
   name: string,
   body: ContainerBody,
   source: Template | undefined,
@@ -159,13 +166,13 @@ function ownTemplate(
     ports: body.ports ? portsText(body.ports) : (source?.ports ?? null),
     env: envList(env),
     containerRegistryAuthId: body.registry === undefined ? (source?.containerRegistryAuthId ?? null) : body.registry,
-    // Such flags of a template are for Pods.
+    // These flags of a template are for Pods.
     startSsh: false,
     startJupyter: false,
   };
 }
 
-/** RunPod's name for a template it makes for an endpoint, as v1 answers show it. */
+/** Name that RunPod gives to an endpoint's template, as answers of REST v1 show it. */
 function copyName(endpointName: string): string {
   return `${endpointName}__template__${newId().slice(0, 9)}`;
 }
@@ -174,6 +181,7 @@ function changesContainer({ image, args, disk, env, ports, registry }: Container
   return [image, args, disk, env, ports, registry].some((value) => value !== undefined);
 }
 
+/** @throws RestProblem when the type of the endpoint does not allow the scaling */
 function checkScaling({ type, scalerType }: EndpointInput, hasIdleTimeout: boolean): void {
   if (type === "LB" && scalerType !== "REQUEST_COUNT")
     throw new RestProblem(422, "Request validation failed.", ["$.scaling: load balancers scale on REQUEST_COUNT"]);
@@ -193,7 +201,7 @@ function scalerOf(scaling: CreateEndpoint["scaling"]) {
 }
 
 function instanceId({ id, vcpuCount }: { id: string; vcpuCount: number }): string {
-  const flavor = cpuFlavors.find((one) => one.id === id);
+  const flavor = cpuFlavors.find((known) => known.id === id);
   const isAllowed = flavor && vcpuCount <= flavor.maxVcpu && Number.isInteger(Math.log2(vcpuCount));
   if (!isAllowed) throw new RestProblem(400, `cpu: ${vcpuCount} vCPUs of ${id} are not offered`);
   return `${id}-${vcpuCount}-${vcpuCount * flavor.ramGbPerVcpu}`;

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { RestRoute } from "./route";
 
-/** The document of these routes, in OpenAPI 3.1: their paths, and their bodies as they are checked. */
-export function openApi(routes: readonly RestRoute[]) {
+/** OpenAPI 3.1 document of the routes with the schemas of their bodies. */
+export function openApiDocument(routes: readonly RestRoute[]) {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     const path = `/v2${route.path}`;

@@ -2,11 +2,11 @@ import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
 import { AccountError, type Refusal } from "../account/rules";
 
-/** What REST v2 refuses, answered as `application/problem+json`. */
+/** Refusal of REST v2, answered as `application/problem+json`. */
 export class RestProblem extends Error {
   override readonly name = "RestProblem";
 
-  /** @param errors what is wrong with a body, one text per fault */
+  /** @param errors faults of the body, one text per fault */
   constructor(
     readonly status: number,
     detail: string,
@@ -18,14 +18,14 @@ export class RestProblem extends Error {
 
 const statusOf: Record<Refusal, number> = { rule: 400, missing: 404, image: 422, kind: 422 };
 
-/** The problem that an error of a handler stands for; any other error is thrown on. */
+/** Converts a refusal to a RestProblem. Rethrows any other error. */
 export function problemOf(error: unknown): RestProblem {
   if (error instanceof RestProblem) return error;
   if (error instanceof AccountError) return new RestProblem(statusOf[error.refusal], error.message);
   throw error;
 }
 
-/** The answer to a problem. */
+/** HTTP response for a problem. */
 export function problemResponse({ status, message, errors }: RestProblem, headers: Record<string, string> = {}) {
   const title = STATUS_CODES[status] ?? "Error";
   const body = { title, status, detail: message, ...(errors.length > 0 && { errors }) };
@@ -35,7 +35,7 @@ export function problemResponse({ status, message, errors }: RestProblem, header
   });
 }
 
-/** A body that breaks its schema, each fault in the words of RunPod's validator (`$: additional properties 'x' …`). */
+/** Problem of a body that does not match its schema, in the words of RunPod's validator (`$: additional properties 'x' …`). */
 export function invalidBody(issues: readonly z.core.$ZodIssue[]): RestProblem {
   return new RestProblem(422, "Request validation failed.", issues.map(describe));
 }

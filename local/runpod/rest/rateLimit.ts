@@ -1,4 +1,4 @@
-/** Requests that one key may make in each window. RunPod's document shows 60 a minute, 3,000 an hour, 50,000 a day. */
+/** Allowed requests of one key per window. RunPod's document shows 60 a minute, 3,000 an hour, 50,000 a day. */
 export interface RestQuota {
   minute: number;
   hour: number;
@@ -9,7 +9,7 @@ const windowSeconds = { minute: 60, hour: 3_600, day: 86_400 } as const;
 type Window = keyof typeof windowSeconds;
 const windows = Object.keys(windowSeconds) as Window[];
 
-/** Counts one key's calls of REST v2, and writes the `RateLimit` headers (IETF draft ratelimit-headers). */
+/** Counts the calls of one key and creates the `RateLimit` headers (IETF draft ratelimit-headers). */
 export class RestRateLimit {
   private readonly counts = new Map<Window, { startedAt: number; calls: number }>();
 
@@ -18,9 +18,9 @@ export class RestRateLimit {
     private readonly now: () => number,
   ) {}
 
-  /** Counts a call. Says which window it is too much for, if it is, and the headers that every answer has. */
+  /** Counts a call. Returns the exceeded window, if any, and the headers of the answer. */
   enter(): { exceeded: Window | undefined; headers: Record<string, string> } {
-    const left = windows.map((window) => {
+    const states = windows.map((window) => {
       const seconds = windowSeconds[window];
       const count = this.counts.get(window) ?? { startedAt: this.now(), calls: 0 };
       if (this.now() - count.startedAt >= seconds * 1_000) Object.assign(count, { startedAt: this.now(), calls: 0 });
@@ -29,15 +29,15 @@ export class RestRateLimit {
       const resetSeconds = Math.ceil((count.startedAt + seconds * 1_000 - this.now()) / 1_000);
       return { window, remaining: this.quota[window] - count.calls, resetSeconds };
     });
-    const exceeded = left.find(({ remaining }) => remaining < 0);
-    const state = left.map(
+    const exceeded = states.find(({ remaining }) => remaining < 0);
+    const limits = states.map(
       ({ window, remaining, resetSeconds }) => `"${window}";r=${Math.max(0, remaining)};t=${resetSeconds}`,
     );
     const policy = windows.map((window) => `"${window}";q=${this.quota[window]};w=${windowSeconds[window]}`);
     return {
       exceeded: exceeded?.window,
       headers: {
-        RateLimit: state.join(", "),
+        RateLimit: limits.join(", "),
         "RateLimit-Policy": policy.join(", "),
         ...(exceeded && { "Retry-After": String(exceeded.resetSeconds) }),
       },

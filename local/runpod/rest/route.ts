@@ -1,31 +1,31 @@
 import type { z } from "zod";
 
-/** One call as its route sees it. */
+/** Request data for a route. */
 export interface RestCall {
-  /** The id in the path. */
+  /** `{id}` of the path. */
   id: string;
-  /** The worker's id, where the path has one. */
-  worker: string;
+  /** `{workerId}` of the path. */
+  workerId: string;
   query: URLSearchParams;
-  /** `Last-Event-ID`, where a client reads a stream again. */
+  /** Header `Last-Event-ID` of a client that resumes a stream. */
   lastEventId: string | undefined;
-  /** Aborted when the client has hung up. */
-  gone: AbortSignal;
+  /** Aborted when the client has closed its connection. */
+  hungUp: AbortSignal;
 }
 
-/** One call of REST v2. */
+/** Route of REST v2. */
 export interface RestRoute {
   method: "GET" | "POST" | "PATCH" | "DELETE";
-  /** Below `/v2`, with `{id}` and `{workerId}`. */
+  /** Path below `/v2`, with `{id}` and `{workerId}`. */
   path: string;
   summary: string;
   body: z.ZodType | undefined;
-  /** 201 for a create, 204 for what answers nothing. */
+  /** Status of a success: 201 for a create, 204 for an empty answer. */
   status: 200 | 201 | 204;
   answer(call: RestCall, body: never): unknown;
 }
 
-/** A call without a body. */
+/** Route without a body. */
 export function route(
   call: `${"GET" | "DELETE"} ${string}`,
   summary: string,
@@ -42,7 +42,7 @@ export function route(
   };
 }
 
-/** A call with a body, which is checked before. */
+/** Route with a body. The body is validated before `answer` is called. */
 export function bodyRoute<S extends z.ZodType>(
   call: `${"POST" | "PATCH"} ${string}`,
   summary: string,

@@ -1,8 +1,11 @@
 import type { RunpodAccount } from "../account/account";
 import type { Endpoint, NetworkVolume, Template } from "../account/records";
-import { isFull, type Switches } from "../account/switches";
-import type { Fleet } from "../workers/workers";
+import { hasNoCapacity, type Switches } from "../account/switches";
+import type { Fleet } from "../workers/fleet";
 import { serverlessBilling } from "./billing";
+import { cpuTypes, dataCenterById, dataCenterViews, gpuTypeById, gpuTypeViews } from "./catalog";
+import { endpointFromCreate, endpointFromUpdate, endpointView } from "./endpointFields";
+import { RestProblem } from "./problem";
 import {
   CreateDelegation,
   CreateEndpoint,
@@ -12,73 +15,82 @@ import {
   UpdateEndpoint,
   UpdateTemplate,
   UpdateVolume,
-} from "./bodies";
-import { cpuTypes, dataCenter, dataCenterViews, gpuType, gpuTypeViews } from "./catalog";
-import { createdEndpoint, endpointView, updatedEndpoint } from "./endpointFields";
-import { RestProblem } from "./problem";
+} from "./requestBodies";
 import { bodyRoute, type RestRoute, route } from "./route";
-import { createdTemplate, templateView, updatedTemplate } from "./templateFields";
+import { templateFromCreate, templateFromUpdate, templateView } from "./templateFields";
 import { workerLog } from "./workerLog";
 import { releasesView, workersView } from "./workerViews";
 
-/** What the calls work on. */
-export interface RestWorld {
+/** Data that the routes read and change. */
+export interface RestContext {
   account: RunpodAccount;
   switches: Switches;
-  /** Where the job API is, with `/v2`. */
+  /** URL of the job API, with `/v2`. */
   jobApiUrl: string;
-  /** An endpoint's workers; undefined for one that does not exist. */
+  /** Returns an endpoint's workers, or undefined for an unknown endpoint. */
   fleet(endpointId: string): Fleet | undefined;
-  /** Called after each change. */
+  /** Called after each change that affects workers. */
   changed(): void;
 }
 
-/** The calls of REST v2 that serverless endpoints need (RunPod's own OpenAPI document, Aug 2026). */
-export function restRoutes({ account, switches, jobApiUrl, fleet, changed }: RestWorld): RestRoute[] {
-  const found = <T>(thing: T | undefined, what: string): T => {
-    if (thing === undefined) throw new RestProblem(404, `${what} not found`);
-    return thing;
-  };
+/** Routes of REST v2 for serverless endpoints (RunPod's OpenAPI document, August 2026). */
+export function restRoutes(context: RestContext): RestRoute[] {
+  return [
+    ...endpointRoutes(context),
+    ...workerRoutes(context),
+    ...templateRoutes(context),
+    ...registryRoutes(context),
+    ...volumeRoutes(context),
+    ...catalogRoutes(context),
+    billingRoute(context),
+  ];
+}
+
+function endpointRoutes({ account, switches, jobApiUrl, changed }: RestContext): RestRoute[] {
   const endpointOf = (id: string): Endpoint => found(account.endpoint(id), "endpoint");
-  const fleetOf = (id: string): Fleet => found(fleet(id), "endpoint");
   const templateOf = (id: string): Template => found(account.template(id), "template");
-  const sourceOf = (id: string | undefined): Template | undefined => {
+  const sourceTemplate = (id: string | undefined): Template | undefined => {
     if (id === undefined) return undefined;
     const template = templateOf(id);
     if (!template.isServerless) throw new RestProblem(422, `template ${id} is not a serverless template`);
     return template;
   };
   const view = (endpoint: Endpoint) => endpointView(endpoint, templateOf(endpoint.templateId), jobApiUrl);
-  const publicRegistry = ({ id, name }: { id: string; name: string }) => ({ id, name });
-  const volumeView = ({ dataCenterId, ...volume }: NetworkVolume) => ({
-    ...volume,
-    dataCenter: dataCenterId,
-    type: "STANDARD",
-  });
-  /** Lets the workers follow the account. */
-  const after = <T>(result: T): T => {
-    changed();
-    return result;
-  };
-
   return [
     route("GET /serverless", "List serverless endpoints", () => ({ endpoints: account.endpoints.map(view) })),
     bodyRoute("POST /serverless", "Create a serverless endpoint", CreateEndpoint, (_, body) => {
-      const input = createdEndpoint(body, sourceOf(body.templateId));
-      if (isFull(switches, input))
+      const input = endpointFromCreate(body, sourceTemplate(body.templateId));
+      if (hasNoCapacity(switches, input))
         throw new RestProblem(400, "There are no longer any instances available with the requested specifications.");
-      return after(view(account.saveEndpoint(input, true)));
+      const created = view(account.saveEndpoint(input, true));
+      changed();
+      return created;
     }),
     route("GET /serverless/{id}", "Get a serverless endpoint", ({ id }) => view(endpointOf(id))),
     bodyRoute("PATCH /serverless/{id}", "Update a serverless endpoint", UpdateEndpoint, ({ id }, body) => {
       const endpoint = endpointOf(id);
-      const input = updatedEndpoint(endpoint, templateOf(endpoint.templateId), body, sourceOf(body.templateId));
-      return after(view(account.saveEndpoint(input, true)));
+      const input = endpointFromUpdate(
+        endpoint,
+        templateOf(endpoint.templateId),
+        body,
+        sourceTemplate(body.templateId),
+      );
+      const updated = view(account.saveEndpoint(input, true));
+      changed();
+      return updated;
     }),
     route("DELETE /serverless/{id}", "Delete a serverless endpoint", ({ id }) => {
       endpointOf(id);
-      after(account.deleteEndpointWithTemplate(id));
+      account.deleteEndpointWithTemplate(id);
+      changed();
     }),
+  ];
+}
+
+function workerRoutes({ account, fleet }: RestContext): RestRoute[] {
+  const endpointOf = (id: string): Endpoint => found(account.endpoint(id), "endpoint");
+  const fleetOf = (id: string): Fleet => found(fleet(id), "endpoint");
+  return [
     route("GET /serverless/{id}/workers", "List serverless endpoint workers", ({ id }) =>
       workersView(endpointOf(id), fleetOf(id)),
     ),
@@ -87,67 +99,94 @@ export function restRoutes({ account, switches, jobApiUrl, fleet, changed }: Res
     ),
     route("GET /serverless/{id}/workers/{workerId}/logs", "Stream a worker's logs", (call) => {
       const workers = fleetOf(call.id);
-      const log = () => workers.list().find(({ id }) => id === call.worker)?.log;
-      found(log(), "worker");
-      return workerLog(log, call);
+      const readLines = () => workers.list().find(({ id }) => id === call.workerId)?.log;
+      found(readLines(), "worker");
+      return workerLog(readLines, call);
     }),
+  ];
+}
 
-    // All of them, says the document: also those that belong to an endpoint.
+function templateRoutes({ account, changed }: RestContext): RestRoute[] {
+  const templateOf = (id: string): Template => found(account.template(id), "template");
+  return [
+    // The document says "all templates": those of endpoints too.
     route("GET /templates", "List templates", () => ({ templates: account.templates.map(templateView) })),
-    bodyRoute("POST /templates", "Create a template", CreateTemplate, (_, body) =>
-      after(templateView(account.saveTemplate(createdTemplate(body)))),
-    ),
+    bodyRoute("POST /templates", "Create a template", CreateTemplate, (_, body) => {
+      const created = templateView(account.saveTemplate(templateFromCreate(body)));
+      changed();
+      return created;
+    }),
     route("GET /templates/{id}", "Get a template", ({ id }) => templateView(templateOf(id))),
-    bodyRoute("PATCH /templates/{id}", "Update a template", UpdateTemplate, ({ id }, body) =>
-      after(templateView(account.saveTemplate(updatedTemplate(templateOf(id), body)))),
-    ),
+    bodyRoute("PATCH /templates/{id}", "Update a template", UpdateTemplate, ({ id }, body) => {
+      const updated = templateView(account.saveTemplate(templateFromUpdate(templateOf(id), body)));
+      changed();
+      return updated;
+    }),
     route("DELETE /templates/{id}", "Delete a template", ({ id }) => account.deleteTemplate(id)),
+  ];
+}
 
-    // Before the calls that take any id in its place.
+function registryRoutes({ account, changed }: RestContext): RestRoute[] {
+  const view = ({ id, name }: { id: string; name: string }) => ({ id, name });
+  return [
+    // Before `/registries/{id}`, which would match `delegations` as an id.
     route("GET /registries/delegations", "List all ECR delegations", () => ({
       delegations: account.registries.delegations,
     })),
-    bodyRoute("POST /registries/delegations", "Register an ECR delegation", CreateDelegation, (_, body) =>
-      after(account.registries.delegate(body.resource, body.name ?? null)),
-    ),
+    bodyRoute("POST /registries/delegations", "Register an ECR delegation", CreateDelegation, (_, body) => {
+      const delegation = account.registries.delegate(body.resource, body.name ?? null);
+      changed();
+      return delegation;
+    }),
     route("DELETE /registries/delegations/{id}", "Revoke an ECR delegation", ({ id }) => account.registries.revoke(id)),
-    route("GET /registries", "List container registries", () => ({
-      registries: account.registryAuths.map(publicRegistry),
-    })),
-    bodyRoute("POST /registries", "Create a container registry credential", CreateRegistry, (_, body) =>
-      after(publicRegistry(account.registries.create(body))),
-    ),
+    route("GET /registries", "List container registries", () => ({ registries: account.registryAuths.map(view) })),
+    bodyRoute("POST /registries", "Create a container registry credential", CreateRegistry, (_, body) => {
+      const created = view(account.registries.create(body));
+      changed();
+      return created;
+    }),
     route("GET /registries/{id}", "Get a container registry credential", ({ id }) =>
-      publicRegistry(found(account.registries.find(id), "registry")),
+      view(found(account.registries.find(id), "registry")),
     ),
     route("DELETE /registries/{id}", "Delete a container registry credential", ({ id }) =>
       account.deleteRegistryAuth(id),
     ),
+  ];
+}
 
+function volumeRoutes({ account }: RestContext): RestRoute[] {
+  const view = ({ dataCenterId, ...volume }: NetworkVolume) => ({
+    ...volume,
+    dataCenter: dataCenterId,
+    type: "STANDARD",
+  });
+  return [
     route("GET /network-volumes", "List network volumes", () => ({
-      networkVolumes: account.networkVolumes.all.map(volumeView),
+      networkVolumes: account.networkVolumes.all.map(view),
     })),
     bodyRoute("POST /network-volumes", "Create a network volume", CreateVolume, (_, { name, size, dataCenter }) =>
-      volumeView(account.networkVolumes.save({ name, size, dataCenterId: dataCenter })),
+      view(account.networkVolumes.save({ name, size, dataCenterId: dataCenter })),
     ),
-    route("GET /network-volumes/{id}", "Get a network volume", ({ id }) =>
-      volumeView(account.networkVolumes.require(id)),
-    ),
+    route("GET /network-volumes/{id}", "Get a network volume", ({ id }) => view(account.networkVolumes.require(id))),
     bodyRoute("PATCH /network-volumes/{id}", "Update a network volume", UpdateVolume, ({ id }, { name, size }) =>
-      volumeView(
+      view(
         account.networkVolumes.save({ id, ...(name !== undefined && { name }), ...(size !== undefined && { size }) }),
       ),
     ),
     route("DELETE /network-volumes/{id}", "Delete a network volume", ({ id }) => account.deleteNetworkVolume(id)),
+  ];
+}
 
+function catalogRoutes({ switches }: RestContext): RestRoute[] {
+  return [
     route("GET /catalog/gpus", "List GPU types", ({ query }) => ({ gpus: gpuTypeViews(query, switches) })),
     route("GET /catalog/gpus/{id}", "Get a GPU type", ({ id, query }) =>
-      found(gpuType(id, query, switches), "gpu type"),
+      found(gpuTypeById(id, query, switches), "gpu type"),
     ),
     route("GET /catalog/cpus", "List CPU types", () => ({ cpus: cpuTypes })),
-    route("GET /catalog/cpus/{id}", "Get a CPU type", ({ id }) =>
+    route("GET /catalog/cpus/{id}", "Get a CPU type", ({ id: wanted }) =>
       found(
-        cpuTypes.find((one) => one.id === id),
+        cpuTypes.find(({ id }) => id === wanted),
         "cpu type",
       ),
     ),
@@ -155,15 +194,24 @@ export function restRoutes({ account, switches, jobApiUrl, fleet, changed }: Res
       dataCenters: dataCenterViews(query, switches),
     })),
     route("GET /catalog/datacenters/{id}", "Get a data center", ({ id, query }) =>
-      found(dataCenter(id, query, switches), "data center"),
+      found(dataCenterById(id, query, switches), "data center"),
     ),
-    // RunPod's own and other people's templates are not part of an account.
+    // The double has no public templates, neither RunPod's nor other users'.
     route("GET /catalog/templates", "List public templates", () => ({ templates: [] })),
-    route("GET /billing/serverless", "Get serverless billing history", ({ query }) =>
-      serverlessBilling(
-        query,
-        account.endpoints.map((endpoint) => ({ endpoint, upMs: fleet(endpoint.id)?.upMs() ?? 0 })),
-      ),
-    ),
   ];
+}
+
+function billingRoute({ account, fleet }: RestContext): RestRoute {
+  return route("GET /billing/serverless", "Get serverless billing history", ({ query }) =>
+    serverlessBilling(
+      query,
+      account.endpoints.map((endpoint) => ({ endpoint, uptimeMs: fleet(endpoint.id)?.uptimeMs() ?? 0 })),
+    ),
+  );
+}
+
+/** @throws RestProblem 404 when the resource is undefined */
+function found<T>(resource: T | undefined, kind: string): T {
+  if (resource === undefined) throw new RestProblem(404, `${kind} not found`);
+  return resource;
 }

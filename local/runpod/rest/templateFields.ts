@@ -1,8 +1,8 @@
-import { commaList } from "../account/gpuSelection";
+import { parseCommaList } from "../account/gpuSelection";
 import type { EnvVar, Template, TemplateInput } from "../account/records";
-import type { CreateTemplate, UpdateTemplate } from "./bodies";
+import type { CreateTemplate, UpdateTemplate } from "./requestBodies";
 
-/** The container's part of a body. */
+/** Container fields of a request body. */
 export interface ContainerBody {
   image?: string | undefined;
   args?: string | undefined;
@@ -12,12 +12,12 @@ export interface ContainerBody {
   registry?: string | null | undefined;
 }
 
-/** Disk of a template that names none, in GB (REST v1's default). */
+/** Default disk of a template, in GB (from REST v1). */
 const DEFAULT_DISK_GB = 50;
 
-/** What `POST /v2/templates` asks for. */
-export function createdTemplate(body: CreateTemplate): TemplateInput {
-  const blank: TemplateInput = {
+/** Converts the body of `POST /v2/templates`. */
+export function templateFromCreate(body: CreateTemplate): TemplateInput {
+  const defaults: TemplateInput = {
     name: body.name,
     imageName: body.image,
     containerDiskInGb: DEFAULT_DISK_GB,
@@ -30,15 +30,18 @@ export function createdTemplate(body: CreateTemplate): TemplateInput {
     startJupyter: true,
     category: "NVIDIA",
   };
-  return merged(blank, body);
+  return merge(defaults, body);
 }
 
-/** What `PATCH /v2/templates/{id}` makes of a template. */
-export function updatedTemplate({ boundEndpointId, isCopy, ...before }: Template, body: UpdateTemplate): TemplateInput {
-  return merged(before, body);
+/** Applies the body of `PATCH /v2/templates/{id}` to a template. */
+export function templateFromUpdate(
+  { boundEndpointId, isCopy, ...before }: Template,
+  body: UpdateTemplate,
+): TemplateInput {
+  return merge(before, body);
 }
 
-function merged(before: TemplateInput, body: UpdateTemplate): TemplateInput {
+function merge(before: TemplateInput, body: UpdateTemplate): TemplateInput {
   const { mounts, env, ports } = body;
   return {
     ...before,
@@ -59,7 +62,7 @@ function merged(before: TemplateInput, body: UpdateTemplate): TemplateInput {
   };
 }
 
-/** A template as REST v2 shows it. */
+/** A template in the format of REST v2. */
 export function templateView(template: Template) {
   const { volumeInGb, volumeMountPath } = template;
   return {
@@ -76,24 +79,24 @@ export function templateView(template: Template) {
   };
 }
 
-/** The container's part of an answer. */
+/** Container fields of an answer. */
 export function containerView(template: Template) {
   return {
     image: template.imageName ?? "",
     args: template.dockerArgs,
     disk: template.containerDiskInGb,
-    ports: commaList(template.ports),
+    ports: parseCommaList(template.ports),
     env: Object.fromEntries(template.env.map(({ key, value }) => [key, value])),
     registry: template.containerRegistryAuthId || null,
   };
 }
 
-/** An environment as GraphQL writes it. */
+/** Environment in the account's format. */
 export function envList(env: Record<string, string>): EnvVar[] {
   return Object.entries(env).map(([key, value]) => ({ key, value }));
 }
 
-/** Ports as GraphQL writes them. */
+/** Ports in the account's format. */
 export function portsText(ports: string[]): string | null {
   return ports.join(",") || null;
 }

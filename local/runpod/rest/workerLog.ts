@@ -1,38 +1,38 @@
-import type { LogLine } from "../workers/workers";
+import type { LogLine } from "../workers/fleet";
 import type { RestCall } from "./route";
 
-/** How often a stream looks for new lines, in milliseconds. */
+/** Interval at which a stream checks for new lines. */
 const POLL_MS = 500;
 const DEFAULT_TAIL = 100;
 
 /**
- * `GET …/workers/{workerId}/logs`: server-sent events `{ts, source, line}`, first the lines there are (the last `tail` of
- * them, or those after `since` or `Last-Event-ID`), then the new ones until the client hangs up or the worker is gone.
- * There is a system log only: what a container prints goes to a file.
+ * `GET …/workers/{workerId}/logs`: server-sent events `{ts, source, line}`. First come the existing lines: the last `tail`
+ * of them, or those after `since` or `Last-Event-ID`. New lines follow until the client hangs up or the worker ends. Only
+ * the system log exists: the double writes a container's output to a file.
  *
- * @param log the worker's lines; undefined once it is gone
+ * @param readLines returns the worker's lines, or undefined after the worker has ended
  */
 export function workerLog(
-  log: () => readonly LogLine[] | undefined,
-  { query, lastEventId, gone }: Pick<RestCall, "query" | "lastEventId" | "gone">,
+  readLines: () => readonly LogLine[] | undefined,
+  { query, lastEventId, hungUp }: Pick<RestCall, "query" | "lastEventId" | "hungUp">,
 ): Response {
   const wantsSystem = (query.get("source") ?? "system").split(",").includes("system");
   const after = lastEventId?.split("/")[0] ?? query.get("since");
-  const first = after === null ? log()?.slice(-Number(query.get("tail") ?? DEFAULT_TAIL)) : undefined;
-  const isDue = ({ at }: LogLine) => after === null || at > Date.parse(after);
+  const first = after === null ? readLines()?.slice(-Number(query.get("tail") ?? DEFAULT_TAIL)) : undefined;
+  const isNewer = ({ at }: LogLine) => after === null || at > Date.parse(after);
   const encoder = new TextEncoder();
   let sent: LogLine | undefined;
   let timer: NodeJS.Timeout | undefined;
   const stream = new ReadableStream({
     start(controller) {
       const send = () => {
-        const lines = log();
-        if (!lines || gone.aborted) {
+        const lines = readLines();
+        if (!lines || hungUp.aborted) {
           clearInterval(timer);
           controller.close();
           return;
         }
-        const fresh = sent ? lines.slice(lines.indexOf(sent) + 1) : (first ?? lines).filter(isDue);
+        const fresh = sent ? lines.slice(lines.indexOf(sent) + 1) : (first ?? lines).filter(isNewer);
         sent = lines.at(-1);
         for (const [index, line] of wantsSystem ? fresh.entries() : [])
           controller.enqueue(encoder.encode(event(line, index)));

@@ -1,7 +1,7 @@
 import { dataCenters, gpuTypes } from "../account/catalog";
-import { commaList, selection } from "../account/gpuSelection";
+import { parseCommaList, parseGpuIds } from "../account/gpuSelection";
 import type { Endpoint, ReleaseRecord } from "../account/records";
-import type { Fleet, WorkerStatus, WorkerView } from "../workers/workers";
+import type { Fleet, WorkerStatus, WorkerView } from "../workers/fleet";
 
 /** `GET /v2/serverless/{id}/workers`. */
 export function workersView(endpoint: Endpoint, fleet: Fleet) {
@@ -32,22 +32,22 @@ function workerView(endpoint: Endpoint, { id, status, version, image, running }:
     image,
     uptimeSeconds: running ? Math.floor(running.forMs / 1000) : null,
     gpuTypeId: isPlaced ? (firstGpu(endpoint) ?? null) : null,
-    dataCenterId: isPlaced ? (commaList(endpoint.locations)[0] ?? dataCenters[0]?.id ?? null) : null,
+    dataCenterId: isPlaced ? (parseCommaList(endpoint.locations)[0] ?? dataCenters[0]?.id ?? null) : null,
     startedAt: running ? new Date(running.since).toISOString() : null,
   };
 }
 
-/** The GPU that the pretended hosts have: the first of the selection. */
+/** GPU type of all simulated hosts: the first of the endpoint's selection. */
 function firstGpu({ gpuIds }: Endpoint): string | undefined {
-  const { pools, excludedTypes } = selection(gpuIds ?? "");
+  const { pools, excludedTypes } = parseGpuIds(gpuIds ?? "");
   return gpuTypes.find(({ id, pool }) => pool === pools[0] && !excludedTypes.includes(id))?.id;
 }
 
 /** `GET /v2/serverless/{id}/releases`. */
 export function releasesView(endpoint: Endpoint, releases: readonly ReleaseRecord[], fleet: Fleet) {
   const workers = fleet.list();
-  const on = (version: number) => workers.filter((worker) => worker.version === version).length;
-  const onLatest = on(endpoint.version);
+  const countOn = (version: number) => workers.filter((worker) => worker.version === version).length;
+  const onLatest = countOn(endpoint.version);
   return {
     endpointVersion: endpoint.version,
     rollout: {
@@ -62,7 +62,7 @@ export function releasesView(endpoint: Endpoint, releases: readonly ReleaseRecor
       source: "MANUAL",
       buildId: null,
       createdByUserId: endpoint.userId,
-      workerCount: on(version),
+      workerCount: countOn(version),
       createdAt,
       diff,
     })),

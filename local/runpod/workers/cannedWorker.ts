@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type * as OpenAi from "../../../contract/openai";
 import { Model, modelPlans } from "../../../contract/plan";
 import type { StreamItem, WorkerOutput } from "../../../contract/worker";
-import type { RunningWorker } from "./workers";
+import type { RunningWorker } from "./worker";
 
 const pieces = ["あら、いらっしゃい。", "今は支度中で、", "決まったお返事しかできないの。", "ごめんなさいね。"];
 const text = pieces.join("");

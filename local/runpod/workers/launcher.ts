@@ -2,44 +2,44 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PreparedWorker } from "./pythonWorker";
 import type { WarmWorkers } from "./warmWorkers";
+import type { RunningWorker, WorkerLauncher, WorkerSignals } from "./worker";
 import { imageEnvironment, platformEnvironment, type WorkerIdentity } from "./workerEnvironment";
-import type { RunningWorker, WorkerLauncher, WorkerSignals } from "./workers";
 
 /**
  * Starts a worker with its whole environment.
  *
- * @param waiting the process prepared for it, if there is one
+ * @param prepared process that was started before the worker's endpoint existed
  */
 export type StartWorker = (
   env: Record<string, string>,
   signals: WorkerSignals,
   identity: WorkerIdentity,
-  waiting?: PreparedWorker,
+  prepared?: PreparedWorker,
 ) => RunningWorker;
 
 /**
- * What starts the workers of every endpoint.
+ * Creates the launcher for the workers of all endpoints.
  *
- * @param place.dir existing folder for the files that stand for those baked beside the weights
- * @param place.jobApiUrl where workers find the job API
- * @param place.engineUrl OpenAI-compatible base URL they call, with `/v1`
+ * @param options.dir existing folder for version files. In an image the version file lies beside the weights.
+ * @param options.jobApiUrl URL of the job API for workers
+ * @param options.engineUrl OpenAI-compatible base URL for workers, with `/v1`
  */
 export function workerLauncher(
-  place: { dir: string; jobApiUrl: string; engineUrl: string },
+  options: { dir: string; jobApiUrl: string; engineUrl: string },
   warm: WarmWorkers,
   start: StartWorker,
 ): WorkerLauncher {
-  return ({ endpoint, template, version, workerId: proposed, signals }) => {
-    const waiting = warm.take(endpoint.id);
-    const identity = waiting?.identity ?? { workerId: proposed, endpointId: endpoint.id, aiKey: endpoint.aiKey };
+  return ({ endpoint, template, version, workerId: newWorkerId, signals }) => {
+    const prepared = warm.take(endpoint.id);
+    const identity = prepared?.identity ?? { workerId: newWorkerId, endpointId: endpoint.id, aiKey: endpoint.aiKey };
     const { workerId } = identity;
-    const versionFile = join(place.dir, `${workerId}.version.json`);
+    const versionFile = join(options.dir, `${workerId}.version.json`);
     writeFileSync(versionFile, JSON.stringify({ version }));
     const env = {
-      ...imageEnvironment(template, { engineUrl: place.engineUrl, versionFile }),
-      ...platformEnvironment(identity, place.jobApiUrl),
+      ...imageEnvironment(template, { engineUrl: options.engineUrl, versionFile }),
+      ...platformEnvironment(identity, options.jobApiUrl),
     };
-    const worker = start(env, signals, identity, waiting?.process);
+    const worker = start(env, signals, identity, prepared?.process);
     void worker.exited.then(() => rmSync(versionFile, { force: true }));
     return { workerId, process: worker };
   };

@@ -4,36 +4,36 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../../../cli/root";
 import { runInBackground } from "../../support/childProcess";
-import type { RunningWorker } from "./workers";
+import type { RunningWorker } from "./worker";
 
 const windows = process.platform === "win32";
 
-/** A worker that loads what it needs, then waits. */
+/** Worker process that has loaded its modules and waits for its environment. */
 export interface PreparedWorker extends RunningWorker {
-  /** Hands it its whole environment: it works from then on. */
+  /** Sends the whole environment. The worker starts to take jobs. */
   begin(env: Record<string, string>): RunningWorker;
 }
 
 /**
- * Prepares the worker package of `images/worker` to run as RunPod runs the image: a process of its own, nothing of this
- * process's environment but where programs are.
+ * Starts a process for the worker of `images/worker`, as RunPod starts a container: with its own environment, which takes
+ * little more than the PATH from this process.
  *
- * @param where.python the interpreter that has the worker's dependencies
- * @param where.dir folder for its log and its home
- * @param name of its log
- * @param platform the part of its environment that must be known from the start
+ * @param options.python interpreter with the worker's dependencies
+ * @param options.dir folder for the log and the home folder
+ * @param name name of the log file
+ * @param platform the part of the environment that the SDK reads at import
  */
 export function preparePythonWorker(
-  where: { python: string; dir: string },
+  options: { python: string; dir: string },
   name: string,
   platform: Record<string, string>,
 ): PreparedWorker {
-  // An own home: the SDK would send the key of ~/.runpod/config.toml instead of the worker's.
-  const home = join(where.dir, "home");
+  // The SDK prefers the key of ~/.runpod/config.toml to the worker's, so the user's home must stay out of reach.
+  const home = join(options.dir, "home");
   mkdirSync(home, { recursive: true });
-  const logFile = join(where.dir, `${name}.log`);
+  const logFile = join(options.dir, `${name}.log`);
   const log = openSync(logFile, "w", 0o600);
-  const child = spawn(where.python, [join(root, "local/runpod/workers/run_worker.py")], {
+  const child = spawn(options.python, [join(root, "local/runpod/workers/run_worker.py")], {
     cwd: root,
     env: {
       ...pick(process.env, ["PATH", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT"]),
@@ -44,9 +44,9 @@ export function preparePythonWorker(
       PYTHONUTF8: "1",
       ...platform,
     },
-    // Its input stays open as long as this process lives; see run_worker.py.
+    // run_worker.py ends when its standard input closes, which happens when this process ends.
     stdio: ["pipe", log, log],
-    // A process group of its own: Ctrl-C is ours to handle, and the SDK's ping process goes with the worker.
+    // In a process group of its own: Ctrl-C must not reach it, and one kill ends it with the SDK's ping process.
     detached: !windows,
   });
   runInBackground(child);
@@ -59,7 +59,7 @@ export function preparePythonWorker(
       if (windows) child.kill("SIGKILL");
       else process.kill(-child.pid, "SIGKILL");
     } catch {
-      // Nothing of the group is left.
+      // All processes of the group have ended.
     }
   };
 
@@ -75,10 +75,10 @@ export function preparePythonWorker(
     exited,
     stop: async (graceMs) => {
       child.kill("SIGTERM");
-      const waiting = new AbortController();
-      const kill = sleep(graceMs, undefined, { signal: waiting.signal }).then(killAll, () => undefined);
+      const ended = new AbortController();
+      const kill = sleep(graceMs, undefined, { signal: ended.signal }).then(killAll, () => undefined);
       await exited;
-      waiting.abort();
+      ended.abort();
       await kill;
     },
   };
@@ -91,7 +91,7 @@ export function preparePythonWorker(
   };
 }
 
-/** The best explanation of a crash there is; SDK and worker log no message texts. */
+/** Last line of a log, as the reason of a crash. SDK and worker log no chat messages. */
 function lastLine(file: string): string | undefined {
   if (!existsSync(file)) return undefined;
   return readFileSync(file, "utf8").trim().split("\n").at(-1) || undefined;

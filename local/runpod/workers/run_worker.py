@@ -1,10 +1,10 @@
-"""Runs the worker of `images/worker`, prepared: all that takes time happens before its endpoint is known.
+"""Runs the worker of `images/worker` and does the slow imports before its endpoint exists.
 
-It starts with the variables that RunPod itself gives a worker, which the SDK reads while it is imported. The worker's
-whole environment follows as one line of JSON on standard input, whenever that is known; then the worker begins.
+The process starts with the variables of RunPod's platform, because the SDK reads them at import. The whole environment
+follows as one line of JSON on standard input. Then the worker starts.
 
-The parent holds the other end of standard input. When that closes, however the parent ended, the whole process group
-goes: the worker and the ping process its SDK forks.
+The parent holds the other end of standard input. When the parent ends, also by a crash, standard input closes, and this
+process kills its process group: the worker and the ping process of the SDK.
 """
 
 import importlib
@@ -19,7 +19,7 @@ import types
 
 
 def _follow_parent(lines: "queue.SimpleQueue[bytes]") -> None:
-    # Unbuffered: a thread that waits in a buffered reader holds its lock, which a fork or an exit would wait for.
+    # Unbuffered: a thread that waits in a buffered reader holds a lock, and a fork or an exit would wait for it.
     with open(0, "rb", buffering=0, closefd=False) as parent:
         for line in parent:
             lines.put(line)
@@ -29,8 +29,7 @@ def _follow_parent(lines: "queue.SimpleQueue[bytes]") -> None:
 
 
 def _import_ahead() -> None:
-    # The SDK asks this module for the processor's name, to show it, and the answer takes a second of one core. It
-    # puts up with being told nothing.
+    # The SDK asks this module for the processor's name, which takes a second of CPU time. An empty answer is enough.
     cpuinfo = types.ModuleType("cpuinfo")
     cpuinfo.get_cpu_info = dict
     sys.modules["cpuinfo"] = cpuinfo

@@ -8,25 +8,26 @@ interface WarmWorker {
 }
 
 /**
- * Workers prepared before their endpoints exist. A worker must know from the start which endpoint it is of, so an
- * endpoint that is created takes its id and key from here, and its first worker is the one that waits under that id.
+ * Worker processes that start before their endpoints exist, so that the first replies come sooner. A process needs the id
+ * and key of its endpoint at start. Therefore a new endpoint takes a reserved id and key from here, and its first worker
+ * is the process with that id.
  */
 export class WarmWorkers {
-  /** For endpoints that are yet to be created, the next one first. */
+  /** Workers for future endpoints, in the order of their use. */
   private unclaimed: WarmWorker[] = [];
-  /** By the id of an endpoint that exists. */
+  /** Workers of existing endpoints, by endpoint id. */
   private readonly claimed = new Map<string, WarmWorker>();
 
-  /** Adds one, which `prepare` starts. */
+  /** Starts a process with `prepare`. */
   add(prepare: (identity: WorkerIdentity) => PreparedWorker): void {
     const identity = { workerId: newId(), endpointId: newId(), aiKey: newAiKey() };
     const warm = { identity, process: prepare(identity) };
     this.unclaimed.push(warm);
-    // A dead one serves nobody: its endpoint starts another.
+    // The endpoint of a process that has ended starts a new one.
     void warm.process.exited.then(() => this.forget(warm));
   }
 
-  /** Id and key for an endpoint that is being created, so that a worker waits for it; undefined when none is left. */
+  /** Returns id and key for a new endpoint and reserves its worker. Undefined when no worker is left. */
   claim(): { id: string; aiKey: string } | undefined {
     const warm = this.unclaimed.shift();
     if (!warm) return undefined;
@@ -35,14 +36,14 @@ export class WarmWorkers {
     return { id: endpointId, aiKey };
   }
 
-  /** The worker that waits for this endpoint, once: it is the caller's from now on. */
+  /** Removes and returns the worker reserved for this endpoint. The caller must stop it. */
   take(endpointId: string): WarmWorker | undefined {
     const warm = this.claimed.get(endpointId);
     this.claimed.delete(endpointId);
     return warm;
   }
 
-  /** Ends all that still wait. */
+  /** Stops the workers that nobody has taken. */
   async close(): Promise<void> {
     await Promise.all([...this.unclaimed, ...this.claimed.values()].map(({ process }) => process.stop(0)));
   }

@@ -1,18 +1,18 @@
 import type { Template } from "../account/records";
 
-/** Who a worker is to RunPod. */
+/** Ids and key of a worker. */
 export interface WorkerIdentity {
   workerId: string;
   endpointId: string;
-  /** The key it presents. Secret. */
+  /** Key for the job API. Secret. */
   aiKey: string;
 }
 
 /**
- * What RunPod adds to every worker's environment (runpod-python 1.12 reads these names, most of them while it is
- * imported, and replaces `$ID` and `$RUNPOD_POD_ID` itself).
+ * Variables that RunPod adds to every worker's environment. runpod-python 1.12 reads them, most of them at import, and
+ * replaces `$ID` and `$RUNPOD_POD_ID` itself.
  *
- * @param jobApiUrl where the workers find the job API
+ * @param jobApiUrl URL of the job API for workers
  */
 export function platformEnvironment(
   { workerId, endpointId, aiKey }: WorkerIdentity,
@@ -24,33 +24,33 @@ export function platformEnvironment(
     RUNPOD_POD_HOSTNAME: `${workerId}-local`,
     RUNPOD_ENDPOINT_ID: endpointId,
     RUNPOD_AI_API_KEY: aiKey,
-    // The SDK appends to the query, so each needs one.
+    // With a query, because the SDK appends `&…`.
     RUNPOD_WEBHOOK_GET_JOB: `${base}/job-take/$ID?gpu=LOCAL`,
     RUNPOD_WEBHOOK_POST_OUTPUT: `${base}/job-done/$RUNPOD_POD_ID/$ID?gpu=LOCAL`,
     RUNPOD_WEBHOOK_POST_STREAM: `${base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=LOCAL`,
     RUNPOD_WEBHOOK_PING: `${base}/ping/$RUNPOD_POD_ID`,
     RUNPOD_PING_INTERVAL: "10000",
-    // There is no GPU to be fit.
+    // This machine needs no GPU.
     RUNPOD_SKIP_AUTO_SYSTEM_CHECKS: "true",
     RUNPOD_SKIP_GPU_CHECK: "true",
-    // At its default the SDK logs every job's input.
+    // The SDK's default level logs the input of every job.
     RUNPOD_DEBUG_LEVEL: "INFO",
   };
 }
 
 /**
- * What an image's own variables add up to: its template's, and over them those it has built in.
+ * Variables of a worker's image: those of the template, and over them the built-in ones.
  *
- * @param place.engineUrl OpenAI-compatible base URL, with `/v1`
- * @param place.versionFile stands for the file baked beside the weights
+ * @param local.engineUrl OpenAI-compatible base URL, with `/v1`
+ * @param local.versionFile replaces the version file beside the weights
  */
 export function imageEnvironment(
   { env }: Template,
-  place: { engineUrl: string; versionFile: string },
+  local: { engineUrl: string; versionFile: string },
 ): Record<string, string> {
   return {
     ...Object.fromEntries(env.map(({ key, value }) => [key, value])),
-    ENGINE_BASE_URL: place.engineUrl,
-    MODEL_VERSION_FILE: place.versionFile,
+    ENGINE_BASE_URL: local.engineUrl,
+    MODEL_VERSION_FILE: local.versionFile,
   };
 }

@@ -268,7 +268,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
 
 const kinds: ClientKind[] = [plainFetch, npmClient, ...(workerPython ? [pythonClient(workerPython)] : [])];
 
-beforeAll(() => runpod.start({ workersQuota: 1_000, webhookPauseMs: 50 }));
+beforeAll(() => runpod.start({ workersQuota: 1_000, webhookRetryDelayMs: 50 }));
 afterAll(async () => {
   for (const kind of kinds) kind.close();
   await runpod.dispose();

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { type RunpodDouble, type RunpodOptions, startRunpod } from "../../../local/runpod/server";
-import type { RunningWorker } from "../../../local/runpod/workers/workers";
+import type { RunningWorker } from "../../../local/runpod/workers/worker";
 import { Events } from "../../../local/support/events";
 
 export const ACCOUNT_KEY = "account-key";

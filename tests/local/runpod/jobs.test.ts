@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import runpodSdk from "runpod-sdk";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { JobQueue } from "../../../local/runpod/jobs/jobs";
+import { JobQueue } from "../../../local/runpod/jobs/jobQueue";
 import { ACCOUNT_KEY, PHI3_KEY, RunpodFixture } from "./fixture";
 
 let runpod: RunpodFixture;
@@ -237,7 +237,7 @@ describe("time, by the queue's own clock", () => {
     const queue = newQueue();
     const slow = queue.submit({ input: { text: "x" }, policy, sync: false });
     const quick = queue.submit({ input: { text: "x" }, policy, sync: true });
-    for (const job of queue.take("w", 2)) queue.done(job.id, { output: 1 });
+    for (const job of queue.take("w", 2)) queue.finish(job.id, { output: 1 });
     now = 59_999;
     expect(queue.get(quick.id)).toBeDefined();
     now = 60_000;
@@ -254,8 +254,8 @@ describe("time, by the queue's own clock", () => {
     queue.take("w", 1);
     now = 60_000;
     expect(queue.get(job.id)).toMatchObject({ status: "TIMED_OUT", error: "executionTimeout exceeded" });
-    expect(queue.takeStops("w")).toEqual([job.id]);
-    expect(queue.takeStops("w")).toBeUndefined();
+    expect(queue.takeStopRequests("w")).toEqual([job.id]);
+    expect(queue.takeStopRequests("w")).toBeUndefined();
   });
 
   it("forgets a job at its ttl even while it runs", () => {
@@ -264,7 +264,7 @@ describe("time, by the queue's own clock", () => {
     queue.take("w", 1);
     now = 10_000;
     expect(queue.get(job.id)).toBeUndefined();
-    expect(queue.takeStops("w")).toEqual([job.id]);
+    expect(queue.takeStopRequests("w")).toEqual([job.id]);
   });
 });
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { RunningWorker } from "../../../local/runpod/workers/workers";
+import type { RunningWorker } from "../../../local/runpod/workers/worker";
 import { needsPython, workerPython } from "../../workerPython";
 import { RunpodFixture } from "./fixture";
 

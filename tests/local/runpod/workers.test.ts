@@ -41,7 +41,7 @@ describe("a release", () => {
   });
 
   it("starts none before there is a job, where that is asked for", async () => {
-    await runpod.start({ startsAtOnce: false });
+    await runpod.start({ startOnRelease: false });
     const { id } = await runpod.deploy();
     expect(runpod.workers).toHaveLength(0);
     expect((await runpod.restJson(`GET /serverless/${id}/releases`)).rollout).toEqual({

@@ -11,7 +11,7 @@ import { startEcrApi } from "../../../local/aws/ecr/api";
 import { startSsm } from "../../../local/aws/ssm";
 import { AwsAccount } from "../../../local/aws/support/account";
 import { type RunpodDouble, type RunpodOptions, startRunpod } from "../../../local/runpod/server";
-import { idleWorker } from "../../../local/runpod/workers/idleWorker";
+import { idleWorker } from "../../../local/runpod/workers/worker";
 import { Events } from "../../../local/support/events";
 import type { Listening } from "../../../local/support/http";
 import { readStackConfig } from "../../../local/support/stackConfig";

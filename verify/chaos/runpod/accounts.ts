@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type RunpodDouble, startRunpod } from "../../../local/runpod/server";
-import { idleWorker } from "../../../local/runpod/workers/idleWorker";
+import { idleWorker } from "../../../local/runpod/workers/worker";
 import { Events } from "../../../local/support/events";
 
 /** The key of every account. */

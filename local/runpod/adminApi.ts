@@ -3,30 +3,31 @@ import * as z from "zod";
 import type { RunpodAccount } from "./account/account";
 import { AccountError } from "./account/rules";
 import { Fault, Switches } from "./account/switches";
-import { presentedKey, type RunpodKey } from "./keys";
-import { problem } from "./problem";
+import { presentedKey, type RunpodKey } from "./apiKeys";
+import { problem } from "./jobApi/problem";
 
-/** What there is to work. */
-export interface AdminOptions {
+interface AdminOptions {
   account: RunpodAccount;
   keys: RunpodKey[];
   switches: Switches;
+  /** Skips time. */
   skip(ms: number): void;
+  /** Applies the switches to the workers. */
   tick(): void;
 }
 
 const HOUR_MS = 3_600_000;
-const Time = z.strictObject({ hours: z.number().positive() });
-const Changes = Switches.partial();
+const TimeSkip = z.strictObject({ hours: z.number().positive() });
+const SwitchChanges = Switches.partial();
 
 /**
- * `/admin`, which RunPod does not have: the switches by HTTP, for whoever is not in this process. It takes the account's
- * key, so that no web page can call it.
+ * `/admin`: the double's switches for other processes. RunPod has no such API. It needs the account's key, so that web
+ * pages cannot call it.
  *
- * - `GET /admin/switches`, `PATCH /admin/switches` with some of them
- * - `POST /admin/faults` with one more fault
- * - `POST /admin/time` `{hours}` lets time pass
- * - `POST /admin/registries/{id}/expire` kills a registry credential
+ * - `GET /admin/switches` and `PATCH /admin/switches` read and change the switches.
+ * - `POST /admin/faults` adds a fault.
+ * - `POST /admin/time` with `{hours}` skips time.
+ * - `POST /admin/registries/{id}/expire` expires a registry credential.
  */
 export function adminApi({ account, keys, switches, skip, tick }: AdminOptions): Hono {
   const app = new Hono();
@@ -38,7 +39,7 @@ export function adminApi({ account, keys, switches, skip, tick }: AdminOptions):
 
   app.get("/switches", (c) => c.json(switches));
   app.patch("/switches", async (c) => {
-    const changes = await read(c, Changes);
+    const changes = await read(c, SwitchChanges);
     if (changes instanceof Response) return changes;
     Object.assign(switches, changes);
     tick();
@@ -51,7 +52,7 @@ export function adminApi({ account, keys, switches, skip, tick }: AdminOptions):
     return c.json(switches);
   });
   app.post("/time", async (c) => {
-    const time = await read(c, Time);
+    const time = await read(c, TimeSkip);
     if (time instanceof Response) return time;
     skip(time.hours * HOUR_MS);
     return c.json({ skippedHours: time.hours });

@@ -2,19 +2,19 @@ import type { RunpodAccount } from "./account";
 import type { Template } from "./records";
 import { matches, type Switches } from "./switches";
 
-/** What a registry says of an image. */
+/** An image in a registry. */
 export interface RegistryImage {
-  /** What is written in the image's version file. */
+  /** Version of its weights, from the image's version file. */
   version: string;
-  /** True when only a credential or a delegation lets RunPod pull it. Default false. */
+  /** Whether RunPod needs a credential or a delegation to pull it. Default false. */
   private?: boolean;
 }
 
 /**
- * Why a host cannot pull a template's image, in the words of a container runtime; undefined when it can. A dead
- * credential is refused for a public image too.
+ * Error that a host gets when it pulls a template's image, in the words of a container runtime. Undefined when the pull
+ * succeeds. An expired credential is refused also for a public image.
  */
-export function pullProblem(
+export function pullError(
   template: Pick<Template, "imageName" | "containerRegistryAuthId">,
   image: RegistryImage | undefined,
   account: RunpodAccount,
@@ -25,7 +25,7 @@ export function pullProblem(
   if (matches(switches.unpullable, name)) return `failed to pull ${name}: unexpected status from the registry`;
   const auth = account.registries.find(template.containerRegistryAuthId ?? "");
   if (auth?.isExpired) return `failed to pull ${name}: denied: Your authorization token has expired`;
-  if (image.private && !auth && !account.registries.delegations.some((one) => covers(one, name)))
+  if (image.private && !auth && !account.registries.delegations.some((delegation) => covers(delegation, name)))
     return `failed to pull ${name}: no basic auth credentials`;
   return undefined;
 }

@@ -1,41 +1,41 @@
 import { type Context, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Events } from "../../support/events";
-import type { RunpodKey } from "../keys";
-import { openApi } from "./openapi";
+import type { RunpodKey } from "../apiKeys";
+import { openApiDocument } from "./openapi";
 import { invalidBody, problemOf, problemResponse, RestProblem } from "./problem";
 import { type RestQuota, RestRateLimit } from "./rateLimit";
 import type { RestCall, RestRoute } from "./route";
-import { type RestWorld, restRoutes } from "./routes";
+import { type RestContext, restRoutes } from "./routes";
 
-/** What REST v2 needs to know. */
-export interface RestOptions extends RestWorld {
+interface RestOptions extends RestContext {
   keys: RunpodKey[];
   quota: RestQuota;
+  /** Returns milliseconds since the epoch. */
   now: () => number;
   events: Events;
 }
 
-/** Words after `/v2/` that belong to the control plane: no endpoint has one of them as its id. */
-const rooms = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing"];
+/** Path segments after `/v2/` that belong to REST v2. No endpoint has such an id. */
+const collections = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing"];
 
 /**
- * RunPod's REST v2, the control plane of `api.runpod.io/v2`. It lives beside the job API of `api.runpod.ai/v2`: mount it
- * first.
+ * REST v2, the control plane of `api.runpod.io/v2`. It shares the path `/v2` with the job API of `api.runpod.ai/v2` and
+ * must be mounted first.
  */
 export function restApi(options: RestOptions): Hono {
   const app = new Hono();
   const routes = restRoutes(options);
   const limits = new Map<string, RestRateLimit>();
 
-  app.get("/openapi.json", (c) => c.json(openApi(routes)));
-  for (const route of routes) app.on(route.method, honoPath(route), (c) => answered(c, route));
-  for (const room of rooms) {
-    app.all(`/${room}`, (c) => answered(c));
-    app.all(`/${room}/*`, (c) => answered(c));
+  app.get("/openapi.json", (c) => c.json(openApiDocument(routes)));
+  for (const route of routes) app.on(route.method, honoPath(route), (c) => handleAndLog(c, route));
+  for (const collection of collections) {
+    app.all(`/${collection}`, (c) => handleAndLog(c));
+    app.all(`/${collection}/*`, (c) => handleAndLog(c));
   }
 
-  async function answered(c: Context, route?: RestRoute): Promise<Response> {
+  async function handleAndLog(c: Context, route?: RestRoute): Promise<Response> {
     const response = await handle(c, route);
     const { pathname } = new URL(c.req.url);
     options.events.emit({ source: "runpod", summary: `${c.req.method} ${pathname} → ${response.status}` });
@@ -53,13 +53,13 @@ export function restApi(options: RestOptions): Hono {
       if (entry.exceeded) throw new RestProblem(429, `rate limit exceeded for the ${entry.exceeded} window`);
       const isAllowed = key.scope === "account" || (key.scope === "read-only" && c.req.method === "GET");
       if (!isAllowed) throw new RestProblem(403, "access denied");
-      if (!route) return unknownCall(c, routes, headers);
+      if (!route) return unknownRoute(c, routes, headers);
       const call: RestCall = {
         id: c.req.param("id") ?? "",
-        worker: c.req.param("workerId") ?? "",
+        workerId: c.req.param("workerId") ?? "",
         query: new URL(c.req.url).searchParams,
         lastEventId: c.req.header("last-event-id"),
-        gone: c.req.raw.signal,
+        hungUp: c.req.raw.signal,
       };
       const answer = route.answer(call, (await readBody(c, route)) as never);
       if (answer instanceof Response) {
@@ -80,11 +80,11 @@ function honoPath({ path }: RestRoute): string {
   return path.replace(/\{(\w+)\}/g, ":$1");
 }
 
-/** REST v2 takes a Bearer key and nothing else. */
+/** @throws RestProblem without a known Bearer key: REST v2 accepts no other form */
 function callerOf(c: Context, keys: RunpodKey[]): RunpodKey {
   const presented = /^Bearer\s+(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
   if (presented === undefined) throw new RestProblem(401, "missing bearer token");
-  const key = keys.find((one) => one.key === presented);
+  const key = keys.find((known) => known.key === presented);
   if (!key) throw new RestProblem(401, "invalid bearer token");
   return key;
 }
@@ -98,8 +98,8 @@ async function readBody(c: Context, { body }: RestRoute): Promise<unknown> {
   return parsed.data;
 }
 
-/** 405 with the methods there are for a known path, else 404. */
-function unknownCall(c: Context, routes: readonly RestRoute[], headers: Record<string, string>): Response {
+/** Answers 405 with the allowed methods for a known path, else 404. */
+function unknownRoute(c: Context, routes: readonly RestRoute[], headers: Record<string, string>): Response {
   const path = new URL(c.req.url).pathname.replace(/^\/v2/, "");
   const methods = routes
     .filter((route) => new RegExp(`^${route.path.replace(/\{\w+\}/g, "[^/]+")}$`).test(path))

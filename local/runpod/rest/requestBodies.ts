@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** `major.minor`. */
+/** CUDA version, `major.minor`. */
 const cuda = z.string().regex(/^\d+\.\d+$/, "does not match pattern '^\\d+\\.\\d+$'");
 
 const container = {
@@ -54,7 +54,7 @@ export const CreateEndpoint = z.strictObject({
 });
 export type CreateEndpoint = z.output<typeof CreateEndpoint>;
 
-/** `PATCH /v2/serverless/{id}`: only what is given changes. */
+/** `PATCH /v2/serverless/{id}`. Missing fields keep their values. */
 export const UpdateEndpoint = z.strictObject({
   ...endpoint,
   name: z.string().min(1).optional(),
@@ -86,11 +86,11 @@ const template = {
 export const CreateTemplate = z.strictObject({ ...template, name: z.string().min(1), image: container.image });
 export type CreateTemplate = z.output<typeof CreateTemplate>;
 
-/** `PATCH /v2/templates/{id}`: only what is given changes. */
+/** `PATCH /v2/templates/{id}`. Missing fields keep their values. */
 export const UpdateTemplate = z.strictObject({ ...template, name: z.string().min(1).optional() });
 export type UpdateTemplate = z.output<typeof UpdateTemplate>;
 
-/** `POST /v2/registries`. There is no way to change one. */
+/** `POST /v2/registries`. REST v2 cannot change a credential. */
 export const CreateRegistry = z.strictObject({
   name: z.string().min(1),
   username: z.string().min(1),

@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
-/** An error of the job API. The shape is the one seen for a body that is too large; the others are not documented. */
+/** Error answer of the job API. RunPod's shape is known for a too large body only; the other errors use the same. */
 export function problem(c: Context, status: ContentfulStatusCode, detail: string) {
   return c.json({ status, title: STATUS_CODES[status] ?? "Error", detail }, status);
 }

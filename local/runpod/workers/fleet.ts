@@ -1,63 +1,36 @@
 import type { Events } from "../../support/events";
 import type { Clock } from "../account/clock";
 import { newId } from "../account/ids";
-import type { RegistryImage } from "../account/pull";
+import type { RegistryImage } from "../account/imagePull";
 import type { Endpoint, Template } from "../account/records";
-import { isFull, matches, type Switches } from "../account/switches";
-import { isFinal, type Job, type JobMoment, type JobQueue } from "../jobs/jobs";
+import { hasNoCapacity, matches, type Switches } from "../account/switches";
+import { isFinal, type Job, type JobEvent, type JobQueue } from "../jobs/jobQueue";
+import type { RunningWorker, WorkerLauncher } from "./worker";
 
-/** What starts one worker. */
-interface WorkerSpec {
-  endpoint: Endpoint;
-  template: Template;
-  /** What is written in the image's version file. */
-  version: string;
-  /** The id it goes by, unless one waits already under another. */
-  workerId: string;
-  signals: WorkerSignals;
-}
-
-/** What a worker without HTTP may tell the fleet. */
-export interface WorkerSignals {
-  /** It is up, as if it had asked for a job. */
-  ready(): void;
-}
-
-/** A worker that has been started. */
-export interface RunningWorker {
-  /** Resolves when it is gone, with what it last said if that explains anything. */
-  exited: Promise<string | undefined>;
-  /** Asks it to finish and exit, then ends it after `graceMs`. Resolves when it is gone. */
-  stop(graceMs: number): Promise<void>;
-}
-
-/** Starts a worker and says which id it goes by. */
-export type WorkerLauncher = (spec: WorkerSpec) => { workerId: string; process: RunningWorker };
-
-/** One version of an endpoint with its template. */
+/** An endpoint's version with the template that it uses. */
 export interface Release {
   endpoint: Endpoint;
   template: Template;
 }
 
-/** States of a worker as REST v2 names them. */
+/** Status of a worker, in the words of REST v2. */
 export type WorkerStatus = "RUNNING" | "IDLE" | "INITIALIZING" | "THROTTLED" | "UNHEALTHY";
 
-/** A line of a worker's system log. */
+/** Line of a worker's system log. */
 export interface LogLine {
   /** Milliseconds since the epoch. */
   at: number;
   line: string;
 }
 
-/** A worker as it can be seen from outside. */
+/** A worker as the APIs show it. */
 export interface WorkerView {
   id: string;
   status: WorkerStatus;
-  /** Version of the endpoint it was started with. */
+  /** The endpoint's version when the worker was added. */
   version: number;
   image: string;
-  /** Since when its program runs, and how long; undefined while it does not. Milliseconds. */
+  /** Start and uptime of its process, in milliseconds. Undefined while no process runs. */
   running?: { since: number; forMs: number };
   log: readonly LogLine[];
 }
@@ -66,38 +39,38 @@ interface Worker {
   id: string;
   releaseVersion: number;
   image: string;
-  /** Undefined while it has no place, no image or nothing that runs. */
+  /** Undefined until capacity and image are available, and after a crash. */
   process?: RunningWorker;
   state: "throttled" | "pulling" | "initializing" | "ready" | "unhealthy" | "stopping";
-  /** No more jobs; it is stopped when its last one ends. */
+  /** Gets no more jobs. It is stopped when its last job ends. */
   draining: boolean;
   idleSince: number;
   startedAt?: number;
-  /** How often it has died since it was last up. */
+  /** Crashes since it was last ready. */
   crashes: number;
-  /** It is not started before. */
-  notBefore: number;
-  /** Why it does not start, once told. */
-  obstacle?: string;
+  /** Earliest start of its process, in milliseconds since the epoch. */
+  startNotBefore: number;
+  /** Logged reason why its process does not start. */
+  waitReason?: string;
   log: LogLine[];
 }
 
 const STOP_GRACE_MS = 3_000;
 const MAX_BACKOFF_MS = 30_000;
-const LOG_LINES = 100;
+const MAX_LOG_LINES = 100;
 
 /**
- * The workers of one endpoint. It starts them on demand, stops idle ones, replaces them when the endpoint is released
- * anew, and starts crashed ones again.
+ * Workers of one endpoint. The fleet starts workers on demand, stops idle ones, replaces all of them after a release and
+ * restarts crashed ones.
  */
 export class Fleet {
   private readonly workers = new Set<Worker>();
   private release: Release;
-  /** A release has started one worker at once, which waits for its first job however long that takes. */
+  /** A release has started one worker without a job. The idle timeout does not stop it before its first job. */
   private awaitsFirstJob: boolean;
   private closed = false;
-  /** Milliseconds that workers which are gone had run. */
-  private pastMs = 0;
+  /** Total uptime of processes that have ended. */
+  private endedUptimeMs = 0;
 
   constructor(
     release: Release,
@@ -105,65 +78,65 @@ export class Fleet {
       queue: JobQueue;
       launch: WorkerLauncher;
       resolveImage(imageName: string): RegistryImage | undefined;
-      pullProblem(template: Template): string | undefined;
+      pullError(template: Template): string | undefined;
       switches: Switches;
       clock: Clock;
-      /** Whether a release starts a worker before there is a job. */
-      startsAtOnce: boolean;
+      /** Whether a release starts one worker before there is a job. */
+      startOnRelease: boolean;
       events: Events;
     },
   ) {
-    this.awaitsFirstJob = options.startsAtOnce;
-    // A copy: the account changes its own objects in place.
+    this.awaitsFirstJob = options.startOnRelease;
+    // Copied because the account changes its objects in place.
     this.release = structuredClone(release);
   }
 
-  /** Takes over what the account says now. */
+  /** Applies the account's current state of the endpoint. */
   apply(release: Release): void {
-    if (release.endpoint.version !== this.release.endpoint.version) this.awaitsFirstJob = this.options.startsAtOnce;
+    if (release.endpoint.version !== this.release.endpoint.version) this.awaitsFirstJob = this.options.startOnRelease;
     this.release = structuredClone(release);
     this.tick();
   }
 
-  /** Compares what runs with what should, and acts. Called at every change and about twice a second. */
+  /** Starts and stops workers as needed. Called after every change and about twice a second. */
   tick(): void {
     if (this.closed) return;
     this.options.queue.sweep();
     for (const worker of this.active()) if (this.isSurplus(worker)) this.retire(worker);
-    for (let missing = this.wanted() - this.current().length; missing > 0; missing--) this.add();
+    for (let missing = this.targetCount() - this.current().length; missing > 0; missing--) this.add();
     for (const worker of this.current()) if (!worker.process) this.advance(worker);
   }
 
-  /** A job of this endpoint moved. */
-  onJob(job: Job, moment: JobMoment): void {
+  /** Reacts to an event of one of the endpoint's jobs. */
+  onJob(job: Job, event: JobEvent): void {
     const worker = this.find(job.workerId);
     if (worker) worker.idleSince = this.options.clock.now();
-    if (moment === "taken") this.awaitsFirstJob = false;
-    if (moment === "queued" || isFinal(job.status)) queueMicrotask(() => this.tick());
+    if (event === "taken") this.awaitsFirstJob = false;
+    if (event === "queued" || isFinal(job.status)) queueMicrotask(() => this.tick());
   }
 
-  /** The worker asked for a job: it is up. */
+  /** Marks a worker that asked for a job as ready. */
   ready(workerId: string): void {
     const worker = this.find(workerId);
     if (worker?.state !== "initializing") return;
     worker.state = "ready";
     worker.idleSince = this.options.clock.now();
     worker.crashes = 0;
-    this.say(worker, "ready");
+    this.log(worker, "ready");
   }
 
-  /** False when the worker gets no more jobs. */
+  /** Whether the worker may get a job. */
   mayTake(workerId: string): boolean {
     const worker = this.find(workerId);
     return worker?.process !== undefined && worker.state !== "stopping" && !worker.draining;
   }
 
-  /** True when the worker has been told to exit. */
+  /** Whether the worker was asked to exit. */
   isStopping(workerId: string): boolean {
     return this.find(workerId)?.state === "stopping";
   }
 
-  /** The worker wants to be replaced after this job (`refresh_worker`). */
+  /** Replaces the worker after its current jobs, on its own request (`refresh_worker` of the SDK). */
   refresh(workerId: string): void {
     const worker = this.find(workerId);
     if (!worker) return;
@@ -171,13 +144,13 @@ export class Fleet {
     this.tick();
   }
 
-  /** The worker failed its own start-up check; it exits by itself. */
-  unfit(workerId: string, check: string): void {
+  /** Logs that the worker failed one of its fitness checks. The worker exits by itself. */
+  reportFailedCheck(workerId: string, check: string): void {
     const worker = this.find(workerId);
-    if (worker) this.say(worker, `failed its check: ${check}`);
+    if (worker) this.log(worker, `failed its check: ${check}`);
   }
 
-  /** The workers there are, without those that were told to exit. */
+  /** All workers except those that were asked to exit. */
   list(): WorkerView[] {
     const now = this.options.clock.now();
     return this.active().map((worker) => ({
@@ -190,19 +163,19 @@ export class Fleet {
     }));
   }
 
-  /** Milliseconds that workers have run, all together. */
-  upMs(): number {
+  /** Total uptime of all processes so far, in milliseconds. */
+  uptimeMs(): number {
     const now = this.options.clock.now();
     return [...this.workers].reduce(
       (sum, { process, startedAt }) => sum + (process ? now - (startedAt ?? now) : 0),
-      this.pastMs,
+      this.endedUptimeMs,
     );
   }
 
   /** The `workers` part of `/health`. */
   counts() {
     const statuses = this.active().map((worker) => this.statusOf(worker));
-    const count = (status: WorkerStatus) => statuses.filter((one) => one === status).length;
+    const count = (wanted: WorkerStatus) => statuses.filter((status) => status === wanted).length;
     return {
       idle: count("IDLE"),
       initializing: count("INITIALIZING"),
@@ -230,32 +203,33 @@ export class Fleet {
       draining: false,
       idleSince: now,
       crashes: 0,
-      notBefore: now + coldStartMs,
+      startNotBefore: now + coldStartMs,
       log: [],
     });
   }
 
-  /** Takes a worker that does not run one step further: a place, the image, the program. */
+  /** Brings a worker without a process one step further: capacity, then the image, then the process. */
   private advance(worker: Worker): void {
     const { endpoint, template } = this.release;
     const { switches, clock } = this.options;
-    const problem = this.options.pullProblem(template);
-    if (isFull(switches, endpoint)) this.hold(worker, "throttled", "waits for capacity");
-    else if (problem) this.hold(worker, "pulling", `cannot pull its image: ${problem}`);
+    const pullError = this.options.pullError(template);
+    if (hasNoCapacity(switches, endpoint)) this.hold(worker, "throttled", "waits for capacity");
+    else if (pullError) this.hold(worker, "pulling", `cannot pull its image: ${pullError}`);
     else {
       if (worker.state !== "unhealthy") worker.state = "initializing";
-      delete worker.obstacle;
-      if (clock.now() < worker.notBefore) return;
-      if (matches(switches.crashing, endpoint.name)) this.crashed(worker, "exit code 1");
+      delete worker.waitReason;
+      if (clock.now() < worker.startNotBefore) return;
+      if (matches(switches.crashing, endpoint.name)) this.restartLater(worker, "exit code 1");
       else this.launch(worker);
     }
   }
 
-  private hold(worker: Worker, state: "throttled" | "pulling", obstacle: string): void {
+  /** Keeps a worker waiting. Logs the reason once. */
+  private hold(worker: Worker, state: "throttled" | "pulling", reason: string): void {
     worker.state = state;
-    if (worker.obstacle === obstacle) return;
-    worker.obstacle = obstacle;
-    this.say(worker, obstacle);
+    if (worker.waitReason === reason) return;
+    worker.waitReason = reason;
+    this.log(worker, reason);
   }
 
   private launch(worker: Worker): void {
@@ -265,31 +239,32 @@ export class Fleet {
     const spec = { endpoint, template, version, workerId: worker.id, signals };
     const { workerId, process } = this.options.launch(spec);
     Object.assign(worker, { id: workerId, process, state: "initializing", startedAt: this.options.clock.now() });
-    this.say(worker, `starting with ${version} (release ${endpoint.version})`);
+    this.log(worker, `starting with ${version} (release ${endpoint.version})`);
     process.exited.then((reason) => this.onExit(worker, reason));
   }
 
   private onExit(worker: Worker, reason: string | undefined): void {
-    this.pastMs += this.options.clock.now() - (worker.startedAt ?? this.options.clock.now());
+    this.endedUptimeMs += this.options.clock.now() - (worker.startedAt ?? this.options.clock.now());
     delete worker.process;
     delete worker.startedAt;
     this.options.queue.workerLost(worker.id);
     if (worker.state === "stopping" || worker.draining) {
       this.workers.delete(worker);
-      this.say(worker, "stopped");
-    } else this.crashed(worker, reason);
+      this.log(worker, "stopped");
+    } else this.restartLater(worker, reason);
     this.tick();
   }
 
-  private crashed(worker: Worker, reason: string | undefined): void {
+  /** Plans the restart of a crashed worker, with exponential backoff. */
+  private restartLater(worker: Worker, reason: string | undefined): void {
     worker.crashes += 1;
     worker.state = "unhealthy";
     const backoffMs = Math.min(1_000 * 2 ** (worker.crashes - 1), MAX_BACKOFF_MS);
-    worker.notBefore = this.options.clock.now() + backoffMs;
-    this.say(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
+    worker.startNotBefore = this.options.clock.now() + backoffMs;
+    this.log(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
   }
 
-  /** True for a worker that should go: it is of an old release, there are too many, or it has been idle long enough. */
+  /** Whether a worker must go: it is of an old release, above the maximum, or idle for too long. */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;
@@ -297,7 +272,7 @@ export class Fleet {
     if (others >= workersMax) return true;
     const isUp = worker.state === "ready" && !this.isBusy(worker.id);
     const idleMs = this.options.clock.now() - worker.idleSince;
-    return isUp && idleMs >= idleTimeout * 1000 && others >= this.wanted();
+    return isUp && idleMs >= idleTimeout * 1000 && others >= this.targetCount();
   }
 
   private retire(worker: Worker): void {
@@ -309,18 +284,19 @@ export class Fleet {
     worker.state = "stopping";
     this.options.queue.changed.notify();
     if (!worker.process) this.workers.delete(worker);
-    // An idle one has nothing to finish, and the SDK takes a second to notice.
+    // An idle worker has nothing to finish, and the SDK needs a second to react.
     await worker.process?.stop(this.isBusy(worker.id) ? STOP_GRACE_MS : 0);
   }
 
-  /** How many workers of this release there should be. */
-  private wanted(): number {
+  /** Number of workers that the current release needs. */
+  private targetCount(): number {
     const { workersMin, workersMax, type } = this.release.endpoint;
-    // Nothing balances load here: such an endpoint exists in the account only.
+    // The double has no load balancer. Such an endpoint exists in the account only.
     if (type === "LB") return 0;
     return Math.min(Math.max(workersMin, this.awaitsFirstJob ? 1 : 0, this.demand()), workersMax);
   }
 
+  /** Number of workers that the jobs need, by the endpoint's scaler. */
   private demand(): number {
     const { scalerType, scalerValue } = this.release.endpoint;
     const queued = this.options.queue.queued().filter(({ policy }) => !policy.lowPriority);
@@ -337,7 +313,7 @@ export class Fleet {
   private statusOf(worker: Worker): WorkerStatus {
     if (worker.state === "ready") return this.isBusy(worker.id) ? "RUNNING" : "IDLE";
     if (worker.state === "throttled") return "THROTTLED";
-    // One that keeps dying is not healthy while it tries once more.
+    // A worker that keeps crashing stays unhealthy during the next try.
     return worker.crashes > 0 && worker.state !== "pulling" ? "UNHEALTHY" : "INITIALIZING";
   }
 
@@ -358,10 +334,10 @@ export class Fleet {
     return this.active().filter((worker) => !worker.draining && worker.releaseVersion === version);
   }
 
-  private say(worker: Worker, what: string): void {
-    worker.log.push({ at: this.options.clock.now(), line: what });
-    if (worker.log.length > LOG_LINES) worker.log.shift();
-    const summary = `${this.release.endpoint.name}: worker ${worker.id} ${what}`;
+  private log(worker: Worker, line: string): void {
+    worker.log.push({ at: this.options.clock.now(), line });
+    if (worker.log.length > MAX_LOG_LINES) worker.log.shift();
+    const summary = `${this.release.endpoint.name}: worker ${worker.id} ${line}`;
     this.options.events.emit({ source: "worker", summary });
   }
 }

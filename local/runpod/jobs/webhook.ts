@@ -1,26 +1,27 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Events } from "../../support/events";
-import { type Job, jobView } from "./jobs";
+import { type Job, jobView } from "./jobQueue";
 
+/** RunPod tries a webhook three times. */
 const ATTEMPTS = 3;
 const TIMEOUT_MS = 10_000;
 
 /**
- * POSTs a finished job to the URL it was submitted with: three tries until one answers 200, as RunPod does.
+ * POSTs a finished job to its webhook. Retries until the answer is 200.
  *
- * @param pauseMs between two tries
- * @param closing ends the tries
+ * @param options.retryDelayMs pause between two attempts
+ * @param options.closing stops the retries
  */
-export async function reportToWebhook(
+export async function sendWebhook(
   url: string,
   job: Job,
-  { events, pauseMs, closing }: { events: Events; pauseMs: number; closing: AbortSignal },
+  { events, retryDelayMs, closing }: { events: Events; retryDelayMs: number; closing: AbortSignal },
 ): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS && !closing.aborted; attempt++) {
     const status = await post(url, { ...jobView(job), input: job.input, webhook: url }, closing);
     events.emit({ source: "runpod", summary: `webhook of job ${job.id.slice(0, 13)} → ${status}` });
     if (status === 200) return;
-    if (attempt < ATTEMPTS) await sleep(pauseMs, undefined, { signal: closing }).catch(() => undefined);
+    if (attempt < ATTEMPTS) await sleep(retryDelayMs, undefined, { signal: closing }).catch(() => undefined);
   }
 }
 

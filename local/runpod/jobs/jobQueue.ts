@@ -1,27 +1,27 @@
 import { randomUUID } from "node:crypto";
-import { Signal } from "./signal";
+import { ChangeNotifier } from "./changeNotifier";
 
-/** States of a job (docs.runpod.io, job states). */
+/** Status of a job (docs.runpod.io, job states). */
 export type JobStatus = "IN_QUEUE" | "IN_PROGRESS" | "COMPLETED" | "FAILED" | "CANCELLED" | "TIMED_OUT";
 
-/** Bounds of a job's life, in milliseconds. */
+/** Time limits and priority of a job. */
 export interface JobPolicy {
-  /** Of one execution. Default 600,000. */
+  /** Milliseconds that one execution may take. */
   executionTimeout: number;
-  /** From submission until the job is forgotten, whatever its state. Default 86,400,000. */
+  /** Milliseconds from submission until the job is deleted, in any status. */
   ttl: number;
-  /** True: the job waits for a worker instead of starting one. */
+  /** Whether the job waits for a running worker instead of starting one. */
   lowPriority: boolean;
 }
 
-/** One job. Times are milliseconds since the epoch. */
+/** A job. Times are milliseconds since the epoch. */
 export interface Job {
   id: string;
   input: unknown;
   policy: JobPolicy;
-  /** Milliseconds its result is kept after the end. */
+  /** Milliseconds that its result is kept after its end. */
   retentionMs: number;
-  /** Where its end is reported. */
+  /** URL that is called when it has ended. */
   webhook?: string;
   status: JobStatus;
   queuedAt: number;
@@ -31,66 +31,68 @@ export interface Job {
   workerId?: string;
   output?: unknown;
   error?: string;
-  /** Chunks that no `/stream` has read yet. */
+  /** Stream chunks that no client has read yet. */
   chunks: unknown[];
+  /** Whether a worker has sent a chunk. */
   streamed: boolean;
-  /** How often it was queued again. */
+  /** Number of times it was queued again. */
   retries: number;
-  /** How often a worker was lost with it since it was submitted or retried by hand. */
+  /** Number of workers lost during it, since its submission or its last `/retry`. */
   losses: number;
 }
 
-/** What a worker may report as a job's end. */
+/** A worker's report of a job's end. */
 export interface JobResult {
   output?: unknown;
   error?: unknown;
 }
 
-/** A moment of a job's life. */
-export type JobMoment = "queued" | "taken" | "first text" | "ended";
+/** Event of a job. */
+export type JobEvent = "queued" | "taken" | "first text" | "ended";
 
-/**
- * Results of `/run` are kept 30 minutes, those of `/runsync` one, or as long as its caller asked to wait (docs.runpod.io,
- * send requests).
- */
+/** How long results are kept (docs.runpod.io, send requests). `/runsync` keeps longer if its caller waits longer. */
 const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 
-/** Requeued once when its worker is lost; RunPod then gives up with this text. */
+/** RunPod queues a job again once when its worker is lost. */
 const MAX_LOSSES = 1;
-/** A worker whose pings do not name a job this long after it took it never began it (third parties saw 30 to 50 s). */
+/** A worker must name a job in its pings this long after it took the job (third parties saw 30 to 50 s). */
 const ACKNOWLEDGE_MS = 30_000;
+/** RunPod's error text for a job that lost its worker twice. */
 const LOST_WORKER_ERROR = "job timed out after 1 retries";
 
-/** The queue of one endpoint and the jobs it remembers: a state machine without HTTP, processes or timers. */
+/** Jobs of one endpoint, as a state machine without HTTP, processes or timers. */
 export class JobQueue {
-  /** Notified at every change of any job. */
-  readonly changed = new Signal();
+  /** Notified after every change of any job. */
+  readonly changed = new ChangeNotifier();
   private readonly jobs = new Map<string, Job>();
-  private readonly stops = new Map<string, string[]>();
+  /** Ids of jobs to stop, by worker. */
+  private readonly stopRequests = new Map<string, string[]>();
   private readonly totals = { completed: 0, failed: 0, retried: 0 };
 
   /**
-   * @param onMoment told of each moment of each job
-   * @param now milliseconds since the epoch
+   * @param onEvent called for each event of each job
+   * @param now returns milliseconds since the epoch
    */
   constructor(
-    private readonly onMoment: (job: Job, moment: JobMoment) => void,
+    private readonly onEvent: (job: Job, event: JobEvent) => void,
     private readonly now: () => number = Date.now,
   ) {}
 
   /**
    * Puts a job in the queue.
    *
-   * @param what.askedWaitMs how long the caller of `/runsync` asked to wait for it
+   * @param submission.sync whether it comes from `/runsync`
+   * @param submission.waitMs how long the caller of `/runsync` wants to wait
    */
-  submit(what: { input: unknown; policy: JobPolicy; webhook?: string; sync: boolean; askedWaitMs?: number }): Job {
+  submit(submission: { input: unknown; policy: JobPolicy; webhook?: string; sync: boolean; waitMs?: number }): Job {
+    const { input, policy, webhook, sync, waitMs = 0 } = submission;
     const at = this.now();
     const job: Job = {
-      id: `${what.sync ? "sync-" : ""}${randomUUID()}-u1`,
-      input: what.input,
-      policy: what.policy,
-      ...(what.webhook && { webhook: what.webhook }),
-      retentionMs: what.sync ? Math.max(RETENTION_MS.runsync, what.askedWaitMs ?? 0) : RETENTION_MS.run,
+      id: `${sync ? "sync-" : ""}${randomUUID()}-u1`,
+      input,
+      policy,
+      ...(webhook && { webhook }),
+      retentionMs: sync ? Math.max(RETENTION_MS.runsync, waitMs) : RETENTION_MS.run,
       status: "IN_QUEUE",
       queuedAt: at,
       submittedAt: at,
@@ -104,25 +106,25 @@ export class JobQueue {
     return job;
   }
 
-  /** A job that is still remembered. */
+  /** The job, unless it is unknown or deleted. */
   get(id: string): Job | undefined {
     this.sweep();
     return this.jobs.get(id);
   }
 
-  /** Forgets a job this long from now, whatever its state (`/status?ttl=`). */
-  forgetAfter(job: Job, ttlMs: number): void {
+  /** Deletes a job after `ttlMs` from now, in any status (`/status?ttl=`). */
+  deleteAfter(job: Job, ttlMs: number): void {
     job.policy = { ...job.policy, ttl: this.now() - job.submittedAt + ttlMs };
   }
 
-  /** Hands the oldest queued jobs to a worker, at most `count`. */
+  /** Assigns the oldest queued jobs to a worker, at most `count`. */
   take(workerId: string, count: number): Job[] {
     this.sweep();
     const taken: Job[] = [];
     for (const job of this.queued()) {
       if (taken.length === count) break;
       Object.assign(job, { status: "IN_PROGRESS", startedAt: this.now(), workerId } satisfies Partial<Job>);
-      // RunPod drops an empty input on the way, the SDK cannot accept such a job, and it is lost like this.
+      // RunPod drops an empty input. The SDK does not accept such a job, so it ends as a lost one.
       if (isEmpty(job.input)) this.end(job, "FAILED", { error: LOST_WORKER_ERROR });
       else taken.push(job);
     }
@@ -131,78 +133,78 @@ export class JobQueue {
   }
 
   /** Adds a chunk to a running job's stream. */
-  chunk(id: string, output: unknown): void {
+  addChunk(id: string, output: unknown): void {
     const job = this.jobs.get(id);
     if (job?.status !== "IN_PROGRESS") return;
-    const first = !job.streamed;
+    const isFirst = !job.streamed;
     job.chunks.push(output);
     job.streamed = true;
-    if (first) this.report(job, "first text");
+    if (isFirst) this.report(job, "first text");
     else this.changed.notify();
   }
 
-  /** Takes the chunks nobody has read yet. */
-  drain(job: Job): unknown[] {
+  /** Removes and returns the unread chunks. */
+  takeChunks(job: Job): unknown[] {
     return job.chunks.splice(0);
   }
 
-  /** Notes a running job's progress; it never replaces a result. */
-  progress(id: string, output: unknown): void {
+  /** Stores a running job's progress as its output. A job that has ended keeps its result. */
+  setProgress(id: string, output: unknown): void {
     const job = this.jobs.get(id);
     if (job?.status !== "IN_PROGRESS") return;
     job.output = output;
     this.changed.notify();
   }
 
-  /** Ends a running job with what its worker reports. A late or second report changes nothing. */
-  done(id: string, result: JobResult): void {
+  /** Ends a running job with its worker's report. A late or second report changes nothing. */
+  finish(id: string, result: JobResult): void {
     const job = this.jobs.get(id);
     if (job?.status === "IN_PROGRESS") this.end(job, result.error === undefined ? "COMPLETED" : "FAILED", result);
   }
 
-  /** Cancels a job that has not ended. A running one is stopped on its worker. */
+  /** Cancels a job that has not ended, and stops it on its worker. */
   cancel(job: Job): void {
     if (isFinal(job.status)) return;
     this.stop(job);
     this.end(job, "CANCELLED", {});
   }
 
-  /** Queues a failed job again under the same id; false when it has not failed. */
+  /** Queues a failed job again under the same id. Returns false when it has not failed. */
   retry(job: Job): boolean {
     if (job.status !== "FAILED" && job.status !== "TIMED_OUT") return false;
     this.requeue(job, 0);
     return true;
   }
 
-  /** Cancels every queued job and says how many there were. */
+  /** Cancels every queued job and returns their number. */
   purge(): number {
     const queued = this.queued();
     for (const job of queued) this.end(job, "CANCELLED", {});
     return queued.length;
   }
 
-  /** Cancels every job: their endpoint is being deleted. */
+  /** Cancels every job. Called when the endpoint is deleted. */
   close(): void {
     for (const job of [...this.jobs.values()]) this.cancel(job);
   }
 
-  /** A worker is gone: its jobs are queued once more, then fail. */
+  /** Queues the jobs of a worker that has ended again, or fails them. */
   workerLost(workerId: string): void {
-    for (const job of this.running(workerId)) this.lost(job);
-    this.stops.delete(workerId);
+    for (const job of this.running(workerId)) this.requeueOrFail(job);
+    this.stopRequests.delete(workerId);
   }
 
-  /** A worker says which jobs it is at: one that it took long ago and does not name is lost. */
-  workerNames(workerId: string, jobIds: readonly string[]): void {
+  /** Compares a worker's ping with its jobs. A job that it took long ago and does not name is lost. */
+  workerPinged(workerId: string, jobIds: readonly string[]): void {
     const latest = this.now() - ACKNOWLEDGE_MS;
     for (const job of this.running(workerId))
-      if ((job.startedAt ?? 0) < latest && !jobIds.includes(job.id)) this.lost(job);
+      if ((job.startedAt ?? 0) < latest && !jobIds.includes(job.id)) this.requeueOrFail(job);
   }
 
-  /** Ids of the jobs a worker must stop, each told once. */
-  takeStops(workerId: string): string[] | undefined {
-    const ids = this.stops.get(workerId);
-    this.stops.delete(workerId);
+  /** Removes and returns the ids of the jobs that a worker must stop. */
+  takeStopRequests(workerId: string): string[] | undefined {
+    const ids = this.stopRequests.get(workerId);
+    this.stopRequests.delete(workerId);
     return ids;
   }
 
@@ -213,7 +215,7 @@ export class JobQueue {
       .sort((a, b) => a.queuedAt - b.queuedAt);
   }
 
-  /** Jobs on workers, or on one worker. */
+  /** Running jobs, of all workers or of one. */
   running(workerId?: string): Job[] {
     return [...this.jobs.values()].filter(
       (job) => job.status === "IN_PROGRESS" && (workerId === undefined || job.workerId === workerId),
@@ -225,7 +227,7 @@ export class JobQueue {
     return { ...this.totals, inProgress: this.running().length, inQueue: this.queued().length };
   }
 
-  /** Ends what has run too long and forgets what has been kept long enough. */
+  /** Times out jobs that run too long, and deletes expired ones. */
   sweep(): void {
     const now = this.now();
     for (const job of this.jobs.values()) {
@@ -240,17 +242,17 @@ export class JobQueue {
 
   private stop(job: Job): void {
     if (job.status !== "IN_PROGRESS" || !job.workerId) return;
-    this.stops.set(job.workerId, [...(this.stops.get(job.workerId) ?? []), job.id]);
+    this.stopRequests.set(job.workerId, [...(this.stopRequests.get(job.workerId) ?? []), job.id]);
   }
 
-  private lost(job: Job): void {
+  private requeueOrFail(job: Job): void {
     if (job.losses < MAX_LOSSES) this.requeue(job, job.losses + 1);
     else this.end(job, "FAILED", { error: LOST_WORKER_ERROR });
   }
 
   private requeue(job: Job, losses: number): void {
     const { output, error, startedAt, finishedAt, workerId, ...rest } = job;
-    const again: Job = {
+    const requeued: Job = {
       ...rest,
       losses,
       status: "IN_QUEUE",
@@ -259,9 +261,9 @@ export class JobQueue {
       chunks: [],
       streamed: false,
     };
-    this.jobs.set(job.id, again);
+    this.jobs.set(job.id, requeued);
     this.totals.retried += 1;
-    this.report(again, "queued");
+    this.report(requeued, "queued");
   }
 
   private end(job: Job, status: JobStatus, { output, error }: JobResult): void {
@@ -274,18 +276,18 @@ export class JobQueue {
     this.report(job, "ended");
   }
 
-  private report(job: Job, moment: JobMoment): void {
-    this.onMoment(job, moment);
+  private report(job: Job, event: JobEvent): void {
+    this.onEvent(job, event);
     this.changed.notify();
   }
 }
 
-/** True for a state a job does not leave by itself. */
+/** Whether a job with this status has ended. */
 export function isFinal(status: JobStatus): boolean {
   return status !== "IN_QUEUE" && status !== "IN_PROGRESS";
 }
 
-/** A job as `/status`, `/runsync` and webhooks show it. Times are milliseconds. */
+/** Body of a job for `/status`, `/runsync` and webhooks. Times are milliseconds. */
 export function jobView(job: Job): Record<string, unknown> {
   const { id, status, startedAt, finishedAt, workerId, output, error, retries } = job;
   return {

@@ -1,0 +1,36 @@
+import type { Endpoint, Template } from "../account/records";
+
+/** Everything needed to start one worker. */
+interface WorkerSpec {
+  endpoint: Endpoint;
+  template: Template;
+  /** Version of the image's weights. The worker reads it from its version file. */
+  version: string;
+  /** Id for the worker. A prepared process already has another id and keeps it. */
+  workerId: string;
+  signals: WorkerSignals;
+}
+
+/** Messages to the fleet from a worker that does not use HTTP. */
+export interface WorkerSignals {
+  /** The worker is up. A worker with HTTP shows this with its first request for a job. */
+  ready(): void;
+}
+
+/** A started worker. */
+export interface RunningWorker {
+  /** Resolves when the worker has ended, with the reason if it is known. */
+  exited: Promise<string | undefined>;
+  /** Asks the worker to exit and kills it after `graceMs`. Resolves when it has ended. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Starts a worker and returns its id. */
+export type WorkerLauncher = (spec: WorkerSpec) => { workerId: string; process: RunningWorker };
+
+/** Worker that is ready at once and never takes a job, for accounts whose workers need not work. */
+export function idleWorker(_env: Record<string, string>, { ready }: WorkerSignals): RunningWorker {
+  queueMicrotask(ready);
+  const exited = Promise.withResolvers<undefined>();
+  return { exited: exited.promise, stop: async () => exited.resolve(undefined) };
+}
