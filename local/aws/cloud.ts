@@ -23,7 +23,10 @@ export interface AwsOptions {
   dir: string;
   region: string;
   events: Events;
-  /** Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. An API keeps its port over a restart. */
+  /**
+   * Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. An API keeps its port
+   * over a restart.
+   */
   apiPorts: number | "free";
   /** Port of Lambda's Invoke API; 0 uses a free port. */
   lambdaPort: number;

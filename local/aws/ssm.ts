@@ -34,7 +34,7 @@ export const parameter: ResourceType = {
   computed: {
     arn: ({ id, account }) => account.arn("ssm", `parameter/${id.replace(/^\//, "")}`),
     value: ({ inputs }) => inputs.value ?? inputs.insecureValue,
-    version: ({ made }) => made.version ?? 1,
+    version: ({ returned }) => returned.version ?? 1,
   },
   recomputed: ["value", "version"],
   secretOutputs: ["value"],

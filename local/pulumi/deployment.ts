@@ -23,7 +23,7 @@ export interface DeploymentContext {
 
 /** One run over a stack: takes the steps from the saved state to the resources that the program registers. */
 export class Deployment {
-  /** The completed steps, in the order of their ends. */
+  /** The completed steps, in the order of completion. */
   readonly steps: StepEvent[] = [];
   /** Rejects with the first failure. Never resolves. */
   readonly failed: Promise<never>;
@@ -179,7 +179,7 @@ export class Deployment {
     return result;
   }
 
-  /** Deletes a resource before its replacement, after all resources that its replacement would replace too. */
+  /** Deletes a resource before its replacement. First deletes the dependents that the replacement would replace too. */
   private async deleteEarly(old: ResourceState): Promise<void> {
     const deleted = new Set([old]);
     for (const resource of deleted) {

@@ -17,7 +17,7 @@ export type { StepEvent } from "./step";
 /**
  * Runs the program and creates, updates and deletes resources to match it, like `pulumi up`.
  *
- * @returns the outputs of the stack, with masked secrets, and the steps in the order of their ends
+ * @returns the outputs of the stack, with masked secrets, and the steps in the order of completion
  * @throws EngineError for the first failure; the state contains the resources that exist by then
  */
 export function up(options: EngineOptions): Promise<{ outputs: Record<string, unknown>; steps: StepEvent[] }> {

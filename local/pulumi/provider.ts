@@ -33,7 +33,7 @@ export interface Live {
   inputs?: Properties | undefined;
 }
 
-/** Thrown when a resource exists but is not ready. `live` belongs into the state. */
+/** Thrown when a resource exists but is not ready. The state must store `live`. */
 export class NotReadyError extends Error {
   override readonly name = "NotReadyError";
   constructor(

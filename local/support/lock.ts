@@ -5,14 +5,14 @@ import { lockSync } from "proper-lockfile";
 /** Names of the entries that a lock keeps in its folder. */
 export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
 
-/** Age of a lock that nobody refreshes, from which on it counts as left behind. A debugger may stop its owner that long. */
+/** A lock that was not refreshed for this long counts as abandoned. Long enough for a pause of its owner in a debugger. */
 const STALE_MS = 60_000;
 
 /**
- * Locks a folder of local state until this process exits. Takes over the lock of a process that no longer runs, at once.
+ * Locks a folder of local state until this process exits. Takes over at once when the owner of the lock no longer runs.
  *
  * @param owner the command that locks the folder, for the error
- * @param alternative text for the error: another way out than stopping the owner
+ * @param alternative end of the error: what the user can do instead of stopping the owner
  * @throws Error with the folder, the owner of the lock, and the next step
  */
 export function lockFolder(
@@ -49,7 +49,7 @@ function readPid(file: string): number | undefined {
   }
 }
 
-/** Whether a process other than this one runs under `pid`. Containers give the same few numbers at every start. */
+/** Whether another process runs under `pid`. In a container, an earlier start may have had the pid of this process. */
 function isAnotherProcess(pid: number): boolean {
   if (pid === process.pid) return false;
   try {

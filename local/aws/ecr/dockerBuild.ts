@@ -24,9 +24,9 @@ export const image: ResourceType = {
   replaceOn: [],
   id: (inputs) => texts(inputs.tags)[0] ?? "image",
   computed: {
-    digest: ({ made }) => made.digest,
-    contextHash: ({ made }) => made.contextHash,
-    ref: ({ made }) => made.ref,
+    digest: ({ returned }) => returned.digest,
+    contextHash: ({ returned }) => returned.contextHash,
+    ref: ({ returned }) => returned.ref,
   },
   recomputed: ["digest", "contextHash", "ref"],
 };

@@ -54,7 +54,7 @@ export const api: ResourceType = {
     ipAddressType: "ipv4",
   },
   computed: {
-    apiEndpoint: ({ made }) => made.apiEndpoint,
+    apiEndpoint: ({ returned }) => returned.apiEndpoint,
     arn: ({ id, account }) => `arn:${account.partition}:apigateway:${account.region}::/apis/${id}`,
     executionArn: ({ id, account }) => account.arn("execute-api", id),
   },

@@ -45,7 +45,7 @@ export const lambdaFunction: ResourceType = {
       invokeArn(account, id, "2021-11-15/functions", "response-streaming-invocations"),
     version: () => "$LATEST",
     lastModified: () => new Date().toISOString(),
-    sourceCodeHash: ({ made }) => made.sourceCodeHash ?? "",
+    sourceCodeHash: ({ returned }) => returned.sourceCodeHash ?? "",
     signingJobArn: () => "",
     signingProfileVersionArn: () => "",
   },

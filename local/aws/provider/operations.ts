@@ -130,8 +130,8 @@ export class Operations {
       throw new Error(`${type} ${id}: ${description.conflict} (${id} already exists)`);
     }
     const resource: AwsResource = { type, id, ...(scope === undefined ? {} : { scope }), inputs, outputs: settings };
-    const made = (await this.effects[type]?.create?.(resource)) ?? {};
-    const computed = this.compute(description, id, settings, made, Object.keys(description.computed));
+    const returned = (await this.effects[type]?.create?.(resource)) ?? {};
+    const computed = this.compute(description, id, settings, returned, Object.keys(description.computed));
     resource.outputs = withoutUndefined({ ...settings, ...computed });
     this.account.put(resource);
     return { id, outputs: this.present(description, resource, news) };
@@ -167,8 +167,8 @@ export class Operations {
       const outputs = withoutUndefined({ ...settings, ...kept(previous.outputs), ...unknown });
       return keepSecrets(outputs, description.secretOutputs ?? [], olds, news);
     }
-    const made = (await this.effects[type]?.update?.({ ...previous, inputs, outputs: settings }, previous)) ?? {};
-    const computed = this.compute(description, id, settings, made, recomputed);
+    const returned = (await this.effects[type]?.update?.({ ...previous, inputs, outputs: settings }, previous)) ?? {};
+    const computed = this.compute(description, id, settings, returned, recomputed);
     const outputs = withoutUndefined({ ...settings, ...kept(previous.outputs), ...computed });
     const resource = { ...previous, inputs, outputs };
     this.account.put(resource);
@@ -218,11 +218,11 @@ export class Operations {
     description: ResourceType,
     id: string,
     inputs: Properties,
-    made: Properties,
+    returned: Properties,
     names: readonly string[],
   ) {
     return Object.fromEntries(
-      names.map((name) => [name, description.computed[name]?.({ id, inputs, made, account: this.account })]),
+      names.map((name) => [name, description.computed[name]?.({ id, inputs, returned, account: this.account })]),
     );
   }
 

@@ -10,7 +10,7 @@ interface ComputeContext {
   inputs: Properties;
   account: AwsAccount;
   /** Values that the effect returned, such as a port or a digest. */
-  made: Properties;
+  returned: Properties;
 }
 
 /** Static description of a resource type: enough for check, diff and preview. */

@@ -4,7 +4,7 @@ export interface Timers {
   after(delayMs: number, run: () => void): () => void;
 }
 
-/** Longest delay of `setTimeout`. Node turns a longer one into a millisecond. */
+/** Longest delay of `setTimeout`. Node shortens a longer delay to 1 ms. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 /** Timers in real time. */

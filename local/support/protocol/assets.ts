@@ -19,7 +19,7 @@ export function contentOf(file: unknown): Content {
     if (isAsset(file) && typeof file.text === "string" && !file.uri) return { text: file.text };
     if (isArchive(file) && !file.uri) return { assets: {} };
   }
-  throw new Error("expected text, a path, or an archive of these");
+  throw new Error("must be text, a path, or an archive of these");
 }
 
 /**

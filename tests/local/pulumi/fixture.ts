@@ -119,18 +119,7 @@ export async function serveThings() {
       }
       return response;
     }),
-    diff: unary((request: DiffRequest) => {
-      const olds = request.getOldInputs()?.toJavaScript() ?? {};
-      const news = request.getNews()?.toJavaScript() ?? {};
-      const differs = (name: string) => JSON.stringify(olds[name]) !== JSON.stringify(news[name]);
-      const changed = Object.keys({ ...olds, ...news }).filter(differs);
-      const { DIFF_NONE, DIFF_SOME } = messages.DiffResponse.DiffChanges;
-      return new messages.DiffResponse()
-        .setChanges(changed.length > 0 ? DIFF_SOME : DIFF_NONE)
-        .setDiffsList(changed)
-        .setReplacesList(changed.filter((name) => name === "kind" || name === "base"))
-        .setDeletebeforereplace(olds.kind === "sole");
-    }),
+    diff: unary(diffThing),
     create: (call: ServerUnaryCall<CreateRequest, CreateResponse>, reply: sendUnaryData<CreateResponse>) => {
       const inputs = call.request.getProperties()?.toJavaScript() ?? {};
       const name = nameOf(call.request.getUrn());
@@ -179,6 +168,19 @@ export async function serveThings() {
   };
   const server = await serveGrpc([[providerGrpc.ResourceProviderService, provider]]);
   return { things, calls, configured, port: server.port, close: server.close };
+}
+
+function diffThing(request: DiffRequest) {
+  const olds = request.getOldInputs()?.toJavaScript() ?? {};
+  const news = request.getNews()?.toJavaScript() ?? {};
+  const differs = (name: string) => JSON.stringify(olds[name]) !== JSON.stringify(news[name]);
+  const changed = Object.keys({ ...olds, ...news }).filter(differs);
+  const { DIFF_NONE, DIFF_SOME } = messages.DiffResponse.DiffChanges;
+  return new messages.DiffResponse()
+    .setChanges(changed.length > 0 ? DIFF_SOME : DIFF_NONE)
+    .setDiffsList(changed)
+    .setReplacesList(changed.filter((name) => name === "kind" || name === "base"))
+    .setDeletebeforereplace(olds.kind === "sole");
 }
 
 /** Registers a component and its two things with the monitor of the request, as the SDK of a component provider does. */
