@@ -1,5 +1,6 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { models } from "../../contract/plan";
 import { startEngine } from "../../local/llm/engine";
 import { findOllama } from "../../local/llm/ollama";
 import { startScriptedEngine } from "../../local/llm/scriptedEngine";
@@ -27,14 +28,14 @@ async function chunks(body: object) {
   return data.slice(0, -1).map((text) => JSON.parse(text));
 }
 
-describe("the scripted engine", () => {
-  it("is healthy and lists both models", async () => {
+describe("The scripted engine", () => {
+  it("is healthy and lists every model", async () => {
     expect((await fetch(`${engine.url}/health`)).status).toBe(200);
     const { data } = await (await fetch(`${engine.url}/v1/models`)).json();
-    expect(data.map(({ id }: { id: string }) => id)).toEqual(["phi3", "mistral"]);
+    expect(data.map(({ id }: { id: string }) => id)).toEqual(models);
   });
 
-  it("answers as the mama: the same words to the same message, others to another", async () => {
+  it("gives the same reply to the same message and another reply to another message", async () => {
     const greeting = await reply(user("こんばんは"));
     expect(greeting).toMatchObject({ message: { role: "assistant" }, finish_reason: "stop" });
     expect(greeting.message.content).toMatch(/^あら、いらっしゃい。/);
@@ -44,7 +45,7 @@ describe("the scripted engine", () => {
     expect(new Set(answers.map(({ message }) => message.content)).size).toBeGreaterThan(1);
   });
 
-  it("streams the same words in small pieces, with usage when asked", async () => {
+  it("streams the same reply in small pieces, with usage on request", async () => {
     const whole = (await reply(user("こんばんは"))).message.content as string;
     const all = await chunks({ ...user("こんばんは"), stream_options: { include_usage: true } });
     const text = all.flatMap(({ choices }) =>
@@ -59,12 +60,12 @@ describe("the scripted engine", () => {
     expect((await chunks(user("こんばんは"))).every((chunk) => !("usage" in chunk))).toBe(true);
   });
 
-  it("honours max_tokens", async () => {
+  it("cuts the reply at max_tokens", async () => {
     const cut = await reply({ ...user("こんばんは"), max_tokens: 3 });
     expect(cut).toMatchObject({ message: { content: "あら、" }, finish_reason: "length" });
   });
 
-  it("answers errors in OpenAI's shape", async () => {
+  it("answers with errors in the OpenAI format", async () => {
     const unknown = await post({ ...user("x"), model: "gpt" });
     expect(unknown.status).toBe(404);
     expect(await unknown.json()).toMatchObject({
@@ -82,24 +83,24 @@ describe("findOllama", () => {
   const ollamaWith = (...names: string[]) =>
     serve("Ollama", 0, () => Response.json({ models: names.map((name) => ({ name })) }));
 
-  it("takes one that has both models, and no other", async () => {
-    const full = await ollamaWith("phi3:latest", "mistral:7b", "llama3:latest");
-    const half = await ollamaWith("phi3:latest");
+  it("returns the URL of an Ollama with every model, and undefined for any other", async () => {
+    const complete = await ollamaWith(...models.map((model) => `${model}:latest`), "llama3:latest");
+    const incomplete = await ollamaWith("phi3:latest");
     try {
-      expect(await findOllama(full.url)).toBe(`${full.url}/v1`);
-      expect(await findOllama(half.url)).toBeUndefined();
+      expect(await findOllama(complete.url)).toBe(`${complete.url}/v1`);
+      expect(await findOllama(incomplete.url)).toBeUndefined();
     } finally {
-      await full.close();
-      await half.close();
+      await complete.close();
+      await incomplete.close();
     }
-    expect(await findOllama(full.url)).toBeUndefined();
+    expect(await findOllama(complete.url)).toBeUndefined();
   });
 });
 
-describe("the engine that is asked for", () => {
+describe("startEngine", () => {
   const start = (name?: "scripted" | "ollama") => startEngine(name, new Events(), () => {});
 
-  it("is the scripted one, also beside an Ollama", async () => {
+  it("starts the scripted engine by name, also when Ollama runs", async () => {
     const scripted = await start("scripted");
     try {
       expect(scripted.name).toBe("scripted");
@@ -109,15 +110,15 @@ describe("the engine that is asked for", () => {
     }
   });
 
-  it("is Ollama or none, with what to do, and without a wish one of the two", async () => {
+  it("fails with the next step when Ollama is missing, and then starts the scripted engine by default", async () => {
     if (await findOllama()) {
       expect(await start("ollama")).toMatchObject({ name: "ollama" });
       expect(await start()).toMatchObject({ name: "ollama" });
       return;
     }
-    await expect(start("ollama")).rejects.toThrow("ollama pull phi3 && ollama pull mistral");
-    const chosen = await start();
-    await chosen.close();
-    expect(chosen.name).toBe("scripted");
+    await expect(start("ollama")).rejects.toThrow(models.map((model) => `ollama pull ${model}`).join(" && "));
+    const started = await start();
+    await started.close();
+    expect(started.name).toBe("scripted");
   });
 });

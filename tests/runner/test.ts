@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
+import { Progress } from "../../cli/progress";
 import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
 import { cpuObstacle } from "../../verify/images/cpuObstacle";
 import { clearReports, countPytest, pytestReport } from "./reports";
@@ -96,7 +97,9 @@ function pytestStep(selection: Selection): Step {
 /** Undefined when the worker's environment is ready, else the reason and whether it is an error. */
 async function setUpWorker(wanted: boolean): Promise<{ reason: string; isError: boolean } | undefined> {
   if (!wanted) return { reason: "--no-python", isError: false };
-  const { status, detail } = await setupPython((line) => console.error(pc.dim(line)));
+  const progress = new Progress(process.stderr);
+  const { status, detail } = await setupPython(progress.step, progress.activity);
+  progress.clear();
   return status === "ready" ? undefined : { reason: detail, isError: status === "failed" };
 }
 

@@ -86,7 +86,7 @@ describe("The RunPod double without Python", () => {
     const { output } = await runpod.json(`${id}/runsync`, { input: { text: "x", ticket: "not checked" } });
     expect(output.at(-1)).toMatchObject({ done: true });
     await runpod.close();
-    expect(runpod.lines.filter((line) => line.includes("crashed"))).toEqual([]);
+    expect(runpod.events.filter((line) => line.includes("crashed"))).toEqual([]);
   });
 
   it("reports a canned worker of an unknown model as crashed", async () => {

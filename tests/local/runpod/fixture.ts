@@ -9,10 +9,10 @@ import { Events } from "../../../local/support/events";
 export const ACCOUNT_KEY = "account-key";
 export const PHI3_KEY = "phi3-only-key";
 
-/** A worker of the test: it speaks the worker protocol over HTTP and does what the test says. */
+/** Worker that a test controls. It calls the job API over HTTP, like RunPod's SDK. */
 export class FakeWorker implements RunningWorker {
   readonly exited: Promise<string | undefined>;
-  stopAsked = false;
+  stopRequested = false;
   private exit: (reason?: string) => void = () => undefined;
 
   constructor(readonly env: Record<string, string>) {
@@ -22,7 +22,7 @@ export class FakeWorker implements RunningWorker {
   }
 
   async stop(): Promise<void> {
-    this.stopAsked = true;
+    this.stopRequested = true;
     this.exit();
   }
 
@@ -30,7 +30,7 @@ export class FakeWorker implements RunningWorker {
     this.exit(reason);
   }
 
-  /** Takes jobs as the SDK does; an empty list stands for 204. */
+  /** Asks for jobs. An empty list means status 204. */
   async take(count = 1, signal?: AbortSignal): Promise<{ id: string; input: unknown }[]> {
     const url = this.url("RUNPOD_WEBHOOK_GET_JOB", this.env.RUNPOD_POD_ID);
     const batch = count > 1 ? `${url.replace("/job-take/", "/job-take-batch/")}&batch_size=${count}` : url;
@@ -41,20 +41,21 @@ export class FakeWorker implements RunningWorker {
     return Array.isArray(jobs) ? jobs : [jobs];
   }
 
-  /** The next job there is. */
+  /** Takes one job. @throws Error when there is none */
   async next(): Promise<{ id: string; input: unknown }> {
     const [job] = await this.take();
-    if (!job) throw new Error("no job");
+    if (!job) throw new Error("There is no job");
     return job;
   }
 
-  async stops(): Promise<string[]> {
+  /** Asks for the ids of jobs to stop. */
+  async jobsToStop(): Promise<string[]> {
     const url = this.url("RUNPOD_WEBHOOK_GET_JOB", this.env.RUNPOD_POD_ID).replace("/job-take/", "/job-stop/");
     const response = await this.request(url);
     return response.status === 204 ? [] : ((await response.json()) as { jobsToStop: string[] }).jobsToStop;
   }
 
-  /** Says which jobs it is at, as the SDK's ping process does. */
+  /** Sends a ping with the ids of its jobs, like the SDK's ping process. */
   async ping(jobIds: string[]): Promise<number> {
     const query = `runpod_version=1.12.0${jobIds.length > 0 ? `&job_id=${jobIds.join(",")}` : ""}`;
     return (await this.request(`${this.url("RUNPOD_WEBHOOK_PING")}?${query}`)).status;
@@ -73,7 +74,7 @@ export class FakeWorker implements RunningWorker {
   }
 
   private post(url: string, body: unknown): Promise<Response> {
-    // The SDK sends JSON under this content type.
+    // The SDK sends JSON with this content type.
     const headers = { "content-type": "application/x-www-form-urlencoded" };
     return this.request(url, { method: "POST", headers, body: JSON.stringify(body) });
   }
@@ -83,7 +84,7 @@ export class FakeWorker implements RunningWorker {
   }
 }
 
-/** Whether a process is there. */
+/** Whether a process runs. */
 export function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -92,16 +93,17 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** A RunPod double whose workers belong to the test. */
+/** RunPod double with workers that the test controls. */
 export class RunpodFixture {
   readonly workers: FakeWorker[] = [];
-  readonly lines: string[] = [];
+  /** Summaries of all events. */
+  readonly events: string[] = [];
   readonly dir = mkdtempSync(join(tmpdir(), "snack-runpod-"));
   private running: RunpodDouble | undefined;
 
   async start(options: Partial<RunpodOptions> = {}): Promise<RunpodDouble> {
     const events = new Events();
-    events.subscribe(({ summary }) => this.lines.push(summary));
+    events.subscribe(({ summary }) => this.events.push(summary));
     this.running = await startRunpod({
       port: 0,
       dir: this.dir,
@@ -125,20 +127,20 @@ export class RunpodFixture {
     return worker;
   }
 
-  /** Stops it; the account's file stays, for another start. */
+  /** Stops the double. The account's file stays for the next start. */
   async close(): Promise<void> {
     await this.running?.close();
     this.running = undefined;
   }
 
-  /** Stops it and leaves nothing behind. */
+  /** Stops the double and deletes its folder. */
   async dispose(): Promise<void> {
     await this.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 
   get double(): RunpodDouble {
-    if (!this.running) throw new Error("the double is not running");
+    if (!this.running) throw new Error("The double is not running");
     return this.running;
   }
 
@@ -146,28 +148,28 @@ export class RunpodFixture {
     return this.double.jobApiUrl;
   }
 
-  /** The newest worker. */
+  /** The worker that was started last. */
   get worker(): FakeWorker {
     const worker = this.workers.at(-1);
-    if (!worker) throw new Error("no worker was started");
+    if (!worker) throw new Error("No worker was started");
     return worker;
   }
 
-  /** Posts a GraphQL document as it is. */
+  /** Posts a GraphQL request. */
   post(body: unknown, key: string | undefined = ACCOUNT_KEY): Promise<Response> {
     const headers = { "content-type": "application/json", ...(key && { authorization: `Bearer ${key}` }) };
     return fetch(this.double.graphqlUrl, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
-  /** Runs a document that must succeed. */
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever it asked for.
+  /** Runs a GraphQL document that must succeed. */
+  // biome-ignore lint/suspicious/noExplicitAny: the type depends on the document.
   async graphql(query: string, variables: object = {}): Promise<any> {
     const body = (await (await this.post({ query, variables })).json()) as { data: unknown; errors?: unknown };
     expect(body.errors).toBeUndefined();
     return body.data;
   }
 
-  /** Runs a document that must be refused by a rule, and gives the first message. */
+  /** Runs a GraphQL document that a rule must refuse. Returns the first message. */
   async refusal(query: string, variables: object = {}): Promise<string> {
     const response = await this.post({ query, variables });
     expect(response.status).toBe(200);
@@ -176,7 +178,7 @@ export class RunpodFixture {
     return body.errors?.[0]?.message ?? "";
   }
 
-  /** Calls REST v2 with the account's key. */
+  /** Calls REST v2. `call` is method and path. */
   rest(call: string, body?: unknown, key: string | undefined = `Bearer ${ACCOUNT_KEY}`): Promise<Response> {
     const [method = "GET", path = ""] = call.split(" ");
     return fetch(`${this.double.restUrl}${path}`, {
@@ -186,8 +188,8 @@ export class RunpodFixture {
     });
   }
 
-  /** Calls REST v2 and gives the answer, whose status must be this. */
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever it asked for.
+  /** Calls REST v2, checks the status and returns the body. */
+  // biome-ignore lint/suspicious/noExplicitAny: the type depends on the call.
   async restJson(call: string, body?: unknown, status = call.startsWith("POST") ? 201 : 200): Promise<any> {
     const response = await this.rest(call, body);
     const text = await response.text();
@@ -195,7 +197,7 @@ export class RunpodFixture {
     return JSON.parse(text);
   }
 
-  /** Calls REST v2, which must refuse, and gives status, detail and faults. */
+  /** Calls REST v2, which must refuse. Returns status, detail and errors. */
   async restRefusal(call: string, body?: unknown): Promise<[number, string, string[]]> {
     const response = await this.rest(call, body);
     expect(response.headers.get("content-type")).toBe("application/problem+json");
@@ -220,13 +222,13 @@ export class RunpodFixture {
     return (await this.graphql(SAVE_ENDPOINT, { input: { ...endpointInput, ...input } })).saveEndpoint;
   }
 
-  /** A template and an endpoint on it. */
+  /** Creates a template and an endpoint with it. */
   async deploy(endpoint: object = {}, template: object = {}): Promise<{ id: string; templateId: string }> {
     const templateId = await this.saveTemplate(template);
     return { id: (await this.saveEndpoint({ templateId, ...endpoint })).id, templateId };
   }
 
-  /** Calls the job API with the account's key. */
+  /** Calls the job API. */
   call(path: string, init: RequestInit = {}, key: string | undefined = ACCOUNT_KEY): Promise<Response> {
     return fetch(`${this.jobApiUrl}/${path}`, {
       ...init,
@@ -234,7 +236,8 @@ export class RunpodFixture {
     });
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever it asked for.
+  /** Calls the job API, with POST if there is a body. Returns the body of the answer, which must have status 200. */
+  // biome-ignore lint/suspicious/noExplicitAny: the type depends on the call.
   async json(path: string, body?: unknown): Promise<any> {
     const response = await this.call(path, body === undefined ? {} : { method: "POST", body: JSON.stringify(body) });
     expect(response.status).toBe(200);

@@ -2,7 +2,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { needsPython, workerPython } from "../../workerPython";
-import { PythonDriver } from "./clients";
 import {
   ACCOUNT_KEY,
   endpointInput,
@@ -13,6 +12,7 @@ import {
   SAVE_TEMPLATE,
   templateInput,
 } from "./fixture";
+import { PythonDriver } from "./jobClients";
 
 let runpod: RunpodFixture;
 beforeEach(async () => {
@@ -27,8 +27,8 @@ const ENDPOINT = `query ($id: String!) { myself { endpoint(id: $id) {
   id name version gpuIds idleTimeout scalerType scalerValue workersMin workersMax executionTimeoutMs flashBootType locations templateId
   template { name imageName env { key value } boundEndpointId } pods { desiredStatus } } } }`;
 
-describe("templates", () => {
-  it("have unique names", async () => {
+describe("GraphQL templates", () => {
+  it("must have unique names and keep their id after an update", async () => {
     const id = await runpod.saveTemplate();
     const refusal = await runpod.refusal(SAVE_TEMPLATE, { input: templateInput });
     expect(refusal).toBe("Template name must be unique");
@@ -37,7 +37,7 @@ describe("templates", () => {
     expect(podTemplate).toEqual({ imageName: "registry.example/phi3:1.0.1" });
   });
 
-  it("are deleted by name, and not while an endpoint uses them", async () => {
+  it("are deleted by name when no endpoint uses them", async () => {
     const { id } = await runpod.deploy();
     expect(await runpod.refusal(DELETE_TEMPLATE, { name: templateInput.name })).toMatch(/in use/);
     const { templateId } = (await runpod.graphql(ENDPOINT, { id })).myself.endpoint;
@@ -48,7 +48,7 @@ describe("templates", () => {
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
   });
 
-  it("stay in use for a while after their last endpoint, where that is asked for", async () => {
+  it("stay in use for templateHoldMs after the deletion of their last endpoint", async () => {
     await runpod.close();
     await runpod.start({ templateHoldMs: 120_000 });
     const { id, templateId } = await runpod.deploy();
@@ -67,13 +67,13 @@ describe("templates", () => {
     [{ imageName: "registry.example/missing:1" }, /manifest unknown/],
     [{ containerRegistryAuthId: "unknown" }, /Registry auth not found/],
     [{ id: "unknown" }, /Template not found/],
-  ])("are refused with %j", async (input, message) => {
+  ])("are rejected with %j", async (input, message) => {
     expect(await runpod.refusal(SAVE_TEMPLATE, { input: { ...templateInput, ...input } })).toMatch(message);
   });
 });
 
-describe("endpoints", () => {
-  it("are replaced whole: what is left out goes back to its default", async () => {
+describe("GraphQL endpoints", () => {
+  it("get default values for fields that an update leaves out", async () => {
     const { id, templateId } = await runpod.deploy({
       scalerType: "REQUEST_COUNT",
       scalerValue: 9,
@@ -90,7 +90,7 @@ describe("endpoints", () => {
     });
   });
 
-  it("show their template, bound to them, and their workers", async () => {
+  it("show their bound template and their workers", async () => {
     const { id } = await runpod.deploy();
     expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
       name: "phi3",
@@ -100,7 +100,7 @@ describe("endpoints", () => {
     });
   });
 
-  it("may bring their template with them", async () => {
+  it("accept an inline template and update it", async () => {
     const { name, imageName, containerDiskInGb, dockerArgs, env } = templateInput;
     const template = { name, imageName, containerDiskInGb, dockerArgs, env };
     const { id } = await runpod.saveEndpoint({ template });
@@ -109,7 +109,7 @@ describe("endpoints", () => {
     expect(endpoint).toMatchObject({ version: 2, template: { imageName: "registry.example/phi3:2.0.0" } });
   });
 
-  it("are deleted only at zero workers", async () => {
+  it("are deleted only when workersMin and workersMax are 0", async () => {
     const { id, templateId } = await runpod.deploy();
     expect(await runpod.refusal(DELETE_ENDPOINT, { id })).toMatch(/workersMin and workersMax must both be 0/);
     await runpod.saveEndpoint({ id, templateId, workersMax: 0 });
@@ -118,14 +118,14 @@ describe("endpoints", () => {
     expect((await runpod.call(`${id}/health`)).status).toBe(404);
   });
 
-  it("share the account's quota of workers", async () => {
+  it("share the account's worker quota", async () => {
     const { templateId } = await runpod.deploy({ workersMax: 3 });
     const input = { ...endpointInput, templateId, name: "second", workersMax: 3 };
     expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toMatch(/maximum limit of \(5\)/);
     await runpod.saveEndpoint({ ...input, workersMax: 2 });
   });
 
-  it("get a new version by what rolls workers, not by what scales them", async () => {
+  it("get a new version after changes of image, environment, GPUs or template, but not of scaling", async () => {
     const { id, templateId } = await runpod.deploy();
     const version = async () => (await runpod.graphql(ENDPOINT, { id })).myself.endpoint.version;
     await runpod.saveEndpoint({ id, templateId, workersMax: 1, scalerValue: 7, idleTimeout: 99 });
@@ -160,15 +160,15 @@ describe("endpoints", () => {
     [{ templateId: "unknown" }, /Template not found/],
     [{ templateId: null }, /templateId is required/],
     [{ id: "unknown" }, /Endpoint not found/],
-  ])("are refused with %j", async (input, message) => {
+  ])("are rejected with %j", async (input, message) => {
     const templateId = await runpod.saveTemplate();
     expect(await runpod.refusal(SAVE_ENDPOINT, { input: { ...endpointInput, templateId, ...input } })).toMatch(message);
     expect((await runpod.graphql("{ myself { endpoints { id } } }")).myself.endpoints).toEqual([]);
   });
 });
 
-describe("registry credentials", () => {
-  it("have unique names, keep their id when renewed, and never show their password", async () => {
+describe("GraphQL registry credentials", () => {
+  it("must have unique names and keep their id after a renewal", async () => {
     const save = "mutation ($input: SaveRegistryAuthInput!) { saveRegistryAuth(input: $input) { id name } }";
     const update = "mutation ($input: UpdateRegistryAuthInput!) { updateRegistryAuth(input: $input) { id name } }";
     const input = { name: "ecr", username: "AWS", password: "token-1" };
@@ -185,15 +185,15 @@ describe("registry credentials", () => {
   });
 });
 
-describe("the rest of the account", () => {
-  it("tells the quota of workers, which the sum of workersMax may not pass", async () => {
+describe("Other GraphQL queries and mutations", () => {
+  it("show the worker quota", async () => {
     const { myself } = await runpod.graphql(
       "{ myself { clientBalance maxServerlessConcurrency serverlessDiscount { type } } }",
     );
     expect(myself).toEqual({ clientBalance: 100, maxServerlessConcurrency: 5, serverlessDiscount: null });
   });
 
-  it("knows GPU types and the pools they are in", async () => {
+  it("list GPU types with their pools and their stock", async () => {
     const query = `{ serverlessGpuPools { id gpuTypeIds } dataCenters { id gpuAvailability { gpuTypeId stockStatus } }
       gpuTypes(input: { id: "NVIDIA L4" }) { displayName memoryInGb lowestPrice(input: { gpuCount: 1 }) { stockStatus } } }`;
     const { serverlessGpuPools, gpuTypes, dataCenters } = await runpod.graphql(query);
@@ -205,7 +205,7 @@ describe("the rest of the account", () => {
     expect(none[0].lowestPrice).toEqual({ stockStatus: "None" });
   });
 
-  it("keeps secrets by unique name, without their values", async () => {
+  it("manage secrets with unique names", async () => {
     const create =
       "mutation ($input: SecretCreateInput!) { secretCreate(input: $input) { id name createdAt updatedAt } }";
     const input = { name: "hf-token", value: "canary-value" };
@@ -213,9 +213,9 @@ describe("the rest of the account", () => {
     expect(secretCreate).toMatchObject({ name: "hf-token", updatedAt: null });
     expect(await runpod.refusal(create, { input })).toMatch(/unique/);
     const { id } = secretCreate;
-    const describeIt =
+    const setDescription =
       "mutation ($input: SecretDescriptionUpdateInput!) { secretDescriptionUpdate(input: $input) { description } }";
-    expect(await runpod.graphql(describeIt, { input: { id, description: "for models" } })).toEqual({
+    expect(await runpod.graphql(setDescription, { input: { id, description: "for models" } })).toEqual({
       secretDescriptionUpdate: { description: "for models" },
     });
     const remove = "mutation ($id: ID!) { secretDelete(id: $id) }";
@@ -223,7 +223,7 @@ describe("the rest of the account", () => {
     expect((await runpod.graphql("{ myself { secrets { id } } }")).myself.secrets).toEqual([]);
   });
 
-  it("pins endpoints to network volumes", async () => {
+  it("attach network volumes to endpoints and refuse to delete them while they are used", async () => {
     const create = "mutation ($input: CreateNetworkVolumeInput!) { createNetworkVolume(input: $input) { id size } }";
     const input = { name: "models", size: 20, dataCenterId: "EU-RO-1" };
     const { id } = (await runpod.graphql(create, { input })).createNetworkVolume;
@@ -241,7 +241,7 @@ describe("the rest of the account", () => {
     expect(await runpod.refusal(remove, { input: { id } })).toMatch(/in use/);
   });
 
-  it("takes null for a value that has a default, as the published schema does", async () => {
+  it("replace null with the default, as the published schema allows", async () => {
     const { id } = await runpod.deploy({ idleTimeout: null, scalerType: null, flashBootType: null, type: null });
     expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
       idleTimeout: 10,
@@ -250,18 +250,18 @@ describe("the rest of the account", () => {
     });
   });
 
-  it("cannot build repositories: what is not here is refused, not ignored", async () => {
+  it("refuse an endpoint from a repository, which the double does not support", async () => {
     const templateId = await runpod.saveTemplate();
     const input = { ...endpointInput, templateId, repo: { repoName: "snack" } };
     expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toBe("repo is not part of the local RunPod");
   });
 });
 
-describe("RunPod's own clients", () => {
-  it("runpod-python manages templates, endpoints and credentials", { ...needsPython, timeout: 20_000 }, async () => {
+describe("RunPod's Python client", () => {
+  it("manages templates, endpoints and credentials", { ...needsPython, timeout: 20_000 }, async () => {
     const driver = new PythonDriver(workerPython, runpod.jobApiUrl);
     try {
-      // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever it asked for.
+      // biome-ignore lint/suspicious/noExplicitAny: the type depends on the call.
       const call = (name: string, args: object = {}): Promise<any> =>
         driver.call("control", ACCOUNT_KEY, "none", [name, args]);
       const auth = await call("create_container_registry_auth", {
@@ -274,10 +274,14 @@ describe("RunPod's own clients", () => {
         username: "mama",
         password: "secret-2",
       });
-      const wanted = { image_name: "registry.example/phi3:1.0.0", is_serverless: true, env: { A: "1" } };
-      const template = await call("create_template", { name: "phi3-template", registry_auth_id: auth.id, ...wanted });
+      const container = { image_name: "registry.example/phi3:1.0.0", is_serverless: true, env: { A: "1" } };
+      const template = await call("create_template", {
+        name: "phi3-template",
+        registry_auth_id: auth.id,
+        ...container,
+      });
       expect(template).toMatchObject({ name: "phi3-template", env: [{ key: "A", value: "1" }], isServerless: true });
-      await expect(call("create_template", { name: "phi3-template", ...wanted })).rejects.toThrow(
+      await expect(call("create_template", { name: "phi3-template", ...container })).rejects.toThrow(
         "Template name must be unique",
       );
       const endpoint = await call("create_endpoint", {
@@ -287,7 +291,7 @@ describe("RunPod's own clients", () => {
         flashboot: true,
       });
       expect(endpoint).toMatchObject({ name: "phi3", idleTimeout: 5, flashBootType: "FLASHBOOT" });
-      const other = await call("create_template", { name: "other-template", ...wanted });
+      const other = await call("create_template", { name: "other-template", ...container });
       await call("update_endpoint_template", { endpoint_id: endpoint.id, template_id: other.id });
       expect(await call("get_endpoints")).toEqual([
         expect.objectContaining({ id: endpoint.id, templateId: other.id, version: 2, workersMax: 2 }),
@@ -302,10 +306,10 @@ describe("RunPod's own clients", () => {
   });
 });
 
-describe("the door", () => {
+describe("The GraphQL API", () => {
   const query = "{ myself { id } }";
 
-  it("answers 401 to a key that never existed and myself: null to no key", async () => {
+  it("answers 401 to an unknown key and returns no user without a key", async () => {
     expect((await runpod.post({ query }, "nonsense")).status).toBe(401);
     const anonymous = await fetch(`${runpod.jobApiUrl.replace("/v2", "/graphql")}`, {
       method: "POST",
@@ -314,26 +318,26 @@ describe("the door", () => {
     expect(await anonymous.json()).toEqual({ data: { myself: null } });
   });
 
-  it("leaves no trace in the events of what was sent, also when it is refused", async () => {
+  it("keeps request values out of the event log, also after a refusal", async () => {
     const response = await runpod.post({
       query: SAVE_TEMPLATE,
       variables: { input: { ...templateInput, env: "canary" } },
     });
     expect(await response.text()).toContain("canary");
     await runpod.post({ query: DELETE_TEMPLATE, variables: { name: "canary" } });
-    expect(runpod.lines.slice(-2)).toEqual([
+    expect(runpod.events.slice(-2)).toEqual([
       "POST /graphql saveTemplate → 400 GRAPHQL_VALIDATION_FAILED",
       "POST /graphql deleteTemplate → 200 RUNPOD",
     ]);
   });
 
-  it("takes the key as a query parameter too", async () => {
+  it("accepts the key as a query parameter", async () => {
     const url = `${runpod.jobApiUrl.replace("/v2", "/graphql")}?api_key=${ACCOUNT_KEY}`;
     const response = await fetch(url, { method: "POST", body: JSON.stringify({ query }) });
     expect(await response.json()).toEqual({ data: { myself: { id: expect.stringMatching(/^user_/) } } });
   });
 
-  it("tells a restricted key Unauthorized", async () => {
+  it("refuses a restricted key with Unauthorized", async () => {
     const response = await runpod.post({ query }, PHI3_KEY);
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({
@@ -354,8 +358,8 @@ describe("the door", () => {
     ["introspection", "{ __schema { types { name } } }", {}],
     ["a syntax error", "{ myself {", {}],
     ["a variable of the wrong type", SAVE_ENDPOINT, { input: { name: 5 } }],
-    ["null for a value that is required", SAVE_ENDPOINT, { input: { ...endpointInput, name: null } }],
-  ])("answers 400 to %s", async (_what, document, variables) => {
+    ["null for a required value", SAVE_ENDPOINT, { input: { ...endpointInput, name: null } }],
+  ])("answers 400 to %s", async (_name, document, variables) => {
     const response = await runpod.post({ query: document, variables });
     expect(response.status).toBe(400);
     const body = await response.json();
@@ -364,8 +368,8 @@ describe("the door", () => {
   });
 });
 
-describe("after a restart", () => {
-  it("the account is as it was, and its endpoints answer again", async () => {
+describe("After a restart, the RunPod double", () => {
+  it("has the same account, and its endpoints take jobs", async () => {
     const { id } = await runpod.deploy();
     await runpod.close();
     await runpod.start();
@@ -374,7 +378,7 @@ describe("after a restart", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("what REST made and what was released is as it was", async () => {
+  it("has the same endpoints of REST v2 and the same releases", async () => {
     const { id } = await runpod.restJson("POST /serverless", restEndpoint);
     await runpod.restJson(`PATCH /serverless/${id}`, { args: "--x" });
     const before = [
@@ -394,7 +398,7 @@ describe("after a restart", () => {
     expect((await runpod.restJson("GET /templates")).templates).toEqual([]);
   });
 
-  it("an account that an earlier build wrote opens and works", async () => {
+  it("opens the account file of an earlier version", async () => {
     const { id, templateId } = await runpod.deploy();
     await runpod.close();
     const file = join(runpod.dir, "account.json");

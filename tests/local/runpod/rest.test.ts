@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ACCOUNT_KEY, PHI3_KEY, RunpodFixture, restEndpoint } from "./fixture";
 
-// Sources: RunPod's OpenAPI document of REST v2 (docs, api-reference-v2/openapi.json) and what RunPod's own migration
-// skill says it saw of the running service (runpod-plugins-official, checked 2026-08-18), where the two differ.
+// Source: RunPod's OpenAPI document of REST v2 (docs, api-reference-v2/openapi.json). Where the real service differs, these
+// tests follow the observations in RunPod's migration skill (runpod-plugins-official, 2026-08-18).
 
 let runpod: RunpodFixture;
 beforeEach(async () => {
@@ -14,10 +14,10 @@ afterEach(() => runpod.dispose());
 const create = (body: object = {}) => runpod.restJson("POST /serverless", { ...restEndpoint, ...body });
 const template = { name: "phi3-template", image: "registry.example/phi3:1.0.0", disk: 20, serverless: true };
 
-describe("endpoints", () => {
-  it("are created with 201, and shown whole with their request URLs and their defaults", async () => {
-    const { workers, timeout, ...least } = restEndpoint;
-    const created = await runpod.restJson("POST /serverless", least);
+describe("REST v2 endpoints", () => {
+  it("are created with status 201 and show defaults and request URLs", async () => {
+    const { workers, timeout, ...minimal } = restEndpoint;
+    const created = await runpod.restJson("POST /serverless", minimal);
     const base = `${runpod.jobApiUrl}/${created.id}`;
     expect(created).toEqual({
       id: expect.stringMatching(/^[0-9a-f]{14}$/),
@@ -44,9 +44,9 @@ describe("endpoints", () => {
       scaling: { type: "QUEUE_DELAY", queueDelay: 4 },
       dataCenterIds: [],
       networkVolumes: [],
-      // The document says 300000; the service was seen to answer 0.
+      // The document says 300000, but the real service answers 0.
       timeout: 0,
-      // GraphQL's console turns it on, the API does not.
+      // RunPod's console turns it on by default, the API does not.
       flashboot: "OFF",
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
     });
@@ -54,13 +54,13 @@ describe("endpoints", () => {
     expect(await runpod.restJson("GET /serverless")).toEqual({ endpoints: [created] });
   });
 
-  it("answer jobs at once, beside the control plane on one address", async () => {
+  it("take jobs at once, under the same base URL", async () => {
     const { id } = await create();
     const { id: job } = await runpod.json(`${id}/run`, { input: { text: "x" } });
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("change only what a PATCH names; an env is replaced", async () => {
+  it("change only the fields of a PATCH and replace the whole env", async () => {
     const before = await create({ env: { A: "1", B: "2" } });
     const after = await runpod.restJson(`PATCH /serverless/${before.id}`, {
       name: "renamed",
@@ -80,7 +80,7 @@ describe("endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${before.id}`, {})).toEqual(after);
   });
 
-  it("take a template as a one-time copy: its env under the body's, its later edits not at all", async () => {
+  it("copy a template once: the body's env wins, and later changes of the template have no effect", async () => {
     const { id: templateId } = await runpod.restJson("POST /templates", { ...template, env: { A: "1", B: "2" } });
     const { image, ...rest } = restEndpoint;
     const { id } = await runpod.restJson("POST /serverless", { ...rest, templateId, env: { B: "3" }, disk: 30 });
@@ -93,26 +93,26 @@ describe("endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${id}`, { templateId: next })).toMatchObject({ env: { C: "4" } });
   });
 
-  it("are deleted with their workers up, their jobs cancelled and their own template gone", async () => {
+  it("are deleted with running workers, and so are their jobs and their template", async () => {
     const { id } = await create();
     const sync = runpod.call(`${id}/runsync`, { method: "POST", body: JSON.stringify({ input: { text: "x" } }) });
     await runpod.worker.next();
     const deleted = await runpod.rest(`DELETE /serverless/${id}`);
     expect([deleted.status, await deleted.text()]).toEqual([204, ""]);
     expect(await (await sync).json()).toMatchObject({ status: "CANCELLED" });
-    expect(runpod.worker.stopAsked).toBe(true);
+    expect(runpod.worker.stopRequested).toBe(true);
     expect(await runpod.restJson("GET /templates")).toEqual({ templates: [] });
     expect(await runpod.restRefusal(`DELETE /serverless/${id}`)).toEqual([404, "endpoint not found", []]);
     expect((await runpod.call(`${id}/health`)).status).toBe(404);
   });
 
-  it("made by GraphQL are deleted with the template bound to them", async () => {
+  it("created by GraphQL are deleted with their bound template", async () => {
     const { id } = await runpod.deploy();
     expect((await runpod.rest(`DELETE /serverless/${id}`)).status).toBe(204);
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
   });
 
-  it("are one account's with GraphQL's: each face shows what the other did", async () => {
+  it("are visible in GraphQL and can be deleted there", async () => {
     const { id } = await create({ gpu: { pools: ["AMPERE_24", "ADA_24"], excludedTypes: [" NVIDIA L4"] } });
     const query = `query ($id: String!) { myself { maxServerlessConcurrency endpoint(id: $id) {
       gpuIds workersMax executionTimeoutMs type template { imageName boundEndpointId } } } }`;
@@ -129,7 +129,7 @@ describe("endpoints", () => {
     expect(await runpod.restJson(`GET /serverless/${id}`)).toMatchObject({
       gpu: { pools: ["AMPERE_24", "ADA_24"], excludedTypes: ["NVIDIA L4"] },
     });
-    // GraphQL's delete needs 0 workers, and takes REST's copy of a template along.
+    // GraphQL deletes only at 0 workers, and deletes the template copy of REST v2 too.
     const remove = "mutation ($id: String!) { deleteEndpoint(id: $id) }";
     expect(await runpod.refusal(remove, { id })).toMatch(/must both be 0/);
     await runpod.restJson(`PATCH /serverless/${id}`, { workers: { max: 0 } });
@@ -137,7 +137,7 @@ describe("endpoints", () => {
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
   });
 
-  it("may be CPU endpoints or load balancers, which have no queue", async () => {
+  it("can be CPU endpoints, or load balancers without a queue", async () => {
     const { gpu, ...rest } = restEndpoint;
     const cpu = [{ id: "cpu5c", vcpuCount: 4 }];
     const created = await runpod.restJson("POST /serverless", { ...rest, cpu });
@@ -150,7 +150,7 @@ describe("endpoints", () => {
     expect(await run.json()).toEqual({ error: "not allowed for QB API" });
   });
 
-  it("that scale on requests have no idleTimeout to show", async () => {
+  it("show no idleTimeout when they scale on requests", async () => {
     const { id } = await create({ scaling: { type: "REQUEST_COUNT", requestCount: 2 }, workers: { max: 2 } });
     expect((await runpod.restJson(`GET /serverless/${id}`)).workers).toEqual({ min: 0, max: 2 });
   });
@@ -158,7 +158,7 @@ describe("endpoints", () => {
   it.each([
     ["an unknown field", { bogus: 1 }, 422, "$: additional properties 'bogus' not allowed"],
     [
-      "a field of v1",
+      "fields of v1",
       { gpuTypeIds: [], workersMax: 1 },
       422,
       "$: additional properties 'gpuTypeIds', 'workersMax' not allowed",
@@ -169,12 +169,12 @@ describe("endpoints", () => {
     ["no scaling", { scaling: undefined }, 422, "$: missing property 'scaling'"],
     ["no image and no template", { image: undefined }, 422, "$: missing property 'image'"],
     [
-      "flashboot as v1 had it",
+      "flashboot in the format of v1",
       { flashboot: true },
       422,
       "$.flashboot: value must be one of 'OFF', 'FLASHBOOT', 'PRIORITY_FLASHBOOT'",
     ],
-    ["an env as GraphQL has it", { env: [{ key: "A", value: "1" }] }, 422, expect.stringMatching(/^\$\.env: /)],
+    ["an env in the format of GraphQL", { env: [{ key: "A", value: "1" }] }, 422, expect.stringMatching(/^\$\.env: /)],
     [
       "a queue delay under half a second",
       { scaling: { type: "QUEUE_DELAY", queueDelay: 0.4 } },
@@ -194,7 +194,7 @@ describe("endpoints", () => {
       422,
       expect.stringMatching(/^\$\.gpu\.minCudaVersion: /),
     ],
-  ])("are refused with %s, naming it", async (_what, body, status, fault) => {
+  ])("are rejected with %s, and the error names the field", async (_name, body, status, fault) => {
     const [code, , errors] = await runpod.restRefusal("POST /serverless", { ...restEndpoint, ...body });
     expect([code, errors]).toEqual([status, [fault]]);
     expect(await runpod.restJson("GET /serverless")).toEqual({ endpoints: [] });
@@ -208,12 +208,12 @@ describe("endpoints", () => {
       422,
       /idleTimeout does not apply to queue-based endpoints/,
     ],
-    ["an image that its registry does not have", { image: "registry.example/missing:1" }, 422, /manifest unknown/],
+    ["an image that is missing in its registry", { image: "registry.example/missing:1" }, 422, /manifest unknown/],
     ["gpu and cpu", { cpu: [{ id: "cpu5c", vcpuCount: 4 }] }, 400, /exactly one of gpu or cpu/],
     ["neither gpu nor cpu", { gpu: undefined }, 400, /exactly one of gpu or cpu/],
     ["an unknown pool", { gpu: { pools: ["RTX"] } }, 400, /RTX is not a GPU pool/],
     [
-      "an exclusion outside of the pools",
+      "an excluded type outside the pools",
       { gpu: { pools: ["ADA_24"], excludedTypes: ["NVIDIA L4"] } },
       400,
       /NVIDIA L4 is not a GPU type/,
@@ -224,23 +224,23 @@ describe("endpoints", () => {
       400,
       /mutually exclusive/,
     ],
-    ["more workers than the account may have", { workers: { max: 6 } }, 400, /maximum limit of \(5\)/],
+    ["more workers than the quota allows", { workers: { max: 6 } }, 400, /maximum limit of \(5\)/],
     ["an unknown template", { templateId: "unknown" }, 404, /template not found/],
     ["an unknown credential", { registry: "unknown" }, 404, /Registry auth not found/],
-    ["a volume that does not exist", { networkVolumes: ["unknown"] }, 404, /Network volume not found/],
-  ])("are refused with %s", async (_what, body, status, detail) => {
+    ["an unknown volume", { networkVolumes: ["unknown"] }, 404, /Network volume not found/],
+  ])("are rejected with %s", async (_name, body, status, detail) => {
     const refusal = await runpod.restRefusal("POST /serverless", { ...restEndpoint, ...body });
     expect(refusal).toEqual([status, expect.stringMatching(detail), []]);
     expect(await runpod.restJson("GET /serverless")).toEqual({ endpoints: [] });
   });
 
-  it("cannot be made of a template for Pods", async () => {
+  it("are rejected with a template for Pods", async () => {
     const { id: templateId } = await runpod.restJson("POST /templates", { ...template, serverless: false });
     const [status] = await runpod.restRefusal("POST /serverless", { ...restEndpoint, templateId });
     expect(status).toBe(422);
   });
 
-  it("keep their type and their kind of compute", async () => {
+  it("reject a change of their type or compute, and exclusions without pools", async () => {
     const { id } = await create();
     const [type] = await runpod.restRefusal(`PATCH /serverless/${id}`, { type: "LOAD_BALANCER" });
     const [cpu] = await runpod.restRefusal(`PATCH /serverless/${id}`, { cpu: [{ id: "cpu5c", vcpuCount: 4 }] });
@@ -250,7 +250,7 @@ describe("endpoints", () => {
     expect([type, cpu, exclusion]).toEqual([422, 400, ["$.gpu: missing property 'pools'"]]);
   });
 
-  it("cannot be created where there is no capacity", async () => {
+  it("are rejected when no pool has capacity", async () => {
     runpod.double.switches.noCapacity.push("AMPERE_16");
     const refusal = await runpod.restRefusal("POST /serverless", restEndpoint);
     expect(refusal).toEqual([400, expect.stringMatching(/^There are no longer any instances available/), []]);
@@ -258,8 +258,8 @@ describe("endpoints", () => {
   });
 });
 
-describe("workers and releases", () => {
-  it("show each worker with its version, and how far a rollout is", async () => {
+describe("REST v2 workers and releases", () => {
+  it("show the version of each worker and the progress of a rollout", async () => {
     const { id } = await create();
     const [old] = runpod.workers;
     await runpod.json(`${id}/run`, { input: { text: "x" } });
@@ -305,7 +305,7 @@ describe("workers and releases", () => {
     });
   });
 
-  it("get no new version by what only scales, nor by an environment in another order", async () => {
+  it("get no new version after a change of scaling or a new order of the environment", async () => {
     const { id } = await create({ env: { A: "1", B: "2" } });
     await runpod.restJson(`PATCH /serverless/${id}`, {
       workers: { max: 1, idleTimeout: 5 },
@@ -321,7 +321,7 @@ describe("workers and releases", () => {
     });
   });
 
-  it("stream a worker's system log as server-sent events", async () => {
+  it("stream the system log of a worker as server-sent events", async () => {
     runpod.double.switches.unpullable.push("*");
     const { id } = await create();
     const [worker] = (await runpod.restJson(`GET /serverless/${id}/workers`)).workers;
@@ -349,7 +349,7 @@ describe("workers and releases", () => {
   });
 });
 
-describe("templates", () => {
+describe("REST v2 templates", () => {
   it("are created, read, changed and deleted by id", async () => {
     const created = await runpod.restJson("POST /templates", template);
     expect(created).toEqual({
@@ -373,7 +373,7 @@ describe("templates", () => {
     expect(await runpod.restRefusal(`DELETE /templates/${created.id}`)).toEqual([404, "Template not found", []]);
   });
 
-  it("have unique names, and no volume when they are serverless", async () => {
+  it("must have unique names, and serverless ones no volume", async () => {
     await runpod.restJson("POST /templates", template);
     expect((await runpod.restRefusal("POST /templates", template)).slice(0, 2)).toEqual([
       400,
@@ -386,7 +386,7 @@ describe("templates", () => {
     expect(pods.mounts).toEqual(mounts);
   });
 
-  it("are not deleted while an endpoint made by GraphQL uses them", async () => {
+  it("cannot be deleted while an endpoint of GraphQL uses them", async () => {
     const { templateId } = await runpod.deploy();
     expect(await runpod.restRefusal(`DELETE /templates/${templateId}`)).toEqual([
       400,
@@ -396,8 +396,8 @@ describe("templates", () => {
   });
 });
 
-describe("registries", () => {
-  it("are created, listed and deleted, but never changed or read back", async () => {
+describe("REST v2 registries", () => {
+  it("are created, listed and deleted, but cannot be changed and show no password", async () => {
     const body = { name: "ghcr", username: "mama", password: "canary-password" };
     const created = await runpod.restJson("POST /registries", body);
     expect(created).toEqual({ id: expect.any(String), name: "ghcr" });
@@ -412,7 +412,7 @@ describe("registries", () => {
     expect((await runpod.restJson(`GET /templates/${id}`)).registry).toBeNull();
   });
 
-  it("may be delegations of an ECR repository", async () => {
+  it("can be delegations of an ECR repository", async () => {
     const resource = "arn:aws:ecr:us-east-2:123456789012:repository/snack/phi3";
     const created = await runpod.restJson("POST /registries/delegations", { resource });
     expect(created).toMatchObject({
@@ -428,8 +428,8 @@ describe("registries", () => {
   });
 });
 
-describe("catalog, volumes and billing", () => {
-  it("names GPUs with their pools, and their stock when asked for a product", async () => {
+describe("REST v2 catalog, volumes and billing", () => {
+  it("list GPUs with their pools, and their stock when the query names a product", async () => {
     const { gpus } = await runpod.restJson("GET /catalog/gpus");
     expect(gpus.find(({ pool }: { pool: string }) => pool === "ADA_24")).toEqual({
       id: "NVIDIA GeForce RTX 4090",
@@ -455,7 +455,7 @@ describe("catalog, volumes and billing", () => {
     expect(await runpod.restJson("GET /catalog/templates")).toEqual({ templates: [] });
   });
 
-  it("pins endpoints to network volumes, which only grow and cannot go while they are used", async () => {
+  it("attach network volumes, which can only grow and cannot be deleted while they are used", async () => {
     const volume = await runpod.restJson("POST /network-volumes", { name: "models", size: 20, dataCenter: "EU-RO-1" });
     expect(volume).toEqual({
       id: expect.any(String),
@@ -474,7 +474,7 @@ describe("catalog, volumes and billing", () => {
     expect((await runpod.rest(`DELETE ${path}`)).status).toBe(204);
   });
 
-  it("bills what workers ran, by endpoint", async () => {
+  it("bill the uptime of workers by endpoint", async () => {
     const { id } = await create();
     runpod.double.skip(3_600_000);
     const { records, metadata } = await runpod.restJson(`GET /billing/serverless?bucketSize=day&serverlessId=${id}`);
@@ -486,8 +486,8 @@ describe("catalog, volumes and billing", () => {
   });
 });
 
-describe("the door", () => {
-  it("takes a Bearer key only, and says 403 to a restricted one", async () => {
+describe("The REST v2 API", () => {
+  it("accepts only a Bearer key and answers 403 to a restricted one", async () => {
     const status = async (key: string) => (await runpod.rest("GET /serverless", undefined, key)).status;
     expect(await status(`Bearer ${ACCOUNT_KEY}`)).toBe(200);
     expect(await status(ACCOUNT_KEY)).toBe(401);
@@ -497,7 +497,7 @@ describe("the door", () => {
     expect(await inUrl.json()).toEqual({ title: "Unauthorized", status: 401, detail: "missing bearer token" });
   });
 
-  it("answers 404 to an unknown path, 405 with the methods of a known one, 400 to what is no JSON", async () => {
+  it("answers 404 to an unknown path, 405 to a wrong method and 400 to invalid JSON", async () => {
     expect((await runpod.restRefusal("GET /serverless/x/builds"))[0]).toBe(404);
     expect((await runpod.restRefusal("GET /billing/endpoints"))[0]).toBe(404);
     const put = await runpod.rest("PUT /serverless", {});
@@ -505,7 +505,7 @@ describe("the door", () => {
     expect((await runpod.restRefusal("POST /serverless", "{"))[0]).toBe(400);
   });
 
-  it("tells the quota with each answer, and when to come back once it is used up", async () => {
+  it("sends the quota with each answer, and Retry-After when it is exceeded", async () => {
     await runpod.close();
     await runpod.start({ restQuota: { minute: 2, hour: 3_000, day: 50_000 } });
     const first = await runpod.rest("GET /serverless");
@@ -521,7 +521,7 @@ describe("the door", () => {
     expect((await runpod.rest("GET /serverless")).status).toBe(200);
   });
 
-  it("serves the document of what it answers", async () => {
+  it("serves an OpenAPI document of its routes", async () => {
     const document = await (await fetch(`${runpod.double.restUrl}/openapi.json`)).json();
     expect(document.openapi).toBe("3.1.0");
     const { schema } = document.paths["/v2/serverless"].post.requestBody.content["application/json"];

@@ -1,4 +1,4 @@
-"""A worker of RunPod's own SDK for a test: what it does with a job is said in the job's input."""
+"""Worker with RunPod's SDK for a test. The input of a job says what the worker does with it."""
 
 import asyncio
 import os

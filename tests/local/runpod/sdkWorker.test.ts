@@ -7,12 +7,12 @@ import type { RunningWorker } from "../../../local/runpod/workers/worker";
 import { needsPython, workerPython } from "../../workerPython";
 import { RunpodFixture } from "./fixture";
 
-// RunPod's own worker SDK (runpod-python 1.12), unmodified, with handlers of the test's own.
+// The unmodified worker SDK (runpod-python 1.12), with the handlers of sdkWorker.py.
 
-describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => {
+describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => {
   let runpod: RunpodFixture;
   let id: string;
-  /** How many there have been. */
+  /** Number of started workers. */
   let started: number;
   beforeEach(() => {
     runpod = new RunpodFixture();
@@ -23,7 +23,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
   function startWorker(env: Record<string, string>): RunningWorker {
     started += 1;
     const child = spawn(workerPython, [join(__dirname, "sdkWorker.py")], {
-      // An own home: the SDK would send the key of ~/.runpod/config.toml instead of the worker's.
+      // The SDK prefers the key of ~/.runpod/config.toml to the worker's, so it gets another home.
       env: { PATH: process.env.PATH, ...env, HOME: runpod.dir, RUNPOD_PING_INTERVAL: "1000" },
       stdio: "ignore",
       detached: true,
@@ -32,7 +32,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
       try {
         process.kill(-(child.pid ?? 0), "SIGKILL");
       } catch {
-        // Its ping process is gone too.
+        // The ping process has ended too.
       }
       return `exit code ${code}`;
     });
@@ -43,7 +43,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
     return { exited, stop };
   }
 
-  /** The double with one endpoint whose workers are of this mode. */
+  /** Starts the double with one endpoint. Its workers run in this mode. */
   async function start(mode: "plain" | "stream" | "aggregate" | "unfit"): Promise<void> {
     await runpod.start({ startWorker });
     ({ id } = await runpod.deploy({ workersMax: 1 }, { env: [{ key: "MODE", value: mode }] }));
@@ -54,7 +54,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
   const result = (input: object) => runpod.json(`${id}/runsync?wait=20000`, { input });
   const inProgress = async () => (await runpod.json(`${id}/health`)).jobs.inProgress;
 
-  it("answers, fails and says nothing as the SDK does", async () => {
+  it("returns results and errors, and drops an empty result", async () => {
     await start("plain");
     const value = { text: "いらっしゃい" };
     expect(await result({ do: "echo", value })).toMatchObject({ status: "COMPLETED", output: value });
@@ -62,7 +62,10 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
     const empty = await result({ do: "echo", value: {} });
     expect(empty.status).toBe("COMPLETED");
     expect(empty).not.toHaveProperty("output");
-    expect(await result({ do: "echo", value: { error: "told" } })).toMatchObject({ status: "FAILED", error: "told" });
+    expect(await result({ do: "echo", value: { error: "refused" } })).toMatchObject({
+      status: "FAILED",
+      error: "refused",
+    });
     const raised = await result({ do: "raise" });
     expect(raised.status).toBe("FAILED");
     expect(JSON.parse(raised.error)).toMatchObject({
@@ -73,7 +76,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
     });
   });
 
-  it("takes jobs in batches and names them in its pings; the one that is cancelled is stopped, alone", async () => {
+  it("takes jobs in batches, names them in its pings, and stops only the cancelled one", async () => {
     await start("plain");
     const note = join(runpod.dir, "note");
     const jobs = [
@@ -81,7 +84,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
       await run({ do: "wait", seconds: 30, note: `${note}2` }),
     ];
     await vi.waitFor(async () => expect(await inProgress()).toBe(2), 10_000);
-    // Unnamed jobs would be lost by the ping after this; there is one each second.
+    // After this, a ping that does not name the jobs would lose them. The SDK pings every second.
     runpod.double.skip(31_000);
     await result({ do: "wait", seconds: 2.5, note });
     expect((await runpod.json(`${id}/health`)).jobs).toMatchObject({ inProgress: 2, retried: 0 });
@@ -92,7 +95,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
     expect(await status(jobs[1] ?? "")).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("tells progress, and sends a result again when the answer to it was lost or an error", async () => {
+  it("reports progress and sends its result again after a lost answer or an error", async () => {
     await start("plain");
     const job = await run({ do: "progress", seconds: 1 });
     await vi.waitFor(async () => expect(await status(job)).toMatchObject({ output: "half" }), {
@@ -110,7 +113,7 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
     expect(await status(job)).toMatchObject({ status: "COMPLETED", output: "whole" });
   });
 
-  it("is replaced after a job that asks for it", async () => {
+  it("is replaced after a job with refresh_worker", async () => {
     await start("plain");
     const first = await result({ do: "echo", value: { refresh_worker: true, text: "bye" } });
     expect(first).toMatchObject({ status: "COMPLETED", output: { text: "bye" } });
@@ -119,39 +122,39 @@ describe("a worker of RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => 
     expect(second.workerId).not.toBe(first.workerId);
   });
 
-  it("that dies at a job is started again and gets it once more; then the job has failed", async () => {
+  it("is restarted after a crash and gets the job once more before the job fails", async () => {
     await start("plain");
     const job = await run({ do: "die" });
     await vi.waitFor(() => expect(started).toBe(2), 10_000);
     await vi.waitFor(async () => expect(await status(job)).toMatchObject({ status: "FAILED", retries: 1 }), 20_000);
-    expect(runpod.lines).toContainEqual(expect.stringContaining("crashed: exit code 3"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("crashed: exit code 3"));
   });
 
   it.each([
     ["stream", []],
     ["aggregate", ["a", { b: 1 }]],
-  ] as const)("that generates streams each item; %s gives %j as the output", async (mode, output) => {
+  ] as const)("streams each item of a generator; in mode %s the output is %j", async (mode, output) => {
     await start(mode);
     const job = await run({ items: ["a", { b: 1 }] });
-    const seen: unknown[] = [];
+    const items: unknown[] = [];
     for (let state = "IN_QUEUE"; state !== "COMPLETED"; ) {
       const part = await runpod.json(`${id}/stream/${job}`);
-      seen.push(...part.stream);
+      items.push(...part.stream);
       state = part.status;
     }
-    expect(seen).toEqual([{ output: "a" }, { output: { b: 1 } }]);
+    expect(items).toEqual([{ output: "a" }, { output: { b: 1 } }]);
     expect(await status(job)).toMatchObject({ status: "COMPLETED", output });
-    const failed = await result({ items: ["a", { error: "told" }, "never"] });
-    expect(failed).toMatchObject({ status: "FAILED", error: "told" });
+    const failed = await result({ items: ["a", { error: "refused" }, "never"] });
+    expect(failed).toMatchObject({ status: "FAILED", error: "refused" });
   });
 
-  it("that is not fit says so, exits, and is UNHEALTHY", async () => {
+  it("is UNHEALTHY and exits after a failed fitness check", async () => {
     await start("unfit");
     await vi.waitFor(
       async () => expect((await runpod.json(`${id}/health`)).workers).toMatchObject({ unhealthy: 1, initializing: 0 }),
       10_000,
     );
-    expect(runpod.lines).toContainEqual(expect.stringContaining("failed its check: refuse"));
-    expect(runpod.lines).toContainEqual(expect.stringContaining("crashed: exit code 1"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("failed its check: refuse"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("crashed: exit code 1"));
   });
 });

@@ -15,7 +15,7 @@ const health = async (id: string) => (await runpod.json(`${id}/health`)).workers
 const workers = async (id: string) => (await runpod.restJson(`GET /serverless/${id}/workers`)).workers;
 const endpoints = async () => (await runpod.restJson("GET /serverless")).endpoints;
 
-describe("a call that fails", () => {
+describe("A fault", () => {
   const fail = (fault: Partial<Fault> & Pick<Fault, "on" | "answer">) =>
     runpod.double.switches.faults.push({ times: 1, skip: 0, done: false, delayMs: 0, ...fault });
   const save = async (name = "phi3") => {
@@ -23,11 +23,11 @@ describe("a call that fails", () => {
     return runpod.post({ query: SAVE_ENDPOINT, variables: { input } });
   };
 
-  it("loses its answer after the work was done, or before", async () => {
+  it("cuts the connection after or before the call is executed", async () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
-    expect(runpod.lines).toContainEqual("POST /graphql saveEndpoint → fault: cut, but done");
+    expect(runpod.events).toContainEqual("POST /graphql saveEndpoint → fault: cut, but done");
 
     fail({ on: "POST /v2/serverless", answer: "cut" });
     await expect(runpod.rest("POST /serverless", restEndpoint)).rejects.toThrow();
@@ -35,7 +35,7 @@ describe("a call that fails", () => {
     expect(runpod.double.switches.faults).toEqual([]);
   });
 
-  it("is told to try again, in the shape of each API, as often as was asked", async () => {
+  it("answers with a failure in the format of each API, for the given number of calls", async () => {
     fail({ on: "saveEndpoint", answer: "again", times: 2 });
     for (const name of ["first", "second"]) {
       const response = await save(name);
@@ -62,17 +62,17 @@ describe("a call that fails", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(200);
   });
 
-  it("may answer with an error although the work was done, let calls pass first, or only come late", async () => {
+  it("can answer with an error after executing the call, skip calls first, or only delay the answer", async () => {
     fail({ on: "POST /v2/serverless", answer: 504, done: true, skip: 1 });
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "first" })).status).toBe(201);
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "second" })).status).toBe(504);
     expect((await endpoints()).map(({ name }: { name: string }) => name)).toEqual(["first", "second"]);
     fail({ on: "GET /v2/templates", answer: "pass", delayMs: 50 });
-    const impatient = fetch(`${runpod.double.restUrl}/templates`, { signal: AbortSignal.timeout(10) });
-    await expect(impatient).rejects.toThrow();
+    const tooLate = fetch(`${runpod.double.restUrl}/templates`, { signal: AbortSignal.timeout(10) });
+    await expect(tooLate).rejects.toThrow();
   });
 
-  it("is refused in given words", async () => {
+  it("answers with the given message", async () => {
     const answer = { message: "Your template is still warm" };
     fail({ on: "deleteTemplate", answer });
     const remove = 'mutation { deleteTemplate(templateName: "x") }';
@@ -81,15 +81,15 @@ describe("a call that fails", () => {
     expect(await runpod.restRefusal("DELETE /templates/x")).toEqual([400, answer.message, []]);
   });
 
-  it("leaves others alone", async () => {
+  it("does not affect other calls", async () => {
     fail({ on: "deleteEndpoint", answer: 500 });
     expect((await save()).status).toBe(200);
     expect(runpod.double.switches.faults).toHaveLength(1);
   });
 });
 
-describe("workers that cannot start", () => {
-  it("for want of capacity are THROTTLED until there is some", async () => {
+describe("Workers that cannot start", () => {
+  it("are THROTTLED until a GPU pool has capacity", async () => {
     const { switches, tick } = runpod.double;
     switches.noCapacity.push("AMPERE_16");
     const { id } = await runpod.deploy();
@@ -97,14 +97,14 @@ describe("workers that cannot start", () => {
     expect(await workers(id)).toEqual([
       expect.objectContaining({ status: "THROTTLED", gpuTypeId: null, dataCenterId: null, startedAt: null }),
     ]);
-    expect(runpod.lines).toContainEqual(expect.stringContaining("waits for capacity"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("waits for capacity"));
     switches.noCapacity.pop();
     tick();
     expect(await health(id)).toMatchObject({ throttled: 0, initializing: 1 });
     expect(runpod.workers).toHaveLength(1);
   });
 
-  it("for want of capacity in all of their data centres, or of one endpoint by name", async () => {
+  it("are THROTTLED when all data centers of the endpoint or the endpoint's name have no capacity", async () => {
     runpod.double.switches.noCapacity.push("EU-RO-1", "phi3");
     const place = (name: string, locations: string) => runpod.deploy({ name, locations, workersMax: 1 }, { name });
     const { id: full } = await place("full", "EU-RO-1");
@@ -115,18 +115,18 @@ describe("workers that cannot start", () => {
     expect(await health(named)).toMatchObject({ throttled: 1 });
   });
 
-  it("because they die are UNHEALTHY, at longer and longer intervals, until they live", async () => {
+  it("are UNHEALTHY while they crash and restart with exponential backoff", async () => {
     const { switches, skip } = runpod.double;
     switches.crashing.push("phi*");
     const { id } = await runpod.deploy();
     expect(await health(id)).toMatchObject({ unhealthy: 1, initializing: 0 });
     for (const seconds of [1, 2, 4]) skip(seconds * 1000);
-    const crashes = runpod.lines.filter((line) => line.includes("crashed: exit code 1"));
+    const crashes = runpod.events.filter((line) => line.includes("crashed: exit code 1"));
     expect(crashes.map((line) => line.split("again in ")[1])).toEqual(["1 s", "2 s", "4 s", "8 s"]);
     expect(await workers(id)).toEqual([expect.objectContaining({ status: "UNHEALTHY" })]);
     switches.crashing.pop();
     skip(8_000);
-    // It runs, but has not shown yet that it lives.
+    // The process runs, but has not asked for a job yet.
     expect(await health(id)).toMatchObject({ unhealthy: 1 });
     const taking = runpod.worker.take().catch(() => []);
     await vi.waitFor(async () => expect(await health(id)).toMatchObject({ unhealthy: 0, idle: 1 }));
@@ -134,7 +134,7 @@ describe("workers that cannot start", () => {
     await taking;
   });
 
-  it("at once are INITIALIZING for as long as a cold start takes", async () => {
+  it("are INITIALIZING for the duration of a cold start", async () => {
     runpod.double.switches.coldStartMs = 60_000;
     const { id } = await runpod.deploy();
     expect(await workers(id)).toEqual([expect.objectContaining({ status: "INITIALIZING", startedAt: null })]);
@@ -145,7 +145,7 @@ describe("workers that cannot start", () => {
   });
 });
 
-describe("private images", () => {
+describe("Private images", () => {
   const SAVE = "mutation ($input: SaveRegistryAuthInput!) { saveRegistryAuth(input: $input) { id } }";
   const UPDATE = "mutation ($input: UpdateRegistryAuthInput!) { updateRegistryAuth(input: $input) { id } }";
   const credential = async (username: string) =>
@@ -156,7 +156,7 @@ describe("private images", () => {
     return (await workers(id)).every(({ startedAt }: { startedAt: string | null }) => startedAt !== null);
   };
 
-  it("need a credential, or a delegation of their repository", async () => {
+  it("are pulled with a credential or with a delegation of their repository", async () => {
     await runpod.close();
     const repository = "123456789012.dkr.ecr.us-east-2.amazonaws.com/snack/phi3";
     await runpod.start({ resolveImage: () => ({ version: "1", private: true }), workersQuota: 10 });
@@ -164,14 +164,14 @@ describe("private images", () => {
       (await runpod.restJson("POST /serverless", { ...restEndpoint, name, image: `${repository}:1`, registry })).id;
     const without = await make("without");
     expect(await isPulled(without)).toBe(false);
-    expect(runpod.lines).toContainEqual(expect.stringContaining("no basic auth credentials"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("no basic auth credentials"));
     expect(await isPulled(await make("with", await credential("mama")))).toBe(true);
     const resource = "arn:aws:ecr:us-east-2:123456789012:repository/snack/phi3";
     await runpod.restJson("POST /registries/delegations", { resource });
     expect(await isPulled(without)).toBe(true);
   });
 
-  it("cannot be pulled with an ECR token after 12 hours, until it is renewed; what runs goes on", async () => {
+  it("cannot be pulled with an ECR token older than 12 hours, while running workers continue", async () => {
     const id = await credential("AWS");
     const { id: endpoint } = await runpod.deploy({ workersMax: 2 }, { containerRegistryAuthId: id });
     runpod.double.skip(11 * HOUR_MS);
@@ -179,7 +179,7 @@ describe("private images", () => {
     runpod.double.skip(11 * HOUR_MS);
     expect(runpod.double.account.registries.find(id)?.isExpired).toBe(false);
     runpod.double.skip(HOUR_MS);
-    expect(runpod.worker.stopAsked).toBe(false);
+    expect(runpod.worker.stopRequested).toBe(false);
     const { templateId } = runpod.double.account.endpoint(endpoint) ?? {};
     await runpod.saveTemplate({
       id: templateId,
@@ -187,23 +187,23 @@ describe("private images", () => {
       imageName: "registry.example/phi3:2.0.0",
     });
     expect(await isPulled(endpoint)).toBe(false);
-    expect(runpod.lines).toContainEqual(expect.stringContaining("Your authorization token has expired"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("Your authorization token has expired"));
     await renew(id, "token-2");
     expect(await isPulled(endpoint)).toBe(false);
     await renew(id, "token-3");
     expect(await isPulled(endpoint)).toBe(true);
   });
 
-  it("never get their password back: the account keeps a hash", async () => {
+  it("have credentials whose password is stored as a hash only", async () => {
     const id = await credential("AWS");
     expect(JSON.stringify(runpod.double.account.registries.find(id))).not.toContain("token-1");
   });
 });
 
-describe("an endpoint without requests", () => {
+describe("An endpoint without requests", () => {
   const limits = async (id: string) => (await runpod.restJson(`GET /serverless/${id}`)).workers;
 
-  it("is lowered to 2 workers after 3 days and to none after 7, and stays there", async () => {
+  it("is limited to 2 workers after 3 days and to 0 after 7 days, until an update", async () => {
     const { id, templateId } = await runpod.deploy({ workersMax: 4, workersMin: 3 });
     runpod.double.skip(3 * DAY_MS - HOUR_MS);
     expect(await limits(id)).toMatchObject({ min: 3, max: 4 });
@@ -212,7 +212,7 @@ describe("an endpoint without requests", () => {
     runpod.double.skip(4 * DAY_MS);
     expect(await limits(id)).toMatchObject({ min: 0, max: 0 });
     expect(await workers(id)).toEqual([]);
-    // Queued for ever, until somebody raises it again.
+    // The job waits until the limit is raised.
     const { id: job } = await runpod.json(`${id}/run`, { input: { text: "x" } });
     runpod.double.tick();
     expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "IN_QUEUE" });
@@ -220,7 +220,7 @@ describe("an endpoint without requests", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("counts its days from the last request", async () => {
+  it("counts the days from its last request", async () => {
     const { id } = await runpod.deploy({ workersMax: 3 });
     runpod.double.skip(2 * DAY_MS);
     await runpod.json(`${id}/run`, { input: { text: "x" } });
@@ -231,7 +231,7 @@ describe("an endpoint without requests", () => {
   });
 });
 
-describe("the switches by HTTP", () => {
+describe("The /admin API", () => {
   const admin = async (call: string, body?: unknown, key = ACCOUNT_KEY) => {
     const [method = "", path = ""] = call.split(" ");
     const response = await fetch(`${runpod.double.url}/admin${path}`, {
@@ -242,7 +242,7 @@ describe("the switches by HTTP", () => {
     return { status: response.status, body: await response.json() };
   };
 
-  it("are read and changed in part, and take effect at once", async () => {
+  it("reads and changes single switches, with immediate effect", async () => {
     expect(await admin("GET /switches")).toEqual({ status: 200, body: createSwitches() });
     const { body } = await admin("PATCH /switches", { noCapacity: ["*"] });
     expect(body).toEqual({ ...createSwitches(), noCapacity: ["*"] });
@@ -252,7 +252,7 @@ describe("the switches by HTTP", () => {
     expect(runpod.workers).toHaveLength(1);
   });
 
-  it("take faults, let time pass and kill credentials", async () => {
+  it("adds faults, skips time and expires credentials", async () => {
     await admin("POST /faults", { on: "GET /v2/templates", answer: 500 });
     expect((await runpod.rest("GET /templates")).status).toBe(500);
     const { id } = await runpod.restJson("POST /registries", { name: "ecr", username: "AWS", password: "token-1" });
@@ -264,7 +264,7 @@ describe("the switches by HTTP", () => {
     expect(runpod.double.account.endpoint(endpoint)?.workersMax).toBe(2);
   });
 
-  it("are for the account's key only, and name what they do not take", async () => {
+  it("refuses other keys and names an invalid field", async () => {
     expect((await admin("GET /switches", undefined, PHI3_KEY)).status).toBe(401);
     const { status, body } = await admin("PATCH /switches", { weather: "bad" });
     expect([status, body.detail]).toEqual([400, expect.stringContaining("weather")]);

@@ -8,7 +8,7 @@ import type { Listening } from "../../../local/support/http";
 import { needsPython, workerPython } from "../../workerPython";
 import { isRunning, RunpodFixture } from "./fixture";
 
-describe("warm workers", { ...needsPython, timeout: 60_000 }, () => {
+describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
   let runpod: RunpodFixture;
   let engine: Listening;
   beforeEach(async () => {
@@ -21,18 +21,18 @@ describe("warm workers", { ...needsPython, timeout: 60_000 }, () => {
   });
 
   const pidsFile = () => join(runpod.dir, "pids");
-  /** Process ids of all workers there have been. */
+  /** Process ids of all workers so far. */
   const pids = () => (existsSync(pidsFile()) ? readFileSync(pidsFile(), "utf8").trim().split("\n").map(Number) : []);
 
-  /** Starts the double with the worker's Python, which notes its process id and then does what `before` says. */
-  async function start(warmWorkers: number, before = ""): Promise<void> {
+  /** Starts the double. Each worker notes its process id and runs the shell command `firstCommand` before Python. */
+  async function start(warmWorkers: number, firstCommand = ""): Promise<void> {
     const interpreter = join(runpod.dir, "python");
-    const script = `#!/bin/sh\necho $$ >> "${pidsFile()}"\n${before}\nexec "${workerPython}" "$@"\n`;
+    const script = `#!/bin/sh\necho $$ >> "${pidsFile()}"\n${firstCommand}\nexec "${workerPython}" "$@"\n`;
     writeFileSync(interpreter, script, { mode: 0o755 });
     await runpod.start({ python: interpreter, warmWorkers, engineUrl: `${engine.url}/v1` });
   }
 
-  /** An endpoint of the real worker. */
+  /** Creates an endpoint for the Python worker. */
   async function deploy(name: string): Promise<string> {
     const { publicKey } = generateKeyPairSync("ed25519");
     const jwks = { keys: [{ ...publicKey.export({ format: "jwk" }), kid: "k", alg: "EdDSA" }] };
@@ -45,11 +45,11 @@ describe("warm workers", { ...needsPython, timeout: 60_000 }, () => {
     return (await runpod.deploy({ name, workersMax: 1 }, template)).id;
   }
 
-  /** The code with which the worker refuses whoever has no ticket. */
+  /** Error code of the worker for a request without a ticket. */
   const refusal = async (id: string): Promise<string> =>
     JSON.parse((await runpod.json(`${id}/runsync`, { input: { text: "x" } })).error).error.code;
 
-  it("serve the first endpoints that are created; a later one gets a worker of its own", async () => {
+  it("serve the first new endpoints, and a later endpoint starts its own worker", async () => {
     await start(2);
     await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
     const ids = [await deploy("first"), await deploy("second")];
@@ -59,16 +59,16 @@ describe("warm workers", { ...needsPython, timeout: 60_000 }, () => {
     expect(pids()).toHaveLength(3);
   });
 
-  it("that have died are replaced when their endpoint is created", async () => {
+  it("are replaced at the creation of their endpoint if they have ended", async () => {
     await start(1, `[ $(wc -l < "${pidsFile()}") -gt 1 ] || exit 3`);
     await vi.waitFor(() => expect(pids()).toHaveLength(1), 5_000);
     await vi.waitFor(() => expect(isRunning(pids()[0] ?? 0)).toBe(false), 5_000);
     expect(await refusal(await deploy("first"))).toBe("ticket_missing");
-    expect(runpod.lines.filter((line) => line.includes("crashed"))).toEqual([]);
+    expect(runpod.events.filter((line) => line.includes("crashed"))).toEqual([]);
     expect(pids()).toHaveLength(2);
   });
 
-  it("are not prepared for an account that has endpoints", async () => {
+  it("are not started for an account with endpoints", async () => {
     await start(0);
     const id = await deploy("first");
     expect(await refusal(id)).toBe("ticket_missing");
@@ -78,7 +78,7 @@ describe("warm workers", { ...needsPython, timeout: 60_000 }, () => {
     expect(pids()).toHaveLength(2);
   });
 
-  it("are gone after close, those at work and those that never were", async () => {
+  it("end at close, with or without an endpoint", async () => {
     await start(2);
     await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
     expect(await refusal(await deploy("first"))).toBe("ticket_missing");

@@ -17,8 +17,8 @@ const submit = async (id: string, body: object = {}): Promise<string> =>
   (await runpod.json(`${id}/run`, { input: { text: "x" }, ...body })).id;
 const workers = async (id: string) => (await runpod.json(`${id}/health`)).workers;
 
-describe("a release", () => {
-  it("starts one worker before there is any job, with the template's and the platform's environment", async () => {
+describe("A release", () => {
+  it("starts one worker without a job, with the environment of template and platform", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
     expect(runpod.workers).toHaveLength(1);
@@ -28,7 +28,7 @@ describe("a release", () => {
     for (const hook of ["GET_JOB", "POST_OUTPUT", "POST_STREAM"]) expect(env[`RUNPOD_WEBHOOK_${hook}`]).toContain("?");
   });
 
-  it("gives its workers the template's environment, not the endpoint's own (a comment in runpodctl)", async () => {
+  it("gives workers the template's environment and not the endpoint's, as a comment in runpodctl says", async () => {
     await runpod.start();
     await runpod.deploy({
       env: [
@@ -40,7 +40,7 @@ describe("a release", () => {
     expect(runpod.worker.env).not.toHaveProperty("ONLY_HERE");
   });
 
-  it("starts none before there is a job, where that is asked for", async () => {
+  it("starts no worker without a job when startOnRelease is false", async () => {
     await runpod.start({ startOnRelease: false });
     const { id } = await runpod.deploy();
     expect(runpod.workers).toHaveLength(0);
@@ -54,7 +54,7 @@ describe("a release", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("replaces an idle worker at once and lets a busy one finish", async () => {
+  it("replaces an idle worker at once and a busy one after its job", async () => {
     await runpod.start();
     const { id, templateId } = await runpod.deploy();
     const [old] = runpod.workers;
@@ -62,46 +62,46 @@ describe("a release", () => {
     await old?.next();
     await runpod.saveTemplate({ id: templateId, imageName: "registry.example/phi3:2.0.0" });
     expect(runpod.workers).toHaveLength(2);
-    expect(old?.stopAsked).toBe(false);
+    expect(old?.stopRequested).toBe(false);
     expect(await old?.take()).toEqual([]);
 
     const next = await submit(id);
     expect((await runpod.worker.next()).id).toBe(next);
     await old?.done(job, { output: "finished" });
     expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "COMPLETED", output: "finished" });
-    await vi.waitFor(() => expect(old?.stopAsked).toBe(true));
+    await vi.waitFor(() => expect(old?.stopRequested).toBe(true));
     expect(existsSync(old?.env.MODEL_VERSION_FILE ?? "")).toBe(false);
 
     await runpod.worker.done(next, { output: 1 });
     const [, idle] = runpod.workers;
     await runpod.saveTemplate({ id: templateId, imageName: "registry.example/phi3:3.0.0" });
-    expect(idle?.stopAsked).toBe(true);
+    expect(idle?.stopRequested).toBe(true);
     expect(runpod.workers).toHaveLength(3);
   });
 
-  it("that only scales leaves the workers alone", async () => {
+  it("keeps the workers when only scaling changes", async () => {
     await runpod.start();
     const { id, templateId } = await runpod.deploy();
     await runpod.saveEndpoint({ id, templateId, workersMax: 1, idleTimeout: 30 });
     expect(runpod.workers).toHaveLength(1);
-    expect(runpod.worker.stopAsked).toBe(false);
+    expect(runpod.worker.stopRequested).toBe(false);
   });
 
-  it("whose image hosts cannot pull stays initializing until they can, and says why", async () => {
+  it("keeps workers initializing while the image cannot be pulled, and logs the reason", async () => {
     const { switches, tick } = await runpod.start();
     switches.unpullable.push("registry.example/phi3:*");
     const { id } = await runpod.deploy();
     expect(await workers(id)).toMatchObject({ initializing: 1, unhealthy: 0 });
     expect(runpod.workers).toHaveLength(0);
-    expect(runpod.lines).toContainEqual(expect.stringContaining("failed to pull registry.example/phi3:1.0.0"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("failed to pull registry.example/phi3:1.0.0"));
     switches.unpullable.pop();
     tick();
     expect(runpod.workers).toHaveLength(1);
   });
 });
 
-describe("scaling", () => {
-  it("by REQUEST_COUNT starts a worker for each that many jobs, up to workersMax", async () => {
+describe("Scaling", () => {
+  it("starts one worker per scalerValue jobs with REQUEST_COUNT, up to workersMax", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ scalerType: "REQUEST_COUNT", scalerValue: 2, workersMax: 2 });
     await submit(id);
@@ -111,7 +111,7 @@ describe("scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2));
   });
 
-  it("by QUEUE_DELAY starts another worker when a job has waited too long for the busy one", async () => {
+  it("starts another worker with QUEUE_DELAY when a job waits longer than scalerValue", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ scalerValue: 1 });
     await submit(id);
@@ -121,13 +121,13 @@ describe("scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2), 5_000);
   });
 
-  it("goes down to zero after idleTimeout, and up again with the next job but not for one of low priority", async () => {
+  it("stops the last worker after idleTimeout and starts one for the next job, unless it has low priority", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ idleTimeout: 1 });
     await submit(id);
     const job = await runpod.worker.next();
     await runpod.worker.done(job.id, { output: 1 });
-    await vi.waitFor(() => expect(runpod.worker.stopAsked).toBe(true), 5_000);
+    await vi.waitFor(() => expect(runpod.worker.stopRequested).toBe(true), 5_000);
     expect(await workers(id)).toMatchObject({ idle: 0, initializing: 0 });
     await submit(id, { policy: { lowPriority: true } });
     expect(runpod.workers).toHaveLength(1);
@@ -135,42 +135,42 @@ describe("scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2));
   });
 
-  it("keeps workersMin up, and stops everything at workersMax 0", async () => {
+  it("keeps workersMin workers running and stops all at workersMax 0", async () => {
     await runpod.start();
     const { id, templateId } = await runpod.deploy({ workersMin: 2 });
     expect(runpod.workers).toHaveLength(2);
     await runpod.saveEndpoint({ id, templateId, workersMax: 0 });
-    expect(runpod.workers.map(({ stopAsked }) => stopAsked)).toEqual([true, true]);
+    expect(runpod.workers.map(({ stopRequested }) => stopRequested)).toEqual([true, true]);
   });
 });
 
-describe("a crash", () => {
-  it("gives the job to no request that the dead worker still has open", async () => {
+describe("A crash of a worker", () => {
+  it("does not give the job to an open request of the crashed worker", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
-    const { worker: dead } = runpod;
+    const { worker: crashed } = runpod;
     const job = await submit(id);
-    await dead.next();
+    await crashed.next();
     const open = new AbortController();
-    const waiting = dead.take(3, open.signal).catch(() => "cut off");
+    const waiting = crashed.take(3, open.signal).catch(() => "cut off");
     await new Promise((resolve) => setTimeout(resolve, 50));
-    dead.crash("exit code 3");
+    crashed.crash("exit code 3");
     await vi.waitFor(async () => expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE"));
-    // What is open stays open for a while, and nothing comes of it.
+    // The open request must not take the job later either.
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE");
     open.abort();
     expect(await waiting).toBe("cut off");
   });
 
-  it("puts the job back in the queue once, then fails it, and the worker is started again", async () => {
+  it("queues the job again, restarts the worker, and fails the job after the second crash", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
     const job = await submit(id);
     await runpod.worker.next();
     runpod.worker.crash("out of memory");
     await vi.waitFor(async () => expect((await workers(id)).unhealthy).toBe(1));
-    expect(runpod.lines).toContainEqual(expect.stringContaining("crashed: out of memory"));
+    expect(runpod.events).toContainEqual(expect.stringContaining("crashed: out of memory"));
     expect(await runpod.json(`${id}/status/${job}`)).toEqual({ id: job, status: "IN_QUEUE" });
 
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2), 5_000);
@@ -181,17 +181,17 @@ describe("a crash", () => {
     );
   });
 
-  it("of an interpreter that does not exist is told", async () => {
+  it("is logged when the interpreter does not exist", async () => {
     await runpod.start({ python: "/nonexistent/python" });
     await runpod.deploy();
-    await vi.waitFor(() => expect(runpod.lines).toContainEqual(expect.stringMatching(/crashed: .*ENOENT/)));
+    await vi.waitFor(() => expect(runpod.events).toContainEqual(expect.stringMatching(/crashed: .*ENOENT/)));
   });
 });
 
-describe("a worker process", () => {
+describe("A worker process", () => {
   const needsAnyPython = needs(spawnSync("python3", ["--version"]).status === 0 ? undefined : "no python3 found");
 
-  /** Starts one with packages of the test's own in place of the SDK and the worker. */
+  /** Starts run_worker.py with fake modules in place of the SDK and the worker. */
   function start(sdk: string, worker: string) {
     const packages = { "runpod/serverless": sdk, "snack_worker/handler": "", "snack_worker/__main__": worker };
     for (const [module, source] of Object.entries(packages)) {
@@ -208,7 +208,7 @@ describe("a worker process", () => {
     return { child, exited: once(child, "exit"), line: async () => String((await lines.next()).value) };
   }
 
-  it("ends with the process that started it, with all it has started", needsAnyPython, async () => {
+  it("ends with its parent process, and so do its own children", needsAnyPython, async () => {
     const worker = `
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
@@ -223,7 +223,7 @@ child.wait()`;
     await vi.waitFor(() => expect(isRunning(Number(pid))).toBe(false), 5_000);
   });
 
-  it("ends with the process that started it while it still imports the SDK", needsAnyPython, async () => {
+  it("ends with its parent process while it still imports the SDK", needsAnyPython, async () => {
     const { child, exited, line } = start('import time\nprint("importing")\ntime.sleep(1000)', "");
     expect(await line()).toBe("importing");
     child.stdin.end();
@@ -231,13 +231,13 @@ child.wait()`;
   });
 });
 
-describe("close", () => {
+describe("close()", () => {
   it("stops every worker", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ workersMin: 2 });
     await submit(id);
     await runpod.worker.next();
     await runpod.close();
-    expect(runpod.workers.map(({ stopAsked }) => stopAsked)).toEqual([true, true]);
+    expect(runpod.workers.map(({ stopRequested }) => stopRequested)).toEqual([true, true]);
   });
 });

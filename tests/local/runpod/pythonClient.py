@@ -1,8 +1,8 @@
-"""Drives RunPod's Python client for a test: one JSON object per line in, one per line out, calls side by side.
+"""Runs RunPod's Python client for a test. Reads and writes one JSON object per line. Calls run in parallel.
 
-In: `{"call": n, "method": "run", "key": …, "endpoint": …, "arguments": [...]}`. Out: `{"call": n, "result": …}` or
-`{"call": n, "status": 404, "error": "…"}`, where the status is 401 for the client's own errors about keys, and 200
-for a GraphQL query that was refused.
+Input: `{"call": n, "method": "run", "key": …, "endpoint": …, "arguments": [...]}`. Output: `{"call": n, "result": …}`
+or `{"call": n, "status": 404, "error": "…"}`. The status is 401 for the client's own errors about keys, and 200 for a
+refused GraphQL query.
 """
 
 import json
@@ -63,7 +63,7 @@ def answer(line: str) -> None:
         reply.update(status=200, error=str(error))
     except (RuntimeError, AuthenticationError) as error:
         reply.update(status=401, error=str(error))
-    except Exception as error:  # noqa: BLE001 - the test shows whatever it was
+    except Exception as error:  # noqa: BLE001 - the test shows any error
         reply.update(status=0, error=repr(error))
     with output:
         print(json.dumps(reply), flush=True)

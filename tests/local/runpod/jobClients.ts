@@ -3,43 +3,43 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import runpodSdk from "runpod-sdk";
 
-/** A job as a client shows it. */
-interface Seen {
+/** Status of a job, from a client. */
+interface JobState {
   status: string;
   output?: unknown;
   error?: unknown;
 }
 
-/** RunPod's job API as one of its clients offers it. Every call rejects with a CallFailed. */
+/** Common interface of clients of the job API. A failed call rejects with CallFailed. */
 export interface JobClient {
-  /** Gives the job's id. */
+  /** Returns the job's id. */
   run(payload: object): Promise<string>;
-  /** Gives the output. */
+  /** Returns the output. */
   runSync(payload: object): Promise<unknown>;
-  status(jobId: string): Promise<Seen>;
-  /** Every output until the job has ended. */
+  status(jobId: string): Promise<JobState>;
+  /** Returns all stream items until the end of the job. */
   stream(jobId: string): Promise<unknown[]>;
-  cancel(jobId: string): Promise<Seen>;
+  cancel(jobId: string): Promise<JobState>;
   purge(): Promise<{ removed: number; status: string }>;
   health(): Promise<{ jobs: Record<string, number>; workers: Record<string, number> }>;
 }
 
-/** Whom a client talks to. */
+/** Endpoint that a client calls. */
 interface Address {
-  /** With `/v2`. */
+  /** URL of the job API, with `/v2`. */
   url: string;
   key: string;
   endpoint: string;
 }
 
-/** A way to make clients. */
+/** Kind of client. */
 export interface ClientKind {
   name: string;
   connect(address: Address): JobClient;
   close(): void;
 }
 
-/** What an HTTP status other than 200 became. */
+/** Error for an HTTP status other than 200. */
 export class CallFailed extends Error {
   override readonly name = "CallFailed";
   constructor(
@@ -50,18 +50,18 @@ export class CallFailed extends Error {
   }
 }
 
-/** Nothing but HTTP. */
+/** Plain HTTP without a client library. */
 export const plainFetch: ClientKind = {
   name: "fetch",
   connect({ url, key, endpoint }) {
-    // biome-ignore lint/suspicious/noExplicitAny: what comes is for the test to look at.
+    // biome-ignore lint/suspicious/noExplicitAny: the test checks the type.
     const call = async (method: string, path: string, body?: object): Promise<any> => {
       const response = await fetch(`${url}/${endpoint}/${path}`, {
         method,
         headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
         ...(body && { body: JSON.stringify(body) }),
       });
-      // Vendors' clients take nothing else for a success.
+      // RunPod's own clients accept no other status.
       if (response.status !== 200) throw new CallFailed(response.status, await response.text());
       return response.json();
     };
@@ -70,10 +70,10 @@ export const plainFetch: ClientKind = {
       runSync: async (payload) => (await call("POST", "runsync?wait=60000", payload)).output,
       status: (id) => call("GET", `status/${id}`),
       async stream(id) {
-        for (const seen: unknown[] = []; ; ) {
+        for (const items: unknown[] = []; ; ) {
           const { status, stream } = await call("GET", `stream/${id}`);
-          seen.push(...stream.map(({ output }: { output: unknown }) => output));
-          if (isFinal(status)) return seen;
+          items.push(...stream.map(({ output }: { output: unknown }) => output));
+          if (isFinal(status)) return items;
         }
       },
       cancel: (id) => call("POST", `cancel/${id}`),
@@ -84,50 +84,50 @@ export const plainFetch: ClientKind = {
   close: () => undefined,
 };
 
-/** npm's `runpod-sdk`. */
+/** The npm package `runpod-sdk`. */
 export const npmClient: ClientKind = {
   name: "runpod-sdk (npm)",
   connect({ url, key, endpoint }) {
     const sdk = runpodSdk(key, { baseUrl: url }).endpoint(endpoint);
-    if (!sdk) throw new Error("no endpoint");
-    const translated = async <T>(call: Promise<T>): Promise<T> =>
+    if (!sdk) throw new Error("The SDK returned no endpoint");
+    const withCallFailed = async <T>(call: Promise<T>): Promise<T> =>
       call.catch((error) => {
         throw new CallFailed(error.response?.status ?? 0, String(error));
       });
     return {
-      run: async (payload) => (await translated(sdk.run({ input: {}, ...payload }))).id,
-      runSync: async (payload) => (await translated(sdk.runSync({ input: {}, ...payload }))).output,
-      status: (id) => translated(sdk.status(id)),
+      run: async (payload) => (await withCallFailed(sdk.run({ input: {}, ...payload }))).id,
+      runSync: async (payload) => (await withCallFailed(sdk.runSync({ input: {}, ...payload }))).output,
+      status: (id) => withCallFailed(sdk.status(id)),
       stream: (id) =>
-        translated(
+        withCallFailed(
           (async () => {
-            const seen: unknown[] = [];
-            for await (const { output } of sdk.stream(id)) seen.push(output);
-            return seen;
+            const items: unknown[] = [];
+            for await (const { output } of sdk.stream(id)) items.push(output);
+            return items;
           })(),
         ),
-      cancel: (id) => translated(sdk.cancel(id)),
-      purge: () => translated(sdk.purgeQueue()),
-      health: () => translated(sdk.health()),
+      cancel: (id) => withCallFailed(sdk.cancel(id)),
+      purge: () => withCallFailed(sdk.purgeQueue()),
+      health: () => withCallFailed(sdk.health()),
     };
   },
   close: () => undefined,
 };
 
 /**
- * Python's `runpod`, in a process of its own.
+ * The Python package `runpod`, in a separate process.
  *
- * @param python an interpreter that has it
+ * @param python interpreter with the package
  */
 export function pythonClient(python: string): ClientKind {
   const drivers = new Map<string, PythonDriver>();
   return {
     name: "runpod (Python)",
     connect({ url, key, endpoint }) {
-      // The client reads where RunPod is while it is imported.
+      // The package reads the URL at import, so each URL needs a process.
       const driver = drivers.get(url) ?? new PythonDriver(python, url);
       drivers.set(url, driver);
-      // biome-ignore lint/suspicious/noExplicitAny: what comes is for the test to look at.
+      // biome-ignore lint/suspicious/noExplicitAny: the test checks the type.
       const call = (method: string, ...args: unknown[]): Promise<any> => driver.call(method, key, endpoint, args);
       return {
         run: (payload) => call("run", payload),
@@ -145,35 +145,35 @@ export function pythonClient(python: string): ClientKind {
   };
 }
 
-/** Python's `runpod` itself, which has calls for the control plane too. */
+/** Process that runs the Python package `runpod`. It can also call the control plane. */
 export class PythonDriver {
   private readonly child: ChildProcess;
   private readonly waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   private calls = 0;
 
-  /** @param url of the job API, with `/v2` */
+  /** @param url URL of the job API, with `/v2` */
   constructor(python: string, url: string) {
-    this.child = spawn(python, [join(__dirname, "client.py")], {
+    this.child = spawn(python, [join(__dirname, "pythonClient.py")], {
       stdio: ["pipe", "pipe", "inherit"],
       env: { ...process.env, RUNPOD_ENDPOINT_BASE_URL: url, RUNPOD_API_BASE_URL: url.replace(/\/v2$/, "") },
     });
     this.child.once("exit", (code) => {
-      for (const { reject } of this.waiting.values()) reject(new Error(`the Python client ended with ${code}`));
+      for (const { reject } of this.waiting.values()) reject(new Error(`The Python client ended with ${code}`));
     });
-    if (!this.child.stdout) throw new Error("no output to read");
+    if (!this.child.stdout) throw new Error("The Python client has no stdout");
     createInterface(this.child.stdout).on("line", (line) => {
       const { call, result, status, error } = JSON.parse(line);
-      const one = this.waiting.get(call);
+      const waiting = this.waiting.get(call);
       this.waiting.delete(call);
-      if (error === undefined) one?.resolve(result);
-      else one?.reject(new CallFailed(status, error));
+      if (error === undefined) waiting?.resolve(result);
+      else waiting?.reject(new CallFailed(status, error));
     });
   }
 
   /**
-   * Makes a call.
+   * Calls the package.
    *
-   * @param method one that runpodClient.py knows
+   * @param method a method of `perform` in pythonClient.py
    */
   call(method: string, key: string, endpoint: string, args: unknown[]): Promise<unknown> {
     const call = ++this.calls;
@@ -183,7 +183,7 @@ export class PythonDriver {
     });
   }
 
-  /** Ends its process. */
+  /** Ends the process. */
   close(): void {
     this.child.kill();
   }

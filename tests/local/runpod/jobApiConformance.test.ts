@@ -1,33 +1,32 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { workerPython } from "../../workerPython";
-import { CallFailed, type ClientKind, type JobClient, npmClient, plainFetch, pythonClient } from "./clients";
+import { needsPython, workerPython } from "../../workerPython";
 import { ACCOUNT_KEY, type FakeWorker, PHI3_KEY, RunpodFixture } from "./fixture";
+import { CallFailed, type ClientKind, type JobClient, npmClient, plainFetch, pythonClient } from "./jobClients";
 
-// The job API as RunPod documents it (docs.runpod.io: send requests, operation reference, job states) and as its own two
-// clients use it (npm runpod-sdk 1.1.2, Python runpod 1.12.0), one table for all of them. What a client has no call for
-// is done by HTTP, and seen through the client.
+// The job API as RunPod documents it (docs.runpod.io: send requests, operation reference, job states), called by RunPod's
+// two clients (npm runpod-sdk 1.1.2, Python runpod 1.12.0) and by plain HTTP. Calls that a client lacks go over HTTP.
 
-/** What a behaviour is shown on. */
+/** Set-up of one test. */
 interface Scene {
   client: JobClient;
-  /** The same kind of client with another key or endpoint. */
-  as(other: { key?: string; endpoint?: string }): JobClient;
-  /** Id of an endpoint that nothing else uses. */
+  /** Creates a client of the same kind with another key or endpoint. */
+  clientWith(other: { key?: string; endpoint?: string }): JobClient;
+  /** Id of an endpoint that only this test uses. */
   id: string;
   worker: FakeWorker;
-  /** By HTTP. */
+  /** Calls the job API over HTTP. */
   post(path: string): Promise<Response>;
-  /** True when the client is the Python one, which puts an empty input into another. */
+  /** Whether the client sends an empty input as `{input: {}}`, like the Python client. */
   wrapsEmptyInput: boolean;
 }
 
 const input = { text: "こんばんは" };
-/** Status of a call that must fail. */
+/** HTTP status of a call that must fail. */
 const failure = (call: Promise<unknown>): Promise<number> =>
   call.then(
-    () => Promise.reject(new Error("it did not fail")),
+    () => Promise.reject(new Error("The call did not fail")),
     (error) => (error instanceof CallFailed ? error.status : Promise.reject(error)),
   );
 
@@ -35,7 +34,7 @@ const runpod = new RunpodFixture();
 const HOUR_MS = 3_600_000;
 
 const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
-  "run queues a job, whose states and result status shows": async ({ client, worker }) => {
+  "queues a job and shows its status and result": async ({ client, worker }) => {
     const id = await client.run({ input });
     expect(id).toMatch(/^[0-9a-f-]{36}-u1$/);
     expect(await client.status(id)).toMatchObject({ status: "IN_QUEUE" });
@@ -45,14 +44,14 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "COMPLETED", output: { text: "いらっしゃい" } });
   },
 
-  "a worker's error makes the job FAILED": async ({ client, worker }) => {
+  "fails a job when the worker reports an error": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.done(id, { error: '{"error":{"code":"ticket_missing"}}' });
     expect(await client.status(id)).toMatchObject({ status: "FAILED" });
   },
 
-  "runsync waits for the result": async ({ client, worker }) => {
+  "waits for the result with runsync": async ({ client, worker }) => {
     const result = client.runSync({ input });
     const job = await worker.next();
     expect(job).toEqual({ id: expect.stringMatching(/^sync-/), input });
@@ -60,16 +59,16 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await result).toEqual([1, 2]);
   },
 
-  "stream hands out what comes, in order, until the end": async ({ client, worker }) => {
+  "streams the items in order until the end": async ({ client, worker }) => {
     const id = await client.run({ input });
-    const seen = client.stream(id);
+    const streamed = client.stream(id);
     await worker.next();
     for (const delta of ["あら、", "いらっしゃい", "。"]) await worker.stream(id, { delta });
     await worker.done(id, { output: [] });
-    expect(await seen).toEqual(["あら、", "いらっしゃい", "。"].map((delta) => ({ delta })));
+    expect(await streamed).toEqual(["あら、", "いらっしゃい", "。"].map((delta) => ({ delta })));
   },
 
-  "stream still has everything when the job has ended before it is read, and once only": async ({ client, worker }) => {
+  "streams all items of a job that has ended, and only once": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     for (const delta of ["a", "b"]) await worker.stream(id, delta);
@@ -78,14 +77,14 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.stream(id)).toEqual([]);
   },
 
-  "stream of a job that streams nothing is empty": async ({ client, worker }) => {
+  "streams nothing for a job without stream items": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.done(id, { output: "whole" });
     expect(await client.stream(id)).toEqual([]);
   },
 
-  "progress shows while the job runs, and never over its result": async ({ client, worker }) => {
+  "shows progress while a job runs and keeps the result after late progress": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.done(id, { status: "IN_PROGRESS", output: "half" });
@@ -95,22 +94,22 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "COMPLETED", output: "whole" });
   },
 
-  "cancel takes a job out of the queue": async ({ client, worker }) => {
+  "removes a cancelled job from the queue": async ({ client, worker }) => {
     const [first, second] = [await client.run({ input }), await client.run({ input })];
     expect(await client.cancel(first)).toEqual({ id: first, status: "CANCELLED" });
     expect((await worker.next()).id).toBe(second);
   },
 
-  "cancel stops a job on its worker": async ({ client, worker }) => {
+  "stops a cancelled job on its worker": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
-    const stops = worker.stops();
+    const jobsToStop = worker.jobsToStop();
     await client.cancel(id);
-    expect(await stops).toEqual([id]);
+    expect(await jobsToStop).toEqual([id]);
     expect(await client.status(id)).toMatchObject({ status: "CANCELLED" });
   },
 
-  "retry queues a failed job again under its id": async ({ client, worker, id: endpoint, post }) => {
+  "queues a failed job again under its id after a retry": async ({ client, worker, id: endpoint, post }) => {
     const id = await client.run({ input });
     expect((await post(`${endpoint}/retry/${id}`)).status).toBe(400);
     await worker.next();
@@ -122,7 +121,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "COMPLETED", output: "whole" });
   },
 
-  "purge-queue empties the queue and leaves running jobs alone": async ({ client, worker }) => {
+  "empties the queue with purge-queue and keeps running jobs": async ({ client, worker }) => {
     const running = await client.run({ input });
     await worker.next();
     await client.run({ input });
@@ -131,7 +130,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(running)).toMatchObject({ status: "IN_PROGRESS" });
   },
 
-  "health counts jobs and workers": async ({ client, worker }) => {
+  "counts jobs and workers in health": async ({ client, worker }) => {
     await client.run({ input });
     await worker.next();
     await client.run({ input });
@@ -141,27 +140,27 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     });
   },
 
-  "policy.executionTimeout ends a job that runs too long, and stops it": async ({ client, worker }) => {
+  "times out and stops a job that runs longer than policy.executionTimeout": async ({ client, worker }) => {
     const id = await client.run({ input, policy: { executionTimeout: 5_000 } });
     await worker.next();
     runpod.double.skip(5_000);
     expect(await client.status(id)).toMatchObject({ status: "TIMED_OUT" });
-    expect(await worker.stops()).toEqual([id]);
+    expect(await worker.jobsToStop()).toEqual([id]);
   },
 
-  "policy.ttl forgets a job, even one that runs": async ({ client, worker }) => {
+  "deletes a job after policy.ttl, also while it runs": async ({ client, worker }) => {
     const id = await client.run({ input, policy: { ttl: 10_000 } });
     await worker.next();
     runpod.double.skip(10_000);
     expect(await failure(client.status(id))).toBe(404);
   },
 
-  "a policy outside of RunPod's bounds is refused": async ({ client }) => {
+  "refuses a policy outside RunPod's bounds": async ({ client }) => {
     for (const policy of [{ executionTimeout: 4_999 }, { ttl: 9_999 }, { ttl: 604_800_001 }])
       expect(await failure(client.run({ input, policy }))).toBe(400);
   },
 
-  "a webhook gets the whole job, three times until it says 200": async ({ client, worker }) => {
+  "posts the job to its webhook up to three times until it answers 200": async ({ client, worker }) => {
     const received: { id: string }[] = [];
     const server = createServer(async (request, response) => {
       let text = "";
@@ -182,7 +181,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     }
   },
 
-  "run takes 10 MiB and runsync 20 MiB, not more": async ({ client, worker }) => {
+  "refuses bodies over 10 MiB for run and over 20 MiB for runsync": async ({ client, worker }) => {
     const megabytes = (count: number) => ({ input: { text: "x".repeat(count * 2 ** 20) } });
     expect(await failure(client.run(megabytes(11)))).toBe(400);
     expect(await failure(client.runSync(megabytes(21)))).toBe(400);
@@ -191,7 +190,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await result).toBe(1);
   },
 
-  "too many requests get 429, until the window is over": async ({ client }) => {
+  "answers 429 to too many requests until the window ends": async ({ client }) => {
     await client.purge();
     await client.purge();
     expect(await failure(client.purge())).toBe(429);
@@ -199,18 +198,15 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.purge()).toMatchObject({ status: "completed" });
   },
 
-  "a key that is not known, or is another endpoint's, gets 401; an endpoint or job that is not there 404": async ({
-    client,
-    as,
-  }) => {
-    expect(await failure(as({ key: "nonsense" }).health())).toBe(401);
-    expect(await failure(as({ key: PHI3_KEY }).run({ input }))).toBe(401);
-    expect(await failure(as({ endpoint: "unknown" }).run({ input }))).toBe(404);
+  "answers 401 to an unknown or foreign key and 404 for an unknown endpoint or job": async ({ client, clientWith }) => {
+    expect(await failure(clientWith({ key: "nonsense" }).health())).toBe(401);
+    expect(await failure(clientWith({ key: PHI3_KEY }).run({ input }))).toBe(401);
+    expect(await failure(clientWith({ endpoint: "unknown" }).run({ input }))).toBe(404);
     expect(await failure(client.status("unknown"))).toBe(404);
     expect(await failure(client.cancel("unknown"))).toBe(404);
   },
 
-  "an empty input is lost on the way to the worker": async ({ client, worker, wrapsEmptyInput }) => {
+  "fails a job with an empty input, which RunPod drops": async ({ client, worker, wrapsEmptyInput }) => {
     const id = await client.run({ input: {} });
     const next = await client.run({ input });
     if (wrapsEmptyInput) expect(await worker.next()).toEqual({ id, input: { input: {} } });
@@ -218,7 +214,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     if (!wrapsEmptyInput) expect(await client.status(id)).toMatchObject({ status: "FAILED" });
   },
 
-  "results of run are kept 30 minutes": async ({ client, worker }) => {
+  "keeps results of run for 30 minutes": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.done(id, { output: 1 });
@@ -228,7 +224,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await failure(client.status(id))).toBe(404);
   },
 
-  "results of runsync are kept one minute, or as long as it was to wait": async ({ client, worker }) => {
+  "keeps results of runsync for one minute, or for the requested wait if it is longer": async ({ client, worker }) => {
     const result = client.runSync({ input });
     const { id } = await worker.next();
     await worker.done(id, { output: 1 });
@@ -239,7 +235,10 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await failure(client.status(id))).toBe(404);
   },
 
-  "a job whose worker dies is queued once more, then fails": async ({ client, worker }) => {
+  "queues a job once more after a crash of its worker, and fails it after the second crash": async ({
+    client,
+    worker,
+  }) => {
     const id = await client.run({ input });
     await worker.next();
     worker.crash("out of memory");
@@ -250,7 +249,10 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     await vi.waitFor(async () => expect(await client.status(id)).toMatchObject({ status: "FAILED" }));
   },
 
-  "a job that its worker never names in its pings is queued once more, then fails": async ({ client, worker }) => {
+  "queues a job once more when its worker's pings do not name it, and fails it the second time": async ({
+    client,
+    worker,
+  }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.ping([id]);
@@ -266,7 +268,8 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
   },
 };
 
-const kinds: ClientKind[] = [plainFetch, npmClient, ...(workerPython ? [pythonClient(workerPython)] : [])];
+const python = pythonClient(workerPython);
+const kinds: ClientKind[] = [plainFetch, npmClient, python];
 
 beforeAll(() => runpod.start({ workersQuota: 1_000, webhookRetryDelayMs: 50 }));
 afterAll(async () => {
@@ -274,18 +277,23 @@ afterAll(async () => {
   await runpod.dispose();
 });
 
-describe.each(kinds)("$name", (kind) => {
-  it.each(Object.entries(behaviours))("%s", { timeout: 30_000 }, async (name, behaviour) => {
-    const unique = `${kind.name} ${name}`.slice(0, 150);
-    const { id } = await runpod.deploy({ name: unique, workersMax: 1 }, { name: unique });
-    const as = ({ key = ACCOUNT_KEY, endpoint = id } = {}) => kind.connect({ url: runpod.jobApiUrl, key, endpoint });
-    await behaviour({
-      client: as(),
-      as,
-      id,
-      worker: runpod.worker,
-      post: (path) => runpod.call(path, { method: "POST" }),
-      wrapsEmptyInput: kind.name.includes("Python"),
-    });
-  });
+describe.each(kinds)("The job API called by $name", (kind) => {
+  it.each(Object.entries(behaviours))(
+    "%s",
+    { ...(kind === python && needsPython), timeout: 30_000 },
+    async (name, behaviour) => {
+      const unique = `${kind.name} ${name}`.slice(0, 150);
+      const { id } = await runpod.deploy({ name: unique, workersMax: 1 }, { name: unique });
+      const clientWith = ({ key = ACCOUNT_KEY, endpoint = id } = {}) =>
+        kind.connect({ url: runpod.jobApiUrl, key, endpoint });
+      await behaviour({
+        client: clientWith(),
+        clientWith,
+        id,
+        worker: runpod.worker,
+        post: (path) => runpod.call(path, { method: "POST" }),
+        wrapsEmptyInput: kind === python,
+      });
+    },
+  );
 });

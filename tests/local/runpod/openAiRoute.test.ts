@@ -17,21 +17,21 @@ const ask = (body: object, query = "", signal?: AbortSignal) =>
     ...(signal && { signal }),
   });
 
-describe("the OpenAI route of a job that fails", () => {
-  it("is a 500, whatever the error is, with the worker's own body where that is JSON", async () => {
+describe("The OpenAI route with a failed job", () => {
+  it("answers 500 with the worker's error if it is JSON, else with an OpenAI error", async () => {
     const error = JSON.stringify({ error: { message: "no", type: "authentication_error", code: "ticket_missing" } });
-    const own = ask({});
+    const json = ask({});
     await runpod.worker.done((await runpod.worker.next()).id, { error });
-    expect((await own).status).toBe(500);
-    expect(await (await own).text()).toBe(error);
+    expect((await json).status).toBe(500);
+    expect(await (await json).text()).toBe(error);
 
-    const other = ask({});
+    const text = ask({});
     await runpod.worker.done((await runpod.worker.next()).id, { error: "handler: boom" });
-    expect((await other).status).toBe(500);
-    expect(await (await other).json()).toMatchObject({ error: { message: "handler: boom", type: "server_error" } });
+    expect((await text).status).toBe(500);
+    expect(await (await text).json()).toMatchObject({ error: { message: "handler: boom", type: "server_error" } });
   });
 
-  it("ends a stream after what the worker sent, and adds nothing", async () => {
+  it("ends a stream after the worker's chunks and adds no event", async () => {
     const answer = ask({ stream: true });
     const job = await runpod.worker.next();
     await runpod.worker.stream(job.id, 'data: {"error":{}}\n\n');
@@ -41,26 +41,26 @@ describe("the OpenAI route of a job that fails", () => {
   });
 });
 
-describe("the OpenAI route", () => {
-  it("gives up on a job that takes too long with Cloudflare's 524, and lets it run", async () => {
+describe("The OpenAI route", () => {
+  it("answers 524 after the wait and lets the job run on", async () => {
     const answer = ask({}, "?wait=1000");
     const job = await runpod.worker.next();
     expect((await answer).status).toBe(524);
     expect(await runpod.json(`${id}/status/${job.id}`)).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("cancels the job of a client that hangs up", async () => {
+  it("cancels the job when its client hangs up", async () => {
     const hangUp = new AbortController();
     const answer = ask({ stream: true }, "", hangUp.signal).catch(() => "hung up");
     const job = await runpod.worker.next();
-    const stops = runpod.worker.stops();
+    const jobsToStop = runpod.worker.jobsToStop();
     hangUp.abort();
     await answer;
-    expect(await stops).toEqual([job.id]);
+    expect(await jobsToStop).toEqual([job.id]);
     expect(await runpod.json(`${id}/status/${job.id}`)).toMatchObject({ status: "CANCELLED" });
   });
 
-  it("hands a request without a body over as one with an empty body", async () => {
+  it("passes a request without a body to the worker with an empty body", async () => {
     const answer = runpod.call(`${id}/openai/v1/models`);
     const job = await runpod.worker.next();
     expect(job.input).toEqual({ openai_route: "/v1/models", openai_input: {} });

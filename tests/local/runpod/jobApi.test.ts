@@ -18,25 +18,25 @@ afterEach(() => runpod.dispose());
 
 const sdkEndpoint = () => {
   const endpoint = runpodSdk(ACCOUNT_KEY, { baseUrl: runpod.jobApiUrl }).endpoint(id);
-  if (!endpoint) throw new Error("no endpoint");
+  if (!endpoint) throw new Error("The SDK returned no endpoint");
   return endpoint;
 };
-/** The next request whose path has `part`: when the server has it, and when the server has noticed that the client hung up. */
-function requestTo(part: string): { arrived: Promise<void>; hungUp: Promise<unknown> } {
+/** Observes the server's next request whose path contains `part`: its arrival, and the end of its connection. */
+function nextRequest(part: string): { arrived: Promise<void>; hungUp: Promise<unknown> } {
   const channel = "http.server.request.start";
   const response = new Promise<ServerResponse>((resolve) => {
-    subscribe(channel, function seen(message) {
+    subscribe(channel, function onRequest(message) {
       const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
       if (!request.url?.includes(part)) return;
-      unsubscribe(channel, seen);
+      unsubscribe(channel, onRequest);
       resolve(response);
     });
   });
-  return { arrived: response.then(() => {}), hungUp: response.then((one) => once(one, "close")) };
+  return { arrived: response.then(() => {}), hungUp: response.then((arrived) => once(arrived, "close")) };
 }
 const submit = async (input: object = { text: "x" }): Promise<string> => (await runpod.json(`${id}/run`, { input })).id;
 
-describe("the npm client", () => {
+describe("The npm client", () => {
   it("runs a job, streams its output in order and reads its result", async () => {
     const endpoint = sdkEndpoint();
     const run = await endpoint.run({ input: { text: "こんばんは" } });
@@ -48,10 +48,10 @@ describe("the npm client", () => {
       for (const delta of ["あら、", "いらっしゃい", "。"]) await runpod.worker.stream(job.id, { delta });
       await runpod.worker.done(job.id, { output: [{ delta: "あら、いらっしゃい。" }] });
     })();
-    const seen: unknown[] = [];
-    for await (const item of endpoint.stream(run.id)) seen.push(item);
+    const items: unknown[] = [];
+    for await (const item of endpoint.stream(run.id)) items.push(item);
     await work;
-    expect(seen).toEqual(["あら、", "いらっしゃい", "。"].map((delta) => ({ output: { delta } })));
+    expect(items).toEqual(["あら、", "いらっしゃい", "。"].map((delta) => ({ output: { delta } })));
     expect(await endpoint.status(run.id)).toMatchObject({
       id: run.id,
       status: "COMPLETED",
@@ -63,7 +63,7 @@ describe("the npm client", () => {
     });
   });
 
-  it("waits for a job with runSync, and finds it failed with the worker's error text", async () => {
+  it("gets the worker's error from a failed job with runSync", async () => {
     const endpoint = sdkEndpoint();
     const answer = endpoint.runSync({ input: { text: "x" } });
     const job = await runpod.worker.next();
@@ -78,13 +78,13 @@ describe("the npm client", () => {
     });
   });
 
-  it("asks again for a job that takes longer than one wait", async () => {
+  it("polls a job that takes longer than one wait", async () => {
     const endpoint = sdkEndpoint();
     const short = await runpod.json(`${id}/runsync?wait=1000`, { input: { text: "x" } });
     expect(short).toEqual({ id: expect.stringMatching(/^sync-/), status: "IN_QUEUE" });
     await runpod.worker.next();
     expect(await runpod.json(`${id}/status-sync/${short.id}?wait=1000`)).toMatchObject({ status: "IN_PROGRESS" });
-    const { arrived } = requestTo("/status-sync/sync-");
+    const { arrived } = nextRequest("/status-sync/sync-");
     const answer = endpoint.runSync({ input: { text: "y" } }, 1_000);
     const late = await runpod.worker.next();
     await arrived;
@@ -92,7 +92,7 @@ describe("the npm client", () => {
     expect(await answer).toMatchObject({ id: late.id, output: 1, succeeded: true });
   });
 
-  it("cancels, purges and asks for health", async () => {
+  it("cancels a job, purges the queue and reads health", async () => {
     const endpoint = sdkEndpoint();
     const run = await endpoint.run({ input: { text: "x" } });
     expect(await endpoint.cancel(run.id)).toEqual({ id: run.id, status: "CANCELLED" });
@@ -105,8 +105,8 @@ describe("the npm client", () => {
   });
 });
 
-describe("stream", () => {
-  it("hands each chunk out once and always has an array", async () => {
+describe("GET /stream", () => {
+  it("returns each chunk once, always in an array", async () => {
     const job = await submit();
     await runpod.worker.next();
     await runpod.worker.stream(job, { delta: "a" });
@@ -118,11 +118,11 @@ describe("stream", () => {
     expect(await runpod.json(`${id}/stream/${job}`)).toEqual({ status: "COMPLETED", stream: [] });
   });
 
-  it("waits for news, and keeps a chunk that a client which hung up never got", async () => {
+  it("waits for the next chunk and keeps it when the client has hung up", async () => {
     const job = await submit();
     await runpod.worker.next();
     const hangUp = new AbortController();
-    const { arrived, hungUp } = requestTo(`/stream/${job}`);
+    const { arrived, hungUp } = nextRequest(`/stream/${job}`);
     const abandoned = runpod.call(`${id}/stream/${job}`, { signal: hangUp.signal }).catch(() => "hung up");
     await arrived;
     hangUp.abort();
@@ -134,27 +134,27 @@ describe("stream", () => {
     expect(await waiting).toEqual({ status: "IN_PROGRESS", stream: [{ output: { delta: "a" } }] });
   });
 
-  it("refuses a chunk over 1 MB", async () => {
+  it("refuses a chunk over 1 MiB", async () => {
     const job = await submit();
     await runpod.worker.next();
     expect(await runpod.worker.stream(job, { delta: "x".repeat(2 ** 20) })).toBe(400);
   });
 });
 
-describe("a job's life", () => {
-  it("tells the worker to stop a cancelled job, and a late result changes nothing", async () => {
+describe("A job", () => {
+  it("is stopped on its worker after a cancel, and a late result changes nothing", async () => {
     const job = await submit();
     await runpod.worker.next();
-    const stops = runpod.worker.stops();
+    const jobsToStop = runpod.worker.jobsToStop();
     expect(await runpod.json(`${id}/cancel/${job}`, {})).toEqual({ id: job, status: "CANCELLED" });
-    expect(await stops).toEqual([job]);
+    expect(await jobsToStop).toEqual([job]);
     await runpod.worker.done(job, { output: "late" });
     const status = await runpod.json(`${id}/status/${job}`);
     expect(status).toMatchObject({ status: "CANCELLED" });
     expect(status).not.toHaveProperty("output");
   });
 
-  it("shows progress while it runs, never over the result", async () => {
+  it("shows progress while it runs and keeps its result after late progress", async () => {
     const job = await submit();
     await runpod.worker.next();
     await runpod.worker.done(job, { status: "IN_PROGRESS", output: "half" });
@@ -164,7 +164,7 @@ describe("a job's life", () => {
     expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "COMPLETED", output: "whole" });
   });
 
-  it("is queued again by retry under its id, only after it failed", async () => {
+  it("is queued again under its id by a retry, but only after it has failed", async () => {
     const job = await submit();
     expect((await runpod.call(`${id}/retry/${job}`, { method: "POST" })).status).toBe(400);
     await runpod.worker.next();
@@ -175,16 +175,16 @@ describe("a job's life", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("fails with an empty input, which the platform drops on the way to the worker", async () => {
+  it("fails with an empty input, which RunPod drops", async () => {
     const empty = await submit({});
     const full = await submit();
     expect((await runpod.worker.next()).id).toBe(full);
     expect(await runpod.json(`${id}/status/${empty}`)).toMatchObject({ status: "FAILED" });
   });
 
-  it("is not lost with a worker's request that was given up", async () => {
+  it("stays in the queue when a waiting worker has hung up", async () => {
     const hangUp = new AbortController();
-    const { hungUp } = requestTo("/job-take/");
+    const { hungUp } = nextRequest("/job-take/");
     const abandoned = runpod.worker.take(1, hangUp.signal).catch(() => "gave up");
     await vi.waitFor(async () => expect((await runpod.json(`${id}/health`)).workers.idle).toBe(1));
     hangUp.abort();
@@ -194,13 +194,13 @@ describe("a job's life", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("goes to a worker in batches, oldest first", async () => {
+  it("goes to a worker in a batch, oldest first", async () => {
     const jobs = [await submit(), await submit(), await submit()];
     expect((await runpod.worker.take(2)).map((job) => job.id)).toEqual(jobs.slice(0, 2));
     expect((await runpod.worker.take(2)).map((job) => job.id)).toEqual(jobs.slice(2));
   });
 
-  it("is reported to its webhook", async () => {
+  it("is posted to its webhook at its end", async () => {
     const received = new Promise<string>((resolve) => {
       const server = createServer((request, response) => {
         let text = "";
@@ -222,7 +222,7 @@ describe("a job's life", () => {
   });
 });
 
-describe("time, by the queue's own clock", () => {
+describe("JobQueue", () => {
   const policy = { executionTimeout: 60_000, ttl: 3_600_000, lowPriority: false };
   let now = 0;
   const newQueue = () => {
@@ -233,7 +233,7 @@ describe("time, by the queue's own clock", () => {
     );
   };
 
-  it("keeps a result of run for 30 minutes and one of runsync for one", () => {
+  it("keeps a result of run for 30 minutes and a result of runsync for one minute", () => {
     const queue = newQueue();
     const slow = queue.submit({ input: { text: "x" }, policy, sync: false });
     const quick = queue.submit({ input: { text: "x" }, policy, sync: true });
@@ -258,7 +258,7 @@ describe("time, by the queue's own clock", () => {
     expect(queue.takeStopRequests("w")).toBeUndefined();
   });
 
-  it("forgets a job at its ttl even while it runs", () => {
+  it("deletes a job after its ttl, also while it runs", () => {
     const queue = newQueue();
     const job = queue.submit({ input: { text: "x" }, policy: { ...policy, ttl: 10_000 }, sync: false });
     queue.take("w", 1);
@@ -268,11 +268,11 @@ describe("time, by the queue's own clock", () => {
   });
 });
 
-describe("the door", () => {
+describe("The job API", () => {
   const health = async (key: string | undefined, endpoint = id) =>
     (await runpod.call(`${endpoint}/health`, {}, key)).status;
 
-  it("takes Bearer and raw keys, refuses none and unknown ones, and does not know other endpoints", async () => {
+  it("accepts Bearer and raw keys, answers 401 to a missing or unknown key and 404 for an unknown endpoint or job", async () => {
     expect(await health(ACCOUNT_KEY)).toBe(200);
     expect(await health(`Bearer ${ACCOUNT_KEY}`)).toBe(200);
     expect((await fetch(`${runpod.jobApiUrl}/${id}/health`)).status).toBe(401);
@@ -281,14 +281,14 @@ describe("the door", () => {
     expect((await runpod.call(`${id}/status/unknown`)).status).toBe(404);
   });
 
-  it("lets a restricted key call its own endpoint only", async () => {
+  it("allows a restricted key to call its own endpoint only", async () => {
     const mistral = await runpod.deploy({ name: "mistral" }, { name: "mistral-template" });
     expect(await health(PHI3_KEY)).toBe(200);
     expect(await health(PHI3_KEY, mistral.id)).toBe(401);
     expect(await health(PHI3_KEY, "unknown")).toBe(401);
   });
 
-  it("keeps the workers' side to the endpoint's workers", async () => {
+  it("refuses the account's key on the routes for workers", async () => {
     const take = runpod.worker.env.RUNPOD_WEBHOOK_GET_JOB?.replace("$ID", "w") ?? "";
     expect((await fetch(take, { headers: { authorization: ACCOUNT_KEY } })).status).toBe(401);
   });
@@ -307,7 +307,7 @@ describe("the door", () => {
     expect(response.headers.get("access-control-allow-headers")).toBe("authorization,content-type");
   });
 
-  it("refuses bodies over 10 MiB for run and 20 MiB for runsync, and bodies that are no job", async () => {
+  it("refuses bodies over 10 MiB for run and over 20 MiB for runsync, and bodies without a valid job", async () => {
     const body = JSON.stringify({ input: { text: "x".repeat(11 * 2 ** 20) } });
     const tooLarge = await runpod.call(`${id}/run`, { method: "POST", body });
     expect(tooLarge.status).toBe(400);
@@ -319,21 +319,21 @@ describe("the door", () => {
     const sync = runpod.call(`${id}/runsync?wait=1000`, { method: "POST", body });
     await runpod.worker.done((await runpod.worker.next()).id, { output: 1 });
     expect((await sync).status).toBe(200);
-    for (const wrong of ["{", "{}", '{"input":"text"}', '{"input":{"a":1},"policy":{"ttl":5}}'])
-      expect((await runpod.call(`${id}/run`, { method: "POST", body: wrong })).status).toBe(400);
+    for (const invalid of ["{", "{}", '{"input":"text"}', '{"input":{"a":1},"policy":{"ttl":5}}'])
+      expect((await runpod.call(`${id}/run`, { method: "POST", body: invalid })).status).toBe(400);
   });
 
-  it("limits the rate of each operation", async () => {
+  it("answers 429 when an operation exceeds its rate limit", async () => {
     const purge = async () => (await runpod.call(`${id}/purge-queue`, { method: "POST" })).status;
     expect([await purge(), await purge(), await purge()]).toEqual([200, 200, 429]);
     expect((await runpod.call(`${id}/health`)).status).toBe(200);
   });
 });
 
-describe("the OpenAI route", () => {
+describe("The OpenAI route", () => {
   const body = (stream: boolean) => ({ model: "phi3", messages: [{ role: "user", content: "x" }], stream });
 
-  it("reaches the worker as openai_route and openai_input, and passes its SSE text on", async () => {
+  it("sends openai_route and openai_input to the worker and passes its server-sent events on", async () => {
     const response = runpod.call(`${id}/openai/v1/chat/completions`, {
       method: "POST",
       body: JSON.stringify(body(true)),
@@ -347,7 +347,7 @@ describe("the OpenAI route", () => {
     expect(await (await response).text()).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
   });
 
-  it("answers JSON without streaming", async () => {
+  it("answers with JSON when the request asks for no stream", async () => {
     const answer = runpod.json(`${id}/openai/v1/chat/completions`, body(false));
     await runpod.worker.done((await runpod.worker.next()).id, { output: [{ object: "chat.completion" }] });
     expect(await answer).toEqual({ object: "chat.completion" });
