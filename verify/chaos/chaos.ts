@@ -2,19 +2,18 @@ import { setImmediate } from "node:timers/promises";
 import { Argument, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
-import { playBilling } from "./billing/report";
+import { reportBilling } from "./billing/report";
 import type { Report } from "./report";
-import { playRunpod } from "./runpod/report";
+import { reportRunpod } from "./runpod/report";
 
-/** Seeds are 32 bits, and each run has the next. */
-const MOST = 1_000_000_000;
+/** The random generator takes 32 bits, and each run uses the next seed. */
+const MAX_NUMBER = 1_000_000_000;
 const LINE_EVERY_MS = 10_000;
 const CLEAR_LINE = "\r\x1b[2K";
 
-/** What can be played. */
-const scenarios = { billing: playBilling, runpod: playRunpod };
-/** As many runs as each scenario's budget is for. */
-const usualRuns: Record<keyof typeof scenarios, number> = { billing: 20_000, runpod: 1_000 };
+const simulations = { billing: reportBilling, runpod: reportRunpod };
+/** Each budget is stated for this number of runs. */
+const defaultRuns: Record<keyof typeof simulations, number> = { billing: 20_000, runpod: 1_000 };
 
 interface Options {
   runs?: number;
@@ -24,25 +23,27 @@ interface Options {
 
 const program = command(
   "chaos",
-  "Plays stories to the code, with everything that can go wrong on the way: customers' to the code that syncs Stripe to a " +
-    "row, stacks' to the RunPod provider.",
+  "Simulates random failures and checks the final state. billing: the sync from Stripe to a customer's row, with late, " +
+    "duplicate and lost events, crashes and outages. runpod: the RunPod provider, with failing calls, lost answers and " +
+    "lost state. Exits with status 1 when a run ends in a wrong state.",
 )
-  .addArgument(new Argument("<scenario>", "what is played").choices(Object.keys(scenarios)))
+  .addArgument(new Argument("<simulation>", "code under test").choices(Object.keys(simulations)))
   .addOption(
-    new Option("--runs <count>", "how many stories (default: billing 20000, runpod 1000)").argParser(wholeNumber(1)),
+    new Option("--runs <count>", "number of runs (default: billing 20000, runpod 1000)").argParser(wholeNumber(1)),
   )
   .addOption(
-    new Option("--seed <number>", "of the first story; each further one has the next")
+    new Option("--seed <number>", "seed of the first run; each further run uses the next number")
       .default(1)
       .argParser(wholeNumber(0)),
   )
-  .action(async (scenario: keyof typeof scenarios, { runs = usualRuns[scenario], seed, json }: Options) => {
+  .addHelpText("after", "\nTo see every event of a wrong run, repeat it: --seed <its seed> --runs 1")
+  .action(async (simulation: keyof typeof simulations, { runs = defaultRuns[simulation], seed, json }: Options) => {
     const traced: string[] = [];
-    const report: Report = await scenarios[scenario]({
+    const report: Report = await simulations[simulation]({
       runs,
       seed,
       ...(runs === 1 && { trace: (line: string) => void traced.push(line) }),
-      progress: json ? () => setImmediate() : reporter(runs),
+      progress: json ? () => setImmediate() : progressPrinter(runs),
     });
     if (json) {
       console.log(JSON.stringify(report.result));
@@ -55,16 +56,16 @@ const program = command(
 
 void run(program);
 
-function wholeNumber(least: number): (text: string) => number {
+function wholeNumber(min: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= MOST) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${MOST}.`);
+    if (/^\d+$/.test(text) && value >= min && value <= MAX_NUMBER) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${MAX_NUMBER}.`);
   };
 }
 
-/** Says how far it is: in place on a terminal, elsewhere with a line now and then. */
-function reporter(runs: number): (done: number, wrong: number) => Promise<void> {
+/** Updates one line on a terminal. Elsewhere it prints a new line every ten seconds. */
+function progressPrinter(runs: number): (done: number, wrong: number) => Promise<void> {
   let lastLineAt = performance.now();
   return async (done, wrong) => {
     const text = pc.dim(`${done} of ${runs} runs, ${wrong} wrong …`);
@@ -73,7 +74,7 @@ function reporter(runs: number): (done: number, wrong: number) => Promise<void> 
       lastLineAt = performance.now();
       console.log(text);
     }
-    // Lets the terminal, and Ctrl-C, have their turn.
+    // Lets the event loop write to the terminal and handle Ctrl-C.
     await setImmediate();
   };
 }

@@ -1,8 +1,8 @@
-/** What a stream of random numbers is for: each use has a stream of its own, so that one more draw moves no other. */
-export const streams = { story: 1, outage: 2, delivery: 3, attempt: 4, visit: 5, reconciler: 6 } as const;
+/** Each use draws from a separate stream, so that one more draw does not change the numbers of another use. */
+export const streams = { scenario: 1, outage: 2, delivery: 3, attempt: 4, visit: 5, reconciler: 6 } as const;
 
 /**
- * A small seeded generator (sfc32, public domain, part of PractRand). The same keys give the same numbers.
+ * Small seeded random generator (sfc32, public domain, part of PractRand). The same keys give the same numbers.
  *
  * @param keys whole numbers, such as a seed, one of `streams` and an index
  */
@@ -34,7 +34,7 @@ export class Random {
     return low + this.next() * (high - low);
   }
 
-  /** A whole number, low ≤ x ≤ high. */
+  /** Whole number, low ≤ x ≤ high. */
   int(low: number, high: number): number {
     return Math.floor(this.between(low, high + 1));
   }
@@ -46,12 +46,12 @@ export class Random {
   /** @throws Error for an empty list */
   pick<T>(list: readonly T[]): T {
     const item = list[this.int(0, list.length - 1)];
-    if (item === undefined) throw new Error("There is nothing to pick from");
+    if (item === undefined) throw new Error("Cannot pick from an empty list");
     return item;
   }
 }
 
-/** Murmur's finalizer: every bit of the input moves every bit of the output. */
+/** Murmur's finalizer: each input bit affects every output bit. */
 function scramble(value: number): number {
   let hash = value | 0;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

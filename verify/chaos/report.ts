@@ -1,23 +1,33 @@
-/** What every scenario is played with. */
-export interface PlayOptions {
+import pc from "picocolors";
+
+/** Seeds that a report shows. The others are only counted. */
+export const SHOWN_WRONG_RUNS = 20;
+
+export interface SimulationOptions {
   runs: number;
-  /** Of the first run; each further run has the next. */
+  /** Seed of the first run. Each further run uses the next number. */
   seed: number;
-  /** Called with each thing that happens. For a single run. */
+  /** Called with each event. For a single run: one run has many. */
   trace?: (line: string) => void;
-  /** Called now and then; what it returns is awaited. */
-  progress: (done: number, wrong: number) => Promise<void>;
+  /** Called from time to time, and awaited. */
+  progress?: (done: number, wrong: number) => Promise<void>;
 }
 
-/** What a scenario has to say. */
+/** Result of a simulation, for the command to print. */
 export interface Report {
-  /** For `--json`. */
+  /** Printed with `--json`. */
   result: object;
-  /** Whether anything was wrong. */
   failed: boolean;
-  /** For people. */
+  /** Printed without `--json`. */
   lines(): string[];
 }
 
-/** Wrong runs of which the seeds are shown. */
-export const SHOWN_WRONG_RUNS = 20;
+/** The seed to repeat each wrong run with, its details, and the number of runs that are not shown. */
+export function wrongRunLines(wrongRuns: { seed: number; details: string[] }[], total: number): string[] {
+  const shown = wrongRuns.slice(0, SHOWN_WRONG_RUNS);
+  const lines = shown.flatMap(({ seed, details }) => [
+    pc.red(`wrong: --seed ${seed} --runs 1`),
+    ...details.map((detail) => `  ${detail}`),
+  ]);
+  return total > shown.length ? [...lines, `  … and ${total - shown.length} more`] : lines;
+}

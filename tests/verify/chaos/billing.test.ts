@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { simulateBilling, type WrongRun } from "../../../verify/chaos/billing/billing";
+import { simulateBilling, type WrongRun } from "../../../verify/chaos/billing/simulation";
 
-/** Runs the command as `npm run chaos --` does. */
+/** Runs `npm run chaos --` with arguments. */
 const chaos = (...args: string[]) =>
   new Promise<{ status: number | string | undefined; stdout: string; stderr: string }>((resolve) => {
     execFile(process.execPath, ["cli/run.cjs", "verify/chaos/chaos.ts", ...args], (error, stdout, stderr) =>
@@ -10,8 +10,8 @@ const chaos = (...args: string[]) =>
     );
   });
 
-describe("billing under chaos", () => {
-  it("ends with what Stripe has in every run, where weaker strategies do not", async () => {
+describe("Billing simulation", () => {
+  it("ends in Stripe's state with the production code in every run, and not with weaker strategies", async () => {
     const wrongRuns: WrongRun[] = [];
     const result = await simulateBilling({ runs: 300, seed: 1 }, (wrong) => void wrongRuns.push(wrong));
     expect(wrongRuns).toEqual([]);
@@ -21,7 +21,7 @@ describe("billing under chaos", () => {
     expect(result.weaker.createdThenId).toBeGreaterThan(10);
   });
 
-  it("gives the same result for the same seed, and another for another", async () => {
+  it("gives the same result for the same seed and another result for another seed", async () => {
     const [once, again, other] = [
       await simulateBilling({ runs: 40, seed: 7 }),
       await simulateBilling({ runs: 40, seed: 7 }),
@@ -31,7 +31,7 @@ describe("billing under chaos", () => {
     expect(other).not.toEqual(once);
   });
 
-  it("plays a run by itself as it plays it among others", async () => {
+  it("repeats a single run with the same events as in a series", async () => {
     const traces: string[][] = [[], []];
     await simulateBilling({ runs: 1, seed: 12, trace: (line) => traces[0]?.push(line) });
     await simulateBilling({ runs: 3, seed: 10, trace: (line) => traces[1]?.push(line) });
@@ -39,7 +39,7 @@ describe("billing under chaos", () => {
     expect(traces[1]?.slice(-(traces[0]?.length ?? 0))).toEqual(traces[0]);
   });
 
-  it("notices when the fence is taken out, and names the seeds", async () => {
+  it("finds wrong runs without the fence and reports their seeds", async () => {
     const wrongRuns: WrongRun[] = [];
     const { wrong, staleRefused } = await simulateBilling({ runs: 2_000, seed: 1, fence: false }, (one) =>
       wrongRuns.push(one),
@@ -51,7 +51,7 @@ describe("billing under chaos", () => {
     expect(await simulateBilling({ runs: 1, seed, fence: false })).toMatchObject({ wrong: 1 });
   });
 
-  it("notices when nobody looks for what was lost", async () => {
+  it("finds wrong runs without the reconciler", async () => {
     const { wrong } = await simulateBilling({ runs: 300, seed: 1, reconciler: false });
     expect(wrong).toBeGreaterThan(2);
   });
@@ -78,8 +78,8 @@ describe("npm run chaos", () => {
     [["billing", "--runs", "many"], "--runs"],
     [["billing", "--seed", "-1"], "--seed"],
     [["nightmare"], "billing"],
-    [[], "scenario"],
-  ])("refuses %j in one line", async (args, named) => {
+    [[], "simulation"],
+  ])("rejects the arguments %j in one line", async (args, named) => {
     const { status, stdout, stderr } = await chaos(...args);
     expect(status).toBe(1);
     expect(stdout).toBe("");

@@ -4,14 +4,14 @@ import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { afterEach, describe, expect, it } from "vitest";
 import { bundleOptions } from "../../../infra/bundle";
-import { simulateRunpod, type WrongRun } from "../../../verify/chaos/runpod/runpod";
+import { simulateRunpod, type WrongRun } from "../../../verify/chaos/runpod/simulation";
 
 const cleanUps: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0)) await cleanUp();
 });
 
-/** A program's folder with the provider in it, in which one piece of code has been replaced by another. */
+/** Builds the provider with one piece of its code replaced. Returns the folder of the program. */
 async function providerWith(file: string, piece: string, replacement: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "snack-chaos-provider-"));
   cleanUps.push(() => rm(folder, { recursive: true, force: true }));
@@ -24,7 +24,7 @@ async function providerWith(file: string, piece: string, replacement: string): P
     outfile: join(folder, ".build/runpod/provider.cjs"),
     plugins: [
       {
-        name: "break",
+        name: "replace",
         setup: ({ onLoad }) =>
           onLoad({ filter: /\.ts$/ }, (args) =>
             args.path === path ? { contents: source.replace(piece, replacement), loader: "ts" } : undefined,
@@ -35,8 +35,8 @@ async function providerWith(file: string, piece: string, replacement: string): P
   return folder;
 }
 
-describe("the RunPod provider under chaos", () => {
-  it("ends with what the program says, and nothing else, in every run and through both APIs", async () => {
+describe("RunPod simulation", () => {
+  it("ends with exactly the declared resources in every run, through both APIs", async () => {
     const wrongRuns: WrongRun[] = [];
     const result = await simulateRunpod({ runs: 20, seed: 1 }, (wrong) => void wrongRuns.push(wrong));
     expect(wrongRuns).toEqual([]);
@@ -44,23 +44,23 @@ describe("the RunPod provider under chaos", () => {
   });
 
   it.each([
-    ["nobody looks for what a lost answer has made", "orphans", "runpod/createOnce.ts", "existing = await find();", ""],
+    ["a create with a lost answer is not looked up", "orphans", "runpod/createOnce.ts", "existing = await find();", ""],
     [
-      "an endpoint may be made twice",
+      "an existing endpoint is not looked up before a create",
       "duplicates",
       "runpod/endpointProvider.ts",
       "() => findOwn(client, inputs)",
       "async () => undefined",
     ],
     [
-      "a drift is not shown",
+      "drift is hidden",
       "wrong",
       "runpod/endpointProvider.ts",
       "const props = asDeclared(declared,",
       "const props = declared; void (",
     ],
-    ["a set in another order is a change", "wrong", "dynamic/fields.ts", "[...new Set(value)].sort()", "value"],
-  ] as const)("is found out when %s", async (_name, kind, file, piece, replacement) => {
+    ["the order of a set counts as a change", "wrong", "dynamic/fields.ts", "[...new Set(value)].sort()", "value"],
+  ] as const)("finds errors when %s", async (_name, kind, file, piece, replacement) => {
     const programDir = await providerWith(file, piece, replacement);
     const result = await simulateRunpod({ runs: 10, seed: 1, programDir });
     expect(result[kind]).toBeGreaterThan(0);

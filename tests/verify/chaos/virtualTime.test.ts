@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { VirtualTime } from "../../../verify/chaos/billing/virtualTime";
 import { Random } from "../../../verify/chaos/random";
 
-describe("virtual time", () => {
-  it("fires by time, and at the same time in the order of setting", async () => {
+describe("VirtualTime", () => {
+  it("fires timers by time, and timers of the same time in the order of their creation", async () => {
     const time = new VirtualTime(0);
     const random = new Random(1);
     const set = Array.from({ length: 500 }, (_, order) => ({ at: random.int(0, 50), order }));
@@ -14,7 +14,7 @@ describe("virtual time", () => {
     expect(time.now).toBe(100);
   });
 
-  it("goes on only when every promise that follows from a timer has settled, however many do", async () => {
+  it("waits until every promise that follows from a timer has settled", async () => {
     const time = new VirtualTime(0);
     const seen: string[] = [];
     const work = async (name: string): Promise<void> => {
@@ -29,7 +29,7 @@ describe("virtual time", () => {
     expect(seen).toEqual(["one at 10", "two at 10", "timer"]);
   });
 
-  it("leaves out what lies after the end, and throws what it is told failed", async () => {
+  it("ignores timers after the end and throws a reported error", async () => {
     const time = new VirtualTime(0);
     const seen: number[] = [];
     for (const at of [5, 6]) time.at(at, () => seen.push(at));

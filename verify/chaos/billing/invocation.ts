@@ -1,52 +1,52 @@
 import type { Random } from "../random";
 import type { VirtualTime } from "./virtualTime";
 
-/** What goes wrong while a function runs. */
-const CRASHES = 0.04;
-const STEPS_BEFORE_CRASH = 16;
-const STRIPE_FAILURES = 0.02;
-const THROTTLED = 0.03;
-const ANSWER_LOST = 0.02;
-/** As the clients are configured: the AWS SDK's attempts, and stripe-node's. */
+/** Probabilities of each failure while a function runs. */
+const CRASH_PROBABILITY = 0.04;
+const MAX_STEPS_BEFORE_CRASH = 16;
+const STRIPE_FAILURE_PROBABILITY = 0.02;
+const THROTTLED_PROBABILITY = 0.03;
+const ANSWER_LOST_PROBABILITY = 0.02;
+/** Attempts that production configures for the AWS SDK and for stripe-node. */
 const TABLE_ATTEMPTS = 3;
 const STRIPE_ATTEMPTS = 2;
-/** When Lambda ends a function that is still running, as `infra/billing.ts` has it. */
+/** Lambda timeouts, the same as in `infra/billing.ts`. */
 export const TIMEOUT_MS = { webhook: 29_000, visit: 29_000, reconciler: 300_000 } as const;
 
-/** What every function depends on. */
+/** A service that the functions call. */
 export type Dependency = "table" | "stripe";
 
-/** What a function runs in. */
-export interface Circumstances {
+/** Conditions under which one function runs. */
+export interface Conditions {
   time: VirtualTime;
   random: Random;
-  /** Whether a dependency has an outage now. */
+  /** Whether a dependency has an outage at the current virtual time. */
   isDown: (dependency: Dependency) => boolean;
   timeoutMs: number;
 }
 
-/** What a call throws when its service has not answered. The functions throw ApiError `unavailable` there. */
+/** Thrown by a call without an answer. The real functions throw ApiError `unavailable`. */
 export class Unavailable extends Error {}
 
 /**
- * One run of a function: its calls take their time, fail, are answered without the answer arriving, and the whole of it
- * may end between any two steps. Two invocations with the same random stream have the same luck.
+ * One run of a function. Its calls take time, fail, or succeed while their answer gets lost, and the function may crash
+ * between any two steps. Two invocations with the same random stream meet the same failures.
  */
 export class Invocation {
   private readonly endsAt: number;
   private stepsLeft: number;
   private ended = false;
 
-  constructor(private readonly circumstances: Circumstances) {
-    const { time, random, timeoutMs } = circumstances;
+  constructor(private readonly conditions: Conditions) {
+    const { time, random, timeoutMs } = conditions;
     this.endsAt = time.now + timeoutMs;
-    this.stepsLeft = random.chance(CRASHES) ? random.int(0, STEPS_BEFORE_CRASH) : Infinity;
+    this.stepsLeft = random.chance(CRASH_PROBABILITY) ? random.int(0, MAX_STEPS_BEFORE_CRASH) : Infinity;
   }
 
   /**
    * Runs a function to its end.
    *
-   * @param done called once: true when it has come to its end, false when it threw, crashed or was timed out
+   * @param done called once: true when the function returned, false when it threw, crashed or timed out
    */
   start(work: (invocation: Invocation) => Promise<void>, done: (success: boolean) => void): void {
     const end = (success: boolean): void => {
@@ -59,36 +59,36 @@ export class Invocation {
       () => end(true),
       (error: unknown) => {
         end(false);
-        // A bug, in the harness or in what it runs, is not bad luck.
-        if (!(error instanceof Unavailable)) this.circumstances.time.fail(error);
+        // Any other error is a bug in the simulation or in the code under test.
+        if (!(error instanceof Unavailable)) this.conditions.time.fail(error);
       },
     );
   }
 
-  /** Reads from Stripe. Throws Unavailable. */
+  /** Reads from Stripe. @throws Unavailable */
   async stripe<T>(read: () => T): Promise<T> {
-    const { isDown, random } = this.circumstances;
+    const { isDown, random } = this.conditions;
     for (let attempt = 1; attempt <= STRIPE_ATTEMPTS; attempt += 1) {
-      await this.pass(this.latency(60, 400));
-      if (isDown("stripe") || random.chance(STRIPE_FAILURES)) continue;
+      await this.step(this.latency(60, 400));
+      if (isDown("stripe") || random.chance(STRIPE_FAILURE_PROBABILITY)) continue;
       const answer = read();
-      await this.pass(this.latency(20, 100));
+      await this.step(this.latency(20, 100));
       return answer;
     }
     throw new Unavailable("Stripe");
   }
 
-  /** Does one operation on the table. Throws Unavailable, which may be after it was done. */
+  /** Performs one operation on the table. @throws Unavailable, also when the operation succeeded but its answer got lost */
   async table<T>(operation: () => T): Promise<T> {
-    const { isDown, random } = this.circumstances;
+    const { isDown, random } = this.conditions;
     for (let attempt = 1; attempt <= TABLE_ATTEMPTS; attempt += 1) {
-      await this.pass(this.latency(2, 15));
-      if (!isDown("table") && !random.chance(THROTTLED)) {
+      await this.step(this.latency(2, 15));
+      if (!isDown("table") && !random.chance(THROTTLED_PROBABILITY)) {
         const answer = operation();
-        await this.pass(this.latency(2, 15));
-        if (!random.chance(ANSWER_LOST)) return answer;
+        await this.step(this.latency(2, 15));
+        if (!random.chance(ANSWER_LOST_PROBABILITY)) return answer;
       }
-      // What has failed once often fails until the client gives up; else it tries again, though it may have been done.
+      // Half of the failures last until the client gives up. After the others it retries, even when the operation succeeded.
       if (random.chance(0.5)) break;
     }
     throw new Unavailable("users table");
@@ -96,19 +96,19 @@ export class Invocation {
 
   private crash = (): void => {};
 
-  /** Mostly short; sometimes long; seldom very long. */
+  /** Random latency: 90 % typical, 9 % up to 2 s longer, 1 % up to 10 s longer. */
   private latency(lowMs: number, highMs: number): number {
-    const { random } = this.circumstances;
-    const luck = random.next();
+    const { random } = this.conditions;
+    const rank = random.next();
     const typical = random.between(lowMs, highMs);
-    if (luck < 0.9) return typical;
-    return typical + (luck < 0.99 ? random.between(100, 2_000) : random.between(1_000, 10_000));
+    if (rank < 0.9) return typical;
+    return typical + (rank < 0.99 ? random.between(100, 2_000) : random.between(1_000, 10_000));
   }
 
-  /** Takes time. Never comes back when the function crashes, or its time is up: nothing after it is done then. */
-  private async pass(ms: number): Promise<void> {
+  /** Lets time pass. Never resolves when the function crashes or times out, so that no later code runs. */
+  private async step(ms: number): Promise<void> {
     this.stepsLeft -= 1;
-    const { time } = this.circumstances;
+    const { time } = this.conditions;
     const left = this.endsAt - time.now;
     await time.sleep(Math.min(ms, left));
     if (!this.ended && this.stepsLeft >= 0 && ms < left) return;

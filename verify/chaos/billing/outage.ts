@@ -1,34 +1,35 @@
 import { Random, streams } from "../random";
 import type { Dependency } from "./invocation";
-import type { Story } from "./story";
+import type { Scenario } from "./scenario";
 
-/** What may be down: something the functions call, or the way from Stripe to them. */
-export type Outaged = Dependency | "endpoint";
+/** Something that can be down: a dependency of the functions, or the endpoint that Stripe delivers to. */
+export type OutageTarget = Dependency | "endpoint";
 
-/** A time in which something does not answer at all. */
+/** A period without any answer from one target. */
 export interface Outage {
-  what: Outaged;
+  target: OutageTarget;
   /** Milliseconds since the epoch. */
   from: number;
   to: number;
-  /** Stripe gives up the deliveries of that time; it lists them as undelivered, and sends them no more. */
+  /** Whether Stripe stops retrying the events of this period. It still lists them as undelivered. */
   givesUp: boolean;
 }
 
-const OUTAGES = 0.12;
-const GIVES_UP = 0.5;
+const OUTAGE_PROBABILITY = 0.12;
+const GIVES_UP_PROBABILITY = 0.5;
 const MINUTE_MS = 60_000;
 
-/** In some runs, one outage around a change, over long before the row is looked at. */
-export function makeOutage({ changes }: Story, seed: number): Outage | undefined {
+/** In some runs, one outage around a change. It ends long before the row is checked. */
+export function makeOutage({ changes }: Scenario, seed: number): Outage | undefined {
   const random = new Random(seed, streams.outage);
-  if (!random.chance(OUTAGES)) return undefined;
-  const what = random.pick(["endpoint", "endpoint", "table", "stripe"] as const);
+  if (!random.chance(OUTAGE_PROBABILITY)) return undefined;
+  const target = random.pick(["endpoint", "endpoint", "table", "stripe"] as const);
   const from = random.pick(changes).at - random.between(0, 5 * MINUTE_MS);
   const to = from + random.between(MINUTE_MS, 120 * MINUTE_MS);
-  return { what, from, to, givesUp: what === "endpoint" && random.chance(GIVES_UP) };
+  return { target, from, to, givesUp: target === "endpoint" && random.chance(GIVES_UP_PROBABILITY) };
 }
 
-export function isWithin(outage: Outage | undefined, what: Outaged, time: number): boolean {
-  return outage?.what === what && outage.from <= time && time < outage.to;
+/** Whether the outage hits a target at a time. */
+export function isWithin(outage: Outage | undefined, target: OutageTarget, time: number): boolean {
+  return outage?.target === target && outage.from <= time && time < outage.to;
 }

@@ -1,33 +1,32 @@
 import { type Invocation, Unavailable } from "./invocation";
-import type { Row } from "./rows";
-import type { StripeEvent } from "./story";
+import type { Row } from "./row";
+import type { StripeEvent } from "./scenario";
 import type { Strategy } from "./strategies";
 import type { VirtualTime } from "./virtualTime";
 
-/** What the reconciler looks at and works with. */
 export interface ReconcilerSources {
   time: VirtualTime;
   row: Row;
-  /** The events that Stripe lists under `delivery_success=false`, oldest first. */
+  /** Events that Stripe lists under `delivery_success=false`, oldest first. */
   undelivered: ReadonlySet<StripeEvent>;
-  /** Those that were handled, delivered or not. */
+  /** Events that a function has handled, even when Stripe did not see its answer. */
   handled: ReadonlySet<StripeEvent>;
   handle(event: StripeEvent, invocation: Invocation): Promise<void>;
   refresh: Strategy["refresh"];
 }
 
-/** As in `functions/reconciler.ts`. */
-const YOUNGEST_MS = 60_000;
-const AT_ONCE = 4;
+/** Same values as in `functions/reconciler.ts`. */
+const MIN_AGE_MS = 60_000;
+const CONCURRENCY = 4;
 
-/** The scheduled function that finds what no event has told. */
+/** Simulates the scheduled function that repairs rows after lost events. */
 export function createReconciler({ time, row, undelivered, handled, handle, refresh }: ReconcilerSources): {
-  /** Whether there is anything to find now; a run without has no effect, and need not be played. */
+  /** Whether a run now would have any effect. */
   hasWork(): boolean;
   run(invocation: Invocation): Promise<void>;
 } {
   const unhandled = () =>
-    [...undelivered].filter((event) => event.created * 1000 <= time.now - YOUNGEST_MS && !handled.has(event));
+    [...undelivered].filter((event) => event.created * 1000 <= time.now - MIN_AGE_MS && !handled.has(event));
   const isDue = () => refresh !== undefined && row.reviewAt !== null && row.reviewAt.getTime() <= time.now;
 
   return {
@@ -44,9 +43,9 @@ export function createReconciler({ time, row, undelivered, handled, handle, refr
       const lane = async () => {
         for (const event of events) await attempt(handle(event, invocation));
       };
-      await Promise.all(Array.from({ length: AT_ONCE }, lane));
+      await Promise.all(Array.from({ length: CONCURRENCY }, lane));
       if (await invocation.table(isDue)) await attempt(refresh?.(invocation));
-      if (failed > 0) throw new Unavailable("some of the work");
+      if (failed > 0) throw new Unavailable("part of the reconciler's work");
     },
   };
 }

@@ -3,58 +3,58 @@ import type { Policy } from "../../../functions/core/entitlement";
 import { nextReview } from "../../../functions/core/review";
 import { type SyncOptions, syncCustomer } from "../../../functions/core/sync";
 import type { Invocation } from "./invocation";
-import { prices } from "./moves";
-import { type Row, syncRows } from "./rows";
-import type { StripeEvent } from "./story";
-import { factsOf, type StripeState, subscriptionFacts, telling } from "./stripeState";
+import { type Row, syncRows } from "./row";
+import type { StripeEvent } from "./scenario";
+import { decisiveSubscriptions, factsOf, type StripeState, subscriptionFacts } from "./stripeState";
+import { prices } from "./transitions";
 
 /** The policy of every run. */
 export const policy: Policy = { prices: { paid: prices.paid, vip: prices.vip }, graceDays: 7 };
 
-/** What a strategy is given. */
-export interface Scene {
+/** Everything that a strategy can read and write. */
+export interface Environment {
   row: Row;
-  /** What Stripe has of a customer now. */
+  /** Current state of a customer at Stripe. */
   stripe(customerId: string): StripeState;
   now(): Date;
 }
 
 /**
- * A way from Stripe's events to a row. The weaker ones, too, get every failed delivery again, and a reconciler: what they
- * get wrong is by their own logic. Both methods throw what the invocation throws.
+ * A way to update a row from Stripe's events. The weaker strategies also get redeliveries and a reconciler, so that their
+ * errors come from their own logic. Both methods throw the errors of the invocation.
  */
 export interface Strategy {
   /** Handles one event. */
   handle(event: StripeEvent, invocation: Invocation): Promise<void>;
-  /** Handles "something may have changed"; undefined for who needs an event to know anything. */
+  /** Updates the row without an event. Undefined when the strategy needs an event. */
   refresh?(invocation: Invocation, options?: SyncOptions): Promise<void>;
 }
 
-/** The production code, on ports in memory. */
-export function production(scene: Scene, isFenced: boolean): Strategy {
+/** The production code, with the row and Stripe in memory. */
+export function production(environment: Environment, isFenced: boolean): Strategy {
   const refresh = async (invocation: Invocation, options?: SyncOptions): Promise<void> => {
     const sources = {
-      rows: syncRows(scene.row, invocation, isFenced),
-      readFacts: (customerId: string) => readFacts(scene, customerId, invocation),
+      rows: syncRows(environment.row, invocation, isFenced),
+      readFacts: (customerId: string) => readFacts(environment, customerId, invocation),
       policy,
-      now: scene.now,
+      now: environment.now,
       alarm: () => {},
     };
-    await syncCustomer(scene.row.customer.user_id, sources, options);
+    await syncCustomer(environment.row.customer.user_id, sources, options);
   };
   return { handle: (_, invocation) => refresh(invocation), refresh };
 }
 
-/** Weaker: the row is what the event says, and the last to write wins. */
-export function payloadLastWrite({ row, now }: Scene): Strategy {
+/** Weaker: copies the payload of each event to the row. The last write wins. */
+export function payloadLastWrite({ row, now }: Environment): Strategy {
   return {
     handle: ({ payload }, invocation) =>
       invocation.table(() => row.write({ facts: factsOf(payload), knownPlans: {}, reviewAt: null, now: now() })),
   };
 }
 
-/** Weaker: the same, but an event that is older than the one in the row is left out. Ids break ties. */
-export function createdThenId({ row, now }: Scene): Strategy {
+/** Weaker: the same, but ignores events older than the last one written. Events of the same second go by their id. */
+export function createdThenId({ row, now }: Environment): Strategy {
   let latest: StripeEvent | undefined;
   return {
     handle: (event, invocation) =>
@@ -66,24 +66,24 @@ export function createdThenId({ row, now }: Scene): Strategy {
   };
 }
 
-/** Weaker: reads from Stripe what is true now, like production, and writes it with nothing to keep the order. */
-export function refetchNoFence(scene: Scene): Strategy {
-  const { row, now } = scene;
+/** Weaker: reads the current state from Stripe, like production, but writes without a fence. */
+export function refetchNoFence(environment: Environment): Strategy {
+  const { row, now } = environment;
   const refresh = async (invocation: Invocation): Promise<void> => {
     const before: Customer = await invocation.table(() => row.customer);
-    const facts = await readFacts(scene, before.stripe_customer_id ?? "", invocation);
+    const facts = await readFacts(environment, before.stripe_customer_id ?? "", invocation);
     const reviewAt = nextReview({ ...before, ...facts }, now(), policy);
     await invocation.table(() => row.write({ facts, knownPlans: {}, reviewAt, now: now() }));
   };
   return { handle: (_, invocation) => refresh(invocation), refresh };
 }
 
-/** Reads as production does: not at one moment, but in several calls, between which Stripe moves on. */
-async function readFacts({ stripe }: Scene, customerId: string, invocation: Invocation): Promise<StripeFacts> {
+/** Reads like production, in several calls. Stripe's state may change between them. */
+async function readFacts({ stripe }: Environment, customerId: string, invocation: Invocation): Promise<StripeFacts> {
   const state = () => stripe(customerId);
   const [deleted, subscriptions, disputed] = await Promise.all([
     invocation.stripe(() => state().deleted),
-    invocation.stripe(() => telling(state().subscriptions)),
+    invocation.stripe(() => decisiveSubscriptions(state().subscriptions)),
     invocation.stripe(() => state().disputes.length > 0),
   ]);
   const [facts, disputes] = await Promise.all([

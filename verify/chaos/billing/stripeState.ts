@@ -1,23 +1,23 @@
 import type { DisputeFacts, StripeFacts, SubscriptionFacts } from "../../../functions/core/customer";
 import { isLive } from "../../../functions/core/entitlement";
 
-/** An invoice that is not paid yet. */
+/** An unpaid invoice. */
 export interface OpenInvoice {
   /** Unix seconds. */
   created: number;
-  /** Of a first payment, or the first after a trial. */
+  /** Whether it is the first payment, or the first payment after a trial. */
   first: boolean;
 }
 
-/** One subscription as Stripe has it. */
+/** One subscription at Stripe. */
 export interface Subscription extends Omit<SubscriptionFacts, "unpaid_since" | "unpaid_first"> {
   /** Oldest first. */
   open_invoices: readonly OpenInvoice[];
-  /** From one renewal to the next, in seconds. */
+  /** Time between two renewals, in seconds. */
   period_seconds: number;
 }
 
-/** Everything Stripe has of one customer. Never changed: a change makes a new one. */
+/** All data of one customer at Stripe. Immutable. */
 export interface StripeState {
   /** Newest first. */
   subscriptions: readonly Subscription[];
@@ -25,26 +25,26 @@ export interface StripeState {
   deleted: boolean;
 }
 
-/** A customer who has bought nothing yet. */
+/** A customer without any purchase. */
 export const newCustomer: StripeState = { subscriptions: [], disputes: [], deleted: false };
 
-/** The facts that a reader would find if Stripe stood still while it reads. */
+/** Facts that a reader gets when nothing changes during the read. */
 export function factsOf(state: StripeState): StripeFacts {
   return {
-    subscriptions: telling(state.subscriptions).map((one) => subscriptionFacts(one, one.open_invoices)),
+    subscriptions: decisiveSubscriptions(state.subscriptions).map((one) => subscriptionFacts(one, one.open_invoices)),
     disputes: [...state.disputes],
     customer_deleted: state.deleted,
     clock_ahead_seconds: 0,
   };
 }
 
-/** Which subscriptions a plan follows from: those that live, and the last one that ended. */
-export function telling(subscriptions: readonly Subscription[]): Subscription[] {
+/** Subscriptions that decide the plan: all live ones and the last one that ended. */
+export function decisiveSubscriptions(subscriptions: readonly Subscription[]): Subscription[] {
   const lastEnded = subscriptions.find((one) => !isLive(one));
   return subscriptions.filter((one) => isLive(one) || one === lastEnded);
 }
 
-/** @param openInvoices as they are when they are read, which may be later than the subscription */
+/** @param openInvoices open invoices at the time of their read, which may be later than that of the subscription */
 export function subscriptionFacts(
   { period_seconds: _, open_invoices: __, ...subscription }: Subscription,
   openInvoices: readonly OpenInvoice[],

@@ -1,13 +1,13 @@
 interface Timer {
   at: number;
-  /** Timers of the same millisecond fire in the order in which they were set. */
+  /** Timers of the same millisecond fire in the order of their creation. */
   order: number;
   fire: () => void;
 }
 
 /**
- * A clock that jumps from timer to timer, under real promises: days pass in milliseconds, in the same order each time.
- * What runs on it must await nothing but `sleep` and promises that follow from it.
+ * A clock that jumps from timer to timer while promises stay real. Days pass in milliseconds, always in the same order.
+ * Code that runs on it may only await `sleep` and promises that depend on it.
  */
 export class VirtualTime {
   private readonly timers: Timer[] = [];
@@ -17,7 +17,7 @@ export class VirtualTime {
   /** @param now milliseconds since the epoch */
   constructor(public now: number) {}
 
-  /** Calls `fire` at a time in milliseconds since the epoch, at once (but not now) when that has passed. */
+  /** Calls `fire` at a time in milliseconds since the epoch. For a past time, it fires next, never synchronously. */
   at(time: number, fire: () => void): void {
     this.push({ at: Math.max(time, this.now), order: this.order++, fire });
   }
@@ -26,14 +26,14 @@ export class VirtualTime {
     return new Promise((resolve) => this.at(this.now + ms, resolve));
   }
 
-  /** Ends `runUntil`, which throws the error. */
+  /** Makes `runUntil` throw the error. */
   fail(error: unknown): void {
     this.failure ??= { error };
   }
 
-  /** Lets everything up to and including `end` happen. */
+  /** Fires every timer up to and including `end`. */
   async runUntil(end: number): Promise<void> {
-    // `settled` counts on being asked from within a microtask.
+    // `settled` works only when it is called from a microtask.
     await null;
     for (let timer = this.timers[0]; timer && timer.at <= end; timer = this.timers[0]) {
       this.pop();
@@ -49,11 +49,11 @@ export class VirtualTime {
     const heap = this.timers;
     let index = heap.length;
     for (;;) {
-      const above = (index - 1) >> 1;
-      const parent = heap[above];
+      const parentIndex = (index - 1) >> 1;
+      const parent = heap[parentIndex];
       if (!parent || isSooner(parent, timer)) break;
       heap[index] = parent;
-      index = above;
+      index = parentIndex;
     }
     heap[index] = timer;
   }
@@ -81,8 +81,8 @@ function isSooner(one: Timer, other: Timer): boolean {
 }
 
 /**
- * When no microtask is left: Node calls what `nextTick` was given once the microtasks have run dry, however many have
- * followed from each other by then. A hundred times faster than a turn of the event loop.
+ * Resolves when no microtask is left: Node calls `nextTick` callbacks after all microtasks, including those that other
+ * microtasks queued. A hundred times faster than one turn of the event loop.
  */
 function settled(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));

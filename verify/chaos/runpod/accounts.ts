@@ -4,23 +4,23 @@ import { type RunpodDouble, startRunpod } from "../../../local/runpod/server";
 import { idleWorker } from "../../../local/runpod/workers/worker";
 import { Events } from "../../../local/support/events";
 
-/** The key of every account. */
+/** API key of every account. */
 export const API_KEY = "chaos-account-key";
 
-/** Name of the template and the endpoint that the stack must leave alone. */
-export const FOREIGN = "somebody-elses";
+/** Name of a template and an endpoint of another owner. The stack must not touch them. */
+export const FOREIGN = "other-owner";
 
-/** One RunPod after another at the same address, each with an account of its own. */
+/** A RunPod double at a fixed address, which can start over with a fresh account. */
 export interface Accounts {
   url: string;
-  /** A new account in place of the one before, with a template and an endpoint that are somebody else's. */
+  /** Starts over with a fresh account that holds only a template and an endpoint of another owner. */
   next(): Promise<RunpodDouble>;
   close(): Promise<void>;
 }
 
-/** @param dir where the accounts are kept */
+/** @param dir folder for the data of the accounts */
 export async function openAccounts(dir: string): Promise<Accounts> {
-  const plenty = Number.MAX_SAFE_INTEGER;
+  const unlimited = Number.MAX_SAFE_INTEGER;
   const open = async (port: number) => {
     const folder = join(dir, "runpod");
     await rm(folder, { recursive: true, force: true });
@@ -35,7 +35,7 @@ export async function openAccounts(dir: string): Promise<Accounts> {
       startWorker: idleWorker,
       workersQuota: 20,
       templateHoldMs: 30,
-      restQuota: { minute: plenty, hour: plenty, day: plenty },
+      restQuota: { minute: unlimited, hour: unlimited, day: unlimited },
     });
   };
   let current = await open(0);
@@ -66,5 +66,5 @@ async function addForeign(graphqlUrl: string): Promise<void> {
     signal: AbortSignal.timeout(10_000),
   });
   const { errors } = (await response.json()) as { errors?: unknown };
-  if (errors) throw new Error(`The double refuses somebody else's endpoint: ${JSON.stringify(errors)}`);
+  if (errors) throw new Error(`The RunPod double refuses the endpoint of another owner: ${JSON.stringify(errors)}`);
 }

@@ -10,27 +10,27 @@ import { type ResourceState, StackState } from "../../../local/pulumi/state";
 import type { StepEvent } from "../../../local/pulumi/step";
 import { createUrn } from "../../../local/pulumi/urn";
 import { type Properties, secret, type Value } from "../../../local/support/protocol/value";
-import { owner, type Wanted, type WantedModel } from "./wanted";
+import { type DeclaredModel, type DeclaredStack, owner } from "./declaredStack";
 
-/** What a resource's class adds to what a program says. */
+/** Properties that a resource class adds to the declared inputs. */
 interface Registration {
   kind: "registryAuth" | "template" | "endpoint";
   type: string;
-  /** The text of its provider, which Pulumi keeps in the state. */
+  /** Text of the provider, which Pulumi stores in the state. */
   provider: string;
   deleteBeforeReplace: boolean;
   additionalSecretOutputs: string[];
 }
 export type Registrations = Record<Registration["kind"], Registration>;
 
-/** Asks the resource classes, in a process of their own. */
+/** Reads the properties from the resource classes, in a separate process. */
 export async function readRegistrations(): Promise<Registrations> {
   const { stdout } = await promisify(execFile)(process.execPath, ["verify/chaos/runpod/registrations.cjs"]);
   const all: Registration[] = JSON.parse(stdout);
   return Object.fromEntries(all.map((registration) => [registration.kind, registration])) as unknown as Registrations;
 }
 
-/** A stack that our engine brings to what is wanted, resource by resource, through Pulumi's own server for dynamic resources. */
+/** A stack of RunPod resources, run by the local engine and Pulumi's own server for dynamic resources. */
 export class Stack {
   private state: StackState;
 
@@ -43,41 +43,42 @@ export class Stack {
     this.state = new StackState(options.statePath, true);
   }
 
-  /** Ids of all that the state knows. */
+  /** Ids of all resources in the state. */
   get ids(): string[] {
     return this.state.all.map(({ id }) => id);
   }
 
-  /** The state as it is, to go back to. */
+  /** Copy of the current state, for `restore`. */
   snapshot(): readonly ResourceState[] {
     return structuredClone(this.state.all);
   }
 
-  /** Forgets all that has been written since. */
-  goBack(resources: readonly ResourceState[]): void {
+  /** Replaces the state by an earlier snapshot. */
+  restore(resources: readonly ResourceState[]): void {
     for (const resource of [...this.state.all]) this.state.remove(resource);
     for (const resource of resources) this.state.put(structuredClone(resource));
   }
 
-  /** Forgets what needs what, so that everything is deleted at once. */
+  /** Removes all dependencies from the state, so that `destroy` deletes everything at once. */
   forgetDependencies(): void {
     for (const resource of this.snapshot()) {
       this.state.put({ ...resource, dependencies: [], propertyDependencies: {} });
     }
   }
 
-  /** `pulumi up`. @throws EngineError for the first failure, after all others have ended */
-  async up(wanted: Wanted): Promise<StepEvent[]> {
+  /** `pulumi up`. @throws EngineError for the first failure, after all other operations have ended */
+  async up(declared: DeclaredStack): Promise<StepEvent[]> {
     const deployment = this.deployment();
     try {
-      const auth = await deployment.register(this.registryAuth(wanted));
-      const both = models.map(async (model) => {
-        const each = wanted.models[model];
+      const auth = await deployment.register(this.registryAuth(declared));
+      const registering = models.map(async (model) => {
+        const each = declared.models[model];
         if (!each) return;
         const template = await deployment.register(this.template(model, each, auth));
         await deployment.register(this.endpoint(model, each, template));
       });
-      for (const outcome of await Promise.allSettled(both)) if (outcome.status === "rejected") throw outcome.reason;
+      for (const outcome of await Promise.allSettled(registering))
+        if (outcome.status === "rejected") throw outcome.reason;
     } finally {
       await deployment.idle();
     }
@@ -101,18 +102,18 @@ export class Stack {
     return new Deployment({ options: this.options, state: this.state, providers: this.providers, dryRun: false });
   }
 
-  private registryAuth({ registry }: Wanted): Goal {
+  private registryAuth({ registry }: DeclaredStack): Goal {
     const { name, password } = registry;
     return this.goal("registryAuth", "registry", { name, username: "robot", password: secret(password) }, {});
   }
 
-  private template(model: string, { name, imageName, env }: WantedModel, auth: ResourceState): Goal {
+  private template(model: string, { name, imageName, env }: DeclaredModel, auth: ResourceState): Goal {
     const inputs = { name, imageName, env, containerDiskInGb: 60 };
     return this.goal("template", model, inputs, { containerRegistryAuthId: auth });
   }
 
-  private endpoint(model: string, wanted: WantedModel, template: ResourceState): Goal {
-    const { name, gpuIds, workersMax, idleTimeoutSeconds } = wanted;
+  private endpoint(model: string, declared: DeclaredModel, template: ResourceState): Goal {
+    const { name, gpuIds, workersMax, idleTimeoutSeconds } = declared;
     const inputs = {
       name,
       gpuIds,
@@ -127,25 +128,25 @@ export class Stack {
     return this.goal("endpoint", model, inputs, { templateId: template });
   }
 
-  /** @param needs inputs that are another resource's id */
+  /** @param references inputs that are the id of another resource */
   private goal(
     kind: Registration["kind"],
     name: string,
     inputs: Record<string, Value>,
-    needs: Record<string, ResourceState>,
+    references: Record<string, ResourceState>,
   ): Goal {
     const { type, provider, deleteBeforeReplace, additionalSecretOutputs } = this.registrations[kind];
     const { project, stack } = this.options;
-    const references: Properties = Object.fromEntries(Object.entries(needs).map(([key, { id }]) => [key, id]));
+    const ids: Properties = Object.fromEntries(Object.entries(references).map(([key, { id }]) => [key, id]));
     return {
       urn: createUrn({ project, stack, type, name, parent: undefined }),
       type,
       name,
       custom: true,
       parent: undefined,
-      inputs: { __provider: provider, owner, ...inputs, ...references },
-      dependencies: Object.values(needs).map(({ urn }) => urn),
-      propertyDependencies: Object.fromEntries(Object.entries(needs).map(([key, { urn }]) => [key, [urn]])),
+      inputs: { __provider: provider, owner, ...inputs, ...ids },
+      dependencies: Object.values(references).map(({ urn }) => urn),
+      propertyDependencies: Object.fromEntries(Object.entries(references).map(([key, { urn }]) => [key, [urn]])),
       protect: undefined,
       retainOnDelete: undefined,
       deleteBeforeReplace: deleteBeforeReplace || undefined,

@@ -3,13 +3,13 @@ import type { SyncRows, SyncWrite } from "../../../functions/core/sync";
 import type { Invocation } from "./invocation";
 
 /**
- * One row of the users table, in memory, with what DynamoDB promises and no more: a single operation happens wholly or
- * not at all, and conditions are tested as part of it. Mirrors the expressions of `functions/tables/userRows.ts`.
+ * One row of the users table in memory, with DynamoDB's guarantees only: one operation is atomic, and its conditions are
+ * checked as part of it. Mirrors the expressions of `functions/tables/userRows.ts`.
  */
 export class Row {
   customer: Customer;
   reviewAt: Date | null = null;
-  /** Subscriptions whose plan the row has ever known. */
+  /** Ids of subscriptions whose plan the row has known at some time. */
   readonly everKnown = new Set<string>();
   /** Writes refused because a later ticket had written. */
   staleRefused = 0;
@@ -29,10 +29,10 @@ export class Row {
     return { ticket: this.syncTicket, customer: this.customer };
   }
 
-  /** Writes if the row's ticket is lower. */
+  /** Writes when the last applied ticket is lower. Returns whether it wrote. */
   apply(ticket: number, write: SyncWrite): boolean {
     if (this.appliedTicket >= ticket) {
-      // The same ticket once more is a write whose answer was lost.
+      // An equal ticket is the retry of a write whose answer was lost, not a stale write.
       if (this.appliedTicket > ticket) this.staleRefused += 1;
       return false;
     }
@@ -41,7 +41,7 @@ export class Row {
     return true;
   }
 
-  /** Writes whatever is there. */
+  /** Writes without a condition. */
   write({
     facts,
     knownPlans,
@@ -57,9 +57,9 @@ export class Row {
 }
 
 /**
- * The row as the sync's port.
+ * The row behind the interface that the sync uses.
  *
- * @param isFenced false writes whatever the ticket, which is what the harness must notice
+ * @param isFenced false writes without comparing tickets
  */
 export function syncRows(row: Row, invocation: Invocation, isFenced: boolean): SyncRows {
   return {

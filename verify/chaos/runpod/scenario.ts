@@ -1,31 +1,31 @@
 import type { Fault } from "../../../local/runpod/account/switches";
 import type { Api } from "../../../runpod/apis";
 import { Random, streams } from "../random";
-import { changed, firstWanted, type Wanted } from "./wanted";
+import { type DeclaredStack, initialStack, withRandomChange } from "./declaredStack";
 
-/** One thing an operator does, and what goes wrong meanwhile. */
-export interface Act {
-  wanted: Wanted;
+/** One `pulumi up` of the operator, and the failures during it. */
+export interface Update {
+  declared: DeclaredStack;
   faults: Fault[];
-  /** Days that pass before: after three RunPod lowers `workersMax` to 2, after seven to 0. */
+  /** Idle days before it. RunPod lowers `workersMax` to 2 after three idle days, and to 0 after seven. */
   daysBefore: number;
   /** Whether the operator refreshes first. */
   refresh: boolean;
-  /** Whether the machine dies before the engine has written the state. */
-  dies: boolean;
+  /** Whether the machine crashes before the engine writes the state. */
+  losesState: boolean;
 }
 
-/** The life of a stack. */
-export interface Story {
+/** The life of one stack, from the first `up` to `destroy`. */
+export interface Scenario {
   api: Api;
-  acts: Act[];
-  /** What goes wrong while it is destroyed. */
-  lastFaults: Fault[];
-  /** Whether it is destroyed without regard to what needs what. */
-  inAnyOrder: boolean;
+  updates: Update[];
+  /** Failures during `destroy`. */
+  destroyFaults: Fault[];
+  /** Whether `destroy` ignores the dependencies between resources. */
+  ignoresDependencies: boolean;
 }
 
-/** The calls that may fail, as the double names them. */
+/** Calls that may fail, by the names that the RunPod double gives them. */
 const calls: Record<Api, readonly string[]> = {
   graphql: [
     "myself",
@@ -52,28 +52,28 @@ const calls: Record<Api, readonly string[]> = {
   ],
 };
 
-/** The story of a seed: the same one each time. Half of the seeds tell of GraphQL, half of REST. */
-export function makeStory(seed: number): Story {
-  const random = new Random(seed, streams.story);
+/** Generates the scenario of a seed, always the same one. Even seeds use GraphQL, odd seeds REST. */
+export function makeScenario(seed: number): Scenario {
+  const random = new Random(seed, streams.scenario);
   const api: Api = seed % 2 === 0 ? "graphql" : "rest";
-  let wanted = firstWanted();
-  const acts = Array.from({ length: random.int(3, 6) }, (_, number): Act => {
-    if (number > 0) wanted = changed(wanted, api, number + 1, random);
+  let declared = initialStack();
+  const updates = Array.from({ length: random.int(3, 6) }, (_, number): Update => {
+    if (number > 0) declared = withRandomChange(declared, api, number + 1, random);
     return {
-      wanted,
+      declared,
       faults: faults(api, random),
       daysBefore: number > 0 && random.chance(0.25) ? random.pick([1, 4, 8]) : 0,
       refresh: number > 0 && random.chance(0.4),
-      dies: random.chance(0.2),
+      losesState: random.chance(0.2),
     };
   });
-  return { api, acts, lastFaults: faults(api, random), inAnyOrder: random.chance(0.5) };
+  return { api, updates, destroyFaults: faults(api, random), ignoresDependencies: random.chance(0.5) };
 }
 
 function faults(api: Api, random: Random): Fault[] {
   return Array.from({ length: random.int(0, 4) }, () => ({
     on: random.pick(calls[api]),
-    // Four attempts are made of one call: five failures outlast them.
+    // The provider makes four attempts of one call, so five failures make it give up.
     times: random.chance(0.2) ? 5 : random.int(1, 2),
     skip: random.int(0, 2),
     done: random.chance(0.6),

@@ -1,7 +1,7 @@
 import type { Customer } from "../../../functions/core/customer";
 import { deadlines, type Entitlement, entitlement, type Policy } from "../../../functions/core/entitlement";
 
-/** A moment at which a row gives something else than Stripe's own state does. */
+/** A moment at which a row and Stripe's state give different entitlements. */
 export interface Difference {
   at: Date;
   expected: Entitlement;
@@ -9,23 +9,28 @@ export interface Difference {
 }
 
 const SECOND_MS = 1000;
-/** After a deadline: the second itself, the next one, and when the leeway for late news of a renewal is over. */
+/** Moments to check after a deadline: its second, the next one, and the end of the leeway for late renewal events. */
 const AFTER_MS = [0, SECOND_MS, 24 * 3600 * SECOND_MS];
 
 /**
- * Compares what two customers are given, now and around every deadline that lies ahead of either.
+ * Compares the entitlements of two customers, now and around every future deadline of either.
  *
  * @returns the first difference in plan, reason or end; undefined when there is none
  */
-export function difference(truth: Customer, row: Customer, now: Date, policy: Policy): Difference | undefined {
-  const ahead = [truth, row]
+export function firstDifference(
+  expectedCustomer: Customer,
+  row: Customer,
+  now: Date,
+  policy: Policy,
+): Difference | undefined {
+  const future = [expectedCustomer, row]
     .flatMap(({ subscriptions = [] }) => subscriptions)
     .flatMap((subscription) => Object.values(deadlines(subscription, policy)).flat())
     .flatMap((seconds) => AFTER_MS.map((after) => seconds * SECOND_MS + after))
     .filter((at) => at > now.getTime())
     .toSorted((one, other) => one - other);
-  for (const at of [now, ...ahead.map((ms) => new Date(ms))]) {
-    const expected = entitlement(truth, at, policy);
+  for (const at of [now, ...future.map((ms) => new Date(ms))]) {
+    const expected = entitlement(expectedCustomer, at, policy);
     const got = entitlement(row, at, policy);
     if (!isSame(expected, got)) return { at, expected, got };
   }

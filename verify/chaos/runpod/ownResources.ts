@@ -2,26 +2,29 @@ import { createHash } from "node:crypto";
 import { models } from "../../../contract/plan";
 import type { RunpodAccount } from "../../../local/runpod/account/account";
 import { OWNER_TAG, TEMPLATE_TAG } from "../../../runpod/ownerTag";
-import { owner, type Wanted, type WantedModel } from "./wanted";
+import { type DeclaredModel, type DeclaredStack, owner } from "./declaredStack";
 
-/** What of an account is the stack's: a template by its mark, an endpoint by that of the template it runs, a credential by its name. */
+/**
+ * The stack's resources in an account. Templates have its owner tag, endpoints run such a template, and credentials have
+ * its name.
+ */
 function ownOf(account: RunpodAccount) {
-  const isMarked = (id: string) =>
+  const hasOwnerTag = (id: string) =>
     account.template(id)?.env.some(({ key, value }) => key === OWNER_TAG && value === owner);
   return {
-    // What REST copies for an endpoint comes and goes with the endpoint.
-    templates: account.templates.filter(({ id, isCopy }) => !isCopy && isMarked(id)),
-    endpoints: account.endpoints.filter(({ templateId }) => isMarked(templateId)),
+    // REST copies the template for each endpoint, and deletes the copy with the endpoint.
+    templates: account.templates.filter(({ id, isCopy }) => !isCopy && hasOwnerTag(id)),
+    endpoints: account.endpoints.filter(({ templateId }) => hasOwnerTag(templateId)),
     registryAuths: account.registryAuths.filter(({ name }) => name.startsWith("snack-misaki-chaos-")),
   };
 }
 
-/** Ids of what the stack has in an account. */
+/** Ids of the stack's resources in an account. */
 export function ownIds(account: RunpodAccount): string[] {
   return Object.values(ownOf(account)).flatMap((all) => all.map(({ id }) => id));
 }
 
-/** Names of the stack's that there are more than once. */
+/** Names that several of the stack's resources share. */
 export function duplicatesIn(account: RunpodAccount): string[] {
   return Object.entries(ownOf(account)).flatMap(([kind, all]) => {
     const names = all.map(({ name }) => name);
@@ -29,37 +32,37 @@ export function duplicatesIn(account: RunpodAccount): string[] {
   });
 }
 
-/** In what an account is not as a program says; nothing when it is. */
-export function differences(account: RunpodAccount, wanted: Wanted): string[] {
+/** Differences between an account and the declared stack. Empty when they agree. */
+export function differences(account: RunpodAccount, declared: DeclaredStack): string[] {
   const { templates, endpoints, registryAuths } = ownOf(account);
   const [auth, ...others] = registryAuths;
-  const hash = createHash("sha256").update(`${auth?.id}:${wanted.registry.password}`).digest("hex");
-  const isRight = others.length === 0 && auth?.name === wanted.registry.name && auth.passwordHash === hash;
-  const found = isRight ? [] : ["the registry's credentials"];
-  const count = models.filter((model) => wanted.models[model]).length;
-  if (templates.length !== count) found.push(`${templates.length} templates in place of ${count}`);
-  if (endpoints.length !== count) found.push(`${endpoints.length} endpoints in place of ${count}`);
+  const hash = createHash("sha256").update(`${auth?.id}:${declared.registry.password}`).digest("hex");
+  const isRight = others.length === 0 && auth?.name === declared.registry.name && auth.passwordHash === hash;
+  const found = isRight ? [] : ["registry credentials differ"];
+  const count = models.filter((model) => declared.models[model]).length;
+  if (templates.length !== count) found.push(`${templates.length} templates, expected ${count}`);
+  if (endpoints.length !== count) found.push(`${endpoints.length} endpoints, expected ${count}`);
 
-  for (const each of models.flatMap((model) => wanted.models[model] ?? [])) {
+  for (const each of models.flatMap((model) => declared.models[model] ?? [])) {
     const template = templates.find(({ name }) => name === each.name);
     const endpoint = endpoints.find(({ name }) => name === each.name);
     const running = account.template(endpoint?.templateId ?? "");
     const expected = container(each, auth?.id ?? "");
     if (!template || show(container(seen(template), template.containerRegistryAuthId)) !== show(expected))
-      found.push(`template ${each.name}`);
+      found.push(`template ${each.name} differs`);
     if (!running || show(container(seen(running), running.containerRegistryAuthId)) !== show(expected))
-      found.push(`what endpoint ${each.name} runs`);
+      found.push(`template of endpoint ${each.name} differs`);
     const isScaled =
       endpoint?.workersMax === each.workersMax &&
       endpoint.idleTimeout === each.idleTimeoutSeconds &&
       show((endpoint.gpuIds ?? "").split(",").sort()) === show(each.gpuIds.toSorted());
-    if (!isScaled) found.push(`endpoint ${each.name}`);
+    if (!isScaled) found.push(`endpoint ${each.name} differs`);
   }
   return found;
 }
 
-/** What workers run, in one order. */
-function container({ imageName, env }: Pick<WantedModel, "imageName" | "env">, registryAuthId?: string | null) {
+/** Settings that workers run with, in a fixed order. */
+function container({ imageName, env }: Pick<DeclaredModel, "imageName" | "env">, registryAuthId?: string | null) {
   const variables = Object.entries(env).filter(([key]) => key !== OWNER_TAG && key !== TEMPLATE_TAG);
   return { imageName, env: variables.sort(([one], [other]) => (one < other ? -1 : 1)), registryAuthId };
 }

@@ -1,0 +1,97 @@
+import type { Customer } from "../../../functions/core/customer";
+import type { SimulationOptions } from "../report";
+import { type Difference, firstDifference } from "./difference";
+import { runScenario, type ScenarioResult } from "./runScenario";
+import { makeScenario, type Scenario } from "./scenario";
+import {
+  createdThenId,
+  type Environment,
+  payloadLastWrite,
+  policy,
+  production,
+  refetchNoFence,
+  type Strategy,
+} from "./strategies";
+import { factsOf } from "./stripeState";
+
+export interface BillingOptions extends SimulationOptions {
+  /** False removes the write condition, to prove that the simulation notices. Default true. */
+  fence?: boolean;
+  /** False removes the reconciler, to prove that the simulation notices. Default true. */
+  reconciler?: boolean;
+}
+
+/** Counts of runs whose final row gives another plan than Stripe's state. */
+export interface BillingResult {
+  runs: number;
+  /** Wrong runs of the production code. */
+  wrong: number;
+  /** Writes that the fence refused. */
+  staleRefused: number;
+  /** Wrong runs of weaker strategies, in the same scenarios. */
+  weaker: Record<keyof typeof weaker, number>;
+}
+
+/** A wrong run of the production code. */
+export interface WrongRun extends Difference {
+  seed: number;
+}
+
+const weaker = { payloadLastWrite, createdThenId, refetchNoFence } satisfies Record<
+  string,
+  (environment: Environment) => Strategy
+>;
+const weakerNames = Object.keys(weaker) as (keyof typeof weaker)[];
+
+const PROGRESS_EVERY_RUNS = 100;
+
+/**
+ * Runs random scenarios with the production sync and with weaker strategies, in virtual time, and compares each final row
+ * with Stripe. The same options give the same result.
+ *
+ * @param onWrongRun called with each wrong run of the production code
+ */
+export async function simulateBilling(
+  { runs, seed: firstSeed, fence = true, reconciler = true, trace, progress }: BillingOptions,
+  onWrongRun: (wrong: WrongRun) => void = () => {},
+): Promise<BillingResult> {
+  const result: BillingResult = {
+    runs,
+    wrong: 0,
+    staleRefused: 0,
+    weaker: { payloadLastWrite: 0, createdThenId: 0, refetchNoFence: 0 },
+  };
+  for (let run = 0; run < runs; run += 1) {
+    const seed = firstSeed + run;
+    const scenario = makeScenario(seed);
+    const ended = await runScenario(scenario, seed, (environment) => production(environment, fence), {
+      reconciler,
+      ...(trace && { trace }),
+    });
+    const wrong = differenceFromStripe(scenario, ended);
+    if (wrong) {
+      result.wrong += 1;
+      onWrongRun({ seed, ...wrong });
+    }
+    result.staleRefused += ended.row.staleRefused;
+    for (const name of weakerNames) {
+      const weakerEnded = await runScenario(scenario, seed, weaker[name], { reconciler });
+      if (differenceFromStripe(scenario, weakerEnded)) result.weaker[name] += 1;
+    }
+    if ((run + 1) % PROGRESS_EVERY_RUNS === 0) await progress?.(run + 1, result.wrong);
+  }
+  return result;
+}
+
+function differenceFromStripe({ endsAt }: Scenario, { row, stripe }: ScenarioResult): Difference | undefined {
+  return firstDifference(expectedCustomer(row, stripe), row.customer, new Date(endsAt), policy);
+}
+
+/**
+ * The customer as Stripe knows them. Stripe does not know which plan an unknown price had before. For these, the row must
+ * keep every plan that it has ever known.
+ */
+function expectedCustomer({ customer, everKnown }: ScenarioResult["row"], stripe: ScenarioResult["stripe"]): Customer {
+  const known_plans = Object.fromEntries([...everKnown].map((id) => [id, { plan: "paid" as const, price_ids: [] }]));
+  return { user_id: customer.user_id, ...factsOf(stripe), known_plans };
+}

@@ -1,0 +1,92 @@
+import { byModel, type Model, models } from "../../../contract/plan";
+import type { Random } from "../random";
+
+/** Template and endpoint that a program declares for one model. */
+export interface DeclaredModel {
+  /** Name of both. */
+  name: string;
+  imageName: string;
+  env: Record<string, string>;
+  gpuIds: string[];
+  workersMax: number;
+  idleTimeoutSeconds: number;
+}
+
+/** Everything that a program declares for a stack. */
+export interface DeclaredStack {
+  registry: { name: string; password: string };
+  models: Partial<Record<Model, DeclaredModel>>;
+}
+
+/** Owner tag of all resources: `<project>/<stack>`. */
+export const owner = "snack-misaki/chaos";
+
+/** The stack of the first `up`. */
+export function initialStack(): DeclaredStack {
+  return {
+    registry: { name: "snack-misaki-chaos-registry", password: "password 1" },
+    models: byModel(model),
+  };
+}
+
+function model(name: Model): DeclaredModel {
+  return {
+    name: `snack-misaki-chaos-${name}`,
+    imageName: `registry.example/${name}:1`,
+    env: { MODEL: name, GENERATION: "1" },
+    gpuIds: ["AMPERE_24", "ADA_24", "-NVIDIA L4"],
+    workersMax: 3,
+    idleTimeoutSeconds: 60,
+  };
+}
+
+/** A change of the program. `number` makes each new value different. */
+type Change = (stack: DeclaredStack, number: number, random: Random) => DeclaredStack;
+
+const ofModel =
+  (change: (model: DeclaredModel, number: number, random: Random) => Partial<DeclaredModel>): Change =>
+  (stack, number, random) => {
+    const name = random.pick(models);
+    const before = stack.models[name];
+    if (!before) return stack;
+    return { ...stack, models: { ...stack.models, [name]: { ...before, ...change(before, number, random) } } };
+  };
+
+const changes: Record<string, Change> = {
+  nothing: (stack) => stack,
+  imageTag: ofModel(({ imageName }, number) => ({ imageName: imageName.replace(/:.*/, `:${number}`) })),
+  env: ofModel(({ env }, number) => ({ env: { GENERATION: String(number), MODEL: env.MODEL ?? "" } })),
+  workersMax: ofModel((_, _number, random) => ({ workersMax: random.int(1, 4) })),
+  idleTimeout: ofModel((_, number) => ({ idleTimeoutSeconds: 60 + number })),
+  // The order of GPUs has no meaning: no change.
+  gpuOrder: ofModel(({ gpuIds }) => ({ gpuIds: gpuIds.toReversed() })),
+  name: ofModel(({ name }, number) => ({ name: `${name.replace(/-v\d+$/, "")}-v${number}` })),
+  model: (stack, _number, random) => {
+    const name = random.pick(models);
+    const { [name]: present, ...others } = stack.models;
+    return { ...stack, models: present ? others : { ...others, [name]: model(name) } };
+  },
+  registryName: (stack, number) => ({
+    ...stack,
+    registry: { ...stack.registry, name: `snack-misaki-chaos-registry-${number}` },
+  }),
+};
+
+/** Changes that only the GraphQL API supports. */
+const graphqlChanges: Record<string, Change> = {
+  registryPassword: (stack, number) => ({
+    ...stack,
+    registry: { ...stack.registry, password: `password ${number}` },
+  }),
+};
+
+/** Applies one random change. */
+export function withRandomChange(
+  stack: DeclaredStack,
+  api: "graphql" | "rest",
+  number: number,
+  random: Random,
+): DeclaredStack {
+  const possible = Object.values(api === "graphql" ? { ...changes, ...graphqlChanges } : changes);
+  return random.pick(possible)(stack, number, random);
+}

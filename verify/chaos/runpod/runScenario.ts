@@ -1,0 +1,154 @@
+import type { RunpodDouble } from "../../../local/runpod/server";
+import { FOREIGN } from "./accounts";
+import type { DeclaredStack } from "./declaredStack";
+import { differences, duplicatesIn, ownIds } from "./ownResources";
+import type { Scenario, Update } from "./scenario";
+import type { Stack } from "./stack";
+
+const DAY_MS = 86_400_000;
+
+/** Errors found in one run, as lines for people. All lists are empty when there is none. */
+export interface Outcome {
+  /** Resources in the account that are in no state. */
+  orphans: string[];
+  /** Resources that the account had more than once at some time. */
+  duplicates: string[];
+  /** Differences from the program, changes shown without a reason, and operations that never succeeded. */
+  wrong: string[];
+}
+
+/** Runs a scenario with a stack on an empty RunPod account. `log` gets each event. */
+export async function runScenario(
+  { updates, destroyFaults, ignoresDependencies }: Scenario,
+  stack: Stack,
+  runpod: RunpodDouble,
+  log: (line: string) => void,
+): Promise<Outcome> {
+  const run = new ScenarioRun(stack, runpod, log);
+  let latest: DeclaredStack | undefined;
+  for (const update of updates) {
+    await run.update(update);
+    latest = update.declared;
+    if (run.outcome.wrong.length > 0) break;
+  }
+  if (latest && run.outcome.wrong.length === 0) await run.checkStability(latest);
+  await run.destroy(destroyFaults, ignoresDependencies);
+  return run.outcome;
+}
+
+class ScenarioRun {
+  readonly outcome: Outcome = { orphans: [], duplicates: [], wrong: [] };
+
+  constructor(
+    private readonly stack: Stack,
+    private readonly runpod: RunpodDouble,
+    private readonly log: (line: string) => void,
+  ) {}
+
+  /** Brings the stack up to a declaration, and compares the account with it. */
+  async update(update: Update): Promise<void> {
+    const { declared, faults, daysBefore, refresh, losesState } = update;
+    const { stack, runpod } = this;
+    this.log(`up ${JSON.stringify(declared)} with ${describe(update)}`);
+    if (daysBefore > 0) runpod.skip(daysBefore * DAY_MS);
+    runpod.switches.faults = structuredClone(faults);
+    // Changes that RunPod made during the idle days show only after a refresh.
+    if (daysBefore > 0) await this.mustSucceed("refresh", () => stack.refresh());
+    else if (refresh) await this.attempt("refresh", () => stack.refresh());
+    const before = stack.snapshot();
+    await this.attempt("up", () => stack.up(declared));
+    if (losesState) {
+      this.log("the state was not written");
+      stack.restore(before);
+    }
+    await this.mustSucceed("up", () => stack.up(declared));
+    this.note("duplicates", duplicatesIn(runpod.account));
+    this.note("wrong", differences(runpod.account, declared));
+  }
+
+  /** Without failures, another `up` and a refresh must find no change, and every resource must be in the state. */
+  async checkStability(declared: DeclaredStack): Promise<void> {
+    const { stack, runpod } = this;
+    runpod.switches.faults = [];
+    for (const [name, work] of [
+      ["another up", () => stack.up(declared)],
+      ["a refresh", () => stack.refresh()],
+      ["an up after the refresh", () => stack.up(declared)],
+    ] as const) {
+      const steps = await work().catch((error: unknown) => {
+        this.note("wrong", [`${name} fails: ${messageOf(error)}`]);
+        return [];
+      });
+      const changes = steps.filter(({ op }) => op !== "same");
+      this.note(
+        "wrong",
+        changes.map(({ op, type, name: resource, changed }) => `${name}: ${op} ${type} ${resource} [${changed}]`),
+      );
+    }
+    const unknown = ownIds(runpod.account).filter((id) => !stack.ids.includes(id));
+    this.note(
+      "orphans",
+      unknown.map((id) => `${id} is in no state`),
+    );
+  }
+
+  /** Destroys the stack. Every resource that remains is an orphan. */
+  async destroy(faults: Scenario["destroyFaults"], ignoresDependencies: boolean): Promise<void> {
+    const { stack, runpod } = this;
+    runpod.switches.faults = structuredClone(faults);
+    this.log(`destroy${ignoresDependencies ? " in any order" : ""} with ${describe({ faults })}`);
+    if (ignoresDependencies) stack.forgetDependencies();
+    await this.mustSucceed("destroy", () => stack.destroy());
+    this.note(
+      "orphans",
+      ownIds(runpod.account).map((id) => `${id} remains after destroy`),
+    );
+    const { templates, endpoints } = runpod.account;
+    const foreign = [...templates, ...endpoints].filter(({ name }) => name === FOREIGN);
+    if (foreign.length !== 2) this.note("wrong", ["the template or the endpoint of another owner is missing"]);
+  }
+
+  /** Retries as an operator would: with the remaining faults, after a refresh, and at last without faults. */
+  private async mustSucceed(name: string, work: () => Promise<unknown>): Promise<void> {
+    const refresh = () => this.attempt("refresh", () => this.stack.refresh());
+    if (await this.attempt(name, work)) return;
+    await refresh();
+    if (await this.attempt(name, work)) return;
+    this.runpod.switches.faults = [];
+    const isRefreshed = await refresh();
+    if (!(isRefreshed && (await this.attempt(name, work)))) {
+      this.note("wrong", [`${name} fails even without faults`]);
+    }
+  }
+
+  /** Whether the work succeeded. */
+  private async attempt(name: string, work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      this.log(`${name} failed: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  private note(kind: keyof Outcome, errors: string[]): void {
+    for (const error of errors) this.log(`${kind}: ${error}`);
+    this.outcome[kind].push(...errors);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function describe({ faults, losesState, daysBefore, refresh }: Partial<Update>): string {
+  const parts = (faults ?? []).map(
+    ({ on, times, skip, done, answer }) =>
+      `${times} × ${answer} on ${on}${skip ? ` after ${skip} calls` : ""}${done ? ", although it succeeds" : ""}`,
+  );
+  if (daysBefore) parts.push(`${daysBefore} idle days before`);
+  if (refresh) parts.push("a refresh before");
+  if (losesState) parts.push("a crash before the state is written");
+  return parts.join("; ") || "no failures";
+}
