@@ -11,9 +11,9 @@ export interface Connection {
   api: Api;
   client: RunpodClient;
   monitor: WorkerMonitor;
-  /** How long a delete waits until RunPod no longer counts a template as in use. */
+  /** Wait of a delete until RunPod no longer counts a template as in use. */
   inUse: Polling;
-  /** How long an update waits until the workers run it. A limit of 0 does not wait. */
+  /** Wait of an update until the workers run the new version. A limit of 0 does not wait. */
   rollout: Polling;
   /** Longest time for the image's registry to answer. 0 does not ask the registry. */
   imageLookupMs: number;

@@ -71,7 +71,7 @@ export const endpoint = {
     if ((await client.getEndpoint(id)) === undefined) throw missingResource("RunPod endpoint", id);
     const before = checkedInputs(olds);
     const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
-    // Nothing differs in the update after an unfinished one, which must wait for the same rollout.
+    // In the update after an unfinished one nothing differs, but it must wait for the same rollout.
     const isRolling = differing.length === 0 || differing.some((name) => ROLLOUT_FIELDS.includes(name));
     const endpoints = isRolling ? [{ ...inputs, id }] : [];
     const save = () =>

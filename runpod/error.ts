@@ -36,15 +36,15 @@ export function isNotFound(error: unknown): boolean {
 }
 
 /**
- * Whether RunPod refuses a delete for now: an endpoint or Pod uses the template, or did so within the last two minutes; or
- * an endpoint's worker counts are not 0. RunPod documents these rules but not their wording, so the patterns are broad:
- * waiting in vain costs minutes, but giving up too early leaves a resource that costs money.
+ * Whether RunPod refuses a delete only for now: an endpoint or Pod uses the template or did so in the last two minutes, or
+ * an endpoint's worker counts are not 0. RunPod documents these rules but not the wording, so the patterns are broad. A
+ * wrong match costs minutes of waiting; a missed one leaves a resource that costs money.
  */
 export function isInUse(error: unknown): boolean {
   return error instanceof RunpodError && IN_USE.some((words) => words.test(error.message));
 }
 
-/** Words of the message must survive, so shorter texts do not count as secrets. */
+/** Shorter texts do not count as secrets: redacting them would remove ordinary words from the message. */
 const SHORTEST_SECRET = 8;
 
 /** Replaces the secrets in a message with `***`. */
@@ -69,7 +69,7 @@ export function noResponseError(
   return new RunpodError(`RunPod did not answer ${operation}: ${redact(reason, [apiKey])}`, { transient: true });
 }
 
-/** fetch and axios wrap the error of the network. One that lists several addresses has a code but no message. */
+/** Message of the network's error, which fetch and axios wrap. If several addresses have failed, it has only a code. */
 function transportMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause : error;

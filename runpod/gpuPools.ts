@@ -1,4 +1,4 @@
-/** GPU pools of RunPod, the allowed values of an endpoint's `gpuIds` (RunPod docs, references/gpu-types, August 2026). */
+/** RunPod's GPU pools, the allowed values of an endpoint's `gpuIds` (RunPod docs, references/gpu-types, August 2026). */
 export const GPU_POOLS = [
   "AMPERE_16",
   "AMPERE_24",

@@ -44,7 +44,7 @@ function createHttp(): AxiosInstance {
     shouldResetTimeout: true,
     retryCondition: ({ response }) => isRetryable(retryFacts(response)),
     retryDelay: (n, { response }) => retryDelayMs(n, retryFacts(response).retryAfterMs),
-    // While axios-retry waits, an abort makes it send at once. The next attempt gets a signal from the interceptor.
+    // If this signal aborted while axios-retry waits, the next attempt would start at once. It gets a new signal above.
     onRetry: (_n, _error, config) => void delete config.signal,
   });
   return client;
@@ -63,7 +63,7 @@ function retryAfterHeader({ headers }: AxiosResponse): string | undefined {
 /**
  * Calls a JSON API of RunPod.
  *
- * @throws RunpodError when there is no response. An axios error never leaves this file: it contains the key and the body
+ * @throws RunpodError when there is no response. No axios error leaves this file, because it contains the key and the body
  */
 export async function callJson(call: JsonCall): Promise<HttpResponse> {
   const { method, url, apiKey, body, timeoutMs, isRepeatable = false } = call;
@@ -108,7 +108,7 @@ export async function readStream(url: string, apiKey: string, limitMs: number): 
     });
     for await (const chunk of data.setEncoding("utf8")) text += chunk;
   } catch {
-    // The limit has ended the stream, or there is none.
+    // The time limit has ended the stream, or the request has failed.
   }
   return text;
 }

@@ -2,7 +2,7 @@ import axios, { type AxiosResponse } from "axios";
 import { z } from "zod";
 import { parseImageName } from "./imageName";
 
-/** What an image's registry returns about it. */
+/** Result of a lookup in an image's registry. */
 export type ImageInfo =
   /** The image exists for linux/amd64. `compressedBytes` is the size of the download. */
   | { status: "found"; compressedBytes: number }
@@ -77,7 +77,7 @@ async function readManifest(get: Get, reference: string): Promise<ImageInfo | un
     const named = list.flatMap(({ digest, platform }) => (platform ? [{ digest, name: platformName(platform) }] : []));
     const match = named.find(({ name }) => name === PLATFORM);
     if (match !== undefined) return readManifest(get, match.digest);
-    // Attestations have an unknown platform. An index with nothing else proves nothing.
+    // Attestations have an unknown platform. An index with only attestations does not show for which platform the image is.
     const platforms = named.map(({ name }) => name).filter((name) => name !== "unknown/unknown");
     return platforms.length > 0 ? { status: "wrong platform", platforms } : undefined;
   }

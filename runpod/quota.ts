@@ -39,7 +39,7 @@ export async function saveWithinQuota<T>(
   }
 }
 
-/** RunPod's wordings, from issues of its tools: "cannot go beyond the maximum limit of (N)", "your workers quota (N)". */
+/** Wordings from issues of RunPod's tools: "cannot go beyond the maximum limit of (N)", "your workers quota (N)". */
 function isOverQuota({ message }: RunpodError): boolean {
   return /worker.*(?:maximum limit|quota)/i.test(message);
 }

@@ -17,7 +17,8 @@ export interface RegistryAuthArgs {
 /**
  * Credentials for pulling private images. `id` is the `containerRegistryAuthId` of a `Template`.
  *
- * RunPod never returns the password, so a refresh does not find a password changed elsewhere. Needs the stack config `runpodApiKey` (secret).
+ * RunPod never returns the password, so a refresh does not find a password changed elsewhere. Needs the stack config
+ * `runpodApiKey` (secret).
  */
 export class RegistryAuth extends pulumi.dynamic.Resource {
   /** Stack that owns it, `<project>/<stack>`. */

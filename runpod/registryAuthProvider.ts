@@ -27,7 +27,7 @@ type RegistryAuthInputs = Values<typeof registryAuthFields>;
 /** Fields that an update changes in place. */
 const CREDENTIALS = ["username", "password"];
 
-/** Provider methods of registry credentials. User name and password are changed in place; a new name is a new resource. */
+/** Provider methods of registry credentials. Name changes replace them; user name and password are changed in place. */
 export const registryAuth = {
   async check(olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     const { inputs, failures } = checkFields(registryAuthFields, news);

@@ -6,10 +6,13 @@ import { isPrivateEcr } from "./imageName";
 import { splitOwnerTag } from "./ownerTag";
 
 const GB = 1e9;
-/** Program layers unpack to two or three times their size, model weights hardly grow. Below this factor a disk is small. */
+/**
+ * Program layers unpack to two or three times their size, model weights hardly grow. A disk below this factor may be too
+ * small.
+ */
 const UNPACKED_PER_COMPRESSED = 1.5;
 
-/** Why a stack may not adopt an existing template. Undefined if the template is the stack's own. */
+/** Explains that a stack may not adopt an existing template. Undefined if the template is the stack's own. */
 export function adoptionConflict(existing: TemplateRecord, owner: string): string | undefined {
   const holder = splitOwnerTag(existing.env).owner;
   if (holder === owner) return undefined;
@@ -36,7 +39,10 @@ interface CheckedImage {
   containerRegistryAuthId?: string | undefined;
 }
 
-/** Checks with the image's registry that the image exists, runs on RunPod's hosts and fits on the disk. Passes when the registry cannot be read. */
+/**
+ * Checks with the image's registry that the image exists, runs on RunPod's hosts and fits on the disk. Passes when the
+ * registry cannot be read.
+ */
 export async function checkImage(
   { imageLookupMs }: Pick<Connection, "imageLookupMs">,
   { imageName, containerDiskInGb, containerRegistryAuthId }: CheckedImage,

@@ -80,7 +80,7 @@ function checkedInputs(properties: Properties): TemplateInputs {
   return checkFields(templateFields, properties).inputs as TemplateInputs;
 }
 
-/** Whether only the name differs. False when nothing differs, which is the update after an unfinished one. */
+/** Whether only the name differs. False when nothing differs: that is the update after an unfinished one. */
 function isOnlyRenamed(before: TemplateInputs, after: TemplateInputs): boolean {
   return changed(before, after, "name") && !ROLLOUT_FIELDS.some((name) => changed(before, after, name));
 }

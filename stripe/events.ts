@@ -1,4 +1,4 @@
-/** Types of event that can change a customer's plan. The endpoint is registered for them, and the webhook handles them. */
+/** Types of event that can change a customer's plan. The endpoint is registered for them; the webhook handles them. */
 export const webhookEvents = [
   "charge.dispute.closed",
   "charge.dispute.created",

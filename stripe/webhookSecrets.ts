@@ -8,7 +8,7 @@ import { forwardTo } from "./forward";
 export class WebhookSecrets extends pulumi.dynamic.Resource {
   /** Newest signing secret. A secret output. */
   declare readonly current: pulumi.Output<string>;
-  /** Signing secret before it. A secret output. */
+  /** Previous signing secret. A secret output. */
   declare readonly previous: pulumi.Output<string | null | undefined>;
 
   constructor(name: string, args: { secret: pulumi.Input<string> }, opts?: pulumi.CustomResourceOptions) {

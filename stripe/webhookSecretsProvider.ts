@@ -5,7 +5,7 @@ import { checkFields, type Properties } from "../dynamic/fields";
 // The value is a secret, so the message never quotes it.
 const fields = { secret: z.string({ error: "must be a text" }).min(1, { error: "must not be empty" }) };
 
-/** Provider methods of the secrets. They exist only in Pulumi's state. */
+/** Provider methods of the secrets, which exist only in Pulumi's state. */
 export const webhookSecrets = {
   async check(_olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     return checkFields(fields, news);

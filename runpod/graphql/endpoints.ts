@@ -11,7 +11,7 @@ const FIELDS =
   "id name templateId gpuIds gpuCount workersMin workersMax idleTimeout scalerType scalerValue executionTimeoutMs " +
   "flashBootType locations minCudaVersion modelReferences";
 
-/** A list that RunPod keeps as one text with commas. */
+/** A list that RunPod stores as one text with commas. */
 const commaList = z
   .string()
   .nullish()
@@ -69,8 +69,8 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
     getEndpoint: async (id) => (await listEndpoints()).find((endpoint) => endpoint.id === id),
 
     async getEndpointVersion(id) {
-      // The published schema does not have this field, although RunPod's own tools read it. A query of its own, because
-      // RunPod may refuse a query that contains it.
+      // The published schema does not have this field, although RunPod's own tools read it. RunPod may refuse a query that
+      // contains it, so it is in a separate query.
       const version = z.object({ id: z.string(), version: z.number().nullish() });
       const response = z.object({ endpoints: nullableList(version) });
       const { endpoints } = await queryMyself("version", "endpoints { id version }", response);

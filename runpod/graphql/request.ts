@@ -87,7 +87,7 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
     async queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>) {
       const response = z.object({ myself: record.nullable() });
       const { myself } = await sendRepeatable({ operation, document: gql`query { myself { ${fields} } }`, response });
-      // RunPod answers an unknown key with 200 and null. Read as an empty account, every resource would look deleted.
+      // RunPod answers an unknown key with 200 and null. If that counted as an empty account, all resources would look deleted.
       if (myself === null)
         throw new RunpodError(`RunPod refused ${operation}: the API key is not valid.`, { transient: false });
       return myself;
@@ -95,7 +95,7 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
   };
 }
 
-/** Error for an error response. The message of graphql-request would contain every variable. */
+/** Error for a response that contains errors. The message of graphql-request would contain every variable. */
 function refusal(operation: string, { response }: ClientError, secrets: string[]): RunpodError {
   const { status, errors, headers } = response;
   const reason = errors?.map(({ message }) => withoutValue(message)).join("; ") || `HTTP ${status}`;

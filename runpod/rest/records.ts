@@ -78,7 +78,7 @@ export function endpointSettings(endpoint: RestEndpoint, templateId: string): En
   };
 }
 
-/** Container in a request. An update keeps omitted fields, so `args` and `registry` are sent even when they are empty. */
+/** Container in a request. An update keeps omitted fields, so `args` and `registry` are sent even if they are empty. */
 export function containerBody(settings: TemplateSettings) {
   return {
     image: settings.imageName,

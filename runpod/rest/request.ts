@@ -21,7 +21,7 @@ interface RestCall<T> {
   secrets?: string[];
 }
 
-/** Calls RunPod's REST API. Every method throws `RunpodError` and, except for a POST, retries after a transient failure. */
+/** Calls RunPod's REST API. Every method throws `RunpodError` and retries after a transient failure, except a POST. */
 export interface RestRequests {
   send<T>(call: RestCall<T>): Promise<T>;
   /** Reads a list, which the response carries in the field `key`. */

@@ -181,7 +181,7 @@ describe.each([
   });
 
   describe("drift", () => {
-    it.each([2, 0])("of workersMax to %i after idle days is shown and corrected", async (workersMax) => {
+    it.each([2, 0])("shows workersMax that RunPod has lowered to %i, and an update corrects it", async (workersMax) => {
       const { runpod, endpoint } = fixture();
       const { endpoint: created } = await deployed();
       runpod.setWorkersMax(created.id, workersMax);
@@ -193,8 +193,8 @@ describe.each([
     });
   });
 
-  describe("a lost answer", () => {
-    it("of a create leads to one resource: the next attempt adopts it", async () => {
+  describe("after a lost answer", () => {
+    it("adopts the created resource, so there is only one", async () => {
       const { runpod } = fixture();
       for (const operation of ["createRegistryAuth", "saveTemplate", "saveEndpoint"] as const)
         runpod.failNext(operation, "lost answer");
@@ -207,7 +207,7 @@ describe.each([
       ]);
     });
 
-    it("of an update is repeated", async () => {
+    it("repeats an update", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", "lost answer");
@@ -215,7 +215,7 @@ describe.each([
       expect(runpod.snapshot().endpoints[0]?.image).toBe("registry.example/phi3:2026-12-01");
     });
 
-    it("of a delete counts as success when the resource is gone", async () => {
+    it("treats a delete as done when the resource is gone", async () => {
       const { runpod, endpoint, template, registryAuth } = fixture();
       const created = await deployed();
       for (const operation of ["deleteEndpoint", "deleteTemplate", "deleteRegistryAuth"] as const)
@@ -226,7 +226,7 @@ describe.each([
       expect(runpod.snapshot()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
     });
 
-    it("of an earlier create of credentials does not keep the old password", async () => {
+    it("sets the present password on credentials of an earlier create", async () => {
       const { runpod, registryAuth, registryAuthInputs } = fixture();
       await createResource(registryAuth, { ...registryAuthInputs, password: "canary-earlier-password" });
       await createResource(registryAuth, registryAuthInputs);
@@ -286,12 +286,12 @@ describe.each([
     });
   });
 
-  describe("deletes in the order", () => {
+  describe("deletes", () => {
     it.each([
       ["endpoint", "template", "registryAuth"],
       ["registryAuth", "endpoint", "template"],
       ["endpoint", "registryAuth", "template"],
-    ] as const)("%s, %s, %s leave nothing, and can be repeated", async (...order) => {
+    ] as const)("remove everything in the order %s, %s, %s, and can be repeated", async (...order) => {
       const current = fixture();
       const { endpoint, template, auth: registryAuth } = await deployed();
       current.runpod.keepInUse(1);
@@ -302,8 +302,8 @@ describe.each([
     });
   });
 
-  describe("a resource of another stack", () => {
-    it("keeps its template name: a preview rejects a template with the same name", async () => {
+  describe("a name of another stack's resource", () => {
+    it("is rejected for a template in the preview", async () => {
       const { runpod, template, templateInputs } = fixture();
       const { id } = await createResource(template, { ...templateInputs, owner: "snack-misaki/prod" });
       const { failures } = await template.check(templateInputs);
@@ -319,7 +319,7 @@ describe.each([
       expect(runpod.snapshot().templates).toHaveLength(1);
     });
 
-    it("keeps its endpoint name: a create of an endpoint with the same name fails", async () => {
+    it("is rejected for an endpoint in the create", async () => {
       const { runpod, endpoint } = fixture();
       const created = await deployed();
       await expect(endpoint.create({ ...created.endpoint.inputs, owner: "snack-misaki/prod" })).rejects.toThrow(
@@ -338,14 +338,14 @@ describe.each([
       ]);
     });
 
-    it("with a new name are replaced, and the old ones are deleted last", async () => {
+    it("are replaced under a new name, and the old ones are deleted last", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, outs } = await createResource(registryAuth, registryAuthInputs);
       const { inputs } = await registryAuth.check({ ...registryAuthInputs, name: "snack-misaki-dev-ghcr" }, outs);
       expect(await registryAuth.diff(id, outs, inputs)).toEqual({ changes: true, replaces: ["name"] });
     });
 
-    it("replaced under the same name are deleted first", async () => {
+    it("are deleted first in a replacement under the same name", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       expect(await registryAuth.diff(id, outs, inputs)).toMatchObject({ changes: false, deleteBeforeReplace: true });
@@ -374,7 +374,7 @@ describe.each([
       }
     });
 
-    it("that somebody has deleted disappear in a refresh, and an update explains what to do", async () => {
+    it("disappear in a refresh after somebody has deleted them, and an update explains what to do", async () => {
       const { runpod, registryAuth, registryAuthInputs } = fixture();
       const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       runpod.reset();

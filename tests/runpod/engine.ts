@@ -71,13 +71,6 @@ export async function startEngine(cwd: string, config: Record<string, string>): 
   });
   const client = new ResourceProviderClient(`127.0.0.1:${port}`, credentials.createInsecure());
 
-  /** Promise around a callback method of the generated client. */
-  function call<T>(invoke: (done: (error: ServiceError | null, response: T) => void) => unknown): Promise<T> {
-    return new Promise((resolve, reject) => {
-      invoke((error, response) => (error === null ? resolve(response) : reject(error)));
-    });
-  }
-
   const configuration = new pb.ConfigureRequest();
   configuration.setArgs(
     struct(Object.fromEntries(Object.entries(config).map(([key, value]) => [`snack-misaki:${key}`, value]))),
@@ -86,61 +79,7 @@ export async function startEngine(cwd: string, config: Record<string, string>): 
 
   return {
     output: () => output,
-    resource(type) {
-      const urn = `urn:pulumi:dev::snack-misaki::${type}::worker`;
-      return {
-        async check(news, olds = {}) {
-          const request = new pb.CheckRequest();
-          request.setUrn(urn);
-          request.setOlds(struct(olds));
-          request.setNews(struct(news));
-          const response = await call<pb.CheckResponse>((done) => client.check(request, done));
-          const failures = response.getFailuresList().map((failure) => failure.toObject());
-          return { inputs: plain(response.getInputs()), failures };
-        },
-        async diff(id, olds, news) {
-          const request = new pb.DiffRequest();
-          request.setId(id);
-          request.setUrn(urn);
-          request.setOlds(struct(olds));
-          request.setNews(struct(news));
-          const response = await call<pb.DiffResponse>((done) => client.diff(request, done));
-          const changes = response.getChanges() === pb.DiffResponse.DiffChanges.DIFF_SOME;
-          const deletesFirst = response.getDeletebeforereplace() && { deleteBeforeReplace: true as const };
-          return { changes, replaces: response.getReplacesList(), ...deletesFirst };
-        },
-        async create(inputs) {
-          const request = new pb.CreateRequest();
-          request.setUrn(urn);
-          request.setProperties(struct(inputs));
-          const response = await call<pb.CreateResponse>((done) => client.create(request, done));
-          return { id: response.getId(), outs: plain(response.getProperties()) };
-        },
-        async read(id, state) {
-          const request = new pb.ReadRequest();
-          request.setId(id);
-          request.setUrn(urn);
-          request.setProperties(struct(state));
-          const response = await call<pb.ReadResponse>((done) => client.read(request, done));
-          return { id: response.getId(), outs: plain(response.getProperties()), inputs: plain(response.getInputs()) };
-        },
-        async update(id, olds, news) {
-          const request = new pb.UpdateRequest();
-          request.setId(id);
-          request.setUrn(urn);
-          request.setOlds(struct(olds));
-          request.setNews(struct(news));
-          return plain((await call<pb.UpdateResponse>((done) => client.update(request, done))).getProperties());
-        },
-        async delete(id, state) {
-          const request = new pb.DeleteRequest();
-          request.setId(id);
-          request.setUrn(urn);
-          request.setProperties(struct(state));
-          await call((done) => client.delete(request, done));
-        },
-      };
-    },
+    resource: (type) => resourceClient(client, `urn:pulumi:dev::snack-misaki::${type}::worker`),
     async close() {
       client.close();
       const ended = once(child, "exit");
@@ -148,6 +87,68 @@ export async function startEngine(cwd: string, config: Record<string, string>): 
       await ended;
     },
   };
+}
+
+function resourceClient(client: ResourceProviderClient, urn: string): Resource {
+  return {
+    async check(news, olds = {}) {
+      const request = new pb.CheckRequest();
+      request.setUrn(urn);
+      request.setOlds(struct(olds));
+      request.setNews(struct(news));
+      const response = await call<pb.CheckResponse>((done) => client.check(request, done));
+      const failures = response.getFailuresList().map((failure) => failure.toObject());
+      return { inputs: plain(response.getInputs()), failures };
+    },
+    async diff(id, olds, news) {
+      const request = new pb.DiffRequest();
+      request.setId(id);
+      request.setUrn(urn);
+      request.setOlds(struct(olds));
+      request.setNews(struct(news));
+      const response = await call<pb.DiffResponse>((done) => client.diff(request, done));
+      const changes = response.getChanges() === pb.DiffResponse.DiffChanges.DIFF_SOME;
+      const deletesFirst = response.getDeletebeforereplace() && { deleteBeforeReplace: true as const };
+      return { changes, replaces: response.getReplacesList(), ...deletesFirst };
+    },
+    async create(inputs) {
+      const request = new pb.CreateRequest();
+      request.setUrn(urn);
+      request.setProperties(struct(inputs));
+      const response = await call<pb.CreateResponse>((done) => client.create(request, done));
+      return { id: response.getId(), outs: plain(response.getProperties()) };
+    },
+    async read(id, state) {
+      const request = new pb.ReadRequest();
+      request.setId(id);
+      request.setUrn(urn);
+      request.setProperties(struct(state));
+      const response = await call<pb.ReadResponse>((done) => client.read(request, done));
+      return { id: response.getId(), outs: plain(response.getProperties()), inputs: plain(response.getInputs()) };
+    },
+    async update(id, olds, news) {
+      const request = new pb.UpdateRequest();
+      request.setId(id);
+      request.setUrn(urn);
+      request.setOlds(struct(olds));
+      request.setNews(struct(news));
+      return plain((await call<pb.UpdateResponse>((done) => client.update(request, done))).getProperties());
+    },
+    async delete(id, state) {
+      const request = new pb.DeleteRequest();
+      request.setId(id);
+      request.setUrn(urn);
+      request.setProperties(struct(state));
+      await call((done) => client.delete(request, done));
+    },
+  };
+}
+
+/** Promise around a callback method of the generated client. */
+function call<T>(invoke: (done: (error: ServiceError | null, response: T) => void) => unknown): Promise<T> {
+  return new Promise((resolve, reject) => {
+    invoke((error, response) => (error === null ? resolve(response) : reject(error)));
+  });
 }
 
 function firstLine(child: ChildProcess): Promise<number> {

@@ -38,7 +38,7 @@ export const doubleFixtures = {
   rest: (): (() => Fixture) => useFixture("rest", () => startLocalDouble("rest")),
 };
 
-/** Starts the fixture before the tests of a group and empties the account before each test. Call the result only in tests. */
+/** Starts the fixture before a group's tests and empties the account before each test. Call the result only in tests. */
 function useFixture<R extends FakeRunpod>(runpodApi: string, start: () => Promise<R>): () => Fixture<R> {
   let current: Fixture<R> | undefined;
   beforeAll(async () => {

@@ -54,8 +54,8 @@ describe("An edit of the provider's code", () => {
   });
 });
 
-describe("The API key", () => {
-  it("is sent only as a bearer token, and appears in no state, error or log", async () => {
+describe("Secrets", () => {
+  it("include the API key, which is sent only as a bearer token and appears in no state, error or log", async () => {
     const { runpod, engine, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     expect(runpod.calls.every((call) => call.authorization === `Bearer ${runpod.apiKey}`)).toBe(true);
@@ -65,7 +65,7 @@ describe("The API key", () => {
     expect(engine.output()).not.toContain(runpod.apiKey);
   });
 
-  it("and the request's values do not appear in the error for a quoted value", async () => {
+  it("include the request's values, which do not appear in an error that quotes one", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     const message =

@@ -66,7 +66,7 @@ describe("A create of an endpoint", () => {
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("whose last step gets no answer records the endpoint with its secret, and the next update finishes it", async () => {
+  it("records the endpoint and its secret when its last step gets no answer, and the next update finishes it", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost request", ATTEMPTS);
     const error: unknown = await createResource(endpoint, inputs).catch((error) => error);
@@ -139,7 +139,7 @@ describe("A response that Stripe repeats from an earlier create", () => {
     const { endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     await endpoint.delete(first.id, first.outs);
-    // Any number of creates and deletes within a day works.
+    // A developer may create and delete it several times within a day.
     const second = await createResource(endpoint, inputs);
     await endpoint.delete(second.id, second.outs);
     const third = await createResource(endpoint, inputs);

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Fault of a call: the answer is lost after the operation, the request is lost, or the proxy answers instead of Stripe. */
+/** Fault of a call: the answer is lost after the operation, the request is lost, or the proxy answers for Stripe. */
 type Fault = "lost answer" | "lost request" | { status: number; body: object; headers?: Record<string, string> };
 
 /** A received call. */

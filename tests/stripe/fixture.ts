@@ -47,7 +47,7 @@ async function openAccount() {
   return { stripe, client, close };
 }
 
-/** Starts the fixture before the tests of a file and opens a new account before each test. Call the result only in tests. */
+/** Starts the fixture before a file's tests and opens a new account before each test. Call the result only in tests. */
 export function stripeFixture(): () => Fixture {
   let shared: Omit<Fixture, "stripe" | "client"> | undefined;
   let account: Awaited<ReturnType<typeof openAccount>> | undefined;

@@ -53,7 +53,7 @@ describe("An edit of the provider's code", () => {
 });
 
 describe("The API key", () => {
-  it("and the signing secret appear in no error, even if Stripe quotes them, and in no log", async () => {
+  it("appears in no error or log, like the signing secret, even if Stripe quotes both", async () => {
     const { proxy, config, engine, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = `No, ${config.stripeWebhookKey}, not with ${outs.secret}; use sk_live_abc***xyz.`;
@@ -119,7 +119,7 @@ describe("An unexpected response", () => {
     await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(UNEXPECTED);
   });
 
-  it("with 404 for an unknown URL is not read as a missing endpoint", async () => {
+  it("is not read as a missing endpoint when it is a 404 for an unknown URL", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = "Unrecognized request URL (GET: /v1/webhook_endpoints).";
@@ -127,7 +127,7 @@ describe("An unexpected response", () => {
     await expect(endpoint.read(id, outs)).rejects.toThrow(message);
   });
 
-  it("without a secret makes a create fail", async () => {
+  it("makes a create fail when it contains no secret", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = {
       id: "we_1",

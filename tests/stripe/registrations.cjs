@@ -1,4 +1,4 @@
-// Prints the inputs of a WebhookEndpoint and of WebhookSecrets as the engine gets them, including the serialized provider.
+// Prints the inputs of a WebhookEndpoint and of WebhookSecrets as the engine gets them, with the serialized provider.
 // Runs as a separate process with the program's compiled code, because Pulumi cannot serialize code that vitest has
 // transformed.
 const { join } = require("node:path");

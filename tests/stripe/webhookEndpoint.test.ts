@@ -55,7 +55,7 @@ describe("A webhook endpoint", () => {
     [{ secretGeneration: 2, apiVersion: "2026-09-30.endive", url: UNKNOWN }, ["apiVersion", "secretGeneration"]],
     [{ url: UNKNOWN }, []],
     [{ enabledEvents: [UNKNOWN] }, []],
-  ])("changed by %j is replaced because of %j, and is not deleted first", async (change, replaces) => {
+  ])("shows a diff for %j, is replaced because of %j, and is not deleted first", async (change, replaces) => {
     const { endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const checked = await endpoint.check({ ...inputs, ...change });
