@@ -38,13 +38,15 @@ const program = command("start", "Runs the whole product on this machine, withou
 void run(program);
 
 async function start(options: Options): Promise<void> {
+  if (options.engine && !options.python)
+    throw new Error("--engine and --no-python exclude each other: without Python no engine is used.");
   const stripe = realStripe(process.env);
   // Customers of Stripe and of the double must not mix.
   const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
   lockFolder(dir);
   if (options.reset) forget(dir);
   refuseHalfState(dir);
-  // With --json, stdout is for the one object.
+  // With --json, stdout gets one object and nothing else.
   const progress = new Progress(options.json ? process.stderr : process.stdout);
   const noWorkerReason = await setUpWorker(options.python, progress);
 
@@ -85,7 +87,7 @@ async function start(options: Options): Promise<void> {
 }
 
 /**
- * Sets the worker's Python environment up where it is missing.
+ * Sets up the worker's Python environment if it is missing.
  *
  * @returns why there is no Python worker, with the next step; undefined when there is one
  */

@@ -40,7 +40,7 @@ export async function startLlama(progress: (line: string) => void): Promise<Llam
     env: { PATH: process.env.PATH, PYTHONPATH: folder, PYTHONUTF8: "1" },
     // llama_server.py ends when its standard input closes, which happens when this process ends.
     stdio: ["pipe", "pipe", "pipe"],
-    // In a process group of its own: Ctrl-C must not kill the server before this process stops it.
+    // A separate process group: Ctrl-C must not kill the server before this process stops it.
     detached: process.platform !== "win32",
   });
   const exited = once(child, "exit").catch(() => {});

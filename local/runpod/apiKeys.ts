@@ -1,7 +1,7 @@
 /** API key of the account. */
 export interface RunpodKey {
   key: string;
-  /** `account`: may do everything. `read-only`: may read everything. Else: only the job API of endpoints with these names. */
+  /** `account`: may do everything. `read-only`: may read everything. Names: may call the job API of these endpoints. */
   scope: "account" | "read-only" | { endpointNames: string[] };
 }
 

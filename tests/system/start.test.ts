@@ -119,6 +119,10 @@ describe("npm start", () => {
     expect(stillRunning(runningAgain)).toEqual([]);
   });
 
+  it("refuses --engine together with --no-python", async () => {
+    expect(await errorOf(npmStart("--engine", "scripted", "--no-python"))).toMatch(/exclude each other/);
+  });
+
   it("names the port that is in use and the next step", async () => {
     const release = await occupy(4101);
     try {

@@ -17,7 +17,7 @@ export class AccountError extends Error {
   }
 }
 
-/** @throws AccountError when a template breaks a rule that needs no other resource */
+/** Checks the rules that need only the template itself. @throws AccountError */
 export function checkTemplate(input: Omit<TemplateInput, "id">): void {
   checkName(input.name, "Template");
   if (!input.imageName) throw new AccountError("imageName is required");
@@ -26,7 +26,7 @@ export function checkTemplate(input: Omit<TemplateInput, "id">): void {
     throw new AccountError("volumeInGb must be 0 for a serverless template");
 }
 
-/** @throws AccountError when an endpoint breaks a rule that needs no other resource */
+/** Checks the rules that need only the endpoint itself. @throws AccountError */
 export function checkEndpoint(input: Omit<EndpointInput, "id" | "template" | "templateId" | "bindEndpoint">): void {
   checkName(input.name, "Endpoint");
   if (input.type !== "QB" && input.type !== "LB") throw new AccountError(`type must be QB or LB, got ${input.type}`);

@@ -26,7 +26,7 @@ export function policyOf(
   requested: { [K in keyof JobPolicy]?: JobPolicy[K] | undefined } = {},
 ): JobPolicy {
   return {
-    // An endpoint's 0 means no limit of its own.
+    // 0 means that the endpoint sets no limit.
     executionTimeout: requested.executionTimeout ?? (c.get("endpoint").executionTimeoutMs || MAX_EXECUTION_MS),
     ttl: requested.ttl ?? DEFAULT_TTL_MS,
     lowPriority: requested.lowPriority ?? false,

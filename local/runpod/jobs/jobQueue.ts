@@ -37,7 +37,7 @@ export interface Job {
   streamed: boolean;
   /** Number of times it was queued again. */
   retries: number;
-  /** Number of workers lost during it, since its submission or its last `/retry`. */
+  /** Number of workers that were lost while they ran it, since its submission or its last `/retry`. */
   losses: number;
 }
 

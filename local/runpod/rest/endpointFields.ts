@@ -38,7 +38,7 @@ export function endpointFromCreate(body: CreateEndpoint, source: Template | unde
     locations: body.dataCenterIds?.join(",") || null,
     networkVolumeIds: volumeIds(body.networkVolumes),
     flashBootType: body.flashboot,
-    // The published default is 300000. RunPod really uses 0 (seen by its own plugin, 2026-08-18).
+    // The published default is 300000. RunPod uses 0, as its plugin observed on 2026-08-18.
     executionTimeoutMs: body.timeout ?? 0,
     bindEndpoint: true,
     template: templateCopy(copyName(body.name), body, source, { ...envMap(source), ...body.env }),

@@ -136,7 +136,7 @@ export class Fleet {
     return this.find(workerId)?.state === "stopping";
   }
 
-  /** Replaces the worker after its current jobs, on its own request (`refresh_worker` of the SDK). */
+  /** Replaces the worker after its current jobs. The worker asks for this with `refresh_worker`. */
   refresh(workerId: string): void {
     const worker = this.find(workerId);
     if (!worker) return;
@@ -264,7 +264,7 @@ export class Fleet {
     this.log(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
   }
 
-  /** Whether a worker must go: it is of an old release, above the maximum, or idle for too long. */
+  /** Whether a worker must stop: it is of an old release, above the maximum, or idle for too long. */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;

@@ -46,7 +46,7 @@ export function preparePythonWorker(
     },
     // run_worker.py ends when its standard input closes, which happens when this process ends.
     stdio: ["pipe", log, log],
-    // In a process group of its own: Ctrl-C must not reach it, and one kill ends it with the SDK's ping process.
+    // A separate process group: Ctrl-C must not reach it, and one kill also ends the SDK's ping process.
     detached: !windows,
   });
   runInBackground(child);
