@@ -131,6 +131,14 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.evaluate(() => sessionStorage.length)).toBe(0);
   });
 
+  it("says that replies are canned when there is no Python worker", async () => {
+    await using visited = await visit({});
+    const { tab } = visited;
+    await signIn(tab);
+    expect(await tab.locator("#notice").isVisible()).toBe(true);
+    expect(await tab.locator("#notice").textContent()).toContain("決まったお返事だけをします");
+  });
+
   it("shows a problem in the visitor's language and retries on request", async () => {
     const error = '{"error":{"code":"overloaded","message":"Too busy at the moment.","retryable":true}}';
     await using visited = await visit(
