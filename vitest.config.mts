@@ -13,7 +13,7 @@ const unitTests = [
   "tests/runpod/answers.test.ts",
   "tests/runner/selection.test.ts",
   "tests/stripe/connection.test.ts",
-  "tests/verify/{chaos/virtualTime,structure/structure}.test.ts",
+  "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
 ];
 
 export default defineConfig({

@@ -24,7 +24,11 @@ export async function signedIn(outputs: ProgramOutputs, pageUrl: string, who: Cr
 }
 
 /** Creates an API client that is signed in as the seeded customer of a plan. */
-export async function customerApi(plan: Plan, cloud: LocalCloud, outputs: ProgramOutputs): Promise<Api> {
+export async function customerApi(
+  plan: Plan,
+  cloud: Pick<LocalCloud, "pageUrl">,
+  outputs: ProgramOutputs,
+): Promise<Api> {
   const customer = customers.find(({ label }) => label === plan);
   if (!customer) throw new Error(`No seeded customer has the plan ${plan}`);
   const { getIdToken } = await signedIn(outputs, cloud.pageUrl, customer);

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { builtinModules, createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
@@ -258,6 +258,27 @@ describe("the program", () => {
   it("has nothing to do when nothing has changed", async () => {
     const { steps } = await preview(engineOptions(cloud, programDir, dir));
     expect(steps.filter(({ op }) => op !== "same")).toEqual([]);
+  });
+
+  it("is evaluated without walking the package tree", async () => {
+    const walks = join(dir, "walks.txt");
+    const preload = join(dir, "count-walks.cjs");
+    const sdk = JSON.stringify(require.resolve("@pulumi/pulumi"));
+    writeFileSync(
+      preload,
+      `const { Arborist } = require("node:module").createRequire(${sdk})("@npmcli/arborist");
+       const { loadActual } = Arborist.prototype;
+       const { appendFileSync } = require("node:fs");
+       appendFileSync(${JSON.stringify(walks)}, "process\\n");
+       Arborist.prototype.loadActual = function (...args) {
+         appendFileSync(${JSON.stringify(walks)}, "walk\\n");
+         return loadActual.apply(this, args);
+       };`,
+    );
+    const options = engineOptions(cloud, programDir, dir);
+    await preview({ ...options, env: { ...options.env, NODE_OPTIONS: `--require=${preload}` } });
+    // The program, and the server of dynamic resources.
+    expect(readFileSync(walks, "utf8")).toBe("process\nprocess\n");
   });
 
   it("changes one model's image and template, and nothing else, for a new image tag", async () => {

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 
-/** A table of what was measured beside what is allowed. */
+/** A table of measured values and their budgets. */
 export class BudgetTable {
   private readonly table = new Table({
     head: ["what", "measured", "budget", "of budget"],
@@ -9,28 +9,33 @@ export class BudgetTable {
   });
   private over = 0;
 
-  /** What may be at most `budget`. */
-  atMost(what: string, value: number, budget: number, show: (value: number) => string): void {
-    this.row(what, show(value), `≤ ${show(budget)}`, value / budget);
+  /** Whether a value is over its budget. */
+  get isOver(): boolean {
+    return this.over > 0;
   }
 
-  /** What must be at least `budget`. */
-  atLeast(what: string, value: number, budget: number, show: (value: number) => string): void {
-    this.row(what, show(value), `≥ ${show(budget)}`, budget / value);
+  /** Adds a value with an upper limit. */
+  atMost(what: string, value: number, budget: number, format: (value: number) => string): void {
+    this.row(what, format(value), `≤ ${format(budget)}`, value / budget);
   }
 
-  /** What has no budget. */
+  /** Adds a value with a lower limit. */
+  atLeast(what: string, value: number, budget: number, format: (value: number) => string): void {
+    this.row(what, format(value), `≥ ${format(budget)}`, budget / value);
+  }
+
+  /** Adds a value without a budget. */
   fact(what: string, value: string): void {
     this.table.push([what, value, "", ""]);
   }
 
-  /** Shows it, with a word on what is over budget. */
+  /** Prints the table, and the number of values over budget. */
   print(): void {
     console.log(this.table.toString());
-    if (this.over > 0)
-      console.log(pc.yellow(`${this.over} over budget. The budgets are for two cores with nothing else to do.`));
+    if (this.isOver) console.log(pc.yellow(`${this.over} over budget. The budgets are for two otherwise idle cores.`));
   }
 
+  /** @param share measured value over its budget, or the inverse for a lower limit */
   private row(what: string, value: string, budget: string, share: number): void {
     if (share > 1) this.over += 1;
     const colour = share > 1 ? pc.red : pc.green;

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { bundleOptions, bundlePath, type FunctionName, functionNames } from "../../infra/bundle";
 import { median } from "./median";
 
-/** What everything that speaks with Stripe has in common. */
+/** Clients of every function that calls Stripe. */
 const stripe = `
     import Stripe from "stripe";
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
@@ -14,7 +14,7 @@ const stripe = `
     export const made = [new Stripe("rk_test_none"), new DynamoDBClient({}), new SSMClient({}),
       GetItemCommand, UpdateItemCommand, GetParametersCommand];`;
 
-/** The SDK clients a function cannot do without, as a module that makes them and nothing else. */
+/** For each function, a module that creates the SDK clients it needs and does nothing else. */
 const clients: Record<FunctionName, string> = {
   session: `
     import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
@@ -35,7 +35,10 @@ const clients: Record<FunctionName, string> = {
   registryRefresh: `
     import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
     import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    import axios from "axios";
+    import axiosRetry from "axios-retry";
     import { GraphQLClient } from "graphql-request";
+    axiosRetry(axios.create());
     export const made = [new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
       GetAuthorizationTokenCommand, GetParametersCommand];`,
   admin: stripe,
@@ -44,8 +47,8 @@ const clients: Record<FunctionName, string> = {
 const ROUNDS = 15;
 
 /**
- * How much longer each function's bundle takes to import than its SDK clients alone, bundled the same way: the median
- * over fresh processes, the two in turn, so that a machine that slows down slows both.
+ * Time to import each function's bundle over the time to import its SDK clients alone, bundled in the same way. Each is a
+ * median of fresh processes that run in turn, so that a busy machine slows down both.
  */
 export async function importRatios(): Promise<Record<FunctionName, number>> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-import-"));

@@ -1,33 +1,41 @@
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FunctionName } from "../../infra/bundle";
 import { startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions } from "../../local/cloud/program";
-import type { SmokeResult } from "../../local/commands/smoke";
-import { preview } from "../../local/pulumi/engine";
+import { evaluate } from "./evaluation";
 import { importRatios } from "./importRatio";
 import { median } from "./median";
+import { type Cost, importSdk } from "./sdkImport";
+import { startUntilReply } from "./startUp";
 import { budgets, functionName, packageFolder, zippedBytes } from "./zips";
 
-/** What `npm run bench -- program --json` prints. */
+/** Output of `npm run bench -- program --json`. Every time and ratio of times is a median. */
 export interface ProgramBench {
+  /** Size of each function's archive. */
   zips: Record<string, { bytes: number; budgetBytes: number }>;
   /** Time to import a function's bundle over the time to import its SDK clients alone. */
   importRatio: Record<FunctionName, number>;
-  /** One evaluation of the whole program, its processes' starts included; the median of three. */
+  /** CPU time of a preview of the whole program over that of importing Pulumi's SDK. */
+  evaluateCpuRatio: number;
+  /** CPU time of `npm start` until the first reply over that of importing Pulumi's SDK. */
+  startCpuRatio: number;
+  /** Wall-clock time of the same. */
+  startToReplyRatio: number;
   evaluateMs: number;
-  /** From the start of the command to the end of Mama's first reply. */
+  /** From the start of the command to the end of the first reply. */
   startToReplyMs: number;
 }
 
-const EVALUATIONS = 3;
+/** Rounds of each comparison. A start takes several times as long as an evaluation. */
+const ROUNDS = { evaluate: 7, start: 3 };
 
-/** Measures the program: what it uploads, how long it takes to evaluate, how long until Mama answers. */
-export async function benchProgram(): Promise<ProgramBench> {
+/** Measures what the program uploads, what it costs to evaluate, and what `npm start` costs until the first reply. */
+export async function benchProgram(say: (line: string) => void): Promise<ProgramBench> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
   const programDir = process.cwd();
+  say("sizes and evaluation");
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true });
   try {
     await bringUp(cloud, programDir, dir);
@@ -35,24 +43,36 @@ export async function benchProgram(): Promise<ProgramBench> {
       const name = functionName(fn);
       return [name, { bytes: zippedBytes(packageFolder(dir, fn)), budgetBytes: budgets[name] }];
     });
-    const evaluations: number[] = [];
-    for (let round = 0; round < EVALUATIONS; round++) {
-      const startedAt = performance.now();
-      await preview(engineOptions(cloud, programDir, dir));
-      evaluations.push(Math.round(performance.now() - startedAt));
-    }
+    const evaluation = await compare(ROUNDS.evaluate, () => evaluate(engineOptions(cloud, programDir, dir), dir));
     await cloud.close();
-    const smoke = JSON.parse(
-      execFileSync("npm", ["run", "--silent", "smoke", "--", "--json"], { encoding: "utf8" }),
-    ) as SmokeResult;
+    say("start until the first reply");
+    const start = await compare(ROUNDS.start, startUntilReply);
+    say("imports of the functions' bundles");
     return {
       zips: Object.fromEntries(functions),
       importRatio: await importRatios(),
-      evaluateMs: median(evaluations),
-      startToReplyMs: smoke.startToReplyMs,
+      evaluateCpuRatio: evaluation.cpuRatio,
+      startCpuRatio: start.cpuRatio,
+      startToReplyRatio: start.wallRatio,
+      evaluateMs: evaluation.wallMs,
+      startToReplyMs: start.wallMs,
     };
   } finally {
     await cloud.close();
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** Measures the SDK's import and something else in turn, so that a busy machine slows down both. */
+async function compare(
+  rounds: number,
+  measure: () => Promise<Cost>,
+): Promise<{ cpuRatio: number; wallRatio: number; wallMs: number }> {
+  const pairs: { base: Cost; measured: Cost }[] = [];
+  for (let round = 0; round < rounds; round++) pairs.push({ base: importSdk(), measured: await measure() });
+  return {
+    cpuRatio: median(pairs.map(({ base, measured }) => measured.cpuMs / base.cpuMs)),
+    wallRatio: median(pairs.map(({ base, measured }) => measured.wallMs / base.wallMs)),
+    wallMs: Math.round(median(pairs.map(({ measured }) => measured.wallMs))),
+  };
 }

@@ -4,7 +4,7 @@ import { zipSync } from "fflate";
 import { type FunctionName, functionNames } from "../../infra/bundle";
 import type { AwsResource } from "../../local/aws/support/account";
 
-/** Most bytes of each function's archive, zipped. */
+/** Largest allowed size of each function's zipped archive, in bytes. */
 export const budgets: Record<FunctionName, number> = {
   session: 150_000,
   guest: 150_000,
@@ -18,22 +18,22 @@ export const budgets: Record<FunctionName, number> = {
   admin: 250_000,
 };
 
-/** Which function a resource is: without the suffix of an automatic name, or what stands before a fixed one. */
+/** Name of a Lambda resource's function, without the random suffix or the prefix of the stack. */
 export function functionName({ outputs }: AwsResource): FunctionName {
   const name = String(outputs.name)
     .replace(/-[0-9a-f]{7}$/, "")
     .replace(/^.*-/, "");
   const found = functionNames.find((one) => one === name);
-  if (!found) throw new Error(`${outputs.name} is no function of the program`);
+  if (!found) throw new Error(`${outputs.name} is not a function of the program`);
   return found;
 }
 
-/** Where the local cloud has unpacked a function's archive. `dir` is the cloud's. */
+/** Folder in which the local cloud has unpacked a function's archive. `dir` is the folder of the cloud. */
 export function packageFolder(dir: string, { id, outputs }: AwsResource): string {
   return join(dir, "aws", "functions", id, String(outputs.sourceCodeHash));
 }
 
-/** Bytes of a folder zipped, as it would be uploaded. */
+/** Size in bytes of a folder when zipped for the upload. */
 export function zippedBytes(folder: string): number {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const entries = files.map((entry) => {
