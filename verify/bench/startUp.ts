@@ -19,8 +19,8 @@ const script = 'trap : INT; "$@"; times';
  */
 export async function startUntilReply(): Promise<Cost> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-start-"));
-  const python = findVenvPython() ? [] : ["--no-python"];
-  const options = ["--free-ports", "--json", "--engine", "scripted", "--dir", dir, ...python];
+  const worker = findVenvPython() ? ["--engine", "scripted"] : ["--no-python"];
+  const options = ["--free-ports", "--json", "--dir", dir, ...worker];
   const startedAt = performance.now();
   const shell = spawn("sh", ["-c", script, "sh", "npm", "--silent", "start", "--", ...options], {
     detached: true,
