@@ -191,11 +191,11 @@ def test_a_stopped_engine_does_not_count_as_lost() -> None:
 
 async def test_sigterm_while_the_engine_loads_ends_both_processes(env: dict[str, str], tmp_path: Path) -> None:
     started = tmp_path / "started"
-    os.mkfifo(started)
-    _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; echo > {started}; exec sleep 1000")
+    _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; touch {started}; exec sleep 1000")
     async with worker_process(env) as process:
-        # Opening a named pipe waits for its writer.
-        await asyncio.wait_for(asyncio.to_thread(started.read_bytes), LIMIT_S)
+        async with asyncio.timeout(LIMIT_S):
+            while not started.exists():
+                await asyncio.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         code, _ = await wait_for_exit(process)
         assert code == 128 + signal.SIGTERM
