@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,13 @@ async def _result(platform: Platform) -> Any:
 
 def _engine_pid(tmp_path: Path) -> int:
     return int((tmp_path / "vllm.pid").read_text())
+
+
+def _wait_for_file(path: Path) -> None:
+    give_up_s = time.monotonic() + LIMIT_S
+    while not path.exists():
+        assert time.monotonic() < give_up_s, f"{path} was not created"
+        time.sleep(0.01)
 
 
 def _is_running(pid: int) -> bool:
@@ -193,9 +201,7 @@ async def test_sigterm_while_the_engine_loads_ends_both_processes(env: dict[str,
     started = tmp_path / "started"
     _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; touch {started}; exec sleep 1000")
     async with worker_process(env) as process:
-        async with asyncio.timeout(LIMIT_S):
-            while not started.exists():
-                await asyncio.sleep(0.01)
+        await asyncio.to_thread(_wait_for_file, started)
         process.send_signal(signal.SIGTERM)
         code, _ = await wait_for_exit(process)
         assert code == 128 + signal.SIGTERM
