@@ -6,7 +6,7 @@
 "use strict";
 
 const nodeModule = require("node:module");
-const { dirname, join, resolve } = require("node:path");
+const { join, resolve } = require("node:path");
 const compileProgram = require("./compileProgram.cjs");
 
 // Node 20, which an operator may use for Pulumi, has neither this function nor `setSourceMapsSupport`.
@@ -34,8 +34,7 @@ module.exports = require(join(compileProgram(), "index.js"));
  * Lambdas: see infra/lambda.ts.
  */
 function deferArborist() {
-  const sdk = dirname(require.resolve("@pulumi/pulumi"));
-  const path = require.resolve("@npmcli/arborist", { paths: [sdk] });
+  const path = nodeModule.createRequire(require.resolve("@pulumi/pulumi")).resolve("@npmcli/arborist");
   let arborist;
   const load = () => {
     delete require.cache[path];
