@@ -4,25 +4,27 @@ import { builtinModules, createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { byModel, models, planModels } from "../../contract/plan";
 import { modelFacts, modelReference } from "../../images/models";
 import { functionNames } from "../../infra/bundle";
 import type { AwsResource } from "../../local/aws/support/account";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
+import { browserKeyOf, START_STACK, stackNames } from "../../names";
 import { webhookEvents } from "../../stripe/events";
 import { budgets, functionName, packageFolder, zippedBytes } from "../../verify/bench/zips";
 
-// One evaluation of the real program in a local cloud of its own, looked at from every side.
+// Every test looks at the same stack: the real program, brought up in a local cloud. The stack is `start`.
 const programDir = process.cwd();
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-program-"));
 const canaries = {
   runpodApiKey: "canary-account-key-5f2d",
-  phi3BrowserKey: "canary-phi3-key-9a1c",
-  mistralBrowserKey: "canary-mistral-key-77e0",
+  ...Object.fromEntries(models.map((model) => [browserKeyOf(model), `canary-${model}-browser-key-9a1c`])),
   stripeApiKey: "rk_test_canary_functions_1b7d",
   stripeWebhookKey: "rk_test_canary_webhooks_c04e",
 };
+const names = stackNames(START_STACK);
 let cloud: LocalCloud;
 let outputs: ProgramOutputs;
 
@@ -39,7 +41,7 @@ afterAll(async () => {
 const resources = (type: string): AwsResource[] => cloud.aws.account.list(type);
 const functions = () => resources("aws:lambda/function:Function");
 const archiveOf = (resource: AwsResource) => packageFolder(dir, resource);
-const nameOfImage = ({ outputs: { buildArgs } }: AwsResource) => (buildArgs as Record<string, string>).MODEL_VERSION;
+const versionOfImage = ({ outputs: { buildArgs } }: AwsResource) => (buildArgs as Record<string, string>).MODEL_VERSION;
 const changes = (steps: StepEvent[]) =>
   steps
     .filter(({ op, custom }) => op !== "same" && custom)
@@ -50,8 +52,8 @@ const filesOf = (folder: string) =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 
-describe("a Lambda archive", () => {
-  it("holds the closure and its bundle, and stays within its budget", () => {
+describe("Lambda archive", () => {
+  it("contains only the closure and its bundle, and stays within its budget", () => {
     const sizes = functions().map((fn) => {
       const name = functionName(fn);
       const files = filesOf(archiveOf(fn)).map((file) => file.slice(archiveOf(fn).length + 1));
@@ -63,7 +65,7 @@ describe("a Lambda archive", () => {
     expect(sizes.map(({ name }) => name).sort()).toEqual([...functionNames].sort());
   });
 
-  it("resolves every require inside itself", () => {
+  it("requires no file outside itself", () => {
     for (const fn of functions()) {
       const inside = archiveOf(fn) + sep;
       for (const file of filesOf(archiveOf(fn))) {
@@ -77,7 +79,7 @@ describe("a Lambda archive", () => {
     }
   });
 
-  it("loads in an empty directory with Lambda's own flag, and answers", () => {
+  it("loads in an empty folder with Lambda's Node flag, and answers", () => {
     const empty = mkdtempSync(join(tmpdir(), "snack-misaki-empty-"));
     for (const fn of functions()) {
       const script = `
@@ -90,8 +92,8 @@ describe("a Lambda archive", () => {
         env: { AWS_REGION: "ap-northeast-1" },
         encoding: "utf8",
       });
-      // Refused before any call: no token for most, a body that is not JSON, no signature, no command. Those that run by a
-      // schedule are asked nothing and make their first call, to nowhere.
+      // Every function rejects the event before its first call: no token, a body that is not JSON, no signature, no
+      // command. Scheduled functions ignore the event, and their first call fails.
       const expected = { guest: "invalid_input", webhook: "signature_invalid", admin: "invalid_input" };
       if (["reconciler", "registryRefresh"].includes(functionName(fn))) {
         expect(stdout).toContain("Not available at the moment");
@@ -106,18 +108,18 @@ describe("a Lambda archive", () => {
   });
 });
 
-describe("secrets", () => {
+describe("Secrets", () => {
   const parameter = (name: string) => {
     const found = resources("aws:ssm/parameter:Parameter").find(({ id }) => id.endsWith(name));
     return JSON.parse(String(found?.outputs.value));
   };
-  const made = () => [
+  const generated = () => [
     parameter("ticket-signing-key").d as string,
     parameter("stripe-webhook-secret").current as string,
   ];
 
-  it("are in no archive, no function's settings and no output", () => {
-    const planted = [...Object.values(canaries), ...made()];
+  it("appear in no archive, no setting of a function and no stack output", () => {
+    const planted = [...Object.values(canaries), ...generated()];
     const texts = functions().flatMap((fn) => [
       ...filesOf(archiveOf(fn)).map((file) => readFileSync(file, "utf8")),
       JSON.stringify({ ...fn.outputs, code: undefined }),
@@ -127,12 +129,12 @@ describe("secrets", () => {
     for (const text of texts) for (const secret of planted) expect(text).not.toContain(secret);
   });
 
-  it("are marked as secrets wherever the stack's state has them", () => {
+  it("are marked as secrets everywhere in the stack's state", () => {
     const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
     const open: string[] = [];
     const look = (value: unknown, path: string) => {
       if (typeof value === "string") {
-        for (const secret of [...Object.values(canaries), ...made()]) if (value.includes(secret)) open.push(path);
+        for (const secret of [...Object.values(canaries), ...generated()]) if (value.includes(secret)) open.push(path);
       } else if (typeof value === "object" && value !== null) {
         if ((value as Record<string, unknown>)["4dabf18193072939515e22adb298388d"] !== undefined) return;
         for (const [key, inner] of Object.entries(value)) look(inner, `${path}.${key}`);
@@ -142,7 +144,7 @@ describe("secrets", () => {
     expect(open).toEqual([]);
   });
 
-  it("are marked as secrets in the registry's credentials, whose token no one knows", () => {
+  it("include the password of the registry credentials, which is not known in advance", () => {
     const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
     const found = Object.values<{ type: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }>(
       state.resources,
@@ -152,17 +154,23 @@ describe("secrets", () => {
       for (const { password } of [inputs, outputs]) expect(password).toBeTypeOf("object");
   });
 
-  it("reach the cloud only as SecureString parameters", () => {
+  it("are stored in AWS as SecureString parameters only", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
-    expect(parameters).toHaveLength(7);
-    // When the registry's token dies is no secret, and the operator's to read.
+    expect(parameters).toHaveLength(5 + models.length);
+    // The expiry of the registry token is no secret: operators read it.
     const open = parameters.filter(({ outputs }) => outputs.type !== "SecureString");
-    expect(open.map(({ outputs }) => outputs.name)).toEqual(["/snack-misaki/start/registry-token-expiry"]);
+    expect(open.map(({ outputs }) => outputs.name)).toEqual([names.parameters.registryTokenExpiry]);
   });
 });
 
-describe("privileges", () => {
-  it("name actions and resources, never everything", () => {
+/** Last part of an ARN without the random suffix that Pulumi adds to names. */
+function kindOf(arn: string): string {
+  const [, table, index = ""] = /:table\/(\w+)-[0-9a-f]{7}(.*)$/.exec(arn) ?? [];
+  return table ? table + index : (arn.split("/").pop() ?? "").replace(/-[0-9a-f]{7}$/, "");
+}
+
+describe("Policies of the functions", () => {
+  it("allow named actions on named resources, without wildcards", () => {
     const statements = resources("aws:iam/rolePolicy:RolePolicy").flatMap(
       ({ outputs: { policy } }) => JSON.parse(String(policy)).Statement as { Action: string[]; Resource: string[] }[],
     );
@@ -171,23 +179,70 @@ describe("privileges", () => {
       expect(Action.length).toBeGreaterThan(0);
       expect(Resource.length).toBeGreaterThan(0);
       for (const action of Action) expect(action).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
-      // AWS knows no resource for an authorization token.
+      // AWS has no resource for this action.
       if (Action.join() === "ecr:GetAuthorizationToken") continue;
       for (const resource of Resource) expect(resource).toMatch(/^arn:aws:[a-z-]+:[a-z0-9-]+:\d{12}:[^*]+(:\*)?$/);
-      // Only an operator's resync of everyone walks through a table, and there only through an index of keys.
+      // Only the operator's resync of all customers scans, and it scans an index with keys only.
       if (Action.includes("dynamodb:Scan")) expect(Resource.join()).toMatch(/\/index\/stripe_customer_id$/);
     }
   });
 
-  it("come with one role per function and no managed policy", () => {
+  it("allow each function exactly its actions", () => {
+    const ofFunctions = resources("aws:iam/rolePolicy:RolePolicy").filter(({ id }) => !id.includes("-schedule-"));
+    const policies = ofFunctions.map(({ id, outputs: { policy } }) => {
+      // The first statement of each function writes its log.
+      const [, ...statements] = JSON.parse(String(policy)).Statement as { Action: string[]; Resource: string[] }[];
+      const lines = statements.map(
+        ({ Action, Resource }) => `${Action.join(" ")} on ${Resource.map(kindOf).join(" ")}`,
+      );
+      return [id.split(/[:-]/)[0], lines] as const;
+    });
+    const readRow = "dynamodb:GetItem on users";
+    const writeRow = "dynamodb:GetItem dynamodb:UpdateItem on users";
+    const byCustomer = "dynamodb:Query on users/index/stripe_customer_id";
+    const count = "dynamodb:UpdateItem on ephemeral";
+    const stripeKey = "ssm:GetParameters on stripe-api-key";
+    const browserKeys = models.map((model) => `${model}-browser-key`).join(" ");
+    expect(Object.fromEntries(policies)).toEqual({
+      session: [`ssm:GetParameters on ticket-signing-key ${browserKeys}`, readRow],
+      guest: [`ssm:GetParameters on ticket-signing-key ${planModels.free}-browser-key`, count],
+      plan: [readRow],
+      checkout: [writeRow, "dynamodb:GetItem dynamodb:UpdateItem on ephemeral", stripeKey],
+      portal: [readRow, count, stripeKey],
+      sync: [writeRow, count, stripeKey],
+      webhook: [writeRow, byCustomer, count, stripeKey, "ssm:GetParameters on stripe-webhook-secret"],
+      reconciler: [
+        writeRow,
+        byCustomer,
+        "dynamodb:Query on users/index/review",
+        "dynamodb:BatchGetItem dynamodb:UpdateItem on ephemeral",
+        stripeKey,
+      ],
+      admin: [
+        writeRow,
+        byCustomer,
+        "dynamodb:Scan on users/index/stripe_customer_id",
+        "dynamodb:BatchGetItem on ephemeral",
+        stripeKey,
+      ],
+      registryRefresh: [
+        "ssm:GetParameters on runpod-api-key",
+        "ssm:PutParameter on registry-token-expiry",
+        "ecr:GetAuthorizationToken on *",
+        `ecr:BatchGetImage ecr:GetDownloadUrlForLayer on ${models.join(" ")}`,
+      ],
+    });
+  });
+
+  it("belong to one role per function, without a managed policy", () => {
     const roles = functions().map(({ outputs: { role } }) => role);
     expect(new Set(roles).size).toBe(functions().length);
     expect(resources("aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
   });
 });
 
-describe("the program", () => {
-  it("asks for an ID token on every route but the guest's, and the one that asks for Stripe's signature", () => {
+describe("The program", () => {
+  it("requires an ID token on every route but POST /auth/guest and POST /webhook/stripe", () => {
     const open = resources("aws:apigatewayv2/route:Route").filter(({ outputs: o }) => o.authorizationType !== "JWT");
     expect(open.map(({ outputs: { routeKey } }) => routeKey).sort()).toEqual([
       "POST /auth/guest",
@@ -195,7 +250,7 @@ describe("the program", () => {
     ]);
   });
 
-  it("keeps customers' rows for ever and counters for a while", () => {
+  it("deletes counters by TTL, but never customers' rows", () => {
     const tables = Object.fromEntries(
       resources("aws:dynamodb/table:Table").map(({ outputs }) => [String(outputs.name).split("-")[0], outputs]),
     );
@@ -204,13 +259,13 @@ describe("the program", () => {
     expect(tables.ephemeral?.ttl).toMatchObject({ attributeName: "ttl", enabled: true });
   });
 
-  it("lets RunPod pull its images from private ECR, with a token that it renews", async () => {
+  it("gives RunPod a credential for private ECR and renews its token every 6 hours", async () => {
     const runpod = JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"));
     const [auth, ...others] = Object.values<{ id: string; name: string }>(runpod.registryAuths);
     expect(others).toEqual([]);
-    expect(auth?.name).toBe("snack-misaki-start-registry");
+    expect(auth?.name).toBe(names.registryCredentials);
     const used = Object.values<{ containerRegistryAuthId: string }>(runpod.templates);
-    expect(used.map(({ containerRegistryAuthId }) => containerRegistryAuthId)).toEqual([auth?.id, auth?.id]);
+    expect(used.map(({ containerRegistryAuthId }) => containerRegistryAuthId)).toEqual(models.map(() => auth?.id));
     const refresh = functions().find((fn) => functionName(fn) === "registryRefresh");
     expect(await cloud.aws.invoke(String(refresh?.outputs.name), {})).toEqual({ expiresAt: expect.any(String) });
     const [alarm] = resources("aws:cloudwatch/metricAlarm:MetricAlarm");
@@ -219,19 +274,19 @@ describe("the program", () => {
     expect(schedules).toContain("rate(6 hours)");
   });
 
-  it("runs its functions on Node 24, arm64", () => {
+  it("runs its functions on Node 24 and arm64", () => {
     for (const { outputs: o } of functions()) {
       expect(o).toMatchObject({ runtime: "nodejs24.x", architectures: ["arm64"] });
     }
   });
 
-  it("registers the webhook with Stripe, once, for what it handles", () => {
+  it("registers one webhook endpoint at Stripe, for the events that it handles", () => {
     expect(cloud.stripe?.account.webhookEndpoints()).toEqual([
       expect.objectContaining({ url: outputs.webhookUrl, enabledEvents: expect.arrayContaining([...webhookEvents]) }),
     ]);
   });
 
-  it("replaces the webhook's endpoint and secret by a number, and keeps the old secret for one more time", async () => {
+  it("replaces the webhook endpoint and keeps the old secret once after a higher secret generation", async () => {
     const secrets = () => {
       const [
         {
@@ -255,7 +310,7 @@ describe("the program", () => {
     await up(engineOptions(cloud, programDir, dir));
   });
 
-  it("has nothing to do when nothing has changed", async () => {
+  it("changes nothing when nothing has changed", async () => {
     const { steps } = await preview(engineOptions(cloud, programDir, dir));
     expect(steps.filter(({ op }) => op !== "same")).toEqual([]);
   });
@@ -277,7 +332,7 @@ describe("the program", () => {
     expect(readFileSync(report, "utf8")).toBe("did not walk");
   });
 
-  it("changes one model's image and template, and nothing else, for a new image tag", async () => {
+  it("changes only one model's image and template after a new image tag", async () => {
     const bumped = engineOptions(cloud, programDir, dir, { "phi3.imageTag": "2026-12-01" });
     const planned = changes((await preview(bumped)).steps);
     const done = changes((await up(bumped)).steps);
@@ -287,13 +342,12 @@ describe("the program", () => {
       "update pulumi-nodejs:dynamic/runpod:Template phi3",
     ]);
     expect(planned).toEqual(done);
-    // The old one is forgotten, not deleted: it is the way back.
-    expect(resources("docker-build:index:Image").map(nameOfImage).sort()).toEqual(
-      ["local-1", "local-1", "2026-12-01"].sort(),
-    );
+    // The old image leaves the state but stays in ECR: a rollback needs it.
+    const versions = resources("docker-build:index:Image").map(versionOfImage);
+    expect(versions.sort()).toEqual(["2026-12-01", ...models.map(() => "local-1")]);
   });
 
-  it("has RunPod cache the weights of an image that does not hold them", async () => {
+  it("asks RunPod to cache the weights when the image does not contain them", async () => {
     await up(engineOptions(cloud, programDir, dir, { "phi3.weights": "cached" }));
     const [args] = resources("docker-build:index:Image").filter(({ outputs: { buildArgs } }) => {
       const { MODEL_ID, WEIGHTS } = buildArgs as Record<string, string>;
@@ -304,28 +358,28 @@ describe("the program", () => {
     const references = Object.values<{ name: string; modelReferences?: string[] }>(endpoints).map(
       ({ name, modelReferences }) => [name, modelReferences ?? []],
     );
-    expect(Object.fromEntries(references)).toEqual({
-      "snack-misaki-start-phi3": [modelReference("phi3")],
-      "snack-misaki-start-mistral": [],
-    });
+    const expected = byModel((model) => (model === "phi3" ? [modelReference("phi3")] : []));
+    expect(Object.fromEntries(references)).toEqual(
+      Object.fromEntries(models.map((model) => [names.endpoint(model), expected[model]])),
+    );
   });
 
-  it("refuses a bad value by key, what is allowed and what it is, before anything is done", async () => {
+  it("rejects a bad configuration value before it changes anything", async () => {
     const bad = engineOptions(cloud, programDir, dir, { "phi3.imageTag": "latest" });
     await expect(up(bad)).rejects.toThrow(
       'The configuration of stack start is not valid:\n  snack-misaki:phi3.imageTag: must name one build, not latest, got "latest"',
     );
   });
 
-  it("is deleted without a trace", async () => {
+  it("leaves no resource behind after a destroy", async () => {
     await destroy(engineOptions(cloud, programDir, dir));
-    const left = [
+    const types = [
       "aws:lambda/function:Function",
       "aws:dynamodb/table:Table",
       "aws:apigatewayv2/api:Api",
       "aws:cognito/userPool:UserPool",
     ];
-    expect(left.flatMap(resources)).toEqual([]);
+    expect(types.flatMap(resources)).toEqual([]);
     expect(JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"))).toMatchObject({ endpoints: {} });
     expect(cloud.stripe?.account.webhookEndpoints()).toEqual([]);
   });

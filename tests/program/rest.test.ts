@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
+import { models } from "../../contract/plan";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
 
-// The move that every stack has before it: RunPod ends GraphQL in early 2027.
+// RunPod ends GraphQL in early 2027, so every stack has to switch to REST.
 const programDir = process.cwd();
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-rest-"));
 let cloud: LocalCloud;
@@ -33,7 +34,7 @@ const images = () =>
     .endpoints.map(({ templateId }) => account().template(templateId)?.imageName?.replace(/.*\//, ""))
     .sort();
 
-/** Registers a delegation for each model's repository, as an operator does by RunPod's API. */
+/** Registers a delegation for each model's repository with RunPod, as an operator does. */
 async function delegations(): Promise<Record<string, string>> {
   const ids: Record<string, string> = {};
   for (const { id: name, outputs } of cloud.aws.account.list("aws:ecr/repository:Repository")) {
@@ -48,39 +49,38 @@ async function delegations(): Promise<Record<string, string>> {
   return ids;
 }
 
-describe("a stack made through GraphQL", () => {
+describe("A stack that was created through GraphQL", () => {
   let rest: Record<string, unknown>;
 
-  it("is not let go to REST while its images need a token renewed", async () => {
+  it("cannot switch to REST while RunPod needs an ECR token", async () => {
     await expect(up(engineOptions(cloud, programDir, dir, { runpodApi: "rest" }))).rejects.toThrow(
       'runpodApi: must be graphql with registry.kind "ecr"',
     );
   });
 
-  it("goes on through REST with a delegation: the same endpoints, nothing made anew", async () => {
+  it("switches to REST with delegations and keeps its endpoints", async () => {
     const before = account().endpoints.map(({ id }) => id);
     rest = { runpodApi: "rest", registry: { kind: "delegation", ids: await delegations() } };
     const { steps } = await up(engineOptions(cloud, programDir, dir, rest));
     expect(runpodChanges(steps)).toEqual([
       "delete RegistryAuth registry",
-      "update Template mistral",
-      "update Template phi3",
+      ...models.map((model) => `update Template ${model}`).sort(),
     ]);
     expect(account().endpoints.map((endpoint) => endpoint.id)).toEqual(before);
     const again = await preview(engineOptions(cloud, programDir, dir, rest));
     expect(again.steps.filter(({ op }) => op !== "same")).toEqual([]);
   });
 
-  it("rolls out a new image by its template alone there too", async () => {
+  it("updates only one template after a new image tag", async () => {
     const before = images();
     const bumped = engineOptions(cloud, programDir, dir, { ...rest, "phi3.imageTag": "2026-12-01" });
     expect(runpodChanges((await up(bumped)).steps)).toEqual(["update Template phi3"]);
     const after = images();
-    expect(after.filter((image) => before.includes(image))).toHaveLength(1);
-    expect(account().endpoints).toHaveLength(2);
+    expect(after.filter((image) => before.includes(image))).toHaveLength(models.length - 1);
+    expect(account().endpoints).toHaveLength(models.length);
   });
 
-  it("is deleted through REST without a trace", async () => {
+  it("leaves nothing at RunPod after a destroy through REST", async () => {
     await destroy(engineOptions(cloud, programDir, dir, rest));
     expect([account().endpoints, account().templates, account().registryAuths]).toEqual([[], [], []]);
   });
