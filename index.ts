@@ -5,11 +5,11 @@ import { Billing } from "./infra/billing";
 import { loadConfig } from "./infra/config";
 import { Data } from "./infra/data";
 import { Identity } from "./infra/identity";
-import { WorkerImage } from "./infra/images";
 import { Inference } from "./infra/inference";
 import { Registry } from "./infra/registry";
 import { StripeWebhook } from "./infra/stripeWebhook";
 import { Tickets } from "./infra/tickets";
+import { WorkerImage } from "./infra/workerImage";
 
 const config = loadConfig();
 

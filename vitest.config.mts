@@ -2,15 +2,16 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that start no server and no process: `npm run check` runs them. tests/noServers.ts enforces it. */
 const unitTests = [
-  "tests/client/contract.test.ts",
+  "tests/client/contractTypes.test.ts",
   "tests/contract/generatedFiles.test.ts",
+  "tests/docs/*.test.ts",
   "tests/functions/{entitlement,http,stripeClient,stripeEvent,ticket}.test.ts",
   "tests/images/*.test.ts",
   "tests/local/cognito/store.test.ts",
   "tests/local/commands/previewTable.test.ts",
   "tests/ops/doctor/{account,workers}.test.ts",
   "tests/program/config.test.ts",
-  "tests/runpod/answers.test.ts",
+  "tests/runpod/{error,records}.test.ts",
   "tests/runner/selection.test.ts",
   "tests/stripe/connection.test.ts",
   "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
@@ -21,6 +22,8 @@ export default defineConfig({
     // Only ends a test that hangs: a busy machine may take several times as long as a quiet one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Tests compare output without colors. CI switches colors on.
+    env: { NO_COLOR: "1" },
     // Two cores carry the whole suite, and several files start servers and processes.
     maxWorkers: 2,
     pool: "forks",

@@ -64,3 +64,10 @@ export class ApiError extends Error {
     return { error: { code: this.code, message: this.message, retryable: errorCodes[this.code].retryable } };
   }
 }
+
+/** The error `rate_limited`, with the seconds until the next use is allowed (`Retry-After`). */
+export class RateLimited extends ApiError {
+  constructor(readonly retryAfterSeconds: number) {
+    super("rate_limited");
+  }
+}

@@ -6,7 +6,7 @@ import { returnUrlFor } from "./lib/returnUrl";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { openCheckoutSession } from "./stripe/checkoutSession";
 import { createCheckoutAttempts } from "./tables/checkoutAttempts";
-import { createCounters } from "./tables/counters";
+import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /billing/checkout`. */
 export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: string; returnUrls: string[] };
@@ -19,7 +19,7 @@ const rate = { limit: 30, windowSeconds: 3_600 };
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);
-  const count = createCounters(settings.ephemeralTable);
+  const count = createRateLimiter(settings.ephemeralTable);
   const billing = createBilling(settings);
   const attempts = createCheckoutAttempts(settings.ephemeralTable);
   return jsonHandler(async (event): Promise<RedirectResponse> => {

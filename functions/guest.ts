@@ -2,14 +2,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { openSession } from "./core/session";
 import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
 import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
-import { createCounters } from "./tables/counters";
+import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /auth/guest`. */
 export type Settings = SessionSettings & { ephemeralTable: string; sessionsPerHour: number };
 
 /** `POST /auth/guest`: a free session for someone not signed in, limited per address. */
 export function create(settings: Settings): Handler {
-  const count = createCounters(settings.ephemeralTable);
+  const count = createRateLimiter(settings.ephemeralTable);
   const sources = createSessionSources(settings);
   return jsonHandler(async (event) => {
     parseBody(event, NoBody);

@@ -5,7 +5,7 @@ import { createIdentity, type IdentitySettings } from "./lib/identity";
 import { returnUrlFor, withQuery } from "./lib/returnUrl";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { fromStripe } from "./stripe/client";
-import { createCounters } from "./tables/counters";
+import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /billing/portal`. */
 export type Settings = BillingSettings &
@@ -25,7 +25,7 @@ const rate = { limit: 60, windowSeconds: 3_600 };
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);
-  const count = createCounters(settings.ephemeralTable);
+  const count = createRateLimiter(settings.ephemeralTable);
   const billing = createBilling(settings);
   return jsonHandler(async (event): Promise<RedirectResponse> => {
     const { userId } = await identify(event);

@@ -2,7 +2,7 @@ import { planResponse } from "./core/planResponse";
 import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
 import { createIdentity, type IdentitySettings } from "./lib/identity";
 import { type BillingSettings, createBilling } from "./stripe/billing";
-import { createCounters } from "./tables/counters";
+import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /billing/sync`. */
 export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: string };
@@ -16,7 +16,7 @@ const rate = { limit: 30, windowSeconds: 300 };
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);
-  const count = createCounters(settings.ephemeralTable);
+  const count = createRateLimiter(settings.ephemeralTable);
   const billing = createBilling(settings);
   return jsonHandler(async (event) => {
     const { userId } = await identify(event);

@@ -4,7 +4,7 @@ import { type Handler, jsonHandler, type Request } from "./lib/http";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { isSigned, matters, parseEvent, type StripeEvent } from "./stripe/event";
 import { handleEvent } from "./stripe/handleEvent";
-import { createWebhookSecrets } from "./stripe/webhookSecrets";
+import { createWebhookSecrets } from "./stripe/readWebhookSecrets";
 import { createEventLog } from "./tables/eventLog";
 
 /** Settings of `POST /webhook/stripe`. */

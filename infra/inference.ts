@@ -2,13 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
 import { stackNames } from "../names";
 import { Endpoint } from "../runpod/endpoint";
-import { Template } from "../runpod/template";
 import type { Config } from "./config";
-import type { WorkerImage } from "./images";
 import { inferenceSettings } from "./inferenceSettings";
 import type { Registry } from "./registry";
 import { createSecret, type Secret } from "./secrets";
 import type { Tickets } from "./tickets";
+import type { WorkerImage } from "./workerImage";
+import { createWorkerTemplate } from "./workerTemplate";
 
 /** Arguments of `Inference`. */
 export interface InferenceArgs {
@@ -31,21 +31,10 @@ export class Inference extends pulumi.ComponentResource {
   constructor(model: Model, args: InferenceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Inference", model, {}, opts);
     const child = { parent: this };
-    const { config, tickets, image, registry } = args;
+    const { config } = args;
     const { name, ...settings } = inferenceSettings(model, config);
 
-    const containerRegistryAuthId = registry.credentialsFor(image);
-    const template = new Template(
-      model,
-      {
-        name,
-        imageName: image.uri,
-        ...(containerRegistryAuthId && { containerRegistryAuthId }),
-        ...settings.template,
-        env: { MODEL: model, TICKET_ISSUER: tickets.issuer, TICKET_JWKS: tickets.jwks },
-      },
-      child,
-    );
+    const template = createWorkerTemplate({ model, name, settings: settings.template, ...args }, child);
     const endpoint = new Endpoint(model, { name, templateId: template.id, ...settings.endpoint }, child);
     this.url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
     const value = config.browserKeys[model];

@@ -5,10 +5,10 @@ import { isPrivateEcr, parseImageName } from "../runpod/imageName";
 import { RegistryAuth } from "../runpod/registryAuth";
 import * as aws from "./aws";
 import type { Config } from "./config";
-import type { WorkerImage } from "./images";
 import { Lambda, type Statement } from "./lambda";
 import { Schedule } from "./schedule";
 import { createSecret, readSecrets, type Secret } from "./secrets";
+import type { WorkerImage } from "./workerImage";
 
 /** An ECR token is valid for 12 hours. */
 const REFRESH_HOURS = 6;

@@ -1,7 +1,6 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import * as z from "zod/mini";
-import { ApiError } from "../../contract/errors";
-import { RateLimited } from "../core/rateLimit";
+import { ApiError, RateLimited } from "../../contract/errors";
 
 /** An HTTP API request, payload format 2.0. */
 export type Request = APIGatewayProxyEventV2;

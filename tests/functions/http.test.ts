@@ -1,7 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import * as z from "zod/mini";
-import { ApiError } from "../../contract/errors";
-import { RateLimited } from "../../functions/core/rateLimit";
+import { ApiError, RateLimited } from "../../contract/errors";
 import { jsonHandler, NoBody, parseBody, type Request } from "../../functions/lib/http";
 
 const request = (body?: string, isBase64Encoded = false) => ({ body, isBase64Encoded, headers: {} }) as Request;

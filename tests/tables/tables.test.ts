@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, vi } from "vitest";
 import { testCheckoutAttempts } from "./checkoutAttempts";
-import { testCounters } from "./counters";
 import { engines } from "./engines";
 import { testEventLog } from "./eventLog";
+import { testRateLimits } from "./rateLimits";
 import { testSync } from "./sync";
 import { type Database, openDatabase, type Tables } from "./tables";
 import { testUserRows } from "./userRows";
@@ -35,7 +35,7 @@ for (const engine of engines) {
     const current = () => tables;
     describe("user row", () => testUserRows(current));
     describe("createUsers", () => testUsers(current));
-    describe("rate counter", () => testCounters(current));
+    describe("rate counter", () => testRateLimits(current));
     describe("checkout attempt", () => testCheckoutAttempts(current));
     describe("event log", () => testEventLog(current));
     describe("syncCustomer", () => testSync(current));

@@ -1,17 +1,17 @@
 import { expect, it } from "vitest";
-import { createCounters } from "../../functions/tables/counters";
+import { createRateLimiter } from "../../functions/tables/rateLimits";
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** Tests of `functions/tables/counters.ts` against any engine. */
-export function testCounters(tables: () => Tables): void {
+/** Tests of `functions/tables/rateLimits.ts` against any engine. */
+export function testRateLimits(tables: () => Tables): void {
   const rate = { limit: 5, windowSeconds: 300 };
   // Start of a window, so that nearby times fall into the same window.
   const start = new Date(Math.ceil(Date.now() / 300_000) * 300_000);
   const later = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 
   it("allows exactly the limit for concurrent uses", async () => {
-    const count = createCounters(tables().ephemeral);
+    const count = createRateLimiter(tables().ephemeral);
     const uses = Array.from({ length: 60 }, () => count("a", { ...rate, limit: 25 }, start));
     const ended = await Promise.allSettled(uses);
     const refused = ended.filter((one) => one.status === "rejected");
@@ -19,7 +19,7 @@ export function testCounters(tables: () => Tables): void {
   });
 
   it("counts each key and window separately", async () => {
-    const count = createCounters(tables().ephemeral);
+    const count = createRateLimiter(tables().ephemeral);
     for (let use = 0; use < 5; use++) await count("a", rate, start);
     await expect(count("a", rate, later(299.9))).rejects.toMatchObject({ code: "rate_limited", retryAfterSeconds: 1 });
     await expect(count("a", rate, start)).rejects.toMatchObject({ retryAfterSeconds: 300 });
@@ -30,7 +30,7 @@ export function testCounters(tables: () => Tables): void {
   });
 
   it("sets a TTL shortly after the window", async () => {
-    const count = createCounters(tables().ephemeral);
+    const count = createRateLimiter(tables().ephemeral);
     for (const seconds of [0, 299]) {
       await count("a", rate, later(seconds));
       // DynamoDB needs the TTL as a number in Unix seconds. Other values never expire or expire at once.
@@ -42,6 +42,6 @@ export function testCounters(tables: () => Tables): void {
   });
 
   it("refuses a use that it cannot count", async () => {
-    await expect(createCounters("no-such-table")("a", rate, start)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(createRateLimiter("no-such-table")("a", rate, start)).rejects.toMatchObject({ code: "unavailable" });
   });
 }

@@ -1,14 +1,20 @@
 import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
-import { type RateLimit, RateLimited } from "../core/rateLimit";
+import { RateLimited } from "../../contract/errors";
 import { awsClientLimits, dependency } from "../lib/dependency";
 
+/** A limit per time window. */
+export interface RateLimit {
+  limit: number;
+  windowSeconds: number;
+}
+
 /**
- * Rate counters in the `ephemeral` table, one item per key and window, deleted by TTL.
+ * Creates a rate limiter. It keeps counters in the `ephemeral` table, one item per key and window, deleted by TTL.
  *
  * @returns a function that counts one use. It throws RateLimited above the limit, and ApiError `unavailable` when it
  * cannot count: a request that cannot be limited is refused
  */
-export function createCounters(tableName: string): (key: string, rate: RateLimit, now: Date) => Promise<void> {
+export function createRateLimiter(tableName: string): (key: string, rate: RateLimit, now: Date) => Promise<void> {
   const client = new DynamoDBClient(awsClientLimits);
   return async (key, { limit, windowSeconds }, now) => {
     const window = Math.floor(now.getTime() / 1000 / windowSeconds);

@@ -1,0 +1,40 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { Model } from "../contract/plan";
+import { Template } from "../runpod/template";
+import type { inferenceSettings } from "./inferenceSettings";
+import type { Registry } from "./registry";
+import type { Tickets } from "./tickets";
+import type { WorkerImage } from "./workerImage";
+
+/** Arguments of `createWorkerTemplate`. */
+interface WorkerTemplateArgs {
+  model: Model;
+  /** Name of the template at RunPod. */
+  name: string;
+  settings: ReturnType<typeof inferenceSettings>["template"];
+  image: WorkerImage;
+  registry: Registry;
+  tickets: Tickets;
+}
+
+/**
+ * Creates the RunPod template of a model's workers. A new image tag changes the template's image and nothing else, and
+ * RunPod then replaces the workers.
+ */
+export function createWorkerTemplate(
+  { model, name, settings, image, registry, tickets }: WorkerTemplateArgs,
+  opts: pulumi.CustomResourceOptions,
+): Template {
+  const containerRegistryAuthId = registry.credentialsFor(image);
+  return new Template(
+    model,
+    {
+      name,
+      imageName: image.uri,
+      ...(containerRegistryAuthId && { containerRegistryAuthId }),
+      ...settings,
+      env: { MODEL: model, TICKET_ISSUER: tickets.issuer, TICKET_JWKS: tickets.jwks },
+    },
+    opts,
+  );
+}
