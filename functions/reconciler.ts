@@ -78,7 +78,8 @@ export function create(
     }
     await processAll("reviews", billing.rows.due(now), (userId) => billing.sync(userId));
     console.log({ reconciled: done });
-    if (done.failed > 0) throw new Error(`${done.failed} of ${done.events + done.reviews + done.failed} failed`);
+    if (done.failed > 0)
+      throw new Error(`${done.failed} of ${done.events + done.reviews + done.failed} events and reviews failed`);
     return done;
   };
 }

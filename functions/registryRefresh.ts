@@ -12,7 +12,7 @@ export interface Settings {
   runpodKeyParameter: string;
   /** RunPod's id of the credentials used to pull images. */
   registryAuthId: string;
-  /** SSM parameter for the expiry of the token at RunPod. RunPod does not return it. */
+  /** SSM parameter that stores when the registry token expires. RunPod does not return that time. */
   expiryParameter: string;
 }
 

@@ -7,8 +7,8 @@ export interface SyncWrite {
   /** Undefined for a customer that Stripe does not know: the row keeps its facts. */
   facts: StripeFacts | undefined;
   /**
-   * Plans to add, by subscription id. Entries already in the row stay: a sync with a lower ticket may have written one
-   * that this sync did not see.
+   * Known plans to merge into the row, by subscription id. Existing entries stay, because an earlier sync may have
+   * written one that this sync did not see.
    */
   knownPlans: Record<string, KnownPlan>;
   /** The entitlement at this moment, stored for people who look at the table. */
@@ -23,12 +23,13 @@ export interface SyncWrite {
 /** The operations on customers' rows that the sync needs. */
 export interface SyncRows {
   /**
-   * Increments the row's sync ticket, creating the row if necessary. Returns the ticket and the row after it.
+   * Increments the row's sync ticket (a sequence number) and creates the row if necessary. Returns the sync ticket and
+   * the row.
    *
    * @param reviewBy stored in the row at once, so that no later sync drops it
    */
   takeTicket(userId: string, now: Date, reviewBy?: Date): Promise<{ ticket: number; customer: Customer }>;
-  /** Writes unless a higher ticket has already written. Returns false in that case. */
+  /** Writes unless a higher sync ticket has already written. Returns false in that case. */
   apply(userId: string, ticket: number, write: SyncWrite): Promise<boolean>;
   /** The current row. */
   get(userId: string): Promise<Customer | undefined>;
@@ -60,11 +61,11 @@ export interface Synced {
 
 /**
  * Copies a customer's facts from Stripe into their row. Every trigger uses it: webhook, reconciler, API and admin.
- * Steps: take a ticket number, read Stripe, write unless a later ticket has written.
+ * Steps: take a sync ticket, read Stripe, write unless a later sync ticket has written.
  *
- * The content and order of events do not matter, so it may run at any time, repeatedly, concurrently, and may stop
- * between any two steps. The last change at Stripe has an event. Its sync takes its ticket after that change and
- * therefore reads the final state, and no lower ticket can overwrite that state.
+ * The content and order of events do not matter, so a sync may run at any time, repeatedly and concurrently, and may
+ * stop between any two steps. The last change at Stripe has an event. The sync of that event takes its sync ticket
+ * after the change. Therefore it reads the final state, and no lower sync ticket can overwrite that state.
  *
  * @throws any error of the sources; the row is then unchanged
  */

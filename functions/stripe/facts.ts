@@ -13,8 +13,9 @@ const TRIAL_END_SLACK_SECONDS = 24 * 3600;
  * Reads the facts that decide a plan. Most customers need one round trip: disputes, open invoices and a test clock are
  * read only when the first answers refer to them.
  *
- * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. An unknown customer is an
- * error because the key of a wrong account would know nobody, and nobody may lose a plan because of that
+ * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. Not knowing the customer is
+ * an error and not "no subscription", because with the key of a wrong Stripe account every customer is unknown, and
+ * nobody may lose a plan for that
  */
 export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts> {
   const reading = Promise.all([

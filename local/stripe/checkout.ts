@@ -13,7 +13,11 @@ export type CheckoutOutcome =
   | { outcome: "requires_action" }
   | { outcome: "declined"; code: string; message: string };
 
-/** Attaches a test card to a customer. Throws StripeProblem for other numbers than Stripe's test cards. */
+/**
+ * Attaches a test card to a customer.
+ *
+ * @throws StripeProblem unless the number is one of Stripe's test cards
+ */
 export function attachCard(ledger: Ledger, customer: string, number: string): Stripe.PaymentMethod {
   const digits = number.replaceAll(/\D/g, "");
   const behaviour = cardBehaviour(digits);

@@ -33,7 +33,7 @@ export function checkEndpoint(
   return { check: failed(label, seen, `Run "pulumi refresh", then "pulumi up".`), endpoint: undefined };
 }
 
-/** Checks that the stack's template exists and that its endpoint runs it. */
+/** Checks that the stack's template exists and that the stack's endpoint uses it. */
 export function checkTemplate(
   model: Model,
   name: string,

@@ -24,7 +24,7 @@ async function known() {
   return one;
 }
 
-describe("unusable answers from Stripe", () => {
+describe("sync with an unusable answer from Stripe", () => {
   type Page = { data: Record<string, unknown>[] };
   const first = (change: object) => (page: Page) => ({
     ...page,
@@ -43,7 +43,7 @@ describe("unusable answers from Stripe", () => {
     ["another object type", /^\/v1\/customers\//, (customer: Stripe.Customer) => ({ ...customer, object: "account" })],
     ["a customer without an id", /^\/v1\/customers\//, (customer: Stripe.Customer) => ({ ...customer, id: undefined })],
     ["null", /^\/v1\/customers\//, () => null],
-  ])("keep the row unchanged: %s", async (_name, path, change) => {
+  ])("keeps the row unchanged: %s", async (_name, path, change) => {
     const { userId, customer } = await known();
     const before = await on().rows.get(userId);
     on().between.stripe.fault = (passing) => (path.test(passing.path) ? change : undefined);
@@ -59,7 +59,7 @@ describe("unusable answers from Stripe", () => {
     ["401", 401],
     ["500", 500],
     ["connection refused", 503],
-  ])("answer unavailable without Stripe's text: %s", async (_name, status) => {
+  ])("answers unavailable without Stripe's text: %s", async (_name, status) => {
     const { customer } = await known();
     const body = { error: { type: "api_error", message: "canary of somebody's e-mail" } };
     on().between.stripe.fault = () => ({ status, body });
@@ -69,7 +69,7 @@ describe("unusable answers from Stripe", () => {
   });
 });
 
-describe("failing tables", () => {
+describe("webhook with failing tables", () => {
   const fault = (type: string) => ({ status: 400, body: { __type: `com.amazonaws.dynamodb.v20120810#${type}` } });
 
   it.each([
@@ -77,7 +77,7 @@ describe("failing tables", () => {
     ["throttled with another error", fault("ThrottlingException")],
     ["internal error", { status: 500, body: { __type: "com.amazonaws.dynamodb.v20120810#InternalServerError" } }],
     ["access denied", fault("AccessDeniedException")],
-  ])("answer 5xx and succeed on redelivery: %s", async (_name, meddling) => {
+  ])("answers 5xx and succeeds on redelivery: %s", async (_name, meddling) => {
     const { userId, customer } = await on().subscriber();
     const { dynamodb } = on().between;
     dynamodb.fault = () => meddling;
@@ -87,7 +87,7 @@ describe("failing tables", () => {
     expect((await on().rows.get(userId))?.subscriptions).toHaveLength(1);
   });
 
-  it("are retried within the request when throttled briefly", async () => {
+  it("retries a briefly throttled table within the request", async () => {
     const { userId, customer } = await on().subscriber();
     let calls = 0;
     on().between.dynamodb.fault = () =>
@@ -96,7 +96,7 @@ describe("failing tables", () => {
     expect((await on().rows.get(userId))?.subscriptions).toHaveLength(1);
   });
 
-  it("answer 200 when a later sync has already written", async () => {
+  it("answers 200 when a later sync has already written the row", async () => {
     const { userId, customer } = await known();
     let overtaken = false;
     on().between.stripe.fault = ({ path }) => {
@@ -152,7 +152,7 @@ describe("reconciler", () => {
     await makeDue(userId);
     on().between.stripe.fault = ({ path }) =>
       path.startsWith("/v1/events") ? { status: 403, body: { error: { type: "invalid_request_error" } } } : undefined;
-    await expect(createReconciler(on().settings)({}, context)).rejects.toThrow("1 of 2 failed");
+    await expect(createReconciler(on().settings)({}, context)).rejects.toThrow("1 of 2 events and reviews failed");
     expect((await on().rows.get(userId))?.subscriptions).toMatchObject([{ status: "canceled" }]);
   });
 });

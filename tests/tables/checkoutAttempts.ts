@@ -19,7 +19,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
   const open = () => createCheckoutAttempts(tables().ephemeral);
   const at = (seconds: number) => new Date(seconds * 1000);
 
-  it("starts when there is none and stores every field", async () => {
+  it("starts when there is no current attempt, and stores every field", async () => {
     const attempts = open();
     expect(await attempts.current("u", now)).toBeUndefined();
     expect(await attempts.start("u", attempt("a"), undefined, now)).toBe(true);
@@ -28,7 +28,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect((await readEphemeral(tables(), "checkout#u"))?.ttl).toBe(end);
   });
 
-  it("starts once for concurrent requests", async () => {
+  it("starts only once when several requests start one concurrently", async () => {
     const attempts = open();
     const tries = Array.from({ length: 30 }, (_, n) => attempt(`a${n}`));
     const started = await Promise.all(tries.map((one) => attempts.start("u", one, undefined, now)));
@@ -36,7 +36,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(tries[started.indexOf(true)]);
   });
 
-  it("is replaced once, and only by a request that has read it", async () => {
+  it("is replaced only once, and only by a request that has read the current attempt", async () => {
     const attempts = open();
     const first = attempt("first");
     await attempts.start("u", first, undefined, now);
@@ -48,13 +48,13 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(tries[started.indexOf(true)]);
   });
 
-  it("does not replace an attempt that does not exist", async () => {
+  it("cannot replace an attempt that does not exist", async () => {
     const attempts = open();
     expect(await attempts.start("u", attempt("a"), attempt("never"), now)).toBe(false);
     expect(await attempts.current("u", now)).toBeUndefined();
   });
 
-  it("records its session unless another attempt has started", async () => {
+  it("stores its session unless another attempt has started since", async () => {
     const attempts = open();
     const [first, second] = [attempt("first"), attempt("second")];
     expect(await attempts.handOut("u", first, "cs_0")).toBe(false);
@@ -70,7 +70,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(second);
   });
 
-  it("records no session when it is replaced at the same moment", async () => {
+  it("stores no session when it is replaced at the same moment", async () => {
     const attempts = open();
     await Promise.all(
       Array.from({ length: 20 }, async (_, n) => {

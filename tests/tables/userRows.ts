@@ -17,7 +17,7 @@ export function testUserRows(tables: () => Tables): void {
     return found;
   };
 
-  it("gives a hundred concurrent requests different tickets", async () => {
+  it("gives a hundred concurrent syncs different sync tickets", async () => {
     const rows = open();
     const taken = await Promise.all(Array.from({ length: 100 }, () => rows.takeTicket("u", now)));
     const numbers = taken.map(({ ticket }) => ticket).sort((a, b) => a - b);
@@ -25,7 +25,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("someone else", now)).ticket).toBe(1);
   });
 
-  it("returns the row with the ticket and keeps its creation time", async () => {
+  it("returns the row with the sync ticket and keeps the row's creation time", async () => {
     const rows = open();
     expect(await rows.takeTicket("u", now)).toEqual({
       ticket: 1,
@@ -48,7 +48,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await readUser(tables(), "u"))?.created_at).toBe(now.toISOString());
   });
 
-  it("accepts a write with a higher ticket and refuses a lower or equal one", async () => {
+  it("accepts a write with a higher sync ticket and refuses a lower or equal one", async () => {
     const rows = open();
     const read = (id: string) => write({ facts: facts(subscription({ id })), stripeSubscriptionId: id });
     const ids = async () => (await rows.get("u"))?.subscriptions?.map(({ id }) => id);
@@ -68,7 +68,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await ids()).toEqual(["sub_10"]);
   });
 
-  it("keeps the highest ticket's write in any order", async () => {
+  it("keeps the write of the highest sync ticket in any order", async () => {
     const rows = open();
     const seed = Date.now();
     for (let user = 0; user < 20; user++) {
@@ -139,7 +139,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await remembered()).toEqual(known);
   });
 
-  it("stores review_by with the ticket and keeps it", async () => {
+  it("stores review_by with the sync ticket and keeps it", async () => {
     const rows = open();
     const first = await rows.takeTicket("u", now, after(60));
     expect(first.customer.review_by).toBe(after(60).toISOString());
@@ -183,7 +183,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.get("u"))?.subscriptions).toHaveLength(1);
   });
 
-  it("links one Stripe customer and returns it for every later link", async () => {
+  it("links one Stripe customer and returns that customer when another link is tried", async () => {
     const rows = open();
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
@@ -195,7 +195,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.get("race"))?.stripe_customer_id).toBe(linked[0]);
   });
 
-  it("replaces a customer only when the old one is named", async () => {
+  it("replaces the Stripe customer only when the caller passes the current customer's id", async () => {
     const rows = open();
     await rows.link("u", "cus_gone", now);
     expect(await rows.link("u", "cus_new", now, "cus_other")).toBe("cus_gone");

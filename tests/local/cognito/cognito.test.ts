@@ -505,7 +505,7 @@ describe("refresh and revocation", () => {
   });
 });
 
-describe("scopes", () => {
+describe("sign-in with the scopes", () => {
   it.each([
     ["openid", "free@example.com"],
     ["openid profile", undefined],
@@ -682,7 +682,7 @@ describe("logout", () => {
   });
 });
 
-describe("issuer", () => {
+describe("issuer host", () => {
   it("publishes two RS256 keys and signs with the first", async () => {
     const response = await fetch(`${cognito.idpUrl}/${POOL}/.well-known/jwks.json`);
     const jwks = (await response.json()) as { keys: Record<string, string>[] };
@@ -723,7 +723,7 @@ describe("issuer", () => {
   });
 });
 
-describe("restart", () => {
+describe("Cognito double after a restart", () => {
   it("keeps keys, refresh tokens and sessions", async () => {
     const browser = new Browser();
     const { id_token = "", refresh_token = "", access_token } = await tokens(browser);
@@ -741,8 +741,8 @@ describe("restart", () => {
   });
 });
 
-describe("servers", () => {
-  it("report an invalid resource and keep serving", async () => {
+describe("Cognito double", () => {
+  it("reports an invalid resource and keeps serving", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", "broken", { ...clientProperties(), callbackUrls: "everywhere" });
     const response = await new Browser().go(`${cognito.domainUrl}/oauth2/authorize?client_id=broken`);
     expect(response.status).toBe(500);
@@ -750,7 +750,7 @@ describe("servers", () => {
     expect((await tokens()).access_token).toBeTruthy();
   });
 
-  it("stop on close and start completely or not at all", async () => {
+  it("stops on close, and starts completely or not at all", async () => {
     const [domain, idp] = [cognito.domainUrl, cognito.idpUrl].map((url) => Number(new URL(url).port));
     const again = (ports: { domain: number; idp: number }) =>
       startCognito({ account, dir: join(dir, "again"), ports, customers, events });

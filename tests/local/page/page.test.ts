@@ -93,7 +93,7 @@ describe("page server", () => {
   });
 });
 
-describe("panel routes", () => {
+describe("routes of the developer's panel", () => {
   const json = { "content-type": "application/json" };
   const post = (url: string, body: unknown, headers: Record<string, string> = json) =>
     fetch(url, { method: "POST", headers, body: typeof body === "string" ? body : JSON.stringify(body) });

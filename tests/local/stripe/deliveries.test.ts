@@ -48,7 +48,7 @@ async function makeCustomers(count: number): Promise<void> {
   await double.settled();
 }
 
-describe("event", () => {
+describe("webhook event", () => {
   it("is signed with the endpoint's secret and shows the object at that moment", async () => {
     const { stripe, double } = fixture();
     const { id } = await stripe.customers.create({ name: "森" });
@@ -104,15 +104,15 @@ describe("event", () => {
   });
 });
 
-describe("switch", () => {
-  it("duplicate sends each delivery twice", async () => {
+describe("Stripe double with the switch", () => {
+  it("duplicate: sends each delivery twice", async () => {
     fixture().double.switches.duplicate = true;
     await makeCustomers(2);
     expect(eventIds()).toHaveLength(4);
     expect(new Set(eventIds()).size).toBe(2);
   });
 
-  it("hold keeps deliveries until they are released", async () => {
+  it("hold: keeps deliveries back until they are released", async () => {
     const { double } = fixture();
     double.switches.hold = true;
     await makeCustomers(2);
@@ -123,7 +123,7 @@ describe("switch", () => {
     expect(received).toHaveLength(2);
   });
 
-  it("lose drops deliveries and marks the events as undelivered", async () => {
+  it("lose: drops deliveries and marks the events as undelivered", async () => {
     const { stripe, double } = fixture();
     double.switches.lose = true;
     await makeCustomers(1);
@@ -131,7 +131,7 @@ describe("switch", () => {
     expect((await stripe.events.list({ delivery_success: false })).data).toHaveLength(1);
   });
 
-  it("reorder shuffles a burst", async () => {
+  it("reorder: shuffles a burst of deliveries", async () => {
     const { stripe, double } = fixture();
     double.switches.reorder = true;
     const inOrder = () => {
@@ -145,7 +145,7 @@ describe("switch", () => {
     expect(inOrder()).toBe(false);
   });
 
-  it("delayUpToMs delays deliveries", async () => {
+  it("delayUpToMs: delays deliveries", async () => {
     const { stripe, double } = fixture();
     double.switches.delayUpToMs = 1_000;
     await Promise.all(Array.from({ length: 20 }, () => stripe.customers.create()));
@@ -156,8 +156,8 @@ describe("switch", () => {
   });
 
   it.each([
-    ["wrongSecret signs with another secret", "wrongSecret", 0],
-    ["futureTimestamp dates signatures a day ahead, which the SDK accepts", "futureTimestamp", 1],
+    ["wrongSecret: signs with another secret", "wrongSecret", 0],
+    ["futureTimestamp: dates signatures a day ahead, which the SDK accepts", "futureTimestamp", 1],
   ] as const)("%s", async (_name, key, good) => {
     fixture().double.switches[key] = true;
     await makeCustomers(1);
@@ -166,7 +166,7 @@ describe("switch", () => {
     expect(time > Date.now() / 1000 + 3_600).toBe(key === "futureTimestamp");
   });
 
-  it("apiFailures makes that many API requests fail with apiFailureStatus", async () => {
+  it("apiFailures: fails that many API requests with apiFailureStatus", async () => {
     const { stripe, double } = fixture();
     for (const [status, type, times] of [
       [500, Stripe.errors.StripeAPIError, 1],
@@ -183,7 +183,7 @@ describe("switch", () => {
   });
 });
 
-describe("account", () => {
+describe("Stripe account", () => {
   it("survives a restart with its purchases", async () => {
     const { stripe, double, dir, customer, subscription } = fixture();
     const bought = await subscription(await customer());

@@ -49,7 +49,7 @@ describe("renewal", () => {
     expect(renewed).toMatchObject({ status: "active", latest_invoice: { status: "paid" } });
   });
 
-  it("with a failing card becomes past_due, retries for two weeks and ends the subscription", async () => {
+  it("with a failing card makes the subscription past_due, is retried for two weeks and then ends it", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);
@@ -67,7 +67,7 @@ describe("renewal", () => {
     expect(failures.length).toBeGreaterThanOrEqual(4);
   });
 
-  it("paid late makes the subscription active again", async () => {
+  it("that is paid late makes the subscription active again", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);
@@ -236,7 +236,7 @@ describe("customer portal", () => {
   });
 });
 
-describe("bank", () => {
+describe("bank of a customer", () => {
   it("disputes a payment and decides", async () => {
     const { stripe, double, customer, subscription } = fixture();
     const owner = await customer();

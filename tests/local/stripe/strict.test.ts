@@ -11,7 +11,7 @@ const refusal = (work: Promise<unknown>) =>
     (error: unknown) => error as Stripe.errors.StripeError,
   );
 
-describe("request", () => {
+describe("API request", () => {
   it("without a valid key gets 401 without the key in the message", async () => {
     const { double, client } = fixture();
     const wrong = await refusal(client("sk_test_0123456789abcdefWRONG").customers.list());
@@ -138,7 +138,7 @@ describe("Idempotency-Key", () => {
     }
   });
 
-  it("in use gets 409, and the SDK retries", async () => {
+  it("of a running request gets 409, and the SDK retries", async () => {
     const { stripe, client, double } = fixture();
     double.switches.apiDelayMs = 200;
     const make = (sdk: Stripe) => sdk.customers.create({ name: "森" }, { idempotencyKey: "key-1" });
@@ -174,8 +174,8 @@ describe("Idempotency-Key", () => {
   });
 });
 
-describe("list", () => {
-  it("is paged, newest first, and iterated by the SDK", async () => {
+describe("API list", () => {
+  it("returns pages, newest first, which the SDK iterates", async () => {
     const { stripe } = fixture();
     for (const name of ["a", "b", "c", "d", "e"]) await stripe.customers.create({ name });
     const page = await stripe.customers.list({ limit: 2 });
@@ -197,7 +197,7 @@ describe("list", () => {
     });
   });
 
-  it("of subscriptions omits canceled ones unless status is all", async () => {
+  it("omits canceled subscriptions unless status is all", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const { id } = await subscription(owner);
@@ -207,7 +207,7 @@ describe("list", () => {
   });
 });
 
-describe("expand", () => {
+describe("expand parameter", () => {
   it("replaces ids with objects up to four levels deep", async () => {
     const { stripe, customer, subscription } = fixture();
     const { id } = await subscription(await customer());

@@ -168,7 +168,7 @@ export class DoctorFixture {
     this.runpod.tick();
   }
 
-  /** Changes a model's endpoint outside of Pulumi. With another name it creates another endpoint. */
+  /** Changes a model's endpoint outside of Pulumi. If `changes.name` is given, a second endpoint is created instead. */
   async change(model: Model, changes: Partial<EndpointRecord>): Promise<void> {
     const endpoint = await this.client.getEndpoint(this.endpointIds[model]);
     if (!endpoint) throw new Error(`no endpoint of ${model}`);

@@ -20,7 +20,7 @@ afterAll(() => rmSync(programDir, { recursive: true, force: true }));
 const load = (stack: string, env: Record<string, string> = {}) =>
   loadTarget(stack, { programDir, dir: join(programDir, ".local") }, { PATH: "/nonexistent", ...env });
 
-it("prefers keys from the environment", async () => {
+it("takes keys from the environment before those in the stack's file", async () => {
   const env = { RUNPOD_API_KEY: "rpa_account", PHI3_BROWSER_KEY: "rpa_phi3" };
   expect(await load("sealed", env)).toMatchObject({
     owner: "snack-misaki/sealed",
