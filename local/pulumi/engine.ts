@@ -84,7 +84,7 @@ async function withDeployment<T>(
 }
 
 async function evaluate(context: DeploymentContext, deployment: Deployment, children: Children): Promise<void> {
-  context.providers.startDynamic();
+  if (context.options.startsDynamicEarly ?? true) context.providers.startDynamic();
   const monitor = await serveMonitor(context, deployment);
   try {
     const program = runProgram(context.options, context.dryRun, monitor.address, monitor.errors, children);

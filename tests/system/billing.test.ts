@@ -330,7 +330,7 @@ describe("webhook secret rotation", () => {
       for (; streaming; changes++) {
         const { subscription } = stream[changes % stream.length] ?? { subscription: "" };
         await stripe.subscriptions.update(subscription, { cancel_at_period_end: changes % 2 === 0 });
-        await sleep(20);
+        await sleep(50);
       }
     })();
     await up(engineOptions(cloud, programDir, dir, { "billing.webhookSecretGeneration": 2 }));

@@ -52,6 +52,7 @@ export function temporaryProgram(port: number, cacheDir: string) {
     secretKeys: ["snack:password"],
     statePath: join(folder, "state", "stack.json"),
     providers: { aws: port },
+    startsDynamicEarly: false,
     // The program is plain JavaScript, so that the many runs do not load TypeScript.
     env: { NODE_COMPILE_CACHE: cacheDir, PULUMI_NODEJS_TYPESCRIPT: "false" },
   };
