@@ -20,8 +20,8 @@ const rate = { limit: 60, windowSeconds: 3_600 };
 
 /**
  * `POST /billing/portal`: returns the URL of Stripe's customer portal, where the customer changes or cancels a
- * subscription, updates a card or pays an open invoice. Everyone who has ever bought may use it, whatever the state of
- * their subscription: without it they would buy twice.
+ * subscription, updates a card or pays an open invoice. Every customer who has ever bought may use it, also after the
+ * subscription has ended, because a customer who cannot reach the portal may buy a second time.
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);

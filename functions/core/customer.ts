@@ -11,7 +11,7 @@ export const SubscriptionFacts = z.object({
   status: z.string(),
   created: Seconds,
   price_ids: z.array(z.string()),
-  /** Period of its items. Stripe moves them to the next period before that period is paid. */
+  /** Billing period of the subscription's items. Stripe starts the next period before it is paid. */
   period_start: z.nullable(Seconds),
   period_end: z.nullable(Seconds),
   trial_end: z.nullable(Seconds),

@@ -27,7 +27,7 @@ export function createParameters(): (name: string, maxAgeMs?: number) => Promise
     cache.set(name, reading);
     value.catch(() => {
       if (cache.get(name) !== reading) return;
-      // A failed refresh keeps the earlier value.
+      // When a refresh fails, the earlier value stays in the cache.
       if (known) cache.set(name, known);
       else cache.delete(name);
     });

@@ -65,8 +65,8 @@ export async function openCheckoutSession(
     const session =
       own ??
       (await create(stripe, userId, customer, attempt, owner).catch(async (error: unknown) => {
-        // Stripe replays its own failure for this key for a day. If the session exists all the same, the next round
-        // finds it.
+        // Stripe stores its server error under this key and replays it for a day. If Stripe created the session all the
+        // same, the next round finds it.
         if (isServerError(error)) await next();
         throw error;
       }));
@@ -143,12 +143,12 @@ async function create(
   };
   const options = { idempotencyKey: idempotencyKey(["checkout", attempt.id], params), maxNetworkRetries: 4 };
   const made = await fromStripe("checkout.session", stripe.checkout.sessions.create(params, options));
-  // A replayed answer shows the session at its creation, so it is read again.
+  // Stripe may replay an old answer, so the session's current state is read.
   const session = await fromStripe("checkout.session", stripe.checkout.sessions.retrieve(made.id));
   return session.status === "open" ? session : undefined;
 }
 
-/** Expires a session, so that it cannot be paid. It may have been paid just before. */
+/** Expires a session, so that nobody can pay it. An error is ignored when the session was paid just before. */
 async function expire(stripe: Stripe, sessionId: string): Promise<void> {
   try {
     await stripe.checkout.sessions.expire(sessionId);

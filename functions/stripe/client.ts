@@ -20,7 +20,9 @@ export interface StripeConnection {
   livemode: boolean;
 }
 
-/** Two attempts of five seconds and the wait between them end well within the 30 s of API Gateway and Stripe. */
+/**
+ * Two attempts of five seconds, with the wait between them, end well within the 30 s that API Gateway and Stripe allow.
+ */
 const limits = { timeout: 5_000, maxNetworkRetries: 1 } as const;
 
 /**

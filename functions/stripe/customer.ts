@@ -44,7 +44,7 @@ async function create(stripe: Stripe, caller: Caller, owner: string, occasion: s
     return (await fromStripe("customer", stripe.customers.create(params, options))).id;
   };
   return attempt(occasion).catch(async (error: unknown) => {
-    // Stripe replays its own failure for this key for a day.
+    // Stripe stores its server error under this key and replays it for a day.
     if (!isServerError(error)) throw error;
     return (await findUnlinked(stripe, caller, owner)) ?? attempt(`${occasion}, again`);
   });

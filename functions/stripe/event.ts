@@ -65,7 +65,7 @@ const TOLERANCE_SECONDS = 300;
  * @returns false when no secret matches, or the timestamp is too old or in the future
  */
 export function isSigned(body: string, signature: string, secrets: string[], now: Date): boolean {
-  // stripe-node checks only that the timestamp is not too old.
+  // stripe-node rejects old timestamps but accepts timestamps in the future.
   const latest = now.getTime() / 1000 + MOST_AHEAD_SECONDS;
   const times = [...signature.matchAll(/(?:^|,)\s*t=([^,]*)/g)].map(([, time = ""]) => time);
   if (times.some((time) => !/^\d+$/.test(time) || Number(time) > latest)) return false;

@@ -43,7 +43,7 @@ export async function readStripeFacts(stripe: Stripe, customerId: string, now: D
   });
 }
 
-/** Validates before writing: a row that does not parse would lock its customer out. */
+/** Validates the facts before they are stored, because a row that does not parse would lock its customer out. */
 function validated(facts: StripeFacts): StripeFacts {
   const { data } = StripeFacts.safeParse(facts);
   if (data) return data;
@@ -59,7 +59,7 @@ function liveAndLastEnded(subscriptions: Stripe.Subscription[]): Stripe.Subscrip
 
 async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscription): Promise<SubscriptionFacts> {
   const { id, status, created, items } = subscription;
-  // Older accounts omit it.
+  // Older Stripe accounts omit this field.
   const trialEnd = subscription.trial_end ?? null;
   const unpaid = status === "past_due" ? await oldestOpenInvoice(stripe, id) : undefined;
   const periodStart = earliest(items.data.map((item) => item.current_period_start));

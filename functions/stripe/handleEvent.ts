@@ -24,7 +24,7 @@ export async function handleEvent(
   const alarmOtherCustomer = () => console.error({ alarm: "another_customer", event: event.id, type: event.type });
   let linked = (await rows.get(userId))?.stripe_customer_id;
   if (!linked) {
-    // A link to a Stripe customer is permanent. Check with Stripe that the customer belongs to this user.
+    // A link to a Stripe customer is permanent, so first check with Stripe that the customer belongs to this user.
     if (!(await mayBelongToUser(target, { stripe, owner }))) {
       alarmOtherCustomer();
       await record(log, event, { outcome: "foreign" }, now);
@@ -39,7 +39,7 @@ export async function handleEvent(
   return "synced";
 }
 
-/** The record serves operators only; the row is correct without it. */
+/** The event log serves operators only. The row is correct without the record. */
 async function record(log: EventLog, ...what: Parameters<EventLog["record"]>): Promise<void> {
   await log
     .record(...what)

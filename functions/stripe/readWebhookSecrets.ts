@@ -22,8 +22,8 @@ export function createWebhookSecrets(parameterName: string): (options?: { fresh:
   };
 
   /**
-   * A value that does not parse may be the bare secret, entered by hand. A parser error would quote it, so the error is
-   * replaced.
+   * A value that does not parse may be the bare secret, entered by hand. The parser's error would quote the secret, so
+   * it is replaced.
    */
   function parse(text: string): z.infer<typeof Secrets> {
     try {
