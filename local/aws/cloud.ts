@@ -24,8 +24,8 @@ export interface AwsOptions {
   region: string;
   events: Events;
   /**
-   * Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. An API keeps its port
-   * over a restart.
+   * Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. An API keeps its
+   * port after a restart.
    */
   apiPorts: number | "free";
   /** Port of Lambda's Invoke API; 0 uses a free port. */
@@ -34,7 +34,10 @@ export interface AwsOptions {
   jwks: (issuer: string) => string | undefined;
   /** Base folder of relative asset and build paths. */
   programDir: string;
-  /** Variables for every Lambda besides AWS's own, such as the endpoints of other doubles. Read at each invocation. */
+  /**
+   * Environment variables for every Lambda, in addition to AWS's own: for example the endpoints of other doubles. Read
+   * at each invocation.
+   */
   extraEnv: () => Record<string, string>;
   /** Timers of schedules and retries. Default: real time. */
   timers?: Timers;
@@ -48,7 +51,9 @@ export interface AwsCloud {
   endpoints: { dynamodb: string; ssm: string; ecr: string; lambda: string };
   /** Runs a Lambda by name or ARN. Rejects with a FunctionError when the function fails. */
   invoke(functionNameOrArn: string, event: unknown): Promise<unknown>;
-  /** Looks an image up in its registry; undefined when it belongs to the account's registry and is not there. */
+  /**
+   * Returns the model version of an image. Undefined when the account's registry should contain the image but does not.
+   */
   resolveImage(imageName: string): FoundImage | undefined;
   /** Stops all services and their processes. */
   close(): Promise<void>;

@@ -98,9 +98,9 @@ export interface SchedulerOptions {
 
 /**
  * EventBridge Scheduler: a timer for each enabled schedule with a rate. As in AWS, a new schedule invokes its target at
- * once (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html), Lambda runs the event asynchronously,
- * and the retry policy applies only to events that Lambda does not accept. Unlike AWS, the scheduler skips an invocation
- * when the previous one still runs.
+ * once (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html), Lambda runs the event
+ * asynchronously, and the retry policy applies only to events that Lambda does not accept. Unlike AWS, the scheduler
+ * skips an invocation while the previous invocation still runs.
  */
 export class Scheduler {
   readonly effects: Effects = {
@@ -126,7 +126,10 @@ export class Scheduler {
     this.pauses = new Pauses(options.timers);
   }
 
-  /** Restarts the timers of the account's schedules. Each schedule invokes its target after one interval. */
+  /**
+   * Restarts the timers of the account's schedules. Each schedule invokes its target after one full interval, not at
+   * once.
+   */
   restore(): void {
     for (const resource of this.options.account.list(TYPE)) this.start(resource, intervalMs(resource));
   }
@@ -137,7 +140,7 @@ export class Scheduler {
     this.pauses.end();
   }
 
-  /** Makes the checks of CreateSchedule and UpdateSchedule that need other resources. */
+  /** Runs those checks of CreateSchedule and UpdateSchedule that need other resources. */
   private validate({ outputs }: AwsResource): void {
     const { account } = this.options;
     if (outputs.groupName !== "default")
@@ -174,7 +177,7 @@ export class Scheduler {
   }
 
   private async run(id: string): Promise<void> {
-    if (this.running.has(id)) return this.log(`${id}: skipped, the previous invocation still runs`);
+    if (this.running.has(id)) return this.log(`${id}: invocation skipped because the previous invocation still runs`);
     this.running.add(id);
     try {
       await this.deliver(id);
@@ -196,12 +199,12 @@ export class Scheduler {
       const delayMs = Math.min(1000 * 2 ** attempt, LONGEST_RETRY_MS) * (0.5 + Math.random() / 2);
       ageMs += delayMs;
       const isOver = attempt >= retryPolicy.maximumRetryAttempts || ageMs > retryPolicy.maximumEventAgeInSeconds * 1000;
-      if (isOver) return this.log(`${id}: dropped after ${attempt + 1} attempts`);
+      if (isOver) return this.log(`${id}: event dropped after ${attempt + 1} attempts`);
       if (!(await this.pauses.pause(delayMs))) return;
     }
   }
 
-  /** The error with which Lambda rejects the event; undefined when it accepts it. */
+  /** The error with which Lambda would reject the event; undefined when Lambda would accept it. */
   private rejection(arn: string, roleArn: string): string | undefined {
     const { account } = this.options;
     if (!permits(account, roleArn, { action: "lambda:InvokeFunction", resource: arn }))

@@ -9,7 +9,7 @@ import { type Properties, text } from "./support/values";
 
 const TYPE = "aws:ssm/parameter:Parameter";
 
-/** aws:ssm/parameter:Parameter. Its value lives in the account, where the provider writes it and the service reads it. */
+/** aws:ssm/parameter:Parameter. The account stores the value, so the Pulumi provider and Parameter Store share it. */
 export const parameter: ResourceType = {
   type: TYPE,
   inputs: z
@@ -40,7 +40,7 @@ export const parameter: ResourceType = {
   secretOutputs: ["value"],
 };
 
-/** Counts the version up at each update. */
+/** Increments the version of a parameter at each update. */
 export const parameterEffects = {
   async update(_parameter: AwsResource, previous: AwsResource): Promise<Properties> {
     return { version: Number(previous.outputs.version) + 1 };
@@ -71,7 +71,7 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
     PutParameter: (body) => put(written.parse(body)),
   };
 
-  /** Sets the value of an existing parameter. The Pulumi program is the only one that creates parameters. */
+  /** Sets the value of an existing parameter. Never creates a parameter, because only the Pulumi program does that. */
   function put({ Name, Value }: z.infer<typeof written>): Properties {
     const found = account.get(TYPE, Name);
     if (found === undefined) throw new JsonProtocolError("ParameterNotFound", "");
@@ -80,7 +80,10 @@ export function startSsm(account: AwsAccount, events: Events): Promise<Listening
     return { Version: version, Tier: "Standard" };
   }
 
-  /** Returns the value of a SecureString encrypted, unless `decrypt` is true. */
+  /**
+   * A parameter as the API returns it. Unless `decrypt` is true, a SecureString has a hash in place of its encrypted
+   * value.
+   */
   function describe(resource: AwsResource, decrypt = false): Properties {
     const { type, value, version, dataType } = resource.outputs;
     const sealed = type === "SecureString" && !decrypt;

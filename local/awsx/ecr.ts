@@ -22,14 +22,14 @@ class EcrRepository extends CustomResource {
   }
 }
 
-/** aws:ecr/lifecyclePolicy:LifecyclePolicy, declared here for the same reason. */
+/** aws:ecr/lifecyclePolicy:LifecyclePolicy, declared here for the same reason as EcrRepository. */
 class EcrLifecyclePolicy extends CustomResource {
   constructor(name: string, args: Inputs, parent: ComponentResource) {
     super("aws:ecr/lifecyclePolicy:LifecyclePolicy", name, args, { parent, version: awsVersion });
   }
 }
 
-/** docker-build:index:Image, declared here for the same reason. */
+/** docker-build:index:Image, declared here for the same reason as EcrRepository. */
 class BuiltImage extends CustomResource {
   declare readonly digest: Output<string>;
   constructor(name: string, args: Inputs, parent: ComponentResource) {
@@ -81,7 +81,8 @@ export class Image extends ComponentResource {
 
   constructor(name: string, args: Inputs, options: ComponentResourceOptions) {
     super("awsx:ecr:Image", name, {}, options);
-    // As in awsx, the tag is the name of the child, so the child can be registered only when all inputs are known.
+    // As in awsx, the name of the child resource is the tag. So the child can be registered only when all inputs are
+    // known.
     this.imageUri = output(args as Unwrap<ImageArgs>).apply((known) => this.build(known));
     this.registerOutputs({ imageUri: this.imageUri });
   }

@@ -3,7 +3,7 @@ export interface LifecycleRule {
   description?: string;
   tagStatus: "any" | "tagged" | "untagged";
   tagPrefixList?: string[];
-  /** In days since the push. */
+  /** Maximum age in days since the push. */
   maximumAgeLimit?: number;
   maximumNumberOfImages?: number;
 }

@@ -25,7 +25,7 @@ const components: Record<
   },
 };
 
-/** Engine address until an engine attaches and sends its own. Nothing listens there. */
+/** Placeholder until a Pulumi engine attaches and sends its address. Nothing listens at this address. */
 const NO_ENGINE = "127.0.0.1:1";
 
 process.stdin.on("end", () => process.exit()).resume();

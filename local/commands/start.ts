@@ -89,7 +89,7 @@ async function start(options: Options): Promise<void> {
 /**
  * Sets up the worker's Python environment if it is missing.
  *
- * @returns why there is no Python worker, with the next step; undefined when there is one
+ * @returns undefined when the worker can start; otherwise the reason why not, and the next step
  */
 async function setUpWorker(wanted: boolean, progress: Progress): Promise<string | undefined> {
   if (!wanted) return "--no-python was given. Start again without it";

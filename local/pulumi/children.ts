@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { exitOnTerminate } from "../support/childProcess";
 
 const nodeFlags = [
-  // The SDK records a stack trace with every promise and maps each frame to its source: a tenth of the program's time.
+  // With every promise the SDK records a stack trace and maps each of its frames to the source. That takes a tenth of
+  // the program's time, so keep one frame.
   "--stack-trace-limit=1",
   // Reduces garbage collection in a process that lives for seconds.
   "--max-semi-space-size=64",
@@ -19,7 +20,8 @@ export class Children {
   };
   private readonly interrupt = (signal: NodeJS.Signals) => {
     this.killAll();
-    // A listener disables the default action of a signal, which ends the process. Other listeners decide for themselves.
+    // A listener disables the default action of a signal, which is to end this process. So end the process here, unless
+    // it has other listeners, which then decide what happens.
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 

@@ -21,7 +21,10 @@ export interface DeploymentContext {
   dryRun: boolean;
 }
 
-/** One run over a stack: takes the steps from the saved state to the resources that the program registers. */
+/**
+ * One run of the Pulumi engine over a stack: changes the resources in the saved state until they match those that the
+ * program registers.
+ */
 export class Deployment {
   /** The completed steps, in the order of completion. */
   readonly steps: StepEvent[] = [];
@@ -30,7 +33,7 @@ export class Deployment {
   private failure: unknown;
   private readonly running = new Set<Promise<unknown>>();
   private readonly registered = new Set<string>();
-  /** URNs of resources that were deleted before a replacement: the replaced one and those that depend on it. */
+  /** URNs of resources that were deleted before their replacements exist: the replaced resource and its dependents. */
   private readonly deletedEarly = new Set<string>();
   private rejectFailed: (error: unknown) => void = () => {};
 
@@ -95,7 +98,7 @@ export class Deployment {
     }
     const inputs = live.inputs ?? resource.inputs;
     const outputs = markSecrets(live.outputs, resource.additionalSecretOutputs);
-    // `decide` compares inputs; here it compares the outputs.
+    // `decide` compares inputs. Here the outputs take their place, so that it compares outputs.
     const { changed } = decide({ ...resource, inputs: resource.outputs, initErrors: [] }, outputs, {}, noOptions);
     this.context.state.put({ ...resource, id: live.id, inputs, outputs, initErrors: [] });
     this.recordStep(changed.length > 0 ? "update" : "same", resource, { ...creation, changed });
@@ -114,7 +117,7 @@ export class Deployment {
     const provider = goal.custom ? await this.providerOf(goal.type) : undefined;
     const checked = provider ? await provider.check(goal.urn, old?.inputs ?? {}, desired) : desired;
     const decision = await this.decisionFor(goal, old, checked, provider);
-    // A check without old inputs gives a replacement a new automatic name.
+    // A replacement needs a new automatic name. The provider generates one when `check` gets no old inputs.
     const inputs = provider && decision.op === "replace" ? await provider.check(goal.urn, {}, desired) : checked;
 
     const { live, initErrors } = await this.execute(goal, old, inputs, decision, provider);
@@ -125,7 +128,9 @@ export class Deployment {
     return resource;
   }
 
-  /** Finds the resource in the state, by its URN, by an alias, or by a former child of a parent that was renamed. */
+  /**
+   * Finds the resource in the state: by its URN, by an alias, or by the URN that it had before its parent was renamed.
+   */
   private oldOf(goal: Goal): ResourceState | undefined {
     const { state } = this.context;
     const isFree = (urn: string) => !this.registered.has(urn) && state.get(urn) !== undefined;
@@ -135,7 +140,7 @@ export class Deployment {
     return old && !old.external && old.custom === goal.custom ? old : undefined;
   }
 
-  /** URNs of this child from before its parent was renamed. */
+  /** URNs that this child may have had before its parent was renamed. */
   private urnsBeforeParentRename({ urn, parent, type, name }: Goal): string[] {
     if (parent === undefined) return [];
     return this.context.state.all
@@ -179,7 +184,9 @@ export class Deployment {
     return result;
   }
 
-  /** Deletes a resource before its replacement. First deletes the dependents that the replacement would replace too. */
+  /**
+   * Deletes a resource before its replacement is created. First deletes the dependents that must be replaced with it.
+   */
   private async deleteEarly(old: ResourceState): Promise<void> {
     const deleted = new Set([old]);
     for (const resource of deleted) {
@@ -192,7 +199,7 @@ export class Deployment {
     });
   }
 
-  /** The direct dependents that a replacement of `resource` would replace too. */
+  /** The direct dependents that must be replaced when `resource` is replaced. */
   private async replacedWith(resource: ResourceState): Promise<ResourceState[]> {
     const dependents = this.context.state.all.filter(
       (other) => dependentProperties(other, resource).length > 0 && other.custom,

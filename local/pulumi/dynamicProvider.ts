@@ -16,7 +16,7 @@ const startTimeoutMs = 30_000;
  * @throws EngineError when it does not start within 30 s
  */
 export function startDynamicProvider(options: EngineOptions, children: Children): Promise<number> {
-  // The address of the engine is required and never used.
+  // The SDK requires the address of an engine here but never uses it.
   const child = children.node(require.resolve("@pulumi/pulumi/cmd/dynamic-provider"), ["127.0.0.1:0"], {
     cwd: options.programDir,
     // Errors come back over gRPC. The log on stderr only repeats them with a stack trace.

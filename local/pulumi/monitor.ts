@@ -24,7 +24,7 @@ import { packageOf } from "./urn";
 
 const { ResourceMonitorFeature: feature } = resource;
 
-/** Features of this engine, by the names of older SDKs and by the numbers of newer ones. */
+/** Features of this engine. Older SDKs ask for a feature by name, newer SDKs by number. */
 const features = {
   secrets: feature.RESOURCE_MONITOR_FEATURE_SECRETS,
   resourceReferences: feature.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
@@ -53,7 +53,7 @@ export async function serveMonitor(context: DeploymentContext, deployment: Deplo
   return { address, errors, close: server.close };
 }
 
-/** Methods of the ResourceMonitor. `address` returns the address where it is served. */
+/** Methods of the ResourceMonitor. `address` returns the address where the monitor is served. */
 function monitorMethods(context: DeploymentContext, deployment: Deployment, address: () => string) {
   const { options, providers } = context;
   const { project, stack } = options;
@@ -140,7 +140,7 @@ function deploymentInfo({ options, dryRun }: DeploymentContext) {
   return info.setSupportedfeaturesList(Object.values(features));
 }
 
-/** The only function that the engine answers itself: it resolves a resource reference. */
+/** Resolves a resource reference. This is the only function call that the engine handles without a provider. */
 function getResource(state: StackState, urn: string) {
   const found = state.get(urn);
   if (!found) throw new EngineError(`resource ${urn} does not exist`);

@@ -8,7 +8,10 @@ import type { EngineOptions } from "./options";
 /** Maximum number of resources that the program or a remote component works on at once. */
 export const parallel = 16;
 
-/** Environment of a child process: that of this process, caches of compiled code, `variables`, and `options.env`. */
+/**
+ * Environment of a child process: the variables of this process, cache folders for compiled code, `variables`, and
+ * `options.env`.
+ */
 export function childEnv({ programDir, env }: EngineOptions, variables: Record<string, string>): NodeJS.ProcessEnv {
   const cache = resolve(programDir, ".build/cache");
   return {

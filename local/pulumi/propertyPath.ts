@@ -39,6 +39,6 @@ function restoreOld(news: Value | undefined, olds: Value | undefined, [head, ...
 }
 
 function container(value: Value | undefined): Record<string, Value> | undefined {
-  // An index as text works for an array too.
+  // JavaScript accepts an array index as text, so arrays can be treated as objects.
   return isObject(value) || Array.isArray(value) ? (value as Properties) : undefined;
 }

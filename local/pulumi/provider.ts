@@ -33,7 +33,7 @@ export interface Live {
   inputs?: Properties | undefined;
 }
 
-/** Thrown when a resource exists but is not ready. The state must store `live`. */
+/** Thrown when a resource exists but is not ready. The caller must store `live` in the state. */
 export class NotReadyError extends Error {
   override readonly name = "NotReadyError";
   constructor(
@@ -44,7 +44,7 @@ export class NotReadyError extends Error {
   }
 }
 
-/** A resource in the state, as its provider needs it. */
+/** The part of a resource's state that its provider needs. */
 export interface Known {
   urn: string;
   id: string;
@@ -211,7 +211,10 @@ export class Provider {
     await this.call("attach", new plugins.PluginAttach().setAddress(engineAddress), queryTimeoutMs);
   }
 
-  /** Lets the provider construct a component. The provider registers the children with the monitor in the request. */
+  /**
+   * Lets the provider construct a component. The provider registers the component's children with the monitor that the
+   * request names.
+   */
   construct(request: InstanceType<typeof messages.ConstructRequest>) {
     return this.call<InstanceType<typeof messages.ConstructResponse>>("construct", request, changeTimeoutMs);
   }
@@ -260,7 +263,9 @@ export class Provider {
     });
   }
 
-  /** Converts a provider's "exists but is not ready" error; undefined for any other error. */
+  /**
+   * Converts a provider's "exists but is not ready" error to a NotReadyError; returns undefined for any other error.
+   */
   private notReady(error: ServiceError, inputs: Properties): NotReadyError | undefined {
     const bytes = detailsOf(error.metadata);
     if (bytes === undefined) return undefined;

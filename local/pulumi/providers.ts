@@ -19,7 +19,8 @@ export class Providers {
   /** Starts the provider of dynamic resources early, because it takes as long to start as the program. */
   startDynamic(): Promise<number> {
     this.dynamicPort ??= startDynamicProvider(this.options, this.children);
-    // A failure matters only to the callers of `get`, and there may be no callers.
+    // Only a call of `get` needs to report a failed start. Without such a call the rejection must not count as
+    // unhandled.
     this.dynamicPort.catch(() => {});
     return this.dynamicPort;
   }

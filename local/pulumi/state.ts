@@ -1,7 +1,7 @@
 import type { Properties } from "../support/protocol/value";
 import { JsonFile } from "../support/store";
 
-/** A resource of a stack after its last step. Secrets keep their marks. */
+/** A resource of a stack after its last step. Secret values stay marked as secret. */
 export interface ResourceState {
   urn: string;
   type: string;
@@ -24,7 +24,7 @@ export interface ResourceState {
   additionalSecretOutputs: string[];
   /** Reasons why the resource exists but is not ready; empty when it is ready. */
   initErrors: string[];
-  /** True for a resource that has been replaced and not yet deleted. */
+  /** True for a resource that has been replaced but is not yet deleted. */
   replaced?: true;
 }
 
@@ -67,7 +67,7 @@ export class StackState {
     this.save();
   }
 
-  /** Marks a resource as replaced, so that another can use its URN until the resource is deleted. */
+  /** Marks a resource as replaced, so that its replacement can use the same URN while the old resource still exists. */
   replace(resource: ResourceState): void {
     resource.replaced = true;
     this.save();

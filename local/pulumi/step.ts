@@ -49,7 +49,7 @@ export interface ReplaceOptions {
  * Decides the operation for an existing resource.
  *
  * @param news its new inputs, after the provider's check
- * @param diff answer of the provider. Without `changes`, as for a component, a comparison of the inputs decides.
+ * @param diff result of the provider's diff. When `changes` is missing, as for a component, the inputs are compared.
  */
 export function decide(old: ResourceState, news: Properties, diff: Partial<Diff>, options: ReplaceOptions): Decision {
   const changed = changedProperties(old, news, diff);

@@ -6,7 +6,7 @@ export interface UrnParts {
   project: string;
   type: string;
   name: string;
-  /** URN of the parent. The URNs of children do not contain the type of the stack. */
+  /** URN of the parent. A child's URN contains the types of its parents, except the type of the stack. */
   parent?: string | undefined;
 }
 

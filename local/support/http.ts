@@ -3,7 +3,10 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 
-/** A running server of the local cloud. Each has its own port, so that origins differ as the real domains do. */
+/**
+ * A running server of the local cloud. Each server has its own port, so that their origins differ like the real
+ * domains.
+ */
 export interface Listening {
   /** `http://localhost:<port>`, without a trailing slash. */
   url: string;
@@ -12,7 +15,7 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Thrown when a port is in use. The message has the port, its server and the next step. */
+/** Thrown when a port is in use. The message names the port, its server and the next step. */
 export class PortInUseError extends Error {
   override readonly name = "PortInUseError";
   constructor(port: number, server: string) {

@@ -2,10 +2,13 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { lockSync } from "proper-lockfile";
 
-/** Names of the entries that a lock keeps in its folder. */
+/** Names of the entries that a lock creates in its folder. */
 export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
 
-/** A lock that was not refreshed for this long counts as abandoned. Long enough for a pause of its owner in a debugger. */
+/**
+ * A lock counts as abandoned when its owner has not refreshed it for this long. The time allows a debugger to pause the
+ * owner.
+ */
 const STALE_MS = 60_000;
 
 /**
@@ -30,7 +33,8 @@ export function lockFolder(
     lockSync(dir, {
       lockfilePath: lock,
       stale: STALE_MS,
-      onCompromised: () => process.emitWarning(`${folder} was deleted or locked by another process. Stop this one.`),
+      onCompromised: () =>
+        process.emitWarning(`${folder} was deleted or locked by another process. Stop this process.`),
     });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ELOCKED") throw cause;

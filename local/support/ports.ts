@@ -3,10 +3,10 @@ import { createServer } from "node:net";
 import { configKey, PROJECT, START_STACK } from "../../names";
 import { type LocalPort, localUrls, readStackConfig, type StackConfig } from "./stackConfig";
 
-/** A port for everything that a stack's configuration names by its port. */
+/** One port for each server whose port is part of the stack's configuration. */
 export type Ports = Record<LocalPort, number>;
 
-/** Those of `Pulumi.local.yaml`, or as many that are free at this moment. */
+/** Returns the ports in `Pulumi.local.yaml`, or ports that are free at this moment if `freePorts` is true. */
 export async function choosePorts(programDir: string, freePorts: boolean): Promise<Ports> {
   if (freePorts) {
     const [page, runpod, domain, stripe] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
@@ -18,8 +18,8 @@ export async function choosePorts(programDir: string, freePorts: boolean): Promi
 }
 
 /**
- * Configuration of the cloud's own stack: `Pulumi.local.yaml`, over it the cloud's URLs and the stack's own domain, over
- * those the overrides.
+ * Configuration of the local cloud's stack. It starts from `Pulumi.local.yaml`. The URLs of the local cloud and the
+ * domain prefix of its stack override the file, and `overrides` override both.
  */
 export function cloudStackConfig(
   programDir: string,
@@ -30,11 +30,11 @@ export function cloudStackConfig(
   const { values, encryptedKeys } = readStackConfig(programDir, "local");
   if (encryptedKeys.length > 0) {
     throw new Error(
-      `${encryptedKeys.join(", ")}: must be plain in Pulumi.local.yaml; set it without --secret, it opens only the doubles on this machine`,
+      `${encryptedKeys.join(", ")}: must be plain text in Pulumi.local.yaml. Set it without --secret: it gives access only to the doubles on this machine`,
     );
   }
   const frontend = JSON.parse(values[configKey("frontend")] ?? "{}") as Record<string, string[] | undefined>;
-  // The page's own comes first in each list.
+  // The page's URL replaces the first entry of each list in the file.
   const withPage = (key: string, path: string) => [`${at(ports.page)}${path}`, ...(frontend[key]?.slice(1) ?? [])];
   return readStackConfig(programDir, "local", {
     "frontend.origins": withPage("origins", ""),
@@ -49,11 +49,14 @@ export function cloudStackConfig(
   });
 }
 
-/** Below the ports that systems give to outgoing connections and to port 0: one of those may be gone before it is used. */
+/**
+ * Free ports come from below the range that systems use for outgoing connections and for port 0, because another
+ * process may take a port of that range at any time.
+ */
 const FREE_FROM = 20_000;
 const FREE_BELOW = 30_000;
 
-/** A port that nobody listens on at this moment. */
+/** Returns a port that no process listens on at this moment. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FREE_FROM, FREE_BELOW);

@@ -9,7 +9,7 @@ const worker = path.join(root, "images", "worker");
 const rootVenv = path.join(root, ".venv");
 const systemPythons = ["python3.11", "python3", "python", "python3.12", "python3.13", "python3.14"];
 
-/** Result of a set-up: `skipped` when this machine lacks what it needs, `failed` when a step failed. */
+/** Result of a set-up. `skipped`: this machine has no suitable Python. `failed`: a step of the set-up failed. */
 export interface PythonSetup {
   status: "ready" | "failed" | "skipped";
   /** Explanation in one line, with the next step unless the environment is ready. */
@@ -28,10 +28,10 @@ export function findVenvPython(venv = rootVenv): string | undefined {
 }
 
 /**
- * Creates `.venv` with the worker and its tools. Does nothing when it is up to date.
+ * Creates `.venv` with the worker and its tools. Does nothing when `.venv` is up to date.
  *
  * @param progress called with a line as each step begins
- * @param activity called about once a second with the package in work and the seconds since the step began
+ * @param activity called about once a second with the package that pip processes and the seconds since the step began
  */
 export async function setupPython(
   progress: (line: string) => void,
@@ -61,7 +61,7 @@ export async function setupPython(
 /**
  * Runs `pip install`.
  *
- * @param activity called about once a second with the package in work and the seconds since pip began
+ * @param activity called about once a second with the package that pip processes and the seconds since pip began
  * @returns the error in one line, or undefined after a success
  */
 export async function pipInstall(
@@ -72,7 +72,7 @@ export async function pipInstall(
   const options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"];
   const child = spawn(python, ["-m", "pip", "install", ...options, ...args], {
     cwd: worker,
-    // pip runs itself again to build packages, and only variables reach that process.
+    // pip starts a second pip to build packages, and only environment variables reach that process.
     env: { ...process.env, PIP_RETRIES: "2" },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -105,7 +105,10 @@ function pipActivity(line: string): string | undefined {
   return verb && name && `${verb.toLowerCase()} ${name}`;
 }
 
-/** Exit code of a command in the worker's folder. Its output goes to stderr: stdout is for `--json`. */
+/**
+ * Runs a command in the worker's folder and returns its exit code. Its output goes to stderr, because stdout is for
+ * `--json`.
+ */
 export function execute(file: string, args: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: worker, stdio: ["ignore", process.stderr, process.stderr] });
@@ -123,7 +126,7 @@ function stampOf(venv: string): string {
   return path.join(venv, "snack-worker.stamp");
 }
 
-/** Hash of everything that an environment is created from, and of the folder that it refers to. */
+/** Hash of the worker's dependencies and of the worker's path, because an environment refers to that path. */
 function dependencyHash(): string {
   const hash = createHash("sha256").update(worker);
   for (const file of ["pyproject.toml", "requirements.lock"]) hash.update(readFileSync(path.join(worker, file)));

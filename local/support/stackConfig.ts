@@ -2,21 +2,21 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { configKey } from "../../names";
 
-/** A stack's configuration the way Pulumi hands it to a program: every value as text, objects as JSON. */
+/** A stack's configuration in the form that Pulumi passes to a program: every value as text, objects as JSON. */
 export interface StackConfig {
   values: Record<string, string>;
   /** Keys whose values are secrets. */
   secretKeys: string[];
-  /** Keys that are set but not among the values: the file has them encrypted. */
+  /** Keys whose values are encrypted in the file. `values` does not contain them. */
   encryptedKeys: string[];
 }
 
 /**
- * Reads `Pulumi.<stack>.yaml` of the folder and lays overrides over it.
+ * Reads `Pulumi.<stack>.yaml` in `programDir` and applies the overrides.
  *
- * @param overrides by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace; undefined takes a
- * key away
- * @throws Error that names the file or the override at fault
+ * @param overrides values by path, as on the command line: `phi3.imageTag`, or `aws:region` with a namespace; undefined
+ * removes the key
+ * @throws Error that names the invalid file or override
  */
 export function readStackConfig(
   programDir: string,
@@ -43,7 +43,7 @@ function readConfig(file: string): Record<string, unknown> {
   }
 }
 
-/** Parses `key.path=value` arguments. Throws an Error that names a bad one. */
+/** Parses `key.path=value` arguments. Throws an Error that names an invalid argument. */
 export function parseOverrides(args: string[]): Record<string, unknown> {
   return Object.fromEntries(
     args.map((arg) => {
@@ -54,13 +54,15 @@ export function parseOverrides(args: string[]): Record<string, unknown> {
   );
 }
 
-/** What a stack's configuration names by its port, so that it must be known before anything listens there. */
+/**
+ * Servers whose ports are part of a stack's configuration, so that the ports must be chosen before the servers start.
+ */
 export type LocalPort = "page" | "runpod" | "domain" | "stripe";
 
 /**
- * Where the local cloud listens, as the stack's configuration says.
+ * URLs of the local cloud's servers, from the stack's configuration.
  *
- * @throws Error that names the key and what is allowed
+ * @throws Error that names the key and the allowed form of its value
  */
 export function localUrls({ values }: StackConfig): Record<LocalPort, string> {
   const field = (key: string): unknown => JSON.parse(values[configKey(key)] ?? "{}");
@@ -75,7 +77,7 @@ export function localUrls({ values }: StackConfig): Record<LocalPort, string> {
 
 function localUrl(key: string, url: string | undefined): string {
   if (url && /^http:\/\/localhost:\d+$/.test(url)) return url;
-  throw new Error(`Pulumi.local.yaml: ${configKey(key)}: must be http://localhost:<port>, not ${url ?? "absent"}`);
+  throw new Error(`Pulumi.local.yaml: ${configKey(key)}: must be http://localhost:<port>, but is ${url ?? "missing"}`);
 }
 
 function override(config: Record<string, unknown>, path: string, value: unknown): void {
@@ -93,14 +95,15 @@ function override(config: Record<string, unknown>, path: string, value: unknown)
   (parent as Record<string, unknown>)[last] = typed(value);
 }
 
-/** Inside an object `pulumi config set --path` keeps numbers and booleans as what they are. */
+/** Inside an object, converts text to a number or a boolean, as `pulumi config set --path` does. */
 function typed(value: unknown): unknown {
   if (value === "true" || value === "false") return value === "true";
   return typeof value === "string" && /^-?(?:0|[1-9]\d*)$/.test(value) ? Number(value) : value;
 }
 
 function child(parent: unknown, step: string, path: string): unknown {
-  if (typeof parent !== "object" || parent === null) throw new Error(`--config ${path}: ${step} is not in an object`);
+  if (typeof parent !== "object" || parent === null)
+    throw new Error(`--config ${path}: ${step} cannot be set, because its parent is not an object`);
   const object = parent as Record<string, unknown>;
   object[step] ??= {};
   return object[step];

@@ -16,7 +16,9 @@ declare module "dynalite/db/index.js" {
     KeySchemaElement,
   } from "@aws-sdk/client-dynamodb";
 
-  /** `path` is the LevelDB folder. The three times say how many milliseconds a table stays in that state. */
+  /**
+   * `path` is the LevelDB folder. A table stays in the state CREATING, DELETING or UPDATING for the given milliseconds.
+   */
   export interface Options {
     path?: string;
     createTableMs?: number;
@@ -57,7 +59,10 @@ declare module "dynalite/db/index.js" {
   const database: {
     create(options: Options): Store;
     createKey(item: Item, table: Table): string;
-    /** The index entries to write for a changed item. Here the item is always new to the indexes. */
+    /**
+     * Returns the index entries to write for a changed item. Our callers pass only items that the indexes do not
+     * contain yet.
+     */
     getIndexActions(
       indexes: GlobalSecondaryIndexDescription[],
       existing: undefined,

@@ -17,7 +17,7 @@ import type { Effects } from "../support/resource";
 import { changeTable, openDynalite } from "./indexes";
 import { changeableSettings, keys, tableInputs } from "./table";
 
-/** The local DynamoDB: one endpoint, with its tables in a folder. */
+/** The running local DynamoDB: one endpoint. Its tables are stored in a folder. */
 export interface Dynamodb extends Listening {
   effects: Effects;
 }
@@ -108,7 +108,10 @@ function tableName(chunks: Buffer[]): string {
 /** Time that pending requests get to finish before the server closes. */
 const LAST_REQUESTS_MS = 5_000;
 
-/** Keeps a request in `pending` until dynalite has answered it. dynalite also works on after the client has hung up. */
+/**
+ * Keeps a request in `pending` until dynalite has responded, because dynalite continues even after the client
+ * disconnects.
+ */
 function track(request: IncomingMessage, response: ServerResponse, pending: Set<ServerResponse>): void {
   pending.add(response);
   const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse;
@@ -116,14 +119,14 @@ function track(request: IncomingMessage, response: ServerResponse, pending: Set<
     pending.delete(response);
     return end(...args);
   };
-  // dynalite does not start on a request that was cut off.
+  // dynalite does not process a request whose body was cut off.
   request.once("close", () => request.complete || pending.delete(response));
 }
 
 /**
- * Waits for the pending requests, then closes all connections and the server. dynalite closes its database after the last
- * connection, and a request that still runs on a closed database would throw an uncaught error. Clients keep connections
- * alive, so the connections must be closed here.
+ * Waits for the pending requests, then closes all connections and the server. dynalite closes its database when the
+ * last connection closes, and a request that still uses the closed database would throw an uncaught error. Clients keep
+ * connections alive, so the connections must be closed here.
  */
 async function closeServer(server: Server, pending: Set<ServerResponse>): Promise<void> {
   const until = Date.now() + LAST_REQUESTS_MS;

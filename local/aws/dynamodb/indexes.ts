@@ -10,7 +10,10 @@ import dynalite from "dynalite";
 import database, { type Entries, type Item, type Options, type Store, type Table } from "dynalite/db/index.js";
 import { stableJson } from "../support/values";
 
-/** New settings of a table, in the shape of CreateTable. Without `ProvisionedThroughput` it is billed per request. */
+/**
+ * New settings of a table, in the shape of CreateTable. Without `ProvisionedThroughput` the table is billed per
+ * request.
+ */
 export type TableChange = Pick<
   CreateTableCommandInput,
   "AttributeDefinitions" | "ProvisionedThroughput" | "GlobalSecondaryIndexes"
@@ -62,7 +65,7 @@ export async function changeTable(store: Store, name: string, change: TableChang
   const names = new Set(kept.map((index) => index.IndexName));
   const added = indexes.filter((index) => !names.has(index.IndexName));
   if (added.length > 0) {
-    // Once the table lists the indexes, dynalite indexes new items. Then `fill` indexes the existing ones.
+    // Once the table lists the indexes, dynalite indexes new items. Then `fill` indexes the existing items.
     const filling = added.map((index) => ({ ...description(table, index), IndexStatus: "CREATING" as const }));
     const creating = withChange(table, change, [...kept, ...filling]);
     await put(store.tableDb, name, creating);

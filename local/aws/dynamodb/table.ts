@@ -86,8 +86,8 @@ type TableInputs = z.infer<typeof tableInputs>;
 type Index = z.infer<typeof index>;
 
 /**
- * aws:dynamodb/table:Table. The settings of point-in-time recovery and TTL are stored without effect: real TTL may also
- * delete an item days late.
+ * aws:dynamodb/table:Table. Settings of point-in-time recovery and TTL are stored but have no effect. A missing TTL is
+ * realistic, because AWS may also delete an expired item days late.
  */
 export const table: ResourceType = {
   type: "aws:dynamodb/table:Table",
@@ -131,7 +131,7 @@ export function keys(hashKey: string | undefined, rangeKey: string | undefined):
   ];
 }
 
-/** An index gives its keys in one of two ways: `hashKey` and `rangeKey`, or `keySchemas` (since @pulumi/aws 7). */
+/** An index declares its keys in one of two ways: `hashKey` and `rangeKey`, or `keySchemas` (since @pulumi/aws 7). */
 function indexKeys(one: Index): KeySchemaElement[] {
   return (
     one.keySchemas?.map(({ attributeName, keyType }) => ({ AttributeName: attributeName, KeyType: keyType })) ??

@@ -10,7 +10,10 @@ import { type Properties, texts } from "../support/values";
 
 const TYPE = "docker-build:index:Image";
 
-/** docker-build:index:Image. Nothing is built: the image is only a digest of the files and settings a build would read. */
+/**
+ * docker-build:index:Image. Nothing is built: the image is only a digest of the files and settings that a build would
+ * read.
+ */
 export const image: ResourceType = {
   type: TYPE,
   inputs: z.looseObject({
@@ -59,17 +62,18 @@ export function imageEffects(programDir: string): Effects {
 
 /** An image in a registry. */
 export interface FoundImage {
-  /** The model version in the image, which a worker reports after the pull. */
+  /** The model version in the image. A worker reports it after it has pulled the image. */
   version: string;
   /** Whether a pull needs a credential. */
   private: boolean;
 }
 
 /**
- * Looks an image up in its registry. Only the account's registry is private. The version of an image there is its build
- * argument `MODEL_VERSION`, else its tag. The version of any other image is its digest or tag.
+ * Returns the model version of an image, and whether a pull needs a credential. An image in the account's registry is
+ * private, and its version is its build argument `MODEL_VERSION`, or its tag if it has no such argument. Any other
+ * image is public, and its version is its digest or tag.
  *
- * @returns undefined when the image belongs to the account's registry and is not there
+ * @returns undefined when the account's registry should contain the image but does not
  */
 export function resolveImage(account: AwsAccount, imageName: string): FoundImage | undefined {
   const { repository, tag, digest } = parseReference(imageName);

@@ -1,7 +1,7 @@
 import { isObject } from "../../support/protocol/value";
 import { texts } from "../support/values";
 
-/** CORS as configured for the API. It replaces CORS headers that the functions return. */
+/** CORS configuration of an API. Its headers replace the CORS headers that the functions return. */
 export class Cors {
   private constructor(
     private readonly origins: string[],
@@ -12,7 +12,7 @@ export class Cors {
     private readonly maxAgeSeconds: number | undefined,
   ) {}
 
-  /** @returns undefined when the API has no CORS configuration, so that preflights are ordinary requests */
+  /** @returns undefined when the API has no CORS configuration; preflights are then routed like other requests */
   static of(configuration: unknown): Cors | undefined {
     if (!isObject(configuration)) return undefined;
     const { allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge } = configuration;
@@ -35,7 +35,10 @@ export class Cors {
     );
   }
 
-  /** Response to a preflight. Has no CORS headers for an origin that is not allowed, so that the browser stops. */
+  /**
+   * Returns the response to a preflight. It has no CORS headers when the origin is not allowed, so the browser sends no
+   * request.
+   */
   preflight(request: Request): Response {
     const headers = this.originHeaders(request);
     if (headers.has("access-control-allow-origin")) {

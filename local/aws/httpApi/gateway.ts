@@ -31,7 +31,7 @@ export interface GatewayOptions {
   invoke: (functionArn: string, event: unknown) => Promise<unknown>;
 }
 
-/** An error that the gateway answers itself, without the function. `reason` is for the log. */
+/** An error response that the gateway creates without calling the function. `reason` appears only in the log. */
 class GatewayError extends Error {
   constructor(
     readonly status: number,
@@ -42,7 +42,7 @@ class GatewayError extends Error {
   }
 }
 
-/** Number of ports for APIs, from `apiPorts` on. */
+/** Number of ports for APIs: `apiPorts` and the ports directly after it. */
 const PORT_COUNT = 100;
 
 /** HTTP APIs of API Gateway. Each has a listener that reads its configuration from the account at every request. */
@@ -63,9 +63,9 @@ export class HttpApiGateway {
   }
 
   /**
-   * Serves every API of the account again on its earlier port. An API moves to another port in two cases: with
-   * `apiPorts: "free"` when the port is in use, and otherwise when the port lies outside the configured range. The move
-   * changes the endpoint in the account, so the next diff of the provider shows it.
+   * Serves every API of the account on the port that it had before. With `apiPorts: "free"` an API moves to another
+   * port when its port is in use. With a port range it moves when its port lies outside the range. A move changes the
+   * endpoint in the account, so the provider's next diff shows it.
    *
    * @throws PortInUseError when a port is in use and `apiPorts` is not "free"
    */
@@ -103,7 +103,7 @@ export class HttpApiGateway {
         if (!(error instanceof PortInUseError)) throw error;
       }
     }
-    throw new PortInUseError(apiPorts, "HTTP APIs, and the 99 ports after it");
+    throw new PortInUseError(apiPorts, "HTTP APIs; the next 99 ports are in use too");
   }
 
   /** Whether the settings allow this port for an API. */
@@ -205,7 +205,8 @@ export class HttpApiGateway {
       this.options.invoke(target, event),
     );
     const response = toResponse(result);
-    if (response === undefined) throw new GatewayError(500, "Internal Server Error", "malformed function result");
+    if (response === undefined)
+      throw new GatewayError(500, "Internal Server Error", "the function returned a malformed result");
     return response;
   }
 

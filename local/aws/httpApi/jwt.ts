@@ -3,7 +3,7 @@ import { isObject } from "../../support/protocol/value";
 import type { AwsResource } from "../support/account";
 import { texts } from "../support/values";
 
-/** `requestContext.authorizer.jwt`: every claim as text; `scopes` is null when the token has none. */
+/** Value of `requestContext.authorizer.jwt`: every claim as text; `scopes` is null when the token has no scopes. */
 export interface JwtContext {
   claims: Record<string, string>;
   scopes: string[] | null;
@@ -20,8 +20,8 @@ export class JwtAuthorizer {
   constructor(private readonly jwks: (issuer: string) => string | undefined) {}
 
   /**
-   * Checks the token of a request as AWS does: signature, issuer, audience, expiry, not-before and issue time, all without
-   * leeway, then that the token has one of the route's scopes.
+   * Checks the token of a request as AWS does: first its signature, issuer, audience, expiry, not-before and issue
+   * time, all without leeway; then whether the token has one of the route's scopes.
    */
   async decide(request: Request, authorizer: AwsResource, routeScopes: string[]): Promise<Decision> {
     const { identitySources, jwtConfiguration } = authorizer.outputs;

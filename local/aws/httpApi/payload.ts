@@ -64,7 +64,7 @@ export function toEvent(source: EventSource): Record<string, unknown> {
  * Converts the result of a handler to an HTTP response. A result without `statusCode` becomes a 200 with the result as
  * JSON.
  *
- * @returns undefined when API Gateway would answer 500: `statusCode` or `body` has the wrong type
+ * @returns undefined when `statusCode` or `body` has the wrong type; API Gateway returns a 500 then
  */
 export function toResponse(result: unknown): Response | undefined {
   if (!isObject(result) || result.statusCode === undefined) {
@@ -88,7 +88,7 @@ function queryOf(url: URL): Record<string, string> {
   return Object.fromEntries([...names].map((name) => [name, url.searchParams.getAll(name).join(",")]));
 }
 
-/** Whether API Gateway passes a body of this content type on as text instead of base64. */
+/** Whether API Gateway passes a body of this content type to the function as text, not as base64. */
 function isText(contentType = "text/plain"): boolean {
   return /^(text\/|application\/(json|javascript|xml)\b|application\/[\w.-]+\+(json|xml)\b)/i.test(contentType);
 }

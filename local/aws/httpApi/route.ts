@@ -28,7 +28,7 @@ export function matchRoute<T extends RouteKey>(routes: T[], method: string, path
 
 interface PathMatch {
   parameters: Record<string, string>;
-  /** One number for each segment: 3 for a literal, 2 for a parameter, 1 for a greedy parameter. */
+  /** Specificity of each path segment: 3 for a literal, 2 for a parameter, 1 for a greedy parameter. */
   rank: number[];
 }
 

@@ -11,7 +11,7 @@ export class Throttle {
   /** @param now milliseconds of a monotonic clock */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Takes one token. Returns false when the bucket is empty or a limit is 0. */
+  /** Takes one token from the bucket `name`. Returns false when the bucket is empty or a limit is 0. */
   admit(name: string, { ratePerSecond, burst }: Limits): boolean {
     const at = this.now();
     const bucket = this.buckets.get(name) ?? { tokens: burst, at };

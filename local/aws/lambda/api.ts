@@ -94,7 +94,7 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
 
 function errorResponse(c: Context, { status, type, message }: LambdaApiError): Response {
   c.header("x-amzn-errortype", type);
-  // Lambda's older exceptions, such as this one, write the member with a capital letter.
+  // Older exceptions of Lambda, such as ResourceNotFoundException, write `Message` with a capital letter.
   const member = type === "ResourceNotFoundException" ? "Message" : "message";
   return c.json({ Type: "User", [member]: message }, status);
 }
@@ -136,7 +136,8 @@ function invocationType(type: string): InvocationType {
 }
 
 /**
- * The name of an existing function. The only version is `$LATEST`, and there are no aliases.
+ * Returns the name of the function that `reference` refers to. The local Lambda has no aliases, and its only version is
+ * `$LATEST`.
  *
  * @param reference a name, an ARN or a partial ARN
  * @throws LambdaApiError when the function, the version or the alias does not exist
@@ -163,7 +164,7 @@ async function readEvent(request: Request, type: InvocationType): Promise<unknow
   try {
     return body.length === 0 ? {} : JSON.parse(body.toString());
   } catch {
-    // The message of the parser would quote the payload.
+    // The parser's own message would quote the payload.
     throw new LambdaApiError(400, "InvalidRequestContentException", "Could not parse request body into json");
   }
 }

@@ -30,7 +30,7 @@ export interface LambdaOptions {
   dir: string;
   /** Base folder of relative paths in archives. */
   programDir: string;
-  /** Environment of all functions, such as the endpoints of the other services. Read at each invocation. */
+  /** Environment variables for all functions, such as the endpoints of the other services. Read at each invocation. */
   extraEnv: () => Record<string, string>;
 }
 
@@ -52,7 +52,10 @@ export class Lambda {
 
   constructor(private readonly options: LambdaOptions) {}
 
-  /** Removes the packages of earlier code. Call it before the first invocation, because a worker still reads its package. */
+  /**
+   * Removes the unpacked packages of earlier code. Call it before the first invocation: later, a worker may still use
+   * one.
+   */
   async removeOldPackages(): Promise<void> {
     for (const { id, outputs } of this.options.account.list(lambdaFunction.type)) {
       const unpacked = await readdir(this.folder(id)).catch(() => []);
@@ -62,7 +65,7 @@ export class Lambda {
   }
 
   /**
-   * Runs a function and returns its result, which has passed through JSON.
+   * Runs a function and returns its result, converted to JSON and back.
    *
    * @param reference name or ARN of the function
    * @param requestId `awsRequestId` in the context of the function
@@ -117,7 +120,9 @@ export class Lambda {
     return join(this.options.dir, id);
   }
 
-  /** The sandbox for the current code and configuration of a function. Replaces the sandbox after a change of either. */
+  /**
+   * Returns the sandbox for the current code and configuration of a function. A change of either creates a new sandbox.
+   */
   private sandbox(resource: AwsResource): LambdaSandbox {
     const taskRoot = join(this.folder(resource.id), String(resource.outputs.sourceCodeHash));
     const settings = {

@@ -28,7 +28,7 @@ export class LambdaQueue {
         await this.options.invoke(reference, event, requestId);
         return;
       } catch {
-        // Already logged by the invocation.
+        // The invocation has already logged the error.
         if (delayMs === undefined) break;
         if (!(await this.pauses.pause(delayMs))) return;
       }

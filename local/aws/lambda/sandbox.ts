@@ -101,7 +101,7 @@ export class LambdaSandbox {
   }
 }
 
-/** Sends one event and waits for the answer, the exit of the worker, or the timeout. */
+/** Sends one event and waits for the result, the exit of the worker, or the timeout. */
 function once(worker: Worker, invocation: Invocation): Promise<Outcome & { alive: boolean }> {
   return new Promise((resolve) => {
     const settle = (outcome: Outcome, alive: boolean) => {

@@ -47,7 +47,10 @@ function objectChanges(path: string, olds: Properties, news: Properties): Change
   );
 }
 
-/** Reorders the sets of `next`: members that `old` also has get the same positions, the others fill the free positions. */
+/**
+ * Reorders every set in `next`: a member that is also in `old` gets the position it has there; the others fill the
+ * gaps.
+ */
 function aligned(old: Properties, next: Properties, sets: readonly string[]): Properties {
   return Object.fromEntries(
     Object.entries(next).map(([name, value]) => {

@@ -32,11 +32,11 @@ export interface Difference {
   changes: Change[];
   /** Paths of changes that need a replacement. */
   replaces: string[];
-  /** Whether the old resource must be deleted first, because the new one has the same name. */
+  /** Whether the old resource must be deleted first, because the new resource has the same name. */
   deleteBeforeReplace: boolean;
 }
 
-/** A resource in the state of the engine. */
+/** A resource in the state of the Pulumi engine. */
 interface Old {
   inputs: Properties;
   outputs: Properties;
@@ -49,7 +49,7 @@ export interface Target {
   name: string;
 }
 
-/** The methods of the provider without gRPC. Properties keep the encoding of the Pulumi protocol. */
+/** The provider's methods, independent of gRPC. Properties keep the encoding of the Pulumi protocol. */
 export class Operations {
   /**
    * @param effects actions at create, update and delete
@@ -61,7 +61,10 @@ export class Operations {
     private readonly programDir: string,
   ) {}
 
-  /** Validates the inputs. Fills in the automatic name, the asset hashes and JSON text. */
+  /**
+   * Validates the inputs. Adds the automatic name and the asset hashes, and converts objects to JSON text where AWS
+   * expects text.
+   */
   async check(
     { type, name }: Target,
     olds: Properties,
@@ -91,9 +94,9 @@ export class Operations {
   }
 
   /**
-   * Compares old and new inputs. Compares secrets by content and treats unknowns as different. Also reports outputs that
-   * changed outside the engine, such as the endpoint of an API that had to change its port, so that an update brings them
-   * into the state.
+   * Compares old and new inputs. Compares secrets by content and treats unknowns as different. Also reports outputs
+   * that were changed outside the Pulumi engine, so that the next update stores them in the state. Example: the
+   * endpoint of an API that had to change its port.
    */
   diff({ type }: Target, id: string, old: Old, news: Properties, ignored: string[]): Difference {
     const description = resourceType(type);
@@ -203,7 +206,7 @@ export class Operations {
     };
   }
 
-  /** Inputs over defaults, with the outputs that every AWS resource has. */
+  /** The type's defaults, overridden by the inputs, plus the outputs that every AWS resource has. */
   private settingsOf(description: ResourceType, inputs: Properties): Properties {
     const regional = description.type.startsWith("aws:") && !description.type.startsWith("aws:iam/");
     return {
@@ -238,8 +241,8 @@ export class Operations {
   }
 
   /**
-   * Computed outputs that differ from the state of the engine. With `ignoreChanges`, others may change an input and the
-   * outputs that updates compute from it, so the comparison leaves these outputs out.
+   * Computed outputs that differ from the state of the Pulumi engine. With `ignoreChanges` it skips the outputs that an
+   * update computes again, because someone else may change them together with an ignored input.
    */
   private drift(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
     const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
@@ -264,7 +267,10 @@ export class Operations {
     return before === after;
   }
 
-  /** Adds the hash to an asset or archive without one, so that a changed file shows as a change. Real engines send it. */
+  /**
+   * Adds a hash to an asset or archive that has none, so that a changed file shows as a change. The real Pulumi engine
+   * sends it.
+   */
   private async withHash(value: unknown): Promise<unknown> {
     const file = plain(value);
     if (!isAsset(file) && !isArchive(file)) return value;
@@ -323,7 +329,10 @@ function isAutoNamed(inputs: Properties, name: string): boolean {
   return Array.isArray(defaults) && defaults.includes(name);
 }
 
-/** Suffix of an automatic name. The engine's seed gives the same suffix in preview and update. */
+/**
+ * Suffix of an automatic name. The Pulumi engine sends the same seed in preview and update, so the suffix is the same
+ * too.
+ */
 function hex7(seed: Uint8Array): string {
   const bytes = seed.length > 0 ? createHash("sha256").update(seed).digest() : randomBytes(4);
   return bytes.toString("hex").slice(0, 7);

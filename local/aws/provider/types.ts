@@ -41,7 +41,7 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
 /**
  * Returns the description of a resource type.
  *
- * @throws Error with all supported types when the local cloud does not support this one
+ * @throws Error when the local cloud does not support `type`; the message lists the supported types
  */
 export function resourceType(type: string): ResourceType {
   const found = types.get(type);

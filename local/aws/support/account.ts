@@ -6,7 +6,10 @@ export interface AwsResource {
   type: string;
   /** Id from the provider, unique within its type and scope. */
   id: string;
-  /** The resource that the id is unique within, if not the account: the API of a stage, the function of a permission. */
+  /**
+   * The resource within which the id is unique, such as the API of a stage. Without it the id is unique within the
+   * account.
+   */
   scope?: string;
   /** Inputs of the program, with the names of @pulumi/aws. Secrets are in plain text; the file is local and has mode 0600. */
   inputs: Record<string, unknown>;
@@ -40,7 +43,10 @@ export class AwsAccount {
     return Object.values(this.file.data).filter((resource) => resource.type === type);
   }
 
-  /** One resource, or undefined. The scope can also come within the id, as `<scope>/<id>`, the form of `pulumi import`. */
+  /**
+   * Returns one resource, or undefined. The scope can also be part of the id, as `<scope>/<id>`, the form of `pulumi
+   * import`.
+   */
   get(type: string, id: string, scope?: string): AwsResource | undefined {
     return this.file.data[key(type, id, scope)];
   }

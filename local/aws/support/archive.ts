@@ -10,7 +10,7 @@ import { isArchive } from "../../support/protocol/value";
  * @param file an asset or archive of the Pulumi protocol: text, a path (a file, a folder, a .zip), or a map of these
  * @param target the folder to write; its old content is deleted
  * @param programDir base folder of relative paths
- * @throws Error with the entry: an unreadable path, a key outside the package, a remote (`uri`) asset
+ * @throws Error that names an unreadable path, a key outside the package, or a remote (`uri`) asset
  */
 export async function materialize(file: unknown, target: string, programDir: string): Promise<void> {
   await rm(target, { recursive: true, force: true });

@@ -22,7 +22,7 @@ interface JsonService {
   /** Prefix of the operation in the header `x-amz-target`, without the dot. */
   target: string;
   operations: Record<string, (body: unknown) => unknown>;
-  /** Text that follows the operation in the event of a request. Must not contain secrets. */
+  /** Text after the operation in the emitted event of a request. Must not contain secrets. */
   summary?: (body: unknown) => string;
 }
 

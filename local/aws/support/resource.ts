@@ -6,14 +6,14 @@ import type { Properties } from "./values";
 /** Values from which an output is computed. */
 interface ComputeContext {
   id: string;
-  /** Inputs over the type's defaults. */
+  /** The type's defaults, overridden by the inputs. */
   inputs: Properties;
   account: AwsAccount;
   /** Values that the effect returned, such as a port or a digest. */
   returned: Properties;
 }
 
-/** Static description of a resource type: enough for check, diff and preview. */
+/** Static description of a resource type. Check, diff and preview need nothing else. */
 export interface ResourceType {
   /** Pulumi type token. */
   readonly type: string;
@@ -23,19 +23,19 @@ export interface ResourceType {
   readonly jsonText?: readonly string[];
   /** Paths of inputs whose change replaces the resource, as in the real provider. Includes everything below a path. */
   readonly replaceOn: readonly string[];
-  /** Names of lists, at any depth, that are sets in the real provider, so that their order does not matter. */
+  /** Names of lists, at any depth, whose order does not matter, because they are sets in the real provider. */
   readonly sets?: readonly string[];
   /** The input that defaults to `<logical name>-<7 hex>` or `<namePrefix><7 hex>`. */
   readonly autoName?: string;
-  /** The resource that the id is unique within, if not the account. */
+  /** The resource within which the id is unique. Without it the id is unique within the account. */
   readonly scope?: (inputs: Properties) => string;
   /** The id of a new resource. */
   readonly id: (inputs: Properties, account: AwsAccount) => string;
-  /** AWS's error for a resource that already exists. */
+  /** Name of AWS's error for a resource that already exists. */
   readonly conflict?: string;
-  /** Outputs for inputs that the program omits. */
+  /** Output values for inputs that the program omits. */
   readonly defaults?: Properties;
-  /** Outputs that are not inputs. Unknown in the preview of a create. */
+  /** Outputs that are not inputs. They are unknown in the preview of a create. */
   readonly computed: Readonly<Record<string, (context: ComputeContext) => unknown>>;
   /** Computed outputs that an update computes again; the others keep their values. */
   readonly recomputed?: readonly string[];
@@ -45,13 +45,15 @@ export interface ResourceType {
 
 /** Actions of a service when a resource is created, updated or deleted. Each throws an Error with the text of AWS. */
 export interface Effects {
-  /** `resource.outputs` contains the inputs over the defaults. May return values for computed outputs. */
+  /**
+   * `resource.outputs` contains the type's defaults, overridden by the inputs. May return values for computed outputs.
+   */
   create?(resource: AwsResource): Promise<Properties | undefined>;
   update?(resource: AwsResource, previous: AwsResource): Promise<Properties | undefined>;
   delete?(resource: AwsResource): Promise<void>;
 }
 
-/** Effects by type token. The account only stores resources of a type without effects. */
+/** Effects by type token. A resource whose type has no effects is only stored in the account. */
 export type EffectsByType = Readonly<Record<string, Effects>>;
 
 /** A random id with characters of `alphabet`, like the ids that AWS generates. */

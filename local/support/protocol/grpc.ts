@@ -23,7 +23,7 @@ export function unary<Request, Response>(answer: (request: Request) => Response 
   };
 }
 
-/** Serves the services on a free port of 127.0.0.1. Methods without an implementation answer UNIMPLEMENTED. */
+/** Serves the services on a free port of 127.0.0.1. Methods without an implementation fail with UNIMPLEMENTED. */
 export async function serveGrpc(services: [ServiceDefinition, UntypedServiceImplementation][]) {
   const server = new Server(unlimited);
   for (const [definition, implementation] of services) server.addService(definition, implementation);

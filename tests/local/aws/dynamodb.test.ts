@@ -48,7 +48,7 @@ function clientOf(endpoint: string) {
 }
 
 describe("DynamoDB table", () => {
-  it("serves the AWS SDK until its resource is deleted", async () => {
+  it("can be read and written with the AWS SDK until its Pulumi resource is deleted", async () => {
     await using cloud = await startTestCloud();
     const client = clientOf(cloud.aws.endpoints.dynamodb);
     const table = await cloud.engine.create(TABLE, "users", indexed);
@@ -131,7 +131,7 @@ describe("Global secondary index", () => {
     return Table?.GlobalSecondaryIndexes?.map((one) => one.IndexName).sort();
   };
 
-  it("returns the projected attributes, contains only items with its keys and follows a changed item", async () => {
+  it("returns the projected attributes, contains only items with its keys and is updated when an item changes", async () => {
     const { id } = await cloud.engine.create(TABLE, "created", indexed);
     await put(id, "u1", { customer: "cus_1", plan: "vip", review_shard: "0", review_at: 20 });
     await put(id, "u2", { plan: "free" });
@@ -195,7 +195,7 @@ describe("Global secondary index", () => {
 
     await cloud.engine.update(updated, plain);
     await expect(customer(table.id, "cus_1")).rejects.toThrow(/does not have the specified index/);
-    // `customer` is not a key now, so any type is allowed.
+    // At this point `customer` is not a key of any index, so any type is allowed.
     await put(table.id, "u1", { customer: 1 });
     await cloud.engine.update(updated, less);
     expect(await customer(table.id, "cus_1")).toEqual([]);
@@ -262,7 +262,7 @@ describe("Global secondary index", () => {
     await second.stop();
   });
 
-  it("is filled again after an interrupted change", async () => {
+  it("is filled completely by the next change after an interrupted one", async () => {
     const { store } = openDynalite({});
     const index = { IndexName: "by_customer", KeySchema: [{ AttributeName: "customer", KeyType: "HASH" as const }] };
     const change = {
@@ -290,7 +290,7 @@ describe("Global secondary index", () => {
     expect(await changeTable(store, "cut", change)).toEqual({ added: [], removed: [] });
   });
 
-  it("gets its capacity when the billing mode of the table changes", async () => {
+  it("gets or loses its capacity when the billing mode of its table changes", async () => {
     const table = await cloud.engine.create(TABLE, "billed", indexed);
     const capacity = { readCapacity: 2, writeCapacity: 1 };
     const provisioned = {
@@ -328,7 +328,7 @@ describe("Global secondary index", () => {
     [[{ ...byReview, nonKeyAttributes: [] }], "globalSecondaryIndexes[0].nonKeyAttributes", /INCLUDE, but/],
     [[byCustomer, byReview, byCustomer], "globalSecondaryIndexes[2].name", /Duplicate index name: by_customer/],
     [[{ ...byCustomer, hashKey: "other" }], "attributes", /must declare the key attribute other/],
-  ])("is rejected for inputs that DynamoDB rejects (%#)", async (globalSecondaryIndexes, property, reason) => {
+  ])("is rejected for inputs that DynamoDB rejects (case %#)", async (globalSecondaryIndexes, property, reason) => {
     const { failures } = await cloud.engine.check(TABLE, "bad", { ...indexed, globalSecondaryIndexes });
     expect(failures[0]).toMatchObject({ property, reason: expect.stringMatching(reason) });
   });

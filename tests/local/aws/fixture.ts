@@ -11,7 +11,7 @@ import { type CloudEvent, Events } from "../../../local/support/events";
 
 type Properties = Record<string, unknown>;
 
-/** A resource in the state of an engine. */
+/** A resource in the state of the Pulumi engine. */
 interface State {
   type: string;
   name: string;
@@ -20,7 +20,7 @@ interface State {
   outputs: Properties;
 }
 
-/** Calls a provider over gRPC as an engine does: a check before each step, and the old state with each step. */
+/** Calls a provider over gRPC as the Pulumi engine does: a check before each step, and the old state with each step. */
 export class Engine {
   readonly client: ResourceProviderClient;
 
@@ -146,7 +146,7 @@ export const secret = (value: unknown) => ({ [SIGNATURE]: "1b47061264138c4ac30d7
 export const asset = (content: Properties) => ({ [SIGNATURE]: "c44067f5952c0a294b673a41bacd8c17", ...content });
 export const archive = (content: Properties) => ({ [SIGNATURE]: "0def7320c3a5731c473e5ecbe6d01bc7", ...content });
 
-/** An archive of one file, like the archive of an inline function. */
+/** An archive with one file, like the archive that Pulumi creates for an inline function. */
 export const code = (handler: string) => archive({ assets: { "__index.js": asset({ text: handler }) } });
 
 /** Timers that run only when the test advances the time. */
@@ -194,7 +194,7 @@ export function nextEvent(events: Events, line: RegExp): Promise<CloudEvent> {
   });
 }
 
-/** Starts a local AWS in a temporary folder, and an engine connected to its provider. */
+/** Starts a local AWS in a temporary folder, and a test engine that is connected to its provider. */
 export async function startTestCloud(options: Partial<AwsOptions> = {}) {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "snack-aws-")));
   const events = options.events ?? new Events();

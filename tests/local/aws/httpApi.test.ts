@@ -135,7 +135,7 @@ const get = (path: string, headers: Record<string, string> = {}) => fetch(`${url
 const bearer = async (claims: Parameters<typeof sign>[0]) => ({ authorization: `Bearer ${await sign(claims)}` });
 
 describe("Payload format 2.0", () => {
-  it("contains the request as in AWS", async () => {
+  it("describes the request in the same members as AWS", async () => {
     const response = await fetch(`${url}/bars/ginza%20no.1?a=1&a=2&b=%E3%81%82`, {
       headers: { "X-Mixed-Case": "Yes", cookie: "one=1; two=2", "user-agent": "tester" },
     });
@@ -165,12 +165,12 @@ describe("Payload format 2.0", () => {
   it.each([
     ["application/json", '{"text":"こんばんは"}', '{"text":"こんばんは"}', false],
     ["application/octet-stream", "bytes", Buffer.from("bytes").toString("base64"), true],
-  ])("passes the body of a %s request on as text or base64", async (type, sent, body, isBase64Encoded) => {
+  ])("passes a body of type %s to the function as text or base64", async (type, sent, body, isBase64Encoded) => {
     const response = await fetch(`${url}/open`, { method: "POST", body: sent, headers: { "content-type": type } });
     expect(await response.json()).toMatchObject({ body, isBase64Encoded });
   });
 
-  it("converts bare results to 200 with JSON, full results member by member and malformed results to 500", async () => {
+  it("converts a result without statusCode to a 200 with JSON, a full result member by member and a malformed one to a 500", async () => {
     const bare = await get("/open?do=bare");
     expect([bare.status, bare.headers.get("content-type"), await bare.text()]).toEqual([
       200,
@@ -236,7 +236,7 @@ describe("Routes", () => {
     expect((await get("/open")).status).toBe(200);
   });
 
-  it("refill a token bucket at the rate up to the burst", () => {
+  it("refill a token bucket at the steady rate, up to the burst limit", () => {
     let at = 0;
     const throttle = new Throttle(() => at);
     const limits = { ratePerSecond: 2, burst: 1 };
@@ -253,23 +253,23 @@ describe("Routes", () => {
 
 describe("JWT authorizer", () => {
   it.each<[string, () => Promise<Record<string, string>>]>([
-    ["no token", async () => ({})],
+    ["a request without a token", async () => ({})],
     ["a token that is not a JWT", async () => ({ authorization: "Bearer nonsense" })],
-    ["another issuer", () => bearer({ ...valid(), iss: `${ISSUER}x` })],
-    ["another audience", () => bearer({ ...valid(), aud: "app" })],
-    ["a wrong aud with a valid client_id", () => bearer({ ...valid(), aud: "app", client_id: "web" })],
+    ["a token of another issuer", () => bearer({ ...valid(), iss: `${ISSUER}x` })],
+    ["a token for another audience", () => bearer({ ...valid(), aud: "app" })],
+    ["a token with a wrong aud and a valid client_id", () => bearer({ ...valid(), aud: "app", client_id: "web" })],
     ["a token that expired a second ago", () => bearer({ ...valid(), exp: now() - 1 })],
     ["a token without expiry", async () => bearer({ iss: ISSUER, aud: "web", iat: now() })],
     ["a token that is not valid yet", () => bearer({ ...valid(), nbf: now() + 30 })],
     ["a token issued in the future", () => bearer({ ...valid(), iat: now() + 30 })],
-    ["a signature with another key", async () => ({ authorization: `Bearer ${await sign(valid(), "other")}` })],
+    ["a token signed with another key", async () => ({ authorization: `Bearer ${await sign(valid(), "other")}` })],
   ])("rejects %s with 401", async (_case, headers) => {
     const response = await get("/me", await headers());
     expect([response.status, await response.text()]).toEqual([401, '{"message":"Unauthorized"}']);
     expect(response.headers.get("www-authenticate")).toBe("Bearer");
   });
 
-  it("passes claims on as text, lists as [a b], and scopes as null when there are none", async () => {
+  it("passes claims to the function as text, lists as [a b], and scopes as null when the token has none", async () => {
     const claims = { ...valid(), token_use: "id", email_verified: true, "cognito:groups": ["vip", "staff"] };
     const response = await get("/me", await bearer(claims));
     const { jwt } = ((await response.json()) as Event).requestContext.authorizer ?? {};
@@ -345,7 +345,7 @@ describe("CORS", () => {
 });
 
 describe("Listeners", () => {
-  it("serve two APIs on different ports and stop when the resource is deleted", async () => {
+  it("serve two APIs on different ports and stop when the resource of their API is deleted", async () => {
     const second = await cloud.engine.create("aws:apigatewayv2/api:Api", "second", { protocolType: "HTTP" });
     const other = String(second.outputs.apiEndpoint);
     expect(other).not.toBe(url);

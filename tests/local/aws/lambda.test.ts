@@ -8,7 +8,7 @@ const FUNCTION = "aws:lambda/function:Function";
 const lambda = { role: "arn:aws:iam::000000000000:role/r", handler: "__index.handler", runtime: "nodejs24.x" };
 
 describe("Lambda", () => {
-  it("runs the archive with the environment of Lambda and without that of this process", async () => {
+  it("runs code with the environment variables of Lambda and without those of this process", async () => {
     await using cloud = await startTestCloud({
       extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: "http://idp" }),
     });
@@ -83,17 +83,17 @@ describe("Lambda", () => {
   });
 
   it.each([
-    ["a throw", "exports.handler = async () => { throw new TypeError('no sake') }", "TypeError", /no sake/],
+    ["a thrown error", "exports.handler = async () => { throw new TypeError('no sake') }", "TypeError", /no sake/],
     [
       "an unhandled rejection",
       "exports.handler = () => { Promise.reject(new Error('spilled')); return new Promise(() => {}) }",
       "Runtime.Error",
       /spilled/,
     ],
-    ["an exit", "exports.handler = () => process.exit(3)", "Runtime.ExitError", /code 3/],
+    ["an exit of the process", "exports.handler = () => process.exit(3)", "Runtime.ExitError", /code 3/],
     ["a timeout", "exports.handler = () => { for (;;) {} }", "Sandbox.Timedout", /timed out after 1\.00 seconds/],
     ["a missing handler", "exports.other = 1", "Runtime.HandlerNotFound", /__index\.handler/],
-  ])("returns the error of Lambda for %s and serves the next event", async (_case, broken, errorType, message) => {
+  ])("returns the same error as AWS for %s and processes the next event", async (_case, broken, errorType, message) => {
     await using cloud = await startTestCloud();
     const fn = await cloud.engine.create(FUNCTION, "broken", { ...lambda, timeout: 1, code: code(broken) });
     for (let attempt = 0; attempt < 2; attempt++) {
@@ -122,7 +122,7 @@ describe("Lambda", () => {
     expect(await seen).toMatchObject({ source: "lambda", summary: `${fn.id} kanpai` });
   });
 
-  it("deletes the unpacked package with the function", async () => {
+  it("deletes the unpacked package when the function is deleted", async () => {
     await using cloud = await startTestCloud();
     const fn = await cloud.engine.create(FUNCTION, "gone", {
       ...lambda,

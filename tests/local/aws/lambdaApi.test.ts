@@ -105,7 +105,7 @@ describe("Invoke API of Lambda", () => {
       await expect(invoke({}, more)).rejects.toThrow(/Function not found: arn:.*:(7|live)$/);
   });
 
-  it("accepts an Event at once, runs it in the background and retries a failure twice", async () => {
+  it("accepts an Event invocation at once, runs it in the background and retries a failure twice", async () => {
     const logged = nextEvent(cloud.events, / logged once$/);
     const answer = await invoke({ log: "once" }, { InvocationType: "Event" });
     expect(answer).toMatchObject({ StatusCode: 202, body: undefined });
@@ -194,7 +194,7 @@ describe("Invoke API of Lambda", () => {
     expect(lines.join("\n")).not.toContain("canary");
   });
 
-  it("listens on the configured port and rejects a port that is in use", async () => {
+  it("listens on the configured port and fails to start when that port is in use", async () => {
     const other = await serve("another", 0, () => new Response("another"));
     await expect(startTestCloud({ dir: join(cloud.dir, "second"), lambdaPort: other.port })).rejects.toThrow(
       `Port ${other.port} (Lambda) is in use`,

@@ -53,7 +53,7 @@ describe("Pulumi provider of the local AWS", () => {
     ]);
   });
 
-  it("answers UNIMPLEMENTED for methods that it does not support, and accepts cancel", async () => {
+  it("returns UNIMPLEMENTED for methods that it does not support, and accepts Cancel", async () => {
     await expect(engine.call(engine.client.construct, new provider.ConstructRequest())).rejects.toMatchObject({
       code: status.UNIMPLEMENTED,
     });
@@ -107,7 +107,7 @@ describe("Pulumi provider of the local AWS", () => {
     await expect(engine.delete(updated)).resolves.toBeUndefined();
   });
 
-  it("deletes before a replacement only when the resource keeps its fixed name", async () => {
+  it("deletes the old resource before its replacement only when both have the same fixed name", async () => {
     const named = await engine.create(LOG_GROUP, "logs", { name: "/snack/a", logGroupClass: "STANDARD" });
     const renamed = await engine.diff(named, { name: "/snack/b", logGroupClass: "STANDARD" });
     expect(renamed).toMatchObject({
@@ -127,7 +127,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(await engine.diff(automatic, { logGroupClass: "DELIVERY" })).toMatchObject({ deleteBeforeReplace: false });
   });
 
-  it("rejects a second resource with the same name with the error of AWS", async () => {
+  it("rejects a second resource with the same name and returns AWS's error", async () => {
     await engine.create(LOG_GROUP, "one", { name: "/snack/same" });
     await expect(engine.create(LOG_GROUP, "two", { name: "/snack/same" })).rejects.toThrow(
       /ResourceAlreadyExistsException.*already exists/,
@@ -172,7 +172,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.account.get(PARAMETER, created.id)?.inputs.value).toBe("other");
   });
 
-  it("reads an output value as the secret that it wraps", async () => {
+  it("treats an output value that wraps a secret as a secret", async () => {
     const wrapped = {
       "4dabf18193072939515e22adb298388d": "d0e6a833031e9bbcd3f4e8bde6ca49a4",
       value: trust,
@@ -188,7 +188,7 @@ describe("Pulumi provider of the local AWS", () => {
     ["aws:iam/policy:Policy", "policy", {}],
     ["aws:iam/rolePolicy:RolePolicy", "policy", { role: "r" }],
     ["aws:ecr/lifecyclePolicy:LifecyclePolicy", "policy", { repository: "r" }],
-  ])("stores the JSON text of an object (%s, %s)", async (type, property, others) => {
+  ])("stores an object input as JSON text (%s, %s)", async (type, property, others) => {
     const document = { rules: [], Version: "2012-10-17", Statement: [{ Resource: "*", Effect: "Allow" }] };
     const reordered = { Statement: [{ Effect: "Allow", Resource: "*" }], Version: "2012-10-17", rules: [] };
     const checked = await engine.check(type, "p", { ...others, [property]: document });
@@ -252,20 +252,23 @@ describe("Pulumi provider of the local AWS", () => {
     [PARAMETER, { type: "Secret", value: "x" }, "type", /SecureString/],
     [LOG_GROUP, { retentionInDays: 13 }, "retentionInDays", /14/],
     [ROLE, { assumeRolePolicy: "{" }, "assumeRolePolicy", /JSON/],
-  ])("names the invalid property and the allowed values (%s, %#)", async (type, inputs, property, allowed) => {
-    const { failures } = await engine.check(type, "bad", inputs);
-    expect(failures.map((one) => one.property.replace(".[", "["))).toEqual([property.replace(".[", "[")]);
-    expect(failures[0]?.reason).toMatch(allowed);
-  });
+  ])(
+    "rejects an invalid property with its name and the allowed values (%s, case %#)",
+    async (type, inputs, property, allowed) => {
+      const { failures } = await engine.check(type, "bad", inputs);
+      expect(failures.map((one) => one.property.replace(".[", "["))).toEqual([property.replace(".[", "[")]);
+      expect(failures[0]?.reason).toMatch(allowed);
+    },
+  );
 
-  it("names an unsupported resource type or function", async () => {
+  it("rejects an unsupported resource type or function and names it", async () => {
     await expect(engine.check("aws:s3/bucket:Bucket", "b", {})).rejects.toThrow(
       /does not support aws:s3\/bucket:Bucket/,
     );
     await expect(engine.invoke("aws:ec2/getVpc:getVpc")).rejects.toThrow(/getVpc/);
   });
 
-  it("answers getRegion, getCallerIdentity and getPartition", async () => {
+  it("supports the functions getRegion, getCallerIdentity and getPartition", async () => {
     expect(await engine.invoke("aws:index/getRegion:getRegion")).toMatchObject({
       region: "us-east-1",
       id: "us-east-1",
@@ -276,7 +279,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(await engine.invoke("aws:index/getPartition:getPartition")).toMatchObject({ partition: "aws" });
   });
 
-  it("imports by scope and id when the id alone is not unique", async () => {
+  it("imports a resource by its scope and id when the id alone is not unique", async () => {
     const permission = {
       action: "lambda:InvokeFunction",
       function: "fn",
@@ -308,7 +311,7 @@ describe("Pulumi provider of the local AWS", () => {
     await engine.delete(await engine.update(pool, { deletionProtection: "INACTIVE" }));
   });
 
-  it("computes an image digest from the inputs of the build and resolves its model version", async () => {
+  it("computes the digest of an image from the inputs of its build and finds the model version of the image", async () => {
     const context = join(cloud.dir, "image");
     await mkdir(join(context, "worker", ".mypy_cache"), { recursive: true });
     await writeFile(join(context, "Dockerfile"), "FROM scratch");
@@ -344,7 +347,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.resolveImage(`${repository}@${digest}`)).toBeUndefined();
   });
 
-  it("shows a changed file at an unchanged path as a change", async () => {
+  it("shows a change when the content of a file changes and its path does not", async () => {
     const file = join(cloud.dir, "bundle.cjs");
     await writeFile(file, "exports.handler = async () => 1");
     const inputs = {
@@ -367,7 +370,7 @@ describe("Pulumi provider of the local AWS", () => {
     await rm(file);
   });
 
-  it("shows an output that changed outside the engine as drift, and an update returns it", async () => {
+  it("shows an output that was changed outside the Pulumi engine as drift, and stores the changed value at an update", async () => {
     const named = { name: "/snack/parameter", type: "String", value: "x" };
     const created = await engine.create(PARAMETER, "drifted", named);
     const [live] = cloud.aws.account.list(PARAMETER).filter(({ id }) => id === created.id);

@@ -20,7 +20,7 @@ function dynamodbAt(endpoint: string) {
 }
 
 describe("Restart", () => {
-  it("keeps tables with their items, functions, and APIs on their ports", async () => {
+  it("keeps the tables with their items, the functions, and the port of each API", async () => {
     await using first = await startTestCloud();
     const { engine } = first;
     const table = await engine.create(TABLE, "users", users);
@@ -72,7 +72,7 @@ describe("Restart", () => {
     await other.close();
   });
 
-  it("moves an API into the configured port range when its port lies outside", async () => {
+  it("moves an API into the configured port range when its earlier port lies outside the range", async () => {
     await using first = await startTestCloud();
     const api = await first.engine.create(API, "api", { protocolType: "HTTP" });
     await first.stop();

@@ -16,7 +16,7 @@ const trust = (Service: string) => ({
   Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service } }],
 });
 
-/** Starts a cloud with manual timers, and a function that logs its event. */
+/** Starts a local cloud with manual timers, and creates a function that logs its event. */
 async function start(handler = "exports.handler = async (event) => console.log('got ' + JSON.stringify(event))") {
   const timers = new ManualTimers();
   const cloud = await startTestCloud({ timers });
@@ -80,7 +80,7 @@ describe("Schedule", () => {
     expect(await cloud.advance(0, / got /)).toBe(`${cloud.fn.id} got {}`);
   });
 
-  it("lets Lambda retry a failing function twice and skips an invocation meanwhile", async () => {
+  it("lets Lambda retry a failing function twice and skips its next invocation during these retries", async () => {
     await using cloud = await start("exports.handler = async () => { throw new TypeError('no sake') }");
     await cloud.allow();
     const inputs = { ...cloud.inputs, scheduleExpression: "rate(2 minutes)" };
@@ -90,7 +90,7 @@ describe("Schedule", () => {
     await cloud.advance(MINUTE_MS, /→ TypeError/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS, 2 * MINUTE_MS]);
     expect(await cloud.advance(MINUTE_MS, /skipped/)).toMatch(
-      /^default\/failing-.*: skipped, the previous invocation still runs$/,
+      /^default\/failing-.*: invocation skipped because the previous invocation still runs$/,
     );
     await cloud.advance(MINUTE_MS, /→ TypeError/, /dropped after 3 attempts/);
     expect(cloud.timers.delaysMs).toEqual([MINUTE_MS]);
@@ -125,7 +125,7 @@ describe("Schedule", () => {
     await cloud.advance(delayMs, /ResourceNotFoundException: Function not found: reconciler-/);
   });
 
-  it("stops while disabled, keeps its timing after a change of target and restarts after a change of rate", async () => {
+  it("pauses while disabled, keeps its timing when its target changes and restarts its interval when its rate changes", async () => {
     await using cloud = await start();
     await cloud.allow();
     const disabled = { ...cloud.inputs, state: "DISABLED" };
@@ -163,7 +163,7 @@ describe("Schedule", () => {
     },
   );
 
-  it("runs one interval after a restart and stops with the cloud", async () => {
+  it("fires one full interval after a restart, and never after the local cloud has stopped", async () => {
     await using first = await start();
     await first.allow();
     const schedule = await first.engine.create(SCHEDULE, "kept", first.inputs);
@@ -182,7 +182,7 @@ describe("Schedule", () => {
     expect(timers.delaysMs).toEqual([]);
   });
 
-  it("skips an invocation while the previous one still runs", async () => {
+  it("skips an invocation while its previous invocation still runs", async () => {
     await using cloud = await start();
     await cloud.allow();
     await cloud.engine.create(SCHEDULE, "slow", cloud.inputs);
@@ -257,7 +257,7 @@ describe("Schedule resource", () => {
     expect(cloud.timers.delaysMs).toEqual([]);
   });
 
-  it("accepts valid expressions and names each invalid input", async () => {
+  it("accepts valid expressions and rejects each invalid input with its name and the reason", async () => {
     await using cloud = await start();
     const { inputs, engine } = cloud;
     const expression = async (scheduleExpression: string) => reasons(engine, { ...inputs, scheduleExpression });

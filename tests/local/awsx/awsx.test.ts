@@ -15,7 +15,7 @@ interface Registered {
   inputs: Record<string, unknown>;
 }
 
-/** Starts a resource monitor that accepts every registration and returns the outputs of the test. */
+/** Starts a resource monitor that accepts every registration and returns the result of `outputs`. */
 async function startMonitor(outputs: (resource: Registered) => Record<string, unknown>) {
   const registered: Registered[] = [];
   const supportsFeature: handleUnaryCall<monitor.SupportsFeatureRequest, monitor.SupportsFeatureResponse> = (
@@ -116,7 +116,7 @@ describe("awsx provider", () => {
     });
   });
 
-  it("builds an image named by its tag and returns the URI with its digest", async () => {
+  it("builds an image, names its resource after its tag and returns its URI with the digest", async () => {
     const { urn, state, registered } = await construct(
       "awsx:ecr:Image",
       {
@@ -145,7 +145,7 @@ describe("awsx provider", () => {
     });
   });
 
-  it("registers no build while the repository of an image is unknown", async () => {
+  it("registers no image build while the repository of the image is unknown", async () => {
     const { state, registered } = await construct(
       "awsx:ecr:Image",
       { repositoryUrl: UNKNOWN, imageTag: "v7" },
@@ -156,7 +156,7 @@ describe("awsx provider", () => {
     expect(registered.map(({ type }) => type)).toEqual(["awsx:ecr:Image"]);
   });
 
-  it("names an unsupported component", async () => {
+  it("rejects an unsupported component and names it", async () => {
     await expect(construct("awsx:ecs:FargateService", {}, {})).rejects.toThrow(
       /does not support awsx:ecs:FargateService/,
     );

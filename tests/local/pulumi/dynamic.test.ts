@@ -49,7 +49,7 @@ class Endpoint extends pulumi.dynamic.Resource {
 
 const config = new pulumi.Config();`;
 
-it("runs a TypeScript program with dynamic resources that read the stack's configuration", async () => {
+it("up runs a TypeScript program whose dynamic resources read the stack's configuration", async () => {
   const seen: string[] = [];
   const api = createServer(async (request, response) => {
     const body = (await request.toArray()).join("");

@@ -59,7 +59,7 @@ export function temporaryProgram(port: number, cacheDir: string) {
   return {
     options,
     write,
-    /** Replaces the program. `pulumi`, `config`, `Thing`, `Pair` and `getThing` are in scope. */
+    /** Replaces the program with `text`, which can use `pulumi`, `config`, `Thing`, `Pair` and `getThing`. */
     program: (text: string) =>
       write(
         "index.js",
@@ -88,10 +88,14 @@ exports.getThing = (args) => pulumi.runtime.invoke("aws:test/getThing:getThing",
 `;
 
 /**
- * Serves a provider of things for the package "aws". A change of `kind` or `base` replaces a thing (old `kind` "sole":
- * deletes first), any other change updates it. With `labelled` a thing gets an automatic `label` and keeps it over updates.
- * A `size` over 9 is rejected. `fail` makes the create fail, `notReady` creates a thing that is not ready, `hang` never
- * answers, and `stuck` makes the delete fail. A pair is a component with two things.
+ * Serves a test provider for the package "aws", with the resource `Thing` and the component `Pair`, which has two
+ * things. These inputs of a thing have an effect:
+ * - `kind`, `base`: a change replaces the thing; a change of any other input updates it. If the old `kind` is "sole",
+ * the old thing is deleted first.
+ * - `labelled`: adds an automatic `label`, which updates keep.
+ * - `size`: values over 9 are rejected.
+ * - `fail`: the create fails. `notReady`: the created thing is not ready. `hang`: the create never ends.
+ * - `stuck`: the delete fails.
  */
 export async function serveThings() {
   const things = new Map<string, Properties>();
@@ -159,7 +163,7 @@ export async function serveThings() {
       return new empty.Empty();
     }),
     construct: unary((request: ConstructRequest) => {
-      // A component provider logs to the engine that attached to it.
+      // The SDK of a component provider sends its logs to the attached engine, so an engine must be attached.
       if (engine !== request.getMonitorendpoint()) throw new Error("no engine was attached");
       return constructPair(request);
     }),

@@ -67,7 +67,7 @@ describe("up", () => {
     });
   });
 
-  it("changes nothing the second time, updates a changed resource and deletes one removed from the program", async () => {
+  it("changes nothing for an unchanged program, updates a changed resource and deletes a removed one", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", {});`);
     await up(stack.options);
     expect(shown((await up(stack.options)).steps)).toEqual({ a: "same", b: "same" });
@@ -81,7 +81,7 @@ describe("up", () => {
     expect([...cloud.things.values()]).toEqual([{ size: 2, color: "red" }]);
   });
 
-  it("creates a replacement first and deletes the old resource after its dependents", async () => {
+  it("creates all replacements first, then deletes the old dependents and last the old resource", async () => {
     stack.program(`const a = new Thing("a", { kind: "x" }); new Thing("b", { base: a.arn });`);
     await up(stack.options);
     stack.program(`const a = new Thing("a", { kind: "y" }); new Thing("b", { base: a.arn });`);
@@ -93,7 +93,7 @@ describe("up", () => {
     expect(JSON.parse(savedState()).resources).toHaveLength(3);
   });
 
-  it("deletes before a replacement when the provider asks for it, dependents first", async () => {
+  it("deletes the dependents and the old resource before creating replacements when the provider asks for it", async () => {
     stack.program(
       `const a = new Thing("a", { kind: "sole" }); new Thing("b", { base: a.arn }); new Thing("c", { of: a.arn });`,
     );
@@ -149,7 +149,7 @@ describe("up", () => {
     ]);
   });
 
-  it("gives a replacement a new automatic name and keeps the name over an update", async () => {
+  it("generates a new automatic name for a replacement and keeps the name in an update", async () => {
     const program = (kind: string, size: number) =>
       stack.program(`new Thing("a", { labelled: true, kind: "${kind}", size: ${size} });`);
     program("x", 1);
@@ -255,7 +255,7 @@ describe("Failure", () => {
     expect(await failure(up(stack.options))).toBe('aws:test/thing:Thing "big": size: must be at most 9');
   });
 
-  it("keeps the resources created before it, and the next run continues from there", async () => {
+  it("keeps the resources that were created before the failure, and the next run creates only the others", async () => {
     const program = (fail: boolean) =>
       `const a = new Thing("a", {}); const b = new Thing("b", { of: a.arn, fail: ${fail} }); new Thing("c", { of: b.arn });`;
     stack.program(program(true));
@@ -275,7 +275,7 @@ describe("Failure", () => {
     expect(savedResource("a")).toMatchObject({ id: "a-1", initErrors: [] });
   });
 
-  it("has the message of the program when the program fails, and deletes nothing", async () => {
+  it("reports the program's own error when the program fails, and deletes nothing", async () => {
     stack.program(`new Thing("a", {});`);
     await up(stack.options);
     stack.program(`throw new Error("workersMax must be at least 1");`);
@@ -302,8 +302,8 @@ describe("Failure", () => {
   });
 });
 
-describe("Interrupt", () => {
-  it("ends the program together with the run", async () => {
+describe("Interrupted run", () => {
+  it("also ends the process of the Pulumi program", async () => {
     const lifeline = createServer();
     await new Promise<void>((listening) => lifeline.listen(0, "127.0.0.1", listening));
     const ended = once(lifeline, "connection").then(([socket]) => once((socket as Socket).resume(), "close"));
@@ -330,7 +330,7 @@ describe("Interrupt", () => {
 });
 
 describe("preview", () => {
-  it("creates nothing, passes unknowns on and writes no state", async () => {
+  it("creates nothing, passes unknown outputs to dependent resources and writes no state", async () => {
     stack.program(`
       const a = new Thing("a", {});
       const b = new Thing("b", { of: a.arn });

@@ -39,14 +39,14 @@ async function lockElsewhere(): Promise<ChildProcess> {
 }
 
 describe("Folder lock", () => {
-  it("refuses a folder that another process has locked and names that process", async () => {
+  it("rejects a second process and names the process that holds the lock", async () => {
     const { pid } = await lockElsewhere();
     expect(() => lockFolder(dir, "npm start", ", or wait")).toThrow(
       new RegExp(`state-\\w+ is in use by another npm start \\(process ${pid}\\)\\. Stop that one, or wait\\.$`),
     );
   });
 
-  it("takes over at once from a process that was killed", async () => {
+  it("is taken over at once when the process that holds it was killed", async () => {
     const killed = await lockElsewhere();
     killed.kill("SIGKILL");
     await once(killed, "exit");
@@ -54,7 +54,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("releases the folder when the process exits", async () => {
+  it("is released when its process exits", async () => {
     const exiting = await lockElsewhere();
     exiting.stdin?.end();
     await once(exiting, "exit");
@@ -63,7 +63,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("takes over a stale lock although its pid now belongs to an unrelated process", () => {
+  it("is taken over when it is stale, although its pid now belongs to an unrelated process", () => {
     mkdirSync(join(dir, "lock"));
     const hourAgo = new Date(Date.now() - 3_600_000);
     utimesSync(join(dir, "lock"), hourAgo, hourAgo);
@@ -71,7 +71,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("takes over from an earlier process that had the same pid", () => {
+  it("is taken over when its owner was an earlier process with the same pid", () => {
     mkdirSync(join(dir, "lock"));
     writeFileSync(join(dir, "pid"), String(process.pid));
     lockFolder(dir);
