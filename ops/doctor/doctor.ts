@@ -24,7 +24,7 @@ const program = command(
   .addHelpText(
     "after",
     `
-Secrets come from the environment (${["RUNPOD_API_KEY", ...models.map(browserKeyVariable)].join(", ")}), else from the pulumi command;
+Secrets come from the environment (${["RUNPOD_API_KEY", ...models.map(browserKeyVariable)].join(", ")}), else from the pulumi command.
 The age of the registry token is read from AWS with your own credentials.
 The exit status is 1 when a check has failed.`,
   )
