@@ -98,7 +98,7 @@ export class Deployment {
     }
     const inputs = live.inputs ?? resource.inputs;
     const outputs = markSecrets(live.outputs, resource.additionalSecretOutputs);
-    // `decide` compares inputs. Here the outputs take their place, so that it compares outputs.
+    // `decide` compares inputs, but a refresh must compare outputs. So pass the outputs as inputs.
     const { changed } = decide({ ...resource, inputs: resource.outputs, initErrors: [] }, outputs, {}, noOptions);
     this.context.state.put({ ...resource, id: live.id, inputs, outputs, initErrors: [] });
     this.recordStep(changed.length > 0 ? "update" : "same", resource, { ...creation, changed });

@@ -18,7 +18,7 @@ const changeTimeoutMs = 30 * 60_000;
 export interface Diff {
   /** Undefined: the engine must compare the inputs. */
   changes: boolean | undefined;
-  /** Paths of changed properties; may be empty although there are changes. */
+  /** Paths of changed properties; may be empty even when `changes` is true. */
   changed: string[];
   /** Paths of changes that need a replacement. */
   replaces: string[];

@@ -26,7 +26,7 @@ export class Cors {
     );
   }
 
-  /** Whether a request is a preflight, which the gateway answers without a route. */
+  /** Whether a request is a preflight. A preflight needs no route, because the gateway itself responds to it. */
   isPreflight(request: Request): boolean {
     return (
       request.method === "OPTIONS" &&

@@ -17,7 +17,7 @@ import {
 import { type Change, changes, isWithin, topLevel } from "./diff";
 import { resourceType } from "./types";
 
-/** Input that lists the automatically named inputs, as in Pulumi's bridged providers. */
+/** Additional input with the names of all inputs that have an automatic name, as in Pulumi's bridged providers. */
 const DEFAULTS = "__defaults";
 
 /** An error in one property. */

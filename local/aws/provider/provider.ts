@@ -148,7 +148,7 @@ function resourceMethods(operations: Operations): UntypedServiceImplementation {
 }
 
 /**
- * Type and logical name of a request. Older engines send only the URN,
+ * Type and logical name of a request. Older Pulumi engines send only the URN,
  * `urn:pulumi:<stack>::<project>::<parents>$<type>::<name>`.
  */
 function target(request: { getUrn(): string; getType(): string; getName(): string }): Target {

@@ -12,7 +12,7 @@ export const unlimited = { "grpc.max_receive_message_length": -1, "grpc.max_send
 
 type Callback<Response> = (error: Partial<ServiceError> | null, response?: Response) => void;
 
-/** Converts a function that returns the response or throws into a handler of a unary call. */
+/** Creates a handler for a unary call from a function. The function either returns the response or throws an error. */
 export function unary<Request, Response>(answer: (request: Request) => Response | Promise<Response>) {
   return async ({ request }: { request: Request }, callback: Callback<Response>) => {
     try {

@@ -298,7 +298,7 @@ describe("JWT authorizer", () => {
     expect((await get("/me", await bearer({ ...claims, client_id: "web" }))).status).toBe(200);
   });
 
-  it("returns 403 for a token without a scope of the route", async () => {
+  it("returns 403 for a token without any scope that the route accepts", async () => {
     expect((await get("/scoped", await bearer({ ...valid(), scope: "profile openid" }))).status).toBe(200);
     for (const claims of [valid(), { ...valid(), scope: "profile" }]) {
       const response = await get("/scoped", await bearer(claims));
@@ -311,7 +311,7 @@ describe("CORS", () => {
   const preflight = (origin: string, path = "/me") =>
     fetch(`${url}${path}`, { method: "OPTIONS", headers: { origin, "access-control-request-method": "GET" } });
 
-  it("answers a preflight for a route with an authorizer and for an unknown route", async () => {
+  it("responds to a preflight for a route with an authorizer and for an unknown route", async () => {
     for (const path of ["/me", "/nowhere"]) {
       const response = await preflight("https://snack.example", path);
       expect(response.status).toBe(204);

@@ -164,7 +164,7 @@ describe("awsx provider", () => {
 });
 
 describe("Lifecycle rules", () => {
-  it("end with the rule for any image", () => {
+  it("put the rule for any image last", () => {
     const document = JSON.parse(
       lifecyclePolicyDocument([
         { tagStatus: "any", maximumAgeLimit: 30 },

@@ -221,7 +221,7 @@ describe("up", () => {
     expect(cloud.things.size).toBe(0);
   });
 
-  it("passes retainOnDelete on to the children of a component from a provider", async () => {
+  it("passes retainOnDelete to the children of a component that a provider constructs", async () => {
     stack.program(`new Pair("p", { size: 1 }, { retainOnDelete: true });`);
     await up(stack.options);
     stack.program("");
