@@ -80,30 +80,35 @@ function contradictions(config: PlainConfig, stack: string, hasToken: boolean): 
     const { imageTag, imageUri, workersMin } = config[model];
     if (imageTag !== undefined && (registry.kind === "token" || registry.kind === "public")) {
       problems.push(
-        `registry.kind: must be ecr or delegation while ${model}.imageTag has the program build into private ECR, got "${registry.kind}"`,
+        `registry.kind: must be ecr or delegation, because ${model}.imageTag is pushed to private ECR, got "${registry.kind}"`,
       );
     }
     if (registry.kind === "delegation" && isFromEcr(config[model]) && registry.ids[model] === undefined) {
       problems.push(`registry.ids.${model}: must be RunPod's id of the delegation for the model's repository`);
     }
     if (workersMin > 0 && /^dev\b/.test(stack)) {
-      problems.push(`${model}.workersMin: must be 0 in a dev stack: it is paid for day and night, got ${workersMin}`);
+      problems.push(
+        `${model}.workersMin: must be 0 in a dev stack, because such a worker always costs money, got ${workersMin}`,
+      );
     }
     if (imageUri !== undefined && isPrivateEcr(imageUri) && registry.kind === "public") {
-      problems.push(`registry.kind: must be ecr or delegation while ${model}.imageUri is in private ECR, got "public"`);
+      problems.push(
+        `registry.kind: must be ecr or delegation, because ${model}.imageUri is in private ECR, got "public"`,
+      );
     }
   }
   if (registry.kind === "ecr" && runpodApi === "rest" && models.some((model) => isFromEcr(config[model]))) {
     problems.push(
-      'runpodApi: must be graphql with registry.kind "ecr": REST cannot renew credentials, and an ECR token dies after 12 ' +
-        'hours. Register an ECR delegation per repository with RunPod and set registry to { kind: delegation, ids: … }, or push to a registry with long-lived tokens, got "rest"',
+      'runpodApi: must be graphql with registry.kind ecr, got "rest". REST cannot renew credentials, and an ECR token expires ' +
+        "after 12 hours. Register an ECR delegation per repository with RunPod and set registry to { kind: delegation, ids: … }, " +
+        "or push to a registry with long-lived tokens.",
     );
   }
   if (registry.kind === "token" && !hasToken) problems.push(missingSecret("registryToken"));
-  const asked = models.reduce((sum, model) => sum + config[model].workersMax, 0);
-  if (runpodWorkerQuota !== undefined && asked > runpodWorkerQuota) {
+  const workers = models.reduce((sum, model) => sum + config[model].workersMax, 0);
+  if (runpodWorkerQuota !== undefined && workers > runpodWorkerQuota) {
     const each = models.map((model) => `${model} ${config[model].workersMax}`).join(", ");
-    problems.push(`runpodWorkerQuota: is less than the workersMax of this stack (${each}), got ${runpodWorkerQuota}`);
+    problems.push(`runpodWorkerQuota: must be at least the sum of workersMax (${each}), got ${runpodWorkerQuota}`);
   }
   return problems;
 }
@@ -119,5 +124,5 @@ function unknownKeys(namespace: string): string[] {
     .filter((key) => key.startsWith(`${namespace}:`))
     .map((key) => key.slice(namespace.length + 1))
     .filter((key) => !known.includes(key))
-    .map((key) => `${key}: is not a key; known are ${known.join(", ")}`);
+    .map((key) => `${key}: is not a known key; known keys are ${known.join(", ")}`);
 }

@@ -72,7 +72,9 @@ function text(allowed: string, form = /./) {
   return z.string(allowed).regex(form, allowed);
 }
 
-const delegation = text("must be RunPod's id of the delegation for the model's repository");
+const delegation = text("must be RunPod's id of the delegation for the model's repository").describe(
+  "RunPod's id of the delegation for the model's repository.",
+);
 
 const RegistryConfig = z
   .discriminatedUnion(
@@ -101,7 +103,7 @@ const RegistryConfig = z
           ids: z
             .strictObject(byModel(() => delegation))
             .partial()
-            .describe("RunPod's id of the delegation for each model. A delegation is for one repository."),
+            .describe("Delegations by model: a delegation is for one repository."),
         })
         .describe("Private ECR that RunPod reads by delegations, which the operator registers with RunPod."),
       z.strictObject({ kind: z.literal("public") }).describe("Images that everybody may pull."),
@@ -162,9 +164,12 @@ const GuestConfig = z
     sessionsPerHour: z.int().positive().describe("Sessions per hour that one address may open without signing in."),
   })
   .default({ sessionsPerHour: 30 })
-  .describe("Guests.");
+  .describe("Limits of guests.");
 
-const prices = z.array(z.string().startsWith("price_", "must be the id of a price, price_…")).default([]);
+const prices = z
+  .array(z.string().startsWith("price_", "must be the id of a price, price_…"))
+  .default([])
+  .describe("Price ids, price_….");
 
 const BillingConfig = z
   .strictObject({

@@ -1,17 +1,35 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AwsCloud } from "../aws/cloud";
+import { JsonFile } from "../support/store";
+
+/** Credentials that the local AWS accepts. */
+export const localCredentials = { accessKeyId: "local", secretAccessKey: "local" };
+
+/** URLs of the local AWS by service. */
+type Endpoints = AwsCloud["endpoints"];
+
+/** Stores the URLs in the folder of the local cloud's state, for commands that use AWS's clients. */
+export function writeAwsEndpoints(dir: string, endpoints: Endpoints): void {
+  const file = new JsonFile(fileIn(dir), endpoints);
+  file.data = endpoints;
+  file.save();
+}
 
 /**
- * Where AWS's own clients find the services of the local cloud that keeps everything in that folder.
+ * Reads the stored URLs.
  *
- * @throws Error that says to start it
+ * @throws Error with the next step when the local cloud has not been started
  */
-export function readAwsEndpoints(dir: string): AwsCloud["endpoints"] {
-  const file = join(dir, "aws", "endpoints.json");
+export function readAwsEndpoints(dir: string): Endpoints {
+  const file = fileIn(dir);
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch {
     throw new Error(`${file} cannot be read. Run npm start first, or name a stack with --stack.`);
   }
+}
+
+function fileIn(dir: string): string {
+  return join(dir, "aws", "endpoints.json");
 }

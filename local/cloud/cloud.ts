@@ -14,162 +14,168 @@ import { Events } from "../support/events";
 import { choosePorts, cloudStackConfig, type Ports } from "../support/ports";
 import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
-import { JsonFile } from "../support/store";
-import { createRowReader } from "./customerRow";
-import { customers } from "./customers";
-import { seedCustomers } from "./seed";
+import { writeAwsEndpoints } from "./awsEndpoints";
+import { createRowReader, customers, seedCustomers } from "./customers";
 import { stripePanel } from "./stripePanel";
 
-/** How a local cloud is started. */
+/** Options of `startLocalCloud`. */
 export interface LocalCloudOptions {
   /** The program's folder. */
   programDir: string;
-  /** Where everything that survives a restart is kept. */
+  /** Folder of the state that survives a restart. */
   dir: string;
-  /** Take free ports instead of those in `Pulumi.local.yaml`. */
+  /** Uses free ports instead of those in `Pulumi.local.yaml`. */
   freePorts: boolean;
-  /** Chosen already; default: by `freePorts`. */
+  /** Ports that the caller has chosen. Default: by `freePorts`. */
   ports?: Ports;
-  /** Configuration laid over `Pulumi.local.yaml`, by path. */
+  /** Overrides of `Pulumi.local.yaml`, by path. */
   config?: Record<string, unknown>;
-  /** Which engine answers; default: Ollama where it is found, else the scripted one. */
+  /** Default: Ollama when it runs, else the scripted engine. */
   engine?: EngineName;
-  /** Give canned replies, also where the worker's Python environment exists. Default false. */
+  /** Gives canned replies even when the worker's Python environment exists. Default false. */
   withoutPython?: boolean;
   /** Called with a line of progress when the engine takes long. */
-  say?: (line: string) => void;
+  progress?: (line: string) => void;
 }
 
 /** A running local cloud. */
 export interface LocalCloud {
   aws: AwsCloud;
   runpod: RunpodDouble;
-  /** Undefined where the configuration leads to Stripe itself. */
+  /** Undefined when the configuration uses the real Stripe. */
   stripe: StripeDouble | undefined;
-  /** Which engine answers. */
+  /** The engine behind the workers. */
   engine: EngineName;
   pageUrl: string;
-  /** Configuration of the cloud's own stack, with the overrides laid over it. */
+  /** Configuration of the stack `start`, with overrides by path. */
   config(overrides?: Record<string, unknown>): StackConfig;
-  /** gRPC ports of the providers by package, for an engine to attach to; one may still be starting. */
+  /** gRPC ports of the Pulumi providers by package. A promise while the provider starts. */
   providers: Record<"aws" | "awsx" | "docker-build", number | Promise<number>>;
-  /** Gives the seeded customers their rows in every users table. */
+  /** Creates the seeded customers' rows in every users table. */
   seedCustomers(): Promise<void>;
-  /** What the page needs, once the program has run. */
+  /** Gives the page the outputs of the program. */
   setPageConfig(config: PageConfig): void;
-  /** Stops everything, the last started first. */
+  /** Closes every service, the last started first. */
   close(): Promise<void>;
 }
 
+/** A service that can be closed. */
+interface Service {
+  close(): Promise<void>;
+}
+
+/** The services of one cloud, so that all of them close, also those that are still starting. */
+class Services {
+  private readonly starting: Promise<Service>[] = [];
+
+  add<T extends Service>(service: Promise<T>): Promise<T> {
+    this.starting.unshift(service);
+    return service;
+  }
+
+  async close(): Promise<void> {
+    for (const starting of this.starting.splice(0)) {
+      await starting.then((service) => service.close()).catch(() => {});
+    }
+  }
+}
+
 /**
- * Starts every double of the local cloud in this process, the workers and the awsx provider in processes of their own.
- * Nothing is left behind when it throws.
+ * Starts every double of the local cloud in this process. Workers and the awsx provider run in child processes. Closes
+ * what it has started before it throws.
  *
  * @throws PortInUseError, or an Error about the configuration
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-  const { programDir, dir, freePorts } = options;
-  const ports = options.ports ?? (await choosePorts(programDir, freePorts));
-  const given = cloudStackConfig(programDir, ports, options.config);
-
-  // Also what is still starting when something else fails must be stopped.
-  const running: Promise<{ close(): Promise<void> }>[] = [];
-  const started = <T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
-    running.unshift(starting);
-    return starting;
-  };
-  const close = async () => {
-    for (const starting of running.splice(0)) await starting.then((one) => one.close()).catch(() => {});
-  };
-
+  const services = new Services();
   try {
-    const events = new Events();
-    let pageConfig: PageConfig | undefined;
-    let stripe: StripeDouble | undefined;
-    const page = await started(
-      startPage({
-        port: ports.page,
-        events,
-        config: () => pageConfig,
-        stripe: () => stripe && stripePanel(stripe),
-        row: (userId) => readRow(userId),
-      }),
-    );
-    const engine = await started(startEngine(options.engine, events, options.say ?? (() => {})));
-    // It takes longest and is needed last: the engine waits for it, not we.
-    const awsx = started(startAwsx());
-    awsx.catch(() => {});
-    const aws: AwsCloud = await started(
-      startAws({
-        dir: join(dir, "aws"),
-        region: given.values["aws:region"] ?? "us-east-1",
-        events,
-        apiPorts: freePorts ? "free" : 4110,
-        lambdaPort: 0,
-        programDir,
-        jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
-        extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl }),
-      }),
-    );
-    const readRow = createRowReader(aws);
-    writeEndpoints(dir, aws);
-    if (given.values[configKey("stripeApiUrl")] === `http://localhost:${ports.stripe}`) {
-      stripe = await started(startStripe(stripeOptions(given, ports, dir, events)));
-    }
-    const cognito = await started(
-      startCognito({
-        account: aws.account,
-        dir: join(dir, "cognito"),
-        ports: { domain: ports.domain, idp: 0 },
-        customers,
-        events,
-      }),
-    );
-    const runpod = await started(
-      startRunpod({
-        port: ports.runpod,
-        dir: join(dir, "runpod"),
-        keys: runpodKeys(given),
-        engineUrl: engine.url,
-        python: options.withoutPython ? undefined : findVenvPython(),
-        // One for each model's endpoint.
-        warmWorkers: models.length,
-        resolveImage: (imageName) => aws.resolveImage(imageName),
-        // Room for this stack and one that a real Pulumi brings up beside it.
-        workersQuota: 20,
-        events,
-      }),
-    );
-    return {
-      aws,
-      runpod,
-      stripe,
-      engine: engine.name,
-      pageUrl: page.url,
-      providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
-      config: (overrides) => cloudStackConfig(programDir, ports, { ...options.config, ...overrides }),
-      seedCustomers: () => seedCustomers(aws.account, aws.endpoints.dynamodb),
-      setPageConfig: (config) => {
-        pageConfig = config;
-      },
-      close,
-    };
+    return await startServices(options, services);
   } catch (error) {
-    await close();
+    await services.close();
     throw error;
   }
 }
 
-/** The keys an operator would have made in RunPod's console: the account's, and one per endpoint for browsers. */
-function runpodKeys({ values }: StackConfig) {
-  const browser = models.map((model) => ({
+async function startServices(options: LocalCloudOptions, services: Services): Promise<LocalCloud> {
+  const { programDir, dir, freePorts } = options;
+  const ports = options.ports ?? (await choosePorts(programDir, freePorts));
+  const config = cloudStackConfig(programDir, ports, options.config);
+  const events = new Events();
+  let pageConfig: PageConfig | undefined;
+  let stripe: StripeDouble | undefined;
+  const page = await services.add(
+    startPage({
+      port: ports.page,
+      events,
+      config: () => pageConfig,
+      stripe: () => stripe && stripePanel(stripe),
+      row: (userId) => readRow(userId),
+    }),
+  );
+  const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
+  // The awsx provider is the slowest to start. Only the program's images wait for it.
+  const awsx = services.add(startAwsx());
+  awsx.catch(() => {});
+  const aws: AwsCloud = await services.add(
+    startAws({
+      dir: join(dir, "aws"),
+      region: config.values["aws:region"] ?? "us-east-1",
+      events,
+      apiPorts: freePorts ? "free" : 4110,
+      lambdaPort: 0,
+      programDir,
+      jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
+      extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl }),
+    }),
+  );
+  const readRow = createRowReader(aws);
+  writeAwsEndpoints(dir, aws.endpoints);
+  if (config.values[configKey("stripeApiUrl")] === `http://localhost:${ports.stripe}`) {
+    stripe = await services.add(startStripe(stripeOptions(config, ports, dir, events)));
+  }
+  const cognitoPorts = { domain: ports.domain, idp: 0 };
+  const cognito = await services.add(
+    startCognito({ account: aws.account, dir: join(dir, "cognito"), ports: cognitoPorts, customers, events }),
+  );
+  const python = options.withoutPython ? undefined : findVenvPython();
+  const runpod = await services.add(
+    startRunpod({ ...runpodOptions(config, ports, dir, aws), events, engineUrl: engine.url, python }),
+  );
+  return {
+    aws,
+    runpod,
+    stripe,
+    engine: engine.name,
+    pageUrl: page.url,
+    providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
+    config: (overrides) => cloudStackConfig(programDir, ports, { ...options.config, ...overrides }),
+    seedCustomers: () => seedCustomers(aws),
+    setPageConfig: (config) => {
+      pageConfig = config;
+    },
+    close: () => services.close(),
+  };
+}
+
+/** An account with the keys that an operator makes in RunPod's console: the account's key, and one per model for browsers. */
+function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: AwsCloud) {
+  const browserKeys = models.map((model) => ({
     key: values[configKey(browserKeyOf(model))] ?? "",
     scope: { endpointNames: localStacks.map((stack) => stackNames(stack).endpoint(model)) },
   }));
-  return [{ key: values[configKey("runpodApiKey")] ?? "", scope: "account" as const }, ...browser];
+  return {
+    port: ports.runpod,
+    dir: join(dir, "runpod"),
+    keys: [{ key: values[configKey("runpodApiKey")] ?? "", scope: "account" as const }, ...browserKeys],
+    // One per endpoint.
+    warmWorkers: models.length,
+    resolveImage: (imageName: string) => aws.resolveImage(imageName),
+    // Enough for this stack and for one that a real Pulumi brings up beside it.
+    workersQuota: 20,
+  };
 }
 
-/** The double with the stack's own keys, and what is for sale in Stripe's dashboard. */
+/** An account with the stack's keys and the prices that an operator creates in Stripe's dashboard. */
 function stripeOptions({ values }: StackConfig, ports: Ports, dir: string, events: Events): StripeOptions {
   const keys = ["stripeApiKey", "stripeWebhookKey"].flatMap((key) => values[configKey(key)] ?? []);
   const catalogue = [
@@ -177,11 +183,4 @@ function stripeOptions({ values }: StackConfig, ports: Ports, dir: string, event
     { priceId: "price_local_vip", product: "スナック美砂樹 VIPプラン", nickname: "vip", unitAmountYen: 2_980 },
   ];
   return { port: ports.stripe, dir: join(dir, "stripe"), events, keys, catalogue };
-}
-
-/** Where AWS's own clients find the local services: for `npm run admin`, and for whoever looks into a table. */
-function writeEndpoints(dir: string, { endpoints }: AwsCloud): void {
-  const file = new JsonFile(join(dir, "aws", "endpoints.json"), endpoints);
-  file.data = endpoints;
-  file.save();
 }

@@ -7,7 +7,7 @@ import { choosePorts, cloudStackConfig } from "../support/ports";
 import type { StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
 
-/** The stack outputs a frontend needs. */
+/** Schema of the stack outputs. */
 export const ProgramOutputs = z.object({
   apiUrl: z.url(),
   signIn: z.object({ url: z.url(), clientId: z.string(), issuer: z.url(), scopes: z.array(z.string()) }),
@@ -16,7 +16,7 @@ export const ProgramOutputs = z.object({
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 
-/** What every run of the engine over this program shares. `overrides` are laid over the stack's configuration. */
+/** Options with which the engine runs this program. `overrides` change the stack's configuration, by path. */
 export function engineOptions(
   cloud: Pick<LocalCloud, "config" | "providers">,
   programDir: string,
@@ -38,12 +38,12 @@ export function engineOptions(
 }
 
 /**
- * Starts a local cloud and brings the program up in it, both at once: the program takes longer to load than the cloud to
- * start, so the cloud's modules are loaded only after the program has been sent on its way.
+ * Starts a local cloud and brings the program up in it at the same time. The program loads longer than the cloud, so the
+ * cloud's modules are imported after the program has started.
  *
- * @param onStart called with the cloud as soon as it is there: it is the caller's to close, also when this throws later
- * @param onStep called for each resource as it is done
- * @throws what starting the cloud throws, or EngineError
+ * @param onStart called with the cloud when it has started. The caller closes it, also after a later error
+ * @param onStep called after each resource
+ * @throws PortInUseError, EngineError, or an Error about the configuration
  */
 export async function openLocalCloud(
   options: LocalCloudOptions,
@@ -58,12 +58,12 @@ export async function openLocalCloud(
   const providers = { aws: providerOf("aws"), awsx: providerOf("awsx"), "docker-build": providerOf("docker-build") };
   for (const port of Object.values(providers)) port.catch(() => {});
 
-  const upping = up({ ...engineOptions({ config, providers }, programDir, dir), ...(onStep && { onStep }) });
+  const bringingUp = up({ ...engineOptions({ config, providers }, programDir, dir), ...(onStep && { onStep }) });
   starting.then(onStart, () => {});
-  const [started, done] = await Promise.allSettled([starting, upping]);
+  const [started, done] = await Promise.allSettled([starting, bringingUp]);
   if (started.status === "rejected") throw started.reason;
   if (done.status === "rejected") throw done.reason;
-  return ready(started.value, done.value.outputs);
+  return useOutputs(started.value, done.value.outputs);
 }
 
 /**
@@ -77,11 +77,11 @@ export async function bringUp(
   dir: string,
   onStep?: (step: StepEvent) => void,
 ): Promise<ProgramOutputs> {
-  return ready(cloud, (await up({ ...engineOptions(cloud, programDir, dir), ...(onStep && { onStep }) })).outputs);
+  return useOutputs(cloud, (await up({ ...engineOptions(cloud, programDir, dir), ...(onStep && { onStep }) })).outputs);
 }
 
-/** Gives the seeded customers their rows and tells the page. */
-async function ready(cloud: LocalCloud, stackOutputs: Record<string, unknown>): Promise<ProgramOutputs> {
+/** Creates the seeded customers' rows and gives the outputs to the page. */
+async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknown>): Promise<ProgramOutputs> {
   const outputs = ProgramOutputs.parse(stackOutputs);
   await cloud.seedCustomers();
   cloud.setPageConfig({

@@ -6,31 +6,31 @@ import type { LocalCloud } from "./cloud";
 import { openLocalCloud, type ProgramOutputs } from "./program";
 
 /**
- * Brings everything up from nothing on free ports, lets `use` work with it, and leaves nothing behind.
+ * Brings the program up in a new local cloud on free ports, calls `use`, and removes everything.
  *
- * @param options.engine which one answers; default: Ollama where it is found, else the scripted one
- * @param options.say called with a line of progress
- * @returns what `use` gives
+ * @param options.engine default: Ollama when it runs, else the scripted engine
+ * @param options.progress called with each line of progress
+ * @returns the result of `use`
  */
 export async function inTemporaryCloud<T>(
-  { engine, say }: { engine: EngineName | undefined; say: (line: string) => void },
+  { engine, progress }: { engine: EngineName | undefined; progress: (line: string) => void },
   use: (cloud: LocalCloud, outputs: ProgramOutputs) => Promise<T>,
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-"));
   const programDir = process.cwd();
   const remove = () => rmSync(dir, { recursive: true, force: true });
-  // Ctrl-C does not come to the `finally`.
+  // A signal ends the process without running the `finally` block.
   process.once("exit", remove);
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => process.exit(128 + constants.signals[signal]));
   let cloud: LocalCloud | undefined;
   try {
-    say("starting the local cloud and evaluating the program");
-    const options = { programDir, dir, freePorts: true, say, ...(engine && { engine }) };
+    progress("starting the local cloud and evaluating the program");
+    const options = { programDir, dir, freePorts: true, progress, ...(engine && { engine }) };
     const outputs = await openLocalCloud(options, (started) => {
       cloud = started;
     });
-    if (!cloud) throw new Error("There is no cloud");
+    if (!cloud) throw new Error("The local cloud has not started");
     return await use(cloud, outputs);
   } finally {
     await cloud?.close();

@@ -117,7 +117,7 @@ const program = command(
   .addOption(engineOption())
   .action(async ({ json, engine }: { json?: boolean; engine?: EngineName }) => {
     const say = json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
-    const result = await inTemporaryCloud({ engine, say }, (cloud, outputs) => walk(cloud, outputs, say));
+    const result = await inTemporaryCloud({ engine, progress: say }, (cloud, outputs) => walk(cloud, outputs, say));
     if (json) console.log(JSON.stringify(result));
     else print(result);
     if (!result.refused) reportSkip();

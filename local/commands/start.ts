@@ -63,7 +63,7 @@ async function start(options: Options): Promise<void> {
         withoutPython: !options.python,
         ...(stripe && { config: stripe.config }),
         ...(options.engine && { engine: options.engine }),
-        say: options.json ? () => {} : progress.step,
+        progress: options.json ? () => {} : progress.step,
       },
       (started) => {
         cloud = started;

@@ -1,25 +1,41 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { configKey, PROJECT, START_STACK } from "../../names";
-import { type LocalPort, localUrls, readStackConfig, type StackConfig } from "./stackConfig";
+import { readStackConfig, type StackConfig } from "./stackConfig";
 
-/** One port for each server whose port is part of the stack's configuration. */
-export type Ports = Record<LocalPort, number>;
+/** Ports of the servers whose URLs are in the stack's configuration. They are chosen before the servers start. */
+export type Ports = Record<"page" | "runpod" | "domain" | "stripe", number>;
 
-/** Returns the ports in `Pulumi.local.yaml`, or ports that are free at this moment if `freePorts` is true. */
+/**
+ * Chooses free ports, or the ports in `Pulumi.local.yaml`.
+ *
+ * @throws Error that names the key of a URL that is not local
+ */
 export async function choosePorts(programDir: string, freePorts: boolean): Promise<Ports> {
   if (freePorts) {
     const [page, runpod, domain, stripe] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
     return { page, runpod, domain, stripe };
   }
-  const urls = localUrls(readStackConfig(programDir, "local"));
-  const port = (url: string) => Number(new URL(url).port);
-  return { page: port(urls.page), runpod: port(urls.runpod), domain: port(urls.domain), stripe: port(urls.stripe) };
+  const { values } = readStackConfig(programDir, "local");
+  const object = (key: string): unknown => JSON.parse(values[configKey(key)] ?? "{}");
+  const [origin] = (object("frontend") as { origins?: string[] }).origins ?? [];
+  return {
+    page: portOf("frontend.origins.0", origin),
+    runpod: portOf("runpodApiUrl", values[configKey("runpodApiUrl")]),
+    domain: portOf("auth.domainUrl", (object("auth") as { domainUrl?: string }).domainUrl),
+    stripe: portOf("stripeApiUrl", values[configKey("stripeApiUrl")]),
+  };
+}
+
+function portOf(key: string, url: string | undefined): number {
+  if (url && /^http:\/\/localhost:\d+$/.test(url)) return Number(new URL(url).port);
+  throw new Error(`Pulumi.local.yaml: ${configKey(key)}: must be http://localhost:<port>, got ${url ?? "nothing"}`);
 }
 
 /**
- * Configuration of the local cloud's stack. It starts from `Pulumi.local.yaml`. The URLs of the local cloud and the
- * domain prefix of its stack override the file, and `overrides` override both.
+ * Configuration of the stack `start`: `Pulumi.local.yaml` with the URLs of the local cloud, and then the overrides by path.
+ *
+ * @throws Error when the file has an encrypted value
  */
 export function cloudStackConfig(
   programDir: string,

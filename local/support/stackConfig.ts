@@ -26,12 +26,12 @@ export function readStackConfig(
   const file = `${programDir}/Pulumi.${stack}.yaml`;
   const config = readConfig(file);
   for (const [path, value] of Object.entries(overrides)) override(config, path, value);
-  const given = Object.entries(config).filter(([, value]) => value !== undefined);
-  const plain = given.filter(([, value]) => !isEncrypted(value));
+  const present = Object.entries(config).filter(([, value]) => value !== undefined);
+  const plain = present.filter(([, value]) => !isEncrypted(value));
   return {
-    values: Object.fromEntries(plain.map(([key, value]) => [key, text(value)])),
+    values: Object.fromEntries(plain.map(([key, value]) => [key, toText(value)])),
     secretKeys: Object.keys(config).filter((key) => /(?:Key|Secret)$/.test(key)),
-    encryptedKeys: given.filter(([, value]) => isEncrypted(value)).map(([key]) => key),
+    encryptedKeys: present.filter(([, value]) => isEncrypted(value)).map(([key]) => key),
   };
 }
 
@@ -54,32 +54,6 @@ export function parseOverrides(args: string[]): Record<string, unknown> {
   );
 }
 
-/**
- * Servers whose ports are part of a stack's configuration, so that the ports must be chosen before the servers start.
- */
-export type LocalPort = "page" | "runpod" | "domain" | "stripe";
-
-/**
- * URLs of the local cloud's servers, from the stack's configuration.
- *
- * @throws Error that names the key and the allowed form of its value
- */
-export function localUrls({ values }: StackConfig): Record<LocalPort, string> {
-  const field = (key: string): unknown => JSON.parse(values[configKey(key)] ?? "{}");
-  const [page] = (field("frontend") as { origins?: string[] }).origins ?? [];
-  return {
-    page: localUrl("frontend.origins.0", page),
-    runpod: localUrl("runpodApiUrl", values[configKey("runpodApiUrl")]),
-    domain: localUrl("auth.domainUrl", (field("auth") as { domainUrl?: string }).domainUrl),
-    stripe: localUrl("stripeApiUrl", values[configKey("stripeApiUrl")]),
-  };
-}
-
-function localUrl(key: string, url: string | undefined): string {
-  if (url && /^http:\/\/localhost:\d+$/.test(url)) return url;
-  throw new Error(`Pulumi.local.yaml: ${configKey(key)}: must be http://localhost:<port>, but is ${url ?? "missing"}`);
-}
-
 function override(config: Record<string, unknown>, path: string, value: unknown): void {
   const [first = "", ...rest] = path.split(".");
   const key = first.includes(":") ? first : configKey(first);
@@ -92,11 +66,11 @@ function override(config: Record<string, unknown>, path: string, value: unknown)
   config[key] = parent;
   for (const step of rest) parent = child(parent, step, path);
   if (typeof parent !== "object" || parent === null) throw new Error(`--config ${path}: ${key} is not an object`);
-  (parent as Record<string, unknown>)[last] = typed(value);
+  (parent as Record<string, unknown>)[last] = parseValue(value);
 }
 
 /** Inside an object, converts text to a number or a boolean, as `pulumi config set --path` does. */
-function typed(value: unknown): unknown {
+function parseValue(value: unknown): unknown {
   if (value === "true" || value === "false") return value === "true";
   return typeof value === "string" && /^-?(?:0|[1-9]\d*)$/.test(value) ? Number(value) : value;
 }
@@ -113,6 +87,6 @@ function isEncrypted(value: unknown): boolean {
   return typeof value === "object" && value !== null && "secure" in value;
 }
 
-function text(value: unknown): string {
+function toText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }

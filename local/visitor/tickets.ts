@@ -4,6 +4,7 @@ import type { Session } from "../../client";
 import { Model } from "../../contract/plan";
 import { signTicket, TICKET_SECONDS } from "../../functions/core/ticket";
 import { START_STACK, stackNames } from "../../names";
+import { localCredentials } from "../cloud/awsEndpoints";
 import type { LocalCloud } from "../cloud/cloud";
 
 /** A ticket with a session's claims, signed with the key of the stack. */
@@ -28,7 +29,7 @@ async function readSigningKey(cloud: LocalCloud): Promise<JWK> {
   const ssm = new SSMClient({
     endpoint: cloud.aws.endpoints.ssm,
     region: cloud.aws.account.region,
-    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    credentials: localCredentials,
   });
   const name = stackNames(START_STACK).parameters.ticketSigningKey;
   const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name, WithDecryption: true }));

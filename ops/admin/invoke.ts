@@ -1,7 +1,7 @@
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { AdminAnswers, AdminRequest } from "../../contract/admin";
 import type { ErrorBody } from "../../contract/errors";
-import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
+import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import { readStackConfig } from "../../local/support/stackConfig";
 import { localStacks, stackNames } from "../../names";
 
@@ -32,7 +32,7 @@ export function connect({ stack, dir }: Target): Ask {
     requestHandler: { connectionTimeout: 3_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
     ...(isLocal && {
       endpoint: readAwsEndpoints(dir).lambda,
-      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+      credentials: localCredentials,
     }),
   });
   const functionName = stackNames(stack).functions.admin;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Model, models } from "../../contract/plan";
 import { type PlainConfig, parsePlainConfig } from "../../infra/configSchema";
-import { readAwsEndpoints } from "../../local/cloud/awsEndpoints";
+import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";
 import { browserKeyOf, configKey, localStacks, START_STACK, stackNames } from "../../names";
 import type { Aws } from "./aws";
@@ -60,7 +60,7 @@ export async function loadTarget(
       region: env.AWS_REGION ?? given.values["aws:region"] ?? "us-east-1",
       ...(isLocal && {
         endpoints: readAwsEndpoints(dir),
-        credentials: { accessKeyId: "local", secretAccessKey: "local" },
+        credentials: localCredentials,
       }),
     },
     apiKey: apiKey.key,

@@ -77,7 +77,7 @@ describe("Stack configuration", () => {
   it("rejects workersMin above 0 in a dev stack only", async () => {
     await pulumi.runtime.setMocks(mocks, "snack-misaki", "dev");
     expect(problems({ "phi3.workersMin": 1 })).toContain(
-      "snack-misaki:phi3.workersMin: must be 0 in a dev stack: it is paid for day and night, got 1",
+      "snack-misaki:phi3.workersMin: must be 0 in a dev stack, because such a worker always costs money, got 1",
     );
     await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
     expect(load("local", { "phi3.workersMin": 1 }).phi3.workersMin).toBe(1);
@@ -93,7 +93,7 @@ describe("Stack configuration", () => {
     ["an unknown GPU pool", { "mistral.gpuIds": ["RTX_9090"] }, "mistral.gpuIds.0: must be of AMPERE_16, AMPERE_24"],
     ["a text in place of a number", { "phi3.workersMax": "many" }, 'phi3.workersMax: must be a number, got "many"'],
     ["a number above its limit", { "phi3.workersMax": 61 }, "phi3.workersMax: must be at most 60, got 61"],
-    ["an unknown key", { phi: "x" }, "phi: is not a key; known are frontend, auth"],
+    ["an unknown key", { phi: "x" }, "phi: is not a known key; known keys are frontend, auth"],
     ["a missing key", { auth: undefined }, "auth: is missing: must be an object"],
     ["an origin with a path", { "frontend.origins": ["https://a.example/x"] }, "frontend.origins.0: must be an origin"],
     ["an origin without a scheme", { "frontend.origins": ["a.example"] }, "frontend.origins.0: must be an https URL"],
@@ -148,7 +148,7 @@ describe("Stack configuration", () => {
     [
       "registry public with images that the program builds into a private registry",
       { registry: { kind: "public" } },
-      'registry.kind: must be ecr or delegation while phi3.imageTag has the program build into private ECR, got "public"',
+      'registry.kind: must be ecr or delegation, because phi3.imageTag is pushed to private ECR, got "public"',
     ],
     [
       "registry token without the token",
@@ -158,13 +158,13 @@ describe("Stack configuration", () => {
     [
       "ECR with REST, which cannot renew its token",
       { runpodApi: "rest" },
-      'runpodApi: must be graphql with registry.kind "ecr": REST cannot renew credentials',
+      'runpodApi: must be graphql with registry.kind ecr, got "rest". REST cannot renew credentials',
     ],
     ["an unknown API", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
     [
       "more workers than the quota of the account",
       { runpodWorkerQuota: 3 },
-      `runpodWorkerQuota: is less than the workersMax of this stack (${models.map((model) => `${model} 2`).join(", ")}), got 3`,
+      `runpodWorkerQuota: must be at least the sum of workersMax (${models.map((model) => `${model} 2`).join(", ")}), got 3`,
     ],
   ];
   it.each(faults)("rejects %s with the key, the allowed values and the value", (_name, overrides, expected) => {

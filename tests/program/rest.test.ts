@@ -54,7 +54,7 @@ describe("A stack that was created through GraphQL", () => {
 
   it("cannot switch to REST while RunPod needs an ECR token", async () => {
     await expect(up(engineOptions(cloud, programDir, dir, { runpodApi: "rest" }))).rejects.toThrow(
-      'runpodApi: must be graphql with registry.kind "ecr"',
+      "runpodApi: must be graphql with registry.kind ecr",
     );
   });
 

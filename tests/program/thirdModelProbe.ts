@@ -9,7 +9,7 @@ import { START_STACK, stackNames } from "../../names";
 const model = Model.parse(process.argv[2]);
 const names = stackNames(START_STACK);
 
-void inTemporaryCloud({ engine: "scripted", say: () => {} }, async (cloud, outputs) => {
+void inTemporaryCloud({ engine: "scripted", progress: () => {} }, async (cloud, outputs) => {
   const session = await (await modelSessions(model, cloud, outputs))();
   let reply: unknown;
   for await (const item of chat(session, { text: "こんばんは" })) if ("done" in item) reply = item;

@@ -65,7 +65,7 @@ async function checkSelected(options: Options, say: (line: string) => void): Pro
   }
   // Imported only here, because loading the local cloud is slow.
   const { withLocalTargets } = await import("./localTargets.js");
-  return withLocalTargets({ engine: options.engine, say }, (targets) => checkTargets(targets, options, say));
+  return withLocalTargets({ engine: options.engine, progress: say }, (targets) => checkTargets(targets, options, say));
 }
 
 async function checkTargets(

@@ -10,12 +10,12 @@ import { cachedSession, type Target, valuesFromSessions } from "./target";
 /**
  * Starts a local cloud and passes the endpoint of every model to `use`.
  *
- * @param options.say called with each line of progress
+ * @param options.progress called with each line of progress
  * @returns the result of `use`
  * @throws Error when the local cloud has only canned replies, because the Python worker is missing
  */
 export function withLocalTargets<T>(
-  options: { engine: EngineName | undefined; say: (line: string) => void },
+  options: { engine: EngineName | undefined; progress: (line: string) => void },
   use: (targets: Target[]) => Promise<T>,
 ): Promise<T> {
   return inTemporaryCloud(options, async (cloud, outputs) => {
