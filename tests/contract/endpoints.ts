@@ -24,7 +24,7 @@ export class Endpoints {
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "EdDSA" }] };
     const engine = await startScriptedEngine({ port: 0, events: new Events() });
     const runpod = new RunpodFixture();
-    await runpod.start({ engineUrl: `${engine.url}/v1`, python });
+    await runpod.start({ engineUrl: `${engine.url}/v1`, python, workersQuota: 2 * models.length });
     const ids = new Map<Model, string>();
     for (const model of models) {
       const env = { MODEL: model, TICKET_ISSUER: ISSUER, TICKET_JWKS: JSON.stringify(jwks) };

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod/mini";
 import { createApi } from "../../client";
 import type { AdminEvent, AdminUser } from "../../contract/admin";
-import { PlanResponse } from "../../contract/plan";
+import { PlanResponse, planModels } from "../../contract/plan";
 import { createEventLog } from "../../functions/tables/eventLog";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
@@ -388,7 +388,7 @@ describe("customer routes", () => {
     });
     await expect(api.checkout("vip")).rejects.toMatchObject({ code: "already_subscribed" });
     expect(await api.portal()).toEqual({ url: expect.stringMatching(new RegExp(`^${double.url}/p/session/bps_`)) });
-    expect(await api.session()).toMatchObject({ plan: "paid", model: "mistral" });
+    expect(await api.session()).toMatchObject({ plan: "paid", model: planModels.paid });
   });
 
   it("return to the calling frontend and to no other URL", async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
-import { PlanResponse } from "../../contract/plan";
+import { PlanResponse, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
@@ -66,9 +66,9 @@ async function runJob(session: Session, input: unknown): Promise<{ status: strin
 
 describe("POST /auth/session", () => {
   it.each([
-    ["free", "phi3"],
-    ["paid", "mistral"],
-    ["vip", "mistral"],
+    ["free", planModels.free],
+    ["paid", planModels.paid],
+    ["vip", planModels.vip],
   ] as const)("gives a %s customer %s and a streamed reply", async (plan, model) => {
     const session = await apiOf(plan).session();
     expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
@@ -84,7 +84,7 @@ describe("POST /auth/session", () => {
     for (let opened = 0; opened < guestLimit; opened++) {
       expect(await api.guest()).toMatchObject({
         plan: "free",
-        model: "phi3",
+        model: planModels.free,
         user_id: expect.stringMatching(/^guest:/),
       });
     }
@@ -178,7 +178,7 @@ describe("page", { ...needsBrowser, timeout: 60_000 }, () => {
       await tab.getByRole("button", { name: /^free/ }).click();
       await tab.getByLabel("ママに話しかける").fill("こんばんは");
       await tab.keyboard.press("Enter");
-      await tab.getByText("phi3 local-1").waitFor();
+      await tab.getByText(`${planModels.free} local-1`).waitFor();
       expect(await tab.locator(".bubble.assistant").textContent()).toContain("あら、いらっしゃい。");
       expect(await tab.locator("#who").textContent()).toBe("free@example.com");
       expect(await tab.locator("#calls").textContent()).toContain("POST /auth/session → 200");

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readFixtures } from "../../../contract/fixtures";
-import { models } from "../../../contract/plan";
+import { models, planModels } from "../../../contract/plan";
 import type { SessionResponse } from "../../../contract/session";
 import type { ContractResult } from "../../../verify/conformance/conformance";
 import { Endpoints, limits } from "../../contract/endpoints";
@@ -62,9 +62,9 @@ describe("npm run contract with the Python worker", needsPython, () => {
     const session = async (): Promise<SessionResponse> => ({
       user_id: "guest:1",
       plan: "free",
-      model: "phi3",
-      inference: { url: endpoints.url("phi3"), authorization: endpoints.authorization },
-      ticket: await endpoints.ticket("phi3"),
+      model: planModels.free,
+      inference: { url: endpoints.url(planModels.free), authorization: endpoints.authorization },
+      ticket: await endpoints.ticket(planModels.free),
       ticket_expires_at: new Date(Date.now() + 120_000).toISOString(),
       limits,
     });
