@@ -7,20 +7,20 @@ type GetValue = (key: string) => string | undefined;
 /** The parsed configuration, or one line per bad value. */
 type Parsed<T> = { config: T; problems?: never } | { config?: never; problems: string[] };
 
-/** A base URL to which secrets may be sent. */
+/** Schema of a base URL to which secrets may be sent. */
 export const secureUrl = z.string().refine(isSecureUrl, "must be an https URL; http is allowed only on localhost");
 
-/** A duration in milliseconds. */
+/** Schema of a duration in milliseconds. */
 export function milliseconds(min: 0 | 1) {
   const allowed = `must be a whole number of milliseconds, at least ${min}`;
   return z.int(allowed).min(min, allowed);
 }
 
 /**
- * Parses the keys of one schema. Ignores every other key.
+ * Parses the keys of one schema. Ignores every other key. The schema must not contain a secret key, because an error
+ * line quotes the bad value.
  *
- * @returns the configuration, or one line per bad value: the key, the allowed values and the value itself. The schema
- * must have no secret key
+ * @returns the configuration, or one line per bad value: the key, the allowed values and the bad value
  */
 export function parseConfig<S extends z.ZodObject>(schema: S, get: GetValue): Parsed<z.infer<S>> {
   const entries = Object.keys(schema.shape).flatMap((key) => {
@@ -32,7 +32,7 @@ export function parseConfig<S extends z.ZodObject>(schema: S, get: GetValue): Pa
   return error ? { problems: error.issues.map((issue) => explain(issue, values)) } : { config: data };
 }
 
-/** The line for a required secret that is not set. */
+/** Error line for a required secret that is not set. */
 export function missingSecret(key: string): string {
   return `${key}: is missing; set it with: pulumi config set --secret ${key}`;
 }
@@ -63,7 +63,7 @@ const types: Record<string, string> = {
   object: "an object",
 };
 
-/** The error text of a schema that does not bring its own. */
+/** Error text for a schema that does not define one. */
 function allowedValues(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":

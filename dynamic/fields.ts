@@ -2,10 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import type { dynamic } from "@pulumi/pulumi";
 import type { z } from "zod";
 
-/** Properties that Pulumi passes to a provider: the resource's own and Pulumi's `__provider`. */
+/** Properties that Pulumi passes to a provider: those of the resource, and Pulumi's `__provider`. */
 export type Properties = Record<string, unknown>;
 
-/** Properties of a resource, one schema per field: an unknown value in one field does not hide an error in another. */
+/**
+ * Schemas of a resource's properties, one per field, so that an unknown value in one field does not hide an error in
+ * another.
+ */
 type Fields = Record<string, z.ZodType>;
 
 /** Validated values of `Fields`. */
@@ -38,7 +41,7 @@ export function checkFields(
     const value = properties[name];
     const parsed = field.safeParse(value);
     const input = parsed.success ? parsed.data : value;
-    // Pulumi cannot carry undefined.
+    // Pulumi cannot transmit undefined.
     if (input !== undefined) inputs[name] = input;
     for (const issue of parsed.error?.issues ?? []) {
       if (valueAt(value, issue.path) === UNKNOWN) continue;
@@ -52,7 +55,9 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
 }
 
-/** Whether two values are equal for the provider: lists are sets, and the order of an object's keys does not count. */
+/**
+ * Whether the provider treats two values as equal: lists are sets, and the order of an object's keys does not count.
+ */
 function isSame(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(comparable(a), comparable(b));
 }
@@ -88,7 +93,10 @@ export function diffFields(
   return { changes: differing.length > 0, replaces: differing.filter((name) => replaceOn.includes(name)) };
 }
 
-/** The actual values, but in the declared form wherever both mean the same, so that only real drift shows. */
+/**
+ * Returns the actual values. Where an actual and a declared value mean the same, returns the declared one, so that only
+ * real drift shows.
+ */
 export function asDeclared(declared: Properties, actual: Properties): Properties {
   return Object.fromEntries(
     Object.entries(actual)

@@ -1,5 +1,5 @@
 /**
- * Error for an update of a resource that somebody has deleted.
+ * Creates the error for an update of a resource that somebody has deleted.
  *
  * @param resource the provider and kind, such as `RunPod template`
  */

@@ -1,8 +1,9 @@
 import type { Properties } from "./fields";
 
 /**
- * A resource that exists but is not yet in the requested state. Pulumi's server for dynamic resources reads the id and
- * the properties and keeps the resource in the state. The next `up` calls `update`, even if no input has changed.
+ * Error for a resource that exists but is not yet in the requested state. Pulumi's server for dynamic resources reads
+ * the id and the properties from this error and stores the resource in the state. The next `up` calls `update`, even if
+ * no input has changed.
  */
 export class UnfinishedError extends Error {
   override readonly name = "UnfinishedError";
@@ -10,8 +11,9 @@ export class UnfinishedError extends Error {
   readonly reasons: string[];
 
   /**
-   * @param attempted properties that the resource was about to get
-   * @param given properties as Pulumi passed them: without their `__provider` the resource could not be deleted later
+   * @param attempted properties that the resource should have after the operation
+   * @param given properties as Pulumi passed them. They include `__provider`, which a later delete of the resource
+   * needs
    */
   constructor(
     readonly id: string,
@@ -27,8 +29,8 @@ export class UnfinishedError extends Error {
 }
 
 /**
- * Runs a change of the resource `id`. If it fails with an error whose `maybeDone` is true, the state records the attempted
- * properties: with the old ones, a program that is reverted to them would show no change.
+ * Runs a change of the resource `id`. If the change fails with an error whose `maybeDone` is true, the state records
+ * the attempted properties. With the old properties in the state, reverting the program would show no diff.
  *
  * @throws UnfinishedError when the outcome is unknown; any other error unchanged
  */

@@ -4,7 +4,7 @@ export interface TemplateSettings {
   imageName: string;
   env: Record<string, string>;
   containerDiskInGb: number;
-  /** Overrides the image's command. An empty text keeps it. */
+  /** Overrides the image's command. If it is empty, the image's command stays. */
   dockerArgs: string;
   containerRegistryAuthId?: string | undefined;
 }
@@ -18,7 +18,7 @@ export interface TemplateRecord extends TemplateSettings {
 export interface EndpointSettings {
   name: string;
   templateId: string;
-  /** GPU pools, and excluded GPU types with a minus (`-NVIDIA L4`). */
+  /** GPU pools, and GPU types to exclude, which have a minus in front (`-NVIDIA L4`). */
   gpuIds: string[];
   gpuCount: number;
   workersMin: number;
@@ -32,7 +32,7 @@ export interface EndpointSettings {
   /** Data centres. An empty list allows all. */
   locations: string[];
   minCudaVersion?: string | undefined;
-  /** Models that RunPod's hosts download in advance. Empty when the API does not support them. */
+  /** Models that RunPod's hosts download in advance. An empty list if the API does not support such models. */
   modelReferences: string[];
 }
 
@@ -65,9 +65,11 @@ export interface AccountRecord {
 
 /** Reads the account. */
 export interface AccountApi {
-  /** Undefined when the API does not return it: REST does not. */
+  /** Undefined with the REST API, which does not return the account. */
   getAccount(): Promise<AccountRecord | undefined>;
-  /** Maximum number of workers over all endpoints of the account. Undefined when the API does not return it. */
+  /**
+   * Maximum number of workers over all endpoints of the account. Undefined when the API does not return this number.
+   */
   getWorkerQuota(): Promise<number | undefined>;
 }
 
@@ -75,9 +77,12 @@ export interface AccountApi {
 export interface TemplateApi {
   findTemplateByName(name: string): Promise<TemplateRecord | undefined>;
   getTemplate(id: string): Promise<TemplateRecord | undefined>;
-  /** Replaces the whole template `id`, which rolls the workers of its endpoints; without an id creates one. */
+  /** Replaces the whole template `id`, which rolls the workers of its endpoints. Without an id, creates a template. */
   saveTemplate(settings: TemplateSettings, id?: string): Promise<{ id: string }>;
-  /** Does nothing when the template does not exist. RunPod refuses while an endpoint uses it and for two minutes after. */
+  /**
+   * Does nothing when the template does not exist. RunPod refuses the delete while an endpoint uses the template and
+   * for two minutes after that.
+   */
   deleteTemplate(id: string): Promise<void>;
 }
 
@@ -85,11 +90,14 @@ export interface TemplateApi {
 export interface EndpointApi {
   listEndpoints(): Promise<EndpointRecord[]>;
   getEndpoint(id: string): Promise<EndpointRecord | undefined>;
-  /** A number that RunPod raises with each change that rolls the workers. Undefined when the API does not return it. */
+  /**
+   * Number that RunPod raises with each change that rolls the workers. Undefined when the API does not return this
+   * number.
+   */
   getEndpointVersion(id: string): Promise<number | undefined>;
-  /** Replaces the whole endpoint `id`; without an id creates one. */
+  /** Replaces the whole endpoint `id`. Without an id, creates an endpoint. */
   saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
-  /** Sets both worker counts to 0 and changes nothing else. RunPod requires it before a delete. */
+  /** Sets both worker counts to 0 and changes nothing else. RunPod refuses to delete an endpoint with other counts. */
   scaleToZero(endpoint: EndpointRecord): Promise<void>;
   /** Does nothing when the endpoint does not exist. RunPod refuses unless both worker counts are 0. */
   deleteEndpoint(id: string): Promise<void>;
@@ -99,15 +107,17 @@ export interface EndpointApi {
 export interface RegistryAuthApi {
   listRegistryAuths(): Promise<RegistryAuthRecord[]>;
   createRegistryAuth(settings: RegistryAuthSettings): Promise<{ id: string }>;
-  /** Replaces user name and password and keeps the name. The REST API cannot do it. */
+  /**
+   * Replaces the user name and the password, not the name of the credentials. The REST API does not support this call.
+   */
   updateRegistryAuth(id: string, settings: Omit<RegistryAuthSettings, "name">): Promise<void>;
   /** Does nothing when the credentials do not exist. */
   deleteRegistryAuth(id: string): Promise<void>;
 }
 
 /**
- * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. It never repeats
- * a create: after a transient error the caller looks for what exists.
+ * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. It never
+ * repeats a create: after a transient error of a create, the caller checks whether the resource exists.
  */
 export interface RunpodClient extends AccountApi, TemplateApi, EndpointApi, RegistryAuthApi {}
 

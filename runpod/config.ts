@@ -21,8 +21,8 @@ export const RunpodConfig = z.object({
     .min(1, "must be a whole number of workers, at least 1")
     .optional()
     .describe(
-      "Most workers of the RunPod account over all endpoints, as RunPod's console shows it. With it the program refuses " +
-        "more workers before it calls RunPod. Without it RunPod refuses them.",
+      "Maximum number of workers over all endpoints of the RunPod account, as RunPod's console shows it. If it is set, " +
+        "the program rejects more workers before it calls RunPod; otherwise RunPod refuses them.",
     ),
   runpodRolloutIntervalMs: milliseconds(1)
     .default(5_000)
@@ -33,7 +33,7 @@ export const RunpodConfig = z.object({
   runpodImageLookupMs: milliseconds(0)
     .default(5_000)
     .describe(
-      "Longest time the image's registry may take to answer for which platforms the image is and how large. 0 does not ask.",
+      "Longest wait for the image's registry, which is asked for the image's platforms and size. 0 skips this check.",
     ),
   runpodRetryIntervalMs: milliseconds(1)
     .default(500)

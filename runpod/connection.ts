@@ -11,13 +11,13 @@ export interface Connection {
   api: Api;
   client: RunpodClient;
   monitor: WorkerMonitor;
-  /** Wait of a delete until RunPod no longer counts a template as in use. */
+  /** How often and how long a delete retries while RunPod counts a template as in use. */
   inUse: Polling;
-  /** Wait of an update until the workers run the new version. A limit of 0 does not wait. */
+  /** How often and how long an update checks whether the workers run the new version. A limit of 0 does not wait. */
   rollout: Polling;
-  /** Longest time for the image's registry to answer. 0 does not ask the registry. */
+  /** Longest wait for an answer of the image's registry, in milliseconds. 0 does not ask the registry. */
   imageLookupMs: number;
-  /** Most workers of the account over all endpoints. Undefined when the operator has not configured it. */
+  /** Maximum number of workers over all endpoints of the account. Undefined when the operator has not configured it. */
   workerQuota: number | undefined;
 }
 
@@ -26,7 +26,7 @@ let current: Connection | undefined;
 /**
  * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`.
  *
- * Synchronous: Pulumi hands the provider to a second operation before a promise of `configure` has settled.
+ * Synchronous, because Pulumi starts the next operation of the provider without waiting for a promise of `configure`.
  *
  * @throws Error that names every missing or bad key and the allowed values
  */
@@ -51,7 +51,7 @@ export function configure(request: dynamic.ConfigureRequest): void {
 }
 
 /**
- * Connection of this process.
+ * Returns the connection of this process.
  *
  * @throws Error when `configure` has not run
  */

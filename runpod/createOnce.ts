@@ -3,10 +3,10 @@ import { UnfinishedError } from "../dynamic/unfinished";
 import { retryTransient } from "./retry";
 
 /**
- * Creates a resource exactly once. Each attempt first looks for the resource of an earlier attempt whose answer was lost,
- * and adopts it.
+ * Creates a resource exactly once. If the answer of an earlier attempt was lost, its resource may exist. So each
+ * attempt first looks for that resource and adopts it.
  *
- * @param find finds the resource by name and owner; throws when somebody else uses the name
+ * @param find finds the resource by name and owner; throws when the name belongs to somebody else's resource
  * @param save creates the resource, or adopts the existing one
  * @param inputs properties of the finished resource
  * @param given properties as Pulumi passed them

@@ -21,7 +21,7 @@ export function describeWorkers({ version, ready, stale, initializing, throttled
   return `workers${version === undefined ? "" : ` of version ${version}`}: ${parts.join(", ")}`;
 }
 
-/** Last problems, at most three, in the host log of a worker that is not ready. */
+/** Returns up to three problems from the host log of a worker that is not ready: the latest ones, newest last. */
 export async function hostProblems(monitor: WorkerMonitor, endpointId: string, workers: Workers): Promise<string[]> {
   const [workerId] = workers.waitingIds;
   const log = workerId === undefined ? [] : await monitor.getHostLog(endpointId, workerId);
@@ -34,7 +34,8 @@ export function isPullProblem(problems: string[]): boolean {
 }
 
 /**
- * Explains why the workers are not ready and what to do. It interprets their states as RunPod's own tools do.
+ * Explains why the workers are not ready and what to do. The worker states have the same meaning as in RunPod's own
+ * tools.
  *
  * @param problems result of `hostProblems`
  */
@@ -57,6 +58,6 @@ export function explainWorkers(workers: Workers, problems: string[]): string {
       "or give large images more time with runpodRolloutLimitMs."
     );
   }
-  if (workers.stale > 0) return "Old workers are still busy with their jobs and stop when these are done.";
-  return "RunPod has not started any: it has no capacity, or workersMax is 0.";
+  if (workers.stale > 0) return "Old workers are still busy with jobs. They stop when their jobs are done.";
+  return "RunPod has not started any worker: it has no free GPU, or workersMax is 0.";
 }

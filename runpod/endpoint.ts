@@ -3,9 +3,12 @@ import { forwardTo } from "./forward";
 
 /** Inputs of a RunPod serverless endpoint. Every field is changed in place. */
 export interface EndpointArgs {
-  /** 3 to 191 characters. RunPod allows the same name twice; this provider does not. */
+  /** 3 to 191 characters. RunPod allows two endpoints with the same name; this provider does not. */
   name: pulumi.Input<string>;
-  /** Id of the `Template` that its workers run. It must be of this stack, and each template serves one endpoint. */
+  /**
+   * Id of the `Template` that the endpoint's workers run. The template must belong to this stack and to no other
+   * endpoint.
+   */
   templateId: pulumi.Input<string>;
   /**
    * GPU pools for the workers (`GPU_POOLS`), as a set. Two or three pools make a shortage unlikely. A minus excludes a GPU
@@ -14,7 +17,7 @@ export interface EndpointArgs {
   gpuIds: pulumi.Input<pulumi.Input<string>[]>;
   /** GPUs per worker. Default 1. */
   gpuCount?: pulumi.Input<number>;
-  /** Number of workers that always run, which always cost money. */
+  /** Number of workers that always run. They cost money even without requests. */
   workersMin: pulumi.Input<number>;
   /** Maximum number of workers. RunPod lowers it to 2 after 3 days without a request, and to 0 after 7 days. */
   workersMax: pulumi.Input<number>;
@@ -31,7 +34,7 @@ export interface EndpointArgs {
   executionTimeoutMs: pulumi.Input<number>;
   /** Whether RunPod keeps stopped workers for a fast start. Default `OFF`, as in RunPod's API. */
   flashBootType?: pulumi.Input<"OFF" | "FLASHBOOT" | "PRIORITY_FLASHBOOT">;
-  /** Data centres for the workers (`EU-RO-1`), as a set. Default: all. */
+  /** Data centres for the workers (`EU-RO-1`), as a set. Default: all data centres. */
   locations?: pulumi.Input<pulumi.Input<string>[]>;
   /** Minimum CUDA version for the image (`12.8`). Default: any. */
   minCudaVersion?: pulumi.Input<string>;
@@ -51,18 +54,19 @@ const provider = forwardTo("endpoint");
  * Needs the stack config `runpodApiKey` (secret).
  */
 export class Endpoint extends pulumi.dynamic.Resource {
-  /** Stack that owns it, `<project>/<stack>`. */
+  /** Stack that owns the endpoint, `<project>/<stack>`. */
   declare readonly owner: pulumi.Output<string>;
-  /** The name at RunPod. */
+  /** The endpoint's name at RunPod. */
   declare readonly name: pulumi.Output<string>;
-  /** Id of the template that its workers run. */
+  /** Id of the template that the endpoint's workers run. */
   declare readonly templateId: pulumi.Output<string>;
   /** Maximum number of workers. After a refresh, the value at RunPod. */
   declare readonly workersMax: pulumi.Output<number>;
 
   constructor(name: string, args: EndpointArgs, opts?: pulumi.CustomResourceOptions) {
     const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
-    // A new endpoint with the same name would adopt the old one, which the replacement deletes afterwards.
+    // If the new endpoint were created first, the create would adopt the old endpoint of the same name. Pulumi would
+    // then delete that endpoint.
     const options = pulumi.mergeOptions({ deleteBeforeReplace: true }, opts);
     super(provider, name, { owner, ...args }, options, "runpod", "Endpoint");
   }

@@ -10,7 +10,7 @@ import { saveWithinQuota } from "./quota";
 import { retryWhileInUse } from "./retry";
 import { applyRollout } from "./rollout";
 
-/** Fields whose change rolls the workers. The other fields apply to workers that start later. */
+/** Fields whose change rolls the workers. A change of another field applies only to workers that start later. */
 const ROLLOUT_FIELDS = [
   "templateId",
   "gpuIds",
@@ -40,7 +40,7 @@ export const endpoint = {
     return diffFields(endpointFields, olds, news);
   },
 
-  /** Waits for the workers only if some must always run. */
+  /** Waits for the workers only if `workersMin` is above 0. */
   async create(properties: Properties): Promise<dynamic.CreateResult> {
     const inputs = checkedInputs(properties);
     const { client, monitor, rollout, workerQuota } = connection();
@@ -60,7 +60,7 @@ export const endpoint = {
     const record = await connection().client.getEndpoint(id);
     if (record === undefined) return { id: "" };
     const { id: _, owner, ...fields } = record;
-    // Without an owner tag the endpoint is still the one in the state. The drift of its template shows what happened.
+    // If the owner tag is missing, this is still the endpoint in the state. The drift of its template shows the reason.
     const props = asDeclared(declared, { ...fields, owner: owner ?? declared.owner ?? "" });
     return { id, props, inputs: { ...props } };
   },
@@ -71,7 +71,7 @@ export const endpoint = {
     if ((await client.getEndpoint(id)) === undefined) throw missingResource("RunPod endpoint", id);
     const before = checkedInputs(olds);
     const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
-    // In the update after an unfinished one nothing differs, but it must wait for the same rollout.
+    // After an unfinished update, the next update has no differing field but must still wait for the rollout.
     const isRolling = differing.length === 0 || differing.some((name) => ROLLOUT_FIELDS.includes(name));
     const endpoints = isRolling ? [{ ...inputs, id }] : [];
     const save = () =>
@@ -116,7 +116,10 @@ function settings({ owner: _, ...rest }: EndpointInputs): EndpointSettings {
   return rest;
 }
 
-/** Finds the stack's endpoint of that name. Throws when it is ambiguous or somebody else uses the name. */
+/**
+ * Finds the stack's endpoint by its name. Throws when the stack has several with this name, or when one belongs to
+ * somebody else.
+ */
 async function findOwn(client: RunpodClient, { name, owner }: EndpointInputs): Promise<EndpointRecord | undefined> {
   const sameName = (await client.listEndpoints()).filter((each) => each.name === name);
   const own = sameName.filter((each) => each.owner === owner);

@@ -1,10 +1,10 @@
 /** Facts about a failed call that the caller can act on. */
 interface CallFacts {
-  /** Trying again may help: transport error, timeout, 429, 5xx and the like. */
+  /** A retry may help: transport error, timeout, 429, 5xx and similar errors. */
   transient: boolean;
   /** The operation may have happened, completely or in part. Default: the value of `transient`. */
   maybeDone?: boolean;
-  /** Milliseconds that RunPod asks to wait. */
+  /** Milliseconds to wait before a retry, as requested by RunPod. */
   retryAfterMs?: number | undefined;
 }
 
@@ -30,15 +30,18 @@ const IN_USE = [
   /\bworkers?(?:min|max)?\b.*\b(?:0|zero)\b|\b(?:active|running) workers?\b/i,
 ];
 
-/** Whether the resource does not exist (wordings from RunPod's own Pulumi provider, and similar ones). */
+/**
+ * Whether the error says that the resource does not exist. The patterns are wordings from RunPod's own Pulumi provider,
+ * and similar ones.
+ */
 export function isNotFound(error: unknown): boolean {
   return error instanceof RunpodError && NOT_FOUND.test(error.message);
 }
 
 /**
- * Whether RunPod refuses a delete only for now: an endpoint or Pod uses the template or did so in the last two minutes, or
- * an endpoint's worker counts are not 0. RunPod documents these rules but not the wording, so the patterns are broad. A
- * wrong match costs minutes of waiting; a missed one leaves a resource that costs money.
+ * Whether RunPod refuses a delete only temporarily: an endpoint or Pod uses the template, or used it within the last
+ * two minutes, or an endpoint's worker counts are not 0. RunPod documents these rules but not the wording, so the
+ * patterns are broad. A wrong match costs minutes of waiting; a missed match leaves a resource that costs money.
  */
 export function isInUse(error: unknown): boolean {
   return error instanceof RunpodError && IN_USE.some((words) => words.test(error.message));
@@ -49,7 +52,7 @@ const SHORTEST_SECRET = 8;
 
 /** Replaces the secrets in a message with `***`. */
 export function redact(message: string, secrets: string[]): string {
-  // A refusal may quote the request as JSON, where a secret is escaped.
+  // RunPod's message may quote the request as JSON, in which special characters of a secret are escaped.
   const forms = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
   return forms
     .filter((secret) => secret.length >= SHORTEST_SECRET)
@@ -69,7 +72,10 @@ export function noResponseError(
   return new RunpodError(`RunPod did not answer ${operation}: ${redact(reason, [apiKey])}`, { transient: true });
 }
 
-/** Message of the network's error, which fetch and axios wrap. If several addresses have failed, it has only a code. */
+/**
+ * Returns the message of the network error inside an error of fetch or axios. If several addresses have failed, the
+ * network error has a code but no message.
+ */
 function transportMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause : error;

@@ -17,14 +17,14 @@ const health = z.object({
   }),
 });
 
-/** Numbers of jobs and workers of an endpoint, as the job API returns them. */
+/** Numbers of an endpoint's jobs and workers, as the job API returns them. */
 export type Health = z.infer<typeof health>;
 
 /**
  * Reads the health of an endpoint from the job API. Accepts the account's key or a key restricted to the endpoint.
  *
- * @param options `url` is the base URL of the job API, with `/v2`
- * @returns the HTTP status, and the counts if it is 200
+ * @param options `url` is the base URL of the job API, including `/v2`
+ * @returns the HTTP status; for status 200 also the numbers
  * @throws RunpodError that is transient when there is no response
  */
 export async function getHealth(

@@ -25,7 +25,7 @@ export interface HttpResponse {
   /** Parsed JSON, or the text when it is not JSON. */
   body: unknown;
   retryAfterMs: number | undefined;
-  /** Number of attempts, including the one that this response answers. */
+  /** Number of attempts, including the one that got this response. */
   attempts: number;
 }
 
@@ -44,7 +44,8 @@ function createHttp(): AxiosInstance {
     shouldResetTimeout: true,
     retryCondition: ({ response }) => isRetryable(retryFacts(response)),
     retryDelay: (n, { response }) => retryDelayMs(n, retryFacts(response).retryAfterMs),
-    // If this signal aborted while axios-retry waits, the next attempt would start at once. It gets a new signal above.
+    // The signal of the failed attempt could abort while axios-retry waits; then the next attempt would start at once.
+    // So this removes it, and the next attempt gets a new signal in the code above.
     onRetry: (_n, _error, config) => void delete config.signal,
   });
   return client;

@@ -47,7 +47,10 @@ export async function lookUpImage(imageName: string, timeoutMs: number): Promise
   }
 }
 
-/** Many registries require a token even for public images. Their 401 response contains the address that issues it. */
+/**
+ * Returns a function that reads from the registry. Many registries require a token even for public images; their 401
+ * response contains the address that issues the token.
+ */
 function registryGet(base: string, repository: string, signal: AbortSignal): Get {
   const request = (url: string, headers = {}) =>
     axios.get<unknown>(url, { headers, signal, proxy: false, validateStatus: () => true });
@@ -77,7 +80,8 @@ async function readManifest(get: Get, reference: string): Promise<ImageInfo | un
     const named = list.flatMap(({ digest, platform }) => (platform ? [{ digest, name: platformName(platform) }] : []));
     const match = named.find(({ name }) => name === PLATFORM);
     if (match !== undefined) return readManifest(get, match.digest);
-    // Attestations have an unknown platform. An index with only attestations does not show for which platform the image is.
+    // Attestations have the platform "unknown". If an index contains nothing else, the platforms of the image are not
+    // known.
     const platforms = named.map(({ name }) => name).filter((name) => name !== "unknown/unknown");
     return platforms.length > 0 ? { status: "wrong platform", platforms } : undefined;
   }

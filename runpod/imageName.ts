@@ -7,7 +7,10 @@ export interface ImageName {
   reference: string;
 }
 
-/** Parses an image name like Docker: the first part is a host only if it is `localhost` or contains a dot or a port. */
+/**
+ * Parses an image name by Docker's rule: the first part is a host only if it is `localhost` or contains a dot or a
+ * port.
+ */
 export function parseImageName(name: string): ImageName {
   const [, path = "", tag, digest] = /^(.*?)(?::([^:/@]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(name) ?? [];
   const [first = "", ...rest] = path.split("/");

@@ -1,10 +1,13 @@
 /**
- * Environment variable of a template with the stack that owns it: `<project>/<stack>`. It is not in the template's readme
- * because REST v2 has no readme.
+ * Environment variable that stores a template's owner, `<project>/<stack>`. The template's readme is not used because
+ * REST v2 does not have it.
  */
 export const OWNER_TAG = "SNACK_MISAKI_STACK";
 
-/** Environment variable of an endpoint made through REST v2 with the id of the template that it follows. */
+/**
+ * Environment variable of an endpoint created through REST v2. It stores the id of the template that the endpoint
+ * follows.
+ */
 export const TEMPLATE_TAG = "SNACK_MISAKI_TEMPLATE";
 
 /** Adds the owner tag to a template's environment. */

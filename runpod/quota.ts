@@ -8,10 +8,11 @@ interface WorkerRequest {
 }
 
 /**
- * Saves an endpoint if its workers fit into the account's quota. If the quota is exceeded, by this check or by RunPod's
- * refusal, the error lists the workers of the account's endpoints.
+ * Saves an endpoint if its workers fit into the account's quota. The quota can be exceeded by this check or by RunPod's
+ * answer. In both cases the error lists the workers of the account's endpoints.
  *
- * @param configured quota that the operator has configured. Undefined: the quota that RunPod returns, if it does
+ * @param configured quota from the operator's configuration. If undefined, the quota that RunPod returns applies, if
+ * any
  * @param id the endpoint's id if it exists already
  * @throws RunpodError
  */
@@ -53,12 +54,13 @@ function explain(others: EndpointRecord[], { name, workersMax }: WorkerRequest, 
   const list = others.filter((other) => other.workersMax > 0).map((other) => `${other.name} ${other.workersMax}`);
   const rest =
     list.length > 0
-      ? `the account's other endpoints have ${sumWorkers(others)} (${list.join(", ")})`
-      : "no other endpoint has any";
-  const limit = quota === undefined ? "" : ` of at most ${quota}`;
+      ? `its other endpoints already have ${sumWorkers(others)} (${list.join(", ")})`
+      : "its other endpoints have none";
+  const needed =
+    quota === undefined ? `${workersMax} workers of the account` : `${workersMax} of the account's ${quota} workers`;
   return (
-    `Endpoint "${name}" asks for ${workersMax} workers${limit}, and ${rest}. Lower workersMax of one of them; ` +
-    "RunPod raises the quota with the account's balance ($100: 10, $200: 20)."
+    `Endpoint "${name}" needs ${needed}, but ${rest}. Lower workersMax of an endpoint, ` +
+    "or raise the account's balance: RunPod allows 10 workers for $100 and 20 for $200."
   );
 }
 

@@ -4,26 +4,28 @@ import { forwardTo } from "./forward";
 /** Inputs of registry credentials. */
 export interface RegistryAuthArgs {
   /**
-   * Unique in the RunPod account, 3 to 191 characters, beginning with `<project>-<stack>-`. The prefix is the owner tag:
-   * credentials have no other field for it. A new name is a new resource.
+   * Unique in the RunPod account, 3 to 191 characters, beginning with `<project>-<stack>-`. This prefix is the owner
+   * tag, because credentials have no other field for one. A new name replaces the credentials.
    */
   name: pulumi.Input<string>;
-  /** The registry's user name, `AWS` for Amazon ECR. Changed in place; RunPod's REST API cannot change it. */
+  /**
+   * The registry's user name (`AWS` for Amazon ECR). Changed in place through GraphQL; RunPod's REST API cannot change
+   * it.
+   */
   username: pulumi.Input<string>;
-  /** The password or token, a secret. Changed in place; RunPod's REST API cannot change it. */
+  /** The password or token, a secret. Changed in place through GraphQL; RunPod's REST API cannot change it. */
   password: pulumi.Input<string>;
 }
 
 /**
- * Credentials for pulling private images. `id` is the `containerRegistryAuthId` of a `Template`.
- *
- * RunPod never returns the password, so a refresh does not find a password changed elsewhere. Needs the stack config
- * `runpodApiKey` (secret).
+ * Credentials for pulling private images. `id` is the `containerRegistryAuthId` of a `Template`. RunPod never returns
+ * the password, so a refresh does not detect that somebody has changed it. Needs the stack config `runpodApiKey`
+ * (secret).
  */
 export class RegistryAuth extends pulumi.dynamic.Resource {
-  /** Stack that owns it, `<project>/<stack>`. */
+  /** Stack that owns the credentials, `<project>/<stack>`. */
   declare readonly owner: pulumi.Output<string>;
-  /** The name at RunPod. */
+  /** The credentials' name at RunPod. */
   declare readonly name: pulumi.Output<string>;
   /** The registry's user name. */
   declare readonly username: pulumi.Output<string>;

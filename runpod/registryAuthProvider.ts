@@ -16,7 +16,7 @@ const registryAuthFields = {
   owner: ownerField,
   name: nameField,
   username: z.string({ error: usernameError }).min(1, { error: usernameError }),
-  // A secret: the message never quotes the value.
+  // The value is a secret, so the message never quotes it.
   password: z
     .string({ error: ({ input }) => (input === undefined ? "is required" : "must be a text") })
     .min(1, { error: "must not be empty" }),
@@ -67,7 +67,7 @@ export const registryAuth = {
         await client.updateRegistryAuth(existing.id, inputs);
         return existing;
       }
-      // Only credentials of an earlier attempt of this create have the right password for certain.
+      // Only credentials from an earlier attempt of this create certainly have the right password.
       if (existing !== undefined && hasTried) return existing;
       if (existing !== undefined) await retryWhileInUse(inUse, () => client.deleteRegistryAuth(existing.id));
       hasTried = true;
@@ -77,7 +77,7 @@ export const registryAuth = {
     return { id, outs: inputs };
   },
 
-  /** RunPod returns only the name. The other properties are the declared ones, and are missing after an import. */
+  /** RunPod returns only the name. The other properties come from the program; after an import they are missing. */
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
     const record = await findById(id);
     if (record === undefined) return { id: "" };
@@ -91,7 +91,8 @@ export const registryAuth = {
     const inputs = checkedInputs(news);
     const { api, client } = connection();
     if ((await findById(id)) === undefined) throw missingResource("RunPod registry credentials", id);
-    // REST cannot change credentials. `check` refuses a change, so this is an import, whose inputs are taken as they are.
+    // REST cannot change credentials, and `check` rejects a change. So with REST this update follows an import, and the
+    // declared credentials are stored without a call.
     if (api === "graphql") await recordAttempt(id, inputs, news, () => client.updateRegistryAuth(id, inputs));
     return { outs: inputs };
   },

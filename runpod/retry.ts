@@ -15,15 +15,15 @@ export function setRetryInterval(ms: number): void {
 }
 
 /**
- * Milliseconds to wait before retry `n` (from 1): exponential, at least `retryAfterMs`, with jitter so that parallel calls
- * spread.
+ * Milliseconds to wait before retry `n` (from 1): exponential, at least `retryAfterMs`, and with jitter so that
+ * parallel calls do not retry at the same moment.
  */
 export function retryDelayMs(n: number, retryAfterMs = 0): number {
   const fullMs = retryIntervalMs * 2 ** (n - 1);
   return Math.max(fullMs / 2, retryAfterMs) + Math.random() * (fullMs / 2);
 }
 
-/** Whether a retry may help and RunPod allows it soon enough. */
+/** Whether a retry may help and the wait that RunPod asks for is not too long. */
 export function isRetryable({ transient, retryAfterMs = 0 }: Pick<RunpodError, "transient" | "retryAfterMs">): boolean {
   return transient && retryAfterMs <= LONGEST_WAIT_MS;
 }
@@ -42,8 +42,9 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
 }
 
 /**
- * Final error of a call that may be retried. It is not transient: a caller that retries too must not multiply the attempts.
- * Every attempt before the last one failed with a transient error, so the operation may have happened.
+ * Returns the error of a call after its last attempt. The error is not transient, so that a caller that also retries
+ * does not multiply the attempts. Every earlier attempt failed with a transient error, so the operation may have
+ * happened.
  */
 export function finalError(last: RunpodError, attempts: number): RunpodError {
   const times = attempts === 1 ? "once" : `${attempts} times`;
@@ -66,7 +67,7 @@ export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
       },
       {
         retries: RETRIES,
-        // p-retry's own delays do not know Retry-After.
+        // p-retry's own delays ignore Retry-After.
         minTimeout: 0,
         shouldRetry: async ({ error, attemptNumber }) => {
           if (!(error instanceof RunpodError) || !isRetryable(error)) return false;
@@ -84,12 +85,12 @@ export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
 export interface Polling {
   /** Milliseconds between two checks. */
   intervalMs: number;
-  /** Milliseconds in all, after which the last result counts. */
+  /** Total milliseconds, after which the last result counts. */
   limitMs: number;
 }
 
 /**
- * Runs `attempt` again while RunPod refuses it because something is still in use.
+ * Runs `attempt` again while RunPod refuses it because the resource is still in use.
  *
  * @throws the last refusal when the limit is over; any other error at once
  */

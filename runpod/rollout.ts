@@ -11,7 +11,9 @@ export interface RolloutTarget {
   workersMin: number;
 }
 
-/** RunPod starts a release shortly after the change. After this many checks without a new version there is none. */
+/**
+ * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, there is no rollout.
+ */
 const CHECKS_FOR_RELEASE = 3;
 /** Number of checks in a row, with crashing workers and no ready one, after which the rollout fails. */
 const CHECKS_OF_CRASHES = 5;
@@ -21,10 +23,11 @@ const CHECKS_WITHOUT_ANSWER = 3;
 const PROGRESS_INTERVAL_MS = 30_000;
 
 /**
- * Makes a change and waits until the endpoints' workers run it. Logs progress to stdout, which Pulumi shows.
+ * Makes a change and waits until the endpoints' workers run the new version. Logs progress to stdout, which Pulumi
+ * shows.
  *
  * @param polling a limit of 0 does not wait
- * @throws RunpodError that explains the delay, when a worker keeps crashing or the limit is over
+ * @throws RunpodError with the reason, when a worker keeps crashing or the limit is over
  */
 export async function applyRollout(
   monitor: WorkerMonitor,
@@ -59,14 +62,14 @@ async function waitForRollout(
     if (workers === undefined) {
       unanswered += 1;
       if (before === undefined || unanswered >= CHECKS_WITHOUT_ANSWER) {
-        log(endpoint, "RunPod does not return the state of the workers; not waiting for them.");
+        log(endpoint, "RunPod does not return the state of the workers, so the program does not wait for them.");
         return;
       }
       await sleep(intervalMs);
       continue;
     }
     unanswered = 0;
-    // Without workers there is nothing to roll: the next worker runs the new version.
+    // Without workers there is nothing to wait for: the next worker runs the new version.
     const isReleased = hasNoWorkers(workers) || workers.version !== before?.version || check >= CHECKS_FOR_RELEASE;
     if (isReleased && isRolledOut(workers, endpoint)) {
       if (lastState !== "") log(endpoint, `${describeWorkers(workers)}. Done.`);

@@ -12,9 +12,9 @@ export interface TemplateArgs {
    * tag by which a stack recognizes its template.
    */
   env: pulumi.Input<Record<string, pulumi.Input<string>>>;
-  /** Gigabytes of disk. It must be more than the unpacked image, or the worker dies without a log. */
+  /** Size of the worker's disk in gigabytes. If the unpacked image does not fit, the worker dies without a log. */
   containerDiskInGb: pulumi.Input<number>;
-  /** Overrides the image's command. Default: empty, which keeps the command. */
+  /** Overrides the image's command. Default: empty, so the image's command stays. */
   dockerArgs?: pulumi.Input<string>;
   /** Id of registry credentials stored at RunPod. Default: none, for a public image. */
   containerRegistryAuthId?: pulumi.Input<string>;
@@ -29,16 +29,17 @@ const provider = forwardTo("template");
  * Needs the stack config `runpodApiKey` (secret).
  */
 export class Template extends pulumi.dynamic.Resource {
-  /** Stack that owns it, `<project>/<stack>`. */
+  /** Stack that owns the template, `<project>/<stack>`. */
   declare readonly owner: pulumi.Output<string>;
-  /** The name at RunPod. */
+  /** The template's name at RunPod. */
   declare readonly name: pulumi.Output<string>;
   /** The image the workers run. */
   declare readonly imageName: pulumi.Output<string>;
 
   constructor(name: string, args: TemplateArgs, opts?: pulumi.CustomResourceOptions) {
     const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
-    // A new template with the same name would adopt the old one, which the replacement deletes afterwards.
+    // If the new template were created first, the create would adopt the old template of the same name. Pulumi would
+    // then delete that template.
     const options = pulumi.mergeOptions({ deleteBeforeReplace: true }, opts);
     super(provider, name, { owner, ...args }, options, "runpod", "Template");
   }

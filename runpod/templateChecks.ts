@@ -7,12 +7,12 @@ import { splitOwnerTag } from "./ownerTag";
 
 const GB = 1e9;
 /**
- * Program layers unpack to two or three times their size, model weights hardly grow. A disk below this factor may be too
- * small.
+ * Factor below which a disk may be too small for an image. Layers with programs unpack to two or three times their
+ * size; layers with model weights hardly grow.
  */
 const UNPACKED_PER_COMPRESSED = 1.5;
 
-/** Explains that a stack may not adopt an existing template. Undefined if the template is the stack's own. */
+/** Explains why a stack may not adopt an existing template. Undefined if the template belongs to the stack. */
 export function adoptionConflict(existing: TemplateRecord, owner: string): string | undefined {
   const holder = splitOwnerTag(existing.env).owner;
   if (holder === owner) return undefined;
@@ -22,7 +22,7 @@ export function adoptionConflict(existing: TemplateRecord, owner: string): strin
   );
 }
 
-/** Fails when a template of another owner has the name. Passes when RunPod cannot be read. */
+/** Fails when the name belongs to a template of another owner. Passes when RunPod cannot be read. */
 export async function checkName(
   { client }: Connection,
   { name, owner }: { name: string; owner: string },
@@ -32,7 +32,7 @@ export async function checkName(
   return reason === undefined ? [] : [{ property: "name", reason }];
 }
 
-/** Inputs of a template that its image's registry can confirm. */
+/** Inputs of a template that are checked with the image's registry. */
 interface CheckedImage {
   imageName: string;
   containerDiskInGb: number;
@@ -63,7 +63,7 @@ export async function checkImage(
   const compressedGb = image.compressedBytes / GB;
   const size = `${compressedGb.toFixed(1)} GB compressed`;
   if (compressedGb >= containerDiskInGb) {
-    const reason = `must be more than the size of the unpacked image, which already has ${size}, got ${containerDiskInGb}`;
+    const reason = `must be more than the size of the unpacked image, which is ${compressedGb.toFixed(1)} GB even when compressed, got ${containerDiskInGb}`;
     return [{ property: "containerDiskInGb", reason }];
   }
   if (compressedGb * UNPACKED_PER_COMPRESSED >= containerDiskInGb) {

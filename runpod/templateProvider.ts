@@ -80,7 +80,9 @@ function checkedInputs(properties: Properties): TemplateInputs {
   return checkFields(templateFields, properties).inputs as TemplateInputs;
 }
 
-/** Whether only the name differs. False when nothing differs: that is the update after an unfinished one. */
+/**
+ * Whether only the name differs. False when nothing differs, which is the case in the update after an unfinished one.
+ */
 function isOnlyRenamed(before: TemplateInputs, after: TemplateInputs): boolean {
   return changed(before, after, "name") && !ROLLOUT_FIELDS.some((name) => changed(before, after, name));
 }
@@ -89,7 +91,7 @@ function settings({ owner, env, ...rest }: TemplateInputs): TemplateSettings {
   return { ...rest, env: addOwnerTag(env, owner) };
 }
 
-/** A template as inputs. Omits environment variables of the platform unless the program declares them. */
+/** Converts a template to inputs. Omits environment variables that RunPod adds, unless the program declares them. */
 function actualInputs({ id: _, env: taggedEnv, ...rest }: TemplateRecord, declared: Properties): Properties {
   const { env, owner } = splitOwnerTag(taggedEnv);
   const declaredEnv = (declared.env ?? {}) as Record<string, string>;

@@ -24,7 +24,7 @@ export interface Workers {
 
 /** Reads the state of workers. */
 export interface WorkerMonitor {
-  /** Undefined when RunPod does not return it: the key lacks the permission, or the API has no workers. */
+  /** Undefined when RunPod does not return the workers: the key lacks the permission, or the API has no workers. */
   getWorkers(endpointId: string): Promise<Workers | undefined>;
   /** Latest log lines that the worker's host wrote, newest last. Empty when they cannot be read. */
   getHostLog(endpointId: string, workerId: string): Promise<string[]>;

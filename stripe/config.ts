@@ -13,7 +13,7 @@ export const StripeConfig = z.object({
 /** The secret keys of the Stripe provider, with their meaning. */
 export const stripeSecrets = {
   stripeWebhookKey:
-    "Restricted Stripe key that may write webhook endpoints. With it the program registers the webhook endpoint.",
+    "Restricted Stripe key that may write webhook endpoints. If it is set, the program registers the webhook endpoint.",
 } as const;
 
 function isBaseUrl(text: string): boolean {

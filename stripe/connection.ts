@@ -6,10 +6,10 @@ import { StripeConfig } from "./config";
 let current: Stripe | undefined;
 
 /**
- * Reads the configuration keys of `StripeConfig` and the secret `stripeWebhookKey`, a restricted key that may write webhook
- * endpoints. A missing key is an error only when a call needs it: webhook secrets are stored without it.
+ * Reads the configuration keys of `StripeConfig` and the secret `stripeWebhookKey`, a restricted key that may write
+ * webhook endpoints. A missing key fails only the calls to Stripe, because `WebhookSecrets` needs no key.
  *
- * Synchronous: Pulumi hands the provider to a second operation before a promise of `configure` has settled.
+ * Synchronous, because Pulumi starts the next operation of the provider without waiting for a promise of `configure`.
  *
  * @throws Error that names the bad key and the allowed values
  */
@@ -32,7 +32,7 @@ export function configure(request: dynamic.ConfigureRequest): void {
 }
 
 /**
- * Stripe client of this process.
+ * Returns the Stripe client of this process.
  *
  * @throws Error when `configure` found no key
  */

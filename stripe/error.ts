@@ -69,7 +69,8 @@ function toCallError(action: string, error: unknown): StripeCallError {
 
 function facts({ code, message, headers, statusCode = 0 }: Stripe.errors.StripeError): CallFacts {
   return {
-    // Stripe gives the same code when the object exists in the other mode. That object is not missing.
+    // Stripe returns the same code when the object exists in the other mode (test or live). Such an object is not
+    // missing.
     isMissing: code === "resource_missing" && !/similar object exists/i.test(message),
     isReplayed: headers?.["idempotent-replayed"] === "true",
     // This error has no code: "You have reached the maximum of 16 test webhook endpoints." (quoted in getlago/lago-api).

@@ -8,10 +8,10 @@ export function ownerTag({ owner, secretGeneration }: WebhookEndpointInputs): Re
   return { app: APP, stack: owner, generation: String(secretGeneration) };
 }
 
-/** Metadata of an endpoint whose create has finished: it is, or was, in Pulumi's state. */
+/** Metadata of an endpoint whose create has finished: the endpoint is or was in Pulumi's state. */
 export const CREATE_FINISHED = { settled: "true" };
 
-/** Whether an endpoint was created for these inputs. URL and events do not count. */
+/** Whether an endpoint was created for these inputs. The URL and the events are not compared. */
 export function hasOwnerTag({ metadata, api_version }: Endpoint, inputs: WebhookEndpointInputs): boolean {
   const isTagged = Object.entries(ownerTag(inputs)).every(([key, value]) => metadata[key] === value);
   return isTagged && api_version === inputs.apiVersion;

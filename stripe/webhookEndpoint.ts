@@ -10,8 +10,8 @@ export interface WebhookEndpointArgs {
   /** Text beside the URL in Stripe's dashboard. Changed in place. */
   description: pulumi.Input<string>;
   /**
-   * A whole number, at least 1. A new number replaces the endpoint by one with a new secret: Stripe returns a secret only
-   * when an endpoint is created, and cannot change it. The new endpoint is created before the old one is deleted.
+   * A whole number, at least 1. Raise it for a new secret. Stripe returns a secret only when an endpoint is created, so
+   * a new number replaces the endpoint. The new endpoint is created before the old one is deleted.
    */
   secretGeneration: pulumi.Input<number>;
   /**
@@ -30,13 +30,15 @@ export interface WebhookEndpointArgs {
  * Needs the stack config `stripeWebhookKey` (secret).
  */
 export class WebhookEndpoint extends pulumi.dynamic.Resource {
-  /** Stack that owns it, `<project>/<stack>`. */
+  /** Stack that owns the endpoint, `<project>/<stack>`. */
   declare readonly owner: pulumi.Output<string>;
   /** URL for the events. */
   declare readonly url: pulumi.Output<string>;
   /** Signing secret of the events, `whsec_…`. A secret output. */
   declare readonly secret: pulumi.Output<string>;
-  /** `enabled`. After a refresh `disabled` if Stripe or a person has disabled it; the next `up` enables it. */
+  /**
+   * `enabled`, or after a refresh `disabled` if Stripe or a person has disabled the endpoint. The next `up` enables it.
+   */
   declare readonly status: pulumi.Output<string>;
 
   constructor(name: string, args: WebhookEndpointArgs, opts?: pulumi.CustomResourceOptions) {

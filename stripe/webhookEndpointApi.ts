@@ -24,7 +24,8 @@ export type CreatedEndpoint = Endpoint & { secret: string };
 /**
  * Creates an endpoint.
  *
- * @param idempotencyKey for the same key Stripe repeats its first response, even if the endpoint has been deleted since
+ * @param idempotencyKey if the key was used before, Stripe repeats the first response, even if that endpoint has been
+ * deleted
  * @throws StripeCallError
  */
 export async function createEndpoint(
@@ -83,7 +84,7 @@ export async function deleteEndpoint(id: string): Promise<void> {
  */
 export async function listEndpoints(): Promise<Endpoint[]> {
   const list = connection().webhookEndpoints.list({ limit: 100 });
-  // stripe-node's paging would read any JSON body as an empty list.
+  // stripe-node's paging would accept any JSON body as an empty list.
   const { object } = await callStripe("list the webhook endpoints", list);
   if (object !== "list") throw unexpectedResponse();
   const endpoints = await callStripe("list the webhook endpoints", list.autoPagingToArray({ limit: 1_000 }));

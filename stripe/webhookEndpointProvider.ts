@@ -29,7 +29,8 @@ export const webhookEndpoint = {
       .filter(([name, field]) => diffFields({ [name]: field }, olds, news).changes)
       .map(([name]) => name);
     const changes = olds.status === "disabled" || diffFields(webhookEndpointFields, olds, news).changes === true;
-    // The webhook accepts only the old endpoint's events until it has the new secret, so the old endpoint is deleted last.
+    // Until the webhook has the new secret, it accepts only events of the old endpoint. So the old endpoint is deleted
+    // last.
     return { changes, replaces, deleteBeforeReplace: false };
   },
 
@@ -38,7 +39,7 @@ export const webhookEndpoint = {
     const { id, secret, status } = await createWithinLimit(inputs);
     await deleteLeftovers(inputs, id);
     const outs = { ...inputs, secret, status };
-    // The last step, because a new create adopts only endpoints without this metadata.
+    // This is the last step, because a repeated create adopts an endpoint only if it lacks this metadata.
     await recordAttempt(id, outs, properties, async () => {
       if ((await updateEndpoint(id, { metadata: CREATE_FINISHED })) === undefined) throw missing(id);
     });
@@ -83,7 +84,10 @@ function editableParams(inputs: WebhookEndpointInputs) {
   return { url, enabled_events, description, metadata: ownerTag(inputs) };
 }
 
-/** An endpoint as inputs. A lost owner tag shows as an empty owner, so that an update writes the tag again. */
+/**
+ * Converts an endpoint to inputs. If the owner tag is missing, the owner is empty, so that an update writes the tag
+ * again.
+ */
 function actualInputs(endpoint: Endpoint, declared: WebhookEndpointInputs): Properties {
   return {
     owner: hasOwnerTag(endpoint, declared) ? declared.owner : "",
@@ -95,7 +99,10 @@ function actualInputs(endpoint: Endpoint, declared: WebhookEndpointInputs): Prop
   };
 }
 
-/** Creates an endpoint. If the account has too many, deletes leftovers of earlier creates first, and nothing else. */
+/**
+ * Creates an endpoint. If the account has the maximum number, first deletes leftovers of earlier creates, but no other
+ * endpoint.
+ */
 async function createWithinLimit(inputs: WebhookEndpointInputs): Promise<CreatedEndpoint> {
   try {
     return await createOrAdopt(inputs);
@@ -104,15 +111,16 @@ async function createWithinLimit(inputs: WebhookEndpointInputs): Promise<Created
     const { length } = await listEndpoints();
     if ((await deleteLeftovers(inputs)) > 0) return createOrAdopt(inputs);
     throw new Error(
-      `Stripe has ${length} webhook endpoints in this account and mode and allows no more. Delete one that nobody needs in ` +
-        'its dashboard (Developers, Webhooks), then run "pulumi up" again.',
+      `This Stripe account has ${length} webhook endpoints in this mode (test or live), and Stripe allows no more. Delete an ` +
+        'unused one in Stripe\'s dashboard (Developers, Webhooks), then run "pulumi up" again.',
     );
   }
 }
 
 /**
- * Creates an endpoint, or adopts the one of an earlier create whose answer was lost: for the same idempotency key Stripe
- * repeats its first response for a day. If that response is useless, a random key creates a new endpoint.
+ * Creates an endpoint. If the answer of an earlier create was lost, adopts that create's endpoint: for the same
+ * idempotency key Stripe repeats its first response for a day. If this response cannot be used, creates a new endpoint
+ * with a random key.
  */
 async function createOrAdopt(inputs: WebhookEndpointInputs): Promise<CreatedEndpoint> {
   const created = (await tryCreate(inputs, "first")) ?? (await tryCreate(inputs, randomUUID()));
@@ -120,7 +128,9 @@ async function createOrAdopt(inputs: WebhookEndpointInputs): Promise<CreatedEndp
   return created;
 }
 
-/** @returns undefined when Stripe repeats a failure, or returns an endpoint that is deleted or already in a state */
+/**
+ * @returns undefined when Stripe repeats a failure, or repeats an endpoint that is deleted or already in Pulumi's state
+ */
 async function tryCreate(inputs: WebhookEndpointInputs, salt: string): Promise<CreatedEndpoint | undefined> {
   const api_version = inputs.apiVersion as Stripe.WebhookEndpointCreateParams.ApiVersion;
   const params = { ...editableParams(inputs), api_version };
@@ -138,8 +148,8 @@ async function tryCreate(inputs: WebhookEndpointInputs, salt: string): Promise<C
 }
 
 /**
- * Deletes endpoints that earlier creates with the same tag have left behind. Stripe allows several endpoints with one URL
- * and signs each one's events with its own secret, which is lost for the leftovers.
+ * Deletes endpoints that earlier creates with the same tag have left behind. Stripe allows several endpoints with one
+ * URL and signs the events of each with a different secret. The secrets of the leftovers are lost.
  *
  * @returns the number of deleted endpoints
  */

@@ -21,7 +21,7 @@ export function accountApi({ queryMyself }: GraphqlRequests): AccountApi {
       try {
         return (await queryMyself(field, field, record)).maxServerlessConcurrency ?? undefined;
       } catch {
-        // The published schema does not have this field; RunPod may refuse the query.
+        // The published schema does not contain the quota, so RunPod may refuse the query.
         return undefined;
       }
     },

@@ -69,8 +69,8 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
     getEndpoint: async (id) => (await listEndpoints()).find((endpoint) => endpoint.id === id),
 
     async getEndpointVersion(id) {
-      // The published schema does not have this field, although RunPod's own tools read it. RunPod may refuse a query that
-      // contains it, so it is in a separate query.
+      // The published schema does not contain `version`, although RunPod's own tools read it. RunPod may refuse a query
+      // with this field, so the field has a separate query.
       const version = z.object({ id: z.string(), version: z.number().nullish() });
       const response = z.object({ endpoints: nullableList(version) });
       const { endpoints } = await queryMyself("version", "endpoints { id version }", response);
@@ -80,7 +80,7 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
     saveEndpoint,
 
     async scaleToZero({ id, owner: _, ...settings }) {
-      // RunPod resets omitted fields to its defaults, so this sends them all.
+      // RunPod resets omitted fields to its defaults, so the call contains every field.
       await saveEndpoint({ ...settings, workersMin: 0, workersMax: 0 }, id);
     },
 
@@ -96,8 +96,8 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
 }
 
 /**
- * Input of a save: of the endpoint `id`, or of a new one. RunPod resets omitted fields to its defaults, so every field is
- * sent, nulls too.
+ * Input of the call that saves the endpoint `id`, or a new one. RunPod resets omitted fields to its defaults, so every
+ * field is sent, including nulls.
  */
 function endpointInput({ idleTimeoutSeconds, ...settings }: EndpointSettings, id?: string) {
   return {

@@ -28,11 +28,11 @@ export interface GraphqlRequests {
   sendRepeatable<T>(call: GraphqlCall<T>): Promise<T>;
   /** Sends a delete once. Succeeds when the resource does not exist. */
   remove(call: Omit<GraphqlCall<unknown>, "response">): Promise<void>;
-  /** Reads fields of `myself`, the only queries of the published schema. */
+  /** Reads fields of `myself`, the only query in the published schema. */
   queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>): Promise<T>;
 }
 
-/** The id is the only field that a save reads back, so that an unusual value elsewhere cannot make it fail. */
+/** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
 export const idOnly = z.object({ id: z.string() });
 
 /** A list in a response. The published schema allows null for the list and for its items. */

@@ -52,7 +52,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
 
     deleteTemplate: (id) =>
       retryTransient(async () => {
-        // RunPod deletes by name, and the name may have changed since the last read.
+        // RunPod deletes a template by its name, which may have changed since the last read.
         const template = await getTemplate(id);
         if (template === undefined) return;
         await remove({
@@ -64,7 +64,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
   };
 }
 
-/** Input of a save: of the template `id`, or of a new one. */
+/** Input of the call that saves the template `id`, or a new one. */
 function templateInput({ env, ...settings }: TemplateSettings, id?: string) {
   return {
     ...settings,

@@ -57,8 +57,8 @@ export function endpointApi(requests: RestRequests): EndpointApi {
 }
 
 /**
- * Adds the owner and the template that the endpoint follows. An endpoint that no longer runs its template's container gets
- * no template: this shows as drift, and the next update corrects it.
+ * Adds the owner and the template that the endpoint follows. If the endpoint's container differs from its template's,
+ * no template is added. Pulumi then shows drift, and the next update corrects it.
  */
 function withTemplate(endpoint: RestEndpoint, templates: TemplateRecord[]): EndpointRecord {
   const template = templates.find((each) => followsTemplate(endpoint, each) && runsTemplate(endpoint, each));
@@ -67,9 +67,9 @@ function withTemplate(endpoint: RestEndpoint, templates: TemplateRecord[]): Endp
 }
 
 /**
- * Body of a save. It contains every field that has a default at RunPod, above all `flashboot` and `timeout`.
+ * Body of a save. It contains every field that has a default at RunPod, especially `flashboot` and `timeout`.
  *
- * @param isNew whether it is a create: only a create may, and must, contain the type
+ * @param isNew whether the save creates the endpoint. A create must contain the type; an update must not
  */
 function endpointBody(settings: EndpointSettings, template: TemplateRecord, isNew: boolean) {
   const pools = settings.gpuIds.filter((gpu) => !gpu.startsWith("-"));
@@ -83,7 +83,7 @@ function endpointBody(settings: EndpointSettings, template: TemplateRecord, isNe
       pools,
       excludedTypes,
       count: settings.gpuCount,
-      // An empty text clears it in an update. A create refuses an empty text.
+      // In an update, an empty text removes the minimum version. A create refuses an empty text.
       ...((minCudaVersion || !isNew) && { minCudaVersion: minCudaVersion ?? "" }),
     },
     ...scalingBody(settings),

@@ -17,8 +17,9 @@ export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): 
 }
 
 /**
- * Whether a change of the template must reach the endpoint: it has the template's tag. An endpoint made through GraphQL has
- * no such tag; it follows if it has the same owner and runs exactly this template.
+ * Whether a change of the template must also be written to the endpoint. This is so if the endpoint has the template's
+ * tag. An endpoint created through GraphQL has no such tag; it follows if it has the same owner and runs exactly this
+ * template.
  */
 export function followsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
   const templateId = endpoint.env[TEMPLATE_TAG];
@@ -27,7 +28,7 @@ export function followsTemplate(endpoint: RestEndpoint, template: TemplateRecord
   return owner !== undefined && owner === splitOwnerTag(template.env).owner && runsTemplate(endpoint, template);
 }
 
-/** Container of an endpoint that follows a template, tagged with the template's id. */
+/** Body for the container of an endpoint that follows a template. It includes the tag with the template's id. */
 export function followerBody({ id: templateId, ...settings }: TemplateRecord) {
   const body = containerBody(settings);
   return { ...body, env: { ...body.env, [TEMPLATE_TAG]: templateId } };

@@ -21,8 +21,8 @@ export const templateRecord = z
   });
 
 /**
- * An endpoint in a response. It contains a copy of its template's container, but not the template's id. Only the id is
- * required: otherwise one unusual endpoint of somebody else would make the whole list fail.
+ * An endpoint in a response. It contains a copy of its template's container, but not the template's id. Only the id of
+ * the endpoint is required, so that one unusual endpoint of somebody else does not make the whole list fail.
  */
 export const endpointRecord = z.object({
   id: z.string(),
@@ -78,7 +78,10 @@ export function endpointSettings(endpoint: RestEndpoint, templateId: string): En
   };
 }
 
-/** Container in a request. An update keeps omitted fields, so `args` and `registry` are sent even if they are empty. */
+/**
+ * Container in a request. An update does not change omitted fields, so `args` and `registry` are sent even if they are
+ * empty.
+ */
 export function containerBody(settings: TemplateSettings) {
   return {
     image: settings.imageName,

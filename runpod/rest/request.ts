@@ -32,7 +32,7 @@ export interface RestRequests {
   remove(operation: string, path: string): Promise<void>;
 }
 
-/** The id is the only field that a save reads back. */
+/** A save reads back only the id. */
 export const idOnly = z.object({ id: z.string() });
 
 /** Path of one resource. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createResource, fakeFixtures } from "./fixture";
 
-describe("The check through REST", () => {
+describe("The input check with the REST API", () => {
   const fixture = fakeFixtures.rest();
 
   it.each([
@@ -18,7 +18,7 @@ describe("The check through REST", () => {
   });
 
   it.each([{ password: "canary-new-token" }, { username: "someone" }])(
-    "rejects changed registry credentials, and accepts them under a new name: %j",
+    "rejects a change of registry credentials, and accepts it together with a new name: %j",
     async (change) => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { outs } = await createResource(registryAuth, registryAuthInputs);
@@ -35,7 +35,7 @@ describe("The check through REST", () => {
   );
 });
 
-describe("GraphQL", () => {
+describe("The GraphQL API", () => {
   const fixture = fakeFixtures.graphql();
 
   it("changes registry credentials in place", async () => {
@@ -59,10 +59,10 @@ describe("GraphQL", () => {
   });
 });
 
-describe("An endpoint through REST", () => {
+describe("An endpoint with the REST API", () => {
   const fixture = fakeFixtures.rest();
 
-  it("follows its template although it was made through GraphQL and has no template tag", async () => {
+  it("gets its template's new image although it was created through GraphQL and has no template tag", async () => {
     const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
     const first = await createResource(template, templateInputs);
     const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id });
@@ -74,7 +74,7 @@ describe("An endpoint through REST", () => {
     expect(updated).toMatchObject({ image: inputs.imageName, env: { SNACK_MISAKI_TEMPLATE: first.id } });
   });
 
-  it("shows drift when its container differs from its template, and an update corrects it", async () => {
+  it("shows drift when its container differs from its template's, and an update corrects the container", async () => {
     const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
     const first = await createResource(template, templateInputs);
     const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id });

@@ -34,7 +34,7 @@ describe("Configuration of the RunPod provider", () => {
       "runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got -1",
     ],
     [{ runpodWorkerQuota: "0" }, "runpodWorkerQuota: must be a whole number of workers, at least 1, got 0"],
-  ])("rejects %j", (bad, message) => {
+  ])("rejects the bad value %j", (bad, message) => {
     expect(() => configure(request({ runpodApiKey: "rpa_1", ...bad }))).toThrow(message);
   });
 });

@@ -4,7 +4,7 @@ import { startEngine, unfinished } from "./engine";
 import { createResource, doubleFixtures, fakeFixtures } from "./fixture";
 import type { Properties } from "./program";
 
-/** The error of a call that must fail. */
+/** Returns the error of a call that must fail. */
 async function failure(call: Promise<unknown>): Promise<unknown> {
   return call.then(
     () => {
@@ -19,15 +19,15 @@ function own({ __provider: _, ...fields }: Properties): Properties {
   return fields;
 }
 
-// Behaviour that is the same through both APIs, on the fakes and on the RunPod double of npm start.
+// These tests run with both APIs, on the fakes and on the RunPod double of `npm start`.
 describe.each([
   ["GraphQL", fakeFixtures.graphql, true],
   ["REST", fakeFixtures.rest, true],
   ["GraphQL on the local double", doubleFixtures.graphql, false],
   ["REST on the local double", doubleFixtures.rest, false],
-] as const)("Through %s", (_name, useFixture, isFake) => {
+] as const)("RunPod resources through %s", (_name, useFixture, isFake) => {
   const fixture = useFixture();
-  /** For tests that choose RunPod's error text, which only a fake supports. */
+  /** Declares a test that needs a fake, because only a fake lets a test choose RunPod's error text. */
   const itOnFake = isFake ? it : () => {};
 
   /** Creates one resource of each type, as a deployment does. */
@@ -39,7 +39,7 @@ describe.each([
     return { auth, template: first, endpoint: second };
   }
 
-  /** Checked inputs of the template after a change. */
+  /** Returns the template's inputs with a change, after `check` has accepted them. */
   async function changedTemplate(
     inputs: Properties,
     change: Properties = { imageName: "registry.example/phi3:2026-12-01" },
@@ -49,8 +49,8 @@ describe.each([
     return next;
   }
 
-  describe("a deployment", () => {
-    it("creates each resource once, with the inputs of the program", async () => {
+  describe("A first deployment", () => {
+    it("creates each resource once, with the program's inputs", async () => {
       const { runpod } = fixture();
       const created = await deployed();
       const { templates, endpoints, registryAuths } = runpod.snapshot();
@@ -82,7 +82,7 @@ describe.each([
       expect(endpoints[0]?.gpus.sort()).toEqual(["-NVIDIA L4", "AMPERE_16", "AMPERE_24"]);
     });
 
-    it("shows no diff the next time, before and after a refresh", async () => {
+    it("is followed by a deployment without a diff, before and after a refresh", async () => {
       const { registryAuth, template, endpoint } = fixture();
       const created = await deployed();
       for (const [resource, { id, inputs, outs }] of [
@@ -99,7 +99,7 @@ describe.each([
       }
     });
 
-    it("can be imported completely except for the password", async () => {
+    it("creates resources that an import reads completely, except for the password", async () => {
       const { registryAuth, template, endpoint } = fixture();
       const created = await deployed();
       const imported = async (resource: typeof template, { id, inputs: { __provider } }: typeof created.template) =>
@@ -120,8 +120,8 @@ describe.each([
     });
   });
 
-  describe("a changed template", () => {
-    it("is updated in place, and the endpoint's workers get the new image without a change of the endpoint", async () => {
+  describe("An update of a template", () => {
+    it("changes the template in place, and the endpoint's workers get the new image without an update of the endpoint", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       const inputs = await changedTemplate(created.template.inputs);
@@ -137,7 +137,7 @@ describe.each([
       ]);
     });
 
-    it("does not change endpoints of other templates", async () => {
+    it("does not change the endpoints of other templates", async () => {
       const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
       const created = await deployed();
       const other = await createResource(template, { ...templateInputs, name: "snack-other" });
@@ -164,7 +164,7 @@ describe.each([
       expect(seen?.registryId).toBe(other.id);
     });
 
-    it("reaches the endpoint after both have been renamed", async () => {
+    it("changes the image of its endpoint even after both have been renamed", async () => {
       const { runpod, template, endpoint } = fixture();
       const created = await deployed();
       const renamed = await changedTemplate(created.template.inputs, { name: "snack-renamed" });
@@ -180,21 +180,24 @@ describe.each([
     });
   });
 
-  describe("drift", () => {
-    it.each([2, 0])("shows workersMax that RunPod has lowered to %i, and an update corrects it", async (workersMax) => {
-      const { runpod, endpoint } = fixture();
-      const { endpoint: created } = await deployed();
-      runpod.setWorkersMax(created.id, workersMax);
-      const read = await endpoint.read(created.id, created.outs);
-      expect(read.inputs).toEqual({ ...created.inputs, workersMax });
-      expect((await endpoint.diff(created.id, read.outs, created.inputs)).changes).toBe(true);
-      await endpoint.update(created.id, read.outs, created.inputs);
-      expect(runpod.snapshot().endpoints[0]?.workersMax).toBe(3);
-    });
+  describe("A refresh of an endpoint", () => {
+    it.each([2, 0])(
+      "shows drift when RunPod has lowered workersMax to %i, and an update restores the declared value",
+      async (workersMax) => {
+        const { runpod, endpoint } = fixture();
+        const { endpoint: created } = await deployed();
+        runpod.setWorkersMax(created.id, workersMax);
+        const read = await endpoint.read(created.id, created.outs);
+        expect(read.inputs).toEqual({ ...created.inputs, workersMax });
+        expect((await endpoint.diff(created.id, read.outs, created.inputs)).changes).toBe(true);
+        await endpoint.update(created.id, read.outs, created.inputs);
+        expect(runpod.snapshot().endpoints[0]?.workersMax).toBe(3);
+      },
+    );
   });
 
-  describe("after a lost answer", () => {
-    it("adopts the created resource, so there is only one", async () => {
+  describe("A repeated operation", () => {
+    it("adopts the resource of a create whose answer was lost, so there is only one", async () => {
       const { runpod } = fixture();
       for (const operation of ["createRegistryAuth", "saveTemplate", "saveEndpoint"] as const)
         runpod.failNext(operation, "lost answer");
@@ -207,7 +210,7 @@ describe.each([
       ]);
     });
 
-    it("repeats an update", async () => {
+    it("applies an update whose answer was lost", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", "lost answer");
@@ -215,7 +218,7 @@ describe.each([
       expect(runpod.snapshot().endpoints[0]?.image).toBe("registry.example/phi3:2026-12-01");
     });
 
-    it("treats a delete as done when the resource is gone", async () => {
+    it("succeeds for a delete whose answer was lost, although the resource no longer exists", async () => {
       const { runpod, endpoint, template, registryAuth } = fixture();
       const created = await deployed();
       for (const operation of ["deleteEndpoint", "deleteTemplate", "deleteRegistryAuth"] as const)
@@ -226,7 +229,7 @@ describe.each([
       expect(runpod.snapshot()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
     });
 
-    it("sets the present password on credentials of an earlier create", async () => {
+    it("sets the new password when a create adopts the credentials of an earlier create", async () => {
       const { runpod, registryAuth, registryAuthInputs } = fixture();
       await createResource(registryAuth, { ...registryAuthInputs, password: "canary-earlier-password" });
       await createResource(registryAuth, registryAuthInputs);
@@ -234,8 +237,8 @@ describe.each([
     });
   });
 
-  describe("a failed change", () => {
-    itOnFake("records the id of a resource that exists but could not be adopted", async () => {
+  describe("The state after a failed call", () => {
+    itOnFake("contains the id of a resource that exists but could not be adopted", async () => {
       const { runpod, template, templateInputs } = fixture();
       const { inputs } = await template.check(templateInputs);
       runpod.failNext("saveTemplate", "lost answer");
@@ -249,7 +252,7 @@ describe.each([
       });
     });
 
-    it("records attempted inputs when an update's outcome is unknown, so a revert shows a diff", async () => {
+    it("contains the attempted inputs when an update's outcome is unknown, so reverting the program shows a diff", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       const inputs = await changedTemplate(created.template.inputs);
@@ -275,7 +278,7 @@ describe.each([
       },
     );
 
-    itOnFake("does not change the state after a refused update", async () => {
+    itOnFake("does not change when RunPod has refused an update", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", { message: "Image not accessible." });
@@ -286,12 +289,12 @@ describe.each([
     });
   });
 
-  describe("deletes", () => {
+  describe("Deletes", () => {
     it.each([
       ["endpoint", "template", "registryAuth"],
       ["registryAuth", "endpoint", "template"],
       ["endpoint", "registryAuth", "template"],
-    ] as const)("remove everything in the order %s, %s, %s, and can be repeated", async (...order) => {
+    ] as const)("remove every resource in the order %s, %s, %s, and succeed again when repeated", async (...order) => {
       const current = fixture();
       const { endpoint, template, auth: registryAuth } = await deployed();
       current.runpod.keepInUse(1);
@@ -302,8 +305,8 @@ describe.each([
     });
   });
 
-  describe("a name of another stack's resource", () => {
-    it("is rejected for a template in the preview", async () => {
+  describe("A name that another stack's resource already has", () => {
+    it("is rejected for a template during preview", async () => {
       const { runpod, template, templateInputs } = fixture();
       const { id } = await createResource(template, { ...templateInputs, owner: "snack-misaki/prod" });
       const { failures } = await template.check(templateInputs);
@@ -319,7 +322,7 @@ describe.each([
       expect(runpod.snapshot().templates).toHaveLength(1);
     });
 
-    it("is rejected for an endpoint in the create", async () => {
+    it("is rejected for an endpoint when it is created", async () => {
       const { runpod, endpoint } = fixture();
       const created = await deployed();
       await expect(endpoint.create({ ...created.endpoint.inputs, owner: "snack-misaki/prod" })).rejects.toThrow(
@@ -329,8 +332,8 @@ describe.each([
     });
   });
 
-  describe("registry credentials", () => {
-    it("are rejected when the name does not begin with the stack's prefix", async () => {
+  describe("Registry credentials", () => {
+    it("are rejected when their name does not begin with the stack's prefix", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { failures } = await registryAuth.check({ ...registryAuthInputs, name: "ghcr" });
       expect(failures).toEqual([
@@ -338,20 +341,20 @@ describe.each([
       ]);
     });
 
-    it("are replaced under a new name, and the old ones are deleted last", async () => {
+    it("are replaced when their name changes, and the old ones are deleted last", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, outs } = await createResource(registryAuth, registryAuthInputs);
       const { inputs } = await registryAuth.check({ ...registryAuthInputs, name: "snack-misaki-dev-ghcr" }, outs);
       expect(await registryAuth.diff(id, outs, inputs)).toEqual({ changes: true, replaces: ["name"] });
     });
 
-    it("are deleted first in a replacement under the same name", async () => {
+    it("are deleted before new ones are created when the name stays the same", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       expect(await registryAuth.diff(id, outs, inputs)).toMatchObject({ changes: false, deleteBeforeReplace: true });
     });
 
-    itOnFake("show their password in no refusal, error or log", async () => {
+    itOnFake("never show their password in a rejection, error or log", async () => {
       const { runpod, engine, registryAuth, registryAuthInputs } = fixture();
       const quoted = { message: "no registry takes canary-registry-password for AWS" };
       runpod.failNext("createRegistryAuth", quoted);
@@ -364,7 +367,7 @@ describe.each([
       expect(engine.output()).not.toContain("canary-registry-password");
     });
 
-    it("accept unknown values in a preview", async () => {
+    it("accept unknown values during preview", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, outs } = await createResource(registryAuth, registryAuthInputs);
       for (const field of ["name", "username", "password"]) {
@@ -374,7 +377,7 @@ describe.each([
       }
     });
 
-    it("disappear in a refresh after somebody has deleted them, and an update explains what to do", async () => {
+    it("disappear from the state in a refresh after somebody has deleted them, and an update explains what to do", async () => {
       const { runpod, registryAuth, registryAuthInputs } = fixture();
       const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       runpod.reset();
@@ -384,7 +387,7 @@ describe.each([
     });
   });
 
-  describe("the API key", () => {
+  describe("The API key", () => {
     itOnFake("is sent as a bearer token, and appears in no error or log", async () => {
       const { runpod, engine, template, templateInputs } = fixture();
       await createResource(template, templateInputs);
@@ -394,7 +397,7 @@ describe.each([
       expect(engine.output()).not.toContain(runpod.apiKey);
     });
 
-    it("causes an error when RunPod does not know it, and is not read as an empty account", async () => {
+    it("makes every call throw when it is unknown to RunPod, instead of returning an empty account", async () => {
       const { program, config, registered, template, templateInputs } = fixture();
       const { id, outs } = await createResource(template, templateInputs);
       const engine = await startEngine(program.folder, { ...config, runpodApiKey: "rpa_WRONG" });
@@ -408,14 +411,14 @@ describe.each([
     });
   });
 
-  it("shows no diff for a state without fields that were added later", async () => {
+  it("show no diff when the state lacks fields that a newer provider has added", async () => {
     const { endpoint } = fixture();
     const { endpoint: created } = await deployed();
     const { modelReferences: _, minCudaVersion: __, ...older } = created.outs;
     expect((await endpoint.diff(created.id, older, created.inputs)).changes).toBe(false);
   });
 
-  it("shows no diff after an edit of the provider's code, which applies to the delete of old resources", async () => {
+  it("show no diff after an edit of the provider's code, and their delete runs the edited code", async () => {
     const { program, config, registered, runpod } = fixture();
     const created = await deployed();
     await program.edit('console.error("edited provider");');

@@ -13,7 +13,7 @@ async function deployed() {
 }
 
 describe("An endpoint", () => {
-  it("is created with every field that has a default at RunPod", async () => {
+  it("is created with a value for every field that has a default at RunPod", async () => {
     const { runpod } = fixture();
     const { id, template } = await deployed();
     expect([...runpod.endpoints.keys()]).toEqual([id]);
@@ -55,7 +55,7 @@ describe("An endpoint", () => {
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
     ],
-  ])("is updated in place with %j, and the other fields are sent again", async (change, stored) => {
+  ])("is updated in place when %j changes, and the call also contains the unchanged fields", async (change, stored) => {
     const { runpod, endpoint } = fixture();
     const { id, outs, properties, template } = await deployed();
     const { inputs } = await endpoint.check({ ...properties, ...change });
@@ -72,7 +72,7 @@ describe("An endpoint", () => {
     expect((await endpoint.diff(id, (await endpoint.read(id, inputs)).outs, inputs)).changes).toBe(false);
   });
 
-  it("shows drift after RunPod has lowered workersMax, and the next update restores it", async () => {
+  it("shows drift after RunPod has lowered workersMax, and the next update restores workersMax", async () => {
     const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     const stored = runpod.endpoints.get(id);
@@ -85,7 +85,7 @@ describe("An endpoint", () => {
     expect(runpod.endpoints.get(id)?.workersMax).toBe(3);
   });
 
-  it("repeats an update whose answer was lost", async () => {
+  it("is updated although the answer to the first attempt was lost", async () => {
     const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     runpod.failNext("saveEndpoint", "lost answer");
@@ -94,7 +94,7 @@ describe("An endpoint", () => {
     expect(runpod.endpoints.get(id)?.workersMax).toBe(5);
   });
 
-  it("disappears in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+  it("disappears from the state in a refresh after somebody has deleted it, and an update explains what to do", async () => {
     const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     runpod.endpoints.clear();
@@ -105,14 +105,14 @@ describe("An endpoint", () => {
 });
 
 describe("A create of an endpoint", () => {
-  it("adopts the endpoint of a lost answer, although RunPod allows the name twice", async () => {
+  it("adopts the endpoint of an attempt whose answer was lost, although RunPod allows a second one with the same name", async () => {
     const { runpod } = fixture();
     runpod.failNext("saveEndpoint", "lost answer");
     const { id } = await deployed();
     expect([...runpod.endpoints.keys()]).toEqual([id]);
   });
 
-  it("adopts an endpoint that runs another template of the stack", async () => {
+  it("adopts an existing endpoint that runs another template of the stack, and changes its template", async () => {
     const { runpod, template, templateInputs, endpoint } = fixture();
     const first = await deployed();
     const other = await createResource(template, { ...templateInputs, name: "snack-other" });
@@ -121,7 +121,7 @@ describe("A create of an endpoint", () => {
     expect(runpod.endpoints.get(id)?.templateId).toBe(other.id);
   });
 
-  it("fails when an endpoint of another stack has the name", async () => {
+  it("fails when an endpoint of another stack has the same name", async () => {
     const { runpod, template, templateInputs, endpoint } = fixture();
     const first = await deployed();
     const prod = { owner: "snack-misaki/prod" };
@@ -132,7 +132,7 @@ describe("A create of an endpoint", () => {
     expect(runpod.endpoints.size).toBe(1);
   });
 
-  it("fails when two endpoints of the stack have the name", async () => {
+  it("fails when two endpoints of the stack have the same name", async () => {
     const { runpod, endpoint } = fixture();
     const { id, properties } = await deployed();
     runpod.endpoints.set("twin", { ...runpod.endpoints.get(id), id: "twin", name: "snack-phi3" });
@@ -143,7 +143,7 @@ describe("A create of an endpoint", () => {
 });
 
 describe("A delete of an endpoint", () => {
-  it("scales the endpoint to zero first, and then the template can be deleted", async () => {
+  it("scales the endpoint to zero first, and afterwards the template can be deleted", async () => {
     const { runpod, template, endpoint } = fixture();
     const created = await deployed();
     await expect(template.delete(created.template.id, created.template.outs)).rejects.toThrow("Template is in use.");
@@ -152,7 +152,7 @@ describe("A delete of an endpoint", () => {
     expect(runpod.endpoints.size + runpod.templates.size).toBe(0);
   });
 
-  it("succeeds when the answer is lost and the endpoint is gone", async () => {
+  it("succeeds when the answer of the first attempt is lost and the endpoint no longer exists", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", "lost answer");
@@ -160,7 +160,7 @@ describe("A delete of an endpoint", () => {
     expect(runpod.endpoints.size).toBe(0);
   });
 
-  it("is retried while workers still run", async () => {
+  it("is retried when RunPod refuses it because the worker counts are not 0", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", { message: "workersMin and workersMax must both be 0." });
@@ -199,7 +199,7 @@ describe("The inputs of an endpoint", () => {
     }
   });
 
-  it("are checked even if another input is unknown", async () => {
+  it("are checked one by one, even if another input is unknown", async () => {
     const { endpoint, endpointInputs } = fixture();
     const { failures } = await endpoint.check({ ...endpointInputs, templateId: UNKNOWN, idleTimeoutSeconds: 0 });
     expect(failures).toEqual([
@@ -220,7 +220,7 @@ describe("The inputs of an endpoint", () => {
     [{ locations: ["Tokyo"] }, ["locations.0"], /a data centre or country/],
     [{ minCudaVersion: "12" }, ["minCudaVersion"], /a CUDA version/],
     [{ name: "ab" }, ["name"], /3 to 191 characters/],
-  ])("are rejected with %j", async (bad, properties, reason) => {
+  ])("are rejected when they contain %j", async (bad, properties, reason) => {
     const { endpoint, endpointInputs } = fixture();
     const { failures } = await endpoint.check({ ...endpointInputs, ...bad });
     expect(failures.map(({ property }) => property)).toEqual(properties);

@@ -14,7 +14,7 @@ interface Diff {
   deleteBeforeReplace?: true;
 }
 
-/** A resource that exists but is not ready, as the engine keeps it in its state. */
+/** A resource that exists but is not ready. The Pulumi engine stores it in the state. */
 export interface Unfinished {
   id: string;
   properties: Properties;
@@ -31,7 +31,7 @@ export function unfinished(error: unknown): Unfinished | undefined {
   return { id: failure.getId(), properties: plain(failure.getProperties()), reasons: failure.getReasonsList() };
 }
 
-/** Calls the provider of one resource as Pulumi's engine does. */
+/** Calls the provider of one resource in the same way as Pulumi's engine. */
 export interface Resource {
   check(news: Properties, olds?: Properties): Promise<{ inputs: Properties; failures: pb.CheckFailure.AsObject[] }>;
   diff(id: string, olds: Properties, news: Properties): Promise<Diff>;
@@ -44,13 +44,13 @@ export interface Resource {
 /** A running server for dynamic providers. */
 export interface Engine {
   resource(type: string): Resource;
-  /** Everything that the process has written. */
+  /** Returns everything that the server process has written to stdout and stderr. */
   output(): string;
   close(): Promise<void>;
 }
 
 /**
- * Starts the server for dynamic providers of @pulumi/pulumi and configures it, as the engine does.
+ * Starts Pulumi's server for dynamic providers (from @pulumi/pulumi) and configures it with the engine's calls.
  *
  * @param cwd the program's folder
  * @param config stack configuration; the keys have no project prefix
@@ -144,7 +144,7 @@ function resourceClient(client: ResourceProviderClient, urn: string): Resource {
   };
 }
 
-/** Promise around a callback method of the generated client. */
+/** Converts a callback method of the generated client to a promise. */
 function call<T>(invoke: (done: (error: ServiceError | null, response: T) => void) => unknown): Promise<T> {
   return new Promise((resolve, reject) => {
     invoke((error, response) => (error === null ? resolve(response) : reject(error)));

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { isInUse, isNotFound, RunpodError, redact } from "../../runpod/error";
 
-/** A refused delete with RunPod's reason. */
+/** Creates the error of a delete that RunPod refused for the given reason. */
 function refusal(reason: string): RunpodError {
   return new RunpodError(`RunPod refused deleteTemplate: ${reason}`, { transient: false });
 }
 
-// RunPod documents when it refuses a delete, but not the wording.
-describe("A refused delete", () => {
+// RunPod documents when it refuses a delete, but not the text of its message.
+describe("The error of a refused delete", () => {
   it.each([
     "Template is in use",
     "template is currently used by one or more endpoints",
@@ -21,20 +21,20 @@ describe("A refused delete", () => {
     "Set min and max workers to 0 first.",
     "workersMax must be zero",
     "endpoint has active workers",
-  ])("counts as in use with the reason %j", (reason) => {
+  ])('counts as "in use" with the reason %j', (reason) => {
     expect(isInUse(refusal(reason))).toBe(true);
     expect(isNotFound(refusal(reason))).toBe(false);
   });
 
   it.each(["Template not found", "endpoint doesn't exist", "Could not find it", "No such endpoint"])(
-    "counts as not found with the reason %j",
+    'counts as "not found" with the reason %j',
     (reason) => {
       expect(isNotFound(refusal(reason))).toBe(true);
       expect(isInUse(refusal(reason))).toBe(false);
     },
   );
 
-  it("counts as neither in use nor not found with another reason", () => {
+  it('counts as neither "in use" nor "not found" with another reason', () => {
     expect(isInUse(refusal("the API key lacks the permission."))).toBe(false);
     expect(isNotFound(refusal("the API key lacks the permission."))).toBe(false);
   });

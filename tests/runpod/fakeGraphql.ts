@@ -2,8 +2,8 @@ import { buildSchema, GraphQLError, graphql, parse, validate } from "graphql";
 import type { AccountSnapshot, FakeRunpod, Operation } from "./fakeRunpod";
 import { type FakeResponse, startFakeServer } from "./fakeServer";
 
-// The part of runpod/pulumi-runpod's published schema that serverless needs. It is stricter than the original: it allows
-// no null arguments.
+// The serverless part of the schema that runpod/pulumi-runpod publishes. It is stricter than the original: null
+// arguments are not allowed.
 const schema = buildSchema(`
   scalar Void
   enum FlashBootType { OFF FLASHBOOT PRIORITY_FLASHBOOT }
@@ -44,7 +44,7 @@ const schema = buildSchema(`
   }
 `);
 
-/** Operations by the field of the query, where the names differ. */
+/** Operations whose name differs from the field of the query, by that field. */
 const operations: Record<string, Operation> = {
   saveRegistryAuth: "createRegistryAuth",
   podTemplates: "list",
@@ -59,8 +59,8 @@ interface GraphqlRequest {
 }
 
 /**
- * Starts a strict fake of RunPod's GraphQL control plane: the published schema, RunPod's rules (unique template names,
- * delete order, in use, full replacement), and faults on demand.
+ * Starts a strict fake of RunPod's GraphQL control plane. It implements the published schema, RunPod's rules (unique
+ * template names, delete order, refused deletes while in use, saves that replace every field), and faults on demand.
  */
 export async function startFakeGraphql() {
   const account = new GraphqlAccount();
@@ -127,7 +127,7 @@ class GraphqlAccount {
 
   myself() {
     return {
-      // RunPod promises no order of lists.
+      // The order is reversed because RunPod does not guarantee the order of lists.
       endpoints: [...this.endpoints.values()].reverse(),
       podTemplates: [...this.templates.values()].reverse(),
       containerRegistryCreds: [...this.registryAuths.values()].reverse(),

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { AccountSnapshot, FakeRunpod, Operation } from "./fakeRunpod";
 import { type FakeRequest, type FakeResponse, startFakeServer } from "./fakeServer";
 
-// The part of RunPod's OpenAPI document of v2 that serverless needs. Unknown fields are refused.
+// The serverless part of RunPod's OpenAPI document for v2. Unknown fields are refused.
 const container = {
   image: z.string().optional(),
   args: z.string().optional(),
@@ -67,8 +67,9 @@ const CreateRegistry = z.strictObject({ name: z.string(), username: z.string().m
 type Route = [method: string, path: RegExp, Operation, run: (id: string, body: unknown) => FakeResponse];
 
 /**
- * Starts a strict fake of RunPod's REST API v2: it refuses fields that are not in the OpenAPI document, an endpoint copies
- * its template only when it is created, an update changes only the given fields, and credentials cannot be updated.
+ * Starts a strict fake of RunPod's REST API v2. It refuses fields that are not in the OpenAPI document. An endpoint
+ * copies its template only when it is created, an update changes only the given fields, and credentials cannot be
+ * updated.
  */
 export async function startFakeRest(): Promise<FakeRunpod> {
   const account = new RestAccount();

@@ -29,7 +29,10 @@ interface ContainerSnapshot {
 /** Content of an account, the same for both APIs. */
 export interface AccountSnapshot {
   templates: ({ id: string; name: string } & ContainerSnapshot)[];
-  /** With the container that the workers run, which GraphQL stores in the template and REST in the endpoint. */
+  /**
+   * Each endpoint has the container that its workers run. GraphQL stores the container in the template, REST in the
+   * endpoint.
+   */
   endpoints: ({
     id: string;
     name: string;
@@ -42,7 +45,7 @@ export interface AccountSnapshot {
 
 /** A strict fake of one of RunPod's control planes, with faults on demand. */
 export interface FakeRunpod {
-  /** Without `/graphql` or `/v2`. */
+  /** Base URL, without `/graphql` or `/v2`. */
   url: string;
   apiKey: string;
   snapshot(): AccountSnapshot;
@@ -52,9 +55,9 @@ export interface FakeRunpod {
   count(operation: Operation): number;
   /** Adds a fault for the next call of an operation. Several faults apply in order. */
   failNext(operation: Operation, fault: Fault): void;
-  /** Refuses the next `deletes` deletes of templates and registry credentials because they are in use. */
+  /** Makes the next `deletes` deletes of templates and registry credentials fail with "in use". */
   keepInUse(deletes: number): void;
-  /** Changes an endpoint, as RunPod does after idle days. */
+  /** Changes `workersMax` of an endpoint. RunPod does the same after days without requests. */
   setWorkersMax(endpointId: string, workersMax: number): void;
   workers: WorkerStates;
   /** Empties the account and removes all faults. */
@@ -70,9 +73,9 @@ export interface WorkerState {
 
 /** Responses about the workers of any endpoint. Each call takes the next item of the list; the last item repeats. */
 export interface WorkerStates {
-  /** REST v2. Undefined answers 404. */
+  /** Responses of REST v2. If undefined, the response is a 404. */
   rest: { version: number; workers: WorkerState[] }[] | undefined;
-  /** `/health` of the job API. Undefined answers 404. */
+  /** Responses of `/health` of the job API. If undefined, the response is a 404. */
   health: Record<string, number | null>[] | undefined;
   /** Log lines of a worker's host. */
   hostLog: string[];

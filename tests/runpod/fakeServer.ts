@@ -22,11 +22,11 @@ export interface FakeResponse {
 
 /** One of RunPod's APIs. */
 interface FakeApi {
-  /** Names the operation of a request. Undefined answers 404. */
+  /** Returns the operation of a request. Undefined for an unknown path, which gets a 404 response. */
   identify(request: FakeRequest): { operation: Operation; input: Record<string, unknown> } | undefined;
-  /** Response with an error text of RunPod. */
+  /** Creates an error response with one of RunPod's error texts. */
   refuse(message: string): FakeResponse;
-  /** Executes the operation. */
+  /** Executes the operation and returns its response. */
   answer(request: FakeRequest): FakeResponse | Promise<FakeResponse>;
 }
 

@@ -6,7 +6,10 @@ import type { FakeRunpod } from "./fakeRunpod";
 import { startLocalDouble } from "./localDouble";
 import { type ProgramFolder, type Properties, programFolder, type Registered, readRegistrations } from "./program";
 
-/** Environment of a provider test: Pulumi's own server, our bundle, a fake RunPod, and the program's registrations. */
+/**
+ * Environment of a provider test: Pulumi's server for dynamic providers, the provider's bundle, a fake RunPod, and the
+ * program's registrations.
+ */
 export interface Fixture<R extends FakeRunpod = FakeRunpod> {
   runpod: R;
   engine: Engine;
@@ -21,7 +24,7 @@ export interface Fixture<R extends FakeRunpod = FakeRunpod> {
   registryAuthInputs: Properties;
 }
 
-/** Fixture for tests of the GraphQL API that read the fake's stored inputs. */
+/** Fixture for tests that use the GraphQL API and read the inputs stored in the fake. */
 export function graphqlFixture(): () => Fixture<Awaited<ReturnType<typeof startFakeGraphql>>> {
   return useFixture("graphql", startFakeGraphql);
 }
@@ -32,13 +35,16 @@ export const fakeFixtures = {
   rest: (): (() => Fixture) => useFixture("rest", startFakeRest),
 };
 
-/** Fixtures with the RunPod double of `npm start`. A test cannot choose the error texts of the double. */
+/** Fixtures with the RunPod double of `npm start`. A test cannot choose the double's error texts. */
 export const doubleFixtures = {
   graphql: (): (() => Fixture) => useFixture("graphql", () => startLocalDouble("graphql")),
   rest: (): (() => Fixture) => useFixture("rest", () => startLocalDouble("rest")),
 };
 
-/** Starts the fixture before a group's tests and empties the account before each test. Call the result only in tests. */
+/**
+ * Starts the fixture before a group's tests and empties the account before each test. Call the returned function only
+ * inside tests.
+ */
 function useFixture<R extends FakeRunpod>(runpodApi: string, start: () => Promise<R>): () => Fixture<R> {
   let current: Fixture<R> | undefined;
   beforeAll(async () => {
@@ -53,7 +59,7 @@ function useFixture<R extends FakeRunpod>(runpodApi: string, start: () => Promis
       runpodInUseLimitMs: "200",
       runpodRolloutIntervalMs: "5",
       runpodRolloutLimitMs: "200",
-      // No calls to image registries on the Internet.
+      // The tests do not call image registries on the Internet.
       runpodImageLookupMs: "0",
     };
     const engine = await startEngine(program.folder, config);

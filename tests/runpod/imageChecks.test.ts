@@ -14,7 +14,7 @@ describe("parseImageName", () => {
       `ghcr.io/snack/phi3:1@sha256:${"a".repeat(64)}`,
       { host: "ghcr.io", repository: "snack/phi3", reference: `sha256:${"a".repeat(64)}` },
     ],
-  ])("parses %s like Docker", (name, parts) => {
+  ])("parses %s as Docker does", (name, parts) => {
     expect(parseImageName(name)).toEqual(parts);
   });
 });
@@ -33,7 +33,7 @@ describe("The check of a template's image", () => {
     await registry.close();
   });
 
-  /** Failures of the check for a template with the image of that tag. */
+  /** Returns the failures of the check for a template whose image has the given tag. */
   async function failuresFor(tag: string, changes: object = {}, olds = {}) {
     const template = engine.resource(fixture().registered.template.type);
     const inputs = { ...fixture().templateInputs, imageName: registry.image(tag), ...changes };
@@ -56,13 +56,13 @@ describe("The check of a template's image", () => {
     ]);
   });
 
-  it("accepts an image that may be visible only with the template's credentials", async () => {
+  it("accepts a missing image when the template has credentials, with which it may be visible", async () => {
     expect(await failuresFor("missing", { containerRegistryAuthId: "reg1" })).toEqual([]);
   });
 
-  it("rejects a disk smaller than the image, and warns about one that is hardly larger", async () => {
+  it("rejects a disk smaller than the image, and warns about a disk that is hardly larger than the image", async () => {
     expect(await failuresFor("large")).toEqual([
-      "containerDiskInGb: must be more than the size of the unpacked image, which already has 45.0 GB compressed, got 30",
+      "containerDiskInGb: must be more than the size of the unpacked image, which is 45.0 GB even when compressed, got 30",
     ]);
     expect(await failuresFor("large", { containerDiskInGb: 60 })).toEqual([]);
     expect(engine.output()).toMatch(/a disk of 60 GB may be too small for .*large \(45.0 GB compressed\)/);

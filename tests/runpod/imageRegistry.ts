@@ -35,7 +35,7 @@ export async function startImageRegistry() {
     "sha256:amd64": manifest("amd64", 12),
   };
   let mode: "public" | "private" = "public";
-  /** Path of every received request. */
+  /** Paths of all received requests. */
   const requests: string[] = [];
 
   const server = createServer((request, response) => {

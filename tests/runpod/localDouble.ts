@@ -59,7 +59,7 @@ export async function startLocalDouble(api: "graphql" | "rest"): Promise<FakeRun
     url: runpod.url,
     apiKey: API_KEY,
     snapshot: () => ({
-      // REST creates a copy of the template for each endpoint. It is not a template of the stack.
+      // REST creates a copy of the template for each endpoint. The copy is not one of the stack's templates.
       templates: account.templates
         .filter(({ name }) => !name.includes("__template__"))
         .map((template) => ({ id: template.id, name: template.name, ...container(template) })),

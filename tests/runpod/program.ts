@@ -11,13 +11,16 @@ export type Properties = Record<string, unknown>;
 
 interface Registration {
   type: string;
-  /** Inputs as the provider gets them. Secrets are plain values, because Pulumi's server for dynamic resources accepts none. */
+  /**
+   * Inputs as the provider receives them. Secrets are plain values, because Pulumi's server for dynamic resources does
+   * not accept secret values.
+   */
   inputs: Properties;
   /** Names of the inputs that are secrets for the engine. */
   secrets: string[];
 }
 
-/** A program folder with the provider's bundle, which the forwarding methods load. */
+/** A program folder with the provider's bundle. The forwarding methods load the bundle from there. */
 export interface ProgramFolder {
   folder: string;
   /** Edits the provider: inserts a line at the top of the bundle. */

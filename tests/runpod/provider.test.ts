@@ -30,7 +30,7 @@ describe("The program", () => {
 });
 
 describe("An edit of the provider's code", () => {
-  it("shows no diff for existing resources, and applies when they are deleted", async () => {
+  it("causes no diff of existing resources, and their delete runs the edited code", async () => {
     const { program, config, registered, runpod, template, templateInputs } = fixture();
     const { id, inputs, outs } = await createResource(template, templateInputs);
     await program.edit('console.error("edited provider");');
@@ -46,7 +46,7 @@ describe("An edit of the provider's code", () => {
     }
   });
 
-  it("shows no diff when the state contains another forwarding text", async () => {
+  it("causes no diff when the text of the forwarding methods in the state differs", async () => {
     const { template, templateInputs } = fixture();
     const { id, inputs, outs } = await createResource(template, templateInputs);
     const older = { ...outs, __provider: `${outs.__provider}\n` };
@@ -55,7 +55,7 @@ describe("An edit of the provider's code", () => {
 });
 
 describe("Secrets", () => {
-  it("include the API key, which is sent only as a bearer token and appears in no state, error or log", async () => {
+  it("do not appear in a state, error or log: the API key is sent only as a bearer token", async () => {
     const { runpod, engine, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     expect(runpod.calls.every((call) => call.authorization === `Bearer ${runpod.apiKey}`)).toBe(true);
@@ -65,7 +65,7 @@ describe("Secrets", () => {
     expect(engine.output()).not.toContain(runpod.apiKey);
   });
 
-  it("include the request's values, which do not appear in an error that quotes one", async () => {
+  it("do not appear in the error when RunPod's message quotes a value of the request", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     const message =

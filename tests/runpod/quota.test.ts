@@ -14,11 +14,11 @@ async function firstOfTwo() {
 }
 
 const EXPLANATION =
-  'Endpoint "snack-mistral" asks for 3 workers of at most 5, and the account\'s other endpoints have 3 (snack-phi3 3). ' +
-  "Lower workersMax of one of them;";
+  'Endpoint "snack-mistral" needs 3 of the account\'s 5 workers, but its other endpoints already have 3 (snack-phi3 3). ' +
+  "Lower workersMax of an endpoint, ";
 
 describe("An endpoint beyond the account's worker quota", () => {
-  it("gets an explanation after RunPod's refusal", async () => {
+  it("is refused by RunPod, and the error explains which endpoints use the quota", async () => {
     const { runpod, endpoint } = fixture();
     const { second } = await firstOfTwo();
     const message = "Max workers across all endpoints must not exceed your workers quota (5)";
@@ -49,7 +49,8 @@ describe("An endpoint beyond the account's worker quota", () => {
       const before = runpod.count("saveEndpoint");
       await expect(createResource(endpoint, second)).rejects.toThrow(EXPLANATION);
       expect(runpod.count("saveEndpoint")).toBe(before);
-      // An update does not count the endpoint's present workers.
+      // When an endpoint is updated, its current workers do not count: only those of the other endpoints and the new
+      // maximum do.
       await endpoint.update(first.id, first.outs, { ...first.inputs, workersMax: 5 });
     } finally {
       await engine.close();

@@ -19,7 +19,7 @@ describe("A response with missing or null fields", () => {
     timeout: null,
   };
 
-  it("parses as an endpoint with the same defaults through both APIs", () => {
+  it("is parsed as an endpoint with the same defaults for both APIs", () => {
     for (const sparse of [{ id: "odd" }, { id: "odd", ...nulls, image: null, disk: null, flashboot: null }]) {
       const settings = endpointSettings(restEndpoint.parse(sparse), "");
       expect({ id: "odd", ...settings }).toEqual(graphqlEndpoint.parse({ id: "odd", ...nulls }));
@@ -27,20 +27,20 @@ describe("A response with missing or null fields", () => {
     }
   });
 
-  it("parses as a template with the same defaults through both APIs", () => {
+  it("is parsed as a template with the same defaults for both APIs", () => {
     expect(restTemplate.parse({ id: "odd", ...nulls, image: null, disk: null })).toEqual(
       graphqlTemplate.parse({ id: "odd", ...nulls }),
     );
   });
 
-  it("does not count as a difference between an endpoint and its template", () => {
+  it("does not make an endpoint differ from its template", () => {
     const template = restTemplate.parse({ id: "t", name: "t", image: "registry.example/phi3:1", disk: 30, env: {} });
     expect(runsTemplate(restEndpoint.parse({ id: "e" }), template)).toBe(true);
     expect(runsTemplate(restEndpoint.parse({ id: "e", disk: 20 }), template)).toBe(false);
   });
 });
 
-it("An endpoint with an unknown scaler type parses and keeps the type", () => {
+it("an endpoint with an unknown scaler type is parsed, and its type is unchanged", () => {
   const endpoint = restEndpoint.parse({ id: "e", scaling: { type: "GPU_LOAD", load: 3 } });
   expect(endpointSettings(endpoint, "").scalerType).toBe("GPU_LOAD");
 });

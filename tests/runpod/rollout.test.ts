@@ -21,7 +21,10 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     };
   }
 
-  /** Updates the template to a new image tag. Returns the result and the output of the engine meanwhile. */
+  /**
+   * Updates the template to a new image tag. Returns the update's result and the output of the provider process during
+   * the update.
+   */
   async function rollOut({ template: created }: Awaited<ReturnType<typeof deployed>>) {
     const { engine, template } = fixture();
     const { inputs } = await template.check({ ...created.inputs, imageName: "registry.example/phi3:2026-12-01" });
@@ -49,7 +52,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     ]);
   });
 
-  it("ends at once without output when no worker runs and none is required", async () => {
+  it("ends at once without output when no worker runs and workersMin is 0", async () => {
     const { result, output } = await rollOut(await deployed());
     expect(result).not.toBeInstanceOf(Error);
     expect(output).toBe("");
@@ -59,7 +62,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     ["crash", [crashing], /1 crashing\)\. They crash: read a worker's log/],
     ["wait for a GPU", [waiting], /1 waiting for a GPU\)\. They wait for a GPU \(throttled\): allow more GPU pools/],
     ["never start", [starting], /1 starting\)\. They are still starting.*runpodRolloutLimitMs/],
-    ["do not stop", [stale], /1 of the old version\)\. Old workers are still busy/],
+    ["of the old version do not stop", [stale], /1 of the old version\)\. Old workers are still busy/],
   ])("fails with a reason and records the new state when the workers %s", async (_case, workers, reason) => {
     const { runpod } = fixture();
     const created = await deployed();
@@ -76,7 +79,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     expect(runpod.snapshot().endpoints[0]?.image).toBe(inputs.imageName);
   });
 
-  it("quotes the host's log when the image cannot be pulled", async () => {
+  it("fails with the host's log lines when the image cannot be pulled", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = [
@@ -90,7 +93,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     );
   });
 
-  it("is repeated by the next update after a failure, although no input differs", async () => {
+  it("is awaited again by the update after a failed one, although no input differs", async () => {
     const { runpod, template } = fixture();
     const created = await deployed();
     runpod.workers.rest = [{ version: 2, workers: [crashing] }];
@@ -101,13 +104,13 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await template.update(created.template.id, inputs, inputs);
   });
 
-  it("does not wait, and says so, when RunPod does not return the workers' state", async () => {
+  it("does not wait, and logs this, when RunPod does not return the workers' state", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = undefined;
     const { result, output } = await rollOut(created);
     expect(result).not.toBeInstanceOf(Error);
-    expect(output).toContain("RunPod does not return the state of the workers; not waiting for them.");
+    expect(output).toContain("RunPod does not return the state of the workers, so the program does not wait for them.");
   });
 
   it("reads the job API's counts when REST does not return the workers", async () => {
@@ -141,7 +144,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await template.update(created.template.id, created.template.outs, renamed.inputs);
   });
 
-  it("waits in the create of an endpoint with workersMin above 0", async () => {
+  it("is also awaited when an endpoint with workersMin above 0 is created", async () => {
     const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
     const { id: templateId } = await createResource(template, templateInputs);
     runpod.workers.rest = [{ version: 1, workers: [waiting] }];

@@ -37,7 +37,7 @@ describe("A template", () => {
     expect(await template.diff(id, read.outs, inputs)).toEqual({ changes: false, replaces: [] });
   });
 
-  it("is updated in place with a new image tag", async () => {
+  it("is updated in place when its image tag changes", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     const { inputs } = await template.check({ ...templateInputs, imageName: "registry.example/phi3:2026-12-01" });
@@ -50,7 +50,7 @@ describe("A template", () => {
     });
   });
 
-  it("is updated in place with a new name, and is deleted by that name", async () => {
+  it("is updated in place when its name changes, and is deleted by the new name", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     const { inputs } = await template.check({ ...templateInputs, name: "snack-renamed" });
@@ -77,7 +77,7 @@ describe("A template", () => {
     expect((await template.read(id, outs)).outs).toEqual(outs);
   });
 
-  it("disappears in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+  it("disappears from the state in a refresh after somebody has deleted it, and an update explains what to do", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, inputs, outs } = await createResource(template, templateInputs);
     runpod.templates.clear();
@@ -88,7 +88,7 @@ describe("A template", () => {
 });
 
 describe("A create of a template", () => {
-  it("adopts the template of a lost answer", async () => {
+  it("adopts the template of an attempt whose answer was lost", async () => {
     const { runpod, template, templateInputs } = fixture();
     runpod.failNext("saveTemplate", "lost answer");
     const { id } = await createResource(template, templateInputs);
@@ -100,14 +100,14 @@ describe("A create of a template", () => {
     [{ status: 502 }],
     [{ status: 429 }],
     [{ message: "Something went wrong. Please try again later or contact support." }],
-  ])("is retried after %j", async (fault) => {
+  ])("is retried after the fault %j", async (fault) => {
     const { runpod, template, templateInputs } = fixture();
     runpod.failNext("saveTemplate", fault);
     await createResource(template, templateInputs);
     expect(runpod.templates.size).toBe(1);
   });
 
-  it("fails after four attempts", async () => {
+  it("fails after four attempts with a server error", async () => {
     const { runpod, template, templateInputs } = fixture();
     for (let n = 0; n < 9; n++) runpod.failNext("saveTemplate", { status: 503 });
     await expect(createResource(template, templateInputs)).rejects.toThrow(
@@ -125,7 +125,7 @@ describe("A create of a template", () => {
     expect(runpod.count("saveTemplate")).toBe(1);
   });
 
-  it("fails when a template of another stack has the name", async () => {
+  it("fails when a template of another stack has the same name", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id } = await createResource(template, { ...templateInputs, owner: "snack-misaki/prod" });
     await expect(createResource(template, templateInputs)).rejects.toThrow(
@@ -144,7 +144,7 @@ describe("A delete of a template", () => {
     expect(runpod.templates.size).toBe(0);
   });
 
-  it("fails with RunPod's reason when the time limit is over", async () => {
+  it("fails with RunPod's reason when the template is still in use at the time limit", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     runpod.keepInUse(1_000_000);
@@ -152,7 +152,7 @@ describe("A delete of a template", () => {
     expect(runpod.templates.size).toBe(1);
   });
 
-  it("succeeds when the answer is lost and the template is gone", async () => {
+  it("succeeds when the answer of the first attempt is lost and the template no longer exists", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     runpod.failNext("deleteTemplate", "lost answer");
@@ -162,7 +162,7 @@ describe("A delete of a template", () => {
 });
 
 describe("The inputs of a template", () => {
-  it("may be completely or partly unknown during preview", async () => {
+  it("may be unknown during preview, completely or in part", async () => {
     const { template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     for (const unknown of [
@@ -189,7 +189,7 @@ describe("The inputs of a template", () => {
     [{ env: { PORT: 80 } }, "env.PORT", "must be a text"],
     [{ env: { SNACK_MISAKI_STACK: "x" } }, "env", /may not set SNACK_MISAKI_STACK or SNACK_MISAKI_TEMPLATE/],
     [{ env: undefined }, "env", /is required/],
-  ])("are rejected with %j", async (bad, property, reason) => {
+  ])("are rejected when they contain %j", async (bad, property, reason) => {
     const { template, templateInputs } = fixture();
     const { failures } = await template.check(JSON.parse(JSON.stringify({ ...templateInputs, ...bad })));
     expect(failures).toEqual([{ property, reason: expect.stringMatching(reason) }]);
@@ -200,7 +200,7 @@ describe("The inputs of a template", () => {
     "localhost:5000/phi3:v1.2_3",
     `ghcr.io/snack/phi3@sha256:${"a".repeat(64)}`,
     "ghcr.io/snack/phi3:latest-2026",
-  ])("accept the image %s", async (imageName) => {
+  ])("may contain the image %s", async (imageName) => {
     const { template, templateInputs } = fixture();
     expect((await template.check({ ...templateInputs, imageName })).failures).toEqual([]);
   });

@@ -32,7 +32,7 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** The error of a call that must fail. */
+/** Returns the error of a call that must fail. */
 async function errorOf(call: Promise<unknown>): Promise<Error> {
   return call.then(
     () => {
@@ -71,7 +71,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(redirected).toBe(0);
   });
 
-  it("fails with a message when nobody listens at the address", async () => {
+  it("fails with a message when no server listens at the address", async () => {
     const call = connect({ apiKey: API_KEY, url: "http://127.0.0.1:9" }).saveTemplate(settings);
     await expect(call).rejects.toThrow(/^RunPod did not answer (save|create)Template: .+/);
   });
@@ -80,7 +80,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     ["no answer", (() => {}) as RequestListener],
     ["a refusal", ((_request, response) => response.writeHead(400).end("{}")) as RequestListener],
     ["a server error", ((_request, response) => response.writeHead(503).end()) as RequestListener],
-  ])("throws an error without the key and the request after %s", async (_case, listener) => {
+  ])("throws an error that contains neither the key nor the request after %s", async (_case, listener) => {
     const url = await serve(listener);
     const error = await errorOf(connect({ apiKey: API_KEY, url, timeoutMs: 50 }).saveTemplate(settings));
     expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(/CANARY|canary-value/);
@@ -96,7 +96,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(1);
   });
 
-  it("repeats a read up to four times, each with its own time limit", async () => {
+  it("tries a read four times, and the time limit applies to each attempt", async () => {
     setRetryInterval(1);
     let received = 0;
     const url = await serve(() => {
@@ -107,7 +107,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(4);
   });
 
-  it("waits as long as Retry-After asks for, even beyond the time limit of one attempt", async () => {
+  it("waits for the time in Retry-After, even if it is longer than the time limit of one attempt", async () => {
     setRetryInterval(1);
     const times: number[] = [];
     const url = await serve((_request, response) => {
@@ -122,7 +122,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
 });
 
 describe("readStream", () => {
-  it("returns what has arrived at its time limit", async () => {
+  it("returns the text received before its time limit", async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write("data: 1\n\n");

@@ -7,7 +7,7 @@ function request(config: Record<string, string>): dynamic.ConfigureRequest {
   return { config: { get: (key) => config[key], require: (key) => config[key] ?? "" } };
 }
 
-/** Loads the module as in a new process of the provider: without configuration. */
+/** Loads the module without configuration, as in a new process of the provider. */
 async function fresh() {
   vi.resetModules();
   return import("../../stripe/connection.js");
@@ -23,7 +23,7 @@ describe("Configuration of the Stripe provider", () => {
     ).toEqual(["api.stripe.com", "https", "2026-10-28.endive", 8_000, 2]);
   });
 
-  it("connects to another stripeApiUrl", async () => {
+  it("connects to the address in stripeApiUrl", async () => {
     const { configure, connection } = await fresh();
     configure(request({ stripeWebhookKey: API_KEY, stripeApiUrl: "http://localhost:4103" }));
     expect(["host", "protocol", "port"].map((name) => connection().getApiField(name as "host"))).toEqual([
@@ -33,7 +33,7 @@ describe("Configuration of the Stripe provider", () => {
     ]);
   });
 
-  it("reports a missing key at the first call that needs it", async () => {
+  it("throws for a missing key only when a client is requested", async () => {
     const { configure, connection } = await fresh();
     configure(request({}));
     expect(connection).toThrow(

@@ -9,7 +9,7 @@ const CREATE = "POST /v1/webhook_endpoints";
 const READ = "GET /v1/webhook_endpoints/id";
 const CHANGE = "POST /v1/webhook_endpoints/id";
 
-/** Attempts of stripe-node before it fails. */
+/** Number of attempts after which stripe-node gives up. */
 const ATTEMPTS = 3;
 
 const idsAtStripe = () =>
@@ -29,14 +29,14 @@ function addEndpoint(metadata: Record<string, string> = {}, rest: Partial<Stripe
 }
 
 describe("A create of an endpoint", () => {
-  it("adopts the endpoint of a lost answer", async () => {
+  it("adopts the endpoint of an attempt whose answer was lost", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CREATE, "lost answer");
     const { id, outs } = await createResource(endpoint, inputs);
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("adopts, with its secret, the endpoint of an earlier create that failed", async () => {
+  it("adopts the endpoint and the secret of an earlier create that got no answer", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CREATE, "lost answer", ATTEMPTS);
     await expect(createResource(endpoint, inputs)).rejects.toThrow(
@@ -49,7 +49,7 @@ describe("A create of an endpoint", () => {
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("adopts the endpoint of an earlier create that failed after creating it", async () => {
+  it("adopts the endpoint of an earlier create that failed in its second call", async () => {
     const { proxy, endpoint, inputs } = fixture();
     proxy.fail(READ, "lost request", ATTEMPTS);
     await expect(createResource(endpoint, inputs)).rejects.toThrow("Stripe did not answer the call to read");
@@ -58,7 +58,7 @@ describe("A create of an endpoint", () => {
     expect(idsAtStripe()).toEqual([left]);
   });
 
-  it("leads to one endpoint when an earlier create lost only its last answer", async () => {
+  it("results in a single endpoint when the last answer of an earlier create was lost", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost answer", ATTEMPTS);
     await expect(createResource(endpoint, inputs)).rejects.toThrow("Stripe did not answer the call to change");
@@ -66,7 +66,7 @@ describe("A create of an endpoint", () => {
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("records the endpoint and its secret when its last step gets no answer, and the next update finishes it", async () => {
+  it("records the endpoint and its secret when the last call gets no answer, and the next update repeats this call", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost request", ATTEMPTS);
     const error: unknown = await createResource(endpoint, inputs).catch((error) => error);
@@ -81,7 +81,7 @@ describe("A create of an endpoint", () => {
     expect(metadata).toMatchObject({ settled: "true" });
   });
 
-  it("replaces a leftover for which Stripe no longer repeats its response", async () => {
+  it("replaces an earlier create's endpoint when Stripe no longer repeats the response with its secret", async () => {
     const { endpoint, inputs } = fixture();
     const left = await addEndpoint();
     const { id } = await createResource(endpoint, inputs);
@@ -96,8 +96,8 @@ describe("A create of an endpoint", () => {
       { metadata: { app: "snack-misaki", stack: "snack-misaki/prod", generation: "1" } },
     ],
     ["another generation", { metadata: { app: "snack-misaki", stack: "snack-misaki/dev", generation: "2" } }],
-    ["another version", { api_version: "2026-09-30.endive" as const }],
-  ])("does not delete an endpoint of the same URL with %s", async (_case, rest) => {
+    ["another API version", { api_version: "2026-09-30.endive" as const }],
+  ])("does not delete an endpoint that has the same URL but %s", async (_case, rest) => {
     const { endpoint, inputs } = fixture();
     const foreign = await addEndpoint({}, rest);
     const { id } = await createResource(endpoint, inputs);
@@ -113,7 +113,7 @@ describe("A create of an endpoint", () => {
     expect(second?.headers["idempotency-key"]).toBe(first?.headers["idempotency-key"]);
   });
 
-  it("fails after three attempts", async () => {
+  it("fails after three attempts with a server error", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "api_error", message: "Down." } };
     proxy.fail(CREATE, { status: 503, body, headers: { "request-id": "req_1" } }, 9);
@@ -139,7 +139,7 @@ describe("A response that Stripe repeats from an earlier create", () => {
     const { endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     await endpoint.delete(first.id, first.outs);
-    // A developer may create and delete it several times within a day.
+    // A developer may create and delete the endpoint several times within a day.
     const second = await createResource(endpoint, inputs);
     await endpoint.delete(second.id, second.outs);
     const third = await createResource(endpoint, inputs);
@@ -147,7 +147,7 @@ describe("A response that Stripe repeats from an earlier create", () => {
     expect(third.outs.secret).not.toBe(first.outs.secret);
   });
 
-  it("is ignored when its endpoint is in the state, so a forced replacement creates a new endpoint", async () => {
+  it("is ignored when Pulumi's state contains its endpoint, so a forced replacement creates a new endpoint", async () => {
     const { endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     const second = await createResource(endpoint, inputs);
@@ -170,17 +170,17 @@ describe("A response that Stripe repeats from an earlier create", () => {
 describe("A create in an account with the maximum number of endpoints", () => {
   const foreign = (n: number) => addEndpoint({}, { url: `https://elsewhere.example/${n}`, metadata: {} });
 
-  it("fails with the number and the next step, and deletes nothing", async () => {
+  it("fails with the number of endpoints and the next step, and deletes nothing", async () => {
     const { endpoint, inputs } = fixture();
     for (let n = 0; n < 16; n++) await foreign(n);
     await expect(createResource(endpoint, inputs)).rejects.toThrow(
-      "Stripe has 16 webhook endpoints in this account and mode and allows no more. Delete one that nobody needs in its " +
-        'dashboard (Developers, Webhooks), then run "pulumi up" again.',
+      "This Stripe account has 16 webhook endpoints in this mode (test or live), and Stripe allows no more. Delete an " +
+        'unused one in Stripe\'s dashboard (Developers, Webhooks), then run "pulumi up" again.',
     );
     expect(idsAtStripe()).toHaveLength(16);
   });
 
-  it("succeeds after somebody has deleted an endpoint", async () => {
+  it("fails, and succeeds the next time after somebody has deleted an endpoint", async () => {
     const { client, endpoint, inputs } = fixture();
     const all = [];
     for (let n = 0; n < 16; n++) all.push(await foreign(n));

@@ -24,7 +24,7 @@ export async function startFaultProxy() {
     const body = Buffer.concat(chunks).toString();
     const { method = "", url = "", headers } = request;
     const [path] = url.split("?");
-    // The operation's name does not contain the endpoint's id.
+    // `id` takes the place of the endpoint's id in the operation's name.
     const operation = `${method} ${path?.replace(/\/we_\w+$/, "/id")}`;
     calls.push({ operation, fields: new URLSearchParams(body), headers });
 
@@ -59,7 +59,7 @@ export async function startFaultProxy() {
     fail(operation: string, fault: Fault, times = 1) {
       for (let n = 0; n < times; n++) faults.push({ operation, fault });
     },
-    /** Forwards to another Stripe from now on, without faults. */
+    /** Forwards all later calls to another address, without faults. */
     setTarget(url: string) {
       target = url;
       calls.length = 0;

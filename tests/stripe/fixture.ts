@@ -19,7 +19,10 @@ interface Registration {
   inputs: Properties;
 }
 
-/** Environment of a provider test: Pulumi's own server, our bundle, a proxy and a Stripe account. */
+/**
+ * Environment of a provider test: Pulumi's server for dynamic providers, the provider's bundle, a proxy and a Stripe
+ * account.
+ */
 export interface Fixture {
   engine: Engine;
   program: ProgramFolder;
@@ -47,7 +50,10 @@ async function openAccount() {
   return { stripe, client, close };
 }
 
-/** Starts the fixture before a file's tests and opens a new account before each test. Call the result only in tests. */
+/**
+ * Starts the fixture before a file's tests and opens a new account before each test. Call the returned function only
+ * inside tests.
+ */
 export function stripeFixture(): () => Fixture {
   let shared: Omit<Fixture, "stripe" | "client"> | undefined;
   let account: Awaited<ReturnType<typeof openAccount>> | undefined;

@@ -35,7 +35,7 @@ describe("The program", () => {
 });
 
 describe("An edit of the provider's code", () => {
-  it("shows no diff for an existing endpoint, and applies when it is deleted", async () => {
+  it("causes no diff of an existing endpoint, and its delete runs the edited code", async () => {
     const { program, config, registered, stripe, endpoint, inputs } = fixture();
     const created = await createResource(endpoint, inputs);
     await program.edit('console.error("edited provider");');
@@ -53,7 +53,7 @@ describe("An edit of the provider's code", () => {
 });
 
 describe("The API key", () => {
-  it("appears in no error or log, like the signing secret, even if Stripe quotes both", async () => {
+  it("appears in no error or log, and neither does the signing secret, even if Stripe's message quotes both", async () => {
     const { proxy, config, engine, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = `No, ${config.stripeWebhookKey}, not with ${outs.secret}; use sk_live_abc***xyz.`;
@@ -68,7 +68,7 @@ describe("The API key", () => {
     for (const secret of [config.stripeWebhookKey, outs.secret]) expect(engine.output()).not.toContain(secret);
   });
 
-  it("causes an error when Stripe does not know it, and is not read as a missing endpoint", async () => {
+  it("makes every call throw when it is unknown to Stripe, instead of reporting a missing endpoint", async () => {
     const { program, config, registered, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const engine = await startEngine(program.folder, { ...config, stripeWebhookKey: "rk_test_WRONG" });
@@ -84,7 +84,7 @@ describe("The API key", () => {
     }
   });
 
-  it("is required for an endpoint, but not for the secrets", async () => {
+  it("is required to create an endpoint, but not to store the webhook secrets", async () => {
     const { program, registered } = fixture();
     const engine = await startEngine(program.folder, {});
     try {
@@ -106,7 +106,7 @@ describe("An unexpected response", () => {
     ["an empty object", { status: 404, body: {} }],
     ["a proxy's error", { status: 403, body: { message: "Forbidden" } }],
     ["another object", { status: 200, body: { id: "cus_1", object: "customer" } }],
-  ])("makes every call fail: %s", async (_case, fault) => {
+  ])("that is %s makes every call fail", async (_case, fault) => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     for (const operation of [READ, CHANGE, DELETE, CREATE]) proxy.fail(operation, fault);
@@ -119,7 +119,7 @@ describe("An unexpected response", () => {
     await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(UNEXPECTED);
   });
 
-  it("is not read as a missing endpoint when it is a 404 for an unknown URL", async () => {
+  it("that is a 404 for an unknown URL makes a read fail instead of reporting a missing endpoint", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = "Unrecognized request URL (GET: /v1/webhook_endpoints).";
@@ -127,7 +127,7 @@ describe("An unexpected response", () => {
     await expect(endpoint.read(id, outs)).rejects.toThrow(message);
   });
 
-  it("makes a create fail when it contains no secret", async () => {
+  it("without a secret makes a create fail", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = {
       id: "we_1",

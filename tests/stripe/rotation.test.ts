@@ -48,16 +48,16 @@ async function webhookProgram(): Promise<EngineOptions> {
   };
 }
 
-/** Operation and type of each step. */
+/** Lists the operation and the resource type of each step. */
 const summary = (steps: StepEvent[]) =>
   steps.filter(({ custom }) => custom).map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
 
-it("A new generation of the secret creates the new endpoint and stores its secret before the old endpoint is deleted", async () => {
+it("raising secretGeneration creates a new endpoint and stores its secret before the old endpoint is deleted", async () => {
   const { stripe, config } = fixture();
   const options = await webhookProgram();
   const generation = (n: number) => ({ ...options.config, "snack-misaki:generation": String(n) });
   const existing = () => stripe.account.webhookEndpoints();
-  /** Resource of a type in the state file. */
+  /** Returns the resource of the given type from the state file. */
   const saved = async (type: string) => {
     const { resources } = JSON.parse(await readFile(options.statePath, "utf8"));
     return resources.find((resource: { type: string }) => resource.type.endsWith(type));

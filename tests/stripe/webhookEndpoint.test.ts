@@ -10,14 +10,14 @@ const fixture = stripeFixture();
 const READ = "GET /v1/webhook_endpoints/id";
 const CHANGE = "POST /v1/webhook_endpoints/id";
 
-/** Endpoints at Stripe, oldest first. */
+/** Lists the endpoints that exist at Stripe, oldest first. */
 async function atStripe() {
   const { data } = await fixture().client.webhookEndpoints.list({ limit: 100 });
   return data.reverse();
 }
 
 describe("A webhook endpoint", () => {
-  it("is created with the owner tag and stripe-node's API version, and its secret is an output", async () => {
+  it("is created with the owner tag and stripe-node's API version, and has its secret as an output", async () => {
     const { stripe, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const [created, ...others] = await atStripe();
@@ -36,7 +36,7 @@ describe("A webhook endpoint", () => {
     expect(outs).toEqual({ ...inputs, apiVersion: Stripe.API_VERSION, secret, status: "enabled" });
   });
 
-  it("shows no diff after a refresh, or when the program reorders its events", async () => {
+  it("shows no diff after a refresh, nor when the program reorders its events", async () => {
     const { endpoint, inputs } = fixture();
     const created = await createResource(endpoint, inputs);
     const read = await endpoint.read(created.id, created.outs);
@@ -55,7 +55,7 @@ describe("A webhook endpoint", () => {
     [{ secretGeneration: 2, apiVersion: "2026-09-30.endive", url: UNKNOWN }, ["apiVersion", "secretGeneration"]],
     [{ url: UNKNOWN }, []],
     [{ enabledEvents: [UNKNOWN] }, []],
-  ])("shows a diff for %j, is replaced because of %j, and is not deleted first", async (change, replaces) => {
+  ])("shows a diff for the change %j, and the fields that require a replacement are %j", async (change, replaces) => {
     const { endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const checked = await endpoint.check({ ...inputs, ...change });
@@ -64,7 +64,7 @@ describe("A webhook endpoint", () => {
     expect({ ...diff, replaces: diff.replaces.sort() }).toEqual({ changes: true, replaces });
   });
 
-  it("is updated in place with a new URL, events, description and owner, and keeps its secret", async () => {
+  it("is updated in place when URL, events, description and owner change, and its secret stays the same", async () => {
     const { endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const change = {
@@ -88,7 +88,7 @@ describe("A webhook endpoint", () => {
     expect((await endpoint.read(id, updated)).outs).toEqual(updated);
   });
 
-  it("records attempted inputs when an update's outcome is unknown, so a revert shows a diff", async () => {
+  it("has the attempted inputs in its state when an update's outcome is unknown, so reverting the program shows a diff", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, inputs: before, outs } = await createResource(endpoint, inputs);
     const { inputs: attempted } = await endpoint.check({ ...inputs, url: "https://api.example.com/other" });
@@ -99,7 +99,7 @@ describe("A webhook endpoint", () => {
     expect((await endpoint.diff(id, recorded?.properties ?? {}, before)).changes).toBe(true);
   });
 
-  it("does not record the inputs of a refused update", async () => {
+  it("does not have the inputs of a refused update in its state", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const body = { error: { type: "invalid_request_error", message: "Invalid URL: unreachable." } };
@@ -109,7 +109,7 @@ describe("A webhook endpoint", () => {
     expect(unfinished(error)).toBeUndefined();
   });
 
-  it("stays enabled until it is deleted, after a new generation has created one with a new secret", async () => {
+  it("stays enabled until it is deleted, even when a higher secretGeneration has created a second endpoint", async () => {
     const { stripe, endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     const second = await createResource(endpoint, { ...inputs, secretGeneration: 2 });
@@ -141,20 +141,23 @@ describe("A webhook endpoint", () => {
     [{ description: "" }, { description: "" }],
     [{ metadata: { stack: "snack-misaki/prod" } }, { owner: "" }],
     [{ metadata: { generation: "" } }, { owner: "" }],
-  ])("shows drift after a change in the dashboard, and an update corrects it: %j", async (edit, drift) => {
-    const { client, endpoint, inputs } = fixture();
-    const created = await createResource(endpoint, inputs);
-    const before = await atStripe();
-    await client.webhookEndpoints.update(created.id, edit);
-    const read = await endpoint.read(created.id, created.outs);
-    expect(read.outs).toEqual({ ...created.outs, ...drift });
-    expect(read.inputs).toEqual({ ...created.inputs, ...drift });
-    expect(await endpoint.diff(created.id, read.outs, created.inputs)).toEqual({ changes: true, replaces: [] });
-    await endpoint.update(created.id, read.outs, created.inputs);
-    expect(await atStripe()).toEqual(before);
-  });
+  ])(
+    "shows drift after the change %j in Stripe's dashboard, and an update reverts this change",
+    async (edit, drift) => {
+      const { client, endpoint, inputs } = fixture();
+      const created = await createResource(endpoint, inputs);
+      const before = await atStripe();
+      await client.webhookEndpoints.update(created.id, edit);
+      const read = await endpoint.read(created.id, created.outs);
+      expect(read.outs).toEqual({ ...created.outs, ...drift });
+      expect(read.inputs).toEqual({ ...created.inputs, ...drift });
+      expect(await endpoint.diff(created.id, read.outs, created.inputs)).toEqual({ changes: true, replaces: [] });
+      await endpoint.update(created.id, read.outs, created.inputs);
+      expect(await atStripe()).toEqual(before);
+    },
+  );
 
-  it("disappears in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+  it("disappears from the state in a refresh after somebody has deleted it, and an update explains what to do", async () => {
     const { client, endpoint, inputs } = fixture();
     const created = await createResource(endpoint, inputs);
     await client.webhookEndpoints.del(created.id);
@@ -165,7 +168,7 @@ describe("A webhook endpoint", () => {
     await endpoint.delete(created.id, created.outs);
   });
 
-  it("is not read as missing when the key is for the other mode (test or live)", async () => {
+  it("is not treated as missing when the key is for the other mode (test or live)", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = `No such webhook endpoint: '${id}'; a similar object exists in test mode, but a live mode key was used to make this request.`;
@@ -188,12 +191,12 @@ describe("A webhook endpoint", () => {
 });
 
 describe("The inputs of an endpoint", () => {
-  it("accept all events that change a plan", async () => {
+  it("may contain all events that change a plan", async () => {
     const { endpoint, inputs } = fixture();
     expect((await endpoint.check({ ...inputs, enabledEvents: [...webhookEvents] })).failures).toEqual([]);
   });
 
-  it("contain each event once", async () => {
+  it("contain each event once, even if the program lists it twice", async () => {
     const { endpoint, inputs } = fixture();
     const checked = await endpoint.check({
       ...inputs,
@@ -203,7 +206,7 @@ describe("The inputs of an endpoint", () => {
   });
 
   it.each(["https://api.example.com/webhook/stripe", "http://localhost:4100/webhook/stripe", "http://127.0.0.1:4100/"])(
-    "accept the URL %s",
+    "may contain the URL %s",
     async (url) => {
       const { endpoint, inputs } = fixture();
       expect((await endpoint.check({ ...inputs, url })).failures).toEqual([]);
@@ -224,7 +227,7 @@ describe("The inputs of an endpoint", () => {
     [{ apiVersion: "latest" }, "apiVersion", /a version of Stripe's API \("2026-10-28.endive"\), got "latest"/],
     [{ description: "" }, "description", /1 to 500 characters/],
     [{ owner: undefined }, "owner", /<project>\/<stack>/],
-  ])("are rejected with %j", async (bad, property, reason) => {
+  ])("are rejected when they contain %j", async (bad, property, reason) => {
     const { endpoint, inputs } = fixture();
     const { failures } = await endpoint.check(JSON.parse(JSON.stringify({ ...inputs, ...bad })));
     expect(failures).toEqual([
@@ -232,7 +235,7 @@ describe("The inputs of an endpoint", () => {
     ]);
   });
 
-  it("are checked even if another input is unknown", async () => {
+  it("are checked one by one, even if another input is unknown", async () => {
     const { endpoint, inputs } = fixture();
     const { failures } = await endpoint.check({ ...inputs, url: UNKNOWN, secretGeneration: 0 });
     expect(failures.map(({ property }) => property)).toEqual(["secretGeneration"]);

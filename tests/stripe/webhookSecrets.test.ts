@@ -5,13 +5,13 @@ import { createResource, stripeFixture } from "./fixture";
 const fixture = stripeFixture();
 
 describe("The webhook secrets", () => {
-  it("have no previous secret at first", async () => {
+  it("have no previous secret after their creation", async () => {
     const { secrets, registered } = fixture();
     const { outs } = await createResource(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
     expect(outs).toMatchObject({ current: "whsec_1", previous: null });
   });
 
-  it("keep only the previous secret after a change", async () => {
+  it("contain the new and the previous secret after a change, and no older one", async () => {
     const { secrets, registered } = fixture();
     const first = await createResource(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
     const second = { ...first.inputs, secret: "whsec_2" };
@@ -39,7 +39,7 @@ describe("The webhook secrets", () => {
     ["", "must not be empty"],
     [["whsec_CANARY"], "must be a text"],
     [undefined, "must be a text"],
-  ])("are rejected without quoting the value: %j", async (secret, reason) => {
+  ])("are rejected for the bad value %j, which the error does not quote", async (secret, reason) => {
     const { secrets, registered } = fixture();
     const { secret: _, ...rest } = registered.secrets.inputs;
     const { failures } = await secrets.check({ ...rest, ...(secret !== undefined && { secret }) });
