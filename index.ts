@@ -23,7 +23,7 @@ const images = byModel((model) => new WorkerImage(model, { config }));
 const registry = new Registry("registry", { config, images: Object.values(images) });
 const endpoints = byModel((model) => new Inference(model, { config, tickets, registry, image: images[model] }));
 
-// The auth/billing API is another domain: it tells the frontend its plan, its endpoint and its ticket.
+// The auth/billing API is separate from inference: it returns the frontend's plan, endpoint and ticket.
 const auth = new Auth("auth", { config, identity, data, tickets, endpoints });
 const billing = new Billing("billing", { config, identity, data });
 const api = new HttpApi("api", {
@@ -45,14 +45,14 @@ const stripeWebhook = new StripeWebhook("stripe-webhook", { config, apiUrl: api.
 
 /** Base URL of the auth/billing API. */
 export const apiUrl = api.url;
-/** Settings with which a frontend signs customers in. */
+/** Settings that a frontend needs to sign customers in. */
 export const signIn = {
   url: identity.domainUrl,
   clientId: identity.clientId,
   issuer: identity.issuer,
   scopes: identity.scopes,
 };
-/** URL for Stripe's events. Without `stripeWebhookKey` the operator registers it in Stripe's dashboard. */
+/** URL for Stripe's events. Without `stripeWebhookKey` the operator registers this URL in Stripe's dashboard. */
 export const webhookUrl = stripeWebhook.url;
-/** URL of each model's endpoint. A session names the one to use. */
+/** URL of each model's endpoint. Each session contains the URL to use. */
 export const inference = byModel((model) => endpoints[model].url);

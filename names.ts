@@ -13,12 +13,12 @@ export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }
 
-/** Names of a stack's resources, for code that finds them by name. */
+/** Names of a stack's resources that other code looks up by name. */
 export function stackNames(stack: string) {
   const prefix = `${PROJECT}-${stack}`;
   const parameter = (name: string) => `/${PROJECT}/${stack}/${name}`;
   return {
-    /** `<project>/<stack>`: issuer of tickets, and owner of resources at RunPod and Stripe. */
+    /** `<project>/<stack>`: issuer of tickets, and owner tag of resources at RunPod and Stripe. */
     owner: `${PROJECT}/${stack}`,
     /** Name of a model's template and endpoint at RunPod. */
     endpoint: (model: Model) => `${prefix}-${model}`,
@@ -41,8 +41,8 @@ export function stackNames(stack: string) {
   };
 }
 
-/** Stack that `npm start` brings up. */
+/** Stack that `npm start` creates. */
 export const START_STACK = "start";
 
-/** Stacks in the local cloud: the one of `npm start`, and the one that a real Pulumi brings up beside it. */
+/** Stacks in the local cloud: the stack of `npm start`, and the stack that a real Pulumi creates in the same cloud. */
 export const localStacks = [START_STACK, "local"];

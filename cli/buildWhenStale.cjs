@@ -4,10 +4,10 @@ const { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } = require
 const { dirname } = require("node:path");
 
 /**
- * Builds a file again when one of its sources has changed since the last build. `<file>.json` keeps each source's time of
- * modification. Paths of sources are relative to the working directory.
+ * Rebuilds a file when one of its sources has changed since the last build. `<file>.json` stores the modification time
+ * of each source. Paths of sources are relative to the working directory.
  *
- * @param {string} file the file to keep fresh
+ * @param {string} file the built file
  * @param {() => { outputFiles: { path: string, contents: string | Uint8Array }[], sources: string[] }} build
  */
 module.exports = function buildWhenStale(file, build) {
@@ -28,7 +28,10 @@ function isFresh(file, stamp) {
   }
 }
 
-/** Writes a temporary file and renames it, because the same command may start twice at once. */
+/**
+ * Writes a temporary file and renames it, so that a second process that builds at the same time never reads half a
+ * file.
+ */
 function write(path, contents) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.${process.pid}`, contents);

@@ -1,14 +1,16 @@
 import { Command } from "commander";
 import pc from "picocolors";
 
-/** A command of ours: `--help` and `--json` come with it, and an error is one line and exit status 1. */
+/** Creates a command of this repository with the options `--help` and `--json`. */
 export function command(name: string, description: string): Command {
   return new Command(`npm run ${name} --`)
     .description(description)
     .option("--json", "print one JSON object and nothing else");
 }
 
-/** Runs a command's action; what it throws becomes one clear line. The stack is shown with DEBUG set. */
+/**
+ * Runs a command's action. Prints a thrown error as one line, and its stack when DEBUG is set, and sets exit status 1.
+ */
 export async function run(program: Command): Promise<void> {
   try {
     await program.parseAsync();

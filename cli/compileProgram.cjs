@@ -8,10 +8,11 @@ const root = resolve(__dirname, "..");
 const folder = join(root, ".build/program");
 
 /**
- * Compiles index.ts and every file it imports to CommonJS when one of them has changed. Call it in the repository's folder.
+ * Compiles index.ts and every file it imports to CommonJS when one of them has changed. Call it in the repository's
+ * folder.
  *
- * Each source becomes one file, and TypeScript writes it, as it does under Pulumi's ts-node: the state of existing stacks
- * holds the text of some functions, and a bundler or another compiler would change it.
+ * TypeScript compiles each source to one file, like Pulumi's ts-node. A bundler or another compiler would change the
+ * text of the functions that the state of existing stacks contains.
  *
  * @returns the folder of the compiled files, laid out like the sources
  */
@@ -32,7 +33,7 @@ function importedFrom(entry) {
     bundle: true,
     platform: "node",
     packages: "external",
-    // Bundles of functions and of dynamic providers, which closures require.
+    // The closures require these bundles of functions and dynamic providers.
     external: ["./.build/*"],
     outfile: join(folder, "index.js"),
     metafile: true,

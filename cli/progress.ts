@@ -3,23 +3,26 @@ import pc from "picocolors";
 
 const CLEAR_LINE = "\r\u001b[K";
 
-/** Shows the progress of a long command. Functions are bound, so that they can be passed on alone. */
+/** Shows the progress of a long command. Its methods are bound, so that each can be passed on as a callback. */
 export class Progress {
   constructor(private readonly stream: Pick<WriteStream, "write" | "isTTY" | "columns">) {}
 
-  /** Prints a line that stays. */
+  /** Prints a permanent line. */
   readonly step = (text: string): void => {
     this.clear();
     this.stream.write(`${pc.dim(text)}\n`);
   };
 
-  /** Shows what is being done now, on one line that the next call replaces. Shows nothing outside a terminal. */
+  /**
+   * Shows the current activity on one line, which the next call replaces. Shows nothing when the output is not a
+   * terminal.
+   */
   readonly activity = (text: string): void => {
     if (!this.stream.isTTY) return;
     this.stream.write(`${CLEAR_LINE}${pc.dim(`  ${text}`.slice(0, (this.stream.columns || 80) - 1))}`);
   };
 
-  /** Removes the line of the last activity. */
+  /** Removes the line that `activity` printed. */
   readonly clear = (): void => {
     if (this.stream.isTTY) this.stream.write(CLEAR_LINE);
   };

@@ -1,2 +1,2 @@
-/** The repository's folder: npm runs every command there. */
+/** The repository's folder. npm runs every command in it. */
 export const root = process.cwd();

@@ -1,7 +1,8 @@
 // Runs one of our TypeScript commands: `node cli/run.cjs <entry> [arguments]`, in the repository's folder.
 //
-// Bundles the entry with esbuild, without packages, and keeps the bundle in `.build/` until a source changes. That starts
-// three times faster than a loader that hooks into every import. The compiled code is cached for the next start.
+// Bundles the entry with esbuild, without packages, and keeps the bundle in `.build/` until a source changes. A bundle
+// starts three times faster than a loader that hooks into every import. Node caches the compiled code for the next
+// start.
 "use strict";
 
 const [major] = process.versions.node.split(".").map(Number);

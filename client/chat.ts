@@ -8,7 +8,8 @@ export interface ChatOptions {
   signal?: AbortSignal;
   /**
    * Creates a new session. Called at most twice: before the job when the ticket is about to expire, and once when the
-   * ticket or the endpoint's key is rejected before any text. Without this function the rejection is thrown.
+   * worker rejects the ticket or RunPod rejects the endpoint's key before any text has arrived. Without this function,
+   * `chat` throws the rejection.
    */
   renew?: () => Promise<Session>;
   /** Time limit of the whole chat, including a cold start. Default 5 minutes. */
@@ -20,21 +21,21 @@ const POLL_EVERY_MS = 200;
 /** Longer than a `/stream` poll, which RunPod holds for about 10 s. */
 const CALL_TIMEOUT_MS = 30_000;
 const CANCEL_TIMEOUT_MS = 5_000;
-/** Attempts of one poll before the chat fails. */
+/** Number of failed attempts of one poll after which the chat fails. */
 const POLL_ATTEMPTS = 4;
-/** A ticket that expires sooner could expire while the job waits in the queue. */
+/** A ticket with less time left than this could expire while the job waits in the queue. */
 const RENEW_AHEAD_MS = 10_000;
 
 /**
- * Sends a message to Mama and yields her reply as it arrives: `{delta}` pieces, then one item with `done` and the whole
- * reply.
+ * Sends a message to the assistant and yields the reply as it arrives: `{delta}` pieces, then one item with `done` and
+ * the whole reply.
  *
  * @throws ApiProblem with the worker's code, or `timeout`
  * @throws the signal's reason when the signal is aborted
  * @example
  * for await (const item of chat(session, { text: "こんばんは" }, { renew: api.session })) {
- *   if ("delta" in item) bubble.textContent += item.delta;
- *   else bubble.textContent = item.text;
+ * if ("delta" in item) bubble.textContent += item.delta;
+ * else bubble.textContent = item.text;
  * }
  */
 export async function* chat(
@@ -64,7 +65,10 @@ export async function* chat(
   }
 }
 
-/** Whether a new session may solve the error: an expired ticket, a rotated ticket key or a rotated endpoint key. */
+/**
+ * Whether a retry with a new session may succeed: the ticket has expired, or the ticket key or the endpoint key was
+ * rotated.
+ */
 function mayNewSessionHelp(error: unknown): boolean {
   const codes = ["ticket_expired", "ticket_invalid", "ticket_wrong_model", "unauthorized"];
   return error instanceof ApiProblem && codes.includes(error.code);
@@ -97,7 +101,7 @@ async function* runJob(session: Session, input: ChatInput, signal: AbortSignal):
 interface Job {
   /** Reads `/stream/<id>` (the items since the last read) or `/status/<id>` (the whole job). */
   poll(operation: "stream" | "status", signal: AbortSignal): Promise<{ status: string; body: unknown }>;
-  /** Cancels the job. Ignores a failure, because the job's own time limit ends it anyway. */
+  /** Cancels the job. Ignores a failed cancellation, because the job's own time limit ends the job anyway. */
   cancel(): Promise<void>;
 }
 
@@ -143,15 +147,15 @@ async function submit({ inference, ticket }: Session, input: ChatInput, signal: 
   };
 }
 
-/** Reads the items of a `/stream` answer `{"status": …, "stream": [{"output": item}, …]}`. */
+/** Reads the items of a `/stream` response `{"status": …, "stream": [{"output": item}, …]}`. */
 function streamItems(body: unknown): ChatItem[] {
   const stream = field(body, "stream");
   return Array.isArray(stream) ? stream.map((entry) => field(entry, "output")).filter(isItem) : [];
 }
 
 /**
- * Reads the result of a finished job from `/status`. Needed when `/stream` did not deliver the last item: each item is
- * delivered once, so a lost response loses its items.
+ * Reads the result of a finished job from `/status`. Needed when `/stream` did not deliver the last item: RunPod
+ * delivers each item once, so a lost response loses its items.
  */
 async function readResult(job: Job, signal: AbortSignal): Promise<ChatDone> {
   const { status, body } = await job.poll("status", signal);
@@ -191,8 +195,8 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /**
  * Cuts a conversation down to a session's limits. Keeps the newest `max_messages` messages, starting with a user's
- * message, and shortens Mama's replies to `max_input_chars`. A user's message that is too long stays unchanged, so that
- * the worker rejects it.
+ * message, and shortens the assistant's messages to `max_input_chars`. A user's message that is too long stays
+ * unchanged, so that the worker rejects it.
  */
 export function fitConversation(messages: readonly ChatMessage[], limits: Limits): ChatMessage[] {
   const newest = messages.slice(-limits.max_messages);

@@ -1,4 +1,4 @@
-/** Browser client of Snack Misaki: sign-in, session and chat. It has no dependencies. */
+/** Browser client of Snack Misaki: sign-in, session and chat. The client has no dependencies. */
 export { type Api, type ApiOptions, createApi } from "./api";
 export { type ChatOptions, chat, fitConversation } from "./chat";
 export { ApiProblem, type ProblemCode } from "./problem";

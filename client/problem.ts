@@ -1,6 +1,6 @@
 /**
- * Every error code of the product, and whether the same request may succeed later. Written out because this package has
- * no dependencies; a test compares it with `contract/errors.ts`.
+ * Every error code of the product, and whether the same request may succeed later. A copy of `contract/errors.ts`,
+ * because this package has no dependencies. A test compares the two.
  */
 export const retryableByCode = {
   invalid_input: false,
@@ -32,7 +32,7 @@ export class ApiProblem extends Error {
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
 
-  /** @param message English and safe to show; a translated page shows its own text for the `code` */
+  /** @param message English text that is safe to show. A translated page shows its own text for the `code` instead. */
   constructor(code: ProblemCode, message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
     super(message, options);
     this.code = code;
@@ -55,8 +55,8 @@ function isProblemCode(code: unknown): code is ProblemCode {
 }
 
 /**
- * Converts an HTTP error response. Without the product's error in the body, the code comes from the HTTP status. This is
- * the case for API Gateway's `{"message": "Unauthorized"}` and for an HTML page of a proxy.
+ * Converts an HTTP error response. When the body does not contain the product's error, the code is derived from the
+ * HTTP status. Examples are API Gateway's `{"message": "Unauthorized"}` and an HTML page of a proxy.
  *
  * @param request names the request in the message, such as `POST /auth/session`
  */
@@ -80,15 +80,15 @@ function codeOfStatus(status: number): ProblemCode {
 }
 
 /**
- * Converts the end of a job without a result.
+ * Converts the final state of a job that ended without a result.
  *
- * @param error `error` of the job. RunPod sends a string: JSON text of `{error: {…}}` when the worker wrote it, otherwise
- *   the platform's own message
+ * @param error `error` of the job. RunPod sends a string: JSON text of `{error: {…}}` when the worker wrote it,
+ * otherwise the platform's own message
  */
 export function problemFromJob(status: string, error: unknown): ApiProblem {
   const problem = problemFromBody(typeof error === "string" ? parseJson(error) : error);
   if (problem) return problem;
-  // RunPod can also report a job over its time limit as FAILED; only the text says why.
+  // RunPod can also report a job that exceeded its time limit as FAILED. Only the error's text shows the reason.
   if (status === "TIMED_OUT" || (typeof error === "string" && /executionTimeout|timed out/i.test(error))) {
     return new ApiProblem("timeout", "The model did not answer in time. Try again.");
   }

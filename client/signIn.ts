@@ -1,7 +1,7 @@
 import { type HttpResponse, send } from "./http";
 import { ApiProblem, field, problemFromResponse } from "./problem";
 
-/** Settings of the Cognito app client. They come from the stack's outputs or its configuration. */
+/** Settings of the Cognito app client, from the stack's outputs or its configuration. */
 export interface SignInOptions {
   /** The hosted domain, such as `https://snack-misaki.auth.ap-northeast-1.amazoncognito.com`. */
   url: string;
@@ -11,7 +11,7 @@ export interface SignInOptions {
   /** One of the app client's logout URLs, exactly as configured. */
   logoutUri: string;
   scopes: readonly string[];
-  /** Keeps the tokens and a started sign-in. In a browser: `sessionStorage`. */
+  /** Stores the tokens and the pending sign-in. In a browser: `sessionStorage`. */
   storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
   /** Time limit of one request. Default 15 s. */
   timeoutMs?: number;
@@ -31,19 +31,23 @@ export interface SignIn {
    * Finishes a sign-in: checks `state`, exchanges the code and stores the tokens.
    *
    * @param callbackUrl the URL to which the hosted pages redirected
-   * @throws ApiProblem `unauthorized` when the sign-in was rejected, was not started here or is already finished
+   * @throws ApiProblem `unauthorized` when Cognito rejected the sign-in, this browser did not start it, or it is
+   * already finished
    */
   finishSignIn(callbackUrl: string): Promise<Customer>;
   /** Returns the signed-in customer from the stored token, without a request. */
   customer(): Customer | undefined;
   /**
-   * Returns the ID token, refreshed during its last minute. Returns undefined when nobody is signed in or Cognito rejects
-   * the refresh.
+   * Returns the ID token. Refreshes it first when less than a minute of its lifetime is left. Returns undefined when
+   * nobody is signed in or Cognito rejects the refresh.
    *
    * @throws ApiProblem when Cognito cannot be reached or is down; the customer stays signed in
    */
   getIdToken(): Promise<string | undefined>;
-  /** Deletes the tokens and revokes the refresh token. Open the returned URL to end the hosted session too. */
+  /**
+   * Deletes the tokens, revokes the refresh token and returns Cognito's logout URL. Open that URL to end the hosted
+   * session too.
+   */
   signOut(): Promise<string>;
 }
 
@@ -106,7 +110,7 @@ export function createSignIn({
       const form = { grant_type: "authorization_code", code, redirect_uri: redirectUri, code_verifier: verifier };
       const response = await post("/oauth2/token", form);
       if (!response.ok) {
-        // The token endpoint answers in OAuth's form: {"error": "invalid_grant"}.
+        // The token endpoint reports errors in OAuth's form: {"error": "invalid_grant"}.
         if (response.status === 400) throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
         throw problemFromResponse("The sign-in service", response.status, response.body);
       }
@@ -124,7 +128,7 @@ export function createSignIn({
       const refreshToken = tokens.read()?.refreshToken;
       tokens.remove();
       storage.removeItem(PENDING_KEY);
-      // A failed revocation must not block the sign-out: the refresh token expires anyway.
+      // A failed revocation must not block the sign-out, because the refresh token expires anyway.
       if (refreshToken !== undefined) await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
       return `${base}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: logoutUri })}`;
     },
@@ -148,7 +152,7 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
     if (typeof idToken !== "string" || typeof expiresIn !== "number") {
       throw new ApiProblem("internal", "The sign-in service answered without an ID token. Does scopes contain openid?");
     }
-    // A refresh returns a new refresh token only when token rotation is on.
+    // Cognito returns a new refresh token only when token rotation is on.
     const refreshToken = field(body, "refresh_token") ?? previousRefreshToken;
     const tokens: Tokens = {
       idToken,
@@ -178,7 +182,8 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
       remove();
       return undefined;
     }
-    // Concurrent callers share one refresh. With token rotation, using the refresh token twice would end the session.
+    // Concurrent callers share one refresh. With token rotation, a second use of the same refresh token would end the
+    // session.
     refreshing ??= refresh(stored.refreshToken).finally(() => {
       refreshing = undefined;
     });

@@ -1,6 +1,6 @@
 /**
- * JSON shapes as a frontend reads and sends them. Written out because this package has no dependencies; the tests compare
- * them with the schemas in `contract/`. Answers may gain fields: ignore the fields you do not know.
+ * JSON types that a frontend reads and sends. A copy of the schemas in `contract/`, because this package has no
+ * dependencies. The tests compare the two. Responses may gain fields: ignore the fields you do not know.
  */
 
 /** A customer's plan, lowest first. */
@@ -8,20 +8,20 @@ export type Plan = "free" | "paid" | "vip";
 
 /** Limits of one session. */
 export interface Limits {
-  /** Tokens of one reply. */
+  /** Maximum number of tokens in one reply. */
   max_tokens: number;
-  /** Messages in one request. */
+  /** Maximum number of messages in one request. */
   max_messages: number;
-  /** Characters of one message. */
+  /** Maximum number of characters in one message. */
   max_input_chars: number;
 }
 
-/** Answer of `POST /auth/session` and `POST /auth/guest`: plan, chat endpoint and ticket. */
+/** Response of `POST /auth/session` and `POST /auth/guest`: plan, chat endpoint and ticket. */
 export interface Session {
   /** Cognito `sub`, or `guest:<uuid>`. */
   user_id: string;
   plan: Plan;
-  /** Name of the model. An open set: more models may come. */
+  /** Name of the model. Later versions may add models. */
   model: string;
   inference: {
     /** Base URL of the job API. */
@@ -35,7 +35,7 @@ export interface Session {
   limits: Limits;
 }
 
-/** Answer of `GET /billing/plan` and `POST /billing/sync`. Times are ISO 8601 in UTC. */
+/** Response of `GET /billing/plan` and `POST /billing/sync`. Times are ISO 8601 in UTC. */
 export interface PlanInfo {
   user_id: string;
   plan: Plan;
@@ -43,7 +43,7 @@ export interface PlanInfo {
   stripe_status: string | null;
   expires_at: string | null;
   updated_at: string | null;
-  /** Why the customer has this plan. An open set: more reasons may come. */
+  /** Why the customer has this plan. Later versions may add reasons. */
   reason: string;
   /** The plan ends at this time unless the overdue renewal is paid. */
   grace_until?: string | undefined;
@@ -55,7 +55,7 @@ export interface PlanInfo {
 /** A plan that can be bought. */
 export type PaidPlan = "paid" | "vip";
 
-/** Answer of `POST /billing/checkout` and `POST /billing/portal`: the Stripe page to open. */
+/** Response of `POST /billing/checkout` and `POST /billing/portal`: the Stripe page to open. */
 export interface Redirect {
   url: string;
 }
@@ -76,18 +76,21 @@ export type ChatInput = ({ text: string } | { messages: ChatMessage[] }) & {
         seed?: number | undefined;
       }
     | undefined;
-  /** False requests the whole reply at once. */
+  /** `false` requests the whole reply as one item, without deltas. */
   stream?: boolean | undefined;
   /** Up to 128 characters. Identifies the job in the worker's log. */
   request_id?: string | undefined;
 };
 
-/** A piece of a reply. */
+/** The next piece of a reply's text. */
 export interface ChatDelta {
   delta: string;
 }
 
-/** The last item of a reply. Its `text` is the complete reply; prefer it to the pieces, because a piece can get lost. */
+/**
+ * The last item of a reply. Its `text` is the complete reply. Prefer it to the joined deltas, because a delta can get
+ * lost.
+ */
 export interface ChatDone {
   done: true;
   text: string;

@@ -8,14 +8,14 @@ const User = z.string().check(z.minLength(1), z.maxLength(128));
 export const AdminRequest = z.discriminatedUnion("command", [
   /** Shows the user's row, plan and the plan's reason. */
   z.strictObject({ command: z.literal("show"), user: User }),
-  /** Gives the user a plan, independent of Stripe. */
+  /** Grants the user a plan that does not depend on Stripe. */
   z.strictObject({
     command: z.literal("grant"),
     user: User,
     plan: z.enum(["paid", "vip"]),
     /** End of the grant, ISO 8601. Without it the grant never ends. */
     until: z.optional(z.iso.datetime()),
-    /** Reason of the grant, stored in the row. */
+    /** Reason of the grant. It is stored in the user's row. */
     note: z.optional(z.string().check(z.maxLength(500))),
   }),
   /** Removes the grant. */
@@ -29,20 +29,20 @@ export const AdminRequest = z.discriminatedUnion("command", [
 ]);
 export type AdminRequest = z.infer<typeof AdminRequest>;
 
-/** A Stripe event in an answer of the admin function. */
+/** A Stripe event in a response of the admin function. */
 export const AdminEvent = z.object({
   id: z.string(),
   type: z.string(),
   created: z.iso.datetime(),
-  /** Whether every webhook endpoint has accepted the event. */
+  /** Whether every webhook endpoint at Stripe has accepted the event. */
   delivered: z.boolean(),
-  /** `ignored` for a type that changes no plan; null when the webhook has not received the event. */
+  /** `ignored` for an event type that changes no plan. Null when the webhook has not received the event. */
   outcome: z.nullable(z.enum(["synced", "foreign", "ignored"])),
   handled_at: z.nullable(z.iso.datetime()),
 });
 export type AdminEvent = z.infer<typeof AdminEvent>;
 
-/** A user in an answer of the admin function. */
+/** A user in a response of the admin function. */
 export const AdminUser = z.object({
   user_id: z.string(),
   plan: Plan,
@@ -55,7 +55,7 @@ export const AdminUser = z.object({
 });
 export type AdminUser = z.infer<typeof AdminUser>;
 
-/** Answer of the admin function to each command. */
+/** Response of the admin function to each command. */
 export interface AdminAnswers {
   show: AdminUser;
   grant: AdminUser;

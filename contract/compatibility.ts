@@ -4,9 +4,9 @@ import type { ChatCompletion, ChatCompletionChunk } from "./openai";
 import { modelPlans } from "./plan";
 import { type WorkerFailure, type WorkerOutput, workerBounds } from "./worker";
 
-/** A worker's answer to a fixture's request. */
+/** A worker's response to a fixture's request. */
 export interface Answer {
-  /** Items that the worker yielded. A streamed OpenAI answer is one item: the text of its event stream. */
+  /** Items that the worker yielded. A streamed OpenAI response is one item: the text of its event stream. */
   items: unknown[];
   /** Error of the failed job, or body of the HTTP error. */
   error?: unknown;
@@ -15,8 +15,9 @@ export interface Answer {
 }
 
 /**
- * Returns the reasons why readers of the fixture's version could not use the answer, or an empty list. Unknown fields and
- * the wording of a reply are ignored. These are the only compatibility rules; the tests apply them to the Python worker.
+ * Returns the reasons why clients of the fixture's version could not use the answer, or an empty list. Unknown fields
+ * and the wording of a reply are ignored. These are the only compatibility rules; the tests apply them to the Python
+ * worker.
  *
  * @param fixture with its placeholders filled
  */
@@ -36,7 +37,7 @@ export function incompatibilities(fixture: Fixture, answer: Answer, values: Fixt
   return [...new Set(problems)];
 }
 
-/** State of one comparison. The check functions record a problem when the answer breaks a rule. */
+/** State of one comparison. `check` and `checkShape` record a problem when the answer breaks a rule. */
 interface Rules {
   fixture: Fixture;
   values: FixtureValues;
@@ -191,8 +192,8 @@ function checkError(
 }
 
 /**
- * Finds the contract's error in the error of a job or in an HTTP body. It may be JSON text, and RunPod may wrap it in one
- * more `error` object. RunPod does not document the wrapper.
+ * Finds the contract's error in the error of a job or in an HTTP body. The value may be JSON text. RunPod may also wrap
+ * the error in one more `error` object, which its documentation does not mention.
  */
 function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined {
   const body = typeof value === "string" ? parseJson(value) : value;
@@ -202,7 +203,7 @@ function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined 
   return findError(error) ?? findError(message);
 }
 
-/** Whether the fixture requests a streamed answer. */
+/** Whether the fixture requests a streamed reply. */
 export function requestsStream(fixture: Fixture): boolean {
   return "input" in fixture ? fixture.input.stream !== false : fixture.body?.stream === true;
 }
@@ -224,7 +225,7 @@ const toText = (value: unknown): string => (typeof value === "string" ? value : 
 
 const schemas = new Map<string, z.ZodType>();
 
-/** Compares a value with a JSON Schema of a shipped version. Returns one message, or an empty list. */
+/** Compares a value with the JSON Schema `shape` of a shipped version. Returns one message, or an empty list. */
 function schemaProblems(version: string, shape: string, value: unknown): string[] {
   const key = `${version}/${shape}`;
   const jsonSchema = readShapes(version)[shape];

@@ -1,9 +1,9 @@
 /**
- * Registry of error codes. TypeScript imports this file; the Python worker reads `errors.json`, which `npm run
- * contract:generate` writes. A code is never renamed or reused.
+ * Registry of error codes. TypeScript imports this file. The Python worker reads `errors.json`, which `npm run
+ * contract:generate` writes from this file. A code is never renamed or reused.
  *
- * An error is sent as `{error: {code, message, retryable}}` with the HTTP status of its code. The message is safe to show:
- * it names the wrong field and the allowed values, and contains no internals.
+ * An error is sent as `{error: {code, message, retryable}}` with the HTTP status of its code. The message is safe to
+ * show: it names the wrong field and the allowed values, and contains no internals.
  */
 export const errorCodes = {
   invalid_input: { status: 400, retryable: false, message: "The request is not valid." },
@@ -33,7 +33,7 @@ export const errorCodes = {
   internal: { status: 500, retryable: true, message: "Something went wrong on our side. Try again." },
 } as const satisfies Record<string, { status: number; retryable: boolean; message: string }>;
 
-/** Code of the registry. */
+/** Error code from the registry. */
 export type ErrorCode = keyof typeof errorCodes;
 
 /** JSON body of an error. */
@@ -42,8 +42,8 @@ export interface ErrorBody {
 }
 
 /**
- * The only error whose text may reach a client. A `message` replaces the registry's text with a more exact one. `cause` is
- * the internal reason, for the log only.
+ * The only error whose text may reach a client. A `message` replaces the registry's text with a more exact one. `cause`
+ * is the internal reason; it is only logged.
  */
 export class ApiError extends Error {
   override readonly name = "ApiError";

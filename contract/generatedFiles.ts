@@ -5,12 +5,12 @@ import { openApi } from "./openapi";
 import { modelPlans } from "./plan";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
-/** Folder of the JSON files from which the Python worker reads the contract. */
+/** Folder of the generated JSON files that the Python worker reads. */
 export const workerContractFolder = "images/worker/src/snack_worker/contract";
 
 /** Text of every generated file, by its path in the repository. A test compares them with the committed files. */
 export function generatedFiles(): Record<string, string> {
-  // "input" keeps objects open: readers ignore unknown fields, and only a strict object rejects them.
+  // "input" keeps objects open: unknown fields are ignored, and only a strict object rejects them.
   const schema = (type: z.ZodMiniType) => z.toJSONSchema(type, { target: "draft-2020-12", io: "input" });
   const workerFiles = {
     "errors.json": errorCodes,

@@ -3,12 +3,12 @@ import { Model } from "./plan";
 import { sampling, workerBounds } from "./worker";
 
 /**
- * The supported part of OpenAI's chat completions. RunPod passes requests to `/v2/<endpoint>/openai/v1/*` to the worker.
- * The rules of the native input also apply here. A field that is `null` counts as absent. The worker rejects an
- * unsupported field by name if the field would change the reply; it ignores fields that do not.
+ * The supported part of OpenAI's chat completions. RunPod passes requests to `/v2/<endpoint>/openai/v1/*` to the
+ * worker. The rules for a job's `input` also apply to these requests. A field that is `null` counts as absent. The
+ * worker rejects an unsupported field by name if the field would change the reply, and ignores the field otherwise.
  */
 
-/** Field that is accepted and ignored. */
+/** A field that the worker accepts and ignores. */
 const ignored = z.optional(z.unknown());
 
 /** Content of a message: a string, or a list of text parts. */
@@ -24,7 +24,7 @@ export const ChatCompletionRequest = z.strictObject({
     .array(z.strictObject({ role: z.enum(["user", "assistant"]), content: Content, name: ignored }))
     .check(z.minLength(1), z.maxLength(workerBounds.messages)),
   ...sampling,
-  /** Newer name of `max_tokens`. It wins when both are present. */
+  /** OpenAI's newer name of `max_tokens`. When both are present, `max_completion_tokens` is used. */
   max_completion_tokens: sampling.max_tokens,
   stream: z.optional(z.boolean()),
   stream_options: z.optional(
@@ -33,7 +33,7 @@ export const ChatCompletionRequest = z.strictObject({
   /** Not in OpenAI's API. OpenAI's clients send it as an extra field of the body. */
   ticket: z.optional(z.string()),
 
-  // Only the default values are supported, because some clients send their defaults explicitly.
+  // Some clients send these defaults explicitly. Other values are rejected.
   n: z.optional(z.literal(1)),
   frequency_penalty: z.optional(z.literal(0)),
   presence_penalty: z.optional(z.literal(0)),
@@ -62,11 +62,11 @@ const about = {
   id: z.string(),
   created: z.int(),
   model: Model,
-  /** `model.version` of the native output. */
+  /** Version of the model's weights, the same as `model.version` of a job's output. */
   system_fingerprint: z.string(),
 };
 
-/** Answer to a request without streaming. */
+/** Response to a request without streaming. */
 export const ChatCompletion = z.object({
   ...about,
   object: z.literal("chat.completion"),
@@ -85,8 +85,8 @@ export const ChatCompletion = z.object({
 export type ChatCompletion = z.infer<typeof ChatCompletion>;
 
 /**
- * Event of a streamed answer. The stream ends with `data: [DONE]`. With `stream_options.include_usage`, the event before
- * `[DONE]` has the usage and no choice, and `usage` is `null` in all other events.
+ * Event of a streamed response. The stream ends with `data: [DONE]`. With `stream_options.include_usage`, the event
+ * before `[DONE]` has the usage and no choice, and `usage` is `null` in all other events.
  */
 export const ChatCompletionChunk = z.object({
   ...about,
@@ -105,7 +105,7 @@ export const ChatCompletionChunk = z.object({
 });
 export type ChatCompletionChunk = z.infer<typeof ChatCompletionChunk>;
 
-/** Item of `GET /v1/models`, and answer of `GET /v1/models/<model>`. */
+/** Item of `GET /v1/models`, and response of `GET /v1/models/<model>`. */
 export const ModelCard = z.object({
   id: Model,
   object: z.literal("model"),
@@ -116,6 +116,6 @@ export const ModelCard = z.object({
 });
 export type ModelCard = z.infer<typeof ModelCard>;
 
-/** Answer of `GET /v1/models`: the endpoint's only model. The request needs no ticket. */
+/** Response of `GET /v1/models`: the endpoint's only model. The request needs no ticket. */
 export const ModelList = z.object({ object: z.literal("list"), data: z.array(ModelCard).check(z.length(1)) });
 export type ModelList = z.infer<typeof ModelList>;

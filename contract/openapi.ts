@@ -6,7 +6,7 @@ import { CheckoutRequest, PlanResponse, RedirectResponse } from "./plan";
 import { SessionResponse } from "./session";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
-/** Schemas that are references in the document, by their names there. */
+/** Schemas that the document defines once and references by these names. */
 const components = {
   SessionResponse,
   PlanResponse,
@@ -26,7 +26,10 @@ const components = {
 const json = (schema: z.ZodMiniType) => ({ "application/json": { schema } });
 const ok = (schema: z.ZodMiniType, description = "Success") => ({ "200": { description, content: json(schema) } });
 
-/** Responses for the product's errors, one per HTTP status; the description lists the codes. */
+/**
+ * Responses for the product's errors, one per HTTP status. The description of a response lists the codes with that
+ * status.
+ */
 function errors(...codes: ErrorCode[]): ZodOpenApiResponsesObject {
   const byStatus = Object.groupBy(codes, (code) => errorCodes[code].status);
   return Object.fromEntries(
@@ -115,7 +118,7 @@ const failureText = z
 const keyRefused = { "401": { description: "The key may not call this endpoint" } };
 const jobFailed = { "500": { description: "The job failed", content: json(WorkerFailure) } };
 
-/** Inference: RunPod's job API and its OpenAI route, with the worker's requests and answers. */
+/** Inference: RunPod's job API and its OpenAI route, with the worker's requests and responses. */
 const inferencePaths: ZodOpenApiObject["paths"] = {
   "/run": {
     servers,
@@ -179,7 +182,7 @@ const inferencePaths: ZodOpenApiObject["paths"] = {
   },
 };
 
-/** OpenAPI 3.1 document of every call that a frontend makes, built from the schemas that check those calls. */
+/** OpenAPI 3.1 document of every call that a frontend makes, built from the schemas that validate those calls. */
 export function openApi(): object {
   return createDocument(
     {
@@ -201,7 +204,8 @@ export function openApi(): object {
       },
     },
     {
-      // zod-openapi closes the objects of answers. Ours may gain fields, so only strict objects stay closed.
+      // zod-openapi adds `additionalProperties: false` to the objects of responses. Our responses may gain fields, so
+      // only strict objects keep it.
       override({ jsonSchema, zodSchema: { _zod } }) {
         if (_zod.def.type === "object" && !_zod.def.catchall) delete jsonSchema.additionalProperties;
       },

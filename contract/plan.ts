@@ -8,16 +8,17 @@ export const Plan = z.enum(plans);
 export type Plan = z.infer<typeof Plan>;
 
 /**
- * The list of models, one line each: the model's name, also the name of its folder in `images/`, and the plans it serves.
- * The first model that serves a plan answers the plan's customers. Workers report their model's first plan.
+ * The list of models, one line each: the model's name and the plans it serves. The name is also the model's folder in
+ * `images/`. When several models serve a plan, the first one answers the plan's customers. Workers report the first
+ * plan in their model's line.
  */
 const servedPlans = {
   phi3: ["free"],
-  // The vip plan gets the paid model until the relay to external LLMs exists.
+  // The vip plan uses the paid model until the relay to external LLMs exists.
   mistral: ["paid", "vip"],
 } as const satisfies Record<string, readonly ["free" | "paid", ...Plan[]]>;
 
-/** A model: each has a RunPod endpoint. */
+/** Name of a model. Each model has a RunPod endpoint. */
 export type Model = keyof typeof servedPlans;
 
 /** Every model, in the order of the list. */
@@ -45,11 +46,11 @@ function firstModelOf(plan: Plan): Model {
 
 /** Limits that a ticket sets for its holder. */
 export const Limits = z.object({
-  /** Tokens of one reply. */
+  /** Maximum number of tokens in one reply. */
   max_tokens: z.int().check(z.positive()),
-  /** Messages in one request. */
+  /** Maximum number of messages in one request. */
   max_messages: z.int().check(z.positive()),
-  /** Characters of one message. */
+  /** Maximum number of characters in one message. */
   max_input_chars: z.int().check(z.positive()),
 });
 export type Limits = z.infer<typeof Limits>;
@@ -61,7 +62,7 @@ const PlanReason = z.enum([
   "trial",
   /** A renewal is unpaid, but the grace period has not ended (`grace_until`). */
   "grace",
-  /** Given by an operator. */
+  /** An operator granted the plan. */
   "grant",
   // Other reasons:
   /** The customer has no row. */
@@ -78,14 +79,16 @@ const PlanReason = z.enum([
   "canceled",
   /** The customer disputed a payment at their bank. */
   "disputed",
-  /** This version does not know the status or the price of the subscription. An alarm tells the operator. */
+  /**
+   * This version of the code does not know the status or the price of the subscription. An alarm notifies the operator.
+   */
   "unknown_status",
   "unknown_price",
-  /** The paid period ended long ago, and Stripe could not be read since then. */
+  /** The paid period ended long ago, and Stripe has not been readable since then. */
   "outdated",
 ]);
 
-/** Answer of `GET /billing/plan`. Times are ISO 8601 in UTC. */
+/** Response of `GET /billing/plan`. Times are ISO 8601 in UTC. */
 export const PlanResponse = z.object({
   user_id: z.string(),
   plan: Plan,
@@ -109,6 +112,6 @@ export type PaidPlan = z.infer<typeof PaidPlan>;
 /** Body of `POST /billing/checkout`. */
 export const CheckoutRequest = z.strictObject({ plan: PaidPlan });
 
-/** Answer of `POST /billing/checkout` and `POST /billing/portal`: the Stripe page to open. */
+/** Response of `POST /billing/checkout` and `POST /billing/portal`: the Stripe page to open. */
 export const RedirectResponse = z.object({ url: z.url() });
 export type RedirectResponse = z.infer<typeof RedirectResponse>;

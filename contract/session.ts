@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** Endpoint of a session's chats. */
+/** Endpoint to which a session's chats are sent. */
 export const Inference = z.object({
   /** Base URL of the model's job API at RunPod: POST `<url>/run`, GET `<url>/stream/<id>` and `<url>/status/<id>`. */
   url: z.url(),
@@ -11,7 +11,7 @@ export const Inference = z.object({
 
 export type Inference = z.infer<typeof Inference>;
 
-/** Answer of `POST /auth/session` and `POST /auth/guest`. */
+/** Response of `POST /auth/session` and `POST /auth/guest`. */
 export const SessionResponse = z.object({
   /** Cognito `sub`, or `guest:<uuid>`. */
   user_id: z.string(),

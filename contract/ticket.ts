@@ -1,15 +1,15 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** `typ` header of a ticket. It prevents the use of another JWT as a ticket. */
+/** `typ` header of a ticket. The header prevents the use of any other JWT as a ticket. */
 export const TICKET_TYPE = "snack-ticket+jwt";
 
 /** Signature algorithm of a ticket: Ed25519 (RFC 8037). */
 export const TICKET_ALGORITHM = "EdDSA";
 
 /**
- * Claims of a ticket, a JWT that lets its holder use one model for about two minutes. The auth API signs it. The worker
- * verifies it offline, before it uses the GPU. Times are seconds since the epoch.
+ * Claims of a ticket: a JWT that lets its holder use one model for about two minutes. The auth API signs the ticket.
+ * The worker verifies it offline, before it uses the GPU. Times are seconds since the epoch.
  */
 export const TicketClaims = z.object({
   /** The issuing stack, `snack-misaki/<stack>`. A ticket of one stack is invalid in every other stack. */

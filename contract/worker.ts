@@ -23,7 +23,7 @@ export const WorkerInput = z.strictObject({
   text: z.optional(text),
   messages: z.optional(z.array(Message).check(z.minLength(1), z.maxLength(workerBounds.messages))),
   params: z.optional(z.strictObject(sampling)),
-  /** False requests one answer without deltas. */
+  /** `false` requests the whole reply as one item, without deltas. */
   stream: z.optional(z.boolean()),
   ticket: z.optional(z.string()),
   request_id: z.optional(z.string().check(z.maxLength(128))),
@@ -41,7 +41,7 @@ export const WorkerOutput = z.object({
 });
 export type WorkerOutput = z.infer<typeof WorkerOutput>;
 
-/** Piece of a streamed reply. */
+/** The next piece of a streamed reply. */
 const StreamDelta = z.object({ delta: z.string() });
 
 /** Last item of a stream: the whole result. */
@@ -54,8 +54,8 @@ export type StreamItem = z.infer<typeof StreamItem>;
 const codes = Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]];
 
 /**
- * Error of a failed job. It is sent as JSON text, because RunPod stores a job's `error` as a string. A job of the
- * OpenAI route also has OpenAI's `type` and `param`, so both kinds of client can read it.
+ * Error of a failed job, sent as JSON text because RunPod stores a job's `error` as a string. The error of an OpenAI
+ * request also has OpenAI's `type` and `param`, so that both kinds of client can read it.
  */
 export const WorkerFailure = z.object({
   error: z.object({
@@ -65,7 +65,7 @@ export const WorkerFailure = z.object({
     type: z.optional(
       z.enum(["invalid_request_error", "authentication_error", "permission_error", "rate_limit_error", "server_error"]),
     ),
-    /** The wrong field. */
+    /** Name of the invalid field. */
     param: z.optional(z.nullable(z.string())),
   }),
 });

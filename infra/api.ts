@@ -6,7 +6,9 @@ import type { Lambda } from "./lambda";
 
 /** One route of the API. */
 interface RouteArgs {
-  /** Such as `POST /auth/session`. Explicit: `ANY` and `$default` would send preflights to the authorizer. */
+  /**
+   * Method and path, such as `POST /auth/session`. `ANY` or `$default` would send preflight requests to the authorizer.
+   */
   key: string;
   lambda: Lambda<object>;
   /** `id-token` requires the ID token of a signed-in customer. */
@@ -21,7 +23,10 @@ export interface HttpApiArgs {
   routes: RouteArgs[];
 }
 
-/** The auth/billing API: an HTTP API with Cognito's JWT authorizer. It never sees a prompt. */
+/**
+ * The auth/billing API: an HTTP API with a JWT authorizer for Cognito's tokens. Prompts and replies never pass through
+ * it.
+ */
 export class HttpApi extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
 

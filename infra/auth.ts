@@ -22,7 +22,7 @@ export interface AuthArgs {
   endpoints: Record<Model, Inference>;
 }
 
-/** The functions that open chat sessions: for customers by ID token, for guests by address. */
+/** The functions that create chat sessions: for customers by ID token, for guests by IP address. */
 export class Auth extends pulumi.ComponentResource {
   readonly session: Lambda<SessionSettings>;
   readonly guest: Lambda<GuestSettings>;
@@ -50,7 +50,7 @@ export class Auth extends pulumi.ComponentResource {
       },
       child,
     );
-    // Guests always have the free plan, so this function reaches one model only.
+    // Guests always have the free plan, so the guest function needs only this plan's model.
     const guestModel = planModels.free;
     this.guest = new Lambda(
       "guest",
@@ -70,7 +70,7 @@ export class Auth extends pulumi.ComponentResource {
   }
 }
 
-/** The endpoints for which there is a browser key, as the functions' settings name them. */
+/** Settings of the endpoints that have a browser key: their URLs and the names of the keys' parameters. */
 function directInference(
   endpoints: Partial<Record<Model, Inference>>,
 ): Partial<Record<Model, pulumi.Output<DirectInference>>> {

@@ -23,16 +23,16 @@ export interface BillingArgs {
   data: Data;
 }
 
-/** The functions that compute a customer's plan, sell plans and follow Stripe. */
+/** The functions that compute a customer's plan, sell plans and process Stripe's events. */
 export class Billing extends pulumi.ComponentResource {
   readonly plan: Lambda<PlanSettings>;
   readonly checkout: Lambda<CheckoutSettings>;
   readonly portal: Lambda<PortalSettings>;
   readonly sync: Lambda<SyncSettings>;
   readonly webhook: Lambda<WebhookSettings>;
-  /** Runs every 15 minutes. Repairs rows that no event has updated. */
+  /** Runs every 15 minutes. Repairs rows that missed an event. */
   readonly reconciler: Lambda<ReconcilerSettings>;
-  /** Has no route: operators invoke it with `npm run admin`. */
+  /** The admin function has no route: operators invoke it with `npm run admin`. */
   readonly admin: Lambda<AdminSettings>;
 
   constructor(name: string, args: BillingArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -101,7 +101,7 @@ export class Billing extends pulumi.ComponentResource {
     this.registerOutputs({ admin: this.admin.function.name });
   }
 
-  /** Creates the secret with Stripe's key, and the settings that several functions share. */
+  /** Creates the secret with Stripe's key, and returns the settings that several functions share. */
   private settings({ config, identity, data }: BillingArgs, child: pulumi.CustomResourceOptions) {
     const names = stackNames(config.stack);
     const { apiKey } = config.stripe;

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 
-/** Names of the Lambda functions. The source is `functions/<name>.ts`. */
+/** Names of the Lambda functions. The source of each is `functions/<name>.ts`. */
 export const functionNames = [
   "session",
   "guest",
@@ -19,7 +19,7 @@ export const functionNames = [
 
 export type FunctionName = (typeof functionNames)[number];
 
-/** Sources of the dynamic providers. They run in a process of Pulumi that cannot load TypeScript. */
+/** Sources of the dynamic providers. Pulumi runs them in a process that cannot load TypeScript. */
 const providers = ["runpod/provider", "stripe/provider", "infra/ticketKeyProvider"] as const;
 
 /** esbuild options of a bundle: one CommonJS file for Lambda's Node, with all its dependencies. */
@@ -43,9 +43,8 @@ export function bundlePath(source: string): string {
 
 /**
  * Bundles every function and every provider into one file each, in `.build/`. Does nothing when no source has changed.
- *
- * npm's `prepare` calls it, so that the bundles exist after `npm ci`. The program calls it at each start, so that they are
- * never stale.
+ * npm's `prepare` script calls this, so that the bundles exist after `npm ci`. The program calls it at each start, so
+ * that the bundles are never stale.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
   const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
@@ -65,7 +64,7 @@ export function buildBundles(programDir: string = process.cwd()): void {
   write(stamp, Buffer.from(hash));
 }
 
-/** Hash of everything that goes into a bundle: our own sources, and the lockfile for the packages. */
+/** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */
 function sourcesHash(programDir: string): string {
   const hash = createHash("sha256");
   const files = ["functions", "contract", "dynamic", "runpod", "stripe", "infra"].flatMap((folder) =>
@@ -79,7 +78,7 @@ function sourcesHash(programDir: string): string {
   return hash.digest("hex");
 }
 
-/** Writes a temporary file and renames it, because two programs may start at once. */
+/** Writes a temporary file and renames it, because another program may start at the same time and read the file. */
 function write(path: string, contents: Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });
   const scratch = `${path}.${process.pid}`;

@@ -6,7 +6,7 @@ import { browserKeyOf } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
 
-/** The registry with the secret token of kind `token`. */
+/** `registry` of the configuration. Kind `token` also has the secret token. */
 type Registry =
   | Exclude<PlainConfig["registry"], { kind: "token" }>
   | (Extract<PlainConfig["registry"], { kind: "token" }> & { token: pulumi.Output<string> });
@@ -15,21 +15,23 @@ type Registry =
 export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   billing: PlainConfig["billing"] & { returnUrls: string[] };
   registry: Registry;
-  /** Opens the whole RunPod account. The provider and the function that renews the registry's token use it. */
+  /**
+   * RunPod key with access to the whole account, for the provider and the function that renews the registry's token.
+   */
   runpodApiKey: pulumi.Output<string>;
   /** Rules from which every function computes a customer's plan. */
   planPolicy: Policy;
-  /** Name of the stack, a part of names that must be unique in an account. */
+  /** Name of the stack. It is part of every name that must be unique in an account. */
   stack: string;
-  /** RunPod keys for browsers, each restricted to one endpoint. The operator makes them in RunPod's console. */
+  /** RunPod keys for browsers, each restricted to one endpoint. The operator creates them in RunPod's console. */
   browserKeys: Partial<Record<Model, pulumi.Output<string>>>;
-  /** Stripe's keys. Without `apiKey` the stack sells nothing. */
+  /** Stripe's keys. Without `apiKey` no plan is for sale. */
   stripe: {
-    /** Restricted key of the functions. */
+    /** Restricted key that the functions use. */
     apiKey: pulumi.Output<string> | undefined;
-    /** Whether the provider has a key to register the webhook endpoint. The provider reads the key itself. */
+    /** Whether a key to register the webhook endpoint is configured. Only the provider reads that key. */
     registersWebhook: boolean;
-    /** Signing secret of a webhook endpoint that the operator registered by hand. */
+    /** Signing secret of a webhook endpoint that the operator registered in Stripe's dashboard. */
     webhookSecret: pulumi.Output<string> | undefined;
   };
 };
@@ -72,7 +74,7 @@ export function loadConfig(): Config {
   };
 }
 
-/** Finds values that are valid alone but not together. */
+/** Finds values that are valid alone but contradict each other. */
 function contradictions(config: PlainConfig, stack: string, hasToken: boolean): string[] {
   const { registry, runpodApi, runpodWorkerQuota } = config;
   const problems: string[] = [];

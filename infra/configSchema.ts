@@ -6,7 +6,7 @@ import { RunpodConfig, runpodSecrets } from "../runpod/config";
 import { GPU_POOLS } from "../runpod/gpuPools";
 import { StripeConfig, stripeSecrets } from "../stripe/config";
 
-/** A tag of one build only: RunPod's hosts cache images, so workers would run old code behind a tag that moves. */
+/** A tag that names one build. RunPod's hosts cache images by tag, so a reused tag would run old code. */
 const imageTag = z.preprocess(
   // `pulumi config set --path phi3.imageTag 20261201` stores a number.
   (tag) => (Number.isSafeInteger(tag) ? String(tag) : tag),
@@ -67,7 +67,7 @@ const ModelConfig = z
   })
   .describe("Image and workers of one model.");
 
-/** A required text of a form. `allowed` is the whole error message. */
+/** A required text that matches `form`. `allowed` is the whole error message. */
 function text(allowed: string, form = /./) {
   return z.string(allowed).regex(form, allowed);
 }
@@ -208,7 +208,7 @@ const BillingConfig = z
   .prefault({})
   .describe("Sale of plans. Without stripeApiKey nothing is for sale, and only operators grant plans.");
 
-/** Every key of the stack's configuration that is not a secret. Descriptions are the text of the reference page. */
+/** Every key of the stack's configuration that is not a secret. The reference page shows the descriptions. */
 export const ConfigSchema = z.object({
   frontend: FrontendConfig,
   auth: AuthConfig,

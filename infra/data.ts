@@ -9,7 +9,7 @@ export interface DataArgs {
   config: Pick<Config, "deletionProtection">;
 }
 
-/** The tables: customers for ever, counters and locks for a limited time. */
+/** The tables: customers are kept without a time limit, counters and locks expire. */
 export class Data extends pulumi.ComponentResource {
   readonly users: UsersTable;
   readonly ephemeral: EphemeralTable;
@@ -63,7 +63,7 @@ export class Data extends pulumi.ComponentResource {
   }
 }
 
-/** One row per customer. No TTL: DynamoDB deletes late, and the customer's facts would be lost. */
+/** One row per customer. Without TTL, because a customer's data must never expire. */
 class UsersTable {
   readonly name: pulumi.Output<string>;
 
@@ -86,7 +86,7 @@ class UsersTable {
     return allow(this.indexArn(index), "Query");
   }
 
-  /** Allows reading every key of an index. */
+  /** Allows scanning an index. */
   scan(index: UserIndex): Statement {
     return allow(this.indexArn(index), "Scan");
   }
@@ -98,7 +98,7 @@ class UsersTable {
 
 type UserIndex = keyof typeof userIndexes;
 
-/** Counters, locks and seen events. DynamoDB deletes them by TTL. */
+/** Counters, locks and received Stripe events. DynamoDB deletes them by TTL. */
 class EphemeralTable {
   readonly name: pulumi.Output<string>;
 
@@ -106,7 +106,7 @@ class EphemeralTable {
     this.name = table.name;
   }
 
-  /** Allows counting requests. */
+  /** Allows increasing the counters of requests. */
   count(): Statement {
     return allow(this.table.arn, "UpdateItem");
   }
@@ -116,17 +116,17 @@ class EphemeralTable {
     return allow(this.table.arn, "GetItem", "UpdateItem");
   }
 
-  /** Allows recording events of Stripe. */
+  /** Allows recording received Stripe events. */
   recordEvents(): Statement {
     return allow(this.table.arn, "UpdateItem");
   }
 
-  /** Allows reading recorded events. */
+  /** Allows reading the recorded Stripe events. */
   readEvents(): Statement {
     return allow(this.table.arn, "BatchGetItem");
   }
 
-  /** Allows reading and recording events. */
+  /** Allows reading and recording Stripe events. */
   readAndRecordEvents(): Statement {
     return allow(this.table.arn, "BatchGetItem", "UpdateItem");
   }

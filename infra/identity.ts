@@ -8,8 +8,8 @@ export interface IdentityArgs {
 }
 
 /**
- * The sign-in: a Cognito user pool, its hosted pages (managed login) and the browser's public app client (authorization
- * code with PKCE, no secret).
+ * The customers' sign-in: a Cognito user pool, its hosted pages (managed login) and the browser's public app client
+ * (authorization code with PKCE, no secret).
  */
 export class Identity extends pulumi.ComponentResource {
   readonly userPoolId: pulumi.Output<string>;
@@ -68,7 +68,7 @@ export class Identity extends pulumi.ComponentResource {
       { userPoolId: pool.id, domain: domainPrefix, managedLoginVersion: 2 },
       child,
     );
-    // Without a branding, managed login shows "Login pages unavailable".
+    // Without branding, managed login shows "Login pages unavailable".
     new aws.cognito.ManagedLoginBranding(
       name,
       { userPoolId: pool.id, clientId: client.id, useCognitoProvidedValues: true },

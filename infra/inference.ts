@@ -13,7 +13,7 @@ import { createWorkerTemplate } from "./workerTemplate";
 /** Arguments of `Inference`. */
 export interface InferenceArgs {
   config: Pick<Config, "stack" | "runpodJobApiUrl" | "browserKeys" | Model>;
-  /** Issuer and keys of the tickets that the workers accept. */
+  /** Issuer and public keys of the tickets that the workers accept. */
   tickets: Tickets;
   /** Image of the workers. */
   image: WorkerImage;
@@ -21,11 +21,11 @@ export interface InferenceArgs {
   registry: Registry;
 }
 
-/** One model on RunPod Serverless: its template, its endpoint, and the key that browsers use. */
+/** RunPod Serverless resources of one model: template, endpoint, and the secret with the key that browsers use. */
 export class Inference extends pulumi.ComponentResource {
   /** Base URL of the endpoint's job API. */
   readonly url: pulumi.Output<string>;
-  /** RunPod key for browsers, restricted to the endpoint. Undefined until the operator has configured it. */
+  /** RunPod key for browsers, restricted to the endpoint. Undefined until the operator has configured the key. */
   readonly browserKey: Secret | undefined;
 
   constructor(model: Model, args: InferenceArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -3,7 +3,10 @@ import { modelFacts, modelReference } from "../images/models";
 import { stackNames } from "../names";
 import type { Config } from "./config";
 
-/** Settings of a model's template and endpoint at RunPod. The program creates them, the doctor compares with them. */
+/**
+ * Settings of a model's template and endpoint at RunPod. The program creates both with them, and the doctor compares
+ * RunPod's settings with them.
+ */
 export function inferenceSettings(model: Model, config: Pick<Config, "stack" | Model>) {
   const facts = modelFacts[model];
   const { gpuIds, weights, workersMin, workersMax, idleTimeoutSeconds } = config[model];

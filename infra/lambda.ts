@@ -4,20 +4,20 @@ import * as pulumi from "@pulumi/pulumi";
 import * as aws from "./aws";
 import { buildBundles, bundlePath, type FunctionName } from "./bundle";
 
-/** One statement of a function's own policy. */
+/** One statement of a function's IAM policy. */
 export interface Statement {
   Action: string[];
   Resource: pulumi.Input<string>[];
 }
 
 export interface LambdaArgs<Settings extends object> {
-  /** Name of the bundle to run: `functions/<bundle>.ts`. */
+  /** Name of the bundle that the function runs: `functions/<bundle>.ts`. */
   bundle: FunctionName;
   /** Argument of the bundle's `create`: names and URLs, never a secret, because the archive contains the values as text. */
   settings: pulumi.Input<Settings>;
-  /** Permissions besides writing its own log. */
+  /** Permissions besides writing the function's log. */
   statements: Statement[];
-  /** Fixed name, for a function that others call by name. Default: chosen by Pulumi. */
+  /** Fixed name of a function that others invoke by name. By default, Pulumi chooses the name. */
   functionName?: string;
   /** Default 512. Lambda assigns CPU in proportion to memory, and a cold start needs CPU. */
   memorySizeMb?: number;
@@ -27,12 +27,15 @@ export interface LambdaArgs<Settings extends object> {
 
 buildBundles();
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Record<string, Record<string, string>>;
-/** All packages that Pulumi would pack into an archive. npm counts optional packages as dependencies. */
+/**
+ * All packages that Pulumi would pack into an archive. Optional packages count, because npm treats them as
+ * dependencies.
+ */
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
 
 const { computeCodePaths } = pulumi.runtime;
-// For each CallbackFunction, Pulumi walks the whole package tree, also when all packages are excluded: 0.1 s of CPU time
-// each. This skips the walk when it would find nothing.
+// For each CallbackFunction, Pulumi walks the whole package tree, even when all packages are excluded. Each walk takes
+// 0.1 s of CPU time. This skips the walk when it would find nothing.
 Object.assign(pulumi.runtime, {
   async computeCodePaths(options: pulumi.runtime.CodePathOptions) {
     const { extraExcludePackages = [], extraIncludePackages = [], extraIncludePaths = [] } = options;
@@ -44,8 +47,8 @@ Object.assign(pulumi.runtime, {
 });
 
 /**
- * A Lambda function with its role and its log group: a thin inline closure over one esbuild bundle. The archive contains
- * two files, the closure and the bundle. Only this class creates Lambda functions.
+ * A Lambda function with its role and its log group. The archive contains two files: an inline closure, and the esbuild
+ * bundle that the closure calls. Only this class creates Lambda functions.
  */
 export class Lambda<Settings extends object> extends pulumi.ComponentResource {
   readonly function: aws.lambda.CallbackFunction<unknown, unknown>;

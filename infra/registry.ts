@@ -10,7 +10,7 @@ import { Schedule } from "./schedule";
 import { createSecret, readSecrets, type Secret } from "./secrets";
 import type { WorkerImage } from "./workerImage";
 
-/** An ECR token is valid for 12 hours. */
+/** Well below 12 hours, the lifetime of an ECR token. */
 const REFRESH_HOURS = 6;
 
 /** Arguments of `Registry`. */
@@ -20,7 +20,7 @@ export interface RegistryArgs {
   images: WorkerImage[];
 }
 
-/** The credentials with which RunPod pulls the images, as `registry` of the configuration chooses. */
+/** The credentials with which RunPod pulls the images. `registry` of the configuration selects their kind. */
 export class Registry extends pulumi.ComponentResource {
   /** RunPod's id of the credentials for an image. Undefined when the image needs none. */
   readonly credentialsFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
@@ -57,12 +57,14 @@ export class Registry extends pulumi.ComponentResource {
   }
 }
 
-/** Whether an image is in private ECR, as every image that the program builds. */
+/** Whether an image is in private ECR. Every image that the program builds is. */
 function isInEcr({ prebuilt }: WorkerImage): boolean {
   return prebuilt === undefined || isPrivateEcr(prebuilt);
 }
 
-/** Creates credentials with an ECR token, and the function that renews the token under the same id. */
+/**
+ * Creates credentials with an ECR token, and the function that renews the token without changing the credentials' id.
+ */
 function createEcrCredentials(
   config: RegistryArgs["config"],
   images: WorkerImage[],
@@ -73,7 +75,8 @@ function createEcrCredentials(
   const credentials = new RegistryAuth(
     "registry",
     { name: names.registryCredentials, username: userName, password },
-    // ECR returns another token each time. After the first one, the function renews it.
+    // ECR returns a different token at each call. Only the first one is stored here. Afterwards the refresh function
+    // renews it.
     { ...child, ignoreChanges: ["password"] },
   );
   const runpodKey = createSecret(
@@ -141,7 +144,7 @@ function createAlarm(refresh: Lambda<RefreshSettings>, child: { parent: pulumi.R
       evaluationPeriods: 1,
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       threshold: 1,
-      // A missing run is as bad as a failed run.
+      // A missing run also counts as a failure, because it leaves the token to expire.
       treatMissingData: "breaching",
     },
     child,
@@ -149,8 +152,8 @@ function createAlarm(refresh: Lambda<RefreshSettings>, child: { parent: pulumi.R
 }
 
 /**
- * Allows creating a token and pulling these images. A token has the permissions of the role that creates it. AWS has no
- * resource for GetAuthorizationToken.
+ * Allows creating an ECR token and pulling these images. A token has the permissions of the role that creates it. IAM
+ * cannot restrict `ecr:GetAuthorizationToken` to a resource, so its resource is `*`.
  */
 function pullImages(images: WorkerImage[]): Statement[] {
   return [

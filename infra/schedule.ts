@@ -9,7 +9,7 @@ export interface ScheduleArgs {
   every: string;
 }
 
-/** Invokes a function at an interval, with EventBridge Scheduler. */
+/** Schedule of EventBridge Scheduler that invokes a function at an interval. */
 export class Schedule extends pulumi.ComponentResource {
   constructor(name: string, { lambda, every }: ScheduleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Schedule", name, {}, opts);
@@ -38,7 +38,7 @@ export class Schedule extends pulumi.ComponentResource {
       {
         scheduleExpression: `rate(${every})`,
         flexibleTimeWindow: { mode: "OFF" },
-        // No retry: the next run does the work of a failed one.
+        // No retry, because the next run does the work of a failed one.
         target: { arn, roleArn: role.arn, retryPolicy: { maximumRetryAttempts: 0 } },
       },
       { ...child, dependsOn: policy },

@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import * as aws from "./aws";
 import type { Statement } from "./lambda";
 
-/** A secret in SSM Parameter Store. Functions get its name and read it at run time. */
+/** A secret in SSM Parameter Store. Functions receive only its name and read the value at run time. */
 export type Secret = aws.ssm.Parameter;
 
 /** Arguments of `createSecret`. */
@@ -18,8 +18,8 @@ export function createSecret(resourceName: string, args: SecretArgs, opts: pulum
 }
 
 /**
- * Allows reading secrets: one statement, or none without secrets. Parameter Store decrypts with the account's own aws/ssm
- * key, which needs no statement.
+ * Allows reading secrets. Returns one statement, or none when no secret exists. Parameter Store decrypts with the
+ * account's own aws/ssm key, which needs no permission.
  */
 export function readSecrets(...secrets: ({ arn: pulumi.Output<string> } | undefined)[]): Statement[] {
   const arns = secrets.flatMap((secret) => secret?.arn ?? []);

@@ -8,8 +8,9 @@ import type { Config } from "./config";
 import { createSecret } from "./secrets";
 
 /**
- * Name and ARN of the parameter with the webhook's secrets. Computed from the stack's name, because the parameter does not
- * exist yet: its value comes from the webhook endpoint, which needs the API's URL, which needs the functions.
+ * Name and ARN of the parameter with the webhook's secrets. Both are computed from the stack's name, because the
+ * functions need them before the parameter exists: its value comes from the webhook endpoint, which needs the API's
+ * URL, which needs the functions.
  */
 export function webhookSecretParameter(
   stack: string,
@@ -30,11 +31,11 @@ export interface StripeWebhookArgs {
 }
 
 /**
- * The webhook endpoint at Stripe, and its secrets in Parameter Store. Without a key to register the endpoint, the secret
- * is `stripeWebhookSecret`. Without that one too, the function rejects every event.
+ * The webhook endpoint at Stripe, and its secrets in Parameter Store. Without a key to register the endpoint, the
+ * secret is `stripeWebhookSecret` of the configuration. If that is also missing, the function rejects every event.
  */
 export class StripeWebhook extends pulumi.ComponentResource {
-  /** URL for Stripe's events. */
+  /** URL to which Stripe sends events. */
   readonly url: pulumi.Output<string>;
 
   constructor(name: string, { config, apiUrl }: StripeWebhookArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -50,7 +51,10 @@ export class StripeWebhook extends pulumi.ComponentResource {
     this.registerOutputs({ url: this.url });
   }
 
-  /** A new secret generation creates the new endpoint, stores both secrets, and then deletes the old endpoint. */
+  /**
+   * Registers the endpoint at Stripe. A new secret generation creates a new endpoint, stores the secrets of both
+   * endpoints, and then deletes the old endpoint.
+   */
   private register(
     name: string,
     config: StripeWebhookArgs["config"],
@@ -71,7 +75,7 @@ export class StripeWebhook extends pulumi.ComponentResource {
   }
 }
 
-/** Secrets of an endpoint that the operator registered by hand, as the function reads them. */
+/** Value of the secrets' parameter for an endpoint that the operator registered in Stripe's dashboard. */
 function configuredSecret({ stripe }: Pick<Config, "stripe">): pulumi.Output<string> | undefined {
   return stripe.webhookSecret && pulumi.secret(pulumi.jsonStringify({ current: stripe.webhookSecret }));
 }

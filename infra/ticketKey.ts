@@ -2,13 +2,16 @@ import * as pulumi from "@pulumi/pulumi";
 
 type Provider = typeof import("./ticketKeyProvider");
 
-/** Forwards only: Pulumi stores the text of these methods in the stack's state, so the code is in another file. */
+/**
+ * Each method only calls the code in another file, because Pulumi stores the text of these methods in the stack's
+ * state.
+ */
 const provider: pulumi.dynamic.ResourceProvider = {
   create: (inputs) => (require("./.build/infra/ticketKeyProvider.cjs") as Provider).create(inputs),
   diff: (_id, olds, news) => (require("./.build/infra/ticketKeyProvider.cjs") as Provider).diff(olds, news),
 };
 
-/** An Ed25519 key pair that signs tickets. Another number creates another key. */
+/** An Ed25519 key pair that signs tickets. A different `number` creates a new key pair. */
 export class TicketKey extends pulumi.dynamic.Resource {
   /** Secret. Private JWK as JSON. */
   declare readonly privateJwk: pulumi.Output<string>;

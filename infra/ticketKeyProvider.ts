@@ -15,7 +15,7 @@ export async function create({ number }: Inputs): Promise<pulumi.dynamic.CreateR
   return { id: kid, outs: { number, privateJwk, publicJwk } };
 }
 
-/** Replaces the key when its number changes. */
+/** Reports a replacement when the key's number has changed. */
 export async function diff(olds: Inputs, news: Inputs): Promise<pulumi.dynamic.DiffResult> {
   const changes = olds.number !== news.number;
   return { changes, replaces: changes ? ["number"] : [], deleteBeforeReplace: false };

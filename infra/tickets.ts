@@ -10,13 +10,13 @@ export interface TicketsArgs {
 }
 
 /**
- * The keys that sign tickets. The session functions read the private key from Parameter Store, the workers get the public
- * keys. `Pulumi.dev.yaml` describes a rotation.
+ * The keys that sign tickets. The session functions read the private key from Parameter Store. The workers receive the
+ * public keys. `Pulumi.dev.yaml` describes a rotation.
  */
 export class Tickets extends pulumi.ComponentResource {
   /** `iss` of the stack's tickets. */
   readonly issuer: string;
-  /** Private JWK that signs. */
+  /** Private JWK that signs tickets. */
   readonly signingKey: Secret;
   /** Public keys as a JSON Web Key Set. */
   readonly jwks: pulumi.Output<string>;

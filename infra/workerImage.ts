@@ -9,11 +9,14 @@ export interface WorkerImageArgs {
   config: Pick<Config, Model>;
 }
 
-/** The image of a model's workers: the program builds and pushes it (`imageTag`), or a pipeline has (`imageUri`). */
+/**
+ * The image of a model's workers. With `imageTag` the program builds and pushes it; with `imageUri` a pipeline has
+ * already done so.
+ */
 export class WorkerImage extends pulumi.ComponentResource {
   /** `imageUri` of the configuration. Undefined when the program builds the image. */
   readonly prebuilt: string | undefined;
-  /** `host/name` of the repository. For a prebuilt image with its tag or digest. */
+  /** `host/name` of the repository. For a prebuilt image: the whole `imageUri`, with its tag or digest. */
   readonly repositoryUrl: pulumi.Output<string>;
   /** `host/name@sha256:…`, or `imageUri`. */
   readonly uri: pulumi.Output<string>;
@@ -23,7 +26,8 @@ export class WorkerImage extends pulumi.ComponentResource {
     { config }: WorkerImageArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
-    // In older stacks the image's parent is the model's Inference. The alias keeps their repository and its images.
+    // In older stacks the image's parent is the model's Inference component. With the alias, Pulumi keeps the
+    // repository and the images of these stacks.
     const aliases = [{ parent: pulumi.createUrn(model, "snack:infra:Inference") }];
     super("snack:infra:WorkerImage", model, {}, pulumi.mergeOptions(opts, { aliases }));
     const { imageUri, imageTag = "", weights } = config[model];
@@ -43,7 +47,8 @@ export class WorkerImage extends pulumi.ComponentResource {
     const { model } = this;
     const repository = new ecr.Repository(
       model,
-      // awsx keeps a single untagged image by default. A rollback and a late worker need the earlier images.
+      // By default, awsx keeps only one untagged image. A rollback needs the earlier images, and so does a worker that
+      // starts late.
       { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
       { parent: this },
     );
@@ -51,14 +56,14 @@ export class WorkerImage extends pulumi.ComponentResource {
       model,
       {
         repositoryUrl: repository.url,
-        // awsx names the build by its tag alone, and the builds of two models must not have the same name.
+        // awsx names the build resource by its tag alone. The model's name keeps the builds of two models apart.
         imageTag: `${model}-${tag}`,
         context: "./images",
         dockerfile: "./images/Dockerfile",
         platform: "linux/amd64",
         args: buildArgs(model, tag, weights),
       },
-      // A new tag is a new resource. Deleting the old one would delete its image, and a rollback needs that image.
+      // A new tag creates a new resource. Deleting the old resource would delete its image, which a rollback needs.
       { parent: this, retainOnDelete: true },
     );
     return { repositoryUrl: repository.url, uri: image.imageUri };

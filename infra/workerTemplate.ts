@@ -18,8 +18,8 @@ interface WorkerTemplateArgs {
 }
 
 /**
- * Creates the RunPod template of a model's workers. A new image tag changes the template's image and nothing else, and
- * RunPod then replaces the workers.
+ * Creates the RunPod template of a model's workers. A new image tag changes only the template's image. RunPod then
+ * replaces the workers.
  */
 export function createWorkerTemplate(
   { model, name, settings, image, registry, tickets }: WorkerTemplateArgs,

@@ -29,11 +29,11 @@ import { doneItem, sessionFor } from "./fakes";
 
 type TextInput = Extract<ChatInput, { text: string }>;
 type MessagesInput = Extract<ChatInput, { messages: unknown }>;
-/** The types of all fields, whether optional or not. */
+/** The types of all fields, with `undefined` removed from optional fields. */
 type Fields<T> = { [Name in keyof T]-?: Exclude<T[Name], undefined> };
 type ContractDone = Extract<StreamItem, { done: true }>;
 
-// These assertions run in `tsc`. A field that was added, removed or changed on one side only is a compile error here.
+// `tsc` checks these assertions. A field that was added, removed or changed on one side only is a compile error.
 describe("The client's types", () => {
   it("equal the contract's plans and limits", () => {
     expectTypeOf<Plan>().toEqualTypeOf<ContractPlan>();

@@ -32,24 +32,24 @@ export function doneItem(text: string) {
   };
 }
 
-/** Answer of one `/stream` poll. A number is an HTTP status without JSON. */
+/** Response to one `/stream` poll. A number is an HTTP status without a JSON body. */
 export type StreamStep = { status: string; items?: unknown[] } | number;
 
 /** Script of the fake job API. */
 export interface JobScript {
-  /** Answers of the `/stream` polls, in order. The status of the last answer repeats, without its items. */
+  /** Responses to the `/stream` polls, in order. Later polls repeat the last status without items. */
   stream?: StreamStep[];
-  /** Answer of `/status/<id>`. */
+  /** Response of `/status/<id>`. */
   status?: unknown;
-  /** Rejects `/run`. Returns undefined to accept the job. */
+  /** Returns the response that rejects `/run`, or undefined to accept the job. */
   reject?: (ticket: string) => { status: 401 | 429 | 404; body: unknown } | undefined;
   /** Selects the script of a job by its ticket. */
   jobFor?: (ticket: string) => Pick<JobScript, "stream" | "status">;
 }
 
 /**
- * Starts a fake of RunPod's job API with scripted answers. It requires the authorization on every request, creates one job
- * id per `/run`, delivers each stream item once, and answers 404 for an unknown job.
+ * Starts a fake of RunPod's job API with scripted responses. It requires the authorization on every request, creates
+ * one job id per `/run`, delivers each stream item once, and responds with 404 for an unknown job.
  */
 export async function startJobApi(script: JobScript) {
   const calls: string[] = [];
@@ -137,7 +137,7 @@ export async function startHostedDomain(settings: { clientId: string; redirectUr
     return c.body(null, 200);
   });
   const server: Listening = await serve("hosted domain", 0, app.fetch);
-  /** Signs the customer in and returns the URL to which the hosted page redirects the browser. */
+  /** Signs the customer in. Returns the URL to which the hosted page redirects the browser. */
   function signInAt(authorizeUrl: string): string {
     const query = new URL(authorizeUrl).searchParams;
     const code = `code-${challenges.size + 1}`;
@@ -147,7 +147,7 @@ export async function startHostedDomain(settings: { clientId: string; redirectUr
   return { ...server, calls, refreshTokens, state, signInAt };
 }
 
-/** ID token with an invalid signature; the client does not verify it. */
+/** ID token with an invalid signature, which the client does not verify. */
 function idToken(claims: object): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "RS256" })}.${part(claims)}.c2ln`;

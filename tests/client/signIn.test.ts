@@ -77,7 +77,7 @@ describe("Sign-in", () => {
 });
 
 describe("The ID token", () => {
-  // A token of 30 s is in its last minute from the start, so the client refreshes it.
+  // A token that is valid for 30 s is always in its last minute, so the client refreshes it.
   async function signedIn() {
     const all = await hosted({ expiresIn: 30 });
     await all.signIn.finishSignIn(all.domain.signInAt(await all.signIn.startSignIn()));

@@ -53,7 +53,7 @@ describe("The Python worker", needsPython, () => {
     });
   });
 
-  // Changes real answers as an incompatible worker would, and expects the rules to notice.
+  // Changes real answers in the way of an incompatible worker. `incompatibilities` must report each change.
   describe("when changed incompatibly", () => {
     let values: FixtureValues;
     const answers: { fixture: Fixture; answer: Answer }[] = [];
@@ -141,14 +141,14 @@ describe("The registry of error codes", () => {
 });
 
 describe("The newest version", () => {
-  // If this fails because you added a field: create the next version's folder, with new shapes and a fixture.
+  // If this test fails because you added a field, create the next version's folder with new shapes and a fixture.
   it("has the current shapes of the contract", () => {
     for (const [name, shape] of Object.entries(readShapes(versions().at(-1) ?? "")))
       expect(shape).toEqual(JSON.parse(generatedFiles()[`${workerContractFolder}/${name}.schema.json`] ?? ""));
   });
 });
 
-/** Changes an item or an error of an answer. Returns the argument unchanged when the change does not apply to it. */
+/** Changes an item or an error of an answer. Returns its argument when the change does not apply to it. */
 // biome-ignore lint/suspicious/noExplicitAny: a change may break any field.
 type Change = (item: any, isLast: boolean) => any;
 
@@ -162,13 +162,13 @@ const renamed =
   ({ [name]: value, ...rest }) =>
     value === undefined ? rest : { ...rest, [newName]: value };
 
-/** Replaces field `name` where it exists. */
+/** Replaces field `name` if it exists. */
 const replaced =
   (name: string, value: unknown): Change =>
   (item) =>
     name in item ? { ...item, [name]: value } : item;
 
-/** Replaces fields of the object `name` where it exists. */
+/** Replaces fields of the object `name` if it exists. */
 const withFields =
   (name: string, fields: object): Change =>
   (item) =>

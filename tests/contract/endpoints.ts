@@ -7,10 +7,10 @@ import { ACCOUNT_KEY, RunpodFixture } from "../local/runpod/fixture";
 
 const ISSUER = "snack-misaki/test";
 
-/** Limits of the tickets in these tests. They are lower than the contract's bounds. */
+/** Limits of the tickets in these tests, lower than the contract's bounds. */
 export const limits: Limits = { max_tokens: 40, max_messages: 6, max_input_chars: 200 };
 
-/** Endpoints of all models on the RunPod double, with Python workers and the scripted engine. */
+/** Endpoints of all models on the RunPod double, with Python workers and the scripted LLM engine. */
 export class Endpoints {
   private constructor(
     private readonly runpod: RunpodFixture,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { needsPython, workerPython } from "../workerPython";
 import { Endpoints } from "./endpoints";
 
-// The unmodified OpenAI client, against the OpenAI route of the RunPod double and the Python worker.
+// Runs the unmodified OpenAI client against the OpenAI route of the RunPod double and the Python worker.
 describe("OpenAI's client with the Python worker", needsPython, () => {
   let endpoints: Endpoints;
   let client: OpenAI;
@@ -71,7 +71,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
   it("throws errors with the product's code, OpenAI's type and the field", async () => {
     const error = async (more: object) => {
       const { status, code, type, param } = await rejection(client.chat.completions.create(ask(more)));
-      // RunPod answers 500 for every failed job.
+      // RunPod responds with 500 for every failed job.
       expect(status).toBe(500);
       return [code, type, param];
     };

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-/** A repository with a small program: index.ts exports what infra/part.ts gives. */
+/** A repository with a small program: index.ts exports the return value of a function in infra/part.ts. */
 let folder: string;
 
 beforeEach(() => {
@@ -33,7 +33,10 @@ function write(file: string, text: string): void {
   writeFileSync(join(folder, file), text);
 }
 
-/** Evaluates the program through `main` of package.json, as Pulumi does. Returns its output, or the stack of its error. */
+/**
+ * Evaluates the program through `main` of package.json, like Pulumi. Returns the program's output, or the stack of its
+ * error.
+ */
 function evaluate(): unknown {
   const script = `
     let result;

@@ -12,7 +12,7 @@ beforeAll(async () => {
   await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
 });
 
-/** Loads a stack's file with overrides, as the program does. */
+/** Loads a stack's configuration file with overrides, like the program. */
 function load(stack: string, overrides: Record<string, unknown> = {}): Config {
   const { values, secretKeys } = readStackConfig(process.cwd(), stack, overrides);
   pulumi.runtime.setAllConfig(values, secretKeys);

@@ -15,7 +15,7 @@ import { browserKeyOf, START_STACK, stackNames } from "../../names";
 import { webhookEvents } from "../../stripe/events";
 import { budgets, functionName, packageFolder, zippedBytes } from "../../verify/bench/zips";
 
-// Every test looks at the same stack: the real program, brought up in a local cloud. The stack is `start`.
+// All tests share one stack: the real program in a local cloud, as stack `start`.
 const programDir = process.cwd();
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-program-"));
 const canaries = {
@@ -92,8 +92,8 @@ describe("Lambda archive", () => {
         env: { AWS_REGION: "ap-northeast-1" },
         encoding: "utf8",
       });
-      // Every function rejects the event before its first call: no token, a body that is not JSON, no signature, no
-      // command. Scheduled functions ignore the event, and their first call fails.
+      // Each function rejects the event before it calls AWS: no token, a body that is not JSON, no signature, no
+      // command. Only the scheduled functions ignore the event. Their first call to AWS fails.
       const expected = { guest: "invalid_input", webhook: "signature_invalid", admin: "invalid_input" };
       if (["reconciler", "registryRefresh"].includes(functionName(fn))) {
         expect(stdout).toContain("Not available at the moment");
@@ -157,7 +157,7 @@ describe("Secrets", () => {
   it("are stored in AWS as SecureString parameters only", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
     expect(parameters).toHaveLength(5 + models.length);
-    // The expiry of the registry token is no secret: operators read it.
+    // The expiry of the registry token is not a secret. Operators read it.
     const open = parameters.filter(({ outputs }) => outputs.type !== "SecureString");
     expect(open.map(({ outputs }) => outputs.name)).toEqual([names.parameters.registryTokenExpiry]);
   });
@@ -179,10 +179,10 @@ describe("Policies of the functions", () => {
       expect(Action.length).toBeGreaterThan(0);
       expect(Resource.length).toBeGreaterThan(0);
       for (const action of Action) expect(action).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
-      // AWS has no resource for this action.
+      // IAM cannot restrict this action to a resource.
       if (Action.join() === "ecr:GetAuthorizationToken") continue;
       for (const resource of Resource) expect(resource).toMatch(/^arn:aws:[a-z-]+:[a-z0-9-]+:\d{12}:[^*]+(:\*)?$/);
-      // Only the operator's resync of all customers scans, and it scans an index with keys only.
+      // Only the operator's resync of all customers may scan: an index that contains only keys.
       if (Action.includes("dynamodb:Scan")) expect(Resource.join()).toMatch(/\/index\/stripe_customer_id$/);
     }
   });
@@ -190,7 +190,7 @@ describe("Policies of the functions", () => {
   it("allow each function exactly its actions", () => {
     const ofFunctions = resources("aws:iam/rolePolicy:RolePolicy").filter(({ id }) => !id.includes("-schedule-"));
     const policies = ofFunctions.map(({ id, outputs: { policy } }) => {
-      // The first statement of each function writes its log.
+      // The first statement allows the function to write its log.
       const [, ...statements] = JSON.parse(String(policy)).Statement as { Action: string[]; Resource: string[] }[];
       const lines = statements.map(
         ({ Action, Resource }) => `${Action.join(" ")} on ${Resource.map(kindOf).join(" ")}`,
@@ -318,7 +318,7 @@ describe("The program", () => {
   it("is evaluated without walking the package tree", async () => {
     const report = join(dir, "report.txt");
     const preload = join(dir, "report-walks.cjs");
-    // npm's Arborist walks the tree. Its module for that is loaded before the first walk.
+    // npm's Arborist walks the tree. It loads load-actual.js before its first walk.
     writeFileSync(
       preload,
       `process.on("exit", () => {
@@ -342,7 +342,7 @@ describe("The program", () => {
       "update pulumi-nodejs:dynamic/runpod:Template phi3",
     ]);
     expect(planned).toEqual(done);
-    // The old image leaves the state but stays in ECR: a rollback needs it.
+    // Pulumi removes the old image from the state but not from ECR, because a rollback needs it.
     const versions = resources("docker-build:index:Image").map(versionOfImage);
     expect(versions.sort()).toEqual(["2026-12-01", ...models.map(() => "local-1")]);
   });

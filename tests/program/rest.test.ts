@@ -8,7 +8,7 @@ import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
 
-// RunPod ends GraphQL in early 2027, so every stack has to switch to REST.
+// RunPod removes its GraphQL API in early 2027, so every stack must be able to switch to REST.
 const programDir = process.cwd();
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-rest-"));
 let cloud: LocalCloud;
@@ -34,7 +34,7 @@ const images = () =>
     .endpoints.map(({ templateId }) => account().template(templateId)?.imageName?.replace(/.*\//, ""))
     .sort();
 
-/** Registers a delegation for each model's repository with RunPod, as an operator does. */
+/** Registers an ECR delegation for each model's repository with RunPod, like an operator. */
 async function delegations(): Promise<Record<string, string>> {
   const ids: Record<string, string> = {};
   for (const { id: name, outputs } of cloud.aws.account.list("aws:ecr/repository:Repository")) {

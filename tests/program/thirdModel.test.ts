@@ -7,8 +7,9 @@ import { parse, stringify } from "yaml";
 import { models } from "../../contract/plan";
 import { browserKeyOf, configKey } from "../../names";
 
-// A copy of the repository with a third model: a copy of the first one under another name. By hand, one adds the model's
-// folder, its configuration in the stack's file, and its line in the list of models.
+// These tests add a third model to a copy of the repository. The new model is a copy of the first one under another
+// name. The set-up makes the changes that a developer would make: the model's folder, its configuration in the stacks'
+// files, and its line in the list of models.
 const root = process.cwd();
 const copy = mkdtempSync(join(tmpdir(), "snack-misaki-third-model-"));
 const [first] = models;

@@ -5,7 +5,8 @@ import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
 import { modelSessions } from "../../local/visitor/modelSessions";
 import { START_STACK, stackNames } from "../../names";
 
-// Program of thirdModel.test.ts: brings the stack up in a local cloud and prints what it has of one model, as JSON.
+// Script that thirdModel.test.ts runs. It creates the stack in a local cloud and prints the resources of one model as
+// JSON.
 const model = Model.parse(process.argv[2]);
 const names = stackNames(START_STACK);
 

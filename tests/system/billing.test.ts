@@ -19,7 +19,8 @@ import { up } from "../../local/pulumi/engine";
 import { signedIn } from "../../local/visitor/customer";
 import { webhookEvents } from "../../stripe/events";
 
-// All of billing over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the reconciler.
+// Tests billing as a whole over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the
+// reconciler.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-billing-"));
 const programDir = process.cwd();
 const owner = "snack-misaki/start";
@@ -48,7 +49,7 @@ afterAll(async () => {
 const admin = <T>(request: object) => cloud.aws.invoke("snack-misaki-start-admin", request) as Promise<T>;
 const show = (user: string) => admin<AdminUser>({ command: "show", user });
 
-/** The functions' event log. */
+/** Event log in which the functions record Stripe's events. */
 function eventLog() {
   Object.assign(process.env, {
     AWS_REGION: cloud.aws.account.region,
@@ -60,7 +61,7 @@ function eventLog() {
   return createEventLog(String(tables.find(({ outputs }) => outputs.hashKey === "pk")?.outputs.name));
 }
 
-/** Creates a customer who pays by card, the way the checkout does. */
+/** Creates a customer with a card and a subscription, like Checkout does. */
 async function subscriber({ userId = randomUUID() as string, as = owner } = {}) {
   const metadata = { user_id: userId, owner: as };
   const { id } = await stripe.customers.create({
@@ -76,7 +77,7 @@ async function subscriber({ userId = randomUUID() as string, as = owner } = {}) 
   return { userId, customer: id, subscription: subscription.id };
 }
 
-/** Polls until the condition holds. The last value is in the failure. */
+/** Polls until the condition holds. The error after the timeout contains the last value. */
 async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean, patienceMs = 60_000): Promise<T> {
   for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
     const value = await read();
@@ -85,7 +86,7 @@ async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean, pat
   }
 }
 
-/** Sends any request to the webhook. */
+/** Sends a POST request to the webhook. */
 async function send(payload: string, headers: Record<string, string>): Promise<{ status: number; code?: string }> {
   const response = await fetch(outputs.webhookUrl, {
     method: "POST",
@@ -201,7 +202,7 @@ describe("reconciler", () => {
     });
     expect(granted).toMatchObject({ plan: "vip", row: { plan: "vip" } });
     await sleep(2_000);
-    // The plan ended without an event; the sync updates the row's copy.
+    // No event reported the end of the plan, so the row still contains the old plan until the sync updates it.
     expect(await show(granted.user_id)).toMatchObject({ plan: "free", reason: "grant_expired", row: { plan: "vip" } });
     expect((await reconcile()).reviews).toBeGreaterThanOrEqual(1);
     expect((await show(granted.user_id)).row).toMatchObject({ plan: "free" });
@@ -283,7 +284,7 @@ describe("npm run admin", () => {
     double.switches.lose = true;
     const { userId, subscription } = await subscriber();
     await admin({ command: "show", user: userId });
-    // No event arrived, so the row does not exist and is not linked.
+    // No event arrived, so the customer has no row.
     expect((await show(userId)).row).toBeNull();
     double.switches.lose = false;
     const known = await subscriber();

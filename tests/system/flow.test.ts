@@ -12,7 +12,8 @@ import { signedIn } from "../../local/visitor/customer";
 import { launchBrowser, needsBrowser } from "../browser";
 import { needsPython } from "../workerPython";
 
-// The whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its workers.
+// Tests the whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its
+// workers.
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-flow-"));
 const programDir = process.cwd();
 const guestLimit = 3;
@@ -51,7 +52,7 @@ async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Runs a job like a client and returns its final status. */
+/** Runs a job and returns its final status. */
 async function runJob(session: Session, input: unknown): Promise<{ status: string; error: string }> {
   const { url, authorization } = session.inference;
   const headers = { authorization, "content-type": "application/json" };
@@ -129,7 +130,7 @@ describe("ID token", () => {
     if (!customer) throw new Error("no customer");
     let accessToken = "";
     const fetched = globalThis.fetch;
-    // The client stores only the ID token, so the access token is intercepted here.
+    // The client does not expose the access token, so the test intercepts the token response.
     globalThis.fetch = async (...args) => {
       const response = await fetched(...args);
       if (String(args[0]).endsWith("/oauth2/token")) accessToken = (await response.clone().json()).access_token;

@@ -22,8 +22,8 @@ afterAll(() => {
 });
 
 /**
- * Runs `npm start` in its own process group, as a terminal does: Ctrl-C interrupts the whole group. It does not set up the
- * Python environment, because that takes minutes.
+ * Runs `npm start` in its own process group, like a terminal, where Ctrl-C interrupts the whole group. Never lets it
+ * set up the Python environment, because that takes minutes.
  */
 function npmStart(...args: string[]) {
   const options = ["--dir", dir, ...(python ? [] : ["--no-python"]), ...args];
@@ -50,7 +50,10 @@ async function ctrlC(child: ChildProcess): Promise<number | null> {
   return code as number | null;
 }
 
-/** Ids of a process and all its descendants: children of the engine, the awsx provider, the workers. */
+/**
+ * Ids of a process and all its descendants, such as the children of the Pulumi engine, the awsx provider and the
+ * workers.
+ */
 function processTree(pid: number): number[] {
   const rows = execFileSync("ps", ["-eo", "pid=,ppid=,stat="], { encoding: "utf8" }).trim().split("\n");
   const processes = rows.map((row) => row.trim().split(/\s+/)).filter(([, , stat]) => !stat?.startsWith("Z"));
@@ -61,12 +64,12 @@ function processTree(pid: number): number[] {
   return processes.map(([id]) => Number(id)).filter((id) => tree.has(id));
 }
 
-/** The processes that still run. */
+/** Returns those of the processes that are still running. */
 function stillRunning(pids: number[]): number[] {
   return pids.filter((pid) => processTree(pid).includes(pid));
 }
 
-/** Listens on a port, unless another process already does. Returns a function that closes it. */
+/** Listens on a port, unless another process already does. Returns a function that frees the port. */
 async function occupy(port: number): Promise<() => Promise<void>> {
   const server = createServer();
   await new Promise<void>((resolve) => {
@@ -76,7 +79,7 @@ async function occupy(port: number): Promise<() => Promise<void>> {
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** The error message of a start that must fail: one line on stderr. */
+/** Waits for a start that must fail. Returns its error message: one line on stderr. */
 async function errorOf(child: ChildProcess): Promise<string> {
   let stderr = "";
   child.stderr?.on("data", (text) => {

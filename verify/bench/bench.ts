@@ -5,9 +5,9 @@ import { benchProgram, type ProgramBench } from "./program";
 import { benchWorker, type WorkerBench } from "./worker";
 
 const IMPORT_BUDGET = 2.0;
-/** CPU time over that of importing Pulumi's SDK. */
+/** CPU time of a preview, divided by that of importing Pulumi's SDK. */
 const EVALUATE_BUDGET = 5;
-/** Wall-clock time over that of importing Pulumi's SDK. */
+/** Wall-clock time until the first reply, divided by that of importing Pulumi's SDK. */
 const REPLY_BUDGET = 8;
 const REPLY_BUDGET_MS = 5_000;
 const FIRST_TEXT_BUDGET_MS = 20;

@@ -9,7 +9,7 @@ export class BudgetTable {
   });
   private over = 0;
 
-  /** Whether a value is over its budget. */
+  /** Whether any value exceeds its budget. */
   get isOver(): boolean {
     return this.over > 0;
   }
@@ -29,13 +29,13 @@ export class BudgetTable {
     this.table.push([what, value, "", ""]);
   }
 
-  /** Prints the table, and the number of values over budget. */
+  /** Prints the table and the number of values that exceed their budget. */
   print(): void {
     console.log(this.table.toString());
     if (this.isOver) console.log(pc.yellow(`${this.over} over budget. The budgets are for two otherwise idle cores.`));
   }
 
-  /** @param share measured value over its budget, or the inverse for a lower limit */
+  /** @param share measured value divided by its budget; budget divided by the value for a lower limit */
   private row(what: string, value: string, budget: string, share: number): void {
     if (share > 1) this.over += 1;
     const colour = share > 1 ? pc.red : pc.green;

@@ -4,8 +4,8 @@ import { type EngineOptions, preview } from "../../local/pulumi/engine";
 import type { Cost } from "./sdkImport";
 
 /**
- * Measures one preview of the program. The CPU time is that of the processes that every engine starts: the program, and
- * the server of dynamic resources. The wall-clock time includes the local engine.
+ * Measures one preview of the program. The CPU time covers the two processes that every Pulumi engine starts: the
+ * program, and the server of dynamic resources. The wall-clock time also covers the local Pulumi engine.
  *
  * @param dir folder for scratch files
  */

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { bundleOptions, bundlePath, type FunctionName, functionNames } from "../../infra/bundle";
 import { median } from "./median";
 
-/** Clients of every function that calls Stripe. */
+/** Code that creates the clients of a function that calls Stripe. */
 const stripe = `
     import Stripe from "stripe";
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
@@ -14,7 +14,7 @@ const stripe = `
     export const made = [new Stripe("rk_test_none"), new DynamoDBClient({}), new SSMClient({}),
       GetItemCommand, UpdateItemCommand, GetParametersCommand];`;
 
-/** For each function, a module that creates the SDK clients it needs and does nothing else. */
+/** For each function, the code of a module that only creates the SDK clients that the function needs. */
 const clients: Record<FunctionName, string> = {
   session: `
     import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
@@ -47,8 +47,8 @@ const clients: Record<FunctionName, string> = {
 const ROUNDS = 15;
 
 /**
- * Time to import each function's bundle over the time to import its SDK clients alone, bundled in the same way. Each is a
- * median of fresh processes that run in turn, so that a busy machine slows down both.
+ * Time to import each function's bundle, divided by the time to import only its SDK clients, bundled in the same way.
+ * Each time is a median of fresh processes. The two imports alternate, so that a busy machine slows down both.
  */
 export async function importRatios(): Promise<Record<FunctionName, number>> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-import-"));

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A worker's request for jobs is held this long. */
+/** Time for which the platform holds a worker's request for jobs when the queue is empty. */
 const TAKE_WAIT_MS = 20_000;
 
 interface Report {
@@ -9,21 +9,21 @@ interface Report {
   error?: string;
 }
 
-/** What a job's worker has sent so far. */
+/** Data of one job that the worker has sent so far. */
 export interface JobReport {
-  /** When the first item came. */
+  /** `performance.now()` when the first item arrived. */
   firstItemAt: number;
-  /** Requests the worker made for it, the result's included. */
+  /** Number of requests that the worker made for the job, including the one with the result. */
   posts: number;
-  /** Text of the deltas. */
+  /** Joined text of the deltas. */
   text: string;
-  /** As the worker counted them. */
+  /** Completion tokens, counted by the worker. */
   completionTokens: number;
 }
 
 /**
- * RunPod's side of the worker protocol and nothing else, so that what is measured is the worker: one worker, whose every
- * request is answered at once.
+ * RunPod's side of the worker protocol for one worker. It answers every request at once, so that a measurement contains
+ * only the worker's own time.
  */
 export class JobPlatform {
   private readonly server = createServer((request, response) => void this.answer(request, response));
@@ -32,13 +32,17 @@ export class JobPlatform {
   private taker: (() => void) | undefined;
   private count = 0;
 
-  /** Starts to listen. @returns the base URL of the job API, for `platformEnvironment` */
+  /**
+   * Starts the server.
+   *
+   * @returns the base URL of the job API, for `platformEnvironment`
+   */
   async listen(): Promise<string> {
     await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v2`;
   }
 
-  /** Has the worker do a job. */
+  /** Queues a job for the worker and waits until the job is done. */
   run(input: unknown): Promise<JobReport> {
     const id = `job-${++this.count}`;
     return new Promise((finish) => {

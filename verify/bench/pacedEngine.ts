@@ -1,23 +1,26 @@
 import { createServer, type ServerResponse } from "node:http";
 
 /**
- * An OpenAI-compatible engine without a model, at a GPU's pace: every reply under way gets its next token at the same
- * moment, as continuous batching does, and the more there are the longer a step takes. Prints its URL and serves until
- * its input ends.
+ * OpenAI-compatible LLM engine without a model, at the pace of a GPU. As with continuous batching, all running replies
+ * get their next token at the same moment, and a step takes longer with more replies. Prints its URL and serves until
+ * its standard input ends.
  */
 
-/** What is said, every time up to another point; every character is one token. */
+/** Text of all replies. Each reply ends at a different point of it. Every character is one token. */
 const TEXT = Array.from(
   "あら、いらっしゃい。よく来てくれたわね。今夜は甘い桃が入ったのよ、ひと切れいかが？　お飲みものは、まずは薄めの水割りかしら。" +
     "お仕事の話でも、なんでもない話でも、ゆっくり聞かせてちょうだいね。夜は長いもの。帰りの時間だけは、ママが覚えていてあげるから、安心して。",
 );
 const SHORTEST = 60;
-/** From the request to the first token: prefill of a short turn, with the persona in the cache. */
+/** Time from the request to the first token: prefill of a short message, with the persona in the cache. */
 const PREFILL_MS = 50;
-/** One step with a single reply and with 32: 70 tokens a second, and 975 in all (Mistral 7B on a 4090). */
+/**
+ * Duration of one step: 14 ms with one reply, 33 ms with 32 replies. These are 70 and 975 tokens per second in total
+ * (Mistral 7B on an RTX 4090).
+ */
 const STEP_MS = { first: 14, each: (33 - 14) / 31 };
 
-/** The replies under way, and what is left of each. */
+/** The running replies: the tokens of each, and the index of its next token. */
 const replies = new Map<ServerResponse, { tokens: string[]; at: number }>();
 let asked = 0;
 

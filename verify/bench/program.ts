@@ -15,23 +15,26 @@ import { budgets, functionName, packageFolder, zippedBytes } from "./zips";
 export interface ProgramBench {
   /** Size of each function's archive. */
   zips: Record<string, { bytes: number; budgetBytes: number }>;
-  /** Time to import a function's bundle over the time to import its SDK clients alone. */
+  /** Time to import a function's bundle, divided by the time to import only its SDK clients. */
   importRatio: Record<FunctionName, number>;
-  /** CPU time of a preview of the whole program over that of importing Pulumi's SDK. */
+  /** CPU time of a preview of the whole program, divided by that of importing Pulumi's SDK. */
   evaluateCpuRatio: number;
-  /** CPU time of `npm start` until the first reply over that of importing Pulumi's SDK. */
+  /** CPU time of `npm start` until the first reply, divided by that of importing Pulumi's SDK. */
   startCpuRatio: number;
-  /** Wall-clock time of the same. */
+  /** Wall-clock time of `npm start` until the first reply, divided by that of importing Pulumi's SDK. */
   startToReplyRatio: number;
   evaluateMs: number;
-  /** From the start of the command to the end of the first reply. */
+  /** Time from the start of `npm start` to the end of the first reply. */
   startToReplyMs: number;
 }
 
-/** Rounds of each comparison. A start takes several times as long as an evaluation. */
+/** Rounds of each comparison. Fewer for the start, which takes several times as long as a preview. */
 const ROUNDS = { evaluate: 7, start: 3 };
 
-/** Measures what the program uploads, what it costs to evaluate, and what `npm start` costs until the first reply. */
+/**
+ * Measures the archives that the program uploads, a preview of the program, `npm start` until the first reply, and the
+ * imports of the bundles.
+ */
 export async function benchProgram(say: (line: string) => void): Promise<ProgramBench> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
   const programDir = process.cwd();
@@ -63,7 +66,7 @@ export async function benchProgram(say: (line: string) => void): Promise<Program
   }
 }
 
-/** Measures the SDK's import and something else in turn, so that a busy machine slows down both. */
+/** Alternates between measuring the SDK's import and `measure`, so that a busy machine slows down both. */
 async function compare(
   rounds: number,
   measure: () => Promise<Cost>,

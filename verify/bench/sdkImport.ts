@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 
-/** CPU time (user and system) and wall-clock time of one process, or of one process with its descendants. */
+/** CPU time (user and system) and wall-clock time of one process, or of a process and its descendants. */
 export interface Cost {
   cpuMs: number;
   wallMs: number;
@@ -13,8 +13,8 @@ const script = `
   console.log((user + system) / 1000);`;
 
 /**
- * Measures a process that imports Pulumi's SDK and its AWS package, and nothing else. This is the unit of the ratios: it
- * depends on the machine and its load as the program does.
+ * Measures a process that only imports Pulumi's SDK and its AWS package. This cost is the unit of the ratios, because
+ * it depends on the machine and its load in the same way as the program does.
  */
 export function importSdk(): Cost {
   const { NODE_OPTIONS: _, NODE_COMPILE_CACHE: __, ...env } = process.env;

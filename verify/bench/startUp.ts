@@ -10,12 +10,12 @@ import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { customerApi } from "../../local/visitor/customer";
 import type { Cost } from "./sdkImport";
 
-// The shell's `times` counts all descendants that have ended. The shell itself must survive the Ctrl-C.
+// The shell's `times` counts all descendants that have ended. The trap lets the shell survive Ctrl-C.
 const script = 'trap : INT; "$@"; times';
 
 /**
- * Measures `npm start` from an empty folder to the end of the first reply to a customer. The CPU time is that of all its
- * processes, the Python worker's included where it is installed, and it includes the stop right after the reply.
+ * Measures `npm start` from an empty folder to the end of the first reply to a customer. The CPU time covers all its
+ * processes, including the Python worker where it is installed, and includes stopping them right after the reply.
  */
 export async function startUntilReply(): Promise<Cost> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-start-"));
@@ -62,7 +62,7 @@ async function talk(started: { pageUrl: string }): Promise<void> {
   throw new Error("The chat ended without a reply");
 }
 
-/** Milliseconds of one line of the shell's `times`: user and system time, such as `0m1.230s 0m0.450s`. */
+/** Sum of the user and system time in one line of the shell's `times`, such as `0m1.230s 0m0.450s`, in milliseconds. */
 function parseTimes(line: string): number {
   const times = [...line.matchAll(/(\d+)m([\d.]+)s/g)];
   if (times.length !== 2) throw new Error(`Expected two times from the shell, got "${line}"`);

@@ -16,24 +16,27 @@ import { findVenvPython, setupPython } from "../../local/support/pythonEnvironme
 import { JobPlatform } from "./jobPlatform";
 import { median } from "./median";
 
-/** The measured worker's model. */
+/** Model of the measured worker. */
 const MODEL = planModels.paid;
 
-/** What `npm run bench -- worker --json` prints. */
+/** Output of `npm run bench -- worker --json`. "Direct" is a call of the LLM engine without the worker. */
 export interface WorkerBench {
-  /** How much later than from the engine itself the first text comes through the worker: difference of the medians. */
+  /** Time to the first text through the worker minus that of a direct call. Both are medians. */
   firstTextDelayMs: PerConcurrency;
-  /** Tokens a second through the worker over those from the engine itself. */
+  /** Tokens per second through the worker, divided by those of direct calls. */
   throughputRatio: PerConcurrency;
-  /** Requests to RunPod for one reply of 60 to 137 tokens, the result's included; the mean. */
+  /** Mean number of requests to RunPod for one reply of 60 to 137 tokens, including the one with the result. */
   postsPerReply: number;
-  /** Share of the prompts' tokens in a chat of ten turns that the prefix cache has: see `prefix_cache.py` of the tests. */
+  /**
+   * Share of the prompts' tokens that the prefix cache contains, in a chat of ten turns: see
+   * `images/worker/tests/prefix_cache.py`.
+   */
   cacheShare: Partial<Record<Model, CacheShare>>;
-  /** The same delay between the slowest twentieths. */
+  /** The same difference between the 95th percentiles. */
   firstTextDelayP95Ms: PerConcurrency;
-  /** The same delay when 32 customers ask in the same millisecond. */
+  /** The same difference of medians when 32 customers ask in the same millisecond. */
   firstTextDelayAtOnceMs: number;
-  /** Tokens a second of the engine itself. */
+  /** Tokens per second of direct calls. */
   engineTokensPerSecond: PerConcurrency;
   postsPerReplyAt: PerConcurrency;
 }
@@ -41,33 +44,41 @@ export interface WorkerBench {
 interface CacheShare {
   ours: number;
   official: number;
-  /** With a change of greeting in the middle. */
+  /** The same when the greeting in the prompt changes in the middle of the chat. */
   oursAcrossTheHour: number;
-  /** When what the model generated is found in the cache again, too. */
+  /** The same when the cache also contains the tokens that the model generated. */
   oursWithGenerated: number;
-  /** What counted the tokens. */
+  /** Tokenizer that counted the tokens. */
   tokenizer: string;
 }
 
 const concurrencies = ["c1", "c8", "c32"] as const;
 type PerConcurrency = Record<(typeof concurrencies)[number], number>;
 
-/** Direct and through the worker in turn, this often. */
+/** Rounds of each measurement. Each round measures direct calls, then the worker. */
 const ROUNDS = 3;
-/** Replies of each client in a round: a worker that is full must also take the next job in time. */
+/**
+ * Replies of each client in a round. There are several, because a busy worker must also accept its next job in time.
+ */
 const REPLIES = 3;
-/** Over how long the clients of a round begin, as customers do: about the time of one reply. */
+/**
+ * The clients of a round start at different times within this span, like real customers. It is about the time of one
+ * reply.
+ */
 const SPREAD_MS = 2_500;
 
 interface Reply {
   firstTextMs: number;
   text: string;
-  /** As the one who answered counted them. */
+  /** Completion tokens, counted by the worker or, for a direct call, by the engine. */
   tokens: number;
   posts: number;
 }
 
-/** Measures the real worker, under the real SDK and with the real tokenizer, against the engine called directly. */
+/**
+ * Measures the real worker with RunPod's real SDK and the real tokenizer, and compares it with direct calls of the LLM
+ * engine.
+ */
 export async function benchWorker(say: (line: string) => void): Promise<WorkerBench> {
   const { detail } = await setupPython(say);
   const python = findVenvPython();
@@ -147,7 +158,7 @@ interface Round {
   tokensPerSecond: number;
 }
 
-/** Lets `clients` each ask `replies` times, one after another, their beginnings spread over `spreadMs`. */
+/** Runs `clients` concurrent clients that start within `spreadMs`. Each sends `replies` requests, one after another. */
 async function measure(
   clients: number,
   ask: () => Promise<Reply>,
@@ -184,7 +195,7 @@ async function askWorker(platform: JobPlatform, input: unknown): Promise<Reply> 
   return { firstTextMs: firstItemAt - startedAt, posts, text, tokens: completionTokens };
 }
 
-/** Asks the engine as the worker does. */
+/** Sends the worker's request directly to the engine. */
 function askEngine(agent: Agent, url: string): Promise<Reply> {
   const startedAt = performance.now();
   return new Promise((resolve, reject) => {
@@ -217,7 +228,10 @@ function askEngine(agent: Agent, url: string): Promise<Reply> {
   });
 }
 
-/** The worker as its image runs it, with the files that the image has beside the weights; and a job for it. */
+/**
+ * Starts the worker with the settings and files that it has in its image. Returns it with a function that creates a
+ * job's input.
+ */
 async function startWorker(python: string, dir: string, engineUrl: string, jobApiUrl: string) {
   const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   const kid = "bench";
@@ -260,7 +274,7 @@ function cacheShares(python: string): WorkerBench["cacheShare"] {
   return JSON.parse(pythonOnce(python, ["-m", "tests.prefix_cache"]));
 }
 
-/** Output of a Python script that sees the worker's tests. */
+/** Runs a Python script that may import the worker's tests, and returns its output. */
 function pythonOnce(python: string, args: string[]): string {
   return execFileSync(python, args, { encoding: "utf8", cwd: join(root, "images/worker") });
 }
@@ -276,7 +290,10 @@ async function end(child: ChildProcess): Promise<void> {
   if (kill(child)) await ended;
 }
 
-/** Ends a child with all it has started: the SDK has a process for its pings. False when it has ended already. */
+/**
+ * Kills a child and all its descendants, such as the SDK's process for pings. Returns false when the child has already
+ * ended.
+ */
 function kill({ pid, exitCode, signalCode }: ChildProcess): boolean {
   if (pid === undefined || exitCode !== null || signalCode !== null) return false;
   return process.kill(-pid, "SIGKILL");

@@ -18,7 +18,10 @@ export const budgets: Record<FunctionName, number> = {
   admin: 250_000,
 };
 
-/** Name of a Lambda resource's function, without the random suffix or the prefix of the stack. */
+/**
+ * Name of the program's function that a Lambda resource runs: the resource's name without the stack's prefix or the
+ * random suffix.
+ */
 export function functionName({ outputs }: AwsResource): FunctionName {
   const name = String(outputs.name)
     .replace(/-[0-9a-f]{7}$/, "")
@@ -28,7 +31,7 @@ export function functionName({ outputs }: AwsResource): FunctionName {
   return found;
 }
 
-/** Folder in which the local cloud has unpacked a function's archive. `dir` is the folder of the cloud. */
+/** Folder in which the local cloud has unpacked a function's archive. `dir` is the local cloud's folder. */
 export function packageFolder(dir: string, { id, outputs }: AwsResource): string {
   return join(dir, "aws", "functions", id, String(outputs.sourceCodeHash));
 }

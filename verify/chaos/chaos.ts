@@ -6,13 +6,16 @@ import { reportBilling } from "./billing/report";
 import type { Report } from "./report";
 import { reportRunpod } from "./runpod/report";
 
-/** The random generator takes 32 bits, and each run uses the next seed. */
+/**
+ * Largest seed and number of runs. Each run uses the next seed, and the random generator accepts seeds of up to 32
+ * bits.
+ */
 const MAX_NUMBER = 1_000_000_000;
 const LINE_EVERY_MS = 10_000;
 const CLEAR_LINE = "\r\x1b[2K";
 
 const simulations = { billing: reportBilling, runpod: reportRunpod };
-/** Each budget is stated for this number of runs. */
+/** Number of runs for which the time budget of each simulation is defined. */
 const defaultRuns: Record<keyof typeof simulations, number> = { billing: 20_000, runpod: 1_000 };
 
 interface Options {
@@ -64,7 +67,9 @@ function wholeNumber(min: number): (text: string) => number {
   };
 }
 
-/** Updates one line on a terminal. Elsewhere it prints a new line every ten seconds. */
+/**
+ * Returns a function that updates one line on a terminal. Elsewhere the function prints a new line every ten seconds.
+ */
 function progressPrinter(runs: number): (done: number, wrong: number) => Promise<void> {
   let lastLineAt = performance.now();
   return async (done, wrong) => {

@@ -1,4 +1,4 @@
-/** Each use draws from a separate stream, so that one more draw does not change the numbers of another use. */
+/** Each use has a separate stream, so that an additional draw in one use does not change the numbers of another. */
 export const streams = { scenario: 1, outage: 2, delivery: 3, attempt: 4, visit: 5, reconciler: 6 } as const;
 
 /**

@@ -1,15 +1,15 @@
 import pc from "picocolors";
 
-/** Seeds that a report shows. The others are only counted. */
+/** Maximum number of wrong runs that a report lists. The others are only counted. */
 export const SHOWN_WRONG_RUNS = 20;
 
 export interface SimulationOptions {
   runs: number;
   /** Seed of the first run. Each further run uses the next number. */
   seed: number;
-  /** Called with each event. For a single run: one run has many. */
+  /** Called with each event. Only for a single run, because one run has many events. */
   trace?: (line: string) => void;
-  /** Called from time to time, and awaited. */
+  /** Called from time to time. The simulation waits for the returned promise. */
   progress?: (done: number, wrong: number) => Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export interface Report {
   lines(): string[];
 }
 
-/** The seed to repeat each wrong run with, its details, and the number of runs that are not shown. */
+/** Lines with the seed and the details of each wrong run, then the number of runs that are not listed. */
 export function wrongRunLines(wrongRuns: { seed: number; details: string[] }[], total: number): string[] {
   const shown = wrongRuns.slice(0, SHOWN_WRONG_RUNS);
   const lines = shown.flatMap(({ seed, details }) => [

@@ -3,7 +3,7 @@ import type { Fixture } from "../../contract/fixtures";
 
 /** A deployed RunPod endpoint. */
 export interface Endpoint {
-  /** Base URL of its job API, such as `https://api.runpod.ai/v2/<id>`. */
+  /** Base URL of the endpoint's job API, such as `https://api.runpod.ai/v2/<id>`. */
   url: string;
   /** Value of the `Authorization` header. */
   authorization: string;
@@ -14,11 +14,11 @@ const POLL_EVERY_MS = 200;
 const FINAL_STATUSES = ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"];
 
 /**
- * Sends a fixture's request in the same way as its clients: a streamed job by `/run`, `/stream` and `/status`, any other
- * job by `/runsync`, and an OpenAI request by the OpenAI route.
+ * Sends a fixture's request in the same way as its clients: a streamed job by `/run`, `/stream` and `/status`, any
+ * other job by `/runsync`, and an OpenAI request by the OpenAI route.
  *
  * @param limitMs time limit of the whole request, including the wait in the queue
- * @throws Error when no answer arrives in time, or when the answer is not one of the job API
+ * @throws Error when no answer arrives in time, or when the endpoint does not answer like RunPod's job API
  */
 export function sendFixture(endpoint: Endpoint, fixture: Fixture, limitMs: number): Promise<Answer> {
   const signal = AbortSignal.timeout(limitMs);
@@ -28,14 +28,14 @@ export function sendFixture(endpoint: Endpoint, fixture: Fixture, limitMs: numbe
 }
 
 /**
- * Waits until a worker of the endpoint answers, including a cold start.
+ * Waits until a worker of the endpoint answers. The time includes a cold start.
  *
  * @throws Error when no worker answers within `limitMs`
  */
 export async function waitForWorker(endpoint: Endpoint, limitMs: number): Promise<void> {
   const input = { openai_route: "/v1/models", openai_input: {} };
   const { error } = await runJob(endpoint, input, AbortSignal.timeout(limitMs));
-  // A worker that rejects the route with a text is running too. The fixtures decide whether its answer is right.
+  // An error text from the worker also proves that it is running. The fixtures check whether its answers are right.
   if (error === undefined || typeof error === "string") return;
   throw new Error(`${endpoint.url}: the first job failed`);
 }
@@ -108,7 +108,7 @@ function request(
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
   }).catch((error: Error & { cause?: NodeJS.ErrnoException }) => {
-    // The message of fetch is only "fetch failed"; the reason is in its cause.
+    // The error of fetch says only "fetch failed". Its cause contains the reason.
     throw error.cause ? new Error(`${url} cannot be reached: ${error.cause.code ?? error.cause.message}`) : error;
   });
 }

@@ -8,11 +8,11 @@ import { expiredTicket } from "../../local/visitor/tickets";
 import { cachedSession, type Target, valuesFromSessions } from "./target";
 
 /**
- * Starts a local cloud and passes the endpoint of every model to `use`.
+ * Starts a local cloud and calls `use` with the endpoint of every model.
  *
  * @param options.progress called with each line of progress
  * @returns the result of `use`
- * @throws Error when the local cloud has only canned replies, because the Python worker is missing
+ * @throws Error when the Python worker is missing, because the local cloud then has only canned replies
  */
 export function withLocalTargets<T>(
   options: { engine: EngineName | undefined; progress: (line: string) => void },

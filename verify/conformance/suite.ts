@@ -8,14 +8,14 @@ export interface FixtureResult {
   fixture: string;
   result: "passed" | "failed" | "skipped";
   ms: number;
-  /** Incompatibilities, or the reason of the skip. */
+  /** Incompatibilities of a failed fixture, or the reason why the fixture was skipped. */
   problems: string[];
 }
 
 /**
  * Sends the fixtures of every version to an endpoint.
  *
- * @param values called for each fixture, so that it can renew the ticket
+ * @param values called for each fixture, so that it can return a renewed ticket
  * @param options.atOnce number of concurrent requests
  * @param options.limitMs time limit of one fixture
  * @param options.onResult called after each fixture

@@ -6,7 +6,7 @@ import { planModels } from "../../contract/plan";
 import { TicketClaims } from "../../contract/ticket";
 import type { Endpoint } from "./endpoint";
 
-/** An endpoint to check, with the values for its fixtures. */
+/** An endpoint to check, and the values for the placeholders of its fixtures. */
 export interface Target {
   name: string;
   endpoint: Endpoint;
@@ -14,7 +14,7 @@ export interface Target {
   values(): Promise<FixtureValues>;
 }
 
-/** A ticket that expires sooner could expire while the request waits in the queue. */
+/** A ticket with less time left than this could expire while the request waits in the queue. */
 const RENEW_AHEAD_MS = 45_000;
 
 const Environment = z.object({
@@ -26,9 +26,9 @@ const Environment = z.object({
 /**
  * Builds the target of a deployed endpoint from the command's options and the environment.
  *
- * @param options.url base URL of its job API; without it the session names the endpoint
+ * @param options.url base URL of the endpoint's job API; without it, the session's endpoint is checked
  * @param options.api auth API that creates the sessions: for the customer of `ID_TOKEN`, otherwise for a guest
- * @throws Error naming the missing option or variable
+ * @throws Error that names the missing option or variable
  */
 export async function deployedTarget(
   options: { url?: string | undefined; api?: string | undefined },
@@ -50,7 +50,8 @@ export async function deployedTarget(
     url: withoutSlash(options.url ?? first.inference.url),
     authorization: key ? `Bearer ${key}` : first.inference.authorization,
   };
-  // A second customer is not available, only a guest. Guests get tickets for the free plan's model.
+  // The ticket for another model comes from a guest session, because only one customer is signed in. Guests always get
+  // tickets for the free plan's model.
   const other = first.model === planModels.free ? undefined : cachedSession(() => api.guest());
   return { name: endpoint.url, endpoint, values: () => valuesFromSessions(session, other) };
 }
@@ -61,14 +62,17 @@ const withoutSlash = (url: string): string => url.replace(/\/+$/, "");
 export function cachedSession(create: () => Promise<Session>): () => Promise<Session> {
   const isFresh = ({ ticket_expires_at }: Session) => Date.parse(ticket_expires_at) - RENEW_AHEAD_MS > Date.now();
   let session: Promise<Session> | undefined;
-  // Each caller waits for the previous one, so concurrent callers replace an old session only once.
+  // Each caller waits for the previous caller, so concurrent callers renew an old session only once.
   return () => {
     session = (session ?? create()).then((current) => (isFresh(current) ? current : create()));
     return session;
   };
 }
 
-/** Builds fixture values from a session, with the ticket of a session for another model. */
+/**
+ * Builds fixture values from a session. `other` creates a session for another model, whose ticket the worker must
+ * reject.
+ */
 export async function valuesFromSessions(
   session: () => Promise<Session>,
   other: (() => Promise<Session>) | undefined,
@@ -77,7 +81,7 @@ export async function valuesFromSessions(
 }
 
 /**
- * Reads model and limits from a ticket's claims. The signature is not verified here, because the worker does that.
+ * Reads the model and the limits from a ticket's claims. Does not verify the signature, because the worker does that.
  *
  * @throws Error when the text is not a ticket
  */

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 
-/** Scripts of package.json that other scripts or npm run; nobody calls them directly. */
+/** Scripts of package.json that only npm or other scripts run. */
 const internal = ["prepare"];
 
 /** Renders `docs/reference/commands.md` from the `--help` of every command in package.json. */
@@ -30,7 +30,7 @@ async function section(name: string, entry: string): Promise<string> {
   return parts.join("\n");
 }
 
-/** Names listed under "Commands:" in a help text, without the built-in help command. */
+/** Names of the subcommands that a help text lists under "Commands:", without the built-in `help`. */
 function subcommandsOf(text: string): string[] {
   const [, list = ""] = /^Commands:\n((?: .*\n?)+)/m.exec(text) ?? [];
   return [...list.matchAll(/^ {2}([\w-]+)/gm)].map(([, name = ""]) => name).filter((name) => name !== "help");

@@ -42,7 +42,7 @@ ${table(["key", "meaning"], forAnyModel(secrets))}
 `;
 }
 
-/** Replaces the rows of the first model by rows of `<model>`, and drops the other models' rows. */
+/** Keeps only the rows of the first model and replaces its name in them by `<model>`. */
 function forAnyModel(rows: string[][]): string[][] {
   const isOf = (model: string, [key = ""]: string[]) => new RegExp(`(\\b|\\.)${model}(BrowserKey|\\b)`).test(key);
   const [first = "", ...others] = models;
@@ -51,7 +51,7 @@ function forAnyModel(rows: string[][]): string[][] {
     .map((row) => (isOf(first, row) ? row.map((cell) => cell.replaceAll(first, "<model>")) : row));
 }
 
-/** One row per value; an object also gets a row for each of its properties. */
+/** Returns one row per value. An object also gets a row for each of its properties. */
 function rowsOf(path: string, schema: Schema, isRequired: boolean): string[][] {
   const own = [code(path), allowed(schema), defaultOf(schema, isRequired), schema.description ?? ""];
   const variants = schema.oneOf ?? (schema.anyOf?.some(({ properties }) => properties) ? schema.anyOf : undefined);
@@ -118,7 +118,7 @@ function table(head: string[], rows: string[][]): string {
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-/** Escapes what Markdown would read as markup, outside of code. */
+/** Escapes the characters that Markdown would read as markup, except in code. */
 function escaped(cell: string): string {
   return cell
     .split(/(`[^`]*`)/)

@@ -15,8 +15,8 @@ export function circles(sources: Source[]): string[][] {
 }
 
 /**
- * Imports that go up. An import goes up when it closes a cycle between two children of one folder, when it enters a room
- * above its own, when it crosses a folder that `rooms` does not declare, or when it enters a folder named `tests`.
+ * Imports that go up. An import goes up when it closes a cycle between two children of one folder, when it imports from
+ * a room above its own, when one of its files is in no room of `rooms`, or when it imports from a folder named `tests`.
  */
 export function upwardImports(sources: Source[], rooms: Room[]): (Import & { reason: string })[] {
   const imports = importsOf(sources);
@@ -46,7 +46,7 @@ function againstRooms({ from, to }: Import, rooms: Room[]): string | undefined {
   return rooms.indexOf(above) > rooms.indexOf(below) ? `${below.path} is above ${above.path}` : undefined;
 }
 
-/** The most specific room that holds a file. */
+/** The innermost room that contains a file. */
 function roomOf(file: string, rooms: Room[]): Room | undefined {
   const holding = rooms.filter(({ path }) => file === path || file.startsWith(`${path}/`));
   return holding.sort((a, b) => b.path.length - a.path.length)[0];
@@ -56,7 +56,7 @@ function importsOf(sources: Source[]): Import[] {
   return sources.flatMap(({ path, imports }) => imports.map((to) => ({ from: path, to })));
 }
 
-/** Deepest folder that holds both files: "" for the root. */
+/** Deepest folder that contains both files of an import: "" for the root. */
 function commonFolder({ from, to }: Import): string {
   const [a, b] = [from.split("/").slice(0, -1), to.split("/").slice(0, -1)];
   const differs = a.findIndex((part, index) => part !== b[index]);

@@ -1,4 +1,4 @@
-/** A folder or a root file, and the reason for its place. */
+/** A folder or a root file ("room") and the reason for its position in the order of imports. */
 export interface Room {
   path: string;
   reason: string;

@@ -2,12 +2,12 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import ts from "typescript";
 
-/** One source file, parsed as far as the structure checks need it. */
+/** One source file, with the facts that the structure checks need. */
 export interface Source {
-  /** Path from the root, with forward slashes. */
+  /** Path from the repository's root, with forward slashes. */
   path: string;
   lines: number;
-  /** Paths of the source files it imports. A file under tests/ stays in the list. */
+  /** Paths of the source files that the file imports, including files under tests/. */
   imports: string[];
   functions: { name: string; lines: number }[];
 }
@@ -88,7 +88,7 @@ function nameOf(node: ts.SignatureDeclaration): string | undefined {
   return named && ts.isIdentifier(named) ? `${owner}${named.text}` : undefined;
 }
 
-/** Imports inside the package, and functions by their indentation. */
+/** Finds the imports inside the package. Finds the functions by their indentation. */
 function parsePython(text: string): Parsed {
   const specifiers = [...text.matchAll(/^\s*from (\.[\w.]*) import ([\w, ]+)/gm)].flatMap(
     ([, from = "", names = ""]) =>
@@ -117,7 +117,7 @@ function pythonPath(module: string): string {
   return `${dots.length === 1 ? "./" : "../".repeat(dots.length - 1)}${name.replaceAll(".", "/")}`;
 }
 
-/** The file a specifier names; undefined when it names no source file, such as a JSON file or a build output. */
+/** The source file that a specifier refers to. Undefined for any other file, such as JSON or a build output. */
 function resolve(root: string, from: string, specifier: string): string | undefined {
   const path = posix.join(dirname(from), specifier);
   const candidates = from.endsWith(".py")

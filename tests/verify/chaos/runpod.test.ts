@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0)) await cleanUp();
 });
 
-/** Builds the provider with one piece of its code replaced. Returns the folder of the program. */
+/** Builds the provider with one piece of its code replaced. Returns the program folder that contains the build. */
 async function providerWith(file: string, piece: string, replacement: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "snack-chaos-provider-"));
   cleanUps.push(() => rm(folder, { recursive: true, force: true }));

@@ -9,11 +9,14 @@ export interface Difference {
 }
 
 const SECOND_MS = 1000;
-/** Moments to check after a deadline: its second, the next one, and the end of the leeway for late renewal events. */
+/**
+ * Moments to check after a deadline: the deadline itself, one second later, and the end of the 24 hours that a late
+ * renewal event may take.
+ */
 const AFTER_MS = [0, SECOND_MS, 24 * 3600 * SECOND_MS];
 
 /**
- * Compares the entitlements of two customers, now and around every future deadline of either.
+ * Compares the entitlements of two customers, now and around each future deadline of both.
  *
  * @returns the first difference in plan, reason or end; undefined when there is none
  */

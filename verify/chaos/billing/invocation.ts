@@ -7,7 +7,7 @@ const MAX_STEPS_BEFORE_CRASH = 16;
 const STRIPE_FAILURE_PROBABILITY = 0.02;
 const THROTTLED_PROBABILITY = 0.03;
 const ANSWER_LOST_PROBABILITY = 0.02;
-/** Attempts that production configures for the AWS SDK and for stripe-node. */
+/** Maximum number of attempts, the same as production configures for the AWS SDK and for stripe-node. */
 const TABLE_ATTEMPTS = 3;
 const STRIPE_ATTEMPTS = 2;
 /** Lambda timeouts, the same as in `infra/billing.ts`. */
@@ -25,12 +25,12 @@ export interface Conditions {
   timeoutMs: number;
 }
 
-/** Thrown by a call without an answer. The real functions throw ApiError `unavailable`. */
+/** Thrown when a call gets no answer. The real functions throw ApiError `unavailable` instead. */
 export class Unavailable extends Error {}
 
 /**
- * One run of a function. Its calls take time, fail, or succeed while their answer gets lost, and the function may crash
- * between any two steps. Two invocations with the same random stream meet the same failures.
+ * One run of a function. Its calls take time, fail, or succeed while their answer gets lost. The function may crash
+ * between any two steps. Two invocations with the same random stream get the same failures.
  */
 export class Invocation {
   private readonly endsAt: number;
@@ -78,7 +78,11 @@ export class Invocation {
     throw new Unavailable("Stripe");
   }
 
-  /** Performs one operation on the table. @throws Unavailable, also when the operation succeeded but its answer got lost */
+  /**
+   * Performs one operation on the table.
+   *
+   * @throws Unavailable when the operation failed, or when it succeeded but its answer got lost
+   */
   async table<T>(operation: () => T): Promise<T> {
     const { isDown, random } = this.conditions;
     for (let attempt = 1; attempt <= TABLE_ATTEMPTS; attempt += 1) {
@@ -88,7 +92,8 @@ export class Invocation {
         await this.step(this.latency(2, 15));
         if (!random.chance(ANSWER_LOST_PROBABILITY)) return answer;
       }
-      // Half of the failures last until the client gives up. After the others it retries, even when the operation succeeded.
+      // In half of the failures every retry fails too. In the others the client retries with success, possibly
+      // repeating an operation that succeeded before.
       if (random.chance(0.5)) break;
     }
     throw new Unavailable("users table");
@@ -96,7 +101,7 @@ export class Invocation {
 
   private crash = (): void => {};
 
-  /** Random latency: 90 % typical, 9 % up to 2 s longer, 1 % up to 10 s longer. */
+  /** Random latency: 90 % between the bounds, 9 % up to 2 s longer, 1 % up to 10 s longer. */
   private latency(lowMs: number, highMs: number): number {
     const { random } = this.conditions;
     const rank = random.next();
@@ -105,7 +110,10 @@ export class Invocation {
     return typical + (rank < 0.99 ? random.between(100, 2_000) : random.between(1_000, 10_000));
   }
 
-  /** Lets time pass. Never resolves when the function crashes or times out, so that no later code runs. */
+  /**
+   * Lets virtual time pass. Never resolves when the function crashes or times out, so that its remaining code does not
+   * run.
+   */
   private async step(ms: number): Promise<void> {
     this.stepsLeft -= 1;
     const { time } = this.conditions;

@@ -2,10 +2,10 @@ import { Random, streams } from "../random";
 import type { Dependency } from "./invocation";
 import type { Scenario } from "./scenario";
 
-/** Something that can be down: a dependency of the functions, or the endpoint that Stripe delivers to. */
+/** A service that can be down: a dependency of the functions, or the webhook endpoint to which Stripe delivers. */
 export type OutageTarget = Dependency | "endpoint";
 
-/** A period without any answer from one target. */
+/** A period in which one target does not answer. */
 export interface Outage {
   target: OutageTarget;
   /** Milliseconds since the epoch. */
@@ -19,7 +19,10 @@ const OUTAGE_PROBABILITY = 0.12;
 const GIVES_UP_PROBABILITY = 0.5;
 const MINUTE_MS = 60_000;
 
-/** In some runs, one outage around a change. It ends long before the row is checked. */
+/**
+ * Returns one outage around a random change in some runs, otherwise undefined. The outage ends long before the row is
+ * checked.
+ */
 export function makeOutage({ changes }: Scenario, seed: number): Outage | undefined {
   const random = new Random(seed, streams.outage);
   if (!random.chance(OUTAGE_PROBABILITY)) return undefined;

@@ -21,7 +21,7 @@ const CONCURRENCY = 4;
 
 /** Simulates the scheduled function that repairs rows after lost events. */
 export function createReconciler({ time, row, undelivered, handled, handle, refresh }: ReconcilerSources): {
-  /** Whether a run now would have any effect. */
+  /** Whether a run at this moment would have any effect. */
   hasWork(): boolean;
   run(invocation: Invocation): Promise<void>;
 } {

@@ -9,9 +9,9 @@ import type { Invocation } from "./invocation";
 export class Row {
   customer: Customer;
   reviewAt: Date | null = null;
-  /** Ids of subscriptions whose plan the row has known at some time. */
+  /** Ids of subscriptions whose plan the row has contained at some time. */
   readonly everKnown = new Set<string>();
-  /** Writes refused because a later ticket had written. */
+  /** Number of writes refused because a write with a later sync ticket was already applied. */
   staleRefused = 0;
   private syncTicket = 0;
   private appliedTicket = 0;
@@ -29,10 +29,10 @@ export class Row {
     return { ticket: this.syncTicket, customer: this.customer };
   }
 
-  /** Writes when the last applied ticket is lower. Returns whether it wrote. */
+  /** Writes when the last applied sync ticket is lower. Returns whether it wrote. */
   apply(ticket: number, write: SyncWrite): boolean {
     if (this.appliedTicket >= ticket) {
-      // An equal ticket is the retry of a write whose answer was lost, not a stale write.
+      // A write with the same sync ticket is the retry of a write whose answer was lost, not a stale write.
       if (this.appliedTicket > ticket) this.staleRefused += 1;
       return false;
     }
@@ -57,9 +57,9 @@ export class Row {
 }
 
 /**
- * The row behind the interface that the sync uses.
+ * Wraps the row in the interface that the sync uses.
  *
- * @param isFenced false writes without comparing tickets
+ * @param isFenced false writes without comparing sync tickets
  */
 export function syncRows(row: Row, invocation: Invocation, isFenced: boolean): SyncRows {
   return {

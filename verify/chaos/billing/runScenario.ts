@@ -15,12 +15,15 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DUPLICATE_PROBABILITY = 0.1;
 const LATE_PROBABILITY = 0.08;
 const MAX_DELAY_MS = HOUR_MS;
-/** An event that Stripe stops retrying and lists as undelivered. */
+/** Probability that Stripe stops retrying an event and lists it as undelivered. */
 const LOST_PROBABILITY = 0.03;
-/** Stripe does not receive the webhook's 200. */
+/** Probability that Stripe does not receive the webhook's 200. */
 const ANSWER_LOST_PROBABILITY = 0.02;
 
-/** Delays between deliveries, for up to three days. Stripe documents only "exponential": the numbers are an assumption. */
+/**
+ * Delays between deliveries, for up to three days. These numbers are assumptions, because Stripe only documents
+ * "exponential".
+ */
 const BACKOFF_MS = [5, 30, 120, 300, 600, 720, 720, 720, 720].map((minutes) => minutes * MINUTE_MS);
 const RETRIES_MS = 72 * HOUR_MS;
 
@@ -34,15 +37,15 @@ export interface ScenarioResult {
 }
 
 interface RunOptions {
-  /** False runs no reconciler, so that lost events and passed deadlines stay unnoticed. */
+  /** False disables the reconciler, so that nothing repairs lost events or passed deadlines. */
   reconciler: boolean;
   /** Called with each event, in order. */
   trace?: (line: string) => void;
 }
 
 /**
- * Runs a scenario with one strategy. Events arrive late, twice or never, functions crash half way, services have outages.
- * With the same seed, every strategy gets the same deliveries and the same failures.
+ * Runs a scenario with one strategy. Events arrive late, twice or never, functions crash before they finish, and
+ * services have outages. With the same seed, every strategy gets the same deliveries and the same failures.
  */
 export async function runScenario(
   scenario: Scenario,
@@ -166,7 +169,7 @@ class ScenarioRun {
       });
   }
 
-  /** Starts a function. `done` gets whether it returned. */
+  /** Starts a function. `done` is called with whether the function returned. */
   private invoke(
     name: string,
     timeoutMs: number,

@@ -5,11 +5,11 @@ import { deletion, nextScheduledChange, purchase, randomChange, type StateChange
 /** An event that Stripe sends. */
 export interface StripeEvent {
   id: string;
-  /** Unix seconds. Many events have the same. */
+  /** Unix seconds. Many events have the same value. */
   created: number;
-  /** Milliseconds since the epoch at which Stripe starts to deliver it. */
+  /** Time at which Stripe first delivers the event, in milliseconds since the epoch. */
   sentAt: number;
-  /** State of the customer when the event was created. Real events contain less. */
+  /** State of the customer when the event was created. A real event contains only part of it. */
   payload: StripeState;
 }
 
@@ -23,7 +23,9 @@ export interface Change {
   events: StripeEvent[];
 }
 
-/** A request from the customer's browser that causes a sync: it starts a checkout, or returns from one. */
+/**
+ * A request from the customer's browser that causes a sync: the start of a checkout, or the return from Stripe's page.
+ */
 interface Visit {
   /** Milliseconds since the epoch. */
   at: number;
@@ -45,8 +47,8 @@ const HOUR_MS = 3600_000;
 
 /**
  * Time between the last change and the comparison. Late deliveries take up to one hour and the reconciler runs every 15
- * minutes, so six hours are enough for a correct strategy. The daily review would repair most errors of the weaker
- * strategies, but it runs later: a wrong row here would stay wrong for a day.
+ * minutes, so six hours are enough for a correct strategy. The time is shorter than a day, because the daily review
+ * would repair most errors of the weaker strategies and so hide rows that were wrong for hours.
  */
 const COMPARED_AFTER_MS = 6 * HOUR_MS;
 
@@ -74,7 +76,7 @@ export function makeScenario(seed: number): Scenario {
     }));
     changes.push({ at, customerId: `cus_${customer}`, state, description, events });
   };
-  /** Advances to `until`, with the changes that Stripe makes by schedule before. */
+  /** Advances to `until`, after applying the changes that Stripe makes by schedule before that time. */
   const waitUntil = (until: number): void => {
     for (;;) {
       const next = nextScheduledChange(state, random);

@@ -15,13 +15,13 @@ import {
 import { factsOf } from "./stripeState";
 
 export interface BillingOptions extends SimulationOptions {
-  /** False removes the write condition, to prove that the simulation notices. Default true. */
+  /** False removes the write condition, to prove that the simulation detects its absence. Default true. */
   fence?: boolean;
-  /** False removes the reconciler, to prove that the simulation notices. Default true. */
+  /** False removes the reconciler, to prove that the simulation detects its absence. Default true. */
   reconciler?: boolean;
 }
 
-/** Counts of runs whose final row gives another plan than Stripe's state. */
+/** Counts of wrong runs. A run is wrong when its final row results in another plan than Stripe's state. */
 export interface BillingResult {
   runs: number;
   /** Wrong runs of the production code. */
@@ -88,8 +88,8 @@ function differenceFromStripe({ endsAt }: Scenario, { row, stripe }: ScenarioRes
 }
 
 /**
- * The customer as Stripe knows them. Stripe does not know which plan an unknown price had before. For these, the row must
- * keep every plan that it has ever known.
+ * The customer's expected row, from the state at Stripe. When the price is unknown, Stripe's state does not show which
+ * plan the subscription had before. For these subscriptions, the row must keep every plan that it has contained.
  */
 function expectedCustomer({ customer, everKnown }: ScenarioResult["row"], stripe: ScenarioResult["stripe"]): Customer {
   const known_plans = Object.fromEntries([...everKnown].map((id) => [id, { plan: "paid" as const, price_ids: [] }]));

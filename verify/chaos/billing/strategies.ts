@@ -20,17 +20,17 @@ export interface Environment {
 }
 
 /**
- * A way to update a row from Stripe's events. The weaker strategies also get redeliveries and a reconciler, so that their
- * errors come from their own logic. Both methods throw the errors of the invocation.
+ * A way to update a row from Stripe's events. The weaker strategies also get redeliveries and a reconciler, so that all
+ * their errors come from their own logic. Both methods throw the errors of the invocation.
  */
 export interface Strategy {
   /** Handles one event. */
   handle(event: StripeEvent, invocation: Invocation): Promise<void>;
-  /** Updates the row without an event. Undefined when the strategy needs an event. */
+  /** Updates the row without an event. Undefined for a strategy that always needs an event. */
   refresh?(invocation: Invocation, options?: SyncOptions): Promise<void>;
 }
 
-/** The production code, with the row and Stripe in memory. */
+/** The production code, with a row and Stripe's state in memory. */
 export function production(environment: Environment, isFenced: boolean): Strategy {
   const refresh = async (invocation: Invocation, options?: SyncOptions): Promise<void> => {
     const sources = {
@@ -53,7 +53,10 @@ export function payloadLastWrite({ row, now }: Environment): Strategy {
   };
 }
 
-/** Weaker: the same, but ignores events older than the last one written. Events of the same second go by their id. */
+/**
+ * Weaker: copies payloads too, but ignores events older than the last one written. Events of the same second are
+ * ordered by their id.
+ */
 export function createdThenId({ row, now }: Environment): Strategy {
   let latest: StripeEvent | undefined;
   return {
@@ -78,7 +81,7 @@ export function refetchNoFence(environment: Environment): Strategy {
   return { handle: (_, invocation) => refresh(invocation), refresh };
 }
 
-/** Reads like production, in several calls. Stripe's state may change between them. */
+/** Reads Stripe in several calls, like production. Stripe's state may change between the calls. */
 async function readFacts({ stripe }: Environment, customerId: string, invocation: Invocation): Promise<StripeFacts> {
   const state = () => stripe(customerId);
   const [deleted, subscriptions, disputed] = await Promise.all([

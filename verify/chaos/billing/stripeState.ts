@@ -28,7 +28,7 @@ export interface StripeState {
 /** A customer without any purchase. */
 export const newCustomer: StripeState = { subscriptions: [], disputes: [], deleted: false };
 
-/** Facts that a reader gets when nothing changes during the read. */
+/** Facts that production reads when Stripe's state does not change between its calls. */
 export function factsOf(state: StripeState): StripeFacts {
   return {
     subscriptions: decisiveSubscriptions(state.subscriptions).map((one) => subscriptionFacts(one, one.open_invoices)),
@@ -38,13 +38,13 @@ export function factsOf(state: StripeState): StripeFacts {
   };
 }
 
-/** Subscriptions that decide the plan: all live ones and the last one that ended. */
+/** Subscriptions that determine the plan: all live ones and the last one that ended. */
 export function decisiveSubscriptions(subscriptions: readonly Subscription[]): Subscription[] {
   const lastEnded = subscriptions.find((one) => !isLive(one));
   return subscriptions.filter((one) => isLive(one) || one === lastEnded);
 }
 
-/** @param openInvoices open invoices at the time of their read, which may be later than that of the subscription */
+/** @param openInvoices open invoices, which production reads after the subscription and which may be newer */
 export function subscriptionFacts(
   { period_seconds: _, open_invoices: __, ...subscription }: Subscription,
   openInvoices: readonly OpenInvoice[],

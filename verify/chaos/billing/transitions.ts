@@ -15,7 +15,7 @@ const DAY_SECONDS = 24 * HOUR_SECONDS;
 /** A possible change of one subscription. */
 interface Transition {
   name: string;
-  /** Statuses in which it is possible. */
+  /** Statuses in which the change is possible. */
   from: readonly string[];
   /** Relative probability. */
   weight: number;
@@ -98,7 +98,7 @@ const transitions: readonly Transition[] = [
   { name: "is active again", from: ["on_hold"], weight: 6, change: paid },
 ];
 
-/** A new state, and the change that led to it. */
+/** A new state and a description of the change that led to it. */
 export interface StateChange {
   state: StripeState;
   description: string;
@@ -124,10 +124,10 @@ export function randomChange(state: StripeState, random: Random, nowSeconds: num
   return { state: changed(state, subscription.id, change), description: `${subscription.id} ${transition?.name}` };
 }
 
-/** Creates a subscription, also when the customer has one already. */
+/** Creates a subscription, even when the customer already has one. */
 export function purchase(state: StripeState, random: Random, nowSeconds: number): StateChange {
   const status = random.pick(["incomplete", "incomplete", "incomplete", "active", "trialing"]);
-  // Daily and weekly prices renew within a scenario; monthly ones do not.
+  // Subscriptions with a daily or weekly price renew within a scenario. Monthly ones do not.
   const period_seconds = random.pick([DAY_SECONDS, 7 * DAY_SECONDS, 30 * DAY_SECONDS]);
   const id = `sub_${random.int(0, 36 ** 6).toString(36)}`;
   const subscription: Subscription = {
@@ -174,7 +174,8 @@ export function nextScheduledChange(
       description: `${one.id} is canceled as scheduled`,
     };
   }
-  // Stripe starts the new period before the payment. Here the payment succeeds or fails at the same moment.
+  // Stripe starts the new period some time before the payment. In the simulation, the payment succeeds or fails
+  // immediately.
   const isPaid = one.status !== "past_due" && random.chance(0.7);
   const change = isPaid ? { ...renewed(one, atSeconds), ...paid() } : unpaid(one, atSeconds);
   return {

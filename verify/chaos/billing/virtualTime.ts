@@ -6,8 +6,8 @@ interface Timer {
 }
 
 /**
- * A clock that jumps from timer to timer while promises stay real. Days pass in milliseconds, always in the same order.
- * Code that runs on it may only await `sleep` and promises that depend on it.
+ * A clock that jumps from timer to timer and waits for real promises in between. Simulated days take milliseconds, and
+ * the order of events is always the same. Code on this clock may only await `sleep` and promises that depend on it.
  */
 export class VirtualTime {
   private readonly timers: Timer[] = [];
@@ -17,7 +17,10 @@ export class VirtualTime {
   /** @param now milliseconds since the epoch */
   constructor(public now: number) {}
 
-  /** Calls `fire` at a time in milliseconds since the epoch. For a past time, it fires next, never synchronously. */
+  /**
+   * Calls `fire` at a time in milliseconds since the epoch. When that time has passed, `fire` is the next timer, and is
+   * never called synchronously.
+   */
   at(time: number, fire: () => void): void {
     this.push({ at: Math.max(time, this.now), order: this.order++, fire });
   }
@@ -33,7 +36,7 @@ export class VirtualTime {
 
   /** Fires every timer up to and including `end`. */
   async runUntil(end: number): Promise<void> {
-    // `settled` works only when it is called from a microtask.
+    // `settled` must be called from a microtask.
     await null;
     for (let timer = this.timers[0]; timer && timer.at <= end; timer = this.timers[0]) {
       this.pop();
@@ -81,8 +84,8 @@ function isSooner(one: Timer, other: Timer): boolean {
 }
 
 /**
- * Resolves when no microtask is left: Node calls `nextTick` callbacks after all microtasks, including those that other
- * microtasks queued. A hundred times faster than one turn of the event loop.
+ * Resolves when no microtask is left. Node calls `nextTick` callbacks after all microtasks, including those that other
+ * microtasks queued. This is a hundred times faster than one turn of the event loop.
  */
 function settled(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));

@@ -10,10 +10,10 @@ export const API_KEY = "chaos-account-key";
 /** Name of a template and an endpoint of another owner. The stack must not touch them. */
 export const FOREIGN = "other-owner";
 
-/** A RunPod double at a fixed address, which can start over with a fresh account. */
+/** A RunPod double at a fixed URL that can be restarted with a fresh account. */
 export interface Accounts {
   url: string;
-  /** Starts over with a fresh account that holds only a template and an endpoint of another owner. */
+  /** Replaces the account by a fresh one that contains only a template and an endpoint of another owner. */
   next(): Promise<RunpodDouble>;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { Random } from "../random";
 
 /** Template and endpoint that a program declares for one model. */
 export interface DeclaredModel {
-  /** Name of both. */
+  /** Name of the template and of the endpoint. */
   name: string;
   imageName: string;
   env: Record<string, string>;
@@ -21,7 +21,7 @@ export interface DeclaredStack {
 /** Owner tag of all resources: `<project>/<stack>`. */
 export const owner = "snack-misaki/chaos";
 
-/** The stack of the first `up`. */
+/** The stack that the first `up` creates. */
 export function initialStack(): DeclaredStack {
   return {
     registry: { name: "snack-misaki-chaos-registry", password: "password 1" },
@@ -58,7 +58,7 @@ const changes: Record<string, Change> = {
   env: ofModel(({ env }, number) => ({ env: { GENERATION: String(number), MODEL: env.MODEL ?? "" } })),
   workersMax: ofModel((_, _number, random) => ({ workersMax: random.int(1, 4) })),
   idleTimeout: ofModel((_, number) => ({ idleTimeoutSeconds: 60 + number })),
-  // The order of GPUs has no meaning: no change.
+  // The order of GPUs has no meaning, so Pulumi must not show a change.
   gpuOrder: ofModel(({ gpuIds }) => ({ gpuIds: gpuIds.toReversed() })),
   name: ofModel(({ name }, number) => ({ name: `${name.replace(/-v\d+$/, "")}-v${number}` })),
   model: (stack, _number, random) => {

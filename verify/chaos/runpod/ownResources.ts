@@ -5,14 +5,14 @@ import { OWNER_TAG, TEMPLATE_TAG } from "../../../runpod/ownerTag";
 import { type DeclaredModel, type DeclaredStack, owner } from "./declaredStack";
 
 /**
- * The stack's resources in an account. Templates have its owner tag, endpoints run such a template, and credentials have
- * its name.
+ * The stack's resources in an account: templates with its owner tag, endpoints that run such a template, and
+ * credentials whose name starts with its name.
  */
 function ownOf(account: RunpodAccount) {
   const hasOwnerTag = (id: string) =>
     account.template(id)?.env.some(({ key, value }) => key === OWNER_TAG && value === owner);
   return {
-    // REST copies the template for each endpoint, and deletes the copy with the endpoint.
+    // RunPod's REST API copies the template for each endpoint, and deletes the copy with the endpoint.
     templates: account.templates.filter(({ id, isCopy }) => !isCopy && hasOwnerTag(id)),
     endpoints: account.endpoints.filter(({ templateId }) => hasOwnerTag(templateId)),
     registryAuths: account.registryAuths.filter(({ name }) => name.startsWith("snack-misaki-chaos-")),
@@ -24,7 +24,7 @@ export function ownIds(account: RunpodAccount): string[] {
   return Object.values(ownOf(account)).flatMap((all) => all.map(({ id }) => id));
 }
 
-/** Names that several of the stack's resources share. */
+/** Names that more than one of the stack's resources has. */
 export function duplicatesIn(account: RunpodAccount): string[] {
   return Object.entries(ownOf(account)).flatMap(([kind, all]) => {
     const names = all.map(({ name }) => name);
@@ -61,7 +61,7 @@ export function differences(account: RunpodAccount, declared: DeclaredStack): st
   return found;
 }
 
-/** Settings that workers run with, in a fixed order. */
+/** Settings of the workers' container, in a fixed order. */
 function container({ imageName, env }: Pick<DeclaredModel, "imageName" | "env">, registryAuthId?: string | null) {
   const variables = Object.entries(env).filter(([key]) => key !== OWNER_TAG && key !== TEMPLATE_TAG);
   return { imageName, env: variables.sort(([one], [other]) => (one < other ? -1 : 1)), registryAuthId };

@@ -1,6 +1,8 @@
-// Prints what each RunPod resource's class adds to its arguments: the type, the text of the provider that Pulumi keeps in
-// the state, and the options. This is a separate process that runs the program's own compiled code, because Pulumi cannot
-// serialise code that a bundler has rewritten.
+// Prints the properties that each RunPod resource class adds to its arguments: the type, the text of the provider that
+// Pulumi stores in the state, and the options.
+//
+// This runs in a separate process with the program's own compiled code, because Pulumi cannot serialize code that a
+// bundler has rewritten.
 const { join } = require("node:path");
 const pulumi = require("@pulumi/pulumi");
 const compileProgram = require("../../../cli/compileProgram.cjs");

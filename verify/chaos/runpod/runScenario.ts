@@ -7,13 +7,16 @@ import type { Stack } from "./stack";
 
 const DAY_MS = 86_400_000;
 
-/** Errors found in one run, as lines for people. All lists are empty when there is none. */
+/** Errors found in one run, as readable lines. All lists are empty when the run had no error. */
 export interface Outcome {
-  /** Resources in the account that are in no state. */
+  /** Resources in the account that the stack's state does not contain. */
   orphans: string[];
   /** Resources that the account had more than once at some time. */
   duplicates: string[];
-  /** Differences from the program, changes shown without a reason, and operations that never succeeded. */
+  /**
+   * Differences between the account and the program, changes that Pulumi shows without a reason, and operations that
+   * never succeeded.
+   */
   wrong: string[];
 }
 
@@ -45,14 +48,14 @@ class ScenarioRun {
     private readonly log: (line: string) => void,
   ) {}
 
-  /** Brings the stack up to a declaration, and compares the account with it. */
+  /** Runs `up` with a declaration, with the update's failures, and compares the account with the declaration. */
   async update(update: Update): Promise<void> {
     const { declared, faults, daysBefore, refresh, losesState } = update;
     const { stack, runpod } = this;
     this.log(`up ${JSON.stringify(declared)} with ${describe(update)}`);
     if (daysBefore > 0) runpod.skip(daysBefore * DAY_MS);
     runpod.switches.faults = structuredClone(faults);
-    // Changes that RunPod made during the idle days show only after a refresh.
+    // RunPod changed settings during the idle days. Pulumi sees such changes only after a refresh.
     if (daysBefore > 0) await this.mustSucceed("refresh", () => stack.refresh());
     else if (refresh) await this.attempt("refresh", () => stack.refresh());
     const before = stack.snapshot();
@@ -66,7 +69,9 @@ class ScenarioRun {
     this.note("wrong", differences(runpod.account, declared));
   }
 
-  /** Without failures, another `up` and a refresh must find no change, and every resource must be in the state. */
+  /**
+   * Checks that another `up` and a refresh without failures find no change, and that the state contains every resource.
+   */
   async checkStability(declared: DeclaredStack): Promise<void> {
     const { stack, runpod } = this;
     runpod.switches.faults = [];
@@ -108,7 +113,7 @@ class ScenarioRun {
     if (foreign.length !== 2) this.note("wrong", ["the template or the endpoint of another owner is missing"]);
   }
 
-  /** Retries as an operator would: with the remaining faults, after a refresh, and at last without faults. */
+  /** Retries like an operator: first with the remaining faults, then after a refresh, and finally without faults. */
   private async mustSucceed(name: string, work: () => Promise<unknown>): Promise<void> {
     const refresh = () => this.attempt("refresh", () => this.stack.refresh());
     if (await this.attempt(name, work)) return;

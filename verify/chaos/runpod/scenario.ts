@@ -3,15 +3,15 @@ import type { Api } from "../../../runpod/apis";
 import { Random, streams } from "../random";
 import { type DeclaredStack, initialStack, withRandomChange } from "./declaredStack";
 
-/** One `pulumi up` of the operator, and the failures during it. */
+/** One `pulumi up` by the operator, and the failures during it. */
 export interface Update {
   declared: DeclaredStack;
   faults: Fault[];
-  /** Idle days before it. RunPod lowers `workersMax` to 2 after three idle days, and to 0 after seven. */
+  /** Idle days before the update. RunPod lowers `workersMax` to 2 after three idle days, and to 0 after seven. */
   daysBefore: number;
-  /** Whether the operator refreshes first. */
+  /** Whether the operator runs `pulumi refresh` before the update. */
   refresh: boolean;
-  /** Whether the machine crashes before the engine writes the state. */
+  /** Whether the machine crashes before the Pulumi engine writes the state. */
   losesState: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface Scenario {
   ignoresDependencies: boolean;
 }
 
-/** Calls that may fail, by the names that the RunPod double gives them. */
+/** Calls that may fail, with the names that the RunPod double uses for them. */
 const calls: Record<Api, readonly string[]> = {
   graphql: [
     "myself",

@@ -19,11 +19,11 @@ export interface RunpodOptions extends SimulationOptions {
 /** Number of runs with each kind of error. */
 export interface RunpodResult {
   runs: number;
-  /** Runs with resources at RunPod that are in no state. */
+  /** Number of runs after which RunPod has resources that the stack's state does not contain. */
   orphans: number;
-  /** Runs with a resource created twice. */
+  /** Number of runs in which a resource was created twice. */
   duplicates: number;
-  /** Runs with an account that differs from the program, or with a change shown without a reason. */
+  /** Number of runs in which the account differs from the program, or Pulumi shows a change without a reason. */
   wrong: number;
 }
 
@@ -32,12 +32,13 @@ export interface WrongRun extends Outcome {
   seed: number;
 }
 
-/** Parallel runs. A run mostly waits. */
+/** Number of parallel runs. A run spends most of its time waiting. */
 const CONCURRENCY = 4;
 
 /**
- * Runs random lives of stacks with the RunPod provider, in Pulumi's own server for dynamic resources, on RunPod doubles
- * with failures: lost answers, errors, crashes, idle days. The same options give the same scenarios.
+ * Runs random scenarios, each the life of one stack, with the RunPod provider in Pulumi's own server for dynamic
+ * resources. The RunPod doubles fail in several ways: lost answers, errors, crashes, idle days. The same options give
+ * the same scenarios.
  *
  * @param onWrongRun called with each run that had an error
  */
@@ -68,7 +69,7 @@ export async function simulateRunpod(
   return result;
 }
 
-/** A provider process for each API, and a fresh account for each run. */
+/** Starts one provider process for each API. Each run gets a fresh account. */
 async function openTestBench(programDir: string, registrations: Registrations) {
   const dir = await mkdtemp(join(tmpdir(), "snack-chaos-runpod-"));
   const children = new Children();
@@ -105,7 +106,7 @@ function engineOptions(runpodApi: Api, programDir: string, statePath: string, ur
     runpodRetryIntervalMs: "2",
     runpodInUseIntervalMs: "10",
     runpodInUseLimitMs: "2000",
-    // Workers of these accounts do nothing, and there is no registry.
+    // No worker and no registry exists here, so the provider need not wait for a rollout or look up an image.
     runpodRolloutLimitMs: "0",
     runpodImageLookupMs: "0",
   };

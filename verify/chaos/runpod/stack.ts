@@ -12,7 +12,7 @@ import { createUrn } from "../../../local/pulumi/urn";
 import { type Properties, secret, type Value } from "../../../local/support/protocol/value";
 import { type DeclaredModel, type DeclaredStack, owner } from "./declaredStack";
 
-/** Properties that a resource class adds to the declared inputs. */
+/** Properties that a resource class adds to its declared inputs. */
 interface Registration {
   kind: "registryAuth" | "template" | "endpoint";
   type: string;
@@ -30,7 +30,7 @@ export async function readRegistrations(): Promise<Registrations> {
   return Object.fromEntries(all.map((registration) => [registration.kind, registration])) as unknown as Registrations;
 }
 
-/** A stack of RunPod resources, run by the local engine and Pulumi's own server for dynamic resources. */
+/** A stack of RunPod resources, run by the local Pulumi engine and Pulumi's own server for dynamic resources. */
 export class Stack {
   private state: StackState;
 
@@ -53,7 +53,7 @@ export class Stack {
     return structuredClone(this.state.all);
   }
 
-  /** Replaces the state by an earlier snapshot. */
+  /** Replaces the current state by an earlier snapshot. */
   restore(resources: readonly ResourceState[]): void {
     for (const resource of [...this.state.all]) this.state.remove(resource);
     for (const resource of resources) this.state.put(structuredClone(resource));
@@ -66,7 +66,11 @@ export class Stack {
     }
   }
 
-  /** `pulumi up`. @throws EngineError for the first failure, after all other operations have ended */
+  /**
+   * Runs `pulumi up`.
+   *
+   * @throws EngineError for the first failure, after all other operations have ended
+   */
   async up(declared: DeclaredStack): Promise<StepEvent[]> {
     const deployment = this.deployment();
     try {
@@ -86,14 +90,14 @@ export class Stack {
     return deployment.steps;
   }
 
-  /** `pulumi refresh`. */
+  /** Runs `pulumi refresh`. */
   async refresh(): Promise<StepEvent[]> {
     const deployment = this.deployment();
     await deployment.refresh();
     return deployment.steps;
   }
 
-  /** `pulumi destroy`. */
+  /** Runs `pulumi destroy`. */
   async destroy(): Promise<void> {
     await this.deployment().prune();
   }
@@ -128,7 +132,7 @@ export class Stack {
     return this.goal("endpoint", model, inputs, { templateId: template });
   }
 
-  /** @param references inputs that are the id of another resource */
+  /** @param references names of inputs whose value is the id of another resource */
   private goal(
     kind: Registration["kind"],
     name: string,
