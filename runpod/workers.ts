@@ -38,17 +38,15 @@ const workerList = z.object({
 });
 
 const LOG_LINES = 20;
-/** The log is a stream without an end, so reading stops after this time. */
-const LOG_MS = 3_000;
-
 /**
  * Creates a monitor that reads REST v2, which returns each worker's version. If REST v2 does not answer, it reads the job
  * API's counts and the endpoint's version.
  *
+ * @param options.logMs time to read a log, which is a stream without an end. Default 3000
  * @param jobApiUrl base URL of the job API, with `/v2`
  */
 export function workerMonitor(
-  { apiKey, url, timeoutMs = 10_000 }: ApiOptions,
+  { apiKey, url, timeoutMs = 10_000, logMs = 3_000 }: ApiOptions & { logMs?: number },
   jobApiUrl: string,
   client: Pick<EndpointApi, "getEndpointVersion">,
 ): WorkerMonitor {
@@ -82,7 +80,7 @@ export function workerMonitor(
 
     async getHostLog(id, workerId) {
       const logs = `${endpointUrl(id)}/workers/${encodeURIComponent(workerId)}/logs`;
-      const text = await readStream(`${logs}?source=system&tail=${LOG_LINES}`, apiKey, LOG_MS);
+      const text = await readStream(`${logs}?source=system&tail=${LOG_LINES}`, apiKey, logMs);
       return text.split("\n").flatMap(logLine);
     },
   };

@@ -34,14 +34,18 @@ interface Unread {
 /**
  * Checks everything of a stack that is visible from outside. Changes nothing.
  *
- * @param timeoutMs timeout of one call
+ * @param options.timeoutMs timeout of one call
+ * @param options.logMs time to read the log of a worker that is not ready
  * @returns one line per check, without secrets
  */
-export async function examine(target: Target, timeoutMs = TIMEOUT_MS): Promise<Check[]> {
+export async function examine(
+  target: Target,
+  { timeoutMs = TIMEOUT_MS, logMs }: { timeoutMs?: number; logMs?: number } = {},
+): Promise<Check[]> {
   const { config, apiKey, browserKeys } = target;
   const options = { apiKey, url: config.runpodApiUrl, timeoutMs };
   const client = apis[config.runpodApi](options);
-  const monitor = workerMonitor(options, config.runpodJobApiUrl, client);
+  const monitor = workerMonitor({ ...options, ...(logMs && { logMs }) }, config.runpodJobApiUrl, client);
   const checks = await examineThrough(target, client, monitor, timeoutMs);
   const keys = Object.values(browserKeys).flatMap((each) => (typeof each === "object" ? each.key : []));
   return checks.map((check) => ({ ...check, seen: redact(check.seen, [apiKey, ...keys]) }));

@@ -179,7 +179,7 @@ export class DoctorFixture {
 
   /** Runs the doctor. Fails when the report contains a secret. */
   async report(changes: Partial<Target> = {}): Promise<Check[]> {
-    const checks = await examine({ ...this.target, ...changes }, 5_000);
+    const checks = await examine({ ...this.target, ...changes }, { timeoutMs: 5_000, logMs: 200 });
     expect(JSON.stringify(checks)).not.toContain("CANARY");
     for (const { name, status, todo } of checks) expect([name, todo !== ""]).toEqual([name, status !== "ok"]);
     return checks;
