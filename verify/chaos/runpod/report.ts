@@ -6,7 +6,10 @@ import { type RunpodResult, simulateRunpod, type WrongRun } from "./simulation";
 /** Runs the simulation of the RunPod provider. */
 export async function reportRunpod(options: SimulationOptions): Promise<Report> {
   const wrongRuns: WrongRun[] = [];
-  const result = await simulateRunpod(options, (wrong) => void wrongRuns.push(wrong));
+  const result = await simulateRunpod(options, (wrong) => {
+    wrongRuns.push(wrong);
+    return false;
+  });
   return { result, failed: wrongRuns.length > 0, lines: () => describe(result, wrongRuns) };
 }
 

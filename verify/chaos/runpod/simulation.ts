@@ -8,7 +8,7 @@ import { type Api, apis } from "../../../runpod/apis";
 import type { SimulationOptions } from "../report";
 import { API_KEY, openAccounts } from "./accounts";
 import { type Outcome, runScenario } from "./runScenario";
-import { makeScenario } from "./scenario";
+import { makeScenario, type Scenario } from "./scenario";
 import { type Registrations, readRegistrations, Stack } from "./stack";
 
 export interface RunpodOptions extends SimulationOptions {
@@ -32,64 +32,65 @@ export interface WrongRun extends Outcome {
   seed: number;
 }
 
-/** Number of parallel runs. A run spends most of its time waiting. */
-const CONCURRENCY = 4;
+/** Number of parallel runs per API. A run spends most of its time waiting. */
+const CONCURRENCY = 2;
 
 /**
  * Runs random scenarios, each the life of one stack, with the RunPod provider in Pulumi's own server for dynamic
  * resources. The RunPod doubles fail in several ways: lost answers, errors, crashes, idle days. The same options give
  * the same scenarios.
  *
- * @param onWrongRun called with each run that had an error
+ * @param onWrongRun called with each run that had an error. Returning true ends the simulation early
  */
 export async function simulateRunpod(
   { runs, seed: firstSeed, programDir = process.cwd(), trace, progress }: RunpodOptions,
-  onWrongRun: (wrong: WrongRun) => void = () => {},
+  onWrongRun: (wrong: WrongRun) => boolean | undefined = () => undefined,
 ): Promise<RunpodResult> {
-  const result: RunpodResult = { runs, orphans: 0, duplicates: 0, wrong: 0 };
+  const result: RunpodResult = { runs: 0, orphans: 0, duplicates: 0, wrong: 0 };
   const registrations = await readRegistrations();
-  const seeds = Array.from({ length: runs }, (_, run) => firstSeed + run);
-  let done = 0;
-  const work = async () => {
-    const bench = await openTestBench(programDir, registrations);
+  const scenarios = Array.from({ length: runs }, (_, run) => ({
+    seed: firstSeed + run,
+    ...makeScenario(firstSeed + run),
+  }));
+  let isStopped = false;
+  const work = async (api: Api, remaining: typeof scenarios) => {
+    const bench = await openTestBench(api, programDir, registrations);
     try {
-      for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
-        const outcome = await bench.run(seed, trace ?? (() => {}));
+      for (let next = remaining.shift(); next && !isStopped; next = remaining.shift()) {
+        const outcome = await bench.run(next, next.seed, trace ?? (() => {}));
         const kinds = ["orphans", "duplicates", "wrong"] as const;
         for (const kind of kinds) if (outcome[kind].length > 0) result[kind] += 1;
-        if (kinds.some((kind) => outcome[kind].length > 0)) onWrongRun({ seed, ...outcome });
-        done += 1;
-        await progress?.(done, result.orphans + result.duplicates + result.wrong);
+        if (kinds.some((kind) => outcome[kind].length > 0))
+          isStopped ||= onWrongRun({ seed: next.seed, ...outcome }) ?? false;
+        result.runs += 1;
+        await progress?.(result.runs, result.orphans + result.duplicates + result.wrong);
       }
     } finally {
       await bench.close();
     }
   };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, runs) }, work));
+  const benches = (Object.keys(apis) as Api[]).flatMap((api) => {
+    const remaining = scenarios.filter((scenario) => scenario.api === api);
+    return Array.from({ length: Math.min(CONCURRENCY, remaining.length) }, () => work(api, remaining));
+  });
+  await Promise.all(benches);
   return result;
 }
 
-/** Starts one provider process for each API. Each run gets a fresh account. */
-async function openTestBench(programDir: string, registrations: Registrations) {
+/** Starts a provider process for one API. Each run gets a fresh account. */
+async function openTestBench(api: Api, programDir: string, registrations: Registrations) {
   const dir = await mkdtemp(join(tmpdir(), "snack-chaos-runpod-"));
   const children = new Children();
   const runpod = await openAccounts(dir);
-  const engines = new Map<Api, { options: EngineOptions; providers: Providers }>();
-  for (const api of Object.keys(apis) as Api[]) {
-    const options = engineOptions(api, programDir, join(dir, `${api}.json`), runpod.url);
-    engines.set(api, { options, providers: new Providers(options, children) });
-  }
+  const options = engineOptions(api, programDir, join(dir, "stack.json"), runpod.url);
+  const providers = new Providers(options, children);
   return {
-    async run(seed: number, log: (line: string) => void): Promise<Outcome> {
-      const scenario = makeScenario(seed);
-      const engine = engines.get(scenario.api);
-      if (!engine) throw new Error(`No engine for ${scenario.api}`);
-      log(`seed ${seed}: ${scenario.api}`);
-      const stack = new Stack(engine.options, engine.providers, registrations);
-      return runScenario(scenario, stack, await runpod.next(), log);
+    async run(scenario: Scenario, seed: number, log: (line: string) => void): Promise<Outcome> {
+      log(`seed ${seed}: ${api}`);
+      return runScenario(scenario, new Stack(options, providers, registrations), await runpod.next(), log);
     },
     async close() {
-      for (const { providers } of engines.values()) await providers.close();
+      await providers.close();
       await children.close();
       await runpod.close();
       await rm(dir, { recursive: true, force: true });

@@ -23,8 +23,15 @@ interface Registration {
 }
 export type Registrations = Record<Registration["kind"], Registration>;
 
-/** Reads the properties from the resource classes, in a separate process. */
-export async function readRegistrations(): Promise<Registrations> {
+let registrations: Promise<Registrations> | undefined;
+
+/** Reads the properties from the resource classes, once, in a separate process. */
+export function readRegistrations(): Promise<Registrations> {
+  registrations ??= askResourceClasses();
+  return registrations;
+}
+
+async function askResourceClasses(): Promise<Registrations> {
   const { stdout } = await promisify(execFile)(process.execPath, ["verify/chaos/runpod/registrations.cjs"]);
   const all: Registration[] = JSON.parse(stdout);
   return Object.fromEntries(all.map((registration) => [registration.kind, registration])) as unknown as Registrations;
