@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
 /** Tests that start no server and no process: `npm run check` runs them. tests/noServers.ts enforces it. */
@@ -22,8 +23,12 @@ export default defineConfig({
     // Only ends a test that hangs: a busy machine may take several times as long as a quiet one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Tests compare output without colors. CI switches colors on.
-    env: { NO_COLOR: "1" },
+    env: {
+      // Tests compare output without colors. CI switches colors on.
+      NO_COLOR: "1",
+      // Child processes of the tests start faster with the compiled code of earlier ones.
+      NODE_COMPILE_CACHE: resolve(".build/cache/node"),
+    },
     // Two cores carry the whole suite, and several files start servers and processes.
     maxWorkers: 2,
     pool: "forks",

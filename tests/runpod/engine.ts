@@ -5,6 +5,7 @@ import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as pb from "@pulumi/pulumi/proto/provider_pb";
 import * as status from "@pulumi/pulumi/proto/status_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
+import { exitOnTerminate } from "../../local/support/childProcess";
 import type { Properties } from "./program";
 
 interface Diff {
@@ -57,7 +58,7 @@ export interface Engine {
  */
 export async function startEngine(cwd: string, config: Record<string, string>): Promise<Engine> {
   const server = require.resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");
-  const child = spawn(process.execPath, [server, "127.0.0.1:1"], {
+  const child = spawn(process.execPath, [exitOnTerminate, server, "127.0.0.1:1"], {
     cwd,
     env: { ...process.env, PULUMI_NODEJS_PROJECT: "snack-misaki" },
   });

@@ -50,8 +50,15 @@ export interface Registered {
   endpointOutputs: Properties;
 }
 
-/** Runs the resource classes in a separate process. */
-export async function readRegistrations(): Promise<Registered> {
+let registered: Promise<Registered> | undefined;
+
+/** Runs the resource classes, once, in a separate process. */
+export function readRegistrations(): Promise<Registered> {
+  registered ??= runResourceClasses();
+  return registered;
+}
+
+async function runResourceClasses(): Promise<Registered> {
   const { stdout } = await promisify(execFile)(process.execPath, ["tests/runpod/registrations.cjs"]);
   const { registered, endpointOutputs } = JSON.parse(stdout);
   const [registryAuth, template, endpoint] = registered.map(withoutSecrets);
