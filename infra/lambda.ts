@@ -82,7 +82,7 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
       },
       { ...child, dependsOn: policy },
     );
-    this.registerOutputs();
+    this.registerOutputs({ functionName: this.function.name });
   }
 }
 
