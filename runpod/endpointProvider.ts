@@ -96,7 +96,7 @@ function unsupportedByRest({ modelReferences, scalerType }: Properties): dynamic
   const failures: dynamic.CheckFailure[] = [];
   if (Array.isArray(modelReferences) && modelReferences.length > 0) {
     const reason =
-      "is not supported by RunPod's REST API: put the model into the image, or set runpodApi to graphql until RunPod ends it";
+      "is not supported by RunPod's REST API: put the model into the image, or set runpodApi to graphql for as long as RunPod offers its GraphQL API";
     failures.push({ property: "modelReferences", reason });
   }
   if (scalerType === "REQUEST_COUNT") {

@@ -8,7 +8,7 @@ import { type Ask, connect, type Target } from "./invoke";
 type Options = Target & { json?: boolean };
 
 const program = command("admin", "Shows and changes customers' plans, with your AWS credentials.")
-  .option("--stack <name>", "the stack; start is npm start's own", "start")
+  .option("--stack <name>", 'name of the stack; "start" is the stack of npm start', "start")
   .option("--dir <folder>", "npm start's state folder", ".local");
 
 /** Adds a subcommand: its call of the admin function, and its output without `--json`. */

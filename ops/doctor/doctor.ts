@@ -19,7 +19,7 @@ const program = command(
   "doctor",
   "Checks a stack's resources at RunPod and names each problem with the next step. It changes nothing.",
 )
-  .option("--stack <name>", "the stack; start is npm start's own", "start")
+  .option("--stack <name>", 'name of the stack; "start" is the stack of npm start', "start")
   .option("--dir <folder>", "npm start's state folder", ".local")
   .addHelpText(
     "after",

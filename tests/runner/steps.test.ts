@@ -71,7 +71,7 @@ describe("The summary", () => {
     });
   });
 
-  it("ends with the failed steps and the skips, after a line of counts alone", () => {
+  it("prints one line with only the counts, then the failed steps and the skips", () => {
     expect(printed(results)).toEqual([
       "8 passed, 2 failed, 2 skipped",
       expect.stringMatching(/Failed: types, tests\..*Skipped: tests \(2 tests: no Chromium found\)\./),

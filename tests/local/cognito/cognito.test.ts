@@ -633,7 +633,7 @@ describe("sign-in page", () => {
     expect(info.status).toBe(401);
   });
 
-  it("explains seeded customers instead of sign-up and password reset", async () => {
+  it("shows a note about seeded customers on the pages of sign-up and password reset", async () => {
     for (const path of ["/signup", "/forgotPassword"]) {
       const response = await new Browser().go(`${cognito.domainUrl}${path}?client_id=${CLIENT}`);
       expect(await response.text()).toContain("seeded");

@@ -93,7 +93,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${id}`, { templateId: next })).toMatchObject({ env: { C: "4" } });
   });
 
-  it("are deleted with running workers, and so are their jobs and their template", async () => {
+  it("can be deleted while workers run, and lose their jobs and their template", async () => {
     const { id } = await create();
     const sync = runpod.call(`${id}/runsync`, { method: "POST", body: JSON.stringify({ input: { text: "x" } }) });
     await runpod.worker.next();

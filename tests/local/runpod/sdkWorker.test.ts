@@ -23,7 +23,8 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
   function startWorker(env: Record<string, string>): RunningWorker {
     started += 1;
     const child = spawn(workerPython, [join(__dirname, "sdkWorker.py")], {
-      // The SDK prefers the key of ~/.runpod/config.toml to the worker's, so it gets another home.
+      // The SDK would use the key in ~/.runpod/config.toml instead of the worker's key. Therefore the worker process
+      // gets a different `HOME`.
       env: { PATH: process.env.PATH, ...env, HOME: runpod.dir, RUNPOD_PING_INTERVAL: "1000" },
       stdio: "ignore",
       detached: true,

@@ -34,7 +34,7 @@ test.each([
   ["import in a type", `export type B = typeof import("./b");`],
   ["require", `const b = require("./b");`],
   ["import assignment", `import b = require("./b");`],
-])("finds a circle closed by %s", (_, line) => {
+])("finds an import cycle that is closed by %s", (_, line) => {
   const sources = plant({ "infra/a.ts": line, "infra/b.ts": `import "./c";`, "infra/c.ts": `import "./a";` });
   expect(circles(sources)).toEqual([["infra/a.ts", "infra/b.ts", "infra/c.ts"]]);
 });
@@ -85,7 +85,7 @@ test("finds a cycle between two folders whose files form no circle", () => {
   ]);
 });
 
-test("finds an import of the tests and a file outside all rooms", () => {
+test("reports code that imports from the tests, and a file that belongs to no room", () => {
   const sources = plant({
     "infra/a.ts": `import "../tests/fixture";`,
     "tests/fixture.ts": "",

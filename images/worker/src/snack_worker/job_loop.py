@@ -37,7 +37,7 @@ def install_job_loop() -> None:
             """Waits until there is capacity for a job. The SDK calls this before it requests jobs."""
             await super().set_scale()
             while self.is_alive() and self.current_occupancy() >= self.current_concurrency:
-                # Without a task, the job that fills the worker is about to start.
+                # No task yet: the job that takes the last free place was fetched but has not started.
                 if self.jobs_tasks:
                     await asyncio.wait(self.jobs_tasks.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
                 else:
