@@ -24,8 +24,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     env: {
-      // Tests compare output without colors. CI switches colors on.
-      NO_COLOR: "1",
       // Child processes of the tests start faster with the compiled code of earlier ones.
       NODE_COMPILE_CACHE: resolve(".build/cache/node"),
     },

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { printSummary, runLanes, type Step, skippedStep, summarise } from "./steps";
 
@@ -10,7 +11,7 @@ const quietly = async (...lanes: Step[][]) => {
   const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
   try {
     const results = await runLanes(lanes, "all");
-    return { results, printed: write.mock.calls.map(([text]) => String(text)).join("") };
+    return { results, printed: stripVTControlCharacters(write.mock.calls.map(([text]) => String(text)).join("")) };
   } finally {
     write.mockRestore();
   }

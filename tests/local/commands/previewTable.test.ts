@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { previewRows, previewTable } from "../../../local/commands/previewTable";
 import type { StepEvent } from "../../../local/pulumi/engine";
@@ -52,6 +53,7 @@ describe("Rows of a preview", () => {
   });
 
   it("indent the type by depth in the table", () => {
-    expect(previewTable(previewRows(steps, false))).toMatch(/│ {5}type +│ webhook +│ update +│ memory, code +│/);
+    const table = stripVTControlCharacters(previewTable(previewRows(steps, false)));
+    expect(table).toMatch(/│ {5}type +│ webhook +│ update +│ memory, code +│/);
   });
 });
