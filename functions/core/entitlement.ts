@@ -28,7 +28,7 @@ const DAY_SECONDS = 24 * 3600;
 const rank: Readonly<Record<Plan, number>> = { free: 0, paid: 1, vip: 2 };
 
 /**
- * Computes the plan from the facts. Pure: a deadline takes effect without an event.
+ * Computes the plan from the facts. It compares deadlines with `now`, so a deadline takes effect without an event.
  *
  * @param customer undefined when there is no row, which means `free`
  */

@@ -14,7 +14,7 @@ export interface SessionSettings {
 
 /** A model that browsers reach directly. */
 export interface DirectInference {
-  /** Base URL of its job API, `https://api.runpod.ai/v2/<endpoint id>`. */
+  /** Base URL of the endpoint's job API, `https://api.runpod.ai/v2/<endpoint id>`. */
   url: string;
   /** SSM parameter with the RunPod key restricted to its endpoint. */
   browserKeyParameter: string;

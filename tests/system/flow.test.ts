@@ -125,7 +125,7 @@ describe("ID token", () => {
     expect(await session(`Bearer ${header}.${payload}.${"A".repeat(342)}`)).toEqual(unauthorized);
   });
 
-  it("is rejected by the function when it is an access token", async () => {
+  it("is rejected by the function when the caller sends an access token instead", async () => {
     const customer = customers[0];
     if (!customer) throw new Error("no customer");
     let accessToken = "";

@@ -175,7 +175,7 @@ describe("A job", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("fails with an empty input, which RunPod drops", async () => {
+  it("fails when its input is empty, because RunPod drops such a job", async () => {
     const empty = await submit({});
     const full = await submit();
     expect((await runpod.worker.next()).id).toBe(full);
