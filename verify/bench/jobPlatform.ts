@@ -95,7 +95,7 @@ export class JobPlatform {
       report.completionTokens = output?.usage?.completion_tokens ?? 0;
       return;
     }
-    if (error) throw new Error(`A job failed: ${error}`);
+    if (error) throw new Error(`The worker reported a failed job: ${error}`);
     this.running.delete(id);
     finish(report);
   }
