@@ -26,7 +26,7 @@ module.exports = function compileProgram() {
   return folder;
 };
 
-/** Paths of a source and of every source it imports, directly or not. */
+/** Paths of a source and of every source that it imports directly or indirectly. */
 function importedFrom(entry) {
   const { metafile } = require("esbuild").buildSync({
     entryPoints: [entry],

@@ -199,7 +199,7 @@ function checkError(
 
 /**
  * Finds the contract's error in the error of a job or in an HTTP body. The value may be JSON text. RunPod may also wrap
- * the error in one more `error` object, which its documentation does not mention.
+ * the error in one more `error` object, although RunPod's documentation does not mention that.
  */
 function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined {
   const body = typeof value === "string" ? parseJson(value) : value;

@@ -125,7 +125,7 @@ describe("A chat with a failed job", () => {
   it.each([
     [429, { code: "rate_limited", retryable: true }],
     [404, { code: "unavailable", retryable: false }],
-  ] as const)("throws a typed problem when /run answers HTTP %d", async (status, expected) => {
+  ] as const)("throws a typed problem when /run responds with HTTP %d", async (status, expected) => {
     const server = await jobApi({ reject: () => ({ status, body: {} }) });
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject(expected);
   });

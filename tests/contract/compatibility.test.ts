@@ -54,7 +54,7 @@ describe("The Python worker", needsPython, () => {
   });
 
   // Changes real answers in the way of an incompatible worker. `incompatibilities` must report each change.
-  describe("when changed incompatibly", () => {
+  describe("with changed answers", () => {
     let values: FixtureValues;
     const answers: { fixture: Fixture; answer: Answer }[] = [];
     beforeAll(async () => {
@@ -83,44 +83,44 @@ describe("The Python worker", needsPython, () => {
       expect(incompatibleFixtures(added)).toEqual([]);
     });
 
-    it.each(Object.entries(incompatibleChanges))("fails with %s", (_, change) => {
+    it.each(Object.entries(incompatibleChanges))("is incompatible with %s", (_, change) => {
       expect(incompatibleFixtures(change)).not.toEqual([]);
     });
 
-    it("fails with a stream without [DONE]", () => {
+    it("is incompatible with a stream without [DONE]", () => {
       const { fixture, answer } = find("openai/chat-streamed");
       const cut = { items: [String(answer.items[0]).replace("data: [DONE]\n\n", "")] };
       expect(incompatibilities(fixture, cut, values)).toContain("the last event is not [DONE]");
     });
 
-    it("fails with deltas when the request has stream false, and without deltas when it has stream true", () => {
+    it("is incompatible with deltas when the request has stream false, and without deltas when it has stream true", () => {
       const [streamed, whole] = [find("native/text"), find("native/text-whole")];
       const problem = "the reply has deltas although stream is false, or has none although stream is true";
       expect(incompatibilities(whole.fixture, streamed.answer, values)).toEqual([problem]);
       expect(incompatibilities(streamed.fixture, whole.answer, values)).toEqual([problem]);
     });
 
-    it("fails with two objects in the answer to one OpenAI request", () => {
+    it("is incompatible with two objects in the answer to one OpenAI request", () => {
       const { fixture, answer } = find("openai/chat");
       const twice = { items: [answer.items[0], answer.items[0]] };
       expect(incompatibilities(fixture, twice, values)).toEqual(["the answer is not exactly one object"]);
     });
 
-    it("fails with stored items that differ from the streamed items", () => {
+    it("is incompatible with stored items that differ from the streamed items", () => {
       const { fixture, answer } = find("native/text");
       expect(incompatibilities(fixture, { ...answer, storedItems: [] }, values)).toEqual([
         "the stored items differ from the streamed items",
       ]);
     });
 
-    it("fails with a reply to a request that must be rejected", () => {
+    it("is incompatible with a reply to a request that must be rejected", () => {
       const { fixture } = find("native/ticket-missing");
       expect(incompatibilities(fixture, find("native/text").answer, values)).toEqual([
         "the answer contains no error in the contract's format",
       ]);
     });
 
-    it("fails with an error instead of a reply", () => {
+    it("is incompatible with an error instead of a reply", () => {
       const { answer } = find("native/ticket-missing");
       expect(incompatibilities(find("native/text").fixture, answer, values)).toEqual([
         expect.stringMatching(/^unexpected error: .*ticket_missing/),

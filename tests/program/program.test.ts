@@ -280,7 +280,7 @@ describe("The program", () => {
     }
   });
 
-  it("registers one webhook endpoint at Stripe, for the events that it handles", () => {
+  it("registers one webhook endpoint at Stripe, for all events that the webhook function handles", () => {
     expect(cloud.stripe?.account.webhookEndpoints()).toEqual([
       expect.objectContaining({ url: outputs.webhookUrl, enabledEvents: expect.arrayContaining([...webhookEvents]) }),
     ]);
