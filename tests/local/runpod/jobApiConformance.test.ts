@@ -110,7 +110,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "CANCELLED" });
   },
 
-  "queues a failed job again under its id after a retry": async ({ client, worker, id: endpoint, post }) => {
+  "queues a failed job again under the same id after a retry": async ({ client, worker, id: endpoint, post }) => {
     const id = await client.run({ input });
     expect((await post(`${endpoint}/retry/${id}`)).status).toBe(400);
     await worker.next();
