@@ -1,5 +1,5 @@
 import { buildBundles } from "../../infra/bundle";
 
-// npm runs this file after `npm ci`. `pulumi destroy` needs the bundles of the dynamic providers. It cannot build them,
-// because it does not run the program.
+// npm runs this file after `npm ci`, because `pulumi destroy` needs the bundles of the dynamic providers. That command
+// does not run the program, which would build them.
 buildBundles();

@@ -25,7 +25,7 @@ export interface AccountOptions {
   clock: Clock;
   /** Whether the registry has the image. RunPod checks this when a template is saved. */
   imageExists(imageName: string): boolean;
-  /** Returns a reserved id and key for a new endpoint. When it returns undefined, the account generates them. */
+  /** Returns a reserved id and key for a new endpoint. If the result is undefined, the account generates both. */
   claimEndpoint?: () => { id: string; aiKey: string } | undefined;
 }
 

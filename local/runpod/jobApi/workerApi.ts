@@ -51,7 +51,7 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
     const { queue, fleet } = c.get("endpoint");
     const worker = c.req.param("worker");
     if (c.req.query("status") === "unhealthy") fleet.reportFailedCheck(worker, c.req.query("check") ?? "unknown check");
-    // The SDK leaves job_id out when it has no job.
+    // A worker without a job sends no job_id.
     else queue.workerPinged(worker, (c.req.query("job_id") ?? "").split(","));
     return c.json({ status: "ok" });
   });
@@ -111,7 +111,7 @@ async function readReport(c: Context<Env>, maxBytes: number): Promise<Report | R
     const body: unknown = JSON.parse(text);
     if (typeof body === "object" && body !== null) return body;
   } catch {
-    // The code below rejects the body, as it does JSON that is not an object.
+    // The code below refuses the body, like JSON that is not an object.
   }
   return problem(c, 400, "bad request: body: must be a JSON object");
 }

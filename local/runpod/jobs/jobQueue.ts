@@ -59,8 +59,8 @@ const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 /** After the loss of a job's worker, RunPod queues the job again, but only once. */
 const MAX_LOSSES = 1;
 /**
- * Time after which a job is lost when the worker that took it does not name it in its pings. Third parties saw 30 to 50
- * s.
+ * A worker must name each of its jobs in its pings. A job that is not named this long after the worker took it is lost.
+ * Third parties saw 30 to 50 s.
  */
 const ACKNOWLEDGE_MS = 30_000;
 /** RunPod's error text for a job that lost its worker twice. */
@@ -112,7 +112,7 @@ export class JobQueue {
     return job;
   }
 
-  /** The job, unless it is unknown or deleted. */
+  /** Returns the job, or undefined when it is unknown or deleted. */
   get(id: string): Job | undefined {
     this.sweep();
     return this.jobs.get(id);

@@ -316,7 +316,7 @@ export class Fleet {
   private statusOf(worker: Worker): WorkerStatus {
     if (worker.state === "ready") return this.isBusy(worker.id) ? "RUNNING" : "IDLE";
     if (worker.state === "throttled") return "THROTTLED";
-    // A worker that keeps crashing stays unhealthy during the next try.
+    // A worker that keeps crashing stays unhealthy while it starts again.
     return worker.crashes > 0 && worker.state !== "pulling" ? "UNHEALTHY" : "INITIALIZING";
   }
 
