@@ -96,7 +96,7 @@ async def test_openai_stream_of_an_empty_reply_contains_the_role(ask: Run, engin
     assert event["choices"][0]["finish_reason"] == "content_filter"
 
 
-async def test_openai_body_and_native_input_cause_the_same_request_to_the_engine(
+async def test_openai_body_and_the_same_chat_in_our_own_form_cause_equal_engine_requests(
     ask: Run, engine: StubEngine, run: Run
 ) -> None:
     params = {"temperature": 0.5, "top_p": 0.4, "seed": 7, "max_tokens": 20}

@@ -1,6 +1,6 @@
 """
 Stand-in for `vllm serve` without a GPU. It accepts the flags of `vllm_serve_flags.json`, which both vLLM 0.26 and 0.28
-support. It rejects arguments that vLLM would reject. It serves the scripted engine instead of a model.
+support. It rejects arguments that vLLM would reject, and serves the scripted engine instead of a model.
 """
 
 import asyncio
