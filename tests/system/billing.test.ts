@@ -1,49 +1,38 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import Stripe from "stripe";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod/mini";
 import { createApi } from "../../client";
 import type { AdminEvent, AdminUser } from "../../contract/admin";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { createEventLog } from "../../functions/tables/eventLog";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
-import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
+import { engineOptions } from "../../local/cloud/program";
 import { up } from "../../local/pulumi/engine";
 import { signedIn } from "../../local/visitor/customer";
 import { webhookEvents } from "../../stripe/events";
+import { type SharedCloud, sharedCloud } from "../sharedCloud";
 
 // Tests billing as a whole over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the
 // reconciler.
-const dir = mkdtempSync(join(tmpdir(), "snack-misaki-billing-"));
-const programDir = process.cwd();
 const owner = "snack-misaki/start";
-let cloud: LocalCloud;
-let double: NonNullable<LocalCloud["stripe"]>;
-let outputs: ProgramOutputs;
+let shared: SharedCloud;
+let cloud: SharedCloud["cloud"];
+let double: SharedCloud["stripe"];
+let outputs: SharedCloud["outputs"];
 let stripe: Stripe;
 
 beforeAll(async () => {
-  cloud = await startLocalCloud({ programDir, dir, freePorts: true });
-  outputs = await bringUp(cloud, programDir, dir);
-  if (!cloud.stripe) throw new Error("The local cloud has no Stripe double");
-  double = cloud.stripe;
+  shared = await sharedCloud();
+  ({ cloud, outputs, stripe: double } = shared);
   stripe = new Stripe(cloud.config().values["snack-misaki:stripeApiKey"] ?? "", {
     host: "localhost",
     port: double.port,
     protocol: "http",
   });
-});
-
-afterAll(async () => {
-  await cloud?.close();
-  rmSync(dir, { recursive: true, force: true });
 });
 
 const admin = <T>(request: object) => cloud.aws.invoke("snack-misaki-start-admin", request) as Promise<T>;
@@ -213,9 +202,13 @@ describe("Reconciler", () => {
 
 describe("npm run admin", () => {
   const cli = async (...args: string[]) => {
-    const run = promisify(execFile)(process.execPath, ["cli/run.cjs", "ops/admin/admin.ts", "--dir", dir, ...args], {
-      cwd: programDir,
-    });
+    const run = promisify(execFile)(process.execPath, [
+      "cli/run.cjs",
+      "ops/admin/admin.ts",
+      "--dir",
+      shared.dir,
+      ...args,
+    ]);
     return run.then(
       ({ stdout }) => ({ code: 0, out: stdout }),
       ({ code, stderr }: { code: number; stderr: string }) => ({ code, out: stderr }),
@@ -335,7 +328,7 @@ describe("Webhook secret rotation", () => {
         await sleep(50);
       }
     })();
-    await up(engineOptions(cloud, programDir, dir, { "billing.webhookSecretGeneration": 2 }));
+    await up(engineOptions(cloud, shared.programDir, shared.dir, { "billing.webhookSecretGeneration": 2 }));
     await sleep(500);
     streaming = false;
     await streamed;

@@ -1,34 +1,20 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
-import { bringUp, type ProgramOutputs } from "../../local/cloud/program";
 import { signedIn } from "../../local/visitor/customer";
 import { launchBrowser, needsBrowser } from "../browser";
+import { guestLimit, type SharedCloud, sharedCloud } from "../sharedCloud";
 import { needsPython } from "../workerPython";
 
 // Tests the whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its
 // workers.
-const dir = mkdtempSync(join(tmpdir(), "snack-misaki-flow-"));
-const programDir = process.cwd();
-const guestLimit = 3;
-let cloud: LocalCloud;
-let outputs: ProgramOutputs;
+let cloud: SharedCloud["cloud"];
+let outputs: SharedCloud["outputs"];
 
 beforeAll(async () => {
-  const config = { "guest.sessionsPerHour": guestLimit };
-  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });
-  outputs = await bringUp(cloud, programDir, dir);
-});
-
-afterAll(async () => {
-  await cloud?.close();
-  rmSync(dir, { recursive: true, force: true });
+  ({ cloud, outputs } = await sharedCloud());
 });
 
 async function idTokenOf(label: string): Promise<string> {
