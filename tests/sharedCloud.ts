@@ -39,8 +39,9 @@ export async function sharedCloud(): Promise<SharedCloud> {
 
 async function start(): Promise<SharedCloud> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-shared-"));
-  // The cloud ends with the process.
+  // The cloud ends with the process, which vitest ends with SIGTERM.
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  process.once("SIGTERM", () => process.exit());
   const programDir = process.cwd();
   const config = { "guest.sessionsPerHour": guestLimit };
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });

@@ -20,7 +20,7 @@ async function setWorkersMax(workersMax: number): Promise<number> {
   const response = await fetch(`${cloud.runpod.restUrl}/serverless/${endpoint.id}`, {
     method: "PATCH",
     headers: { authorization: "Bearer local-runpod-account-key", "content-type": "application/json" },
-    body: JSON.stringify({ workersMax }),
+    body: JSON.stringify({ workers: { max: workersMax } }),
   });
   if (!response.ok) throw new Error(await response.text());
   return before;
