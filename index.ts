@@ -23,7 +23,7 @@ const images = byModel((model) => new WorkerImage(model, { config }));
 const registry = new Registry("registry", { config, images: Object.values(images) });
 const endpoints = byModel((model) => new Inference(model, { config, tickets, registry, image: images[model] }));
 
-// The auth/billing API is separate from inference: it returns the frontend's plan, endpoint and ticket.
+// The auth/billing API is separate from inference. It gives the frontend the customer's plan, endpoint and ticket.
 const auth = new Auth("auth", { config, identity, data, tickets, endpoints });
 const billing = new Billing("billing", { config, identity, data });
 const api = new HttpApi("api", {

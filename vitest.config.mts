@@ -18,6 +18,16 @@ const unitTests = [
   "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
 ];
 
+/** Tests that share one local cloud per process, by tests/sharedCloud.ts. */
+const cloudTests = [
+  "tests/billing/checkout.test.ts",
+  "tests/ops/doctor/command.test.ts",
+  "tests/system/{billing,flow}.test.ts",
+];
+
+// Only vitest's own output has colors: the tests compare output without.
+delete process.env.FORCE_COLOR;
+
 export default defineConfig({
   test: {
     // Only ends a test that hangs: a busy machine may take several times as long as a quiet one.
@@ -32,7 +42,11 @@ export default defineConfig({
     pool: "forks",
     projects: [
       { extends: true, test: { name: "unit", include: unitTests, setupFiles: ["tests/noServers.ts"] } },
-      { extends: true, test: { name: "system", include: ["tests/**/*.test.ts"], exclude: unitTests } },
+      { extends: true, test: { name: "cloud", include: cloudTests, isolate: false } },
+      {
+        extends: true,
+        test: { name: "system", include: ["tests/**/*.test.ts"], exclude: [...unitTests, ...cloudTests] },
+      },
     ],
   },
 });

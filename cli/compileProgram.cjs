@@ -26,7 +26,7 @@ module.exports = function compileProgram() {
   return folder;
 };
 
-/** Paths of a source and of every source it imports, directly or not. */
+/** Paths of a source and of every source that it imports directly or indirectly. */
 function importedFrom(entry) {
   const { metafile } = require("esbuild").buildSync({
     entryPoints: [entry],
@@ -60,7 +60,7 @@ function compile(sources) {
   });
 }
 
-/** Removes the output of deleted sources: `./api` must not find it when api.ts has become api/index.ts. */
+/** Removes the output of deleted sources. Otherwise `./api` would still load api.js after api.ts has become api/index.ts. */
 function removeOthers(paths) {
   for (const file of readFolder()) {
     if (/\.js(\.map)?$/.test(file) && !paths.includes(join(folder, file))) rmSync(join(folder, file), { force: true });

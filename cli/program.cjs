@@ -24,7 +24,7 @@ if (!process.env.DEBUG) {
   // The SDK formats a stack trace for every promise. Five frames are enough to reach from the SDK's constructors to our
   // component.
   Error.stackTraceLimit = 5;
-  // The SDK sends four debug messages per resource to the engine, one after the other.
+  // The SDK sends four debug messages per resource to the Pulumi engine, one after the other.
   Object.assign(require("@pulumi/pulumi").log, { debug: async () => {} });
 }
 

@@ -8,10 +8,10 @@
 const [major] = process.versions.node.split(".").map(Number);
 if (major < 24) {
   console.error(
-    `Node 24 is needed; this is ${process.version}. Run the command through npm (npm start, npm test …), which`,
+    `Node 24 is needed; this is ${process.version}. Run the command through npm (npm start, npm test …): npm ci`,
   );
   console.error(
-    `brings it. Where npm has none for ${process.platform}-${process.arch}, install it from https://nodejs.org.`,
+    `installs Node 24. If npm has no Node for ${process.platform}-${process.arch}, install it from https://nodejs.org.`,
   );
   process.exit(1);
 }

@@ -50,10 +50,13 @@ function checkNative({ check, checkShape, fixture, values }: Rules, { items, sto
   checkShape("worker-output", items.at(-1));
   const deltas = items.slice(0, -1) as { delta?: unknown; done?: unknown }[];
   const last = (items.at(-1) ?? {}) as Partial<WorkerOutput> & { done?: unknown };
-  check(last.done === true, "the last item lacks done: true");
-  check(!deltas.some(({ done }) => done !== undefined), "an item before the last one has done");
+  check(last.done === true, "the last item has no done: true");
+  check(!deltas.some(({ done }) => done !== undefined), "an item before the last one has the field done");
   check(!deltas.some(({ delta }) => delta === ""), "a delta is empty");
-  check(deltas.length > 0 === requestsStream(fixture), "deltas do not match the requested stream mode");
+  check(
+    deltas.length > 0 === requestsStream(fixture),
+    "the reply has deltas although stream is false, or has none although stream is true",
+  );
   if (deltas.length > 0)
     check(deltas.map(({ delta }) => delta).join("") === last.text, "text differs from the joined deltas");
   check(Boolean(last.text), "the reply is empty");
@@ -67,7 +70,7 @@ function checkNative({ check, checkShape, fixture, values }: Rules, { items, sto
   check(Boolean(last.model?.version), "model.version is empty");
   const { ttft_ms = 0, total_ms = 0 } = last.timings ?? {};
   check(ttft_ms > 0 && ttft_ms <= total_ms, "ttft_ms is not between 0 and total_ms");
-  check(total_ms >= 1, "total_ms is not in milliseconds");
+  check(total_ms >= 1, "total_ms is below 1, so it is not in milliseconds");
 }
 
 function checkOpenAi(rules: Rules, { items }: Answer): void {
@@ -109,7 +112,10 @@ function checkEvents(rules: Rules, stream: string, events: string[]): void {
 
   const choices = chunks.flatMap((chunk) => chunk?.choices ?? []);
   const roles = choices.map(({ delta }) => delta?.role);
-  check(roles[0] === "assistant" && !roles.slice(1).some(Boolean), "not exactly the first event has a role");
+  check(
+    roles[0] === "assistant" && !roles.slice(1).some(Boolean),
+    "the first event has no role, or a later event has one",
+  );
   check(
     choices.some(({ delta }) => delta?.content),
     "the reply is empty",
@@ -124,7 +130,7 @@ function checkEvents(rules: Rules, stream: string, events: string[]): void {
     check(last?.choices?.length === 0, "the usage event has a choice");
     check(!chunks.slice(0, -1).some((chunk) => chunk?.usage !== null), "an event before the usage event has usage");
     checkOpenAiUsage(rules, last?.usage);
-  } else check(!chunks.some((chunk) => chunk?.usage), "usage was not requested");
+  } else check(!chunks.some((chunk) => chunk?.usage), "an event has usage, which was not requested");
 }
 
 function checkMetadata({ check, values }: Rules, metadata: Partial<ChatCompletionChunk | ChatCompletion>): void {
@@ -137,7 +143,7 @@ function checkOpenAiUsage({ check, fixture, values }: Rules, usage: ChatCompleti
   const { prompt_tokens_details: details, ...counts } = usage ?? ({} as Partial<ChatCompletion["usage"]>);
   checkUsage(check, fixture, values, { ...counts, ...(details && { cached_tokens: details.cached_tokens }) });
   const { prompt_tokens = 0, completion_tokens = 0, total_tokens } = counts;
-  check(total_tokens === prompt_tokens + completion_tokens, "total_tokens is not the sum");
+  check(total_tokens === prompt_tokens + completion_tokens, "total_tokens is not prompt_tokens + completion_tokens");
 }
 
 function checkUsage(
@@ -176,7 +182,7 @@ function checkError(
   const isOpenAi = !("input" in fixture);
   const candidates = [answer.error, ...(isOpenAi ? eventData(answer.items.join("")) : [])];
   const error = candidates.map(findError).find(Boolean);
-  check(error !== undefined, "the answer has no error of the contract");
+  check(error !== undefined, "the answer contains no error in the contract's format");
   if (!error) return;
   checkShape("error", { error });
   check(error.code === code, `the code is ${error.code} instead of ${code}`);
@@ -193,7 +199,7 @@ function checkError(
 
 /**
  * Finds the contract's error in the error of a job or in an HTTP body. The value may be JSON text. RunPod may also wrap
- * the error in one more `error` object, which its documentation does not mention.
+ * the error in one more `error` object, although RunPod's documentation does not mention that.
  */
 function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined {
   const body = typeof value === "string" ? parseJson(value) : value;

@@ -30,7 +30,7 @@ export const ChatCompletionRequest = z.strictObject({
   stream_options: z.optional(
     z.strictObject({ include_usage: z.optional(z.boolean()), include_obfuscation: z.optional(z.boolean()) }),
   ),
-  /** Not in OpenAI's API. OpenAI's clients send it as an extra field of the body. */
+  /** OpenAI's API has no such field. OpenAI's clients can send the ticket as an extra field of the body. */
   ticket: z.optional(z.string()),
 
   // Some clients send these defaults explicitly. Other values are rejected.

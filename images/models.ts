@@ -4,43 +4,50 @@ import { byModel, type Model } from "../contract/plan";
 
 /** Facts of one model: the sources of its image and the needs of its workers. */
 const ModelFacts = z.strictObject({
-  /** Repository at Hugging Face. For a retrained model, its own repository. */
+  /** Repository at Hugging Face. A retrained model needs a separate repository. */
   huggingFaceId: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
-  /** Commit of that repository. */
+  /** Commit of the Hugging Face repository. */
   revision: z.string().regex(/^[0-9a-f]{40}$/),
-  /** Longest prompt and reply together, in tokens. The worker trims conversations to it. */
+  /** Maximum tokens of prompt and reply together. The worker drops the oldest messages of a longer conversation. */
   contextTokens: z.int().positive(),
-  /** Without it the engine loads the weights unchanged (bf16). */
+  /** When absent, the engine loads the weights unchanged (bf16). */
   quantization: z.enum(["fp8"]).optional(),
-  /** Replies generated at the same time: as many as the GPU's memory holds as key-value cache. */
+  /** Maximum number of replies generated at the same time. Their key-value cache must fit into the GPU's memory. */
   maxConcurrency: z.int().positive(),
-  /** RunPod's GPU pools, the preferred one first. `-<GPU type>` excludes a type. */
+  /** Ids of RunPod's GPU pools, the preferred pool first. `-<GPU type>` excludes a type. */
   gpuIds: z.array(z.string()).min(1),
-  /** Lowest CUDA version of a host's driver. vLLM's official image is built on CUDA 13.0. */
+  /** Lowest CUDA version that a host's driver must support. vLLM's official image is built on CUDA 13.0. */
   minCudaVersion: z.string(),
-  /** Container disk in GB: the unpacked image (vLLM ~29 GB plus the weights) and the tenth that RunPod's SDK wants free. */
+  /**
+   * Container disk in GB. It holds the unpacked image (vLLM ~29 GB plus the weights). RunPod's SDK requires a tenth of
+   * the disk to be free.
+   */
   containerDiskInGb: z.int().positive(),
-  /** Reasons for the values, by key. */
+  /** Reasons for the values, by the name of the field. */
   notes: z.record(z.string(), z.string()).optional(),
 });
 type ModelFacts = z.infer<typeof ModelFacts>;
 
-/** Facts of every model, each from `images/<model>/model.json`. */
+/** Facts of each model, read from `images/<model>/model.json`. */
 export const modelFacts: Readonly<Record<Model, ModelFacts>> = byModel(readFacts);
 
-/** Source of a worker's weights: its image, or RunPod's model cache (`modelReference`). */
+/** Source of a worker's weights: its image (`baked`), or RunPod's model cache (`cached`; see `modelReference`). */
 export type Weights = "baked" | "cached";
 
-/** URL by which an endpoint asks RunPod to cache a model's weights: the commit that the worker expects there. */
+/**
+ * URL that makes RunPod cache a model's weights for an endpoint. It contains the commit that the worker expects in the
+ * cache.
+ */
 export function modelReference(model: Model): string {
   const { huggingFaceId, revision } = modelFacts[model];
   return `https://huggingface.co/${huggingFaceId}:${revision}`;
 }
 
 /**
- * Build arguments of `images/Dockerfile` for a model. `ENGINE_IMAGE` keeps the Dockerfile's default.
+ * Build arguments of `images/Dockerfile` for a model. `ENGINE_IMAGE` is not included, so the Dockerfile's default
+ * applies.
  *
- * @param version reported by the workers as `model.version`
+ * @param version version that the workers report as `model.version`
  */
 export function buildArgs(model: Model, version: string, weights: Weights = "baked"): Record<string, string> {
   const facts = modelFacts[model];

@@ -118,7 +118,7 @@ function createRoute(
   );
 }
 
-/** Contains no personal data: no address, no token, no user id. */
+/** Log format without personal data: no IP address, no token, no user id. */
 const accessLogFormat = JSON.stringify({
   requestId: "$context.requestId",
   route: "$context.routeKey",

@@ -31,25 +31,25 @@ const ModelConfig = z
       .regex(/^[^\s@]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$/, "must be host/name:tag or host/name@sha256:…")
       .refine((uri) => !uri.endsWith(":latest"), "must name one build, not latest")
       .optional()
-      .describe("An image that a pipeline has built, host/name:tag or host/name@sha256:…, in place of imageTag."),
+      .describe("Image that a pipeline has built, host/name:tag or host/name@sha256:…. Set it instead of imageTag."),
     weights: z
       .enum(["baked", "cached"])
       .default("baked")
-      .describe("baked: the image holds the weights. cached: RunPod's model cache holds them."),
+      .describe("baked: the image contains the weights. cached: RunPod's model cache provides them."),
     gpuIds: z
       .array(gpuId)
       .min(1)
       .optional()
       .describe(
-        "RunPod's GPU pools for the workers. -<GPU type> excludes a GPU type from the pools. Default: gpuIds of the model.",
+        "RunPod's GPU pools for the workers. -<GPU type> excludes a GPU type from the pools. Default: gpuIds of images/<model>/model.json.",
       ),
     workersMin: z
       .int()
       .min(0)
       .max(60)
       .default(0)
-      .describe("Workers that always run and always cost. Must be 0 in a dev stack."),
-    workersMax: z.int().min(1).max(60).default(3).describe("Most workers at the same time."),
+      .describe("Number of workers that always run and always cost money. Must be 0 in a dev stack."),
+    workersMax: z.int().min(1).max(60).default(3).describe("Maximum number of workers at the same time."),
     idleTimeoutSeconds: z
       .int()
       .min(1)
@@ -59,7 +59,7 @@ const ModelConfig = z
   })
   .refine((model) => (model.imageTag === undefined) !== (model.imageUri === undefined), {
     path: ["imageTag"],
-    message: "must be given, or imageUri, not both",
+    message: "exactly one of imageTag and imageUri must be set",
   })
   .refine((model) => model.workersMin <= model.workersMax, {
     path: ["workersMin"],
@@ -103,9 +103,9 @@ const RegistryConfig = z
           ids: z
             .strictObject(byModel(() => delegation))
             .partial()
-            .describe("Delegations by model: a delegation is for one repository."),
+            .describe("ECR delegation of each model, because a delegation is for one repository."),
         })
-        .describe("Private ECR that RunPod reads by delegations, which the operator registers with RunPod."),
+        .describe("Private ECR from which RunPod pulls with ECR delegations. The operator registers them with RunPod."),
       z.strictObject({ kind: z.literal("public") }).describe("Images that everybody may pull."),
     ],
     "must have kind ecr, token, delegation or public",
@@ -153,8 +153,8 @@ const TicketKeysConfig = z
 
 const ThrottleConfig = z
   .strictObject({
-    ratePerSecond: z.number().positive().describe("Requests per second of one route."),
-    burst: z.int().positive().describe("Requests of one route at the same moment."),
+    ratePerSecond: z.number().positive().describe("Maximum requests per second to one route."),
+    burst: z.int().positive().describe("Maximum burst of requests to one route."),
   })
   .default({ ratePerSecond: 50, burst: 100 })
   .describe("Limits of the API.");
@@ -177,28 +177,28 @@ const BillingConfig = z
       .strictObject({ paid: prices, vip: prices })
       .default({ paid: [], vip: [] })
       .describe(
-        "Stripe's ids of the recurring prices of each plan. The program sells the first one. Subscriptions to the others " +
-          "keep their plan. A plan without prices is not for sale.",
+        "Stripe's ids of the recurring prices of each plan. The program sells the first price. Subscriptions with another " +
+          "listed price keep their plan. A plan without prices is not for sale.",
       ),
     returnUrls: z
       .array(secureUrl)
       .min(1)
       .optional()
       .describe(
-        "URLs to which Checkout and the customer portal return: the one of the caller's origin, else the first. Default: " +
-          "frontend.origins. The page gets ?checkout=success, ?checkout=cancelled or ?portal=return.",
+        "URLs to which Checkout and the customer portal redirect: the URL with the caller's origin, otherwise the first URL. " +
+          "Default: frontend.origins. The URL gets ?checkout=success, ?checkout=cancelled or ?portal=return.",
       ),
     graceDays: z
       .int()
       .min(0)
       .max(30)
       .default(7)
-      .describe("Days for which the plan stays after a renewal was not paid."),
+      .describe("Days for which a customer keeps the plan after an unpaid renewal."),
     portalConfiguration: z
       .string()
       .startsWith("bpc_", "must be the id of a portal configuration, bpc_…")
       .optional()
-      .describe("Configuration of the customer portal, bpc_…. Default: the one of Stripe's dashboard."),
+      .describe("Id of the customer portal's configuration, bpc_…. Default: the configuration in Stripe's dashboard."),
     webhookSecretGeneration: z
       .int()
       .positive()
@@ -233,7 +233,7 @@ export const secretKeys: Record<string, string> = {
   ...Object.fromEntries(
     models.map((model) => [
       browserKeyOf(model),
-      `RunPod key for browsers, restricted to the endpoint of ${model}. Made in RunPod's console after the first \`pulumi up\`.`,
+      `RunPod key for browsers, restricted to the endpoint of ${model}. Create it in RunPod's console after the first \`pulumi up\`.`,
     ]),
   ),
   stripeApiKey:

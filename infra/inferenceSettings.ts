@@ -24,7 +24,7 @@ export function inferenceSettings(model: Model, config: Pick<Config, "stack" | M
       scalerValue: 4,
       executionTimeoutMs: 120_000,
       flashBootType: "FLASHBOOT",
-      // RunPod downloads the weights to a host before it starts a worker there.
+      // RunPod downloads the weights to a host before it starts a worker on that host.
       ...(weights === "cached" && { modelReferences: [modelReference(model)] }),
     },
   } as const;

@@ -169,6 +169,6 @@ function pullImages(images: WorkerImage[]): Statement[] {
 function repositoryArn(url: string): string {
   const [, account, region, china, name] =
     /^(\d{12})\.dkr\.ecr\.([\w-]+)\.amazonaws\.com(\.cn)?\/([^:@]+)/.exec(url) ?? [];
-  if (name === undefined) throw new Error(`${url} is not in Amazon ECR`);
+  if (name === undefined) throw new Error(`${url} is not the URL of a private Amazon ECR repository`);
   return `arn:aws${china ? "-cn" : ""}:ecr:${region}:${account}:repository/${name}`;
 }

@@ -27,7 +27,7 @@ export class Tickets extends pulumi.ComponentResource {
     const { signing, accepted } = config.ticketKeys;
     const keys = new Map(accepted.map((number) => [number, new TicketKey(`ticket-key-${number}`, { number }, child)]));
     const signer = keys.get(signing);
-    if (!signer) throw new Error(`ticketKeys.accepted does not include ${signing}`);
+    if (!signer) throw new Error(`ticketKeys.accepted must include ticketKeys.signing, which is ${signing}`);
 
     const names = stackNames(config.stack);
     this.issuer = names.owner;

@@ -32,9 +32,9 @@ export interface LocalCloudOptions {
   config?: Record<string, unknown>;
   /** Default: Ollama when it runs, else the scripted engine. */
   engine?: EngineName;
-  /** Gives canned replies even when the worker's Python environment exists. Default false. */
+  /** Uses the canned worker even when the worker's Python environment exists. Default false. */
   withoutPython?: boolean;
-  /** Called with a line of progress when the engine takes long. */
+  /** Called with a line of progress when the start of the LLM engine takes long. */
   progress?: (line: string) => void;
 }
 
@@ -44,7 +44,7 @@ export interface LocalCloud {
   runpod: RunpodDouble;
   /** Undefined when the configuration uses the real Stripe. */
   stripe: StripeDouble | undefined;
-  /** The engine behind the workers. */
+  /** LLM engine that the workers call. */
   engine: EngineName;
   pageUrl: string;
   /** Configuration of the stack `start`, with overrides by path. */
@@ -53,7 +53,7 @@ export interface LocalCloud {
   providers: Record<"aws" | "awsx" | "docker-build", number | Promise<number>>;
   /** Creates the seeded customers' rows in every users table. */
   seedCustomers(): Promise<void>;
-  /** Gives the page the outputs of the program. */
+  /** Passes the program's outputs to the page. */
   setPageConfig(config: PageConfig): void;
   /** Closes every service, the last started first. */
   close(): Promise<void>;
@@ -64,7 +64,7 @@ interface Service {
   close(): Promise<void>;
 }
 
-/** The services of one cloud, so that all of them close, also those that are still starting. */
+/** Services of one local cloud. Closes all of them, also those that are still starting. */
 class Services {
   private readonly starting: Promise<Service>[] = [];
 
@@ -81,8 +81,8 @@ class Services {
 }
 
 /**
- * Starts every double of the local cloud in this process. Workers and the awsx provider run in child processes. Closes
- * what it has started before it throws.
+ * Starts every double of the local cloud in this process. Workers and the awsx provider run in child processes. After
+ * an error it closes every service that it has started.
  *
  * @throws PortInUseError, or an Error about the configuration
  */
@@ -157,7 +157,10 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   };
 }
 
-/** An account with the keys that an operator makes in RunPod's console: the account's key, and one per model for browsers. */
+/**
+ * Options for a RunPod account with the keys that an operator creates in RunPod's console: the account's key, and one
+ * key per model for browsers.
+ */
 function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: AwsCloud) {
   const browserKeys = models.map((model) => ({
     key: values[configKey(browserKeyOf(model))] ?? "",
@@ -167,15 +170,15 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     port: ports.runpod,
     dir: join(dir, "runpod"),
     keys: [{ key: values[configKey("runpodApiKey")] ?? "", scope: "account" as const }, ...browserKeys],
-    // One per endpoint.
+    // One worker per endpoint.
     warmWorkers: models.length,
     resolveImage: (imageName: string) => aws.resolveImage(imageName),
-    // Enough for this stack and for one that a real Pulumi brings up beside it.
+    // Enough for this stack and for a second stack that a real Pulumi creates beside it.
     workersQuota: 20,
   };
 }
 
-/** An account with the stack's keys and the prices that an operator creates in Stripe's dashboard. */
+/** Options for a Stripe account with the stack's keys and the prices that an operator creates in Stripe's dashboard. */
 function stripeOptions({ values }: StackConfig, ports: Ports, dir: string, events: Events): StripeOptions {
   const keys = ["stripeApiKey", "stripeWebhookKey"].flatMap((key) => values[configKey(key)] ?? []);
   const catalogue = [

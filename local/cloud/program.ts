@@ -16,7 +16,7 @@ export const ProgramOutputs = z.object({
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 
-/** Options with which the engine runs this program. `overrides` change the stack's configuration, by path. */
+/** Options for the Pulumi engine to run this program. `overrides` change the stack's configuration, by path. */
 export function engineOptions(
   cloud: Pick<LocalCloud, "config" | "providers">,
   programDir: string,
@@ -32,16 +32,16 @@ export function engineOptions(
     secretKeys,
     statePath: join(dir, "stack.json"),
     providers: cloud.providers,
-    // `typescript: false` in Pulumi.yaml.
+    // Same as `typescript: false` in Pulumi.yaml.
     env: { PULUMI_NODEJS_TYPESCRIPT: "false" },
   };
 }
 
 /**
- * Starts a local cloud and brings the program up in it at the same time. The program loads longer than the cloud, so the
- * cloud's modules are imported after the program has started.
+ * Starts a local cloud and brings the program up in it at the same time. The program takes longer to load than the
+ * local cloud. Therefore the modules of the local cloud are imported after the program has started.
  *
- * @param onStart called with the cloud when it has started. The caller closes it, also after a later error
+ * @param onStart called with the local cloud when it has started. The caller closes it, also after a later error
  * @param onStep called after each resource
  * @throws PortInUseError, EngineError, or an Error about the configuration
  */
@@ -67,7 +67,7 @@ export async function openLocalCloud(
 }
 
 /**
- * Brings the program up in a local cloud that is running.
+ * Brings the program up in a running local cloud.
  *
  * @param onStep called after each resource
  */
@@ -80,7 +80,7 @@ export async function bringUp(
   return useOutputs(cloud, (await up({ ...engineOptions(cloud, programDir, dir), ...(onStep && { onStep }) })).outputs);
 }
 
-/** Creates the seeded customers' rows and gives the outputs to the page. */
+/** Creates the seeded customers' rows and passes the outputs to the page. */
 async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknown>): Promise<ProgramOutputs> {
   const outputs = ProgramOutputs.parse(stackOutputs);
   await cloud.seedCustomers();

@@ -19,7 +19,7 @@ export function stripePanel({ account, switches, release, settled }: StripeDoubl
     now: () => account.now(),
     async advance(seconds) {
       await account.advance(seconds);
-      // Waits until the events have reached the row, unless they are held.
+      // Waits until the events have changed the user's row, unless events are held back.
       if (!switches.hold) await settled();
     },
     failNextRenewal: async (userId) => void account.replaceCard(customerOf(userId), FAILS_LATER),

@@ -17,7 +17,7 @@ interface Options {
 
 const program = command(
   "preview:local",
-  "Prints what the program would create in a new stack, or with --config, what a change would do to an existing one.",
+  "Shows the resources that the program would create in a new stack. With --config: the effect of a change on an existing stack.",
 )
   .option(
     "--config <path=value>",
@@ -26,7 +26,7 @@ const program = command(
     [],
   )
   .option("--all", "show every unchanged resource instead of one line per component")
-  .addHelpText("after", "\nIt works in a temporary local cloud. --json prints every step as one list.")
+  .addHelpText("after", "\nThe preview runs in a temporary local cloud. --json prints every step as one list.")
   .action(async ({ config, all, json }: Options) => {
     const progress = new Progress(process.stderr);
     const steps = await previewChanges(parseOverrides(config), progress);
@@ -45,7 +45,8 @@ void run(program);
 /**
  * Previews the program in a temporary local cloud.
  *
- * @param overrides by path, such as `phi3.imageTag`. With any, the stack is first brought up without them.
+ * @param overrides configuration values by path, such as `phi3.imageTag`. If there are any, the stack is first brought
+ * up without them.
  */
 async function previewChanges(overrides: Record<string, unknown>, progress: Progress): Promise<StepEvent[]> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-preview-"));

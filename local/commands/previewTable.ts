@@ -2,7 +2,7 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import type { StepEvent } from "../pulumi/engine";
 
-/** One line of the table. `op` is missing on a line that stands for several unchanged resources. */
+/** One line of the table. `op` is missing on a line that represents several unchanged resources. */
 export interface PreviewRow {
   depth: number;
   type: string;
@@ -32,8 +32,8 @@ const colours = {
 /**
  * Rows of a preview as a tree. Resources without a parent in the list come first.
  *
- * @param all false folds unchanged resources: a component without a change becomes one row, and so do the unchanged
- * resources of a component with a change
+ * @param all whether to list every unchanged resource. Otherwise a component without a change becomes one row, and the
+ * unchanged resources of a changed component become one row.
  */
 export function previewRows(steps: StepEvent[], all: boolean): PreviewRow[] {
   const roots = steps.filter(({ parent }) => !steps.some(({ urn }) => urn === parent));
@@ -83,7 +83,7 @@ function unchanged(count: number): Pick<PreviewRow, "change"> {
 function rowOf(step: StepEvent, depth: number): PreviewRow {
   const { type, name, op, retained, changed } = step;
   const properties = op === "update" || op === "replace" ? changed.join(", ") : "";
-  // The wording of Pulumi's own preview.
+  // Pulumi's own preview has the same wording.
   return { depth, type, name, op, change: retained ? `${op} [retain]` : op, properties };
 }
 

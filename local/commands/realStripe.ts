@@ -7,18 +7,18 @@ export interface RealStripe {
 }
 
 /**
- * Reads Stripe settings from the environment: `STRIPE_API_KEY` (a test key) replaces the double. `STRIPE_PRICE_PAID`,
- * `STRIPE_PRICE_VIP` and `STRIPE_WEBHOOK_SECRET` belong to it.
+ * Reads Stripe settings from the environment. `STRIPE_API_KEY`, a test key, replaces the double with the real Stripe.
+ * `STRIPE_PRICE_PAID`, `STRIPE_PRICE_VIP` and `STRIPE_WEBHOOK_SECRET` are read only with that key.
  *
- * @returns undefined without `STRIPE_API_KEY`, which means the double
- * @throws Error for a live key or an invalid key, without showing it
+ * @returns undefined without `STRIPE_API_KEY`: the double is used
+ * @throws Error for a live key or an invalid key, without showing the key
  */
 export function realStripe(env: NodeJS.ProcessEnv): RealStripe | undefined {
   const key = env.STRIPE_API_KEY;
   if (!key) return undefined;
   if (/^[sr]k_live_/.test(key)) {
     throw new Error(
-      "STRIPE_API_KEY is a live key: nothing on this machine may move real money. Use sk_test_… or rk_test_….",
+      "STRIPE_API_KEY is a live key, but the local cloud must not move real money. Use sk_test_… or rk_test_….",
     );
   }
   if (!/^[sr]k_test_\w+$/.test(key)) throw new Error("STRIPE_API_KEY must be a test key, sk_test_… or rk_test_….");
@@ -28,7 +28,8 @@ export function realStripe(env: NodeJS.ProcessEnv): RealStripe | undefined {
     config: {
       stripeApiUrl: "https://api.stripe.com",
       stripeApiKey: key,
-      // Stripe cannot reach this machine. Its CLI forwards the events and signs them with its own secret.
+      // Stripe's servers cannot reach this machine. The Stripe CLI forwards the events and signs them with the CLI's
+      // secret.
       stripeWebhookKey: undefined,
       stripeWebhookSecret: secret || undefined,
       "billing.prices": prices,
@@ -36,7 +37,9 @@ export function realStripe(env: NodeJS.ProcessEnv): RealStripe | undefined {
     notes: [
       ...(secret
         ? []
-        : ["set STRIPE_WEBHOOK_SECRET to what it prints (whsec_…) and start again; until then no event is believed"]),
+        : [
+            "set STRIPE_WEBHOOK_SECRET to the secret that stripe listen prints (whsec_…) and start again; until then every event is rejected",
+          ]),
       ...Object.entries(prices).flatMap(([plan, ids]) =>
         ids.length > 0
           ? []

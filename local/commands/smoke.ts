@@ -13,41 +13,45 @@ import { inferenceOf } from "../visitor/modelSessions";
 import { expiredTicket, forgedTicket } from "../visitor/tickets";
 import { type BillingResult, walkBilling } from "./smokeBilling";
 
-/** What `npm run smoke -- --json` prints. Secrets are masked. */
+/** Output of `npm run smoke -- --json`. Secrets are masked. */
 export interface SmokeResult {
   session: Session;
   engine: EngineName;
   reply: string;
   guestReply: string;
-  /** To the customer whose plan is the paid one, from its model. */
+  /** Reply of the paid plan's model to a customer on that plan. */
   paidReply: string;
-  /** In how many pieces the first reply came. */
+  /** Number of pieces in which the first reply arrived. */
   pieces: number;
-  /** From sending the message to the first text. */
+  /** Milliseconds from sending the message to the first text. */
   ttftMs: number;
-  /** From sending the message to the end of the reply. */
+  /** Milliseconds from sending the message to the end of the reply. */
   totalMs: number;
-  /** From the start of this process to the end of the first reply. */
+  /** Milliseconds from the start of this process to the end of the first reply. */
   startToReplyMs: number;
-  /** Error code of each refused request. Missing with the canned worker: it checks no ticket. */
+  /** Error code of each refused request. Missing with the canned worker, because it checks no ticket. */
   refused?: Record<"noTicket" | "wrongModel" | "forged" | "expired", string>;
-  /** Missing with the engine llama: its walk needs no model. */
+  /** Missing with the engine llama, because the billing steps depend on no model. */
   billing?: BillingResult;
   worker: LocalCloud["runpod"]["workerKind"];
 }
 
 const greeting = "こんばんは";
 
-/** Walks the whole flow over real sockets. @throws Error when a step does not do what it must */
+/**
+ * Runs the whole flow over real sockets.
+ *
+ * @throws Error when a step has an unexpected result
+ */
 async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: string) => void): Promise<SmokeResult> {
-  say("signing in");
+  say("signing in and chatting");
   const api = await customerApi("free", cloud, outputs);
   const session = await api.session();
   const reply = await talk(session);
   const startToReplyMs = Math.round(performance.now());
-  say("talking as a guest");
+  say("chatting as a guest");
   const guestReply = await talk(await api.guest());
-  say("talking on the paid plan");
+  say("chatting on the paid plan");
   const paidReply = await talk(await (await customerApi("paid", cloud, outputs)).session());
 
   const refused = cloud.runpod.workerKind === "canned" ? undefined : await refusals(cloud, outputs, session, say);
@@ -68,9 +72,9 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
   };
 }
 
-/** Error codes of four requests that the worker must refuse. */
+/** Sends four requests that the worker must refuse. Returns their error codes. */
 async function refusals(cloud: LocalCloud, outputs: ProgramOutputs, session: Session, say: (line: string) => void) {
-  say("being refused");
+  say("sending requests that must be refused");
   const otherModel = models.find((model) => model !== session.model) ?? models[0];
   const { ticket: _, ...noTicket } = session;
   return {
@@ -82,7 +86,7 @@ async function refusals(cloud: LocalCloud, outputs: ProgramOutputs, session: Ses
 }
 
 function walkBillingOf({ stripe }: LocalCloud, api: Api, session: Session, say: (line: string) => void) {
-  if (!stripe) throw new Error("There is no Stripe double");
+  if (!stripe) throw new Error("smoke needs the Stripe double, but this local cloud uses the real Stripe");
   return walkBilling(api, { userId: session.user_id }, stripe, say);
 }
 
@@ -100,19 +104,22 @@ async function talk(session: Session): Promise<{ text: string; pieces: number; t
   throw new Error("The chat ended without a reply");
 }
 
-/** The code a session is refused with, which must be the one that is due: only the worker knows the ticket's codes. */
-async function refusal(session: Omit<Session, "ticket"> & { ticket?: string }, due: ErrorCode): Promise<string> {
+/**
+ * Sends a request that must be refused with the expected error code. The code proves that the worker refused it,
+ * because only the worker has error codes about tickets.
+ */
+async function refusal(session: Omit<Session, "ticket"> & { ticket?: string }, expected: ErrorCode): Promise<string> {
   const code = await talk(session as Session).then(
     () => "an answer",
     (error: unknown) => (error instanceof ApiProblem ? error.code : String(error)),
   );
-  if (code !== due) throw new Error(`A request that is due ${due} received ${code}`);
+  if (code !== expected) throw new Error(`Expected the worker to refuse a request with ${expected}, got ${code}`);
   return code;
 }
 
 const program = command(
   "smoke",
-  "Walks the whole flow without a browser: from nothing to Mama's reply, to a paid plan and back.",
+  "Runs the whole flow without a browser: a first reply, a guest's reply, a paid plan and back to the free plan.",
 )
   .addOption(engineOption())
   .action(async ({ json, engine }: { json?: boolean; engine?: EngineName }) => {
@@ -125,12 +132,12 @@ const program = command(
 
 void run(program);
 
-/** Warns on stderr that the refusals were not tried; fails the command where REQUIRE_ALL=1 allows no skip. */
+/** Warns on stderr that the refusals were not tested. Fails the command if `REQUIRE_ALL=1`. */
 function reportSkip(): void {
   const reason = "the canned worker checks no ticket. Set the Python worker up: npm run python -- setup";
-  console.error(pc.bold(pc.yellow(`SKIPPED the refusals of bad tickets: ${reason}`)));
+  console.error(pc.bold(pc.yellow(`SKIPPED the requests with bad tickets: ${reason}`)));
   if (process.env.REQUIRE_ALL !== "1") return;
-  console.error(pc.red("REQUIRE_ALL=1 allows no skip."));
+  console.error(pc.red("The command fails because REQUIRE_ALL=1 allows no skipped step."));
   process.exitCode = 1;
 }
 
@@ -144,15 +151,15 @@ function print({ billing, ...result }: SmokeResult): void {
   table.push(
     ["plan and model", `${result.session.plan}, ${result.session.model}`],
     ["inference", result.session.inference.url],
-    ["Mama, to the customer", result.reply],
-    ["Mama, to a guest", result.guestReply],
-    ["Mama, on the paid plan", result.paidReply],
-    ["pieces of the reply", result.pieces],
-    ["first text", `${result.ttftMs} ms`],
-    ["whole reply", `${result.totalMs} ms`],
-    ["from start to reply", `${result.startToReplyMs} ms`],
+    ["reply, free plan", result.reply],
+    ["reply, guest", result.guestReply],
+    ["reply, paid plan", result.paidReply],
+    ["pieces of the first reply", result.pieces],
+    ["time to first text", `${result.ttftMs} ms`],
+    ["time to whole reply", `${result.totalMs} ms`],
+    ["from start to whole reply", `${result.startToReplyMs} ms`],
     ["worker and engine", `${result.worker}, ${result.engine}`],
-    ...(billing ? [["paid after Checkout", `${billing.paidAfterReturnMs} ms, webhooks held back`]] : []),
+    ...(billing ? [["paid after Checkout", `${billing.paidAfterReturnMs} ms, with webhooks held back`]] : []),
     ...Object.entries(billing?.steps ?? {}).map(([step, plan]) => [`billing: ${step}`, plan]),
     ...Object.entries(result.refused ?? {}).map(([what, code]) => [`refused: ${what}`, code]),
   );

@@ -2,26 +2,27 @@ import type { Api, PlanInfo } from "../../client";
 import { stripePanel } from "../cloud/stripePanel";
 import type { StripeDouble } from "../stripe/server";
 
-/** What the walk through billing saw. */
+/** Measurements and plans of the billing steps. */
 export interface BillingResult {
-  /** From Checkout's return to a paid plan, while every webhook is held back. */
+  /** Milliseconds from Checkout's redirect to the paid plan, while every webhook is held back. */
   paidAfterReturnMs: number;
-  /** The plan and why, after each step. */
+  /** Plan and its reason after each step. */
   steps: Record<Step, string>;
 }
 
 type Step = "paid" | "cancelled" | "periodOver" | "renewalFailed" | "graceOver" | "paidAgain" | "disputed";
 
 const DAY_SECONDS = 24 * 3600;
-const WORKS = "4242424242424242";
-/** Longer than any webhook takes here. */
-const PATIENCE_MS = 10_000;
+const WORKING_CARD = "4242424242424242";
+/** Longer than any webhook takes in this command. */
+const PLAN_TIMEOUT_MS = 10_000;
 
 /**
- * Walks a free customer through billing, over the double's own pages: pays while webhooks are held back, cancels in the
- * portal, lets the period end; pays again, fails to renew, lets the grace period pass, mends the card; disputes.
+ * Takes a customer on the free plan through billing, on the double's own pages. The customer pays while webhooks are
+ * held back, cancels in the portal, and the period ends. Then the customer pays again, the renewal fails, the grace
+ * period passes and the customer replaces the card. At last the customer disputes the payment.
  *
- * @throws Error when a step does not lead to the plan it must
+ * @throws Error when a step does not lead to the expected plan
  */
 export async function walkBilling(
   api: Api,
@@ -32,14 +33,14 @@ export async function walkBilling(
   const panel = stripePanel(double);
   const steps: Partial<Record<Step, string>> = {};
 
-  /** The plan as the webhooks leave it, which must come to this. */
+  /** Waits until the plan and its reason have the expected values. */
   async function expectPlan(step: Step, plan: string, reason: string, read: () => Promise<PlanInfo> = api.plan) {
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = Date.now() + PLAN_TIMEOUT_MS;
     for (;;) {
       const now = await read();
       steps[step] = `${now.plan}, ${now.reason}`;
       if (now.plan === plan && now.reason === reason) return now;
-      if (Date.now() > deadline) throw new Error(`${step}: the plan is ${steps[step]}; it must be ${plan}, ${reason}`);
+      if (Date.now() > deadline) throw new Error(`${step}: expected the plan ${plan}, ${reason}, got ${steps[step]}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -50,11 +51,11 @@ export async function walkBilling(
   const returnedAt = performance.now();
   const synced = await api.sync();
   const paidAfterReturnMs = Math.round(performance.now() - returnedAt);
-  if (synced.plan !== "paid") throw new Error(`The plan is ${synced.plan} after Checkout's return; it must be paid`);
+  if (synced.plan !== "paid") throw new Error(`Expected the plan paid after Checkout's redirect, got ${synced.plan}`);
   await panel.setSwitch("hold", false);
   const bought = await expectPlan("paid", "paid", "subscription");
 
-  say("cancelling in the portal, and going to the period's end");
+  say("cancelling in the portal, and skipping time to the period's end");
   await inPortal((await api.portal()).url, "cancel");
   const cancelled = await expectPlan("cancelled", "paid", "subscription", async () => {
     const plan = await api.plan();
@@ -63,14 +64,14 @@ export async function walkBilling(
   await panel.advance(secondsTo(cancelled.cancel_at ?? bought.expires_at, panel.now()));
   await expectPlan("periodOver", "free", "canceled");
 
-  say("buying again, and failing to renew");
+  say("paying again, and letting the renewal fail");
   await pay((await api.checkout("paid")).url);
   const again = await expectPlan("paid", "paid", "subscription");
   await panel.failNextRenewal(userId);
   await panel.advance(secondsTo(again.expires_at, panel.now()) + DAY_SECONDS / 4);
   const grace = await expectPlan("renewalFailed", "paid", "grace");
   await panel.advance(secondsTo(grace.grace_until, panel.now()));
-  // Nothing happens at Stripe at that moment, so nothing is sent: the customer's time has come.
+  // Stripe sends no event when the grace period ends, so the customer's plan is synced here.
   await expectPlan("graceOver", "free", "past_due", api.sync);
   await panel.mendCard(userId);
   await expectPlan("paidAgain", "paid", "subscription");
@@ -81,15 +82,15 @@ export async function walkBilling(
   return { paidAfterReturnMs, steps: steps as Record<Step, string> };
 }
 
-/** Fills in Checkout's form; done when Stripe sends the browser back. */
+/** Submits Checkout's form and checks that Stripe redirects the browser back. */
 async function pay(checkoutUrl: string): Promise<void> {
-  const body = new URLSearchParams({ card_number: WORKS });
+  const body = new URLSearchParams({ card_number: WORKING_CARD });
   const { status, headers } = await fetch(checkoutUrl, { method: "POST", body, redirect: "manual" });
   const back = headers.get("location") ?? "";
   if (status !== 303 || !back.includes("checkout=success")) throw new Error(`Checkout answered ${status} ${back}`);
 }
 
-/** Presses a button of the portal, for the one subscription on its page. */
+/** Presses a button of the portal for the only subscription on its page. */
 async function inPortal(portalUrl: string, action: "cancel"): Promise<void> {
   const html = await (await fetch(portalUrl)).text();
   const [, subscription = ""] = /name="subscription" value="([^"]+)"/.exec(html) ?? [];
@@ -98,8 +99,8 @@ async function inPortal(portalUrl: string, action: "cancel"): Promise<void> {
   if (status !== 303) throw new Error(`The portal answered ${status} to ${action}`);
 }
 
-/** From the clock's time to a moment, and a minute more. */
+/** Seconds from the clock's time to one minute after a moment. */
 function secondsTo(moment: string | null | undefined, nowSeconds: number): number {
-  if (!moment) throw new Error("The plan has no end to go to");
+  if (!moment) throw new Error("The plan has no end date, so the clock cannot skip to it");
   return Math.max(1, Math.ceil(Date.parse(moment) / 1000) - nowSeconds + 60);
 }

@@ -22,7 +22,7 @@ interface Options {
 
 const programDir = process.cwd();
 const engines: Record<EngineName, string> = {
-  scripted: "a scripted mama",
+  scripted: "scripted replies, no language model",
   ollama: "Ollama",
   llama: "SmolLM2-135M on the CPU: a real model, but a tiny one that hardly speaks Japanese",
 };
@@ -41,7 +41,7 @@ async function start(options: Options): Promise<void> {
   if (options.engine && !options.python)
     throw new Error("--engine and --no-python exclude each other: without Python no engine is used.");
   const stripe = realStripe(process.env);
-  // Customers of Stripe and of the double must not mix.
+  // Real Stripe and the double need separate folders, because their customers must not mix.
   const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
   lockFolder(dir);
   if (options.reset) forget(dir);
@@ -105,10 +105,15 @@ function forget(dir: string): void {
   for (const name of readdirSync(dir)) if (!LOCK_ENTRIES.includes(name)) rmSync(join(dir, name), { recursive: true });
 }
 
-/** Throws when resources exist without the stack's state: the program would take each for another stack's. */
+/**
+ * @throws Error when resources exist without the stack's state, because the program would take each of them for another
+ * stack's resource
+ */
 function refuseHalfState(dir: string): void {
   if (existsSync(join(dir, "aws", "account.json")) && !existsSync(join(dir, "stack.json"))) {
-    throw new Error(`${join(dir, "stack.json")} is missing. Start once with: npm start -- --reset`);
+    throw new Error(
+      `${join(dir, "stack.json")} is missing, but the local AWS still has resources. Delete all local state with: npm start -- --reset`,
+    );
   }
 }
 
@@ -145,7 +150,7 @@ async function printReady(
     ? pc.bold(
         pc.yellow(`CANNED: every reply is the same text, and no ticket is checked.\n              ${noWorkerReason}.`),
       )
-    : "the real Python worker under the real runpod SDK";
+    : "the real Python worker with the real runpod SDK";
   const attach = Object.entries(await providerPorts(cloud)).map(([name, port]) => `${name}:${port}`);
   console.log(`
 ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
@@ -161,8 +166,8 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
 ${stripe ? listenLines(outputs, stripe) : ""}
 ${
   freePorts
-    ? pc.dim("The real Pulumi can be attached when you start without --free-ports.")
-    : `To drive it with the real Pulumi, run this in another terminal (once before: pulumi stack init local). Put the variables
+    ? pc.dim("To use the real Pulumi with this local cloud, start without --free-ports.")
+    : `To use the real Pulumi with this local cloud, run this in another terminal (first, once: pulumi stack init local). Put the variables
 before every command, also before destroy and refresh:
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local`
 }

@@ -5,7 +5,7 @@ import { startLlama } from "./llama";
 import { findOllama } from "./ollama";
 import { startScriptedEngine } from "./scriptedEngine";
 
-/** An engine that workers can call. */
+/** A running LLM engine that workers can call. */
 export interface RunningEngine {
   name: EngineName;
   /** OpenAI-compatible base URL, with `/v1`. */
@@ -14,7 +14,7 @@ export interface RunningEngine {
 }
 
 /**
- * Starts or finds an engine.
+ * Starts or finds an LLM engine.
  *
  * @param name undefined: Ollama if it runs with every model of this product, else the scripted engine
  * @param progress called with a line as each step begins
@@ -33,7 +33,7 @@ export async function startEngine(
   if (ollama) return { name: "ollama", url: ollama, close: async () => {} };
   if (name === "ollama") {
     const commands = models.map((model) => `ollama pull ${model}`).join(" && ");
-    throw new Error(`There is no Ollama on port 11434 with every model: ${commands}`);
+    throw new Error(`Ollama with every model was not found on port 11434. Start Ollama, then run: ${commands}`);
   }
   const scripted = await startScriptedEngine({ port: 0, events });
   return { name: "scripted", url: `${scripted.url}/v1`, close: scripted.close };

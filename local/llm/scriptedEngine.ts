@@ -54,7 +54,7 @@ export function startScriptedEngine({ port, events }: { port: number; events: Ev
     const finish_reason = reply.isCut ? "length" : "stop";
     events.emit({
       source: "engine",
-      summary: `${request.model} answers from the script, ${reply.chars.length} tokens`,
+      summary: `${request.model} sends a scripted reply of ${reply.chars.length} tokens`,
     });
 
     if (!request.stream) {
@@ -85,7 +85,7 @@ export function startScriptedEngine({ port, events }: { port: number; events: Ev
   return serve("scripted engine", port, app.fetch);
 }
 
-/** The scripted reply, cut at the request's token limit, with its usage. */
+/** Returns the scripted reply, cut at the request's token limit, and its usage. */
 function replyTo(request: z.infer<typeof ChatRequest>) {
   const message = request.messages.findLast(({ role }) => role === "user")?.content ?? "";
   const whole = Array.from(mamaReply(message));

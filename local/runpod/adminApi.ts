@@ -21,8 +21,8 @@ const TimeSkip = z.strictObject({ hours: z.number().positive() });
 const SwitchChanges = Switches.partial();
 
 /**
- * `/admin`: the double's switches for other processes. RunPod has no such API. It needs the account's key, so that web
- * pages cannot call it.
+ * Serves `/admin`, which gives other processes access to the double's switches. RunPod has no such API. Callers need
+ * the account's key, so that web pages cannot call this API.
  *
  * - `GET /admin/switches` and `PATCH /admin/switches` read and change the switches.
  * - `POST /admin/faults` adds a fault.

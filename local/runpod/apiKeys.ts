@@ -11,7 +11,7 @@ export function presentedKey(request: Request): string | undefined {
   return header?.replace(/^Bearer\s+/i, "") || new URL(request.url).searchParams.get("api_key") || undefined;
 }
 
-/** Whether the key may call the job API of an endpoint. Undefined is an unknown endpoint. */
+/** Whether the key may call the job API of an endpoint. Pass undefined for an unknown endpoint. */
 export function mayCall(key: RunpodKey, endpointName: string | undefined): boolean {
   if (typeof key.scope === "string") return true;
   return endpointName !== undefined && key.scope.endpointNames.includes(endpointName);

@@ -9,7 +9,7 @@ import { problemResponse, RestProblem } from "./rest/problem";
 export const TRY_AGAIN = "Something went wrong. Please try again later or contact support.";
 
 /**
- * Serves a request, with the first matching fault of the switches applied.
+ * Serves a request and applies the first matching fault of the switches.
  *
  * @throws CutConnection for a fault that cuts the connection
  */
@@ -31,7 +31,7 @@ export async function serveWithFaults(
   return failure(fault.answer, new URL(request.url).pathname);
 }
 
-/** Returns the fault for a call with these names, and counts its use. */
+/** Returns the fault that matches a call with these names, if any, and counts one use of that fault. */
 function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
   const fault = faults.find(({ on }) => names.some((name) => matches([on], name)));
   if (!fault) return undefined;
@@ -75,9 +75,9 @@ export function fieldNames(query: string): string[] {
 
 /** Text of a fault for the event log. */
 function describe({ answer, done, delayMs }: Fault): string {
-  if (answer === "pass") return `late by ${delayMs} ms`;
+  if (answer === "pass") return `delayed by ${delayMs} ms`;
   const text = typeof answer === "object" ? `"${answer.message}"` : String(answer);
-  return done ? `${text}, but done` : text;
+  return done ? `${text}, after executing the call` : text;
 }
 
 /** Failure answer in the format of the called API. */

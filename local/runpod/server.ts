@@ -31,24 +31,28 @@ export interface RunpodOptions {
   /** Folder for the account's file and the workers' logs and version files. */
   dir: string;
   keys: RunpodKey[];
-  /** OpenAI-compatible base URL for the workers, with `/v1`. */
+  /** OpenAI-compatible base URL of the LLM engine that workers call, with `/v1`. */
   engineUrl: string;
   /** Interpreter with the worker's dependencies. Undefined: every job gets the canned reply. */
   python: string | undefined;
   /** Returns an image of the registry, or undefined when the registry does not have it. */
   resolveImage(imageName: string): RegistryImage | undefined;
   events: Events;
-  /** Number of Python workers to start for the first endpoints of an empty account. Default 0. */
+  /** Number of Python workers to start ahead, for the first endpoints of an empty account. Default 0. */
   warmWorkers?: number;
   /** Maximum of the sum of `workersMax`. Default 5, as in a new account at RunPod. */
   workersQuota?: number;
-  /** How long a template stays in use after the deletion of its last endpoint. Default 0. Up to two minutes at RunPod. */
+  /**
+   * How long a template stays in use after the deletion of its last endpoint. Default 0. At RunPod it is up to two
+   * minutes.
+   */
   templateHoldMs?: number;
   /** Allowed requests of REST v2 per key. Default: ten times the numbers of RunPod's document, so that tests need not wait. */
   restQuota?: RestQuota;
   /**
-   * Whether a release starts one worker before there is a job. Default true: a rollout has a worker to wait for, and the
-   * operator sees it work. RunPod documents a start of `workersMin` workers only (REST v2, createEndpoint).
+   * Whether a release starts one worker before there is a job. Default true, so that a rollout has a worker to wait for
+   * and the operator sees it work. According to RunPod's documentation only `workersMin` workers start (REST v2,
+   * createEndpoint).
    */
   startOnRelease?: boolean;
   /** Pause between two attempts of a job's webhook. Default 10 s, as at RunPod. */
@@ -66,7 +70,10 @@ export interface RunpodDouble extends Listening {
   switches: Switches;
   /** Skips time: results expire, idle endpoints shrink, registry tokens expire. */
   skip(ms: number): void;
-  /** Makes every endpoint react at once to changes of account, clock and switches. Otherwise it takes half a second. */
+  /**
+   * Makes every endpoint react at once to changes of account, clock and switches. Without this call the reaction takes
+   * half a second.
+   */
   tick(): void;
   /** Replaces `https://api.runpod.io/graphql`. */
   graphqlUrl: string;
@@ -74,13 +81,13 @@ export interface RunpodDouble extends Listening {
   restUrl: string;
   /** Replaces `https://api.runpod.ai/v2`. */
   jobApiUrl: string;
-  /** Worker that answers jobs: the Python worker, or the canned one without Python. */
+  /** Kind of worker that runs jobs: the Python worker, or the canned worker if there is no Python. */
   workerKind: "python" | "canned";
 }
 
 /**
- * Starts RunPod on one port: GraphQL, REST v2, the job API, and the API for the workers that it runs. `/admin` is an
- * addition of the double: it controls the switches.
+ * Starts the RunPod double on one port: GraphQL, REST v2, the job API, and the API for the workers that the double
+ * runs. `/admin` is an addition of the double: it controls the switches.
  *
  * @throws PortInUseError
  */
@@ -166,7 +173,7 @@ interface DoubleParts {
   url: string;
 }
 
-/** Mounts all APIs. The order of those below `/v2` matters. */
+/** Mounts all APIs. The APIs below `/v2` must be mounted in this order. */
 function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: DoubleParts): void {
   const { account, endpoints, switches, clock, skip, url } = parts;
   const find = (id: string) => endpoints.find(id);
@@ -174,7 +181,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
   const workerIds = (id: string) => (find(id)?.fleet.list() ?? []).map((worker) => worker.id);
   app.route("/admin", adminApi({ account, keys, switches, skip, tick: () => endpoints.tick() }));
   app.route("/graphql", graphqlApi({ account, keys, events, switches, workerIds, changed }));
-  // Before the job API, which takes `serverless` or `templates` for an endpoint's id.
+  // Must come before the job API, which would take `serverless` or `templates` for an endpoint's id.
   app.route(
     "/v2",
     restApi({
@@ -190,7 +197,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
     }),
   );
   if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
-  // Before the job API, whose key check refuses the keys of workers.
+  // Must come before the job API, whose key check refuses the keys of workers.
   app.route("/v2", workerApi({ find }));
   app.route("/v2", jobApi({ keys, find, now: clock.now }));
 }

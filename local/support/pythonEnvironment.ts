@@ -31,7 +31,7 @@ export function findVenvPython(venv = rootVenv): string | undefined {
  * Creates `.venv` with the worker and its tools. Does nothing when `.venv` is up to date.
  *
  * @param progress called with a line as each step begins
- * @param activity called about once a second with the package that pip processes and the seconds since the step began
+ * @param activity called about once a second with the package that pip processes and the seconds since pip began
  */
 export async function setupPython(
   progress: (line: string) => void,

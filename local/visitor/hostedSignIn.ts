@@ -4,7 +4,7 @@ export interface Credentials {
   password: string;
 }
 
-/** Code with PKCE needs six. */
+/** A sign-in with authorization code and PKCE needs six requests. */
 const MAX_HOPS = 20;
 
 /**

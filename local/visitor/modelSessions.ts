@@ -7,8 +7,8 @@ import { customerApi } from "./customer";
 import { validTicket } from "./tickets";
 
 /**
- * Opens sessions of a model: as a seeded customer whose plan the model answers. For a model that answers no plan, with a
- * ticket signed with the key of the stack.
+ * Returns a function that opens sessions of a model, as a seeded customer whose plan has this model. If no plan
+ * has it, the sessions get a ticket signed with the stack's key.
  */
 export async function modelSessions(
   model: Model,
@@ -24,7 +24,7 @@ export async function modelSessions(
   };
 }
 
-/** URL of a model's endpoint, and the authorization with its browser key. */
+/** URL of a model's endpoint, and the Authorization header with the model's browser key. */
 export function inferenceOf(model: Model, cloud: LocalCloud, outputs: ProgramOutputs): Session["inference"] {
   const key = cloud.config().values[configKey(browserKeyOf(model))];
   return { url: outputs.inference[model], authorization: `Bearer ${key}` };

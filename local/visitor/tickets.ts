@@ -7,18 +7,18 @@ import { START_STACK, stackNames } from "../../names";
 import { localCredentials } from "../cloud/awsEndpoints";
 import type { LocalCloud } from "../cloud/cloud";
 
-/** A ticket with a session's claims, signed with the key of the stack. */
+/** Creates a ticket with a session's claims, signed with the stack's key. */
 export async function validTicket(cloud: LocalCloud, session: Omit<Session, "ticket">): Promise<string> {
   return sign(session, await readSigningKey(cloud), new Date());
 }
 
-/** A ticket with a session's claims that expired some minutes ago. */
+/** Creates a ticket with a session's claims that expired some minutes ago. */
 export async function expiredTicket(cloud: LocalCloud, session: Session): Promise<string> {
   const signedAt = new Date(Date.now() - 10 * TICKET_SECONDS * 1000);
   return sign(session, await readSigningKey(cloud), signedAt);
 }
 
-/** A ticket with a session's claims and `kid`, signed with another key. */
+/** Creates a ticket with a session's claims and `kid`, signed with a key other than the stack's. */
 export async function forgedTicket(session: Session): Promise<string> {
   const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   const { kid = "" } = decodeProtectedHeader(session.ticket);

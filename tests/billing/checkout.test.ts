@@ -1,7 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import Stripe from "stripe";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PaidPlan } from "../../contract/plan";
@@ -10,24 +7,19 @@ import type { Caller } from "../../functions/lib/identity";
 import { type BillingSettings, createBilling } from "../../functions/stripe/billing";
 import { openCheckoutSession } from "../../functions/stripe/checkoutSession";
 import { createCheckoutAttempts } from "../../functions/tables/checkoutAttempts";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
-import { bringUp } from "../../local/cloud/program";
+import { type SharedCloud, sharedCloud } from "../sharedCloud";
 import { type CrashProxy, startCrashProxy } from "./crashProxy";
 
 // The real program's tables and a Stripe double. Each request runs as its own process, which may crash at any call.
-const dir = mkdtempSync(join(tmpdir(), "snack-misaki-checkout-"));
 const prices: Record<PaidPlan, string> = { paid: "price_local_paid", vip: "price_local_vip" };
-let cloud: LocalCloud;
-let double: NonNullable<LocalCloud["stripe"]>;
+let cloud: SharedCloud["cloud"];
+let double: SharedCloud["stripe"];
 let stripe: Stripe;
 /** Proxy of processes that do not crash. */
 let steady: CrashProxy;
 
 beforeAll(async () => {
-  cloud = await startLocalCloud({ programDir: process.cwd(), dir, freePorts: true });
-  await bringUp(cloud, process.cwd(), dir);
-  if (!cloud.stripe) throw new Error("There is no Stripe double");
-  double = cloud.stripe;
+  ({ cloud, stripe: double } = await sharedCloud());
   stripe = new Stripe(cloud.config().values["snack-misaki:stripeApiKey"] ?? "", {
     host: "localhost",
     port: double.port,
@@ -36,11 +28,7 @@ beforeAll(async () => {
   steady = await startProxy();
 });
 
-afterAll(async () => {
-  await steady?.close();
-  await cloud?.close();
-  rmSync(dir, { recursive: true, force: true });
-});
+afterAll(() => steady?.close());
 
 const table = (keyName: string) =>
   String(

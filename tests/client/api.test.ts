@@ -70,7 +70,7 @@ describe("The API client", () => {
     expect(await problemOf(withToken(undefined, "http://localhost:1").plan())).toMatchObject({ code: "unauthorized" });
   });
 
-  it("keeps the code, message and retryable flag of the product's error", async () => {
+  it("throws a problem with the code, message and retryable flag of the API's error", async () => {
     const expected = { code: "overloaded", message: "Too busy at the moment.", retryable: true };
     expect(await problemOf(withToken("id-token").plan())).toMatchObject(expected);
   });
@@ -83,7 +83,7 @@ describe("The API client", () => {
     });
   });
 
-  it("returns the portal URL and the plan read from Stripe, both without a request body", async () => {
+  it("sends portal and sync requests without a body, and returns the portal's URL and the plan", async () => {
     expect(await withToken("id-token").portal()).toEqual({ url: "http://localhost:4103/p/session/bps_1" });
     expect(await withToken("id-token").sync()).toEqual(plan);
   });
@@ -96,7 +96,7 @@ describe("The API client", () => {
     expect(missing).toMatchObject({ code: "unavailable", retryable: false });
   });
 
-  it("throws timeout when the API does not answer, and unavailable when nothing listens", async () => {
+  it("throws timeout when the API does not respond, and unavailable when nothing listens on its port", async () => {
     expect(await problemOf(withToken("id-token", silent.url).session())).toMatchObject({ code: "timeout" });
     const closed = await serve("closed API", 0, app.fetch);
     await closed.close();
@@ -106,7 +106,7 @@ describe("The API client", () => {
     });
   });
 
-  it("throws internal when a Wi-Fi login page answers with HTML", async () => {
+  it("throws internal when the response is HTML, such as a Wi-Fi login page", async () => {
     const portal = await serve("portal", 0, () => new Response("<html>Log in to the Wi-Fi</html>"));
     expect(await problemOf(withToken("id-token", portal.url).guest())).toMatchObject({ code: "internal" });
     await portal.close();

@@ -60,13 +60,13 @@ describe("A chat", () => {
     expect((await problemOf(collect(wrongKey, { text: "a" }))).code).toBe("unauthorized");
   });
 
-  it("ends at the item with done, without reading the status and without a cancel", async () => {
+  it("ends at the item with done, and neither reads the job's status nor cancels the job", async () => {
     const server = await jobApi({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }, done] }] });
     await collect(sessionFor(server.url), { text: "a" });
     expect(server.calls).toEqual(["POST /run", "GET /stream/job-1-u1"]);
   });
 
-  it("reads the result from the status when the stream did not deliver it", async () => {
+  it("reads the result from /status when /stream did not deliver the last item", async () => {
     const server = await jobApi({
       stream: [{ status: "COMPLETED" }],
       status: { status: "COMPLETED", output: [{ delta: "あら" }, done] },
@@ -74,7 +74,7 @@ describe("A chat", () => {
     expect(await collect(sessionFor(server.url), { text: "a", stream: false })).toEqual([done]);
   });
 
-  it("throws internal when a finished job has no result", async () => {
+  it("throws internal when the finished job has no result", async () => {
     const server = await jobApi({ stream: [{ status: "COMPLETED" }], status: { status: "COMPLETED" } });
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject({ code: "internal" });
   });
@@ -91,7 +91,7 @@ describe("A chat", () => {
   });
 });
 
-describe("A failed job", () => {
+describe("A chat with a failed job", () => {
   const failures: [string, object, object][] = [
     [
       "the worker's error",
@@ -106,13 +106,13 @@ describe("A failed job", () => {
       { status: "FAILED", error: "handler: boom traceback: /app/x.py" },
       { code: "internal" },
     ],
-    ["status TIMED_OUT", { status: "TIMED_OUT" }, { code: "timeout", retryable: true }],
+    ["a job with status TIMED_OUT", { status: "TIMED_OUT" }, { code: "timeout", retryable: true }],
     [
       "RunPod's text about its time limit",
       { status: "FAILED", error: "executionTimeout exceeded" },
       { code: "timeout" },
     ],
-    ["a cancel by someone else", { status: "CANCELLED" }, { code: "unavailable" }],
+    ["a job that someone else cancelled", { status: "CANCELLED" }, { code: "unavailable" }],
   ];
   it.each(failures)("throws a typed problem for %s", async (_, status, expected) => {
     const { status: ended } = status as { status: string };
@@ -125,19 +125,19 @@ describe("A failed job", () => {
   it.each([
     [429, { code: "rate_limited", retryable: true }],
     [404, { code: "unavailable", retryable: false }],
-  ] as const)("throws a typed problem when /run answers HTTP %d", async (status, expected) => {
+  ] as const)("throws a typed problem when /run responds with HTTP %d", async (status, expected) => {
     const server = await jobApi({ reject: () => ({ status, body: {} }) });
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject(expected);
   });
 
-  it("throws unavailable when nothing listens at the endpoint", async () => {
+  it("throws unavailable when nothing listens at the endpoint's URL", async () => {
     const server = await startJobApi({});
     await server.close();
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject({ code: "unavailable" });
   });
 });
 
-describe("Stopping a chat", () => {
+describe("A stopped chat", () => {
   const endless: JobScript = { stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }] }] };
 
   it("throws the signal's reason and cancels the job after an abort", async () => {
@@ -159,7 +159,7 @@ describe("Stopping a chat", () => {
     expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
   });
 
-  it("throws timeout and cancels the job at the total time limit", async () => {
+  it("throws timeout and cancels the job when the chat's time limit is reached", async () => {
     const server = await jobApi(endless);
     const problem = await problemOf(collect(sessionFor(server.url), { text: "a" }, { timeoutMs: 700 }));
     expect(problem).toMatchObject({ code: "timeout", retryable: true });
@@ -183,14 +183,14 @@ describe("An expired ticket", () => {
         : { stream: [{ status: "FAILED" }], status: { status: "FAILED", error: expired } },
   };
 
-  it("is renewed once, and the question is sent again", async () => {
+  it("is renewed once after the worker rejects it, and the message is sent again", async () => {
     const server = await jobApi(script);
     const renew = async () => sessionFor(server.url, { ticket: "ticket-2" });
     expect(await collect(sessionFor(server.url), { text: "a" }, { renew })).toEqual([done]);
     expect(server.inputs.map((input) => input.ticket)).toEqual(["ticket-1", "ticket-2"]);
   });
 
-  it("is renewed before the job when the session says that it has expired", async () => {
+  it("is renewed before the job starts when the session's ticket_expires_at has passed", async () => {
     const server = await jobApi(script);
     const expiredSession = sessionFor(server.url, { ticket_expires_at: new Date(Date.now() - 1000).toISOString() });
     await collect(expiredSession, { text: "a" }, { renew: async () => sessionFor(server.url, { ticket: "ticket-2" }) });
@@ -217,7 +217,7 @@ describe("fitConversation", () => {
     expect(fitConversation(all, { ...limits, max_messages: 2 })).toEqual([user("5")]);
   });
 
-  it("shortens Mama's replies between characters, and leaves the user's messages unchanged", () => {
+  it("shortens the assistant's messages without splitting a character, and leaves the user's messages unchanged", () => {
     expect(fitConversation([user("123456"), mama("1234🍶")], limits)).toEqual([user("123456"), mama("1234")]);
   });
 });

@@ -41,7 +41,7 @@ describe("The client's types", () => {
     expectTypeOf<Limits>().toEqualTypeOf<ContractLimits>();
   });
 
-  it("equal the contract's answers, except that models and reasons are open sets", () => {
+  it("equal the contract's responses, except that models and reasons may be any string", () => {
     expectTypeOf<Omit<Session, "model">>().toEqualTypeOf<Omit<SessionResponse, "model">>();
     expectTypeOf<SessionResponse>().toExtend<Session>();
     expectTypeOf<Omit<PlanInfo, "reason">>().toEqualTypeOf<Omit<PlanResponse, "reason">>();
@@ -55,7 +55,7 @@ describe("The client's types", () => {
     expectTypeOf<Fields<TextInput & MessagesInput>>().toEqualTypeOf<Fields<Omit<WorkerInput, "ticket">>>();
   });
 
-  it("equal the contract's stream items, except that model names are an open set", () => {
+  it("equal the contract's stream items, except that a model's name may be any string", () => {
     expectTypeOf<StreamItem>().toExtend<ChatItem>();
     expectTypeOf<ChatDelta>().toEqualTypeOf<Exclude<StreamItem, ContractDone>>();
     expectTypeOf<Omit<ChatDone, "model">>().branded.toEqualTypeOf<Omit<ContractDone, "model">>();
@@ -121,7 +121,7 @@ describe("The client's error codes", () => {
     );
   });
 
-  it.each(Object.keys(errorCodes) as ErrorCode[])("read %s from the body of the contract's error", (code) => {
+  it.each(Object.keys(errorCodes) as ErrorCode[])("are recognized in an error body of the contract: %s", (code) => {
     const { body } = new ApiError(code);
     expect(problemFromBody(JSON.parse(JSON.stringify(body)))).toMatchObject(body.error);
   });

@@ -23,7 +23,7 @@ async function hosted(change: { expiresIn?: number } = {}) {
 }
 
 describe("Sign-in", () => {
-  it("opens the hosted page with code, PKCE and the app client's settings", async () => {
+  it("returns the URL of the hosted page with response type code, PKCE and the app client's settings", async () => {
     const { signIn, domain } = await hosted();
     const url = new URL(await signIn.startSignIn());
     expect(url.origin + url.pathname).toBe(`${domain.url}/oauth2/authorize`);
@@ -39,7 +39,7 @@ describe("Sign-in", () => {
     expect(query.code_challenge).toMatch(/^[\w-]{43}$/);
   });
 
-  it("exchanges the code with the PKCE verifier and knows the customer, also after a reload", async () => {
+  it("exchanges the code with the PKCE verifier, and returns the customer even after a reload", async () => {
     const { signIn, domain, options } = await hosted();
     const customer = await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     expect(customer).toEqual({ sub: "user-1", email: "みさき@example.com" });
@@ -49,7 +49,7 @@ describe("Sign-in", () => {
     expect(domain.calls).toHaveLength(1);
   });
 
-  it("rejects a callback that was not started here, and a second use of the same callback", async () => {
+  it("rejects a callback of a sign-in that this browser did not start, and a second use of a callback", async () => {
     const { signIn, domain } = await hosted();
     const foreignCallback = `${settings.redirectUri}?code=code-1&state=x`;
     await expect(signIn.finishSignIn(foreignCallback)).rejects.toMatchObject({ code: "unauthorized" });
@@ -67,7 +67,7 @@ describe("Sign-in", () => {
     await expect(signIn.finishSignIn(`${settings.redirectUri}?${query}`)).rejects.toThrow("User cancelled");
   });
 
-  it("throws unauthorized when the code is rejected", async () => {
+  it("throws unauthorized when Cognito rejects the code", async () => {
     const { signIn } = await hosted();
     const state = new URL(await signIn.startSignIn()).searchParams.get("state") ?? "";
     const callback = `${settings.redirectUri}?${new URLSearchParams({ code: "forged", state })}`;
@@ -84,7 +84,7 @@ describe("The ID token", () => {
     return all;
   }
 
-  it("is refreshed in its last minute, once for concurrent callers, with the same refresh token", async () => {
+  it("is refreshed in its last minute, only once for concurrent callers, and the refresh token is kept", async () => {
     const { signIn, domain } = await signedIn();
     const [first, second] = await Promise.all([signIn.getIdToken(), signIn.getIdToken()]);
     expect(first).toBe(second);
@@ -93,14 +93,14 @@ describe("The ID token", () => {
     expect(domain.calls.at(-1)).toMatchObject({ grant_type: "refresh_token", refresh_token: "refresh-1" });
   });
 
-  it("is undefined after the refresh token was revoked", async () => {
+  it("is undefined after the refresh token has been revoked", async () => {
     const { signIn, domain } = await signedIn();
     domain.refreshTokens.clear();
     expect(await signIn.getIdToken()).toBeUndefined();
     expect(signIn.customer()).toBeUndefined();
   });
 
-  it("stays stored while the sign-in service is down", async () => {
+  it("stays stored when a refresh fails because Cognito is down", async () => {
     const { signIn, domain } = await signedIn();
     domain.state.down = 500;
     await expect(signIn.getIdToken()).rejects.toMatchObject({ code: "internal", retryable: true });
@@ -118,7 +118,7 @@ describe("Sign-out", () => {
     expect(domain.refreshTokens.size).toBe(0);
   });
 
-  it("succeeds when the sign-in service cannot be reached", async () => {
+  it("succeeds even when Cognito cannot be reached", async () => {
     const { signIn, domain } = await hosted();
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     await domain.close();

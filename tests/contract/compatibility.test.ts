@@ -54,7 +54,7 @@ describe("The Python worker", needsPython, () => {
   });
 
   // Changes real answers in the way of an incompatible worker. `incompatibilities` must report each change.
-  describe("when changed incompatibly", () => {
+  describe("with changed answers", () => {
     let values: FixtureValues;
     const answers: { fixture: Fixture; answer: Answer }[] = [];
     beforeAll(async () => {
@@ -74,7 +74,7 @@ describe("The Python worker", needsPython, () => {
 
     const find = (name: string) => answers.find(({ fixture }) => fixture.name === name) ?? expect.unreachable(name);
 
-    it("may add fields", () => {
+    it("stays compatible with additional fields", () => {
       const added: Change = (item) => ({
         ...item,
         mood: "merry",
@@ -83,44 +83,44 @@ describe("The Python worker", needsPython, () => {
       expect(incompatibleFixtures(added)).toEqual([]);
     });
 
-    it.each(Object.entries(incompatibleChanges))("fails with %s", (_, change) => {
+    it.each(Object.entries(incompatibleChanges))("is incompatible with %s", (_, change) => {
       expect(incompatibleFixtures(change)).not.toEqual([]);
     });
 
-    it("fails with a stream without [DONE]", () => {
+    it("is incompatible with a stream without [DONE]", () => {
       const { fixture, answer } = find("openai/chat-streamed");
       const cut = { items: [String(answer.items[0]).replace("data: [DONE]\n\n", "")] };
       expect(incompatibilities(fixture, cut, values)).toContain("the last event is not [DONE]");
     });
 
-    it("fails with a streamed answer to a request for the whole reply, and the reverse", () => {
+    it("is incompatible with deltas when the request has stream false, and without deltas when it has stream true", () => {
       const [streamed, whole] = [find("native/text"), find("native/text-whole")];
-      const problem = "deltas do not match the requested stream mode";
+      const problem = "the reply has deltas although stream is false, or has none although stream is true";
       expect(incompatibilities(whole.fixture, streamed.answer, values)).toEqual([problem]);
       expect(incompatibilities(streamed.fixture, whole.answer, values)).toEqual([problem]);
     });
 
-    it("fails with two objects for one OpenAI request", () => {
+    it("is incompatible with two objects in the answer to one OpenAI request", () => {
       const { fixture, answer } = find("openai/chat");
       const twice = { items: [answer.items[0], answer.items[0]] };
       expect(incompatibilities(fixture, twice, values)).toEqual(["the answer is not exactly one object"]);
     });
 
-    it("fails with stored items that differ from the streamed items", () => {
+    it("is incompatible with stored items that differ from the streamed items", () => {
       const { fixture, answer } = find("native/text");
       expect(incompatibilities(fixture, { ...answer, storedItems: [] }, values)).toEqual([
         "the stored items differ from the streamed items",
       ]);
     });
 
-    it("fails with a reply to a request that must be rejected", () => {
+    it("is incompatible with a reply to a request that must be rejected", () => {
       const { fixture } = find("native/ticket-missing");
       expect(incompatibilities(fixture, find("native/text").answer, values)).toEqual([
-        "the answer has no error of the contract",
+        "the answer contains no error in the contract's format",
       ]);
     });
 
-    it("fails with an error instead of a reply", () => {
+    it("is incompatible with an error instead of a reply", () => {
       const { answer } = find("native/ticket-missing");
       expect(incompatibilities(find("native/text").fixture, answer, values)).toEqual([
         expect.stringMatching(/^unexpected error: .*ticket_missing/),
@@ -135,14 +135,14 @@ describe("The registry of error codes", () => {
       expect({ [code]: errorCodes[code as keyof typeof errorCodes] }).toMatchObject({ [code]: shipped });
   });
 
-  it("is complete in the newest version", () => {
+  it("has exactly the codes of the newest version", () => {
     expect(Object.keys(readCodes(versions().at(-1) ?? "")).sort()).toEqual(Object.keys(errorCodes).sort());
   });
 });
 
-describe("The newest version", () => {
+describe("The newest contract version", () => {
   // If this test fails because you added a field, create the next version's folder with new shapes and a fixture.
-  it("has the current shapes of the contract", () => {
+  it("has the same JSON Schemas as the current contract", () => {
     for (const [name, shape] of Object.entries(readShapes(versions().at(-1) ?? "")))
       expect(shape).toEqual(JSON.parse(generatedFiles()[`${workerContractFolder}/${name}.schema.json`] ?? ""));
   });
@@ -209,19 +209,20 @@ const incompatibleChanges: Record<string, Change> = {
   "another model's name in an OpenAI reply": (item) => (item.choices ? { ...item, model: "mistral" } : item),
   "another model's id in the list of models": (item) =>
     item.data ? { ...item, data: [{ ...item.data[0], id: "mistral" }] } : item,
-  "another model's id": (item) => (item.object === "model" ? { ...item, id: "mistral" } : item),
+  "another model's id in the description of a model": (item) =>
+    item.object === "model" ? { ...item, id: "mistral" } : item,
   "an empty id": replaced("id", ""),
   "an empty system_fingerprint": replaced("system_fingerprint", ""),
   "a different id in each OpenAI event": (item) =>
     item.object === "chat.completion.chunk" ? { ...item, id: crypto.randomUUID() } : item,
   "an unknown finish_reason": replaced("finish_reason", "end"),
-  "finish_reason stop for a reply cut by its limit": replaced("finish_reason", "stop"),
-  "finish_reason stop for an OpenAI reply cut by its limit": (item) =>
+  "finish_reason stop for a reply that its token limit cut off": replaced("finish_reason", "stop"),
+  "finish_reason stop for an OpenAI reply that its token limit cut off": (item) =>
     item.choices?.[0]?.finish_reason ? withChoiceFields({ finish_reason: "stop" })(item, true) : item,
   "finish_reason in every OpenAI event": (item) =>
     item.choices?.[0]?.delta ? withChoiceFields({ finish_reason: "length" })(item, true) : item,
   "no finish_reason in an OpenAI reply": withChoiceFields({ finish_reason: null }),
-  "another index of an OpenAI choice": withChoiceFields({ index: 1 }),
+  "another index in an OpenAI choice": withChoiceFields({ index: 1 }),
   "an empty OpenAI message": withChoiceFields({ message: { role: "assistant", content: "" } }),
   "a role in every OpenAI event": (item) =>
     item.choices?.[0]?.delta
@@ -246,13 +247,13 @@ const incompatibleChanges: Record<string, Change> = {
       ? { ...item, choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: "length" }] }
       : item,
   "timings in seconds": replaced("timings", { ttft_ms: 0.01, total_ms: 0.05 }),
-  "a first token after the end": replaced("timings", { ttft_ms: 20, total_ms: 10 }),
+  "ttft_ms above total_ms": replaced("timings", { ttft_ms: 20, total_ms: 10 }),
   "a text that differs from the deltas": (item) => (item.text ? { ...item, text: `${item.text}。` } : item),
   "an empty text": replaced("text", ""),
   "an empty delta": replaced("delta", ""),
   "done before the last item": (item, isLast) => (item.delta && !isLast ? { ...item, done: true } : item),
   "done false": replaced("done", false),
-  "the opposite retryable": (item) =>
+  "the opposite value of retryable": (item) =>
     item.error ? { error: { ...item.error, retryable: !item.error.retryable } } : item,
   "retryable null": withFields("error", { retryable: null }),
   "another error code": withFields("error", { code: "internal" }),

@@ -4,13 +4,10 @@ import { describe, expect, it } from "vitest";
 import { generatedFiles } from "../../contract/generatedFiles";
 import { openApi } from "../../contract/openapi";
 
-describe("Generated contract files", () => {
-  it.each(Object.entries(generatedFiles()))(
-    "keep %s equal to the output of `npm run contract:generate`",
-    (path, text) => {
-      expect(existsSync(path) && readFileSync(path, "utf8")).toBe(text);
-    },
-  );
+describe("The files generated from the contract", () => {
+  it.each(Object.entries(generatedFiles()))("include %s as `npm run contract:generate` writes it", (path, text) => {
+    expect(existsSync(path) && readFileSync(path, "utf8")).toBe(text);
+  });
 });
 
 describe("The OpenAPI document", () => {
@@ -21,7 +18,7 @@ describe("The OpenAPI document", () => {
     expect([errors, valid]).toEqual([undefined, true]);
   });
 
-  it("lists exactly the routes that index.ts deploys", () => {
+  it("contains exactly the routes that index.ts deploys", () => {
     const apiPaths = Object.entries(document.paths).filter(([, item]) => !("servers" in item));
     const listed = apiPaths.flatMap(([path, item]) =>
       Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),

@@ -31,7 +31,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     return error;
   };
 
-  it("chats, and continues the conversation with the reply in it", async () => {
+  it("sends a message, then continues the conversation with the reply included", async () => {
     const first = await client.chat.completions.create(ask());
     expect(first.object).toBe("chat.completion");
     expect(first.choices[0]?.message.content).toContain("いらっしゃい");
@@ -57,7 +57,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     expect(chunks.length).toBeGreaterThan(3);
   });
 
-  it("collects a streamed reply with the client's stream helper", async () => {
+  it("collects a streamed reply with its stream helper", async () => {
     const final = await client.chat.completions.stream(askStream()).finalChatCompletion();
     expect(final.choices[0]?.message.content).toContain("いらっしゃい");
   });
@@ -68,7 +68,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     expect(await rejection(client.models.retrieve("gpt-5"))).toMatchObject({ code: "invalid_input" });
   });
 
-  it("throws errors with the product's code, OpenAI's type and the field", async () => {
+  it("throws errors with the product's code, OpenAI's type and the name of the invalid field", async () => {
     const error = async (more: object) => {
       const { status, code, type, param } = await rejection(client.chat.completions.create(ask(more)));
       // RunPod responds with 500 for every failed job.
@@ -100,7 +100,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     ]);
   });
 
-  it("throws the error of a stream", async () => {
+  it("throws the error that an event of a stream contains", async () => {
     const stream = await client.chat.completions.create(askStream({ ticket: undefined }));
     const error = await rejection(Array.fromAsync(stream));
     expect(error).toMatchObject({ code: "ticket_missing", type: "authentication_error", param: null });

@@ -9,7 +9,7 @@ const dockerfile = readFileSync(join(images, "Dockerfile"), "utf8");
 const declaredArguments = [...dockerfile.matchAll(/^ARG (\w+)/gm)].map(([, name]) => name);
 
 describe("images/Dockerfile", () => {
-  it("is the only Dockerfile", () => {
+  it("is the only Dockerfile of all models", () => {
     for (const model of models) expect(existsSync(join(images, model, "Dockerfile"))).toBe(false);
   });
 
@@ -25,7 +25,7 @@ describe("images/Dockerfile", () => {
     expect(dockerfile).toMatch(/^ARG ENGINE_IMAGE=docker\.io\/vllm\/vllm-openai:v\d+\.\d+\.\d+$/m);
   });
 
-  it("keeps Hugging Face and vLLM offline at run time", () => {
+  it("sets Hugging Face and vLLM to offline mode at run time", () => {
     const environment = dockerfile.split(/^ENV MODEL=/m)[1];
     for (const setting of ["HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1", "VLLM_NO_USAGE_STATS=1"])
       expect(environment).toContain(setting);

@@ -35,7 +35,7 @@ describe("The scripted engine", () => {
     expect(data.map(({ id }: { id: string }) => id)).toEqual(models);
   });
 
-  it("gives the same reply to the same message and another reply to another message", async () => {
+  it("gives the same reply to the same message and a different reply to a different message", async () => {
     const greeting = await reply(user("こんばんは"));
     expect(greeting).toMatchObject({ message: { role: "assistant" }, finish_reason: "stop" });
     expect(greeting.message.content).toMatch(/^あら、いらっしゃい。/);
@@ -110,7 +110,7 @@ describe("startEngine", () => {
     }
   });
 
-  it("fails with the next step when Ollama is missing, and then starts the scripted engine by default", async () => {
+  it("without Ollama, throws with the next step for ollama, and starts the scripted engine by default", async () => {
     if (await findOllama()) {
       expect(await start("ollama")).toMatchObject({ name: "ollama" });
       expect(await start()).toMatchObject({ name: "ollama" });

@@ -72,7 +72,7 @@ describe("The program's entry point", () => {
     expect(statSync(compiled("infra/part.js")).mtimeMs).toBe(mtimeMs);
   });
 
-  it("finds a module that moved into a folder of the same name", () => {
+  it("loads a module from its new place after it moved into a folder of the same name", () => {
     evaluate();
     rmSync(join(folder, "infra/part.ts"));
     mkdirSync(join(folder, "infra/part"));
@@ -81,12 +81,12 @@ describe("The program's entry point", () => {
     expect(readdirSync(compiled("infra"))).toEqual(["part"]);
   });
 
-  it("names file and line of a syntax error", () => {
+  it("throws an error with the file and line of a syntax error", () => {
     write("infra/part.ts", "export const part = (;\n");
     expect(evaluate()).toEqual({ stack: expect.stringContaining("infra/part.ts:1:21: ERROR") });
   });
 
-  it("shows file and line of the source in a stack trace", () => {
+  it("shows the file and line of the TypeScript source in a stack trace", () => {
     write(
       "infra/part.ts",
       'interface Unused {\n  a: 1;\n}\nexport const part = (): string => {\n  throw new Error("broken");\n};\n',

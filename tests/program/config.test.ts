@@ -31,16 +31,16 @@ function problems(overrides: Record<string, unknown>): string {
 }
 
 describe("Stack configuration", () => {
-  it("has every key but the secrets in Pulumi.dev.yaml", () => {
+  it("is complete in Pulumi.dev.yaml except for secrets", () => {
     expect(() => load("dev")).toThrow("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
     expect(load("dev", { runpodApiKey: "rpa_1" })).toMatchObject({ stack: "test", browserKeys: {} });
   });
 
-  it("accepts a tag of digits, which Pulumi stores as a number", () => {
+  it("accepts an image tag of digits, although Pulumi stores it as a number", () => {
     expect(load("local", { "phi3.imageTag": "20261201" }).phi3.imageTag).toBe("20261201");
   });
 
-  it("fills in the defaults of optional keys", () => {
+  it("has the defaults of optional keys", () => {
     expect(load("local")).toMatchObject({
       ticketKeys: { signing: 1, accepted: [1] },
       throttle: { ratePerSecond: 50, burst: 100 },
@@ -53,7 +53,7 @@ describe("Stack configuration", () => {
     });
   });
 
-  it("sells nothing and needs no other Stripe key without Stripe's keys", () => {
+  it("is valid without any Stripe key, and then has no plan for sale", () => {
     const none = { stripeApiKey: undefined, stripeWebhookKey: undefined, billing: undefined };
     expect(load("local", none)).toMatchObject({
       billing: { prices: { paid: [], vip: [] } },
@@ -64,17 +64,17 @@ describe("Stack configuration", () => {
   const prebuilt = byModel((model) => ({ imageUri: `ghcr.io/snack/${model}:1` }));
   const ghcr = { kind: "token", host: "ghcr.io", username: "mama" };
 
-  it("accepts a registry token as a secret, delegations, and REST when nothing needs GraphQL", async () => {
+  it("accepts REST with a registry token, which stays secret, and with ECR delegations, and accepts public images", async () => {
     const config = load("local", { ...prebuilt, registry: ghcr, registryToken: "ghp_canary", runpodApi: "rest" });
     expect(config.registry).toMatchObject({ ...ghcr, generation: 1 });
-    if (config.registry.kind !== "token") throw new Error("not a token");
+    if (config.registry.kind !== "token") throw new Error("Expected registry.kind token");
     expect(await pulumi.isSecret(config.registry.token)).toBe(true);
     const delegation = { kind: "delegation", ids: byModel((model) => `del_${model}`) };
     expect(load("local", { registry: delegation, runpodApi: "rest" }).registry).toEqual(delegation);
     expect(load("local", { ...prebuilt, registry: { kind: "public" } }).registry.kind).toBe("public");
   });
 
-  it("rejects workersMin above 0 in a dev stack only", async () => {
+  it("accepts workersMin above 0, except in a dev stack", async () => {
     await pulumi.runtime.setMocks(mocks, "snack-misaki", "dev");
     expect(problems({ "phi3.workersMin": 1 })).toContain(
       "snack-misaki:phi3.workersMin: must be 0 in a dev stack, because such a worker always costs money, got 1",
@@ -84,21 +84,25 @@ describe("Stack configuration", () => {
   });
 
   const faults: [string, Record<string, unknown>, string][] = [
-    ["a tag that moves", { "phi3.imageTag": "latest" }, 'phi3.imageTag: must name one build, not latest, got "latest"'],
     [
-      "imageTag beside imageUri",
+      "an image tag that does not name one build",
+      { "phi3.imageTag": "latest" },
+      'phi3.imageTag: must name one build, not latest, got "latest"',
+    ],
+    [
+      "both imageTag and imageUri",
       { "phi3.imageUri": "ghcr.io/a/b:1" },
-      "phi3.imageTag: must be given, or imageUri, not both",
+      "phi3.imageTag: exactly one of imageTag and imageUri must be set",
     ],
     ["an unknown GPU pool", { "mistral.gpuIds": ["RTX_9090"] }, "mistral.gpuIds.0: must be of AMPERE_16, AMPERE_24"],
-    ["a text in place of a number", { "phi3.workersMax": "many" }, 'phi3.workersMax: must be a number, got "many"'],
+    ["a text instead of a number", { "phi3.workersMax": "many" }, 'phi3.workersMax: must be a number, got "many"'],
     ["a number above its limit", { "phi3.workersMax": 61 }, "phi3.workersMax: must be at most 60, got 61"],
     ["an unknown key", { phi: "x" }, "phi: is not a known key; known keys are frontend, auth"],
     ["a missing key", { auth: undefined }, "auth: is missing: must be an object"],
     ["an origin with a path", { "frontend.origins": ["https://a.example/x"] }, "frontend.origins.0: must be an origin"],
     ["an origin without a scheme", { "frontend.origins": ["a.example"] }, "frontend.origins.0: must be an https URL"],
     ["an empty list", { "frontend.origins": [] }, "frontend.origins: must have at least 1 entries, got []"],
-    ["http outside this machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
+    ["an http URL of another machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
     [
       "a path in stripeApiUrl",
       { stripeApiUrl: "https://stripe.example/v1" },
@@ -110,23 +114,19 @@ describe("Stack configuration", () => {
       'runpodInUseLimitMs: must be a whole number of milliseconds, at least 1, got "5 min"',
     ],
     [
-      "a product id in place of a price id",
+      "a product id instead of a price id",
       { "billing.prices": { paid: ["prod_1"] } },
       "billing.prices.paid.0: must be the id of a price",
     ],
-    [
-      "prices of a plan that is not for sale",
-      { "billing.prices": { free: ["price_1"] } },
-      "billing.prices: must not have free",
-    ],
+    ["prices of the free plan", { "billing.prices": { free: ["price_1"] } }, "billing.prices: must not have free"],
     ["a grace period of a year", { "billing.graceDays": 365 }, "billing.graceDays: must be at most 30, got 365"],
     [
-      "a return URL with http outside this machine",
+      "an http return URL of another machine",
       { "billing.returnUrls": ["http://a.example/"] },
       "billing.returnUrls.0: must be an https URL",
     ],
     [
-      "a signing key that is not accepted",
+      "a signing key that is missing from the accepted keys",
       { "ticketKeys.signing": 3, "ticketKeys.accepted": [1] },
       "ticketKeys.accepted: must include the signing key, got [1]",
     ],
@@ -136,42 +136,42 @@ describe("Stack configuration", () => {
       'registry.kind: must have kind ecr, token, delegation or public, got "gar"',
     ],
     [
-      "a registry token without the registry's host",
+      "registry.kind token without the registry's host",
       { registry: { kind: "token", username: "mama" }, registryToken: "ghp_1" },
       "registry.host: must be a host such as ghcr.io",
     ],
     [
-      "a repository without its delegation",
+      "registry.kind delegation without the ECR delegation of one repository",
       { registry: { kind: "delegation", ids: { ...byModel((model) => `del_${model}`), mistral: undefined } } },
       "registry.ids.mistral: must be RunPod's id of the delegation for the model's repository",
     ],
     [
-      "registry public with images that the program builds into a private registry",
+      "registry.kind public although the program pushes the images to a private registry",
       { registry: { kind: "public" } },
       'registry.kind: must be ecr or delegation, because phi3.imageTag is pushed to private ECR, got "public"',
     ],
     [
-      "registry token without the token",
+      "registry.kind token without the secret registryToken",
       { ...prebuilt, registry: ghcr },
       "registryToken: is missing; set it with: pulumi config set --secret registryToken",
     ],
     [
-      "ECR with REST, which cannot renew its token",
+      "REST with ECR, although REST cannot renew an ECR token",
       { runpodApi: "rest" },
       'runpodApi: must be graphql with registry.kind ecr, got "rest". REST cannot renew credentials',
     ],
-    ["an unknown API", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
+    ["an unknown value of runpodApi", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
     [
-      "more workers than the quota of the account",
+      "more workers than the account's quota",
       { runpodWorkerQuota: 3 },
       `runpodWorkerQuota: must be at least the sum of workersMax (${models.map((model) => `${model} 2`).join(", ")}), got 3`,
     ],
   ];
-  it.each(faults)("rejects %s with the key, the allowed values and the value", (_name, overrides, expected) => {
+  it.each(faults)("is rejected with key, value and allowed values when it has %s", (_name, overrides, expected) => {
     expect(problems(overrides)).toContain(`snack-misaki:${expected}`);
   });
 
-  it("reports all bad values at once", () => {
+  it("is rejected with one error that lists all bad values", () => {
     const message = problems({ "phi3.imageTag": "latest", "guest.sessionsPerHour": 0, phi: "x" });
     expect(message.split("\n")).toHaveLength(4);
   });

@@ -52,8 +52,8 @@ const filesOf = (folder: string) =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 
-describe("Lambda archive", () => {
-  it("contains only the closure and its bundle, and stays within its budget", () => {
+describe("Each Lambda archive", () => {
+  it("contains only the closure and its bundle, and is not larger than its budget", () => {
     const sizes = functions().map((fn) => {
       const name = functionName(fn);
       const files = filesOf(archiveOf(fn)).map((file) => file.slice(archiveOf(fn).length + 1));
@@ -65,7 +65,7 @@ describe("Lambda archive", () => {
     expect(sizes.map(({ name }) => name).sort()).toEqual([...functionNames].sort());
   });
 
-  it("requires no file outside itself", () => {
+  it("requires no file outside the archive, except Node's own modules", () => {
     for (const fn of functions()) {
       const inside = archiveOf(fn) + sep;
       for (const file of filesOf(archiveOf(fn))) {
@@ -79,7 +79,7 @@ describe("Lambda archive", () => {
     }
   });
 
-  it("loads in an empty folder with Lambda's Node flag, and answers", () => {
+  it("can be loaded from an empty folder with the Node flag that Lambda sets, and handles an event", () => {
     const empty = mkdtempSync(join(tmpdir(), "snack-misaki-empty-"));
     for (const fn of functions()) {
       const script = `
@@ -118,7 +118,7 @@ describe("Secrets", () => {
     parameter("stripe-webhook-secret").current as string,
   ];
 
-  it("appear in no archive, no setting of a function and no stack output", () => {
+  it("appear in no Lambda archive, no setting of a function and no stack output", () => {
     const planted = [...Object.values(canaries), ...generated()];
     const texts = functions().flatMap((fn) => [
       ...filesOf(archiveOf(fn)).map((file) => readFileSync(file, "utf8")),
@@ -144,7 +144,7 @@ describe("Secrets", () => {
     expect(open).toEqual([]);
   });
 
-  it("include the password of the registry credentials, which is not known in advance", () => {
+  it("in the stack's state include the password of the registry credentials, an ECR token", () => {
     const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
     const found = Object.values<{ type: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }>(
       state.resources,
@@ -154,7 +154,7 @@ describe("Secrets", () => {
       for (const { password } of [inputs, outputs]) expect(password).toBeTypeOf("object");
   });
 
-  it("are stored in AWS as SecureString parameters only", () => {
+  it("are stored in AWS only in parameters of type SecureString", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
     expect(parameters).toHaveLength(5 + models.length);
     // The expiry of the registry token is not a secret. Operators read it.
@@ -170,7 +170,7 @@ function kindOf(arn: string): string {
 }
 
 describe("Policies of the functions", () => {
-  it("allow named actions on named resources, without wildcards", () => {
+  it("allow only named actions on named resources, without wildcards", () => {
     const statements = resources("aws:iam/rolePolicy:RolePolicy").flatMap(
       ({ outputs: { policy } }) => JSON.parse(String(policy)).Statement as { Action: string[]; Resource: string[] }[],
     );
@@ -187,7 +187,7 @@ describe("Policies of the functions", () => {
     }
   });
 
-  it("allow each function exactly its actions", () => {
+  it("allow each function exactly the actions that it needs", () => {
     const ofFunctions = resources("aws:iam/rolePolicy:RolePolicy").filter(({ id }) => !id.includes("-schedule-"));
     const policies = ofFunctions.map(({ id, outputs: { policy } }) => {
       // The first statement allows the function to write its log.
@@ -234,7 +234,7 @@ describe("Policies of the functions", () => {
     });
   });
 
-  it("belong to one role per function, without a managed policy", () => {
+  it("are attached to one separate role per function, which has no managed policy", () => {
     const roles = functions().map(({ outputs: { role } }) => role);
     expect(new Set(roles).size).toBe(functions().length);
     expect(resources("aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
@@ -242,7 +242,7 @@ describe("Policies of the functions", () => {
 });
 
 describe("The program", () => {
-  it("requires an ID token on every route but POST /auth/guest and POST /webhook/stripe", () => {
+  it("requires an ID token on every route except POST /auth/guest and POST /webhook/stripe", () => {
     const open = resources("aws:apigatewayv2/route:Route").filter(({ outputs: o }) => o.authorizationType !== "JWT");
     expect(open.map(({ outputs: { routeKey } }) => routeKey).sort()).toEqual([
       "POST /auth/guest",
@@ -250,7 +250,7 @@ describe("The program", () => {
     ]);
   });
 
-  it("deletes counters by TTL, but never customers' rows", () => {
+  it("sets a TTL on the table of counters, but not on the table of customers", () => {
     const tables = Object.fromEntries(
       resources("aws:dynamodb/table:Table").map(({ outputs }) => [String(outputs.name).split("-")[0], outputs]),
     );
@@ -259,7 +259,7 @@ describe("The program", () => {
     expect(tables.ephemeral?.ttl).toMatchObject({ attributeName: "ttl", enabled: true });
   });
 
-  it("gives RunPod a credential for private ECR and renews its token every 6 hours", async () => {
+  it("registers credentials for private ECR with RunPod and renews their token every 6 hours", async () => {
     const runpod = JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"));
     const [auth, ...others] = Object.values<{ id: string; name: string }>(runpod.registryAuths);
     expect(others).toEqual([]);
@@ -280,13 +280,13 @@ describe("The program", () => {
     }
   });
 
-  it("registers one webhook endpoint at Stripe, for the events that it handles", () => {
+  it("registers one webhook endpoint at Stripe, for all events that the webhook function handles", () => {
     expect(cloud.stripe?.account.webhookEndpoints()).toEqual([
       expect.objectContaining({ url: outputs.webhookUrl, enabledEvents: expect.arrayContaining([...webhookEvents]) }),
     ]);
   });
 
-  it("replaces the webhook endpoint and keeps the old secret once after a higher secret generation", async () => {
+  it("replaces the webhook endpoint after a higher secret generation, and keeps the old secret as the previous one", async () => {
     const secrets = () => {
       const [
         {
@@ -310,7 +310,7 @@ describe("The program", () => {
     await up(engineOptions(cloud, programDir, dir));
   });
 
-  it("changes nothing when nothing has changed", async () => {
+  it("shows no change in a preview when neither code nor configuration has changed", async () => {
     const { steps } = await preview(engineOptions(cloud, programDir, dir));
     expect(steps.filter(({ op }) => op !== "same")).toEqual([]);
   });
@@ -347,7 +347,7 @@ describe("The program", () => {
     expect(versions.sort()).toEqual(["2026-12-01", ...models.map(() => "local-1")]);
   });
 
-  it("asks RunPod to cache the weights when the image does not contain them", async () => {
+  it("configures RunPod's model cache for the weights when the image does not contain them", async () => {
     await up(engineOptions(cloud, programDir, dir, { "phi3.weights": "cached" }));
     const [args] = resources("docker-build:index:Image").filter(({ outputs: { buildArgs } }) => {
       const { MODEL_ID, WEIGHTS } = buildArgs as Record<string, string>;
@@ -371,7 +371,7 @@ describe("The program", () => {
     );
   });
 
-  it("leaves no resource behind after a destroy", async () => {
+  it("leaves no resource at AWS, RunPod or Stripe after a destroy", async () => {
     await destroy(engineOptions(cloud, programDir, dir));
     const types = [
       "aws:lambda/function:Function",

@@ -52,13 +52,13 @@ async function delegations(): Promise<Record<string, string>> {
 describe("A stack that was created through GraphQL", () => {
   let rest: Record<string, unknown>;
 
-  it("cannot switch to REST while RunPod needs an ECR token", async () => {
+  it("cannot switch to REST while RunPod pulls images with an ECR token", async () => {
     await expect(up(engineOptions(cloud, programDir, dir, { runpodApi: "rest" }))).rejects.toThrow(
       "runpodApi: must be graphql with registry.kind ecr",
     );
   });
 
-  it("switches to REST with delegations and keeps its endpoints", async () => {
+  it("switches to REST with ECR delegations without recreating its endpoints", async () => {
     const before = account().endpoints.map(({ id }) => id);
     rest = { runpodApi: "rest", registry: { kind: "delegation", ids: await delegations() } };
     const { steps } = await up(engineOptions(cloud, programDir, dir, rest));
@@ -71,7 +71,7 @@ describe("A stack that was created through GraphQL", () => {
     expect(again.steps.filter(({ op }) => op !== "same")).toEqual([]);
   });
 
-  it("updates only one template after a new image tag", async () => {
+  it("updates only the template of the model whose image tag has changed", async () => {
     const before = images();
     const bumped = engineOptions(cloud, programDir, dir, { ...rest, "phi3.imageTag": "2026-12-01" });
     expect(runpodChanges((await up(bumped)).steps)).toEqual(["update Template phi3"]);
@@ -80,7 +80,7 @@ describe("A stack that was created through GraphQL", () => {
     expect(account().endpoints).toHaveLength(models.length);
   });
 
-  it("leaves nothing at RunPod after a destroy through REST", async () => {
+  it("leaves no resource at RunPod after a destroy through REST", async () => {
     await destroy(engineOptions(cloud, programDir, dir, rest));
     expect([account().endpoints, account().templates, account().registryAuths]).toEqual([[], [], []]);
   });

@@ -52,11 +52,11 @@ beforeAll(() => {
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
 describe("A third model", () => {
-  it("compiles without another change", () => {
+  it("compiles without any other change to the code", () => {
     expect(run("node_modules/typescript/bin/tsc", "--noEmit")).toBe("");
   });
 
-  it("gets every resource of a model, and answers with a ticket for itself", () => {
+  it("has every resource that a model needs, and replies to a job with a ticket for this model", () => {
     expect(JSON.parse(run("cli/run.cjs", "tests/program/thirdModelProbe.ts", third))).toEqual({
       session: { plan: "free", model: third, audience: third },
       reply: expect.objectContaining({ done: true, model: { plan: "free", name: third, version: "local-1" } }),

@@ -83,9 +83,8 @@ export function printSummary({ passed, failed, skipped, failedSteps, skips }: Su
 async function runStep(step: Step, output: Output, streams: boolean, json: boolean): Promise<StepResult> {
   const startedAt = performance.now();
   const out = json ? process.stderr : process.stdout;
-  const title = pc.bold(`\n— ${step.name}\n`);
   let text = "";
-  if (output === "all" && streams) out.write(title);
+  if (output === "all" && streams) out.write(pc.bold(`\n— ${step.name}\n`));
   const ok = await succeeds(step, output === "inherit" ? json : undefined, (chunk) => {
     if (output === "all" && streams) out.write(chunk);
     else text += chunk;
@@ -94,9 +93,9 @@ async function runStep(step: Step, output: Output, streams: boolean, json: boole
   if (ok && !step.readReport) counts.passed = 1;
   // A step may fail without a failed test, for example when it crashes on load.
   if (!ok && counts.failed === 0) counts.failed = 1;
-  if (output === "all" && !streams) out.write(`${title}${text}`);
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  if (output === "all" && !streams) out.write(`${pc.bold(`\n— ${step.name} (${seconds} s)`)}\n${text}`);
   if (output === "failures") {
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     out.write(
       ok ? `${pc.green("✓")} ${step.name} ${pc.dim(`${seconds} s`)}\n` : `${pc.red("✗")} ${step.name}\n${text}`,
     );

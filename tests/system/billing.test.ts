@@ -1,49 +1,38 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import Stripe from "stripe";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod/mini";
 import { createApi } from "../../client";
 import type { AdminEvent, AdminUser } from "../../contract/admin";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { createEventLog } from "../../functions/tables/eventLog";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
-import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
+import { engineOptions } from "../../local/cloud/program";
 import { up } from "../../local/pulumi/engine";
 import { signedIn } from "../../local/visitor/customer";
 import { webhookEvents } from "../../stripe/events";
+import { type SharedCloud, sharedCloud } from "../sharedCloud";
 
 // Tests billing as a whole over real sockets: the Stripe double, the webhook's route and Lambda, the tables, the
 // reconciler.
-const dir = mkdtempSync(join(tmpdir(), "snack-misaki-billing-"));
-const programDir = process.cwd();
 const owner = "snack-misaki/start";
-let cloud: LocalCloud;
-let double: NonNullable<LocalCloud["stripe"]>;
-let outputs: ProgramOutputs;
+let shared: SharedCloud;
+let cloud: SharedCloud["cloud"];
+let double: SharedCloud["stripe"];
+let outputs: SharedCloud["outputs"];
 let stripe: Stripe;
 
 beforeAll(async () => {
-  cloud = await startLocalCloud({ programDir, dir, freePorts: true });
-  outputs = await bringUp(cloud, programDir, dir);
-  if (!cloud.stripe) throw new Error("There is no Stripe double");
-  double = cloud.stripe;
+  shared = await sharedCloud();
+  ({ cloud, outputs, stripe: double } = shared);
   stripe = new Stripe(cloud.config().values["snack-misaki:stripeApiKey"] ?? "", {
     host: "localhost",
     port: double.port,
     protocol: "http",
   });
-});
-
-afterAll(async () => {
-  await cloud?.close();
-  rmSync(dir, { recursive: true, force: true });
 });
 
 const admin = <T>(request: object) => cloud.aws.invoke("snack-misaki-start-admin", request) as Promise<T>;
@@ -82,7 +71,8 @@ async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean, pat
   for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
     const value = await read();
     if (isSo(value)) return value;
-    if (Date.now() > deadline) throw new Error(`It did not come to be. At last: ${JSON.stringify(value)}`);
+    if (Date.now() > deadline)
+      throw new Error(`The condition did not hold in time. Last value: ${JSON.stringify(value)}`);
   }
 }
 
@@ -103,7 +93,7 @@ function signed(payload: string, change: { secret?: string; timestamp?: number }
   return { "stripe-signature": Stripe.webhooks.generateTestHeaderString({ payload, secret, ...change }) };
 }
 
-describe("webhook", () => {
+describe("Webhook", () => {
   it("changes the plan after a Stripe event", async () => {
     const { userId, subscription } = await subscriber();
     await until(
@@ -118,7 +108,7 @@ describe("webhook", () => {
     expect(after).toMatchObject({ reason: "canceled", row: { plan: "free", stripe_status: "canceled" } });
   });
 
-  it("rejects events with an old or foreign signature or the other livemode", async () => {
+  it("rejects events without a valid and recent signature, and events of the other livemode", async () => {
     const { customer } = await subscriber();
     const [newest] = (await stripe.events.list({ limit: 1, type: "customer.subscription.created" })).data;
     const event = { ...newest, data: { object: { id: "sub_1", object: "subscription", customer } } };
@@ -141,7 +131,7 @@ describe("webhook", () => {
     expect(await send(payload, signed(payload))).toEqual({ status: 200 });
   });
 
-  it("accepts and ignores irrelevant events and foreign customers", async () => {
+  it("accepts but ignores events of other types and events of another stack's customers", async () => {
     const theirs = await subscriber({ as: "snack-misaki/another" });
     const events = (await stripe.events.list({ limit: 100 })).data.filter(
       ({ type, data }) =>
@@ -156,7 +146,7 @@ describe("webhook", () => {
     expect((await show(theirs.userId)).row).toBeNull();
   });
 
-  it("answers 5xx on failure and handles the redelivery", async () => {
+  it("responds with 503 while Stripe's API fails, and handles the redelivered event", async () => {
     const { userId, subscription } = await subscriber();
     await until(
       () => show(userId),
@@ -174,7 +164,7 @@ describe("webhook", () => {
   });
 });
 
-describe("reconciler", () => {
+describe("Reconciler", () => {
   const reconcile = () => cloud.aws.invoke(reconcilerName(), {}) as Promise<Record<string, number>>;
   const reconcilerName = () =>
     String(
@@ -182,13 +172,13 @@ describe("reconciler", () => {
         .name,
     );
 
-  it("runs on a schedule", () => {
+  it("runs every 15 minutes", () => {
     const schedules = cloud.aws.account.list("aws:scheduler/schedule:Schedule");
     const own = schedules.filter(({ id }) => id.includes("reconciler"));
     expect(own.map(({ outputs }) => outputs.scheduleExpression)).toEqual(["rate(15 minutes)"]);
   });
 
-  it("syncs every row whose review is due", async () => {
+  it("syncs each row whose review time has passed", async () => {
     const { userId } = await subscriber();
     await until(
       () => show(userId),
@@ -212,16 +202,20 @@ describe("reconciler", () => {
 
 describe("npm run admin", () => {
   const cli = async (...args: string[]) => {
-    const run = promisify(execFile)(process.execPath, ["cli/run.cjs", "ops/admin/admin.ts", "--dir", dir, ...args], {
-      cwd: programDir,
-    });
+    const run = promisify(execFile)(process.execPath, [
+      "cli/run.cjs",
+      "ops/admin/admin.ts",
+      "--dir",
+      shared.dir,
+      ...args,
+    ]);
     return run.then(
       ({ stdout }) => ({ code: 0, out: stdout }),
       ({ code, stderr }: { code: number; stderr: string }) => ({ code, out: stderr }),
     );
   };
 
-  it("shows a user's row and the plan's reason, by either id", async () => {
+  it("shows a user's row and the plan's reason, for a user id and for a Stripe customer id", async () => {
     const { userId, customer } = await subscriber();
     await until(
       () => show(userId),
@@ -237,7 +231,7 @@ describe("npm run admin", () => {
     expect((await cli("show", customer)).out).toContain("subscription");
   });
 
-  it("grants a plan with an end, revokes it, and explains bad input", async () => {
+  it("grants a plan with an end date, revokes it, and prints the reason when the input is invalid", async () => {
     const user = randomUUID();
     expect(
       JSON.parse((await cli("grant", user, "vip", "--until", "2099-01-31", "--note", "an old friend", "--json")).out),
@@ -265,7 +259,7 @@ describe("npm run admin", () => {
     expect(await cli("resync")).toEqual({ code: 1, out: expect.stringContaining("name a user, or give --all") });
   });
 
-  it("grants and revokes a plan while Stripe does not answer", async () => {
+  it("grants and revokes a plan while Stripe's API fails", async () => {
     const { userId } = await subscriber();
     await until(
       () => show(userId),
@@ -280,7 +274,7 @@ describe("npm run admin", () => {
     }
   });
 
-  it("resyncs one user or all while webhooks are lost", async () => {
+  it("resyncs one user or all users whose events were lost", async () => {
     double.switches.lose = true;
     const { userId, subscription } = await subscriber();
     await admin({ command: "show", user: userId });
@@ -303,7 +297,7 @@ describe("npm run admin", () => {
     await stripe.subscriptions.cancel(subscription);
   });
 
-  it("lists Stripe's events with their outcome", async () => {
+  it("lists Stripe's events with the outcome of each", async () => {
     const { userId } = await subscriber();
     await until(
       () => show(userId),
@@ -321,8 +315,8 @@ describe("npm run admin", () => {
   });
 });
 
-describe("webhook secret rotation", () => {
-  it("loses no event under a stream of events", async () => {
+describe("Webhook secret rotation", () => {
+  it("loses no event while Stripe sends events continuously", async () => {
     const stream = await Promise.all(Array.from({ length: 5 }, () => subscriber()));
     const before = new Set(double.account.ledger.all("event").map(({ id }) => id));
     let streaming = true;
@@ -334,7 +328,7 @@ describe("webhook secret rotation", () => {
         await sleep(50);
       }
     })();
-    await up(engineOptions(cloud, programDir, dir, { "billing.webhookSecretGeneration": 2 }));
+    await up(engineOptions(cloud, shared.programDir, shared.dir, { "billing.webhookSecretGeneration": 2 }));
     await sleep(500);
     streaming = false;
     await streamed;
@@ -365,15 +359,15 @@ describe("webhook secret rotation", () => {
   });
 });
 
-describe("customer routes", () => {
+describe("Customer routes", () => {
   const apiOf = async (label: string) => {
     const customer = customers.find((one) => one.label === label);
-    if (!customer) throw new Error(`no customer ${label}`);
+    if (!customer) throw new Error(`There is no customer ${label}`);
     const { getIdToken } = await signedIn(outputs, cloud.pageUrl, customer);
     return { api: createApi({ apiUrl: outputs.apiUrl, getIdToken }), token: await getIdToken() };
   };
 
-  it("return only the URLs of Checkout and portal", async () => {
+  it("return only the URL of the page for a checkout or a portal request", async () => {
     const { api } = await apiOf("free");
     await expect(api.portal()).rejects.toMatchObject({ code: "nothing_bought" });
     expect(await api.sync()).toMatchObject({ plan: "free", reason: "no_plan" });
@@ -392,7 +386,7 @@ describe("customer routes", () => {
     expect(await api.session()).toMatchObject({ plan: "paid", model: planModels.paid });
   });
 
-  it("return to the calling frontend and to no other URL", async () => {
+  it("make Checkout redirect to the calling frontend, and to the default page for an unknown origin", async () => {
     const { token } = await apiOf("vip");
     const from = async (origin: string | undefined) => {
       const headers = { authorization: `Bearer ${token}`, ...(origin && { origin }) };
@@ -409,7 +403,7 @@ describe("customer routes", () => {
     expect(await from(undefined)).toBe(`${cloud.pageUrl}/?checkout=success`);
   });
 
-  it("accept only a plan name", async () => {
+  it("accept only the name of a paid plan in the body of a checkout", async () => {
     const { token } = await apiOf("vip");
     const ask = async (body: string) => {
       const init = { method: "POST", headers: { authorization: `Bearer ${token}` }, body };
@@ -424,7 +418,7 @@ describe("customer routes", () => {
     );
   });
 
-  it("require a token on every route", async () => {
+  it("respond with 401 without a token", async () => {
     for (const route of ["/billing/checkout", "/billing/portal", "/billing/sync"]) {
       expect((await fetch(`${outputs.apiUrl}${route}`, { method: "POST", body: "{}" })).status).toBe(401);
     }

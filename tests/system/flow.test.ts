@@ -1,41 +1,27 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
-import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { customers } from "../../local/cloud/customers";
-import { bringUp, type ProgramOutputs } from "../../local/cloud/program";
 import { signedIn } from "../../local/visitor/customer";
 import { launchBrowser, needsBrowser } from "../browser";
+import { guestLimit, type SharedCloud, sharedCloud } from "../sharedCloud";
 import { needsPython } from "../workerPython";
 
 // Tests the whole product over real sockets: Cognito's pages, the HTTP API, the Lambdas' archives, RunPod and its
 // workers.
-const dir = mkdtempSync(join(tmpdir(), "snack-misaki-flow-"));
-const programDir = process.cwd();
-const guestLimit = 3;
-let cloud: LocalCloud;
-let outputs: ProgramOutputs;
+let cloud: SharedCloud["cloud"];
+let outputs: SharedCloud["outputs"];
 
 beforeAll(async () => {
-  const config = { "guest.sessionsPerHour": guestLimit };
-  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });
-  outputs = await bringUp(cloud, programDir, dir);
-});
-
-afterAll(async () => {
-  await cloud?.close();
-  rmSync(dir, { recursive: true, force: true });
+  ({ cloud, outputs } = await sharedCloud());
 });
 
 async function idTokenOf(label: string): Promise<string> {
   const customer = customers.find((one) => one.label === label);
-  if (!customer) throw new Error(`no customer ${label}`);
+  if (!customer) throw new Error(`There is no customer ${label}`);
   const token = await (await signedIn(outputs, cloud.pageUrl, customer)).getIdToken();
-  if (!token) throw new Error("no ID token");
+  if (!token) throw new Error("The customer has no ID token");
   return token;
 }
 
@@ -70,29 +56,20 @@ describe("POST /auth/session", () => {
     ["free", planModels.free],
     ["paid", planModels.paid],
     ["vip", planModels.vip],
-  ] as const)("gives a %s customer %s and a streamed reply", async (plan, model) => {
-    const session = await apiOf(plan).session();
-    expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
-    const items = await allOf(chat(session, { text: "こんばんは" }));
-    const last = items.at(-1);
-    const deltas = items.flatMap((item) => ("delta" in item ? [item.delta] : []));
-    expect(deltas.length).toBeGreaterThan(1);
-    expect(last).toMatchObject({ done: true, text: deltas.join(""), model: { name: model, version: "local-1" } });
-  });
+  ] as const)(
+    "returns a session for a customer of plan %s with model %s, which streams a reply",
+    async (plan, model) => {
+      const session = await apiOf(plan).session();
+      expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
+      const items = await allOf(chat(session, { text: "こんばんは" }));
+      const last = items.at(-1);
+      const deltas = items.flatMap((item) => ("delta" in item ? [item.delta] : []));
+      expect(deltas.length).toBeGreaterThan(1);
+      expect(last).toMatchObject({ done: true, text: deltas.join(""), model: { name: model, version: "local-1" } });
+    },
+  );
 
-  it("serves guests on the free plan with a rate limit per address", async () => {
-    const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
-    for (let opened = 0; opened < guestLimit; opened++) {
-      expect(await api.guest()).toMatchObject({
-        plan: "free",
-        model: planModels.free,
-        user_id: expect.stringMatching(/^guest:/),
-      });
-    }
-    await expect(api.guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
-  });
-
-  it("names the fault of an invalid body", async () => {
+  it("responds with the reason when the body is invalid", async () => {
     const headers = { authorization: `Bearer ${await idTokenOf("free")}` };
     const error = (code: string, message: string) => ({ error: { code, message, retryable: false } });
     expect(await call("/auth/session", { headers, body: "{" })).toEqual({
@@ -106,8 +83,22 @@ describe("POST /auth/session", () => {
   });
 });
 
+describe("POST /auth/guest", () => {
+  it("returns sessions of the free plan, with a rate limit per IP address", async () => {
+    const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
+    for (let opened = 0; opened < guestLimit; opened++) {
+      expect(await api.guest()).toMatchObject({
+        plan: "free",
+        model: planModels.free,
+        user_id: expect.stringMatching(/^guest:/),
+      });
+    }
+    await expect(api.guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
+  });
+});
+
 describe("GET /billing/plan", () => {
-  it("answers free without a grant and the granted plan with one", async () => {
+  it("returns free for a customer without a grant, and the granted plan for a customer with one", async () => {
     expect(PlanResponse.parse(await apiOf("free").plan())).toMatchObject({ plan: "free", reason: "no_plan" });
     expect(PlanResponse.parse(await apiOf("vip").plan())).toMatchObject({ plan: "vip", reason: "grant" });
   });
@@ -118,16 +109,16 @@ describe("ID token", () => {
     call("/auth/session", authorization ? { headers: { authorization } } : {});
   const unauthorized = { status: 401, body: { message: "Unauthorized" } };
 
-  it("is rejected by the gateway when missing, malformed or forged", async () => {
+  it("is rejected by the API gateway when it is missing, malformed or forged", async () => {
     const [header, payload] = (await idTokenOf("free")).split(".");
     expect(await session()).toEqual(unauthorized);
     expect(await session("Bearer nonsense")).toEqual(unauthorized);
     expect(await session(`Bearer ${header}.${payload}.${"A".repeat(342)}`)).toEqual(unauthorized);
   });
 
-  it("is rejected by the function when the caller sends an access token instead", async () => {
+  it("is rejected by the function when an access token is sent instead", async () => {
     const customer = customers[0];
-    if (!customer) throw new Error("no customer");
+    if (!customer) throw new Error("There is no customer");
     let accessToken = "";
     const fetched = globalThis.fetch;
     // The client does not expose the access token, so the test intercepts the token response.
@@ -144,7 +135,7 @@ describe("ID token", () => {
   });
 });
 
-describe("worker", needsPython, () => {
+describe("Worker", needsPython, () => {
   it.each([
     ["an empty text", { text: "" }, "invalid_input"],
     ["neither text nor messages", { params: {} }, "invalid_input"],
@@ -168,8 +159,8 @@ describe("worker", needsPython, () => {
   });
 });
 
-describe("page", { ...needsBrowser, timeout: 60_000 }, () => {
-  it("signs a free customer in, chats with Mama and signs out", async () => {
+describe("Demo page", { ...needsBrowser, timeout: 60_000 }, () => {
+  it("lets a free customer sign in, chat and sign out", async () => {
     const browser = await launchBrowser();
     try {
       const tab = await browser.newPage({ locale: "ja-JP", viewport: { width: 1280, height: 800 } });

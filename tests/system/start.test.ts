@@ -99,7 +99,7 @@ async function vipPlan(outputs: Ready) {
 }
 
 describe("npm start", () => {
-  it("keeps the customers after a restart, refuses a second start, and leaves no process behind", async () => {
+  it("keeps the customers after a restart, rejects a second start in the same folder, and leaves no process running after Ctrl-C", async () => {
     const first = npmStart("--free-ports", "--json");
     const before = await vipPlan(await ready(first));
     expect(before).toMatchObject({ plan: "vip", updated_at: expect.any(String) });
@@ -122,11 +122,11 @@ describe("npm start", () => {
     expect(stillRunning(runningAgain)).toEqual([]);
   });
 
-  it("refuses --engine together with --no-python", async () => {
+  it("rejects --engine together with --no-python", async () => {
     expect(await errorOf(npmStart("--engine", "scripted", "--no-python"))).toMatch(/exclude each other/);
   });
 
-  it("names the port that is in use and the next step", async () => {
+  it("prints the port and the next step when a port is in use", async () => {
     const release = await occupy(4101);
     try {
       expect(await errorOf(npmStart())).toMatch(
@@ -137,7 +137,7 @@ describe("npm start", () => {
     }
   });
 
-  it("starts without Python after a first start that failed before it created anything", async () => {
+  it("starts in the folder of an earlier start that failed, with canned replies for --no-python", async () => {
     const fresh = join(dir, "fresh");
     const release = await occupy(4102);
     expect(await errorOf(npmStart("--dir", fresh))).toContain("is in use");
@@ -151,10 +151,8 @@ describe("npm start", () => {
     expect(await ctrlC(child)).toBe(0);
   });
 
-  it("names the next step when the stack's state is missing and the cloud's is not", async () => {
+  it("prints the next step when the stack's state is missing but the local cloud's data is not", async () => {
     rmSync(join(dir, "stack.json"));
-    expect(await errorOf(npmStart("--free-ports"))).toMatch(
-      /stack\.json is missing\. Start once with: npm start -- --reset/,
-    );
+    expect(await errorOf(npmStart("--free-ports"))).toMatch(/stack\.json is missing, but .*: npm start -- --reset/);
   });
 });

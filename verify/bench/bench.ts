@@ -16,25 +16,26 @@ const CACHE_BUDGET = 0.85;
 
 const program = command(
   "bench",
-  "Measures sizes and times against their budgets. Exits with status 1 when one is exceeded.",
+  "Measures sizes and times and compares them with their budgets. Exits with status 1 when one is exceeded.",
 );
 
 program
   .command("program", { isDefault: true })
-  .description("the program: archives, imports, evaluation, start to first reply")
+  .description("measures the program: archives, imports, a preview, npm start until the first reply")
   .option("--json", "print one JSON object and nothing else")
   .addHelpText(
     "after",
     `
 zips                size of each function's archive
-importRatio         time to import a function's bundle over the time to import its SDK clients alone
-evaluateCpuRatio    CPU time of a preview (the program and the server of dynamic resources) over the unit
-startCpuRatio       CPU time of npm start, with all its processes, until the first reply over the unit
-startToReplyRatio   wall-clock time of the same, over the unit's
+importRatio         time to import a function's bundle, divided by the time to import only its SDK clients
+evaluateCpuRatio    CPU time of a preview (the program and the server of dynamic resources), in units
+startCpuRatio       CPU time of npm start and all its processes until the first reply, in units
+startToReplyRatio   wall-clock time of npm start until the first reply, in units
 evaluateMs          wall-clock time of a preview
 startToReplyMs      wall-clock time of npm start until the first reply
 
-The unit is a process that imports @pulumi/pulumi and @pulumi/aws. Every ratio is a median of rounds that measure both.
+One unit is the time of a process that only imports @pulumi/pulumi and @pulumi/aws. Every ratio is the median of several
+rounds, and each round measures both processes.
 Exits with status 1 when a budget is exceeded, also with --json. The budgets are for two otherwise idle cores.`,
   )
   .action((options) => report(options, "measuring; this takes about two minutes", benchProgram, programTable));
@@ -42,7 +43,7 @@ Exits with status 1 when a budget is exceeded, also with --json. The budgets are
 program
   .command("worker")
   .description(
-    "the worker: delay and throughput against the engine called directly, share of prompts in the prefix cache",
+    "measures the worker: delay and throughput compared with direct calls of the engine, share of prompts in the prefix cache",
   )
   .option("--json", "print one JSON object and nothing else")
   .addHelpText("after", "\nExits with status 1 when a budget is exceeded, also with --json.")
@@ -89,20 +90,20 @@ function workerTable(result: WorkerBench): BudgetTable {
   const ms = (value: number) => `${value} ms`;
   const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
   for (const at of ["c1", "c8", "c32"] as const) {
-    const many = `${at.slice(1)} at once`;
+    const many = `${at.slice(1)} clients`;
     table.atMost(`delay of the first text, ${many}`, result.firstTextDelayMs[at], FIRST_TEXT_BUDGET_MS, ms);
     table.fact("  95th percentile", ms(result.firstTextDelayP95Ms[at]));
-    const engine = `of ${result.engineTokensPerSecond[at]} tokens/s, ${many}`;
+    const engine = `share of the engine's ${result.engineTokensPerSecond[at]} tokens/s, ${many}`;
     if (at === "c32") table.atLeast(`throughput, ${engine}`, result.throughputRatio[at], THROUGHPUT_BUDGET, percent);
     else table.fact(`throughput, ${engine}`, percent(result.throughputRatio[at]));
   }
-  table.fact("delay of the first text, 32 in the same millisecond", ms(result.firstTextDelayAtOnceMs));
+  table.fact("delay of the first text, 32 requests in the same millisecond", ms(result.firstTextDelayAtOnceMs));
   table.fact("requests to RunPod per reply", String(result.postsPerReply));
   for (const [model, share] of Object.entries(result.cacheShare)) {
     table.atLeast(`prompt in the prefix cache, ${model}`, share.ours, CACHE_BUDGET, percent);
     table.fact("  tokenizer", share.tokenizer);
-    table.fact("  with the official format", percent(share.official));
-    table.fact("  with another greeting halfway", percent(share.oursAcrossTheHour));
+    table.fact("  with the official prompt format", percent(share.official));
+    table.fact("  with another greeting from the middle of the chat", percent(share.oursAcrossTheHour));
     table.fact("  with the model's replies cached", percent(share.oursWithGenerated));
   }
   return table;

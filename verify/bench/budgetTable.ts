@@ -32,7 +32,8 @@ export class BudgetTable {
   /** Prints the table and the number of values that exceed their budget. */
   print(): void {
     console.log(this.table.toString());
-    if (this.isOver) console.log(pc.yellow(`${this.over} over budget. The budgets are for two otherwise idle cores.`));
+    if (this.isOver)
+      console.log(pc.yellow(`Values over budget: ${this.over}. The budgets are for two otherwise idle cores.`));
   }
 
   /** @param share measured value divided by its budget; budget divided by the value for a lower limit */

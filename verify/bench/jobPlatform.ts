@@ -29,7 +29,7 @@ export class JobPlatform {
   private readonly server = createServer((request, response) => void this.answer(request, response));
   private readonly queue: { id: string; input: unknown }[] = [];
   private readonly running = new Map<string, { report: JobReport; finish(report: JobReport): void }>();
-  private taker: (() => void) | undefined;
+  private waitingTake: (() => void) | undefined;
   private count = 0;
 
   /**
@@ -48,7 +48,7 @@ export class JobPlatform {
     return new Promise((finish) => {
       this.running.set(id, { report: { firstItemAt: 0, posts: 0, text: "", completionTokens: 0 }, finish });
       this.queue.push({ id, input });
-      this.taker?.();
+      this.waitingTake?.();
     });
   }
 
@@ -59,22 +59,22 @@ export class JobPlatform {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "http://platform");
-    const [, , , what = "", , jobId = ""] = url.pathname.split("/");
-    if (what.startsWith("job-take")) this.give(url, response);
-    else if (what === "job-stop") setTimeout(() => response.writeHead(204).end(), TAKE_WAIT_MS).unref();
-    else if (what === "job-stream" || what === "job-done") {
-      const body = await read(request);
+    const [, , , route = "", , jobId = ""] = url.pathname.split("/");
+    if (route.startsWith("job-take")) this.give(url, response);
+    else if (route === "job-stop") setTimeout(() => response.writeHead(204).end(), TAKE_WAIT_MS).unref();
+    else if (route === "job-stream" || route === "job-done") {
+      const body = await readJson(request);
       response.end("{}");
-      this.report(jobId, what, body);
+      this.report(jobId, route, body);
     } else response.end("{}");
   }
 
   private give(url: URL, response: ServerResponse): void {
     if (this.queue.length === 0) {
-      const end = setTimeout(() => this.taker && response.writeHead(204).end(), TAKE_WAIT_MS).unref();
-      this.taker = () => {
+      const end = setTimeout(() => this.waitingTake && response.writeHead(204).end(), TAKE_WAIT_MS).unref();
+      this.waitingTake = () => {
         clearTimeout(end);
-        this.taker = undefined;
+        this.waitingTake = undefined;
         this.give(url, response);
       };
       return;
@@ -84,24 +84,24 @@ export class JobPlatform {
     response.end(JSON.stringify(url.pathname.includes("batch") ? jobs : jobs[0]));
   }
 
-  private report(id: string, what: string, { output, error }: Report): void {
+  private report(id: string, route: string, { output, error }: Report): void {
     const job = this.running.get(id);
     if (!job) return;
     const { report, finish } = job;
     report.posts += 1;
-    if (what === "job-stream") {
+    if (route === "job-stream") {
       report.firstItemAt ||= performance.now();
       report.text += output?.delta ?? "";
       report.completionTokens = output?.usage?.completion_tokens ?? 0;
       return;
     }
-    if (error) throw new Error(`A job failed: ${error}`);
+    if (error) throw new Error(`The worker reported a failed job: ${error}`);
     this.running.delete(id);
     finish(report);
   }
 }
 
-async function read(request: IncomingMessage) {
+async function readJson(request: IncomingMessage) {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk);
   return JSON.parse(Buffer.concat(chunks).toString());

@@ -11,18 +11,19 @@ const TEXT = Array.from(
   "あら、いらっしゃい。よく来てくれたわね。今夜は甘い桃が入ったのよ、ひと切れいかが？　お飲みものは、まずは薄めの水割りかしら。" +
     "お仕事の話でも、なんでもない話でも、ゆっくり聞かせてちょうだいね。夜は長いもの。帰りの時間だけは、ママが覚えていてあげるから、安心して。",
 );
-const SHORTEST = 60;
+/** Tokens of the shortest reply. */
+const MIN_TOKENS = 60;
 /** Time from the request to the first token: prefill of a short message, with the persona in the cache. */
 const PREFILL_MS = 50;
 /**
  * Duration of one step: 14 ms with one reply, 33 ms with 32 replies. These are 70 and 975 tokens per second in total
  * (Mistral 7B on an RTX 4090).
  */
-const STEP_MS = { first: 14, each: (33 - 14) / 31 };
+const STEP_MS = { firstReply: 14, eachFurtherReply: (33 - 14) / 31 };
 
 /** The running replies: the tokens of each, and the index of its next token. */
 const replies = new Map<ServerResponse, { tokens: string[]; at: number }>();
-let asked = 0;
+let requests = 0;
 
 const server = createServer((request, response) => {
   if (request.method === "GET") {
@@ -31,13 +32,13 @@ const server = createServer((request, response) => {
   }
   request.resume().once("end", () => {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    const tokens = TEXT.slice(0, SHORTEST + ((asked++ * 29) % (TEXT.length - SHORTEST)));
+    const tokens = TEXT.slice(0, MIN_TOKENS + ((requests++ * 29) % (TEXT.length - MIN_TOKENS)));
     setTimeout(() => replies.set(response, { tokens, at: 0 }), PREFILL_MS);
     response.once("close", () => replies.delete(response));
   });
 });
 
-let due = performance.now();
+let nextStepAt = performance.now();
 function step(): void {
   for (const [response, reply] of replies) {
     const content = reply.tokens[reply.at++];
@@ -51,8 +52,11 @@ function step(): void {
     replies.delete(response);
   }
   const now = performance.now();
-  due = Math.max(now, due + STEP_MS.first + STEP_MS.each * Math.max(0, replies.size - 1));
-  setTimeout(step, due - now);
+  nextStepAt = Math.max(
+    now,
+    nextStepAt + STEP_MS.firstReply + STEP_MS.eachFurtherReply * Math.max(0, replies.size - 1),
+  );
+  setTimeout(step, nextStepAt - now);
 }
 
 function event(data: object): string {

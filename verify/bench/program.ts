@@ -38,7 +38,7 @@ const ROUNDS = { evaluate: 7, start: 3 };
 export async function benchProgram(say: (line: string) => void): Promise<ProgramBench> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
   const programDir = process.cwd();
-  say("sizes and evaluation");
+  say("measuring archives and previews");
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true });
   try {
     await bringUp(cloud, programDir, dir);
@@ -48,9 +48,9 @@ export async function benchProgram(say: (line: string) => void): Promise<Program
     });
     const evaluation = await compare(ROUNDS.evaluate, () => evaluate(engineOptions(cloud, programDir, dir), dir));
     await cloud.close();
-    say("start until the first reply");
+    say("measuring npm start until the first reply");
     const start = await compare(ROUNDS.start, startUntilReply);
-    say("imports of the functions' bundles");
+    say("measuring imports of the functions' bundles");
     return {
       zips: Object.fromEntries(functions),
       importRatio: await importRatios(),

@@ -83,7 +83,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
   const { detail } = await setupPython(say);
   const python = findVenvPython();
   if (!python) throw new Error(`The worker cannot run: ${detail}.`);
-  say("the prefix cache");
+  say("measuring the prefix cache");
   const cacheShare = cacheShares(python);
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
   const platform = new JobPlatform();
@@ -106,7 +106,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
     const direct = () => askEngine(agent, engineUrl);
     const result: Record<string, { direct: Round; worker: Round }> = {};
     for (const name of concurrencies) {
-      say(`${name.slice(1)} at once`);
+      say(`measuring ${name.slice(1)} concurrent clients`);
       const rounds = { direct: [] as Round[], worker: [] as Round[] };
       for (let round = 0; round < ROUNDS; round++) {
         const clients = Number(name.slice(1));
@@ -116,7 +116,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       }
       result[name] = { direct: merged(rounds.direct), worker: merged(rounds.worker) };
     }
-    say("32 in the same moment");
+    say("measuring 32 requests in the same millisecond");
     const atOnce = { direct: [] as Round[], worker: [] as Round[] };
     for (let round = 0; round < ROUNDS; round++) {
       atOnce.direct.push(await measure(32, direct, { replies: 1, spreadMs: 0 }));
@@ -173,7 +173,7 @@ async function measure(
   await Promise.all(Array.from({ length: clients }, client));
   const seconds = (performance.now() - startedAt) / 1000;
   for (const { text, tokens } of all)
-    if (text.length !== tokens) throw new Error(`Of ${tokens} tokens ${text.length} arrived`);
+    if (text.length !== tokens) throw new Error(`${text.length} of ${tokens} tokens of a reply arrived`);
   return {
     firstTextMs: all.map(({ firstTextMs }) => firstTextMs),
     posts: all.map(({ posts }) => posts),
@@ -280,9 +280,9 @@ function pythonOnce(python: string, args: string[]): string {
 }
 
 async function firstLine({ stdout }: ChildProcess): Promise<string> {
-  if (!stdout) throw new Error("Its output is not piped");
+  if (!stdout) throw new Error("The stdout of the paced engine is not piped");
   for await (const line of createInterface(stdout)) return line;
-  throw new Error("The paced engine did not start");
+  throw new Error("The paced engine ended before it printed its URL");
 }
 
 async function end(child: ChildProcess): Promise<void> {

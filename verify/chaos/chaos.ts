@@ -63,7 +63,7 @@ function wholeNumber(min: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= min && value <= MAX_NUMBER) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${MAX_NUMBER}.`);
+    throw new InvalidArgumentError(`Allowed: a whole number from ${min} to ${MAX_NUMBER}.`);
   };
 }
 

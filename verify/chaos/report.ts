@@ -26,8 +26,8 @@ export interface Report {
 export function wrongRunLines(wrongRuns: { seed: number; details: string[] }[], total: number): string[] {
   const shown = wrongRuns.slice(0, SHOWN_WRONG_RUNS);
   const lines = shown.flatMap(({ seed, details }) => [
-    pc.red(`wrong: --seed ${seed} --runs 1`),
+    pc.red(`wrong run: repeat it with --seed ${seed} --runs 1`),
     ...details.map((detail) => `  ${detail}`),
   ]);
-  return total > shown.length ? [...lines, `  … and ${total - shown.length} more`] : lines;
+  return total > shown.length ? [...lines, `  … and ${total - shown.length} more wrong runs`] : lines;
 }

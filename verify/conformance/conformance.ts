@@ -33,7 +33,7 @@ const program = command(
     "endpoint to check, https://api.runpod.ai/v2/<id> (default: all endpoints of a local cloud)",
     url,
   )
-  .option("--api <url>", "auth API that creates sessions; without --url the session also names the endpoint", url)
+  .option("--api <url>", "auth API that creates sessions; without --url, the session's endpoint is checked", url)
   .option("--limit <seconds>", "time limit of the worker's start and of each answer", count, 600)
   .option("--at-once <number>", "number of concurrent requests; use 1 for an engine on a CPU", count, 4)
   .addOption(engineOption())
@@ -45,8 +45,8 @@ Environment:
   TICKET          ticket for the endpoint's model; required with --url unless --api is given
   ID_TOKEN        customer's ID token for --api; without it the session is a guest's
 
-The check compares the promises of the contract: fields and their types, error codes, limits and the order of a stream. It
-ignores the wording of a reply. Fixtures that need a ticket you cannot get, such as an expired one, are skipped.`,
+The check covers what the contract promises: fields and their types, error codes, limits and the order of a stream. It
+ignores the wording of a reply. A fixture is skipped when its ticket is not available, such as an expired ticket.`,
   )
   .action(async (options: Options) => {
     const say = options.json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));

@@ -37,7 +37,7 @@ export async function waitForWorker(endpoint: Endpoint, limitMs: number): Promis
   const { error } = await runJob(endpoint, input, AbortSignal.timeout(limitMs));
   // An error text from the worker also proves that it is running. The fixtures check whether its answers are right.
   if (error === undefined || typeof error === "string") return;
-  throw new Error(`${endpoint.url}: the first job failed`);
+  throw new Error(`${endpoint.url}: the first job failed. The worker's log contains the reason`);
 }
 
 interface JobBody {
@@ -92,7 +92,7 @@ async function sendOpenAi(
 
 async function callJobApi<T>(endpoint: Endpoint, path: string, signal: AbortSignal, body?: unknown): Promise<T> {
   const response = await request(endpoint, path, signal, body);
-  if (!response.ok) throw new Error(`${path.replace(/[?].*/, "")} answered ${response.status}`);
+  if (!response.ok) throw new Error(`${endpoint.url}${path.replace(/[?].*/, "")} returned HTTP ${response.status}`);
   return (await response.json()) as T;
 }
 

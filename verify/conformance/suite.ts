@@ -48,7 +48,7 @@ async function runFixture(
   limitMs: number,
 ): Promise<Pick<FixtureResult, "result" | "problems">> {
   const filled = fillFixture(fixture, values);
-  if ("missing" in filled) return { result: "skipped", problems: [`no value for ${filled.missing}`] };
+  if ("missing" in filled) return { result: "skipped", problems: [`no value for the placeholder ${filled.missing}`] };
   const problems = await sendFixture(endpoint, filled.fixture, limitMs).then(
     (answer) => incompatibilities(filled.fixture, answer, values),
     (error: Error) => [error.name === "TimeoutError" ? "no answer in time" : error.message],

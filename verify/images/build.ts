@@ -16,7 +16,7 @@ interface Options {
   json?: boolean;
 }
 
-/** Exit status of a skip, as in Automake's tests. */
+/** Exit status of a skipped run. Automake's test suites use the same status. */
 const SKIPPED_STATUS = 77;
 
 const stop = new AbortController();
@@ -25,12 +25,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
 
 const program = command(
   "images:build",
-  "Builds the worker images. With --cpu it tests them on a machine without docker and a GPU.",
+  "Builds the worker images. With --cpu it builds and tests them on a machine without docker and without a GPU.",
 )
   .addArgument(new Argument("[models...]", "models to build").choices(models).default([...models], "all"))
-  .option("--cpu", "build on a Debian with a stand-in for the engine, start each image and chat with it")
-  .option("--tag <tag>", "tag of the images, which their workers report as their version", "dev")
-  .option("--repository <name>", "name of the images, without the model", "snack-misaki")
+  .option("--cpu", "build on a Debian system with a stand-in for vLLM, start each image and chat with it")
+  .option("--tag <tag>", "tag of the images; their workers report it as the version", "dev")
+  .option("--repository <name>", "name of the images, without the model's name", "snack-misaki")
   .addOption(
     new Option("--weights <where>", "include the weights in the image, or use RunPod's model cache")
       .choices(["baked", "cached"])
@@ -40,7 +40,7 @@ const program = command(
     "after",
     `
 The variable HF_TOKEN may contain a Hugging Face token for gated models. Push the images with docker or buildah.
-When this machine cannot run --cpu, it prints SKIPPED with the reason and exits with status ${SKIPPED_STATUS}.`,
+When --cpu cannot run on this machine, the command prints SKIPPED with the reason and exits with status ${SKIPPED_STATUS}.`,
   )
   .action(async (selected: Model[], options: Options) => {
     const progress = (line: string) => void (options.json || console.error(pc.dim(line)));

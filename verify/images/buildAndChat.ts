@@ -23,10 +23,11 @@ const ENGINE_STAND_IN = "localhost/snack-misaki/engine-stand-in";
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
 /**
- * Builds images/Dockerfile for each model on a Debian without a GPU, then starts the image's entry point and chats with it.
- * `vllm` and `hf` are stand-ins; everything else is real. The images are removed afterwards, the Debian is kept.
+ * Builds images/Dockerfile for each model on a Debian system without a GPU, then starts the image's entry point and
+ * chats with it. `vllm` and `hf` are stand-ins; everything else is real. Afterwards it removes the images and keeps the
+ * Debian system for the next run.
  *
- * @param version baked into the images and expected from their workers
+ * @param version version that is written into the images and that their workers must report
  * @throws Error that names the failed step and shows its last lines
  */
 export async function buildAndChat(
@@ -41,7 +42,7 @@ export async function buildAndChat(
   const python = findVenvPython() ?? "python3";
   const index = packageIndex(await runProgram(python, ["-m", "pip", "config", "list"], { signal }), process.env);
   const uvToml = join(dir, "uv.toml");
-  // Only readable for root: it may contain a password of the index.
+  // Only root may read the file, because it may contain the password of a package index.
   writeFileSync(uvToml, index.uvToml, { mode: 0o600 });
 
   const debian = await makeDebian(dir, progress, signal);
@@ -49,7 +50,7 @@ export async function buildAndChat(
   // Removes leftovers of an interrupted run.
   await buildah.clear();
   try {
-    progress("base image: Debian with uv and the engine's stand-in");
+    progress("building the base image: Debian with uv and stand-ins for vLLM's programs");
     await buildah.fromFolders(ENGINE_STAND_IN, [debian, await makeEngineStandIn(dir, python, signal)]);
     const volumes = [`${uvToml}:/etc/uv/uv.toml:ro`, `${index.certificates ?? CERTIFICATES}:${CERTIFICATES}:ro`];
     const images: CpuImage[] = [];
@@ -57,7 +58,7 @@ export async function buildAndChat(
       const tag = `localhost/snack-misaki/${model}`;
       const buildMs = await buildModel(buildah, model, { tag, version, volumes, dir, progress });
 
-      progress(`${model}: starting the entry point and chatting`);
+      progress(`${model}: starting the image's entry point and chatting with it`);
       const config = await buildah.config(tag);
       const folder = await buildah.mount(tag);
       const logFile = join(dir, `${model}.container.log`);
@@ -69,12 +70,12 @@ export async function buildAndChat(
     return images;
   } finally {
     rmSync(uvToml);
-    // A new instance, because Ctrl-C has aborted the signal of the other one.
+    // Needs a new instance, because Ctrl-C may have aborted the signal of `buildah`.
     await new Buildah(dir, new AbortController().signal).clear();
   }
 }
 
-/** Builds a model's image on the stand-in and returns the time in milliseconds. */
+/** Builds a model's image with the stand-in as its base image. Returns the duration in milliseconds. */
 async function buildModel(
   buildah: Buildah,
   model: Model,

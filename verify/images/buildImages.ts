@@ -6,10 +6,10 @@ import { buildArgs, type Weights } from "../../images/models";
 import { runProgram } from "./runProgram";
 
 /**
- * Builds the images for deployment, with docker, or with buildah when docker does not run.
+ * Builds the images for deployment. Uses docker, or buildah when docker does not run.
  *
  * @returns the images' names
- * @throws Error when neither runs, or with the last lines of a failed build
+ * @throws Error when neither docker nor buildah runs, or with the last lines of a failed build
  */
 export async function buildImages(
   models: readonly Model[],

@@ -9,7 +9,7 @@ export interface ImageConfig {
   workingDir: string;
 }
 
-/** Debian's buildah with a separate storage, so that the machine's other images stay unchanged. */
+/** Runs Debian's buildah with a separate storage, so that the machine's other images stay unchanged. */
 export class Buildah {
   private readonly storage: string[];
 

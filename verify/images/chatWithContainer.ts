@@ -35,7 +35,8 @@ const REPLY_PAUSE_S = "1";
  * Starts a container as RunPod starts a worker, and sends it two messages through the RunPod double's job API. During the
  * second reply it sends SIGTERM: the container must still finish the reply and exit with 0.
  *
- * @param start starts the container with the environment variables of its template and platform
+ * @param start starts the container. Its argument contains the variables of the endpoint's template and those that
+ * RunPod sets
  * @throws Error with the first wrong result and the container's output
  */
 export async function chatWithContainer(
@@ -81,7 +82,7 @@ async function chat(
     MODEL: model,
     TICKET_ISSUER: ISSUER,
     TICKET_JWKS: JSON.stringify(jwks),
-    // The containers share this machine's network.
+    // Needs a free port, because the containers share this machine's network.
     ENGINE_PORT: String(await freePort()),
     VLLM_STUB_REPLY_S: REPLY_PAUSE_S,
   });
@@ -114,14 +115,14 @@ async function chat(
   launcher.container?.terminate();
   const second = readReply(await poll("complete reply after SIGTERM", finishedJob(secondJob.id)));
   if (second.text !== first.text) throw new Error(`SIGTERM changed the reply: ${second.text}`);
-  // The worker may wait for its open request for jobs. The platform answers it when it closes.
+  // The worker may still wait for its open request for jobs. Closing the RunPod double ends that request.
   await double.close();
   const exitCode = (await launcher.container?.ended) ?? "not started";
   if (exitCode !== 0) throw new Error(`the worker exited with ${exitCode} after SIGTERM`);
   return { firstReplyMs, reply: first.text, pieces: second.pieces, version: first.model.version, exitCode };
 }
 
-/** Runs the double's first worker as a container. Later workers do nothing. */
+/** Runs the RunPod double's first worker as a container. Later workers do nothing. */
 class ContainerLauncher {
   container: Container | undefined;
   /** Exit code or signal of the container; undefined while it runs. */
@@ -146,7 +147,7 @@ class ContainerLauncher {
 function containerWorker(container: Container): RunningWorker {
   return {
     exited: container.ended.then(() => undefined),
-    // As RunPod does: SIGTERM first, SIGKILL after a time limit.
+    // Like RunPod, sends SIGTERM first, and SIGKILL after a time limit.
     stop: async () => {
       container.terminate();
       const timer = setTimeout(() => container.kill(), LIMIT_MS);
@@ -173,7 +174,10 @@ async function signTicketFor(model: Model): Promise<{ jwks: JSONWebKeySet; ticke
 type Json = Record<string, unknown>;
 type Call = (url: string, body?: unknown) => Promise<Json>;
 
-/** Returns a function that sends a GET, or a POST with a body, and reads the JSON answer. */
+/**
+ * Returns a function that sends a GET request, or a POST request when there is a body, and returns the JSON of the
+ * response.
+ */
 function caller(signal: AbortSignal): Call {
   return async (url, body) => {
     const response = await fetch(url, {
@@ -185,7 +189,7 @@ function caller(signal: AbortSignal): Call {
   };
 }
 
-/** Creates a template with these variables and an endpoint that uses it. Returns the endpoint's id. */
+/** Creates a template with `variables` and an endpoint that uses it. Returns the endpoint's id. */
 async function deploy(call: Call, graphqlUrl: string, variables: Record<string, string>): Promise<string> {
   const save = async (mutation: string, query: string, input: object): Promise<string> => {
     const { data, errors } = (await call(graphqlUrl, { query, variables: { input } })) as {

@@ -6,7 +6,9 @@ import type { ImageConfig } from "./buildah";
 const ENTER = `root=$1 dir=$2; shift 2
 mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" && exec chroot "$root" env -C "$dir" -- "$@"`;
 
-/** A running container of an image: its entry point with separate mounts and processes, on this machine's network. */
+/**
+ * Running container of an image. The entry point has separate mounts and process ids. It shares this machine's network.
+ */
 export class Container {
   /** Exit code, or the signal that ended the container. */
   readonly ended: Promise<number | NodeJS.Signals>;
@@ -15,9 +17,9 @@ export class Container {
   /**
    * Starts the container.
    *
-   * @param root folder of its file system
-   * @param env overrides the image's variables. The container gets no variable of this process
-   * @param logFile file for its output
+   * @param root folder of the container's file system
+   * @param env overrides the image's variables. The container does not inherit the variables of this process
+   * @param logFile file for the container's output
    */
   constructor(
     root: string,

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
 
-/** Programs that build and start an image, with the Debian package of each. */
+/** Programs needed to build and start an image. The values are their Debian packages. */
 const requiredPrograms = {
   buildah: "buildah",
   debootstrap: "debootstrap",
@@ -9,19 +9,22 @@ const requiredPrograms = {
   chroot: "coreutils",
 };
 
-/** Returns why this machine cannot build images with --cpu, and the fix. Returns undefined when it can. */
+/**
+ * Returns the reason why this machine cannot build images with --cpu, and the fix. Returns undefined when it can build
+ * them.
+ */
 export function cpuObstacle(): string | undefined {
   if (process.platform !== "linux" || process.arch !== "x64")
-    return `it needs Linux on x86-64, this is ${process.platform} on ${process.arch}`;
-  if (process.getuid?.() !== 0) return "it needs root for chroot and mounts (sudo npm run images:build -- --cpu)";
+    return `--cpu needs Linux on x86-64, but this machine is ${process.platform} on ${process.arch}`;
+  if (process.getuid?.() !== 0) return "--cpu needs root for chroot and mounts: run sudo npm run images:build -- --cpu";
   const missing = Object.entries(requiredPrograms).filter(([name]) => !succeeds(name, "--version"));
   if (missing.length > 0) {
     const names = missing.map(([name]) => name).join(" and ");
-    return `${names} not found (Debian: apt install ${missing.map(([, debianPackage]) => debianPackage).join(" ")})`;
+    return `${names} not found: on Debian, run apt install ${missing.map(([, debianPackage]) => debianPackage).join(" ")}`;
   }
   if (!succeeds("unshare", "--mount", "--pid", "--fork", "true"))
-    return "root may not mount here (this container lacks the capability SYS_ADMIN)";
-  if (!findVenvPython()) return "the worker's environment is missing (npm run python -- setup)";
+    return "--cpu needs to mount file systems: give this container the capability SYS_ADMIN";
+  if (!findVenvPython()) return "the worker's Python environment is missing: run npm run python -- setup";
   return undefined;
 }
 

@@ -5,7 +5,10 @@ import { runProgram } from "./runProgram";
 /** Debian release with Python 3.11, the worker's version. */
 const SUITE = "bookworm";
 
-/** Folders that the worker does not need. They are nearly half of the system, and every build copies it several times. */
+/**
+ * Folders that the worker does not need. They take up nearly half of the system, and every build copies the system
+ * several times.
+ */
 const REMOVED_FOLDERS = [
   "var/cache/apt",
   "var/lib/apt/lists",
@@ -13,7 +16,8 @@ const REMOVED_FOLDERS = [
 ];
 
 /**
- * Creates a minimal Debian with Python 3.11, from the mirror of this machine's apt. Later calls reuse it.
+ * Creates a minimal Debian system with Python 3.11 from the mirror that this machine's apt uses. Later calls reuse the
+ * system.
  *
  * @param dir folder that keeps the system
  * @returns the system's root folder
@@ -35,7 +39,7 @@ export async function makeDebian(dir: string, progress: (line: string) => void, 
   const proxy = /^PROXY='(.+)'$/m.exec(proxySetting)?.[1];
   await runProgram(
     "debootstrap",
-    // Without a mirror, debootstrap uses its default.
+    // Without a mirror, debootstrap uses its default mirror.
     ["--variant=minbase", "--include=python3", SUITE, partial, ...(mirror ? [mirror] : [])],
     {
       signal,
@@ -48,7 +52,7 @@ export async function makeDebian(dir: string, progress: (line: string) => void, 
   return system;
 }
 
-/** Returns the output of an apt program, or an empty text when it fails: not every Linux has apt. */
+/** Returns the output of an apt program, or an empty text when the program fails. Not every Linux has apt. */
 function aptOutput(program: string, args: string[], signal: AbortSignal): Promise<string> {
   return runProgram(program, args, { signal }).catch(() => "");
 }

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { root } from "../../cli/root";
 import { runProgram } from "./runProgram";
 
-/** Package manager of vLLM's image, from PyPI. The Dockerfile creates the worker's environment with it. */
+/** PyPI package of uv, which is part of vLLM's image. The Dockerfile creates the worker's environment with uv. */
 const UV = "uv==0.13.9";
 
-/** Commands of vLLM's image, with the stand-in from the worker's tests that runs instead. */
+/** Commands of vLLM's image. Each one runs a stand-in from the worker's tests instead. */
 const standIns = {
   // Runs before the worker's environment exists.
   hf: "/usr/bin/python3 -m tests.hf_command",
@@ -15,8 +15,8 @@ const standIns = {
 };
 
 /**
- * Creates a folder with the programs of vLLM's image that our Dockerfile uses: the real `uv`, and stand-ins for `hf` and
- * `vllm`. Copied over a Debian, it replaces vLLM's image.
+ * Creates a folder with the programs of vLLM's image that our Dockerfile uses: the real `uv`, and stand-ins for `hf`
+ * and `vllm`. When this folder is copied over a Debian system, the result can replace vLLM's image.
  *
  * @param dir parent of the folder
  * @param python an interpreter with pip

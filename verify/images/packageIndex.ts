@@ -2,7 +2,7 @@
 export interface PackageIndex {
   /** Text of uv's configuration file `uv.toml`. */
   uvToml: string;
-  /** File of trusted certificates; undefined for the system's default. */
+  /** File of trusted certificates; undefined means the system's default file. */
   certificates: string | undefined;
 }
 
@@ -15,7 +15,7 @@ export interface PackageIndex {
 export function packageIndex(pipConfig: string, env: NodeJS.ProcessEnv): PackageIndex {
   const settings = new Map<string, string>();
   for (const [, key = "", value = ""] of pipConfig.matchAll(/^[\w:]+?\.([\w-]+)='(.*)'$/gm)) {
-    // pip lists the environment first, and the environment overrides the files.
+    // pip lists settings from the environment first, and they override settings from files.
     if (!settings.has(key)) settings.set(key, value);
   }
   const pip = (key: string) =>

@@ -5,7 +5,7 @@ import { finished } from "node:stream/promises";
 export interface RunOptions {
   /** Ends the program when aborted. */
   signal: AbortSignal;
-  /** File for the program's output. Without it, only the last lines are kept, for an error. */
+  /** File for the program's output. Without this file, only the last lines are kept; an error quotes them. */
   logFile?: string;
   /** Called with each line of the output. */
   onLine?(line: string): void;
@@ -13,7 +13,7 @@ export interface RunOptions {
   env?: Record<string, string>;
 }
 
-/** Lines of output in an error. */
+/** Number of output lines that an error quotes. */
 const KEPT_LINES = 15;
 
 /**

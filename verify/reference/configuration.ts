@@ -30,7 +30,7 @@ export function configurationPage(): string {
 Keys of \`Pulumi.<stack>.yaml\`, without the prefix \`snack-misaki:\`. \`Pulumi.dev.yaml\` is a complete example. A wrong key or
 value fails \`pulumi preview\` with the key, the value and the allowed values.
 
-\`<model>\` stands for each model in \`contract/plan.ts\`.
+\`<model>\` is the name of any model in \`contract/plan.ts\`.
 
 ${table(["key", "allowed", "default", "meaning"], forAnyModel(rows))}
 

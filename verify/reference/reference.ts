@@ -7,9 +7,9 @@ const folder = "docs/reference";
 
 const program = command(
   "docs:generate",
-  "Writes the reference pages of configuration and commands into docs/reference.",
+  "Writes the reference pages for the configuration and the commands into docs/reference.",
 )
-  .option("--check", "write nothing, and exit with 1 when a page is out of date")
+  .option("--check", "write nothing, and exit with status 1 when a page is out of date")
   .action(async ({ check, json }: { check?: boolean; json?: boolean }) => {
     const pages = { "configuration.md": configurationPage(), "commands.md": await commandsPage() };
     const stale = Object.entries(pages).filter(([name, text]) => read(`${folder}/${name}`) !== text);
@@ -21,7 +21,11 @@ const program = command(
     if (json) console.log(JSON.stringify({ [check ? "stale" : "written"]: names }));
     else if (names.length === 0) console.log("The reference pages are up to date.");
     else
-      console.log(check ? `Out of date, run npm run docs:generate: ${names.join(", ")}` : `Wrote ${names.join(", ")}`);
+      console.log(
+        check
+          ? `These pages are out of date: ${names.join(", ")}. Run npm run docs:generate.`
+          : `Wrote ${names.join(", ")}`,
+      );
     if (check && stale.length > 0) process.exitCode = 1;
   });
 

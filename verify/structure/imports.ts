@@ -42,7 +42,7 @@ export function upwardImports(sources: Source[], rooms: Room[]): (Import & { rea
 function againstRooms({ from, to }: Import, rooms: Room[]): string | undefined {
   if (to.split("/").includes("tests")) return "only tests may import from tests";
   const [above, below] = [roomOf(from, rooms), roomOf(to, rooms)];
-  if (!above || !below) return `${above ? to : from} is in no declared room`;
+  if (!above || !below) return `${above ? to : from} is in no room: add its folder to verify/structure/rooms.ts`;
   return rooms.indexOf(above) > rooms.indexOf(below) ? `${below.path} is above ${above.path}` : undefined;
 }
 

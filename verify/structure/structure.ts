@@ -11,18 +11,18 @@ const LISTED_FUNCTIONS = 5;
 
 const program = command(
   "structure",
-  "Reads the imports of all sources and reports circles and imports that go up. Exits with status 1 when it finds one.",
+  "Reads the imports of all sources and reports circles and imports that go up. Exits with status 1 when it finds any.",
 )
   .addHelpText(
     "after",
     `
 circles               groups of files that import each other
-upward                imports that go up: inside a cycle of one folder's children, from a lower room to a higher one
-                      (the rooms are listed in verify/structure/rooms.ts), or into tests/
+upward                imports that go up: they close a cycle between children of one folder, go from a lower room to a
+                      higher one (verify/structure/rooms.ts lists the rooms), or go into tests/
 filesUnder25Lines     source files with fewer than ${SMALL_FILE_LINES} lines
 longestFunctionLines  length of the longest function
 
-Tests and their fixtures do not count.`,
+Test files are neither checked nor counted.`,
   )
   .action(({ json }: { json?: boolean }) => {
     const sources = readSources(root);

@@ -12,7 +12,7 @@ from .stub_engine import StubEngine, stub_engine
 from .worker_environment import environment, ticket
 
 Run = Callable[..., Awaitable[list[Any]]]
-"""Runs a job with the fields of an input and returns the handler's items."""
+"""Runs a job whose input has the given fields, and returns the items that the handler yields."""
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def engine() -> AsyncIterator[StubEngine]:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[[str], Run]:
-    """Makes a `Run` with a valid ticket on the engine at a base URL."""
+    """Returns a function that makes a `Run` for the engine at a base URL. The jobs have a valid ticket."""
 
     def make(base_url: str) -> Run:
         settings = read_settings(environment(tmp_path, ENGINE_BASE_URL=base_url))

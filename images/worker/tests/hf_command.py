@@ -16,7 +16,7 @@ def main() -> None:
     download.add_argument("--exclude", nargs="*", default=[])
     arguments = parser.parse_args()
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", arguments.repo_id) or not re.fullmatch(r"[0-9a-f]{40}", arguments.revision):
-        parser.error("not a repository and a commit")
+        parser.error("expected a repository (owner/name) and a commit (40 hexadecimal digits)")
     arguments.local_dir.mkdir(parents=True, exist_ok=True)
     config = {"_name_or_path": arguments.repo_id, "_commit_hash": arguments.revision}
     (arguments.local_dir / "config.json").write_text(json.dumps(config))

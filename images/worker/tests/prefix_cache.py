@@ -1,11 +1,11 @@
 """
-Share of prompt tokens that the engine's prefix cache contains, in a Japanese conversation of ten turns. It is measured
-with our chat templates and with the official formats, and counted with the real tokenizers. Run as a program (`npm run
-bench -- worker`), it prints one JSON object.
+Measures the share of prompt tokens that a prefix cache contains during a Japanese conversation of ten turns, with our
+chat templates and with the official prompt formats. The real tokenizers count the tokens. As a program (`npm run bench
+-- worker`), this module prints one JSON object.
 
-The simulated cache works like vLLM's (V1, on by default): a block of 16 tokens is found when all tokens before it are
-the same too. The cache starts empty, so the persona from other conversations is not counted. Only `oursWithGenerated`
-counts the tokens that the model generated.
+The simulated cache works like vLLM's (V1, on by default): it contains a block of 16 tokens only together with all
+tokens before the block. The cache starts empty, so a persona cached by other conversations does not count. Only
+`oursWithGenerated` also caches the tokens that the model generated.
 """
 
 import json
@@ -24,7 +24,7 @@ BLOCK_TOKENS = 16
 CONTEXT_TOKENS = 4_096
 REPLY_TOKENS = 512
 
-# 21:00 in Tokyo, and five minutes before the greeting changes at 23:00.
+# 21:00 in Tokyo, and 22:55, which is five minutes before the greeting changes.
 EVENING_S = 1_764_072_000
 BEFORE_CHANGE_S = EVENING_S + 2 * 3_600 - 5 * 60
 TURN_S = 60

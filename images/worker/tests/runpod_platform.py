@@ -68,7 +68,7 @@ class Platform:
         return web.Response()
 
     async def ping(self, request: web.Request) -> web.Response:
-        """`GET ping`: a sign of life or an unhealthy report."""
+        """`GET ping`: a heartbeat or an unhealthy report."""
         assert request.headers["Authorization"] == "worker-key"
         if request.query.get("status") == "unhealthy":
             self.unhealthy_reports.append(dict(request.query))

@@ -73,7 +73,7 @@ class StubEngine:
         return response
 
     async def health(self, _request: web.Request) -> web.Response:
-        """`GET /health`: the next entry of `health_statuses`, then `health_status`."""
+        """`GET /health`: returns the next entry of `health_statuses`, or `health_status` when none is left."""
         return web.Response(status=self.health_statuses.pop(0) if self.health_statuses else self.health_status)
 
 

@@ -44,13 +44,14 @@ def test_mistral_template_puts_the_persona_into_the_first_turn(model: str) -> No
 
 
 @pytest.mark.parametrize("model", models_of(MISTRAL))
-def test_mistral_template_accepts_an_opening_assistant_message(model: str) -> None:
+def test_mistral_template_accepts_a_conversation_that_starts_with_an_assistant_message(model: str) -> None:
     assert _render(model, [_SYSTEM, *_CHAT[1:]]) == (
         f"<s>[INST] {_SYSTEM['content']}[/INST] あら、いらっしゃい。</s>[INST] ただいま🍑 2 cups[/INST]"
     )
 
 
-# Mistral's official format differs from ours in a longer conversation with the persona; see the test below.
+# Mistral's official format differs from ours in a longer conversation with the persona. See
+# test_mistrals_official_format_moves_the_persona_to_the_last_turn.
 _SAME_AS_OFFICIAL = {
     PHI3: {"first turn": _CHAT[:1], "second turn": _CHAT, "persona and second turn": [_SYSTEM, *_CHAT]},
     MISTRAL: {"first turn": _CHAT[:1], "second turn": _CHAT, "persona and first turn": [_SYSTEM, *_CHAT[:1]]},
@@ -65,7 +66,7 @@ _SAME_AS_OFFICIAL = {
         for name, messages in _SAME_AS_OFFICIAL[format_of(model)].items()
     ],
 )
-def test_template_gives_the_tokens_of_the_official_format(model: str, messages: list[Message]) -> None:
+def test_template_produces_the_tokens_of_the_official_format(model: str, messages: list[Message]) -> None:
     assert encode(model, _render(model, messages)) == official(model, messages)
 
 
@@ -77,7 +78,7 @@ def test_mistrals_official_format_moves_the_persona_to_the_last_turn(model: str)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_each_prompt_starts_with_the_previous_prompt(model: str) -> None:
+def test_prompt_of_a_turn_starts_with_the_prompt_of_the_previous_turn(model: str) -> None:
     before, after = _render(model, [_SYSTEM, *_CHAT[:1]]), _render(model, [_SYSTEM, *_CHAT])
     assert after.startswith(before)
     assert encode(model, after)[: len(encode(model, before))] == encode(model, before)
@@ -85,7 +86,7 @@ def test_each_prompt_starts_with_the_previous_prompt(model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("role", ["user", "assistant"])
-def test_message_text_cannot_contain_special_tokens(model: str, role: str) -> None:
+def test_special_tokens_in_a_message_do_not_reach_the_prompt(model: str, role: str) -> None:
     added_tokens = tokenizer(model).get_added_tokens_decoder()
     special = {token: added.content for token, added in added_tokens.items() if added.special}
 
@@ -100,7 +101,7 @@ _LEARNED = {PHI3: ["あら、いらっしゃい。<|end|>"], MISTRAL: [" あら�
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_training_learns_only_the_assistant_messages(model: str) -> None:
+def test_template_marks_only_the_assistant_messages_for_training(model: str) -> None:
     learned: list[str] = []
 
     class Tracker(Extension):

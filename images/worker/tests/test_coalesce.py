@@ -14,17 +14,17 @@ async def _pieces(*pieces: str) -> AsyncGenerator[str]:
         yield piece
 
 
-async def test_keeps_all_text_in_order() -> None:
+async def test_coalesce_keeps_all_text_in_order() -> None:
     pieces = [chr(0x3042 + index % 80) for index in range(500)]
     assert "".join([text async for text in coalesce(_pieces(*pieces), 0.0)]) == "".join(pieces)
 
 
-async def test_yields_the_first_piece_at_once_and_the_rest_at_boundaries() -> None:
+async def test_coalesce_yields_the_first_piece_at_once_and_later_text_at_boundaries() -> None:
     texts = [text async for text in coalesce(_pieces("あ", "ら", "い", "。", "り", "ん", "ご"), ENDLESS_S)]
     assert texts == ["あ", "らい。", "りんご"]
 
 
-async def test_yields_a_piece_after_the_window_without_a_boundary() -> None:
+async def test_coalesce_yields_text_without_a_boundary_after_the_window() -> None:
     resume = asyncio.Event()
 
     async def slow() -> AsyncGenerator[str]:
@@ -41,14 +41,14 @@ async def test_yields_a_piece_after_the_window_without_a_boundary() -> None:
     await texts.aclose()
 
 
-async def test_joins_text_that_arrived_while_the_consumer_was_busy() -> None:
+async def test_coalesce_joins_text_that_arrived_while_the_consumer_was_busy() -> None:
     texts = coalesce(_pieces("あ", "、", "い", "、", "う"), 0.0)
     assert await anext(texts) == "あ"
     await asyncio.sleep(0.02)
     assert [text async for text in texts] == ["、い、う"]
 
 
-async def test_yields_the_text_before_an_error_then_raises_it() -> None:
+async def test_coalesce_yields_the_text_before_an_error_then_raises_the_error() -> None:
     async def failing() -> AsyncGenerator[str]:
         async for piece in _pieces("あ", "ら"):
             yield piece
@@ -60,7 +60,7 @@ async def test_yields_the_text_before_an_error_then_raises_it() -> None:
         await anext(texts)
 
 
-async def test_closing_closes_the_source() -> None:
+async def test_closing_coalesce_closes_its_source() -> None:
     closed = asyncio.Event()
 
     async def endless() -> AsyncGenerator[str]:

@@ -1,6 +1,6 @@
 """
-The error codes of every shipped contract version. The worker's answers to the fixtures are checked by
-`tests/contract/compatibility.test.ts`, because the compatibility rules exist only in `contract/compatibility.ts`.
+Error codes of every shipped contract version. `tests/contract/compatibility.test.ts` checks the worker's replies to the
+contract's fixtures, because the compatibility rules exist only in `contract/compatibility.ts`.
 """
 
 import json
@@ -14,7 +14,7 @@ FIXTURES = Path(__file__).parents[3] / "contract" / "fixtures"
 
 
 @pytest.mark.parametrize("version", sorted(folder.name for folder in FIXTURES.iterdir()))
-def test_keeps_status_and_retryable_of_every_shipped_error_code(version: str) -> None:
+def test_worker_keeps_status_and_retryable_of_every_shipped_error_code(version: str) -> None:
     shipped = json.loads((FIXTURES / version / "errors.json").read_bytes())
     for code, expected in shipped.items():
         error = WorkerError(code)

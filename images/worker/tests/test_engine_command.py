@@ -20,7 +20,7 @@ def _command(tmp_path: Path, **overrides: str) -> list[str]:
     return engine_command(settings, settings.own_engine)
 
 
-def test_serves_the_model_on_loopback_with_the_images_limits(tmp_path: Path) -> None:
+def test_engine_command_serves_the_model_on_loopback_with_the_limits_of_the_image(tmp_path: Path) -> None:
     program, *arguments = _command(tmp_path)
     model, flags = parse(arguments)
     assert (program, model) == ("vllm", "/models/weights")
@@ -38,12 +38,12 @@ def test_serves_the_model_on_loopback_with_the_images_limits(tmp_path: Path) -> 
     }
 
 
-def test_quantizes_only_when_configured(tmp_path: Path) -> None:
+def test_engine_command_quantizes_only_when_configured(tmp_path: Path) -> None:
     assert "--quantization" not in _command(tmp_path, QUANTIZATION="")
     assert _command(tmp_path, QUANTIZATION="fp8")[-2:] == ["--quantization", "fp8"]
 
 
-def test_stand_in_rejects_an_unknown_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vllm_stand_in_rejects_an_unknown_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse([*_command(tmp_path)[1:], "--max-context", "4096"])
     assert "unrecognized arguments: --max-context" in capsys.readouterr().err

@@ -1,4 +1,7 @@
-"""Failures of the engine. Each gives an error code, keeps the text sent before it and leaves the worker usable."""
+"""
+Failures of the engine. A failure ends the job with an error code. Text that was already sent is kept, and the worker
+can run the next job.
+"""
 
 import asyncio
 import json
@@ -70,7 +73,9 @@ _FAILURES: dict[str, tuple[Script, str]] = {
 
 
 @pytest.mark.parametrize("name", _FAILURES)
-async def test_reports_a_retryable_error_and_serves_the_next_job(run: Run, engine: StubEngine, name: str) -> None:
+async def test_engine_failure_is_reported_as_retryable_and_the_next_job_succeeds(
+    run: Run, engine: StubEngine, name: str
+) -> None:
     script, code = _FAILURES[name]
     engine.answers = [script]
     error = _error(await run(text="やあ"))
@@ -81,7 +86,9 @@ async def test_reports_a_retryable_error_and_serves_the_next_job(run: Run, engin
 
 
 @pytest.mark.parametrize("name", _FAILURES)
-async def test_keeps_the_text_before_a_failure_and_does_not_retry(run: Run, engine: StubEngine, name: str) -> None:
+async def test_engine_failure_after_text_keeps_the_text_and_is_not_retried(
+    run: Run, engine: StubEngine, name: str
+) -> None:
     script, code = _FAILURES[name]
     code = "timeout" if name == "only pings" else code
 
@@ -96,7 +103,7 @@ async def test_keeps_the_text_before_a_failure_and_does_not_retry(run: Run, engi
     assert len(engine.requests) == 1
 
 
-async def test_stops_a_reply_of_10_megabytes(run: Run, engine: StubEngine) -> None:
+async def test_worker_stops_a_reply_of_10_megabytes(run: Run, engine: StubEngine) -> None:
     engine.answers = [_send_ten_megabytes_of_text]
     items = await run(text="やあ")
     assert _error(items)["code"] == "unavailable"
@@ -104,7 +111,7 @@ async def test_stops_a_reply_of_10_megabytes(run: Run, engine: StubEngine) -> No
     await engine.disconnected.wait()
 
 
-async def test_ends_a_reply_at_the_total_deadline_while_text_still_arrives(engine: StubEngine) -> None:
+async def test_reply_ends_at_the_total_deadline_while_text_still_arrives(engine: StubEngine) -> None:
     async def send_endlessly(response: Any) -> None:
         while True:
             await response.write(text_event("ね、"))
@@ -125,19 +132,23 @@ async def test_ends_a_reply_at_the_total_deadline_while_text_still_arrives(engin
     await engine.disconnected.wait()
 
 
-async def test_accepts_a_stream_without_done_after_a_finish_reason(run: Run, engine: StubEngine) -> None:
+async def test_worker_accepts_a_stream_that_ends_after_a_finish_reason_without_done(
+    run: Run, engine: StubEngine
+) -> None:
     engine.answers = [send(text_event("あら"), end_events().removesuffix(b"data: [DONE]\n\n"))]
     done = (await run(text="やあ"))[-1]
     assert (done["text"], done["finish_reason"]) == ("あら", "stop")
 
 
-async def test_joins_the_data_lines_of_one_event(run: Run, engine: StubEngine) -> None:
+async def test_worker_joins_the_data_lines_of_one_event(run: Run, engine: StubEngine) -> None:
     lines = json.dumps({"choices": [{"delta": {"content": "あら"}}]}, indent=1).encode().split(b"\n")
     engine.answers = [send(b"".join(b"data: " + line + b"\n" for line in lines) + b"\n", end_events())]
     assert (await run(text="やあ"))[-1]["text"] == "あら"
 
 
-async def test_retries_a_connection_lost_before_the_first_text_once(run: Run, engine: StubEngine) -> None:
+async def test_worker_retries_once_when_the_connection_breaks_before_the_first_text(
+    run: Run, engine: StubEngine
+) -> None:
     async def reset(response: Any) -> None:
         response._req.transport.abort()
 
@@ -150,7 +161,7 @@ async def test_retries_a_connection_lost_before_the_first_text_once(run: Run, en
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "internal"), (404, "internal"), (500, "unavailable")])
-async def test_does_not_read_an_error_page_of_10_megabytes(
+async def test_error_page_of_10_megabytes_is_mapped_to_a_code_and_not_logged(
     run: Run, engine: StubEngine, status: int, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine.answers = [status]
@@ -159,9 +170,7 @@ async def test_does_not_read_an_error_page_of_10_megabytes(
     assert "ひみつ" not in caplog.text
 
 
-async def test_rejects_input_of_10_megabytes_as_too_long_without_asking_the_engine(
-    run: Run, engine: StubEngine
-) -> None:
+async def test_input_of_10_megabytes_is_rejected_without_a_request_to_the_engine(run: Run, engine: StubEngine) -> None:
     long = "あ" * (10 * _MEGABYTE // 3)
     assert _error(await run(text=long))["message"] == "input.text: at most 2000 characters are allowed."
     many = _UnreadableList([{"role": "user", "content": "あ"}] * 250_000)
@@ -176,7 +185,7 @@ class _UnreadableList(list[Any]):
         raise AssertionError("an item was read")
 
 
-async def test_reuses_the_connection_of_the_previous_job(run: Run, engine: StubEngine) -> None:
+async def test_worker_reuses_the_engine_connection_of_the_previous_job(run: Run, engine: StubEngine) -> None:
     for _ in range(3):
         await run(text="やあ")
     assert len(engine.connections) == 1
@@ -185,7 +194,7 @@ async def test_reuses_the_connection_of_the_previous_job(run: Run, engine: StubE
 
 @asynccontextmanager
 async def _silent_server() -> AsyncIterator[str]:
-    """Accepts connections and never answers. Yields the base URL."""
+    """Runs a server that accepts connections and never responds. Yields its base URL."""
     writers: list[asyncio.StreamWriter] = []
 
     async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -198,12 +207,12 @@ async def _silent_server() -> AsyncIterator[str]:
             await writer.wait_closed()
 
 
-async def test_reports_timeout_when_the_engine_never_answers_a_request(make_run: Any) -> None:
+async def test_worker_reports_timeout_when_the_engine_never_responds(make_run: Any) -> None:
     async with _silent_server() as base_url:
         assert _error(await make_run(base_url)(text="やあ"))["code"] == "timeout"
 
 
-async def test_retries_an_empty_reply_once_then_reports_unavailable(run: Run, engine: StubEngine) -> None:
+async def test_worker_retries_an_empty_reply_once_then_reports_unavailable(run: Run, engine: StubEngine) -> None:
     engine.answers = [send(end_events()), send(text_event("はい、おまたせ。"), end_events())]
     assert (await run(text="やあ"))[-1]["text"] == "はい、おまたせ。"
 
@@ -213,7 +222,7 @@ async def test_retries_an_empty_reply_once_then_reports_unavailable(run: Run, en
     assert (error["code"], error["retryable"], len(engine.requests)) == ("unavailable", True, 2)
 
 
-async def test_reports_a_retry_that_ends_early_although_the_first_stream_was_complete(
+async def test_worker_reports_unavailable_when_the_retry_of_an_empty_reply_ends_early(
     run: Run, engine: StubEngine
 ) -> None:
     engine.answers = [send(end_events()), send(text_event("あら"))]

@@ -1,4 +1,6 @@
-"""A worker that starts its engine: the container's two processes, and what happens when one of them ends."""
+"""
+Tests of a worker that starts its engine. They cover both processes of the container and the end of either process.
+"""
 
 import asyncio
 import json
@@ -99,7 +101,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-async def test_answers_from_its_own_engine_and_stops_it_on_sigterm(
+async def test_worker_replies_with_the_engine_it_started_and_stops_that_engine_on_sigterm(
     env: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:
     async with worker_process(env) as process:
@@ -119,11 +121,11 @@ async def test_answers_from_its_own_engine_and_stops_it_on_sigterm(
     ("fault", "reason"),
     [
         (signal.SIGKILL, "the engine was killed by SIGKILL"),
-        (signal.SIGSTOP, "the engine hangs: its health check failed 3 times in a row (last: TimeoutError)"),
+        (signal.SIGSTOP, "the engine hangs: its health check failed 3 times in a row (last check: TimeoutError)"),
     ],
-    ids=["killed", "stopped"],
+    ids=["engine killed", "engine hanging"],
 )
-async def test_losing_the_engine_fails_the_running_jobs_and_ends_the_worker(
+async def test_loss_of_the_engine_fails_the_running_jobs_and_ends_the_worker(
     env: dict[str, str], platform: Platform, tmp_path: Path, fault: signal.Signals, reason: str
 ) -> None:
     # The platform keeps its long polls open. The worker must not wait for them.
@@ -145,7 +147,7 @@ async def test_losing_the_engine_fails_the_running_jobs_and_ends_the_worker(
         assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_losing_the_engine_between_jobs_ends_the_worker(
+async def test_loss_of_the_engine_between_jobs_ends_the_worker(
     env: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:
     async with worker_process(env) as process:
@@ -163,7 +165,11 @@ async def test_losing_the_engine_between_jobs_ends_the_worker(
     ("script", "limit_s", "reason"),
     [
         ("exit 3", "600", r"the engine exited with code 3 before it was ready"),
-        ("exec sleep 1000", "1", r"the engine at http://127.0.0.1:\d+/health was not ready within 1 s \(last: .*\)"),
+        (
+            "exec sleep 1000",
+            "1",
+            r"the engine at http://127.0.0.1:\d+/health was not ready within 1 s \(last check: .*\)",
+        ),
         (None, "600", r"the engine could not be started: vllm: No such file or directory"),
     ],
     ids=["exits at once", "never becomes healthy", "is not installed"],
@@ -186,7 +192,7 @@ async def test_an_engine_that_does_not_start_ends_the_worker(
             assert not _is_running(_engine_pid(tmp_path))
 
 
-def test_a_stopped_engine_does_not_count_as_lost() -> None:
+def test_engine_that_the_worker_stopped_is_not_reported_as_lost() -> None:
     lost: list[str] = []
     engine = EngineProcess(["sleep", "1000"])
     engine.watch("http://127.0.0.1:1/health", 600, lost.append)

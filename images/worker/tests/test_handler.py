@@ -24,7 +24,7 @@ def _error_code(items: list[dict[str, Any]]) -> str:
     return code
 
 
-async def test_streams_deltas_then_the_complete_result(run: Run) -> None:
+async def test_handler_streams_deltas_then_the_complete_result(run: Run) -> None:
     items = await run(text="こんばんは")
     for item in items:
         _ITEM.validate(item)
@@ -41,12 +41,12 @@ async def test_streams_deltas_then_the_complete_result(run: Run) -> None:
     }
 
 
-async def test_yields_only_the_result_without_streaming(run: Run) -> None:
+async def test_handler_yields_only_the_result_when_not_streaming(run: Run) -> None:
     items = await run(text="こんばんは", stream=False)
     assert [item["text"] for item in items] == ["あら、いらっしゃい。"]
 
 
-async def test_sends_the_persona_and_the_clients_parameters_to_the_engine(run: Run, engine: StubEngine) -> None:
+async def test_handler_sends_the_persona_and_the_clients_parameters_to_the_engine(run: Run, engine: StubEngine) -> None:
     await run(text="こんばんは", params={"temperature": 0, "seed": 7})
     request = engine.requests[0]
     system, *turns = request["messages"]
@@ -59,24 +59,28 @@ async def test_sends_the_persona_and_the_clients_parameters_to_the_engine(run: R
 @pytest.mark.parametrize(
     ("engine_reason", "finish_reason"), [("stop", "stop"), ("length", "length"), ("content_filter", "filter")]
 )
-async def test_reports_the_finish_reason(run: Run, engine: StubEngine, engine_reason: str, finish_reason: str) -> None:
+async def test_handler_reports_the_finish_reason(
+    run: Run, engine: StubEngine, engine_reason: str, finish_reason: str
+) -> None:
     engine.answers = [send(text_event("あら"), end_events(engine_reason))]
     assert (await run(text="やあ"))[-1]["finish_reason"] == finish_reason
 
 
-async def test_joins_characters_and_events_split_between_packets(run: Run, engine: StubEngine) -> None:
+async def test_handler_joins_characters_and_events_split_between_packets(run: Run, engine: StubEngine) -> None:
     stream = text_event("美砂樹ママよ。") + text_event("🍑はいかが？") + end_events()
     engine.answers = [send(*[stream[at : at + 7] for at in range(0, len(stream), 7)])]
     assert (await run(text="やあ"))[-1]["text"] == "美砂樹ママよ。🍑はいかが？"
 
 
-async def test_ignores_comments_other_fields_and_windows_line_endings(run: Run, engine: StubEngine) -> None:
+async def test_handler_accepts_comments_other_fields_and_windows_line_endings_in_the_stream(
+    run: Run, engine: StubEngine
+) -> None:
     stream = (b": ping\n\nevent: message\nid: 1\n" + text_event("あら") + end_events()).replace(b"\n", b"\r\n")
     engine.answers = [send(stream)]
     assert (await run(text="やあ"))[-1]["text"] == "あら"
 
 
-async def test_retries_a_5xx_before_the_first_text_once(run: Run, engine: StubEngine) -> None:
+async def test_handler_retries_once_after_a_5xx_before_the_first_text(run: Run, engine: StubEngine) -> None:
     engine.answers = [500, send(text_event("おまたせ。"), end_events())]
     assert (await run(text="やあ"))[-1]["text"] == "おまたせ。"
     assert len(engine.requests) == 2
@@ -86,7 +90,7 @@ async def test_retries_a_5xx_before_the_first_text_once(run: Run, engine: StubEn
     ("status", "code", "attempts"),
     [(500, "unavailable", 2), (503, "overloaded", 2), (429, "overloaded", 1), (400, "internal", 1)],
 )
-async def test_maps_the_engines_error_status_to_a_code(
+async def test_handler_maps_the_engines_error_status_to_a_code(
     run: Run, engine: StubEngine, status: int, code: str, attempts: int
 ) -> None:
     engine.answers = [status]
@@ -94,25 +98,27 @@ async def test_maps_the_engines_error_status_to_a_code(
     assert len(engine.requests) == attempts
 
 
-async def test_maps_the_engines_context_length_error_to_too_long(run: Run, engine: StubEngine) -> None:
+async def test_handler_maps_the_engines_context_length_error_to_too_long(run: Run, engine: StubEngine) -> None:
     engine.answers = [400]
     engine.error_body = '{"error": {"message": "This model\'s maximum context length is 4096 tokens."}}'
     assert _error_code(await run(text="やあ")) == "too_long"
 
 
-async def test_reports_unavailable_when_the_engine_is_not_running(
+async def test_handler_reports_unavailable_when_the_engine_is_not_running(
     run_without_engine: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert _error_code(await run_without_engine(text="やあ")) == "unavailable"
     assert "job job-1: unavailable (ClientConnectorError)" in caplog.text
 
 
-async def test_reports_timeout_when_the_engine_sends_nothing(run: Run, engine: StubEngine) -> None:
+async def test_handler_reports_timeout_when_the_engine_sends_nothing(run: Run, engine: StubEngine) -> None:
     engine.answers = [hang]
     assert _error_code(await run(text="やあ")) == "timeout"
 
 
-async def test_keeps_the_text_and_reports_timeout_when_the_engine_stops_sending(run: Run, engine: StubEngine) -> None:
+async def test_handler_keeps_the_text_and_reports_timeout_when_the_engine_stops_sending(
+    run: Run, engine: StubEngine
+) -> None:
     async def stop_sending(response: Any) -> None:
         await response.write(text_event("あら"))
         await hang(response)
@@ -145,7 +151,7 @@ async def test_keeps_the_text_and_reports_timeout_when_the_engine_stops_sending(
         "aborted connection",
     ],
 )
-async def test_fails_the_job_without_retry_when_the_stream_breaks_after_text(
+async def test_handler_fails_the_job_without_retry_when_the_stream_breaks_after_text(
     run: Run, engine: StubEngine, script: Any
 ) -> None:
     engine.answers = [script]
@@ -171,7 +177,7 @@ async def test_cancelling_a_job_disconnects_from_the_engine(run: Run, engine: St
     await engine.disconnected.wait()
 
 
-async def test_reports_an_unexpected_error_as_internal_without_its_text(
+async def test_handler_reports_an_unexpected_error_as_internal_without_its_text(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:

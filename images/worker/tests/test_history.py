@@ -45,7 +45,7 @@ def _fit(messages: list[Message], count_tokens: CountTokens, context_tokens: int
     )
 
 
-def test_merges_consecutive_messages_of_one_role() -> None:
+def test_consecutive_messages_of_the_same_role_are_merged() -> None:
     messages = [
         _message("user", "やあ"),
         _message("user", "元気？"),
@@ -60,12 +60,12 @@ def test_merges_consecutive_messages_of_one_role() -> None:
     ]
 
 
-def test_keeps_a_conversation_that_fits_with_its_opening_assistant_message() -> None:
+def test_conversation_that_fits_is_kept_even_when_it_starts_with_an_assistant_message() -> None:
     assert _fit(_messages(9), estimate_tokens, 4_096) == [_SYSTEM, *_messages(9)]
     assert _fit(_messages(8)[1:], estimate_tokens, 4_096) == [_SYSTEM, *_messages(8)[1:]]
 
 
-def test_drops_only_as_many_of_the_oldest_pairs_as_necessary(count_tokens: CountTokens) -> None:
+def test_only_as_many_of_the_oldest_pairs_as_necessary_are_dropped(count_tokens: CountTokens) -> None:
     messages = _messages(61)
     for context_tokens in range(1_536, 4_096, 97):
         system, *kept = _fit(messages, count_tokens, context_tokens)
@@ -78,20 +78,22 @@ def test_drops_only_as_many_of_the_oldest_pairs_as_necessary(count_tokens: Count
         assert count_tokens([system, *kept]) + 200 <= context_tokens < count_tokens(one_pair_more) + 200
 
 
-def test_drops_an_opening_assistant_message_first(count_tokens: CountTokens) -> None:
+def test_assistant_message_at_the_start_is_dropped_before_any_pair(count_tokens: CountTokens) -> None:
     messages = _messages(12)[1:]
     context_tokens = count_tokens([_SYSTEM, *messages]) + 200
     assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, *messages]
     assert _fit(messages, count_tokens, context_tokens - 1) == [_SYSTEM, *messages[1:]]
 
 
-def test_always_keeps_the_persona_and_the_last_message(count_tokens: CountTokens) -> None:
+def test_persona_and_last_message_are_never_dropped(count_tokens: CountTokens) -> None:
     messages = [*_messages(40), _message("user", "ね" * 300)]
     context_tokens = count_tokens([_SYSTEM, messages[-1]]) + 200
     assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, messages[-1]]
 
 
-def test_rejects_a_last_message_that_does_not_fit_with_the_allowed_length(count_tokens: CountTokens) -> None:
+def test_last_message_that_does_not_fit_is_rejected_with_the_allowed_length_in_the_error(
+    count_tokens: CountTokens,
+) -> None:
     messages = [*_messages(4), _message("user", "ね" * 300)]
     needed = count_tokens([_SYSTEM, messages[-1]]) - count_tokens([_SYSTEM, _message("user", "")])
     with pytest.raises(WorkerError) as caught:
@@ -102,7 +104,7 @@ def test_rejects_a_last_message_that_does_not_fit_with_the_allowed_length(count_
     )
 
 
-def test_names_the_field_text_when_the_client_sent_text() -> None:
+def test_error_names_the_field_text_when_the_client_sent_text() -> None:
     chat = _chat([_message("user", "ね" * 300)], is_text=True)
     with pytest.raises(WorkerError) as caught:
         fit_conversation(chat, _SYSTEM, max_tokens=200, context_tokens=1_024, count_tokens=estimate_tokens)
@@ -110,14 +112,16 @@ def test_names_the_field_text_when_the_client_sent_text() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_counts_the_tokens_that_the_engine_computes(model: str, tmp_path: Path) -> None:
+def test_token_count_equals_that_of_the_official_tokenizer(model: str, tmp_path: Path) -> None:
     count_tokens = _read_counter(model, tmp_path)
     # This text has more tokens than characters.
     messages = [_SYSTEM, _message("user", "𩸽の🍣をください\n\t ね" * 20)]
     assert count_tokens(messages) == len(official(model, messages)) > estimate_tokens(messages)
 
 
-def test_estimates_with_a_warning_when_the_tokenizer_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+def test_token_count_is_an_estimate_with_a_warning_when_the_tokenizer_is_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     counter = read_counter(Path("/nowhere/tokenizer.json"), Path("/nowhere/template"))
     assert counter is estimate_tokens
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
@@ -125,7 +129,7 @@ def test_estimates_with_a_warning_when_the_tokenizer_is_missing(caplog: pytest.L
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_estimate_of_ordinary_conversation_is_not_below_the_count(model: str, tmp_path: Path) -> None:
+def test_token_estimate_of_ordinary_conversation_is_not_below_the_real_count(model: str, tmp_path: Path) -> None:
     count_tokens = _read_counter(model, tmp_path)
     messages = [
         _SYSTEM,
@@ -136,7 +140,7 @@ def test_estimate_of_ordinary_conversation_is_not_below_the_count(model: str, tm
     assert count_tokens(messages) <= estimate_tokens(messages)
 
 
-def test_names_an_invalid_tokenizer_or_template(tmp_path: Path) -> None:
+def test_error_names_the_variable_of_an_invalid_tokenizer_or_template(tmp_path: Path) -> None:
     tokenizer_file, template = tmp_path / "tokenizer.json", tmp_path / "template"
     tokenizer_file.write_text("{}")
     with pytest.raises(SettingsError, match=f"^TOKENIZER_FILE: {tokenizer_file} is not a tokenizer$"):

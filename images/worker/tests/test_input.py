@@ -60,25 +60,27 @@ _INVALID_INPUTS: list[tuple[Any, str, str]] = [
 @pytest.mark.parametrize(
     ("value", "code", "message"), _INVALID_INPUTS, ids=[message for _, _, message in _INVALID_INPUTS]
 )
-def test_rejects_invalid_input_with_the_field_and_the_allowed_values(value: Any, code: str, message: str) -> None:
+def test_invalid_input_is_rejected_with_the_field_and_the_allowed_values_in_the_error(
+    value: Any, code: str, message: str
+) -> None:
     with pytest.raises(WorkerError) as caught:
         parse_input(value)
     assert (caught.value.code, caught.value.message) == (code, message)
 
 
-def test_error_never_repeats_the_input() -> None:
+def test_error_for_invalid_input_never_repeats_the_input() -> None:
     with pytest.raises(WorkerError) as caught:
         parse_input({"messages": [{"role": "ひみつ", "content": "ひみつ"}]})
     assert "ひみつ" not in caught.value.to_json()
 
 
-def test_reads_text_as_one_user_message() -> None:
+def test_text_is_read_as_one_user_message() -> None:
     chat = parse_input({"text": "こんばんは"})
     assert chat.messages == [{"role": "user", "content": "こんばんは"}]
     assert chat.stream is True
 
 
-def test_error_has_the_contracts_json_form() -> None:
+def test_worker_error_has_the_json_form_of_the_contract() -> None:
     assert json.loads(WorkerError("overloaded").to_json()) == {
         "error": {"code": "overloaded", "message": "Too busy at the moment. Try again.", "retryable": True}
     }

@@ -1,4 +1,4 @@
-"""Our job loop with endless sleeps: a test that depends on one of the SDK's sleeps never ends."""
+"""Tests of our job loop. Most of them make the SDK's sleeps endless, so that a test which depends on a sleep hangs."""
 
 import asyncio
 import importlib
@@ -58,7 +58,7 @@ def _endless_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_endless_sleeps")
-async def test_starts_each_job_on_arrival_while_others_run() -> None:
+async def test_job_loop_starts_each_job_on_arrival_while_others_run() -> None:
     loop = _Loop(concurrency=2)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
@@ -69,7 +69,7 @@ async def test_starts_each_job_on_arrival_while_others_run() -> None:
 
 
 @pytest.mark.usefixtures("_endless_sleeps")
-async def test_runs_as_many_jobs_as_the_concurrency_allows() -> None:
+async def test_job_loop_runs_as_many_jobs_as_the_concurrency_allows() -> None:
     loop = _Loop(concurrency=3)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
@@ -80,7 +80,7 @@ async def test_runs_as_many_jobs_as_the_concurrency_allows() -> None:
 
 
 @pytest.mark.usefixtures("_endless_sleeps")
-async def test_a_full_worker_fetches_the_next_job_as_soon_as_one_ends() -> None:
+async def test_job_loop_at_full_capacity_fetches_the_next_job_as_soon_as_one_ends() -> None:
     loop = _Loop(concurrency=1)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
@@ -94,14 +94,14 @@ async def test_a_full_worker_fetches_the_next_job_as_soon_as_one_ends() -> None:
         running.cancel()
 
 
-async def test_shutdown_finishes_the_running_jobs_and_the_jobs_of_the_open_request() -> None:
+async def test_job_loop_finishes_running_jobs_and_jobs_of_the_open_request_before_a_shutdown() -> None:
     loop = _Loop(concurrency=2)
     async with asyncio.TaskGroup() as tasks:
         fetching = tasks.create_task(loop.scaler.get_jobs(None))
         running = tasks.create_task(loop.scaler.run_jobs(None))
         await loop.queue.put("first")
         assert await loop.next_started() == "first"
-        # By now the loop has requested the second job.
+        # After this, the loop has an open request for the second job.
         await asyncio.sleep(0)
         loop.scaler.kill_worker()
         await asyncio.sleep(0.2)
@@ -116,7 +116,7 @@ async def test_shutdown_finishes_the_running_jobs_and_the_jobs_of_the_open_reque
         await asyncio.wait_for(running, LIMIT_S)
 
 
-def test_an_unknown_sdk_version_keeps_its_own_job_loop(
+def test_unsupported_sdk_version_runs_its_original_job_loop_and_a_warning_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     load_sdk()
@@ -125,4 +125,4 @@ def test_an_unknown_sdk_version_keeps_its_own_job_loop(
     monkeypatch.setattr(job_loop, "KNOWN_SDK", "1.13.")
     job_loop.install_job_loop()
     assert rp_scale.JobScaler is before
-    assert "keeps its own, slower job loop" in caplog.text
+    assert "the slower job loop of runpod is used" in caplog.text

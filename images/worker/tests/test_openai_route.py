@@ -19,7 +19,7 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture
 def ask(engine: StubEngine, tmp_path: Path) -> Run:
-    """Runs a chat completion request with a valid body, which `fields` change or `body` replaces."""
+    """Runs a chat completion request. `fields` override fields of a valid body; `body` replaces the whole body."""
     settings = read_settings(environment(tmp_path, ENGINE_BASE_URL=engine.base_url))
     handler = make_handler(settings, Engine(settings.engine_base_url))
 
@@ -44,7 +44,7 @@ def _error(items: list[Any]) -> Mapping[str, Any]:
     return body
 
 
-async def test_returns_one_chat_completion_without_streaming(ask: Run) -> None:
+async def test_openai_route_returns_one_chat_completion_when_not_streaming(ask: Run) -> None:
     [answer] = await ask()
     assert answer.pop("created") > 0
     assert answer == {
@@ -69,7 +69,7 @@ async def test_returns_one_chat_completion_without_streaming(ask: Run) -> None:
     }
 
 
-async def test_streams_complete_events_with_the_last_three_in_one_item(ask: Run) -> None:
+async def test_openai_route_streams_complete_events_with_the_last_three_in_one_item(ask: Run) -> None:
     items = await ask(stream=True, stream_options={"include_usage": True})
     first, *_, last, usage = events = _events(items)
     assert items[-1].count("data: ") == 3
@@ -85,18 +85,20 @@ async def test_streams_complete_events_with_the_last_three_in_one_item(ask: Run)
     }
 
 
-async def test_streams_usage_only_on_request(ask: Run) -> None:
+async def test_openai_route_streams_usage_only_on_request(ask: Run) -> None:
     assert not any("usage" in event for event in _events(await ask(stream=True)))
 
 
-async def test_streams_the_role_of_an_empty_reply(ask: Run, engine: StubEngine) -> None:
+async def test_openai_stream_of_an_empty_reply_contains_the_role(ask: Run, engine: StubEngine) -> None:
     engine.answers = [send(end_events("content_filter"))]
     [event] = _events(await ask(stream=True))
     assert event["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert event["choices"][0]["finish_reason"] == "content_filter"
 
 
-async def test_sends_the_same_engine_request_as_the_native_input(ask: Run, engine: StubEngine, run: Run) -> None:
+async def test_openai_body_and_the_same_chat_in_our_own_form_cause_equal_engine_requests(
+    ask: Run, engine: StubEngine, run: Run
+) -> None:
     params = {"temperature": 0.5, "top_p": 0.4, "seed": 7, "max_tokens": 20}
     messages = [_USER, {"role": "assistant", "content": "はい"}, {"role": "user", "content": "ママ\n元気？"}]
     parts = [{"type": "text", "text": "ママ"}, {"type": "text", "text": "元気？"}]
@@ -106,14 +108,18 @@ async def test_sends_the_same_engine_request_as_the_native_input(ask: Run, engin
     assert engine.requests[0]["messages"][0]["role"] == "system"
 
 
-async def test_prefers_max_completion_tokens_and_caps_it_by_the_ticket(ask: Run, engine: StubEngine) -> None:
+async def test_max_completion_tokens_overrides_max_tokens_up_to_the_limit_of_the_ticket(
+    ask: Run, engine: StubEngine
+) -> None:
     await ask(max_tokens=50, max_completion_tokens=30)
     await ask(max_completion_tokens=512)
     await ask()
     assert [request["max_tokens"] for request in engine.requests] == [30, 200, 200]
 
 
-async def test_ignores_explicit_defaults_nulls_and_fields_without_effect(ask: Run, engine: StubEngine) -> None:
+async def test_openai_route_ignores_explicit_defaults_nulls_and_fields_without_effect(
+    ask: Run, engine: StubEngine
+) -> None:
     earlier_reply = {"role": "assistant", "content": "はい", "refusal": None, "tool_calls": None}
     [answer] = await ask(
         messages=[_USER, earlier_reply, {**_USER, "name": "taro"}],
@@ -194,7 +200,7 @@ _INVALID_BODIES = [
 @pytest.mark.parametrize(
     ("fields", "code", "message"), _INVALID_BODIES, ids=[message for _, _, message in _INVALID_BODIES]
 )
-async def test_rejects_an_invalid_body_with_the_name_of_the_field(
+async def test_openai_route_rejects_an_invalid_body_and_names_the_field(
     ask: Run, fields: dict[str, Any], code: str, message: str
 ) -> None:
     [failure] = await ask(**fields)
@@ -205,7 +211,7 @@ async def test_rejects_an_invalid_body_with_the_name_of_the_field(
     assert (error["type"], error["retryable"]) == ("invalid_request_error", False)
 
 
-async def test_rejects_an_unsupported_field_that_would_change_the_reply(ask: Run) -> None:
+async def test_openai_route_rejects_an_unsupported_field_that_would_change_the_reply(ask: Run) -> None:
     error = _error(await ask(tools=[{"type": "function"}]))
     assert (error["param"], error["code"]) == ("tools", "invalid_input")
     assert error["message"].startswith("tools: not allowed here; only model, messages, max_tokens,")
@@ -222,7 +228,7 @@ _INVALID_TICKETS = [
 @pytest.mark.parametrize(
     ("invalid_ticket", "code", "error_type"), _INVALID_TICKETS, ids=[code for _, code, _ in _INVALID_TICKETS]
 )
-async def test_rejects_an_invalid_ticket_before_asking_the_engine(
+async def test_openai_route_rejects_an_invalid_ticket_without_a_request_to_the_engine(
     ask: Run, engine: StubEngine, invalid_ticket: str | None, code: str, error_type: str
 ) -> None:
     error = _error(await ask(ticket=invalid_ticket))
@@ -230,7 +236,7 @@ async def test_rejects_an_invalid_ticket_before_asking_the_engine(
     assert engine.requests == []
 
 
-async def test_streams_a_failure_as_an_event_and_fails_the_job(ask: Run, engine: StubEngine) -> None:
+async def test_openai_route_streams_a_failure_as_an_event_and_fails_the_job(ask: Run, engine: StubEngine) -> None:
     items = await ask(stream=True, ticket=None)
     assert items == [f"data: {items[1]['error']}\n\n", items[1]]
     assert _error(items)["code"] == "ticket_missing"
@@ -243,7 +249,7 @@ async def test_streams_a_failure_as_an_event_and_fails_the_job(ask: Run, engine:
 
 
 @pytest.mark.parametrize("body", [{}, None], ids=["empty body", "no body"])
-async def test_lists_the_model_without_a_ticket(ask: Run, tmp_path: Path, body: Any) -> None:
+async def test_openai_route_lists_the_model_without_a_ticket(ask: Run, tmp_path: Path, body: Any) -> None:
     model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "snack-misaki", "version": VERSION}
     settings = read_settings(environment(tmp_path))
     handler = make_handler(settings, Engine(settings.engine_base_url))
@@ -259,7 +265,7 @@ async def test_lists_the_model_without_a_ticket(ask: Run, tmp_path: Path, body: 
     assert error["param"] == "openai_route"
 
 
-async def test_names_the_field_with_a_lone_surrogate(ask: Run, engine: StubEngine) -> None:
+async def test_openai_route_names_the_field_with_a_lone_surrogate(ask: Run, engine: StubEngine) -> None:
     part = {"type": "text", "text": "桃\ud83c"}
     for content, field in (("桃\ud83c", "messages[0].content"), ([part], "messages[0].content[0].text")):
         error = _error(await ask(messages=[{"role": "user", "content": content}]))
@@ -268,7 +274,7 @@ async def test_names_the_field_with_a_lone_surrogate(ask: Run, engine: StubEngin
     assert engine.requests == []
 
 
-async def test_rejects_deeply_nested_json_except_in_ignored_fields(ask: Run) -> None:
+async def test_openai_route_rejects_deeply_nested_json_except_in_ignored_fields(ask: Run) -> None:
     deep: Any = None
     for _ in range(50_000):
         deep = {"a": deep}

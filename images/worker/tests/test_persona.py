@@ -10,7 +10,7 @@ def _persona_at(hour: int, minute: int = 0) -> str:
     return persona(datetime(2026, 11, 25, hour, minute, tzinfo=TOKYO).timestamp())["content"]
 
 
-def test_persona_is_a_system_message_with_her_name() -> None:
+def test_persona_is_a_system_message_with_the_name_of_the_assistant() -> None:
     assert persona(0)["role"] == "system"
     assert "美砂樹ママ" in _persona_at(20)
 
@@ -31,7 +31,7 @@ def test_greeting_follows_the_hour_in_tokyo(hour: int, greeting: str) -> None:
     assert _persona_at(hour) == _persona_at(hour, 59)
 
 
-def test_only_the_greeting_at_the_end_changes_with_the_hour() -> None:
+def test_only_the_greeting_at_the_end_of_the_persona_changes_with_the_hour() -> None:
     variants = {_persona_at(hour) for hour in range(24)}
     assert len(variants) == 3
     shared_length = sum(

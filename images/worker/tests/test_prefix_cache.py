@@ -6,7 +6,7 @@ from .worker_environment import MODELS
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_our_template_finds_most_prompt_tokens_in_the_cache(model: str) -> None:
+def test_most_prompt_tokens_of_our_template_are_in_the_prefix_cache(model: str) -> None:
     shares = measure(model)
     assert shares["ours"] >= 0.85
     assert shares["oursAcrossTheHour"] >= 0.8
@@ -14,5 +14,5 @@ def test_our_template_finds_most_prompt_tokens_in_the_cache(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", models_of(MISTRAL))
-def test_mistrals_official_format_loses_most_of_the_cache(model: str) -> None:
+def test_most_prompt_tokens_of_mistrals_official_format_are_not_in_the_prefix_cache(model: str) -> None:
     assert measure(model)["official"] < 0.35

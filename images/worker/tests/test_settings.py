@@ -10,7 +10,7 @@ from snack_worker.settings import MODEL_PLANS, OwnEngine, SettingsError, read_se
 from .worker_environment import MODEL, MODELS, VERSION, environment
 
 
-def test_reads_a_complete_environment_with_defaults(tmp_path: Path) -> None:
+def test_settings_contain_the_values_of_the_environment_and_the_defaults(tmp_path: Path) -> None:
     settings = read_settings(environment(tmp_path))
     assert (settings.model, settings.plan, settings.version) == (MODEL, MODEL_PLANS[MODEL], VERSION)
     assert settings.engine_base_url == "http://127.0.0.1:8000/v1"
@@ -20,19 +20,19 @@ def test_reads_a_complete_environment_with_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_serves_the_models_plan_from_the_contract(tmp_path: Path, model: str) -> None:
+def test_settings_contain_the_plan_of_the_model_from_the_contract(tmp_path: Path, model: str) -> None:
     assert read_settings(environment(tmp_path, MODEL=model)).plan == MODEL_PLANS[model]
 
 
 @pytest.mark.parametrize("name", ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"])
-def test_names_a_missing_variable(tmp_path: Path, name: str) -> None:
+def test_error_names_a_missing_variable(tmp_path: Path, name: str) -> None:
     env = environment(tmp_path)
     del env[name]
     with pytest.raises(SettingsError, match=f"^{name} is not set$"):
         read_settings(env)
 
 
-def test_starts_its_own_engine_without_engine_base_url(tmp_path: Path) -> None:
+def test_worker_starts_an_engine_when_engine_base_url_is_not_set(tmp_path: Path) -> None:
     env = environment(tmp_path, WEIGHTS="baked", QUANTIZATION="fp8", ENGINE_PORT="8001")
     assert read_settings(env).own_engine is None
     del env["ENGINE_BASE_URL"]
@@ -55,7 +55,7 @@ _INVALID_ENGINES = [
 
 
 @pytest.mark.parametrize(("overrides", "message"), _INVALID_ENGINES, ids=[message for _, message in _INVALID_ENGINES])
-def test_names_a_missing_or_invalid_variable_of_its_own_engine(
+def test_error_names_a_missing_or_invalid_variable_of_the_engine_to_start(
     tmp_path: Path, overrides: dict[str, str], message: str
 ) -> None:
     env = environment(tmp_path, **overrides)
@@ -86,7 +86,9 @@ _INVALID_VARIABLES = [
 @pytest.mark.parametrize(
     ("name", "value", "detail"), _INVALID_VARIABLES, ids=[f"{name}: {detail}" for name, _, detail in _INVALID_VARIABLES]
 )
-def test_names_an_invalid_variable_and_the_allowed_values(tmp_path: Path, name: str, value: str, detail: str) -> None:
+def test_error_names_an_invalid_variable_and_the_allowed_values(
+    tmp_path: Path, name: str, value: str, detail: str
+) -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings(environment(tmp_path, **{name: value}))
     assert str(caught.value).startswith(name)
@@ -98,7 +100,7 @@ def test_names_an_invalid_variable_and_the_allowed_values(tmp_path: Path, name: 
     ["", "[]", "{}", '{"version": ""}', '{"version": 1}'],
     ids=["empty file", "list", "no version", "empty version", "number as version"],
 )
-def test_rejects_a_version_file_without_a_version(tmp_path: Path, content: str) -> None:
+def test_version_file_without_a_version_is_rejected(tmp_path: Path, content: str) -> None:
     env = environment(tmp_path)
     Path(env["MODEL_VERSION_FILE"]).write_text(content)
     with pytest.raises(SettingsError, match="MODEL_VERSION_FILE"):

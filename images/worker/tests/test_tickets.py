@@ -68,29 +68,31 @@ _INVALID_TICKETS = {
 }
 
 
-async def test_accepts_a_new_ticket_on_a_host_with_a_slow_clock(run: Run) -> None:
+async def test_new_ticket_is_accepted_on_a_host_with_a_slow_clock(run: Run) -> None:
     items = await run(text="こんばんは", ticket=ticket(iat=int(time.time()) + 60))
     assert items[-1]["done"] is True
 
 
 @pytest.mark.parametrize("name", _INVALID_TICKETS)
-async def test_rejects_an_invalid_ticket_before_asking_the_engine(run: Run, engine: StubEngine, name: str) -> None:
+async def test_invalid_ticket_is_rejected_without_a_request_to_the_engine(
+    run: Run, engine: StubEngine, name: str
+) -> None:
     invalid, code = _INVALID_TICKETS[name]
     assert _error(await run(text="こんばんは", ticket=invalid))["code"] == code
     assert engine.requests == []
 
 
-async def test_reports_an_expired_ticket_as_retryable(run: Run) -> None:
+async def test_error_for_an_expired_ticket_is_retryable(run: Run) -> None:
     error = _error(await run(text="こんばんは", ticket=ticket(exp=_EXPIRED)))
     assert error["retryable"] is True
 
 
-async def test_accepts_a_ticket_that_expired_within_the_clock_skew(run: Run) -> None:
+async def test_ticket_that_expired_within_the_clock_skew_is_accepted(run: Run) -> None:
     items = await run(text="こんばんは", ticket=ticket(exp=int(time.time()) - 1))
     assert items[-1]["done"] is True
 
 
-async def test_accepts_tickets_of_both_keys_during_a_rotation(tmp_path: Path, engine: StubEngine) -> None:
+async def test_tickets_of_both_keys_are_accepted_during_a_key_rotation(tmp_path: Path, engine: StubEngine) -> None:
     env, new_key = environment(tmp_path), Ed25519PrivateKey.generate()
     keys = [*json.loads(env["TICKET_JWKS"])["keys"], public_jwk(new_key, "k2")]
     handler = make_handler(read_settings({**env, "TICKET_JWKS": json.dumps({"keys": keys})}), Engine(engine.base_url))
@@ -100,11 +102,11 @@ async def test_accepts_tickets_of_both_keys_during_a_rotation(tmp_path: Path, en
 
     for valid in (ticket(), ticket(signer=new_key, headers={"kid": "k2"})):
         assert (await last_item(valid))["done"] is True
-    # The old key's signature with the new key's id: only the named key is tried.
+    # A ticket with the new key's id but the old key's signature is invalid, because only the key with that id is tried.
     assert _error([await last_item(ticket(headers={"kid": "k2"}))])["code"] == "ticket_invalid"
 
 
-async def test_rejects_a_job_without_a_ticket(tmp_path: Path, engine: StubEngine) -> None:
+async def test_job_without_a_ticket_is_rejected(tmp_path: Path, engine: StubEngine) -> None:
     handler = make_handler(read_settings(environment(tmp_path)), Engine(engine.base_url))
     items = [item async for item in handler({"id": "1", "input": {"text": "こんばんは"}})]
     assert _error(items) == {
@@ -115,7 +117,7 @@ async def test_rejects_a_job_without_a_ticket(tmp_path: Path, engine: StubEngine
     assert engine.requests == []
 
 
-async def test_caps_the_reply_tokens_by_the_ticket_and_the_contract(run: Run, engine: StubEngine) -> None:
+async def test_reply_tokens_are_limited_by_the_ticket_and_the_contract(run: Run, engine: StubEngine) -> None:
     await run(text="こんばんは", params={"max_tokens": 512})
     await run(text="こんばんは", params={"max_tokens": 20})
     await run(text="こんばんは")
@@ -124,7 +126,7 @@ async def test_caps_the_reply_tokens_by_the_ticket_and_the_contract(run: Run, en
     assert [request["max_tokens"] for request in engine.requests] == [200, 20, 200, 512]
 
 
-async def test_rejects_a_conversation_that_exceeds_the_tickets_limits(run: Run, engine: StubEngine) -> None:
+async def test_conversation_that_exceeds_the_limits_of_its_ticket_is_rejected(run: Run, engine: StubEngine) -> None:
     messages = [{"role": "user", "content": "ね"}] * 11
     error = _error(await run(messages=messages))
     assert error["code"] == "too_long"

@@ -1,4 +1,4 @@
-"""The complete worker as in a container: `python -m snack_worker` with the real RunPod SDK."""
+"""Tests of the complete worker. It runs as in a container: `python -m snack_worker` with the real RunPod SDK."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ async def _result(platform: Platform, **value: Any) -> tuple[str, Any]:
     return job_id, body
 
 
-async def test_runs_jobs_through_the_sdk_and_exits_with_0_on_sigterm(engine: StubEngine, tmp_path: Path) -> None:
+async def test_worker_runs_jobs_through_the_sdk_and_exits_with_0_on_sigterm(engine: StubEngine, tmp_path: Path) -> None:
     async with running_platform() as platform:
         env = environment(
             tmp_path, ENGINE_BASE_URL=engine.base_url, RUNPOD_DEBUG_LEVEL="DEBUG", **platform.environment()
@@ -59,7 +59,7 @@ async def test_runs_jobs_through_the_sdk_and_exits_with_0_on_sigterm(engine: Stu
                 assert private not in log
 
 
-async def test_finishes_a_running_job_after_sigterm(engine: StubEngine, tmp_path: Path) -> None:
+async def test_worker_finishes_a_running_job_after_sigterm(engine: StubEngine, tmp_path: Path) -> None:
     resume = asyncio.Event()
 
     async def pause_in_the_middle(response: Any) -> None:
@@ -82,14 +82,16 @@ async def test_finishes_a_running_job_after_sigterm(engine: StubEngine, tmp_path
             assert code == 0
 
 
-async def test_exits_with_a_message_for_an_invalid_environment(tmp_path: Path) -> None:
+async def test_worker_exits_with_a_message_when_a_variable_is_invalid(tmp_path: Path) -> None:
     async with worker_process(environment(tmp_path, MODEL="gpt")) as process:
         code, output = await wait_for_exit(process)
         assert code == 1
         assert output == f"snack-worker: MODEL is 'gpt'; allowed: {', '.join(MODELS)}\n"
 
 
-async def test_exits_with_a_message_for_an_invalid_tokenizer_before_waiting_for_the_engine(tmp_path: Path) -> None:
+async def test_worker_exits_with_a_message_for_an_invalid_tokenizer_before_waiting_for_the_engine(
+    tmp_path: Path,
+) -> None:
     tokenizer_file = tmp_path / "tokenizer.json"
     tokenizer_file.write_text("{}")
     env = environment(tmp_path, TOKENIZER_FILE=str(tokenizer_file), ENGINE_BASE_URL="http://127.0.0.1:1/v1")
@@ -99,7 +101,7 @@ async def test_exits_with_a_message_for_an_invalid_tokenizer_before_waiting_for_
         assert output == f"snack-worker: TOKENIZER_FILE: {tokenizer_file} is not a tokenizer\n"
 
 
-async def test_exits_with_a_message_when_the_engine_never_answers(tmp_path: Path) -> None:
+async def test_worker_exits_with_a_message_when_the_engine_never_responds(tmp_path: Path) -> None:
     env = environment(tmp_path, ENGINE_BASE_URL="http://127.0.0.1:1/v1", ENGINE_START_LIMIT_S="1")
     async with worker_process(env) as process:
         code, output = await wait_for_exit(process)

@@ -1,6 +1,6 @@
 """
-Stand-in for `vllm serve` without a GPU. It accepts the flags of `vllm_serve_flags.json`, which vLLM 0.26 and 0.28 both
-know, rejects what vLLM would reject, and serves the scripted engine instead of a model.
+Stand-in for `vllm serve` without a GPU. It accepts the flags of `vllm_serve_flags.json`, which both vLLM 0.26 and 0.28
+support. It rejects arguments that vLLM would reject, and serves the scripted engine instead of a model.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ GRAPH_KEY = "cudagraph_capture_sizes"
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Parses `vllm serve` into its model and flags. Exits with 2 and the problem, as argparse does."""
+    """
+    Parses the arguments of `vllm serve`. Returns the model and the flags. Exits with 2 and a message, as argparse does.
+    """
     remaining: Iterator[str] = iter(arguments)
     if next(remaining, None) != "serve":
         _exit_with("expected the command serve")
@@ -44,7 +46,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 
 def check(model: str, values: dict[str, str]) -> None:
-    """Exits with 1 or 2 and the problem when vLLM would not start."""
+    """Exits with 1 or 2 and a message when vLLM would not start with these arguments."""
     if not (Path(model) / "config.json").is_file():
         _exit_with(f"no config.json in {model}", 1)
     if not Path(values["--chat-template"]).is_file():
@@ -60,7 +62,10 @@ def check(model: str, values: dict[str, str]) -> None:
 
 
 class _NamedEngine(StubEngine):
-    """Rejects other model names, as vLLM does. Waits VLLM_STUB_REPLY_S seconds between the two pieces of a reply."""
+    """
+    Scripted engine that accepts only the model `name`, as vLLM does. It waits VLLM_STUB_REPLY_S seconds between the two
+    pieces of a reply.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -13,7 +13,8 @@ from snack_worker.settings import MODEL_PLANS
 
 MODELS = list(MODEL_PLANS)
 
-# Model of the worker under test, unless a test says otherwise, and a model of tickets that this worker rejects.
+# MODEL is the model of the worker under test, unless a test sets another model. The worker rejects tickets for
+# OTHER_MODEL.
 MODEL, OTHER_MODEL = MODELS[:2]
 
 ISSUER = "snack-misaki/test"
@@ -30,7 +31,7 @@ def ticket(
     drop: str | None = None,
     **claims: Any,
 ) -> str:
-    """Signs a valid ticket for MODEL, changed by `headers` and `claims` and without the claim `drop`."""
+    """Signs a ticket for MODEL. It is valid unless `headers` or `claims` override a value or `drop` removes a claim."""
     now_s = int(time.time())
     payload: dict[str, Any] = {
         "iss": ISSUER,

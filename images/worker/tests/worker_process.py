@@ -29,7 +29,7 @@ async def worker_process(env: dict[str, str]) -> AsyncIterator[asyncio.subproces
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        # A leaked engine would keep the output open and fail here.
+        # If an engine process is still running, it keeps the output open, and this wait times out.
         await asyncio.wait_for(process.communicate(), LIMIT_S)
 
 

@@ -20,20 +20,20 @@ import { NetworkVolumes } from "./volumes";
 export interface AccountOptions {
   /** Maximum of the sum of `workersMax` over all endpoints. A new account at RunPod has 5. */
   workersQuota: number;
-  /** How long a template stays in use after the deletion of its last endpoint. Up to two minutes at RunPod. */
+  /** How long a template stays in use after the deletion of its last endpoint. At RunPod it is up to two minutes. */
   templateHoldMs: number;
   clock: Clock;
   /** Whether the registry has the image. RunPod checks this when a template is saved. */
   imageExists(imageName: string): boolean;
-  /** Reserved id and key for a new endpoint. Undefined result: the account generates them. */
+  /** Returns a reserved id and key for a new endpoint. If the result is undefined, the account generates both. */
   claimEndpoint?: () => { id: string; aiKey: string } | undefined;
 }
 
 const DAY_MS = 86_400_000;
 
 /**
- * RunPod account with templates, endpoints and registry credentials, stored in one file. GraphQL and REST v2 both work
- * on it. Every change obeys the rules that RunPod documents, or throws an AccountError and changes nothing.
+ * RunPod account with templates, endpoints and registry credentials, stored in one file. GraphQL and REST v2 read and
+ * change the same account. A change that breaks a documented rule of RunPod throws an AccountError and has no effect.
  */
 export class RunpodAccount {
   readonly registries: Registries;
@@ -88,7 +88,7 @@ export class RunpodAccount {
     return this.file.data.releases[endpointId] ?? [];
   }
 
-  /** Creates a template, or replaces the one with `input.id`. */
+  /** Creates a template, or replaces the template with `input.id`. */
   saveTemplate(input: TemplateInput): Template {
     const { id, ...fields } = input;
     const before = id ? this.requireTemplate(id) : undefined;
@@ -313,7 +313,7 @@ function volumesOf({ networkVolumeId, networkVolumeIds }: Pick<EndpointInput, "n
   return networkVolumeId ? [...ids, networkVolumeId] : ids;
 }
 
-/** Changes for a release record after an endpoint's template changed or was replaced. */
+/** Lists the template changes for a release record, after an endpoint's template has changed or was replaced. */
 function templateChangesBetween(before: Template | undefined, after: Template): FieldChange[] {
   const moved = before?.id === after.id ? [] : [{ field: "templateId", old: before?.id ?? null, new: after.id }];
   return before ? [...moved, ...templateChanges(before, after)] : moved;

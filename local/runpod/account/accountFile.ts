@@ -7,7 +7,7 @@ interface AccountState {
   userId: string;
   templates: Record<string, Template>;
   endpoints: Record<string, Endpoint>;
-  /** By endpoint, the newest first. */
+  /** Releases by endpoint id, the newest first. */
   releases: Record<string, ReleaseRecord[]>;
   registryAuths: Record<string, RegistryAuth>;
   delegations: Record<string, Delegation>;
@@ -31,7 +31,7 @@ export function openAccount(path: string): AccountFile {
     secrets: {},
   };
   const file = new JsonFile<AccountState>(path, empty);
-  // A file of an earlier version may lack some of the fields.
+  // A file that an earlier version wrote may lack some of the fields.
   file.data = { ...empty, ...file.data };
   return file;
 }

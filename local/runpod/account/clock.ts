@@ -1,6 +1,6 @@
 /**
- * Clock of the double: the machine's time plus the time that tests and `/admin/time` skip. Effects that take RunPod hours
- * or days count skipped time only, so a laptop that stays on for a week does not lose its workers.
+ * Clock of the double: the machine's time plus the time that tests and `/admin/time` skip. Effects that take hours or
+ * days at RunPod count skipped time only, so a laptop that stays on for a week does not lose its workers.
  */
 export class Clock {
   /** Milliseconds skipped so far. */

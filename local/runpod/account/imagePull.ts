@@ -4,15 +4,15 @@ import { matches, type Switches } from "./switches";
 
 /** An image in a registry. */
 export interface RegistryImage {
-  /** Version of its weights, from the image's version file. */
+  /** Version of the weights in the image, from the image's version file. */
   version: string;
-  /** Whether RunPod needs a credential or a delegation to pull it. Default false. */
+  /** Whether RunPod needs a registry credential or an ECR delegation to pull the image. Default false. */
   private?: boolean;
 }
 
 /**
  * Error that a host gets when it pulls a template's image, in the words of a container runtime. Undefined when the pull
- * succeeds. An expired credential is refused also for a public image.
+ * succeeds. The registry refuses an expired credential even for a public image.
  */
 export function pullError(
   template: Pick<Template, "imageName" | "containerRegistryAuthId">,

@@ -35,11 +35,11 @@ export interface TemplateInput {
 export interface Template extends Omit<TemplateInput, "id"> {
   id: string;
   boundEndpointId: string | null;
-  /** Whether REST v2 created it for one endpoint. It is deleted with the endpoint. */
+  /** Whether REST v2 created the template for one endpoint. Such a template is deleted with the endpoint. */
   isCopy: boolean;
 }
 
-/** Template inside an endpoint's input: without a volume, always serverless. */
+/** Template inside an endpoint's input. It has no volume and is always serverless. */
 export type InlineTemplate = Omit<TemplateInput, "id" | "volumeInGb" | "isServerless" | "isPublic" | "volumeMountPath">;
 
 /** `EndpointInput` with defaults applied. */
@@ -80,9 +80,9 @@ export interface Endpoint extends Omit<EndpointInput, "id" | "template" | "templ
   id: string;
   templateId: string;
   userId: string;
-  /** Increased by each change that replaces the workers. */
+  /** Number that each change that replaces the workers increases by one. */
   version: number;
-  /** Key of its workers. Secret. */
+  /** Key that the endpoint's workers use. Secret. */
   aiKey: string;
   createdAt: string;
 }
@@ -102,17 +102,17 @@ export interface ReleaseRecord {
   diff: FieldChange[];
 }
 
-/** Registry credential. A hash of the password is enough to detect a renewed token. */
+/** Registry credential. It holds a hash of the password, which is enough to detect a renewed token. */
 export interface RegistryAuth {
   id: string;
   name: string;
   username: string;
   passwordHash: string;
-  /** Whether the registry refuses it, like an ECR token after 12 hours. */
+  /** Whether the registry refuses the credential, which happens to an ECR token after 12 hours. */
   isExpired: boolean;
 }
 
-/** Permission for RunPod's AWS role to pull from one ECR repository. */
+/** ECR delegation: permission for RunPod's AWS role to pull from one ECR repository. */
 export interface Delegation {
   id: string;
   name: string | null;

@@ -13,7 +13,7 @@ interface Login {
 /** Lifetime of an ECR authorization token (AWS, GetAuthorizationToken). Its username is always `AWS`. */
 const ECR_TOKEN_LIFETIME_MS = 12 * 3_600_000;
 
-/** Access of an account to private images: registry credentials and delegations of ECR repositories. */
+/** Access of an account to private images: registry credentials and ECR delegations. */
 export class Registries {
   /** Milliseconds that the clock had skipped when a credential got its password, by credential id. */
   private readonly skippedMsAtRenewal = new Map<string, number>();
@@ -35,7 +35,7 @@ export class Registries {
     return this.file.data.registryAuths[id];
   }
 
-  /** @throws AccountError when the id is neither a credential's nor a delegation's */
+  /** @throws AccountError when the id belongs to neither a credential nor an ECR delegation */
   require(id: string): void {
     if (!this.find(id) && !this.file.data.delegations[id]) throw new AccountError("Registry auth not found", "missing");
   }
@@ -65,7 +65,7 @@ export class Registries {
     this.file.save();
   }
 
-  /** Expires ECR tokens that are too old in skipped time. */
+  /** Expires ECR tokens whose lifetime has passed in skipped time. */
   sweep(): void {
     for (const auth of this.all) {
       const ageMs = this.clock.skippedMs - (this.skippedMsAtRenewal.get(auth.id) ?? 0);
@@ -74,7 +74,7 @@ export class Registries {
   }
 
   /**
-   * Registers a delegation for one ECR repository.
+   * Registers an ECR delegation for one repository.
    *
    * @param resource ARN of the repository
    */
@@ -99,7 +99,7 @@ export class Registries {
     return delegation;
   }
 
-  /** Revokes a delegation. */
+  /** Revokes an ECR delegation. */
   revoke(id: string): void {
     if (!this.file.data.delegations[id]) throw new AccountError("Delegation not found", "missing");
     delete this.file.data.delegations[id];

@@ -2,7 +2,7 @@ import { gpuTypes, pools } from "./catalog";
 import { parseGpuIds } from "./gpuSelection";
 import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } from "./records";
 
-/** Kind of a refusal. REST v2 answers `missing` with 404, `image` and `kind` with 422, `rule` with 400. */
+/** Kind of a refusal. Its status in REST v2: `missing` 404, `image` and `kind` 422, `rule` 400. */
 export type Refusal = "rule" | "missing" | "image" | "kind";
 
 /** Violation of one of the account's rules. The caller gets the message, in RunPod's words. */

@@ -5,7 +5,7 @@ import type { Endpoint } from "./records";
 /** Patterns with the wildcard `*`, for example `snack-misaki-*`. */
 const Patterns = z.array(z.string().min(1));
 
-/** Failure of the next matching calls. */
+/** Failure that the next matching calls get. */
 export const Fault = z.strictObject({
   /**
    * Pattern of the calls: a GraphQL field (`saveEndpoint`), or method and path (`POST /v2/serverless`,
@@ -14,9 +14,9 @@ export const Fault = z.strictObject({
   on: z.string().min(1),
   /** Number of calls that fail. Default 1. */
   times: z.int().min(1).default(1),
-  /** Number of matching calls that succeed first. Default 0. */
+  /** Number of matching calls that get their correct answer before the first failure. Default 0. */
   skip: z.int().min(0).default(0),
-  /** Whether the double executes the call before it fails. Default false. */
+  /** Whether the double executes the call before it sends the failure. Default false. */
   done: z.boolean().default(false),
   /** Delay before the call is handled, in milliseconds. */
   delayMs: z.int().min(0).default(0),
@@ -36,7 +36,7 @@ export type Fault = z.output<typeof Fault>;
 export const Switches = z.strictObject({
   /** Calls that fail. A fault is removed after its last use. */
   faults: z.array(Fault),
-  /** GPU pools, data centers or endpoint names without capacity. */
+  /** GPU pools, data centers and endpoint names that have no capacity. */
   noCapacity: Patterns,
   /** Images that hosts cannot pull although the registry has them. */
   unpullable: Patterns,
@@ -47,12 +47,12 @@ export const Switches = z.strictObject({
 });
 export type Switches = z.output<typeof Switches>;
 
-/** Switches without any failure. */
+/** Creates switches that simulate no failure. */
 export function createSwitches(): Switches {
   return { faults: [], noCapacity: [], unpullable: [], crashing: [], coldStartMs: 0 };
 }
 
-/** Whether a pattern matches the whole text. */
+/** Whether one of the patterns matches the whole text. */
 export function matches(patterns: readonly string[], text: string): boolean {
   return patterns.some((pattern) => {
     const source = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
@@ -60,7 +60,10 @@ export function matches(patterns: readonly string[], text: string): boolean {
   });
 }
 
-/** Whether the endpoint can get no worker: all of its pools, all of its data centers or the endpoint have no capacity. */
+/**
+ * Whether an endpoint can get no worker because all of its pools, all of its data centers or the endpoint itself have
+ * no capacity.
+ */
 export function hasNoCapacity(
   { noCapacity }: Switches,
   endpoint: Pick<Endpoint, "name" | "gpuIds" | "locations">,

@@ -30,7 +30,7 @@ export function graphqlApi(options: GraphqlOptions) {
     const result = await answer(request.data, resolvers(options, caller));
     const status = "data" in result ? 200 : 400;
     const names = fieldNames(request.data.query).join(", ");
-    // Without the message, which may repeat a secret of the request.
+    // The log gets only the code, because the message may repeat a secret of the request.
     const code = result.errors?.[0]?.extensions.code;
     options.events.emit({
       source: "runpod",
@@ -70,7 +70,7 @@ function publicError(error: GraphQLError) {
     : { message: TRY_AGAIN, locations, path, extensions: { code: "INTERNAL_SERVER_ERROR" } };
 }
 
-/** Undefined for an unknown key. */
+/** Kind of the request's key, or undefined for an unknown key. */
 function callerOf(c: Context, keys: RunpodKey[]): Caller | undefined {
   const presented = presentedKey(c.req.raw);
   if (!presented) return "anonymous";

@@ -24,7 +24,7 @@ export type EndpointArguments = Pick<EndpointInput, "name"> &
     hubReleaseId?: string | null;
   };
 
-/** Fields that need features of RunPod that the double lacks. */
+/** Fields for features of RunPod that the double does not have. */
 const unsupportedFields = ["repo", "hubReleaseId", "cloudStorageConfig"] as const;
 
 /** Applies RunPod's defaults to a template. */

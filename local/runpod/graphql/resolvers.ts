@@ -19,7 +19,7 @@ export interface ResolverOptions {
 export type Caller = "account" | "read-only" | "restricted" | "anonymous";
 
 type Resolver<A extends unknown[], R> = (...args: A) => R;
-/** Wraps a resolver with the check of the caller. */
+/** Returns a resolver that first checks the caller's rights. */
 type Guard = <A extends unknown[], R>(resolve: Resolver<A, R>) => Resolver<A, R>;
 
 /** Root value of a request: the resolvers of all queries and mutations. They throw AccountError for a caller without rights. */
@@ -53,7 +53,7 @@ function queries(options: ResolverOptions, caller: Caller) {
   return {
     myself: () => (caller === "anonymous" ? null : query(() => userView(options))()),
     podTemplate: query(({ id }: { id: string }) => account.template(id) ?? null),
-    // The account lacks RunPod's own public templates.
+    // The double does not have RunPod's own public templates.
     podTemplates: query(({ input }: { input?: { isRunpod?: boolean } }) => (input?.isRunpod ? [] : account.templates)),
     gpuTypes: query(({ input }: { input?: { id?: string; ids?: string[] } }) =>
       gpuTypes

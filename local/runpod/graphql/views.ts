@@ -3,12 +3,12 @@ import { type dataCenters, gpuTypes, pools } from "../account/catalog";
 import type { Endpoint } from "../account/records";
 import { matches, type Switches } from "../account/switches";
 
-/** Type `Endpoint`. */
+/** An endpoint as the GraphQL type `Endpoint`. */
 export function endpointView(account: RunpodAccount, endpoint: Endpoint, workerIds: (endpointId: string) => string[]) {
   const volume = (id: string | null | undefined) => account.networkVolumes.find(id);
   return {
     ...endpoint,
-    // GraphQL has whole numbers only, and REST v2 allows half seconds.
+    // The GraphQL field is an integer, but REST v2 also allows half seconds.
     scalerValue: Math.ceil(endpoint.scalerValue),
     networkVolume: volume(endpoint.networkVolumeId),
     networkVolumeIds: endpoint.networkVolumeIds?.map(({ networkVolumeId }) => ({
@@ -22,7 +22,7 @@ export function endpointView(account: RunpodAccount, endpoint: Endpoint, workerI
   };
 }
 
-/** Type `GpuType`. */
+/** A GPU type as the GraphQL type `GpuType`. */
 export function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gpuTypes)[number], switches: Switches) {
   const pricePerSecond = pools.find((one) => one.id === pool)?.pricePerSecond;
   return {
@@ -41,7 +41,7 @@ export function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gp
   };
 }
 
-/** Type `DataCenter`. */
+/** A data center as the GraphQL type `DataCenter`. */
 export function dataCenterView({ id, name, region }: (typeof dataCenters)[number], switches: Switches) {
   return {
     id,

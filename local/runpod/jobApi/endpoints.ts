@@ -50,7 +50,7 @@ export class EndpointRuntime {
     return this.release.endpoint.name;
   }
 
-  /** Key of its workers. Secret. */
+  /** Key that the endpoint's workers use. Secret. */
   get aiKey(): string {
     return this.release.endpoint.aiKey;
   }
@@ -66,7 +66,7 @@ export class EndpointRuntime {
     this.fleet.apply(release);
   }
 
-  /** Cancels its jobs and stops its workers. Called when the endpoint is deleted. */
+  /** Cancels the endpoint's jobs and stops its workers. Called when the endpoint is deleted. */
   async close(): Promise<void> {
     this.queue.close();
     await this.fleet.close();
@@ -101,7 +101,7 @@ export class Endpoints {
     this.ticking = setInterval(() => this.tick(), 500);
   }
 
-  /** Makes every endpoint react to clock and switches. A timer does this twice a second. */
+  /** Makes every endpoint react to changes of clock and switches. A timer calls this twice a second. */
   tick(): void {
     for (const { fleet, queue } of this.runtimes.values()) {
       fleet.tick();

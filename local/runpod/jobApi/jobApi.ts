@@ -10,7 +10,10 @@ import { problem } from "./problem";
 import { RateLimits } from "./rateLimits";
 import { type Env, MAX_EXECUTION_MS, MIB, policyOf, type RouteLimits, waitForEnd, waitMs } from "./requests";
 
-/** Maximum wait of `/stream`. RunPod waits about 10 s, which is exactly the timeout of its Python client. */
+/**
+ * Maximum wait of `/stream`. It is shorter than RunPod's wait of about 10 s, because RunPod's Python client times out
+ * after exactly 10 s.
+ */
 const STREAM_WAIT_MS = 5_000;
 
 const Submission = z.object({
@@ -55,7 +58,7 @@ function authenticated({ keys, find }: JobApiOptions) {
     const endpoint = find(c.req.param("endpoint") ?? "");
     if (!key || !mayCall(key, endpoint?.name)) return problem(c, 401, "unauthorized");
     if (!endpoint) return problem(c, 404, "endpoint not found");
-    // A load balancer has no queue. Its health is available all the same.
+    // A load balancer has no queue, so only `/health` is available.
     if (endpoint.type === "LB" && !c.req.path.endsWith("/health"))
       return c.json({ error: "not allowed for QB API" }, 400);
     c.set("endpoint", endpoint);

@@ -16,7 +16,7 @@ export function addOpenAiRoute(app: Hono<Env>, limits: RouteLimits): void {
     c.req.raw.signal.addEventListener("abort", () => queue.cancel(job));
     if (body?.stream === true) return streamChunks(c, job);
     const ended = await waitForEnd(c, job);
-    // The answer of Cloudflare, which stands in front of RunPod, after its time limit.
+    // Cloudflare, the proxy in front of RunPod, sends this response after its time limit.
     if (!isFinal(ended.status)) return c.html("error code: 524", 524 as 504);
     if (ended.status !== "COMPLETED") return failure(c, ended);
     return c.json(Array.isArray(ended.output) && ended.output.length === 1 ? ended.output[0] : ended.output);
@@ -24,7 +24,7 @@ export function addOpenAiRoute(app: Hono<Env>, limits: RouteLimits): void {
 }
 
 /**
- * Streams a job's chunks as server-sent events. A text is sent unchanged, any other chunk as a `data:` line. A failed job
+ * Streams a job's chunks as server-sent events. A string chunk is sent unchanged, any other chunk as a `data:` line. A failed job
  * ends the stream without an error event, because no document says that RunPod adds one.
  */
 function streamChunks(c: Context<Env>, job: Job) {
@@ -47,8 +47,9 @@ function streamChunks(c: Context<Env>, job: Job) {
 }
 
 /**
- * Answers 500 for any failed job, as in issue 104 of worker-vllm. (A job that completes with an error in its output gets
- * 200, issue 57.) RunPod does not document the body: here it is the worker's error if that is JSON.
+ * Responds with status 500 for any failed job (source: issue 104 of worker-vllm). A job that completes with an error in
+ * its output gets 200 instead (issue 57). RunPod does not document the body, so the double sends the worker's error if
+ * it is JSON, else an OpenAI error.
  */
 function failure(c: Context<Env>, { error, status }: Job) {
   if (error?.startsWith("{")) return c.body(error, 500, { "content-type": "application/json" });

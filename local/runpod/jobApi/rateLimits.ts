@@ -1,7 +1,10 @@
 /** Operation of the job API with a rate limit. The limits apply per endpoint. */
 export type LimitedOperation = "run" | "runsync" | "status" | "stream" | "cancel" | "purge-queue" | "openai";
 
-/** Limits of an endpoint with few workers (docs.runpod.io, operation reference). RunPod raises them with more workers. */
+/**
+ * Limits of an endpoint with few workers (docs.runpod.io, operation reference). RunPod raises the limits of an endpoint
+ * with more workers.
+ */
 const limits: Record<LimitedOperation, { per10s: number; concurrent: number }> = {
   run: { per10s: 1000, concurrent: 200 },
   runsync: { per10s: 2000, concurrent: 400 },
@@ -26,7 +29,10 @@ export class RateLimits {
 
   constructor(private readonly now: () => number) {}
 
-  /** Counts a request and returns the function to call at its end. Undefined: there are too many requests. */
+  /**
+   * Counts a request. Returns the function to call when the request ends, or undefined when there are too many
+   * requests.
+   */
   enter(operation: LimitedOperation): (() => void) | undefined {
     const window = this.windows.get(operation) ?? { startedAt: this.now(), requests: 0, running: 0 };
     this.windows.set(operation, window);

@@ -33,7 +33,7 @@ export function policyOf(
   };
 }
 
-/** Waits for the job's end as long as the client asked for. Returns the job's latest state. */
+/** Waits until the job ends or the client's `?wait=` time is over. Returns the job's latest state. */
 export async function waitForEnd(c: Context<Env>, job: Job): Promise<Job> {
   const { queue } = c.get("endpoint");
   const readEnded = () => {

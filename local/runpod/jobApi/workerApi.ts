@@ -6,9 +6,9 @@ import type { EndpointRuntime } from "./endpoints";
 import { problem } from "./problem";
 import { type Env, MIB } from "./requests";
 
-/** How long a worker's request for jobs waits. The SDK gives up after 90 s. */
+/** Maximum wait of a worker's request for jobs. The SDK gives up after 90 s. */
 const TAKE_WAIT_MS = 20_000;
-/** Delay of the answer to a worker that gets no more jobs, because the SDK asks again without a pause. */
+/** Delay of the response to a worker that gets no more jobs. Without it the SDK would ask again at once. */
 const DRAINING_WAIT_MS = 1_000;
 const MAX_CHUNK_BYTES = MIB;
 const MAX_RESULT_BYTES = 20 * MIB;
@@ -51,7 +51,7 @@ export function workerApi(options: { find(endpointId: string): EndpointRuntime |
     const { queue, fleet } = c.get("endpoint");
     const worker = c.req.param("worker");
     if (c.req.query("status") === "unhealthy") fleet.reportFailedCheck(worker, c.req.query("check") ?? "unknown check");
-    // The SDK leaves job_id out when it has no job.
+    // A worker without a job sends no job_id.
     else queue.workerPinged(worker, (c.req.query("job_id") ?? "").split(","));
     return c.json({ status: "ok" });
   });
@@ -111,7 +111,7 @@ async function readReport(c: Context<Env>, maxBytes: number): Promise<Report | R
     const body: unknown = JSON.parse(text);
     if (typeof body === "object" && body !== null) return body;
   } catch {
-    // Handled below, like JSON that is not an object.
+    // The code below refuses the body, like JSON that is not an object.
   }
   return problem(c, 400, "bad request: body: must be a JSON object");
 }

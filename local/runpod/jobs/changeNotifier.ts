@@ -11,8 +11,8 @@ export class ChangeNotifier {
    * Calls `read` now and after every change until it returns a value.
    *
    * @param read may have side effects, such as taking a job from the queue
-   * @param timeoutMs returns undefined after this time
-   * @param hungUp aborted when the client has closed its connection: `read` is not called any more
+   * @param timeoutMs time after which the result is undefined
+   * @param hungUp aborted when the client has closed its connection: `read` is not called after that
    */
   async waitFor<T>(read: () => T | undefined, timeoutMs: number, hungUp?: AbortSignal): Promise<T | undefined> {
     const deadline = Date.now() + timeoutMs;

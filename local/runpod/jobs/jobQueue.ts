@@ -19,9 +19,9 @@ export interface Job {
   id: string;
   input: unknown;
   policy: JobPolicy;
-  /** Milliseconds that its result is kept after its end. */
+  /** Milliseconds for which the result is kept after the job has ended. */
   retentionMs: number;
-  /** URL that is called when it has ended. */
+  /** URL that is called when the job has ended. */
   webhook?: string;
   status: JobStatus;
   queuedAt: number;
@@ -35,9 +35,9 @@ export interface Job {
   chunks: unknown[];
   /** Whether a worker has sent a chunk. */
   streamed: boolean;
-  /** Number of times it was queued again. */
+  /** Number of times the job was queued again. */
   retries: number;
-  /** Number of workers that were lost while they ran it, since its submission or its last `/retry`. */
+  /** Number of workers that were lost while they ran the job, since its submission or its last `/retry`. */
   losses: number;
 }
 
@@ -50,12 +50,18 @@ export interface JobResult {
 /** Event of a job. */
 export type JobEvent = "queued" | "taken" | "first text" | "ended";
 
-/** How long results are kept (docs.runpod.io, send requests). `/runsync` keeps longer if its caller waits longer. */
+/**
+ * How long results are kept (docs.runpod.io, send requests). A result of `/runsync` is kept longer if its caller waits
+ * longer.
+ */
 const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 
-/** RunPod queues a job again once when its worker is lost. */
+/** After the loss of a job's worker, RunPod queues the job again, but only once. */
 const MAX_LOSSES = 1;
-/** A worker must name a job in its pings this long after it took the job (third parties saw 30 to 50 s). */
+/**
+ * A worker must name each of its jobs in its pings. A job that is not named this long after the worker took it is lost.
+ * Third parties saw 30 to 50 s.
+ */
 const ACKNOWLEDGE_MS = 30_000;
 /** RunPod's error text for a job that lost its worker twice. */
 const LOST_WORKER_ERROR = "job timed out after 1 retries";
@@ -81,7 +87,7 @@ export class JobQueue {
   /**
    * Puts a job in the queue.
    *
-   * @param submission.sync whether it comes from `/runsync`
+   * @param submission.sync whether the job comes from `/runsync`
    * @param submission.waitMs how long the caller of `/runsync` wants to wait
    */
   submit(submission: { input: unknown; policy: JobPolicy; webhook?: string; sync: boolean; waitMs?: number }): Job {
@@ -106,13 +112,13 @@ export class JobQueue {
     return job;
   }
 
-  /** The job, unless it is unknown or deleted. */
+  /** Returns the job, or undefined when it is unknown or deleted. */
   get(id: string): Job | undefined {
     this.sweep();
     return this.jobs.get(id);
   }
 
-  /** Deletes a job after `ttlMs` from now, in any status (`/status?ttl=`). */
+  /** Makes a job expire `ttlMs` from now, whatever its status (`/status?ttl=`). */
   deleteAfter(job: Job, ttlMs: number): void {
     job.policy = { ...job.policy, ttl: this.now() - job.submittedAt + ttlMs };
   }
@@ -124,7 +130,8 @@ export class JobQueue {
     for (const job of this.queued()) {
       if (taken.length === count) break;
       Object.assign(job, { status: "IN_PROGRESS", startedAt: this.now(), workerId } satisfies Partial<Job>);
-      // RunPod drops an empty input. The SDK does not accept such a job, so it ends as a lost one.
+      // RunPod drops an empty input, and the SDK does not accept a job without input. Therefore the job fails like a
+      // job whose worker was lost.
       if (isEmpty(job.input)) this.end(job, "FAILED", { error: LOST_WORKER_ERROR });
       else taken.push(job);
     }
@@ -156,7 +163,7 @@ export class JobQueue {
     this.changed.notify();
   }
 
-  /** Ends a running job with its worker's report. A late or second report changes nothing. */
+  /** Ends a running job with its worker's report. A report for a job that has already ended changes nothing. */
   finish(id: string, result: JobResult): void {
     const job = this.jobs.get(id);
     if (job?.status === "IN_PROGRESS") this.end(job, result.error === undefined ? "COMPLETED" : "FAILED", result);
@@ -169,7 +176,7 @@ export class JobQueue {
     this.end(job, "CANCELLED", {});
   }
 
-  /** Queues a failed job again under the same id. Returns false when it has not failed. */
+  /** Queues a failed job again under the same id. Returns false when the job has not failed. */
   retry(job: Job): boolean {
     if (job.status !== "FAILED" && job.status !== "TIMED_OUT") return false;
     this.requeue(job, 0);
@@ -188,13 +195,16 @@ export class JobQueue {
     for (const job of [...this.jobs.values()]) this.cancel(job);
   }
 
-  /** Queues the jobs of a worker that has ended again, or fails them. */
+  /** Called when a worker has ended. Queues its jobs again, or fails the jobs that have lost a worker before. */
   workerLost(workerId: string): void {
     for (const job of this.running(workerId)) this.requeueOrFail(job);
     this.stopRequests.delete(workerId);
   }
 
-  /** Compares a worker's ping with its jobs. A job that it took long ago and does not name is lost. */
+  /**
+   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost when the ping does not name it long
+   * after the worker took it.
+   */
   workerPinged(workerId: string, jobIds: readonly string[]): void {
     const latest = this.now() - ACKNOWLEDGE_MS;
     for (const job of this.running(workerId))
@@ -215,7 +225,7 @@ export class JobQueue {
       .sort((a, b) => a.queuedAt - b.queuedAt);
   }
 
-  /** Running jobs, of all workers or of one. */
+  /** Running jobs of all workers, or of one worker. */
   running(workerId?: string): Job[] {
     return [...this.jobs.values()].filter(
       (job) => job.status === "IN_PROGRESS" && (workerId === undefined || job.workerId === workerId),
@@ -227,7 +237,7 @@ export class JobQueue {
     return { ...this.totals, inProgress: this.running().length, inQueue: this.queued().length };
   }
 
-  /** Times out jobs that run too long, and deletes expired ones. */
+  /** Times out jobs that run too long, and deletes expired jobs. */
   sweep(): void {
     const now = this.now();
     for (const job of this.jobs.values()) {
@@ -287,7 +297,7 @@ export function isFinal(status: JobStatus): boolean {
   return status !== "IN_QUEUE" && status !== "IN_PROGRESS";
 }
 
-/** Body of a job for `/status`, `/runsync` and webhooks. Times are milliseconds. */
+/** JSON of a job for `/status`, `/runsync` and webhooks. Times are milliseconds. */
 export function jobView(job: Job): Record<string, unknown> {
   const { id, status, startedAt, finishedAt, workerId, output, error, retries } = job;
   return {

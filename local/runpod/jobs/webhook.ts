@@ -2,12 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Events } from "../../support/events";
 import { type Job, jobView } from "./jobQueue";
 
-/** RunPod tries a webhook three times. */
+/** RunPod calls a webhook up to three times. */
 const ATTEMPTS = 3;
 const TIMEOUT_MS = 10_000;
 
 /**
- * POSTs a finished job to its webhook. Retries until the answer is 200.
+ * POSTs a finished job to its webhook. Retries until the webhook responds with status 200.
  *
  * @param options.retryDelayMs pause between two attempts
  * @param options.closing stops the retries

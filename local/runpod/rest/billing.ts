@@ -3,7 +3,7 @@ import { parseGpuIds } from "../account/gpuSelection";
 import type { Endpoint } from "../account/records";
 import { RestProblem } from "./problem";
 
-/** Lengths of the bucket sizes in milliseconds. */
+/** Length of each bucket size in milliseconds. */
 const bucketMs = {
   hour: 3_600_000,
   day: 86_400_000,

@@ -10,9 +10,9 @@ import { type ContainerBody, containerView, envList, portsText } from "./templat
 const DEFAULT_DISK_GB = 20;
 
 /**
- * Converts the body of `POST /v2/serverless`.
+ * Converts the body of `POST /v2/serverless` to the account's input.
  *
- * @param source template that the body names: its values are the defaults
+ * @param source template whose id the body contains: its values are the defaults
  * @throws RestProblem
  */
 export function endpointFromCreate(body: CreateEndpoint, source: Template | undefined): EndpointInput {
@@ -38,7 +38,7 @@ export function endpointFromCreate(body: CreateEndpoint, source: Template | unde
     locations: body.dataCenterIds?.join(",") || null,
     networkVolumeIds: volumeIds(body.networkVolumes),
     flashBootType: body.flashboot,
-    // The published default is 300000. RunPod uses 0, as its plugin observed on 2026-08-18.
+    // RunPod's document gives the default 300000, but its plugin observed 0 on 2026-08-18.
     executionTimeoutMs: body.timeout ?? 0,
     bindEndpoint: true,
     template: templateCopy(copyName(body.name), body, source, { ...envMap(source), ...body.env }),
@@ -52,7 +52,7 @@ export function endpointFromCreate(body: CreateEndpoint, source: Template | unde
  * Applies the body of `PATCH /v2/serverless/{id}` to an endpoint.
  *
  * @param template the endpoint's current template
- * @param source template that the body names: its values replace the current ones
+ * @param source template whose id the body contains: its values replace the current values
  * @throws RestProblem
  */
 export function endpointFromUpdate(
@@ -166,13 +166,13 @@ function templateCopy(
     ports: body.ports ? portsText(body.ports) : (source?.ports ?? null),
     env: envList(env),
     containerRegistryAuthId: body.registry === undefined ? (source?.containerRegistryAuthId ?? null) : body.registry,
-    // These flags of a template are for Pods.
+    // Only Pods use these flags.
     startSsh: false,
     startJupyter: false,
   };
 }
 
-/** Name that RunPod gives to an endpoint's template, as answers of REST v1 show it. */
+/** Name of an endpoint's template copy in RunPod's format, which responses of REST v1 show. */
 function copyName(endpointName: string): string {
   return `${endpointName}__template__${newId().slice(0, 9)}`;
 }

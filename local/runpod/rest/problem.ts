@@ -2,11 +2,11 @@ import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
 import { AccountError, type Refusal } from "../account/rules";
 
-/** Refusal of REST v2, answered as `application/problem+json`. */
+/** Refused call of REST v2. The response has the type `application/problem+json`. */
 export class RestProblem extends Error {
   override readonly name = "RestProblem";
 
-  /** @param errors faults of the body, one text per fault */
+  /** @param errors errors in the body, one text per error */
   constructor(
     readonly status: number,
     detail: string,
@@ -18,7 +18,7 @@ export class RestProblem extends Error {
 
 const statusOf: Record<Refusal, number> = { rule: 400, missing: 404, image: 422, kind: 422 };
 
-/** Converts a refusal to a RestProblem. Rethrows any other error. */
+/** Converts an AccountError to a RestProblem. Rethrows any error of another class. */
 export function problemOf(error: unknown): RestProblem {
   if (error instanceof RestProblem) return error;
   if (error instanceof AccountError) return new RestProblem(statusOf[error.refusal], error.message);

@@ -20,8 +20,8 @@ interface RestOptions extends RestContext {
 const collections = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing"];
 
 /**
- * REST v2, the control plane of `api.runpod.io/v2`. It shares the path `/v2` with the job API of `api.runpod.ai/v2` and
- * must be mounted first.
+ * REST v2, the control plane of `api.runpod.io/v2`. It must be mounted before the job API of `api.runpod.ai/v2`,
+ * because both share the path `/v2`.
  */
 export function restApi(options: RestOptions): Hono {
   const app = new Hono();

@@ -20,12 +20,12 @@ export interface RestRoute {
   path: string;
   summary: string;
   body: z.ZodType | undefined;
-  /** Status of a success: 201 for a create, 204 for an empty answer. */
+  /** HTTP status of a successful call: 201 after a create, 204 for an empty response. */
   status: 200 | 201 | 204;
   answer(call: RestCall, body: never): unknown;
 }
 
-/** Route without a body. */
+/** Creates a route without a request body. */
 export function route(
   call: `${"GET" | "DELETE"} ${string}`,
   summary: string,
@@ -42,7 +42,7 @@ export function route(
   };
 }
 
-/** Route with a body. The body is validated before `answer` is called. */
+/** Creates a route with a request body, which is validated before `answer` is called. */
 export function bodyRoute<S extends z.ZodType>(
   call: `${"POST" | "PATCH"} ${string}`,
   summary: string,

@@ -109,7 +109,7 @@ function workerRoutes({ account, fleet }: RestContext): RestRoute[] {
 function templateRoutes({ account, changed }: RestContext): RestRoute[] {
   const templateOf = (id: string): Template => found(account.template(id), "template");
   return [
-    // The document says "all templates": those of endpoints too.
+    // Lists the templates of endpoints too, because RunPod's document says "all templates".
     route("GET /templates", "List templates", () => ({ templates: account.templates.map(templateView) })),
     bodyRoute("POST /templates", "Create a template", CreateTemplate, (_, body) => {
       const created = templateView(account.saveTemplate(templateFromCreate(body)));
@@ -129,7 +129,7 @@ function templateRoutes({ account, changed }: RestContext): RestRoute[] {
 function registryRoutes({ account, changed }: RestContext): RestRoute[] {
   const view = ({ id, name }: { id: string; name: string }) => ({ id, name });
   return [
-    // Before `/registries/{id}`, which would match `delegations` as an id.
+    // Must come before `/registries/{id}`, which would match `delegations` as an id.
     route("GET /registries/delegations", "List all ECR delegations", () => ({
       delegations: account.registries.delegations,
     })),

@@ -15,7 +15,7 @@ export interface ContainerBody {
 /** Default disk of a template, in GB (from REST v1). */
 const DEFAULT_DISK_GB = 50;
 
-/** Converts the body of `POST /v2/templates`. */
+/** Converts the body of `POST /v2/templates` to the account's input. */
 export function templateFromCreate(body: CreateTemplate): TemplateInput {
   const defaults: TemplateInput = {
     name: body.name,
@@ -79,7 +79,7 @@ export function templateView(template: Template) {
   };
 }
 
-/** Container fields of an answer. */
+/** Container fields of a response body. */
 export function containerView(template: Template) {
   return {
     image: template.imageName ?? "",
@@ -91,12 +91,12 @@ export function containerView(template: Template) {
   };
 }
 
-/** Environment in the account's format. */
+/** Converts environment variables to the account's format. */
 export function envList(env: Record<string, string>): EnvVar[] {
   return Object.entries(env).map(([key, value]) => ({ key, value }));
 }
 
-/** Ports in the account's format. */
+/** Converts ports to the account's format. */
 export function portsText(ports: string[]): string | null {
   return ports.join(",") || null;
 }

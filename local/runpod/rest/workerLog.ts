@@ -6,9 +6,9 @@ const POLL_MS = 500;
 const DEFAULT_TAIL = 100;
 
 /**
- * `GET …/workers/{workerId}/logs`: server-sent events `{ts, source, line}`. First come the existing lines: the last `tail`
- * of them, or those after `since` or `Last-Event-ID`. New lines follow until the client hangs up or the worker ends. Only
- * the system log exists: the double writes a container's output to a file.
+ * `GET …/workers/{workerId}/logs`: server-sent events `{ts, source, line}`. The stream starts with the existing lines:
+ * the last `tail` lines, or the lines after `since` or `Last-Event-ID`. New lines follow until the client closes the
+ * connection or the worker ends. Only system lines exist, because the double writes a container's output to a file.
  *
  * @param readLines returns the worker's lines, or undefined after the worker has ended
  */

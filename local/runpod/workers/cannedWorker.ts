@@ -6,15 +6,15 @@ import type { RunningWorker } from "./worker";
 
 const pieces = ["あら、いらっしゃい。", "今は支度中で、", "決まったお返事しかできないの。", "ごめんなさいね。"];
 const text = pieces.join("");
-/** No prompt is read. One character counts as one token. */
+/** The canned worker reads no prompt. One character of the reply counts as one token. */
 const usage = { prompt_tokens: 0, completion_tokens: text.length };
 
 type ModelInfo = WorkerOutput["model"];
 type Job = { id: string; input: Record<string, unknown> };
 
 /**
- * Answers every job with the same reply, in the contract's shapes, on a machine without Python. It asks no engine and
- * checks nothing, not even the ticket. Like RunPod's SDK it speaks HTTP with the job API.
+ * Starts a worker for a machine without Python. It answers every job with the same reply, in the contract's shapes. It
+ * calls no LLM engine and checks nothing, not even the ticket. Like RunPod's SDK, it calls the job API over HTTP.
  *
  * @param env environment that RunPod gives a worker
  */
@@ -41,7 +41,7 @@ export function startCannedWorker(env: Record<string, string>): RunningWorker {
     const model: ModelInfo = { plan: modelPlans[name], name, version };
     for (;;) {
       const job = await request("RUNPOD_WEBHOOK_GET_JOB", env.RUNPOD_POD_ID);
-      // A job whose report fails is left to the queue's execution timeout.
+      // If the report of a job fails, the queue's execution timeout ends the job.
       if (job !== undefined) void answer(job as Job, model).catch(() => undefined);
     }
   };

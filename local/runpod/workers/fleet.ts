@@ -23,7 +23,7 @@ export interface LogLine {
   line: string;
 }
 
-/** A worker as the APIs show it. */
+/** Data of a worker that the APIs show. */
 export interface WorkerView {
   id: string;
   status: WorkerStatus;
@@ -42,11 +42,11 @@ interface Worker {
   /** Undefined until capacity and image are available, and after a crash. */
   process?: RunningWorker;
   state: "throttled" | "pulling" | "initializing" | "ready" | "unhealthy" | "stopping";
-  /** Gets no more jobs. It is stopped when its last job ends. */
+  /** Whether the worker gets no more jobs. It is stopped when its last job ends. */
   draining: boolean;
   idleSince: number;
   startedAt?: number;
-  /** Crashes since it was last ready. */
+  /** Number of crashes since the worker was last ready. */
   crashes: number;
   /** Earliest start of its process, in milliseconds since the epoch. */
   startNotBefore: number;
@@ -66,7 +66,10 @@ const MAX_LOG_LINES = 100;
 export class Fleet {
   private readonly workers = new Set<Worker>();
   private release: Release;
-  /** A release has started one worker without a job. The idle timeout does not stop it before its first job. */
+  /**
+   * Whether a release has started one worker without a job. The idle timeout does not stop this worker before its first
+   * job.
+   */
   private awaitsFirstJob: boolean;
   private closed = false;
   /** Total uptime of processes that have ended. */
@@ -208,7 +211,7 @@ export class Fleet {
     });
   }
 
-  /** Brings a worker without a process one step further: capacity, then the image, then the process. */
+  /** Takes the next step for a worker without a process: get capacity, pull the image, or start the process. */
   private advance(worker: Worker): void {
     const { endpoint, template } = this.release;
     const { switches, clock } = this.options;
@@ -264,7 +267,7 @@ export class Fleet {
     this.log(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
   }
 
-  /** Whether a worker must stop: it is of an old release, above the maximum, or idle for too long. */
+  /** Whether a worker must stop, because it belongs to an old release, exceeds the maximum or was idle for too long. */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;
@@ -284,7 +287,7 @@ export class Fleet {
     worker.state = "stopping";
     this.options.queue.changed.notify();
     if (!worker.process) this.workers.delete(worker);
-    // An idle worker has nothing to finish, and the SDK needs a second to react.
+    // An idle worker gets no grace period, because it has nothing to finish and the SDK needs a second to react.
     await worker.process?.stop(this.isBusy(worker.id) ? STOP_GRACE_MS : 0);
   }
 
@@ -296,7 +299,7 @@ export class Fleet {
     return Math.min(Math.max(workersMin, this.awaitsFirstJob ? 1 : 0, this.demand()), workersMax);
   }
 
-  /** Number of workers that the jobs need, by the endpoint's scaler. */
+  /** Number of workers that the jobs need according to the endpoint's scaler. */
   private demand(): number {
     const { scalerType, scalerValue } = this.release.endpoint;
     const queued = this.options.queue.queued().filter(({ policy }) => !policy.lowPriority);
@@ -313,7 +316,7 @@ export class Fleet {
   private statusOf(worker: Worker): WorkerStatus {
     if (worker.state === "ready") return this.isBusy(worker.id) ? "RUNNING" : "IDLE";
     if (worker.state === "throttled") return "THROTTLED";
-    // A worker that keeps crashing stays unhealthy during the next try.
+    // A worker that keeps crashing stays unhealthy while it starts again.
     return worker.crashes > 0 && worker.state !== "pulling" ? "UNHEALTHY" : "INITIALIZING";
   }
 

@@ -10,13 +10,13 @@ const windows = process.platform === "win32";
 
 /** Worker process that has loaded its modules and waits for its environment. */
 export interface PreparedWorker extends RunningWorker {
-  /** Sends the whole environment. The worker starts to take jobs. */
+  /** Sends the whole environment to the worker, which then starts to take jobs. */
   begin(env: Record<string, string>): RunningWorker;
 }
 
 /**
- * Starts a process for the worker of `images/worker`, as RunPod starts a container: with its own environment, which takes
- * little more than the PATH from this process.
+ * Starts a process for the worker of `images/worker`. Like a container at RunPod, the process has a separate
+ * environment: it gets little more than the PATH from this process.
  *
  * @param options.python interpreter with the worker's dependencies
  * @param options.dir folder for the log and the home folder
@@ -28,7 +28,8 @@ export function preparePythonWorker(
   name: string,
   platform: Record<string, string>,
 ): PreparedWorker {
-  // The SDK prefers the key of ~/.runpod/config.toml to the worker's, so the user's home must stay out of reach.
+  // The SDK prefers a key in ~/.runpod/config.toml to the worker's key. Therefore the worker gets another home folder
+  // than the user's.
   const home = join(options.dir, "home");
   mkdirSync(home, { recursive: true });
   const logFile = join(options.dir, `${name}.log`);
@@ -46,7 +47,7 @@ export function preparePythonWorker(
     },
     // run_worker.py ends when its standard input closes, which happens when this process ends.
     stdio: ["pipe", log, log],
-    // A separate process group: Ctrl-C must not reach it, and one kill also ends the SDK's ping process.
+    // A separate process group: Ctrl-C must not reach the worker, and one kill also ends the SDK's ping process.
     detached: !windows,
   });
   runInBackground(child);
@@ -91,7 +92,7 @@ export function preparePythonWorker(
   };
 }
 
-/** Last line of a log, as the reason of a crash. SDK and worker log no chat messages. */
+/** Last line of a log, which is reported as the reason of a crash. SDK and worker log no chat messages. */
 function lastLine(file: string): string | undefined {
   if (!existsSync(file)) return undefined;
   return readFileSync(file, "utf8").trim().split("\n").at(-1) || undefined;

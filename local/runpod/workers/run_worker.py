@@ -29,7 +29,7 @@ def _follow_parent(lines: "queue.SimpleQueue[bytes]") -> None:
 
 
 def _import_ahead() -> None:
-    # The SDK asks this module for the processor's name, which takes a second of CPU time. An empty answer is enough.
+    # The SDK asks this module for the processor's name, which takes a second of CPU time. An empty result is enough.
     cpuinfo = types.ModuleType("cpuinfo")
     cpuinfo.get_cpu_info = dict
     sys.modules["cpuinfo"] = cpuinfo

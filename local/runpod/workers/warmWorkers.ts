@@ -8,9 +8,9 @@ interface WarmWorker {
 }
 
 /**
- * Worker processes that start before their endpoints exist, so that the first replies come sooner. A process needs the id
- * and key of its endpoint at start. Therefore a new endpoint takes a reserved id and key from here, and its first worker
- * is the process with that id.
+ * Worker processes that start before their endpoints exist, so that the first replies come sooner. A process needs the
+ * id and key of its endpoint at start. Therefore a new endpoint gets a reserved id and key from this class, and its
+ * first worker is the process that was started with that id.
  */
 export class WarmWorkers {
   /** Workers for future endpoints, in the order of their use. */
@@ -23,11 +23,14 @@ export class WarmWorkers {
     const identity = { workerId: newId(), endpointId: newId(), aiKey: newAiKey() };
     const warm = { identity, process: prepare(identity) };
     this.unclaimed.push(warm);
-    // The endpoint of a process that has ended starts a new one.
+    // If a reserved process ends early, its endpoint starts a new one.
     void warm.process.exited.then(() => this.forget(warm));
   }
 
-  /** Returns id and key for a new endpoint and reserves its worker. Undefined when no worker is left. */
+  /**
+   * Returns id and key for a new endpoint and reserves the worker with that id. Undefined when all workers are
+   * reserved.
+   */
   claim(): { id: string; aiKey: string } | undefined {
     const warm = this.unclaimed.shift();
     if (!warm) return undefined;
@@ -43,7 +46,7 @@ export class WarmWorkers {
     return warm;
   }
 
-  /** Stops the workers that nobody has taken. */
+  /** Stops the workers that no endpoint has taken. */
   async close(): Promise<void> {
     await Promise.all([...this.unclaimed, ...this.claimed.values()].map(({ process }) => process.stop(0)));
   }

@@ -6,14 +6,14 @@ interface WorkerSpec {
   template: Template;
   /** Version of the image's weights. The worker reads it from its version file. */
   version: string;
-  /** Id for the worker. A prepared process already has another id and keeps it. */
+  /** Id for a new worker. A process that was started ahead keeps the id it already has. */
   workerId: string;
   signals: WorkerSignals;
 }
 
 /** Messages to the fleet from a worker that does not use HTTP. */
 export interface WorkerSignals {
-  /** The worker is up. A worker with HTTP shows this with its first request for a job. */
+  /** Reports that the worker is ready. A worker that uses HTTP shows this with its first request for a job. */
   ready(): void;
 }
 
@@ -28,7 +28,7 @@ export interface RunningWorker {
 /** Starts a worker and returns its id. */
 export type WorkerLauncher = (spec: WorkerSpec) => { workerId: string; process: RunningWorker };
 
-/** Worker that is ready at once and never takes a job, for accounts whose workers need not work. */
+/** Worker that is ready at once and never takes a job, for accounts in which no job has to run. */
 export function idleWorker(_env: Record<string, string>, { ready }: WorkerSignals): RunningWorker {
   queueMicrotask(ready);
   const exited = Promise.withResolvers<undefined>();

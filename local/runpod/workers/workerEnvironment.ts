@@ -24,13 +24,13 @@ export function platformEnvironment(
     RUNPOD_POD_HOSTNAME: `${workerId}-local`,
     RUNPOD_ENDPOINT_ID: endpointId,
     RUNPOD_AI_API_KEY: aiKey,
-    // With a query, because the SDK appends `&…`.
+    // The URL has a query, because the SDK appends `&…`.
     RUNPOD_WEBHOOK_GET_JOB: `${base}/job-take/$ID?gpu=LOCAL`,
     RUNPOD_WEBHOOK_POST_OUTPUT: `${base}/job-done/$RUNPOD_POD_ID/$ID?gpu=LOCAL`,
     RUNPOD_WEBHOOK_POST_STREAM: `${base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=LOCAL`,
     RUNPOD_WEBHOOK_PING: `${base}/ping/$RUNPOD_POD_ID`,
     RUNPOD_PING_INTERVAL: "10000",
-    // This machine needs no GPU.
+    // The worker needs no GPU on this machine.
     RUNPOD_SKIP_AUTO_SYSTEM_CHECKS: "true",
     RUNPOD_SKIP_GPU_CHECK: "true",
     // The SDK's default level logs the input of every job.
@@ -39,7 +39,7 @@ export function platformEnvironment(
 }
 
 /**
- * Variables of a worker's image: those of the template, and over them the built-in ones.
+ * Variables of a worker's image: the template's variables, some of them replaced for this machine.
  *
  * @param local.engineUrl OpenAI-compatible base URL, with `/v1`
  * @param local.versionFile replaces the version file beside the weights

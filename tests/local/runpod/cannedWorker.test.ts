@@ -78,7 +78,7 @@ describe.each(models)("The canned worker of %s", (model) => {
 });
 
 describe("The RunPod double without Python", () => {
-  it("runs the canned worker, says so, and stops it on close", async () => {
+  it("reports and runs the canned worker, and stops it on close", async () => {
     await runpod.close();
     const double = await runpod.start({ startWorker: undefined });
     expect(double.workerKind).toBe("canned");

@@ -41,7 +41,11 @@ export class FakeWorker implements RunningWorker {
     return Array.isArray(jobs) ? jobs : [jobs];
   }
 
-  /** Takes one job. @throws Error when there is none */
+  /**
+   * Takes one job.
+   *
+   * @throws Error when no job is queued
+   */
   async next(): Promise<{ id: string; input: unknown }> {
     const [job] = await this.take();
     if (!job) throw new Error("There is no job");
@@ -197,7 +201,7 @@ export class RunpodFixture {
     return JSON.parse(text);
   }
 
-  /** Calls REST v2, which must refuse. Returns status, detail and errors. */
+  /** Makes a call of REST v2 that must be refused. Returns status, detail and errors. */
   async restRefusal(call: string, body?: unknown): Promise<[number, string, string[]]> {
     const response = await this.rest(call, body);
     expect(response.headers.get("content-type")).toBe("application/problem+json");

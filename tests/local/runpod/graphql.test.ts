@@ -223,7 +223,7 @@ describe("Other GraphQL queries and mutations", () => {
     expect((await runpod.graphql("{ myself { secrets { id } } }")).myself.secrets).toEqual([]);
   });
 
-  it("attach network volumes to endpoints and refuse to delete them while they are used", async () => {
+  it("attach network volumes to endpoints, and do not delete a volume that an endpoint uses", async () => {
     const create = "mutation ($input: CreateNetworkVolumeInput!) { createNetworkVolume(input: $input) { id size } }";
     const input = { name: "models", size: 20, dataCenterId: "EU-RO-1" };
     const { id } = (await runpod.graphql(create, { input })).createNetworkVolume;
@@ -378,7 +378,7 @@ describe("After a restart, the RunPod double", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("has the same endpoints of REST v2 and the same releases", async () => {
+  it("has the same endpoints that REST v2 created, with the same releases", async () => {
     const { id } = await runpod.restJson("POST /serverless", restEndpoint);
     await runpod.restJson(`PATCH /serverless/${id}`, { args: "--x" });
     const before = [
@@ -398,7 +398,7 @@ describe("After a restart, the RunPod double", () => {
     expect((await runpod.restJson("GET /templates")).templates).toEqual([]);
   });
 
-  it("opens the account file of an earlier version", async () => {
+  it("opens an account file that an earlier version wrote", async () => {
     const { id, templateId } = await runpod.deploy();
     await runpod.close();
     const file = join(runpod.dir, "account.json");

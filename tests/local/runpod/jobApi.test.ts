@@ -78,7 +78,7 @@ describe("The npm client", () => {
     });
   });
 
-  it("polls a job that takes longer than one wait", async () => {
+  it("polls until the end of a job that takes longer than one wait", async () => {
     const endpoint = sdkEndpoint();
     const short = await runpod.json(`${id}/runsync?wait=1000`, { input: { text: "x" } });
     expect(short).toEqual({ id: expect.stringMatching(/^sync-/), status: "IN_QUEUE" });
@@ -118,7 +118,7 @@ describe("GET /stream", () => {
     expect(await runpod.json(`${id}/stream/${job}`)).toEqual({ status: "COMPLETED", stream: [] });
   });
 
-  it("waits for the next chunk and keeps it when the client has hung up", async () => {
+  it("waits for the next chunk, and does not remove it when the client has hung up", async () => {
     const job = await submit();
     await runpod.worker.next();
     const hangUp = new AbortController();
@@ -164,7 +164,7 @@ describe("A job", () => {
     expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "COMPLETED", output: "whole" });
   });
 
-  it("is queued again under its id by a retry, but only after it has failed", async () => {
+  it("is queued again under the same id by a retry, but only after it has failed", async () => {
     const job = await submit();
     expect((await runpod.call(`${id}/retry/${job}`, { method: "POST" })).status).toBe(400);
     await runpod.worker.next();
@@ -194,13 +194,13 @@ describe("A job", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("goes to a worker in a batch, oldest first", async () => {
+  it("is assigned to a worker in a batch with other queued jobs, oldest first", async () => {
     const jobs = [await submit(), await submit(), await submit()];
     expect((await runpod.worker.take(2)).map((job) => job.id)).toEqual(jobs.slice(0, 2));
     expect((await runpod.worker.take(2)).map((job) => job.id)).toEqual(jobs.slice(2));
   });
 
-  it("is posted to its webhook at its end", async () => {
+  it("is posted to its webhook when it ends", async () => {
     const received = new Promise<string>((resolve) => {
       const server = createServer((request, response) => {
         let text = "";
@@ -248,7 +248,7 @@ describe("JobQueue", () => {
     expect(queue.get(slow.id)).toBeUndefined();
   });
 
-  it("times a job out and stops it on its worker", () => {
+  it("stops a job on its worker when the job times out", () => {
     const queue = newQueue();
     const job = queue.submit({ input: { text: "x" }, policy, sync: false });
     queue.take("w", 1);
@@ -281,7 +281,7 @@ describe("The job API", () => {
     expect((await runpod.call(`${id}/status/unknown`)).status).toBe(404);
   });
 
-  it("allows a restricted key to call its own endpoint only", async () => {
+  it("allows a restricted key to call only the endpoint of its scope", async () => {
     const mistral = await runpod.deploy({ name: "mistral" }, { name: "mistral-template" });
     expect(await health(PHI3_KEY)).toBe(200);
     expect(await health(PHI3_KEY, mistral.id)).toBe(401);
@@ -333,7 +333,7 @@ describe("The job API", () => {
 describe("The OpenAI route", () => {
   const body = (stream: boolean) => ({ model: "phi3", messages: [{ role: "user", content: "x" }], stream });
 
-  it("sends openai_route and openai_input to the worker and passes its server-sent events on", async () => {
+  it("sends openai_route and openai_input to the worker and forwards the worker's server-sent events", async () => {
     const response = runpod.call(`${id}/openai/v1/chat/completions`, {
       method: "POST",
       body: JSON.stringify(body(true)),

@@ -5,8 +5,9 @@ import { needsPython, workerPython } from "../../workerPython";
 import { ACCOUNT_KEY, type FakeWorker, PHI3_KEY, RunpodFixture } from "./fixture";
 import { CallFailed, type ClientKind, type JobClient, npmClient, plainFetch, pythonClient } from "./jobClients";
 
-// The job API as RunPod documents it (docs.runpod.io: send requests, operation reference, job states), called by RunPod's
-// two clients (npm runpod-sdk 1.1.2, Python runpod 1.12.0) and by plain HTTP. Calls that a client lacks go over HTTP.
+// These tests call the job API as RunPod documents it (docs.runpod.io: send requests, operation reference, job states).
+// They use RunPod's two clients (npm runpod-sdk 1.1.2, Python runpod 1.12.0) and plain HTTP. A call that a client lacks
+// goes over plain HTTP.
 
 /** Set-up of one test. */
 interface Scene {
@@ -18,7 +19,7 @@ interface Scene {
   worker: FakeWorker;
   /** Calls the job API over HTTP. */
   post(path: string): Promise<Response>;
-  /** Whether the client sends an empty input as `{input: {}}`, like the Python client. */
+  /** Whether the client sends an empty input as `{input: {}}`. The Python client does. */
   wrapsEmptyInput: boolean;
 }
 
@@ -68,7 +69,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await streamed).toEqual(["あら、", "いらっしゃい", "。"].map((delta) => ({ delta })));
   },
 
-  "streams all items of a job that has ended, and only once": async ({ client, worker }) => {
+  "streams the items of an ended job completely, and only once": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     for (const delta of ["a", "b"]) await worker.stream(id, delta);
@@ -109,7 +110,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "CANCELLED" });
   },
 
-  "queues a failed job again under its id after a retry": async ({ client, worker, id: endpoint, post }) => {
+  "queues a failed job again under the same id after a retry": async ({ client, worker, id: endpoint, post }) => {
     const id = await client.run({ input });
     expect((await post(`${endpoint}/retry/${id}`)).status).toBe(400);
     await worker.next();
@@ -140,7 +141,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     });
   },
 
-  "times out and stops a job that runs longer than policy.executionTimeout": async ({ client, worker }) => {
+  "stops a job as TIMED_OUT when it runs longer than policy.executionTimeout": async ({ client, worker }) => {
     const id = await client.run({ input, policy: { executionTimeout: 5_000 } });
     await worker.next();
     runpod.double.skip(5_000);
@@ -160,7 +161,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
       expect(await failure(client.run({ input, policy }))).toBe(400);
   },
 
-  "posts the job to its webhook up to three times until it answers 200": async ({ client, worker }) => {
+  "posts a finished job to its webhook up to three times until the webhook answers 200": async ({ client, worker }) => {
     const received: { id: string }[] = [];
     const server = createServer(async (request, response) => {
       let text = "";
@@ -198,7 +199,10 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.purge()).toMatchObject({ status: "completed" });
   },
 
-  "answers 401 to an unknown or foreign key and 404 for an unknown endpoint or job": async ({ client, clientWith }) => {
+  "answers 401 to an unknown key or another endpoint's key, and 404 for an unknown endpoint or job": async ({
+    client,
+    clientWith,
+  }) => {
     expect(await failure(clientWith({ key: "nonsense" }).health())).toBe(401);
     expect(await failure(clientWith({ key: PHI3_KEY }).run({ input }))).toBe(401);
     expect(await failure(clientWith({ endpoint: "unknown" }).run({ input }))).toBe(404);
@@ -235,7 +239,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await failure(client.status(id))).toBe(404);
   },
 
-  "queues a job once more after a crash of its worker, and fails it after the second crash": async ({
+  "queues a job again after a crash of its worker, and fails the job after the second crash": async ({
     client,
     worker,
   }) => {
@@ -249,7 +253,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     await vi.waitFor(async () => expect(await client.status(id)).toMatchObject({ status: "FAILED" }));
   },
 
-  "queues a job once more when its worker's pings do not name it, and fails it the second time": async ({
+  "queues a job again when its worker's pings do not name it, and fails the job the second time": async ({
     client,
     worker,
   }) => {

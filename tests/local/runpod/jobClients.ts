@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import runpodSdk from "runpod-sdk";
 
-/** Status of a job, from a client. */
+/** Job status that a client returns. */
 interface JobState {
   status: string;
   output?: unknown;

@@ -42,7 +42,7 @@ describe("The OpenAI route with a failed job", () => {
 });
 
 describe("The OpenAI route", () => {
-  it("answers 524 after the wait and lets the job run on", async () => {
+  it("answers 524 after the maximum wait, while the job continues", async () => {
     const answer = ask({}, "?wait=1000");
     const job = await runpod.worker.next();
     expect((await answer).status).toBe(524);
@@ -60,7 +60,7 @@ describe("The OpenAI route", () => {
     expect(await runpod.json(`${id}/status/${job.id}`)).toMatchObject({ status: "CANCELLED" });
   });
 
-  it("passes a request without a body to the worker with an empty body", async () => {
+  it("gives the worker an empty body for a request without a body", async () => {
     const answer = runpod.call(`${id}/openai/v1/models`);
     const job = await runpod.worker.next();
     expect(job.input).toEqual({ openai_route: "/v1/models", openai_input: {} });

@@ -44,9 +44,9 @@ describe("REST v2 endpoints", () => {
       scaling: { type: "QUEUE_DELAY", queueDelay: 4 },
       dataCenterIds: [],
       networkVolumes: [],
-      // The document says 300000, but the real service answers 0.
+      // RunPod's document says 300000, but the real service returns 0.
       timeout: 0,
-      // RunPod's console turns it on by default, the API does not.
+      // RunPod's console turns flashboot on by default, but the API does not.
       flashboot: "OFF",
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
     });
@@ -54,13 +54,13 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson("GET /serverless")).toEqual({ endpoints: [created] });
   });
 
-  it("take jobs at once, under the same base URL", async () => {
+  it("accept jobs right after their creation, at the same base URL", async () => {
     const { id } = await create();
     const { id: job } = await runpod.json(`${id}/run`, { input: { text: "x" } });
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("change only the fields of a PATCH and replace the whole env", async () => {
+  it("keep the fields that a PATCH leaves out, but a PATCH with env replaces the whole env", async () => {
     const before = await create({ env: { A: "1", B: "2" } });
     const after = await runpod.restJson(`PATCH /serverless/${before.id}`, {
       name: "renamed",
@@ -80,7 +80,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${before.id}`, {})).toEqual(after);
   });
 
-  it("copy a template once: the body's env wins, and later changes of the template have no effect", async () => {
+  it("copy the template at creation: the body's env takes precedence, and later template changes have no effect", async () => {
     const { id: templateId } = await runpod.restJson("POST /templates", { ...template, env: { A: "1", B: "2" } });
     const { image, ...rest } = restEndpoint;
     const { id } = await runpod.restJson("POST /serverless", { ...rest, templateId, env: { B: "3" }, disk: 30 });
@@ -93,7 +93,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${id}`, { templateId: next })).toMatchObject({ env: { C: "4" } });
   });
 
-  it("can be deleted while workers run, and lose their jobs and their template", async () => {
+  it("can be deleted while workers run, which also deletes their jobs and their template", async () => {
     const { id } = await create();
     const sync = runpod.call(`${id}/runsync`, { method: "POST", body: JSON.stringify({ input: { text: "x" } }) });
     await runpod.worker.next();
@@ -106,13 +106,13 @@ describe("REST v2 endpoints", () => {
     expect((await runpod.call(`${id}/health`)).status).toBe(404);
   });
 
-  it("created by GraphQL are deleted with their bound template", async () => {
+  it("that GraphQL created are deleted with their bound template", async () => {
     const { id } = await runpod.deploy();
     expect((await runpod.rest(`DELETE /serverless/${id}`)).status).toBe(204);
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
   });
 
-  it("are visible in GraphQL and can be deleted there", async () => {
+  it("are visible in GraphQL and can be deleted with GraphQL", async () => {
     const { id } = await create({ gpu: { pools: ["AMPERE_24", "ADA_24"], excludedTypes: [" NVIDIA L4"] } });
     const query = `query ($id: String!) { myself { maxServerlessConcurrency endpoint(id: $id) {
       gpuIds workersMax executionTimeoutMs type template { imageName boundEndpointId } } } }`;
@@ -129,7 +129,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`GET /serverless/${id}`)).toMatchObject({
       gpu: { pools: ["AMPERE_24", "ADA_24"], excludedTypes: ["NVIDIA L4"] },
     });
-    // GraphQL deletes only at 0 workers, and deletes the template copy of REST v2 too.
+    // GraphQL deletes an endpoint only at 0 workers. It also deletes the template copy that REST v2 made.
     const remove = "mutation ($id: String!) { deleteEndpoint(id: $id) }";
     expect(await runpod.refusal(remove, { id })).toMatch(/must both be 0/);
     await runpod.restJson(`PATCH /serverless/${id}`, { workers: { max: 0 } });
@@ -164,10 +164,10 @@ describe("REST v2 endpoints", () => {
       "$: additional properties 'gpuTypeIds', 'workersMax' not allowed",
     ],
     ["an unknown nested field", { workers: { most: 1 } }, 422, "$.workers: additional properties 'most' not allowed"],
-    ["no name", { name: undefined }, 422, "$: missing property 'name'"],
-    ["no type", { type: undefined }, 422, "$: missing property 'type'"],
-    ["no scaling", { scaling: undefined }, 422, "$: missing property 'scaling'"],
-    ["no image and no template", { image: undefined }, 422, "$: missing property 'image'"],
+    ["a missing name", { name: undefined }, 422, "$: missing property 'name'"],
+    ["a missing type", { type: undefined }, 422, "$: missing property 'type'"],
+    ["a missing scaling", { scaling: undefined }, 422, "$: missing property 'scaling'"],
+    ["neither image nor template", { image: undefined }, 422, "$: missing property 'image'"],
     [
       "flashboot in the format of v1",
       { flashboot: true },
@@ -209,7 +209,7 @@ describe("REST v2 endpoints", () => {
       /idleTimeout does not apply to queue-based endpoints/,
     ],
     ["an image that is missing in its registry", { image: "registry.example/missing:1" }, 422, /manifest unknown/],
-    ["gpu and cpu", { cpu: [{ id: "cpu5c", vcpuCount: 4 }] }, 400, /exactly one of gpu or cpu/],
+    ["both gpu and cpu", { cpu: [{ id: "cpu5c", vcpuCount: 4 }] }, 400, /exactly one of gpu or cpu/],
     ["neither gpu nor cpu", { gpu: undefined }, 400, /exactly one of gpu or cpu/],
     ["an unknown pool", { gpu: { pools: ["RTX"] } }, 400, /RTX is not a GPU pool/],
     [
@@ -240,7 +240,7 @@ describe("REST v2 endpoints", () => {
     expect(status).toBe(422);
   });
 
-  it("reject a change of their type or compute, and exclusions without pools", async () => {
+  it("reject a change of type or compute, and GPU exclusions without pools", async () => {
     const { id } = await create();
     const [type] = await runpod.restRefusal(`PATCH /serverless/${id}`, { type: "LOAD_BALANCER" });
     const [cpu] = await runpod.restRefusal(`PATCH /serverless/${id}`, { cpu: [{ id: "cpu5c", vcpuCount: 4 }] });
@@ -305,7 +305,7 @@ describe("REST v2 workers and releases", () => {
     });
   });
 
-  it("get no new version after a change of scaling or a new order of the environment", async () => {
+  it("show no new version after a change of scaling or of the order of environment variables", async () => {
     const { id } = await create({ env: { A: "1", B: "2" } });
     await runpod.restJson(`PATCH /serverless/${id}`, {
       workers: { max: 1, idleTimeout: 5 },
@@ -373,7 +373,7 @@ describe("REST v2 templates", () => {
     expect(await runpod.restRefusal(`DELETE /templates/${created.id}`)).toEqual([404, "Template not found", []]);
   });
 
-  it("must have unique names, and serverless ones no volume", async () => {
+  it("must have unique names, and must have no volume if they are serverless", async () => {
     await runpod.restJson("POST /templates", template);
     expect((await runpod.restRefusal("POST /templates", template)).slice(0, 2)).toEqual([
       400,
@@ -386,7 +386,7 @@ describe("REST v2 templates", () => {
     expect(pods.mounts).toEqual(mounts);
   });
 
-  it("cannot be deleted while an endpoint of GraphQL uses them", async () => {
+  it("cannot be deleted while an endpoint that GraphQL created uses them", async () => {
     const { templateId } = await runpod.deploy();
     expect(await runpod.restRefusal(`DELETE /templates/${templateId}`)).toEqual([
       400,
@@ -412,7 +412,7 @@ describe("REST v2 registries", () => {
     expect((await runpod.restJson(`GET /templates/${id}`)).registry).toBeNull();
   });
 
-  it("can be delegations of an ECR repository", async () => {
+  it("can be ECR delegations", async () => {
     const resource = "arn:aws:ecr:us-east-2:123456789012:repository/snack/phi3";
     const created = await runpod.restJson("POST /registries/delegations", { resource });
     expect(created).toMatchObject({
@@ -455,7 +455,7 @@ describe("REST v2 catalog, volumes and billing", () => {
     expect(await runpod.restJson("GET /catalog/templates")).toEqual({ templates: [] });
   });
 
-  it("attach network volumes, which can only grow and cannot be deleted while they are used", async () => {
+  it("attach network volumes, let them only grow, and do not delete a volume that an endpoint uses", async () => {
     const volume = await runpod.restJson("POST /network-volumes", { name: "models", size: 20, dataCenter: "EU-RO-1" });
     expect(volume).toEqual({
       id: expect.any(String),

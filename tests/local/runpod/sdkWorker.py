@@ -1,4 +1,4 @@
-"""Worker with RunPod's SDK for a test. The input of a job says what the worker does with it."""
+"""Worker with RunPod's SDK for a test. The input of each job selects what the handler does."""
 
 import asyncio
 import os

@@ -24,7 +24,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     started += 1;
     const child = spawn(workerPython, [join(__dirname, "sdkWorker.py")], {
       // The SDK would use the key in ~/.runpod/config.toml instead of the worker's key. Therefore the worker process
-      // gets a different `HOME`.
+      // gets another `HOME`.
       env: { PATH: process.env.PATH, ...env, HOME: runpod.dir, RUNPOD_PING_INTERVAL: "1000" },
       stdio: "ignore",
       detached: true,
@@ -77,7 +77,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     });
   });
 
-  it("takes jobs in batches, names them in its pings, and stops only the cancelled one", async () => {
+  it("takes jobs in batches, names them in its pings, and stops only the cancelled job", async () => {
     await start("plain");
     const note = join(runpod.dir, "note");
     const jobs = [
@@ -85,7 +85,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
       await run({ do: "wait", seconds: 30, note: `${note}2` }),
     ];
     await vi.waitFor(async () => expect(await inProgress()).toBe(2), 10_000);
-    // After this, a ping that does not name the jobs would lose them. The SDK pings every second.
+    // From now on, a job is lost when a ping does not name it. The SDK pings every second.
     runpod.double.skip(31_000);
     await result({ do: "wait", seconds: 2.5, note });
     expect((await runpod.json(`${id}/health`)).jobs).toMatchObject({ inProgress: 2, retried: 0 });
@@ -96,7 +96,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     expect(await status(jobs[1] ?? "")).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("reports progress and sends its result again after a lost answer or an error", async () => {
+  it("reports progress and sends its result again after an error response or a cut connection", async () => {
     await start("plain");
     const job = await run({ do: "progress", seconds: 1 });
     await vi.waitFor(async () => expect(await status(job)).toMatchObject({ output: "half" }), {
@@ -123,7 +123,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     expect(second.workerId).not.toBe(first.workerId);
   });
 
-  it("is restarted after a crash and gets the job once more before the job fails", async () => {
+  it("is restarted after a crash, and its job fails after the second crash", async () => {
     await start("plain");
     const job = await run({ do: "die" });
     await vi.waitFor(() => expect(started).toBe(2), 10_000);

@@ -27,7 +27,7 @@ describe("A fault", () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
-    expect(runpod.events).toContainEqual("POST /graphql saveEndpoint → fault: cut, but done");
+    expect(runpod.events).toContainEqual("POST /graphql saveEndpoint → fault: cut, after executing the call");
 
     fail({ on: "POST /v2/serverless", answer: "cut" });
     await expect(runpod.rest("POST /serverless", restEndpoint)).rejects.toThrow();
@@ -62,7 +62,7 @@ describe("A fault", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(200);
   });
 
-  it("can answer with an error after executing the call, skip calls first, or only delay the answer", async () => {
+  it("can answer with an error after executing the call, leave the first calls alone, or only delay the answer", async () => {
     fail({ on: "POST /v2/serverless", answer: 504, done: true, skip: 1 });
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "first" })).status).toBe(201);
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "second" })).status).toBe(504);
@@ -156,7 +156,7 @@ describe("Private images", () => {
     return (await workers(id)).every(({ startedAt }: { startedAt: string | null }) => startedAt !== null);
   };
 
-  it("are pulled with a credential or with a delegation of their repository", async () => {
+  it("are pulled with a registry credential or with an ECR delegation for their repository", async () => {
     await runpod.close();
     const repository = "123456789012.dkr.ecr.us-east-2.amazonaws.com/snack/phi3";
     await runpod.start({ resolveImage: () => ({ version: "1", private: true }), workersQuota: 10 });
@@ -171,7 +171,7 @@ describe("Private images", () => {
     expect(await isPulled(without)).toBe(true);
   });
 
-  it("cannot be pulled with an ECR token older than 12 hours, while running workers continue", async () => {
+  it("cannot be pulled with an ECR token older than 12 hours, but running workers continue", async () => {
     const id = await credential("AWS");
     const { id: endpoint } = await runpod.deploy({ workersMax: 2 }, { containerRegistryAuthId: id });
     runpod.double.skip(11 * HOUR_MS);
@@ -194,7 +194,7 @@ describe("Private images", () => {
     expect(await isPulled(endpoint)).toBe(true);
   });
 
-  it("have credentials whose password is stored as a hash only", async () => {
+  it("have credentials whose password is stored only as a hash", async () => {
     const id = await credential("AWS");
     expect(JSON.stringify(runpod.double.account.registries.find(id))).not.toContain("token-1");
   });
@@ -203,7 +203,7 @@ describe("Private images", () => {
 describe("An endpoint without requests", () => {
   const limits = async (id: string) => (await runpod.restJson(`GET /serverless/${id}`)).workers;
 
-  it("is limited to 2 workers after 3 days and to 0 after 7 days, until an update", async () => {
+  it("is limited to 2 workers after 3 days and to 0 after 7 days, until it is updated", async () => {
     const { id, templateId } = await runpod.deploy({ workersMax: 4, workersMin: 3 });
     runpod.double.skip(3 * DAY_MS - HOUR_MS);
     expect(await limits(id)).toMatchObject({ min: 3, max: 4 });
@@ -264,7 +264,7 @@ describe("The /admin API", () => {
     expect(runpod.double.account.endpoint(endpoint)?.workersMax).toBe(2);
   });
 
-  it("refuses other keys and names an invalid field", async () => {
+  it("refuses other keys, and names the invalid field in its error", async () => {
     expect((await admin("GET /switches", undefined, PHI3_KEY)).status).toBe(401);
     const { status, body } = await admin("PATCH /switches", { weather: "bad" });
     expect([status, body.detail]).toEqual([400, expect.stringContaining("weather")]);

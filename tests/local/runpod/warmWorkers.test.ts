@@ -49,7 +49,7 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
   const refusal = async (id: string): Promise<string> =>
     JSON.parse((await runpod.json(`${id}/runsync`, { input: { text: "x" } })).error).error.code;
 
-  it("serve the first new endpoints, and a later endpoint starts its own worker", async () => {
+  it("serve the first new endpoints, and each later endpoint starts a new worker", async () => {
     await start(2);
     await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
     const ids = [await deploy("first"), await deploy("second")];
@@ -59,7 +59,7 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
     expect(pids()).toHaveLength(3);
   });
 
-  it("are replaced at the creation of their endpoint if they have ended", async () => {
+  it("that have ended are replaced when their endpoint is created", async () => {
     await start(1, `[ $(wc -l < "${pidsFile()}") -gt 1 ] || exit 3`);
     await vi.waitFor(() => expect(pids()).toHaveLength(1), 5_000);
     await vi.waitFor(() => expect(isRunning(pids()[0] ?? 0)).toBe(false), 5_000);
@@ -68,7 +68,7 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
     expect(pids()).toHaveLength(2);
   });
 
-  it("are not started for an account with endpoints", async () => {
+  it("are not started for an account that already has endpoints", async () => {
     await start(0);
     const id = await deploy("first");
     expect(await refusal(id)).toBe("ticket_missing");
@@ -78,7 +78,7 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
     expect(pids()).toHaveLength(2);
   });
 
-  it("end at close, with or without an endpoint", async () => {
+  it("end when the double closes, with or without an endpoint", async () => {
     await start(2);
     await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
     expect(await refusal(await deploy("first"))).toBe("ticket_missing");

@@ -28,7 +28,7 @@ describe("A release", () => {
     for (const hook of ["GET_JOB", "POST_OUTPUT", "POST_STREAM"]) expect(env[`RUNPOD_WEBHOOK_${hook}`]).toContain("?");
   });
 
-  it("gives workers the template's environment and not the endpoint's, as a comment in runpodctl says", async () => {
+  it("gives workers the environment of the template, not of the endpoint (source: a comment in runpodctl)", async () => {
     await runpod.start();
     await runpod.deploy({
       env: [
@@ -121,7 +121,7 @@ describe("Scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2), 5_000);
   });
 
-  it("stops the last worker after idleTimeout and starts one for the next job, unless it has low priority", async () => {
+  it("stops the last worker after idleTimeout and starts one for the next job, unless that job has low priority", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ idleTimeout: 1 });
     await submit(id);

@@ -1,26 +1,30 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it, onTestFinished } from "vitest";
 import { models } from "../../../contract/plan";
-import type { LocalCloud } from "../../../local/cloud/cloud";
-import { openLocalCloud } from "../../../local/cloud/program";
 import type { Check } from "../../../ops/doctor/check";
+import { type SharedCloud, sharedCloud } from "../../sharedCloud";
 
-const dir = mkdtempSync(join(tmpdir(), "snack-doctor-"));
-let cloud: LocalCloud;
+let cloud: SharedCloud["cloud"];
+let dir: string;
 beforeAll(async () => {
-  await openLocalCloud({ programDir: process.cwd(), dir, freePorts: true, engine: "scripted" }, (started) => {
-    cloud = started;
+  ({ cloud, dir } = await sharedCloud());
+});
+
+/** Changes the limit of workers of phi3 outside of Pulumi. Returns the old limit. */
+async function setWorkersMax(workersMax: number): Promise<number> {
+  const endpoint = cloud.runpod.account.endpoints.find(({ name }) => name === "snack-misaki-start-phi3");
+  if (!endpoint) throw new Error("There is no endpoint of phi3.");
+  const before = endpoint.workersMax;
+  const response = await fetch(`${cloud.runpod.restUrl}/serverless/${endpoint.id}`, {
+    method: "PATCH",
+    headers: { authorization: "Bearer local-runpod-account-key", "content-type": "application/json" },
+    body: JSON.stringify({ workers: { max: workersMax } }),
   });
-});
-afterAll(async () => {
-  await cloud?.close();
-  rmSync(dir, { recursive: true, force: true });
-});
+  if (!response.ok) throw new Error(await response.text());
+  return before;
+}
 
 async function doctor(...args: string[]) {
   const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", NO_COLOR: "1" };
@@ -44,7 +48,8 @@ it("finds no problem in the stack of npm start", async () => {
 });
 
 it("reports failed checks in a table and in JSON, with exit status 1", async () => {
-  cloud.runpod.skip(8 * 86_400_000);
+  const before = await setWorkersMax(0);
+  onTestFinished(async () => void (await setWorkersMax(before)));
   const { code, failed, checks } = await json();
   const broken = checks.filter(({ status }) => status === "failed");
   expect([code, failed]).toEqual([1, broken.length]);

@@ -11,7 +11,7 @@ const chaos = (...args: string[]) =>
   });
 
 describe("Billing simulation", () => {
-  it("ends in Stripe's state with the production code in every run, and not with weaker strategies", async () => {
+  it("finds no wrong run of the production code, but wrong runs of the weaker strategies", async () => {
     const wrongRuns: WrongRun[] = [];
     const result = await simulateBilling({ runs: 300, seed: 1 }, (wrong) => void wrongRuns.push(wrong));
     expect(wrongRuns).toEqual([]);
@@ -21,7 +21,7 @@ describe("Billing simulation", () => {
     expect(result.weaker.createdThenId).toBeGreaterThan(10);
   });
 
-  it("gives the same result for the same seed and another result for another seed", async () => {
+  it("returns the same result for the same seed and another result for another seed", async () => {
     const [once, again, other] = [
       await simulateBilling({ runs: 40, seed: 7 }),
       await simulateBilling({ runs: 40, seed: 7 }),
@@ -31,7 +31,7 @@ describe("Billing simulation", () => {
     expect(other).not.toEqual(once);
   });
 
-  it("repeats a single run with the same events as in a series", async () => {
+  it("produces the same events for a seed in a single run as in a series of runs", async () => {
     const traces: string[][] = [[], []];
     await simulateBilling({ runs: 1, seed: 12, trace: (line) => traces[0]?.push(line) });
     await simulateBilling({ runs: 3, seed: 10, trace: (line) => traces[1]?.push(line) });
@@ -39,7 +39,7 @@ describe("Billing simulation", () => {
     expect(traces[1]?.slice(-(traces[0]?.length ?? 0))).toEqual(traces[0]);
   });
 
-  it("finds wrong runs without the fence and reports their seeds", async () => {
+  it("finds wrong runs when the write condition is removed, and reports seeds that repeat them", async () => {
     const wrongRuns: WrongRun[] = [];
     const { wrong, staleRefused } = await simulateBilling({ runs: 2_000, seed: 1, fence: false }, (one) =>
       wrongRuns.push(one),
@@ -51,14 +51,14 @@ describe("Billing simulation", () => {
     expect(await simulateBilling({ runs: 1, seed, fence: false })).toMatchObject({ wrong: 1 });
   });
 
-  it("finds wrong runs without the reconciler", async () => {
+  it("finds wrong runs when the reconciler is removed", async () => {
     const { wrong } = await simulateBilling({ runs: 300, seed: 1, reconciler: false });
     expect(wrong).toBeGreaterThan(2);
   });
 });
 
 describe("npm run chaos", () => {
-  it("prints one JSON object with the counts", async () => {
+  it("prints one JSON object with the counts of wrong runs for --json", async () => {
     const { status, stdout } = await chaos("billing", "--runs", "5", "--seed", "3", "--json");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
@@ -79,7 +79,7 @@ describe("npm run chaos", () => {
     [["billing", "--seed", "-1"], "--seed"],
     [["nightmare"], "billing"],
     [[], "simulation"],
-  ])("rejects the arguments %j in one line", async (args, named) => {
+  ])("rejects the arguments %j with a one-line error", async (args, named) => {
     const { status, stdout, stderr } = await chaos(...args);
     expect(status).toBe(1);
     expect(stdout).toBe("");

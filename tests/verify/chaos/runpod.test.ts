@@ -36,7 +36,7 @@ async function providerWith(file: string, piece: string, replacement: string): P
 }
 
 describe("RunPod simulation", () => {
-  it("ends with exactly the declared resources in every run, through both APIs", async () => {
+  it("finds no orphan, duplicate or wrong resource in any run, through both APIs", async () => {
     const wrongRuns: WrongRun[] = [];
     const result = await simulateRunpod({ runs: 20, seed: 1 }, (wrong) => {
       wrongRuns.push(wrong);
@@ -47,22 +47,34 @@ describe("RunPod simulation", () => {
   });
 
   it.each([
-    ["a create with a lost answer is not looked up", "orphans", "runpod/createOnce.ts", "existing = await find();", ""],
     [
-      "an existing endpoint is not looked up before a create",
+      "the provider does not look for a resource after the answer to its creation was lost",
+      "orphans",
+      "runpod/createOnce.ts",
+      "existing = await find();",
+      "",
+    ],
+    [
+      "the provider does not look for an existing endpoint before it creates one",
       "duplicates",
       "runpod/endpointProvider.ts",
       "() => findOwn(client, inputs)",
       "async () => undefined",
     ],
     [
-      "drift is hidden",
+      "the provider hides drift of an endpoint",
       "wrong",
       "runpod/endpointProvider.ts",
       "const props = asDeclared(declared,",
       "const props = declared; void (",
     ],
-    ["the order of a set counts as a change", "wrong", "dynamic/fields.ts", "[...new Set(value)].sort()", "value"],
+    [
+      "the provider treats another order of a set as a change",
+      "wrong",
+      "dynamic/fields.ts",
+      "[...new Set(value)].sort()",
+      "value",
+    ],
   ] as const)("finds errors when %s", async (_name, kind, file, piece, replacement) => {
     const programDir = await providerWith(file, piece, replacement);
     const result = await simulateRunpod({ runs: 10, seed: 1, programDir }, (wrong) => wrong[kind].length > 0);

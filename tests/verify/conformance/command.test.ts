@@ -32,7 +32,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
   });
   afterAll(() => endpoints.close());
 
-  it("sends every fixture with an API key and a ticket, and prints neither of them", async () => {
+  it("sends every fixture when given an API key and a ticket, and prints neither of these secrets", async () => {
     const ticket = await endpoints.ticket("phi3");
     const url = endpoints.url("phi3");
     const { out, err, code } = await contract(["--url", url, "--json"], {
@@ -47,7 +47,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
     for (const secret of [endpoints.apiKey, ticket]) expect(out).not.toContain(secret);
   });
 
-  it("fails for an endpoint of another model than the ticket's, and prints the incompatibilities", async () => {
+  it("exits with 1 and prints the incompatibilities when the ticket is for another model than the endpoint's", async () => {
     const { out, code } = await contract(["--url", endpoints.url("mistral")], {
       RUNPOD_API_KEY: endpoints.apiKey,
       TICKET: await endpoints.ticket("phi3"),
@@ -58,7 +58,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
     expect(out).toMatch(/\d+ passed, \d+ failed, 4 skipped/);
   });
 
-  it("finds the endpoint with a session from the auth API", async () => {
+  it("gets the endpoint and the ticket from a session of the auth API when called with --api", async () => {
     const session = async (): Promise<SessionResponse> => ({
       user_id: "guest:1",
       plan: "free",
@@ -94,7 +94,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
     expect(new Set(result.results.map(({ endpoint }) => endpoint))).toEqual(new Set(models));
   });
 
-  it("names an unreachable endpoint and the reason", async () => {
+  it("prints the URL and the reason when the endpoint cannot be reached", async () => {
     const closed = createServer();
     await once(closed.listen(0), "listening");
     const { port } = closed.address() as AddressInfo;

@@ -14,7 +14,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-/** Puts a program first on PATH. It records its arguments, then runs `script`. */
+/** Installs a program in the first folder of PATH. The program records its arguments, then runs `script`. */
 function installProgram(name: string, script: string): void {
   writeFileSync(join(dir, name), `#!/bin/sh\nprintf '%s\\n' "$@" >> "${dir}/${name}.calls"\n${script}\n`);
   chmodSync(join(dir, name), 0o755);
@@ -30,7 +30,7 @@ const build = () =>
   );
 
 describe("buildImages", () => {
-  it("passes docker the model's arguments, the Dockerfile and the token as a secret, and returns the image's name", async () => {
+  it("passes docker the model's build arguments, the Dockerfile, and HF_TOKEN as a secret, and returns the image's name", async () => {
     vi.stubEnv("HF_TOKEN", "hf_canary");
     installProgram("docker", "exit 0");
     expect(await build()).toEqual(["host.test/bar-mistral:v7"]);
@@ -50,7 +50,7 @@ describe("buildImages", () => {
     expect(readFileSync(join(dir, "buildah.calls"), "utf8")).toContain("host.test/bar-mistral:v7");
   });
 
-  it("throws when neither runs, and shows the output of a failed build", async () => {
+  it("throws when neither docker nor buildah runs, and quotes the output of a failed build", async () => {
     installProgram("docker", "exit 1");
     installProgram("buildah", "exit 1");
     await expect(build()).rejects.toThrow("Neither docker nor buildah runs here. Start one of them, or use --cpu.");

@@ -10,13 +10,13 @@ import { runProgram } from "../../../verify/images/runProgram";
 describe("packageIndex", () => {
   const toml = (pip: string, env: NodeJS.ProcessEnv = {}) => packageIndex(pip, env).uvToml;
 
-  it("uses the public index and the machine's certificates without other settings", () => {
+  it("uses the public index and the machine's certificates when pip and uv have no settings", () => {
     expect(toml("")).toBe("system-certs = true\n");
     expect(packageIndex("global.cert='/etc/ssl/own.pem'\n", {}).certificates).toBe("/etc/ssl/own.pem");
     expect(packageIndex("", { SSL_CERT_FILE: "/etc/ssl/env.pem" }).certificates).toBe("/etc/ssl/env.pem");
   });
 
-  it("converts pip's settings, with the environment first and without local folders", () => {
+  it("converts pip's settings, prefers those from the environment and leaves out local folders", () => {
     const pip = [
       ":env:.index-url='https://env.test/simple'",
       "global.index-url='https://file.test/simple'",
@@ -37,7 +37,7 @@ default = true
 `);
   });
 
-  it("prefers uv's settings to pip's", () => {
+  it("prefers uv's settings over pip's", () => {
     const env = { UV_DEFAULT_INDEX: "https://uv.test/simple" };
     expect(toml("global.index-url='https://pip.test/simple'", env)).toContain('url = "https://uv.test/simple"');
     expect(toml("global.index-url='https://pip.test/simple'", env)).not.toContain("pip.test");
@@ -45,7 +45,7 @@ default = true
 });
 
 describe("mirrorOf", () => {
-  it("returns the mirror of Debian's main component, not of updates or another vendor", () => {
+  it("returns the mirror of Debian's main component, and ignores updates, other components and other vendors", () => {
     const targets = [
       "Debian bookworm-updates main http://updates.test/debian/",
       "Other bookworm main http://other.test/debian/",
@@ -61,7 +61,7 @@ describe("mirrorOf", () => {
 describe("runProgram", () => {
   const signal = new AbortController().signal;
 
-  it("returns standard output and reports each line", async () => {
+  it("returns standard output and calls onLine with each line", async () => {
     const lines: string[] = [];
     const output = await runProgram("sh", ["-c", "echo one; echo warning >&2; echo two"], {
       signal,
@@ -71,7 +71,7 @@ describe("runProgram", () => {
     expect(lines.toSorted()).toEqual(["one", "two", "warning"]);
   });
 
-  it("throws the last lines and the log file's path when the program fails", async () => {
+  it("throws an error with the last lines and the log file's path when the program fails", async () => {
     const dir = mkdtempSync(join(tmpdir(), "snack-execute-"));
     try {
       const logFile = join(dir, "log");
@@ -99,7 +99,7 @@ describe("npm run images:build -- --cpu", () => {
       encoding: "utf8",
     });
 
-  it("prints the reason of a skip and exits with status 77", () => {
+  it("prints the reason and exits with status 77 when this machine cannot build", () => {
     const { status, stdout, stderr } = build({ REQUIRE_ALL: "0" });
     const { skipped } = JSON.parse(stdout) as { skipped: string };
     expect(skipped).not.toBe("");
@@ -107,7 +107,7 @@ describe("npm run images:build -- --cpu", () => {
     expect(status).toBe(77);
   });
 
-  it("exits with status 1 when REQUIRE_ALL=1 allows no skip", () => {
+  it("exits with status 1 instead of 77 when REQUIRE_ALL=1 forbids skipping", () => {
     expect(build({ REQUIRE_ALL: "1" }).status).toBe(1);
   });
 });

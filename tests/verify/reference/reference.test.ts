@@ -7,23 +7,23 @@ import { configurationPage } from "../../../verify/reference/configuration";
 const page = (name: string) => readFileSync(`docs/reference/${name}.md`, "utf8");
 
 describe("docs/reference (run npm run docs:generate after a change)", () => {
-  it("describes today's configuration", () => {
+  it("contains the page that is generated from the configuration's schema", () => {
     expect(page("configuration")).toBe(configurationPage());
   });
 
-  it("shows the help of today's commands", async () => {
+  it("contains the page that is generated from the commands' help texts", async () => {
     expect(page("commands")).toBe(await commandsPage());
   });
 });
 
-describe("configurationPage", () => {
-  it("has a row with a meaning for every key of the schema", () => {
+describe("Configuration page", () => {
+  it("has a row with a description for every key of the schema", () => {
     const text = configurationPage();
     const keys = Object.keys(ConfigSchema.shape).map((key) => (text.includes(`| \`${key}\` |`) ? key : "<model>"));
     for (const key of keys) expect(text).toMatch(new RegExp(`^\\| \`${key}\` \\|[^|]*\\|[^|]*\\| \\S`, "m"));
   });
 
-  it("shows the defaults of an object's fields", () => {
+  it("shows the default of each field of an object", () => {
     expect(configurationPage()).toContain("| `throttle.burst` | whole number above 0 | `100` |");
   });
 

@@ -18,7 +18,7 @@ function plant(files: Record<string, string>) {
   return readSources(folder);
 }
 
-test("the repository has no circle and no upward import", () => {
+test("the repository has no import cycle and no upward import", () => {
   const sources = readSources(root);
   expect(sources.length).toBeGreaterThan(300);
   expect(circles(sources)).toEqual([]);
@@ -34,17 +34,17 @@ test.each([
   ["import in a type", `export type B = typeof import("./b");`],
   ["require", `const b = require("./b");`],
   ["import assignment", `import b = require("./b");`],
-])("finds an import cycle that is closed by %s", (_, line) => {
+])("circles finds an import cycle that is closed by %s", (_, line) => {
   const sources = plant({ "infra/a.ts": line, "infra/b.ts": `import "./c";`, "infra/c.ts": `import "./a";` });
   expect(circles(sources)).toEqual([["infra/a.ts", "infra/b.ts", "infra/c.ts"]]);
 });
 
-test("finds a circle between Python modules", () => {
+test("circles finds an import cycle between Python modules", () => {
   const sources = plant({ "images/a.py": "from .b import x\n", "images/b.py": "from . import a\n" });
   expect(circles(sources)).toEqual([["images/a.py", "images/b.py"]]);
 });
 
-test("ignores packages, JSON, comments and text", () => {
+test("readSources ignores imports of packages and JSON, and imports in comments and strings", () => {
   const sources = plant({
     "infra/a.ts": `import "./b";\nimport "zod";\nimport data from "./data.json";`,
     "infra/b.ts": `// import "./a";\nexport const text = 'import "./a"';`,
@@ -56,7 +56,7 @@ test("ignores packages, JSON, comments and text", () => {
   ]);
 });
 
-test("finds an import of a room above", () => {
+test("upwardImports finds an import from a higher room", () => {
   const sources = plant({
     "contract/a.ts": `import "../infra/b";`,
     "infra/b.ts": "",
@@ -70,7 +70,7 @@ test("finds an import of a room above", () => {
   ]);
 });
 
-test("finds a cycle between two folders whose files form no circle", () => {
+test("upwardImports finds a cycle between two folders whose files do not import each other in a cycle", () => {
   const sources = plant({
     "local/aws/a.ts": `import "../stripe/b";`,
     "local/aws/c.ts": "",
@@ -85,7 +85,7 @@ test("finds a cycle between two folders whose files form no circle", () => {
   ]);
 });
 
-test("reports code that imports from the tests, and a file that belongs to no room", () => {
+test("upwardImports finds an import from tests/, and an import of a file that belongs to no room", () => {
   const sources = plant({
     "infra/a.ts": `import "../tests/fixture";`,
     "tests/fixture.ts": "",
@@ -94,11 +94,15 @@ test("reports code that imports from the tests, and a file that belongs to no ro
   });
   expect(upwardImports(sources, rooms)).toEqual([
     { from: "infra/a.ts", to: "tests/fixture.ts", reason: "only tests may import from tests" },
-    { from: "verify/b.ts", to: "elsewhere/c.ts", reason: "elsewhere/c.ts is in no declared room" },
+    {
+      from: "verify/b.ts",
+      to: "elsewhere/c.ts",
+      reason: "elsewhere/c.ts is in no room: add its folder to verify/structure/rooms.ts",
+    },
   ]);
 });
 
-test("measures files and functions in both languages", () => {
+test("readSources counts the lines of files and functions in Python and TypeScript", () => {
   const [python, typescript] = plant({
     "images/a.py": 'def outer(\n    x,\n) -> None:\n    """Doc."""\n\n    print(x)\n\n\ny = 1\n',
     "infra/b.ts": "class Box {\n  constructor() {\n    fill();\n  }\n}\nconst arrow = () => {\n  fill();\n};\n",

@@ -92,8 +92,7 @@ export class Invocation {
         await this.step(this.latency(2, 15));
         if (!random.chance(ANSWER_LOST_PROBABILITY)) return answer;
       }
-      // In half of the failures every retry fails too. In the others the client retries with success, possibly
-      // repeating an operation that succeeded before.
+      // After half of the failures, the client gives up. After the others it retries, even if the operation succeeded.
       if (random.chance(0.5)) break;
     }
     throw new Unavailable("users table");

@@ -18,15 +18,17 @@ function describe({ runs, wrong, staleRefused, weaker }: BillingResult, wrongRun
     const share = `${((100 * count) / runs).toFixed(2)} %`;
     table.push([name, isGood ? pc.green(String(count)) : pc.red(String(count)), share]);
   };
-  row("production: ticket, re-read, fenced write", wrong, wrong === 0);
+  row("production: sync ticket, re-read, fenced write", wrong, wrong === 0);
   for (const [name, count] of Object.entries(weaker)) row(`weaker: ${name}`, count, false);
   const detailed = wrongRuns.map(({ seed, at, expected, got }) => ({
     seed,
-    details: [`at ${at.toISOString()} Stripe gives ${show(expected)}, the row gives ${show(got)}`],
+    details: [
+      `at ${at.toISOString()} the plan is ${show(expected)} from Stripe's state, but ${show(got)} from the row`,
+    ],
   }));
   return [
     table.toString(),
-    `${runs} runs; the fence refused ${staleRefused} stale writes`,
+    `${runs} runs; the check of sync tickets refused ${staleRefused} stale writes`,
     ...wrongRunLines(detailed, wrong),
   ];
 }

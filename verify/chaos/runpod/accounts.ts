@@ -66,5 +66,5 @@ async function addForeign(graphqlUrl: string): Promise<void> {
     signal: AbortSignal.timeout(10_000),
   });
   const { errors } = (await response.json()) as { errors?: unknown };
-  if (errors) throw new Error(`The RunPod double refuses the endpoint of another owner: ${JSON.stringify(errors)}`);
+  if (errors) throw new Error(`The RunPod double rejected the endpoint of another owner: ${JSON.stringify(errors)}`);
 }

@@ -61,7 +61,7 @@ class ScenarioRun {
     const before = stack.snapshot();
     await this.attempt("up", () => stack.up(declared));
     if (losesState) {
-      this.log("the state was not written");
+      this.log("the machine crashed before the state was written");
       stack.restore(before);
     }
     await this.mustSucceed("up", () => stack.up(declared));
@@ -93,7 +93,7 @@ class ScenarioRun {
     const unknown = ownIds(runpod.account).filter((id) => !stack.ids.includes(id));
     this.note(
       "orphans",
-      unknown.map((id) => `${id} is in no state`),
+      unknown.map((id) => `${id} is not in the state`),
     );
   }
 
@@ -150,7 +150,7 @@ function messageOf(error: unknown): string {
 function describe({ faults, losesState, daysBefore, refresh }: Partial<Update>): string {
   const parts = (faults ?? []).map(
     ({ on, times, skip, done, answer }) =>
-      `${times} × ${answer} on ${on}${skip ? ` after ${skip} calls` : ""}${done ? ", although it succeeds" : ""}`,
+      `${times} × ${answer} on ${on}${skip ? ` after ${skip} calls` : ""}${done ? ", after RunPod has executed the call" : ""}`,
   );
   if (daysBefore) parts.push(`${daysBefore} idle days before`);
   if (refresh) parts.push("a refresh before");

@@ -52,7 +52,7 @@ const calls: Record<Api, readonly string[]> = {
   ],
 };
 
-/** Generates the scenario of a seed, always the same one. Even seeds use GraphQL, odd seeds REST. */
+/** Generates the scenario of a seed, always the same for the same seed. Even seeds use GraphQL, odd seeds REST. */
 export function makeScenario(seed: number): Scenario {
   const random = new Random(seed, streams.scenario);
   const api: Api = seed % 2 === 0 ? "graphql" : "rest";

@@ -1,1 +1,1 @@
-"""GPU worker: takes RunPod jobs, checks their tickets and answers as 美砂樹ママ through an OpenAI-compatible engine."""
+"""GPU worker: fetches RunPod jobs, checks their tickets and replies as 美砂樹ママ with an OpenAI-compatible engine."""

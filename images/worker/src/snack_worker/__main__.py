@@ -1,9 +1,9 @@
 """
 `python -m snack_worker`: reads the settings, waits for a healthy engine, then runs RunPod's job loop until SIGTERM.
 
-This process starts the engine, unless ENGINE_BASE_URL names a running one. Only the worker receives SIGTERM: it
-finishes its jobs, then stops the engine. When the engine is lost, the running jobs fail, the worker reports itself as
-unhealthy to RunPod and exits with 1, and RunPod starts another worker.
+This process starts the engine, unless ENGINE_BASE_URL points to a running engine. Only the worker receives SIGTERM: it
+finishes its jobs, then stops the engine. When the engine exits or hangs, the running jobs fail. The worker then reports
+itself as unhealthy to RunPod and exits with 1, and RunPod starts another worker.
 """
 
 import asyncio
@@ -24,25 +24,26 @@ from .settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("snack_worker")
 
-# Time limit for reporting the jobs that failed with the engine.
+# Time limit for reporting the jobs that failed because the engine was lost.
 FAILED_JOBS_REPORT_LIMIT_S = 10
 
 
 def main() -> None:
-    """Runs the worker. Exits with 1 and one line of explanation when it cannot start or has lost its engine."""
+    """Runs the worker. Exits with 1 and a one-line reason when the worker cannot start or has lost its engine."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     try:
         settings = read_settings(os.environ)
     except SettingsError as error:
         sys.exit(f"snack-worker: {error}")
 
-    # Linux ignores SIGTERM for a container's first process unless it has a handler. The SDK installs its own later.
+    # Linux ignores SIGTERM for a container's first process unless it has a handler. The SDK installs another handler
+    # later.
     early_signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda signum, _frame: early_signals.append(signum))
     try:
         engine = EngineProcess(engine_command(settings, settings.own_engine)) if settings.own_engine else None
         try:
-            # Not earlier: an exit during the engine's start would leave the engine running.
+            # Not installed earlier, because an exit while the engine is being started would leave the engine running.
             signal.signal(signal.SIGTERM, _exit_on_signal)
             for signum in early_signals:
                 _exit_on_signal(signum, None)
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def _serve(settings: Settings, engine: EngineProcess | None) -> None:
-    # The SDK is imported in a thread while this thread imports our modules and waits for the engine.
+    # A second thread imports the SDK while this thread imports our modules and waits for the engine.
     with ThreadPoolExecutor(1) as pool:
         sdk = pool.submit(load_sdk)
 
@@ -85,9 +86,9 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
 
 def _make_on_lost(engine: EngineProcess) -> Callable[[str], None]:
     """
-    Returns a function that ends this worker when its engine is lost. Another thread calls it with the reason. SIGTERM
-    makes the SDK finish its jobs and take no more. The SDK then waits up to 90 s for its open requests, so SIGUSR1
-    makes the main thread exit earlier.
+    Returns a callback that ends this worker. The engine's watch thread calls it with the reason when the engine is
+    lost. The callback sends SIGTERM, so that the SDK finishes its running jobs and fetches no more. The SDK then waits
+    up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to the main thread.
     """
     main_thread = threading.main_thread().ident or 0
     lost_reason = ""
@@ -101,7 +102,7 @@ def _make_on_lost(engine: EngineProcess) -> Callable[[str], None]:
         nonlocal lost_reason
         lost_reason = reason
         log.error("%s; the worker exits", reason)
-        # A hanging engine would keep its jobs waiting.
+        # Without this, the jobs would keep waiting for a hanging engine.
         engine.kill()
         if jobs_in_progress() > 0:
             signal.pthread_kill(main_thread, signal.SIGTERM)

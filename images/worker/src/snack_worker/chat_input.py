@@ -1,4 +1,7 @@
-"""Input of a job in the native form, to which other forms are translated, and the checks of a ticket's limits."""
+"""
+A job's input in our own JSON form (not OpenAI's), and the checks of a ticket's limits. OpenAI requests are translated
+to this form first.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ Message = Mapping[str, str]
 
 @dataclass(frozen=True)
 class ChatInput:
-    """A validated input."""
+    """The validated input of a job."""
 
     messages: list[Message]
     """At least one message. The last one is from the user."""
@@ -22,10 +25,10 @@ class ChatInput:
     ticket: str | None
     request_id: str | None
     is_text: bool = False
-    """Whether the client sent `text` instead of `messages`. Errors name that field."""
+    """Whether the client sent `text` instead of `messages`. Errors then refer to `input.text`."""
 
     def field_of(self, index: int) -> str:
-        """Returns the path of a message's text, for errors."""
+        """Returns the field path of the message at `index`, for errors."""
         return "input.text" if self.is_text else f"input.messages[{index}].content"
 
 
@@ -62,6 +65,6 @@ def check_limits(chat: ChatInput, limits: Limits) -> None:
 
 
 def reply_tokens(chat: ChatInput, limits: Limits) -> int:
-    """Returns the maximum tokens of the reply: the lowest of the client's, the ticket's and the contract's limit."""
+    """Returns the maximum tokens of the reply: the lowest of the client's, the ticket's and the contract's limits."""
     bound: int = schema("worker-input")["properties"]["params"]["properties"]["max_tokens"]["maximum"]
     return min(int(chat.params.get("max_tokens", bound)), limits.max_tokens, bound)

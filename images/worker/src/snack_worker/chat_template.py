@@ -1,4 +1,4 @@
-"""Chat templates, rendered as the transformers library and vLLM render them."""
+"""Chat templates. They are rendered in the same way as in the transformers library and vLLM."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +14,13 @@ from .chat_input import Message
 SPECIAL_TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 
 Render = Callable[[Sequence[Message]], str]
-"""Renders a conversation to the text of the prompt for the next reply."""
+"""Renders a conversation to the prompt for the next reply."""
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks the text that training learns. It does not change a prompt."""
+    """
+    Reads `{% generation %}`, which marks the text that the model learns in training. The mark does not change a prompt.
+    """
 
     tags = {"generation"}  # noqa: RUF012
 

@@ -1,18 +1,19 @@
-"""Coalescing of small pieces of text: every item that a RunPod handler yields costs one HTTP POST."""
+"""Joins small pieces of text, because every item that a RunPod handler yields costs one HTTP POST."""
 
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 
-# A reader pauses at these characters, so the text up to here is sent at once.
+# People pause at these characters when they read, so text that contains one of them is sent at once.
 BOUNDARIES = frozenset("、。！？\n")
 
 
 async def coalesce(pieces: AsyncIterator[str], window_s: float) -> AsyncGenerator[str]:
     """
-    Yields the same text in larger pieces: the first piece at once, then one at each boundary, or `window_s` after the
-    last. It reads ahead while the consumer handles a piece. When `pieces` raises an error, the text before it is
-    yielded first. Closing this generator closes `pieces`.
+    Yields the text of `pieces` in larger pieces. It yields the first piece at once, and later text as soon as a
+    boundary arrives or `window_s` has passed since the previous piece. It reads ahead while the consumer handles a
+    piece. When `pieces` raises an error, the text before the error is yielded first. Closing this generator closes
+    `pieces`.
     """
     arrived: asyncio.Queue[str | None] = asyncio.Queue()
 

@@ -1,4 +1,7 @@
-"""Dialects: the forms in which a job is asked and answered. Each one translates to and from `ChatInput` and `Reply`."""
+"""
+Dialects: the JSON forms of jobs. Each dialect translates a job's input to `ChatInput`, and a `Reply` to the job's
+items.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,13 +26,16 @@ class Reply:
 
 
 class Dialect(Protocol):
-    """Request and reply forms of one job. A failure ends with `{"error": "<JSON text>"}`, which fails the job."""
+    """JSON form of one job's input and items. The last item of a failed job is `{"error": "<JSON text>"}`."""
 
     def parse(self) -> ChatInput | Item:
-        """Returns the conversation, or the answer to a request that needs no model. Raises WorkerError."""
+        """
+        Returns the conversation, or the complete response to a request that needs no reply from the model. Raises
+        WorkerError.
+        """
 
     def delta(self, text: str) -> Item | None:
-        """Returns the item for a piece of the reply, or None when the client wants no stream."""
+        """Returns the item for a piece of the reply, or None when the client did not ask for a stream."""
 
     def done(self, reply: Reply) -> Item:
         """Returns the item for the end of the reply."""
@@ -39,7 +45,7 @@ class Dialect(Protocol):
 
 
 class NativeDialect:
-    """The product's own form: `{"delta"}` items, then the complete result with `done: true`."""
+    """Our own form, as opposed to OpenAI's: `{"delta"}` items, then the complete result with `done: true`."""
 
     def __init__(self, value: object, settings: Settings) -> None:
         self._value = value

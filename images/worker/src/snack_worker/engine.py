@@ -1,4 +1,4 @@
-"""Client of an OpenAI-compatible engine. It streams replies over one HTTP session that all jobs share."""
+"""Client of an OpenAI-compatible LLM engine. It streams replies over one HTTP session that all jobs share."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 RETRY_DELAY_S = 0.2
 # Time limit for reading the rest of a response after its last event.
 DRAIN_LIMIT_S = 0.1
-# Ten times the longest reply that a request can ask for. An engine that exceeds it is broken.
+# Ten times the longest reply that a client can request. An engine that sends more is broken.
 MAX_REPLY_CHARS = 20_000
 # A normal event has a few hundred bytes. This limits the memory for an event that never ends.
 MAX_EVENT_BYTES = 2**20
@@ -36,7 +36,10 @@ class Deadlines:
     idle_s: float = 15
     """Between two events after the first text."""
     total_s: float = 100
-    """The whole reply. Below the 120 s after which RunPod ends a job without naming a reason."""
+    """
+    From the job's start to the end of the reply. RunPod ends a job after 120 s without giving a reason, so this is
+    lower.
+    """
 
 
 @dataclass
@@ -60,7 +63,10 @@ class EngineError(WorkerError):
 
 
 class Engine:
-    """Client of one engine. Use it in one event loop only: its end closes the session. `base_url` ends in `/v1`."""
+    """
+    Client of one engine. Use each instance in one event loop only: the end of the loop closes the session. `base_url`
+    ends in `/v1`.
+    """
 
     def __init__(self, base_url: str, deadlines: Deadlines | None = None) -> None:
         self._url = f"{base_url}/chat/completions"
@@ -70,9 +76,10 @@ class Engine:
 
     async def stream_text(self, request: Mapping[str, object], outcome: Outcome) -> AsyncGenerator[str]:
         """
-        Yields the reply's text as it arrives and fills in `outcome` before it ends. `request` is a chat completion
-        request without the streaming fields. Before the first text, a broken connection or a 5xx is retried once.
-        Raises WorkerError: unavailable, overloaded, timeout, too_long or internal.
+        Yields the reply's text as it arrives. Sets the fields of `outcome` before the generator ends. `request` is a
+        chat completion request without the streaming fields. If a temporary failure (such as a broken connection, a 5xx
+        status or an empty reply) occurs before the first text, the request is retried once. Raises WorkerError:
+        unavailable, overloaded, timeout, too_long or internal.
         """
         start_s = asyncio.get_running_loop().time()
         may_retry = True
@@ -113,19 +120,20 @@ class Engine:
                     if text := _read_chunk(json.loads(data), outcome):
                         chars += len(text)
                         if chars > MAX_REPLY_CHARS:
-                            raise EngineError("unavailable", f"more than {MAX_REPLY_CHARS} characters")
+                            raise EngineError("unavailable", f"the reply has more than {MAX_REPLY_CHARS} characters")
                         yield text
-        # Before TimeoutError, because aiohttp's connection timeout is both a ClientError and a TimeoutError.
+        # This clause comes before TimeoutError, because aiohttp's connection timeout is both a ClientError and a
+        # TimeoutError.
         except (aiohttp.ClientError, ConnectionError) as error:
             raise EngineError("unavailable", type(error).__name__, can_retry=True) from error
         except TimeoutError as error:
-            raise EngineError("timeout", "no answer in time") from error
+            raise EngineError("timeout", "the engine did not respond in time") from error
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, LineTooLong) as error:
             raise EngineError("unavailable", f"the stream is invalid ({type(error).__name__})") from error
         if outcome.finish_reason is None:
             raise EngineError("unavailable", "the stream ended early", can_retry=True)
         if outcome.finish_reason == "stop" and chars == 0:
-            raise EngineError("unavailable", "an empty reply", can_retry=True)
+            raise EngineError("unavailable", "the reply is empty", can_retry=True)
 
     async def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -134,7 +142,10 @@ class Engine:
         return self._session
 
     async def _keep_session(self) -> AsyncGenerator[aiohttp.ClientSession]:
-        """Keeps the session open. It is a generator because `asyncio.run` closes all generators at its end."""
+        """
+        Keeps the session open until `asyncio.run` ends. This is a generator, because `asyncio.run` closes open
+        generators.
+        """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._deadlines.connect_s)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=timeout, read_bufsize=2**20
@@ -192,7 +203,7 @@ def _read_chunk(chunk: dict[str, Any], outcome: Outcome) -> str:
     and ValueError, LookupError, TypeError or AttributeError for an invalid chunk.
     """
     if "error" in chunk:
-        raise EngineError("unavailable", "an error in the stream", can_retry=True)
+        raise EngineError("unavailable", "the engine sent an error in the stream", can_retry=True)
     if usage := chunk.get("usage"):
         outcome.prompt_tokens = int(usage["prompt_tokens"])
         outcome.completion_tokens = int(usage["completion_tokens"])
@@ -202,7 +213,7 @@ def _read_chunk(chunk: dict[str, Any], outcome: Outcome) -> str:
     choice = chunk["choices"][0]
     if reason := choice.get("finish_reason"):
         if reason not in FINISH_REASONS:
-            raise EngineError("unavailable", f"finish_reason {reason!r}")
+            raise EngineError("unavailable", f"unknown finish_reason {reason!r}")
         outcome.finish_reason = FINISH_REASONS[reason]
     text: str = choice["delta"].get("content") or ""
     # Raises for a lone surrogate, which JSON allows but UTF-8 does not.

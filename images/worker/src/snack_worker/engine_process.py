@@ -1,4 +1,4 @@
-"""The engine's command line and its process, a child of the worker."""
+"""The engine's command line and process. The process is a child of the worker."""
 
 import asyncio
 import json
@@ -12,21 +12,22 @@ from threading import Thread
 from .health import EngineNotReadyError, wait_until_lost
 from .settings import OwnEngine, Settings
 
-# vLLM captures one CUDA graph per batch size at every start; larger batches run without a graph. vLLM's default has
-# about fifty sizes.
+# Batch sizes for which vLLM captures a CUDA graph at every start. Larger batches run without a graph. By default, vLLM
+# captures graphs for about fifty sizes.
 CUDA_GRAPH_SIZES = [1, 2, 4, 8, 16]
 
 STOP_GRACE_S = 10
 
 
 def engine_command(settings: Settings, engine: OwnEngine) -> list[str]:
-    """Returns the command line that serves `engine` on loopback with the model name and limits of `settings`."""
+    """Returns the command line that starts `engine` on loopback with the model name and limits of `settings`."""
     command = [
         *("vllm", "serve", str(engine.weights)),
         *("--host", "127.0.0.1"),
         *("--port", str(engine.port)),
         *("--served-model-name", settings.model),
-        # vLLM's default for Mistral is Mistral's own tokenizer, which has a built-in format and ignores the template.
+        # By default, vLLM uses Mistral's own tokenizer, which has a built-in prompt format and ignores the chat
+        # template.
         *("--tokenizer-mode", "hf"),
         *("--chat-template", str(settings.chat_template_file)),
         *("--max-model-len", str(settings.context_tokens)),
@@ -42,9 +43,9 @@ def engine_command(settings: Settings, engine: OwnEngine) -> list[str]:
 
 class EngineProcess:
     """
-    Process of the engine, started from `command`. It has a separate process group, so a SIGTERM or Ctrl-C for the
-    worker does not reach it: the worker's last jobs still need it. Raises EngineNotReadyError when the program is
-    missing.
+    Process of the engine, started with `command`. It has a separate process group, so a SIGTERM or Ctrl-C for the
+    worker does not end the engine: the worker's last jobs still need the engine. Raises EngineNotReadyError when the
+    program is missing.
     """
 
     def __init__(self, command: Sequence[str]) -> None:

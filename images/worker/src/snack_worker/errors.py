@@ -10,9 +10,9 @@ class WorkerError(Exception):
     """
     Error of a job. No other exception's text is sent to a client.
 
-    `code` is a code of the registry. `message` replaces the registry's text where more details help; it contains no
-    internals. `field` is the path of the invalid field; `message` does not repeat it. `cause` is the internal reason
-    and goes into the log only.
+    `code` is a code of the registry. `message` replaces the registry's text with a more detailed one; it must not
+    contain internals. `field` is the path of the invalid field; `message` does not repeat it. `cause` is the internal
+    reason; it is only logged.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class WorkerError(Exception):
 
     @property
     def status(self) -> int:
-        """HTTP status of the code."""
+        """HTTP status of the error's code."""
         return int(str(_registry[self.code]["status"]))
 
     def body(self) -> dict[str, object]:

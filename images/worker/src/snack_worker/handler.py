@@ -1,8 +1,8 @@
 """
 Handler that RunPod's SDK calls for each job. It checks the input's shape, the ticket and the ticket's limits, in this
-order, then asks the engine and streams the reply.
+order. Then it requests a reply from the engine and streams that reply.
 
-The shape comes first: the check costs little, and only a well-formed input has a readable ticket.
+The shape is checked first, because this costs little and only a well-formed input has a readable ticket.
 """
 
 import logging
@@ -27,10 +27,11 @@ from .tokenizer import CountTokens, read_counter
 
 log = logging.getLogger(__name__)
 
-# Minimum time between two deltas. Each one costs a request to RunPod, and a reader does not notice gaps this short.
+# Text without a boundary is collected for this time before it is sent. Each delta costs a request to RunPod, and people
+# do not notice pauses this short.
 COALESCE_WINDOW_S = 0.06
 
-# Defaults for conversation. The client's parameters override them.
+# Default sampling parameters. The client's parameters override them.
 SAMPLING = {"temperature": 0.7, "top_p": 0.9}
 
 Handler = Callable[[Mapping[str, Any]], AsyncGenerator[Item]]
@@ -38,9 +39,10 @@ Handler = Callable[[Mapping[str, Any]], AsyncGenerator[Item]]
 
 def make_handler(settings: Settings, engine: Engine) -> Handler:
     """
-    Returns an async generator function that yields a job's items in the dialect of its input. A failed job ends with
-    `{"error": "<JSON text of the contract's error>"}`: the SDK treats a yielded `error` as the end of the job and sends
-    its `str()`, so it must already be text. Raises SettingsError when a file of the model cannot be read.
+    Returns an async generator function that yields a job's items in the dialect of its input. The last item of a failed
+    job is `{"error": "<JSON text of the contract's error>"}`. The value must be text, because the SDK ends the job at
+    such an item and sends the value's `str()`. Raises SettingsError when the tokenizer or the chat template cannot be
+    read.
     """
     count_tokens = read_counter(settings.tokenizer_file, settings.chat_template_file)
 

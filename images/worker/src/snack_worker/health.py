@@ -1,8 +1,10 @@
 """
-Health checks of the engine. It loads its weights for a minute or more before it can answer, and it may be lost later.
+Health checks of the engine. The engine loads its weights for a minute or more before it can serve requests. It may exit
+or hang later.
 
-Both functions call `describe_exit` to detect the end of the engine's process. It returns a description of the exit, or
-None while the process runs or when the worker did not start it.
+`wait_until_healthy` and `wait_until_lost` call `describe_exit` to detect that the engine's process has exited.
+`describe_exit` returns a description of the exit. It returns None while the process runs, or when the worker did not
+start the engine.
 """
 
 import asyncio
@@ -25,9 +27,9 @@ class EngineNotReadyError(Exception):
 
 async def wait_until_healthy(url: str, limit_s: float, describe_exit: DescribeExit = lambda: None) -> float:
     """
-    Waits until `url` answers with anything but a server error and returns the seconds that this took. vLLM and
-    llama.cpp answer 503 while they load. Ollama has no health page and answers 404. Raises EngineNotReadyError after
-    `limit_s`, or when the engine's process has exited.
+    Waits until the status of `url` is below 500 and returns the seconds that this took. vLLM and llama.cpp return 503
+    while they load. Ollama has no health page and returns 404, which counts as healthy. Raises EngineNotReadyError
+    after `limit_s`, or when the engine's process has exited.
     """
     clock = asyncio.get_running_loop().time
     start_s = clock()
@@ -39,15 +41,17 @@ async def wait_until_healthy(url: str, limit_s: float, describe_exit: DescribeEx
             if exit_description := describe_exit():
                 raise EngineNotReadyError(f"the engine {exit_description} before it was ready")
             if clock() - start_s >= limit_s:
-                raise EngineNotReadyError(f"the engine at {url} was not ready within {limit_s:g} s (last: {problem})")
+                raise EngineNotReadyError(
+                    f"the engine at {url} was not ready within {limit_s:g} s (last check: {problem})"
+                )
             await asyncio.sleep(POLL_S)
 
 
 async def wait_until_lost(url: str, every_s: float, describe_exit: DescribeExit) -> str:
     """
-    Waits until a healthy engine has exited or hangs, and returns the reason. It hangs after MAX_FAILED_CHECKS failed
-    checks in a row. A check runs every `every_s` seconds and fails with a server error or without an answer in that
-    time.
+    Waits until a healthy engine has exited or hangs, and returns the reason. The engine counts as hanging after
+    MAX_FAILED_CHECKS failed checks in a row. A check runs every `every_s` seconds. It fails on a connection error, on a
+    status of 500 or more, or when no response arrives within `every_s` seconds.
     """
     clock = asyncio.get_running_loop().time
     failed = 0
@@ -62,7 +66,7 @@ async def wait_until_lost(url: str, every_s: float, describe_exit: DescribeExit)
             problem = await _check(session, url)
             failed = failed + 1 if problem else 0
             if failed == MAX_FAILED_CHECKS:
-                return f"the engine hangs: its health check failed {failed} times in a row (last: {problem})"
+                return f"the engine hangs: its health check failed {failed} times in a row (last check: {problem})"
             next_check_s = clock() + every_s
 
 
@@ -71,7 +75,7 @@ def _session(timeout_s: float) -> aiohttp.ClientSession:
 
 
 async def _check(session: aiohttp.ClientSession, url: str) -> str | None:
-    """Returns None when the engine answers, otherwise the status or the error."""
+    """Returns None when the engine is healthy, otherwise its status or the type of the error."""
     try:
         async with session.get(url) as response:
             return None if response.status < 500 else f"HTTP {response.status}"

@@ -1,4 +1,4 @@
-"""Selection of the messages that the model sees: the persona and the latest turns that fit its context."""
+"""Selection of the messages for the prompt: the persona and the latest messages that fit into the model's context."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ def fit_conversation(
     chat: ChatInput, system: Message, *, max_tokens: int, context_tokens: int, count_tokens: CountTokens
 ) -> list[Message]:
     """
-    Returns `system` and the messages, with consecutive messages of one role merged: chat templates need alternating
-    roles. When these and a reply of `max_tokens` do not fit into `context_tokens`, the oldest turns are dropped: first
-    an opening assistant message, then pairs of a user message and its reply. The last message always stays. Raises
-    WorkerError too_long when not even the last message fits.
+    Returns `system` and the chat's messages. Consecutive messages of the same role are merged, because chat templates
+    need alternating roles. When the prompt and a reply of `max_tokens` do not fit into `context_tokens`, the oldest
+    messages are dropped. If the conversation starts with an assistant message, that message is dropped first, then
+    pairs of a user message and its reply. The last message is never dropped. Raises WorkerError too_long when even
+    `system` and the last message do not fit.
     """
     messages = chat.messages
 

@@ -1,11 +1,12 @@
 """
 Job loop that replaces `rp_scale.JobScaler` of RunPod's SDK (runpod 1.12 only).
 
-The SDK checks for a job to start ten times a second, and for free capacity once a second. On average this delays every
-first text by 50 ms and leaves a busy GPU idle for half a second after every reply. This loop waits for events instead.
+The SDK's loop polls: ten times a second for a fetched job to start, and once a second for free capacity. On average
+this delays every first text by 50 ms and leaves a busy GPU idle for half a second after every reply. Our loop waits for
+events instead of polling.
 
-After SIGTERM the SDK waits up to 90 s for its open request for jobs and then drops the jobs it receives. This loop runs
-them.
+After SIGTERM the SDK's loop waits up to 90 s for its open request for jobs, but drops the jobs that this request
+returns. Our loop runs those jobs.
 """
 
 import asyncio
@@ -16,7 +17,8 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-# The loop is not part of the SDK's public API, so other versions may differ.
+# Prefix of the SDK versions that our loop supports. Other versions may differ, because the SDK's loop is not part of
+# its public API.
 KNOWN_SDK = "1.12."
 
 # Interval of the checks for a shutdown.
@@ -26,7 +28,7 @@ POLL_S = 0.1
 def install_job_loop() -> None:
     """Makes the SDK start each job on arrival and request the next one as soon as there is capacity."""
     if not (sdk := version("runpod")).startswith(KNOWN_SDK):
-        log.warning("runpod %s is not a known version: it keeps its own, slower job loop", sdk)
+        log.warning("our faster job loop does not support runpod %s; the slower job loop of runpod is used", sdk)
         return
     rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
 
@@ -37,14 +39,14 @@ def install_job_loop() -> None:
             """Waits until there is capacity for a job. The SDK calls this before it requests jobs."""
             await super().set_scale()
             while self.is_alive() and self.current_occupancy() >= self.current_concurrency:
-                # No task yet: the job that takes the last free place was fetched but has not started.
+                # Without tasks, the job that fills the capacity was fetched but has not started yet.
                 if self.jobs_tasks:
                     await asyncio.wait(self.jobs_tasks.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
                 else:
                     await asyncio.sleep(0.001)
 
         async def get_jobs(self, session: Any) -> None:
-            """Fetches jobs until the shutdown, including the jobs of the request that is open then."""
+            """Fetches jobs until the shutdown. A request that is open at the shutdown still delivers its jobs."""
             try:
                 await super().get_jobs(session)
             finally:

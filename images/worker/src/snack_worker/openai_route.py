@@ -1,11 +1,12 @@
 """
-OpenAI's chat completions, translated to and from the native form. RunPod turns a request to
-`/v2/<endpoint>/openai/v1/*` into a job with `input` `{"openai_route": "/v1/…", "openai_input": <body>}`. It turns the
-job's items into the response: a string is written to the event stream unchanged, a single mapping is the JSON body.
+Translation between OpenAI's chat completions and our own form of a job. RunPod turns a request to
+`/v2/<endpoint>/openai/v1/*` into a job with `input` `{"openai_route": "/v1/…", "openai_input": <body>}`. RunPod turns
+the job's items into the response: it writes an item that is a string to the event stream unchanged, and returns a
+single mapping as the JSON body.
 
-The rules of the native input apply: a ticket (the extra body field `ticket`), its limits and the persona first. As with
-OpenAI, null means absent. `system` and `developer` messages are rejected, and so is every unsupported field that would
-change the reply. Fields without an effect are ignored (list: `contract/openai.ts`).
+The extra body field `ticket` is required. As for every job, the ticket's limits apply and the prompt begins with the
+persona. As with OpenAI, null means absent. `system` and `developer` messages are rejected. Unsupported fields that
+would change the reply are rejected too; fields that would not are ignored (list: `contract/openai.ts`).
 """
 
 import json
@@ -36,7 +37,7 @@ def is_openai(value: object) -> TypeGuard[Mapping[str, Any]]:
 
 
 class OpenAiDialect:
-    """OpenAI's form of one job."""
+    """OpenAI's form of one job's input and items."""
 
     def __init__(self, value: Mapping[str, Any], job_id: str, settings: Settings) -> None:
         self._route = value.get("openai_route", CHAT)
@@ -53,7 +54,9 @@ class OpenAiDialect:
         }
 
     def parse(self) -> ChatInput | Item:
-        """Returns the conversation, or the answer to a model request. Raises WorkerError."""
+        """
+        Returns the conversation, or the complete response to a request for models. Raises WorkerError.
+        """
         model = {
             "id": self._settings.model,
             "object": "model",
@@ -75,11 +78,14 @@ class OpenAiDialect:
         return parse_input(_to_native(self._body))
 
     def delta(self, text: str) -> Item | None:
-        """Returns an event, or None without streaming."""
+        """Returns an event, or None when the client did not ask for a stream."""
         return self._chunk(self._delta(text)) if self._stream else None
 
     def done(self, reply: Reply) -> Item:
-        """Returns the last events as one item, because each item is a request to RunPod; or the complete answer."""
+        """
+        When streaming, returns the last events as one item, because each item costs a request to RunPod. Otherwise
+        returns the complete response.
+        """
         reason = FINISH_REASONS[str(reply.outcome.finish_reason)]
         tokens = _openai_usage(reply)
         if self._stream:
@@ -90,7 +96,9 @@ class OpenAiDialect:
         return {**self._common_fields, "object": "chat.completion", "choices": [choice], "usage": tokens}
 
     def failed(self, error: WorkerError) -> Iterator[Item]:
-        """Yields an event when streaming, then the error that fails the job. RunPod answers a failed job with 500."""
+        """
+        Yields an event when streaming, then the error that fails the job. For a failed job, RunPod returns HTTP 500.
+        """
         body = json.dumps({"error": _openai_error(error)}, ensure_ascii=False)
         if self._stream:
             yield f"data: {body}\n\n"
@@ -112,7 +120,7 @@ class OpenAiDialect:
 
 
 def _to_native(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Translates a valid body to the native input."""
+    """Translates a valid OpenAI body to our own form of the input."""
     params = {name: body[name] for name in ("max_tokens", "temperature", "top_p", "seed") if name in body}
     if "max_completion_tokens" in body:
         params["max_tokens"] = body["max_completion_tokens"]

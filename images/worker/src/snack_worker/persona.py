@@ -1,4 +1,6 @@
-"""System prompt of every conversation: the persona (`persona.txt`) and the hour's greeting (`greetings.txt`)."""
+"""
+System prompt of every conversation: the persona (`persona.txt`) and a greeting for the time of day (`greetings.txt`).
+"""
 
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -12,10 +14,10 @@ TOKYO = timezone(timedelta(hours=9), "JST")
 
 def persona(now_s: float) -> Message:
     """
-    Returns the system message for a time in seconds since 1970. The greeting changes at 5, 18 and 23 o'clock and comes
-    last, so the engine's prefix cache is shared by all customers: the persona always, the whole message between two
-    changes. A conversation that continues past a change is computed again from the greeting on, once. A greeting in a
-    user message would cause this at every turn.
+    Returns the system message for a time in seconds since 1970. The greeting changes at 5, 18 and 23 o'clock. It comes
+    last, so that all customers share the persona in the engine's prefix cache, and between two changes the whole
+    message. When the greeting changes during a conversation, the engine computes the prompt from the greeting on again,
+    once. With the greeting in a user message, it would do so at every turn.
     """
     return {"role": "system", "content": f"{_text()}\n\n{_greeting(datetime.fromtimestamp(now_s, TOKYO).hour)}"}
 
@@ -28,7 +30,8 @@ def _text() -> str:
 @cache
 def _greeting(hour: int) -> str:
     by_hour = [line.split(" ", 1) for line in _read("greetings.txt").splitlines()]
-    # Hours before the first line's hour belong to the last line.
+    # Each line begins with the hour from which its greeting applies. Before the first hour, the last line still
+    # applies.
     return next((text for start, text in reversed(by_hour) if int(start) <= hour), by_hour[-1][1])
 
 

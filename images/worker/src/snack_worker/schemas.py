@@ -38,14 +38,19 @@ def _validator(name: str) -> Any:
 
 
 def _type(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
-    """Also rejects lone surrogates: JSON can carry them (`"\\ud83c"`), but a tokenizer cannot read them."""
+    """
+    Checks `type` and rejects lone surrogates: JSON can contain them (`"\\ud83c"`), but a tokenizer cannot read them.
+    """
     yield from Draft202012Validator.VALIDATORS["type"](validator, allowed, instance, schema)
     if allowed == "string" and isinstance(instance, str) and re.search("[\ud800-\udfff]", instance):
         yield ValidationError("", validator="lone surrogate")
 
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
-    """Skips the items of a list longer than `maxItems`, which fails anyway: 300,000 items would take eight seconds."""
+    """
+    Checks `items`, but not in a list longer than `maxItems`, which is rejected anyway: 300,000 items would take eight
+    seconds.
+    """
     if not isinstance(instance, list) or len(instance) <= schema.get("maxItems", math.inf):
         yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
 
@@ -89,7 +94,7 @@ def _explain_unknown(error: ValidationError, field: str) -> WorkerError:
     allowed = f"only {', '.join(known)} are allowed."
     instance: Any = error.instance
     unknown = next((key for key in instance if key not in known), "")
-    # Anything else could be a customer's text.
+    # A name of another shape is not repeated, because it could be a customer's text.
     if re.fullmatch(r"[a-z_]{1,30}", str(unknown)):
         return WorkerError("invalid_input", f"not allowed here; {allowed}", field=f"{field}.{unknown}")
     return WorkerError("invalid_input", allowed, field=field)

@@ -20,8 +20,8 @@ def load_sdk() -> Any:
     # The default level DEBUG logs every item that a handler yields, which includes customers' conversations.
     if os.environ.get("RUNPOD_LOG_LEVEL") not in ("INFO", "WARN", "ERROR"):
         os.environ["RUNPOD_LOG_LEVEL"] = "INFO"
-    # The SDK logs the processor's name from this module. The lookup takes more than a second of one core while the
-    # engine starts. The SDK accepts an empty result.
+    # The SDK logs the processor's name and asks the module `cpuinfo` for it. That would take more than a second of one
+    # core while the engine starts. This replacement returns nothing, which the SDK accepts.
     cpuinfo = ModuleType("cpuinfo")
     cpuinfo.get_cpu_info = dict  # type: ignore[attr-defined]
     sys.modules.setdefault("cpuinfo", cpuinfo)
@@ -31,15 +31,15 @@ def load_sdk() -> Any:
 
 
 def jobs_in_progress() -> int:
-    """Number of jobs that were taken and are not yet reported."""
+    """Returns the number of jobs that the SDK has fetched and not yet reported as done."""
     state = importlib.import_module("runpod.serverless.modules.worker_state")
     return len(state.JobsProgress())
 
 
 async def report_unhealthy(env: Mapping[str, str], check: str, reason: str) -> None:
     """
-    Reports this worker as unhealthy to RunPod, in the form of the SDK's failed fitness checks. Errors are ignored: the
-    worker exits afterwards in any case.
+    Reports this worker as unhealthy to RunPod, in the same format as the SDK reports failed fitness checks. Errors are
+    ignored, because the worker exits afterwards in any case.
     """
     url, key = env.get("RUNPOD_WEBHOOK_PING"), env.get("RUNPOD_AI_API_KEY")
     if not url or not key:

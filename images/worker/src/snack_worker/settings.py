@@ -1,4 +1,4 @@
-"""Settings from the environment. They are checked before any slow import."""
+"""Settings from environment variables. They are checked before any slow import."""
 
 import json
 import re
@@ -20,7 +20,7 @@ MODEL_CACHE = Path("/runpod-volume/huggingface-cache/hub")
 
 
 class SettingsError(Exception):
-    """An environment variable is missing or invalid. The text names it and the allowed values."""
+    """An environment variable is missing or invalid. The text names the variable and the allowed values."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Settings:
     """All settings of a worker."""
 
     model: str
-    """Key of MODEL_PLANS: the engine's model name and the audience of accepted tickets."""
+    """Key of MODEL_PLANS. It is also the engine's name for the model and the audience of accepted tickets."""
     plan: str
     """Plan of the model."""
     version: str
@@ -49,7 +49,7 @@ class Settings:
     context_tokens: int
     """Maximum tokens of prompt and reply together."""
     tokenizer_file: Path
-    """`tokenizer.json` in the folder of the weights. It may be missing; see tokenizer.py."""
+    """`tokenizer.json` in the folder of the weights. Without this file, token counts are estimated."""
     chat_template_file: Path
     """Chat template that the engine uses."""
     ticket_issuer: str
@@ -60,7 +60,7 @@ class Settings:
     engine_start_limit_s: float
     """Time limit for the engine to become healthy."""
     own_engine: OwnEngine | None
-    """Engine to start at `engine_base_url`; None when one already runs there."""
+    """Engine to start at `engine_base_url`; None when an engine already runs there."""
     max_concurrency: int
     """Maximum number of concurrent jobs."""
 
@@ -98,7 +98,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         ticket_issuer=issuer,
         ticket_keys=keys,
         engine_base_url=base_url,
-        # Below the seven minutes after which RunPod kills a starting worker without naming a reason.
+        # RunPod kills a starting worker after seven minutes without giving a reason, so this is shorter.
         engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=400, most=3_600),
         own_engine=engine,
         max_concurrency=_whole_number(env, "MAX_CONCURRENCY", default=32, most=256),
@@ -126,8 +126,9 @@ def _weights(env: Mapping[str, str]) -> Path:
 
 def cached_weights(cache: Path, model_id: str, revision: str) -> Path:
     """
-    Returns the folder of one commit of a Hugging Face repository in `cache`, which has huggingface_hub's layout.
-    Another commit in the cache is not accepted: the image reports the version of this one. Raises SettingsError.
+    Returns the folder of one commit of a Hugging Face repository in `cache`, which has huggingface_hub's layout. Raises
+    SettingsError when the cache lacks that commit. Another commit is not accepted, because the image reports the
+    version of `revision`.
     """
     repository = cache / f"models--{model_id.replace('/', '--')}"
     snapshot = repository / "snapshots" / revision

@@ -1,6 +1,6 @@
 """
-Token counts of prompts, rendered with the engine's chat template and counted by the model's tokenizer. Without a
-tokenizer (`npm start` with a scripted engine) the counts are estimates.
+Token counts of prompts. A prompt is rendered with the engine's chat template and counted with the model's tokenizer.
+When there is no tokenizer (as in `npm start` with a scripted engine), the counts are estimates.
 """
 
 import logging
@@ -13,7 +13,8 @@ from .settings import SettingsError
 
 log = logging.getLogger(__name__)
 
-# The tokenizers of Phi-3 and Mistral need 1.08 to 1.12 tokens per Japanese character, and a few for a turn's markers.
+# The tokenizers of Phi-3 and Mistral need 1.08 to 1.12 tokens per Japanese character, and a few for the markers around
+# each message.
 TOKENS_PER_CHARACTER = 1.15
 TOKENS_PER_TURN = 8
 
@@ -37,7 +38,7 @@ def read_counter(tokenizer_file: Path, chat_template_file: Path) -> CountTokens:
 
     try:
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    except Exception as error:  # The library raises no specific type.
+    except Exception as error:  # The library raises no more specific type.
         raise SettingsError(f"TOKENIZER_FILE: {tokenizer_file} is not a tokenizer") from error
     try:
         render = read_template(chat_template_file)
@@ -51,5 +52,5 @@ def read_counter(tokenizer_file: Path, chat_template_file: Path) -> CountTokens:
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
-    """Estimates the tokens of Phi-3 and Mistral. The result is rather too high than too low."""
+    """Estimates the tokens of a Phi-3 or Mistral prompt. The result tends to be too high rather than too low."""
     return math.ceil(sum(len(turn["content"]) * TOKENS_PER_CHARACTER + TOKENS_PER_TURN for turn in messages))

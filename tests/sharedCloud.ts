@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DeleteItemCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { localCredentials } from "../local/cloud/awsEndpoints";
+import { type LocalCloud, startLocalCloud } from "../local/cloud/cloud";
+import { customers } from "../local/cloud/customers";
+import { bringUp, type ProgramOutputs } from "../local/cloud/program";
+import type { StripeDouble } from "../local/stripe/server";
+import { createSwitches } from "../local/stripe/switches";
+
+/** Sessions per hour that one address gets as a guest, low enough for a test to reach. */
+export const guestLimit = 3;
+
+export interface SharedCloud {
+  cloud: LocalCloud;
+  stripe: StripeDouble;
+  outputs: ProgramOutputs;
+  programDir: string;
+  /** Folder of all state. */
+  dir: string;
+}
+
+let shared: Promise<SharedCloud> | undefined;
+
+/**
+ * Local cloud with the program in it, which all files of the vitest project "cloud" share in one process. Call it once per
+ * file: it resets Stripe's switches and the rows of the seeded customers. For everything else, a test creates new
+ * customers or undoes its change.
+ */
+export async function sharedCloud(): Promise<SharedCloud> {
+  shared ??= start();
+  const { cloud, stripe } = await shared;
+  Object.assign(stripe.switches, createSwitches());
+  await deleteRows(cloud);
+  await cloud.seedCustomers();
+  return shared;
+}
+
+async function start(): Promise<SharedCloud> {
+  const dir = mkdtempSync(join(tmpdir(), "snack-misaki-shared-"));
+  // The cloud ends with the process, which vitest ends with SIGTERM.
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  process.once("SIGTERM", () => process.exit());
+  const programDir = process.cwd();
+  const config = { "guest.sessionsPerHour": guestLimit };
+  const cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });
+  const outputs = await bringUp(cloud, programDir, dir);
+  if (!cloud.stripe) throw new Error("The local cloud has no Stripe double.");
+  return { cloud, stripe: cloud.stripe, outputs, programDir, dir };
+}
+
+async function deleteRows({ aws }: LocalCloud): Promise<void> {
+  const { endpoints, account } = aws;
+  const client = new DynamoDBClient({
+    endpoint: endpoints.dynamodb,
+    region: account.region,
+    credentials: localCredentials,
+  });
+  const table = account.list("aws:dynamodb/table:Table").find(({ outputs }) => outputs.hashKey === "user_id");
+  for (const { sub } of customers) {
+    await client.send(new DeleteItemCommand({ TableName: String(table?.outputs.name), Key: { user_id: { S: sub } } }));
+  }
+  client.destroy();
+}
