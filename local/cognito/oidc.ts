@@ -86,7 +86,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
     responseTypes: ["code"],
     scopes: cognitoScopes,
     claims: {
-      // `attributes` selects the claims of a sign-in. A scope in this setting could only add claims.
+      // Every claim is listed under `openid`. The function `attributes` then selects the claims of a sign-in, because a
+      // scope listed here can only add claims and not remove any.
       openid: ["sub", "cognito:username", "username", "email", "email_verified"],
       email: [],
       phone: [],

@@ -7,7 +7,7 @@ import { localStacks, stackNames } from "../../names";
 
 /** The stack whose admin function is invoked. */
 export interface Target {
-  /** `dev`, or `start` and `local` for the stacks of the local cloud. */
+  /** Name of the stack: `dev`, or one of the local cloud's stacks, `start` or `local`. */
   stack: string;
   /** Folder of the local cloud's state. */
   dir: string;

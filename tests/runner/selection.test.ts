@@ -52,7 +52,7 @@ describe("Arguments of npm test", () => {
     expect(select("billing", "expired")).toEqual({ vitest: { files: [checkout], words: ["expired"] } });
   });
 
-  it("finds the words of a test that a helper file declares", () => {
+  it("select a test by words of its name when a helper file declares the test", () => {
     expect(select("customer email")).toEqual({ vitest: { files: [tables], words: ["customer", "email"] } });
   });
 

@@ -418,7 +418,7 @@ describe.each([
     expect((await endpoint.diff(created.id, older, created.inputs)).changes).toBe(false);
   });
 
-  it("show no diff after an edit of the provider's code, and their delete runs the edited code", async () => {
+  it("show no diff after the provider's code is edited, and are deleted by the edited code", async () => {
     const { program, config, registered, runpod } = fixture();
     const created = await deployed();
     await program.edit('console.error("edited provider");');

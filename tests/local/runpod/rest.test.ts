@@ -474,7 +474,7 @@ describe("REST v2 catalog, volumes and billing", () => {
     expect((await runpod.rest(`DELETE ${path}`)).status).toBe(204);
   });
 
-  it("bill the uptime of workers by endpoint", async () => {
+  it("list the workers' uptime per endpoint in the billing", async () => {
     const { id } = await create();
     runpod.double.skip(3_600_000);
     const { records, metadata } = await runpod.restJson(`GET /billing/serverless?bucketSize=day&serverlessId=${id}`);

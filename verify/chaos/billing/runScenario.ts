@@ -169,7 +169,7 @@ class ScenarioRun {
       });
   }
 
-  /** Starts a function. `done` is called with whether the function returned. */
+  /** Starts a function. When it ends, `done` gets true if the function returned, and false otherwise. */
   private invoke(
     name: string,
     timeoutMs: number,
