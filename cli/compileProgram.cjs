@@ -11,8 +11,8 @@ const folder = join(root, ".build/program");
  * Compiles index.ts and every file it imports to CommonJS when one of them has changed. Call it in the repository's
  * folder.
  *
- * TypeScript compiles each source to one file, like Pulumi's ts-node. A bundler or another compiler would change the
- * text of the functions that the state of existing stacks contains.
+ * TypeScript compiles each source to one file, like Pulumi's ts-node. The state of existing stacks contains the text of
+ * some functions, and a bundler or another compiler would change this text.
  *
  * @returns the folder of the compiled files, laid out like the sources
  */

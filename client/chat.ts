@@ -7,8 +7,8 @@ export interface ChatOptions {
   /** Aborting the signal cancels the job and throws the signal's reason. Leaving the loop early also cancels the job. */
   signal?: AbortSignal;
   /**
-   * Creates a new session. Called at most twice: before the job when the ticket is about to expire, and once when the
-   * worker rejects the ticket or RunPod rejects the endpoint's key before any text has arrived. Without this function,
+   * Creates a new session. Called before the job when the ticket is about to expire. Also called, once, when the worker
+   * rejects the ticket or RunPod rejects the endpoint's key, unless text has already arrived. Without this function,
    * `chat` throws the rejection.
    */
   renew?: () => Promise<Session>;

@@ -31,8 +31,8 @@ export interface SignIn {
    * Finishes a sign-in: checks `state`, exchanges the code and stores the tokens.
    *
    * @param callbackUrl the URL to which the hosted pages redirected
-   * @throws ApiProblem `unauthorized` when Cognito rejected the sign-in, this browser did not start it, or it is
-   * already finished
+   * @throws ApiProblem `unauthorized` when Cognito rejected the sign-in, or when the URL does not belong to a pending
+   * sign-in of this browser
    */
   finishSignIn(callbackUrl: string): Promise<Customer>;
   /** Returns the signed-in customer from the stored token, without a request. */

@@ -94,8 +94,8 @@ export function diffFields(
 }
 
 /**
- * Returns the actual values. Where an actual and a declared value mean the same, returns the declared one, so that only
- * real drift shows.
+ * Returns the actual properties. If an actual value equals the declared value by `isSame`, returns the declared value
+ * instead, so that only real drift shows.
  */
 export function asDeclared(declared: Properties, actual: Properties): Properties {
   return Object.fromEntries(

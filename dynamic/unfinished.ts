@@ -30,7 +30,7 @@ export class UnfinishedError extends Error {
 
 /**
  * Runs a change of the resource `id`. If the change fails with an error whose `maybeDone` is true, the state records
- * the attempted properties. With the old properties in the state, reverting the program would show no diff.
+ * the attempted properties. If the state kept the old properties, a revert of the program would show no diff.
  *
  * @throws UnfinishedError when the outcome is unknown; any other error unchanged
  */

@@ -23,9 +23,8 @@ const RESERVE_MS = 30_000;
 const CONCURRENCY = 4;
 
 /**
- * Runs on a schedule and repairs what events did not: it handles events that were never delivered, and syncs customers
- * whose deadline has passed. If any item fails, the run throws, so that it counts in Lambda's error metric. Failed
- * items are retried by the next run.
+ * Runs on a schedule. It handles events that were never delivered, and syncs customers whose deadline has passed. If
+ * any item fails, the run throws, so that it counts in Lambda's error metric. Failed items are retried by the next run.
  */
 export function create(
   settings: Settings,

@@ -39,7 +39,7 @@ export function create(settings: Settings): Handler {
   return jsonHandler(async (request) => {
     const event = await receive(request);
     const { client: stripe, livemode } = await billing.connection();
-    // Live events never match a test key, nor test events a live key, even when signed.
+    // With a test key a live event is rejected, and with a live key a test event is, even if the signature is valid.
     if (event.livemode !== livemode) throw new ApiError("signature_invalid");
     warnOfOtherApiVersion(event);
     const outcome = matters(event) ? await handleEvent(event, { billing, stripe, owner, log }) : "ignored";

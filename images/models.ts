@@ -23,7 +23,7 @@ const ModelFacts = z.strictObject({
    * the disk to be free.
    */
   containerDiskInGb: z.int().positive(),
-  /** Reasons for the values, by the name of the field. */
+  /** Reasons for the values. The keys are the names of the fields. */
   notes: z.record(z.string(), z.string()).optional(),
 });
 type ModelFacts = z.infer<typeof ModelFacts>;

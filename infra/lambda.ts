@@ -35,7 +35,7 @@ const packages = Object.keys({ ...manifest.dependencies, ...manifest.optionalDep
 
 const { computeCodePaths } = pulumi.runtime;
 // For each CallbackFunction, Pulumi walks the whole package tree, even when all packages are excluded. Each walk takes
-// 0.1 s of CPU time. This skips the walk when it would find nothing.
+// 0.1 s of CPU time. This replacement walks the tree only when the archive may need a package.
 Object.assign(pulumi.runtime, {
   async computeCodePaths(options: pulumi.runtime.CodePathOptions) {
     const { extraExcludePackages = [], extraIncludePackages = [], extraIncludePaths = [] } = options;

@@ -22,7 +22,7 @@ export interface RegistryArgs {
 
 /** The credentials with which RunPod pulls the images. `registry` of the configuration selects their kind. */
 export class Registry extends pulumi.ComponentResource {
-  /** RunPod's id of the credentials for an image. Undefined when the image needs none. */
+  /** RunPod's id of the credentials for an image. Undefined when the image needs no credentials. */
   readonly credentialsFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
 
   constructor(name: string, { config, images }: RegistryArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -57,7 +57,7 @@ export class Registry extends pulumi.ComponentResource {
   }
 }
 
-/** Whether an image is in private ECR. Every image that the program builds is. */
+/** Whether an image is in private ECR. Always true for images that the program builds. */
 function isInEcr({ prebuilt }: WorkerImage): boolean {
   return prebuilt === undefined || isPrivateEcr(prebuilt);
 }
@@ -144,7 +144,7 @@ function createAlarm(refresh: Lambda<RefreshSettings>, child: { parent: pulumi.R
       evaluationPeriods: 1,
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       threshold: 1,
-      // A missing run also counts as a failure, because it leaves the token to expire.
+      // A missing run also counts as a failure, because the token expires without a run.
       treatMissingData: "breaching",
     },
     child,

@@ -9,8 +9,8 @@ import { createSecret } from "./secrets";
 
 /**
  * Name and ARN of the parameter with the webhook's secrets. Both are computed from the stack's name, because the
- * functions need them before the parameter exists: its value comes from the webhook endpoint, which needs the API's
- * URL, which needs the functions.
+ * functions need them before the parameter exists. The parameter's value comes from the webhook endpoint, the endpoint
+ * needs the API's URL, and the API needs the functions.
  */
 export function webhookSecretParameter(
   stack: string,

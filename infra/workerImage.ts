@@ -10,8 +10,8 @@ export interface WorkerImageArgs {
 }
 
 /**
- * The image of a model's workers. With `imageTag` the program builds and pushes it; with `imageUri` a pipeline has
- * already done so.
+ * The image of a model's workers. With `imageTag`, the program builds and pushes the image. With `imageUri`, the
+ * program uses an image that a pipeline has pushed.
  */
 export class WorkerImage extends pulumi.ComponentResource {
   /** `imageUri` of the configuration. Undefined when the program builds the image. */
@@ -47,8 +47,7 @@ export class WorkerImage extends pulumi.ComponentResource {
     const { model } = this;
     const repository = new ecr.Repository(
       model,
-      // By default, awsx keeps only one untagged image. A rollback needs the earlier images, and so does a worker that
-      // starts late.
+      // By default, awsx keeps only one untagged image. A rollback and a worker that starts late need earlier images.
       { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
       { parent: this },
     );

@@ -18,7 +18,7 @@ export interface TemplateRecord extends TemplateSettings {
 export interface EndpointSettings {
   name: string;
   templateId: string;
-  /** GPU pools, and GPU types to exclude, which have a minus in front (`-NVIDIA L4`). */
+  /** GPU pools and excluded GPU types. An excluded type begins with a minus (`-NVIDIA L4`). */
   gpuIds: string[];
   gpuCount: number;
   workersMin: number;

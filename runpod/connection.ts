@@ -11,11 +11,16 @@ export interface Connection {
   api: Api;
   client: RunpodClient;
   monitor: WorkerMonitor;
-  /** How often and how long a delete retries while RunPod counts a template as in use. */
+  /** Interval and time limit of the retries of a delete that RunPod refuses because a template is in use. */
   inUse: Polling;
-  /** How often and how long an update checks whether the workers run the new version. A limit of 0 does not wait. */
+  /**
+   * Interval and time limit of the checks whether the workers run the new version. If the limit is 0, the provider does
+   * not check.
+   */
   rollout: Polling;
-  /** Longest wait for an answer of the image's registry, in milliseconds. 0 does not ask the registry. */
+  /**
+   * Longest wait for an answer of the image's registry, in milliseconds. If 0, the provider does not ask the registry.
+   */
   imageLookupMs: number;
   /** Maximum number of workers over all endpoints of the account. Undefined when the operator has not configured it. */
   workerQuota: number | undefined;

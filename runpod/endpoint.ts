@@ -11,8 +11,8 @@ export interface EndpointArgs {
    */
   templateId: pulumi.Input<string>;
   /**
-   * GPU pools for the workers (`GPU_POOLS`), as a set. Two or three pools make a shortage unlikely. A minus excludes a GPU
-   * type: `["AMPERE_24", "ADA_24", "-NVIDIA L4"]`. Changing it rolls the workers.
+   * GPU pools for the workers (`GPU_POOLS`), as a set. Two or three pools make a shortage unlikely. A minus excludes a
+   * GPU type: `["AMPERE_24", "ADA_24", "-NVIDIA L4"]`. A change of this set rolls the workers.
    */
   gpuIds: pulumi.Input<pulumi.Input<string>[]>;
   /** GPUs per worker. Default 1. */

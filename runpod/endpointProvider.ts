@@ -60,7 +60,8 @@ export const endpoint = {
     const record = await connection().client.getEndpoint(id);
     if (record === undefined) return { id: "" };
     const { id: _, owner, ...fields } = record;
-    // If the owner tag is missing, this is still the endpoint in the state. The drift of its template shows the reason.
+    // If the owner tag is missing, the owner comes from the state. The refresh of the template shows the missing tag as
+    // drift.
     const props = asDeclared(declared, { ...fields, owner: owner ?? declared.owner ?? "" });
     return { id, props, inputs: { ...props } };
   },

@@ -31,8 +31,8 @@ const IN_USE = [
 ];
 
 /**
- * Whether the error says that the resource does not exist. The patterns are wordings from RunPod's own Pulumi provider,
- * and similar ones.
+ * Whether the error says that the resource does not exist. The patterns match the wordings of RunPod's own Pulumi
+ * provider and similar wordings.
  */
 export function isNotFound(error: unknown): boolean {
   return error instanceof RunpodError && NOT_FOUND.test(error.message);

@@ -44,8 +44,8 @@ function createHttp(): AxiosInstance {
     shouldResetTimeout: true,
     retryCondition: ({ response }) => isRetryable(retryFacts(response)),
     retryDelay: (n, { response }) => retryDelayMs(n, retryFacts(response).retryAfterMs),
-    // The signal of the failed attempt could abort while axios-retry waits; then the next attempt would start at once.
-    // So this removes it, and the next attempt gets a new signal in the code above.
+    // The signal of the failed attempt could abort while axios-retry waits. The next attempt would then start at once.
+    // So `onRetry` removes the signal, and the interceptor above sets a new one for the next attempt.
     onRetry: (_n, _error, config) => void delete config.signal,
   });
   return client;
@@ -64,7 +64,7 @@ function retryAfterHeader({ headers }: AxiosResponse): string | undefined {
 /**
  * Calls a JSON API of RunPod.
  *
- * @throws RunpodError when there is no response. No axios error leaves this file, because it contains the key and the body
+ * @throws RunpodError when there is no response. Never throws an axios error, which would contain the key and the body
  */
 export async function callJson(call: JsonCall): Promise<HttpResponse> {
   const { method, url, apiKey, body, timeoutMs, isRepeatable = false } = call;

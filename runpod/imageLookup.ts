@@ -34,7 +34,7 @@ type Get = (path: string, accept: string) => Promise<AxiosResponse<unknown>>;
  * Reads an image's manifest from its registry, without credentials, through the registry HTTP API v2.
  *
  * @param timeoutMs limit of all calls together
- * @returns undefined when the registry cannot be read: not reachable, private, or with another API
+ * @returns undefined when the registry is not reachable, is private or has another API
  */
 export async function lookUpImage(imageName: string, timeoutMs: number): Promise<ImageInfo | undefined> {
   const { host, repository, reference } = parseImageName(imageName);

@@ -15,7 +15,10 @@ export function addOwnerTag(env: Record<string, string>, owner: string): Record<
   return { ...env, [OWNER_TAG]: owner };
 }
 
-/** Splits an environment into its own variables and the owner, which is undefined without an owner tag. */
+/**
+ * Splits an environment into the variables without tags and the owner. The owner is undefined if the owner tag is
+ * missing.
+ */
 export function splitOwnerTag(env: Record<string, string>): { env: Record<string, string>; owner: string | undefined } {
   const { [OWNER_TAG]: owner, [TEMPLATE_TAG]: _, ...own } = env;
   return { env: own, owner };

@@ -8,11 +8,11 @@ interface WorkerRequest {
 }
 
 /**
- * Saves an endpoint if its workers fit into the account's quota. The quota can be exceeded by this check or by RunPod's
- * answer. In both cases the error lists the workers of the account's endpoints.
+ * Saves an endpoint if its workers fit into the account's quota. The request can fail in this check or at RunPod. In
+ * both cases the error lists the workers of the account's endpoints.
  *
- * @param configured quota from the operator's configuration. If undefined, the quota that RunPod returns applies, if
- * any
+ * @param configured quota from the operator's configuration. If undefined, the quota that RunPod returns applies. If
+ * RunPod returns no quota, only RunPod checks the request
  * @param id the endpoint's id if it exists already
  * @throws RunpodError
  */

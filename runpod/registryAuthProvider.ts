@@ -91,8 +91,8 @@ export const registryAuth = {
     const inputs = checkedInputs(news);
     const { api, client } = connection();
     if ((await findById(id)) === undefined) throw missingResource("RunPod registry credentials", id);
-    // REST cannot change credentials, and `check` rejects a change. So with REST this update follows an import, and the
-    // declared credentials are stored without a call.
+    // With REST, `check` rejects a change of credentials. So with REST an update of credentials only follows an import.
+    // It stores the declared credentials in the state without a call.
     if (api === "graphql") await recordAttempt(id, inputs, news, () => client.updateRegistryAuth(id, inputs));
     return { outs: inputs };
   },

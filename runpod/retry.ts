@@ -28,12 +28,12 @@ export function isRetryable({ transient, retryAfterMs = 0 }: Pick<RunpodError, "
   return transient && retryAfterMs <= LONGEST_WAIT_MS;
 }
 
-/** Whether an HTTP status may change with a retry. */
+/** Whether a retry may help after this HTTP status. */
 export function isTransientStatus(status: number): boolean {
   return status === 429 || status >= 500;
 }
 
-/** Milliseconds of a `Retry-After` header, which is a number of seconds or a date. */
+/** Converts a `Retry-After` header, a number of seconds or a date, to milliseconds. */
 export function parseRetryAfter(value: string | null | undefined, now = Date.now()): number | undefined {
   if (value === null || value === undefined) return undefined;
   if (/^\d+$/.test(value)) return Number(value) * 1000;
@@ -53,7 +53,8 @@ export function finalError(last: RunpodError, attempts: number): RunpodError {
 }
 
 /**
- * Runs `attempt`, and again up to three times after a transient `RunpodError`. Only for operations that are safe to repeat.
+ * Runs `attempt`. After a transient `RunpodError`, repeats it up to three times. Only for operations that are safe to
+ * repeat.
  *
  * @throws RunpodError that is not transient; any other error unchanged
  */

@@ -15,9 +15,9 @@ export interface RolloutTarget {
  * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, there is no rollout.
  */
 const CHECKS_FOR_RELEASE = 3;
-/** Number of checks in a row, with crashing workers and no ready one, after which the rollout fails. */
+/** Number of consecutive checks with crashing workers and no ready worker that make a rollout fail. */
 const CHECKS_OF_CRASHES = 5;
-/** Number of checks in a row without an answer after which the wait ends. */
+/** Number of consecutive checks without an answer that end the wait. */
 const CHECKS_WITHOUT_ANSWER = 3;
 /** Longest time between two lines of progress. */
 const PROGRESS_INTERVAL_MS = 30_000;
@@ -26,7 +26,7 @@ const PROGRESS_INTERVAL_MS = 30_000;
  * Makes a change and waits until the endpoints' workers run the new version. Logs progress to stdout, which Pulumi
  * shows.
  *
- * @param polling a limit of 0 does not wait
+ * @param polling interval and limit of the checks. If the limit is 0, does not wait
  * @throws RunpodError with the reason, when a worker keeps crashing or the limit is over
  */
 export async function applyRollout(

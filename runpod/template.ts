@@ -5,7 +5,9 @@ import { forwardTo } from "./forward";
 export interface TemplateArgs {
   /** Unique in the RunPod account, 3 to 191 characters. */
   name: pulumi.Input<string>;
-  /** The worker's image with a tag other than `latest`, or a digest. Changing it rolls the workers of the endpoint. */
+  /**
+   * The worker's image with a tag other than `latest`, or a digest. A change of the image rolls the endpoint's workers.
+   */
   imageName: pulumi.Input<string>;
   /**
    * The worker's environment. Write a secret as `{{ RUNPOD_SECRET_name }}`. The provider adds `SNACK_MISAKI_STACK`, the owner

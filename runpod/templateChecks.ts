@@ -7,8 +7,8 @@ import { splitOwnerTag } from "./ownerTag";
 
 const GB = 1e9;
 /**
- * Factor below which a disk may be too small for an image. Layers with programs unpack to two or three times their
- * size; layers with model weights hardly grow.
+ * Ratio of the disk's size to the image's compressed size. Up to this ratio, the check warns that the disk may be too
+ * small. Layers with programs unpack to two or three times their size; layers with model weights hardly grow.
  */
 const UNPACKED_PER_COMPRESSED = 1.5;
 

@@ -81,7 +81,8 @@ function checkedInputs(properties: Properties): TemplateInputs {
 }
 
 /**
- * Whether only the name differs. False when nothing differs, which is the case in the update after an unfinished one.
+ * Whether only the name differs. False when nothing differs: the update after an unfinished update must wait for the
+ * workers again.
  */
 function isOnlyRenamed(before: TemplateInputs, after: TemplateInputs): boolean {
   return changed(before, after, "name") && !ROLLOUT_FIELDS.some((name) => changed(before, after, name));

@@ -24,7 +24,7 @@ export interface Workers {
 
 /** Reads the state of workers. */
 export interface WorkerMonitor {
-  /** Undefined when RunPod does not return the workers: the key lacks the permission, or the API has no workers. */
+  /** Undefined when RunPod does not return the workers, for example because the key lacks the permission. */
   getWorkers(endpointId: string): Promise<Workers | undefined>;
   /** Latest log lines that the worker's host wrote, newest last. Empty when they cannot be read. */
   getHostLog(endpointId: string, workerId: string): Promise<string[]>;
@@ -64,7 +64,8 @@ export function workerMonitor(
     if (health === undefined) return undefined;
     const { idle, running, ready, ...others } = health.workers;
     const version = await client.getEndpointVersion(id).catch(() => undefined);
-    // The job API does not return versions. RunPod stops idle stale workers at once and lets busy ones finish their job.
+    // The job API does not return versions, so every worker counts as current. RunPod stops stale workers at once, or
+    // after their job if they are busy.
     return {
       ...others,
       version,

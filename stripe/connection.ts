@@ -7,7 +7,8 @@ let current: Stripe | undefined;
 
 /**
  * Reads the configuration keys of `StripeConfig` and the secret `stripeWebhookKey`, a restricted key that may write
- * webhook endpoints. A missing key fails only the calls to Stripe, because `WebhookSecrets` needs no key.
+ * webhook endpoints. Does not throw when the key is missing, because `WebhookSecrets` needs no key. Only calls to
+ * Stripe then fail.
  *
  * Synchronous, because Pulumi starts the next operation of the provider without waiting for a promise of `configure`.
  *

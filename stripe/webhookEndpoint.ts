@@ -15,17 +15,19 @@ export interface WebhookEndpointArgs {
    */
   secretGeneration: pulumi.Input<number>;
   /**
-   * API version of the events. Default: the version of stripe-node, so that an upgrade of the package changes both. Stripe
-   * cannot change it later, so a new version replaces the endpoint.
+   * API version of the events. Default: the version that stripe-node uses, so that an upgrade of the package also
+   * changes the version of the events. Stripe cannot change the version of an existing endpoint, so a new version
+   * replaces the endpoint.
    */
   apiVersion?: pulumi.Input<string>;
 }
 
 /**
- * An endpoint that Stripe sends events to. `id` is Stripe's, `we_…`. To change the secret, raise `secretGeneration`.
+ * An endpoint that Stripe sends events to. `id` is Stripe's endpoint id, `we_…`. To change the secret, raise
+ * `secretGeneration`.
  *
- * A stack may have only one: a create deletes other endpoints of the stack with the same generation and version, because
- * they look like those of an interrupted `up`.
+ * A stack may have only one webhook endpoint: a create deletes the stack's other endpoints with the same generation and
+ * version, because they look like leftovers of an interrupted `up`.
  *
  * Needs the stack config `stripeWebhookKey` (secret).
  */

@@ -39,7 +39,7 @@ export const webhookEndpoint = {
     const { id, secret, status } = await createWithinLimit(inputs);
     await deleteLeftovers(inputs, id);
     const outs = { ...inputs, secret, status };
-    // This is the last step, because a repeated create adopts an endpoint only if it lacks this metadata.
+    // This is the last step, because a repeated create does not adopt an endpoint that has this metadata.
     await recordAttempt(id, outs, properties, async () => {
       if ((await updateEndpoint(id, { metadata: CREATE_FINISHED })) === undefined) throw missing(id);
     });
@@ -129,7 +129,8 @@ async function createOrAdopt(inputs: WebhookEndpointInputs): Promise<CreatedEndp
 }
 
 /**
- * @returns undefined when Stripe repeats a failure, or repeats an endpoint that is deleted or already in Pulumi's state
+ * @returns undefined when the repeated response cannot be used: it is a failure, or its endpoint is deleted or already
+ * in Pulumi's state
  */
 async function tryCreate(inputs: WebhookEndpointInputs, salt: string): Promise<CreatedEndpoint | undefined> {
   const api_version = inputs.apiVersion as Stripe.WebhookEndpointCreateParams.ApiVersion;

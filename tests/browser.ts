@@ -13,14 +13,17 @@ export const needsBrowser = needs(
   executablePath ? undefined : "no Chromium found: install one or set CHROMIUM_PATH to its executable",
 );
 
-/** Starts the machine's Chromium without any connection it opens by itself. */
+/** Starts the machine's Chromium. Its own background connections, such as update checks, are disabled. */
 export function launchBrowser(): Promise<Browser> {
   const quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", ...quiet];
   return chromium.launch({ args, ...(executablePath && { executablePath }) });
 }
 
-/** CHROMIUM_PATH, else the first on PATH, where its installers put it, or in Playwright's cache. */
+/**
+ * Returns CHROMIUM_PATH. Without it, searches PATH, the usual installation folders and Playwright's cache, in this
+ * order.
+ */
 function findChromium(): string | undefined {
   if (env.CHROMIUM_PATH) {
     if (existsSync(env.CHROMIUM_PATH)) return env.CHROMIUM_PATH;

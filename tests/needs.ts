@@ -1,11 +1,11 @@
 import type { TestOptions } from "vitest";
 
 /**
- * Options of a test group that needs something which a machine may lack. With a reason, the group is skipped, and the
- * last line of `npm test` gives the reason.
+ * Options of a test group that needs software which some machines do not have. When the software is missing, vitest
+ * skips the group, and the last line of `npm test` gives the reason.
  *
  * @param missing reason, such as "no Chromium found"; undefined when nothing is missing
- * @throws Error when REQUIRE_ALL=1 allows no skip
+ * @throws Error when something is missing and REQUIRE_ALL=1 forbids skips
  */
 export function needs(missing: string | undefined): Pick<TestOptions, "skip" | "meta"> {
   if (missing === undefined) return {};

@@ -9,7 +9,7 @@ import { bringUp, type ProgramOutputs } from "../local/cloud/program";
 import type { StripeDouble } from "../local/stripe/server";
 import { createSwitches } from "../local/stripe/switches";
 
-/** Sessions per hour that one address gets as a guest, low enough for a test to reach. */
+/** Maximum number of guest sessions per hour for one IP address. It is low, so that a test can reach it. */
 export const guestLimit = 3;
 
 export interface SharedCloud {

@@ -23,7 +23,7 @@ export const SubscriptionFacts = z.object({
   collection_paused: z.boolean(),
   /** Creation time of the oldest open invoice. */
   unpaid_since: z.nullable(Seconds),
-  /** Whether that invoice is the first one, or the first after a trial: the customer has never paid. */
+  /** Whether the failed payment is the first one, or the first one after a trial. Such a customer has never paid. */
   unpaid_first: z.boolean(),
 });
 export type SubscriptionFacts = z.infer<typeof SubscriptionFacts>;
@@ -68,7 +68,7 @@ export const Customer = z.object({
   /** ISO 8601. A grant without it never expires. */
   grant_expires_at: z.optional(z.iso.datetime()),
   /**
-   * ISO 8601. Time by which a pending step at Stripe, such as a Checkout Session, has ended and the row is read again.
+   * ISO 8601. A pending step at Stripe, such as a Checkout Session, has ended by this time. The row is then reviewed.
    */
   review_by: z.optional(z.iso.datetime()),
   /** ISO 8601. Last time the facts were read from Stripe. */

@@ -13,7 +13,7 @@ export interface Policy {
 export interface Entitlement {
   plan: Plan;
   reason: PlanResponse["reason"];
-  /** When the plan ends if nothing more is paid; null for never. */
+  /** End of the plan without a further payment; null when the plan never ends. */
   expiresAt: Date | null;
   /** End of the grace period that currently keeps the plan. */
   graceUntil?: Date;
@@ -45,8 +45,9 @@ export function currentSubscription(customer: Customer): SubscriptionFacts | und
 }
 
 /**
- * Moments (Unix seconds, customer's clock) after which a live subscription may grant something else. Stripe acts at
- * `stripes` and sends events. `ours` are our own deadlines, unknown to Stripe.
+ * Times (Unix seconds, customer's clock) after which a live subscription may grant another plan or none. At the times
+ * in `stripes`, Stripe changes the subscription and sends events. The times in `ours` are our own deadlines, unknown to
+ * Stripe.
  */
 export function deadlines(subscription: SubscriptionFacts, policy: Policy): Record<"ours" | "stripes", number[]> {
   const { status, period_end } = subscription;
@@ -61,7 +62,7 @@ export function isLive({ status }: Pick<SubscriptionFacts, "status">): boolean {
   return status !== "canceled" && status !== "incomplete_expired";
 }
 
-/** Whether a dispute is open. The customer cannot buy while it is. */
+/** Whether a dispute is open. An open dispute prevents the customer from buying. */
 export function isOpenDispute({ status }: DisputeFacts): boolean {
   return !isWonOrInquiry(status) && status !== "lost";
 }
@@ -133,8 +134,9 @@ function evaluate(
 }
 
 /**
- * Maps a price that the configuration does not know. A known subscription with unchanged prices keeps its plan. With
- * changed prices it gets `paid`: never nothing, never VIP.
+ * Maps a price that the configuration does not know. A subscription with a remembered plan keeps that plan while its
+ * prices are unchanged. After a price change it always gets `paid`: the customer still pays, but possibly not the VIP
+ * price.
  */
 function planOfUnknownPrice({ price_ids }: SubscriptionFacts, known: KnownPlan | undefined): Plan | undefined {
   if (known?.price_ids.join() === price_ids.join()) return known.plan;
@@ -173,8 +175,8 @@ function scheduledCancel(subscription: SubscriptionFacts): number | null {
 }
 
 /**
- * Counts from the unpaid invoice. Neither Stripe's retries nor the new period extend it. A first payment has no grace
- * period.
+ * End of the grace period, counted from the creation of the unpaid invoice. Stripe's retries and the next billing
+ * period do not extend it. Null for a first payment, which has no grace period.
  */
 function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): number | null {
   const since = subscription.unpaid_since ?? subscription.period_start;

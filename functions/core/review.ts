@@ -9,8 +9,9 @@ const EVERY_SECONDS = 24 * 3600;
 const OVERDUE_SECONDS = 3600;
 
 /**
- * Computes when the reconciler reads a customer from Stripe again: after the next deadline, periodically while a
- * subscription is live, and when a pending step at Stripe has ended. Null when time alone changes nothing.
+ * Computes the next time at which the reconciler reads a customer from Stripe. This is the earliest of: the next
+ * deadline, the periodic read of a live subscription, the end of a grant, and the end of a pending step at Stripe. Null
+ * when time alone changes nothing.
  */
 export function nextReview(customer: Customer, now: Date, policy: Policy): Date | null {
   const { subscriptions = [], clock_ahead_seconds: ahead = 0, grant_expires_at, review_by } = customer;

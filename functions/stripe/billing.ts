@@ -12,8 +12,8 @@ export interface Billing {
   connection(): Promise<StripeConnection>;
   rows: UserRows;
   /**
-   * Syncs a user's row with Stripe. A user without a Stripe customer is not looked up. Throws ApiError `unavailable`;
-   * the row is then unchanged.
+   * Syncs a user's row with Stripe. Does not call Stripe for a user without a Stripe customer. Throws ApiError
+   * `unavailable`; the row is then unchanged.
    */
   sync(userId: string, options?: SyncOptions): Promise<Synced>;
 }

@@ -31,7 +31,9 @@ export interface CheckoutSources {
 const SESSION_LIFETIME_SECONDS = 3600;
 /** A session with less time left is not reused: paying takes a while. */
 const MIN_REMAINING_SECONDS = 900;
-/** A round fails only when another request has made more progress. */
+/**
+ * Most rounds of one request. A new round starts when the attempt has been replaced or its session is no longer open.
+ */
 const ROUNDS = 5;
 
 /**
@@ -39,9 +41,9 @@ const ROUNDS = 5;
  *
  * There is no lock, because a process can lose a lock without noticing. Concurrent requests agree on one attempt by a
  * conditional write. Every request that creates the attempt's session sends the same parameters under the same
- * idempotency key, so Stripe creates one session. Sessions of other attempts are expired first. A session that was
- * created too late is expired before its URL is returned. The check for a paid subscription comes after that, because a
- * session that is no longer open has left its subscription behind.
+ * idempotency key, so Stripe creates one session. Sessions of other attempts are expired first. Only then is the
+ * customer checked for a live subscription, because a session that was just paid has already created its subscription.
+ * If another attempt has started in the meantime, the session is expired and its URL is not returned.
  *
  * @throws ApiError `already_subscribed`, `checkout_refused`, or `unavailable`; in all cases nothing can be paid twice
  */
@@ -104,7 +106,7 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
   return attempt.plan === plan && attempt.price_id === priceId && attempt.return_url === returnUrl;
 }
 
-/** @param isOpen whether the attempt's session is open, so that returning it creates nothing new */
+/** @param isOpen whether the attempt's session is open; an incomplete subscription then belongs to this session */
 async function refuseSecondSubscription(
   userId: string,
   billing: Billing,

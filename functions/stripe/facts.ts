@@ -13,17 +13,17 @@ const TRIAL_END_SLACK_SECONDS = 24 * 3600;
  * Reads the facts that decide a plan. Most customers need one round trip: disputes, open invoices and a test clock are
  * read only when the first answers refer to them.
  *
- * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. Not knowing the customer is
- * an error and not "no subscription", because with the key of a wrong Stripe account every customer is unknown, and
- * nobody may lose a plan for that
+ * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. An unknown customer does
+ * not count as a customer without a subscription. With the key of a wrong Stripe account every customer is unknown, and
+ * all customers would lose their plans
  */
 export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts> {
   const reading = Promise.all([
     allFromStripe(stripe.subscriptions.list({ customer: customerId, status: "all", limit: 100 }), MAX_OBJECTS),
     allFromStripe(stripe.charges.list({ customer: customerId, limit: 100 }), MAX_OBJECTS),
   ]);
-  // Awaited below, unless the customer is deleted. Stripe ends a deleted customer's subscriptions and may not list
-  // them.
+  // The result is awaited below, unless the customer is deleted. For a deleted customer these calls can fail, and their
+  // errors are ignored.
   reading.catch(() => {});
   const customer = await fromStripe("customer", stripe.customers.retrieve(customerId));
   if (customer.deleted) return { subscriptions: [], disputes: [], customer_deleted: true, clock_ahead_seconds: 0 };
@@ -82,7 +82,10 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
   };
 }
 
-/** Not the latest invoice: an account that leaves subscriptions past due has an unpaid invoice in every period. */
+/**
+ * Reads the oldest open invoice. The latest one would be wrong: a subscription that stays past due gets another unpaid
+ * invoice in every period.
+ */
 async function oldestOpenInvoice(stripe: Stripe, subscription: string): Promise<Stripe.Invoice | undefined> {
   const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }), MAX_OBJECTS);
   return open.toSorted((one, other) => one.created - other.created)[0];

@@ -39,7 +39,7 @@ export async function handleEvent(
   return "synced";
 }
 
-/** The event log serves operators only. The row is correct without the record. */
+/** A failed write to the event log is only reported: the row is already correct. */
 async function record(log: EventLog, ...what: Parameters<EventLog["record"]>): Promise<void> {
   await log
     .record(...what)

@@ -6,7 +6,7 @@ import { parseEvent, type StripeEvent } from "./event";
 
 /** Age limit of undelivered events. Stripe retries delivery for three days. */
 const UNDELIVERED_MAX_AGE_SECONDS = 7 * 24 * 3600;
-/** Age limit of other events: a few runs, so that the next run finds what one run missed. */
+/** Age limit of other events. It covers several runs, so that the next run finds an event that one run missed. */
 const RECENT_MAX_AGE_SECONDS = 2 * 3600;
 /** Younger events are still being delivered. */
 const MIN_AGE_SECONDS = 60;
@@ -14,8 +14,8 @@ const MIN_AGE_SECONDS = 60;
 const CHUNK_SIZE = 100;
 
 /**
- * Finds events that can change a plan and were never handled: those that Stripe could not deliver, and all recent ones.
- * Stripe reports no failed delivery when there was no endpoint.
+ * Finds events that can change a plan and were never handled. It looks at the events that Stripe could not deliver and
+ * at all recent events, because Stripe reports no failed delivery for an event without an endpoint.
  *
  * @param most limit per run; the next run finds the rest
  * @returns oldest first

@@ -11,7 +11,7 @@ import { PaidPlan } from "../../contract/plan";
 import { awsClientLimits, dependency } from "../lib/dependency";
 
 /**
- * One purchase attempt: everything its Checkout Session is created from, so that concurrent requests create the same
+ * One purchase attempt. It contains all inputs of its Checkout Session, so that concurrent requests create the same
  * session.
  */
 const CheckoutAttempt = z.object({

@@ -23,10 +23,10 @@ const REVIEW_QUEUE = "stripe";
 /** All writes to the `users` table. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface UserRows extends SyncRows {
   /**
-   * Links a Stripe customer to a row. Returns the linked customer, which is another one when a concurrent request
+   * Links a Stripe customer to a row. Returns the linked customer. This is another customer when a concurrent request
    * linked first.
    *
-   * @param replacing a deleted customer that the row may still name
+   * @param replacing a deleted customer; a row linked to it is linked to the new customer
    */
   link(userId: string, stripeCustomerId: string, now: Date, replacing?: string): Promise<string | undefined>;
   /** Sets or removes (`plan` null) an operator's grant. The next sync updates the cached plan. */

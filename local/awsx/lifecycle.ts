@@ -16,7 +16,8 @@ const DEFAULT_RULES: LifecycleRule[] = [
 /**
  * Converts awsx's rules to an ECR policy document. Puts the `any` rule last, because ECR requires that.
  *
- * @throws Error when a rule has no limit, a `tagged` rule has no prefixes, or two rules are `any`
+ * @throws Error when a rule has no limit, a `tagged` rule has no prefixes, or more than one rule has the tag status
+ * `any`
  */
 export function lifecyclePolicyDocument(rules: LifecycleRule[] = DEFAULT_RULES): string {
   const any = rules.filter(({ tagStatus }) => tagStatus === "any");

@@ -26,7 +26,7 @@ export interface LocalCloudOptions {
   dir: string;
   /** Uses free ports instead of those in `Pulumi.local.yaml`. */
   freePorts: boolean;
-  /** Ports that the caller has chosen. Default: by `freePorts`. */
+  /** Ports to use instead of those that `freePorts` selects. */
   ports?: Ports;
   /** Overrides of `Pulumi.local.yaml`, by path. */
   config?: Record<string, unknown>;
@@ -55,7 +55,7 @@ export interface LocalCloud {
   seedCustomers(): Promise<void>;
   /** Passes the program's outputs to the page. */
   setPageConfig(config: PageConfig): void;
-  /** Closes every service, the last started first. */
+  /** Closes every service, in reverse order of their start. */
   close(): Promise<void>;
 }
 

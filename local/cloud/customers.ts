@@ -49,7 +49,7 @@ export async function seedCustomers(aws: Aws): Promise<void> {
 }
 
 /**
- * Reads customers' rows for the page, from the users table of the first stack, which is the stack of `npm start`.
+ * Reads customers' rows for the page. They come from the users table of the first stack, the stack of `npm start`.
  *
  * @returns a function that takes a Cognito `sub` and returns the row, or undefined without a table or a row
  */

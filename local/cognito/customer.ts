@@ -10,7 +10,7 @@ export interface Customer {
   label: string;
 }
 
-/** A customer with `sub`. It is also their `cognito:username`, as in pools with sign-in by e-mail. */
+/** A customer with `sub`. The `sub` is also the `cognito:username`, as in pools with sign-in by e-mail. */
 export type KnownCustomer = Customer & { sub: string };
 
 /** The seeded customers. */

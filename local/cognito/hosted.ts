@@ -16,8 +16,8 @@ type Env = { Bindings: HttpBindings };
 type Request = Context<Env>;
 
 /**
- * Serves the hosted domain apart from the OIDC servers: pages, preflights, and `/oauth2/…` requests without a valid
- * pool.
+ * Serves the requests to the hosted domain that no OIDC server handles: pages, preflights, and `/oauth2/…` requests
+ * without a valid pool.
  */
 export function hostedApp(directory: Directory, pools: Pools, customers: Customers, events: Events): Hono<Env> {
   const app = new Hono<Env>();

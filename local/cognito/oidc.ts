@@ -95,8 +95,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       "aws.cognito.signin.user.admin": [],
     },
     conformIdTokenClaims: false,
-    // Cognito accepts any client without PKCE. Here PKCE is required for public clients, so that a missing one is found
-    // in development.
+    // Cognito accepts any client without PKCE. Here PKCE is required for public clients, so that developers notice when
+    // it is missing.
     pkce: { required: (_ctx, client) => client.tokenEndpointAuthMethod === "none" },
     clientBasedCORS: () => true,
     formats: { bitsOfOpaqueRandomness: (_ctx, model) => (model.kind === "AccessToken" ? UUID_ID_BITS : 256) },
@@ -117,8 +117,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       policy,
       url: (_ctx, interaction) => `/login?${new URLSearchParams(interaction.params as Record<string, string>)}`,
     },
-    // Each sign-in gets its own grant for all requested scopes. Cognito has no consent page, and revoking one refresh
-    // token must not affect another's.
+    // Each sign-in gets its own grant for all requested scopes, because Cognito has no consent page. With separate
+    // grants, revoking the refresh token of one sign-in does not affect other sign-ins.
     loadExistingGrant: async (ctx) => {
       const { client, account, params } = ctx.oidc;
       if (!client || !account) return undefined;
@@ -153,7 +153,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
 }
 
 /**
- * Selects a customer's attributes by scope: `openid` alone returns all; with `email`, `phone` or `profile` only theirs.
+ * Selects a customer's attributes by scope. `openid` alone returns all attributes. If `email`, `phone` or `profile` is
+ * requested, only the attributes of the requested scopes are returned.
  * https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-define-resource-servers.html
  */
 function attributes<T extends object>(scope: string, email: T): Partial<T> {

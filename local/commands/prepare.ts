@@ -1,5 +1,5 @@
 import { buildBundles } from "../../infra/bundle";
 
-// npm runs this file after `npm ci`, because `pulumi destroy` needs the bundles of the dynamic providers. That command
-// does not run the program, which would build them.
+// npm runs this file after `npm ci`. `pulumi up` runs the program, which builds the bundles of the dynamic providers.
+// `pulumi destroy` also needs these bundles, but does not run the program.
 buildBundles();

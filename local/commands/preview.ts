@@ -45,8 +45,8 @@ void run(program);
 /**
  * Previews the program in a temporary local cloud.
  *
- * @param overrides configuration values by path, such as `phi3.imageTag`. If there are any, the stack is first brought
- * up without them.
+ * @param overrides configuration values by path, such as `phi3.imageTag`. If it is not empty, the stack is first
+ * brought up without the overrides.
  */
 async function previewChanges(overrides: Record<string, unknown>, progress: Progress): Promise<StepEvent[]> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-preview-"));

@@ -50,7 +50,7 @@ async function check(commands: string[][]): Promise<PythonOutcome> {
   return { status: "passed", detail: commands.map(([tool]) => tool).join(", ") };
 }
 
-/** Prints an outcome and sets the exit code. A skip fails only when `REQUIRE_ALL=1`. */
+/** Prints an outcome and sets the exit code. A skipped subcommand fails only when `REQUIRE_ALL=1`. */
 function report(outcome: PythonOutcome): void {
   const failed = outcome.status === "failed" || (outcome.status === "skipped" && process.env.REQUIRE_ALL === "1");
   if (failed) process.exitCode = 1;

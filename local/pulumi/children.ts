@@ -20,8 +20,8 @@ export class Children {
   };
   private readonly interrupt = (signal: NodeJS.Signals) => {
     this.killAll();
-    // A listener disables the default action of a signal, which is to end this process. So end the process here, unless
-    // it has other listeners, which then decide what happens.
+    // By default a signal ends this process, but a listener disables that. So end the process here. If the process has
+    // other listeners, they decide what happens.
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 

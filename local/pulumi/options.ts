@@ -16,7 +16,10 @@ export interface EngineOptions {
   providers: Record<string, number | Promise<number>>;
   /** Environment variables for the program and its dynamic providers; they override those of this process. */
   env?: Record<string, string>;
-  /** False starts the process of dynamic resources only when the first one is registered. Default true, to save time. */
+  /**
+   * Whether the provider of dynamic resources starts before the program registers a dynamic resource. Default true, to
+   * save time.
+   */
   startsDynamicEarly?: boolean;
   /** Called after each step. */
   onStep?(step: StepEvent): void;

@@ -28,7 +28,7 @@ export class Providers {
   /**
    * Returns the provider of a package.
    *
-   * @throws EngineError when there is no such provider, or it rejects its configuration
+   * @throws EngineError when the package has no provider, or when the provider rejects its configuration
    */
   get(name: string): Promise<Provider> {
     const existing = this.connected.get(name);

@@ -43,8 +43,8 @@ export interface RunpodOptions {
   /** Maximum of the sum of `workersMax`. Default 5, as in a new account at RunPod. */
   workersQuota?: number;
   /**
-   * How long a template stays in use after the deletion of its last endpoint. Default 0. At RunPod it is up to two
-   * minutes.
+   * Milliseconds for which a template stays in use after the deletion of its last endpoint. Default 0. At RunPod it is
+   * up to two minutes.
    */
   templateHoldMs?: number;
   /** Allowed requests of REST v2 per key. Default: ten times the numbers of RunPod's document, so that tests need not wait. */

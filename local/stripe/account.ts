@@ -84,7 +84,7 @@ export class StripeAccount {
     );
   }
 
-  /** Returns a test clock. The account's own one ticks. */
+  /** Returns a test clock. The account's default clock runs with the wall clock. */
   testClock(id: string): Stripe.TestHelpers.TestClock {
     if (id !== DEFAULT_CLOCK) return this.ledger.get("test_helpers.test_clock", id);
     const now = this.now();

@@ -42,7 +42,7 @@ export function stripeApi(account: StripeAccount, keys: string[], switches: Swit
       const text = await c.req.text();
       const fingerprint = createHash("sha256").update(`${c.req.path}\n${text}`).digest("hex");
       const { given, replayed } = await idempotency.once(key, fingerprint, async () => {
-        // The delay allows two concurrent requests with one key, as over a network.
+        // During this delay a second request with the same key can arrive, as over a network.
         await sleep(switches.apiDelayMs);
         if (failure !== undefined && failure > 0) return kept(failed(failure), requestId);
         try {

@@ -28,8 +28,8 @@ export class Ledger {
   }
 
   /**
-   * Unix seconds of a customer's clock: their test clock's, or the account's. While time is simulated, the simulated
-   * moment.
+   * Unix seconds of a customer's clock. This is their test clock if they have one, else the account's clock. During a
+   * simulation it is the simulated moment.
    */
   now(customer?: string): number {
     if (this.standsAt !== undefined) return this.standsAt;

@@ -63,7 +63,7 @@ function* dueInvoices(ledger: Ledger, isOn: (customer: string) => boolean): Gene
   }
 }
 
-/** Expires sessions by the wall clock: a person who opens one does not see a test clock. */
+/** Expires sessions by the wall clock, because a person with an open session does not see a test clock. */
 export function expireSessions(ledger: Ledger): void {
   const now = wallSeconds();
   for (const { id, status, expires_at } of ledger.all("checkout.session")) {

@@ -33,8 +33,8 @@ export interface StripeDouble extends Listening, Pick<Deliveries, "settled" | "r
 /**
  * Starts the Stripe double on one port: the API below `/v1`, the pages of Checkout and portal, and webhook deliveries.
  *
- * Sources: https://docs.stripe.com/api, the SDK's types, https://docs.stripe.com/testing. Deviations for local use are
- * noted where they are: a clock that can be advanced, http endpoints on this machine, faster retries.
+ * Sources: https://docs.stripe.com/api, the SDK's types, https://docs.stripe.com/testing. Comments in the code mark
+ * each deviation for local use: a clock that can be advanced, http endpoints on this machine, faster retries.
  *
  * @throws PortInUseError
  */

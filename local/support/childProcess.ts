@@ -9,7 +9,7 @@ export function runInBackground<T extends ChildProcess>(child: T): T {
 }
 
 /**
- * Node flag for a child without a SIGTERM handler: it exits on SIGTERM instead of being killed. Node writes its compile
- * cache only on exit, and the cache halves the next start.
+ * Node flag for a child without a SIGTERM handler. With the flag, SIGTERM makes the child exit normally. Node writes
+ * its compile cache only on a normal exit, and the cache halves the next start.
  */
 export const exitOnTerminate = "--import=data:text/javascript,process.once('SIGTERM',()=>process.exit())";

@@ -4,7 +4,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 
 /**
- * A running server of the local cloud. Each server has its own port, so that their origins differ like the real
+ * A running server of the local cloud. Each server has its own port, so that each has a different origin, like the real
  * domains.
  */
 export interface Listening {

@@ -6,8 +6,8 @@ import { lockSync } from "proper-lockfile";
 export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
 
 /**
- * A lock counts as abandoned when its owner has not refreshed it for this long. The time allows a debugger to pause the
- * owner.
+ * A lock counts as abandoned when its owner has not refreshed it for this long. The time is long because a debugger may
+ * pause the owner.
  */
 const STALE_MS = 60_000;
 
@@ -15,7 +15,7 @@ const STALE_MS = 60_000;
  * Locks a folder of local state until this process exits. Takes over at once when the owner of the lock no longer runs.
  *
  * @param owner the command that locks the folder, for the error
- * @param alternative end of the error: what the user can do instead of stopping the owner
+ * @param alternative last part of the error: an alternative to stopping the owner
  * @throws Error with the folder, the owner of the lock, and the next step
  */
 export function lockFolder(

@@ -21,7 +21,7 @@ export type Ask = <C extends AdminRequest["command"]>(
 /**
  * Connects to a stack's admin function with the operator's AWS credentials.
  *
- * @throws Error with the next step, from the returned function
+ * @returns a function that throws an Error with the next step when the invocation fails
  */
 export function connect({ stack, dir }: Target): Ask {
   const isLocal = localStacks.includes(stack);

@@ -12,7 +12,7 @@ export interface Check {
   todo: string;
 }
 
-/** A check without a finding. */
+/** A check that passed. */
 export function ok(name: string, seen: string): Check {
   return { name, status: "ok", seen, todo: "" };
 }

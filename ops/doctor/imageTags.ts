@@ -5,7 +5,7 @@ import { type Aws, awsClient } from "./aws";
 /**
  * Reads the tags of an image named by digest, as the program's own images are.
  *
- * @returns undefined when the name already has a tag, the image is not in private ECR, or AWS does not return them
+ * @returns undefined when the name already has a tag, the image is not in private ECR, or AWS does not return its tags
  */
 export async function imageTags(imageName: string, aws: Aws): Promise<string[] | undefined> {
   const { host, repository, reference } = parseImageName(imageName);

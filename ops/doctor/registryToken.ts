@@ -7,7 +7,7 @@ import { type Check, failed, ok, warning } from "./check";
 const HOUR_MS = 3_600_000;
 /** Lifetime of an Amazon ECR token. */
 const LIFETIME_HOURS = 12;
-/** It is renewed every 6 hours. One more hour allows for retries. */
+/** The token is renewed every 6 hours. One more hour allows for retries. */
 const MAX_RENEWAL_HOURS = 7;
 
 /**

@@ -96,8 +96,8 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
 }
 
 /**
- * Input of the call that saves the endpoint `id`, or a new one. RunPod resets omitted fields to its defaults, so every
- * field is sent, including nulls.
+ * Input of the call that replaces the endpoint `id` or, without an id, creates an endpoint. RunPod resets omitted
+ * fields to its defaults, so every field is sent, including nulls.
  */
 function endpointInput({ idleTimeoutSeconds, ...settings }: EndpointSettings, id?: string) {
   return {

@@ -26,7 +26,7 @@ export interface GraphqlRequests {
   send<T>(call: GraphqlCall<T>): Promise<T>;
   /** Sends an operation that is safe to repeat, with retries. */
   sendRepeatable<T>(call: GraphqlCall<T>): Promise<T>;
-  /** Sends a delete once. Succeeds when the resource does not exist. */
+  /** Sends a delete once. Also succeeds when the resource does not exist. */
   remove(call: Omit<GraphqlCall<unknown>, "response">): Promise<void>;
   /** Reads fields of `myself`, the only query in the published schema. */
   queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>): Promise<T>;

@@ -64,7 +64,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
   };
 }
 
-/** Input of the call that saves the template `id`, or a new one. */
+/** Input of the call that replaces the template `id` or, without an id, creates a template. */
 function templateInput({ env, ...settings }: TemplateSettings, id?: string) {
   return {
     ...settings,

@@ -57,8 +57,8 @@ export function endpointApi(requests: RestRequests): EndpointApi {
 }
 
 /**
- * Adds the owner and the template that the endpoint follows. If the endpoint's container differs from its template's,
- * no template is added. Pulumi then shows drift, and the next update corrects it.
+ * Adds the owner and the id of the template that the endpoint follows. If the containers of the endpoint and the
+ * template differ, the template id is empty. Pulumi then shows drift, and the next update corrects the container.
  */
 function withTemplate(endpoint: RestEndpoint, templates: TemplateRecord[]): EndpointRecord {
   const template = templates.find((each) => followsTemplate(endpoint, each) && runsTemplate(endpoint, each));

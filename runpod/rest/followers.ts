@@ -3,8 +3,9 @@ import { splitOwnerTag, TEMPLATE_TAG } from "../ownerTag";
 import { containerBody, type RestEndpoint } from "./records";
 
 /**
- * Whether an endpoint runs the container of a template. RunPod adds its own variables to an endpoint's environment, so only
- * the template's variables count. It may return no image and no disk for an endpoint.
+ * Whether an endpoint runs the container of a template. RunPod adds its own variables to an endpoint's environment, so
+ * only the template's variables count. RunPod sometimes returns no image and no disk for an endpoint, so missing values
+ * count as equal.
  */
 export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
   return (
@@ -17,9 +18,9 @@ export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): 
 }
 
 /**
- * Whether a change of the template must also be written to the endpoint. This is so if the endpoint has the template's
- * tag. An endpoint created through GraphQL has no such tag; it follows if it has the same owner and runs exactly this
- * template.
+ * Whether a change of the template must also be written to the endpoint. True if the endpoint has the tag of this
+ * template. An endpoint created through GraphQL has no template tag. For such an endpoint, true if it has the same
+ * owner and runs the template's container.
  */
 export function followsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
   const templateId = endpoint.env[TEMPLATE_TAG];

@@ -21,14 +21,17 @@ interface RestCall<T> {
   secrets?: string[];
 }
 
-/** Calls RunPod's REST API. Every method throws `RunpodError` and retries after a transient failure, except a POST. */
+/**
+ * Calls RunPod's REST API. Every method throws `RunpodError`. After a transient failure, every call except a POST is
+ * retried.
+ */
 export interface RestRequests {
   send<T>(call: RestCall<T>): Promise<T>;
-  /** Reads a list, which the response carries in the field `key`. */
+  /** Reads the list in the field `key` of the response. */
   list<T>(path: string, key: string, record: z.ZodType<T>): Promise<T[]>;
   /** Reads one resource. Undefined when it does not exist. */
   get<T>(operation: string, path: string, record: z.ZodType<T>): Promise<T | undefined>;
-  /** Deletes a resource. Succeeds when it does not exist. */
+  /** Deletes a resource. Also succeeds when the resource does not exist. */
   remove(operation: string, path: string): Promise<void>;
 }
 
@@ -112,7 +115,8 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   const reasons = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...errors.map(asText)];
   const transient = isTransientStatus(status);
   const verb = transient ? "could not do" : "refused";
-  // `isNotFound` and `isInUse` read the message, which may not contain the meaning of the status.
+  // `isNotFound` and `isInUse` need the meaning of the status in the message, but RunPod's own text does not always
+  // contain it.
   const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
   const suffix = reasons.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
   const message = `RunPod ${verb} ${operation}: ${reasons.join("; ")}${suffix}`;

@@ -212,8 +212,8 @@ describe("next purchase", () => {
   });
 });
 
-describe("checkout while Stripe fails", () => {
-  it("succeeds after Stripe's stored failure with a new attempt", async () => {
+describe("checkout after a server error from Stripe", () => {
+  it("succeeds with a new attempt, because Stripe replays the error for the old one", async () => {
     const caller = newCaller();
     await once(caller);
     for (const session of (await atStripe(caller)).open) await stripe.checkout.sessions.expire(session.id);

@@ -184,7 +184,7 @@ describe("webhook after a crash at any call", () => {
         },
         crash,
       );
-    // The other handlers' clients read the environment at their first call, so this runs first.
+    // Runs before the environment is changed: the other handlers' clients read their URLs from it at their first call.
     await known();
     const run = async (customer: string, { urls }: { urls: Record<string, string> }) => {
       vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", urls.dynamodb);

@@ -89,7 +89,7 @@ describe("webhook with a valid signature", () => {
       "no event",
       JSON.stringify({ object: "charge", id: "ch_1", livemode: false, type: "charge.refunded", created: 1 }),
     ],
-    ["no livemode", event("invoice.paid", { object: "invoice", id: "in_1" }, { livemode: undefined })],
+    ["without livemode", event("invoice.paid", { object: "invoice", id: "in_1" }, { livemode: undefined })],
     ["for the other livemode", event("invoice.paid", { object: "invoice", id: "in_1" }, { livemode: true })],
     ["with livemode as text", event("invoice.paid", { object: "invoice", id: "in_1" }, { livemode: "false" })],
     ["prefixed with a byte order mark", `\uFEFF${event("invoice.paid", { object: "invoice", id: "in_1" })}`],
@@ -176,7 +176,7 @@ describe("webhook event with a user id in its metadata", () => {
     expect(await rowOf(userId)).toBeUndefined();
   });
 
-  it("keeps the linked customer and raises an alarm", async () => {
+  it("keeps the linked customer and raises an alarm when the event is about another one", async () => {
     const { userId, customer } = await on().subscriber();
     await send(about(userId, customer));
     const other = await on().stripe.customers.create({ metadata: ours(userId) });

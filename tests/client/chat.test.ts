@@ -197,7 +197,7 @@ describe("An expired ticket", () => {
     expect(server.inputs.map((input) => input.ticket)).toEqual(["ticket-2"]);
   });
 
-  it("ends the chat with ticket_expired when the new ticket is rejected too, or without a renew function", async () => {
+  it("ends the chat with ticket_expired when the new ticket is also rejected, or when there is no renew function", async () => {
     const server = await jobApi(script);
     const renew = async () => sessionFor(server.url, { ticket: "ticket-3" });
     expect((await problemOf(collect(sessionFor(server.url), { text: "a" }, { renew }))).code).toBe("ticket_expired");

@@ -84,7 +84,7 @@ describe("The ID token", () => {
     return all;
   }
 
-  it("is refreshed in its last minute, only once for concurrent callers, and the refresh token is kept", async () => {
+  it("is refreshed in its last minute, once for concurrent callers, and always with the same refresh token", async () => {
     const { signIn, domain } = await signedIn();
     const [first, second] = await Promise.all([signIn.getIdToken(), signIn.getIdToken()]);
     expect(first).toBe(second);

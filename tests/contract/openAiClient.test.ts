@@ -100,7 +100,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     ]);
   });
 
-  it("throws the error that an event of a stream contains", async () => {
+  it("throws an error that arrives as an event of the stream", async () => {
     const stream = await client.chat.completions.create(askStream({ ticket: undefined }));
     const error = await rejection(Array.fromAsync(stream));
     expect(error).toMatchObject({ code: "ticket_missing", type: "authentication_error", param: null });

@@ -75,7 +75,7 @@ describe("registryRefresh", () => {
     expect(runpod.count("updateRegistryAuth")).toBe(2);
   });
 
-  it("throws without the token when RunPod does not have the credentials", async () => {
+  it("throws and keeps the stored expiry when RunPod does not have the credentials", async () => {
     await expect(refresh("gone")).rejects.toThrow("RunPod refused updateRegistryAuth: Registry auth not found.");
     expect(expiry()).toBe("yesterday");
   });

@@ -4,7 +4,7 @@ import { allFromStripe, fromStripe } from "../../functions/stripe/client";
 
 afterEach(() => vi.useRealTimers());
 
-describe("Stripe calls", () => {
+describe("Stripe call", () => {
   const unavailable = { code: "unavailable", cause: "Stripe did not answer in time" };
 
   it("times out when the answer never ends", async () => {

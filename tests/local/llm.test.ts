@@ -83,7 +83,7 @@ describe("findOllama", () => {
   const ollamaWith = (...names: string[]) =>
     serve("Ollama", 0, () => Response.json({ models: names.map((name) => ({ name })) }));
 
-  it("returns the URL of an Ollama with every model, and undefined for any other", async () => {
+  it("returns the URL of an Ollama that has every model, and undefined when a model is missing or Ollama has stopped", async () => {
     const complete = await ollamaWith(...models.map((model) => `${model}:latest`), "llama3:latest");
     const incomplete = await ollamaWith("phi3:latest");
     try {
@@ -110,7 +110,7 @@ describe("startEngine", () => {
     }
   });
 
-  it("without Ollama, throws with the next step for ollama, and starts the scripted engine by default", async () => {
+  it("rejects the name ollama with the next step and defaults to the scripted engine when Ollama is not available", async () => {
     if (await findOllama()) {
       expect(await start("ollama")).toMatchObject({ name: "ollama" });
       expect(await start()).toMatchObject({ name: "ollama" });

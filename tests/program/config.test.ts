@@ -64,7 +64,7 @@ describe("Stack configuration", () => {
   const prebuilt = byModel((model) => ({ imageUri: `ghcr.io/snack/${model}:1` }));
   const ghcr = { kind: "token", host: "ghcr.io", username: "mama" };
 
-  it("accepts REST with a registry token, which stays secret, and with ECR delegations, and accepts public images", async () => {
+  it("accepts REST with a secret registry token or with ECR delegations, and accepts public images", async () => {
     const config = load("local", { ...prebuilt, registry: ghcr, registryToken: "ghp_canary", runpodApi: "rest" });
     expect(config.registry).toMatchObject({ ...ghcr, generation: 1 });
     if (config.registry.kind !== "token") throw new Error("Expected registry.kind token");

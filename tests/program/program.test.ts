@@ -92,8 +92,8 @@ describe("Each Lambda archive", () => {
         env: { AWS_REGION: "ap-northeast-1" },
         encoding: "utf8",
       });
-      // Each function rejects the event before it calls AWS: no token, a body that is not JSON, no signature, no
-      // command. Only the scheduled functions ignore the event. Their first call to AWS fails.
+      // The event has no token, no JSON body, no signature and no command, so each function rejects it before a call to
+      // AWS. Only the scheduled functions ignore the event, and their first call to AWS fails.
       const expected = { guest: "invalid_input", webhook: "signature_invalid", admin: "invalid_input" };
       if (["reconciler", "registryRefresh"].includes(functionName(fn))) {
         expect(stdout).toContain("Not available at the moment");
@@ -144,7 +144,7 @@ describe("Secrets", () => {
     expect(open).toEqual([]);
   });
 
-  it("in the stack's state include the password of the registry credentials, an ECR token", () => {
+  it("in the stack's state include the ECR token in the registry credentials", () => {
     const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
     const found = Object.values<{ type: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }>(
       state.resources,
@@ -182,7 +182,7 @@ describe("Policies of the functions", () => {
       // IAM cannot restrict this action to a resource.
       if (Action.join() === "ecr:GetAuthorizationToken") continue;
       for (const resource of Resource) expect(resource).toMatch(/^arn:aws:[a-z-]+:[a-z0-9-]+:\d{12}:[^*]+(:\*)?$/);
-      // Only the operator's resync of all customers may scan: an index that contains only keys.
+      // Only the operator's resync of all customers may scan, and it may scan only an index that contains only keys.
       if (Action.includes("dynamodb:Scan")) expect(Resource.join()).toMatch(/\/index\/stripe_customer_id$/);
     }
   });
@@ -234,7 +234,7 @@ describe("Policies of the functions", () => {
     });
   });
 
-  it("are attached to one separate role per function, which has no managed policy", () => {
+  it("are attached to a separate role per function, without any managed policy", () => {
     const roles = functions().map(({ outputs: { role } }) => role);
     expect(new Set(roles).size).toBe(functions().length);
     expect(resources("aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);

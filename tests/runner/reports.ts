@@ -6,7 +6,7 @@ const reports = ".build/reports";
 export const vitestReport = `${reports}/vitest.json`;
 export const pytestReport = `${reports}/pytest.xml`;
 
-/** Deletes the reports of the run before, so that a crash is not read as its success. */
+/** Deletes the reports of the previous run. Otherwise, after a crash, the previous run's success would be reported. */
 export function clearReports(): void {
   rmSync(reports, { recursive: true, force: true });
   mkdirSync(reports, { recursive: true });
@@ -20,7 +20,7 @@ interface VitestReport {
   }[];
 }
 
-/** @param words only tests whose name has all of them count */
+/** @param words counts only the tests whose names contain all of these words */
 export function countVitest(words: string[] = []): Counts {
   const { testResults } = JSON.parse(readFileSync(vitestReport, "utf8")) as VitestReport;
   const tests = testResults

@@ -30,25 +30,25 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("Arguments of npm test", () => {
-  it.each([checkout, `./${checkout}`, join(root, checkout), "checkout", "billing/"])("selects a file by %s", (arg) => {
+  it.each([checkout, `./${checkout}`, join(root, checkout), "checkout", "billing/"])("select a file by %s", (arg) => {
     expect(select(arg)).toEqual({ vitest: { files: [checkout], words: [] } });
   });
 
-  it("selects test files of both languages by a common part of their paths", () => {
+  it("select test files of both languages by a common part of their paths", () => {
     expect(select("ticket")).toEqual({
       vitest: { files: [ticket], words: [] },
       pytest: { files: [workerTicket], words: [] },
     });
   });
 
-  it("selects tests of both languages whose name has all words, in any case and order", () => {
+  it("select tests of both languages whose names contain all words, in any case and order", () => {
     expect(select("Expired ticket")).toEqual({
       vitest: { files: [ticket], words: ["Expired", "ticket"] },
       pytest: { files: [workerTicket], words: ["Expired", "ticket"] },
     });
   });
 
-  it("selects by path and by words together", () => {
+  it("select tests by path and words together", () => {
     expect(select("billing", "expired")).toEqual({ vitest: { files: [checkout], words: ["expired"] } });
   });
 
@@ -56,14 +56,14 @@ describe("Arguments of npm test", () => {
     expect(select("customer email")).toEqual({ vitest: { files: [tables], words: ["customer", "email"] } });
   });
 
-  it("rejects a path without a test file and words without a test", () => {
+  it("are rejected when no test file has the path or no test has the words", () => {
     expect(() => select("tests/no/such.test.ts")).toThrow("tests/no/such.test.ts: no test file has this in its path.");
     expect(() => select("unheard", "of")).toThrow("No test matches unheard of.");
   });
 });
 
 describe("Arguments of the test runners", () => {
-  it("are the files alone without words", () => {
+  it("contain only the files when the selection has no words", () => {
     expect(vitestArguments({ files: [ticket], words: [] })).toEqual([ticket]);
     expect(pytestArguments({ files: [workerTicket], words: [] })).toEqual(["tests/test_ticket.py"]);
   });

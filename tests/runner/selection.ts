@@ -13,7 +13,7 @@ export interface Selection {
  * Finds tests by file or by name. An argument that is part of a test file's path selects these files. All other
  * arguments are words: a test is selected when its name contains all of them, in any order and case.
  *
- * @throws Error when an argument looks like a path and no test file has it, or when no test matches
+ * @throws Error when an argument looks like a path but is not part of any test file's path, or when no test matches
  */
 export function selectTests(args: string[], root = process.cwd()): { vitest?: Selection; pytest?: Selection } {
   const all = testFiles(root);
@@ -63,7 +63,9 @@ function testFiles(root: string): string[] {
   ].map((file) => file.replaceAll("\\", "/"));
 }
 
-/** An argument as a path from the root: editors and shells give `./tests/…` or the whole path. */
+/**
+ * Converts an argument to a path relative to the root, because editors and shells give `./tests/…` or an absolute path.
+ */
 function relative(arg: string, root: string): string {
   return arg
     .replaceAll("\\", "/")
@@ -72,8 +74,9 @@ function relative(arg: string, root: string): string {
 }
 
 /**
- * Files that contain all words, so that only they are loaded. When there is none, the name may stand in a helper beside
- * the test file, such as `tests/tables/users.ts`.
+ * Test files that contain all words, so that only these files are loaded. When there are no such files, returns the
+ * test files whose folder contains all words: a helper in the folder may declare the test, such as
+ * `tests/tables/users.ts`.
  */
 function withWords(files: string[], words: string[], root: string): string[] {
   if (words.length === 0) return files;

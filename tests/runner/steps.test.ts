@@ -40,7 +40,7 @@ describe("A step", () => {
     ]);
   });
 
-  it("of another lane prints in one piece when it ends", async () => {
+  it("of another lane prints its whole output at once when it ends", async () => {
     const slow = node("slow", `console.log("begins"); setTimeout(() => console.log("ends"), 400)`);
     const { printed } = await quietly([slow], [node("other", `console.log("one"); console.log("two")`)]);
     expect(printed).toMatch(/— other \(\d+\.\d s\).*\none\ntwo\n/);

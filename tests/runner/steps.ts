@@ -35,8 +35,9 @@ export interface Summary {
 }
 
 /**
- * Where the output of the steps goes. `inherit`: to the terminal as it comes, for one step at a time. `all`: the first
- * lane as it comes, each other step when it ends. `failures`: only what a failed step printed.
+ * Where the output of the steps goes. `inherit`: directly to the terminal; use it with one lane only. `all`: the first
+ * lane's output immediately, and the output of any other step when that step ends. `failures`: one line per successful
+ * step, and the whole output of a failed step.
  */
 export type Output = "inherit" | "all" | "failures";
 
@@ -112,7 +113,10 @@ function readCounts({ readReport }: Step): Counts | undefined {
   }
 }
 
-/** Runs a command. `inheritAsJson` undefined: its output goes to `onText`, else to the terminal (stderr when true). */
+/**
+ * Runs a command. Resolves to true when its exit status is 0. When `inheritAsJson` is undefined, the output goes to
+ * `onText`. Otherwise the output goes to the terminal: all of it to stderr when `inheritAsJson` is true.
+ */
 function succeeds(step: Step, inheritAsJson: boolean | undefined, onText: (text: string) => void): Promise<boolean> {
   const [file = "", ...args] = step.command;
   return new Promise((resolve, reject) => {

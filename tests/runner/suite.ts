@@ -16,7 +16,7 @@ export const workerSteps: Step[] = [
 
 export const imagesStep: Step = { name: "worker images: build and chat", command: npmRun("images:build", "--cpu") };
 
-/** @param words only tests whose name has all of them count */
+/** @param words counts only the tests whose names contain all of these words */
 export function vitestStep(name: string, args: string[] = [], words: string[] = []): Step {
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${vitestReport}`];
   return { name, command: ["vitest", "run", ...reporters, ...args], readReport: () => countVitest(words) };

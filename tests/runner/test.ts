@@ -54,7 +54,8 @@ async function runAll({ json, python }: Options): Promise<StepResult[]> {
   const results: StepResult[] = [];
   const others: Step[] = [lintStep, unusedStep, typesStep];
 
-  // First: with the worker's environment in place, the other tests run the real worker.
+  // Set up the worker's environment first, because the other tests run the real worker only when the environment
+  // exists.
   const missing = await setUpWorker(python);
   if (!missing) others.push(...workerSteps);
   else for (const { name } of workerSteps) results.push(notRun(name, missing));
@@ -94,7 +95,10 @@ function pytestStep(selection: Selection): Step {
   };
 }
 
-/** Undefined when the worker's environment is ready, else the reason and whether it is an error. */
+/**
+ * Sets up the worker's environment. Returns undefined when it is ready, otherwise why it is not ready and whether that
+ * is an error.
+ */
 async function setUpWorker(wanted: boolean): Promise<{ reason: string; isError: boolean } | undefined> {
   if (!wanted) return { reason: "--no-python", isError: false };
   const progress = new Progress(process.stderr);

@@ -237,8 +237,8 @@ describe.each([
     });
   });
 
-  describe("The state after a failed call", () => {
-    itOnFake("contains the id of a resource that exists but could not be adopted", async () => {
+  describe("A failed call", () => {
+    itOnFake("records the id of a resource that exists but could not be adopted", async () => {
       const { runpod, template, templateInputs } = fixture();
       const { inputs } = await template.check(templateInputs);
       runpod.failNext("saveTemplate", "lost answer");
@@ -252,7 +252,7 @@ describe.each([
       });
     });
 
-    it("contains the attempted inputs when an update's outcome is unknown, so reverting the program shows a diff", async () => {
+    it("records the attempted inputs when an update's outcome is unknown, so reverting the program shows a diff", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       const inputs = await changedTemplate(created.template.inputs);
@@ -266,7 +266,7 @@ describe.each([
     });
 
     itOnFake(
-      "retries a create after the wait that 429 asks for, but fails when that is longer than a minute",
+      "is retried after the wait that a 429 response asks for, unless this wait is longer than a minute",
       async () => {
         const { runpod, template, templateInputs } = fixture();
         runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 1 });
@@ -278,7 +278,7 @@ describe.each([
       },
     );
 
-    itOnFake("does not change when RunPod has refused an update", async () => {
+    itOnFake("does not change the state when RunPod has refused an update", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", { message: "Image not accessible." });

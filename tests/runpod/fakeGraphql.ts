@@ -44,7 +44,7 @@ const schema = buildSchema(`
   }
 `);
 
-/** Operations whose name differs from the field of the query, by that field. */
+/** Maps a field of the query to its operation, if their names differ. */
 const operations: Record<string, Operation> = {
   saveRegistryAuth: "createRegistryAuth",
   podTemplates: "list",

@@ -56,7 +56,7 @@ describe("The check of a template's image", () => {
     ]);
   });
 
-  it("accepts a missing image when the template has credentials, with which it may be visible", async () => {
+  it("accepts a missing image when the template has credentials, because the image may be private", async () => {
     expect(await failuresFor("missing", { containerRegistryAuthId: "reg1" })).toEqual([]);
   });
 

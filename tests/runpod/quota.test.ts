@@ -49,8 +49,8 @@ describe("An endpoint beyond the account's worker quota", () => {
       const before = runpod.count("saveEndpoint");
       await expect(createResource(endpoint, second)).rejects.toThrow(EXPLANATION);
       expect(runpod.count("saveEndpoint")).toBe(before);
-      // When an endpoint is updated, its current workers do not count: only those of the other endpoints and the new
-      // maximum do.
+      // An update replaces the endpoint's current workers, so only the new maximum and the workers of other endpoints
+      // count.
       await endpoint.update(first.id, first.outs, { ...first.inputs, workersMax: 5 });
     } finally {
       await engine.close();

@@ -93,7 +93,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     );
   });
 
-  it("is awaited again by the update after a failed one, although no input differs", async () => {
+  it("is awaited again in the update after a failed update, although no input differs", async () => {
     const { runpod, template } = fixture();
     const created = await deployed();
     runpod.workers.rest = [{ version: 2, workers: [crashing] }];
@@ -134,7 +134,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await expect(endpoint.update(created.endpoint.id, created.endpoint.outs, inputs)).rejects.toThrow("They crash");
   });
 
-  it("does not wait after a change that does not roll the workers: workersMax or a name", async () => {
+  it("is not awaited after a change of workersMax or a name, because neither rolls the workers", async () => {
     const { runpod, endpoint, template } = fixture();
     const created = await deployed();
     runpod.workers.rest = [{ version: 1, workers: [crashing] }];

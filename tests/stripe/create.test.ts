@@ -81,7 +81,7 @@ describe("A create of an endpoint", () => {
     expect(metadata).toMatchObject({ settled: "true" });
   });
 
-  it("replaces an earlier create's endpoint when Stripe no longer repeats the response with its secret", async () => {
+  it("replaces the endpoint of an earlier create when Stripe no longer repeats the response that contains the secret", async () => {
     const { endpoint, inputs } = fixture();
     const left = await addEndpoint();
     const { id } = await createResource(endpoint, inputs);

@@ -53,7 +53,7 @@ describe("An edit of the provider's code", () => {
 });
 
 describe("The API key", () => {
-  it("appears in no error or log, and neither does the signing secret, even if Stripe's message quotes both", async () => {
+  it("appears, like the signing secret, in no error or log, even if Stripe's message quotes both", async () => {
     const { proxy, config, engine, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = `No, ${config.stripeWebhookKey}, not with ${outs.secret}; use sk_live_abc***xyz.`;

@@ -36,7 +36,7 @@ describe("A webhook endpoint", () => {
     expect(outs).toEqual({ ...inputs, apiVersion: Stripe.API_VERSION, secret, status: "enabled" });
   });
 
-  it("shows no diff after a refresh, nor when the program reorders its events", async () => {
+  it("shows no diff after a refresh, even if the program has reordered its events", async () => {
     const { endpoint, inputs } = fixture();
     const created = await createResource(endpoint, inputs);
     const read = await endpoint.read(created.id, created.outs);

@@ -108,7 +108,7 @@ describe("Webhook", () => {
     expect(after).toMatchObject({ reason: "canceled", row: { plan: "free", stripe_status: "canceled" } });
   });
 
-  it("rejects events without a valid and recent signature, and events of the other livemode", async () => {
+  it("rejects events without a valid and recent signature, and events with the wrong livemode", async () => {
     const { customer } = await subscriber();
     const [newest] = (await stripe.events.list({ limit: 1, type: "customer.subscription.created" })).data;
     const event = { ...newest, data: { object: { id: "sub_1", object: "subscription", customer } } };

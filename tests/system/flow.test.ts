@@ -57,7 +57,7 @@ describe("POST /auth/session", () => {
     ["paid", planModels.paid],
     ["vip", planModels.vip],
   ] as const)(
-    "returns a session for a customer of plan %s with model %s, which streams a reply",
+    "returns a session for a customer of plan %s with model %s, and the model streams a reply",
     async (plan, model) => {
       const session = await apiOf(plan).session();
       expect(SessionResponse.parse(session)).toMatchObject({ plan, model });

@@ -22,8 +22,8 @@ afterAll(() => {
 });
 
 /**
- * Runs `npm start` in its own process group, like a terminal, where Ctrl-C interrupts the whole group. Never lets it
- * set up the Python environment, because that takes minutes.
+ * Runs `npm start` in a separate process group. A terminal does the same, and its Ctrl-C interrupts the whole group.
+ * Adds `--no-python` when the Python environment is missing, because its set-up takes minutes.
  */
 function npmStart(...args: string[]) {
   const options = ["--dir", dir, ...(python ? [] : ["--no-python"]), ...args];
@@ -79,7 +79,7 @@ async function occupy(port: number): Promise<() => Promise<void>> {
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** Waits for a start that must fail. Returns its error message: one line on stderr. */
+/** Waits until `npm start` fails. Returns the error message, which must be one line on stderr. */
 async function errorOf(child: ChildProcess): Promise<string> {
   let stderr = "";
   child.stderr?.on("data", (text) => {
@@ -137,7 +137,7 @@ describe("npm start", () => {
     }
   });
 
-  it("starts in the folder of an earlier start that failed, with canned replies for --no-python", async () => {
+  it("starts in the folder of an earlier start that failed, and sends canned replies with --no-python", async () => {
     const fresh = join(dir, "fresh");
     const release = await occupy(4102);
     expect(await errorOf(npmStart("--dir", fresh))).toContain("is in use");
@@ -151,7 +151,7 @@ describe("npm start", () => {
     expect(await ctrlC(child)).toBe(0);
   });
 
-  it("prints the next step when the stack's state is missing but the local cloud's data is not", async () => {
+  it("prints the next step when the stack's state is missing but the local cloud's data exists", async () => {
     rmSync(join(dir, "stack.json"));
     expect(await errorOf(npmStart("--free-ports"))).toMatch(/stack\.json is missing, but .*: npm start -- --reset/);
   });

@@ -11,7 +11,7 @@ export interface Engine {
   name: string;
   /** Whether it supports UpdateTimeToLive. */
   hasTtl: boolean;
-  /** Options of its tests: skipped when it cannot run on this machine. */
+  /** Test options that skip the engine's tests when the engine cannot run on this machine. */
   needed: ReturnType<typeof needs>;
   start(): Promise<{ url: string; close(): Promise<void> }>;
 }

@@ -76,7 +76,7 @@ export function testSync(tables: () => Tables): void {
       const some = users.slice(first, first + USERS_AT_ONCE);
       await Promise.all(some.map((user) => live(`u${user}`, new Random(seed, user))));
     }
-    // Without a stale read this test would not exercise the fence.
+    // Without a refused write this test would not exercise the check of sync tickets.
     expect(refused, `seed ${seed}`).toBeGreaterThan(0);
   });
 
@@ -121,7 +121,7 @@ export function testSync(tables: () => Tables): void {
     expect(customer.subscriptions).toMatchObject([{ status: "active", price_ids: ["price_vip"] }]);
   });
 
-  it("writes a grant's plan without calling Stripe for a user without a customer", async () => {
+  it("writes a grant's plan and does not call Stripe when the user has no Stripe customer", async () => {
     const rows = createUserRows(tables().users);
     await rows.grant("u", { plan: "vip" }, new Date());
     const nobody = sources(() => Promise.reject(new Error("Stripe was asked")));

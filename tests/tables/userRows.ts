@@ -250,7 +250,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await all(rows.due(after(-20)))).toEqual([]);
   });
 
-  it("leaves the review queue without a next review, and moves in it otherwise", async () => {
+  it("moves in the review queue with its next review, and leaves the queue when it has none", async () => {
     const rows = open();
     await rows.apply("u", 1, write({ reviewAt: now }));
     await rows.apply("v", 1, write({ reviewAt: after(1) }));
@@ -264,7 +264,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await readUser(tables(), "v")).not.toHaveProperty("needs_review_at");
   });
 
-  it("is returned with all attributes for an operator by a consistent read", async () => {
+  it("is read consistently and with all attributes for an operator", async () => {
     const rows = open();
     expect(await rows.inspect("u")).toEqual({ customer: undefined, row: null });
     await rows.takeTicket("u", now);

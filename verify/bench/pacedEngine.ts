@@ -6,7 +6,7 @@ import { createServer, type ServerResponse } from "node:http";
  * its standard input ends.
  */
 
-/** Text of all replies. Each reply ends at a different point of it. Every character is one token. */
+/** Text of all replies. Each reply ends at a different point of this text. Every character is one token. */
 const TEXT = Array.from(
   "あら、いらっしゃい。よく来てくれたわね。今夜は甘い桃が入ったのよ、ひと切れいかが？　お飲みものは、まずは薄めの水割りかしら。" +
     "お仕事の話でも、なんでもない話でも、ゆっくり聞かせてちょうだいね。夜は長いもの。帰りの時間だけは、ママが覚えていてあげるから、安心して。",

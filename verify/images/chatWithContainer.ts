@@ -28,7 +28,7 @@ const ACCOUNT_KEY = "account-key";
 const ISSUER = "snack-misaki/images";
 const LIMIT_MS = 90_000;
 const POLL_MS = 50;
-/** Seconds between the two pieces of the engine's reply, so that SIGTERM arrives between them. */
+/** Pause in seconds between the two pieces of the engine's reply. SIGTERM must arrive during this pause. */
 const REPLY_PAUSE_S = "1";
 
 /**

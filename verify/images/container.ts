@@ -35,7 +35,7 @@ export class Container {
       {
         env: { ...config.env, ...env },
         stdio: ["ignore", log, log],
-        // A separate process group, so that only this process receives Ctrl-C.
+        // Puts the container into a separate process group, so that Ctrl-C does not reach it.
         detached: true,
       },
     );

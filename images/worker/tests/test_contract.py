@@ -1,6 +1,7 @@
 """
-Error codes of every shipped contract version. `tests/contract/compatibility.test.ts` checks the worker's replies to the
-contract's fixtures, because the compatibility rules exist only in `contract/compatibility.ts`.
+Tests the error codes of every shipped contract version. The worker's replies are tested against the contract's fixtures
+in `tests/contract/compatibility.test.ts`, because the compatibility rules exist only in TypeScript
+(`contract/compatibility.ts`).
 """
 
 import json

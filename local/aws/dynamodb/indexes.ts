@@ -42,8 +42,8 @@ export function openDynalite(options: Options): { server: Server; store: Store }
 
 /**
  * Updates an existing table as UpdateTable does: sets the capacity, removes indexes, and adds indexes filled from the
- * existing items. An index with changed keys or projection is removed and added again. So is an index that an earlier,
- * interrupted call has not filled completely.
+ * existing items. An index is removed and added again when its keys or projection change, or when an earlier,
+ * interrupted call has not filled the index completely.
  *
  * @returns the names of the added and of the removed indexes
  * @throws Error when the table does not exist
@@ -80,7 +80,7 @@ export async function changeTable(store: Store, name: string, change: TableChang
 async function fill(store: Store, table: Table, indexes: GlobalSecondaryIndexDescription[]): Promise<void> {
   const items = store.getItemDb(table.TableName);
   const types = new Map(table.AttributeDefinitions.map((one) => [one.AttributeName, one.AttributeType]));
-  // DynamoDB leaves items with a missing key, or a key of the wrong type, out of a new index.
+  // A new index of DynamoDB does not contain items whose key is missing or has the wrong type.
   const fits = (item: Item) => (index: GlobalSecondaryIndexDescription) =>
     (index.KeySchema ?? []).every(({ AttributeName = "" }) => {
       const value: object | undefined = item[AttributeName];

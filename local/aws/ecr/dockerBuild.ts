@@ -70,7 +70,7 @@ export interface FoundImage {
 
 /**
  * Returns the model version of an image, and whether a pull needs a credential. An image in the account's registry is
- * private, and its version is its build argument `MODEL_VERSION`, or its tag if it has no such argument. Any other
+ * private. Its version is the build argument `MODEL_VERSION`, or the tag when the image has no such argument. Any other
  * image is public, and its version is its digest or tag.
  *
  * @returns undefined when the account's registry should contain the image but does not

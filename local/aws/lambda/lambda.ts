@@ -53,8 +53,8 @@ export class Lambda {
   constructor(private readonly options: LambdaOptions) {}
 
   /**
-   * Removes the unpacked packages of earlier code. Call it before the first invocation: later, a worker may still use
-   * one.
+   * Removes the unpacked packages of earlier code. Call this method before the first invocation, because a worker may
+   * use such a package afterwards.
    */
   async removeOldPackages(): Promise<void> {
     for (const { id, outputs } of this.options.account.list(lambdaFunction.type)) {

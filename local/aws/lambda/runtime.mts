@@ -1,7 +1,7 @@
 /**
- * Lambda's Node runtime as a worker thread: loads the handler once, then processes one event after the other.
- * Node runs this file directly and only strips the types. So it uses erasable TypeScript and imports no other file at run
- * time.
+ * Lambda's Node runtime as a worker thread: loads the handler once, then processes one event after the other. Node runs
+ * this file directly and only strips the types. So the file uses only erasable TypeScript and imports no other file at
+ * run time.
  */
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";

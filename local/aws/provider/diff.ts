@@ -48,8 +48,8 @@ function objectChanges(path: string, olds: Properties, news: Properties): Change
 }
 
 /**
- * Reorders every set in `next`: a member that is also in `old` gets the position it has there; the others fill the
- * gaps.
+ * Reorders every set in `next`. A member that is also in `old` gets the position that it has in `old`. The other
+ * members fill the remaining positions.
  */
 function aligned(old: Properties, next: Properties, sets: readonly string[]): Properties {
   return Object.fromEntries(

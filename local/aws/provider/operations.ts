@@ -241,8 +241,8 @@ export class Operations {
   }
 
   /**
-   * Computed outputs that differ from the state of the Pulumi engine. With `ignoreChanges` it skips the outputs that an
-   * update computes again, because someone else may change them together with an ignored input.
+   * Computed outputs that differ from the state of the Pulumi engine. When the program uses `ignoreChanges`, skips the
+   * outputs that an update computes again. They may differ only because someone changed an ignored input.
    */
   private drift(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
     const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
@@ -269,7 +269,7 @@ export class Operations {
 
   /**
    * Adds a hash to an asset or archive that has none, so that a changed file shows as a change. The real Pulumi engine
-   * sends it.
+   * sends this hash itself.
    */
   private async withHash(value: unknown): Promise<unknown> {
     const file = plain(value);

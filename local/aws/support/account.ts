@@ -7,7 +7,7 @@ export interface AwsResource {
   /** Id from the provider, unique within its type and scope. */
   id: string;
   /**
-   * The resource within which the id is unique, such as the API of a stage. Without it the id is unique within the
+   * The resource within which the id is unique, such as the API of a stage. Undefined when the id is unique within the
    * account.
    */
   scope?: string;

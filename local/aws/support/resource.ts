@@ -27,7 +27,7 @@ export interface ResourceType {
   readonly sets?: readonly string[];
   /** The input that defaults to `<logical name>-<7 hex>` or `<namePrefix><7 hex>`. */
   readonly autoName?: string;
-  /** The resource within which the id is unique. Without it the id is unique within the account. */
+  /** The resource within which the id is unique. Undefined when the id is unique within the account. */
   readonly scope?: (inputs: Properties) => string;
   /** The id of a new resource. */
   readonly id: (inputs: Properties, account: AwsAccount) => string;

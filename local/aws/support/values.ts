@@ -35,8 +35,8 @@ export function holdsUnknown(value: unknown): boolean {
 }
 
 /**
- * Marks properties as secret: those in `names`, and those that contain a secret in one of `origins`. Without the latter
- * a secret input could become a plain output.
+ * Marks two kinds of properties as secret: those in `names`, and those that contain a secret in one of `origins`.
+ * Without `origins` a secret input could become a plain output.
  */
 export function keepSecrets(properties: Properties, names: readonly string[], ...origins: Properties[]): Properties {
   return Object.fromEntries(

@@ -20,7 +20,10 @@ import { NetworkVolumes } from "./volumes";
 export interface AccountOptions {
   /** Maximum of the sum of `workersMax` over all endpoints. A new account at RunPod has 5. */
   workersQuota: number;
-  /** How long a template stays in use after the deletion of its last endpoint. At RunPod it is up to two minutes. */
+  /**
+   * Milliseconds for which a template stays in use after the deletion of its last endpoint. At RunPod it is up to two
+   * minutes.
+   */
   templateHoldMs: number;
   clock: Clock;
   /** Whether the registry has the image. RunPod checks this when a template is saved. */

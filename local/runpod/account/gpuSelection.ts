@@ -1,4 +1,4 @@
-/** GPUs of an endpoint: pools, and GPU types of these pools to exclude. */
+/** GPUs of an endpoint: all GPU types of `pools` except `excludedTypes`. */
 export interface GpuSelection {
   pools: string[];
   excludedTypes: string[];

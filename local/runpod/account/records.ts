@@ -80,7 +80,7 @@ export interface Endpoint extends Omit<EndpointInput, "id" | "template" | "templ
   id: string;
   templateId: string;
   userId: string;
-  /** Number that each change that replaces the workers increases by one. */
+  /** Version number. Each change that replaces the workers increases it by one. */
   version: number;
   /** Key that the endpoint's workers use. Secret. */
   aiKey: string;
@@ -108,7 +108,7 @@ export interface RegistryAuth {
   name: string;
   username: string;
   passwordHash: string;
-  /** Whether the registry refuses the credential, which happens to an ECR token after 12 hours. */
+  /** Whether the registry refuses the credential. It refuses an ECR token after 12 hours. */
   isExpired: boolean;
 }
 

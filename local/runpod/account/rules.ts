@@ -96,7 +96,7 @@ function changes<T>(before: T, after: T, fields: readonly (keyof T & string)[], 
     .filter((change) => comparable(change.old) !== comparable(change.new));
 }
 
-/** Text to compare values by. The order of array items, such as environment variables, does not matter. */
+/** Text of a value for comparisons. Ignores the order of array items, such as environment variables. */
 function comparable(value: unknown): string {
   return JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : value);
 }

@@ -8,7 +8,7 @@ import { type Env, MIB } from "./requests";
 
 /** Maximum wait of a worker's request for jobs. The SDK gives up after 90 s. */
 const TAKE_WAIT_MS = 20_000;
-/** Delay of the response to a worker that gets no more jobs. Without it the SDK would ask again at once. */
+/** Delay of the response to a worker that gets no more jobs. Without this delay the SDK would ask again at once. */
 const DRAINING_WAIT_MS = 1_000;
 const MAX_CHUNK_BYTES = MIB;
 const MAX_RESULT_BYTES = 20 * MIB;
@@ -111,7 +111,7 @@ async function readReport(c: Context<Env>, maxBytes: number): Promise<Report | R
     const body: unknown = JSON.parse(text);
     if (typeof body === "object" && body !== null) return body;
   } catch {
-    // The code below refuses the body, like JSON that is not an object.
+    // Invalid JSON gets the same response below as JSON that is not an object.
   }
   return problem(c, 400, "bad request: body: must be a JSON object");
 }

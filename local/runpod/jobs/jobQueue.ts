@@ -51,16 +51,16 @@ export interface JobResult {
 export type JobEvent = "queued" | "taken" | "first text" | "ended";
 
 /**
- * How long results are kept (docs.runpod.io, send requests). A result of `/runsync` is kept longer if its caller waits
- * longer.
+ * Milliseconds for which results are kept (docs.runpod.io, send requests). A result of `/runsync` is kept longer if its
+ * caller waits longer.
  */
 const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 
 /** After the loss of a job's worker, RunPod queues the job again, but only once. */
 const MAX_LOSSES = 1;
 /**
- * A worker must name each of its jobs in its pings. A job that is not named this long after the worker took it is lost.
- * Third parties saw 30 to 50 s.
+ * A worker must name each of its jobs in its pings. A job is lost when a ping does not name it and the worker took it
+ * longer ago than this time. Third parties saw 30 to 50 s.
  */
 const ACKNOWLEDGE_MS = 30_000;
 /** RunPod's error text for a job that lost its worker twice. */
@@ -202,8 +202,8 @@ export class JobQueue {
   }
 
   /**
-   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost when the ping does not name it long
-   * after the worker took it.
+   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost when the ping does not name it and
+   * the worker took it more than ACKNOWLEDGE_MS ago.
    */
   workerPinged(workerId: string, jobIds: readonly string[]): void {
     const latest = this.now() - ACKNOWLEDGE_MS;

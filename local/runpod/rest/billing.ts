@@ -13,8 +13,8 @@ const bucketMs = {
 };
 
 /**
- * `GET /v2/billing/serverless`: costs of the workers since the start of the double, in the current bucket. Earlier buckets
- * have no records, because uptimes are lost at a restart.
+ * `GET /v2/billing/serverless`: costs of the workers since the double started. All costs belong to the current bucket.
+ * Earlier buckets have no records, because a restart of the double deletes the uptimes.
  */
 export function serverlessBilling(query: URLSearchParams, usages: readonly { endpoint: Endpoint; uptimeMs: number }[]) {
   const bucketSize = query.get("bucketSize") ?? "day";

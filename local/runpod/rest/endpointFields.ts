@@ -38,7 +38,8 @@ export function endpointFromCreate(body: CreateEndpoint, source: Template | unde
     locations: body.dataCenterIds?.join(",") || null,
     networkVolumeIds: volumeIds(body.networkVolumes),
     flashBootType: body.flashboot,
-    // RunPod's document gives the default 300000, but its plugin observed 0 on 2026-08-18.
+    // RunPod's document gives the default 300000, but the real service returned 0 on 2026-08-18 (RunPod's migration
+    // skill).
     executionTimeoutMs: body.timeout ?? 0,
     bindEndpoint: true,
     template: templateCopy(copyName(body.name), body, source, { ...envMap(source), ...body.env }),
@@ -172,7 +173,7 @@ function templateCopy(
   };
 }
 
-/** Name of an endpoint's template copy in RunPod's format, which responses of REST v1 show. */
+/** Name of an endpoint's template copy, in RunPod's format (source: responses of REST v1). */
 function copyName(endpointName: string): string {
   return `${endpointName}__template__${newId().slice(0, 9)}`;
 }

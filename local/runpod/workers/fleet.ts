@@ -287,14 +287,14 @@ export class Fleet {
     worker.state = "stopping";
     this.options.queue.changed.notify();
     if (!worker.process) this.workers.delete(worker);
-    // An idle worker gets no grace period, because it has nothing to finish and the SDK needs a second to react.
+    // An idle worker is killed at once: it has no job to finish, and the SDK would take a second to exit.
     await worker.process?.stop(this.isBusy(worker.id) ? STOP_GRACE_MS : 0);
   }
 
   /** Number of workers that the current release needs. */
   private targetCount(): number {
     const { workersMin, workersMax, type } = this.release.endpoint;
-    // The double has no load balancer. Such an endpoint exists in the account only.
+    // The double has no load balancer. An endpoint of type LB exists in the account only and gets no workers.
     if (type === "LB") return 0;
     return Math.min(Math.max(workersMin, this.awaitsFirstJob ? 1 : 0, this.demand()), workersMax);
   }

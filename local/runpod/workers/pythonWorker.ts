@@ -28,8 +28,8 @@ export function preparePythonWorker(
   name: string,
   platform: Record<string, string>,
 ): PreparedWorker {
-  // The SDK prefers a key in ~/.runpod/config.toml to the worker's key. Therefore the worker gets another home folder
-  // than the user's.
+  // The SDK prefers a key in ~/.runpod/config.toml to the worker's key. Therefore the worker gets a separate home
+  // folder.
   const home = join(options.dir, "home");
   mkdirSync(home, { recursive: true });
   const logFile = join(options.dir, `${name}.log`);

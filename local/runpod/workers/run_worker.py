@@ -19,7 +19,8 @@ import types
 
 
 def _follow_parent(lines: "queue.SimpleQueue[bytes]") -> None:
-    # Unbuffered: a thread that waits in a buffered reader holds a lock, and a fork or an exit would wait for it.
+    # Unbuffered, because a thread that waits in a buffered reader holds the reader's lock. A fork or an exit would wait
+    # for that lock.
     with open(0, "rb", buffering=0, closefd=False) as parent:
         for line in parent:
             lines.put(line)

@@ -47,7 +47,7 @@ export function reveal(value: Value): Value {
   return rewrite(value, (marked) => (isSecret(marked) ? reveal(marked.value ?? null) : undefined));
 }
 
-/** Replaces output values, which only remote components understand, with plain and secret values. */
+/** Replaces output values with plain and secret values, because only remote components understand output values. */
 export function collapseOutputs(value: Value): Value {
   return rewrite(value, (marked) => {
     if (marked[signatureKey] !== outputSignature) return undefined;
@@ -70,7 +70,10 @@ export function mapValues(properties: Properties, change: (value: Value, name: s
   return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, change(value, name)]));
 }
 
-/** Replaces objects with a signature, at any depth. Keeps those for which `replace` returns undefined. */
+/**
+ * Replaces every object that has a signature, at any depth, with the result of `replace`. Keeps the object when the
+ * result is undefined.
+ */
 export function rewrite(value: Value, replace: (marked: Properties) => Value | undefined): Value {
   if (Array.isArray(value)) return value.map((item) => rewrite(item, replace));
   if (!isObject(value)) return value;

@@ -262,7 +262,7 @@ describe("Global secondary index", () => {
     await second.stop();
   });
 
-  it("is filled completely by the next change after an interrupted one", async () => {
+  it("is filled completely by the next table change after an interrupted table change", async () => {
     const { store } = openDynalite({});
     const index = { IndexName: "by_customer", KeySchema: [{ AttributeName: "customer", KeyType: "HASH" as const }] };
     const change = {

@@ -20,7 +20,10 @@ interface State {
   outputs: Properties;
 }
 
-/** Calls a provider over gRPC as the Pulumi engine does: a check before each step, and the old state with each step. */
+/**
+ * Calls a provider over gRPC as the Pulumi engine does: calls check before each step, and sends the old state with each
+ * step.
+ */
 export class Engine {
   readonly client: ResourceProviderClient;
 

@@ -170,7 +170,7 @@ describe("Payload format 2.0", () => {
     expect(await response.json()).toMatchObject({ body, isBase64Encoded });
   });
 
-  it("converts a result without statusCode to a 200 with JSON, a full result member by member and a malformed one to a 500", async () => {
+  it("returns 200 with JSON for a result without statusCode, uses each member of a full result and returns 500 for a malformed result", async () => {
     const bare = await get("/open?do=bare");
     expect([bare.status, bare.headers.get("content-type"), await bare.text()]).toEqual([
       200,
@@ -269,7 +269,7 @@ describe("JWT authorizer", () => {
     expect(response.headers.get("www-authenticate")).toBe("Bearer");
   });
 
-  it("passes claims to the function as text, lists as [a b], and scopes as null when the token has none", async () => {
+  it("passes each claim to the function as text, a list claim as [a b], and scopes as null when the token has no scopes", async () => {
     const claims = { ...valid(), token_use: "id", email_verified: true, "cognito:groups": ["vip", "staff"] };
     const response = await get("/me", await bearer(claims));
     const { jwt } = ((await response.json()) as Event).requestContext.authorizer ?? {};

@@ -134,7 +134,7 @@ describe("Invoke API of Lambda", () => {
     expect(lines.filter((line) => line.endsWith("logged never"))).toEqual([]);
   });
 
-  it("rejects a request without a signature, or signed for another region or service", async () => {
+  it("rejects a request that has no signature or a signature for another region or service", async () => {
     expect(await post("{}", {})).toEqual({
       status: 403,
       type: "MissingAuthenticationTokenException",

@@ -172,7 +172,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.account.get(PARAMETER, created.id)?.inputs.value).toBe("other");
   });
 
-  it("treats an output value that wraps a secret as a secret", async () => {
+  it("treats an output value as a secret when it contains a secret", async () => {
     const wrapped = {
       "4dabf18193072939515e22adb298388d": "d0e6a833031e9bbcd3f4e8bde6ca49a4",
       value: trust,

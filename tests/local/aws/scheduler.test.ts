@@ -97,7 +97,7 @@ describe("Schedule", () => {
     await cloud.advance(MINUTE_MS, /→ TypeError/);
   });
 
-  it("retries as its retry policy says when the role may not invoke the function", async () => {
+  it("retries as its retry policy says when its role does not allow it to invoke the function", async () => {
     await using cloud = await start();
     const retryPolicy = { maximumRetryAttempts: 1 };
     const target = { ...cloud.inputs.target, retryPolicy };
@@ -243,7 +243,7 @@ describe("Schedule resource", () => {
     expect(changed).toMatchObject({ replaces: ["name", "namePrefix"], deleteBeforeReplace: false });
   });
 
-  it("rejects a role that the scheduler may not assume and a group that does not exist", async () => {
+  it("rejects a role that does not trust the scheduler, and a group that does not exist", async () => {
     await using cloud = await start();
     const other = await cloud.engine.create(ROLE, "other", { assumeRolePolicy: trust("lambda.amazonaws.com") });
     const message = /must allow AWS EventBridge Scheduler to assume the role/;

@@ -164,7 +164,7 @@ describe("awsx provider", () => {
 });
 
 describe("Lifecycle rules", () => {
-  it("put the rule for any image last", () => {
+  it("end with the rule for any image", () => {
     const document = JSON.parse(
       lifecyclePolicyDocument([
         { tagStatus: "any", maximumAgeLimit: 30 },

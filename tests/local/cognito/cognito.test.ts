@@ -750,7 +750,7 @@ describe("Cognito double", () => {
     expect((await tokens()).access_token).toBeTruthy();
   });
 
-  it("stops on close, and starts completely or not at all", async () => {
+  it("opens neither port when one of them is in use, and frees both on close", async () => {
     const [domain, idp] = [cognito.domainUrl, cognito.idpUrl].map((url) => Number(new URL(url).port));
     const again = (ports: { domain: number; idp: number }) =>
       startCognito({ account, dir: join(dir, "again"), ports, customers, events });

@@ -52,8 +52,8 @@ export interface FakeCustomer {
 }
 
 /**
- * A fake auth/billing API for one customer and guests. Its Stripe page has another origin and redirects at once:
- * Checkout with the plan bought, the portal without a change.
+ * A fake auth/billing API for one customer and guests. Its Stripe pages have another origin and redirect back at once.
+ * Checkout returns as if the plan was bought, the portal as if nothing was changed.
  */
 export async function startApi(jobsUrl: string, customer: FakeCustomer, returnUrl: string) {
   const calls: string[] = [];

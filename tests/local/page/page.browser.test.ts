@@ -251,7 +251,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#plan").textContent()).toBe("paid");
   });
 
-  it("offers only higher plans and words an unknown reason", async () => {
+  it("offers only higher plans and shows a general text for an unknown reason", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "paid", reason: "grant" } };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -265,12 +265,12 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => tab.locator("#why").textContent()).toBe("ご契約の状態をお店で確かめています。");
   });
 
-  it("explains why nothing can be bought and that a payment is open", async () => {
+  it("says that a subscription exists and that its renewal is unpaid when checkout is refused", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {}, refuse: "already_subscribed" };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
     await signIn(tab);
-    // Bought in another tab and unpaid since, so the shown plan is old.
+    // The customer has bought a plan in another tab, and its renewal is unpaid. This tab still shows the old plan.
     customer.atStripe = {
       plan: "vip",
       stripe_status: "past_due",
@@ -323,7 +323,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => panel.calls).toEqual(["failNextRenewal user-1"]);
     await tab.getByText("できました。").waitFor();
     await tab.getByRole("button", { name: "期間の終わりまで進める" }).click();
-    // To the period's end in the row, and past the hour that Stripe waits before it charges.
+    // The clock advances to the period's end in the row, plus the hour that Stripe waits before it charges.
     await eventually(() => Number(panel.calls.at(-1)?.split(" ")[1])).toBeGreaterThanOrEqual(86_400 + 3_600);
     await eventually(() => tab.locator("#clock").textContent()).toContain("2026年11月24日");
     await tab.getByLabel("二度届く").check();

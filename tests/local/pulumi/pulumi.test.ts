@@ -81,7 +81,7 @@ describe("up", () => {
     expect([...cloud.things.values()]).toEqual([{ size: 2, color: "red" }]);
   });
 
-  it("creates all replacements first, then deletes the old dependents and last the old resource", async () => {
+  it("creates all replacements first, then deletes the old dependents, and deletes the old resource last", async () => {
     stack.program(`const a = new Thing("a", { kind: "x" }); new Thing("b", { base: a.arn });`);
     await up(stack.options);
     stack.program(`const a = new Thing("a", { kind: "y" }); new Thing("b", { base: a.arn });`);
@@ -93,7 +93,7 @@ describe("up", () => {
     expect(JSON.parse(savedState()).resources).toHaveLength(3);
   });
 
-  it("deletes the dependents and the old resource before creating replacements when the provider asks for it", async () => {
+  it("deletes the dependents and the old resource before it creates replacements when the provider requests this order", async () => {
     stack.program(
       `const a = new Thing("a", { kind: "sole" }); new Thing("b", { base: a.arn }); new Thing("c", { of: a.arn });`,
     );
@@ -164,7 +164,7 @@ describe("up", () => {
     expect(savedResource("a").inputs.label).not.toBe(label);
   });
 
-  it("rejects deletion and replacement of a resource protected by its parent", async () => {
+  it("rejects deletion and replacement of a resource that inherits protect from its parent", async () => {
     const program = (kind: string) => `
       const parent = new pulumi.ComponentResource("snack:test:Room", "room", {}, { protect: true });
       new Thing("a", { kind: "${kind}" }, { parent });`;

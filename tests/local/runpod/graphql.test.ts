@@ -369,7 +369,7 @@ describe("The GraphQL API", () => {
 });
 
 describe("After a restart, the RunPod double", () => {
-  it("has the same account, and its endpoints take jobs", async () => {
+  it("keeps the account, and its endpoints take jobs", async () => {
     const { id } = await runpod.deploy();
     await runpod.close();
     await runpod.start();
@@ -378,7 +378,7 @@ describe("After a restart, the RunPod double", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("has the same endpoints that REST v2 created, with the same releases", async () => {
+  it("keeps the endpoints that REST v2 created, with their releases", async () => {
     const { id } = await runpod.restJson("POST /serverless", restEndpoint);
     await runpod.restJson(`PATCH /serverless/${id}`, { args: "--x" });
     const before = [

@@ -106,7 +106,7 @@ describe("REST v2 endpoints", () => {
     expect((await runpod.call(`${id}/health`)).status).toBe(404);
   });
 
-  it("that GraphQL created are deleted with their bound template", async () => {
+  it("are deleted with their bound template when GraphQL created them", async () => {
     const { id } = await runpod.deploy();
     expect((await runpod.rest(`DELETE /serverless/${id}`)).status).toBe(204);
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
@@ -487,7 +487,7 @@ describe("REST v2 catalog, volumes and billing", () => {
 });
 
 describe("The REST v2 API", () => {
-  it("accepts only a Bearer key and answers 403 to a restricted one", async () => {
+  it("accepts only a Bearer key and answers 403 to a restricted key", async () => {
     const status = async (key: string) => (await runpod.rest("GET /serverless", undefined, key)).status;
     expect(await status(`Bearer ${ACCOUNT_KEY}`)).toBe(200);
     expect(await status(ACCOUNT_KEY)).toBe(401);

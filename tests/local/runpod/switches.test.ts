@@ -62,7 +62,7 @@ describe("A fault", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(200);
   });
 
-  it("can answer with an error after executing the call, leave the first calls alone, or only delay the answer", async () => {
+  it("can answer with an error after the call is executed, skip the first calls, or only delay the answer", async () => {
     fail({ on: "POST /v2/serverless", answer: 504, done: true, skip: 1 });
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "first" })).status).toBe(201);
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "second" })).status).toBe(504);
@@ -104,7 +104,7 @@ describe("Workers that cannot start", () => {
     expect(runpod.workers).toHaveLength(1);
   });
 
-  it("are THROTTLED when all data centers of the endpoint or the endpoint's name have no capacity", async () => {
+  it("are THROTTLED when noCapacity contains the endpoint's name or all of its data centers", async () => {
     runpod.double.switches.noCapacity.push("EU-RO-1", "phi3");
     const place = (name: string, locations: string) => runpod.deploy({ name, locations, workersMax: 1 }, { name });
     const { id: full } = await place("full", "EU-RO-1");

@@ -121,7 +121,7 @@ describe("Scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2), 5_000);
   });
 
-  it("stops the last worker after idleTimeout and starts one for the next job, unless that job has low priority", async () => {
+  it("stops the last worker after idleTimeout, and starts a worker for the next job unless the job has low priority", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ idleTimeout: 1 });
     await submit(id);
@@ -208,7 +208,7 @@ describe("A worker process", () => {
     return { child, exited: once(child, "exit"), line: async () => String((await lines.next()).value) };
   }
 
-  it("ends with its parent process, and so do its own children", needsAnyPython, async () => {
+  it("ends together with its child processes when its parent process ends", needsAnyPython, async () => {
     const worker = `
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])

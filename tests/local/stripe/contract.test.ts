@@ -415,7 +415,7 @@ describe("test clocks", () => {
 });
 
 describe("all calls", () => {
-  it("are tested above, and no others", () => {
+  it("are each tested exactly once", () => {
     const known = routes(fixture().double.account).map(({ method, path }) => `${method} /v1${path}`);
     expect([...called].sort()).toEqual(known.sort());
     expect(new Set(answers.map((answer) => answer.call))).toEqual(new Set(known));

@@ -236,8 +236,8 @@ describe("customer portal", () => {
   });
 });
 
-describe("bank of a customer", () => {
-  it("disputes a payment and decides", async () => {
+describe("payment of a customer", () => {
+  it("can be disputed, and the dispute can be won", async () => {
     const { stripe, double, customer, subscription } = fixture();
     const owner = await customer();
     const bought = await subscription(owner);
@@ -253,7 +253,7 @@ describe("bank of a customer", () => {
     await expect(stripe.refunds.create({ charge: String(charge) })).rejects.toMatchObject({ code: "charge_disputed" });
   });
 
-  it("refunds at most the paid amount", async () => {
+  it("can be refunded up to the paid amount", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const bought = await subscription(owner);

@@ -175,7 +175,7 @@ describe("Idempotency-Key", () => {
 });
 
 describe("API list", () => {
-  it("returns pages, newest first, which the SDK iterates", async () => {
+  it("starts with the newest object and has pages that the SDK iterates", async () => {
     const { stripe } = fixture();
     for (const name of ["a", "b", "c", "d", "e"]) await stripe.customers.create({ name });
     const page = await stripe.customers.list({ limit: 2 });

@@ -71,7 +71,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("is taken over when its owner was an earlier process with the same pid", () => {
+  it("is taken over when its owner was an earlier process with the pid of this process", () => {
     mkdirSync(join(dir, "lock"));
     writeFileSync(join(dir, "pid"), String(process.pid));
     lockFolder(dir);

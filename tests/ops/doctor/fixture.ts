@@ -35,7 +35,7 @@ const ECR = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/workers";
 export const keys = {
   account: "rpa_CANARY_ACCOUNT",
   readOnly: "rpa_CANARY_READ_ONLY",
-  /** Of the endpoints of phi3 and mistral. */
+  /** A key for the endpoints of both phi3 and mistral. */
   both: "rpa_CANARY_BOTH",
   ...byModel((model) => `rpa_CANARY_${model.toUpperCase()}`),
 };
@@ -48,7 +48,7 @@ interface FixtureOptions {
   before?: (runpod: RunpodDouble) => void;
   /** Configuration overrides, by path. */
   config?: Record<string, unknown>;
-  /** Properties of its templates and endpoints that differ from the configuration. */
+  /** Properties of the deployed templates and endpoints that differ from the configuration. */
   template?: Partial<TemplateRecord>;
   endpoint?: Partial<EndpointRecord>;
 }

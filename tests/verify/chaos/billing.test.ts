@@ -58,7 +58,7 @@ describe("Billing simulation", () => {
 });
 
 describe("npm run chaos", () => {
-  it("prints one JSON object with the counts of wrong runs for --json", async () => {
+  it("prints one JSON object with the counts of wrong runs when called with --json", async () => {
     const { status, stdout } = await chaos("billing", "--runs", "5", "--seed", "3", "--json");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toEqual({

@@ -16,7 +16,7 @@ describe("packageIndex", () => {
     expect(packageIndex("", { SSL_CERT_FILE: "/etc/ssl/env.pem" }).certificates).toBe("/etc/ssl/env.pem");
   });
 
-  it("converts pip's settings, prefers those from the environment and leaves out local folders", () => {
+  it("converts pip's settings, prefers the environment over files, and skips local folders", () => {
     const pip = [
       ":env:.index-url='https://env.test/simple'",
       "global.index-url='https://file.test/simple'",

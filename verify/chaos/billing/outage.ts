@@ -20,8 +20,8 @@ const GIVES_UP_PROBABILITY = 0.5;
 const MINUTE_MS = 60_000;
 
 /**
- * Returns one outage around a random change in some runs, otherwise undefined. The outage ends long before the row is
- * checked.
+ * Returns undefined in most runs. In the others, returns an outage that starts up to five minutes before a random
+ * change and ends long before the row is checked.
  */
 export function makeOutage({ changes }: Scenario, seed: number): Outage | undefined {
   const random = new Random(seed, streams.outage);

@@ -29,7 +29,7 @@ export class Row {
     return { ticket: this.syncTicket, customer: this.customer };
   }
 
-  /** Writes when the last applied sync ticket is lower. Returns whether it wrote. */
+  /** Writes only when the last applied sync ticket is lower than `ticket`. Returns whether the write happened. */
   apply(ticket: number, write: SyncWrite): boolean {
     if (this.appliedTicket >= ticket) {
       // A write with the same sync ticket is the retry of a write whose answer was lost, not a stale write.

@@ -18,8 +18,8 @@ export class VirtualTime {
   constructor(public now: number) {}
 
   /**
-   * Calls `fire` at a time in milliseconds since the epoch. When that time has passed, `fire` is the next timer, and is
-   * never called synchronously.
+   * Calls `fire` at a time in milliseconds since the epoch. When that time has already passed, calls `fire` at the
+   * current time, but never synchronously.
    */
   at(time: number, fire: () => void): void {
     this.push({ at: Math.max(time, this.now), order: this.order++, fire });

@@ -13,7 +13,7 @@ export const FOREIGN = "other-owner";
 /** A RunPod double at a fixed URL that can be restarted with a fresh account. */
 export interface Accounts {
   url: string;
-  /** Replaces the account by a fresh one that contains only a template and an endpoint of another owner. */
+  /** Replaces the account with a fresh one, which contains only a template and an endpoint of another owner. */
   next(): Promise<RunpodDouble>;
   close(): Promise<void>;
 }

@@ -24,7 +24,7 @@ export function ownIds(account: RunpodAccount): string[] {
   return Object.values(ownOf(account)).flatMap((all) => all.map(({ id }) => id));
 }
 
-/** Names that more than one of the stack's resources has. */
+/** Names that two or more of the stack's resources share. */
 export function duplicatesIn(account: RunpodAccount): string[] {
   return Object.entries(ownOf(account)).flatMap(([kind, all]) => {
     const names = all.map(({ name }) => name);

@@ -48,7 +48,7 @@ class ScenarioRun {
     private readonly log: (line: string) => void,
   ) {}
 
-  /** Runs `up` with a declaration, with the update's failures, and compares the account with the declaration. */
+  /** Runs `up` with a declaration while the update's failures occur. Then compares the account with the declaration. */
   async update(update: Update): Promise<void> {
     const { declared, faults, daysBefore, refresh, losesState } = update;
     const { stack, runpod } = this;

@@ -40,7 +40,7 @@ const CONCURRENCY = 2;
  * resources. The RunPod doubles fail in several ways: lost answers, errors, crashes, idle days. The same options give
  * the same scenarios.
  *
- * @param onWrongRun called with each run that had an error. Returning true ends the simulation early
+ * @param onWrongRun called with each run that had an error; the simulation ends early when it returns true
  */
 export async function simulateRunpod(
   { runs, seed: firstSeed, programDir = process.cwd(), trace, progress }: RunpodOptions,

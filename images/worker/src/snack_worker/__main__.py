@@ -43,7 +43,8 @@ def main() -> None:
     try:
         engine = EngineProcess(engine_command(settings, settings.own_engine)) if settings.own_engine else None
         try:
-            # Not installed earlier, because an exit while the engine is being started would leave the engine running.
+            # This handler is installed only now: an exit while the engine is being started would leave the engine
+            # running.
             signal.signal(signal.SIGTERM, _exit_on_signal)
             for signum in early_signals:
                 _exit_on_signal(signum, None)
@@ -102,7 +103,7 @@ def _make_on_lost(engine: EngineProcess) -> Callable[[str], None]:
         nonlocal lost_reason
         lost_reason = reason
         log.error("%s; the worker exits", reason)
-        # Without this, the jobs would keep waiting for a hanging engine.
+        # Ends the engine's connections. Otherwise the running jobs would keep waiting for a hanging engine.
         engine.kill()
         if jobs_in_progress() > 0:
             signal.pthread_kill(main_thread, signal.SIGTERM)

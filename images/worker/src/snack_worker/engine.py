@@ -37,8 +37,8 @@ class Deadlines:
     """Between two events after the first text."""
     total_s: float = 100
     """
-    From the job's start to the end of the reply. RunPod ends a job after 120 s without giving a reason, so this is
-    lower.
+    From the job's start to the end of the reply. This limit is below RunPod's, because RunPod ends a job after 120 s
+    without giving a reason.
     """
 
 

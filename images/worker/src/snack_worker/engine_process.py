@@ -63,7 +63,10 @@ class EngineProcess:
         return f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
     def watch(self, health_url: str, every_s: float, on_lost: Callable[[str], None]) -> None:
-        """Starts a thread that calls `on_lost` with the reason when the engine hangs, or exits without `stop`."""
+        """
+        Starts a thread that calls `on_lost` with the reason when the engine hangs or exits. After `stop`, the thread
+        does not call `on_lost`.
+        """
 
         def run() -> None:
             reason = asyncio.run(wait_until_lost(health_url, every_s, self.describe_exit))

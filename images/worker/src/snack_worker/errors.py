@@ -8,7 +8,7 @@ _registry: dict[str, dict[str, object]] = json.loads(files(__package__).joinpath
 
 class WorkerError(Exception):
     """
-    Error of a job. No other exception's text is sent to a client.
+    Error of a job. Clients see the text of this exception only, never the text of another exception.
 
     `code` is a code of the registry. `message` replaces the registry's text with a more detailed one; it must not
     contain internals. `field` is the path of the invalid field; `message` does not repeat it. `cause` is the internal

@@ -15,7 +15,7 @@ import aiohttp
 POLL_S = 0.25
 REQUEST_LIMIT_S = 5
 
-# Failed health checks in a row after which the engine counts as hanging.
+# Number of consecutive failed health checks after which the engine counts as hanging.
 MAX_FAILED_CHECKS = 3
 
 DescribeExit = Callable[[], str | None]

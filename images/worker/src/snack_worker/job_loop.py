@@ -1,9 +1,9 @@
 """
 Job loop that replaces `rp_scale.JobScaler` of RunPod's SDK (runpod 1.12 only).
 
-The SDK's loop polls: ten times a second for a fetched job to start, and once a second for free capacity. On average
-this delays every first text by 50 ms and leaves a busy GPU idle for half a second after every reply. Our loop waits for
-events instead of polling.
+The SDK's loop polls. Ten times a second it checks for fetched jobs to start, and once a second for free capacity. On
+average this delays every first text by 50 ms and leaves a busy GPU idle for half a second after every reply. Our loop
+waits for events instead of polling.
 
 After SIGTERM the SDK's loop waits up to 90 s for its open request for jobs, but drops the jobs that this request
 returns. Our loop runs those jobs.
@@ -39,7 +39,7 @@ def install_job_loop() -> None:
             """Waits until there is capacity for a job. The SDK calls this before it requests jobs."""
             await super().set_scale()
             while self.is_alive() and self.current_occupancy() >= self.current_concurrency:
-                # Without tasks, the job that fills the capacity was fetched but has not started yet.
+                # When there are no tasks, the jobs that fill the capacity have been fetched but have not started yet.
                 if self.jobs_tasks:
                     await asyncio.wait(self.jobs_tasks.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
                 else:

@@ -5,8 +5,8 @@ the job's items into the response: it writes an item that is a string to the eve
 single mapping as the JSON body.
 
 The extra body field `ticket` is required. As for every job, the ticket's limits apply and the prompt begins with the
-persona. As with OpenAI, null means absent. `system` and `developer` messages are rejected. Unsupported fields that
-would change the reply are rejected too; fields that would not are ignored (list: `contract/openai.ts`).
+persona. As with OpenAI, null means absent. `system` and `developer` messages are rejected. An unsupported field is
+rejected when it would change the reply, and otherwise ignored. `contract/openai.ts` lists the ignored fields.
 """
 
 import json

@@ -48,8 +48,8 @@ def _type(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterable[
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
     """
-    Checks `items`, but not in a list longer than `maxItems`, which is rejected anyway: 300,000 items would take eight
-    seconds.
+    Checks `items`. Skips a list longer than `maxItems`: that list is rejected anyway, and checking 300,000 items would
+    take eight seconds.
     """
     if not isinstance(instance, list) or len(instance) <= schema.get("maxItems", math.inf):
         yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
@@ -94,7 +94,7 @@ def _explain_unknown(error: ValidationError, field: str) -> WorkerError:
     allowed = f"only {', '.join(known)} are allowed."
     instance: Any = error.instance
     unknown = next((key for key in instance if key not in known), "")
-    # A name of another shape is not repeated, because it could be a customer's text.
+    # A field name that does not look like this is not repeated, because it could be a customer's text.
     if re.fullmatch(r"[a-z_]{1,30}", str(unknown)):
         return WorkerError("invalid_input", f"not allowed here; {allowed}", field=f"{field}.{unknown}")
     return WorkerError("invalid_input", allowed, field=field)

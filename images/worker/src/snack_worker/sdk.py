@@ -20,8 +20,8 @@ def load_sdk() -> Any:
     # The default level DEBUG logs every item that a handler yields, which includes customers' conversations.
     if os.environ.get("RUNPOD_LOG_LEVEL") not in ("INFO", "WARN", "ERROR"):
         os.environ["RUNPOD_LOG_LEVEL"] = "INFO"
-    # The SDK logs the processor's name and asks the module `cpuinfo` for it. That would take more than a second of one
-    # core while the engine starts. This replacement returns nothing, which the SDK accepts.
+    # The SDK logs the processor's name, which it reads with the module `cpuinfo`. That module would use one core for
+    # more than a second while the engine starts. This replacement returns an empty dict, which the SDK accepts.
     cpuinfo = ModuleType("cpuinfo")
     cpuinfo.get_cpu_info = dict  # type: ignore[attr-defined]
     sys.modules.setdefault("cpuinfo", cpuinfo)

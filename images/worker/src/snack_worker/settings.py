@@ -98,7 +98,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         ticket_issuer=issuer,
         ticket_keys=keys,
         engine_base_url=base_url,
-        # RunPod kills a starting worker after seven minutes without giving a reason, so this is shorter.
+        # RunPod kills a starting worker after seven minutes without giving a reason. The default is shorter than that.
         engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=400, most=3_600),
         own_engine=engine,
         max_concurrency=_whole_number(env, "MAX_CONCURRENCY", default=32, most=256),

@@ -25,7 +25,7 @@ CountTokens = Callable[[Sequence[Message]], int]
 def read_counter(tokenizer_file: Path, chat_template_file: Path) -> CountTokens:
     """
     Returns the token counter of the model with this `tokenizer.json` and chat template. When the tokenizer is missing,
-    it logs a warning and returns `estimate_tokens`. Raises SettingsError when a file cannot be read.
+    logs a warning and returns `estimate_tokens`. Raises SettingsError when a file cannot be read.
     """
     if not tokenizer_file.exists():
         log.warning("no tokenizer at %s: prompt lengths are estimated", tokenizer_file)
