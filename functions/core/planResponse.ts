@@ -1,7 +1,7 @@
 import type { PlanResponse } from "../../contract/plan";
 import type { Customer } from "./customer";
 import { currentSubscription, entitlement, type Policy } from "./entitlement";
-import { planLimits } from "./limits";
+import { planLimits } from "./planLimits";
 
 /** Builds the answer of `GET /billing/plan`. `customer` is undefined when there is no row. */
 export function planResponse(userId: string, customer: Customer | undefined, now: Date, policy: Policy): PlanResponse {

@@ -2,7 +2,7 @@ import type { JWK } from "jose";
 import { ApiError } from "../../contract/errors";
 import { type Model, type Plan, planModels } from "../../contract/plan";
 import type { Inference, SessionResponse } from "../../contract/session";
-import { planLimits } from "./limits";
+import { planLimits } from "./planLimits";
 import { signTicket } from "./ticket";
 
 /** External values needed to open a session. */

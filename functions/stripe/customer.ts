@@ -44,7 +44,8 @@ async function create(stripe: Stripe, caller: Caller, owner: string, occasion: s
     return (await fromStripe("customer", stripe.customers.create(params, options))).id;
   };
   return attempt(occasion).catch(async (error: unknown) => {
-    // Stripe stores its server error under this key and replays it for a day.
+    // After a server error, Stripe replays that error under the same idempotency key for a day, so the next attempt
+    // uses another key.
     if (!isServerError(error)) throw error;
     return (await findUnlinked(stripe, caller, owner)) ?? attempt(`${occasion}, again`);
   });

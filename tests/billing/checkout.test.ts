@@ -91,7 +91,7 @@ async function payAll(urls: string[]): Promise<void> {
 }
 
 describe("concurrent checkout requests", () => {
-  it("return one session for the same plan", async () => {
+  it("return the same session when they ask for the same plan", async () => {
     const caller = newCaller();
     const urls = await Promise.all(Array.from({ length: 6 }, () => once(caller)));
     expect(new Set(urls).size).toBe(1);
@@ -102,7 +102,7 @@ describe("concurrent checkout requests", () => {
     await expect(once(caller)).rejects.toMatchObject({ code: "already_subscribed" });
   });
 
-  it("leave one payable session for different plans", async () => {
+  it("leave only one payable session when they ask for different plans", async () => {
     const caller = newCaller();
     const plans: PaidPlan[] = ["paid", "vip", "paid", "vip"];
     const answers = await Promise.allSettled(plans.map((plan) => once(caller, plan)));
@@ -113,7 +113,7 @@ describe("concurrent checkout requests", () => {
     expect((await atStripe(caller)).live).toHaveLength(1);
   });
 
-  it("never lead to two subscriptions when one customer pays in between", async () => {
+  it("create only one subscription when the customer pays at the same time", async () => {
     const caller = newCaller();
     const first = await once(caller);
     const [, second] = await Promise.allSettled([payAll([first]), once(caller, "vip")]);
@@ -124,7 +124,7 @@ describe("concurrent checkout requests", () => {
 });
 
 describe("checkout after a crash at any call", () => {
-  it("succeeds on retry and charges once", async () => {
+  it("succeeds on retry and creates only one subscription", async () => {
     const counting = await startProxy();
     await checkout(newCaller(), "paid", counting).finally(() => counting.close());
     const crashes = Array.from({ length: counting.calls() }, (_, index) => index + 1).flatMap((at) =>
@@ -146,7 +146,7 @@ describe("checkout after a crash at any call", () => {
     }
   });
 
-  it("succeeds on retry with another plan", async () => {
+  it("succeeds on retry when the customer changes the plan of an open session", async () => {
     for (const at of [8, 10, 12, 14]) {
       const caller = newCaller();
       const first = await once(caller);
@@ -164,7 +164,7 @@ describe("checkout after a crash at any call", () => {
 });
 
 describe("checkout after a declined payment", () => {
-  it("returns the same session but refuses a second one beside the incomplete subscription", async () => {
+  it("returns the same session for the same plan and refuses another plan", async () => {
     const caller = newCaller();
     const url = await once(caller);
     const [customer] = (await atStripe(caller)).customers;
@@ -179,7 +179,7 @@ describe("checkout after a declined payment", () => {
 });
 
 describe("next purchase", () => {
-  it("gets a new session after the first one has ended", async () => {
+  it("gets a new session after the first subscription has ended", async () => {
     const caller = newCaller();
     const url = await once(caller);
     await payAll([url]);
@@ -191,7 +191,7 @@ describe("next purchase", () => {
     expect((await atStripe(caller)).live).toHaveLength(1);
   });
 
-  it("creates a new customer when the old one was deleted", async () => {
+  it("creates a new Stripe customer when the old customer was deleted", async () => {
     const caller = newCaller();
     await once(caller);
     const [old] = (await atStripe(caller)).customers;
@@ -213,7 +213,7 @@ describe("next purchase", () => {
 });
 
 describe("checkout after a server error from Stripe", () => {
-  it("succeeds with a new attempt, because Stripe replays the error for the old one", async () => {
+  it("succeeds with a new attempt although Stripe replays the error for the old attempt", async () => {
     const caller = newCaller();
     await once(caller);
     for (const session of (await atStripe(caller)).open) await stripe.checkout.sessions.expire(session.id);

@@ -88,13 +88,13 @@ describe("POST /billing/checkout", () => {
     ["https://user@app.example", "https://app.example/?checkout=success"],
     ["javascript:alert(1)", "https://app.example/?checkout=success"],
     ["null", "https://app.example/?checkout=success"],
-  ])("returns to a configured URL for the origin %s", async (origin, successUrl) => {
+  ])("sets a configured success URL for the origin %s", async (origin, successUrl) => {
     const { body } = await ask(checkout, '{"plan":"paid"}', { headers: { origin } });
     const [id = ""] = /cs_\w+/.exec((body as { url: string }).url) ?? [];
     expect((await on().stripe.checkout.sessions.retrieve(id)).success_url).toBe(successUrl);
   });
 
-  it("opens one session for forty concurrent requests and rate-limits the rest", async () => {
+  it("opens one session for forty concurrent requests and rate-limits some of them", async () => {
     const user = randomUUID();
     const answers = await Promise.all(Array.from({ length: 40 }, () => ask(checkout, '{"plan":"paid"}', { user })));
     expect(answers.map(({ status }) => status)).toContain(429);
@@ -104,7 +104,7 @@ describe("POST /billing/checkout", () => {
 });
 
 describe("POST /billing/portal and /billing/sync", () => {
-  it("ignore user ids in the request", async () => {
+  it("reject a user id or a customer id in the request", async () => {
     for (const route of [portal, sync]) {
       expect(await ask(route, "null")).toEqual(invalid("body: must be object"));
       expect(await ask(route, '{"user_id":"u"}')).toEqual(invalid("body: unknown field user_id"));
@@ -112,7 +112,7 @@ describe("POST /billing/portal and /billing/sync", () => {
     }
   });
 
-  it("answer an error when Stripe returns no URL", async () => {
+  it("return an error when Stripe returns no portal URL", async () => {
     const user = randomUUID();
     await ask(checkout, '{"plan":"paid"}', { user });
     on().between.stripe.fault = ({ path }) =>

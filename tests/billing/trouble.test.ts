@@ -42,8 +42,8 @@ describe("sync with an unusable answer from Stripe", () => {
     ["a charge list without data", /^\/v1\/charges\?/, () => ({ object: "list", data: null })],
     ["another object type", /^\/v1\/customers\//, (customer: Stripe.Customer) => ({ ...customer, object: "account" })],
     ["a customer without an id", /^\/v1\/customers\//, (customer: Stripe.Customer) => ({ ...customer, id: undefined })],
-    ["null", /^\/v1\/customers\//, () => null],
-  ])("keeps the row unchanged: %s", async (_name, path, change) => {
+    ["the answer null", /^\/v1\/customers\//, () => null],
+  ])("keeps the row unchanged for %s", async (_name, path, change) => {
     const { userId, customer } = await known();
     const before = await on().rows.get(userId);
     on().between.stripe.fault = (passing) => (path.test(passing.path) ? change : undefined);
@@ -58,8 +58,8 @@ describe("sync with an unusable answer from Stripe", () => {
     ["403", 403],
     ["401", 401],
     ["500", 500],
-    ["connection refused", 503],
-  ])("answers unavailable without Stripe's text: %s", async (_name, status) => {
+    ["503", 503],
+  ])("returns unavailable without Stripe's error text for the status %s", async (_name, status) => {
     const { customer } = await known();
     const body = { error: { type: "api_error", message: "canary of somebody's e-mail" } };
     on().between.stripe.fault = () => ({ status, body });
@@ -73,11 +73,11 @@ describe("webhook with failing tables", () => {
   const fault = (type: string) => ({ status: 400, body: { __type: `com.amazonaws.dynamodb.v20120810#${type}` } });
 
   it.each([
-    ["throttled", fault("ProvisionedThroughputExceededException")],
-    ["throttled with another error", fault("ThrottlingException")],
-    ["internal error", { status: 500, body: { __type: "com.amazonaws.dynamodb.v20120810#InternalServerError" } }],
-    ["access denied", fault("AccessDeniedException")],
-  ])("answers 5xx and succeeds on redelivery: %s", async (_name, meddling) => {
+    ["a throughput error", fault("ProvisionedThroughputExceededException")],
+    ["a throttling error", fault("ThrottlingException")],
+    ["an internal error", { status: 500, body: { __type: "com.amazonaws.dynamodb.v20120810#InternalServerError" } }],
+    ["an access error", fault("AccessDeniedException")],
+  ])("returns 503 and succeeds on redelivery after %s", async (_name, meddling) => {
     const { userId, customer } = await on().subscriber();
     const { dynamodb } = on().between;
     dynamodb.fault = () => meddling;
@@ -87,7 +87,7 @@ describe("webhook with failing tables", () => {
     expect((await on().rows.get(userId))?.subscriptions).toHaveLength(1);
   });
 
-  it("retries a briefly throttled table within the request", async () => {
+  it("retries within the same request when a table is throttled briefly", async () => {
     const { userId, customer } = await on().subscriber();
     let calls = 0;
     on().between.dynamodb.fault = () =>
@@ -96,7 +96,7 @@ describe("webhook with failing tables", () => {
     expect((await on().rows.get(userId))?.subscriptions).toHaveLength(1);
   });
 
-  it("answers 200 when a later sync has already written the row", async () => {
+  it("returns 200 for two concurrent events about the same customer", async () => {
     const { userId, customer } = await known();
     let overtaken = false;
     on().between.stripe.fault = ({ path }) => {
@@ -146,7 +146,7 @@ describe("reconciler", () => {
       }),
     );
 
-  it("reviews due rows and reports a failure when Stripe's event list is unavailable", async () => {
+  it("still reviews due rows when Stripe's event list fails, and reports the failure", async () => {
     const { userId, subscription } = await known();
     await on().stripe.subscriptions.cancel(subscription);
     await makeDue(userId);
@@ -158,7 +158,7 @@ describe("reconciler", () => {
 });
 
 describe("admin function", () => {
-  it("creates no row for a mistyped user", async () => {
+  it("creates no row when a command names an unknown user", async () => {
     const admin = createAdmin(on().settings);
     const user = randomUUID();
     for (const command of ["resync", "revoke"]) {

@@ -66,7 +66,7 @@ describe("The API client", () => {
     expect(await withToken("id-token").guest()).toEqual(session);
   });
 
-  it("throws unauthorized without a request when there is no ID token", async () => {
+  it("throws unauthorized and sends no request when there is no ID token", async () => {
     expect(await problemOf(withToken(undefined, "http://localhost:1").plan())).toMatchObject({ code: "unauthorized" });
   });
 
@@ -83,7 +83,7 @@ describe("The API client", () => {
     });
   });
 
-  it("sends portal and sync requests without a body, and returns the portal's URL and the plan", async () => {
+  it("sends portal and sync requests without a body, and returns the API's responses", async () => {
     expect(await withToken("id-token").portal()).toEqual({ url: "http://localhost:4103/p/session/bps_1" });
     expect(await withToken("id-token").sync()).toEqual(plan);
   });
@@ -96,7 +96,7 @@ describe("The API client", () => {
     expect(missing).toMatchObject({ code: "unavailable", retryable: false });
   });
 
-  it("throws timeout when the API does not respond, and unavailable when nothing listens on its port", async () => {
+  it("throws timeout when the API does not respond, and unavailable when the API is not running", async () => {
     expect(await problemOf(withToken("id-token", silent.url).session())).toMatchObject({ code: "timeout" });
     const closed = await serve("closed API", 0, app.fetch);
     await closed.close();

@@ -39,7 +39,7 @@ async function problemOf(promise: Promise<unknown>): Promise<ApiProblem> {
 const done = doneItem("あら、いらっしゃい。");
 
 describe("A chat", () => {
-  it("yields all deltas in order, then the whole reply, across several polls", async () => {
+  it("yields all deltas in order and then the whole reply when several polls are needed", async () => {
     const server = await jobApi({
       stream: [
         { status: "IN_QUEUE" },
@@ -52,7 +52,7 @@ describe("A chat", () => {
     expect(items).toEqual([{ delta: "あら、" }, { delta: "いらっしゃい" }, { delta: "。" }, done]);
   });
 
-  it("sends the session's authorization, and its ticket in the input", async () => {
+  it("sends the session's authorization, and sends the session's ticket in the input", async () => {
     const server = await jobApi({ stream: [{ status: "COMPLETED", items: [done] }] });
     await collect(sessionFor(server.url), { text: "こんばんは", params: { max_tokens: 32 } });
     expect(server.inputs).toEqual([{ text: "こんばんは", params: { max_tokens: 32 }, ticket: "ticket-1" }]);
@@ -60,7 +60,7 @@ describe("A chat", () => {
     expect((await problemOf(collect(wrongKey, { text: "a" }))).code).toBe("unauthorized");
   });
 
-  it("ends at the item with done, and neither reads the job's status nor cancels the job", async () => {
+  it("ends after the item with done, without reading the job's status or cancelling the job", async () => {
     const server = await jobApi({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }, done] }] });
     await collect(sessionFor(server.url), { text: "a" });
     expect(server.calls).toEqual(["POST /run", "GET /stream/job-1-u1"]);
@@ -108,7 +108,7 @@ describe("A chat with a failed job", () => {
     ],
     ["a job with status TIMED_OUT", { status: "TIMED_OUT" }, { code: "timeout", retryable: true }],
     [
-      "RunPod's text about its time limit",
+      "an error about RunPod's time limit",
       { status: "FAILED", error: "executionTimeout exceeded" },
       { code: "timeout" },
     ],
@@ -130,7 +130,7 @@ describe("A chat with a failed job", () => {
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject(expected);
   });
 
-  it("throws unavailable when nothing listens at the endpoint's URL", async () => {
+  it("throws unavailable when no server runs at the endpoint's URL", async () => {
     const server = await startJobApi({});
     await server.close();
     expect(await problemOf(collect(sessionFor(server.url), { text: "a" }))).toMatchObject({ code: "unavailable" });
@@ -140,7 +140,7 @@ describe("A chat with a failed job", () => {
 describe("A stopped chat", () => {
   const endless: JobScript = { stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }] }] };
 
-  it("throws the signal's reason and cancels the job after an abort", async () => {
+  it("throws the signal's reason and cancels the job when the signal is aborted", async () => {
     const server = await jobApi(endless);
     const controller = new AbortController();
     const reason = new Error("closed");
@@ -166,7 +166,7 @@ describe("A stopped chat", () => {
     expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
   });
 
-  it("sends no request when the signal is already aborted", async () => {
+  it("sends no request when the signal was aborted before the chat started", async () => {
     const server = await jobApi(endless);
     const signal = AbortSignal.abort(new Error("cancelled"));
     await expect(collect(sessionFor(server.url), { text: "a" }, { signal })).rejects.toThrow("cancelled");
@@ -197,7 +197,7 @@ describe("An expired ticket", () => {
     expect(server.inputs.map((input) => input.ticket)).toEqual(["ticket-2"]);
   });
 
-  it("ends the chat with ticket_expired when the new ticket is also rejected, or when there is no renew function", async () => {
+  it("ends the chat with ticket_expired when the new ticket is also rejected or there is no renew function", async () => {
     const server = await jobApi(script);
     const renew = async () => sessionFor(server.url, { ticket: "ticket-3" });
     expect((await problemOf(collect(sessionFor(server.url), { text: "a" }, { renew }))).code).toBe("ticket_expired");
@@ -211,13 +211,13 @@ describe("fitConversation", () => {
   const user = (content: string) => ({ role: "user" as const, content });
   const mama = (content: string) => ({ role: "assistant" as const, content });
 
-  it("keeps the newest messages, starting with a user's message", () => {
+  it("keeps the newest messages and starts with a user's message", () => {
     const all = [user("1"), mama("2"), user("3"), mama("4"), user("5")];
     expect(fitConversation(all, limits)).toEqual([user("3"), mama("4"), user("5")]);
     expect(fitConversation(all, { ...limits, max_messages: 2 })).toEqual([user("5")]);
   });
 
-  it("shortens the assistant's messages without splitting a character, and leaves the user's messages unchanged", () => {
+  it("shortens only the assistant's messages and does not split a character", () => {
     expect(fitConversation([user("123456"), mama("1234🍶")], limits)).toEqual([user("123456"), mama("1234")]);
   });
 });

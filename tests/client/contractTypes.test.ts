@@ -35,13 +35,13 @@ type ContractDone = Extract<StreamItem, { done: true }>;
 
 // `tsc` checks these assertions. A field that was added, removed or changed on one side only is a compile error.
 describe("The client's types", () => {
-  it("equal the contract's plans and limits", () => {
+  it("equal the contract's types of plans and limits", () => {
     expectTypeOf<Plan>().toEqualTypeOf<ContractPlan>();
     expectTypeOf<PaidPlan>().toEqualTypeOf<ContractPaidPlan>();
     expectTypeOf<Limits>().toEqualTypeOf<ContractLimits>();
   });
 
-  it("equal the contract's responses, except that models and reasons may be any string", () => {
+  it("equal the contract's response types, but allow any string as a model or reason", () => {
     expectTypeOf<Omit<Session, "model">>().toEqualTypeOf<Omit<SessionResponse, "model">>();
     expectTypeOf<SessionResponse>().toExtend<Session>();
     expectTypeOf<Omit<PlanInfo, "reason">>().toEqualTypeOf<Omit<PlanResponse, "reason">>();
@@ -49,13 +49,13 @@ describe("The client's types", () => {
     expectTypeOf<Redirect>().toEqualTypeOf<RedirectResponse>();
   });
 
-  it("equal the contract's requests, apart from the ticket that the client adds", () => {
+  it("equal the contract's request types without the ticket, because the client adds the ticket", () => {
     expectTypeOf<{ plan: PaidPlan }>().toEqualTypeOf<z.infer<typeof CheckoutRequest>>();
     expectTypeOf<ChatInput & { ticket: string }>().toExtend<WorkerInput>();
     expectTypeOf<Fields<TextInput & MessagesInput>>().toEqualTypeOf<Fields<Omit<WorkerInput, "ticket">>>();
   });
 
-  it("equal the contract's stream items, except that a model's name may be any string", () => {
+  it("equal the contract's types of stream items, but allow any string as a model's name", () => {
     expectTypeOf<StreamItem>().toExtend<ChatItem>();
     expectTypeOf<ChatDelta>().toEqualTypeOf<Exclude<StreamItem, ContractDone>>();
     expectTypeOf<Omit<ChatDone, "model">>().branded.toEqualTypeOf<Omit<ContractDone, "model">>();
@@ -96,7 +96,7 @@ describe("The contract's schemas", () => {
     expect(schema.parse(answer)).toEqual(answer);
   });
 
-  it.each<PaidPlan>(["paid", "vip"])("accept a checkout of plan %s", (plan) => {
+  it.each<PaidPlan>(["paid", "vip"])("accept a checkout request for the plan %s", (plan) => {
     expect(CheckoutRequest.parse({ plan })).toEqual({ plan });
   });
 
@@ -121,7 +121,7 @@ describe("The client's error codes", () => {
     );
   });
 
-  it.each(Object.keys(errorCodes) as ErrorCode[])("are recognized in an error body of the contract: %s", (code) => {
+  it.each(Object.keys(errorCodes) as ErrorCode[])("are read from an error body with the code %s", (code) => {
     const { body } = new ApiError(code);
     expect(problemFromBody(JSON.parse(JSON.stringify(body)))).toMatchObject(body.error);
   });

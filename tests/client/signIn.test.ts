@@ -23,7 +23,7 @@ async function hosted(change: { expiresIn?: number } = {}) {
 }
 
 describe("Sign-in", () => {
-  it("returns the URL of the hosted page with response type code, PKCE and the app client's settings", async () => {
+  it("starts at the URL of the hosted page with PKCE and the app client's settings", async () => {
     const { signIn, domain } = await hosted();
     const url = new URL(await signIn.startSignIn());
     expect(url.origin + url.pathname).toBe(`${domain.url}/oauth2/authorize`);
@@ -39,7 +39,7 @@ describe("Sign-in", () => {
     expect(query.code_challenge).toMatch(/^[\w-]{43}$/);
   });
 
-  it("exchanges the code with the PKCE verifier, and returns the customer even after a reload", async () => {
+  it("exchanges the code for tokens, and still returns the customer after a reload", async () => {
     const { signIn, domain, options } = await hosted();
     const customer = await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
     expect(customer).toEqual({ sub: "user-1", email: "みさき@example.com" });
@@ -49,7 +49,7 @@ describe("Sign-in", () => {
     expect(domain.calls).toHaveLength(1);
   });
 
-  it("rejects a callback of a sign-in that this browser did not start, and a second use of a callback", async () => {
+  it("rejects a callback that this browser did not request, and a callback that was already used", async () => {
     const { signIn, domain } = await hosted();
     const foreignCallback = `${settings.redirectUri}?code=code-1&state=x`;
     await expect(signIn.finishSignIn(foreignCallback)).rejects.toMatchObject({ code: "unauthorized" });
@@ -84,7 +84,7 @@ describe("The ID token", () => {
     return all;
   }
 
-  it("is refreshed in its last minute, once for concurrent callers, and always with the same refresh token", async () => {
+  it("is refreshed in its last minute, and only once for concurrent callers", async () => {
     const { signIn, domain } = await signedIn();
     const [first, second] = await Promise.all([signIn.getIdToken(), signIn.getIdToken()]);
     expect(first).toBe(second);

@@ -41,13 +41,13 @@ describe("The Python worker", needsPython, () => {
     };
   }
 
-  describe.each(models)("of %s", (model) => {
+  describe.each(models)("with the model %s", (model) => {
     let results: FixtureResult[];
     beforeAll(async () => {
       results = await runSuite(endpointOf(model), () => valuesFor(model), { atOnce: 4, limitMs: LIMIT_MS });
     });
 
-    it.each(readFixtures().map(label))("answers %s compatibly", (fixture) => {
+    it.each(readFixtures().map(label))("gives a compatible answer to the request %s", (fixture) => {
       const result = results.find((one) => label({ version: one.version, name: one.fixture }) === fixture);
       expect(result).toMatchObject({ result: "passed", problems: [] });
     });
@@ -74,7 +74,7 @@ describe("The Python worker", needsPython, () => {
 
     const find = (name: string) => answers.find(({ fixture }) => fixture.name === name) ?? expect.unreachable(name);
 
-    it("stays compatible with additional fields", () => {
+    it("stays compatible when fields are added", () => {
       const added: Change = (item) => ({
         ...item,
         mood: "merry",
@@ -83,44 +83,44 @@ describe("The Python worker", needsPython, () => {
       expect(incompatibleFixtures(added)).toEqual([]);
     });
 
-    it.each(Object.entries(incompatibleChanges))("is incompatible with %s", (_, change) => {
+    it.each(Object.entries(incompatibleChanges))("is incompatible after this change: %s", (_, change) => {
       expect(incompatibleFixtures(change)).not.toEqual([]);
     });
 
-    it("is incompatible with a stream without [DONE]", () => {
+    it("is incompatible when the stream does not end with [DONE]", () => {
       const { fixture, answer } = find("openai/chat-streamed");
       const cut = { items: [String(answer.items[0]).replace("data: [DONE]\n\n", "")] };
       expect(incompatibilities(fixture, cut, values)).toContain("the last event is not [DONE]");
     });
 
-    it("is incompatible with deltas when the request has stream false, and without deltas when it has stream true", () => {
+    it("is incompatible when it ignores the stream field of the request", () => {
       const [streamed, whole] = [find("native/text"), find("native/text-whole")];
       const problem = "the reply has deltas although stream is false, or has none although stream is true";
       expect(incompatibilities(whole.fixture, streamed.answer, values)).toEqual([problem]);
       expect(incompatibilities(streamed.fixture, whole.answer, values)).toEqual([problem]);
     });
 
-    it("is incompatible with two objects in the answer to one OpenAI request", () => {
+    it("is incompatible when it answers an OpenAI request with two objects", () => {
       const { fixture, answer } = find("openai/chat");
       const twice = { items: [answer.items[0], answer.items[0]] };
       expect(incompatibilities(fixture, twice, values)).toEqual(["the answer is not exactly one object"]);
     });
 
-    it("is incompatible with stored items that differ from the streamed items", () => {
+    it("is incompatible when the stored items differ from the streamed items", () => {
       const { fixture, answer } = find("native/text");
       expect(incompatibilities(fixture, { ...answer, storedItems: [] }, values)).toEqual([
         "the stored items differ from the streamed items",
       ]);
     });
 
-    it("is incompatible with a reply to a request that must be rejected", () => {
+    it("is incompatible when it replies to an invalid request instead of rejecting the request", () => {
       const { fixture } = find("native/ticket-missing");
       expect(incompatibilities(fixture, find("native/text").answer, values)).toEqual([
         "the answer contains no error in the contract's format",
       ]);
     });
 
-    it("is incompatible with an error instead of a reply", () => {
+    it("is incompatible when it returns an error instead of a reply", () => {
       const { answer } = find("native/ticket-missing");
       expect(incompatibilities(find("native/text").fixture, answer, values)).toEqual([
         expect.stringMatching(/^unexpected error: .*ticket_missing/),
@@ -130,12 +130,12 @@ describe("The Python worker", needsPython, () => {
 });
 
 describe("The registry of error codes", () => {
-  it.each(versions())("keeps the status and retryable flag of every code of %s", (version) => {
+  it.each(versions())("keeps the status and retryable flag of every code in contract version %s", (version) => {
     for (const [code, shipped] of Object.entries(readCodes(version)))
       expect({ [code]: errorCodes[code as keyof typeof errorCodes] }).toMatchObject({ [code]: shipped });
   });
 
-  it("has exactly the codes of the newest version", () => {
+  it("has exactly the codes of the newest contract version", () => {
     expect(Object.keys(readCodes(versions().at(-1) ?? "")).sort()).toEqual(Object.keys(errorCodes).sort());
   });
 });

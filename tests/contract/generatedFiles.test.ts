@@ -5,9 +5,12 @@ import { generatedFiles } from "../../contract/generatedFiles";
 import { openApi } from "../../contract/openapi";
 
 describe("The files generated from the contract", () => {
-  it.each(Object.entries(generatedFiles()))("include %s as `npm run contract:generate` writes it", (path, text) => {
-    expect(existsSync(path) && readFileSync(path, "utf8")).toBe(text);
-  });
+  it.each(Object.entries(generatedFiles()))(
+    "contain the current output of `npm run contract:generate`: %s",
+    (path, text) => {
+      expect(existsSync(path) && readFileSync(path, "utf8")).toBe(text);
+    },
+  );
 });
 
 describe("The OpenAPI document", () => {

@@ -31,7 +31,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     return error;
   };
 
-  it("sends a message, then continues the conversation with the reply included", async () => {
+  it("sends a message and then continues the conversation", async () => {
     const first = await client.chat.completions.create(ask());
     expect(first.object).toBe("chat.completion");
     expect(first.choices[0]?.message.content).toContain("いらっしゃい");
@@ -45,7 +45,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     expect(second.choices[0]?.message.content).toMatch(/ふふ|いいのよ/);
   });
 
-  it("streams a reply with the usage in the last event", async () => {
+  it("streams a reply and receives the usage in the last event", async () => {
     const chunks = await Array.fromAsync(
       await client.chat.completions.create(askStream({ stream_options: { include_usage: true } })),
     );
@@ -62,7 +62,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     expect(final.choices[0]?.message.content).toContain("いらっしゃい");
   });
 
-  it("lists the endpoint's only model without a ticket", async () => {
+  it("needs no ticket to list the endpoint's model", async () => {
     expect((await Array.fromAsync(client.models.list())).map(({ id }) => id)).toEqual(["phi3"]);
     expect(await client.models.retrieve("phi3")).toMatchObject({ id: "phi3", version: "1.0.0" });
     expect(await rejection(client.models.retrieve("gpt-5"))).toMatchObject({ code: "invalid_input" });
@@ -100,7 +100,7 @@ describe("OpenAI's client with the Python worker", needsPython, () => {
     ]);
   });
 
-  it("throws an error that arrives as an event of the stream", async () => {
+  it("throws an error when the stream contains an error event", async () => {
     const stream = await client.chat.completions.create(askStream({ ticket: undefined }));
     const error = await rejection(Array.fromAsync(stream));
     expect(error).toMatchObject({ code: "ticket_missing", type: "authentication_error", param: null });

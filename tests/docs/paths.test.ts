@@ -11,12 +11,12 @@ function captures(page: string, pattern: RegExp): string[] {
 }
 
 describe.each(pages)("%s", (page) => {
-  it("links to files that exist", () => {
+  it("links only to files that exist", () => {
     const links = captures(page, /\]\((?!https?:)([^)#]+)\)/g);
     expect(links.filter((link) => !existsSync(join(dirname(page), link)))).toEqual([]);
   });
 
-  it("names source files that exist", () => {
+  it("names only source files that exist", () => {
     // Skips paths with a placeholder such as `<name>`. A file name without a folder may be in the worker's or a model's
     // folder.
     const paths = captures(page, /`((?!\.build)[\w./-]+\.(?:ts|cjs|py|json|yaml|jinja|md))`/g);
@@ -24,7 +24,7 @@ describe.each(pages)("%s", (page) => {
     expect(paths.filter((path) => !places.some((place) => existsSync(place + path)))).toEqual([]);
   });
 
-  it("names npm scripts that exist", () => {
+  it("names only npm scripts that exist", () => {
     const names = captures(page, /npm run ([\w:]+)/g);
     expect(names.filter((name) => scripts[name] === undefined)).toEqual([]);
   });

@@ -52,244 +52,289 @@ function table(title: string, cases: Case[]): void {
   });
 }
 
-table("without a subscription", [
-  ["no row", undefined, middle, free("no_record")],
-  ["empty row", { user_id: "user" }, middle, free("no_plan")],
+table("entitlement without a subscription", [
+  ["is free when the user has no row", undefined, middle, free("no_record")],
+  ["is free when the row is empty", { user_id: "user" }, middle, free("no_plan")],
   [
-    "a grant without an end",
+    "is the granted plan when the grant has no end",
     { user_id: "user", grant_plan: "vip" },
     middle,
     { plan: "vip", reason: "grant", expiresAt: null },
   ],
   [
-    "a grant a second before its end",
+    "is the granted plan 1 s before the grant ends",
     { user_id: "user", grant_plan: "paid", grant_expires_at: date(end).toISOString() },
     end - 1,
     paid("grant", end),
   ],
   [
-    "a grant at its very end",
+    "is free at the time when the grant ends",
     { user_id: "user", grant_plan: "paid", grant_expires_at: date(end).toISOString() },
     end,
     free("grant_expired"),
   ],
-  ["grant of the free plan", { user_id: "user", grant_plan: "free" }, middle, free("no_plan")],
+  ["is free when the granted plan is free", { user_id: "user", grant_plan: "free" }, middle, free("no_plan")],
 ]);
 
-table("active", [
-  ["within its period", having({}), middle, paid("subscription", end)],
-  ["price no longer sold", having({ price_ids: ["price_paid_old"] }), middle, paid("subscription", end)],
-  ["higher price", having({ price_ids: ["price_vip"] }), middle, { ...paid("subscription", end), plan: "vip" }],
+table("entitlement with an active or trialing subscription", [
+  ["is paid within the period", having({}), middle, paid("subscription", end)],
   [
-    "with several prices, the highest",
+    "is paid for a price that is no longer sold",
+    having({ price_ids: ["price_paid_old"] }),
+    middle,
+    paid("subscription", end),
+  ],
+  [
+    "is vip for the vip price",
+    having({ price_ids: ["price_vip"] }),
+    middle,
+    { ...paid("subscription", end), plan: "vip" },
+  ],
+  [
+    "is the highest plan when the subscription has several prices",
     having({ price_ids: ["price_paid", "price_vip"] }),
     middle,
     { ...paid("subscription", end), plan: "vip" },
   ],
-  ["1 s after the period without a renewal event", having({}), end + 1, paid("subscription", end)],
-  ["1 s before the 24 h leeway ends", having({}), end + DAY - 1, paid("subscription", end)],
-  ["24 h after the period without a renewal event", having({}), end + DAY, free("outdated")],
-  ["collection paused", having({ collection_paused: true }), middle, free("paused")],
-  ["trialing", having({ status: "trialing", trial_end: end }), middle, paid("trial", end)],
-  ["trialing, 24 h after the trial's end", having({ status: "trialing", trial_end: end }), end + DAY, free("outdated")],
-  ["trialing with collection paused", having({ status: "trialing", collection_paused: true }), middle, free("paused")],
+  ["is paid 1 s after the period without a renewal event", having({}), end + 1, paid("subscription", end)],
+  ["is paid 1 s before the 24 h leeway ends", having({}), end + DAY - 1, paid("subscription", end)],
+  ["is free 24 h after the period without a renewal event", having({}), end + DAY, free("outdated")],
+  ["is free while collection is paused", having({ collection_paused: true }), middle, free("paused")],
+  ["is paid during a trial", having({ status: "trialing", trial_end: end }), middle, paid("trial", end)],
+  ["is free 24 h after the trial's end", having({ status: "trialing", trial_end: end }), end + DAY, free("outdated")],
+  [
+    "is free during a trial while collection is paused",
+    having({ status: "trialing", collection_paused: true }),
+    middle,
+    free("paused"),
+  ],
 ]);
 
-table("a scheduled cancel", [
+table("entitlement with a scheduled cancellation", [
+  ["is paid until cancel_at", having({ cancel_at: end }), middle, paid("subscription", end, { cancelAt: date(end) })],
   [
-    "cancel_at set by the portal",
-    having({ cancel_at: end }),
-    middle,
-    paid("subscription", end, { cancelAt: date(end) }),
-  ],
-  [
-    "in the older form",
+    "is paid until the period's end when cancel_at_period_end is set",
     having({ cancel_at_period_end: true }),
     middle,
     paid("subscription", end, { cancelAt: date(end) }),
   ],
   [
-    "before the period's end",
+    "expires at cancel_at when cancel_at is before the period's end",
     having({ cancel_at: middle + DAY }),
     middle,
     paid("subscription", middle + DAY, { cancelAt: date(middle + DAY) }),
   ],
   [
-    "after the period's end",
+    "expires at the period's end when cancel_at is later",
     having({ cancel_at: end + 30 * DAY }),
     middle,
     paid("subscription", end, { cancelAt: date(end + 30 * DAY) }),
   ],
-  ["1 s before cancel_at", having({ cancel_at: end }), end - 1, paid("subscription", end, { cancelAt: date(end) })],
-  ["at cancel_at, even if Stripe has not acted", having({ cancel_at: end }), end, free("canceled")],
-  ["at the period's end with cancel_at_period_end", having({ cancel_at_period_end: true }), end, free("canceled")],
+  [
+    "is paid 1 s before cancel_at",
+    having({ cancel_at: end }),
+    end - 1,
+    paid("subscription", end, { cancelAt: date(end) }),
+  ],
+  ["is free at cancel_at even when Stripe still reports active", having({ cancel_at: end }), end, free("canceled")],
+  [
+    "is free at the period's end when cancel_at_period_end is set",
+    having({ cancel_at_period_end: true }),
+    end,
+    free("canceled"),
+  ],
 ]);
 
 const renewed = { status: "past_due", period_start: end, period_end: end + 31 * DAY, unpaid_since: end };
-table("past due", [
+table("entitlement with a past_due subscription", [
   [
-    "a second after the renewal failed",
+    "is paid 1 s after the renewal failed",
     having(renewed),
     end + 1,
     paid("grace", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
   ],
   [
-    "a second before the grace period ends",
+    "is paid 1 s before the grace period ends",
     having(renewed),
     end + 7 * DAY - 1,
     paid("grace", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
   ],
-  ["after the grace period, within the unpaid period", having(renewed), end + 7 * DAY, free("past_due")],
+  ["is free when the grace period has ended", having(renewed), end + 7 * DAY, free("past_due")],
   [
-    "the second unpaid period of a row",
+    "is free in a second unpaid period",
     having({ ...renewed, period_start: end + 31 * DAY }),
     end + 32 * DAY,
     free("past_due"),
   ],
   [
-    "an unpaid upgrade late in a period has its own grace",
+    "has a new grace period after an unpaid upgrade",
     having({ ...renewed, period_start: start, period_end: end, unpaid_since: middle }),
     middle + DAY,
     paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }),
   ],
   [
-    "counted from the period when no invoice is open",
+    "has a grace period from the period's start when no invoice is open",
     having({ ...renewed, unpaid_since: null }),
     end + 1,
     paid("grace", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
   ],
   [
-    "the first payment, or the first after a trial",
+    "has no grace period when the first payment fails",
     having({ ...renewed, unpaid_first: true }),
     end + 1,
     free("past_due"),
   ],
-  ["collection paused", having({ ...renewed, collection_paused: true }), end + 1, free("paused")],
+  ["is free while collection is paused", having({ ...renewed, collection_paused: true }), end + 1, free("paused")],
   [
-    "with a cancel within the grace period",
+    "expires at cancel_at when cancel_at is within the grace period",
     having({ ...renewed, cancel_at: end + DAY }),
     end + 1,
     paid("grace", end + DAY, { graceUntil: date(end + 7 * DAY), cancelAt: date(end + DAY) }),
   ],
-  ["after cancel_at", having({ ...renewed, cancel_at: end + DAY }), end + DAY, free("canceled")],
-]);
-
-table("statuses that give nothing", [
-  ["unpaid", having({ status: "unpaid" }), middle, free("unpaid")],
-  ["incomplete", having({ status: "incomplete" }), middle, free("incomplete")],
-  ["incomplete_expired", having({ status: "incomplete_expired" }), middle, free("incomplete")],
-  ["paused", having({ status: "paused" }), middle, free("paused")],
-  ["canceled within the period", having({ status: "canceled" }), middle, free("canceled")],
-  ["unknown status", having({ status: "on_holiday" }), middle, free("unknown_status")],
-]);
-
-table("an unknown price", [
-  ["price that was never known", having({ price_ids: ["price_new"] }), middle, free("unknown_price")],
   [
-    "that was known keeps what it was",
+    "is free at cancel_at within the grace period",
+    having({ ...renewed, cancel_at: end + DAY }),
+    end + DAY,
+    free("canceled"),
+  ],
+]);
+
+table("entitlement by status", [
+  ["is free for the status unpaid", having({ status: "unpaid" }), middle, free("unpaid")],
+  ["is free for the status incomplete", having({ status: "incomplete" }), middle, free("incomplete")],
+  ["is free for the status incomplete_expired", having({ status: "incomplete_expired" }), middle, free("incomplete")],
+  ["is free for the status paused", having({ status: "paused" }), middle, free("paused")],
+  ["is free for the status canceled within the period", having({ status: "canceled" }), middle, free("canceled")],
+  ["is free for an unknown status", having({ status: "on_holiday" }), middle, free("unknown_status")],
+]);
+
+table("entitlement with an unknown price", [
+  [
+    "is free when the subscription never had a known price",
+    having({ price_ids: ["price_new"] }),
+    middle,
+    free("unknown_price"),
+  ],
+  [
+    "keeps the plan that the price had when it was known",
     knowing(having({ price_ids: ["price_old_vip"] }), "vip", "price_old_vip"),
     middle,
     { ...paid("unknown_price", end), plan: "vip" },
   ],
   [
-    "in place of a known one keeps a plan, and makes no VIP",
+    "is paid, not vip, when the price replaced a known price",
     knowing(having({ price_ids: ["price_new"] }), "vip", "price_vip"),
     middle,
     paid("unknown_price", end),
   ],
   [
-    "in its grace period",
+    "is paid during the grace period",
     knowing(having({ ...renewed, price_ids: ["price_new"] }), "paid", "price_paid"),
     end + 1,
     paid("unknown_price", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
   ],
   [
-    "on a status that gives nothing",
+    "is free for the status unpaid",
     knowing(having({ status: "unpaid", price_ids: ["price_new"] }), "paid", "price_paid"),
     middle,
     free("unpaid"),
   ],
-  ["no price", having({ price_ids: [] }), middle, free("unknown_price")],
+  ["is free when the subscription has no price", having({ price_ids: [] }), middle, free("unknown_price")],
 ]);
 
 const disputed = (status: string, created = middle): Customer => {
   const disputes: DisputeFacts[] = [{ id: "du_1", status, created }];
   return { ...having({}), disputes };
 };
-table("a dispute", [
-  ["needs_response", disputed("needs_response"), middle, free("disputed")],
-  ["under_review", disputed("under_review"), middle, free("disputed")],
-  ["appealed", disputed("appeal_under_review"), middle, free("disputed")],
-  ["unknown dispute status", disputed("on_holiday"), middle, free("disputed")],
-  ["lost after the subscription was created", disputed("lost"), middle, free("disputed")],
-  ["lost before the subscription was created", disputed("lost", start - 1), middle, paid("subscription", end)],
-  ["open since before the subscription was created", disputed("needs_response", start - 1), middle, free("disputed")],
-  ["won", disputed("won"), middle, paid("subscription", end)],
-  ["prevented", disputed("prevented"), middle, paid("subscription", end)],
-  ["open inquiry", disputed("warning_needs_response"), middle, paid("subscription", end)],
-  ["closed inquiry", disputed("warning_closed"), middle, paid("subscription", end)],
+table("entitlement with a dispute", [
+  ["is free while the dispute needs a response", disputed("needs_response"), middle, free("disputed")],
+  ["is free while the dispute is under review", disputed("under_review"), middle, free("disputed")],
+  ["is free while an appeal is under review", disputed("appeal_under_review"), middle, free("disputed")],
+  ["is free for an unknown dispute status", disputed("on_holiday"), middle, free("disputed")],
+  ["is free when the dispute was lost after the subscription's creation", disputed("lost"), middle, free("disputed")],
   [
-    "does not touch what an operator has given",
+    "is paid when the dispute was lost before the subscription's creation",
+    disputed("lost", start - 1),
+    middle,
+    paid("subscription", end),
+  ],
+  [
+    "is free while a dispute from before the subscription's creation is open",
+    disputed("needs_response", start - 1),
+    middle,
+    free("disputed"),
+  ],
+  ["is paid when the dispute was won", disputed("won"), middle, paid("subscription", end)],
+  ["is paid when the dispute was prevented", disputed("prevented"), middle, paid("subscription", end)],
+  ["is paid during an open inquiry", disputed("warning_needs_response"), middle, paid("subscription", end)],
+  ["is paid after a closed inquiry", disputed("warning_closed"), middle, paid("subscription", end)],
+  [
+    "is the granted plan during an open dispute",
     { ...disputed("needs_response"), grant_plan: "vip" },
     middle,
     { plan: "vip", reason: "grant", expiresAt: null },
   ],
 ]);
 
-table("several at once", [
+table("entitlement with several subscriptions or grants", [
   [
-    "two that live: the higher plan",
+    "is the higher plan of two live subscriptions",
     having({}, { id: "sub_2", price_ids: ["price_vip"] }),
     middle,
     { ...paid("subscription", end), plan: "vip" },
   ],
   [
-    "two of one plan: the one that lasts longer",
+    "expires with the later of two subscriptions to the same plan",
     having({}, { period_end: end + DAY }),
     middle,
     paid("subscription", end + DAY),
   ],
-  ["newest ended, older one live", having({ status: "canceled" }, {}), middle, paid("subscription", end)],
   [
-    "none gives anything: the one that lives says why",
+    "is paid when the newest subscription has ended and an older one is live",
+    having({ status: "canceled" }, {}),
+    middle,
+    paid("subscription", end),
+  ],
+  [
+    "has the reason of the live subscription when no subscription gives a plan",
     having({ status: "canceled" }, { status: "unpaid" }),
     middle,
     free("unpaid"),
   ],
   [
-    "a grant below the subscription",
+    "is the subscription's plan when the granted plan is lower",
     { ...having({ price_ids: ["price_vip"] }), grant_plan: "paid" },
     middle,
     { ...paid("subscription", end), plan: "vip" },
   ],
   [
-    "a grant that has ended, and a subscription",
+    "is the subscription's plan when the grant has ended",
     { ...having({}), grant_plan: "vip", grant_expires_at: date(start).toISOString() },
     middle,
     paid("subscription", end),
   ],
   [
-    "the grace of the higher plan over: the other one",
+    "is the lower plan when the grace period of the higher plan has ended",
     having({ ...renewed, price_ids: ["price_vip"] }, { period_end: end + 31 * DAY }),
     end + 8 * DAY,
     paid("subscription", end + 31 * DAY),
   ],
 ]);
 
-table("a refund changes nothing by itself", [
-  ["customer deleted, subscription still live", having({}), middle, paid("subscription", end)],
-  ["subscription canceled with the customer", having({ status: "canceled" }), middle, free("canceled")],
+table("entitlement after a refund", [
+  ["is paid while the subscription is live", having({}), middle, paid("subscription", end)],
+  ["is free when the subscription is canceled", having({ status: "canceled" }), middle, free("canceled")],
 ]);
 
-table("a customer on one of Stripe's test clocks", [
+table("entitlement of a customer on a Stripe test clock", [
   [
-    "lives in that clock's time",
+    "uses the test clock's time when the clock is ahead",
     { ...having({ cancel_at: end }), clock_ahead_seconds: 30 * DAY },
     middle,
     free("canceled"),
   ],
   [
-    "also when it is behind",
+    "uses the test clock's time when the clock is behind",
     { ...having({ cancel_at: end }), clock_ahead_seconds: -30 * DAY },
     end,
     paid("subscription", end, { cancelAt: date(end) }),
@@ -297,7 +342,7 @@ table("a customer on one of Stripe's test clocks", [
 ]);
 
 describe("graceDays", () => {
-  it("sets the length of the grace period, 0 included", () => {
+  it("sets the length of the grace period and may be 0", () => {
     const none = { ...policy, graceDays: 0 };
     expect(entitlement(having(renewed), date(end + 1), none)).toEqual(free("past_due"));
     expect(entitlement(having(renewed), date(end + 2 * DAY), { ...policy, graceDays: 3 })).toMatchObject({
@@ -313,7 +358,7 @@ describe("currentSubscription", () => {
     expect(currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }))?.id).toBe("sub_2");
   });
 
-  it("returns the newest live subscription, else the last ended one", () => {
+  it("returns the newest live subscription, or the last ended subscription when none is live", () => {
     expect(currentSubscription(having({}, { id: "sub_2" }))?.id).toBe("sub_1");
     expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }))?.id).toBe("sub_2");
     expect(currentSubscription(having({ status: "canceled" }))?.id).toBe("sub_1");
@@ -326,36 +371,41 @@ describe("nextReview", () => {
   const iso = (seconds: number) => date(seconds).toISOString();
 
   it.each([
-    ["24 h later while a subscription is live", having({}), middle, iso(middle + DAY)],
-    ["1 min after the period's end", having({}), end - 3600, iso(end + 60)],
-    ["1 h later while the renewal is overdue", having({}), end + 600, iso(end + 600 + 3600)],
-    ["1 min after cancel_at", having({ cancel_at: middle + 600 }), middle, iso(middle + 660)],
-    ["1 min after the grace period", having(renewed), end + 7 * DAY - 600, iso(end + 7 * DAY + 60)],
-    ["24 h later when the trial has ended", having({ trial_end: start }), middle, iso(middle + DAY)],
-    ["24 h later when only payment retries remain", having(renewed), end + 10 * DAY, iso(end + 11 * DAY)],
+    ["is 24 h later while a subscription is live", having({}), middle, iso(middle + DAY)],
+    ["is 1 min after the period's end", having({}), end - 3600, iso(end + 60)],
+    ["is 1 h later while the renewal is overdue", having({}), end + 600, iso(end + 600 + 3600)],
+    ["is 1 min after cancel_at", having({ cancel_at: middle + 600 }), middle, iso(middle + 660)],
+    ["is 1 min after the grace period", having(renewed), end + 7 * DAY - 600, iso(end + 7 * DAY + 60)],
+    ["is 24 h later when the trial has ended", having({ trial_end: start }), middle, iso(middle + DAY)],
+    ["is 24 h later when only payment retries remain", having(renewed), end + 10 * DAY, iso(end + 11 * DAY)],
     [
-      "a day later while it is paused in an old period",
+      "is 24 h later for a paused subscription whose period has ended",
       having({ status: "paused" }),
       end + 10 * DAY,
       iso(end + 11 * DAY),
     ],
     [
-      "when something under way must be over",
+      "is review_by when no other review is due earlier",
       { ...having({}), review_by: iso(middle + 600) },
       middle,
       iso(middle + 600),
     ],
-    ["never for an ended subscription", { user_id: "user", review_by: iso(middle - 1) }, middle, null],
     [
-      "at the grant's end",
+      "is null when review_by has passed and there is no subscription",
+      { user_id: "user", review_by: iso(middle - 1) },
+      middle,
+      null,
+    ],
+    [
+      "is the end of the grant",
       { user_id: "user", grant_plan: "vip" as const, grant_expires_at: iso(end) },
       middle,
       iso(end),
     ],
-    ["never when time alone changes nothing", having({ status: "canceled" }), middle, null],
-    ["never for an empty row", { user_id: "user" }, middle, null],
+    ["is null when the subscription is canceled", having({ status: "canceled" }), middle, null],
+    ["is null for an empty row", { user_id: "user" }, middle, null],
     [
-      "by our clock, for a deadline in the time of another",
+      "is in real time for a deadline on a test clock",
       { ...having({ cancel_at: end }), clock_ahead_seconds: end - 600 - middle },
       middle,
       iso(middle + 660),

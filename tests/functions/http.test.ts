@@ -19,7 +19,7 @@ describe("parseBody", () => {
     expect(parseBody(request(Buffer.from("{}").toString("base64"), true), NoBody)).toEqual({});
   });
 
-  it("names the field and the allowed values", () => {
+  it("rejects an invalid body with the field's name and the allowed values", () => {
     const schema = z.strictObject({ plan: z.enum(["paid", "vip"]) });
     expect(bodyError(JSON.stringify({ x: "y".repeat(8 * 1024) }))).toBe(
       "invalid_input body: must be at most 8192 bytes",
@@ -39,7 +39,7 @@ describe("jsonHandler", () => {
     expect((await limited(request())).headers).toMatchObject({ "retry-after": "120" });
   });
 
-  it("answers an ApiError with its status and body", async () => {
+  it("returns the status and body of an ApiError", async () => {
     const result = await jsonHandler(async () => {
       throw new ApiError("rate_limited");
     })(request());
@@ -49,7 +49,7 @@ describe("jsonHandler", () => {
     });
   });
 
-  it("writes the text of other errors only to the log", async () => {
+  it("returns 500 for any other error and writes the error's text only to the log", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const result = await jsonHandler(async () => {
       throw new Error("connection to 10.0.0.1 lost");

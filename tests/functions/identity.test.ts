@@ -42,7 +42,7 @@ async function outcome(authorization: string | undefined): Promise<unknown> {
 }
 
 describe("createIdentity", () => {
-  it("returns sub and e-mail of a verified ID token, with or without Bearer", async () => {
+  it("accepts a valid ID token with or without the prefix Bearer", async () => {
     const token = await sign(claims);
     expect(await outcome(`Bearer ${token}`)).toEqual({ userId: "user-1" });
     expect(await outcome(token)).toEqual({ userId: "user-1" });
@@ -50,7 +50,7 @@ describe("createIdentity", () => {
     expect(await outcome(withEmail)).toEqual({ userId: "user-1", email: "a@example.com" });
   });
 
-  it("throws unauthorized for a missing or bad token", async () => {
+  it("throws unauthorized for a missing or invalid token", async () => {
     expect(await outcome(undefined)).toBe("unauthorized");
     expect(await outcome("Bearer nonsense")).toBe("unauthorized");
     expect(await outcome(await sign({ ...claims, exp: inSeconds(-1) }))).toBe("unauthorized");

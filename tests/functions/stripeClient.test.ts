@@ -7,7 +7,7 @@ afterEach(() => vi.useRealTimers());
 describe("Stripe call", () => {
   const unavailable = { code: "unavailable", cause: "Stripe did not answer in time" };
 
-  it("times out when the answer never ends", async () => {
+  it("times out when Stripe never answers", async () => {
     vi.useFakeTimers();
     const never = new Promise<Stripe.Customer>(() => {});
     const outcome = expect(fromStripe("customer", never)).rejects.toMatchObject(unavailable);
@@ -15,7 +15,7 @@ describe("Stripe call", () => {
     await outcome;
   });
 
-  it("times out on the second page of a list", async () => {
+  it("times out when the second page of a list never arrives", async () => {
     vi.useFakeTimers();
     const page = { object: "list", data: [], has_more: true, url: "/v1/charges" };
     const list = Object.assign(Promise.resolve(page), { autoPagingToArray: () => new Promise(() => {}) });
@@ -24,7 +24,7 @@ describe("Stripe call", () => {
     await outcome;
   });
 
-  it("clears the timer after an answer", async () => {
+  it("clears its timer after an answer", async () => {
     vi.useFakeTimers();
     await fromStripe("list", Promise.resolve({ object: "list" as const }));
     expect(vi.getTimerCount()).toBe(0);

@@ -14,25 +14,29 @@ function sign(options: { payload?: string; secret?: string; timestamp?: number }
 
 describe("isSigned", () => {
   it.each([
-    ["current time", sign(), true],
-    ["5 min old", sign({ timestamp: seconds - 300 }), true],
-    ["5 min and 1 s old", sign({ timestamp: seconds - 301 }), false],
-    ["1 min in the future", sign({ timestamp: seconds + 60 }), true],
-    ["1 min and 1 s in the future", sign({ timestamp: seconds + 61 }), false],
-    ["1 day in the future", sign({ timestamp: seconds + 86_400 }), false],
-    ["other secret", sign({ secret: "whsec_of_another" }), false],
-    ["other body", sign({ payload: `${body} ` }), false],
-    ["second of two v1 values valid", sign().replace(",v1=", `,v1=${"0".repeat(64)},v1=`), true],
-    ["no timestamp", sign().replace(/t=\d+,/, ""), false],
-    ["second timestamp in the future", `${sign()},t=${seconds + 86_400}`, false],
-    ["v0 scheme", sign().replace("v1=", "v0="), false],
-    ["empty header", "", false],
-    ["malformed header", "nonsense", false],
+    ["accepts a signature with the current time", sign(), true],
+    ["accepts a signature that is 5 min old", sign({ timestamp: seconds - 300 }), true],
+    ["rejects a signature that is 5 min and 1 s old", sign({ timestamp: seconds - 301 }), false],
+    ["accepts a signature from 1 min in the future", sign({ timestamp: seconds + 60 }), true],
+    ["rejects a signature from 1 min and 1 s in the future", sign({ timestamp: seconds + 61 }), false],
+    ["rejects a signature from 1 day in the future", sign({ timestamp: seconds + 86_400 }), false],
+    ["rejects a signature made with another secret", sign({ secret: "whsec_of_another" }), false],
+    ["rejects a signature of another body", sign({ payload: `${body} ` }), false],
+    [
+      "accepts a header in which only the second v1 value is valid",
+      sign().replace(",v1=", `,v1=${"0".repeat(64)},v1=`),
+      true,
+    ],
+    ["rejects a header without a timestamp", sign().replace(/t=\d+,/, ""), false],
+    ["rejects a header with a second timestamp in the future", `${sign()},t=${seconds + 86_400}`, false],
+    ["rejects the v0 scheme", sign().replace("v1=", "v0="), false],
+    ["rejects an empty header", "", false],
+    ["rejects a malformed header", "nonsense", false],
   ])("%s", (_name, header, expected) => {
     expect(isSigned(body, header, [secret], now)).toBe(expected);
   });
 
-  it("accepts a signature made with any of the secrets, and rejects every event when no secret is configured", () => {
+  it("accepts any configured secret and rejects all events when no secret is configured", () => {
     expect(isSigned(body, sign(), ["whsec_new", secret], now)).toBe(true);
     expect(isSigned(body, sign(), [], now)).toBe(false);
     expect(isSigned(body, sign({ secret: "" }), [""], now)).toBe(false);
@@ -50,7 +54,7 @@ describe("parseEvent of a snapshot event", () => {
     ...more,
   });
 
-  it("returns only the event's identity and subject", () => {
+  it("returns only the fields that identify the event and its subject", () => {
     const metadata = { user_id: "user", owner: "snack-misaki/dev", plan: "vip" };
     expect(
       parseEvent(event({ object: "subscription", id: "sub_1", customer: "cus_1", status: "active", metadata })),
@@ -98,7 +102,7 @@ describe("parseEvent of a snapshot event", () => {
 });
 
 describe("parseEvent of a thin event", () => {
-  it("returns the same type and subject as for a snapshot", () => {
+  it("returns the same type and subject as for a snapshot event", () => {
     const thin = {
       object: "v2.core.event",
       id: "evt_test_1",
@@ -119,7 +123,7 @@ describe("parseEvent of a thin event", () => {
 });
 
 describe("matters", () => {
-  it("is true for every registered event and false for others, such as invoice.created", () => {
+  it("is true for every registered event type and false for other types", () => {
     const of = (type: string) =>
       matters({ id: "", type, livemode: false, created: 0, subject: { object: "", id: "" } });
     for (const type of webhookEvents) expect(of(type)).toBe(true);

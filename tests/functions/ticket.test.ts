@@ -34,7 +34,7 @@ const refusal = (ticket: string | undefined, options: { model?: Model; now?: Dat
   );
 
 describe("ticket", () => {
-  it("carries user, model and limits for two minutes", async () => {
+  it("contains the user, the model and the limits, and expires after two minutes", async () => {
     const { ticket, expiresAt } = await signTicket(grant, key, now);
     const claims = await verifyTicket(ticket, { jwks, issuer, model: "phi3", now });
     expect(claims).toMatchObject(grant);
@@ -42,7 +42,7 @@ describe("ticket", () => {
     expect(expiresAt.getTime()).toBe(claims.exp * 1000);
   });
 
-  it("is accepted with either key during a rotation", async () => {
+  it("is accepted during a key rotation when it is signed with the second published key", async () => {
     const second = await newKey("2");
     const { ticket } = await signTicket(grant, second.secret, now);
     expect(await refusal(ticket)).toBe("ticket_invalid");
@@ -51,7 +51,7 @@ describe("ticket", () => {
     jwks.keys.pop();
   });
 
-  it("is rejected with the code of its fault", async () => {
+  it("is rejected with an error code that gives the reason", async () => {
     const { ticket } = await signTicket(grant, key, now);
     const { ticket: forged } = await signTicket(grant, { ...otherKey, kid: "1" }, now);
     const later = new Date(now.getTime() + (TICKET_SECONDS + 1) * 1000);
@@ -64,7 +64,7 @@ describe("ticket", () => {
     expect(await refusal(ticket, { model: "mistral" })).toBe("ticket_wrong_model");
   });
 
-  it("is rejected when it is another token type signed with the same key", async () => {
+  it("is rejected when its header does not contain the ticket type", async () => {
     const { ticket } = await signTicket(grant, key, now);
     const payload = JSON.parse(Buffer.from(ticket.split(".")[1] ?? "", "base64url").toString());
     const { importJWK } = await import("jose");

@@ -9,7 +9,7 @@ const dockerfile = readFileSync(join(images, "Dockerfile"), "utf8");
 const declaredArguments = [...dockerfile.matchAll(/^ARG (\w+)/gm)].map(([, name]) => name);
 
 describe("images/Dockerfile", () => {
-  it("is the only Dockerfile of all models", () => {
+  it("is the only Dockerfile in images/", () => {
     for (const model of models) expect(existsSync(join(images, model, "Dockerfile"))).toBe(false);
   });
 

@@ -45,7 +45,7 @@ describe("The scripted engine", () => {
     expect(new Set(answers.map(({ message }) => message.content)).size).toBeGreaterThan(1);
   });
 
-  it("streams the same reply in small pieces, with usage on request", async () => {
+  it("streams the reply in small pieces and adds the usage on request", async () => {
     const whole = (await reply(user("こんばんは"))).message.content as string;
     const all = await chunks({ ...user("こんばんは"), stream_options: { include_usage: true } });
     const text = all.flatMap(({ choices }) =>
@@ -65,7 +65,7 @@ describe("The scripted engine", () => {
     expect(cut).toMatchObject({ message: { content: "あら、" }, finish_reason: "length" });
   });
 
-  it("answers with errors in the OpenAI format", async () => {
+  it("answers an invalid request with an error in the OpenAI format", async () => {
     const unknown = await post({ ...user("x"), model: "gpt" });
     expect(unknown.status).toBe(404);
     expect(await unknown.json()).toMatchObject({
@@ -83,7 +83,7 @@ describe("findOllama", () => {
   const ollamaWith = (...names: string[]) =>
     serve("Ollama", 0, () => Response.json({ models: names.map((name) => ({ name })) }));
 
-  it("returns the URL of an Ollama that has every model, and undefined when a model is missing or Ollama has stopped", async () => {
+  it("returns the URL of Ollama only when Ollama runs and has every model", async () => {
     const complete = await ollamaWith(...models.map((model) => `${model}:latest`), "llama3:latest");
     const incomplete = await ollamaWith("phi3:latest");
     try {
@@ -100,7 +100,7 @@ describe("findOllama", () => {
 describe("startEngine", () => {
   const start = (name?: "scripted" | "ollama") => startEngine(name, new Events(), () => {});
 
-  it("starts the scripted engine by name, also when Ollama runs", async () => {
+  it("starts the scripted engine when the name is scripted", async () => {
     const scripted = await start("scripted");
     try {
       expect(scripted.name).toBe("scripted");
@@ -110,7 +110,7 @@ describe("startEngine", () => {
     }
   });
 
-  it("rejects the name ollama with the next step and defaults to the scripted engine when Ollama is not available", async () => {
+  it("rejects the name ollama and defaults to the scripted engine when Ollama is not available", async () => {
     if (await findOllama()) {
       expect(await start("ollama")).toMatchObject({ name: "ollama" });
       expect(await start()).toMatchObject({ name: "ollama" });

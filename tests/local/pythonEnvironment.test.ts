@@ -41,7 +41,7 @@ esac
 }
 
 describe("setupPython", () => {
-  it("creates the environment once and reports steps and packages", async () => {
+  it("creates the environment only at the first call and reports the steps", async () => {
     fakePython({
       pip: 'echo "Collecting httpx==0.28.1"; echo "  Downloading typing_extensions-4.16.0-py3-none-any.whl"; echo "Installing collected packages: httpx, runpod"',
     });
@@ -74,19 +74,19 @@ describe("setupPython", () => {
     },
   );
 
-  it("skips the set-up when Python lacks the module venv, and names the package to install", async () => {
+  it("skips the set-up and names the missing package when Python lacks the module venv", async () => {
     fakePython({ venvWorks: false });
     expect(await setup()).toEqual({ status: "skipped", detail: expect.stringContaining("apt install python3-venv") });
   });
 
-  it("names the package index as unreachable when pip has no connection", async () => {
+  it("reports that pip cannot reach the package index when there is no connection", async () => {
     const warning = "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError'";
     fakePython({ pip: `echo "${warning}" >&2; echo "      ERROR: No matching distribution found for x" >&2; exit 1` });
     const reason = "pip cannot reach the package index (No matching distribution found for x)";
     expect(await setup()).toEqual({ status: "failed", detail: `${reason}. Try again: npm run python -- setup` });
   });
 
-  it("fails with pip's last error and the next step, and sets up again at the next call", async () => {
+  it("reports pip's last error when the installation fails and tries again at the next call", async () => {
     fakePython({
       pip: 'echo "WARNING: Retrying" >&2; echo "ERROR: No matching distribution found for httpx." >&2; exit 1',
     });

@@ -72,7 +72,7 @@ describe("The program's entry point", () => {
     expect(statSync(compiled("infra/part.js")).mtimeMs).toBe(mtimeMs);
   });
 
-  it("loads a module from its new place after it moved into a folder of the same name", () => {
+  it("loads infra/part/index.ts after this file replaces infra/part.ts", () => {
     evaluate();
     rmSync(join(folder, "infra/part.ts"));
     mkdirSync(join(folder, "infra/part"));

@@ -36,11 +36,11 @@ describe("Stack configuration", () => {
     expect(load("dev", { runpodApiKey: "rpa_1" })).toMatchObject({ stack: "test", browserKeys: {} });
   });
 
-  it("accepts an image tag of digits, although Pulumi stores it as a number", () => {
+  it("accepts an image tag that consists of digits", () => {
     expect(load("local", { "phi3.imageTag": "20261201" }).phi3.imageTag).toBe("20261201");
   });
 
-  it("has the defaults of optional keys", () => {
+  it("has default values for optional keys", () => {
     expect(load("local")).toMatchObject({
       ticketKeys: { signing: 1, accepted: [1] },
       throttle: { ratePerSecond: 50, burst: 100 },
@@ -53,7 +53,7 @@ describe("Stack configuration", () => {
     });
   });
 
-  it("is valid without any Stripe key, and then has no plan for sale", () => {
+  it("is valid and has no plan for sale when it has no Stripe key", () => {
     const none = { stripeApiKey: undefined, stripeWebhookKey: undefined, billing: undefined };
     expect(load("local", none)).toMatchObject({
       billing: { prices: { paid: [], vip: [] } },
@@ -64,7 +64,7 @@ describe("Stack configuration", () => {
   const prebuilt = byModel((model) => ({ imageUri: `ghcr.io/snack/${model}:1` }));
   const ghcr = { kind: "token", host: "ghcr.io", username: "mama" };
 
-  it("accepts REST with a secret registry token or with ECR delegations, and accepts public images", async () => {
+  it("accepts the registry kinds token, delegation and public", async () => {
     const config = load("local", { ...prebuilt, registry: ghcr, registryToken: "ghp_canary", runpodApi: "rest" });
     expect(config.registry).toMatchObject({ ...ghcr, generation: 1 });
     if (config.registry.kind !== "token") throw new Error("Expected registry.kind token");
@@ -95,14 +95,14 @@ describe("Stack configuration", () => {
       "phi3.imageTag: exactly one of imageTag and imageUri must be set",
     ],
     ["an unknown GPU pool", { "mistral.gpuIds": ["RTX_9090"] }, "mistral.gpuIds.0: must be of AMPERE_16, AMPERE_24"],
-    ["a text instead of a number", { "phi3.workersMax": "many" }, 'phi3.workersMax: must be a number, got "many"'],
+    ["text instead of a number", { "phi3.workersMax": "many" }, 'phi3.workersMax: must be a number, got "many"'],
     ["a number above its limit", { "phi3.workersMax": 61 }, "phi3.workersMax: must be at most 60, got 61"],
     ["an unknown key", { phi: "x" }, "phi: is not a known key; known keys are frontend, auth"],
     ["a missing key", { auth: undefined }, "auth: is missing: must be an object"],
     ["an origin with a path", { "frontend.origins": ["https://a.example/x"] }, "frontend.origins.0: must be an origin"],
     ["an origin without a scheme", { "frontend.origins": ["a.example"] }, "frontend.origins.0: must be an https URL"],
     ["an empty list", { "frontend.origins": [] }, "frontend.origins: must have at least 1 entries, got []"],
-    ["an http URL of another machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
+    ["an http URL of a remote machine", { runpodApiUrl: "http://a.example" }, "runpodApiUrl: must be an https URL"],
     [
       "a path in stripeApiUrl",
       { stripeApiUrl: "https://stripe.example/v1" },
@@ -121,7 +121,7 @@ describe("Stack configuration", () => {
     ["prices of the free plan", { "billing.prices": { free: ["price_1"] } }, "billing.prices: must not have free"],
     ["a grace period of a year", { "billing.graceDays": 365 }, "billing.graceDays: must be at most 30, got 365"],
     [
-      "an http return URL of another machine",
+      "an http return URL of a remote machine",
       { "billing.returnUrls": ["http://a.example/"] },
       "billing.returnUrls.0: must be an https URL",
     ],
@@ -141,12 +141,12 @@ describe("Stack configuration", () => {
       "registry.host: must be a host such as ghcr.io",
     ],
     [
-      "registry.kind delegation without the ECR delegation of one repository",
+      "registry.kind delegation without a delegation for one model",
       { registry: { kind: "delegation", ids: { ...byModel((model) => `del_${model}`), mistral: undefined } } },
       "registry.ids.mistral: must be RunPod's id of the delegation for the model's repository",
     ],
     [
-      "registry.kind public although the program pushes the images to a private registry",
+      "registry.kind public for images that the program pushes to a private registry",
       { registry: { kind: "public" } },
       'registry.kind: must be ecr or delegation, because phi3.imageTag is pushed to private ECR, got "public"',
     ],
@@ -156,7 +156,7 @@ describe("Stack configuration", () => {
       "registryToken: is missing; set it with: pulumi config set --secret registryToken",
     ],
     [
-      "REST with ECR, although REST cannot renew an ECR token",
+      "REST with an ECR token",
       { runpodApi: "rest" },
       'runpodApi: must be graphql with registry.kind ecr, got "rest". REST cannot renew credentials',
     ],
@@ -167,11 +167,11 @@ describe("Stack configuration", () => {
       `runpodWorkerQuota: must be at least the sum of workersMax (${models.map((model) => `${model} 2`).join(", ")}), got 3`,
     ],
   ];
-  it.each(faults)("is rejected with key, value and allowed values when it has %s", (_name, overrides, expected) => {
+  it.each(faults)("is rejected when it has %s", (_name, overrides, expected) => {
     expect(problems(overrides)).toContain(`snack-misaki:${expected}`);
   });
 
-  it("is rejected with one error that lists all bad values", () => {
+  it("is rejected with one error that lists all invalid values", () => {
     const message = problems({ "phi3.imageTag": "latest", "guest.sessionsPerHour": 0, phi: "x" });
     expect(message.split("\n")).toHaveLength(4);
   });

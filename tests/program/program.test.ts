@@ -53,7 +53,7 @@ const filesOf = (folder: string) =>
     .map((entry) => join(entry.parentPath, entry.name));
 
 describe("Each Lambda archive", () => {
-  it("contains only the closure and its bundle, and is not larger than its budget", () => {
+  it("contains only the entry file and the bundle, and is within its size budget", () => {
     const sizes = functions().map((fn) => {
       const name = functionName(fn);
       const files = filesOf(archiveOf(fn)).map((file) => file.slice(archiveOf(fn).length + 1));
@@ -65,7 +65,7 @@ describe("Each Lambda archive", () => {
     expect(sizes.map(({ name }) => name).sort()).toEqual([...functionNames].sort());
   });
 
-  it("requires no file outside the archive, except Node's own modules", () => {
+  it("requires no file outside the archive except Node's built-in modules", () => {
     for (const fn of functions()) {
       const inside = archiveOf(fn) + sep;
       for (const file of filesOf(archiveOf(fn))) {
@@ -79,7 +79,7 @@ describe("Each Lambda archive", () => {
     }
   });
 
-  it("can be loaded from an empty folder with the Node flag that Lambda sets, and handles an event", () => {
+  it("handles an event when it is loaded from an empty folder", () => {
     const empty = mkdtempSync(join(tmpdir(), "snack-misaki-empty-"));
     for (const fn of functions()) {
       const script = `
@@ -118,7 +118,7 @@ describe("Secrets", () => {
     parameter("stripe-webhook-secret").current as string,
   ];
 
-  it("appear in no Lambda archive, no setting of a function and no stack output", () => {
+  it("do not appear in Lambda archives, function settings or stack outputs", () => {
     const planted = [...Object.values(canaries), ...generated()];
     const texts = functions().flatMap((fn) => [
       ...filesOf(archiveOf(fn)).map((file) => readFileSync(file, "utf8")),
@@ -144,7 +144,7 @@ describe("Secrets", () => {
     expect(open).toEqual([]);
   });
 
-  it("in the stack's state include the ECR token in the registry credentials", () => {
+  it("include the ECR token of the registry credentials in the stack's state", () => {
     const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
     const found = Object.values<{ type: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }>(
       state.resources,
@@ -154,7 +154,7 @@ describe("Secrets", () => {
       for (const { password } of [inputs, outputs]) expect(password).toBeTypeOf("object");
   });
 
-  it("are stored in AWS only in parameters of type SecureString", () => {
+  it("are stored in AWS only as SecureString parameters", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
     expect(parameters).toHaveLength(5 + models.length);
     // The expiry of the registry token is not a secret. Operators read it.
@@ -234,7 +234,7 @@ describe("Policies of the functions", () => {
     });
   });
 
-  it("are attached to a separate role per function, without any managed policy", () => {
+  it("use a separate role for each function and no managed policies", () => {
     const roles = functions().map(({ outputs: { role } }) => role);
     expect(new Set(roles).size).toBe(functions().length);
     expect(resources("aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
@@ -259,7 +259,7 @@ describe("The program", () => {
     expect(tables.ephemeral?.ttl).toMatchObject({ attributeName: "ttl", enabled: true });
   });
 
-  it("registers credentials for private ECR with RunPod and renews their token every 6 hours", async () => {
+  it("registers ECR credentials at RunPod and renews their token every 6 hours", async () => {
     const runpod = JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"));
     const [auth, ...others] = Object.values<{ id: string; name: string }>(runpod.registryAuths);
     expect(others).toEqual([]);
@@ -280,13 +280,13 @@ describe("The program", () => {
     }
   });
 
-  it("registers one webhook endpoint at Stripe, for all events that the webhook function handles", () => {
+  it("registers one webhook endpoint at Stripe for all events that the webhook function handles", () => {
     expect(cloud.stripe?.account.webhookEndpoints()).toEqual([
       expect.objectContaining({ url: outputs.webhookUrl, enabledEvents: expect.arrayContaining([...webhookEvents]) }),
     ]);
   });
 
-  it("replaces the webhook endpoint after a higher secret generation, and keeps the old secret as the previous one", async () => {
+  it("replaces the webhook endpoint and keeps the previous secret when the secret generation is increased", async () => {
     const secrets = () => {
       const [
         {
@@ -315,7 +315,7 @@ describe("The program", () => {
     expect(steps.filter(({ op }) => op !== "same")).toEqual([]);
   });
 
-  it("is evaluated without walking the package tree", async () => {
+  it("is evaluated without a search through all installed packages", async () => {
     const report = join(dir, "report.txt");
     const preload = join(dir, "report-walks.cjs");
     // npm's Arborist walks the tree. It loads load-actual.js before its first walk.
@@ -332,7 +332,7 @@ describe("The program", () => {
     expect(readFileSync(report, "utf8")).toBe("did not walk");
   });
 
-  it("changes only one model's image and template after a new image tag", async () => {
+  it("changes only one image and one template when one model's image tag changes", async () => {
     const bumped = engineOptions(cloud, programDir, dir, { "phi3.imageTag": "2026-12-01" });
     const planned = changes((await preview(bumped)).steps);
     const done = changes((await up(bumped)).steps);
@@ -347,7 +347,7 @@ describe("The program", () => {
     expect(versions.sort()).toEqual(["2026-12-01", ...models.map(() => "local-1")]);
   });
 
-  it("configures RunPod's model cache for the weights when the image does not contain them", async () => {
+  it("configures RunPod's model cache when the image does not contain the weights", async () => {
     await up(engineOptions(cloud, programDir, dir, { "phi3.weights": "cached" }));
     const [args] = resources("docker-build:index:Image").filter(({ outputs: { buildArgs } }) => {
       const { MODEL_ID, WEIGHTS } = buildArgs as Record<string, string>;
@@ -364,7 +364,7 @@ describe("The program", () => {
     );
   });
 
-  it("rejects a bad configuration value before it changes anything", async () => {
+  it("rejects an invalid configuration value before it changes any resource", async () => {
     const bad = engineOptions(cloud, programDir, dir, { "phi3.imageTag": "latest" });
     await expect(up(bad)).rejects.toThrow(
       'The configuration of stack start is not valid:\n  snack-misaki:phi3.imageTag: must name one build, not latest, got "latest"',

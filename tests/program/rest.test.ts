@@ -58,7 +58,7 @@ describe("A stack that was created through GraphQL", () => {
     );
   });
 
-  it("switches to REST with ECR delegations without recreating its endpoints", async () => {
+  it("keeps its endpoints when it switches to REST with ECR delegations", async () => {
     const before = account().endpoints.map(({ id }) => id);
     rest = { runpodApi: "rest", registry: { kind: "delegation", ids: await delegations() } };
     const { steps } = await up(engineOptions(cloud, programDir, dir, rest));
@@ -71,7 +71,7 @@ describe("A stack that was created through GraphQL", () => {
     expect(again.steps.filter(({ op }) => op !== "same")).toEqual([]);
   });
 
-  it("updates only the template of the model whose image tag has changed", async () => {
+  it("updates only one template when one model's image tag changes", async () => {
     const before = images();
     const bumped = engineOptions(cloud, programDir, dir, { ...rest, "phi3.imageTag": "2026-12-01" });
     expect(runpodChanges((await up(bumped)).steps)).toEqual(["update Template phi3"]);

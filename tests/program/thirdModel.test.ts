@@ -52,11 +52,11 @@ beforeAll(() => {
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
 describe("A third model", () => {
-  it("compiles without any other change to the code", () => {
+  it("compiles after only its folder, its configuration and its line in the list of models are added", () => {
     expect(run("node_modules/typescript/bin/tsc", "--noEmit")).toBe("");
   });
 
-  it("has every resource that a model needs, and replies to a job with a ticket for this model", () => {
+  it("has all resources of a model and replies to a job", () => {
     expect(JSON.parse(run("cli/run.cjs", "tests/program/thirdModelProbe.ts", third))).toEqual({
       session: { plan: "free", model: third, audience: third },
       reply: expect.objectContaining({ done: true, model: { plan: "free", name: third, version: "local-1" } }),

@@ -30,33 +30,36 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("Arguments of npm test", () => {
-  it.each([checkout, `./${checkout}`, join(root, checkout), "checkout", "billing/"])("select a file by %s", (arg) => {
-    expect(select(arg)).toEqual({ vitest: { files: [checkout], words: [] } });
-  });
+  it.each([checkout, `./${checkout}`, join(root, checkout), "checkout", "billing/"])(
+    "select a test file by its path or a part of the path: %s",
+    (arg) => {
+      expect(select(arg)).toEqual({ vitest: { files: [checkout], words: [] } });
+    },
+  );
 
-  it("select test files of both languages by a common part of their paths", () => {
+  it("select TypeScript and Python test files whose paths contain the argument", () => {
     expect(select("ticket")).toEqual({
       vitest: { files: [ticket], words: [] },
       pytest: { files: [workerTicket], words: [] },
     });
   });
 
-  it("select tests of both languages whose names contain all words, in any case and order", () => {
+  it("select TypeScript and Python tests whose names contain all given words", () => {
     expect(select("Expired ticket")).toEqual({
       vitest: { files: [ticket], words: ["Expired", "ticket"] },
       pytest: { files: [workerTicket], words: ["Expired", "ticket"] },
     });
   });
 
-  it("select tests by path and words together", () => {
+  it("select only tests that match both the path and the words", () => {
     expect(select("billing", "expired")).toEqual({ vitest: { files: [checkout], words: ["expired"] } });
   });
 
-  it("select a test by words of its name when a helper file declares the test", () => {
+  it("select a test by its name when a helper file declares the test", () => {
     expect(select("customer email")).toEqual({ vitest: { files: [tables], words: ["customer", "email"] } });
   });
 
-  it("are rejected when no test file has the path or no test has the words", () => {
+  it("are rejected when no test matches", () => {
     expect(() => select("tests/no/such.test.ts")).toThrow("tests/no/such.test.ts: no test file has this in its path.");
     expect(() => select("unheard", "of")).toThrow("No test matches unheard of.");
   });
@@ -68,7 +71,7 @@ describe("Arguments of the test runners", () => {
     expect(pytestArguments({ files: [workerTicket], words: [] })).toEqual(["tests/test_ticket.py"]);
   });
 
-  it("give vitest a pattern that needs every word, in any case", () => {
+  it("contain a case-insensitive pattern of all words for vitest", () => {
     const [, flag, pattern = ""] = vitestArguments({ files: [ticket], words: ["a.b", "Ticket"] });
     expect(flag).toBe("--testNamePattern");
     expect(new RegExp(pattern).test("the tICKET of A.B")).toBe(true);
@@ -76,7 +79,7 @@ describe("Arguments of the test runners", () => {
     expect(new RegExp(pattern).test("a.b alone")).toBe(false);
   });
 
-  it("give pytest an expression of all words", () => {
+  it("contain an expression of all words for pytest", () => {
     const { pytest } = select("expired ticket");
     expect(pytest && pytestArguments(pytest)).toEqual(["tests/test_ticket.py", "-k", "expired and ticket"]);
   });

@@ -27,7 +27,7 @@ describe("A step", () => {
     ]);
   });
 
-  it("counts as failed when it crashes without a failed test or without a report", async () => {
+  it("counts as failed when it crashes, even without a failed test in its report", async () => {
     const { results } = await quietly([
       node("crash", "process.exit(3)", () => ({ ...nothing, passed: 5 })),
       node("no report", "process.exit(3)", () => {
@@ -40,7 +40,7 @@ describe("A step", () => {
     ]);
   });
 
-  it("of another lane prints its whole output at once when it ends", async () => {
+  it("prints its whole output only when it ends if it is not in the first lane", async () => {
     const slow = node("slow", `console.log("begins"); setTimeout(() => console.log("ends"), 400)`);
     const { printed } = await quietly([slow], [node("other", `console.log("one"); console.log("two")`)]);
     expect(printed).toMatch(/— other \(\d+\.\d s\).*\none\ntwo\n/);
@@ -72,18 +72,18 @@ describe("The summary", () => {
     });
   });
 
-  it("prints one line with only the counts, then the failed steps and the skips", () => {
+  it("prints the counts on the first line, and then the failed steps and the skips", () => {
     expect(printed(results)).toEqual([
       "8 passed, 2 failed, 2 skipped",
       expect.stringMatching(/Failed: types, tests\..*Skipped: tests \(2 tests: no Chromium found\)\./),
     ]);
   });
 
-  it("ends with the counts when nothing failed and nothing was skipped", () => {
+  it("contains only the counts when nothing failed and nothing was skipped", () => {
     expect(printed([{ name: "lint", ...nothing, passed: 1 }])).toEqual(["1 passed, 0 failed, 0 skipped"]);
   });
 
-  it("counts a step that did not run as one skip with its reason", () => {
+  it("counts a step that did not run as one skip and gives the reason", () => {
     const error = vi.spyOn(console, "error").mockReturnValue();
     const summary = summarise([skippedStep("worker images", "it needs root")]);
     expect(summary).toMatchObject({ skipped: 1, skips: [{ step: "worker images", reason: "it needs root" }] });

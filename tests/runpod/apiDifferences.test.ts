@@ -18,7 +18,7 @@ describe("The input check with the REST API", () => {
   });
 
   it.each([{ password: "canary-new-token" }, { username: "someone" }])(
-    "rejects a change of registry credentials, and accepts it together with a new name: %j",
+    "rejects the change %j of registry credentials unless their name changes too",
     async (change) => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { outs } = await createResource(registryAuth, registryAuthInputs);
@@ -62,7 +62,7 @@ describe("The GraphQL API", () => {
 describe("An endpoint with the REST API", () => {
   const fixture = fakeFixtures.rest();
 
-  it("gets its template's new image although it was created through GraphQL and has no template tag", async () => {
+  it("gets its template's new image even if the endpoint has no template tag", async () => {
     const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
     const first = await createResource(template, templateInputs);
     const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id });
@@ -74,7 +74,7 @@ describe("An endpoint with the REST API", () => {
     expect(updated).toMatchObject({ image: inputs.imageName, env: { SNACK_MISAKI_TEMPLATE: first.id } });
   });
 
-  it("shows drift when its container differs from its template's, and an update corrects the container", async () => {
+  it("shows drift when its container differs from its template, and an update corrects the container", async () => {
     const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
     const first = await createResource(template, templateInputs);
     const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id });

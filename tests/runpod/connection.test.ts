@@ -7,7 +7,7 @@ function request(config: Record<string, string>): dynamic.ConfigureRequest {
 }
 
 describe("Configuration of the RunPod provider", () => {
-  it("has defaults for everything but the API key", () => {
+  it("has a default for every setting except the API key", () => {
     configure(request({ runpodApiKey: "rpa_1" }));
     expect(connection()).toMatchObject({
       api: "graphql",
@@ -34,7 +34,7 @@ describe("Configuration of the RunPod provider", () => {
       "runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got -1",
     ],
     [{ runpodWorkerQuota: "0" }, "runpodWorkerQuota: must be a whole number of workers, at least 1, got 0"],
-  ])("rejects the bad value %j", (bad, message) => {
+  ])("rejects the invalid setting %j", (bad, message) => {
     expect(() => configure(request({ runpodApiKey: "rpa_1", ...bad }))).toThrow(message);
   });
 });

@@ -82,7 +82,7 @@ describe.each([
       expect(endpoints[0]?.gpus.sort()).toEqual(["-NVIDIA L4", "AMPERE_16", "AMPERE_24"]);
     });
 
-    it("is followed by a deployment without a diff, before and after a refresh", async () => {
+    it("leaves no diff for the next deployment, even after a refresh", async () => {
       const { registryAuth, template, endpoint } = fixture();
       const created = await deployed();
       for (const [resource, { id, inputs, outs }] of [
@@ -99,7 +99,7 @@ describe.each([
       }
     });
 
-    it("creates resources that an import reads completely, except for the password", async () => {
+    it("creates resources, and an import reads all their inputs except the password", async () => {
       const { registryAuth, template, endpoint } = fixture();
       const created = await deployed();
       const imported = async (resource: typeof template, { id, inputs: { __provider } }: typeof created.template) =>
@@ -121,7 +121,7 @@ describe.each([
   });
 
   describe("An update of a template", () => {
-    it("changes the template in place, and the endpoint's workers get the new image without an update of the endpoint", async () => {
+    it("changes the template in place and also changes the image of the template's endpoint", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       const inputs = await changedTemplate(created.template.inputs);
@@ -150,7 +150,7 @@ describe.each([
       });
     });
 
-    it("removes a variable from the workers' environment and replaces the registry credentials", async () => {
+    it("can remove an environment variable of the workers and replace the registry credentials", async () => {
       const { runpod, template, registryAuth, registryAuthInputs } = fixture();
       const created = await deployed();
       const other = await createResource(registryAuth, { ...registryAuthInputs, name: "snack-misaki-dev-other" });
@@ -164,7 +164,7 @@ describe.each([
       expect(seen?.registryId).toBe(other.id);
     });
 
-    it("changes the image of its endpoint even after both have been renamed", async () => {
+    it("changes the endpoint's image even after the template and the endpoint have been renamed", async () => {
       const { runpod, template, endpoint } = fixture();
       const created = await deployed();
       const renamed = await changedTemplate(created.template.inputs, { name: "snack-renamed" });
@@ -197,7 +197,7 @@ describe.each([
   });
 
   describe("A repeated operation", () => {
-    it("adopts the resource of a create whose answer was lost, so there is only one", async () => {
+    it("creates no second resource when the answer to the first create was lost", async () => {
       const { runpod } = fixture();
       for (const operation of ["createRegistryAuth", "saveTemplate", "saveEndpoint"] as const)
         runpod.failNext(operation, "lost answer");
@@ -210,7 +210,7 @@ describe.each([
       ]);
     });
 
-    it("applies an update whose answer was lost", async () => {
+    it("applies an update when the answer to the first attempt was lost", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", "lost answer");
@@ -218,7 +218,7 @@ describe.each([
       expect(runpod.snapshot().endpoints[0]?.image).toBe("registry.example/phi3:2026-12-01");
     });
 
-    it("succeeds for a delete whose answer was lost, although the resource no longer exists", async () => {
+    it("succeeds when the first attempt deleted the resource but the answer was lost", async () => {
       const { runpod, endpoint, template, registryAuth } = fixture();
       const created = await deployed();
       for (const operation of ["deleteEndpoint", "deleteTemplate", "deleteRegistryAuth"] as const)
@@ -229,7 +229,7 @@ describe.each([
       expect(runpod.snapshot()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
     });
 
-    it("sets the new password when a create adopts the credentials of an earlier create", async () => {
+    it("sets the new password when it adopts the credentials of an earlier create", async () => {
       const { runpod, registryAuth, registryAuthInputs } = fixture();
       await createResource(registryAuth, { ...registryAuthInputs, password: "canary-earlier-password" });
       await createResource(registryAuth, registryAuthInputs);
@@ -238,7 +238,7 @@ describe.each([
   });
 
   describe("A failed call", () => {
-    itOnFake("records the id of a resource that exists but could not be adopted", async () => {
+    itOnFake("records the resource's id when the resource exists but could not be adopted", async () => {
       const { runpod, template, templateInputs } = fixture();
       const { inputs } = await template.check(templateInputs);
       runpod.failNext("saveTemplate", "lost answer");
@@ -252,7 +252,7 @@ describe.each([
       });
     });
 
-    it("records the attempted inputs when an update's outcome is unknown, so reverting the program shows a diff", async () => {
+    it("records the attempted inputs when the outcome of an update is unknown", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       const inputs = await changedTemplate(created.template.inputs);
@@ -265,18 +265,15 @@ describe.each([
       );
     });
 
-    itOnFake(
-      "is retried after the wait that a 429 response asks for, unless this wait is longer than a minute",
-      async () => {
-        const { runpod, template, templateInputs } = fixture();
-        runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 1 });
-        await createResource(template, templateInputs);
-        expect(runpod.snapshot().templates).toHaveLength(1);
-        runpod.reset();
-        runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 7_200 });
-        await expect(createResource(template, templateInputs)).rejects.toThrow("HTTP 429 (tried once)");
-      },
-    );
+    itOnFake("is retried after the wait in a 429 response, unless the wait is longer than a minute", async () => {
+      const { runpod, template, templateInputs } = fixture();
+      runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 1 });
+      await createResource(template, templateInputs);
+      expect(runpod.snapshot().templates).toHaveLength(1);
+      runpod.reset();
+      runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 7_200 });
+      await expect(createResource(template, templateInputs)).rejects.toThrow("HTTP 429 (tried once)");
+    });
 
     itOnFake("does not change the state when RunPod has refused an update", async () => {
       const { runpod, template } = fixture();
@@ -294,7 +291,7 @@ describe.each([
       ["endpoint", "template", "registryAuth"],
       ["registryAuth", "endpoint", "template"],
       ["endpoint", "registryAuth", "template"],
-    ] as const)("remove every resource in the order %s, %s, %s, and succeed again when repeated", async (...order) => {
+    ] as const)("succeed in the order %s, %s, %s, and succeed again when they are repeated", async (...order) => {
       const current = fixture();
       const { endpoint, template, auth: registryAuth } = await deployed();
       current.runpod.keepInUse(1);
@@ -305,8 +302,8 @@ describe.each([
     });
   });
 
-  describe("A name that another stack's resource already has", () => {
-    it("is rejected for a template during preview", async () => {
+  describe("The name of another stack's resource", () => {
+    it("is rejected for a new template during preview", async () => {
       const { runpod, template, templateInputs } = fixture();
       const { id } = await createResource(template, { ...templateInputs, owner: "snack-misaki/prod" });
       const { failures } = await template.check(templateInputs);
@@ -322,7 +319,7 @@ describe.each([
       expect(runpod.snapshot().templates).toHaveLength(1);
     });
 
-    it("is rejected for an endpoint when it is created", async () => {
+    it("is rejected for a new endpoint during its creation", async () => {
       const { runpod, endpoint } = fixture();
       const created = await deployed();
       await expect(endpoint.create({ ...created.endpoint.inputs, owner: "snack-misaki/prod" })).rejects.toThrow(
@@ -341,14 +338,14 @@ describe.each([
       ]);
     });
 
-    it("are replaced when their name changes, and the old ones are deleted last", async () => {
+    it("are replaced when their name changes, and the old credentials are deleted last", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, outs } = await createResource(registryAuth, registryAuthInputs);
       const { inputs } = await registryAuth.check({ ...registryAuthInputs, name: "snack-misaki-dev-ghcr" }, outs);
       expect(await registryAuth.diff(id, outs, inputs)).toEqual({ changes: true, replaces: ["name"] });
     });
 
-    it("are deleted before new ones are created when the name stays the same", async () => {
+    it("are deleted before their replacement is created when the name stays the same", async () => {
       const { registryAuth, registryAuthInputs } = fixture();
       const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       expect(await registryAuth.diff(id, outs, inputs)).toMatchObject({ changes: false, deleteBeforeReplace: true });
@@ -377,7 +374,7 @@ describe.each([
       }
     });
 
-    it("disappear from the state in a refresh after somebody has deleted them, and an update explains what to do", async () => {
+    it("are removed from the state by a refresh after somebody has deleted them at RunPod", async () => {
       const { runpod, registryAuth, registryAuthInputs } = fixture();
       const { id, inputs, outs } = await createResource(registryAuth, registryAuthInputs);
       runpod.reset();
@@ -388,7 +385,7 @@ describe.each([
   });
 
   describe("The API key", () => {
-    itOnFake("is sent as a bearer token, and appears in no error or log", async () => {
+    itOnFake("is sent as a bearer token, and does not appear in an error or log", async () => {
       const { runpod, engine, template, templateInputs } = fixture();
       await createResource(template, templateInputs);
       expect(runpod.calls.every(({ authorization }) => authorization === `Bearer ${runpod.apiKey}`)).toBe(true);
@@ -397,7 +394,7 @@ describe.each([
       expect(engine.output()).not.toContain(runpod.apiKey);
     });
 
-    it("makes every call throw when it is unknown to RunPod, instead of returning an empty account", async () => {
+    it("makes every call throw when RunPod does not know the key", async () => {
       const { program, config, registered, template, templateInputs } = fixture();
       const { id, outs } = await createResource(template, templateInputs);
       const engine = await startEngine(program.folder, { ...config, runpodApiKey: "rpa_WRONG" });
@@ -411,7 +408,7 @@ describe.each([
     });
   });
 
-  it("show no diff when the state lacks fields that a newer provider has added", async () => {
+  it("show no diff when an older provider wrote the state with fewer fields", async () => {
     const { endpoint } = fixture();
     const { endpoint: created } = await deployed();
     const { modelReferences: _, minCudaVersion: __, ...older } = created.outs;

@@ -13,7 +13,7 @@ async function deployed() {
 }
 
 describe("An endpoint", () => {
-  it("is created with a value for every field that has a default at RunPod", async () => {
+  it("is created with an explicit value for every field, even if RunPod has a default", async () => {
     const { runpod } = fixture();
     const { id, template } = await deployed();
     expect([...runpod.endpoints.keys()]).toEqual([id]);
@@ -55,22 +55,25 @@ describe("An endpoint", () => {
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
     ],
-  ])("is updated in place when %j changes, and the call also contains the unchanged fields", async (change, stored) => {
-    const { runpod, endpoint } = fixture();
-    const { id, outs, properties, template } = await deployed();
-    const { inputs } = await endpoint.check({ ...properties, ...change });
-    expect(await endpoint.diff(id, outs, inputs)).toEqual({ changes: true, replaces: [] });
-    await endpoint.update(id, outs, inputs);
-    expect(runpod.endpoints.size).toBe(1);
-    expect(runpod.endpoints.get(id)).toMatchObject({
-      templateId: template.id,
-      idleTimeout: 30,
-      scalerValue: 4,
-      executionTimeoutMs: 120_000,
-      ...stored,
-    });
-    expect((await endpoint.diff(id, (await endpoint.read(id, inputs)).outs, inputs)).changes).toBe(false);
-  });
+  ])(
+    "is updated in place for the change %j, and the call also contains the unchanged fields",
+    async (change, stored) => {
+      const { runpod, endpoint } = fixture();
+      const { id, outs, properties, template } = await deployed();
+      const { inputs } = await endpoint.check({ ...properties, ...change });
+      expect(await endpoint.diff(id, outs, inputs)).toEqual({ changes: true, replaces: [] });
+      await endpoint.update(id, outs, inputs);
+      expect(runpod.endpoints.size).toBe(1);
+      expect(runpod.endpoints.get(id)).toMatchObject({
+        templateId: template.id,
+        idleTimeout: 30,
+        scalerValue: 4,
+        executionTimeoutMs: 120_000,
+        ...stored,
+      });
+      expect((await endpoint.diff(id, (await endpoint.read(id, inputs)).outs, inputs)).changes).toBe(false);
+    },
+  );
 
   it("shows drift after RunPod has lowered workersMax, and the next update restores workersMax", async () => {
     const { runpod, endpoint } = fixture();
@@ -85,7 +88,7 @@ describe("An endpoint", () => {
     expect(runpod.endpoints.get(id)?.workersMax).toBe(3);
   });
 
-  it("is updated although the answer to the first attempt was lost", async () => {
+  it("is updated even if the answer to the first attempt is lost", async () => {
     const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     runpod.failNext("saveEndpoint", "lost answer");
@@ -94,7 +97,7 @@ describe("An endpoint", () => {
     expect(runpod.endpoints.get(id)?.workersMax).toBe(5);
   });
 
-  it("disappears from the state in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+  it("is removed from the state by a refresh after somebody has deleted the endpoint at RunPod", async () => {
     const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     runpod.endpoints.clear();
@@ -105,14 +108,14 @@ describe("An endpoint", () => {
 });
 
 describe("A create of an endpoint", () => {
-  it("adopts the endpoint of an attempt whose answer was lost, although RunPod allows a second one with the same name", async () => {
+  it("creates no second endpoint when the answer to the first attempt was lost", async () => {
     const { runpod } = fixture();
     runpod.failNext("saveEndpoint", "lost answer");
     const { id } = await deployed();
     expect([...runpod.endpoints.keys()]).toEqual([id]);
   });
 
-  it("adopts an existing endpoint that runs another template of the stack, and changes its template", async () => {
+  it("adopts the stack's endpoint with the same name and changes its template", async () => {
     const { runpod, template, templateInputs, endpoint } = fixture();
     const first = await deployed();
     const other = await createResource(template, { ...templateInputs, name: "snack-other" });
@@ -143,7 +146,7 @@ describe("A create of an endpoint", () => {
 });
 
 describe("A delete of an endpoint", () => {
-  it("scales the endpoint to zero first, and afterwards the template can be deleted", async () => {
+  it("scales the endpoint to zero workers first, and then the template can be deleted too", async () => {
     const { runpod, template, endpoint } = fixture();
     const created = await deployed();
     await expect(template.delete(created.template.id, created.template.outs)).rejects.toThrow("Template is in use.");
@@ -152,7 +155,7 @@ describe("A delete of an endpoint", () => {
     expect(runpod.endpoints.size + runpod.templates.size).toBe(0);
   });
 
-  it("succeeds when the answer of the first attempt is lost and the endpoint no longer exists", async () => {
+  it("succeeds when the first attempt deleted the endpoint but the answer was lost", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", "lost answer");
@@ -172,7 +175,7 @@ describe("A delete of an endpoint", () => {
     ["Unauthorized", "RunPod refused deleteEndpoint: the API key"],
     ["Your worker concurrency cannot go beyond the maximum limit of (10).", "cannot go beyond the maximum limit"],
     ["A worker is attached to another account.", "attached to another account"],
-  ])("fails at once after any other refusal: %s", async (message, reason) => {
+  ])("fails without a retry after the refusal: %s", async (message, reason) => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", { message });
@@ -199,7 +202,7 @@ describe("The inputs of an endpoint", () => {
     }
   });
 
-  it("are checked one by one, even if another input is unknown", async () => {
+  it("are checked even if another input is unknown", async () => {
     const { endpoint, endpointInputs } = fixture();
     const { failures } = await endpoint.check({ ...endpointInputs, templateId: UNKNOWN, idleTimeoutSeconds: 0 });
     expect(failures).toEqual([

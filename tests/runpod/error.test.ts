@@ -21,20 +21,20 @@ describe("The error of a refused delete", () => {
     "Set min and max workers to 0 first.",
     "workersMax must be zero",
     "endpoint has active workers",
-  ])('counts as "in use" with the reason %j', (reason) => {
+  ])('means "in use" when the reason is %j', (reason) => {
     expect(isInUse(refusal(reason))).toBe(true);
     expect(isNotFound(refusal(reason))).toBe(false);
   });
 
   it.each(["Template not found", "endpoint doesn't exist", "Could not find it", "No such endpoint"])(
-    'counts as "not found" with the reason %j',
+    'means "not found" when the reason is %j',
     (reason) => {
       expect(isNotFound(refusal(reason))).toBe(true);
       expect(isInUse(refusal(reason))).toBe(false);
     },
   );
 
-  it('counts as neither "in use" nor "not found" with another reason', () => {
+  it('means neither "in use" nor "not found" when the reason is a missing permission', () => {
     expect(isInUse(refusal("the API key lacks the permission."))).toBe(false);
     expect(isNotFound(refusal("the API key lacks the permission."))).toBe(false);
   });

@@ -287,7 +287,7 @@ function withoutSecrets({ id, name }: Stored) {
   return { id, name };
 }
 
-/** Container in a snapshot. It shares the environment with the account, so that a test can change it. */
+/** Container in a snapshot. Its `env` is the account's own object, so that a test can change it. */
 function containerSnapshot({ image, env, disk, registry }: Stored) {
   return {
     image: String(image),

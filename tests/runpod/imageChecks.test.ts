@@ -60,7 +60,7 @@ describe("The check of a template's image", () => {
     expect(await failuresFor("missing", { containerRegistryAuthId: "reg1" })).toEqual([]);
   });
 
-  it("rejects a disk smaller than the image, and warns about a disk that is hardly larger than the image", async () => {
+  it("rejects a disk smaller than the image and warns about a disk slightly larger than the image", async () => {
     expect(await failuresFor("large")).toEqual([
       "containerDiskInGb: must be more than the size of the unpacked image, which is 45.0 GB even when compressed, got 30",
     ]);

@@ -30,7 +30,7 @@ describe("The program", () => {
 });
 
 describe("An edit of the provider's code", () => {
-  it("causes no diff of existing resources, and their delete runs the edited code", async () => {
+  it("causes no diff, and a delete of an existing resource runs the edited code", async () => {
     const { program, config, registered, runpod, template, templateInputs } = fixture();
     const { id, inputs, outs } = await createResource(template, templateInputs);
     await program.edit('console.error("edited provider");');
@@ -55,7 +55,7 @@ describe("An edit of the provider's code", () => {
 });
 
 describe("Secrets", () => {
-  it("do not appear in a state, error or log: the API key is sent only as a bearer token", async () => {
+  it("do not appear in a state, error or log", async () => {
     const { runpod, engine, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     expect(runpod.calls.every((call) => call.authorization === `Bearer ${runpod.apiKey}`)).toBe(true);

@@ -29,7 +29,7 @@ describe("An endpoint beyond the account's worker quota", () => {
     expect(runpod.snapshot().endpoints).toHaveLength(1);
   });
 
-  it("is rejected before the call when RunPod returns the quota", async () => {
+  it("is rejected before the create call when RunPod returns the quota", async () => {
     const { runpod, endpoint } = fixture();
     const { second } = await firstOfTwo();
     runpod.quota.workers = 5;
@@ -40,7 +40,7 @@ describe("An endpoint beyond the account's worker quota", () => {
     await createResource(endpoint, second);
   });
 
-  it("is rejected before the call when the operator has configured the quota", async () => {
+  it("is rejected before the create call when the operator has configured the quota", async () => {
     const { program, config, registered, runpod } = fixture();
     const { first, second } = await firstOfTwo();
     const engine = await startEngine(program.folder, { ...config, runpodWorkerQuota: "5" });

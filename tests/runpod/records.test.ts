@@ -40,7 +40,7 @@ describe("A response with missing or null fields", () => {
   });
 });
 
-it("an endpoint with an unknown scaler type is parsed, and its type is unchanged", () => {
+it("an endpoint with an unknown scaler type is parsed and keeps this type", () => {
   const endpoint = restEndpoint.parse({ id: "e", scaling: { type: "GPU_LOAD", load: 3 } });
   expect(endpointSettings(endpoint, "").scalerType).toBe("GPU_LOAD");
 });

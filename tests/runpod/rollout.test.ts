@@ -93,7 +93,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     );
   });
 
-  it("is awaited again in the update after a failed update, although no input differs", async () => {
+  it("is awaited again by the next update when it has failed before", async () => {
     const { runpod, template } = fixture();
     const created = await deployed();
     runpod.workers.rest = [{ version: 2, workers: [crashing] }];
@@ -104,7 +104,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await template.update(created.template.id, inputs, inputs);
   });
 
-  it("does not wait, and logs this, when RunPod does not return the workers' state", async () => {
+  it("is not awaited when RunPod does not return the workers' state, and a log line says so", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = undefined;
@@ -113,7 +113,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     expect(output).toContain("RunPod does not return the state of the workers, so the program does not wait for them.");
   });
 
-  it("reads the job API's counts when REST does not return the workers", async () => {
+  it("uses the worker counts of the job API when REST does not return the workers", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = undefined;
@@ -134,7 +134,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await expect(endpoint.update(created.endpoint.id, created.endpoint.outs, inputs)).rejects.toThrow("They crash");
   });
 
-  it("is not awaited after a change of workersMax or a name, because neither rolls the workers", async () => {
+  it("is not awaited when only workersMax or a name changes", async () => {
     const { runpod, endpoint, template } = fixture();
     const created = await deployed();
     runpod.workers.rest = [{ version: 1, workers: [crashing] }];

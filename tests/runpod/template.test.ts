@@ -5,7 +5,7 @@ import { createResource, graphqlFixture } from "./fixture";
 const fixture = graphqlFixture();
 
 describe("A template", () => {
-  it("is created for serverless with the owner tag and without Pulumi's own properties", async () => {
+  it("is created for serverless with the owner tag, and Pulumi's own properties are not sent", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id } = await createResource(template, templateInputs);
     expect([...runpod.templates.keys()]).toEqual([id]);
@@ -28,7 +28,7 @@ describe("A template", () => {
     expect(userAgent).toMatch(/^Mozilla/);
   });
 
-  it("shows no diff after RunPod has reordered its environment and added variables", async () => {
+  it("shows no diff when RunPod has reordered the environment variables and added some", async () => {
     const { template, templateInputs } = fixture();
     const { id, inputs, outs } = await createResource(template, templateInputs);
     const read = await template.read(id, outs);
@@ -50,7 +50,7 @@ describe("A template", () => {
     });
   });
 
-  it("is updated in place when its name changes, and is deleted by the new name", async () => {
+  it("is updated in place when its name changes, and a later delete uses the new name", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     const { inputs } = await template.check({ ...templateInputs, name: "snack-renamed" });
@@ -77,7 +77,7 @@ describe("A template", () => {
     expect((await template.read(id, outs)).outs).toEqual(outs);
   });
 
-  it("disappears from the state in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+  it("is removed from the state by a refresh after somebody has deleted the template at RunPod", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, inputs, outs } = await createResource(template, templateInputs);
     runpod.templates.clear();
@@ -88,7 +88,7 @@ describe("A template", () => {
 });
 
 describe("A create of a template", () => {
-  it("adopts the template of an attempt whose answer was lost", async () => {
+  it("creates no second template when the answer to the first attempt was lost", async () => {
     const { runpod, template, templateInputs } = fixture();
     runpod.failNext("saveTemplate", "lost answer");
     const { id } = await createResource(template, templateInputs);
@@ -107,7 +107,7 @@ describe("A create of a template", () => {
     expect(runpod.templates.size).toBe(1);
   });
 
-  it("fails after four attempts with a server error", async () => {
+  it("fails after four attempts when each attempt gets a server error", async () => {
     const { runpod, template, templateInputs } = fixture();
     for (let n = 0; n < 9; n++) runpod.failNext("saveTemplate", { status: 503 });
     await expect(createResource(template, templateInputs)).rejects.toThrow(
@@ -152,7 +152,7 @@ describe("A delete of a template", () => {
     expect(runpod.templates.size).toBe(1);
   });
 
-  it("succeeds when the answer of the first attempt is lost and the template no longer exists", async () => {
+  it("succeeds when the first attempt deleted the template but the answer was lost", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     runpod.failNext("deleteTemplate", "lost answer");
@@ -162,7 +162,7 @@ describe("A delete of a template", () => {
 });
 
 describe("The inputs of a template", () => {
-  it("may be unknown during preview, completely or in part", async () => {
+  it("may be completely or partly unknown during preview", async () => {
     const { template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     for (const unknown of [

@@ -59,7 +59,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     await expect(call).rejects.toThrow(/^RunPod did not answer (save|create)Template: no answer within 0.2 s$/);
   });
 
-  it("does not follow a redirect, which would receive the request's secrets", async () => {
+  it("does not follow a redirect", async () => {
     let redirected = 0;
     const url = await serve((request, response) => {
       if (request.url === "/elsewhere") redirected += 1;
@@ -80,13 +80,13 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     ["no answer", (() => {}) as RequestListener],
     ["a refusal", ((_request, response) => response.writeHead(400).end("{}")) as RequestListener],
     ["a server error", ((_request, response) => response.writeHead(503).end()) as RequestListener],
-  ])("that gets %s throws an error that contains neither the key nor the request", async (_case, listener) => {
+  ])("throws an error without the key and the request when it gets %s", async (_case, listener) => {
     const url = await serve(listener);
     const error = await errorOf(connect({ apiKey: API_KEY, url, timeoutMs: 50 }).saveTemplate(settings));
     expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(/CANARY|canary-value/);
   });
 
-  it("never repeats a create", async () => {
+  it("sends a create only once", async () => {
     let received = 0;
     const url = await serve((_request, response) => {
       received += 1;
@@ -107,7 +107,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(4);
   });
 
-  it("waits for the time in Retry-After, even if it is longer than the time limit of one attempt", async () => {
+  it("waits as long as Retry-After says, even beyond the time limit of one attempt", async () => {
     setRetryInterval(1);
     const times: number[] = [];
     const url = await serve((_request, response) => {

@@ -14,7 +14,7 @@ async function fresh() {
 }
 
 describe("Configuration of the Stripe provider", () => {
-  it("has defaults for everything but the key", async () => {
+  it("has a default for every setting except the key", async () => {
     const { configure, connection } = await fresh();
     configure(request({ stripeWebhookKey: API_KEY }));
     const client = connection();
@@ -33,7 +33,7 @@ describe("Configuration of the Stripe provider", () => {
     ]);
   });
 
-  it("throws for a missing key only when a client is requested", async () => {
+  it("does not throw for a missing key until a client is requested", async () => {
     const { configure, connection } = await fresh();
     configure(request({}));
     expect(connection).toThrow(
@@ -42,7 +42,7 @@ describe("Configuration of the Stripe provider", () => {
   });
 
   it.each([["whsec_CANARYKEY"], ["rk_test_CANARYKEY\n"], ["pk_test_CANARYKEY"]])(
-    "rejects the key %j without showing it",
+    "rejects the key %j, and the error does not show the key",
     async (stripeWebhookKey) => {
       const { configure } = await fresh();
       expect(() => configure(request({ stripeWebhookKey }))).toThrow(

@@ -29,7 +29,7 @@ function addEndpoint(metadata: Record<string, string> = {}, rest: Partial<Stripe
 }
 
 describe("A create of an endpoint", () => {
-  it("adopts the endpoint of an attempt whose answer was lost", async () => {
+  it("creates no second endpoint when the answer to the first attempt was lost", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CREATE, "lost answer");
     const { id, outs } = await createResource(endpoint, inputs);
@@ -58,7 +58,7 @@ describe("A create of an endpoint", () => {
     expect(idsAtStripe()).toEqual([left]);
   });
 
-  it("results in a single endpoint when the last answer of an earlier create was lost", async () => {
+  it("leaves a single endpoint when an earlier create lost the answer to its last call", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost answer", ATTEMPTS);
     await expect(createResource(endpoint, inputs)).rejects.toThrow("Stripe did not answer the call to change");
@@ -66,7 +66,7 @@ describe("A create of an endpoint", () => {
     expect(stripe.account.webhookEndpoints()).toMatchObject([{ id, secret: outs.secret }]);
   });
 
-  it("records the endpoint and its secret when the last call gets no answer, and the next update repeats this call", async () => {
+  it("records the endpoint and its secret when the last call gets no answer", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost request", ATTEMPTS);
     const error: unknown = await createResource(endpoint, inputs).catch((error) => error);
@@ -81,7 +81,7 @@ describe("A create of an endpoint", () => {
     expect(metadata).toMatchObject({ settled: "true" });
   });
 
-  it("replaces the endpoint of an earlier create when Stripe no longer repeats the response that contains the secret", async () => {
+  it("replaces the endpoint of an earlier create when Stripe no longer returns the secret", async () => {
     const { endpoint, inputs } = fixture();
     const left = await addEndpoint();
     const { id } = await createResource(endpoint, inputs);
@@ -113,7 +113,7 @@ describe("A create of an endpoint", () => {
     expect(second?.headers["idempotency-key"]).toBe(first?.headers["idempotency-key"]);
   });
 
-  it("fails after three attempts with a server error", async () => {
+  it("fails after three attempts when each attempt gets a server error", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "api_error", message: "Down." } };
     proxy.fail(CREATE, { status: 503, body, headers: { "request-id": "req_1" } }, 9);
@@ -134,8 +134,8 @@ describe("A create of an endpoint", () => {
   });
 });
 
-describe("A response that Stripe repeats from an earlier create", () => {
-  it("is ignored when its endpoint has been deleted since", async () => {
+describe("A repeated response to an earlier create", () => {
+  it("is ignored when its endpoint has been deleted", async () => {
     const { endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     await endpoint.delete(first.id, first.outs);
@@ -147,7 +147,7 @@ describe("A response that Stripe repeats from an earlier create", () => {
     expect(third.outs.secret).not.toBe(first.outs.secret);
   });
 
-  it("is ignored when Pulumi's state contains its endpoint, so a forced replacement creates a new endpoint", async () => {
+  it("is ignored when its endpoint is already in Pulumi's state", async () => {
     const { endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     const second = await createResource(endpoint, inputs);
@@ -155,7 +155,7 @@ describe("A response that Stripe repeats from an earlier create", () => {
     expect(idsAtStripe()).toEqual([second.id]);
   });
 
-  it("is ignored when it is a failure", async () => {
+  it("is ignored when it is an error", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "api_error", message: "Down." } };
     const headers = { "idempotent-replayed": "true", "stripe-should-retry": "false" };
@@ -180,7 +180,7 @@ describe("A create in an account with the maximum number of endpoints", () => {
     expect(idsAtStripe()).toHaveLength(16);
   });
 
-  it("fails, and succeeds the next time after somebody has deleted an endpoint", async () => {
+  it("succeeds after somebody has deleted an endpoint", async () => {
     const { client, endpoint, inputs } = fixture();
     const all = [];
     for (let n = 0; n < 16; n++) all.push(await foreign(n));
@@ -190,7 +190,7 @@ describe("A create in an account with the maximum number of endpoints", () => {
     expect(idsAtStripe()).toHaveLength(16);
   });
 
-  it("deletes the leftover of an earlier create to make room", async () => {
+  it("deletes the endpoint of an earlier failed create to make room", async () => {
     const { endpoint, inputs } = fixture();
     const left = await addEndpoint();
     for (let n = 1; n < 16; n++) await foreign(n);

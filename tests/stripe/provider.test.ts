@@ -35,7 +35,7 @@ describe("The program", () => {
 });
 
 describe("An edit of the provider's code", () => {
-  it("causes no diff of an existing endpoint, and its delete runs the edited code", async () => {
+  it("causes no diff, and a delete of an existing endpoint runs the edited code", async () => {
     const { program, config, registered, stripe, endpoint, inputs } = fixture();
     const created = await createResource(endpoint, inputs);
     await program.edit('console.error("edited provider");');
@@ -53,7 +53,7 @@ describe("An edit of the provider's code", () => {
 });
 
 describe("The API key", () => {
-  it("appears, like the signing secret, in no error or log, even if Stripe's message quotes both", async () => {
+  it("does not appear in an error or log, even if Stripe's message quotes the key", async () => {
     const { proxy, config, engine, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = `No, ${config.stripeWebhookKey}, not with ${outs.secret}; use sk_live_abc***xyz.`;
@@ -68,7 +68,7 @@ describe("The API key", () => {
     for (const secret of [config.stripeWebhookKey, outs.secret]) expect(engine.output()).not.toContain(secret);
   });
 
-  it("makes every call throw when it is unknown to Stripe, instead of reporting a missing endpoint", async () => {
+  it("makes every call throw when Stripe does not know the key", async () => {
     const { program, config, registered, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const engine = await startEngine(program.folder, { ...config, stripeWebhookKey: "rk_test_WRONG" });
@@ -106,7 +106,7 @@ describe("An unexpected response", () => {
     ["an empty object", { status: 404, body: {} }],
     ["a proxy's error", { status: 403, body: { message: "Forbidden" } }],
     ["another object", { status: 200, body: { id: "cus_1", object: "customer" } }],
-  ])("that is %s makes every call fail", async (_case, fault) => {
+  ])("fails every call when it is %s", async (_case, fault) => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     for (const operation of [READ, CHANGE, DELETE, CREATE]) proxy.fail(operation, fault);
@@ -119,7 +119,7 @@ describe("An unexpected response", () => {
     await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(UNEXPECTED);
   });
 
-  it("that is a 404 for an unknown URL makes a read fail instead of reporting a missing endpoint", async () => {
+  it("fails a read when it is a 404 for an unknown URL, and is not taken for a missing endpoint", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = "Unrecognized request URL (GET: /v1/webhook_endpoints).";
@@ -127,7 +127,7 @@ describe("An unexpected response", () => {
     await expect(endpoint.read(id, outs)).rejects.toThrow(message);
   });
 
-  it("without a secret makes a create fail", async () => {
+  it("fails a create when it contains no secret", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = {
       id: "we_1",

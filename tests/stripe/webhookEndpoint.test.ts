@@ -17,7 +17,7 @@ async function atStripe() {
 }
 
 describe("A webhook endpoint", () => {
-  it("is created with the owner tag and stripe-node's API version, and has its secret as an output", async () => {
+  it("is created with the owner tag and has its secret as an output", async () => {
     const { stripe, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const [created, ...others] = await atStripe();
@@ -55,7 +55,7 @@ describe("A webhook endpoint", () => {
     [{ secretGeneration: 2, apiVersion: "2026-09-30.endive", url: UNKNOWN }, ["apiVersion", "secretGeneration"]],
     [{ url: UNKNOWN }, []],
     [{ enabledEvents: [UNKNOWN] }, []],
-  ])("shows a diff for the change %j, and the fields that require a replacement are %j", async (change, replaces) => {
+  ])("shows a diff for the change %j and requires a replacement for the fields %j", async (change, replaces) => {
     const { endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const checked = await endpoint.check({ ...inputs, ...change });
@@ -64,7 +64,7 @@ describe("A webhook endpoint", () => {
     expect({ ...diff, replaces: diff.replaces.sort() }).toEqual({ changes: true, replaces });
   });
 
-  it("is updated in place when URL, events, description and owner change, and its secret stays the same", async () => {
+  it("is updated in place and keeps its secret when URL, events, description and owner change", async () => {
     const { endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const change = {
@@ -88,7 +88,7 @@ describe("A webhook endpoint", () => {
     expect((await endpoint.read(id, updated)).outs).toEqual(updated);
   });
 
-  it("has the attempted inputs in its state when an update's outcome is unknown, so reverting the program shows a diff", async () => {
+  it("has the attempted inputs in its state when the outcome of an update is unknown", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, inputs: before, outs } = await createResource(endpoint, inputs);
     const { inputs: attempted } = await endpoint.check({ ...inputs, url: "https://api.example.com/other" });
@@ -109,7 +109,7 @@ describe("A webhook endpoint", () => {
     expect(unfinished(error)).toBeUndefined();
   });
 
-  it("stays enabled until it is deleted, even when a higher secretGeneration has created a second endpoint", async () => {
+  it("stays enabled after a higher secretGeneration has created a second endpoint", async () => {
     const { stripe, endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     const second = await createResource(endpoint, { ...inputs, secretGeneration: 2 });
@@ -157,7 +157,7 @@ describe("A webhook endpoint", () => {
     },
   );
 
-  it("disappears from the state in a refresh after somebody has deleted it, and an update explains what to do", async () => {
+  it("is removed from the state by a refresh after somebody has deleted the endpoint at Stripe", async () => {
     const { client, endpoint, inputs } = fixture();
     const created = await createResource(endpoint, inputs);
     await client.webhookEndpoints.del(created.id);
@@ -168,7 +168,7 @@ describe("A webhook endpoint", () => {
     await endpoint.delete(created.id, created.outs);
   });
 
-  it("is not treated as missing when the key is for the other mode (test or live)", async () => {
+  it("is not treated as missing when a live key is used for an endpoint in test mode", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = `No such webhook endpoint: '${id}'; a similar object exists in test mode, but a live mode key was used to make this request.`;
@@ -196,7 +196,7 @@ describe("The inputs of an endpoint", () => {
     expect((await endpoint.check({ ...inputs, enabledEvents: [...webhookEvents] })).failures).toEqual([]);
   });
 
-  it("contain each event once, even if the program lists it twice", async () => {
+  it("contain each event only once, even if the program lists an event twice", async () => {
     const { endpoint, inputs } = fixture();
     const checked = await endpoint.check({
       ...inputs,
@@ -235,7 +235,7 @@ describe("The inputs of an endpoint", () => {
     ]);
   });
 
-  it("are checked one by one, even if another input is unknown", async () => {
+  it("are checked even if another input is unknown", async () => {
     const { endpoint, inputs } = fixture();
     const { failures } = await endpoint.check({ ...inputs, url: UNKNOWN, secretGeneration: 0 });
     expect(failures.map(({ property }) => property)).toEqual(["secretGeneration"]);

@@ -11,7 +11,7 @@ describe("The webhook secrets", () => {
     expect(outs).toMatchObject({ current: "whsec_1", previous: null });
   });
 
-  it("contain the new and the previous secret after a change, and no older one", async () => {
+  it("contain only the new and the previous secret after a change", async () => {
     const { secrets, registered } = fixture();
     const first = await createResource(secrets, { ...registered.secrets.inputs, secret: "whsec_1" });
     const second = { ...first.inputs, secret: "whsec_2" };
@@ -39,7 +39,7 @@ describe("The webhook secrets", () => {
     ["", "must not be empty"],
     [["whsec_CANARY"], "must be a text"],
     [undefined, "must be a text"],
-  ])("are rejected for the bad value %j, which the error does not quote", async (secret, reason) => {
+  ])("are rejected when the secret is %j, and the error does not quote the value", async (secret, reason) => {
     const { secrets, registered } = fixture();
     const { secret: _, ...rest } = registered.secrets.inputs;
     const { failures } = await secrets.check({ ...rest, ...(secret !== undefined && { secret }) });

@@ -56,18 +56,15 @@ describe("POST /auth/session", () => {
     ["free", planModels.free],
     ["paid", planModels.paid],
     ["vip", planModels.vip],
-  ] as const)(
-    "returns a session for a customer of plan %s with model %s, and the model streams a reply",
-    async (plan, model) => {
-      const session = await apiOf(plan).session();
-      expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
-      const items = await allOf(chat(session, { text: "こんばんは" }));
-      const last = items.at(-1);
-      const deltas = items.flatMap((item) => ("delta" in item ? [item.delta] : []));
-      expect(deltas.length).toBeGreaterThan(1);
-      expect(last).toMatchObject({ done: true, text: deltas.join(""), model: { name: model, version: "local-1" } });
-    },
-  );
+  ] as const)("lets a customer of plan %s chat with the model %s", async (plan, model) => {
+    const session = await apiOf(plan).session();
+    expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
+    const items = await allOf(chat(session, { text: "こんばんは" }));
+    const last = items.at(-1);
+    const deltas = items.flatMap((item) => ("delta" in item ? [item.delta] : []));
+    expect(deltas.length).toBeGreaterThan(1);
+    expect(last).toMatchObject({ done: true, text: deltas.join(""), model: { name: model, version: "local-1" } });
+  });
 
   it("responds with the reason when the body is invalid", async () => {
     const headers = { authorization: `Bearer ${await idTokenOf("free")}` };
@@ -84,7 +81,7 @@ describe("POST /auth/session", () => {
 });
 
 describe("POST /auth/guest", () => {
-  it("returns sessions of the free plan, with a rate limit per IP address", async () => {
+  it("returns sessions of the free plan until the rate limit is reached", async () => {
     const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
     for (let opened = 0; opened < guestLimit; opened++) {
       expect(await api.guest()).toMatchObject({
@@ -98,7 +95,7 @@ describe("POST /auth/guest", () => {
 });
 
 describe("GET /billing/plan", () => {
-  it("returns free for a customer without a grant, and the granted plan for a customer with one", async () => {
+  it("returns free without a grant and the granted plan with a grant", async () => {
     expect(PlanResponse.parse(await apiOf("free").plan())).toMatchObject({ plan: "free", reason: "no_plan" });
     expect(PlanResponse.parse(await apiOf("vip").plan())).toMatchObject({ plan: "vip", reason: "grant" });
   });
@@ -116,7 +113,7 @@ describe("ID token", () => {
     expect(await session(`Bearer ${header}.${payload}.${"A".repeat(342)}`)).toEqual(unauthorized);
   });
 
-  it("is rejected by the function when an access token is sent instead", async () => {
+  it("cannot be replaced by an access token", async () => {
     const customer = customers[0];
     if (!customer) throw new Error("There is no customer");
     let accessToken = "";
@@ -139,7 +136,7 @@ describe("Worker", needsPython, () => {
   it.each([
     ["an empty text", { text: "" }, "invalid_input"],
     ["neither text nor messages", { params: {} }, "invalid_input"],
-    ["text and messages", { text: "a", messages: [{ role: "user", content: "a" }] }, "invalid_input"],
+    ["text together with messages", { text: "a", messages: [{ role: "user", content: "a" }] }, "invalid_input"],
     ["a system message", { messages: [{ role: "system", content: "a" }] }, "invalid_input"],
     ["an unknown field", { text: "a", persona: "b" }, "invalid_input"],
     ["a text of 2,001 characters", { text: "あ".repeat(2_001) }, "too_long"],
@@ -151,7 +148,7 @@ describe("Worker", needsPython, () => {
     expect(JSON.parse(job.error)).toEqual({ error: { code, message: expect.any(String), retryable: false } });
   });
 
-  it("rejects a ticket for the other model with ticket_wrong_model", async () => {
+  it("rejects a ticket for another model with the code ticket_wrong_model", async () => {
     const [free, paid] = await Promise.all([apiOf("free").session(), apiOf("paid").session()]);
     const talk = allOf(chat({ ...paid, ticket: free.ticket }, { text: "こんばんは" }));
     await expect(talk).rejects.toThrow(ApiProblem);

@@ -99,7 +99,7 @@ async function vipPlan(outputs: Ready) {
 }
 
 describe("npm start", () => {
-  it("keeps the customers after a restart, rejects a second start in the same folder, and leaves no process running after Ctrl-C", async () => {
+  it("keeps the customers after a restart and leaves no process running after Ctrl-C", async () => {
     const first = npmStart("--free-ports", "--json");
     const before = await vipPlan(await ready(first));
     expect(before).toMatchObject({ plan: "vip", updated_at: expect.any(String) });
@@ -137,7 +137,7 @@ describe("npm start", () => {
     }
   });
 
-  it("starts in the folder of an earlier start that failed, and sends canned replies with --no-python", async () => {
+  it("starts in the folder of a failed start and sends canned replies with --no-python", async () => {
     const fresh = join(dir, "fresh");
     const release = await occupy(4102);
     expect(await errorOf(npmStart("--dir", fresh))).toContain("is in use");
@@ -151,7 +151,7 @@ describe("npm start", () => {
     expect(await ctrlC(child)).toBe(0);
   });
 
-  it("prints the next step when the stack's state is missing but the local cloud's data exists", async () => {
+  it("prints the next step when stack.json is missing", async () => {
     rmSync(join(dir, "stack.json"));
     expect(await errorOf(npmStart("--free-ports"))).toMatch(/stack\.json is missing, but .*: npm start -- --reset/);
   });

@@ -28,7 +28,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect((await readEphemeral(tables(), "checkout#u"))?.ttl).toBe(end);
   });
 
-  it("starts only once when several requests start one concurrently", async () => {
+  it("starts only once when many requests start an attempt at the same time", async () => {
     const attempts = open();
     const tries = Array.from({ length: 30 }, (_, n) => attempt(`a${n}`));
     const started = await Promise.all(tries.map((one) => attempts.start("u", one, undefined, now)));
@@ -54,7 +54,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toBeUndefined();
   });
 
-  it("stores its session unless another attempt has started since", async () => {
+  it("stores its session unless a newer attempt has started", async () => {
     const attempts = open();
     const [first, second] = [attempt("first"), attempt("second")];
     expect(await attempts.handOut("u", first, "cs_0")).toBe(false);
@@ -70,7 +70,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     expect(await attempts.current("u", now)).toEqual(second);
   });
 
-  it("stores no session when it is replaced at the same moment", async () => {
+  it("stores no session when it is replaced at the same time", async () => {
     const attempts = open();
     await Promise.all(
       Array.from({ length: 20 }, async (_, n) => {
@@ -85,7 +85,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     );
   });
 
-  it("is ignored after its expiry even while the item exists", async () => {
+  it("is ignored after its expiry even while its item still exists", async () => {
     const attempts = open();
     const old = attempt("old", { session_id: "cs_old" });
     await attempts.start("u", old, undefined, now);

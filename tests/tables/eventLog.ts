@@ -17,7 +17,7 @@ export function testEventLog(tables: () => Tables): void {
   });
   const open = () => createEventLog(tables().ephemeral);
 
-  it("returns outcomes of handled events and omits others", async () => {
+  it("returns the outcomes of handled events and omits other events", async () => {
     const log = open();
     expect(await log.find([])).toEqual(new Map());
     await log.record(event("evt_1"), { outcome: "synced", user_id: "u" }, now);

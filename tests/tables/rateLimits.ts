@@ -10,7 +10,7 @@ export function testRateLimits(tables: () => Tables): void {
   const start = new Date(Math.ceil(Date.now() / 300_000) * 300_000);
   const later = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 
-  it("allows exactly the limit for concurrent uses", async () => {
+  it("allows exactly the limit when uses are concurrent", async () => {
     const count = createRateLimiter(tables().ephemeral);
     const uses = Array.from({ length: 60 }, () => count("a", { ...rate, limit: 25 }, start));
     const ended = await Promise.allSettled(uses);
@@ -29,7 +29,7 @@ export function testRateLimits(tables: () => Tables): void {
     expect(await readEphemeral(tables(), `rate#a#${start.getTime() / 300_000}`)).toMatchObject({ uses: 5 });
   });
 
-  it("sets a TTL shortly after the window", async () => {
+  it("sets a TTL that ends at most 10 minutes after the window", async () => {
     const count = createRateLimiter(tables().ephemeral);
     for (const seconds of [0, 299]) {
       await count("a", rate, later(seconds));
@@ -41,7 +41,7 @@ export function testRateLimits(tables: () => Tables): void {
     }
   });
 
-  it("refuses a use that it cannot count", async () => {
+  it("throws unavailable when the table does not answer", async () => {
     await expect(createRateLimiter("no-such-table")("a", rate, start)).rejects.toMatchObject({ code: "unavailable" });
   });
 }

@@ -21,7 +21,7 @@ export function testSync(tables: () => Tables): void {
     alarm: () => undefined,
   });
 
-  it("ends with Stripe's state for any order of changes, events and syncs", async () => {
+  it("writes Stripe's last state for any order of changes, events and syncs", async () => {
     const seed = Date.now();
     const rows = createUserRows(tables().users);
     let refused = 0;
@@ -97,7 +97,7 @@ export function testSync(tables: () => Tables): void {
     expect(await readUser(tables(), "u")).toMatchObject({ sync_ticket: 3, applied_ticket: 3 });
   });
 
-  it("returns the newer row when a later sync has written", async () => {
+  it("returns the newer row when a later sync has already written", async () => {
     const { promise: arrives, resolve: answer } = Promise.withResolvers<StripeFacts>();
     const asked = Promise.withResolvers<void>();
     const rows = createUserRows(tables().users);
@@ -132,7 +132,7 @@ export function testSync(tables: () => Tables): void {
     expect(row).not.toHaveProperty("synced_at");
   });
 
-  it("schedules a review for a pending step", async () => {
+  it("schedules a review at the given time", async () => {
     const rows = createUserRows(tables().users);
     await rows.link("u", "cus_1", new Date());
     const reviewBy = new Date(Date.now() + 600_000);

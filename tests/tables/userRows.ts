@@ -25,7 +25,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("someone else", now)).ticket).toBe(1);
   });
 
-  it("returns the row with the sync ticket and keeps the row's creation time", async () => {
+  it("is returned with the sync ticket and keeps its creation time", async () => {
     const rows = open();
     expect(await rows.takeTicket("u", now)).toEqual({
       ticket: 1,
@@ -40,7 +40,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await readUser(tables(), "u"))?.created_at).toBe(now.toISOString());
   });
 
-  it.each(["link", "grant"] as const)("is made by a %s too, and dated", async (method) => {
+  it.each(["link", "grant"] as const)("is created with a creation time by a %s", async (method) => {
     const rows = open();
     for (const at of [now, after(1)]) {
       await (method === "link" ? rows.link("u", "cus_1", at) : rows.grant("u", { plan: "paid" }, at));
@@ -48,7 +48,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await readUser(tables(), "u"))?.created_at).toBe(now.toISOString());
   });
 
-  it("accepts a write with a higher sync ticket and refuses a lower or equal one", async () => {
+  it("accepts a write with a higher sync ticket and refuses a lower or equal ticket", async () => {
     const rows = open();
     const read = (id: string) => write({ facts: facts(subscription({ id })), stripeSubscriptionId: id });
     const ids = async () => (await rows.get("u"))?.subscriptions?.map(({ id }) => id);
@@ -68,7 +68,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await ids()).toEqual(["sub_10"]);
   });
 
-  it("keeps the write of the highest sync ticket in any order", async () => {
+  it("keeps the write with the highest sync ticket for any order of writes", async () => {
     const rows = open();
     const seed = Date.now();
     for (let user = 0; user < 20; user++) {
@@ -116,7 +116,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await readUser(tables(), "u")).toMatchObject({ plan: "free", expires_at: null, stripe_status: null });
   });
 
-  it("keeps its facts when a sync has read none", async () => {
+  it("keeps its facts when a sync has read no facts", async () => {
     const rows = open();
     await rows.apply("u", 1, write({ now }));
     const before = await rows.get("u");
@@ -139,7 +139,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await remembered()).toEqual(known);
   });
 
-  it("stores review_by with the sync ticket and keeps it", async () => {
+  it("keeps review_by until a later sync ticket replaces it", async () => {
     const rows = open();
     const first = await rows.takeTicket("u", now, after(60));
     expect(first.customer.review_by).toBe(after(60).toISOString());
@@ -148,7 +148,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("u", now, after(90))).customer.review_by).toBe(after(90).toISOString());
   });
 
-  it("keeps grant and customer through every sync", async () => {
+  it("keeps its grant and its Stripe customer after every sync", async () => {
     const rows = open();
     const grant = { plan: "vip", expiresAt: after(60), note: "friend of the house" } as const;
     await rows.link("u", "cus_1", now);
@@ -166,7 +166,7 @@ export function testUserRows(tables: () => Tables): void {
     });
   });
 
-  it("replaces a grant completely and clears it on revoke", async () => {
+  it("replaces a grant completely and removes a revoked grant", async () => {
     const rows = open();
     const granted = async () =>
       Object.fromEntries(
@@ -183,7 +183,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.get("u"))?.subscriptions).toHaveLength(1);
   });
 
-  it("links one Stripe customer and returns that customer when another link is tried", async () => {
+  it("keeps its first Stripe customer when another customer is linked", async () => {
     const rows = open();
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
@@ -220,7 +220,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await all(rows.withStripeCustomer())).sort()).toEqual(everyone.sort());
   });
 
-  it("is found across several pages", async () => {
+  it("is found when a query returns several pages", async () => {
     // A query page ends at 1 MB.
     const rows = open();
     const ids = Array.from({ length: 700 }, (_, n) => `u${String(n).padStart(4, "0")}${"x".repeat(1_800)}`);
@@ -239,7 +239,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await all(rows.withStripeCustomer())).sort()).toEqual(ids);
   });
 
-  it("is returned for review when due, longest overdue first", async () => {
+  it("is returned for review when it is due, after rows that are overdue longer", async () => {
     const rows = open();
     const due = { late: 300, soonest: -10, first: 100, next: 200, later: 1000 };
     for (const [user, seconds] of Object.entries(due)) await rows.apply(user, 1, write({ reviewAt: after(seconds) }));
@@ -250,7 +250,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await all(rows.due(after(-20)))).toEqual([]);
   });
 
-  it("moves in the review queue with its next review, and leaves the queue when it has none", async () => {
+  it("moves in the review queue with its next review and leaves the queue without a next review", async () => {
     const rows = open();
     await rows.apply("u", 1, write({ reviewAt: now }));
     await rows.apply("v", 1, write({ reviewAt: after(1) }));
@@ -264,7 +264,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await readUser(tables(), "v")).not.toHaveProperty("needs_review_at");
   });
 
-  it("is read consistently and with all attributes for an operator", async () => {
+  it("is returned with all attributes by a consistent read for an operator", async () => {
     const rows = open();
     expect(await rows.inspect("u")).toEqual({ customer: undefined, row: null });
     await rows.takeTicket("u", now);

@@ -7,11 +7,11 @@ import type { Tables } from "./tables";
 
 /** Tests of `functions/tables/users.ts` against any engine. */
 export function testUsers(tables: () => Tables): void {
-  it("returns undefined without a row", async () => {
+  it("returns undefined when the user has no row", async () => {
     expect(await createUsers(tables().users)("nobody")).toBeUndefined();
   });
 
-  it("returns the row's facts without its other attributes", async () => {
+  it("returns the facts of a row and omits its other attributes", async () => {
     const facts = { user_id: "u", stripe_customer_id: "cus_1", subscriptions: [], customer_deleted: false };
     await plantUser(tables(), { ...facts, plan: "vip", sync_ticket: 3, applied_ticket: 3 });
     expect(await createUsers(tables().users)("u")).toEqual(facts);
@@ -22,7 +22,7 @@ export function testUsers(tables: () => Tables): void {
     ["an unknown plan", { grant_plan: "gold" }],
     ["an invalid time", { grant_expires_at: "tomorrow" }],
     ["a fractional number of seconds", { clock_ahead_seconds: 0.5 }],
-  ])("throws for a row with %s instead of treating it as free", async (_, wrong) => {
+  ])("throws for a row with %s", async (_, wrong) => {
     await plantUser(tables(), { user_id: "u", ...wrong });
     const failed = await createUsers(tables().users)("u").catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(Error);

@@ -22,14 +22,14 @@ def test_cached_weights_returns_the_folder_of_the_commit(tmp_path: Path) -> None
     assert cached_weights(tmp_path, MODEL_ID, REVISION) == repository / "snapshots" / REVISION
 
 
-def test_error_for_a_model_that_is_not_cached_names_the_folder_and_the_reference(tmp_path: Path) -> None:
+def test_error_names_the_missing_folder_and_the_model_url_when_the_model_is_not_cached(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         cached_weights(tmp_path, MODEL_ID, REVISION)
     assert str(tmp_path / FOLDER) in str(caught.value)
     assert f"https://huggingface.co/{MODEL_ID}:{REVISION}" in str(caught.value)
 
 
-def test_another_commit_in_the_cache_is_rejected_and_named_in_the_error(tmp_path: Path) -> None:
+def test_error_names_the_cached_commit_when_it_is_not_the_expected_commit(tmp_path: Path) -> None:
     _write_cache(tmp_path, "abc123")
     with pytest.raises(SettingsError, match=r"snapshots/2fe19\w+ \(found: abc123\)"):
         cached_weights(tmp_path, MODEL_ID, REVISION)

@@ -66,7 +66,7 @@ _SAME_AS_OFFICIAL = {
         for name, messages in _SAME_AS_OFFICIAL[format_of(model)].items()
     ],
 )
-def test_template_produces_the_tokens_of_the_official_format(model: str, messages: list[Message]) -> None:
+def test_template_produces_the_same_tokens_as_the_official_format(model: str, messages: list[Message]) -> None:
     assert encode(model, _render(model, messages)) == official(model, messages)
 
 
@@ -78,7 +78,7 @@ def test_mistrals_official_format_moves_the_persona_to_the_last_turn(model: str)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_prompt_of_a_turn_starts_with_the_prompt_of_the_previous_turn(model: str) -> None:
+def test_prompt_starts_with_the_prompt_of_the_previous_turn(model: str) -> None:
     before, after = _render(model, [_SYSTEM, *_CHAT[:1]]), _render(model, [_SYSTEM, *_CHAT])
     assert after.startswith(before)
     assert encode(model, after)[: len(encode(model, before))] == encode(model, before)

@@ -19,12 +19,12 @@ async def test_coalesce_keeps_all_text_in_order() -> None:
     assert "".join([text async for text in coalesce(_pieces(*pieces), 0.0)]) == "".join(pieces)
 
 
-async def test_coalesce_yields_the_first_piece_at_once_and_later_text_at_boundaries() -> None:
+async def test_coalesce_yields_the_first_piece_at_once_and_later_text_after_punctuation() -> None:
     texts = [text async for text in coalesce(_pieces("あ", "ら", "い", "。", "り", "ん", "ご"), ENDLESS_S)]
     assert texts == ["あ", "らい。", "りんご"]
 
 
-async def test_coalesce_yields_text_without_a_boundary_after_the_window() -> None:
+async def test_coalesce_yields_text_without_punctuation_after_the_time_window() -> None:
     resume = asyncio.Event()
 
     async def slow() -> AsyncGenerator[str]:
@@ -48,7 +48,7 @@ async def test_coalesce_joins_text_that_arrived_while_the_consumer_was_busy() ->
     assert [text async for text in texts] == ["、い、う"]
 
 
-async def test_coalesce_yields_the_text_before_an_error_then_raises_the_error() -> None:
+async def test_coalesce_yields_the_received_text_before_it_raises_an_error() -> None:
     async def failing() -> AsyncGenerator[str]:
         async for piece in _pieces("あ", "ら"):
             yield piece
@@ -60,7 +60,7 @@ async def test_coalesce_yields_the_text_before_an_error_then_raises_the_error() 
         await anext(texts)
 
 
-async def test_closing_coalesce_closes_its_source() -> None:
+async def test_coalesce_closes_its_source_when_it_is_closed() -> None:
     closed = asyncio.Event()
 
     async def endless() -> AsyncGenerator[str]:

@@ -38,7 +38,7 @@ def test_engine_command_serves_the_model_on_loopback_with_the_limits_of_the_imag
     }
 
 
-def test_engine_command_quantizes_only_when_configured(tmp_path: Path) -> None:
+def test_engine_command_has_a_quantization_flag_only_when_configured(tmp_path: Path) -> None:
     assert "--quantization" not in _command(tmp_path, QUANTIZATION="")
     assert _command(tmp_path, QUANTIZATION="fp8")[-2:] == ["--quantization", "fp8"]
 

@@ -103,7 +103,7 @@ async def test_engine_failure_after_text_keeps_the_text_and_is_not_retried(
     assert len(engine.requests) == 1
 
 
-async def test_worker_stops_a_reply_of_10_megabytes(run: Run, engine: StubEngine) -> None:
+async def test_job_fails_when_the_engine_sends_a_reply_of_10_megabytes(run: Run, engine: StubEngine) -> None:
     engine.answers = [_send_ten_megabytes_of_text]
     items = await run(text="やあ")
     assert _error(items)["code"] == "unavailable"
@@ -111,7 +111,7 @@ async def test_worker_stops_a_reply_of_10_megabytes(run: Run, engine: StubEngine
     await engine.disconnected.wait()
 
 
-async def test_reply_ends_at_the_total_deadline_while_text_still_arrives(engine: StubEngine) -> None:
+async def test_reply_times_out_at_the_total_deadline_while_text_still_arrives(engine: StubEngine) -> None:
     async def send_endlessly(response: Any) -> None:
         while True:
             await response.write(text_event("ね、"))
@@ -132,7 +132,7 @@ async def test_reply_ends_at_the_total_deadline_while_text_still_arrives(engine:
     await engine.disconnected.wait()
 
 
-async def test_worker_accepts_a_stream_that_ends_after_a_finish_reason_without_done(
+async def test_worker_accepts_a_stream_without_a_done_event_when_it_has_a_finish_reason(
     run: Run, engine: StubEngine
 ) -> None:
     engine.answers = [send(text_event("あら"), end_events().removesuffix(b"data: [DONE]\n\n"))]
@@ -161,7 +161,7 @@ async def test_worker_retries_once_when_the_connection_breaks_before_the_first_t
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "internal"), (404, "internal"), (500, "unavailable")])
-async def test_error_page_of_10_megabytes_is_mapped_to_a_code_and_not_logged(
+async def test_error_page_of_10_megabytes_is_mapped_to_an_error_code_and_not_logged(
     run: Run, engine: StubEngine, status: int, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine.answers = [status]
@@ -212,7 +212,7 @@ async def test_worker_reports_timeout_when_the_engine_never_responds(make_run: A
         assert _error(await make_run(base_url)(text="やあ"))["code"] == "timeout"
 
 
-async def test_worker_retries_an_empty_reply_once_then_reports_unavailable(run: Run, engine: StubEngine) -> None:
+async def test_worker_retries_an_empty_reply_once_and_then_reports_unavailable(run: Run, engine: StubEngine) -> None:
     engine.answers = [send(end_events()), send(text_event("はい、おまたせ。"), end_events())]
     assert (await run(text="やあ"))[-1]["text"] == "はい、おまたせ。"
 
@@ -222,7 +222,7 @@ async def test_worker_retries_an_empty_reply_once_then_reports_unavailable(run: 
     assert (error["code"], error["retryable"], len(engine.requests)) == ("unavailable", True, 2)
 
 
-async def test_worker_reports_unavailable_when_the_retry_of_an_empty_reply_ends_early(
+async def test_worker_reports_unavailable_when_the_retry_after_an_empty_reply_is_incomplete(
     run: Run, engine: StubEngine
 ) -> None:
     engine.answers = [send(end_events()), send(text_event("あら"))]

@@ -101,7 +101,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-async def test_worker_replies_with_the_engine_it_started_and_stops_that_engine_on_sigterm(
+async def test_worker_starts_an_engine_for_its_jobs_and_stops_the_engine_on_sigterm(
     env: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:
     async with worker_process(env) as process:
@@ -125,7 +125,7 @@ async def test_worker_replies_with_the_engine_it_started_and_stops_that_engine_o
     ],
     ids=["engine killed", "engine hanging"],
 )
-async def test_loss_of_the_engine_fails_the_running_jobs_and_ends_the_worker(
+async def test_worker_fails_the_running_jobs_and_exits_when_the_engine_is_lost(
     env: dict[str, str], platform: Platform, tmp_path: Path, fault: signal.Signals, reason: str
 ) -> None:
     # The platform keeps its long polls open. The worker must not wait for them.
@@ -147,7 +147,7 @@ async def test_loss_of_the_engine_fails_the_running_jobs_and_ends_the_worker(
         assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_loss_of_the_engine_between_jobs_ends_the_worker(
+async def test_worker_exits_when_the_engine_is_lost_between_jobs(
     env: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:
     async with worker_process(env) as process:
@@ -174,7 +174,7 @@ async def test_loss_of_the_engine_between_jobs_ends_the_worker(
     ],
     ids=["exits at once", "never becomes healthy", "is not installed"],
 )
-async def test_an_engine_that_does_not_start_ends_the_worker(
+async def test_worker_exits_with_the_reason_when_the_engine_does_not_start(
     env: dict[str, str], platform: Platform, tmp_path: Path, script: str | None, limit_s: str, reason: str
 ) -> None:
     if script is None:
@@ -192,7 +192,7 @@ async def test_an_engine_that_does_not_start_ends_the_worker(
             assert not _is_running(_engine_pid(tmp_path))
 
 
-def test_engine_that_the_worker_stopped_is_not_reported_as_lost() -> None:
+def test_engine_is_not_reported_as_lost_after_the_worker_stops_it() -> None:
     lost: list[str] = []
     engine = EngineProcess(["sleep", "1000"])
     engine.watch("http://127.0.0.1:1/health", 600, lost.append)
@@ -203,7 +203,9 @@ def test_engine_that_the_worker_stopped_is_not_reported_as_lost() -> None:
     assert lost == []
 
 
-async def test_sigterm_while_the_engine_loads_ends_both_processes(env: dict[str, str], tmp_path: Path) -> None:
+async def test_worker_and_engine_exit_when_sigterm_arrives_while_the_engine_loads(
+    env: dict[str, str], tmp_path: Path
+) -> None:
     started = tmp_path / "started"
     _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; touch {started}; exec sleep 1000")
     async with worker_process(env) as process:
@@ -214,7 +216,9 @@ async def test_sigterm_while_the_engine_loads_ends_both_processes(env: dict[str,
         assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_sigterm_while_the_engine_is_being_started_leaks_no_engine(env: dict[str, str], tmp_path: Path) -> None:
+async def test_worker_leaves_no_engine_running_when_sigterm_arrives_during_the_engine_start(
+    env: dict[str, str], tmp_path: Path
+) -> None:
     _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; kill -TERM $PPID; exec sleep 1000")
     async with worker_process(env) as process:
         code, _ = await wait_for_exit(process)
@@ -222,7 +226,7 @@ async def test_sigterm_while_the_engine_is_being_started_leaks_no_engine(env: di
         assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_missing_cached_weights_end_the_worker_before_the_engine_starts(env: dict[str, str]) -> None:
+async def test_worker_exits_before_it_starts_the_engine_when_cached_weights_are_missing(env: dict[str, str]) -> None:
     async with worker_process({**env, "MODEL_ID": "someone/another-model"}) as process:
         code, log = await wait_for_exit(process)
         assert code == 1

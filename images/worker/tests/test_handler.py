@@ -24,7 +24,7 @@ def _error_code(items: list[dict[str, Any]]) -> str:
     return code
 
 
-async def test_handler_streams_deltas_then_the_complete_result(run: Run) -> None:
+async def test_handler_streams_deltas_and_then_the_complete_result(run: Run) -> None:
     items = await run(text="こんばんは")
     for item in items:
         _ITEM.validate(item)
@@ -59,20 +59,20 @@ async def test_handler_sends_the_persona_and_the_clients_parameters_to_the_engin
 @pytest.mark.parametrize(
     ("engine_reason", "finish_reason"), [("stop", "stop"), ("length", "length"), ("content_filter", "filter")]
 )
-async def test_handler_reports_the_finish_reason(
+async def test_handler_converts_the_finish_reason_of_the_engine(
     run: Run, engine: StubEngine, engine_reason: str, finish_reason: str
 ) -> None:
     engine.answers = [send(text_event("あら"), end_events(engine_reason))]
     assert (await run(text="やあ"))[-1]["finish_reason"] == finish_reason
 
 
-async def test_handler_joins_characters_and_events_split_between_packets(run: Run, engine: StubEngine) -> None:
+async def test_handler_joins_characters_and_events_that_are_split_across_packets(run: Run, engine: StubEngine) -> None:
     stream = text_event("美砂樹ママよ。") + text_event("🍑はいかが？") + end_events()
     engine.answers = [send(*[stream[at : at + 7] for at in range(0, len(stream), 7)])]
     assert (await run(text="やあ"))[-1]["text"] == "美砂樹ママよ。🍑はいかが？"
 
 
-async def test_handler_accepts_comments_other_fields_and_windows_line_endings_in_the_stream(
+async def test_handler_accepts_comments_unused_fields_and_windows_line_endings_in_the_stream(
     run: Run, engine: StubEngine
 ) -> None:
     stream = (b": ping\n\nevent: message\nid: 1\n" + text_event("あら") + end_events()).replace(b"\n", b"\r\n")
@@ -80,7 +80,7 @@ async def test_handler_accepts_comments_other_fields_and_windows_line_endings_in
     assert (await run(text="やあ"))[-1]["text"] == "あら"
 
 
-async def test_handler_retries_once_after_a_5xx_before_the_first_text(run: Run, engine: StubEngine) -> None:
+async def test_handler_retries_once_when_the_engine_returns_a_5xx_status(run: Run, engine: StubEngine) -> None:
     engine.answers = [500, send(text_event("おまたせ。"), end_events())]
     assert (await run(text="やあ"))[-1]["text"] == "おまたせ。"
     assert len(engine.requests) == 2
@@ -162,7 +162,7 @@ async def test_handler_fails_the_job_without_retry_when_the_stream_breaks_after_
     assert "CUDA" not in items[-1]["error"]
 
 
-async def test_cancelling_a_job_disconnects_from_the_engine(run: Run, engine: StubEngine) -> None:
+async def test_handler_disconnects_from_the_engine_when_a_job_is_cancelled(run: Run, engine: StubEngine) -> None:
     async def send_endlessly(response: Any) -> None:
         while True:
             await response.write(text_event("ね、"))
@@ -177,7 +177,7 @@ async def test_cancelling_a_job_disconnects_from_the_engine(run: Run, engine: St
     await engine.disconnected.wait()
 
 
-async def test_handler_reports_an_unexpected_error_as_internal_without_its_text(
+async def test_handler_reports_an_unexpected_error_as_internal_and_hides_the_error_text(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:

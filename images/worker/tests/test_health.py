@@ -12,12 +12,12 @@ def _health_url(engine: StubEngine) -> str:
 
 
 @pytest.mark.parametrize("status", [200, 404])
-async def test_engine_is_healthy_when_its_status_is_not_a_server_error(engine: StubEngine, status: int) -> None:
+async def test_engine_is_healthy_when_its_http_status_is_below_500(engine: StubEngine, status: int) -> None:
     engine.health_status = status
     assert await wait_until_healthy(_health_url(engine), 5) >= 0
 
 
-async def test_wait_until_healthy_continues_while_the_engine_returns_503(engine: StubEngine) -> None:
+async def test_wait_until_healthy_keeps_waiting_while_the_engine_returns_503(engine: StubEngine) -> None:
     engine.health_status = 503
     waiting = asyncio.create_task(wait_until_healthy(_health_url(engine), 10))
     await asyncio.sleep(0.1)
@@ -26,7 +26,9 @@ async def test_wait_until_healthy_continues_while_the_engine_returns_503(engine:
     await waiting
 
 
-async def test_wait_until_healthy_raises_the_last_problem_after_the_time_limit(engine: StubEngine) -> None:
+async def test_wait_until_healthy_raises_an_error_with_the_last_problem_after_the_time_limit(
+    engine: StubEngine,
+) -> None:
     engine.health_status = 503
     with pytest.raises(EngineNotReadyError, match="HTTP 503"):
         await wait_until_healthy(_health_url(engine), 0.1)
@@ -34,20 +36,22 @@ async def test_wait_until_healthy_raises_the_last_problem_after_the_time_limit(e
         await wait_until_healthy("http://127.0.0.1:1/health", 0.1)
 
 
-async def test_wait_until_healthy_raises_when_the_engine_exits(engine: StubEngine) -> None:
+async def test_wait_until_healthy_raises_an_error_when_the_engine_exits(engine: StubEngine) -> None:
     engine.health_status = 503
     with pytest.raises(EngineNotReadyError, match=r"^the engine exited with code 1 before it was ready$"):
         await wait_until_healthy(_health_url(engine), 600, lambda: "exited with code 1")
 
 
-async def test_wait_until_lost_returns_when_a_healthy_engine_exits(engine: StubEngine) -> None:
+async def test_wait_until_lost_returns_the_reason_when_the_engine_exits(engine: StubEngine) -> None:
     assert (
         await wait_until_lost(_health_url(engine), 600, lambda: "was killed by SIGKILL")
         == "the engine was killed by SIGKILL"
     )
 
 
-async def test_wait_until_lost_reports_a_hanging_engine_after_three_failed_checks_in_a_row(engine: StubEngine) -> None:
+async def test_wait_until_lost_reports_a_hanging_engine_after_three_consecutive_failed_checks(
+    engine: StubEngine,
+) -> None:
     engine.health_statuses = [503, 503, 200, 503, 503, 503]
     reason = await wait_until_lost(_health_url(engine), 0.01, lambda: None)
     assert reason == "the engine hangs: its health check failed 3 times in a row (last check: HTTP 503)"

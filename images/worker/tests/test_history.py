@@ -60,12 +60,12 @@ def test_consecutive_messages_of_the_same_role_are_merged() -> None:
     ]
 
 
-def test_conversation_that_fits_is_kept_even_when_it_starts_with_an_assistant_message() -> None:
+def test_conversation_is_not_shortened_when_it_fits_into_the_context() -> None:
     assert _fit(_messages(9), estimate_tokens, 4_096) == [_SYSTEM, *_messages(9)]
     assert _fit(_messages(8)[1:], estimate_tokens, 4_096) == [_SYSTEM, *_messages(8)[1:]]
 
 
-def test_only_as_many_of_the_oldest_pairs_as_necessary_are_dropped(count_tokens: CountTokens) -> None:
+def test_oldest_message_pairs_are_dropped_only_until_the_conversation_fits(count_tokens: CountTokens) -> None:
     messages = _messages(61)
     for context_tokens in range(1_536, 4_096, 97):
         system, *kept = _fit(messages, count_tokens, context_tokens)
@@ -78,7 +78,9 @@ def test_only_as_many_of_the_oldest_pairs_as_necessary_are_dropped(count_tokens:
         assert count_tokens([system, *kept]) + 200 <= context_tokens < count_tokens(one_pair_more) + 200
 
 
-def test_assistant_message_at_the_start_is_dropped_before_any_pair(count_tokens: CountTokens) -> None:
+def test_assistant_message_at_the_start_is_dropped_first_when_the_conversation_is_too_long(
+    count_tokens: CountTokens,
+) -> None:
     messages = _messages(12)[1:]
     context_tokens = count_tokens([_SYSTEM, *messages]) + 200
     assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, *messages]
@@ -91,9 +93,7 @@ def test_persona_and_last_message_are_never_dropped(count_tokens: CountTokens) -
     assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, messages[-1]]
 
 
-def test_last_message_that_does_not_fit_is_rejected_with_the_allowed_length_in_the_error(
-    count_tokens: CountTokens,
-) -> None:
+def test_last_message_is_rejected_with_the_allowed_length_when_it_is_too_long(count_tokens: CountTokens) -> None:
     messages = [*_messages(4), _message("user", "ね" * 300)]
     needed = count_tokens([_SYSTEM, messages[-1]]) - count_tokens([_SYSTEM, _message("user", "")])
     with pytest.raises(WorkerError) as caught:
@@ -104,7 +104,7 @@ def test_last_message_that_does_not_fit_is_rejected_with_the_allowed_length_in_t
     )
 
 
-def test_error_names_the_field_text_when_the_client_sent_text() -> None:
+def test_error_names_input_text_when_the_client_sent_text_instead_of_messages() -> None:
     chat = _chat([_message("user", "ね" * 300)], is_text=True)
     with pytest.raises(WorkerError) as caught:
         fit_conversation(chat, _SYSTEM, max_tokens=200, context_tokens=1_024, count_tokens=estimate_tokens)
@@ -112,14 +112,14 @@ def test_error_names_the_field_text_when_the_client_sent_text() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_token_count_equals_that_of_the_official_tokenizer(model: str, tmp_path: Path) -> None:
+def test_token_count_equals_the_count_of_the_official_tokenizer(model: str, tmp_path: Path) -> None:
     count_tokens = _read_counter(model, tmp_path)
     # This text has more tokens than characters.
     messages = [_SYSTEM, _message("user", "𩸽の🍣をください\n\t ね" * 20)]
     assert count_tokens(messages) == len(official(model, messages)) > estimate_tokens(messages)
 
 
-def test_token_count_is_an_estimate_with_a_warning_when_the_tokenizer_is_missing(
+def test_token_count_is_estimated_and_a_warning_is_logged_when_the_tokenizer_is_missing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     counter = read_counter(Path("/nowhere/tokenizer.json"), Path("/nowhere/template"))
@@ -129,7 +129,7 @@ def test_token_count_is_an_estimate_with_a_warning_when_the_tokenizer_is_missing
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_token_estimate_of_ordinary_conversation_is_not_below_the_real_count(model: str, tmp_path: Path) -> None:
+def test_token_estimate_of_an_ordinary_conversation_is_not_below_the_real_count(model: str, tmp_path: Path) -> None:
     count_tokens = _read_counter(model, tmp_path)
     messages = [
         _SYSTEM,
@@ -140,7 +140,7 @@ def test_token_estimate_of_ordinary_conversation_is_not_below_the_real_count(mod
     assert count_tokens(messages) <= estimate_tokens(messages)
 
 
-def test_error_names_the_variable_of_an_invalid_tokenizer_or_template(tmp_path: Path) -> None:
+def test_error_names_the_variable_when_the_tokenizer_or_template_file_is_invalid(tmp_path: Path) -> None:
     tokenizer_file, template = tmp_path / "tokenizer.json", tmp_path / "template"
     tokenizer_file.write_text("{}")
     with pytest.raises(SettingsError, match=f"^TOKENIZER_FILE: {tokenizer_file} is not a tokenizer$"):

@@ -60,7 +60,7 @@ _INVALID_INPUTS: list[tuple[Any, str, str]] = [
 @pytest.mark.parametrize(
     ("value", "code", "message"), _INVALID_INPUTS, ids=[message for _, _, message in _INVALID_INPUTS]
 )
-def test_invalid_input_is_rejected_with_the_field_and_the_allowed_values_in_the_error(
+def test_error_names_the_field_and_the_allowed_values_when_the_input_is_invalid(
     value: Any, code: str, message: str
 ) -> None:
     with pytest.raises(WorkerError) as caught:

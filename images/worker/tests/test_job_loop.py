@@ -58,7 +58,7 @@ def _endless_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_endless_sleeps")
-async def test_job_loop_starts_each_job_on_arrival_while_others_run() -> None:
+async def test_job_loop_starts_a_new_job_at_once_while_another_job_runs() -> None:
     loop = _Loop(concurrency=2)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
@@ -69,7 +69,7 @@ async def test_job_loop_starts_each_job_on_arrival_while_others_run() -> None:
 
 
 @pytest.mark.usefixtures("_endless_sleeps")
-async def test_job_loop_runs_as_many_jobs_as_the_concurrency_allows() -> None:
+async def test_job_loop_runs_three_jobs_in_parallel_when_the_concurrency_is_three() -> None:
     loop = _Loop(concurrency=3)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
@@ -80,7 +80,7 @@ async def test_job_loop_runs_as_many_jobs_as_the_concurrency_allows() -> None:
 
 
 @pytest.mark.usefixtures("_endless_sleeps")
-async def test_job_loop_at_full_capacity_fetches_the_next_job_as_soon_as_one_ends() -> None:
+async def test_job_loop_at_full_capacity_fetches_a_job_only_after_a_running_job_ends() -> None:
     loop = _Loop(concurrency=1)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(loop.scaler.run())
@@ -94,7 +94,7 @@ async def test_job_loop_at_full_capacity_fetches_the_next_job_as_soon_as_one_end
         running.cancel()
 
 
-async def test_job_loop_finishes_running_jobs_and_jobs_of_the_open_request_before_a_shutdown() -> None:
+async def test_job_loop_finishes_running_and_already_requested_jobs_before_it_shuts_down() -> None:
     loop = _Loop(concurrency=2)
     async with asyncio.TaskGroup() as tasks:
         fetching = tasks.create_task(loop.scaler.get_jobs(None))
@@ -116,7 +116,7 @@ async def test_job_loop_finishes_running_jobs_and_jobs_of_the_open_request_befor
         await asyncio.wait_for(running, LIMIT_S)
 
 
-def test_unsupported_sdk_version_runs_its_original_job_loop_and_a_warning_is_logged(
+def test_unsupported_sdk_version_keeps_its_own_job_loop_and_a_warning_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     load_sdk()

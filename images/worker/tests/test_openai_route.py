@@ -69,7 +69,7 @@ async def test_openai_route_returns_one_chat_completion_when_not_streaming(ask: 
     }
 
 
-async def test_openai_route_streams_complete_events_with_the_last_three_in_one_item(ask: Run) -> None:
+async def test_openai_route_streams_complete_events_and_sends_the_last_three_together(ask: Run) -> None:
     items = await ask(stream=True, stream_options={"include_usage": True})
     first, *_, last, usage = events = _events(items)
     assert items[-1].count("data: ") == 3
@@ -85,7 +85,7 @@ async def test_openai_route_streams_complete_events_with_the_last_three_in_one_i
     }
 
 
-async def test_openai_route_streams_usage_only_on_request(ask: Run) -> None:
+async def test_openai_route_streams_no_usage_when_the_client_does_not_request_it(ask: Run) -> None:
     assert not any("usage" in event for event in _events(await ask(stream=True)))
 
 
@@ -96,7 +96,7 @@ async def test_openai_stream_of_an_empty_reply_contains_the_role(ask: Run, engin
     assert event["choices"][0]["finish_reason"] == "content_filter"
 
 
-async def test_openai_body_and_the_same_chat_in_our_own_form_cause_equal_engine_requests(
+async def test_engine_receives_the_same_request_for_openai_and_native_input(
     ask: Run, engine: StubEngine, run: Run
 ) -> None:
     params = {"temperature": 0.5, "top_p": 0.4, "seed": 7, "max_tokens": 20}
@@ -108,7 +108,7 @@ async def test_openai_body_and_the_same_chat_in_our_own_form_cause_equal_engine_
     assert engine.requests[0]["messages"][0]["role"] == "system"
 
 
-async def test_max_completion_tokens_overrides_max_tokens_up_to_the_limit_of_the_ticket(
+async def test_max_completion_tokens_overrides_max_tokens_and_is_limited_by_the_ticket(
     ask: Run, engine: StubEngine
 ) -> None:
     await ask(max_tokens=50, max_completion_tokens=30)
@@ -117,9 +117,7 @@ async def test_max_completion_tokens_overrides_max_tokens_up_to_the_limit_of_the
     assert [request["max_tokens"] for request in engine.requests] == [30, 200, 200]
 
 
-async def test_openai_route_ignores_explicit_defaults_nulls_and_fields_without_effect(
-    ask: Run, engine: StubEngine
-) -> None:
+async def test_openai_route_ignores_default_values_nulls_and_unused_fields(ask: Run, engine: StubEngine) -> None:
     earlier_reply = {"role": "assistant", "content": "はい", "refusal": None, "tool_calls": None}
     [answer] = await ask(
         messages=[_USER, earlier_reply, {**_USER, "name": "taro"}],
@@ -228,7 +226,7 @@ _INVALID_TICKETS = [
 @pytest.mark.parametrize(
     ("invalid_ticket", "code", "error_type"), _INVALID_TICKETS, ids=[code for _, code, _ in _INVALID_TICKETS]
 )
-async def test_openai_route_rejects_an_invalid_ticket_without_a_request_to_the_engine(
+async def test_openai_route_rejects_an_invalid_ticket_before_it_calls_the_engine(
     ask: Run, engine: StubEngine, invalid_ticket: str | None, code: str, error_type: str
 ) -> None:
     error = _error(await ask(ticket=invalid_ticket))
@@ -249,7 +247,7 @@ async def test_openai_route_streams_a_failure_as_an_event_and_fails_the_job(ask:
 
 
 @pytest.mark.parametrize("body", [{}, None], ids=["empty body", "no body"])
-async def test_openai_route_lists_the_model_without_a_ticket(ask: Run, tmp_path: Path, body: Any) -> None:
+async def test_openai_route_lists_its_model_when_no_ticket_is_given(ask: Run, tmp_path: Path, body: Any) -> None:
     model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "snack-misaki", "version": VERSION}
     settings = read_settings(environment(tmp_path))
     handler = make_handler(settings, Engine(settings.engine_base_url))
@@ -265,7 +263,7 @@ async def test_openai_route_lists_the_model_without_a_ticket(ask: Run, tmp_path:
     assert error["param"] == "openai_route"
 
 
-async def test_openai_route_names_the_field_with_a_lone_surrogate(ask: Run, engine: StubEngine) -> None:
+async def test_openai_route_rejects_a_lone_surrogate_and_names_the_field(ask: Run, engine: StubEngine) -> None:
     part = {"type": "text", "text": "桃\ud83c"}
     for content, field in (("桃\ud83c", "messages[0].content"), ([part], "messages[0].content[0].text")):
         error = _error(await ask(messages=[{"role": "user", "content": content}]))

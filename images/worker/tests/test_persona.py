@@ -10,7 +10,7 @@ def _persona_at(hour: int, minute: int = 0) -> str:
     return persona(datetime(2026, 11, 25, hour, minute, tzinfo=TOKYO).timestamp())["content"]
 
 
-def test_persona_is_a_system_message_with_the_name_of_the_assistant() -> None:
+def test_persona_is_a_system_message_that_contains_the_name_of_the_assistant() -> None:
     assert persona(0)["role"] == "system"
     assert "美砂樹ママ" in _persona_at(20)
 
@@ -26,7 +26,7 @@ _GREETINGS = [
 
 
 @pytest.mark.parametrize(("hour", "greeting"), _GREETINGS, ids=[f"{hour}:00" for hour, _ in _GREETINGS])
-def test_greeting_follows_the_hour_in_tokyo(hour: int, greeting: str) -> None:
+def test_greeting_depends_on_the_hour_in_tokyo(hour: int, greeting: str) -> None:
     assert greeting in _persona_at(hour).splitlines()[-1]
     assert _persona_at(hour) == _persona_at(hour, 59)
 

@@ -55,7 +55,7 @@ _INVALID_ENGINES = [
 
 
 @pytest.mark.parametrize(("overrides", "message"), _INVALID_ENGINES, ids=[message for _, message in _INVALID_ENGINES])
-def test_error_names_a_missing_or_invalid_variable_of_the_engine_to_start(
+def test_error_names_a_missing_or_invalid_engine_variable(
     tmp_path: Path, overrides: dict[str, str], message: str
 ) -> None:
     env = environment(tmp_path, **overrides)

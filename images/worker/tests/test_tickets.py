@@ -68,7 +68,7 @@ _INVALID_TICKETS = {
 }
 
 
-async def test_new_ticket_is_accepted_on_a_host_with_a_slow_clock(run: Run) -> None:
+async def test_ticket_is_accepted_when_the_clock_of_the_worker_is_slow(run: Run) -> None:
     items = await run(text="こんばんは", ticket=ticket(iat=int(time.time()) + 60))
     assert items[-1]["done"] is True
 
@@ -87,7 +87,7 @@ async def test_error_for_an_expired_ticket_is_retryable(run: Run) -> None:
     assert error["retryable"] is True
 
 
-async def test_ticket_that_expired_within_the_clock_skew_is_accepted(run: Run) -> None:
+async def test_ticket_is_accepted_when_it_expired_within_the_allowed_clock_skew(run: Run) -> None:
     items = await run(text="こんばんは", ticket=ticket(exp=int(time.time()) - 1))
     assert items[-1]["done"] is True
 
@@ -126,7 +126,7 @@ async def test_reply_tokens_are_limited_by_the_ticket_and_the_contract(run: Run,
     assert [request["max_tokens"] for request in engine.requests] == [200, 20, 200, 512]
 
 
-async def test_conversation_that_exceeds_the_limits_of_its_ticket_is_rejected(run: Run, engine: StubEngine) -> None:
+async def test_conversation_is_rejected_when_it_exceeds_the_limits_of_its_ticket(run: Run, engine: StubEngine) -> None:
     messages = [{"role": "user", "content": "ね"}] * 11
     error = _error(await run(messages=messages))
     assert error["code"] == "too_long"

@@ -89,9 +89,7 @@ async def test_worker_exits_with_a_message_when_a_variable_is_invalid(tmp_path: 
         assert output == f"snack-worker: MODEL is 'gpt'; allowed: {', '.join(MODELS)}\n"
 
 
-async def test_worker_exits_with_a_message_for_an_invalid_tokenizer_before_waiting_for_the_engine(
-    tmp_path: Path,
-) -> None:
+async def test_worker_exits_before_it_waits_for_the_engine_when_the_tokenizer_is_invalid(tmp_path: Path) -> None:
     tokenizer_file = tmp_path / "tokenizer.json"
     tokenizer_file.write_text("{}")
     env = environment(tmp_path, TOKENIZER_FILE=str(tokenizer_file), ENGINE_BASE_URL="http://127.0.0.1:1/v1")

@@ -131,7 +131,7 @@ describe("Global secondary index", () => {
     return Table?.GlobalSecondaryIndexes?.map((one) => one.IndexName).sort();
   };
 
-  it("returns the projected attributes, contains only items with its keys and is updated when an item changes", async () => {
+  it("contains only the items that have its keys, with their projected attributes", async () => {
     const { id } = await cloud.engine.create(TABLE, "created", indexed);
     await put(id, "u1", { customer: "cus_1", plan: "vip", review_shard: "0", review_at: 20 });
     await put(id, "u2", { plan: "free" });
@@ -160,7 +160,7 @@ describe("Global secondary index", () => {
     expect(await customer(id, "cus_3")).toHaveLength(1);
   });
 
-  it("is added to a table in place and filled from the existing items", async () => {
+  it("is added without replacing the table and is filled from the existing items", async () => {
     const table = await cloud.engine.create(TABLE, "later", plain);
     await Promise.all(Array.from({ length: 60 }, (_, n) => put(table.id, `u${n}`, { customer: `cus_${n % 3}` })));
     await put(table.id, "none", { plan: "free" });
@@ -183,7 +183,7 @@ describe("Global secondary index", () => {
     expect(await customer(table.id, "cus_9")).toHaveLength(1);
   });
 
-  it("is removed from a table in place without losing items", async () => {
+  it("is removed without replacing the table or losing items", async () => {
     const table = await cloud.engine.create(TABLE, "less", indexed);
     await put(table.id, "u1", { customer: "cus_1" });
     const less = { ...plain, attributes: [S("user_id"), S("customer")], globalSecondaryIndexes: [byCustomer] };
@@ -236,7 +236,7 @@ describe("Global secondary index", () => {
     expect(lines.filter((line) => line.startsWith("UpdateTable"))).toEqual([]);
   });
 
-  it("survives a restart", async () => {
+  it("keeps its items after a restart", async () => {
     await using first = await startTestCloud();
     const table = await first.engine.create(TABLE, "kept", plain);
     const before = clientOf(first.aws.endpoints.dynamodb);
@@ -262,7 +262,7 @@ describe("Global secondary index", () => {
     await second.stop();
   });
 
-  it("is filled completely by the next table change after an interrupted table change", async () => {
+  it("is rebuilt by the next table change when the previous table change was interrupted", async () => {
     const { store } = openDynalite({});
     const index = { IndexName: "by_customer", KeySchema: [{ AttributeName: "customer", KeyType: "HASH" as const }] };
     const change = {

@@ -135,7 +135,7 @@ const get = (path: string, headers: Record<string, string> = {}) => fetch(`${url
 const bearer = async (claims: Parameters<typeof sign>[0]) => ({ authorization: `Bearer ${await sign(claims)}` });
 
 describe("Payload format 2.0", () => {
-  it("describes the request in the same members as AWS", async () => {
+  it("describes a request with the same fields as AWS", async () => {
     const response = await fetch(`${url}/bars/ginza%20no.1?a=1&a=2&b=%E3%81%82`, {
       headers: { "X-Mixed-Case": "Yes", cookie: "one=1; two=2", "user-agent": "tester" },
     });
@@ -165,12 +165,12 @@ describe("Payload format 2.0", () => {
   it.each([
     ["application/json", '{"text":"こんばんは"}', '{"text":"こんばんは"}', false],
     ["application/octet-stream", "bytes", Buffer.from("bytes").toString("base64"), true],
-  ])("passes a body of type %s to the function as text or base64", async (type, sent, body, isBase64Encoded) => {
+  ])("encodes a body of type %s in the same way as AWS", async (type, sent, body, isBase64Encoded) => {
     const response = await fetch(`${url}/open`, { method: "POST", body: sent, headers: { "content-type": type } });
     expect(await response.json()).toMatchObject({ body, isBase64Encoded });
   });
 
-  it("returns 200 with JSON for a result without statusCode, uses each member of a full result and returns 500 for a malformed result", async () => {
+  it("returns 200 for a result without statusCode and 500 for a malformed result", async () => {
     const bare = await get("/open?do=bare");
     expect([bare.status, bare.headers.get("content-type"), await bare.text()]).toEqual([
       200,
@@ -212,7 +212,7 @@ describe("Routes", () => {
     expect(await (await get("/bars/%zz")).json()).toMatchObject({ pathParameters: { bar: "%zz" } });
   });
 
-  it("return 500 when the function has no permission for the API", async () => {
+  it("return 500 when the API has no permission to invoke the function", async () => {
     const response = await get("/forbidden/by/permission");
     expect([response.status, await response.json()]).toEqual([500, { message: "Internal Server Error" }]);
   });
@@ -269,7 +269,7 @@ describe("JWT authorizer", () => {
     expect(response.headers.get("www-authenticate")).toBe("Bearer");
   });
 
-  it("passes each claim to the function as text, a list claim as [a b], and scopes as null when the token has no scopes", async () => {
+  it("passes each claim to the function as text, and a list in the form [a b]", async () => {
     const claims = { ...valid(), token_use: "id", email_verified: true, "cognito:groups": ["vip", "staff"] };
     const response = await get("/me", await bearer(claims));
     const { jwt } = ((await response.json()) as Event).requestContext.authorizer ?? {};
@@ -298,7 +298,7 @@ describe("JWT authorizer", () => {
     expect((await get("/me", await bearer({ ...claims, client_id: "web" }))).status).toBe(200);
   });
 
-  it("returns 403 for a token without any scope that the route accepts", async () => {
+  it("returns 403 when the token has no scope that the route accepts", async () => {
     expect((await get("/scoped", await bearer({ ...valid(), scope: "profile openid" }))).status).toBe(200);
     for (const claims of [valid(), { ...valid(), scope: "profile" }]) {
       const response = await get("/scoped", await bearer(claims));
@@ -325,7 +325,7 @@ describe("CORS", () => {
     expect((await preflight("https://elsewhere.example")).headers.get("access-control-allow-origin")).toBeNull();
   });
 
-  it("replaces the CORS headers of the function and adds headers only for an allowed origin", async () => {
+  it("replaces the function's CORS headers and allows only the configured origins", async () => {
     const allowed = await get("/open?do=full", { origin: "https://snack.example" });
     expect(allowed.headers.get("access-control-allow-origin")).toBe("https://snack.example");
     expect(allowed.headers.get("access-control-expose-headers")).toBe("etag");
@@ -335,7 +335,7 @@ describe("CORS", () => {
     }
   });
 
-  it("adds CORS headers to errors, so that the page can read them", async () => {
+  it("adds CORS headers to error responses", async () => {
     const response = await get("/me", { origin: "https://snack.example" });
     expect([response.status, response.headers.get("access-control-allow-origin")]).toEqual([
       401,
@@ -345,7 +345,7 @@ describe("CORS", () => {
 });
 
 describe("Listeners", () => {
-  it("serve two APIs on different ports and stop when the resource of their API is deleted", async () => {
+  it("serve each API on a different port and stop when the API is deleted", async () => {
     const second = await cloud.engine.create("aws:apigatewayv2/api:Api", "second", { protocolType: "HTTP" });
     const other = String(second.outputs.apiEndpoint);
     expect(other).not.toBe(url);

@@ -8,7 +8,7 @@ const FUNCTION = "aws:lambda/function:Function";
 const lambda = { role: "arn:aws:iam::000000000000:role/r", handler: "__index.handler", runtime: "nodejs24.x" };
 
 describe("Lambda", () => {
-  it("runs code with the environment variables of Lambda and without those of this process", async () => {
+  it("runs code with Lambda's environment variables and without the host's variables", async () => {
     await using cloud = await startTestCloud({
       extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: "http://idp" }),
     });
@@ -54,7 +54,7 @@ describe("Lambda", () => {
     });
   });
 
-  it("reuses warm workers, runs events in parallel and starts new workers for new code or configuration", async () => {
+  it("reuses a warm worker until the code or the configuration changes", async () => {
     await using cloud = await startTestCloud();
     const counter = (version: string) =>
       code(

@@ -62,7 +62,7 @@ describe("Invoke API of Lambda", () => {
     };
   };
 
-  it("returns the result of a function for its name, ARN, partial ARN and $LATEST qualifier", async () => {
+  it("finds a function by its name, ARN, partial ARN or $LATEST qualifier", async () => {
     const answer = await invoke({ hello: "ママ" });
     expect(answer).toMatchObject({ StatusCode: 200, ExecutedVersion: "$LATEST", body: { event: { hello: "ママ" } } });
     expect(answer.FunctionError).toBeUndefined();
@@ -105,7 +105,7 @@ describe("Invoke API of Lambda", () => {
       await expect(invoke({}, more)).rejects.toThrow(/Function not found: arn:.*:(7|live)$/);
   });
 
-  it("accepts an Event invocation at once, runs it in the background and retries a failure twice", async () => {
+  it("runs an Event invocation in the background and retries a failure twice", async () => {
     const logged = nextEvent(cloud.events, / logged once$/);
     const answer = await invoke({ log: "once" }, { InvocationType: "Event" });
     expect(answer).toMatchObject({ StatusCode: 202, body: undefined });

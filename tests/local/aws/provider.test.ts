@@ -41,7 +41,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(configured.toObject()).toMatchObject({ acceptsecrets: true, supportspreview: true, acceptoutputs: false });
   });
 
-  it("rejects a region other than that of the local cloud", async () => {
+  it("rejects a region that differs from the local cloud's region", async () => {
     const request = new provider.CheckRequest();
     request.setNews(struct({ region: "eu-west-1" }));
     const response = await engine.call<provider.CheckRequest, provider.CheckResponse>(
@@ -134,7 +134,7 @@ describe("Pulumi provider of the local AWS", () => {
     );
   });
 
-  it("previews with unknown computed outputs and changes nothing", async () => {
+  it("shows computed outputs as unknown in a preview and changes nothing", async () => {
     const preview = await engine.create(ROLE, "planned", { assumeRolePolicy: trust }, true);
     expect(preview.id).toBe("");
     expect(preview.outputs).toMatchObject({ assumeRolePolicy: trust, path: "/", arn: UNKNOWN });
@@ -151,7 +151,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.account.get(FUNCTION, fn.id)?.outputs.timeout).toBe(3);
   });
 
-  it("returns secret inputs as secrets and compares them by content", async () => {
+  it("returns secret inputs as secrets and compares secrets by content", async () => {
     const inputs = { type: "SecureString", name: "/snack/key", value: secret("canary") };
     const created = await engine.create(PARAMETER, "key", inputs);
     expect(created.outputs.value).toEqual(secret("canary"));
@@ -172,7 +172,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.account.get(PARAMETER, created.id)?.inputs.value).toBe("other");
   });
 
-  it("treats an output value as a secret when it contains a secret", async () => {
+  it("treats a Pulumi output value as a secret when it is marked as secret", async () => {
     const wrapped = {
       "4dabf18193072939515e22adb298388d": "d0e6a833031e9bbcd3f4e8bde6ca49a4",
       value: trust,
@@ -205,7 +205,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(wrong.failures.map((failure) => failure.property)).toEqual([property]);
   });
 
-  it("accepts unknowns in check and shows them as changes in diff", async () => {
+  it("accepts unknown values in check and shows them as changes in diff", async () => {
     const { failures } = await engine.check(FUNCTION, "fn", {
       ...lambda,
       role: UNKNOWN,
@@ -311,7 +311,7 @@ describe("Pulumi provider of the local AWS", () => {
     await engine.delete(await engine.update(pool, { deletionProtection: "INACTIVE" }));
   });
 
-  it("computes the digest of an image from the inputs of its build and finds the model version of the image", async () => {
+  it("computes an image's digest from its build inputs and finds the image's model version", async () => {
     const context = join(cloud.dir, "image");
     await mkdir(join(context, "worker", ".mypy_cache"), { recursive: true });
     await writeFile(join(context, "Dockerfile"), "FROM scratch");
@@ -347,7 +347,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.resolveImage(`${repository}@${digest}`)).toBeUndefined();
   });
 
-  it("shows a change when the content of a file changes and its path does not", async () => {
+  it("shows a change when a file's content changes at the same path", async () => {
     const file = join(cloud.dir, "bundle.cjs");
     await writeFile(file, "exports.handler = async () => 1");
     const inputs = {
@@ -370,7 +370,7 @@ describe("Pulumi provider of the local AWS", () => {
     await rm(file);
   });
 
-  it("shows an output that was changed outside the Pulumi engine as drift, and stores the changed value at an update", async () => {
+  it("shows an output as drift when it was changed outside Pulumi", async () => {
     const named = { name: "/snack/parameter", type: "String", value: "x" };
     const created = await engine.create(PARAMETER, "drifted", named);
     const [live] = cloud.aws.account.list(PARAMETER).filter(({ id }) => id === created.id);

@@ -20,7 +20,7 @@ function dynamodbAt(endpoint: string) {
 }
 
 describe("Restart", () => {
-  it("keeps the tables with their items, the functions, and the port of each API", async () => {
+  it("keeps the tables, the functions and the port of each API", async () => {
     await using first = await startTestCloud();
     const { engine } = first;
     const table = await engine.create(TABLE, "users", users);

@@ -57,7 +57,7 @@ async function start(handler = "exports.handler = async (event) => console.log('
 }
 
 describe("Schedule", () => {
-  it("invokes its function at once and then at its rate, with its input, until it is deleted", async () => {
+  it("invokes its function at once and then at its rate until the schedule is deleted", async () => {
     await using cloud = await start();
     await cloud.allow();
     const input = JSON.stringify({ limit: 5 });
@@ -73,14 +73,14 @@ describe("Schedule", () => {
     expect(cloud.aws.account.list(SCHEDULE)).toEqual([]);
   });
 
-  it("passes an empty object to the function when it has no input", async () => {
+  it("passes an empty object to the function when the schedule has no input", async () => {
     await using cloud = await start();
     await cloud.allow();
     await cloud.engine.create(SCHEDULE, "plain", cloud.inputs);
     expect(await cloud.advance(0, / got /)).toBe(`${cloud.fn.id} got {}`);
   });
 
-  it("lets Lambda retry a failing function twice and skips its next invocation during these retries", async () => {
+  it("skips its next invocation while Lambda retries the failed function", async () => {
     await using cloud = await start("exports.handler = async () => { throw new TypeError('no sake') }");
     await cloud.allow();
     const inputs = { ...cloud.inputs, scheduleExpression: "rate(2 minutes)" };
@@ -97,7 +97,7 @@ describe("Schedule", () => {
     await cloud.advance(MINUTE_MS, /→ TypeError/);
   });
 
-  it("retries as its retry policy says when its role does not allow it to invoke the function", async () => {
+  it("follows its retry policy when its role may not invoke the function", async () => {
     await using cloud = await start();
     const retryPolicy = { maximumRetryAttempts: 1 };
     const target = { ...cloud.inputs.target, retryPolicy };
@@ -110,7 +110,7 @@ describe("Schedule", () => {
     await cloud.advance(15 * MINUTE_MS, / got {}/);
   });
 
-  it("does not invoke a function that a Deny statement covers or that was deleted", async () => {
+  it("does not invoke a denied or deleted function", async () => {
     await using cloud = await start();
     await cloud.allow();
     await cloud.engine.create(SCHEDULE, "barred", cloud.inputs);
@@ -125,7 +125,7 @@ describe("Schedule", () => {
     await cloud.advance(delayMs, /ResourceNotFoundException: Function not found: reconciler-/);
   });
 
-  it("pauses while disabled, keeps its timing when its target changes and restarts its interval when its rate changes", async () => {
+  it("pauses while it is disabled and restarts its interval when its rate changes", async () => {
     await using cloud = await start();
     await cloud.allow();
     const disabled = { ...cloud.inputs, state: "DISABLED" };
@@ -146,7 +146,7 @@ describe("Schedule", () => {
   });
 
   it.each(["cron(0 3 ? * MON-FRI *)", "at(2030-01-01T03:00:00)"])(
-    "is stored with a note that it never runs when its expression is %s",
+    "is stored but never runs when its expression is %s",
     async (expression) => {
       await using cloud = await start();
       const note = cloud.next(/is stored but never runs/);
@@ -163,7 +163,7 @@ describe("Schedule", () => {
     },
   );
 
-  it("fires one full interval after a restart, and never after the local cloud has stopped", async () => {
+  it("runs one full interval after the local cloud restarts", async () => {
     await using first = await start();
     await first.allow();
     const schedule = await first.engine.create(SCHEDULE, "kept", first.inputs);
@@ -231,7 +231,7 @@ describe("Schedule resource", () => {
     expect((await cloud.engine.read(SCHEDULE, "reconcile", "default/reconcile")).inputs).toMatchObject(inputs);
   });
 
-  it("gets an automatic name from its prefix, else from its logical name", async () => {
+  it("gets an automatic name from its prefix, or from its logical name when it has no prefix", async () => {
     await using cloud = await start();
     const plain = await cloud.engine.create(SCHEDULE, "named", cloud.inputs);
     expect(plain.id).toMatch(/^default\/named-[0-9a-f]{7}$/);
@@ -257,7 +257,7 @@ describe("Schedule resource", () => {
     expect(cloud.timers.delaysMs).toEqual([]);
   });
 
-  it("accepts valid expressions and rejects each invalid input with its name and the reason", async () => {
+  it("rejects each invalid input with the property's name and the reason", async () => {
     await using cloud = await start();
     const { inputs, engine } = cloud;
     const expression = async (scheduleExpression: string) => reasons(engine, { ...inputs, scheduleExpression });
@@ -298,7 +298,7 @@ describe("Schedule resource", () => {
 });
 
 describe("Real timers", () => {
-  it("run on time after delays that are too long for setTimeout, and can be cancelled", () => {
+  it("run on time even after delays that are too long for setTimeout", () => {
     vi.useFakeTimers();
     try {
       const run = vi.fn();

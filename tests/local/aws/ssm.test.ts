@@ -5,7 +5,7 @@ import { secret, startTestCloud } from "./fixture";
 const PARAMETER = "aws:ssm/parameter:Parameter";
 
 describe("Parameter Store", () => {
-  it("returns parameters and the same errors as AWS to the AWS SDK", async () => {
+  it("serves parameters to the AWS SDK and returns the same errors as AWS", async () => {
     await using cloud = await startTestCloud();
     const client = new SSMClient({
       endpoint: cloud.aws.endpoints.ssm,

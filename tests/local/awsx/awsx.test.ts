@@ -96,7 +96,7 @@ describe("awsx provider", () => {
     }
   }
 
-  it("builds a repository from an ECR repository and a lifecycle policy", async () => {
+  it("creates an ECR repository and a lifecycle policy for a Repository component", async () => {
     const { urn, state, registered } = await construct(
       "awsx:ecr:Repository",
       { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
@@ -116,7 +116,7 @@ describe("awsx provider", () => {
     });
   });
 
-  it("builds an image, names its resource after its tag and returns its URI with the digest", async () => {
+  it("builds an image and returns the image's URI with the digest", async () => {
     const { urn, state, registered } = await construct(
       "awsx:ecr:Image",
       {
@@ -145,7 +145,7 @@ describe("awsx provider", () => {
     });
   });
 
-  it("registers no image build while the repository of the image is unknown", async () => {
+  it("builds no image while the image's repository URL is unknown", async () => {
     const { state, registered } = await construct(
       "awsx:ecr:Image",
       { repositoryUrl: UNKNOWN, imageTag: "v7" },
@@ -164,7 +164,7 @@ describe("awsx provider", () => {
 });
 
 describe("Lifecycle rules", () => {
-  it("end with the rule for any image", () => {
+  it("contain the rule for any image in the last position", () => {
     const document = JSON.parse(
       lifecyclePolicyDocument([
         { tagStatus: "any", maximumAgeLimit: 30 },

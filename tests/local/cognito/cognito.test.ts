@@ -238,7 +238,7 @@ describe("sign-in with code and PKCE", () => {
     await expect(verifier("access").verify(id_token ?? "")).rejects.toThrow(/Token use/);
   });
 
-  it("puts Cognito's claims into the ID token", async () => {
+  it("issues an ID token with the same claims as Cognito", async () => {
     const { id_token = "", access_token, request, expires_in } = await tokens();
     const claims = decodeJwt(id_token);
     expect(claims).toEqual({
@@ -261,7 +261,7 @@ describe("sign-in with code and PKCE", () => {
     expect(expires_in).toBe(15 * 60);
   });
 
-  it("puts Cognito's claims without aud into the access token", async () => {
+  it("issues an access token with the same claims as Cognito, without aud", async () => {
     const { id_token = "", access_token } = await tokens();
     const claims = decodeJwt(access_token);
     expect(claims).toEqual({
@@ -281,13 +281,13 @@ describe("sign-in with code and PKCE", () => {
     });
   });
 
-  it("returns only Cognito's members from the token endpoint", async () => {
+  it("returns only Cognito's fields from the token endpoint", async () => {
     const request = await authorization();
     const { body } = await exchange(request, await signIn(request));
     expect(Object.keys(body).sort()).toEqual(["access_token", "expires_in", "id_token", "refresh_token", "token_type"]);
   });
 
-  it("uses a customer's seeded sub in every pool", async () => {
+  it("issues tokens with the seeded sub of a customer", async () => {
     const request = await authorization();
     const callback = await signIn(request, { username: "PAID@example.com", password: "battery staple" });
     const { body } = await exchange(request, callback);
@@ -313,7 +313,7 @@ describe("sign-in with code and PKCE", () => {
     expect((await exchange(request, url)).status).toBe(200);
   });
 
-  it("lets another customer sign in over an open session with prompt=login", async () => {
+  it("lets another customer sign in during an open session when prompt is login", async () => {
     const browser = new Browser();
     await tokens(browser);
     const request = await authorization({ prompt: "login" });
@@ -331,14 +331,14 @@ describe("sign-in with code and PKCE", () => {
     expect(decodeJwt(String((await exchange(request, url)).body.id_token)).email).toBe("paid@example.com");
   });
 
-  it("returns only code and state", async () => {
+  it("redirects to the app with only code and state", async () => {
     const request = await authorization();
     const callback = await signIn(request);
     expect([...callback.searchParams.keys()].sort()).toEqual(["code", "state"]);
     expect(callback.searchParams.get("state")).toBe(request.state);
   });
 
-  it("grants all of the client's scopes when none is requested", async () => {
+  it("grants all scopes of the client when the request has no scope", async () => {
     const request = await authorization();
     request.url.searchParams.delete("scope");
     request.url.searchParams.delete("nonce");
@@ -346,7 +346,7 @@ describe("sign-in with code and PKCE", () => {
     expect(decodeJwt(String(body.access_token)).scope).toBe("openid email profile");
   });
 
-  it("emits events without tokens", async () => {
+  it("emits events that contain no tokens", async () => {
     const { access_token } = await tokens();
     expect(summaries()).toEqual(["sign-in page", "code → tokens for free"]);
     expect(summaries().join()).not.toContain(access_token);
@@ -368,11 +368,11 @@ describe("authorize endpoint", () => {
 
   it.each([
     ["a public client without PKCE", { code_challenge: null, code_challenge_method: null }, "invalid_request"],
-    ["PKCE method plain", { code_challenge_method: "plain" }, "invalid_request"],
+    ["the PKCE method plain", { code_challenge_method: "plain" }, "invalid_request"],
     ["a scope that is not allowed", { scope: "openid phone" }, "invalid_scope"],
     ["an unknown scope", { scope: "openid shoes" }, "invalid_scope"],
     ["the implicit flow", { response_type: "token" }, "unsupported_response_type"],
-  ])("redirects to the app with error and state for %s", async (_, change, error) => {
+  ])("redirects to the app with an error for %s", async (_, change, error) => {
     const { url, state } = await authorization();
     for (const [name, value] of Object.entries(change)) {
       if (value === null) url.searchParams.delete(name);
@@ -397,7 +397,7 @@ describe("authorize endpoint", () => {
 });
 
 describe("token endpoint", () => {
-  it("rejects a wrong or missing verifier", async () => {
+  it("rejects a wrong or missing code verifier", async () => {
     const request = await authorization();
     const callback = await signIn(request);
     const wrong = await exchange(request, callback, { code_verifier: openid.randomPKCECodeVerifier() });
@@ -416,7 +416,7 @@ describe("token endpoint", () => {
     expect(await exchange(request, callback)).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
   });
 
-  it("rejects another callback URL than the authorize request's", async () => {
+  it("rejects a callback URL that differs from the URL in the authorize request", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
       ...clientProperties(),
       callbackUrls: [CALLBACK, `${CALLBACK}2`],
@@ -438,7 +438,7 @@ describe("token endpoint", () => {
     });
   });
 
-  it("requires the secret of a confidential client and no PKCE", async () => {
+  it("requires the client secret but no PKCE for a confidential client", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
       ...clientProperties(),
       generateSecret: true,
@@ -454,7 +454,7 @@ describe("token endpoint", () => {
     expect((await token(form, basic("s3cret-of-the-client"))).status).toBe(200);
   });
 
-  it("sends CORS headers for any origin, on preflights and errors too", async () => {
+  it("sends CORS headers for any origin, including on preflights and errors", async () => {
     const preflight = await fetch(`${cognito.domainUrl}/oauth2/token`, {
       method: "OPTIONS",
       headers: { origin: "http://localhost:4100", "access-control-request-method": "POST" },
@@ -471,8 +471,8 @@ describe("token endpoint", () => {
   });
 });
 
-describe("refresh and revocation", () => {
-  it("returns new tokens of the same sign-in without a new refresh token", async () => {
+describe("refresh token", () => {
+  it("returns new ID and access tokens but no new refresh token", async () => {
     const first = await tokens();
     const next = await openid.refreshTokenGrant(first.request.config, first.refresh_token ?? "");
     expect(next.refresh_token).toBeUndefined();
@@ -483,7 +483,7 @@ describe("refresh and revocation", () => {
     expect(summaries().at(-1)).toBe("refresh token → tokens for free");
   });
 
-  it("rejects a revoked refresh token and keeps other sign-ins valid", async () => {
+  it("is rejected after its revocation, and other sign-ins stay valid", async () => {
     const browser = new Browser();
     const first = await tokens(browser);
     const request = await authorization();
@@ -495,7 +495,7 @@ describe("refresh and revocation", () => {
     await expect(openid.refreshTokenGrant(first.request.config, String(second.refresh_token))).resolves.toBeTruthy();
   });
 
-  it("rejects revocation for a client without token revocation", async () => {
+  it("cannot be revoked when token revocation is off for the client", async () => {
     const { refresh_token = "", request } = await tokens();
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, { ...clientProperties(), enableTokenRevocation: false });
     await expect(openid.tokenRevocation(request.config, refresh_token)).rejects.toMatchObject({
@@ -505,12 +505,12 @@ describe("refresh and revocation", () => {
   });
 });
 
-describe("sign-in with the scopes", () => {
+describe("tokens", () => {
   it.each([
     ["openid", "free@example.com"],
     ["openid profile", undefined],
     ["openid profile email", "free@example.com"],
-  ])("%s: e-mail address in the tokens is %s", async (scope, email) => {
+  ])("for the scopes %s contain the e-mail address %s", async (scope, email) => {
     const { access_token, id_token = "", request } = await tokens(new Browser(), { scope });
     const claims = decodeJwt(id_token);
     expect([claims.email, claims.email_verified]).toEqual([email, email && true]);
@@ -520,7 +520,7 @@ describe("sign-in with the scopes", () => {
 });
 
 describe("userInfo", () => {
-  it("answers Cognito's attributes for an access token", async () => {
+  it("returns the same attributes as Cognito for an access token", async () => {
     const { access_token, id_token = "", request } = await tokens();
     const sub = decodeJwt(id_token).sub ?? "";
     expect(await openid.fetchUserInfo(request.config, access_token, sub)).toEqual({
@@ -588,7 +588,7 @@ describe("sign-in page", () => {
     expect(forged.headers.get("location")).toBeNull();
   });
 
-  it("restarts the sign-in when another client's page was opened in between", async () => {
+  it("restarts the sign-in when the browser has since opened another client's page", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", "second", clientProperties());
     put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "b2", { userPoolId: POOL, clientId: "second" });
     const browser = new Browser();
@@ -609,7 +609,7 @@ describe("sign-in page", () => {
     expect((await exchange(request, await signIn(request))).status).toBe(200);
   });
 
-  it("is unavailable for managed login without a branding", async () => {
+  it("is unavailable when managed login has no branding", async () => {
     account.delete("aws:cognito/managedLoginBranding:ManagedLoginBranding", "branding");
     const { response } = await new Browser().follow((await authorization()).url);
     expect(await response.text()).toContain("Login pages unavailable");
@@ -622,7 +622,7 @@ describe("sign-in page", () => {
     expect(await classic.response.text()).toContain("Sign in");
   });
 
-  it("does not exist without a domain, like every endpoint", async () => {
+  it("returns 404 when the pool has no domain", async () => {
     const { access_token } = await tokens();
     account.delete("aws:cognito/userPoolDomain:UserPoolDomain", "snack-misaki");
     expect((await new Browser().go((await authorization()).url)).status).toBe(404);
@@ -633,7 +633,7 @@ describe("sign-in page", () => {
     expect(info.status).toBe(401);
   });
 
-  it("shows a note about seeded customers on the pages of sign-up and password reset", async () => {
+  it("shows a note about seeded customers instead of sign-up and password reset", async () => {
     for (const path of ["/signup", "/forgotPassword"]) {
       const response = await new Browser().go(`${cognito.domainUrl}${path}?client_id=${CLIENT}`);
       expect(await response.text()).toContain("seeded");
@@ -656,7 +656,7 @@ describe("logout", () => {
     await expect(openid.refreshTokenGrant(request.config, refresh_token)).resolves.toBeTruthy();
   });
 
-  it("ends the session on the server too", async () => {
+  it("makes a copy of the session cookies invalid", async () => {
     const browser = new Browser();
     await tokens(browser);
     const copy: Browser = Object.assign(new Browser(), { cookies: new Map(Reflect.get(browser, "cookies")) });
@@ -683,7 +683,7 @@ describe("logout", () => {
 });
 
 describe("issuer host", () => {
-  it("publishes two RS256 keys and signs with the first", async () => {
+  it("publishes two RS256 keys and signs tokens with the first key", async () => {
     const response = await fetch(`${cognito.idpUrl}/${POOL}/.well-known/jwks.json`);
     const jwks = (await response.json()) as { keys: Record<string, string>[] };
     expect(jwks.keys).toHaveLength(2);
@@ -693,13 +693,13 @@ describe("issuer host", () => {
     expect(decodeProtectedHeader(id_token)).toEqual({ alg: "RS256", kid: jwks.keys[0]?.kid });
   });
 
-  it("answers 404 for an unknown pool", async () => {
+  it("returns 404 for an unknown pool", async () => {
     const response = await fetch(`${cognito.idpUrl}/ap-northeast-1_Nobody123/.well-known/jwks.json`);
     expect(response.status).toBe(404);
     expect(await response.json()).toEqual({ message: "User pool ap-northeast-1_Nobody123 does not exist." });
   });
 
-  it("separates keys, clients and codes of pools", async () => {
+  it("uses separate keys, clients and codes for each pool", async () => {
     const other = { pool: "ap-northeast-1_Other34CD", client: "7otherclientotherclient7ab" };
     put("aws:cognito/userPool:UserPool", other.pool, {});
     put("aws:cognito/userPoolDomain:UserPoolDomain", "other", {
@@ -724,7 +724,7 @@ describe("issuer host", () => {
 });
 
 describe("Cognito double after a restart", () => {
-  it("keeps keys, refresh tokens and sessions", async () => {
+  it("keeps its keys, refresh tokens and sessions", async () => {
     const browser = new Browser();
     const { id_token = "", refresh_token = "", access_token } = await tokens(browser);
     const revoked = await tokens();
@@ -742,7 +742,7 @@ describe("Cognito double after a restart", () => {
 });
 
 describe("Cognito double", () => {
-  it("reports an invalid resource and keeps serving", async () => {
+  it("reports an invalid client and still serves other clients", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", "broken", { ...clientProperties(), callbackUrls: "everywhere" });
     const response = await new Browser().go(`${cognito.domainUrl}/oauth2/authorize?client_id=broken`);
     expect(response.status).toBe(500);
@@ -750,7 +750,7 @@ describe("Cognito double", () => {
     expect((await tokens()).access_token).toBeTruthy();
   });
 
-  it("opens neither port when one of them is in use, and frees both on close", async () => {
+  it("opens no port when one of its two ports is in use", async () => {
     const [domain, idp] = [cognito.domainUrl, cognito.idpUrl].map((url) => Number(new URL(url).port));
     const again = (ports: { domain: number; idp: number }) =>
       startCognito({ account, dir: join(dir, "again"), ports, customers, events });

@@ -19,14 +19,14 @@ afterEach(() => {
 });
 
 describe("OidcStore", () => {
-  it("returns stored entries per model, also in the next process", async () => {
+  it("keeps the entries of each model for the next process", async () => {
     await new OidcStore(path).adapter("RefreshToken").upsert("a", { clientId: "web" }, 60);
     const store = new OidcStore(path);
     expect(await store.adapter("RefreshToken").find("a")).toEqual({ clientId: "web" });
     expect(await store.adapter("AccessToken").find("a")).toBeUndefined();
   });
 
-  it("deletes expired entries, also from the file", async () => {
+  it("deletes expired entries from memory and from the file", async () => {
     vi.useFakeTimers();
     const tokens = new OidcStore(path).adapter("AccessToken");
     await tokens.upsert("old", { uid: "u" }, 60);
@@ -37,7 +37,7 @@ describe("OidcStore", () => {
     expect(Object.keys(JSON.parse(readFileSync(path, "utf8")))).toEqual(["AccessToken:new"]);
   });
 
-  it("revokes the tokens of one grant", async () => {
+  it("revokes only the tokens of the given grant", async () => {
     const tokens = new OidcStore(path).adapter("AccessToken");
     await tokens.upsert("a", { grantId: "1" }, 60);
     await tokens.upsert("b", { grantId: "2" }, 60);
@@ -57,13 +57,13 @@ describe("OidcStore", () => {
 });
 
 describe("UUIDs", () => {
-  it("are always equal for the same text", () => {
+  it("are the same for the same text and differ for different texts", () => {
     expect(uuidOf("free@example.com")).toBe(uuidOf("free@example.com"));
     expect(uuidOf("free@example.com")).not.toBe(uuidOf("paid@example.com"));
     expect(uuidOf("x")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
-  it("convert back to their id", () => {
+  it("can be converted back to the original id", () => {
     for (const id of ["AAAAAAAAAAAAAAAAAAAAA", "_-_-_-_-_-_-_-_-_-_-_", "useandom-26T198340PX7"]) {
       expect(uuidToId(idToUuid(id))).toBe(id);
     }

@@ -26,7 +26,7 @@ const lines = (all: boolean) =>
   );
 
 describe("Rows of a preview", () => {
-  it("fold unchanged resources into one row per component", () => {
+  it("show unchanged resources as one row per component", () => {
     expect(lines(false)).toEqual([
       "0 stack same",
       "1 data 3 unchanged",
@@ -52,7 +52,7 @@ describe("Rows of a preview", () => {
     ]);
   });
 
-  it("indent the type by depth in the table", () => {
+  it("indent a resource's type by the resource's depth", () => {
     const table = stripVTControlCharacters(previewTable(previewRows(steps, false)));
     expect(table).toMatch(/│ {5}type +│ webhook +│ update +│ memory, code +│/);
   });

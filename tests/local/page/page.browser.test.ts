@@ -71,7 +71,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.keyboard.press("Enter");
   };
 
-  it("waits for the evaluated program, then shows the entrance", async () => {
+  it("shows the entrance only after the program has been evaluated", async () => {
     await using visited = await visit({}, { evaluated: false });
     await visited.tab.getByText("ただいま開店の支度をしています…").waitFor();
     visited.evaluate();
@@ -103,7 +103,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("sends the conversation with the next message", async () => {
+  it("sends the earlier messages with the next message", async () => {
     await using visited = await visit({ stream: [{ status: "COMPLETED", items: [doneItem("あら。")] }] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -118,7 +118,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     ]);
   });
 
-  it("signs a customer in, keeps the sign-in over a reload and signs out", async () => {
+  it("keeps a customer signed in after a reload until the customer signs out", async () => {
     await using visited = await visit({});
     const { tab } = visited;
     await signIn(tab);
@@ -139,7 +139,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#notice").textContent()).toContain("決まったお返事だけをします");
   });
 
-  it("shows a problem in the visitor's language and retries on request", async () => {
+  it("shows an error in the visitor's language and can send the message again", async () => {
     const error = '{"error":{"code":"overloaded","message":"Too busy at the moment.","retryable":true}}';
     await using visited = await visit(
       { stream: [{ status: "FAILED" }], status: { status: "FAILED", error } },
@@ -157,7 +157,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator(".bubble.user").count()).toBe(1);
   });
 
-  it("stops a reply on request and cancels its job", async () => {
+  it("cancels the job of a reply when the visitor stops the reply", async () => {
     await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "長い話" }] }] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -168,7 +168,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(jobs.calls).toContain("POST /cancel/job-1-u1");
   });
 
-  it("cancels the reply of a leaving guest and starts a new conversation for the next", async () => {
+  it("cancels the reply when a guest leaves and starts a new conversation for the next guest", async () => {
     await using visited = await visit({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "長い話" }] }] });
     const { tab, jobs } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -182,7 +182,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.getByLabel("ママに話しかける").isEnabled()).toBe(true);
   });
 
-  it("opens Checkout, thanks the customer after payment and switches the model", async () => {
+  it("shows the new plan and model after the customer pays in Checkout", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     await using visited = await visit({}, { customer });
     const { tab, api } = visited;
@@ -227,7 +227,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#dates").textContent()).toBe("解約日2026年12月23日");
   });
 
-  it("does not trust a success URL without a payment", async () => {
+  it("keeps the old plan at the success URL until the payment arrives", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -251,7 +251,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#plan").textContent()).toBe("paid");
   });
 
-  it("offers only higher plans and shows a general text for an unknown reason", async () => {
+  it("offers only plans above the customer's plan", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "paid", reason: "grant" } };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -265,7 +265,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => tab.locator("#why").textContent()).toBe("ご契約の状態をお店で確かめています。");
   });
 
-  it("says that a subscription exists and that its renewal is unpaid when checkout is refused", async () => {
+  it("shows the existing subscription when checkout is refused", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {}, refuse: "already_subscribed" };
     await using visited = await visit({}, { customer });
     const { tab } = visited;
@@ -285,7 +285,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.getByRole("button", { name: "プランの変更・解約・カード" }).isEnabled()).toBe(true);
   });
 
-  it("controls the Stripe double from the drawer and shows the new row and plan", async () => {
+  it("shows the updated row in the drawer and controls the Stripe double from the drawer", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     const panel = fakePanel();
     let row: Record<string, unknown> | undefined = { user_id: "user-1", plan: "free" };
@@ -331,7 +331,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("shows a failed action in the drawer", async () => {
+  it("shows the error of a failed action in the drawer", async () => {
     const panel = fakePanel({
       async refund() {
         throw new Error("This customer has paid nothing yet.");
@@ -346,7 +346,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await visited.tab.getByRole("button", { name: "返金する" }).isEnabled()).toBe(true);
   });
 
-  it("shows only the row with real Stripe, and nothing to a guest", async () => {
+  it("shows only the row in the drawer when billing uses real Stripe, and no drawer to a guest", async () => {
     await using visited = await visit({}, { row: async () => ({ user_id: "user-1", plan: "free" }) });
     const { tab } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
@@ -361,7 +361,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.getByRole("button", { name: "返金する" }).isVisible()).toBe(false);
   });
 
-  it("fits a phone's screen", async () => {
+  it("fits a screen that is 320 pixels wide", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: { plan: "vip", stripe_status: "past_due", reason: "grace" } };
     const row = async () => ({ stripe_customer_id: `cus_${"x".repeat(80)}`, ["long_name_".repeat(8)]: 1 });
     await using visited = await visit(

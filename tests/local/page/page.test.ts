@@ -34,7 +34,7 @@ async function page(options: Partial<PageOptions> = {}) {
 }
 
 describe("page server", () => {
-  it("serves the document at / and /callback with its assets", async () => {
+  it("serves the page at / and at /callback", async () => {
     const { server } = await page();
     const [root, callback] = await Promise.all(
       ["/", "/callback?code=1&state=2"].map(async (path) => (await fetch(server.url + path)).text()),
@@ -49,7 +49,7 @@ describe("page server", () => {
     expect((await fetch(`${server.url}/nothing`)).status).toBe(404);
   });
 
-  it("allows only its own script and forbids caching", async () => {
+  it("allows only scripts from its own origin and forbids caching", async () => {
     const { server } = await page();
     const { headers } = await fetch(server.url);
     expect(headers.get("cache-control")).toBe("no-store");
@@ -60,7 +60,7 @@ describe("page server", () => {
     expect(policy).not.toContain("unsafe");
   });
 
-  it("answers 503 until the program has been evaluated, then its outputs", async () => {
+  it("returns 503 for the configuration until the program has been evaluated", async () => {
     let current: PageConfig | undefined;
     const { server } = await page({ config: () => current });
     const early = await fetch(`${server.url}/config.json`);
@@ -70,7 +70,7 @@ describe("page server", () => {
     expect(await (await fetch(`${server.url}/config.json`)).json()).toEqual(config);
   });
 
-  it("streams past and new events and ends the stream on close", async () => {
+  it("streams past and new events until the server is closed", async () => {
     const { events, server } = await page();
     events.emit({ source: "cognito", summary: "before" });
     const response = await fetch(`${server.url}/events`);
@@ -87,7 +87,7 @@ describe("page server", () => {
     expect(await reader?.read()).toEqual({ done: true, value: undefined });
   });
 
-  it("names a port in use and the next step", async () => {
+  it("fails to start when its port is in use", async () => {
     const { server } = await page();
     await expect(page({ port: server.port })).rejects.toThrow(PortInUseError);
   });
@@ -99,7 +99,7 @@ describe("routes of the developer's panel", () => {
     fetch(url, { method: "POST", headers, body: typeof body === "string" ? body : JSON.stringify(body) });
   const said = async (response: Response) => ({ status: response.status, body: await response.json() });
 
-  it("act on the double for one customer and return its clock and switches", async () => {
+  it("control the Stripe double and return its clock and switches", async () => {
     const panel = fakePanel();
     const { server } = await page({ stripe: () => panel });
     const actions = {
@@ -128,7 +128,7 @@ describe("routes of the developer's panel", () => {
     expect(panel.switches().hold).toBe(true);
   });
 
-  it("return a customer's row, or null without one", async () => {
+  it("return a customer's row, or null when the customer has no row", async () => {
     const rows: Record<string, Record<string, unknown>> = { "user-1": { user_id: "user-1", plan: "paid" } };
     const { server } = await page({ row: async (userId) => rows[userId] });
     expect(await said(await fetch(`${server.url}/row?user=user-1`))).toEqual({
@@ -139,7 +139,7 @@ describe("routes of the developer's panel", () => {
     expect((await fetch(`${server.url}/row`)).status).toBe(400);
   });
 
-  it("reject other origins and foreign host names", async () => {
+  it("reject requests from other origins and host names", async () => {
     const panel = fakePanel();
     const { server } = await page({ stripe: () => panel, row: async () => ({ plan: "paid" }) });
     const refused = { status: 403, body: { error: { message: "Only the page itself may do this." } } };
@@ -156,7 +156,7 @@ describe("routes of the developer's panel", () => {
     expect((await post(url, body, { ...json, origin: server.url })).status).toBe(200);
   });
 
-  it("explain an impossible action", async () => {
+  it("return the reason when an action is invalid or fails", async () => {
     const panel = fakePanel({
       async refund() {
         throw new Error("This customer has paid nothing yet.");
@@ -175,7 +175,7 @@ describe("routes of the developer's panel", () => {
     expect(panel.calls).toEqual([]);
   });
 
-  it("answer 404 with real Stripe", async () => {
+  it("return 404 when billing uses real Stripe", async () => {
     const { server } = await page();
     const nothing = {
       status: 404,

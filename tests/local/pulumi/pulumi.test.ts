@@ -67,7 +67,7 @@ describe("up", () => {
     });
   });
 
-  it("changes nothing for an unchanged program, updates a changed resource and deletes a removed one", async () => {
+  it("updates a changed resource, deletes a removed resource and leaves unchanged resources alone", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", {});`);
     await up(stack.options);
     expect(shown((await up(stack.options)).steps)).toEqual({ a: "same", b: "same" });
@@ -81,7 +81,7 @@ describe("up", () => {
     expect([...cloud.things.values()]).toEqual([{ size: 2, color: "red" }]);
   });
 
-  it("creates all replacements first, then deletes the old dependents, and deletes the old resource last", async () => {
+  it("creates all replacements before it deletes the old resources", async () => {
     stack.program(`const a = new Thing("a", { kind: "x" }); new Thing("b", { base: a.arn });`);
     await up(stack.options);
     stack.program(`const a = new Thing("a", { kind: "y" }); new Thing("b", { base: a.arn });`);
@@ -93,7 +93,7 @@ describe("up", () => {
     expect(JSON.parse(savedState()).resources).toHaveLength(3);
   });
 
-  it("deletes the dependents and the old resource before it creates replacements when the provider requests this order", async () => {
+  it("deletes the old resources before it creates replacements when the provider requests this order", async () => {
     stack.program(
       `const a = new Thing("a", { kind: "sole" }); new Thing("b", { base: a.arn }); new Thing("c", { of: a.arn });`,
     );
@@ -124,7 +124,7 @@ describe("up", () => {
     expect([...cloud.things.keys()].some((id) => id.startsWith("kept"))).toBe(true);
   });
 
-  it("keeps the children of a component that moves to another parent", async () => {
+  it("keeps the children of a component when the component moves to another parent", async () => {
     const room = (name: string, opts: string) =>
       `new pulumi.ComponentResource("snack:test:Room", "${name}", {}, ${opts})`;
     stack.program(`
@@ -205,7 +205,7 @@ describe("up", () => {
     expect(steps.find(({ name }) => name === "code")?.changed).toEqual(["code"]);
   });
 
-  it("lets a provider construct a component and manages its children as ordinary resources", async () => {
+  it("manages the children of a component that a provider constructs", async () => {
     stack.program(`const pair = new Pair("p", { size: 1 }); exports.arn = new Thing("user", { of: pair.arn }).of;`);
     const { outputs, steps } = await up(stack.options);
     expect(outputs.arn).toMatch(/^arn:p-left-/);
@@ -229,7 +229,7 @@ describe("up", () => {
     expect([...cloud.things.keys()].map((id) => id.replace(/-\d+$/, "")).sort()).toEqual(["p-left", "p-right"]);
   });
 
-  it("resolves a resource reference", async () => {
+  it("returns a resource's state for the resource's URN", async () => {
     stack.program(`
       const a = new Thing("a", { size: 3 });
       exports.found = a.urn.apply((urn) => pulumi.runtime.invoke("pulumi:pulumi:getResource", { urn }));`);
@@ -255,7 +255,7 @@ describe("Failure", () => {
     expect(await failure(up(stack.options))).toBe('aws:test/thing:Thing "big": size: must be at most 9');
   });
 
-  it("keeps the resources that were created before the failure, and the next run creates only the others", async () => {
+  it("keeps the created resources, and the next run creates only the missing resources", async () => {
     const program = (fail: boolean) =>
       `const a = new Thing("a", {}); const b = new Thing("b", { of: a.arn, fail: ${fail} }); new Thing("c", { of: b.arn });`;
     stack.program(program(true));
@@ -265,7 +265,7 @@ describe("Failure", () => {
     expect(shown((await up(stack.options)).steps)).toEqual({ a: "same", b: "create", c: "create" });
   });
 
-  it("keeps the id of a resource that exists but is not ready, and the next run updates it", async () => {
+  it("keeps the id of a resource that is not ready, and the next run updates that resource", async () => {
     stack.program(`new Thing("a", { notReady: true });`);
     expect(await failure(up(stack.options))).toBe(
       'aws:test/thing:Thing "a": exists (a-1) but is not ready: no capacity yet',
@@ -303,7 +303,7 @@ describe("Failure", () => {
 });
 
 describe("Interrupted run", () => {
-  it("also ends the process of the Pulumi program", async () => {
+  it("ends the process of the Pulumi program", async () => {
     const lifeline = createServer();
     await new Promise<void>((listening) => lifeline.listen(0, "127.0.0.1", listening));
     const ended = once(lifeline, "connection").then(([socket]) => once((socket as Socket).resume(), "close"));
@@ -330,7 +330,7 @@ describe("Interrupted run", () => {
 });
 
 describe("preview", () => {
-  it("creates nothing, passes unknown outputs to dependent resources and writes no state", async () => {
+  it("creates nothing and passes unknown outputs to dependent resources", async () => {
     stack.program(`
       const a = new Thing("a", {});
       const b = new Thing("b", { of: a.arn });
@@ -353,7 +353,7 @@ describe("preview", () => {
 });
 
 describe("refresh", () => {
-  it("removes missing resources from the state, and the next preview shows manual changes", async () => {
+  it("stores manual changes in the state and removes missing resources from the state", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", {});`);
     await up(stack.options);
     const [a] = [...cloud.things.keys()].filter((id) => id.startsWith("a"));
@@ -366,7 +366,7 @@ describe("refresh", () => {
 });
 
 describe("destroy", () => {
-  it("deletes everything, dependents first, without running the program", async () => {
+  it("deletes all resources without running the program, and dependents first", async () => {
     stack.program(
       `const a = new Thing("a", {}); const b = new Thing("b", { of: a.arn }); new Thing("c", { of: b.arn });`,
     );

@@ -16,7 +16,7 @@ const deploy = async (model: string) =>
   (await runpod.deploy({ name: model, workersMax: 1 }, { name: model, env: [{ key: "MODEL", value: model }] })).id;
 
 describe.each(models)("The canned worker of %s", (model) => {
-  it("streams the reply in pieces and ends with the whole result", async () => {
+  it("streams the reply in pieces and then sends the whole reply", async () => {
     const id = await deploy(model);
     const { id: job } = await runpod.json(`${id}/run`, { input: { text: "こんばんは" } });
     const items: StreamItem[] = [];
@@ -36,7 +36,7 @@ describe.each(models)("The canned worker of %s", (model) => {
     expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "COMPLETED", output: items });
   });
 
-  it("returns only the result when the input asks for no stream", async () => {
+  it("returns only the whole reply when the input sets stream to false", async () => {
     const { output } = await runpod.json(`${await deploy(model)}/runsync`, { input: { text: "x", stream: false } });
     expect(output).toEqual([expect.objectContaining({ done: true })]);
     expect(StreamItem.parse(output[0])).toEqual(output[0]);
@@ -78,7 +78,7 @@ describe.each(models)("The canned worker of %s", (model) => {
 });
 
 describe("The RunPod double without Python", () => {
-  it("reports and runs the canned worker, and stops it on close", async () => {
+  it("runs the canned worker and stops the worker on close", async () => {
     await runpod.close();
     const double = await runpod.start({ startWorker: undefined });
     expect(double.workerKind).toBe("canned");
@@ -89,7 +89,7 @@ describe("The RunPod double without Python", () => {
     expect(runpod.events.filter((line) => line.includes("crashed"))).toEqual([]);
   });
 
-  it("reports a canned worker of an unknown model as crashed", async () => {
+  it("reports the canned worker as unhealthy when the model is unknown", async () => {
     const id = await deploy("unknown");
     const { workers } = await (await runpod.call(`${id}/health`, {}, ACCOUNT_KEY)).json();
     expect(workers).toMatchObject({ unhealthy: 1 });

@@ -37,7 +37,7 @@ describe("GraphQL templates", () => {
     expect(podTemplate).toEqual({ imageName: "registry.example/phi3:1.0.1" });
   });
 
-  it("are deleted by name when no endpoint uses them", async () => {
+  it("can be deleted by name only when no endpoint uses them", async () => {
     const { id } = await runpod.deploy();
     expect(await runpod.refusal(DELETE_TEMPLATE, { name: templateInput.name })).toMatch(/in use/);
     const { templateId } = (await runpod.graphql(ENDPOINT, { id })).myself.endpoint;
@@ -48,7 +48,7 @@ describe("GraphQL templates", () => {
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
   });
 
-  it("stay in use for templateHoldMs after the deletion of their last endpoint", async () => {
+  it("cannot be deleted until templateHoldMs after the deletion of their last endpoint", async () => {
     await runpod.close();
     await runpod.start({ templateHoldMs: 120_000 });
     const { id, templateId } = await runpod.deploy();
@@ -67,13 +67,13 @@ describe("GraphQL templates", () => {
     [{ imageName: "registry.example/missing:1" }, /manifest unknown/],
     [{ containerRegistryAuthId: "unknown" }, /Registry auth not found/],
     [{ id: "unknown" }, /Template not found/],
-  ])("are rejected with %j", async (input, message) => {
+  ])("are rejected with the input %j", async (input, message) => {
     expect(await runpod.refusal(SAVE_TEMPLATE, { input: { ...templateInput, ...input } })).toMatch(message);
   });
 });
 
 describe("GraphQL endpoints", () => {
-  it("get default values for fields that an update leaves out", async () => {
+  it("get the default value for each field that is missing in an update", async () => {
     const { id, templateId } = await runpod.deploy({
       scalerType: "REQUEST_COUNT",
       scalerValue: 9,
@@ -90,7 +90,7 @@ describe("GraphQL endpoints", () => {
     });
   });
 
-  it("show their bound template and their workers", async () => {
+  it("show their template and their workers", async () => {
     const { id } = await runpod.deploy();
     expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
       name: "phi3",
@@ -100,7 +100,7 @@ describe("GraphQL endpoints", () => {
     });
   });
 
-  it("accept an inline template and update it", async () => {
+  it("accept an inline template and later changes of this template", async () => {
     const { name, imageName, containerDiskInGb, dockerArgs, env } = templateInput;
     const template = { name, imageName, containerDiskInGb, dockerArgs, env };
     const { id } = await runpod.saveEndpoint({ template });
@@ -118,14 +118,14 @@ describe("GraphQL endpoints", () => {
     expect((await runpod.call(`${id}/health`)).status).toBe(404);
   });
 
-  it("share the account's worker quota", async () => {
+  it("are rejected when all endpoints together exceed the account's worker quota", async () => {
     const { templateId } = await runpod.deploy({ workersMax: 3 });
     const input = { ...endpointInput, templateId, name: "second", workersMax: 3 };
     expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toMatch(/maximum limit of \(5\)/);
     await runpod.saveEndpoint({ ...input, workersMax: 2 });
   });
 
-  it("get a new version after changes of image, environment, GPUs or template, but not of scaling", async () => {
+  it("get a new version after a change of environment, GPUs or template, but not after a change of scaling", async () => {
     const { id, templateId } = await runpod.deploy();
     const version = async () => (await runpod.graphql(ENDPOINT, { id })).myself.endpoint.version;
     await runpod.saveEndpoint({ id, templateId, workersMax: 1, scalerValue: 7, idleTimeout: 99 });
@@ -160,7 +160,7 @@ describe("GraphQL endpoints", () => {
     [{ templateId: "unknown" }, /Template not found/],
     [{ templateId: null }, /templateId is required/],
     [{ id: "unknown" }, /Endpoint not found/],
-  ])("are rejected with %j", async (input, message) => {
+  ])("are rejected with the input %j", async (input, message) => {
     const templateId = await runpod.saveTemplate();
     expect(await runpod.refusal(SAVE_ENDPOINT, { input: { ...endpointInput, templateId, ...input } })).toMatch(message);
     expect((await runpod.graphql("{ myself { endpoints { id } } }")).myself.endpoints).toEqual([]);
@@ -223,7 +223,7 @@ describe("Other GraphQL queries and mutations", () => {
     expect((await runpod.graphql("{ myself { secrets { id } } }")).myself.secrets).toEqual([]);
   });
 
-  it("attach network volumes to endpoints, and do not delete a volume that an endpoint uses", async () => {
+  it("attach network volumes to endpoints and do not delete a volume in use", async () => {
     const create = "mutation ($input: CreateNetworkVolumeInput!) { createNetworkVolume(input: $input) { id size } }";
     const input = { name: "models", size: 20, dataCenterId: "EU-RO-1" };
     const { id } = (await runpod.graphql(create, { input })).createNetworkVolume;
@@ -241,7 +241,7 @@ describe("Other GraphQL queries and mutations", () => {
     expect(await runpod.refusal(remove, { input: { id } })).toMatch(/in use/);
   });
 
-  it("replace null with the default, as the published schema allows", async () => {
+  it("replace null with the default value", async () => {
     const { id } = await runpod.deploy({ idleTimeout: null, scalerType: null, flashBootType: null, type: null });
     expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
       idleTimeout: 10,
@@ -250,7 +250,7 @@ describe("Other GraphQL queries and mutations", () => {
     });
   });
 
-  it("refuse an endpoint from a repository, which the double does not support", async () => {
+  it("refuse an endpoint from a source code repository", async () => {
     const templateId = await runpod.saveTemplate();
     const input = { ...endpointInput, templateId, repo: { repoName: "snack" } };
     expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toBe("repo is not part of the local RunPod");
@@ -318,7 +318,7 @@ describe("The GraphQL API", () => {
     expect(await anonymous.json()).toEqual({ data: { myself: null } });
   });
 
-  it("keeps request values out of the event log, also after a refusal", async () => {
+  it("writes no request values to the event log", async () => {
     const response = await runpod.post({
       query: SAVE_TEMPLATE,
       variables: { input: { ...templateInput, env: "canary" } },
@@ -337,7 +337,7 @@ describe("The GraphQL API", () => {
     expect(await response.json()).toEqual({ data: { myself: { id: expect.stringMatching(/^user_/) } } });
   });
 
-  it("refuses a restricted key with Unauthorized", async () => {
+  it("answers Unauthorized to a restricted key", async () => {
     const response = await runpod.post({ query }, PHI3_KEY);
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({
@@ -369,7 +369,7 @@ describe("The GraphQL API", () => {
 });
 
 describe("After a restart, the RunPod double", () => {
-  it("keeps the account, and its endpoints take jobs", async () => {
+  it("keeps the account and runs jobs on the account's endpoints", async () => {
     const { id } = await runpod.deploy();
     await runpod.close();
     await runpod.start();
@@ -398,7 +398,7 @@ describe("After a restart, the RunPod double", () => {
     expect((await runpod.restJson("GET /templates")).templates).toEqual([]);
   });
 
-  it("opens an account file that an earlier version wrote", async () => {
+  it("opens an account file of an earlier version", async () => {
     const { id, templateId } = await runpod.deploy();
     await runpod.close();
     const file = join(runpod.dir, "account.json");

@@ -63,7 +63,7 @@ describe("The npm client", () => {
     });
   });
 
-  it("gets the worker's error from a failed job with runSync", async () => {
+  it("returns the worker's error when a job of runSync fails", async () => {
     const endpoint = sdkEndpoint();
     const answer = endpoint.runSync({ input: { text: "x" } });
     const job = await runpod.worker.next();
@@ -78,7 +78,7 @@ describe("The npm client", () => {
     });
   });
 
-  it("polls until the end of a job that takes longer than one wait", async () => {
+  it("continues to poll when a job of runSync takes longer than one wait", async () => {
     const endpoint = sdkEndpoint();
     const short = await runpod.json(`${id}/runsync?wait=1000`, { input: { text: "x" } });
     expect(short).toEqual({ id: expect.stringMatching(/^sync-/), status: "IN_QUEUE" });
@@ -118,7 +118,7 @@ describe("GET /stream", () => {
     expect(await runpod.json(`${id}/stream/${job}`)).toEqual({ status: "COMPLETED", stream: [] });
   });
 
-  it("waits for the next chunk, and does not remove it when the client has hung up", async () => {
+  it("keeps a chunk for the next request when an earlier client has hung up", async () => {
     const job = await submit();
     await runpod.worker.next();
     const hangUp = new AbortController();
@@ -134,7 +134,7 @@ describe("GET /stream", () => {
     expect(await waiting).toEqual({ status: "IN_PROGRESS", stream: [{ output: { delta: "a" } }] });
   });
 
-  it("refuses a chunk over 1 MiB", async () => {
+  it("never returns a chunk over 1 MiB, because the double refuses the chunk from the worker", async () => {
     const job = await submit();
     await runpod.worker.next();
     expect(await runpod.worker.stream(job, { delta: "x".repeat(2 ** 20) })).toBe(400);
@@ -142,7 +142,7 @@ describe("GET /stream", () => {
 });
 
 describe("A job", () => {
-  it("is stopped on its worker after a cancel, and a late result changes nothing", async () => {
+  it("is stopped on its worker by a cancel and ignores a late result", async () => {
     const job = await submit();
     await runpod.worker.next();
     const jobsToStop = runpod.worker.jobsToStop();
@@ -154,7 +154,7 @@ describe("A job", () => {
     expect(status).not.toHaveProperty("output");
   });
 
-  it("shows progress while it runs and keeps its result after late progress", async () => {
+  it("shows its progress while it runs and ignores progress after its result", async () => {
     const job = await submit();
     await runpod.worker.next();
     await runpod.worker.done(job, { status: "IN_PROGRESS", output: "half" });
@@ -164,7 +164,7 @@ describe("A job", () => {
     expect(await runpod.json(`${id}/status/${job}`)).toMatchObject({ status: "COMPLETED", output: "whole" });
   });
 
-  it("is queued again under the same id by a retry, but only after it has failed", async () => {
+  it("can be retried under the same id only after it has failed", async () => {
     const job = await submit();
     expect((await runpod.call(`${id}/retry/${job}`, { method: "POST" })).status).toBe(400);
     await runpod.worker.next();
@@ -175,14 +175,14 @@ describe("A job", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("fails when its input is empty, because RunPod drops such a job", async () => {
+  it("fails when its input is empty", async () => {
     const empty = await submit({});
     const full = await submit();
     expect((await runpod.worker.next()).id).toBe(full);
     expect(await runpod.json(`${id}/status/${empty}`)).toMatchObject({ status: "FAILED" });
   });
 
-  it("stays in the queue when a waiting worker has hung up", async () => {
+  it("is not given to a worker request that has hung up", async () => {
     const hangUp = new AbortController();
     const { hungUp } = nextRequest("/job-take/");
     const abandoned = runpod.worker.take(1, hangUp.signal).catch(() => "gave up");
@@ -194,7 +194,7 @@ describe("A job", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("is assigned to a worker in a batch with other queued jobs, oldest first", async () => {
+  it("is taken in a batch with other jobs, and the oldest job comes first", async () => {
     const jobs = [await submit(), await submit(), await submit()];
     expect((await runpod.worker.take(2)).map((job) => job.id)).toEqual(jobs.slice(0, 2));
     expect((await runpod.worker.take(2)).map((job) => job.id)).toEqual(jobs.slice(2));
@@ -233,7 +233,7 @@ describe("JobQueue", () => {
     );
   };
 
-  it("keeps a result of run for 30 minutes and a result of runsync for one minute", () => {
+  it("keeps the result of /run for 30 minutes and the result of /runsync for one minute", () => {
     const queue = newQueue();
     const slow = queue.submit({ input: { text: "x" }, policy, sync: false });
     const quick = queue.submit({ input: { text: "x" }, policy, sync: true });
@@ -258,7 +258,7 @@ describe("JobQueue", () => {
     expect(queue.takeStopRequests("w")).toBeUndefined();
   });
 
-  it("deletes a job after its ttl, also while it runs", () => {
+  it("deletes a job after its ttl even if the job still runs", () => {
     const queue = newQueue();
     const job = queue.submit({ input: { text: "x" }, policy: { ...policy, ttl: 10_000 }, sync: false });
     queue.take("w", 1);
@@ -272,7 +272,7 @@ describe("The job API", () => {
   const health = async (key: string | undefined, endpoint = id) =>
     (await runpod.call(`${endpoint}/health`, {}, key)).status;
 
-  it("accepts Bearer and raw keys, answers 401 to a missing or unknown key and 404 for an unknown endpoint or job", async () => {
+  it("accepts a key with and without Bearer and rejects an unknown key, endpoint or job", async () => {
     expect(await health(ACCOUNT_KEY)).toBe(200);
     expect(await health(`Bearer ${ACCOUNT_KEY}`)).toBe(200);
     expect((await fetch(`${runpod.jobApiUrl}/${id}/health`)).status).toBe(401);
@@ -281,7 +281,7 @@ describe("The job API", () => {
     expect((await runpod.call(`${id}/status/unknown`)).status).toBe(404);
   });
 
-  it("allows a restricted key to call only the endpoint of its scope", async () => {
+  it("lets a restricted key call only the key's own endpoint", async () => {
     const mistral = await runpod.deploy({ name: "mistral" }, { name: "mistral-template" });
     expect(await health(PHI3_KEY)).toBe(200);
     expect(await health(PHI3_KEY, mistral.id)).toBe(401);
@@ -293,7 +293,7 @@ describe("The job API", () => {
     expect((await fetch(take, { headers: { authorization: ACCOUNT_KEY } })).status).toBe(401);
   });
 
-  it("answers a browser's preflight without a key", async () => {
+  it("answers a browser's preflight request without a key", async () => {
     const response = await fetch(`${runpod.jobApiUrl}/${id}/run`, {
       method: "OPTIONS",
       headers: {
@@ -307,7 +307,7 @@ describe("The job API", () => {
     expect(response.headers.get("access-control-allow-headers")).toBe("authorization,content-type");
   });
 
-  it("refuses bodies over 10 MiB for run and over 20 MiB for runsync, and bodies without a valid job", async () => {
+  it("refuses a body over 10 MiB for /run and a body without a valid job", async () => {
     const body = JSON.stringify({ input: { text: "x".repeat(11 * 2 ** 20) } });
     const tooLarge = await runpod.call(`${id}/run`, { method: "POST", body });
     expect(tooLarge.status).toBe(400);
@@ -347,7 +347,7 @@ describe("The OpenAI route", () => {
     expect(await (await response).text()).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
   });
 
-  it("answers with JSON when the request asks for no stream", async () => {
+  it("answers with JSON when the request does not ask for a stream", async () => {
     const answer = runpod.json(`${id}/openai/v1/chat/completions`, body(false));
     await runpod.worker.done((await runpod.worker.next()).id, { output: [{ object: "chat.completion" }] });
     expect(await answer).toEqual({ object: "chat.completion" });

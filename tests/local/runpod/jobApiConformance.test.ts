@@ -52,7 +52,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "FAILED" });
   },
 
-  "waits for the result with runsync": async ({ client, worker }) => {
+  "returns the result of /runsync when the job ends": async ({ client, worker }) => {
     const result = client.runSync({ input });
     const job = await worker.next();
     expect(job).toEqual({ id: expect.stringMatching(/^sync-/), input });
@@ -69,7 +69,10 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await streamed).toEqual(["あら、", "いらっしゃい", "。"].map((delta) => ({ delta })));
   },
 
-  "streams the items of an ended job completely, and only once": async ({ client, worker }) => {
+  "streams all items of an ended job at the first request and none at the second request": async ({
+    client,
+    worker,
+  }) => {
     const id = await client.run({ input });
     await worker.next();
     for (const delta of ["a", "b"]) await worker.stream(id, delta);
@@ -78,14 +81,14 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.stream(id)).toEqual([]);
   },
 
-  "streams nothing for a job without stream items": async ({ client, worker }) => {
+  "returns an empty stream for a job without stream items": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.done(id, { output: "whole" });
     expect(await client.stream(id)).toEqual([]);
   },
 
-  "shows progress while a job runs and keeps the result after late progress": async ({ client, worker }) => {
+  "shows progress while a job runs and ignores progress after the result": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.done(id, { status: "IN_PROGRESS", output: "half" });
@@ -110,7 +113,12 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "CANCELLED" });
   },
 
-  "queues a failed job again under the same id after a retry": async ({ client, worker, id: endpoint, post }) => {
+  "queues a failed job again under the same id when the job is retried": async ({
+    client,
+    worker,
+    id: endpoint,
+    post,
+  }) => {
     const id = await client.run({ input });
     expect((await post(`${endpoint}/retry/${id}`)).status).toBe(400);
     await worker.next();
@@ -122,7 +130,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(id)).toMatchObject({ status: "COMPLETED", output: "whole" });
   },
 
-  "empties the queue with purge-queue and keeps running jobs": async ({ client, worker }) => {
+  "removes the queued jobs and keeps the running job after /purge-queue": async ({ client, worker }) => {
     const running = await client.run({ input });
     await worker.next();
     await client.run({ input });
@@ -131,7 +139,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.status(running)).toMatchObject({ status: "IN_PROGRESS" });
   },
 
-  "counts jobs and workers in health": async ({ client, worker }) => {
+  "returns the numbers of jobs and workers in /health": async ({ client, worker }) => {
     await client.run({ input });
     await worker.next();
     await client.run({ input });
@@ -141,7 +149,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     });
   },
 
-  "stops a job as TIMED_OUT when it runs longer than policy.executionTimeout": async ({ client, worker }) => {
+  "stops a job with the status TIMED_OUT after policy.executionTimeout": async ({ client, worker }) => {
     const id = await client.run({ input, policy: { executionTimeout: 5_000 } });
     await worker.next();
     runpod.double.skip(5_000);
@@ -149,19 +157,19 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await worker.jobsToStop()).toEqual([id]);
   },
 
-  "deletes a job after policy.ttl, also while it runs": async ({ client, worker }) => {
+  "deletes a job after policy.ttl even if the job still runs": async ({ client, worker }) => {
     const id = await client.run({ input, policy: { ttl: 10_000 } });
     await worker.next();
     runpod.double.skip(10_000);
     expect(await failure(client.status(id))).toBe(404);
   },
 
-  "refuses a policy outside RunPod's bounds": async ({ client }) => {
+  "refuses a policy value outside RunPod's limits": async ({ client }) => {
     for (const policy of [{ executionTimeout: 4_999 }, { ttl: 9_999 }, { ttl: 604_800_001 }])
       expect(await failure(client.run({ input, policy }))).toBe(400);
   },
 
-  "posts a finished job to its webhook up to three times until the webhook answers 200": async ({ client, worker }) => {
+  "posts a finished job to its webhook again until the webhook answers 200": async ({ client, worker }) => {
     const received: { id: string }[] = [];
     const server = createServer(async (request, response) => {
       let text = "";
@@ -182,7 +190,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     }
   },
 
-  "refuses bodies over 10 MiB for run and over 20 MiB for runsync": async ({ client, worker }) => {
+  "refuses bodies over 10 MiB for /run and over 20 MiB for /runsync": async ({ client, worker }) => {
     const megabytes = (count: number) => ({ input: { text: "x".repeat(count * 2 ** 20) } });
     expect(await failure(client.run(megabytes(11)))).toBe(400);
     expect(await failure(client.runSync(megabytes(21)))).toBe(400);
@@ -191,7 +199,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await result).toBe(1);
   },
 
-  "answers 429 to too many requests until the window ends": async ({ client }) => {
+  "answers 429 to too many requests until the time window of the limit ends": async ({ client }) => {
     await client.purge();
     await client.purge();
     expect(await failure(client.purge())).toBe(429);
@@ -199,10 +207,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await client.purge()).toMatchObject({ status: "completed" });
   },
 
-  "answers 401 to an unknown key or another endpoint's key, and 404 for an unknown endpoint or job": async ({
-    client,
-    clientWith,
-  }) => {
+  "answers 401 to a wrong key and 404 for an unknown endpoint or job": async ({ client, clientWith }) => {
     expect(await failure(clientWith({ key: "nonsense" }).health())).toBe(401);
     expect(await failure(clientWith({ key: PHI3_KEY }).run({ input }))).toBe(401);
     expect(await failure(clientWith({ endpoint: "unknown" }).run({ input }))).toBe(404);
@@ -210,7 +215,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await failure(client.cancel("unknown"))).toBe(404);
   },
 
-  "fails a job with an empty input, which RunPod drops": async ({ client, worker, wrapsEmptyInput }) => {
+  "fails a job when the client sends an empty input": async ({ client, worker, wrapsEmptyInput }) => {
     const id = await client.run({ input: {} });
     const next = await client.run({ input });
     if (wrapsEmptyInput) expect(await worker.next()).toEqual({ id, input: { input: {} } });
@@ -218,7 +223,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     if (!wrapsEmptyInput) expect(await client.status(id)).toMatchObject({ status: "FAILED" });
   },
 
-  "keeps results of run for 30 minutes": async ({ client, worker }) => {
+  "keeps results of /run for 30 minutes": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.done(id, { output: 1 });
@@ -228,7 +233,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await failure(client.status(id))).toBe(404);
   },
 
-  "keeps results of runsync for one minute, or for the requested wait if it is longer": async ({ client, worker }) => {
+  "keeps results of /runsync for the requested wait, but at least for one minute": async ({ client, worker }) => {
     const result = client.runSync({ input });
     const { id } = await worker.next();
     await worker.done(id, { output: 1 });
@@ -239,7 +244,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     expect(await failure(client.status(id))).toBe(404);
   },
 
-  "queues a job again after a crash of its worker, and fails the job after the second crash": async ({
+  "queues a job again after the first crash of its worker and fails the job after the second crash": async ({
     client,
     worker,
   }) => {
@@ -253,10 +258,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     await vi.waitFor(async () => expect(await client.status(id)).toMatchObject({ status: "FAILED" }));
   },
 
-  "queues a job again when its worker's pings do not name it, and fails the job the second time": async ({
-    client,
-    worker,
-  }) => {
+  "queues a job again when the ping of its worker does not name the job": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.ping([id]);

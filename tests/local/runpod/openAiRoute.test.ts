@@ -18,7 +18,7 @@ const ask = (body: object, query = "", signal?: AbortSignal) =>
   });
 
 describe("The OpenAI route with a failed job", () => {
-  it("answers 500 with the worker's error if it is JSON, else with an OpenAI error", async () => {
+  it("answers 500 with the worker's JSON error, or with an OpenAI error if the worker's error is plain text", async () => {
     const error = JSON.stringify({ error: { message: "no", type: "authentication_error", code: "ticket_missing" } });
     const json = ask({});
     await runpod.worker.done((await runpod.worker.next()).id, { error });
@@ -31,7 +31,7 @@ describe("The OpenAI route with a failed job", () => {
     expect(await (await text).json()).toMatchObject({ error: { message: "handler: boom", type: "server_error" } });
   });
 
-  it("ends a stream after the worker's chunks and adds no event", async () => {
+  it("ends a stream after the worker's last chunk and adds no error event", async () => {
     const answer = ask({ stream: true });
     const job = await runpod.worker.next();
     await runpod.worker.stream(job.id, 'data: {"error":{}}\n\n');
@@ -42,14 +42,14 @@ describe("The OpenAI route with a failed job", () => {
 });
 
 describe("The OpenAI route", () => {
-  it("answers 524 after the maximum wait, while the job continues", async () => {
+  it("answers 524 after the maximum wait and lets the job continue", async () => {
     const answer = ask({}, "?wait=1000");
     const job = await runpod.worker.next();
     expect((await answer).status).toBe(524);
     expect(await runpod.json(`${id}/status/${job.id}`)).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("cancels the job when its client hangs up", async () => {
+  it("cancels the job when the client hangs up", async () => {
     const hangUp = new AbortController();
     const answer = ask({ stream: true }, "", hangUp.signal).catch(() => "hung up");
     const job = await runpod.worker.next();

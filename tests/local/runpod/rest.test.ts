@@ -15,7 +15,7 @@ const create = (body: object = {}) => runpod.restJson("POST /serverless", { ...r
 const template = { name: "phi3-template", image: "registry.example/phi3:1.0.0", disk: 20, serverless: true };
 
 describe("REST v2 endpoints", () => {
-  it("are created with status 201 and show defaults and request URLs", async () => {
+  it("show default values and request URLs after their creation", async () => {
     const { workers, timeout, ...minimal } = restEndpoint;
     const created = await runpod.restJson("POST /serverless", minimal);
     const base = `${runpod.jobApiUrl}/${created.id}`;
@@ -54,13 +54,13 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson("GET /serverless")).toEqual({ endpoints: [created] });
   });
 
-  it("accept jobs right after their creation, at the same base URL", async () => {
+  it("accept jobs right after their creation", async () => {
     const { id } = await create();
     const { id: job } = await runpod.json(`${id}/run`, { input: { text: "x" } });
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("keep the fields that a PATCH leaves out, but a PATCH with env replaces the whole env", async () => {
+  it("keep the fields that are missing in a PATCH and replace env as a whole", async () => {
     const before = await create({ env: { A: "1", B: "2" } });
     const after = await runpod.restJson(`PATCH /serverless/${before.id}`, {
       name: "renamed",
@@ -80,7 +80,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${before.id}`, {})).toEqual(after);
   });
 
-  it("copy the template at creation: the body's env takes precedence, and later template changes have no effect", async () => {
+  it("copy their template at creation and ignore later changes of the template", async () => {
     const { id: templateId } = await runpod.restJson("POST /templates", { ...template, env: { A: "1", B: "2" } });
     const { image, ...rest } = restEndpoint;
     const { id } = await runpod.restJson("POST /serverless", { ...rest, templateId, env: { B: "3" }, disk: 30 });
@@ -93,7 +93,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${id}`, { templateId: next })).toMatchObject({ env: { C: "4" } });
   });
 
-  it("can be deleted while workers run, which also deletes their jobs and their template", async () => {
+  it("can be deleted while workers run, together with their jobs and their template", async () => {
     const { id } = await create();
     const sync = runpod.call(`${id}/runsync`, { method: "POST", body: JSON.stringify({ input: { text: "x" } }) });
     await runpod.worker.next();
@@ -106,7 +106,7 @@ describe("REST v2 endpoints", () => {
     expect((await runpod.call(`${id}/health`)).status).toBe(404);
   });
 
-  it("are deleted with their bound template when GraphQL created them", async () => {
+  it("are deleted together with their template when GraphQL created them", async () => {
     const { id } = await runpod.deploy();
     expect((await runpod.rest(`DELETE /serverless/${id}`)).status).toBe(204);
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
@@ -137,7 +137,7 @@ describe("REST v2 endpoints", () => {
     expect((await runpod.graphql("{ podTemplates { id } }")).podTemplates).toEqual([]);
   });
 
-  it("can be CPU endpoints, or load balancers without a queue", async () => {
+  it("can use CPUs and can be load balancers without a queue", async () => {
     const { gpu, ...rest } = restEndpoint;
     const cpu = [{ id: "cpu5c", vcpuCount: 4 }];
     const created = await runpod.restJson("POST /serverless", { ...rest, cpu });
@@ -150,7 +150,7 @@ describe("REST v2 endpoints", () => {
     expect(await run.json()).toEqual({ error: "not allowed for QB API" });
   });
 
-  it("show no idleTimeout when they scale on requests", async () => {
+  it("show no idleTimeout when they scale by request count", async () => {
     const { id } = await create({ scaling: { type: "REQUEST_COUNT", requestCount: 2 }, workers: { max: 2 } });
     expect((await runpod.restJson(`GET /serverless/${id}`)).workers).toEqual({ min: 0, max: 2 });
   });
@@ -158,7 +158,7 @@ describe("REST v2 endpoints", () => {
   it.each([
     ["an unknown field", { bogus: 1 }, 422, "$: additional properties 'bogus' not allowed"],
     [
-      "fields of v1",
+      "fields of REST v1",
       { gpuTypeIds: [], workersMax: 1 },
       422,
       "$: additional properties 'gpuTypeIds', 'workersMax' not allowed",
@@ -169,7 +169,7 @@ describe("REST v2 endpoints", () => {
     ["a missing scaling", { scaling: undefined }, 422, "$: missing property 'scaling'"],
     ["neither image nor template", { image: undefined }, 422, "$: missing property 'image'"],
     [
-      "flashboot in the format of v1",
+      "flashboot in the format of REST v1",
       { flashboot: true },
       422,
       "$.flashboot: value must be one of 'OFF', 'FLASHBOOT', 'PRIORITY_FLASHBOOT'",
@@ -187,9 +187,14 @@ describe("REST v2 endpoints", () => {
       422,
       expect.stringMatching(/^\$\.workers\.idleTimeout: /),
     ],
-    ["a load balancer that scales on delay", { type: "LOAD_BALANCER" }, 422, expect.stringMatching(/REQUEST_COUNT/)],
     [
-      "a CUDA version without a minor",
+      "a load balancer that scales by queue delay",
+      { type: "LOAD_BALANCER" },
+      422,
+      expect.stringMatching(/REQUEST_COUNT/),
+    ],
+    [
+      "a CUDA version without a minor version",
       { gpu: { pools: ["ADA_24"], minCudaVersion: "12" } },
       422,
       expect.stringMatching(/^\$\.gpu\.minCudaVersion: /),
@@ -203,7 +208,7 @@ describe("REST v2 endpoints", () => {
   const byCount = { type: "REQUEST_COUNT", requestCount: 1 };
   it.each([
     [
-      "an idleTimeout on a queue that scales on requests",
+      "an idleTimeout together with scaling by request count",
       { scaling: byCount },
       422,
       /idleTimeout does not apply to queue-based endpoints/,
@@ -211,15 +216,15 @@ describe("REST v2 endpoints", () => {
     ["an image that is missing in its registry", { image: "registry.example/missing:1" }, 422, /manifest unknown/],
     ["both gpu and cpu", { cpu: [{ id: "cpu5c", vcpuCount: 4 }] }, 400, /exactly one of gpu or cpu/],
     ["neither gpu nor cpu", { gpu: undefined }, 400, /exactly one of gpu or cpu/],
-    ["an unknown pool", { gpu: { pools: ["RTX"] } }, 400, /RTX is not a GPU pool/],
+    ["an unknown GPU pool", { gpu: { pools: ["RTX"] } }, 400, /RTX is not a GPU pool/],
     [
-      "an excluded type outside the pools",
+      "an excluded GPU type outside the GPU pools",
       { gpu: { pools: ["ADA_24"], excludedTypes: ["NVIDIA L4"] } },
       400,
       /NVIDIA L4 is not a GPU type/,
     ],
     [
-      "both CUDA constraints",
+      "both minCudaVersion and allowedCudaVersions",
       { gpu: { pools: ["ADA_24"], minCudaVersion: "12.1", allowedCudaVersions: ["12.8"] } },
       400,
       /mutually exclusive/,
@@ -240,7 +245,7 @@ describe("REST v2 endpoints", () => {
     expect(status).toBe(422);
   });
 
-  it("reject a change of type or compute, and GPU exclusions without pools", async () => {
+  it("reject a change of their type and a change from GPU to CPU", async () => {
     const { id } = await create();
     const [type] = await runpod.restRefusal(`PATCH /serverless/${id}`, { type: "LOAD_BALANCER" });
     const [cpu] = await runpod.restRefusal(`PATCH /serverless/${id}`, { cpu: [{ id: "cpu5c", vcpuCount: 4 }] });
@@ -250,7 +255,7 @@ describe("REST v2 endpoints", () => {
     expect([type, cpu, exclusion]).toEqual([422, 400, ["$.gpu: missing property 'pools'"]]);
   });
 
-  it("are rejected when no pool has capacity", async () => {
+  it("are rejected when none of their GPU pools has capacity", async () => {
     runpod.double.switches.noCapacity.push("AMPERE_16");
     const refusal = await runpod.restRefusal("POST /serverless", restEndpoint);
     expect(refusal).toEqual([400, expect.stringMatching(/^There are no longer any instances available/), []]);
@@ -305,7 +310,7 @@ describe("REST v2 workers and releases", () => {
     });
   });
 
-  it("show no new version after a change of scaling or of the order of environment variables", async () => {
+  it("show no new version after a change of scaling or a new order of environment variables", async () => {
     const { id } = await create({ env: { A: "1", B: "2" } });
     await runpod.restJson(`PATCH /serverless/${id}`, {
       workers: { max: 1, idleTimeout: 5 },
@@ -386,7 +391,7 @@ describe("REST v2 templates", () => {
     expect(pods.mounts).toEqual(mounts);
   });
 
-  it("cannot be deleted while an endpoint that GraphQL created uses them", async () => {
+  it("cannot be deleted while a GraphQL endpoint uses them", async () => {
     const { templateId } = await runpod.deploy();
     expect(await runpod.restRefusal(`DELETE /templates/${templateId}`)).toEqual([
       400,
@@ -397,7 +402,7 @@ describe("REST v2 templates", () => {
 });
 
 describe("REST v2 registries", () => {
-  it("are created, listed and deleted, but cannot be changed and show no password", async () => {
+  it("can be created and deleted, but cannot be changed", async () => {
     const body = { name: "ghcr", username: "mama", password: "canary-password" };
     const created = await runpod.restJson("POST /registries", body);
     expect(created).toEqual({ id: expect.any(String), name: "ghcr" });
@@ -429,7 +434,7 @@ describe("REST v2 registries", () => {
 });
 
 describe("REST v2 catalog, volumes and billing", () => {
-  it("list GPUs with their pools, and their stock when the query names a product", async () => {
+  it("list GPUs with their pools and, on request, with their stock", async () => {
     const { gpus } = await runpod.restJson("GET /catalog/gpus");
     expect(gpus.find(({ pool }: { pool: string }) => pool === "ADA_24")).toEqual({
       id: "NVIDIA GeForce RTX 4090",
@@ -455,7 +460,7 @@ describe("REST v2 catalog, volumes and billing", () => {
     expect(await runpod.restJson("GET /catalog/templates")).toEqual({ templates: [] });
   });
 
-  it("attach network volumes, let them only grow, and do not delete a volume that an endpoint uses", async () => {
+  it("refuse to shrink a network volume and to delete a volume in use", async () => {
     const volume = await runpod.restJson("POST /network-volumes", { name: "models", size: 20, dataCenter: "EU-RO-1" });
     expect(volume).toEqual({
       id: expect.any(String),
@@ -474,7 +479,7 @@ describe("REST v2 catalog, volumes and billing", () => {
     expect((await runpod.rest(`DELETE ${path}`)).status).toBe(204);
   });
 
-  it("list the workers' uptime per endpoint in the billing", async () => {
+  it("list the cost of workers per endpoint", async () => {
     const { id } = await create();
     runpod.double.skip(3_600_000);
     const { records, metadata } = await runpod.restJson(`GET /billing/serverless?bucketSize=day&serverlessId=${id}`);
@@ -505,7 +510,7 @@ describe("The REST v2 API", () => {
     expect((await runpod.restRefusal("POST /serverless", "{"))[0]).toBe(400);
   });
 
-  it("sends the quota with each answer, and Retry-After when it is exceeded", async () => {
+  it("sends the quota with each answer and sends Retry-After when the quota is exceeded", async () => {
     await runpod.close();
     await runpod.start({ restQuota: { minute: 2, hour: 3_000, day: 50_000 } });
     const first = await runpod.rest("GET /serverless");

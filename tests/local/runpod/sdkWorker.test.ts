@@ -55,7 +55,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
   const result = (input: object) => runpod.json(`${id}/runsync?wait=20000`, { input });
   const inProgress = async () => (await runpod.json(`${id}/health`)).jobs.inProgress;
 
-  it("returns results and errors, and drops an empty result", async () => {
+  it("returns results and errors but drops an empty result", async () => {
     await start("plain");
     const value = { text: "いらっしゃい" };
     expect(await result({ do: "echo", value })).toMatchObject({ status: "COMPLETED", output: value });
@@ -77,7 +77,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     });
   });
 
-  it("takes jobs in batches, names them in its pings, and stops only the cancelled job", async () => {
+  it("runs several jobs at once and stops only the cancelled job", async () => {
     await start("plain");
     const note = join(runpod.dir, "note");
     const jobs = [
@@ -96,7 +96,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     expect(await status(jobs[1] ?? "")).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("reports progress and sends its result again after an error response or a cut connection", async () => {
+  it("sends a result again after an error response or a cut connection", async () => {
     await start("plain");
     const job = await run({ do: "progress", seconds: 1 });
     await vi.waitFor(async () => expect(await status(job)).toMatchObject({ output: "half" }), {
@@ -114,7 +114,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     expect(await status(job)).toMatchObject({ status: "COMPLETED", output: "whole" });
   });
 
-  it("is replaced after a job with refresh_worker", async () => {
+  it("is replaced by a new worker after a result with refresh_worker", async () => {
     await start("plain");
     const first = await result({ do: "echo", value: { refresh_worker: true, text: "bye" } });
     expect(first).toMatchObject({ status: "COMPLETED", output: { text: "bye" } });
@@ -123,7 +123,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     expect(second.workerId).not.toBe(first.workerId);
   });
 
-  it("is restarted after a crash, and its job fails after the second crash", async () => {
+  it("is restarted after a crash, and the job fails after the second crash", async () => {
     await start("plain");
     const job = await run({ do: "die" });
     await vi.waitFor(() => expect(started).toBe(2), 10_000);
@@ -134,7 +134,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
   it.each([
     ["stream", []],
     ["aggregate", ["a", { b: 1 }]],
-  ] as const)("streams each item of a generator; in mode %s the output is %j", async (mode, output) => {
+  ] as const)("streams a generator's items in mode %s and ends with the output %j", async (mode, output) => {
     await start(mode);
     const job = await run({ items: ["a", { b: 1 }] });
     const items: unknown[] = [];
@@ -149,7 +149,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     expect(failed).toMatchObject({ status: "FAILED", error: "refused" });
   });
 
-  it("is UNHEALTHY and exits after a failed fitness check", async () => {
+  it("exits and is shown as unhealthy after a failed fitness check", async () => {
     await start("unfit");
     await vi.waitFor(
       async () => expect((await runpod.json(`${id}/health`)).workers).toMatchObject({ unhealthy: 1, initializing: 0 }),

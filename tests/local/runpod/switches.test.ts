@@ -23,7 +23,7 @@ describe("A fault", () => {
     return runpod.post({ query: SAVE_ENDPOINT, variables: { input } });
   };
 
-  it("cuts the connection after or before the call is executed", async () => {
+  it("cuts the connection before or after the double executes the call", async () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
@@ -35,7 +35,7 @@ describe("A fault", () => {
     expect(runpod.double.switches.faults).toEqual([]);
   });
 
-  it("answers with a failure in the format of each API, for the given number of calls", async () => {
+  it("returns an error in the format of the called API for the given number of calls", async () => {
     fail({ on: "saveEndpoint", answer: "again", times: 2 });
     for (const name of ["first", "second"]) {
       const response = await save(name);
@@ -62,7 +62,7 @@ describe("A fault", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(200);
   });
 
-  it("can answer with an error after the call is executed, skip the first calls, or only delay the answer", async () => {
+  it("can skip the first calls and can delay an answer", async () => {
     fail({ on: "POST /v2/serverless", answer: 504, done: true, skip: 1 });
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "first" })).status).toBe(201);
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "second" })).status).toBe(504);
@@ -72,7 +72,7 @@ describe("A fault", () => {
     await expect(tooLate).rejects.toThrow();
   });
 
-  it("answers with the given message", async () => {
+  it("makes a call fail with the given message", async () => {
     const answer = { message: "Your template is still warm" };
     fail({ on: "deleteTemplate", answer });
     const remove = 'mutation { deleteTemplate(templateName: "x") }';
@@ -81,7 +81,7 @@ describe("A fault", () => {
     expect(await runpod.restRefusal("DELETE /templates/x")).toEqual([400, answer.message, []]);
   });
 
-  it("does not affect other calls", async () => {
+  it("affects only the calls that it names", async () => {
     fail({ on: "deleteEndpoint", answer: 500 });
     expect((await save()).status).toBe(200);
     expect(runpod.double.switches.faults).toHaveLength(1);
@@ -115,7 +115,7 @@ describe("Workers that cannot start", () => {
     expect(await health(named)).toMatchObject({ throttled: 1 });
   });
 
-  it("are UNHEALTHY while they crash and restart with exponential backoff", async () => {
+  it("are UNHEALTHY while they crash, and each restart waits longer than the last restart", async () => {
     const { switches, skip } = runpod.double;
     switches.crashing.push("phi*");
     const { id } = await runpod.deploy();
@@ -134,7 +134,7 @@ describe("Workers that cannot start", () => {
     await taking;
   });
 
-  it("are INITIALIZING for the duration of a cold start", async () => {
+  it("are INITIALIZING during a cold start", async () => {
     runpod.double.switches.coldStartMs = 60_000;
     const { id } = await runpod.deploy();
     expect(await workers(id)).toEqual([expect.objectContaining({ status: "INITIALIZING", startedAt: null })]);
@@ -156,7 +156,7 @@ describe("Private images", () => {
     return (await workers(id)).every(({ startedAt }: { startedAt: string | null }) => startedAt !== null);
   };
 
-  it("are pulled with a registry credential or with an ECR delegation for their repository", async () => {
+  it("can be pulled with a registry credential or with an ECR delegation for their repository", async () => {
     await runpod.close();
     const repository = "123456789012.dkr.ecr.us-east-2.amazonaws.com/snack/phi3";
     await runpod.start({ resolveImage: () => ({ version: "1", private: true }), workersQuota: 10 });
@@ -171,7 +171,7 @@ describe("Private images", () => {
     expect(await isPulled(without)).toBe(true);
   });
 
-  it("cannot be pulled with an ECR token older than 12 hours, but running workers continue", async () => {
+  it("cannot be pulled with an ECR token older than 12 hours", async () => {
     const id = await credential("AWS");
     const { id: endpoint } = await runpod.deploy({ workersMax: 2 }, { containerRegistryAuthId: id });
     runpod.double.skip(11 * HOUR_MS);
@@ -194,7 +194,7 @@ describe("Private images", () => {
     expect(await isPulled(endpoint)).toBe(true);
   });
 
-  it("have credentials whose password is stored only as a hash", async () => {
+  it("have credentials with a hashed password", async () => {
     const id = await credential("AWS");
     expect(JSON.stringify(runpod.double.account.registries.find(id))).not.toContain("token-1");
   });
@@ -203,7 +203,7 @@ describe("Private images", () => {
 describe("An endpoint without requests", () => {
   const limits = async (id: string) => (await runpod.restJson(`GET /serverless/${id}`)).workers;
 
-  it("is limited to 2 workers after 3 days and to 0 after 7 days, until it is updated", async () => {
+  it("is limited to 2 workers after 3 days and to 0 workers after 7 days", async () => {
     const { id, templateId } = await runpod.deploy({ workersMax: 4, workersMin: 3 });
     runpod.double.skip(3 * DAY_MS - HOUR_MS);
     expect(await limits(id)).toMatchObject({ min: 3, max: 4 });
@@ -220,7 +220,7 @@ describe("An endpoint without requests", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("counts the days from its last request", async () => {
+  it("counts the days since its last request", async () => {
     const { id } = await runpod.deploy({ workersMax: 3 });
     runpod.double.skip(2 * DAY_MS);
     await runpod.json(`${id}/run`, { input: { text: "x" } });
@@ -242,7 +242,7 @@ describe("The /admin API", () => {
     return { status: response.status, body: await response.json() };
   };
 
-  it("reads and changes single switches, with immediate effect", async () => {
+  it("changes single switches with immediate effect", async () => {
     expect(await admin("GET /switches")).toEqual({ status: 200, body: createSwitches() });
     const { body } = await admin("PATCH /switches", { noCapacity: ["*"] });
     expect(body).toEqual({ ...createSwitches(), noCapacity: ["*"] });
@@ -264,7 +264,7 @@ describe("The /admin API", () => {
     expect(runpod.double.account.endpoint(endpoint)?.workersMax).toBe(2);
   });
 
-  it("refuses other keys, and names the invalid field in its error", async () => {
+  it("refuses a restricted key and names an invalid field in the error", async () => {
     expect((await admin("GET /switches", undefined, PHI3_KEY)).status).toBe(401);
     const { status, body } = await admin("PATCH /switches", { weather: "bad" });
     expect([status, body.detail]).toEqual([400, expect.stringContaining("weather")]);

@@ -49,7 +49,7 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
   const refusal = async (id: string): Promise<string> =>
     JSON.parse((await runpod.json(`${id}/runsync`, { input: { text: "x" } })).error).error.code;
 
-  it("serve the first new endpoints, and each later endpoint starts a new worker", async () => {
+  it("serve the first new endpoints until no warm worker is left", async () => {
     await start(2);
     await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
     const ids = [await deploy("first"), await deploy("second")];
@@ -59,7 +59,7 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
     expect(pids()).toHaveLength(3);
   });
 
-  it("that have ended are replaced when their endpoint is created", async () => {
+  it("are replaced when they end before an endpoint is created", async () => {
     await start(1, `[ $(wc -l < "${pidsFile()}") -gt 1 ] || exit 3`);
     await vi.waitFor(() => expect(pids()).toHaveLength(1), 5_000);
     await vi.waitFor(() => expect(isRunning(pids()[0] ?? 0)).toBe(false), 5_000);
@@ -78,7 +78,7 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
     expect(pids()).toHaveLength(2);
   });
 
-  it("end when the double closes, with or without an endpoint", async () => {
+  it("end when the double closes, even if no endpoint uses them", async () => {
     await start(2);
     await vi.waitFor(() => expect(pids()).toHaveLength(2), 5_000);
     expect(await refusal(await deploy("first"))).toBe("ticket_missing");

@@ -18,7 +18,7 @@ const submit = async (id: string, body: object = {}): Promise<string> =>
 const workers = async (id: string) => (await runpod.json(`${id}/health`)).workers;
 
 describe("A release", () => {
-  it("starts one worker without a job, with the environment of template and platform", async () => {
+  it("starts one worker before the first job, with the variables of the template and of RunPod", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
     expect(runpod.workers).toHaveLength(1);
@@ -28,7 +28,8 @@ describe("A release", () => {
     for (const hook of ["GET_JOB", "POST_OUTPUT", "POST_STREAM"]) expect(env[`RUNPOD_WEBHOOK_${hook}`]).toContain("?");
   });
 
-  it("gives workers the environment of the template, not of the endpoint (source: a comment in runpodctl)", async () => {
+  it("gives workers the template's environment and ignores the endpoint's environment", async () => {
+    // Source: a comment in runpodctl.
     await runpod.start();
     await runpod.deploy({
       env: [
@@ -40,7 +41,7 @@ describe("A release", () => {
     expect(runpod.worker.env).not.toHaveProperty("ONLY_HERE");
   });
 
-  it("starts no worker without a job when startOnRelease is false", async () => {
+  it("starts no worker before the first job when startOnRelease is false", async () => {
     await runpod.start({ startOnRelease: false });
     const { id } = await runpod.deploy();
     expect(runpod.workers).toHaveLength(0);
@@ -54,7 +55,7 @@ describe("A release", () => {
     expect((await runpod.worker.next()).id).toBe(job);
   });
 
-  it("replaces an idle worker at once and a busy one after its job", async () => {
+  it("replaces an idle worker at once and a busy worker after its current job", async () => {
     await runpod.start();
     const { id, templateId } = await runpod.deploy();
     const [old] = runpod.workers;
@@ -87,7 +88,7 @@ describe("A release", () => {
     expect(runpod.worker.stopRequested).toBe(false);
   });
 
-  it("keeps workers initializing while the image cannot be pulled, and logs the reason", async () => {
+  it("leaves workers in the state initializing while the image cannot be pulled", async () => {
     const { switches, tick } = await runpod.start();
     switches.unpullable.push("registry.example/phi3:*");
     const { id } = await runpod.deploy();
@@ -101,7 +102,7 @@ describe("A release", () => {
 });
 
 describe("Scaling", () => {
-  it("starts one worker per scalerValue jobs with REQUEST_COUNT, up to workersMax", async () => {
+  it("starts one worker for every scalerValue jobs when scalerType is REQUEST_COUNT", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ scalerType: "REQUEST_COUNT", scalerValue: 2, workersMax: 2 });
     await submit(id);
@@ -111,7 +112,7 @@ describe("Scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2));
   });
 
-  it("starts another worker with QUEUE_DELAY when a job waits longer than scalerValue", async () => {
+  it("starts another worker when scalerType is QUEUE_DELAY and a job waits longer than scalerValue", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ scalerValue: 1 });
     await submit(id);
@@ -121,7 +122,7 @@ describe("Scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2), 5_000);
   });
 
-  it("stops the last worker after idleTimeout, and starts a worker for the next job unless the job has low priority", async () => {
+  it("stops an idle worker after idleTimeout and starts no new worker for a job with low priority", async () => {
     await runpod.start();
     const { id } = await runpod.deploy({ idleTimeout: 1 });
     await submit(id);
@@ -135,7 +136,7 @@ describe("Scaling", () => {
     await vi.waitFor(() => expect(runpod.workers).toHaveLength(2));
   });
 
-  it("keeps workersMin workers running and stops all at workersMax 0", async () => {
+  it("keeps workersMin workers running and stops all workers when workersMax is 0", async () => {
     await runpod.start();
     const { id, templateId } = await runpod.deploy({ workersMin: 2 });
     expect(runpod.workers).toHaveLength(2);
@@ -145,7 +146,7 @@ describe("Scaling", () => {
 });
 
 describe("A crash of a worker", () => {
-  it("does not give the job to an open request of the crashed worker", async () => {
+  it("returns the job to the queue and not to the crashed worker's open request", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
     const { worker: crashed } = runpod;
@@ -163,7 +164,7 @@ describe("A crash of a worker", () => {
     expect(await waiting).toBe("cut off");
   });
 
-  it("queues the job again, restarts the worker, and fails the job after the second crash", async () => {
+  it("queues the job again the first time and fails the job the second time", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
     const job = await submit(id);
@@ -223,7 +224,7 @@ child.wait()`;
     await vi.waitFor(() => expect(isRunning(Number(pid))).toBe(false), 5_000);
   });
 
-  it("ends with its parent process while it still imports the SDK", needsAnyPython, async () => {
+  it("ends when its parent process ends during the import of the SDK", needsAnyPython, async () => {
     const { child, exited, line } = start('import time\nprint("importing")\ntime.sleep(1000)', "");
     expect(await line()).toBe("importing");
     child.stdin.end();

@@ -14,7 +14,7 @@ let paid: Stripe.Subscription;
 
 /** Defines a test named after one call. `type` is the SDK's type of the answer; `List<…>` for a page. */
 function call<T>(name: string, type: string, make: (stripe: Stripe) => Promise<T>, then?: (answer: T) => unknown) {
-  it(name, async () => {
+  it(`${name} returns ${type}`, async () => {
     const answer = await make(fixture().stripe);
     answers.push({ call: name, type: type.replace(/^List</, "Stripe.ApiList<"), answer });
     await then?.(answer);
@@ -414,18 +414,18 @@ describe("test clocks", () => {
   });
 });
 
-describe("all calls", () => {
-  it("are each tested exactly once", () => {
+describe("API calls", () => {
+  it("are all tested", () => {
     const known = routes(fixture().double.account).map(({ method, path }) => `${method} /v1${path}`);
     expect([...called].sort()).toEqual(known.sort());
     expect(new Set(answers.map((answer) => answer.call))).toEqual(new Set(known));
   });
 
-  it("answer in the SDK's shapes", () => {
+  it("return answers that match the SDK's types", () => {
     expect(checkShapes(answers)).toEqual([]);
   });
 
-  it("fail the shape check for an extra, missing or wrong field", () => {
+  it("fail the type check when an answer has an extra, missing or wrong field", () => {
     const { email: _, ...less } = customer;
     const broken = [less, { ...less, email: 5 }, { ...customer, current_period_end: 1 }];
     const complaints = [customer, ...broken].map((answer, index) => ({

@@ -49,7 +49,7 @@ async function makeCustomers(count: number): Promise<void> {
 }
 
 describe("webhook event", () => {
-  it("is signed with the endpoint's secret and shows the object at that moment", async () => {
+  it("is signed with the endpoint's secret and contains the object's state at the time of the event", async () => {
     const { stripe, double } = fixture();
     const { id } = await stripe.customers.create({ name: "森" });
     await stripe.customers.update(id, { name: "星" });
@@ -68,7 +68,7 @@ describe("webhook event", () => {
     expect(only?.headers["user-agent"]).toMatch(/^Stripe\//);
   });
 
-  it("is sent to every endpoint with its type, signed with that endpoint's secret", async () => {
+  it("is sent to every subscribed endpoint and is signed with that endpoint's secret", async () => {
     const { stripe } = fixture();
     const second = await stripe.webhookEndpoints.create({ url: endpoint.url, enabled_events: ["*"] });
     await makeCustomers(1);
@@ -79,7 +79,7 @@ describe("webhook event", () => {
     expect(byFirst).not.toEqual(bySecond);
   });
 
-  it("is not sent to a disabled endpoint or one created later", async () => {
+  it("is not sent to a disabled endpoint or to an endpoint created later", async () => {
     const { stripe, double } = fixture();
     await stripe.webhookEndpoints.update(endpoint.id, { disabled: true });
     await makeCustomers(1);
@@ -89,7 +89,7 @@ describe("webhook event", () => {
     expect(received).toEqual([]);
   });
 
-  it("is retried after a failure with a new signature and only then counts as delivered", async () => {
+  it("is retried after a failure and counts as delivered only after the retry succeeds", async () => {
     const { stripe } = fixture();
     answers = [500];
     await makeCustomers(1);
@@ -104,15 +104,15 @@ describe("webhook event", () => {
   });
 });
 
-describe("Stripe double with the switch", () => {
-  it("duplicate: sends each delivery twice", async () => {
+describe("Stripe double", () => {
+  it("sends each delivery twice while the switch duplicate is on", async () => {
     fixture().double.switches.duplicate = true;
     await makeCustomers(2);
     expect(eventIds()).toHaveLength(4);
     expect(new Set(eventIds()).size).toBe(2);
   });
 
-  it("hold: keeps deliveries back until they are released", async () => {
+  it("holds deliveries back while the switch hold is on", async () => {
     const { double } = fixture();
     double.switches.hold = true;
     await makeCustomers(2);
@@ -123,7 +123,7 @@ describe("Stripe double with the switch", () => {
     expect(received).toHaveLength(2);
   });
 
-  it("lose: drops deliveries and marks the events as undelivered", async () => {
+  it("drops deliveries and marks their events as undelivered while the switch lose is on", async () => {
     const { stripe, double } = fixture();
     double.switches.lose = true;
     await makeCustomers(1);
@@ -131,7 +131,7 @@ describe("Stripe double with the switch", () => {
     expect((await stripe.events.list({ delivery_success: false })).data).toHaveLength(1);
   });
 
-  it("reorder: shuffles a burst of deliveries", async () => {
+  it("sends concurrent deliveries out of order while the switch reorder is on", async () => {
     const { stripe, double } = fixture();
     double.switches.reorder = true;
     const inOrder = () => {
@@ -145,7 +145,7 @@ describe("Stripe double with the switch", () => {
     expect(inOrder()).toBe(false);
   });
 
-  it("delayUpToMs: delays deliveries", async () => {
+  it("delays deliveries when delayUpToMs is set", async () => {
     const { stripe, double } = fixture();
     double.switches.delayUpToMs = 1_000;
     await Promise.all(Array.from({ length: 20 }, () => stripe.customers.create()));
@@ -156,8 +156,8 @@ describe("Stripe double with the switch", () => {
   });
 
   it.each([
-    ["wrongSecret: signs with another secret", "wrongSecret", 0],
-    ["futureTimestamp: dates signatures a day ahead, which the SDK accepts", "futureTimestamp", 1],
+    ["signs with another secret while the switch wrongSecret is on", "wrongSecret", 0],
+    ["dates signatures in the future while the switch futureTimestamp is on", "futureTimestamp", 1],
   ] as const)("%s", async (_name, key, good) => {
     fixture().double.switches[key] = true;
     await makeCustomers(1);
@@ -166,7 +166,7 @@ describe("Stripe double with the switch", () => {
     expect(time > Date.now() / 1000 + 3_600).toBe(key === "futureTimestamp");
   });
 
-  it("apiFailures: fails that many API requests with apiFailureStatus", async () => {
+  it("fails the next API requests when apiFailures is set", async () => {
     const { stripe, double } = fixture();
     for (const [status, type, times] of [
       [500, Stripe.errors.StripeAPIError, 1],
@@ -184,7 +184,7 @@ describe("Stripe double with the switch", () => {
 });
 
 describe("Stripe account", () => {
-  it("survives a restart with its purchases", async () => {
+  it("keeps its subscriptions after a restart", async () => {
     const { stripe, double, dir, customer, subscription } = fixture();
     const bought = await subscription(await customer());
     await double.close();

@@ -38,7 +38,7 @@ async function openCheckout(): Promise<Stripe.Checkout.Session> {
 }
 
 describe("renewal", () => {
-  it("moves the period first and charges an hour later", async () => {
+  it("starts the new period at once and charges an hour later", async () => {
     const { customer, subscription } = fixture();
     const first = await subscription(await customer());
     const { end } = periodOf(first);
@@ -49,7 +49,7 @@ describe("renewal", () => {
     expect(renewed).toMatchObject({ status: "active", latest_invoice: { status: "paid" } });
   });
 
-  it("with a failing card makes the subscription past_due, is retried for two weeks and then ends it", async () => {
+  it("is retried for two weeks when the card fails, and then cancels the subscription", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);
@@ -67,7 +67,7 @@ describe("renewal", () => {
     expect(failures.length).toBeGreaterThanOrEqual(4);
   });
 
-  it("that is paid late makes the subscription active again", async () => {
+  it("makes the subscription active again when the invoice is paid late", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);
@@ -80,7 +80,7 @@ describe("renewal", () => {
     expect((await stripe.subscriptions.retrieve(first.id)).status).toBe("active");
   });
 
-  it("with paused collection keeps the subscription active", async () => {
+  it("keeps the subscription active while collection is paused", async () => {
     const { stripe, customer, subscription } = fixture();
     const first = await subscription(await customer());
     await stripe.subscriptions.update(first.id, { pause_collection: { behavior: "void" } });
@@ -94,7 +94,7 @@ describe("renewal", () => {
 });
 
 describe("first payment", () => {
-  it("that fails leaves the subscription incomplete for 23 hours", async () => {
+  it("leaves the subscription incomplete for 23 hours when the card fails", async () => {
     const { customer, subscription } = fixture();
     const first = await subscription(await customer("pm_card_chargeCustomerFail"));
     expect(first.status).toBe("incomplete");
@@ -119,7 +119,7 @@ describe("first payment", () => {
 });
 
 describe("Checkout page", () => {
-  it("accepts a working card and redirects with the session's id", async () => {
+  it("accepts a valid card and redirects with the session's id", async () => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     const paid = await submit(`/c/pay/${id}`, { card_number: "4242 4242 4242 4242" });
@@ -146,10 +146,10 @@ describe("Checkout page", () => {
   });
 
   it.each([
-    ["4000000000000002", "a decline"],
-    ["4000000000009995", "no funds"],
-    ["1234", "no card at all"],
-  ])("shows the problem of card %s (%s) and accepts another card", async (number) => {
+    ["4000000000000002", "declined"],
+    ["4000000000009995", "insufficient funds"],
+    ["1234", "not a card number"],
+  ])("rejects card %s (%s) and then accepts another card", async (number) => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     const declined = await submit(`/c/pay/${id}`, { card_number: number });
@@ -159,7 +159,7 @@ describe("Checkout page", () => {
     expect((await submit(`/c/pay/${id}`, { card_number: "4242424242424242" })).status).toBe(303);
   });
 
-  it("asks for 3-D Secure, which can fail, and stays pending until then", async () => {
+  it("keeps the session open until 3-D Secure succeeds", async () => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     const card_number = "4000002500003155";
@@ -170,7 +170,7 @@ describe("Checkout page", () => {
     expect((await submit(`/c/pay/${id}/authenticate`, { card_number, result: "success" })).status).toBe(303);
   });
 
-  it("is unavailable for an expired session", async () => {
+  it("returns 404 for an expired session", async () => {
     const { stripe, submit } = fixture();
     const { id } = await openCheckout();
     await stripe.checkout.sessions.expire(id);
@@ -188,7 +188,7 @@ describe("customer portal", () => {
     return { owner, bought, page: `/p/session/${id}` };
   }
 
-  it("cancels at the period's end with cancel_at, and resumes", async () => {
+  it("schedules a cancellation for the period's end and can resume the subscription", async () => {
     const { stripe, submit } = fixture();
     const { bought, page } = await portal();
     expect((await submit(`${page}/cancel`, { subscription: bought.id })).status).toBe(303);
@@ -198,7 +198,7 @@ describe("customer portal", () => {
     expect(await stripe.subscriptions.retrieve(bought.id)).toMatchObject({ cancel_at: null, canceled_at: null });
   });
 
-  it("ends a cancelled subscription at cancel_at", async () => {
+  it("ends the subscription at cancel_at after a cancellation", async () => {
     const { submit } = fixture();
     const { bought, page } = await portal();
     await submit(`${page}/cancel`, { subscription: bought.id });
@@ -227,7 +227,7 @@ describe("customer portal", () => {
     expect(invoice_settings.default_payment_method).toMatchObject({ card: { last4: "4444", brand: "mastercard" } });
   });
 
-  it("rejects another customer's subscription", async () => {
+  it("cannot cancel another customer's subscription", async () => {
     const { stripe, submit, customer, subscription } = fixture();
     const { page } = await portal();
     const other = await subscription(await customer());

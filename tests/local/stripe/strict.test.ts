@@ -12,7 +12,7 @@ const refusal = (work: Promise<unknown>) =>
   );
 
 describe("API request", () => {
-  it("without a valid key gets 401 without the key in the message", async () => {
+  it("gets 401 when the API key is invalid or missing", async () => {
     const { double, client } = fixture();
     const wrong = await refusal(client("sk_test_0123456789abcdefWRONG").customers.list());
     expect(wrong).toBeInstanceOf(Stripe.errors.StripeAuthenticationError);
@@ -22,7 +22,7 @@ describe("API request", () => {
     expect(await none.json()).toMatchObject({ error: { type: "invalid_request_error" } });
   });
 
-  it("to an unknown URL gets 404 with an error the SDK understands", async () => {
+  it("gets 404 when the URL is unknown", async () => {
     const { stripe } = fixture();
     const unknown = await refusal(stripe.rawRequest("POST", "/v1/coupons", {}));
     expect(unknown).toMatchObject({ statusCode: 404, type: "StripeInvalidRequestError" });
@@ -32,13 +32,13 @@ describe("API request", () => {
   it.each<[string, string, Record<string, unknown>, object]>([
     ["an unknown parameter", "/v1/customers", { colour: "red" }, { code: "parameter_unknown", param: "colour" }],
     [
-      "an unknown parameter inside another",
+      "an unknown nested parameter",
       "/v1/checkout/sessions",
       checkout({ subscription_data: { plan: "vip" } }),
       { code: "parameter_unknown", param: "subscription_data[plan]" },
     ],
     [
-      "what was taken out of the API in 23.0.0",
+      "a parameter that Stripe has removed from the API",
       "/v1/checkout/sessions",
       checkout({ payment_method_types: ["card"] }),
       { code: "parameter_unknown", param: "payment_method_types" },
@@ -50,54 +50,54 @@ describe("API request", () => {
       { code: "parameter_missing", param: "customer" },
     ],
     [
-      "an empty value where nothing can be unset",
+      "an empty value for a parameter that cannot be unset",
       "/v1/products",
       { name: "" },
       { code: "parameter_invalid_empty", param: "name" },
     ],
     [
-      "a number that is none",
+      "a text instead of a number",
       "/v1/checkout/sessions",
       checkout({ expires_at: "soon" }),
       { code: "parameter_invalid_integer", param: "expires_at" },
     ],
     [
-      "an object that is not there",
+      "a customer that does not exist",
       "/v1/subscriptions",
       { customer: "cus_none", items: [{ price: PAID }] },
       { code: "resource_missing", param: "customer" },
     ],
     [
-      "a price that is not there",
+      "a price that does not exist",
       "/v1/checkout/sessions",
       checkout({ line_items: [{ price: "price_none", quantity: 1 }] }),
       { code: "resource_missing", param: "line_items[0][price]" },
     ],
     [
-      "a Checkout Session of less than half an hour",
+      "a Checkout Session that expires in less than 30 minutes",
       "/v1/checkout/sessions",
       checkout({ expires_at: Math.floor(Date.now() / 1000) + 1_799 }),
       { param: "expires_at" },
     ],
     [
-      "a Checkout Session of more than a day",
+      "a Checkout Session that expires after more than 24 hours",
       "/v1/checkout/sessions",
       checkout({ expires_at: Math.floor(Date.now() / 1000) + 86_500 }),
       { param: "expires_at" },
     ],
     [
-      "an endpoint that is no URL",
+      "an invalid webhook URL",
       "/v1/webhook_endpoints",
       { url: "example", enabled_events: ["*"] },
       { code: "url_invalid", param: "url" },
     ],
     [
-      "an endpoint for an event that cannot be",
+      "an invalid webhook event type",
       "/v1/webhook_endpoints",
       { url: "https://example.com", enabled_events: ["Paid!"] },
       { param: "enabled_events[0]" },
     ],
-  ])("with %s is rejected with the parameter's name", async (_name, path, params, expected) => {
+  ])("is rejected with the parameter's name for %s", async (_name, path, params, expected) => {
     const { stripe } = fixture();
     const error = await refusal(stripe.rawRequest("POST", path, params));
     expect(error.statusCode).toBeGreaterThanOrEqual(400);
@@ -105,7 +105,7 @@ describe("API request", () => {
     expect(error).toMatchObject({ type: "StripeInvalidRequestError", ...expected });
   });
 
-  it("gets the request id and API version in the answer", async () => {
+  it("gets a response with the request id and the API version", async () => {
     const { stripe } = fixture();
     const { lastResponse } = await stripe.customers.create();
     expect(lastResponse.requestId).toMatch(/^req_/);
@@ -115,8 +115,8 @@ describe("API request", () => {
   });
 });
 
-describe("Idempotency-Key", () => {
-  it("replays the first answer and runs the request once", async () => {
+describe("request with an Idempotency-Key", () => {
+  it("runs only once and returns the first response again when it is repeated", async () => {
     const { stripe } = fixture();
     const make = () => stripe.customers.create({ name: "森" }, { idempotencyKey: "key-1" });
     const first = await make();
@@ -126,7 +126,7 @@ describe("Idempotency-Key", () => {
     expect((await stripe.customers.list()).data).toHaveLength(1);
   });
 
-  it("is rejected with other parameters or another call", async () => {
+  it("is rejected when the key was used with other parameters or for another call", async () => {
     const { stripe } = fixture();
     const options = { idempotencyKey: "key-1" };
     await stripe.customers.create({ name: "森" }, options);
@@ -138,7 +138,7 @@ describe("Idempotency-Key", () => {
     }
   });
 
-  it("of a running request gets 409, and the SDK retries", async () => {
+  it("gets 409 while another request with the same key is running", async () => {
     const { stripe, client, double } = fixture();
     double.switches.apiDelayMs = 200;
     const make = (sdk: Stripe) => sdk.customers.create({ name: "森" }, { idempotencyKey: "key-1" });
@@ -151,7 +151,7 @@ describe("Idempotency-Key", () => {
     expect(one?.id).toBe(other?.id);
   });
 
-  it("stores a server error but no validation error", async () => {
+  it("returns a server error again on retry, but runs again after a validation error", async () => {
     const { stripe, double } = fixture();
     const refused = { idempotencyKey: "refused" };
     await refusal(stripe.subscriptions.create({ customer: "cus_none", items: [{ price: PAID }] }, refused));
@@ -163,7 +163,7 @@ describe("Idempotency-Key", () => {
     expect(await refusal(stripe.customers.create({}, failed))).toMatchObject({ statusCode: 500 });
   });
 
-  it("replays the answer of a request whose connection was cut", async () => {
+  it("returns the stored response on retry after a cut connection", async () => {
     const { stripe, double } = fixture();
     // The SDK retries a request once after a closed connection, even with retries off.
     Object.assign(double.switches, { apiFailures: 2, apiFailureStatus: 0 });
@@ -175,7 +175,7 @@ describe("Idempotency-Key", () => {
 });
 
 describe("API list", () => {
-  it("starts with the newest object and has pages that the SDK iterates", async () => {
+  it("returns the newest object first and can be paged with the SDK", async () => {
     const { stripe } = fixture();
     for (const name of ["a", "b", "c", "d", "e"]) await stripe.customers.create({ name });
     const page = await stripe.customers.list({ limit: 2 });
@@ -226,7 +226,7 @@ describe("expand parameter", () => {
 });
 
 describe("webhook endpoints", () => {
-  it("are limited to sixteen, may share a URL and return their secret once", async () => {
+  it("are limited to sixteen and return their secret only on creation", async () => {
     const { stripe } = fixture();
     const make = () =>
       stripe.webhookEndpoints.create({ url: "https://example.com/webhook", enabled_events: ["invoice.paid"] });

@@ -46,7 +46,7 @@ describe("Folder lock", () => {
     );
   });
 
-  it("is taken over at once when the process that holds it was killed", async () => {
+  it("can be taken over at once after its owner was killed", async () => {
     const killed = await lockElsewhere();
     killed.kill("SIGKILL");
     await once(killed, "exit");
@@ -54,7 +54,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("is released when its process exits", async () => {
+  it("is released when its owner exits", async () => {
     const exiting = await lockElsewhere();
     exiting.stdin?.end();
     await once(exiting, "exit");
@@ -63,7 +63,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("is taken over when it is stale, although its pid now belongs to an unrelated process", () => {
+  it("can be taken over when its pid now belongs to an unrelated process", () => {
     mkdirSync(join(dir, "lock"));
     const hourAgo = new Date(Date.now() - 3_600_000);
     utimesSync(join(dir, "lock"), hourAgo, hourAgo);
@@ -71,7 +71,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("is taken over when its owner was an earlier process with the pid of this process", () => {
+  it("can be taken over when an earlier owner had the same pid as this process", () => {
     mkdirSync(join(dir, "lock"));
     writeFileSync(join(dir, "pid"), String(process.pid));
     lockFolder(dir);

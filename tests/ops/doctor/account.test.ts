@@ -17,6 +17,6 @@ it.each([
   ["failed", "RunPod refused deleteEndpoint: the API key may not do this."],
   ["warning", "RunPod could not do deleteEndpoint: Something went wrong. Please try again later. (tried 4 times)"],
   ["warning", "RunPod did not answer deleteEndpoint: no answer within 10 s (tried 4 times)"],
-])("reports %s for a key when the delete of a missing resource answers %j", async (status, words) => {
+])("checkKey reports %s when the delete of a missing resource answers %j", async (status, words) => {
   expect(await checkKey(answering(words), [])).toMatchObject({ status });
 });

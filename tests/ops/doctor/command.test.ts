@@ -40,14 +40,14 @@ const json = async () => {
   return { code, ...(JSON.parse(out) as { stack: string; failed: number; warnings: number; checks: Check[] }) };
 };
 
-it("finds no problem in the stack of npm start", async () => {
+it("doctor reports no failed check for the stack of npm start", async () => {
   const { code, stack, failed, checks } = await json();
   expect(checks.filter(({ status }) => status === "failed")).toEqual([]);
   expect(checks.find(({ name }) => name === "phi3 image")?.seen).toMatch(/^phi3-local-1: .*@sha256:/);
   expect([code, stack, failed, checks.length]).toEqual([0, "start", 0, 5 + 9 * models.length]);
 });
 
-it("reports failed checks in a table and in JSON, with exit status 1", async () => {
+it("doctor reports failed checks in a table and in JSON and exits with status 1", async () => {
   const before = await setWorkersMax(0);
   onTestFinished(async () => void (await setWorkersMax(before)));
   const { code, failed, checks } = await json();
@@ -66,7 +66,7 @@ it("reports failed checks in a table and in JSON, with exit status 1", async () 
   expect(table.out).toMatch(/\d+ ok, \d+ warnings, \d+ failed\n$/);
 });
 
-it("prints help, and names an unreadable stack file in one line", async () => {
+it("doctor prints help, and names an unreadable stack file in one line", async () => {
   const help = await doctor("--help");
   expect(help.out).toMatch(
     /npm run doctor -- \[options\][\s\S]*--stack <name>[\s\S]*RUNPOD_API_KEY[\s\S]*exit status is 1/,

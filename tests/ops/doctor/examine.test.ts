@@ -93,7 +93,7 @@ bothApis("examine of broken workers (%s)", (api) => {
     ]);
   });
 
-  it("fails workers that start for longer than RunPod allows", async () => {
+  it("reports workers as failed when they start for longer than RunPod allows", async () => {
     const never = { exited: new Promise<undefined>(() => {}), stop: async () => {} };
     const here = await open({ api, runpod: { startWorker: () => never } });
     here.runpod.skip(DAY_MS / 24 / 3);
@@ -126,7 +126,7 @@ bothApis("examine of broken workers (%s)", (api) => {
     );
   });
 
-  it("fails endpoints that RunPod scaled to zero after a week without requests", async () => {
+  it("reports endpoints as failed when RunPod scaled them to zero after a week", async () => {
     const here = await open({ api });
     here.runpod.skip(8 * DAY_MS);
     const lines = await problems(here);
@@ -158,7 +158,7 @@ bothApis("examine of broken workers (%s)", (api) => {
   });
 });
 
-it("warns about a rollout that waits for a busy worker", async () => {
+it("examine warns about a rollout that waits for a busy worker", async () => {
   const workers: FakeWorker[] = [];
   const here = await open({
     runpod: {
@@ -184,7 +184,7 @@ it("warns about a rollout that waits for a busy worker", async () => {
 });
 
 bothApis("examine of a broken account (%s)", (api) => {
-  it("fails a read-only key", async () => {
+  it("reports a read-only key as failed", async () => {
     const here = await open({ api });
     const [key, ...others] = await problems(here, { apiKey: keys.readOnly });
     expect(key).toEqual(
@@ -201,14 +201,14 @@ bothApis("examine of a broken account (%s)", (api) => {
   it.each([
     ["restricted to an endpoint", keys.phi3],
     ["unknown to RunPod", "rpa_CANARY_NO_SUCH_ID"],
-  ])("reports only one line for a key %s", async (_what, apiKey) => {
+  ])("reports only one check for a key that is %s", async (_what, apiKey) => {
     const here = await open({ api });
     expect(await here.report({ apiKey })).toEqual([
       line("key", "failed", /RunPod refused .*the API key/, /pulumi config set --secret runpodApiKey/),
     ]);
   });
 
-  it("reports only one line when RunPod is unreachable", async () => {
+  it("reports only one check when RunPod is unreachable", async () => {
     const here = await open({ api });
     const config = { ...here.target.config, runpodApiUrl: "http://127.0.0.1:9" };
     expect(await here.report({ config })).toEqual([
@@ -221,7 +221,7 @@ bothApis("examine of a broken account (%s)", (api) => {
     ]);
   });
 
-  it("fails a quota below the configured workers", async () => {
+  it("reports a quota below the configured workers as failed", async () => {
     const here = await open({ api, config: { runpodWorkerQuota: 5, "phi3.workersMax": 4 } });
     expect(await problems(here)).toEqual([
       line(
@@ -234,7 +234,7 @@ bothApis("examine of a broken account (%s)", (api) => {
   });
 });
 
-it("uses RunPod's quota when none is configured", async () => {
+it("examine uses RunPod's quota when the configuration has no quota", async () => {
   const here = await open({
     runpod: { workersQuota: 5 },
     endpoint: { workersMax: 1 },
@@ -245,7 +245,7 @@ it("uses RunPod's quota when none is configured", async () => {
   );
 });
 
-it("checks the rest when one part of the account cannot be read", async () => {
+it("examine runs all other checks when one part of the account cannot be read", async () => {
   const here = await open({ api: "rest" });
   const on = "GET /v2/registries";
   here.runpod.switches.faults.push({ on, times: 4, skip: 0, done: false, delayMs: 0, answer: 500 });
@@ -295,7 +295,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
     );
   });
 
-  it("reports an image with a tag that can move", async () => {
+  it("reports an image whose tag can move", async () => {
     const here = await open({ api });
     await here.bump("phi3", "ghcr.io/example/phi3:latest");
     expect(await problems(here)).toContainEqual(
@@ -319,7 +319,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
     );
   });
 
-  it("warns about an endpoint of the stack that the program does not manage", async () => {
+  it("warns about a leaked endpoint of the stack", async () => {
     const here = await open({ api });
     await here.change("phi3", { name: "snack-misaki-dev-llama", workersMax: 1 });
     expect(await problems(here)).toEqual([
@@ -332,7 +332,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
     ]);
   });
 
-  it("warns about an endpoint changed by hand", async () => {
+  it("warns about an endpoint that was changed manually", async () => {
     const here = await open({ api });
     await here.change("mistral", { gpuIds: ["ADA_24"], idleTimeoutSeconds: 5 });
     expect(await problems(here)).toEqual([
@@ -345,7 +345,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
     ]);
   });
 
-  it("fails a template without the ticket variables", async () => {
+  it("reports a template without the ticket variables as failed", async () => {
     const here = await open({ api, template: { env: addOwnerTag({ MODEL: "phi3" }, OWNER) } });
     expect(await problems(here)).toContainEqual(
       line("phi3 drift", "failed", /the variable TICKET_JWKS is missing/, /^Run "pulumi up --refresh"/),
@@ -354,7 +354,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
 });
 
 describe("image named by digest", () => {
-  it("is compared by its tag in ECR", async () => {
+  it("is compared with the configuration by its tag in ECR", async () => {
     const here = await open();
     await here.bump("phi3", here.pushed("phi3", "2026-11-22"));
     const checks = await here.report();
@@ -419,7 +419,7 @@ describe("registry token", () => {
 });
 
 describe("browser checks", () => {
-  it("fail without CORS headers from the job API", async () => {
+  it("fail when the job API sends no CORS headers", async () => {
     const here = await open({ runpod: { cors: false } });
     const names =
       /^the job API does not allow https:\/\/dev\.snack-misaki\.example: the preflight gets 40\d; http:\/\/localhost:5173/;
@@ -442,7 +442,7 @@ describe("browser checks", () => {
     );
   });
 
-  it("fail for a missing browser key and warn about an unreadable one", async () => {
+  it("fail for a missing browser key and warn about an unreadable key", async () => {
     const here = await open();
     expect(
       await problems(here, { browserKeys: { ...here.target.browserKeys, phi3: undefined, mistral: "unread" } }),

@@ -20,7 +20,7 @@ afterAll(() => rmSync(programDir, { recursive: true, force: true }));
 const load = (stack: string, env: Record<string, string> = {}) =>
   loadTarget(stack, { programDir, dir: join(programDir, ".local") }, { PATH: "/nonexistent", ...env });
 
-it("takes keys from the environment before those in the stack's file", async () => {
+it("loadTarget prefers keys from the environment to keys in the stack's file", async () => {
   const env = { RUNPOD_API_KEY: "rpa_account", PHI3_BROWSER_KEY: "rpa_phi3" };
   expect(await load("sealed", env)).toMatchObject({
     owner: "snack-misaki/sealed",
@@ -30,7 +30,7 @@ it("takes keys from the environment before those in the stack's file", async () 
   });
 });
 
-it("decrypts only the encrypted keys, through the pulumi command", async () => {
+it("loadTarget decrypts only the encrypted keys with the pulumi command", async () => {
   const bin = mkdtempSync(join(programDir, "bin-"));
   const calls = join(bin, "calls");
   // `pulumi config get` prints the value and a newline.
@@ -47,7 +47,7 @@ it("decrypts only the encrypted keys, through the pulumi command", async () => {
   ]);
 });
 
-it("marks a browser key as unread when it is set but cannot be decrypted", async () => {
+it("loadTarget marks a browser key as unread when the key is set but cannot be decrypted", async () => {
   expect((await load("sealed", { RUNPOD_API_KEY: "rpa_account" })).browserKeys.phi3).toBe("unread");
 });
 
@@ -57,6 +57,6 @@ it.each([
   ["bad", /^Pulumi\.bad\.yaml is not valid:\n {2}phi3\.workersMax: .*got "many"$/],
   ["nowhere", /Pulumi\.nowhere\.yaml cannot be read/],
   ["start", /stack\.json cannot be read\. Run npm start first, or name a stack with --stack\.$/],
-])("names the missing value of the stack %s", async (stack, message) => {
+])("loadTarget names the missing or invalid value of the stack %s", async (stack, message) => {
   await expect(load(stack)).rejects.toThrow(message);
 });

@@ -34,11 +34,11 @@ it.each([
   ["one worker ready, one waiting for a GPU", check({ ready: 1, throttled: 1 }), "warning", /1 waiting for a GPU$/],
   ["one worker ready, one starting", check({ ready: 1, initializing: 1, startingSeconds: 900 }), "ok", /1 starting$/],
   ["no workers returned by RunPod", check(undefined), "warning", /did not return their state/],
-])("reports %s", (_what, line, status, seen) => {
+])("checkWorkers reports %s", (_what, line, status, seen) => {
   expect(line).toMatchObject({ status, seen: expect.stringMatching(seen) });
 });
 
-it("counts stale workers when the version is unknown", () => {
+it("checkVersion counts stale workers when the current version is unknown", () => {
   const seen = { workers: { ...noWorkers, version: undefined, ready: 2, stale: 1 }, problems: [], health: undefined };
   expect(checkVersion("phi3", seen)).toMatchObject({
     status: "warning",

@@ -11,7 +11,7 @@ const chaos = (...args: string[]) =>
   });
 
 describe("Billing simulation", () => {
-  it("finds no wrong run of the production code, but wrong runs of the weaker strategies", async () => {
+  it("finds wrong runs of the weaker strategies, but none of the production code", async () => {
     const wrongRuns: WrongRun[] = [];
     const result = await simulateBilling({ runs: 300, seed: 1 }, (wrong) => void wrongRuns.push(wrong));
     expect(wrongRuns).toEqual([]);
@@ -21,7 +21,7 @@ describe("Billing simulation", () => {
     expect(result.weaker.createdThenId).toBeGreaterThan(10);
   });
 
-  it("returns the same result for the same seed and another result for another seed", async () => {
+  it("returns equal results for equal seeds and different results for different seeds", async () => {
     const [once, again, other] = [
       await simulateBilling({ runs: 40, seed: 7 }),
       await simulateBilling({ runs: 40, seed: 7 }),
@@ -31,7 +31,7 @@ describe("Billing simulation", () => {
     expect(other).not.toEqual(once);
   });
 
-  it("produces the same events for a seed in a single run as in a series of runs", async () => {
+  it("produces the same events for a seed in a single run and in a series of runs", async () => {
     const traces: string[][] = [[], []];
     await simulateBilling({ runs: 1, seed: 12, trace: (line) => traces[0]?.push(line) });
     await simulateBilling({ runs: 3, seed: 10, trace: (line) => traces[1]?.push(line) });
@@ -39,7 +39,7 @@ describe("Billing simulation", () => {
     expect(traces[1]?.slice(-(traces[0]?.length ?? 0))).toEqual(traces[0]);
   });
 
-  it("finds wrong runs when the write condition is removed, and reports seeds that repeat them", async () => {
+  it("finds wrong runs when the write condition is removed, and reports their seeds", async () => {
     const wrongRuns: WrongRun[] = [];
     const { wrong, staleRefused } = await simulateBilling({ runs: 2_000, seed: 1, fence: false }, (one) =>
       wrongRuns.push(one),

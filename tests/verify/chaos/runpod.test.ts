@@ -36,7 +36,7 @@ async function providerWith(file: string, piece: string, replacement: string): P
 }
 
 describe("RunPod simulation", () => {
-  it("finds no orphan, duplicate or wrong resource in any run, through both APIs", async () => {
+  it("finds no orphan, duplicate or wrong resource in runs through both APIs", async () => {
     const wrongRuns: WrongRun[] = [];
     const result = await simulateRunpod({ runs: 20, seed: 1 }, (wrong) => {
       wrongRuns.push(wrong);
@@ -48,7 +48,7 @@ describe("RunPod simulation", () => {
 
   it.each([
     [
-      "the provider does not look for a resource after the answer to its creation was lost",
+      "the provider does not look for a resource after a lost create response",
       "orphans",
       "runpod/createOnce.ts",
       "existing = await find();",
@@ -69,7 +69,7 @@ describe("RunPod simulation", () => {
       "const props = declared; void (",
     ],
     [
-      "the provider treats another order of a set as a change",
+      "the provider treats a reordered set as a change",
       "wrong",
       "dynamic/fields.ts",
       "[...new Set(value)].sort()",

@@ -3,7 +3,7 @@ import { VirtualTime } from "../../../verify/chaos/billing/virtualTime";
 import { Random } from "../../../verify/chaos/random";
 
 describe("VirtualTime", () => {
-  it("fires timers in the order of their times, and those of the same time in the order of their creation", async () => {
+  it("fires timers in order of time, and timers with the same time in order of creation", async () => {
     const time = new VirtualTime(0);
     const random = new Random(1);
     const set = Array.from({ length: 500 }, (_, order) => ({ at: random.int(0, 50), order }));
@@ -14,7 +14,7 @@ describe("VirtualTime", () => {
     expect(time.now).toBe(100);
   });
 
-  it("runs all code that awaits a timer before it fires the next timer", async () => {
+  it("completes the code that awaits a timer before it fires the next timer", async () => {
     const time = new VirtualTime(0);
     const seen: string[] = [];
     const work = async (name: string): Promise<void> => {
@@ -29,7 +29,7 @@ describe("VirtualTime", () => {
     expect(seen).toEqual(["one at 10", "two at 10", "timer"]);
   });
 
-  it("fires no timer after the end, and throws an error that was passed to fail", async () => {
+  it("fires no timer after the end time, and throws the error that was passed to fail", async () => {
     const time = new VirtualTime(0);
     const seen: number[] = [];
     for (const at of [5, 6]) time.at(at, () => seen.push(at));

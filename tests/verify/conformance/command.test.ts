@@ -32,7 +32,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
   });
   afterAll(() => endpoints.close());
 
-  it("sends every fixture when given an API key and a ticket, and prints neither of these secrets", async () => {
+  it("sends the fixtures with an API key and a ticket, and does not print these secrets", async () => {
     const ticket = await endpoints.ticket("phi3");
     const url = endpoints.url("phi3");
     const { out, err, code } = await contract(["--url", url, "--json"], {
@@ -47,7 +47,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
     for (const secret of [endpoints.apiKey, ticket]) expect(out).not.toContain(secret);
   });
 
-  it("exits with 1 and prints the incompatibilities when the ticket is for another model than the endpoint's", async () => {
+  it("exits with 1 and prints the incompatibilities when the ticket is for a different model", async () => {
     const { out, code } = await contract(["--url", endpoints.url("mistral")], {
       RUNPOD_API_KEY: endpoints.apiKey,
       TICKET: await endpoints.ticket("phi3"),
@@ -58,7 +58,7 @@ describe("npm run contract with the Python worker", needsPython, () => {
     expect(out).toMatch(/\d+ passed, \d+ failed, 4 skipped/);
   });
 
-  it("gets the endpoint and the ticket from a session of the auth API when called with --api", async () => {
+  it("gets the endpoint and the ticket from the auth API when called with --api", async () => {
     const session = async (): Promise<SessionResponse> => ({
       user_id: "guest:1",
       plan: "free",

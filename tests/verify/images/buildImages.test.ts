@@ -30,7 +30,7 @@ const build = () =>
   );
 
 describe("buildImages", () => {
-  it("passes docker the model's build arguments, the Dockerfile, and HF_TOKEN as a secret, and returns the image's name", async () => {
+  it("passes the build arguments to docker, and HF_TOKEN only as a secret", async () => {
     vi.stubEnv("HF_TOKEN", "hf_canary");
     installProgram("docker", "exit 0");
     expect(await build()).toEqual(["host.test/bar-mistral:v7"]);
@@ -50,7 +50,7 @@ describe("buildImages", () => {
     expect(readFileSync(join(dir, "buildah.calls"), "utf8")).toContain("host.test/bar-mistral:v7");
   });
 
-  it("throws when neither docker nor buildah runs, and quotes the output of a failed build", async () => {
+  it("throws an error when neither docker nor buildah runs, and when a build fails", async () => {
     installProgram("docker", "exit 1");
     installProgram("buildah", "exit 1");
     await expect(build()).rejects.toThrow("Neither docker nor buildah runs here. Start one of them, or use --cpu.");

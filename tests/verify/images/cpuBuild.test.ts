@@ -16,7 +16,7 @@ describe("packageIndex", () => {
     expect(packageIndex("", { SSL_CERT_FILE: "/etc/ssl/env.pem" }).certificates).toBe("/etc/ssl/env.pem");
   });
 
-  it("converts pip's settings, prefers the environment over files, and skips local folders", () => {
+  it("converts pip's settings to uv's format, and prefers environment variables over files", () => {
     const pip = [
       ":env:.index-url='https://env.test/simple'",
       "global.index-url='https://file.test/simple'",
@@ -45,7 +45,7 @@ default = true
 });
 
 describe("mirrorOf", () => {
-  it("returns the mirror of Debian's main component, and ignores updates, other components and other vendors", () => {
+  it("returns only the mirror of Debian's main component", () => {
     const targets = [
       "Debian bookworm-updates main http://updates.test/debian/",
       "Other bookworm main http://other.test/debian/",
@@ -107,7 +107,7 @@ describe("npm run images:build -- --cpu", () => {
     expect(status).toBe(77);
   });
 
-  it("exits with status 1 instead of 77 when REQUIRE_ALL=1 forbids skipping", () => {
+  it("exits with status 1 when this machine cannot build and REQUIRE_ALL is 1", () => {
     expect(build({ REQUIRE_ALL: "1" }).status).toBe(1);
   });
 });

@@ -26,15 +26,15 @@ test("the repository has no import cycle and no upward import", () => {
 });
 
 test.each([
-  ["import", `import { b } from "./b";`],
-  ["type import", `import type { B } from "./b";`],
-  ["import for side effects", `import "./b.js";`],
-  ["re-export", `export * from "./b";`],
-  ["dynamic import", `export const b = () => import("./b.js");`],
-  ["import in a type", `export type B = typeof import("./b");`],
-  ["require", `const b = require("./b");`],
-  ["import assignment", `import b = require("./b");`],
-])("circles finds an import cycle that is closed by %s", (_, line) => {
+  ["a plain import", `import { b } from "./b";`],
+  ["a type import", `import type { B } from "./b";`],
+  ["an import for side effects", `import "./b.js";`],
+  ["a re-export", `export * from "./b";`],
+  ["a dynamic import", `export const b = () => import("./b.js");`],
+  ["an import in a type", `export type B = typeof import("./b");`],
+  ["a require call", `const b = require("./b");`],
+  ["an import assignment", `import b = require("./b");`],
+])("circles finds an import cycle that contains %s", (_, line) => {
   const sources = plant({ "infra/a.ts": line, "infra/b.ts": `import "./c";`, "infra/c.ts": `import "./a";` });
   expect(circles(sources)).toEqual([["infra/a.ts", "infra/b.ts", "infra/c.ts"]]);
 });
@@ -56,7 +56,7 @@ test("readSources ignores imports of packages and JSON, and imports in comments 
   ]);
 });
 
-test("upwardImports finds an import from a higher room", () => {
+test("upwardImports finds a file that imports from a higher room", () => {
   const sources = plant({
     "contract/a.ts": `import "../infra/b";`,
     "infra/b.ts": "",
@@ -70,7 +70,7 @@ test("upwardImports finds an import from a higher room", () => {
   ]);
 });
 
-test("upwardImports finds a cycle between two folders whose files do not import each other in a cycle", () => {
+test("upwardImports finds a cycle between two folders when there is no cycle between files", () => {
   const sources = plant({
     "local/aws/a.ts": `import "../stripe/b";`,
     "local/aws/c.ts": "",
@@ -85,7 +85,7 @@ test("upwardImports finds a cycle between two folders whose files do not import 
   ]);
 });
 
-test("upwardImports finds an import from tests/, and an import of a file that belongs to no room", () => {
+test("upwardImports finds imports of test files and of files outside all rooms", () => {
   const sources = plant({
     "infra/a.ts": `import "../tests/fixture";`,
     "tests/fixture.ts": "",
