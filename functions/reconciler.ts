@@ -10,7 +10,7 @@ export type Settings = BillingSettings & { ephemeralTable: string };
 export interface Reconciled {
   /** Events that were never delivered and are handled now. */
   events: number;
-  /** Customers read again because of a passed deadline, or daily. */
+  /** Number of customers that were read from Stripe again, after a passed deadline or for the daily review. */
   reviews: number;
   failed: number;
   /** False when time ran out; the next run continues. */

@@ -51,7 +51,8 @@ export async function walkBilling(
   const returnedAt = performance.now();
   const synced = await api.sync();
   const paidAfterReturnMs = Math.round(performance.now() - returnedAt);
-  if (synced.plan !== "paid") throw new Error(`Expected the plan paid after Checkout's redirect, got ${synced.plan}`);
+  if (synced.plan !== "paid")
+    throw new Error(`Expected the plan "paid" after Checkout's redirect, got "${synced.plan}"`);
   await panel.setSwitch("hold", false);
   const bought = await expectPlan("paid", "paid", "subscription");
 

@@ -33,7 +33,7 @@ export async function startEngine(
   if (ollama) return { name: "ollama", url: ollama, close: async () => {} };
   if (name === "ollama") {
     const commands = models.map((model) => `ollama pull ${model}`).join(" && ");
-    throw new Error(`Ollama with every model was not found on port 11434. Start Ollama, then run: ${commands}`);
+    throw new Error(`Ollama is not running on port 11434, or a model is missing. Start Ollama, then run: ${commands}`);
   }
   const scripted = await startScriptedEngine({ port: 0, events });
   return { name: "scripted", url: `${scripted.url}/v1`, close: scripted.close };

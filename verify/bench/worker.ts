@@ -44,9 +44,9 @@ export interface WorkerBench {
 interface CacheShare {
   ours: number;
   official: number;
-  /** The same when the greeting in the prompt changes in the middle of the chat. */
+  /** Cached share of our prompts when the greeting in the prompt changes in the middle of the chat. */
   oursAcrossTheHour: number;
-  /** The same when the cache also contains the tokens that the model generated. */
+  /** Cached share of our prompts when the cache also contains the tokens that the model generated. */
   oursWithGenerated: number;
   /** Tokenizer that counted the tokens. */
   tokenizer: string;

@@ -111,7 +111,7 @@ async function readReport(c: Context<Env>, maxBytes: number): Promise<Report | R
     const body: unknown = JSON.parse(text);
     if (typeof body === "object" && body !== null) return body;
   } catch {
-    // Invalid JSON gets the same response below as JSON that is not an object.
+    // Invalid JSON and JSON that is not an object get the same response.
   }
   return problem(c, 400, "bad request: body: must be a JSON object");
 }

@@ -346,7 +346,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await visited.tab.getByRole("button", { name: "返金する" }).isEnabled()).toBe(true);
   });
 
-  it("shows only the row in the drawer when billing uses real Stripe, and no drawer to a guest", async () => {
+  it("hides the drawer from a guest, and shows only the row in it when billing uses real Stripe", async () => {
     await using visited = await visit({}, { row: async () => ({ user_id: "user-1", plan: "free" }) });
     const { tab } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
