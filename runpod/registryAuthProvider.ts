@@ -46,7 +46,7 @@ export const registryAuth = {
     if (connection().api === "rest" && isInPlace && first !== undefined) {
       const reason =
         "cannot be changed through RunPod's REST API: rename these credentials, which creates new ones, " +
-        "or set runpodApi to graphql until RunPod ends it";
+        "or set runpodApi to graphql for as long as RunPod offers its GraphQL API";
       failures.push({ property: first, reason });
     }
     return { inputs, failures };

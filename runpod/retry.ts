@@ -42,9 +42,9 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
 }
 
 /**
- * Returns the error of a call after its last attempt. The error is not transient, so that a caller that also retries
- * does not multiply the attempts. Every earlier attempt failed with a transient error, so the operation may have
- * happened.
+ * Returns the error to throw after the last attempt of a call. It is marked as not transient, so that a caller with its
+ * own retries does not multiply the attempts. If there were earlier attempts, one of them may have taken effect at
+ * RunPod, so `maybeDone` is true.
  */
 export function finalError(last: RunpodError, attempts: number): RunpodError {
   const times = attempts === 1 ? "once" : `${attempts} times`;

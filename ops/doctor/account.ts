@@ -36,8 +36,8 @@ export async function checkKey(
   unreadable: { what: string; why: string }[],
 ): Promise<Check> {
   const name = "key";
-  // With GraphQL the client looks the template up first and therefore sends no delete. The check is still correct,
-  // because a GraphQL key has all permissions or none.
+  // With GraphQL the client first looks for the template, does not find it and sends no delete, so this tests no write
+  // permission. The result is correct all the same, because a GraphQL key has all permissions or none.
   const writes = {
     endpoints: () => client.deleteEndpoint(NO_SUCH_ID),
     templates: () => client.deleteTemplate(NO_SUCH_ID),

@@ -91,7 +91,7 @@ export async function checkBrowserKey(
   }
 }
 
-/** Headers of a browser's preflight for JSON with a key. */
+/** Headers of the preflight that a browser sends before a JSON request with an API key. */
 function preflightFrom(origin: string): Record<string, string> {
   return {
     origin,

@@ -60,7 +60,7 @@ describe("A chat", () => {
     expect((await problemOf(collect(wrongKey, { text: "a" }))).code).toBe("unauthorized");
   });
 
-  it("ends after the item with done, without reading the job's status or cancelling the job", async () => {
+  it("ends after the item whose `done` is true, without reading the job's status or cancelling the job", async () => {
     const server = await jobApi({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }, done] }] });
     await collect(sessionFor(server.url), { text: "a" });
     expect(server.calls).toEqual(["POST /run", "GET /stream/job-1-u1"]);

@@ -144,7 +144,7 @@ describe("Secrets", () => {
     expect(open).toEqual([]);
   });
 
-  it("include the ECR token of the registry credentials in the stack's state", () => {
+  it("include the ECR token, which the stack's state marks as a secret", () => {
     const state = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8"));
     const found = Object.values<{ type: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }>(
       state.resources,

@@ -2,8 +2,8 @@ import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { PAID, stripeFixture, VIP } from "./fixture";
 
-// The life of a subscription: by time, through the Checkout and portal pages, and at the bank
-// (https://docs.stripe.com/billing/subscriptions/overview, /testing, /billing/testing/test-clocks).
+// How a subscription changes: when time passes, when the customer uses the Checkout and portal pages, and when the bank
+// disputes a payment (https://docs.stripe.com/billing/subscriptions/overview, /testing, /billing/testing/test-clocks).
 const fixture = stripeFixture();
 const DAY = 24 * 3600;
 
