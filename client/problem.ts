@@ -15,6 +15,8 @@ export const retryableByCode = {
   nothing_bought: false,
   checkout_refused: false,
   signature_invalid: false,
+  not_found: false,
+  conflict: false,
   rate_limited: true,
   overloaded: true,
   unavailable: true,

@@ -26,6 +26,8 @@ export const errorCodes = {
   },
   checkout_refused: { status: 403, retryable: false, message: "This account cannot buy a plan. Please contact us." },
   signature_invalid: { status: 400, retryable: false, message: "The signature is not valid." },
+  not_found: { status: 404, retryable: false, message: "There is no such address." },
+  conflict: { status: 409, retryable: false, message: "A chat with this id is running." },
   rate_limited: { status: 429, retryable: true, message: "Too many requests. Wait a little and try again." },
   overloaded: { status: 503, retryable: true, message: "Too busy at the moment. Try again." },
   unavailable: { status: 503, retryable: true, message: "Not available at the moment. Try again." },

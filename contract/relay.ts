@@ -1,0 +1,87 @@
+import * as z from "zod/mini";
+import { Plan } from "./plan";
+import { WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
+
+/** External LLMs that can answer the vip plan. Each has a file of the same name in `functions/relay/providers/`. */
+export const vipProviders = ["anthropic", "openai", "bedrock", "huggingface"] as const;
+
+/** Name of an external LLM provider. */
+export const VipProvider = z.enum(vipProviders);
+export type VipProvider = z.infer<typeof VipProvider>;
+
+/** Id of a chat. The client chooses it, so that the client can cancel the chat before the first text. */
+export const ChatId = z.string().check(z.regex(/^[\w-]{8,64}$/));
+
+/**
+ * Body of `POST <relay>/chat`: the input of a worker's job, with an `id`. The ticket is in the `Authorization` header
+ * (`Bearer <ticket>`) or in the field `ticket`.
+ */
+export const ChatRequest = z.extend(WorkerInput, { id: z.optional(ChatId) });
+export type ChatRequest = z.infer<typeof ChatRequest>;
+
+/** Body of `POST <relay>/chat/<id>/cancel`. Empty when the ticket is in the `Authorization` header. */
+export const CancelRequest = z.strictObject({ ticket: z.optional(z.string()) });
+
+/** Response of `POST <relay>/chat/<id>/cancel`. */
+export const CancelResponse = z.object({ id: ChatId, cancelled: z.literal(true) });
+export type CancelResponse = z.infer<typeof CancelResponse>;
+
+/** Result of a chat. `provider` is `runpod`, or the external LLM that answered. */
+export const ChatReply = z.extend(z.omit(WorkerOutput, { model: true }), {
+  id: ChatId,
+  provider: z.enum(["runpod", ...vipProviders]),
+  /** `name` is the configured model, `version` the model that the provider reports. */
+  model: z.object({ plan: Plan, name: z.string(), version: z.string() }),
+  /** Number of calls to models for this reply, failed ones included. */
+  attempts: z.int(),
+  /** Whether the reply replaced the beginning of another model's reply. */
+  restarted: z.optional(z.boolean()),
+});
+export type ChatReply = z.infer<typeof ChatReply>;
+
+/**
+ * Item of the stream of `POST <relay>/chat`: the JSON data of one server-sent event. A stream always ends with an item
+ * that has `done` or `error`.
+ */
+export const RelayItem = z.union([
+  /** The next piece of text. */
+  z.object({ delta: z.string() }),
+  /** No text yet: the model is starting. `message` is a sentence of Mama's in Japanese. */
+  z.object({ waiting: z.literal(true), message: z.string() }),
+  /** The model failed. Discard the text so far: another model answers from the beginning. */
+  z.object({ restart: z.literal(true) }),
+  /** The complete reply. */
+  z.extend(ChatReply, { done: z.literal(true) }),
+  /** The chat failed. `text` is the part of the reply that was sent before. */
+  z.extend(WorkerFailure, { text: z.optional(z.string()) }),
+]);
+export type RelayItem = z.infer<typeof RelayItem>;
+
+/**
+ * Body that the product's first web frontend sends to `<base>/chat`, in two versions. It sends no ticket. A
+ * `conversation` begins with Mama's greeting and is never shortened.
+ */
+export const LegacyChatRequest = z.union([
+  z.strictObject({ message: z.string() }),
+  z.object({
+    conversation: z.array(z.object({ role: z.string(), content: z.string() })),
+    metadata: z.optional(z.unknown()),
+  }),
+]);
+export type LegacyChatRequest = z.infer<typeof LegacyChatRequest>;
+
+/** Response to the first web frontend. Version 1 reads `reply`, version 2 reads `message`; both have the same text. */
+export const LegacyChatResponse = z.object({
+  reply: z.string(),
+  message: z.string(),
+  /** The model is still starting, and the text is a sentence of Mama's that asks to wait. */
+  waiting: z.optional(z.literal(true)),
+});
+export type LegacyChatResponse = z.infer<typeof LegacyChatResponse>;
+
+/** A customer's use of the relay. */
+export const Usage = z.object({
+  minute: z.object({ chats: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
+  day: z.object({ tokens: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
+});
+export type Usage = z.infer<typeof Usage>;

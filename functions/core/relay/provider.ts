@@ -1,0 +1,62 @@
+import type { WorkerInput, WorkerOutput } from "../../../contract/worker";
+import type { FailureCause } from "./failure";
+
+/** One message for a model. There is no `system` role: a provider adds the persona. */
+export type Message = NonNullable<WorkerInput["messages"]>[number];
+
+/** A conversation for a model. */
+export interface ProviderChat {
+  /** Messages with alternating roles. The first and the last one are the user's. */
+  messages: Message[];
+  /** Maximum number of tokens of the reply. */
+  maxTokens: number;
+  /** Sampling parameters of the request. A provider drops those that its model does not accept. */
+  sampling: Pick<NonNullable<WorkerInput["params"]>, "temperature" | "top_p" | "seed">;
+  /** System prompt of external LLMs. GPU workers add the persona themselves. `greeting` changes with the time of day. */
+  system: { persona: string; greeting: string };
+  /** Hash of the user's id, for a provider's abuse detection and cache routing. */
+  userHash: string;
+}
+
+/** Tokens of one reply. `prompt_tokens` includes `cached_tokens`. */
+export type TokenUsage = WorkerOutput["usage"];
+
+/** End of a reply. Missing `usage` means that the provider reported none. */
+export interface ProviderEnd {
+  finishReason: WorkerOutput["finish_reason"];
+  usage?: TokenUsage;
+  /** Model that the provider reports. */
+  version?: string;
+}
+
+/** An event of a provider's stream: a piece of text, or the end of the reply. The end is always the last event. */
+export type ProviderEvent = { text: string } | { end: ProviderEnd };
+
+/** A model that answers chats: an external LLM, or the GPU workers of a RunPod endpoint. */
+export interface Provider {
+  readonly name: "runpod" | "anthropic" | "openai" | "bedrock" | "huggingface";
+  /** Configured name of the model. */
+  readonly model: string;
+  /**
+   * Requests one reply, without retries. Aborting the signal ends the request at the provider.
+   *
+   * @throws ProviderFailure. A stream that ends without the provider's own last event fails with `broken`.
+   */
+  stream(chat: ProviderChat, signal: AbortSignal): AsyncIterable<ProviderEvent>;
+}
+
+/** Failure of one request to a provider. `message` is for the log and contains neither prompt nor key. */
+export class ProviderFailure extends Error {
+  override readonly name = "ProviderFailure";
+  /** Wait that the provider asks for, from `Retry-After`. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    readonly reason: FailureCause,
+    message: string,
+    options: ErrorOptions & { retryAfterMs?: number | undefined } = {},
+  ) {
+    super(message, options);
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
