@@ -3,8 +3,8 @@ import { UnfinishedError } from "../dynamic/unfinished";
 import { retryTransient } from "./retry";
 
 /**
- * Creates a resource exactly once. If the answer of an earlier attempt was lost, its resource may exist. So each
- * attempt first looks for that resource and adopts it.
+ * Creates a resource exactly once. An earlier attempt may have created the resource although its response was lost. So
+ * each attempt first looks for the resource and adopts it.
  *
  * @param find finds the resource by name and owner; throws when the name belongs to somebody else's resource
  * @param save creates the resource, or adopts the existing one

@@ -27,7 +27,7 @@ export const words = {
     signUp: "Sign up",
     incorrect: "Incorrect username or password.",
     stale: "This page is out of date. Please try again.",
-    seeded: "Customers of the local cloud are seeded. There is nothing to sign up for or to reset here.",
+    seeded: "Customers of the local cloud are seeded. You cannot sign up or change a password here.",
     back: "Back to sign in",
     other: "日本語",
   },

@@ -53,7 +53,7 @@ describe("The Python worker", needsPython, () => {
     });
   });
 
-  // Changes real answers in the way of an incompatible worker. `incompatibilities` must report each change.
+  // These tests change real answers, as an incompatible worker would. `incompatibilities` must report each change.
   describe("with changed answers", () => {
     let values: FixtureValues;
     const answers: { fixture: Fixture; answer: Answer }[] = [];
