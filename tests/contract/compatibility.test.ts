@@ -168,7 +168,7 @@ const replaced =
   (item) =>
     name in item ? { ...item, [name]: value } : item;
 
-/** Replaces fields of the object `name` if it exists. */
+/** Replaces some fields of the object in field `name`. Does nothing when the field is not an object. */
 const withFields =
   (name: string, fields: object): Change =>
   (item) =>

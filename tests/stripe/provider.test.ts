@@ -127,7 +127,7 @@ describe("An unexpected response", () => {
     await expect(endpoint.read(id, outs)).rejects.toThrow(message);
   });
 
-  it("makes a create fail when it contains no secret", async () => {
+  it("makes a create fail when the response contains no secret", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = {
       id: "we_1",

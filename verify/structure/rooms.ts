@@ -28,5 +28,5 @@ export const rooms: Room[] = [
   { path: "client", reason: "the browser's package, which imports no other room" },
   { path: "images", reason: "the GPU worker and the facts about each model" },
   { path: "contract", reason: "formats of the data that clients, functions and workers exchange" },
-  { path: "cli", reason: "start, output and errors of every command" },
+  { path: "cli", reason: "code with which every command starts, prints and fails" },
 ];

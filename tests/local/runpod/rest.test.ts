@@ -15,7 +15,7 @@ const create = (body: object = {}) => runpod.restJson("POST /serverless", { ...r
 const template = { name: "phi3-template", image: "registry.example/phi3:1.0.0", disk: 20, serverless: true };
 
 describe("REST v2 endpoints", () => {
-  it("show default values and request URLs after their creation", async () => {
+  it("return default values and the request URLs when created", async () => {
     const { workers, timeout, ...minimal } = restEndpoint;
     const created = await runpod.restJson("POST /serverless", minimal);
     const base = `${runpod.jobApiUrl}/${created.id}`;

@@ -85,8 +85,8 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
       await run({ do: "wait", seconds: 30, note: `${note}2` }),
     ];
     await vi.waitFor(async () => expect(await inProgress()).toBe(2), 10_000);
-    // After this time, the double treats a job as lost when a ping of its worker does not name the job. The SDK pings
-    // every second.
+    // A worker's pings name its running jobs. After this time, the double treats a job that no ping names as lost.
+    // The SDK pings every second.
     runpod.double.skip(31_000);
     await result({ do: "wait", seconds: 2.5, note });
     expect((await runpod.json(`${id}/health`)).jobs).toMatchObject({ inProgress: 2, retried: 0 });
