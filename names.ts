@@ -8,7 +8,7 @@ export function configKey(key: string): string {
   return `${PROJECT}:${key}`;
 }
 
-/** Configuration key of the RunPod key that browsers use for a model. */
+/** Name of the configuration entry with the RunPod key that browsers use for a model. */
 export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }

@@ -31,9 +31,8 @@ export interface StripeWebhookArgs {
 }
 
 /**
- * The webhook endpoint at Stripe, and its secrets in Parameter Store. Without a key to register the endpoint, the
- * secret is `stripeWebhookSecret` of the configuration. If this secret is also missing, the webhook function rejects
- * every event.
+ * The webhook endpoint at Stripe, and its signing secrets in Parameter Store. Without `stripeWebhookKey`, the program
+ * stores `stripeWebhookSecret` of the configuration. Without both, the webhook function rejects every event.
  */
 export class StripeWebhook extends pulumi.ComponentResource {
   /** URL to which Stripe sends events. */

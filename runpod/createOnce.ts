@@ -8,7 +8,7 @@ import { retryTransient } from "./retry";
  *
  * @param find finds the resource by name and owner; throws when the name belongs to somebody else's resource
  * @param save creates the resource, or adopts the existing one
- * @param inputs properties of the finished resource
+ * @param inputs properties that the resource gets
  * @param given properties as Pulumi passed them
  * @throws UnfinishedError when a resource exists but could not be adopted
  */

@@ -196,7 +196,7 @@ function blocks(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean
   return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created < dispute.created);
 }
 
-/** An inquiry (`warning_…`) is not a dispute yet. A dispute that the bank decided for us blocks nothing. */
+/** An inquiry (`warning_…`) is not a dispute yet. A dispute that we won blocks nothing. */
 function isWonOrInquiry(status: string): boolean {
   return status === "won" || status === "prevented" || status.startsWith("warning_");
 }

@@ -61,7 +61,7 @@ export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z
 /** Body schema of a route without parameters. */
 export const NoBody = z.strictObject({});
 
-/** Words the kinds of issues that can occur, because zod/mini has no message texts. */
+/** Returns the message for an issue. zod/mini itself has no message texts. */
 function explain(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "unrecognized_keys") return `unknown field ${issue.keys.join(", ").slice(0, 100)}`;
   if (issue?.code === "invalid_type") return `must be ${issue.expected}`;

@@ -46,7 +46,7 @@ export function createUserRows(tableName: string): UserRows {
   const client = new DynamoDBClient(awsClientLimits);
   const get = createUsers(tableName);
 
-  /** Undefined when the condition failed. */
+  /** Updates a row. Returns undefined when the condition is false. */
   async function update(userId: string, input: Omit<UpdateItemCommandInput, "TableName" | "Key">) {
     const command = new UpdateItemCommand({ TableName: tableName, Key: { user_id: { S: userId } }, ...input });
     const sent = client.send(command).catch((error: unknown) => {

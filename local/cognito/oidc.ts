@@ -64,8 +64,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       token: "/oauth2/token",
       userinfo: "/oauth2/userInfo",
       revocation: "/oauth2/revoke",
-      // When another customer signs in over an open session, the OIDC server makes the browser post to this path plus
-      // `/confirm`.
+      // When another customer signs in while a session is open, the OIDC server makes the browser post to this path
+      // plus `/confirm`.
       end_session: `/session/${poolId}`,
     },
     features: {

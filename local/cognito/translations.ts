@@ -1,7 +1,7 @@
 /** The languages of the hosted pages. */
 export type Language = "ja" | "en";
 
-/** Texts of the hosted pages. The message of a failed sign-in is Cognito's. */
+/** Texts of the hosted pages. The message of a failed sign-in has the same words as Cognito's. */
 export const words = {
   ja: {
     signIn: "サインイン",

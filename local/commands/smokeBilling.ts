@@ -40,7 +40,8 @@ export async function walkBilling(
       const now = await read();
       steps[step] = `${now.plan}, ${now.reason}`;
       if (now.plan === plan && now.reason === reason) return now;
-      if (Date.now() > deadline) throw new Error(`${step}: expected the plan and reason "${plan}, ${reason}", got "${steps[step]}"`);
+      if (Date.now() > deadline)
+        throw new Error(`${step}: expected the plan and reason "${plan}, ${reason}", got "${steps[step]}"`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

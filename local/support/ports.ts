@@ -33,8 +33,8 @@ function portOf(key: string, url: string | undefined): number {
 }
 
 /**
- * Returns the configuration of the stack `start`. The URLs of the local cloud replace the URLs in `Pulumi.local.yaml`,
- * and the overrides by path replace any value.
+ * Returns the configuration of the stack `start`. The URLs of the local cloud replace the URLs in `Pulumi.local.yaml`.
+ * Then `overrides` replaces any values. Its keys are paths, such as `phi3.imageTag`.
  *
  * @throws Error when the file has an encrypted value
  */

@@ -59,7 +59,7 @@ export function checkTemplate(
 /**
  * Checks that a template's image is the configured one and has an immutable name.
  *
- * @param tags tags of an image that is named by digest; undefined when the registry does not return them
+ * @param tags the image's tags, when its name contains a digest; undefined when the registry does not return them
  */
 export function checkImage(
   model: Model,

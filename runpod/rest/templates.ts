@@ -15,8 +15,8 @@ export function getTemplate({ get }: RestRequests, id: string): Promise<Template
 }
 
 /**
- * Template calls of the REST API. RunPod copies a template to a REST endpoint only when the endpoint is created. So a
- * save of a template also changes the endpoints that follow the template.
+ * Template calls of the REST API. RunPod copies a template to a REST endpoint only when the endpoint is created. So
+ * this API's `save` also updates the endpoints that must use the same template.
  */
 export function templateApi(requests: RestRequests): TemplateApi {
   const { send, list, remove } = requests;

@@ -74,7 +74,7 @@ export interface WorkerState {
   isStale: boolean;
 }
 
-/** Responses about the workers of any endpoint. Each call takes the next item of the list; the last item repeats. */
+/** A list of responses about an endpoint's workers. Each call returns the next one; the last one repeats. */
 export interface WorkerStates {
   /** Responses of REST v2. If undefined, the response is a 404. */
   rest: { version: number; workers: WorkerState[] }[] | undefined;

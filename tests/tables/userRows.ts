@@ -264,7 +264,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await readUser(tables(), "v")).not.toHaveProperty("needs_review_at");
   });
 
-  it("is returned with all attributes by a consistent read for an operator", async () => {
+  it("has all attributes in a consistent read by an operator", async () => {
     const rows = open();
     expect(await rows.inspect("u")).toEqual({ customer: undefined, row: null });
     await rows.takeTicket("u", now);

@@ -71,7 +71,7 @@ export class JobQueue {
   /** Notified after every change of any job. */
   readonly changed = new ChangeNotifier();
   private readonly jobs = new Map<string, Job>();
-  /** Ids of jobs to stop, by worker. */
+  /** Ids of the jobs that each worker must stop. The key is the worker's id. */
   private readonly stopRequests = new Map<string, string[]>();
   private readonly totals = { completed: 0, failed: 0, retried: 0 };
 

@@ -510,7 +510,7 @@ describe("tokens", () => {
     ["openid", "free@example.com"],
     ["openid profile", undefined],
     ["openid profile email", "free@example.com"],
-  ])("for the scopes %s contain the e-mail address %s", async (scope, email) => {
+  ])("contain the expected e-mail claims with the scopes %s", async (scope, email) => {
     const { access_token, id_token = "", request } = await tokens(new Browser(), { scope });
     const claims = decodeJwt(id_token);
     expect([claims.email, claims.email_verified]).toEqual([email, email && true]);
