@@ -262,7 +262,10 @@ describe("Streamed response", () => {
   });
 
   it("tells the function by `write` that its reader is slow", async () => {
-    await using unlimited = await startTestCloud();
+    const most = Number.MAX_SAFE_INTEGER;
+    await using unlimited = await startTestCloud({
+      streamLimits: { burstBytes: most, bytesPerSecond: most, maxBytes: most },
+    });
     const { url } = await serve(
       unlimited,
       streaming(`let written = 0;
@@ -316,6 +319,15 @@ describe("Streamed response", () => {
       function: { timeout: 1 },
     });
     expect(await get(url)).toMatchObject({ status: 200, body: "one", cut: true });
+  });
+
+  it("cuts the connection when the function times out during a large chunk", async () => {
+    const large = `stream.write("x".repeat(${2.5 * MB})); stream.write("y"); await sleep(9000)`;
+    const { url } = await serve(cloud, streaming(large), { function: { timeout: 1 } });
+    const { body, cut } = await get(url);
+    expect(cut).toBe(true);
+    expect(body.length).toBeGreaterThanOrEqual(MB);
+    expect(body.length).toBeLessThan(2.5 * MB);
   });
 
   it("cuts the connection when the function throws after the first byte, and answers 502 before it", async () => {
