@@ -11,7 +11,7 @@ const POLL_EVERY_MS = 100;
 const CALL_TIMEOUT_MS = 30_000;
 const CANCEL_TIMEOUT_MS = 5_000;
 /** Number of failed attempts of one poll after which the request fails. */
-const POLL_ATTEMPTS = 4;
+const POLL_ATTEMPTS = 6;
 /** Longest pause before a failed poll is repeated. */
 const MAX_POLL_PAUSE_MS = 2_000;
 /** RunPod deletes a job at this age, so that no job outlives a relay that crashed. */
@@ -50,12 +50,10 @@ export function createWorker(options: WorkerOptions): Provider {
 async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenerator<ProviderEvent, void, void> {
   signal.throwIfAborted();
   const submitted = submit(options);
-  const cancel = () => (options.keepJob ? undefined : submitted.then((job) => job.cancel()).catch(() => {}));
-  const over = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<unknown>();
   options.waitUntil(over.promise);
   let isRunning = true;
   try {
-    // The job may start although nobody waits for its id any more. Then it is cancelled as soon as RunPod returns the id.
     const job = await orAborted(submitted, signal);
     for await (const event of readEvents(job, signal)) {
       if ("end" in event) isRunning = false;
@@ -65,8 +63,11 @@ async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenera
     if (error instanceof JobEnded) isRunning = false;
     throw error instanceof JobEnded ? error.cause : error;
   } finally {
-    if (isRunning) await cancel();
-    over.resolve();
+    const leave = async (job: Job) => {
+      if (isRunning && !options.keepJob) await job.cancel();
+    };
+    // Nobody may wait for the job's id any more. RunPod starts the job anyway, so it is cancelled when its id arrives.
+    submitted.then(leave).then(over.resolve, over.resolve);
   }
 }
 
