@@ -66,10 +66,6 @@ export const LegacyConversation = z.object({
   metadata: z.optional(z.unknown()),
 });
 
-/** Body of the first web frontend's chats. */
-export const LegacyChatRequest = z.union([LegacyMessage, LegacyConversation]);
-export type LegacyChatRequest = z.infer<typeof LegacyChatRequest>;
-
 /** Response to the first web frontend. Version 1 reads `reply`, version 2 reads `message`; both have the same text. */
 export const LegacyChatResponse = z.object({
   reply: z.string(),

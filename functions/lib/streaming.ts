@@ -8,7 +8,7 @@ export type StreamRequest = LambdaFunctionURLEvent;
 export type StreamAnswer = (event: StreamRequest, response: Writable, context: StreamContext) => Promise<void>;
 
 /** The part of Lambda's context that a streaming handler uses. */
-export type StreamContext = Pick<Context, "getRemainingTimeInMillis">;
+type StreamContext = Pick<Context, "getRemainingTimeInMillis">;
 
 /** A Lambda handler that streams its response. */
 export type StreamHandler = StreamifyHandler<StreamRequest, void>;
@@ -24,5 +24,6 @@ export function streamHandler(answer: StreamAnswer): StreamHandler {
  * (aws-lambda-nodejs-runtime-interface-client#95).
  */
 export function startResponse(response: Writable, statusCode: number, headers: Record<string, string>): Writable {
-  return awslambda.HttpResponseStream.from(response, { statusCode, headers });
+  // A failed write means that Lambda has given up the response. The work behind it then ends like any other.
+  return awslambda.HttpResponseStream.from(response, { statusCode, headers }).on("error", () => {});
 }

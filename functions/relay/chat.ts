@@ -127,8 +127,10 @@ async function admit(
   } finally {
     clearInterval(watch);
     const tokens = calls.reduce((sum, { usage }) => sum + totalTokens(usage), 0);
-    chat.waitUntil(services.usage.settle({ account, chatId, tokens }, new Date()));
-    if (spend) chat.waitUntil(spend.settle(calls));
+    // A reservation that is not settled expires by itself.
+    const alarmUnsettled = () => services.alarm("usage_not_settled");
+    chat.waitUntil(services.usage.settle({ account, chatId, tokens }, new Date()).catch(alarmUnsettled));
+    if (spend) chat.waitUntil(spend.settle(calls).catch(alarmUnsettled));
   }
 }
 

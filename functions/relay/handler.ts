@@ -42,8 +42,6 @@ export function createRelay(services: RelayServices): StreamAnswer {
     const timeLeftMs = Math.max(0, context.getRemainingTimeInMillis() - END_MS);
     const timer = setTimeout(() => stop.abort(new ApiError("timeout")), timeLeftMs);
     const background = new Background();
-    // A failed write means that Lambda has given up the response. The chat then ends like any other.
-    response.on("error", () => {});
     try {
       await answer(readRequest(event), { event, response, stop, waitUntil: background.add }, services);
     } catch (thrown) {

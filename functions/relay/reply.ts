@@ -18,7 +18,7 @@ const FINISH_MS = 10_000;
 const COMMENT = ":\n\n";
 
 /** Details of a failed chat. */
-export interface FailureDetail {
+interface FailureDetail {
   /** The part of the reply that was sent before. */
   text?: string | undefined;
   /** A sentence of Mama's to show. */

@@ -35,7 +35,7 @@ interface TicketOptions {
 }
 
 /** The usage table's rules in memory. `settled` lists the tokens of every settlement. */
-export class MemoryUsage implements UsageTable {
+class MemoryUsage implements UsageTable {
   readonly settled: number[] = [];
   private readonly states = new Map<string, UsageState>();
 
@@ -113,7 +113,7 @@ const emptyStore = {
 };
 
 /** Cooldowns that no other container shares. */
-export function memoryCooldowns(): Cooldowns {
+function memoryCooldowns(): Cooldowns {
   return createCooldowns(emptyStore);
 }
 

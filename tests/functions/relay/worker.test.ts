@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../../contract/errors";
+import type { Plan } from "../../../contract/plan";
 import { type ProviderChat, type ProviderEvent, ProviderFailure } from "../../../functions/core/relay/provider";
 import { Background } from "../../../functions/lib/background";
 import { createRelay } from "../../../functions/relay/handler";
@@ -231,13 +232,13 @@ describe("An aborted request", () => {
 });
 
 describe("The relay", () => {
-  async function start() {
+  async function start(plan: Plan = "free") {
     const relay = await createServices(new ScriptedProvider(), {
-      endpoints: { phi3: `${runpod.jobApiUrl}/${endpoint}` },
+      endpoints: { phi3: `${runpod.jobApiUrl}/${endpoint}`, mistral: `${runpod.jobApiUrl}/${endpoint}` },
       workerKey: async () => ACCOUNT_KEY,
     });
     const host = await startHost(createRelay(relay.services));
-    const ticket = await relay.tickets.sign("free");
+    const ticket = await relay.tickets.sign(plan);
     const post = (path: string, body: object) =>
       fetch(`${host.url}${path}`, {
         method: "POST",
@@ -272,6 +273,20 @@ describe("The relay", () => {
       attempts: 1,
     });
     await host.close();
+  });
+
+  it("lets the plan's worker answer a vip when the spend ceiling is reached, with an alarm", async () => {
+    const { relay, host, post } = await start("vip");
+    relay.spend.isOver = true;
+    const response = post("/chat", { text: "x" });
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, { ...done, model: { ...done.model, plan: "paid", name: "mistral" } });
+    const items = await readItems(await response);
+    expect(items.at(-1)).toMatchObject({ done: true, provider: "runpod", model: { plan: "vip", name: "mistral" } });
+    expect(relay.alarms).toEqual(["vip_spend_ceiling"]);
+    await host.close();
+    expect(relay.usage.settled).toEqual([105]);
+    expect(relay.spend.settled).toEqual([]);
   });
 
   it("passes the worker's refusal on with its code and text, without an alarm", async () => {
