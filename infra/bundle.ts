@@ -25,6 +25,15 @@ export type FunctionName = (typeof functionNames)[number];
  */
 const providers = ["runpod/provider", "stripe/provider", "infra/ticketKeyProvider"] as const;
 
+/**
+ * The OpenAI SDK as a bundle of its own, in the folder of the relay's providers. Two of them use the SDK, and it is a
+ * quarter of the archive.
+ */
+export const openaiSdk = {
+  in: "./node_modules/openai/client.mjs",
+  out: "functions/relay/providers/openaiSdk",
+} as const;
+
 /** esbuild options of a bundle: one CommonJS file for Lambda's Node, with all its dependencies. */
 export const bundleOptions: BuildOptions = {
   bundle: true,
@@ -32,7 +41,11 @@ export const bundleOptions: BuildOptions = {
   platform: "node",
   // The SDKs ship ES modules and CommonJS. esbuild removes unused code from ES modules only.
   mainFields: ["module", "main"],
-  alias: { "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts" },
+  alias: {
+    "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts",
+    "openai/client": "./openaiSdk.cjs",
+  },
+  external: ["./openaiSdk.cjs"],
   target: "node24",
   format: "cjs",
   legalComments: "none",
@@ -54,11 +67,11 @@ export function buildBundles(programDir: string = process.cwd()): void {
   const stamp = join(programDir, ".build", "sources.sha256");
   const hash = sourcesHash(programDir);
   const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
-  if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
+  if (isSame(stamp, Buffer.from(hash)) && [...sources, openaiSdk.out].every(isThere)) return;
   const { outputFiles } = buildSync({
     ...bundleOptions,
     absWorkingDir: programDir,
-    entryPoints: sources.map((source) => ({ in: `./${source}.ts`, out: source })),
+    entryPoints: [...sources.map((source) => ({ in: `./${source}.ts`, out: source })), openaiSdk],
     outdir: ".build",
     outExtension: { ".js": ".cjs" },
     write: false,
