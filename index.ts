@@ -19,7 +19,7 @@ const config = loadConfig();
 const identity = new Identity("identity", { config });
 const data = new Data("data", { config });
 
-// Inference: each model has a worker image and a RunPod endpoint. Its workers accept jobs with a valid ticket only.
+// Inference: each model has a worker image and a RunPod endpoint. Its workers accept only jobs with a valid ticket.
 const tickets = new Tickets("tickets", { config });
 const images = byModel((model) => new WorkerImage(model, { config }));
 const keys = new AccountKeys("account-keys", { config });
@@ -62,5 +62,5 @@ export const signIn = {
 export const webhookUrl = stripeWebhook.url;
 /** Base URL of the relay. Each session contains the URL to use: the relay's, or that of the model's endpoint. */
 export const relayUrl = relay.url;
-/** URL of each model's endpoint. */
+/** URL of each model's endpoint. A frontend does not use this output: it gets the URL with each session. */
 export const inference = byModel((model) => endpoints[model].url);

@@ -26,7 +26,7 @@ export interface AuthArgs {
   endpoints: Record<Model, Inference>;
 }
 
-/** The functions that create chat sessions: for customers by ID token, for guests by IP address. */
+/** The functions that create chat sessions. They identify customers by ID token and guests by IP address. */
 export class Auth extends pulumi.ComponentResource {
   readonly session: Lambda<SessionSettings>;
   readonly guest: Lambda<GuestSettings>;

@@ -35,7 +35,10 @@ function directAccess(model: Model): Check {
   return warning(`${model} direct access`, seen, todo);
 }
 
-/** Checks that the stack's origins may call an endpoint from a browser: the preflight and an actual answer. */
+/**
+ * Checks that the stack's origins may call an endpoint from a browser. It sends the preflight request and an actual
+ * request.
+ */
 async function checkCors(model: Model, endpointId: string, { target, timeoutMs }: BrowserCheckInputs): Promise<Check> {
   const label = `${model} CORS`;
   const { config, browserKeys, apiKey } = target;
@@ -70,7 +73,7 @@ async function checkBrowserKey(model: Model, { target, endpointIds, timeoutMs }:
   const label = `${model} browser key`;
   const { config, browserKeys, apiKey } = target;
   const given = browserKeys[model];
-  const make = `Make a Restricted key for the ${model} endpoint alone in RunPod's console, then: pulumi config set --secret ${model}BrowserKey, and "pulumi up".`;
+  const make = `Make a Restricted key for only the ${model} endpoint in RunPod's console. Then run "pulumi config set --secret ${model}BrowserKey" and "pulumi up".`;
   if (typeof given !== "object") {
     const variable = `${model.toUpperCase()}_BROWSER_KEY`;
     return warning(
@@ -118,7 +121,7 @@ function preflightRefusal({ ok: isOk, status, headers }: Response, origin: strin
   if (!isOk) return `the preflight gets ${status}`;
   if (!allows(headers, origin)) return "the preflight's answer does not allow this origin";
   const allowed = (headers.get("access-control-allow-headers") ?? "").toLowerCase().split(/\s*,\s*/);
-  // `*` does not cover authorization (Fetch standard).
+  // The value `*` does not allow the `authorization` header (Fetch standard).
   const isNamed = allowed.includes("authorization") && (allowed.includes("content-type") || allowed.includes("*"));
   return isNamed ? undefined : "the preflight does not allow authorization and content-type";
 }
