@@ -5,7 +5,7 @@ import { image } from "../ecr/dockerBuild";
 import { lifecyclePolicy, repository } from "../ecr/resources";
 import { api, authorizer, integration, route, stage } from "../httpApi/resources";
 import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/resources";
-import { lambdaFunction, permission } from "../lambda/resources";
+import { functionUrl, lambdaFunction, permission } from "../lambda/resources";
 import { schedule } from "../scheduler";
 import { parameter } from "../ssm";
 import type { ResourceType } from "../support/resource";
@@ -23,6 +23,7 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
     stage,
     lambdaFunction,
     permission,
+    functionUrl,
     schedule,
     role,
     rolePolicy,
