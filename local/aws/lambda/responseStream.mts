@@ -100,8 +100,8 @@ class Sender extends Writable {
     }
     // A copy, because a small Buffer is a view of a pool that must stay in this thread.
     const copy = new Uint8Array(chunk);
-    this.post({ type: "chunk", chunk: copy }, [copy.buffer]);
     this.unacknowledgedBytes += copy.byteLength;
+    this.post({ type: "chunk", chunk: copy }, [copy.buffer]);
     if (this.unacknowledgedBytes < WINDOW_BYTES) done();
     else this.resume = done;
   }
