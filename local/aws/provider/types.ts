@@ -3,9 +3,10 @@ import { managedLoginBranding, userPool, userPoolClient, userPoolDomain } from "
 import { table } from "../dynamodb/table";
 import { image } from "../ecr/dockerBuild";
 import { lifecyclePolicy, repository } from "../ecr/resources";
+import { functionUrl } from "../functionUrl/resources";
 import { api, authorizer, integration, route, stage } from "../httpApi/resources";
 import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/resources";
-import { functionUrl, lambdaFunction, permission } from "../lambda/resources";
+import { lambdaFunction, permission } from "../lambda/resources";
 import { schedule } from "../scheduler";
 import { parameter } from "../ssm";
 import type { ResourceType } from "../support/resource";

@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { type IncomingMessage, type RequestOptions, request } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { runInThisContext } from "node:vm";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { runtime } from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { code, nextEvent, startTestCloud } from "./fixture";
 
@@ -380,6 +382,18 @@ describe("Streamed response", () => {
         await pipeline(Readable.from(["one ", "two ", "three"]), stream);`),
     );
     expect(await get(url)).toMatchObject({ status: 200, body: "one two three", cut: false });
+  });
+
+  it("runs an inline closure that Pulumi has serialized", async () => {
+    // From a string, because the test runner rewrites the functions of a test file.
+    const factory = runInThisContext(`() => globalThis.awslambda.streamifyResponse(async (event, raw) => {
+      const stream = globalThis.awslambda.HttpResponseStream.from(raw, { statusCode: 202 });
+      stream.write("inline");
+      stream.end();
+    })`);
+    const { text: serialized } = await runtime.serializeFunction(factory, { isFactoryFunction: true });
+    const { url } = await serve(cloud, serialized);
+    expect(await get(url)).toMatchObject({ status: 202, body: "inline" });
   });
 
   it("reuses a warm worker for the next stream", async () => {

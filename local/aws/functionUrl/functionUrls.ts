@@ -5,14 +5,15 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Events } from "../../support/events";
 import { type Listening, listen, readBody } from "../../support/http";
 import { toEvent, toResponse } from "../httpApi/payload";
+import { CollectedResponse } from "../lambda/collectedResponse";
+import { FunctionError, type Lambda, ThrottledError } from "../lambda/lambda";
+import { functionName, lambdaFunction, permission } from "../lambda/resources";
+import { signatureScope } from "../lambda/signature";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { Listeners } from "../support/listeners";
 import type { Effects } from "../support/resource";
-import { CollectedResponse } from "./collectedResponse";
-import { FunctionUrlCors } from "./functionUrlCors";
-import { FunctionError, type Lambda, ThrottledError } from "./lambda";
-import { functionName, functionUrl, lambdaFunction, permission } from "./resources";
-import { signatureScope } from "./signature";
+import { FunctionUrlCors } from "./cors";
+import { functionUrl } from "./resources";
 import {
   AWS_STREAM_LIMITS,
   type HeaderLines,

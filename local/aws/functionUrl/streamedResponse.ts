@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ResponseSink } from "./sandbox";
+import type { ResponseSink } from "../lambda/sandbox";
 
 /** Limits of one streamed response. */
 export interface StreamLimits {
