@@ -29,6 +29,7 @@ export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
   relay: vipProviders.map((name) => `relay/providers/${name}`),
 };
 
+/**
  * Sources of the dynamic providers. They need bundles, because Pulumi runs them in a process that cannot load
  * TypeScript.
  */
@@ -45,7 +46,6 @@ export const bundleOptions: BuildOptions = {
   target: "node24",
   format: "cjs",
   legalComments: "none",
-  loader: { ".txt": "text" },
   logLevel: "warning",
 };
 
@@ -81,11 +81,10 @@ export function buildBundles(programDir: string = process.cwd()): void {
 /** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */
 function sourcesHash(programDir: string): string {
   const hash = createHash("sha256");
-  const files = ["functions", "contract", "dynamic", "runpod", "stripe", "infra", "images/worker/src"].flatMap(
-    (folder) =>
-      readdirSync(join(programDir, folder), { recursive: true, encoding: "utf8" })
-        .filter((file) => /\.(ts|txt)$/.test(file))
-        .map((file) => join(folder, file)),
+  const files = ["functions", "contract", "dynamic", "runpod", "stripe", "infra"].flatMap((folder) =>
+    readdirSync(join(programDir, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => join(folder, file)),
   );
   for (const file of [...files.sort(), "package-lock.json"]) {
     hash.update(`${file}\n`).update(readFileSync(join(programDir, file)));
