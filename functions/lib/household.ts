@@ -1,12 +1,11 @@
-import { createHash } from "node:crypto";
+import { shortHash } from "./hash";
 
 /**
- * Key under which a caller without an account is counted: their household, which is one IPv4 address or one IPv6 /64.
- * Hashed, so that the table holds no addresses.
+ * Name of a household in the `ephemeral` table. Limits count per household: one IPv4 address or one IPv6 /64. The name is
+ * a hash, so that the table holds no addresses.
  */
 export function householdHash(address: string): string {
-  const household = address.includes(":") ? ipv6Groups(address).slice(0, 4).join(":") : address;
-  return createHash("sha256").update(household).digest("base64url").slice(0, 22);
+  return shortHash(address.includes(":") ? ipv6Groups(address).slice(0, 4).join(":") : address);
 }
 
 /** Expands an IPv6 address to its eight groups. */
