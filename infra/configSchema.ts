@@ -6,7 +6,7 @@ import { browserKeyOf } from "../names";
 import { RunpodConfig, runpodSecrets } from "../runpod/config";
 import { GPU_POOLS } from "../runpod/gpuPools";
 import { StripeConfig, stripeSecrets } from "../stripe/config";
-import { geographies, inferenceProfile } from "./inferenceProfile";
+import { geographies, profileRoute } from "./inferenceProfile";
 
 /** A tag that names one build. RunPod's hosts cache images by tag, so a reused tag would run old code. */
 const imageTag = z.preprocess(
@@ -231,12 +231,12 @@ const externalLlm = {
   usdPerMillionTokens: Prices,
 };
 
+const notAProfile = `must start with ${geographies.map((each) => `${each}.`).join(" ")}: name an inference profile, not a foundation model`;
 const BedrockConfig = z.strictObject({
   ...externalLlm,
-  model: text(
-    `must start with ${geographies.map((each) => `${each}.`).join(" ")}: name an inference profile, not a foundation model`,
-    inferenceProfile,
-  ).describe("Id or ARN of an inference profile: aws bedrock list-inference-profiles."),
+  model: text(notAProfile)
+    .refine((model) => profileRoute(model) !== undefined, notAProfile)
+    .describe("Id or ARN of an inference profile: aws bedrock list-inference-profiles."),
   region: text("must be an AWS Region", /^[a-z]{2}(-[a-z]+)+-\d$/)
     .optional()
     .describe("AWS Region of the requests. Default: the stack's Region."),

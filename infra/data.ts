@@ -111,9 +111,9 @@ class EphemeralTable {
     return allow(this.table.arn, "GetItem");
   }
 
-  /** Allows reading and counting the use of the relay, its spend, and the cooldowns of its providers. */
+  /** Allows reading and writing the use of the relay, its spend, and the cooldowns of its providers. */
   relay(): Statement {
-    return allow(this.table.arn, "GetItem", "UpdateItem");
+    return allow(this.table.arn, "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "DeleteItem");
   }
 
   /** Allows incrementing the request counters. */

@@ -1,8 +1,10 @@
+import { parseInferenceProfile } from "../functions/core/relay/inferenceProfile";
+
 /**
  * Regions to which an inference profile of each geography may route a request. A Region in which a profile has no model
  * does no harm. Source: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
  */
-export const destinationRegions = {
+const destinationRegions: Readonly<Record<string, readonly string[]>> = {
   us: ["us-east-1", "us-east-2", "us-west-1", "us-west-2"],
   eu: ["eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"],
   apac: [
@@ -19,14 +21,24 @@ export const destinationRegions = {
   au: ["ap-southeast-2", "ap-southeast-4"],
   // The empty Region stands for every Region.
   global: [""],
-} as const satisfies Record<string, readonly string[]>;
+};
 
-export type Geography = keyof typeof destinationRegions;
+/** First parts of the ids of inference profiles whose Regions are known. */
+export const geographies = Object.keys(destinationRegions);
 
-/** Prefixes of the inference profiles' ids. */
-export const geographies = Object.keys(destinationRegions) as Geography[];
+/** The foundation model behind an inference profile, and the Regions to which the profile may route a request. */
+export interface ProfileRoute {
+  model: string;
+  regions: readonly string[];
+}
 
-/** Matches the id of an inference profile, such as `jp.<vendor>.<model>`, or its ARN. */
-export const inferenceProfile = new RegExp(
-  `^(?:arn:aws:bedrock:[a-z0-9-]+:\\d{12}:inference-profile/)?(${geographies.join("|")})\\.([\\w-]+\\.[\\w.:-]+)$`,
-);
+/**
+ * Reads the id or ARN of an inference profile, such as `jp.<vendor>.<model>`.
+ *
+ * @returns undefined for a foundation model, and for a profile whose model or Regions are not known
+ */
+export function profileRoute(profile: string): ProfileRoute | undefined {
+  const { id = "", foundationModel: model } = parseInferenceProfile(profile) ?? {};
+  const regions = destinationRegions[id.split(".")[0] ?? ""];
+  return model !== undefined && regions ? { model, regions } : undefined;
+}

@@ -6,8 +6,11 @@ import { join, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApi } from "../../client";
 import { byModel, models, Plan, planModels } from "../../contract/plan";
+import { vipProviders } from "../../contract/relay";
+import { ProviderFailure } from "../../functions/core/relay/provider";
+import type { ProviderModule } from "../../functions/relay/providers";
 import { modelFacts, modelReference } from "../../images/models";
-import { functionNames, lazyBundles } from "../../infra/bundle";
+import { bundlePath, functionNames, lazyBundles } from "../../infra/bundle";
 import type { AwsResource } from "../../local/aws/support/account";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
@@ -69,7 +72,7 @@ describe("Each Lambda archive", () => {
     const sizes = functions().map((fn) => {
       const name = functionName(fn);
       const files = filesOf(archiveOf(fn)).map((file) => file.slice(archiveOf(fn).length + 1));
-      const bundles = [name, ...(lazyBundles[name] ?? [])].map((bundle) => `.build/functions/${bundle}.cjs`);
+      const bundles = [name, ...(lazyBundles[name] ?? [])].map((bundle) => join(bundlePath(`functions/${bundle}`)));
       expect(files.sort()).toEqual([...bundles, "__index.js"].sort());
       return { name, bytes: zippedBytes(archiveOf(fn)), budgetBytes: budgets[name] };
     });
@@ -89,6 +92,28 @@ describe("Each Lambda archive", () => {
           expect(resolve(specifier).startsWith(inside), `${file} requires ${specifier}`).toBe(true);
         }
       }
+    }
+  });
+
+  it("of the relay contains every external LLM, whose failures the relay recognizes", async () => {
+    const relay = functions().find((fn) => functionName(fn) === "relay");
+    if (!relay) throw new Error("The relay does not exist");
+    for (const name of vipProviders) {
+      const bundle = join(archiveOf(relay), bundlePath(`functions/relay/providers/${name}`));
+      const { create } = createRequire(bundle)(bundle) as ProviderModule;
+      const provider = create({ env: {}, readKey: () => Promise.reject(new Error("no key")) });
+      expect(provider.name).toBe(name);
+      const chat = {
+        messages: [{ role: "user" as const, content: "こんばんは" }],
+        maxTokens: 1,
+        sampling: {},
+        system: { persona: "", greeting: "" },
+        userHash: "user",
+      };
+      const stream = provider.stream(chat, new AbortController().signal)[Symbol.asyncIterator]();
+      const failure: unknown = await stream.next().catch((error: unknown) => error);
+      expect(failure, name).toBeInstanceOf(ProviderFailure);
+      expect(failure).toMatchObject({ reason: "misconfigured" });
     }
   });
 
@@ -246,7 +271,7 @@ describe("Policies of the functions", () => {
       plan: [readRow, "dynamodb:GetItem on ephemeral"],
       relay: [
         "ssm:GetParameters on ticket-signing-key runpod-api-key anthropic-key openai-key huggingface-key",
-        "dynamodb:GetItem dynamodb:UpdateItem on ephemeral",
+        "dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem dynamodb:BatchGetItem dynamodb:DeleteItem on ephemeral",
         `${invoke} jp.vendor.model-2`,
         `${invoke} vendor.model-2 vendor.model-2`,
       ],
