@@ -72,13 +72,8 @@ export interface AwsCloud {
 /**
  * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in it.
  *
-<<<<<<< HEAD
- * @throws PortInUseError when `lambdaPort` is in use, or when `apiPorts` or `urlPorts` is a number and the earlier port
- * of an API or a function URL is in use
-=======
  * @throws PortInUseError when `lambdaPort` is in use, or when `apiPorts` or `urlPorts` is a number and the port that an
  * API or a function URL had before the restart is in use
->>>>>>> origin/url
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;

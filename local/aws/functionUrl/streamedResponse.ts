@@ -126,16 +126,10 @@ export class StreamedResponse implements ResponseSink {
       if (this.nextByteAtMs > nowMs) await sleep(this.nextByteAtMs - nowMs);
       this.nextByteAtMs = Math.max(this.nextByteAtMs, nowMs) + (slice.byteLength / limits.bytesPerSecond) * 1000;
     }
-<<<<<<< HEAD
-    this.bodyBytes += slice.byteLength;
-    if (outgoing.destroyed || outgoing.write(slice) || outgoing.destroyed) return;
-    await drained(outgoing);
-=======
     // The function may have timed out or the client may have gone during the pause.
     if (this.isOver || outgoing.destroyed) return;
     this.bodyBytes += slice.byteLength;
     if (!outgoing.write(slice) && !outgoing.destroyed) await drained(outgoing);
->>>>>>> origin/url
   }
 
   /** Sends the headers, once they are complete. Returns the part of a chunk that belongs to the body. */

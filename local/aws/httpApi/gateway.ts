@@ -43,14 +43,10 @@ class GatewayError extends Error {
   }
 }
 
-<<<<<<< HEAD
-/** HTTP APIs of API Gateway. Each has a listener that reads its configuration from the account at every request. */
-=======
 /**
  * HTTP APIs of API Gateway. Each API has a listener. The listener reads the API's configuration from the account at
  * every request.
  */
->>>>>>> origin/url
 export class HttpApiGateway {
   readonly effects: Effects = {
     create: async (api) => ({ apiEndpoint: (await this.listeners.add(api.id)).url }),
@@ -70,13 +66,8 @@ export class HttpApiGateway {
   }
 
   /**
-<<<<<<< HEAD
-   * Serves every API of the account. An API that cannot keep its port moves to another. A move changes the endpoint in
-   * the account, so the provider's next diff shows it.
-=======
    * Serves every API of the account. An API that cannot keep its port moves to another port. A move changes the API's
    * endpoint in the account, so the provider's next diff shows the new endpoint.
->>>>>>> origin/url
    *
    * @throws PortInUseError when a port is in use and `apiPorts` is not "free"
    */
