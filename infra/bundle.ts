@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
+import { vipProviders } from "../contract/relay";
 
 /** Names of the Lambda functions. The source of each is `functions/<name>.ts`. */
 export const functionNames = [
@@ -15,24 +16,30 @@ export const functionNames = [
   "reconciler",
   "registryRefresh",
   "admin",
+  "relay",
 ] as const;
 
 export type FunctionName = (typeof functionNames)[number];
+
+/**
+ * Bundles that a function loads only when it needs them, beside its own bundle: `relay.cjs` requires
+ * `./relay/providers/<name>.cjs`. Each external LLM has its own bundle, so that a chat loads the SDK of one vendor only.
+ */
+export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
+  relay: [...vipProviders, "openaiSdk"].map((name) => `relay/providers/${name}`),
+};
+
+/**
+ * The OpenAI SDK in a separate bundle, because two providers use it and it is a quarter of the relay's archive. The
+ * providers' bundles require it as `./openaiSdk.cjs`.
+ */
+const openaiSdk = "functions/relay/providers/openaiSdk";
 
 /**
  * Sources of the dynamic providers. They need bundles, because Pulumi runs them in a process that cannot load
  * TypeScript.
  */
 const providers = ["runpod/provider", "stripe/provider", "infra/ticketKeyProvider"] as const;
-
-/**
- * The OpenAI SDK as a bundle of its own, in the folder of the relay's providers. Two of them use the SDK, and it is a
- * quarter of the archive.
- */
-export const openaiSdk = {
-  in: "./node_modules/openai/client.mjs",
-  out: "functions/relay/providers/openaiSdk",
-} as const;
 
 /** esbuild options of a bundle: one CommonJS file for Lambda's Node, with all its dependencies. */
 export const bundleOptions: BuildOptions = {
@@ -63,21 +70,26 @@ export function bundlePath(source: string): string {
  * that the bundles are never stale.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
-  const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
+  const functions = [...functionNames, ...Object.values(lazyBundles).flat()];
+  const sources = [...functions.map((name) => `functions/${name}`), ...providers];
   const stamp = join(programDir, ".build", "sources.sha256");
   const hash = sourcesHash(programDir);
   const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
-  if (isSame(stamp, Buffer.from(hash)) && [...sources, openaiSdk.out].every(isThere)) return;
+  if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
   const { outputFiles } = buildSync({
     ...bundleOptions,
     absWorkingDir: programDir,
-    entryPoints: [...sources.map((source) => ({ in: `./${source}.ts`, out: source })), openaiSdk],
+    entryPoints: sources.map((source) => ({ in: inputOf(source), out: source })),
     outdir: ".build",
     outExtension: { ".js": ".cjs" },
     write: false,
   });
   for (const { path, contents } of outputFiles) write(path, contents);
   write(stamp, Buffer.from(hash));
+}
+
+function inputOf(source: string): string {
+  return source === openaiSdk ? "./node_modules/openai/client.mjs" : `./${source}.ts`;
 }
 
 /** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */
