@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 import { vipProviders } from "../contract/relay";
 
@@ -79,7 +79,7 @@ export function buildBundles(programDir: string = process.cwd()): void {
   const { outputFiles } = buildSync({
     ...bundleOptions,
     absWorkingDir: programDir,
-    entryPoints: sources.map((source) => ({ in: inputOf(source), out: source })),
+    entryPoints: sources.map(entryPointOf),
     outdir: ".build",
     outExtension: { ".js": ".cjs" },
     write: false,
@@ -88,8 +88,9 @@ export function buildBundles(programDir: string = process.cwd()): void {
   write(stamp, Buffer.from(hash));
 }
 
-function inputOf(source: string): string {
-  return source === openaiSdk ? "./node_modules/openai/client.mjs" : `./${source}.ts`;
+/** esbuild's entry point of a bundle. */
+export function entryPointOf(source: string): { in: string; out: string } {
+  return { in: source === openaiSdk ? "./node_modules/openai/client.mjs" : `./${source}.ts`, out: source };
 }
 
 /** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */
