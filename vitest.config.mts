@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that start no server and no process: `npm run check` runs them. tests/noServers.ts enforces it. */
 const unitTests = [
-  "tests/client/contractTypes.test.ts",
+  "tests/client/{contractTypes,sse}.test.ts",
   "tests/contract/generatedFiles.test.ts",
   "tests/docs/*.test.ts",
   "tests/functions/{entitlement,http,stripeClient,stripeEvent,ticket}.test.ts",
