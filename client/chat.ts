@@ -7,16 +7,16 @@ import type { ChatInput, ChatItem, Session } from "./types";
 /** Cancellation, session renewal and time limits of one chat. */
 export interface ChatOptions extends StopOptions {
   /**
-   * Creates a new session. Called before the chat when the ticket is about to expire. Also called, once, when the ticket
-   * or the endpoint's key is rejected, unless text has already arrived. Without this function, `chat` throws the
-   * rejection.
+   * Creates a new session. `chat` calls it before the chat when the ticket is about to expire. `chat` also calls it once
+   * when the relay, the worker or RunPod rejects the ticket or the key, unless text has already arrived. Without this
+   * function, `chat` throws the error of the rejection.
    */
   renew?: () => Promise<Session>;
   /** Time limit without a byte from the relay, which sends a heartbeat every 5 s. Default 30 s. */
   idleTimeoutMs?: number;
 }
 
-/** A ticket with less time left than this could expire while the chat waits for its turn. */
+/** A ticket that expires within this time could expire while the chat waits in the queue. */
 const RENEW_AHEAD_MS = 10_000;
 
 /**

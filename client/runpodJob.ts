@@ -130,8 +130,8 @@ function streamItems(body: unknown): (ChatDelta | ChatDone)[] {
 }
 
 /**
- * Reads the result of a finished job from `/status`. Needed when `/stream` did not deliver the last item: RunPod
- * delivers each item once, so a lost response loses its items.
+ * Reads the result of a finished job from `/status`. This is needed when `/stream` did not deliver the last item.
+ * RunPod delivers each item only once, so the items of a lost response never arrive.
  */
 async function readResult(job: Job, stop: AbortSignal): Promise<ChatDone> {
   const { status, body } = await job.poll("status", stop);

@@ -4,7 +4,7 @@ import { ApiProblem } from "./problem";
 export interface StopOptions {
   /** Aborting the signal cancels the chat and throws the signal's reason. Leaving the loop early also cancels the chat. */
   signal?: AbortSignal;
-  /** Time limit of the whole chat, including a cold start. Default 5 minutes. */
+  /** Time limit of the whole chat, including the worker's cold start. Default 5 minutes. */
   timeoutMs?: number;
   /**
    * Whether the chat is cancelled when the customer leaves the page (event `pagehide`). Default true. Without a page,

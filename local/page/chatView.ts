@@ -99,7 +99,7 @@ export function startChatView({ session, renew, showEntrance }: ChatViewOptions)
     else if ("done" in item) announce("replied");
   }
 
-  /** Builds a kind error message with the button that helps. */
+  /** Builds an error message, with a button for the next step if a button can help. */
   function note(error: unknown, text: string, failed: HTMLElement[]): HTMLLIElement {
     const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
     const item = create("li", "note problem");

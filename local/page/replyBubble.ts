@@ -1,7 +1,7 @@
 import type { ChatDone, ChatItem } from "../../client";
 import { create, setText } from "./dom";
 
-/** Delay without text before the page says that the model is warming up. */
+/** Milliseconds without any text of the reply before the page says that the model is warming up. */
 const WARMING_AFTER_MS = 4_000;
 
 /** The list item that shows one reply while it arrives. */

@@ -8,8 +8,8 @@ import { validTicket, withTicket } from "./tickets";
 
 /**
  * Returns a function that opens direct sessions of a model: chats go to the model's RunPod endpoint, also when the relay
- * serves the model. The customer is a seeded one whose plan has this model. If no plan has it, the sessions get a ticket
- * signed with the stack's key.
+ * serves the model. The sessions belong to a seeded customer whose plan has this model. If no plan has the model, each
+ * session contains a ticket signed with the stack's key.
  */
 export async function modelSessions(
   model: Model,
