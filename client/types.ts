@@ -55,6 +55,14 @@ export interface PlanInfo {
   /** The customer has cancelled, and the plan ends at this time. */
   cancel_at?: string | undefined;
   limits: Limits;
+  /** Use of the relay. Only in `GET /billing/plan`, and missing when it cannot be read. */
+  usage?: Usage | undefined;
+}
+
+/** A customer's use of the relay. Times are ISO 8601 in UTC. */
+export interface Usage {
+  minute: { chats: number; limit: number; resets_at: string };
+  day: { tokens: number; limit: number; resets_at: string };
 }
 
 /** A plan that can be bought. */

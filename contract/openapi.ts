@@ -3,6 +3,7 @@ import { createDocument, type ZodOpenApiObject, type ZodOpenApiResponsesObject }
 import { type ErrorCode, errorCodes } from "./errors";
 import { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ModelCard, ModelList } from "./openai";
 import { CheckoutRequest, PlanResponse, RedirectResponse } from "./plan";
+import { CancelRequest, CancelResponse, ChatReply, ChatRequest, RelayItem } from "./relay";
 import { SessionResponse } from "./session";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
@@ -12,6 +13,10 @@ const components = {
   PlanResponse,
   CheckoutRequest,
   RedirectResponse,
+  ChatRequest,
+  ChatReply,
+  RelayItem,
+  CancelResponse,
   WorkerInput,
   WorkerOutput,
   StreamItem,
@@ -103,14 +108,59 @@ const apiPaths: ZodOpenApiObject["paths"] = {
   },
 };
 
+const relayServers = [
+  {
+    url: "https://{relay}",
+    description: "`inference.url` of a session of kind `relay`; stack output `relayUrl`",
+    variables: { relay: { default: "relay" } },
+  },
+];
+const ticketFaults = ["ticket_missing", "ticket_invalid", "ticket_expired", "ticket_wrong_model"] as const;
+
+const withTicket = { security: [{ ticket: [] }] };
+const id = { in: "path", name: "id", required: true, schema: { type: "string" } } as const;
+
+/** Inference over the relay. */
+const relayPaths: ZodOpenApiObject["paths"] = {
+  "/chat": {
+    servers: relayServers,
+    post: {
+      summary:
+        "Streams a reply; the last event has `done` or `error`. Without `Accept: text/event-stream`, one JSON object",
+      ...withTicket,
+      requestBody: { required: true, content: json(ChatRequest) },
+      responses: {
+        "200": {
+          description: "The data of each event is one item",
+          content: { ...json(ChatReply), "text/event-stream": { schema: RelayItem } },
+        },
+        ...errors("invalid_input", "too_long", ...ticketFaults, "conflict", "cancelled", "rate_limited"),
+        ...errors("overloaded", "timeout", ...always),
+      },
+    },
+  },
+  "/chat/{id}/cancel": {
+    servers: relayServers,
+    post: {
+      summary: "Cancels a running chat of the same user",
+      ...withTicket,
+      parameters: [id],
+      requestBody: { content: json(CancelRequest) },
+      responses: {
+        ...ok(CancelResponse),
+        ...errors("invalid_input", ...ticketFaults, "not_found", "overloaded", ...always),
+      },
+    },
+  },
+};
+
 const servers = [
   {
     url: "https://api.runpod.ai/v2/{endpoint}",
-    description: "`inference.url` of the session",
+    description: "`inference.url` of a session of kind `runpod`",
     variables: { endpoint: { default: "endpoint" } },
   },
 ];
-const id = { in: "path", name: "id", required: true, schema: { type: "string" } } as const;
 const status = z.enum(["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"]);
 const failureText = z
   .string()
@@ -118,7 +168,7 @@ const failureText = z
 const keyRefused = { "401": { description: "The key may not call this endpoint" } };
 const jobFailed = { "500": { description: "The job failed", content: json(WorkerFailure) } };
 
-/** Inference: RunPod's job API and its OpenAI route, with the worker's requests and responses. */
+/** Inference without the relay: RunPod's job API and its OpenAI route, with the worker's requests and responses. */
 const inferencePaths: ZodOpenApiObject["paths"] = {
   "/run": {
     servers,
@@ -194,12 +244,17 @@ export function openApi(): object {
       },
       servers: [{ url: "https://{api}", description: "stack output `apiUrl`", variables: { api: { default: "api" } } }],
       security: [{ endpointKey: [] }],
-      paths: { ...apiPaths, ...inferencePaths },
+      paths: { ...apiPaths, ...relayPaths, ...inferencePaths },
       components: {
         schemas: components,
         securitySchemes: {
           idToken: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "Cognito's ID token" },
-          endpointKey: { type: "http", scheme: "bearer", description: "`inference.authorization` of the session" },
+          endpointKey: {
+            type: "http",
+            scheme: "bearer",
+            description: "`inference.authorization` of a session of kind `runpod`",
+          },
+          ticket: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "The session's ticket" },
         },
       },
     },

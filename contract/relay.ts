@@ -2,6 +2,8 @@ import * as z from "zod/mini";
 import { Plan } from "./plan";
 import { WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
+export { Usage } from "./plan";
+
 /** External LLMs that can answer the vip plan. Each has a file of the same name in `functions/relay/providers/`. */
 export const vipProviders = ["anthropic", "openai", "bedrock", "huggingface"] as const;
 
@@ -57,18 +59,14 @@ export const RelayItem = z.union([
 ]);
 export type RelayItem = z.infer<typeof RelayItem>;
 
-/**
- * Body that the product's first web frontend sends to `<base>/chat`, in two versions. It sends no ticket. A
- * `conversation` begins with Mama's greeting and is never shortened.
- */
-export const LegacyChatRequest = z.union([
-  z.strictObject({ message: z.string() }),
-  z.object({
-    conversation: z.array(z.object({ role: z.string(), content: z.string() })),
-    metadata: z.optional(z.unknown()),
-  }),
-]);
-export type LegacyChatRequest = z.infer<typeof LegacyChatRequest>;
+/** Version 1 of the body that the product's first web frontend sends to `<base>/chat`. It sends no ticket. */
+export const LegacyMessage = z.strictObject({ message: z.string().check(z.minLength(1)) });
+
+/** Version 2 of that body. The conversation begins with Mama's greeting and is never shortened. */
+export const LegacyConversation = z.object({
+  conversation: z.array(z.object({ role: z.string(), content: z.string() })),
+  metadata: z.optional(z.unknown()),
+});
 
 /** Response to the first web frontend. Version 1 reads `reply`, version 2 reads `message`; both have the same text. */
 export const LegacyChatResponse = z.object({
@@ -78,10 +76,3 @@ export const LegacyChatResponse = z.object({
   waiting: z.optional(z.literal(true)),
 });
 export type LegacyChatResponse = z.infer<typeof LegacyChatResponse>;
-
-/** A customer's use of the relay. */
-export const Usage = z.object({
-  minute: z.object({ chats: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
-  day: z.object({ tokens: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
-});
-export type Usage = z.infer<typeof Usage>;

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
+import { vipProviders } from "../contract/relay";
 
 /** Names of the Lambda functions. The source of each is `functions/<name>.ts`. */
 export const functionNames = [
@@ -15,9 +16,24 @@ export const functionNames = [
   "reconciler",
   "registryRefresh",
   "admin",
+  "relay",
 ] as const;
 
 export type FunctionName = (typeof functionNames)[number];
+
+/**
+ * Bundles that a function loads only when it needs them, beside its own bundle: `relay.cjs` requires
+ * `./relay/providers/<name>.cjs`. Each external LLM has its own bundle, so that a chat loads the SDK of one vendor only.
+ */
+export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
+  relay: [...vipProviders, "openaiCompatible"].map((name) => `relay/providers/${name}`),
+};
+
+/**
+ * A bundle that two providers share, so that the archive has OpenAI's SDK once. They require it as `./openaiCompatible`,
+ * for which Node looks for a file that ends in `.js`.
+ */
+const shared = "functions/relay/providers/openaiCompatible";
 
 /**
  * Sources of the dynamic providers. They need bundles, because Pulumi runs them in a process that cannot load
@@ -35,13 +51,18 @@ export const bundleOptions: BuildOptions = {
   alias: { "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts" },
   target: "node24",
   format: "cjs",
+  external: [`*/${basename(shared)}`],
   legalComments: "none",
   logLevel: "warning",
 };
 
 /** Path of a source file's bundle, relative to the program's folder: `./.build/functions/session.cjs`. */
 export function bundlePath(source: string): string {
-  return `./.build/${source}.cjs`;
+  return `./.build/${source}${extensionOf(source)}`;
+}
+
+function extensionOf(source: string): ".js" | ".cjs" {
+  return source === shared ? ".js" : ".cjs";
 }
 
 /**
@@ -50,21 +71,27 @@ export function bundlePath(source: string): string {
  * that the bundles are never stale.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
-  const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
+  const functions = [...functionNames, ...Object.values(lazyBundles).flat()];
+  const sources = [...functions.map((name) => `functions/${name}`), ...providers];
   const stamp = join(programDir, ".build", "sources.sha256");
   const hash = sourcesHash(programDir);
   const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
   if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
+  const byExtension = Object.groupBy(sources, extensionOf);
+  for (const [extension, some] of Object.entries(byExtension)) build(programDir, some, extension);
+  write(stamp, Buffer.from(hash));
+}
+
+function build(programDir: string, sources: string[], extension: string): void {
   const { outputFiles } = buildSync({
     ...bundleOptions,
     absWorkingDir: programDir,
     entryPoints: sources.map((source) => ({ in: `./${source}.ts`, out: source })),
     outdir: ".build",
-    outExtension: { ".js": ".cjs" },
+    outExtension: { ".js": extension },
     write: false,
   });
   for (const { path, contents } of outputFiles) write(path, contents);
-  write(stamp, Buffer.from(hash));
 }
 
 /** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */

@@ -48,6 +48,12 @@ export interface Provider {
 /** Failure of one request to a provider. `message` is for the log and contains neither prompt nor key. */
 export class ProviderFailure extends Error {
   override readonly name = "ProviderFailure";
+
+  /** Recognizes a failure by its name, because the bundle of each provider has its own copy of this class. */
+  static override [Symbol.hasInstance](value: unknown): value is ProviderFailure {
+    return value instanceof Error && value.name === "ProviderFailure";
+  }
+
   /** Wait that the provider asks for, from `Retry-After`. */
   readonly retryAfterMs: number | undefined;
 

@@ -1,0 +1,33 @@
+import * as pulumi from "@pulumi/pulumi";
+import { profileRoute } from "./inferenceProfile";
+import type { Statement } from "./lambda";
+
+/**
+ * Allows invoking a model through an inference profile: the profile, and the foundation model in the source Region and in
+ * each destination Region. The foundation model cannot be invoked without the profile.
+ *
+ * @param profile id or ARN of an inference profile that `profileRoute` knows
+ * @param source Region and account of the requests
+ */
+export function invokeProfile(
+  profile: string,
+  source: { region: pulumi.Input<string>; accountId: pulumi.Input<string> },
+): Statement[] {
+  const route = profileRoute(profile);
+  if (!route) throw new Error(`${profile} is not an inference profile with known Regions`);
+  const Action = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"];
+  const arn = profile.startsWith("arn:")
+    ? pulumi.output(profile)
+    : pulumi.interpolate`arn:aws:bedrock:${source.region}:${source.accountId}:inference-profile/${profile}`;
+  const models = pulumi
+    .output(source.region)
+    .apply((region) =>
+      [...new Set([region, ...route.regions])].map(
+        (each) => `arn:aws:bedrock:${each}::foundation-model/${route.model}`,
+      ),
+    );
+  return [
+    { Action, Resource: [arn] },
+    { Action, Resource: models, Condition: { StringEquals: { "bedrock:InferenceProfileArn": arn } } },
+  ];
+}
