@@ -18,4 +18,5 @@ export type {
   PlanInfo,
   Redirect,
   Session,
+  Usage,
 } from "./types";
