@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that `npm run check` runs. They start no server and no process. tests/noServers.ts enforces this rule. */
 const unitTests = [
-  "tests/client/contractTypes.test.ts",
+  "tests/client/{contractTypes,sse}.test.ts",
   "tests/contract/generatedFiles.test.ts",
   "tests/docs/*.test.ts",
   "tests/functions/{alarms,entitlement,http,stripeClient,stripeEvent,ticket}.test.ts",
