@@ -7,7 +7,7 @@ import type { Tables } from "./tables";
 const limits = { chatsPerMinute: 10, tokensPerDay: 1_000_000 };
 const noon = new Date("2026-11-27T12:00:00Z");
 const midnight = new Date("2026-11-28T00:00:00Z");
-const after = (seconds: number, from = noon) => new Date(from.getTime() + seconds * 1000);
+const later = (seconds: number, from = noon) => new Date(from.getTime() + seconds * 1000);
 const chat = (chatId: string, over: { account?: string; owner?: string; tokens?: number } = {}) => ({
   account: "user#u",
   owner: "u",
@@ -105,9 +105,9 @@ export function testUsage(tables: () => Tables): void {
 
   it("opens new windows after a minute and after a day", async () => {
     const usage = container();
-    await usage.reserve(chat("chat-0001"), after(-1, midnight));
-    await usage.settle({ account: "user#u", chatId: "chat-0001", tokens: 60 }, after(-1, midnight));
-    expect(await usage.read("user#u", limits, after(-1, midnight))).toEqual({
+    await usage.reserve(chat("chat-0001"), later(-1, midnight));
+    await usage.settle({ account: "user#u", chatId: "chat-0001", tokens: 60 }, later(-1, midnight));
+    expect(await usage.read("user#u", limits, later(-1, midnight))).toEqual({
       minute: { chats: 1, limit: 10, resets_at: "2026-11-28T00:00:00.000Z" },
       day: { tokens: 60, limit: 1_000_000, resets_at: "2026-11-28T00:00:00.000Z" },
     });
@@ -116,9 +116,9 @@ export function testUsage(tables: () => Tables): void {
   });
 
   it("settles a chat on the next day", async () => {
-    await container().reserve(chat("chat-0001"), after(-10, midnight));
-    await container().settle({ account: "user#u", chatId: "chat-0001", tokens: 60 }, after(10, midnight));
-    expect(await container().read("user#u", limits, after(10, midnight))).toMatchObject({ day: { tokens: 60 } });
+    await container().reserve(chat("chat-0001"), later(-10, midnight));
+    await container().settle({ account: "user#u", chatId: "chat-0001", tokens: 60 }, later(10, midnight));
+    expect(await container().read("user#u", limits, later(10, midnight))).toMatchObject({ day: { tokens: 60 } });
   });
 
   it("settles once", async () => {
@@ -132,9 +132,9 @@ export function testUsage(tables: () => Tables): void {
 
   it("stops counting a reservation that nobody settled after 10 minutes", async () => {
     await container().reserve(chat("chat-0001"), noon);
-    expect(await container().read("user#u", limits, after(599))).toMatchObject({ day: { tokens: 100 } });
-    expect(await container().read("user#u", limits, after(600))).toMatchObject({ day: { tokens: 0 } });
-    await container().reserve(chat("chat-0001"), after(600));
+    expect(await container().read("user#u", limits, later(599))).toMatchObject({ day: { tokens: 100 } });
+    expect(await container().read("user#u", limits, later(600))).toMatchObject({ day: { tokens: 0 } });
+    await container().reserve(chat("chat-0001"), later(600));
   });
 
   it("refuses an id that is running with conflict", async () => {
@@ -175,13 +175,13 @@ export function testUsage(tables: () => Tables): void {
     const id = { account: "user#u", chatId: "chat-0001" };
     await expect(container().cancel({ ...id, owner: "u" }, noon)).rejects.toMatchObject({ code: "not_found" });
     const usage = container();
-    await usage.reserve(chat("chat-0001"), after(1));
+    await usage.reserve(chat("chat-0001"), later(1));
     expect(await usage.isCancelled(id)).toBe(true);
   });
 
   it("deletes the item soon after its day", async () => {
     await container().reserve(chat("chat-0001"), noon);
-    expect((await item())?.ttl).toBe(after(600, midnight).getTime() / 1000);
+    expect((await item())?.ttl).toBe(later(600, midnight).getTime() / 1000);
   });
 
   it("reads with a consistent read", async () => {

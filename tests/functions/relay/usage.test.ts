@@ -17,7 +17,7 @@ import { chatWith } from "./scriptedProvider";
 const limits = { chatsPerMinute: 3, tokensPerDay: 1_000 };
 const noon = new Date("2026-11-27T12:00:00Z");
 const midnight = new Date("2026-11-28T00:00:00Z");
-const after = (seconds: number, from = noon) => new Date(from.getTime() + seconds * 1000);
+const later = (seconds: number, from = noon) => new Date(from.getTime() + seconds * 1000);
 const request = (chatId: string, tokens = 100, owner = "u") => ({ chatId, owner, tokens, limits });
 
 /** Reserves chats one after the other and returns the last state. */
@@ -40,8 +40,8 @@ describe("reserve", () => {
       code: "rate_limited",
       retryAfterSeconds: 60,
     });
-    expect(reserve(state, request("chat-0004", 1), after(59.5)).refusal).toMatchObject({ retryAfterSeconds: 1 });
-    expect(reserve(state, request("chat-0004", 1), after(60)).next).toMatchObject({ chats: 1 });
+    expect(reserve(state, request("chat-0004", 1), later(59.5)).refusal).toMatchObject({ retryAfterSeconds: 1 });
+    expect(reserve(state, request("chat-0004", 1), later(60)).next).toMatchObject({ chats: 1 });
   });
 
   it("counts chats that have ended in the same minute", () => {
@@ -76,8 +76,8 @@ describe("reserve", () => {
 
   it("stops counting a reservation after 10 minutes", () => {
     const state = reserved([["chat-0001", 900]]);
-    expect(reserve(state, request("chat-0002", 200), after(599)).refusal?.code).toBe("rate_limited");
-    const { next } = reserve(state, request("chat-0001", 200), after(600));
+    expect(reserve(state, request("chat-0002", 200), later(599)).refusal?.code).toBe("rate_limited");
+    const { next } = reserve(state, request("chat-0001", 200), later(600));
     expect(next?.reservations).toHaveLength(1);
   });
 
@@ -113,16 +113,16 @@ describe("settle", () => {
   });
 
   it("counts on the day on which the chat ends", () => {
-    const evening = after(-30, midnight);
+    const evening = later(-30, midnight);
     let state = settle(reserved([["chat-0001", 500]], evening), { chatId: "chat-0001", tokens: 400 }, evening);
     state = reserve(state, request("chat-0002", 300), evening).next;
     expect(readUsage(state, limits, midnight).day.tokens).toBe(300);
-    state = settle(state, { chatId: "chat-0002", tokens: 20 }, after(30, midnight));
-    expect(readUsage(state, limits, after(30, midnight)).day.tokens).toBe(20);
+    state = settle(state, { chatId: "chat-0002", tokens: 20 }, later(30, midnight));
+    expect(readUsage(state, limits, later(30, midnight)).day.tokens).toBe(20);
   });
 
   it("counts a chat that outlived its reservation", () => {
-    const state = settle(reserved([["chat-0001", 500]]), { chatId: "chat-0001", tokens: 400 }, after(700));
+    const state = settle(reserved([["chat-0001", 500]]), { chatId: "chat-0001", tokens: 400 }, later(700));
     expect(state).toMatchObject({ tokens: 400, reservations: [] });
   });
 });
@@ -149,14 +149,14 @@ describe("cancel", () => {
   it("finds no chat that has ended or expired", () => {
     const state = reserved([["chat-0001", 1]]);
     expect(cancelled(settle(state, { chatId: "chat-0001", tokens: 1 }, noon), "u").found).toBe(false);
-    expect(cancelled(state, "u", after(600)).found).toBe(false);
+    expect(cancelled(state, "u", later(600)).found).toBe(false);
     expect(cancelled(undefined, "u").found).toBe(false);
   });
 
   it("cancels a chat of the same owner that arrives up to a minute later", () => {
     const { next: early } = cancelled(undefined, "u");
     const arrives = (seconds: number, owner: string) =>
-      isCancelled(reserve(early, request("chat-0001", 1, owner), after(seconds)).next, "chat-0001");
+      isCancelled(reserve(early, request("chat-0001", 1, owner), later(seconds)).next, "chat-0001");
     expect([arrives(1, "u"), arrives(59, "u"), arrives(60, "u"), arrives(1, "v")]).toEqual([true, true, false, false]);
   });
 
@@ -177,7 +177,7 @@ describe("readUsage", () => {
       { chatId: "chat-0001", tokens: 40 },
       noon,
     );
-    const usage = readUsage(state, limits, after(10.5));
+    const usage = readUsage(state, limits, later(10.5));
     expect(usage).toEqual({
       minute: { chats: 2, limit: 3, resets_at: "2026-11-27T12:01:00.000Z" },
       day: { tokens: 340, limit: 1_000, resets_at: "2026-11-28T00:00:00.000Z" },
@@ -188,7 +188,7 @@ describe("readUsage", () => {
   it("shows no use without an item, in the next minute, and on the next day", () => {
     const state = settle(reserved([["chat-0001", 500]]), { chatId: "chat-0001", tokens: 40 }, noon);
     expect(readUsage(undefined, limits, noon)).toMatchObject({ minute: { chats: 0 }, day: { tokens: 0 } });
-    expect(readUsage(state, limits, after(60))).toMatchObject({ minute: { chats: 0 }, day: { tokens: 40 } });
+    expect(readUsage(state, limits, later(60))).toMatchObject({ minute: { chats: 0 }, day: { tokens: 40 } });
     expect(readUsage(state, limits, midnight)).toMatchObject({ minute: { chats: 0 }, day: { tokens: 0 } });
   });
 });
