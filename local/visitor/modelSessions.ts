@@ -4,11 +4,12 @@ import { browserKeyOf, configKey } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import type { ProgramOutputs } from "../cloud/program";
 import { customerApi } from "./customer";
-import { validTicket } from "./tickets";
+import { validTicket, withTicket } from "./tickets";
 
 /**
- * Returns a function that opens sessions of a model. The sessions belong to a seeded customer whose plan has this
- * model. If no plan has the model, each session contains a ticket signed with the stack's key.
+ * Returns a function that opens direct sessions of a model: chats go to the model's RunPod endpoint, also when the relay
+ * serves the model. The sessions belong to a seeded customer whose plan has this model. If no plan has the model, each
+ * session contains a ticket signed with the stack's key.
  */
 export async function modelSessions(
   model: Model,
@@ -17,15 +18,18 @@ export async function modelSessions(
 ): Promise<() => Promise<Session>> {
   const plan = Plan.options.find((plan) => planModels[plan] === model);
   const api = await customerApi(plan ?? "free", cloud, outputs);
-  if (plan) return () => api.session();
   return async () => {
     const session = { ...(await api.session()), model, inference: inferenceOf(model, cloud, outputs) };
-    return { ...session, ticket: await validTicket(cloud, session) };
+    return plan ? session : withTicket(session, await validTicket(cloud, session));
   };
 }
 
-/** URL of a model's endpoint, and the Authorization header with the model's browser key. */
+/**
+ * URL of a model's endpoint, and the Authorization header with the model's browser key. Without a browser key, the header
+ * has the account's key.
+ */
 export function inferenceOf(model: Model, cloud: LocalCloud, outputs: ProgramOutputs): Session["inference"] {
-  const key = cloud.config().values[configKey(browserKeyOf(model))];
-  return { url: outputs.inference[model], authorization: `Bearer ${key}` };
+  const { values } = cloud.config();
+  const key = values[configKey(browserKeyOf(model))] ?? values[configKey("runpodApiKey")];
+  return { kind: "runpod", url: outputs.inference[model], authorization: `Bearer ${key}` };
 }

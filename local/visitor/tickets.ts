@@ -7,6 +7,13 @@ import { START_STACK, stackNames } from "../../names";
 import { localCredentials } from "../cloud/awsEndpoints";
 import type { LocalCloud } from "../cloud/cloud";
 
+/** Replaces a session's ticket. The relay reads it from the `Authorization` header. */
+export function withTicket(session: Session, ticket: string): Session {
+  const { inference } = session;
+  if (inference.kind !== "relay") return { ...session, ticket };
+  return { ...session, ticket, inference: { ...inference, authorization: `Bearer ${ticket}` } };
+}
+
 /** Creates a ticket with a session's claims, signed with the stack's key. */
 export async function validTicket(cloud: LocalCloud, session: Omit<Session, "ticket">): Promise<string> {
   return sign(session, await readSigningKey(cloud), new Date());
