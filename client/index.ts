@@ -15,4 +15,5 @@ export type {
   PlanInfo,
   Redirect,
   Session,
+  Usage,
 } from "./types";
