@@ -396,6 +396,20 @@ describe("The relay", () => {
   });
 });
 
+describe("The plan function", () => {
+  it("returns the use of the relay and its limits", async () => {
+    await cloud.seedCustomers();
+    const { plan, usage } = await (await customerApi("paid", cloud, outputs)).plan();
+    expect({ plan, usage }).toEqual({
+      plan: "paid",
+      usage: {
+        minute: { chats: 0, limit: 600, resets_at: expect.any(String) },
+        day: { tokens: 0, limit: 100_000_000, resets_at: expect.any(String) },
+      },
+    });
+  });
+});
+
 describe("The program", () => {
   it("requires an ID token on every route except POST /auth/guest and POST /webhook/stripe", () => {
     const open = resources("aws:apigatewayv2/route:Route").filter(({ outputs: o }) => o.authorizationType !== "JWT");
@@ -474,9 +488,14 @@ describe("The program", () => {
     const state = join(dir, "stack.json");
     const parameter = "aws:ssm/parameter:Parameter::runpod-api-key";
     const text = readFileSync(state, "utf8");
-    const before = text.replaceAll(`snack:infra:AccountKeys$${parameter}`, `snack:infra:Registry$${parameter}`);
-    expect(before).not.toBe(text);
-    writeFileSync(state, before);
+    // The registry was the parameter's parent.
+    const before = JSON.parse(text, (_, value) => {
+      if (typeof value?.urn !== "string" || !value.urn.endsWith(`AccountKeys$${parameter}`)) return value;
+      const urn = value.urn.replace("AccountKeys$", "Registry$");
+      return { ...value, urn, parent: value.parent.replace(/AccountKeys::.*/, "Registry::registry") };
+    });
+    expect(JSON.stringify(before)).toContain(`Registry$${parameter}`);
+    writeFileSync(state, JSON.stringify(before));
     const { steps } = await up(engineOptions(cloud, programDir, dir));
     expect(changes(steps)).toEqual([]);
     expect(readFileSync(state, "utf8")).toContain(`snack:infra:AccountKeys$${parameter}`);

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { models } from "../../contract/plan";
-import { browserKeyOf, configKey } from "../../names";
+import { configKey } from "../../names";
 
 // These tests add a third model to a copy of the repository. The new model is a copy of the first one under another
 // name. The set-up makes the changes that a developer would make: the model's folder, its configuration in the stacks'
@@ -41,8 +41,6 @@ beforeAll(() => {
     edit(file, (text) => {
       const { config } = parse(text) as { config: Record<string, unknown> };
       config[configKey(third)] = config[configKey(first)];
-      const browserKey = config[configKey(browserKeyOf(first))];
-      if (browserKey) config[configKey(`${third}BrowserKey`)] = `${browserKey}-of-${third}`;
       return stringify({ config });
     });
   }
@@ -64,7 +62,6 @@ describe("A third model", () => {
       endpoint: true,
       template: true,
       image: true,
-      browserKey: true,
     });
   });
 });

@@ -16,7 +16,6 @@ void inTemporaryCloud({ engine: "scripted", progress: () => {} }, async (cloud, 
   for await (const item of chat(session, { text: "こんばんは" })) if ("done" in item) reply = item;
   const { account } = cloud.runpod;
   const images = cloud.aws.account.list("docker-build:index:Image").map(({ outputs }) => outputs.buildArgs);
-  const parameters = cloud.aws.account.list("aws:ssm/parameter:Parameter").map(({ outputs }) => outputs.name);
   console.log(
     JSON.stringify({
       session: { plan: session.plan, model: session.model, audience: decodeJwt(session.ticket).aud },
@@ -25,7 +24,6 @@ void inTemporaryCloud({ engine: "scripted", progress: () => {} }, async (cloud, 
       endpoint: account.endpoints.some(({ name }) => name === names.endpoint(model)),
       template: account.templates.some(({ name }) => name === names.endpoint(model)),
       image: images.some((args) => (args as Record<string, string>).MODEL === model),
-      browserKey: parameters.includes(names.parameters.browserKey(model)),
     }),
   );
 });
