@@ -17,7 +17,7 @@ const config = loadConfig();
 const identity = new Identity("identity", { config });
 const data = new Data("data", { config });
 
-// Inference: each model has a worker image and a RunPod endpoint. Its workers accept jobs with a valid ticket only.
+// Inference: each model has a worker image and a RunPod endpoint. Its workers accept only jobs with a valid ticket.
 const tickets = new Tickets("tickets", { config });
 const images = byModel((model) => new WorkerImage(model, { config }));
 const registry = new Registry("registry", { config, images: Object.values(images) });
@@ -54,5 +54,5 @@ export const signIn = {
 };
 /** URL for Stripe's events. Without `stripeWebhookKey` the operator registers this URL in Stripe's dashboard. */
 export const webhookUrl = stripeWebhook.url;
-/** URL of each model's endpoint. Each session contains the URL to use. */
+/** URL of each model's endpoint. A frontend does not use this output: it gets the URL with each session. */
 export const inference = byModel((model) => endpoints[model].url);

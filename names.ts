@@ -8,7 +8,7 @@ export function configKey(key: string): string {
   return `${PROJECT}:${key}`;
 }
 
-/** Configuration key of the RunPod key that browsers use for a model. */
+/** Name of the configuration entry with the RunPod key that browsers use for a model. */
 export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }
@@ -22,14 +22,17 @@ export function stackNames(stack: string) {
     owner: `${PROJECT}/${stack}`,
     /** Name of a model's template and endpoint at RunPod. */
     endpoint: (model: Model) => `${prefix}-${model}`,
-    /** RunPod's registry credentials. The RunPod provider requires this prefix. */
+    /**
+     * Name, or beginning of the name, of registry credentials at RunPod. The RunPod provider requires
+     * `<project>-<stack>-`.
+     */
     registryCredentials: `${prefix}-registry`,
-    /** Lambda functions that operators call by name. */
+    /** Names of the Lambda functions that operators invoke. */
     functions: {
       admin: `${prefix}-admin`,
       registryRefresh: `${prefix}-registryRefresh`,
     },
-    /** Parameters of SSM Parameter Store. */
+    /** Names of the parameters in SSM Parameter Store. */
     parameters: {
       browserKey: (model: Model) => parameter(`${model}-browser-key`),
       registryTokenExpiry: parameter("registry-token-expiry"),

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
-/** Tests that start no server and no process: `npm run check` runs them. tests/noServers.ts enforces it. */
+/** Tests that `npm run check` runs. They start no server and no process. tests/noServers.ts enforces this rule. */
 const unitTests = [
   "tests/client/contractTypes.test.ts",
   "tests/contract/generatedFiles.test.ts",
@@ -18,26 +18,26 @@ const unitTests = [
   "tests/verify/{bench/budgetTable,chaos/virtualTime,structure/structure}.test.ts",
 ];
 
-/** Tests that share one local cloud per process, by tests/sharedCloud.ts. */
+/** Tests that share one local cloud per process. tests/sharedCloud.ts starts this cloud. */
 const cloudTests = [
   "tests/billing/checkout.test.ts",
   "tests/ops/doctor/command.test.ts",
   "tests/system/{billing,flow}.test.ts",
 ];
 
-// Only vitest's own output has colors: the tests compare output without.
+// The tests compare output without colors. Only vitest's own output may have colors.
 delete process.env.FORCE_COLOR;
 
 export default defineConfig({
   test: {
-    // Only ends a test that hangs: a busy machine may take several times as long as a quiet one.
+    // These limits only end tests that hang. A busy machine can need several times as long as an idle machine.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     env: {
-      // Child processes of the tests start faster with the compiled code of earlier ones.
+      // Child processes of the tests start faster with the compiled code of earlier child processes.
       NODE_COMPILE_CACHE: resolve(".build/cache/node"),
     },
-    // Two cores carry the whole suite, and several files start servers and processes.
+    // The suite must run on two cores, and several test files also start servers and processes.
     maxWorkers: 2,
     pool: "forks",
     projects: [

@@ -8,11 +8,11 @@ const root = resolve(__dirname, "..");
 const folder = join(root, ".build/program");
 
 /**
- * Compiles index.ts and every file it imports to CommonJS when one of them has changed. Call it in the repository's
- * folder.
+ * Compiles index.ts and all files that it imports to CommonJS. Does nothing when none of them has changed. The working
+ * directory must be the repository's folder.
  *
- * TypeScript compiles each source to one file, like Pulumi's ts-node. The state of existing stacks contains the text of
- * some functions, and a bundler or another compiler would change this text.
+ * TypeScript compiles each source to one file, as Pulumi's ts-node does. The state of existing stacks contains the
+ * source text of some functions. A bundler or another compiler would change this text.
  *
  * @returns the folder of the compiled files, laid out like the sources
  */
@@ -26,14 +26,14 @@ module.exports = function compileProgram() {
   return folder;
 };
 
-/** Paths of a source and of every source that it imports directly or indirectly. */
+/** Returns the paths of `entry` and of every source that it imports directly or indirectly. */
 function importedFrom(entry) {
   const { metafile } = require("esbuild").buildSync({
     entryPoints: [entry],
     bundle: true,
     platform: "node",
     packages: "external",
-    // The closures require these bundles of functions and dynamic providers.
+    // The closures of the dynamic providers load their bundles at run time.
     external: ["./.build/*"],
     outfile: join(folder, "index.js"),
     metafile: true,
@@ -60,7 +60,7 @@ function compile(sources) {
   });
 }
 
-/** Removes the output of deleted sources. Otherwise `./api` would still load api.js after api.ts has become api/index.ts. */
+/** Removes the output of deleted sources. After api.ts becomes api/index.ts, `./api` must not load the old api.js. */
 function removeOthers(paths) {
   for (const file of readFolder()) {
     if (/\.js(\.map)?$/.test(file) && !paths.includes(join(folder, file))) rmSync(join(folder, file), { force: true });

@@ -9,20 +9,20 @@ const nodeModule = require("node:module");
 const { join, resolve } = require("node:path");
 const compileProgram = require("./compileProgram.cjs");
 
-// Operators may run Pulumi with Node 20, which has neither this function nor `setSourceMapsSupport`.
+// Some operators run Pulumi with Node 20, which has neither `enableCompileCache` nor `setSourceMapsSupport`.
 nodeModule.enableCompileCache?.(resolve(".build/cache/node"));
 
 deferArborist();
 
-// The SDK has installed source-map-support, which maps every frame of every promise's stack, even frames of the SDK.
-// That takes a third of the remaining time. Node's own support maps only the frames of our files.
+// Pulumi's SDK has installed source-map-support. It maps every frame of every promise's stack, even frames of the SDK,
+// and takes a third of the remaining time. Node's own source map support maps only the frames of our files.
 Error.prepareStackTrace = undefined;
 if (nodeModule.setSourceMapsSupport) nodeModule.setSourceMapsSupport(true, { nodeModules: false });
 else process.setSourceMapsEnabled(true);
 
 if (!process.env.DEBUG) {
-  // The SDK formats a stack trace for every promise. Five frames are enough to reach from the SDK's constructors to our
-  // component.
+  // The SDK formats a stack trace for every promise. With five frames, the trace still contains the frame of our
+  // component that called the SDK.
   Error.stackTraceLimit = 5;
   // The SDK sends four debug messages per resource to the Pulumi engine, one after the other.
   Object.assign(require("@pulumi/pulumi").log, { debug: async () => {} });

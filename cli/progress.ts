@@ -3,7 +3,10 @@ import pc from "picocolors";
 
 const CLEAR_LINE = "\r\u001b[K";
 
-/** Shows the progress of a long command. Its methods are bound, so that each can be passed on as a callback. */
+/**
+ * Shows the progress of a long command. Each method is bound to its object, so a caller can pass the method as a
+ * callback.
+ */
 export class Progress {
   constructor(private readonly stream: Pick<WriteStream, "write" | "isTTY" | "columns">) {}
 

@@ -7,12 +7,12 @@ export interface ChatOptions {
   /** Aborting the signal cancels the job and throws the signal's reason. Leaving the loop early also cancels the job. */
   signal?: AbortSignal;
   /**
-   * Creates a new session. Called before the job when the ticket is about to expire. Also called, once, when the worker
-   * rejects the ticket or RunPod rejects the endpoint's key, unless text has already arrived. Without this function,
-   * `chat` throws the rejection.
+   * Creates a new session. `chat` calls it before the job when the ticket is about to expire. `chat` also calls it once
+   * when the worker rejects the ticket or RunPod rejects the endpoint's key, unless text has already arrived. Without
+   * this function, `chat` throws the worker's or RunPod's error.
    */
   renew?: () => Promise<Session>;
-  /** Time limit of the whole chat, including a cold start. Default 5 minutes. */
+  /** Time limit of the whole chat, including the worker's cold start. Default 5 minutes. */
   timeoutMs?: number;
 }
 
@@ -23,7 +23,7 @@ const CALL_TIMEOUT_MS = 30_000;
 const CANCEL_TIMEOUT_MS = 5_000;
 /** Number of failed attempts of one poll after which the chat fails. */
 const POLL_ATTEMPTS = 4;
-/** A ticket with less time left than this could expire while the job waits in the queue. */
+/** A ticket that expires within this time could expire while the job waits in the queue. */
 const RENEW_AHEAD_MS = 10_000;
 
 /**
@@ -154,8 +154,8 @@ function streamItems(body: unknown): ChatItem[] {
 }
 
 /**
- * Reads the result of a finished job from `/status`. Needed when `/stream` did not deliver the last item: RunPod
- * delivers each item once, so a lost response loses its items.
+ * Reads the result of a finished job from `/status`. This is needed when `/stream` did not deliver the last item.
+ * RunPod delivers each item only once, so the items of a lost response never arrive.
  */
 async function readResult(job: Job, signal: AbortSignal): Promise<ChatDone> {
   const { status, body } = await job.poll("status", signal);

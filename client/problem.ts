@@ -27,7 +27,7 @@ export const retryableByCode = {
 /** Error code of the product. */
 export type ProblemCode = keyof typeof retryableByCode;
 
-/** The only error that this client throws, besides the reason of an aborted signal. */
+/** The only error that this client throws, except the reason of an aborted signal. */
 export class ApiProblem extends Error {
   override readonly name = "ApiProblem";
   readonly code: ProblemCode;
@@ -57,8 +57,8 @@ function isProblemCode(code: unknown): code is ProblemCode {
 }
 
 /**
- * Converts an HTTP error response. When the body does not contain the product's error, the code is derived from the
- * HTTP status. Examples are API Gateway's `{"message": "Unauthorized"}` and an HTML page of a proxy.
+ * Converts an HTTP error response to an `ApiProblem`. Some bodies do not contain the product's error, such as API
+ * Gateway's `{"message": "Unauthorized"}` or an HTML page of a proxy. The code is then derived from the HTTP status.
  *
  * @param request names the request in the message, such as `POST /auth/session`
  */
@@ -82,10 +82,10 @@ function codeOfStatus(status: number): ProblemCode {
 }
 
 /**
- * Converts the final state of a job that ended without a result.
+ * Converts the final state of a job that ended without a result to an `ApiProblem`.
  *
  * @param error `error` of the job. RunPod sends a string: JSON text of `{error: {…}}` when the worker wrote it,
- * otherwise the platform's own message
+ * otherwise RunPod's own message
  */
 export function problemFromJob(status: string, error: unknown): ApiProblem {
   const problem = problemFromBody(typeof error === "string" ? parseJson(error) : error);

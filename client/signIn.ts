@@ -17,7 +17,10 @@ export interface SignInOptions {
   timeoutMs?: number;
 }
 
-/** The signed-in customer, from the ID token. For display only, because the browser does not verify the token. */
+/**
+ * The signed-in customer, read from the ID token. Use it only for display, because the browser does not verify the
+ * token.
+ */
 export interface Customer {
   sub: string;
   email?: string;
@@ -150,7 +153,7 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
     const idToken = field(body, "id_token");
     const expiresIn = field(body, "expires_in");
     if (typeof idToken !== "string" || typeof expiresIn !== "number") {
-      throw new ApiProblem("internal", "The sign-in service answered without an ID token. Does scopes contain openid?");
+      throw new ApiProblem("internal", "The sign-in service answered without an ID token. Add openid to scopes.");
     }
     // Cognito returns a new refresh token only when token rotation is on.
     const refreshToken = field(body, "refresh_token") ?? previousRefreshToken;
@@ -202,7 +205,7 @@ function readCallback(callbackUrl: string, storage: SignInOptions["storage"]): {
   const query = new URL(callbackUrl).searchParams;
   const pending = parse<{ state: string; verifier: string }>(storage.getItem(PENDING_KEY));
   if (!pending || query.get("state") !== pending.state) {
-    throw new ApiProblem("unauthorized", "This sign-in was not started here or is already finished. Sign in again.");
+    throw new ApiProblem("unauthorized", "This browser has no pending sign-in that fits the URL. Sign in again.");
   }
   storage.removeItem(PENDING_KEY);
   const code = query.get("code");

@@ -76,7 +76,7 @@ export type ChatInput = ({ text: string } | { messages: ChatMessage[] }) & {
         seed?: number | undefined;
       }
     | undefined;
-  /** `false` requests the whole reply as one item, without deltas. */
+  /** When `false`, the reply arrives as one item, without deltas. */
   stream?: boolean | undefined;
   /** Up to 128 characters. Identifies the job in the worker's log. */
   request_id?: string | undefined;
@@ -88,8 +88,8 @@ export interface ChatDelta {
 }
 
 /**
- * The last item of a reply. Its `text` is the complete reply. Prefer it to the joined deltas, because a delta can get
- * lost.
+ * The last item of a reply. Its `text` is the complete reply. Show this text instead of the joined deltas, because a
+ * delta can get lost.
  */
 export interface ChatDone {
   done: true;

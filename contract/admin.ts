@@ -13,7 +13,7 @@ export const AdminRequest = z.discriminatedUnion("command", [
     command: z.literal("grant"),
     user: User,
     plan: z.enum(["paid", "vip"]),
-    /** End of the grant, ISO 8601. Without it the grant never ends. */
+    /** End of the grant, ISO 8601. A grant without an end never expires. */
     until: z.optional(z.iso.datetime()),
     /** Reason of the grant. It is stored in the user's row. */
     note: z.optional(z.string().check(z.maxLength(500))),
@@ -36,7 +36,10 @@ export const AdminEvent = z.object({
   created: z.iso.datetime(),
   /** Whether every webhook endpoint at Stripe has accepted the event. */
   delivered: z.boolean(),
-  /** `ignored` for an event type that changes no plan. Null when the webhook has not received the event. */
+  /**
+   * How this stack handled the event. `ignored` means that its type changes no plan. Null means that the stack has not
+   * handled the event.
+   */
   outcome: z.nullable(z.enum(["synced", "foreign", "ignored"])),
   handled_at: z.nullable(z.iso.datetime()),
 });

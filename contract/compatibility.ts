@@ -198,8 +198,8 @@ function checkError(
 }
 
 /**
- * Finds the contract's error in the error of a job or in an HTTP body. The value may be JSON text. RunPod may also wrap
- * the error in one more `error` object, although RunPod's documentation does not mention that.
+ * Finds the contract's error in the error of a job or in an HTTP body. The value may be JSON text. RunPod sometimes
+ * wraps the error in one more `error` object, which its documentation does not mention.
  */
 function findError(value: unknown): Partial<WorkerFailure["error"]> | undefined {
   const body = typeof value === "string" ? parseJson(value) : value;
@@ -214,7 +214,7 @@ export function requestsStream(fixture: Fixture): boolean {
   return "input" in fixture ? fixture.input.stream !== false : fixture.body?.stream === true;
 }
 
-/** Data of every event of an event stream. */
+/** Returns the text after `data: ` of every event in an event stream. */
 function eventData(stream: string): string[] {
   return [...stream.matchAll(/^data: (.*)$/gm)].map(([, data = ""]) => data);
 }

@@ -33,7 +33,7 @@ export const ChatCompletionRequest = z.strictObject({
   /** OpenAI's API has no such field. OpenAI's clients can send the ticket as an extra field of the body. */
   ticket: z.optional(z.string()),
 
-  // Some clients send these defaults explicitly. Other values are rejected.
+  // Some clients send these default values explicitly. The worker rejects other values.
   n: z.optional(z.literal(1)),
   frequency_penalty: z.optional(z.literal(0)),
   presence_penalty: z.optional(z.literal(0)),

@@ -205,7 +205,7 @@ export function openApi(): object {
     },
     {
       // zod-openapi adds `additionalProperties: false` to every object of a response. Our responses may gain fields, so
-      // this removes it from all objects that are not strict.
+      // this callback removes that property from all objects that are not strict.
       override({ jsonSchema, zodSchema: { _zod } }) {
         if (_zod.def.type === "object" && !_zod.def.catchall) delete jsonSchema.additionalProperties;
       },

@@ -8,9 +8,9 @@ export const Plan = z.enum(plans);
 export type Plan = z.infer<typeof Plan>;
 
 /**
- * The list of models, one line each: the model's name and the plans it serves. The name is also the model's folder in
- * `images/`. When several models serve a plan, the first one answers the plan's customers. Workers report the first
- * plan in their model's line.
+ * All models, one line each: the model's name and the plans that it serves. The name is also the model's folder in
+ * `images/`. When several models serve a plan, its customers use the first of them. The first plan in a line is the one
+ * that the model's workers report.
  */
 const servedPlans = {
   phi3: ["free"],
@@ -32,10 +32,10 @@ export function byModel<T>(create: (model: Model) => T): Record<Model, T> {
   return Object.fromEntries(models.map((model) => [model, create(model)])) as Record<Model, T>;
 }
 
-/** Plan that the workers of each model report as `model.plan`. */
+/** The plan that the workers of each model report as `model.plan`. */
 export const modelPlans = byModel((model): "free" | "paid" => servedPlans[model][0]);
 
-/** Model that answers each plan. */
+/** The model that serves each plan. */
 export const planModels = Object.fromEntries(plans.map((plan) => [plan, firstModelOf(plan)])) as Record<Plan, Model>;
 
 function firstModelOf(plan: Plan): Model {
@@ -84,7 +84,7 @@ const PlanReason = z.enum([
    */
   "unknown_status",
   "unknown_price",
-  /** The paid period ended long ago, and Stripe has not been readable since then. */
+  /** The paid period ended more than a day ago, and the row still has no facts about a later period. */
   "outdated",
 ]);
 

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** `typ` header of a ticket. The header prevents the use of any other JWT as a ticket. */
+/** `typ` header of a ticket. It prevents the use of another kind of JWT as a ticket. */
 export const TICKET_TYPE = "snack-ticket+jwt";
 
 /** Signature algorithm of a ticket: Ed25519 (RFC 8037). */

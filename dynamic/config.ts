@@ -4,10 +4,10 @@ import { isSecureUrl } from "./secureUrl";
 /** Reads a value of the stack's configuration by its key, as the text that Pulumi stores. */
 type GetValue = (key: string) => string | undefined;
 
-/** The parsed configuration, or one line per bad value. */
+/** The parsed configuration, or one error line per bad value. */
 type Parsed<T> = { config: T; problems?: never } | { config?: never; problems: string[] };
 
-/** Schema of a base URL to which secrets may be sent. */
+/** Schema of a URL that is safe for secrets: https, or http on localhost. */
 export const secureUrl = z.string().refine(isSecureUrl, "must be an https URL; http is allowed only on localhost");
 
 /** Schema of a duration in milliseconds. */
@@ -37,7 +37,7 @@ export function missingSecret(key: string): string {
   return `${key}: is missing; set it with: pulumi config set --secret ${key}`;
 }
 
-/** Pulumi stores every value as text: numbers, booleans, lists and objects as JSON. */
+/** Parses a stored value. Pulumi stores every value as text. Numbers, booleans, lists and objects are JSON. */
 function parseValue(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -63,7 +63,7 @@ const types: Record<string, string> = {
   object: "an object",
 };
 
-/** Error text for a schema that does not define one. */
+/** Error text for a schema without its own error text. */
 function allowedValues(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":

@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from "node:util";
 import type { dynamic } from "@pulumi/pulumi";
 import type { z } from "zod";
 
-/** Properties that Pulumi passes to a provider: those of the resource, and Pulumi's `__provider`. */
+/** Properties that Pulumi passes to a provider: the properties of the resource, and Pulumi's own `__provider`. */
 export type Properties = Record<string, unknown>;
 
 /**
- * Schemas of a resource's properties, one per field, so that an unknown value in one field does not hide an error in
- * another.
+ * Schemas of a resource's properties. Each field has a separate schema, so that an unknown value in one field does not
+ * hide an error in another field.
  */
 type Fields = Record<string, z.ZodType>;
 
@@ -15,19 +15,20 @@ type Fields = Record<string, z.ZodType>;
 export type Values<F extends Fields> = z.infer<z.ZodObject<F>>;
 
 /**
- * Placeholder for a value that is not known during preview. The same constant as `pulumi.runtime.unknownValue`, repeated
- * because the provider's bundle must not contain the whole SDK.
+ * Placeholder for a value that is not known during preview. Equals `pulumi.runtime.unknownValue`. The constant is
+ * repeated here, because the provider's bundle must not contain the whole SDK.
  */
 const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
-/** Error text of a schema: the allowed values and the received one. */
+/** Creates the error text of a schema: the allowed values and the received value. */
 export function mustBe(allowed: string) {
   return ({ input }: { input?: unknown }) =>
     input === undefined ? `is required: ${allowed}` : `must be ${allowed}, got ${JSON.stringify(input)}`;
 }
 
 /**
- * Picks the fields of a resource, validates each and fills in its default. Unknown values pass.
+ * Selects a resource's fields from its properties, validates each field and adds default values. Accepts values that
+ * are unknown during preview.
  *
  * @returns the inputs, and one failure per error with the path of the property or list element
  */
@@ -56,7 +57,7 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 /**
- * Whether the provider treats two values as equal: lists are sets, and the order of an object's keys does not count.
+ * Whether the provider treats two values as equal. Compares lists as sets, and ignores the order of an object's keys.
  */
 function isSame(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(comparable(a), comparable(b));

@@ -13,8 +13,8 @@ export type Settings = BillingSettings & { ephemeralTable: string };
 export type AdminAnswer = AdminAnswers[AdminRequest["command"]] | ErrorBody;
 
 /**
- * Commands for operators, invoked by `npm run admin` with their AWS credentials. It has no route: IAM decides who may
- * invoke it.
+ * Commands for operators. `npm run admin` invokes this function with the operator's AWS credentials. The function has
+ * no HTTP route: IAM decides who may invoke it.
  */
 export function create(settings: Settings): (event: unknown) => Promise<AdminAnswer> {
   const billing = createBilling(settings);
@@ -57,8 +57,8 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   }
 
   /**
-   * Syncs after a grant. The grant takes effect even if Stripe does not answer. In that case the reconciler updates the
-   * plan cached in the row.
+   * Syncs the user with Stripe after a grant. The grant takes effect even if Stripe does not answer. In that case the
+   * reconciler later updates the plan cached in the row.
    */
   async function syncAfterGrant(userId: string): Promise<AdminUser> {
     const now = new Date();

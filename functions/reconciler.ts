@@ -8,23 +8,27 @@ export type Settings = BillingSettings & { ephemeralTable: string };
 
 /** Result of one run. */
 export interface Reconciled {
-  /** Events that were never delivered and are handled now. */
+  /** Number of events that the webhook never handled and this run has handled. */
   events: number;
   /** Number of customers that were read from Stripe again, after a passed deadline or for the daily review. */
   reviews: number;
   failed: number;
-  /** False when time ran out; the next run continues. */
+  /** False when time ran out. The next run then continues. */
   complete: boolean;
 }
 
 const MAX_EVENTS = 1_000;
-/** Time kept in reserve, so that a run ends before Lambda's timeout. One customer takes one or two seconds. */
+/**
+ * A run starts no new item when less time than this is left before Lambda's timeout. One customer takes one or two
+ * seconds.
+ */
 const RESERVE_MS = 30_000;
 const CONCURRENCY = 4;
 
 /**
- * Runs on a schedule. It handles events that were never delivered, and syncs customers whose deadline has passed. If
- * any item fails, the run throws, so that it counts in Lambda's error metric. Failed items are retried by the next run.
+ * Runs on a schedule. It handles events that the webhook never handled, and syncs customers who are due for a review.
+ * If any item fails, the run throws, so that the failure counts in Lambda's error metric. The next run retries failed
+ * items.
  */
 export function create(
   settings: Settings,

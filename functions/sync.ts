@@ -10,9 +10,9 @@ export type Settings = BillingSettings & IdentitySettings & { ephemeralTable: st
 const rate = { limit: 30, windowSeconds: 300 };
 
 /**
- * `POST /billing/sync`: reads Stripe now and answers like `GET /billing/plan`. The frontend calls it when a customer
- * returns from Checkout or the portal, before the event may have arrived. It takes no ids: the token names the
- * customer.
+ * `POST /billing/sync`: reads the customer's facts from Stripe now and answers like `GET /billing/plan`. The frontend
+ * calls it when a customer returns from Checkout or the portal, because Stripe's event may not have arrived yet. The
+ * request contains no ids: the token identifies the customer.
  */
 export function create(settings: Settings): Handler {
   const identify = createIdentity(settings);

@@ -10,12 +10,13 @@ import { createEventLog } from "./tables/eventLog";
 /** Settings of `POST /webhook/stripe`. */
 export type Settings = BillingSettings & { ephemeralTable: string; webhookSecretParameter: string };
 
-/** Stripe's events are far smaller. Checked before the signature is computed. */
+/** Stripe's events are far smaller. The size is checked before the signature is computed. */
 const MAX_BODY_BYTES = 256 * 1024;
 
 /**
- * `POST /webhook/stripe`: answers 200 after the customer's row is written, so that Checkout returns to a paid plan.
- * Answers 400 without a valid Stripe signature, and 5xx when processing fails, so that Stripe sends the event again.
+ * `POST /webhook/stripe`: answers 200 only after the customer's row is written. Checkout waits for this answer before
+ * it redirects, so that a returning customer already has the paid plan. Answers 400 without a valid Stripe signature,
+ * and 5xx when processing fails, so that Stripe sends the event again.
  */
 export function create(settings: Settings): Handler {
   const secrets = createWebhookSecrets(settings.webhookSecretParameter);
@@ -39,7 +40,7 @@ export function create(settings: Settings): Handler {
   return jsonHandler(async (request) => {
     const event = await receive(request);
     const { client: stripe, livemode } = await billing.connection();
-    // With a test key a live event is rejected, and with a live key a test event is, even if the signature is valid.
+    // A test key accepts only test events, and a live key only live events, even if the signature is valid.
     if (event.livemode !== livemode) throw new ApiError("signature_invalid");
     warnOfOtherApiVersion(event);
     const outcome = matters(event) ? await handleEvent(event, { billing, stripe, owner, log }) : "ignored";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { byModel, type Model } from "../contract/plan";
 
-/** Facts of one model: the sources of its image and the needs of its workers. */
+/** Facts of one model: the repository of its weights, and the settings and hardware of its workers. */
 const ModelFacts = z.strictObject({
   /** Repository at Hugging Face. A retrained model needs a separate repository. */
   huggingFaceId: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
@@ -10,7 +10,7 @@ const ModelFacts = z.strictObject({
   revision: z.string().regex(/^[0-9a-f]{40}$/),
   /** Maximum tokens of prompt and reply together. The worker drops the oldest messages of a longer conversation. */
   contextTokens: z.int().positive(),
-  /** When absent, the engine loads the weights unchanged (bf16). */
+  /** Quantization method of vLLM. When absent, the engine loads the weights unchanged (bf16). */
   quantization: z.enum(["fp8"]).optional(),
   /** Maximum number of replies generated at the same time. Their key-value cache must fit into the GPU's memory. */
   maxConcurrency: z.int().positive(),
@@ -23,7 +23,7 @@ const ModelFacts = z.strictObject({
    * the disk to be free.
    */
   containerDiskInGb: z.int().positive(),
-  /** Reasons for the values. The keys are the names of the fields. */
+  /** Reasons for the values of other fields, by field name. */
   notes: z.record(z.string(), z.string()).optional(),
 });
 type ModelFacts = z.infer<typeof ModelFacts>;
@@ -35,8 +35,8 @@ export const modelFacts: Readonly<Record<Model, ModelFacts>> = byModel(readFacts
 export type Weights = "baked" | "cached";
 
 /**
- * URL that makes RunPod cache a model's weights for an endpoint. It contains the commit that the worker expects in the
- * cache.
+ * Returns the URL that makes RunPod cache a model's weights for an endpoint. The URL contains the commit that the
+ * worker expects in the cache.
  */
 export function modelReference(model: Model): string {
   const { huggingFaceId, revision } = modelFacts[model];

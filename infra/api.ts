@@ -7,7 +7,8 @@ import type { Lambda } from "./lambda";
 /** One route of the API. */
 interface RouteArgs {
   /**
-   * Method and path, such as `POST /auth/session`. `ANY` or `$default` would send preflight requests to the authorizer.
+   * Method and path, such as `POST /auth/session`. Do not use `ANY` or `$default`: they would send CORS preflight
+   * requests to the authorizer.
    */
   key: string;
   lambda: Lambda<object>;

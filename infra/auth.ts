@@ -22,7 +22,7 @@ export interface AuthArgs {
   endpoints: Record<Model, Inference>;
 }
 
-/** The functions that create chat sessions: for customers by ID token, for guests by IP address. */
+/** The functions that create chat sessions. They identify customers by ID token and guests by IP address. */
 export class Auth extends pulumi.ComponentResource {
   readonly session: Lambda<SessionSettings>;
   readonly guest: Lambda<GuestSettings>;
@@ -70,7 +70,7 @@ export class Auth extends pulumi.ComponentResource {
   }
 }
 
-/** Settings of the endpoints that have a browser key: their URLs and the names of the keys' parameters. */
+/** For each endpoint with a browser key: its URL, and the name of the SSM parameter with the key. */
 function directInference(
   endpoints: Partial<Record<Model, Inference>>,
 ): Partial<Record<Model, pulumi.Output<DirectInference>>> {

@@ -1,6 +1,6 @@
 /**
- * The parts of @pulumi/aws that the program uses. Import this file instead of the package, because the package's index
- * loads 300 modules, which takes as long as compiling the program.
+ * The parts of @pulumi/aws that the program uses. Import this file instead of the package. The index of the package
+ * loads 300 modules. That takes as long as compiling the program.
  */
 export * as apigatewayv2 from "@pulumi/aws/apigatewayv2";
 export * as cloudwatch from "@pulumi/aws/cloudwatch";

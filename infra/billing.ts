@@ -30,7 +30,7 @@ export class Billing extends pulumi.ComponentResource {
   readonly portal: Lambda<PortalSettings>;
   readonly sync: Lambda<SyncSettings>;
   readonly webhook: Lambda<WebhookSettings>;
-  /** Runs every 15 minutes. Repairs rows that missed an event. */
+  /** Runs every 15 minutes. Repairs customers' rows that were not updated because a Stripe event was lost. */
   readonly reconciler: Lambda<ReconcilerSettings>;
   /** The admin function has no route: operators invoke it with `npm run admin`. */
   readonly admin: Lambda<AdminSettings>;

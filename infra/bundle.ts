@@ -19,7 +19,10 @@ export const functionNames = [
 
 export type FunctionName = (typeof functionNames)[number];
 
-/** Sources of the dynamic providers. Pulumi runs them in a process that cannot load TypeScript. */
+/**
+ * Sources of the dynamic providers. They need bundles, because Pulumi runs them in a process that cannot load
+ * TypeScript.
+ */
 const providers = ["runpod/provider", "stripe/provider", "infra/ticketKeyProvider"] as const;
 
 /** esbuild options of a bundle: one CommonJS file for Lambda's Node, with all its dependencies. */

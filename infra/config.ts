@@ -6,7 +6,7 @@ import { browserKeyOf } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
 
-/** `registry` of the configuration. Kind `token` also has the secret token. */
+/** Value of `registry` in the configuration. With kind `token`, it also contains the secret token. */
 type Registry =
   | Exclude<PlainConfig["registry"], { kind: "token" }>
   | (Extract<PlainConfig["registry"], { kind: "token" }> & { token: pulumi.Output<string> });
@@ -16,7 +16,8 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   billing: PlainConfig["billing"] & { returnUrls: string[] };
   registry: Registry;
   /**
-   * RunPod key with access to the whole account, for the provider and the function that renews the registry's token.
+   * RunPod key with access to the whole account. The provider uses this key. The function that renews the registry's
+   * token also uses it.
    */
   runpodApiKey: pulumi.Output<string>;
   /** Rules from which every function computes a customer's plan. */
@@ -37,7 +38,7 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
 };
 
 /**
- * Reads the stack's configuration. Nothing else reads pulumi.Config.
+ * Reads the stack's configuration. No other code reads pulumi.Config.
  *
  * @throws pulumi.RunError that lists every bad value: the key, the allowed values and the value itself
  */

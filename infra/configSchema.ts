@@ -226,7 +226,7 @@ export const ConfigSchema = z.object({
   ...byModel(() => ModelConfig),
 });
 
-/** Every secret key of the stack's configuration, with its meaning. */
+/** Every key of the stack's configuration whose value is a secret, with the key's meaning. */
 export const secretKeys: Record<string, string> = {
   ...runpodSecrets,
   registryToken: "Token with which RunPod pulls the images, for registry.kind token.",

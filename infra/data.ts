@@ -9,7 +9,7 @@ export interface DataArgs {
   config: Pick<Config, "deletionProtection">;
 }
 
-/** The tables: customers are kept without a time limit, counters and locks expire. */
+/** The DynamoDB tables. The rows of customers never expire. Counters and locks expire. */
 export class Data extends pulumi.ComponentResource {
   readonly users: UsersTable;
   readonly ephemeral: EphemeralTable;
@@ -63,7 +63,7 @@ export class Data extends pulumi.ComponentResource {
   }
 }
 
-/** One row per customer. Without TTL, because a customer's data must never expire. */
+/** One row per customer. The table has no TTL, because a customer's data must never expire. */
 class UsersTable {
   readonly name: pulumi.Output<string>;
 
@@ -106,7 +106,7 @@ class EphemeralTable {
     this.name = table.name;
   }
 
-  /** Allows increasing the counters of requests. */
+  /** Allows incrementing the request counters. */
   count(): Statement {
     return allow(this.table.arn, "UpdateItem");
   }

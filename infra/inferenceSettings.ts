@@ -4,8 +4,8 @@ import { stackNames } from "../names";
 import type { Config } from "./config";
 
 /**
- * Settings of a model's template and endpoint at RunPod. The program creates both with them, and the doctor compares
- * RunPod's settings with them.
+ * Settings of a model's template and endpoint at RunPod. The program creates the template and the endpoint with these
+ * settings. The doctor command compares them with the actual settings at RunPod.
  */
 export function inferenceSettings(model: Model, config: Pick<Config, "stack" | Model>) {
   const facts = modelFacts[model];

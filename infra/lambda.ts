@@ -13,9 +13,9 @@ export interface Statement {
 export interface LambdaArgs<Settings extends object> {
   /** Name of the bundle that the function runs: `functions/<bundle>.ts`. */
   bundle: FunctionName;
-  /** Argument of the bundle's `create`: names and URLs, never a secret, because the archive contains the values as text. */
+  /** Argument of the bundle's `create`. Must not contain a secret, because the archive contains the values as text. */
   settings: pulumi.Input<Settings>;
-  /** Permissions besides writing the function's log. */
+  /** Permissions of the function. Every function may also write its own log. */
   statements: Statement[];
   /** Fixed name of a function that others invoke by name. By default, Pulumi chooses the name. */
   functionName?: string;

@@ -10,7 +10,7 @@ import { Schedule } from "./schedule";
 import { createSecret, readSecrets, type Secret } from "./secrets";
 import type { WorkerImage } from "./workerImage";
 
-/** Well below 12 hours, the lifetime of an ECR token. */
+/** Hours between two renewals of an ECR token. A token expires after 12 hours. */
 const REFRESH_HOURS = 6;
 
 /** Arguments of `Registry`. */
@@ -75,8 +75,8 @@ function createEcrCredentials(
   const credentials = new RegistryAuth(
     "registry",
     { name: names.registryCredentials, username: userName, password },
-    // ECR returns a different token at each call. Only the first one is stored here. Afterwards the refresh function
-    // renews it.
+    // ECR returns a different token at each call. Pulumi passes only the first token to RunPod. Afterwards the refresh
+    // function renews the token.
     { ...child, ignoreChanges: ["password"] },
   );
   const runpodKey = createSecret(

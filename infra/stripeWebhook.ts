@@ -31,8 +31,8 @@ export interface StripeWebhookArgs {
 }
 
 /**
- * The webhook endpoint at Stripe, and its secrets in Parameter Store. Without a key to register the endpoint, the
- * secret is `stripeWebhookSecret` of the configuration. If that is also missing, the function rejects every event.
+ * The webhook endpoint at Stripe, and its signing secrets in Parameter Store. Without `stripeWebhookKey`, the program
+ * stores `stripeWebhookSecret` of the configuration. Without both, the webhook function rejects every event.
  */
 export class StripeWebhook extends pulumi.ComponentResource {
   /** URL to which Stripe sends events. */
@@ -75,7 +75,7 @@ export class StripeWebhook extends pulumi.ComponentResource {
   }
 }
 
-/** Value of the secrets' parameter for an endpoint that the operator registered in Stripe's dashboard. */
+/** Value of the SSM parameter if the operator registered the endpoint in Stripe's dashboard. */
 function configuredSecret({ stripe }: Pick<Config, "stripe">): pulumi.Output<string> | undefined {
   return stripe.webhookSecret && pulumi.secret(pulumi.jsonStringify({ current: stripe.webhookSecret }));
 }

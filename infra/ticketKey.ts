@@ -13,7 +13,7 @@ const provider: pulumi.dynamic.ResourceProvider = {
 
 /** An Ed25519 key pair that signs tickets. A different `number` creates a new key pair. */
 export class TicketKey extends pulumi.dynamic.Resource {
-  /** Secret. Private JWK as JSON. */
+  /** Private JWK as JSON. A secret output. */
   declare readonly privateJwk: pulumi.Output<string>;
   /** Public JWK as JSON. */
   declare readonly publicJwk: pulumi.Output<string>;

@@ -11,7 +11,7 @@ export interface TicketsArgs {
 
 /**
  * The keys that sign tickets. The session functions read the private key from Parameter Store. The workers receive the
- * public keys. `Pulumi.dev.yaml` describes a rotation.
+ * public keys. `Pulumi.dev.yaml` describes how to rotate the keys.
  */
 export class Tickets extends pulumi.ComponentResource {
   /** `iss` of the stack's tickets. */

@@ -18,7 +18,7 @@ export class WorkerImage extends pulumi.ComponentResource {
   readonly prebuilt: string | undefined;
   /** `host/name` of the repository. For a prebuilt image: the whole `imageUri`, with its tag or digest. */
   readonly repositoryUrl: pulumi.Output<string>;
-  /** `host/name@sha256:…`, or `imageUri`. */
+  /** Image that RunPod pulls: `host/name@sha256:…`, or `imageUri` for a prebuilt image. */
   readonly uri: pulumi.Output<string>;
 
   constructor(

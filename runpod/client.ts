@@ -1,4 +1,4 @@
-/** Fields of a template, the same for both APIs. */
+/** Fields of a template, the same for the GraphQL API and the REST API. */
 export interface TemplateSettings {
   name: string;
   imageName: string;
@@ -14,7 +14,7 @@ export interface TemplateRecord extends TemplateSettings {
   id: string;
 }
 
-/** Fields of a serverless endpoint, the same for both APIs. */
+/** Fields of a serverless endpoint, the same for the GraphQL API and the REST API. */
 export interface EndpointSettings {
   name: string;
   templateId: string;
@@ -99,7 +99,7 @@ export interface EndpointApi {
   saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
   /** Sets both worker counts to 0 and changes nothing else. RunPod refuses to delete an endpoint with other counts. */
   scaleToZero(endpoint: EndpointRecord): Promise<void>;
-  /** Does nothing when the endpoint does not exist. RunPod refuses unless both worker counts are 0. */
+  /** Does nothing when the endpoint does not exist. RunPod refuses the delete unless both worker counts are 0. */
   deleteEndpoint(id: string): Promise<void>;
 }
 
@@ -116,8 +116,8 @@ export interface RegistryAuthApi {
 }
 
 /**
- * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. It never
- * repeats a create: after a transient error of a create, the caller checks whether the resource exists.
+ * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. A create is
+ * never repeated. After a transient error of a create, the caller checks whether the resource exists.
  */
 export interface RunpodClient extends AccountApi, TemplateApi, EndpointApi, RegistryAuthApi {}
 

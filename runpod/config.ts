@@ -46,7 +46,7 @@ export const RunpodConfig = z.object({
     .describe("Longest time a delete waits. RunPod counts a template as in use for two minutes after its last use."),
 });
 
-/** The secret keys of the RunPod provider, with their meaning. */
+/** The configuration keys of the RunPod provider whose values are secrets, with each key's meaning. */
 export const runpodSecrets = {
   runpodApiKey: "API key of the RunPod account with all permissions. The program uses it; browsers never get it.",
 } as const;

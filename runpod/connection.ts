@@ -11,7 +11,7 @@ export interface Connection {
   api: Api;
   client: RunpodClient;
   monitor: WorkerMonitor;
-  /** Interval and time limit of the retries of a delete that RunPod refuses because a template is in use. */
+  /** RunPod refuses a delete while a template is in use. Interval and time limit of the retries of such a delete. */
   inUse: Polling;
   /**
    * Interval and time limit of the checks whether the workers run the new version. If the limit is 0, the provider does
@@ -29,9 +29,8 @@ export interface Connection {
 let current: Connection | undefined;
 
 /**
- * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`.
- *
- * Synchronous, because Pulumi starts the next operation of the provider without waiting for a promise of `configure`.
+ * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`. This function is synchronous, because
+ * Pulumi does not wait for a promise of `configure` before it starts the next operation of the provider.
  *
  * @throws Error that names every missing or bad key and the allowed values
  */

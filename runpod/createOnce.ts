@@ -3,12 +3,12 @@ import { UnfinishedError } from "../dynamic/unfinished";
 import { retryTransient } from "./retry";
 
 /**
- * Creates a resource exactly once. If the answer of an earlier attempt was lost, its resource may exist. So each
- * attempt first looks for that resource and adopts it.
+ * Creates a resource exactly once. An earlier attempt may have created the resource although its response was lost. So
+ * each attempt first looks for the resource and adopts it.
  *
  * @param find finds the resource by name and owner; throws when the name belongs to somebody else's resource
  * @param save creates the resource, or adopts the existing one
- * @param inputs properties of the finished resource
+ * @param inputs properties that the resource gets
  * @param given properties as Pulumi passed them
  * @throws UnfinishedError when a resource exists but could not be adopted
  */

@@ -21,7 +21,9 @@ export function describeWorkers({ version, ready, stale, initializing, throttled
   return `workers${version === undefined ? "" : ` of version ${version}`}: ${parts.join(", ")}`;
 }
 
-/** Returns up to three problems from the host log of a worker that is not ready: the latest ones, newest last. */
+/**
+ * Reads the host log of a worker that is not ready. Returns the last three lines that report a problem, newest last.
+ */
 export async function hostProblems(monitor: WorkerMonitor, endpointId: string, workers: Workers): Promise<string[]> {
   const [workerId] = workers.waitingIds;
   const log = workerId === undefined ? [] : await monitor.getHostLog(endpointId, workerId);
@@ -45,17 +47,17 @@ export function explainWorkers(workers: Workers, problems: string[]): string {
   }
   if (workers.unhealthy > 0) {
     return (
-      "They crash: read a worker's log in RunPod's console. Usual causes: an error at start, an image without " +
+      "Workers crash: read a worker's log in RunPod's console. Usual causes: an error at start, an image without " +
       "linux/amd64, a disk smaller than the unpacked image, a CUDA version that the host does not have."
     );
   }
   if (workers.throttled > 0) {
-    return "They wait for a GPU (throttled): allow more GPU pools or data centres, or wait.";
+    return "Workers wait for a GPU (throttled): allow more GPU pools or data centres, or wait.";
   }
   if (workers.initializing > 0) {
     return (
-      "They are still starting, pulling the image or loading the model: check the registry credentials, " +
-      "or give large images more time with runpodRolloutLimitMs."
+      "Workers are still starting: they pull the image or load the model. Check the registry credentials, " +
+      "or raise runpodRolloutLimitMs for a large image."
     );
   }
   if (workers.stale > 0) return "Old workers are still busy with jobs. They stop when their jobs are done.";

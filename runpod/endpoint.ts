@@ -30,7 +30,7 @@ export interface EndpointArgs {
   scalerType: pulumi.Input<"QUEUE_DELAY" | "REQUEST_COUNT">;
   /** Seconds or jobs, depending on `scalerType`. At least 1. */
   scalerValue: pulumi.Input<number>;
-  /** Milliseconds a job may run, 5 seconds to 7 days. */
+  /** Maximum duration of a job in milliseconds, from 5 seconds to 7 days. */
   executionTimeoutMs: pulumi.Input<number>;
   /** Whether RunPod keeps stopped workers for a fast start. Default `OFF`, as in RunPod's API. */
   flashBootType?: pulumi.Input<"OFF" | "FLASHBOOT" | "PRIORITY_FLASHBOOT">;
@@ -39,13 +39,14 @@ export interface EndpointArgs {
   /** Minimum CUDA version for the image (`12.8`). Default: any. */
   minCudaVersion?: pulumi.Input<string>;
   /**
-   * Models (`https://huggingface.co/org/name:main`) that RunPod's hosts download to `/runpod-volume/huggingface-cache/hub`
-   * before a worker starts, without billing the download. Default: none. RunPod's REST API does not support them.
+   * Models (`https://huggingface.co/org/name:main`) that RunPod's hosts download to
+   * `/runpod-volume/huggingface-cache/hub` before a worker starts. RunPod does not bill the download. Default: none.
+   * RunPod's REST API does not support such models.
    */
   modelReferences?: pulumi.Input<pulumi.Input<string>[]>;
 }
 
-/** One object for all resources, because Pulumi serializes each provider object by itself. */
+/** All resources share one provider object, because Pulumi serializes every provider object separately. */
 const provider = forwardTo("endpoint");
 
 /**
@@ -60,7 +61,7 @@ export class Endpoint extends pulumi.dynamic.Resource {
   declare readonly name: pulumi.Output<string>;
   /** Id of the template that the endpoint's workers run. */
   declare readonly templateId: pulumi.Output<string>;
-  /** Maximum number of workers. After a refresh, the value at RunPod. */
+  /** Maximum number of workers. A refresh replaces this number with the value at RunPod. */
   declare readonly workersMax: pulumi.Output<number>;
 
   constructor(name: string, args: EndpointArgs, opts?: pulumi.CustomResourceOptions) {

@@ -118,20 +118,20 @@ function settings({ owner: _, ...rest }: EndpointInputs): EndpointSettings {
 }
 
 /**
- * Finds the stack's endpoint by its name. Throws when the stack has several with this name, or when one belongs to
- * somebody else.
+ * Finds the stack's endpoint by its name. Throws when the stack has several endpoints with this name. Also throws when
+ * only somebody else has an endpoint with this name.
  */
 async function findOwn(client: RunpodClient, { name, owner }: EndpointInputs): Promise<EndpointRecord | undefined> {
   const sameName = (await client.listEndpoints()).filter((each) => each.name === name);
   const own = sameName.filter((each) => each.owner === owner);
   if (own.length > 1) {
     const ids = own.map(({ id }) => id).join(", ");
-    throw new Error(`RunPod has ${own.length} endpoints named "${name}" of ${owner} (${ids}). Delete all but one.`);
+    throw new Error(`${owner} has ${own.length} endpoints named "${name}" at RunPod (${ids}). Delete all but one.`);
   }
   const [foreign] = sameName;
   if (own.length === 0 && foreign !== undefined) {
     throw new Error(
-      `RunPod already has an endpoint named "${name}" (${foreign.id}) that ${owner} did not make. ` +
+      `RunPod already has an endpoint named "${name}" (${foreign.id}) that does not belong to ${owner}. ` +
         "Choose another name, or delete that endpoint.",
     );
   }

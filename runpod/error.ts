@@ -47,7 +47,7 @@ export function isInUse(error: unknown): boolean {
   return error instanceof RunpodError && IN_USE.some((words) => words.test(error.message));
 }
 
-/** Shorter texts do not count as secrets: redacting them would remove ordinary words from the message. */
+/** Minimum length of a secret. Replacing shorter texts would remove ordinary words from the message. */
 const SHORTEST_SECRET = 8;
 
 /** Replaces the secrets in a message with `***`. */

@@ -25,7 +25,7 @@ export type Health = z.infer<typeof health>;
  *
  * @param options `url` is the base URL of the job API, including `/v2`
  * @returns the HTTP status; for status 200 also the numbers
- * @throws RunpodError that is transient when there is no response
+ * @throws a transient RunpodError when there is no response
  */
 export async function getHealth(
   { apiKey, url, timeoutMs = 10_000 }: ApiOptions,

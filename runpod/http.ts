@@ -15,7 +15,9 @@ interface JsonCall {
   body?: object;
   /** Limit of one attempt. */
   timeoutMs: number;
-  /** Whether the operation may be retried after a transient failure. Default: false, for creates. */
+  /**
+   * Whether the operation may be retried after a transient failure. Default: false, so that a create is not repeated.
+   */
   isRepeatable?: boolean;
 }
 
@@ -33,7 +35,7 @@ export interface HttpResponse {
 const http = createHttp();
 
 function createHttp(): AxiosInstance {
-  // A followed redirect would carry the key and a registry's password to another host.
+  // Following a redirect would send the API key and a registry's password to another host.
   const client = axios.create({ maxRedirects: 0, proxy: false, headers: { "user-agent": USER_AGENT } });
   client.interceptors.request.use((config) => {
     // The timeout of axios starts again with every received byte. The signal limits the whole attempt.

@@ -1,12 +1,12 @@
 /**
- * Environment variable that stores a template's owner, `<project>/<stack>`. The template's readme is not used because
- * REST v2 does not have it.
+ * Environment variable that stores a template's owner, `<project>/<stack>`. The tag is not in the template's readme,
+ * because templates of REST v2 have no readme.
  */
 export const OWNER_TAG = "SNACK_MISAKI_STACK";
 
 /**
- * Environment variable of an endpoint created through REST v2. It stores the id of the template that the endpoint
- * follows.
+ * Environment variable of an endpoint created through REST v2. It stores the id of the template from which the endpoint
+ * gets its container settings.
  */
 export const TEMPLATE_TAG = "SNACK_MISAKI_TEMPLATE";
 
@@ -16,15 +16,18 @@ export function addOwnerTag(env: Record<string, string>, owner: string): Record<
 }
 
 /**
- * Splits an environment into the variables without tags and the owner. The owner is undefined if the owner tag is
- * missing.
+ * Splits an environment into two parts: the variables without the tags, and the owner. The owner is undefined if the
+ * owner tag is missing.
  */
 export function splitOwnerTag(env: Record<string, string>): { env: Record<string, string>; owner: string | undefined } {
   const { [OWNER_TAG]: owner, [TEMPLATE_TAG]: _, ...own } = env;
   return { env: own, owner };
 }
 
-/** Prefix of the names of a stack's registry credentials: their name is the only field that can carry an owner tag. */
+/**
+ * Prefix of the names of a stack's registry credentials. The prefix is the owner tag, because credentials have no other
+ * field for one.
+ */
 export function ownerNamePrefix(owner: string): string {
   return `${owner.replaceAll("/", "-")}-`;
 }

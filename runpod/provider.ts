@@ -1,4 +1,5 @@
-// Entry point of the bundle .build/runpod/provider.cjs, which the forwarding providers in Pulumi's state load.
+// Entry point of the bundle .build/runpod/provider.cjs. Pulumi's state stores small providers that load this bundle and
+// forward every call to it.
 export { configure } from "./connection";
 export { endpoint } from "./endpointProvider";
 export { registryAuth } from "./registryAuthProvider";

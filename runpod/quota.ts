@@ -40,7 +40,10 @@ export async function saveWithinQuota<T>(
   }
 }
 
-/** Wordings from issues of RunPod's tools: "cannot go beyond the maximum limit of (N)", "your workers quota (N)". */
+/**
+ * Matches error texts quoted in issues of RunPod's tools: "cannot go beyond the maximum limit of (N)", "your workers
+ * quota (N)".
+ */
 function isOverQuota({ message }: RunpodError): boolean {
   return /worker.*(?:maximum limit|quota)/i.test(message);
 }
@@ -54,8 +57,8 @@ function explain(others: EndpointRecord[], { name, workersMax }: WorkerRequest, 
   const list = others.filter((other) => other.workersMax > 0).map((other) => `${other.name} ${other.workersMax}`);
   const rest =
     list.length > 0
-      ? `its other endpoints already have ${sumWorkers(others)} (${list.join(", ")})`
-      : "its other endpoints have none";
+      ? `the other endpoints already have ${sumWorkers(others)} (${list.join(", ")})`
+      : "the other endpoints have none";
   const needed =
     quota === undefined ? `${workersMax} workers of the account` : `${workersMax} of the account's ${quota} workers`;
   return (

@@ -27,7 +27,10 @@ type RegistryAuthInputs = Values<typeof registryAuthFields>;
 /** Fields that an update changes in place. */
 const CREDENTIALS = ["username", "password"];
 
-/** Provider methods of registry credentials. Name changes replace them; user name and password are changed in place. */
+/**
+ * Provider methods of registry credentials. A new name replaces the credentials. A new user name or password changes
+ * them in place.
+ */
 export const registryAuth = {
   async check(olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     const { inputs, failures } = checkFields(registryAuthFields, news);
@@ -67,7 +70,7 @@ export const registryAuth = {
         await client.updateRegistryAuth(existing.id, inputs);
         return existing;
       }
-      // Only credentials from an earlier attempt of this create certainly have the right password.
+      // Existing credentials certainly have the right password only if an earlier attempt of this create made them.
       if (existing !== undefined && hasTried) return existing;
       if (existing !== undefined) await retryWhileInUse(inUse, () => client.deleteRegistryAuth(existing.id));
       hasTried = true;
@@ -91,8 +94,8 @@ export const registryAuth = {
     const inputs = checkedInputs(news);
     const { api, client } = connection();
     if ((await findById(id)) === undefined) throw missingResource("RunPod registry credentials", id);
-    // With REST, `check` rejects a change of credentials. So with REST an update of credentials only follows an import.
-    // It stores the declared credentials in the state without a call.
+    // With REST, `check` rejects a change of credentials, so this method runs only after an import. It then stores the
+    // declared credentials in the state and does not call RunPod.
     if (api === "graphql") await recordAttempt(id, inputs, news, () => client.updateRegistryAuth(id, inputs));
     return { outs: inputs };
   },

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
 import { isInUse, RunpodError } from "./error";
 
-/** Retries after the first attempt. */
+/** Maximum number of retries after the first attempt. */
 export const RETRIES = 3;
 /** Longest wait between two attempts. If RunPod asks for more, the call fails at once. */
 const LONGEST_WAIT_MS = 60_000;
@@ -23,7 +23,7 @@ export function retryDelayMs(n: number, retryAfterMs = 0): number {
   return Math.max(fullMs / 2, retryAfterMs) + Math.random() * (fullMs / 2);
 }
 
-/** Whether a retry may help and the wait that RunPod asks for is not too long. */
+/** Whether to retry: a retry may help, and RunPod does not ask for too long a wait. */
 export function isRetryable({ transient, retryAfterMs = 0 }: Pick<RunpodError, "transient" | "retryAfterMs">): boolean {
   return transient && retryAfterMs <= LONGEST_WAIT_MS;
 }
@@ -42,7 +42,7 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
 }
 
 /**
- * Returns the error to throw after the last attempt of a call. It is marked as not transient, so that a caller with its
+ * Returns the error to throw after the last attempt of a call. The error is not transient, so that a caller with its
  * own retries does not multiply the attempts. If there were earlier attempts, one of them may have taken effect at
  * RunPod, so `maybeDone` is true.
  */
@@ -53,8 +53,7 @@ export function finalError(last: RunpodError, attempts: number): RunpodError {
 }
 
 /**
- * Runs `attempt`. After a transient `RunpodError`, repeats it up to three times. Only for operations that are safe to
- * repeat.
+ * Runs `attempt`. After a transient `RunpodError`, repeats it up to three times. The operation must be safe to repeat.
  *
  * @throws RunpodError that is not transient; any other error unchanged
  */
@@ -86,7 +85,7 @@ export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
 export interface Polling {
   /** Milliseconds between two checks. */
   intervalMs: number;
-  /** Total milliseconds, after which the last result counts. */
+  /** Total milliseconds. After this time the last result counts. */
   limitMs: number;
 }
 

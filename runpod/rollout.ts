@@ -15,9 +15,9 @@ export interface RolloutTarget {
  * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, there is no rollout.
  */
 const CHECKS_FOR_RELEASE = 3;
-/** Number of consecutive checks with crashing workers and no ready worker that make a rollout fail. */
+/** A rollout fails after this number of consecutive checks that find a crashing worker and no ready worker. */
 const CHECKS_OF_CRASHES = 5;
-/** Number of consecutive checks without an answer that end the wait. */
+/** The wait ends after this number of consecutive checks without an answer. */
 const CHECKS_WITHOUT_ANSWER = 3;
 /** Longest time between two lines of progress. */
 const PROGRESS_INTERVAL_MS = 30_000;

@@ -22,7 +22,7 @@ export interface TemplateArgs {
   containerRegistryAuthId?: pulumi.Input<string>;
 }
 
-/** One object for all resources, because Pulumi serializes each provider object by itself. */
+/** All resources share one provider object, because Pulumi serializes every provider object separately. */
 const provider = forwardTo("template");
 
 /**

@@ -12,13 +12,13 @@ const GB = 1e9;
  */
 const UNPACKED_PER_COMPRESSED = 1.5;
 
-/** Explains why a stack may not adopt an existing template. Undefined if the template belongs to the stack. */
+/** Explains why a stack must not adopt an existing template. Undefined if the template belongs to the stack. */
 export function adoptionConflict(existing: TemplateRecord, owner: string): string | undefined {
   const holder = splitOwnerTag(existing.env).owner;
   if (holder === owner) return undefined;
   return (
-    `RunPod already has a template named "${existing.name}" (${existing.id}), made by ${holder ?? "somebody else"} and not by ` +
-    `${owner}. Choose another name, or delete that template.`
+    `RunPod already has a template named "${existing.name}" (${existing.id}). ` +
+    `It belongs to ${holder ?? "somebody else"}, not to ${owner}. Choose another name, or delete that template.`
   );
 }
 
@@ -63,7 +63,7 @@ export async function checkImage(
   const compressedGb = image.compressedBytes / GB;
   const size = `${compressedGb.toFixed(1)} GB compressed`;
   if (compressedGb >= containerDiskInGb) {
-    const reason = `must be more than the size of the unpacked image, which is ${compressedGb.toFixed(1)} GB even when compressed, got ${containerDiskInGb}`;
+    const reason = `must be more than the size of the unpacked image; even the compressed image has ${compressedGb.toFixed(1)} GB, got ${containerDiskInGb}`;
     return [{ property: "containerDiskInGb", reason }];
   }
   if (compressedGb * UNPACKED_PER_COMPRESSED >= containerDiskInGb) {

@@ -9,7 +9,7 @@ const argsError = mustBe("the arguments as one text; an empty text keeps the ima
 const registryError = mustBe("the id of registry credentials stored at RunPod");
 const ownerError = mustBe("the project and stack, <project>/<stack>");
 
-/** Schema of the `owner` of every resource. The resource class sets it, not the program. */
+/** Schema of the `owner` of every resource. The resource class sets the owner; the program does not. */
 export const ownerField = z.string({ error: ownerError }).min(1, { error: ownerError });
 
 /** Schema of a name at RunPod. */

@@ -9,14 +9,14 @@ export interface Workers {
   version: number | undefined;
   /** Number of workers of an older version, in any state. The other numbers count the current version only. */
   stale: number;
-  /** Running a job or waiting for one. */
+  /** Number of workers that run a job or wait for a job. */
   ready: number;
   initializing: number;
   /** Seconds since the start of the worker that has been initializing longest. Undefined when RunPod does not return it. */
   startingSeconds: number | undefined;
-  /** Waiting for a GPU. */
+  /** Number of workers that wait for a GPU. */
   throttled: number;
-  /** Failing RunPod's health checks: they crash. */
+  /** Number of workers that fail RunPod's health checks because they crash. */
   unhealthy: number;
   /** Ids of the workers that are not ready. Empty when RunPod does not return ids. */
   waitingIds: string[];
@@ -105,7 +105,7 @@ function countWorkers({ endpointVersion, workers }: z.infer<typeof workerList>):
   };
 }
 
-/** Text of one `data:` line of the log, whose JSON is `{ts, source, line}`. */
+/** Returns the text of one `data:` line of the log. The line contains JSON: `{ts, source, line}`. */
 function logLine(text: string): string[] {
   const data = /^data:\s*(.*)$/.exec(text)?.[1];
   if (data === undefined) return [];

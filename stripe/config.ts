@@ -10,7 +10,7 @@ export const StripeConfig = z.object({
     .describe("Base URL of Stripe's API. Only the local cloud changes it."),
 });
 
-/** The secret keys of the Stripe provider, with their meaning. */
+/** The configuration keys of the Stripe provider whose values are secrets, with each key's meaning. */
 export const stripeSecrets = {
   stripeWebhookKey:
     "Restricted Stripe key that may write webhook endpoints. If it is set, the program registers the webhook endpoint.",

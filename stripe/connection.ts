@@ -7,10 +7,9 @@ let current: Stripe | undefined;
 
 /**
  * Reads the configuration keys of `StripeConfig` and the secret `stripeWebhookKey`, a restricted key that may write
- * webhook endpoints. Does not throw when the key is missing, because `WebhookSecrets` needs no key. Only calls to
- * Stripe then fail.
- *
- * Synchronous, because Pulumi starts the next operation of the provider without waiting for a promise of `configure`.
+ * webhook endpoints. Does not throw when the key is missing, because `WebhookSecrets` needs no key. Without the key,
+ * only calls to Stripe fail. This function is synchronous, because Pulumi does not wait for a promise of `configure`
+ * before it starts the next operation of the provider.
  *
  * @throws Error that names the bad key and the allowed values
  */

@@ -80,7 +80,7 @@ function facts({ code, message, headers, statusCode = 0 }: Stripe.errors.StripeE
   };
 }
 
-/** An error may quote keys and secrets, which have known prefixes. */
+/** Replaces keys and secrets in an error's message with `***`. Finds them by their known prefixes. */
 function redactedMessage(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.replaceAll(/\b(?:[rsp]k|whsec)_[\w*]+/g, "***");

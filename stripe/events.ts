@@ -1,4 +1,7 @@
-/** Types of event that can change a customer's plan. The endpoint is registered for them; the webhook handles them. */
+/**
+ * Types of event that can change a customer's plan. Stripe sends these events to the webhook endpoint, and the webhook
+ * function handles them.
+ */
 export const webhookEvents = [
   "charge.dispute.closed",
   "charge.dispute.created",

@@ -3,7 +3,7 @@ import { forwardTo } from "./forward";
 
 /** Inputs of a webhook endpoint. */
 export interface WebhookEndpointArgs {
-  /** URL for the events: https, or http on localhost. Changed in place. */
+  /** URL for the events: https, or http on localhost. A new value updates the endpoint without replacing it. */
   url: pulumi.Input<string>;
   /** Types of event to send, as a set without wildcards. Changed in place. */
   enabledEvents: pulumi.Input<pulumi.Input<string>[]>;

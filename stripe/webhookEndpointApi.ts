@@ -91,7 +91,7 @@ export async function listEndpoints(): Promise<Endpoint[]> {
   return endpoints.map(parseEndpoint);
 }
 
-/** stripe-node accepts any JSON body without an `error` as a response, even that of a proxy. */
+/** Validates a response, because stripe-node accepts any JSON body without an `error`, even the body of a proxy. */
 function parseEndpoint(response: unknown): Endpoint {
   const { data } = Endpoint.safeParse(response);
   if (data === undefined) throw unexpectedResponse();
@@ -100,7 +100,7 @@ function parseEndpoint(response: unknown): Endpoint {
 
 function unexpectedResponse(): StripeCallError {
   return new StripeCallError(
-    "Unexpected response from stripeApiUrl: not a webhook_endpoint. Check that it is the address of Stripe's API.",
+    "Unexpected response from stripeApiUrl: not a webhook_endpoint. Check that this URL is Stripe's API.",
   );
 }
 

@@ -29,8 +29,8 @@ export const webhookEndpoint = {
       .filter(([name, field]) => diffFields({ [name]: field }, olds, news).changes)
       .map(([name]) => name);
     const changes = olds.status === "disabled" || diffFields(webhookEndpointFields, olds, news).changes === true;
-    // Until the webhook has the new secret, it accepts only events of the old endpoint. So the old endpoint is deleted
-    // last.
+    // Until the webhook function has the new secret, it accepts only events from the old endpoint. So the old endpoint
+    // is deleted last.
     return { changes, replaces, deleteBeforeReplace: false };
   },
 
@@ -54,7 +54,7 @@ export const webhookEndpoint = {
     return { id, props: { ...inputs, secret: declared.secret, status: endpoint.status }, inputs };
   },
 
-  /** Also finishes a create whose last step failed. */
+  /** Changes the endpoint in place. Also marks the create as finished if the last step of the create failed. */
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = checkedInputs(news);
     const params = editableParams(inputs);
@@ -100,8 +100,8 @@ function actualInputs(endpoint: Endpoint, declared: WebhookEndpointInputs): Prop
 }
 
 /**
- * Creates an endpoint. If the account has the maximum number, first deletes leftovers of earlier creates, but no other
- * endpoint.
+ * Creates an endpoint. If the account has reached its maximum number of endpoints, first deletes leftovers of earlier
+ * creates with the same tag, but no other endpoint.
  */
 async function createWithinLimit(inputs: WebhookEndpointInputs): Promise<CreatedEndpoint> {
   try {
@@ -112,7 +112,7 @@ async function createWithinLimit(inputs: WebhookEndpointInputs): Promise<Created
     if ((await deleteLeftovers(inputs)) > 0) return createOrAdopt(inputs);
     throw new Error(
       `This Stripe account has ${length} webhook endpoints in this mode (test or live), and Stripe allows no more. Delete an ` +
-        'unused one in Stripe\'s dashboard (Developers, Webhooks), then run "pulumi up" again.',
+        'unused endpoint in Stripe\'s dashboard (Developers, Webhooks), then run "pulumi up" again.',
     );
   }
 }

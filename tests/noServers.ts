@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from "node:module";
 import net from "node:net";
 
 function refuse(what: string): never {
-  throw new Error(`A unit test must not ${what}. Take this file off the list in vitest.config.mts.`);
+  throw new Error(`A unit test must not ${what}. Remove this file from the list unitTests in vitest.config.mts.`);
 }
 
 net.Server.prototype.listen = () => refuse("start a server");

@@ -24,9 +24,9 @@ export interface SharedCloud {
 let shared: Promise<SharedCloud> | undefined;
 
 /**
- * Local cloud with the program in it, which all files of the vitest project "cloud" share in one process. Call it once per
- * file: it resets Stripe's switches and the rows of the seeded customers. For everything else, a test creates new
- * customers or undoes its change.
+ * Returns the local cloud with the deployed program. All files of the vitest project "cloud" share this cloud in one
+ * process. Call the function once per file: it resets Stripe's switches and the rows of the seeded customers. For
+ * everything else, a test creates new customers or undoes its change.
  */
 export async function sharedCloud(): Promise<SharedCloud> {
   shared ??= start();
@@ -39,7 +39,7 @@ export async function sharedCloud(): Promise<SharedCloud> {
 
 async function start(): Promise<SharedCloud> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-shared-"));
-  // The cloud ends with the process, which vitest ends with SIGTERM.
+  // vitest ends this process with SIGTERM, and the cloud ends with the process.
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
   process.once("SIGTERM", () => process.exit());
   const programDir = process.cwd();

@@ -23,7 +23,10 @@ export const SubscriptionFacts = z.object({
   collection_paused: z.boolean(),
   /** Creation time of the oldest open invoice. */
   unpaid_since: z.nullable(Seconds),
-  /** Whether the failed payment is the first one, or the first one after a trial. Such a customer has never paid. */
+  /**
+   * Whether the failed payment is the subscription's first one, or the first one after a trial. The customer has then
+   * never paid for this subscription.
+   */
   unpaid_first: z.boolean(),
 });
 export type SubscriptionFacts = z.infer<typeof SubscriptionFacts>;
@@ -37,7 +40,7 @@ export const DisputeFacts = z.object({
 });
 export type DisputeFacts = z.infer<typeof DisputeFacts>;
 
-/** The plan that a subscription's prices last mapped to. The row remembers it; Stripe does not know it. */
+/** The plan that a subscription's prices last mapped to. Only the row stores it, because Stripe does not know plans. */
 const KnownPlan = z.object({ plan: Plan, price_ids: z.array(z.string()) });
 export type KnownPlan = z.infer<typeof KnownPlan>;
 
@@ -61,7 +64,7 @@ export const Customer = z.object({
   user_id: z.string(),
   stripe_customer_id: z.optional(z.string()),
   ...z.partial(StripeFacts).shape,
-  /** By subscription id. A sync adds entries and never removes one. */
+  /** Known plans by subscription id. A sync adds or updates entries and never removes one. */
   known_plans: z.optional(z.record(z.string(), KnownPlan)),
   /** A plan granted by an operator, independent of Stripe. The sync never writes it. */
   grant_plan: z.optional(Plan),

@@ -21,25 +21,29 @@ export interface Entitlement {
   cancelAt?: Date;
 }
 
-/** Stripe may report a renewal late. A paying customer keeps the plan for this long after the period's end. */
+/**
+ * Stripe sometimes reports a renewal late. A paying customer therefore keeps the plan for this long after the end of
+ * the period.
+ */
 const LEEWAY_SECONDS = 24 * 3600;
 const DAY_SECONDS = 24 * 3600;
 
 const rank: Readonly<Record<Plan, number>> = { free: 0, paid: 1, vip: 2 };
 
 /**
- * Computes the plan from the facts. It compares deadlines with `now`, so a deadline takes effect without an event.
+ * Computes the plan from the facts. It compares deadlines with `now`, so a deadline takes effect without an event from
+ * Stripe.
  *
  * @param customer undefined when there is no row, which means `free`
  */
 export function entitlement(customer: Customer | undefined, now: Date, policy: Policy): Entitlement {
   if (!customer) return { plan: "free", reason: "no_record", expiresAt: null };
-  // When nothing grants a plan, the first result's reason is reported.
+  // When no entitlement grants a plan, the reason of the first entitlement is reported.
   const entitlements = [...subscriptionEntitlements(customer, now, policy), grantEntitlement(customer, now)];
   return entitlements.reduce((best, other) => (isBetter(other, best) ? other : best));
 }
 
-/** The subscription to report: one that can grant a plan, else the newest live one, else the last ended one. */
+/** Returns the subscription to report: one that can grant a plan, else the newest live one, else the last ended one. */
 export function currentSubscription(customer: Customer): SubscriptionFacts | undefined {
   return byWeight(customer)[0];
 }
@@ -57,7 +61,10 @@ export function deadlines(subscription: SubscriptionFacts, policy: Policy): Reco
   return { ours: given(grace), stripes: runs ? given(period_end, scheduledCancel(subscription)) : [] };
 }
 
-/** Whether Stripe still runs the subscription, paid or not. A customer must not have a second one beside it. */
+/**
+ * Whether Stripe still runs the subscription, paid or not. A customer with a live subscription must not buy a second
+ * one.
+ */
 export function isLive({ status }: Pick<SubscriptionFacts, "status">): boolean {
   return status !== "canceled" && status !== "incomplete_expired";
 }
@@ -117,7 +124,8 @@ function evaluate(
   const cancelAt = scheduledCancel(subscription);
   const denial = denialReason(subscription, at, cancelAt);
   if (denial) return deny(denial);
-  // A price removed from the configuration must not lock out its payers. A price that was never known grants nothing.
+  // A customer who pays a price that was removed from the configuration must keep a plan. A price that was never
+  // configured grants nothing.
   if (!plan || plan === "free") return deny("unknown_price");
 
   const cancel = cancelAt === null ? {} : { cancelAt: date(cancelAt) };
@@ -188,7 +196,7 @@ function blocks(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean
   return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created < dispute.created);
 }
 
-/** An inquiry (`warning_…`) is not a dispute yet. A dispute that the bank decided for us blocks nothing. */
+/** An inquiry (`warning_…`) is not a dispute yet. A dispute that we won blocks nothing. */
 function isWonOrInquiry(status: string): boolean {
   return status === "won" || status === "prevented" || status.startsWith("warning_");
 }

@@ -1,7 +1,7 @@
 import type { Customer } from "./customer";
 import { deadlines, isLive, type Policy } from "./entitlement";
 
-/** Delay after a deadline, so that Stripe has acted on it before the review. */
+/** Delay of the review after a deadline. It gives Stripe time to act on the deadline first. */
 const AFTER_DEADLINE_SECONDS = 60;
 /** A live subscription is read again at least this often, even without an event. */
 const EVERY_SECONDS = 24 * 3600;
@@ -11,7 +11,7 @@ const OVERDUE_SECONDS = 3600;
 /**
  * Computes the next time at which the reconciler reads a customer from Stripe. This is the earliest of: the next
  * deadline, the periodic read of a live subscription, the end of a grant, and the end of a pending step at Stripe. Null
- * when time alone changes nothing.
+ * when none of these lies in the future.
  */
 export function nextReview(customer: Customer, now: Date, policy: Policy): Date | null {
   const { subscriptions = [], clock_ahead_seconds: ahead = 0, grant_expires_at, review_by } = customer;

@@ -4,11 +4,11 @@ import { nextReview } from "./review";
 
 /** Values that one sync writes to a row. */
 export interface SyncWrite {
-  /** Undefined for a customer that Stripe does not know: the row keeps its facts. */
+  /** Undefined when the row has no Stripe customer. The row then keeps its facts. */
   facts: StripeFacts | undefined;
   /**
-   * Known plans to merge into the row, by subscription id. Existing entries stay, because an earlier sync may have
-   * written one that this sync did not see.
+   * Known plans to merge into the row, by subscription id. Entries of other subscriptions stay, because an earlier sync
+   * may have read subscriptions that this sync does not see.
    */
   knownPlans: Record<string, KnownPlan>;
   /** The entitlement at this moment, stored for people who look at the table. */
@@ -60,14 +60,14 @@ export interface Synced {
 }
 
 /**
- * Copies a customer's facts from Stripe into their row. Every trigger uses it: webhook, reconciler, API and admin.
- * Steps: take a sync ticket, read Stripe, write unless a later sync ticket has written.
+ * Copies a customer's facts from Stripe into the customer's row. The webhook, the reconciler, the API and the admin
+ * function all use it. Steps: take a sync ticket, read Stripe, and write unless a later sync ticket has written.
  *
- * The content and order of events do not matter, so a sync may run at any time, repeatedly and concurrently, and may
- * stop between any two steps. The last change at Stripe has an event. The sync of that event takes its sync ticket
- * after the change. Therefore it reads the final state, and no lower sync ticket can overwrite that state.
+ * The content and order of events do not matter. A sync may run at any time, repeatedly and concurrently, and may stop
+ * between any two steps. The last change at Stripe causes an event. The sync of that event takes its sync ticket after
+ * the change. Therefore it reads the final state, and no lower sync ticket can overwrite that state.
  *
- * @throws any error of the sources; the row is then unchanged
+ * @throws any error of the sources; the row's facts and plan are then unchanged
  */
 export async function syncCustomer(
   userId: string,
@@ -102,7 +102,7 @@ export async function syncCustomer(
   return { customer: (await rows.get(userId)) ?? customer, applied: false };
 }
 
-/** The plans that the subscriptions' prices map to in today's configuration. */
+/** Returns the plans that the current configuration assigns to the subscriptions' prices. */
 function knownPlansOf({ subscriptions }: StripeFacts, policy: Policy): Record<string, KnownPlan> {
   const known = subscriptions.flatMap(({ id, price_ids }): [string, KnownPlan][] => {
     const plan = planOfPrices(price_ids, policy);

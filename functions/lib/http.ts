@@ -8,7 +8,7 @@ export type Request = APIGatewayProxyEventV2;
 /** A Lambda handler for HTTP API. */
 export type Handler = (event: Request) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** Answers concern one customer at one moment and must not be cached. */
+/** A response belongs to one customer at one moment, so no cache may store it. */
 const headers = {
   "content-type": "application/json; charset=utf-8",
   "cache-control": "private, no-store",
@@ -61,7 +61,7 @@ export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z
 /** Body schema of a route without parameters. */
 export const NoBody = z.strictObject({});
 
-/** zod/mini has no message texts, so the kinds of issues that can occur are worded here. */
+/** Returns the message for an issue. zod/mini itself has no message texts. */
 function explain(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "unrecognized_keys") return `unknown field ${issue.keys.join(", ").slice(0, 100)}`;
   if (issue?.code === "invalid_type") return `must be ${issue.expected}`;

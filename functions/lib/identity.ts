@@ -64,11 +64,14 @@ const tokenFaults = [
   JwtParseError,
   JwtWithoutValidKidError,
   KidNotFoundInJwksError,
-  // The library throws this for an unknown issuer.
+  // aws-jwt-verify throws this error for an unknown issuer.
   ParameterValidationError,
 ];
 
-/** A bad token is rejected. Failing to fetch keys is our failure and must not sign the customer out. */
+/**
+ * Converts an error of the verification. A bad token is rejected. A failure to fetch the pool's keys is our failure. It
+ * becomes `unavailable`, so that the customer stays signed in.
+ */
 function toApiError(cause: unknown): ApiError {
   if (cause instanceof CognitoJwtInvalidTokenUseError) return new ApiError("wrong_token", undefined, { cause });
   const isTokenFault = tokenFaults.some((fault) => cause instanceof fault);

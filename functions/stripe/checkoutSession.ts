@@ -32,7 +32,8 @@ const SESSION_LIFETIME_SECONDS = 3600;
 /** A session with less time left is not reused: paying takes a while. */
 const MIN_REMAINING_SECONDS = 900;
 /**
- * Most rounds of one request. A new round starts when the attempt has been replaced or its session is no longer open.
+ * Maximum number of rounds in one request. A new round starts when another request has replaced the attempt, or when
+ * the attempt's session is no longer open.
  */
 const ROUNDS = 5;
 
@@ -67,8 +68,8 @@ export async function openCheckoutSession(
     const session =
       own ??
       (await create(stripe, userId, customer, attempt, owner).catch(async (error: unknown) => {
-        // Stripe stores its server error under this key and replays it for a day. If Stripe created the session all the
-        // same, the next round finds it.
+        // Stripe stores the server error under this idempotency key and replays it for a day, so the next try needs a
+        // new attempt. If Stripe created the session in spite of the error, the next request expires it.
         if (isServerError(error)) await next();
         throw error;
       }));
@@ -106,7 +107,11 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
   return attempt.plan === plan && attempt.price_id === priceId && attempt.return_url === returnUrl;
 }
 
-/** @param isOpen whether the attempt's session is open; an incomplete subscription then belongs to this session */
+/**
+ * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription.
+ *
+ * @param isOpen whether the attempt's session is open; an incomplete subscription then belongs to this session
+ */
 async function refuseSecondSubscription(
   userId: string,
   billing: Billing,
@@ -117,13 +122,16 @@ async function refuseSecondSubscription(
   const reviewBy = new Date((attempt.expires_at + 60) * 1000);
   const { customer } = await billing.sync(userId, { reviewBy });
   if (customer.disputes?.some(isOpenDispute)) throw new ApiError("checkout_refused");
-  // Checkout creates the subscription at the first payment attempt. After a declined card the customer returns to the
-  // same page.
+  // Checkout creates the subscription at the first payment attempt. After a declined card the subscription is
+  // incomplete, and the customer returns to the same page.
   const blocksPurchase = (one: SubscriptionFacts) => isLive(one) && !(isOpen && one.status === "incomplete");
   if (customer.subscriptions?.some(blocksPurchase)) throw new ApiError("already_subscribed");
 }
 
-/** Creates the attempt's session. Undefined when it was created earlier and is no longer open. */
+/**
+ * Creates the attempt's session. Returns undefined when an earlier request created the session and it is no longer
+ * open.
+ */
 async function create(
   stripe: Stripe,
   userId: string,
@@ -145,7 +153,7 @@ async function create(
   };
   const options = { idempotencyKey: idempotencyKey(["checkout", attempt.id], params), maxNetworkRetries: 4 };
   const made = await fromStripe("checkout.session", stripe.checkout.sessions.create(params, options));
-  // Stripe may replay an old answer, so the session's current state is read.
+  // Stripe may replay the answer of an earlier request, so this reads the session's current state.
   const session = await fromStripe("checkout.session", stripe.checkout.sessions.retrieve(made.id));
   return session.status === "open" ? session : undefined;
 }

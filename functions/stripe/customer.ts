@@ -44,8 +44,8 @@ async function create(stripe: Stripe, caller: Caller, owner: string, occasion: s
     return (await fromStripe("customer", stripe.customers.create(params, options))).id;
   };
   return attempt(occasion).catch(async (error: unknown) => {
-    // After a server error, Stripe replays that error under the same idempotency key for a day, so the next attempt
-    // uses another key.
+    // After a server error, Stripe replays that error for a day under the same idempotency key. The next attempt
+    // therefore uses another key.
     if (!isServerError(error)) throw error;
     return (await findUnlinked(stripe, caller, owner)) ?? attempt(`${occasion}, again`);
   });

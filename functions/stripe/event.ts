@@ -18,7 +18,7 @@ export interface StripeEvent {
   subject: { object: string; id?: string; customer?: string; charge?: string; userId?: string; owner?: string };
 }
 
-/** An id, or the object if Stripe expanded it. */
+/** The id of an object. Stripe sends the whole object instead when it was expanded. */
 const Reference = z.pipe(
   z.union([z.string(), z.object({ id: z.string() })]),
   z.transform((reference) => (typeof reference === "string" ? reference : reference.id)),
@@ -34,7 +34,8 @@ const Snapshot = z.object({
   data: z.object({
     object: z.object({
       object: z.string(),
-      // A balance or an upcoming invoice has no id. Their events arrive at endpoints registered by hand for all events.
+      // A balance or an upcoming invoice has no id. Stripe sends their events only to endpoints that an operator
+      // registered by hand for all events.
       id: z.optional(z.string()),
       customer: z.optional(z.nullable(Reference)),
       charge: z.optional(z.nullable(Reference)),

@@ -38,7 +38,7 @@ export async function findTarget(event: StripeEvent, { stripe, rows, owner }: Ta
 }
 
 /**
- * Whether a Stripe customer may belong to a user: Stripe knows it, and its metadata names no other user or owner.
+ * Whether a Stripe customer may belong to a user: the customer's metadata names no other user and no other owner.
  *
  * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer
  */
@@ -57,7 +57,7 @@ async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<str
   if (subject.customer) return subject.customer;
   if (subject.charge) return idOf((await fromStripe("charge", stripe.charges.retrieve(subject.charge))).customer);
   if (!subject.id) return undefined;
-  // A thin event carries no related ids, so its object is fetched.
+  // A thin event contains only the id of its object, so this fetches the object to learn its customer.
   switch (subject.object) {
     case "customer.subscription":
     case "subscription":

@@ -10,12 +10,12 @@ const MAX_OBJECTS = 300;
 const TRIAL_END_SLACK_SECONDS = 24 * 3600;
 
 /**
- * Reads the facts that decide a plan. Most customers need one round trip: disputes, open invoices and a test clock are
+ * Reads the facts that decide a plan. Most customers need one round trip. Disputes, open invoices and a test clock are
  * read only when the first answers refer to them.
  *
- * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. An unknown customer does
- * not count as a customer without a subscription. With the key of a wrong Stripe account every customer is unknown, and
- * all customers would lose their plans
+ * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. An unknown customer must
+ * not count as a customer without a subscription: with the key of a wrong Stripe account, all customers would lose
+ * their plans
  */
 export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts> {
   const reading = Promise.all([
@@ -43,7 +43,9 @@ export async function readStripeFacts(stripe: Stripe, customerId: string, now: D
   });
 }
 
-/** Validates the facts before they are stored, because a row that does not parse would lock its customer out. */
+/**
+ * Validates the facts before they are stored. Every request of a customer fails when the customer's row does not parse.
+ */
 function validated(facts: StripeFacts): StripeFacts {
   const { data } = StripeFacts.safeParse(facts);
   if (data) return data;

@@ -4,7 +4,10 @@ import { createParameters } from "../lib/parameters";
 
 const Secrets = z.object({ current: z.string(), previous: z.optional(z.nullable(z.string())) });
 
-/** A wrong signature may mean that the secret has just been rotated. Fresh reads happen at most this often. */
+/**
+ * A wrong signature may mean that the secret was just rotated, so the secret is then read again. Such reads happen at
+ * most this often.
+ */
 const FRESH_MS = 2_000;
 
 /**
@@ -22,8 +25,8 @@ export function createWebhookSecrets(parameterName: string): (options?: { fresh:
   };
 
   /**
-   * A value that does not parse may be the bare secret, entered by hand. The parser's error would quote the secret, so
-   * it is replaced.
+   * A value that does not parse may be the bare secret, entered by hand. The parser's error would quote it, so this
+   * function throws its own error.
    */
   function parse(text: string): z.infer<typeof Secrets> {
     try {

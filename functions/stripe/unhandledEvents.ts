@@ -6,20 +6,24 @@ import { parseEvent, type StripeEvent } from "./event";
 
 /** Age limit of undelivered events. Stripe retries delivery for three days. */
 const UNDELIVERED_MAX_AGE_SECONDS = 7 * 24 * 3600;
-/** Age limit of other events. It covers several runs, so that the next run finds an event that one run missed. */
+/**
+ * Age limit of all other events. It covers several runs of the reconciler, so a later run finds an event that one run
+ * missed.
+ */
 const RECENT_MAX_AGE_SECONDS = 2 * 3600;
-/** Younger events are still being delivered. */
+/** Stripe may still be delivering an event that is younger than this. */
 const MIN_AGE_SECONDS = 60;
 /** Limit of one lookup in the event log. */
 const CHUNK_SIZE = 100;
 
 /**
- * Finds events that can change a plan and were never handled. It looks at the events that Stripe could not deliver and
- * at all recent events, because Stripe reports no failed delivery for an event without an endpoint.
+ * Finds events that can change a plan and that this stack never handled. It looks at the events that Stripe could not
+ * deliver and at all recent events. Recent events are needed because Stripe reports no failed delivery when no endpoint
+ * was registered for the event.
  *
- * @param most limit per run; the next run finds the rest
- * @returns oldest first
- * @throws ApiError `unavailable` when Stripe or the log does not answer
+ * @param most maximum number of events per run; the next run finds the others
+ * @returns events, oldest first
+ * @throws ApiError `unavailable` when Stripe or the event log does not answer
  */
 export async function findUnhandledEvents(
   stripe: Stripe,

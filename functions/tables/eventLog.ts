@@ -19,7 +19,7 @@ const KEEP_SECONDS = 30 * 24 * 3600;
 
 /** Record of handled events. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface EventLog {
-  /** Records that an event was handled, and how many times. */
+  /** Records the outcome of an event and counts how many times it was handled. */
   record(
     event: { id: string; type: string },
     what: Pick<HandledEvent, "outcome" | "user_id">,
@@ -30,8 +30,8 @@ export interface EventLog {
 }
 
 /**
- * Event log in the `ephemeral` table, for operators and for the reconciler. It does not deduplicate: a repeated event
- * must be able to repair a row.
+ * Event log in the `ephemeral` table, for operators and for the reconciler. It does not prevent that an event is
+ * handled again, because a repeated event must be able to repair a row.
  */
 export function createEventLog(tableName: string): EventLog {
   const client = new DynamoDBClient(awsClientLimits);

@@ -2,7 +2,7 @@ import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } fr
 import { RateLimited } from "../../contract/errors";
 import { awsClientLimits, dependency } from "../lib/dependency";
 
-/** A limit per time window. */
+/** Maximum number of uses per time window. */
 export interface RateLimit {
   limit: number;
   windowSeconds: number;

@@ -23,10 +23,10 @@ const REVIEW_QUEUE = "stripe";
 /** All writes to the `users` table. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface UserRows extends SyncRows {
   /**
-   * Links a Stripe customer to a row. Returns the linked customer. This is another customer when a concurrent request
-   * linked first.
+   * Links a Stripe customer to a row. Returns the Stripe customer that is linked afterwards. When a concurrent request
+   * linked another customer first, this is the other customer.
    *
-   * @param replacing a deleted customer; a row linked to it is linked to the new customer
+   * @param replacing a deleted Stripe customer; a row linked to it is linked to the new customer
    */
   link(userId: string, stripeCustomerId: string, now: Date, replacing?: string): Promise<string | undefined>;
   /** Sets or removes (`plan` null) an operator's grant. The next sync updates the cached plan. */
@@ -41,12 +41,12 @@ export interface UserRows extends SyncRows {
   withStripeCustomer(): AsyncIterable<string>;
 }
 
-/** The `users` table for functions that write to it. A sync touches one row with UpdateItem and conditions only. */
+/** The `users` table for functions that write to it. A sync changes only one row, with UpdateItem and conditions. */
 export function createUserRows(tableName: string): UserRows {
   const client = new DynamoDBClient(awsClientLimits);
   const get = createUsers(tableName);
 
-  /** Undefined when the condition failed. */
+  /** Updates a row. Returns undefined when the condition is false. */
   async function update(userId: string, input: Omit<UpdateItemCommandInput, "TableName" | "Key">) {
     const command = new UpdateItemCommand({ TableName: tableName, Key: { user_id: { S: userId } }, ...input });
     const sent = client.send(command).catch((error: unknown) => {
@@ -97,7 +97,8 @@ export function createUserRows(tableName: string): UserRows {
       ];
       const applied = await update(userId, {
         UpdateExpression: `SET ${assignments.join(", ")}${reviewAt ? "" : " REMOVE review_queue, needs_review_at"}`,
-        // Without ReturnValuesOnConditionCheckFailure: the newer row is rarely needed and is read separately.
+        // ReturnValuesOnConditionCheckFailure is not set: the newer row is rarely needed, and `syncCustomer` reads it
+        // separately.
         ConditionExpression: "attribute_not_exists(#applied_ticket) OR #applied_ticket < :applied_ticket",
         ExpressionAttributeNames: Object.fromEntries([
           ...names.map((name) => [`#${name}`, name]),

@@ -7,7 +7,8 @@ import { awsClientLimits, dependency } from "../lib/dependency";
  * Reads the `users` table: one row per customer, keyed by Cognito `sub`.
  *
  * @returns a function that returns the customer, or undefined without a row. It throws ApiError `unavailable` when the
- * table cannot be read, and an Error for a row that does not parse: an unreadable row must not count as free
+ * table cannot be read. It throws an Error when the row does not parse, because an unreadable row must not count as
+ * `free`
  */
 export function createUsers(tableName: string): (userId: string) => Promise<Customer | undefined> {
   const client = new DynamoDBClient(awsClientLimits);

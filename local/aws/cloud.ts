@@ -62,8 +62,8 @@ export interface AwsCloud {
 /**
  * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in it.
  *
- * @throws PortInUseError when `lambdaPort` is in use, or when `apiPorts` is a number and the earlier port of an API is
- * in use
+ * @throws PortInUseError when `lambdaPort` is in use, or when `apiPorts` is a number and the port that an API had
+ * before the restart is in use
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;

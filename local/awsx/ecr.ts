@@ -75,7 +75,7 @@ interface ImageArgs {
   args?: Record<string, string>;
 }
 
-/** awsx:ecr:Image: builds and pushes an image. Its URI contains the digest. */
+/** awsx:ecr:Image: builds and pushes an image. `imageUri` contains the digest. */
 export class Image extends ComponentResource {
   readonly imageUri: Output<string>;
 

@@ -20,7 +20,7 @@ import { stripePanel } from "./stripePanel";
 
 /** Options of `startLocalCloud`. */
 export interface LocalCloudOptions {
-  /** The program's folder. */
+  /** Folder of the Pulumi program. */
   programDir: string;
   /** Folder of the state that survives a restart. */
   dir: string;
@@ -28,11 +28,14 @@ export interface LocalCloudOptions {
   freePorts: boolean;
   /** Ports to use instead of those that `freePorts` selects. */
   ports?: Ports;
-  /** Overrides of `Pulumi.local.yaml`, by path. */
+  /** Overrides of values in `Pulumi.local.yaml`, by path such as `phi3.imageTag`. */
   config?: Record<string, unknown>;
   /** Default: Ollama when it runs, else the scripted engine. */
   engine?: EngineName;
-  /** Uses the canned worker even when the worker's Python environment exists. Default false. */
+  /**
+   * Uses the canned worker, which gives every job the same reply, even when the worker's Python environment exists.
+   * Default false.
+   */
   withoutPython?: boolean;
   /** Called with a line of progress when the start of the LLM engine takes long. */
   progress?: (line: string) => void;
@@ -64,7 +67,7 @@ interface Service {
   close(): Promise<void>;
 }
 
-/** Services of one local cloud. Closes all of them, also those that are still starting. */
+/** Services of one local cloud. `close` closes all of them, including services that are still starting. */
 class Services {
   private readonly starting: Promise<Service>[] = [];
 
@@ -113,7 +116,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
-  // The awsx provider is the slowest to start. Only the program's images wait for it.
+  // The awsx provider starts slowest, so nothing here waits for it. Only the image resources of the program need it.
   const awsx = services.add(startAwsx());
   awsx.catch(() => {});
   const aws: AwsCloud = await services.add(
@@ -173,7 +176,7 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     // One worker per endpoint.
     warmWorkers: models.length,
     resolveImage: (imageName: string) => aws.resolveImage(imageName),
-    // Enough for this stack and for a second stack that a real Pulumi creates beside it.
+    // Enough workers for this stack and for a second stack that the real Pulumi creates next to this stack.
     workersQuota: 20,
   };
 }

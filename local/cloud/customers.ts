@@ -24,7 +24,10 @@ export const customers: SeededCustomer[] = [
 /** The part of the local AWS that holds the customers' rows. */
 type Aws = Pick<AwsCloud, "account" | "endpoints">;
 
-/** Creates the seeded customers' rows in every users table, with an operator's grant. Keeps existing rows. */
+/**
+ * Creates the seeded customers' rows in every users table. A row gets its plan as an operator's grant; the free plan
+ * needs no grant. Keeps existing rows.
+ */
 export async function seedCustomers(aws: Aws): Promise<void> {
   const client = createClient(aws);
   const rows = usersTables(aws).flatMap((table) => customers.map((customer) => ({ table, ...customer })));
@@ -49,9 +52,11 @@ export async function seedCustomers(aws: Aws): Promise<void> {
 }
 
 /**
- * Reads customers' rows for the page. They come from the users table of the first stack, the stack of `npm start`.
+ * Reads customers' rows for the local cloud's page. The rows come from the users table of the first stack, the stack of
+ * `npm start`.
  *
- * @returns a function that takes a Cognito `sub` and returns the row, or undefined without a table or a row
+ * @returns a function that takes a Cognito `sub` and returns the row, or undefined when the table or the row does not
+ * exist
  */
 export function createRowReader(aws: Aws) {
   const client = createClient(aws);

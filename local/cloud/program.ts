@@ -41,7 +41,8 @@ export function engineOptions(
  * Starts a local cloud and brings the program up in it at the same time. The program takes longer to load than the
  * local cloud. Therefore the modules of the local cloud are imported after the program has started.
  *
- * @param onStart called with the local cloud when it has started. The caller closes it, also after a later error
+ * @param onStart called with the local cloud when it has started. The caller must close the local cloud, also after a
+ * later error
  * @param onStep called after each resource
  * @throws PortInUseError, EngineError, or an Error about the configuration
  */

@@ -19,7 +19,7 @@ export async function inTemporaryCloud<T>(
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-"));
   const programDir = process.cwd();
   const remove = () => rmSync(dir, { recursive: true, force: true });
-  // A signal ends the process without running the `finally` block.
+  // A signal ends the process without running the `finally` block, so the folder is also removed at the exit.
   process.once("exit", remove);
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => process.exit(128 + constants.signals[signal]));

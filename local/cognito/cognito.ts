@@ -23,9 +23,9 @@ export interface CognitoDouble {
  * Starts Amazon Cognito for the user pools of the local account: their hosted domain (sign-in page and OAuth endpoints)
  * and the issuer's keys. Pools, app clients, domains and brandings are read from the account at each request.
  *
- * @param options.dir where keys, sessions and refresh tokens are kept, so that they survive a restart
- * @param options.ports 0 takes a free one
- * @param options.customers who can sign in, to every pool
+ * @param options.dir folder of keys, sessions and refresh tokens, which survive a restart
+ * @param options.ports 0 selects a free port
+ * @param options.customers customers who can sign in to every pool
  * @throws PortInUseError
  */
 export async function startCognito(options: {

@@ -5,7 +5,9 @@ export const cookieNames = {
   resume: (poolId: string) => `cognito.${poolId}.resume`,
 };
 
-/** The pool named by the cookie of a pending sign-in. The browser sends it only to that sign-in's path. */
+/**
+ * Reads the pool's id from the cookie of a pending sign-in. The browser sends this cookie only to that sign-in's path.
+ */
 export function poolOfResumeCookie(cookies: string | undefined): string | undefined {
   return /(?:^|;\s*)cognito\.([^.=;]+)\.resume=/.exec(cookies ?? "")?.[1];
 }

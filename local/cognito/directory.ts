@@ -92,8 +92,8 @@ export class Directory {
   }
 
   /**
-   * Whether Cognito shows a sign-in page. It shows none for managed login (version 2) without a branding for the
-   * client.
+   * Whether Cognito shows a sign-in page. Cognito shows none when the domain uses managed login (version 2) and the
+   * client has no branding.
    */
   hasLoginPages(client: AppClient): boolean {
     if (this.domain(client.poolId)?.managedLoginVersion !== 2) return true;

@@ -71,7 +71,7 @@ function clientIdOf(request: IncomingMessage, body: string): string | undefined 
   return Buffer.from(basic, "base64").toString().split(":")[0];
 }
 
-/** The pool that a bearer token claims. The pool itself verifies it. */
+/** Reads the pool's id from a bearer token's `iss` claim. The pool verifies the token later. */
 function poolOfToken(authorization: string | undefined): string | undefined {
   try {
     return decodeJwt((authorization ?? "").replace(/^Bearer\s+/i, ""))

@@ -23,7 +23,10 @@ export function hostedApp(directory: Directory, pools: Pools, customers: Custome
   const app = new Hono<Env>();
   for (const path of ["/oauth2/token", "/oauth2/userInfo", "/oauth2/revoke"]) app.use(path, cors());
 
-  /** Calls `answer` with the query's app client, or returns the error page. */
+  /**
+   * Calls `answer` with the app client that the query names. Returns an error page when this client or its domain is
+   * missing.
+   */
   const clientOr = (c: Request, answer: (client: AppClient) => Response | Promise<Response>) => {
     const clientId = c.req.query("client_id");
     if (!clientId) return c.html(errorPage("Required String parameter 'client_id' is not present"), 400);

@@ -5,7 +5,8 @@ import { JsonFile } from "../support/store";
 type RsaJwk = JWK & { kty: "RSA"; kid: string; n: string; e: string };
 
 /**
- * The two RS256 keys of a pool, stored in a file so that tokens stay valid after a restart. Cognito also publishes two.
+ * The two RS256 keys of a pool, stored in a file so that tokens stay valid after a restart. Cognito also publishes two
+ * keys per pool.
  */
 export class PoolKeys {
   private readonly file: JsonFile<RsaJwk[]>;

@@ -64,7 +64,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       token: "/oauth2/token",
       userinfo: "/oauth2/userInfo",
       revocation: "/oauth2/revoke",
-      // The OIDC server posts here, with `/confirm`, when another customer signs in over an open session.
+      // When another customer signs in while a session is open, the OIDC server makes the browser post to this path
+      // plus `/confirm`.
       end_session: `/session/${poolId}`,
     },
     features: {
@@ -163,8 +164,8 @@ function attributes<T extends object>(scope: string, email: T): Partial<T> {
 }
 
 /**
- * Checks that the client may request every scope. No scope means all of them. Scopes of resource servers are rejected,
- * because the OIDC server would drop them silently.
+ * Checks that the client may request every scope. A request without scopes gets all allowed scopes. Scopes of resource
+ * servers are rejected, because the OIDC server would drop them silently.
  */
 function grantableScope(ctx: KoaContextWithOIDC, client: AppClient): void {
   const grantable = client.scopes.filter((scope) => cognitoScopes.includes(scope));

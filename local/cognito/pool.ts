@@ -6,8 +6,8 @@ import { PoolKeys } from "./keys";
 import { createProvider, type PoolOptions } from "./oidc";
 
 /**
- * One user pool: a certified OIDC server implements the protocol (codes, PKCE, sessions, refresh, revocation). This
- * class converts its answers to Cognito's.
+ * One user pool. A certified OIDC server implements the protocol (codes, PKCE, sessions, refresh, revocation). This
+ * class converts the server's answers to Cognito's.
  */
 export class Pool {
   readonly provider: Provider;

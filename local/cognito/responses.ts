@@ -50,7 +50,7 @@ export function cognitoResponses(options: {
   };
 }
 
-/** Cognito redirects with 302, omits `iss`, and always returns errors in the query. */
+/** Converts a redirect to Cognito's form: status 302, no `iss`, and errors always in the query. */
 function toCognitoRedirect(ctx: KoaContextWithOIDC): void {
   const location = ctx.response.get("location");
   if (!location) return;
@@ -62,7 +62,7 @@ function toCognitoRedirect(ctx: KoaContextWithOIDC): void {
   ctx.set("location", url.href);
 }
 
-/** Cognito's token and revocation errors are a 400 with the code alone. */
+/** Converts a token or revocation error to Cognito's form: status 400, and a body with only the error code. */
 function toCognitoError(ctx: KoaContextWithOIDC): void {
   const body: unknown = ctx.body;
   if (typeof body !== "object" || body === null || !("error" in body)) return;

@@ -14,15 +14,15 @@ interface TokenResponse {
   token_type: "Bearer";
 }
 
-/** The used members of the OIDC server's answer. */
+/** Members of the OIDC server's answer that `cognitoTokens` uses. */
 interface OidcTokenResponse {
   id_token?: string;
   refresh_token?: string;
 }
 
 /**
- * Converts the OIDC server's token answer to Cognito's. The opaque access token becomes a JWT **without `aud`**, which
- * a standard server may not issue. The ID token gets Cognito's claims.
+ * Converts the OIDC server's token answer to Cognito's. The opaque access token becomes a JWT **without `aud`**. A
+ * standard server must not issue such a JWT. The ID token gets Cognito's claims.
  *
  * Claims:
  * https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html and
@@ -43,7 +43,7 @@ export async function cognitoTokens(
   const iat = Math.floor(Date.now() / 1000);
   const shared = {
     iss: ctx.oidc.issuer,
-    // Both are constant across refreshes of one sign-in.
+    // `origin_jti` and `event_id` stay the same when the tokens of a sign-in are refreshed.
     origin_jti: uuidOf(issued.grantId),
     event_id: uuidOf(`event ${issued.grantId}`),
     auth_time: code?.authTime ?? refresh?.authTime ?? iat,
@@ -74,12 +74,15 @@ export async function cognitoTokens(
       jti: randomUUID(),
     });
   }
-  // A refresh returns a refresh token only when the client rotates them.
+  // A refresh returns a new refresh token only when the client uses refresh token rotation.
   if (refreshToken && (code || client.rotation)) response.refresh_token = refreshToken;
   return response;
 }
 
-/** The OIDC server's id of the access token in an `Authorization` header; undefined for a token of another pool. */
+/**
+ * Reads the OIDC server's token id from an `Authorization` header with an access token. Returns undefined for an
+ * invalid token and for a token of another pool.
+ */
 export async function tokenIdOf(authorization: string, keys: PoolKeys, issuer: string): Promise<string | undefined> {
   const token = authorization.replace(/^Bearer\s+/i, "");
   try {

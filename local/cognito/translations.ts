@@ -1,7 +1,7 @@
 /** The languages of the hosted pages. */
 export type Language = "ja" | "en";
 
-/** Texts of the hosted pages. The message of a failed sign-in is Cognito's. */
+/** Texts of the hosted pages. The message of a failed sign-in has the same words as Cognito's. */
 export const words = {
   ja: {
     signIn: "サインイン",
@@ -27,7 +27,7 @@ export const words = {
     signUp: "Sign up",
     incorrect: "Incorrect username or password.",
     stale: "This page is out of date. Please try again.",
-    seeded: "Customers of the local cloud are seeded. There is nothing to sign up for or to reset here.",
+    seeded: "Customers of the local cloud are seeded. You cannot sign up or change a password here.",
     back: "Back to sign in",
     other: "日本語",
   },

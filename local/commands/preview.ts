@@ -45,8 +45,8 @@ void run(program);
 /**
  * Previews the program in a temporary local cloud.
  *
- * @param overrides configuration values by path, such as `phi3.imageTag`. If it is not empty, the stack is first
- * brought up without the overrides.
+ * @param overrides configuration values by path, such as `phi3.imageTag`. If there are any, the stack is first created
+ * without them, so that the preview shows their effect.
  */
 async function previewChanges(overrides: Record<string, unknown>, progress: Progress): Promise<StepEvent[]> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-preview-"));
@@ -56,7 +56,7 @@ async function previewChanges(overrides: Record<string, unknown>, progress: Prog
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true });
   try {
     if (Object.keys(overrides).length > 0) {
-      progress.step("Bringing the stack up without the change …");
+      progress.step("Creating the stack without the change …");
       await bringUp(cloud, programDir, dir, onStep);
     }
     progress.step("Evaluating the program …");

@@ -31,7 +31,7 @@ export interface SmokeResult {
   startToReplyMs: number;
   /** Error code of each refused request. Missing with the canned worker, because it checks no ticket. */
   refused?: Record<"noTicket" | "wrongModel" | "forged" | "expired", string>;
-  /** Missing when the engine is llama. The billing steps depend on no model, so that run skips them. */
+  /** Missing when the engine is llama. The billing steps do not use the engine, so only the default run has them. */
   billing?: BillingResult;
   worker: LocalCloud["runpod"]["workerKind"];
 }

@@ -40,7 +40,8 @@ export async function walkBilling(
       const now = await read();
       steps[step] = `${now.plan}, ${now.reason}`;
       if (now.plan === plan && now.reason === reason) return now;
-      if (Date.now() > deadline) throw new Error(`${step}: expected the plan ${plan}, ${reason}, got ${steps[step]}`);
+      if (Date.now() > deadline)
+        throw new Error(`${step}: expected the plan and reason "${plan}, ${reason}", got "${steps[step]}"`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -91,7 +92,7 @@ async function pay(checkoutUrl: string): Promise<void> {
   if (status !== 303 || !back.includes("checkout=success")) throw new Error(`Checkout answered ${status} ${back}`);
 }
 
-/** Presses a button of the portal for the only subscription on its page. */
+/** Presses the portal's button for an action. The customer has only one subscription on the portal's page. */
 async function inPortal(portalUrl: string, action: "cancel"): Promise<void> {
   const html = await (await fetch(portalUrl)).text();
   const [, subscription = ""] = /name="subscription" value="([^"]+)"/.exec(html) ?? [];
@@ -100,7 +101,7 @@ async function inPortal(portalUrl: string, action: "cancel"): Promise<void> {
   if (status !== 303) throw new Error(`The portal answered ${status} to ${action}`);
 }
 
-/** Seconds from the clock's time to one minute after a moment. */
+/** Seconds from the Stripe clock's time `nowSeconds` to one minute after `moment`. */
 function secondsTo(moment: string | null | undefined, nowSeconds: number): number {
   if (!moment) throw new Error("The plan has no end date, so the clock cannot skip to it");
   return Math.max(1, Math.ceil(Date.parse(moment) / 1000) - nowSeconds + 60);

@@ -100,14 +100,16 @@ async function setUpWorker(wanted: boolean, progress: Progress): Promise<string 
   return detail;
 }
 
-/** Deletes all state but the lock. */
+/** Deletes all state in a folder except the lock. */
 function forget(dir: string): void {
   for (const name of readdirSync(dir)) if (!LOCK_ENTRIES.includes(name)) rmSync(join(dir, name), { recursive: true });
 }
 
 /**
- * @throws Error when resources exist without the stack's state, because the program would take each of them for another
- * stack's resource
+ * Rejects local resources without a stack's state, because the program would take each of them for another stack's
+ * resource.
+ *
+ * @throws Error with the next step
  */
 function refuseHalfState(dir: string): void {
   if (existsSync(join(dir, "aws", "account.json")) && !existsSync(join(dir, "stack.json"))) {
@@ -167,7 +169,7 @@ ${stripe ? listenLines(outputs, stripe) : ""}
 ${
   freePorts
     ? pc.dim("To use the real Pulumi with this local cloud, start without --free-ports.")
-    : `To use the real Pulumi with this local cloud, run this in another terminal (first, once: pulumi stack init local). Put the variables
+    : `To use the real Pulumi with this local cloud, run this in another terminal (the first time, run this before: pulumi stack init local). Put the variables
 before every command, also before destroy and refresh:
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local`
 }
@@ -178,5 +180,5 @@ ${pc.dim("Ctrl-C stops everything. The next start continues from the same state.
 /** Instructions for a developer with a Stripe account: commands for another terminal. */
 function listenLines({ webhookUrl }: ProgramOutputs, { notes }: RealStripe): string {
   const lines = [`stripe listen --forward-to ${webhookUrl}`, ...notes.map((note) => pc.yellow(note))];
-  return `\nForward Stripe's events with its command line, in another terminal:\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
+  return `\nForward Stripe's events with the Stripe CLI, in another terminal:\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
 }

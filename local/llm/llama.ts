@@ -23,8 +23,8 @@ export interface LlamaServer {
 }
 
 /**
- * Starts a small real model on the CPU, as an OpenAI-compatible server that accepts any model name. Installs the packages
- * at the first start. The server ends with this process, also after a crash.
+ * Starts a small real model on the CPU, as an OpenAI-compatible server that accepts any model name. Installs the pinned
+ * packages at the first start. The server ends with this process, also after a crash.
  *
  * @param progress called with a line as each step begins
  * @throws Error with the reason when the server cannot be installed or started
@@ -58,7 +58,7 @@ export async function startLlama(progress: (line: string) => void): Promise<Llam
 
 /** Waits for the line that the server prints when it is ready. */
 async function readReadyUrl({ stdout, stderr }: ChildProcessByStdio<Writable, Readable, Readable>): Promise<string> {
-  let lastError = "it ended";
+  let lastError = "no error message";
   const errors = createInterface(stderr).on("line", (line) => {
     lastError = line || lastError;
   });
@@ -69,7 +69,7 @@ async function readReadyUrl({ stdout, stderr }: ChildProcessByStdio<Writable, Re
     return Ready.parse(JSON.parse(line)).url;
   }
   errors.close();
-  throw new Error(`The engine llama did not start within ${START_TIMEOUT_MS / 1000} s: ${lastError}`);
+  throw new Error(`The engine llama ended, or was not ready within ${START_TIMEOUT_MS / 1000} s: ${lastError}`);
 }
 
 /** Installs the pinned packages once, into a folder that exists only when all of them are installed. */

@@ -41,7 +41,7 @@ export function startScriptedEngine({ port, events }: { port: number; events: Ev
     if (!parsed.success) return c.json(openAiError(describe(parsed.error), "invalid_request_error"), 400);
     const request = parsed.data;
     if (!models.some((model) => model === request.model)) {
-      const message = `The model \`${request.model}\` does not exist. There are: ${models.join(", ")}.`;
+      const message = `The model \`${request.model}\` does not exist. Available models: ${models.join(", ")}.`;
       return c.json(openAiError(message, "invalid_request_error", "model_not_found"), 404);
     }
 

@@ -35,7 +35,7 @@ async function loadConfig(): Promise<PageConfig> {
   }
 }
 
-/** The page after the program has been evaluated. */
+/** The page's application. It starts when the outputs of the Pulumi program exist. */
 class App {
   private readonly signIn: SignIn;
   private readonly api: Api;
@@ -122,7 +122,7 @@ class App {
   private async renewSession(): Promise<Session> {
     const session = await (this.currentVisitor().customer ? this.api.session() : this.api.guest());
     this.setVisitor({ ...this.currentVisitor(), session });
-    // A deadline or an event changed the plan. The panel must show the same plan as the session.
+    // A deadline or an event has changed the plan. The panel must show the same plan as the session.
     if (this.visitor?.plan && this.visitor.plan.plan !== session.plan) this.refreshPlan();
     return session;
   }
@@ -163,20 +163,23 @@ class App {
       showMessage(undefined);
     } catch (error) {
       const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
-      // Otherwise rejected tokens would be tried at every visit.
+      // Sign out, because the page would otherwise send the rejected tokens at every visit.
       if (problem.code === "unauthorized") await this.signIn.signOut();
       this.showEntrance(problem.code);
     }
   }
 
   private async asCustomer(synced?: PlanInfo): Promise<Visitor> {
-    // The plan is only displayed. Without it the customer can still chat.
+    // The page only displays the plan, so the customer can chat even when the plan cannot be read.
     const [session, plan] = await Promise.all([this.api.session(), synced ?? this.api.plan().catch(() => undefined)]);
     const customer = this.signIn.customer();
     return { session, ...(plan && { plan }), ...(customer && { customer }) };
   }
 
-  /** A customer may return from Stripe before its events arrive. Sync first, then open a session. */
+  /**
+   * Handles a customer's return from Stripe. The customer may arrive earlier than Stripe's events, so this method syncs
+   * with Stripe before it opens a session.
+   */
   private async returnFromStripe(returned: StripeReturn): Promise<void> {
     let synced: PlanInfo | undefined;
     await this.enter(async () => {
@@ -185,7 +188,7 @@ class App {
     });
     if (!this.visitor) return;
     this.billing.showMessage(greeting(returned, synced));
-    // On a phone the chat fills the screen.
+    // On a phone the chat fills the screen, so scroll to the billing panel.
     byId("billing", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 }

@@ -13,9 +13,12 @@ export interface BillingOptions {
 
 /** Panel of a signed-in customer: the plan in words, and buttons to Stripe's pages. */
 export interface Billing {
-  /** Shows a plan and removes earlier messages; undefined when it could not be read. */
+  /**
+   * Shows a plan. Removes the message when the plan or its reason has changed. Undefined when the plan could not be
+   * read.
+   */
   show(plan: PlanInfo | undefined): void;
-  /** Hides the panel: no signed-in customer. */
+  /** Hides the panel when no customer is signed in. */
   hide(): void;
   /** Shows a message above the plan; undefined removes it. */
   showMessage(word: Word | undefined): void;
@@ -81,13 +84,13 @@ export function startBilling({ api, sync, showEntrance }: BillingOptions): Billi
       setBusy(false);
       const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
       if (problem.code === "unauthorized") return showEntrance(problem.code);
-      // The shown plan is older than the API's.
+      // The panel shows an outdated plan, so read the current plan.
       if (problem.code === "already_subscribed") await sync().catch(() => undefined);
       showMessage(problem.code);
     }
   }
 
-  /** Opens a Stripe page. The buttons stay disabled, because this page ends. */
+  /** Opens a Stripe page. The buttons stay disabled, because the browser leaves this page. */
   function goTo(ask: () => Promise<{ url: string }>): Promise<void> {
     return run(async () => {
       showMessage("toStripe");
@@ -106,7 +109,7 @@ export function startBilling({ api, sync, showEntrance }: BillingOptions): Billi
       setBusy(false);
     }),
   );
-  // The browser's Back button may restore this page from its cache.
+  // The browser's Back button may restore this page from its cache, with disabled buttons.
   addEventListener("pageshow", ({ persisted }) => {
     if (!persisted) return;
     setBusy(false);

@@ -7,7 +7,7 @@ const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle
 /**
  * Lists the backend calls as they happen, newest first.
  *
- * @param onEvent called with each event; after a reconnect the recent ones repeat
+ * @param onEvent called with each event, and again with the recent events after a reconnect
  */
 export function listCalls(onEvent: (event: CloudEvent) => void): void {
   const list = byId("calls", HTMLOListElement);
@@ -15,7 +15,7 @@ export function listCalls(onEvent: (event: CloudEvent) => void): void {
   const quiet = byId("quiet", HTMLElement);
   const source = new EventSource("/events");
   source.onopen = () => {
-    // A new connection repeats the recent events.
+    // The server sends the recent events again on each new connection, so clear the list.
     list.replaceChildren();
     lost.hidden = true;
   };

@@ -20,7 +20,7 @@ export interface ChatViewOptions {
   showEntrance(): void;
 }
 
-/** Delay without text before the page says that the model is warming up. */
+/** Milliseconds without any text of the reply before the page says that the model is warming up. */
 const WARMING_AFTER_MS = 4_000;
 
 /** The chat: message list, input line and streamed reply. */
@@ -98,7 +98,7 @@ export function startChatView({ session, renew, showEntrance }: ChatViewOptions)
     }
   }
 
-  /** Builds a kind error message with the button that helps. */
+  /** Builds an error message, with a button for the next step if a button can help. */
   function note(error: unknown, text: string, failed: HTMLElement[]): HTMLLIElement {
     const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
     const item = create("li", "note problem");

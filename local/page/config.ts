@@ -3,7 +3,7 @@ export interface PageConfig {
   /** Base URL of the auth/billing API. */
   apiUrl: string;
   auth: {
-    /** Origin of the hosted domain. */
+    /** Origin of Cognito's hosted domain. */
     url: string;
     clientId: string;
     redirectUri: string;

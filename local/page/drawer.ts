@@ -7,8 +7,8 @@ import { type Word, words } from "./translations";
 
 const DAY_SECONDS = 24 * 3600;
 /**
- * Time added to the period's end. Stripe attempts a renewal one hour after the period starts; the second hour is
- * reserve.
+ * Seconds after the period's end to which the panel advances the clock. Stripe attempts a renewal one hour after the
+ * period starts; the second hour is reserve.
  */
 const RENEWAL_SECONDS = 2 * 3600;
 const TIMEOUT_MS = 60_000;
@@ -26,7 +26,7 @@ export class Drawer {
   /** Null when there is no row, undefined before the first read. */
   private row: Row | null | undefined;
   private reads = 0;
-  /** Milliseconds that the double's clock is ahead. */
+  /** Milliseconds that the Stripe double's clock is ahead of the wall clock. */
   private aheadMs = 0;
   private settling: ReturnType<typeof setTimeout> | undefined;
 
@@ -104,7 +104,10 @@ export class Drawer {
     return box;
   }
 
-  /** Reads the period's end from the row of the last sync; one month without it. */
+  /**
+   * Seconds until the renewal of the subscription in the row. Assumes a period of 31 days when the row has no period
+   * that ends in the future.
+   */
   private untilPeriodEnd(): number {
     const end = field(field(this.row?.subscriptions, "0"), "period_end");
     const seconds = typeof end === "number" ? end - Math.floor((Date.now() + this.aheadMs) / 1000) : 0;

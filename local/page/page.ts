@@ -15,7 +15,7 @@ const folder = join(root, "local/page");
 
 /** Parts of the local cloud that the page uses. */
 export interface PageOptions extends PanelOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   port: number;
   /** Source of `/events`. */
   events: Events;
@@ -47,7 +47,7 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
         scriptSrc: ["'self'"],
         styleSrc: ["'self'"],
         imgSrc: ["data:"],
-        // The API, the hosted domain and inference have other origins.
+        // The API, Cognito's hosted domain and RunPod's job API have other origins.
         connectSrc: ["'self'", "http://localhost:*", "http://127.0.0.1:*"],
         baseUri: ["'none'"],
         formAction: ["'none'"],
@@ -73,7 +73,7 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
       open.add(stream);
       const ended = new Promise<void>((resolve) => stream.onAbort(resolve));
       const unsubscribe = events.subscribe((event) => void stream.writeSSE({ data: JSON.stringify(event) }));
-      // A comment line, so that the reader and proxies keep the connection open.
+      // Send a comment line regularly, so that the browser and proxies keep the connection open.
       const heartbeat = setInterval(() => void stream.write(": ♥\n\n"), HEARTBEAT_MS);
       await ended;
       clearInterval(heartbeat);

@@ -7,7 +7,7 @@ import { type PanelState, panelSwitches, type StripePanel } from "./stripePanel"
 export interface PanelOptions {
   /** The Stripe double; undefined with real Stripe. */
   stripe(): StripePanel | undefined;
-  /** Reads a customer's row of the users table; undefined when there is none. */
+  /** Reads a customer's row of the users table; undefined when the customer has no row. */
   row(userId: string): Promise<Record<string, unknown> | undefined>;
 }
 
@@ -68,7 +68,7 @@ export function panelRoutes({ stripe, row }: PanelOptions): Hono {
 
   app.get("/row", async (c) => {
     const userId = UserId.safeParse(c.req.query("user"));
-    if (!userId.success) throw refusal(400, "user: must be a customer's sub.");
+    if (!userId.success) throw refusal(400, "user: must be the Cognito sub of a customer.");
     return c.json({ row: (await row(userId.data)) ?? null });
   });
 
@@ -89,7 +89,7 @@ export function panelRoutes({ stripe, row }: PanelOptions): Hono {
 
   function double(): StripePanel {
     const current = stripe();
-    if (!current) throw refusal(404, "There is no Stripe double here: billing is real Stripe.");
+    if (!current) throw refusal(404, "There is no Stripe double, because billing uses real Stripe.");
     return current;
   }
 
@@ -104,7 +104,7 @@ function requireOwnOrigin(c: Context): void {
   const { hostname, origin } = new URL(c.req.url);
   const from = c.req.header("origin") ?? origin;
   if (!["localhost", "127.0.0.1"].includes(hostname) || from !== origin) {
-    throw refusal(403, "Only the page itself may do this.");
+    throw refusal(403, "Only the page itself may call this route.");
   }
 }
 

@@ -247,7 +247,7 @@ const en: Record<Word, string> = {
   done: "Done.",
   row: "Row of the users table",
   noRow: "There is no row yet.",
-  unreadable: "It could not be read.",
+  unreadable: "The row could not be read.",
   invalid_input: "Mama did not catch that. Put it another way and try again.",
   too_long: "That is a little long. Shorten it and send it again.",
   unauthorized: "Your seat was given up. Please come in again.",

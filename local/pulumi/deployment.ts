@@ -193,7 +193,8 @@ export class Deployment {
       for (const dependent of await this.replacedWith(resource)) deleted.add(dependent);
     }
     await removeInOrder([...deleted], async (resource) => {
-      if (resource.protect) throw new EngineError(`${resource.type} "${nameOf(resource.urn)}" is protected`);
+      if (resource.protect)
+        throw new EngineError(`cannot be replaced: ${resource.type} "${nameOf(resource.urn)}" is protected`);
       await this.delete(resource);
       this.deletedEarly.add(resource.urn);
     });
@@ -301,7 +302,7 @@ function markSecrets(outputs: Properties, names: string[]): Properties {
   return mapValues(outputs, (value, name) => (names.includes(name) ? secret(value) : value));
 }
 
-/** Properties of a resource whose values come from `source`. */
+/** Names of the properties of `resource` whose values come from outputs of `source`. */
 function dependentProperties(resource: ResourceState, source: ResourceState): string[] {
   const entries = Object.entries(resource.propertyDependencies);
   return entries.filter(([, urns]) => urns.includes(source.urn)).map(([property]) => property);

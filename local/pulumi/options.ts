@@ -12,7 +12,10 @@ export interface EngineOptions {
   secretKeys: string[];
   /** File of the stack's state. */
   statePath: string;
-  /** Port on 127.0.0.1 of each package's provider, which may still be starting. Not needed for dynamic resources. */
+  /**
+   * Port on 127.0.0.1 of each package's provider; a promise while the provider still starts. Dynamic resources need no
+   * entry.
+   */
   providers: Record<string, number | Promise<number>>;
   /** Environment variables for the program and its dynamic providers; they override those of this process. */
   env?: Record<string, string>;

@@ -11,12 +11,12 @@ import { nameOf, typeOf } from "./urn";
 import { restoreSecrets } from "./value";
 
 const queryTimeoutMs = 60_000;
-// Long, because an image build is a single `create`.
+// Long, because the provider builds an image within a single `create` call.
 const changeTimeoutMs = 30 * 60_000;
 
 /** Difference between two states of a resource, from its provider. */
 export interface Diff {
-  /** Undefined: the engine must compare the inputs. */
+  /** Undefined when the engine must compare the inputs itself. */
   changes: boolean | undefined;
   /** Paths of changed properties; may be empty even when `changes` is true. */
   changed: string[];

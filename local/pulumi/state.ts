@@ -7,7 +7,7 @@ export interface ResourceState {
   type: string;
   /** False for a component, which exists only as the parent of others. */
   custom: boolean;
-  /** True for a resource that the program only reads. It is never deleted. */
+  /** True for a resource that the program only reads. The engine never deletes such a resource. */
   external: boolean;
   /** Id from the provider. Empty for a component. */
   id: string;

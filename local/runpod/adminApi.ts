@@ -10,7 +10,7 @@ interface AdminOptions {
   account: RunpodAccount;
   keys: RunpodKey[];
   switches: Switches;
-  /** Skips time. */
+  /** Moves the double's clock forward. */
   skip(ms: number): void;
   /** Applies the switches to the workers. */
   tick(): void;

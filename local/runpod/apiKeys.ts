@@ -5,7 +5,9 @@ export interface RunpodKey {
   scope: "account" | "read-only" | { endpointNames: string[] };
 }
 
-/** Key of a request, in one of RunPod's three forms: `Authorization: Bearer <key>`, `Authorization: <key>`, `?api_key=`. */
+/**
+ * Key of a request, in one of RunPod's three forms: `Authorization: Bearer <key>`, `Authorization: <key>`, `?api_key=`.
+ */
 export function presentedKey(request: Request): string | undefined {
   const header = request.headers.get("authorization");
   return header?.replace(/^Bearer\s+/i, "") || new URL(request.url).searchParams.get("api_key") || undefined;

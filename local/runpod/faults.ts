@@ -5,7 +5,7 @@ import { CutConnection } from "../support/http";
 import { type Fault, matches, type Switches } from "./account/switches";
 import { problemResponse, RestProblem } from "./rest/problem";
 
-/** RunPod's error text without an explanation (runpod-python #239). */
+/** RunPod's general error text, which names no cause (runpod-python #239). */
 export const TRY_AGAIN = "Something went wrong. Please try again later or contact support.";
 
 /**

@@ -33,12 +33,12 @@ export interface RunpodOptions {
   keys: RunpodKey[];
   /** OpenAI-compatible base URL of the LLM engine that workers call, with `/v1`. */
   engineUrl: string;
-  /** Interpreter with the worker's dependencies. Undefined: every job gets the canned reply. */
+  /** Python interpreter with the worker's dependencies. Undefined: every job gets the same canned reply. */
   python: string | undefined;
   /** Returns an image of the registry, or undefined when the registry does not have it. */
   resolveImage(imageName: string): RegistryImage | undefined;
   events: Events;
-  /** Number of Python workers to start ahead, for the first endpoints of an empty account. Default 0. */
+  /** Number of Python workers to start before the first endpoints of an empty account exist. Default 0. */
   warmWorkers?: number;
   /** Maximum of the sum of `workersMax`. Default 5, as in a new account at RunPod. */
   workersQuota?: number;
@@ -47,15 +47,18 @@ export interface RunpodOptions {
    * up to two minutes.
    */
   templateHoldMs?: number;
-  /** Allowed requests of REST v2 per key. Default: ten times the numbers of RunPod's document, so that tests need not wait. */
+  /**
+   * Allowed requests of REST v2 per key. Default: ten times the numbers of RunPod's document, so that tests need not
+   * wait.
+   */
   restQuota?: RestQuota;
   /**
-   * Whether a release starts one worker before there is a job. Default true, so that a rollout has a worker to wait for
-   * and the operator sees it work. According to RunPod's documentation only `workersMin` workers start (REST v2,
-   * createEndpoint).
+   * Whether a release starts one worker before there is a job. Default true: a rollout can wait for this worker, and
+   * the operator sees that the worker starts. According to RunPod's documentation only `workersMin` workers start (REST
+   * v2, createEndpoint).
    */
   startOnRelease?: boolean;
-  /** Pause between two attempts of a job's webhook. Default 10 s, as at RunPod. */
+  /** Pause between two calls of a job's webhook, in milliseconds. Default 10 s, as at RunPod. */
   webhookRetryDelayMs?: number;
   /** Whether the job API sends CORS headers. RunPod documents nothing about them. Default true. */
   cors?: boolean;
@@ -72,7 +75,7 @@ export interface RunpodDouble extends Listening {
   skip(ms: number): void;
   /**
    * Makes every endpoint react at once to changes of account, clock and switches. Without this call the reaction takes
-   * half a second.
+   * up to half a second.
    */
   tick(): void;
   /** Replaces `https://api.runpod.io/graphql`. */
@@ -81,7 +84,10 @@ export interface RunpodDouble extends Listening {
   restUrl: string;
   /** Replaces `https://api.runpod.ai/v2`. */
   jobApiUrl: string;
-  /** Kind of worker that runs jobs: the Python worker, or the canned worker if there is no Python. */
+  /**
+   * Kind of worker that runs jobs: the Python worker or, without Python, the canned worker, which always sends the same
+   * reply.
+   */
   workerKind: "python" | "canned";
 }
 
@@ -181,7 +187,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
   const workerIds = (id: string) => (find(id)?.fleet.list() ?? []).map((worker) => worker.id);
   app.route("/admin", adminApi({ account, keys, switches, skip, tick: () => endpoints.tick() }));
   app.route("/graphql", graphqlApi({ account, keys, events, switches, workerIds, changed }));
-  // Must come before the job API, which would take `serverless` or `templates` for an endpoint's id.
+  // Must come before the job API, which would read `serverless` or `templates` as the id of an endpoint.
   app.route(
     "/v2",
     restApi({

@@ -55,13 +55,13 @@ export class StripeAccount {
     return this.ledger.now();
   }
 
-  /** Runs everything that is due. */
+  /** Expires Checkout Sessions and runs all scheduled actions that are due. */
   catchUp(): void {
     expireSessions(this.ledger);
     runTime(this.ledger, this.now(), (customer) => this.ledger.ownClock(customer) === undefined);
   }
 
-  /** Advances the account's clock and runs everything due on the way, in order of time. */
+  /** Advances the account's clock and runs the actions that become due, in order of time. */
   async advance(seconds: number): Promise<void> {
     this.catchUp();
     const until = this.now() + seconds;
@@ -70,7 +70,7 @@ export class StripeAccount {
     this.ledger.save();
   }
 
-  /** Advances one test clock and runs everything due on the way. */
+  /** Advances one test clock and runs the actions that become due. */
   advanceClock(id: string, frozenTime: number): Stripe.TestHelpers.TestClock {
     const clock = this.ledger.get("test_helpers.test_clock", id);
     if (frozenTime <= clock.frozen_time)
@@ -84,7 +84,7 @@ export class StripeAccount {
     );
   }
 
-  /** Returns a test clock. The account's default clock runs with the wall clock. */
+  /** Returns a test clock, or the account's default clock with its current time. */
   testClock(id: string): Stripe.TestHelpers.TestClock {
     if (id !== DEFAULT_CLOCK) return this.ledger.get("test_helpers.test_clock", id);
     const now = this.now();
@@ -160,7 +160,9 @@ export class StripeAccount {
     return payCheckout(this.ledger, sessionId, card);
   }
 
-  /** Cancels like the portal: sets `cancel_at`, not `cancel_at_period_end`. */
+  /**
+   * Schedules a cancellation at the period's end as Stripe's portal does: sets `cancel_at`, not `cancel_at_period_end`.
+   */
   cancelAtPeriodEnd(id: string): Stripe.Subscription {
     this.catchUp();
     const subscription = this.ledger.get("subscription", id);
@@ -251,7 +253,7 @@ export class StripeAccount {
     return card;
   }
 
-  /** Pays a customer's open invoices with the current card. False when a payment fails. */
+  /** Pays a customer's open invoices with the current card. Returns false when a payment fails. */
   payOpenInvoices(customer: string): boolean {
     this.catchUp();
     const open = this.invoicesOf(customer)

@@ -113,7 +113,10 @@ function failed(status: number): StripeProblem {
     : new StripeProblem(status, "api_error", "An unknown error occurred.");
 }
 
-/** Failures are stored under a key too, server errors included. Requests rejected before processing are not stored. */
+/**
+ * Builds the answer to a failed request. Stripe stores the answer under the Idempotency-Key after a declined card or a
+ * server error, but not when it rejected the request before processing.
+ */
 function kept(error: StripeProblem, requestId: string) {
   const isBegun = error.status >= 500 || error.type === "card_error";
   return { status: error.status, body: problemBody(error), requestId, keep: isBegun };

@@ -101,7 +101,7 @@ ${button("success", words.authenticate, "main")}${button("fail", words.failAuthe
   return app;
 }
 
-/** Renders the page of a session that is paid, expired or unknown. */
+/** Renders the page of a Checkout Session that is paid, expired or unknown. */
 export function sessionUnavailable(c: Context) {
   const spoken: Speech = speech(c);
   return page(c, spoken, "Stripe", html`<h1>${spoken.words.gone}</h1>`, 404);

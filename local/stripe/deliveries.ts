@@ -4,7 +4,9 @@ import type { Events } from "../support/events";
 import type { Endpoint, StripeAccount } from "./account";
 import type { Switches } from "./switches";
 
-/** Milliseconds after each failure. Stripe retries for three days; this is faster for local use. */
+/**
+ * Delays before the retries, in milliseconds. Stripe retries for three days; the double retries sooner, for local use.
+ */
 const RETRY_AFTER_MS = [1_000, 5_000, 30_000, 120_000, 600_000];
 const TIMEOUT_MS = 20_000;
 /** Delay that collects deliveries of one burst, so that they can be reordered. */
@@ -16,14 +18,14 @@ export interface Deliveries {
   settled(): Promise<void>;
   /** Sends the held deliveries. */
   release(): Promise<void>;
-  /** Resolves when every endpoint has answered an event for the first time, or after `limitMs`. */
+  /** Resolves after the first delivery attempt of an event to every endpoint, or after `limitMs`. */
   answered(eventId: string, limitMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Sends every event to the endpoints that existed when it happened, signed like Stripe. Retries until the endpoint
- * accepts the event or is deleted.
+ * Sends every event to the endpoints that existed when the event happened, with a signature like Stripe's. Repeats a
+ * failed delivery until the endpoint accepts the event, the endpoint is deleted, or no retry is left.
  */
 export function startDeliveries(account: StripeAccount, switches: Switches, events: Events): Deliveries {
   const stopped = new AbortController();
@@ -84,7 +86,7 @@ export function startDeliveries(account: StripeAccount, switches: Switches, even
     return isTaken;
   }
 
-  /** Status of the answer, or the reason there was none. */
+  /** Sends an event once. Returns the HTTP status, or `no answer` after a network error or a timeout. */
   async function post(event: Stripe.Event, endpoint: Endpoint): Promise<number | "no answer"> {
     const payload = JSON.stringify(event, null, 2);
     const timestamp = Math.floor(Date.now() / 1000) + (switches.futureTimestamp ? 24 * 3600 : 0);
@@ -112,7 +114,7 @@ export function startDeliveries(account: StripeAccount, switches: Switches, even
 
   return {
     async settled() {
-      // A delivery can cause another one.
+      // A delivery can cause a new event and therefore another delivery.
       while (inFlight.size > 0) await Promise.all(inFlight);
     },
     async release() {

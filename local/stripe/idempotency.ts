@@ -12,9 +12,9 @@ export class Idempotency {
    * Runs a request once per key.
    *
    * @param fingerprint identifies the request: path and parameters
-   * @param answer runs the request; errors are not stored
+   * @param answer runs the request; its answer is stored when `keep` is true, and a thrown error is not stored
    * @returns the answer, and whether it is a replay
-   * @throws StripeProblem for a key that was used with other parameters or is in use
+   * @throws StripeProblem when the key was used with other parameters, or when a request with the key still runs
    */
   async once(
     key: string,

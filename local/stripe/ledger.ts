@@ -12,7 +12,7 @@ export interface Cause {
 
 /** The account's objects, time and events. */
 export class Ledger {
-  /** Cause of current changes; null for Stripe's own actions. */
+  /** The request that causes the current changes. Its fields are null for changes that Stripe starts itself. */
   cause: Cause = { id: null, idempotencyKey: null };
   private readonly file: JsonFile<State>;
   private readonly listeners = new Set<(event: Stripe.Event) => void>();
@@ -28,8 +28,8 @@ export class Ledger {
   }
 
   /**
-   * Unix seconds of a customer's clock. This is their test clock if they have one, else the account's clock. During a
-   * simulation it is the simulated moment.
+   * Unix seconds of a customer's test clock, or of the account's clock when the customer has no test clock. While `at`
+   * runs an action, returns the simulated moment.
    */
   now(customer?: string): number {
     if (this.standsAt !== undefined) return this.standsAt;
@@ -37,7 +37,7 @@ export class Ledger {
     return own ? own.frozen_time : Math.floor(Date.now() / 1000) + this.state.aheadSeconds;
   }
 
-  /** The customer's test clock; undefined for the account's clock. */
+  /** The customer's test clock; undefined when the customer uses the account's clock. */
   ownClock(customer: string): Stripe.TestHelpers.TestClock | undefined {
     const found = this.find("customer", customer);
     const id = found && !found.deleted ? found.test_clock : undefined;
@@ -82,7 +82,7 @@ export class Ledger {
     this.save();
   }
 
-  /** Schedules a save. Changes of one moment are saved together. */
+  /** Schedules a save. Saves all changes of one turn of the event loop together. */
   save(): void {
     this.saving ??= setImmediate(() => {
       this.saving = undefined;
@@ -97,7 +97,7 @@ export class Ledger {
     this.file.save();
   }
 
-  /** Changes an object and emits events of these types. */
+  /** Changes fields of an object and emits one event for each of `types`. */
   change<K extends Kind>(kind: K, id: string, changes: Partial<Objects[K]>, ...types: string[]): Objects[K] {
     const before = this.get(kind, id);
     const after = this.put(kind, { ...before, ...changes });
@@ -138,8 +138,8 @@ export class Ledger {
 }
 
 /**
- * Clock of customers without a test clock. Stripe has no such clock. Here it ticks with the wall clock and can be
- * advanced to the end of a period.
+ * Id of the clock of all customers without a test clock. Stripe has no such clock. The clock follows the wall clock and
+ * can be advanced, for example to the end of a period.
  */
 export const DEFAULT_CLOCK = "clock_1DoubleDefault0000000000";
 

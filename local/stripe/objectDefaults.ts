@@ -140,7 +140,7 @@ export function subscriptionItem(
   };
 }
 
-/** The legacy plan object, which items still contain. */
+/** The legacy plan object, which subscription items still contain. */
 function planOf(from: Stripe.Price): Stripe.Plan {
   const { id, created, currency, nickname, unit_amount, recurring } = from;
   return {

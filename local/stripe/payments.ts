@@ -92,7 +92,7 @@ export type Payment = { paid: true } | { paid: false; code: string; message: str
 /**
  * Charges an open invoice to the subscription's card and emits the invoice's events.
  *
- * @param present whether the owner is present, as at Checkout
+ * @param present whether the card's owner is present, as at Checkout
  */
 function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payment {
   const invoice = ledger.get("invoice", id);
@@ -194,7 +194,9 @@ function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
   return { paid: true };
 }
 
-/** Charges a renewal's invoice and updates the subscription: `past_due` with a retry, or `active`. */
+/**
+ * Charges a renewal's invoice. Sets the subscription to `active`, or to `past_due` with a retry when the payment fails.
+ */
 export function collect(ledger: Ledger, invoiceId: string, { present = false } = {}): Payment {
   const payment = payInvoice(ledger, invoiceId, { present });
   const subscription = subscriptionOf(ledger, ledger.get("invoice", invoiceId));
@@ -225,7 +227,7 @@ export function paymentProblem({ code, message }: { code: string; message: strin
   return declined(code, message);
 }
 
-/** Opens a dispute for cards that dispute every payment. */
+/** Opens a dispute when the card of the payment is a test card that disputes every payment. */
 function disputeIfCardDisputes(ledger: Ledger, invoiceId: string): void {
   const invoice = ledger.get("invoice", invoiceId);
   const charge = latestCharge(ledger, invoice.customer as string);

@@ -11,8 +11,8 @@ import { speech } from "./translations";
 const running = ["active", "trialing", "past_due"];
 
 /**
- * Serves the customer portal: `GET /<session>`, and `POST /<session>/cancel|resume|change|card|pay` with the fields
- * `subscription`, `price` and `card_number`, which redirect back.
+ * Serves the customer portal. `GET /<session>` shows the page. `POST /<session>/cancel|resume|change|card|pay` takes
+ * the form fields `subscription`, `price` and `card_number`, and redirects back to the page.
  */
 export function portalPage(account: StripeAccount): Hono {
   const app = new Hono();

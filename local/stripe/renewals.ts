@@ -13,9 +13,9 @@ interface Due {
 }
 
 /**
- * Runs the scheduled actions of these customers up to a moment, in order of time.
+ * Runs the scheduled actions of the selected customers in order of time, up to `until` in Unix seconds.
  *
- * @param isOn whether a customer uses the simulated clock
+ * @param isOn whether a customer uses the clock that advances
  */
 export function runTime(ledger: Ledger, until: number, isOn: (customer: string) => boolean): void {
   for (;;) {
@@ -63,7 +63,7 @@ function* dueInvoices(ledger: Ledger, isOn: (customer: string) => boolean): Gene
   }
 }
 
-/** Expires sessions by the wall clock, because a person with an open session does not see a test clock. */
+/** Expires Checkout Sessions by the wall clock, because a person at the Checkout page does not see a test clock. */
 export function expireSessions(ledger: Ledger): void {
   const now = wallSeconds();
   for (const { id, status, expires_at } of ledger.all("checkout.session")) {
@@ -76,12 +76,15 @@ export function wallSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-/** Expires a session. */
+/** Expires a Checkout Session. */
 export function expireSession(ledger: Ledger, id: string): Stripe.Checkout.Session {
   return ledger.change("checkout.session", id, { status: "expired", url: null }, "checkout.session.expired");
 }
 
-/** Starts the next period first. The invoice follows as a draft and is charged an hour later. */
+/**
+ * Starts the next period, and then creates its invoice as a draft. The draft is charged an hour later, unless
+ * collection is paused.
+ */
 function renew(ledger: Ledger, { id, status, trial_end }: Stripe.Subscription): void {
   const before = ledger.get("subscription", id);
   const start = status === "trialing" ? (trial_end ?? currentPeriodEnd(before)) : currentPeriodEnd(before);

@@ -20,5 +20,5 @@ export function route<S extends z.ZodType>(
   return { method: method as Route["method"], path, params, answer: answer as Route["answer"] };
 }
 
-/** Schema of a call without own parameters. */
+/** Schema of a call that accepts only `expand`. */
 export const nothing = z.strictObject({ expand });

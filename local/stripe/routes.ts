@@ -11,7 +11,7 @@ import { subscriptionsRoutes } from "./routes/subscriptions";
 import { testClocksRoutes } from "./routes/testClocks";
 import { webhookEndpointsRoutes } from "./routes/webhookEndpoints";
 
-/** Every call that the double answers. Others are answered as Stripe answers an unknown URL. */
+/** Every API call that the double supports. The double answers any other call as Stripe answers an unknown URL. */
 export function routes(account: StripeAccount): Route[] {
   return [
     customersRoutes,

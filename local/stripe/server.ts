@@ -11,14 +11,14 @@ import { createSwitches, type Switches } from "./switches";
 
 /** Options of the Stripe double. */
 export interface StripeOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   port: number;
   /** Folder of the account's state. */
   dir: string;
   events: Events;
   /** API keys of the account, test mode only. */
   keys: string[];
-  /** Catalogue of the first start. */
+  /** Prices that the account has at its first start. */
   catalogue: CatalogueEntry[];
   /** Milliseconds that Checkout waits for the webhook's answer before it redirects. Default 10 s, as at Stripe. */
   checkoutWaitMs?: number;
@@ -56,7 +56,7 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
 
   const listening = await serve("Stripe", options.port, (request) => app.fetch(request));
   account.baseUrl = listening.url;
-  // Runs due actions without requests.
+  // Run due actions even when no request arrives.
   const clock = setInterval(() => account.catchUp(), 1_000);
   clock.unref();
   return {

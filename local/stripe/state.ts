@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 
-/** Kinds of objects by Stripe's name. */
+/** Type of each kind of object, by Stripe's name of the kind. */
 export interface Objects {
   customer: Stripe.Customer | Stripe.DeletedCustomer;
   product: Stripe.Product;
@@ -23,33 +23,36 @@ export interface Objects {
 
 export type Kind = keyof Objects;
 
-/** Items of an open Checkout Session, which its object does not show. */
+/** Content of a Checkout Session that Stripe's session object does not show. */
 interface Purchase {
   items: { price: string; quantity: number }[];
   metadata: Record<string, string>;
   trialDays: number;
 }
 
-/** A stored answer of an Idempotency-Key. */
+/** The stored answer to a request with an Idempotency-Key. */
 export interface KeptAnswer {
   fingerprint: string;
   status: number;
   body: string;
   requestId: string;
-  /** Milliseconds since the epoch. */
+  /** Time of the answer, in milliseconds since the epoch. */
   at: number;
 }
 
 /** State that survives a restart. */
 export interface State {
-  /** In order of creation; `created` has only seconds. */
+  /** In order of creation. The field `created` does not give this order, because it has only seconds. */
   objects: { [K in Kind]: Record<string, Objects[K]> };
   /** Signing secrets by endpoint. Stripe returns them only once. */
   secrets: Record<string, string>;
   purchases: Record<string, Purchase>;
-  /** By subscription: failed attempts of the open invoice, and the time of the next one. */
+  /**
+   * By subscription: number of failed attempts to pay the open invoice, and the times of the next attempt and of the
+   * first.
+   */
   dunning: Record<string, { failures: number; nextAt: number | null; firstAt: number }>;
-  /** Receivers by event: the endpoints that existed when it happened. */
+  /** Receivers by event: the endpoints that existed when the event happened. */
   audiences: Record<string, string[]>;
   /** Seconds that the default clock is ahead of the wall clock. */
   aheadSeconds: number;

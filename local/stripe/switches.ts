@@ -2,9 +2,9 @@
 export interface Switches {
   /** Sends each delivery twice. */
   duplicate: boolean;
-  /** Delays a delivery by a random time up to this, in milliseconds. */
+  /** Maximum of the random delay of each delivery, in milliseconds. */
   delayUpToMs: number;
-  /** Holds deliveries until released. */
+  /** Holds deliveries back until `release` is called. */
   hold: boolean;
   /** Drops deliveries; they count as failed. */
   lose: boolean;
@@ -16,9 +16,9 @@ export interface Switches {
   futureTimestamp: boolean;
   /** Delays API answers, in milliseconds. */
   apiDelayMs: number;
-  /** Number of the next API requests that fail. */
+  /** Number of API requests that fail from now on. */
   apiFailures: number;
-  /** HTTP status of the failure, or 0 to cut the connection after the work is done. */
+  /** HTTP status of the failures. With 0, the double executes the request and then cuts the connection. */
   apiFailureStatus: number;
 }
 

@@ -12,7 +12,7 @@ export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
 const STALE_MS = 60_000;
 
 /**
- * Locks a folder of local state until this process exits. Takes over at once when the owner of the lock no longer runs.
+ * Locks a folder of local state until this process exits. Takes over the lock at once when its owner no longer runs.
  *
  * @param owner the command that locks the folder, for the error
  * @param alternative last part of the error: an alternative to stopping the owner
@@ -27,7 +27,7 @@ export function lockFolder(
   const folder = relative(process.cwd(), dir) || dir;
   const [lock = "", pidFile = ""] = LOCK_ENTRIES.map((entry) => join(dir, entry));
   const pid = readPid(pidFile);
-  // A killed process cannot release its lock, and waiting until the lock is stale would take a minute.
+  // A killed process cannot release its lock. The lock becomes stale only after a minute, so this removes it now.
   if (pid !== undefined && !isAnotherProcess(pid)) rmSync(lock, { recursive: true, force: true });
   try {
     lockSync(dir, {
@@ -39,7 +39,7 @@ export function lockFolder(
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ELOCKED") throw cause;
     const id = pid === undefined ? "" : ` (process ${pid})`;
-    throw new Error(`${folder} is in use by another ${owner}${id}. Stop that one${alternative}.`, { cause });
+    throw new Error(`${folder} is in use by another ${owner}${id}. Stop that process${alternative}.`, { cause });
   }
   writeFileSync(pidFile, String(process.pid));
   process.once("exit", () => rmSync(pidFile, { force: true }));
@@ -53,7 +53,10 @@ function readPid(file: string): number | undefined {
   }
 }
 
-/** Whether another process runs under `pid`. In a container, an earlier start may have had the pid of this process. */
+/**
+ * Whether another process runs under `pid`. In a container, a new process can get the same pid as an earlier process,
+ * so our own pid does not count.
+ */
 function isAnotherProcess(pid: number): boolean {
   if (pid === process.pid) return false;
   try {

@@ -33,7 +33,8 @@ function portOf(key: string, url: string | undefined): number {
 }
 
 /**
- * Configuration of the stack `start`: `Pulumi.local.yaml` with the URLs of the local cloud, and then the overrides by path.
+ * Returns the configuration of the stack `start`. The URLs of the local cloud replace the URLs in `Pulumi.local.yaml`.
+ * Then `overrides` replaces any values. Its keys are paths, such as `phi3.imageTag`.
  *
  * @throws Error when the file has an encrypted value
  */
@@ -46,7 +47,7 @@ export function cloudStackConfig(
   const { values, encryptedKeys } = readStackConfig(programDir, "local");
   if (encryptedKeys.length > 0) {
     throw new Error(
-      `${encryptedKeys.join(", ")}: must be plain text in Pulumi.local.yaml. Set it without --secret: it gives access only to the doubles on this machine`,
+      `${encryptedKeys.join(", ")}: must be plain text in Pulumi.local.yaml. Set each key without --secret: these values give access only to the doubles on this machine`,
     );
   }
   const frontend = JSON.parse(values[configKey("frontend")] ?? "{}") as Record<string, string[] | undefined>;
@@ -66,8 +67,8 @@ export function cloudStackConfig(
 }
 
 /**
- * Free ports come from below the range that systems use for outgoing connections and for port 0, because another
- * process may take a port of that range at any time.
+ * Free ports come from below the range that systems use for outgoing connections and for port 0. Another process may
+ * take a port of that range at any time.
  */
 const FREE_FROM = 20_000;
 const FREE_BELOW = 30_000;

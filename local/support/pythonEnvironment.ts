@@ -50,7 +50,7 @@ export async function setupPython(
     const detail = `${system} cannot create virtual environments. Install the module venv (Debian: apt install python3-venv)`;
     return { status: "skipped", detail };
   }
-  progress("installing the worker and its tools, only this once (about a minute)");
+  progress("installing the worker and its tools (only the first time, about a minute)");
   const lock = path.join(worker, "requirements.lock");
   const error = await pipInstall(interpreterOf(venv), ["--constraint", lock, "--editable", `${worker}[dev]`], activity);
   if (error) return { status: "failed", detail: `${error}. Try again: npm run python -- setup` };

@@ -4,7 +4,7 @@ export interface Credentials {
   password: string;
 }
 
-/** A sign-in with authorization code and PKCE needs six requests. */
+/** Limit of requests per sign-in. A sign-in with authorization code and PKCE needs only six. */
 const MAX_HOPS = 20;
 
 /**

@@ -7,8 +7,8 @@ import { customerApi } from "./customer";
 import { validTicket } from "./tickets";
 
 /**
- * Returns a function that opens sessions of a model, as a seeded customer whose plan has this model. If no plan
- * has it, the sessions get a ticket signed with the stack's key.
+ * Returns a function that opens sessions of a model. The sessions belong to a seeded customer whose plan has this
+ * model. If no plan has the model, each session contains a ticket signed with the stack's key.
  */
 export async function modelSessions(
   model: Model,

@@ -11,7 +11,7 @@ const program = command("admin", "Shows and changes customers' plans, with your 
   .option("--stack <name>", 'name of the stack; "start" is the stack of npm start', "start")
   .option("--dir <folder>", "npm start's state folder", ".local");
 
-/** Adds a subcommand: its call of the admin function, and its output without `--json`. */
+/** Adds a subcommand. `action` calls the admin function, and `show` formats the result when `--json` is not set. */
 function subcommand<A extends unknown[], R>(
   usage: string,
   description: string,
@@ -111,7 +111,7 @@ function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, 
   });
   table.push(["user", user_id], ["plan", pc.bold(plan)], ["because", reason], ["until", expires_at ?? "no end"]);
   if (grace_until) table.push(["grace until", grace_until]);
-  if (cancel_at) table.push(["cancelled for", cancel_at]);
+  if (cancel_at) table.push(["cancels at", cancel_at]);
   if (!row) table.push(["row", "none"]);
   for (const [name, value] of Object.entries(row ?? {}).toSorted(([one], [other]) => (one < other ? -1 : 1))) {
     table.push([pc.dim(name), typeof value === "string" ? value : JSON.stringify(value)]);

@@ -36,8 +36,8 @@ export async function checkKey(
   unreadable: { what: string; why: string }[],
 ): Promise<Check> {
   const name = "key";
-  // With GraphQL the client first looks for the template, does not find it and sends no delete, so this tests no write
-  // permission. The result is correct all the same, because a GraphQL key has all permissions or none.
+  // With GraphQL the client first looks for the template. It finds none and sends no delete, so this call tests no
+  // write permission. The result is still correct, because a GraphQL key has all permissions or none.
   const writes = {
     endpoints: () => client.deleteEndpoint(NO_SUCH_ID),
     templates: () => client.deleteTemplate(NO_SUCH_ID),
@@ -72,7 +72,7 @@ const makeKey =
   "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
   "pulumi config set --secret runpodApiKey.";
 
-/** The message of anything thrown. */
+/** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -5,7 +5,7 @@ import { messageOf } from "./account";
 import { type Check, failed, ok, warning } from "./check";
 import type { Target } from "./target";
 
-/** Inputs of both checks. */
+/** Inputs of `checkCors` and `checkBrowserKey`. */
 interface BrowserCheckInputs {
   target: Target;
   /** Ids of the existing endpoints. */
@@ -13,7 +13,10 @@ interface BrowserCheckInputs {
   timeoutMs: number;
 }
 
-/** Checks that the stack's origins may call an endpoint from a browser: the preflight and an actual answer. */
+/**
+ * Checks that the stack's origins may call an endpoint from a browser. It sends the preflight request and an actual
+ * request.
+ */
 export async function checkCors(
   model: Model,
   endpointId: string,
@@ -55,7 +58,7 @@ export async function checkBrowserKey(
   const label = `${model} browser key`;
   const { config, browserKeys, apiKey } = target;
   const given = browserKeys[model];
-  const make = `Make a Restricted key for the ${model} endpoint alone in RunPod's console, then: pulumi config set --secret ${model}BrowserKey, and "pulumi up".`;
+  const make = `Make a Restricted key for only the ${model} endpoint in RunPod's console. Then run "pulumi config set --secret ${model}BrowserKey" and "pulumi up".`;
   if (given === undefined) return failed(label, `not set: sessions cannot use ${model}`, make);
   if (given === "unread") {
     const variable = `${model.toUpperCase()}_BROWSER_KEY`;
@@ -104,7 +107,7 @@ function preflightRefusal({ ok: isOk, status, headers }: Response, origin: strin
   if (!isOk) return `the preflight gets ${status}`;
   if (!allows(headers, origin)) return "the preflight's answer does not allow this origin";
   const allowed = (headers.get("access-control-allow-headers") ?? "").toLowerCase().split(/\s*,\s*/);
-  // `*` does not cover authorization (Fetch standard).
+  // The value `*` does not allow the `authorization` header (Fetch standard).
   const isNamed = allowed.includes("authorization") && (allowed.includes("content-type") || allowed.includes("*"));
   return isNamed ? undefined : "the preflight does not allow authorization and content-type";
 }

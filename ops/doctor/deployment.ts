@@ -20,7 +20,7 @@ export function checkEndpoint(
   const ids = (some: EndpointRecord[]) => some.map(({ id }) => id).join(", ");
   if (own.length > 1) {
     const todo = "Delete all but the one that pulumi stack --show-ids names: each takes workers from the quota.";
-    return { check: failed(label, `${own.length} named ${name} (${ids(own)})`, todo), endpoint };
+    return { check: failed(label, `${own.length} endpoints are named ${name} (${ids(own)})`, todo), endpoint };
   }
   if (endpoint !== undefined) return { check: ok(label, `${name} (${endpoint.id})`), endpoint };
   if (named.length > 0) {
@@ -59,7 +59,7 @@ export function checkTemplate(
 /**
  * Checks that a template's image is the configured one and has an immutable name.
  *
- * @param tags tags of an image that is named by digest; undefined when the registry does not return them
+ * @param tags the image's tags, when its name contains a digest; undefined when the registry does not return them
  */
 export function checkImage(
   model: Model,
@@ -79,7 +79,7 @@ export function checkImage(
   const { reference } = parseImageName(imageName);
   const known = tags ?? (reference.startsWith("sha256:") ? undefined : [reference]);
   if (known === undefined) return ok(label, `${imageName}; its tag could not be read from ECR`);
-  // The program's own tag format.
+  // The format of the tags that the program pushes.
   const wanted = `${model}-${imageTag}`;
   if (known.includes(wanted)) return ok(label, `${wanted}: ${imageName}`);
   return warning(

@@ -15,7 +15,7 @@ const REQUIRED_VARIABLES = ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"];
 /** Fields covered by other checks. */
 const CHECKED_ELSEWHERE = ["owner", "name", "templateId"];
 
-/** Compares RunPod's endpoint and template with the configuration, using the provider's own comparison. */
+/** Compares RunPod's endpoint and template with the configuration, in the same way as the Pulumi provider. */
 export function checkDrift(
   model: Model,
   declared: Declared,

@@ -32,7 +32,7 @@ interface Unread {
 }
 
 /**
- * Checks everything of a stack that is visible from outside. Changes nothing.
+ * Checks every part of a stack that is visible from outside. Changes nothing.
  *
  * @param options.timeoutMs timeout of one call
  * @param options.logMs time to read the log of a worker that is not ready
@@ -124,7 +124,7 @@ async function readAccount(client: RunpodClient, config: Target["config"]): Prom
   return { endpoints, templates, credentials };
 }
 
-/** Nothing could be read, so one line replaces all checks. */
+/** Returns the only line of the report when nothing could be read from RunPod. */
 function unreachable(url: string, why: string): Check {
   if (/refused/.test(why)) {
     const todo =

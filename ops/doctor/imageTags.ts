@@ -3,7 +3,7 @@ import { isPrivateEcr, parseImageName } from "../../runpod/imageName";
 import { type Aws, awsClient } from "./aws";
 
 /**
- * Reads the tags of an image named by digest, as the program's own images are.
+ * Reads the tags of an image that is named by digest. The program names its own images by digest.
  *
  * @returns undefined when the name already has a tag, the image is not in private ECR, or AWS does not return its tags
  */

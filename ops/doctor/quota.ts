@@ -2,7 +2,7 @@ import type { EndpointRecord, RunpodClient } from "../../runpod/client";
 import { type Check, failed, ok } from "./check";
 
 /**
- * Checks that the account's quota covers the stack's workers.
+ * Checks that the account's worker quota is large enough for all its endpoints, with the stack's workers as configured.
  *
  * @param asked configured workers by endpoint name
  * @param configured the stack's `runpodWorkerQuota`
@@ -30,7 +30,7 @@ export async function checkQuota(
   const parts = `${sum} configured (${each.join(", ")})`;
   const quota = configured ?? (await client.getWorkerQuota());
   if (quota === undefined)
-    return ok(name, `${parts}; RunPod does not return the quota. Set runpodWorkerQuota to the number in its console`);
+    return ok(name, `${parts}; RunPod does not return the quota. Set runpodWorkerQuota to the one in RunPod's console`);
   if (sum <= quota) return ok(name, `${parts}, quota ${quota}`);
   const todo =
     "Lower workersMax somewhere, or add credit: RunPod raises the quota with the balance ($100: 10, $200: 20).";

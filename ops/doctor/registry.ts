@@ -41,7 +41,7 @@ export function checkRegistry(
   switch (registry.kind) {
     case "ecr": {
       const renewal = stackNames(stack).functions.registryRefresh;
-      const why = `An ECR token expires after 12 hours, and ${renewal} renews it every 6. Read that function's log, then run it now`;
+      const why = `An ECR token expires after 12 hours, and ${renewal} renews it every 6 hours. Read that function's log, then invoke the function`;
       return failed(label, seen, `${why}: aws lambda invoke --function-name ${renewal} /dev/null.`);
     }
     case "delegation":

@@ -11,8 +11,8 @@ const LIFETIME_HOURS = 12;
 const MAX_RENEWAL_HOURS = 7;
 
 /**
- * Checks the age of the ECR token that RunPod pulls with. RunPod does not return it; the function that renews the token
- * stores its expiry in SSM.
+ * Checks the age of the ECR token that RunPod uses to pull images. RunPod does not return the age, so the function that
+ * renews the token stores the expiry time in SSM.
  *
  * @param now milliseconds since the epoch
  */
@@ -21,7 +21,7 @@ export async function checkRegistryToken(stack: string, aws: Aws, now = Date.now
   const names = stackNames(stack);
   const renewal = names.functions.registryRefresh;
   const Name = names.parameters.registryTokenExpiry;
-  const todo = `Read the log of ${renewal}, which renews it every 6 hours. Then run it now: aws lambda invoke --function-name ${renewal} /dev/null`;
+  const todo = `Read the log of ${renewal}, which renews the token every 6 hours. Then invoke it now: aws lambda invoke --function-name ${renewal} /dev/null`;
   let expiresAt: number;
   try {
     const client = new SSMClient(awsClient("ssm", aws));

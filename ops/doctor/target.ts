@@ -86,7 +86,10 @@ const State = z.object({
 });
 const Outputs = z.object({ inference: z.record(z.string(), z.url()) });
 
-/** URLs of `npm start`'s RunPod double, from its stack's state. With `--free-ports` they vary. */
+/**
+ * Returns the URLs of `npm start`'s RunPod double, from the saved state of that stack. With `--free-ports` they differ
+ * from the URLs in the file.
+ */
 function runningUrls(dir: string): Record<string, string> {
   const file = join(dir, "stack.json");
   try {

@@ -18,7 +18,7 @@ export interface WorkersSeen {
   health: Health | undefined;
 }
 
-/** Reads the state of an endpoint's workers, and the host's log when one is not ready. */
+/** Reads the state of an endpoint's workers. Also reads the host's log when a worker is not ready. */
 export async function readWorkers(
   monitor: WorkerMonitor,
   endpointId: string,
@@ -32,7 +32,7 @@ export async function readWorkers(
 /** Checks that all workers run the current version. */
 export function checkVersion(model: Model, { workers }: WorkersSeen): Check {
   const label = `${model} version`;
-  if (workers === undefined) return warning(label, "RunPod did not return it", "Look at Releases in RunPod's console.");
+  if (workers === undefined) return warning(label, "RunPod sent no version", "Look at Releases in RunPod's console.");
   const { version, stale } = workers;
   const all = stale + workers.ready + workers.initializing + workers.throttled + workers.unhealthy;
   const of = version === undefined ? "the current version" : `version ${version}`;
@@ -83,7 +83,7 @@ export function checkWorkers(
         "image on a slow host, a model downloaded at start, a disk smaller than the unpacked image.";
       return failed(label, `${seen}, for ${Math.round(startingSeconds / 60)} minutes`, todo);
     }
-    return warning(label, seen, "Check again in some minutes: they are pulling the image or loading the model.");
+    return warning(label, seen, "Check again in some minutes: the workers are pulling the image or loading the model.");
   }
   return ok(label, seen);
 }

@@ -11,7 +11,7 @@ const FIELDS =
   "id name templateId gpuIds gpuCount workersMin workersMax idleTimeout scalerType scalerValue executionTimeoutMs " +
   "flashBootType locations minCudaVersion modelReferences";
 
-/** A list that RunPod stores as one text with commas. */
+/** A list that RunPod stores as one comma-separated text. */
 const commaList = z
   .string()
   .nullish()

@@ -47,7 +47,7 @@ export function nullableList<T>(record: z.ZodType<T>) {
 export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): GraphqlRequests {
   const http = new GraphQLClient(`${url.replace(/\/+$/, "")}/graphql`, {
     headers: { authorization: `Bearer ${apiKey}`, "user-agent": USER_AGENT },
-    // A followed redirect would carry the key and a registry's password to another host.
+    // Following a redirect would send the API key and a registry's password to another host.
     redirect: "error",
   });
 
@@ -87,7 +87,8 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
     async queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>) {
       const response = z.object({ myself: record.nullable() });
       const { myself } = await sendRepeatable({ operation, document: gql`query { myself { ${fields} } }`, response });
-      // RunPod answers an unknown key with 200 and null. If that counted as an empty account, all resources would look deleted.
+      // RunPod answers an unknown key with 200 and null. If null counted as an empty account, all resources would look
+      // deleted.
       if (myself === null)
         throw new RunpodError(`RunPod refused ${operation}: the API key is not valid.`, { transient: false });
       return myself;
@@ -95,7 +96,10 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
   };
 }
 
-/** Error for a response that contains errors. The message of graphql-request would contain every variable. */
+/**
+ * Creates the error for a response that contains errors. Does not use the message of graphql-request, because it
+ * contains every variable.
+ */
 function refusal(operation: string, { response }: ClientError, secrets: string[]): RunpodError {
   const { status, errors, headers } = response;
   const reason = errors?.map(({ message }) => withoutValue(message)).join("; ") || `HTTP ${status}`;
@@ -112,7 +116,7 @@ function refusal(operation: string, { response }: ClientError, secrets: string[]
   });
 }
 
-/** GraphQL's message about an invalid variable quotes its whole value. */
+/** Removes the value from GraphQL's message about an invalid variable, because the value may be a secret. */
 function withoutValue(message: string): string {
   return message.replace(/(got invalid value).*/s, "$1");
 }

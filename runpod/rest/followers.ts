@@ -29,7 +29,10 @@ export function followsTemplate(endpoint: RestEndpoint, template: TemplateRecord
   return owner !== undefined && owner === splitOwnerTag(template.env).owner && runsTemplate(endpoint, template);
 }
 
-/** Body for the container of an endpoint that follows a template. It includes the tag with the template's id. */
+/**
+ * Request body with a template's container, for an endpoint that follows the template. It includes the tag with the
+ * template's id.
+ */
 export function followerBody({ id: templateId, ...settings }: TemplateRecord) {
   const body = containerBody(settings);
   return { ...body, env: { ...body.env, [TEMPLATE_TAG]: templateId } };

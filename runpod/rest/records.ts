@@ -54,10 +54,10 @@ export const endpointRecord = z.object({
   flashboot: nullable(z.string(), "OFF"),
 });
 
-/** See `endpointRecord`. */
+/** A validated `endpointRecord`. */
 export type RestEndpoint = z.infer<typeof endpointRecord>;
 
-/** Settings of an endpoint in a response. The caller provides the template that it follows. */
+/** Converts an endpoint in a response to settings. The response contains no template id, so the caller provides it. */
 export function endpointSettings(endpoint: RestEndpoint, templateId: string): EndpointSettings {
   const { gpu, workers, scaling } = endpoint;
   return {

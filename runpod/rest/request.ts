@@ -35,7 +35,7 @@ export interface RestRequests {
   remove(operation: string, path: string): Promise<void>;
 }
 
-/** A save reads back only the id. */
+/** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
 export const idOnly = z.object({ id: z.string() });
 
 /** Path of one resource. */
@@ -115,8 +115,8 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   const reasons = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...errors.map(asText)];
   const transient = isTransientStatus(status);
   const verb = transient ? "could not do" : "refused";
-  // `isNotFound` and `isInUse` need the meaning of the status in the message, but RunPod's own text does not always
-  // contain it.
+  // `isNotFound` and `isInUse` look for the meaning of the status in the message. RunPod's own text does not always
+  // contain this meaning.
   const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
   const suffix = reasons.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
   const message = `RunPod ${verb} ${operation}: ${reasons.join("; ")}${suffix}`;

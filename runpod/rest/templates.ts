@@ -15,8 +15,8 @@ export function getTemplate({ get }: RestRequests, id: string): Promise<Template
 }
 
 /**
- * Template calls of the REST API. A REST endpoint copies its template only when it is created, so a change of a template
- * is also written to the endpoints that follow it.
+ * Template calls of the REST API. RunPod copies a template to a REST endpoint only when the endpoint is created. So
+ * this API's `save` also updates the endpoints that must use the same template.
  */
 export function templateApi(requests: RestRequests): TemplateApi {
   const { send, list, remove } = requests;
@@ -28,7 +28,7 @@ export function templateApi(requests: RestRequests): TemplateApi {
       await send({ operation: "updateEndpoint", method: "PATCH", path, body, response: idOnly, secrets });
     } catch (error) {
       if (!(error instanceof RunpodError)) throw error;
-      const message = `The template has changed, but its endpoint "${name}" (${id}) has not: ${error.message}`;
+      const message = `The template has changed, but its endpoint "${name}" (${id}) has not changed: ${error.message}`;
       throw new RunpodError(message, { transient: false, maybeDone: true });
     }
   }

@@ -10,12 +10,13 @@ import { createCheckoutAttempts } from "../../functions/tables/checkoutAttempts"
 import { type SharedCloud, sharedCloud } from "../sharedCloud";
 import { type CrashProxy, startCrashProxy } from "./crashProxy";
 
-// The real program's tables and a Stripe double. Each request runs as its own process, which may crash at any call.
+// These tests use the real program's tables and a Stripe double. Each request has its own clients, as in a separate
+// process, and may crash at any call.
 const prices: Record<PaidPlan, string> = { paid: "price_local_paid", vip: "price_local_vip" };
 let cloud: SharedCloud["cloud"];
 let double: SharedCloud["stripe"];
 let stripe: Stripe;
-/** Proxy of processes that do not crash. */
+/** Proxies for requests that do not crash. */
 let steady: CrashProxy;
 
 beforeAll(async () => {
@@ -40,11 +41,11 @@ const newCaller = (): Caller => {
   return { userId, email: `${userId}@example.com` };
 };
 
-/** Proxies of one process. */
+/** Starts the proxies for one request. */
 const startProxy = (crash?: { at: number; when: "before" | "after" }) =>
   startCrashProxy({ stripe: double.url, dynamodb: cloud.aws.endpoints.dynamodb, ssm: cloud.aws.endpoints.ssm }, crash);
 
-/** One checkout request in a process behind these proxies. */
+/** Sends one checkout request whose calls go through the given proxies. */
 async function checkout(caller: Caller, plan: PaidPlan, { urls }: CrashProxy): Promise<string> {
   const env = {
     AWS_REGION: cloud.aws.account.region,
@@ -70,7 +71,7 @@ async function checkout(caller: Caller, plan: PaidPlan, { urls }: CrashProxy): P
 
 const once = (caller: Caller, plan: PaidPlan = "paid") => checkout(caller, plan, steady);
 
-/** All open sessions and live subscriptions of this user. */
+/** Reads the caller's open sessions and live subscriptions from Stripe. */
 async function atStripe({ userId }: Caller) {
   const customers = (await stripe.customers.list({ limit: 100 })).data.filter(
     ({ metadata }) => metadata.user_id === userId,
@@ -113,7 +114,7 @@ describe("concurrent checkout requests", () => {
     expect((await atStripe(caller)).live).toHaveLength(1);
   });
 
-  it("create only one subscription when the customer pays at the same time", async () => {
+  it("create only one subscription when the customer pays the first session during the second request", async () => {
     const caller = newCaller();
     const first = await once(caller);
     const [, second] = await Promise.allSettled([payAll([first]), once(caller, "vip")]);

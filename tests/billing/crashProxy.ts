@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Proxies of a process that crashes at one of its calls. Later calls are not forwarded. */
+/** Proxies that simulate the crash of a process at one of its calls. After the crash they forward no call. */
 export interface CrashProxy {
   /** Proxy URLs by service. */
   urls: Record<string, string>;
@@ -15,9 +15,9 @@ export interface CrashProxy {
 /**
  * Starts proxies between one process and its services.
  *
- * @param services their URLs
- * @param crash number of the call, counted from 1 over all services, and whether the service still receives it;
- * undefined for no crash
+ * @param services URLs of the services, by name
+ * @param crash `at`: number of the call at which the process crashes, counted from 1 over all services; `when`: before
+ * or after the service handles this call. Undefined for no crash.
  */
 export async function startCrashProxy(
   services: Record<string, string>,

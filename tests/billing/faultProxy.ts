@@ -9,19 +9,19 @@ interface Passing {
   operation: string;
 }
 
-/** Fault for one request: no answer, our answer, or a change to the service's answer. */
+/** Fault for one request: no answer, an answer from the test, or a change to the service's answer. */
 type Fault = "hang" | { status: number; body: unknown } | ((answer: never) => unknown);
 
 /** A proxy between the functions and one service that injects faults. */
 export interface FaultProxy {
-  /** URL to use instead of the service's. */
+  /** URL of the proxy, to use instead of the service's URL. */
   url: string;
-  /** Called for each request; undefined forwards it unchanged. */
+  /** Called for each request. Returns undefined to forward the request unchanged. */
   fault: (passing: Passing) => Fault | undefined;
   close(): Promise<void>;
 }
 
-/** Starts a proxy that forwards everything at first. */
+/** Starts a proxy. It forwards every request unchanged until a test sets `fault`. */
 export async function startFaultProxy(service: string): Promise<FaultProxy> {
   const server = createServer(async (incoming, outgoing) => {
     const body = await collect(incoming);

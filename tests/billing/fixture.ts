@@ -56,7 +56,7 @@ export function billingFixture(): () => BillingFixture {
       rmSync(path, { recursive: true, force: true });
     });
     const [dynalite] = engines;
-    if (!dynalite) throw new Error("There is no engine");
+    if (!dynalite) throw new Error("The list of database engines is empty");
     const database = closedLast(await openDatabase(dynalite), (it) => it.close());
     const tables = await database.make();
     const double = closedLast(
@@ -131,7 +131,7 @@ export function billingFixture(): () => BillingFixture {
   });
 
   return () => {
-    if (!current) throw new Error("The billingFixture is read inside tests only");
+    if (!current) throw new Error("Use billingFixture only inside a test");
     return current;
   };
 }

@@ -8,7 +8,7 @@ import { create as createSync } from "../../functions/sync";
 import { answered, billingFixture, delivery, event, SECRET } from "./fixture";
 import { pool, signedInAs } from "./signedInAs";
 
-// The customers' three routes with valid and invalid requests.
+// These tests send valid and invalid requests to the customers' three billing routes.
 const on = billingFixture();
 const tokenOf = signedInAs();
 let checkout: Handler;

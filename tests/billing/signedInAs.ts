@@ -22,7 +22,7 @@ export function signedInAs(): (userId: string) => Promise<string> {
   });
   afterAll(() => close());
   return async (userId) => {
-    if (!privateKey) throw new Error("Tokens are made inside tests only");
+    if (!privateKey) throw new Error("Sign ID tokens only inside a test");
     return new SignJWT({ token_use: "id", email: `${userId}@example.com` })
       .setProtectedHeader({ alg: "RS256", kid: "stage" })
       .setIssuer(`https://cognito-idp.us-east-1.amazonaws.com/${pool.userPoolId}`)

@@ -8,7 +8,7 @@ import { create as createReconciler } from "../../functions/reconciler";
 import { startCrashProxy } from "./crashProxy";
 import { answered, billingFixture, delivery, event } from "./fixture";
 
-// Webhook and sync when their services answer badly, late or not at all, and when they crash.
+// Webhook and sync when AWS or Stripe answers late, with an error or not at all, and when the functions crash.
 const on = billingFixture();
 vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
@@ -184,7 +184,8 @@ describe("webhook after a crash at any call", () => {
         },
         crash,
       );
-    // Runs before the environment is changed: the other handlers' clients read their URLs from it at their first call.
+    // Call the other handlers before the environment changes, because their clients read the service URLs from the
+    // environment at the first call.
     await known();
     const run = async (customer: string, { urls }: { urls: Record<string, string> }) => {
       vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", urls.dynamodb);

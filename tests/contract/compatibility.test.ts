@@ -53,7 +53,7 @@ describe("The Python worker", needsPython, () => {
     });
   });
 
-  // Changes real answers in the way of an incompatible worker. `incompatibilities` must report each change.
+  // These tests change real answers, as an incompatible worker would. `incompatibilities` must report each change.
   describe("with changed answers", () => {
     let values: FixtureValues;
     const answers: { fixture: Fixture; answer: Answer }[] = [];
@@ -168,7 +168,7 @@ const replaced =
   (item) =>
     name in item ? { ...item, [name]: value } : item;
 
-/** Replaces fields of the object `name` if it exists. */
+/** Replaces some fields of the object in field `name`. Does nothing when the field is not an object. */
 const withFields =
   (name: string, fields: object): Change =>
   (item) =>

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 const pages = ["README.md", "README.ja.md", "CONTRIBUTING.md", ...globSync("docs/**/*.md")];
 const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
 
-/** Text of a page between the parts that `pattern` captures. */
+/** Returns the parts of a page that `pattern` captures. */
 function captures(page: string, pattern: RegExp): string[] {
   return [...readFileSync(page, "utf8").matchAll(pattern)].map(([, captured = ""]) => captured);
 }

@@ -405,7 +405,7 @@ describe("nextReview", () => {
     ["is null when the subscription is canceled", having({ status: "canceled" }), middle, null],
     ["is null for an empty row", { user_id: "user" }, middle, null],
     [
-      "is in real time for a deadline on a test clock",
+      "is converted to real time for a deadline on a test clock",
       { ...having({ cancel_at: end }), clock_ahead_seconds: end - 600 - middle },
       middle,
       iso(middle + 660),

@@ -36,7 +36,7 @@ describe("isSigned", () => {
     expect(isSigned(body, header, [secret], now)).toBe(expected);
   });
 
-  it("accepts any configured secret and rejects all events when no secret is configured", () => {
+  it("accepts a signature made with any configured secret, and rejects all events when no secret is configured", () => {
     expect(isSigned(body, sign(), ["whsec_new", secret], now)).toBe(true);
     expect(isSigned(body, sign(), [], now)).toBe(false);
     expect(isSigned(body, sign({ secret: "" }), [""], now)).toBe(false);
@@ -129,7 +129,7 @@ describe("matters", () => {
     for (const type of webhookEvents) expect(of(type)).toBe(true);
     expect(of("invoice.created")).toBe(false);
     expect(of("customer.subscription.updated.evil")).toBe(false);
-    // The reconciler lists all of them in one request. Stripe's API accepts at most twenty types.
+    // The reconciler lists the events of all these types in one request, and Stripe's API accepts at most twenty types.
     expect(webhookEvents.length).toBeLessThanOrEqual(20);
   });
 });

@@ -25,7 +25,7 @@ const setup = () =>
     venv(),
   );
 
-/** Puts a fake `python3` on an otherwise empty PATH. Its `pip install` runs `pip`, a shell script. */
+/** Puts a fake `python3` on an otherwise empty PATH. Its `pip install` runs the shell commands in the option `pip`. */
 function fakePython({ version = "3 12", venvWorks = true, pip = "true" }): void {
   const bin = join(dir, "bin");
   mkdirSync(bin, { recursive: true });

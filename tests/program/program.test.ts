@@ -318,7 +318,7 @@ describe("The program", () => {
   it("is evaluated without a search through all installed packages", async () => {
     const report = join(dir, "report.txt");
     const preload = join(dir, "report-walks.cjs");
-    // npm's Arborist walks the tree. It loads load-actual.js before its first walk.
+    // npm's library Arborist searches the installed packages. It loads load-actual.js before its first search.
     writeFileSync(
       preload,
       `process.on("exit", () => {

@@ -71,7 +71,7 @@ describe("Arguments of the test runners", () => {
     expect(pytestArguments({ files: [workerTicket], words: [] })).toEqual(["tests/test_ticket.py"]);
   });
 
-  it("contain a case-insensitive pattern of all words for vitest", () => {
+  it("for vitest contain one case-insensitive pattern that matches all words", () => {
     const [, flag, pattern = ""] = vitestArguments({ files: [ticket], words: ["a.b", "Ticket"] });
     expect(flag).toBe("--testNamePattern");
     expect(new RegExp(pattern).test("the tICKET of A.B")).toBe(true);

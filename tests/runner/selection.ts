@@ -90,7 +90,10 @@ function withWords(files: string[], words: string[], root: string): string[] {
   });
 }
 
-/** Names of Python tests have underscores, and pytest's -k takes only words of letters, digits and underscores. */
+/**
+ * Whether a Python file has a test whose name contains all words. No name matches a word with other characters than
+ * letters, digits and underscores, because pytest's -k does not accept such a word.
+ */
 function namesPythonTest(file: string, words: string[]): boolean {
   if (words.length === 0) return true;
   if (!words.every((word) => /^\w+$/.test(word))) return false;
@@ -100,7 +103,7 @@ function namesPythonTest(file: string, words: string[]): boolean {
   return names.some((name) => words.every((word) => name.toLowerCase().includes(word.toLowerCase())));
 }
 
-/** Pattern of a word in any case: vitest's name patterns have no flags. */
+/** Pattern that matches a word in any case, because vitest's name patterns have no case-insensitive flag. */
 function anyCase(word: string): string {
   return [...word]
     .map((letter) => {

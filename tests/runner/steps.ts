@@ -30,7 +30,7 @@ export interface Summary {
   skipped: number;
   failedSteps: string[];
   skips: { step: string; reason: string }[];
-  /** Since the command started. */
+  /** Seconds since the command started. */
   seconds: number;
 }
 
@@ -53,7 +53,7 @@ export async function runLanes(lanes: Step[][], output: Output, json = false): P
   return results.flat();
 }
 
-/** A step that did not run: it counts as one skipped test. */
+/** Reports a step that did not run. The step counts as one skipped test. */
 export function skippedStep(name: string, reason: string): StepResult {
   console.error(pc.yellow(pc.bold(`SKIPPED: ${name}: ${reason}`)));
   return { name, passed: 0, failed: 0, skipped: 1, skipReasons: [reason] };
@@ -71,7 +71,7 @@ export function summarise(results: StepResult[]): Summary {
   };
 }
 
-/** The counts alone on one line, then one line that names failed steps and skips. */
+/** Prints the counts on one line, and then the failed steps and the skips on a second line. */
 export function printSummary({ passed, failed, skipped, failedSteps, skips }: Summary): void {
   console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   const parts = [
@@ -104,7 +104,7 @@ async function runStep(step: Step, output: Output, streams: boolean, json: boole
   return { name: step.name, ...counts };
 }
 
-/** Undefined when there is no report, or the step ended before it wrote one. */
+/** Reads the counts of a step. Undefined when there is no report, or when the step ended before it wrote the report. */
 function readCounts({ readReport }: Step): Counts | undefined {
   try {
     return readReport?.();

@@ -115,6 +115,6 @@ function notRun(name: string, { reason, isError }: { reason: string; isError: bo
 
 function watch(args: string[]): void {
   const { vitest } = args.length > 0 ? selectTests(args) : { vitest: { files: [], words: [] } };
-  if (!vitest) throw new Error("--watch runs TypeScript tests only, and none of them matches.");
+  if (!vitest) throw new Error("--watch runs only TypeScript tests, and no TypeScript test matches.");
   process.exitCode = spawnSync("vitest", ["watch", ...vitestArguments(vitest)], { stdio: "inherit" }).status ?? 1;
 }

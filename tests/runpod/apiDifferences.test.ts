@@ -62,7 +62,7 @@ describe("The GraphQL API", () => {
 describe("An endpoint with the REST API", () => {
   const fixture = fakeFixtures.rest();
 
-  it("gets its template's new image even if the endpoint has no template tag", async () => {
+  it("gets its template's new image even if its SNACK_MISAKI_TEMPLATE variable is missing", async () => {
     const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
     const first = await createResource(template, templateInputs);
     const second = await createResource(endpoint, { ...endpointInputs, templateId: first.id });

@@ -311,7 +311,7 @@ describe.each([
         {
           property: "name",
           reason: expect.stringContaining(
-            `RunPod already has a template named "snack-phi3" (${id}), made by snack-misaki/prod and not by snack-misaki/dev.`,
+            `RunPod already has a template named "snack-phi3" (${id}). It belongs to snack-misaki/prod, not to snack-misaki/dev.`,
           ),
         },
       ]);
@@ -323,7 +323,7 @@ describe.each([
       const { runpod, endpoint } = fixture();
       const created = await deployed();
       await expect(endpoint.create({ ...created.endpoint.inputs, owner: "snack-misaki/prod" })).rejects.toThrow(
-        `RunPod already has an endpoint named "snack-phi3" (${created.endpoint.id}) that snack-misaki/prod did not make.`,
+        `RunPod already has an endpoint named "snack-phi3" (${created.endpoint.id}) that does not belong to snack-misaki/prod.`,
       );
       expect(runpod.snapshot().endpoints).toHaveLength(1);
     });

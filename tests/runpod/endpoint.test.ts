@@ -130,7 +130,7 @@ describe("A create of an endpoint", () => {
     const prod = { owner: "snack-misaki/prod" };
     const other = await createResource(template, { ...templateInputs, ...prod, name: "snack-prod" });
     await expect(createResource(endpoint, { ...first.properties, ...prod, templateId: other.id })).rejects.toThrow(
-      `RunPod already has an endpoint named "snack-phi3" (${first.id}) that snack-misaki/prod did not make.`,
+      `RunPod already has an endpoint named "snack-phi3" (${first.id}) that does not belong to snack-misaki/prod.`,
     );
     expect(runpod.endpoints.size).toBe(1);
   });
@@ -163,7 +163,7 @@ describe("A delete of an endpoint", () => {
     expect(runpod.endpoints.size).toBe(0);
   });
 
-  it("is retried when RunPod refuses it because the worker counts are not 0", async () => {
+  it("is retried when RunPod refuses the delete because the worker counts are not 0", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", { message: "workersMin and workersMax must both be 0." });

@@ -15,14 +15,16 @@ interface Diff {
   deleteBeforeReplace?: true;
 }
 
-/** A resource that exists but is not ready. The Pulumi engine stores it in the state. */
+/** A resource that exists but is not ready. The Pulumi engine stores such a resource in the state. */
 export interface Unfinished {
   id: string;
   properties: Properties;
   reasons: string[];
 }
 
-/** Reads the unfinished resource from an error of create or update. Undefined if the error contains none. */
+/**
+ * Reads the unfinished resource from an error of create or update. Returns undefined if the error contains no resource.
+ */
 export function unfinished(error: unknown): Unfinished | undefined {
   const [details] = (error as ServiceError).metadata?.get("grpc-status-details-bin") ?? [];
   if (!Buffer.isBuffer(details)) return undefined;
@@ -51,7 +53,8 @@ export interface Engine {
 }
 
 /**
- * Starts Pulumi's server for dynamic providers (from @pulumi/pulumi) and configures it with the engine's calls.
+ * Starts Pulumi's server for dynamic providers (from @pulumi/pulumi) and configures it with the same call as the
+ * engine.
  *
  * @param cwd the program's folder
  * @param config stack configuration; the keys have no project prefix

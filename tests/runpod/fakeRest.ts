@@ -287,7 +287,10 @@ function withoutSecrets({ id, name }: Stored) {
   return { id, name };
 }
 
-/** Container in a snapshot. Its `env` is the account's own object, so that a test can change it. */
+/**
+ * Container in a snapshot. The snapshot shares the `env` object with the account, so a test can change the stored
+ * variables.
+ */
 function containerSnapshot({ image, env, disk, registry }: Stored) {
   return {
     image: String(image),

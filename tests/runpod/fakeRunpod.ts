@@ -55,7 +55,10 @@ export interface FakeRunpod {
   count(operation: Operation): number;
   /** Adds a fault for the next call of an operation. Several faults apply in order. */
   failNext(operation: Operation, fault: Fault): void;
-  /** Makes the next `deletes` deletes of templates and registry credentials fail with "in use". */
+  /**
+   * Makes the next deletes of templates and registry credentials fail with "in use". `deletes` is the number of
+   * failures.
+   */
   keepInUse(deletes: number): void;
   /** Changes `workersMax` of an endpoint. RunPod does the same after days without requests. */
   setWorkersMax(endpointId: string, workersMax: number): void;
@@ -71,7 +74,7 @@ export interface WorkerState {
   isStale: boolean;
 }
 
-/** Responses about the workers of any endpoint. Each call takes the next item of the list; the last item repeats. */
+/** A list of responses about an endpoint's workers. Each call returns the next one; the last one repeats. */
 export interface WorkerStates {
   /** Responses of REST v2. If undefined, the response is a 404. */
   rest: { version: number; workers: WorkerState[] }[] | undefined;

@@ -8,7 +8,7 @@ const API_KEY = "rpa_CANARY_KEY";
 export interface FakeRequest {
   method: string;
   path: string;
-  /** Parsed JSON. Undefined without a body. */
+  /** Parsed JSON. Undefined when the request has no body. */
   body: unknown;
   hasKey: boolean;
 }

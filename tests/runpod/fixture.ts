@@ -29,7 +29,7 @@ export function graphqlFixture(): () => Fixture<Awaited<ReturnType<typeof startF
   return useFixture("graphql", startFakeGraphql);
 }
 
-/** Fixtures with a fake of each API, for tests that apply to both. */
+/** Fixtures with a fake of each API, for tests that apply to both APIs. */
 export const fakeFixtures = {
   graphql: (): (() => Fixture) => useFixture("graphql", startFakeGraphql),
   rest: (): (() => Fixture) => useFixture("rest", startFakeRest),
@@ -59,7 +59,7 @@ function useFixture<R extends FakeRunpod>(runpodApi: string, start: () => Promis
       runpodInUseLimitMs: "200",
       runpodRolloutIntervalMs: "5",
       runpodRolloutLimitMs: "200",
-      // The tests do not call image registries on the Internet.
+      // 0 turns the look-up off, so the tests do not call image registries on the Internet.
       runpodImageLookupMs: "0",
     };
     const engine = await startEngine(program.folder, config);

@@ -62,7 +62,7 @@ describe("The check of a template's image", () => {
 
   it("rejects a disk smaller than the image and warns about a disk slightly larger than the image", async () => {
     expect(await failuresFor("large")).toEqual([
-      "containerDiskInGb: must be more than the size of the unpacked image, which is 45.0 GB even when compressed, got 30",
+      "containerDiskInGb: must be more than the size of the unpacked image; even the compressed image has 45.0 GB, got 30",
     ]);
     expect(await failuresFor("large", { containerDiskInGb: 60 })).toEqual([]);
     expect(engine.output()).toMatch(/a disk of 60 GB may be too small for .*large \(45.0 GB compressed\)/);

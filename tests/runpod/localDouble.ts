@@ -48,11 +48,11 @@ export async function startLocalDouble(api: "graphql" | "rest"): Promise<FakeRun
     if (item === undefined) throw new Error("The double does not have this resource.");
     return item;
   };
-  // The double stores a hash in place of the password.
+  // The double stores only a hash of each password. The snapshot compares this hash with the hashes of these passwords.
   const passwords = ["canary-registry-password", "canary-earlier-password"];
   const hash = (id: string, text: string) => createHash("sha256").update(`${id}:${text}`).digest("hex");
   const unsupported = () => {
-    throw new Error("The double does not support this.");
+    throw new Error("The RunPod double does not support this method or fault.");
   };
 
   return {

@@ -20,7 +20,10 @@ interface Registration {
   secrets: string[];
 }
 
-/** A program folder with the provider's bundle. The forwarding methods load the bundle from there. */
+/**
+ * A program folder with the provider's bundle. The provider's forwarding methods in the Pulumi state load the bundle
+ * from this folder.
+ */
 export interface ProgramFolder {
   folder: string;
   /** Edits the provider: inserts a line at the top of the bundle. */
@@ -52,7 +55,7 @@ export interface Registered {
 
 let registered: Promise<Registered> | undefined;
 
-/** Runs the resource classes, once, in a separate process. */
+/** Runs the resource classes in a separate process. Later calls return the result of the first call. */
 export function readRegistrations(): Promise<Registered> {
   registered ??= runResourceClasses();
   return registered;
@@ -65,7 +68,7 @@ async function runResourceClasses(): Promise<Registered> {
   return { registryAuth, template, endpoint, endpointOutputs };
 }
 
-/** Key that marks a secret on its way to the engine. */
+/** Property name by which the Pulumi SDK marks a secret in the inputs. */
 const SECRET = "4dabf18193072939515e22adb298388d";
 
 function withoutSecrets({ type, inputs }: { type: string; inputs: Properties }): Registration {

@@ -4,7 +4,7 @@ import { createResource, graphqlFixture } from "./fixture";
 
 const fixture = graphqlFixture();
 
-/** Creates an endpoint, and returns the inputs of a second one. */
+/** Creates an endpoint. Returns this endpoint and the inputs of a second endpoint. */
 async function firstOfTwo() {
   const { template, templateInputs, endpoint, endpointInputs } = fixture();
   const { id: firstTemplate } = await createResource(template, templateInputs);
@@ -14,7 +14,7 @@ async function firstOfTwo() {
 }
 
 const EXPLANATION =
-  'Endpoint "snack-mistral" needs 3 of the account\'s 5 workers, but its other endpoints already have 3 (snack-phi3 3). ' +
+  'Endpoint "snack-mistral" needs 3 of the account\'s 5 workers, but the other endpoints already have 3 (snack-phi3 3). ' +
   "Lower workersMax of an endpoint, ";
 
 describe("An endpoint beyond the account's worker quota", () => {

@@ -59,9 +59,9 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
   });
 
   it.each([
-    ["crash", [crashing], /1 crashing\)\. They crash: read a worker's log/],
-    ["wait for a GPU", [waiting], /1 waiting for a GPU\)\. They wait for a GPU \(throttled\): allow more GPU pools/],
-    ["never start", [starting], /1 starting\)\. They are still starting.*runpodRolloutLimitMs/],
+    ["crash", [crashing], /1 crashing\)\. Workers crash: read a worker's log/],
+    ["wait for a GPU", [waiting], /1 waiting for a GPU\)\. Workers wait for a GPU \(throttled\): allow more GPU pools/],
+    ["never start", [starting], /1 starting\)\. Workers are still starting.*runpodRolloutLimitMs/],
     ["of the old version do not stop", [stale], /1 of the old version\)\. Old workers are still busy/],
   ])("fails with a reason and records the new state when the workers %s", async (_case, workers, reason) => {
     const { runpod } = fixture();
@@ -99,7 +99,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     runpod.workers.rest = [{ version: 2, workers: [crashing] }];
     const { inputs, result } = await rollOut(created);
     expect(result).toBeInstanceOf(Error);
-    await expect(template.update(created.template.id, inputs, inputs)).rejects.toThrow("They crash");
+    await expect(template.update(created.template.id, inputs, inputs)).rejects.toThrow("Workers crash");
     runpod.workers.rest = [{ version: 2, workers: [ready] }];
     await template.update(created.template.id, inputs, inputs);
   });
@@ -131,7 +131,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     runpod.workers.health = [{ unhealthy: 1 }];
     const { endpoint } = fixture();
     const { inputs } = await endpoint.check({ ...created.endpoint.inputs, gpuIds: ["ADA_24"] });
-    await expect(endpoint.update(created.endpoint.id, created.endpoint.outs, inputs)).rejects.toThrow("They crash");
+    await expect(endpoint.update(created.endpoint.id, created.endpoint.outs, inputs)).rejects.toThrow("Workers crash");
   });
 
   it("is not awaited when only workersMax or a name changes", async () => {

@@ -129,7 +129,7 @@ describe("A create of a template", () => {
     const { runpod, template, templateInputs } = fixture();
     const { id } = await createResource(template, { ...templateInputs, owner: "snack-misaki/prod" });
     await expect(createResource(template, templateInputs)).rejects.toThrow(
-      `RunPod already has a template named "snack-phi3" (${id}), made by snack-misaki/prod and not by snack-misaki/dev.`,
+      `RunPod already has a template named "snack-phi3" (${id}). It belongs to snack-misaki/prod, not to snack-misaki/dev.`,
     );
     expect(runpod.count("saveTemplate")).toBe(1);
   });

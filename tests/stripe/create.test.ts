@@ -123,7 +123,7 @@ describe("A create of an endpoint", () => {
     expect(proxy.count(CREATE)).toBe(ATTEMPTS);
   });
 
-  it("is not retried after a refusal", async () => {
+  it("is not retried after Stripe answers with HTTP 400", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = { error: { type: "invalid_request_error", message: "Invalid URL: unreachable." } };
     proxy.fail(CREATE, { status: 400, body });
@@ -134,12 +134,13 @@ describe("A create of an endpoint", () => {
   });
 });
 
-describe("A repeated response to an earlier create", () => {
+describe("A response that Stripe replays for a used idempotency key", () => {
   it("is ignored when its endpoint has been deleted", async () => {
     const { endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     await endpoint.delete(first.id, first.outs);
-    // A developer may create and delete the endpoint several times within a day.
+    // Stripe replays its first response for a day. A developer can create and delete the endpoint several times in a
+    // day.
     const second = await createResource(endpoint, inputs);
     await endpoint.delete(second.id, second.outs);
     const third = await createResource(endpoint, inputs);
@@ -175,7 +176,7 @@ describe("A create in an account with the maximum number of endpoints", () => {
     for (let n = 0; n < 16; n++) await foreign(n);
     await expect(createResource(endpoint, inputs)).rejects.toThrow(
       "This Stripe account has 16 webhook endpoints in this mode (test or live), and Stripe allows no more. Delete an " +
-        'unused one in Stripe\'s dashboard (Developers, Webhooks), then run "pulumi up" again.',
+        'unused endpoint in Stripe\'s dashboard (Developers, Webhooks), then run "pulumi up" again.',
     );
     expect(idsAtStripe()).toHaveLength(16);
   });

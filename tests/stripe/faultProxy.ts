@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Fault of a call: the answer is lost after the operation, the request is lost, or the proxy answers for Stripe. */
+/** Fault of a call. The proxy drops the answer after the operation, drops the request, or answers instead of Stripe. */
 type Fault = "lost answer" | "lost request" | { status: number; body: object; headers?: Record<string, string> };
 
-/** A received call. */
+/** A call that the proxy received. */
 interface Call {
-  /** `POST /v1/webhook_endpoints` */
+  /** Method and path, such as `POST /v1/webhook_endpoints`. */
   operation: string;
   fields: URLSearchParams;
   headers: IncomingMessage["headers"];
@@ -59,7 +59,7 @@ export async function startFaultProxy() {
     fail(operation: string, fault: Fault, times = 1) {
       for (let n = 0; n < times; n++) faults.push({ operation, fault });
     },
-    /** Forwards all later calls to another address, without faults. */
+    /** Forwards all later calls to another address. Forgets the recorded calls and the remaining faults. */
     setTarget(url: string) {
       target = url;
       calls.length = 0;

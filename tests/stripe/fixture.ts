@@ -13,7 +13,7 @@ import { type FaultProxy, startFaultProxy } from "./faultProxy";
 
 const API_KEY = "rk_test_CANARYKEY";
 
-/** Registration of one resource by the program. */
+/** One resource as the program registers it. */
 interface Registration {
   type: string;
   inputs: Properties;
@@ -93,7 +93,7 @@ export function stripeFixture(): () => Fixture {
   };
 }
 
-/** Runs the resource classes in a separate process. */
+/** Reads the registrations of both resources. The resource classes run in a separate process. */
 async function readRegistrations(): Promise<Fixture["registered"]> {
   const { stdout } = await promisify(execFile)(process.execPath, ["tests/stripe/registrations.cjs"]);
   const [endpoint, secrets] = JSON.parse(stdout);

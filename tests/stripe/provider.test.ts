@@ -10,11 +10,11 @@ const READ = "GET /v1/webhook_endpoints/id";
 const CHANGE = "POST /v1/webhook_endpoints/id";
 const DELETE = "DELETE /v1/webhook_endpoints/id";
 
-/** Pulumi's marker of a secret on its way to the engine. */
+/** Fields with which Pulumi marks a secret that it sends to the engine. */
 const SECRET = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" };
 
 describe("The program", () => {
-  it("registers the resources under their types, and the secret as a secret", () => {
+  it("registers each resource with its type, and marks the webhook secret as a secret", () => {
     const { endpoint, secrets } = fixture().registered;
     expect(endpoint.type).toBe("pulumi-nodejs:dynamic/stripe:WebhookEndpoint");
     expect(secrets.type).toBe("pulumi-nodejs:dynamic/stripe:WebhookSecrets");
@@ -23,7 +23,7 @@ describe("The program", () => {
     expect(secrets.inputs.secret).toEqual({ ...SECRET, value: "whsec_CANARY" });
   });
 
-  it("stores only forwarding methods in the state", () => {
+  it("stores in the state only methods that call the provider's bundle", () => {
     const { endpoint, secrets } = fixture().registered;
     for (const { __provider } of [endpoint.inputs, secrets.inputs]) {
       expect([...String(__provider).matchAll(/require\((.*?)\)/g)].map(([, path]) => path)).toEqual([
@@ -106,7 +106,7 @@ describe("An unexpected response", () => {
     ["an empty object", { status: 404, body: {} }],
     ["a proxy's error", { status: 403, body: { message: "Forbidden" } }],
     ["another object", { status: 200, body: { id: "cus_1", object: "customer" } }],
-  ])("fails every call when it is %s", async (_case, fault) => {
+  ])("makes every call fail when it is %s", async (_case, fault) => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     for (const operation of [READ, CHANGE, DELETE, CREATE]) proxy.fail(operation, fault);
@@ -119,7 +119,7 @@ describe("An unexpected response", () => {
     await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(UNEXPECTED);
   });
 
-  it("fails a read when it is a 404 for an unknown URL, and is not taken for a missing endpoint", async () => {
+  it("makes a read fail when it is a 404 for an unknown URL, unlike a 404 for a missing endpoint", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = "Unrecognized request URL (GET: /v1/webhook_endpoints).";
@@ -127,7 +127,7 @@ describe("An unexpected response", () => {
     await expect(endpoint.read(id, outs)).rejects.toThrow(message);
   });
 
-  it("fails a create when it contains no secret", async () => {
+  it("makes a create fail when the response contains no secret", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const body = {
       id: "we_1",

@@ -7,7 +7,7 @@ import { stripeFixture } from "./fixture";
 
 const fixture = stripeFixture();
 
-/** Pulumi's marker of a secret in the state. */
+/** Fields with which Pulumi marks a secret in the state. */
 const SECRET = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" };
 
 /** Writes a program with the endpoint and its secrets, as in the product. */

@@ -191,7 +191,7 @@ describe("A webhook endpoint", () => {
 });
 
 describe("The inputs of an endpoint", () => {
-  it("may contain all events that change a plan", async () => {
+  it("can contain all events that change a plan", async () => {
     const { endpoint, inputs } = fixture();
     expect((await endpoint.check({ ...inputs, enabledEvents: [...webhookEvents] })).failures).toEqual([]);
   });
@@ -206,7 +206,7 @@ describe("The inputs of an endpoint", () => {
   });
 
   it.each(["https://api.example.com/webhook/stripe", "http://localhost:4100/webhook/stripe", "http://127.0.0.1:4100/"])(
-    "may contain the URL %s",
+    "can contain the URL %s",
     async (url) => {
       const { endpoint, inputs } = fixture();
       expect((await endpoint.check({ ...inputs, url })).failures).toEqual([]);

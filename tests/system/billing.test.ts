@@ -192,7 +192,7 @@ describe("Reconciler", () => {
     });
     expect(granted).toMatchObject({ plan: "vip", row: { plan: "vip" } });
     await sleep(2_000);
-    // No event reported the end of the plan, so the row still contains the old plan until the sync updates it.
+    // Stripe sends no event when a grant ends, so the row contains the old plan until the reconciler updates it.
     expect(await show(granted.user_id)).toMatchObject({ plan: "free", reason: "grant_expired", row: { plan: "vip" } });
     expect((await reconcile()).reviews).toBeGreaterThanOrEqual(1);
     expect((await show(granted.user_id)).row).toMatchObject({ plan: "free" });

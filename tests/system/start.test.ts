@@ -64,7 +64,7 @@ function processTree(pid: number): number[] {
   return processes.map(([id]) => Number(id)).filter((id) => tree.has(id));
 }
 
-/** Returns those of the processes that are still running. */
+/** Returns the ids of the processes that are still running. */
 function stillRunning(pids: number[]): number[] {
   return pids.filter((pid) => processTree(pid).includes(pid));
 }
@@ -107,7 +107,7 @@ describe("npm start", () => {
     for (const args of [["--free-ports"], ["--free-ports", "--reset"]]) {
       const other = await errorOf(npmStart(...args));
       expect(other).toMatch(
-        / is in use by another npm start \(process \d+\)\. Stop that one, or add --free-ports --dir/,
+        / is in use by another npm start \(process \d+\)\. Stop that process, or add --free-ports --dir/,
       );
     }
     const running = processTree(Number(first.pid));

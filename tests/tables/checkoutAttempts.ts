@@ -4,7 +4,7 @@ import { type CheckoutAttempt, createCheckoutAttempts } from "../../functions/ta
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** Tests of `functions/tables/checkoutAttempts.ts` against any engine. */
+/** Tests of `functions/tables/checkoutAttempts.ts`, for any server with DynamoDB's API. */
 export function testCheckoutAttempts(tables: () => Tables): void {
   const now = new Date();
   const end = Math.floor(now.getTime() / 1000) + 1800;
@@ -101,7 +101,7 @@ export function testCheckoutAttempts(tables: () => Tables): void {
     const started = await Promise.all(next.map((one) => attempts.start("u", one, undefined, at(end))));
     expect(started.filter(Boolean)).toHaveLength(1);
     expect(await attempts.current("u", at(end))).toEqual(next[started.indexOf(true)]);
-    // The new attempt must not expire at the old one's time.
+    // The new attempt must not keep the old attempt's expiry.
     expect((await readEphemeral(tables(), "checkout#u"))?.ttl).toBe(end + 1800);
   });
 

@@ -81,9 +81,13 @@ function indexKey(key: aws.types.output.dynamodb.TableGlobalSecondaryIndexKeySch
   return { AttributeName: key.attributeName, KeyType: oneOf(["HASH", "RANGE"], key.keyType) };
 }
 
-/** Checks a value that Pulumi types as string. Values that this file cannot translate must fail. */
+/**
+ * Narrows a string from Pulumi to the allowed values.
+ *
+ * @throws Error for another value, because this file cannot translate that value for the AWS SDK
+ */
 function oneOf<const T extends string>(allowed: readonly T[], value: string | undefined): T {
   const found = allowed.find((one) => one === value);
-  if (!found) throw new Error(`infra/data.ts has ${value} where ${allowed.join(" or ")} is translated`);
+  if (!found) throw new Error(`infra/data.ts has ${value}, but the table tests support only ${allowed.join(" or ")}`);
   return found;
 }

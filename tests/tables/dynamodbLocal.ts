@@ -9,7 +9,7 @@ const pom = "tests/tables/pom.xml";
 const folder = join(".build", "dynamodb-local");
 const [, version = ""] =
   /<artifactId>DynamoDBLocal<\/artifactId>\s*<version>([\w.]+)</.exec(readFileSync(pom, "utf8")) ?? [];
-/** Required commands that npm does not provide. */
+/** Commands that must be installed on this machine, because npm does not provide them. */
 const [java, maven] = ["java", "mvn"];
 const OLDEST_JAVA = 17;
 const FETCH_TIMEOUT_MS = 300_000;
@@ -20,7 +20,7 @@ export function whyNoDynamodbLocal(): string | undefined {
   const [, found] = / version "(\d+)/.exec(outputOf(java, ["-version"])) ?? [];
   if (Number(found ?? 0) < OLDEST_JAVA) return `it needs Java ${OLDEST_JAVA} or newer, found ${found ?? "none"}`;
   if (isFetched() || outputOf(maven, ["--version"]).includes("Apache Maven")) return undefined;
-  return `there is no Maven to fetch it, and no DynamoDBLocal-${version}.jar in ${folder}`;
+  return `it needs Maven for the download, or an existing DynamoDBLocal-${version}.jar in ${folder}`;
 }
 
 /**
@@ -50,13 +50,13 @@ export async function startDynamodbLocal(): Promise<{ url: string; close(): Prom
     const isOver = await Promise.race([exited.then(() => true), new Promise((resolve) => setTimeout(resolve, 200))]);
     if (!isOver && Date.now() < startBy) continue;
     await close();
-    throw new Error(`DynamoDB Local did not start on port ${port}. It said:\n${said}`);
+    throw new Error(`DynamoDB Local did not start on port ${port}. Its output:\n${said}`);
   }
   return { url, close };
 }
 
 async function fetchJars(): Promise<void> {
-  // Downloaded to a temporary folder and renamed, so that an interrupted download is not used.
+  // Maven writes to a temporary folder, which is renamed at the end. So an interrupted download is never used.
   const aside = `${folder}.${process.pid}`;
   const args = ["-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"];
   console.warn(`Fetching DynamoDB Local ${version} with Maven (46 MB, once) into ${folder}`);

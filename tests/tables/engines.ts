@@ -9,7 +9,7 @@ import { startDynamodbLocal, whyNoDynamodbLocal } from "./dynamodbLocal";
 /** A server with DynamoDB's API. */
 export interface Engine {
   name: string;
-  /** Whether it supports UpdateTimeToLive. */
+  /** Whether the server supports UpdateTimeToLive. */
   hasTtl: boolean;
   /** Test options that skip the engine's tests when the engine cannot run on this machine. */
   needed: ReturnType<typeof needs>;
@@ -18,7 +18,7 @@ export interface Engine {
 
 const missing = whyNoDynamodbLocal();
 
-/** The engine of `npm start`, and AWS's DynamoDB Local. */
+/** dynalite, which `npm start` uses, and AWS's DynamoDB Local. */
 export const engines: Engine[] = [
   {
     name: "dynalite",

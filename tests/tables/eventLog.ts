@@ -4,7 +4,7 @@ import { createEventLog } from "../../functions/tables/eventLog";
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** Tests of `functions/tables/eventLog.ts` against any engine. */
+/** Tests of `functions/tables/eventLog.ts`, for any server with DynamoDB's API. */
 export function testEventLog(tables: () => Tables): void {
   const now = new Date();
   const later = new Date(now.getTime() + 3_600_000);

@@ -14,7 +14,7 @@ export function readEphemeral({ client, ephemeral }: Tables, pk: string): Promis
   return read(client, ephemeral, marshall({ pk }));
 }
 
-/** Writes a row and overwrites an existing one. */
+/** Writes a row. Replaces the user's existing row, if any. */
 export async function plantUser({ client, users }: Tables, row: Item): Promise<void> {
   await client.send(new PutItemCommand({ TableName: users, Item: marshall(row) }));
 }

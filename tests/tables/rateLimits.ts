@@ -3,7 +3,7 @@ import { createRateLimiter } from "../../functions/tables/rateLimits";
 import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
-/** Tests of `functions/tables/rateLimits.ts` against any engine. */
+/** Tests of `functions/tables/rateLimits.ts`, for any server with DynamoDB's API. */
 export function testRateLimits(tables: () => Tables): void {
   const rate = { limit: 5, windowSeconds: 300 };
   // Start of a window, so that nearby times fall into the same window.
@@ -24,7 +24,7 @@ export function testRateLimits(tables: () => Tables): void {
     await expect(count("a", rate, later(299.9))).rejects.toMatchObject({ code: "rate_limited", retryAfterSeconds: 1 });
     await expect(count("a", rate, start)).rejects.toMatchObject({ retryAfterSeconds: 300 });
     await count("b", rate, start);
-    // The last window's item is still in the table.
+    // A new window starts at zero, although the last window's item is still in the table.
     await count("a", rate, later(300));
     expect(await readEphemeral(tables(), `rate#a#${start.getTime() / 300_000}`)).toMatchObject({ uses: 5 });
   });
@@ -33,7 +33,7 @@ export function testRateLimits(tables: () => Tables): void {
     const count = createRateLimiter(tables().ephemeral);
     for (const seconds of [0, 299]) {
       await count("a", rate, later(seconds));
-      // DynamoDB needs the TTL as a number in Unix seconds. Other values never expire or expire at once.
+      // DynamoDB needs the TTL as a number in Unix seconds. Items with another value never expire, or expire at once.
       const { ttl } = (await readEphemeral(tables(), `rate#a#${start.getTime() / 300_000}`)) ?? {};
       expect(ttl).toBeTypeOf("number");
       expect(ttl).toBeGreaterThanOrEqual(later(300).getTime() / 1000);

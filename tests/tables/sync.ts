@@ -11,7 +11,7 @@ import type { Tables } from "./tables";
 const USERS = 60;
 const USERS_AT_ONCE = 12;
 
-/** Tests of `syncCustomer` against any engine. */
+/** Tests of `syncCustomer`, for any server with DynamoDB's API. */
 export function testSync(tables: () => Tables): void {
   const sources = (readFacts: SyncSources["readFacts"], rows = createUserRows(tables().users)): SyncSources => ({
     rows,
@@ -30,14 +30,14 @@ export function testSync(tables: () => Tables): void {
       const customer = `cus_${user}`;
       const last = random.int(6, 9);
       const lastPlan = random.pick(["paid", "vip"]);
-      // One of the concurrent syncs gets Stripe's answer after the last one has written.
+      // The sync for this change gets Stripe's answer only after the last change's sync has written.
       const overtaken = random.int(1, last - 1);
       const { promise: lastHasWritten, resolve: lastWrote } = Promise.withResolvers<void>();
       let atStripe = facts();
 
       const event = async (change: number) => {
         const isOvertaken = change === overtaken;
-        // Each change has an event. It arrives at any time after the change.
+        // Every other sync starts when the change's event arrives, up to 60 ms after the change.
         if (!isOvertaken) await sleep(random.int(0, 60));
         const stripe = sources(async () => {
           // Stripe's answer shows the state of some moment between request and answer.
@@ -146,7 +146,7 @@ export function testSync(tables: () => Tables): void {
       sources(async () => facts()),
       { reviewBy },
     );
-    // A sync in between keeps the review time.
+    // Another sync before the review time must not change the review time.
     await syncCustomer(
       "u",
       sources(async () => facts()),

@@ -8,18 +8,18 @@ import { type Database, openDatabase, type Tables } from "./tables";
 import { testUserRows } from "./userRows";
 import { testUsers } from "./users";
 
-// These tests check results, not times. On a busy machine a call may take seconds, and a retried call would count
-// twice.
+// These tests check results, not times. The timeouts are long, because a call can take seconds on a busy machine. The
+// SDK makes only one attempt, because a retried call would count twice.
 vi.mock("../../functions/lib/dependency", async (original) => ({
   ...(await original<object>()),
   awsClientLimits: { maxAttempts: 1, requestHandler: { connectionTimeout: 60_000, requestTimeout: 60_000 } },
 }));
 
-/** The download of an engine has its own timeout. */
+/** Longer than the timeouts for the download and for the start of DynamoDB Local together. */
 const START_TIMEOUT_MS = 400_000;
 
 for (const engine of engines) {
-  // All table code, with the tables of infra/data.ts and only the AWS SDK in between.
+  // Tests all table code with the tables of infra/data.ts, through the real AWS SDK.
   describe(`on ${engine.name}`, engine.needed, () => {
     let database: Database | undefined;
     let tables: Tables;

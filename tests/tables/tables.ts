@@ -3,7 +3,7 @@ import { vi } from "vitest";
 import { declaredTables, makeTable } from "./declared";
 import type { Engine } from "./engines";
 
-/** A new pair of the product's tables on a running engine. */
+/** Names of a new pair of the product's tables on a running server, and a client for the tables. */
 export interface Tables {
   users: string;
   ephemeral: string;
@@ -11,13 +11,13 @@ export interface Tables {
   client: DynamoDBClient;
 }
 
-/** A running engine that creates tables. */
+/** A running server with DynamoDB's API, and a function that creates tables on it. */
 export interface Database {
   make(): Promise<Tables>;
   close(): Promise<void>;
 }
 
-/** Variables that could lead the SDK to a real account. */
+/** Environment variables that could lead the SDK to a real account. */
 const foreign = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"];
 
 /** Starts an engine and points the AWS environment variables at it. The code under test gets no other settings. */

@@ -6,7 +6,7 @@ import { facts, subscription, write } from "./fixtures";
 import { plantUser, readUser } from "./items";
 import type { Tables } from "./tables";
 
-/** Tests of `functions/tables/userRows.ts` against any engine. */
+/** Tests of `functions/tables/userRows.ts`, for any server with DynamoDB's API. */
 export function testUserRows(tables: () => Tables): void {
   const now = new Date();
   const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);
@@ -62,7 +62,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await rows.apply("u", 4, read("sub_4"))).toBe(true);
     expect(await rows.apply("u", 3, read("sub_3"))).toBe(false);
     expect(await ids()).toEqual(["sub_4"]);
-    // Compared as numbers: 10 is above 9.
+    // Tickets are compared as numbers: 10 is above 9.
     expect(await rows.apply("u", 9, read("sub_9"))).toBe(true);
     expect(await rows.apply("u", 10, read("sub_10"))).toBe(true);
     expect(await ids()).toEqual(["sub_10"]);
@@ -239,7 +239,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await all(rows.withStripeCustomer())).sort()).toEqual(ids);
   });
 
-  it("is returned for review when it is due, after rows that are overdue longer", async () => {
+  it("is returned when its review is due, after the rows with an earlier review time", async () => {
     const rows = open();
     const due = { late: 300, soonest: -10, first: 100, next: 200, later: 1000 };
     for (const [user, seconds] of Object.entries(due)) await rows.apply(user, 1, write({ reviewAt: after(seconds) }));
@@ -257,14 +257,14 @@ export function testUserRows(tables: () => Tables): void {
     await rows.apply("u", 2, write({ reviewAt: after(2) }));
     expect(await all(rows.due(after(5)))).toEqual(["v", "u"]);
     await rows.apply("v", 2, write({ reviewAt: null }));
-    // Refused, so the row must stay in the queue.
+    // The table refuses this stale write, so the row must stay in the queue.
     await rows.apply("u", 1, write({ reviewAt: null }));
     expect(await all(rows.due(after(5)))).toEqual(["u"]);
     expect(await readUser(tables(), "v")).not.toHaveProperty("review_queue");
     expect(await readUser(tables(), "v")).not.toHaveProperty("needs_review_at");
   });
 
-  it("is returned with all attributes by a consistent read for an operator", async () => {
+  it("has all attributes in a consistent read by an operator", async () => {
     const rows = open();
     expect(await rows.inspect("u")).toEqual({ customer: undefined, row: null });
     await rows.takeTicket("u", now);

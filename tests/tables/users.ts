@@ -5,7 +5,7 @@ import { createUsers } from "../../functions/tables/users";
 import { plantUser } from "./items";
 import type { Tables } from "./tables";
 
-/** Tests of `functions/tables/users.ts` against any engine. */
+/** Tests of `functions/tables/users.ts`, for any server with DynamoDB's API. */
 export function testUsers(tables: () => Tables): void {
   it("returns undefined when the user has no row", async () => {
     expect(await createUsers(tables().users)("nobody")).toBeUndefined();
@@ -26,7 +26,7 @@ export function testUsers(tables: () => Tables): void {
     await plantUser(tables(), { user_id: "u", ...wrong });
     const failed = await createUsers(tables().users)("u").catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(Error);
-    // Not retryable.
+    // Not the retryable error `unavailable`, because a retry cannot repair the row.
     expect(failed).not.toBeInstanceOf(ApiError);
   });
 

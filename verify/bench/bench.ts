@@ -5,9 +5,9 @@ import { benchProgram, type ProgramBench } from "./program";
 import { benchWorker, type WorkerBench } from "./worker";
 
 const IMPORT_BUDGET = 2.0;
-/** CPU time of a preview, divided by that of importing Pulumi's SDK. */
+/** Largest allowed CPU time of a preview, divided by the CPU time of an import of Pulumi's SDK. */
 const EVALUATE_BUDGET = 5;
-/** Wall-clock time until the first reply, divided by that of importing Pulumi's SDK. */
+/** Largest allowed time from `npm start` to the first reply, divided by the time of an import of Pulumi's SDK. */
 const REPLY_BUDGET = 8;
 const REPLY_BUDGET_MS = 5_000;
 const FIRST_TEXT_BUDGET_MS = 20;

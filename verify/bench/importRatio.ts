@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { bundleOptions, bundlePath, type FunctionName, functionNames } from "../../infra/bundle";
 import { median } from "./median";
 
-/** Code that creates the clients of a function that calls Stripe. */
+/** Code of a module that creates the SDK clients of the Stripe functions, and does nothing else. */
 const stripe = `
     import Stripe from "stripe";
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";

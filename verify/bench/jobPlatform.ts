@@ -9,7 +9,7 @@ interface Report {
   error?: string;
 }
 
-/** Data of one job that the worker has sent so far. */
+/** Data that the worker has sent for one job so far. */
 export interface JobReport {
   /** `performance.now()` when the first item arrived. */
   firstItemAt: number;

@@ -16,12 +16,12 @@ const MIN_TOKENS = 60;
 /** Time from the request to the first token: prefill of a short message, with the persona in the cache. */
 const PREFILL_MS = 50;
 /**
- * Duration of one step: 14 ms with one reply, 33 ms with 32 replies. These are 70 and 975 tokens per second in total
- * (Mistral 7B on an RTX 4090).
+ * Duration of one step: 14 ms with one reply, 33 ms with 32 replies. This gives 70 and 975 tokens per second in total,
+ * like Mistral 7B on an RTX 4090.
  */
 const STEP_MS = { firstReply: 14, eachFurtherReply: (33 - 14) / 31 };
 
-/** The running replies: the tokens of each, and the index of its next token. */
+/** Running replies: all tokens of each reply, and the index of the token to send next. */
 const replies = new Map<ServerResponse, { tokens: string[]; at: number }>();
 let requests = 0;
 

@@ -28,7 +28,9 @@ export interface ProgramBench {
   startToReplyMs: number;
 }
 
-/** Rounds of each comparison. Fewer for the start, which takes several times as long as a preview. */
+/**
+ * Number of rounds per comparison. The start gets fewer rounds, because it takes several times as long as a preview.
+ */
 const ROUNDS = { evaluate: 7, start: 3 };
 
 /**

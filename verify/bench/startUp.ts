@@ -10,12 +10,13 @@ import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { customerApi } from "../../local/visitor/customer";
 import type { Cost } from "./sdkImport";
 
-// The shell's `times` counts all descendants that have ended. The trap lets the shell survive Ctrl-C.
+// The shell's `times` prints the CPU time of all descendants that have ended. The trap lets the shell survive Ctrl-C.
 const script = 'trap : INT; "$@"; times';
 
 /**
- * Measures `npm start` from an empty folder to the end of the first reply to a customer. The CPU time covers all its
- * processes, including the Python worker where it is installed, and includes stopping them right after the reply.
+ * Measures `npm start` from an empty folder to the end of the first reply to a customer. The CPU time covers all
+ * processes of `npm start`, with the Python worker if it is installed. It also covers their shutdown right after the
+ * reply.
  */
 export async function startUntilReply(): Promise<Cost> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-start-"));

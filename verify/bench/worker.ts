@@ -21,7 +21,7 @@ const MODEL = planModels.paid;
 
 /** Output of `npm run bench -- worker --json`. "Direct" is a call of the LLM engine without the worker. */
 export interface WorkerBench {
-  /** Time to the first text through the worker minus that of a direct call. Both are medians. */
+  /** Time to the first text through the worker, minus the time to the first text of a direct call. Both are medians. */
   firstTextDelayMs: PerConcurrency;
   /** Tokens per second through the worker, divided by those of direct calls. */
   throughputRatio: PerConcurrency;
@@ -32,9 +32,9 @@ export interface WorkerBench {
    * `images/worker/tests/prefix_cache.py`.
    */
   cacheShare: Partial<Record<Model, CacheShare>>;
-  /** The same difference between the 95th percentiles. */
+  /** Like `firstTextDelayMs`, but with 95th percentiles instead of medians. */
   firstTextDelayP95Ms: PerConcurrency;
-  /** The same difference of medians when 32 customers ask in the same millisecond. */
+  /** Like `firstTextDelayMs`, but all 32 customers send a request in the same millisecond. */
   firstTextDelayAtOnceMs: number;
   /** Tokens per second of direct calls. */
   engineTokensPerSecond: PerConcurrency;
@@ -58,12 +58,13 @@ type PerConcurrency = Record<(typeof concurrencies)[number], number>;
 /** Rounds of each measurement. Each round measures direct calls, then the worker. */
 const ROUNDS = 3;
 /**
- * Replies of each client in a round. There are several, because a busy worker must also accept its next job in time.
+ * Number of replies per client in a round. A client asks several times, because a busy worker must also accept its next
+ * job in time.
  */
 const REPLIES = 3;
 /**
- * The clients of a round start at different times within this span, like real customers. It is about the time of one
- * reply.
+ * The clients of a round start at different times within this span, like real customers. One reply takes about as long
+ * as this span.
  */
 const SPREAD_MS = 2_500;
 
@@ -173,7 +174,7 @@ async function measure(
   await Promise.all(Array.from({ length: clients }, client));
   const seconds = (performance.now() - startedAt) / 1000;
   for (const { text, tokens } of all)
-    if (text.length !== tokens) throw new Error(`${text.length} of ${tokens} tokens of a reply arrived`);
+    if (text.length !== tokens) throw new Error(`Expected a reply of ${tokens} tokens, got ${text.length}`);
   return {
     firstTextMs: all.map(({ firstTextMs }) => firstTextMs),
     posts: all.map(({ posts }) => posts),
@@ -229,8 +230,8 @@ function askEngine(agent: Agent, url: string): Promise<Reply> {
 }
 
 /**
- * Starts the worker with the settings and files that it has in its image. Returns it with a function that creates a
- * job's input.
+ * Starts the worker with the same settings and files as in its image. Returns the worker's process and a function that
+ * creates a job's input.
  */
 async function startWorker(python: string, dir: string, engineUrl: string, jobApiUrl: string) {
   const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });

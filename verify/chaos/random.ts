@@ -1,4 +1,7 @@
-/** Each use has a separate stream, so that an additional draw in one use does not change the numbers of another. */
+/**
+ * Numbers of the random streams. Each use has a separate stream, so that an additional draw in one use does not change
+ * the numbers of another use.
+ */
 export const streams = { scenario: 1, outage: 2, delivery: 3, attempt: 4, visit: 5, reconciler: 6 } as const;
 
 /**

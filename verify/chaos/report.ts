@@ -7,7 +7,7 @@ export interface SimulationOptions {
   runs: number;
   /** Seed of the first run. Each further run uses the next number. */
   seed: number;
-  /** Called with each event. Only for a single run, because one run has many events. */
+  /** Called with one line for each event of the run. Used only for a single run, because one run has many events. */
   trace?: (line: string) => void;
   /** Called from time to time. The simulation waits for the returned promise. */
   progress?: (done: number, wrong: number) => Promise<void>;

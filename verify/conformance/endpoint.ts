@@ -14,8 +14,8 @@ const POLL_EVERY_MS = 200;
 const FINAL_STATUSES = ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"];
 
 /**
- * Sends a fixture's request in the same way as its clients: a streamed job by `/run`, `/stream` and `/status`, any
- * other job by `/runsync`, and an OpenAI request by the OpenAI route.
+ * Sends a fixture's request as real clients do: a streamed job by `/run`, `/stream` and `/status`, any other job by
+ * `/runsync`, and an OpenAI request by the OpenAI route.
  *
  * @param limitMs time limit of the whole request, including the wait in the queue
  * @throws Error when no answer arrives in time, or when the endpoint does not answer like RunPod's job API
@@ -35,7 +35,8 @@ export function sendFixture(endpoint: Endpoint, fixture: Fixture, limitMs: numbe
 export async function waitForWorker(endpoint: Endpoint, limitMs: number): Promise<void> {
   const input = { openai_route: "/v1/models", openai_input: {} };
   const { error } = await runJob(endpoint, input, AbortSignal.timeout(limitMs));
-  // An error text from the worker also proves that it is running. The fixtures check whether its answers are right.
+  // An error text from the worker also proves that the worker is running. The fixtures check whether its answers are
+  // right.
   if (error === undefined || typeof error === "string") return;
   throw new Error(`${endpoint.url}: the first job failed. The worker's log contains the reason`);
 }

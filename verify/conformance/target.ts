@@ -14,7 +14,10 @@ export interface Target {
   values(): Promise<FixtureValues>;
 }
 
-/** A ticket with less time left than this could expire while the request waits in the queue. */
+/**
+ * Time before a ticket's expiry at which the ticket is renewed. A ticket with less time left could expire while the
+ * request waits in the queue.
+ */
 const RENEW_AHEAD_MS = 45_000;
 
 const Environment = z.object({

@@ -24,11 +24,11 @@ const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
 /**
  * Builds images/Dockerfile for each model on a Debian system without a GPU, then starts the image's entry point and
- * chats with it. `vllm` and `hf` are stand-ins; everything else is real. Afterwards it removes the images and keeps the
+ * chats with it. `vllm` and `hf` are stand-ins; everything else is real. Removes the images at the end. Keeps the
  * Debian system for the next run.
  *
  * @param version version that is written into the images and that their workers must report
- * @throws Error that names the failed step and shows its last lines
+ * @throws Error that names the failed step and shows the last lines of its output
  */
 export async function buildAndChat(
   models: readonly Model[],

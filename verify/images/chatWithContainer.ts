@@ -115,7 +115,7 @@ async function chat(
   launcher.container?.terminate();
   const second = readReply(await poll("complete reply after SIGTERM", finishedJob(secondJob.id)));
   if (second.text !== first.text) throw new Error(`SIGTERM changed the reply: ${second.text}`);
-  // The worker may still wait for its open request for jobs. Closing the RunPod double ends that request.
+  // The worker may still have an open request for jobs. Closing the RunPod double ends that request.
   await double.close();
   const exitCode = (await launcher.container?.ended) ?? "not started";
   if (exitCode !== 0) throw new Error(`the worker exited with ${exitCode} after SIGTERM`);

@@ -25,7 +25,7 @@ const REMOVED_FOLDERS = [
 export async function makeDebian(dir: string, progress: (line: string) => void, signal: AbortSignal): Promise<string> {
   const system = join(dir, `debian-${SUITE}`);
   if (existsSync(system)) return system;
-  progress(`debootstrap ${SUITE} (about a minute; later builds reuse it)`);
+  progress(`creating Debian ${SUITE} with debootstrap (about a minute; later builds reuse this system)`);
   const partial = `${system}.partial`;
   rmSync(partial, { recursive: true, force: true });
   const mirror = mirrorOf(

@@ -26,7 +26,7 @@ export function packageIndex(pipConfig: string, env: NodeJS.ProcessEnv): Package
   const uv = (name: string) => env[name]?.split(/\s+/).filter((word) => word !== "");
   const [defaultIndex] = uv("UV_DEFAULT_INDEX") ?? uv("UV_INDEX_URL") ?? pip("index-url");
   const extraIndexes = uv("UV_INDEX") ?? uv("UV_EXTRA_INDEX_URL") ?? pip("extra-index-url");
-  // The build cannot read this machine's folders.
+  // Keeps only URLs, because the build cannot read this machine's folders.
   const links = [...(uv("UV_FIND_LINKS") ?? pip("find-links"))].filter((link) => /^https?:/.test(link));
   const lines = [
     "system-certs = true",

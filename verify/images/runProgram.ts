@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 
 export interface RunOptions {
-  /** Ends the program when aborted. */
+  /** Abort signal that ends the program. */
   signal: AbortSignal;
   /** File for the program's output. Without this file, only the last lines are kept; an error quotes them. */
   logFile?: string;

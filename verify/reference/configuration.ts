@@ -42,7 +42,7 @@ ${table(["key", "meaning"], forAnyModel(secrets))}
 `;
 }
 
-/** Keeps only the rows of the first model and replaces its name in them by `<model>`. */
+/** Keeps only the rows of the first model and writes `<model>` in place of its name. */
 function forAnyModel(rows: string[][]): string[][] {
   const isOf = (model: string, [key = ""]: string[]) => new RegExp(`(\\b|\\.)${model}(BrowserKey|\\b)`).test(key);
   const [first = "", ...others] = models;

@@ -15,8 +15,9 @@ export function circles(sources: Source[]): string[][] {
 }
 
 /**
- * Imports that go up. An import goes up when it closes a cycle between two children of one folder, when it imports from
- * a room above its own, when one of its files is in no room of `rooms`, or when it imports from a folder named `tests`.
+ * Imports that go up, each with the reason. An import goes up in four cases: it closes a cycle between two children of
+ * one folder, it imports from a room above its own, one of its two files is in no room of `rooms`, or it imports from a
+ * folder named `tests`.
  */
 export function upwardImports(sources: Source[], rooms: Room[]): (Import & { reason: string })[] {
   const imports = importsOf(sources);

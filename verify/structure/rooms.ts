@@ -7,7 +7,7 @@ export interface Room {
 /** Rooms of the repository, highest first. A file may import from its own room and from the rooms below it. */
 export const rooms: Room[] = [
   { path: "vitest.config.mts", reason: "configures the tests; no file imports it" },
-  { path: "verify", reason: "measures and checks the code in all rooms below" },
+  { path: "verify", reason: "measures and checks the code of all other rooms" },
   { path: "ops", reason: "the operator's commands, for the deployed system and for a local cloud" },
   { path: "local/commands", reason: "commands that start and use the local cloud" },
   { path: "local/visitor", reason: "signs in and chats as a customer of a running local cloud" },
@@ -28,5 +28,5 @@ export const rooms: Room[] = [
   { path: "client", reason: "the browser's package, which imports no other room" },
   { path: "images", reason: "the GPU worker and the facts about each model" },
   { path: "contract", reason: "formats of the data that clients, functions and workers exchange" },
-  { path: "cli", reason: "start, output and errors of every command" },
+  { path: "cli", reason: "code with which every command starts, prints and fails" },
 ];

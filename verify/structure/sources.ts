@@ -88,7 +88,7 @@ function nameOf(node: ts.SignatureDeclaration): string | undefined {
   return named && ts.isIdentifier(named) ? `${owner}${named.text}` : undefined;
 }
 
-/** Finds the imports inside the package. Finds the functions by their indentation. */
+/** Finds the relative imports of a Python file, and its functions by their indentation. */
 function parsePython(text: string): Parsed {
   const specifiers = [...text.matchAll(/^\s*from (\.[\w.]*) import ([\w, ]+)/gm)].flatMap(
     ([, from = "", names = ""]) =>
@@ -117,7 +117,10 @@ function pythonPath(module: string): string {
   return `${dots.length === 1 ? "./" : "../".repeat(dots.length - 1)}${name.replaceAll(".", "/")}`;
 }
 
-/** The source file that a specifier refers to. Undefined for any other file, such as JSON or a build output. */
+/**
+ * Path of the source file that a specifier refers to. Undefined when the specifier refers to another kind of file, such
+ * as JSON or a build output.
+ */
 function resolve(root: string, from: string, specifier: string): string | undefined {
   const path = posix.join(dirname(from), specifier);
   const candidates = from.endsWith(".py")

@@ -4,8 +4,8 @@ chat templates and with the official prompt formats. The real tokenizers count t
 -- worker`), this module prints one JSON object.
 
 The simulated cache works like vLLM's (V1, on by default): it contains a block of 16 tokens only together with all
-tokens before the block. The cache starts empty, so a persona cached by other conversations does not count. Only
-`oursWithGenerated` also caches the tokens that the model generated.
+tokens before the block. The cache starts empty, so a persona cached by other conversations does not count. The cache
+keeps the tokens that the model generated only for the share `oursWithGenerated`.
 """
 
 import json
@@ -37,7 +37,9 @@ Encode = Callable[[Sequence[Message]], list[int]]
 
 
 def cached_share(model: str, prompt_of: Encode, *, start_s: float = EVENING_S, keep_generated: bool = False) -> float:
-    """Returns the cached share of all prompts' tokens. `keep_generated` also caches the replies' tokens."""
+    """
+    Returns the share of all prompt tokens that were cached. With `keep_generated`, the cache also keeps reply tokens.
+    """
     cached: set[tuple[int, ...]] = set()
     messages: list[Message] = []
     prompt_tokens = cached_tokens = 0

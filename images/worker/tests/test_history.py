@@ -93,7 +93,7 @@ def test_persona_and_last_message_are_never_dropped(count_tokens: CountTokens) -
     assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, messages[-1]]
 
 
-def test_last_message_is_rejected_with_the_allowed_length_when_it_is_too_long(count_tokens: CountTokens) -> None:
+def test_too_long_last_message_is_rejected_and_the_error_names_the_allowed_length(count_tokens: CountTokens) -> None:
     messages = [*_messages(4), _message("user", "ね" * 300)]
     needed = count_tokens([_SYSTEM, messages[-1]]) - count_tokens([_SYSTEM, _message("user", "")])
     with pytest.raises(WorkerError) as caught:

@@ -101,7 +101,7 @@ async def test_job_loop_finishes_running_and_already_requested_jobs_before_it_sh
         running = tasks.create_task(loop.scaler.run_jobs(None))
         await loop.queue.put("first")
         assert await loop.next_started() == "first"
-        # After this, the loop has an open request for the second job.
+        # Lets the loop open its request for the second job.
         await asyncio.sleep(0)
         loop.scaler.kill_worker()
         await asyncio.sleep(0.2)

@@ -12,7 +12,7 @@ LIMIT_S = 60
 
 @asynccontextmanager
 async def worker_process(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Runs `python -m snack_worker` with only `env`, PATH and HOME. Kills its process group at the end."""
+    """Runs `python -m snack_worker` with only `env`, PATH and HOME. Kills the worker's process group at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

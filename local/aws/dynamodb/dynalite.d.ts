@@ -1,4 +1,4 @@
-/** DynamoDB's HTTP protocol over LevelDB. */
+/** Server for DynamoDB's HTTP protocol that stores its tables in LevelDB. */
 declare module "dynalite" {
   import type { Server } from "node:http";
   import type { Options } from "dynalite/db/index.js";
@@ -45,7 +45,9 @@ declare module "dynalite/db/index.js" {
     get(key: string, done: (error: Error | null, value?: T) => void): void;
     put(key: string, value: T, done: Done): void;
     createValueStream(range: object): Readable;
-    /** Runs `work` once the key is free. `release(then)` returns a function that frees the key and then calls `then`. */
+    /**
+     * Runs `work` once the key is free. `release(then)` returns a function that frees the key and then calls `then`.
+     */
     lock(key: string, work: (release: (then: () => void) => () => void) => void): void;
   }
 

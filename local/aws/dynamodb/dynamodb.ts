@@ -17,7 +17,7 @@ import type { Effects } from "../support/resource";
 import { changeTable, openDynalite } from "./indexes";
 import { changeableSettings, keys, tableInputs } from "./table";
 
-/** The running local DynamoDB: one endpoint. Its tables are stored in a folder. */
+/** The running local DynamoDB. It serves all tables at one endpoint and stores them in a folder. */
 export interface Dynamodb extends Listening {
   effects: Effects;
 }

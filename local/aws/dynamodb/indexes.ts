@@ -20,13 +20,13 @@ export type TableChange = Pick<
 >;
 
 /**
- * Creates a dynalite server and exposes its private store. `changeTable` needs the store, because UpdateTable of dynalite
- * accepts index changes and silently ignores them.
+ * Creates a dynalite server and exposes its private store. `changeTable` needs the store, because UpdateTable of
+ * dynalite accepts index changes and silently ignores them.
  */
 export function openDynalite(options: Options): { server: Server; store: Store } {
   const { create } = database;
   let store: Store | undefined;
-  // dynalite calls `create` of the same module object while it creates the server.
+  // dynalite creates its store with `database.create`, so this replacement can keep a reference to the store.
   database.create = (given) => {
     store = create(given);
     return store;
@@ -65,7 +65,7 @@ export async function changeTable(store: Store, name: string, change: TableChang
   const names = new Set(kept.map((index) => index.IndexName));
   const added = indexes.filter((index) => !names.has(index.IndexName));
   if (added.length > 0) {
-    // Once the table lists the indexes, dynalite indexes new items. Then `fill` indexes the existing items.
+    // As soon as the table lists the indexes, dynalite adds new items to them. `fill` then adds the existing items.
     const filling = added.map((index) => ({ ...description(table, index), IndexStatus: "CREATING" as const }));
     const creating = withChange(table, change, [...kept, ...filling]);
     await put(store.tableDb, name, creating);

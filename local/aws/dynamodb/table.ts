@@ -86,8 +86,8 @@ type TableInputs = z.infer<typeof tableInputs>;
 type Index = z.infer<typeof index>;
 
 /**
- * aws:dynamodb/table:Table. Settings of point-in-time recovery and TTL are stored but have no effect. Items that stay
- * after their TTL are realistic, because AWS may also delete an expired item days late.
+ * aws:dynamodb/table:Table. Settings of point-in-time recovery and TTL are stored but have no effect. So an item stays
+ * after its TTL. This is realistic, because AWS may also delete an expired item days late.
  */
 export const table: ResourceType = {
   type: "aws:dynamodb/table:Table",

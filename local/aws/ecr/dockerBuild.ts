@@ -36,8 +36,8 @@ export const image: ResourceType = {
 
 /**
  * Computes image digests instead of building. The digest is SHA-256 over the files of the context (without those in
- * .dockerignore), the Dockerfile, the build arguments, the platforms and the target. So it changes exactly when the result
- * of a real build could change.
+ * .dockerignore), the Dockerfile, the build arguments, the platforms and the target. So the digest changes exactly when
+ * the result of a real build could change.
  *
  * @param programDir base folder of relative paths
  */
@@ -62,7 +62,7 @@ export function imageEffects(programDir: string): Effects {
 
 /** An image in a registry. */
 export interface FoundImage {
-  /** The model version in the image. A worker reports it after it has pulled the image. */
+  /** The model version in the image. A worker that has pulled the image reports this version. */
   version: string;
   /** Whether a pull needs a credential. */
   private: boolean;
@@ -141,7 +141,10 @@ async function hashFolder(folder: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Reads `.dockerignore`. A pattern ignores a file or a whole folder, `!` includes it again, and the last match wins. */
+/**
+ * Reads `.dockerignore`. A pattern ignores a file or a whole folder. A pattern with `!` includes it again. The last
+ * matching pattern decides.
+ */
 async function ignored(folder: string): Promise<(path: string) => boolean> {
   const lines = await readFile(join(folder, ".dockerignore"), "utf8").catch(() => "");
   const rules = lines

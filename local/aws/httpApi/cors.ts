@@ -1,7 +1,7 @@
 import { isObject } from "../../support/protocol/value";
 import { texts } from "../support/values";
 
-/** CORS configuration of an API. Its headers replace the CORS headers that the functions return. */
+/** CORS configuration of an API. The API's CORS headers replace the CORS headers that the functions return. */
 export class Cors {
   private constructor(
     private readonly origins: string[],

@@ -45,7 +45,10 @@ class GatewayError extends Error {
 /** Number of ports for APIs: `apiPorts` and the ports directly after it. */
 const PORT_COUNT = 100;
 
-/** HTTP APIs of API Gateway. Each has a listener that reads its configuration from the account at every request. */
+/**
+ * HTTP APIs of API Gateway. Each API has a listener. The listener reads the API's configuration from the account at
+ * every request.
+ */
 export class HttpApiGateway {
   readonly effects: Effects = {
     create: async (api) => ({ apiEndpoint: (await this.open(api.id)).url }),
@@ -65,7 +68,7 @@ export class HttpApiGateway {
   /**
    * Serves every API of the account on the port that it had before. With `apiPorts: "free"` an API moves to another
    * port when its port is in use. With a port range it moves when its port lies outside the range. A move changes the
-   * endpoint in the account, so the provider's next diff shows it.
+   * API's endpoint in the account, so the provider's next diff shows the new endpoint.
    *
    * @throws PortInUseError when a port is in use and `apiPorts` is not "free"
    */
@@ -215,7 +218,7 @@ export class HttpApiGateway {
     const first = pathname.split("/")[1] ?? "";
     const named = first === "" ? undefined : account.get(HTTP_API.stage, first, apiId);
     const stage = named ?? account.get(HTTP_API.stage, "$default", apiId);
-    if (stage === undefined) throw new GatewayError(404, "Not Found", "no stage");
+    if (stage === undefined) throw new GatewayError(404, "Not Found", "the API has no stage for this path");
     return stage;
   }
 

@@ -4,7 +4,9 @@ export interface Limits {
   burst: number;
 }
 
-/** Token buckets by name, as in API Gateway. A bucket starts full, refills at the rate and holds at most `burst` tokens. */
+/**
+ * Token buckets by name, as in API Gateway. A bucket starts full, refills at the rate and holds at most `burst` tokens.
+ */
 export class Throttle {
   private readonly buckets = new Map<string, { tokens: number; at: number }>();
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type ResourceType, randomId } from "../support/resource";
 import { text } from "../support/values";
 
-/** A policy document as JSON text. `jsonText` has converted objects to text before this check. */
+/** A policy document as JSON text. The provider has converted an object to text before this check (see `jsonText`). */
 const policyDocument = z.string().refine(isPolicy, "must be a policy with a Statement, or its JSON text");
 
 /** aws:iam/role:Role. */

@@ -39,7 +39,7 @@ class LambdaApiError extends Error {
 }
 
 /**
- * Serves the Invoke operation of Lambda's API, and no other. A request needs a signature for this region and service, but
+ * Serves Invoke, and no other operation of Lambda's API. A request needs a signature for this region and service, but
  * the signature is not verified, because the local cloud has no users. Payloads are never logged.
  *
  * @throws PortInUseError

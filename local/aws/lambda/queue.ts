@@ -13,7 +13,10 @@ export interface LambdaQueueOptions {
   invoke: (functionNameOrArn: string, event: unknown, requestId?: string) => Promise<unknown>;
 }
 
-/** Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background and retries failures. */
+/**
+ * Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background and retries
+ * failures.
+ */
 export class LambdaQueue {
   private readonly pauses: Pauses;
 

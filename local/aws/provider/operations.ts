@@ -95,8 +95,8 @@ export class Operations {
 
   /**
    * Compares old and new inputs. Compares secrets by content and treats unknowns as different. Also reports outputs
-   * that were changed outside the Pulumi engine, so that the next update stores them in the state. Example: the
-   * endpoint of an API that had to change its port.
+   * that were changed outside the Pulumi engine, so that the next update stores them in the state. One such output is
+   * the endpoint of an API that has moved to another port.
    */
   diff({ type }: Target, id: string, old: Old, news: Properties, ignored: string[]): Difference {
     const description = resourceType(type);
@@ -241,8 +241,8 @@ export class Operations {
   }
 
   /**
-   * Computed outputs that differ from the state of the Pulumi engine. When the program uses `ignoreChanges`, skips the
-   * outputs that an update computes again. They may differ only because someone changed an ignored input.
+   * Computed outputs that differ from the state of the Pulumi engine. When the program uses `ignoreChanges`, the result
+   * omits the outputs that an update computes again: they can differ just because an ignored input was changed.
    */
   private drift(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
     const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
@@ -280,7 +280,9 @@ export class Operations {
   }
 }
 
-/** Converts an object to JSON text, as the real provider does. An object that contains an unknown is unknown as a whole. */
+/**
+ * Converts an object to JSON text, as the real provider does. An object that contains an unknown is unknown as a whole.
+ */
 function asJsonText(value: unknown): unknown {
   const document = plain(value);
   if (!isObject(document)) return value;

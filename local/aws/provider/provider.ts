@@ -22,8 +22,8 @@ export interface ServedProvider {
 }
 
 /**
- * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. `provider.main` of the SDK cannot
- * be embedded, because it takes over the process and prints to its output.
+ * Serves the packages `aws` and `docker-build` as a Pulumi resource provider over gRPC. `provider.main` of the SDK
+ * cannot be embedded, because it takes over the process and prints to its output.
  *
  * @param effects actions at create, update and delete
  * @param programDir base folder of relative asset paths

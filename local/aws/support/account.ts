@@ -11,7 +11,10 @@ export interface AwsResource {
    * account.
    */
   scope?: string;
-  /** Inputs of the program, with the names of @pulumi/aws. Secrets are in plain text; the file is local and has mode 0600. */
+  /**
+   * Inputs of the program, with the names of @pulumi/aws. Secrets are in plain text; the file is local and has mode
+   * 0600.
+   */
   inputs: Record<string, unknown>;
   /** All properties, inputs included. */
   outputs: Record<string, unknown>;

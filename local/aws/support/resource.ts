@@ -13,7 +13,7 @@ interface ComputeContext {
   returned: Properties;
 }
 
-/** Static description of a resource type. Check, diff and preview need nothing else. */
+/** Static description of a resource type. The operations check, diff and preview need no other data about the type. */
 export interface ResourceType {
   /** Pulumi type token. */
   readonly type: string;
@@ -21,7 +21,9 @@ export interface ResourceType {
   readonly inputs: z.ZodType;
   /** Inputs that accept an object and store its JSON text. */
   readonly jsonText?: readonly string[];
-  /** Paths of inputs whose change replaces the resource, as in the real provider. Includes everything below a path. */
+  /**
+   * Paths of inputs whose change replaces the resource, as in the real provider. A path includes everything below it.
+   */
   readonly replaceOn: readonly string[];
   /** Names of lists, at any depth, whose order does not matter, because they are sets in the real provider. */
   readonly sets?: readonly string[];
@@ -43,7 +45,10 @@ export interface ResourceType {
   readonly secretOutputs?: readonly string[];
 }
 
-/** Actions of a service when a resource is created, updated or deleted. Each throws an Error with the text of AWS. */
+/**
+ * Actions of a service when a resource is created, updated or deleted. An action that fails throws an Error with AWS's
+ * error text.
+ */
 export interface Effects {
   /**
    * `resource.outputs` contains the type's defaults, overridden by the inputs. May return values for computed outputs.

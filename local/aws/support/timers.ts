@@ -1,6 +1,9 @@
 /** Timers of the local AWS. Tests replace them with timers that they control. */
 export interface Timers {
-  /** Calls `run` once after `delayMs`. Returns a function that cancels the timer. A timer does not keep the process alive. */
+  /**
+   * Calls `run` once after `delayMs`. Returns a function that cancels the timer. A timer does not keep the process
+   * alive.
+   */
   after(delayMs: number, run: () => void): () => void;
 }
 

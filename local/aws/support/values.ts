@@ -12,8 +12,8 @@ import {
 export type Properties = Record<string, unknown>;
 
 /**
- * Removes secret and output wrappers at any depth and replaces each resource reference with the id of the resource. Keeps
- * assets and archives as signed objects, and unknown values as `UNKNOWN`.
+ * Removes secret and output wrappers at any depth and replaces each resource reference with the id of the resource.
+ * Keeps assets and archives as signed objects, and unknown values as `UNKNOWN`.
  */
 export function plain(value: unknown): unknown {
   return value === undefined ? undefined : dereference(reveal(collapseOutputs(value)));

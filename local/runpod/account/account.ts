@@ -26,9 +26,12 @@ export interface AccountOptions {
    */
   templateHoldMs: number;
   clock: Clock;
-  /** Whether the registry has the image. RunPod checks this when a template is saved. */
+  /** Whether the registry has the image. RunPod checks the image when it saves a template. */
   imageExists(imageName: string): boolean;
-  /** Returns a reserved id and key for a new endpoint. If the result is undefined, the account generates both. */
+  /**
+   * Returns a reserved id and key for a new endpoint. If it returns undefined, the account generates the id and the
+   * key.
+   */
   claimEndpoint?: () => { id: string; aiKey: string } | undefined;
 }
 
@@ -45,7 +48,7 @@ export class RunpodAccount {
   private readonly file: AccountFile;
   /** Time when an endpoint last stopped using a template, by template id. */
   private readonly lastTemplateUse = new Map<string, number>();
-  /** Milliseconds that the clock had skipped at an endpoint's last request, by endpoint id. */
+  /** Value of `clock.skippedMs` at an endpoint's last request, by endpoint id. */
   private readonly skippedMsAtRequest = new Map<string, number>();
 
   constructor(
@@ -123,7 +126,7 @@ export class RunpodAccount {
   /**
    * Creates an endpoint, or replaces the endpoint with `input.id`. Missing fields get their defaults.
    *
-   * @param copiesTemplate whether the inline template is a copy that REST v2 deletes with the endpoint
+   * @param copiesTemplate whether a new inline template gets `isCopy`, so that it is deleted together with the endpoint
    */
   saveEndpoint(input: EndpointInput, copiesTemplate = false): Endpoint {
     const { id, template: inline, templateId, bindEndpoint, ...fields } = input;
@@ -196,7 +199,9 @@ export class RunpodAccount {
     }
   }
 
-  /** Deletes a registry credential and, like RunPod, every reference to it in templates. */
+  /**
+   * Deletes a registry credential. Like RunPod, it also removes every reference to the credential from the templates.
+   */
   deleteRegistryAuth(id: string): void {
     this.registries.remove(id);
     for (const template of this.templates)
@@ -217,8 +222,8 @@ export class RunpodAccount {
   }
 
   /**
-   * Applies the effects of skipped time. RunPod limits an endpoint to 2 workers after 3 days without a request, and to 0
-   * after 7 days (docs, endpoint configurations). ECR tokens expire after 12 hours.
+   * Applies the effects of skipped time. RunPod limits an endpoint to 2 workers after 3 days without a request, and to
+   * 0 after 7 days (docs, endpoint configurations). ECR tokens expire after 12 hours.
    */
   sweep(): void {
     for (const endpoint of this.endpoints) {
@@ -289,7 +294,7 @@ export class RunpodAccount {
     this.file.save();
   }
 
-  /** Ends an endpoint's use of a template, and deletes the template if it is an unused copy. */
+  /** Ends an endpoint's use of a template. Deletes the template if it is a copy that no endpoint uses. */
   private releaseTemplate(templateId: string): void {
     this.lastTemplateUse.set(templateId, this.options.clock.now());
     const template = this.template(templateId);

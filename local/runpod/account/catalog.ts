@@ -35,7 +35,7 @@ export const pools: readonly {
     ],
   },
   { id: "ADA_24", pricePerSecond: 0.00031, gpus: [["NVIDIA GeForce RTX 4090", "RTX 4090", 24]] },
-  // The docs list no price for this pool, so the double uses the price of the next pool.
+  // The docs list no price for this pool, so the double uses the price of the pool below, `AMPERE_48`.
   { id: "ADA_32_PRO", pricePerSecond: 0.00034, gpus: [["NVIDIA GeForce RTX 5090", "RTX 5090", 32]] },
   {
     id: "AMPERE_48",

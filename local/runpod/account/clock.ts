@@ -1,6 +1,7 @@
 /**
  * Clock of the double: the machine's time plus the time that tests and `/admin/time` skip. Effects that take hours or
- * days at RunPod count skipped time only, so a laptop that stays on for a week does not lose its workers.
+ * days at RunPod count skipped time only. Otherwise an endpoint would lose its workers on a computer that stays on for
+ * a week.
  */
 export class Clock {
   /** Milliseconds skipped so far. */

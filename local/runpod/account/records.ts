@@ -102,7 +102,7 @@ export interface ReleaseRecord {
   diff: FieldChange[];
 }
 
-/** Registry credential. It holds a hash of the password, which is enough to detect a renewed token. */
+/** Registry credential. The double stores only a hash of the password. The hash is enough to detect a renewed token. */
 export interface RegistryAuth {
   id: string;
   name: string;
@@ -134,7 +134,10 @@ export interface NetworkVolume {
   dataCenterId: string;
 }
 
-/** Secret that templates refer to as `{{ RUNPOD_SECRET_name }}`. The double stores no value, because nothing reads it. */
+/**
+ * Secret that templates refer to as `{{ RUNPOD_SECRET_name }}`. The double stores no value, because nothing in the
+ * double reads the value.
+ */
 export interface Secret {
   id: string;
   name: string;

@@ -15,7 +15,7 @@ const ECR_TOKEN_LIFETIME_MS = 12 * 3_600_000;
 
 /** Access of an account to private images: registry credentials and ECR delegations. */
 export class Registries {
-  /** Milliseconds that the clock had skipped when a credential got its password, by credential id. */
+  /** Value of `clock.skippedMs` when a credential got its password, by credential id. */
   private readonly skippedMsAtRenewal = new Map<string, number>();
 
   constructor(

@@ -2,7 +2,7 @@ import { gpuTypes, pools } from "./catalog";
 import { parseGpuIds } from "./gpuSelection";
 import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } from "./records";
 
-/** Kind of a refusal. Its status in REST v2: `missing` 404, `image` and `kind` 422, `rule` 400. */
+/** Kind of a refusal. It decides the HTTP status in REST v2: `missing` 404, `image` and `kind` 422, `rule` 400. */
 export type Refusal = "rule" | "missing" | "image" | "kind";
 
 /** Violation of one of the account's rules. The caller gets the message, in RunPod's words. */
@@ -43,7 +43,9 @@ export function checkEndpoint(input: Omit<EndpointInput, "id" | "template" | "te
   if (input.executionTimeoutMs !== 0) checkRange("executionTimeoutMs", input.executionTimeoutMs, 5_000, 604_800_000);
 }
 
-/** @throws AccountError when `gpuIds` names an unknown pool, excludes a type outside its pools, or excludes every type */
+/**
+ * @throws AccountError when `gpuIds` names an unknown pool, excludes a type outside its pools, or excludes every type
+ */
 function checkGpus(gpuIds: string): void {
   const { pools: chosen, excludedTypes } = parseGpuIds(gpuIds);
   const known = pools.map(({ id }) => id);

@@ -22,7 +22,8 @@ export const Fault = z.strictObject({
   delayMs: z.int().min(0).default(0),
   /**
    * Answer to the caller. `cut`: the connection is cut. `again`: RunPod's "try again later". A number: an HTTP status.
-   * A message: a refusal with this text. `pass`: the correct answer, after the delay.
+   * A message: a refusal with this text. `pass`: the correct answer, after
+   * `delayMs`.
    */
   answer: z.union([
     z.enum(["cut", "again", "pass"]),
@@ -32,7 +33,7 @@ export const Fault = z.strictObject({
 });
 export type Fault = z.output<typeof Fault>;
 
-/** Failures that the double simulates. A change takes effect at once. */
+/** Failures that this RunPod double simulates. A change takes effect at once. */
 export const Switches = z.strictObject({
   /** Calls that fail. A fault is removed after its last use. */
   faults: z.array(Fault),

@@ -16,8 +16,8 @@ interface GraphqlOptions extends ResolverOptions {
 }
 
 /**
- * `POST /graphql` of `api.runpod.io`. Answers 401 to an unknown key, 400 to a document that does not match the schema, and
- * 200 with `errors` when a resolver refuses. Introspection is off, as at RunPod.
+ * `POST /graphql` of `api.runpod.io`. Answers 401 to an unknown key, 400 to a document that does not match the schema,
+ * and 200 with `errors` when a resolver refuses. Introspection is off, as at RunPod.
  */
 export function graphqlApi(options: GraphqlOptions) {
   const app = new Hono();

@@ -42,7 +42,7 @@ export function templateInput(args: TemplateArguments): TemplateInput {
 /** Applies the defaults of RunPod's published schema to an endpoint. @throws AccountError for an unsupported field */
 export function endpointInput(args: EndpointArguments): EndpointInput {
   for (const field of unsupportedFields)
-    if (args[field]) throw new AccountError(`${field} is not part of the local RunPod`);
+    if (args[field]) throw new AccountError(`${field} is not supported by the local RunPod`);
   const { cloudStorageConfig, repo, hubReleaseId, template, env, ...rest } = args;
   return {
     ...rest,

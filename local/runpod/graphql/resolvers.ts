@@ -22,7 +22,10 @@ type Resolver<A extends unknown[], R> = (...args: A) => R;
 /** Returns a resolver that first checks the caller's rights. */
 type Guard = <A extends unknown[], R>(resolve: Resolver<A, R>) => Resolver<A, R>;
 
-/** Root value of a request: the resolvers of all queries and mutations. They throw AccountError for a caller without rights. */
+/**
+ * Root value of a request: the resolvers of all queries and mutations. They throw AccountError for a caller without
+ * rights.
+ */
 export function resolvers(options: ResolverOptions, caller: Caller) {
   const mutation: Guard =
     (resolve) =>

@@ -17,7 +17,7 @@ export interface EndpointsOptions {
   clock: Clock;
   /** Whether a release starts one worker before there is a job. */
   startOnRelease: boolean;
-  /** Pause between two attempts of a webhook. */
+  /** Pause between two calls of a job's webhook, in milliseconds. */
   webhookRetryDelayMs: number;
   events: Events;
 }
@@ -60,7 +60,7 @@ export class EndpointRuntime {
     return this.release.endpoint.executionTimeoutMs;
   }
 
-  /** Applies the account's current state of the endpoint. */
+  /** Applies the endpoint's current state in the account. */
   apply(release: Release): void {
     this.release = release;
     this.fleet.apply(release);
@@ -101,7 +101,7 @@ export class Endpoints {
     this.ticking = setInterval(() => this.tick(), 500);
   }
 
-  /** Makes every endpoint react to changes of clock and switches. A timer calls this twice a second. */
+  /** Makes every endpoint react to changes of clock and switches. A timer calls this method twice a second. */
   tick(): void {
     for (const { fleet, queue } of this.runtimes.values()) {
       fleet.tick();
@@ -114,7 +114,9 @@ export class Endpoints {
     return this.runtimes.get(id);
   }
 
-  /** Starts, updates and stops endpoints to match the account. Called at start and after every change of the account. */
+  /**
+   * Starts, updates and stops endpoints to match the account. Called at start and after every change of the account.
+   */
   reconcile(): void {
     const { account } = this.options;
     for (const endpoint of account.endpoints) {

@@ -37,8 +37,8 @@ interface JobApiOptions {
 }
 
 /**
- * Job API of `api.runpod.ai/v2/<endpoint>`: run, runsync, status, status-sync, stream, cancel, retry, purge-queue, health
- * and the OpenAI route.
+ * Job API of `api.runpod.ai/v2/<endpoint>`: run, runsync, status, status-sync, stream, cancel, retry, purge-queue,
+ * health and the OpenAI route.
  */
 export function jobApi(options: JobApiOptions): Hono<Env> {
   const app = new Hono<Env>();
@@ -130,7 +130,7 @@ function addJobRoutes(app: Hono<Env>, limits: RouteLimits): void {
     await queue.changed.waitFor(readNews, waitMs(c, STREAM_WAIT_MS), c.req.raw.signal);
     const job = findJob(c);
     if (!job) return notFound(c);
-    // A client that has hung up must not remove chunks.
+    // A client that has closed its connection must not remove chunks.
     const chunks = c.req.raw.signal.aborted ? [] : queue.takeChunks(job);
     return c.json({ status: job.status, stream: chunks.map((output) => ({ output })) });
   });

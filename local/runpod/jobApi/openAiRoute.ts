@@ -24,8 +24,8 @@ export function addOpenAiRoute(app: Hono<Env>, limits: RouteLimits): void {
 }
 
 /**
- * Streams a job's chunks as server-sent events. A string chunk is sent unchanged, any other chunk as a `data:` line. A failed job
- * ends the stream without an error event, because no document says that RunPod adds one.
+ * Streams a job's chunks as server-sent events. A string chunk is sent unchanged, any other chunk as a `data:` line. A
+ * failed job ends the stream without an error event, because no document says that RunPod adds one.
  */
 function streamChunks(c: Context<Env>, job: Job) {
   const { queue } = c.get("endpoint");

@@ -20,7 +20,7 @@ export interface RouteLimits {
   bodySize(mib: number): MiddlewareHandler<Env>;
 }
 
-/** Policy of a job: the requested values, else those of the endpoint, else RunPod's defaults. */
+/** Policy of a job: the values of the request, else those of the endpoint, else RunPod's defaults. */
 export function policyOf(
   c: Context<Env>,
   requested: { [K in keyof JobPolicy]?: JobPolicy[K] | undefined } = {},

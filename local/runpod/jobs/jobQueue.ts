@@ -10,7 +10,7 @@ export interface JobPolicy {
   executionTimeout: number;
   /** Milliseconds from submission until the job is deleted, in any status. */
   ttl: number;
-  /** Whether the job waits for a running worker instead of starting one. */
+  /** Whether the job waits for a running worker. No new worker is started for such a job. */
   lowPriority: boolean;
 }
 
@@ -71,7 +71,7 @@ export class JobQueue {
   /** Notified after every change of any job. */
   readonly changed = new ChangeNotifier();
   private readonly jobs = new Map<string, Job>();
-  /** Ids of jobs to stop, by worker. */
+  /** Ids of the jobs that each worker must stop. The key is the worker's id. */
   private readonly stopRequests = new Map<string, string[]>();
   private readonly totals = { completed: 0, failed: 0, retried: 0 };
 
@@ -195,7 +195,10 @@ export class JobQueue {
     for (const job of [...this.jobs.values()]) this.cancel(job);
   }
 
-  /** Called when a worker has ended. Queues its jobs again, or fails the jobs that have lost a worker before. */
+  /**
+   * Called when a worker has ended. Queues the worker's running jobs again. A job that has lost a worker before fails
+   * instead.
+   */
   workerLost(workerId: string): void {
     for (const job of this.running(workerId)) this.requeueOrFail(job);
     this.stopRequests.delete(workerId);

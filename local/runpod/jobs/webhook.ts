@@ -10,7 +10,7 @@ const TIMEOUT_MS = 10_000;
  * POSTs a finished job to its webhook. Retries until the webhook responds with status 200.
  *
  * @param options.retryDelayMs pause between two attempts
- * @param options.closing stops the retries
+ * @param options.closing aborts the current call and the retries
  */
 export async function sendWebhook(
   url: string,

@@ -13,8 +13,8 @@ const bucketMs = {
 };
 
 /**
- * `GET /v2/billing/serverless`: costs of the workers since the double started. All costs belong to the current bucket.
- * Earlier buckets have no records, because a restart of the double deletes the uptimes.
+ * `GET /v2/billing/serverless`: costs of the workers since the double started. The current bucket contains all costs.
+ * Earlier buckets have no records, because the double knows only the total uptime of each endpoint.
  */
 export function serverlessBilling(query: URLSearchParams, usages: readonly { endpoint: Endpoint; uptimeMs: number }[]) {
   const bucketSize = query.get("bucketSize") ?? "day";

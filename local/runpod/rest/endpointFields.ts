@@ -152,7 +152,10 @@ function requestUrls({ id, type }: Endpoint, jobApiUrl: string) {
   };
 }
 
-/** Copy of the source template for one endpoint, with the values of the body. */
+/**
+ * Template for one endpoint, with the variables `env`. The other values come from the body, else from the source
+ * template, else from the defaults.
+ */
 function templateCopy(
   name: string,
   body: ContainerBody,
@@ -182,7 +185,7 @@ function changesContainer({ image, args, disk, env, ports, registry }: Container
   return [image, args, disk, env, ports, registry].some((value) => value !== undefined);
 }
 
-/** @throws RestProblem when the type of the endpoint does not allow the scaling */
+/** @throws RestProblem when the endpoint's type does not allow these scaling fields */
 function checkScaling({ type, scalerType }: EndpointInput, hasIdleTimeout: boolean): void {
   if (type === "LB" && scalerType !== "REQUEST_COUNT")
     throw new RestProblem(422, "Request validation failed.", ["$.scaling: load balancers scale on REQUEST_COUNT"]);

@@ -10,7 +10,7 @@ export function openApiDocument(routes: readonly RestRoute[]) {
   }
   return {
     openapi: "3.1.0",
-    info: { title: "RunPod REST v2, as the local double answers it", version: "2.0.0" },
+    info: { title: "RunPod REST v2 of the local double", version: "2.0.0" },
     security: [{ bearerAuth: [] }],
     components: { securitySchemes: { bearerAuth: { type: "http", scheme: "bearer" } } },
     paths,

@@ -16,7 +16,7 @@ interface RestOptions extends RestContext {
   events: Events;
 }
 
-/** Path segments after `/v2/` that belong to REST v2. No endpoint has such an id. */
+/** Path segments after `/v2/` that belong to REST v2. No endpoint has one of these texts as its id. */
 const collections = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing"];
 
 /**
@@ -80,7 +80,7 @@ function honoPath({ path }: RestRoute): string {
   return path.replace(/\{(\w+)\}/g, ":$1");
 }
 
-/** @throws RestProblem without a known Bearer key: REST v2 accepts no other form */
+/** @throws RestProblem when the request has no known Bearer key. REST v2 accepts a key in no other form. */
 function callerOf(c: Context, keys: RunpodKey[]): RunpodKey {
   const presented = /^Bearer\s+(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
   if (presented === undefined) throw new RestProblem(401, "missing bearer token");

@@ -30,7 +30,7 @@ export interface WorkerView {
   /** The endpoint's version when the worker was added. */
   version: number;
   image: string;
-  /** Start and uptime of its process, in milliseconds. Undefined while no process runs. */
+  /** Start and uptime of the worker's process, in milliseconds. Undefined while no process runs. */
   running?: { since: number; forMs: number };
   log: readonly LogLine[];
 }
@@ -39,7 +39,7 @@ interface Worker {
   id: string;
   releaseVersion: number;
   image: string;
-  /** Undefined until capacity and image are available, and after a crash. */
+  /** The worker's process. Undefined until capacity and image are available, and after a crash. */
   process?: RunningWorker;
   state: "throttled" | "pulling" | "initializing" | "ready" | "unhealthy" | "stopping";
   /** Whether the worker gets no more jobs. It is stopped when its last job ends. */
@@ -48,9 +48,9 @@ interface Worker {
   startedAt?: number;
   /** Number of crashes since the worker was last ready. */
   crashes: number;
-  /** Earliest start of its process, in milliseconds since the epoch. */
+  /** Earliest start of the worker's process, in milliseconds since the epoch. */
   startNotBefore: number;
-  /** Logged reason why its process does not start. */
+  /** Logged reason why the worker's process does not start. */
   waitReason?: string;
   log: LogLine[];
 }
@@ -60,8 +60,8 @@ const MAX_BACKOFF_MS = 30_000;
 const MAX_LOG_LINES = 100;
 
 /**
- * Workers of one endpoint. The fleet starts workers on demand, stops idle ones, replaces all of them after a release and
- * restarts crashed ones.
+ * Workers of one endpoint. The fleet starts workers on demand, stops idle ones, replaces all of them after a release
+ * and restarts crashed ones.
  */
 export class Fleet {
   private readonly workers = new Set<Worker>();
@@ -94,7 +94,7 @@ export class Fleet {
     this.release = structuredClone(release);
   }
 
-  /** Applies the account's current state of the endpoint. */
+  /** Applies the endpoint's current state in the account. */
   apply(release: Release): void {
     if (release.endpoint.version !== this.release.endpoint.version) this.awaitsFirstJob = this.options.startOnRelease;
     this.release = structuredClone(release);

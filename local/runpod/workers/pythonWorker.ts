@@ -92,7 +92,10 @@ export function preparePythonWorker(
   };
 }
 
-/** Last line of a log, which is reported as the reason of a crash. SDK and worker log no chat messages. */
+/**
+ * Last line of a log. The fleet reports it as the reason of a crash. The line contains no chat message, because SDK and
+ * worker do not log chat messages.
+ */
 function lastLine(file: string): string | undefined {
   if (!existsSync(file)) return undefined;
   return readFileSync(file, "utf8").trim().split("\n").at(-1) || undefined;

@@ -42,7 +42,7 @@ export function platformEnvironment(
  * Variables of a worker's image: the template's variables, some of them replaced for this machine.
  *
  * @param local.engineUrl OpenAI-compatible base URL, with `/v1`
- * @param local.versionFile replaces the version file beside the weights
+ * @param local.versionFile file that the worker reads instead of the version file beside the weights
  */
 export function imageEnvironment(
   { env }: Template,

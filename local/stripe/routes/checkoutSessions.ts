@@ -45,7 +45,7 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
       }),
       (given) => {
         if (given.mode !== "subscription")
-          throw invalid("The double sells subscriptions only: mode must be subscription.", "mode");
+          throw invalid("The double supports only subscriptions: mode must be subscription.", "mode");
         if (given.customer && given.customer_email)
           throw invalid("You may only specify one of these parameters: customer, customer_email.");
         const customer = given.customer === undefined ? undefined : liveCustomer(ledger, given.customer);
@@ -54,7 +54,7 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
           price: recurringPrice(ledger, price, `line_items[${at}][price]`),
           quantity,
         }));
-        // Stripe counts from the arrival of the request.
+        // Stripe counts the lifetime of the session from the arrival of the request.
         const expiresAt = given.expires_at ?? now + DAY;
         if (expiresAt < now + 30 * 60)
           throw invalid(

@@ -126,7 +126,7 @@ export function customersRoutes(account: StripeAccount): Route[] {
       ({ email, created, test_clock, ...page }) =>
         list(ledger, "customer", "/v1/customers", page, (one) => {
           if (one.deleted) return false;
-          // Case-sensitive, as at Stripe.
+          // Stripe compares e-mail addresses case-sensitively.
           return (
             (email === undefined || one.email === email) &&
             within(one.created, created) &&

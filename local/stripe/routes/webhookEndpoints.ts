@@ -85,7 +85,7 @@ export function webhookEndpointsRoutes(account: StripeAccount): Route[] {
 function mustBeEndpoint(url: string, events: string[]): void {
   const { protocol, hostname } = URL.canParse(url) ? new URL(url) : { protocol: "", hostname: "" };
   const isLocal = ["localhost", "127.0.0.1"].includes(hostname);
-  // Stripe rejects http. The double accepts it for this machine.
+  // Stripe rejects every http URL. The double accepts http URLs of this machine.
   if (protocol !== "https:" && !(protocol === "http:" && isLocal))
     throw invalid("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid");
   const unknown = events.find((event) => event !== "*" && !/^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(event));

@@ -14,7 +14,7 @@ export type Content = { text: string } | { path: string } | { assets: Properties
 export function contentOf(file: unknown): Content {
   if (isAsset(file) || isArchive(file)) {
     if (isObject(file.assets)) return { assets: file.assets };
-    // Over gRPC an absent member arrives as empty text.
+    // Over gRPC an absent member arrives as an empty string.
     if (typeof file.path === "string" && file.path !== "") return { path: file.path };
     if (isAsset(file) && typeof file.text === "string" && !file.uri) return { text: file.text };
     if (isArchive(file) && !file.uri) return { assets: {} };
@@ -34,7 +34,7 @@ export async function hashOf(file: unknown, directory: string): Promise<string> 
   if ("path" in content) return pathHash(resolve(directory, content.path));
   const entries = Object.entries(content.assets).map(async ([name, entry]) => [
     name,
-    // In a preview an entry may be unknown. An unknown value is a text, not an object.
+    // In a preview an entry may be unknown. An unknown value is a string, not an object.
     isObject(entry) ? await hashOf(entry, directory) : entry,
   ]);
   return sha256(JSON.stringify((await Promise.all(entries)).sort()));

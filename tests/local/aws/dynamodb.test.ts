@@ -131,7 +131,7 @@ describe("Global secondary index", () => {
     return Table?.GlobalSecondaryIndexes?.map((one) => one.IndexName).sort();
   };
 
-  it("contains only the items that have its keys, with their projected attributes", async () => {
+  it("contains only the items that have the index keys, with the projected attributes", async () => {
     const { id } = await cloud.engine.create(TABLE, "created", indexed);
     await put(id, "u1", { customer: "cus_1", plan: "vip", review_shard: "0", review_at: 20 });
     await put(id, "u2", { plan: "free" });

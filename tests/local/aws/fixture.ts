@@ -35,7 +35,7 @@ export class Engine {
     this.client.close();
   }
 
-  /** Calls any method with its request message. */
+  /** Calls any method of the provider with the given request message. */
   call<Request, Response>(
     method: (request: Request, callback: (error: Error | null, response: Response) => void) => unknown,
     request: Request,
@@ -197,7 +197,7 @@ export function nextEvent(events: Events, line: RegExp): Promise<CloudEvent> {
   });
 }
 
-/** Starts a local AWS in a temporary folder, and a test engine that is connected to its provider. */
+/** Starts a local AWS in a temporary folder. Connects a test engine to the local AWS's Pulumi provider. */
 export async function startTestCloud(options: Partial<AwsOptions> = {}) {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "snack-aws-")));
   const events = options.events ?? new Events();

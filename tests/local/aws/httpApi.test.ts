@@ -269,7 +269,7 @@ describe("JWT authorizer", () => {
     expect(response.headers.get("www-authenticate")).toBe("Bearer");
   });
 
-  it("passes each claim to the function as text, and a list in the form [a b]", async () => {
+  it("passes each claim to the function as text, and writes a list as [a b]", async () => {
     const claims = { ...valid(), token_use: "id", email_verified: true, "cognito:groups": ["vip", "staff"] };
     const response = await get("/me", await bearer(claims));
     const { jwt } = ((await response.json()) as Event).requestContext.authorizer ?? {};

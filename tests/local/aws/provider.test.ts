@@ -261,7 +261,7 @@ describe("Pulumi provider of the local AWS", () => {
     },
   );
 
-  it("rejects an unsupported resource type or function and names it", async () => {
+  it("rejects an unsupported resource type or function and names the type or function", async () => {
     await expect(engine.check("aws:s3/bucket:Bucket", "b", {})).rejects.toThrow(
       /does not support aws:s3\/bucket:Bucket/,
     );
@@ -370,7 +370,7 @@ describe("Pulumi provider of the local AWS", () => {
     await rm(file);
   });
 
-  it("shows an output as drift when it was changed outside Pulumi", async () => {
+  it("shows drift when an output was changed outside Pulumi", async () => {
     const named = { name: "/snack/parameter", type: "String", value: "x" };
     const created = await engine.create(PARAMETER, "drifted", named);
     const [live] = cloud.aws.account.list(PARAMETER).filter(({ id }) => id === created.id);

@@ -45,7 +45,7 @@ async function start(handler = "exports.handler = async (event) => console.log('
     policy,
     allow: () => engine.create(ROLE_POLICY, "timer", { role: role.id, policy }),
     next: (line: RegExp) => nextEvent(events, line),
-    /** Advances the time and waits for events with these summaries. Returns the first summary. */
+    /** Advances the time and waits for one event per pattern. Returns the summary of the first pattern's event. */
     async advance(byMs: number, ...lines: RegExp[]) {
       const seen = Promise.all(lines.map((line) => nextEvent(events, line)));
       timers.advance(byMs);
@@ -163,7 +163,7 @@ describe("Schedule", () => {
     },
   );
 
-  it("runs one full interval after the local cloud restarts", async () => {
+  it("invokes its function one full interval after the local cloud restarts", async () => {
     await using first = await start();
     await first.allow();
     const schedule = await first.engine.create(SCHEDULE, "kept", first.inputs);
@@ -182,7 +182,7 @@ describe("Schedule", () => {
     expect(timers.delaysMs).toEqual([]);
   });
 
-  it("skips an invocation while its previous invocation still runs", async () => {
+  it("skips an invocation while the previous invocation still runs", async () => {
     await using cloud = await start();
     await cloud.allow();
     await cloud.engine.create(SCHEDULE, "slow", cloud.inputs);

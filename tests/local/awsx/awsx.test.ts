@@ -15,7 +15,10 @@ interface Registered {
   inputs: Record<string, unknown>;
 }
 
-/** Starts a resource monitor that accepts every registration and returns the result of `outputs`. */
+/**
+ * Starts a resource monitor that accepts every registration. A resource's outputs are its inputs plus the result of
+ * `outputs`.
+ */
 async function startMonitor(outputs: (resource: Registered) => Record<string, unknown>) {
   const registered: Registered[] = [];
   const supportsFeature: handleUnaryCall<monitor.SupportsFeatureRequest, monitor.SupportsFeatureResponse> = (
@@ -156,7 +159,7 @@ describe("awsx provider", () => {
     expect(registered.map(({ type }) => type)).toEqual(["awsx:ecr:Image"]);
   });
 
-  it("rejects an unsupported component and names it", async () => {
+  it("rejects an unsupported component and names the component", async () => {
     await expect(construct("awsx:ecs:FargateService", {}, {})).rejects.toThrow(
       /does not support awsx:ecs:FargateService/,
     );

@@ -115,7 +115,7 @@ class Browser {
     return response;
   }
 
-  /** Follows redirects on the hosted domain. Returns the page, or the URL outside of the domain. */
+  /** Follows redirects within the hosted domain. Returns the final page, or the first URL outside the domain. */
   async follow(url: string | URL, form?: Record<string, string>): Promise<{ url: URL; response: Response }> {
     let at = new URL(url);
     let response = await this.go(at, form);
@@ -131,7 +131,7 @@ class Browser {
 }
 
 async function configuration(): Promise<openid.Configuration> {
-  // The issuer is Cognito's real name, so its documents are read from the local port.
+  // The issuer URL names the real Cognito host, so the test reads the issuer's documents from the local port.
   const document = await (await fetch(`${cognito.idpUrl}/${POOL}/.well-known/openid-configuration`)).json();
   const config = new openid.Configuration(document as openid.ServerMetadata, CLIENT, undefined, openid.None());
   openid.allowInsecureRequests(config);
@@ -510,7 +510,7 @@ describe("tokens", () => {
     ["openid", "free@example.com"],
     ["openid profile", undefined],
     ["openid profile email", "free@example.com"],
-  ])("for the scopes %s contain the e-mail address %s", async (scope, email) => {
+  ])("contain the expected e-mail claims with the scopes %s", async (scope, email) => {
     const { access_token, id_token = "", request } = await tokens(new Browser(), { scope });
     const claims = decodeJwt(id_token);
     expect([claims.email, claims.email_verified]).toEqual([email, email && true]);
@@ -588,7 +588,7 @@ describe("sign-in page", () => {
     expect(forged.headers.get("location")).toBeNull();
   });
 
-  it("restarts the sign-in when the browser has since opened another client's page", async () => {
+  it("restarts the sign-in when the browser has opened another client's page in the meantime", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", "second", clientProperties());
     put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "b2", { userPoolId: POOL, clientId: "second" });
     const browser = new Browser();
@@ -742,7 +742,7 @@ describe("Cognito double after a restart", () => {
 });
 
 describe("Cognito double", () => {
-  it("reports an invalid client and still serves other clients", async () => {
+  it("reports a client with an invalid property and still serves other clients", async () => {
     put("aws:cognito/userPoolClient:UserPoolClient", "broken", { ...clientProperties(), callbackUrls: "everywhere" });
     const response = await new Browser().go(`${cognito.domainUrl}/oauth2/authorize?client_id=broken`);
     expect(response.status).toBe(500);

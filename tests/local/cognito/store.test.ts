@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 describe("OidcStore", () => {
-  it("keeps the entries of each model for the next process", async () => {
+  it("keeps the entries of each oidc-provider model for the next process", async () => {
     await new OidcStore(path).adapter("RefreshToken").upsert("a", { clientId: "web" }, 60);
     const store = new OidcStore(path);
     expect(await store.adapter("RefreshToken").find("a")).toEqual({ clientId: "web" });

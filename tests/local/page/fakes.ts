@@ -8,7 +8,7 @@ import { sessionFor } from "../../client/fakes";
 
 const NOW = Date.UTC(2026, 10, 23) / 1000;
 
-/** A panel that records the calls. */
+/** A fake `StripePanel` that records the calls of its methods. */
 export function fakePanel(overrides: Partial<StripePanel> = {}) {
   const calls: string[] = [];
   const switches = { hold: false, duplicate: false, delay: false, reorder: false, lose: false };
@@ -43,17 +43,20 @@ export function fakePanel(overrides: Partial<StripePanel> = {}) {
 export interface FakeCustomer {
   /** State at Stripe: the answer of `POST /billing/sync`. */
   atStripe: Partial<PlanInfo>;
-  /** State of the row: the answer of `GET /billing/plan` and the session's plan. A sync copies `atStripe` to it. */
+  /**
+   * State of the customer's row: the answer of `GET /billing/plan` and the session's plan. A sync copies `atStripe` to
+   * `inRow`.
+   */
   inRow: Partial<PlanInfo>;
-  /** Error code that checkout answers. */
+  /** Error code of `POST /billing/checkout`. If undefined, the checkout succeeds. */
   refuse?: ErrorCode;
-  /** Whether sync fails. */
+  /** Whether `POST /billing/sync` fails. */
   syncDown?: boolean;
 }
 
 /**
  * A fake auth/billing API for one customer and guests. Its Stripe pages have another origin and redirect back at once.
- * Checkout returns as if the plan was bought, the portal as if nothing was changed.
+ * The Checkout page acts as if the customer bought the plan. The portal page changes nothing.
  */
 export async function startApi(jobsUrl: string, customer: FakeCustomer, returnUrl: string) {
   const calls: string[] = [];

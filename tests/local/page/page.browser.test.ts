@@ -71,7 +71,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.keyboard.press("Enter");
   };
 
-  it("shows the entrance only after the program has been evaluated", async () => {
+  it("shows the sign-in buttons only after the Pulumi program has been evaluated", async () => {
     await using visited = await visit({}, { evaluated: false });
     await visited.tab.getByText("ただいま開店の支度をしています…").waitFor();
     visited.evaluate();
@@ -285,7 +285,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.getByRole("button", { name: "プランの変更・解約・カード" }).isEnabled()).toBe(true);
   });
 
-  it("shows the updated row in the drawer and controls the Stripe double from the drawer", async () => {
+  it("shows the updated row in the developer's panel and controls the Stripe double from this panel", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     const panel = fakePanel();
     let row: Record<string, unknown> | undefined = { user_id: "user-1", plan: "free" };
@@ -331,7 +331,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(visited.complaints).toEqual([]);
   });
 
-  it("shows the error of a failed action in the drawer", async () => {
+  it("shows the error of a failed action in the developer's panel", async () => {
     const panel = fakePanel({
       async refund() {
         throw new Error("This customer has paid nothing yet.");
@@ -346,7 +346,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await visited.tab.getByRole("button", { name: "返金する" }).isEnabled()).toBe(true);
   });
 
-  it("hides the drawer from a guest, and shows only the row in it when billing uses real Stripe", async () => {
+  it("hides the developer's panel from a guest, and shows only the row when billing uses real Stripe", async () => {
     await using visited = await visit({}, { row: async () => ({ user_id: "user-1", plan: "free" }) });
     const { tab } = visited;
     await tab.getByRole("button", { name: "ゲストで入る" }).click();

@@ -60,7 +60,7 @@ describe("page server", () => {
     expect(policy).not.toContain("unsafe");
   });
 
-  it("returns 503 for the configuration until the program has been evaluated", async () => {
+  it("returns 503 for the configuration until the Pulumi program has been evaluated", async () => {
     let current: PageConfig | undefined;
     const { server } = await page({ config: () => current });
     const early = await fetch(`${server.url}/config.json`);
@@ -142,7 +142,7 @@ describe("routes of the developer's panel", () => {
   it("reject requests from other origins and host names", async () => {
     const panel = fakePanel();
     const { server } = await page({ stripe: () => panel, row: async () => ({ plan: "paid" }) });
-    const refused = { status: 403, body: { error: { message: "Only the page itself may do this." } } };
+    const refused = { status: 403, body: { error: { message: "Only the page itself may call this route." } } };
     const url = `${server.url}/stripe/refund`;
     const body = { userId: "user-1" };
     for (const origin of ["https://evil.example", "http://localhost:5173", "null"]) {
@@ -150,7 +150,7 @@ describe("routes of the developer's panel", () => {
       expect(await said(await fetch(`${server.url}/row?user=user-1`, { headers: { origin } }))).toEqual(refused);
     }
     expect(await withHost(server.port, "evil.example:4100", "/row?user=user-1")).toBe(403);
-    // A form of another site can send this without a preflight.
+    // A form on another site can send this content type without a CORS preflight.
     expect((await post(url, body, { "content-type": "text/plain" })).status).toBe(415);
     expect(panel.calls).toEqual([]);
     expect((await post(url, body, { ...json, origin: server.url })).status).toBe(200);
@@ -179,7 +179,7 @@ describe("routes of the developer's panel", () => {
     const { server } = await page();
     const nothing = {
       status: 404,
-      body: { error: { message: "There is no Stripe double here: billing is real Stripe." } },
+      body: { error: { message: "There is no Stripe double, because billing uses real Stripe." } },
     };
     expect(await said(await fetch(`${server.url}/stripe`))).toEqual(nothing);
     expect(await said(await post(`${server.url}/stripe/refund`, { userId: "user-1" }))).toEqual(nothing);

@@ -92,7 +92,7 @@ exports.getThing = (args) => pulumi.runtime.invoke("aws:test/getThing:getThing",
  * things. These inputs of a thing have an effect:
  * - `kind`, `base`: a change replaces the thing; a change of any other input updates it. If the old `kind` is "sole",
  * the old thing is deleted first.
- * - `labelled`: adds an automatic `label`, which updates keep.
+ * - `labelled`: adds an automatic `label`. An update keeps this label.
  * - `size`: values over 9 are rejected.
  * - `fail`: the create fails. `notReady`: the created thing is not ready. `hang`: the create never ends.
  * - `stuck`: the delete fails.

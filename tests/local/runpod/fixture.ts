@@ -30,7 +30,7 @@ export class FakeWorker implements RunningWorker {
     this.exit(reason);
   }
 
-  /** Asks for jobs. An empty list means status 204. */
+  /** Asks for up to `count` jobs. Returns an empty list for a response with status 204. */
   async take(count = 1, signal?: AbortSignal): Promise<{ id: string; input: unknown }[]> {
     const url = this.url("RUNPOD_WEBHOOK_GET_JOB", this.env.RUNPOD_POD_ID);
     const batch = count > 1 ? `${url.replace("/job-take/", "/job-take-batch/")}&batch_size=${count}` : url;
@@ -173,7 +173,7 @@ export class RunpodFixture {
     return body.data;
   }
 
-  /** Runs a GraphQL document that a rule must refuse. Returns the first message. */
+  /** Runs a GraphQL document that one of RunPod's rules must refuse. Returns the first error message. */
   async refusal(query: string, variables: object = {}): Promise<string> {
     const response = await this.post({ query, variables });
     expect(response.status).toBe(200);
@@ -182,7 +182,7 @@ export class RunpodFixture {
     return body.errors?.[0]?.message ?? "";
   }
 
-  /** Calls REST v2. `call` is method and path. */
+  /** Calls REST v2. `call` is the method and the path, such as `GET /templates`. */
   rest(call: string, body?: unknown, key: string | undefined = `Bearer ${ACCOUNT_KEY}`): Promise<Response> {
     const [method = "GET", path = ""] = call.split(" ");
     return fetch(`${this.double.restUrl}${path}`, {
@@ -226,7 +226,7 @@ export class RunpodFixture {
     return (await this.graphql(SAVE_ENDPOINT, { input: { ...endpointInput, ...input } })).saveEndpoint;
   }
 
-  /** Creates a template and an endpoint with it. */
+  /** Creates a template, and an endpoint that uses the template. */
   async deploy(endpoint: object = {}, template: object = {}): Promise<{ id: string; templateId: string }> {
     const templateId = await this.saveTemplate(template);
     return { id: (await this.saveEndpoint({ templateId, ...endpoint })).id, templateId };

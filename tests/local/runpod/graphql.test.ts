@@ -241,7 +241,7 @@ describe("Other GraphQL queries and mutations", () => {
     expect(await runpod.refusal(remove, { input: { id } })).toMatch(/in use/);
   });
 
-  it("replace null with the default value", async () => {
+  it("replace a null input with the default value", async () => {
     const { id } = await runpod.deploy({ idleTimeout: null, scalerType: null, flashBootType: null, type: null });
     expect((await runpod.graphql(ENDPOINT, { id })).myself.endpoint).toMatchObject({
       idleTimeout: 10,
@@ -253,7 +253,7 @@ describe("Other GraphQL queries and mutations", () => {
   it("refuse an endpoint from a source code repository", async () => {
     const templateId = await runpod.saveTemplate();
     const input = { ...endpointInput, templateId, repo: { repoName: "snack" } };
-    expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toBe("repo is not part of the local RunPod");
+    expect(await runpod.refusal(SAVE_ENDPOINT, { input })).toBe("repo is not supported by the local RunPod");
   });
 });
 
@@ -398,7 +398,7 @@ describe("After a restart, the RunPod double", () => {
     expect((await runpod.restJson("GET /templates")).templates).toEqual([]);
   });
 
-  it("opens an account file of an earlier version", async () => {
+  it("opens an account file of an earlier version of the double", async () => {
     const { id, templateId } = await runpod.deploy();
     await runpod.close();
     const file = join(runpod.dir, "account.json");

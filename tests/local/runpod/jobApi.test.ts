@@ -21,7 +21,7 @@ const sdkEndpoint = () => {
   if (!endpoint) throw new Error("The SDK returned no endpoint");
   return endpoint;
 };
-/** Observes the server's next request whose path contains `part`: its arrival, and the end of its connection. */
+/** Observes the next request whose path contains `part`. `hungUp` resolves when the request's connection closes. */
 function nextRequest(part: string): { arrived: Promise<void>; hungUp: Promise<unknown> } {
   const channel = "http.server.request.start";
   const response = new Promise<ServerResponse>((resolve) => {
@@ -182,7 +182,7 @@ describe("A job", () => {
     expect(await runpod.json(`${id}/status/${empty}`)).toMatchObject({ status: "FAILED" });
   });
 
-  it("is not given to a worker request that has hung up", async () => {
+  it("is not given to a worker whose request for jobs has been cut off", async () => {
     const hangUp = new AbortController();
     const { hungUp } = nextRequest("/job-take/");
     const abandoned = runpod.worker.take(1, hangUp.signal).catch(() => "gave up");

@@ -6,10 +6,10 @@ import { ACCOUNT_KEY, type FakeWorker, PHI3_KEY, RunpodFixture } from "./fixture
 import { CallFailed, type ClientKind, type JobClient, npmClient, plainFetch, pythonClient } from "./jobClients";
 
 // These tests call the job API as RunPod documents it (docs.runpod.io: send requests, operation reference, job states).
-// They use RunPod's two clients (npm runpod-sdk 1.1.2, Python runpod 1.12.0) and plain HTTP. A call that a client lacks
-// goes over plain HTTP.
+// They use RunPod's two clients (npm runpod-sdk 1.1.2, Python runpod 1.12.0) and plain HTTP. If a client has no method
+// for a call, the test makes this call over plain HTTP.
 
-/** Set-up of one test. */
+/** Client, endpoint and worker of one test. */
 interface Scene {
   client: JobClient;
   /** Creates a client of the same kind with another key or endpoint. */
@@ -19,7 +19,7 @@ interface Scene {
   worker: FakeWorker;
   /** Calls the job API over HTTP. */
   post(path: string): Promise<Response>;
-  /** Whether the client sends an empty input as `{input: {}}`. The Python client does. */
+  /** Whether the client sends the payload `{input: {}}` as `{input: {input: {}}}`. The Python client does so. */
   wrapsEmptyInput: boolean;
 }
 

@@ -61,7 +61,7 @@ export const plainFetch: ClientKind = {
         headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
         ...(body && { body: JSON.stringify(body) }),
       });
-      // RunPod's own clients accept no other status.
+      // RunPod's own clients also accept only status 200.
       if (response.status !== 200) throw new CallFailed(response.status, await response.text());
       return response.json();
     };
@@ -124,7 +124,7 @@ export function pythonClient(python: string): ClientKind {
   return {
     name: "runpod (Python)",
     connect({ url, key, endpoint }) {
-      // The package reads the URL at import, so each URL needs a process.
+      // The package reads the URL only at import, so each URL needs a separate process.
       const driver = drivers.get(url) ?? new PythonDriver(python, url);
       drivers.set(url, driver);
       // biome-ignore lint/suspicious/noExplicitAny: the test checks the type.

@@ -15,7 +15,7 @@ const create = (body: object = {}) => runpod.restJson("POST /serverless", { ...r
 const template = { name: "phi3-template", image: "registry.example/phi3:1.0.0", disk: 20, serverless: true };
 
 describe("REST v2 endpoints", () => {
-  it("show default values and request URLs after their creation", async () => {
+  it("return default values and the request URLs when created", async () => {
     const { workers, timeout, ...minimal } = restEndpoint;
     const created = await runpod.restJson("POST /serverless", minimal);
     const base = `${runpod.jobApiUrl}/${created.id}`;
@@ -129,7 +129,8 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`GET /serverless/${id}`)).toMatchObject({
       gpu: { pools: ["AMPERE_24", "ADA_24"], excludedTypes: ["NVIDIA L4"] },
     });
-    // GraphQL deletes an endpoint only at 0 workers. It also deletes the template copy that REST v2 made.
+    // GraphQL deletes an endpoint only when workersMin and workersMax are 0. GraphQL also deletes the template copy
+    // that REST v2 made.
     const remove = "mutation ($id: String!) { deleteEndpoint(id: $id) }";
     expect(await runpod.refusal(remove, { id })).toMatch(/must both be 0/);
     await runpod.restJson(`PATCH /serverless/${id}`, { workers: { max: 0 } });
@@ -510,7 +511,7 @@ describe("The REST v2 API", () => {
     expect((await runpod.restRefusal("POST /serverless", "{"))[0]).toBe(400);
   });
 
-  it("sends the quota with each answer and sends Retry-After when the quota is exceeded", async () => {
+  it("sends the rate limits with each answer, and sends Retry-After when a rate limit is exceeded", async () => {
     await runpod.close();
     await runpod.start({ restQuota: { minute: 2, hour: 3_000, day: 50_000 } });
     const first = await runpod.rest("GET /serverless");

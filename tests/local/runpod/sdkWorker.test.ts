@@ -7,7 +7,7 @@ import type { RunningWorker } from "../../../local/runpod/workers/worker";
 import { needsPython, workerPython } from "../../workerPython";
 import { RunpodFixture } from "./fixture";
 
-// The unmodified worker SDK (runpod-python 1.12), with the handlers of sdkWorker.py.
+// These tests run RunPod's unmodified worker SDK (runpod-python 1.12) with the handlers of sdkWorker.py.
 
 describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () => {
   let runpod: RunpodFixture;
@@ -33,7 +33,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
       try {
         process.kill(-(child.pid ?? 0), "SIGKILL");
       } catch {
-        // The ping process has ended too.
+        // process.kill throws when the SDK's ping process has also ended.
       }
       return `exit code ${code}`;
     });
@@ -44,7 +44,7 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
     return { exited, stop };
   }
 
-  /** Starts the double with one endpoint. Its workers run in this mode. */
+  /** Starts the double with one endpoint. The endpoint's workers run sdkWorker.py in the given mode. */
   async function start(mode: "plain" | "stream" | "aggregate" | "unfit"): Promise<void> {
     await runpod.start({ startWorker });
     ({ id } = await runpod.deploy({ workersMax: 1 }, { env: [{ key: "MODE", value: mode }] }));
@@ -85,7 +85,8 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
       await run({ do: "wait", seconds: 30, note: `${note}2` }),
     ];
     await vi.waitFor(async () => expect(await inProgress()).toBe(2), 10_000);
-    // From now on, a job is lost when a ping does not name it. The SDK pings every second.
+    // A worker's pings name its running jobs. After this time, the double treats a job that no ping names as lost.
+    // The SDK pings every second.
     runpod.double.skip(31_000);
     await result({ do: "wait", seconds: 2.5, note });
     expect((await runpod.json(`${id}/health`)).jobs).toMatchObject({ inProgress: 2, retried: 0 });

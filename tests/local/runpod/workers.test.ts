@@ -29,7 +29,7 @@ describe("A release", () => {
   });
 
   it("gives workers the template's environment and ignores the endpoint's environment", async () => {
-    // Source: a comment in runpodctl.
+    // Source of this rule: a comment in the code of runpodctl.
     await runpod.start();
     await runpod.deploy({
       env: [

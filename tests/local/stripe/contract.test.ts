@@ -4,15 +4,15 @@ import { routes } from "../../../local/stripe/routes";
 import { PAID, stripeFixture, VIP } from "./fixture";
 import { checkShapes, type TypedAnswer } from "./shapes";
 
-// Every call of the double, made by the real SDK over HTTP with one account. The last tests check that no call is
-// missing and that every answer matches the SDK's type.
+// These tests make every API call that the double supports, with the real SDK over HTTP and one account. The last tests
+// check that no call is missing and that every answer matches the SDK's type.
 const fixture = stripeFixture({ perFile: true });
 const answers: TypedAnswer[] = [];
 const called = new Set<string>();
 let customer: Stripe.Customer;
 let paid: Stripe.Subscription;
 
-/** Defines a test named after one call. `type` is the SDK's type of the answer; `List<…>` for a page. */
+/** Defines a test named after one call. `type` is the SDK's type of the answer, or `List<…>` for a page of a list. */
 function call<T>(name: string, type: string, make: (stripe: Stripe) => Promise<T>, then?: (answer: T) => unknown) {
   it(`${name} returns ${type}`, async () => {
     const answer = await make(fixture().stripe);
@@ -33,7 +33,7 @@ beforeAll(async () => {
   }));
   stripe.on("response", ({ method, path }: Stripe.ResponseEvent) => {
     const { pathname } = new URL(path, "http://stripe");
-    // /customers/search also matches /customers/:id. The first matching route answers.
+    // The double uses the first matching route, because /customers/search also matches /customers/:id.
     const route = known.find((one) => one.method === method && one.pattern.test(pathname));
     called.add(route?.name ?? `${method} ${pathname}`);
   });

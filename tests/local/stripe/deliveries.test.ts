@@ -7,7 +7,7 @@ import { startStripe } from "../../../local/stripe/server";
 import { Events } from "../../../local/support/events";
 import { API_KEY, stripeFixture } from "./fixture";
 
-// Webhook deliveries and their faults (https://docs.stripe.com/webhooks), verified by the real SDK.
+// Tests of webhook deliveries and their faults (https://docs.stripe.com/webhooks). The real SDK verifies each delivery.
 const fixture = stripeFixture();
 
 interface Delivery {
@@ -138,7 +138,7 @@ describe("Stripe double", () => {
       const order = received.map(({ body }) => body.match(/customer (\d+)/)?.[1] ?? "");
       return order.join() === order.toSorted((one, other) => Number(one) - Number(other)).join();
     };
-    // Ten events are in order by chance once in 3.6 million runs.
+    // The shuffled order of ten events is the original order only once in 3.6 million runs.
     await Promise.all(Array.from({ length: 10 }, (_, made) => stripe.customers.create({ name: `customer ${made}` })));
     await double.settled();
     expect(received).toHaveLength(10);
@@ -149,7 +149,7 @@ describe("Stripe double", () => {
     const { stripe, double } = fixture();
     double.switches.delayUpToMs = 1_000;
     await Promise.all(Array.from({ length: 20 }, () => stripe.customers.create()));
-    // Twenty delays are never all close to zero.
+    // Twenty random delays are practically never all close to zero.
     expect(received.length).toBeLessThan(20);
     await double.settled();
     expect(received).toHaveLength(20);

@@ -9,7 +9,7 @@ import { Events } from "../../../local/support/events";
 /** The account's key. */
 export const API_KEY = "sk_test_fixture";
 
-/** Prices of a test's account. */
+/** Ids of the prices in a test's account. */
 export const PAID = "price_test_paid";
 export const VIP = "price_test_vip";
 const catalogue = [
@@ -23,11 +23,11 @@ export interface StripeFixture {
   stripe: Stripe;
   /** Folder of the account's state. */
   dir: string;
-  /** Creates an SDK client with other settings. */
+  /** Creates an SDK client with another key or other settings. */
   client(key?: string, config?: Stripe.StripeConfig): Stripe;
   /** Creates a customer on a test clock with a working card. */
   customer(card?: string): Promise<Stripe.Customer>;
-  /** Creates a paid subscription. */
+  /** Creates a subscription. The default price is `PAID`. */
   subscription(customer: Stripe.Customer, price?: string): Promise<Stripe.Subscription>;
   /** Submits a form of a page without following the redirect. */
   submit(path: string, form?: Record<string, string>): Promise<Response>;
@@ -73,7 +73,10 @@ async function open(): Promise<StripeFixture & { close(): Promise<void> }> {
   };
 }
 
-/** Starts an account per test or per file. Call the returned function inside tests only. */
+/**
+ * Starts one Stripe account for each test, or one for the whole file when `perFile` is true. Call the returned function
+ * only inside tests.
+ */
 export function stripeFixture({ perFile = false } = {}): () => StripeFixture {
   let current: Awaited<ReturnType<typeof open>> | undefined;
   (perFile ? beforeAll : beforeEach)(async () => {
@@ -81,7 +84,7 @@ export function stripeFixture({ perFile = false } = {}): () => StripeFixture {
   });
   (perFile ? afterAll : afterEach)(() => current?.close());
   return () => {
-    if (!current) throw new Error("There is no account outside a test.");
+    if (!current) throw new Error("The Stripe account is available only inside a test.");
     return current;
   };
 }

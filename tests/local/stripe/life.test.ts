@@ -2,8 +2,9 @@ import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { PAID, stripeFixture, VIP } from "./fixture";
 
-// How a subscription changes: when time passes, when the customer uses the Checkout and portal pages, and when the bank
-// disputes a payment (https://docs.stripe.com/billing/subscriptions/overview, /testing, /billing/testing/test-clocks).
+// These tests check how a subscription changes when time passes, when the customer uses the Checkout and portal pages,
+// and when the bank disputes a payment (https://docs.stripe.com/billing/subscriptions/overview, /testing,
+// /billing/testing/test-clocks).
 const fixture = stripeFixture();
 const DAY = 24 * 3600;
 
@@ -19,7 +20,7 @@ const periodOf = ({ items }: Stripe.Subscription) => {
   return { start: item?.current_period_start ?? 0, end: item?.current_period_end ?? 0 };
 };
 
-/** Advances a customer's clock and reads the subscription. */
+/** Advances the subscription's test clock to `moment` and reads the subscription. */
 async function at(moment: number, { id, test_clock }: Stripe.Subscription): Promise<Stripe.Subscription> {
   const { stripe } = fixture();
   await stripe.testHelpers.testClocks.advance(String(test_clock), { frozen_time: moment });
@@ -139,7 +140,7 @@ describe("Checkout page", () => {
       "checkout.session.completed",
     ])
       expect(happened).toContain(type);
-    // The created event shows an incomplete subscription, so the order of events is misleading.
+    // The customer.subscription.created event shows the status incomplete, although the payment has succeeded.
     const { data } = await stripe.events.list({ type: "customer.subscription.created" });
     expect(data).toMatchObject([{ data: { object: { status: "incomplete" } } }]);
     expect((await submit(`/c/pay/${id}`, { card_number: "4242424242424242" })).status).toBe(404);

@@ -35,7 +35,7 @@ export function checkShapes(answers: TypedAnswer[]): string[] {
     name === file ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2023) : getSourceFile(name, ...rest);
   const program = ts.createProgram([file], options, host);
   const source = program.getSourceFile(file);
-  if (!source) throw new Error("The compiler did not take the answers.");
+  if (!source) throw new Error("TypeScript did not load the file with the answers.");
   const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
   return found.map(({ start = 0, messageText }) => {
     const { line } = source.getLineAndCharacterOfPosition(start);
@@ -44,7 +44,9 @@ export function checkShapes(answers: TypedAnswer[]): string[] {
   });
 }
 
-/** The SDK uses a class for decimals, which are text in JSON. */
+/**
+ * Converts an answer to a TypeScript literal. Decimals are text in JSON, but instances of a class in the SDK's types.
+ */
 function literal(answer: unknown): string {
   return JSON.stringify(answer).replaceAll(/("\w+_decimal"):"-?[\d.]+"/g, "$1:decimal");
 }

@@ -2,8 +2,8 @@ import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { PAID, stripeFixture } from "./fixture";
 
-// The double rejects what Stripe rejects, with Stripe's texts (https://docs.stripe.com/api/errors,
-// /idempotent_requests, /pagination, /expanding_objects), seen through the real SDK.
+// These tests call the double with the real SDK. The double rejects the same requests as Stripe, with Stripe's error
+// texts (https://docs.stripe.com/api/errors, /idempotent_requests, /pagination, /expanding_objects).
 const fixture = stripeFixture();
 const refusal = (work: Promise<unknown>) =>
   work.then(

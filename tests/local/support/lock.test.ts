@@ -42,7 +42,7 @@ describe("Folder lock", () => {
   it("rejects a second process and names the process that holds the lock", async () => {
     const { pid } = await lockElsewhere();
     expect(() => lockFolder(dir, "npm start", ", or wait")).toThrow(
-      new RegExp(`state-\\w+ is in use by another npm start \\(process ${pid}\\)\\. Stop that one, or wait\\.$`),
+      new RegExp(`state-\\w+ is in use by another npm start \\(process ${pid}\\)\\. Stop that process, or wait\\.$`),
     );
   });
 
@@ -63,7 +63,7 @@ describe("Folder lock", () => {
     lockFolder(dir);
   });
 
-  it("can be taken over when its pid now belongs to an unrelated process", () => {
+  it("can be taken over when its owner's pid now belongs to an unrelated process", () => {
     mkdirSync(join(dir, "lock"));
     const hourAgo = new Date(Date.now() - 3_600_000);
     utimesSync(join(dir, "lock"), hourAgo, hourAgo);

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { checkKey } from "../../../ops/doctor/account";
 import { RunpodError } from "../../../runpod/error";
 
-/** A control plane that answers every delete with this error; undefined means success. */
+/** A fake control plane whose deletes fail with this message; undefined makes the deletes succeed. */
 function answering(words: string | undefined) {
   const answer = async () => {
     if (words !== undefined) throw new RunpodError(words, { transient: false });

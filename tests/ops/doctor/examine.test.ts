@@ -22,7 +22,7 @@ async function problems(here: DoctorFixture, ...args: Parameters<DoctorFixture["
   return (await here.report(...args)).filter(({ status }) => status !== "ok");
 }
 
-/** An expected check. */
+/** An expected check, with patterns of the observed state and of the next step. */
 function line(name: string, status: "failed" | "warning", seen: RegExp, todo: RegExp) {
   return { name, status, seen: expect.stringMatching(seen), todo: expect.stringMatching(todo) };
 }
@@ -67,7 +67,7 @@ bothApis("examine of broken workers (%s)", (api) => {
         "phi3 workers",
         "failed",
         /^crash loop: workers of version 1: 0 ready, 1 crashing; .*exit code 1/,
-        /^They crash: read a worker's log/,
+        /^Workers crash: read a worker's log/,
       ),
     ]);
   });
@@ -253,7 +253,7 @@ it("examine runs all other checks when one part of the account cannot be read", 
   expect(checks).toContainEqual(
     line("key", "failed", /^cannot read credentials\..*try again later/, /^Try again in some minutes/),
   );
-  // All but one check of the account, and all but the registry check of each model.
+  // Every check is ok except one check of the account and the registry check of each model.
   expect(checks.filter(({ status }) => status === "ok")).toHaveLength(3 + 8 * models.length);
 });
 
@@ -431,13 +431,13 @@ describe("browser checks", () => {
   it.each([
     ["of the account", keys.account, /^this is the account's key/],
     ["that reads the account", keys.readOnly, /^it also opens .*mistral$/],
-    ["that also opens another endpoint", keys.both, /^it also opens mistral$/],
+    ["that also gives access to another endpoint", keys.both, /^it also opens mistral$/],
     ["of another endpoint", keys.mistral, /^its endpoint answers 401$/],
   ])("fail for a browser key %s", async (_what, key, seen) => {
     const here = await open();
     expect(await problems(here, { browserKeys: { ...here.target.browserKeys, phi3: { key } } })).toEqual(
       expect.arrayContaining([
-        line("phi3 browser key", "failed", seen, /^Make a Restricted key for the phi3 endpoint alone/),
+        line("phi3 browser key", "failed", seen, /^Make a Restricted key for only the phi3 endpoint/),
       ]),
     );
   });

@@ -53,7 +53,10 @@ interface FixtureOptions {
   endpoint?: Partial<EndpointRecord>;
 }
 
-/** The stack `dev` on its own RunPod double, deployed through the real client, and the doctor's report on it. */
+/**
+ * The stack `dev`, deployed through the real client to a RunPod double that only this fixture uses. `report` runs the
+ * doctor on this stack.
+ */
 export class DoctorFixture {
   readonly endpointIds = byModel(() => "");
   readonly templateIds = byModel(() => "");
@@ -139,7 +142,9 @@ export class DoctorFixture {
     this.endpointIds[model] = id;
   }
 
-  /** Stores an image with a digest and one tag in ECR. Returns its name by digest, as the program uses it. */
+  /**
+   * Stores an image with a digest and one tag in ECR. Returns the image's name with the digest, as the program uses it.
+   */
   pushed(model: Model, tag: string): string {
     const repository = `000000000000.dkr.ecr.us-east-1.amazonaws.com/${model}`;
     const digest = `sha256:${createHash("sha256").update(tag).digest("hex")}`;
@@ -148,7 +153,7 @@ export class DoctorFixture {
     return `${repository}@${digest}`;
   }
 
-  /** Sets the last renewal of the registry token. */
+  /** Sets the time of the registry token's last renewal. */
   renewToken(hoursAgo: number): void {
     const value = new Date(Date.now() + (12 - hoursAgo) * 3_600_000).toISOString();
     const outputs = { type: "String", value, version: 1 };
@@ -160,7 +165,7 @@ export class DoctorFixture {
     this.account.delete(PARAMETER, EXPIRY);
   }
 
-  /** Changes a model's image, which rolls its workers like a new image tag. */
+  /** Changes a model's image. RunPod then replaces the model's workers, as after a new image tag. */
   async bump(model: Model, imageName = `${ECR}:${model}-2026-12-01`): Promise<void> {
     const template = await this.client.getTemplate(this.templateIds[model]);
     if (!template) throw new Error(`no template of ${model}`);

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { simulateBilling, type WrongRun } from "../../../verify/chaos/billing/simulation";
 
-/** Runs `npm run chaos --` with arguments. */
+/** Runs `npm run chaos` with the given arguments. */
 const chaos = (...args: string[]) =>
   new Promise<{ status: number | string | undefined; stdout: string; stderr: string }>((resolve) => {
     execFile(process.execPath, ["cli/run.cjs", "verify/chaos/chaos.ts", ...args], (error, stdout, stderr) =>

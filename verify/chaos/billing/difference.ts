@@ -10,13 +10,14 @@ export interface Difference {
 
 const SECOND_MS = 1000;
 /**
- * Moments to check after a deadline: the deadline itself, one second later, and the end of the 24 hours that a late
- * renewal event may take.
+ * Moments to check after a deadline: the deadline itself, one second later, and 24 hours later. A late renewal event
+ * can take up to 24 hours.
  */
 const AFTER_MS = [0, SECOND_MS, 24 * 3600 * SECOND_MS];
 
 /**
- * Compares the entitlements of two customers, now and around each future deadline of both.
+ * Compares the entitlements of the expected customer and of the customer in the row, now and around each future
+ * deadline of both customers.
  *
  * @returns the first difference in plan, reason or end; undefined when there is none
  */

@@ -29,8 +29,8 @@ export interface Conditions {
 export class Unavailable extends Error {}
 
 /**
- * One run of a function. Its calls take time, fail, or succeed while their answer gets lost. The function may crash
- * between any two steps. Two invocations with the same random stream get the same failures.
+ * One run of a function. Each call takes time. A call can fail, or it can succeed while its answer gets lost. The
+ * function can crash between any two steps. Two invocations with the same random stream get the same failures.
  */
 export class Invocation {
   private readonly endsAt: number;
@@ -59,7 +59,7 @@ export class Invocation {
       () => end(true),
       (error: unknown) => {
         end(false);
-        // Any other error is a bug in the simulation or in the code under test.
+        // An error other than Unavailable is a bug in the simulation or in the code under test.
         if (!(error instanceof Unavailable)) this.conditions.time.fail(error);
       },
     );

@@ -9,7 +9,7 @@ export interface ReconcilerSources {
   row: Row;
   /** Events that Stripe lists under `delivery_success=false`, oldest first. */
   undelivered: ReadonlySet<StripeEvent>;
-  /** Events that a function has handled, even when Stripe did not see its answer. */
+  /** Events that a function has handled, even when Stripe did not receive the function's answer. */
   handled: ReadonlySet<StripeEvent>;
   handle(event: StripeEvent, invocation: Invocation): Promise<void>;
   refresh: Strategy["refresh"];

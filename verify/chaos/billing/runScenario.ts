@@ -21,8 +21,8 @@ const LOST_PROBABILITY = 0.03;
 const ANSWER_LOST_PROBABILITY = 0.02;
 
 /**
- * Delays between deliveries, for up to three days. These numbers are assumptions, because Stripe only documents
- * "exponential".
+ * Delays between the deliveries of one event, for up to three days. These numbers are assumptions, because Stripe only
+ * documents "exponential".
  */
 const BACKOFF_MS = [5, 30, 120, 300, 600, 720, 720, 720, 720].map((minutes) => minutes * MINUTE_MS);
 const RETRIES_MS = 72 * HOUR_MS;
@@ -39,7 +39,7 @@ export interface ScenarioResult {
 interface RunOptions {
   /** False disables the reconciler, so that nothing repairs lost events or passed deadlines. */
   reconciler: boolean;
-  /** Called with each event, in order. */
+  /** Called with one line for each step of the run, such as a change at Stripe or the end of a function. */
   trace?: (line: string) => void;
 }
 

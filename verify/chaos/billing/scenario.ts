@@ -5,7 +5,7 @@ import { deletion, nextScheduledChange, purchase, randomChange, type StateChange
 /** An event that Stripe sends. */
 export interface StripeEvent {
   id: string;
-  /** Unix seconds. Many events have the same value. */
+  /** Unix seconds. Many events are created in the same second. */
   created: number;
   /** Time at which Stripe first delivers the event, in milliseconds since the epoch. */
   sentAt: number;
@@ -47,8 +47,8 @@ const HOUR_MS = 3600_000;
 
 /**
  * Time between the last change and the comparison. Late deliveries take up to one hour and the reconciler runs every 15
- * minutes, so six hours are enough for a correct strategy. The time is shorter than a day, because the daily review
- * would repair most errors of the weaker strategies and so hide rows that were wrong for hours.
+ * minutes, so six hours are enough for a correct strategy. The time must be shorter than a day: the daily review would
+ * repair most errors of the weaker strategies, so the comparison would miss rows that were wrong for hours.
  */
 const COMPARED_AFTER_MS = 6 * HOUR_MS;
 

@@ -21,12 +21,12 @@ export interface BillingOptions extends SimulationOptions {
   reconciler?: boolean;
 }
 
-/** Counts of wrong runs. A run is wrong when its final row results in another plan than Stripe's state. */
+/** Counts of wrong runs. A run is wrong when its final row and Stripe's state give different entitlements. */
 export interface BillingResult {
   runs: number;
   /** Wrong runs of the production code. */
   wrong: number;
-  /** Writes that the fence refused. */
+  /** Number of writes that the write condition refused. */
   staleRefused: number;
   /** Wrong runs of weaker strategies, in the same scenarios. */
   weaker: Record<keyof typeof weaker, number>;

@@ -45,7 +45,7 @@ export function production(environment: Environment, isFenced: boolean): Strateg
   return { handle: (_, invocation) => refresh(invocation), refresh };
 }
 
-/** Weaker: copies the payload of each event to the row. The last write wins. */
+/** Weaker strategy that copies the payload of each event to the row. The last write wins. */
 export function payloadLastWrite({ row, now }: Environment): Strategy {
   return {
     handle: ({ payload }, invocation) =>
@@ -54,8 +54,8 @@ export function payloadLastWrite({ row, now }: Environment): Strategy {
 }
 
 /**
- * Weaker: copies payloads too, but ignores events older than the last one written. Events of the same second are
- * ordered by their id.
+ * Weaker strategy that also copies payloads, but ignores an event that is older than the last copied event. The ids
+ * decide the order of events of the same second.
  */
 export function createdThenId({ row, now }: Environment): Strategy {
   let latest: StripeEvent | undefined;
@@ -69,7 +69,7 @@ export function createdThenId({ row, now }: Environment): Strategy {
   };
 }
 
-/** Weaker: reads the current state from Stripe, like production, but writes without a fence. */
+/** Weaker strategy that reads the current state from Stripe, like production, but writes without a condition. */
 export function refetchNoFence(environment: Environment): Strategy {
   const { row, now } = environment;
   const refresh = async (invocation: Invocation): Promise<void> => {

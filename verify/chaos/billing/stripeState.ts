@@ -5,7 +5,7 @@ import { isLive } from "../../../functions/core/entitlement";
 export interface OpenInvoice {
   /** Unix seconds. */
   created: number;
-  /** Whether it is the first payment, or the first payment after a trial. */
+  /** Whether the invoice is for the first payment, or for the first payment after a trial. */
   first: boolean;
 }
 
@@ -28,7 +28,7 @@ export interface StripeState {
 /** A customer without any purchase. */
 export const newCustomer: StripeState = { subscriptions: [], disputes: [], deleted: false };
 
-/** Facts that production reads when Stripe's state does not change between its calls. */
+/** Facts that production reads when the state does not change during production's calls to Stripe. */
 export function factsOf(state: StripeState): StripeFacts {
   return {
     subscriptions: decisiveSubscriptions(state.subscriptions).map((one) => subscriptionFacts(one, one.open_invoices)),
@@ -44,7 +44,7 @@ export function decisiveSubscriptions(subscriptions: readonly Subscription[]): S
   return subscriptions.filter((one) => isLive(one) || one === lastEnded);
 }
 
-/** @param openInvoices open invoices, which production reads after the subscription and which may be newer */
+/** @param openInvoices open invoices. Production reads them after the subscription, so they can be newer */
 export function subscriptionFacts(
   { period_seconds: _, open_invoices: __, ...subscription }: Subscription,
   openInvoices: readonly OpenInvoice[],

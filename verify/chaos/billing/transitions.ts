@@ -2,7 +2,7 @@ import { isLive } from "../../../functions/core/entitlement";
 import type { Random } from "../random";
 import type { StripeState, Subscription } from "./stripeState";
 
-/** Prices of the simulated policy, and one that the policy does not contain. */
+/** Prices of the simulated policy, and one price that the policy does not contain. */
 export const prices = {
   paid: ["price_paid", "price_paid_2025"],
   vip: ["price_vip"],

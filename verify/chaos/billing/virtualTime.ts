@@ -7,7 +7,8 @@ interface Timer {
 
 /**
  * A clock that jumps from timer to timer and waits for real promises in between. Simulated days take milliseconds, and
- * the order of events is always the same. Code on this clock may only await `sleep` and promises that depend on it.
+ * the order of events is always the same. Code that uses this clock must await only `sleep` and promises that depend on
+ * `sleep`.
  */
 export class VirtualTime {
   private readonly timers: Timer[] = [];

@@ -5,8 +5,8 @@ import { OWNER_TAG, TEMPLATE_TAG } from "../../../runpod/ownerTag";
 import { type DeclaredModel, type DeclaredStack, owner } from "./declaredStack";
 
 /**
- * The stack's resources in an account: templates with its owner tag, endpoints that run such a template, and
- * credentials whose name starts with its name.
+ * The stack's resources in an account: templates with the stack's owner tag, endpoints that run such a template, and
+ * credentials whose name starts with the stack's name.
  */
 function ownOf(account: RunpodAccount) {
   const hasOwnerTag = (id: string) =>

@@ -20,7 +20,7 @@ export interface Outcome {
   wrong: string[];
 }
 
-/** Runs a scenario with a stack on an empty RunPod account. `log` gets each event. */
+/** Runs a scenario with a stack on an empty RunPod account. `log` gets one line for each event. */
 export async function runScenario(
   { updates, destroyFaults, ignoresDependencies }: Scenario,
   stack: Stack,
@@ -126,7 +126,7 @@ class ScenarioRun {
     }
   }
 
-  /** Whether the work succeeded. */
+  /** Does the work once and logs its error. Returns whether the work succeeded. */
   private async attempt(name: string, work: () => Promise<unknown>): Promise<boolean> {
     try {
       await work();

@@ -37,10 +37,10 @@ const CONCURRENCY = 2;
 
 /**
  * Runs random scenarios, each the life of one stack, with the RunPod provider in Pulumi's own server for dynamic
- * resources. The RunPod doubles fail in several ways: lost answers, errors, crashes, idle days. The same options give
- * the same scenarios.
+ * resources. The runs contain failures of several kinds: lost answers, errors, crashes, idle days. The same options
+ * give the same scenarios.
  *
- * @param onWrongRun called with each run that had an error; the simulation ends early when it returns true
+ * @param onWrongRun called with each run that had an error; when it returns true, the simulation ends early
  */
 export async function simulateRunpod(
   { runs, seed: firstSeed, programDir = process.cwd(), trace, progress }: RunpodOptions,

@@ -36,15 +36,15 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"snack-worker: {error}")
 
-    # Linux ignores SIGTERM for a container's first process unless it has a handler. The SDK installs another handler
-    # later.
+    # Linux ignores SIGTERM for a container's first process when that process has no handler. The SDK installs its own
+    # handler only later.
     early_signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda signum, _frame: early_signals.append(signum))
     try:
         engine = EngineProcess(engine_command(settings, settings.own_engine)) if settings.own_engine else None
         try:
-            # This handler is installed only now: an exit while the engine is being started would leave the engine
-            # running.
+            # An exit on SIGTERM while the engine is being started would leave the engine running. Therefore this
+            # handler is installed only now.
             signal.signal(signal.SIGTERM, _exit_on_signal)
             for signum in early_signals:
                 _exit_on_signal(signum, None)
@@ -88,8 +88,8 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
 def _make_on_lost(engine: EngineProcess) -> Callable[[str], None]:
     """
     Returns a callback that ends this worker. The engine's watch thread calls it with the reason when the engine is
-    lost. The callback sends SIGTERM, so that the SDK finishes its running jobs and fetches no more. The SDK then waits
-    up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to the main thread.
+    lost. The callback sends SIGTERM, so that the SDK finishes the running jobs and fetches no more jobs. The SDK would
+    then wait up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to the main thread.
     """
     main_thread = threading.main_thread().ident or 0
     lost_reason = ""

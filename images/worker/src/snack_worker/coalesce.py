@@ -10,10 +10,10 @@ BOUNDARIES = frozenset("、。！？\n")
 
 async def coalesce(pieces: AsyncIterator[str], window_s: float) -> AsyncGenerator[str]:
     """
-    Yields the text of `pieces` in larger pieces. It yields the first piece at once, and later text as soon as a
-    boundary arrives or `window_s` has passed since the previous piece. It reads ahead while the consumer handles a
-    piece. When `pieces` raises an error, the text before the error is yielded first. Closing this generator closes
-    `pieces`.
+    Yields the text of `pieces` in larger pieces. The first piece is yielded at once. Later text is yielded as soon as a
+    character of BOUNDARIES arrives or `window_s` has passed since the previous piece. The generator reads ahead while
+    the consumer handles a piece. When `pieces` raises an error, the text before the error is yielded first. Closing
+    this generator closes `pieces`.
     """
     arrived: asyncio.Queue[str | None] = asyncio.Queue()
 

@@ -30,21 +30,21 @@ class Deadlines:
     """Time limits of the engine, in seconds."""
 
     connect_s: float = 3
-    """Opening a connection."""
+    """Time limit for opening a connection."""
     first_text_s: float = 30
-    """From the job's start to the first text. Includes the retry."""
+    """Time from the job's start to the first text, including the retry."""
     idle_s: float = 15
-    """Between two events after the first text."""
+    """Time between two events after the first text."""
     total_s: float = 100
     """
-    From the job's start to the end of the reply. This limit is below RunPod's, because RunPod ends a job after 120 s
-    without giving a reason.
+    Time from the job's start to the end of the reply. RunPod ends a job after 120 s without giving a reason, so this
+    limit is lower.
     """
 
 
 @dataclass
 class Outcome:
-    """Facts about a reply besides its text. Complete when the stream has ended."""
+    """Facts about a reply besides its text. They are complete when the stream has ended."""
 
     finish_reason: str | None = None
     """`stop`, `length` or `filter`."""
@@ -64,8 +64,8 @@ class EngineError(WorkerError):
 
 class Engine:
     """
-    Client of one engine. Use each instance in one event loop only: the end of the loop closes the session. `base_url`
-    ends in `/v1`.
+    Client of one engine. Use each instance in one asyncio event loop only: when that loop ends, the HTTP session closes.
+    `base_url` ends in `/v1`.
     """
 
     def __init__(self, base_url: str, deadlines: Deadlines | None = None) -> None:

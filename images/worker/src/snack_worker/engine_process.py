@@ -77,7 +77,10 @@ class EngineProcess:
         Thread(target=run, name="engine-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Terminates the engine and all its child processes; kills them after STOP_GRACE_S."""
+        """
+        Terminates the engine and waits up to STOP_GRACE_S seconds. Then kills the engine and its child processes if
+        they still run.
+        """
         self._stopping = True
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):

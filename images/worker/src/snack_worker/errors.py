@@ -35,9 +35,9 @@ class WorkerError(Exception):
         return int(str(_registry[self.code]["status"]))
 
     def body(self) -> dict[str, object]:
-        """`code`, `message` and `retryable`."""
+        """Returns `code`, `message` and `retryable`."""
         return {"code": self.code, "message": self.message, "retryable": bool(_registry[self.code]["retryable"])}
 
     def to_json(self) -> str:
-        """JSON text of `{"error": {"code", "message", "retryable"}}`."""
+        """Returns the JSON text of `{"error": {"code", "message", "retryable"}}`."""
         return json.dumps({"error": self.body()}, ensure_ascii=False)

@@ -2,7 +2,8 @@
 Handler that RunPod's SDK calls for each job. It checks the input's shape, the ticket and the ticket's limits, in this
 order. Then it requests a reply from the engine and streams that reply.
 
-The shape is checked first, because this costs little and only a well-formed input has a readable ticket.
+The shape is checked first, because this check costs little and because a ticket can be read only from a well-formed
+input.
 """
 
 import logging
@@ -27,8 +28,8 @@ from .tokenizer import CountTokens, read_counter
 
 log = logging.getLogger(__name__)
 
-# Text without a boundary is collected for this time before it is sent. Each delta costs a request to RunPod, and people
-# do not notice pauses this short.
+# Text without punctuation (`coalesce.BOUNDARIES`) is collected for this time before it is sent. Each delta costs a
+# request to RunPod, and people do not notice pauses this short.
 COALESCE_WINDOW_S = 0.06
 
 # Default sampling parameters. The client's parameters override them.

@@ -1,9 +1,9 @@
 """
 Job loop that replaces `rp_scale.JobScaler` of RunPod's SDK (runpod 1.12 only).
 
-The SDK's loop polls. Ten times a second it checks for fetched jobs to start, and once a second for free capacity. On
-average this delays every first text by 50 ms and leaves a busy GPU idle for half a second after every reply. Our loop
-waits for events instead of polling.
+The SDK's loop polls. Ten times a second it looks for fetched jobs that it can start. Once a second it looks for free
+capacity. On average this delays every first text by 50 ms and leaves a busy GPU idle for half a second after every
+reply. Our loop waits for events instead of polling.
 
 After SIGTERM the SDK's loop waits up to 90 s for its open request for jobs, but drops the jobs that this request
 returns. Our loop runs those jobs.

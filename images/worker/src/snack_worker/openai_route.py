@@ -55,7 +55,8 @@ class OpenAiDialect:
 
     def parse(self) -> ChatInput | Item:
         """
-        Returns the conversation, or the complete response to a request for models. Raises WorkerError.
+        Returns the conversation, or the complete response to a request for the model list or for one model. Raises
+        WorkerError.
         """
         model = {
             "id": self._settings.model,

@@ -14,10 +14,10 @@ TOKYO = timezone(timedelta(hours=9), "JST")
 
 def persona(now_s: float) -> Message:
     """
-    Returns the system message for a time in seconds since 1970. The greeting changes at 5, 18 and 23 o'clock.
+    Returns the system message for a time in seconds since 1970. The greeting changes at 5, 18 and 23 o'clock in Tokyo.
 
     The greeting is at the end of the message, so that all customers share the persona in the engine's prefix cache.
-    They share the whole message until the greeting changes. When it changes during a conversation, the engine
+    They share the whole message until the greeting changes. When the greeting changes during a conversation, the engine
     recomputes the prompt once, starting at the greeting. If the greeting were in a user message, the engine would
     recompute part of the prompt at every turn.
     """

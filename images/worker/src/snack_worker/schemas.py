@@ -94,7 +94,7 @@ def _explain_unknown(error: ValidationError, field: str) -> WorkerError:
     allowed = f"only {', '.join(known)} are allowed."
     instance: Any = error.instance
     unknown = next((key for key in instance if key not in known), "")
-    # A field name that does not look like this is not repeated, because it could be a customer's text.
+    # Only a field name of this form is repeated. Any other name could be a customer's text.
     if re.fullmatch(r"[a-z_]{1,30}", str(unknown)):
         return WorkerError("invalid_input", f"not allowed here; {allowed}", field=f"{field}.{unknown}")
     return WorkerError("invalid_input", allowed, field=field)

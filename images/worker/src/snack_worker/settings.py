@@ -33,7 +33,7 @@ class OwnEngine:
     quantization: str | None
     """vLLM's name of the quantization; None loads the weights unchanged."""
     health_every_s: float
-    """Interval between health checks after the start, and the time limit of each check."""
+    """Seconds between health checks after the start. This is also the time limit of each check."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Settings:
     chat_template_file: Path
     """Chat template that the engine uses."""
     ticket_issuer: str
-    """`snack-misaki/<stack>`."""
+    """Issuer of accepted tickets: `snack-misaki/<stack>`."""
     ticket_keys: TicketKeys
     engine_base_url: str
     """Base URL of the OpenAI-compatible API, ending in `/v1`."""
