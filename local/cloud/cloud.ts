@@ -125,6 +125,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       region: config.values["aws:region"] ?? "us-east-1",
       events,
       apiPorts: freePorts ? "free" : 4110,
+      urlPorts: freePorts ? "free" : 4210,
       lambdaPort: 0,
       programDir,
       jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
