@@ -3,7 +3,8 @@ import { command, run } from "../cli/command";
 import { reportLines, resultLine } from "./failover/report";
 import { type FailoverProvider, failoverProviders, runFailover } from "./failover/run";
 
-interface FailoverOptions {
+interface Options {
+  json?: boolean;
   only?: string[];
   provider?: FailoverProvider[];
   scale: number;
@@ -15,9 +16,11 @@ program
   .command("failover")
   .description("plays sixteen failures of LLM providers against the relay, over the vendors' SDKs and real connections")
   .option("--json", "print one JSON object and nothing else")
-  .option("--only <ids>", "scenarios, such as S08,S09 (default: all)", list)
+  .option("--only <ids>", "scenarios, such as S08,S09 (default: all)", ids)
   .addOption(
-    new Option("--provider <names>", `providers that fail (default: ${failoverProviders.join(",")})`).argParser(providers),
+    new Option("--provider <names>", `providers that fail (default: ${failoverProviders.join(",")})`).argParser(
+      providers,
+    ),
   )
   .addOption(
     new Option("--scale <number>", "divides all times, the relay's deadlines included").default(1).argParser(positive),
@@ -29,9 +32,7 @@ The scenarios are those of Failover Bench (github.com/failoverbench/failoverbenc
 at the same time, each in all scenarios: about six minutes.
 Exits with status 1 when a scenario fails, also with --json.`,
   )
-  .action(async ({ only, provider, scale }: FailoverOptions, { optsWithGlobals }: typeof program) => {
-    void optsWithGlobals;
-    const json = isJson();
+  .action(async ({ only, provider, scale, json = program.opts<{ json?: boolean }>().json }: Options) => {
     const result = await runFailover({
       ...(only && { only }),
       ...(provider && { providers: provider }),
@@ -45,6 +46,20 @@ Exits with status 1 when a scenario fails, also with --json.`,
 
 void run(program);
 
-function list(text: string): string[] {
-  return text.split(",").map((part) => part.trim());
+function ids(text: string): string[] {
+  return text.split(",").map((id) => id.trim());
+}
+
+function providers(text: string): FailoverProvider[] {
+  return text.split(",").map((text) => {
+    const name = failoverProviders.find((one) => one === text.trim());
+    if (name) return name;
+    throw new InvalidArgumentError(`Allowed: ${failoverProviders.join(", ")}.`);
+  });
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError("Allowed: a number above 0.");
 }

@@ -19,6 +19,7 @@ export function checkAlways(seen: Seen): Problem[] {
     problemIf(ends.length !== 1 || ends[0] !== last, `${ends.length} items with done or error at the end`),
     problemIf(JSON.stringify(reply.items).includes(GARBAGE), "the text of a malformed event reached the caller"),
     problemIf(invalid, `sent an invalid request: ${JSON.stringify(invalid?.refusal?.body)}`),
+    problemIf(reply.billedTokens.length !== 1, `settled the usage ${reply.billedTokens.length} times`),
     ...checkDone(seen),
     ...[...primary, ...fallback].map(checkReleased),
   ];
@@ -40,8 +41,18 @@ function checkDone({ reply, primary, fallback }: Seen): Problem[] {
   return [
     ...shared,
     problemIf(!isWhole, `an incomplete text of ${done.text.length} characters is presented as complete`),
-    problemIf(answered && !isUsageOf(done.usage, answered), `usage ${JSON.stringify(done.usage)} includes a failed attempt`),
+    problemIf(
+      answered && !isUsageOf(done.usage, answered),
+      `usage ${JSON.stringify(done.usage)} includes a failed attempt`,
+    ),
   ];
+}
+
+/** The account pays for the answer only: no failed attempt that gave no text. */
+export function billedOnce({ reply }: Seen): Problem {
+  const { usage } = doneOf(reply) ?? {};
+  const used = usage ? usage.prompt_tokens + usage.completion_tokens : 0;
+  return problemIf(reply.billedTokens[0] !== used, `billed ${reply.billedTokens} tokens for ${used}`);
 }
 
 /** The providers count one token per character of the prompt, and 60 per reply. An estimate may differ. */

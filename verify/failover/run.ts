@@ -134,24 +134,16 @@ async function setUp(provider: FailoverProvider, scale: number): Promise<Stage> 
     : await startFaultyProvider({ wire: wires[provider], mark: marks.primary, scale });
   const second = isOneRoute ? undefined : fallbackOf[provider];
   const fallback = second && (await startFaultyProvider({ wire: wires[second], mark: marks.fallback, scale }));
-  const relay = await startRelay({
-    scale,
-    providers: [
-      { name: provider, url: primary.url },
-      ...(second && fallback ? [{ name: second, url: fallback.url }] : []),
-    ],
-  });
-  return {
-    scale,
-    isOneRoute,
-    primary,
-    fallback,
-    relay,
-    [Symbol.asyncDispose]: async () => {
-      await relay.close();
-      await Promise.all([primary.close(), fallback?.close()]);
-    },
-  };
+  const close = async () => void (await Promise.all([primary.close(), fallback?.close()]));
+  const behind = [{ name: provider, url: primary.url }];
+  if (second && fallback) behind.push({ name: second, url: fallback.url });
+  try {
+    const relay = await startRelay({ scale, providers: behind });
+    return { scale, isOneRoute, primary, fallback, relay, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 async function runCase(stage: Stage, { script, messages = HELLO, check }: Case) {

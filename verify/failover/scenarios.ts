@@ -1,5 +1,5 @@
 import type { Message } from "../../functions/core/relay/provider";
-import { answered, atMost, type Problem, problemIf, within } from "./checks";
+import { answered, atMost, billedOnce, type Problem, problemIf, within } from "./checks";
 import type { Fault } from "./fault";
 import type { Script } from "./faultyProvider";
 import { doneOf, errorOf, type Seen, shownText } from "./seen";
@@ -96,7 +96,11 @@ export const scenarios: Scenario[] = [
     cases: [
       {
         script: always({ kind: "silent" }),
-        check: (seen) => [answered(seen, "fallback"), atMost(seen, 1), within(seen.reply, seen.isOneRoute ? 200_000 : 100_000)],
+        check: (seen) => [
+          answered(seen, "fallback"),
+          atMost(seen, 1),
+          within(seen.reply, seen.isOneRoute ? 200_000 : 100_000),
+        ],
       },
     ],
   },
@@ -199,7 +203,7 @@ export const scenarios: Scenario[] = [
     cases: [
       {
         script: always({ kind: "refuse", error: "overloaded" }),
-        check: (seen) => [answered(seen, "fallback"), reportsFallback(seen), atMost(seen, 2)],
+        check: (seen) => [answered(seen, "fallback"), reportsFallback(seen), billedOnce(seen), atMost(seen, 2)],
       },
     ],
   },
@@ -215,8 +219,7 @@ function once(fault: Fault): Script {
 
 /** A model whose context holds a number of characters. */
 function contextOf(chars: number): Script {
-  return ({ promptChars }) =>
-    promptChars > chars ? { kind: "refuse", error: "context_too_long" } : { kind: "none" };
+  return ({ promptChars }) => (promptChars > chars ? { kind: "refuse", error: "context_too_long" } : { kind: "none" });
 }
 
 /** 17 messages of 120 characters. */

@@ -5,6 +5,8 @@ import type { SeenRequest } from "./faultyProvider";
 export interface SeenReply {
   items: RelayItem[];
   totalMs: number;
+  /** Tokens of each settlement of the account's usage. */
+  billedTokens: number[];
 }
 
 /** Last item of a complete reply. */

@@ -48,6 +48,9 @@ type Body = z.infer<typeof Body>;
 /** Anthropic allows four cache marks in one request (source: Anthropic's page on prompt caching). */
 const MAX_CACHE_MARKS = 4;
 
+/** Versions of the API (source: @anthropic-ai/sdk 1.0 and its changelog). */
+const VERSIONS = ["2023-06-01", "2026-10-21"];
+
 /**
  * Anthropic's Messages API with server-sent events, as models from Claude 4.7 on serve it: they reject sampling
  * parameters ("`temperature` is deprecated for this model.": The-PR-Agent/pr-agent#2456) and an assistant prefill
@@ -85,7 +88,12 @@ export const anthropic: Wire = {
     sse({ type: "content_block_stop", index: 1 }),
     sse({
       type: "message_delta",
-      delta: { stop_reason: finish === "stop" ? "end_turn" : "refusal", stop_sequence: null },
+      delta: {
+        stop_reason: finish === "stop" ? "end_turn" : "refusal",
+        stop_sequence: null,
+        stop_details: null,
+        container: null,
+      },
       usage: usage(reply, reply.completionTokens),
     }),
   ],
@@ -113,11 +121,14 @@ function read(request: WireRequest): { chat: Chat } | { refusal: WireError } {
   return { chat: { model, maxTokens: max_tokens, promptChars: textOf(messages).length, stream } };
 }
 
+/** The SDK sends the key as a bearer token since 1.0; `x-api-key` still works. */
 function refuseHeaders({ headers }: WireRequest): WireError | undefined {
-  if (headers["x-api-key"] === undefined) return failure(401, "authentication_error", "x-api-key header is required");
-  if (headers["x-api-key"] !== ANTHROPIC_KEY) return failure(401, "authentication_error", "invalid x-api-key");
-  if (headers["anthropic-version"] !== "2023-06-01") return invalid("anthropic-version: header is required");
-  return undefined;
+  const key = headers["x-api-key"] ?? headers.authorization?.replace(/^Bearer /, "");
+  if (key === undefined) return failure(401, "authentication_error", "x-api-key header is required");
+  if (key !== ANTHROPIC_KEY) return failure(401, "authentication_error", "invalid x-api-key");
+  const version = String(headers["anthropic-version"] ?? "");
+  if (!version) return invalid("anthropic-version: header is required");
+  return VERSIONS.includes(version) ? undefined : invalid(`anthropic-version: "${version}" is not a valid version`);
 }
 
 function findProblem({ messages, system, ...body }: Body): string | undefined {
