@@ -1,0 +1,65 @@
+import {
+  BatchGetItemCommand,
+  ConditionalCheckFailedException,
+  DeleteItemCommand,
+  DynamoDBClient,
+  UpdateItemCommand,
+} from "@aws-sdk/client-dynamodb";
+import { marshall } from "@aws-sdk/util-dynamodb";
+import type { CooldownStore } from "../core/relay/cooldown";
+import { awsClientLimits, dependency } from "../lib/dependency";
+
+/** Cooldowns are deleted this long after their end. A provider that nobody asks in this time counts as healthy. */
+const KEEP_SECONDS = 3_600;
+
+/** Stores cooldowns in the `ephemeral` table. Every method throws ApiError `unavailable` when it does not answer. */
+export function createCooldownStore(tableName: string): CooldownStore {
+  const client = new DynamoDBClient(awsClientLimits);
+  const pk = (key: string) => `cooldown#${key}`;
+
+  /** False when the stored end is not `seenMs`. */
+  async function setEnd(key: string, endMs: number, seenMs?: number): Promise<boolean> {
+    const update = new UpdateItemCommand({
+      TableName: tableName,
+      Key: marshall({ pk: pk(key) }),
+      UpdateExpression: "SET end_ms = :end, #ttl = :ttl",
+      ...(seenMs !== undefined && { ConditionExpression: "end_ms = :seen" }),
+      ExpressionAttributeNames: { "#ttl": "ttl" },
+      ExpressionAttributeValues: marshall({
+        ":end": endMs,
+        ":ttl": Math.ceil(endMs / 1000) + KEEP_SECONDS,
+        ...(seenMs !== undefined && { ":seen": seenMs }),
+      }),
+    });
+    const sent = client.send(update).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof ConditionalCheckFailedException) return false;
+        throw error;
+      },
+    );
+    return dependency("ephemeral table", sent);
+  }
+
+  return {
+    async read(keys) {
+      const get = new BatchGetItemCommand({
+        RequestItems: { [tableName]: { Keys: keys.map((key) => marshall({ pk: pk(key) })) } },
+      });
+      const { Responses } = await dependency("ephemeral table", client.send(get));
+      const items = Responses?.[tableName] ?? [];
+      return new Map(items.map(({ pk: stored, end_ms }) => [stored?.S?.slice(pk("").length) ?? "", Number(end_ms?.N)]));
+    },
+
+    async write(key, endMs) {
+      await setEnd(key, endMs);
+    },
+
+    replace: (key, seenMs, endMs) => setEnd(key, endMs, seenMs),
+
+    async remove(key) {
+      const deletion = new DeleteItemCommand({ TableName: tableName, Key: marshall({ pk: pk(key) }) });
+      await dependency("ephemeral table", client.send(deletion));
+    },
+  };
+}

@@ -1,0 +1,173 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+} from "@aws-sdk/client-dynamodb";
+import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import * as z from "zod/mini";
+import { ApiError, RateLimited } from "../../contract/errors";
+import type { Usage } from "../../contract/relay";
+import {
+  cancel,
+  isCancelled,
+  type ReserveRequest,
+  readUsage,
+  reserve,
+  settle,
+  type UsageLimits,
+  UsageState,
+  usageEnd,
+} from "../core/relay/usage";
+import { awsClientLimits, dependency } from "../lib/dependency";
+
+export type { UsageLimits } from "../core/relay/usage";
+
+/** Tries of one change while other containers change the same account. The waits in between reach 2 s in all. */
+const MAX_TRIES = 14;
+const WAIT_MS = { first: 10, longest: 250 };
+/** Accounts whose state a container remembers. */
+const MAX_REMEMBERED = 1_000;
+
+/**
+ * Usage of the relay, one item per account. `account` is `user#<sub>` or `guest#<household hash>`. Every method throws
+ * ApiError `unavailable` when the table does not answer, and the changing ones `overloaded` when too many containers
+ * change the account at once.
+ */
+export interface UsageTable {
+  /**
+   * Admits a chat and reserves its worst case, in tokens. It throws RateLimited above a limit, and ApiError `conflict`
+   * while a chat with this id is running.
+   */
+  reserve(chat: ReserveRequest & { account: string }, now: Date): Promise<void>;
+  /** Ends a chat: replaces its reservation by the used tokens. A second call changes nothing. */
+  settle(chat: { account: string; chatId: string; tokens: number }, now: Date): Promise<void>;
+  /**
+   * Marks a running chat as cancelled. It throws ApiError `not_found` unless the owner has a running chat with this id.
+   * A chat with this id that the owner starts within the next minute is cancelled from its beginning.
+   */
+  cancel(chat: { account: string; owner: string; chatId: string }, now: Date): Promise<void>;
+  /** Whether a running chat was cancelled. */
+  isCancelled(chat: { account: string; chatId: string }): Promise<boolean>;
+  /** Use of an account as the customer sees it. */
+  read(account: string, limits: UsageLimits, now: Date): Promise<Usage>;
+}
+
+/** An item. `version` is a random id of the last write. */
+const Stored = z.extend(UsageState, { version: z.string() });
+type Stored = z.infer<typeof Stored>;
+
+/** Decides about a state: the next one, or no change. */
+type Decide<Result> = (state: UsageState | undefined) => { next?: UsageState | undefined; result: Result };
+
+/**
+ * Stores usage in the `ephemeral` table. A change is one write, with the condition that nobody else has written since
+ * the remembered state. After a lost race it reads the item and decides again.
+ */
+export function createUsageTable(tableName: string): UsageTable {
+  const client = new DynamoDBClient(awsClientLimits);
+  const remembered = new Map<string, Stored>();
+  const turns = new Map<string, Promise<void>>();
+  const pk = (account: string) => `usage#${account}`;
+
+  function remember(account: string, stored: Stored): void {
+    remembered.delete(account);
+    remembered.set(account, stored);
+    const [oldest] = remembered.keys();
+    if (remembered.size > MAX_REMEMBERED && oldest !== undefined) remembered.delete(oldest);
+  }
+
+  async function load(account: string): Promise<Stored | undefined> {
+    const get = new GetItemCommand({ TableName: tableName, Key: marshall({ pk: pk(account) }), ConsistentRead: true });
+    const { Item } = await dependency("ephemeral table", client.send(get));
+    return Item && Stored.parse(unmarshall(Item));
+  }
+
+  /** False when another write came first: the item is not the one that was `seen`. */
+  async function save(account: string, stored: Stored, seen: Stored | undefined): Promise<boolean> {
+    const put = new PutItemCommand({
+      TableName: tableName,
+      Item: marshall({ pk: pk(account), ttl: usageEnd(stored), ...stored }),
+      ConditionExpression: seen ? "#version = :seen" : "attribute_not_exists(pk)",
+      ...(seen && {
+        ExpressionAttributeNames: { "#version": "version" },
+        ExpressionAttributeValues: marshall({ ":seen": seen.version }),
+      }),
+    });
+    const sent = client.send(put).then(
+      () => {
+        remember(account, stored);
+        return true;
+      },
+      (error: unknown) => {
+        if (error instanceof ConditionalCheckFailedException) return false;
+        throw error;
+      },
+    );
+    return dependency("ephemeral table", sent);
+  }
+
+  async function change<Result>(account: string, decide: Decide<Result>): Promise<Result> {
+    let lost: { version: string; result: Result } | undefined;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const known = tries === 0 ? remembered.get(account) : undefined;
+      const seen = known ?? (await load(account));
+      // The SDK repeats a write whose response was lost, and then only the first one has succeeded.
+      if (lost && lost.version === seen?.version) return lost.result;
+      const { next, result } = decide(seen);
+      if (!next) {
+        // A remembered state may be outdated: only a fresh one refuses.
+        if (known) continue;
+        return result;
+      }
+      const version = randomUUID();
+      if (await save(account, { ...next, version }, seen)) return result;
+      lost = { version, result };
+      if (!known) await sleep(Math.random() * Math.min(WAIT_MS.first * 2 ** tries, WAIT_MS.longest));
+    }
+    throw new ApiError("overloaded", undefined, { cause: "too many concurrent changes of one account's usage" });
+  }
+
+  /** Changes of one container wait for each other, so that only containers compete. */
+  function changeInTurn<Result>(account: string, decide: Decide<Result>): Promise<Result> {
+    const changed = (turns.get(account) ?? Promise.resolve()).then(() => change(account, decide));
+    const turn = changed.then(
+      () => {},
+      () => {},
+    );
+    turns.set(account, turn);
+    turn.then(() => {
+      if (turns.get(account) === turn) turns.delete(account);
+    });
+    return changed;
+  }
+
+  return {
+    async reserve({ account, ...request }, now) {
+      const refusal = await changeInTurn(account, (state) => {
+        const { next, refusal: result } = reserve(state, request, now);
+        return { next, result };
+      });
+      if (refusal?.code === "conflict") throw new ApiError("conflict");
+      if (refusal) throw new RateLimited(refusal.retryAfterSeconds);
+    },
+
+    async settle({ account, ...chat }, now) {
+      await changeInTurn(account, (state) => ({ next: settle(state, chat, now), result: undefined }));
+    },
+
+    async cancel({ account, ...chat }, now) {
+      const found = await changeInTurn(account, (state) => {
+        const { found: result, next } = cancel(state, chat, now);
+        return { next, result };
+      });
+      if (!found) throw new ApiError("not_found", "There is no running chat with this id.");
+    },
+
+    isCancelled: async ({ account, chatId }) => isCancelled(await load(account), chatId),
+
+    read: async (account, limits, now) => readUsage(await load(account), limits, now),
+  };
+}
