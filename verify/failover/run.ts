@@ -112,7 +112,7 @@ async function runScenario(provider: FailoverProvider, scenario: Scenario, scale
   const isOneRoute = provider === "runpod";
   const cases = (scenario.cases ?? []).filter(({ worker = true }) => worker || !isOneRoute);
   for (const one of cases) {
-    await using stage = await setUp(provider, scale);
+    await using stage = await setUp(provider, one.isUnscaled ? 1 : scale);
     const label = one.name ? `${one.name}: ` : "";
     const { problems, summary } = await runCase(stage, one).catch(asCrash);
     outcome.problems.push(...problems.map((problem) => `${label}${problem}`));
@@ -167,9 +167,10 @@ async function runCase(stage: Stage, { script, messages = HELLO, check }: Case) 
     primary: [...stage.primary.requests],
     fallback: [...(stage.fallback?.requests ?? [])],
     isOneRoute: stage.isOneRoute,
+    scale: stage.scale,
   };
   await released(seen);
-  const problems = [...checkAlways(seen), ...check(seen, stage.scale), await checkAlive(stage)];
+  const problems = [...checkAlways(seen), ...check(seen), await checkAlive(stage)];
   return { problems: problems.filter((problem) => problem !== undefined), summary: summarise(seen) };
 }
 
@@ -206,7 +207,9 @@ async function runOutage(stage: Stage, { outageMs, chats, everyMs, recoveredWith
   const byPrimary = replies.filter(({ reply }) => doneOf(reply)?.text === wholeReply(marks.primary));
   const back = Math.min(...byPrimary.map(({ atMs }) => atMs)) - outageMs;
   const duringOutage = stage.primary.requests.filter(({ fault }) => fault === "refuse").length;
-  const failed = replies.filter(({ reply }) => answered({ ...noRequests, isOneRoute: stage.isOneRoute, reply }));
+  const failed = replies.filter(({ reply }) =>
+    answered({ primary: [], fallback: [], isOneRoute: stage.isOneRoute, scale: stage.scale, reply }),
+  );
   const slow = replies.filter(({ reply }) => reply.totalMs > recoveredWithinMs);
   const problems = [
     problemIf(failed.length > 0, `${failed.length} of ${chats} chats were not answered`),
@@ -217,8 +220,6 @@ async function runOutage(stage: Stage, { outageMs, chats, everyMs, recoveredWith
   ].filter((problem) => problem !== undefined);
   return { problems, summary: `back after ${(back / 1000).toFixed(1)} s, ${duringOutage} requests during the outage` };
 }
-
-const noRequests = { primary: [], fallback: [] };
 
 /** One line on a chat: who answered after how long, and the number of requests. */
 function summarise({ reply, primary, fallback }: Seen): string {

@@ -21,6 +21,8 @@ export interface Seen {
   fallback: SeenRequest[];
   /** Whether the relay has no second provider to ask. */
   isOneRoute: boolean;
+  /** Divisor of all times. */
+  scale: number;
 }
 
 /** The last item of a complete reply, undefined for an error. */
