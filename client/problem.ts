@@ -17,6 +17,7 @@ export const retryableByCode = {
   signature_invalid: false,
   not_found: false,
   conflict: false,
+  cancelled: false,
   rate_limited: true,
   overloaded: true,
   unavailable: true,

@@ -28,6 +28,7 @@ export const errorCodes = {
   signature_invalid: { status: 400, retryable: false, message: "The signature is not valid." },
   not_found: { status: 404, retryable: false, message: "There is no such address." },
   conflict: { status: 409, retryable: false, message: "A chat with this id is running." },
+  cancelled: { status: 409, retryable: false, message: "The chat was cancelled." },
   rate_limited: { status: 429, retryable: true, message: "Too many requests. Wait a little and try again." },
   overloaded: { status: 503, retryable: true, message: "Too busy at the moment. Try again." },
   unavailable: { status: 503, retryable: true, message: "Not available at the moment. Try again." },

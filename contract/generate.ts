@@ -5,7 +5,7 @@ import { generatedFiles } from "./generatedFiles";
 
 const program = command(
   "contract:generate",
-  "Writes the files generated from contract/: the Python worker's JSON schemas and error codes, and openapi.json.",
+  "Writes the files generated from contract/: the Python worker's JSON schemas and error codes, openapi.json, and the relay's copy of the persona.",
 ).action(({ json }: { json?: boolean }) => {
   const files = Object.entries(generatedFiles());
   for (const [path, text] of files) {

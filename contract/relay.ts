@@ -57,18 +57,14 @@ export const RelayItem = z.union([
 ]);
 export type RelayItem = z.infer<typeof RelayItem>;
 
-/**
- * Body that the product's first web frontend sends to `<base>/chat`, in two versions. It sends no ticket. A
- * `conversation` begins with Mama's greeting and is never shortened.
- */
-export const LegacyChatRequest = z.union([
-  z.strictObject({ message: z.string() }),
-  z.object({
-    conversation: z.array(z.object({ role: z.string(), content: z.string() })),
-    metadata: z.optional(z.unknown()),
-  }),
-]);
-export type LegacyChatRequest = z.infer<typeof LegacyChatRequest>;
+/** Version 1 of the body that the product's first web frontend sends to `<base>/chat`. It sends no ticket. */
+export const LegacyMessage = z.strictObject({ message: z.string().check(z.minLength(1)) });
+
+/** Version 2 of that body. The conversation begins with Mama's greeting and is never shortened. */
+export const LegacyConversation = z.object({
+  conversation: z.array(z.object({ role: z.string(), content: z.string() })),
+  metadata: z.optional(z.unknown()),
+});
 
 /** Response to the first web frontend. Version 1 reads `reply`, version 2 reads `message`; both have the same text. */
 export const LegacyChatResponse = z.object({

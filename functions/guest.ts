@@ -1,5 +1,6 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { openSession } from "./core/session";
+import { householdHash } from "./lib/household";
 import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
 import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
 import { createRateLimiter } from "./tables/rateLimits";
@@ -18,16 +19,4 @@ export function create(settings: Settings): Handler {
     await count(`guest#${caller}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
     return openSession({ userId: `guest:${randomUUID()}`, plan: "free" }, sources, now);
   });
-}
-
-/** Rate limits count per household: one IPv4 address or one IPv6 /64. Hashed, so that the table holds no addresses. */
-function householdHash(address: string): string {
-  const household = address.includes(":") ? ipv6Groups(address).slice(0, 4).join(":") : address;
-  return createHash("sha256").update(household).digest("base64url").slice(0, 22);
-}
-
-/** Expands an IPv6 address to its eight groups. */
-function ipv6Groups(address: string): string[] {
-  const [head = [], tail = []] = address.split("::").map((half) => half.split(":").filter(Boolean));
-  return [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
 }

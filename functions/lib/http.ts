@@ -1,6 +1,7 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import * as z from "zod/mini";
 import { ApiError, RateLimited } from "../../contract/errors";
+import { bodyError } from "./validation";
 
 /** An HTTP API request, payload format 2.0. */
 export type Request = APIGatewayProxyEventV2;
@@ -8,8 +9,8 @@ export type Request = APIGatewayProxyEventV2;
 /** A Lambda handler for HTTP API. */
 export type Handler = (event: Request) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** A response belongs to one customer at one moment, so no cache may store it. */
-const headers = {
+/** Headers of every JSON answer. Answers concern one customer at one moment and must not be cached. */
+export const jsonHeaders = {
   "content-type": "application/json; charset=utf-8",
   "cache-control": "private, no-store",
   "strict-transport-security": "max-age=63072000",
@@ -25,13 +26,13 @@ const MAX_BODY_BYTES = 8 * 1024;
 export function jsonHandler(answer: (event: Request) => Promise<object>): Handler {
   return async (event) => {
     try {
-      return { statusCode: 200, headers, body: JSON.stringify(await answer(event)) };
+      return { statusCode: 200, headers: jsonHeaders, body: JSON.stringify(await answer(event)) };
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
       if (error.status >= 500)
         console.error({ route: event.routeKey, code: error.code, cause: causeText(error.cause) });
       const retryAfter = error instanceof RateLimited && { "retry-after": String(error.retryAfterSeconds) };
-      return { statusCode: error.status, headers: { ...headers, ...retryAfter }, body: JSON.stringify(error.body) };
+      return { statusCode: error.status, headers: { ...jsonHeaders, ...retryAfter }, body: JSON.stringify(error.body) };
     }
   };
 }
@@ -39,7 +40,7 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
 /**
  * Parses a JSON body. A missing body counts as `{}`.
  *
- * @throws ApiError `invalid_input` that names the field and the allowed values
+ * @throws ApiError `invalid_input` or `too_long` that names the field and the allowed values
  */
 export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z.infer<S> {
   const text = event.isBase64Encoded ? Buffer.from(event.body ?? "", "base64").toString("utf8") : (event.body ?? "");
@@ -54,20 +55,11 @@ export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z
   }
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new ApiError("invalid_input", `${["body", ...(issue?.path ?? [])].join(".")}: ${explain(issue)}`);
+  throw bodyError(parsed.error.issues);
 }
 
 /** Body schema of a route without parameters. */
 export const NoBody = z.strictObject({});
-
-/** Returns the message for an issue. zod/mini itself has no message texts. */
-function explain(issue: z.core.$ZodIssue | undefined): string {
-  if (issue?.code === "unrecognized_keys") return `unknown field ${issue.keys.join(", ").slice(0, 100)}`;
-  if (issue?.code === "invalid_type") return `must be ${issue.expected}`;
-  if (issue?.code === "invalid_value") return `must be one of ${issue.values.map(String).join(", ")}`;
-  return "is not valid";
-}
 
 /** Name and text of an internal cause, for the log only. */
 function causeText(cause: unknown): string {

@@ -1,0 +1,16 @@
+/** Writes an alarm to the log. `detail` must hold no personal data and no secret. */
+export type RaiseAlarm = (alarm: string, detail?: Record<string, string>) => void;
+
+const REPEAT_AFTER_MS = 60_000;
+
+/** Creates a function that writes the same alarm at most once a minute per container. */
+export function createAlarms(): RaiseAlarm {
+  const raisedAt = new Map<string, number>();
+  return (alarm, detail = {}) => {
+    const key = JSON.stringify([alarm, detail]);
+    const now = Date.now();
+    if (now - (raisedAt.get(key) ?? 0) < REPEAT_AFTER_MS) return;
+    raisedAt.set(key, now);
+    console.error({ alarm, ...detail });
+  };
+}

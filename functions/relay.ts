@@ -1,0 +1,85 @@
+import type { JSONWebKeySet, JWK } from "jose";
+import type { Model, Plan } from "../contract/plan";
+import type { VipProvider } from "../contract/relay";
+import { createCooldowns } from "./core/relay/cooldown";
+import type { Provider } from "./core/relay/provider";
+import { parseVipProviders } from "./core/relay/route";
+import type { Prices } from "./core/relay/spend";
+import type { UsageLimits } from "./core/relay/usage";
+import { createTicketReader } from "./core/ticket";
+import { createAlarms, type RaiseAlarm } from "./lib/alarms";
+import { createParameters } from "./lib/parameters";
+import { type StreamHandler, streamHandler } from "./lib/streaming";
+import { createRelay } from "./relay/handler";
+import { loadProvider } from "./relay/providers";
+import { createCooldownStore } from "./tables/cooldowns";
+import { createSpendTable } from "./tables/spend";
+import { createUsageTable } from "./tables/usage";
+
+/** Settings of the relay: names and URLs, never a secret. */
+export interface Settings {
+  ticketIssuer: string;
+  /** Public keys of the tickets: the JSON text of a JWKS. */
+  ticketJwks: string;
+  /** SSM parameter with the private JWK that signs tickets for guests of the first web frontend. */
+  signingKeyParameter: string;
+  /** Base URLs of the job APIs of the models that the relay serves. */
+  endpoints: Partial<Record<Model, string>>;
+  /** SSM parameter with the RunPod account's API key. */
+  runpodKeyParameter: string;
+  ephemeralTable: string;
+  /** SSM parameters with the API keys of the external LLMs. */
+  keyParameters: Partial<Record<VipProvider, string>>;
+  usdPerMillionTokens: Partial<Record<VipProvider, Prices>>;
+  /** The stack's daily spend ceiling for external LLMs, in US dollars. */
+  dailyUsd: number;
+  limits: Record<Plan, UsageLimits>;
+}
+
+/** The relay's function URL: `POST /chat` and `POST /chat/<id>/cancel`. */
+export function create(settings: Settings): StreamHandler {
+  const parameter = createParameters();
+  const alarm = createAlarms();
+  return streamHandler(
+    createRelay({
+      ticketIssuer: settings.ticketIssuer,
+      readTicket: createTicketReader({
+        jwks: JSON.parse(settings.ticketJwks) as JSONWebKeySet,
+        issuer: settings.ticketIssuer,
+      }),
+      signingKey: async () => JSON.parse(await parameter(settings.signingKeyParameter)) as JWK,
+      usage: createUsageTable(settings.ephemeralTable),
+      spend: createSpendTable(settings.ephemeralTable),
+      cooldowns: createCooldowns(createCooldownStore(settings.ephemeralTable)),
+      limits: settings.limits,
+      endpoints: settings.endpoints,
+      workerKey: () => parameter(settings.runpodKeyParameter),
+      vipProviders: () => vipProviders(alarm),
+      createProvider: createProviders((name) => parameter(settings.keyParameters[name] ?? "")),
+      prices: settings.usdPerMillionTokens,
+      dailyUsd: settings.dailyUsd,
+      alarm,
+    }),
+  );
+}
+
+/** Reads `VIP_PROVIDERS`. An operator may change it in the console, so a wrong name is an alarm and not a failure. */
+function vipProviders(alarm: RaiseAlarm): VipProvider[] {
+  const { providers, unknown } = parseVipProviders(process.env.VIP_PROVIDERS);
+  if (unknown.length > 0) alarm("unknown_vip_provider", { names: unknown.join(",").slice(0, 100) });
+  return providers;
+}
+
+/** Loads each provider once per container. */
+function createProviders(readKey: (name: VipProvider) => Promise<string>): (name: VipProvider) => Promise<Provider> {
+  const providers = new Map<VipProvider, Promise<Provider>>();
+  const load = async (name: VipProvider) => {
+    const { create } = await loadProvider(name);
+    return create({ env: process.env, readKey: () => readKey(name) });
+  };
+  return (name) => {
+    const provider = providers.get(name) ?? load(name);
+    providers.set(name, provider);
+    return provider;
+  };
+}

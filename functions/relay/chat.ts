@@ -1,0 +1,280 @@
+import { ApiError } from "../../contract/errors";
+import type { Model, Plan } from "../../contract/plan";
+import type { ChatReply, VipProvider } from "../../contract/relay";
+import type { TicketClaims } from "../../contract/ticket";
+import {
+  type AttemptOptions,
+  type AttemptResult,
+  type Call,
+  ChatAborted,
+  ChatFailure,
+  runAttempts,
+} from "../core/relay/attempts";
+import type { Cooldowns } from "../core/relay/cooldown";
+import { deadlinesOf } from "../core/relay/deadlines";
+import { failures } from "../core/relay/failure";
+import { type Provider, type ProviderChat, ProviderFailure, type TokenUsage } from "../core/relay/provider";
+import { chooseRoute, type Route } from "../core/relay/route";
+import { costMicroUsd, microUsd, type Prices } from "../core/relay/spend";
+import { totalTokens, type UsageLimits, worstCase } from "../core/relay/usage";
+import type { RaiseAlarm } from "../lib/alarms";
+import { shortHash } from "../lib/hash";
+import type { SpendTable } from "../tables/spend";
+import type { UsageTable } from "../tables/usage";
+import { type ChatInput, replyTokens } from "./chatInput";
+import { alternating } from "./conversation";
+import { systemPrompt } from "./persona";
+import { createWorker } from "./worker";
+
+/** Pause between two looks at a chat's cancel mark. */
+const CANCEL_POLL_MS = 1_000;
+
+/** Prices of a provider without configured prices, such as a model on an own server. */
+const FREE: Prices = { input: 0, cachedInput: 0, output: 0 };
+
+/** Everything outside of the relay that a chat uses. */
+export interface ChatServices {
+  usage: UsageTable;
+  spend: SpendTable;
+  cooldowns: Cooldowns;
+  limits: Record<Plan, UsageLimits>;
+  /** URLs of the models' job APIs. */
+  endpoints: Partial<Record<Model, string>>;
+  /** Reads the RunPod account's API key. */
+  workerKey(): Promise<string>;
+  /** External LLMs that answer the vip plan, in order. */
+  vipProviders(): VipProvider[];
+  createProvider(name: VipProvider): Promise<Provider>;
+  /** US dollars per million tokens. */
+  prices: Partial<Record<Provider["name"], Prices>>;
+  /** The stack's daily spend ceiling for external LLMs, in US dollars. */
+  dailyUsd: number;
+  alarm: RaiseAlarm;
+}
+
+/** One chat of a verified ticket. */
+export interface Chat {
+  id: string;
+  ticket: string;
+  claims: TicketClaims;
+  /** Account whose usage limits apply. */
+  account: string;
+  input: ChatInput;
+  /** Ends the chat, at the model too. Its reason must be an ApiError. */
+  stop: AbortController;
+  /** Keeps the invocation running until the work has ended. */
+  waitUntil(work: Promise<unknown>): void;
+  /** Whether a stopped chat leaves its RunPod job running. */
+  keepJob?: boolean;
+}
+
+/** Receives the text of a running chat. A slow reader is waited for. */
+export interface ChatReader {
+  delta(text: string): Promise<void>;
+  restart(): Promise<void>;
+}
+
+/** End of a chat: the reply, or the error with the text that the reader has. */
+export type ChatOutcome = { reply: ChatReply } | { error: ApiError; text: string; retryAfterMs?: number | undefined };
+
+/**
+ * Runs one chat: admits it, asks the models, streams the text and settles the usage, in the background and exactly once
+ * in every ending. It never rejects. It writes one line to the log, without the texts.
+ */
+export async function runChat(chat: Chat, reader: ChatReader, services: ChatServices): Promise<ChatOutcome> {
+  const startedAt = performance.now();
+  const failed: string[] = [];
+  const onFailure = (provider: Provider, failure: ProviderFailure) => {
+    failed.push(`${provider.name} ${failure.reason}`);
+    if (!failures[failure.reason].alarm || failure.cause instanceof ApiError) return;
+    services.alarm("relay_provider", { provider: provider.name, reason: failure.reason, cause: failure.message });
+  };
+  const outcome = await admit(chat, reader, services, onFailure).catch(failedOutcome);
+  writeLog(chat, outcome, { failed, totalMs: Math.round(performance.now() - startedAt) });
+  return outcome;
+}
+
+type OnFailure = (provider: Provider, failure: ProviderFailure) => void;
+
+async function admit(
+  chat: Chat,
+  reader: ChatReader,
+  services: ChatServices,
+  onFailure: OnFailure,
+): Promise<ChatOutcome> {
+  const { id: chatId, account, claims } = chat;
+  const now = new Date();
+  const external = claims.plan === "vip" ? services.vipProviders() : [];
+  const route = chooseRoute(claims, external, services.endpoints);
+  const request = requestOf(chat, now);
+  const worst = worstCase(request);
+  const limits = services.limits[claims.plan];
+  await services.usage.reserve({ account, owner: claims.sub, chatId, tokens: totalTokens(worst), limits }, now);
+
+  const watch = watchCancellation(chat, services);
+  let spend: Spend | undefined;
+  let calls: readonly Call[] = [];
+  try {
+    if (route.kind === "external") spend = await reserveSpend(route.providers, worst, services, now);
+    const affordable = spend || route.kind === "worker" ? route : chooseRoute(claims, [], services.endpoints);
+    const providers = await providersOf(affordable, chat, services);
+    const result = await stream(chat, reader, { providers, chat: request, onFailure }, services);
+    calls = result.calls;
+    return { reply: replyOf(chat, result) };
+  } catch (error) {
+    if (error instanceof ChatFailure || error instanceof ChatAborted) calls = error.calls;
+    throw error;
+  } finally {
+    clearInterval(watch);
+    const tokens = calls.reduce((sum, { usage }) => sum + totalTokens(usage), 0);
+    // A reservation that is not settled expires by itself.
+    const alarmUnsettled = () => services.alarm("usage_not_settled");
+    chat.waitUntil(services.usage.settle({ account, chatId, tokens }, new Date()).catch(alarmUnsettled));
+    if (spend) chat.waitUntil(spend.settle(calls).catch(alarmUnsettled));
+  }
+}
+
+function requestOf({ input, claims }: Chat, now: Date): ProviderChat {
+  const { max_tokens: _, ...sampling } = input.params;
+  return {
+    messages: alternating(input.messages),
+    maxTokens: replyTokens(input, claims.limits),
+    sampling,
+    system: systemPrompt(now),
+    userHash: shortHash(claims.sub),
+  };
+}
+
+/** Stops the chat soon after it was marked as cancelled. Lambda does not notice a reader who leaves. */
+function watchCancellation({ id: chatId, account, stop }: Chat, { usage }: ChatServices): NodeJS.Timeout {
+  const look = async () => {
+    if (await usage.isCancelled({ account, chatId })) stop.abort(new ApiError("cancelled"));
+  };
+  // A look that fails is repeated a second later.
+  return setInterval(() => void look().catch(() => {}), CANCEL_POLL_MS);
+}
+
+/** A part of the daily spend ceiling that is reserved for one chat. */
+interface Spend {
+  /** Replaces the reservation by the costs of the calls. */
+  settle(calls: readonly Call[]): Promise<void>;
+}
+
+/** Reserves the worst case of one call. Returns undefined, with an alarm, when the daily ceiling is reached. */
+async function reserveSpend(
+  providers: readonly VipProvider[],
+  worst: TokenUsage,
+  { spend, prices, dailyUsd, alarm }: ChatServices,
+  now: Date,
+): Promise<Spend | undefined> {
+  const costOf = (usage: TokenUsage, name: Provider["name"]) => costMicroUsd(usage, prices[name] ?? FREE);
+  const reserved = Math.max(...providers.map((name) => costOf(worst, name)));
+  if (!(await spend.reserve(reserved, microUsd(dailyUsd), now))) {
+    alarm("vip_spend_ceiling");
+    return undefined;
+  }
+  return {
+    settle: (calls) => {
+      const costs = calls.reduce((sum, { provider, usage }) => sum + costOf(usage, provider.name), 0);
+      return spend.settle(costs - reserved, now);
+    },
+  };
+}
+
+async function providersOf(route: Route, chat: Chat, services: ChatServices): Promise<Provider[]> {
+  if (route.kind === "external") return Promise.all(route.providers.map(services.createProvider));
+  const { input, id, ticket, claims, waitUntil, keepJob = false } = chat;
+  const params = { ...input.params, max_tokens: replyTokens(input, claims.limits) };
+  return [
+    createWorker({
+      model: route.model,
+      url: route.url,
+      apiKey: services.workerKey,
+      input: { messages: input.messages, params, ticket, request_id: input.requestId ?? id },
+      waitUntil,
+      keepJob,
+    }),
+  ];
+}
+
+async function stream(
+  { stop }: Chat,
+  reader: ChatReader,
+  ask: Pick<AttemptOptions, "providers" | "chat" | "onFailure">,
+  { cooldowns }: ChatServices,
+): Promise<AttemptResult> {
+  const attempts = runAttempts({ ...ask, deadlines: deadlinesOf, cooldowns, signal: stop.signal });
+  for (;;) {
+    const { value, done } = await attempts.next();
+    if (done) return value;
+    const shown = "delta" in value ? reader.delta(value.delta) : reader.restart();
+    // When the chat is stopped, the next step reports it with the used tokens.
+    await shown.catch(() => stop.abort(new ApiError("internal")));
+  }
+}
+
+function replyOf({ id, claims }: Chat, result: AttemptResult): ChatReply {
+  return {
+    id,
+    text: result.text,
+    finish_reason: result.finishReason,
+    usage: result.usage,
+    provider: result.provider,
+    model: { plan: claims.plan, name: result.model, version: result.version },
+    timings: { ttft_ms: result.ttftMs, total_ms: result.totalMs },
+    attempts: result.attempts,
+    ...(result.restarted && { restarted: true }),
+  };
+}
+
+/** Converts the error that ended a chat. A worker's refusal of the customer's input keeps its code and its text. */
+function failedOutcome(error: unknown): ChatOutcome {
+  if (error instanceof ChatAborted) return { ...failedOutcome(error.cause), text: error.text };
+  if (!(error instanceof ChatFailure)) return { error: toApiError(error), text: "" };
+  const { code, text, retryAfterMs, cause } = error;
+  const refusal = cause instanceof ProviderFailure ? cause.cause : undefined;
+  return {
+    error: refusal instanceof ApiError ? refusal : new ApiError(code, undefined, { cause }),
+    text,
+    retryAfterMs,
+  };
+}
+
+/** The error itself if it may reach a client, otherwise `internal`. */
+export function toApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError("internal", undefined, { cause: error });
+}
+
+function writeLog(
+  { id, claims: { sub, plan } }: Chat,
+  outcome: ChatOutcome,
+  counts: { failed: string[]; totalMs: number },
+): void {
+  const line = { chat: id, user: shortHash(sub), plan, ...counts };
+  if ("error" in outcome) {
+    const { code, status, cause } = outcome.error;
+    const write = status >= 500 ? console.error : console.info;
+    write({
+      ...line,
+      code,
+      characters: outcome.text.length,
+      ...(cause !== undefined && { cause: causeForLog(cause) }),
+    });
+    return;
+  }
+  const { provider, model, usage, attempts, timings, finish_reason } = outcome.reply;
+  console.info({ ...line, code: "ok", provider, model: model.version, finish_reason, attempts, usage, timings });
+}
+
+/** Describes a cause without the text of foreign errors, which may repeat a customer's message. */
+export function causeForLog(cause: unknown): string {
+  if (typeof cause === "string") return cause;
+  if (cause instanceof ProviderFailure) return cause.message;
+  if (!(cause instanceof Error)) return typeof cause;
+  return `${cause.name} ${
+    cause.stack
+      ?.split("\n")
+      .find((line) => line.includes(" at "))
+      ?.trim() ?? ""
+  }`;
+}

@@ -1,0 +1,37 @@
+import type { Limits } from "../../contract/plan";
+import type { Message } from "../core/relay/provider";
+import { characters } from "./chatInput";
+
+/** Messages with alternating roles, the first one from the user: external LLMs accept nothing else. */
+export function alternating(messages: readonly Message[]): Message[] {
+  const merged: Message[] = [];
+  for (const { role, content } of messages) {
+    const last = merged.at(-1);
+    if (last?.role === role) merged[merged.length - 1] = { role, content: `${last.content}\n${content}` };
+    else if (last || role === "user") merged.push({ role, content });
+  }
+  return merged;
+}
+
+/**
+ * Fits a conversation of the first web frontend into the limits instead of refusing it: only the roles that models
+ * know, from the first to the last message of the user, the newest messages, and each cut to the maximum length.
+ *
+ * @returns an empty list when the user said nothing
+ */
+export function fitted(conversation: readonly { role: string; content: string }[], limits: Limits): Message[] {
+  const known = conversation.filter((message): message is Message => isRole(message.role) && message.content !== "");
+  const lastUser = known.findLastIndex(({ role }) => role === "user");
+  const newest = alternating(known.slice(0, lastUser + 1)).slice(-limits.max_messages);
+  return alternating(newest).map(({ role, content }) => ({ role, content: cut(content, limits.max_input_chars) }));
+}
+
+function isRole(role: string): role is Message["role"] {
+  return role === "user" || role === "assistant";
+}
+
+/** The first characters of a text, without halves of characters. */
+function cut(text: string, maxCharacters: number): string {
+  const whole = text.toWellFormed();
+  return characters(whole) > maxCharacters ? [...whole].slice(0, maxCharacters).join("") : whole;
+}

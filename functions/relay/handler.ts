@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import type { Writable } from "node:stream";
+import { ApiError } from "../../contract/errors";
+import type { CancelResponse } from "../../contract/relay";
+import type { TicketClaims } from "../../contract/ticket";
+import { mamaSentence } from "../core/relay/mama";
+import type { TicketReader } from "../core/ticket";
+import { Background } from "../lib/background";
+import { householdHash } from "../lib/household";
+import type { StreamAnswer, StreamRequest } from "../lib/streaming";
+import { causeForLog, runChat, toApiError } from "./chat";
+import { checkLimits } from "./chatInput";
+import { answerLegacy, type LegacyServices } from "./legacy";
+import { eventReply, jsonReply, type ReplyOptions, retryAfter, sendJson } from "./reply";
+import { type RelayRequest, readRequest } from "./request";
+
+/** Rest of an invocation's time that is kept for the answer's end: the error and the settlement. */
+const END_MS = 15_000;
+/** A chat may outlive its ticket, and must still be cancellable. */
+const CANCEL_GRACE_SECONDS = 600;
+
+/** Services of the relay. */
+export interface RelayServices extends LegacyServices {
+  readTicket: TicketReader;
+  /** Replaces the default times of an answer. For tests. */
+  times?: Pick<ReplyOptions, "waitingAfterMs" | "heartbeatMs"> & { legacyAnswerAfterMs?: number };
+}
+
+/** One request with what its invocation provides. */
+interface Invocation {
+  event: StreamRequest;
+  response: Writable;
+  /** Ends the chat: shortly before Lambda would, or when the chat is cancelled. */
+  stop: AbortController;
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** Creates the relay's handler: `POST /chat` and `POST /chat/<id>/cancel`. */
+export function createRelay(services: RelayServices): StreamAnswer {
+  return async (event, response, context) => {
+    const stop = new AbortController();
+    const timeLeftMs = Math.max(0, context.getRemainingTimeInMillis() - END_MS);
+    const timer = setTimeout(() => stop.abort(new ApiError("timeout")), timeLeftMs);
+    const background = new Background();
+    try {
+      await answer(readRequest(event), { event, response, stop, waitUntil: background.add }, services);
+    } catch (thrown) {
+      await refuse(toApiError(thrown), response);
+    } finally {
+      clearTimeout(timer);
+      await background.ended();
+    }
+  };
+}
+
+async function answer(request: RelayRequest, invocation: Invocation, services: RelayServices): Promise<void> {
+  const { event, response, stop, waitUntil } = invocation;
+  switch (request.kind) {
+    case "chat":
+      return answerChat(request, invocation, services);
+    case "cancel":
+      return sendJson(response, 200, await cancel(request, event, services));
+    case "legacy": {
+      const { legacyAnswerAfterMs: answerAfterMs } = services.times ?? {};
+      const chat = { body: request.body, account: guestAccount(event), stop, waitUntil };
+      return answerLegacy({ ...chat, ...(answerAfterMs && { answerAfterMs }) }, response, services);
+    }
+  }
+}
+
+async function answerChat(
+  { input, ticket, format }: Extract<RelayRequest, { kind: "chat" }>,
+  { event, response, stop, waitUntil }: Invocation,
+  services: RelayServices,
+): Promise<void> {
+  const claims = await services.readTicket(ticket);
+  checkLimits(input, claims.limits);
+  const id = input.id ?? randomUUID();
+  const options = { signal: stop.signal, headers: { "x-request-id": id }, ...services.times };
+  const reply = format === "events" ? eventReply(response, options) : jsonReply(response, options);
+  const reader = input.stream ? reply : { ...reply, delta: async () => {} };
+  const chat = { id, ticket: ticket ?? "", claims, account: accountOf(claims, event), input, stop, waitUntil };
+  const outcome = await runChat(chat, reader, services);
+  if ("reply" in outcome) reply.done(outcome.reply);
+  else reply.fail(outcome.error, { ...outcome, message: sentenceOf(outcome.error) });
+  await reply.end();
+}
+
+async function cancel(
+  { id, ticket }: Extract<RelayRequest, { kind: "cancel" }>,
+  event: StreamRequest,
+  { readTicket, usage }: RelayServices,
+): Promise<CancelResponse> {
+  const claims = await readTicket(ticket, { graceSeconds: CANCEL_GRACE_SECONDS });
+  await usage.cancel({ account: accountOf(claims, event), owner: claims.sub, chatId: id }, new Date());
+  return { id, cancelled: true };
+}
+
+/** Usage account of a ticket. Guests share their household's account, because anyone can become a new guest. */
+function accountOf({ sub }: TicketClaims, event: StreamRequest): string {
+  return sub.startsWith("guest:") ? guestAccount(event) : `user#${sub}`;
+}
+
+function guestAccount(event: StreamRequest): string {
+  return `guest#${householdHash(event.requestContext.http.sourceIp)}`;
+}
+
+async function refuse(error: ApiError, response: Writable): Promise<void> {
+  if (error.status >= 500) console.error({ code: error.code, cause: causeForLog(error.cause) });
+  const message = sentenceOf(error);
+  await sendJson(response, error.status, { ...error.body, ...(message && { message }) }, retryAfter(error));
+}
+
+/** Mama's sentence for an error that she explains herself. */
+function sentenceOf({ code }: ApiError): string | undefined {
+  return code === "rate_limited" ? mamaSentence(code) : undefined;
+}

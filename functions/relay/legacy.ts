@@ -1,0 +1,92 @@
+import { randomUUID } from "node:crypto";
+import type { Writable } from "node:stream";
+import type { JWK } from "jose";
+import { ApiError } from "../../contract/errors";
+import { planModels } from "../../contract/plan";
+import { type LegacyChatResponse, LegacyConversation, LegacyMessage } from "../../contract/relay";
+import { planLimits } from "../core/planLimits";
+import { mamaSentence, waitingSentence } from "../core/relay/mama";
+import type { Message } from "../core/relay/provider";
+import { signTicket } from "../core/ticket";
+import { bodyError } from "../lib/validation";
+import { type Chat, type ChatServices, runChat, toApiError } from "./chat";
+import { fitted } from "./conversation";
+import { retryAfter, sendJson } from "./reply";
+
+/** The web frontend gives up after eight seconds. */
+const ANSWER_AFTER_MS = 7_000;
+
+/** Services of the first web frontend's chats. It has no ticket, so the relay signs one. */
+export interface LegacyServices extends ChatServices {
+  ticketIssuer: string;
+  signingKey(): Promise<JWK>;
+}
+
+/** A chat of the first web frontend. */
+export interface LegacyChat extends Pick<Chat, "stop" | "waitUntil" | "account"> {
+  /** Body of the request, not validated yet. */
+  body: object;
+  /** Time after which an incomplete reply is no longer waited for. Default 7 s. */
+  answerAfterMs?: number;
+}
+
+/**
+ * Answers the product's first web frontend, as a guest of the free plan. An answer within eight seconds has status 200:
+ * when the model is still starting, it is a sentence of Mama's, and the model goes on starting. An error has its own
+ * status and also a sentence of Mama's.
+ */
+export async function answerLegacy(chat: LegacyChat, response: Writable, services: LegacyServices): Promise<void> {
+  try {
+    await sendJson(response, 200, await reply(chat, services));
+  } catch (thrown) {
+    const error = toApiError(thrown);
+    const sentence = mamaSentence(error.code);
+    await sendJson(response, error.status, { ...error.body, reply: sentence, message: sentence }, retryAfter(error));
+  }
+}
+
+async function reply(chat: LegacyChat, services: LegacyServices): Promise<LegacyChatResponse> {
+  const { stop, account, waitUntil, answerAfterMs = ANSWER_AFTER_MS } = chat;
+  const late = new ApiError("timeout");
+  const timer = setTimeout(() => stop.abort(late), answerAfterMs);
+  try {
+    const messages = messagesOf(chat.body);
+    const admission = await signGuestTicket(services);
+    const input = { id: undefined, messages, params: {}, stream: false, requestId: undefined, isText: false };
+    const whole: Chat = { ...admission, id: randomUUID(), input, account, stop, waitUntil, keepJob: true };
+    const outcome = await runChat(whole, silentReader, services);
+    if ("reply" in outcome) return { reply: outcome.reply.text, message: outcome.reply.text };
+    if (outcome.error !== late) throw outcome.error;
+    const text = sentencesOf(outcome.text);
+    return text ? { reply: text, message: text } : { reply: waitingSentence, message: waitingSentence, waiting: true };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const silentReader = { delta: async () => {}, restart: async () => {} };
+
+/** Conversation of either version of the frontend, fitted into the limits of the free plan. */
+function messagesOf(body: object): Message[] {
+  const parsed = "conversation" in body ? LegacyConversation.safeParse(body) : LegacyMessage.safeParse(body);
+  if (!parsed.success) throw bodyError(parsed.error.issues);
+  const { data } = parsed;
+  const conversation = "conversation" in data ? data.conversation : [{ role: "user", content: data.message }];
+  const messages = fitted(conversation, planLimits.free);
+  if (messages.length === 0)
+    throw new ApiError("invalid_input", "body.conversation: a message from the user is required");
+  return messages;
+}
+
+async function signGuestTicket({ signingKey, ticketIssuer }: LegacyServices): Promise<Pick<Chat, "claims" | "ticket">> {
+  const sub = `guest:${randomUUID()}`;
+  const grant = { iss: ticketIssuer, sub, aud: planModels.free, plan: "free", limits: planLimits.free } as const;
+  const now = new Date();
+  const { ticket, claims } = await signTicket(grant, await signingKey(), now);
+  return { ticket, claims };
+}
+
+/** The complete sentences at the beginning of a text. */
+function sentencesOf(text: string): string {
+  return text.match(/^.*[。！？!?」]/s)?.[0] ?? "";
+}

@@ -1,0 +1,321 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ApiError } from "../../../contract/errors";
+import type { Plan } from "../../../contract/plan";
+import { type ProviderChat, type ProviderEvent, ProviderFailure } from "../../../functions/core/relay/provider";
+import { Background } from "../../../functions/lib/background";
+import { createRelay } from "../../../functions/relay/handler";
+import { createWorker, type WorkerOptions } from "../../../functions/relay/worker";
+import type { Fault } from "../../../local/runpod/account/switches";
+import { ACCOUNT_KEY, type FakeWorker, RunpodFixture } from "../../local/runpod/fixture";
+import { createServices, ScriptedProvider } from "./doubles";
+import { readItems } from "./events";
+import { startHost } from "./host";
+
+let runpod: RunpodFixture;
+let endpoint: string;
+let background: Background;
+beforeEach(async () => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  runpod = new RunpodFixture();
+  await runpod.start();
+  endpoint = (await runpod.deploy()).id;
+  background = new Background();
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await runpod.dispose();
+});
+
+const done = {
+  done: true,
+  text: "こんばんは",
+  finish_reason: "stop",
+  usage: { prompt_tokens: 100, completion_tokens: 5 },
+  model: { plan: "free", name: "phi3", version: "1.2.3" },
+  timings: { ttft_ms: 1, total_ms: 2 },
+};
+const end = { end: { finishReason: "stop", usage: done.usage, version: "1.2.3" } };
+const contractError = (code: string, message = "text") =>
+  JSON.stringify({ error: { code, message, retryable: false } });
+
+const worker = (options: Partial<WorkerOptions> = {}) =>
+  createWorker({
+    model: "phi3",
+    url: `${runpod.jobApiUrl}/${endpoint}`,
+    apiKey: async () => ACCOUNT_KEY,
+    input: { messages: [{ role: "user", content: "x" }], params: { max_tokens: 9 }, ticket: "the-ticket" },
+    waitUntil: background.add,
+    ...options,
+  });
+const ask = (options: Partial<WorkerOptions> = {}, signal = new AbortController().signal) =>
+  worker(options).stream({} as ProviderChat, signal);
+const collect = (events: AsyncIterable<ProviderEvent>) => Array.fromAsync(events);
+const failureOf = (options: Partial<WorkerOptions> = {}): Promise<ProviderFailure> =>
+  collect(ask(options)).then(
+    () => expect.fail("the request succeeded"),
+    (error) => (error instanceof ProviderFailure ? error : Promise.reject(error)),
+  );
+const fault = (on: string, answer: Fault["answer"], more: Partial<Fault> = {}) =>
+  runpod.double.switches.faults.push({ on, answer, times: 1, skip: 0, done: false, delayMs: 0, ...more });
+const nextJob = async (fake: FakeWorker = runpod.worker) => vi.waitFor(() => fake.next(), { interval: 10 });
+const statusOf = async (id: string) => (await runpod.json(`${endpoint}/status/${id}`)).status;
+
+describe("A worker's reply", () => {
+  it("arrives piece by piece and ends with its usage and version", async () => {
+    const events = ask()[Symbol.asyncIterator]();
+    const first = events.next();
+    const job = await nextJob();
+    expect(job.input).toEqual({
+      messages: [{ role: "user", content: "x" }],
+      params: { max_tokens: 9 },
+      ticket: "the-ticket",
+      stream: true,
+    });
+    await runpod.worker.stream(job.id, { delta: "こん" });
+    expect((await first).value).toEqual({ text: "こん" });
+    await runpod.worker.stream(job.id, { delta: "ばんは" });
+    expect((await events.next()).value).toEqual({ text: "ばんは" });
+    await runpod.worker.stream(job.id, done);
+    expect((await events.next()).value).toEqual(end);
+    expect((await events.next()).done).toBe(true);
+  });
+
+  it("is completed from the job's status when the stream lost its last items", async () => {
+    fault("GET /v2/*/stream/*", "cut", { skip: 1, done: true });
+    const events = collect(ask());
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, { delta: "こん" });
+    await sleep(300);
+    await runpod.worker.stream(job.id, { delta: "ばんは" });
+    await runpod.worker.stream(job.id, done);
+    await runpod.worker.done(job.id, { output: [done] });
+    expect(await events).toEqual([{ text: "こん" }, { text: "ばんは" }, end]);
+  });
+
+  it("is broken when a piece in its middle was lost", async () => {
+    const failing = failureOf();
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, { delta: "こん" });
+    await runpod.worker.stream(job.id, { ...done, text: "ばんは" });
+    expect((await failing).reason).toBe("broken");
+  });
+
+  it("survives single failures of a poll", async () => {
+    for (const answer of [429, 500, 503, "cut"] as const) fault("GET /v2/*/stream/*", answer);
+    const events = collect(ask());
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, done);
+    expect(await events).toEqual([{ text: "こんばんは" }, end]);
+  });
+});
+
+describe("A failure of RunPod", () => {
+  it.each([
+    [429, "rate_limited", 1_000],
+    [500, "upstream_error", undefined],
+    [502, "upstream_error", undefined],
+    [503, "overloaded", undefined],
+    [401, "auth_or_quota", undefined],
+    [402, "auth_or_quota", undefined],
+    [404, "not_found", undefined],
+    [400, "invalid_request", undefined],
+    ["cut", "upstream_error", undefined],
+  ] as const)("at /run with %s is %s", async (answer, reason, retryAfterMs) => {
+    fault("POST /v2/*/run", answer);
+    const failure = await failureOf();
+    expect(failure).toMatchObject({ reason, retryAfterMs });
+    expect(failure.message).not.toMatch(/account-key|the-ticket/);
+  });
+
+  it("is reported for a wrong key and for an unknown endpoint", async () => {
+    expect((await failureOf({ apiKey: async () => "wrong" })).reason).toBe("auth_or_quota");
+    expect((await failureOf({ url: `${runpod.jobApiUrl}/unknown` })).reason).toBe("not_found");
+    expect((await failureOf({ url: "http://127.0.0.1:1" })).reason).toBe("upstream_error");
+  });
+
+  it.each([
+    [contractError("overloaded"), "overloaded"],
+    [contractError("timeout"), "timeout"],
+    [contractError("internal"), "upstream_error"],
+    ["executionTimeout exceeded", "timeout"],
+    ["job timed out after 1 retries", "timeout"],
+    ["handler: Traceback (most recent call last)", "upstream_error"],
+  ])("in a job with the error %s is %s", async (error, reason) => {
+    const failing = failureOf();
+    const job = await nextJob();
+    await runpod.worker.done(job.id, { error });
+    const failure = await failing;
+    expect([failure.reason, failure.cause]).toEqual([reason, undefined]);
+  });
+
+  it.each(["invalid_input", "too_long", "ticket_invalid", "ticket_expired", "ticket_wrong_model"])(
+    "keeps the worker's refusal %s as its cause",
+    async (code) => {
+      const failing = failureOf();
+      const job = await nextJob();
+      await runpod.worker.done(job.id, { error: contractError(code, "worker's text") });
+      const { cause } = await failing;
+      expect(cause).toBeInstanceOf(ApiError);
+      expect(cause).toMatchObject({ code, message: "worker's text" });
+    },
+  );
+
+  it("is broken for a job that completes without a result", async () => {
+    const failing = failureOf();
+    const job = await nextJob();
+    await runpod.worker.done(job.id, { output: [{ delta: "x" }] });
+    expect((await failing).reason).toBe("broken");
+  });
+});
+
+describe("An aborted request", () => {
+  it("cancels its job, in the queue and while it runs", async () => {
+    for (const isTaken of [false, true]) {
+      const stop = new AbortController();
+      const events = ask({}, stop.signal)[Symbol.asyncIterator]();
+      const first = events.next();
+      first.catch(() => {});
+      await vi.waitFor(async () => expect((await health()).inQueue).toBe(1));
+      const id = isTaken ? (await nextJob()).id : undefined;
+      stop.abort(new ApiError("cancelled"));
+      await expect(first).rejects.toMatchObject({ code: "cancelled" });
+      await background.ended();
+      expect(await health()).toMatchObject({ inQueue: 0, inProgress: 0 });
+      if (id) expect(await statusOf(id)).toBe("CANCELLED");
+    }
+  });
+
+  it("cancels a job whose id arrives after the abort", async () => {
+    fault("POST /v2/*/run", "pass", { delayMs: 300 });
+    const stop = new AbortController();
+    const asking = collect(ask({}, stop.signal));
+    asking.catch(() => {});
+    await sleep(100);
+    const abortedAt = performance.now();
+    stop.abort(new ApiError("cancelled"));
+    await expect(asking).rejects.toMatchObject({ code: "cancelled" });
+    expect(performance.now() - abortedAt).toBeLessThan(100);
+    await background.ended();
+    expect(await health()).toMatchObject({ inQueue: 0, inProgress: 0 });
+  });
+
+  it("cancels its job when the reader leaves the stream", async () => {
+    const events = ask()[Symbol.asyncIterator]();
+    const first = events.next();
+    const { id } = await nextJob();
+    await runpod.worker.stream(id, { delta: "x" });
+    await first;
+    await events.return?.();
+    await background.ended();
+    expect(await statusOf(id)).toBe("CANCELLED");
+  });
+
+  it("keeps its job when the worker shall go on starting", async () => {
+    const stop = new AbortController();
+    const asking = collect(ask({ keepJob: true }, stop.signal));
+    asking.catch(() => {});
+    const { id } = await nextJob();
+    stop.abort(new ApiError("timeout"));
+    await expect(asking).rejects.toMatchObject({ code: "timeout" });
+    await background.ended();
+    expect(await statusOf(id)).toBe("IN_PROGRESS");
+  });
+
+  it("sends a time limit with the job, in case the relay crashes", async () => {
+    const events = collect(ask());
+    events.catch(() => {});
+    await vi.waitFor(async () => expect((await health()).inQueue).toBe(1));
+    runpod.double.skip(301_000);
+    expect(await events.catch((error) => error.reason)).toBe("not_found");
+  });
+});
+
+describe("The relay", () => {
+  async function start(plan: Plan = "free") {
+    const relay = await createServices(new ScriptedProvider(), {
+      endpoints: { phi3: `${runpod.jobApiUrl}/${endpoint}`, mistral: `${runpod.jobApiUrl}/${endpoint}` },
+      workerKey: async () => ACCOUNT_KEY,
+    });
+    const host = await startHost(createRelay(relay.services));
+    const ticket = await relay.tickets.sign(plan);
+    const post = (path: string, body: object) =>
+      fetch(`${host.url}${path}`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          authorization: `Bearer ${ticket}`,
+          accept: "text/event-stream",
+        },
+        body: JSON.stringify(body),
+      });
+    return { relay, host, ticket, post };
+  }
+
+  it("gives the worker the customer's ticket and own messages, and streams its reply", async () => {
+    const { host, ticket, post } = await start();
+    const messages = [
+      { role: "user", content: "a" },
+      { role: "user", content: "b" },
+    ];
+    const response = post("/chat", { id: "chat-0001", messages });
+    const job = await nextJob();
+    expect(job.input).toMatchObject({ ticket, messages, params: { max_tokens: 256 }, request_id: "chat-0001" });
+    await runpod.worker.stream(job.id, { delta: "こん" });
+    await runpod.worker.stream(job.id, done);
+    const items = await readItems(await response);
+    expect(items.slice(0, -1)).toEqual([{ delta: "こん" }, { delta: "ばんは" }]);
+    expect(items.at(-1)).toMatchObject({
+      done: true,
+      provider: "runpod",
+      model: { plan: "free", name: "phi3", version: "1.2.3" },
+      usage: done.usage,
+      attempts: 1,
+    });
+    await host.close();
+  });
+
+  it("lets the plan's worker answer a vip when the spend ceiling is reached, with an alarm", async () => {
+    const { relay, host, post } = await start("vip");
+    relay.spend.isOver = true;
+    const response = post("/chat", { text: "x" });
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, { ...done, model: { ...done.model, plan: "paid", name: "mistral" } });
+    const items = await readItems(await response);
+    expect(items.at(-1)).toMatchObject({ done: true, provider: "runpod", model: { plan: "vip", name: "mistral" } });
+    expect(relay.alarms).toEqual(["vip_spend_ceiling"]);
+    await host.close();
+    expect(relay.usage.settled).toEqual([105]);
+    expect(relay.spend.settled).toEqual([]);
+  });
+
+  it("passes the worker's refusal on with its code and text, without an alarm", async () => {
+    const { relay, host, post } = await start();
+    const answering = post("/chat", { text: "x" });
+    const job = await nextJob();
+    await runpod.worker.done(job.id, { error: contractError("ticket_expired", "worker's text") });
+    const response = await answering;
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({ error: { code: "ticket_expired", message: "worker's text" } });
+    expect(relay.alarms).toEqual([]);
+    await host.close();
+  });
+
+  it("cancels the job within 1.5 s of a cancellation", async () => {
+    const { host, post } = await start();
+    const answering = post("/chat", { id: "chat-0001", text: "x" });
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, { delta: "a" });
+    const response = await answering;
+    const cancelledAt = performance.now();
+    await post("/chat/chat-0001/cancel", {});
+    await vi.waitFor(async () => expect(await statusOf(job.id)).toBe("CANCELLED"), { timeout: 3_000, interval: 20 });
+    expect(performance.now() - cancelledAt).toBeLessThan(1_500);
+    expect((await readItems(response)).at(-1)).toMatchObject({ error: { code: "cancelled" }, text: "a" });
+    await host.close();
+  });
+});
+
+async function health(): Promise<Record<string, number>> {
+  return (await runpod.json(`${endpoint}/health`)).jobs;
+}
