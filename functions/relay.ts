@@ -55,7 +55,11 @@ export function create(settings: Settings): StreamHandler {
       endpoints: settings.endpoints,
       workerKey: () => parameter(settings.runpodKeyParameter),
       vipProviders: () => vipProviders(alarm),
-      createProvider: createProviders((name) => parameter(settings.keyParameters[name] ?? "")),
+      createProvider: createProviders(async (name) => {
+        const keyParameter = settings.keyParameters[name];
+        if (!keyParameter) throw new Error(`No API key is configured for ${name}`);
+        return parameter(keyParameter);
+      }),
       prices: settings.usdPerMillionTokens,
       dailyUsd: settings.dailyUsd,
       alarm,

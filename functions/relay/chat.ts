@@ -74,6 +74,9 @@ export interface ChatReader {
   restart(): Promise<void>;
 }
 
+/** A reader who only wants the whole reply. */
+export const silentReader: ChatReader = { delta: async () => {}, restart: async () => {} };
+
 /** End of a chat: the reply, or the error with the text that the reader has. */
 export type ChatOutcome = { reply: ChatReply } | { error: ApiError; text: string; retryAfterMs?: number | undefined };
 
@@ -86,7 +89,7 @@ export async function runChat(chat: Chat, reader: ChatReader, services: ChatServ
   const failed: string[] = [];
   const onFailure = (provider: Provider, failure: ProviderFailure) => {
     failed.push(`${provider.name} ${failure.reason}`);
-    if (!failures[failure.reason].alarm || failure.cause instanceof ApiError) return;
+    if (!failures[failure.reason].alarm || refusalOf(failure)) return;
     services.alarm("relay_provider", { provider: provider.name, reason: failure.reason, cause: failure.message });
   };
   const outcome = await admit(chat, reader, services, onFailure).catch(failedOutcome);
@@ -232,12 +235,13 @@ function failedOutcome(error: unknown): ChatOutcome {
   if (error instanceof ChatAborted) return { ...failedOutcome(error.cause), text: error.text };
   if (!(error instanceof ChatFailure)) return { error: toApiError(error), text: "" };
   const { code, text, retryAfterMs, cause } = error;
-  const refusal = cause instanceof ProviderFailure ? cause.cause : undefined;
-  return {
-    error: refusal instanceof ApiError ? refusal : new ApiError(code, undefined, { cause }),
-    text,
-    retryAfterMs,
-  };
+  return { error: refusalOf(cause) ?? new ApiError(code, undefined, { cause }), text, retryAfterMs };
+}
+
+/** The worker's refusal of the customer's own input or ticket, if that is the failure. */
+function refusalOf(failure: unknown): ApiError | undefined {
+  if (!(failure instanceof ProviderFailure) || failure.reason !== "invalid_request") return undefined;
+  return failure.cause instanceof ApiError ? failure.cause : undefined;
 }
 
 /** The error itself if it may reach a client, otherwise `internal`. */

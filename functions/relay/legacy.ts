@@ -9,7 +9,7 @@ import { mamaSentence, waitingSentence } from "../core/relay/mama";
 import type { Message } from "../core/relay/provider";
 import { signTicket } from "../core/ticket";
 import { bodyError } from "../lib/validation";
-import { type Chat, type ChatServices, runChat, toApiError } from "./chat";
+import { type Chat, type ChatServices, runChat, silentReader, toApiError } from "./chat";
 import { fitted } from "./conversation";
 import { retryAfter, sendJson } from "./reply";
 
@@ -63,8 +63,6 @@ async function reply(chat: LegacyChat, services: LegacyServices): Promise<Legacy
     clearTimeout(timer);
   }
 }
-
-const silentReader = { delta: async () => {}, restart: async () => {} };
 
 /** Conversation of either version of the frontend, fitted into the limits of the free plan. */
 function messagesOf(body: object): Message[] {

@@ -4,6 +4,7 @@ import type { ChatReply, RelayItem } from "../../contract/relay";
 import { waitingSentence } from "../core/relay/mama";
 import { jsonHeaders } from "../lib/http";
 import { startResponse } from "../lib/streaming";
+import { type ChatReader, silentReader } from "./chat";
 
 /** Time without a first text after which the client gets status 200 and an item `waiting`. */
 const WAITING_AFTER_MS = 8_000;
@@ -27,11 +28,7 @@ interface FailureDetail {
 }
 
 /** Writes the answer to one chat. Exactly one of `done` and `fail` ends it. */
-export interface Reply {
-  /** Sends a piece of text. Resolves when the reader has room for more. */
-  delta(text: string): Promise<void>;
-  /** Discards the text so far. */
-  restart(): Promise<void>;
+export interface Reply extends ChatReader {
   /** Sends the whole reply. The answer stays open until `end`. */
   done(reply: ChatReply): void;
   /** Sends the error: with its HTTP status if nothing was sent before. */
@@ -96,16 +93,17 @@ export function eventReply(response: Writable, options: ReplyOptions): Reply {
 
 /** Answers with one JSON body. */
 export function jsonReply(response: Writable, { headers }: Pick<ReplyOptions, "headers">): Reply {
+  let out = response;
   return {
-    delta: async () => {},
-    restart: async () => {},
+    ...silentReader,
     done: (reply) => {
-      startResponse(response, 200, { ...jsonHeaders, ...headers }).write(JSON.stringify(reply));
+      out = startResponse(response, 200, { ...jsonHeaders, ...headers });
+      out.write(JSON.stringify(reply));
     },
     fail: (error, detail) => {
-      sendError(response, error, detail, headers);
+      out = sendError(response, error, detail, headers);
     },
-    end: () => finish(response),
+    end: () => finish(out),
   };
 }
 
@@ -116,8 +114,9 @@ export async function sendJson(
   body: object,
   headers: Record<string, string> = {},
 ): Promise<void> {
-  startResponse(response, status, { ...jsonHeaders, ...headers }).write(JSON.stringify(body));
-  await finish(response);
+  const out = startResponse(response, status, { ...jsonHeaders, ...headers });
+  out.write(JSON.stringify(body));
+  await finish(out);
 }
 
 /** Header `Retry-After` of an error, in seconds. */

@@ -114,7 +114,10 @@ interface Job {
 
 async function submit({ url, apiKey, input }: WorkerOptions): Promise<Job> {
   const base = url.replace(/\/+$/, "");
-  const authorization = `Bearer ${await apiKey()}`;
+  const key = await apiKey().catch((cause: unknown) => {
+    throw new ProviderFailure("misconfigured", "RunPod's API key cannot be read", { cause });
+  });
+  const authorization = `Bearer ${key}`;
   const call = async (
     path: string,
     { signal = [], ...init }: Omit<RequestInit, "signal"> & { signal?: AbortSignal[] },

@@ -40,10 +40,10 @@ class MemoryUsage implements UsageTable {
   private readonly states = new Map<string, UsageState>();
 
   async reserve({ account, ...chat }: Parameters<UsageTable["reserve"]>[0], now: Date) {
-    const result = reserve(this.states.get(account), chat, now);
-    if ("next" in result) this.states.set(account, result.next);
-    else if (result.refusal.code === "conflict") throw new ApiError("conflict");
-    else throw new RateLimited(result.refusal.retryAfterSeconds);
+    const { next, refusal } = reserve(this.states.get(account), chat, now);
+    if (refusal?.code === "conflict") throw new ApiError("conflict");
+    if (refusal) throw new RateLimited(refusal.retryAfterSeconds);
+    if (next) this.states.set(account, next);
   }
 
   async settle({ account, ...chat }: Parameters<UsageTable["settle"]>[0], now: Date) {

@@ -4,7 +4,7 @@ import { ApiError } from "../../../contract/errors";
 import type { Plan } from "../../../contract/plan";
 import { type ProviderChat, type ProviderEvent, ProviderFailure } from "../../../functions/core/relay/provider";
 import { Background } from "../../../functions/lib/background";
-import { createRelay } from "../../../functions/relay/handler";
+import { createRelay, type RelayServices } from "../../../functions/relay/handler";
 import { createWorker, type WorkerOptions } from "../../../functions/relay/worker";
 import type { Fault } from "../../../local/runpod/account/switches";
 import { ACCOUNT_KEY, type FakeWorker, RunpodFixture } from "../../local/runpod/fixture";
@@ -16,7 +16,7 @@ let runpod: RunpodFixture;
 let endpoint: string;
 let background: Background;
 beforeEach(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
+  for (const level of ["info", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
   runpod = new RunpodFixture();
   await runpod.start();
   endpoint = (await runpod.deploy()).id;
@@ -60,6 +60,28 @@ const fault = (on: string, answer: Fault["answer"], more: Partial<Fault> = {}) =
   runpod.double.switches.faults.push({ on, answer, times: 1, skip: 0, done: false, delayMs: 0, ...more });
 const nextJob = async (fake: FakeWorker = runpod.worker) => vi.waitFor(() => fake.next(), { interval: 10 });
 const statusOf = async (id: string) => (await runpod.json(`${endpoint}/status/${id}`)).status;
+
+/** Starts the relay with the endpoint for both models, and a client with a ticket of the plan. */
+async function start(plan: Plan = "free", changes: Partial<RelayServices> = {}) {
+  const relay = await createServices(new ScriptedProvider(), {
+    endpoints: { phi3: `${runpod.jobApiUrl}/${endpoint}`, mistral: `${runpod.jobApiUrl}/${endpoint}` },
+    workerKey: async () => ACCOUNT_KEY,
+    ...changes,
+  });
+  const host = await startHost(createRelay(relay.services));
+  const ticket = await relay.tickets.sign(plan);
+  const post = (path: string, body: object) =>
+    fetch(`${host.url}${path}`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        authorization: `Bearer ${ticket}`,
+        accept: "text/event-stream",
+      },
+      body: JSON.stringify(body),
+    });
+  return { relay, host, ticket, post };
+}
 
 describe("A worker's reply", () => {
   it("arrives piece by piece and ends with its usage and version", async () => {
@@ -126,6 +148,17 @@ describe("A failure of RunPod", () => {
     const failure = await failureOf();
     expect(failure).toMatchObject({ reason, retryAfterMs });
     expect(failure.message).not.toMatch(/account-key|the-ticket/);
+  });
+
+  it("is an alarm when the account's key cannot be read", async () => {
+    const { relay, host, post } = await start("free", {
+      workerKey: async () => {
+        throw new ApiError("unavailable");
+      },
+    });
+    expect((await post("/chat", { text: "x" })).status).toBe(503);
+    expect(relay.alarms).toEqual(["relay_provider runpod misconfigured RunPod's API key cannot be read"]);
+    await host.close();
   });
 
   it("is reported for a wrong key and for an unknown endpoint", async () => {
@@ -232,26 +265,6 @@ describe("An aborted request", () => {
 });
 
 describe("The relay", () => {
-  async function start(plan: Plan = "free") {
-    const relay = await createServices(new ScriptedProvider(), {
-      endpoints: { phi3: `${runpod.jobApiUrl}/${endpoint}`, mistral: `${runpod.jobApiUrl}/${endpoint}` },
-      workerKey: async () => ACCOUNT_KEY,
-    });
-    const host = await startHost(createRelay(relay.services));
-    const ticket = await relay.tickets.sign(plan);
-    const post = (path: string, body: object) =>
-      fetch(`${host.url}${path}`, {
-        method: "POST",
-        headers: {
-          "content-type": "application/json",
-          authorization: `Bearer ${ticket}`,
-          accept: "text/event-stream",
-        },
-        body: JSON.stringify(body),
-      });
-    return { relay, host, ticket, post };
-  }
-
   it("gives the worker the customer's ticket and own messages, and streams its reply", async () => {
     const { host, ticket, post } = await start();
     const messages = [
