@@ -1,4 +1,5 @@
 import { byModel } from "./contract/plan";
+import { AccountKeys } from "./infra/accountKeys";
 import { HttpApi } from "./infra/api";
 import { Auth } from "./infra/auth";
 import { Billing } from "./infra/billing";
@@ -7,6 +8,7 @@ import { Data } from "./infra/data";
 import { Identity } from "./infra/identity";
 import { Inference } from "./infra/inference";
 import { Registry } from "./infra/registry";
+import { Relay } from "./infra/relay";
 import { StripeWebhook } from "./infra/stripeWebhook";
 import { Tickets } from "./infra/tickets";
 import { WorkerImage } from "./infra/workerImage";
@@ -20,11 +22,15 @@ const data = new Data("data", { config });
 // Inference: each model has a worker image and a RunPod endpoint. Its workers accept only jobs with a valid ticket.
 const tickets = new Tickets("tickets", { config });
 const images = byModel((model) => new WorkerImage(model, { config }));
-const registry = new Registry("registry", { config, images: Object.values(images) });
+const keys = new AccountKeys("account-keys", { config });
+const registry = new Registry("registry", { config, keys, images: Object.values(images) });
 const endpoints = byModel((model) => new Inference(model, { config, tickets, registry, image: images[model] }));
 
-// The auth/billing API is separate from inference. It gives the frontend the customer's plan, endpoint and ticket.
-const auth = new Auth("auth", { config, identity, data, tickets, endpoints });
+// The relay streams every plan's chats: to the endpoints, and for the vip plan to external LLMs.
+const relay = new Relay("relay", { config, data, tickets, keys, endpoints });
+
+// The auth/billing API is separate from inference. It gives the frontend the customer's plan, route and ticket.
+const auth = new Auth("auth", { config, identity, data, tickets, relay, endpoints });
 const billing = new Billing("billing", { config, identity, data });
 const api = new HttpApi("api", {
   config,
@@ -54,5 +60,7 @@ export const signIn = {
 };
 /** URL for Stripe's events. Without `stripeWebhookKey` the operator registers this URL in Stripe's dashboard. */
 export const webhookUrl = stripeWebhook.url;
+/** Base URL of the relay. Each session contains the URL to use: the relay's, or that of the model's endpoint. */
+export const relayUrl = relay.url;
 /** URL of each model's endpoint. A frontend does not use this output: it gets the URL with each session. */
 export const inference = byModel((model) => endpoints[model].url);

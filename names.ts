@@ -1,4 +1,5 @@
 import type { Model } from "./contract/plan";
+import type { VipProvider } from "./contract/relay";
 
 /** Name of the Pulumi project, as in Pulumi.yaml. */
 export const PROJECT = "snack-misaki";
@@ -12,6 +13,16 @@ export function configKey(key: string): string {
 export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }
+
+/** An external LLM that is called with a key. Bedrock is called with the function's role. */
+export type KeyProvider = Exclude<VipProvider, "bedrock">;
+
+/** Configuration key of each external LLM's key. */
+export const providerKeyOf = {
+  anthropic: "anthropicApiKey",
+  openai: "openaiApiKey",
+  huggingface: "huggingfaceToken",
+} as const satisfies Record<KeyProvider, string>;
 
 /** Names of a stack's resources that other code looks up by name. */
 export function stackNames(stack: string) {
@@ -35,6 +46,7 @@ export function stackNames(stack: string) {
     /** Names of the parameters in SSM Parameter Store. */
     parameters: {
       browserKey: (model: Model) => parameter(`${model}-browser-key`),
+      providerKey: (provider: KeyProvider) => parameter(`${provider}-key`),
       registryTokenExpiry: parameter("registry-token-expiry"),
       runpodApiKey: parameter("runpod-api-key"),
       stripeApiKey: parameter("stripe-api-key"),

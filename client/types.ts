@@ -24,9 +24,14 @@ export interface Session {
   /** Name of the model. Later versions may add models. */
   model: string;
   inference: {
-    /** Base URL of the job API. */
+    /**
+     * `relay`: chats go to the relay. `runpod`: chats go to a RunPod endpoint. Sessions of earlier versions have no kind
+     * and mean `runpod`.
+     */
+    kind?: "relay" | "runpod" | undefined;
+    /** Base URL of the relay or of the endpoint's job API. */
     url: string;
-    /** Value of the `Authorization` header for the job API. */
+    /** Value of the `Authorization` header. */
     authorization: string;
   };
   ticket: string;
@@ -50,6 +55,14 @@ export interface PlanInfo {
   /** The customer has cancelled, and the plan ends at this time. */
   cancel_at?: string | undefined;
   limits: Limits;
+  /** Use of the relay. Only in `GET /billing/plan`, and missing when it cannot be read. */
+  usage?: Usage | undefined;
+}
+
+/** A customer's use of the relay. Times are ISO 8601 in UTC. */
+export interface Usage {
+  minute: { chats: number; limit: number; resets_at: string };
+  day: { tokens: number; limit: number; resets_at: string };
 }
 
 /** A plan that can be bought. */

@@ -14,7 +14,7 @@ export type Plan = z.infer<typeof Plan>;
  */
 const servedPlans = {
   phi3: ["free"],
-  // The vip plan uses the paid model until the relay to external LLMs exists.
+  // This model answers the vip plan when no external LLM may.
   mistral: ["paid", "vip"],
 } as const satisfies Record<string, readonly ["free" | "paid", ...Plan[]]>;
 
@@ -88,6 +88,13 @@ const PlanReason = z.enum([
   "outdated",
 ]);
 
+/** A customer's use of the relay. */
+export const Usage = z.object({
+  minute: z.object({ chats: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
+  day: z.object({ tokens: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
+});
+export type Usage = z.infer<typeof Usage>;
+
 /** Response of `GET /billing/plan`. Times are ISO 8601 in UTC. */
 export const PlanResponse = z.object({
   user_id: z.string(),
@@ -102,6 +109,8 @@ export const PlanResponse = z.object({
   /** The customer has cancelled, and the plan ends at this time. */
   cancel_at: z.optional(z.iso.datetime()),
   limits: Limits,
+  /** Only in `GET /billing/plan`, and missing when the usage cannot be read. */
+  usage: z.optional(Usage),
 });
 export type PlanResponse = z.infer<typeof PlanResponse>;
 

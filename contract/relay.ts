@@ -2,6 +2,8 @@ import * as z from "zod/mini";
 import { Plan } from "./plan";
 import { WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
+export { Usage } from "./plan";
+
 /** External LLMs that can answer the vip plan. Each has a file of the same name in `functions/relay/providers/`. */
 export const vipProviders = ["anthropic", "openai", "bedrock", "huggingface"] as const;
 
@@ -74,10 +76,3 @@ export const LegacyChatResponse = z.object({
   waiting: z.optional(z.literal(true)),
 });
 export type LegacyChatResponse = z.infer<typeof LegacyChatResponse>;
-
-/** A customer's use of the relay. */
-export const Usage = z.object({
-  minute: z.object({ chats: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
-  day: z.object({ tokens: z.int(), limit: z.int(), resets_at: z.iso.datetime() }),
-});
-export type Usage = z.infer<typeof Usage>;

@@ -1,15 +1,21 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** Endpoint to which a session's chats are sent. */
-export const Inference = z.object({
-  /** Base URL of the model's job API at RunPod: POST `<url>/run`, GET `<url>/stream/<id>` and `<url>/status/<id>`. */
+/** Where and how a session sends its chats. */
+const Inference = z.object({
+  /**
+   * `relay` streams chats of every model. `runpod` is the job API of the model's endpoint. Sessions of earlier versions
+   * have no kind and mean `runpod`.
+   */
+  kind: z.optional(z.enum(["relay", "runpod"])),
+  /**
+   * Base URL. Relay: POST `<url>/chat`, POST `<url>/chat/<id>/cancel`. RunPod: POST `<url>/run`, GET `<url>/stream/<id>` and
+   * `<url>/status/<id>`.
+   */
   url: z.url(),
-  /** Value of the `Authorization` header. */
+  /** Value of the `Authorization` header: the ticket for the relay, the endpoint's browser key for RunPod. */
   authorization: z.string(),
 });
-
-export type Inference = z.infer<typeof Inference>;
 
 /** Response of `POST /auth/session` and `POST /auth/guest`. */
 export const SessionResponse = z.object({
@@ -18,7 +24,7 @@ export const SessionResponse = z.object({
   plan: Plan,
   model: Model,
   inference: Inference,
-  /** Sent as `input.ticket` with every job. */
+  /** Sent as `input.ticket` with every RunPod job. For the relay it is already in `inference.authorization`. */
   ticket: z.string(),
   ticket_expires_at: z.iso.datetime(),
   limits: Limits,

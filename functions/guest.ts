@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { openSession } from "./core/session";
+import { openSession, type Route } from "./core/session";
 import { householdHash } from "./lib/household";
 import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
 import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
 import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /auth/guest`. */
-export type Settings = SessionSettings & { ephemeralTable: string; sessionsPerHour: number };
+export type Settings = SessionSettings & { route: Route; ephemeralTable: string; sessionsPerHour: number };
 
 /** `POST /auth/guest`: a free session for someone not signed in, limited per address. */
 export function create(settings: Settings): Handler {
@@ -17,6 +17,6 @@ export function create(settings: Settings): Handler {
     const now = new Date();
     const caller = householdHash(event.requestContext.http.sourceIp);
     await count(`guest#${caller}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
-    return openSession({ userId: `guest:${randomUUID()}`, plan: "free" }, sources, now);
+    return openSession({ userId: `guest:${randomUUID()}`, plan: "free" }, settings.route, sources, now);
   });
 }

@@ -1,12 +1,14 @@
+import type { Plan } from "../contract/plan";
 import { entitlement, type Policy } from "./core/entitlement";
-import { openSession } from "./core/session";
+import { openSession, type Route } from "./core/session";
 import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
 import { createIdentity, type IdentitySettings } from "./lib/identity";
 import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
 import { createUsers } from "./tables/users";
 
 /** Settings of `POST /auth/session`. */
-export type Settings = SessionSettings & IdentitySettings & { usersTable: string; policy: Policy };
+export type Settings = SessionSettings &
+  IdentitySettings & { routes: Record<Plan, Route>; usersTable: string; policy: Policy };
 
 /** `POST /auth/session`: returns the signed-in customer's plan, chat URL and a ticket. */
 export function create(settings: Settings): Handler {
@@ -18,6 +20,6 @@ export function create(settings: Settings): Handler {
     parseBody(event, NoBody);
     const now = new Date();
     const { plan } = entitlement(await findCustomer(userId), now, settings.policy);
-    return openSession({ userId, plan }, sources, now);
+    return openSession({ userId, plan }, settings.routes[plan], sources, now);
   });
 }

@@ -1,24 +1,28 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type Model, planModels } from "../contract/plan";
+import { type Model, type Plan, planModels } from "../contract/plan";
+import type { Route } from "../functions/core/session";
 import type { Settings as GuestSettings } from "../functions/guest";
-import type { DirectInference } from "../functions/lib/sessionSources";
 import type { Settings as SessionSettings } from "../functions/session";
 import type { Config } from "./config";
 import type { Data } from "./data";
 import type { Identity } from "./identity";
 import type { Inference } from "./inference";
 import { Lambda } from "./lambda";
-import { readSecrets } from "./secrets";
+import type { Relay } from "./relay";
+import { isDirect } from "./routes";
+import { readSecrets, type Secret } from "./secrets";
 import type { Tickets } from "./tickets";
 
 /** Arguments of `Auth`. */
 export interface AuthArgs {
-  config: Pick<Config, "planPolicy" | "guest">;
+  config: Pick<Config, "planPolicy" | "guest" | "browserKeys" | "vip">;
   identity: Identity;
   data: Data;
   /** Signs the sessions' tickets. */
   tickets: Tickets;
-  /** Endpoint of each model. */
+  /** Sends chats to the models. Sessions contain its URL. */
+  relay: Relay;
+  /** Endpoint of each model. Sessions contain its URL if the model has a browser key. */
   endpoints: Record<Model, Inference>;
 }
 
@@ -30,9 +34,9 @@ export class Auth extends pulumi.ComponentResource {
   constructor(name: string, args: AuthArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Auth", name, {}, opts);
     const child = { parent: this };
-    const { config, identity, data, tickets, endpoints } = args;
+    const { config, identity, data, tickets } = args;
     const signing = { ticketIssuer: tickets.issuer, signingKeyParameter: tickets.signingKey.name };
-    const browserKeys = Object.values(endpoints).map(({ browserKey }) => browserKey);
+    const [free, paid, vip] = [routeOf("free", args), routeOf("paid", args), routeOf("vip", args)];
 
     this.session = new Lambda(
       "session",
@@ -40,29 +44,28 @@ export class Auth extends pulumi.ComponentResource {
         bundle: "session",
         settings: pulumi.output({
           ...signing,
-          direct: directInference(endpoints),
+          routes: { free: free.route, paid: paid.route, vip: vip.route },
           userPoolId: identity.userPoolId,
           clientId: identity.clientId,
           usersTable: data.users.name,
           policy: config.planPolicy,
         }),
-        statements: [...readSecrets(tickets.signingKey, ...browserKeys), data.users.read()],
+        statements: [...readSecrets(tickets.signingKey, free.key, paid.key, vip.key), data.users.read()],
       },
       child,
     );
-    // Guests always have the free plan, so the guest function needs only this plan's model.
-    const guestModel = planModels.free;
+    // Guests always have the free plan.
     this.guest = new Lambda(
       "guest",
       {
         bundle: "guest",
         settings: pulumi.output({
           ...signing,
-          direct: directInference({ [guestModel]: endpoints[guestModel] }),
+          route: free.route,
           ephemeralTable: data.ephemeral.name,
           sessionsPerHour: config.guest.sessionsPerHour,
         }),
-        statements: [...readSecrets(tickets.signingKey, endpoints[guestModel].browserKey), data.ephemeral.count()],
+        statements: [...readSecrets(tickets.signingKey, free.key), data.ephemeral.count()],
       },
       child,
     );
@@ -70,12 +73,14 @@ export class Auth extends pulumi.ComponentResource {
   }
 }
 
-/** For each endpoint with a browser key: its URL, and the name of the SSM parameter with the key. */
-function directInference(
-  endpoints: Partial<Record<Model, Inference>>,
-): Partial<Record<Model, pulumi.Output<DirectInference>>> {
-  const reachable = Object.entries(endpoints).flatMap(([model, { url, browserKey }]) =>
-    browserKey ? [[model, pulumi.output({ url, browserKeyParameter: browserKey.name })]] : [],
-  );
-  return Object.fromEntries(reachable);
+/** Route of a plan's chats, and the browser key that the route needs. */
+function routeOf(
+  plan: Plan,
+  { config, relay, endpoints }: AuthArgs,
+): { route: pulumi.Output<Route>; key: Secret | undefined } {
+  const { url, browserKey: key } = endpoints[planModels[plan]];
+  if (key && isDirect(plan, config)) {
+    return { route: pulumi.output({ kind: "runpod" as const, url, browserKeyParameter: key.name }), key };
+  }
+  return { route: pulumi.output({ kind: "relay" as const, url: relay.url }), key: undefined };
 }

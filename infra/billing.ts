@@ -18,7 +18,7 @@ import { webhookSecretParameter } from "./stripeWebhook";
 
 /** Arguments of `Billing`. */
 export interface BillingArgs {
-  config: Pick<Config, "stack" | "stripe" | "stripeApiUrl" | "billing" | "planPolicy">;
+  config: Pick<Config, "stack" | "stripe" | "stripeApiUrl" | "billing" | "planPolicy" | "relay">;
   identity: Identity;
   data: Data;
 }
@@ -45,8 +45,14 @@ export class Billing extends pulumi.ComponentResource {
       new Lambda<Settings>(bundle, { bundle, ...more }, child);
 
     this.plan = lambda("plan", {
-      settings: { ...caller, usersTable: users.name, policy: args.config.planPolicy },
-      statements: [users.read()],
+      settings: pulumi.output({
+        ...caller,
+        usersTable: users.name,
+        policy: args.config.planPolicy,
+        ephemeralTable: ephemeral.name,
+        limits: args.config.relay.limits,
+      }),
+      statements: [users.read(), ephemeral.readUsage()],
     });
     this.checkout = lambda("checkout", {
       settings: pulumi.output({ ...shared, ...caller, returnUrls: pages.returnUrls }),

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
+import { vipProviders } from "../contract/relay";
 
 /** Names of the Lambda functions. The source of each is `functions/<name>.ts`. */
 export const functionNames = [
@@ -15,9 +16,18 @@ export const functionNames = [
   "reconciler",
   "registryRefresh",
   "admin",
+  "relay",
 ] as const;
 
 export type FunctionName = (typeof functionNames)[number];
+
+/**
+ * Bundles that a function loads only when it needs them, beside its own bundle: `relay.cjs` requires
+ * `./relay/providers/<name>.cjs`. Each external LLM has its own bundle, so that a chat loads the SDK of one vendor only.
+ */
+export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
+  relay: vipProviders.map((name) => `relay/providers/${name}`),
+};
 
 /**
  * Sources of the dynamic providers. They need bundles, because Pulumi runs them in a process that cannot load
@@ -50,7 +60,8 @@ export function bundlePath(source: string): string {
  * that the bundles are never stale.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
-  const sources = [...functionNames.map((name) => `functions/${name}`), ...providers];
+  const functions = [...functionNames, ...Object.values(lazyBundles).flat()];
+  const sources = [...functions.map((name) => `functions/${name}`), ...providers];
   const stamp = join(programDir, ".build", "sources.sha256");
   const hash = sourcesHash(programDir);
   const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type Model, models } from "../contract/plan";
+import { byModel, type Model, models } from "../contract/plan";
 import { missingSecret } from "../dynamic/config";
 import type { Policy } from "../functions/core/entitlement";
-import { browserKeyOf } from "../names";
+import { browserKeyOf, type KeyProvider, providerKeyOf } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
 
@@ -26,6 +26,8 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   stack: string;
   /** RunPod keys for browsers, each restricted to one endpoint. The operator creates them in RunPod's console. */
   browserKeys: Partial<Record<Model, pulumi.Output<string>>>;
+  /** Keys of external LLMs. */
+  providerKeys: Partial<Record<KeyProvider, pulumi.Output<string>>>;
   /** Stripe's keys. Without `apiKey` no plan is for sale. */
   stripe: {
     /** Restricted key that the functions use. */
@@ -49,15 +51,14 @@ export function loadConfig(): Config {
   const runpodApiKey = source.getSecret("runpodApiKey");
   if (!runpodApiKey) problems.push(missingSecret("runpodApiKey"));
   const token = source.getSecret("registryToken");
-  if (config) problems.push(...contradictions(config, pulumi.getStack(), token !== undefined));
+  const keys = secretsOf(source, providerKeyOf);
+  if (config) {
+    problems.push(...contradictions(config, pulumi.getStack(), token !== undefined), ...missingProviders(config, keys));
+  }
   if (!config || !runpodApiKey || problems.length > 0) {
     const lines = problems.map((problem) => `\n  ${source.name}:${problem}`);
     throw new pulumi.RunError(`The configuration of stack ${pulumi.getStack()} is not valid:${lines.join("")}`);
   }
-  const browserKeys = models.flatMap((model) => {
-    const key = source.getSecret(browserKeyOf(model));
-    return key ? [[model, key]] : [];
-  });
   const { billing, frontend, registry } = config;
   return {
     ...config,
@@ -66,13 +67,36 @@ export function loadConfig(): Config {
     runpodApiKey,
     planPolicy: { prices: billing.prices, graceDays: billing.graceDays },
     stack: pulumi.getStack(),
-    browserKeys: Object.fromEntries(browserKeys),
+    browserKeys: secretsOf(source, byModel(browserKeyOf)),
+    providerKeys: keys,
     stripe: {
       apiKey: source.getSecret("stripeApiKey"),
       registersWebhook: source.get("stripeWebhookKey") !== undefined,
       webhookSecret: source.getSecret("stripeWebhookSecret"),
     },
   };
+}
+
+/** Reads the configured ones of some secrets. `keys` has the configuration key of each name. */
+function secretsOf<Name extends string>(
+  source: pulumi.Config,
+  keys: Record<Name, string>,
+): Partial<Record<Name, pulumi.Output<string>>> {
+  const found = Object.entries<string>(keys).flatMap(([name, key]) => {
+    const secret = source.getSecret(key);
+    return secret ? [[name, secret]] : [];
+  });
+  return Object.fromEntries(found);
+}
+
+/** Finds external LLMs that are listed but have no settings or no key. */
+function missingProviders({ vip }: PlainConfig, keys: Config["providerKeys"]): string[] {
+  return vip.providers.flatMap((provider) => {
+    const problems: string[] = [];
+    if (!vip[provider]) problems.push(`vip.${provider}: is missing: vip.providers has ${provider}, so set its model`);
+    if (provider !== "bedrock" && !keys[provider]) problems.push(missingSecret(providerKeyOf[provider]));
+    return problems;
+  });
 }
 
 /** Finds values that are valid alone but contradict each other. */

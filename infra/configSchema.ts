@@ -1,10 +1,12 @@
 import * as z from "zod";
 import { byModel, models } from "../contract/plan";
+import { VipProvider } from "../contract/relay";
 import { parseConfig, secureUrl } from "../dynamic/config";
 import { browserKeyOf } from "../names";
 import { RunpodConfig, runpodSecrets } from "../runpod/config";
 import { GPU_POOLS } from "../runpod/gpuPools";
 import { StripeConfig, stripeSecrets } from "../stripe/config";
+import { geographies, inferenceProfile } from "./inferenceProfile";
 
 /** A tag that names one build. RunPod's hosts cache images by tag, so a reused tag would run old code. */
 const imageTag = z.preprocess(
@@ -166,6 +168,106 @@ const GuestConfig = z
   .default({ sessionsPerHour: 30 })
   .describe("Limits of guests.");
 
+const usageLimits = (chatsPerMinute: number, tokensPerDay: number) =>
+  z
+    .strictObject({
+      chatsPerMinute: z
+        .int()
+        .positive()
+        .default(chatsPerMinute)
+        .describe("Chats that a customer may start per minute."),
+      tokensPerDay: z
+        .int()
+        .positive()
+        .default(tokensPerDay)
+        .describe("Tokens of prompts and replies that a customer may use per day (UTC)."),
+    })
+    .prefault({});
+
+const concurrency = "must be a whole number of at least 1, or -1 to reserve nothing";
+const RelayConfig = z
+  .strictObject({
+    concurrency: z
+      .int(concurrency)
+      .refine((count) => count === -1 || count > 0, concurrency)
+      .default(50)
+      .describe(
+        "Chats at the same time. Lambda reserves this concurrency, so that chats cannot starve the API. The account's limit " +
+          "must be at least 100 higher; new accounts have less. -1 reserves nothing.",
+      ),
+    limits: z
+      .strictObject({
+        free: usageLimits(10, 100_000).describe("Limits of the free plan. Guests share the limits of one IP address."),
+        paid: usageLimits(20, 500_000).describe("Limits of the paid plan."),
+        vip: usageLimits(20, 500_000).describe("Limits of the vip plan."),
+      })
+      .prefault({})
+      .describe("Limits of one customer's use, by plan."),
+  })
+  .prefault({})
+  .describe("The relay, which streams the chats of every plan.");
+
+const dollars = z.number().min(0);
+const pricesRequired =
+  "must be { input, cachedInput, output }, because vip.dailyUsd counts the costs of every provider";
+const Prices = z
+  .strictObject(
+    {
+      input: dollars.describe("US dollars per million prompt tokens."),
+      cachedInput: dollars.describe("US dollars per million prompt tokens that the provider has cached."),
+      output: dollars.describe("US dollars per million tokens of the reply."),
+    },
+    { error: (issue) => (issue.code === "invalid_type" ? pricesRequired : undefined) },
+  )
+  .describe("Prices of the model.");
+
+/** Settings that every external LLM has. */
+const externalLlm = {
+  model: text("must be the provider's name of a model").describe("The provider's name of the model."),
+  effort: text("must be the provider's name of an effort, such as low", /^[a-z]+$/)
+    .optional()
+    .describe("Reasoning effort. Default: the provider's default."),
+  baseUrl: secureUrl.optional().describe("Base URL of the provider's API. Default: the provider's URL."),
+  usdPerMillionTokens: Prices,
+};
+
+const BedrockConfig = z.strictObject({
+  ...externalLlm,
+  model: text(
+    `must start with ${geographies.map((each) => `${each}.`).join(" ")}: name an inference profile, not a foundation model`,
+    inferenceProfile,
+  ).describe("Id or ARN of an inference profile: aws bedrock list-inference-profiles."),
+  region: text("must be an AWS Region", /^[a-z]{2}(-[a-z]+)+-\d$/)
+    .optional()
+    .describe("AWS Region of the requests. Default: the stack's Region."),
+});
+
+const VipConfig = z
+  .strictObject({
+    providers: z
+      .array(VipProvider)
+      .refine((names) => new Set(names).size === names.length, "must name each provider once")
+      .default([])
+      .describe(
+        "External LLMs that answer the vip plan, in the order of preference: anthropic, openai, bedrock, huggingface. The next " +
+          "one answers when one fails. Empty: the model of the plan answers.",
+      ),
+    anthropic: z.strictObject(externalLlm).optional().describe("Claude, with anthropicApiKey."),
+    openai: z
+      .strictObject(externalLlm)
+      .optional()
+      .describe("OpenAI, or a server with OpenAI's API at baseUrl, with openaiApiKey."),
+    bedrock: BedrockConfig.optional().describe("AWS Bedrock, with the function's role instead of a key."),
+    huggingface: z.strictObject(externalLlm).optional().describe("HuggingFace's router, with huggingfaceToken."),
+    dailyUsd: z
+      .number()
+      .positive()
+      .default(20)
+      .describe("US dollars per day (UTC) for external LLMs. Above it, the paid model answers the vip plan."),
+  })
+  .prefault({})
+  .describe("External LLMs of the vip plan.");
+
 const prices = z
   .array(z.string().startsWith("price_", "must be the id of a price, price_…"))
   .default([])
@@ -219,6 +321,8 @@ export const ConfigSchema = z.object({
   ticketKeys: TicketKeysConfig,
   throttle: ThrottleConfig,
   guest: GuestConfig,
+  relay: RelayConfig,
+  vip: VipConfig,
   registry: RegistryConfig.prefault({ kind: "ecr" }),
   ...RunpodConfig.shape,
   billing: BillingConfig,
@@ -233,9 +337,14 @@ export const secretKeys: Record<string, string> = {
   ...Object.fromEntries(
     models.map((model) => [
       browserKeyOf(model),
-      `RunPod key for browsers, restricted to the endpoint of ${model}. Create it in RunPod's console after the first \`pulumi up\`.`,
+      `Optional. RunPod key for browsers, restricted to the endpoint of ${model}. With it, browsers call the endpoint ` +
+        "directly instead of the relay. Such a key opens the endpoint's whole job API: any guest can empty the queue, and " +
+        "see or cancel the jobs of others.",
     ]),
   ),
+  anthropicApiKey: "Anthropic API key, for anthropic in vip.providers.",
+  openaiApiKey: "OpenAI API key, for openai in vip.providers.",
+  huggingfaceToken: "HuggingFace token that may call Inference Providers, for huggingface in vip.providers.",
   stripeApiKey:
     "Restricted Stripe key of the functions: write customers, Checkout Sessions and portal sessions; read subscriptions, " +
     "invoices, charges, disputes and events.",

@@ -106,6 +106,16 @@ class EphemeralTable {
     this.name = table.name;
   }
 
+  /** Allows reading a customer's use of the relay. */
+  readUsage(): Statement {
+    return allow(this.table.arn, "GetItem");
+  }
+
+  /** Allows reading and counting the use of the relay, its spend, and the cooldowns of its providers. */
+  relay(): Statement {
+    return allow(this.table.arn, "GetItem", "UpdateItem");
+  }
+
   /** Allows incrementing the request counters. */
   count(): Statement {
     return allow(this.table.arn, "UpdateItem");

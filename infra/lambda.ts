@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { normalize } from "node:path/posix";
 import * as pulumi from "@pulumi/pulumi";
 import * as aws from "./aws";
-import { buildBundles, bundlePath, type FunctionName } from "./bundle";
+import { buildBundles, bundlePath, type FunctionName, lazyBundles } from "./bundle";
 
 /** One statement of a function's IAM policy. */
 export interface Statement {
   Action: string[];
-  Resource: pulumi.Input<string>[];
+  Resource: pulumi.Input<pulumi.Input<string>[]>;
+  Condition?: Record<string, Record<string, pulumi.Input<string>>>;
 }
 
 export interface LambdaArgs<Settings extends object> {
@@ -23,6 +24,10 @@ export interface LambdaArgs<Settings extends object> {
   memorySizeMb?: number;
   /** Default 10. */
   timeoutSeconds?: number;
+  /** Environment variables: names and numbers, never a secret. Operators can change them in Lambda's console. */
+  environment?: Record<string, pulumi.Input<string>>;
+  /** Concurrent invocations that Lambda reserves for the function and never exceeds. Default: no reservation. */
+  reservedConcurrency?: number;
 }
 
 buildBundles();
@@ -47,8 +52,8 @@ Object.assign(pulumi.runtime, {
 });
 
 /**
- * A Lambda function with its role and its log group. The archive contains two files: an inline closure, and the esbuild
- * bundle that the closure calls. Only this class creates Lambda functions.
+ * A Lambda function with its role and its log group. The archive contains an inline closure and the esbuild bundle that the
+ * closure calls, and the bundles that this bundle loads when it needs them. Only this class creates Lambda functions.
  */
 export class Lambda<Settings extends object> extends pulumi.ComponentResource {
   readonly function: aws.lambda.CallbackFunction<unknown, unknown>;
@@ -65,6 +70,7 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
     const policy = new aws.iam.RolePolicy(name, { role: role.id, policy: policyDocument(log, args.statements) }, child);
 
     const bundle = bundlePath(`functions/${args.bundle}`);
+    const lazy = (lazyBundles[args.bundle] ?? []).map((name) => bundlePath(`functions/${name}`));
     const settings = pulumi.output(args.settings);
     this.function = new aws.lambda.CallbackFunction(
       name,
@@ -75,9 +81,12 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
         architectures: ["arm64"],
         memorySize: args.memorySizeMb ?? 512,
         timeout: args.timeoutSeconds ?? 10,
+        ...(args.environment && { environment: { variables: args.environment } }),
+        ...(args.reservedConcurrency !== undefined && { reservedConcurrentExecutions: args.reservedConcurrency }),
         loggingConfig: { logFormat: "JSON", logGroup: log.name },
         // A new array each time, because the SDK appends to it.
-        codePathOptions: { extraExcludePackages: [...packages], extraIncludePaths: [bundle] },
+        codePathOptions: { extraExcludePackages: [...packages], extraIncludePaths: [bundle, ...lazy] },
+        // Not `callback`: it would lose the mark of `awslambda.streamifyResponse` on a streaming handler.
         callbackFactory: () => require(bundle).create(settings.get()),
       },
       { ...child, dependsOn: policy },

@@ -3,11 +3,12 @@ import type { Settings as RefreshSettings } from "../functions/registryRefresh";
 import { stackNames } from "../names";
 import { isPrivateEcr, parseImageName } from "../runpod/imageName";
 import { RegistryAuth } from "../runpod/registryAuth";
+import type { AccountKeys } from "./accountKeys";
 import * as aws from "./aws";
 import type { Config } from "./config";
 import { Lambda, type Statement } from "./lambda";
 import { Schedule } from "./schedule";
-import { createSecret, readSecrets, type Secret } from "./secrets";
+import { readSecrets, type Secret } from "./secrets";
 import type { WorkerImage } from "./workerImage";
 
 /** Hours between two renewals of an ECR token. A token expires after 12 hours. */
@@ -15,7 +16,9 @@ const REFRESH_HOURS = 6;
 
 /** Arguments of `Registry`. */
 export interface RegistryArgs {
-  config: Pick<Config, "stack" | "registry" | "runpodApiUrl" | "runpodApiKey">;
+  config: Pick<Config, "stack" | "registry" | "runpodApiUrl">;
+  /** Keys with which the token is renewed at RunPod. */
+  keys: AccountKeys;
   /** The images that RunPod pulls. */
   images: WorkerImage[];
 }
@@ -25,14 +28,14 @@ export class Registry extends pulumi.ComponentResource {
   /** RunPod's id of the credentials for an image. Undefined when the image needs no credentials. */
   readonly credentialsFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
 
-  constructor(name: string, { config, images }: RegistryArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { config, keys, images }: RegistryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Registry", name, {}, opts);
     const child = { parent: this };
     const { registry } = config;
     const inEcr = images.filter(isInEcr);
     switch (registry.kind) {
       case "ecr": {
-        const id = inEcr.length > 0 ? createEcrCredentials(config, inEcr, child) : undefined;
+        const id = inEcr.length > 0 ? createEcrCredentials(config, keys.runpod, inEcr, child) : undefined;
         this.credentialsFor = (image) => (isInEcr(image) ? id : undefined);
         break;
       }
@@ -67,6 +70,7 @@ function isInEcr({ prebuilt }: WorkerImage): boolean {
  */
 function createEcrCredentials(
   config: RegistryArgs["config"],
+  runpodKey: Secret,
   images: WorkerImage[],
   child: { parent: pulumi.Resource },
 ): pulumi.Output<string> {
@@ -78,11 +82,6 @@ function createEcrCredentials(
     // ECR returns a different token at each call. Pulumi passes only the first token to RunPod. Afterwards the refresh
     // function renews the token.
     { ...child, ignoreChanges: ["password"] },
-  );
-  const runpodKey = createSecret(
-    "runpod-api-key",
-    { name: names.parameters.runpodApiKey, value: config.runpodApiKey },
-    child,
   );
   const expiry = new aws.ssm.Parameter(
     "registry-token-expiry",

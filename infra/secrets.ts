@@ -22,6 +22,6 @@ export function createSecret(resourceName: string, args: SecretArgs, opts: pulum
  * account's own aws/ssm key, which needs no permission.
  */
 export function readSecrets(...secrets: ({ arn: pulumi.Output<string> } | undefined)[]): Statement[] {
-  const arns = secrets.flatMap((secret) => secret?.arn ?? []);
+  const arns = [...new Set(secrets)].flatMap((secret) => secret?.arn ?? []);
   return arns.length > 0 ? [{ Action: ["ssm:GetParameters"], Resource: arns }] : [];
 }

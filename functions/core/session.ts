@@ -1,9 +1,14 @@
 import type { JWK } from "jose";
-import { ApiError } from "../../contract/errors";
-import { type Model, type Plan, planModels } from "../../contract/plan";
-import type { Inference, SessionResponse } from "../../contract/session";
+import { type Plan, planModels } from "../../contract/plan";
+import type { SessionResponse } from "../../contract/session";
 import { planLimits } from "./planLimits";
 import { signTicket } from "./ticket";
+
+/** Where browsers send the chats of a plan. `relay` needs no key, because the relay holds the keys of the models. */
+export type Route =
+  | { kind: "relay"; url: string }
+  /** The endpoint's job API, with the RunPod key for browsers in an SSM parameter. */
+  | { kind: "runpod"; url: string; browserKeyParameter: string };
 
 /** External values needed to open a session. */
 export interface SessionSources {
@@ -11,31 +16,30 @@ export interface SessionSources {
   ticketIssuer: string;
   /** Private Ed25519 JWK that signs tickets. */
   signingKey(): Promise<JWK>;
-  /** URL and authorization of a model; undefined when browsers cannot reach it. */
-  inference(model: Model): Promise<Inference | undefined>;
+  /** Reads a browser key by the name of its parameter. */
+  browserKey(parameter: string): Promise<string>;
 }
 
-/**
- * Opens a chat session: chooses the model and its URL, and signs a ticket for it.
- *
- * @throws ApiError `unavailable` when the operator has configured no browser key for the model
- */
+/** Opens a chat session: chooses the model of the plan, and signs a ticket for it. */
 export async function openSession(
   customer: { userId: string; plan: Plan },
+  route: Route,
   sources: SessionSources,
   now: Date,
 ): Promise<SessionResponse> {
   const model = planModels[customer.plan];
   const limits = planLimits[customer.plan];
-  const [key, inference] = await Promise.all([sources.signingKey(), sources.inference(model)]);
-  if (!inference) throw new ApiError("unavailable", undefined, { cause: `no browser key is configured for ${model}` });
+  const [key, browserKey] = await Promise.all([
+    sources.signingKey(),
+    route.kind === "runpod" ? sources.browserKey(route.browserKeyParameter) : undefined,
+  ]);
   const grant = { iss: sources.ticketIssuer, sub: customer.userId, aud: model, plan: customer.plan, limits };
   const { ticket, expiresAt } = await signTicket(grant, key, now);
   return {
     user_id: customer.userId,
     plan: customer.plan,
     model,
-    inference,
+    inference: { kind: route.kind, url: route.url, authorization: `Bearer ${browserKey ?? ticket}` },
     ticket,
     ticket_expires_at: expiresAt.toISOString(),
     limits,

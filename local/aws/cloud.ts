@@ -5,6 +5,9 @@ import { startDynamodb } from "./dynamodb/dynamodb";
 import { table } from "./dynamodb/table";
 import { startEcrApi } from "./ecr/api";
 import { type FoundImage, image, imageEffects, resolveImage } from "./ecr/dockerBuild";
+import { FunctionUrls } from "./functionUrl/functionUrls";
+import { functionUrl } from "./functionUrl/resources";
+import type { StreamLimits } from "./functionUrl/streamedResponse";
 import { HttpApiGateway } from "./httpApi/gateway";
 import { api } from "./httpApi/resources";
 import { startLambdaApi } from "./lambda/api";
@@ -28,6 +31,13 @@ export interface AwsOptions {
    * port after a restart.
    */
   apiPorts: number | "free";
+  /**
+   * Port of the first function URL; the next ones use the following ports. "free" uses any free ports. A function URL
+   * keeps its port after a restart.
+   */
+  urlPorts: number | "free";
+  /** Limits of a streamed response. Default: those of AWS. */
+  streamLimits?: StreamLimits;
   /** Port of Lambda's Invoke API; 0 uses a free port. */
   lambdaPort: number;
   /** Returns the URL of an issuer's JWKS, for JWT authorizers; undefined for an unknown issuer. */
@@ -62,8 +72,8 @@ export interface AwsCloud {
 /**
  * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in it.
  *
- * @throws PortInUseError when `lambdaPort` is in use, or when `apiPorts` is a number and the port that an API had
- * before the restart is in use
+ * @throws PortInUseError when `lambdaPort` is in use, or when `apiPorts` or `urlPorts` is a number and the earlier port
+ * of an API or a function URL is in use
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;
@@ -97,12 +107,17 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       new HttpApiGateway({ account, events, apiPorts: options.apiPorts, jwks: options.jwks, invoke }),
     );
     await gateway.restore();
+    const functionUrls = started(
+      new FunctionUrls({ account, events, ports: options.urlPorts, limits: options.streamLimits, lambda }),
+    );
+    await functionUrls.restore();
     const scheduler = started(new Scheduler({ account, events, timers, accept }));
     scheduler.restore();
     const effects = {
       [table.type]: dynamodb.effects,
       [parameter.type]: parameterEffects,
       [lambdaFunction.type]: lambda.effects,
+      [functionUrl.type]: functionUrls.effects,
       [api.type]: gateway.effects,
       [schedule.type]: scheduler.effects,
       [userPool.type]: userPoolEffects,

@@ -125,6 +125,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       region: config.values["aws:region"] ?? "us-east-1",
       events,
       apiPorts: freePorts ? "free" : 4110,
+      urlPorts: freePorts ? "free" : 4210,
       lambdaPort: 0,
       programDir,
       jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
@@ -161,14 +162,16 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
 }
 
 /**
- * Options for a RunPod account with the keys that an operator creates in RunPod's console: the account's key, and one
- * key per model for browsers.
+ * Options for a RunPod account with the keys that an operator creates in RunPod's console: the account's key, and
+ * the configured browser keys.
  */
 function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: AwsCloud) {
-  const browserKeys = models.map((model) => ({
-    key: values[configKey(browserKeyOf(model))] ?? "",
-    scope: { endpointNames: localStacks.map((stack) => stackNames(stack).endpoint(model)) },
-  }));
+  const browserKeys = models.flatMap((model) => {
+    const key = values[configKey(browserKeyOf(model))];
+    return key
+      ? [{ key, scope: { endpointNames: localStacks.map((stack) => stackNames(stack).endpoint(model)) } }]
+      : [];
+  });
   return {
     port: ports.runpod,
     dir: join(dir, "runpod"),

@@ -11,6 +11,7 @@ import type { LocalCloud, LocalCloudOptions } from "./cloud";
 export const ProgramOutputs = z.object({
   apiUrl: z.url(),
   signIn: z.object({ url: z.url(), clientId: z.string(), issuer: z.url(), scopes: z.array(z.string()) }),
+  relayUrl: z.url(),
   inference: z.object(byModel(() => z.url())),
   webhookUrl: z.url(),
 });

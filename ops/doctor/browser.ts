@@ -5,7 +5,7 @@ import { messageOf } from "./account";
 import { type Check, failed, ok, warning } from "./check";
 import type { Target } from "./target";
 
-/** Inputs of `checkCors` and `checkBrowserKey`. */
+/** Inputs of the checks that call an endpoint. */
 interface BrowserCheckInputs {
   target: Target;
   /** Ids of the existing endpoints. */
@@ -14,14 +14,32 @@ interface BrowserCheckInputs {
 }
 
 /**
+ * Checks a model with a browser key: its CORS headers, its key, and a warning about the risk. Without a browser key,
+ * browsers use the relay.
+ */
+export function checkBrowserAccess(model: Model, called: BrowserCheckInputs): (Check | Promise<Check>)[] {
+  if (called.target.browserKeys[model] === undefined) {
+    return [ok(`${model} browser key`, "not set: browsers use the relay")];
+  }
+  const id = called.endpointIds[model];
+  const cors = id === undefined ? [] : [checkCors(model, id, called)];
+  return [...cors, checkBrowserKey(model, called), directAccess(model)];
+}
+
+/** Warning about every model with a browser key. */
+function directAccess(model: Model): Check {
+  const seen =
+    `every browser gets a RunPod key for ${model}, which opens its whole job API: a guest can empty the queue, and see and ` +
+    "cancel the jobs of others";
+  const todo = `Remove the key: pulumi config rm ${model}BrowserKey, and "pulumi up". Sessions then use the relay.`;
+  return warning(`${model} direct access`, seen, todo);
+}
+
+/**
  * Checks that the stack's origins may call an endpoint from a browser. It sends the preflight request and an actual
  * request.
  */
-export async function checkCors(
-  model: Model,
-  endpointId: string,
-  { target, timeoutMs }: BrowserCheckInputs,
-): Promise<Check> {
+async function checkCors(model: Model, endpointId: string, { target, timeoutMs }: BrowserCheckInputs): Promise<Check> {
   const label = `${model} CORS`;
   const { config, browserKeys, apiKey } = target;
   const browserKey = browserKeys[model];
@@ -47,20 +65,16 @@ export async function checkCors(
   if (refused.length === 0) return ok(label, `allows ${config.frontend.origins.join(", ")}`);
   const seen = `the job API does not allow ${refused.join("; ")}`;
   const todo = `Browsers cannot chat with ${model} directly: put your own proxy in front of the job API and set runpodJobApiUrl to its URL.`;
-  return browserKey === undefined ? warning(label, seen, todo) : failed(label, seen, todo);
+  return failed(label, seen, todo);
 }
 
 /** Checks that a model's browser key opens its endpoint and nothing else. */
-export async function checkBrowserKey(
-  model: Model,
-  { target, endpointIds, timeoutMs }: BrowserCheckInputs,
-): Promise<Check> {
+async function checkBrowserKey(model: Model, { target, endpointIds, timeoutMs }: BrowserCheckInputs): Promise<Check> {
   const label = `${model} browser key`;
   const { config, browserKeys, apiKey } = target;
   const given = browserKeys[model];
   const make = `Make a Restricted key for only the ${model} endpoint in RunPod's console. Then run "pulumi config set --secret ${model}BrowserKey" and "pulumi up".`;
-  if (given === undefined) return failed(label, `not set: sessions cannot use ${model}`, make);
-  if (given === "unread") {
+  if (typeof given !== "object") {
     const variable = `${model.toUpperCase()}_BROWSER_KEY`;
     return warning(
       label,

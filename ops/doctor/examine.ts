@@ -7,7 +7,7 @@ import { getHealth } from "../../runpod/health";
 import { isPrivateEcr } from "../../runpod/imageName";
 import { type WorkerMonitor, workerMonitor } from "../../runpod/workers";
 import { checkAccount, checkKey, messageOf } from "./account";
-import { checkBrowserKey, checkCors } from "./browser";
+import { checkBrowserAccess } from "./browser";
 import { type Check, failed } from "./check";
 import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
@@ -94,9 +94,8 @@ async function examineThrough(
     if (endpoint && seen) {
       lines.push(checkVersion(model, seen), checkWorkers(model, endpoint, seen));
       lines.push(checkDrift(model, declared, { endpoint, template }));
-      lines.push(checkCors(model, endpoint.id, called));
     }
-    lines.push(checkBrowserKey(model, called));
+    lines.push(...checkBrowserAccess(model, called));
     return Promise.all(lines);
   });
   return [...(await Promise.all(general)), ...(await Promise.all(ofModels)).flat()];

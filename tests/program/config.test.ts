@@ -30,6 +30,9 @@ function problems(overrides: Record<string, unknown>): string {
   return "";
 }
 
+/** Settings of an external LLM. */
+const llm = { model: "model-1", usdPerMillionTokens: { input: 2, cachedInput: 0.2, output: 10 } };
+
 describe("Stack configuration", () => {
   it("is complete in Pulumi.dev.yaml except for secrets", () => {
     expect(() => load("dev")).toThrow("runpodApiKey: is missing; set it with: pulumi config set --secret runpodApiKey");
@@ -48,8 +51,15 @@ describe("Stack configuration", () => {
       billing: {
         graceDays: 7,
         webhookSecretGeneration: 1,
-        returnUrls: ["http://localhost:4100/", "http://localhost:5173/"],
+        returnUrls: ["http://localhost:4100/", "http://localhost:5173/", "http://localhost:4173/"],
       },
+      relay: { concurrency: 50 },
+      vip: { providers: [], dailyUsd: 20 },
+    });
+    expect(load("local", { relay: undefined }).relay.limits).toEqual({
+      free: { chatsPerMinute: 10, tokensPerDay: 100_000 },
+      paid: { chatsPerMinute: 20, tokensPerDay: 500_000 },
+      vip: { chatsPerMinute: 20, tokensPerDay: 500_000 },
     });
   });
 
@@ -74,6 +84,34 @@ describe("Stack configuration", () => {
     expect(load("local", { ...prebuilt, registry: { kind: "public" } }).registry.kind).toBe("public");
   });
 
+  it("accepts external LLMs with their settings and secret keys", async () => {
+    const config = load("local", {
+      vip: { providers: ["bedrock", "anthropic"], anthropic: llm, bedrock: { ...llm, model: "jp.vendor.model-v1:0" } },
+      anthropicApiKey: "sk-ant-canary",
+    });
+    expect(config.vip).toMatchObject({ providers: ["bedrock", "anthropic"], anthropic: llm });
+    const { anthropic, ...others } = config.providerKeys;
+    expect(others).toEqual({});
+    expect(await pulumi.isSecret(anthropic ?? pulumi.output(""))).toBe(true);
+  });
+
+  it.each([
+    "us.vendor.model",
+    "eu.vendor.model",
+    "apac.vendor.model",
+    "jp.vendor.model-1:0",
+    "au.vendor.model",
+    "global.vendor.model",
+    "arn:aws:bedrock:ap-northeast-1:123456789012:inference-profile/jp.vendor.model",
+  ])("accepts the inference profile %s", (model) => {
+    const vip = { providers: ["bedrock"], bedrock: { ...llm, model } };
+    expect(load("local", { vip }).vip.bedrock?.model).toBe(model);
+  });
+
+  it("accepts a relay without reserved concurrency", () => {
+    expect(load("local", { "relay.concurrency": -1 }).relay.concurrency).toBe(-1);
+  });
+
   it("accepts workersMin above 0, except in a dev stack", async () => {
     await pulumi.runtime.setMocks(mocks, "snack-misaki", "dev");
     expect(problems({ "phi3.workersMin": 1 })).toContain(
@@ -83,6 +121,7 @@ describe("Stack configuration", () => {
     expect(load("local", { "phi3.workersMin": 1 }).phi3.workersMin).toBe(1);
   });
 
+  const anthropic = { providers: ["anthropic"], anthropic: llm };
   const faults: [string, Record<string, unknown>, string][] = [
     [
       "an image tag that does not name one build",
@@ -161,6 +200,71 @@ describe("Stack configuration", () => {
       'runpodApi: must be graphql with registry.kind ecr, got "rest". REST cannot renew credentials',
     ],
     ["an unknown value of runpodApi", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
+    [
+      "an unknown external LLM",
+      { vip: { providers: ["gemini"] } },
+      'vip.providers.0: must be anthropic or openai or bedrock or huggingface, got "gemini"',
+    ],
+    [
+      "the same external LLM twice",
+      { vip: { ...anthropic, providers: ["anthropic", "anthropic"] }, anthropicApiKey: "sk" },
+      'vip.providers: must name each provider once, got ["anthropic","anthropic"]',
+    ],
+    [
+      "an external LLM without its settings",
+      { vip: { providers: ["openai"] }, openaiApiKey: "sk" },
+      "vip.openai: is missing: vip.providers has openai, so set its model",
+    ],
+    [
+      "an external LLM without a model",
+      { vip: { ...anthropic, anthropic: { ...llm, model: undefined } }, anthropicApiKey: "sk" },
+      "vip.anthropic.model: must be the provider's name of a model",
+    ],
+    [
+      "an external LLM without prices",
+      { vip: { ...anthropic, anthropic: { ...llm, usdPerMillionTokens: undefined } }, anthropicApiKey: "sk" },
+      "vip.anthropic.usdPerMillionTokens: must be { input, cachedInput, output }, because vip.dailyUsd counts the costs",
+    ],
+    [
+      "an external LLM with a negative price",
+      {
+        vip: { ...anthropic, anthropic: { ...llm, usdPerMillionTokens: { input: -1, cachedInput: 0, output: 0 } } },
+        anthropicApiKey: "sk",
+      },
+      "vip.anthropic.usdPerMillionTokens.input: must be at least 0, got -1",
+    ],
+    [
+      "an external LLM without its key",
+      { vip: anthropic },
+      "anthropicApiKey: is missing; set it with: pulumi config set --secret anthropicApiKey",
+    ],
+    [
+      "HuggingFace without its token",
+      { vip: { providers: ["huggingface"], huggingface: llm } },
+      "huggingfaceToken: is missing; set it with: pulumi config set --secret huggingfaceToken",
+    ],
+    [
+      "the bare id of a foundation model of Bedrock",
+      { vip: { providers: ["bedrock"], bedrock: { ...llm, model: "anthropic.claude-canary-v1:0" } } },
+      "vip.bedrock.model: must start with us. eu. apac. jp. au. global.: name an inference profile, not a foundation model, " +
+        'got "anthropic.claude-canary-v1:0"',
+    ],
+    [
+      "an http URL of a remote external LLM",
+      { vip: { ...anthropic, anthropic: { ...llm, baseUrl: "http://a.example" } }, anthropicApiKey: "sk" },
+      "vip.anthropic.baseUrl: must be an https URL",
+    ],
+    ["a daily spend of 0", { "vip.dailyUsd": 0 }, "vip.dailyUsd: must be more than 0, got 0"],
+    [
+      "no concurrency",
+      { "relay.concurrency": 0 },
+      "relay.concurrency: must be a whole number of at least 1, or -1 to reserve nothing, got 0",
+    ],
+    [
+      "a limit of 0 tokens",
+      { "relay.limits": { free: { tokensPerDay: 0 } } },
+      "relay.limits.free.tokensPerDay: must be more than 0, got 0",
+    ],
     [
       "more workers than the account's quota",
       { runpodWorkerQuota: 3 },

@@ -4,32 +4,44 @@ import { builtinModules, createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { byModel, models, planModels } from "../../contract/plan";
+import { createApi } from "../../client";
+import { byModel, models, Plan, planModels } from "../../contract/plan";
 import { modelFacts, modelReference } from "../../images/models";
-import { functionNames } from "../../infra/bundle";
+import { functionNames, lazyBundles } from "../../infra/bundle";
 import type { AwsResource } from "../../local/aws/support/account";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
-import { browserKeyOf, START_STACK, stackNames } from "../../names";
+import { customerApi } from "../../local/visitor/customer";
+import { browserKeyOf, configKey, type KeyProvider, providerKeyOf, START_STACK, stackNames } from "../../names";
 import { webhookEvents } from "../../stripe/events";
 import { budgets, functionName, packageFolder, zippedBytes } from "../../verify/bench/zips";
 
-// All tests share one stack: the real program in a local cloud, as stack `start`.
+// All tests share one stack: the real program in a local cloud, as stack `start`. All external LLMs are configured, and the
+// model of the paid plan has a browser key.
 const programDir = process.cwd();
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-program-"));
-const canaries = {
+const canaries: Record<string, string> = {
   runpodApiKey: "canary-account-key-5f2d",
-  ...Object.fromEntries(models.map((model) => [browserKeyOf(model), `canary-${model}-browser-key-9a1c`])),
+  [browserKeyOf(planModels.paid)]: "canary-browser-key-9a1c-e57b",
+  ...Object.fromEntries(Object.values(providerKeyOf).map((key) => [key, `canary-${key}-of-a-provider-77d0`])),
   stripeApiKey: "rk_test_canary_functions_1b7d",
   stripeWebhookKey: "rk_test_canary_webhooks_c04e",
+};
+const llm = { model: "model-1", usdPerMillionTokens: { input: 2, cachedInput: 0.2, output: 10 } };
+const vip = {
+  providers: ["bedrock", "anthropic", "huggingface", "openai"],
+  anthropic: { ...llm, effort: "low" },
+  openai: { ...llm, baseUrl: "http://localhost:11434/v1" },
+  bedrock: { ...llm, model: "jp.vendor.model-2" },
+  huggingface: llm,
 };
 const names = stackNames(START_STACK);
 let cloud: LocalCloud;
 let outputs: ProgramOutputs;
 
 beforeAll(async () => {
-  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config: canaries });
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config: { ...canaries, vip } });
   outputs = await bringUp(cloud, programDir, dir);
 });
 
@@ -53,11 +65,12 @@ const filesOf = (folder: string) =>
     .map((entry) => join(entry.parentPath, entry.name));
 
 describe("Each Lambda archive", () => {
-  it("contains only the entry file and the bundle, and is within its size budget", () => {
+  it("contains only the entry file and the function's bundles, and is within its size budget", () => {
     const sizes = functions().map((fn) => {
       const name = functionName(fn);
       const files = filesOf(archiveOf(fn)).map((file) => file.slice(archiveOf(fn).length + 1));
-      expect(files.sort()).toEqual([`.build/functions/${name}.cjs`, "__index.js"]);
+      const bundles = [name, ...(lazyBundles[name] ?? [])].map((bundle) => `.build/functions/${bundle}.cjs`);
+      expect(files.sort()).toEqual([...bundles, "__index.js"].sort());
       return { name, bytes: zippedBytes(archiveOf(fn)), budgetBytes: budgets[name] };
     });
     console.table(sizes);
@@ -83,8 +96,18 @@ describe("Each Lambda archive", () => {
     const empty = mkdtempSync(join(tmpdir(), "snack-misaki-empty-"));
     for (const fn of functions()) {
       const script = `
+        globalThis.awslambda = {
+          streamifyResponse: (stream) => async (event, context) => {
+            const response = new (require("node:stream").PassThrough)();
+            const body = require("node:stream/consumers").text(response);
+            await stream(event, response, context);
+            return { body: await body };
+          },
+          HttpResponseStream: { from: (response) => response },
+        };
         const { handler } = require(${JSON.stringify(join(archiveOf(fn), "__index.js"))});
-        const event = { headers: {}, body: "{", requestContext: { http: { sourceIp: "192.0.2.1" } } };
+        const http = { sourceIp: "192.0.2.1", method: "POST", path: "/chat" };
+        const event = { rawPath: "/chat", headers: {}, body: "{", requestContext: { http } };
         const context = { getRemainingTimeInMillis: () => 300_000 };
         handler(event, context).then((result) => console.log(JSON.stringify(result)), (error) => console.log(error.message));`;
       const { stdout, stderr } = spawnSync(process.execPath, ["--no-experimental-require-module", "-e", script], {
@@ -94,7 +117,12 @@ describe("Each Lambda archive", () => {
       });
       // The event has no token, no JSON body, no signature and no command, so each function rejects it before a call to
       // AWS. Only the scheduled functions ignore the event, and their first call to AWS fails.
-      const expected = { guest: "invalid_input", webhook: "signature_invalid", admin: "invalid_input" };
+      const expected = {
+        guest: "invalid_input",
+        webhook: "signature_invalid",
+        admin: "invalid_input",
+        relay: "invalid_input",
+      };
       if (["reconciler", "registryRefresh"].includes(functionName(fn))) {
         expect(stdout).toContain("Not available at the moment");
         continue;
@@ -156,7 +184,14 @@ describe("Secrets", () => {
 
   it("are stored in AWS only as SecureString parameters", () => {
     const parameters = resources("aws:ssm/parameter:Parameter");
-    expect(parameters).toHaveLength(5 + models.length);
+    const { browserKey, providerKey, ...others } = names.parameters;
+    expect(parameters.map(({ outputs }) => outputs.name).sort()).toEqual(
+      [
+        ...Object.values(others),
+        browserKey(planModels.paid),
+        ...(Object.keys(providerKeyOf) as KeyProvider[]).map(providerKey),
+      ].sort(),
+    );
     // The expiry of the registry token is not a secret. Operators read it.
     const open = parameters.filter(({ outputs }) => outputs.type !== "SecureString");
     expect(open.map(({ outputs }) => outputs.name)).toEqual([names.parameters.registryTokenExpiry]);
@@ -181,7 +216,9 @@ describe("Policies of the functions", () => {
       for (const action of Action) expect(action).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
       // IAM cannot restrict this action to a resource.
       if (Action.join() === "ecr:GetAuthorizationToken") continue;
-      for (const resource of Resource) expect(resource).toMatch(/^arn:aws:[a-z-]+:[a-z0-9-]+:\d{12}:[^*]+(:\*)?$/);
+      // Foundation models of Bedrock belong to no account.
+      const arn = /^arn:aws:[a-z-]+:[a-z0-9-]+:(\d{12}:|:foundation-model\/)[^*]+(:\*)?$/;
+      for (const resource of Resource) expect(resource).toMatch(arn);
       // Only the operator's resync of all customers may scan, and it may scan only an index that contains only keys.
       if (Action.includes("dynamodb:Scan")) expect(Resource.join()).toMatch(/\/index\/stripe_customer_id$/);
     }
@@ -202,11 +239,17 @@ describe("Policies of the functions", () => {
     const byCustomer = "dynamodb:Query on users/index/stripe_customer_id";
     const count = "dynamodb:UpdateItem on ephemeral";
     const stripeKey = "ssm:GetParameters on stripe-api-key";
-    const browserKeys = models.map((model) => `${model}-browser-key`).join(" ");
+    const invoke = "bedrock:InvokeModel bedrock:InvokeModelWithResponseStream on";
     expect(Object.fromEntries(policies)).toEqual({
-      session: [`ssm:GetParameters on ticket-signing-key ${browserKeys}`, readRow],
-      guest: [`ssm:GetParameters on ticket-signing-key ${planModels.free}-browser-key`, count],
-      plan: [readRow],
+      session: [`ssm:GetParameters on ticket-signing-key ${planModels.paid}-browser-key`, readRow],
+      guest: ["ssm:GetParameters on ticket-signing-key", count],
+      plan: [readRow, "dynamodb:GetItem on ephemeral"],
+      relay: [
+        "ssm:GetParameters on ticket-signing-key runpod-api-key anthropic-key openai-key huggingface-key",
+        "dynamodb:GetItem dynamodb:UpdateItem on ephemeral",
+        `${invoke} jp.vendor.model-2`,
+        `${invoke} vendor.model-2 vendor.model-2`,
+      ],
       checkout: [writeRow, "dynamodb:GetItem dynamodb:UpdateItem on ephemeral", stripeKey],
       portal: [readRow, count, stripeKey],
       sync: [writeRow, count, stripeKey],
@@ -238,6 +281,93 @@ describe("Policies of the functions", () => {
     const roles = functions().map(({ outputs: { role } }) => role);
     expect(new Set(roles).size).toBe(functions().length);
     expect(resources("aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
+  });
+});
+
+describe("The relay", () => {
+  const relay = () => {
+    const found = functions().find((fn) => functionName(fn) === "relay");
+    if (!found) throw new Error("The relay does not exist");
+    return found.outputs;
+  };
+
+  it("has a public streaming URL that the frontend's origins may POST to", () => {
+    const { origins } = JSON.parse(cloud.config().values[configKey("frontend")] ?? "");
+    const urls = resources("aws:lambda/functionUrl:FunctionUrl").map(({ outputs }) => outputs);
+    expect(urls).toMatchObject([
+      {
+        functionName: relay().name,
+        authorizationType: "NONE",
+        invokeMode: "RESPONSE_STREAM",
+        cors: {
+          allowOrigins: origins,
+          allowMethods: ["POST"],
+          allowHeaders: ["authorization", "content-type"],
+          exposeHeaders: ["retry-after", "x-request-id", "server-timing"],
+        },
+      },
+    ]);
+    expect(outputs.relayUrl).toBe(String(urls[0]?.functionUrl).replace(/\/$/, ""));
+  });
+
+  it("has both permissions that AWS requires of a public function URL", () => {
+    const permissions = resources("aws:lambda/permission:Permission")
+      .map(({ outputs: { action, principal, functionUrlAuthType, invokedViaFunctionUrl, ...others } }) => ({
+        function: others.function,
+        granted: { action, principal, functionUrlAuthType, invokedViaFunctionUrl },
+      }))
+      .filter((permission) => permission.function === relay().name)
+      .map(({ granted }) => granted);
+    expect(permissions).toHaveLength(2);
+    expect(permissions).toEqual(
+      expect.arrayContaining([
+        { action: "lambda:InvokeFunctionUrl", principal: "*", functionUrlAuthType: "NONE" },
+        { action: "lambda:InvokeFunction", principal: "*", invokedViaFunctionUrl: true },
+      ]),
+    );
+  });
+
+  it("is the only function with reserved concurrency, and has time for a worker to start", () => {
+    const reserved = functions().filter(({ outputs }) => Number(outputs.reservedConcurrentExecutions) >= 0);
+    expect(reserved.map(functionName)).toEqual(["relay"]);
+    expect(relay()).toMatchObject({ reservedConcurrentExecutions: 50, timeout: 300 });
+    expect(relay().memorySize).toBeGreaterThanOrEqual(512);
+  });
+
+  it("gets the external LLMs in their order as environment variables, without their keys", () => {
+    expect(relay().environment).toEqual({
+      variables: {
+        VIP_PROVIDERS: "bedrock,anthropic,huggingface,openai",
+        ANTHROPIC_MODEL: "model-1",
+        ANTHROPIC_EFFORT: "low",
+        OPENAI_MODEL: "model-1",
+        OPENAI_BASE_URL: "http://localhost:11434/v1",
+        BEDROCK_MODEL: "jp.vendor.model-2",
+        HUGGINGFACE_MODEL: "model-1",
+      },
+    });
+  });
+
+  it("serves the chats of each plan, except those of a model with a browser key that no external LLM replaces", async () => {
+    const expected = { free: outputs.relayUrl, paid: outputs.inference[planModels.paid], vip: outputs.relayUrl };
+    await cloud.seedCustomers();
+    for (const plan of Plan.options) {
+      const session = await (await customerApi(plan, cloud, outputs)).session();
+      const { kind, url, authorization } = session.inference;
+      expect({ plan: session.plan, kind, url }).toEqual({
+        plan,
+        kind: plan === "paid" ? "runpod" : "relay",
+        url: expected[plan],
+      });
+      const key = plan === "paid" ? canaries[browserKeyOf(planModels.paid)] : session.ticket;
+      expect(authorization).toBe(`Bearer ${key}`);
+    }
+    const guest = await createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined }).guest();
+    expect(guest.inference).toEqual({
+      kind: "relay",
+      url: outputs.relayUrl,
+      authorization: `Bearer ${guest.ticket}`,
+    });
   });
 });
 
@@ -313,6 +443,18 @@ describe("The program", () => {
   it("shows no change in a preview when neither code nor configuration has changed", async () => {
     const { steps } = await preview(engineOptions(cloud, programDir, dir));
     expect(steps.filter(({ op }) => op !== "same")).toEqual([]);
+  });
+
+  it("keeps the parameter with RunPod's key when the stack was created before the relay", async () => {
+    const state = join(dir, "stack.json");
+    const parameter = "aws:ssm/parameter:Parameter::runpod-api-key";
+    const text = readFileSync(state, "utf8");
+    const before = text.replaceAll(`snack:infra:AccountKeys$${parameter}`, `snack:infra:Registry$${parameter}`);
+    expect(before).not.toBe(text);
+    writeFileSync(state, before);
+    const { steps } = await up(engineOptions(cloud, programDir, dir));
+    expect(changes(steps)).toEqual([]);
+    expect(readFileSync(state, "utf8")).toContain(`snack:infra:AccountKeys$${parameter}`);
   });
 
   it("is evaluated without a search through all installed packages", async () => {

@@ -42,6 +42,12 @@ const clients: Record<FunctionName, string> = {
     export const made = [new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
       GetAuthorizationTokenCommand, GetParametersCommand];`,
   admin: stripe,
+  // The SDKs of external LLMs load with the first chat that needs them.
+  relay: `
+    import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new DynamoDBClient({}), new SSMClient({}), GetItemCommand, UpdateItemCommand,
+      GetParametersCommand];`,
 };
 
 const ROUNDS = 15;

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import type { Events } from "../../support/events";
-import { type Listening, PortInUseError, readBody, serve } from "../../support/http";
+import { type Listening, readBody, serve } from "../../support/http";
 import { isObject } from "../../support/protocol/value";
 import { wildcard } from "../iam/policy";
 import { functionName, permission } from "../lambda/resources";
 import type { AwsAccount, AwsResource } from "../support/account";
+import { Listeners } from "../support/listeners";
 import type { Effects } from "../support/resource";
 import { type Properties, texts } from "../support/values";
 import { Cors } from "./cors";
@@ -42,77 +43,42 @@ class GatewayError extends Error {
   }
 }
 
-/** Number of ports for APIs: `apiPorts` and the ports directly after it. */
-const PORT_COUNT = 100;
-
-/**
- * HTTP APIs of API Gateway. Each API has a listener. The listener reads the API's configuration from the account at
- * every request.
- */
+/** HTTP APIs of API Gateway. Each has a listener that reads its configuration from the account at every request. */
 export class HttpApiGateway {
   readonly effects: Effects = {
-    create: async (api) => ({ apiEndpoint: (await this.open(api.id)).url }),
-    delete: async (api) => {
-      await this.listeners.get(api.id)?.close();
-      this.listeners.delete(api.id);
-    },
+    create: async (api) => ({ apiEndpoint: (await this.listeners.add(api.id)).url }),
+    delete: (api) => this.listeners.remove(api.id),
   };
-  private readonly listeners = new Map<string, Listening>();
+  private readonly listeners: Listeners;
   private readonly throttle = new Throttle();
   private readonly authorizer: JwtAuthorizer;
 
   constructor(private readonly options: GatewayOptions) {
     this.authorizer = new JwtAuthorizer(options.jwks);
+    this.listeners = new Listeners({
+      plural: "HTTP APIs",
+      ports: options.apiPorts,
+      listen: (id, port) => this.listen(id, port),
+    });
   }
 
   /**
-   * Serves every API of the account on the port that it had before. With `apiPorts: "free"` an API moves to another
-   * port when its port is in use. With a port range it moves when its port lies outside the range. A move changes the
-   * API's endpoint in the account, so the provider's next diff shows the new endpoint.
+   * Serves every API of the account. An API that cannot keep its port moves to another. A move changes the endpoint in
+   * the account, so the provider's next diff shows it.
    *
    * @throws PortInUseError when a port is in use and `apiPorts` is not "free"
    */
   async restore(): Promise<void> {
     for (const api of this.options.account.list(HTTP_API.api)) {
-      const port = Number(new URL(String(api.outputs.apiEndpoint)).port);
-      if (!this.isInRange(port)) {
-        this.move(api, (await this.open(api.id)).url);
-        continue;
-      }
-      try {
-        await this.listen(api.id, port);
-      } catch (error) {
-        if (!(error instanceof PortInUseError) || this.options.apiPorts !== "free") throw error;
-        this.move(api, (await this.listen(api.id, 0)).url);
-      }
+      const before = String(api.outputs.apiEndpoint);
+      const { url } = await this.listeners.restore(api.id, before);
+      if (url !== before) this.move(api, url);
     }
   }
 
   /** Stops all listeners. */
-  async close(): Promise<void> {
-    await Promise.all([...this.listeners.values()].map((listener) => listener.close()));
-    this.listeners.clear();
-  }
-
-  private async open(id: string): Promise<Listening> {
-    const { apiPorts } = this.options;
-    if (apiPorts === "free") return this.listen(id, 0);
-    const used = new Set([...this.listeners.values()].map(({ port }) => port));
-    for (let port = apiPorts; port < apiPorts + PORT_COUNT; port++) {
-      if (used.has(port)) continue;
-      try {
-        return await this.listen(id, port);
-      } catch (error) {
-        if (!(error instanceof PortInUseError)) throw error;
-      }
-    }
-    throw new PortInUseError(apiPorts, "HTTP APIs; the next 99 ports are in use too");
-  }
-
-  /** Whether the settings allow this port for an API. */
-  private isInRange(port: number): boolean {
-    const { apiPorts } = this.options;
-    return apiPorts === "free" || (port >= apiPorts && port < apiPorts + PORT_COUNT);
+  close(): Promise<void> {
+    return this.listeners.close();
   }
 
   private move(api: AwsResource, apiEndpoint: string): void {
@@ -123,12 +89,10 @@ export class HttpApiGateway {
     }
   }
 
-  private async listen(id: string, port: number): Promise<Listening> {
+  private listen(id: string, port: number): Promise<Listening> {
     const fetch = (request: Request, env?: HttpBindings) =>
       this.handle(id, request, env?.incoming.socket.remoteAddress ?? "127.0.0.1");
-    const listening = await serve("HTTP API", port, fetch);
-    this.listeners.set(id, listening);
-    return listening;
+    return serve("HTTP API", port, fetch);
   }
 
   private async handle(id: string, request: Request, sourceIp: string): Promise<Response> {

@@ -4,16 +4,13 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Events } from "../../support/events";
 import { type Listening, readBody, serve } from "../../support/http";
 import type { AwsAccount } from "../support/account";
-import { FunctionError } from "./lambda";
+import { FunctionError, ThrottledError } from "./lambda";
 import { functionName, lambdaFunction } from "./resources";
+import { signatureScope } from "./signature";
 
 /** Maximum size of an event by invocation type. */
 const MAX_EVENT_BYTES = { RequestResponse: 6 * 1024 * 1024, Event: 1024 * 1024, DryRun: 6 * 1024 * 1024 } as const;
 type InvocationType = keyof typeof MAX_EVENT_BYTES;
-
-/** Authorization header of a signed request (SigV4). Captures the region and the service. */
-const SIGNATURE =
-  /^AWS4-HMAC-SHA256 Credential=[^/,\s]+\/\d{8}\/([^/,]+)\/([^/,]+)\/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{64}$/;
 
 /** Dependencies of Lambda's API. */
 export interface LambdaApiOptions {
@@ -21,7 +18,7 @@ export interface LambdaApiOptions {
   events: Events;
   /** 0 uses a free port. */
   port: number;
-  /** Runs a Lambda and returns its result; rejects with FunctionError when it fails. */
+  /** Runs a Lambda and returns its result; rejects with FunctionError when it fails, with ThrottledError when throttled. */
   invoke: (name: string, event: unknown, requestId: string) => Promise<unknown>;
   /** Invokes a Lambda asynchronously. */
   accept: (name: string, event: unknown, requestId: string) => Promise<void>;
@@ -83,12 +80,14 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
   app.notFound((c) =>
     errorResponse(c, new LambdaApiError(404, "UnknownOperationException", "The local cloud supports only Invoke.")),
   );
-  app.onError((error, c) =>
-    errorResponse(
-      c,
-      error instanceof LambdaApiError ? error : new LambdaApiError(500, "ServiceException", "Internal error."),
-    ),
-  );
+  app.onError((error, c) => {
+    if (error instanceof ThrottledError) {
+      c.header("x-amzn-errortype", "TooManyRequestsException");
+      return c.json(error.payload, 429);
+    }
+    const known = error instanceof LambdaApiError;
+    return errorResponse(c, known ? error : new LambdaApiError(500, "ServiceException", "Internal error."));
+  });
   return serve("Lambda", options.port, app.fetch);
 }
 
@@ -103,20 +102,20 @@ function errorResponse(c: Context, { status, type, message }: LambdaApiError): R
 function authenticate(authorization: string | undefined, region: string): void {
   if (authorization === undefined)
     throw new LambdaApiError(403, "MissingAuthenticationTokenException", "Missing Authentication Token");
-  const [signed, signedRegion, service] = SIGNATURE.exec(authorization) ?? [];
-  if (signed === undefined)
+  const scope = signatureScope(authorization);
+  if (scope === undefined)
     throw new LambdaApiError(
       403,
       "IncompleteSignatureException",
       "Authorization header is not an AWS Signature Version 4.",
     );
-  if (service !== "lambda")
+  if (scope.service !== "lambda")
     throw new LambdaApiError(
       403,
       "InvalidSignatureException",
       "Credential should be scoped to correct service: 'lambda'.",
     );
-  if (signedRegion !== region)
+  if (scope.region !== region)
     throw new LambdaApiError(
       403,
       "InvalidSignatureException",

@@ -8,11 +8,34 @@ import type { AwsAccount, AwsResource } from "../support/account";
 import { materialize } from "../support/archive";
 import type { Effects } from "../support/resource";
 import type { Properties } from "../support/values";
+import { CollectedResponse } from "./collectedResponse";
 import { functionName, lambdaFunction } from "./resources";
-import { LambdaSandbox } from "./sandbox";
+import { LambdaSandbox, type ResponseSink, type RunOptions } from "./sandbox";
 
-/** Maximum number of workers for one function. Further invocations wait. */
+/**
+ * Maximum number of workers of one function for `invoke`. Further invocations wait: one machine carries all functions.
+ * Lambda itself starts more workers.
+ */
 const MAX_WORKERS = 4;
+/**
+ * Concurrency limit of the local account, for each function on its own. AWS's default is 1,000 for all functions
+ * together, which is too many threads for one machine.
+ */
+const ACCOUNT_CONCURRENCY = 64;
+
+/** Thrown when a function may not run because of its reserved concurrency or the account's limit. */
+export class ThrottledError extends Error {
+  override readonly name = "ThrottledError";
+  /** @param reason member `Reason` of AWS's response */
+  constructor(readonly reason: string) {
+    super(`TooManyRequestsException: Rate Exceeded. (${reason})`);
+  }
+
+  /** Body of AWS's response, with status 429. */
+  get payload() {
+    return { Reason: this.reason, Type: "User", message: "Rate Exceeded." };
+  }
+}
 
 /** Thrown when a function fails, exits or times out. `payload` is the response of Lambda's Invoke. */
 export class FunctionError extends Error {
@@ -49,6 +72,8 @@ export class Lambda {
     },
   };
   private readonly sandboxes = new Map<string, LambdaSandbox>();
+  /** Number of running and waiting invocations, by function. */
+  private readonly concurrency = new Map<string, number>();
 
   constructor(private readonly options: LambdaOptions) {}
 
@@ -65,47 +90,90 @@ export class Lambda {
   }
 
   /**
-   * Runs a function and returns its result, converted to JSON and back.
+   * Runs a function and returns its result, converted to JSON and back. The result of a streaming handler is the text of
+   * its stream.
    *
    * @param reference name or ARN of the function
    * @param requestId `awsRequestId` in the context of the function
-   * @throws FunctionError when the function fails; Error when it does not exist
+   * @throws FunctionError when the function fails; ThrottledError when it reserves 0 executions; Error when it does not
+   * exist
    */
   async invoke(reference: string, event: unknown, requestId: string = randomUUID()): Promise<unknown> {
-    const name = functionName(reference);
-    const resource = this.options.account.get(lambdaFunction.type, name);
-    if (resource === undefined) throw new Error(`ResourceNotFoundException: Function not found: ${name}`);
-    const started = performance.now();
-    const { timeout, memorySize, handler } = resource.outputs;
-    const outcome = await this.sandbox(resource).run({
-      event: JSON.stringify(event),
-      timeoutMs: Number(timeout) * 1000,
-      context: {
-        awsRequestId: requestId,
-        functionName: name,
-        functionVersion: "$LATEST",
-        invokedFunctionArn: this.options.account.arn("lambda", `function:${name}`),
-        memoryLimitInMB: String(memorySize),
-        logGroupName: `/aws/lambda/${name}`,
-        logStreamName: "local",
-      },
-      handler: String(handler),
+    const resource = this.existing(reference);
+    if (resource.outputs.reservedConcurrentExecutions === 0) throw throttled(resource);
+    const collected = new CollectedResponse();
+    const json = await this.run(resource, JSON.stringify(event), {
+      requestId,
+      sink: collected,
+      maxWorkers: MAX_WORKERS,
     });
-    const durationMs = performance.now() - started;
-    const failed = "error" in outcome;
-    this.options.events.emit({
-      source: "lambda",
-      summary: `${name} → ${failed ? outcome.error.errorType : "ok"}`,
-      durationMs,
-    });
-    if (failed) throw new FunctionError(outcome.error);
-    return JSON.parse(outcome.result);
+    return json === undefined ? collected.result : JSON.parse(json);
+  }
+
+  /**
+   * Runs a function at once or not at all, as a function URL does.
+   *
+   * @param event as JSON
+   * @param sink receives the response of a streaming handler
+   * @returns the result as JSON, or undefined when the handler has streamed its response
+   * @throws ThrottledError above the reserved concurrency or the account's limit; FunctionError when the function fails;
+   * Error when it does not exist
+   */
+  async respond(reference: string, event: string, requestId: string, sink: ResponseSink): Promise<string | undefined> {
+    const resource = this.existing(reference);
+    if ((this.concurrency.get(resource.id) ?? 0) >= concurrencyOf(resource)) throw throttled(resource);
+    return this.run(resource, event, { requestId, sink, maxWorkers: Number.POSITIVE_INFINITY });
   }
 
   /** Ends every worker. */
   async close(): Promise<void> {
     await Promise.all([...this.sandboxes.values()].map((sandbox) => sandbox.close()));
     this.sandboxes.clear();
+  }
+
+  private existing(reference: string): AwsResource {
+    const name = functionName(reference);
+    const resource = this.options.account.get(lambdaFunction.type, name);
+    if (resource === undefined) throw new Error(`ResourceNotFoundException: Function not found: ${name}`);
+    return resource;
+  }
+
+  private async run(
+    resource: AwsResource,
+    event: string,
+    { requestId, ...options }: RunOptions & { requestId: string },
+  ): Promise<string | undefined> {
+    const { id: name } = resource;
+    const started = performance.now();
+    const { timeout, memorySize, handler } = resource.outputs;
+    this.count(name, 1);
+    const outcome = await this.sandbox(resource).run(
+      {
+        event,
+        timeoutMs: Number(timeout) * 1000,
+        context: {
+          awsRequestId: requestId,
+          functionName: name,
+          functionVersion: "$LATEST",
+          invokedFunctionArn: this.options.account.arn("lambda", `function:${name}`),
+          memoryLimitInMB: String(memorySize),
+          logGroupName: `/aws/lambda/${name}`,
+          logStreamName: "local",
+        },
+        handler: String(handler),
+      },
+      options,
+    );
+    this.count(name, -1);
+    const durationMs = performance.now() - started;
+    const result = "error" in outcome ? outcome.error.errorType : "ok";
+    this.options.events.emit({ source: "lambda", summary: `${name} → ${result}`, durationMs });
+    if ("error" in outcome) throw new FunctionError(outcome.error);
+    return "result" in outcome ? outcome.result : undefined;
+  }
+
+  private count(name: string, change: 1 | -1): void {
+    this.concurrency.set(name, (this.concurrency.get(name) ?? 0) + change);
   }
 
   private async unpack(resource: AwsResource): Promise<Properties> {
@@ -134,7 +202,7 @@ export class Lambda {
     if (current?.isFor(settings)) return current;
     void current?.retire();
     const log = (line: string) => this.options.events.emit({ source: "lambda", summary: `${resource.id} ${line}` });
-    const next = new LambdaSandbox(settings, MAX_WORKERS, log);
+    const next = new LambdaSandbox(settings, log);
     this.sandboxes.set(resource.id, next);
     return next;
   }
@@ -164,4 +232,15 @@ export class Lambda {
       ...Object.fromEntries(Object.entries(configured).map(([name, value]) => [name, String(value)])),
     };
   }
+}
+
+/** Number of executions of a function that may run at once. */
+function concurrencyOf({ outputs }: AwsResource): number {
+  const reserved = Number(outputs.reservedConcurrentExecutions);
+  return reserved < 0 ? ACCOUNT_CONCURRENCY : Math.min(reserved, ACCOUNT_CONCURRENCY);
+}
+
+function throttled({ outputs }: AwsResource): ThrottledError {
+  const isReserved = Number(outputs.reservedConcurrentExecutions) >= 0;
+  return new ThrottledError(`${isReserved ? "ReservedFunction" : ""}ConcurrentInvocationLimitExceeded`);
 }

@@ -55,12 +55,24 @@ export const lambdaFunction: ResourceType = {
 /** aws:lambda/permission:Permission. */
 export const permission: ResourceType = {
   type: "aws:lambda/permission:Permission",
-  inputs: z.looseObject({
-    action: z.string().startsWith("lambda:", "must be a Lambda action, such as lambda:InvokeFunction"),
-    function: z.string(),
-    principal: z.string(),
-    sourceArn: z.string().startsWith("arn:", "must be an ARN").optional(),
-  }),
+  inputs: z
+    .looseObject({
+      action: z.string().startsWith("lambda:", "must be a Lambda action, such as lambda:InvokeFunction"),
+      function: z.string(),
+      principal: z.string(),
+      sourceArn: z.string().startsWith("arn:", "must be an ARN").optional(),
+      functionUrlAuthType: z.enum(["NONE", "AWS_IAM"]).optional(),
+      invokedViaFunctionUrl: z.boolean().optional(),
+    })
+    .refine((inputs) => inputs.functionUrlAuthType === undefined || inputs.action === "lambda:InvokeFunctionUrl", {
+      path: ["functionUrlAuthType"],
+      error:
+        "InvalidParameterValueException: FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
+    })
+    .refine((inputs) => inputs.invokedViaFunctionUrl === undefined || inputs.action === "lambda:InvokeFunction", {
+      path: ["invokedViaFunctionUrl"],
+      error: "InvalidParameterValueException: InvokedViaFunctionUrl is only supported for lambda:InvokeFunction action",
+    }),
   replaceOn: [
     "action",
     "function",
@@ -70,6 +82,8 @@ export const permission: ResourceType = {
     "statementId",
     "qualifier",
     "principalOrgId",
+    "functionUrlAuthType",
+    "invokedViaFunctionUrl",
   ],
   autoName: "statementId",
   scope: (inputs) => functionName(text(inputs, "function")),

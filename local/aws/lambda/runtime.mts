@@ -1,18 +1,27 @@
 /**
  * Lambda's Node runtime as a worker thread: loads the handler once, then processes one event after the other. Node runs
- * this file directly and only strips the types. So the file uses only erasable TypeScript and imports no other file at
- * run time.
+ * this file directly and only strips the types. So the file uses only erasable TypeScript and imports at run time only
+ * files that do the same.
  */
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
-import type { Invocation } from "./sandbox.ts";
+import {
+  createResponseStream,
+  defineGlobal,
+  type Handler,
+  isStreaming,
+  type ResponseStream,
+} from "./responseStream.mts";
+import type { FromWorker, Invocation, Outcome, ToWorker } from "./sandbox.ts";
 
-type Handler = (event: unknown, context: unknown) => unknown;
+defineGlobal();
 
 let loaded: Promise<Handler> | undefined;
+/** The stream of the current invocation. */
+let response: ResponseStream | undefined;
 
 async function load(name: string): Promise<Handler> {
   const dot = name.lastIndexOf(".");
@@ -49,23 +58,46 @@ function errorPayload(error: unknown) {
   return { errorType: error.name, errorMessage: error.message, trace: error.stack?.split("\n") ?? [] };
 }
 
-async function invoke({ event, handler, context, timeoutMs }: Invocation) {
+async function invoke({ event, handler, context, timeoutMs }: Invocation): Promise<Outcome & { alive: boolean }> {
   const deadline = Date.now() + timeoutMs;
   let run: Handler;
+  let streams: boolean;
   try {
     loaded ??= load(handler);
     run = await loaded;
+    streams = isStreaming(run);
   } catch (error) {
     return { error: errorPayload(error), alive: false };
   }
+  const fullContext = { ...context, getRemainingTimeInMillis: () => deadline - Date.now() };
   try {
-    const result = await run(JSON.parse(event), { ...context, getRemainingTimeInMillis: () => deadline - Date.now() });
-    return { result: JSON.stringify(result) ?? "null", alive: true };
+    if (streams) return { ...(await stream(run, JSON.parse(event), fullContext)), alive: true };
+    return { result: JSON.stringify(await run(JSON.parse(event), fullContext)) ?? "null", alive: true };
   } catch (error) {
     return { error: errorPayload(error), alive: true };
   }
 }
 
-parentPort?.on("message", async (invocation: Invocation) => {
-  parentPort?.postMessage(await invoke(invocation));
+/** Runs a streaming handler. Waits until the stream has ended too, so a handler that never ends it times out. */
+async function stream(run: Handler, event: unknown, context: object): Promise<Outcome> {
+  response = createResponseStream(post);
+  const running = run(event, response.stream, context);
+  if (!isPromise(running)) return { error: errorPayload("Streaming does not support non-async handlers.") };
+  const ignored = await running;
+  if (ignored !== undefined) console.warn("Streaming handlers ignore return values.");
+  await response.finished;
+  return { streamed: true };
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+parentPort?.on("message", async (message: ToWorker) => {
+  if (message.type === "acknowledge") return response?.acknowledge(message.bytes);
+  post({ type: "outcome", ...(await invoke(message)) });
 });

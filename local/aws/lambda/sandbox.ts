@@ -24,8 +24,42 @@ export interface Invocation {
   context: Record<string, string>;
 }
 
-/** The result as JSON, or an error in Lambda's shape. */
-export type Outcome = { result: string } | { error: { errorType: string; errorMessage: string; trace?: string[] } };
+/**
+ * The result as JSON, a response that the handler has streamed, or an error in Lambda's shape. An error may follow a part
+ * of a streamed response.
+ */
+export type Outcome =
+  | { result: string }
+  | { streamed: true }
+  | { error: { errorType: string; errorMessage: string; trace?: string[] } };
+
+/** Messages to a worker. An acknowledgement lets the worker send as many bytes more. */
+export type ToWorker = ({ type: "invoke" } & Invocation) | { type: "acknowledge"; bytes: number };
+
+/** Messages from a worker. Those of a streamed response come before the outcome. */
+export type FromWorker =
+  | { type: "start"; contentType: string }
+  | { type: "chunk"; chunk: Uint8Array<ArrayBuffer> }
+  | { type: "end" }
+  | ({ type: "outcome"; alive: boolean } & Outcome);
+
+/** Receives a streamed response. */
+export interface ResponseSink {
+  /** Called once, before the first chunk or the end. */
+  start(contentType: string): void;
+  /** Takes a chunk. Resolves when the reader wants more; the worker sends only a little in advance. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Called when the handler has ended the stream. */
+  end(): void;
+}
+
+/** Settings of one run. */
+export interface RunOptions {
+  /** While this number of workers is busy, the event waits. */
+  maxWorkers: number;
+  /** Receives the response of a streaming handler. */
+  sink: ResponseSink;
+}
 
 /**
  * Warm workers for one version of one function. As in Lambda, a worker processes one event at a time, keeps its module
@@ -39,7 +73,6 @@ export class LambdaSandbox {
 
   constructor(
     private readonly settings: SandboxSettings,
-    private readonly maxWorkers: number,
     private readonly log: (line: string) => void,
   ) {}
 
@@ -49,12 +82,12 @@ export class LambdaSandbox {
   }
 
   /** Runs one event on the next free worker. Never rejects. */
-  async run(invocation: Invocation): Promise<Outcome> {
-    while (this.busy.size >= this.maxWorkers) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  async run(invocation: Invocation, { maxWorkers, sink }: RunOptions): Promise<Outcome> {
+    while (this.busy.size >= maxWorkers) await new Promise<void>((resolve) => this.waiting.push(resolve));
     const worker = this.idle.pop() ?? this.start();
     this.busy.add(worker);
     worker.ref();
-    const outcome = await once(worker, invocation);
+    const outcome = await once(worker, invocation, sink);
     this.busy.delete(worker);
     if (outcome.alive && !this.retired) {
       worker.unref();
@@ -102,15 +135,29 @@ export class LambdaSandbox {
 }
 
 /** Sends one event and waits for the result, the exit of the worker, or the timeout. */
-function once(worker: Worker, invocation: Invocation): Promise<Outcome & { alive: boolean }> {
+function once(worker: Worker, invocation: Invocation, sink: ResponseSink): Promise<Outcome & { alive: boolean }> {
+  const send = (message: ToWorker) => worker.postMessage(message);
   return new Promise((resolve) => {
-    const settle = (outcome: Outcome, alive: boolean) => {
+    let isSettled = false;
+    const settle = (outcome: Outcome & { alive: boolean }) => {
+      isSettled = true;
       clearTimeout(timer);
       worker.off("message", onMessage).off("error", onError).off("exit", onExit);
-      resolve({ ...outcome, alive });
+      resolve(outcome);
     };
-    const fail = (errorType: string, errorMessage: string) => settle({ error: { errorType, errorMessage } }, false);
-    const onMessage = (message: Outcome & { alive: boolean }) => settle(message, message.alive);
+    const fail = (errorType: string, errorMessage: string) =>
+      settle({ error: { errorType, errorMessage }, alive: false });
+    const take = async (chunk: Uint8Array) => {
+      await sink.write(chunk);
+      // A late acknowledgement would count for the worker's next event.
+      if (!isSettled) send({ type: "acknowledge", bytes: chunk.byteLength });
+    };
+    const onMessage = (message: FromWorker) => {
+      if (message.type === "start") sink.start(message.contentType);
+      else if (message.type === "chunk") void take(message.chunk);
+      else if (message.type === "end") sink.end();
+      else settle(message);
+    };
     const onError = (error: Error) => fail(`Runtime.${error.name}`, error.message);
     const onExit = (code: number) => fail("Runtime.ExitError", `Runtime exited with code ${code}`);
     const timer = setTimeout(() => {
@@ -121,6 +168,6 @@ function once(worker: Worker, invocation: Invocation): Promise<Outcome & { alive
       );
     }, invocation.timeoutMs);
     worker.on("message", onMessage).on("error", onError).on("exit", onExit);
-    worker.postMessage(invocation);
+    send({ type: "invoke", ...invocation });
   });
 }

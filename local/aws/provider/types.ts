@@ -3,6 +3,7 @@ import { managedLoginBranding, userPool, userPoolClient, userPoolDomain } from "
 import { table } from "../dynamodb/table";
 import { image } from "../ecr/dockerBuild";
 import { lifecyclePolicy, repository } from "../ecr/resources";
+import { functionUrl } from "../functionUrl/resources";
 import { api, authorizer, integration, route, stage } from "../httpApi/resources";
 import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/resources";
 import { lambdaFunction, permission } from "../lambda/resources";
@@ -23,6 +24,7 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
     stage,
     lambdaFunction,
     permission,
+    functionUrl,
     schedule,
     role,
     rolePolicy,

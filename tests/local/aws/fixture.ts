@@ -206,6 +206,7 @@ export async function startTestCloud(options: Partial<AwsOptions> = {}) {
     region: "us-east-1",
     events,
     apiPorts: "free",
+    urlPorts: "free",
     lambdaPort: 0,
     jwks: () => undefined,
     programDir: dir,

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { models } from "../../../contract/plan";
+import { type Model, models } from "../../../contract/plan";
 import { addOwnerTag } from "../../../runpod/ownerTag";
 import { FakeWorker } from "../../local/runpod/fixture";
-import { DoctorFixture, keys, OWNER } from "./fixture";
+import { browserKeys, DoctorFixture, keys, OWNER } from "./fixture";
 
 const DAY_MS = 86_400_000;
 const PHI3 = "snack-misaki-dev-phi3";
@@ -33,7 +33,7 @@ bothApis("examine of a healthy stack (%s)", (api) => {
   it("reports every check as ok", async () => {
     const here = await open({ api });
     const checks = await here.report();
-    const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "CORS", "browser key"];
+    const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "browser key"];
     expect(checks.map(({ name }) => name)).toEqual([
       ...["account", "key", ...(api === "graphql" ? ["registry token"] : []), "worker quota", "leaked endpoints"],
       ...models.flatMap((model) => parts.map((part) => `${model} ${part}`)),
@@ -254,7 +254,7 @@ it("examine runs all other checks when one part of the account cannot be read", 
     line("key", "failed", /^cannot read credentials\..*try again later/, /^Try again in some minutes/),
   );
   // Every check is ok except one check of the account and the registry check of each model.
-  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(3 + 8 * models.length);
+  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(3 + 7 * models.length);
 });
 
 bothApis("examine of a broken deployment (%s)", (api) => {
@@ -419,12 +419,23 @@ describe("registry token", () => {
 });
 
 describe("browser checks", () => {
+  const directAccess = (model: Model) =>
+    line(
+      `${model} direct access`,
+      "warning",
+      new RegExp(`RunPod key for ${model}.* a guest can empty the queue, and see and cancel the jobs of others$`),
+      new RegExp(`^Remove the key: pulumi config rm ${model}BrowserKey, and "pulumi up"`),
+    );
+
   it("fail when the job API sends no CORS headers", async () => {
     const here = await open({ runpod: { cors: false } });
     const names =
       /^the job API does not allow https:\/\/dev\.snack-misaki\.example: the preflight gets 40\d; http:\/\/localhost:5173/;
-    expect(await problems(here)).toEqual(
-      models.map((model) => line(`${model} CORS`, "failed", names, /put your own proxy in front of the job API/)),
+    expect(await problems(here, { browserKeys })).toEqual(
+      models.flatMap((model) => [
+        line(`${model} CORS`, "failed", names, /put your own proxy in front of the job API/),
+        directAccess(model),
+      ]),
     );
   });
 
@@ -435,25 +446,30 @@ describe("browser checks", () => {
     ["of another endpoint", keys.mistral, /^its endpoint answers 401$/],
   ])("fail for a browser key %s", async (_what, key, seen) => {
     const here = await open();
-    expect(await problems(here, { browserKeys: { ...here.target.browserKeys, phi3: { key } } })).toEqual(
+    expect(await problems(here, { browserKeys: { ...browserKeys, phi3: { key } } })).toEqual(
       expect.arrayContaining([
         line("phi3 browser key", "failed", seen, /^Make a Restricted key for only the phi3 endpoint/),
       ]),
     );
   });
 
-  it("fail for a missing browser key and warn about an unreadable key", async () => {
+  it("warn about the risk of every browser key, also of a correct one", async () => {
     const here = await open();
-    expect(
-      await problems(here, { browserKeys: { ...here.target.browserKeys, phi3: undefined, mistral: "unread" } }),
-    ).toEqual([
-      line(
-        "phi3 browser key",
-        "failed",
-        /^not set: sessions cannot use phi3$/,
-        /pulumi config set --secret phi3BrowserKey/,
-      ),
+    expect(await problems(here, { browserKeys })).toEqual(models.map(directAccess));
+  });
+
+  it("accept a missing browser key and warn about an unreadable key", async () => {
+    const here = await open();
+    const checks = await here.report({ browserKeys: { ...browserKeys, phi3: undefined, mistral: "unread" } });
+    expect(checks).toContainEqual({
+      name: "phi3 browser key",
+      status: "ok",
+      seen: "not set: browsers use the relay",
+      todo: "",
+    });
+    expect(checks.filter(({ status }) => status !== "ok")).toEqual([
       line("mistral browser key", "warning", /^set, but it cannot be read here$/, /^Set MISTRAL_BROWSER_KEY/),
+      directAccess("mistral"),
     ]);
   });
 });

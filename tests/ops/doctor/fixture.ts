@@ -40,6 +40,9 @@ export const keys = {
   ...byModel((model) => `rpa_CANARY_${model.toUpperCase()}`),
 };
 
+/** A browser key for each model, restricted to the model's endpoint. The default stack has none. */
+export const browserKeys: Target["browserKeys"] = byModel((model) => ({ key: keys[model] }));
+
 /** Differences from the tests' default stack. */
 interface FixtureOptions {
   api?: Api;
@@ -224,6 +227,6 @@ function target(
     owner: OWNER,
     aws: { region: "us-east-1", endpoints, credentials: { accessKeyId: "x", secretAccessKey: "x" } },
     apiKey: keys.account,
-    browserKeys: byModel((model) => ({ key: keys[model] })),
+    browserKeys: byModel(() => undefined),
   };
 }

@@ -1,0 +1,160 @@
+import * as pulumi from "@pulumi/pulumi";
+import { type Model, Plan, planModels } from "../contract/plan";
+import type { Settings } from "../functions/relay";
+import type { AccountKeys } from "./accountKeys";
+import * as aws from "./aws";
+import { invokeProfile } from "./bedrock";
+import type { Config } from "./config";
+import type { Data } from "./data";
+import type { Inference } from "./inference";
+import { Lambda, type Statement } from "./lambda";
+import { isDirect } from "./routes";
+import { readSecrets } from "./secrets";
+import type { Tickets } from "./tickets";
+
+/** Arguments of `Relay`. */
+export interface RelayArgs {
+  config: Pick<Config, "frontend" | "relay" | "vip" | "browserKeys">;
+  data: Data;
+  /** Verifies tickets, and signs those of guests that the product's first web frontend sends without a ticket. */
+  tickets: Tickets;
+  /** Keys with which the relay calls RunPod and the external LLMs. */
+  keys: AccountKeys;
+  /** Endpoint of each model. */
+  endpoints: Record<Model, Inference>;
+}
+
+/**
+ * The relay: one streaming address for the chats of every plan. It holds the keys of the models, so that no browser needs
+ * one. A function URL instead of the HTTP API, because an HTTP API cannot stream.
+ */
+export class Relay extends pulumi.ComponentResource {
+  /** Base URL, without a slash at the end: POST `<url>/chat`. */
+  readonly url: pulumi.Output<string>;
+
+  constructor(name: string, args: RelayArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("snack:infra:Relay", name, {}, opts);
+    const child = { parent: this };
+    const { config, data, tickets, keys } = args;
+    const lambda = new Lambda<Settings>(
+      name,
+      {
+        bundle: "relay",
+        settings: relaySettings(args),
+        environment: environmentOf(config.vip),
+        statements: [
+          ...readSecrets(tickets.signingKey, keys.runpod, ...Object.values(listedKeys(args))),
+          data.ephemeral.relay(),
+          ...invokeBedrock(config.vip, child),
+        ],
+        reservedConcurrency: config.relay.concurrency,
+        memorySizeMb: 1_024,
+        // Longer than a chat whose worker has to start.
+        timeoutSeconds: 300,
+      },
+      child,
+    );
+    this.url = createPublicUrl(name, lambda, config.frontend.origins, child);
+    this.registerOutputs({ url: this.url });
+  }
+}
+
+function relaySettings(args: RelayArgs): pulumi.Output<Settings> {
+  const { config, data, tickets, keys, endpoints } = args;
+  const { providers, dailyUsd } = config.vip;
+  const served = Plan.options.filter((plan) => !isDirect(plan, config)).map((plan) => planModels[plan]);
+  const keyParameters = Object.entries(listedKeys(args)).map(([provider, secret]) => [provider, secret.name]);
+  const prices = providers.map((provider) => [provider, config.vip[provider]?.usdPerMillionTokens]);
+  return pulumi.output({
+    ticketIssuer: tickets.issuer,
+    ticketJwks: tickets.jwks,
+    signingKeyParameter: tickets.signingKey.name,
+    endpoints: Object.fromEntries(served.map((model) => [model, endpoints[model].url])),
+    runpodKeyParameter: keys.runpod.name,
+    ephemeralTable: data.ephemeral.name,
+    keyParameters: Object.fromEntries(keyParameters),
+    usdPerMillionTokens: Object.fromEntries(prices),
+    dailyUsd,
+    limits: config.relay.limits,
+  });
+}
+
+/** Keys of the external LLMs that may answer. The relay cannot read another configured key. */
+function listedKeys({ config, keys }: RelayArgs): AccountKeys["providers"] {
+  const listed = Object.entries(keys.providers).filter(([name]) => config.vip.providers.some((one) => one === name));
+  return Object.fromEntries(listed);
+}
+
+/**
+ * Environment variables with the external LLMs, in the order of preference. An operator who removes or reorders providers
+ * in Lambda's console needs no deployment; the next `pulumi up` restores the configured list.
+ */
+function environmentOf(vip: Config["vip"]): Record<string, string> {
+  const variables = vip.providers.flatMap((provider) => {
+    const { model, effort, baseUrl, region } = { ...noSettings, ...vip[provider] };
+    const prefix = provider.toUpperCase();
+    // The AWS SDK reads its own variable.
+    const baseUrlVariable = provider === "bedrock" ? "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" : `${prefix}_BASE_URL`;
+    return [
+      [`${prefix}_MODEL`, model],
+      [`${prefix}_EFFORT`, effort],
+      [`${prefix}_REGION`, region],
+      [baseUrlVariable, baseUrl],
+    ].filter(([, value]) => value !== undefined);
+  });
+  return { VIP_PROVIDERS: vip.providers.join(","), ...Object.fromEntries(variables) };
+}
+
+const noSettings: { model?: string; effort?: string; baseUrl?: string; region?: string } = {};
+
+/** Allows invoking the configured model of Bedrock, if Bedrock is one of the providers. */
+function invokeBedrock({ providers, bedrock }: Config["vip"], child: pulumi.InvokeOptions): Statement[] {
+  if (!bedrock || !providers.includes("bedrock")) return [];
+  const { accountId } = aws.getCallerIdentityOutput({}, child);
+  return invokeProfile(bedrock.model, {
+    region: bedrock.region ?? aws.getRegionOutput({}, child).region,
+    accountId,
+  });
+}
+
+/**
+ * Creates a function URL that everybody may call: the function itself verifies the ticket. Lambda answers preflights and
+ * adds the CORS headers, so the function must not set them.
+ */
+function createPublicUrl(
+  name: string,
+  { function: { name: functionName } }: Lambda<Settings>,
+  origins: string[],
+  child: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  // Without both permissions, AWS answers 403 to every request.
+  const anyone = { function: functionName, principal: "*" };
+  new aws.lambda.Permission(
+    `${name}-url`,
+    { ...anyone, action: "lambda:InvokeFunctionUrl", functionUrlAuthType: "NONE" },
+    child,
+  );
+  new aws.lambda.Permission(
+    `${name}-invoke`,
+    { ...anyone, action: "lambda:InvokeFunction", invokedViaFunctionUrl: true },
+    child,
+  );
+  const { functionUrl } = new aws.lambda.FunctionUrl(
+    name,
+    {
+      functionName,
+      authorizationType: "NONE",
+      invokeMode: "RESPONSE_STREAM",
+      cors: {
+        allowOrigins: origins,
+        // AWS refuses OPTIONS here.
+        allowMethods: ["POST"],
+        allowHeaders: ["authorization", "content-type"],
+        exposeHeaders: ["retry-after", "x-request-id", "server-timing"],
+        maxAge: 86_400,
+      },
+    },
+    child,
+  );
+  return functionUrl.apply((url) => url.replace(/\/$/, ""));
+}

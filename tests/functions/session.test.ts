@@ -1,0 +1,50 @@
+import { exportJWK, generateKeyPair } from "jose";
+import { beforeAll, describe, expect, it } from "vitest";
+import { Plan, planModels } from "../../contract/plan";
+import { SessionResponse } from "../../contract/session";
+import { openSession, type Route, type SessionSources } from "../../functions/core/session";
+import { verifyTicket } from "../../functions/core/ticket";
+
+const now = new Date("2026-11-27T12:00:00Z");
+const relay: Route = { kind: "relay", url: "https://relay.example" };
+const direct: Route = { kind: "runpod", url: "https://api.runpod.ai/v2/ep1", browserKeyParameter: "/stack/key" };
+let sources: SessionSources;
+let publicKey: object;
+
+beforeAll(async () => {
+  const pair = await generateKeyPair("EdDSA", { extractable: true });
+  const privateKey = { ...(await exportJWK(pair.privateKey)), kid: "1" };
+  publicKey = { ...(await exportJWK(pair.publicKey)), kid: "1" };
+  sources = {
+    ticketIssuer: "snack-misaki/test",
+    signingKey: async () => privateKey,
+    browserKey: async (parameter) => `rpa_of_${parameter}`,
+  };
+});
+
+describe("A session", () => {
+  it.each(Plan.options)("of the plan %s sends the ticket of its model to the relay", async (plan) => {
+    const session = await openSession({ userId: "user-1", plan }, relay, sources, now);
+    const { inference, ticket, model } = SessionResponse.parse(session);
+    expect(inference).toEqual({ kind: "relay", url: "https://relay.example", authorization: `Bearer ${ticket}` });
+    expect(model).toBe(planModels[plan]);
+    const options = { jwks: { keys: [publicKey] }, issuer: "snack-misaki/test", model, now };
+    expect(await verifyTicket(ticket, options)).toMatchObject({ sub: "user-1", aud: model, plan });
+  });
+
+  it("sends the browser key to RunPod when its route is direct", async () => {
+    const session = await openSession({ userId: "user-1", plan: "paid" }, direct, sources, now);
+    expect(session.inference).toEqual({
+      kind: "runpod",
+      url: "https://api.runpod.ai/v2/ep1",
+      authorization: "Bearer rpa_of_/stack/key",
+    });
+    expect(session.ticket).not.toBe("");
+  });
+
+  it("reads no browser key when its route is the relay", async () => {
+    const browserKey = async () => Promise.reject(new Error("no key may be read"));
+    const session = await openSession({ userId: "user-1", plan: "free" }, relay, { ...sources, browserKey }, now);
+    expect(session.inference.kind).toBe("relay");
+  });
+});
