@@ -92,6 +92,8 @@ export class ChatFailure extends Error implements Incomplete {
   override readonly name = "ChatFailure";
   readonly text: string;
   readonly calls: readonly Call[];
+  /** Shortest wait that a provider asked for. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -103,9 +105,6 @@ export class ChatFailure extends Error implements Incomplete {
     this.calls = calls;
     this.retryAfterMs = options.retryAfterMs;
   }
-
-  /** Shortest wait that a provider asked for. */
-  readonly retryAfterMs: number | undefined;
 
   /** Number of calls. */
   get attempts(): number {
@@ -153,6 +152,7 @@ export async function* runAttempts(options: AttemptOptions): AsyncGenerator<Atte
       let step: Step = { kind: "ask", waitMs: 0 };
       while (step.kind === "ask") {
         if (step.waitMs > 0) await sleep(step.waitMs, signal);
+        signal.throwIfAborted();
         step = yield* ask(run, provider, signal);
       }
       if (step.kind === "done") {
@@ -319,14 +319,14 @@ class Run implements Incomplete {
   }
 
   private nextStep(attempt: Attempt, failure: ProviderFailure): Step {
-    const { fallBack } = failures[failure.reason];
-    const leave: Step = { kind: fallBack ? "next" : "fail", failure };
-    if (this.calls.length >= MAX_CALLS || this.isOver(attempt.provider)) return { kind: "fail", failure };
-    if (attempt.text !== "")
-      return this.restarted || attempt.text.length >= LONG_TEXT_CHARS ? { kind: "fail", failure } : leave;
+    const fail: Step = { kind: "fail", failure };
+    const leave: Step = failures[failure.reason].fallBack ? { kind: "next", failure } : fail;
+    if (this.calls.length >= MAX_CALLS || this.isOver(attempt.provider)) return fail;
+    if (attempt.text !== "") return this.restarted || attempt.text.length >= LONG_TEXT_CHARS ? fail : leave;
     const waitMs = this.retryWaitMs(attempt, failure);
     return waitMs === undefined ? leave : { kind: "ask", waitMs };
   }
+
   /** Wait before the same provider is asked again; undefined when it is not. */
   private retryWaitMs(attempt: Attempt, failure: ProviderFailure): number | undefined {
     const { retry } = failures[failure.reason];
