@@ -69,6 +69,14 @@ export function testUsage(tables: () => Tables): void {
     expect(send.mock.calls.map(([command]) => command.constructor.name)).toEqual(["PutItemCommand", "PutItemCommand"]);
   });
 
+  it("loses no race within a container", async () => {
+    const usage = container();
+    using send = vi.spyOn(DynamoDBClient.prototype, "send");
+    await reserveMany(20, () => usage, 1, { ...limits, chatsPerMinute: 20 });
+    const sent = send.mock.calls.map(([command]) => command.constructor.name);
+    expect(sent).toEqual(["GetItemCommand", ...Array(20).fill("PutItemCommand")]);
+  });
+
   it("refuses only after a fresh read", async () => {
     const [one, other] = [container(), container()];
     const one100 = { ...limits, tokensPerDay: 100 };

@@ -317,14 +317,14 @@ class Run implements Incomplete {
   }
 
   private nextStep(attempt: Attempt, failure: ProviderFailure): Step {
-    const { fallBack } = failures[failure.reason];
-    const leave: Step = { kind: fallBack ? "next" : "fail", failure };
-    if (this.calls.length >= MAX_CALLS || this.isOver(attempt.provider)) return { kind: "fail", failure };
-    if (attempt.text !== "")
-      return this.restarted || attempt.text.length >= LONG_TEXT_CHARS ? { kind: "fail", failure } : leave;
+    const fail: Step = { kind: "fail", failure };
+    const leave: Step = failures[failure.reason].fallBack ? { kind: "next", failure } : fail;
+    if (this.calls.length >= MAX_CALLS || this.isOver(attempt.provider)) return fail;
+    if (attempt.text !== "") return this.restarted || attempt.text.length >= LONG_TEXT_CHARS ? fail : leave;
     const waitMs = this.retryWaitMs(attempt, failure);
     return waitMs === undefined ? leave : { kind: "ask", waitMs };
   }
+
   /** Wait before the same provider is asked again; undefined when it is not. */
   private retryWaitMs(attempt: Attempt, failure: ProviderFailure): number | undefined {
     const { retry } = failures[failure.reason];

@@ -213,6 +213,21 @@ describe("before the first text", () => {
     expect((await run([])).error).toMatchObject({ code: "unavailable", attempts: 0 });
   });
 
+  it("stores a cooldown without delaying the next provider, and before the chat ends", async () => {
+    const stored = Promise.withResolvers<void>();
+    const cooldowns = { ...recordingCooldowns(), failed: () => stored.promise };
+    const chat = start([scripted("anthropic", [{ fail: "not_found" }]), scripted("openai", reply("はい"))], {
+      cooldowns,
+    });
+    const ended = vi.fn();
+    chat.ended.then(ended);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(chat.shown).toEqual(deltas("はい"));
+    expect(ended).not.toHaveBeenCalled();
+    stored.resolve();
+    expect((await chat.ended).result?.text).toBe("はい");
+  });
+
   it("asks the providers in the order of the cooldowns", async () => {
     const cooldowns = { ...recordingCooldowns(), order: async ([a, b]: readonly unknown[]) => [b, a] as never };
     const chat = await run([scripted("anthropic", reply("甲")), scripted("openai", reply("乙"))], { cooldowns });

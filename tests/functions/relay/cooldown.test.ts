@@ -85,6 +85,7 @@ describe("after its cooldown", () => {
     await cooldowns.failed(a, "overloaded", undefined, at(0));
     const orders = await Promise.all(Array.from({ length: 20 }, () => cooldowns.order([a, b], at(20))));
     expect(orders.filter(([first]) => first === a)).toHaveLength(1);
+    expect(shared.store.replace).toHaveBeenCalledTimes(1);
   });
 
   it("a provider that answers is used by everyone again", async () => {

@@ -169,6 +169,34 @@ it("ignores a provider that fails after the deadline", async () => {
   expect(unhandled).not.toHaveBeenCalled();
 });
 
+it("drops a text that arrives in the tick of the abort", async () => {
+  const text = Promise.withResolvers<IteratorResult<ProviderEvent>>();
+  const open = () => ({ [Symbol.asyncIterator]: () => ({ next: () => text.promise }) });
+  const controller = new AbortController();
+  const next = withDeadlines(open, deadlines, controller.signal).next();
+  text.resolve({ done: false, value: { text: "あら" } });
+  text.promise.then(() => controller.abort("left"));
+  await expect(next).rejects.toBe("left");
+});
+
+it("ignores a provider that fails while it closes", async () => {
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  async function* provider(): AsyncGenerator<ProviderEvent> {
+    try {
+      yield { end: { finishReason: "stop" } };
+    } finally {
+      await Promise.reject(new Error("already closed"));
+    }
+  }
+  for await (const _ of withDeadlines(provider, deadlines, new AbortController().signal));
+  vi.useRealTimers();
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("unhandledRejection", unhandled);
+  vi.useFakeTimers();
+  expect(unhandled).not.toHaveBeenCalled();
+});
+
 it("removes its listener from a signal that outlives the stream", async () => {
   const { signal } = new AbortController();
   const remove = vi.spyOn(signal, "removeEventListener");
