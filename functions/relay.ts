@@ -21,7 +21,7 @@ export interface Settings {
   ticketIssuer: string;
   /** Public keys of the tickets: the JSON text of a JWKS. */
   ticketJwks: string;
-  /** SSM parameter with the private JWK that signs tickets for guests of the first web frontend. */
+  /** SSM parameter with the private JWK that signs the tickets of RunPod jobs. */
   signingKeyParameter: string;
   /** Base URLs of the job APIs of the models that the relay serves. */
   endpoints: Partial<Record<Model, string>>;

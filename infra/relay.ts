@@ -16,7 +16,7 @@ import type { Tickets } from "./tickets";
 export interface RelayArgs {
   config: Pick<Config, "frontend" | "relay" | "vip" | "browserKeys">;
   data: Data;
-  /** Verifies tickets, and signs those of guests that the product's first web frontend sends without a ticket. */
+  /** Verifies the customers' tickets, and signs the tickets of RunPod jobs. */
   tickets: Tickets;
   /** Keys with which the relay calls RunPod and the external LLMs. */
   keys: AccountKeys;

@@ -22,26 +22,29 @@ export type TicketGrant = Pick<TicketClaims, "iss" | "sub" | "aud" | "plan" | "l
  * Signs a ticket.
  *
  * @param key private Ed25519 JWK with a `kid`
- * @returns the compact JWT, its claims and its expiry
+ * @param lifetimeSeconds longer than the default only for a ticket that no client receives
+ * @returns the compact JWT and its expiry
  */
 export async function signTicket(
   grant: TicketGrant,
   key: JWK,
   now: Date,
-): Promise<{ ticket: string; claims: TicketClaims; expiresAt: Date }> {
+  lifetimeSeconds: number = TICKET_SECONDS,
+): Promise<{ ticket: string; expiresAt: Date }> {
   const issuedAt = Math.floor(now.getTime() / 1000);
-  const claims: TicketClaims = { ...grant, iat: issuedAt, exp: issuedAt + TICKET_SECONDS, jti: crypto.randomUUID() };
+  const claims: TicketClaims = { ...grant, iat: issuedAt, exp: issuedAt + lifetimeSeconds, jti: crypto.randomUUID() };
   const ticket = await new SignJWT(claims)
     .setProtectedHeader({ alg: TICKET_ALGORITHM, kid: requireKid(key), typ: TICKET_TYPE })
     .sign(await importJWK(key, TICKET_ALGORITHM));
-  return { ticket, claims, expiresAt: new Date(claims.exp * 1000) };
+  return { ticket, expiresAt: new Date(claims.exp * 1000) };
 }
 
 /** Verifies the signature, the issuer and the shape of tickets. */
 export type TicketReader = (
   ticket: string | undefined,
   options?: {
-    now?: Date /** Seconds for which an expired ticket is still accepted. Default 0. */;
+    now?: Date;
+    /** Seconds for which an expired ticket is still accepted. Default 0. */
     graceSeconds?: number;
   },
 ) => Promise<TicketClaims>;

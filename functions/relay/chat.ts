@@ -1,7 +1,7 @@
+import type { JWK } from "jose";
 import { ApiError } from "../../contract/errors";
 import type { Model, Plan } from "../../contract/plan";
 import type { ChatReply, VipProvider } from "../../contract/relay";
-import type { TicketClaims } from "../../contract/ticket";
 import {
   type AttemptOptions,
   type AttemptResult,
@@ -14,9 +14,10 @@ import type { Cooldowns } from "../core/relay/cooldown";
 import { deadlinesOf } from "../core/relay/deadlines";
 import { failures } from "../core/relay/failure";
 import { type Provider, type ProviderChat, ProviderFailure, type TokenUsage } from "../core/relay/provider";
-import { chooseRoute, type Route } from "../core/relay/route";
+import { chooseRoute, type WorkerRoute } from "../core/relay/route";
 import { costMicroUsd, microUsd, type Prices } from "../core/relay/spend";
 import { totalTokens, type UsageLimits, worstCase } from "../core/relay/usage";
+import { signTicket, type TicketGrant } from "../core/ticket";
 import type { RaiseAlarm } from "../lib/alarms";
 import { shortHash } from "../lib/hash";
 import type { SpendTable } from "../tables/spend";
@@ -24,7 +25,7 @@ import type { UsageTable } from "../tables/usage";
 import { type ChatInput, replyTokens } from "./chatInput";
 import { alternating } from "./conversation";
 import { systemPrompt } from "./persona";
-import { createWorker } from "./worker";
+import { createWorker, JOB_SECONDS } from "./worker";
 
 /** Pause between two looks at a chat's cancel mark. */
 const CANCEL_POLL_MS = 1_000;
@@ -34,6 +35,9 @@ const FREE: Prices = { input: 0, cachedInput: 0, output: 0 };
 
 /** Everything outside of the relay that a chat uses. */
 export interface ChatServices {
+  ticketIssuer: string;
+  /** Reads the private JWK that signs the tickets of RunPod jobs. */
+  signingKey(): Promise<JWK>;
   usage: UsageTable;
   spend: SpendTable;
   cooldowns: Cooldowns;
@@ -57,8 +61,7 @@ export interface ChatServices {
 /** One chat of a verified ticket. */
 export interface Chat {
   id: string;
-  ticket: string;
-  claims: TicketClaims;
+  claims: Omit<TicketGrant, "iss">;
   /** Account whose usage limits apply. */
   account: string;
   input: ChatInput;
@@ -109,8 +112,7 @@ async function admit(
 ): Promise<ChatOutcome> {
   const { id: chatId, account, claims } = chat;
   const now = new Date();
-  const external = claims.plan === "vip" ? services.vipProviders() : [];
-  const route = chooseRoute(claims, external, services.endpoints);
+  const route = chooseRoute(claims, services.vipProviders(), services.endpoints);
   const request = requestOf(chat, now);
   const worst = worstCase(request);
   const limits = services.limits[claims.plan];
@@ -120,9 +122,10 @@ async function admit(
   let spend: Spend | undefined;
   let calls: readonly Call[] = [];
   try {
-    if (route.kind === "external") spend = await reserveSpend(route.providers, worst, services, now);
-    const affordable = spend || route.kind === "worker" ? route : chooseRoute(claims, [], services.endpoints);
-    const providers = await providersOf(affordable, chat, services);
+    if (route.external.length > 0) spend = await reserveSpend(route.external, worst, services, now);
+    const external = await Promise.all((spend ? route.external : []).map(services.createProvider));
+    const providers = [...external, ...(route.worker ? [workerOf(route.worker, chat, services)] : [])];
+    if (providers.length === 0) throw new ApiError("unavailable", undefined, { cause: "no model may answer" });
     const result = await stream(chat, reader, { providers, chat: request, onFailure }, services);
     calls = result.calls;
     return { reply: replyOf(chat, result) };
@@ -186,20 +189,24 @@ async function reserveSpend(
   };
 }
 
-async function providersOf(route: Route, chat: Chat, services: ChatServices): Promise<Provider[]> {
-  if (route.kind === "external") return Promise.all(route.providers.map(services.createProvider));
-  const { input, id, ticket, claims, waitUntil, keepJob = false } = chat;
+/**
+ * GPU workers of the plan's model. The relay signs a ticket for the job, because the customer's ticket may expire while
+ * the job waits for a worker to start.
+ */
+function workerOf({ model, url }: WorkerRoute, chat: Chat, services: ChatServices): Provider {
+  const { input, id, claims, waitUntil, keepJob = false } = chat;
+  const { sub, aud, plan, limits } = claims;
+  const grant = { iss: services.ticketIssuer, sub, aud, plan, limits };
   const params = { ...input.params, max_tokens: replyTokens(input, claims.limits) };
-  return [
-    createWorker({
-      model: route.model,
-      url: route.url,
-      apiKey: services.workerKey,
-      input: { messages: input.messages, params, ticket, request_id: input.requestId ?? id },
-      waitUntil,
-      keepJob,
-    }),
-  ];
+  return createWorker({
+    model,
+    url,
+    apiKey: services.workerKey,
+    ticket: async () => (await signTicket(grant, await services.signingKey(), new Date(), JOB_SECONDS)).ticket,
+    input: { messages: input.messages, params, request_id: input.requestId ?? id },
+    waitUntil,
+    keepJob,
+  });
 }
 
 async function stream(

@@ -8,9 +8,9 @@ import type { TicketReader } from "../core/ticket";
 import { Background } from "../lib/background";
 import { householdHash } from "../lib/household";
 import type { StreamAnswer, StreamRequest } from "../lib/streaming";
-import { causeForLog, runChat, silentReader, toApiError } from "./chat";
+import { type ChatServices, causeForLog, runChat, silentReader, toApiError } from "./chat";
 import { checkLimits } from "./chatInput";
-import { answerLegacy, type LegacyServices } from "./legacy";
+import { answerLegacy } from "./legacy";
 import { eventReply, jsonReply, type ReplyOptions, retryAfter, sendJson } from "./reply";
 import { type RelayRequest, readRequest } from "./request";
 
@@ -20,7 +20,7 @@ const END_MS = 15_000;
 const CANCEL_GRACE_SECONDS = 600;
 
 /** Services of the relay. */
-export interface RelayServices extends LegacyServices {
+export interface RelayServices extends ChatServices {
   readTicket: TicketReader;
   /** Replaces the default times of an answer. For tests. */
   times?: Pick<ReplyOptions, "waitingAfterMs" | "heartbeatMs"> & { legacyAnswerAfterMs?: number };
@@ -78,7 +78,7 @@ async function answerChat(
   const id = input.id ?? randomUUID();
   const options = { signal: stop.signal, headers: { "x-request-id": id }, ...services.times };
   const reply = format === "events" ? eventReply(response, options) : jsonReply(response, options);
-  const chat = { id, ticket: ticket ?? "", claims, account: accountOf(claims, event), input, stop, waitUntil };
+  const chat = { id, claims, account: accountOf(claims, event), input, stop, waitUntil };
   const outcome = await runChat(chat, input.stream ? reply : silentReader, services);
   if ("reply" in outcome) reply.done(outcome.reply);
   else reply.fail(outcome.error, { ...outcome, message: sentenceOf(outcome.error) });

@@ -1,13 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { Writable } from "node:stream";
-import type { JWK } from "jose";
 import { ApiError } from "../../contract/errors";
 import { planModels } from "../../contract/plan";
 import { type LegacyChatResponse, LegacyConversation, LegacyMessage } from "../../contract/relay";
 import { planLimits } from "../core/planLimits";
 import { mamaSentence, waitingSentence } from "../core/relay/mama";
 import type { Message } from "../core/relay/provider";
-import { signTicket } from "../core/ticket";
 import { bodyError } from "../lib/validation";
 import { type Chat, type ChatServices, runChat, silentReader, toApiError } from "./chat";
 import { fitted } from "./conversation";
@@ -15,12 +13,6 @@ import { retryAfter, sendJson } from "./reply";
 
 /** The web frontend gives up after eight seconds. */
 const ANSWER_AFTER_MS = 7_000;
-
-/** Services of the first web frontend's chats. It has no ticket, so the relay signs one. */
-export interface LegacyServices extends ChatServices {
-  ticketIssuer: string;
-  signingKey(): Promise<JWK>;
-}
 
 /** A chat of the first web frontend. */
 export interface LegacyChat extends Pick<Chat, "stop" | "waitUntil" | "account"> {
@@ -35,7 +27,7 @@ export interface LegacyChat extends Pick<Chat, "stop" | "waitUntil" | "account">
  * when the model is still starting, it is a sentence of Mama's, and the model goes on starting. An error has its own
  * status and also a sentence of Mama's.
  */
-export async function answerLegacy(chat: LegacyChat, response: Writable, services: LegacyServices): Promise<void> {
+export async function answerLegacy(chat: LegacyChat, response: Writable, services: ChatServices): Promise<void> {
   try {
     await sendJson(response, 200, await reply(chat, services));
   } catch (thrown) {
@@ -45,15 +37,14 @@ export async function answerLegacy(chat: LegacyChat, response: Writable, service
   }
 }
 
-async function reply(chat: LegacyChat, services: LegacyServices): Promise<LegacyChatResponse> {
+async function reply(chat: LegacyChat, services: ChatServices): Promise<LegacyChatResponse> {
   const { stop, account, waitUntil, answerAfterMs = ANSWER_AFTER_MS } = chat;
   const late = new ApiError("timeout");
   const timer = setTimeout(() => stop.abort(late), answerAfterMs);
   try {
     const messages = messagesOf(chat.body);
-    const admission = await signGuestTicket(services);
     const input = { id: undefined, messages, params: {}, stream: false, requestId: undefined, isText: false };
-    const whole: Chat = { ...admission, id: randomUUID(), input, account, stop, waitUntil, keepJob: true };
+    const whole: Chat = { id: randomUUID(), claims: guestClaims(), input, account, stop, waitUntil, keepJob: true };
     const outcome = await runChat(whole, silentReader, services);
     if ("reply" in outcome) return { reply: outcome.reply.text, message: outcome.reply.text };
     if (outcome.error !== late) throw outcome.error;
@@ -76,12 +67,9 @@ function messagesOf(body: object): Message[] {
   return messages;
 }
 
-async function signGuestTicket({ signingKey, ticketIssuer }: LegacyServices): Promise<Pick<Chat, "claims" | "ticket">> {
-  const sub = `guest:${randomUUID()}`;
-  const grant = { iss: ticketIssuer, sub, aud: planModels.free, plan: "free", limits: planLimits.free } as const;
-  const now = new Date();
-  const { ticket, claims } = await signTicket(grant, await signingKey(), now);
-  return { ticket, claims };
+/** The frontend has no ticket. Each of its requests is a new guest. */
+function guestClaims(): Chat["claims"] {
+  return { sub: `guest:${randomUUID()}`, aud: planModels.free, plan: "free", limits: planLimits.free };
 }
 
 /** The complete sentences at the beginning of a text. */

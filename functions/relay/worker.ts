@@ -15,7 +15,7 @@ const POLL_ATTEMPTS = 6;
 /** Longest pause before a failed poll is repeated. */
 const MAX_POLL_PAUSE_MS = 2_000;
 /** RunPod deletes a job at this age, so that no job outlives a relay that crashed. */
-const JOB_TTL_MS = 300_000;
+export const JOB_SECONDS = 300;
 /** RunPod ends a job that a worker has run for this time. */
 const EXECUTION_TIMEOUT_MS = 120_000;
 
@@ -26,11 +26,13 @@ export interface WorkerOptions {
   url: string;
   /** Reads the account's API key. */
   apiKey(): Promise<string>;
+  /** Signs the job's ticket. */
+  ticket(): Promise<string>;
   /**
-   * The customer's own messages, ticket and parameters. The worker merges and shortens the messages itself, and its
-   * limits apply to the unmerged ones.
+   * The customer's own messages and parameters. The worker merges and shortens the messages itself, and its limits apply
+   * to the unmerged ones.
    */
-  input: WorkerInput;
+  input: Omit<WorkerInput, "ticket">;
   /** Keeps the invocation running until background work is done. */
   waitUntil(work: Promise<unknown>): void;
   /** Whether an aborted request leaves its job running, so that the worker goes on starting. Default false. */
@@ -112,10 +114,10 @@ interface Job {
   cancel(): Promise<void>;
 }
 
-async function submit({ url, apiKey, input }: WorkerOptions): Promise<Job> {
+async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Job> {
   const base = url.replace(/\/+$/, "");
-  const key = await apiKey().catch((cause: unknown) => {
-    throw new ProviderFailure("misconfigured", "RunPod's API key cannot be read", { cause });
+  const [key, jobTicket] = await Promise.all([apiKey(), ticket()]).catch((cause: unknown) => {
+    throw new ProviderFailure("misconfigured", "RunPod's API key or the ticket key cannot be read", { cause });
   });
   const authorization = `Bearer ${key}`;
   const call = async (
@@ -130,8 +132,8 @@ async function submit({ url, apiKey, input }: WorkerOptions): Promise<Job> {
       signal: AbortSignal.any([limit, ...signal]),
     });
   };
-  const policy = { executionTimeout: EXECUTION_TIMEOUT_MS, ttl: JOB_TTL_MS };
-  const body = JSON.stringify({ input: { ...input, stream: true }, policy });
+  const policy = { executionTimeout: EXECUTION_TIMEOUT_MS, ttl: JOB_SECONDS * 1_000 };
+  const body = JSON.stringify({ input: { ...input, ticket: jobTicket, stream: true }, policy });
   const id = field(await call("run", { method: "POST", body }), "id");
   if (typeof id !== "string") throw new ProviderFailure("upstream_error", "RunPod answered /run without a job id");
 

@@ -2,8 +2,20 @@ import { ApiError } from "../../../contract/errors";
 import { type Model, type Plan, planModels } from "../../../contract/plan";
 import { VipProvider } from "../../../contract/relay";
 
-/** The models that answer a chat: the GPU workers of one model, or external LLMs in order of preference. */
-export type Route = { kind: "worker"; model: Model; url: string } | { kind: "external"; providers: VipProvider[] };
+/** GPU workers of one model. `url` is the base URL of their endpoint's job API. */
+export interface WorkerRoute {
+  model: Model;
+  url: string;
+}
+
+/**
+ * The models that answer a chat, in order of preference: first the external LLMs, then the GPU workers. At least one of
+ * them is present.
+ */
+export interface Route {
+  external: VipProvider[];
+  worker?: WorkerRoute;
+}
 
 /**
  * Reads the environment variable `VIP_PROVIDERS`: names of providers, separated by commas, in order of preference.
@@ -24,8 +36,7 @@ export function parseVipProviders(value = ""): { providers: VipProvider[]; unkno
 /**
  * Chooses who answers a ticket's chats.
  *
- * @param external providers that may answer the vip plan now: none when none is configured, or when the daily spend
- * ceiling is reached. The plan's model answers then
+ * @param external providers that may answer the vip plan. When all of them fail, the plan's own model answers
  * @param endpoints URLs of the models that the relay serves
  * @throws ApiError `ticket_wrong_model` for a ticket whose model is not the plan's, or which the relay does not serve
  */
@@ -36,8 +47,8 @@ export function chooseRoute(
 ): Route {
   const model = planModels[ticket.plan];
   if (ticket.aud !== model) throw new ApiError("ticket_wrong_model");
-  if (ticket.plan === "vip" && external.length > 0) return { kind: "external", providers: [...external] };
   const url = endpoints[model];
-  if (!url) throw new ApiError("ticket_wrong_model");
-  return { kind: "worker", model, url };
+  const route = { external: ticket.plan === "vip" ? [...external] : [], ...(url && { worker: { model, url } }) };
+  if (route.external.length === 0 && !route.worker) throw new ApiError("ticket_wrong_model");
+  return route;
 }

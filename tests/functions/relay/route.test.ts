@@ -24,24 +24,26 @@ describe("parseVipProviders", () => {
 describe("chooseRoute", () => {
   it("sends free and paid tickets to the workers of their model, whatever the external providers", () => {
     expect(chooseRoute({ plan: "free", aud: "phi3" }, ["openai"], endpoints)).toEqual({
-      kind: "worker",
-      model: "phi3",
-      url: endpoints.phi3,
+      external: [],
+      worker: { model: "phi3", url: endpoints.phi3 },
     });
-    expect(chooseRoute({ plan: "paid", aud: "mistral" }, ["openai"], endpoints)).toMatchObject({ model: "mistral" });
+    expect(chooseRoute({ plan: "paid", aud: "mistral" }, ["openai"], endpoints)).toMatchObject({
+      external: [],
+      worker: { model: "mistral" },
+    });
   });
 
-  it("sends vip tickets to the external providers in their order, also without an endpoint", () => {
-    const external = { kind: "external", providers: ["openai", "bedrock"] };
-    expect(chooseRoute({ plan: "vip", aud: "mistral" }, ["openai", "bedrock"], endpoints)).toEqual(external);
-    expect(chooseRoute({ plan: "vip", aud: "mistral" }, ["openai", "bedrock"], {})).toEqual(external);
+  it("sends vip tickets to the external providers in their order, and then to the workers of the plan's model", () => {
+    expect(chooseRoute({ plan: "vip", aud: "mistral" }, ["openai", "bedrock"], endpoints)).toEqual({
+      external: ["openai", "bedrock"],
+      worker: { model: "mistral", url: endpoints.mistral },
+    });
+    expect(chooseRoute({ plan: "vip", aud: "mistral" }, ["openai"], {})).toEqual({ external: ["openai"] });
   });
 
-  it("sends vip tickets to the plan's model when no external provider may answer", () => {
-    expect(chooseRoute({ plan: "vip", aud: "mistral" }, [], endpoints)).toMatchObject({
-      kind: "worker",
-      model: "mistral",
-    });
+  it("sends vip tickets to the workers of the plan's model when no external provider is configured", () => {
+    const worker = { model: "mistral", url: endpoints.mistral };
+    expect(chooseRoute({ plan: "vip", aud: "mistral" }, [], endpoints)).toEqual({ external: [], worker });
   });
 
   it("refuses a ticket for another plan's model, and a model that the relay does not serve", () => {

@@ -44,7 +44,8 @@ const worker = (options: Partial<WorkerOptions> = {}) =>
     model: "phi3",
     url: `${runpod.jobApiUrl}/${endpoint}`,
     apiKey: async () => ACCOUNT_KEY,
-    input: { messages: [{ role: "user", content: "x" }], params: { max_tokens: 9 }, ticket: "the-ticket" },
+    input: { messages: [{ role: "user", content: "x" }], params: { max_tokens: 9 } },
+    ticket: async () => "the-ticket",
     waitUntil: background.add,
     ...options,
   });
@@ -69,7 +70,8 @@ async function start(plan: Plan = "free", changes: Partial<RelayServices> = {}) 
     ...changes,
   });
   const host = await startHost(createRelay(relay.services));
-  const ticket = await relay.tickets.sign(plan);
+  // Nearly expired, as after a long form.
+  const ticket = await relay.tickets.sign(plan, { ageMs: 100_000 });
   const post = (path: string, body: object) =>
     fetch(`${host.url}${path}`, {
       method: "POST",
@@ -157,7 +159,7 @@ describe("A failure of RunPod", () => {
       },
     });
     expect((await post("/chat", { text: "x" })).status).toBe(503);
-    expect(relay.alarms).toEqual(["relay_provider runpod misconfigured RunPod's API key cannot be read"]);
+    expect(relay.alarms).toEqual(["relay_provider runpod misconfigured RunPod's API key or the ticket key cannot be read"]);
     await host.close();
   });
 
@@ -265,15 +267,15 @@ describe("An aborted request", () => {
 });
 
 describe("The relay", () => {
-  it("gives the worker the customer's ticket and own messages, and streams its reply", async () => {
-    const { host, ticket, post } = await start();
+  it("gives the worker the customer's own messages, and streams its reply", async () => {
+    const { host, post } = await start();
     const messages = [
       { role: "user", content: "a" },
       { role: "user", content: "b" },
     ];
     const response = post("/chat", { id: "chat-0001", messages });
     const job = await nextJob();
-    expect(job.input).toMatchObject({ ticket, messages, params: { max_tokens: 256 }, request_id: "chat-0001" });
+    expect(job.input).toMatchObject({ messages, params: { max_tokens: 256 }, request_id: "chat-0001" });
     await runpod.worker.stream(job.id, { delta: "こん" });
     await runpod.worker.stream(job.id, done);
     const items = await readItems(await response);
@@ -285,6 +287,40 @@ describe("The relay", () => {
       usage: done.usage,
       attempts: 1,
     });
+    await host.close();
+  });
+
+  it("signs a ticket for the job, with the customer's claims, that outlives a cold start", async () => {
+    const { relay, host, post } = await start();
+    const response = post("/chat", { text: "x" });
+    const job = await nextJob();
+    const { ticket } = job.input as { ticket: string };
+    const inFourMinutes = new Date(Date.now() + 240_000);
+    expect(await relay.services.readTicket(ticket, { now: inFourMinutes })).toMatchObject({
+      sub: "user-1",
+      aud: "phi3",
+      plan: "free",
+      limits: { max_tokens: 256 },
+    });
+    await runpod.worker.stream(job.id, done);
+    await (await response).text();
+    await host.close();
+  });
+
+  it("lets the plan's worker answer a vip when every external LLM fails", async () => {
+    const { relay, host, post } = await start("vip", {
+      createProvider: async () => {
+        const down = new ScriptedProvider();
+        down.scripts = [[new ProviderFailure("auth_or_quota", "401")]];
+        return down;
+      },
+    });
+    const response = post("/chat", { text: "x" });
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, { ...done, model: { ...done.model, plan: "paid", name: "mistral" } });
+    const items = await readItems(await response);
+    expect(items.at(-1)).toMatchObject({ done: true, provider: "runpod", attempts: 2, model: { name: "mistral" } });
+    expect(relay.alarms).toEqual(["relay_provider anthropic auth_or_quota 401"]);
     await host.close();
   });
 
