@@ -20,7 +20,7 @@ export const chat: ProviderChat = {
 };
 
 /** Events of one vendor's stream, as bytes. */
-export interface WireFormat {
+interface WireFormat {
   name: VipProvider;
   model: string;
   contentType: string;
