@@ -223,14 +223,14 @@ describe("before the first text", () => {
 describe("a conversation that is too long", () => {
   const tooLong: ScriptStep[] = [{ fail: "context_too_long" }];
 
-  it("loses its oldest turns, at most twice, and never repeats the same size", async () => {
+  it("loses its oldest turns once for each provider, and never repeats the same size", async () => {
     const provider = scripted("anthropic", tooLong);
-    const fallback = scripted("openai", reply("はい"));
+    const fallback = scripted("openai", tooLong);
     const chat = await run([provider, fallback], { chat: chatWith(19) });
-    expect(provider.calls.map((call) => call.chat.messages.length)).toEqual([39, 19, 9]);
-    expect(fallback.calls).toEqual([]);
-    expect(chat.error).toMatchObject({ code: "too_long", attempts: 3 });
-    expect(chat).toMatchObject({ waits: [], marks: ["anthropic context_too_long"] });
+    expect(provider.calls.map((call) => call.chat.messages.length)).toEqual([39, 19]);
+    expect(fallback.calls.map((call) => call.chat.messages.length)).toEqual([19, 9]);
+    expect(chat.error).toMatchObject({ code: "too_long", attempts: 4 });
+    expect(chat).toMatchObject({ waits: [] });
   });
 
   it("keeps the newest messages, and a user's message first", async () => {
@@ -241,10 +241,10 @@ describe("a conversation that is too long", () => {
     expect(provider.calls[1]?.chat.messages[0]?.role).toBe("user");
   });
 
-  it("is not asked again when it has only one message", async () => {
+  it("goes to the next provider at once when it has only one message", async () => {
     const chat = await run([scripted("anthropic", tooLong), scripted("openai", reply("はい"))]);
-    expect(chat).toMatchObject({ calls: [1, 0] });
-    expect(chat.error).toMatchObject({ code: "too_long" });
+    expect(chat).toMatchObject({ calls: [1, 1] });
+    expect(chat.result).toMatchObject({ text: "はい", attempts: 2 });
   });
 
   it("can be retried after another failure", async () => {
