@@ -1,6 +1,6 @@
-import { wholeReply } from "./fault";
-import type { SeenRequest } from "./faultyProvider";
 import { doneOf, errorOf, type Seen, shownText } from "./seen";
+import { wholeReply } from "./wire/fault";
+import type { SeenRequest } from "./wire/faultyServer";
 import { GARBAGE } from "./wire/wire";
 
 /** Character that marks the tokens of each provider. */

@@ -2,53 +2,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VipProvider } from "../../contract/relay";
 import { listen } from "../../local/support/http";
-import { type Fault, TOKENS, token } from "./fault";
-import { readJson, retryAfter, sendJson } from "./http";
 import { anthropic } from "./wire/anthropic";
 import { bedrock } from "./wire/bedrock";
+import { type Fault, TOKEN_PAUSE_MS, TOKENS, token } from "./wire/fault";
+import { type FaultyServer, type Script, type SeenRequest, seenRequest } from "./wire/faultyServer";
+import { readJson, retryAfter, sendJson } from "./wire/http";
 import { huggingface, openai } from "./wire/openai";
-import type { Chat, Reply, Wire, WireError } from "./wire/wire";
+import type { Chat, Reply, Wire } from "./wire/wire";
 
 /** Wire format of each external LLM. */
 export const wires: Record<VipProvider, Wire> = { anthropic, openai, bedrock, huggingface };
-
-/** Pause between two tokens at the scale 1. */
-const TOKEN_PAUSE_MS = 15;
-
-/** One request that a faulty provider received. Times are `performance.now()`. */
-export interface SeenRequest {
-  atMs: number;
-  body: unknown;
-  /** Requested model. Empty when the request was not valid. */
-  model: string;
-  /** Characters of all messages. 0 when the request was not valid. */
-  promptChars: number;
-  /** Fault that was played; `invalid` when the wire refused the request itself. */
-  fault: Fault["kind"] | "invalid";
-  /** The wire's error for an invalid request. */
-  refusal?: WireError;
-  /** Tokens that were written. */
-  tokens: number;
-  /** Whether the whole response was written. */
-  complete: boolean;
-  /** Time at which the client closed the connection before the end of the response. */
-  abandonedAtMs?: number;
-}
-
-/** Returns the fault of a request. `index` counts the valid requests from 0. */
-export type Script = (chat: Chat, index: number) => Fault;
-
-/** A running provider that plays faults over a real connection. */
-export interface FaultyProvider {
-  /** Base URL, without `/v1`. */
-  url: string;
-  /** All requests since the last `play`. */
-  requests: SeenRequest[];
-  /** Replaces the script and forgets the requests. */
-  play(script: Script): void;
-  /** Ends every connection and stops listening. */
-  close(): Promise<void>;
-}
 
 /** Options of a faulty provider. */
 export interface FaultyOptions {
@@ -60,21 +23,13 @@ export interface FaultyOptions {
 }
 
 /** Starts a provider on a free port. It answers every valid request until `play` sets a script. */
-export async function startFaultyProvider(options: FaultyOptions): Promise<FaultyProvider> {
+export async function startFaultyProvider(options: FaultyOptions): Promise<FaultyServer> {
   const closing = new AbortController();
   let script: Script = () => ({ kind: "none" });
   let valid = 0;
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await readJson(request);
-    const seen: SeenRequest = {
-      atMs: performance.now(),
-      body,
-      model: "",
-      promptChars: 0,
-      fault: "invalid",
-      tokens: 0,
-      complete: false,
-    };
+    const seen = seenRequest(body);
     provider.requests.push(seen);
     const { method = "", url: path = "", headers } = request;
     if (!options.wire.serves(path) || method !== "POST") return sendJson(response, { status: 404, body: {} });
@@ -93,7 +48,7 @@ export async function startFaultyProvider(options: FaultyOptions): Promise<Fault
     // A playback ends with an AbortError when its client leaves or the provider closes.
     handle(request, response).catch(() => response.destroy());
   });
-  const provider: FaultyProvider = {
+  const provider: FaultyServer = {
     url,
     requests: [],
     play: (next) => {

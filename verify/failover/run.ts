@@ -2,11 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import type { Message } from "../../functions/core/relay/provider";
 import { answered, checkAlways, marks, type Problem, problemIf } from "./checks";
-import { wholeReply } from "./fault";
-import { type FaultyProvider, startFaultyProvider, wires } from "./faultyProvider";
+import { startFaultyProvider, wires } from "./faultyProvider";
 import { type RelayUnderTest, startRelay } from "./relay";
 import { type Case, type Outage, type Scenario, scenarios } from "./scenarios";
 import { doneOf, type Seen, type SeenReply } from "./seen";
+import { wholeReply } from "./wire/fault";
+import type { FaultyServer } from "./wire/faultyServer";
 import { startFaultyRunpod } from "./wire/runpod";
 
 /** Providers that can play the faults: the external LLMs, and a RunPod endpoint. */
@@ -135,8 +136,8 @@ function asCrash(error: unknown) {
 interface Stage extends AsyncDisposable {
   scale: number;
   isOneRoute: boolean;
-  primary: FaultyProvider;
-  fallback: FaultyProvider | undefined;
+  primary: FaultyServer;
+  fallback: FaultyServer | undefined;
   relay: RelayUnderTest;
 }
 

@@ -1,8 +1,8 @@
 import type { Message } from "../../functions/core/relay/provider";
 import { answered, atMost, billedOnce, type Problem, problemIf, within } from "./checks";
-import type { Fault } from "./fault";
-import type { Script } from "./faultyProvider";
 import { doneOf, errorOf, type Seen, shownText } from "./seen";
+import type { Fault } from "./wire/fault";
+import type { Script } from "./wire/faultyServer";
 
 /** One chat of a scenario. */
 export interface Case {

@@ -1,5 +1,5 @@
 import type { RelayItem } from "../../contract/relay";
-import type { SeenRequest } from "./faultyProvider";
+import type { SeenRequest } from "./wire/faultyServer";
 
 /** A chat as its caller sees it. Times are in milliseconds at the scale 1. */
 export interface SeenReply {

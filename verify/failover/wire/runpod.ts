@@ -3,23 +3,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import type { ErrorBody } from "../../../contract/errors";
 import type { StreamItem } from "../../../contract/worker";
-import { WorkerInput } from "../../../contract/worker";
+import { WorkerInput, workerBounds } from "../../../contract/worker";
 import { listen } from "../../../local/support/http";
-import { type Fault, TOKENS, token, wholeReply } from "../fault";
-import type { FaultyProvider, Script, SeenRequest } from "../faultyProvider";
-import { readJson, retryAfter, sendJson } from "../http";
-import { firstIssue, GARBAGE, type VendorError, type WireError } from "./wire";
+import { type Fault, TOKEN_PAUSE_MS, TOKENS, token, wholeReply } from "./fault";
+import { type FaultyServer, type Script, type SeenRequest, seenRequest } from "./faultyServer";
+import { type JsonResponse, readJson, retryAfter, sendJson } from "./http";
+import { type Chat, firstIssue, GARBAGE, type VendorError, type WireError } from "./wire";
 
 /** API key that the job API accepts. */
 export const RUNPOD_KEY = "rpa_local_failover";
 /** Version that the worker reports in its last item. */
-export const WORKER_VERSION = "failover";
+const WORKER_VERSION = "failover";
 
 /** RunPod holds a `/stream` poll for about 10 s. */
 const STREAM_WAIT_MS = 10_000;
-const TOKEN_PAUSE_MS = 15;
 const LOOK_EVERY_MS = 5;
-/** Messages of a conversation for which `context_too_long` is played. A worker shortens a conversation itself. */
+/** The worker's error for `context_too_long`. It shortens a conversation itself, so one message is too long. */
 const TOO_LONG: ErrorBody = { error: { code: "too_long", message: "The text is too long.", retryable: false } };
 
 /** Limits of a policy (source: RunPod's page "Send API requests", `executionTimeout` and `ttl`). */
@@ -46,7 +45,7 @@ interface Job {
   /** Number of stream items that a poll has taken. */
   taken: number;
   /** Whether the malformed response was sent. */
-  garbled: boolean;
+  isGarbled: boolean;
 }
 
 /** Options of a faulty RunPod endpoint. */
@@ -60,119 +59,147 @@ export interface FaultyRunpodOptions {
  * the faults of `fault.ts`: errors at `/run`, everything else in the job. `requests` has one entry per call of `/run`;
  * `abandonedAtMs` is the time of the cancellation.
  */
-export async function startFaultyRunpod({ mark, scale }: FaultyRunpodOptions): Promise<FaultyProvider> {
-  const closing = new AbortController();
-  const jobs = new Map<string, Job>();
-  let script: Script = () => ({ kind: "none" });
-  let valid = 0;
-  const age = (job: Job) => (performance.now() - job.startedAtMs) * scale;
+export async function startFaultyRunpod(options: FaultyRunpodOptions): Promise<FaultyServer> {
+  const endpoint = new Endpoint(options);
+  const server = await listen("faulty RunPod", 0, (request, response) => {
+    // Waiting ends with an AbortError when the server closes.
+    endpoint.handle(request, response).catch(() => response.destroy());
+  });
+  return {
+    url: `${server.url}/v2/failover`,
+    requests: endpoint.requests,
+    play: (script) => endpoint.play(script),
+    close: async () => {
+      endpoint.closing.abort();
+      await server.close();
+    },
+  };
+}
 
-  const run = (body: unknown, response: ServerResponse): void | Promise<void> => {
-    const seen: SeenRequest = {
-      atMs: performance.now(),
-      body,
-      model: "",
-      promptChars: 0,
-      fault: "invalid",
-      tokens: 0,
-      complete: false,
-    };
-    provider.requests.push(seen);
+/** The endpoint's jobs and the routes of its job API. */
+class Endpoint {
+  readonly requests: SeenRequest[] = [];
+  readonly closing = new AbortController();
+  private readonly jobs = new Map<string, Job>();
+  private script: Script = () => ({ kind: "none" });
+  private valid = 0;
+
+  constructor(private readonly options: FaultyRunpodOptions) {}
+
+  play(script: Script): void {
+    this.script = script;
+    this.valid = 0;
+    this.requests.length = 0;
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readJson(request);
+    const [, , , operation = "", id = ""] = (request.url ?? "").split("/");
+    if (request.headers.authorization !== `Bearer ${RUNPOD_KEY}`) {
+      return sendJson(response, problem(401, "unauthorized"));
+    }
+    const route = `${request.method} ${operation}`;
+    if (route === "POST run") return this.run(body, response);
+    const job = this.jobs.get(decodeURIComponent(id));
+    if (!job) return sendJson(response, problem(404, "job not found"));
+    if (route === "GET stream") return this.stream(job, response);
+    if (route === "GET status") return this.status(job, response);
+    if (route === "POST cancel") return this.cancel(job, response);
+    return sendJson(response, problem(404, "not found"));
+  }
+
+  private run(body: unknown, response: ServerResponse): void {
+    const answer = this.submit(body);
+    if (answer === "reset") response.socket?.resetAndDestroy();
+    else sendJson(response, answer);
+  }
+
+  private submit(body: unknown): JsonResponse | "reset" {
+    const seen = seenRequest(body);
+    this.requests.push(seen);
     const parsed = Submission.safeParse(body);
     if (!parsed.success) {
       const { path, message } = firstIssue(parsed.error);
       seen.refusal = problem(400, `bad request: ${path || "body"}: ${message}`);
-      return sendJson(response, seen.refusal);
+      return seen.refusal;
     }
-    const { text, messages = [], params } = parsed.data.input;
-    seen.promptChars = [text ?? "", ...messages.map(({ content }) => content)].join("").length;
-    const chat = { model: "worker", maxTokens: params?.max_tokens ?? 512, promptChars: seen.promptChars, stream: true };
-    const fault = script(chat, valid++);
-    seen.fault = fault.kind;
-    if (fault.kind === "reset") return void response.socket?.resetAndDestroy();
-    if (fault.kind === "refuse" && fault.error !== "context_too_long" && fault.error !== "filtered") {
-      return sendJson(response, { ...errors[fault.error], headers: retryAfter(fault.retryAfterMs) });
+    const chat = chatOf(parsed.data.input);
+    const fault = this.script(chat, this.valid++);
+    Object.assign(seen, { model: chat.model, promptChars: chat.promptChars, fault: fault.kind });
+    if (fault.kind === "reset") return "reset";
+    if (fault.kind === "refuse" && isError(fault.error)) {
+      return { ...errors[fault.error], headers: retryAfter(fault.retryAfterMs) };
     }
     const id = `${crypto.randomUUID()}-e1`;
-    jobs.set(id, { id, fault, startedAtMs: performance.now(), seen, taken: 0, garbled: false });
-    send(response, { id, status: "IN_QUEUE" });
-  };
+    this.jobs.set(id, { id, fault, startedAtMs: performance.now(), seen, taken: 0, isGarbled: false });
+    return { status: 200, body: { id, status: "IN_QUEUE" } };
+  }
 
-  const stream = async (job: Job, response: ServerResponse) => {
-    const until = performance.now() + STREAM_WAIT_MS / scale;
-    let items = newItems(job, age(job), mark);
-    while (items.length === 0 && !isFinal(job, age(job)) && performance.now() < until && !response.closed) {
-      await sleep(LOOK_EVERY_MS, undefined, { signal: closing.signal });
-      items = newItems(job, age(job), mark);
+  /** Waits for the next items, like RunPod. A response takes its items out of the job. */
+  private async stream(job: Job, response: ServerResponse): Promise<void> {
+    const until = performance.now() + STREAM_WAIT_MS / this.options.scale;
+    while (!this.hasNews(job) && performance.now() < until && !response.closed) {
+      await sleep(LOOK_EVERY_MS, undefined, { signal: this.closing.signal });
     }
-    if (job.fault.kind === "malformed" && !job.garbled && job.taken >= job.fault.afterTokens) {
-      job.garbled = true;
+    if (job.fault.kind === "malformed" && !job.isGarbled && job.taken >= job.fault.afterTokens) {
+      job.isGarbled = true;
       response.end(`{"status":"IN_PROGRESS","stream":[{"output":{"delta":"${GARBAGE}`);
       return;
     }
+    const ageMs = this.ageMs(job);
+    const items = newItems(job, ageMs, this.options.mark);
     job.taken += items.length;
     job.seen.tokens = Math.min(job.taken, TOKENS);
-    job.seen.complete = items.some((item) => "done" in item) || job.seen.complete;
-    send(response, { status: statusOf(job, age(job)), stream: items.map((output) => ({ output })) });
-  };
+    if (items.some((item) => "done" in item)) job.seen.complete = true;
+    send(response, { status: statusOf(job, ageMs), stream: items.map((output) => ({ output })) });
+  }
 
-  const status = (job: Job, response: ServerResponse) => {
-    const state = statusOf(job, age(job));
-    const hasResult = state === "COMPLETED" && job.fault.kind !== "cut";
+  private status(job: Job, response: ServerResponse): void {
+    const status = statusOf(job, this.ageMs(job));
+    const hasResult = status === "COMPLETED" && job.fault.kind !== "cut";
     if (hasResult) job.seen.complete = true;
     send(response, {
       id: job.id,
-      status: state,
-      ...(state === "FAILED" && { error: failureOf(job) }),
-      ...(hasResult && { output: [doneItem(job, mark)] }),
+      status,
+      ...(status === "FAILED" && { error: failureOf(job) }),
+      ...(hasResult && { output: [doneItem(job, this.options.mark)] }),
     });
-  };
+  }
 
-  const cancel = (job: Job, response: ServerResponse) => {
-    if (!isFinal(job, age(job))) job.seen.abandonedAtMs = performance.now();
-    send(response, { id: job.id, status: statusOf(job, age(job)) });
-  };
+  private cancel(job: Job, response: ServerResponse): void {
+    if (!isFinal(job, this.ageMs(job))) job.seen.abandonedAtMs = performance.now();
+    send(response, { id: job.id, status: statusOf(job, this.ageMs(job)) });
+  }
 
-  const handle = async (request: IncomingMessage, response: ServerResponse) => {
-    const body = await readJson(request);
-    const [, , , operation = "", id = ""] = (request.url ?? "").split("/");
-    if (request.headers.authorization !== `Bearer ${RUNPOD_KEY}`)
-      return sendJson(response, problem(401, "unauthorized"));
-    const route = `${request.method} ${operation}`;
-    if (route === "POST run") return run(body, response);
-    const job = jobs.get(decodeURIComponent(id));
-    if (!job) return sendJson(response, problem(404, "job not found"));
-    if (route === "GET stream") return stream(job, response);
-    if (route === "GET status") return status(job, response);
-    if (route === "POST cancel") return cancel(job, response);
-    return sendJson(response, problem(404, "not found"));
-  };
+  private hasNews(job: Job): boolean {
+    const ageMs = this.ageMs(job);
+    return newItems(job, ageMs, this.options.mark).length > 0 || isFinal(job, ageMs);
+  }
 
-  const server = await listen("faulty RunPod", 0, (request, response) => {
-    handle(request, response).catch(() => response.destroy());
-  });
-  const provider: FaultyProvider = {
-    url: `${server.url}/v2/failover`,
-    requests: [],
-    play: (next) => {
-      script = next;
-      valid = 0;
-      provider.requests.length = 0;
-    },
-    close: async () => {
-      closing.abort();
-      await server.close();
-    },
-  };
-  return provider;
+  /** Age of a job at the scale 1. */
+  private ageMs(job: Job): number {
+    return (performance.now() - job.startedAtMs) * this.options.scale;
+  }
+}
+
+function chatOf({ text = "", messages = [], params }: WorkerInput): Chat {
+  const promptChars = [text, ...messages.map(({ content }) => content)].join("").length;
+  return { model: "worker", maxTokens: params?.max_tokens ?? workerBounds.maxTokens, promptChars, stream: true };
 }
 
 /** RunPod's own errors: a status and one string (source: `local/runpod/jobApi/problem.ts`, from RunPod's answers). */
-const errors: Record<Exclude<VendorError, "context_too_long" | "filtered">, WireError> = {
+const errors: Record<ApiFailure, WireError> = {
   rate_limited: problem(429, "too many run requests"),
   server_error: problem(500, "internal server error"),
   overloaded: problem(503, "service unavailable"),
 };
+
+/** Errors of the job API. The other ones are results of a job. */
+type ApiFailure = Exclude<VendorError, "context_too_long" | "filtered">;
+
+function isError(error: VendorError): error is ApiFailure {
+  return error in errors;
+}
 
 function problem(status: number, error: string): WireError {
   return { status, body: { error } };

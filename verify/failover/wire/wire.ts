@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type * as z from "zod";
-import type { JsonResponse } from "../http";
+import type { JsonResponse } from "./http";
 
 /** Request that a wire checks. `body` is the parsed JSON, undefined when it is not JSON. */
 export interface WireRequest {

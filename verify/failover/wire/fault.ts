@@ -1,4 +1,4 @@
-import type { VendorError } from "./wire/wire";
+import type { VendorError } from "./wire";
 
 /**
  * Fault of one request. Times are milliseconds at the scale 1.
@@ -28,6 +28,9 @@ export type Fault =
 
 /** Tokens of a whole reply. */
 export const TOKENS = 60;
+
+/** Pause between two tokens at the scale 1. */
+export const TOKEN_PAUSE_MS = 15;
 
 /** Token of a provider's reply: its own character and a number, so that a lost or doubled token is visible. */
 export function token(mark: string, index: number): string {

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import type { RelayItem } from "../../../contract/relay";
+import { answered, billedOnce, checkAlways, within } from "../../../verify/failover/checks";
+import type { Done, Seen } from "../../../verify/failover/seen";
+import { wholeReply } from "../../../verify/failover/wire/fault";
+import type { SeenRequest } from "../../../verify/failover/wire/faultyServer";
+import { GARBAGE } from "../../../verify/failover/wire/wire";
+
+const whole = wholeReply("桃");
+const request: SeenRequest = {
+  atMs: 0,
+  body: {},
+  model: "m",
+  promptChars: 5,
+  fault: "none",
+  tokens: 60,
+  complete: true,
+};
+
+function done(changes: Partial<Done> = {}): RelayItem {
+  return {
+    done: true,
+    id: "chat-0001",
+    text: whole,
+    finish_reason: "stop",
+    usage: { prompt_tokens: 5, completion_tokens: 60 },
+    provider: "openai",
+    model: { plan: "vip", name: "m", version: "m" },
+    timings: { ttft_ms: 1, total_ms: 2 },
+    attempts: 1,
+    ...changes,
+  };
+}
+
+function seen(items: RelayItem[], changes: Partial<Seen> = {}): Seen {
+  const reply = { items, totalMs: 1_000, billedTokens: [65] };
+  return { reply, primary: [request], fallback: [], isOneRoute: false, scale: 1, ...changes };
+}
+
+const problemsOf = (chat: Seen) => checkAlways(chat).filter((problem) => problem !== undefined);
+const error: RelayItem = { error: { code: "unavailable", message: "", retryable: true } };
+
+describe("a chat without a problem", () => {
+  test("is a whole reply", () => {
+    expect(problemsOf(seen([{ delta: whole }, done()]))).toEqual([]);
+  });
+
+  test("is a restarted reply of the fallback", () => {
+    const text = wholeReply("梨");
+    const items = [{ delta: "桃01" }, { restart: true as const }, { delta: text }, done({ text, attempts: 2 })];
+    expect(problemsOf(seen(items, { fallback: [request] }))).toEqual([]);
+  });
+});
+
+describe("a chat with a problem", () => {
+  test.each<[string, Seen, RegExp]>([
+    ["a stream without an end", seen([{ delta: whole }]), /0 items with done or error/],
+    ["an end before the last item", seen([done(), { delta: whole }]), /done or error/],
+    ["a truncated reply", seen([{ delta: "桃01" }, done({ text: "桃01" })]), /incomplete text of 3 characters/],
+    ["deltas that are not the text", seen([{ delta: "桃01" }, done()]), /another text than the deltas/],
+    ["text of a malformed event", seen([{ delta: GARBAGE }, error]), /malformed event/],
+    ["a wrong number of attempts", seen([{ delta: whole }, done({ attempts: 2 })]), /2 attempts of 1/],
+    [
+      "usage with a failed attempt",
+      seen([{ delta: whole }, done({ usage: { prompt_tokens: 10, completion_tokens: 120 } })]),
+      /includes a failed attempt/,
+    ],
+    ["a refused request", seen([error], { primary: [{ ...request, fault: "invalid" }] }), /sent an invalid request/],
+    [
+      "a request that stays open",
+      seen([error], { primary: [{ ...request, fault: "silent", complete: false }] }),
+      /silent request stayed open/,
+    ],
+  ])("is %s", (_, chat, problem) => {
+    expect(problemsOf(chat).join("; ")).toMatch(problem);
+  });
+
+  test("is an error although there is a second provider", () => {
+    expect(answered(seen([error]))).toBe("not answered: unavailable");
+    expect(answered(seen([error], { isOneRoute: true }))).toBeUndefined();
+  });
+
+  test("is an answer by the wrong provider", () => {
+    expect(answered(seen([{ delta: whole }, done()]), "fallback")).toBe("not answered by the fallback");
+  });
+
+  test("is one that takes too long", () => {
+    expect(within(seen([error]), 999)).toBe("took 1000 ms, limit 999 ms");
+  });
+
+  test("is one that bills failed attempts", () => {
+    const chat = seen([{ delta: whole }, done()]);
+    expect(billedOnce(chat)).toBeUndefined();
+    expect(billedOnce({ ...chat, reply: { ...chat.reply, billedTokens: [130] } })).toBe("billed 130 tokens for 65");
+  });
+});
