@@ -42,6 +42,7 @@ export function stackNames(stack: string) {
     functions: {
       admin: `${prefix}-admin`,
       registryRefresh: `${prefix}-registryRefresh`,
+      relay: `${prefix}-relay`,
     },
     /** Names of the parameters in SSM Parameter Store. */
     parameters: {

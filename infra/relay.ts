@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Model, Plan, planModels } from "../contract/plan";
+import { type VipProvider, vipProviders } from "../contract/relay";
 import type { Settings } from "../functions/relay";
+import { stackNames } from "../names";
 import type { AccountKeys } from "./accountKeys";
 import * as aws from "./aws";
 import { invokeProfile } from "./bedrock";
@@ -14,7 +16,7 @@ import type { Tickets } from "./tickets";
 
 /** Arguments of `Relay`. */
 export interface RelayArgs {
-  config: Pick<Config, "frontend" | "relay" | "vip" | "browserKeys">;
+  config: Pick<Config, "stack" | "frontend" | "relay" | "vip" | "browserKeys">;
   data: Data;
   /** Verifies the customers' tickets, and signs the tickets of RunPod jobs. */
   tickets: Tickets;
@@ -40,10 +42,11 @@ export class Relay extends pulumi.ComponentResource {
       name,
       {
         bundle: "relay",
+        functionName: stackNames(config.stack).functions.relay,
         settings: relaySettings(args),
         environment: environmentOf(config.vip),
         statements: [
-          ...readSecrets(tickets.signingKey, keys.runpod, ...Object.values(listedKeys(args))),
+          ...readSecrets(tickets.signingKey, keys.runpod, ...Object.values(configuredKeys(args))),
           data.ephemeral.relay(),
           ...invokeBedrock(config.vip, child),
         ],
@@ -61,10 +64,9 @@ export class Relay extends pulumi.ComponentResource {
 
 function relaySettings(args: RelayArgs): pulumi.Output<Settings> {
   const { config, data, tickets, keys, endpoints } = args;
-  const { providers, dailyUsd } = config.vip;
   const served = Plan.options.filter((plan) => !isDirect(plan, config)).map((plan) => planModels[plan]);
-  const keyParameters = Object.entries(listedKeys(args)).map(([provider, secret]) => [provider, secret.name]);
-  const prices = providers.map((provider) => [provider, config.vip[provider]?.usdPerMillionTokens]);
+  const keyParameters = Object.entries(configuredKeys(args)).map(([provider, secret]) => [provider, secret.name]);
+  const prices = configuredProviders(config.vip).map((name) => [name, config.vip[name]?.usdPerMillionTokens]);
   return pulumi.output({
     ticketIssuer: tickets.issuer,
     ticketJwks: tickets.jwks,
@@ -74,23 +76,28 @@ function relaySettings(args: RelayArgs): pulumi.Output<Settings> {
     ephemeralTable: data.ephemeral.name,
     keyParameters: Object.fromEntries(keyParameters),
     usdPerMillionTokens: Object.fromEntries(prices),
-    dailyUsd,
+    dailyUsd: config.vip.dailyUsd,
     limits: config.relay.limits,
   });
 }
 
-/** Keys of the external LLMs that may answer. The relay cannot read another configured key. */
-function listedKeys({ config, keys }: RelayArgs): AccountKeys["providers"] {
-  const listed = Object.entries(keys.providers).filter(([name]) => config.vip.providers.some((one) => one === name));
-  return Object.fromEntries(listed);
+/** External LLMs that the configuration describes, also those that are not in the list of preference. */
+function configuredProviders(vip: Config["vip"]): VipProvider[] {
+  return vipProviders.filter((name) => vip[name] !== undefined);
+}
+
+/** Keys of the configured external LLMs. The relay cannot read the key of another one. */
+function configuredKeys({ config, keys }: RelayArgs): AccountKeys["providers"] {
+  const names: string[] = configuredProviders(config.vip);
+  return Object.fromEntries(Object.entries(keys.providers).filter(([name]) => names.includes(name)));
 }
 
 /**
- * Environment variables with the external LLMs, in the order of preference. An operator who removes or reorders providers
- * in Lambda's console needs no deployment; the next `pulumi up` restores the configured list.
+ * Environment variables with the external LLMs. An operator switches between all configured ones in Lambda's console,
+ * without a deployment: `VIP_PROVIDERS` is their order of preference. The next `pulumi up` restores the configured order.
  */
 function environmentOf(vip: Config["vip"]): Record<string, string> {
-  const variables = vip.providers.flatMap((provider) => {
+  const variables = configuredProviders(vip).flatMap((provider) => {
     const { model, effort, baseUrl, region } = { ...noSettings, ...vip[provider] };
     const prefix = provider.toUpperCase();
     // The AWS SDK reads its own variable.
@@ -107,9 +114,9 @@ function environmentOf(vip: Config["vip"]): Record<string, string> {
 
 const noSettings: { model?: string; effort?: string; baseUrl?: string; region?: string } = {};
 
-/** Allows invoking the configured model of Bedrock, if Bedrock is one of the providers. */
-function invokeBedrock({ providers, bedrock }: Config["vip"], child: pulumi.InvokeOptions): Statement[] {
-  if (!bedrock || !providers.includes("bedrock")) return [];
+/** Allows invoking the configured model of Bedrock. */
+function invokeBedrock({ bedrock }: Config["vip"], child: pulumi.InvokeOptions): Statement[] {
+  if (!bedrock) return [];
   const { accountId } = aws.getCallerIdentityOutput({}, child);
   return invokeProfile(bedrock.model, {
     region: bedrock.region ?? aws.getRegionOutput({}, child).region,

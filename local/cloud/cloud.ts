@@ -14,6 +14,7 @@ import { Events } from "../support/events";
 import { choosePorts, cloudStackConfig, type Ports } from "../support/ports";
 import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
+import { startVipServers, type VipServers } from "../vip/vip";
 import { writeAwsEndpoints } from "./awsEndpoints";
 import { createRowReader, customers, seedCustomers } from "./customers";
 import { stripePanel } from "./stripePanel";
@@ -37,6 +38,8 @@ export interface LocalCloudOptions {
    * Default false.
    */
   withoutPython?: boolean;
+  /** Environment variables for all Lambda functions, such as real credentials for Bedrock. */
+  lambdaEnv?: Record<string, string>;
   /** Called with a line of progress when the start of the LLM engine takes long. */
   progress?: (line: string) => void;
 }
@@ -47,6 +50,8 @@ export interface LocalCloud {
   runpod: RunpodDouble;
   /** Undefined when the configuration uses the real Stripe. */
   stripe: StripeDouble | undefined;
+  /** Servers of the external LLMs, in the vendors' wire formats. */
+  vip: VipServers;
   /** LLM engine that the workers call. */
   engine: EngineName;
   pageUrl: string;
@@ -119,6 +124,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   // The awsx provider starts slowest, so nothing here waits for it. Only the image resources of the program need it.
   const awsx = services.add(startAwsx());
   awsx.catch(() => {});
+  const vip = await services.add(startVipServers(events));
   const aws: AwsCloud = await services.add(
     startAws({
       dir: join(dir, "aws"),
@@ -129,7 +135,11 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       lambdaPort: 0,
       programDir,
       jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
-      extraEnv: () => ({ AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl }),
+      extraEnv: () => ({
+        AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl,
+        ...vip.environment,
+        ...options.lambdaEnv,
+      }),
     }),
   );
   const readRow = createRowReader(aws);
@@ -149,6 +159,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     aws,
     runpod,
     stripe,
+    vip,
     engine: engine.name,
     pageUrl: page.url,
     providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },

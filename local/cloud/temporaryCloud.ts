@@ -10,10 +10,15 @@ import { openLocalCloud, type ProgramOutputs } from "./program";
  *
  * @param options.engine default: Ollama when it runs, else the scripted engine
  * @param options.progress called with each line of progress
+ * @param options.config overrides of `Pulumi.local.yaml`, by path
  * @returns the result of `use`
  */
 export async function inTemporaryCloud<T>(
-  { engine, progress }: { engine: EngineName | undefined; progress: (line: string) => void },
+  {
+    engine,
+    progress,
+    config,
+  }: { engine: EngineName | undefined; progress: (line: string) => void; config?: Record<string, unknown> },
   use: (cloud: LocalCloud, outputs: ProgramOutputs) => Promise<T>,
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-"));
@@ -26,7 +31,14 @@ export async function inTemporaryCloud<T>(
   let cloud: LocalCloud | undefined;
   try {
     progress("starting the local cloud and evaluating the program");
-    const options = { programDir, dir, freePorts: true, progress, ...(engine && { engine }) };
+    const options = {
+      programDir,
+      dir,
+      freePorts: true,
+      progress,
+      ...(engine && { engine }),
+      ...(config && { config }),
+    };
     const outputs = await openLocalCloud(options, (started) => {
       cloud = started;
     });

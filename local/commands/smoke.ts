@@ -1,17 +1,20 @@
 import Table from "cli-table3";
+import { Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { type Api, ApiProblem, chat, type Session } from "../../client";
 import type { ErrorCode } from "../../contract/errors";
 import { models } from "../../contract/plan";
+import { browserKeyOf } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import type { ProgramOutputs } from "../cloud/program";
 import { inTemporaryCloud } from "../cloud/temporaryCloud";
 import { type EngineName, engineOption } from "../llm/engineOption";
 import { customerApi } from "../visitor/customer";
 import { inferenceOf } from "../visitor/modelSessions";
-import { expiredTicket, forgedTicket } from "../visitor/tickets";
+import { expiredTicket, forgedTicket, validTicket, withTicket } from "../visitor/tickets";
 import { type BillingResult, walkBilling } from "./smokeBilling";
+import { printVip, walkVip } from "./smokeVip";
 
 /** Output of `npm run smoke -- --json`. Secrets are masked. */
 export interface SmokeResult {
@@ -29,7 +32,7 @@ export interface SmokeResult {
   totalMs: number;
   /** Milliseconds from the start of this process to the end of the first reply. */
   startToReplyMs: number;
-  /** Error code of each refused request. Missing with the canned worker, because it checks no ticket. */
+  /** Error code of each refused request. Missing with --direct and the canned worker, because it checks no ticket. */
   refused?: Record<"noTicket" | "wrongModel" | "forged" | "expired", string>;
   /** Missing when the engine is llama. The billing steps do not use the engine, so only the default run has them. */
   billing?: BillingResult;
@@ -37,6 +40,19 @@ export interface SmokeResult {
 }
 
 const greeting = "こんばんは";
+
+interface Options {
+  json?: boolean;
+  engine?: EngineName;
+  plan?: "vip";
+  direct?: boolean;
+}
+
+/** Configuration with a browser key for each model, so that sessions contain the models' endpoints. */
+function directConfig(): Record<string, unknown> {
+  const keys = models.map((model) => [browserKeyOf(model), `local-runpod-${model}-key`]);
+  return { ...Object.fromEntries(keys), "vip.providers": [] };
+}
 
 /**
  * Runs the whole flow over real sockets.
@@ -54,7 +70,8 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
   say("chatting on the paid plan");
   const paidReply = await talk(await (await customerApi("paid", cloud, outputs)).session());
 
-  const refused = cloud.runpod.workerKind === "canned" ? undefined : await refusals(cloud, outputs, session, say);
+  const checksTickets = session.inference.kind === "relay" || cloud.runpod.workerKind !== "canned";
+  const refused = checksTickets ? await refusals(cloud, outputs, session, say) : undefined;
   const billing = cloud.engine === "llama" ? undefined : await walkBillingOf(cloud, api, session, say);
   return {
     session: { ...session, ticket: "***", inference: { ...session.inference, authorization: "Bearer ***" } },
@@ -72,16 +89,19 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
   };
 }
 
-/** Sends four requests that the worker must refuse. Returns their error codes. */
+/** Sends four requests that must be refused. Returns their error codes. */
 async function refusals(cloud: LocalCloud, outputs: ProgramOutputs, session: Session, say: (line: string) => void) {
   say("sending requests that must be refused");
-  const otherModel = models.find((model) => model !== session.model) ?? models[0];
-  const { ticket: _, ...noTicket } = session;
+  const model = models.find((model) => model !== session.model) ?? models[0];
+  const wrongModel =
+    session.inference.kind === "relay"
+      ? withTicket(session, await validTicket(cloud, { ...session, model }))
+      : { ...session, inference: inferenceOf(model, cloud, outputs) };
   return {
-    noTicket: await refusal(noTicket, "ticket_missing"),
-    wrongModel: await refusal({ ...session, inference: inferenceOf(otherModel, cloud, outputs) }, "ticket_wrong_model"),
-    forged: await refusal({ ...session, ticket: await forgedTicket(session) }, "ticket_invalid"),
-    expired: await refusal({ ...session, ticket: await expiredTicket(cloud, session) }, "ticket_expired"),
+    noTicket: await refusal(withTicket(session, ""), "ticket_missing"),
+    wrongModel: await refusal(wrongModel, "ticket_wrong_model"),
+    forged: await refusal(withTicket(session, await forgedTicket(session)), "ticket_invalid"),
+    expired: await refusal(withTicket(session, await expiredTicket(cloud, session)), "ticket_expired"),
   };
 }
 
@@ -96,24 +116,24 @@ async function talk(session: Session): Promise<{ text: string; pieces: number; t
   let ttftMs: number | undefined;
   let pieces = 0;
   for await (const item of chat(session, { text: greeting })) {
-    ttftMs ??= sinceStart();
-    if (!("done" in item)) pieces += 1;
-    else if (pieces < 2) throw new Error(`The reply came in ${pieces} pieces: it was not streamed`);
-    else return { text: item.text, pieces, ttftMs, totalMs: sinceStart() };
+    if ("delta" in item) {
+      ttftMs ??= sinceStart();
+      pieces += 1;
+    }
+    if (!("done" in item)) continue;
+    if (pieces < 2) throw new Error(`The reply came in ${pieces} pieces: it was not streamed`);
+    return { text: item.text, pieces, ttftMs: ttftMs ?? sinceStart(), totalMs: sinceStart() };
   }
   throw new Error("The chat ended without a reply");
 }
 
-/**
- * Sends a request that must be refused with the expected error code. The code proves that the worker refused it,
- * because only the worker has error codes about tickets.
- */
-async function refusal(session: Omit<Session, "ticket"> & { ticket?: string }, expected: ErrorCode): Promise<string> {
-  const code = await talk(session as Session).then(
+/** Sends a request that must be refused with the expected error code. */
+async function refusal(session: Session, expected: ErrorCode): Promise<string> {
+  const code = await talk(session).then(
     () => "an answer",
     (error: unknown) => (error instanceof ApiProblem ? error.code : String(error)),
   );
-  if (code !== expected) throw new Error(`Expected the worker to refuse a request with ${expected}, got ${code}`);
+  if (code !== expected) throw new Error(`Expected a refusal with ${expected}, got ${code}`);
   return code;
 }
 
@@ -122,9 +142,18 @@ const program = command(
   "Runs the whole flow without a browser: a first reply, a guest's reply, a paid plan and back to the free plan.",
 )
   .addOption(engineOption())
-  .action(async ({ json, engine }: { json?: boolean; engine?: EngineName }) => {
+  .addOption(new Option("--plan <plan>", "only the chats of the vip plan, with each external LLM").choices(["vip"]))
+  .option("--direct", "send the chats to RunPod's endpoints directly instead of over the relay")
+  .action(async ({ json, engine, plan, direct }: Options) => {
     const say = json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
-    const result = await inTemporaryCloud({ engine, progress: say }, (cloud, outputs) => walk(cloud, outputs, say));
+    const start = { engine, progress: say, config: direct ? directConfig() : {} };
+    if (plan === "vip") {
+      const result = await inTemporaryCloud(start, (cloud, outputs) => walkVip(cloud, outputs, say));
+      if (json) console.log(JSON.stringify(result));
+      else printVip(result);
+      return;
+    }
+    const result = await inTemporaryCloud(start, (cloud, outputs) => walk(cloud, outputs, say));
     if (json) console.log(JSON.stringify(result));
     else print(result);
     if (!result.refused) reportSkip();

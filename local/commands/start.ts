@@ -10,6 +10,7 @@ import { type EngineName, engineOption } from "../llm/engineOption";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
 import { setupPython } from "../support/pythonEnvironment";
 import { type RealStripe, realStripe } from "./realStripe";
+import { type RealVip, realVip } from "./realVip";
 
 interface Options {
   freePorts?: boolean;
@@ -41,6 +42,7 @@ async function start(options: Options): Promise<void> {
   if (options.engine && !options.python)
     throw new Error("--engine and --no-python exclude each other: without Python no engine is used.");
   const stripe = realStripe(process.env);
+  const vip = realVip(process.env);
   // Real Stripe and the double need separate folders, because their customers must not mix.
   const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
   lockFolder(dir);
@@ -61,7 +63,8 @@ async function start(options: Options): Promise<void> {
         dir,
         freePorts: options.freePorts ?? false,
         withoutPython: !options.python,
-        ...(stripe && { config: stripe.config }),
+        config: { ...stripe?.config, ...vip?.config },
+        ...(vip && { lambdaEnv: vip.lambdaEnv }),
         ...(options.engine && { engine: options.engine }),
         progress: options.json ? () => {} : progress.step,
       },
@@ -78,7 +81,7 @@ async function start(options: Options): Promise<void> {
       console.log(JSON.stringify({ pageUrl, ...outputs, worker: runpod.workerKind, providers }));
     } else {
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      await printReady(cloud, outputs, seconds, { ...options, stripe, noWorkerReason });
+      await printReady(cloud, outputs, seconds, { ...options, stripe, vip, noWorkerReason });
     }
   } catch (error) {
     await stop();
@@ -144,8 +147,13 @@ async function printReady(
   {
     freePorts,
     stripe,
+    vip,
     noWorkerReason,
-  }: Options & { stripe: RealStripe | undefined; noWorkerReason: string | undefined },
+  }: Options & {
+    stripe: RealStripe | undefined;
+    vip: RealVip | undefined;
+    noWorkerReason: string | undefined;
+  },
 ): Promise<void> {
   const [{ password } = { password: "" }] = customers;
   const worker = noWorkerReason
@@ -159,10 +167,12 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
 
   page        ${pc.cyan(cloud.pageUrl)}
   API         ${outputs.apiUrl}
+  relay       ${outputs.relayUrl}  ${pc.dim("POST /chat")}
   sign-in     ${outputs.signIn.url}  ${pc.dim(`client ${outputs.signIn.clientId}`)}
   RunPod      ${cloud.runpod.url}
   Stripe      ${stripe ? "your own account, in test mode" : `${cloud.stripe?.url}  ${pc.dim("a double: pay with 4242 4242 4242 4242")}`}
   worker      ${worker}
+  vip         ${vip ? `the real ${vip.providers.join(", ")}: each reply costs money` : "local servers of the vendors' wire formats, with scripted replies"}
   engine      ${noWorkerReason ? "not used" : engines[cloud.engine]}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
 ${stripe ? listenLines(outputs, stripe) : ""}

@@ -25,10 +25,18 @@ const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
   huggingface: { variable: "HUGGINGFACE_BASE_URL", path: "/v1" },
 };
 
+/**
+ * Failure of a server. `overloaded`: it refuses every request. `cut`: it cuts the connection after a few words.
+ * `cut late`: it cuts the connection after a long text. `slow`: it starts to answer after a minute.
+ */
+export type VipFault = "overloaded" | "cut" | "cut late" | "slow";
+
 /** The running servers of the external LLMs. */
 export interface VipServers {
   /** Environment variables that make the relay call the servers. */
   environment: Record<string, string>;
+  /** Servers that fail. Change it at any time. */
+  faults: Map<VipProvider, VipFault>;
   close(): Promise<void>;
 }
 
@@ -39,18 +47,20 @@ export interface VipServers {
  * the limit of tokens, because its replies are short.
  */
 export async function startVipServers(events: Events): Promise<VipServers> {
-  const servers = await Promise.all(vipProviders.map((name) => startServer(name, events)));
+  const faults: VipServers["faults"] = new Map();
+  const servers = await Promise.all(vipProviders.map((name) => startServer(name, events, faults)));
   const variables = servers.map(({ name, server }) => {
     const { variable, path } = urlVariables[name];
     return [variable, `${server.url}${path}`] as const;
   });
   return {
     environment: Object.fromEntries(variables),
+    faults,
     close: async () => void (await Promise.all(servers.map(({ server }) => server.stop()))),
   };
 }
 
-async function startServer(name: VipProvider, events: Events) {
+async function startServer(name: VipProvider, events: Events, faults: VipServers["faults"]) {
   const server = new LLMock({
     port: 0,
     logLevel: "silent",
@@ -58,7 +68,7 @@ async function startServer(name: VipProvider, events: Events) {
     chunkSize: PIECE_CHARS,
     journalMaxEntries: REMEMBERED_REQUESTS,
   });
-  server.on({ predicate: () => true }, ({ messages, model }) => {
+  const reply: Parameters<LLMock["on"]>[1] = ({ messages, model }) => {
     const asked = textOf(messages.findLast(({ role }) => role === "user")?.content);
     const content = `${mamaReply(asked)}（${labels[name]}）`;
     const promptChars = messages.reduce((sum, message) => sum + textOf(message.content).length, 0);
@@ -67,7 +77,13 @@ async function startServer(name: VipProvider, events: Events) {
       summary: `${labels[name]} (${model}) sends a scripted reply of ${content.length} tokens`,
     });
     return { content, usage: usage(promptChars, content.length) };
-  });
+  };
+  const when = (fault: VipFault | undefined) => ({ predicate: () => faults.get(name) === fault });
+  server.on(when("overloaded"), { error: { message: "Overloaded", type: "overloaded_error" }, status: 503 });
+  server.on(when("cut"), reply, { truncateAfterChunks: 4 });
+  server.on(when("cut late"), { content: mamaReply("").repeat(20) }, { truncateAfterChunks: 100 });
+  server.on(when("slow"), reply, { latency: 60_000 });
+  server.on(when(undefined), reply);
   await server.start();
   return { name, server };
 }

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { z } from "zod";
 import type { Events } from "../../support/events";
 import { type Listening, readBody, serve } from "../../support/http";
+import { isObject } from "../../support/protocol/value";
 import type { AwsAccount } from "../support/account";
 import { FunctionError, ThrottledError } from "./lambda";
 import { functionName, lambdaFunction } from "./resources";
@@ -77,9 +79,21 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
     c.header("x-amzn-requestid", requestId);
     return answer(c, c.req.param("name"), requestId);
   });
-  app.notFound((c) =>
-    errorResponse(c, new LambdaApiError(404, "UnknownOperationException", "The local cloud supports only Invoke.")),
-  );
+  const configurationPath = "/2015-03-31/functions/:name/configuration";
+  app.on(["GET", "PUT"], configurationPath, async (c) => {
+    c.header("x-amzn-requestid", randomUUID());
+    authenticate(c.req.header("authorization"), account.region);
+    const name = knownFunction(account, c.req.param("name"), c.req.query("Qualifier"));
+    if (c.req.method === "PUT") {
+      setEnvironment(account, name, await c.req.json());
+      events.emit({ source: "lambda", summary: `UpdateFunctionConfiguration ${name}` });
+    }
+    return c.json(configurationOf(account, name));
+  });
+  app.notFound((c) => {
+    const message = "The local cloud supports only Invoke, GetFunctionConfiguration and UpdateFunctionConfiguration.";
+    return errorResponse(c, new LambdaApiError(404, "UnknownOperationException", message));
+  });
   app.onError((error, c) => {
     if (error instanceof ThrottledError) {
       c.header("x-amzn-errortype", "TooManyRequestsException");
@@ -121,6 +135,46 @@ function authenticate(authorization: string | undefined, region: string): void {
       "InvalidSignatureException",
       `Credential should be scoped to a valid region: '${region}'.`,
     );
+}
+
+const UpdateConfiguration = z.strictObject({
+  Environment: z.strictObject({ Variables: z.record(z.string().regex(/^[a-zA-Z]\w+$/), z.string()) }),
+});
+
+/**
+ * Replaces the environment variables of a function. Its next invocation starts in a new worker.
+ *
+ * @throws LambdaApiError for any other change, which the local cloud does not support
+ */
+function setEnvironment(account: AwsAccount, name: string, body: unknown): void {
+  const { data } = UpdateConfiguration.safeParse(body);
+  if (!data)
+    throw new LambdaApiError(
+      400,
+      "InvalidParameterValueException",
+      "The local cloud changes only Environment.Variables.",
+    );
+  const resource = account.get(lambdaFunction.type, name);
+  if (!resource) return;
+  const environment = { variables: data.Environment.Variables };
+  account.put({ ...resource, outputs: { ...resource.outputs, environment } });
+}
+
+function configurationOf(account: AwsAccount, name: string) {
+  const { arn, runtime, handler, memorySize, timeout, environment } =
+    account.get(lambdaFunction.type, name)?.outputs ?? {};
+  const variables = isObject(environment) && isObject(environment.variables) ? environment.variables : {};
+  return {
+    FunctionName: name,
+    FunctionArn: arn,
+    Runtime: runtime,
+    Handler: handler,
+    MemorySize: memorySize,
+    Timeout: timeout,
+    Environment: { Variables: variables },
+    State: "Active",
+    LastUpdateStatus: "Successful",
+  };
 }
 
 /** @throws LambdaApiError for an unknown type */
