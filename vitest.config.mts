@@ -7,7 +7,7 @@ const unitTests = [
   "tests/contract/generatedFiles.test.ts",
   "tests/docs/*.test.ts",
   "tests/functions/{alarms,entitlement,http,stripeClient,stripeEvent,ticket}.test.ts",
-  "tests/functions/relay/request.test.ts",
+  "tests/functions/relay/{attempts,cooldown,deadlines,mama,request,route,spend,usage}.test.ts",
   "tests/images/*.test.ts",
   "tests/local/cognito/store.test.ts",
   "tests/local/commands/previewTable.test.ts",

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, vi } from "vitest";
 import { testCheckoutAttempts } from "./checkoutAttempts";
+import { testCooldowns } from "./cooldowns";
 import { engines } from "./engines";
 import { testEventLog } from "./eventLog";
 import { testRateLimits } from "./rateLimits";
+import { testSpend } from "./spend";
 import { testSync } from "./sync";
 import { type Database, openDatabase, type Tables } from "./tables";
+import { testUsage } from "./usage";
 import { testUserRows } from "./userRows";
 import { testUsers } from "./users";
 
@@ -38,6 +41,9 @@ for (const engine of engines) {
     describe("rate counter", () => testRateLimits(current));
     describe("checkout attempt", () => testCheckoutAttempts(current));
     describe("event log", () => testEventLog(current));
+    describe("usage", () => testUsage(current));
+    describe("spend", () => testSpend(current));
+    describe("cooldown", () => testCooldowns(current));
     describe("syncCustomer", () => testSync(current));
   });
 }

@@ -92,6 +92,8 @@ export class ChatFailure extends Error implements Incomplete {
   override readonly name = "ChatFailure";
   readonly text: string;
   readonly calls: readonly Call[];
+  /** Shortest wait that a provider asked for. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -103,9 +105,6 @@ export class ChatFailure extends Error implements Incomplete {
     this.calls = calls;
     this.retryAfterMs = options.retryAfterMs;
   }
-
-  /** Shortest wait that a provider asked for. */
-  readonly retryAfterMs: number | undefined;
 
   /** Number of calls. */
   get attempts(): number {
@@ -153,6 +152,7 @@ export async function* runAttempts(options: AttemptOptions): AsyncGenerator<Atte
       let step: Step = { kind: "ask", waitMs: 0 };
       while (step.kind === "ask") {
         if (step.waitMs > 0) await sleep(step.waitMs, signal);
+        signal.throwIfAborted();
         step = yield* ask(run, provider, signal);
       }
       if (step.kind === "done") {

@@ -1,0 +1,184 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { type Deadlines, deadlinesOf, withDeadlines } from "../../../functions/core/relay/deadlines";
+import type { ProviderEvent } from "../../../functions/core/relay/provider";
+import { chatWith, reply, type ScriptStep, scripted } from "./scriptedProvider";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+const deadlines: Deadlines = {
+  firstTextMs: 1_000,
+  gapMs: 1_500,
+  totalMs: 20_000,
+  minCharsPerSecond: 3,
+  speedWindowMs: 2_000,
+};
+const drip = (waitMs: number, text: string, times: number): ScriptStep[] =>
+  Array.from({ length: times }, () => [{ wait: waitMs }, { text }]).flat();
+
+/** Starts to read a stream. `ended` has its error and the time of its end. */
+function start(script: ScriptStep[], over: Partial<Deadlines> = {}, readerMs = 0) {
+  const provider = scripted("openai", script);
+  const controller = new AbortController();
+  const startedAt = Date.now();
+  const events: ProviderEvent[] = [];
+  const open = (signal: AbortSignal) => provider.stream(chatWith(), signal);
+  const ended = (async () => {
+    for await (const event of withDeadlines(open, { ...deadlines, ...over }, controller.signal)) {
+      events.push(event);
+      if (readerMs > 0) await new Promise((resolve) => setTimeout(resolve, readerMs));
+    }
+  })().then(
+    () => ({ error: undefined, endedMs: Date.now() - startedAt }),
+    (error: unknown) => ({ error, endedMs: Date.now() - startedAt }),
+  );
+  return { events, upstream: () => provider.calls[0]?.signal, controller, ended };
+}
+
+/** Reads a stream until no timer is left. */
+async function settled(script: ScriptStep[], over: Partial<Deadlines> = {}, readerMs = 0) {
+  const { events, upstream, ended } = start(script, over, readerMs);
+  await vi.runAllTimersAsync();
+  return { events, aborted: upstream()?.aborted, ...(await ended) };
+}
+
+it("passes a reply on without an abort and leaves no timer", async () => {
+  const { events, error, aborted } = await settled(reply("あら", "、いらっしゃい"));
+  expect(events).toEqual([{ text: "あら" }, { text: "、いらっしゃい" }, { end: { finishReason: "stop" } }]);
+  expect({ error, aborted }).toEqual({ error: undefined, aborted: false });
+});
+
+it("drops empty texts, which do not count as the first text", async () => {
+  const { events, error, endedMs } = await settled([{ text: "" }, { wait: 500 }, { text: "" }, "hang"]);
+  expect(events).toEqual([]);
+  expect(error).toMatchObject({ reason: "timeout", message: "No text within 1000 ms" });
+  expect(endedMs).toBe(1_000);
+});
+
+it("ends after the first-text deadline when the provider never answers and ignores the abort", async () => {
+  const { error, endedMs, aborted } = await settled(["hang"]);
+  expect(error).toMatchObject({ reason: "timeout", message: "No text within 1000 ms" });
+  expect({ endedMs, aborted }).toEqual({ endedMs: 1_000, aborted: true });
+});
+
+it("ends after the gap deadline when the text stops", async () => {
+  const { error, endedMs, aborted } = await settled([{ wait: 900 }, { text: "あら" }, "hang"]);
+  expect(error).toMatchObject({ reason: "timeout", message: "No further text within 1500 ms" });
+  expect({ endedMs, aborted }).toEqual({ endedMs: 2_400, aborted: true });
+});
+
+it("measures each gap from the last text", async () => {
+  const { error, endedMs } = await settled([...drip(1_400, "十文字の返事です。。", 5), { end: {} }], {
+    firstTextMs: 2_000,
+  });
+  expect({ error, endedMs }).toEqual({ error: undefined, endedMs: 7_000 });
+});
+
+it("ends when characters drip below the floor, although every gap is short", async () => {
+  const { error, endedMs, events } = await settled(drip(500, "あ", 100));
+  expect(error).toMatchObject({
+    reason: "timeout",
+    message: expect.stringMatching(/^Only \d characters within \d+ ms$/),
+  });
+  expect(endedMs).toBe(2_500);
+  expect(events.length).toBeGreaterThan(3);
+});
+
+it("measures the speed again in each window", async () => {
+  const { error, endedMs } = await settled([...drip(500, "あいうえお", 8), ...drip(500, "あ", 100)]);
+  expect(error).toMatchObject({ reason: "timeout" });
+  expect(endedMs).toBeGreaterThan(4_500);
+  expect(endedMs).toBeLessThanOrEqual(8_500);
+});
+
+it("accepts a reply at the floor", async () => {
+  const { error } = await settled([...drip(300, "あ", 30), { end: {} }]);
+  expect(error).toBeUndefined();
+});
+
+it("ends after the whole time", async () => {
+  const { error, endedMs, aborted } = await settled(drip(100, "あいう", 1_000), { totalMs: 5_000 });
+  expect(error).toMatchObject({ reason: "timeout", message: "The reply did not end within 5000 ms" });
+  expect({ endedMs, aborted }).toEqual({ endedMs: 5_000, aborted: true });
+});
+
+it("does not blame the provider for a slow reader", async () => {
+  const { error, events } = await settled(reply("あ", "い", "う", "え"), { totalMs: 100_000 }, 5_000);
+  expect(error).toBeUndefined();
+  expect(events).toHaveLength(5);
+});
+
+it("ends for a slow reader too when the whole time has passed", async () => {
+  const { error } = await settled(reply("あ", "い", "う"), {}, 15_000);
+  expect(error).toMatchObject({ reason: "timeout", message: "The reply did not end within 20000 ms" });
+});
+
+it("aborts the provider at once when the signal aborts, before the first text and after it", async () => {
+  for (const script of [["hang" as const], [{ text: "あら" }, "hang" as const]]) {
+    const { upstream, controller, ended } = start(script);
+    await vi.advanceTimersByTimeAsync(10);
+    controller.abort("left");
+    expect(upstream()?.aborted).toBe(true);
+    expect(await ended).toEqual({ error: "left", endedMs: 10 });
+  }
+});
+
+it("does not call the provider when the signal has aborted before", async () => {
+  const open = vi.fn();
+  const stream = withDeadlines(open, deadlines, AbortSignal.abort("left"));
+  await expect(stream.next()).rejects.toBe("left");
+  expect(open).not.toHaveBeenCalled();
+});
+
+it("aborts the provider when the reader leaves", async () => {
+  const provider = scripted("openai", [{ text: "あら" }, { text: "まあ" }, "hang"]);
+  const stream = withDeadlines(
+    (signal) => provider.stream(chatWith(), signal),
+    deadlines,
+    new AbortController().signal,
+  );
+  expect(await stream.next()).toEqual({ done: false, value: { text: "あら" } });
+  await stream.return();
+  expect(provider.calls[0]?.signal.aborted).toBe(true);
+});
+
+it("passes the provider's error on, thrown at once or later", async () => {
+  const failure = new Error("broken pipe");
+  expect(await settled([{ text: "あら" }, { throws: failure }])).toMatchObject({ error: failure, aborted: true });
+  const open = () => {
+    throw failure;
+  };
+  await expect(withDeadlines(open, deadlines, new AbortController().signal).next()).rejects.toBe(failure);
+});
+
+it("ignores a provider that fails after the deadline", async () => {
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  const { error } = await settled([{ wait: 3_000 }, { throws: new Error("late") }]);
+  vi.useRealTimers();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  process.off("unhandledRejection", unhandled);
+  vi.useFakeTimers();
+  expect(error).toMatchObject({ reason: "timeout" });
+  expect(unhandled).not.toHaveBeenCalled();
+});
+
+it("removes its listener from a signal that outlives the stream", async () => {
+  const { signal } = new AbortController();
+  const remove = vi.spyOn(signal, "removeEventListener");
+  const add = vi.spyOn(signal, "addEventListener");
+  const provider = scripted("openai", reply("あら"));
+  for await (const _ of withDeadlines((upstream) => provider.stream(chatWith(), upstream), deadlines, signal));
+  expect(remove.mock.calls.length).toBe(add.mock.calls.length);
+});
+
+it("gives GPU workers the time of a cold start", () => {
+  expect(deadlinesOf({ name: "openai" })).toMatchObject({ firstTextMs: 12_000, totalMs: 60_000 });
+  expect(deadlinesOf({ name: "runpod" })).toMatchObject({ firstTextMs: 180_000, totalMs: 240_000, gapMs: 15_000 });
+});

@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { costMicroUsd, microUsd } from "../../../functions/core/relay/spend";
+
+const prices = { input: 2, cachedInput: 0.2, output: 10 };
+
+it("charges cached tokens at their own price", () => {
+  expect(costMicroUsd({ prompt_tokens: 1_000, completion_tokens: 100 }, prices)).toBe(3_000);
+  expect(costMicroUsd({ prompt_tokens: 1_000, completion_tokens: 100, cached_tokens: 900 }, prices)).toBe(1_380);
+});
+
+it("rounds up to whole micro-dollars", () => {
+  expect(costMicroUsd({ prompt_tokens: 1, completion_tokens: 0, cached_tokens: 1 }, prices)).toBe(1);
+  expect(costMicroUsd({ prompt_tokens: 0, completion_tokens: 0 }, prices)).toBe(0);
+});
+
+it("converts dollars without rounding errors", () => {
+  expect(microUsd(0.29)).toBe(290_000);
+  expect(microUsd(20)).toBe(20_000_000);
+});
