@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 import { vipProviders } from "../contract/relay";
 
@@ -22,18 +22,21 @@ export const functionNames = [
 export type FunctionName = (typeof functionNames)[number];
 
 /**
- * Bundles that a function loads only when it needs them, beside its own bundle: `relay.cjs` requires
- * `./relay/providers/<name>.cjs`. Each external LLM has its own bundle, so that a chat loads the SDK of one vendor only.
+ * The OpenAI SDK as a bundle of its own, in the folder of the relay's providers. Two of them use the SDK, and it is a
+ * quarter of the archive.
  */
-export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
-  relay: [...vipProviders, "openaiCompatible"].map((name) => `relay/providers/${name}`),
-};
+export const openaiSdk = {
+  in: "./node_modules/openai/client.mjs",
+  out: "functions/relay/providers/openaiSdk",
+} as const;
 
-/**
- * A bundle that two providers share, so that the archive has OpenAI's SDK once. They require it as `./openaiCompatible`,
- * for which Node looks for a file that ends in `.js`.
- */
-const shared = "functions/relay/providers/openaiCompatible";
+/** Sources of the external LLMs' bundles: one per provider, so that a chat loads the SDK of one vendor only. */
+const externalLlms = vipProviders.map((name) => `functions/relay/providers/${name}`);
+
+/** Bundles that a function loads only when it needs them. They lie in a folder beside its own bundle. */
+export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
+  relay: [...externalLlms, openaiSdk.out],
+};
 
 /**
  * Sources of the dynamic providers. They need bundles, because Pulumi runs them in a process that cannot load
@@ -48,21 +51,20 @@ export const bundleOptions: BuildOptions = {
   platform: "node",
   // The SDKs ship ES modules and CommonJS. esbuild removes unused code from ES modules only.
   mainFields: ["module", "main"],
-  alias: { "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts" },
+  alias: {
+    "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts",
+    "openai/client": "./openaiSdk.cjs",
+  },
+  external: ["./openaiSdk.cjs"],
   target: "node24",
   format: "cjs",
-  external: [`*/${basename(shared)}`],
   legalComments: "none",
   logLevel: "warning",
 };
 
 /** Path of a source file's bundle, relative to the program's folder: `./.build/functions/session.cjs`. */
 export function bundlePath(source: string): string {
-  return `./.build/${source}${extensionOf(source)}`;
-}
-
-function extensionOf(source: string): ".js" | ".cjs" {
-  return source === shared ? ".js" : ".cjs";
+  return `./.build/${source}.cjs`;
 }
 
 /**
@@ -71,27 +73,22 @@ function extensionOf(source: string): ".js" | ".cjs" {
  * that the bundles are never stale.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
-  const functions = [...functionNames, ...Object.values(lazyBundles).flat()];
-  const sources = [...functions.map((name) => `functions/${name}`), ...providers];
+  const sources = [...functionNames.map((name) => `functions/${name}`), ...externalLlms, ...providers];
+  const entryPoints = [...sources.map((source) => ({ in: `./${source}.ts`, out: source })), openaiSdk];
   const stamp = join(programDir, ".build", "sources.sha256");
   const hash = sourcesHash(programDir);
-  const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
-  if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
-  const byExtension = Object.groupBy(sources, extensionOf);
-  for (const [extension, some] of Object.entries(byExtension)) build(programDir, some, extension);
-  write(stamp, Buffer.from(hash));
-}
-
-function build(programDir: string, sources: string[], extension: string): void {
+  const isThere = ({ out }: { out: string }) => existsSync(join(programDir, bundlePath(out)));
+  if (isSame(stamp, Buffer.from(hash)) && entryPoints.every(isThere)) return;
   const { outputFiles } = buildSync({
     ...bundleOptions,
     absWorkingDir: programDir,
-    entryPoints: sources.map((source) => ({ in: `./${source}.ts`, out: source })),
+    entryPoints,
     outdir: ".build",
-    outExtension: { ".js": extension },
+    outExtension: { ".js": ".cjs" },
     write: false,
   });
   for (const { path, contents } of outputFiles) write(path, contents);
+  write(stamp, Buffer.from(hash));
 }
 
 /** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */

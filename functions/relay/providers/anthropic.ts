@@ -16,7 +16,7 @@ type Event = Anthropic.RawMessageStreamEvent;
 export function create(source: ProviderSource): Provider {
   const { ANTHROPIC_MODEL: model = "", ANTHROPIC_EFFORT: effort, ANTHROPIC_BASE_URL } = source.env;
   const baseURL = ANTHROPIC_BASE_URL || "https://api.anthropic.com";
-  const limits = { maxRetries: 0, logLevel: "off", fetch: fetchValidEvents } as const;
+  const limits = { maxRetries: 0, logLevel: "off", openTelemetry: false, fetch: fetchValidEvents } as const;
   const client = clientByKey("anthropic", source, (apiKey) => {
     return new Anthropic({ ...limits, baseURL, apiKey, authToken: null });
   });

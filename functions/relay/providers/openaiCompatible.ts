@@ -1,4 +1,4 @@
-import OpenAI from "openai";
+import { OpenAI } from "openai/client";
 import type { Provider, ProviderChat, TokenUsage } from "../../core/relay/provider";
 import type { ProviderSource } from ".";
 import { clientByKey } from "./clientByKey";

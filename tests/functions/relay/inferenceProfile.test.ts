@@ -5,23 +5,20 @@ const arn = (resource: string) => `arn:aws:bedrock:ap-northeast-1:123456789012:$
 
 describe("parseInferenceProfile", () => {
   it.each([
-    ["jp.anthropic.claude-sonnet-5-5", "anthropic.claude-sonnet-5-5"],
-    ["us.anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic.claude-haiku-4-5-20251001-v1:0"],
-    ["global.amazon.nova-2-lite-v1:0", "amazon.nova-2-lite-v1:0"],
-  ])("reads %s and its ARN", (id, foundationModel) => {
-    expect(parseInferenceProfile(id)).toEqual({ id, foundationModel });
-    expect(parseInferenceProfile(arn(`inference-profile/${id}`))).toEqual({ id, foundationModel });
-  });
-
-  it("reads the ARN of an application inference profile, whose model is unknown", () => {
-    const profile = { id: "a1b2c3d4e5f6", foundationModel: undefined };
-    expect(parseInferenceProfile(arn("application-inference-profile/a1b2c3d4e5f6"))).toEqual(profile);
+    ["jp", "anthropic.claude-sonnet-5-5"],
+    ["us", "anthropic.claude-haiku-4-5-20251001-v1:0"],
+    ["global", "amazon.nova-2-lite-v1:0"],
+  ])("reads the profile of %s for %s, and its ARN", (geography, foundationModel) => {
+    const profile = { id: `${geography}.${foundationModel}`, geography, foundationModel };
+    expect(parseInferenceProfile(profile.id)).toEqual(profile);
+    expect(parseInferenceProfile(arn(`inference-profile/${profile.id}`))).toEqual(profile);
   });
 
   it.each([
     "anthropic.claude-sonnet-5-5",
     "amazon.nova-pro-v1:0",
     "arn:aws:bedrock:ap-northeast-1::foundation-model/anthropic.claude-sonnet-5-5",
+    "arn:aws:bedrock:ap-northeast-1:123456789012:application-inference-profile/a1b2c3d4e5f6",
     "claude-sonnet-5-5",
     "jp.claude-sonnet-5-5",
     "",
