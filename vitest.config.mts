@@ -3,11 +3,11 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that `npm run check` runs. They start no server and no process. tests/noServers.ts enforces this rule. */
 const unitTests = [
-  "tests/client/contractTypes.test.ts",
+  "tests/client/{contractTypes,sse}.test.ts",
   "tests/contract/generatedFiles.test.ts",
   "tests/docs/*.test.ts",
-  "tests/functions/{alarms,entitlement,http,stripeClient,stripeEvent,ticket}.test.ts",
-  "tests/functions/relay/{attempts,cooldown,deadlines,mama,request,route,spend,usage}.test.ts",
+  "tests/functions/{alarms,entitlement,http,session,stripeClient,stripeEvent,ticket}.test.ts",
+  "tests/functions/relay/{attempts,cooldown,deadlines,inferenceProfile,mama,request,route,spend,usage}.test.ts",
   "tests/images/*.test.ts",
   "tests/local/cognito/store.test.ts",
   "tests/local/commands/previewTable.test.ts",

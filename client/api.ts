@@ -56,10 +56,10 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
     path: string,
     request: { headers?: Record<string, string>; body?: string } = {},
   ): Promise<unknown> {
-    const { ok, status, body } = await send({ method, url: base + path, ...request, timeoutMs });
-    if (!ok) throw problemFromResponse(`${method} ${path}`, status, body);
-    if (body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
-    return body;
+    const response = await send({ method, url: base + path, ...request, timeoutMs });
+    if (!response.ok) throw problemFromResponse(`${method} ${path}`, response);
+    if (response.body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
+    return response.body;
   }
 
   async function callSignedIn(method: "GET" | "POST", path: string, body?: object): Promise<unknown> {

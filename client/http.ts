@@ -6,8 +6,9 @@ export interface HttpRequest {
   url: string;
   headers?: Record<string, string>;
   body?: string;
-  timeoutMs: number;
   signal?: AbortSignal;
+  /** Whether the browser finishes the request after its page is gone. */
+  keepalive?: boolean;
 }
 
 /** HTTP response with any status. `body` is parsed JSON, or undefined when the text is not JSON. */
@@ -15,31 +16,51 @@ export interface HttpResponse {
   ok: boolean;
   status: number;
   body: unknown;
+  /** Value of `Retry-After`. Undefined without this header. */
+  retryAfterMs: number | undefined;
 }
 
 /**
- * Sends one request.
+ * Sends one request and reads its response.
  *
  * @throws ApiProblem `timeout` after `timeoutMs`, `unavailable` when the host cannot be reached
  * @throws the signal's reason when the signal is aborted
  */
-export async function send({ method, url, headers, body, timeoutMs, signal }: HttpRequest): Promise<HttpResponse> {
+export async function send({
+  signal,
+  timeoutMs,
+  ...request
+}: HttpRequest & { timeoutMs: number }): Promise<HttpResponse> {
   const limit = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(url, {
-      method,
-      ...(headers && { headers }),
-      ...(body !== undefined && { body }),
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
-      cache: "no-store",
-      credentials: "omit",
-      redirect: "error",
-    });
-    return { ok: response.ok, status: response.status, body: parseJson(await response.text()) };
+    const response = await open({ ...request, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+    return await readResponse(response);
   } catch (cause) {
     signal?.throwIfAborted();
-    const { host } = new URL(url);
+    const { host } = new URL(request.url);
     if (limit.aborted) throw new ApiProblem("timeout", `${host} did not answer in ${timeoutMs / 1000} s.`, { cause });
     throw new ApiProblem("unavailable", `${host} could not be reached.`, { cause });
   }
+}
+
+/** Sends one request and returns when the response's headers have arrived. Rejects like `fetch`. */
+export function open({ url, ...request }: HttpRequest): Promise<Response> {
+  return fetch(url, { ...request, cache: "no-store", credentials: "omit", redirect: "error" });
+}
+
+/** Reads the whole body of a response. Rejects like `Response.text`. */
+export async function readResponse(response: Response): Promise<HttpResponse> {
+  return {
+    ok: response.ok,
+    status: response.status,
+    body: parseJson(await response.text()),
+    retryAfterMs: parseRetryAfter(response.headers.get("retry-after")),
+  };
+}
+
+/** Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. */
+function parseRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }

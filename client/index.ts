@@ -1,6 +1,7 @@
 /** Browser client of Snack Misaki: sign-in, session and chat. The client has no dependencies. */
 export { type Api, type ApiOptions, createApi } from "./api";
-export { type ChatOptions, chat, fitConversation } from "./chat";
+export { type ChatOptions, chat } from "./chat";
+export { fitConversation } from "./conversation";
 export { ApiProblem, type ProblemCode } from "./problem";
 export { type Customer, createSignIn, type SignIn, type SignInOptions } from "./signIn";
 export type {
@@ -9,6 +10,8 @@ export type {
   ChatInput,
   ChatItem,
   ChatMessage,
+  ChatRestart,
+  ChatWaiting,
   Limits,
   PaidPlan,
   Plan,

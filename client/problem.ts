@@ -34,42 +34,68 @@ export class ApiProblem extends Error {
   readonly code: ProblemCode;
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
+  /** Time after which a retry may succeed, when the server has sent `Retry-After`. */
+  readonly retryAfterMs: number | undefined;
+  /** The part of the reply that arrived before a chat failed. */
+  readonly partialText: string | undefined;
 
   /** @param message English text that is safe to show. A translated page shows its own text for the `code` instead. */
-  constructor(code: ProblemCode, message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
+  constructor(code: ProblemCode, message: string, options: ProblemOptions = {}) {
     super(message, options);
     this.code = code;
     this.retryable = options.retryable ?? retryableByCode[code];
+    this.retryAfterMs = options.retryAfterMs;
+    this.partialText = options.partialText;
   }
 }
 
-/** Reads a body `{error: {code, message, retryable}}`. Returns undefined for any other body and for unknown codes. */
-export function problemFromBody(body: unknown): ApiProblem | undefined {
+/** Facts of an `ApiProblem` besides code and message. */
+export interface ProblemOptions extends ErrorOptions {
+  /** Default: the code's value in `retryableByCode`. */
+  retryable?: boolean | undefined;
+  retryAfterMs?: number | undefined;
+  partialText?: string | undefined;
+}
+
+/**
+ * Reads a body `{error: {code, message, retryable}}`. Returns undefined for any other body and for unknown codes.
+ *
+ * @param options facts that are not in the body
+ */
+export function problemFromBody(body: unknown, options: ProblemOptions = {}): ApiProblem | undefined {
   const error = field(body, "error");
   const code = field(error, "code");
   const message = field(error, "message");
   if (!isProblemCode(code) || typeof message !== "string") return undefined;
   const retryable = field(error, "retryable");
-  return new ApiProblem(code, message, typeof retryable === "boolean" ? { retryable } : {});
+  return new ApiProblem(code, message, { ...options, ...(typeof retryable === "boolean" && { retryable }) });
 }
 
 function isProblemCode(code: unknown): code is ProblemCode {
   return typeof code === "string" && Object.hasOwn(retryableByCode, code);
 }
 
+/** HTTP error response, as `send` returns it. */
+interface FailedResponse {
+  status: number;
+  body: unknown;
+  retryAfterMs?: number | undefined;
+}
+
 /**
  * Converts an HTTP error response to an `ApiProblem`. Some bodies do not contain the product's error, such as API
- * Gateway's `{"message": "Unauthorized"}` or an HTML page of a proxy. The code is then derived from the HTTP status.
+ * Gateway's `{"message": "Unauthorized"}`, a function URL's `{"Message": "Forbidden"}` or an HTML page of a proxy. The
+ * code is then derived from the HTTP status.
  *
  * @param request names the request in the message, such as `POST /auth/session`
  */
-export function problemFromResponse(request: string, status: number, body: unknown): ApiProblem {
-  const problem = problemFromBody(body);
+export function problemFromResponse(request: string, { status, body, retryAfterMs }: FailedResponse): ApiProblem {
+  const problem = problemFromBody(body, { retryAfterMs });
   if (problem) return problem;
-  const detail = field(body, "message") ?? field(body, "detail");
+  const detail = field(body, "message") ?? field(body, "Message") ?? field(body, "detail");
   const message = `${request} answered ${status}${typeof detail === "string" ? `: ${detail}` : "."}`;
   // A retry does not help when the resource does not exist.
-  return new ApiProblem(codeOfStatus(status), message, status === 404 ? { retryable: false } : {});
+  return new ApiProblem(codeOfStatus(status), message, { retryAfterMs, ...(status === 404 && { retryable: false }) });
 }
 
 function codeOfStatus(status: number): ProblemCode {

@@ -115,7 +115,7 @@ export function createSignIn({
       if (!response.ok) {
         // The token endpoint reports errors in OAuth's form: {"error": "invalid_grant"}.
         if (response.status === 400) throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
-        throw problemFromResponse("The sign-in service", response.status, response.body);
+        throw problemFromResponse("The sign-in service", response);
       }
       return customerOf(tokens.store(response.body).idToken);
     },
@@ -167,12 +167,9 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
   }
 
   async function refresh(refreshToken: string): Promise<string | undefined> {
-    const { ok, status, body } = await post("/oauth2/token", {
-      grant_type: "refresh_token",
-      refresh_token: refreshToken,
-    });
-    if (ok) return store(body, refreshToken).idToken;
-    if (status >= 500 || status === 429) throw problemFromResponse("The refresh", status, body);
+    const response = await post("/oauth2/token", { grant_type: "refresh_token", refresh_token: refreshToken });
+    if (response.ok) return store(response.body, refreshToken).idToken;
+    if (response.status >= 500 || response.status === 429) throw problemFromResponse("The refresh", response);
     remove();
     return undefined;
   }

@@ -100,6 +100,20 @@ export interface ChatDelta {
   delta: string;
 }
 
+/** No text yet: the model is starting. Only the relay sends it. */
+export interface ChatWaiting {
+  waiting: true;
+  /** A sentence of Mama's in Japanese that asks to wait. */
+  message: string;
+}
+
+/**
+ * The model failed, and another model answers from the beginning. Discard the deltas so far. Only the relay sends it.
+ */
+export interface ChatRestart {
+  restart: true;
+}
+
 /**
  * The last item of a reply. Its `text` is the complete reply. Show this text instead of the joined deltas, because a
  * delta can get lost.
@@ -109,9 +123,18 @@ export interface ChatDone {
   text: string;
   finish_reason: "stop" | "length" | "filter";
   usage: { prompt_tokens: number; completion_tokens: number; cached_tokens?: number | undefined };
-  model: { plan: "free" | "paid"; name: string; version: string };
+  /** `name` is the configured model, `version` the version that the worker or the provider reports. */
+  model: { plan: Plan; name: string; version: string };
   timings: { ttft_ms: number; total_ms: number };
+  /** Id of the chat. This field and the following ones come only from the relay. */
+  id?: string | undefined;
+  /** `runpod`, or the name of the external LLM that answered. Later versions may add providers. */
+  provider?: string | undefined;
+  /** Number of calls to models for this reply, failed ones included. */
+  attempts?: number | undefined;
+  /** Whether the reply replaced the beginning of another model's reply. */
+  restarted?: boolean | undefined;
 }
 
-/** An item that `chat` yields: deltas, then one item with `done`. */
-export type ChatItem = ChatDelta | ChatDone;
+/** An item that `chat` yields. The last one has `done`. Later versions may add items: ignore the items you do not know. */
+export type ChatItem = ChatDelta | ChatWaiting | ChatRestart | ChatDone;

@@ -22,21 +22,18 @@ export const functionNames = [
 export type FunctionName = (typeof functionNames)[number];
 
 /**
- * The OpenAI SDK as a bundle of its own, in the folder of the relay's providers. Two of them use the SDK, and it is a
- * quarter of the archive.
+ * Bundles that a function loads only when it needs them, beside its own bundle: `relay.cjs` requires
+ * `./relay/providers/<name>.cjs`. Each external LLM has its own bundle, so that a chat loads the SDK of one vendor only.
  */
-export const openaiSdk = {
-  in: "./node_modules/openai/client.mjs",
-  out: "functions/relay/providers/openaiSdk",
-} as const;
-
-/** Sources of the external LLMs' bundles: one per provider, so that a chat loads the SDK of one vendor only. */
-const externalLlms = vipProviders.map((name) => `functions/relay/providers/${name}`);
-
-/** Bundles that a function loads only when it needs them. They lie in a folder beside its own bundle. */
 export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
-  relay: [...externalLlms, openaiSdk.out],
+  relay: [...vipProviders, "openaiSdk"].map((name) => `relay/providers/${name}`),
 };
+
+/**
+ * The OpenAI SDK in a separate bundle, because two providers use it and it is a quarter of the relay's archive. The
+ * providers' bundles require it as `./openaiSdk.cjs`.
+ */
+const openaiSdk = "functions/relay/providers/openaiSdk";
 
 /**
  * Sources of the dynamic providers. They need bundles, because Pulumi runs them in a process that cannot load
@@ -73,22 +70,27 @@ export function bundlePath(source: string): string {
  * that the bundles are never stale.
  */
 export function buildBundles(programDir: string = process.cwd()): void {
-  const sources = [...functionNames.map((name) => `functions/${name}`), ...externalLlms, ...providers];
-  const entryPoints = [...sources.map((source) => ({ in: `./${source}.ts`, out: source })), openaiSdk];
+  const functions = [...functionNames, ...Object.values(lazyBundles).flat()];
+  const sources = [...functions.map((name) => `functions/${name}`), ...providers];
   const stamp = join(programDir, ".build", "sources.sha256");
   const hash = sourcesHash(programDir);
-  const isThere = ({ out }: { out: string }) => existsSync(join(programDir, bundlePath(out)));
-  if (isSame(stamp, Buffer.from(hash)) && entryPoints.every(isThere)) return;
+  const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
+  if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
   const { outputFiles } = buildSync({
     ...bundleOptions,
     absWorkingDir: programDir,
-    entryPoints,
+    entryPoints: sources.map(entryPointOf),
     outdir: ".build",
     outExtension: { ".js": ".cjs" },
     write: false,
   });
   for (const { path, contents } of outputFiles) write(path, contents);
   write(stamp, Buffer.from(hash));
+}
+
+/** esbuild's entry point of a bundle. */
+export function entryPointOf(source: string): { in: string; out: string } {
+  return { in: source === openaiSdk ? "./node_modules/openai/client.mjs" : `./${source}.ts`, out: source };
 }
 
 /** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */

@@ -70,7 +70,7 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
     const policy = new aws.iam.RolePolicy(name, { role: role.id, policy: policyDocument(log, args.statements) }, child);
 
     const bundle = bundlePath(`functions/${args.bundle}`);
-    const lazy = (lazyBundles[args.bundle] ?? []).map(bundlePath);
+    const lazy = (lazyBundles[args.bundle] ?? []).map((name) => bundlePath(`functions/${name}`));
     const settings = pulumi.output(args.settings);
     this.function = new aws.lambda.CallbackFunction(
       name,

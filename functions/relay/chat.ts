@@ -50,6 +50,8 @@ export interface ChatServices {
   /** The stack's daily spend ceiling for external LLMs, in US dollars. */
   dailyUsd: number;
   alarm: RaiseAlarm;
+  /** Replaces the deadlines of the providers and the waits between attempts. For tests. */
+  pace?: Partial<Pick<AttemptOptions, "deadlines" | "sleep">>;
 }
 
 /** One chat of a verified ticket. */
@@ -204,9 +206,9 @@ async function stream(
   { stop }: Chat,
   reader: ChatReader,
   ask: Pick<AttemptOptions, "providers" | "chat" | "onFailure">,
-  { cooldowns }: ChatServices,
+  { cooldowns, pace }: ChatServices,
 ): Promise<AttemptResult> {
-  const attempts = runAttempts({ ...ask, deadlines: deadlinesOf, cooldowns, signal: stop.signal });
+  const attempts = runAttempts({ ...ask, deadlines: deadlinesOf, ...pace, cooldowns, signal: stop.signal });
   for (;;) {
     const { value, done } = await attempts.next();
     if (done) return value;

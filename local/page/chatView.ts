@@ -1,6 +1,6 @@
 import {
   ApiProblem,
-  type ChatDone,
+  type ChatItem,
   type ChatMessage,
   chat,
   fitConversation,
@@ -8,7 +8,8 @@ import {
   type Session,
 } from "../../client";
 import { byId, create, setText } from "./dom";
-import type { words } from "./translations";
+import { createReplyBubble } from "./replyBubble";
+import type { Word } from "./translations";
 
 /** Functions of the page that the chat uses. */
 export interface ChatViewOptions {
@@ -19,9 +20,6 @@ export interface ChatViewOptions {
   /** Returns to the entrance view after a problem that only a new sign-in solves. */
   showEntrance(): void;
 }
-
-/** Milliseconds without any text of the reply before the page says that the model is warming up. */
-const WARMING_AFTER_MS = 4_000;
 
 /** The chat: message list, input line and streamed reply. */
 export interface ChatView {
@@ -40,6 +38,7 @@ export function startChatView({ session, renew, showEntrance }: ChatViewOptions)
   const line = byId("line", HTMLTextAreaElement);
   const button = byId("send", HTMLButtonElement);
   const starters = byId("starters", HTMLElement);
+  const progress = byId("progress", HTMLElement);
   let said: ChatMessage[] = [];
   let answering: AbortController | undefined;
 
@@ -55,47 +54,49 @@ export function startChatView({ session, renew, showEntrance }: ChatViewOptions)
     const { signal } = controller;
     setAnswering(controller);
     starters.hidden = true;
-    const question = bubble("user", text);
-    const reply = bubble("assistant", "");
-    reply.classList.add("waiting");
-    list.append(question, reply);
+    const question = create("li", "bubble user", text);
+    const reply = createReplyBubble(follow);
+    list.append(question, reply.element);
+    announce("replying");
     follow();
-    const warming = setTimeout(() => {
-      reply.append(setText(create("span", "warming"), "warming"));
-      follow();
-    }, WARMING_AFTER_MS);
 
     const asked: ChatMessage = { role: "user", content: text };
-    let receivedText = "";
-    const receive = (whole: string) => {
-      clearTimeout(warming);
-      receivedText = whole;
-      reply.classList.remove("waiting");
-      reply.textContent = whole;
-    };
     try {
       const input = { messages: fitConversation([...said, asked], session().limits) };
       for await (const item of chat(session(), input, { signal, renew })) {
-        if ("delta" in item) {
-          receive(receivedText + item.delta);
-        } else {
-          receive(item.text);
-          said = [...said, asked, { role: "assistant", content: item.text }];
-          reply.append(facts(item));
-        }
+        reply.show(item);
+        announceItem(item);
+        if ("done" in item) said = [...said, asked, { role: "assistant", content: item.text }];
         follow();
       }
     } catch (error) {
       // The customer has left. The list now shows another conversation.
       if (answering !== controller) return;
-      reply.classList.remove("waiting");
-      if (receivedText === "") reply.remove();
-      list.append(signal.aborted ? setText(create("li", "note"), "stopped") : note(error, text, [question, reply]));
-      follow();
+      if (signal.aborted) {
+        announce("replyStopped");
+        list.append(setText(create("li", "note"), "stopped"));
+      } else {
+        list.append(note(error, text, [question, reply.element]));
+      }
     } finally {
-      clearTimeout(warming);
+      reply.end();
+      follow();
       if (answering === controller) setAnswering(undefined);
     }
+  }
+
+  /**
+   * Announces the state of the reply to a screen reader. The list itself announces nothing, because it changes with every
+   * piece of text.
+   */
+  function announce(word: Word): void {
+    if (progress.dataset.word !== word) setText(progress, word);
+  }
+
+  function announceItem(item: ChatItem): void {
+    if ("waiting" in item) announce("preparing");
+    else if ("restart" in item) announce("replyRestarted");
+    else if ("done" in item) announce("replied");
   }
 
   /** Builds an error message, with a button for the next step if a button can help. */
@@ -174,24 +175,9 @@ export function startChatView({ session, renew, showEntrance }: ChatViewOptions)
   };
 }
 
-function bubble(role: ChatMessage["role"], text: string): HTMLLIElement {
-  return create("li", `bubble ${role}`, text);
-}
-
-function action(word: keyof typeof words.en, run: () => void): HTMLButtonElement {
+function action(word: Word, run: () => void): HTMLButtonElement {
   const button = setText(create("button"), word);
   button.type = "button";
   button.addEventListener("click", run);
   return button;
-}
-
-/** Shows model and timings under the reply. */
-function facts({ model, timings }: ChatDone): HTMLElement {
-  const line = create("small", "facts", `${model.name} ${model.version} · `);
-  const took = (word: "firstText" | "wholeReply", ms: number) => [
-    setText(create("span"), word),
-    ` ${Math.round(ms)} ms`,
-  ];
-  line.append(...took("firstText", timings.ttft_ms), " · ", ...took("wholeReply", timings.total_ms));
-  return line;
 }

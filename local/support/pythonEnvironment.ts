@@ -117,7 +117,8 @@ export function execute(file: string, args: string[]): Promise<number> {
   });
 }
 
-function interpreterOf(venv: string): string {
+/** Path of an environment's Python interpreter. */
+export function interpreterOf(venv: string): string {
   return path.join(venv, ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
 }
 
@@ -134,7 +135,7 @@ function dependencyHash(): string {
 }
 
 /** The first Python on the PATH that the worker's `requires-python` allows. */
-function findSystemPython(): string | undefined {
+export function findSystemPython(): string | undefined {
   const version = "import sys; print(*sys.version_info[:2])";
   return systemPythons.find((name) => {
     const { stdout } = spawnSync(name, ["-c", version], { encoding: "utf8", timeout: 10_000 });

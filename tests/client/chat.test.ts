@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   ApiProblem,
   type ChatInput,
@@ -12,6 +12,7 @@ import { doneItem, type JobScript, sessionFor, startJobApi } from "./fakes";
 
 const servers: { close(): Promise<void> }[] = [];
 afterEach(async () => {
+  vi.unstubAllGlobals();
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
@@ -164,6 +165,42 @@ describe("A stopped chat", () => {
     const problem = await problemOf(collect(sessionFor(server.url), { text: "a" }, { timeoutMs: 700 }));
     expect(problem).toMatchObject({ code: "timeout", retryable: true });
     expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
+  });
+
+  it("throws at once and cancels the job after /run has answered when the signal is aborted during POST /run", async () => {
+    const controller = new AbortController();
+    const answer = Promise.withResolvers<void>();
+    const server = await jobApi({
+      ...endless,
+      beforeAnswer: () => {
+        controller.abort(new Error("stopped"));
+        return answer.promise;
+      },
+    });
+    const chatting = collect(sessionFor(server.url), { text: "a" }, { signal: controller.signal });
+    await expect(chatting).rejects.toThrow("stopped");
+    expect(server.calls).toEqual(["POST /run"]);
+    answer.resolve();
+    await expect.poll(() => server.calls).toEqual(["POST /run", "POST /cancel/job-1-u1"]);
+  });
+
+  it("sends one cancellation, during the abort, so that a page that is left can still send it", async () => {
+    const server = await jobApi(endless);
+    const controller = new AbortController();
+    const reading = collect(sessionFor(server.url), { text: "a" }, { signal: controller.signal }).catch(
+      () => undefined,
+    );
+    await expect.poll(() => server.calls.length).toBeGreaterThan(2);
+    const requests: string[] = [];
+    const realFetch = fetch;
+    vi.stubGlobal("fetch", (url: string, init: RequestInit) => {
+      if (init.keepalive) requests.push(new URL(url).pathname);
+      return realFetch(url, init);
+    });
+    controller.abort(new Error("stopped"));
+    expect(requests).toEqual(["/v2/ep1/cancel/job-1-u1"]);
+    await reading;
+    expect(requests).toHaveLength(1);
   });
 
   it("sends no request when the signal was aborted before the chat started", async () => {

@@ -5,6 +5,8 @@ import type {
   ChatDone,
   ChatInput,
   ChatItem,
+  ChatRestart,
+  ChatWaiting,
   Limits,
   PaidPlan,
   Plan,
@@ -23,15 +25,20 @@ import {
   PlanResponse,
   RedirectResponse,
 } from "../../contract/plan";
+import { RelayItem } from "../../contract/relay";
 import { SessionResponse } from "../../contract/session";
 import { StreamItem, WorkerInput } from "../../contract/worker";
 import { doneItem, sessionFor } from "./fakes";
+import { relayDone } from "./relayServer";
 
 type TextInput = Extract<ChatInput, { text: string }>;
 type MessagesInput = Extract<ChatInput, { messages: unknown }>;
 /** The types of all fields, with `undefined` removed from optional fields. */
 type Fields<T> = { [Name in keyof T]-?: Exclude<T[Name], undefined> };
-type ContractDone = Extract<StreamItem, { done: true }>;
+type ContractDone = Extract<RelayItem, { done: true }>;
+type ContractFailure = Extract<RelayItem, { error: unknown }>;
+/** Fields of the last item that only the relay sends, or that the relay and the worker fill differently. */
+type OpenFields = "model" | "provider" | "id" | "attempts" | "restarted";
 
 // `tsc` checks these assertions. A field that was added, removed or changed on one side only is a compile error.
 describe("The client's types", () => {
@@ -55,11 +62,14 @@ describe("The client's types", () => {
     expectTypeOf<Fields<TextInput & MessagesInput>>().toEqualTypeOf<Fields<Omit<WorkerInput, "ticket">>>();
   });
 
-  it("equal the contract's types of stream items, but allow any string as a model's name", () => {
+  it("equal the contract's types of stream items, but allow any string as a model's or provider's name", () => {
     expectTypeOf<StreamItem>().toExtend<ChatItem>();
-    expectTypeOf<ChatDelta>().toEqualTypeOf<Exclude<StreamItem, ContractDone>>();
-    expectTypeOf<Omit<ChatDone, "model">>().branded.toEqualTypeOf<Omit<ContractDone, "model">>();
-    expectTypeOf<Omit<ChatDone["model"], "name">>().toEqualTypeOf<Omit<ContractDone["model"], "name">>();
+    expectTypeOf<Exclude<RelayItem, ContractFailure>>().toExtend<ChatItem>();
+    expectTypeOf<Exclude<ChatItem, ChatDone>>().toEqualTypeOf<Exclude<RelayItem, ContractDone | ContractFailure>>();
+    expectTypeOf<ChatItem>().toEqualTypeOf<ChatDelta | ChatWaiting | ChatRestart | ChatDone>();
+    expectTypeOf<Omit<ChatDone, OpenFields>>().branded.toEqualTypeOf<Omit<ContractDone, OpenFields>>();
+    expectTypeOf<ChatDone["model"]>().toEqualTypeOf<ContractDone["model"]>();
+    expectTypeOf<keyof ChatDone>().toEqualTypeOf<keyof ContractDone>();
   });
 });
 
@@ -92,6 +102,10 @@ describe("The contract's schemas", () => {
     ["redirect", RedirectResponse, redirect],
     ["delta", StreamItem, { delta: "あら" } satisfies ChatItem],
     ["last stream item", StreamItem, doneItem("あら") satisfies ChatItem],
+    ["delta over the relay", RelayItem, { delta: "あら" } satisfies ChatItem],
+    ["waiting item", RelayItem, { waiting: true, message: "お待ちくださいね。" } satisfies ChatItem],
+    ["restart item", RelayItem, { restart: true } satisfies ChatItem],
+    ["last item over the relay", RelayItem, relayDone("あら") satisfies ChatItem],
   ])("accept the client's %s", (_, schema, answer) => {
     expect(schema.parse(answer)).toEqual(answer);
   });

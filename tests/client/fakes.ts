@@ -41,6 +41,8 @@ export interface JobScript {
   stream?: StreamStep[];
   /** Response of `/status/<id>`. */
   status?: unknown;
+  /** Delays the response of `/run`. The job exists already. */
+  beforeAnswer?: () => Promise<void>;
   /** Returns the response that rejects `/run`, or undefined to accept the job. */
   reject?: (ticket: string) => { status: 401 | 429 | 404; body: unknown } | undefined;
   /** Selects the script of a job by its ticket. */
@@ -71,6 +73,7 @@ export async function startJobApi(script: JobScript) {
     const { stream = [], status = {} } = script.jobFor?.(ticket) ?? script;
     const id = `job-${jobs.size + 1}-u1`;
     jobs.set(id, { steps: [...stream], status });
+    await script.beforeAnswer?.();
     return c.json({ id, status: "IN_QUEUE" });
   });
   app.get("/stream/:id", (c) => {

@@ -2,6 +2,7 @@ import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { BudgetTable } from "./budgetTable";
 import { benchProgram, type ProgramBench } from "./program";
+import { benchRelay, type RelayBench } from "./relay";
 import { benchWorker, type WorkerBench } from "./worker";
 
 const IMPORT_BUDGET = 2.0;
@@ -13,6 +14,8 @@ const REPLY_BUDGET_MS = 5_000;
 const FIRST_TEXT_BUDGET_MS = 20;
 const THROUGHPUT_BUDGET = 0.95;
 const CACHE_BUDGET = 0.85;
+/** Largest allowed time that the relay adds to the first text, and smallest allowed share of the direct throughput. */
+const RELAY_BUDGET = { overheadMs: { p50: 1, p95: 3 }, throughput: 0.99, zipBytes: 450_000, runpodZipBytes: 120_000 };
 
 const program = command(
   "bench",
@@ -48,6 +51,35 @@ program
   .option("--json", "print one JSON object and nothing else")
   .addHelpText("after", "\nExits with status 1 when a budget is exceeded, also with --json.")
   .action((options) => report(options, "measuring; this takes about three minutes", benchWorker, workerTable));
+
+program
+  .command("relay")
+  .description(
+    "measures the relay: delay of the first text and throughput, beside LiteLLM's proxy and Portkey's gateway",
+  )
+  .option("--json", "print one JSON object and nothing else")
+  .addHelpText(
+    "after",
+    `
+overheadMs          time to the first text through the relay, minus that of a direct call to the same upstream
+litellm, portkey    the same for LiteLLM's proxy and Portkey's gateway; null when they could not be measured
+throughputRatio64   tokens per second of 64 concurrent clients through the relay, divided by those of direct calls
+admissionMs         time of the two conditional writes that admit a VIP's chat, against dynalite on this machine
+directMs            time to the first text of a direct call
+importMs            time to import the relay's bundle, and the bundle of each external LLM, in a fresh process
+zipBytes            zipped size of the relay with the bundles of all external LLMs
+runpodZipBytes      zipped size of the bundle that a chat on RunPod loads
+
+overheadMs contains the ticket's verification and the usage rules, with the tables in memory. It does NOT contain
+DynamoDB: a chat also waits for admissionMs, and for DynamoDB's network instead of this machine's. It does not contain
+Lambda's own network either. All servers are single processes on this machine, without a database. LiteLLM
+verifies a key, Portkey none. Each value is a median of rounds in one run, and each round asks all servers in random order.
+
+LiteLLM (Python 3.11 to 3.14) and Portkey are installed into .build/bench/ the first time: 0.8 GB. If one cannot be
+installed, the others are measured; with REQUIRE_ALL=1 the command fails.
+Exits with status 1 when a budget is exceeded, also with --json. The budgets are for two otherwise idle cores.`,
+  )
+  .action((options) => report(options, "measuring; this takes about five minutes", benchRelay, relayTable));
 
 void run(program);
 
@@ -106,5 +138,29 @@ function workerTable(result: WorkerBench): BudgetTable {
     table.fact("  with another greeting from the middle of the chat", percent(share.oursAcrossTheHour));
     table.fact("  with the model's replies cached", percent(share.oursWithGenerated));
   }
+  return table;
+}
+
+function relayTable(result: RelayBench): BudgetTable {
+  const table = new BudgetTable();
+  const ms = (value: number) => `${value} ms`;
+  const kB = (bytes: number) => `${(bytes / 1000).toFixed(0)} kB`;
+  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+  const { overheadMs, admissionMs, directMs } = result;
+  table.fact("first text of a direct call, p50", ms(directMs.p50));
+  for (const at of ["p50", "p95"] as const) {
+    table.atMost(`added to the first text, ${at}`, overheadMs[at], RELAY_BUDGET.overheadMs[at], ms);
+    for (const [name, gateway] of Object.entries({ LiteLLM: result.litellm, Portkey: result.portkey })) {
+      if (gateway) table.atMost(`  beside ${name}'s`, overheadMs[at], gateway[at], ms);
+      else table.fact(`  beside ${name}'s`, "not measured");
+    }
+  }
+  const throughput = "throughput of 64 clients, share of direct calls";
+  table.atLeast(throughput, result.throughputRatio64, RELAY_BUDGET.throughput, percent);
+  table.fact("admission against dynalite, not part of the above, p50", ms(admissionMs.p50));
+  table.fact("  p95", ms(admissionMs.p95));
+  table.atMost("zip, all external LLMs", result.zipBytes, RELAY_BUDGET.zipBytes, kB);
+  table.atMost("zip, loaded for RunPod", result.runpodZipBytes, RELAY_BUDGET.runpodZipBytes, kB);
+  for (const [name, time] of Object.entries(result.importMs)) table.fact(`import ${name}`, ms(time));
   return table;
 }

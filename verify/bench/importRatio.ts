@@ -76,7 +76,8 @@ async function importRatio(name: FunctionName, dir: string): Promise<number> {
   return median(times.map(({ whole, alone }) => whole / alone));
 }
 
-function importMs(file: string): number {
+/** Time in milliseconds to import a file in a fresh process. */
+export function importMs(file: string): number {
   const script = `const t = performance.now(); require(${JSON.stringify(file)}); console.log(performance.now() - t);`;
   const env = { AWS_REGION: "us-east-1", PATH: process.env.PATH };
   return Number(execFileSync(process.execPath, ["-e", script], { encoding: "utf8", env }));

@@ -1,9 +1,10 @@
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
 
 /**
  * OpenAI-compatible LLM engine without a model, at the pace of a GPU. As with continuous batching, all running replies
  * get their next token at the same moment, and a step takes longer with more replies. Prints its URL and serves until
- * its standard input ends.
+ * its standard input ends. Its argument replaces `PREFILL_MS`.
  */
 
 /** Text of all replies. Each reply ends at a different point of this text. Every character is one token. */
@@ -13,16 +14,24 @@ const TEXT = Array.from(
 );
 /** Tokens of the shortest reply. */
 const MIN_TOKENS = 60;
-/** Time from the request to the first token: prefill of a short message, with the persona in the cache. */
-const PREFILL_MS = 50;
+/**
+ * Time from the request until the first token can be generated: prefill of a short message, with the persona in the
+ * cache. With 0 the first token does not wait for the next step, so that its time does not vary.
+ */
+const PREFILL_MS = Number(process.argv[2] ?? 50);
 /**
  * Duration of one step: 14 ms with one reply, 33 ms with 32 replies. This gives 70 and 975 tokens per second in total,
  * like Mistral 7B on an RTX 4090.
  */
 const STEP_MS = { firstReply: 14, eachFurtherReply: (33 - 14) / 31 };
 
-/** Running replies: all tokens of each reply, and the index of the token to send next. */
-const replies = new Map<ServerResponse, { tokens: string[]; at: number }>();
+/** A reply: all its tokens, and the index of the token to send next. */
+interface Reply {
+  tokens: string[];
+  at: number;
+}
+
+const replies = new Map<ServerResponse, Reply>();
 let requests = 0;
 
 const server = createServer((request, response) => {
@@ -30,33 +39,41 @@ const server = createServer((request, response) => {
     response.end();
     return;
   }
-  request.resume().once("end", () => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    const tokens = TEXT.slice(0, MIN_TOKENS + ((requests++ * 29) % (TEXT.length - MIN_TOKENS)));
-    setTimeout(() => replies.set(response, { tokens, at: 0 }), PREFILL_MS);
-    response.once("close", () => replies.delete(response));
-  });
+  void answer(request, response);
 });
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { max_tokens: maxTokens = TEXT.length } = JSON.parse(await text(request)) as { max_tokens?: number };
+  const tokens = MIN_TOKENS + ((requests++ * 29) % (TEXT.length - MIN_TOKENS));
+  const reply = { tokens: TEXT.slice(0, Math.min(tokens, maxTokens)), at: 0 };
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.once("close", () => replies.delete(response));
+  if (PREFILL_MS === 0) sendNext(response, reply);
+  setTimeout(() => replies.set(response, reply), PREFILL_MS);
+}
 
 let nextStepAt = performance.now();
 function step(): void {
-  for (const [response, reply] of replies) {
-    const content = reply.tokens[reply.at++];
-    if (content !== undefined) {
-      response.write(event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] }));
-      continue;
-    }
-    response.write(event({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] }));
-    response.write(event({ choices: [], usage: { prompt_tokens: 1_000, completion_tokens: reply.tokens.length } }));
-    response.end("data: [DONE]\n\n");
-    replies.delete(response);
-  }
+  for (const [response, reply] of replies) sendNext(response, reply);
   const now = performance.now();
   nextStepAt = Math.max(
     now,
     nextStepAt + STEP_MS.firstReply + STEP_MS.eachFurtherReply * Math.max(0, replies.size - 1),
   );
   setTimeout(step, nextStepAt - now);
+}
+
+/** Sends the next token of a reply, or its end. */
+function sendNext(response: ServerResponse, reply: Reply): void {
+  const content = reply.tokens[reply.at++];
+  if (content !== undefined) {
+    response.write(event({ choices: [{ index: 0, delta: { content }, finish_reason: null }] }));
+    return;
+  }
+  response.write(event({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] }));
+  response.write(event({ choices: [], usage: { prompt_tokens: 1_000, completion_tokens: reply.tokens.length } }));
+  response.end("data: [DONE]\n\n");
+  replies.delete(response);
 }
 
 function event(data: object): string {

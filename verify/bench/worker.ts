@@ -1,20 +1,20 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createParser } from "eventsource-parser";
 import { exportJWK, generateKeyPair } from "jose";
 import { root } from "../../cli/root";
 import { type Model, planModels } from "../../contract/plan";
 import { signTicket } from "../../functions/core/ticket";
 import { platformEnvironment } from "../../local/runpod/workers/workerEnvironment";
 import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
+import { Children } from "./children";
 import { JobPlatform } from "./jobPlatform";
 import { median } from "./median";
+import { percentile } from "./percentile";
+import { startEngine } from "./startEngine";
+import { readChunk, StreamClient } from "./streamClient";
 
 /** Model of the measured worker. */
 const MODEL = planModels.paid;
@@ -88,23 +88,14 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
   const cacheShare = cacheShares(python);
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-bench-"));
   const platform = new JobPlatform();
-  const children: ChildProcess[] = [];
-  const killAll = () => children.forEach(kill);
-  process.once("exit", killAll);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+  const children = new Children();
   try {
-    const engine = spawn(process.execPath, ["cli/run.cjs", "verify/bench/pacedEngine.ts"], {
-      stdio: ["pipe", "pipe", "inherit"],
-      detached: true,
-    });
-    children.push(engine);
-    const engineUrl = (JSON.parse(await firstLine(engine)) as { url: string }).url;
-    const { worker, makeInput } = await startWorker(python, dir, engineUrl, await platform.listen());
-    children.push(worker);
+    const engineUrl = await startEngine(children);
+    const makeInput = await startWorker(children, python, dir, engineUrl, await platform.listen());
     await platform.run(await makeInput());
 
-    const agent = new Agent({ keepAlive: true });
-    const direct = () => askEngine(agent, engineUrl);
+    const client = new StreamClient();
+    const direct = () => askEngine(client, engineUrl);
     const result: Record<string, { direct: Round; worker: Round }> = {};
     for (const name of concurrencies) {
       say(`measuring ${name.slice(1)} concurrent clients`);
@@ -124,7 +115,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       const input = await makeInput();
       atOnce.worker.push(await measure(32, () => askWorker(platform, input), { replies: 1, spreadMs: 0 }));
     }
-    agent.destroy();
+    client.close();
 
     const per = (value: (of: { direct: Round; worker: Round }) => number) =>
       Object.fromEntries(concurrencies.map((name) => [name, value(result[name] as never)])) as PerConcurrency;
@@ -142,15 +133,10 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       postsPerReplyAt: postsAt,
     };
   } finally {
-    await Promise.all(children.map(end));
+    await children.end();
     platform.close();
     rmSync(dir, { recursive: true, force: true });
   }
-}
-
-interface Chunk {
-  choices: { delta: { content?: string } }[];
-  usage?: { completion_tokens: number };
 }
 
 interface Round {
@@ -197,43 +183,18 @@ async function askWorker(platform: JobPlatform, input: unknown): Promise<Reply> 
 }
 
 /** Sends the worker's request directly to the engine. */
-function askEngine(agent: Agent, url: string): Promise<Reply> {
-  const startedAt = performance.now();
-  return new Promise((resolve, reject) => {
-    let text = "";
-    let firstTextMs = 0;
-    let tokens = 0;
-    const parser = createParser({
-      onEvent({ data }) {
-        if (data === "[DONE]") return;
-        const { choices, usage } = JSON.parse(data) as Chunk;
-        const content = choices[0]?.delta.content;
-        tokens = usage?.completion_tokens ?? tokens;
-        if (!content) return;
-        firstTextMs ||= performance.now() - startedAt;
-        text += content;
-      },
-    });
-    const body = JSON.stringify({
-      model: MODEL,
-      messages: [{ role: "user", content: "こんばんは" }],
-      stream: true,
-    });
-    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
-    request(`${url}/chat/completions`, { method: "POST", agent, headers }, (response) => {
-      response.setEncoding("utf8").on("data", (chunk: string) => parser.feed(chunk));
-      response.once("end", () => resolve({ firstTextMs, text, tokens, posts: 0 })).once("error", reject);
-    })
-      .once("error", reject)
-      .end(body);
-  });
+async function askEngine(client: StreamClient, engineUrl: string): Promise<Reply> {
+  const body = { model: MODEL, messages: [{ role: "user", content: "こんばんは" }], stream: true };
+  const reply = await client.ask({ url: `${engineUrl}/chat/completions`, body, read: readChunk });
+  return { ...reply, posts: 0 };
 }
 
 /**
- * Starts the worker with the same settings and files as in its image. Returns the worker's process and a function that
- * creates a job's input.
+ * Starts the worker with the same settings and files as in its image.
+ *
+ * @returns a function that creates a job's input
  */
-async function startWorker(python: string, dir: string, engineUrl: string, jobApiUrl: string) {
+async function startWorker(children: Children, python: string, dir: string, engineUrl: string, jobApiUrl: string) {
   const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   const kid = "bench";
   const key = { ...(await exportJWK(pair.privateKey)), kid };
@@ -249,7 +210,7 @@ async function startWorker(python: string, dir: string, engineUrl: string, jobAp
   ]);
   const version = join(dir, "version.json");
   writeFileSync(version, JSON.stringify({ version: "bench" }));
-  const worker = spawn(python, ["-m", "snack_worker"], {
+  children.start(python, ["-m", "snack_worker"], {
     cwd: dir,
     env: {
       PATH: process.env.PATH,
@@ -265,10 +226,8 @@ async function startWorker(python: string, dir: string, engineUrl: string, jobAp
       ...platformEnvironment({ workerId: "w1", endpointId: "ep", aiKey: "key" }, jobApiUrl),
     },
     stdio: ["ignore", "ignore", "inherit"],
-    detached: true,
   });
-  const makeInput = async () => ({ text: "こんばんは", ticket: (await signTicket(grant, key, new Date())).ticket });
-  return { worker, makeInput };
+  return async () => ({ text: "こんばんは", ticket: (await signTicket(grant, key, new Date())).ticket });
 }
 
 function cacheShares(python: string): WorkerBench["cacheShare"] {
@@ -278,30 +237,6 @@ function cacheShares(python: string): WorkerBench["cacheShare"] {
 /** Runs a Python script that may import the worker's tests, and returns its output. */
 function pythonOnce(python: string, args: string[]): string {
   return execFileSync(python, args, { encoding: "utf8", cwd: join(root, "images/worker") });
-}
-
-async function firstLine({ stdout }: ChildProcess): Promise<string> {
-  if (!stdout) throw new Error("The stdout of the paced engine is not piped");
-  for await (const line of createInterface(stdout)) return line;
-  throw new Error("The paced engine ended before it printed its URL");
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  const ended = once(child, "exit");
-  if (kill(child)) await ended;
-}
-
-/**
- * Kills a child and all its descendants, such as the SDK's process for pings. Returns false when the child has already
- * ended.
- */
-function kill({ pid, exitCode, signalCode }: ChildProcess): boolean {
-  if (pid === undefined || exitCode !== null || signalCode !== null) return false;
-  return process.kill(-pid, "SIGKILL");
-}
-
-function percentile(values: number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
 }
 
 const round1 = (value: number) => Math.round(value * 10) / 10;

@@ -18,8 +18,6 @@ import { estimateUsage } from "./usage";
 const MAX_CALLS = 6;
 /** Calls with the same conversation at one provider. */
 const MAX_SAME_CALLS = 2;
-/** How often a chat may lose its oldest turns. */
-const MAX_SHORTENINGS = 2;
 /** Longest wait before a retry. A provider that asks for more is not retried. */
 const MAX_RETRY_WAIT_MS = 2_000;
 /** Range of the random wait before a retry. */
@@ -233,7 +231,7 @@ class Run implements Incomplete {
   private readonly startedAt = performance.now();
   private readonly random: () => number;
   private chat: ProviderChat;
-  private shortenings = 0;
+  private readonly shortenedFor = new Set<Provider>();
   private restarted = false;
   private ttftMs: number | undefined;
   private firstFailure: ProviderFailure | undefined;
@@ -330,7 +328,7 @@ class Run implements Incomplete {
   /** Wait before the same provider is asked again; undefined when it is not. */
   private retryWaitMs(attempt: Attempt, failure: ProviderFailure): number | undefined {
     const { retry } = failures[failure.reason];
-    if (retry === "shorter") return this.shorten() ? 0 : undefined;
+    if (retry === "shorter") return this.shortenFor(attempt.provider) ? 0 : undefined;
     if (retry === "never" || this.callsLike(attempt) >= MAX_SAME_CALLS) return undefined;
     const jitterMs = JITTER_MS.least + this.random() * (JITTER_MS.most - JITTER_MS.least);
     const waitMs = Math.max(jitterMs, failure.retryAfterMs ?? 0);
@@ -342,11 +340,14 @@ class Run implements Incomplete {
     return this.calls.filter((call) => call.provider === provider && call.chat === chat).length;
   }
 
-  /** Drops the older half of the turns. False when the conversation cannot become shorter. */
-  private shorten(): boolean {
+  /**
+   * Drops the older half of the turns, once for each provider. False when the conversation cannot become shorter. The
+   * next provider may have a larger context.
+   */
+  private shortenFor(provider: Provider): boolean {
     const turns = (this.chat.messages.length - 1) / 2;
-    if (turns < 1 || this.shortenings >= MAX_SHORTENINGS) return false;
-    this.shortenings++;
+    if (turns < 1 || this.shortenedFor.has(provider)) return false;
+    this.shortenedFor.add(provider);
     this.chat = { ...this.chat, messages: this.chat.messages.slice(-(2 * Math.floor(turns / 2) + 1)) };
     return true;
   }

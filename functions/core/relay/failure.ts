@@ -19,8 +19,8 @@ export const failures = {
   timeout: { retry: "never", fallBack: true, cooldown: "provider", alarm: false, code: "timeout" },
   /** The stream ended without the provider's own last event. */
   broken: { retry: "once", fallBack: true, cooldown: "provider", alarm: false, code: "unavailable" },
-  /** The conversation does not fit the model's context. The relay shortens it and asks again. */
-  context_too_long: { retry: "shorter", fallBack: false, cooldown: "none", alarm: false, code: "too_long" },
+  /** The conversation does not fit the model's context. The relay shortens it, asks again, and then the next provider. */
+  context_too_long: { retry: "shorter", fallBack: true, cooldown: "none", alarm: false, code: "too_long" },
   /** 400, 422: the relay sent something that the provider does not accept. */
   invalid_request: { retry: "never", fallBack: true, cooldown: "none", alarm: true, code: "internal" },
   /** 401, 403, no credit, quota used up. */

@@ -1,10 +1,9 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import type { PaidPlan, PlanInfo } from "../../../client";
+import type { PaidPlan, PlanInfo, Session } from "../../../client";
 import { ApiError, type ErrorCode } from "../../../contract/errors";
 import type { StripePanel } from "../../../local/page/stripePanel";
 import { serve } from "../../../local/support/http";
-import { sessionFor } from "../../client/fakes";
 
 const NOW = Date.UTC(2026, 10, 23) / 1000;
 
@@ -57,8 +56,10 @@ export interface FakeCustomer {
 /**
  * A fake auth/billing API for one customer and guests. Its Stripe pages have another origin and redirect back at once.
  * The Checkout page acts as if the customer bought the plan. The portal page changes nothing.
+ *
+ * @param session creates a guest's session
  */
-export async function startApi(jobsUrl: string, customer: FakeCustomer, returnUrl: string) {
+export async function startApi(session: () => Session, customer: FakeCustomer, returnUrl: string) {
   const calls: string[] = [];
   const stripe = new Hono();
   stripe.get("/pay/:plan", (c) => {
@@ -77,7 +78,6 @@ export async function startApi(jobsUrl: string, customer: FakeCustomer, returnUr
     if (c.req.path !== "/auth/guest" && !c.req.header("authorization")) return c.json({ message: "Unauthorized" }, 401);
     return next();
   });
-  const session = () => sessionFor(jobsUrl);
   const plan = (known: Partial<PlanInfo>): PlanInfo => ({
     user_id: "user-1",
     plan: "free",

@@ -5,7 +5,8 @@ import type { PageConfig } from "../../../local/page/config";
 import { type PageOptions, startPage } from "../../../local/page/page";
 import { Events } from "../../../local/support/events";
 import { launchBrowser, needsBrowser } from "../../browser";
-import { doneItem, type JobScript, startHostedDomain, startJobApi } from "../../client/fakes";
+import { doneItem, type JobScript, sessionFor, startHostedDomain, startJobApi } from "../../client/fakes";
+import { type RelayScript, relayDone, startRelay } from "../../client/relayServer";
 import { type FakeCustomer, fakePanel, startApi } from "./fakes";
 
 /** Polls with a long timeout for busy machines. */
@@ -18,20 +19,22 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
   });
   afterAll(() => browser?.close());
 
-  /** Opens the page against fakes, in Japanese by default. */
+  /** Opens the page against fakes, in Japanese by default. With a relay, sessions send their chats there. */
   async function visit(
     script: JobScript,
     options: BrowserContextOptions & Partial<Pick<PageOptions, "stripe" | "row">> & VisitOptions = {},
   ) {
     const { evaluated = true, stripe = () => undefined, row = async () => undefined, ...rest } = options;
-    const { customer = { atStripe: {}, inRow: {} }, ...context } = rest;
+    const { customer = { atStripe: {}, inRow: {} }, relay: relayScript, ...context } = rest;
     const jobs = await startJobApi(script);
+    const relay = await startRelay(relayScript ?? (() => {}));
     const events = new Events();
     let config: PageConfig | undefined;
     const page = await startPage({ port: 0, events, config: () => config, stripe, row });
     const redirectUri = `${page.url}/callback`;
     const domain = await startHostedDomain({ clientId: "client1", redirectUri });
-    const api = await startApi(jobs.url, customer, `${page.url}/`);
+    const session = () => (relayScript ? relay.session() : sessionFor(jobs.url));
+    const api = await startApi(session, customer, `${page.url}/`);
     const auth = { url: domain.url, clientId: "client1", redirectUri, logoutUri: `${page.url}/`, scopes: ["openid"] };
     const evaluate = () => {
       config = { apiUrl: api.url, auth, stack: "start", canned: true };
@@ -45,13 +48,14 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     return {
       tab,
       jobs,
+      relay,
       api,
       events,
       evaluate,
       complaints,
       async [Symbol.asyncDispose]() {
         await visitor.close();
-        await Promise.all([page.close(), jobs.close(), domain.close(), api.close()]);
+        await Promise.all([page.close(), jobs.close(), relay.close(), domain.close(), api.close()]);
       },
     };
   }
@@ -59,6 +63,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
   interface VisitOptions {
     evaluated?: boolean;
     customer?: FakeCustomer;
+    relay?: RelayScript;
   }
 
   const signIn = async (tab: Page) => {
@@ -180,6 +185,89 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.getByRole("button", { name: "こんばんは" }).waitFor();
     expect(await tab.locator("#talk li").count()).toBe(0);
     expect(await tab.getByLabel("ママに話しかける").isEnabled()).toBe(true);
+  });
+
+  /** Enters as a guest and asks over a relay whose reply the test sends. */
+  async function askRelay({ tab, relay }: Awaited<ReturnType<typeof visit>>) {
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await say(tab, "こんばんは");
+    await eventually(() => relay.chats.length).toBe(1);
+    const [chat] = relay.chats;
+    if (!chat) throw new Error("no chat arrived");
+    return chat;
+  }
+
+  it("shows Mama's waiting sentence, the reply of the second model after a restart, and provider and model", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab } = visited;
+    const chat = await askRelay(visited);
+    const reply = tab.locator(".bubble.assistant");
+    chat.send({ waiting: true, message: "いまお店を開けているところなの。" });
+    await eventually(() => reply.textContent()).toBe("いまお店を開けているところなの。");
+    expect(await reply.locator("[lang=ja]").count()).toBe(1);
+    chat.send({ delta: "あ" }, { delta: "ら" });
+    await eventually(() => reply.textContent()).toBe("あら");
+    chat.send({ restart: true });
+    await eventually(() => reply.textContent()).toBe("");
+    expect(await reply.getAttribute("class")).toContain("waiting");
+    chat.send({ delta: "いらっしゃい。" });
+    await eventually(() => reply.textContent()).toBe("いらっしゃい。");
+    chat.send({ ...relayDone("いらっしゃい。"), restarted: true });
+    const facts = "anthropic · claude claude-2026-11-01 · 初めの一言 30 ms · 全体 90 ms · 途中で別のモデルに交代";
+    await eventually(() => reply.locator(".facts").textContent()).toBe(facts);
+    expect(visited.complaints).toEqual([]);
+  });
+
+  it("announces the states of a reply to screen readers, but not its text", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab } = visited;
+    await tab.evaluate(recordAnnouncements);
+    const chat = await askRelay(visited);
+    for (let piece = 0; piece < 20; piece++) chat.send({ delta: "あ" });
+    chat.send({ restart: true });
+    await tab.getByText("ママが初めから話し直しています。").waitFor({ state: "attached" });
+    for (let piece = 0; piece < 20; piece++) chat.send({ delta: "い" });
+    chat.send(relayDone("い".repeat(20)));
+    await tab.getByText("ママのお返事が届きました。").waitFor({ state: "attached" });
+    expect(await tab.evaluate(() => window.announced)).toEqual([
+      "ママが話しています。",
+      "ママが初めから話し直しています。",
+      "ママのお返事が届きました。",
+    ]);
+  });
+
+  it("keeps the text that arrived and offers another try when the reply breaks off", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab } = visited;
+    const chat = await askRelay(visited);
+    chat.send({ delta: "あら、" });
+    await tab.getByText("あら、").waitFor();
+    chat.response.destroy();
+    await tab.getByText("ただいまお取り次ぎできません。").waitFor();
+    expect(await tab.locator(".bubble.assistant").textContent()).toBe("あら、");
+    expect(await tab.getByRole("button", { name: "もう一度送る" }).isVisible()).toBe(true);
+  });
+
+  it.each<[string, (tab: Page) => Promise<unknown>]>([
+    ["stops the reply", (tab) => tab.getByRole("button", { name: "止める" }).click()],
+    ["goes to another page", (tab) => tab.goto("about:blank")],
+    ["closes the tab", (tab) => tab.close()],
+  ])("cancels the chat at the relay when the visitor %s", async (_, leave) => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab, relay } = visited;
+    const chat = await askRelay(visited);
+    chat.send({ delta: "長い話" });
+    await tab.getByText("長い話").waitFor();
+    await leave(tab);
+    await eventually(() => relay.cancels).toMatchObject([{ id: chat.body.id, authorization: "Bearer ticket-1" }]);
+    await chat.left;
+  });
+
+  it("cancels the chat when the visitor leaves the page before the first text", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { id } = (await askRelay(visited)).body;
+    await visited.tab.goto("about:blank");
+    await eventually(() => visited.relay.cancels.map((cancel) => cancel.id)).toEqual([id]);
   });
 
   it("shows the new plan and model after the customer pays in Checkout", async () => {
@@ -375,3 +463,23 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
   });
 });
+
+declare global {
+  interface Window {
+    /** Texts of live regions, in the order in which a screen reader announces them. */
+    announced: string[];
+  }
+}
+
+/** Records in the page the text of the chat's live regions, once for every change. */
+function recordAnnouncements(): void {
+  window.announced = [];
+  const live = "[aria-live=polite], [aria-live=assertive], [role=status], [role=alert], [role=log]";
+  const observer = new MutationObserver((changes) => {
+    for (const { target } of changes) {
+      const region = (target instanceof Element ? target : target.parentElement)?.closest(`.counter :is(${live})`);
+      if (region) window.announced.push(region.textContent ?? "");
+    }
+  });
+  observer.observe(document.body, { childList: true, characterData: true, subtree: true });
+}

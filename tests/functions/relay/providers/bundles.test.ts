@@ -7,7 +7,7 @@ import { build } from "esbuild";
 import { zipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { vipProviders } from "../../../../contract/relay";
-import { bundleOptions, openaiSdk } from "../../../../infra/bundle";
+import { bundleOptions, entryPointOf, lazyBundles } from "../../../../infra/bundle";
 import { type ScriptedServer, startScriptedServer, stream } from "./scriptedServer";
 import { chat, KEY, wireFormats } from "./wireFormats";
 
@@ -35,8 +35,7 @@ beforeAll(async () => {
     ...bundleOptions,
     entryPoints: [
       { in: `./${folder}/index.ts`, out: "relay" },
-      ...vipProviders.map((name) => ({ in: `./${folder}/${name}.ts`, out: `relay/providers/${name}` })),
-      { in: openaiSdk.in, out: "relay/providers/openaiSdk" },
+      ...(lazyBundles.relay ?? []).map((name) => ({ ...entryPointOf(`functions/${name}`), out: name })),
     ],
     outdir: dir,
     outExtension: { ".js": ".cjs" },

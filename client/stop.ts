@@ -1,0 +1,55 @@
+import { ApiProblem } from "./problem";
+
+/** Reasons to end a chat before its last item. */
+export interface StopOptions {
+  /** Aborting the signal cancels the chat and throws the signal's reason. Leaving the loop early also cancels the chat. */
+  signal?: AbortSignal;
+  /** Time limit of the whole chat, including the worker's cold start. Default 5 minutes. */
+  timeoutMs?: number;
+  /**
+   * Whether the chat is cancelled when the customer leaves the page (event `pagehide`). Default true. Without a page,
+   * such as in Node, it does nothing.
+   */
+  cancelOnPageHide?: boolean;
+}
+
+/** One signal for every reason to end a chat. The reason of `signal` is the error to throw. */
+export interface Stop {
+  signal: AbortSignal;
+  /** Removes the listeners. Call it when the chat has ended. */
+  release(): void;
+}
+
+/** Creates the signal that ends a chat. */
+export function createStop({ signal, timeoutMs = 300_000, cancelOnPageHide = true }: StopOptions): Stop {
+  const stop = new AbortController();
+  const released = new AbortController();
+  const once = { once: true, signal: released.signal };
+
+  if (signal?.aborted) stop.abort(signal.reason);
+  signal?.addEventListener("abort", () => stop.abort(signal.reason), once);
+
+  const late = () => stop.abort(new ApiProblem("timeout", `No answer in ${timeoutMs / 1000} s. Try again.`));
+  AbortSignal.timeout(timeoutMs).addEventListener("abort", late, once);
+
+  // A page can come back from the browser's cache of left pages. Then it shows this problem.
+  const left = () => stop.abort(new ApiProblem("unavailable", "The page was left before the reply was complete."));
+  if (cancelOnPageHide) globalThis.addEventListener?.("pagehide", left, once);
+
+  return { signal: stop.signal, release: () => released.abort() };
+}
+
+/** Waits for a promise, but not longer than until the signal is aborted. Then rejects with the signal's reason. */
+export function untilStopped<T>(promise: Promise<T>, stop: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onStop = () => reject(stop.reason);
+    if (stop.aborted) onStop();
+    stop.addEventListener("abort", onStop, { once: true });
+    promise.then(resolve, reject).finally(() => stop.removeEventListener("abort", onStop));
+  });
+}
+
+/** Waits for some time. Rejects with the signal's reason when the signal is aborted. */
+export function pause(ms: number, stop: AbortSignal): Promise<void> {
+  return untilStopped(new Promise((resolve) => setTimeout(resolve, ms)), stop);
+}

@@ -1,0 +1,88 @@
+import { LLMock } from "@copilotkit/aimock";
+import { type VipProvider, vipProviders } from "../../contract/relay";
+import { mamaReply } from "../llm/mamaReply";
+import type { Events } from "../support/events";
+
+/** Characters of one streamed piece, and the pause after it, so that a reader sees the text stream. */
+const PIECE_CHARS = 3;
+const PIECE_PAUSE_MS = 5;
+/** Requests that aimock remembers. Its memory must not grow with the number of chats. */
+const REMEMBERED_REQUESTS = 20;
+
+/** Display name of each provider, at the end of its replies. */
+const labels: Record<VipProvider, string> = {
+  anthropic: "Anthropic",
+  openai: "OpenAI",
+  bedrock: "Bedrock",
+  huggingface: "HuggingFace",
+};
+
+/** Environment variable with each provider's URL, and the path below the server's URL. */
+const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
+  anthropic: { variable: "ANTHROPIC_BASE_URL", path: "" },
+  openai: { variable: "OPENAI_BASE_URL", path: "/v1" },
+  bedrock: { variable: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", path: "" },
+  huggingface: { variable: "HUGGINGFACE_BASE_URL", path: "/v1" },
+};
+
+/** The running servers of the external LLMs. */
+export interface VipServers {
+  /** Environment variables that make the relay call the servers. */
+  environment: Record<string, string>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a local server for each external LLM, in the vendor's wire format: Anthropic Messages, OpenAI Chat Completions
+ * (also for HuggingFace's router) and ConverseStream of Bedrock. Every server answers as 美砂樹ママ from a script and
+ * names its provider at the end, such as `（OpenAI）`. It counts one character as one token, accepts every key and ignores
+ * the limit of tokens, because its replies are short.
+ */
+export async function startVipServers(events: Events): Promise<VipServers> {
+  const servers = await Promise.all(vipProviders.map((name) => startServer(name, events)));
+  const variables = servers.map(({ name, server }) => {
+    const { variable, path } = urlVariables[name];
+    return [variable, `${server.url}${path}`] as const;
+  });
+  return {
+    environment: Object.fromEntries(variables),
+    close: async () => void (await Promise.all(servers.map(({ server }) => server.stop()))),
+  };
+}
+
+async function startServer(name: VipProvider, events: Events) {
+  const server = new LLMock({
+    port: 0,
+    logLevel: "silent",
+    latency: PIECE_PAUSE_MS,
+    chunkSize: PIECE_CHARS,
+    journalMaxEntries: REMEMBERED_REQUESTS,
+  });
+  server.on({ predicate: () => true }, ({ messages, model }) => {
+    const asked = textOf(messages.findLast(({ role }) => role === "user")?.content);
+    const content = `${mamaReply(asked)}（${labels[name]}）`;
+    const promptChars = messages.reduce((sum, message) => sum + textOf(message.content).length, 0);
+    events.emit({
+      source: "engine",
+      summary: `${labels[name]} (${model}) sends a scripted reply of ${content.length} tokens`,
+    });
+    return { content, usage: usage(promptChars, content.length) };
+  });
+  await server.start();
+  return { name, server };
+}
+
+function textOf(content: string | { text?: string }[] | null | undefined): string {
+  if (typeof content === "string") return content;
+  return (content ?? []).map(({ text = "" }) => text).join("");
+}
+
+/** The counts under every vendor's names. aimock takes those that its wire format has. */
+function usage(prompt: number, completion: number) {
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    input_tokens: prompt,
+    output_tokens: completion,
+  };
+}

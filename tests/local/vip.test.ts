@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type VipProvider, vipProviders } from "../../contract/relay";
+import type { ProviderChat, ProviderEvent } from "../../functions/core/relay/provider";
+import { loadProvider } from "../../functions/relay/providers";
+import { mamaReply } from "../../local/llm/mamaReply";
+import { Events } from "../../local/support/events";
+import { startVipServers, type VipServers } from "../../local/vip/vip";
+
+const models = {
+  ANTHROPIC_MODEL: "claude-sonnet-5-5",
+  OPENAI_MODEL: "gpt-6.1-terra",
+  BEDROCK_MODEL: "jp.anthropic.claude-sonnet-5-5",
+  BEDROCK_REGION: "ap-northeast-1",
+  HUGGINGFACE_MODEL: "openai/gpt-oss-120b",
+};
+const chat: ProviderChat = {
+  messages: [{ role: "user", content: "こんばんは" }],
+  maxTokens: 512,
+  sampling: {},
+  system: { persona: "あなたはスナックのママです。", greeting: "こんばんは。" },
+  userHash: "0f3a9c",
+};
+
+let servers: VipServers;
+beforeAll(async () => {
+  servers = await startVipServers(new Events());
+  // The AWS SDK reads the process's own environment.
+  Object.assign(process.env, servers.environment, { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" });
+});
+afterAll(() => servers.close());
+
+async function ask(name: VipProvider) {
+  const { create } = await loadProvider(name);
+  const provider = create({ env: { ...models, ...servers.environment }, readKey: async () => "local-key" });
+  const events: ProviderEvent[] = [];
+  for await (const event of provider.stream(chat, AbortSignal.timeout(10_000))) events.push(event);
+  const pieces = events.flatMap((event) => ("text" in event ? event.text : []));
+  const end = events.flatMap((event) => ("end" in event ? event.end : []))[0];
+  return { pieces, text: pieces.join(""), end };
+}
+
+describe.each([
+  ["anthropic", "（Anthropic）"],
+  ["openai", "（OpenAI）"],
+  ["bedrock", "（Bedrock）"],
+  ["huggingface", "（HuggingFace）"],
+] as const)("the local server of %s", (name, label) => {
+  test("streams Mama's reply, which names the provider, over the vendor's SDK", async () => {
+    const { pieces, text, end } = await ask(name);
+    expect(text).toBe(`${mamaReply("こんばんは")}${label}`);
+    expect(pieces.length).toBeGreaterThan(5);
+    expect(end).toMatchObject({ finishReason: "stop", usage: { completion_tokens: text.length } });
+    expect(end?.usage?.prompt_tokens).toBeGreaterThan(0);
+  });
+});
+
+test("there is a server for every provider", () => {
+  expect(Object.keys(servers.environment)).toHaveLength(vipProviders.length);
+});

@@ -1,0 +1,9 @@
+import type { AddressInfo } from "node:net";
+import dynalite from "dynalite";
+
+// DynamoDB in memory, in a process of its own. Sends `{url}` to its parent and ends with it.
+const server = dynalite({ createTableMs: 0 });
+server.listen(0, "127.0.0.1", () => {
+  process.send?.({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+});
+process.once("disconnect", () => process.exit());

@@ -1,0 +1,107 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import type { Context } from "aws-lambda";
+import type { JSONWebKeySet } from "jose";
+import { ApiError, RateLimited } from "../../../contract/errors";
+import { createCooldowns } from "../../../functions/core/relay/cooldown";
+import { cancel, isCancelled, readUsage, reserve, settle, type UsageState } from "../../../functions/core/relay/usage";
+import { createTicketReader } from "../../../functions/core/ticket";
+import type { StreamRequest } from "../../../functions/lib/streaming";
+import { createRelay, type RelayServices } from "../../../functions/relay/handler";
+import { loadProvider } from "../../../functions/relay/providers";
+import type { UsageTable } from "../../../functions/tables/usage";
+
+/**
+ * The relay's handler in a process of its own, with its tables in memory and the provider `openai`. Runs as a bundle
+ * with the options of the Lambda's bundle. Sends `{url}` to its parent and ends with it.
+ */
+
+/** Settings of the host: its argument, as JSON. */
+export interface HostSettings {
+  ticketIssuer: string;
+  jwks: JSONWebKeySet;
+  /** Base URL and model of the upstream. */
+  upstream: { url: string; model: string };
+}
+
+const { ticketIssuer, jwks, upstream } = JSON.parse(process.argv[2] ?? "{}") as HostSettings;
+const unlimited = { chatsPerMinute: Number.MAX_SAFE_INTEGER, tokensPerDay: Number.MAX_SAFE_INTEGER };
+const noKey = async () => {
+  throw new Error("The host has no such key");
+};
+
+/** The rules of the usage table, in memory. */
+function memoryUsage(): UsageTable {
+  const states = new Map<string, UsageState>();
+  const store = (account: string, next: UsageState | undefined) => next && states.set(account, next);
+  return {
+    async reserve({ account, ...request }, now) {
+      const { next, refusal } = reserve(states.get(account), request, now);
+      if (refusal?.code === "conflict") throw new ApiError("conflict");
+      if (refusal) throw new RateLimited(refusal.retryAfterSeconds);
+      store(account, next);
+    },
+    async settle({ account, ...chat }, now) {
+      store(account, settle(states.get(account), chat, now));
+    },
+    async cancel({ account, ...chat }, now) {
+      const { found, next } = cancel(states.get(account), chat, now);
+      store(account, next);
+      if (!found) throw new ApiError("not_found");
+    },
+    isCancelled: async ({ account, chatId }) => isCancelled(states.get(account), chatId),
+    read: async (account, limits, now) => readUsage(states.get(account), limits, now),
+  };
+}
+
+const provider = loadProvider("openai").then(({ create }) =>
+  create({ env: { OPENAI_MODEL: upstream.model, OPENAI_BASE_URL: upstream.url }, readKey: async () => "key" }),
+);
+const services: RelayServices = {
+  ticketIssuer,
+  readTicket: createTicketReader({ jwks, issuer: ticketIssuer }),
+  signingKey: noKey,
+  usage: memoryUsage(),
+  spend: { reserve: async () => true, settle: async () => {} },
+  cooldowns: createCooldowns({
+    read: async () => new Map(),
+    write: async () => {},
+    replace: async () => true,
+    remove: async () => {},
+  }),
+  limits: { free: unlimited, paid: unlimited, vip: unlimited },
+  endpoints: {},
+  workerKey: noKey,
+  vipProviders: () => ["openai"],
+  createProvider: () => provider,
+  prices: { openai: { input: 1, cachedInput: 0.1, output: 5 } },
+  dailyUsd: 5,
+  alarm: (name) => console.error({ alarm: name }),
+};
+
+// Lambda's global. A response of Node's HTTP server has the methods of Lambda's response stream.
+Object.assign(globalThis, {
+  awslambda: {
+    HttpResponseStream: {
+      from: (response: ServerResponse, prelude: { statusCode: number; headers: Record<string, string> }) =>
+        response.writeHead(prelude.statusCode, prelude.headers),
+    },
+  },
+});
+
+const relay = createRelay(services);
+const context = { getRemainingTimeInMillis: () => 300_000 } as Context;
+const server = createServer(async (request, response) => relay(await eventOf(request), response, context));
+server.listen(0, "127.0.0.1", () => {
+  process.send?.({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+});
+process.once("disconnect", () => process.exit());
+
+/** Creates the event of a function URL, payload format 2.0. */
+async function eventOf(request: IncomingMessage): Promise<StreamRequest> {
+  const { method, url, headers } = request;
+  const http = { method, path: url, sourceIp: "127.0.0.1" };
+  const body = await text(request);
+  return { version: "2.0", rawPath: url, headers, requestContext: { http }, body, isBase64Encoded: false } as never;
+}

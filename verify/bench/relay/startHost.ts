@@ -1,0 +1,47 @@
+import { once } from "node:events";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { exportJWK, generateKeyPair } from "jose";
+import { root } from "../../../cli/root";
+import { planModels } from "../../../contract/plan";
+import { planLimits } from "../../../functions/core/planLimits";
+import { signTicket } from "../../../functions/core/ticket";
+import { bundleOptions } from "../../../infra/bundle";
+import type { Children } from "../children";
+import type { HostSettings } from "./host";
+
+const ISSUER = "snack-misaki/bench";
+
+/** The relay in a process of its own. */
+export interface RelayHost {
+  /** URL of `POST /chat`. */
+  url: string;
+  /** Signs a ticket of the vip plan. It is valid for two minutes. */
+  signTicket(): Promise<string>;
+}
+
+/** Bundles `host.ts` as the Lambda's code is bundled, and starts it in front of an OpenAI-compatible upstream. */
+export async function startHost(children: Children, upstream: HostSettings["upstream"]): Promise<RelayHost> {
+  const outdir = join(root, ".build/bench/relay");
+  await build({
+    ...bundleOptions,
+    absWorkingDir: root,
+    entryPoints: [
+      { in: "verify/bench/relay/host.ts", out: "host" },
+      { in: "functions/relay/providers/openai.ts", out: "relay/providers/openai" },
+    ],
+    outdir,
+    outExtension: { ".js": ".cjs" },
+  });
+  const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  const key = { ...(await exportJWK(pair.privateKey)), kid: "bench" };
+  const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "bench" }] };
+  const settings: HostSettings = { ticketIssuer: ISSUER, jwks, upstream };
+  // The relay's log goes nowhere: the benchmark's own process must not spend time on it.
+  const host = children.start(process.execPath, [join(outdir, "host.cjs"), JSON.stringify(settings)], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  const [{ url }] = (await once(host, "message")) as [{ url: string }];
+  const grant = { iss: ISSUER, sub: "user-1", aud: planModels.vip, plan: "vip", limits: planLimits.vip } as const;
+  return { url: `${url}/chat`, signTicket: async () => (await signTicket(grant, key, new Date())).ticket };
+}

@@ -1,0 +1,40 @@
+import type { VendorError } from "./wire/wire";
+
+/**
+ * Fault of one request. Times are milliseconds at the scale 1.
+ *
+ * - `none`: a whole reply.
+ * - `refuse`: an error response.
+ * - `reset`: the connection is reset before any byte of the response.
+ * - `silent`: the request is accepted and never answered.
+ * - `slow`: the first text comes late.
+ * - `cut`: the stream ends in the middle, with a closed connection (`closed`) or as a well-formed HTTP body (`ended`).
+ * - `stall`: the stream falls silent, then closes.
+ * - `malformed`: one event does not follow the format; the stream continues.
+ * - `unterminated`: the vendor's own last event is missing. The connection ends, or stays open.
+ * - `filtered`: the provider refuses the content, as a finish reason.
+ */
+export type Fault =
+  | { kind: "none" }
+  | { kind: "refuse"; error: VendorError; retryAfterMs?: number }
+  | { kind: "reset" }
+  | { kind: "silent" }
+  | { kind: "slow"; firstTextMs: number }
+  | { kind: "cut"; afterTokens: number; connection: "closed" | "ended" }
+  | { kind: "stall"; afterTokens: number; silentMs: number }
+  | { kind: "malformed"; afterTokens: number }
+  | { kind: "unterminated"; connection: "ended" | "open" }
+  | { kind: "filtered" };
+
+/** Tokens of a whole reply. */
+export const TOKENS = 60;
+
+/** Token of a provider's reply: its own character and a number, so that a lost or doubled token is visible. */
+export function token(mark: string, index: number): string {
+  return `${mark}${String(index + 1).padStart(2, "0")}`;
+}
+
+/** The whole reply of a provider. Shorter than 200 characters, so that the relay may still restart it. */
+export function wholeReply(mark: string): string {
+  return Array.from({ length: TOKENS }, (_, index) => token(mark, index)).join("");
+}
