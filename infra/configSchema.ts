@@ -2,11 +2,11 @@ import * as z from "zod";
 import { byModel, models } from "../contract/plan";
 import { VipProvider } from "../contract/relay";
 import { parseConfig, secureUrl } from "../dynamic/config";
+import { geographies, parseInferenceProfile } from "../functions/core/relay/inferenceProfile";
 import { browserKeyOf } from "../names";
 import { RunpodConfig, runpodSecrets } from "../runpod/config";
 import { GPU_POOLS } from "../runpod/gpuPools";
 import { StripeConfig, stripeSecrets } from "../stripe/config";
-import { geographies, profileRoute } from "./inferenceProfile";
 
 /** A tag that names one build. RunPod's hosts cache images by tag, so a reused tag would run old code. */
 const imageTag = z.preprocess(
@@ -235,7 +235,7 @@ const notAProfile = `must start with ${geographies.map((each) => `${each}.`).joi
 const BedrockConfig = z.strictObject({
   ...externalLlm,
   model: text(notAProfile)
-    .refine((model) => profileRoute(model) !== undefined, notAProfile)
+    .refine((model) => parseInferenceProfile(model) !== undefined, notAProfile)
     .describe("Id or ARN of an inference profile: aws bedrock list-inference-profiles."),
   region: text("must be an AWS Region", /^[a-z]{2}(-[a-z]+)+-\d$/)
     .optional()

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
+import { geographies } from "../../functions/core/relay/inferenceProfile";
 import { invokeProfile } from "../../infra/bedrock";
-import { geographies } from "../../infra/inferenceProfile";
 
 const source = { region: "ap-northeast-1", accountId: "123456789012" };
 
