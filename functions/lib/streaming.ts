@@ -24,6 +24,9 @@ export function streamHandler(answer: StreamAnswer): StreamHandler {
  * (aws-lambda-nodejs-runtime-interface-client#95).
  */
 export function startResponse(response: Writable, statusCode: number, headers: Record<string, string>): Writable {
-  // A failed write means that Lambda has given up the response. The work behind it then ends like any other.
-  return awslambda.HttpResponseStream.from(response, { statusCode, headers }).on("error", () => {});
+  const stream = awslambda.HttpResponseStream.from(response, { statusCode, headers });
+  // A failed write means that Lambda has given up the response. The work behind it then ends like any other. `on` returns
+  // Lambda's inner stream, which would send neither status nor headers.
+  stream.on("error", () => {});
+  return stream;
 }

@@ -78,8 +78,11 @@ function header(event: StreamRequest, name: string): string | undefined {
   return event.headers[name] ?? Object.entries(event.headers).find(([key]) => key.toLowerCase() === name)?.[1];
 }
 
+/** The token of the `Authorization` header. Undefined for an empty one, because HTTP trims `Bearer ` to `Bearer`. */
 function bearer(event: StreamRequest): string | undefined {
-  return header(event, "authorization")
-    ?.replace(/^bearer\s+/i, "")
-    .trim();
+  return (
+    header(event, "authorization")
+      ?.replace(/^bearer(\s+|$)/i, "")
+      .trim() || undefined
+  );
 }

@@ -117,7 +117,9 @@ async function expectFailure(chatting: Promise<unknown>, expected: ErrorCode): P
     (error: unknown) => error,
   );
   if (error instanceof ApiProblem && error.code === expected) return error;
-  throw new Error(`Expected the failure ${expected}, got ${error instanceof ApiProblem ? error.code : error}`);
+  throw new Error(
+    `Expected the failure ${expected}, got ${error instanceof ApiProblem ? `${error.code}: ${error.message}` : error}`,
+  );
 }
 
 async function refusals(cloud: LocalCloud, session: Session): Promise<Record<string, string>> {

@@ -57,6 +57,12 @@ describe("readRequest", () => {
     });
   });
 
+  it.each(["Bearer", "Bearer ", "bearer", ""])("finds no ticket in the header %j", (authorization) => {
+    expect(
+      readRequest(post("/chat", { text: "x" }, { "content-type": "application/json", authorization })),
+    ).toMatchObject({ ticket: undefined });
+  });
+
   it.each(["/", "/chats", "/chat/x", "/chat/short/cancel", "/chat/12345678/stop", "/chat/12345678/cancel/x"])(
     "finds nothing at %s",
     (path) => expect(refusal(() => readRequest(post(path, {})))).toContain("not_found"),

@@ -159,7 +159,9 @@ describe("A failure of RunPod", () => {
       },
     });
     expect((await post("/chat", { text: "x" })).status).toBe(503);
-    expect(relay.alarms).toEqual(["relay_provider runpod misconfigured RunPod's API key or the ticket key cannot be read"]);
+    expect(relay.alarms).toEqual([
+      "relay_provider runpod misconfigured RunPod's API key or the ticket key cannot be read",
+    ]);
     await host.close();
   });
 
