@@ -23,7 +23,7 @@ const unitTests = [
 const cloudTests = [
   "tests/billing/checkout.test.ts",
   "tests/ops/doctor/command.test.ts",
-  "tests/system/{billing,flow}.test.ts",
+  "tests/system/{billing,flow,relay}.test.ts",
 ];
 
 // The tests compare output without colors. Only vitest's own output may have colors.

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { type Limits, type Model, models } from "./plan";
@@ -46,13 +46,19 @@ export function versions(): string[] {
 export function readFixtures(): Fixture[] {
   return versions().flatMap((version) =>
     ["native", "openai"].flatMap((kind) =>
-      readdirSync(join(fixturesFolder, version, kind)).map((file) => ({
+      filesIn(version, kind).map((file) => ({
         ...FixtureFile.parse(readJson(version, kind, file)),
         version,
         name: `${kind}/${file.replace(".json", "")}`,
       })),
     ),
   );
+}
+
+/** Names of a version's fixture files. A version without new fixtures of a kind has no folder for it. */
+function filesIn(version: string, kind: string): string[] {
+  const folder = join(fixturesFolder, version, kind);
+  return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 /**

@@ -113,8 +113,9 @@ async function admit(
   const { id: chatId, account, claims } = chat;
   const now = new Date();
   const route = chooseRoute(claims, services.vipProviders(), services.endpoints);
+  const external = await Promise.all(route.external.map(services.createProvider));
   const request = requestOf(chat, now);
-  const worst = worstCase(request);
+  const worst = worstCase(request, external);
   const limits = services.limits[claims.plan];
   await services.usage.reserve({ account, owner: claims.sub, chatId, tokens: totalTokens(worst), limits }, now);
 
@@ -122,9 +123,9 @@ async function admit(
   let spend: Spend | undefined;
   let calls: readonly Call[] = [];
   try {
-    if (route.external.length > 0) spend = await reserveSpend(route.external, worst, services, now);
-    const external = await Promise.all((spend ? route.external : []).map(services.createProvider));
-    const providers = [...external, ...(route.worker ? [workerOf(route.worker, chat, services)] : [])];
+    if (external.length > 0) spend = await reserveSpend(external, worst, services, now);
+    const workers = route.worker ? [workerOf(route.worker, chat, services)] : [];
+    const providers = [...(spend ? external : []), ...workers];
     if (providers.length === 0) throw new ApiError("unavailable", undefined, { cause: "no model may answer" });
     const result = await stream(chat, reader, { providers, chat: request, onFailure }, services);
     calls = result.calls;
@@ -170,13 +171,13 @@ interface Spend {
 
 /** Reserves the worst case of one call. Returns undefined, with an alarm, when the daily ceiling is reached. */
 async function reserveSpend(
-  providers: readonly VipProvider[],
+  providers: readonly Provider[],
   worst: TokenUsage,
   { spend, prices, dailyUsd, alarm }: ChatServices,
   now: Date,
 ): Promise<Spend | undefined> {
   const costOf = (usage: TokenUsage, name: Provider["name"]) => costMicroUsd(usage, prices[name] ?? FREE);
-  const reserved = Math.max(...providers.map((name) => costOf(worst, name)));
+  const reserved = Math.max(...providers.map(({ name }) => costOf(worst, name)));
   if (!(await spend.reserve(reserved, microUsd(dailyUsd), now))) {
     alarm("vip_spend_ceiling");
     return undefined;

@@ -4,6 +4,7 @@ import { PlanResponse, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { customers } from "../../local/cloud/customers";
 import { signedIn } from "../../local/visitor/customer";
+import { modelSessions } from "../../local/visitor/modelSessions";
 import { launchBrowser, needsBrowser } from "../browser";
 import { guestLimit, type SharedCloud, sharedCloud } from "../sharedCloud";
 import { needsPython } from "../workerPython";
@@ -55,7 +56,6 @@ describe("POST /auth/session", () => {
   it.each([
     ["free", planModels.free],
     ["paid", planModels.paid],
-    ["vip", planModels.vip],
   ] as const)("lets a customer of plan %s chat with the model %s", async (plan, model) => {
     const session = await apiOf(plan).session();
     expect(SessionResponse.parse(session)).toMatchObject({ plan, model });
@@ -142,14 +142,17 @@ describe("Worker", needsPython, () => {
     ["a text of 2,001 characters", { text: "あ".repeat(2_001) }, "too_long"],
     ["a text longer than the ticket allows", { text: "あ".repeat(1_001) }, "too_long"],
   ])("rejects %s", async (_name, input, code) => {
-    const session = await apiOf("free").session();
+    const session = await (await modelSessions(planModels.free, cloud, outputs))();
     const job = await runJob(session, { ...input, ticket: session.ticket });
     expect(job.status).toBe("FAILED");
     expect(JSON.parse(job.error)).toEqual({ error: { code, message: expect.any(String), retryable: false } });
   });
 
   it("rejects a ticket for another model with the code ticket_wrong_model", async () => {
-    const [free, paid] = await Promise.all([apiOf("free").session(), apiOf("paid").session()]);
+    const [free, paid] = await Promise.all([
+      apiOf("free").session(),
+      modelSessions(planModels.paid, cloud, outputs).then((open) => open()),
+    ]);
     const talk = allOf(chat({ ...paid, ticket: free.ticket }, { text: "こんばんは" }));
     await expect(talk).rejects.toThrow(ApiProblem);
     await expect(talk).rejects.toMatchObject({ code: "ticket_wrong_model" });

@@ -37,6 +37,8 @@ export interface Provider {
   readonly name: "runpod" | "anthropic" | "openai" | "bedrock" | "huggingface";
   /** Configured name of the model. */
   readonly model: string;
+  /** Tokens that the model may spend on thoughts, in addition to the reply. Default 0. */
+  readonly thinkingTokens?: number;
   /**
    * Requests one reply, without retries. Aborting the signal ends the request at the provider.
    *

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import type { Usage } from "../../../contract/relay";
-import type { ProviderChat, TokenUsage } from "./provider";
+import type { Provider, ProviderChat, TokenUsage } from "./provider";
 
 /** Upper estimate for Japanese text. Measured: 1.12 with Phi-3's and Mistral's tokens, less with newer models' tokens. */
 const TOKENS_PER_CHARACTER = 1.2;
@@ -73,9 +73,10 @@ export function estimateUsage({ system, messages }: ProviderChat, text: string):
   };
 }
 
-/** Worst case of a chat: its estimated prompt and the longest reply. */
-export function worstCase(chat: ProviderChat): TokenUsage {
-  return { ...estimateUsage(chat, ""), completion_tokens: chat.maxTokens };
+/** Worst case of one call: the estimated prompt, the longest reply and the most thoughts of the providers. */
+export function worstCase(chat: ProviderChat, providers: readonly Pick<Provider, "thinkingTokens">[]): TokenUsage {
+  const thoughts = Math.max(0, ...providers.map(({ thinkingTokens = 0 }) => thinkingTokens));
+  return { ...estimateUsage(chat, ""), completion_tokens: chat.maxTokens + thoughts };
 }
 
 /** Tokens that count against the daily limit. */

@@ -23,6 +23,7 @@ export function create(source: ProviderSource): Provider {
   return createProvider<Event>({
     name: "anthropic",
     model,
+    effort,
     open: async (chat, signal) => (await client()).messages.create(requestOf(model, effort, chat), { signal }),
     read,
   });

@@ -24,6 +24,7 @@ export function create({ env }: Pick<ProviderSource, "env">): Provider {
   return createProvider<ConverseStreamOutput>({
     name: "bedrock",
     model,
+    effort,
     open: async (chat, signal) => {
       if (!parseInferenceProfile(model))
         throw new ProviderFailure("misconfigured", `bedrock: ${inferenceProfileNeeded}`);

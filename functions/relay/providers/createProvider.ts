@@ -7,6 +7,7 @@ import {
   type TokenUsage,
 } from "../../core/relay/provider";
 import { isContentFilter, toProviderFailure } from "./errors";
+import { thinkingTokens } from "./modelTraits";
 
 /** The part of a reply that is in one event of a vendor's stream. */
 export interface ReplyPart {
@@ -21,6 +22,8 @@ export interface ReplyPart {
 
 /** One vendor's API, through its SDK. */
 export interface Vendor<Event> extends Pick<Provider, "name" | "model"> {
+  /** Configured reasoning effort. */
+  effort: string | undefined;
   /** Sends the request, without retries, and returns the events of the response. */
   open(chat: ProviderChat, signal: AbortSignal): Promise<AsyncIterable<Event>>;
   /** Reads one event. */
@@ -32,8 +35,13 @@ const LINGER_MS = 1_000;
 
 /** Creates a provider from a vendor's API. */
 export function createProvider<Event>(vendor: Vendor<Event>): Provider {
-  const { name, model } = vendor;
-  return { name, model, stream: (chat, signal) => streamReply(vendor, chat, signal) };
+  const { name, model, effort } = vendor;
+  return {
+    name,
+    model,
+    thinkingTokens: thinkingTokens(model, effort),
+    stream: (chat, signal) => streamReply(vendor, chat, signal),
+  };
 }
 
 async function* streamReply<Event>(

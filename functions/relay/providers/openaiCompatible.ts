@@ -37,6 +37,7 @@ export function createCompatible({ name, model, baseURL, effort, source, paramet
   return createProvider<Chunk>({
     name,
     model,
+    effort,
     open: async (chat, signal) => (await client()).chat.completions.create(requestOf(chat), { signal }),
     read,
   });

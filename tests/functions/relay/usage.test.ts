@@ -206,7 +206,11 @@ describe("estimates", () => {
       estimateUsage({ ...chat, system: { persona: "", greeting: "" } }, "").prompt_tokens,
     );
     expect(estimateUsage(chat, "あ".repeat(100)).completion_tokens).toBe(120);
-    expect(worstCase(chat)).toEqual({ prompt_tokens, completion_tokens: chat.maxTokens });
-    expect(totalTokens(worstCase(chat))).toBe(prompt_tokens + 100);
+    expect(worstCase(chat, [])).toEqual({ prompt_tokens, completion_tokens: chat.maxTokens });
+    expect(totalTokens(worstCase(chat, [{}]))).toBe(prompt_tokens + 100);
+    expect(worstCase(chat, [{}, { thinkingTokens: 1_024 }, { thinkingTokens: 512 }])).toEqual({
+      prompt_tokens,
+      completion_tokens: chat.maxTokens + 1_024,
+    });
   });
 });

@@ -1,0 +1,73 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { errorCodes } from "../../contract/errors";
+import { vipProviders } from "../../contract/relay";
+import { walkVip } from "../../local/commands/smokeVip";
+import { type SharedCloud, sharedCloud } from "../sharedCloud";
+import { needsPython } from "../workerPython";
+
+// Tests the deployed relay: its archive behind the local function URL, with the tables, the workers and the SDKs.
+let cloud: SharedCloud["cloud"];
+let outputs: SharedCloud["outputs"];
+
+beforeAll(async () => {
+  ({ cloud, outputs } = await sharedCloud());
+});
+
+function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${outputs.relayUrl}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+}
+
+describe("the vip plan", () => {
+  it("is answered by each external LLM, survives failures, refuses bad requests and can be cancelled", async () => {
+    const result = await walkVip(cloud, outputs, () => {});
+    for (const provider of vipProviders) {
+      expect(result.vip[provider]).toMatchObject({ provider, text: expect.stringContaining("いらっしゃい") });
+      expect(result.vip[provider].usage.prompt_tokens).toBeGreaterThan(500);
+    }
+    expect(result.fellBackBeforeText).toEqual({ provider: "openai", attempts: 3 });
+    expect(result.restarted).toEqual({ provider: "openai", attempts: 2 });
+    expect(result.brokenAfterText.characters).toBeGreaterThanOrEqual(200);
+    expect(result.cancelledWithinMs).toBeLessThan(1_500);
+  });
+});
+
+describe("a response of the relay", () => {
+  it("has the status, the content type and the code of its error", async () => {
+    const response = await post("/chat", { text: "こんばんは" });
+    expect([response.status, response.headers.get("content-type")]).toEqual([
+      errorCodes.ticket_missing.status,
+      "application/json; charset=utf-8",
+    ]);
+    expect(await response.json()).toMatchObject({ error: { code: "ticket_missing" } });
+  });
+
+  it("has one CORS header for the frontend's origins, and none for another origin", async () => {
+    const allowed = await post("/chat", {}, { origin: "http://localhost:4173" });
+    expect(allowed.headers.get("access-control-allow-origin")).toBe("http://localhost:4173");
+    const other = await post("/chat", {}, { origin: "https://evil.example" });
+    expect(other.headers.get("access-control-allow-origin")).toBeNull();
+  });
+});
+
+describe("the product's first web frontend", needsPython, () => {
+  it("gets its reply without a ticket, in both versions", async () => {
+    const first = await post("/chat", { message: "こんばんは" });
+    const second = await post("/chat", {
+      conversation: [
+        { role: "assistant", content: "いらっしゃい。" },
+        { role: "user", content: "こんばんは" },
+      ],
+      metadata: { channel: "web", session_id: "1" },
+    });
+    for (const response of [first, second]) {
+      expect(response.status).toBe(200);
+      const { reply, message } = (await response.json()) as { reply: string; message: string };
+      expect(reply).toContain("いらっしゃい");
+      expect(message).toBe(reply);
+    }
+  });
+});
