@@ -30,6 +30,8 @@ function problems(overrides: Record<string, unknown>): string {
   return "";
 }
 
+/** Removes the keys of the external LLMs in Pulumi.local.yaml. */
+const noKeys = { anthropicApiKey: undefined, openaiApiKey: undefined, huggingfaceToken: undefined };
 /** Settings of an external LLM. */
 const llm = { model: "model-1", usdPerMillionTokens: { input: 2, cachedInput: 0.2, output: 10 } };
 
@@ -54,9 +56,10 @@ describe("Stack configuration", () => {
         returnUrls: ["http://localhost:4100/", "http://localhost:5173/", "http://localhost:4173/"],
       },
       relay: { concurrency: 50 },
-      vip: { providers: [], dailyUsd: 20 },
     });
-    expect(load("local", { relay: undefined }).relay.limits).toEqual({
+    const { relay, vip } = load("local", { relay: undefined, vip: undefined });
+    expect(vip).toEqual({ providers: [], dailyUsd: 20 });
+    expect(relay.limits).toEqual({
       free: { chatsPerMinute: 10, tokensPerDay: 100_000 },
       paid: { chatsPerMinute: 20, tokensPerDay: 500_000 },
       vip: { chatsPerMinute: 20, tokensPerDay: 500_000 },
@@ -87,6 +90,7 @@ describe("Stack configuration", () => {
   it("accepts external LLMs with their settings and secret keys", async () => {
     const config = load("local", {
       vip: { providers: ["bedrock", "anthropic"], anthropic: llm, bedrock: { ...llm, model: "jp.vendor.model-v1:0" } },
+      ...noKeys,
       anthropicApiKey: "sk-ant-canary",
     });
     expect(config.vip).toMatchObject({ providers: ["bedrock", "anthropic"], anthropic: llm });
@@ -235,12 +239,12 @@ describe("Stack configuration", () => {
     ],
     [
       "an external LLM without its key",
-      { vip: anthropic },
+      { vip: anthropic, ...noKeys },
       "anthropicApiKey: is missing; set it with: pulumi config set --secret anthropicApiKey",
     ],
     [
       "HuggingFace without its token",
-      { vip: { providers: ["huggingface"], huggingface: llm } },
+      { vip: { providers: ["huggingface"], huggingface: llm }, ...noKeys },
       "huggingfaceToken: is missing; set it with: pulumi config set --secret huggingfaceToken",
     ],
     [

@@ -1,4 +1,6 @@
+import { generateKeyPairSync } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { JWK } from "jose";
 import type { VipProvider } from "../../contract/relay";
 import { planLimits } from "../../functions/core/planLimits";
 import { type Cooldowns, createCooldowns } from "../../functions/core/relay/cooldown";
@@ -81,7 +83,7 @@ async function createServices({ providers, scale }: RelayOptions, billed: number
   return {
     ticketIssuer: "snack-misaki/failover",
     readTicket: async () => claims,
-    signingKey: () => Promise.reject(new Error("No chat of the first web frontend is played")),
+    signingKey: async () => jobKey,
     usage: {
       reserve: async () => {},
       settle: async ({ tokens }) => void billed.push(tokens),
@@ -105,6 +107,12 @@ async function createServices({ providers, scale }: RelayOptions, billed: number
     },
   };
 }
+
+/** Key that signs the tickets of RunPod jobs. */
+const jobKey: JWK = {
+  ...generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }),
+  kid: "1",
+} as JWK;
 
 /** Claims of a vip's ticket. The relay asks RunPod when no external LLM is configured. */
 const claims = {

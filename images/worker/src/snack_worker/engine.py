@@ -64,8 +64,8 @@ class EngineError(WorkerError):
 
 class Engine:
     """
-    Client of one engine. Use each instance in one asyncio event loop only: when that loop ends, the HTTP session closes.
-    `base_url` ends in `/v1`.
+    Client of one engine. `base_url` ends in `/v1`. Use each instance in one asyncio event loop only: when that loop
+    ends, the HTTP session closes.
     """
 
     def __init__(self, base_url: str, deadlines: Deadlines | None = None) -> None:
