@@ -38,8 +38,9 @@ class LambdaApiError extends Error {
 }
 
 /**
- * Serves Invoke, and no other operation of Lambda's API. A request needs a signature for this region and service, but
- * the signature is not verified, because the local cloud has no users. Payloads are never logged.
+ * Serves three operations of Lambda's API: Invoke, GetFunctionConfiguration and UpdateFunctionConfiguration. A request
+ * needs a signature for this region and service, but the signature is not verified, because the local cloud has no users.
+ * Payloads are never logged.
  *
  * @throws PortInUseError
  */

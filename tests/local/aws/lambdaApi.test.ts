@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import {
+  GetFunctionConfigurationCommand,
   InvokeCommand,
   type InvokeCommandInput,
   LambdaClient,
   RequestTooLargeException,
   ResourceNotFoundException,
+  UpdateFunctionConfigurationCommand,
 } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serve } from "../../../local/support/http";
@@ -177,10 +179,26 @@ describe("Invoke API of Lambda", () => {
       status: 400,
       type: "ValidationException",
     });
-    expect(await post("{}", { authorization }, url.replace("invocations", "configuration"))).toMatchObject({
+    expect(await post("{}", { authorization }, url.replace("invocations", "code"))).toMatchObject({
       status: 404,
       type: "UnknownOperationException",
     });
+  });
+
+  it("replaces the environment of a function, for its next invocation", async () => {
+    const handler = "exports.handler = async () => process.env.VIP_PROVIDERS ?? null;";
+    const { id: FunctionName } = await cloud.engine.create(FUNCTION, "env", { ...lambda, code: code(handler) });
+    const call = async () => (await client.send(new InvokeCommand({ FunctionName }))).Payload?.transformToString();
+    expect(await call()).toBe("null");
+    const Environment = { Variables: { VIP_PROVIDERS: "openai" } };
+    await client.send(new UpdateFunctionConfigurationCommand({ FunctionName, Environment }));
+    expect(await call()).toBe('"openai"');
+    expect(await client.send(new GetFunctionConfigurationCommand({ FunctionName }))).toMatchObject({ Environment });
+  });
+
+  it("refuses a change of anything but the environment", async () => {
+    const change = new UpdateFunctionConfigurationCommand({ FunctionName: fn.id, Timeout: 60 });
+    await expect(client.send(change)).rejects.toMatchObject({ name: "InvalidParameterValueException" });
   });
 
   it("logs an invocation without its payload", async () => {
