@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 /**
  * OpenAI-compatible LLM engine without a model, at the pace of a GPU. As with continuous batching, all running replies
  * get their next token at the same moment, and a step takes longer with more replies. Prints its URL and serves until
- * its standard input ends. Its argument replaces `PREFILL_MS`.
+ * its standard input ends. With the argument `at-once` it sends each reply without any pause.
  */
 
 /** Text of all replies. Each reply ends at a different point of this text. Every character is one token. */
@@ -14,11 +14,8 @@ const TEXT = Array.from(
 );
 /** Tokens of the shortest reply. */
 const MIN_TOKENS = 60;
-/**
- * Time from the request until the first token can be generated: prefill of a short message, with the persona in the
- * cache. With 0 the first token does not wait for the next step, so that its time does not vary.
- */
-const PREFILL_MS = Number(process.argv[2] ?? 50);
+/** Time from the request to the first token: prefill of a short message, with the persona in the cache. */
+const PREFILL_MS = 50;
 /**
  * Duration of one step: 14 ms with one reply, 33 ms with 32 replies. This gives 70 and 975 tokens per second in total,
  * like Mistral 7B on an RTX 4090.
@@ -48,8 +45,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const reply = { tokens: TEXT.slice(0, Math.min(tokens, maxTokens)), at: 0 };
   response.writeHead(200, { "content-type": "text/event-stream" });
   response.once("close", () => replies.delete(response));
-  if (PREFILL_MS === 0) sendNext(response, reply);
-  setTimeout(() => replies.set(response, reply), PREFILL_MS);
+  if (process.argv[2] === "at-once") {
+    while (!response.writableEnded) sendNext(response, reply);
+  } else setTimeout(() => replies.set(response, reply), PREFILL_MS);
 }
 
 let nextStepAt = performance.now();

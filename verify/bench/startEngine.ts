@@ -4,11 +4,11 @@ import type { Children } from "./children";
 /**
  * Starts `pacedEngine.ts` in a process of its own.
  *
- * @param prefillMs time from a request to its first token; default: that of a GPU
+ * @param pace `at-once` sends each reply without any pause; default: the pace of a GPU
  * @returns the engine's base URL
  */
-export async function startEngine(children: Children, prefillMs?: number): Promise<string> {
-  const args = ["cli/run.cjs", "verify/bench/pacedEngine.ts", ...(prefillMs === undefined ? [] : [String(prefillMs)])];
+export async function startEngine(children: Children, pace?: "at-once"): Promise<string> {
+  const args = ["cli/run.cjs", "verify/bench/pacedEngine.ts", ...(pace ? [pace] : [])];
   const { stdout } = children.start(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
   if (!stdout) throw new Error("The stdout of the paced engine is not piped");
   for await (const line of createInterface(stdout)) return (JSON.parse(line) as { url: string }).url;

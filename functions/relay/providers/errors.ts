@@ -40,7 +40,7 @@ const codesByReason: Partial<Record<FailureCause, string[]>> = {
     "ServiceQuotaExceededException",
   ],
   not_found: ["not_found_error", "model_not_found", "model_not_supported", "ResourceNotFoundException"],
-  misconfigured: ["CredentialsProviderError", "ERR_INVALID_URL"],
+  misconfigured: ["CredentialsProviderError", "ERR_INVALID_URL", "ERR_INVALID_PROTOCOL"],
 };
 
 const reasonByCode = new Map(

@@ -1,37 +1,48 @@
+import type { IncomingMessage } from "node:http";
+import { buffer } from "node:stream/consumers";
 import { createParser } from "eventsource-parser";
+import { sendRequest } from "./httpClient";
 
 /**
- * Fetches, and removes events from a stream of server-sent events whose data is not JSON. The SDKs throw on such an
- * event, although the rest of the reply is intact. The end mark `[DONE]` is removed too: without it an SDK reads to the
- * end of the response, so that the connection can serve the next request.
+ * A `fetch` for the SDKs. It removes events from a stream of server-sent events whose data is not JSON. The SDKs throw on
+ * such an event, although the rest of the reply is intact. The end mark `[DONE]` is removed too: without it an SDK reads
+ * to the end of the response, so that the connection can serve the next request.
  */
 export async function fetchValidEvents(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-  const response = await fetch(input, init);
-  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
-  if (!isStream || !response.body) return response;
-  const { status, statusText, headers } = response;
-  return new Response(response.body.pipeThrough(validEvents()), { status, statusText, headers });
+  const response = await sendRequest(input, init);
+  const { statusCode: status = 502, statusMessage: statusText = "" } = response;
+  const headers = new Headers(response.headers as Record<string, string>);
+  const isStream = headers.get("content-type")?.startsWith("text/event-stream");
+  const body = isStream ? validEvents(response) : await buffer(response);
+  return new Response(body, { status, statusText, headers });
 }
 
-/** Passes on the events with JSON data. A chunk can end inside an event or inside a character. */
-function validEvents(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
-  const decoder = new TextDecoder();
+/** The events with JSON data. Reading stops while the SDK has not taken the events so far. */
+function validEvents(response: IncomingMessage): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-  let valid = "";
-  const parser = createParser({
-    onEvent: ({ event, data }) => {
-      if (isJson(data)) valid += `${event ? `event: ${event}\n` : ""}data: ${data.replaceAll("\n", "\ndata: ")}\n\n`;
+  return new ReadableStream({
+    start(output) {
+      const parser = createParser({
+        onEvent: ({ event, data }) => {
+          if (!isJson(data)) return;
+          const lines = `${event ? `event: ${event}\n` : ""}data: ${data.replaceAll("\n", "\ndata: ")}\n\n`;
+          output.enqueue(encoder.encode(lines));
+        },
+      });
+      response.setEncoding("utf8").on("data", (text: string) => {
+        parser.feed(text);
+        if ((output.desiredSize ?? 0) <= 0) response.pause();
+      });
+      response
+        .once("error", (error) => output.error(error))
+        .once("end", () => {
+          // Some servers end without the blank line after the last event.
+          parser.feed("\n\n");
+          output.close();
+        });
     },
-  });
-  const pass = (text: string, output: TransformStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
-    parser.feed(text);
-    if (valid) output.enqueue(encoder.encode(valid));
-    valid = "";
-  };
-  return new TransformStream({
-    transform: (chunk, output) => pass(decoder.decode(chunk, { stream: true }), output),
-    // Some servers end without the blank line after the last event.
-    flush: (output) => pass(`${decoder.decode()}\n\n`, output),
+    pull: () => void response.resume(),
+    cancel: () => void response.destroy(),
   });
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { zipSync } from "fflate";
 import { root } from "../../../cli/root";
+import { vipProviders } from "../../../contract/relay";
 import { buildBundles, bundlePath, lazyBundles } from "../../../infra/bundle";
 import { importMs } from "../importRatio";
 import { median } from "../median";
@@ -21,21 +22,27 @@ export interface BundleBench {
 /** Measures the bundles that the program uploads. The imports alternate, so that a busy machine slows down all. */
 export function benchBundles(): BundleBench {
   buildBundles(root);
-  const names = ["relay", ...(lazyBundles.relay ?? [])];
-  const files = names.map((name) => join(root, bundlePath(`functions/${name}`)));
-  const rounds = Array.from({ length: ROUNDS }, () => files.map((file) => importMs(file)));
-  const times = names.map((name, index) => {
+  const imports = {
+    relay: "relay",
+    ...Object.fromEntries(vipProviders.map((name) => [name, `relay/providers/${name}`])),
+  };
+  const rounds = Array.from({ length: ROUNDS }, () => Object.values(imports).map((name) => importMs(fileOf(name))));
+  const times = Object.keys(imports).map((name, index) => {
     const ms = median(rounds.map((round) => round[index] ?? Number.NaN));
-    return [name.split("/").at(-1) ?? name, Math.round(ms * 10) / 10];
+    return [name, Math.round(ms * 10) / 10];
   });
   return {
     importMs: Object.fromEntries(times),
-    zipBytes: zippedBytes(files),
-    runpodZipBytes: zippedBytes(files.slice(0, 1)),
+    zipBytes: zippedBytes(["relay", ...(lazyBundles.relay ?? [])]),
+    runpodZipBytes: zippedBytes(["relay"]),
   };
 }
 
-function zippedBytes(files: string[]): number {
-  const entries = files.map((file) => [file, new Uint8Array(readFileSync(file))]);
+function fileOf(bundle: string): string {
+  return join(root, bundlePath(`functions/${bundle}`));
+}
+
+function zippedBytes(bundles: string[]): number {
+  const entries = bundles.map((name) => [`${name}.cjs`, new Uint8Array(readFileSync(fileOf(name)))]);
   return zipSync(Object.fromEntries(entries), { level: 9 }).length;
 }

@@ -6,7 +6,7 @@ import { root } from "../../../cli/root";
 import { planModels } from "../../../contract/plan";
 import { planLimits } from "../../../functions/core/planLimits";
 import { signTicket } from "../../../functions/core/ticket";
-import { bundleOptions } from "../../../infra/bundle";
+import { bundleOptions, entryPointOf } from "../../../infra/bundle";
 import type { Children } from "../children";
 import type { HostSettings } from "./host";
 
@@ -27,8 +27,8 @@ export async function startHost(children: Children, upstream: HostSettings["upst
     ...bundleOptions,
     absWorkingDir: root,
     entryPoints: [
-      { in: "verify/bench/relay/host.ts", out: "host" },
-      { in: "functions/relay/providers/openai.ts", out: "relay/providers/openai" },
+      { in: "./verify/bench/relay/host.ts", out: "functions/host" },
+      ...["openai", "openaiSdk"].map((name) => entryPointOf(`functions/relay/providers/${name}`)),
     ],
     outdir,
     outExtension: { ".js": ".cjs" },
@@ -38,7 +38,7 @@ export async function startHost(children: Children, upstream: HostSettings["upst
   const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "bench" }] };
   const settings: HostSettings = { ticketIssuer: ISSUER, jwks, upstream };
   // The relay's log goes nowhere: the benchmark's own process must not spend time on it.
-  const host = children.start(process.execPath, [join(outdir, "host.cjs"), JSON.stringify(settings)], {
+  const host = children.start(process.execPath, [join(outdir, "functions/host.cjs"), JSON.stringify(settings)], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const [{ url }] = (await once(host, "message")) as [{ url: string }];
