@@ -14,16 +14,6 @@ export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }
 
-/** An external LLM that is called with a key. Bedrock is called with the function's role. */
-export type KeyProvider = Exclude<VipProvider, "bedrock">;
-
-/** Configuration key of each external LLM's key. */
-export const providerKeyOf = {
-  anthropic: "anthropicApiKey",
-  openai: "openaiApiKey",
-  huggingface: "huggingfaceToken",
-} as const satisfies Record<KeyProvider, string>;
-
 /** Names of a stack's resources that other code looks up by name. */
 export function stackNames(stack: string) {
   const prefix = `${PROJECT}-${stack}`;
@@ -47,7 +37,7 @@ export function stackNames(stack: string) {
     /** Names of the parameters in SSM Parameter Store. */
     parameters: {
       browserKey: (model: Model) => parameter(`${model}-browser-key`),
-      providerKey: (provider: KeyProvider) => parameter(`${provider}-key`),
+      providerKey: (provider: VipProvider) => parameter(`${provider}-key`),
       registryTokenExpiry: parameter("registry-token-expiry"),
       runpodApiKey: parameter("runpod-api-key"),
       stripeApiKey: parameter("stripe-api-key"),

@@ -4,12 +4,26 @@ import { WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
 export { Usage } from "./plan";
 
-/** External LLMs that can answer the vip plan. Each has a file of the same name in `functions/relay/providers/`. */
-export const vipProviders = ["anthropic", "openai", "bedrock", "huggingface"] as const;
+/**
+ * External LLMs that can answer the vip plan, one line each: the configuration key of the vendor's API key. Bedrock has
+ * none, because the relay calls it with the function's role. Each provider has a file of the same name in
+ * `functions/relay/providers/`.
+ */
+export const vipProviderKeys = {
+  anthropic: "anthropicApiKey",
+  openai: "openaiApiKey",
+  bedrock: undefined,
+  huggingface: "huggingfaceToken",
+} as const;
 
 /** Name of an external LLM provider. */
+export type VipProvider = keyof typeof vipProviderKeys;
+
+/** Every external LLM provider. */
+export const vipProviders = Object.keys(vipProviderKeys) as [VipProvider, ...VipProvider[]];
+
+/** Schema of a provider's name. */
 export const VipProvider = z.enum(vipProviders);
-export type VipProvider = z.infer<typeof VipProvider>;
 
 /** Id of a chat. The client chooses it, so that the client can cancel the chat before the first text. */
 export const ChatId = z.string().check(z.regex(/^[\w-]{8,64}$/));

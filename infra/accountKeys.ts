@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type KeyProvider, providerKeyOf, stackNames } from "../names";
+import { type VipProvider, vipProviders } from "../contract/relay";
+import { stackNames } from "../names";
 import type { Config } from "./config";
 import { createSecret, type Secret } from "./secrets";
 
@@ -11,7 +12,7 @@ export interface AccountKeysArgs {
 /** Keys of the operator's accounts at RunPod and at the external LLMs, for the functions that call them. */
 export class AccountKeys extends pulumi.ComponentResource {
   readonly runpod: Secret;
-  readonly providers: Partial<Record<KeyProvider, Secret>>;
+  readonly providers: Partial<Record<VipProvider, Secret>>;
 
   constructor(name: string, { config }: AccountKeysArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:AccountKeys", name, {}, opts);
@@ -23,8 +24,7 @@ export class AccountKeys extends pulumi.ComponentResource {
       // The registry was the parameter's first parent.
       { ...child, aliases: [{ parent: pulumi.createUrn("registry", "snack:infra:Registry") }] },
     );
-    const names = Object.keys(providerKeyOf) as KeyProvider[];
-    const secrets = names.flatMap((provider) => {
+    const secrets = vipProviders.flatMap((provider) => {
       const value = config.providerKeys[provider];
       const parameter = parameters.providerKey(provider);
       return value ? [[provider, createSecret(`${provider}-key`, { name: parameter, value }, child)]] : [];

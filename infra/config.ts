@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { byModel, type Model, models } from "../contract/plan";
+import { type VipProvider, vipProviderKeys } from "../contract/relay";
 import { missingSecret } from "../dynamic/config";
 import type { Policy } from "../functions/core/entitlement";
-import { browserKeyOf, type KeyProvider, providerKeyOf } from "../names";
+import { browserKeyOf } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
 
@@ -27,7 +28,7 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   /** RunPod keys for browsers, each restricted to one endpoint. The operator creates them in RunPod's console. */
   browserKeys: Partial<Record<Model, pulumi.Output<string>>>;
   /** Keys of external LLMs. */
-  providerKeys: Partial<Record<KeyProvider, pulumi.Output<string>>>;
+  providerKeys: Partial<Record<VipProvider, pulumi.Output<string>>>;
   /** Stripe's keys. Without `apiKey` no plan is for sale. */
   stripe: {
     /** Restricted key that the functions use. */
@@ -51,7 +52,7 @@ export function loadConfig(): Config {
   const runpodApiKey = source.getSecret("runpodApiKey");
   if (!runpodApiKey) problems.push(missingSecret("runpodApiKey"));
   const token = source.getSecret("registryToken");
-  const keys = secretsOf(source, providerKeyOf);
+  const keys = secretsOf(source, vipProviderKeys);
   if (config) {
     problems.push(...contradictions(config, pulumi.getStack(), token !== undefined), ...missingProviders(config, keys));
   }
@@ -80,10 +81,10 @@ export function loadConfig(): Config {
 /** Reads the configured ones of some secrets. `keys` has the configuration key of each name. */
 function secretsOf<Name extends string>(
   source: pulumi.Config,
-  keys: Record<Name, string>,
+  keys: Record<Name, string | undefined>,
 ): Partial<Record<Name, pulumi.Output<string>>> {
-  const found = Object.entries<string>(keys).flatMap(([name, key]) => {
-    const secret = source.getSecret(key);
+  const found = Object.entries<string | undefined>(keys).flatMap(([name, key]) => {
+    const secret = key && source.getSecret(key);
     return secret ? [[name, secret]] : [];
   });
   return Object.fromEntries(found);
@@ -94,7 +95,8 @@ function missingProviders({ vip }: PlainConfig, keys: Config["providerKeys"]): s
   return vip.providers.flatMap((provider) => {
     const problems: string[] = [];
     if (!vip[provider]) problems.push(`vip.${provider}: is missing: vip.providers has ${provider}, so set its model`);
-    if (provider !== "bedrock" && !keys[provider]) problems.push(missingSecret(providerKeyOf[provider]));
+    const key = vipProviderKeys[provider];
+    if (key && !keys[provider]) problems.push(missingSecret(key));
     return problems;
   });
 }

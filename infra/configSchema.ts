@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { byModel, models } from "../contract/plan";
-import { VipProvider } from "../contract/relay";
+import { VipProvider, vipProviderKeys, vipProviders } from "../contract/relay";
 import { parseConfig, secureUrl } from "../dynamic/config";
 import { geographies, parseInferenceProfile } from "../functions/core/relay/inferenceProfile";
 import { browserKeyOf } from "../names";
@@ -227,7 +227,9 @@ const externalLlm = {
   effort: text("must be the provider's name of an effort, such as low", /^[a-z]+$/)
     .optional()
     .describe("Reasoning effort. Default: the provider's default."),
-  baseUrl: secureUrl.optional().describe("Base URL of the provider's API. Default: the provider's URL."),
+  baseUrl: secureUrl
+    .optional()
+    .describe("Base URL of the provider's API. Default: the provider's URL. For openai, any server with OpenAI's API."),
   usdPerMillionTokens: Prices,
 };
 
@@ -242,6 +244,14 @@ const BedrockConfig = z.strictObject({
     .describe("AWS Region of the requests. Default: the stack's Region."),
 });
 
+/** One optional block per external LLM. */
+const externalLlms = Object.fromEntries(
+  vipProviders.map((name) => {
+    const settings = z.strictObject(externalLlm).optional();
+    return [name, settings.describe(`Settings of ${name}, with the secret ${vipProviderKeys[name]}.`)];
+  }),
+) as Record<VipProvider, z.ZodOptional<z.ZodObject<typeof externalLlm, z.core.$strict>>>;
+
 const VipConfig = z
   .strictObject({
     providers: z
@@ -252,13 +262,8 @@ const VipConfig = z
         "External LLMs that answer the vip plan, in the order of preference: anthropic, openai, bedrock, huggingface. The next " +
           "one answers when one fails. Empty: the model of the plan answers.",
       ),
-    anthropic: z.strictObject(externalLlm).optional().describe("Claude, with anthropicApiKey."),
-    openai: z
-      .strictObject(externalLlm)
-      .optional()
-      .describe("OpenAI, or a server with OpenAI's API at baseUrl, with openaiApiKey."),
+    ...externalLlms,
     bedrock: BedrockConfig.optional().describe("AWS Bedrock, with the function's role instead of a key."),
-    huggingface: z.strictObject(externalLlm).optional().describe("HuggingFace's router, with huggingfaceToken."),
     dailyUsd: z
       .number()
       .positive()
@@ -342,9 +347,11 @@ export const secretKeys: Record<string, string> = {
         "see or cancel the jobs of others.",
     ]),
   ),
-  anthropicApiKey: "Anthropic API key, for anthropic in vip.providers.",
-  openaiApiKey: "OpenAI API key, for openai in vip.providers.",
-  huggingfaceToken: "HuggingFace token that may call Inference Providers, for huggingface in vip.providers.",
+  ...Object.fromEntries(
+    Object.entries(vipProviderKeys).flatMap(([name, key]) =>
+      key ? [[key, `API key for ${name} in vip.providers.`]] : [],
+    ),
+  ),
   stripeApiKey:
     "Restricted Stripe key of the functions: write customers, Checkout Sessions and portal sessions; read subscriptions, " +
     "invoices, charges, disputes and events.",

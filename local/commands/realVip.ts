@@ -1,5 +1,4 @@
-import { type VipProvider, vipProviders } from "../../contract/relay";
-import { providerKeyOf } from "../../names";
+import { type VipProvider, vipProviderKeys, vipProviders } from "../../contract/relay";
 
 /** External LLMs that answer instead of the local servers. */
 export interface RealVip {
@@ -64,7 +63,7 @@ function keySettings(provider: Exclude<VipProvider, "bedrock">, env: NodeJS.Proc
   // A server on this machine accepts any key.
   const key = env[variable] || (baseUrl && "none");
   if (!key) throw new Error(`VIP_PROVIDERS lists ${provider}, but ${variable} is not set.`);
-  return { [`vip.${provider}.baseUrl`]: baseUrl || vendorUrls[provider], [providerKeyOf[provider]]: key };
+  return { [`vip.${provider}.baseUrl`]: baseUrl || vendorUrls[provider], [vipProviderKeys[provider]]: key };
 }
 
 function bedrockSettings(env: NodeJS.ProcessEnv): Record<string, unknown> {

@@ -6,7 +6,7 @@ import { join, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApi } from "../../client";
 import { byModel, models, Plan, planModels } from "../../contract/plan";
-import { vipProviders } from "../../contract/relay";
+import { vipProviderKeys, vipProviders } from "../../contract/relay";
 import { ProviderFailure } from "../../functions/core/relay/provider";
 import type { ProviderModule } from "../../functions/relay/providers";
 import { modelFacts, modelReference } from "../../images/models";
@@ -16,7 +16,7 @@ import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
 import { customerApi } from "../../local/visitor/customer";
-import { browserKeyOf, configKey, type KeyProvider, providerKeyOf, START_STACK, stackNames } from "../../names";
+import { browserKeyOf, configKey, START_STACK, stackNames } from "../../names";
 import { webhookEvents } from "../../stripe/events";
 import { budgets, functionName, packageFolder, zippedBytes } from "../../verify/bench/zips";
 
@@ -27,7 +27,9 @@ const dir = mkdtempSync(join(tmpdir(), "snack-misaki-program-"));
 const canaries: Record<string, string> = {
   runpodApiKey: "canary-account-key-5f2d",
   [browserKeyOf(planModels.paid)]: "canary-browser-key-9a1c-e57b",
-  ...Object.fromEntries(Object.values(providerKeyOf).map((key) => [key, `canary-${key}-of-a-provider-77d0`])),
+  ...Object.fromEntries(
+    Object.values(vipProviderKeys).flatMap((key) => (key ? [[key, `canary-${key}-of-a-provider-77d0`]] : [])),
+  ),
   stripeApiKey: "rk_test_canary_functions_1b7d",
   stripeWebhookKey: "rk_test_canary_webhooks_c04e",
 };
@@ -214,7 +216,7 @@ describe("Secrets", () => {
       [
         ...Object.values(others),
         browserKey(planModels.paid),
-        ...(Object.keys(providerKeyOf) as KeyProvider[]).map(providerKey),
+        ...vipProviders.filter((name) => vipProviderKeys[name]).map(providerKey),
       ].sort(),
     );
     // The expiry of the registry token is not a secret. Operators read it.
