@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { runInThisContext } from "node:vm";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { runtime } from "@pulumi/pulumi";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { code, nextEvent, startTestCloud } from "./fixture";
 
 const FUNCTION = "aws:lambda/function:Function";
@@ -433,9 +433,8 @@ describe("Streamed response", () => {
       cloud,
       `let n = 0; ${streaming("stream.write(String(++n)); stream.write('.'.repeat(200_000)); stream.end()")}`,
     );
-    const bodies = [];
-    for (let call = 0; call < 3; call++) bodies.push((await get(url)).body[0]);
-    expect(bodies).toEqual(["1", "2", "3"]);
+    // The client may have the whole response a moment before the worker is free, so one of the calls may start another.
+    await vi.waitFor(async () => expect((await get(url)).body[0]).toBe("3"));
   });
 });
 
