@@ -50,6 +50,7 @@ export const bundleOptions: BuildOptions = {
   mainFields: ["module", "main"],
   alias: {
     "@aws-sdk/credential-provider-node": "./infra/lambdaCredentials.ts",
+    "@aws-sdk/endpoint-cache": "./infra/lambdaEndpointCache.ts",
     "openai/client": "./openaiSdk.cjs",
   },
   external: ["./openaiSdk.cjs"],
