@@ -26,7 +26,9 @@ export const template = {
       const isNew = (...names: (keyof TemplateInputs)[]) =>
         names.some((name) => changed(before, inputs, name)) && isKnown(names.map((name) => inputs[name]));
       const known = inputs as TemplateInputs;
-      if (isNew("name", "owner")) failures.push(...(await checkName(connection(), known)));
+      // A template that the state already has under this name belongs to this stack, even if its owner tag is missing or
+      // different. The update writes the tag again.
+      if (isNew("name")) failures.push(...(await checkName(connection(), known)));
       if (isNew("imageName", "containerDiskInGb")) failures.push(...(await checkImage(connection(), known)));
     }
     return { inputs, failures };

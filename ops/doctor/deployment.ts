@@ -24,10 +24,8 @@ export function checkEndpoint(
   }
   if (endpoint !== undefined) return { check: ok(label, `${name} (${endpoint.id})`), endpoint };
   if (named.length > 0) {
-    const maker = named[0]?.owner ?? "someone else, or its template belongs to another stack";
-    const seen = `${name} (${ids(named)}) exists, but was created by ${maker}`;
-    const todo = `Run "pulumi refresh", then "pulumi up"; or delete that endpoint in RunPod's console first.`;
-    return { check: failed(label, seen, todo), endpoint: undefined };
+    const check = failed(label, notOurs(name, ids(named), named[0]?.owner, owner), repairTag("endpoint"));
+    return { check, endpoint: undefined };
   }
   const seen = `RunPod has no endpoint named ${name}`;
   return { check: failed(label, seen, `Run "pulumi refresh", then "pulumi up".`), endpoint: undefined };
@@ -46,14 +44,27 @@ export function checkTemplate(
   if (template === undefined) return failed(label, `RunPod has no template named ${name}`, todo);
   const maker = splitOwnerTag(template.env).owner;
   if (maker !== owner) {
-    const seen = `${name} (${template.id}) exists, but was created by ${maker ?? "someone else"}`;
-    return failed(label, seen, `Delete or rename that template in RunPod's console. ${todo}`);
+    return failed(label, notOurs(name, template.id, maker, owner), repairTag("template"));
   }
   if (endpoint !== undefined && endpoint.templateId !== template.id) {
     const other = endpoint.templateId || "an unknown template";
     return failed(label, `endpoint ${endpoint.id} runs ${other} instead of ${template.id}`, todo);
   }
   return ok(label, `${name} (${template.id})${endpoint ? ", used by its endpoint" : ""}`);
+}
+
+/** Finding for a resource without the stack's owner tag. */
+function notOurs(name: string, id: string, maker: string | undefined, owner: string): string {
+  const tag = maker === undefined ? "no owner tag" : `the owner tag of ${maker}`;
+  return `${name} (${id}) has ${tag}, not that of ${owner}`;
+}
+
+/** Next step for a resource without the stack's owner tag. A resource in the stack's state gets its tag back. */
+function repairTag(kind: "template" | "endpoint"): string {
+  return (
+    `Run "pulumi up --refresh": it restores the tag if this stack created the ${kind}. If it says that the ${kind} belongs to ` +
+    `somebody else, rename or delete that ${kind} in RunPod's console, then run "pulumi up".`
+  );
 }
 
 /**

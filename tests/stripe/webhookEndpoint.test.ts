@@ -157,6 +157,19 @@ describe("A webhook endpoint", () => {
     },
   );
 
+  it("gets its owner tag again by a refresh and an up after somebody has removed the tag", async () => {
+    const { endpoint, inputs, client } = fixture();
+    const created = await createResource(endpoint, inputs);
+    await client.webhookEndpoints.update(created.id, { metadata: { app: "", stack: "", generation: "" } });
+    const read = await endpoint.read(created.id, created.outs);
+    const checked = await endpoint.check(inputs, read.inputs);
+    expect(checked.failures).toEqual([]);
+    expect((await endpoint.diff(created.id, read.outs, checked.inputs)).changes).toBe(true);
+    await endpoint.update(created.id, read.outs, checked.inputs);
+    const [{ metadata } = { metadata: {} }] = await atStripe();
+    expect(metadata).toEqual({ app: "snack-misaki", stack: "snack-misaki/dev", generation: "1", settled: "true" });
+  });
+
   it("is removed from the state by a refresh after somebody has deleted the endpoint at Stripe", async () => {
     const { client, endpoint, inputs } = fixture();
     const created = await createResource(endpoint, inputs);

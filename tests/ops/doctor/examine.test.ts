@@ -276,10 +276,32 @@ bothApis("examine of a broken deployment (%s)", (api) => {
     const here = await open({ api });
     const lines = await problems(here, { owner: "snack-misaki/prod" });
     expect(lines).toContainEqual(
-      line("phi3 endpoint", "failed", /exists, but was created by snack-misaki\/dev$/, /pulumi up/),
+      line(
+        "phi3 endpoint",
+        "failed",
+        /has the owner tag of snack-misaki\/dev, not that of snack-misaki\/prod$/,
+        /^Run "pulumi up --refresh": it restores the tag if this stack created the endpoint/,
+      ),
     );
     expect(lines).toContainEqual(
-      line("phi3 template", "failed", /exists, but was created by snack-misaki\/dev$/, /^Delete or rename/),
+      line(
+        "phi3 template",
+        "failed",
+        /has the owner tag of snack-misaki\/dev, not that of snack-misaki\/prod$/,
+        /^Run "pulumi up --refresh": it restores the tag if this stack created the template/,
+      ),
+    );
+  });
+
+  it("reports a template without owner tag, and names the command that restores the tag", async () => {
+    const here = await open({ api });
+    const template = await here.client.getTemplate(here.templateIds.phi3);
+    if (!template) throw new Error("no template");
+    const { id, env, ...settings } = template;
+    const { SNACK_MISAKI_STACK: _, ...untagged } = env;
+    await here.client.saveTemplate({ ...settings, env: untagged }, id);
+    expect(await problems(here)).toContainEqual(
+      line("phi3 template", "failed", /has no owner tag, not that of snack-misaki\/dev$/, /pulumi up --refresh/),
     );
   });
 
