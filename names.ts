@@ -14,6 +14,14 @@ export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }
 
+/** Tags of every AWS resource of a stack. The AWS provider sets them: `aws:defaultTags` of the stack's configuration. */
+export function stackTags(stack: string): Record<string, string> {
+  return { project: PROJECT, stack };
+}
+
+/** Id of the local cloud's AWS account. AWS has no account with this id. */
+export const LOCAL_ACCOUNT_ID = "000000000000";
+
 /** Names of a stack's resources that other code looks up by name. */
 export function stackNames(stack: string) {
   const prefix = `${PROJECT}-${stack}`;

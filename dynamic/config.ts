@@ -32,6 +32,20 @@ export function parseConfig<S extends z.ZodObject>(schema: S, get: GetValue): Pa
   return error ? { problems: error.issues.map((issue) => explain(issue, values)) } : { config: data };
 }
 
+/**
+ * Error in the configuration of a provider. It has no stack trace, because Pulumi would print the frames of the minified
+ * bundle beside the message.
+ */
+export class ConfigurationError extends Error {
+  override readonly name = "ConfigurationError";
+
+  /** @param problems one line per bad key */
+  constructor(problems: string[]) {
+    super(problems.join("\n"));
+    this.stack = "";
+  }
+}
+
 /** Error line for a required secret that is not set. */
 export function missingSecret(key: string): string {
   return `${key}: is missing; set it with: pulumi config set --secret ${key}`;

@@ -3,9 +3,20 @@ import { byModel, type Model, models } from "../contract/plan";
 import { type VipProvider, vipProviderKeys } from "../contract/relay";
 import { missingSecret } from "../dynamic/config";
 import type { Policy } from "../functions/core/entitlement";
-import { browserKeyOf } from "../names";
+import { browserKeyOf, configKey, stackTags } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
-import { ConfigSchema, type PlainConfig, parsePlainConfig, secretKeys } from "./configSchema";
+import {
+  anySecret,
+  ConfigSchema,
+  type PlainConfig,
+  parseAwsConfig,
+  parsePlainConfig,
+  secretForms,
+  secretKeys,
+} from "./configSchema";
+
+/** Whether a key of the configuration was set with `--secret`. The SDK exports this function without its type. */
+const { isConfigSecret } = pulumi.runtime as typeof pulumi.runtime & { isConfigSecret(key: string): boolean };
 
 /** Value of `registry` in the configuration. With kind `token`, it also contains the secret token. */
 type Registry =
@@ -47,18 +58,20 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
  */
 export function loadConfig(): Config {
   const source = new pulumi.Config();
+  const stack = pulumi.getStack();
   const { config, problems: badValues = [] } = parsePlainConfig((key) => source.get(key));
-  const problems = [...unknownKeys(source.name), ...badValues];
+  const problems = [...unknownKeys(source.name), ...badValues, ...badSecrets()];
   const runpodApiKey = source.getSecret("runpodApiKey");
   if (!runpodApiKey) problems.push(missingSecret("runpodApiKey"));
   const token = source.getSecret("registryToken");
   const keys = secretsOf(source, vipProviderKeys);
   if (config) {
-    problems.push(...contradictions(config, pulumi.getStack(), token !== undefined), ...missingProviders(config, keys));
+    problems.push(...contradictions(config, stack, token !== undefined), ...missingProviders(config, keys));
   }
-  if (!config || !runpodApiKey || problems.length > 0) {
-    const lines = problems.map((problem) => `\n  ${source.name}:${problem}`);
-    throw new pulumi.RunError(`The configuration of stack ${pulumi.getStack()} is not valid:${lines.join("")}`);
+  const lines = [...badStackName(stack), ...badAwsConfig(stack), ...problems.map(configKey)];
+  if (!config || !runpodApiKey || lines.length > 0) {
+    const list = lines.map((line) => `\n  ${line}`).join("");
+    throw new pulumi.RunError(`The configuration of stack ${stack} is not valid:${list}`);
   }
   const { billing, frontend, registry } = config;
   return {
@@ -67,12 +80,12 @@ export function loadConfig(): Config {
     registry: registry.kind === "token" ? { ...registry, token: token ?? pulumi.output("") } : registry,
     runpodApiKey,
     planPolicy: { prices: billing.prices, graceDays: billing.graceDays },
-    stack: pulumi.getStack(),
+    stack,
     browserKeys: secretsOf(source, byModel(browserKeyOf)),
     providerKeys: keys,
     stripe: {
       apiKey: source.getSecret("stripeApiKey"),
-      registersWebhook: source.get("stripeWebhookKey") !== undefined,
+      registersWebhook: source.getSecret("stripeWebhookKey") !== undefined,
       webhookSecret: source.getSecret("stripeWebhookSecret"),
     },
   };
@@ -88,6 +101,46 @@ function secretsOf<Name extends string>(
     return secret ? [[name, secret]] : [];
   });
   return Object.fromEntries(found);
+}
+
+/** Longest name of a stack. AWS allows 64 characters in the name of a role, which also has the project and a purpose. */
+const STACK_NAME_LIMIT = 18;
+
+function badStackName(stack: string): string[] {
+  if (stack.length <= STACK_NAME_LIMIT && /^[\w-]+$/.test(stack)) return [];
+  const allowed = `at most ${STACK_NAME_LIMIT} letters, digits, - and _, because names at AWS contain it`;
+  return [`the name of the stack: must be ${allowed}, got "${stack}"`];
+}
+
+/** Finds missing keys of the AWS provider: without default tags nobody can tell the stacks of an account apart. */
+function badAwsConfig(stack: string): string[] {
+  const { region, tags } = parseAwsConfig((key) => pulumi.runtime.getConfig(`aws:${key}`));
+  const problems = region
+    ? []
+    : ["aws:region: must be an AWS Region; set it with: pulumi config set aws:region ap-northeast-1"];
+  for (const [name, value] of Object.entries(stackTags(stack))) {
+    if (tags[name] === value) continue;
+    const path = `aws:defaultTags.tags.${name}`;
+    problems.push(`${path}: must be "${value}"; set it with: pulumi config set --path ${path} ${value}`);
+  }
+  return problems;
+}
+
+/** Finds secrets that have the wrong form, or that Pulumi would store in plain text. Never quotes a value. */
+function badSecrets(): string[] {
+  const { isLocal } = parseAwsConfig((key) => pulumi.runtime.getConfig(`aws:${key}`));
+  return Object.keys(secretKeys).flatMap((key) => {
+    const value = pulumi.runtime.getConfig(configKey(key));
+    if (value === undefined) return [];
+    const { form, allowed } = secretForms[key] ?? anySecret;
+    if (!form.test(value)) return [`${key}: must be ${allowed}; set it with: pulumi config set --secret ${key}`];
+    // The keys of the local cloud open nothing else.
+    if (isLocal || isConfigSecret(configKey(key))) return [];
+    return [
+      `${key}: is in plain text, so the stack's file and state would show it. Replace this key by a new one, and set that one with: ` +
+        `pulumi config set --secret ${key}`,
+    ];
+  });
 }
 
 /** Finds external LLMs that are listed but have no settings or no key. */

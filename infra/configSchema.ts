@@ -3,10 +3,10 @@ import { byModel, models } from "../contract/plan";
 import { VipProvider, vipProviderKeys, vipProviders } from "../contract/relay";
 import { parseConfig, secureUrl } from "../dynamic/config";
 import { geographies, parseInferenceProfile } from "../functions/core/relay/inferenceProfile";
-import { browserKeyOf } from "../names";
+import { browserKeyOf, LOCAL_ACCOUNT_ID } from "../names";
 import { RunpodConfig, runpodSecrets } from "../runpod/config";
 import { GPU_POOLS } from "../runpod/gpuPools";
-import { StripeConfig, stripeSecrets } from "../stripe/config";
+import { StripeConfig, stripeKeyForm, stripeSecrets } from "../stripe/config";
 
 /** A tag that names one build. RunPod's hosts cache images by tag, so a reused tag would run old code. */
 const imageTag = z.preprocess(
@@ -130,6 +130,7 @@ const AuthConfig = z
     domainPrefix: z
       .string()
       .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and -")
+      .refine((prefix) => !/aws|amazon|cognito/.test(prefix), "must not contain aws, amazon or cognito")
       .describe(
         "Prefix of the hosted sign-in https://<domainPrefix>.auth.<region>.amazoncognito.com. Must be unique in the region.",
       ),
@@ -359,6 +360,23 @@ export const secretKeys: Record<string, string> = {
   stripeWebhookSecret: "Signing secret (whsec_…) of a webhook endpoint that the operator registered by hand.",
 };
 
+/** Form of a secret. */
+interface SecretForm {
+  form: RegExp;
+  /** The end of a sentence that begins with "must be". */
+  allowed: string;
+}
+
+/** Form of every secret without an entry in `secretForms`. */
+export const anySecret: SecretForm = { form: /^\S+$/, allowed: "a text without spaces" };
+
+/** Forms of secrets that have a known prefix. */
+export const secretForms: Record<string, SecretForm> = {
+  stripeApiKey: stripeKeyForm,
+  stripeWebhookKey: stripeKeyForm,
+  stripeWebhookSecret: { form: /^whsec_\S+$/, allowed: "a signing secret of Stripe, whsec_…" },
+};
+
 /** The stack's configuration without its secrets, parsed. */
 export type PlainConfig = z.infer<typeof ConfigSchema>;
 
@@ -370,6 +388,35 @@ export type PlainConfig = z.infer<typeof ConfigSchema>;
  */
 export function parsePlainConfig(get: (key: string) => string | undefined) {
   return parseConfig(ConfigSchema, get);
+}
+
+const AwsConfig = z.object({
+  region: z
+    .string()
+    .regex(/^[a-z]{2}(-[a-z]+)+-\d$/)
+    .optional()
+    .catch(undefined),
+  allowedAccountIds: z.array(z.string()).optional().catch(undefined),
+  defaultTags: z
+    .object({ tags: z.record(z.string(), z.string()) })
+    .optional()
+    .catch(undefined),
+});
+
+/**
+ * Parses the keys of Pulumi's AWS provider that the program depends on. A bad value counts as missing.
+ *
+ * @param get returns the value of a key without `aws:`
+ * @returns the region, the default tags, and whether the stack can only be in the local cloud
+ */
+export function parseAwsConfig(get: (key: string) => string | undefined): {
+  region: string | undefined;
+  tags: Record<string, string>;
+  isLocal: boolean;
+} {
+  const { region, allowedAccountIds = [], defaultTags } = parseConfig(AwsConfig, get).config ?? {};
+  const isLocal = allowedAccountIds.length > 0 && allowedAccountIds.every((id) => id === LOCAL_ACCOUNT_ID);
+  return { region, tags: defaultTags?.tags ?? {}, isLocal };
 }
 
 function isOrigin(text: string): boolean {

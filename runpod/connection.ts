@@ -1,5 +1,5 @@
 import type { dynamic } from "@pulumi/pulumi";
-import { missingSecret, parseConfig } from "../dynamic/config";
+import { ConfigurationError, missingSecret, parseConfig } from "../dynamic/config";
 import { type Api, apis } from "./apis";
 import type { RunpodClient } from "./client";
 import { RunpodConfig } from "./config";
@@ -26,19 +26,22 @@ export interface Connection {
   workerQuota: number | undefined;
 }
 
-let current: Connection | undefined;
+/** An error after a `configure` that failed: Pulumi still calls the other methods, and each must give the same reason. */
+let current: Connection | ConfigurationError | undefined;
 
 /**
  * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`. This function is synchronous, because
  * Pulumi does not wait for a promise of `configure` before it starts the next operation of the provider.
  *
- * @throws Error that names every missing or bad key and the allowed values
+ * @throws ConfigurationError that names every missing or bad key and the allowed values
  */
 export function configure(request: dynamic.ConfigureRequest): void {
-  const { config, problems } = parseConfig(RunpodConfig, (key) => request.config.get(key));
-  if (problems) throw new Error(problems.join("\n"));
+  const { config, problems = [] } = parseConfig(RunpodConfig, (key) => request.config.get(key));
   const apiKey = request.config.get("runpodApiKey");
-  if (!apiKey) throw new Error(missingSecret("runpodApiKey"));
+  if (!config || !apiKey) {
+    current = new ConfigurationError(apiKey ? problems : [...problems, missingSecret("runpodApiKey")]);
+    throw current;
+  }
 
   setRetryInterval(config.runpodRetryIntervalMs);
   const options = { apiKey, url: config.runpodApiUrl };
@@ -57,10 +60,10 @@ export function configure(request: dynamic.ConfigureRequest): void {
 /**
  * Returns the connection of this process.
  *
- * @throws Error when `configure` has not run
+ * @throws ConfigurationError when `configure` has failed or has not run
  */
 export function connection(): Connection {
-  if (current === undefined)
-    throw new Error("The RunPod provider is not configured: set runpodApiKey in the stack's config.");
+  current ??= new ConfigurationError([missingSecret("runpodApiKey")]);
+  if (current instanceof ConfigurationError) throw current;
   return current;
 }

@@ -23,6 +23,17 @@ export class RunpodError extends Error {
   }
 }
 
+/**
+ * Error for a call whose API key RunPod does not accept.
+ *
+ * @param problem the rest of the sentence about the key, such as `is not valid`
+ */
+export function refusedKey(operation: string, problem: string): RunpodError {
+  const hint = '"pulumi refresh" and "pulumi destroy" use the key of the last "pulumi up".';
+  const message = `RunPod refused ${operation}: the API key (runpodApiKey) ${problem}. ${hint}`;
+  return new RunpodError(message, { transient: false });
+}
+
 const NOT_FOUND = /not found|(?:does not|doesn['’]t|no longer) exist|could(?: not|n['’]t) find|no such/i;
 const IN_USE = [
   /\b(?:in[ -]use|us(?:ed|es|ing)|referenced|conflict)\b/i,

@@ -18,5 +18,10 @@ export function forwardTo(kind: "template" | "endpoint" | "registryAuth"): dynam
 }
 
 function bundle(): typeof import("./provider") {
-  return require("./.build/runpod/provider.cjs");
+  try {
+    return require("./.build/runpod/provider.cjs");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
+    throw new Error(".build/runpod/provider.cjs is missing: run npm ci in the program's folder.");
+  }
 }

@@ -10,6 +10,9 @@ export const StripeConfig = z.object({
     .describe("Base URL of Stripe's API. Only the local cloud changes it."),
 });
 
+/** Form of an API key of Stripe. */
+export const stripeKeyForm = { form: /^[rs]k_\w+$/, allowed: "a key of Stripe's API, rk_… or sk_…" };
+
 /** The configuration keys of the Stripe provider whose values are secrets, with each key's meaning. */
 export const stripeSecrets = {
   stripeWebhookKey:

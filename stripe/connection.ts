@@ -1,9 +1,10 @@
 import type { dynamic } from "@pulumi/pulumi";
 import Stripe from "stripe";
-import { missingSecret, parseConfig } from "../dynamic/config";
-import { StripeConfig } from "./config";
+import { ConfigurationError, missingSecret, parseConfig } from "../dynamic/config";
+import { StripeConfig, stripeKeyForm } from "./config";
 
-let current: Stripe | undefined;
+/** An error after a `configure` that failed: Pulumi still calls the other methods, and each must give the same reason. */
+let current: Stripe | ConfigurationError | undefined;
 
 /**
  * Reads the configuration keys of `StripeConfig` and the secret `stripeWebhookKey`, a restricted key that may write
@@ -11,14 +12,17 @@ let current: Stripe | undefined;
  * only calls to Stripe fail. This function is synchronous, because Pulumi does not wait for a promise of `configure`
  * before it starts the next operation of the provider.
  *
- * @throws Error that names the bad key and the allowed values
+ * @throws ConfigurationError that names every bad key and the allowed values
  */
 export function configure(request: dynamic.ConfigureRequest): void {
-  const { config, problems } = parseConfig(StripeConfig, (key) => request.config.get(key));
-  if (problems) throw new Error(problems.join("\n"));
+  const { config, problems = [] } = parseConfig(StripeConfig, (key) => request.config.get(key));
   const key = request.config.get("stripeWebhookKey");
+  if (key && !stripeKeyForm.form.test(key)) problems.push(`stripeWebhookKey: must be ${stripeKeyForm.allowed}`);
+  if (!config || problems.length > 0) {
+    current = new ConfigurationError(problems);
+    throw current;
+  }
   if (!key) return;
-  if (!/^[rs]k_\w+$/.test(key)) throw new Error("stripeWebhookKey: must be a key of Stripe's API, rk_… or sk_…");
   const { protocol, hostname, port } = new URL(config.stripeApiUrl);
   current = new Stripe(key, {
     apiVersion: Stripe.API_VERSION,
@@ -34,9 +38,15 @@ export function configure(request: dynamic.ConfigureRequest): void {
 /**
  * Returns the Stripe client of this process.
  *
- * @throws Error when `configure` found no key
+ * @throws ConfigurationError when `configure` has failed or found no key
  */
 export function connection(): Stripe {
-  if (current === undefined) throw new Error(missingSecret("stripeWebhookKey"));
+  if (current instanceof ConfigurationError) throw current;
+  if (current === undefined) throw new ConfigurationError([missingSecret("stripeWebhookKey")]);
   return current;
+}
+
+/** Whether `configure` has succeeded but found no key. */
+export function hasNoKey(): boolean {
+  return current === undefined;
 }

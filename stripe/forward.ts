@@ -18,5 +18,10 @@ export function forwardTo(kind: "webhookEndpoint" | "webhookSecrets"): dynamic.R
 }
 
 function bundle(): typeof import("./provider") {
-  return require("./.build/stripe/provider.cjs");
+  try {
+    return require("./.build/stripe/provider.cjs");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
+    throw new Error(".build/stripe/provider.cjs is missing: run npm ci in the program's folder.");
+  }
 }

@@ -4,6 +4,7 @@ import type Stripe from "stripe";
 import { asDeclared, checkFields, diffFields, type Properties } from "../dynamic/fields";
 import { missingResource } from "../dynamic/missing";
 import { recordAttempt } from "../dynamic/unfinished";
+import { hasNoKey } from "./connection";
 import { StripeCallError } from "./error";
 import { CREATE_FINISHED, hasOwnerTag, ownerTag } from "./ownerTag";
 import {
@@ -46,7 +47,9 @@ export const webhookEndpoint = {
     return { id, outs };
   },
 
+  /** Without a key, the state stays as it is: an operator who has removed the key must still be able to refresh. */
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
+    if (hasNoKey()) return { id, props: declared };
     const endpoint = await getEndpoint(id);
     if (endpoint === undefined) return { id: "" };
     const inputs = asDeclared(declared, actualInputs(endpoint, checkedInputs(declared)));
@@ -67,7 +70,18 @@ export const webhookEndpoint = {
     return { outs: { ...attempted, status: updated.status } };
   },
 
+  /**
+   * Without a key, leaves the endpoint at Stripe and warns: an operator who has removed the key registers the webhook by
+   * hand.
+   */
   async delete(id: string): Promise<void> {
+    if (hasNoKey()) {
+      console.warn(
+        `The webhook endpoint ${id} stays enabled at Stripe, because stripeWebhookKey is not set. Pulumi has forgotten its ` +
+          "secret, so its events fail. Delete it in Stripe's dashboard (Developers, Webhooks).",
+      );
+      return;
+    }
     await deleteEndpoint(id);
   },
 };

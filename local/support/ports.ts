@@ -57,6 +57,7 @@ export function cloudStackConfig(
     "frontend.origins": withPage("origins", ""),
     "frontend.callbackUrls": withPage("callbackUrls", "/callback"),
     "frontend.logoutUrls": withPage("logoutUrls", "/"),
+    "aws:defaultTags.tags.stack": START_STACK,
     "auth.domainPrefix": `${PROJECT}-${START_STACK}`,
     "auth.domainUrl": at(ports.domain),
     runpodApiUrl: at(ports.runpod),

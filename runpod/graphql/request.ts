@@ -1,7 +1,7 @@
 import { ClientError, GraphQLClient, gql } from "graphql-request";
 import { z } from "zod";
 import { type ApiOptions, USER_AGENT } from "../client";
-import { isNotFound, noResponseError, RunpodError, redact } from "../error";
+import { isNotFound, noResponseError, RunpodError, redact, refusedKey } from "../error";
 import { isTransientStatus, parseRetryAfter, retryTransient } from "../retry";
 
 // Error texts after which RunPod's own SDK repeats a call.
@@ -89,8 +89,7 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
       const { myself } = await sendRepeatable({ operation, document: gql`query { myself { ${fields} } }`, response });
       // RunPod answers an unknown key with 200 and null. If null counted as an empty account, all resources would look
       // deleted.
-      if (myself === null)
-        throw new RunpodError(`RunPod refused ${operation}: the API key is not valid.`, { transient: false });
+      if (myself === null) throw refusedKey(operation, "is not valid");
       return myself;
     },
   };
@@ -104,9 +103,7 @@ function refusal(operation: string, { response }: ClientError, secrets: string[]
   const { status, errors, headers } = response;
   const reason = errors?.map(({ message }) => withoutValue(message)).join("; ") || `HTTP ${status}`;
   if (status === 401 || /^unauthorized$/i.test(reason)) {
-    return new RunpodError(`RunPod refused ${operation}: the API key is not valid or lacks the permission.`, {
-      transient: false,
-    });
+    return refusedKey(operation, "is not valid or lacks the permission");
   }
   const transient = isTransientStatus(status) || TRANSIENT.test(reason);
   const verb = transient ? "could not do" : "refused";

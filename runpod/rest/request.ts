@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ApiOptions } from "../client";
-import { isNotFound, RunpodError, redact } from "../error";
+import { isNotFound, RunpodError, redact, refusedKey } from "../error";
 import { callJson, type HttpResponse } from "../http";
 import { finalError, isTransientStatus } from "../retry";
 
@@ -103,10 +103,8 @@ export function restRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): R
 /** Error for a response that is not a success. */
 function refusal(operation: string, response: HttpResponse, secrets: string[]): RunpodError {
   const { status, body, retryAfterMs } = response;
-  if (status === 401)
-    return new RunpodError(`RunPod refused ${operation}: the API key is not valid.`, { transient: false });
-  if (status === 403)
-    return new RunpodError(`RunPod refused ${operation}: the API key lacks the permission.`, { transient: false });
+  if (status === 401) return refusedKey(operation, "is not valid");
+  if (status === 403) return refusedKey(operation, "lacks the permission");
   if (status < 400) {
     const reason = `HTTP ${status} redirects to another address. Check runpodApiUrl.`;
     return new RunpodError(`RunPod did not answer ${operation}: ${reason}`, { transient: false });

@@ -2,7 +2,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 import { byModel, models } from "../../contract/plan";
 import { type Config, loadConfig } from "../../infra/config";
+import { secretKeys } from "../../infra/configSchema";
 import { readStackConfig } from "../../local/support/stackConfig";
+import { configKey } from "../../names";
 
 const mocks = {
   newResource: ({ inputs }: pulumi.runtime.MockResourceArgs) => ({ id: "", state: inputs }),
@@ -14,7 +16,10 @@ beforeAll(async () => {
 
 /** Loads a stack's configuration file with overrides, like the program. */
 function load(stack: string, overrides: Record<string, unknown> = {}): Config {
-  const { values, secretKeys } = readStackConfig(process.cwd(), stack, overrides);
+  const { values, secretKeys } = readStackConfig(process.cwd(), stack, {
+    "aws:defaultTags.tags.stack": pulumi.getStack(),
+    ...overrides,
+  });
   pulumi.runtime.setAllConfig(values, secretKeys);
   return loadConfig();
 }
@@ -28,6 +33,11 @@ function problems(overrides: Record<string, unknown>): string {
     throw error;
   }
   return "";
+}
+
+/** The values of Pulumi.local.yaml. */
+function readPlainConfig(): Record<string, string> {
+  return readStackConfig(process.cwd(), "local").values;
 }
 
 /** Removes the keys of the external LLMs in Pulumi.local.yaml. */
@@ -282,5 +292,100 @@ describe("Stack configuration", () => {
   it("is rejected with one error that lists all invalid values", () => {
     const message = problems({ "phi3.imageTag": "latest", "guest.sessionsPerHour": 0, phi: "x" });
     expect(message.split("\n")).toHaveLength(4);
+  });
+});
+
+describe("A secret of the stack configuration", () => {
+  const real = { "aws:allowedAccountIds": undefined };
+
+  /** Loads the configuration as Pulumi passes it when `secretKeys` were set with `--secret`. */
+  function problemsWith(overrides: Record<string, unknown>, secretKeys: string[]): string {
+    const tags = { "aws:defaultTags.tags.stack": pulumi.getStack() };
+    const { values } = readStackConfig(process.cwd(), "local", { ...tags, ...overrides });
+    pulumi.runtime.setAllConfig(values, secretKeys.map(configKey));
+    try {
+      loadConfig();
+    } catch (error) {
+      if (error instanceof pulumi.RunError) return error.message;
+      throw error;
+    }
+    return "";
+  }
+  const configured = Object.keys(secretKeys).filter((key) => readPlainConfig()[configKey(key)] !== undefined);
+
+  it.each(configured)("is refused when it was set without --secret: %s", (key) => {
+    const others = configured.filter((each) => each !== key);
+    expect(problemsWith(real, configured)).toBe("");
+    const message = problemsWith(real, others);
+    expect(message.split("\n").slice(1)).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `^  snack-misaki:${key}: is in plain text, .* Replace this key .*pulumi config set --secret ${key}$`,
+        ),
+      ),
+    ]);
+    expect(message).not.toContain(readPlainConfig()[configKey(key)]);
+  });
+
+  it("may be in plain text for the local cloud, whose keys open nothing else", () => {
+    expect(problemsWith({}, [])).toBe("");
+    expect(problemsWith({ "aws:allowedAccountIds": ["000000000000", "123456789012"] }, configured.slice(1))).toContain(
+      "is in plain text",
+    );
+  });
+
+  it("is marked as a secret by the local engine, whatever its name", () => {
+    const all = Object.fromEntries(Object.keys(secretKeys).map((key) => [key, "x"]));
+    expect(readStackConfig(process.cwd(), "local", all).secretKeys).toEqual(
+      expect.arrayContaining(Object.keys(secretKeys).map(configKey)),
+    );
+  });
+
+  it.each([
+    ["stripeWebhookKey", "whsec_canary", "a key of Stripe's API, rk_… or sk_…"],
+    ["stripeApiKey", "pk_test_canary", "a key of Stripe's API, rk_… or sk_…"],
+    ["stripeWebhookSecret", "rk_test_canary", "a signing secret of Stripe, whsec_…"],
+    ["runpodApiKey", "", "a text without spaces"],
+    ["anthropicApiKey", "sk-canary\n", "a text without spaces"],
+  ])("is refused in the same list as the other keys when its form is wrong: %s", (key, value, allowed) => {
+    const message = problems({ [key]: value, runpodRolloutLimitMs: "soon" });
+    expect(message.split("\n").slice(1)).toEqual([
+      '  snack-misaki:runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got "soon"',
+      `  snack-misaki:${key}: must be ${allowed}; set it with: pulumi config set --secret ${key}`,
+    ]);
+    expect(message).not.toContain("canary");
+  });
+});
+
+describe("The AWS keys of the stack configuration", () => {
+  it.each([undefined, "tokyo"])("are refused when aws:region is %s", (region) => {
+    expect(problems({ "aws:region": region })).toContain(
+      "\n  aws:region: must be an AWS Region; set it with: pulumi config set aws:region ap-northeast-1",
+    );
+  });
+
+  it("are refused when the default tags do not name the project and this stack", () => {
+    expect(
+      problems({ "aws:defaultTags": { tags: { project: "other", stack: "prod" } } })
+        .split("\n")
+        .slice(1),
+    ).toEqual([
+      '  aws:defaultTags.tags.project: must be "snack-misaki"; set it with: pulumi config set --path aws:defaultTags.tags.project snack-misaki',
+      '  aws:defaultTags.tags.stack: must be "test"; set it with: pulumi config set --path aws:defaultTags.tags.stack test',
+    ]);
+    expect(problems({ "aws:defaultTags": undefined })).toContain("aws:defaultTags.tags.project: must be");
+  });
+
+  it.each(["aws-snack", "snack-amazon", "mycognito1"])("are refused with the reserved domain prefix %s", (prefix) => {
+    expect(problems({ "auth.domainPrefix": prefix })).toContain(
+      `auth.domainPrefix: must not contain aws, amazon or cognito, got "${prefix}"`,
+    );
+  });
+
+  it.each(["prod.eu", "a-stack-name-of-19ch"])("are refused for the stack name %s", async (stack) => {
+    await pulumi.runtime.setMocks(mocks, "snack-misaki", stack);
+    const message = problems({});
+    await pulumi.runtime.setMocks(mocks, "snack-misaki", "test");
+    expect(message).toContain("\n  the name of the stack: must be at most 18 letters, digits, - and _");
   });
 });

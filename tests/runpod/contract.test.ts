@@ -400,8 +400,8 @@ describe.each([
       const engine = await startEngine(program.folder, { ...config, runpodApiKey: "rpa_WRONG" });
       try {
         const resource = engine.resource(registered.template.type);
-        await expect(resource.read(id, outs)).rejects.toThrow("the API key is not valid");
-        await expect(resource.delete(id, outs)).rejects.toThrow("the API key is not valid");
+        await expect(resource.read(id, outs)).rejects.toThrow("the API key (runpodApiKey) is not valid");
+        await expect(resource.delete(id, outs)).rejects.toThrow("the API key (runpodApiKey) is not valid");
       } finally {
         await engine.close();
       }

@@ -76,7 +76,12 @@ describe("Registry credentials in the stack's own state", () => {
   it("get their owner again when the state has none, as after an import", async () => {
     const { registryAuth, registryAuthInputs } = fixture();
     const { id, outs } = await createResource(registryAuth, registryAuthInputs);
-    const { changes, outs: repaired } = await refreshAndUp(registryAuth, id, { ...outs, owner: "" }, registryAuthInputs);
+    const { changes, outs: repaired } = await refreshAndUp(
+      registryAuth,
+      id,
+      { ...outs, owner: "" },
+      registryAuthInputs,
+    );
     expect(changes).toBe(true);
     expect(repaired).toMatchObject({ owner: "snack-misaki/dev" });
   });

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startEngine } from "./engine";
 import { createResource, graphqlFixture } from "./fixture";
@@ -74,5 +77,37 @@ describe("Secrets", () => {
     await expect(template.update(id, outs, outs)).rejects.toThrow(
       /RunPod refused saveTemplate: Variable "\$input" got invalid value$/,
     );
+  });
+});
+
+describe("A provider with a bad setting", () => {
+  it("gives the same reason for each resource, without a stack trace", async () => {
+    const { program, config, registered, templateInputs, endpointInputs } = fixture();
+    const engine = await startEngine(program.folder, { ...config, runpodRolloutLimitMs: "soon" });
+    const reason = 'runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got "soon"';
+    try {
+      const template = engine.resource(registered.template.type);
+      await expect(template.check(templateInputs)).rejects.toThrow(reason);
+      await expect(template.check(templateInputs)).rejects.toThrow(reason);
+      await expect(engine.resource(registered.endpoint.type).check(endpointInputs)).rejects.toThrow(reason);
+      expect(engine.output()).not.toContain("provider.cjs");
+    } finally {
+      await engine.close();
+    }
+  });
+});
+
+describe("A refresh or destroy without the provider's bundle", () => {
+  it("fails with the command that builds the bundle", async () => {
+    const { config, registered, templateInputs } = fixture();
+    const folder = await mkdtemp(join(tmpdir(), "snack-runpod-empty-"));
+    const engine = await startEngine(folder, config);
+    try {
+      const template = engine.resource(registered.template.type);
+      await expect(template.delete("t1", templateInputs)).rejects.toThrow("provider.cjs is missing: run npm ci");
+    } finally {
+      await engine.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -2,7 +2,7 @@ import { unknownValue as UNKNOWN } from "@pulumi/pulumi/runtime/rpc";
 import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { webhookEvents } from "../../stripe/events";
-import { unfinished } from "../runpod/engine";
+import { startEngine, unfinished } from "../runpod/engine";
 import { createResource, stripeFixture } from "./fixture";
 
 const fixture = stripeFixture();
@@ -252,5 +252,25 @@ describe("The inputs of an endpoint", () => {
     const { endpoint, inputs } = fixture();
     const { failures } = await endpoint.check({ ...inputs, url: UNKNOWN, secretGeneration: 0 });
     expect(failures.map(({ property }) => property)).toEqual(["secretGeneration"]);
+  });
+});
+
+describe("An endpoint whose stripeWebhookKey the operator has removed", () => {
+  it("is left at Stripe by a delete, which warns with its id, and does not block a refresh", async () => {
+    const { program, registered, config, endpoint, inputs } = fixture();
+    const { id, outs } = await createResource(endpoint, inputs);
+    const { stripeWebhookKey: _, ...keyless } = config;
+    const engine = await startEngine(program.folder, keyless);
+    try {
+      const resource = engine.resource(registered.endpoint.type);
+      expect(await resource.read(id, outs)).toMatchObject({ id, outs });
+      await resource.delete(id, outs);
+      expect(engine.output()).toMatch(
+        new RegExp(`The webhook endpoint ${id} stays enabled at Stripe.*Delete it in Stripe`),
+      );
+    } finally {
+      await engine.close();
+    }
+    expect(await atStripe()).toMatchObject([{ id, status: "enabled" }]);
   });
 });

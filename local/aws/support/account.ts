@@ -1,3 +1,4 @@
+import { LOCAL_ACCOUNT_ID } from "../../../names";
 import { JsonFile } from "../../support/store";
 
 /** A resource that exists in the local AWS account. */
@@ -25,7 +26,7 @@ export interface AwsResource {
  * Cognito …) read them at each request, so a configuration change takes effect at once.
  */
 export class AwsAccount {
-  readonly accountId = "000000000000";
+  readonly accountId = LOCAL_ACCOUNT_ID;
   readonly partition = "aws";
   private readonly file: JsonFile<Record<string, AwsResource>>;
 
