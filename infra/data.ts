@@ -45,7 +45,8 @@ export class Data extends pulumi.ComponentResource {
         serverSideEncryption: { enabled: true },
         deletionProtectionEnabled: config.deletionProtection,
       },
-      child,
+      // AWS refuses too late: when the rest of the stack is already gone. Pulumi refuses before it deletes anything.
+      { ...child, protect: config.deletionProtection },
     );
     const ephemeral = new aws.dynamodb.Table(
       "ephemeral",

@@ -40,7 +40,8 @@ export class Identity extends pulumi.ComponentResource {
         accountRecoverySetting: { recoveryMechanisms: [{ name: "verified_email", priority: 1 }] },
         deletionProtection: config.deletionProtection ? "ACTIVE" : "INACTIVE",
       },
-      child,
+      // AWS refuses too late: when the rest of the stack is already gone. Pulumi refuses before it deletes anything.
+      { ...child, protect: config.deletionProtection },
     );
     const client = new aws.cognito.UserPoolClient(
       name,
@@ -66,7 +67,8 @@ export class Identity extends pulumi.ComponentResource {
     const domain = new aws.cognito.UserPoolDomain(
       name,
       { userPoolId: pool.id, domain: domainPrefix, managedLoginVersion: 2 },
-      child,
+      // A pool has only one prefix domain, so a new one cannot exist beside the old one.
+      { ...child, deleteBeforeReplace: true },
     );
     // Without branding, managed login shows "Login pages unavailable".
     new aws.cognito.ManagedLoginBranding(

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Events } from "../support/events";
-import { userPool, userPoolEffects } from "./cognito";
+import { userPool, userPoolDomain, userPoolDomainEffects, userPoolEffects } from "./cognito";
 import { startDynamodb } from "./dynamodb/dynamodb";
 import { table } from "./dynamodb/table";
 import { startEcrApi } from "./ecr/api";
@@ -121,6 +121,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       [api.type]: gateway.effects,
       [schedule.type]: scheduler.effects,
       [userPool.type]: userPoolEffects,
+      [userPoolDomain.type]: userPoolDomainEffects(account),
       [image.type]: imageEffects(programDir),
     };
     const provider = started(await serveAwsProvider(account, effects, programDir));

@@ -12,6 +12,7 @@ const COMPARISONS = [
 /** aws:cloudwatch/metricAlarm:MetricAlarm. The local cloud has no metrics, so an alarm is stored and never fires. */
 export const metricAlarm: ResourceType = {
   type: "aws:cloudwatch/metricAlarm:MetricAlarm",
+  isTaggable: true,
   inputs: z.looseObject({
     name: z.string().min(1).max(255).optional(),
     comparisonOperator: z.enum(COMPARISONS),
@@ -44,6 +45,7 @@ const RETENTION_DAYS = [
 /** aws:cloudwatch/logGroup:LogGroup. */
 export const logGroup: ResourceType = {
   type: "aws:cloudwatch/logGroup:LogGroup",
+  isTaggable: true,
   inputs: z.looseObject({
     name: z
       .string()

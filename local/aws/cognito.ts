@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
+import type { AwsAccount } from "./support/account";
 import { type Effects, type ResourceType, randomId } from "./support/resource";
 import { text } from "./support/values";
 
@@ -15,6 +16,7 @@ const pageUrl = z
 /** aws:cognito/userPool:UserPool. */
 export const userPool: ResourceType = {
   type: "aws:cognito/userPool:UserPool",
+  isTaggable: true,
   inputs: z.looseObject({
     usernameAttributes: z.array(z.enum(["email", "phone_number"])).optional(),
     aliasAttributes: z.array(z.enum(["email", "phone_number", "preferred_username"])).optional(),
@@ -39,6 +41,20 @@ export const userPool: ResourceType = {
   },
   recomputed: ["lastModifiedDate"],
 };
+
+/** Rejects a second domain of a pool, as Cognito does: a pool has one prefix domain. */
+export function userPoolDomainEffects(account: AwsAccount): Effects {
+  return {
+    async create({ outputs }) {
+      const others = account
+        .list(userPoolDomain.type)
+        .filter((other) => other.outputs.userPoolId === outputs.userPoolId);
+      if (others.length > 0)
+        throw new Error(`InvalidParameterException: User pool already has a domain configured: ${others[0]?.id}.`);
+      return undefined;
+    },
+  };
+}
 
 /** Rejects the deletion of a pool with deletion protection, as Cognito does. */
 export const userPoolEffects: Effects = {

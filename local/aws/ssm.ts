@@ -12,6 +12,7 @@ const TYPE = "aws:ssm/parameter:Parameter";
 /** aws:ssm/parameter:Parameter. The account stores the value, so the Pulumi provider and Parameter Store share it. */
 export const parameter: ResourceType = {
   type: TYPE,
+  isTaggable: true,
   inputs: z
     .looseObject({
       type: z.enum(["String", "StringList", "SecureString"]),

@@ -4,7 +4,7 @@ import { byModel } from "../../contract/plan";
 import { PROJECT, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
 import { choosePorts, cloudStackConfig } from "../support/ports";
-import type { StackConfig } from "../support/stackConfig";
+import { readAutonaming, type StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
 
 /** Schema of the stack outputs. */
@@ -17,20 +17,27 @@ export const ProgramOutputs = z.object({
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 
-/** Options for the Pulumi engine to run this program. `overrides` change the stack's configuration, by path. */
+/**
+ * Options for the Pulumi engine to run this program.
+ *
+ * @param overrides changes of the stack's configuration, by path
+ * @param stack default: the stack of `npm start`
+ */
 export function engineOptions(
   cloud: Pick<LocalCloud, "config" | "providers">,
   programDir: string,
   dir: string,
   overrides: Record<string, unknown> = {},
+  stack: string = START_STACK,
 ): EngineOptions {
   const { values, secretKeys } = cloud.config(overrides);
   return {
     programDir,
     project: PROJECT,
-    stack: START_STACK,
+    stack,
     config: values,
     secretKeys,
+    autonaming: readAutonaming(programDir),
     statePath: join(dir, "stack.json"),
     providers: cloud.providers,
     // Same as `typescript: false` in Pulumi.yaml.

@@ -3,13 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
+import { secretKeys } from "../../infra/configSchema";
+import { configKey, START_STACK } from "../../names";
 import { startLocalCloud } from "../cloud/cloud";
-import { bringUp, engineOptions } from "../cloud/program";
-import { preview, type StepEvent } from "../pulumi/engine";
-import { parseOverrides } from "../support/stackConfig";
-import { previewRows, previewTable } from "./previewTable";
+import { engineOptions } from "../cloud/program";
+import { preview, type StepEvent, up } from "../pulumi/engine";
+import { parseOverrides, readStackConfig, type StackConfig } from "../support/stackConfig";
+import { changeTable, creationTable, previewRows } from "./previewTable";
 
 interface Options {
+  stack: string;
   config: string[];
   all?: boolean;
   json?: boolean;
@@ -17,8 +20,9 @@ interface Options {
 
 const program = command(
   "preview:local",
-  "Shows the resources that the program would create in a new stack. With --config: the effect of a change on an existing stack.",
+  "Shows the resources that the program would create in a new stack, with their names and tags at AWS. With --config: the effect of a change on an existing stack.",
 )
+  .option("--stack <name>", "stack whose Pulumi.<name>.yaml is used", START_STACK)
   .option(
     "--config <path=value>",
     "preview this change of the configuration, such as phi3.imageTag=2.0.0 (repeat it for more changes)",
@@ -27,43 +31,83 @@ const program = command(
   )
   .option("--all", "show every unchanged resource instead of one line per component")
   .addHelpText("after", "\nThe preview runs in a temporary local cloud. --json prints every step as one list.")
-  .action(async ({ config, all, json }: Options) => {
+  .action(async ({ stack, config, all, json }: Options) => {
     const progress = new Progress(process.stderr);
-    const steps = await previewChanges(parseOverrides(config), progress);
+    const overrides = parseOverrides(config);
+    const steps = await previewChanges(stack, overrides, progress);
     progress.clear();
     if (json) {
       console.log(JSON.stringify(steps));
       return;
     }
-    console.log(previewTable(previewRows(steps, all ?? false)));
+    const rows = previewRows(steps, all ?? false);
+    console.log(Object.keys(overrides).length > 0 ? changeTable(rows) : creationTable(rows));
     const counts = Object.entries(Object.groupBy(steps, ({ op }) => op)).map(([op, group]) => `${group.length} ${op}`);
     console.log(`${steps.length} resources: ${counts.join(", ")}`);
   });
+
+const programDir = process.cwd();
 
 void run(program);
 
 /**
  * Previews the program in a temporary local cloud.
  *
+ * @param stack name of the stack
  * @param overrides configuration values by path, such as `phi3.imageTag`. If there are any, the stack is first created
  * without them, so that the preview shows their effect.
  */
-async function previewChanges(overrides: Record<string, unknown>, progress: Progress): Promise<StepEvent[]> {
+async function previewChanges(
+  stack: string,
+  overrides: Record<string, unknown>,
+  progress: Progress,
+): Promise<StepEvent[]> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-preview-"));
-  const programDir = process.cwd();
   const onStep = ({ op, type, name }: StepEvent) => progress.activity(`${op} ${type} ${name}`);
   progress.step("Starting the local cloud …");
-  const cloud = await startLocalCloud({ programDir, dir, freePorts: true });
+  const cloud = await startLocalCloud({ programDir, dir, freePorts: true, config: regionOf(stack) });
+  const config = (more: Record<string, unknown> = {}) =>
+    stack === START_STACK ? cloud.config(more) : localConfig(stack, cloud.config(), more);
+  const options = (more: Record<string, unknown>) => ({
+    ...engineOptions({ config, providers: cloud.providers }, programDir, dir, more, stack),
+    onStep,
+  });
   try {
     if (Object.keys(overrides).length > 0) {
       progress.step("Creating the stack without the change …");
-      await bringUp(cloud, programDir, dir, onStep);
+      await up(options({}));
     }
     progress.step("Evaluating the program …");
-    const { steps } = await preview({ ...engineOptions(cloud, programDir, dir, overrides), onStep });
+    const { steps } = await preview(options(overrides));
     return steps;
   } finally {
     await cloud.close();
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** The local cloud is in the stack's Region. */
+function regionOf(stack: string): Record<string, unknown> {
+  return stack === START_STACK ? {} : { "aws:region": readStackConfig(programDir, stack).values["aws:region"] };
+}
+
+/**
+ * Configuration of a stack with the local cloud's URLs and keys, so that the preview calls no other service and needs no
+ * secret.
+ */
+function localConfig(stack: string, local: StackConfig, overrides: Record<string, unknown>): StackConfig {
+  const { values, encryptedKeys } = readStackConfig(programDir, stack);
+  const secrets = Object.keys(secretKeys).filter((key) =>
+    [...Object.keys(values), ...encryptedKeys, configKey("runpodApiKey")].includes(configKey(key)),
+  );
+  const placeholder = (key: string) => (key === "stripeWebhookSecret" ? "whsec_preview" : "preview");
+  const replaced = [
+    ...["runpodApiUrl", "runpodJobApiUrl", "stripeApiUrl"].map((key) => [key, local.values[configKey(key)]]),
+    ...secrets.map((key) => [key, local.values[configKey(key)] ?? placeholder(key)]),
+  ];
+  return readStackConfig(programDir, stack, {
+    ...Object.fromEntries(replaced),
+    runpodImageLookupMs: 0,
+    ...overrides,
+  });
 }

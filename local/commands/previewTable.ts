@@ -10,6 +10,10 @@ export interface PreviewRow {
   op?: StepEvent["op"];
   change: string;
   properties: string;
+  /** Name at AWS. */
+  awsName: string;
+  /** `<tag>=<value>` of each tag at AWS. */
+  tags: string;
 }
 
 interface Node {
@@ -40,15 +44,27 @@ export function previewRows(steps: StepEvent[], all: boolean): PreviewRow[] {
   return roots.map((step) => toNode(step, steps)).flatMap((node) => (all ? everyRow(node, 0) : foldedRows(node, 0)));
 }
 
-export function previewTable(rows: PreviewRow[]): string {
+/** Table of the changes of an existing stack. */
+export function changeTable(rows: PreviewRow[]): string {
+  return table(rows, { properties: ({ properties }) => properties });
+}
+
+/** Table of a new stack's resources, with their names and tags at AWS. */
+export function creationTable(rows: PreviewRow[]): string {
+  return table(rows, { "name at AWS": ({ awsName }) => awsName, tags: ({ tags }) => tags });
+}
+
+function table(rows: PreviewRow[], columns: Record<string, (row: PreviewRow) => string>): string {
   const table = new Table({
-    head: ["type", "name", "change", "properties"],
+    head: ["type", "name", "change", ...Object.keys(columns)],
     style: { head: [], border: [] },
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
   });
-  for (const { depth, type, name, op, change, properties } of rows) {
+  for (const row of rows) {
+    const { depth, type, name, op, change } = row;
+    const cells = [`${"  ".repeat(depth)}${type}`, name, change, ...Object.values(columns).map((cell) => cell(row))];
     const colour = colours[op ?? "same"];
-    table.push([`${"  ".repeat(depth)}${type}`, name, change, properties].map((text) => colour(text)));
+    table.push(cells.map((text) => colour(text)));
   }
   return table.toString();
 }
@@ -73,18 +89,23 @@ function foldedRows(node: Node, depth: number): PreviewRow[] {
   const changed = isStack ? node.children : node.children.filter((child) => !child.isUnchanged);
   const folded = node.children.filter((child) => !changed.includes(child)).reduce((sum, { count }) => sum + count, 0);
   const rows = [rowOf(node.step, depth), ...changed.flatMap((child) => foldedRows(child, depth + 1))];
-  return folded > 0 ? [...rows, { depth: depth + 1, type: "", name: "", properties: "", ...unchanged(folded) }] : rows;
+  return folded > 0 ? [...rows, { ...emptyRow, depth: depth + 1, ...unchanged(folded) }] : rows;
 }
+
+const emptyRow = { type: "", name: "", properties: "", awsName: "", tags: "" };
 
 function unchanged(count: number): Pick<PreviewRow, "change"> {
   return { change: `${count} unchanged` };
 }
 
 function rowOf(step: StepEvent, depth: number): PreviewRow {
-  const { type, name, op, retained, changed } = step;
+  const { type, name, op, retained, changed, physicalName = "" } = step;
   const properties = op === "update" || op === "replace" ? changed.join(", ") : "";
   // Pulumi's own preview has the same wording.
-  return { depth, type, name, op, change: retained ? `${op} [retain]` : op, properties };
+  const change = retained ? `${op} [retain]` : op;
+  const awsName = type.startsWith("aws:") ? physicalName : "";
+  const tags = Object.entries(step.tags).map(([tag, value]) => `${tag}=${value}`);
+  return { depth, type, name, op, change, properties, awsName, tags: tags.join(" ") };
 }
 
 function isUnchanged({ op }: StepEvent): boolean {

@@ -1,5 +1,6 @@
 import { reasonOf } from "../support/protocol/grpc";
-import { mapValues, type Properties, secret, UNKNOWN } from "../support/protocol/value";
+import { isObject, isSecret, mapValues, type Properties, secret, UNKNOWN } from "../support/protocol/value";
+import { proposeName } from "./autonaming";
 import { removeInOrder } from "./deletion";
 import { EngineError } from "./error";
 import type { Goal } from "./goal";
@@ -76,9 +77,21 @@ export class Deployment {
     await Promise.allSettled(this.running);
   }
 
-  /** Deletes replaced resources and resources that the program did not register. */
+  /**
+   * Deletes replaced resources and resources that the program did not register.
+   *
+   * @throws EngineError when one of them is protected, before the first delete: Pulumi's preview, which comes before every
+   * `up` and `destroy`, fails for it
+   */
   async prune(): Promise<void> {
     const obsolete = this.context.state.all.filter(({ urn, replaced }) => replaced || !this.registered.has(urn));
+    const isProtected = obsolete.filter(({ protect, replaced }) => protect && !replaced);
+    if (isProtected.length > 0) {
+      const list = isProtected.map(({ type, urn }) => `${type} "${nameOf(urn)}"`).join(", ");
+      throw new EngineError(
+        `cannot delete protected resources: ${list}. Nothing was deleted. Set protect to false first.`,
+      );
+    }
     await removeInOrder(obsolete, (resource) => withName(resource, this.remove(resource)));
   }
 
@@ -115,10 +128,12 @@ export class Deployment {
     const hashed = await hashAssets(goal.inputs, options.programDir);
     const desired = old ? ignoreChanges(hashed, old.inputs, goal.ignoreChanges) : hashed;
     const provider = goal.custom ? await this.providerOf(goal.type) : undefined;
-    const checked = provider ? await provider.check(goal.urn, old?.inputs ?? {}, desired) : desired;
+    const proposed = options.autonaming && proposeName(options.autonaming, { ...options, name: goal.name });
+    const checked = provider ? await provider.check(goal.urn, old?.inputs ?? {}, desired, proposed) : desired;
     const decision = await this.decisionFor(goal, old, checked, provider);
-    // A replacement needs a new automatic name. The provider generates one when `check` gets no old inputs.
-    const inputs = provider && decision.op === "replace" ? await provider.check(goal.urn, {}, desired) : checked;
+    // A replacement needs a new automatic name. The provider takes one when `check` gets no old inputs.
+    const inputs =
+      provider && decision.op === "replace" ? await provider.check(goal.urn, {}, desired, proposed) : checked;
 
     const { live, initErrors } = await this.execute(goal, old, inputs, decision, provider);
     const resource = { ...this.stateOf(goal, live.inputs ?? inputs, live), initErrors };
@@ -172,7 +187,9 @@ export class Deployment {
     if (old !== undefined && decision.op === "same")
       return { live: { id: old.id, outputs: old.outputs }, initErrors: [] };
     if (old !== undefined && decision.op === "replace") {
-      if (old.protect) throw new EngineError(`is protected, and a change of ${decision.replaceKeys} would replace it`);
+      // As in Pulumi, one update may both unprotect and replace a resource.
+      if (old.protect && goal.protect !== false)
+        throw new EngineError(`is protected, and a change of ${decision.replaceKeys} would replace it`);
       if (decision.deleteBeforeReplace && !dryRun) await this.deleteEarly(old);
     }
     const result = await catchNotReady(
@@ -215,9 +232,6 @@ export class Deployment {
   }
 
   private async remove(resource: ResourceState): Promise<void> {
-    if (resource.protect && !resource.replaced) {
-      throw new EngineError("is protected; set protect to false first");
-    }
     if (!this.context.dryRun) await this.delete(resource);
     if (!resource.replaced) this.recordStep("delete", resource);
   }
@@ -254,10 +268,11 @@ export class Deployment {
   }
 
   private recordStep(op: StepEvent["op"], resource: ResourceState, decision: Decision = creation): void {
-    const { urn, type, custom, parent, retainOnDelete } = resource;
+    const { urn, type, custom, parent, retainOnDelete, outputs } = resource;
     const { changed, replaceKeys } = decision;
     const retained = op === "delete" && retainOnDelete;
-    const step = { op, urn, parent, type, name: nameOf(urn), custom, changed, replaceKeys, retained };
+    const shown = { physicalName: nameIn(outputs), tags: tagsIn(outputs) };
+    const step = { op, urn, parent, type, name: nameOf(urn), custom, changed, replaceKeys, retained, ...shown };
     this.steps.push(step);
     this.context.options.onStep?.(step);
   }
@@ -285,6 +300,15 @@ async function withName<T>({ type, urn }: { type: string; urn: string }, work: P
   } catch (cause) {
     throw new EngineError(`${type} "${nameOf(urn)}": ${reasonOf(cause)}`, { cause });
   }
+}
+
+function nameIn({ name }: Properties): string | undefined {
+  return typeof name === "string" && name !== UNKNOWN ? name : undefined;
+}
+
+function tagsIn({ tagsAll }: Properties): Record<string, string> {
+  const tags = isObject(tagsAll) && !isSecret(tagsAll) ? Object.entries(tagsAll) : [];
+  return Object.fromEntries(tags.map(([name, value]) => [name, String(value)]));
 }
 
 const noOptions = { replaceOnChanges: [], deleteBeforeReplace: undefined };

@@ -57,6 +57,7 @@ export class Provider {
   private acceptsSecrets = false;
   private acceptsResources = false;
   private supportsPreview = false;
+  private supportsAutonaming = false;
 
   private constructor(private readonly client: InstanceType<typeof providerGrpc.ResourceProviderClient>) {}
 
@@ -90,10 +91,14 @@ export class Provider {
   /**
    * Validates inputs and fills in the defaults of the provider.
    *
+   * @param proposedName name for a resource without a name; undefined lets the provider choose
    * @throws EngineError with each rejected property and the reason
    */
-  async check(urn: string, olds: Properties, news: Properties): Promise<Properties> {
+  async check(urn: string, olds: Properties, news: Properties, proposedName: string | undefined): Promise<Properties> {
     const request = withIdentity(new messages.CheckRequest(), urn);
+    if (this.supportsAutonaming && proposedName !== undefined) {
+      request.setAutonaming(new messages.CheckRequest.AutonamingOptions().setProposedName(proposedName));
+    }
     request.setOlds(this.outgoing(olds));
     request.setNews(this.outgoing(news));
     const response = await this.call<InstanceType<typeof messages.CheckResponse>>("check", request, queryTimeoutMs);
@@ -235,6 +240,7 @@ export class Provider {
     this.acceptsSecrets = response.getAcceptsecrets();
     this.acceptsResources = response.getAcceptresources();
     this.supportsPreview = response.getSupportspreview();
+    this.supportsAutonaming = response.getSupportsAutonamingConfiguration();
   }
 
   private outgoing(properties: Properties): structs.Struct {

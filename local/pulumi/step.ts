@@ -22,6 +22,10 @@ export interface StepEvent {
   changed: string[];
   /** Names of the changed properties that need a replacement. */
   replaceKeys: string[];
+  /** Name in the cloud; undefined for a resource whose outputs have no known name. */
+  physicalName?: string | undefined;
+  /** Tags in the cloud, the provider's default tags included. */
+  tags: Record<string, string>;
   /** True for a delete that removes the resource only from the state, because of `retainOnDelete`. */
   retained: boolean;
 }

@@ -35,6 +35,16 @@ export function readStackConfig(
   };
 }
 
+/**
+ * Reads the pattern of `pulumi:autonaming` in `Pulumi.yaml`.
+ *
+ * @throws Error when the file cannot be read
+ */
+export function readAutonaming(programDir: string): string | undefined {
+  const project = readConfig(`${programDir}/Pulumi.yaml`) as Record<string, { value?: { pattern?: string } }>;
+  return project["pulumi:autonaming"]?.value?.pattern;
+}
+
 function readConfig(file: string): Record<string, unknown> {
   try {
     return (parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> } | null)?.config ?? {};

@@ -91,6 +91,7 @@ type Index = z.infer<typeof index>;
  */
 export const table: ResourceType = {
   type: "aws:dynamodb/table:Table",
+  isTaggable: true,
   inputs: tableInputs,
   replaceOn: ["name", "hashKey", "rangeKey", "localSecondaryIndexes"],
   sets: ["attributes", "globalSecondaryIndexes", "localSecondaryIndexes", "nonKeyAttributes"],

@@ -5,6 +5,7 @@ import { text } from "../support/values";
 /** aws:ecr/repository:Repository. */
 export const repository: ResourceType = {
   type: "aws:ecr/repository:Repository",
+  isTaggable: true,
   inputs: z.looseObject({
     name: z
       .string()

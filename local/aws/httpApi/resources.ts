@@ -26,6 +26,7 @@ const throttling = z.looseObject({
 /** aws:apigatewayv2/api:Api. Its endpoint is a port on localhost. */
 export const api: ResourceType = {
   type: HTTP_API.api,
+  isTaggable: true,
   inputs: z.looseObject({
     name: z.string().min(1).max(128).optional(),
     protocolType: z.literal("HTTP", "must be HTTP: the local cloud does not support WebSocket APIs"),
@@ -133,6 +134,7 @@ export const route: ResourceType = {
 /** aws:apigatewayv2/stage:Stage. The stage $default is served at `/`, any other stage at `/<name>`. */
 export const stage: ResourceType = {
   type: HTTP_API.stage,
+  isTaggable: true,
   inputs: z.looseObject({
     apiId: z.string(),
     name: z

@@ -8,6 +8,7 @@ const policyDocument = z.string().refine(isPolicy, "must be a policy with a Stat
 /** aws:iam/role:Role. */
 export const role: ResourceType = {
   type: "aws:iam/role:Role",
+  isTaggable: true,
   inputs: z.looseObject({ assumeRolePolicy: policyDocument, name: roleName().optional() }),
   jsonText: ["assumeRolePolicy"],
   replaceOn: ["name", "namePrefix", "path"],
@@ -47,6 +48,7 @@ export const rolePolicyAttachment: ResourceType = {
 /** aws:iam/policy:Policy, a managed policy. */
 export const policy: ResourceType = {
   type: "aws:iam/policy:Policy",
+  isTaggable: true,
   inputs: z.looseObject({ policy: policyDocument }),
   jsonText: ["policy"],
   replaceOn: ["name", "namePrefix", "path", "description"],

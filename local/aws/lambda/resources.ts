@@ -6,6 +6,7 @@ import { text } from "../support/values";
 /** aws:lambda/function:Function. */
 export const lambdaFunction: ResourceType = {
   type: "aws:lambda/function:Function",
+  isTaggable: true,
   inputs: z.looseObject({
     name: z
       .string()

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { z } from "zod";
+import { z } from "zod";
 import { hashOf } from "../../support/protocol/assets";
 import { isArchive, isAsset, isObject, secret, UNKNOWN } from "../../support/protocol/value";
+import { repository } from "../ecr/resources";
 import type { AwsAccount, AwsResource } from "../support/account";
 import type { EffectsByType, ResourceType } from "../support/resource";
 import {
@@ -49,8 +50,24 @@ export interface Target {
   name: string;
 }
 
+/** Data from the Pulumi engine for an automatic name. */
+interface Naming {
+  /** Seed of the random suffix. */
+  seed: Uint8Array;
+  /** Name by the pattern of `pulumi:autonaming`. Undefined when the stack has no pattern. */
+  proposed: string | undefined;
+}
+
+/** Configuration of the AWS provider. Pulumi transmits lists and objects as JSON text. */
+const ProviderConfig = z.looseObject({
+  allowedAccountIds: json(z.array(z.string())).optional(),
+  defaultTags: json(z.looseObject({ tags: z.record(z.string(), z.string()).optional() })).optional(),
+});
+
 /** The provider's methods, independent of gRPC. Properties keep the encoding of the Pulumi protocol. */
 export class Operations {
+  private defaultTags: Record<string, string> = {};
+
   /**
    * @param effects actions at create, update and delete
    * @param programDir base folder of relative asset paths
@@ -62,6 +79,21 @@ export class Operations {
   ) {}
 
   /**
+   * Stores the default tags.
+   *
+   * @param config configuration of the provider. That of the package `docker-build`, which has no region, is ignored
+   * @throws Error when the account is not an allowed one
+   */
+  configure(config: Properties): void {
+    if (!("region" in config)) return;
+    const { allowedAccountIds, defaultTags } = ProviderConfig.parse(config);
+    const { accountId } = this.account;
+    if (allowedAccountIds && !allowedAccountIds.includes(accountId))
+      throw new Error(`AWS account ID not allowed: ${accountId}`);
+    this.defaultTags = defaultTags?.tags ?? {};
+  }
+
+  /**
    * Validates the inputs. Adds the automatic name and the asset hashes, and converts objects to JSON text where AWS
    * expects text.
    */
@@ -69,7 +101,7 @@ export class Operations {
     { type, name }: Target,
     olds: Properties,
     news: Properties,
-    randomSeed: Uint8Array,
+    naming: Naming,
   ): Promise<{ inputs: Properties; failures: Failure[] }> {
     const description = resourceType(type);
     const inputs: Properties = { ...news };
@@ -86,7 +118,7 @@ export class Operations {
     if (autoName !== undefined && inputs[autoName] === undefined) {
       const prefix = plain(news.namePrefix);
       const kept = isAutoNamed(olds, autoName) && String(olds[autoName]).startsWith(String(prefix ?? ""));
-      inputs[autoName] = kept ? olds[autoName] : `${prefix ?? `${name}-`}${hex7(randomSeed)}`;
+      inputs[autoName] = kept ? olds[autoName] : automaticName(description, name, prefix, naming);
       inputs[DEFAULTS] = [autoName];
     }
     failures.push(...validate(description.inputs, plainProperties(inputs)));
@@ -108,7 +140,7 @@ export class Operations {
       .map(({ path }) => path)
       .filter((path) => description.replaceOn.some((one) => isWithin(path, one)));
     return {
-      changes: [...found, ...this.drift(description, id, old, ignored)],
+      changes: [...found, ...this.tagChanges(description, old, news), ...this.drift(description, id, old, ignored)],
       replaces,
       deleteBeforeReplace: replaces.length > 0 && this.collides(description, olds, news),
     };
@@ -213,8 +245,20 @@ export class Operations {
       ...description.defaults,
       ...(regional ? { region: this.account.region } : {}),
       ...inputs,
-      ...("tags" in inputs ? { tagsAll: inputs.tags } : {}),
+      ...this.tagsOf(description, inputs),
     };
+  }
+
+  /** Output `tagsAll`: the provider's default tags, overridden by the resource's. */
+  private tagsOf({ isTaggable }: ResourceType, { tags }: Properties): Properties {
+    return isTaggable ? { tagsAll: { ...this.defaultTags, ...(isObject(tags) && tags) } } : {};
+  }
+
+  /** A change of the provider's default tags is a change of every resource that has tags. */
+  private tagChanges(description: ResourceType, old: Old, news: Properties): Change[] {
+    if (!description.isTaggable) return [];
+    const { tagsAll } = plainProperties(old.outputs);
+    return changes({ tagsAll }, this.tagsOf(description, withoutDefaults(news)));
   }
 
   private compute(
@@ -329,6 +373,18 @@ function withoutDefaults(inputs: Properties): Properties {
 function isAutoNamed(inputs: Properties, name: string): boolean {
   const defaults = plain(inputs[DEFAULTS]);
   return Array.isArray(defaults) && defaults.includes(name);
+}
+
+/** The name proposed by the engine, in lower case where AWS requires it; else Pulumi's own form of automatic names. */
+function automaticName({ type }: ResourceType, name: string, prefix: unknown, { seed, proposed }: Naming): string {
+  if (prefix === undefined && proposed !== undefined)
+    return type === repository.type ? proposed.toLowerCase() : proposed;
+  return `${prefix ?? `${name}-`}${hex7(seed)}`;
+}
+
+/** A value that may be JSON text. */
+function json<T extends z.ZodType>(schema: T) {
+  return z.preprocess((value) => (typeof value === "string" ? JSON.parse(value) : value), schema);
 }
 
 /**

@@ -34,12 +34,12 @@ export function serveAwsProvider(
   programDir: string,
 ): Promise<ServedProvider> {
   const operations = new Operations(account, effects, programDir);
-  const service = { ...providerMethods(account), ...resourceMethods(operations) };
+  const service = { ...providerMethods(account, operations), ...resourceMethods(operations) };
   return serveGrpc([[ResourceProviderService, service]]);
 }
 
 /** Methods about the provider, its configuration and its functions. */
-function providerMethods(account: AwsAccount): UntypedServiceImplementation {
+function providerMethods(account: AwsAccount, operations: Operations): UntypedServiceImplementation {
   const empty = unary(() => new Empty());
   return {
     handshake: unary(() => {
@@ -47,6 +47,7 @@ function providerMethods(account: AwsAccount): UntypedServiceImplementation {
       response.setAcceptSecrets(true);
       response.setAcceptResources(false);
       response.setAcceptOutputs(false);
+      response.setSupportsAutonamingConfiguration(true);
       return response;
     }),
     getPluginInfo: unary(() => {
@@ -71,8 +72,10 @@ function providerMethods(account: AwsAccount): UntypedServiceImplementation {
       response.setChanges(provider.DiffResponse.DiffChanges.DIFF_NONE);
       return response;
     }),
-    configure: unary(() => {
+    configure: unary((request: provider.ConfigureRequest) => {
+      operations.configure(plainProperties(read(request.getArgs())));
       const response = new provider.ConfigureResponse();
+      response.setSupportsAutonamingConfiguration(true);
       response.setAcceptsecrets(true);
       response.setSupportspreview(true);
       response.setAcceptresources(false);
@@ -98,7 +101,7 @@ function resourceMethods(operations: Operations): UntypedServiceImplementation {
         target(request),
         read(request.getOlds()),
         read(request.getNews()),
-        seed,
+        { seed, proposed: request.getAutonaming()?.getProposedName() },
       );
       return checkResponse(inputs, failures);
     }),

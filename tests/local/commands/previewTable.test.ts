@@ -1,10 +1,21 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
-import { previewRows, previewTable } from "../../../local/commands/previewTable";
+import { changeTable, creationTable, previewRows } from "../../../local/commands/previewTable";
 import type { StepEvent } from "../../../local/pulumi/engine";
 
 const step = (name: string, parent: string | undefined, op: StepEvent["op"], more: Partial<StepEvent> = {}) => ({
-  ...{ op, urn: name, parent, type: "type", name, custom: true, changed: [], replaceKeys: [], retained: false },
+  ...{
+    op,
+    urn: name,
+    parent,
+    type: "type",
+    name,
+    custom: true,
+    changed: [],
+    replaceKeys: [],
+    retained: false,
+    tags: {},
+  },
   ...more,
 });
 
@@ -53,7 +64,16 @@ describe("Rows of a preview", () => {
   });
 
   it("indent a resource's type by the resource's depth", () => {
-    const table = stripVTControlCharacters(previewTable(previewRows(steps, false)));
+    const table = stripVTControlCharacters(changeTable(previewRows(steps, false)));
     expect(table).toMatch(/│ {5}type +│ webhook +│ update +│ memory, code +│/);
+  });
+
+  it("show the name and the tags that a new resource gets at AWS", () => {
+    const created = { type: "aws:iam/role:Role", physicalName: "snack-misaki-dev-session-1a2b3c4" };
+    const role = step("session", undefined, "create", { ...created, tags: { project: "snack-misaki", stack: "dev" } });
+    const table = stripVTControlCharacters(creationTable(previewRows([role], false)));
+    expect(table).toMatch(
+      /│ session +│ create +│ snack-misaki-dev-session-1a2b3c4 +│ project=snack-misaki stack=dev +│/,
+    );
   });
 });
