@@ -37,12 +37,12 @@ const api = new HttpApi("api", {
   identity,
   routes: [
     { key: "POST /auth/session", lambda: auth.session, auth: "id-token" },
-    { key: "POST /auth/guest", lambda: auth.guest, auth: "none" },
+    { key: "POST /auth/guest", lambda: auth.guest, auth: "none", throttle: config.throttle.guest },
     { key: "GET /billing/plan", lambda: billing.plan, auth: "id-token" },
     { key: "POST /billing/checkout", lambda: billing.checkout, auth: "id-token" },
     { key: "POST /billing/portal", lambda: billing.portal, auth: "id-token" },
     { key: "POST /billing/sync", lambda: billing.sync, auth: "id-token" },
-    { key: "POST /webhook/stripe", lambda: billing.webhook, auth: "none" },
+    { key: "POST /webhook/stripe", lambda: billing.webhook, auth: "none", throttle: config.throttle.webhook },
   ],
 });
 

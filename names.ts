@@ -36,6 +36,11 @@ export function stackNames(stack: string) {
      * `<project>-<stack>-`.
      */
     registryCredentials: `${prefix}-registry`,
+    /**
+     * Log group of the API's requests. AWS limits the resource policy of logs that services deliver. Groups under
+     * `/aws/vendedlogs/` share one entry of that policy.
+     */
+    accessLog: `/aws/vendedlogs/${PROJECT}-${stack}/api-access`,
     /** Names of the Lambda functions that operators invoke. */
     functions: {
       admin: `${prefix}-admin`,

@@ -2,6 +2,7 @@ import { type AdminAnswers, type AdminEvent, AdminRequest, type AdminUser } from
 import { ApiError, type ErrorBody } from "../contract/errors";
 import { webhookEvents } from "../stripe/events";
 import { planResponse } from "./core/planResponse";
+import { causesText } from "./lib/causes";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { fromStripe } from "./stripe/client";
 import { createEventLog } from "./tables/eventLog";
@@ -65,7 +66,7 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     await billing.sync(userId, { reviewBy: now }).catch((error: unknown) => {
       console.error({
         admin: "sync after grant",
-        cause: error instanceof ApiError ? String(error.cause) : String(error),
+        cause: causesText(error),
       });
     });
     return show(userId);
@@ -129,7 +130,7 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
       return answered;
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
-      console.error({ admin: command, code: error.code, cause: String(error.cause) });
+      console.error({ admin: command, code: error.code, cause: causesText(error.cause) });
       return error.body;
     }
   };

@@ -1,3 +1,4 @@
+import { causesText, logCauses } from "./lib/causes";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { handleEvent } from "./stripe/handleEvent";
 import { findUnhandledEvents } from "./stripe/unhandledEvents";
@@ -36,13 +37,13 @@ export function create(
   const billing = createBilling(settings);
   const log = createEventLog(settings.ephemeralTable);
 
-  return async (_event, context) => {
+  return logCauses(async (_event, context) => {
     const now = new Date();
     const done: Reconciled = { events: 0, reviews: 0, failed: 0, complete: true };
 
     const recordFailure = (what: string, error: Error) => {
       done.failed++;
-      console.error({ alarm: "reconciler_failed", what, cause: `${error.message} ${error.cause ?? ""}` });
+      console.error({ alarm: "reconciler_failed", what, cause: causesText(error) });
     };
 
     /** Processes items a few at a time. A failed item does not stop the others. */
@@ -84,5 +85,5 @@ export function create(
     if (done.failed > 0)
       throw new Error(`${done.failed} of ${done.events + done.reviews + done.failed} events and reviews failed`);
     return done;
-  };
+  });
 }

@@ -1,7 +1,9 @@
+import { setTimeout } from "node:timers/promises";
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { graphqlClient } from "../runpod/graphql/graphqlClient";
-import { awsClientLimits } from "./lib/dependency";
+import { logCauses } from "./lib/causes";
+import { awsClientLimits, dependency } from "./lib/dependency";
 import { createParameters } from "./lib/parameters";
 
 /** Settings of the refresh: names and URLs, never a secret. */
@@ -19,19 +21,39 @@ export interface Settings {
 /** Timeout of one call to RunPod. Four calls with their waits fit into the function's timeout. */
 const RUNPOD_TIMEOUT_MS = 8_000;
 
+/** A new role's policy takes some seconds to reach every service of AWS, and the first run is right after the create. */
+const POLICY_ATTEMPTS = 6;
+const POLICY_DELAY_MS = 4_000;
+
+/** Repeats a call while AWS denies it. */
+async function whenAllowed<T>(call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      const isDenied = error instanceof Error && error.name === "AccessDeniedException";
+      if (!isDenied || attempt === POLICY_ATTEMPTS) throw error;
+      await setTimeout(POLICY_DELAY_MS * (0.75 + Math.random() / 2));
+    }
+  }
+}
+
 /**
  * Runs on a schedule and gives RunPod a new Amazon ECR token under the same credentials id. An ECR token expires after
- * twelve hours. A failed run counts in Lambda's error metric, which has an alarm; Lambda retries it twice.
+ * twelve hours. A failed run counts in Lambda's error metric, which has an alarm. Lambda retries a failed run twice.
  */
 export function create(settings: Settings): () => Promise<{ expiresAt: string }> {
   const ecr = new ECRClient(awsClientLimits);
   const parameter = createParameters();
   const ssm = new SSMClient(awsClientLimits);
 
-  return async () => {
+  return logCauses(async () => {
+    const { authorizationData } = await dependency(
+      "ECR",
+      whenAllowed(() => ecr.send(new GetAuthorizationTokenCommand({}))),
+    );
     // Not cached: the refresh is rare, and a rotated key must take effect in this run.
     const apiKey = await parameter(settings.runpodKeyParameter, 0);
-    const { authorizationData } = await ecr.send(new GetAuthorizationTokenCommand({}));
     const [{ authorizationToken = "", expiresAt } = {}] = authorizationData ?? [];
     const [username, password] = Buffer.from(authorizationToken, "base64").toString().split(/:(.*)/s);
     if (!username || !password) throw new Error("ECR returned no authorization token");
@@ -44,5 +66,5 @@ export function create(settings: Settings): () => Promise<{ expiresAt: string }>
     );
     console.log({ registryRefreshed: refreshed });
     return refreshed;
-  };
+  });
 }

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { stackNames } from "../names";
 import * as aws from "./aws";
 import type { Config } from "./config";
 import type { Identity } from "./identity";
@@ -14,11 +15,16 @@ interface RouteArgs {
   lambda: Lambda<object>;
   /** `id-token` requires the ID token of a signed-in customer. */
   auth: "id-token" | "none";
+  /** Limits of this route. Default: `throttle` of the configuration. */
+  throttle?: Limits;
 }
+
+/** Limits of a route, over all callers. */
+type Limits = Pick<Config["throttle"], "ratePerSecond" | "burst">;
 
 /** Arguments of `HttpApi`. */
 export interface HttpApiArgs {
-  config: Pick<Config, "frontend" | "throttle">;
+  config: Pick<Config, "stack" | "frontend" | "throttle">;
   /** Issuer and audience of the accepted ID tokens. */
   identity: Identity;
   routes: RouteArgs[];
@@ -60,17 +66,21 @@ export class HttpApi extends pulumi.ComponentResource {
       child,
     );
     const routes = args.routes.map((route) => createRoute(route, api, authorizer, child));
-    const log = new aws.cloudwatch.LogGroup(`${name}-access`, { retentionInDays: 30 }, child);
+    const log = new aws.cloudwatch.LogGroup(
+      `${name}-access`,
+      { name: stackNames(config.stack).accessLog, retentionInDays: 30 },
+      child,
+    );
     new aws.apigatewayv2.Stage(
       name,
       {
         apiId: api.id,
         name: "$default",
         autoDeploy: true,
-        defaultRouteSettings: {
-          throttlingRateLimit: config.throttle.ratePerSecond,
-          throttlingBurstLimit: config.throttle.burst,
-        },
+        defaultRouteSettings: throttling(config.throttle),
+        routeSettings: args.routes.flatMap(({ key, throttle }) =>
+          throttle ? [{ routeKey: key, ...throttling(throttle) }] : [],
+        ),
         accessLogSettings: { destinationArn: log.arn, format: accessLogFormat },
       },
       { ...child, dependsOn: routes },
@@ -117,6 +127,10 @@ function createRoute(
     },
     child,
   );
+}
+
+function throttling({ ratePerSecond, burst }: Limits) {
+  return { throttlingRateLimit: ratePerSecond, throttlingBurstLimit: burst };
 }
 
 /** Log format without personal data: no IP address, no token, no user id. */

@@ -154,13 +154,25 @@ const TicketKeysConfig = z
   .default({ signing: 1, accepted: [1] })
   .describe("Keys that sign tickets.");
 
+const limits = (ratePerSecond: number, burst: number) => ({
+  ratePerSecond: z.number().positive().default(ratePerSecond).describe("Maximum requests per second to one route."),
+  burst: z.int().positive().default(burst).describe("Maximum burst of requests to one route."),
+});
+
 const ThrottleConfig = z
   .strictObject({
-    ratePerSecond: z.number().positive().describe("Maximum requests per second to one route."),
-    burst: z.int().positive().describe("Maximum burst of requests to one route."),
+    ...limits(50, 100),
+    guest: z
+      .strictObject(limits(10, 20))
+      .prefault({})
+      .describe("Limits of POST /auth/guest, which everybody may call."),
+    webhook: z
+      .strictObject(limits(20, 40))
+      .prefault({})
+      .describe("Limits of POST /webhook/stripe, which everybody may call. Stripe sends a refused event again."),
   })
-  .default({ ratePerSecond: 50, burst: 100 })
-  .describe("Limits of the API.");
+  .prefault({})
+  .describe("Limits of each route of the API, over all callers.");
 
 const GuestConfig = z
   .strictObject({

@@ -14,6 +14,9 @@ import type { WorkerImage } from "./workerImage";
 /** Hours between two renewals of an ECR token. A token expires after 12 hours. */
 const REFRESH_HOURS = 6;
 
+/** Value of the token and of its expiry until the refresh function has run. */
+const NO_TOKEN = "none";
+
 /** Arguments of `Registry`. */
 export interface RegistryArgs {
   config: Pick<Config, "stack" | "registry" | "runpodApiUrl">;
@@ -66,7 +69,9 @@ function isInEcr({ prebuilt }: WorkerImage): boolean {
 }
 
 /**
- * Creates credentials with an ECR token, and the function that renews the token without changing the credentials' id.
+ * Creates credentials, and the function that sets and renews their ECR token without changing the credentials' id.
+ *
+ * @returns RunPod's id of the credentials, after the first run of the function
  */
 function createEcrCredentials(
   config: RegistryArgs["config"],
@@ -75,22 +80,26 @@ function createEcrCredentials(
   child: { parent: pulumi.Resource },
 ): pulumi.Output<string> {
   const names = stackNames(config.stack);
-  const { userName, password, expiresAt } = aws.ecr.getAuthorizationTokenOutput({}, child);
   const credentials = new RegistryAuth(
     "registry",
-    { name: names.registryCredentials, username: userName, password },
-    // ECR returns a different token at each call. Pulumi passes only the first token to RunPod. Afterwards the refresh
-    // function renews the token.
-    { ...child, ignoreChanges: ["password"] },
+    { name: names.registryCredentials, username: "AWS", password: pulumi.secret(NO_TOKEN) },
+    // The refresh function sets and renews the token. A token of the program would have the deployer's permissions.
+    { ...child, ignoreChanges: ["username", "password"] },
   );
   const expiry = new aws.ssm.Parameter(
     "registry-token-expiry",
-    { name: names.parameters.registryTokenExpiry, type: "String", value: expiresAt },
+    { name: names.parameters.registryTokenExpiry, type: "String", value: NO_TOKEN },
     { ...child, ignoreChanges: ["value"] },
   );
   const refresh = createRefresh(config, { credentials, runpodKey, expiry, images }, child);
   createAlarm(refresh, child);
-  return credentials.id;
+  // The schedule's first run could come after the first worker, which could then not pull its image.
+  const first = new aws.lambda.Invocation(
+    "registryRefresh",
+    { functionName: refresh.function.name, input: "{}", triggers: { credentials: credentials.id } },
+    child,
+  );
+  return pulumi.all([credentials.id, first.id]).apply(([id]) => id);
 }
 
 interface RefreshArgs {
@@ -105,6 +114,11 @@ function createRefresh(
   { credentials, runpodKey, expiry, images }: RefreshArgs,
   child: { parent: pulumi.Resource },
 ): Lambda<RefreshSettings> {
+  const failedRuns = new aws.sqs.Queue(
+    "registryRefresh-failed",
+    { messageRetentionSeconds: 14 * 24 * 3_600, sqsManagedSseEnabled: true },
+    child,
+  );
   const refresh = new Lambda<RefreshSettings>(
     "registryRefresh",
     {
@@ -119,13 +133,14 @@ function createRefresh(
         ...readSecrets(runpodKey),
         { Action: ["ssm:PutParameter"], Resource: [expiry.arn] },
         ...pullImages(images),
+        { Action: ["sqs:SendMessage"], Resource: [failedRuns.arn] },
       ],
       functionName: stackNames(stack).functions.registryRefresh,
-      timeoutSeconds: 60,
+      timeoutSeconds: 90,
     },
     child,
   );
-  new Schedule("registryRefresh", { lambda: refresh, every: `${REFRESH_HOURS} hours` }, child);
+  new Schedule("registryRefresh", { lambda: refresh, every: `${REFRESH_HOURS} hours`, failedRuns }, child);
   return refresh;
 }
 
@@ -134,7 +149,8 @@ function createAlarm(refresh: Lambda<RefreshSettings>, child: { parent: pulumi.R
     "registryRefresh",
     {
       alarmDescription:
-        "RunPod's registry credentials were not renewed: in less than twelve hours no worker can pull an image.",
+        "RunPod's registry credentials were not renewed: in less than twelve hours no worker can pull an image. The queue " +
+        "registryRefresh-failed has the runs that failed in spite of retries.",
       namespace: "AWS/Lambda",
       metricName: "Errors",
       dimensions: { FunctionName: refresh.function.name },

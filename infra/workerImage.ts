@@ -48,7 +48,11 @@ export class WorkerImage extends pulumi.ComponentResource {
     const repository = new ecr.Repository(
       model,
       // By default, awsx keeps only one untagged image. A rollback and a worker that starts late need earlier images.
-      { forceDelete: true, lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] } },
+      {
+        forceDelete: true,
+        imageScanningConfiguration: { scanOnPush: true },
+        lifecyclePolicy: { rules: [{ tagStatus: "any", maximumNumberOfImages: 10 }] },
+      },
       { parent: this },
     );
     const image = new ecr.Image(
@@ -63,8 +67,13 @@ export class WorkerImage extends pulumi.ComponentResource {
         args: buildArgs(model, tag, weights),
       },
       // A new tag creates a new resource. Deleting the old resource would delete its image, which a rollback needs.
-      { parent: this, retainOnDelete: true },
+      { parent: this, retainOnDelete: true, transforms: [withoutBuildOnPreview] },
     );
     return { repositoryUrl: repository.url, uri: image.imageUri };
   }
+}
+
+/** Keeps a preview of a new tag from building the image. awsx has no argument for that. */
+function withoutBuildOnPreview({ type, props, opts }: pulumi.ResourceTransformArgs) {
+  return type === "docker-build:index:Image" ? { props: { ...props, buildOnPreview: false }, opts } : undefined;
 }

@@ -1,4 +1,5 @@
 import { ApiError } from "../../contract/errors";
+import { causesText } from "./causes";
 
 /** Timeouts and attempts of one AWS call, well within API Gateway's 30 s. */
 export const awsClientLimits = {
@@ -16,7 +17,6 @@ export async function dependency<T>(name: string, call: Promise<T>): Promise<T> 
   try {
     return await call;
   } catch (error) {
-    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    throw new ApiError("unavailable", undefined, { cause: `${name}: ${reason}` });
+    throw new ApiError("unavailable", undefined, { cause: `${name}: ${causesText(error)}` });
   }
 }

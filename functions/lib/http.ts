@@ -1,6 +1,7 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import * as z from "zod/mini";
 import { ApiError, RateLimited } from "../../contract/errors";
+import { causesText } from "./causes";
 import { bodyError } from "./validation";
 
 /** An HTTP API request, payload format 2.0. */
@@ -30,7 +31,7 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
       if (error.status >= 500)
-        console.error({ route: event.routeKey, code: error.code, cause: causeText(error.cause) });
+        console.error({ route: event.routeKey, code: error.code, cause: causesText(error.cause) });
       const retryAfter = error instanceof RateLimited && { "retry-after": String(error.retryAfterSeconds) };
       return { statusCode: error.status, headers: { ...jsonHeaders, ...retryAfter }, body: JSON.stringify(error.body) };
     }
@@ -60,8 +61,3 @@ export function parseBody<S extends z.ZodMiniType>(event: Request, schema: S): z
 
 /** Body schema of a route without parameters. */
 export const NoBody = z.strictObject({});
-
-/** Name and text of an internal cause, for the log only. */
-function causeText(cause: unknown): string {
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-}

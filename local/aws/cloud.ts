@@ -13,9 +13,10 @@ import { api } from "./httpApi/resources";
 import { startLambdaApi } from "./lambda/api";
 import { Lambda } from "./lambda/lambda";
 import { LambdaQueue } from "./lambda/queue";
-import { lambdaFunction } from "./lambda/resources";
+import { eventInvokeConfig, eventInvokeConfigEffects, invocation, lambdaFunction } from "./lambda/resources";
 import { serveAwsProvider } from "./provider/provider";
 import { Scheduler, schedule } from "./scheduler";
+import { Queues } from "./sqs";
 import { parameter, parameterEffects, startSsm } from "./ssm";
 import { AwsAccount } from "./support/account";
 import { realTimers, type Timers } from "./support/timers";
@@ -65,6 +66,8 @@ export interface AwsCloud {
    * Returns the model version of an image. Undefined when the account's registry should contain the image but does not.
    */
   resolveImage(imageName: string): FoundImage | undefined;
+  /** Messages of an SQS queue, by its ARN. */
+  messages(queueArn: string): readonly unknown[];
   /** Stops all services and their processes. */
   close(): Promise<void>;
 }
@@ -100,7 +103,9 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
     const lambda = started(new Lambda({ account, events, dir: join(dir, "functions"), programDir, extraEnv }));
     await lambda.removeOldPackages();
     const invoke = lambda.invoke.bind(lambda);
-    const queue = started(new LambdaQueue({ events, timers, invoke }));
+    const queues = new Queues(account, events);
+    const send = queues.send.bind(queues);
+    const queue = started(new LambdaQueue({ account, events, timers, invoke, send }));
     const accept = queue.accept.bind(queue);
     const lambdaApi = started(await startLambdaApi({ account, events, port: options.lambdaPort, invoke, accept }));
     const gateway = started(
@@ -111,12 +116,14 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       new FunctionUrls({ account, events, ports: options.urlPorts, limits: options.streamLimits, lambda }),
     );
     await functionUrls.restore();
-    const scheduler = started(new Scheduler({ account, events, timers, accept }));
+    const scheduler = started(new Scheduler({ account, events, timers, accept, send }));
     scheduler.restore();
     const effects = {
       [table.type]: dynamodb.effects,
       [parameter.type]: parameterEffects,
       [lambdaFunction.type]: lambda.effects,
+      [eventInvokeConfig.type]: eventInvokeConfigEffects(account),
+      [invocation.type]: lambda.invocationEffects,
       [functionUrl.type]: functionUrls.effects,
       [api.type]: gateway.effects,
       [schedule.type]: scheduler.effects,
@@ -131,6 +138,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       endpoints: { dynamodb: dynamodb.url, ssm: ssm.url, ecr: ecr.url, lambda: lambdaApi.url },
       invoke,
       resolveImage: (imageName) => resolveImage(account, imageName),
+      messages: queues.messages.bind(queues),
       close,
     };
   } catch (error) {

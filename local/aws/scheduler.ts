@@ -32,6 +32,9 @@ const target = z.looseObject({
       maximumRetryAttempts: z.number().int().min(0).max(185).default(185),
     })
     .prefault({}),
+  deadLetterConfig: z
+    .looseObject({ arn: z.string().regex(/^arn:[\w-]+:sqs:/, "must be the ARN of an SQS queue") })
+    .optional(),
 });
 
 const noDate = z.undefined("is not supported by the local cloud: schedules run from creation to deletion");
@@ -94,6 +97,8 @@ export interface SchedulerOptions {
   timers: Timers;
   /** Invokes a Lambda asynchronously. Resolves when the event has been processed or dropped. */
   accept: (functionArn: string, event: unknown) => Promise<void>;
+  /** Sends a message to an SQS queue. */
+  send: (queueArn: string, message: unknown) => void;
 }
 
 /**
@@ -192,16 +197,26 @@ export class Scheduler {
     for (let attempt = 0; this.stops.has(id); attempt++) {
       const resource = this.options.account.get(TYPE, id);
       if (resource === undefined) return;
-      const { arn, roleArn, input, retryPolicy } = target.parse(resource.outputs.target);
+      const { arn, roleArn, input = "{}", retryPolicy, deadLetterConfig } = target.parse(resource.outputs.target);
       const rejection = this.rejection(arn, roleArn);
       this.log(`${id} → ${rejection ?? functionName(arn)}`);
-      if (rejection === undefined) return this.options.accept(arn, JSON.parse(input ?? "{}"));
+      if (rejection === undefined) return this.options.accept(arn, JSON.parse(input));
       const delayMs = Math.min(1000 * 2 ** attempt, LONGEST_RETRY_MS) * (0.5 + Math.random() / 2);
       ageMs += delayMs;
       const isOver = attempt >= retryPolicy.maximumRetryAttempts || ageMs > retryPolicy.maximumEventAgeInSeconds * 1000;
-      if (isOver) return this.log(`${id}: event dropped after ${attempt + 1} attempts`);
+      if (isOver) {
+        this.log(`${id}: event dropped after ${attempt + 1} attempts`);
+        if (deadLetterConfig) this.deadLetter(deadLetterConfig.arn, roleArn, JSON.parse(input));
+        return;
+      }
       if (!(await this.pauses.pause(delayMs))) return;
     }
+  }
+
+  /** Sends the event to the dead-letter queue. Drops it, as AWS does, when the role may not write to the queue. */
+  private deadLetter(queueArn: string, roleArn: string, event: unknown): void {
+    const isAllowed = permits(this.options.account, roleArn, { action: "sqs:SendMessage", resource: queueArn });
+    if (isAllowed) this.options.send(queueArn, event);
   }
 
   /** The error with which Lambda would reject the event; undefined when Lambda would accept it. */

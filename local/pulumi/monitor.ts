@@ -20,6 +20,7 @@ import { EngineError } from "./error";
 import { goalOf, goalOfRead } from "./goal";
 import { parallel } from "./program";
 import type { StackState } from "./state";
+import { Transforms } from "./transforms";
 import { packageOf } from "./urn";
 
 const { ResourceMonitorFeature: feature } = resource;
@@ -30,6 +31,7 @@ const features = {
   resourceReferences: feature.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
   outputValues: feature.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES,
   aliasSpecs: feature.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+  transforms: feature.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
 };
 
 /** The services that programs and component providers call. */
@@ -45,21 +47,33 @@ export interface Monitor {
 export async function serveMonitor(context: DeploymentContext, deployment: Deployment): Promise<Monitor> {
   const errors: string[] = [];
   let address = "";
+  const transforms = new Transforms(context.state);
   const server = await serveGrpc([
-    [resourceGrpc.ResourceMonitorService, monitorMethods(context, deployment, () => address)],
+    [resourceGrpc.ResourceMonitorService, monitorMethods(context, deployment, transforms, () => address)],
     [engineGrpc.EngineService, engineMethods(errors)],
   ]);
   address = `127.0.0.1:${server.port}`;
-  return { address, errors, close: server.close };
+  const close = async () => {
+    transforms.close();
+    await server.close();
+  };
+  return { address, errors, close };
 }
 
 /** Methods of the ResourceMonitor. `address` returns the address where the monitor is served. */
-function monitorMethods(context: DeploymentContext, deployment: Deployment, address: () => string) {
+function monitorMethods(
+  context: DeploymentContext,
+  deployment: Deployment,
+  transforms: Transforms,
+  address: () => string,
+) {
   const { options, providers } = context;
   const { project, stack } = options;
 
   async function register(request: RegisterResourceRequest) {
-    const state = await deployment.register(goalOf(request, project, stack));
+    const goal = goalOf(request, project, stack);
+    transforms.add(goal.urn, request.getTransformsList());
+    const state = await deployment.register({ ...goal, inputs: await transforms.apply(goal) });
     return new resource.RegisterResourceResponse()
       .setUrn(state.urn)
       .setId(state.id)
@@ -67,6 +81,7 @@ function monitorMethods(context: DeploymentContext, deployment: Deployment, addr
   }
 
   async function construct(request: RegisterResourceRequest) {
+    transforms.add(goalOf(request, project, stack).urn, request.getTransformsList());
     const target = await providers.get(packageOf(request.getType()));
     await target.attach(address());
     const constructed = await target.construct(constructRequest(request, context, address()));

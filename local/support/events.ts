@@ -9,6 +9,7 @@ export interface CloudEvent {
     | "lambda"
     | "scheduler"
     | "dynamodb"
+    | "sqs"
     | "ssm"
     | "ecr"
     | "stripe"

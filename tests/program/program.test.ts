@@ -19,6 +19,7 @@ import { customerApi } from "../../local/visitor/customer";
 import { browserKeyOf, configKey, START_STACK, stackNames } from "../../names";
 import { webhookEvents } from "../../stripe/events";
 import { budgets, functionName, packageFolder, zippedBytes } from "../../verify/bench/zips";
+import { logicalName } from "../names";
 
 // All tests share one stack: the real program in a local cloud, as stack `start`. All external LLMs are configured, and the
 // model of the paid plan has a browser key.
@@ -225,10 +226,10 @@ describe("Secrets", () => {
   });
 });
 
-/** Last part of an ARN without the random suffix that Pulumi adds to names. */
+/** Last part of an ARN, with the logical name of a resource that has an automatic name. */
 function kindOf(arn: string): string {
-  const [, table, index = ""] = /:table\/(\w+)-[0-9a-f]{7}(.*)$/.exec(arn) ?? [];
-  return table ? table + index : (arn.split("/").pop() ?? "").replace(/-[0-9a-f]{7}$/, "");
+  const [, table = "", index = ""] = /:table\/([\w-]+)(.*)$/.exec(arn) ?? [];
+  return table ? logicalName(table) + index : logicalName(arn.split(/[/:]/).pop() ?? "");
 }
 
 describe("Policies of the functions", () => {
@@ -259,7 +260,7 @@ describe("Policies of the functions", () => {
       const lines = statements.map(
         ({ Action, Resource }) => `${Action.join(" ")} on ${Resource.map(kindOf).join(" ")}`,
       );
-      return [id.split(/[:-]/)[0], lines] as const;
+      return [logicalName(id.split(":")[1] ?? ""), lines] as const;
     });
     const readRow = "dynamodb:GetItem on users";
     const writeRow = "dynamodb:GetItem dynamodb:UpdateItem on users";
@@ -300,6 +301,7 @@ describe("Policies of the functions", () => {
         "ssm:PutParameter on registry-token-expiry",
         "ecr:GetAuthorizationToken on *",
         `ecr:BatchGetImage ecr:GetDownloadUrlForLayer on ${models.join(" ")}`,
+        "sqs:SendMessage on registryRefresh-failed",
       ],
     });
   });
@@ -423,7 +425,7 @@ describe("The program", () => {
 
   it("sets a TTL on the table of counters, but not on the table of customers", () => {
     const tables = Object.fromEntries(
-      resources("aws:dynamodb/table:Table").map(({ outputs }) => [String(outputs.name).split("-")[0], outputs]),
+      resources("aws:dynamodb/table:Table").map(({ outputs }) => [logicalName(String(outputs.name)), outputs]),
     );
     expect(tables.users?.pointInTimeRecovery).toMatchObject({ enabled: true });
     expect((tables.users?.ttl as { enabled?: boolean } | undefined)?.enabled ?? false).toBe(false);
@@ -443,6 +445,78 @@ describe("The program", () => {
     expect(alarm?.outputs).toMatchObject({ metricName: "Errors", dimensions: { FunctionName: refresh?.outputs.name } });
     const schedules = resources("aws:scheduler/schedule:Schedule").map(({ outputs }) => outputs.scheduleExpression);
     expect(schedules).toContain("rate(6 hours)");
+  });
+
+  it("gives RunPod only registry tokens of the function's own role, never one of the deployer", () => {
+    const { resources: saved } = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8")) as {
+      resources: { type: string; inputs: Record<string, unknown> }[];
+    };
+    const auth = saved.find(({ type }) => type.endsWith(":RegistryAuth"));
+    expect(auth?.inputs).toMatchObject({ username: "AWS", password: { value: "none" } });
+    expect(resources("aws:lambda/invocation:Invocation")).toMatchObject([
+      { outputs: { functionName: names.functions.registryRefresh, result: expect.stringContaining("expiresAt") } },
+    ]);
+    const expiry = resources("aws:ssm/parameter:Parameter").find(
+      ({ id }) => id === names.parameters.registryTokenExpiry,
+    );
+    expect(Date.parse(String(expiry?.outputs.value))).toBeGreaterThan(Date.now());
+  });
+
+  it("retries a failed renewal of the registry token and keeps what failed, but leaves the reconciler to its next run", () => {
+    const [queue, ...others] = resources("aws:sqs/queue:Queue");
+    expect(others).toEqual([]);
+    const arn = queue?.outputs.arn;
+    const configs = resources("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig").map(
+      ({ id, outputs }) => [functionName({ outputs: { name: id } } as unknown as AwsResource), outputs],
+    );
+    expect(Object.fromEntries(configs)).toMatchObject({
+      reconciler: { maximumRetryAttempts: 0 },
+      registryRefresh: { maximumRetryAttempts: 2, destinationConfig: { onFailure: { destination: arn } } },
+    });
+    const targets = resources("aws:scheduler/schedule:Schedule").map(({ id, outputs: { target } }) => [
+      logicalName(id.replace("default/", "")),
+      target,
+    ]);
+    expect(Object.fromEntries(targets)).toMatchObject({
+      reconciler: { retryPolicy: { maximumRetryAttempts: 0 } },
+      registryRefresh: { retryPolicy: { maximumRetryAttempts: 10 }, deadLetterConfig: { arn } },
+    });
+  });
+
+  it("lets only the scheduler of its own account use the schedules' roles", () => {
+    const trusts = resources("aws:iam/role:Role").map(({ outputs }) => JSON.parse(String(outputs.assumeRolePolicy)));
+    const statements = trusts.flatMap(({ Statement }) => Statement);
+    const ofScheduler = statements.filter(({ Principal }) => Principal.Service === "scheduler.amazonaws.com");
+    expect(ofScheduler).toHaveLength(2);
+    for (const { Condition } of ofScheduler)
+      expect(Condition).toEqual({ StringEquals: { "aws:SourceAccount": cloud.aws.account.accountId } });
+  });
+
+  it("limits the two routes without sign-in each on its own", () => {
+    const [stage] = resources("aws:apigatewayv2/stage:Stage");
+    const limits = { throttlingRateLimit: 50, throttlingBurstLimit: 100 };
+    expect(stage?.outputs.routeSettings).toEqual([
+      { routeKey: "POST /auth/guest", ...limits },
+      { routeKey: "POST /webhook/stripe", ...limits },
+    ]);
+  });
+
+  it("writes the access log below /aws/vendedlogs/, scans pushed images and builds no image in a preview", () => {
+    const [stage] = resources("aws:apigatewayv2/stage:Stage");
+    expect(JSON.stringify(stage?.outputs.accessLogSettings)).toContain("log-group:/aws/vendedlogs/snack-misaki-start/");
+    const repositories = resources("aws:ecr/repository:Repository");
+    expect(repositories.map(({ inputs }) => inputs.imageScanningConfiguration)).toEqual(
+      models.map(() => ({ scanOnPush: true })),
+    );
+    const built = resources("docker-build:index:Image");
+    expect(built.map(({ inputs }) => inputs.buildOnPreview)).toEqual(models.map(() => false));
+  });
+
+  it("shows the class of an error in the log, because bundles keep the names of classes", () => {
+    const webhook = functions().find((fn) => functionName(fn) === "webhook");
+    if (!webhook) throw new Error("The webhook function does not exist");
+    const bundle = readFileSync(join(archiveOf(webhook), bundlePath("functions/webhook")), "utf8");
+    expect(bundle).toMatch(/"StripeFailure"/);
   });
 
   it("runs its functions on Node 24 and arm64", () => {

@@ -7,6 +7,7 @@ import { models } from "../../contract/plan";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
+import { logicalName } from "../names";
 
 // RunPod removes its GraphQL API in early 2027, so every stack must be able to switch to REST.
 const programDir = process.cwd();
@@ -44,7 +45,7 @@ async function delegations(): Promise<Record<string, string>> {
       body: JSON.stringify({ resource: outputs.arn }),
     });
     const { id } = z.object({ id: z.string() }).parse(await response.json());
-    ids[name.replace(/-[0-9a-f]{7}$/, "")] = id;
+    ids[logicalName(name)] = id;
   }
   return ids;
 }

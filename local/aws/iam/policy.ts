@@ -9,12 +9,18 @@ interface Access {
   resource?: string;
   /** The calling service, such as `scheduler.amazonaws.com`. */
   service?: string;
+  /** Account for which the service calls. */
+  sourceAccount?: string;
 }
 
-/** Whether a role's trust policy lets a service assume it. False for a role that does not exist. */
+/**
+ * Whether a role's trust policy lets a service of this account assume it. False for a role that does not exist. Of the
+ * conditions, the local cloud knows only `aws:SourceAccount`.
+ */
 export function trusts(account: AwsAccount, roleArn: string, service: string): boolean {
   const trust = roleOf(account, roleArn)?.outputs.assumeRolePolicy;
-  return trust !== undefined && allows([String(trust)], { action: "sts:AssumeRole", service });
+  const access = { action: "sts:AssumeRole", service, sourceAccount: account.accountId };
+  return trust !== undefined && allows([String(trust)], access);
 }
 
 /**
@@ -60,14 +66,23 @@ function allows(documents: string[], access: Access): boolean {
   return effects.includes("Allow") && !effects.includes("Deny");
 }
 
-function applies(statement: Record<string, unknown>, { action, resource, service }: Access): boolean {
-  const { Action, Resource, Principal } = statement;
+function applies(statement: Record<string, unknown>, access: Access): boolean {
+  const { action, resource, service, sourceAccount } = access;
+  const { Action, Resource, Principal, Condition } = statement;
   const matches = (patterns: unknown, value: string) => list(patterns).some((one) => wildcard(String(one)).test(value));
   return (
     matches(Action, action) &&
+    (sourceAccount === undefined || isFrom(sourceAccount, Condition)) &&
     (resource === undefined || matches(Resource, resource)) &&
     (service === undefined || Principal === "*" || (isObject(Principal) && matches(Principal.Service, service)))
   );
+}
+
+/** Whether a condition accepts the account. A statement with another condition does not apply. */
+function isFrom(account: string, condition: unknown): boolean {
+  if (condition === undefined) return true;
+  const expected = { StringEquals: { "aws:SourceAccount": account } };
+  return JSON.stringify(condition) === JSON.stringify(expected);
 }
 
 function list(value: unknown): unknown[] {

@@ -71,6 +71,13 @@ export class Lambda {
       await rm(this.folder(resource.id), { recursive: true, force: true });
     },
   };
+  /** Invokes the function of an `aws.lambda.Invocation`. The resource fails when the function fails. */
+  readonly invocationEffects: Effects = {
+    create: async ({ outputs }) => {
+      const { functionName, input } = outputs;
+      return { result: JSON.stringify(await this.invoke(String(functionName), JSON.parse(String(input)))) };
+    },
+  };
   private readonly sandboxes = new Map<string, LambdaSandbox>();
   /** Number of running and waiting invocations, by function. */
   private readonly concurrency = new Map<string, number>();

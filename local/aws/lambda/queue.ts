@@ -1,21 +1,26 @@
 import type { Events } from "../../support/events";
+import type { AwsAccount } from "../support/account";
 import { Pauses, type Timers } from "../support/timers";
-import { functionName } from "./resources";
+import { FunctionError } from "./lambda";
+import { eventInvokeConfig, functionName, invokeConfig } from "./resources";
 
-/** Delays before the two retries of an asynchronous event, as in Lambda. */
+/** Delays before the retries of an asynchronous event, as in Lambda. */
 const RETRY_AFTER_MS = [60_000, 120_000] as const;
 
 /** Dependencies of the queue. */
 export interface LambdaQueueOptions {
+  account: AwsAccount;
   events: Events;
   timers: Timers;
   /** Runs a Lambda; rejects when it fails. */
   invoke: (functionNameOrArn: string, event: unknown, requestId?: string) => Promise<unknown>;
+  /** Sends a message to an SQS queue. */
+  send: (queueArn: string, message: unknown) => void;
 }
 
 /**
- * Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background and retries
- * failures.
+ * Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background, retries failures and
+ * sends the events that failed to the function's destination.
  */
 export class LambdaQueue {
   private readonly pauses: Pauses;
@@ -26,23 +31,40 @@ export class LambdaQueue {
 
   /** Accepts an event. Resolves when the function has succeeded or the last retry has failed; never rejects. */
   async accept(reference: string, event: unknown, requestId?: string): Promise<void> {
-    for (const delayMs of [...RETRY_AFTER_MS, undefined]) {
+    const name = functionName(reference);
+    const { retries, destination } = invokeConfig(
+      this.options.account.get(eventInvokeConfig.type, name)?.outputs ?? { functionName: name },
+    );
+    let failure: unknown;
+    for (const delayMs of [...RETRY_AFTER_MS.slice(0, retries), undefined]) {
       try {
         await this.options.invoke(reference, event, requestId);
         return;
-      } catch {
+      } catch (error) {
         // The invocation has already logged the error.
+        failure = error;
         if (delayMs === undefined) break;
         if (!(await this.pauses.pause(delayMs))) return;
       }
     }
-    const attempts = RETRY_AFTER_MS.length + 1;
-    const summary = `${functionName(reference)}: asynchronous event dropped after ${attempts} attempts`;
+    const attempts = retries + 1;
+    const summary = `${name}: asynchronous event dropped after ${attempts} attempt${attempts === 1 ? "" : "s"}`;
     this.options.events.emit({ source: "lambda", summary });
+    if (destination !== undefined) this.options.send(destination, failedEvent(reference, event, attempts, failure));
   }
 
   /** Cancels all retries. */
   async close(): Promise<void> {
     this.pauses.end();
   }
+}
+
+/** Message in the form that Lambda sends to an on-failure destination. */
+function failedEvent(functionArn: string, event: unknown, attempts: number, failure: unknown) {
+  return {
+    version: "1.0",
+    requestContext: { functionArn, condition: "RetriesExhausted", approximateInvokeCount: attempts },
+    requestPayload: event,
+    responsePayload: failure instanceof FunctionError ? failure.payload : { errorMessage: String(failure) },
+  };
 }

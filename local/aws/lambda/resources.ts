@@ -1,7 +1,8 @@
 import { z } from "zod";
-import type { AwsAccount } from "../support/account";
-import type { ResourceType } from "../support/resource";
-import { text } from "../support/values";
+import { permits } from "../iam/policy";
+import type { AwsAccount, AwsResource } from "../support/account";
+import { type Effects, type ResourceType, randomId } from "../support/resource";
+import { type Properties, text } from "../support/values";
 
 /** aws:lambda/function:Function. */
 export const lambdaFunction: ResourceType = {
@@ -51,6 +52,62 @@ export const lambdaFunction: ResourceType = {
     signingProfileVersionArn: () => "",
   },
   recomputed: ["lastModified", "sourceCodeHash"],
+};
+
+/** aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig: retries and destination of asynchronous invocations. */
+export const eventInvokeConfig: ResourceType = {
+  type: "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+  inputs: z.looseObject({
+    functionName: z.string(),
+    maximumRetryAttempts: z.number().int().min(0).max(2).optional(),
+    maximumEventAgeInSeconds: z.number().int().min(60).max(21_600).optional(),
+    destinationConfig: z
+      .looseObject({
+        onFailure: z.looseObject({ destination: z.string().startsWith("arn:", "must be an ARN") }).optional(),
+      })
+      .optional(),
+  }),
+  replaceOn: ["functionName", "qualifier"],
+  id: (inputs) => functionName(text(inputs, "functionName")),
+  conflict: "ResourceConflictException",
+  computed: {},
+};
+
+/** Rejects a destination to which the function's role may not write, as Lambda does. */
+export function eventInvokeConfigEffects(account: AwsAccount): Effects {
+  const validate = async ({ id, outputs }: AwsResource) => {
+    const { destination } = invokeConfig(outputs);
+    const roleArn = String(account.get(lambdaFunction.type, id)?.outputs.role);
+    if (destination !== undefined && !permits(account, roleArn, { action: "sqs:SendMessage", resource: destination })) {
+      throw new Error(
+        `InvalidParameterValueException: The function's execution role does not have permissions to call SendMessage on ${destination}`,
+      );
+    }
+    return undefined;
+  };
+  return { create: validate, update: validate };
+}
+
+/** Retries of a failed asynchronous invocation, and the ARN of the queue for an event whose last retry has failed. */
+export function invokeConfig(outputs: Properties): { retries: number; destination: string | undefined } {
+  const { maximumRetryAttempts = 2, destinationConfig } = eventInvokeConfig.inputs.parse(outputs) as {
+    maximumRetryAttempts?: number;
+    destinationConfig?: { onFailure?: { destination: string } };
+  };
+  return { retries: maximumRetryAttempts, destination: destinationConfig?.onFailure?.destination };
+}
+
+/** aws:lambda/invocation:Invocation: runs a function when the resource is created. */
+export const invocation: ResourceType = {
+  type: "aws:lambda/invocation:Invocation",
+  inputs: z.looseObject({
+    functionName: z.string(),
+    input: z.string(),
+    triggers: z.record(z.string(), z.string()).optional(),
+  }),
+  replaceOn: ["functionName", "input", "qualifier", "triggers"],
+  id: (inputs) => `${functionName(text(inputs, "functionName"))}_$LATEST_${randomId(32, "0123456789abcdef")}`,
+  computed: { result: ({ returned }) => returned.result },
 };
 
 /** aws:lambda/permission:Permission. */

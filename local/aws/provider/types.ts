@@ -6,8 +6,9 @@ import { lifecyclePolicy, repository } from "../ecr/resources";
 import { functionUrl } from "../functionUrl/resources";
 import { api, authorizer, integration, route, stage } from "../httpApi/resources";
 import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/resources";
-import { lambdaFunction, permission } from "../lambda/resources";
+import { eventInvokeConfig, invocation, lambdaFunction, permission } from "../lambda/resources";
 import { schedule } from "../scheduler";
+import { queue } from "../sqs";
 import { parameter } from "../ssm";
 import type { ResourceType } from "../support/resource";
 
@@ -24,6 +25,9 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
     stage,
     lambdaFunction,
     permission,
+    eventInvokeConfig,
+    invocation,
+    queue,
     functionUrl,
     schedule,
     role,

@@ -110,6 +110,38 @@ describe("Schedule", () => {
     await cloud.advance(15 * MINUTE_MS, / got {}/);
   });
 
+  it("puts an event into the dead-letter queue after the last attempt", async () => {
+    await using cloud = await start();
+    const queue = await cloud.engine.create("aws:sqs/queue:Queue", "failed", {});
+    const { arn } = queue.outputs;
+    const policy = { Version: "2012-10-17", Statement: { Effect: "Allow", Action: "sqs:SendMessage", Resource: arn } };
+    await cloud.engine.create(ROLE_POLICY, "queue", { role: cloud.role.id, policy });
+    const retryPolicy = { maximumRetryAttempts: 0 };
+    const target = { ...cloud.inputs.target, retryPolicy, deadLetterConfig: { arn }, input: "[7]" };
+    await cloud.engine.create(SCHEDULE, "barred", { ...cloud.inputs, target });
+    await cloud.advance(0, /dropped after 1 attempts/, /← message$/);
+    expect(cloud.aws.messages(String(arn))).toEqual([[7]]);
+  });
+
+  it("does not assume a role that trusts the scheduler of another account", async () => {
+    await using cloud = await start();
+    const trusting = (account: string) => {
+      const { Version, Statement } = trust("scheduler.amazonaws.com");
+      const Condition = { StringEquals: { "aws:SourceAccount": account } };
+      return { assumeRolePolicy: { Version, Statement: Statement.map((one) => ({ ...one, Condition })) } };
+    };
+    const role = await cloud.engine.create(ROLE, "other", trusting("123456789012"));
+    const target = { ...cloud.inputs.target, roleArn: role.outputs.arn };
+    await expect(cloud.engine.create(SCHEDULE, "other", { ...cloud.inputs, target })).rejects.toThrow(
+      /must allow AWS EventBridge Scheduler to assume the role/,
+    );
+    const own = await cloud.engine.create(ROLE, "own", trusting(cloud.aws.account.accountId));
+    await cloud.engine.create(SCHEDULE, "own", {
+      ...cloud.inputs,
+      target: { ...cloud.inputs.target, roleArn: own.outputs.arn },
+    });
+  });
+
   it("does not invoke a denied or deleted function", async () => {
     await using cloud = await start();
     await cloud.allow();
@@ -190,7 +222,7 @@ describe("Schedule", () => {
     const { account } = cloud.aws;
     const running: (() => void)[] = [];
     const accept = () => new Promise<void>((resolve) => running.push(resolve));
-    const scheduler = new Scheduler({ account, events: cloud.events, timers, accept });
+    const scheduler = new Scheduler({ account, events: cloud.events, timers, accept, send: () => {} });
     scheduler.restore();
     timers.advance(45 * MINUTE_MS);
     expect(running).toHaveLength(1);
@@ -316,5 +348,43 @@ describe("Real timers", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+});
+
+describe("An asynchronous invocation", () => {
+  const CONFIG = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig";
+  const failing = "exports.handler = async () => { throw new TypeError('no sake') }";
+
+  it("is not retried when maximumRetryAttempts is 0", async () => {
+    await using cloud = await start(failing);
+    await cloud.allow();
+    await cloud.engine.create(CONFIG, "none", { functionName: cloud.fn.id, maximumRetryAttempts: 0 });
+    await cloud.engine.create(SCHEDULE, "failing", cloud.inputs);
+    await cloud.advance(0, /→ TypeError/, /dropped after 1 attempt$/);
+    expect(cloud.timers.delaysMs).toEqual([15 * MINUTE_MS]);
+  });
+
+  it("sends the event and the error to the destination after the last retry", async () => {
+    await using cloud = await start(failing);
+    await cloud.allow();
+    const { outputs } = await cloud.engine.create("aws:sqs/queue:Queue", "failed", {});
+    const destinationConfig = { onFailure: { destination: outputs.arn } };
+    const inputs = { functionName: cloud.fn.id, maximumRetryAttempts: 1, destinationConfig };
+    await expect(cloud.engine.create(CONFIG, "denied", inputs)).rejects.toThrow(
+      /execution role does not have permissions to call SendMessage/,
+    );
+    const policy = { Version: "2012-10-17", Statement: { Effect: "Allow", Action: "sqs:*", Resource: outputs.arn } };
+    await cloud.engine.create(ROLE_POLICY, "queue", { role: cloud.role.id, policy });
+    await cloud.engine.create(CONFIG, "failed", inputs);
+    await cloud.engine.create(SCHEDULE, "failing", cloud.inputs);
+    await cloud.advance(0, /→ TypeError/);
+    await cloud.advance(MINUTE_MS, /→ TypeError/, /dropped after 2 attempts/);
+    expect(cloud.aws.messages(String(outputs.arn))).toMatchObject([
+      {
+        requestContext: { functionArn: cloud.fn.outputs.arn, condition: "RetriesExhausted", approximateInvokeCount: 2 },
+        requestPayload: {},
+        responsePayload: { errorType: "TypeError", errorMessage: "no sake" },
+      },
+    ]);
   });
 });

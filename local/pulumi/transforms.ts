@@ -1,0 +1,68 @@
+import { credentials } from "@grpc/grpc-js";
+import callbackGrpc from "@pulumi/pulumi/proto/callback_grpc_pb";
+import callback, { type Callback } from "@pulumi/pulumi/proto/callback_pb";
+import resource from "@pulumi/pulumi/proto/resource_pb";
+import structs from "google-protobuf/google/protobuf/struct_pb";
+import { unlimited } from "../support/protocol/grpc";
+import { collapseOutputs, mapValues, type Properties } from "../support/protocol/value";
+import { EngineError } from "./error";
+import type { Goal } from "./goal";
+import type { StackState } from "./state";
+
+/**
+ * The transforms of a program: functions that change the properties of a resource and of everything below it, also of the
+ * resources that a remote component creates. The functions run in the program. The local engine ignores changes of
+ * resource options.
+ */
+export class Transforms {
+  private readonly byUrn = new Map<string, Callback[]>();
+  private readonly clients = new Map<string, InstanceType<typeof callbackGrpc.CallbacksClient>>();
+
+  constructor(private readonly state: StackState) {}
+
+  /** Stores the transforms of a resource, which may be a component that is constructed later. */
+  add(urn: string, transforms: Callback[]): void {
+    if (transforms.length > 0) this.byUrn.set(urn, transforms);
+  }
+
+  /** Applies the transforms of a resource and then those of its ancestors, the nearest first. */
+  async apply(goal: Goal): Promise<Properties> {
+    let { inputs } = goal;
+    for (const transform of this.of(goal)) inputs = await this.invoke(transform, { ...goal, inputs });
+    return inputs;
+  }
+
+  /** Closes the connections to the program. */
+  close(): void {
+    for (const client of this.clients.values()) client.close();
+  }
+
+  private of({ urn, parent }: Goal): Callback[] {
+    const found: Callback[] = [];
+    for (let next: string | undefined = urn; next; next = next === urn ? parent : this.state.get(next)?.parent)
+      found.push(...(this.byUrn.get(next) ?? []));
+    return found;
+  }
+
+  private async invoke(transform: Callback, { type, name, custom, parent, inputs }: Goal): Promise<Properties> {
+    const request = new resource.TransformRequest().setType(type).setName(name).setCustom(custom);
+    request.setParent(parent ?? "").setProperties(structs.Struct.fromJavaScript(inputs));
+    request.setOptions(new resource.TransformResourceOptions());
+    const call = new callback.CallbackInvokeRequest().setToken(transform.getToken());
+    call.setRequest(request.serializeBinary());
+    const answer = await new Promise<Uint8Array>((resolve, reject) =>
+      this.client(transform.getTarget()).invoke(call, (error, response) =>
+        error ? reject(new EngineError(`transform failed: ${error.details}`)) : resolve(response.getResponse_asU8()),
+      ),
+    );
+    const properties = resource.TransformResponse.deserializeBinary(answer).getProperties();
+    return properties ? mapValues(properties.toJavaScript(), collapseOutputs) : inputs;
+  }
+
+  private client(target: string) {
+    const client =
+      this.clients.get(target) ?? new callbackGrpc.CallbacksClient(target, credentials.createInsecure(), unlimited);
+    this.clients.set(target, client);
+    return client;
+  }
+}

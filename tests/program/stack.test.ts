@@ -1,0 +1,114 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
+import { engineOptions } from "../../local/cloud/program";
+import { destroy, type EngineOptions, preview, refresh, up } from "../../local/pulumi/engine";
+
+// All tests share one stack with deletion protection, as in production. They run in this order.
+const programDir = process.cwd();
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-stack-"));
+/** Longest stack name that the configuration accepts. */
+const stack = "a-stack-of-18-char";
+const overrides = { deletionProtection: true, "auth.domainPrefix": "snack-first", "aws:defaultTags.tags.stack": stack };
+let cloud: LocalCloud;
+let types: string[];
+
+beforeAll(async () => {
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true });
+  const { steps } = await up(options());
+  types = [...new Set(steps.map(({ type }) => type))];
+});
+afterAll(async () => {
+  await cloud?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function options(more: Record<string, unknown> = {}): EngineOptions {
+  return engineOptions(cloud, programDir, dir, { ...overrides, ...more }, stack);
+}
+
+/** Every resource at AWS, as `<type> <id>`. */
+const all = () => types.flatMap((type) => cloud.aws.account.list(type));
+const atAws = () =>
+  all()
+    .map(({ type, id }) => `${type} ${id}`)
+    .sort();
+const named = (type: string) => cloud.aws.account.list(type).map(({ outputs }) => String(outputs.name));
+
+describe("AWS resources of a stack", () => {
+  it("have names with project and stack, also with the longest stack name", () => {
+    const names = [
+      "aws:iam/role:Role",
+      "aws:dynamodb/table:Table",
+      "aws:lambda/function:Function",
+      "aws:cognito/userPool:UserPool",
+      "aws:ecr/repository:Repository",
+    ].flatMap(named);
+    expect(names.length).toBeGreaterThan(25);
+    for (const name of names) expect(name).toMatch(new RegExp(`^snack-misaki-${stack}-`));
+  });
+
+  it("have tags with project and stack wherever AWS has tags", () => {
+    const tagged = all().filter(({ outputs }) => "tagsAll" in outputs);
+    expect(new Set(tagged.map(({ type }) => type.split("/")[0]))).toEqual(
+      new Set(
+        ["apigatewayv2", "cloudwatch", "cognito", "dynamodb", "ecr", "iam", "lambda", "sqs", "ssm"].map(
+          (each) => `aws:${each}`,
+        ),
+      ),
+    );
+    for (const { outputs } of tagged) expect(outputs.tagsAll).toEqual({ project: "snack-misaki", stack });
+  });
+});
+
+describe("pulumi destroy with deletionProtection", () => {
+  it("refuses at once and deletes nothing", async () => {
+    const before = atAws();
+    await expect(destroy(options())).rejects.toThrow(
+      /^cannot delete protected resources: (aws:cognito\/userPool:UserPool "identity"|, |aws:dynamodb\/table:Table "users"){3}\. Nothing was deleted\./,
+    );
+    expect(atAws()).toEqual(before);
+  });
+});
+
+describe("A change of auth.domainPrefix", () => {
+  it("replaces the pool's only domain on a live stack", async () => {
+    const steps = await up(options({ "auth.domainPrefix": "snack-second" }));
+    const replaced = steps.steps.filter(({ op }) => op === "replace");
+    expect(replaced.map(({ type }) => type)).toEqual(["aws:cognito/userPoolDomain:UserPoolDomain"]);
+    expect(cloud.aws.account.list("aws:cognito/userPoolDomain:UserPoolDomain")).toMatchObject([{ id: "snack-second" }]);
+  });
+});
+
+describe("A second pulumi up", () => {
+  it("changes nothing, also after a refresh, and keeps the automatic names", async () => {
+    const second = { "auth.domainPrefix": "snack-second" };
+    const before = atAws();
+    await refresh(options(second));
+    const { steps } = await up(options(second));
+    expect(steps.filter(({ op, custom }) => custom && op !== "same" && op !== "read")).toEqual([]);
+    expect(atAws()).toEqual(before);
+  });
+});
+
+describe("A change of the default tags", () => {
+  it("is previewed as an update of tagsAll", async () => {
+    const { steps } = await preview(
+      options({ "aws:defaultTags.tags.team": "mama", "auth.domainPrefix": "snack-second" }),
+    );
+    const users = steps.find(({ name, type }) => name === "users" && type.endsWith(":Table"));
+    expect(users).toMatchObject({ op: "update", changed: ["tagsAll"], tags: { team: "mama" } });
+  });
+});
+
+describe("pulumi destroy after deletionProtection false and an up", () => {
+  it("deletes everything", async () => {
+    const off = options({ deletionProtection: false, "auth.domainPrefix": "snack-second" });
+    await up(off);
+    await destroy(off);
+    // An image stays, because a rollback needs it.
+    expect(atAws().filter((each) => !each.startsWith("docker-build:"))).toEqual([]);
+  });
+});
