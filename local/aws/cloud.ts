@@ -14,6 +14,7 @@ import { startLambdaApi } from "./lambda/api";
 import { Lambda } from "./lambda/lambda";
 import { LambdaQueue } from "./lambda/queue";
 import { eventInvokeConfig, eventInvokeConfigEffects, invocation, lambdaFunction } from "./lambda/resources";
+import type { OnCreate } from "./provider/operations";
 import { serveAwsProvider } from "./provider/provider";
 import { Scheduler, schedule } from "./scheduler";
 import { Queues } from "./sqs";
@@ -39,6 +40,10 @@ export interface AwsOptions {
   urlPorts: number | "free";
   /** Limits of a streamed response. Default: those of AWS. */
   streamLimits?: StreamLimits;
+  /** Port of the Pulumi provider. Default: a free port. */
+  providerPort?: number;
+  /** Called with each new resource, before the provider's create returns. */
+  onCreate?: OnCreate;
   /** Port of Lambda's Invoke API; 0 uses a free port. */
   lambdaPort: number;
   /** Returns the URL of an issuer's JWKS, for JWT authorizers; undefined for an unknown issuer. */
@@ -131,7 +136,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       [userPoolDomain.type]: userPoolDomainEffects(account),
       [image.type]: imageEffects(programDir),
     };
-    const provider = started(await serveAwsProvider(account, effects, programDir));
+    const provider = started(await serveAwsProvider(account, effects, options));
     return {
       account,
       providerPort: provider.port,

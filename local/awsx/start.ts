@@ -1,12 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { pipeline } from "node:stream";
 import { build } from "esbuild";
 import { root } from "../../cli/root";
 import { exitOnTerminate, runInBackground } from "../support/childProcess";
+import { PortInUseError } from "../support/portInUse";
 
-const START_TIMEOUT_MS = 30_000;
+/** Long, because the first start on a busy machine is slow. */
+const START_TIMEOUT_MS = 120_000;
 
 /** The running awsx provider. */
 export interface Awsx {
@@ -19,9 +23,10 @@ export interface Awsx {
 /**
  * Starts the awsx provider as a child process.
  *
- * @throws Error with the last lines on stderr, when the process ends early or prints no port within 30 s
+ * @param fixedPort default: a free port
+ * @throws Error with the last lines on stderr, when the process ends early or prints no port within two minutes
  */
-export async function startAwsx(): Promise<Awsx> {
+export async function startAwsx(fixedPort?: number): Promise<Awsx> {
   const child = spawn(process.execPath, [exitOnTerminate, "--eval", await bundle()], {
     cwd: root,
     env: { ...process.env, NODE_COMPILE_CACHE: join(root, ".build/cache/node") },
@@ -42,18 +47,40 @@ export async function startAwsx(): Promise<Awsx> {
   try {
     const port = await new Promise<number>((resolve, reject) => {
       const fail = (reason: string) => reject(new Error(`The awsx provider ${reason}. ${errors.join("\n")}`));
-      timer = setTimeout(() => fail("did not start within 30 s"), START_TIMEOUT_MS);
+      timer = setTimeout(
+        () => fail("did not start within two minutes: close other programs, and run the command again"),
+        START_TIMEOUT_MS,
+      );
       child.once("error", reject);
       child.once("exit", (code) => fail(`exited with code ${code}`));
       createInterface(child.stdout).once("line", (line) => resolve(Number(line)));
     });
-    return { port, close };
+    if (fixedPort === undefined) return { port, close };
+    const forward = await forwardPort(fixedPort, port);
+    const closeAll = async () => {
+      forward.close();
+      await close();
+    };
+    return { port: fixedPort, close: closeAll };
   } catch (error) {
     if (child.exitCode === null && child.pid !== undefined) await close();
     throw error;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Forwards a port to the provider, because the SDK serves it on a free port only. */
+async function forwardPort(from: number, to: number): Promise<Server> {
+  const server = createServer((incoming) => {
+    const outgoing = connect(to, "127.0.0.1");
+    pipeline(incoming, outgoing, incoming, () => {});
+  });
+  server.unref();
+  return new Promise((resolve, reject) => {
+    server.once("error", () => reject(new PortInUseError(from, "Pulumi provider of awsx")));
+    server.listen(from, "127.0.0.1", () => resolve(server));
+  });
 }
 
 /** Bundles the provider to plain JavaScript. A TypeScript loader in the child would triple its start time. */

@@ -59,13 +59,16 @@ export interface LocalCloud {
   config(overrides?: Record<string, unknown>): StackConfig;
   /** gRPC ports of the Pulumi providers by package. A promise while the provider starts. */
   providers: Record<"aws" | "awsx" | "docker-build", number | Promise<number>>;
-  /** Creates the seeded customers' rows in every users table. */
+  /** Creates the seeded customers' rows in every users table. A new users table gets them without this call. */
   seedCustomers(): Promise<void>;
   /** Passes the program's outputs to the page. */
   setPageConfig(config: PageConfig): void;
   /** Closes every service, in reverse order of their start. */
   close(): Promise<void>;
 }
+
+/** Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start. */
+const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
 /** A service that can be closed. */
 interface Service {
@@ -122,7 +125,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
   // The awsx provider starts slowest, so nothing here waits for it. Only the image resources of the program need it.
-  const awsx = services.add(startAwsx());
+  const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
   awsx.catch(() => {});
   const vip = await services.add(startVipServers(events));
   const aws: AwsCloud = await services.add(
@@ -133,6 +136,10 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       apiPorts: freePorts ? "free" : 4110,
       urlPorts: freePorts ? "free" : 4210,
       lambdaPort: 0,
+      ...(!freePorts && { providerPort: PROVIDER_PORTS.aws }),
+      onCreate: async ({ type }) => {
+        if (type === "aws:dynamodb/table:Table") await seedCustomers(aws);
+      },
       programDir,
       jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
       extraEnv: () => ({

@@ -16,10 +16,10 @@ interface Named {
  * @throws EngineError for another expression, which the real engine may support
  */
 export function proposeName(pattern: string, { project, stack, name }: Named): string {
-  const values: Record<string, string> = { project, stack, name };
+  const values = new Map(Object.entries({ project, stack, name }));
   return pattern.replaceAll(/\$\{(\w+)(?:\((\d+)\))?\}/g, (expression, key: string, digits: string | undefined) => {
     if (key === "hex" && digits) return randomBytes(Number(digits)).toString("hex").slice(0, Number(digits));
-    const value = digits === undefined ? values[key] : undefined;
+    const value = digits === undefined ? values.get(key) : undefined;
     if (value === undefined)
       throw new EngineError(`pulumi:autonaming: the local engine does not support ${expression}`);
     return value;

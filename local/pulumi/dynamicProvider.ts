@@ -7,17 +7,42 @@ import { childEnv } from "./program";
 /** Package name in the types of dynamic resources. */
 export const dynamicPackage = "pulumi-nodejs";
 
-const startTimeoutMs = 30_000;
+/** Two starts of this length: on a busy machine the first start, which also fills the cache of compiled code, is slow. */
+const START_TIMEOUT_MS = 60_000;
+const ATTEMPTS = 2;
 
 /**
- * Starts the SDK's provider of dynamic resources in the folder of the program.
+ * Starts the SDK's provider of dynamic resources in the folder of the program. Starts it once more if it does not answer
+ * in time.
  *
+ * @param script script of the provider; default: the one of the SDK
  * @returns its port on 127.0.0.1
- * @throws EngineError when it does not start within 30 s
+ * @throws EngineError when no start succeeds
  */
-export function startDynamicProvider(options: EngineOptions, children: Children): Promise<number> {
+export async function startDynamicProvider(
+  options: EngineOptions,
+  children: Children,
+  { script = require.resolve("@pulumi/pulumi/cmd/dynamic-provider"), timeoutMs = START_TIMEOUT_MS } = {},
+): Promise<number> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const port = await start(script, timeoutMs, options, children);
+    if (port !== undefined) return port;
+  }
+  throw new EngineError(
+    `The provider of dynamic resources did not start within ${timeoutMs / 1000} s, twice. The machine is too busy: ` +
+      "close other programs, and run the command again.",
+  );
+}
+
+/** Returns the port, or undefined when the provider does not print it in time. */
+function start(
+  script: string,
+  timeoutMs: number,
+  options: EngineOptions,
+  children: Children,
+): Promise<number | undefined> {
   // The SDK requires the address of an engine here but never uses it.
-  const child = children.node(require.resolve("@pulumi/pulumi/cmd/dynamic-provider"), ["127.0.0.1:0"], {
+  const child = children.node(script, ["127.0.0.1:0"], {
     cwd: options.programDir,
     // Errors come back over gRPC. The log on stderr only repeats them with a stack trace.
     stdio: ["ignore", "pipe", "ignore"],
@@ -25,14 +50,19 @@ export function startDynamicProvider(options: EngineOptions, children: Children)
   });
   runInBackground(child);
   return new Promise((resolve, reject) => {
-    const fail = (reason: string) => reject(new EngineError(`The provider of dynamic resources ${reason}.`));
-    const timer = setTimeout(() => fail(`did not start within ${startTimeoutMs / 1000} s`), startTimeoutMs);
-    child.stdout?.once("data", (line: Buffer) => resolve(Number.parseInt(line.toString(), 10)));
-    child.once("error", (error) => fail(`could not be started: ${error.message}`));
-    child.once("close", (code) => {
+    const timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      resolve(undefined);
+    }, timeoutMs);
+    const fail = (reason: string) => {
       clearTimeout(timer);
-      fail(`exited with code ${code}`);
+      reject(new EngineError(`The provider of dynamic resources ${reason}.`));
+    };
+    child.stdout?.once("data", (line: Buffer) => {
+      clearTimeout(timer);
+      resolve(Number.parseInt(line.toString(), 10));
     });
-    child.stdout?.once("data", () => clearTimeout(timer));
+    child.once("error", (error) => fail(`could not be started: ${error.message}`));
+    child.once("close", (code) => fail(`exited with code ${code}`));
   });
 }

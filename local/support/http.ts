@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { PortInUseError } from "./portInUse";
 
 /**
  * A running server of the local cloud. Each server has its own port, so that each has a different origin, like the real
@@ -13,14 +14,6 @@ export interface Listening {
   port: number;
   /** Ends open connections and stops listening. */
   close(): Promise<void>;
-}
-
-/** Thrown when a port is in use. The message names the port, its server and the next step. */
-export class PortInUseError extends Error {
-  override readonly name = "PortInUseError";
-  constructor(port: number, server: string) {
-    super(`Port ${port} (${server}) is in use. Stop the process that listens there, or run npm start -- --free-ports.`);
-  }
 }
 
 /** Thrown by a handler to close the connection without a response. */

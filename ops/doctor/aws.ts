@@ -3,11 +3,11 @@ export interface Aws {
   region: string;
   credentials?: { accessKeyId: string; secretAccessKey: string };
   /** Service URLs, when they are not AWS's own. */
-  endpoints?: { ssm: string; ecr: string };
+  endpoints?: { ssm: string; ecr: string; lambda: string };
 }
 
 /** Options of an AWS SDK client. */
-export function awsClient(service: "ssm" | "ecr", { region, credentials, endpoints }: Aws) {
+export function awsClient(service: "ssm" | "ecr" | "lambda", { region, credentials, endpoints }: Aws) {
   return {
     region,
     maxAttempts: 2,

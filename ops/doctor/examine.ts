@@ -9,6 +9,7 @@ import { type WorkerMonitor, workerMonitor } from "../../runpod/workers";
 import { checkAccount, checkKey, messageOf } from "./account";
 import { checkBrowserAccess } from "./browser";
 import { type Check, failed } from "./check";
+import { checkConcurrency } from "./concurrency";
 import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
 import { imageTags } from "./imageTags";
@@ -64,7 +65,11 @@ async function examineThrough(
   const unread = Object.entries(account).flatMap(([what, read]) => ("why" in read ? [{ what, why: read.why }] : []));
   if (unread.length === Object.keys(account).length) return [unreachable(config.runpodApiUrl, unread[0]?.why ?? "")];
 
-  const general = [checkAccount(client), checkKey(client, unread)];
+  const general = [
+    checkAccount(client),
+    checkKey(client, unread),
+    checkConcurrency(config.relay.concurrency, target.aws),
+  ];
   if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, target.aws));
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return Promise.all(general);

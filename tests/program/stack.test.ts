@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { engineOptions } from "../../local/cloud/program";
@@ -60,6 +61,18 @@ describe("AWS resources of a stack", () => {
       ),
     );
     for (const { outputs } of tagged) expect(outputs.tagsAll).toEqual({ project: "snack-misaki", stack });
+  });
+});
+
+describe("The seeded customers", () => {
+  it("have rows with their plans in every new stack of the local cloud", async () => {
+    const endpoint = cloud.aws.endpoints.dynamodb;
+    const credentials = { accessKeyId: "x", secretAccessKey: "x" };
+    const client = new DynamoDBClient({ endpoint, region: cloud.aws.account.region, credentials });
+    const TableName = named("aws:dynamodb/table:Table").find((name) => name.includes("-users-"));
+    const { Items = [] } = await client.send(new ScanCommand({ TableName }));
+    client.destroy();
+    expect(Items.map(({ grant_plan }) => grant_plan?.S ?? "free").sort()).toEqual(["free", "paid", "vip"]);
   });
 });
 

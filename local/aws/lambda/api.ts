@@ -12,6 +12,8 @@ import { signatureScope } from "./signature";
 
 /** Maximum size of an event by invocation type. */
 const MAX_EVENT_BYTES = { RequestResponse: 6 * 1024 * 1024, Event: 1024 * 1024, DryRun: 6 * 1024 * 1024 } as const;
+/** Usual quota of an AWS account. New accounts have 10. */
+const DEFAULT_CONCURRENCY_LIMIT = 1_000;
 type InvocationType = keyof typeof MAX_EVENT_BYTES;
 
 /** Dependencies of Lambda's API. */
@@ -20,6 +22,8 @@ export interface LambdaApiOptions {
   events: Events;
   /** 0 uses a free port. */
   port: number;
+  /** Concurrent executions of the account, as GetAccountSettings returns them. Default 1,000. */
+  concurrencyLimit?: number;
   /** Runs a Lambda and returns its result; rejects with FunctionError when it fails, with ThrottledError when throttled. */
   invoke: (name: string, event: unknown, requestId: string) => Promise<unknown>;
   /** Invokes a Lambda asynchronously. */
@@ -38,14 +42,15 @@ class LambdaApiError extends Error {
 }
 
 /**
- * Serves three operations of Lambda's API: Invoke, GetFunctionConfiguration and UpdateFunctionConfiguration. A request
+ * Serves four operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration and
+ * UpdateFunctionConfiguration. A request
  * needs a signature for this region and service, but the signature is not verified, because the local cloud has no users.
  * Payloads are never logged.
  *
  * @throws PortInUseError
  */
 export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
-  const { account, events } = options;
+  const { account, events, concurrencyLimit = DEFAULT_CONCURRENCY_LIMIT } = options;
 
   async function answer(c: Context, reference: string, requestId: string): Promise<Response> {
     authenticate(c.req.header("authorization"), account.region);
@@ -91,8 +96,25 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
     }
     return c.json(configurationOf(account, name));
   });
+  app.get("/2016-08-19/account-settings", (c) => {
+    c.header("x-amzn-requestid", randomUUID());
+    authenticate(c.req.header("authorization"), account.region);
+    const functions = account.list(lambdaFunction.type);
+    const reserved = functions.reduce(
+      (sum, { outputs }) => sum + Math.max(0, Number(outputs.reservedConcurrentExecutions)),
+      0,
+    );
+    return c.json({
+      AccountLimit: {
+        ConcurrentExecutions: concurrencyLimit,
+        UnreservedConcurrentExecutions: concurrencyLimit - reserved,
+      },
+      AccountUsage: { FunctionCount: functions.length },
+    });
+  });
   app.notFound((c) => {
-    const message = "The local cloud supports only Invoke, GetFunctionConfiguration and UpdateFunctionConfiguration.";
+    const message =
+      "The local cloud supports only Invoke, GetAccountSettings, GetFunctionConfiguration and UpdateFunctionConfiguration.";
     return errorResponse(c, new LambdaApiError(404, "UnknownOperationException", message));
   });
   app.onError((error, c) => {

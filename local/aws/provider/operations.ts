@@ -43,6 +43,9 @@ interface Old {
   outputs: Properties;
 }
 
+/** Called with each new resource, before the create returns. */
+export type OnCreate = (resource: AwsResource) => Promise<void>;
+
 /** The resource of a request. */
 export interface Target {
   type: string;
@@ -71,11 +74,13 @@ export class Operations {
   /**
    * @param effects actions at create, update and delete
    * @param programDir base folder of relative asset paths
+   * @param onCreate called after each create
    */
   constructor(
     private readonly account: AwsAccount,
     private readonly effects: EffectsByType,
     private readonly programDir: string,
+    private readonly onCreate: OnCreate = async () => {},
   ) {}
 
   /**
@@ -169,6 +174,7 @@ export class Operations {
     const computed = this.compute(description, id, settings, returned, Object.keys(description.computed));
     resource.outputs = withoutUndefined({ ...settings, ...computed });
     this.account.put(resource);
+    await this.onCreate(resource);
     return { id, outputs: this.present(description, resource, news) };
   }
 

@@ -12,7 +12,14 @@ import type { AwsAccount } from "../support/account";
 import type { EffectsByType } from "../support/resource";
 import { type Properties, plainProperties, withoutUndefined } from "../support/values";
 import type { Change } from "./diff";
-import { type Difference, type Failure, Operations, type Target, topLevelProperties } from "./operations";
+import {
+  type Difference,
+  type Failure,
+  type OnCreate,
+  Operations,
+  type Target,
+  topLevelProperties,
+} from "./operations";
 
 /** A running provider. */
 export interface ServedProvider {
@@ -26,16 +33,19 @@ export interface ServedProvider {
  * cannot be embedded, because it takes over the process and prints to its output.
  *
  * @param effects actions at create, update and delete
- * @param programDir base folder of relative asset paths
+ * @param options.programDir base folder of relative asset paths
+ * @param options.providerPort default: a free port
+ * @param options.onCreate called after each create
+ * @throws PortInUseError
  */
 export function serveAwsProvider(
   account: AwsAccount,
   effects: EffectsByType,
-  programDir: string,
+  options: { programDir: string; providerPort?: number; onCreate?: OnCreate },
 ): Promise<ServedProvider> {
-  const operations = new Operations(account, effects, programDir);
+  const operations = new Operations(account, effects, options.programDir, options.onCreate);
   const service = { ...providerMethods(account, operations), ...resourceMethods(operations) };
-  return serveGrpc([[ResourceProviderService, service]]);
+  return serveGrpc([[ResourceProviderService, service]], options.providerPort);
 }
 
 /** Methods about the provider, its configuration and its functions. */

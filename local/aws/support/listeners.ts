@@ -1,4 +1,5 @@
-import { type Listening, PortInUseError } from "../../support/http";
+import type { Listening } from "../../support/http";
+import { PortInUseError } from "../../support/portInUse";
 
 /** Number of ports in a range: the first port and the ports directly after it. */
 const PORT_COUNT = 100;

@@ -6,6 +6,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { PortInUseError } from "../portInUse";
 
 /** Channel options without a size limit, because a message may contain whole packages. */
 export const unlimited = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
@@ -23,14 +24,20 @@ export function unary<Request, Response>(answer: (request: Request) => Response 
   };
 }
 
-/** Serves the services on a free port of 127.0.0.1. Methods without an implementation fail with UNIMPLEMENTED. */
-export async function serveGrpc(services: [ServiceDefinition, UntypedServiceImplementation][]) {
+/**
+ * Serves the services on 127.0.0.1. Methods without an implementation fail with UNIMPLEMENTED.
+ *
+ * @param fixedPort 0 uses a free port
+ * @throws PortInUseError
+ */
+export async function serveGrpc(services: [ServiceDefinition, UntypedServiceImplementation][], fixedPort = 0) {
   const server = new Server(unlimited);
   for (const [definition, implementation] of services) server.addService(definition, implementation);
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    ),
+    server.bindAsync(`127.0.0.1:${fixedPort}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (!error) return resolve(bound);
+      reject(/EADDRINUSE/.test(error.message) ? new PortInUseError(fixedPort, "Pulumi provider") : error);
+    }),
   );
   return { port, close: async () => server.forceShutdown() };
 }

@@ -39,6 +39,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(plugin.getVersion()).toBe(version);
     expect(handshake.toObject()).toMatchObject({ acceptSecrets: true, acceptResources: false, acceptOutputs: false });
     expect(configured.toObject()).toMatchObject({ acceptsecrets: true, supportspreview: true, acceptoutputs: false });
+    expect(configured.getSupportsAutonamingConfiguration()).toBe(true);
   });
 
   it("rejects a region that differs from the local cloud's region", async () => {
@@ -51,6 +52,36 @@ describe("Pulumi provider of the local AWS", () => {
     expect(response.getFailuresList().map((one) => one.toObject())).toEqual([
       { property: "region", reason: "region: must be us-east-1, the region of this local cloud" },
     ]);
+  });
+
+  it("refuses a stack whose allowedAccountIds do not contain the local account, as AWS's own provider does", async () => {
+    const configure = (allowed: string[]) => {
+      const request = new provider.ConfigureRequest();
+      request.setArgs(struct({ region: "us-east-1", allowedAccountIds: JSON.stringify(allowed) }));
+      return engine.call<provider.ConfigureRequest, provider.ConfigureResponse>(engine.client.configure, request);
+    };
+    await expect(configure(["123456789012"])).rejects.toMatchObject({
+      details: "AWS account ID not allowed: 000000000000",
+    });
+    await configure(["000000000000"]);
+  });
+
+  it("uses the proposed name of pulumi:autonaming for a new resource and keeps the name of an old one", async () => {
+    const check = async (olds: Record<string, unknown>, proposed: string, type = "aws:iam/role:Role") => {
+      const request = new provider.CheckRequest();
+      request.setUrn(`urn:pulumi:test::snack::${type}::Session`);
+      request.setOlds(struct(olds));
+      request.setNews(struct({ assumeRolePolicy: '{"Statement":[]}' }));
+      request.setAutonaming(new provider.CheckRequest.AutonamingOptions().setProposedName(proposed));
+      const response = await engine.call<provider.CheckRequest, provider.CheckResponse>(engine.client.check, request);
+      return response.getInputs()?.toJavaScript() ?? {};
+    };
+    const created = await check({}, "snack-test-Session-1a2b3c4");
+    expect(created.name).toBe("snack-test-Session-1a2b3c4");
+    expect((await check(created, "snack-test-Session-0000000")).name).toBe("snack-test-Session-1a2b3c4");
+    expect((await check({}, "snack-test-Session-1", "aws:ecr/repository:Repository")).name).toBe(
+      "snack-test-session-1",
+    );
   });
 
   it("returns UNIMPLEMENTED for methods that it does not support, and accepts Cancel", async () => {

@@ -6,6 +6,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lifecyclePolicyDocument } from "../../../local/awsx/lifecycle";
 import { type Awsx, startAwsx } from "../../../local/awsx/start";
+import { freePort } from "../../../local/support/ports";
 import { Engine, read, struct, UNKNOWN } from "../aws/fixture";
 
 interface Registered {
@@ -64,8 +65,11 @@ describe("awsx provider", () => {
   let awsx: Awsx;
   let engine: Engine;
   beforeAll(async () => {
-    awsx = await startAwsx();
-    engine = new Engine(awsx.port);
+    // On a fixed port, as for the real Pulumi.
+    const port = await freePort();
+    awsx = await startAwsx(port);
+    expect(awsx.port).toBe(port);
+    engine = new Engine(port);
   });
   afterAll(async () => {
     engine.close();

@@ -4,7 +4,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { PageConfig } from "../../../local/page/config";
 import { type PageOptions, startPage } from "../../../local/page/page";
 import { Events } from "../../../local/support/events";
-import { type Listening, PortInUseError } from "../../../local/support/http";
+import type { Listening } from "../../../local/support/http";
+import { PortInUseError } from "../../../local/support/portInUse";
 import { fakePanel } from "./fakes";
 
 const config: PageConfig = {

@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
-import { up } from "../../../local/pulumi/engine";
+import { afterAll, describe, expect, it } from "vitest";
+import { Children } from "../../../local/pulumi/children";
+import { startDynamicProvider } from "../../../local/pulumi/dynamicProvider";
+import { type EngineOptions, up } from "../../../local/pulumi/engine";
 import { temporaryProgram } from "./fixture";
 
 const resource = `
@@ -96,3 +98,29 @@ it("up runs a TypeScript program whose dynamic resources read the stack's config
     rmSync(cacheDir, { recursive: true, force: true });
   }
 }, 120_000);
+
+describe("The provider of dynamic resources", () => {
+  const dir = mkdtempSync(join(tmpdir(), "snack-dynamic-start-"));
+  afterAll(() => rmSync(dir, { recursive: true }));
+  const start = (script: string) => {
+    const children = new Children();
+    const path = join(dir, "provider.cjs");
+    writeFileSync(path, script);
+    const options = { programDir: dir, project: "snack", stack: "test" } as EngineOptions;
+    return startDynamicProvider(options, children, { script: path, timeoutMs: 2_000 }).finally(() => children.close());
+  };
+  const marker = JSON.stringify(join(dir, "started"));
+  const sleep = "setInterval(() => {}, 1_000);";
+
+  it("is started once more when a busy machine makes its first start too slow", async () => {
+    const script = `const fs = require("node:fs");
+      if (fs.existsSync(${marker})) console.log(4242); else fs.writeFileSync(${marker}, ""); ${sleep}`;
+    expect(await start(script)).toBe(4242);
+  });
+
+  it("is reported with the next step when no start succeeds", async () => {
+    await expect(start(sleep)).rejects.toThrow(
+      "did not start within 2 s, twice. The machine is too busy: close other programs, and run the command again.",
+    );
+  });
+});

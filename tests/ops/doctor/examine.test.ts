@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Model, models } from "../../../contract/plan";
+import { AwsAccount } from "../../../local/aws/support/account";
 import { addOwnerTag } from "../../../runpod/ownerTag";
 import { FakeWorker } from "../../local/runpod/fixture";
-import { browserKeys, DoctorFixture, keys, OWNER } from "./fixture";
+import { browserKeys, DoctorFixture, keys, OWNER, startLambda } from "./fixture";
 
 const DAY_MS = 86_400_000;
 const PHI3 = "snack-misaki-dev-phi3";
@@ -35,7 +37,14 @@ bothApis("examine of a healthy stack (%s)", (api) => {
     const checks = await here.report();
     const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "browser key"];
     expect(checks.map(({ name }) => name)).toEqual([
-      ...["account", "key", ...(api === "graphql" ? ["registry token"] : []), "worker quota", "leaked endpoints"],
+      ...[
+        "account",
+        "key",
+        "Lambda concurrency",
+        ...(api === "graphql" ? ["registry token"] : []),
+        "worker quota",
+        "leaked endpoints",
+      ],
       ...models.flatMap((model) => parts.map((part) => `${model} ${part}`)),
     ]);
     expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
@@ -254,7 +263,7 @@ it("examine runs all other checks when one part of the account cannot be read", 
     line("key", "failed", /^cannot read credentials\..*try again later/, /^Try again in some minutes/),
   );
   // Every check is ok except one check of the account and the registry check of each model.
-  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(3 + 7 * models.length);
+  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(4 + 7 * models.length);
 });
 
 bothApis("examine of a broken deployment (%s)", (api) => {
@@ -408,6 +417,34 @@ describe("image named by digest", () => {
   });
 });
 
+describe("Lambda concurrency", () => {
+  it.each([
+    [
+      50,
+      "failed",
+      /relay\.concurrency 50 needs 150: AWS refuses the reservation$/,
+      /^Ask AWS for at least 150 .*set relay\.concurrency to -1/,
+    ],
+    [
+      -1,
+      "warning",
+      /^10 executions at the same time for the whole account: a few guests or chats block/,
+      /^Ask AWS for at least 100 /,
+    ],
+  ] as const)("of a new AWS account is reported with relay.concurrency %i", async (concurrency, status, seen, todo) => {
+    const here = await open({ config: { "relay.concurrency": concurrency } });
+    const lambda = await startLambda(new AwsAccount(join(here.dir, "new.json"), "us-east-1"), 10);
+    try {
+      const endpoints = { ssm: "", ecr: "", ...here.target.aws.endpoints, lambda: lambda.url };
+      expect(await problems(here, { aws: { ...here.target.aws, endpoints } })).toEqual([
+        line("Lambda concurrency", status, seen, todo),
+      ]);
+    } finally {
+      await lambda.close();
+    }
+  });
+});
+
 describe("registry token", () => {
   const run =
     /^Read the log of snack-misaki-dev-registryRefresh, .*aws lambda invoke --function-name snack-misaki-dev-registryRefresh/;
@@ -433,8 +470,9 @@ describe("registry token", () => {
       ),
     ]);
     const nowhere = "http://127.0.0.1:9";
-    const aws = { ...here.target.aws, endpoints: { ssm: nowhere, ecr: nowhere } };
+    const aws = { ...here.target.aws, endpoints: { ssm: nowhere, ecr: nowhere, lambda: nowhere } };
     expect(await problems(here, { aws })).toEqual([
+      line("Lambda concurrency", "warning", /^it cannot be read from AWS: /, /^Sign in to AWS/),
       line("registry token", "warning", /^its age cannot be read from AWS: /, /^Sign in to AWS/),
     ]);
   });

@@ -8,6 +8,7 @@ import { checkFields } from "../../../dynamic/fields";
 import { parsePlainConfig } from "../../../infra/configSchema";
 import { inferenceSettings } from "../../../infra/inferenceSettings";
 import { startEcrApi } from "../../../local/aws/ecr/api";
+import { startLambdaApi } from "../../../local/aws/lambda/api";
 import { startSsm } from "../../../local/aws/ssm";
 import { AwsAccount } from "../../../local/aws/support/account";
 import { type RunpodDouble, type RunpodOptions, startRunpod } from "../../../local/runpod/server";
@@ -70,7 +71,7 @@ export class DoctorFixture {
     private readonly account: AwsAccount,
     readonly client: RunpodClient,
     readonly target: Target,
-    private readonly dir: string,
+    readonly dir: string,
   ) {}
 
   static async open({ api = "graphql", runpod = {}, before, config = {}, template, endpoint }: FixtureOptions = {}) {
@@ -96,13 +97,21 @@ export class DoctorFixture {
     });
     before?.(double);
     const account = new AwsAccount(join(dir, "aws.json"), "us-east-1");
-    const [ssm, ecr] = await Promise.all([startSsm(account, new Events()), startEcrApi(account, new Events())]);
+    const [ssm, ecr, lambda] = await Promise.all([
+      startSsm(account, new Events()),
+      startEcrApi(account, new Events()),
+      startLambda(account),
+    ]);
     const fixture = new DoctorFixture(
       double,
-      [ssm, ecr],
+      [ssm, ecr, lambda],
       account,
       apis[api]({ apiKey: keys.account, url: double.url }),
-      target(double, { ssm: ssm.url, ecr: ecr.url }, { runpodApi: api, ...registryOf(api), ...config }),
+      target(
+        double,
+        { ssm: ssm.url, ecr: ecr.url, lambda: lambda.url },
+        { runpodApi: api, ...registryOf(api), ...config },
+      ),
       dir,
     );
     fixture.renewToken(0);
@@ -210,9 +219,15 @@ function registryOf(api: Api): Record<string, unknown> {
   return { registry: { kind: "token", host: "ghcr.io", username: "misaki" }, ...Object.fromEntries(elsewhere) };
 }
 
+/** Starts an API of Lambda without functions. */
+export function startLambda(account: AwsAccount, concurrencyLimit = 1_000) {
+  const unused = () => Promise.reject(new Error("no functions"));
+  return startLambdaApi({ account, events: new Events(), port: 0, concurrencyLimit, invoke: unused, accept: unused });
+}
+
 function target(
   { url, jobApiUrl }: RunpodDouble,
-  endpoints: { ssm: string; ecr: string },
+  endpoints: { ssm: string; ecr: string; lambda: string },
   overrides: Record<string, unknown>,
 ): Target {
   const { values } = readStackConfig(process.cwd(), "dev", {

@@ -1,0 +1,32 @@
+import { GetAccountSettingsCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { messageOf } from "./account";
+import { type Aws, awsClient } from "./aws";
+import { type Check, failed, ok, warning } from "./check";
+
+/** Concurrent executions that AWS keeps for functions without a reservation. */
+const UNRESERVED = 100;
+
+/**
+ * Checks that the account allows enough concurrent executions of Lambda. New accounts start with 10, so that a few guests
+ * make every other request fail.
+ *
+ * @param reserved `relay.concurrency` of the configuration; -1 reserves nothing
+ */
+export async function checkConcurrency(reserved: number, aws: Aws): Promise<Check> {
+  const label = "Lambda concurrency";
+  let limit: number;
+  try {
+    const client = new LambdaClient(awsClient("lambda", aws));
+    const { AccountLimit } = await client.send(new GetAccountSettingsCommand({}));
+    limit = AccountLimit?.ConcurrentExecutions ?? 0;
+  } catch (error) {
+    return warning(label, `it cannot be read from AWS: ${messageOf(error)}`, "Sign in to AWS, or set AWS_PROFILE.");
+  }
+  const needed = UNRESERVED + Math.max(reserved, 0);
+  const seen = `${limit} executions at the same time for the whole account`;
+  if (limit >= needed) return ok(label, seen);
+  const ask = `Ask AWS for at least ${needed} in the console: Service Quotas, AWS Lambda, "Concurrent executions".`;
+  if (reserved < 0) return warning(label, `${seen}: a few guests or chats block all other requests`, ask);
+  const problem = `${seen}, but relay.concurrency ${reserved} needs ${needed}: AWS refuses the reservation`;
+  return failed(label, problem, `${ask} Until then set relay.concurrency to -1.`);
+}
