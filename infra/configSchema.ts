@@ -335,7 +335,9 @@ export const ConfigSchema = z.object({
   deletionProtection: z
     .boolean()
     .default(true)
-    .describe("Whether AWS refuses to delete the user pool and the users table."),
+    .describe(
+      "Whether Pulumi and AWS refuse to delete the user pool and the users table. With true, pulumi destroy deletes nothing.",
+    ),
   ticketKeys: TicketKeysConfig,
   throttle: ThrottleConfig,
   guest: GuestConfig,

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
+import { START_STACK } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
 import { openLocalCloud, type ProgramOutputs } from "../cloud/program";
@@ -179,8 +180,8 @@ ${stripe ? listenLines(outputs, stripe) : ""}
 ${
   freePorts
     ? pc.dim("To use the real Pulumi with this local cloud, start without --free-ports.")
-    : `To use the real Pulumi with this local cloud, run this in another terminal (the first time, run this before: pulumi stack init local). Put the variables
-before every command, also before destroy and refresh:
+    : `To use the real Pulumi with this local cloud, run this in another terminal (the first time, run this before: pulumi stack init local).
+It creates the stack local; this page shows the stack ${START_STACK}. Put the variables before every command, also before destroy and refresh:
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DEBUG_PROVIDERS=${attach.join(",")} pulumi up -s local`
 }
 

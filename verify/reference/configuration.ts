@@ -30,6 +30,9 @@ export function configurationPage(): string {
 Keys of \`Pulumi.<stack>.yaml\`, without the prefix \`snack-misaki:\`. \`Pulumi.dev.yaml\` is a complete example. A wrong key or
 value fails \`pulumi preview\` with the key, the value and the allowed values.
 
+The AWS provider has its own keys. The program requires \`aws:region\`, and \`aws:defaultTags\` with the tags \`project\` and
+\`stack\`. The name of a stack has at most 18 letters, digits, \`-\` or \`_\`.
+
 \`<model>\` is the name of any model in \`contract/plan.ts\`.
 
 ${table(["key", "allowed", "default", "meaning"], forAnyModel(rows))}
