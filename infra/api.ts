@@ -39,6 +39,7 @@ export class HttpApi extends pulumi.ComponentResource {
       name,
       {
         protocolType: "HTTP",
+        ipAddressType: "dualstack",
         corsConfiguration: {
           allowOrigins: config.frontend.origins,
           allowMethods: ["GET", "POST"],

@@ -61,6 +61,7 @@ export class Auth extends pulumi.ComponentResource {
         bundle: "guest",
         settings: pulumi.output({
           ...signing,
+          ticketJwks: tickets.jwks,
           route: free.route,
           ephemeralTable: data.ephemeral.name,
           sessionsPerHour: config.guest.sessionsPerHour,

@@ -163,7 +163,12 @@ const ThrottleConfig = z
 
 const GuestConfig = z
   .strictObject({
-    sessionsPerHour: z.int().positive().describe("Sessions per hour that one address may open without signing in."),
+    sessionsPerHour: z
+      .int()
+      .positive()
+      .describe(
+        "New guests per hour of one address (IPv4 address or IPv6 /64). A guest who renews the session does not count again.",
+      ),
   })
   .default({ sessionsPerHour: 30 })
   .describe("Limits of guests.");

@@ -81,16 +81,14 @@ describe("POST /auth/session", () => {
 });
 
 describe("POST /auth/guest", () => {
-  it("returns sessions of the free plan until the rate limit is reached", async () => {
-    const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
-    for (let opened = 0; opened < guestLimit; opened++) {
-      expect(await api.guest()).toMatchObject({
-        plan: "free",
-        model: planModels.free,
-        user_id: expect.stringMatching(/^guest:/),
-      });
-    }
-    await expect(api.guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
+  it("returns sessions of the free plan to new guests until the limit is reached, and renews them after it", async () => {
+    const newGuest = () => createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
+    const guests = Array.from({ length: guestLimit }, newGuest);
+    const sessions = await Promise.all(guests.map((api) => api.guest()));
+    for (const session of sessions) expect(session).toMatchObject({ plan: "free", model: planModels.free });
+    await expect(newGuest().guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
+    const renewed = await Promise.all(guests.map((api) => api.guest()));
+    expect(renewed.map(({ user_id }) => user_id)).toEqual(sessions.map(({ user_id }) => user_id));
   });
 });
 
