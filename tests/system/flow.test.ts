@@ -1,3 +1,4 @@
+import { get } from "node:http";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
 import { PlanResponse, planModels } from "../../contract/plan";
@@ -179,3 +180,24 @@ describe("Demo page", { ...needsBrowser, timeout: 60_000 }, () => {
     }
   });
 });
+
+describe("Local services", () => {
+  it("answer no request to a name that is not loopback, so that DNS rebinding reads no key", async () => {
+    const { aws, runpod, stripe, pageUrl } = cloud;
+    const { apiUrl, relayUrl, signIn } = outputs;
+    const urls = [pageUrl, `${pageUrl}/events`, apiUrl, relayUrl, signIn.url, cloud.jwksUrl(signIn.issuer)];
+    for (const url of [...urls, runpod.url, stripe?.url, ...Object.values(aws.endpoints)]) {
+      expect([url, await statusWithHost(String(url), "evil.example")]).toEqual([url, 403]);
+    }
+  });
+});
+
+/** Status of a GET with a `Host` header that is not the URL's. */
+function statusWithHost(url: string, host: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject);
+  });
+}

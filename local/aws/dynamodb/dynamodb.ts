@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -11,7 +11,7 @@ import {
 import type { Store } from "dynalite/db/index.js";
 
 import type { Events } from "../../support/events";
-import type { Listening } from "../../support/http";
+import { type Listening, loopbackOnly } from "../../support/http";
 import type { AwsResource } from "../support/account";
 import type { Effects } from "../support/resource";
 import { changeTable, openDynalite } from "./indexes";
@@ -25,6 +25,7 @@ export interface Dynamodb extends Listening {
 /** Starts DynamoDB on a free loopback port and keeps its tables below `path`. */
 export async function startDynamodb(path: string, region: string, events: Events): Promise<Dynamodb> {
   const { server, store } = openDynalite({ path, createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 });
+  guard(server);
   const pending = new Set<ServerResponse>();
   server.on("request", (request, response) => {
     track(request, response, pending);
@@ -56,6 +57,18 @@ export async function startDynamodb(path: string, region: string, events: Events
       await closeServer(server, pending);
     },
   };
+}
+
+/** Keeps web pages away from the tables: dynalite answers any `Host`, and allows every origin to read. */
+function guard(server: Server): void {
+  const listeners = server.listeners("request") as RequestListener[];
+  server.removeAllListeners("request");
+  const answer: RequestListener = (request, response) => {
+    // Without an origin, dynalite sends no CORS headers.
+    delete request.headers.origin;
+    for (const listener of listeners) listener(request, response);
+  };
+  server.on("request", loopbackOnly(answer));
 }
 
 function tableEffects(client: DynamoDBClient, store: Store, events: Events): Effects {
