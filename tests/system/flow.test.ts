@@ -1,6 +1,7 @@
 import { get } from "node:http";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
+import { openApi } from "../../contract/openapi";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { customers } from "../../local/cloud/customers";
@@ -179,6 +180,36 @@ describe("Demo page", { ...needsBrowser, timeout: 60_000 }, () => {
       await browser.close();
     }
   });
+});
+
+describe("openapi.json", () => {
+  const { paths } = openApi() as { paths: Record<string, Record<string, { responses?: Record<string, unknown> }>> };
+  const operations = Object.entries(paths).flatMap(([path, item]) =>
+    ["get", "post"].flatMap((method) => {
+      const responses = item[method]?.responses;
+      return responses ? [{ method, path, responses }] : [];
+    }),
+  );
+
+  // The other paths are those of RunPod's job API.
+  it.each(operations.filter(({ path }) => /^\/(auth|billing|webhook|chat)\b/.test(path)))(
+    "lists the status and the form of every refusal of $method $path",
+    async ({ method, path, responses }) => {
+      const isRelay = path.startsWith("/chat");
+      const url = (isRelay ? outputs.relayUrl : outputs.apiUrl) + path.replace("{id}", "chat-0001");
+      const headers = { authorization: `Bearer ${await idTokenOf("free")}`, "content-type": "application/json" };
+      const bodies = ["{", '{"unknown":1}', `{"text":"${"x".repeat(300_000)}"}`, "x".repeat(11 * 1024 * 1024)];
+      const requests: RequestInit[] = [{}, { headers: { authorization: "Bearer forged" } }];
+      if (method === "post") requests.push(...bodies.map((body) => ({ headers, body })));
+      for (const request of requests) {
+        const response = await fetch(url, { method, ...request });
+        if (response.ok) continue;
+        const ours = "error" in ((await response.json()) as object);
+        const schema = ours ? "Error" : isRelay ? "FunctionUrlError" : "GatewayError";
+        expect(JSON.stringify(responses[response.status] ?? "not listed")).toContain(`/schemas/${schema}"`);
+      }
+    },
+  );
 });
 
 describe("Local services", () => {
