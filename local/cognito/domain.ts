@@ -41,6 +41,8 @@ export function domainListener(
 
   const answer = async (incoming: IncomingMessage, response: ServerResponse) => {
     const url = new URL(incoming.url ?? "/", "http://localhost");
+    response.setHeader("x-frame-options", "DENY");
+    response.setHeader("content-security-policy", "frame-ancestors 'none'");
     const { request, poolId } = await poolIdOf(incoming, url);
     if (poolId && directory.hasPool(poolId) && directory.hasDomain(poolId)) {
       await pools.get(poolId).handle(request, response);
