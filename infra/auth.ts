@@ -66,7 +66,7 @@ export class Auth extends pulumi.ComponentResource {
           ephemeralTable: data.ephemeral.name,
           sessionsPerHour: config.guest.sessionsPerHour,
         }),
-        statements: [...readSecrets(tickets.signingKey, free.key), data.ephemeral.count()],
+        statements: [...readSecrets(tickets.signingKey, free.key), data.ephemeral.count("guest", "guest-renewal")],
       },
       child,
     );
