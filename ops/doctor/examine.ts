@@ -11,6 +11,7 @@ import { checkBrowserAccess } from "./browser";
 import { type Check, failed } from "./check";
 import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
+import { checkEmail } from "./email";
 import { imageTags } from "./imageTags";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
@@ -64,7 +65,7 @@ async function examineThrough(
   const unread = Object.entries(account).flatMap(([what, read]) => ("why" in read ? [{ what, why: read.why }] : []));
   if (unread.length === Object.keys(account).length) return [unreachable(config.runpodApiUrl, unread[0]?.why ?? "")];
 
-  const general = [checkAccount(client), checkKey(client, unread)];
+  const general = [checkAccount(client), checkKey(client, unread), Promise.resolve(checkEmail(config.auth))];
   if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, target.aws));
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return Promise.all(general);

@@ -434,6 +434,31 @@ describe("The program", () => {
     ]);
   });
 
+  it("takes e-mail addresses in any case for one customer, and sends e-mail with Amazon SES", () => {
+    const [pool] = resources("aws:cognito/userPool:UserPool");
+    expect(pool?.outputs).toMatchObject({
+      usernameConfiguration: { caseSensitive: false },
+      emailConfiguration: {
+        emailSendingAccount: "DEVELOPER",
+        sourceArn: "arn:aws:ses:ap-northeast-1:000000000000:identity/snack-misaki.example",
+        fromEmailAddress: "mama@snack-misaki.example",
+      },
+    });
+  });
+
+  it("rotates refresh tokens, and allows passwords only at the hosted pages", () => {
+    const [client] = resources("aws:cognito/userPoolClient:UserPoolClient");
+    expect(client?.outputs).toMatchObject({
+      refreshTokenRotation: { feature: "ENABLED", retryGracePeriodSeconds: 60 },
+      explicitAuthFlows: ["ALLOW_CUSTOM_AUTH"],
+    });
+  });
+
+  it("has an API that clients reach over IPv4 and IPv6", () => {
+    const [api] = resources("aws:apigatewayv2/api:Api");
+    expect(api?.outputs.ipAddressType).toBe("dualstack");
+  });
+
   it("sets a TTL on the table of counters, but not on the table of customers", () => {
     const tables = Object.fromEntries(
       resources("aws:dynamodb/table:Table").map(({ outputs }) => [String(outputs.name).split("-")[0], outputs]),
