@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, sign } from "node:crypto";
 import type { Jwks } from "aws-jwt-verify/jwk";
-import type { JwtHeader } from "aws-jwt-verify/jwt-model";
+import type { JwtHeader, JwtPayload } from "aws-jwt-verify/jwt-model";
 import { verifyJwtSync } from "aws-jwt-verify/jwt-verifier";
 import type { JSONWebKeySet, JWK } from "jose";
 import { ApiError } from "../../contract/errors";
@@ -54,18 +54,28 @@ export type TicketReader = (
  */
 export function createTicketReader({ jwks, issuer }: { jwks: JSONWebKeySet; issuer: string }): TicketReader {
   const keys = new Map(jwks.keys.map((key) => [key.kid, createPublicKey({ key: key as JsonWebKey, format: "jwk" })]));
-  const options = {
-    issuer,
-    audience: null,
-    // The expiry is checked below, against `now`.
-    graceSeconds: Number.POSITIVE_INFINITY,
-    customJwtCheck: ({ header: { alg, typ } }: { header: JwtHeader }) => {
-      if (alg !== TICKET_ALGORITHM || typ !== TICKET_TYPE) throw new Error(`Not a ticket: ${alg} ${typ}`);
-    },
-  };
   // jose's type of a JWKS does not allow other members.
   const published = jwks as object as Jwks;
-  const verify = (ticket: string) => {
+  const verify = (ticket: string, now: Date) => {
+    const options = {
+      issuer,
+      audience: null,
+      // It would compare the times with the clock. The expiry is checked below.
+      graceSeconds: Number.POSITIVE_INFINITY,
+      customJwtCheck: ({
+        header,
+        payload: { nbf },
+      }: {
+        header: JwtHeader & { crit?: unknown };
+        payload: JwtPayload;
+      }) => {
+        const { alg, typ, crit } = header;
+        if (alg !== TICKET_ALGORITHM || typ !== TICKET_TYPE) throw new Error(`Not a ticket: ${alg} ${typ}`);
+        // RFC 7515, section 4.1.11: a reader that does not know an extension must refuse it. There are none here.
+        if (crit !== undefined) throw new Error("The ticket's header has extensions");
+        if (nbf !== undefined && nbf > now.getTime() / 1000) throw new Error("The ticket is not valid yet");
+      },
+    };
     try {
       return TicketClaims.parse(verifyJwtSync(ticket, published, options, ({ kid }) => keys.get(kid) as KeyObject));
     } catch (cause) {
@@ -74,7 +84,7 @@ export function createTicketReader({ jwks, issuer }: { jwks: JSONWebKeySet; issu
   };
   return async (ticket, { now = new Date(), graceSeconds = 0 } = {}) => {
     if (!ticket) throw new ApiError("ticket_missing");
-    const claims = verify(ticket);
+    const claims = verify(ticket, now);
     if (claims.exp + graceSeconds <= now.getTime() / 1000) throw new ApiError("ticket_expired");
     return claims;
   };
