@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from "node:http";
+import { createServer, IncomingMessage, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -98,4 +98,13 @@ export async function readBody(request: Request, maxBytes: number): Promise<Buff
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Recreates a request whose body was read, so that a listener can read it again. */
+export function replay(request: IncomingMessage, body: string): IncomingMessage {
+  const again = new IncomingMessage(request.socket);
+  Object.assign(again, { method: request.method, url: request.url, headers: request.headers, complete: true });
+  again.push(body);
+  again.push(null);
+  return again;
 }

@@ -9,6 +9,8 @@ interface Access {
   resource?: string;
   /** The calling service, such as `scheduler.amazonaws.com`. */
   service?: string;
+  /** Values of condition keys that have several values, such as `dynamodb:LeadingKeys`. */
+  context?: Record<string, string[]>;
 }
 
 /** Whether a role's trust policy lets a service assume it. False for a role that does not exist. */
@@ -18,10 +20,10 @@ export function trusts(account: AwsAccount, roleArn: string, service: string): b
 }
 
 /**
- * Whether a role's policies allow an action on a resource. Ignores conditions. An attached policy managed by AWS allows
- * everything, because its text is not available locally.
+ * Whether a role's policies allow an action on a resource. Ignores all conditions except `ForAllValues:StringLike`. An
+ * attached policy managed by AWS allows everything, because its text is not available locally.
  */
-export function permits(account: AwsAccount, roleArn: string, access: Required<Pick<Access, "action" | "resource">>) {
+export function permits(account: AwsAccount, roleArn: string, access: Access & { resource: string }) {
   const found = roleOf(account, roleArn);
   if (found === undefined) return false;
   const ofRole = (type: string) => account.list(type).filter(({ outputs }) => outputs.role === found.id);
@@ -60,14 +62,23 @@ function allows(documents: string[], access: Access): boolean {
   return effects.includes("Allow") && !effects.includes("Deny");
 }
 
-function applies(statement: Record<string, unknown>, { action, resource, service }: Access): boolean {
-  const { Action, Resource, Principal } = statement;
+function applies(statement: Record<string, unknown>, { action, resource, service, context = {} }: Access): boolean {
+  const { Action, Resource, Principal, Condition } = statement;
   const matches = (patterns: unknown, value: string) => list(patterns).some((one) => wildcard(String(one)).test(value));
   return (
     matches(Action, action) &&
     (resource === undefined || matches(Resource, resource)) &&
-    (service === undefined || Principal === "*" || (isObject(Principal) && matches(Principal.Service, service)))
+    (service === undefined || Principal === "*" || (isObject(Principal) && matches(Principal.Service, service))) &&
+    Object.entries(patternsOf(Condition)).every(([key, patterns]) =>
+      (context[key] ?? []).every((value) => matches(patterns, value)),
+    )
   );
+}
+
+/** Patterns by condition key that every value of the key must match. */
+function patternsOf(condition: unknown): Record<string, unknown> {
+  const patterns = isObject(condition) ? condition["ForAllValues:StringLike"] : undefined;
+  return isObject(patterns) ? patterns : {};
 }
 
 function list(value: unknown): unknown[] {
