@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { signatureScope } from "../lambda/signature";
 import type { AwsAccount } from "../support/account";
+import { signatureScope } from "../support/signature";
 import { role } from "./resources";
 
 /** Access key of the temporary credentials that a function gets for its role. */
