@@ -256,13 +256,14 @@ describe("Usage", () => {
     expect(relay.spend.reserved + (relay.spend.settled[0] ?? 0)).toBe(300);
   });
 
-  it("counts guests by their household, whatever their ticket", async () => {
+  it("counts guests by their household, whatever their ticket and the spelling of their address", async () => {
     const limit = { chatsPerMinute: 1, tokensPerDay: 1_000_000 };
     await start({ limits: { free: limit, paid: limit, vip: limit } });
     const as = async (sub: string, address: string) =>
       (await chat({ text: "x" }, { ticket: await relay.tickets.sign("vip", { sub }), address })).status;
     expect(await as("guest:1", "2001:db8::1")).toBe(200);
     expect(await as("guest:2", "2001:db8::2")).toBe(429);
+    expect(await as("guest:2", "2001:0DB8:0000:0000:0000:0000:0000:0002")).toBe(429);
     expect(await as("guest:2", "2001:db8:0:1::2")).toBe(200);
     expect(await as("user-2", "2001:db8::1")).toBe(200);
   });
