@@ -52,8 +52,8 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([api.close(), silent.close()]));
 
-const withToken = (idToken: string | undefined, apiUrl = api.url) =>
-  createApi({ apiUrl, getIdToken: async () => idToken, timeoutMs: 300 });
+const withToken = (idToken: string | undefined, apiUrl = api.url, timeoutMs = 15_000) =>
+  createApi({ apiUrl, getIdToken: async () => idToken, timeoutMs });
 
 async function problemOf(promise: Promise<unknown>): Promise<ApiProblem> {
   const error = await promise.catch((reason: unknown) => reason);
@@ -106,7 +106,7 @@ describe("The API client", () => {
   });
 
   it("throws timeout when the API does not respond, and unavailable when the API is not running", async () => {
-    expect(await problemOf(withToken("id-token", silent.url).session())).toMatchObject({ code: "timeout" });
+    expect(await problemOf(withToken("id-token", silent.url, 300).session())).toMatchObject({ code: "timeout" });
     const closed = await serve("closed API", 0, app.fetch);
     await closed.close();
     expect(await problemOf(withToken("id-token", closed.url).guest())).toMatchObject({
