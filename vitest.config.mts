@@ -6,7 +6,7 @@ const unitTests = [
   "tests/client/{contractTypes,sse}.test.ts",
   "tests/contract/generatedFiles.test.ts",
   "tests/docs/*.test.ts",
-  "tests/functions/{alarms,entitlement,http,session,stripeClient,stripeEvent,ticket}.test.ts",
+  "tests/functions/{alarms,entitlement,household,http,session,stripeClient,stripeEvent,ticket}.test.ts",
   "tests/functions/relay/{attempts,cooldown,deadlines,inferenceProfile,mama,request,route,spend,usage}.test.ts",
   "tests/images/*.test.ts",
   "tests/local/cognito/store.test.ts",

@@ -16,7 +16,10 @@ export interface ApiOptions {
 export interface Api {
   /** Creates a session for the signed-in customer: plan, chat endpoint and ticket. */
   session(): Promise<Session>;
-  /** Creates a session for a guest without sign-in. */
+  /**
+   * Creates a session for a guest without sign-in. Every further call renews the session of the same guest, because the
+   * API limits how many new guests an address may bring.
+   */
   guest(): Promise<Session>;
   /** Reads the customer's plan and its reason. */
   plan(): Promise<PlanInfo>;
@@ -73,9 +76,19 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
     });
   }
 
+  /** Ticket of the last guest session. It proves to the API that the guest is not new. */
+  let guestTicket: string | undefined;
+
+  async function guest(): Promise<Session> {
+    const headers = guestTicket === undefined ? {} : { Authorization: `Bearer ${guestTicket}` };
+    const session = (await call("POST", "/auth/guest", { headers })) as Session;
+    guestTicket = session.ticket;
+    return session;
+  }
+
   return {
     session: async () => (await callSignedIn("POST", "/auth/session")) as Session,
-    guest: async () => (await call("POST", "/auth/guest")) as Session,
+    guest,
     plan: async () => (await callSignedIn("GET", "/billing/plan")) as PlanInfo,
     checkout: async (plan) => (await callSignedIn("POST", "/billing/checkout", { plan })) as Redirect,
     portal: async () => (await callSignedIn("POST", "/billing/portal")) as Redirect,

@@ -1,5 +1,5 @@
 import { type HttpResponse, send } from "./http";
-import { ApiProblem, field, problemFromResponse } from "./problem";
+import { ApiProblem, field, parseJson, problemFromResponse } from "./problem";
 
 /** Settings of the Cognito app client, from the stack's outputs or its configuration. */
 export interface SignInOptions {
@@ -11,7 +11,10 @@ export interface SignInOptions {
   /** One of the app client's logout URLs, exactly as configured. */
   logoutUri: string;
   scopes: readonly string[];
-  /** Stores the tokens and the pending sign-in. In a browser: `sessionStorage`. */
+  /**
+   * Stores the tokens and the pending sign-ins. In a browser: `localStorage`, so that all tabs share one sign-in. With
+   * `sessionStorage`, a duplicated tab would have a copy of the refresh token, which the other tab's next refresh ends.
+   */
   storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
   /** Time limit of one request. Default 15 s. */
   timeoutMs?: number;
@@ -48,8 +51,8 @@ export interface SignIn {
    */
   getIdToken(): Promise<string | undefined>;
   /**
-   * Deletes the tokens, revokes the refresh token and returns Cognito's logout URL. Open that URL to end the hosted
-   * session too.
+   * Deletes the tokens in every tab, revokes the refresh token and returns Cognito's logout URL. Open that URL to end the
+   * hosted session too.
    */
   signOut(): Promise<string>;
 }
@@ -64,12 +67,16 @@ interface Tokens {
 const TOKENS_KEY = "snack-misaki.tokens";
 const PENDING_KEY = "snack-misaki.sign-in";
 const REFRESH_AHEAD_MS = 60_000;
+/** Sign-ins that may be open in several tabs at once. Older ones have been abandoned. */
+const MAX_PENDING = 5;
+/** Longest wait before the second attempt of a refresh. */
+const RETRY_WITHIN_MS = 1_000;
 
 /**
  * Creates the sign-in for one app client.
  *
  * @example
- * const signIn = createSignIn({ ...auth, storage: sessionStorage });
+ * const signIn = createSignIn({ ...auth, storage: localStorage });
  * location.assign(await signIn.startSignIn());
  * // on the callback page
  * await signIn.finishSignIn(location.href);
@@ -95,7 +102,8 @@ export function createSignIn({
     async startSignIn() {
       const state = randomText();
       const verifier = randomText();
-      storage.setItem(PENDING_KEY, JSON.stringify({ state, verifier }));
+      const pending = [...readPending(storage), { state, verifier }].slice(-MAX_PENDING);
+      storage.setItem(PENDING_KEY, JSON.stringify(pending));
       const query = new URLSearchParams({
         response_type: "code",
         client_id: clientId,
@@ -131,8 +139,7 @@ export function createSignIn({
       const refreshToken = tokens.read()?.refreshToken;
       tokens.remove();
       storage.removeItem(PENDING_KEY);
-      // A failed revocation must not block the sign-out, because the refresh token expires anyway.
-      if (refreshToken !== undefined) await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
+      if (refreshToken !== undefined) await revoke(post, refreshToken);
       return `${base}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: logoutUri })}`;
     },
   };
@@ -141,11 +148,22 @@ export function createSignIn({
 /** Sends a form to a path of the hosted domain. */
 type Post = (path: string, form: Record<string, string>) => Promise<HttpResponse>;
 
-/** Stores the tokens of the signed-in customer and refreshes them. */
+/** Revokes a refresh token. A failure must not block the sign-out, because the token expires anyway. */
+async function revoke(post: Post, refreshToken: string): Promise<void> {
+  await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
+}
+
+/**
+ * Stores the tokens of the signed-in customer and refreshes them. Cognito replaces the refresh token at each refresh and
+ * still accepts the old one for 60 s. So two tabs may refresh at once, and a lost response may be asked for again.
+ */
 function createTokenStore(storage: SignInOptions["storage"], post: Post) {
   let refreshing: Promise<string | undefined> | undefined;
 
-  const read = () => parse<Tokens>(storage.getItem(TOKENS_KEY));
+  const read = () => {
+    const tokens = parse(storage.getItem(TOKENS_KEY));
+    return isTokens(tokens) ? tokens : undefined;
+  };
   const remove = () => storage.removeItem(TOKENS_KEY);
 
   /** Stores the tokens of a response of the token endpoint. */
@@ -155,7 +173,7 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
     if (typeof idToken !== "string" || typeof expiresIn !== "number") {
       throw new ApiProblem("internal", "The sign-in service answered without an ID token. Add openid to scopes.");
     }
-    // Cognito returns a new refresh token only when token rotation is on.
+    // Without token rotation, Cognito returns no new refresh token.
     const refreshToken = field(body, "refresh_token") ?? previousRefreshToken;
     const tokens: Tokens = {
       idToken,
@@ -166,11 +184,20 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
     return tokens;
   }
 
-  async function refresh(refreshToken: string): Promise<string | undefined> {
-    const response = await post("/oauth2/token", { grant_type: "refresh_token", refresh_token: refreshToken });
-    if (response.ok) return store(response.body, refreshToken).idToken;
+  async function refresh(sent: string): Promise<string | undefined> {
+    const response = await requestRefresh(post, sent);
     if (response.status >= 500 || response.status === 429) throw problemFromResponse("The refresh", response);
-    remove();
+    const current = read();
+    // Another tab has refreshed meanwhile. All tabs must use the stored tokens.
+    if (current && current.refreshToken !== sent) return current.idToken;
+    if (!response.ok) {
+      remove();
+      return undefined;
+    }
+    if (current) return store(response.body, sent).idToken;
+    // The customer has signed out meanwhile.
+    const late = field(response.body, "refresh_token");
+    if (typeof late === "string") await revoke(post, late);
     return undefined;
   }
 
@@ -182,8 +209,7 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
       remove();
       return undefined;
     }
-    // Concurrent callers share one refresh. With token rotation, a second use of the same refresh token would end the
-    // session.
+    // Concurrent callers of a tab share one refresh.
     refreshing ??= refresh(stored.refreshToken).finally(() => {
       refreshing = undefined;
     });
@@ -193,18 +219,54 @@ function createTokenStore(storage: SignInOptions["storage"], post: Post) {
   return { read, store, remove, getIdToken };
 }
 
+/** Sends a refresh, and once more when no response arrives. */
+async function requestRefresh(post: Post, refreshToken: string): Promise<HttpResponse> {
+  const form = { grant_type: "refresh_token", refresh_token: refreshToken };
+  try {
+    return await post("/oauth2/token", form);
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_WITHIN_MS));
+    return post("/oauth2/token", form);
+  }
+}
+
+function isTokens(value: unknown): value is Tokens {
+  const refreshToken = field(value, "refreshToken");
+  return (
+    typeof field(value, "idToken") === "string" &&
+    typeof field(value, "expiresAt") === "number" &&
+    (refreshToken === undefined || typeof refreshToken === "string")
+  );
+}
+
+/** A sign-in that has started and not returned yet. Each tab may have one. */
+interface Pending {
+  state: string;
+  verifier: string;
+}
+
+function readPending(storage: SignInOptions["storage"]): Pending[] {
+  const pending = parse(storage.getItem(PENDING_KEY));
+  return Array.isArray(pending) ? pending.filter(isPending) : [];
+}
+
+function isPending(value: unknown): value is Pending {
+  return typeof field(value, "state") === "string" && typeof field(value, "verifier") === "string";
+}
+
 /**
- * Reads the code from a callback URL and ends the pending sign-in.
+ * Reads the code from a callback URL and ends its pending sign-in.
  *
  * @throws ApiProblem `unauthorized` when the URL does not belong to the pending sign-in or has no code
  */
 function readCallback(callbackUrl: string, storage: SignInOptions["storage"]): { code: string; verifier: string } {
   const query = new URL(callbackUrl).searchParams;
-  const pending = parse<{ state: string; verifier: string }>(storage.getItem(PENDING_KEY));
-  if (!pending || query.get("state") !== pending.state) {
+  const all = readPending(storage);
+  const pending = all.find(({ state }) => state === query.get("state"));
+  if (!pending) {
     throw new ApiProblem("unauthorized", "This browser has no pending sign-in that fits the URL. Sign in again.");
   }
-  storage.removeItem(PENDING_KEY);
+  storage.setItem(PENDING_KEY, JSON.stringify(all.filter((one) => one !== pending)));
   const code = query.get("code");
   if (code === null) {
     const reason = query.get("error_description") ?? query.get("error") ?? "no code";
@@ -213,8 +275,8 @@ function readCallback(callbackUrl: string, storage: SignInOptions["storage"]): {
   return { code, verifier: pending.verifier };
 }
 
-function parse<T>(text: string | null): T | undefined {
-  return text === null ? undefined : (JSON.parse(text) as T);
+function parse(text: string | null): unknown {
+  return text === null ? undefined : parseJson(text);
 }
 
 function customerOf(idToken: string): Customer {

@@ -7,6 +7,11 @@ import { CancelRequest, CancelResponse, ChatReply, ChatRequest, RelayItem } from
 import { SessionResponse } from "./session";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
+/** Error with which API Gateway itself answers, such as `{"message":"Unauthorized"}`. */
+const GatewayError = z.object({ message: z.string() });
+/** Error with which Lambda itself answers at the relay's URL. The spelling of the field depends on the error. */
+const FunctionUrlError = z.object({ message: z.optional(z.string()), Message: z.optional(z.string()) });
+
 /** Schemas that the document defines once and references by these names. */
 const components = {
   SessionResponse,
@@ -21,6 +26,8 @@ const components = {
   WorkerOutput,
   StreamItem,
   Error: WorkerFailure,
+  GatewayError,
+  FunctionUrlError,
   ChatCompletionRequest,
   ChatCompletion,
   ChatCompletionChunk,
@@ -31,23 +38,38 @@ const components = {
 const json = (schema: z.ZodMiniType) => ({ "application/json": { schema } });
 const ok = (schema: z.ZodMiniType, description = "Success") => ({ "200": { description, content: json(schema) } });
 
+/** An AWS service in front of a function. It answers some requests itself, with an error of its own form. */
+interface Front {
+  name: string;
+  error: z.ZodMiniType;
+  statuses: number[];
+}
+
+const gateway: Front = { name: "API Gateway", error: GatewayError, statuses: [413, 429, 500, 503] };
+/** The authorizer of API Gateway checks the ID token before the function does. */
+const authorizer: Front = { ...gateway, statuses: [401, ...gateway.statuses] };
+const functionUrl: Front = { name: "Lambda", error: FunctionUrlError, statuses: [403, 413, 429] };
+
 /**
- * Responses for the product's errors, one per HTTP status. The description of a response lists the codes with that
- * status.
+ * Error responses, one per HTTP status. The description of a response lists the product's codes with that status, and the
+ * service that answers with an error of its own form.
  */
-function errors(...codes: ErrorCode[]): ZodOpenApiResponsesObject {
-  const byStatus = Object.groupBy(codes, (code) => errorCodes[code].status);
+function errors(front: Front, ...codes: ErrorCode[]): ZodOpenApiResponsesObject {
+  const statuses = new Set([...codes.map((code) => errorCodes[code].status), ...front.statuses]);
   return Object.fromEntries(
-    Object.entries(byStatus).map(([status, same = []]) => [
-      status,
-      { description: same.join(", "), content: json(WorkerFailure) },
-    ]),
+    [...statuses].map((status) => {
+      const ours = codes.filter((code) => errorCodes[code].status === status);
+      const isOfFront = front.statuses.includes(status);
+      const description = [...ours, ...(isOfFront ? [`an error of ${front.name}`] : [])].join(", ");
+      const both = isOfFront ? z.union([WorkerFailure, front.error]) : WorkerFailure;
+      return [status, { description, content: json(ours.length === 0 ? front.error : both) }];
+    }),
   );
 }
 
 const always = ["unavailable", "internal"] as const;
 const signedIn = { security: [{ idToken: [] }] };
-const identity = ["unauthorized", "wrong_token", "rate_limited", ...always] as const;
+const identity = ["unauthorized", "wrong_token", ...always] as const;
 
 /** Auth and billing API. */
 const apiPaths: ZodOpenApiObject["paths"] = {
@@ -55,21 +77,23 @@ const apiPaths: ZodOpenApiObject["paths"] = {
     post: {
       summary: "The customer's plan, inference route and ticket",
       ...signedIn,
-      responses: { ...ok(SessionResponse), ...errors(...identity) },
+      responses: { ...ok(SessionResponse), ...errors(authorizer, "invalid_input", ...identity) },
     },
   },
   "/auth/guest": {
     post: {
-      summary: "The same for a guest without sign-in, rate-limited per IP address",
-      security: [],
-      responses: { ...ok(SessionResponse), ...errors("rate_limited", ...always) },
+      summary:
+        "The same for a guest without sign-in. An address may only bring some new guests an hour. A request with the ticket " +
+        "of an earlier guest session renews that guest's session",
+      security: [{}, { ticket: [] }],
+      responses: { ...ok(SessionResponse), ...errors(gateway, "invalid_input", "rate_limited", ...always) },
     },
   },
   "/billing/plan": {
     get: {
       summary: "The customer's plan and its reason",
       ...signedIn,
-      responses: { ...ok(PlanResponse), ...errors(...identity) },
+      responses: { ...ok(PlanResponse), ...errors(authorizer, ...identity) },
     },
   },
   "/billing/checkout": {
@@ -79,7 +103,7 @@ const apiPaths: ZodOpenApiObject["paths"] = {
       requestBody: { required: true, content: json(CheckoutRequest) },
       responses: {
         ...ok(RedirectResponse),
-        ...errors("invalid_input", "already_subscribed", "checkout_refused", ...identity),
+        ...errors(authorizer, "invalid_input", "already_subscribed", "checkout_refused", "rate_limited", ...identity),
       },
     },
   },
@@ -87,14 +111,17 @@ const apiPaths: ZodOpenApiObject["paths"] = {
     post: {
       summary: "URL of Stripe's customer portal: change or cancel the plan, update the card",
       ...signedIn,
-      responses: { ...ok(RedirectResponse), ...errors("nothing_bought", ...identity) },
+      responses: {
+        ...ok(RedirectResponse),
+        ...errors(authorizer, "invalid_input", "nothing_bought", "rate_limited", ...identity),
+      },
     },
   },
   "/billing/sync": {
     post: {
       summary: "The customer's plan, read from Stripe now",
       ...signedIn,
-      responses: { ...ok(PlanResponse), ...errors(...identity) },
+      responses: { ...ok(PlanResponse), ...errors(authorizer, "invalid_input", "rate_limited", ...identity) },
     },
   },
   "/webhook/stripe": {
@@ -103,7 +130,7 @@ const apiPaths: ZodOpenApiObject["paths"] = {
       security: [],
       parameters: [{ name: "stripe-signature", in: "header", required: true, schema: { type: "string" } }],
       requestBody: { required: true, content: { "application/json": { schema: { type: "object" } } } },
-      responses: { "200": { description: "Accepted" }, ...errors("signature_invalid", ...always) },
+      responses: { "200": { description: "Accepted" }, ...errors(gateway, "signature_invalid", "too_long", ...always) },
     },
   },
 };
@@ -117,6 +144,7 @@ const relayServers = [
 ];
 const ticketFaults = ["ticket_missing", "ticket_invalid", "ticket_expired", "ticket_wrong_model"] as const;
 
+const crashed = { "502": { description: "The function failed. The body is text" } };
 const withTicket = { security: [{ ticket: [] }] };
 const id = { in: "path", name: "id", required: true, schema: { type: "string" } } as const;
 
@@ -134,8 +162,19 @@ const relayPaths: ZodOpenApiObject["paths"] = {
           description: "The data of each event is one item",
           content: { ...json(ChatReply), "text/event-stream": { schema: RelayItem } },
         },
-        ...errors("invalid_input", "too_long", ...ticketFaults, "conflict", "cancelled", "rate_limited"),
-        ...errors("overloaded", "timeout", ...always),
+        ...errors(
+          functionUrl,
+          "invalid_input",
+          "too_long",
+          ...ticketFaults,
+          "conflict",
+          "cancelled",
+          "rate_limited",
+          "overloaded",
+          "timeout",
+          ...always,
+        ),
+        ...crashed,
       },
     },
   },
@@ -148,7 +187,8 @@ const relayPaths: ZodOpenApiObject["paths"] = {
       requestBody: { content: json(CancelRequest) },
       responses: {
         ...ok(CancelResponse),
-        ...errors("invalid_input", ...ticketFaults, "not_found", "overloaded", ...always),
+        ...errors(functionUrl, "invalid_input", ...ticketFaults, "not_found", "overloaded", ...always),
+        ...crashed,
       },
     },
   },

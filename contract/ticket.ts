@@ -4,6 +4,9 @@ import { Limits, Model, Plan } from "./plan";
 /** `typ` header of a ticket. It prevents the use of another kind of JWT as a ticket. */
 export const TICKET_TYPE = "snack-ticket+jwt";
 
+/** Beginning of a guest's user id, `guest:<uuid>`. */
+export const guestPrefix = "guest:";
+
 /** Signature algorithm of a ticket: Ed25519 (RFC 8037). */
 export const TICKET_ALGORITHM = "EdDSA";
 

@@ -1,22 +1,58 @@
 import { randomUUID } from "node:crypto";
+import type { JSONWebKeySet } from "jose";
+import { guestPrefix } from "../contract/ticket";
 import { openSession, type Route } from "./core/session";
+import { createTicketReader, type TicketReader } from "./core/ticket";
+import { bearerToken } from "./lib/bearer";
 import { householdHash } from "./lib/household";
-import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
+import { type Handler, jsonHandler, NoBody, parseBody, type Request } from "./lib/http";
 import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
 import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /auth/guest`. */
-export type Settings = SessionSettings & { route: Route; ephemeralTable: string; sessionsPerHour: number };
+export type Settings = SessionSettings & {
+  /** Public keys of the tickets: the JSON text of a JWKS. */
+  ticketJwks: string;
+  route: Route;
+  ephemeralTable: string;
+  /** New guests per hour and household. */
+  sessionsPerHour: number;
+};
 
-/** `POST /auth/guest`: a free session for someone not signed in, limited per address. */
+/** A guest who comes back later than this counts as a new guest. It is the window of the count of new guests. */
+const REMEMBERED_SECONDS = 3_600;
+/** A client renews a session every 110 s, and after a rejected ticket. More renewals mean that a ticket was passed on. */
+const renewals = { limit: 120, windowSeconds: 3_600 };
+
+/**
+ * `POST /auth/guest`: a free session for someone not signed in. The number of new guests is limited per household. A
+ * caller with an earlier guest ticket stays the same guest and does not count again.
+ */
 export function create(settings: Settings): Handler {
   const count = createRateLimiter(settings.ephemeralTable);
   const sources = createSessionSources(settings);
+  const readTicket = createTicketReader({
+    jwks: JSON.parse(settings.ticketJwks) as JSONWebKeySet,
+    issuer: settings.ticketIssuer,
+  });
   return jsonHandler(async (event) => {
     parseBody(event, NoBody);
     const now = new Date();
-    const caller = householdHash(event.requestContext.http.sourceIp);
-    await count(`guest#${caller}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
-    return openSession({ userId: `guest:${randomUUID()}`, plan: "free" }, settings.route, sources, now);
+    const known = await knownGuest(event, readTicket, now);
+    const household = householdHash(event.requestContext.http.sourceIp);
+    if (known) await count(`guest-renewal#${known}`, renewals, now);
+    else await count(`guest#${household}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
+    const userId = known ?? `${guestPrefix}${randomUUID()}`;
+    return openSession({ userId, plan: "free" }, settings.route, sources, now);
   });
+}
+
+/**
+ * User id of the guest whose ticket the caller has. Undefined for any other ticket, also for a customer's: whoever has
+ * signed out is a new guest.
+ */
+async function knownGuest(event: Request, readTicket: TicketReader, now: Date): Promise<string | undefined> {
+  const ticket = bearerToken(event.headers.authorization);
+  const claims = await readTicket(ticket, { now, graceSeconds: REMEMBERED_SECONDS }).catch(() => undefined);
+  return claims?.sub.startsWith(guestPrefix) ? claims.sub : undefined;
 }

@@ -10,6 +10,7 @@ import { createTicketReader } from "./core/ticket";
 import { createAlarms, type RaiseAlarm } from "./lib/alarms";
 import { createParameters } from "./lib/parameters";
 import { type StreamHandler, streamHandler } from "./lib/streaming";
+import type { ChatServices } from "./relay/chat";
 import { createRelay } from "./relay/handler";
 import { loadProvider } from "./relay/providers";
 import { createCooldownStore } from "./tables/cooldowns";
@@ -36,8 +37,12 @@ export interface Settings {
   limits: Record<Plan, UsageLimits>;
 }
 
-/** The relay's function URL: `POST /chat` and `POST /chat/<id>/cancel`. */
-export function create(settings: Settings): StreamHandler {
+/**
+ * The relay's function URL: `POST /chat` and `POST /chat/<id>/cancel`.
+ *
+ * @param pace replaces the deadlines of the providers, for checks that cannot wait for them
+ */
+export function create(settings: Settings, pace?: ChatServices["pace"]): StreamHandler {
   const parameter = createParameters();
   const alarm = createAlarms();
   return streamHandler(
@@ -63,6 +68,7 @@ export function create(settings: Settings): StreamHandler {
       prices: settings.usdPerMillionTokens,
       dailyUsd: settings.dailyUsd,
       alarm,
+      ...(pace && { pace }),
     }),
   );
 }

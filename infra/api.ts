@@ -45,6 +45,7 @@ export class HttpApi extends pulumi.ComponentResource {
       name,
       {
         protocolType: "HTTP",
+        ipAddressType: "dualstack",
         corsConfiguration: {
           allowOrigins: config.frontend.origins,
           allowMethods: ["GET", "POST"],

@@ -61,11 +61,12 @@ export class Auth extends pulumi.ComponentResource {
         bundle: "guest",
         settings: pulumi.output({
           ...signing,
+          ticketJwks: tickets.jwks,
           route: free.route,
           ephemeralTable: data.ephemeral.name,
           sessionsPerHour: config.guest.sessionsPerHour,
         }),
-        statements: [...readSecrets(tickets.signingKey, free.key), data.ephemeral.count()],
+        statements: [...readSecrets(tickets.signingKey, free.key), data.ephemeral.count("guest", "guest-renewal")],
       },
       child,
     );

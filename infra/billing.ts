@@ -56,17 +56,17 @@ export class Billing extends pulumi.ComponentResource {
     });
     this.checkout = lambda("checkout", {
       settings: pulumi.output({ ...shared, ...caller, returnUrls: pages.returnUrls }),
-      statements: [users.readWrite(), ephemeral.claimCheckout(), ...readStripeKey],
+      statements: [users.readWrite(), ephemeral.claimCheckout(), ephemeral.count("checkout"), ...readStripeKey],
       timeoutSeconds: 29,
     });
     this.portal = lambda("portal", {
       settings: pulumi.output({ ...shared, ...caller, ...pages }),
-      statements: [users.read(), ephemeral.count(), ...readStripeKey],
+      statements: [users.read(), ephemeral.count("portal"), ...readStripeKey],
       timeoutSeconds: 20,
     });
     this.sync = lambda("sync", {
       settings: pulumi.output({ ...shared, ...caller }),
-      statements: [users.readWrite(), ephemeral.count(), ...readStripeKey],
+      statements: [users.readWrite(), ephemeral.count("sync"), ...readStripeKey],
       timeoutSeconds: 29,
     });
     this.webhook = lambda("webhook", {

@@ -125,6 +125,27 @@ const FrontendConfig = z
   })
   .describe("URLs of the frontend.");
 
+const sesIdentity = /^arn:aws:ses:[a-z0-9-]+:\d{12}:identity\/([^\s/]+)$/;
+/** `Mama <mama@example.com>`, or `mama@example.com`. Captures the address. */
+const sender = /^(?:[ -~]+ <([^\s<>@]+@[^\s<>@]+)>|([^\s<>@]+@[^\s<>@]+))$/;
+
+const EmailConfig = z
+  .strictObject({
+    identityArn: text(
+      "must be the ARN of an SES identity, arn:aws:ses:…:identity/<domain or address>",
+      sesIdentity,
+    ).describe("ARN of the verified identity in Amazon SES."),
+    from: text("must be an address, or a name in ASCII and <address>", sender).describe(
+      "Sender of the e-mail: an address of the identity, also as Name <address>.",
+    ),
+  })
+  .refine(isOfIdentity, { path: ["from"], message: "must be an address of the identity" })
+  .optional()
+  .describe(
+    "Amazon SES sends the sign-in's e-mail: confirmations of addresses and new passwords. Default: Cognito sends it, at most " +
+      "about 50 a day.",
+  );
+
 const AuthConfig = z
   .strictObject({
     domainPrefix: z
@@ -134,9 +155,20 @@ const AuthConfig = z
       .describe(
         "Prefix of the hosted sign-in https://<domainPrefix>.auth.<region>.amazoncognito.com. Must be unique in the region.",
       ),
+    email: EmailConfig,
     domainUrl: secureUrl.optional().describe("Base URL of the hosted sign-in. Only the local cloud sets it."),
   })
   .describe("The hosted sign-in.");
+
+/** Whether the identity, a domain or an address, may send as `from`. A domain includes its subdomains. */
+function isOfIdentity({ identityArn, from }: { identityArn: string; from: string }): boolean {
+  const identity = sesIdentity.exec(identityArn)?.[1]?.toLowerCase() ?? "";
+  const [, named, plain] = sender.exec(from) ?? [];
+  const address = (named ?? plain ?? "").toLowerCase();
+  if (identity.includes("@")) return address === identity;
+  const domain = address.split("@")[1] ?? "";
+  return domain === identity || domain.endsWith(`.${identity}`);
+}
 
 const TicketKeysConfig = z
   .strictObject({
@@ -176,7 +208,12 @@ const ThrottleConfig = z
 
 const GuestConfig = z
   .strictObject({
-    sessionsPerHour: z.int().positive().describe("Sessions per hour that one address may open without signing in."),
+    sessionsPerHour: z
+      .int()
+      .positive()
+      .describe(
+        "New guests per hour of one address (IPv4 address or IPv6 /64). A guest who renews the session does not count again.",
+      ),
   })
   .default({ sessionsPerHour: 30 })
   .describe("Limits of guests.");

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { type CountedUse, ephemeralKeys } from "../functions/tables/ephemeralKeys";
 import { userIndexes } from "../functions/tables/userIndexes";
 import * as aws from "./aws";
 import type { Config } from "./config";
@@ -109,37 +110,50 @@ class EphemeralTable {
 
   /** Allows reading a customer's use of the relay. */
   readUsage(): Statement {
-    return allow(this.table.arn, "GetItem");
+    return this.allow([`${ephemeralKeys.usage}user#`], "GetItem");
   }
 
   /** Allows reading and writing the use of the relay, its spend, and the cooldowns of its providers. */
   relay(): Statement {
-    return allow(this.table.arn, "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "DeleteItem");
+    const { usage, spend, cooldown } = ephemeralKeys;
+    return this.allow([usage, spend, cooldown], "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "DeleteItem");
   }
 
-  /** Allows incrementing the request counters. */
-  count(): Statement {
-    return allow(this.table.arn, "UpdateItem");
+  /** Allows incrementing the counters of some uses. */
+  count(...uses: CountedUse[]): Statement {
+    return this.allow(
+      uses.map((use) => `${ephemeralKeys.rate}${use}#`),
+      "UpdateItem",
+    );
   }
 
   /** Allows reading and claiming the one checkout attempt of a customer. */
   claimCheckout(): Statement {
-    return allow(this.table.arn, "GetItem", "UpdateItem");
+    return this.allow([ephemeralKeys.checkout], "GetItem", "UpdateItem");
   }
 
   /** Allows recording received Stripe events. */
   recordEvents(): Statement {
-    return allow(this.table.arn, "UpdateItem");
+    return this.allow([ephemeralKeys.event], "UpdateItem");
   }
 
   /** Allows reading the recorded Stripe events. */
   readEvents(): Statement {
-    return allow(this.table.arn, "BatchGetItem");
+    return this.allow([ephemeralKeys.event], "BatchGetItem");
   }
 
   /** Allows reading and recording Stripe events. */
   readAndRecordEvents(): Statement {
-    return allow(this.table.arn, "BatchGetItem", "UpdateItem");
+    return this.allow([ephemeralKeys.event], "BatchGetItem", "UpdateItem");
+  }
+
+  /** Allows actions on the items whose keys have one of the given beginnings. */
+  private allow(keys: string[], ...actions: string[]): Statement {
+    const leadingKeys = keys.map((key) => `${key}*`);
+    return {
+      ...allow(this.table.arn, ...actions),
+      Condition: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": leadingKeys } },
+    };
   }
 }
 

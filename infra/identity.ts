@@ -28,6 +28,8 @@ export class Identity extends pulumi.ComponentResource {
       name,
       {
         usernameAttributes: ["email"],
+        // Misaki@… and misaki@… are one customer. Without this, Cognito tells them apart for ever.
+        usernameConfiguration: { caseSensitive: false },
         autoVerifiedAttributes: ["email"],
         userPoolTier: "ESSENTIALS",
         passwordPolicy: {
@@ -38,6 +40,7 @@ export class Identity extends pulumi.ComponentResource {
           requireUppercase: false,
         },
         accountRecoverySetting: { recoveryMechanisms: [{ name: "verified_email", priority: 1 }] },
+        ...(config.auth.email && { emailConfiguration: sesSender(config.auth.email) }),
         deletionProtection: config.deletionProtection ? "ACTIVE" : "INACTIVE",
       },
       // AWS refuses too late: when the rest of the stack is already gone. Pulumi refuses before it deletes anything.
@@ -49,6 +52,9 @@ export class Identity extends pulumi.ComponentResource {
         userPoolId: pool.id,
         generateSecret: false,
         supportedIdentityProviders: ["COGNITO"],
+        // Customers sign in at the hosted pages only. Without this list, Cognito's API would accept passwords (SRP) too. The
+        // list must not be empty; this flow needs a trigger that the pool does not have, so it signs nobody in.
+        explicitAuthFlows: ["ALLOW_CUSTOM_AUTH"],
         allowedOauthFlowsUserPoolClient: true,
         allowedOauthFlows: ["code"],
         allowedOauthScopes: this.scopes,
@@ -59,6 +65,9 @@ export class Identity extends pulumi.ComponentResource {
         accessTokenValidity: 60,
         idTokenValidity: 60,
         refreshTokenValidity: 30,
+        // A stolen refresh token is useless after its owner's next refresh. The grace period covers a lost response and two
+        // tabs that refresh at once.
+        refreshTokenRotation: { feature: "ENABLED", retryGracePeriodSeconds: 60 },
         tokenValidityUnits: { accessToken: "minutes", idToken: "minutes", refreshToken: "days" },
       },
       child,
@@ -86,4 +95,9 @@ export class Identity extends pulumi.ComponentResource {
       : pulumi.interpolate`https://${domain.domain}.auth.${region}.amazoncognito.com`;
     this.registerOutputs({ userPoolId: this.userPoolId, clientId: this.clientId, domainUrl: this.domainUrl });
   }
+}
+
+/** Sends the pool's e-mail through an identity of Amazon SES. */
+function sesSender({ identityArn, from }: NonNullable<Config["auth"]["email"]>) {
+  return { emailSendingAccount: "DEVELOPER", sourceArn: identityArn, fromEmailAddress: from };
 }

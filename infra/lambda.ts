@@ -8,7 +8,7 @@ import { buildBundles, bundlePath, type FunctionName, lazyBundles } from "./bund
 export interface Statement {
   Action: string[];
   Resource: pulumi.Input<pulumi.Input<string>[]>;
-  Condition?: Record<string, Record<string, pulumi.Input<string>>>;
+  Condition?: Record<string, Record<string, pulumi.Input<string> | string[]>>;
 }
 
 export interface LambdaArgs<Settings extends object> {

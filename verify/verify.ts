@@ -2,8 +2,17 @@ import { InvalidArgumentError, Option } from "commander";
 import { command, run } from "../cli/command";
 import { reportLines, resultLine } from "./failover/report";
 import { type FailoverProvider, failoverProviders, runFailover } from "./failover/run";
+import { measureMemory } from "./leavers/memory";
+import { leaversLines, reportOf } from "./leavers/report";
+import { runLeavers } from "./leavers/run";
 
-interface Options {
+interface LeaversOptions {
+  json?: boolean;
+  clients: number;
+  seed: number;
+}
+
+interface FailoverOptions {
   json?: boolean;
   only?: string[];
   provider?: FailoverProvider[];
@@ -32,7 +41,7 @@ The scenarios are those of Failover Bench (github.com/failoverbench/failoverbenc
 at the same time, each in all scenarios: about six minutes.
 Exits with status 1 when a scenario fails, also with --json.`,
   )
-  .action(async ({ only, provider, scale, json = program.opts<{ json?: boolean }>().json }: Options) => {
+  .action(async ({ only, provider, scale, json = program.opts<{ json?: boolean }>().json }: FailoverOptions) => {
     const result = await runFailover({
       ...(only && { only }),
       ...(provider && { providers: provider }),
@@ -42,6 +51,33 @@ Exits with status 1 when a scenario fails, also with --json.`,
     if (json) console.log(JSON.stringify(result));
     else for (const line of reportLines(result)) console.log(line);
     if (result.failed > 0) process.exitCode = 1;
+  });
+
+program
+  .command("leavers")
+  .description("lets clients leave their chats at random moments, and measures the relay's memory with slow readers")
+  .option("--json", "print one JSON object and nothing else")
+  .addOption(new Option("--clients <number>", "clients that leave").default(200).argParser(atLeast(12)))
+  .addOption(new Option("--seed <number>", "seed of the moments at which they leave").default(1).argParser(atLeast(0)))
+  .addHelpText(
+    "after",
+    `
+The relay runs behind the local function URL, which does not notice a client that leaves. Its upstreams are a slow
+external LLM and a RunPod endpoint whose replies never end in time. Half of the clients cancel with the browser client,
+the others close their connection. With the cancel call, an upstream call may outlive its client by 1.5 s. Without it, it
+may not outlive the relay's cap. Two deadlines are shorter than the product's: the cap is 6 s instead of 60 s for an LLM
+and 240 s for RunPod, and the first text has 5 s instead of 12 s and 180 s. The waits of the cancel call are the product's.
+The memory is that of a process with the relay's handler, after 200 and after 2,000 chats. Takes about two minutes.
+Exits with status 1 when a limit is exceeded, also with --json.`,
+  )
+  .action(async ({ clients, seed, json = program.opts<{ json?: boolean }>().json }: LeaversOptions) => {
+    const say = (line: string) => void (json || console.log(line));
+    const result = await runLeavers({ clients, seed, say });
+    say("measuring the memory");
+    const report = reportOf(result, await measureMemory({ first: 200, last: 2_000 }));
+    if (json) console.log(JSON.stringify(report));
+    else for (const line of leaversLines(report)) console.log(line);
+    if (!report.passed) process.exitCode = 1;
   });
 
 void run(program);
@@ -62,4 +98,12 @@ function positive(text: string): number {
   const value = Number(text);
   if (value > 0) return value;
   throw new InvalidArgumentError("Allowed: a number above 0.");
+}
+
+function atLeast(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`Allowed: a whole number of at least ${least}.`);
+  };
 }

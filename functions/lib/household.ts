@@ -1,15 +1,37 @@
+import { isIPv6 } from "node:net";
 import { shortHash } from "./hash";
 
 /**
  * Name of a household in the `ephemeral` table. Limits count per household: one IPv4 address or one IPv6 /64. The name is
- * a hash, so that the table holds no addresses.
+ * a hash, so that the table holds no addresses. Every spelling of an address has the same household (RFC 4291, 2.2).
  */
 export function householdHash(address: string): string {
-  return shortHash(address.includes(":") ? ipv6Groups(address).slice(0, 4).join(":") : address);
+  return shortHash(isIPv6(address) ? ipv6Household(address) : address);
 }
 
-/** Expands an IPv6 address to its eight groups. */
-function ipv6Groups(address: string): string[] {
-  const [head = [], tail = []] = address.split("::").map((half) => half.split(":").filter(Boolean));
-  return [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
+/** The /64 of an IPv6 address, or the IPv4 address of an IPv4-mapped one (`::ffff:192.0.2.1`). */
+function ipv6Household(address: string): string {
+  const groups = ipv6Groups(address);
+  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
+  if (isMapped)
+    return groups
+      .slice(6)
+      .flatMap((group) => [group >> 8, group & 0xff])
+      .join(".");
+  return groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(":");
+}
+
+/** The eight groups of an IPv6 address, as numbers. */
+function ipv6Groups(address: string): number[] {
+  // A URL has the canonical spelling (WHATWG URL, host serializing). A zone such as %eth0 is not a part of the address.
+  const { hostname } = new URL(`http://[${address.replace(/%.*$/, "")}]`);
+  const [head = [], tail = []] = hostname
+    .slice(1, -1)
+    .split("::")
+    .map((half) => half.split(":").filter(Boolean));
+  const zeros = Array<string>(8 - head.length - tail.length).fill("0");
+  return [...head, ...zeros, ...tail].map((group) => Number.parseInt(group, 16));
 }

@@ -2,15 +2,15 @@ import { CognitoJwtVerifier } from "aws-jwt-verify";
 import {
   CognitoJwtInvalidTokenUseError,
   FailedAssertionError,
-  JwtExpiredError,
-  JwtInvalidSignatureError,
-  JwtParseError,
-  JwtWithoutValidKidError,
-  KidNotFoundInJwksError,
-  ParameterValidationError,
+  JwkInvalidKtyError,
+  JwkInvalidUseError,
+  JwksValidationError,
+  JwkValidationError,
+  JwtBaseError,
 } from "aws-jwt-verify/error";
 import { SimpleJwksCache } from "aws-jwt-verify/jwk";
 import { ApiError } from "../../contract/errors";
+import { bearerToken } from "./bearer";
 import type { Request } from "./http";
 
 /** The user pool and client whose tokens are accepted. */
@@ -40,13 +40,14 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
       clientId: settings.clientId,
       tokenUse: "id",
       customJwtCheck: ({ payload }) => {
-        if (typeof payload.exp !== "number") throw new JwtExpiredError("exp is required", payload.exp, "a number");
+        if (typeof payload.exp !== "number") throw new FailedAssertionError("exp is required", payload.exp, "a number");
+        if (!payload.sub) throw new FailedAssertionError("sub is required", payload.sub, "a user id");
       },
     },
     { jwksCache: new SimpleJwksCache({ fetcher: { fetch: fetchJwks } }) },
   );
   return async (event) => {
-    const token = event.headers.authorization?.replace(/^bearer /i, "");
+    const token = bearerToken(event.headers.authorization);
     if (!token) throw new ApiError("unauthorized");
     try {
       const { sub, email } = await verifier.verify(token);
@@ -57,26 +58,19 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
   };
 }
 
-/** Errors caused by the token itself, not by fetching the keys. */
-const tokenFaults = [
-  FailedAssertionError,
-  JwtInvalidSignatureError,
-  JwtParseError,
-  JwtWithoutValidKidError,
-  KidNotFoundInJwksError,
-  // aws-jwt-verify throws this error for an unknown issuer.
-  ParameterValidationError,
-];
-
 /**
  * Converts an error of the verification. A bad token is rejected. A failure to fetch the pool's keys is our failure. It
  * becomes `unavailable`, so that the customer stays signed in.
  */
 function toApiError(cause: unknown): ApiError {
   if (cause instanceof CognitoJwtInvalidTokenUseError) return new ApiError("wrong_token", undefined, { cause });
-  const isTokenFault = tokenFaults.some((fault) => cause instanceof fault);
+  // The library has a class for every fault of a token. Any other error comes from `fetchJwks` or is a fault of the keys.
+  const isTokenFault = cause instanceof JwtBaseError && !keyFaults.some((fault) => cause instanceof fault);
   return new ApiError(isTokenFault ? "unauthorized" : "unavailable", undefined, { cause });
 }
+
+/** Errors of the library about the pool's keys themselves. */
+const keyFaults = [JwksValidationError, JwkValidationError, JwkInvalidKtyError, JwkInvalidUseError];
 
 /**
  * Fetches the pool's keys. Like the AWS SDKs, it respects AWS's endpoint variable,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Writable } from "node:stream";
 import { ApiError } from "../../contract/errors";
 import type { CancelResponse } from "../../contract/relay";
-import type { TicketClaims } from "../../contract/ticket";
+import { guestPrefix, type TicketClaims } from "../../contract/ticket";
 import { mamaSentence } from "../core/relay/mama";
 import type { TicketReader } from "../core/ticket";
 import { Background } from "../lib/background";
@@ -97,7 +97,7 @@ async function cancel(
 
 /** Usage account of a ticket. Guests share their household's account, because anyone can become a new guest. */
 function accountOf({ sub }: TicketClaims, event: StreamRequest): string {
-  return sub.startsWith("guest:") ? guestAccount(event) : `user#${sub}`;
+  return sub.startsWith(guestPrefix) ? guestAccount(event) : `user#${sub}`;
 }
 
 function guestAccount(event: StreamRequest): string {

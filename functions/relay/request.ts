@@ -1,5 +1,6 @@
 import { ApiError } from "../../contract/errors";
 import { CancelRequest, ChatId } from "../../contract/relay";
+import { bearerToken } from "../lib/bearer";
 import type { StreamRequest } from "../lib/streaming";
 import { bodyError } from "../lib/validation";
 import { type ChatInput, parseChat } from "./chatInput";
@@ -37,13 +38,13 @@ function readChat(event: StreamRequest): RelayRequest {
   if (isLegacy) return { kind: "legacy", body };
   const { ticket, ...input } = parseChat(body);
   const format = header(event, "accept")?.includes("text/event-stream") ? "events" : "json";
-  return { kind: "chat", input, ticket: bearer(event) ?? ticket, format };
+  return { kind: "chat", input, ticket: bearerToken(header(event, "authorization")) ?? ticket, format };
 }
 
 function readCancel(event: StreamRequest, id: string): RelayRequest {
   const parsed = CancelRequest.safeParse(event.body ? readBody(event).body : {});
   if (!parsed.success) throw bodyError(parsed.error.issues);
-  return { kind: "cancel", id, ticket: bearer(event) ?? parsed.data.ticket };
+  return { kind: "cancel", id, ticket: bearerToken(header(event, "authorization")) ?? parsed.data.ticket };
 }
 
 function readBody(event: StreamRequest): { body: object; bytes: number } {
@@ -76,13 +77,4 @@ function parseJson(text: string): unknown {
 /** Function URLs send lower-case names, but an emulator or a proxy may not. */
 function header(event: StreamRequest, name: string): string | undefined {
   return event.headers[name] ?? Object.entries(event.headers).find(([key]) => key.toLowerCase() === name)?.[1];
-}
-
-/** The token of the `Authorization` header. Undefined for an empty one, because HTTP trims `Bearer ` to `Bearer`. */
-function bearer(event: StreamRequest): string | undefined {
-  return (
-    header(event, "authorization")
-      ?.replace(/^bearer(\s+|$)/i, "")
-      .trim() || undefined
-  );
 }

@@ -9,6 +9,7 @@ import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import * as z from "zod/mini";
 import { PaidPlan } from "../../contract/plan";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { ephemeralKeys } from "./ephemeralKeys";
 
 /**
  * One purchase attempt. It contains all inputs of its Checkout Session, so that concurrent requests create the same
@@ -39,7 +40,7 @@ export interface CheckoutAttempts {
 /** Stores attempts in the `ephemeral` table. TTL deletes items late, so expired attempts are ignored. */
 export function createCheckoutAttempts(tableName: string): CheckoutAttempts {
   const client = new DynamoDBClient(awsClientLimits);
-  const key = (userId: string) => marshall({ pk: `checkout#${userId}` });
+  const key = (userId: string) => marshall({ pk: `${ephemeralKeys.checkout}${userId}` });
 
   async function update(userId: string, input: Omit<UpdateItemCommandInput, "TableName" | "Key">): Promise<boolean> {
     const command = new UpdateItemCommand({ TableName: tableName, Key: key(userId), ...input });

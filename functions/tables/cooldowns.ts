@@ -8,6 +8,7 @@ import {
 import { marshall } from "@aws-sdk/util-dynamodb";
 import type { CooldownStore } from "../core/relay/cooldown";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { ephemeralKeys } from "./ephemeralKeys";
 
 /** Cooldowns are deleted this long after their end. A provider that nobody asks in this time counts as healthy. */
 const KEEP_SECONDS = 3_600;
@@ -15,7 +16,7 @@ const KEEP_SECONDS = 3_600;
 /** Stores cooldowns in the `ephemeral` table. Every method throws ApiError `unavailable` when it does not answer. */
 export function createCooldownStore(tableName: string): CooldownStore {
   const client = new DynamoDBClient(awsClientLimits);
-  const pk = (key: string) => `cooldown#${key}`;
+  const pk = (key: string) => `${ephemeralKeys.cooldown}${key}`;
 
   /** False when the stored end is not `seenMs`. */
   async function setEnd(key: string, endMs: number, seenMs?: number): Promise<boolean> {

@@ -2,6 +2,7 @@ import { BatchGetItemCommand, DynamoDBClient, UpdateItemCommand } from "@aws-sdk
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import * as z from "zod/mini";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { ephemeralKeys } from "./ephemeralKeys";
 
 const Handled = z.object({
   pk: z.string(),
@@ -35,7 +36,7 @@ export interface EventLog {
  */
 export function createEventLog(tableName: string): EventLog {
   const client = new DynamoDBClient(awsClientLimits);
-  const key = (eventId: string) => `evt#${eventId}`;
+  const key = (eventId: string) => `${ephemeralKeys.event}${eventId}`;
   return {
     async record({ id, type }, { outcome, user_id }, now) {
       const update = new UpdateItemCommand({

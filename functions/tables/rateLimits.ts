@@ -1,6 +1,7 @@
 import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { RateLimited } from "../../contract/errors";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { type CountedUse, ephemeralKeys } from "./ephemeralKeys";
 
 /** Maximum number of uses per time window. */
 export interface RateLimit {
@@ -11,16 +12,18 @@ export interface RateLimit {
 /**
  * Creates a rate limiter. It keeps counters in the `ephemeral` table, one item per key and window, deleted by TTL.
  *
- * @returns a function that counts one use. It throws RateLimited above the limit, and ApiError `unavailable` when it
+ * @returns a function that counts one use. `key` is `<use>#<who>`. It throws RateLimited above the limit, and ApiError `unavailable` when it
  * cannot count: a request that cannot be limited is refused
  */
-export function createRateLimiter(tableName: string): (key: string, rate: RateLimit, now: Date) => Promise<void> {
+export function createRateLimiter(
+  tableName: string,
+): (key: `${CountedUse}#${string}`, rate: RateLimit, now: Date) => Promise<void> {
   const client = new DynamoDBClient(awsClientLimits);
   return async (key, { limit, windowSeconds }, now) => {
     const window = Math.floor(now.getTime() / 1000 / windowSeconds);
     const update = new UpdateItemCommand({
       TableName: tableName,
-      Key: { pk: { S: `rate#${key}#${window}` } },
+      Key: { pk: { S: `${ephemeralKeys.rate}${key}#${window}` } },
       UpdateExpression: "ADD uses :one SET #ttl = :ttl",
       ConditionExpression: "attribute_not_exists(uses) OR uses < :limit",
       ExpressionAttributeNames: { "#ttl": "ttl" },

@@ -1,6 +1,7 @@
 import { ConditionalCheckFailedException, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { marshall } from "@aws-sdk/util-dynamodb";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { ephemeralKeys } from "./ephemeralKeys";
 
 const DAY_MS = 86_400_000;
 /** The sums of earlier days stay readable for a week. */
@@ -31,7 +32,7 @@ export function createSpendTable(tableName: string): SpendTable {
     const day = Math.floor(now.getTime() / DAY_MS);
     const update = new UpdateItemCommand({
       TableName: tableName,
-      Key: marshall({ pk: `spend#${new Date(day * DAY_MS).toISOString().slice(0, 10)}` }),
+      Key: marshall({ pk: `${ephemeralKeys.spend}${new Date(day * DAY_MS).toISOString().slice(0, 10)}` }),
       UpdateExpression: "ADD micro_usd :amount SET #ttl = :ttl",
       ...(most !== undefined && { ConditionExpression: "attribute_not_exists(micro_usd) OR micro_usd <= :most" }),
       ExpressionAttributeNames: { "#ttl": "ttl" },

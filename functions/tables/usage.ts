@@ -22,6 +22,7 @@ import {
   usageEnd,
 } from "../core/relay/usage";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { ephemeralKeys } from "./ephemeralKeys";
 
 export type { UsageLimits } from "../core/relay/usage";
 
@@ -70,7 +71,7 @@ export function createUsageTable(tableName: string): UsageTable {
   const client = new DynamoDBClient(awsClientLimits);
   const remembered = new Map<string, Stored>();
   const turns = new Map<string, Promise<void>>();
-  const pk = (account: string) => `usage#${account}`;
+  const pk = (account: string) => `${ephemeralKeys.usage}${account}`;
 
   function remember(account: string, stored: Stored): void {
     remembered.delete(account);

@@ -95,7 +95,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
     for (const service of running.splice(0)) await service.close();
   };
   try {
-    const dynamodb = started(await startDynamodb(join(dir, "dynamodb"), region, events));
+    const dynamodb = started(await startDynamodb(join(dir, "dynamodb"), region, events, account));
     const ssm = started(await startSsm(account, events));
     const ecr = started(await startEcrApi(account, events));
     const extraEnv = (): Record<string, string> => ({

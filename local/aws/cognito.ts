@@ -7,10 +7,51 @@ import { text } from "./support/values";
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /** URL of a page that Cognito may redirect a browser to. */
-const pageUrl = z
-  .string()
-  .refine((url) => URL.canParse(url) && (!url.startsWith("http:") || new URL(url).hostname === "localhost"), {
-    error: "must be an absolute URL, and http only on localhost",
+const pageUrl = z.string().refine(isPageUrl, {
+  error: "must be an absolute URL without a fragment, and http only on localhost, 127.0.0.1 and [::1]",
+});
+
+function isPageUrl(text: string): boolean {
+  if (!URL.canParse(text) || text.includes("#")) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol !== "http:" || ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+}
+
+/**
+ * Refresh token rotation. It replaces the flow ALLOW_REFRESH_TOKEN_AUTH.
+ * https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-refresh-token.html
+ */
+const rotation = z.looseObject({
+  feature: z.enum(["ENABLED", "DISABLED"]),
+  retryGracePeriodSeconds: z.int().min(0).max(60).optional(),
+});
+
+const AUTH_FLOWS = [
+  "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+  "ALLOW_CUSTOM_AUTH",
+  "ALLOW_REFRESH_TOKEN_AUTH",
+  "ALLOW_USER_AUTH",
+  "ALLOW_USER_PASSWORD_AUTH",
+  "ALLOW_USER_SRP_AUTH",
+] as const;
+
+/** Sender of a pool's e-mail: Cognito itself, or an identity of Amazon SES. */
+const emailConfiguration = z
+  .looseObject({
+    emailSendingAccount: z.enum(["COGNITO_DEFAULT", "DEVELOPER"]).optional(),
+    sourceArn: z
+      .string()
+      .regex(/^arn:aws:ses:[a-z0-9-]+:\d{12}:identity\/\S+$/, "must be the ARN of an SES identity")
+      .optional(),
+    fromEmailAddress: z.string().optional(),
+  })
+  .refine((email) => email.emailSendingAccount !== "DEVELOPER" || email.sourceArn !== undefined, {
+    path: ["sourceArn"],
+    error: "is required with emailSendingAccount DEVELOPER",
+  })
+  .refine((email) => email.emailSendingAccount === "DEVELOPER" || email.fromEmailAddress === undefined, {
+    path: ["emailSendingAccount"],
+    error: "must be DEVELOPER with fromEmailAddress",
   });
 
 /** aws:cognito/userPool:UserPool. */
@@ -23,6 +64,8 @@ export const userPool: ResourceType = {
     autoVerifiedAttributes: z.array(z.enum(["email", "phone_number"])).optional(),
     mfaConfiguration: z.enum(["OFF", "ON", "OPTIONAL"]).optional(),
     deletionProtection: z.enum(["ACTIVE", "INACTIVE"]).optional(),
+    usernameConfiguration: z.looseObject({ caseSensitive: z.boolean() }).optional(),
+    emailConfiguration: emailConfiguration.optional(),
     userPoolTier: z.enum(["LITE", "ESSENTIALS", "PLUS"]).optional(),
     passwordPolicy: z.looseObject({ minimumLength: z.number().int().min(6).max(99).optional() }).optional(),
   }),
@@ -69,13 +112,21 @@ export const userPoolEffects: Effects = {
 /** aws:cognito/userPoolClient:UserPoolClient. */
 export const userPoolClient: ResourceType = {
   type: "aws:cognito/userPoolClient:UserPoolClient",
-  inputs: z.looseObject({
-    userPoolId: z.string(),
-    allowedOauthFlows: z.array(z.enum(["code", "implicit", "client_credentials"])).optional(),
-    callbackUrls: z.array(pageUrl).optional(),
-    logoutUrls: z.array(pageUrl).optional(),
-    preventUserExistenceErrors: z.enum(["ENABLED", "LEGACY"]).optional(),
-  }),
+  inputs: z
+    .looseObject({
+      userPoolId: z.string(),
+      explicitAuthFlows: z.array(z.enum(AUTH_FLOWS)).optional(),
+      refreshTokenRotation: rotation.optional(),
+      allowedOauthFlows: z.array(z.enum(["code", "implicit", "client_credentials"])).optional(),
+      callbackUrls: z.array(pageUrl).optional(),
+      logoutUrls: z.array(pageUrl).optional(),
+      preventUserExistenceErrors: z.enum(["ENABLED", "LEGACY"]).optional(),
+    })
+    .refine(
+      ({ explicitAuthFlows, refreshTokenRotation }) =>
+        refreshTokenRotation?.feature !== "ENABLED" || !explicitAuthFlows?.includes("ALLOW_REFRESH_TOKEN_AUTH"),
+      { path: ["explicitAuthFlows"], error: "must not contain ALLOW_REFRESH_TOKEN_AUTH with refresh token rotation" },
+    ),
   replaceOn: ["userPoolId", "generateSecret"],
   autoName: "name",
   id: () => randomId(26),

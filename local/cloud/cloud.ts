@@ -55,6 +55,8 @@ export interface LocalCloud {
   /** LLM engine that the workers call. */
   engine: EngineName;
   pageUrl: string;
+  /** URL of the keys of a user pool's issuer, because the issuer's own URL names the real Cognito. */
+  jwksUrl(issuer: string): string;
   /** Configuration of the stack `start`, with overrides by path. */
   config(overrides?: Record<string, unknown>): StackConfig;
   /** gRPC ports of the Pulumi providers by package. A promise while the provider starts. */
@@ -128,6 +130,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
   awsx.catch(() => {});
   const vip = await services.add(startVipServers(events));
+  const jwksUrl = (issuer: string) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`;
   const aws: AwsCloud = await services.add(
     startAws({
       dir: join(dir, "aws"),
@@ -141,7 +144,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
         if (type === "aws:dynamodb/table:Table") await seedCustomers(aws);
       },
       programDir,
-      jwks: (issuer) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`,
+      jwks: jwksUrl,
       extraEnv: () => ({
         AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl,
         ...vip.environment,
@@ -169,6 +172,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     vip,
     engine: engine.name,
     pageUrl: page.url,
+    jwksUrl,
     providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },
     config: (overrides) => cloudStackConfig(programDir, ports, { ...options.config, ...overrides }),
     seedCustomers: () => seedCustomers(aws),

@@ -12,7 +12,11 @@ interface Entry {
 export class OidcStore {
   private readonly file: JsonFile<Record<string, Entry>>;
 
-  constructor(path: string) {
+  /** @param graceSeconds returns the time for which a client's refresh token stays valid after its rotation. Default 0 */
+  constructor(
+    path: string,
+    private readonly graceSeconds: (clientId: string) => number = () => 0,
+  ) {
     this.file = new JsonFile(path, {});
   }
 
@@ -31,7 +35,8 @@ export class OidcStore {
       consume: async (id) => {
         const entry = this.live(key(id));
         if (!entry) return;
-        entry.payload.consumed = Math.floor(Date.now() / 1000);
+        if (model === "RefreshToken") this.rotateOut(entry);
+        else entry.payload.consumed = Math.floor(Date.now() / 1000);
         this.save();
       },
       destroy: async (id) => {
@@ -43,6 +48,15 @@ export class OidcStore {
         this.save();
       },
     };
+  }
+
+  /**
+   * Ends a rotated refresh token after the grace period, without the mark `consumed`: at a marked token, oidc-provider
+   * revokes the whole sign-in.
+   */
+  private rotateOut(entry: Entry): void {
+    const graceEndsAt = Date.now() + this.graceSeconds(String(entry.payload.clientId)) * 1000;
+    entry.expiresAt = Math.min(entry.expiresAt ?? graceEndsAt, graceEndsAt);
   }
 
   private live(key: string): Entry | undefined {

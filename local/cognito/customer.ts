@@ -29,8 +29,9 @@ export class Customers {
     return this.all.find((customer) => customer.sub === sub);
   }
 
-  /** Finds a customer by e-mail address, ignoring case, like pools with sign-in by e-mail. */
-  byEmail(email: string): KnownCustomer | undefined {
-    return this.all.find((customer) => customer.email.toLowerCase() === email.trim().toLowerCase());
+  /** Finds a customer by e-mail address. */
+  byEmail(email: string, { caseSensitive }: { caseSensitive: boolean }): KnownCustomer | undefined {
+    const nameOf = (text: string) => (caseSensitive ? text : text.toLowerCase());
+    return this.all.find((customer) => nameOf(customer.email) === nameOf(email.trim()));
   }
 }

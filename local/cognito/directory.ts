@@ -17,13 +17,14 @@ const UserPoolClient = z.object({
   callbackUrls: list,
   logoutUrls: list,
   enableTokenRevocation: z.nullish(z.boolean()),
-  refreshTokenRotation: z.nullish(z.object({ feature: z.string() })),
+  refreshTokenRotation: z.nullish(z.object({ feature: z.string(), retryGracePeriodSeconds: z.nullish(z.number()) })),
   accessTokenValidity: z.nullish(z.number()),
   idTokenValidity: z.nullish(z.number()),
   refreshTokenValidity: z.nullish(z.number()),
   tokenValidityUnits: z.nullish(z.object({ accessToken: Unit, idToken: Unit, refreshToken: Unit })),
 });
 
+const UserPool = z.object({ usernameConfiguration: z.nullish(z.object({ caseSensitive: z.nullish(z.boolean()) })) });
 const UserPoolDomain = z.object({ userPoolId: z.string(), managedLoginVersion: z.nullish(z.number()) });
 const ManagedLoginBranding = z.object({ userPoolId: z.string(), clientId: z.string() });
 
@@ -40,6 +41,8 @@ export interface AppClient {
   logoutUrls: string[];
   revocation: boolean;
   rotation: boolean;
+  /** Seconds for which a rotated refresh token stays valid. */
+  rotationGraceSeconds: number;
   /** Lifetimes in seconds. */
   lifetimes: { access: number; id: number; refresh: number };
 }
@@ -53,6 +56,12 @@ export class Directory {
   /** Whether the pool exists. */
   hasPool(poolId: string): boolean {
     return this.account.get("aws:cognito/userPool:UserPool", poolId) !== undefined;
+  }
+
+  /** Whether the case of a user name counts. Cognito's API turns that on unless the pool says otherwise. */
+  isCaseSensitive(poolId: string): boolean {
+    const pool = this.account.get("aws:cognito/userPool:UserPool", poolId);
+    return UserPool.parse(pool?.outputs ?? {}).usernameConfiguration?.caseSensitive ?? true;
   }
 
   /** The pool's issuer, of type ORIGINAL. */
@@ -77,6 +86,7 @@ export class Directory {
       logoutUrls: client.logoutUrls,
       revocation: client.enableTokenRevocation ?? true,
       rotation: client.refreshTokenRotation?.feature === "ENABLED",
+      rotationGraceSeconds: client.refreshTokenRotation?.retryGracePeriodSeconds ?? 0,
       // Defaults of CreateUserPoolClient: 1 hour, 1 hour, 30 days.
       lifetimes: {
         access: (client.accessTokenValidity || 1) * secondsPer[units?.accessToken ?? "hours"],

@@ -1,8 +1,9 @@
-import { IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { getRequestListener } from "@hono/node-server";
 import { decodeJwt } from "jose";
 import type { Events } from "../support/events";
+import { replay } from "../support/http";
 import { poolOfResumeCookie } from "./cookies";
 import type { Customers } from "./customer";
 import type { Directory } from "./directory";
@@ -41,6 +42,8 @@ export function domainListener(
 
   const answer = async (incoming: IncomingMessage, response: ServerResponse) => {
     const url = new URL(incoming.url ?? "/", "http://localhost");
+    response.setHeader("x-frame-options", "DENY");
+    response.setHeader("content-security-policy", "frame-ancestors 'none'");
     const { request, poolId } = await poolIdOf(incoming, url);
     if (poolId && directory.hasPool(poolId) && directory.hasDomain(poolId)) {
       await pools.get(poolId).handle(request, response);
@@ -80,13 +83,4 @@ function poolOfToken(authorization: string | undefined): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Recreates the request with a body that can be read again. The first read was needed to find the pool. */
-function replay(request: IncomingMessage, body: string): IncomingMessage {
-  const again = new IncomingMessage(request.socket);
-  Object.assign(again, { method: request.method, url: request.url, headers: request.headers, complete: true });
-  again.push(body);
-  again.push(null);
-  return again;
 }

@@ -35,7 +35,10 @@ const cognitoScopes = ["openid", "email", "phone", "profile", "aws.cognito.signi
 
 /** Creates the OIDC server of one pool, configured with Cognito's rules. */
 export function createProvider({ poolId, directory, customers, events, dir }: PoolOptions, keys: PoolKeys): Provider {
-  const store = new OidcStore(join(dir, "oidc.json"));
+  const store = new OidcStore(
+    join(dir, "oidc.json"),
+    (clientId) => directory.client(clientId)?.rotationGraceSeconds ?? 0,
+  );
   const cookieKeys = new JsonFile(join(dir, "cookie-keys.json"), [randomBytes(32).toString("base64url")]);
   cookieKeys.save();
 
@@ -107,7 +110,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       Session: SESSION_SECONDS,
       AccessToken: (ctx) => clientOf(ctx).lifetimes.access,
       IdToken: (ctx) => clientOf(ctx).lifetimes.id,
-      RefreshToken: (ctx) => clientOf(ctx).lifetimes.refresh,
+      // A rotated token expires when its first predecessor does.
+      RefreshToken: (ctx) => ctx.oidc.entities.RotatedRefreshToken?.remainingTTL ?? clientOf(ctx).lifetimes.refresh,
       Grant: (ctx) => clientOf(ctx).lifetimes.refresh + CODE_SECONDS,
     },
     issueRefreshToken: () => true,
@@ -142,7 +146,7 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
     },
     renderError: async (ctx, out) => {
       ctx.type = "html";
-      ctx.body = await errorPage(out.error === "invalid_redirect_uri" ? "redirect_mismatch" : out.error);
+      ctx.body = String(await errorPage(out.error === "invalid_redirect_uri" ? "redirect_mismatch" : out.error));
     },
   });
 

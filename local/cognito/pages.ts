@@ -42,7 +42,7 @@ function page(language: Language, title: string, body: Html): Html {
 }
 
 /** Content of the sign-in page. */
-interface LoginView {
+export interface LoginView {
   language: Language;
   customers: readonly KnownCustomer[];
   /** Query of the page, kept in its links. */

@@ -44,10 +44,28 @@ export function cognitoResponses(options: {
     const ctx = context as unknown as KoaContextWithOIDC;
     if (ctx.path === "/oauth2/userInfo") return aroundUserInfo(ctx, next);
     if (ctx.path === "/oauth2/token") return aroundToken(ctx, next);
+    if (ctx.path === "/oauth2/authorize") dropPrompts(ctx);
     await next();
-    if (ctx.path === "/oauth2/revoke") toCognitoError(ctx);
+    if (ctx.path === "/oauth2/revoke") toCognitoRevocation(ctx);
     if (ctx.path.startsWith("/oauth2/authorize")) toCognitoRedirect(ctx);
   };
+}
+
+/**
+ * Drops the prompts that have no effect on local users: `select_account` and `consent` are only passed on to external
+ * identity providers. https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
+ */
+function dropPrompts(ctx: KoaContextWithOIDC): void {
+  if (typeof ctx.query.prompt !== "string") return;
+  const { prompt, ...query } = ctx.query;
+  const effective = prompt.split(" ").filter((one) => !["select_account", "consent"].includes(one));
+  ctx.query = effective.length === 0 ? query : { ...query, prompt: effective.join(" ") };
+}
+
+/** Converts a revocation's answer to Cognito's: the type of an empty body is JSON, because some clients check it. */
+function toCognitoRevocation(ctx: KoaContextWithOIDC): void {
+  toCognitoError(ctx);
+  ctx.type = "application/json; charset=utf-8";
 }
 
 /** Converts a redirect to Cognito's form: status 302, no `iss`, and errors always in the query. */

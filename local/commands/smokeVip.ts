@@ -151,7 +151,7 @@ async function postCode({ inference }: Session, path: string, body: string, expe
 
 /** Starts a chat whose provider stays silent, cancels it, and waits for its end. */
 async function cancelWaitingChat(cloud: LocalCloud, session: Session): Promise<number> {
-  cloud.vip.faults.set("huggingface", "slow");
+  cloud.vip.faults.set("huggingface", "silent");
   await setVipProviders(cloud, ["huggingface"]);
   const id = randomUUID();
   const headers = { authorization: session.inference.authorization, "content-type": "application/json" };

@@ -79,7 +79,8 @@ async function start(options: Options): Promise<void> {
     if (options.json) {
       const { pageUrl, runpod } = cloud;
       const providers = await providerPorts(cloud);
-      console.log(JSON.stringify({ pageUrl, ...outputs, worker: runpod.workerKind, providers }));
+      const jwksUrl = cloud.jwksUrl(outputs.signIn.issuer);
+      console.log(JSON.stringify({ pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers }));
     } else {
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
       await printReady(cloud, outputs, seconds, { ...options, stripe, vip, noWorkerReason });

@@ -46,7 +46,7 @@ class App {
   private planReads = 0;
 
   constructor(config: PageConfig) {
-    this.signIn = createSignIn({ ...config.auth, storage: sessionStorage });
+    this.signIn = createSignIn({ ...config.auth, storage: localStorage });
     this.api = createApi({ apiUrl: config.apiUrl, getIdToken: this.signIn.getIdToken });
     this.chat = startChatView({
       session: () => this.currentVisitor().session,
@@ -99,6 +99,11 @@ class App {
     byId("leave", HTMLButtonElement).addEventListener("click", async () => {
       if (this.visitor?.customer) location.assign(await this.signIn.signOut());
       else this.showEntrance();
+    });
+    // Another tab has changed the sign-in.
+    window.addEventListener("storage", () => {
+      const { customer } = this.visitor ?? {};
+      if (customer && this.signIn.customer()?.sub !== customer.sub) location.reload();
     });
     setInterval(() => {
       if (this.visitor) showTicket(this.visitor.session);

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from "node:http";
+import { createServer, IncomingMessage, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -39,9 +39,9 @@ export function serve(name: string, port: number, fetch: (request: Request) => R
   return listen(name, port, getRequestListener(handle));
 }
 
-/** Serves a Node request listener on loopback, with the parameters of `serve`. */
+/** Serves a Node request listener on loopback, with the parameters of `serve`. Answers only requests to a loopback name. */
 export async function listen(name: string, port: number, listener: RequestListener): Promise<Listening> {
-  const server = createServer(listener);
+  const server = createServer(loopbackOnly(listener));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
       reject(error.code === "EADDRINUSE" ? new PortInUseError(port, name) : error),
@@ -59,6 +59,27 @@ export async function listen(name: string, port: number, listener: RequestListen
       }),
   };
 }
+
+/**
+ * Refuses requests whose `Host` is not loopback, with status 403. Otherwise a web page could read every local service: it
+ * lets its own name resolve to 127.0.0.1 (DNS rebinding), and the browser then takes the service for the page's origin.
+ */
+export function loopbackOnly(listener: RequestListener): RequestListener {
+  return (request, response) => {
+    if (isLoopback(request.headers.host)) return listener(request, response);
+    request.resume();
+    response
+      .writeHead(403, { "content-type": "text/plain" })
+      .end("Use localhost: this service answers no other name.\n");
+  };
+}
+
+/** Whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`, with any port. */
+function isLoopback(host = ""): boolean {
+  const url = `http://${host}`;
+  return URL.canParse(url) && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+}
+
 /** Reads the body of a request. Returns undefined when it is larger than `maxBytes`. */
 export async function readBody(request: Request, maxBytes: number): Promise<Buffer | undefined> {
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return undefined;
@@ -70,4 +91,13 @@ export async function readBody(request: Request, maxBytes: number): Promise<Buff
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Recreates a request whose body was read, so that a listener can read it again. */
+export function replay(request: IncomingMessage, body: string): IncomingMessage {
+  const again = new IncomingMessage(request.socket);
+  Object.assign(again, { method: request.method, url: request.url, headers: request.headers, complete: true });
+  again.push(body);
+  again.push(null);
+  return again;
 }

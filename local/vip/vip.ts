@@ -27,9 +27,9 @@ const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
 
 /**
  * Failure of a server. `overloaded`: it refuses every request. `cut`: it cuts the connection after a few words.
- * `cut late`: it cuts the connection after a long text. `slow`: it starts to answer after a minute.
+ * `cut late`: it cuts the connection after a long text. `silent`: it never answers.
  */
-export type VipFault = "overloaded" | "cut" | "cut late" | "slow";
+export type VipFault = "overloaded" | "cut" | "cut late" | "silent";
 
 /** The running servers of the external LLMs. */
 export interface VipServers {
@@ -82,7 +82,8 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
   server.on(when("overloaded"), { error: { message: "Overloaded", type: "overloaded_error" }, status: 503 });
   server.on(when("cut"), reply, { truncateAfterChunks: 4 });
   server.on(when("cut late"), { content: mamaReply("").repeat(20) }, { truncateAfterChunks: 100 });
-  server.on(when("slow"), reply, { latency: 60_000 });
+  // Not a long `latency`: aimock waits before every piece, also after the client has left.
+  server.on(when("silent"), () => new Promise<never>(() => {}));
   server.on(when(undefined), reply);
   await server.start();
   return { name, server };

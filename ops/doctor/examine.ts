@@ -12,6 +12,7 @@ import { type Check, failed } from "./check";
 import { checkConcurrency } from "./concurrency";
 import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
+import { checkEmail } from "./email";
 import { imageTags } from "./imageTags";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
@@ -69,6 +70,7 @@ async function examineThrough(
     checkAccount(client),
     checkKey(client, unread),
     checkConcurrency(config.relay.concurrency, target.aws),
+    Promise.resolve(checkEmail(config.auth)),
   ];
   if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, target.aws));
   const { endpoints, templates, credentials } = account;

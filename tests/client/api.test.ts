@@ -9,11 +9,12 @@ const app = new Hono();
 app.post("/auth/session", (c) =>
   c.req.header("authorization") === "Bearer id-token" ? c.json(session) : c.json({ message: "Unauthorized" }, 401),
 );
-app.post("/auth/guest", (c) =>
-  c.req.header("authorization") === undefined
-    ? c.json(session)
-    : c.json({ message: "a guest must not send a token" }, 400),
-);
+app.post("/auth/guest", (c) => {
+  const authorization = c.req.header("authorization");
+  if (authorization === undefined) return c.json(session);
+  if (authorization === `Bearer ${session.ticket}`) return c.json({ ...session, ticket: "ticket-2" });
+  return c.json({ message: "a guest must only send the ticket of the last session" }, 400);
+});
 app.get("/billing/plan", (c) =>
   c.json({ error: { code: "overloaded", message: "Too busy at the moment.", retryable: true } }, 503),
 );
@@ -51,8 +52,8 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([api.close(), silent.close()]));
 
-const withToken = (idToken: string | undefined, apiUrl = api.url) =>
-  createApi({ apiUrl, getIdToken: async () => idToken, timeoutMs: 300 });
+const withToken = (idToken: string | undefined, apiUrl = api.url, timeoutMs = 15_000) =>
+  createApi({ apiUrl, getIdToken: async () => idToken, timeoutMs });
 
 async function problemOf(promise: Promise<unknown>): Promise<ApiProblem> {
   const error = await promise.catch((reason: unknown) => reason);
@@ -64,6 +65,14 @@ describe("The API client", () => {
   it("creates a session with the ID token, and a guest session without a token", async () => {
     expect(await withToken("id-token", `${api.url}/`).session()).toEqual(session);
     expect(await withToken("id-token").guest()).toEqual(session);
+  });
+
+  it("sends the last guest ticket to renew a guest session, so that the guest does not count as new", async () => {
+    const { guest } = withToken(undefined);
+    expect((await guest()).ticket).toBe(session.ticket);
+    expect((await guest()).ticket).toBe("ticket-2");
+    // Another visitor of the page's server is a new guest.
+    expect((await withToken(undefined).guest()).ticket).toBe(session.ticket);
   });
 
   it("throws unauthorized and sends no request when there is no ID token", async () => {
@@ -97,7 +106,7 @@ describe("The API client", () => {
   });
 
   it("throws timeout when the API does not respond, and unavailable when the API is not running", async () => {
-    expect(await problemOf(withToken("id-token", silent.url).session())).toMatchObject({ code: "timeout" });
+    expect(await problemOf(withToken("id-token", silent.url, 300).session())).toMatchObject({ code: "timeout" });
     const closed = await serve("closed API", 0, app.fetch);
     await closed.close();
     expect(await problemOf(withToken("id-token", closed.url).guest())).toMatchObject({

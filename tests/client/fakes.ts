@@ -96,15 +96,34 @@ export async function startJobApi(script: JobScript) {
   return { ...server, calls, inputs, push };
 }
 
-/** Starts a fake of Cognito's hosted domain that signs in every visitor. It checks PKCE and accepts each code once. */
-export async function startHostedDomain(settings: { clientId: string; redirectUri: string; expiresIn?: number }) {
+/** Settings of the fake hosted domain. */
+export interface HostedDomainSettings {
+  clientId: string;
+  redirectUri: string;
+  /** Lifetime of an ID token in seconds. Default one hour. */
+  expiresIn?: number;
+  /** Whether each refresh replaces the refresh token. */
+  rotation?: boolean;
+}
+
+/**
+ * Starts a fake of Cognito's hosted domain that signs in every visitor. It checks PKCE and accepts each code once. A
+ * rotated refresh token stays valid until the test deletes it, as after Cognito's grace period.
+ */
+export async function startHostedDomain(settings: HostedDomainSettings) {
   const challenges = new Map<string, string>();
   const calls: Record<string, string>[] = [];
   const refreshTokens = new Set<string>();
   let issued = 0;
-  /** `down` makes every `/oauth2/token` request fail with this status. */
-  const state: { down?: 500 } = {};
+  /**
+   * `down` makes every `/oauth2/token` request fail with this status. `beforeRefresh` runs when a refresh arrives,
+   * `beforeAnswer` when the refresh has taken effect and its answer is not sent yet.
+   */
+  const state: { down?: 500; beforeRefresh?: () => Promise<void>; beforeAnswer?: () => Promise<void> } = {};
   const app = new Hono();
+  app.onError((error) => {
+    throw error;
+  });
   app.use(cors({ origin: "*" }));
   app.get("/oauth2/authorize", (c) => c.redirect(signInAt(c.req.url)));
   app.get("/logout", (c) => c.redirect(c.req.query("logout_uri") ?? ""));
@@ -122,8 +141,12 @@ export async function startHostedDomain(settings: { clientId: string; redirectUr
       token_type: "Bearer",
     };
     if (form.grant_type === "refresh_token") {
-      const known = refreshTokens.has(form.refresh_token ?? "");
-      return known ? c.json(tokens) : c.json({ error: "invalid_grant" }, 400);
+      await state.beforeRefresh?.();
+      if (!refreshTokens.has(form.refresh_token ?? "")) return c.json({ error: "invalid_grant" }, 400);
+      const rotated = settings.rotation && { refresh_token: `refresh-${issued}` };
+      if (rotated) refreshTokens.add(rotated.refresh_token);
+      await state.beforeAnswer?.();
+      return c.json({ ...tokens, ...rotated });
     }
     const challenge = challenges.get(form.code ?? "");
     challenges.delete(form.code ?? "");
@@ -156,7 +179,7 @@ function idToken(claims: object): string {
   return `${part({ alg: "RS256" })}.${part(claims)}.c2ln`;
 }
 
-/** `sessionStorage` in memory. */
+/** A browser's storage in memory. */
 export function memoryStorage() {
   const map = new Map<string, string>();
   return {

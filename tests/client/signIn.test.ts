@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createSignIn } from "../../client";
-import { memoryStorage, startHostedDomain } from "./fakes";
+import { CutConnection } from "../../local/support/http";
+import { type HostedDomainSettings, memoryStorage, startHostedDomain } from "./fakes";
 
 const settings = { clientId: "client1", redirectUri: "http://localhost:4100/callback" };
 const domains: { close(): Promise<void> }[] = [];
@@ -8,7 +9,7 @@ afterEach(async () => {
   await Promise.all(domains.splice(0).map((domain) => domain.close()));
 });
 
-async function hosted(change: { expiresIn?: number } = {}) {
+async function hosted(change: Partial<HostedDomainSettings> = {}) {
   const domain = await startHostedDomain({ ...settings, ...change });
   domains.push(domain);
   const storage = memoryStorage();
@@ -105,6 +106,107 @@ describe("The ID token", () => {
     domain.state.down = 500;
     await expect(signIn.getIdToken()).rejects.toMatchObject({ code: "internal", retryable: true });
     expect(signIn.customer()).toBeDefined();
+  });
+});
+
+describe("Two tabs that share a sign-in with refresh token rotation", () => {
+  /** Two tabs with one storage, both signed in. Every ID token is in its last minute, so each call refreshes. */
+  async function twoTabs() {
+    const { domain, options, storage, signIn: first } = await hosted({ expiresIn: 30, rotation: true });
+    await first.finishSignIn(domain.signInAt(await first.startSignIn()));
+    const stored = () =>
+      JSON.parse(storage.getItem("snack-misaki.tokens") ?? "null") as { refreshToken: string } | null;
+    return { domain, first, second: createSignIn(options), stored };
+  }
+
+  it("stay signed in when each refreshes after the grace period of the other's refresh", async () => {
+    const { domain, first, second, stored } = await twoTabs();
+    for (const tab of [first, second, second, first, second]) {
+      const before = stored()?.refreshToken ?? "";
+      expect(await tab.getIdToken()).toBeDefined();
+      domain.refreshTokens.delete(before);
+    }
+    expect(stored()?.refreshToken).toBe(`refresh-${1 + 5}`);
+  });
+
+  it("have the same tokens after they refreshed at the same moment", async () => {
+    const { domain, first, second, stored } = await twoTabs();
+    await Promise.all([first.getIdToken(), second.getIdToken()]);
+    const refreshes = domain.calls.filter(({ grant_type }) => grant_type === "refresh_token");
+    expect(refreshes.slice(0, 2).map(({ refresh_token }) => refresh_token)).toEqual(["refresh-1", "refresh-1"]);
+    // The grace periods of all replaced tokens end.
+    const last = stored()?.refreshToken ?? "";
+    domain.refreshTokens.clear();
+    domain.refreshTokens.add(last);
+    expect(await first.getIdToken()).toBeDefined();
+    expect(await second.getIdToken()).toBeDefined();
+  });
+
+  it("stay signed in when one sends a token that the other has replaced long ago", async () => {
+    const { domain, first, second } = await twoTabs();
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+    domain.state.beforeRefresh = async () => {
+      delete domain.state.beforeRefresh;
+      arrive();
+      await released;
+      // The grace period ends before the sleeping tab's request arrives.
+      domain.refreshTokens.delete("refresh-1");
+    };
+    const asleep = first.getIdToken();
+    await arrived;
+    await second.getIdToken();
+    release();
+    expect(await asleep).toBeDefined();
+    expect(second.customer()).toBeDefined();
+  });
+
+  it("are both signed out when one signs out, also while the other refreshes", async () => {
+    const { domain, first, second, stored } = await twoTabs();
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+    domain.state.beforeAnswer = async () => {
+      arrive();
+      await released;
+    };
+    const late = first.getIdToken();
+    await arrived;
+    await second.signOut();
+    release();
+    expect(await late).toBeUndefined();
+    expect([first.customer(), stored()]).toEqual([undefined, null]);
+    // The refresh token that came too late is revoked as well.
+    expect([...domain.refreshTokens]).toEqual([]);
+  });
+
+  it("stay signed in when the response of a refresh is lost", async () => {
+    const { domain, first } = await twoTabs();
+    domain.state.beforeAnswer = async () => {
+      delete domain.state.beforeAnswer;
+      throw new CutConnection();
+    };
+    expect(await first.getIdToken()).toBeDefined();
+    expect(first.customer()).toBeDefined();
+  });
+
+  it("can sign in at the same time", async () => {
+    const { domain, options } = await hosted();
+    const tabs = [createSignIn(options), createSignIn(options)];
+    const callbacks = [];
+    for (const tab of tabs) callbacks.push(domain.signInAt(await tab.startSignIn()));
+    for (const [index, tab] of tabs.entries()) expect(await tab.finishSignIn(callbacks[index] ?? "")).toBeDefined();
+  });
+});
+
+describe("A stored sign-in of another version", () => {
+  it.each(["{", "null", "5", '{"idToken":5}', '{"idToken":"a.b.c"}'])("counts as signed out: %s", async (text) => {
+    const { signIn, storage } = await hosted();
+    storage.setItem("snack-misaki.tokens", text);
+    storage.setItem("snack-misaki.sign-in", text);
+    expect(signIn.customer()).toBeUndefined();
+    expect(await signIn.getIdToken()).toBeUndefined();
+    expect(await signIn.signOut()).toContain("/logout?");
+    expect(await signIn.startSignIn()).toContain("/oauth2/authorize?");
   });
 });
 

@@ -14,6 +14,8 @@ const claims = { ...endless, exp: inSeconds(60) };
 
 let server: Server;
 let status = 200;
+/** Replaces the pool's keys. */
+let keys: object[] | undefined;
 let sign: (payload: JWTPayload, kid?: string) => Promise<string>;
 
 beforeAll(async () => {
@@ -21,7 +23,7 @@ beforeAll(async () => {
   const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "RS256", use: "sig" };
   server = createServer((request, response) => {
     response.statusCode = request.url === `/${userPoolId}/.well-known/jwks.json` ? status : 404;
-    response.end(JSON.stringify({ keys: [jwk] }));
+    response.end(JSON.stringify({ keys: keys ?? [jwk] }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -63,6 +65,38 @@ describe("createIdentity", () => {
     const [header, , signature] = (await sign(claims)).split(".");
     const forged = Buffer.from(JSON.stringify({ ...claims, sub: "user-2" })).toString("base64url");
     expect(await outcome(`${header}.${forged}.${signature}`)).toBe("unauthorized");
+  });
+
+  it("throws unauthorized for an unknown kid, also for more of them within ten seconds", async () => {
+    const identify = createIdentity({ userPoolId, clientId });
+    const codeOf = (token: string) =>
+      identify({ headers: { authorization: token } } as unknown as Request).then(
+        ({ userId }) => userId,
+        (error: ApiError) => error.code,
+      );
+    for (const kid of ["2", "2", "3"]) expect(await codeOf(await sign(claims, kid))).toBe("unauthorized");
+    expect(await codeOf(await sign(claims))).toBe("user-1");
+  });
+
+  it.each([
+    ["no sub", { sub: undefined }],
+    ["an empty sub", { sub: "" }],
+    ["a sub that is a number", { sub: 5 }],
+    ["an exp that is text", { exp: "soon" }],
+    ["no token_use", { token_use: undefined }],
+    ["no aud", { aud: undefined }],
+    ["an nbf in the future", { nbf: inSeconds(60) }],
+  ])("throws unauthorized or wrong_token, never unavailable, for a signed token with %s", async (_, change) => {
+    const code = await outcome(await sign({ ...claims, ...change } as JWTPayload));
+    expect(["unauthorized", "wrong_token"]).toContain(code);
+  });
+
+  it("throws unavailable when the pool's keys are not valid", async () => {
+    keys = [{ kty: 5 }];
+    expect(await outcome(await sign(claims))).toBe("unavailable");
+    keys = [{ kty: "oct", kid: "1" }];
+    expect(await outcome(await sign(claims))).toBe("unavailable");
+    keys = undefined;
   });
 
   it("throws wrong_token for an access token", async () => {

@@ -1,6 +1,8 @@
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
+import { createPrivateKey, type JsonWebKey, sign as signBytes } from "node:crypto";
+import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Model } from "../../contract/plan";
+import { TICKET_TYPE } from "../../contract/ticket";
 import { signTicket, TICKET_SECONDS, verifyTicket } from "../../functions/core/ticket";
 
 const issuer = "snack-misaki/test";
@@ -64,13 +66,41 @@ describe("ticket", () => {
     expect(await refusal(ticket, { model: "mistral" })).toBe("ticket_wrong_model");
   });
 
-  it("is rejected when its header does not contain the ticket type", async () => {
-    const { ticket } = await signTicket(grant, key, now);
-    const payload = JSON.parse(Buffer.from(ticket.split(".")[1] ?? "", "base64url").toString());
-    const { importJWK } = await import("jose");
-    const untyped = await new SignJWT(payload)
-      .setProtectedHeader({ alg: "EdDSA", kid: "1" })
-      .sign(await importJWK(key, "EdDSA"));
-    expect(await refusal(untyped)).toBe("ticket_invalid");
+  describe("signed with a published key", () => {
+    const header = { alg: "EdDSA", kid: "1", typ: TICKET_TYPE };
+    const seconds = now.getTime() / 1000;
+    const claims = { ...grant, iat: seconds, exp: seconds + 60, jti: "1" };
+
+    /** Signs any header, which a JWT library would refuse to do. */
+    const sign = (changedHeader: object, changedClaims: object) => {
+      const parts = [
+        { ...header, ...changedHeader },
+        { ...claims, ...changedClaims },
+      ];
+      const signed = parts.map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+      const privateKey = createPrivateKey({ key: key as JsonWebKey, format: "jwk" });
+      return `${signed}.${signBytes(null, Buffer.from(signed), privateKey).toString("base64url")}`;
+    };
+
+    it("is accepted with the header and the claims of a ticket", async () => {
+      expect(await refusal(sign({}, {}))).toBe("accepted");
+    });
+
+    it.each<[string, object, object]>([
+      ["without a type", { typ: undefined }, {}],
+      ["with the type of an ID token", { typ: "JWT" }, {}],
+      ["without a signature algorithm", { alg: "none" }, {}],
+      ["with the algorithm of a shared secret", { alg: "HS256" }, {}],
+      ["without a key id", { kid: undefined }, {}],
+      ["with a key id that every object has", { kid: "__proto__" }, {}],
+      ["with a header extension", { crit: ["b64"], b64: false }, {}],
+      ["with two issuers", {}, { iss: [issuer, "other"] }],
+      ["with two models", {}, { aud: ["phi3", "mistral"] }],
+      ["without an expiry", {}, { exp: undefined }],
+      ["with an expiry that is no number", {}, { exp: `${seconds + 60}` }],
+      ["that is not valid yet", {}, { nbf: seconds + 1 }],
+    ])("is rejected %s", async (_, changedHeader, changedClaims) => {
+      expect(await refusal(sign(changedHeader, changedClaims))).toBe("ticket_invalid");
+    });
   });
 });

@@ -1,3 +1,4 @@
+import { createHook } from "node:async_hooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import type { ProviderChat, ProviderEvent } from "../../functions/core/relay/provider";
@@ -29,11 +30,11 @@ beforeAll(async () => {
 });
 afterAll(() => servers.close());
 
-async function ask(name: VipProvider) {
+async function ask(name: VipProvider, signal = AbortSignal.timeout(10_000)) {
   const { create } = await loadProvider(name);
   const provider = create({ env: { ...models, ...servers.environment }, readKey: async () => "local-key" });
   const events: ProviderEvent[] = [];
-  for await (const event of provider.stream(chat, AbortSignal.timeout(10_000))) events.push(event);
+  for await (const event of provider.stream(chat, signal)) events.push(event);
   const pieces = events.flatMap((event) => ("text" in event ? event.text : []));
   const end = events.flatMap((event) => ("end" in event ? event.end : []))[0];
   return { pieces, text: pieces.join(""), end };
@@ -56,4 +57,20 @@ describe.each([
 
 test("there is a server for every provider", () => {
   expect(Object.keys(servers.environment)).toHaveLength(vipProviders.length);
+});
+
+test("a silent server never answers, and no timer of it keeps the process running after the client has left", async () => {
+  const timers: NodeJS.Timeout[] = [];
+  const hook = createHook({
+    init: (_id, type, _trigger, resource) => void (type === "Timeout" && timers.push(resource as NodeJS.Timeout)),
+  }).enable();
+  servers.faults.set("openai", "silent");
+  const leaving = new AbortController();
+  const reply = ask("openai", leaving.signal);
+  setTimeout(() => leaving.abort(new Error("left")), 300);
+  await expect(reply).rejects.toThrow("left");
+  hook.disable();
+  servers.faults.clear();
+  // The HTTP server's own timers have no reference.
+  expect(timers.filter((timer) => timer.hasRef() && !("_destroyed" in timer && timer._destroyed))).toEqual([]);
 });

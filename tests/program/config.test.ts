@@ -44,6 +44,7 @@ function readPlainConfig(): Record<string, string> {
 const noKeys = { anthropicApiKey: undefined, openaiApiKey: undefined, huggingfaceToken: undefined };
 /** Settings of an external LLM. */
 const llm = { model: "model-1", usdPerMillionTokens: { input: 2, cachedInput: 0.2, output: 10 } };
+const sesIdentity = "arn:aws:ses:ap-northeast-1:000000000000:identity/snack-misaki.example";
 
 describe("Stack configuration", () => {
   it("is complete in Pulumi.dev.yaml except for secrets", () => {
@@ -280,6 +281,21 @@ describe("Stack configuration", () => {
       "relay.limits.free.tokensPerDay: must be more than 0, got 0",
     ],
     [
+      "an e-mail identity that is not an ARN",
+      { "auth.email": { identityArn: "snack-misaki.example", from: "mama@snack-misaki.example" } },
+      "auth.email.identityArn: must be the ARN of an SES identity, arn:aws:ses:…:identity/<domain or address>, got ",
+    ],
+    [
+      "an e-mail sender without an address",
+      { "auth.email": { identityArn: sesIdentity, from: "Mama" } },
+      'auth.email.from: must be an address, or a name in ASCII and <address>, got "Mama"',
+    ],
+    [
+      "an e-mail sender outside the identity",
+      { "auth.email": { identityArn: sesIdentity, from: "mama@evil-snack-misaki.example" } },
+      "auth.email.from: must be an address of the identity",
+    ],
+    [
       "more workers than the account's quota",
       { runpodWorkerQuota: 3 },
       `runpodWorkerQuota: must be at least the sum of workersMax (${models.map((model) => `${model} 2`).join(", ")}), got 3`,
@@ -287,6 +303,14 @@ describe("Stack configuration", () => {
   ];
   it.each(faults)("is rejected when it has %s", (_name, overrides, expected) => {
     expect(problems(overrides)).toContain(`snack-misaki:${expected}`);
+  });
+
+  it.each([
+    [sesIdentity, "mama@snack-misaki.example"],
+    [sesIdentity, "Mama <Mama@mail.Snack-Misaki.example>"],
+    [`${sesIdentity.split("/")[0]}/mama@snack-misaki.example`, "mama@snack-misaki.example"],
+  ])("may have the e-mail identity %s with the sender %s", (identityArn, from) => {
+    expect(load("local", { "auth.email": { identityArn, from } }).auth.email).toEqual({ identityArn, from });
   });
 
   it("is rejected with one error that lists all invalid values", () => {

@@ -232,6 +232,12 @@ function kindOf(arn: string): string {
   return table ? logicalName(table) + index : logicalName(arn.split(/[/:]/).pop() ?? "");
 }
 
+interface PolicyStatement {
+  Action: string[];
+  Resource: string[];
+  Condition?: Record<string, Record<string, string[]>>;
+}
+
 describe("Policies of the functions", () => {
   it("allow only named actions on named resources, without wildcards", () => {
     const statements = resources("aws:iam/rolePolicy:RolePolicy").flatMap(
@@ -252,48 +258,55 @@ describe("Policies of the functions", () => {
     }
   });
 
-  it("allow each function exactly the actions that it needs", () => {
+  it("allow each function exactly the actions that it needs, and only the keys of its own kinds of ephemeral items", () => {
     const ofFunctions = resources("aws:iam/rolePolicy:RolePolicy").filter(({ id }) => !id.includes("-schedule-"));
     const policies = ofFunctions.map(({ id, outputs: { policy } }) => {
       // The first statement allows the function to write its log.
-      const [, ...statements] = JSON.parse(String(policy)).Statement as { Action: string[]; Resource: string[] }[];
-      const lines = statements.map(
-        ({ Action, Resource }) => `${Action.join(" ")} on ${Resource.map(kindOf).join(" ")}`,
-      );
+      const [, ...statements] = JSON.parse(String(policy)).Statement as PolicyStatement[];
+      const lines = statements.map(({ Action, Resource, Condition }) => {
+        const keys = Condition?.["ForAllValues:StringLike"]?.["dynamodb:LeadingKeys"];
+        return `${Action.join(" ")} on ${Resource.map(kindOf).join(" ")}${keys ? ` ${keys.join(" ")}` : ""}`;
+      });
       return [logicalName(id.split(":")[1] ?? ""), lines] as const;
     });
     const readRow = "dynamodb:GetItem on users";
     const writeRow = "dynamodb:GetItem dynamodb:UpdateItem on users";
     const byCustomer = "dynamodb:Query on users/index/stripe_customer_id";
     const count = "dynamodb:UpdateItem on ephemeral";
+    const events = "evt#*";
     const stripeKey = "ssm:GetParameters on stripe-api-key";
     const invoke = "bedrock:InvokeModel bedrock:InvokeModelWithResponseStream on";
     expect(Object.fromEntries(policies)).toEqual({
       session: [`ssm:GetParameters on ticket-signing-key ${planModels.paid}-browser-key`, readRow],
-      guest: ["ssm:GetParameters on ticket-signing-key", count],
-      plan: [readRow, "dynamodb:GetItem on ephemeral"],
+      guest: ["ssm:GetParameters on ticket-signing-key", `${count} rate#guest#* rate#guest-renewal#*`],
+      plan: [readRow, "dynamodb:GetItem on ephemeral usage#user#*"],
       relay: [
         "ssm:GetParameters on ticket-signing-key runpod-api-key anthropic-key openai-key huggingface-key",
-        "dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem dynamodb:BatchGetItem dynamodb:DeleteItem on ephemeral",
+        "dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem dynamodb:BatchGetItem dynamodb:DeleteItem on ephemeral usage#* spend#* cooldown#*",
         `${invoke} jp.vendor.model-2`,
         `${invoke} vendor.model-2 vendor.model-2`,
       ],
-      checkout: [writeRow, "dynamodb:GetItem dynamodb:UpdateItem on ephemeral", stripeKey],
-      portal: [readRow, count, stripeKey],
-      sync: [writeRow, count, stripeKey],
-      webhook: [writeRow, byCustomer, count, stripeKey, "ssm:GetParameters on stripe-webhook-secret"],
+      checkout: [
+        writeRow,
+        "dynamodb:GetItem dynamodb:UpdateItem on ephemeral checkout#*",
+        `${count} rate#checkout#*`,
+        stripeKey,
+      ],
+      portal: [readRow, `${count} rate#portal#*`, stripeKey],
+      sync: [writeRow, `${count} rate#sync#*`, stripeKey],
+      webhook: [writeRow, byCustomer, `${count} ${events}`, stripeKey, "ssm:GetParameters on stripe-webhook-secret"],
       reconciler: [
         writeRow,
         byCustomer,
         "dynamodb:Query on users/index/review",
-        "dynamodb:BatchGetItem dynamodb:UpdateItem on ephemeral",
+        `dynamodb:BatchGetItem dynamodb:UpdateItem on ephemeral ${events}`,
         stripeKey,
       ],
       admin: [
         writeRow,
         byCustomer,
         "dynamodb:Scan on users/index/stripe_customer_id",
-        "dynamodb:BatchGetItem on ephemeral",
+        `dynamodb:BatchGetItem on ephemeral ${events}`,
         stripeKey,
       ],
       registryRefresh: [
@@ -421,6 +434,31 @@ describe("The program", () => {
       "POST /auth/guest",
       "POST /webhook/stripe",
     ]);
+  });
+
+  it("takes e-mail addresses in any case for one customer, and sends e-mail with Amazon SES", () => {
+    const [pool] = resources("aws:cognito/userPool:UserPool");
+    expect(pool?.outputs).toMatchObject({
+      usernameConfiguration: { caseSensitive: false },
+      emailConfiguration: {
+        emailSendingAccount: "DEVELOPER",
+        sourceArn: "arn:aws:ses:ap-northeast-1:000000000000:identity/snack-misaki.example",
+        fromEmailAddress: "mama@snack-misaki.example",
+      },
+    });
+  });
+
+  it("rotates refresh tokens, and allows passwords only at the hosted pages", () => {
+    const [client] = resources("aws:cognito/userPoolClient:UserPoolClient");
+    expect(client?.outputs).toMatchObject({
+      refreshTokenRotation: { feature: "ENABLED", retryGracePeriodSeconds: 60 },
+      explicitAuthFlows: ["ALLOW_CUSTOM_AUTH"],
+    });
+  });
+
+  it("has an API that clients reach over IPv4 and IPv6", () => {
+    const [api] = resources("aws:apigatewayv2/api:Api");
+    expect(api?.outputs.ipAddressType).toBe("dualstack");
   });
 
   it("sets a TTL on the table of counters, but not on the table of customers", () => {

@@ -1,5 +1,7 @@
+import { get } from "node:http";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
+import { openApi } from "../../contract/openapi";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { customers } from "../../local/cloud/customers";
@@ -81,16 +83,14 @@ describe("POST /auth/session", () => {
 });
 
 describe("POST /auth/guest", () => {
-  it("returns sessions of the free plan until the rate limit is reached", async () => {
-    const api = createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
-    for (let opened = 0; opened < guestLimit; opened++) {
-      expect(await api.guest()).toMatchObject({
-        plan: "free",
-        model: planModels.free,
-        user_id: expect.stringMatching(/^guest:/),
-      });
-    }
-    await expect(api.guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
+  it("returns sessions of the free plan to new guests until the limit is reached, and renews them after it", async () => {
+    const newGuest = () => createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
+    const guests = Array.from({ length: guestLimit }, newGuest);
+    const sessions = await Promise.all(guests.map((api) => api.guest()));
+    for (const session of sessions) expect(session).toMatchObject({ plan: "free", model: planModels.free });
+    await expect(newGuest().guest()).rejects.toMatchObject({ code: "rate_limited", retryable: true });
+    const renewed = await Promise.all(guests.map((api) => api.guest()));
+    expect(renewed.map(({ user_id }) => user_id)).toEqual(sessions.map(({ user_id }) => user_id));
   });
 });
 
@@ -181,3 +181,54 @@ describe("Demo page", { ...needsBrowser, timeout: 60_000 }, () => {
     }
   });
 });
+
+describe("openapi.json", () => {
+  const { paths } = openApi() as { paths: Record<string, Record<string, { responses?: Record<string, unknown> }>> };
+  const operations = Object.entries(paths).flatMap(([path, item]) =>
+    ["get", "post"].flatMap((method) => {
+      const responses = item[method]?.responses;
+      return responses ? [{ method, path, responses }] : [];
+    }),
+  );
+
+  // The other paths are those of RunPod's job API.
+  it.each(operations.filter(({ path }) => /^\/(auth|billing|webhook|chat)\b/.test(path)))(
+    "lists the status and the form of every refusal of $method $path",
+    async ({ method, path, responses }) => {
+      const isRelay = path.startsWith("/chat");
+      const url = (isRelay ? outputs.relayUrl : outputs.apiUrl) + path.replace("{id}", "chat-0001");
+      const headers = { authorization: `Bearer ${await idTokenOf("free")}`, "content-type": "application/json" };
+      const bodies = ["{", '{"unknown":1}', `{"text":"${"x".repeat(300_000)}"}`, "x".repeat(11 * 1024 * 1024)];
+      const requests: RequestInit[] = [{}, { headers: { authorization: "Bearer forged" } }];
+      if (method === "post") requests.push(...bodies.map((body) => ({ headers, body })));
+      for (const request of requests) {
+        const response = await fetch(url, { method, ...request });
+        if (response.ok) continue;
+        const ours = "error" in ((await response.json()) as object);
+        const schema = ours ? "Error" : isRelay ? "FunctionUrlError" : "GatewayError";
+        expect(JSON.stringify(responses[response.status] ?? "not listed")).toContain(`/schemas/${schema}"`);
+      }
+    },
+  );
+});
+
+describe("Local services", () => {
+  it("answer no request to a name that is not loopback, so that DNS rebinding reads no key", async () => {
+    const { aws, runpod, stripe, pageUrl } = cloud;
+    const { apiUrl, relayUrl, signIn } = outputs;
+    const urls = [pageUrl, `${pageUrl}/events`, apiUrl, relayUrl, signIn.url, cloud.jwksUrl(signIn.issuer)];
+    for (const url of [...urls, runpod.url, stripe?.url, ...Object.values(aws.endpoints)]) {
+      expect([url, await statusWithHost(String(url), "evil.example")]).toEqual([url, 403]);
+    }
+  });
+});
+
+/** Status of a GET with a `Host` header that is not the URL's. */
+function statusWithHost(url: string, host: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject);
+  });
+}

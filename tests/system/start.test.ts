@@ -35,7 +35,7 @@ function npmStart(...args: string[]) {
   return child;
 }
 
-type Ready = ProgramOutputs & { pageUrl: string; worker: string };
+type Ready = ProgramOutputs & { pageUrl: string; jwksUrl: string; worker: string };
 
 async function ready(child: ChildProcess): Promise<Ready> {
   if (!child.stdout) throw new Error("npm start has no stdout");
@@ -101,8 +101,10 @@ async function vipPlan(outputs: Ready) {
 describe("npm start", () => {
   it("keeps the customers after a restart and leaves no process running after Ctrl-C", async () => {
     const first = npmStart("--free-ports", "--json");
-    const before = await vipPlan(await ready(first));
+    const outputs = await ready(first);
+    const before = await vipPlan(outputs);
     expect(before).toMatchObject({ plan: "vip", updated_at: expect.any(String) });
+    expect(await (await fetch(outputs.jwksUrl)).json()).toMatchObject({ keys: [{ use: "sig" }, { use: "sig" }] });
     // A second start must neither overwrite nor delete the state.
     for (const args of [["--free-ports"], ["--free-ports", "--reset"]]) {
       const other = await errorOf(npmStart(...args));

@@ -12,7 +12,7 @@ export function testRateLimits(tables: () => Tables): void {
 
   it("allows exactly the limit when uses are concurrent", async () => {
     const count = createRateLimiter(tables().ephemeral);
-    const uses = Array.from({ length: 60 }, () => count("a", { ...rate, limit: 25 }, start));
+    const uses = Array.from({ length: 60 }, () => count("sync#a", { ...rate, limit: 25 }, start));
     const ended = await Promise.allSettled(uses);
     const refused = ended.filter((one) => one.status === "rejected");
     expect(refused.map(({ reason }) => reason.code)).toEqual(Array(35).fill("rate_limited"));
@@ -20,21 +20,24 @@ export function testRateLimits(tables: () => Tables): void {
 
   it("counts each key and window separately", async () => {
     const count = createRateLimiter(tables().ephemeral);
-    for (let use = 0; use < 5; use++) await count("a", rate, start);
-    await expect(count("a", rate, later(299.9))).rejects.toMatchObject({ code: "rate_limited", retryAfterSeconds: 1 });
-    await expect(count("a", rate, start)).rejects.toMatchObject({ retryAfterSeconds: 300 });
-    await count("b", rate, start);
+    for (let use = 0; use < 5; use++) await count("sync#a", rate, start);
+    await expect(count("sync#a", rate, later(299.9))).rejects.toMatchObject({
+      code: "rate_limited",
+      retryAfterSeconds: 1,
+    });
+    await expect(count("sync#a", rate, start)).rejects.toMatchObject({ retryAfterSeconds: 300 });
+    await count("sync#b", rate, start);
     // A new window starts at zero, although the last window's item is still in the table.
-    await count("a", rate, later(300));
-    expect(await readEphemeral(tables(), `rate#a#${start.getTime() / 300_000}`)).toMatchObject({ uses: 5 });
+    await count("sync#a", rate, later(300));
+    expect(await readEphemeral(tables(), `rate#sync#a#${start.getTime() / 300_000}`)).toMatchObject({ uses: 5 });
   });
 
   it("sets a TTL that ends at most 10 minutes after the window", async () => {
     const count = createRateLimiter(tables().ephemeral);
     for (const seconds of [0, 299]) {
-      await count("a", rate, later(seconds));
+      await count("sync#a", rate, later(seconds));
       // DynamoDB needs the TTL as a number in Unix seconds. Items with another value never expire, or expire at once.
-      const { ttl } = (await readEphemeral(tables(), `rate#a#${start.getTime() / 300_000}`)) ?? {};
+      const { ttl } = (await readEphemeral(tables(), `rate#sync#a#${start.getTime() / 300_000}`)) ?? {};
       expect(ttl).toBeTypeOf("number");
       expect(ttl).toBeGreaterThanOrEqual(later(300).getTime() / 1000);
       expect(ttl).toBeLessThanOrEqual(later(900).getTime() / 1000);
@@ -42,6 +45,8 @@ export function testRateLimits(tables: () => Tables): void {
   });
 
   it("throws unavailable when the table does not answer", async () => {
-    await expect(createRateLimiter("no-such-table")("a", rate, start)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(createRateLimiter("no-such-table")("sync#a", rate, start)).rejects.toMatchObject({
+      code: "unavailable",
+    });
   });
 }

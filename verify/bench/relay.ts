@@ -2,7 +2,7 @@ import { Children } from "./children";
 import { type Percentiles, percentiles } from "./percentile";
 import { benchAdmission } from "./relay/admission";
 import { type BundleBench, benchBundles } from "./relay/bundles";
-import { compareFirstText, type FirstText } from "./relay/firstText";
+import { compareAfterPauses, compareFirstText, type FirstText } from "./relay/firstText";
 import { litellm, portkey } from "./relay/gateways";
 import { startHost } from "./relay/startHost";
 import { directSubject, gatewaySubject, relaySubject } from "./relay/subjects";
@@ -14,6 +14,8 @@ import { StreamClient } from "./streamClient";
 export interface RelayBench extends BundleBench {
   /** Time to the first text through the relay, minus that of a direct call. */
   overheadMs: Percentiles;
+  /** Like `overheadMs`, but each request follows a pause, in which the machine's cores sleep. It has no budget. */
+  afterPauseMs: Percentiles;
   /** Tokens per second of 64 concurrent clients through the relay, divided by those of direct calls. */
   throughputRatio64: number;
   /** Like `overheadMs`. Null when the gateway could not be measured. */
@@ -39,7 +41,7 @@ export async function benchRelay(say: (line: string) => void): Promise<RelayBenc
   const children = new Children();
   const client = new StreamClient();
   try {
-    const { direct, added } = await benchFirstText(children, client, say);
+    const { direct, added, afterPauseMs } = await benchFirstText(children, client, say);
     say(`measuring ${CLIENTS} concurrent clients`);
     const throughputRatio64 = await benchThroughput(children, client);
     say("measuring the admission");
@@ -47,6 +49,7 @@ export async function benchRelay(say: (line: string) => void): Promise<RelayBenc
     say("measuring the bundles");
     return {
       overheadMs: added.relay,
+      afterPauseMs,
       throughputRatio64,
       litellm: added.litellm ?? null,
       portkey: added.portkey ?? null,
@@ -65,7 +68,7 @@ async function benchFirstText(
   children: Children,
   client: StreamClient,
   say: (line: string) => void,
-): Promise<FirstText> {
+): Promise<FirstText & { afterPauseMs: Percentiles }> {
   const upstream = { url: await startEngine(children, "at-once"), model: MODEL };
   say("starting the gateways");
   const subjects = {
@@ -74,7 +77,9 @@ async function benchFirstText(
     portkey: await gatewaySubject(children, portkey, upstream),
   };
   say("measuring the first text");
-  return compareFirstText(client, directSubject(upstream), subjects);
+  const direct = directSubject(upstream);
+  const times = await compareFirstText(client, direct, subjects);
+  return { ...times, afterPauseMs: await compareAfterPauses(client, direct, subjects.relay) };
 }
 
 async function benchThroughput(children: Children, client: StreamClient): Promise<number> {

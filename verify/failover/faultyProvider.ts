@@ -4,7 +4,7 @@ import type { VipProvider } from "../../contract/relay";
 import { listen } from "../../local/support/http";
 import { anthropic } from "./wire/anthropic";
 import { bedrock } from "./wire/bedrock";
-import { type Fault, TOKEN_PAUSE_MS, TOKENS, token } from "./wire/fault";
+import { type Fault, TOKENS, token, tokenPauseMs } from "./wire/fault";
 import { type FaultyServer, type Script, type SeenRequest, seenRequest } from "./wire/faultyServer";
 import { readJson, retryAfter, sendJson } from "./wire/http";
 import { huggingface, openai } from "./wire/openai";
@@ -118,7 +118,7 @@ class Playback {
       if ("afterTokens" in fault && index === fault.afterTokens && (await this.interrupt(fault))) return;
       this.write(wire.text(this.reply, token(this.options.mark, index)));
       this.seen.tokens++;
-      await this.wait(TOKEN_PAUSE_MS);
+      await this.wait(tokenPauseMs(fault));
     }
     this.write(...wire.last(this.reply, "stop"));
     if (fault.kind !== "unterminated") return this.finish();

@@ -10,8 +10,8 @@ const agents = {
 };
 
 /**
- * Sends a request and returns the response, with its body still unread. Node's `fetch` needs half a millisecond more for
- * the same, which is half of what the relay may add to the first text. It follows no redirects.
+ * Sends a request and returns the response, with its body still unread. It follows no redirects. Node's `fetch` and its
+ * web streams take 0.2 ms more, a fifth of what the relay may add to the first text.
  *
  * @throws TypeError with the code `ERR_INVALID_URL` or `ERR_INVALID_PROTOCOL`, the error of the connection, or the
  * signal's AbortError

@@ -24,7 +24,7 @@ function validEvents(response: IncomingMessage): ReadableStream<Uint8Array> {
     start(output) {
       const parser = createParser({
         onEvent: ({ event, data }) => {
-          if (!isJson(data)) return;
+          if (data === "[DONE]" || !isJson(data)) return;
           const lines = `${event ? `event: ${event}\n` : ""}data: ${data.replaceAll("\n", "\ndata: ")}\n\n`;
           output.enqueue(encoder.encode(lines));
         },

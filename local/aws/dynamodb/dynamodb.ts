@@ -1,5 +1,6 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   CreateTableCommand,
@@ -11,9 +12,11 @@ import {
 import type { Store } from "dynalite/db/index.js";
 
 import type { Events } from "../../support/events";
-import type { Listening } from "../../support/http";
-import type { AwsResource } from "../support/account";
+import { type Listening, loopbackOnly, replay } from "../../support/http";
+import { callingRole } from "../iam/callers";
+import type { AwsAccount, AwsResource } from "../support/account";
 import type { Effects } from "../support/resource";
+import { denial } from "./access";
 import { changeTable, openDynalite } from "./indexes";
 import { changeableSettings, keys, tableInputs } from "./table";
 
@@ -22,9 +25,19 @@ export interface Dynamodb extends Listening {
   effects: Effects;
 }
 
-/** Starts DynamoDB on a free loopback port and keeps its tables below `path`. */
-export async function startDynamodb(path: string, region: string, events: Events): Promise<Dynamodb> {
+/**
+ * Starts DynamoDB on a free loopback port and keeps its tables below `path`.
+ *
+ * @param account when given, requests with the credentials of one of its roles need a permission of the role
+ */
+export async function startDynamodb(
+  path: string,
+  region: string,
+  events: Events,
+  account?: AwsAccount,
+): Promise<Dynamodb> {
   const { server, store } = openDynalite({ path, createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 });
+  guard(server, account);
   const pending = new Set<ServerResponse>();
   server.on("request", (request, response) => {
     track(request, response, pending);
@@ -56,6 +69,33 @@ export async function startDynamodb(path: string, region: string, events: Events
       await closeServer(server, pending);
     },
   };
+}
+
+/**
+ * Keeps web pages away from the tables, because dynalite answers any `Host` and allows every origin to read. Refuses what
+ * the calling role's policies do not allow.
+ */
+function guard(server: Server, account: AwsAccount | undefined): void {
+  const listeners = server.listeners("request") as RequestListener[];
+  server.removeAllListeners("request");
+  const dynalite: RequestListener = (request, response) => {
+    for (const listener of listeners) listener(request, response);
+  };
+  const answer: RequestListener = (request, response) => {
+    // Without an origin, dynalite sends no CORS headers.
+    delete request.headers.origin;
+    const role = account && callingRole(account, request.headers.authorization);
+    if (!role) return dynalite(request, response);
+    const check = async () => {
+      const body = await text(request);
+      const reason = denial(account, role, String(request.headers["x-amz-target"]), body);
+      if (reason === undefined) return dynalite(replay(request, body), response);
+      const error = { __type: "com.amazon.coral.service#AccessDeniedException", Message: reason };
+      response.writeHead(400, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(error));
+    };
+    check().catch(() => response.destroy());
+  };
+  server.on("request", loopbackOnly(answer));
 }
 
 function tableEffects(client: DynamoDBClient, store: Store, events: Events): Effects {

@@ -8,10 +8,10 @@ import { toEvent, toResponse } from "../httpApi/payload";
 import { CollectedResponse } from "../lambda/collectedResponse";
 import { FunctionError, type Lambda, ThrottledError } from "../lambda/lambda";
 import { functionName, lambdaFunction, permission } from "../lambda/resources";
-import { signatureScope } from "../lambda/signature";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { Listeners } from "../support/listeners";
 import type { Effects } from "../support/resource";
+import { signatureScope } from "../support/signature";
 import { FunctionUrlCors } from "./cors";
 import { functionUrl } from "./resources";
 import {

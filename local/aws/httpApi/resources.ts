@@ -30,6 +30,7 @@ export const api: ResourceType = {
   inputs: z.looseObject({
     name: z.string().min(1).max(128).optional(),
     protocolType: z.literal("HTTP", "must be HTTP: the local cloud does not support WebSocket APIs"),
+    ipAddressType: z.enum(["ipv4", "dualstack"]).optional(),
     corsConfiguration: z
       .looseObject({
         allowOrigins: z.array(z.string()).optional(),

@@ -11,6 +11,8 @@ interface Access {
   service?: string;
   /** Account for which the service calls. */
   sourceAccount?: string;
+  /** Values of condition keys that have several values, such as `dynamodb:LeadingKeys`. */
+  context?: Record<string, string[]>;
 }
 
 /**
@@ -24,10 +26,10 @@ export function trusts(account: AwsAccount, roleArn: string, service: string): b
 }
 
 /**
- * Whether a role's policies allow an action on a resource. Ignores conditions. An attached policy managed by AWS allows
- * everything, because its text is not available locally.
+ * Whether a role's policies allow an action on a resource. Ignores all conditions except `ForAllValues:StringLike`. An
+ * attached policy managed by AWS allows everything, because its text is not available locally.
  */
-export function permits(account: AwsAccount, roleArn: string, access: Required<Pick<Access, "action" | "resource">>) {
+export function permits(account: AwsAccount, roleArn: string, access: Access & { resource: string }) {
   const found = roleOf(account, roleArn);
   if (found === undefined) return false;
   const ofRole = (type: string) => account.list(type).filter(({ outputs }) => outputs.role === found.id);
@@ -67,14 +69,17 @@ function allows(documents: string[], access: Access): boolean {
 }
 
 function applies(statement: Record<string, unknown>, access: Access): boolean {
-  const { action, resource, service, sourceAccount } = access;
+  const { action, resource, service, sourceAccount, context = {} } = access;
   const { Action, Resource, Principal, Condition } = statement;
   const matches = (patterns: unknown, value: string) => list(patterns).some((one) => wildcard(String(one)).test(value));
   return (
     matches(Action, action) &&
     (sourceAccount === undefined || isFrom(sourceAccount, Condition)) &&
     (resource === undefined || matches(Resource, resource)) &&
-    (service === undefined || Principal === "*" || (isObject(Principal) && matches(Principal.Service, service)))
+    (service === undefined || Principal === "*" || (isObject(Principal) && matches(Principal.Service, service))) &&
+    Object.entries(patternsOf(Condition)).every(([key, patterns]) =>
+      (context[key] ?? []).every((value) => matches(patterns, value)),
+    )
   );
 }
 
@@ -83,6 +88,12 @@ function isFrom(account: string, condition: unknown): boolean {
   if (condition === undefined) return true;
   const expected = { StringEquals: { "aws:SourceAccount": account } };
   return JSON.stringify(condition) === JSON.stringify(expected);
+}
+
+/** Patterns by condition key that every value of the key must match. */
+function patternsOf(condition: unknown): Record<string, unknown> {
+  const patterns = isObject(condition) ? condition["ForAllValues:StringLike"] : undefined;
+  return isObject(patterns) ? patterns : {};
 }
 
 function list(value: unknown): unknown[] {

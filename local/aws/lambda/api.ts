@@ -6,9 +6,9 @@ import type { Events } from "../../support/events";
 import { type Listening, readBody, serve } from "../../support/http";
 import { isObject } from "../../support/protocol/value";
 import type { AwsAccount } from "../support/account";
+import { signatureScope } from "../support/signature";
 import { FunctionError, ThrottledError } from "./lambda";
 import { functionName, lambdaFunction } from "./resources";
-import { signatureScope } from "./signature";
 
 /** Maximum size of an event by invocation type. */
 const MAX_EVENT_BYTES = { RequestResponse: 6 * 1024 * 1024, Event: 1024 * 1024, DryRun: 6 * 1024 * 1024 } as const;

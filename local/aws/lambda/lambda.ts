@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Events } from "../../support/events";
 import { hashOf } from "../../support/protocol/assets";
 import { isObject } from "../../support/protocol/value";
+import { accessKeyOf } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { materialize } from "../support/archive";
 import type { Effects } from "../support/resource";
@@ -217,12 +218,12 @@ export class Lambda {
   /** Variables that Lambda sets, those of `extraEnv`, and those of the function. Inherits nothing from this process. */
   private environment(resource: AwsResource, taskRoot: string): Record<string, string> {
     const { region } = this.options.account;
-    const { environment } = resource.outputs;
+    const { environment, role } = resource.outputs;
     const configured = isObject(environment) && isObject(environment.variables) ? environment.variables : {};
     return {
       AWS_REGION: region,
       AWS_DEFAULT_REGION: region,
-      AWS_ACCESS_KEY_ID: "local",
+      AWS_ACCESS_KEY_ID: accessKeyOf(String(role)),
       AWS_SECRET_ACCESS_KEY: "local",
       AWS_LAMBDA_FUNCTION_NAME: resource.id,
       AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",

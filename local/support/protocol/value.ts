@@ -42,6 +42,11 @@ export function isArchive(value: unknown): value is Properties {
   return isObject(value) && value[signatureKey] === archiveSignature;
 }
 
+/** Creates an archive of all files below a folder. */
+export function folderArchive(path: string): Properties {
+  return { [signatureKey]: archiveSignature, path };
+}
+
 /** Removes secret marks at any depth. */
 export function reveal(value: Value): Value {
   return rewrite(value, (marked) => (isSecret(marked) ? reveal(marked.value ?? null) : undefined));

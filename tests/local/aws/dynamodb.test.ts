@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import {
+  BatchGetItemCommand,
   DescribeTableCommand,
   DynamoDBClient,
   GetItemCommand,
@@ -12,6 +13,7 @@ import {
 import database, { type Table } from "dynalite/db/index.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { changeTable, openDynalite } from "../../../local/aws/dynamodb/indexes";
+import { accessKeyOf } from "../../../local/aws/iam/callers";
 import { startTestCloud } from "./fixture";
 
 const TABLE = "aws:dynamodb/table:Table";
@@ -38,11 +40,11 @@ const indexed = {
   globalSecondaryIndexes: [byCustomer, byReview],
 };
 
-function clientOf(endpoint: string) {
+function clientOf(endpoint: string, accessKeyId = "x") {
   return new DynamoDBClient({
     endpoint,
     region: "us-east-1",
-    credentials: { accessKeyId: "x", secretAccessKey: "x" },
+    credentials: { accessKeyId, secretAccessKey: "x" },
     maxAttempts: 1,
   });
 }
@@ -64,6 +66,45 @@ describe("DynamoDB table", () => {
     await expect(client.send(new GetItemCommand({ TableName: table.id, Key }))).rejects.toThrow(
       ResourceNotFoundException,
     );
+    client.destroy();
+  });
+
+  it("lets a function use only the actions, tables and leading keys that its role's policy allows", async () => {
+    await using cloud = await startTestCloud();
+    const { engine } = cloud;
+    const [own, other] = [await engine.create(TABLE, "own", plain), await engine.create(TABLE, "other", plain)];
+    const role = await engine.create("aws:iam/role:Role", "guest", {
+      assumeRolePolicy: JSON.stringify({ Version: "2012-10-17", Statement: [] }),
+    });
+    const statement = {
+      Effect: "Allow",
+      Action: ["dynamodb:UpdateItem", "dynamodb:BatchGetItem"],
+      Resource: [own.outputs.arn],
+      Condition: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["rate#guest#*"] } },
+    };
+    await engine.create("aws:iam/rolePolicy:RolePolicy", "guest", {
+      role: role.id,
+      policy: JSON.stringify({ Version: "2012-10-17", Statement: [statement] }),
+    });
+    const client = clientOf(cloud.aws.endpoints.dynamodb, accessKeyOf(String(role.outputs.arn)));
+    const Key = (user_id: string) => ({ user_id: { S: user_id } });
+    const outcome = async (sent: Promise<unknown>) =>
+      sent.then(
+        () => "ok",
+        (error: Error) => error.name,
+      );
+    const update = (TableName: string, key: string) =>
+      outcome(client.send(new UpdateItemCommand({ TableName, Key: Key(key) })));
+    const read = (...keys: string[]) =>
+      outcome(client.send(new BatchGetItemCommand({ RequestItems: { [own.id]: { Keys: keys.map(Key) } } })));
+    expect(await update(own.id, "rate#guest#1")).toBe("ok");
+    expect(await update(own.id, "usage#user#1")).toBe("AccessDeniedException");
+    expect(await update(own.id, "xrate#guest#1")).toBe("AccessDeniedException");
+    expect(await update(other.id, "rate#guest#1")).toBe("AccessDeniedException");
+    expect(await read("rate#guest#1", "rate#guest#2")).toBe("ok");
+    expect(await read("rate#guest#1", "rate#sync#1")).toBe("AccessDeniedException");
+    const get = new GetItemCommand({ TableName: own.id, Key: Key("rate#guest#1") });
+    expect(await outcome(client.send(get))).toBe("AccessDeniedException");
     client.destroy();
   });
 

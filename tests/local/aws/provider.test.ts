@@ -336,6 +336,40 @@ describe("Pulumi provider of the local AWS", () => {
     expect(repository.outputs.repositoryUrl).toBe(`000000000000.dkr.ecr.us-east-1.amazonaws.com/${repository.id}`);
   });
 
+  it.each([
+    ["http://localhost:5173/", true],
+    ["http://127.0.0.1:5173/callback", true],
+    ["http://[::1]:5173/callback", true],
+    ["https://snack.example/callback", true],
+    ["myapp://callback", true],
+    ["http://snack.example/callback", false],
+    ["http://127.0.0.2/callback", false],
+    ["https://snack.example/callback#top", false],
+    ["/callback", false],
+  ])("accepts or rejects the callback URL %s like Cognito", async (url, isAccepted) => {
+    const inputs = { userPoolId: "pool", callbackUrls: [url] };
+    const { failures } = await engine.check("aws:cognito/userPoolClient:UserPoolClient", "web", inputs);
+    expect(failures).toHaveLength(isAccepted ? 0 : 1);
+  });
+
+  it("rejects the settings of a sign-in that Cognito rejects", async () => {
+    const reasons = async (type: string, inputs: Record<string, unknown>) =>
+      (await engine.check(`aws:cognito/${type}`, "web", inputs)).failures.map(({ property }) => property);
+    const client = (inputs: object) => reasons("userPoolClient:UserPoolClient", { userPoolId: "pool", ...inputs });
+    const rotation = { feature: "ENABLED", retryGracePeriodSeconds: 60 };
+    expect(await client({ refreshTokenRotation: rotation, explicitAuthFlows: ["ALLOW_USER_SRP_AUTH"] })).toEqual([]);
+    expect(await client({ refreshTokenRotation: rotation, explicitAuthFlows: ["ALLOW_REFRESH_TOKEN_AUTH"] })).toEqual([
+      "explicitAuthFlows",
+    ]);
+    expect(await client({ refreshTokenRotation: { ...rotation, retryGracePeriodSeconds: 61 } })).toHaveLength(1);
+    const pool = (emailConfiguration: object) => reasons("userPool:UserPool", { emailConfiguration });
+    const sourceArn = "arn:aws:ses:us-east-1:000000000000:identity/example.com";
+    expect(await pool({ emailSendingAccount: "DEVELOPER", sourceArn })).toEqual([]);
+    expect(await pool({ emailSendingAccount: "DEVELOPER" })).toHaveLength(1);
+    expect(await pool({ emailSendingAccount: "DEVELOPER", sourceArn: "example.com" })).toHaveLength(1);
+    expect(await pool({ fromEmailAddress: "mama@example.com" })).toHaveLength(1);
+  });
+
   it("rejects the deletion of a user pool with deletion protection", async () => {
     const pool = await engine.create("aws:cognito/userPool:UserPool", "kept", { deletionProtection: "ACTIVE" });
     await expect(engine.delete(pool)).rejects.toThrow(/deletion protection is activated/);

@@ -6,7 +6,7 @@ import { CognitoJwtVerifier } from "aws-jwt-verify";
 import { SimpleJwksCache } from "aws-jwt-verify/jwk";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import * as openid from "openid-client";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AwsAccount, type AwsResource } from "../../../local/aws/support/account";
 import { type CognitoDouble, type Customer, startCognito } from "../../../local/cognito/cognito";
 import { Events } from "../../../local/support/events";
@@ -15,6 +15,7 @@ const POOL = "ap-northeast-1_Local12AB";
 const CLIENT = "3n4b5urk1ft4fl3mg5e62d9ado";
 const CALLBACK = "http://localhost:4100/callback";
 const GOODBYE = "http://localhost:4100/";
+const HTML = "text/html; charset=utf-8";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const customers: Customer[] = [
@@ -86,7 +87,7 @@ function clientProperties(): Record<string, unknown> {
 
 /** A minimal browser: keeps cookies by path and does not follow redirects by itself. */
 class Browser {
-  private readonly cookies = new Map<string, { value: string; path: string }>();
+  private readonly cookies = new Map<string, { name: string; value: string; path: string }>();
 
   async go(url: string | URL, form?: Record<string, string>, language = "en"): Promise<Response> {
     const target = new URL(url);
@@ -98,7 +99,7 @@ class Browser {
       headers: {
         "accept-language": language,
         accept: "text/html",
-        cookie: sent.map(([name, { value }]) => `${name}=${value}`).join("; "),
+        cookie: sent.map(([, { name, value }]) => `${name}=${value}`).join("; "),
       },
       ...(form ? { method: "POST", body: new URLSearchParams(form) } : {}),
     });
@@ -109,8 +110,9 @@ class Browser {
       const gone = attributes.some(
         (one) => /^max-age=0$/i.test(one) || (/^expires=/i.test(one) && Date.parse(one.slice(8)) < Date.now()),
       );
-      if (gone) this.cookies.delete(name);
-      else this.cookies.set(name, { value, path });
+      // A browser keeps a cookie per name and path.
+      if (gone) this.cookies.delete(`${name} ${path}`);
+      else this.cookies.set(`${name} ${path}`, { name, value, path });
     }
     return response;
   }
@@ -289,10 +291,24 @@ describe("sign-in with code and PKCE", () => {
 
   it("issues tokens with the seeded sub of a customer", async () => {
     const request = await authorization();
-    const callback = await signIn(request, { username: "PAID@example.com", password: "battery staple" });
+    const callback = await signIn(request, { username: "paid@example.com", password: "battery staple" });
     const { body } = await exchange(request, callback);
     expect(decodeJwt(String(body.id_token)).sub).toBe("a7c41a68-50d1-7051-9c1b-2f1c8a1d0001");
   });
+
+  it.each([
+    ["signs in a customer", { caseSensitive: false }, CALLBACK],
+    ["does not know a customer", { caseSensitive: true }, "/login"],
+    // The default of Cognito's API.
+    ["does not know a customer", undefined, "/login"],
+  ])(
+    "%s whose e-mail address has another case, with usernameConfiguration %j",
+    async (_, usernameConfiguration, at) => {
+      put("aws:cognito/userPool:UserPool", POOL, { usernameAttributes: ["email"], usernameConfiguration });
+      const { href } = await signIn(await authorization(), { username: "Free@Example.com", password: "correct horse" });
+      expect(href).toContain(at);
+    },
+  );
 
   it("signs in a seeded customer with one click", async () => {
     const request = await authorization();
@@ -331,6 +347,34 @@ describe("sign-in with code and PKCE", () => {
     expect(decodeJwt(String((await exchange(request, url)).body.id_token)).email).toBe("paid@example.com");
   });
 
+  it.each(["select_account", "consent", "select_account consent"])(
+    "redirects a signed-in customer at once when prompt is %s, which only concerns external identity providers",
+    async (prompt) => {
+      const browser = new Browser();
+      await tokens(browser);
+      const request = await authorization({ prompt });
+      const { url } = await browser.follow(request.url);
+      expect((await exchange(request, url)).status).toBe(200);
+    },
+  );
+
+  it("asks a signed-in customer for the password when one of several prompts is login", async () => {
+    const browser = new Browser();
+    await tokens(browser);
+    const { url } = await browser.follow((await authorization({ prompt: "consent login" })).url);
+    expect(url.pathname).toBe("/login");
+  });
+
+  it("redirects without a page when prompt is none", async () => {
+    const browser = new Browser();
+    const signedOut = await browser.follow((await authorization({ prompt: "none" })).url);
+    expect(`${signedOut.url.origin}${signedOut.url.pathname}`).toBe(CALLBACK);
+    expect(signedOut.url.searchParams.get("error")).toBe("login_required");
+    await tokens(browser);
+    const signedIn = await browser.follow((await authorization({ prompt: "none" })).url);
+    expect(signedIn.url.searchParams.get("code")).toBeTruthy();
+  });
+
   it("redirects to the app with only code and state", async () => {
     const request = await authorization();
     const callback = await signIn(request);
@@ -361,9 +405,13 @@ describe("authorize endpoint", () => {
   ])("shows an error page for %s", async (_, change, text) => {
     const { url } = await authorization();
     for (const [name, value] of Object.entries(change)) url.searchParams.set(name, value);
-    const response = await new Browser().go(url);
-    expect(response.status).toBe(400);
-    expect(await response.text()).toContain(text);
+    for (const accept of ["text/html", "*/*"]) {
+      const response = await fetch(url, { headers: { accept } });
+      expect([response.status, response.headers.get("content-type")?.toLowerCase()]).toEqual([400, HTML]);
+      const page = await response.text();
+      expect(page).toMatch(/^<!doctype html>/);
+      expect(page).toContain(text);
+    }
   });
 
   it.each([
@@ -495,6 +543,17 @@ describe("refresh token", () => {
     await expect(openid.refreshTokenGrant(first.request.config, String(second.refresh_token))).resolves.toBeTruthy();
   });
 
+  it("is revoked with an empty answer of the type JSON, because clients check the type", async () => {
+    const { refresh_token = "" } = await tokens();
+    const body = new URLSearchParams({ client_id: CLIENT, token: refresh_token });
+    const response = await fetch(`${cognito.domainUrl}/oauth2/revoke`, { method: "POST", body });
+    expect([response.status, response.headers.get("content-type"), await response.text()]).toEqual([
+      200,
+      "application/json; charset=utf-8",
+      "",
+    ]);
+  });
+
   it("cannot be revoked when token revocation is off for the client", async () => {
     const { refresh_token = "", request } = await tokens();
     put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, { ...clientProperties(), enableTokenRevocation: false });
@@ -502,6 +561,63 @@ describe("refresh token", () => {
       error: "invalid_request",
     });
     await expect(openid.refreshTokenGrant(request.config, refresh_token)).resolves.toBeTruthy();
+  });
+});
+
+describe("refresh token with rotation", () => {
+  const GRACE_SECONDS = 60;
+  const refresh = async (config: openid.Configuration, refreshToken: string | undefined) =>
+    (await openid.refreshTokenGrant(config, refreshToken ?? "")).refresh_token;
+
+  beforeEach(() => {
+    put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
+      ...clientProperties(),
+      refreshTokenRotation: { feature: "ENABLED", retryGracePeriodSeconds: GRACE_SECONDS },
+    });
+    vi.useFakeTimers({ toFake: ["Date"] });
+  });
+  afterEach(() => vi.useRealTimers());
+
+  it("is replaced at each refresh, and stays valid for a grace period", async () => {
+    const { request, refresh_token: first } = await tokens();
+    const second = await refresh(request.config, first);
+    expect(second).toBeTruthy();
+    expect(second).not.toBe(first);
+    vi.setSystemTime(Date.now() + GRACE_SECONDS * 1000 - 2_000);
+    expect(await refresh(request.config, first)).toBeTruthy();
+    // A second use does not extend the grace period.
+    vi.setSystemTime(Date.now() + 3_000);
+    await expect(refresh(request.config, first)).rejects.toMatchObject({ error: "invalid_grant" });
+    expect(await refresh(request.config, second)).toBeTruthy();
+  });
+
+  it("is invalid at once without a grace period", async () => {
+    put("aws:cognito/userPoolClient:UserPoolClient", CLIENT, {
+      ...clientProperties(),
+      refreshTokenRotation: { feature: "ENABLED" },
+    });
+    const { request, refresh_token: first } = await tokens();
+    const second = await refresh(request.config, first);
+    await expect(refresh(request.config, first)).rejects.toMatchObject({ error: "invalid_grant" });
+    expect(await refresh(request.config, second)).toBeTruthy();
+  });
+
+  it("expires when the first refresh token of the sign-in would have expired", async () => {
+    let { request, refresh_token: last } = await tokens();
+    const day = 24 * 3_600_000;
+    vi.setSystemTime(Date.now() + 1.5 * day);
+    last = await refresh(request.config, last);
+    vi.setSystemTime(Date.now() + 0.6 * day);
+    await expect(refresh(request.config, last)).rejects.toMatchObject({ error: "invalid_grant" });
+  });
+
+  it("ends the whole sign-in when it is revoked", async () => {
+    const { request, refresh_token: first } = await tokens();
+    const second = await refresh(request.config, first);
+    await openid.tokenRevocation(request.config, second ?? "");
+    for (const token of [first, second]) {
+      await expect(refresh(request.config, token)).rejects.toMatchObject({ error: "invalid_grant" });
+    }
   });
 });
 
@@ -588,19 +704,73 @@ describe("sign-in page", () => {
     expect(forged.headers.get("location")).toBeNull();
   });
 
-  it("restarts the sign-in when the browser has opened another client's page in the meantime", async () => {
-    put("aws:cognito/userPoolClient:UserPoolClient", "second", clientProperties());
-    put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "b2", { userPoolId: POOL, clientId: "second" });
+  it.each([CLIENT, "second"])(
+    "works in two tabs at once, also when the newer tab is of the client %s",
+    async (newer) => {
+      put("aws:cognito/userPoolClient:UserPoolClient", "second", clientProperties());
+      put("aws:cognito/managedLoginBranding:ManagedLoginBranding", "b2", { userPoolId: POOL, clientId: "second" });
+      const browser = new Browser();
+      const requests = [await authorization(), await authorization({ client_id: newer })];
+      const tabs = [];
+      for (const request of requests) {
+        const { url, response } = await browser.follow(request.url);
+        tabs.push({ request, url, csrf: csrfOf(await response.text()) });
+      }
+      for (const { request, url, csrf } of tabs) {
+        const credentials = { username: "free@example.com", password: "correct horse" };
+        const { url: callback } = await browser.follow(url, { _csrf: csrf, ...credentials });
+        expect(callback.searchParams.get("state")).toBe(request.state);
+        const client_id = request.url.searchParams.get("client_id") ?? "";
+        expect((await exchange(request, callback, { client_id })).status).toBe(200);
+      }
+    },
+  );
+
+  it("continues its own sign-in after a reload, although a newer tab is open", async () => {
     const browser = new Browser();
-    const first = await browser.follow((await authorization()).url);
-    const page = await first.response.text();
-    await browser.follow((await authorization({ client_id: "second" })).url);
-    const credentials = { username: "free@example.com", password: "correct horse" };
-    const again = await browser.follow(first.url, { _csrf: csrfOf(page), ...credentials });
-    expect(again.response.status).toBe(200);
-    expect(again.url.searchParams.get("client_id")).toBe(CLIENT);
-    const { url } = await browser.follow(again.url, { _csrf: csrfOf(await again.response.text()), ...credentials });
-    expect(`${url.origin}${url.pathname}`).toBe(CALLBACK);
+    const request = await authorization();
+    const older = await browser.follow(request.url);
+    await browser.follow((await authorization()).url);
+    const reloaded = await browser.follow(older.url);
+    const form = {
+      _csrf: csrfOf(await reloaded.response.text()),
+      username: "free@example.com",
+      password: "correct horse",
+    };
+    const { url } = await browser.follow(reloaded.url, form);
+    expect(url.searchParams.get("state")).toBe(request.state);
+  });
+
+  it("does not let a form of another browser sign the customer in", async () => {
+    const attacker = await new Browser().follow((await authorization()).url);
+    const form = {
+      _csrf: csrfOf(await attacker.response.text()),
+      username: "free@example.com",
+      password: "correct horse",
+    };
+    const victim = new Browser();
+    const { url, response } = await victim.follow(attacker.url, form);
+    expect([url.origin, response.status]).toEqual([cognito.domainUrl, 400]);
+    expect((await victim.follow((await authorization()).url)).url.pathname).toBe("/login");
+  });
+
+  it("cannot be shown in a frame, and neither can any other page of the hosted domain", async () => {
+    const mismatch = await authorization();
+    mismatch.url.searchParams.set("redirect_uri", "http://localhost:4100/other");
+    const login = await authorization();
+    const pages = [
+      mismatch.url.href,
+      login.url.href,
+      `${cognito.domainUrl}/login?client_id=nobody`,
+      `${cognito.domainUrl}/x`,
+    ];
+    for (const page of pages) {
+      const { headers } = (await new Browser().follow(page)).response;
+      expect([headers.get("x-frame-options"), headers.get("content-security-policy")]).toEqual([
+        "DENY",
+        "frame-ancestors 'none'",
+      ]);
+    }
   });
 
   it("starts a sign-in when it is opened directly", async () => {
@@ -669,6 +839,19 @@ describe("logout", () => {
     expect((await new Browser().go(logout({ logout_uri: CALLBACK }))).status).toBe(400);
     expect((await new Browser().go(logout({ redirect_uri: GOODBYE, response_type: "code" }))).status).toBe(400);
     expect((await new Browser().go(logout({}))).status).toBe(400);
+  });
+
+  it("explains that Cognito needs logout_uri to an OpenID Connect client, which sends post_logout_redirect_uri", async () => {
+    const { request, id_token } = await tokens();
+    const url = openid.buildEndSessionUrl(request.config, {
+      post_logout_redirect_uri: GOODBYE,
+      id_token_hint: id_token ?? "",
+    });
+    const response = await new Browser().go(url);
+    expect([response.status, response.headers.get("content-type")]).toEqual([400, "text/html; charset=UTF-8"]);
+    expect(await response.text()).toContain("send client_id and logout_uri");
+    const withLogoutUri = openid.buildEndSessionUrl(request.config, { client_id: CLIENT, logout_uri: GOODBYE });
+    expect((await new Browser().go(withLogoutUri)).headers.get("location")).toBe(GOODBYE);
   });
 
   it("redirects to the sign-in page when redirect_uri is given", async () => {

@@ -133,7 +133,18 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
     await tab.getByRole("button", { name: "サインアウト" }).click();
     await tab.getByRole("button", { name: "ゲストで入る" }).waitFor();
-    expect(await tab.evaluate(() => sessionStorage.length)).toBe(0);
+    expect(await tab.evaluate(() => localStorage.getItem("snack-misaki.tokens"))).toBeNull();
+  });
+
+  it("signs a customer out in every tab", async () => {
+    await using visited = await visit({});
+    const { tab } = visited;
+    await signIn(tab);
+    const second = await tab.context().newPage();
+    await second.goto(tab.url());
+    await eventually(() => second.locator("#who").textContent()).toBe("みさき@example.com");
+    await tab.getByRole("button", { name: "サインアウト" }).click();
+    await second.getByRole("button", { name: "ゲストで入る" }).waitFor();
   });
 
   it("says that replies are canned when there is no Python worker", async () => {

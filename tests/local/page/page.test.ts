@@ -1,4 +1,3 @@
-import { get } from "node:http";
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterEach, describe, expect, it } from "vitest";
 import type { PageConfig } from "../../../local/page/config";
@@ -140,7 +139,7 @@ describe("routes of the developer's panel", () => {
     expect((await fetch(`${server.url}/row`)).status).toBe(400);
   });
 
-  it("reject requests from other origins and host names", async () => {
+  it("reject requests from other origins", async () => {
     const panel = fakePanel();
     const { server } = await page({ stripe: () => panel, row: async () => ({ plan: "paid" }) });
     const refused = { status: 403, body: { error: { message: "Only the page itself may call this route." } } };
@@ -150,7 +149,6 @@ describe("routes of the developer's panel", () => {
       expect(await said(await post(url, body, { ...json, origin }))).toEqual(refused);
       expect(await said(await fetch(`${server.url}/row?user=user-1`, { headers: { origin } }))).toEqual(refused);
     }
-    expect(await withHost(server.port, "evil.example:4100", "/row?user=user-1")).toBe(403);
     // A form on another site can send this content type without a CORS preflight.
     expect((await post(url, body, { "content-type": "text/plain" })).status).toBe(415);
     expect(panel.calls).toEqual([]);
@@ -186,13 +184,3 @@ describe("routes of the developer's panel", () => {
     expect(await said(await post(`${server.url}/stripe/refund`, { userId: "user-1" }))).toEqual(nothing);
   });
 });
-
-/** Status of a GET with a foreign Host header. */
-function withHost(port: number, host: string, path: string): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    get({ port, path, headers: { host } }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-    }).on("error", reject);
-  });
-}

@@ -37,14 +37,8 @@ bothApis("examine of a healthy stack (%s)", (api) => {
     const checks = await here.report();
     const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "browser key"];
     expect(checks.map(({ name }) => name)).toEqual([
-      ...[
-        "account",
-        "key",
-        "Lambda concurrency",
-        ...(api === "graphql" ? ["registry token"] : []),
-        "worker quota",
-        "leaked endpoints",
-      ],
+      ...["account", "key", "Lambda concurrency", "sign-in e-mail", ...(api === "graphql" ? ["registry token"] : [])],
+      ...["worker quota", "leaked endpoints"],
       ...models.flatMap((model) => parts.map((part) => `${model} ${part}`)),
     ]);
     expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
@@ -63,6 +57,22 @@ bothApis("examine of a healthy stack (%s)", (api) => {
     await here.report();
     expect([here.runpod.account.endpoints, here.runpod.account.templates]).toEqual(before);
     expect(here.runpod.account.registryAuths).toHaveLength(1);
+  });
+});
+
+describe("examine of the sign-in", () => {
+  it("warns that Cognito stops at about 50 e-mails a day when auth.email is not set", async () => {
+    const here = await open({ api: "rest" });
+    const { email: _, ...auth } = here.target.config.auth;
+    const checks = await here.report({ config: { ...here.target.config, auth } });
+    expect(checks.filter(({ status }) => status !== "ok")).toEqual([
+      line(
+        "sign-in e-mail",
+        "warning",
+        /^Cognito sends it, and stops at about 50/,
+        /leave the SES sandbox .*set auth\.email/,
+      ),
+    ]);
   });
 });
 
@@ -263,7 +273,7 @@ it("examine runs all other checks when one part of the account cannot be read", 
     line("key", "failed", /^cannot read credentials\..*try again later/, /^Try again in some minutes/),
   );
   // Every check is ok except one check of the account and the registry check of each model.
-  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(4 + 7 * models.length);
+  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(5 + 7 * models.length);
 });
 
 bothApis("examine of a broken deployment (%s)", (api) => {

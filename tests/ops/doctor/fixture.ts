@@ -233,6 +233,10 @@ function target(
   const { values } = readStackConfig(process.cwd(), "dev", {
     runpodApiUrl: url,
     runpodJobApiUrl: jobApiUrl,
+    "auth.email": {
+      identityArn: "arn:aws:ses:us-east-1:000000000000:identity/example.com",
+      from: "mama@example.com",
+    },
     ...overrides,
   });
   const { config, problems } = parsePlainConfig((key) => values[configKey(key)]);

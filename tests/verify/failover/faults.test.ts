@@ -56,10 +56,10 @@ describe("a fault on the connection", () => {
 
   test("slow: headers at once, the first text late", async () => {
     const startedAt = performance.now();
-    const response = await send({ kind: "slow", firstTextMs: 4_000 });
-    expect(performance.now() - startedAt).toBeLessThan(190);
+    const response = await send({ kind: "slow", firstTextMs: 20_000 });
+    expect(performance.now() - startedAt).toBeLessThan(900);
     await response.text();
-    expect(performance.now() - startedAt).toBeGreaterThan(195);
+    expect(performance.now() - startedAt).toBeGreaterThan(980);
   });
 
   test("cut with a closed connection: the client gets an error after 40 tokens", async () => {

@@ -1,13 +1,19 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { median } from "../median";
 import { type Percentiles, percentiles } from "../percentile";
 import type { StreamClient } from "../streamClient";
 import { ask, type Subject } from "./subjects";
 
-/** Requests to every server before the first round. */
-const WARM_UP = 300;
-const ROUNDS = 15;
-/** Requests to each server in a round, and how many of them come before the measured ones. */
-const REQUESTS = { settle: 20, measured: 100 };
+const ROUNDS = 40;
+/**
+ * Time for each server in a round. The requests of the first part do not count. Equal times keep the machine awake: a
+ * slow server that sleeps during most of the comparison would slow down the others' next requests too.
+ */
+const BLOCK_MS = { settle: 100, measured: 400 };
+/** Time for each server before the first round. */
+const WARM_UP_MS = 3_000;
+/** Pause before each request of `compareAfterPauses`, and number of requests to each server. */
+const PAUSE = { ms: 20, requests: 300 };
 
 /** Servers of the comparison. */
 export interface Subjects {
@@ -27,17 +33,17 @@ export interface FirstText {
 
 /**
  * Compares the times to the first text of a reply of one token. In a round, each server in turn answers one request
- * after another, so that its process is awake and its caches are warm. The order changes from round to round.
+ * after another, so that its process is awake and its caches are warm. The order of the servers is random.
  */
 export async function compareFirstText(client: StreamClient, direct: Subject, subjects: Subjects): Promise<FirstText> {
   const others = Object.values(subjects).filter((subject) => subject !== undefined);
-  for (const subject of [direct, ...others]) await measure(client, subject, WARM_UP);
+  for (const subject of [direct, ...others]) await measure(client, subject, WARM_UP_MS);
   const rounds: Map<Subject, Percentiles>[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const times = new Map<Subject, Percentiles>();
     for (const subject of shuffled([direct, ...others])) {
-      const all = await measure(client, subject, REQUESTS.settle + REQUESTS.measured);
-      times.set(subject, percentiles(all.slice(REQUESTS.settle)));
+      await measure(client, subject, BLOCK_MS.settle);
+      times.set(subject, percentiles(await measure(client, subject, BLOCK_MS.measured)));
     }
     rounds.push(times);
   }
@@ -52,6 +58,23 @@ export async function compareFirstText(client: StreamClient, direct: Subject, su
   };
 }
 
+/**
+ * Time that the relay adds to the first text of a direct call when each request follows a pause, as a chat in Lambda
+ * does. The machine's cores sleep in between, so this time also contains their waking up.
+ */
+export async function compareAfterPauses(client: StreamClient, direct: Subject, relay: Subject): Promise<Percentiles> {
+  const targets = [await direct.target(1), await relay.target(1)];
+  const times: number[][] = targets.map(() => []);
+  for (let count = 0; count < PAUSE.requests; count++) {
+    for (const [index, target] of targets.entries()) {
+      await sleep(PAUSE.ms);
+      times[index]?.push((await ask(client, target, 1)).firstTextMs);
+    }
+  }
+  const [directly, relayed] = times.map(percentiles);
+  return medians([difference(relayed, directly)]);
+}
+
 function difference(a: Percentiles | undefined, b: Percentiles = { p50: 0, p95: 0 }): Percentiles {
   return { p50: (a?.p50 ?? Number.NaN) - b.p50, p95: (a?.p95 ?? Number.NaN) - b.p95 };
 }
@@ -60,11 +83,12 @@ function medians(rounds: Percentiles[]): Percentiles {
   return { p50: round2(median(rounds.map(({ p50 }) => p50))), p95: round2(median(rounds.map(({ p95 }) => p95))) };
 }
 
-/** Times of requests, one after another. */
-async function measure(client: StreamClient, subject: Subject, requests: number): Promise<number[]> {
+/** Times of requests that follow each other for `durationMs`. */
+async function measure(client: StreamClient, subject: Subject, durationMs: number): Promise<number[]> {
   const target = await subject.target(1);
   const times: number[] = [];
-  for (let count = 0; count < requests; count++) times.push((await ask(client, target, 1)).firstTextMs);
+  const end = performance.now() + durationMs;
+  while (performance.now() < end) times.push((await ask(client, target, 1)).firstTextMs);
   return times;
 }
 

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "aws-lambda";
 import type { JSONWebKeySet } from "jose";
 import { ApiError, RateLimited } from "../../../contract/errors";
@@ -14,7 +15,8 @@ import type { UsageTable } from "../../../functions/tables/usage";
 
 /**
  * The relay's handler in a process of its own, with its tables in memory and the provider `openai`. Runs as a bundle
- * with the options of the Lambda's bundle. Sends `{url}` to its parent and ends with it.
+ * with the options of the Lambda's bundle. Sends `{url}` to its parent and ends with it. Answers the message `memory` with
+ * `{residentBytes}`, measured after a garbage collection.
  */
 
 /** Settings of the host: its argument, as JSON. */
@@ -23,9 +25,11 @@ export interface HostSettings {
   jwks: JSONWebKeySet;
   /** Base URL and model of the upstream. */
   upstream: { url: string; model: string };
+  /** Path of a Unix socket to listen on. Default: a free port. */
+  socketPath?: string | undefined;
 }
 
-const { ticketIssuer, jwks, upstream } = JSON.parse(process.argv[2] ?? "{}") as HostSettings;
+const { ticketIssuer, jwks, upstream, socketPath } = JSON.parse(process.argv[2] ?? "{}") as HostSettings;
 const unlimited = { chatsPerMinute: Number.MAX_SAFE_INTEGER, tokensPerDay: Number.MAX_SAFE_INTEGER };
 const noKey = async () => {
   throw new Error("The host has no such key");
@@ -93,10 +97,23 @@ Object.assign(globalThis, {
 const relay = createRelay(services);
 const context = { getRemainingTimeInMillis: () => 300_000 } as Context;
 const server = createServer(async (request, response) => relay(await eventOf(request), response, context));
-server.listen(0, "127.0.0.1", () => {
-  process.send?.({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+server.listen(socketPath ? { path: socketPath } : { port: 0, host: "127.0.0.1" }, () => {
+  const address = server.address() as AddressInfo | string;
+  process.send?.({ url: `http://${typeof address === "string" ? "localhost" : `127.0.0.1:${address.port}`}` });
+});
+process.on("message", async (message) => {
+  if (message === "memory") process.send?.({ residentBytes: await residentBytes() });
 });
 process.once("disconnect", () => process.exit());
+
+/** Memory in use. V8 returns the pages of its garbage to the system only after a collection of the last resort. */
+async function residentBytes(): Promise<number> {
+  for (let round = 0; round < 4; round++) {
+    globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
+    await sleep(250);
+  }
+  return process.memoryUsage.rss();
+}
 
 /** Creates the event of a function URL, payload format 2.0. */
 async function eventOf(request: IncomingMessage): Promise<StreamRequest> {

@@ -18,10 +18,20 @@ export interface RelayHost {
   url: string;
   /** Signs a ticket of the vip plan. It is valid for two minutes. */
   signTicket(): Promise<string>;
+  /** Collects the garbage and measures the resident memory of the process, in bytes. */
+  residentBytes(): Promise<number>;
 }
 
-/** Bundles `host.ts` as the Lambda's code is bundled, and starts it in front of an OpenAI-compatible upstream. */
-export async function startHost(children: Children, upstream: HostSettings["upstream"]): Promise<RelayHost> {
+/**
+ * Bundles `host.ts` as the Lambda's code is bundled, and starts it in front of an OpenAI-compatible upstream.
+ *
+ * @param socketPath Unix socket on which it listens. Default: a free port
+ */
+export async function startHost(
+  children: Children,
+  upstream: HostSettings["upstream"],
+  socketPath?: string,
+): Promise<RelayHost> {
   const outdir = join(root, ".build/bench/relay");
   await build({
     ...bundleOptions,
@@ -36,12 +46,24 @@ export async function startHost(children: Children, upstream: HostSettings["upst
   const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   const key = { ...(await exportJWK(pair.privateKey)), kid: "bench" };
   const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "bench" }] };
-  const settings: HostSettings = { ticketIssuer: ISSUER, jwks, upstream };
+  const settings: HostSettings = { ticketIssuer: ISSUER, jwks, upstream, socketPath };
   // The relay's log goes nowhere: the benchmark's own process must not spend time on it.
-  const host = children.start(process.execPath, [join(outdir, "functions/host.cjs"), JSON.stringify(settings)], {
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
-  });
+  const host = children.start(
+    process.execPath,
+    ["--expose-gc", join(outdir, "functions/host.cjs"), JSON.stringify(settings)],
+    {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    },
+  );
   const [{ url }] = (await once(host, "message")) as [{ url: string }];
   const grant = { iss: ISSUER, sub: "user-1", aud: planModels.vip, plan: "vip", limits: planLimits.vip } as const;
-  return { url: `${url}/chat`, signTicket: async () => (await signTicket(grant, key, new Date())).ticket };
+  return {
+    url: `${url}/chat`,
+    signTicket: async () => (await signTicket(grant, key, new Date())).ticket,
+    async residentBytes() {
+      host.send("memory");
+      const [{ residentBytes }] = (await once(host, "message")) as [{ residentBytes: number }];
+      return residentBytes;
+    },
+  };
 }

@@ -7,7 +7,7 @@ import type { VendorError } from "./wire";
  * - `refuse`: an error response.
  * - `reset`: the connection is reset before any byte of the response.
  * - `silent`: the request is accepted and never answered.
- * - `slow`: the first text comes late.
+ * - `slow`: the first text comes late, and the tokens can have longer pauses.
  * - `cut`: the stream ends in the middle, with a closed connection (`closed`) or as a well-formed HTTP body (`ended`).
  * - `stall`: the stream falls silent, then closes.
  * - `malformed`: one event does not follow the format; the stream continues.
@@ -19,7 +19,7 @@ export type Fault =
   | { kind: "refuse"; error: VendorError; retryAfterMs?: number }
   | { kind: "reset" }
   | { kind: "silent" }
-  | { kind: "slow"; firstTextMs: number }
+  | { kind: "slow"; firstTextMs: number; tokenPauseMs?: number }
   | { kind: "cut"; afterTokens: number; connection: "closed" | "ended" }
   | { kind: "stall"; afterTokens: number; silentMs: number }
   | { kind: "malformed"; afterTokens: number }
@@ -29,8 +29,13 @@ export type Fault =
 /** Tokens of a whole reply. */
 export const TOKENS = 60;
 
-/** Pause between two tokens at the scale 1. */
+/** Default pause between two tokens at the scale 1. */
 export const TOKEN_PAUSE_MS = 15;
+
+/** Pause between two tokens of a fault at the scale 1. */
+export function tokenPauseMs(fault: Fault): number {
+  return (fault.kind === "slow" && fault.tokenPauseMs) || TOKEN_PAUSE_MS;
+}
 
 /** Token of a provider's reply: its own character and a number, so that a lost or doubled token is visible. */
 export function token(mark: string, index: number): string {

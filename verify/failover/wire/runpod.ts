@@ -5,7 +5,7 @@ import type { ErrorBody } from "../../../contract/errors";
 import type { StreamItem } from "../../../contract/worker";
 import { WorkerInput, workerBounds } from "../../../contract/worker";
 import { listen } from "../../../local/support/http";
-import { type Fault, TOKEN_PAUSE_MS, TOKENS, token, wholeReply } from "./fault";
+import { type Fault, TOKEN_PAUSE_MS, TOKENS, token, tokenPauseMs, wholeReply } from "./fault";
 import { type FaultyServer, type Script, type SeenRequest, seenRequest } from "./faultyServer";
 import { type JsonResponse, readJson, retryAfter, sendJson } from "./http";
 import { type Chat, firstIssue, GARBAGE, type VendorError, type WireError } from "./wire";
@@ -209,7 +209,7 @@ function problem(status: number, error: string): WireError {
 function tokensAfter({ fault }: Job, ageMs: number): number {
   if (fault.kind === "silent" || fault.kind === "filtered" || fault.kind === "refuse") return 0;
   const delayMs = fault.kind === "slow" ? fault.firstTextMs : 0;
-  const written = Math.max(0, Math.floor((ageMs - delayMs) / TOKEN_PAUSE_MS));
+  const written = Math.max(0, Math.floor((ageMs - delayMs) / tokenPauseMs(fault)));
   const limit = fault.kind === "cut" || fault.kind === "stall" ? fault.afterTokens : TOKENS;
   return Math.min(written, limit);
 }

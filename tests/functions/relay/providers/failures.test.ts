@@ -247,6 +247,14 @@ describe("settings", () => {
     });
   });
 
+  it.each(["no url", "ftp://127.0.0.1/v1"])(
+    "with the base URL %s fail the request as misconfigured",
+    async (baseUrl) => {
+      const env = { ...wireFormats.openai.env(server.url), OPENAI_BASE_URL: baseUrl };
+      await expect(ask("openai", env)).rejects.toMatchObject({ reason: "misconfigured" });
+    },
+  );
+
   it("with a bare model id of Bedrock fail without a request", async () => {
     const before = server.requests.length;
     const env = { ...wireFormats.bedrock.env(server.url), BEDROCK_MODEL: "anthropic.claude-sonnet-5-5" };

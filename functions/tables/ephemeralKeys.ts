@@ -1,0 +1,15 @@
+/**
+ * Beginning of the keys of each kind of item in the `ephemeral` table. `infra/data.ts` allows each function only the kinds
+ * that it needs.
+ */
+export const ephemeralKeys = {
+  checkout: "checkout#",
+  cooldown: "cooldown#",
+  event: "evt#",
+  rate: "rate#",
+  spend: "spend#",
+  usage: "usage#",
+} as const;
+
+/** Uses that a rate counter counts. */
+export type CountedUse = "guest" | "guest-renewal" | "checkout" | "portal" | "sync";

@@ -1,0 +1,165 @@
+import { exportJWK, generateKeyPair } from "jose";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { createApi } from "../../client";
+import type { SessionResponse } from "../../contract/session";
+import { signTicket, TICKET_SECONDS, verifyTicket } from "../../functions/core/ticket";
+import { create } from "../../functions/guest";
+import type { Handler, Request } from "../../functions/lib/http";
+import { startSsm } from "../../local/aws/ssm";
+import type { AwsAccount } from "../../local/aws/support/account";
+import { Events } from "../../local/support/events";
+import { type Listening, serve } from "../../local/support/http";
+import { engines } from "../tables/engines";
+import { type Database, openDatabase, type Tables } from "../tables/tables";
+
+const LIMIT = 30;
+const RENEWAL_MS = 110_000;
+const HOUR_MS = 3_600_000;
+const issuer = "snack-misaki/test";
+const limits = { max_tokens: 1, max_messages: 1, max_input_chars: 1 };
+
+let database: Database;
+let tables: Tables;
+let ssm: Listening;
+let gateway: Listening;
+let guest: Handler;
+let signingKey: Awaited<ReturnType<typeof exportJWK>>;
+let jwks: { keys: object[] };
+/** Address of the caller. */
+let address: string;
+
+beforeAll(async () => {
+  const [dynalite] = engines;
+  if (!dynalite) throw new Error("The list of database engines is empty");
+  database = await openDatabase(dynalite);
+  const pair = await generateKeyPair("EdDSA", { extractable: true });
+  signingKey = { ...(await exportJWK(pair.privateKey)), kid: "1" };
+  jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "1" }] };
+  const parameter = { id: "/key", outputs: { type: "SecureString", value: JSON.stringify(signingKey), version: 1 } };
+  const account = { get: () => parameter, arn: () => "arn" } as unknown as AwsAccount;
+  ssm = await startSsm(account, new Events());
+  vi.stubEnv("AWS_ENDPOINT_URL_SSM", ssm.url);
+  // API Gateway in front of the function, so that the browser client can call it.
+  gateway = await serve("API", 0, async (request) => {
+    const { statusCode, body } = await call(request.headers.get("authorization") ?? undefined);
+    return new Response(body as string, { status: statusCode });
+  });
+});
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-12-01T20:00:00Z") });
+  tables = await database.make();
+  address = "192.0.2.1";
+  guest = create({
+    ticketIssuer: issuer,
+    ticketJwks: JSON.stringify(jwks),
+    signingKeyParameter: "/key",
+    route: { kind: "relay", url: "https://relay.example" },
+    ephemeralTable: tables.ephemeral,
+    sessionsPerHour: LIMIT,
+  });
+});
+
+afterEach(() => vi.useRealTimers());
+
+afterAll(async () => {
+  await Promise.all([database.close(), ssm.close(), gateway.close()]);
+});
+
+async function call(authorization?: string) {
+  const headers = authorization === undefined ? {} : { authorization };
+  const event = { headers, requestContext: { http: { sourceIp: address } } } as unknown as Request;
+  return (await guest(event)) as { statusCode: number; body: string };
+}
+
+const newGuest = () => createApi({ apiUrl: gateway.url, getIdToken: async () => undefined });
+const wait = (ms: number) => vi.setSystemTime(Date.now() + ms);
+const session = async (ticket?: string) =>
+  JSON.parse((await call(ticket && `Bearer ${ticket}`)).body) as SessionResponse;
+const statusOf = async (ticket?: string) => (await call(ticket && `Bearer ${ticket}`)).statusCode;
+
+/** Uses up the limit of the caller's address. */
+async function bringGuests(count: number): Promise<void> {
+  for (let guests = 0; guests < count; guests++) expect(await statusOf()).toBe(200);
+}
+
+describe("The limit of guests", () => {
+  it("never refuses guests behind one address who renew their sessions for eight hours", async () => {
+    const guests = Array.from({ length: 5 }, newGuest);
+    const ids = await Promise.all(guests.map(async (api) => (await api.guest()).user_id));
+    for (let at = 0; at < 8 * HOUR_MS; at += RENEWAL_MS) {
+      wait(RENEWAL_MS);
+      const renewed = await Promise.all(guests.map(async (api) => (await api.guest()).user_id));
+      expect(renewed).toEqual(ids);
+    }
+    // The renewals have not used the address's limit.
+    await bringGuests(LIMIT);
+    expect(await statusOf()).toBe(429);
+  }, 60_000);
+
+  it("refuses a new guest above the limit, and still renews the session of a known guest", async () => {
+    const known = await session();
+    await bringGuests(LIMIT - 1);
+    expect(await statusOf()).toBe(429);
+    const renewed = await session(known.ticket);
+    expect(renewed.user_id).toBe(known.user_id);
+    await expect(
+      verifyTicket(renewed.ticket, { jwks: jwks as never, issuer, model: renewed.model, now: new Date() }),
+    ).resolves.toMatchObject({ sub: known.user_id, plan: "free" });
+  });
+
+  it("knows a guest for an hour after the ticket has expired, and counts a later return as a new guest", async () => {
+    const { ticket, user_id } = await session();
+    wait(TICKET_SECONDS * 1000 + HOUR_MS - 2_000);
+    expect((await session(ticket)).user_id).toBe(user_id);
+    wait(2_000);
+    expect((await session(ticket)).user_id).not.toBe(user_id);
+  });
+
+  it("moves with a guest who changes from Wi-Fi to a mobile network whose address is at its limit", async () => {
+    const { ticket } = await session();
+    address = "192.0.2.2";
+    await bringGuests(LIMIT);
+    expect([await statusOf(), await statusOf(ticket)]).toEqual([429, 200]);
+  });
+
+  it("ends the renewals of a ticket that many people share", async () => {
+    const { ticket } = await session();
+    const statuses = await Promise.all(Array.from({ length: 130 }, () => statusOf(ticket)));
+    expect(statuses.filter((status) => status === 429)).toHaveLength(10);
+  });
+
+  it.each([
+    ["2001:db8:0:42::1", "2001:0DB8:0000:0042:ffff:0000:0000:0001"],
+    ["192.0.2.1", "::ffff:192.0.2.1"],
+    ["::ffff:c000:201", "192.0.2.1"],
+  ])("counts the addresses %s and %s as one household", async (first, second) => {
+    address = first;
+    await bringGuests(LIMIT);
+    address = second;
+    expect(await statusOf()).toBe(429);
+  });
+
+  it.each([
+    ["a forged ticket", async () => forged()],
+    ["a customer's ticket", async () => signed("user-1")],
+    ["a ticket of another stack", async () => signed("guest:1", "snack-misaki/other")],
+    ["an ID token", async () => "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"],
+    ["text", async () => "x"],
+  ])("counts a caller with %s as a new guest with a new id", async (_, ticket) => {
+    const { user_id } = await session(await ticket());
+    expect(user_id).toMatch(/^guest:[\w-]{36}$/);
+    await bringGuests(LIMIT - 1);
+    expect(await statusOf(await ticket())).toBe(429);
+  });
+});
+
+async function signed(sub: string, iss = issuer): Promise<string> {
+  return (await signTicket({ iss, sub, aud: "phi3", plan: "free", limits }, signingKey, new Date())).ticket;
+}
+
+async function forged(): Promise<string> {
+  const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
+  const key = { ...(await exportJWK(privateKey)), kid: "1" };
+  return (await signTicket({ iss: issuer, sub: "guest:1", aud: "phi3", plan: "free", limits }, key, new Date())).ticket;
+}
