@@ -4,7 +4,7 @@ import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
 import { createIdentity, type IdentitySettings } from "./lib/identity";
 import { returnUrlFor, withQuery } from "./lib/returnUrl";
 import { type BillingSettings, createBilling } from "./stripe/billing";
-import { fromStripe } from "./stripe/client";
+import { fromStripe, isUnknown } from "./stripe/client";
 import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /billing/portal`. */
@@ -39,7 +39,11 @@ export function create(settings: Settings): Handler {
       return_url: withQuery(returnUrlFor(event, settings.returnUrls), "portal", "return"),
       ...(settings.portalConfiguration && { configuration: settings.portalConfiguration }),
     });
-    const { url } = await fromStripe("billing_portal.session", session);
+    const { url } = await fromStripe("billing_portal.session", session).catch((error: unknown) => {
+      // Stripe has deleted the customer, and the row does not know it yet. Or it does not know the customer at all.
+      if (isUnknown(error, "customer")) throw new ApiError("nothing_bought", undefined, { cause: error });
+      throw error;
+    });
     if (!url) throw new ApiError("unavailable", undefined, { cause: "the portal session has no URL" });
     return { url };
   });

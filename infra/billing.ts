@@ -56,7 +56,7 @@ export class Billing extends pulumi.ComponentResource {
     });
     this.checkout = lambda("checkout", {
       settings: pulumi.output({ ...shared, ...caller, returnUrls: pages.returnUrls }),
-      statements: [users.readWrite(), ephemeral.claimCheckout(), ...readStripeKey],
+      statements: [users.readWrite(), users.query("stripeCustomer"), ephemeral.claimCheckout(), ...readStripeKey],
       timeoutSeconds: 29,
     });
     this.portal = lambda("portal", {
@@ -66,7 +66,7 @@ export class Billing extends pulumi.ComponentResource {
     });
     this.sync = lambda("sync", {
       settings: pulumi.output({ ...shared, ...caller }),
-      statements: [users.readWrite(), ephemeral.count(), ...readStripeKey],
+      statements: [users.readWrite(), users.query("stripeCustomer"), ephemeral.count(), ...readStripeKey],
       timeoutSeconds: 29,
     });
     this.webhook = lambda("webhook", {

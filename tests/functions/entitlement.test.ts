@@ -354,7 +354,7 @@ describe("graceDays", () => {
 describe("currentSubscription", () => {
   it("prefers a paid subscription to a newer incomplete one", () => {
     const paid = having({ status: "incomplete" }, { id: "sub_2" });
-    expect(currentSubscription(paid)?.id).toBe("sub_2");
+    expect(currentSubscription(paid, date(middle), policy)?.id).toBe("sub_2");
     expect(currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }))?.id).toBe("sub_2");
   });
 
