@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { type AttributeValue, BatchGetItemCommand, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import * as z from "zod/mini";
-import { ApiError } from "../../contract/errors";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { batchGet } from "./batchGet";
 
 const Handled = z.object({
   pk: z.string(),
@@ -13,14 +12,8 @@ const Handled = z.object({
   times: z.int(),
 });
 
-type HandledRow = z.infer<typeof Handled>;
-
 /** An event's outcome and time. */
-type HandledEvent = Omit<HandledRow, "pk">;
-
-/** Attempts to read all keys of one lookup, and the base of the random waits between them. */
-const FIND_ATTEMPTS = 5;
-const RETRY_MS = 50;
+type HandledEvent = Omit<z.infer<typeof Handled>, "pk">;
 
 /** Stripe keeps events for 30 days. */
 const KEEP_SECONDS = 30 * 24 * 3600;
@@ -66,20 +59,9 @@ export function createEventLog(tableName: string): EventLog {
     },
 
     async find(eventIds) {
-      // DynamoDB rejects duplicate keys.
-      let keys: Record<string, AttributeValue>[] = [...new Set(eventIds)].map((id) => marshall({ pk: key(id) }));
-      const found: HandledRow[] = [];
-      for (let attempt = 0; keys.length > 0; attempt++) {
-        if (attempt === FIND_ATTEMPTS)
-          throw new ApiError("unavailable", undefined, { cause: "ephemeral table: unprocessed keys remain" });
-        // DynamoDB leaves keys unprocessed above its throughput or above 16 MB.
-        if (attempt > 0) await sleep(RETRY_MS * 2 ** attempt * Math.random());
-        const get = new BatchGetItemCommand({ RequestItems: { [tableName]: { Keys: keys } } });
-        const { Responses, UnprocessedKeys } = await dependency("ephemeral table", client.send(get));
-        found.push(...(Responses?.[tableName] ?? []).map((item) => Handled.parse(unmarshall(item))));
-        keys = UnprocessedKeys?.[tableName]?.Keys ?? [];
-      }
-      return new Map(found.map(({ pk, ...handled }) => [pk.slice(key("").length), handled]));
+      const items = await batchGet(client, tableName, eventIds.map(key));
+      const rows = items.map((item) => Handled.parse(unmarshall(item)));
+      return new Map(rows.map(({ pk, ...handled }) => [pk.slice(key("").length), handled]));
     },
   };
 }

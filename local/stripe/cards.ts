@@ -2,7 +2,7 @@ import type Stripe from "stripe";
 import { missing } from "./problem";
 
 /** Behaviour of a test card. */
-interface CardBehaviour {
+export interface CardBehaviour {
   brand: string;
   /** Result of a payment with the owner present, as at Checkout. */
   first: "ok" | "authenticate" | { code: string; declineCode?: string; message: string };

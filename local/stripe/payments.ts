@@ -1,5 +1,5 @@
 import type Stripe from "stripe";
-import { behaviourOf } from "./cards";
+import { behaviourOf, type CardBehaviour } from "./cards";
 import { newId } from "./ids";
 import type { Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
@@ -89,12 +89,16 @@ function cardOf(ledger: Ledger, subscription: Stripe.Subscription): Stripe.Payme
 /** Result of paying an invoice. */
 export type Payment = { paid: true } | { paid: false; code: string; message: string };
 
-/**
- * Charges an open invoice to the subscription's card and emits the invoice's events.
- *
- * @param present whether the card's owner is present, as at Checkout
- */
-function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payment {
+/** How an invoice is paid. */
+interface PaymentOptions {
+  /** Whether the card's owner is present, as at Checkout. */
+  present?: boolean;
+  /** Makes the payment fail. */
+  decline?: { code: string; message: string };
+}
+
+/** Charges an open invoice to the subscription's card and emits the invoice's events. */
+function payInvoice(ledger: Ledger, id: string, { present = false, decline }: PaymentOptions): Payment {
   const invoice = ledger.get("invoice", id);
   if (invoice.status !== "open")
     throw invalid(
@@ -109,12 +113,7 @@ function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payme
   if (invoice.amount_due === 0) return settle(ledger, invoice, now);
 
   const behaviour = card && behaviourOf(card);
-  const works = behaviour !== undefined && (present || behaviour.later);
-  const failure = works
-    ? undefined
-    : card
-      ? { code: "card_declined", message: "Your card was declined." }
-      : { code: "resource_missing", message: "There is no `default_payment_method` set on this Customer or Invoice." };
+  const failure = decline ?? failureOf(behaviour, present);
   const intent = blank.paymentIntent({
     id: newId("pi"),
     created: now,
@@ -175,6 +174,16 @@ function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payme
   return settle(ledger, invoice, now);
 }
 
+/** @param behaviour undefined when there is no card */
+function failureOf(behaviour: CardBehaviour | undefined, present: boolean): PaymentOptions["decline"] {
+  if (!behaviour)
+    return {
+      code: "resource_missing",
+      message: "There is no `default_payment_method` set on this Customer or Invoice.",
+    };
+  return present || behaviour.later ? undefined : { code: "card_declined", message: "Your card was declined." };
+}
+
 function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
   ledger.change(
     "invoice",
@@ -197,8 +206,8 @@ function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
 /**
  * Charges a renewal's invoice. Sets the subscription to `active`, or to `past_due` with a retry when the payment fails.
  */
-export function collect(ledger: Ledger, invoiceId: string, { present = false } = {}): Payment {
-  const payment = payInvoice(ledger, invoiceId, { present });
+export function collect(ledger: Ledger, invoiceId: string, options: PaymentOptions = {}): Payment {
+  const payment = payInvoice(ledger, invoiceId, options);
   const subscription = subscriptionOf(ledger, ledger.get("invoice", invoiceId));
   if (!subscription) return payment;
   const { id, status } = subscription;

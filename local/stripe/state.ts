@@ -24,10 +24,12 @@ export interface Objects {
 export type Kind = keyof Objects;
 
 /** Content of a Checkout Session that Stripe's session object does not show. */
-interface Purchase {
+export interface Purchase {
   items: { price: string; quantity: number }[];
   metadata: Record<string, string>;
   trialDays: number;
+  /** The subscription of an earlier payment attempt on the same page. */
+  subscription?: string;
 }
 
 /** The stored answer to a request with an Idempotency-Key. */

@@ -110,27 +110,40 @@ describe("webhook with failing tables", () => {
   });
 });
 
-describe("a trial whose first payment fails", () => {
-  it("has no grace period, even without an open invoice", async () => {
-    const { userId, customer } = await known();
+describe("a subscription whose payment fails after its trial_end", () => {
+  const overdueAfterTrial = async (customer: string, isPaid: boolean) => {
     const end = Math.floor(Date.now() / 1000) - 3_600;
     const item = (one: Stripe.Subscription) => ({ ...one.items.data[0], current_period_start: end });
-    on().between.stripe.fault = ({ path }) =>
-      path.startsWith("/v1/subscriptions?")
-        ? (page: { data: Stripe.Subscription[] }) => ({
-            ...page,
-            data: page.data.map((one) => ({
-              ...one,
-              status: "past_due",
-              trial_end: end,
-              items: { ...one.items, data: [item(one)] },
-            })),
-          })
-        : undefined;
+    on().between.stripe.fault = ({ path }) => {
+      if (path.startsWith("/v1/invoices?") && !isPaid) return () => ({ object: "list", data: [] });
+      if (!path.startsWith("/v1/subscriptions?")) return undefined;
+      return (page: { data: Stripe.Subscription[] }) => ({
+        ...page,
+        data: page.data.map((one) => ({
+          ...one,
+          status: "past_due",
+          trial_end: end,
+          items: { ...one.items, data: [item(one)] },
+        })),
+      });
+    };
     expect(await send(customer)).toBe(200);
+  };
+
+  it("has no grace period when nothing was ever paid, even without an open invoice", async () => {
+    const { userId, customer } = await known();
+    await overdueAfterTrial(customer, false);
     const row = await on().rows.get(userId);
     expect(row?.subscriptions).toMatchObject([{ status: "past_due", unpaid_since: null, unpaid_first: true }]);
     expect(entitlement(row, new Date(), on().settings.policy)).toMatchObject({ plan: "free", reason: "past_due" });
+  });
+
+  it("has a grace period when the trial_end was goodwill for a customer who has paid before", async () => {
+    const { userId, customer } = await known();
+    await overdueAfterTrial(customer, true);
+    const row = await on().rows.get(userId);
+    expect(row?.subscriptions).toMatchObject([{ status: "past_due", unpaid_first: false }]);
+    expect(entitlement(row, new Date(), on().settings.policy)).toMatchObject({ plan: "paid", reason: "grace" });
   });
 });
 

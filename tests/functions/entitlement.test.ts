@@ -355,14 +355,14 @@ describe("currentSubscription", () => {
   it("prefers a paid subscription to a newer incomplete one", () => {
     const paid = having({ status: "incomplete" }, { id: "sub_2" });
     expect(currentSubscription(paid, date(middle), policy)?.id).toBe("sub_2");
-    expect(currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }))?.id).toBe("sub_2");
+    expect(currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }), date(middle), policy)?.id).toBe("sub_2");
   });
 
   it("returns the newest live subscription, or the last ended subscription when none is live", () => {
-    expect(currentSubscription(having({}, { id: "sub_2" }))?.id).toBe("sub_1");
-    expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }))?.id).toBe("sub_2");
-    expect(currentSubscription(having({ status: "canceled" }))?.id).toBe("sub_1");
-    expect(currentSubscription({ user_id: "user" })).toBeUndefined();
+    expect(currentSubscription(having({}, { id: "sub_2" }), date(middle), policy)?.id).toBe("sub_1");
+    expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }), date(middle), policy)?.id).toBe("sub_2");
+    expect(currentSubscription(having({ status: "canceled" }), date(middle), policy)?.id).toBe("sub_1");
+    expect(currentSubscription({ user_id: "user" }, date(middle), policy)).toBeUndefined();
   });
 });
 
