@@ -265,13 +265,8 @@ describe("reconciler with more events than it has time for", () => {
     on().between.stripe.fault = ({ path }) => {
       if (!path.startsWith("/v1/events")) return undefined;
       pages++;
-      return (page: { data: object[] }) => ({
-        ...page,
-        has_more: true,
-        data: Array.from({ length: 100 }, (_, at) =>
-          JSON.parse(event("product.created", { object: "product", id: `p${at}` })),
-        ),
-      });
+      const data = Array.from({ length: 100 }, () => JSON.parse(event("product.created", { object: "product" })));
+      return { status: 200, body: { object: "list", has_more: true, url: "/v1/events", data } };
     };
     // Each page takes a second.
     const context = { getRemainingTimeInMillis: () => 300_000 - pages * 1_000 };
