@@ -99,7 +99,7 @@ export async function syncCustomer(
     entitlement: entitlement(customer, now, policy),
     stripeStatus: current?.status ?? null,
     stripeSubscriptionId: current?.id ?? null,
-    reviewAt: nextReview(customer, now, policy),
+    reviewAt: nextReview(customer, now, policy, isKnown),
     now,
   };
   raiseAlarms(customer, policy, sources);

@@ -108,7 +108,7 @@ export function parseEvent(body: unknown): StripeEvent | undefined {
  * Whether an event can change a plan. We sell only in our own account, so an event of a connected account cannot. Our key
  * does not know its objects either.
  */
-export function matters({ type, account }: StripeEvent): boolean {
+export function matters({ type, account }: Partial<StripeEvent>): boolean {
   return account === undefined && webhookEvents.some((known) => known === type);
 }
 

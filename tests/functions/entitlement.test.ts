@@ -539,4 +539,8 @@ describe("nextReview", () => {
   ])("%s", (_name, customer, now, expected) => {
     expect(review(customer as Customer, now)).toBe(expected);
   });
+
+  it("is 1 h later while Stripe does not know the customer", () => {
+    expect(nextReview(having({ status: "canceled" }), date(middle), policy, false)).toEqual(date(middle + 3600));
+  });
 });
