@@ -191,7 +191,9 @@ export function createUserRows(tableName: string): UserRows {
       const { ticket } = await takeTicket(userId, now);
       const removed = [...stripeAttributes, "known_plans", "review_by", "review_queue", "needs_review_at"];
       await update(userId, {
-        UpdateExpression: `SET applied_ticket = :ticket, updated_at = :now REMOVE ${removed.join(", ")}`,
+        UpdateExpression: `SET applied_ticket = :ticket, updated_at = :now REMOVE ${removed.map((name) => `#${name}`).join(", ")}`,
+        // Some names, such as "plan", are reserved words of DynamoDB.
+        ExpressionAttributeNames: Object.fromEntries(removed.map((name) => [`#${name}`, name])),
         ExpressionAttributeValues: marshall({ ":ticket": ticket, ":now": now.toISOString() }),
       });
     },
