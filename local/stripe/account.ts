@@ -44,6 +44,7 @@ export class StripeAccount {
   baseUrl = "";
   /** Clock of customers created without a test clock. */
   readonly defaultClock = DEFAULT_CLOCK;
+  private caughtUpAt: number | undefined;
 
   constructor(path: string, catalogue: CatalogueEntry[]) {
     this.ledger = new Ledger(path);
@@ -55,19 +56,27 @@ export class StripeAccount {
     return this.ledger.now();
   }
 
-  /** Expires Checkout Sessions and runs all scheduled actions that are due. */
+  /**
+   * Expires Checkout Sessions and runs all scheduled actions that are due. Does this only once a second, the resolution of
+   * Stripe's times, because it looks at every subscription.
+   */
   catchUp(): void {
+    if (this.caughtUpAt !== this.now()) this.runDue();
+  }
+
+  /** Like `catchUp`, but at once. Call it after a change that makes an action due now. */
+  runDue(): void {
+    this.caughtUpAt = this.now();
     expireSessions(this.ledger);
     runTime(this.ledger, this.now(), (customer) => this.ledger.ownClock(customer) === undefined);
   }
 
   /** Advances the account's clock and runs the actions that become due, in order of time. */
   async advance(seconds: number): Promise<void> {
-    this.catchUp();
+    this.runDue();
     const until = this.now() + seconds;
     runTime(this.ledger, until, (customer) => this.ledger.ownClock(customer) === undefined);
-    this.ledger.state.aheadSeconds += seconds;
-    this.ledger.save();
+    this.ledger.set("counters", "aheadSeconds", this.ledger.state.counters.aheadSeconds + seconds);
   }
 
   /** Advances one test clock and runs the actions that become due. */
@@ -308,7 +317,7 @@ export class StripeAccount {
   delivered(eventId: string, endpointId: string): void {
     const left = (this.ledger.state.audiences[eventId] ?? []).filter((id) => id !== endpointId);
     const event = this.ledger.find("event", eventId);
-    this.ledger.state.audiences[eventId] = left;
+    this.ledger.set("audiences", eventId, left);
     if (event) this.ledger.put("event", { ...event, pending_webhooks: left.length });
   }
 
@@ -328,7 +337,7 @@ export class StripeAccount {
 
   /** Saves the state. */
   close(): void {
-    this.ledger.flush();
+    this.ledger.close();
   }
 
   private mustHavePaid(customer: string): Stripe.Charge {

@@ -5,7 +5,6 @@ import type { Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
 import { collect, draftInvoice, finalizeInvoice } from "./payments";
 import { invalid } from "./problem";
-import type { Purchase } from "./state";
 import { DAY, openSubscription } from "./subscriptions";
 
 /** Result of a payment attempt. */
@@ -67,13 +66,13 @@ export function payCheckout(
   // A trial begins only with a card that works.
   const isTrial = purchase.trialDays > 0;
   if (isPending || decline) {
-    const subscription = isTrial ? undefined : begin(ledger, purchase, customer);
+    const subscription = isTrial ? undefined : begin(ledger, sessionId, customer);
     if (!decline) return { outcome: "requires_action" };
     if (subscription) collect(ledger, String(subscription.latest_invoice), { decline });
     const { code, message } = decline;
     return { outcome: "declined", code: (typeof first === "object" && first.declineCode) || code, message };
   }
-  const subscription = begin(ledger, purchase, customer);
+  const subscription = begin(ledger, sessionId, customer);
   const card = attachCard(ledger, customer, number);
   ledger.change("subscription", subscription.id, { default_payment_method: card.id });
   if (subscription.status === "incomplete") collect(ledger, String(subscription.latest_invoice), { present: true });
@@ -86,7 +85,9 @@ const failedAuthentication = {
 };
 
 /** Creates the subscription of a purchase with its first invoice, unless an earlier attempt has created it. */
-function begin(ledger: Ledger, purchase: Purchase, customer: string): Stripe.Subscription {
+function begin(ledger: Ledger, sessionId: string, customer: string): Stripe.Subscription {
+  const purchase = ledger.state.purchases[sessionId];
+  if (!purchase) throw invalid("This Checkout Session is no longer active.");
   if (purchase.subscription) return ledger.get("subscription", purchase.subscription);
   const items = purchase.items.map(({ price, quantity }) => ({ price: ledger.get("price", price), quantity }));
   const { id, status } = openSubscription(ledger, {
@@ -97,7 +98,7 @@ function begin(ledger: Ledger, purchase: Purchase, customer: string): Stripe.Sub
     trialEnd: purchase.trialDays > 0 ? ledger.now(customer) + purchase.trialDays * DAY : null,
     status: "incomplete",
   });
-  purchase.subscription = id;
+  ledger.set("purchases", sessionId, { ...purchase, subscription: id });
   ledger.emit("customer.subscription.created", ledger.get("subscription", id));
   const invoice = draftInvoice(ledger, ledger.get("subscription", id), "subscription_create");
   finalizeInvoice(ledger, invoice.id);

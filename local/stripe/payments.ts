@@ -33,7 +33,7 @@ export function draftInvoice(
       quantity: item.quantity ?? 1,
     }),
   );
-  ledger.state.invoices++;
+  ledger.set("counters", "invoices", ledger.state.counters.invoices + 1);
   const { email = null } = ledger.get("customer", customer) as Stripe.Customer;
   const invoice = blank.invoice({
     id,
@@ -42,7 +42,7 @@ export function draftInvoice(
     customer,
     customer_email: email,
     billing_reason: reason,
-    number: `DOUBLE-${String(ledger.state.invoices).padStart(4, "0")}`,
+    number: `DOUBLE-${String(ledger.state.counters.invoices).padStart(4, "0")}`,
     test_clock: subscription.test_clock,
     lines: blank.inlineList(lines, `/v1/invoices/${id}/lines`),
     period_start: now,
@@ -212,7 +212,7 @@ export function collect(ledger: Ledger, invoiceId: string, options: PaymentOptio
   if (!subscription) return payment;
   const { id, status } = subscription;
   if (payment.paid) {
-    delete ledger.state.dunning[id];
+    ledger.set("dunning", id, undefined);
     const isOpen = ledger.all("invoice").some((one) => one.status === "open" && subscriptionOf(ledger, one)?.id === id);
     if (!isOpen && ["past_due", "unpaid", "incomplete"].includes(status)) {
       ledger.change("subscription", id, { status: "active" }, "customer.subscription.updated");
@@ -225,7 +225,7 @@ export function collect(ledger: Ledger, invoiceId: string, options: PaymentOptio
   const dunning = ledger.state.dunning[id] ?? { failures: 0, nextAt: null, firstAt: now };
   const nextDays = RETRY_DAYS[dunning.failures];
   const nextAt = nextDays === undefined ? null : dunning.firstAt + nextDays * DAY;
-  ledger.state.dunning[id] = { ...dunning, failures: dunning.failures + 1, nextAt };
+  ledger.set("dunning", id, { ...dunning, failures: dunning.failures + 1, nextAt });
   ledger.change("invoice", invoiceId, { next_payment_attempt: nextAt });
   if (status !== "past_due") ledger.change("subscription", id, { status: "past_due" }, "customer.subscription.updated");
   return payment;
