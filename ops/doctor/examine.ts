@@ -12,6 +12,7 @@ import { type Check, failed } from "./check";
 import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
 import { imageTags } from "./imageTags";
+import { checkPortal } from "./portal";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
 import { checkRegistryToken } from "./registryToken";
@@ -42,13 +43,16 @@ export async function examine(
   target: Target,
   { timeoutMs = TIMEOUT_MS, logMs }: { timeoutMs?: number; logMs?: number } = {},
 ): Promise<Check[]> {
-  const { config, apiKey, browserKeys } = target;
+  const { config, apiKey, browserKeys, stripeKey } = target;
   const options = { apiKey, url: config.runpodApiUrl, timeoutMs };
   const client = apis[config.runpodApi](options);
   const monitor = workerMonitor({ ...options, ...(logMs && { logMs }) }, config.runpodJobApiUrl, client);
   const checks = await examineThrough(target, client, monitor, timeoutMs);
   const keys = Object.values(browserKeys).flatMap((each) => (typeof each === "object" ? each.key : []));
-  return checks.map((check) => ({ ...check, seen: redact(check.seen, [apiKey, ...keys]) }));
+  return checks.map((check) => ({
+    ...check,
+    seen: redact(check.seen, [apiKey, ...keys, ...(typeof stripeKey === "object" ? [stripeKey.key] : [])]),
+  }));
 }
 
 async function examineThrough(
@@ -65,6 +69,10 @@ async function examineThrough(
   if (unread.length === Object.keys(account).length) return [unreachable(config.runpodApiUrl, unread[0]?.why ?? "")];
 
   const general = [checkAccount(client), checkKey(client, unread)];
+  if (typeof target.stripeKey === "object") {
+    const stripe = { apiKey: target.stripeKey.key, url: config.stripeApiUrl };
+    general.push(checkPortal(stripe, config.billing.portalConfiguration, timeoutMs));
+  }
   if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, target.aws));
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return Promise.all(general);
