@@ -2,7 +2,7 @@ import type { DisputeFacts, PaidPrice, StripeFacts, SubscriptionFacts } from "..
 import { isLive } from "../../../functions/core/entitlement";
 
 /** An unpaid invoice. */
-export interface OpenInvoice {
+interface OpenInvoice {
   /** Unix seconds. */
   created: number;
 }
