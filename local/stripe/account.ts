@@ -1,4 +1,5 @@
 import type Stripe from "stripe";
+import { behaviourOf } from "./cards";
 import { attachCard, type CheckoutOutcome, payCheckout } from "./checkout";
 import { DEFAULT_CLOCK, Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
@@ -270,7 +271,10 @@ export class StripeAccount {
       .reverse();
     return open.every(({ id }) => {
       const subscription = subscriptionOf(this.ledger, this.ledger.get("invoice", id));
-      return subscription?.status === "canceled" || collect(this.ledger, id).paid;
+      // The owner is at the portal and authenticates. A card that fails later fails there too.
+      const card = this.cardOf(customer);
+      const present = card !== undefined && behaviourOf(card).later === "authenticate";
+      return subscription?.status === "canceled" || collect(this.ledger, id, { present }).paid;
     });
   }
 

@@ -168,6 +168,7 @@ function payInvoice(ledger: Ledger, id: string, { present = false, decline }: Pa
       id,
       { attempted: true, attempt_count: invoice.attempt_count + 1 },
       "invoice.payment_failed",
+      ...(failure.code === "authentication_required" ? ["invoice.payment_action_required"] : []),
     );
     return { paid: false, ...failure };
   }
@@ -180,6 +181,11 @@ function failureOf(behaviour: CardBehaviour | undefined, present: boolean): Paym
     return {
       code: "resource_missing",
       message: "There is no `default_payment_method` set on this Customer or Invoice.",
+    };
+  if (!present && behaviour.later === "authenticate")
+    return {
+      code: "authentication_required",
+      message: "Your card was declined. This transaction requires authentication.",
     };
   return present || behaviour.later ? undefined : { code: "card_declined", message: "Your card was declined." };
 }
