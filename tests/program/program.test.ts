@@ -278,9 +278,9 @@ describe("Policies of the functions", () => {
         `${invoke} jp.vendor.model-2`,
         `${invoke} vendor.model-2 vendor.model-2`,
       ],
-      checkout: [writeRow, "dynamodb:GetItem dynamodb:UpdateItem on ephemeral", stripeKey],
+      checkout: [writeRow, byCustomer, "dynamodb:GetItem dynamodb:UpdateItem on ephemeral", stripeKey],
       portal: [readRow, count, stripeKey],
-      sync: [writeRow, count, stripeKey],
+      sync: [writeRow, byCustomer, count, stripeKey],
       webhook: [writeRow, byCustomer, count, stripeKey, "ssm:GetParameters on stripe-webhook-secret"],
       reconciler: [
         writeRow,
