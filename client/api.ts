@@ -34,9 +34,11 @@ export interface Api {
    * Creates a page of Stripe's customer portal, where the customer changes or cancels the plan or updates the card. Open
    * its URL. Stripe redirects back with `?portal=return`.
    *
+   * @param plan opens the page on which a subscriber confirms the change to this plan
+   *
    * @throws ApiProblem `nothing_bought`, besides the usual codes
    */
-  portal(): Promise<Redirect>;
+  portal(plan?: PaidPlan): Promise<Redirect>;
   /**
    * Reads the plan from Stripe now. Call it after the redirect back from Stripe, because Stripe's event may still be on
    * its way. A session created afterwards has the new plan.
@@ -91,7 +93,7 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
     guest,
     plan: async () => (await callSignedIn("GET", "/billing/plan")) as PlanInfo,
     checkout: async (plan) => (await callSignedIn("POST", "/billing/checkout", { plan })) as Redirect,
-    portal: async () => (await callSignedIn("POST", "/billing/portal")) as Redirect,
+    portal: async (plan) => (await callSignedIn("POST", "/billing/portal", plan && { plan })) as Redirect,
     sync: async () => (await callSignedIn("POST", "/billing/sync")) as PlanInfo,
   };
 }

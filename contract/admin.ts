@@ -18,6 +18,11 @@ export const AdminRequest = z.discriminatedUnion("command", [
     /** Reason of the grant. It is stored in the user's row. */
     note: z.optional(z.string().check(z.maxLength(500))),
   }),
+  /**
+   * Removes the link to the user's Stripe customer and all facts read from it. For a customer that Stripe does not know,
+   * for example after the key was replaced by another account's.
+   */
+  z.strictObject({ command: z.literal("unlink"), user: User }),
   /** Removes the grant. */
   z.strictObject({ command: z.literal("revoke"), user: User }),
   /** Reads the user from Stripe and updates the row. */
@@ -41,6 +46,10 @@ export const AdminEvent = z.object({
    * handled the event.
    */
   outcome: z.nullable(z.enum(["synced", "foreign", "ignored"])),
+  /** The user whose row was synced; null when no row was. */
+  user_id: z.nullable(z.string()),
+  /** Stripe customer of the event; null when the event names none. */
+  customer: z.nullable(z.string()),
   handled_at: z.nullable(z.iso.datetime()),
 });
 export type AdminEvent = z.infer<typeof AdminEvent>;
@@ -63,6 +72,7 @@ export interface AdminAnswers {
   show: AdminUser;
   grant: AdminUser;
   revoke: AdminUser;
+  unlink: AdminUser;
   resync: AdminUser;
   users: { users: string[] };
   events: { events: AdminEvent[] };

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { createDocument, type ZodOpenApiObject, type ZodOpenApiResponsesObject } from "zod-openapi";
 import { type ErrorCode, errorCodes } from "./errors";
 import { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ModelCard, ModelList } from "./openai";
-import { CheckoutRequest, PlanResponse, RedirectResponse } from "./plan";
+import { CheckoutRequest, PlanResponse, PortalRequest, RedirectResponse } from "./plan";
 import { CancelRequest, CancelResponse, ChatReply, ChatRequest, RelayItem } from "./relay";
 import { SessionResponse } from "./session";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
@@ -17,6 +17,7 @@ const components = {
   SessionResponse,
   PlanResponse,
   CheckoutRequest,
+  PortalRequest,
   RedirectResponse,
   ChatRequest,
   ChatReply,
@@ -111,6 +112,7 @@ const apiPaths: ZodOpenApiObject["paths"] = {
     post: {
       summary: "URL of Stripe's customer portal: change or cancel the plan, update the card",
       ...signedIn,
+      requestBody: { content: json(PortalRequest) },
       responses: {
         ...ok(RedirectResponse),
         ...errors(authorizer, "invalid_input", "nothing_bought", "rate_limited", ...identity),

@@ -106,7 +106,7 @@ export const PlanResponse = z.object({
   reason: PlanReason,
   /** The plan ends at this time unless the overdue renewal is paid. */
   grace_until: z.optional(z.iso.datetime()),
-  /** The customer has cancelled, and the plan ends at this time. */
+  /** The customer has cancelled, and the plan ends at this time. A change of the plan does not remove the cancellation. */
   cancel_at: z.optional(z.iso.datetime()),
   limits: Limits,
   /** Only in `GET /billing/plan`, and missing when the usage cannot be read. */
@@ -120,6 +120,12 @@ export type PaidPlan = z.infer<typeof PaidPlan>;
 
 /** Body of `POST /billing/checkout`. */
 export const CheckoutRequest = z.strictObject({ plan: PaidPlan });
+
+/**
+ * Body of `POST /billing/portal`. With `plan` the portal opens where the customer confirms the change of the subscription
+ * to that plan.
+ */
+export const PortalRequest = z.strictObject({ plan: z.optional(PaidPlan) });
 
 /** Response of `POST /billing/checkout` and `POST /billing/portal`: the Stripe page to open. */
 export const RedirectResponse = z.object({ url: z.url() });

@@ -3,12 +3,20 @@ import { ApiError, type ErrorBody } from "../contract/errors";
 import { webhookEvents } from "../stripe/events";
 import { planResponse } from "./core/planResponse";
 import { causesText } from "./lib/causes";
+import { bodyError } from "./lib/validation";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { fromStripe } from "./stripe/client";
+import { parseEvent } from "./stripe/event";
 import { createEventLog } from "./tables/eventLog";
 
 /** Settings of the admin function. */
 export type Settings = BillingSettings & { ephemeralTable: string };
+
+/** Format of a Cognito `sub`. */
+const USER_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+const USER_RULE =
+  "must be a user id (Cognito sub, such as 3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0001) or a Stripe customer id (cus_…). " +
+  "Find the sub of an e-mail address in the console of Cognito, under the user pool's users.";
 
 /** Answers of the admin function. Errors are returned, not thrown, so that the operator reads them. */
 export type AdminAnswer = AdminAnswers[AdminRequest["command"]] | ErrorBody;
@@ -22,15 +30,17 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   const { rows } = billing;
   const log = createEventLog(settings.ephemeralTable);
 
+  /** @param mayBeNew whether the user may have no row: a user gets one only with a purchase or a grant */
   async function findUser(user: string, { mayBeNew = false } = {}): Promise<string> {
-    if (!user.startsWith("cus_")) {
-      // A typo must not create a row.
-      if (!mayBeNew && !(await rows.get(user))) throw new ApiError("invalid_input", `user: no row for ${user}`);
-      return user;
+    if (/^cus_\w+$/.test(user)) {
+      const userId = await rows.findByStripeCustomer(user);
+      if (!userId) throw new ApiError("invalid_input", `user: no row has the Stripe customer ${user}`);
+      return userId;
     }
-    const userId = await rows.findByStripeCustomer(user);
-    if (!userId) throw new ApiError("invalid_input", `user: no row has the Stripe customer ${user}`);
-    return userId;
+    // Any other text, such as an e-mail address, would create a row that nobody can sign in to.
+    if (!USER_ID.test(user)) throw new ApiError("invalid_input", `user: ${USER_RULE}`);
+    if (!mayBeNew && !(await rows.get(user))) throw new ApiError("invalid_input", `user: no row for ${user}`);
+    return user;
   }
 
   async function show(userId: string): Promise<AdminUser> {
@@ -76,7 +86,9 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     const { client } = await billing.connection();
     const { data } = await fromStripe("list", client.events.list({ limit }));
     const handled = await log.find(data.map(({ id }) => id));
-    return data.map(({ id, type, created, pending_webhooks }) => {
+    return data.map((event) => {
+      const { id, type, created, pending_webhooks } = event;
+      const { object, id: subjectId, customer } = parseEvent(event)?.subject ?? {};
       const what = handled.get(id);
       const matters = webhookEvents.some((known) => known === type);
       return {
@@ -86,6 +98,8 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
         delivered: pending_webhooks === 0,
         outcome: what?.outcome ?? (matters ? null : "ignored"),
         handled_at: what?.handled_at ?? null,
+        user_id: what?.user_id ?? null,
+        customer: (object === "customer" ? subjectId : customer) ?? null,
       };
     });
   }
@@ -111,6 +125,11 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
         await rows.grant(userId, { plan: null }, new Date());
         return syncAfterGrant(userId);
       }
+      case "unlink": {
+        const userId = await findUser(request.user);
+        await rows.unlink(userId, new Date());
+        return resync(userId);
+      }
       case "resync":
         return resync(await findUser(request.user));
       case "users":
@@ -122,7 +141,10 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
 
   return async (event) => {
     const request = AdminRequest.safeParse(event);
-    if (!request.success) return new ApiError("invalid_input").body;
+    if (!request.success) {
+      const { code, message } = bodyError(request.error.issues);
+      return new ApiError(code, message.replace(/^body\.?/, "")).body;
+    }
     const { command } = request.data;
     try {
       const answered = await answer(request.data);

@@ -25,6 +25,9 @@ const MAX_EVENTS = 1_000;
  */
 const RESERVE_MS = 30_000;
 const CONCURRENCY = 4;
+/** Shares of a run's time after which the search for events and their handling end, so that the reviews get the rest. */
+const SEARCH_SHARE = 0.25;
+const EVENTS_SHARE = 0.6;
 
 /**
  * Runs on a schedule. It handles events that the webhook never handled, and syncs customers who are due for a review.
@@ -41,27 +44,35 @@ export function create(
     const now = new Date();
     const done: Reconciled = { events: 0, reviews: 0, failed: 0, complete: true };
 
-    const recordFailure = (what: string, error: Error) => {
+    const total = context.getRemainingTimeInMillis();
+    /** Whether this share of the run's time has not passed yet. */
+    const isWithin = (share: number) =>
+      context.getRemainingTimeInMillis() > RESERVE_MS + (total - RESERVE_MS) * (1 - share);
+
+    /** @param item names the event or the customer, so that an operator can look it up with `npm run admin` */
+    const recordFailure = (what: string, item: string, error: Error) => {
       done.failed++;
-      console.error({ alarm: "reconciler_failed", what, cause: causesText(error) });
+      console.error({ alarm: "reconciler_failed", what, item, cause: causesText(error) });
     };
 
     /** Processes items a few at a time. A failed item does not stop the others. */
     async function processAll<T>(
       what: "events" | "reviews",
       items: AsyncIterable<T> | Iterable<T>,
+      share: number,
+      nameOf: (item: T) => string,
       each: (item: T) => Promise<unknown>,
     ): Promise<void> {
       const running = new Set<Promise<void>>();
       for await (const item of items) {
-        if (context.getRemainingTimeInMillis() < RESERVE_MS) {
+        if (!isWithin(share)) {
           done.complete = false;
           break;
         }
         const one = each(item)
           .then(
             () => void done[what]++,
-            (error: Error) => recordFailure(what, error),
+            (error: Error) => recordFailure(what, nameOf(item), error),
           )
           .finally(() => running.delete(one));
         running.add(one);
@@ -74,13 +85,28 @@ export function create(
       const { client: stripe } = await billing.connection();
       const sources = { billing, stripe, owner: settings.stripeOwner, log };
       // Deadlines are still reviewed when Stripe's event list is unavailable.
-      const events = await findUnhandledEvents(stripe, log, now, MAX_EVENTS).catch((error: Error) => {
-        recordFailure("events", error);
-        return [];
+      const limits = { most: MAX_EVENTS, hasTime: () => isWithin(SEARCH_SHARE) };
+      const { events, complete } = await findUnhandledEvents(stripe, log, now, limits).catch((error: Error) => {
+        recordFailure("events", "list of events", error);
+        return { events: [], complete: true };
       });
-      await processAll("events", events, (event) => handleEvent(event, sources));
+      done.complete &&= complete;
+      await processAll(
+        "events",
+        events,
+        EVENTS_SHARE,
+        ({ id }) => id,
+        (event) => handleEvent(event, sources),
+      );
     }
-    await processAll("reviews", billing.rows.due(now), (userId) => billing.sync(userId));
+    await processAll(
+      "reviews",
+      billing.rows.due(now),
+      1,
+      (userId) => userId,
+      (userId) => billing.sync(userId),
+    );
+    if (!done.complete) console.error({ alarm: "reconciler_incomplete" });
     console.log({ reconciled: done });
     if (done.failed > 0)
       throw new Error(`${done.failed} of ${done.events + done.reviews + done.failed} events and reviews failed`);

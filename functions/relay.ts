@@ -2,13 +2,13 @@ import type { JSONWebKeySet, JWK } from "jose";
 import type { Model, Plan } from "../contract/plan";
 import type { VipProvider } from "../contract/relay";
 import { createCooldowns } from "./core/relay/cooldown";
-import type { Provider } from "./core/relay/provider";
+import { type Provider, ProviderFailure } from "./core/relay/provider";
 import { parseVipProviders } from "./core/relay/route";
 import type { Prices } from "./core/relay/spend";
 import type { UsageLimits } from "./core/relay/usage";
 import { createTicketReader } from "./core/ticket";
 import { createAlarms, type RaiseAlarm } from "./lib/alarms";
-import { createParameters } from "./lib/parameters";
+import { createParameters, RECHECK_MS } from "./lib/parameters";
 import { type StreamHandler, streamHandler } from "./lib/streaming";
 import type { ChatServices } from "./relay/chat";
 import { createRelay } from "./relay/handler";
@@ -58,12 +58,12 @@ export function create(settings: Settings, pace?: ChatServices["pace"]): StreamH
       cooldowns: createCooldowns(createCooldownStore(settings.ephemeralTable)),
       limits: settings.limits,
       endpoints: settings.endpoints,
-      workerKey: () => parameter(settings.runpodKeyParameter),
+      workerKey: (options) => parameter(settings.runpodKeyParameter, options?.fresh ? RECHECK_MS : undefined),
       vipProviders: () => vipProviders(alarm),
-      createProvider: createProviders(async (name) => {
+      createProvider: createProviders(async (name, isRejected) => {
         const keyParameter = settings.keyParameters[name];
         if (!keyParameter) throw new Error(`No API key is configured for ${name}`);
-        return parameter(keyParameter);
+        return parameter(keyParameter, isRejected ? RECHECK_MS : undefined);
       }),
       prices: settings.usdPerMillionTokens,
       dailyUsd: settings.dailyUsd,
@@ -80,12 +80,31 @@ function vipProviders(alarm: RaiseAlarm): VipProvider[] {
   return providers;
 }
 
-/** Loads each provider once per container. */
-function createProviders(readKey: (name: VipProvider) => Promise<string>): (name: VipProvider) => Promise<Provider> {
+/**
+ * Loads each provider once per container.
+ *
+ * @param readKey reads a key; `isRejected` when the vendor has rejected the last one, which may just have been replaced
+ */
+function createProviders(
+  readKey: (name: VipProvider, isRejected: boolean) => Promise<string>,
+): (name: VipProvider) => Promise<Provider> {
   const providers = new Map<VipProvider, Promise<Provider>>();
-  const load = async (name: VipProvider) => {
+  const load = async (name: VipProvider): Promise<Provider> => {
     const { create } = await loadProvider(name);
-    return create({ env: process.env, readKey: () => readKey(name) });
+    let isRejected = false;
+    const provider = create({ env: process.env, readKey: () => readKey(name, isRejected) });
+    return {
+      ...provider,
+      async *stream(chat, signal) {
+        try {
+          yield* provider.stream(chat, signal);
+          isRejected = false;
+        } catch (error) {
+          isRejected = error instanceof ProviderFailure && error.reason === "auth_or_quota";
+          throw error;
+        }
+      },
+    };
   };
   return (name) => {
     const provider = providers.get(name) ?? load(name);

@@ -1,11 +1,12 @@
 import Stripe from "stripe";
-import { ApiError } from "../contract/errors";
+import { ApiError, RateLimited } from "../contract/errors";
 import { type Handler, jsonHandler, type Request } from "./lib/http";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { isSigned, matters, parseEvent, type StripeEvent } from "./stripe/event";
 import { handleEvent } from "./stripe/handleEvent";
 import { createWebhookSecrets } from "./stripe/readWebhookSecrets";
 import { createEventLog } from "./tables/eventLog";
+import { createRateLimiter } from "./tables/rateLimits";
 
 /** Settings of `POST /webhook/stripe`. */
 export type Settings = BillingSettings & { ephemeralTable: string; webhookSecretParameter: string };
@@ -14,14 +15,22 @@ export type Settings = BillingSettings & { ephemeralTable: string; webhookSecret
 const MAX_BODY_BYTES = 256 * 1024;
 
 /**
+ * Limits against a valid event that somebody replays, and against a flood of events about one customer. Each event costs
+ * several calls to Stripe. Stripe repeats a refused delivery later, so no event is lost.
+ */
+const replays = { limit: 20, windowSeconds: 600 };
+const ofOneCustomer = { limit: 120, windowSeconds: 60 };
+
+/**
  * `POST /webhook/stripe`: answers 200 only after the customer's row is written. Checkout waits for this answer before
  * it redirects, so that a returning customer already has the paid plan. Answers 400 without a valid Stripe signature,
- * and 5xx when processing fails, so that Stripe sends the event again.
+ * and 429 or 5xx when the event was not processed, so that Stripe sends it again.
  */
 export function create(settings: Settings): Handler {
   const secrets = createWebhookSecrets(settings.webhookSecretParameter);
   const billing = createBilling(settings);
   const log = createEventLog(settings.ephemeralTable);
+  const count = createRateLimiter(settings.ephemeralTable);
   const owner = settings.stripeOwner;
 
   /** Verifies the signature and parses the event. */
@@ -37,16 +46,45 @@ export function create(settings: Settings): Handler {
     return event;
   }
 
+  /**
+   * Returns the client. A test key accepts only test events, and a live key only live events, even if the signature is
+   * valid. The key may just have been replaced.
+   */
+  async function clientFor({ livemode }: StripeEvent): Promise<Stripe> {
+    const known = await billing.connection();
+    const { client, ...key } = known.livemode === livemode ? known : await billing.connection({ fresh: true });
+    if (key.livemode !== livemode) throw new ApiError("signature_invalid");
+    return client;
+  }
+
+  /** Counts an event. Throws RateLimited. If the table does not answer, the event is handled: it is signed. */
+  async function limit({ id, subject }: StripeEvent): Promise<void> {
+    const now = new Date();
+    const customer = subject.object === "customer" ? subject.id : subject.customer;
+    try {
+      await count(`webhook-event#${id}`, replays, now);
+      if (customer) await count(`webhook-customer#${customer}`, ofOneCustomer, now);
+    } catch (error) {
+      if (error instanceof RateLimited) throw error;
+      console.error({ alarm: "event_not_counted", event: id });
+    }
+  }
+
   return jsonHandler(async (request) => {
     const event = await receive(request);
-    const { client: stripe, livemode } = await billing.connection();
-    // A test key accepts only test events, and a live key only live events, even if the signature is valid.
-    if (event.livemode !== livemode) throw new ApiError("signature_invalid");
+    // Endpoints for connected accounts get test and live events, so this comes before the check of the mode.
+    if (event.account !== undefined) return { received: true, outcome: "ignored" };
+    const stripe = await clientFor(event);
     warnOfOtherApiVersion(event);
-    const outcome = matters(event) ? await handleEvent(event, { billing, stripe, owner, log }) : "ignored";
+    const outcome = matters(event) ? await handle(event, stripe) : "ignored";
     console.log({ event: event.id, type: event.type, created: event.created, outcome });
     return { received: true, outcome };
   });
+
+  async function handle(event: StripeEvent, stripe: Stripe): Promise<"synced" | "foreign"> {
+    await limit(event);
+    return handleEvent(event, { billing, stripe, owner, log });
+  }
 }
 
 /**

@@ -56,7 +56,13 @@ export class Billing extends pulumi.ComponentResource {
     });
     this.checkout = lambda("checkout", {
       settings: pulumi.output({ ...shared, ...caller, returnUrls: pages.returnUrls }),
-      statements: [users.readWrite(), ephemeral.claimCheckout(), ephemeral.count("checkout"), ...readStripeKey],
+      statements: [
+        users.readWrite(),
+        users.query("stripeCustomer"),
+        ephemeral.claimCheckout(),
+        ephemeral.count("checkout"),
+        ...readStripeKey,
+      ],
       timeoutSeconds: 29,
     });
     this.portal = lambda("portal", {
@@ -66,7 +72,7 @@ export class Billing extends pulumi.ComponentResource {
     });
     this.sync = lambda("sync", {
       settings: pulumi.output({ ...shared, ...caller }),
-      statements: [users.readWrite(), ephemeral.count("sync"), ...readStripeKey],
+      statements: [users.readWrite(), users.query("stripeCustomer"), ephemeral.count("sync"), ...readStripeKey],
       timeoutSeconds: 29,
     });
     this.webhook = lambda("webhook", {
@@ -75,6 +81,7 @@ export class Billing extends pulumi.ComponentResource {
         users.readWrite(),
         users.query("stripeCustomer"),
         ephemeral.recordEvents(),
+        ephemeral.count("webhook-event", "webhook-customer"),
         ...readStripeKey,
         ...readSecrets(webhookSecret),
       ],

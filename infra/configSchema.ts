@@ -405,8 +405,8 @@ export const secretKeys: Record<string, string> = {
     ),
   ),
   stripeApiKey:
-    "Restricted Stripe key of the functions: write customers, Checkout Sessions and portal sessions; read subscriptions, " +
-    "invoices, charges, disputes and events.",
+    "Restricted Stripe key of the functions: write customers, Checkout Sessions, portal sessions and subscriptions; read " +
+    "invoices, charges, disputes, events and portal configurations.",
   ...stripeSecrets,
   stripeWebhookSecret: "Signing secret (whsec_…) of a webhook endpoint that the operator registered by hand.",
 };

@@ -4,6 +4,19 @@ import { Plan } from "../../contract/plan";
 /** Unix seconds, as Stripe gives them. */
 const Seconds = z.int();
 
+/** A price that the customer has paid for. */
+const PaidPrice = z.object({
+  price_id: z.string(),
+  /** Creation time of the paid invoice. */
+  invoiced: Seconds,
+  /** End of the paid period. */
+  until: Seconds,
+});
+export type PaidPrice = z.infer<typeof PaidPrice>;
+
+/** One price of a subscription, with its billing period. Each item has its own: an add-on may renew every week. */
+const SubscriptionItem = z.object({ price_id: z.string(), period_start: Seconds, period_end: Seconds });
+
 /** One subscription's facts, in Stripe's own terms. */
 export const SubscriptionFacts = z.object({
   id: z.string(),
@@ -11,9 +24,13 @@ export const SubscriptionFacts = z.object({
   status: z.string(),
   created: Seconds,
   price_ids: z.array(z.string()),
-  /** Billing period of the subscription's items. Stripe starts the next period before it is paid. */
+  /**
+   * Earliest start and end of the items' billing periods. Stripe starts the next period before it is paid.
+   */
   period_start: z.nullable(Seconds),
   period_end: z.nullable(Seconds),
+  /** Missing in rows of an earlier version. */
+  items: z.optional(z.array(SubscriptionItem)),
   trial_end: z.nullable(Seconds),
   /**
    * A scheduled cancellation has one of two forms: the portal sets `cancel_at`, older code sets `cancel_at_period_end`.
@@ -24,10 +41,15 @@ export const SubscriptionFacts = z.object({
   /** Creation time of the oldest open invoice. */
   unpaid_since: z.nullable(Seconds),
   /**
-   * Whether the failed payment is the subscription's first one, or the first one after a trial. The customer has then
-   * never paid for this subscription.
+   * Whether a payment failed and the customer has never paid for this subscription: it is the first payment, or the
+   * first one after a trial.
    */
   unpaid_first: z.boolean(),
+  /**
+   * What the customer has paid for this subscription, the newest invoice first. Read only for an overdue or paused
+   * subscription. Missing for all others, and in rows of an earlier version.
+   */
+  paid: z.optional(z.array(PaidPrice)),
 });
 export type SubscriptionFacts = z.infer<typeof SubscriptionFacts>;
 

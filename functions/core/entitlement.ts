@@ -1,5 +1,5 @@
 import type { PaidPlan, Plan, PlanResponse } from "../../contract/plan";
-import type { Customer, DisputeFacts, KnownPlan, SubscriptionFacts } from "./customer";
+import type { Customer, DisputeFacts, KnownPlan, PaidPrice, SubscriptionFacts } from "./customer";
 
 /** The operator's rules for plans. */
 export interface Policy {
@@ -38,14 +38,15 @@ const rank: Readonly<Record<Plan, number>> = { free: 0, paid: 1, vip: 2 };
  */
 export function entitlement(customer: Customer | undefined, now: Date, policy: Policy): Entitlement {
   if (!customer) return { plan: "free", reason: "no_record", expiresAt: null };
-  // When no entitlement grants a plan, the reason of the first entitlement is reported.
-  const entitlements = [...subscriptionEntitlements(customer, now, policy), grantEntitlement(customer, now)];
-  return entitlements.reduce((best, other) => (isBetter(other, best) ? other : best));
+  return best(customer, now, policy).entitlement;
 }
 
-/** Returns the subscription to report: one that can grant a plan, else the newest live one, else the last ended one. */
-export function currentSubscription(customer: Customer): SubscriptionFacts | undefined {
-  return byWeight(customer)[0];
+/**
+ * Returns the subscription to report: the one that gives the plan. When none gives it: one that can grant a plan, else
+ * the newest live one, else the last ended one.
+ */
+export function currentSubscription(customer: Customer, now: Date, policy: Policy): SubscriptionFacts | undefined {
+  return best(customer, now, policy).subscription ?? byWeight(customer)[0];
 }
 
 /**
@@ -54,11 +55,15 @@ export function currentSubscription(customer: Customer): SubscriptionFacts | und
  * Stripe.
  */
 export function deadlines(subscription: SubscriptionFacts, policy: Policy): Record<"ours" | "stripes", number[]> {
-  const { status, period_end } = subscription;
+  const { status, period_end, items = [], paid = [] } = subscription;
   const grace = status === "past_due" ? graceEnd(subscription, policy) : null;
   const runs = status === "active" || status === "trialing" || status === "past_due";
   const given = (...times: (number | null)[]) => times.filter((at) => at !== null);
-  return { ours: given(grace), stripes: runs ? given(period_end, scheduledCancel(subscription)) : [] };
+  const periodEnds = [period_end, ...items.map((item) => item.period_end)];
+  return {
+    ours: given(grace, ...paid.map(({ until }) => until)),
+    stripes: runs ? given(...periodEnds, scheduledCancel(subscription)) : [],
+  };
 }
 
 /**
@@ -102,13 +107,28 @@ function grantEntitlement({ grant_plan, grant_expires_at }: Customer, now: Date)
   return { plan: grant_plan, reason: "grant", expiresAt };
 }
 
-function subscriptionEntitlements(customer: Customer, now: Date, policy: Policy): Entitlement[] {
+/** An entitlement and the subscription that it comes from; undefined for a grant. */
+interface Candidate {
+  entitlement: Entitlement;
+  subscription?: SubscriptionFacts;
+}
+
+/** Returns the best entitlement. When none grants a plan, this is the first one, because its reason is reported. */
+function best(customer: Customer, now: Date, policy: Policy): Candidate {
+  const candidates: Candidate[] = [
+    ...subscriptionEntitlements(customer, now, policy),
+    { entitlement: grantEntitlement(customer, now) },
+  ];
+  return candidates.reduce((one, other) => (isBetter(other.entitlement, one.entitlement) ? other : one));
+}
+
+function subscriptionEntitlements(customer: Customer, now: Date, policy: Policy): Candidate[] {
   const { disputes = [], clock_ahead_seconds: ahead = 0 } = customer;
   const at = now.getTime() / 1000 + ahead;
   return byWeight(customer).map((subscription) => {
     const result = evaluate(subscription, customer.known_plans?.[subscription.id], at, policy);
     const isBlocked = disputes.some((dispute) => blocks(dispute, subscription));
-    return isBlocked && result.plan !== "free" ? deny("disputed") : result;
+    return { subscription, entitlement: isBlocked && result.plan !== "free" ? deny("disputed") : result };
   });
 }
 
@@ -119,26 +139,78 @@ function evaluate(
   at: number,
   policy: Policy,
 ): Entitlement {
-  const known = planOfPrices(subscription.price_ids, policy);
+  const { status, price_ids, collection_paused } = subscription;
+  const known = planOfPrices(price_ids, policy);
   const plan = known ?? planOfUnknownPrice(subscription, knownPlan);
   const cancelAt = scheduledCancel(subscription);
-  const denial = denialReason(subscription, at, cancelAt);
+  const periodEnd = periodEndOf(subscription, known, policy);
+  const denial = denialReason(status, at, cancelAt);
   if (denial) return deny(denial);
   // A customer who pays a price that was removed from the configuration must keep a plan. A price that was never
   // configured grants nothing.
   if (!plan || plan === "free") return deny("unknown_price");
 
-  const cancel = cancelAt === null ? {} : { cancelAt: date(cancelAt) };
-  if (subscription.status === "past_due") {
-    const graceUntil = graceEnd(subscription, policy);
-    if (graceUntil === null || graceUntil <= at) return deny("past_due");
-    const expiresAt = date(Math.min(graceUntil, cancelAt ?? Infinity));
-    return { plan, reason: known ? "grace" : "unknown_price", expiresAt, graceUntil: date(graceUntil), ...cancel };
+  const give = (given: PaidPlan, reason: Entitlement["reason"], end: number | null, graceUntil?: number) => {
+    const ends = Math.min(end ?? Infinity, cancelAt ?? Infinity);
+    return {
+      plan: given,
+      reason: known ? reason : ("unknown_price" as const),
+      expiresAt: ends === Infinity ? null : date(ends),
+      ...(graceUntil !== undefined && { graceUntil: date(graceUntil) }),
+      ...(cancelAt !== null && { cancelAt: date(cancelAt) }),
+    };
+  };
+
+  if (collection_paused || status === "past_due") {
+    const paid = paidPlan(subscription, plan, knownPlan, policy);
+    // The customer keeps a paid period, even when Stripe collects nothing for the next one.
+    const grace = collection_paused ? null : graceEnd(subscription, policy);
+    if (paid.plan && grace !== null && grace > at) return give(paid.plan, "grace", Math.max(grace, paid.until), grace);
+    if (paid.plan && paid.until > at) return give(paid.plan, "subscription", paid.until);
+    return deny(collection_paused ? "paused" : "past_due");
   }
-  const ends = Math.min(subscription.period_end ?? Infinity, cancelAt ?? Infinity);
-  const expiresAt = ends === Infinity ? null : date(ends);
-  const reason = subscription.status === "trialing" ? "trial" : "subscription";
-  return { plan, reason: known ? reason : "unknown_price", expiresAt, ...cancel };
+  if (periodEnd !== null && periodEnd + LEEWAY_SECONDS <= at) return deny("outdated");
+  return give(plan, status === "trialing" ? "trial" : "subscription", periodEnd);
+}
+
+/**
+ * The plan that the customer of an overdue or paused subscription has paid for, and the end of the paid period. It is
+ * never higher than the current plan, and never higher than the last plan that was paid: an upgrade whose payment failed
+ * grants nothing.
+ *
+ * @param current plan of the subscription's present prices
+ */
+function paidPlan(
+  { paid, price_ids }: SubscriptionFacts,
+  current: PaidPlan,
+  known: KnownPlan | undefined,
+  policy: Policy,
+): { plan: PaidPlan | undefined; until: number } {
+  // A row of an earlier version does not say what was paid. The next sync, within a day, adds it.
+  if (!paid) return { plan: current, until: 0 };
+  const planOf = ({ price_id }: PaidPrice): PaidPlan | undefined => {
+    const unknown = price_ids.includes(price_id) ? current : known && "paid";
+    return planOfPrices([price_id], policy) ?? unknown;
+  };
+  const lastInvoiced = paid.find((price) => planOf(price))?.invoiced;
+  const last = paid
+    .filter(({ invoiced }) => invoiced === lastInvoiced)
+    .flatMap((price) => ({ plan: planOf(price), until: price.until }))
+    .reduce<{ plan: PaidPlan | undefined; until: number }>(
+      (one, other) => (rank[other.plan ?? "free"] > rank[one.plan ?? "free"] ? other : one),
+      { plan: undefined, until: 0 },
+    );
+  return last.plan && rank[current] < rank[last.plan] ? { ...last, plan: current } : last;
+}
+
+/** End of the billing period of the plan's price. An add-on may have another period. Null when it is unknown. */
+function periodEndOf(
+  { items = [], period_end }: SubscriptionFacts,
+  plan: PaidPlan | undefined,
+  { prices }: Policy,
+): number | null {
+  const ends = items.filter(({ price_id }) => plan && prices[plan].includes(price_id)).map((item) => item.period_end);
+  return ends.length > 0 ? Math.max(...ends) : period_end;
 }
 
 /**
@@ -151,20 +223,12 @@ function planOfUnknownPrice({ price_ids }: SubscriptionFacts, known: KnownPlan |
   return known && "paid";
 }
 
-/** The reason a subscription grants no plan regardless of its price, or undefined. */
-function denialReason(
-  { status, collection_paused, period_end }: SubscriptionFacts,
-  at: number,
-  cancelAt: number | null,
-): Entitlement["reason"] | undefined {
+/** The reason a subscription grants no plan regardless of its price and payments, or undefined. */
+function denialReason(status: string, at: number, cancelAt: number | null): Entitlement["reason"] | undefined {
   switch (status) {
     case "active":
     case "trialing":
-      if (collection_paused) return "paused";
-      if (cancelAt !== null && cancelAt <= at) return "canceled";
-      return period_end !== null && period_end + LEEWAY_SECONDS <= at ? "outdated" : undefined;
     case "past_due":
-      if (collection_paused) return "paused";
       return cancelAt !== null && cancelAt <= at ? "canceled" : undefined;
     case "incomplete":
     case "incomplete_expired":
@@ -191,9 +255,12 @@ function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): numbe
   return subscription.unpaid_first || since === null ? null : since + graceDays * DAY_SECONDS;
 }
 
-/** An open dispute blocks every subscription. A lost dispute blocks those created before it. */
+/**
+ * An open dispute blocks every subscription. A lost dispute blocks those created before it, or in the same second: Stripe
+ * has only whole seconds, and a customer cannot buy again within the second of a dispute.
+ */
 function blocks(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean {
-  return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created < dispute.created);
+  return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created <= dispute.created);
 }
 
 /** An inquiry (`warning_…`) is not a dispute yet. A dispute that we won blocks nothing. */

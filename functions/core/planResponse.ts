@@ -15,7 +15,7 @@ export function planResponse(
   return {
     user_id: userId,
     plan,
-    stripe_status: (customer && currentSubscription(customer)?.status) ?? null,
+    stripe_status: (customer && currentSubscription(customer, now, policy)?.status) ?? null,
     expires_at: expiresAt?.toISOString() ?? null,
     updated_at: customer?.updated_at ?? null,
     reason,

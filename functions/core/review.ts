@@ -5,6 +5,8 @@ import { deadlines, isLive, type Policy } from "./entitlement";
 const AFTER_DEADLINE_SECONDS = 60;
 /** A live subscription is read again at least this often, even without an event. */
 const EVERY_SECONDS = 24 * 3600;
+/** Interval while Stripe does not know the row's customer. An operator may correct the key at any time. */
+const UNKNOWN_SECONDS = 3600;
 /** Retry interval while Stripe has not acted on a passed deadline. A renewal takes Stripe about an hour. */
 const OVERDUE_SECONDS = 3600;
 
@@ -12,8 +14,10 @@ const OVERDUE_SECONDS = 3600;
  * Computes the next time at which the reconciler reads a customer from Stripe. This is the earliest of: the next
  * deadline, the periodic read of a live subscription, the end of a grant, and the end of a pending step at Stripe. Null
  * when none of these lies in the future.
+ *
+ * @param isKnown false when Stripe does not know the row's customer: the row's facts may be old
  */
-export function nextReview(customer: Customer, now: Date, policy: Policy): Date | null {
+export function nextReview(customer: Customer, now: Date, policy: Policy, isKnown = true): Date | null {
   const { subscriptions = [], clock_ahead_seconds: ahead = 0, grant_expires_at, review_by } = customer;
   const seconds = now.getTime() / 1000;
   const times = subscriptions.filter(isLive).flatMap((subscription) => {
@@ -22,6 +26,7 @@ export function nextReview(customer: Customer, now: Date, policy: Policy): Date 
     const isOverdue = stripes.some((at) => at - ahead + AFTER_DEADLINE_SECONDS <= seconds);
     return [...after, seconds + (isOverdue ? OVERDUE_SECONDS : EVERY_SECONDS)];
   });
+  if (!isKnown) times.push(seconds + UNKNOWN_SECONDS);
   for (const moment of [grant_expires_at, review_by]) if (moment) times.push(Date.parse(moment) / 1000);
   const future = times.filter((at) => at > seconds);
   return future.length > 0 ? new Date(Math.min(...future) * 1000) : null;

@@ -4,7 +4,7 @@ import { nextReview } from "./review";
 
 /** Values that one sync writes to a row. */
 export interface SyncWrite {
-  /** Undefined when the row has no Stripe customer. The row then keeps its facts. */
+  /** Undefined when the row has no Stripe customer, or one that Stripe does not know. The row then keeps its facts. */
   facts: StripeFacts | undefined;
   /**
    * Known plans to merge into the row, by subscription id. Entries of other subscriptions stay, because an earlier sync
@@ -38,8 +38,8 @@ export interface SyncRows {
 /** Dependencies of the sync. */
 export interface SyncSources {
   rows: SyncRows;
-  /** Reads the current facts from Stripe. */
-  readFacts(stripeCustomerId: string, now: Date): Promise<StripeFacts>;
+  /** Reads the current facts from Stripe. Undefined when Stripe does not know the customer's id. */
+  readFacts(stripeCustomerId: string, now: Date): Promise<StripeFacts | undefined>;
   policy: Policy;
   now(): Date;
   /** Reports a condition that an operator must see. */
@@ -57,6 +57,8 @@ export interface Synced {
   customer: Customer;
   /** False when a sync that started later has already written. */
   applied: boolean;
+  /** False when Stripe does not know the row's customer. The facts are then those of an earlier sync. */
+  isKnown: boolean;
 }
 
 /**
@@ -79,6 +81,9 @@ export async function syncCustomer(
   const read = before.stripe_customer_id && (await sources.readFacts(before.stripe_customer_id, sources.now()));
   const now = sources.now();
   const facts = read || undefined;
+  // With a key of a wrong Stripe account every customer is unknown. The plans must survive that.
+  const isKnown = facts !== undefined || !before.stripe_customer_id;
+  if (!isKnown) sources.alarm("unknown_customer", { customer: before.stripe_customer_id });
   const knownPlans = facts ? knownPlansOf(facts, policy) : {};
   const customer: Customer = {
     ...before,
@@ -87,19 +92,19 @@ export async function syncCustomer(
     ...(facts && { synced_at: now.toISOString() }),
     updated_at: now.toISOString(),
   };
-  const current = currentSubscription(customer);
+  const current = currentSubscription(customer, now, policy);
   const write: SyncWrite = {
     facts,
     knownPlans,
     entitlement: entitlement(customer, now, policy),
     stripeStatus: current?.status ?? null,
     stripeSubscriptionId: current?.id ?? null,
-    reviewAt: nextReview(customer, now, policy),
+    reviewAt: nextReview(customer, now, policy, isKnown),
     now,
   };
   raiseAlarms(customer, policy, sources);
-  if (await rows.apply(userId, ticket, write)) return { customer, applied: true };
-  return { customer: (await rows.get(userId)) ?? customer, applied: false };
+  if (await rows.apply(userId, ticket, write)) return { customer, applied: true, isKnown };
+  return { customer: (await rows.get(userId)) ?? customer, applied: false, isKnown };
 }
 
 /** Returns the plans that the current configuration assigns to the subscriptions' prices. */

@@ -1,6 +1,6 @@
 import type { JWK } from "jose";
 import type { SessionSources } from "../core/session";
-import { createParameters } from "./parameters";
+import { createParameters, PASSED_ON_MS } from "./parameters";
 
 /** Settings of the functions that open sessions: names, never a secret. */
 export interface SessionSettings {
@@ -14,7 +14,7 @@ export function createSessionSources(settings: SessionSettings): SessionSources 
   const parameter = createParameters();
   return {
     ticketIssuer: settings.ticketIssuer,
-    signingKey: async () => JSON.parse(await parameter(settings.signingKeyParameter)) as JWK,
-    browserKey: (name) => parameter(name),
+    signingKey: async () => JSON.parse(await parameter(settings.signingKeyParameter, PASSED_ON_MS)) as JWK,
+    browserKey: (name) => parameter(name, PASSED_ON_MS),
   };
 }

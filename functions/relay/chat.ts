@@ -45,7 +45,7 @@ export interface ChatServices {
   /** URLs of the models' job APIs. */
   endpoints: Partial<Record<Model, string>>;
   /** Reads the RunPod account's API key. */
-  workerKey(): Promise<string>;
+  workerKey(options?: { fresh: boolean }): Promise<string>;
   /** External LLMs that answer the vip plan, in order. */
   vipProviders(): VipProvider[];
   createProvider(name: VipProvider): Promise<Provider>;

@@ -25,7 +25,7 @@ export interface WorkerOptions {
   /** Base URL of the endpoint's job API, `https://api.runpod.ai/v2/<endpoint id>`. */
   url: string;
   /** Reads the account's API key. */
-  apiKey(): Promise<string>;
+  apiKey(options?: { fresh: boolean }): Promise<string>;
   /** Signs the job's ticket. */
   ticket(): Promise<string>;
   /**
@@ -119,7 +119,7 @@ async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Jo
   const [key, jobTicket] = await Promise.all([apiKey(), ticket()]).catch((cause: unknown) => {
     throw new ProviderFailure("misconfigured", "RunPod's API key or the ticket key cannot be read", { cause });
   });
-  const authorization = `Bearer ${key}`;
+  let authorization = `Bearer ${key}`;
   const call = async (
     path: string,
     { signal = [], ...init }: Omit<RequestInit, "signal"> & { signal?: AbortSignal[] },
@@ -134,7 +134,16 @@ async function submit({ url, apiKey, ticket, input }: WorkerOptions): Promise<Jo
   };
   const policy = { executionTimeout: EXECUTION_TIMEOUT_MS, ttl: JOB_SECONDS * 1_000 };
   const body = JSON.stringify({ input: { ...input, ticket: jobTicket, stream: true }, policy });
-  const id = field(await call("run", { method: "POST", body }), "id");
+  const start = () => call("run", { method: "POST", body });
+  const answer = await start().catch(async (error: unknown) => {
+    if (!(error instanceof ProviderFailure && error.reason === "auth_or_quota")) throw error;
+    // The key may just have been replaced. RunPod has refused the call, so it has started no job.
+    const fresh = `Bearer ${await apiKey({ fresh: true }).catch(() => key)}`;
+    if (fresh === authorization) throw error;
+    authorization = fresh;
+    return start();
+  });
+  const id = field(answer, "id");
   if (typeof id !== "string") throw new ProviderFailure("upstream_error", "RunPod answered /run without a job id");
 
   const poll = async (operation: "stream" | "status", signal: AbortSignal) => {

@@ -9,7 +9,8 @@ export type BillingSettings = StripeSettings & { usersTable: string; policy: Pol
 
 /** Stripe, the customers' rows and the sync between them. */
 export interface Billing {
-  connection(): Promise<StripeConnection>;
+  /** @param options `fresh` reads Stripe's key again, at most every two seconds */
+  connection(options?: { fresh: boolean }): Promise<StripeConnection>;
   rows: UserRows;
   /**
    * Syncs a user's row with Stripe. Does not call Stripe for a user without a Stripe customer. Throws ApiError

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
 import type { PaidPlan } from "../../contract/plan";
@@ -8,7 +9,7 @@ import type { Caller } from "../lib/identity";
 import { withQuery } from "../lib/returnUrl";
 import type { CheckoutAttempt, CheckoutAttempts } from "../tables/checkoutAttempts";
 import type { Billing } from "./billing";
-import { allFromStripe, fromStripe, idempotencyKey, isServerError, stripeFailure } from "./client";
+import { allFromStripe, fromStripe, idempotencyKey, isUnknown, needsNewIdempotencyKey, stripeFailure } from "./client";
 import { ensureStripeCustomer } from "./customer";
 
 /** A purchase: plan, price and return URL. */
@@ -27,15 +28,22 @@ export interface CheckoutSources {
   owner: string;
 }
 
-/** Lifetime of a Checkout Session. Stripe allows 30 minutes to 24 hours. */
+/** Lifetime of a Checkout Session. Stripe allows 30 minutes to 24 hours, counted from the arrival of the request. */
 const SESSION_LIFETIME_SECONDS = 3600;
+/** An attempt with less time left gets no new session: Stripe's 30 minutes, and a minute for slow requests and clocks. */
+const MIN_LIFETIME_SECONDS = 31 * 60;
 /** A session with less time left is not reused: paying takes a while. */
 const MIN_REMAINING_SECONDS = 900;
 /**
- * Maximum number of rounds in one request. A new round starts when another request has replaced the attempt, or when
- * the attempt's session is no longer open.
+ * A request for another plan lets an attempt that is younger than this finish first. Otherwise concurrent requests for
+ * different plans would replace each other's attempts again and again. After this time the attempt's process is assumed
+ * to be dead.
  */
-const ROUNDS = 5;
+const TURN_SECONDS = 5;
+/** Wait between two looks at the attempt of another request, plus up to as much again at random. */
+const WAIT_MS = 150;
+/** A request starts no new round after this time. Lambda ends it after 29 s. */
+const GIVE_UP_AFTER_MS = 18_000;
 
 /**
  * Returns the URL of the caller's open Checkout Session. Creates the session if necessary.
@@ -51,39 +59,55 @@ const ROUNDS = 5;
 export async function openCheckoutSession(
   caller: Caller,
   purchase: Purchase,
-  { stripe, billing, attempts, owner }: CheckoutSources,
+  sources: CheckoutSources,
 ): Promise<string> {
-  const { userId } = caller;
-  for (let round = 0; round < ROUNDS; round++) {
+  const { stripe, billing, attempts, owner } = sources;
+  const giveUpAt = performance.now() + GIVE_UP_AFTER_MS;
+  while (performance.now() < giveUpAt) {
     const customer = await ensureStripeCustomer(caller, { stripe, rows: billing.rows, owner });
-    const attempt = await currentAttempt(userId, purchase, attempts);
-    if (!attempt) continue;
-    const next = () => attempts.start(userId, newAttempt(purchase, new Date()), attempt, new Date());
-
-    const open = await allFromStripe(stripe.checkout.sessions.list({ customer, status: "open", limit: 100 }), 100);
-    const own = open.find(({ metadata }) => metadata?.attempt === attempt.id);
-    for (const other of open) if (other !== own) await expire(stripe, other.id);
-    await refuseSecondSubscription(userId, billing, attempt, own !== undefined);
-
-    const session =
-      own ??
-      (await create(stripe, userId, customer, attempt, owner).catch(async (error: unknown) => {
-        // Stripe stores the server error under this idempotency key and replays it for a day, so the next try needs a
-        // new attempt. If Stripe created the session in spite of the error, the next request expires it.
-        if (isServerError(error)) await next();
-        throw error;
-      }));
-    if (session && (await attempts.handOut(userId, attempt, session.id))) return urlOf(session);
-    if (session) await expire(stripe, session.id);
-    // The session is no longer open, and its subscription has ended. The next purchase needs a new attempt.
-    else await next();
+    const attempt = await currentAttempt(caller.userId, purchase, attempts);
+    const url = attempt && (await sessionOfAttempt(caller.userId, customer, attempt, sources));
+    if (url) return url;
+    await sleep(WAIT_MS * (1 + Math.random()));
   }
   throw new ApiError("unavailable", undefined, { cause: "too many concurrent checkout requests" });
 }
 
 /**
- * Returns the current attempt if it fits this purchase, else starts a new one. Undefined when a concurrent request
- * started another attempt first.
+ * Returns the URL of the attempt's open session. Undefined when another attempt has replaced this one, or when its
+ * session has ended; the next round then needs a new attempt.
+ */
+async function sessionOfAttempt(
+  userId: string,
+  customer: string,
+  attempt: CheckoutAttempt,
+  { stripe, billing, attempts, owner }: CheckoutSources,
+): Promise<string | undefined> {
+  const open = await allFromStripe(stripe.checkout.sessions.list({ customer, status: "open", limit: 100 }));
+  const own = open.find(({ metadata }) => metadata?.attempt === attempt.id);
+  for (const other of open) if (other !== own) await expire(stripe, other.id);
+  try {
+    await refuseSecondSubscription(userId, { stripe, billing }, attempt, own !== undefined);
+    const session = own ?? (await create(stripe, userId, customer, attempt, owner));
+    if (!session) {
+      await attempts.abandon(userId, attempt);
+      return undefined;
+    }
+    if (await attempts.handOut(userId, attempt, session.id)) return urlOf(session);
+    await expire(stripe, session.id);
+    return undefined;
+  } catch (error) {
+    const isRefusal = error instanceof ApiError && error.code !== "unavailable";
+    if (isRefusal && own) await expire(stripe, own.id);
+    // If Stripe created the session in spite of a server error, the next request expires it.
+    if (isRefusal || needsNewIdempotencyKey(error)) await attempts.abandon(userId, attempt);
+    throw error;
+  }
+}
+
+/**
+ * Returns the current attempt if it fits this purchase, else starts a new one. Undefined when a concurrent request has
+ * started another attempt, which should finish first.
  */
 async function currentAttempt(
   userId: string,
@@ -92,8 +116,12 @@ async function currentAttempt(
 ): Promise<CheckoutAttempt | undefined> {
   const now = new Date();
   const current = await attempts.current(userId, now);
-  if (current && isFor(current, purchase) && current.expires_at - now.getTime() / 1000 >= MIN_REMAINING_SECONDS)
-    return current;
+  const secondsLeft = (current?.expires_at ?? 0) - now.getTime() / 1000;
+  if (current && isFor(current, purchase)) {
+    if (secondsLeft >= (current.session_id ? MIN_REMAINING_SECONDS : MIN_LIFETIME_SECONDS)) return current;
+  } else if (current && !current.session_id && SESSION_LIFETIME_SECONDS - secondsLeft < TURN_SECONDS) {
+    return undefined;
+  }
   const attempt = newAttempt(purchase, now);
   return (await attempts.start(userId, attempt, current, now)) ? attempt : undefined;
 }
@@ -108,13 +136,14 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
 }
 
 /**
- * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription.
+ * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription. Cancels a subscription
+ * whose first payment failed in an earlier attempt: it would block every purchase for 23 hours.
  *
- * @param isOpen whether the attempt's session is open; an incomplete subscription then belongs to this session
+ * @param isOpen whether the attempt's session is open
  */
 async function refuseSecondSubscription(
   userId: string,
-  billing: Billing,
+  { stripe, billing }: Pick<CheckoutSources, "stripe" | "billing">,
   attempt: CheckoutAttempt,
   isOpen: boolean,
 ): Promise<void> {
@@ -122,10 +151,34 @@ async function refuseSecondSubscription(
   const reviewBy = new Date((attempt.expires_at + 60) * 1000);
   const { customer } = await billing.sync(userId, { reviewBy });
   if (customer.disputes?.some(isOpenDispute)) throw new ApiError("checkout_refused");
-  // Checkout creates the subscription at the first payment attempt. After a declined card the subscription is
-  // incomplete, and the customer returns to the same page.
-  const blocksPurchase = (one: SubscriptionFacts) => isLive(one) && !(isOpen && one.status === "incomplete");
-  if (customer.subscriptions?.some(blocksPurchase)) throw new ApiError("already_subscribed");
+  const live = (customer.subscriptions ?? []).filter(isLive);
+  if (live.some(({ status }) => status !== "incomplete")) throw new ApiError("already_subscribed");
+  // Checkout creates the subscription at the first payment attempt. After a declined card it is incomplete, and the
+  // customer returns to the same page.
+  const startedAt = attempt.expires_at - SESSION_LIFETIME_SECONDS;
+  const isOfOpenSession = ({ created }: SubscriptionFacts) => isOpen && created >= startedAt;
+  for (const one of live) if (!isOfOpenSession(one)) await cancelIncomplete(stripe, one.id);
+}
+
+/**
+ * Cancels a subscription whose first payment has not succeeded.
+ *
+ * @throws ApiError `already_subscribed` when the payment has succeeded in the meantime
+ */
+async function cancelIncomplete(stripe: Stripe, id: string): Promise<void> {
+  const { status } = await fromStripe("subscription", stripe.subscriptions.retrieve(id));
+  if (!isLive({ status })) return;
+  if (status !== "incomplete") throw new ApiError("already_subscribed");
+  const canceling = stripe.subscriptions.cancel(id, { expand: ["latest_invoice"] });
+  const canceled = await fromStripe("subscription", canceling).catch((error: unknown) => {
+    // Stripe does not know an ended subscription. It has just expired.
+    if (isUnknown(error, "id")) return undefined;
+    throw error;
+  });
+  const invoice = canceled?.latest_invoice;
+  // The payment succeeded between the two calls. Only an operator can give the money back.
+  if (typeof invoice === "object" && invoice?.status === "paid")
+    console.error({ alarm: "paid_subscription_canceled", subscription: id });
 }
 
 /**

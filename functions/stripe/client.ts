@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
-import { createParameters } from "../lib/parameters";
+import { createParameters, RECHECK_MS } from "../lib/parameters";
 
 /** Connection settings: names and URLs, never a secret. */
 export interface StripeSettings {
@@ -26,17 +26,22 @@ export interface StripeConnection {
 const limits = { timeout: 5_000, maxNetworkRetries: 1 } as const;
 
 /**
- * Creates stripe-node clients with the key from Parameter Store.
+ * Creates stripe-node clients with the key from Parameter Store. When Stripe rejects the key, the parameter is read again
+ * and the call is repeated with the new key.
  *
- * @returns a function that returns the connection. It throws ApiError `unavailable` when no key is configured
+ * @returns a function that returns the connection. `fresh` reads the key again, at most every two seconds. It throws
+ * ApiError `unavailable` when no key is configured
  */
-export function createStripe({ stripeApiUrl, stripeKeyParameter }: StripeSettings): () => Promise<StripeConnection> {
+export function createStripe({
+  stripeApiUrl,
+  stripeKeyParameter,
+}: StripeSettings): (options?: { fresh: boolean }) => Promise<StripeConnection> {
   const parameter = createParameters();
   const { protocol, hostname, port } = new URL(stripeApiUrl);
   let current: (StripeConnection & { key: string }) | undefined;
-  return async () => {
+  return async (options) => {
     if (!stripeKeyParameter) throw new ApiError("unavailable", undefined, { cause: "no stripeApiKey is configured" });
-    const key = await parameter(stripeKeyParameter);
+    const key = await parameter(stripeKeyParameter, options?.fresh ? RECHECK_MS : undefined);
     if (current?.key !== key) {
       const client = new Stripe(key, {
         ...limits,
@@ -45,10 +50,32 @@ export function createStripe({ stripeApiUrl, stripeKeyParameter }: StripeSetting
         protocol: protocol === "http:" ? "http" : "https",
         host: hostname,
         ...(port && { port: Number(port) }),
+        httpClient: retryWithNewKey(() => parameter(stripeKeyParameter, RECHECK_MS)),
       });
       current = { client, key, livemode: /^[rs]k_live_/.test(key) };
     }
     return current;
+  };
+}
+
+/**
+ * An HTTP client that repeats a request once with the current key when Stripe answers 401. Stripe has then executed
+ * nothing.
+ *
+ * @param readKey reads the key again, at most every few seconds
+ */
+function retryWithNewKey(readKey: () => Promise<string>): NonNullable<Stripe.StripeConfig["httpClient"]> {
+  const http = Stripe.createNodeHttpClient();
+  return {
+    getClientName: () => http.getClientName(),
+    async makeRequest(host, port, path, method, headers, ...rest) {
+      const response = await http.makeRequest(host, port, path, method, headers, ...rest);
+      if (response.getStatusCode() !== 401) return response;
+      const authorization = `Bearer ${await readKey()}`;
+      if (headers.Authorization === authorization) return response;
+      response.dispose?.();
+      return http.makeRequest(host, port, path, method, { ...headers, Authorization: authorization }, ...rest);
+    },
   };
 }
 
@@ -72,13 +99,26 @@ export async function fromStripe<T extends { object: string }>(object: T["object
   throw new ApiError("unavailable", undefined, { cause: `Expected Stripe ${object}, got ${answer?.object}` });
 }
 
-/** Reads up to `most` items of a list. Throws ApiError `unavailable`. */
-export async function allFromStripe<T extends { id: string }>(
-  list: Stripe.ApiListPromise<T>,
-  most: number,
-): Promise<T[]> {
+/** Limit of a list. It protects a function's time; a customer with monthly payments never comes near it. */
+const MAX_ITEMS = 10_000;
+
+/**
+ * Reads a whole list, page by page. A cut list could hide a live subscription or a dispute, so a longer list is an error.
+ *
+ * @throws ApiError `unavailable` for any error of a call, and for a list of more than 10,000 items
+ */
+export async function allFromStripe<T extends { id: string }>(list: Stripe.ApiListPromise<T>): Promise<T[]> {
   await fromStripe("list", list);
-  return withTimeout(list.autoPagingToArray({ limit: most }));
+  const items: T[] = [];
+  const pages = list[Symbol.asyncIterator]();
+  // stripe-node fetches a page when the first item of that page is asked for.
+  for (;;) {
+    const { value, done } = await withTimeout(pages.next());
+    if (done) return items;
+    items.push(value);
+    if (items.length > MAX_ITEMS)
+      throw new ApiError("unavailable", undefined, { cause: `A list of Stripe has more than ${MAX_ITEMS} items` });
+  }
 }
 
 async function withTimeout<T>(call: Promise<T>): Promise<T> {
@@ -94,22 +134,71 @@ async function withTimeout<T>(call: Promise<T>): Promise<T> {
   }
 }
 
-/** Whether Stripe failed with a 5xx. Stripe replays that answer for the same Idempotency-Key. */
-export function isServerError(error: unknown): boolean {
-  const status = error instanceof ApiError && error.cause instanceof StripeFailure ? error.cause.statusCode : undefined;
-  return status !== undefined && status >= 500;
+/**
+ * Whether the next attempt needs another Idempotency-Key. Stripe stores an answer for a day under its key, also a server
+ * error, and replays it (https://docs.stripe.com/api/idempotent_requests).
+ */
+export function needsNewIdempotencyKey(error: unknown): boolean {
+  const failure = failureOf(error);
+  return failure !== undefined && (failure.isReplayed || (failure.statusCode ?? 0) >= 500);
+}
+
+/**
+ * Whether Stripe does not know the object that a parameter names. Stripe also answers so when the object belongs to
+ * another account or to the other mode (test or live).
+ *
+ * @param param `id` for the id in the URL
+ */
+export function isUnknown(error: unknown, param: string): boolean {
+  const failure = failureOf(error);
+  return failure?.code === "resource_missing" && failure.param === param;
+}
+
+/**
+ * Reads one object by its id, like `fromStripe`.
+ *
+ * @returns undefined when Stripe does not know the id
+ * @throws ApiError `unavailable`
+ */
+export async function findAtStripe<T extends { object: string }>(
+  object: T["object"],
+  call: Promise<T>,
+): Promise<T | undefined> {
+  return fromStripe(object, call).catch((error: unknown) => {
+    if (isUnknown(error, "id")) return undefined;
+    throw error;
+  });
+}
+
+/** Whether Stripe refused a parameter of the call, so that a repetition would fail again. */
+export function isRefused(error: unknown): boolean {
+  return failureOf(error)?.statusCode === 400;
+}
+
+function failureOf(error: unknown): StripeFailure | undefined {
+  return error instanceof ApiError && error.cause instanceof StripeFailure ? error.cause : undefined;
 }
 
 /** A Stripe error reduced to type, code, status and request id. Its text may quote the request, so it is dropped. */
 class StripeFailure extends Error {
   override readonly name = "StripeFailure";
   readonly statusCode: number | undefined;
+  readonly code: string | undefined;
+  readonly param: string | undefined;
+  /** Whether Stripe repeated the answer to an earlier call with the same Idempotency-Key. */
+  readonly isReplayed: boolean;
 
   constructor(error: unknown) {
     const known = error instanceof Stripe.errors.StripeError ? error : undefined;
-    const facts = known ? [known.type, known.code, known.statusCode, known.requestId] : [errorName(error)];
+    const isReplayed = known?.headers?.["idempotent-replayed"] === "true";
+    const facts = known
+      ? [known.type, known.code, known.statusCode, known.requestId, isReplayed && "replayed"]
+      : [errorName(error)];
     super(facts.filter(Boolean).join(" "));
     this.statusCode = known?.statusCode;
+    this.code = known?.code;
+    this.param = known?.param;
+    this.isReplayed = isReplayed;
   }
 }
 

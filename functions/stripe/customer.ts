@@ -2,51 +2,109 @@ import type Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
 import type { Caller } from "../lib/identity";
 import type { UserRows } from "../tables/userRows";
-import { allFromStripe, fromStripe, idempotencyKey, isServerError } from "./client";
+import { allFromStripe, findAtStripe, fromStripe, idempotencyKey, needsNewIdempotencyKey } from "./client";
+
+/** Dependencies of the functions in this file. */
+interface CustomerSources {
+  stripe: Stripe;
+  rows: Pick<UserRows, "get" | "link" | "creationAttempt" | "findByStripeCustomer">;
+  /** This stack's owner tag, as stored in customers' metadata. */
+  owner: string;
+}
 
 /**
- * Returns the id of the caller's Stripe customer. Creates one and links it to the row if necessary. If a request stops
- * halfway, the next one finds the same customer: for a day by the idempotency key, later by e-mail and metadata.
+ * Returns the id of the caller's Stripe customer. Finds or creates one and links it to the row if the row has none, or
+ * if Stripe has deleted or does not know the row's customer. If a request stops halfway, the next one finds the same
+ * customer: for a day by the idempotency key, later by e-mail and metadata.
  *
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */
-export async function ensureStripeCustomer(
+export async function ensureStripeCustomer(caller: Caller, sources: CustomerSources): Promise<string> {
+  const { stripe, rows } = sources;
+  const known = (await rows.get(caller.userId))?.stripe_customer_id;
+  if (known && (await isUsable(stripe, known))) return known;
+  const own = (await findUnlinked(caller, sources)) ?? (await create(caller, sources, known));
+  const linked = await rows.link(caller.userId, own, new Date(), known);
+  if (linked) return linked;
+  alarmTwoUsers(own);
+  throw new ApiError("unavailable", undefined, { cause: `${own} belongs to another user` });
+}
+
+/**
+ * Links the row of a user whose Stripe customer is unknown to Stripe to another customer with the user's e-mail address
+ * and id. Creates none.
+ *
+ * @returns whether there is such a customer
+ * @throws ApiError `unavailable` when Stripe or the table does not answer
+ */
+export async function relinkStripeCustomer(
   caller: Caller,
-  { stripe, rows, owner }: { stripe: Stripe; rows: Pick<UserRows, "get" | "link">; owner: string },
-): Promise<string> {
-  const { userId } = caller;
-  const known = (await rows.get(userId))?.stripe_customer_id;
-  if (known && !(await fromStripe("customer", stripe.customers.retrieve(known))).deleted) return known;
-
-  const own = (await findUnlinked(stripe, caller, owner)) ?? (await create(stripe, caller, owner, known ?? "first"));
-  const linked = await rows.link(userId, own, new Date(), known);
-  if (!linked) throw new ApiError("unavailable", undefined, { cause: "the customer could not be linked" });
-  return linked;
+  unknown: string,
+  sources: CustomerSources,
+): Promise<boolean> {
+  const found = await findUnlinked(caller, sources);
+  return found !== undefined && (await sources.rows.link(caller.userId, found, new Date(), unknown)) === found;
 }
 
-/** Finds a customer that an earlier request created but did not link. */
-async function findUnlinked(stripe: Stripe, { userId, email }: Caller, owner: string): Promise<string | undefined> {
+/**
+ * Whether Stripe knows a customer and has not deleted it.
+ *
+ * @throws ApiError `unavailable` when Stripe does not answer
+ */
+async function isUsable(stripe: Stripe, customerId: string): Promise<boolean> {
+  const customer = await findAtStripe("customer", stripe.customers.retrieve(customerId));
+  if (!customer) console.error({ alarm: "unknown_customer", customer: customerId });
+  return customer !== undefined && !customer.deleted;
+}
+
+/**
+ * Finds a customer that an earlier request created but did not link. Skips a customer of another user: somebody has
+ * edited its metadata.
+ */
+async function findUnlinked(
+  { userId, email }: Caller,
+  { stripe, rows, owner }: CustomerSources,
+): Promise<string | undefined> {
   if (!email) return undefined;
-  const sameEmail = await allFromStripe(stripe.customers.list({ email, limit: 100 }), 100);
-  return sameEmail.find(({ metadata }) => metadata.user_id === userId && metadata.owner === owner)?.id;
+  const sameEmail = await allFromStripe(stripe.customers.list({ email, limit: 100 }));
+  const own = sameEmail.filter(({ metadata }) => metadata.user_id === userId && metadata.owner === owner);
+  for (const { id } of own) {
+    const linked = await rows.findByStripeCustomer(id);
+    if (linked === undefined || linked === userId) return id;
+    alarmTwoUsers(id);
+  }
+  return undefined;
 }
 
-/** @param occasion part of the idempotency key, so that the answer for a deleted customer is not replayed */
-async function create(stripe: Stripe, caller: Caller, owner: string, occasion: string): Promise<string> {
+/** Reports a Stripe customer that belongs to one user's row but names another user in its metadata. */
+export function alarmTwoUsers(customer: string): void {
+  console.error({ alarm: "customer_of_two_users", customer });
+}
+
+/**
+ * Creates a customer. After a server error Stripe replays that error for a day under the same idempotency key, so a new
+ * attempt with a new key follows, once in this request.
+ *
+ * @param replaced the customer that the row had before; part of the key
+ */
+async function create(caller: Caller, sources: CustomerSources, replaced: string | undefined): Promise<string> {
+  const { stripe, rows, owner } = sources;
   const { userId, email } = caller;
   const params: Stripe.CustomerCreateParams = {
     ...(email && { email }),
     preferred_locales: ["ja"],
     metadata: { user_id: userId, owner },
   };
-  const attempt = async (occasion: string) => {
-    const options = { idempotencyKey: idempotencyKey(["customer", owner, userId, occasion], params) };
+  const createOnce = async (attempt: string) => {
+    const purpose = ["customer", owner, userId, replaced ?? "first", attempt];
+    const options = { idempotencyKey: idempotencyKey(purpose, params) };
     return (await fromStripe("customer", stripe.customers.create(params, options))).id;
   };
-  return attempt(occasion).catch(async (error: unknown) => {
-    // After a server error, Stripe replays that error for a day under the same idempotency key. The next attempt
-    // therefore uses another key.
-    if (!isServerError(error)) throw error;
-    return (await findUnlinked(stripe, caller, owner)) ?? attempt(`${occasion}, again`);
+  const attempt = await rows.creationAttempt(userId, new Date());
+  return createOnce(attempt).catch(async (error: unknown) => {
+    if (!needsNewIdempotencyKey(error)) throw error;
+    const next = await rows.creationAttempt(userId, new Date(), attempt);
+    // Stripe may have created the customer in spite of the error.
+    return (await findUnlinked(caller, sources)) ?? createOnce(next);
   });
 }

@@ -12,6 +12,8 @@ export interface StripeEvent {
   livemode: boolean;
   /** Unix seconds. */
   created: number;
+  /** The connected account (`acct_…`) that the event is about; absent for an event of the own account. */
+  account?: string;
   /** API version of the payload; absent in a thin event. */
   apiVersion?: string;
   /** The subject: Stripe's object type, its id if it has one, and the related ids. */
@@ -31,6 +33,7 @@ const Snapshot = z.object({
   livemode: z.boolean(),
   created: z.int(),
   api_version: z.optional(z.nullable(z.string())),
+  account: z.optional(z.nullable(z.string())),
   data: z.object({
     object: z.object({
       object: z.string(),
@@ -51,6 +54,8 @@ const Thin = z.object({
   type: z.string(),
   livemode: z.boolean(),
   created: z.iso.datetime({ offset: true }),
+  /** Account of the event's object, when it is not the own one. */
+  context: z.optional(z.nullable(z.string())),
   related_object: z.optional(z.nullable(z.object({ id: z.string(), type: z.string() }))),
 });
 
@@ -86,24 +91,36 @@ export function parseEvent(body: unknown): StripeEvent | undefined {
   if (snapshot.success) return fromSnapshot(snapshot.data);
   const thin = Thin.safeParse(body);
   if (!thin.success) return undefined;
-  const { id, type, livemode, created, related_object } = thin.data;
+  const { id, type, livemode, created, context, related_object } = thin.data;
   return {
     id,
     type: type.replace(/^v1\./, ""),
     livemode,
     created: Math.floor(Date.parse(created) / 1000),
+    ...(context && { account: context }),
     subject: related_object
       ? { object: related_object.type.replace(/^v1\./, ""), id: related_object.id }
       : { object: "none" },
   };
 }
 
-/** Whether an event of this type can change a plan. */
-export function matters({ type }: StripeEvent): boolean {
-  return webhookEvents.some((known) => known === type);
+/**
+ * Whether an event can change a plan. We sell only in our own account, so an event of a connected account cannot. Our key
+ * does not know its objects either.
+ */
+export function matters({ type, account }: Partial<StripeEvent>): boolean {
+  return account === undefined && webhookEvents.some((known) => known === type);
 }
 
-function fromSnapshot({ id, type, livemode, created, api_version, data }: z.infer<typeof Snapshot>): StripeEvent {
+function fromSnapshot({
+  id,
+  type,
+  livemode,
+  created,
+  api_version,
+  account,
+  data,
+}: z.infer<typeof Snapshot>): StripeEvent {
   const { object, id: subjectId, customer, charge, metadata } = data.object;
   return {
     id,
@@ -111,6 +128,7 @@ function fromSnapshot({ id, type, livemode, created, api_version, data }: z.infe
     livemode,
     created,
     ...(api_version && { apiVersion: api_version }),
+    ...(account && { account }),
     subject: {
       object,
       ...(subjectId && { id: subjectId }),

@@ -1,13 +1,16 @@
 import type Stripe from "stripe";
 import type { UserRows } from "../tables/userRows";
-import { fromStripe } from "./client";
+import { findAtStripe } from "./client";
+import { alarmTwoUsers } from "./customer";
 import type { StripeEvent } from "./event";
 
 /** The user an event concerns. */
 export type EventTarget =
   | { userId: string; stripeCustomerId: string }
   /** Belongs to another stack or product that shares the Stripe account. */
-  | "foreign";
+  | "foreign"
+  /** Stripe does not know the event's customer or object. The key belongs to another account or mode than the event. */
+  | "unknown";
 
 /** Dependencies of the lookup. */
 export interface TargetSources {
@@ -18,8 +21,9 @@ export interface TargetSources {
 }
 
 /**
- * Finds the user that an event concerns: by the metadata of the event's object, then of its customer, then by the
- * table's index. A subscription's metadata comes first because it survives the deletion of the customer.
+ * Finds the user that an event concerns. A Stripe customer that a row is linked to belongs to that user, whatever the
+ * metadata says: metadata can be edited. For a customer without a row, the metadata of the event's object decides, then
+ * that of the customer. A subscription's metadata comes first because it survives the deletion of the customer.
  *
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */
@@ -27,56 +31,70 @@ export async function findTarget(event: StripeEvent, { stripe, rows, owner }: Ta
   const { subject } = event;
   if (subject.owner !== undefined && subject.owner !== owner) return "foreign";
   const stripeCustomerId = await customerOf(event, stripe);
-  if (!stripeCustomerId) return "foreign";
-  if (subject.userId && subject.owner) return { userId: subject.userId, stripeCustomerId };
+  if (stripeCustomerId === undefined) return "unknown";
+  if (stripeCustomerId === null) return "foreign";
+  const claimed = subject.owner ? subject.userId : undefined;
+  const linked = await rows.findByStripeCustomer(stripeCustomerId);
+  if (linked && claimed && linked !== claimed) alarmTwoUsers(stripeCustomerId);
+  const userId = linked ?? claimed;
+  if (userId) return { userId, stripeCustomerId };
 
-  const customer = await fromStripe("customer", stripe.customers.retrieve(stripeCustomerId));
+  const customer = await findAtStripe("customer", stripe.customers.retrieve(stripeCustomerId));
+  if (!customer) return "unknown";
   const metadata = customer.deleted ? {} : customer.metadata;
   if (metadata.owner !== undefined && metadata.owner !== owner) return "foreign";
-  const userId = metadata.user_id ?? (await rows.findByStripeCustomer(stripeCustomerId));
-  return userId ? { userId, stripeCustomerId } : "foreign";
+  return metadata.user_id ? { userId: metadata.user_id, stripeCustomerId } : "foreign";
 }
 
 /**
- * Whether a Stripe customer may belong to a user: the customer's metadata names no other user and no other owner.
+ * Whether a Stripe customer may belong to a user: Stripe knows it, and its metadata names no other user and no other
+ * owner.
  *
- * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer
+ * @throws ApiError `unavailable` when Stripe does not answer
  */
 export async function mayBelongToUser(
-  { userId, stripeCustomerId }: Exclude<EventTarget, "foreign">,
+  { userId, stripeCustomerId }: Exclude<EventTarget, string>,
   { stripe, owner }: Pick<TargetSources, "stripe" | "owner">,
 ): Promise<boolean> {
-  const customer = await fromStripe("customer", stripe.customers.retrieve(stripeCustomerId));
+  const customer = await findAtStripe("customer", stripe.customers.retrieve(stripeCustomerId));
+  if (!customer) return false;
   const { user_id = userId, owner: theirOwner = owner } = customer.deleted ? {} : customer.metadata;
   return user_id === userId && theirOwner === owner;
 }
 
-/** The Stripe customer that the event's object belongs to, or undefined. */
-async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<string | undefined> {
-  if (subject.object === "customer") return subject.id;
+/**
+ * The Stripe customer that the event's object belongs to. Null when the object has none. Undefined when Stripe does not
+ * know the object.
+ */
+async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<string | null | undefined> {
+  if (subject.object === "customer") return subject.id ?? null;
   if (subject.customer) return subject.customer;
-  if (subject.charge) return idOf((await fromStripe("charge", stripe.charges.retrieve(subject.charge))).customer);
-  if (!subject.id) return undefined;
+  if (subject.charge) return ownerOf(await findAtStripe("charge", stripe.charges.retrieve(subject.charge)));
+  if (!subject.id) return null;
+  const { id } = subject;
   // A thin event contains only the id of its object, so this fetches the object to learn its customer.
   switch (subject.object) {
     case "customer.subscription":
     case "subscription":
-      return idOf((await fromStripe("subscription", stripe.subscriptions.retrieve(subject.id))).customer);
+      return ownerOf(await findAtStripe("subscription", stripe.subscriptions.retrieve(id)));
     case "invoice":
-      return idOf((await fromStripe("invoice", stripe.invoices.retrieve(subject.id))).customer);
+      return ownerOf(await findAtStripe("invoice", stripe.invoices.retrieve(id)));
     case "charge":
-      return idOf((await fromStripe("charge", stripe.charges.retrieve(subject.id))).customer);
+      return ownerOf(await findAtStripe("charge", stripe.charges.retrieve(id)));
     case "checkout.session":
-      return idOf((await fromStripe("checkout.session", stripe.checkout.sessions.retrieve(subject.id))).customer);
+      return ownerOf(await findAtStripe("checkout.session", stripe.checkout.sessions.retrieve(id)));
     case "dispute": {
-      const dispute = await fromStripe("dispute", stripe.disputes.retrieve(subject.id, { expand: ["charge"] }));
-      return typeof dispute.charge === "string" ? undefined : idOf(dispute.charge.customer);
+      const dispute = await findAtStripe("dispute", stripe.disputes.retrieve(id, { expand: ["charge"] }));
+      return dispute && (typeof dispute.charge === "string" ? null : ownerOf(dispute.charge));
     }
     default:
-      return undefined;
+      return null;
   }
 }
 
-function idOf(reference: string | { id: string } | null | undefined): string | undefined {
-  return typeof reference === "string" ? reference : reference?.id;
+function ownerOf(
+  object: { customer?: string | { id: string } | null | undefined } | undefined,
+): string | null | undefined {
+  if (!object) return undefined;
+  return typeof object.customer === "string" ? object.customer : (object.customer?.id ?? null);
 }

@@ -1,38 +1,37 @@
 import type Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
-import { StripeFacts, type SubscriptionFacts } from "../core/customer";
+import { type PaidPrice, StripeFacts, type SubscriptionFacts } from "../core/customer";
 import { isLive } from "../core/entitlement";
-import { allFromStripe, fromStripe } from "./client";
+import { allFromStripe, findAtStripe, fromStripe } from "./client";
 
-/** Limit per kind of object: enough for years of monthly payments. */
-const MAX_OBJECTS = 300;
-/** A trial's first invoice is created near the trial's end, with Stripe's own delay. */
-const TRIAL_END_SLACK_SECONDS = 24 * 3600;
+/** Paid invoices to look at, the newest first. Invoices for add-ons only may precede the plan's last one. */
+const PAID_INVOICES = 20;
 
 /**
- * Reads the facts that decide a plan. Most customers need one round trip. Disputes, open invoices and a test clock are
- * read only when the first answers refer to them.
+ * Reads the facts that decide a plan. Most customers need one round trip. Disputes, invoices and a test clock are read
+ * only when the first answers refer to them.
  *
- * @throws ApiError `unavailable` when Stripe does not answer or does not know the customer. An unknown customer must
- * not count as a customer without a subscription: with the key of a wrong Stripe account, all customers would lose
- * their plans
+ * @returns undefined when Stripe does not know the customer. This is not the same as a customer without a subscription:
+ * with the key of a wrong Stripe account, all customers would lose their plans
+ * @throws ApiError `unavailable` when Stripe does not answer
  */
-export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts> {
+export async function readStripeFacts(stripe: Stripe, customerId: string, now: Date): Promise<StripeFacts | undefined> {
   const reading = Promise.all([
-    allFromStripe(stripe.subscriptions.list({ customer: customerId, status: "all", limit: 100 }), MAX_OBJECTS),
-    allFromStripe(stripe.charges.list({ customer: customerId, limit: 100 }), MAX_OBJECTS),
+    allFromStripe(stripe.subscriptions.list({ customer: customerId, status: "all", limit: 100 })),
+    allFromStripe(stripe.charges.list({ customer: customerId, limit: 100 })),
   ]);
-  // The result is awaited below, unless the customer is deleted. For a deleted customer these calls can fail, and their
-  // errors are ignored.
+  // The result is awaited below, unless the customer is deleted or unknown. These calls then fail, and their errors are
+  // ignored.
   reading.catch(() => {});
-  const customer = await fromStripe("customer", stripe.customers.retrieve(customerId));
+  const customer = await findAtStripe("customer", stripe.customers.retrieve(customerId));
+  if (!customer) return undefined;
   if (customer.deleted) return { subscriptions: [], disputes: [], customer_deleted: true, clock_ahead_seconds: 0 };
   const [subscriptions, charges] = await reading;
   const kept = liveAndLastEnded(subscriptions);
   const disputed = charges.filter((charge) => charge.disputed);
   const [facts, disputes, clockAheadSeconds] = await Promise.all([
     Promise.all(kept.map((subscription) => subscriptionFacts(stripe, subscription))),
-    Promise.all(disputed.map(({ id }) => allFromStripe(stripe.disputes.list({ charge: id }), MAX_OBJECTS))),
+    Promise.all(disputed.map(({ id }) => allFromStripe(stripe.disputes.list({ charge: id, limit: 100 })))),
     clockAhead(stripe, customer, now),
   ]);
   return validated({
@@ -60,28 +59,52 @@ function liveAndLastEnded(subscriptions: Stripe.Subscription[]): Stripe.Subscrip
 }
 
 async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscription): Promise<SubscriptionFacts> {
-  const { id, status, created, items } = subscription;
-  // Older Stripe accounts omit this field.
-  const trialEnd = subscription.trial_end ?? null;
-  const unpaid = status === "past_due" ? await oldestOpenInvoice(stripe, id) : undefined;
-  const periodStart = earliest(items.data.map((item) => item.current_period_start));
-  const unpaidSince = unpaid?.created ?? periodStart;
-  const followsTrial =
-    trialEnd !== null && unpaidSince !== null && Math.abs(unpaidSince - trialEnd) < TRIAL_END_SLACK_SECONDS;
+  const { id, status, created } = subscription;
+  const items = subscription.items.data;
+  const isOverdue = status === "past_due";
+  const isPaused = Boolean(subscription.pause_collection);
+  const [unpaid, paid] = await Promise.all([
+    isOverdue ? oldestOpenInvoice(stripe, id) : undefined,
+    isOverdue || isPaused ? paidPrices(stripe, id) : undefined,
+  ]);
   return {
     id,
     status,
     created,
-    price_ids: items.data.map(({ price }) => price.id),
-    period_start: periodStart,
-    period_end: earliest(items.data.map((item) => item.current_period_end)),
-    trial_end: trialEnd,
+    price_ids: items.map(({ price }) => price.id),
+    period_start: earliest(items.map((item) => item.current_period_start)),
+    period_end: earliest(items.map((item) => item.current_period_end)),
+    items: items.map(({ price, current_period_start, current_period_end }) => ({
+      price_id: price.id,
+      period_start: current_period_start,
+      period_end: current_period_end,
+    })),
+    // Older Stripe accounts omit this field.
+    trial_end: subscription.trial_end ?? null,
     cancel_at: subscription.cancel_at ?? null,
     cancel_at_period_end: subscription.cancel_at_period_end === true,
-    collection_paused: Boolean(subscription.pause_collection),
+    collection_paused: isPaused,
     unpaid_since: unpaid?.created ?? null,
-    unpaid_first: status === "past_due" && (followsTrial || unpaid?.billing_reason === "subscription_create"),
+    unpaid_first: isOverdue && paid?.length === 0,
+    ...(paid && { paid }),
   };
+}
+
+/**
+ * Reads which prices the customer has paid, from the newest paid invoices. A line without an amount is a trial, and a
+ * negative one gives money back: neither is a payment. A discount is no line, so a period with a coupon counts as paid.
+ */
+async function paidPrices(stripe: Stripe, subscription: string): Promise<PaidPrice[]> {
+  const list = stripe.invoices.list({ subscription, status: "paid", limit: PAID_INVOICES });
+  const { data: invoices } = await fromStripe("list", list);
+  const newestFirst = invoices.toSorted((one, other) => other.created - one.created);
+  return newestFirst.flatMap(({ created, lines }) =>
+    lines.data.flatMap(({ amount, period, pricing }): PaidPrice[] => {
+      const price = pricing?.price_details?.price;
+      const price_id = typeof price === "string" ? price : price?.id;
+      return price_id && amount > 0 ? [{ price_id, invoiced: created, until: period.end }] : [];
+    }),
+  );
 }
 
 /**
@@ -89,7 +112,7 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
  * invoice in every period.
  */
 async function oldestOpenInvoice(stripe: Stripe, subscription: string): Promise<Stripe.Invoice | undefined> {
-  const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }), MAX_OBJECTS);
+  const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }));
   return open.toSorted((one, other) => one.created - other.created)[0];
 }
 

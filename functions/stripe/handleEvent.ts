@@ -1,42 +1,66 @@
 import type Stripe from "stripe";
 import type { EventLog } from "../tables/eventLog";
 import type { Billing } from "./billing";
+import { findAtStripe } from "./client";
 import type { StripeEvent } from "./event";
-import { findTarget, mayBelongToUser } from "./eventTarget";
+import { type EventTarget, findTarget, mayBelongToUser } from "./eventTarget";
+
+/** Dependencies of `handleEvent`. */
+export interface EventSources {
+  billing: Billing;
+  stripe: Stripe;
+  /** This stack's owner tag, as stored in customers' metadata. */
+  owner: string;
+  log: EventLog;
+}
 
 /**
- * Handles an event from a webhook or from the reconciler: syncs its customer. Idempotent.
+ * Handles an event from a webhook or from the reconciler: syncs its customer. Idempotent. An event whose customer Stripe
+ * does not know is `foreign` and is not recorded as handled: when the operator has corrected the key, the reconciler
+ * handles it.
  *
  * @throws ApiError `unavailable` when it must be tried again
  */
-export async function handleEvent(
-  event: StripeEvent,
-  { billing, stripe, owner, log }: { billing: Billing; stripe: Stripe; owner: string; log: EventLog },
-): Promise<"synced" | "foreign"> {
-  const { rows } = billing;
+export async function handleEvent(event: StripeEvent, sources: EventSources): Promise<"synced" | "foreign"> {
+  const { billing, log } = sources;
   const now = new Date();
-  const target = await findTarget(event, { stripe, rows, owner });
-  if (target === "foreign") {
+  const target = await findTarget(event, { ...sources, rows: billing.rows });
+  if (target === "unknown") {
+    console.error({ alarm: "unknown_customer", event: event.id, type: event.type });
+    return "foreign";
+  }
+  if (target === "foreign" || !(await isLinked(target, event, sources, now))) {
     await record(log, event, { outcome: "foreign" }, now);
     return "foreign";
   }
-  const { userId, stripeCustomerId } = target;
-  const alarmOtherCustomer = () => console.error({ alarm: "another_customer", event: event.id, type: event.type });
-  let linked = (await rows.get(userId))?.stripe_customer_id;
-  if (!linked) {
-    // A link to a Stripe customer is permanent, so first check with Stripe that the customer belongs to this user.
-    if (!(await mayBelongToUser(target, { stripe, owner }))) {
-      alarmOtherCustomer();
-      await record(log, event, { outcome: "foreign" }, now);
-      return "foreign";
-    }
-    linked = await rows.link(userId, stripeCustomerId, now);
-  }
-  // The user has two Stripe customers. The linked one stays authoritative.
-  if (linked !== stripeCustomerId) alarmOtherCustomer();
-  await billing.sync(userId);
-  await record(log, event, { outcome: "synced", user_id: userId }, now);
+  const { isKnown } = await billing.sync(target.userId);
+  if (!isKnown) return "foreign";
+  await record(log, event, { outcome: "synced", user_id: target.userId }, now);
   return "synced";
+}
+
+/**
+ * Links the event's customer to the user's row if the row has no customer, or one that Stripe does not know. A row with
+ * another customer keeps it, with an alarm: the linked customer stays authoritative.
+ *
+ * @returns false when the event's customer may not belong to the user, and the row has no other one
+ */
+async function isLinked(
+  target: Exclude<EventTarget, string>,
+  event: StripeEvent,
+  { billing: { rows }, stripe, owner }: EventSources,
+  now: Date,
+): Promise<boolean> {
+  const { userId, stripeCustomerId } = target;
+  const linked = (await rows.get(userId))?.stripe_customer_id;
+  if (linked === stripeCustomerId) return true;
+  const isUsable = linked && (await findAtStripe("customer", stripe.customers.retrieve(linked)));
+  // A link to a Stripe customer is permanent, so first check with Stripe that the customer belongs to this user.
+  if (!isUsable && (await mayBelongToUser(target, { stripe, owner }))) {
+    if ((await rows.link(userId, stripeCustomerId, now, linked)) === stripeCustomerId) return true;
+  }
+  console.error({ alarm: "another_customer", event: event.id, type: event.type });
+  return linked !== undefined;
 }
 
 /** A failed write to the event log is only reported: the row is already correct. */

@@ -1,26 +1,20 @@
 import * as z from "zod/mini";
 import { ApiError } from "../../contract/errors";
-import { createParameters } from "../lib/parameters";
+import { createParameters, RECHECK_MS } from "../lib/parameters";
 
 const Secrets = z.object({ current: z.string(), previous: z.optional(z.nullable(z.string())) });
-
-/**
- * A wrong signature may mean that the secret was just rotated, so the secret is then read again. Such reads happen at
- * most this often.
- */
-const FRESH_MS = 2_000;
 
 /**
  * Reads the webhook signing secrets, newest first. During a rotation there are two.
  *
  * @param parameterName SSM parameter with `{"current": "whsec_…", "previous": …}`
- * @returns a reader. `fresh` bypasses the cache, at most every two seconds. It throws ApiError `unavailable` when there
- * is no secret: without one no event is accepted
+ * @returns a reader. `fresh` is for a wrong signature, because the secret may have been rotated: it bypasses the cache,
+ * at most every two seconds. It throws ApiError `unavailable` when there is no secret: without one no event is accepted
  */
 export function createWebhookSecrets(parameterName: string): (options?: { fresh: boolean }) => Promise<string[]> {
   const parameter = createParameters();
   return async (options) => {
-    const { current, previous } = parse(await parameter(parameterName, options?.fresh ? FRESH_MS : undefined));
+    const { current, previous } = parse(await parameter(parameterName, options?.fresh ? RECHECK_MS : undefined));
     return [current, ...(previous ? [previous] : [])];
   };
 

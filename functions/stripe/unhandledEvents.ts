@@ -2,7 +2,7 @@ import type Stripe from "stripe";
 import { webhookEvents } from "../../stripe/events";
 import type { EventLog } from "../tables/eventLog";
 import { fromStripe, stripeFailure } from "./client";
-import { parseEvent, type StripeEvent } from "./event";
+import { matters, parseEvent, type StripeEvent } from "./event";
 
 /** Age limit of undelivered events. Stripe retries delivery for three days. */
 const UNDELIVERED_MAX_AGE_SECONDS = 7 * 24 * 3600;
@@ -21,16 +21,17 @@ const CHUNK_SIZE = 100;
  * deliver and at all recent events. Recent events are needed because Stripe reports no failed delivery when no endpoint
  * was registered for the event.
  *
- * @param most maximum number of events per run; the next run finds the others
- * @returns events, oldest first
+ * @param limits `most`: maximum number of events per run; `hasTime`: whether there is time for another page. The next
+ * run finds the others
+ * @returns events, oldest first. `complete` is false when time ran out before the end of the lists
  * @throws ApiError `unavailable` when Stripe or the event log does not answer
  */
 export async function findUnhandledEvents(
   stripe: Stripe,
   log: Pick<EventLog, "find">,
   now: Date,
-  most: number,
-): Promise<StripeEvent[]> {
+  { most, hasTime }: { most: number; hasTime: () => boolean },
+): Promise<{ events: StripeEvent[]; complete: boolean }> {
   const seconds = Math.floor(now.getTime() / 1000);
   const created = (age: number) => ({ gte: seconds - age, lte: seconds - MIN_AGE_SECONDS });
   const shared = { types: [...webhookEvents], limit: CHUNK_SIZE };
@@ -39,14 +40,18 @@ export async function findUnhandledEvents(
     { ...shared, created: created(RECENT_MAX_AGE_SECONDS) },
   ];
   const found = new Map<string, StripeEvent>();
+  const isFull = () => found.size >= most;
+  let complete = true;
   for (const list of lists) {
     for await (const events of inChunks(stripe.events.list(list))) {
       const handled = await log.find(events.map(({ id }) => id));
-      for (const event of events) if (!handled.has(event.id)) found.set(event.id, event);
-      if (found.size >= most) break;
+      for (const event of events) if (matters(event) && !handled.has(event.id)) found.set(event.id, event);
+      complete &&= hasTime();
+      if (isFull() || !complete) break;
     }
+    if (isFull() || !complete) break;
   }
-  return [...found.values()].sort((one, other) => one.created - other.created);
+  return { events: [...found.values()].sort((one, other) => one.created - other.created), complete };
 }
 
 async function* inChunks(list: Stripe.ApiListPromise<Stripe.Event>): AsyncGenerator<StripeEvent[]> {

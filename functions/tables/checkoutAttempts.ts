@@ -33,6 +33,8 @@ export interface CheckoutAttempts {
   current(userId: string, now: Date): Promise<CheckoutAttempt | undefined>;
   /** Starts an attempt that replaces `previous`. False when a concurrent request started one first. */
   start(userId: string, attempt: CheckoutAttempt, previous: CheckoutAttempt | undefined, now: Date): Promise<boolean>;
+  /** Ends an attempt, so that the next request starts another one. Does nothing when it is no longer the current one. */
+  abandon(userId: string, attempt: CheckoutAttempt): Promise<void>;
   /** Records that the session's URL was returned. False when another attempt has started since. */
   handOut(userId: string, attempt: CheckoutAttempt, sessionId: string): Promise<boolean>;
 }
@@ -58,7 +60,7 @@ export function createCheckoutAttempts(tableName: string): CheckoutAttempts {
     async current(userId, now) {
       const get = new GetItemCommand({ TableName: tableName, Key: key(userId), ConsistentRead: true });
       const { Item } = await dependency("ephemeral table", client.send(get));
-      const attempt = Item && CheckoutAttempt.parse(unmarshall(Item).attempt);
+      const attempt = Item?.attempt && CheckoutAttempt.parse(unmarshall(Item).attempt);
       return attempt && attempt.expires_at * 1000 > now.getTime() ? attempt : undefined;
     },
 
@@ -78,6 +80,14 @@ export function createCheckoutAttempts(tableName: string): CheckoutAttempts {
           { removeUndefinedValues: true },
         ),
       }),
+
+    async abandon(userId, attempt) {
+      await update(userId, {
+        UpdateExpression: "REMOVE attempt",
+        ConditionExpression: "attempt.id = :id",
+        ExpressionAttributeValues: marshall({ ":id": attempt.id }),
+      });
+    },
 
     handOut: (userId, attempt, sessionId) =>
       update(userId, {

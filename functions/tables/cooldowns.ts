@@ -1,5 +1,4 @@
 import {
-  BatchGetItemCommand,
   ConditionalCheckFailedException,
   DeleteItemCommand,
   DynamoDBClient,
@@ -8,6 +7,7 @@ import {
 import { marshall } from "@aws-sdk/util-dynamodb";
 import type { CooldownStore } from "../core/relay/cooldown";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { batchGet } from "./batchGet";
 import { ephemeralKeys } from "./ephemeralKeys";
 
 /** Cooldowns are deleted this long after their end. A provider that nobody asks in this time counts as healthy. */
@@ -44,11 +44,7 @@ export function createCooldownStore(tableName: string): CooldownStore {
 
   return {
     async read(keys) {
-      const get = new BatchGetItemCommand({
-        RequestItems: { [tableName]: { Keys: keys.map((key) => marshall({ pk: pk(key) })) } },
-      });
-      const { Responses } = await dependency("ephemeral table", client.send(get));
-      const items = Responses?.[tableName] ?? [];
+      const items = await batchGet(client, tableName, keys.map(pk));
       return new Map(items.map(({ pk: stored, end_ms }) => [stored?.S?.slice(pk("").length) ?? "", Number(end_ms?.N)]));
     },
 

@@ -12,4 +12,11 @@ export const ephemeralKeys = {
 } as const;
 
 /** Uses that a rate counter counts. */
-export type CountedUse = "guest" | "guest-renewal" | "checkout" | "portal" | "sync";
+export type CountedUse =
+  | "guest"
+  | "guest-renewal"
+  | "checkout"
+  | "portal"
+  | "sync"
+  | "webhook-event"
+  | "webhook-customer";

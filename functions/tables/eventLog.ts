@@ -1,7 +1,8 @@
-import { BatchGetItemCommand, DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import * as z from "zod/mini";
 import { awsClientLimits, dependency } from "../lib/dependency";
+import { batchGet } from "./batchGet";
 import { ephemeralKeys } from "./ephemeralKeys";
 
 const Handled = z.object({
@@ -59,14 +60,9 @@ export function createEventLog(tableName: string): EventLog {
     },
 
     async find(eventIds) {
-      if (eventIds.length === 0) return new Map();
-      const get = new BatchGetItemCommand({
-        // DynamoDB rejects duplicate keys.
-        RequestItems: { [tableName]: { Keys: [...new Set(eventIds)].map((id) => marshall({ pk: key(id) })) } },
-      });
-      const { Responses } = await dependency("ephemeral table", client.send(get));
-      const items = (Responses?.[tableName] ?? []).map((item) => Handled.parse(unmarshall(item)));
-      return new Map(items.map(({ pk, ...handled }) => [pk.slice(key("").length), handled]));
+      const items = await batchGet(client, tableName, eventIds.map(key));
+      const rows = items.map((item) => Handled.parse(unmarshall(item)));
+      return new Map(rows.map(({ pk, ...handled }) => [pk.slice(key("").length), handled]));
     },
   };
 }

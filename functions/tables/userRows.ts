@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   type AttributeValue,
   ConditionalCheckFailedException,
@@ -11,7 +12,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import type { Plan } from "../../contract/plan";
-import type { Customer } from "../core/customer";
+import { type Customer, StripeFacts } from "../core/customer";
 import type { SyncRows } from "../core/sync";
 import { awsClientLimits, dependency } from "../lib/dependency";
 import { userIndexes } from "./userIndexes";
@@ -20,15 +21,39 @@ import { createUsers, parseRow } from "./users";
 /** The only partition of `review_queue`. It takes a thousand writes per second, far more than reviews need. */
 const REVIEW_QUEUE = "stripe";
 
+/** Attributes of a row that come from Stripe. */
+const stripeAttributes = [
+  "stripe_customer_id",
+  ...Object.keys(StripeFacts.shape),
+  "synced_at",
+  "plan",
+  "expires_at",
+  "stripe_status",
+  "stripe_subscription_id",
+];
+
 /** All writes to the `users` table. Each method throws ApiError `unavailable` when the table does not answer. */
 export interface UserRows extends SyncRows {
   /**
    * Links a Stripe customer to a row. Returns the Stripe customer that is linked afterwards. When a concurrent request
-   * linked another customer first, this is the other customer.
+   * linked another customer first, this is the other customer. Undefined when another user already has this Stripe
+   * customer: one payment must not give two users a plan.
    *
-   * @param replacing a deleted Stripe customer; a row linked to it is linked to the new customer
+   * @param replacing a Stripe customer that is deleted or unknown; a row linked to it is linked to the new customer
    */
   link(userId: string, stripeCustomerId: string, now: Date, replacing?: string): Promise<string | undefined>;
+  /**
+   * Removes the link to a Stripe customer and all facts read from Stripe. Running syncs of the row write nothing
+   * afterwards. A grant stays.
+   */
+  unlink(userId: string, now: Date): Promise<void>;
+  /**
+   * Returns the id of the current attempt to create the user's Stripe customer. All requests share it, so that Stripe
+   * creates one customer.
+   *
+   * @param failed an attempt that Stripe answered with an error; if it is still the current one, a new one replaces it
+   */
+  creationAttempt(userId: string, now: Date, failed?: string): Promise<string>;
   /** Sets or removes (`plan` null) an operator's grant. The next sync updates the cached plan. */
   grant(userId: string, grant: { plan: Plan | null; expiresAt?: Date; note?: string }, now: Date): Promise<void>;
   /** The user linked to a Stripe customer, or undefined. */
@@ -56,26 +81,57 @@ export function createUserRows(tableName: string): UserRows {
     return dependency("users table", sent);
   }
 
+  async function takeTicket(userId: string, now: Date, reviewBy?: Date) {
+    const updated = await update(userId, {
+      // The map must exist before `apply` sets an entry in it.
+      UpdateExpression: `SET created_at = if_not_exists(created_at, :now), known_plans = if_not_exists(known_plans, :none)${
+        reviewBy ? ", review_by = :by" : ""
+      } ADD sync_ticket :one`,
+      ExpressionAttributeValues: marshall({
+        ":now": now.toISOString(),
+        ":none": {},
+        ":one": 1,
+        ...(reviewBy && { ":by": reviewBy.toISOString() }),
+      }),
+      ReturnValues: "ALL_NEW",
+    });
+    const row = updated?.Attributes ?? {};
+    return { ticket: Number(row.sync_ticket?.N), customer: parseRow(row) };
+  }
+
+  async function findByStripeCustomer(stripeCustomerId: string): Promise<string | undefined> {
+    const query = new QueryCommand({
+      TableName: tableName,
+      IndexName: userIndexes.stripeCustomer,
+      KeyConditionExpression: "stripe_customer_id = :customer",
+      ExpressionAttributeValues: { ":customer": { S: stripeCustomerId } },
+    });
+    const { Items = [] } = await dependency("users table", client.send(query));
+    return Items[0]?.user_id?.S;
+  }
+
+  async function creationAttempt(userId: string, now: Date, failed?: string): Promise<string> {
+    const chosen = failed ? ":next" : "if_not_exists(creation_attempt, :next)";
+    const updated = await update(userId, {
+      UpdateExpression: `SET creation_attempt = ${chosen}, created_at = if_not_exists(created_at, :now)`,
+      ...(failed && { ConditionExpression: "creation_attempt = :failed" }),
+      ExpressionAttributeValues: marshall({
+        ":next": randomUUID(),
+        ":now": now.toISOString(),
+        ...(failed && { ":failed": failed }),
+      }),
+      ReturnValues: "ALL_NEW",
+    });
+    const current = updated?.Attributes?.creation_attempt?.S;
+    // Without a value, another request has already replaced the failed attempt.
+    return current ?? creationAttempt(userId, now);
+  }
+
   return {
     get,
-
-    async takeTicket(userId, now, reviewBy) {
-      const updated = await update(userId, {
-        // The map must exist before `apply` sets an entry in it.
-        UpdateExpression: `SET created_at = if_not_exists(created_at, :now), known_plans = if_not_exists(known_plans, :none)${
-          reviewBy ? ", review_by = :by" : ""
-        } ADD sync_ticket :one`,
-        ExpressionAttributeValues: marshall({
-          ":now": now.toISOString(),
-          ":none": {},
-          ":one": 1,
-          ...(reviewBy && { ":by": reviewBy.toISOString() }),
-        }),
-        ReturnValues: "ALL_NEW",
-      });
-      const row = updated?.Attributes ?? {};
-      return { ticket: Number(row.sync_ticket?.N), customer: parseRow(row) };
-    },
+    takeTicket,
+    findByStripeCustomer,
+    creationAttempt,
 
     async apply(userId, ticket, { facts, knownPlans, entitlement, stripeStatus, stripeSubscriptionId, reviewAt, now }) {
       const set: Record<string, unknown> = {
@@ -116,6 +172,8 @@ export function createUserRows(tableName: string): UserRows {
     },
 
     async link(userId, stripeCustomerId, now, replacing = stripeCustomerId) {
+      const owner = await findByStripeCustomer(stripeCustomerId);
+      if (owner !== undefined && owner !== userId) return undefined;
       const linked = await update(userId, {
         UpdateExpression: "SET stripe_customer_id = :customer, created_at = if_not_exists(created_at, :now)",
         ConditionExpression:
@@ -127,6 +185,17 @@ export function createUserRows(tableName: string): UserRows {
         }),
       });
       return linked ? stripeCustomerId : (await get(userId))?.stripe_customer_id;
+    },
+
+    async unlink(userId, now) {
+      const { ticket } = await takeTicket(userId, now);
+      const removed = [...stripeAttributes, "known_plans", "review_by", "review_queue", "needs_review_at"];
+      await update(userId, {
+        UpdateExpression: `SET applied_ticket = :ticket, updated_at = :now REMOVE ${removed.map((name) => `#${name}`).join(", ")}`,
+        // Some names, such as "plan", are reserved words of DynamoDB.
+        ExpressionAttributeNames: Object.fromEntries(removed.map((name) => [`#${name}`, name])),
+        ExpressionAttributeValues: marshall({ ":ticket": ticket, ":now": now.toISOString() }),
+      });
     },
 
     async grant(userId, { plan, expiresAt, note }, now) {
@@ -145,17 +214,6 @@ export function createUserRows(tableName: string): UserRows {
           .join(", ")}${removal}`,
         ExpressionAttributeValues: marshall(Object.fromEntries(names.map((name) => [`:${name}`, set[name]]))),
       });
-    },
-
-    async findByStripeCustomer(stripeCustomerId) {
-      const query = new QueryCommand({
-        TableName: tableName,
-        IndexName: userIndexes.stripeCustomer,
-        KeyConditionExpression: "stripe_customer_id = :customer",
-        ExpressionAttributeValues: { ":customer": { S: stripeCustomerId } },
-      });
-      const { Items = [] } = await dependency("users table", client.send(query));
-      return Items[0]?.user_id?.S;
     },
 
     async inspect(userId) {

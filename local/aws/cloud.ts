@@ -85,7 +85,7 @@ export interface AwsCloud {
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;
-  const account = new AwsAccount(join(dir, "account.json"), region);
+  const account = new AwsAccount(join(dir, "account.db"), region);
   const running: { close(): Promise<void> }[] = [];
   const started = <T extends { close(): Promise<void> }>(service: T): T => {
     running.unshift(service);

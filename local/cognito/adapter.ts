@@ -1,5 +1,5 @@
 import type { Adapter, AdapterPayload } from "oidc-provider";
-import { JsonFile } from "../support/store";
+import { StateStore } from "../support/stateStore";
 
 /** A stored session, interaction, grant, code or token. `expiresAt` is in milliseconds since the epoch. */
 interface Entry {
@@ -10,14 +10,16 @@ interface Entry {
 
 /** State of one pool's OIDC server in one file, so that sessions and refresh tokens survive a restart. */
 export class OidcStore {
-  private readonly file: JsonFile<Record<string, Entry>>;
+  private readonly store: StateStore<{ entries: Record<string, Entry> }>;
+  private readonly entries: Record<string, Entry>;
 
   /** @param graceSeconds returns the time for which a client's refresh token stays valid after its rotation. Default 0 */
   constructor(
     path: string,
     private readonly graceSeconds: (clientId: string) => number = () => 0,
   ) {
-    this.file = new JsonFile(path, {});
+    this.store = new StateStore(path, { entries: {} });
+    this.entries = this.store.data.entries;
   }
 
   /** Returns the adapter of one model, such as `RefreshToken`, in oidc-provider's interface. */
@@ -26,8 +28,8 @@ export class OidcStore {
     return {
       upsert: async (id, payload, expiresInSeconds) => {
         const expiry = expiresInSeconds === undefined ? {} : { expiresAt: Date.now() + expiresInSeconds * 1000 };
-        this.file.data[key(id)] = { model, payload, ...expiry };
-        this.save();
+        this.entries[key(id)] = { model, payload, ...expiry };
+        this.save(key(id));
       },
       find: async (id) => this.live(key(id))?.payload,
       findByUid: async (uid) => this.findBy(model, (payload) => payload.uid === uid),
@@ -37,15 +39,14 @@ export class OidcStore {
         if (!entry) return;
         if (model === "RefreshToken") this.rotateOut(entry);
         else entry.payload.consumed = Math.floor(Date.now() / 1000);
-        this.save();
+        this.save(key(id));
       },
       destroy: async (id) => {
-        delete this.file.data[key(id)];
-        this.save();
+        delete this.entries[key(id)];
+        this.save(key(id));
       },
       revokeByGrantId: async (grantId) => {
         this.remove((entry) => entry.model === model && entry.payload.grantId === grantId);
-        this.save();
       },
     };
   }
@@ -60,23 +61,27 @@ export class OidcStore {
   }
 
   private live(key: string): Entry | undefined {
-    const entry = this.file.data[key];
+    const entry = this.entries[key];
     return entry && !isExpired(entry) ? entry : undefined;
   }
 
   private findBy(model: string, matches: (payload: AdapterPayload) => boolean): AdapterPayload | undefined {
-    return Object.values(this.file.data).find(
+    return Object.values(this.entries).find(
       (entry) => entry.model === model && !isExpired(entry) && matches(entry.payload),
     )?.payload;
   }
 
   private remove(matches: (entry: Entry) => boolean): void {
-    for (const [key, entry] of Object.entries(this.file.data)) if (matches(entry)) delete this.file.data[key];
+    for (const [key, entry] of Object.entries(this.entries)) {
+      if (!matches(entry)) continue;
+      delete this.entries[key];
+      this.store.save("entries", key);
+    }
   }
 
-  private save(): void {
+  private save(key: string): void {
     this.remove(isExpired);
-    this.file.save();
+    this.store.save("entries", key);
   }
 }
 

@@ -36,7 +36,7 @@ const cognitoScopes = ["openid", "email", "phone", "profile", "aws.cognito.signi
 /** Creates the OIDC server of one pool, configured with Cognito's rules. */
 export function createProvider({ poolId, directory, customers, events, dir }: PoolOptions, keys: PoolKeys): Provider {
   const store = new OidcStore(
-    join(dir, "oidc.json"),
+    join(dir, "oidc.db"),
     (clientId) => directory.client(clientId)?.rotationGraceSeconds ?? 0,
   );
   const cookieKeys = new JsonFile(join(dir, "cookie-keys.json"), [randomBytes(32).toString("base64url")]);

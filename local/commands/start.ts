@@ -112,16 +112,17 @@ function forget(dir: string): void {
 
 /**
  * Rejects local resources without a stack's state, because the program would take each of them for another stack's
- * resource.
+ * resource. Also rejects the reverse, which an earlier version leaves behind: it stored the resources in another file.
  *
  * @throws Error with the next step
  */
 function refuseHalfState(dir: string): void {
-  if (existsSync(join(dir, "aws", "account.json")) && !existsSync(join(dir, "stack.json"))) {
-    throw new Error(
-      `${join(dir, "stack.json")} is missing, but the local AWS still has resources. Delete all local state with: npm start -- --reset`,
-    );
-  }
+  const files = ["stack.json", join("aws", "account.db")].map((name) => join(dir, name));
+  const missing = files.filter((file) => !existsSync(file));
+  if (missing.length !== 1) return;
+  throw new Error(
+    `${missing[0]} is missing, but other local state exists. Delete all local state with: npm start -- --reset`,
+  );
 }
 
 /** Stops everything at the first SIGINT or SIGTERM, and ends the process at the second. */

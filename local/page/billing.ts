@@ -42,7 +42,8 @@ export function stripeReturnOf(query: URLSearchParams): StripeReturn | undefined
 export function greeting(comeback: StripeReturn, plan: PlanInfo | undefined): Word {
   if (comeback === "cancelled") return "checkoutCancelled";
   if (!plan) return "notConfirmed";
-  if (comeback === "portal") return "portalBack";
+  // After a change of plan, an earlier cancellation still stands. The customer may not expect that.
+  if (comeback === "portal") return plan.cancel_at ? "stillCancelled" : "portalBack";
   // Anyone can write the query. Only Stripe's state proves the purchase.
   return isSubscribed(plan) && plan.plan !== "free" ? "checkoutThanks" : "checkoutWaiting";
 }
@@ -98,10 +99,11 @@ export function startBilling({ api, sync, showEntrance }: BillingOptions): Billi
     });
   }
 
-  const buy = (plan: PaidPlan) => goTo(() => api.checkout(plan));
+  // Checkout refuses a second subscription. A subscriber confirms the change of plan in the portal.
+  const buy = (plan: PaidPlan) => goTo(() => (shown && isSubscribed(shown) ? api.portal(plan) : api.checkout(plan)));
   buttons.paid.addEventListener("click", () => buy("paid"));
   buttons.vip.addEventListener("click", () => buy("vip"));
-  buttons.portal.addEventListener("click", () => goTo(api.portal));
+  buttons.portal.addEventListener("click", () => goTo(() => api.portal()));
   buttons.sync.addEventListener("click", () =>
     run(async () => {
       await sync();
@@ -126,7 +128,8 @@ export function startBilling({ api, sync, showEntrance }: BillingOptions): Billi
       byId("dates", HTMLDListElement).replaceChildren(...(plan ? dates(plan).map(row) : []));
       const isOpen = plan !== undefined && !isSubscribed(plan);
       buttons.paid.hidden = !isOpen || plan.plan !== "free";
-      buttons.vip.hidden = !isOpen || plan.plan === "vip";
+      const isChangeable = plan?.plan === "paid" && plan.stripe_status === "active";
+      buttons.vip.hidden = !(isOpen || isChangeable) || plan.plan === "vip";
       // Every Stripe customer can open the portal, whatever the subscription's state.
       buttons.portal.hidden = plan !== undefined && plan.stripe_status === null;
       buttons.sync.hidden = buttons.portal.hidden;

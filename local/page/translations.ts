@@ -68,6 +68,7 @@ const ja = {
   checkoutWaiting:
     "お申し込みありがとうございます。お支払いの確認に少しかかっています。しばらくして「最新の状態にする」を押してください。",
   checkoutCancelled: "お申し込みは取りやめになりました。お支払いは発生していません。",
+  stillCancelled: "解約のご予約は残っています。続けてご利用になるときは、ご契約の管理で解約を取りやめてください。",
   portalBack: "おかえりなさい。ご契約の最新の状態を映しました。",
   notConfirmed: "お支払いの状態を確かめられませんでした。しばらくして「最新の状態にする」を押してください。",
   planRead: "最新の状態です。",
@@ -211,6 +212,8 @@ const en: Record<Word, string> = {
   checkoutThanks: "Thank you. Your new seat is ready.",
   checkoutWaiting: "Thank you. The payment is still being confirmed. Press “Check again” in a while.",
   checkoutCancelled: "You did not buy a plan, and nothing was charged.",
+  stillCancelled:
+    "Your cancellation still stands. Do you want to keep the plan? Then remove the cancellation in the portal.",
   portalBack: "Welcome back. This is the latest state of your plan.",
   notConfirmed: "The state of your payment could not be read. Press “Check again” in a while.",
   planRead: "This is the latest state.",

@@ -102,7 +102,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   const warm = new WarmWorkers();
   const clock = new Clock();
   const switches = createSwitches();
-  const account = new RunpodAccount(join(dir, "account.json"), {
+  const account = new RunpodAccount(join(dir, "account.db"), {
     workersQuota: options.workersQuota ?? 5,
     templateHoldMs: options.templateHoldMs ?? 0,
     clock,

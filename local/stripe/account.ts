@@ -1,4 +1,5 @@
 import type Stripe from "stripe";
+import { behaviourOf } from "./cards";
 import { attachCard, type CheckoutOutcome, payCheckout } from "./checkout";
 import { DEFAULT_CLOCK, Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
@@ -44,6 +45,7 @@ export class StripeAccount {
   baseUrl = "";
   /** Clock of customers created without a test clock. */
   readonly defaultClock = DEFAULT_CLOCK;
+  private caughtUpAt: number | undefined;
 
   constructor(path: string, catalogue: CatalogueEntry[]) {
     this.ledger = new Ledger(path);
@@ -55,19 +57,27 @@ export class StripeAccount {
     return this.ledger.now();
   }
 
-  /** Expires Checkout Sessions and runs all scheduled actions that are due. */
+  /**
+   * Expires Checkout Sessions and runs all scheduled actions that are due. Does this only once a second, the resolution of
+   * Stripe's times, because it looks at every subscription.
+   */
   catchUp(): void {
+    if (this.caughtUpAt !== this.now()) this.runDue();
+  }
+
+  /** Like `catchUp`, but at once. Call it after a change that makes an action due now. */
+  runDue(): void {
+    this.caughtUpAt = this.now();
     expireSessions(this.ledger);
     runTime(this.ledger, this.now(), (customer) => this.ledger.ownClock(customer) === undefined);
   }
 
   /** Advances the account's clock and runs the actions that become due, in order of time. */
   async advance(seconds: number): Promise<void> {
-    this.catchUp();
+    this.runDue();
     const until = this.now() + seconds;
     runTime(this.ledger, until, (customer) => this.ledger.ownClock(customer) === undefined);
-    this.ledger.state.aheadSeconds += seconds;
-    this.ledger.save();
+    this.ledger.set("counters", "aheadSeconds", this.ledger.state.counters.aheadSeconds + seconds);
   }
 
   /** Advances one test clock and runs the actions that become due. */
@@ -261,7 +271,10 @@ export class StripeAccount {
       .reverse();
     return open.every(({ id }) => {
       const subscription = subscriptionOf(this.ledger, this.ledger.get("invoice", id));
-      return subscription?.status === "canceled" || collect(this.ledger, id).paid;
+      // The owner is at the portal and authenticates. A card that fails later fails there too.
+      const card = this.cardOf(customer);
+      const present = card !== undefined && behaviourOf(card).later === "authenticate";
+      return subscription?.status === "canceled" || collect(this.ledger, id, { present }).paid;
     });
   }
 
@@ -308,7 +321,7 @@ export class StripeAccount {
   delivered(eventId: string, endpointId: string): void {
     const left = (this.ledger.state.audiences[eventId] ?? []).filter((id) => id !== endpointId);
     const event = this.ledger.find("event", eventId);
-    this.ledger.state.audiences[eventId] = left;
+    this.ledger.set("audiences", eventId, left);
     if (event) this.ledger.put("event", { ...event, pending_webhooks: left.length });
   }
 
@@ -328,7 +341,7 @@ export class StripeAccount {
 
   /** Saves the state. */
   close(): void {
-    this.ledger.flush();
+    this.ledger.close();
   }
 
   private mustHavePaid(customer: string): Stripe.Charge {

@@ -17,7 +17,7 @@ import type { Switches } from "./switches";
 export function stripeApi(account: StripeAccount, keys: string[], switches: Switches): Hono {
   const app = new Hono();
   const idempotency = new Idempotency();
-  const known = routes(account);
+  const known = routes(account, switches);
 
   for (const route of known) app.on(route.method, route.path, (c) => handle(c, route));
   app.all("*", (c) => {

@@ -2,12 +2,12 @@ import type Stripe from "stripe";
 import { missing } from "./problem";
 
 /** Behaviour of a test card. */
-interface CardBehaviour {
+export interface CardBehaviour {
   brand: string;
   /** Result of a payment with the owner present, as at Checkout. */
   first: "ok" | "authenticate" | { code: string; declineCode?: string; message: string };
-  /** Whether later payments without the owner succeed. */
-  later: boolean;
+  /** Whether later payments without the owner succeed. `authenticate`: only with the owner, who then authenticates. */
+  later: boolean | "authenticate";
   /** Whether every payment is disputed. */
   disputes?: boolean;
 }
@@ -32,6 +32,7 @@ const cards: Readonly<Record<string, CardBehaviour>> = {
     later: false,
   },
   "4000002500003155": { brand: "visa", first: "authenticate", later: true },
+  "4000002760003184": { brand: "visa", first: "authenticate", later: "authenticate" },
   "4000000000000341": { brand: "visa", first: "ok", later: false },
   "4000000000000259": { brand: "visa", first: "ok", later: true, disputes: true },
 };

@@ -42,7 +42,11 @@ export function attachCard(ledger: Ledger, customer: string, number: string): St
   return method;
 }
 
-/** Pays an open session with a card: creates the subscription, pays its first invoice and completes the session. */
+/**
+ * Pays an open session with a card: creates the subscription, pays its first invoice and completes the session. When the
+ * payment fails or waits for authentication, the subscription stays behind as `incomplete`, also after the session has
+ * expired. The next attempt on the same page pays the same subscription.
+ */
 export function payCheckout(
   ledger: Ledger,
   sessionId: string,
@@ -53,54 +57,70 @@ export function payCheckout(
   if (session.status !== "open" || !purchase) throw invalid("This Checkout Session is no longer active.");
   const behaviour = cardBehaviour(number);
   if (!behaviour) return { outcome: "declined", code: "incorrect_number", message: "Your card number is incorrect." };
-  if (typeof behaviour.first === "object") {
-    const { declineCode, code, message } = behaviour.first;
-    return { outcome: "declined", code: declineCode ?? code, message };
-  }
-  if (behaviour.first === "authenticate" && authenticated === undefined) return { outcome: "requires_action" };
-  if (behaviour.first === "authenticate" && authenticated === false) {
-    return {
-      outcome: "declined",
-      code: "payment_intent_authentication_failure",
-      message:
-        "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
-    };
-  }
 
   const customer = (session.customer as string | null) ?? newCustomer(ledger, session);
+  if (session.customer === null) ledger.change("checkout.session", sessionId, { customer });
+  const { first } = behaviour;
+  const isPending = first === "authenticate" && authenticated === undefined;
+  const decline = typeof first === "object" ? first : authenticated === false ? failedAuthentication : undefined;
+  // A trial begins only with a card that works.
+  const isTrial = purchase.trialDays > 0;
+  if (isPending || decline) {
+    const subscription = isTrial ? undefined : begin(ledger, sessionId, customer);
+    if (!decline) return { outcome: "requires_action" };
+    if (subscription) collect(ledger, String(subscription.latest_invoice), { decline });
+    const { code, message } = decline;
+    return { outcome: "declined", code: (typeof first === "object" && first.declineCode) || code, message };
+  }
+  const subscription = begin(ledger, sessionId, customer);
   const card = attachCard(ledger, customer, number);
-  const now = ledger.now(customer);
+  ledger.change("subscription", subscription.id, { default_payment_method: card.id });
+  if (subscription.status === "incomplete") collect(ledger, String(subscription.latest_invoice), { present: true });
+  return complete(ledger, sessionId, subscription.id);
+}
+
+const failedAuthentication = {
+  code: "payment_intent_authentication_failure",
+  message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+};
+
+/** Creates the subscription of a purchase with its first invoice, unless an earlier attempt has created it. */
+function begin(ledger: Ledger, sessionId: string, customer: string): Stripe.Subscription {
+  const purchase = ledger.state.purchases[sessionId];
+  if (!purchase) throw invalid("This Checkout Session is no longer active.");
+  if (purchase.subscription) return ledger.get("subscription", purchase.subscription);
   const items = purchase.items.map(({ price, quantity }) => ({ price: ledger.get("price", price), quantity }));
-  const trialEnd = purchase.trialDays > 0 ? now + purchase.trialDays * DAY : null;
-  const opened = openSubscription(ledger, {
+  const { id, status } = openSubscription(ledger, {
     customer,
     items,
     metadata: purchase.metadata,
-    paymentMethod: card.id,
-    trialEnd,
-    status: "active",
+    paymentMethod: null,
+    trialEnd: purchase.trialDays > 0 ? ledger.now(customer) + purchase.trialDays * DAY : null,
+    status: "incomplete",
   });
-  ledger.emit("customer.subscription.created", {
-    ...opened,
-    status: trialEnd ? "trialing" : "incomplete",
-  } as Stripe.Subscription);
-  const invoice = draftInvoice(ledger, opened, "subscription_create");
+  ledger.set("purchases", sessionId, { ...purchase, subscription: id });
+  ledger.emit("customer.subscription.created", ledger.get("subscription", id));
+  const invoice = draftInvoice(ledger, ledger.get("subscription", id), "subscription_create");
   finalizeInvoice(ledger, invoice.id);
-  collect(ledger, invoice.id, { present: true });
-  if (!trialEnd) {
-    ledger.emit("customer.subscription.updated", ledger.get("subscription", opened.id), { status: "incomplete" });
-  }
+  if (status === "trialing") collect(ledger, invoice.id, { present: true });
+  return ledger.get("subscription", id);
+}
+
+/** Completes a session whose subscription is paid or in its trial. */
+function complete(ledger: Ledger, sessionId: string, subscriptionId: string): CheckoutOutcome {
+  const session = ledger.get("checkout.session", sessionId);
+  const subscription = ledger.get("subscription", subscriptionId);
+  const customer = ledger.get("customer", subscription.customer as string) as Stripe.Customer;
   ledger.change("checkout.session", sessionId, {
     status: "complete",
     url: null,
-    customer,
-    subscription: opened.id,
-    invoice: invoice.id,
-    payment_status: trialEnd ? "no_payment_required" : "paid",
+    subscription: subscription.id,
+    invoice: subscription.latest_invoice as string,
+    payment_status: subscription.status === "trialing" ? "no_payment_required" : "paid",
     customer_details: {
       address: null,
       business_name: null,
-      email: session.customer_email ?? (ledger.get("customer", customer) as Stripe.Customer).email,
+      email: session.customer_email ?? customer.email,
       individual_name: null,
       name: null,
       phone: null,

@@ -1,5 +1,5 @@
 import Stripe from "stripe";
-import { JsonFile } from "../support/store";
+import { StateStore } from "../support/stateStore";
 import { newId } from "./ids";
 import { missing } from "./problem";
 import { emptyState, type Kind, type Objects, type State } from "./state";
@@ -14,17 +14,17 @@ export interface Cause {
 export class Ledger {
   /** The request that causes the current changes. Its fields are null for changes that Stripe starts itself. */
   cause: Cause = { id: null, idempotencyKey: null };
-  private readonly file: JsonFile<State>;
+  private readonly store: StateStore<State>;
   private readonly listeners = new Set<(event: Stripe.Event) => void>();
   private standsAt: number | undefined;
-  private saving: NodeJS.Immediate | undefined;
 
   constructor(path: string) {
-    this.file = new JsonFile(path, emptyState());
+    this.store = new StateStore(path, emptyState());
   }
 
+  /** The state, to read. Change it with `put`, `remove` and `set`. */
   get state(): State {
-    return this.file.data;
+    return this.store.data;
   }
 
   /**
@@ -34,7 +34,7 @@ export class Ledger {
   now(customer?: string): number {
     if (this.standsAt !== undefined) return this.standsAt;
     const own = customer && this.ownClock(customer);
-    return own ? own.frozen_time : Math.floor(Date.now() / 1000) + this.state.aheadSeconds;
+    return own ? own.frozen_time : Math.floor(Date.now() / 1000) + this.state.counters.aheadSeconds;
   }
 
   /** The customer's test clock; undefined when the customer uses the account's clock. */
@@ -56,7 +56,7 @@ export class Ledger {
   }
 
   find<K extends Kind>(kind: K, id: string): Objects[K] | undefined {
-    return this.state.objects[kind][id];
+    return (this.state[kind] as Record<string, Objects[K]>)[id];
   }
 
   /** Returns an object. Throws StripeProblem when it does not exist; `param` names the request's parameter. */
@@ -68,33 +68,34 @@ export class Ledger {
 
   /** Objects of a kind, oldest first. */
   all<K extends Kind>(kind: K): Objects[K][] {
-    return Object.values(this.state.objects[kind]);
+    return Object.values(this.state[kind]);
   }
 
   put<K extends Kind>(kind: K, object: Objects[K]): Objects[K] {
-    (this.state.objects[kind] as Record<string, Objects[K]>)[object.id] = object;
-    this.save();
+    (this.state[kind] as Record<string, Objects[K]>)[object.id] = object;
+    this.store.save(kind, object.id);
     return object;
   }
 
   remove(kind: Kind, id: string): void {
-    delete this.state.objects[kind][id];
-    this.save();
+    delete this.state[kind][id];
+    this.store.save(kind, id);
   }
 
-  /** Schedules a save. Saves all changes of one turn of the event loop together. */
-  save(): void {
-    this.saving ??= setImmediate(() => {
-      this.saving = undefined;
-      this.file.save();
-    });
+  /** Sets a value that belongs to an object but is no part of it; undefined removes it. */
+  set<K extends Exclude<keyof State, Kind>>(
+    table: K,
+    id: string & keyof State[K],
+    value: State[K][string & keyof State[K]] | undefined,
+  ): void {
+    if (value === undefined) delete this.state[table][id];
+    else this.state[table][id] = value;
+    this.store.save(table, id);
   }
 
-  /** Saves pending changes. */
-  flush(): void {
-    if (this.saving) clearImmediate(this.saving);
-    this.saving = undefined;
-    this.file.save();
+  /** Saves pending changes and closes the file. */
+  close(): void {
+    this.store.close();
   }
 
   /** Changes fields of an object and emits one event for each of `types`. */
@@ -124,7 +125,11 @@ export class Ledger {
       request: { id: this.cause.id, idempotency_key: this.cause.idempotencyKey },
       type,
     } as unknown as Stripe.Event;
-    this.state.audiences[event.id] = audience.map(({ id }) => id);
+    this.set(
+      "audiences",
+      event.id,
+      audience.map(({ id }) => id),
+    );
     this.put("event", event);
     for (const listener of this.listeners) listener(event);
     return event;

@@ -1,5 +1,5 @@
 import type Stripe from "stripe";
-import { behaviourOf } from "./cards";
+import { behaviourOf, type CardBehaviour } from "./cards";
 import { newId } from "./ids";
 import type { Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
@@ -33,7 +33,7 @@ export function draftInvoice(
       quantity: item.quantity ?? 1,
     }),
   );
-  ledger.state.invoices++;
+  ledger.set("counters", "invoices", ledger.state.counters.invoices + 1);
   const { email = null } = ledger.get("customer", customer) as Stripe.Customer;
   const invoice = blank.invoice({
     id,
@@ -42,7 +42,7 @@ export function draftInvoice(
     customer,
     customer_email: email,
     billing_reason: reason,
-    number: `DOUBLE-${String(ledger.state.invoices).padStart(4, "0")}`,
+    number: `DOUBLE-${String(ledger.state.counters.invoices).padStart(4, "0")}`,
     test_clock: subscription.test_clock,
     lines: blank.inlineList(lines, `/v1/invoices/${id}/lines`),
     period_start: now,
@@ -89,12 +89,16 @@ function cardOf(ledger: Ledger, subscription: Stripe.Subscription): Stripe.Payme
 /** Result of paying an invoice. */
 export type Payment = { paid: true } | { paid: false; code: string; message: string };
 
-/**
- * Charges an open invoice to the subscription's card and emits the invoice's events.
- *
- * @param present whether the card's owner is present, as at Checkout
- */
-function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payment {
+/** How an invoice is paid. */
+interface PaymentOptions {
+  /** Whether the card's owner is present, as at Checkout. */
+  present?: boolean;
+  /** Makes the payment fail. */
+  decline?: { code: string; message: string };
+}
+
+/** Charges an open invoice to the subscription's card and emits the invoice's events. */
+function payInvoice(ledger: Ledger, id: string, { present = false, decline }: PaymentOptions): Payment {
   const invoice = ledger.get("invoice", id);
   if (invoice.status !== "open")
     throw invalid(
@@ -109,12 +113,7 @@ function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payme
   if (invoice.amount_due === 0) return settle(ledger, invoice, now);
 
   const behaviour = card && behaviourOf(card);
-  const works = behaviour !== undefined && (present || behaviour.later);
-  const failure = works
-    ? undefined
-    : card
-      ? { code: "card_declined", message: "Your card was declined." }
-      : { code: "resource_missing", message: "There is no `default_payment_method` set on this Customer or Invoice." };
+  const failure = decline ?? failureOf(behaviour, present);
   const intent = blank.paymentIntent({
     id: newId("pi"),
     created: now,
@@ -169,10 +168,26 @@ function payInvoice(ledger: Ledger, id: string, { present = false } = {}): Payme
       id,
       { attempted: true, attempt_count: invoice.attempt_count + 1 },
       "invoice.payment_failed",
+      ...(failure.code === "authentication_required" ? ["invoice.payment_action_required"] : []),
     );
     return { paid: false, ...failure };
   }
   return settle(ledger, invoice, now);
+}
+
+/** @param behaviour undefined when there is no card */
+function failureOf(behaviour: CardBehaviour | undefined, present: boolean): PaymentOptions["decline"] {
+  if (!behaviour)
+    return {
+      code: "resource_missing",
+      message: "There is no `default_payment_method` set on this Customer or Invoice.",
+    };
+  if (!present && behaviour.later === "authenticate")
+    return {
+      code: "authentication_required",
+      message: "Your card was declined. This transaction requires authentication.",
+    };
+  return present || behaviour.later ? undefined : { code: "card_declined", message: "Your card was declined." };
 }
 
 function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
@@ -197,13 +212,13 @@ function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
 /**
  * Charges a renewal's invoice. Sets the subscription to `active`, or to `past_due` with a retry when the payment fails.
  */
-export function collect(ledger: Ledger, invoiceId: string, { present = false } = {}): Payment {
-  const payment = payInvoice(ledger, invoiceId, { present });
+export function collect(ledger: Ledger, invoiceId: string, options: PaymentOptions = {}): Payment {
+  const payment = payInvoice(ledger, invoiceId, options);
   const subscription = subscriptionOf(ledger, ledger.get("invoice", invoiceId));
   if (!subscription) return payment;
   const { id, status } = subscription;
   if (payment.paid) {
-    delete ledger.state.dunning[id];
+    ledger.set("dunning", id, undefined);
     const isOpen = ledger.all("invoice").some((one) => one.status === "open" && subscriptionOf(ledger, one)?.id === id);
     if (!isOpen && ["past_due", "unpaid", "incomplete"].includes(status)) {
       ledger.change("subscription", id, { status: "active" }, "customer.subscription.updated");
@@ -216,7 +231,7 @@ export function collect(ledger: Ledger, invoiceId: string, { present = false } =
   const dunning = ledger.state.dunning[id] ?? { failures: 0, nextAt: null, firstAt: now };
   const nextDays = RETRY_DAYS[dunning.failures];
   const nextAt = nextDays === undefined ? null : dunning.firstAt + nextDays * DAY;
-  ledger.state.dunning[id] = { ...dunning, failures: dunning.failures + 1, nextAt };
+  ledger.set("dunning", id, { ...dunning, failures: dunning.failures + 1, nextAt });
   ledger.change("invoice", invoiceId, { next_payment_attempt: nextAt });
   if (status !== "past_due") ledger.change("subscription", id, { status: "past_due" }, "customer.subscription.updated");
   return payment;

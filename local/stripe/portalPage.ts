@@ -48,7 +48,7 @@ export function portalPage(account: StripeAccount): Hono {
       if (error instanceof StripeProblem) return show(c, session, error.message);
       throw error;
     }
-    return c.redirect(`/p/session/${session.id}`, 303);
+    return c.redirect(session.flow?.after_completion.redirect?.return_url ?? `/p/session/${session.id}`, 303);
   });
 
   function show(c: Context, session: Stripe.BillingPortal.Session, problem?: string) {
@@ -87,6 +87,8 @@ ${
 }`;
     };
 
+    const change = session.flow?.subscription_update_confirm;
+    if (change) return confirm(c, session, change, problem);
     const subscriptions = account.subscriptionsOf(customer);
     const body = html`
 <h1>${words.portal}</h1>
@@ -109,6 +111,28 @@ ${isOwing ? html`<form method="post" action="${url}/pay"><button class="main" ty
           html`<tr><td>${date(invoice.created)}</td><td>${money(invoice.total, invoice.currency)}</td><td>${status(invoice.status ?? "")}</td></tr>`,
       )}</table>`;
     return page(c, spoken, words.portal, body, problem ? 402 : 200);
+  }
+
+  /** The only page of a session that was opened for one change of plan. */
+  function confirm(
+    c: Context,
+    session: Stripe.BillingPortal.Session,
+    { subscription, items }: Stripe.BillingPortal.Session.Flow.SubscriptionUpdateConfirm,
+    problem?: string,
+  ) {
+    const spoken = speech(c);
+    const { words, money } = spoken;
+    const price = account.price(items[0]?.price ?? "");
+    const body = html`
+<h1>${words.change}</h1>
+${problem ? html`<p class="error" role="alert">${words.failed}</p>` : ""}
+<p>${account.product(String(price?.product))?.name ?? words.plan} ${price ? money(price.unit_amount ?? 0, price.currency) : ""}${words.perMonth}</p>
+<form method="post" action="/p/session/${session.id}/change">
+  <input type="hidden" name="subscription" value="${subscription}"><input type="hidden" name="price" value="${price?.id ?? ""}">
+  <button class="main" type="submit">${words.change}</button>
+</form>
+${session.return_url ? html`<p><a href="${session.return_url}">${words.back}</a></p>` : ""}`;
+    return page(c, spoken, words.change, body, problem ? 402 : 200);
   }
 
   return app;

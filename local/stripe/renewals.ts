@@ -117,7 +117,7 @@ function retry(ledger: Ledger, { id }: Stripe.Subscription): void {
     .all("invoice")
     .filter((invoice) => invoice.status === "open" && invoice.parent?.subscription_details?.subscription === id);
   const isLast = dunning !== undefined && dunning.failures >= 4;
-  if (dunning) dunning.nextAt = null;
+  if (dunning) ledger.set("dunning", id, { ...dunning, nextAt: null });
   if (isLast) {
     endSubscription(ledger, id, "payment_failed");
     return;

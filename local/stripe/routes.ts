@@ -10,9 +10,10 @@ import { portalSessionsRoutes } from "./routes/portalSessions";
 import { subscriptionsRoutes } from "./routes/subscriptions";
 import { testClocksRoutes } from "./routes/testClocks";
 import { webhookEndpointsRoutes } from "./routes/webhookEndpoints";
+import type { Switches } from "./switches";
 
 /** Every API call that the double supports. The double answers any other call as Stripe answers an unknown URL. */
-export function routes(account: StripeAccount): Route[] {
+export function routes(account: StripeAccount, switches: Switches): Route[] {
   return [
     customersRoutes,
     catalogueRoutes,
@@ -24,5 +25,5 @@ export function routes(account: StripeAccount): Route[] {
     eventsRoutes,
     webhookEndpointsRoutes,
     testClocksRoutes,
-  ].flatMap((of) => of(account));
+  ].flatMap((of) => of(account, switches));
 }

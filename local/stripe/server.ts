@@ -40,7 +40,7 @@ export interface StripeDouble extends Listening, Pick<Deliveries, "settled" | "r
  */
 export async function startStripe(options: StripeOptions): Promise<StripeDouble> {
   const { events } = options;
-  const account = new StripeAccount(join(options.dir, "account.json"), options.catalogue);
+  const account = new StripeAccount(join(options.dir, "account.db"), options.catalogue);
   const switches = createSwitches();
   const deliveries = startDeliveries(account, switches, events);
 

@@ -28,6 +28,8 @@ interface Purchase {
   items: { price: string; quantity: number }[];
   metadata: Record<string, string>;
   trialDays: number;
+  /** The subscription of an earlier payment attempt on the same page. */
+  subscription?: string;
 }
 
 /** The stored answer to a request with an Idempotency-Key. */
@@ -40,10 +42,8 @@ export interface KeptAnswer {
   at: number;
 }
 
-/** State that survives a restart. */
-export interface State {
-  /** In order of creation. The field `created` does not give this order, because it has only seconds. */
-  objects: { [K in Kind]: Record<string, Objects[K]> };
+/** State that survives a restart: the objects of each kind, and what Stripe does not show of them. */
+export type State = { [K in Kind]: Record<string, Objects[K]> } & {
   /** Signing secrets by endpoint. Stripe returns them only once. */
   secrets: Record<string, string>;
   purchases: Record<string, Purchase>;
@@ -54,39 +54,34 @@ export interface State {
   dunning: Record<string, { failures: number; nextAt: number | null; firstAt: number }>;
   /** Receivers by event: the endpoints that existed when the event happened. */
   audiences: Record<string, string[]>;
-  /** Seconds that the default clock is ahead of the wall clock. */
-  aheadSeconds: number;
-  invoices: number;
-}
+  /** `aheadSeconds`: seconds that the default clock is ahead of the wall clock. `invoices`: number of invoices so far. */
+  counters: Record<"aheadSeconds" | "invoices", number>;
+};
 
-/** State of an empty account. */
+/** State of an empty account. The order of the objects is that of their creation: `created` has only seconds. */
 export function emptyState(): State {
-  const none = () => ({});
   return {
-    objects: {
-      customer: none(),
-      product: none(),
-      price: none(),
-      payment_method: none(),
-      payment_intent: none(),
-      charge: none(),
-      refund: none(),
-      dispute: none(),
-      subscription: none(),
-      invoice: none(),
-      invoice_payment: none(),
-      "checkout.session": none(),
-      "billing_portal.session": none(),
-      "billing_portal.configuration": none(),
-      webhook_endpoint: none(),
-      "test_helpers.test_clock": none(),
-      event: none(),
-    },
+    customer: {},
+    product: {},
+    price: {},
+    payment_method: {},
+    payment_intent: {},
+    charge: {},
+    refund: {},
+    dispute: {},
+    subscription: {},
+    invoice: {},
+    invoice_payment: {},
+    "checkout.session": {},
+    "billing_portal.session": {},
+    "billing_portal.configuration": {},
+    webhook_endpoint: {},
+    "test_helpers.test_clock": {},
+    event: {},
     secrets: {},
     purchases: {},
     dunning: {},
     audiences: {},
-    aheadSeconds: 0,
-    invoices: 0,
+    counters: { aheadSeconds: 0, invoices: 0 },
   };
 }

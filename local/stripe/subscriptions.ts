@@ -97,7 +97,7 @@ export function endSubscription(
   const subscription = ledger.get("subscription", id);
   mustLive(subscription);
   const now = ledger.now(subscription.customer as string);
-  delete ledger.state.dunning[id];
+  ledger.set("dunning", id, undefined);
   for (const invoice of ledger.all("invoice")) {
     if (subscriptionOf(ledger, invoice)?.id !== id) continue;
     if (invoice.status === "draft" || invoice.status === "open")

@@ -14,6 +14,10 @@ export interface Switches {
   wrongSecret: boolean;
   /** Dates signatures one day in the future. */
   futureTimestamp: boolean;
+  /**
+   * The operator's settings of the customer portal: `missing` were never saved, `fixedPlan` do not allow a change of plan.
+   */
+  portal: "complete" | "fixedPlan" | "missing";
   /** Delays API answers, in milliseconds. */
   apiDelayMs: number;
   /** Number of API requests that fail from now on. */
@@ -31,6 +35,7 @@ export function createSwitches(): Switches {
     reorder: false,
     wrongSecret: false,
     futureTimestamp: false,
+    portal: "complete",
     apiDelayMs: 0,
     apiFailures: 0,
     apiFailureStatus: 500,

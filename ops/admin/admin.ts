@@ -38,14 +38,15 @@ subcommand(
 
 subcommand(
   "grant <user> <plan>",
-  "Grants a plan (paid or vip), independent of Stripe.",
+  "Grants a plan (paid or vip), independent of Stripe. <user> is a Cognito sub or a Stripe customer id.",
   (ask, user: string, plan: string, { until, note }: { until?: string; note?: string }) =>
     ask({
       command: "grant",
       user,
       plan: oneOf("plan", plan, ["paid", "vip"]),
-      ...(until && { until: moment(until) }),
-      ...(note && { note }),
+      // An empty text is an unset shell variable, not a grant without an end.
+      ...(until !== undefined && { until: moment(until) }),
+      ...(note !== undefined && { note }),
     }),
   userTable,
 )
@@ -56,6 +57,13 @@ subcommand(
   "revoke <user>",
   "Removes a granted plan.",
   (ask, user: string) => ask({ command: "revoke", user }),
+  userTable,
+);
+
+subcommand(
+  "unlink <user>",
+  "Removes the user's Stripe customer and its facts from the row, when Stripe does not know the customer any more.",
+  (ask, user: string) => ask({ command: "unlink", user }),
   userTable,
 );
 
@@ -109,7 +117,8 @@ function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, 
     wordWrap: true,
     wrapOnWordBoundary: false,
   });
-  table.push(["user", user_id], ["plan", pc.bold(plan)], ["because", reason], ["until", expires_at ?? "no end"]);
+  table.push(["user", user_id], ["plan", pc.bold(plan)], ["because", reason]);
+  if (plan !== "free") table.push(["until", expires_at ?? "no end"]);
   if (grace_until) table.push(["grace until", grace_until]);
   if (cancel_at) table.push(["cancels at", cancel_at]);
   if (!row) table.push(["row", "none"]);
@@ -120,9 +129,13 @@ function userTable({ user_id, plan, reason, expires_at, grace_until, cancel_at, 
 }
 
 function eventTable(events: AdminEvent[]): string {
-  const table = new Table({ head: ["created", "type", "delivered", "outcome", "id"], style: { head: [], border: [] } });
-  for (const { created, type, delivered, outcome, id } of events) {
-    table.push([created, type, delivered ? "yes" : pc.yellow("no"), outcome ?? pc.yellow("not handled yet"), id]);
+  const table = new Table({
+    head: ["created", "type", "delivered", "outcome", "user", "customer", "id"],
+    style: { head: [], border: [] },
+  });
+  for (const { created, type, delivered, outcome, user_id, customer, id } of events) {
+    const handled = outcome ?? pc.yellow("not handled yet");
+    table.push([created, type, delivered ? "yes" : pc.yellow("no"), handled, user_id ?? "", customer ?? "", id]);
   }
   return events.length > 0 ? table.toString() : "Stripe has no events.";
 }
@@ -133,11 +146,17 @@ function oneOf<T extends string>(name: string, value: string, allowed: readonly 
   throw new Error(`${name}: must be ${allowed.join(" or ")}, not ${value}`);
 }
 
-/** A date without a time means the end of that day in local time. */
+/**
+ * Converts the end of a grant to ISO 8601 in UTC. A date without a time means the end of that day in local time. `Date`
+ * itself would accept a bare year, and turn 31 February into 3 March.
+ */
 function moment(text: string): string {
-  const date = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T23:59:59` : text);
-  if (Number.isNaN(date.getTime())) throw new Error(`--until: must be a date such as 2027-01-31, not ${text}`);
-  return date.toISOString();
+  const [, day, time] = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(text) ?? [];
+  const midnight = new Date(`${day}T00:00:00Z`);
+  const date = new Date(time ? text : `${day}T23:59:59`);
+  const isReal = !Number.isNaN(midnight.getTime()) && midnight.toISOString().slice(0, 10) === day;
+  if (isReal && !Number.isNaN(date.getTime())) return date.toISOString();
+  throw new Error(`--until: must be a date such as 2027-01-31 or 2027-01-31T12:00:00Z, not "${text}"`);
 }
 
 function wholeNumber(name: string, text: string, most: number): number {

@@ -17,14 +17,14 @@ const TODO_WIDTH = 52;
 
 const program = command(
   "doctor",
-  "Checks a stack's resources at RunPod and names each problem with the next step. It changes nothing.",
+  "Checks a stack's resources at RunPod and its customer portal at Stripe, and names each problem with the next step. It changes nothing.",
 )
   .option("--stack <name>", 'name of the stack; "start" is the stack of npm start', "start")
   .option("--dir <folder>", "npm start's state folder", ".local")
   .addHelpText(
     "after",
     `
-Secrets come from the environment (${["RUNPOD_API_KEY", ...models.map(browserKeyVariable)].join(", ")}), else from the pulumi command.
+Secrets come from the environment (${["RUNPOD_API_KEY", "STRIPE_API_KEY", ...models.map(browserKeyVariable)].join(", ")}), else from the pulumi command.
 The age of the registry token is read from AWS with your own credentials.
 The exit status is 1 when a check has failed.`,
   )

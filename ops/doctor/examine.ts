@@ -14,6 +14,7 @@ import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "
 import { checkDrift } from "./drift";
 import { checkEmail } from "./email";
 import { imageTags } from "./imageTags";
+import { checkPortal } from "./portal";
 import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
 import { checkRegistryToken } from "./registryToken";
@@ -44,13 +45,16 @@ export async function examine(
   target: Target,
   { timeoutMs = TIMEOUT_MS, logMs }: { timeoutMs?: number; logMs?: number } = {},
 ): Promise<Check[]> {
-  const { config, apiKey, browserKeys } = target;
+  const { config, apiKey, browserKeys, stripeKey } = target;
   const options = { apiKey, url: config.runpodApiUrl, timeoutMs };
   const client = apis[config.runpodApi](options);
   const monitor = workerMonitor({ ...options, ...(logMs && { logMs }) }, config.runpodJobApiUrl, client);
   const checks = await examineThrough(target, client, monitor, timeoutMs);
   const keys = Object.values(browserKeys).flatMap((each) => (typeof each === "object" ? each.key : []));
-  return checks.map((check) => ({ ...check, seen: redact(check.seen, [apiKey, ...keys]) }));
+  return checks.map((check) => ({
+    ...check,
+    seen: redact(check.seen, [apiKey, ...keys, ...(typeof stripeKey === "object" ? [stripeKey.key] : [])]),
+  }));
 }
 
 async function examineThrough(
@@ -72,6 +76,10 @@ async function examineThrough(
     checkConcurrency(config.relay.concurrency, target.aws),
     Promise.resolve(checkEmail(config.auth)),
   ];
+  if (typeof target.stripeKey === "object") {
+    const stripe = { apiKey: target.stripeKey.key, url: config.stripeApiUrl };
+    general.push(checkPortal(stripe, config.billing.portalConfiguration, timeoutMs));
+  }
   if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, target.aws));
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return Promise.all(general);

@@ -18,6 +18,8 @@ export interface Target {
   aws: Aws;
   /** Secret. Key of the whole RunPod account. */
   apiKey: string;
+  /** Secret. Stripe key of the functions; `unread` when it could not be read; undefined when the stack sells nothing. */
+  stripeKey: { key: string } | "unread" | undefined;
   /** Secret. Browser keys; `unread` when a key is set but could not be read; undefined when it is not set. */
   browserKeys: Record<Model, { key: string } | "unread" | undefined>;
 }
@@ -64,6 +66,7 @@ export async function loadTarget(
       }),
     },
     apiKey: apiKey.key,
+    stripeKey: await secret("stripeApiKey", "STRIPE_API_KEY"),
     browserKeys: Object.fromEntries(await Promise.all(keys)) as Target["browserKeys"],
   };
 }

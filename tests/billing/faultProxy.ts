@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, request } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** An intercepted request. */
@@ -7,6 +7,8 @@ interface Passing {
   path: string;
   /** DynamoDB operation such as `UpdateItem`; empty for other services. */
   operation: string;
+  headers: IncomingHttpHeaders;
+  body: string;
 }
 
 /** Fault for one request: no answer, an answer from the test, or a change to the service's answer. */
@@ -29,6 +31,8 @@ export async function startFaultProxy(service: string): Promise<FaultProxy> {
       method: incoming.method ?? "",
       path: incoming.url ?? "/",
       operation: String(incoming.headers["x-amz-target"] ?? "").replace(/^.*\./, ""),
+      headers: incoming.headers,
+      body: body.toString(),
     });
     if (meddling === "hang") return;
     const answer = (status: number, type: string, text: string | Buffer) =>

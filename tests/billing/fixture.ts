@@ -17,6 +17,8 @@ import { openDatabase, type Tables } from "../tables/tables";
 import { type FaultProxy, startFaultProxy } from "./faultProxy";
 
 const API_KEY = "rk_test_of_the_stage";
+/** Key of the tests themselves. */
+const OWN_KEY = "sk_test_of_the_test";
 const OWNER = "snack-misaki/stage";
 
 /** The functions in this process, real tables, a Stripe account, and fault proxies between them. */
@@ -31,6 +33,8 @@ export interface BillingFixture {
   between: { stripe: FaultProxy; dynamodb: FaultProxy; ssm: FaultProxy };
   rows: UserRows;
   webhook: Handler;
+  /** Replaces the key of the Stripe account and in Parameter Store. Stripe rejects the earlier one. */
+  replaceApiKey(key: string): void;
   /** Creates another webhook handler, as after a cold start. */
   newWebhook(change?: Partial<BillingSettings>): Handler;
   /** Creates a paying Stripe customer the way the checkout does. */
@@ -59,12 +63,13 @@ export function billingFixture(): () => BillingFixture {
     if (!dynalite) throw new Error("The list of database engines is empty");
     const database = closedLast(await openDatabase(dynalite), (it) => it.close());
     const tables = await database.make();
+    const keys = [API_KEY, OWN_KEY];
     const double = closedLast(
       await startStripe({
         port: 0,
         dir,
         events: new Events(),
-        keys: [API_KEY],
+        keys,
         catalogue: [
           { priceId: "price_paid", product: "常連プラン", nickname: "paid", unitAmountYen: 980 },
           { priceId: "price_vip", product: "VIPプラン", nickname: "vip", unitAmountYen: 2_980 },
@@ -99,7 +104,7 @@ export function billingFixture(): () => BillingFixture {
       webhookSecretParameter: SECRET_PARAMETER,
       policy: { prices: { paid: ["price_paid"], vip: ["price_vip"] }, graceDays: 7 },
     };
-    const stripe = new Stripe(API_KEY, { protocol: "http", host: "localhost", port: double.port, telemetry: false });
+    const stripe = new Stripe(OWN_KEY, { protocol: "http", host: "localhost", port: double.port, telemetry: false });
     current = {
       settings,
       tables,
@@ -109,6 +114,10 @@ export function billingFixture(): () => BillingFixture {
       between,
       rows: createUserRows(tables.users),
       webhook: createWebhook(settings),
+      replaceApiKey(key) {
+        keys.splice(0, 1, key);
+        parameters.set("/stage/api-key", key);
+      },
       newWebhook: (change) => createWebhook({ ...settings, ...change }),
       async subscriber(userId = randomUUID() as string) {
         const metadata = { user_id: userId, owner: OWNER };

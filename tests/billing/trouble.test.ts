@@ -110,27 +110,40 @@ describe("webhook with failing tables", () => {
   });
 });
 
-describe("a trial whose first payment fails", () => {
-  it("has no grace period, even without an open invoice", async () => {
-    const { userId, customer } = await known();
+describe("a subscription whose payment fails after its trial_end", () => {
+  const overdueAfterTrial = async (customer: string, isPaid: boolean) => {
     const end = Math.floor(Date.now() / 1000) - 3_600;
     const item = (one: Stripe.Subscription) => ({ ...one.items.data[0], current_period_start: end });
-    on().between.stripe.fault = ({ path }) =>
-      path.startsWith("/v1/subscriptions?")
-        ? (page: { data: Stripe.Subscription[] }) => ({
-            ...page,
-            data: page.data.map((one) => ({
-              ...one,
-              status: "past_due",
-              trial_end: end,
-              items: { ...one.items, data: [item(one)] },
-            })),
-          })
-        : undefined;
+    on().between.stripe.fault = ({ path }) => {
+      if (path.startsWith("/v1/invoices?") && !isPaid) return () => ({ object: "list", data: [] });
+      if (!path.startsWith("/v1/subscriptions?")) return undefined;
+      return (page: { data: Stripe.Subscription[] }) => ({
+        ...page,
+        data: page.data.map((one) => ({
+          ...one,
+          status: "past_due",
+          trial_end: end,
+          items: { ...one.items, data: [item(one)] },
+        })),
+      });
+    };
     expect(await send(customer)).toBe(200);
+  };
+
+  it("has no grace period when nothing was ever paid, even without an open invoice", async () => {
+    const { userId, customer } = await known();
+    await overdueAfterTrial(customer, false);
     const row = await on().rows.get(userId);
     expect(row?.subscriptions).toMatchObject([{ status: "past_due", unpaid_since: null, unpaid_first: true }]);
     expect(entitlement(row, new Date(), on().settings.policy)).toMatchObject({ plan: "free", reason: "past_due" });
+  });
+
+  it("has a grace period when the trial_end was goodwill for a customer who has paid before", async () => {
+    const { userId, customer } = await known();
+    await overdueAfterTrial(customer, true);
+    const row = await on().rows.get(userId);
+    expect(row?.subscriptions).toMatchObject([{ status: "past_due", unpaid_first: false }]);
+    expect(entitlement(row, new Date(), on().settings.policy)).toMatchObject({ plan: "paid", reason: "grace" });
   });
 });
 
@@ -170,6 +183,66 @@ describe("admin function", () => {
     expect(await on().rows.get(user)).toBeUndefined();
     expect(await admin({ command: "grant", user, plan: "vip" })).toMatchObject({ plan: "vip" });
     expect(await admin({ command: "revoke", user })).toMatchObject({ plan: "free" });
+  });
+});
+
+describe("admin function with a user that is no user id", () => {
+  it.each([
+    "mori@example.com",
+    "guest:0b7c9b1e-2f0e-4c4c-8f43-0a3c5c8f9c11",
+    " 3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0001",
+    "3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c000",
+    "cus_",
+  ])("refuses to grant a plan to %j and creates no row", async (user) => {
+    const admin = createAdmin(on().settings);
+    const refused = { error: { code: "invalid_input", message: expect.stringMatching(/^user: /) } };
+    expect(await admin({ command: "grant", user, plan: "vip" })).toMatchObject(refused);
+    expect(await on().rows.get(user)).toBeUndefined();
+  });
+
+  it("names the field of an invalid request", async () => {
+    const admin = createAdmin(on().settings);
+    expect(await admin({ command: "show", user: "" })).toMatchObject({ error: { message: "user: must not be empty" } });
+    expect(await admin({ command: "events", limit: 101 })).toMatchObject({
+      error: { message: "limit: must be at most 100" },
+    });
+  });
+});
+
+describe("admin unlink", () => {
+  it("removes the Stripe customer and its facts, keeps a grant, and lets no running sync write them back", async () => {
+    const admin = createAdmin(on().settings);
+    const { userId, customer } = await known();
+    await admin({ command: "grant", user: userId, plan: "vip" });
+    const { ticket } = await on().rows.takeTicket(userId, new Date());
+    expect(await admin({ command: "unlink", user: customer })).toMatchObject({ user_id: userId, plan: "vip" });
+    const row = await on().rows.get(userId);
+    expect(row?.stripe_customer_id).toBeUndefined();
+    expect(row?.subscriptions).toBeUndefined();
+    const running = {
+      facts: undefined,
+      knownPlans: {},
+      stripeStatus: null,
+      stripeSubscriptionId: null,
+      reviewAt: null,
+    };
+    const entitlement = { plan: "vip" as const, reason: "grant" as const, expiresAt: null };
+    expect(await on().rows.apply(userId, ticket, { ...running, entitlement, now: new Date() })).toBe(false);
+    expect(await admin({ command: "revoke", user: userId })).toMatchObject({ plan: "free" });
+  });
+});
+
+describe("admin events", () => {
+  it("says which user and which Stripe customer each event is about", async () => {
+    const { userId, customer } = await on().subscriber();
+    const [created] = (await on().stripe.events.list({ type: "customer.subscription.created" })).data;
+    await answered(on().webhook(delivery(JSON.stringify(created))));
+    const listed = await createAdmin(on().settings)({ command: "events", limit: 50 });
+    expect(listed).toMatchObject({
+      events: expect.arrayContaining([
+        expect.objectContaining({ id: created?.id, outcome: "synced", user_id: userId, customer }),
+      ]),
+    });
   });
 });
 

@@ -100,6 +100,22 @@ describe("webhook with a valid signature", () => {
   it.each([
     ["a balance without an id", event("balance.available", { object: "balance", available: [] })],
     ["an upcoming invoice without an id", event("invoice.upcoming", { object: "invoice", customer: "cus_1" })],
+    [
+      "an event of a connected account, also in the other mode",
+      event("invoice.paid", { object: "invoice", id: "in_1" }, { account: "acct_1", livemode: true }),
+    ],
+    [
+      "a thin event of a connected account",
+      JSON.stringify({
+        object: "v2.core.event",
+        id: "evt_1",
+        type: "v1.invoice.paid",
+        livemode: false,
+        created: new Date().toISOString(),
+        context: "acct_1",
+        related_object: { id: "in_1", type: "invoice" },
+      }),
+    ],
     ["an unknown event type", event("customer.subscription.dreamt", { object: "subscription", id: "sub_1" })],
     [
       "a thin event without a related object",
@@ -172,8 +188,9 @@ describe("webhook event with a user id in its metadata", () => {
 
   it("does not link a customer that Stripe does not know", async () => {
     const userId = randomUUID();
-    expect(await send(about(userId, "cus_nobody"))).toEqual(unavailable);
+    expect(await send(about(userId, "cus_nobody"))).toEqual(taken("foreign"));
     expect(await rowOf(userId)).toBeUndefined();
+    expect(log()).toContain("another_customer");
   });
 
   it("keeps the linked customer and raises an alarm when the event is about another customer", async () => {
@@ -190,6 +207,62 @@ describe("webhook event with a user id in its metadata", () => {
     const { id } = await on().stripe.customers.create({});
     expect(await send(about(userId, id))).toEqual(taken("synced"));
     expect((await rowOf(userId))?.stripe_customer_id).toBe(id);
+  });
+});
+
+describe("webhook event about a customer whose metadata was edited", () => {
+  it("gives the plan to the linked user only, and raises an alarm", async () => {
+    const { userId, customer, subscription } = await on().subscriber();
+    const about = (metadata: object) =>
+      event("customer.subscription.updated", { object: "subscription", id: subscription, customer, metadata });
+    await send(about({ user_id: userId, owner: on().settings.stripeOwner }));
+    const other = { user_id: randomUUID(), owner: on().settings.stripeOwner };
+    await on().stripe.customers.update(customer, { metadata: other });
+    expect(await send(about(other))).toEqual(taken("synced"));
+    expect(await rowOf(other.user_id)).toBeUndefined();
+    expect((await rowOf(userId))?.stripe_customer_id).toBe(customer);
+    expect(log()).toContain("customer_of_two_users");
+  });
+});
+
+describe("webhook flooded with events", () => {
+  it("stops syncing an event that is replayed, and asks Stripe to send it later", async () => {
+    const { customer, subscription } = await on().subscriber();
+    const body = event("customer.subscription.updated", { object: "subscription", id: subscription, customer });
+    let syncs = 0;
+    on().between.stripe.fault = ({ path }) => void (path.startsWith("/v1/subscriptions?") && syncs++);
+    const statuses = new Set<number | undefined>();
+    for (let replay = 0; replay < 100; replay++) statuses.add((await send(body)).status);
+    expect([...statuses]).toEqual([200, 429]);
+    expect(syncs).toBeLessThanOrEqual(20);
+  });
+
+  it("limits events about one customer without a limit for other customers", async () => {
+    const [flooded, other] = [await on().subscriber(), await on().subscriber()];
+    const about = ({ customer }: { customer: string }) =>
+      send(event("customer.subscription.updated", { object: "subscription", id: "sub_1", customer }));
+    vi.useFakeTimers({ toFake: ["Date"], now: Math.ceil(Date.now() / 60_000) * 60_000 });
+    try {
+      const answers = [];
+      for (let burst = 0; burst < 15; burst++)
+        answers.push(...(await Promise.all(Array.from({ length: 10 }, () => about(flooded)))));
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(120);
+      expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+      expect(await about(other)).toEqual(taken("synced"));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("still syncs when the events cannot be counted", async () => {
+    const { userId, customer } = await on().subscriber();
+    const { ephemeral } = on().tables;
+    on().between.dynamodb.fault = ({ body }) =>
+      body.includes(ephemeral) ? { status: 400, body: { __type: "AccessDeniedException" } } : undefined;
+    const body = event("customer.subscription.updated", { object: "subscription", id: "sub_1", customer });
+    expect(await send(body)).toEqual(taken("synced"));
+    expect((await rowOf(userId))?.subscriptions).toHaveLength(1);
+    expect(log()).toContain("event_not_counted");
   });
 });
 

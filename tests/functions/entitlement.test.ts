@@ -99,7 +99,6 @@ table("entitlement with an active or trialing subscription", [
   ["is paid 1 s after the period without a renewal event", having({}), end + 1, paid("subscription", end)],
   ["is paid 1 s before the 24 h leeway ends", having({}), end + DAY - 1, paid("subscription", end)],
   ["is free 24 h after the period without a renewal event", having({}), end + DAY, free("outdated")],
-  ["is free while collection is paused", having({ collection_paused: true }), middle, free("paused")],
   ["is paid during a trial", having({ status: "trialing", trial_end: end }), middle, paid("trial", end)],
   ["is free 24 h after the trial's end", having({ status: "trialing", trial_end: end }), end + DAY, free("outdated")],
   [
@@ -242,6 +241,116 @@ table("entitlement with an unknown price", [
   ["is free when the subscription has no price", having({ price_ids: [] }), middle, free("unknown_price")],
 ]);
 
+const paidUntil = (until: number, price_id = "price_paid") => ({ paid: [{ price_id, invoiced: start, until }] });
+table("entitlement while collection is paused", [
+  [
+    "is the paid plan until the end of the paid period",
+    having({ collection_paused: true, ...paidUntil(end) }),
+    end - 1,
+    paid("subscription", end),
+  ],
+  [
+    "is free when the paid period has ended",
+    having({ collection_paused: true, ...paidUntil(end) }),
+    end,
+    free("paused"),
+  ],
+  ["is free when nothing was paid", having({ collection_paused: true, paid: [] }), middle, free("paused")],
+  ["is free when it is not known what was paid", having({ collection_paused: true }), middle, free("paused")],
+  [
+    "ends at cancel_at within the paid period",
+    having({ collection_paused: true, ...paidUntil(end), cancel_at: middle + DAY }),
+    middle,
+    paid("subscription", middle + DAY, { cancelAt: date(middle + DAY) }),
+  ],
+]);
+
+const unpaidUpgrade = { ...renewed, price_ids: ["price_vip"], period_start: middle, unpaid_since: middle };
+table("entitlement after an upgrade to vip whose payment failed", [
+  [
+    "is the last plan that was paid, never vip, during the grace period",
+    having({ ...unpaidUpgrade, ...paidUntil(middle + DAY) }),
+    middle + 1,
+    paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }),
+  ],
+  [
+    "is the last plan that was paid until the end of its period when the grace period ends earlier",
+    having({ ...unpaidUpgrade, ...paidUntil(end) }),
+    middle + 7 * DAY,
+    paid("subscription", end),
+  ],
+  [
+    "is free when the grace period and the paid period have ended",
+    having({ ...unpaidUpgrade, ...paidUntil(end) }),
+    end,
+    free("past_due"),
+  ],
+  [
+    "is free when nothing was ever paid",
+    having({ ...unpaidUpgrade, unpaid_first: true, paid: [] }),
+    middle + 1,
+    free("past_due"),
+  ],
+  [
+    "is vip when an earlier invoice of vip was the last one paid",
+    having({ ...unpaidUpgrade, ...paidUntil(middle, "price_vip") }),
+    middle + 1,
+    { ...paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }), plan: "vip" },
+  ],
+  [
+    "is paid after a change to the lower plan, although vip was paid last",
+    having({ ...unpaidUpgrade, price_ids: ["price_paid"], ...paidUntil(middle, "price_vip") }),
+    middle + 1,
+    paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }),
+  ],
+  [
+    "ignores a paid add-on",
+    having({
+      ...unpaidUpgrade,
+      paid: [
+        { price_id: "price_addon", invoiced: middle, until: end + 365 * DAY },
+        { price_id: "price_paid", invoiced: start, until: middle },
+      ],
+    }),
+    middle + 1,
+    paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }),
+  ],
+]);
+
+table("entitlement of a goodwill trial_end for a customer who has paid before", [
+  [
+    "has a grace period after a failed renewal",
+    having({ ...renewed, trial_end: end, ...paidUntil(end) }),
+    end + 1,
+    paid("grace", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
+  ],
+]);
+
+const withAddOn = (addOnEnd: number): Customer =>
+  having({
+    price_ids: ["price_addon", "price_vip"],
+    period_end: Math.min(end, addOnEnd),
+    items: [
+      { price_id: "price_addon", period_start: start, period_end: addOnEnd },
+      { price_id: "price_vip", period_start: start, period_end: end },
+    ],
+  });
+table("entitlement with an add-on price beside vip", [
+  [
+    "expires with vip when the add-on's period ends earlier",
+    withAddOn(middle + DAY),
+    middle,
+    { ...paid("subscription", end), plan: "vip" },
+  ],
+  [
+    "is vip after the add-on's period and its leeway",
+    withAddOn(start + DAY),
+    middle,
+    { ...paid("subscription", end), plan: "vip" },
+  ],
+  ["expires with vip when the add-on's period ends later", withAddOn(end + DAY), end + DAY, free("outdated")],
+]);
+
 const disputed = (status: string, created = middle): Customer => {
   const disputes: DisputeFacts[] = [{ id: "du_1", status, created }];
   return { ...having({}), disputes };
@@ -257,6 +366,12 @@ table("entitlement with a dispute", [
     disputed("lost", start - 1),
     middle,
     paid("subscription", end),
+  ],
+  [
+    "is free when the dispute was lost in the second of the subscription's creation",
+    disputed("lost", start),
+    middle,
+    free("disputed"),
   ],
   [
     "is free while a dispute from before the subscription's creation is open",
@@ -354,15 +469,26 @@ describe("graceDays", () => {
 describe("currentSubscription", () => {
   it("prefers a paid subscription to a newer incomplete one", () => {
     const paid = having({ status: "incomplete" }, { id: "sub_2" });
-    expect(currentSubscription(paid)?.id).toBe("sub_2");
-    expect(currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }))?.id).toBe("sub_2");
+    expect(currentSubscription(paid, date(middle), policy)?.id).toBe("sub_2");
+    expect(
+      currentSubscription(having({ status: "unpaid" }, { id: "sub_2", status: "past_due" }), date(middle), policy)?.id,
+    ).toBe("sub_2");
+  });
+
+  it("returns the one that gives the plan when two are live", () => {
+    const two = having({ status: "past_due", unpaid_first: true }, { id: "sub_2", status: "trialing" });
+    expect(currentSubscription(two, date(middle), policy)?.id).toBe("sub_2");
+    const vip = having({}, { id: "sub_2", price_ids: ["price_vip"], status: "trialing" });
+    expect(currentSubscription(vip, date(middle), policy)?.id).toBe("sub_2");
   });
 
   it("returns the newest live subscription, or the last ended subscription when none is live", () => {
-    expect(currentSubscription(having({}, { id: "sub_2" }))?.id).toBe("sub_1");
-    expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }))?.id).toBe("sub_2");
-    expect(currentSubscription(having({ status: "canceled" }))?.id).toBe("sub_1");
-    expect(currentSubscription({ user_id: "user" })).toBeUndefined();
+    expect(currentSubscription(having({}, { id: "sub_2" }), date(middle), policy)?.id).toBe("sub_1");
+    expect(currentSubscription(having({ status: "canceled" }, { id: "sub_2" }), date(middle), policy)?.id).toBe(
+      "sub_2",
+    );
+    expect(currentSubscription(having({ status: "canceled" }), date(middle), policy)?.id).toBe("sub_1");
+    expect(currentSubscription({ user_id: "user" }, date(middle), policy)).toBeUndefined();
   });
 });
 
@@ -412,5 +538,9 @@ describe("nextReview", () => {
     ],
   ])("%s", (_name, customer, now, expected) => {
     expect(review(customer as Customer, now)).toBe(expected);
+  });
+
+  it("is 1 h later while Stripe does not know the customer", () => {
+    expect(nextReview(having({ status: "canceled" }), date(middle), policy, false)).toEqual(date(middle + 3600));
   });
 });

@@ -13,7 +13,7 @@ import { type FakeGraphql, startFakeGraphql } from "../runpod/fakeGraphql";
 const PARAMETER = "/snack-misaki/test/runpod-api-key";
 const EXPIRY = "/snack-misaki/test/registry-token-expiry";
 const dir = mkdtempSync(join(tmpdir(), "snack-registry-"));
-const account = new AwsAccount(join(dir, "account.json"), "us-east-1");
+const account = new AwsAccount(join(dir, "account.db"), "us-east-1");
 let runpod: FakeGraphql;
 let services: Listening[];
 

@@ -18,8 +18,10 @@ describe("Stripe call", () => {
   it("times out when the second page of a list never arrives", async () => {
     vi.useFakeTimers();
     const page = { object: "list", data: [], has_more: true, url: "/v1/charges" };
-    const list = Object.assign(Promise.resolve(page), { autoPagingToArray: () => new Promise(() => {}) });
-    const outcome = expect(allFromStripe(list as never, 300)).rejects.toMatchObject(unavailable);
+    const list = Object.assign(Promise.resolve(page), {
+      [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }),
+    });
+    const outcome = expect(allFromStripe(list as never)).rejects.toMatchObject(unavailable);
     await vi.advanceTimersByTimeAsync(12_000);
     await outcome;
   });

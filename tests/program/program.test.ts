@@ -15,6 +15,7 @@ import type { AwsResource } from "../../local/aws/support/account";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
+import { openAccount } from "../../local/runpod/account/accountFile";
 import { customerApi } from "../../local/visitor/customer";
 import { browserKeyOf, configKey, START_STACK, stackNames } from "../../names";
 import { webhookEvents } from "../../stripe/events";
@@ -288,13 +289,21 @@ describe("Policies of the functions", () => {
       ],
       checkout: [
         writeRow,
+        byCustomer,
         "dynamodb:GetItem dynamodb:UpdateItem on ephemeral checkout#*",
         `${count} rate#checkout#*`,
         stripeKey,
       ],
       portal: [readRow, `${count} rate#portal#*`, stripeKey],
-      sync: [writeRow, `${count} rate#sync#*`, stripeKey],
-      webhook: [writeRow, byCustomer, `${count} ${events}`, stripeKey, "ssm:GetParameters on stripe-webhook-secret"],
+      sync: [writeRow, byCustomer, `${count} rate#sync#*`, stripeKey],
+      webhook: [
+        writeRow,
+        byCustomer,
+        `${count} ${events}`,
+        `${count} rate#webhook-event#* rate#webhook-customer#*`,
+        stripeKey,
+        "ssm:GetParameters on stripe-webhook-secret",
+      ],
       reconciler: [
         writeRow,
         byCustomer,
@@ -471,11 +480,11 @@ describe("The program", () => {
   });
 
   it("registers ECR credentials at RunPod and renews their token every 6 hours", async () => {
-    const runpod = JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"));
-    const [auth, ...others] = Object.values<{ id: string; name: string }>(runpod.registryAuths);
+    const runpod = openAccount(join(dir, "runpod", "account.db")).data;
+    const [auth, ...others] = Object.values(runpod.registryAuths);
     expect(others).toEqual([]);
     expect(auth?.name).toBe(names.registryCredentials);
-    const used = Object.values<{ containerRegistryAuthId: string }>(runpod.templates);
+    const used = Object.values(runpod.templates);
     expect(used.map(({ containerRegistryAuthId }) => containerRegistryAuthId)).toEqual(models.map(() => auth?.id));
     const refresh = functions().find((fn) => functionName(fn) === "registryRefresh");
     expect(await cloud.aws.invoke(String(refresh?.outputs.name), {})).toEqual({ expiresAt: expect.any(String) });
@@ -654,10 +663,8 @@ describe("The program", () => {
       return MODEL_ID === modelFacts.phi3.huggingFaceId && WEIGHTS === "cached";
     });
     expect(args).toBeDefined();
-    const { endpoints } = JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"));
-    const references = Object.values<{ name: string; modelReferences?: string[] }>(endpoints).map(
-      ({ name, modelReferences }) => [name, modelReferences ?? []],
-    );
+    const { endpoints } = openAccount(join(dir, "runpod", "account.db")).data;
+    const references = Object.values(endpoints).map(({ name, modelReferences }) => [name, modelReferences ?? []]);
     const expected = byModel((model) => (model === "phi3" ? [modelReference("phi3")] : []));
     expect(Object.fromEntries(references)).toEqual(
       Object.fromEntries(models.map((model) => [names.endpoint(model), expected[model]])),
@@ -680,7 +687,7 @@ describe("The program", () => {
       "aws:cognito/userPool:UserPool",
     ];
     expect(types.flatMap(resources)).toEqual([]);
-    expect(JSON.parse(readFileSync(join(dir, "runpod", "account.json"), "utf8"))).toMatchObject({ endpoints: {} });
+    expect(openAccount(join(dir, "runpod", "account.db")).data).toMatchObject({ endpoints: {} });
     expect(cloud.stripe?.account.webhookEndpoints()).toEqual([]);
   });
 });

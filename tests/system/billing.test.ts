@@ -259,6 +259,40 @@ describe("npm run admin", () => {
     expect(await cli("resync")).toEqual({ code: 1, out: expect.stringContaining("name a user, or give --all") });
   });
 
+  it.each(["", "2027-02-31", "2027", "tomorrow", "2027-13-01T00:00:00Z"])(
+    "refuses the end %j of a grant instead of guessing",
+    async (text) => {
+      const user = randomUUID();
+      const { code, out } = await cli("grant", user, "vip", "--until", text);
+      expect({ code, out }).toEqual({ code: 1, out: expect.stringContaining("--until: must be a date") });
+      expect((await show(user)).row).toBeNull();
+    },
+  );
+
+  it("prints errors as one JSON object on stdout with --json", async () => {
+    const failed = async (...args: string[]) => {
+      const command = [process.execPath, "cli/run.cjs", "ops/admin/admin.ts", "--dir", shared.dir, "--json", ...args];
+      const [file = "", ...rest] = command;
+      const run = promisify(execFile)(file, rest);
+      return run.catch(({ code, stdout, stderr }) => ({ code, answer: JSON.parse(stdout), stderr }));
+    };
+    const message = (text: string) => ({
+      code: 1,
+      stderr: "",
+      answer: { error: { message: expect.stringContaining(text) } },
+    });
+    expect(await failed("show", "mori@example.com")).toEqual(message("user: must be a user id"));
+    expect(await failed("show", "")).toEqual(message("user: must not be empty"));
+    expect(await failed("grant", randomUUID(), "gold")).toEqual(message("plan: must be paid or vip"));
+    expect(await failed("show")).toEqual(message("missing required argument 'user'"));
+  });
+
+  it("shows no end for a free user, because a free plan has none", async () => {
+    const { out } = await cli("show", randomUUID());
+    expect(out).toContain("free");
+    expect(out).not.toContain("until");
+  });
+
   it("grants and revokes a plan while Stripe's API fails", async () => {
     const { userId } = await subscriber();
     await until(

@@ -189,10 +189,39 @@ export function testUserRows(tables: () => Tables): void {
     expect(await rows.link("u", "cus_1", now)).toBe("cus_1");
     expect(await rows.link("u", "cus_2", now)).toBe("cus_1");
 
-    const ids = Array.from({ length: 30 }, (_, n) => `cus_${n}`);
+    const ids = Array.from({ length: 30 }, (_, n) => `cus_race_${n}`);
     const linked = await Promise.all(ids.map((id) => rows.link("race", id, now)));
     expect(new Set(linked).size).toBe(1);
     expect((await rows.get("race"))?.stripe_customer_id).toBe(linked[0]);
+  });
+
+  it("is not linked to a Stripe customer of another user", async () => {
+    const rows = open();
+    await rows.link("first", "cus_shared", now);
+    expect(await rows.link("second", "cus_shared", now)).toBeUndefined();
+    expect(await rows.get("second")).toBeUndefined();
+  });
+
+  it("has one attempt to create a customer until that attempt has failed", async () => {
+    const rows = open();
+    const attempts = await Promise.all(Array.from({ length: 20 }, () => rows.creationAttempt("creating", now)));
+    expect(new Set(attempts).size).toBe(1);
+    const [failed = ""] = attempts;
+    const next = await Promise.all(Array.from({ length: 20 }, () => rows.creationAttempt("creating", now, failed)));
+    expect(new Set(next).size).toBe(1);
+    expect(next[0]).not.toBe(failed);
+    expect(await rows.creationAttempt("creating", now)).toBe(next[0]);
+  });
+
+  it("has neither a Stripe customer nor its facts after it was unlinked", async () => {
+    const rows = open();
+    await rows.link("unlinked", "cus_unlinked", now);
+    await rows.grant("unlinked", { plan: "vip" }, now);
+    await rows.unlink("unlinked", now);
+    const { row } = await rows.inspect("unlinked");
+    expect(row).toMatchObject({ user_id: "unlinked", grant_plan: "vip" });
+    expect(row).not.toHaveProperty("stripe_customer_id");
+    expect(await rows.findByStripeCustomer("cus_unlinked")).toBeUndefined();
   });
 
   it("replaces the Stripe customer only when the caller passes the current customer's id", async () => {

@@ -1,6 +1,7 @@
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { BudgetTable } from "./budgetTable";
+import { benchDouble, type DoubleBench } from "./double";
 import { benchProgram, type ProgramBench } from "./program";
 import { benchRelay, type RelayBench } from "./relay";
 import { benchWorker, type WorkerBench } from "./worker";
@@ -11,6 +12,8 @@ const EVALUATE_BUDGET = 5;
 /** Largest allowed time from `npm start` to the first reply, divided by the time of an import of Pulumi's SDK. */
 const REPLY_BUDGET = 8;
 const REPLY_BUDGET_MS = 5_000;
+/** Largest allowed time of a purchase at the Stripe double with 10,000 events, divided by that with 100 events. */
+const DOUBLE_BUDGET = 2;
 const FIRST_TEXT_BUDGET_MS = 20;
 const THROUGHPUT_BUDGET = 0.95;
 const CACHE_BUDGET = 0.85;
@@ -86,6 +89,13 @@ Exits with status 1 when a budget is exceeded, also with --json. The budgets are
   )
   .action((options) => report(options, "measuring; this takes about three minutes", benchRelay, relayTable));
 
+program
+  .command("double")
+  .description("measures a purchase at the Stripe double with a small state, and with one a hundred times larger")
+  .option("--json", "print one JSON object and nothing else")
+  .addHelpText("after", "\nExits with status 1 when the budget is exceeded, also with --json.")
+  .action((options) => report(options, "measuring; this takes about a minute", benchDouble, doubleTable));
+
 void run(program);
 
 /** Measures, then prints the result as a table or as JSON. Sets exit status 1 when a value is over its budget. */
@@ -143,6 +153,14 @@ function workerTable(result: WorkerBench): BudgetTable {
     table.fact("  with another greeting from the middle of the chat", percent(share.oursAcrossTheHour));
     table.fact("  with the model's replies cached", percent(share.oursWithGenerated));
   }
+  return table;
+}
+
+function doubleTable({ checkoutMsAt, ratio }: DoubleBench): BudgetTable {
+  const table = new BudgetTable();
+  table.fact("purchase at 100 events", `${checkoutMsAt.events100} ms`);
+  table.fact("purchase at 10,000 events", `${checkoutMsAt.events10000} ms`);
+  table.atMost("slower at a hundred times the state", ratio, DOUBLE_BUDGET, (value) => `${value.toFixed(2)} ×`);
   return table;
 }
 

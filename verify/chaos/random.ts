@@ -2,7 +2,15 @@
  * Numbers of the random streams. Each use has a separate stream, so that an additional draw in one use does not change
  * the numbers of another use.
  */
-export const streams = { scenario: 1, outage: 2, delivery: 3, attempt: 4, visit: 5, reconciler: 6 } as const;
+export const streams = {
+  scenario: 1,
+  outage: 2,
+  delivery: 3,
+  attempt: 4,
+  visit: 5,
+  reconciler: 6,
+  creation: 7,
+} as const;
 
 /**
  * Small seeded random generator (sfc32, public domain, part of PractRand). The same keys give the same numbers.

@@ -1,5 +1,5 @@
 import { LOCAL_ACCOUNT_ID } from "../../../names";
-import { JsonFile } from "../../support/store";
+import { StateStore } from "../../support/stateStore";
 
 /** A resource that exists in the local AWS account. */
 export interface AwsResource {
@@ -22,19 +22,19 @@ export interface AwsResource {
 }
 
 /**
- * The local AWS account: all resources, stored in one file. The provider writes them. The services (HTTP API, Lambda,
+ * The local AWS account: all resources, stored in one SQLite file. The provider writes them. The services (HTTP API, Lambda,
  * Cognito …) read them at each request, so a configuration change takes effect at once.
  */
 export class AwsAccount {
   readonly accountId = LOCAL_ACCOUNT_ID;
   readonly partition = "aws";
-  private readonly file: JsonFile<Record<string, AwsResource>>;
+  private readonly store: StateStore<{ resources: Record<string, AwsResource> }>;
 
   constructor(
     path: string,
     readonly region: string,
   ) {
-    this.file = new JsonFile(path, {});
+    this.store = new StateStore(path, { resources: {} });
   }
 
   /** `arn:aws:<service>:<region>:<account>:<resource>`. */
@@ -44,7 +44,7 @@ export class AwsAccount {
 
   /** All resources of a type, in the order of their creation. */
   list(type: string): AwsResource[] {
-    return Object.values(this.file.data).filter((resource) => resource.type === type);
+    return Object.values(this.store.data.resources).filter((resource) => resource.type === type);
   }
 
   /**
@@ -52,19 +52,21 @@ export class AwsAccount {
    * import`.
    */
   get(type: string, id: string, scope?: string): AwsResource | undefined {
-    return this.file.data[key(type, id, scope)];
+    return this.store.data.resources[key(type, id, scope)];
   }
 
   /** Adds or replaces a resource. */
   put(resource: AwsResource): void {
-    this.file.data[key(resource.type, resource.id, resource.scope)] = resource;
-    this.file.save();
+    const at = key(resource.type, resource.id, resource.scope);
+    this.store.data.resources[at] = resource;
+    this.store.save("resources", at);
   }
 
   /** Removes a resource if it exists. */
   delete(type: string, id: string, scope?: string): void {
-    delete this.file.data[key(type, id, scope)];
-    this.file.save();
+    const at = key(type, id, scope);
+    delete this.store.data.resources[at];
+    this.store.save("resources", at);
   }
 }
 

@@ -62,7 +62,7 @@ export class RunpodAccount {
   }
 
   get userId(): string {
-    return this.file.data.userId;
+    return this.file.data.account.userId;
   }
 
   get workersQuota(): number {
@@ -101,7 +101,6 @@ export class RunpodAccount {
     const template = this.storeTemplate(fields, before, before?.isCopy ?? false);
     const changes = before ? templateChanges(before, template) : [];
     if (changes.length > 0) for (const endpoint of this.endpointsUsing(template.id)) this.newRelease(endpoint, changes);
-    this.file.save();
     return template;
   }
 
@@ -120,7 +119,7 @@ export class RunpodAccount {
     if (this.endpointsUsing(id).length > 0 || isHeld)
       throw new AccountError("Template is in use and cannot be deleted");
     delete this.file.data.templates[template.id];
-    this.file.save();
+    this.file.save("templates", template.id);
   }
 
   /**
@@ -159,8 +158,11 @@ export class RunpodAccount {
     this.file.data.endpoints[endpoint.id] = endpoint;
     if (!before || changes.length > 0) this.newRelease(endpoint, changes);
     if (before && before.templateId !== template.id) this.releaseTemplate(before.templateId);
-    if (bindEndpoint) template.boundEndpointId = endpoint.id;
-    this.file.save();
+    if (bindEndpoint) {
+      template.boundEndpointId = endpoint.id;
+      this.file.save("templates", template.id);
+    }
+    this.file.save("endpoints", endpoint.id);
     return endpoint;
   }
 
@@ -175,7 +177,6 @@ export class RunpodAccount {
       endpoint.templateId = templateId;
       this.newRelease(endpoint, changes);
       this.releaseTemplate(before);
-      this.file.save();
     }
     return endpoint;
   }
@@ -195,7 +196,7 @@ export class RunpodAccount {
     this.removeEndpoint(endpoint);
     if (isBound && this.endpointsUsing(endpoint.templateId).length === 0) {
       delete this.file.data.templates[endpoint.templateId];
-      this.file.save();
+      this.file.save("templates", endpoint.templateId);
     }
   }
 
@@ -204,9 +205,11 @@ export class RunpodAccount {
    */
   deleteRegistryAuth(id: string): void {
     this.registries.remove(id);
-    for (const template of this.templates)
-      if (template.containerRegistryAuthId === id) template.containerRegistryAuthId = null;
-    this.file.save();
+    for (const template of this.templates) {
+      if (template.containerRegistryAuthId !== id) continue;
+      template.containerRegistryAuthId = null;
+      this.file.save("templates", template.id);
+    }
   }
 
   /** Deletes a network volume that no endpoint uses. */
@@ -232,9 +235,9 @@ export class RunpodAccount {
       const limit = idleDays >= 7 ? 0 : idleDays >= 3 ? 2 : Number.POSITIVE_INFINITY;
       endpoint.workersMax = Math.min(endpoint.workersMax, limit);
       endpoint.workersMin = Math.min(endpoint.workersMin, endpoint.workersMax);
+      this.file.save("endpoints", endpoint.id);
     }
     this.registries.sweep();
-    this.file.save();
   }
 
   private storeTemplate(fields: Omit<TemplateInput, "id">, before: Template | undefined, isCopy: boolean): Template {
@@ -253,7 +256,7 @@ export class RunpodAccount {
       isCopy,
     };
     this.file.data.templates[template.id] = template;
-    this.file.save();
+    this.file.save("templates", template.id);
     return template;
   }
 
@@ -280,6 +283,8 @@ export class RunpodAccount {
     endpoint.version += 1;
     const release = { id: newId("rel_"), version: endpoint.version, createdAt: this.options.clock.timestamp(), diff };
     this.file.data.releases[endpoint.id] = [release, ...this.releases(endpoint.id)];
+    this.file.save("releases", endpoint.id);
+    this.file.save("endpoints", endpoint.id);
   }
 
   private endpointsUsing(templateId: string): Endpoint[] {
@@ -291,7 +296,8 @@ export class RunpodAccount {
     delete this.file.data.releases[endpoint.id];
     this.skippedMsAtRequest.delete(endpoint.id);
     this.releaseTemplate(endpoint.templateId);
-    this.file.save();
+    this.file.save("endpoints", endpoint.id);
+    this.file.save("releases", endpoint.id);
   }
 
   /** Ends an endpoint's use of a template. Deletes the template if it is a copy that no endpoint uses. */
@@ -301,6 +307,7 @@ export class RunpodAccount {
     if (!template) return;
     template.boundEndpointId = null;
     if (template.isCopy && this.endpointsUsing(templateId).length === 0) delete this.file.data.templates[templateId];
+    this.file.save("templates", templateId);
   }
 
   private requireTemplate(id: string): Template {

@@ -1,10 +1,10 @@
-import { JsonFile } from "../../support/store";
+import { StateStore } from "../../support/stateStore";
 import { newId } from "./ids";
 import type { Delegation, Endpoint, NetworkVolume, RegistryAuth, ReleaseRecord, Secret, Template } from "./records";
 
 /** Contents of an account, by id. */
 interface AccountState {
-  userId: string;
+  account: { userId: string };
   templates: Record<string, Template>;
   endpoints: Record<string, Endpoint>;
   /** Releases by endpoint id, the newest first. */
@@ -16,12 +16,12 @@ interface AccountState {
 }
 
 /** File that stores an account. */
-export type AccountFile = JsonFile<AccountState>;
+export type AccountFile = StateStore<AccountState>;
 
 /** Opens an account's file or creates an empty account. */
 export function openAccount(path: string): AccountFile {
-  const empty: AccountState = {
-    userId: newId("user_"),
+  return new StateStore<AccountState>(path, {
+    account: { userId: newId("user_") },
     templates: {},
     endpoints: {},
     releases: {},
@@ -29,9 +29,5 @@ export function openAccount(path: string): AccountFile {
     delegations: {},
     networkVolumes: {},
     secrets: {},
-  };
-  const file = new JsonFile<AccountState>(path, empty);
-  // A file that an earlier version wrote may lack some of the fields.
-  file.data = { ...empty, ...file.data };
-  return file;
+  });
 }

@@ -56,20 +56,22 @@ export class Registries {
   remove(id: string): void {
     this.requireAuth(id);
     delete this.file.data.registryAuths[id];
-    this.file.save();
+    this.file.save("registryAuths", id);
   }
 
   /** Makes the registry refuse a credential until its password changes. */
   expire(id: string): void {
     this.requireAuth(id).isExpired = true;
-    this.file.save();
+    this.file.save("registryAuths", id);
   }
 
   /** Expires ECR tokens whose lifetime has passed in skipped time. */
   sweep(): void {
     for (const auth of this.all) {
       const ageMs = this.clock.skippedMs - (this.skippedMsAtRenewal.get(auth.id) ?? 0);
-      if (auth.username === "AWS" && ageMs >= ECR_TOKEN_LIFETIME_MS) auth.isExpired = true;
+      if (auth.username !== "AWS" || ageMs < ECR_TOKEN_LIFETIME_MS) continue;
+      auth.isExpired = true;
+      this.file.save("registryAuths", auth.id);
     }
   }
 
@@ -86,7 +88,7 @@ export class Registries {
     const delegation: Delegation = {
       id: newId("deleg_"),
       name,
-      delegatorUserId: this.file.data.userId,
+      delegatorUserId: this.file.data.account.userId,
       awsUser,
       repository,
       tag,
@@ -95,7 +97,7 @@ export class Registries {
       createdAt: this.clock.timestamp(),
     };
     this.file.data.delegations[delegation.id] = delegation;
-    this.file.save();
+    this.file.save("delegations", delegation.id);
     return delegation;
   }
 
@@ -103,7 +105,7 @@ export class Registries {
   revoke(id: string): void {
     if (!this.file.data.delegations[id]) throw new AccountError("Delegation not found", "missing");
     delete this.file.data.delegations[id];
-    this.file.save();
+    this.file.save("delegations", id);
   }
 
   private store(id: string, name: string, { username, password }: Login, before: RegistryAuth | undefined) {
@@ -113,7 +115,7 @@ export class Registries {
     const auth: RegistryAuth = { id, name, username, passwordHash, isExpired: isSame && before.isExpired };
     if (!isSame) this.skippedMsAtRenewal.set(id, this.clock.skippedMs);
     this.file.data.registryAuths[id] = auth;
-    this.file.save();
+    this.file.save("registryAuths", id);
     return auth;
   }
 

@@ -20,7 +20,7 @@ export class Secrets {
     if (this.all.some((secret) => secret.name === name)) throw new AccountError("Secret name must be unique");
     const secret: Secret = { id: newId(), name, description, createdAt: this.clock.timestamp(), updatedAt: null };
     this.file.data.secrets[secret.id] = secret;
-    this.file.save();
+    this.file.save("secrets", secret.id);
     return secret;
   }
 
@@ -28,7 +28,7 @@ export class Secrets {
   update(id: string, changes: Partial<Pick<Secret, "description">>): Secret {
     const secret = this.require(id);
     Object.assign(secret, changes, { updatedAt: this.clock.timestamp() });
-    this.file.save();
+    this.file.save("secrets", id);
     return secret;
   }
 
@@ -36,7 +36,7 @@ export class Secrets {
   remove(id: string): void {
     this.require(id);
     delete this.file.data.secrets[id];
-    this.file.save();
+    this.file.save("secrets", id);
   }
 
   private require(id: string): Secret {

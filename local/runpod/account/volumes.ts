@@ -34,7 +34,7 @@ export class NetworkVolumes {
     if (volume.size < 10 || volume.size > 4096) throw new AccountError("size must be from 10 to 4096 GB");
     if (before && volume.size < before.size) throw new AccountError("size cannot be reduced");
     this.file.data.networkVolumes[volume.id] = volume;
-    this.file.save();
+    this.file.save("networkVolumes", volume.id);
     return volume;
   }
 
@@ -42,6 +42,6 @@ export class NetworkVolumes {
   remove(id: string): void {
     this.require(id);
     delete this.file.data.networkVolumes[id];
-    this.file.save();
+    this.file.save("networkVolumes", id);
   }
 }

@@ -67,11 +67,11 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
             "expires_at",
           );
         const id = newId("cs_test", 58);
-        ledger.state.purchases[id] = {
+        ledger.set("purchases", id, {
           items: items.map(({ price, quantity }) => ({ price: price.id, quantity })),
           metadata: given.subscription_data?.metadata ?? {},
           trialDays: given.subscription_data?.trial_period_days ?? 0,
-        };
+        });
         return ledger.put(
           "checkout.session",
           blank.checkoutSession({

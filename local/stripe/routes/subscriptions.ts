@@ -177,7 +177,7 @@ function updateSubscription(
   );
   const price = items?.[0]?.price;
   if (price) account.changePrice(id, recurringPrice(ledger, price, "items[0][price]").id);
-  account.catchUp();
+  account.runDue();
   return ledger.get("subscription", id);
 }
 

@@ -40,7 +40,7 @@ export function webhookEndpointsRoutes(account: StripeAccount): Route[] {
           url,
         };
         const secret = newId("whsec", 32);
-        ledger.state.secrets[endpoint.id] = secret;
+        ledger.set("secrets", endpoint.id, secret);
         ledger.put("webhook_endpoint", endpoint);
         // Stripe returns the secret only in this answer.
         return { ...endpoint, secret };
@@ -76,7 +76,7 @@ export function webhookEndpointsRoutes(account: StripeAccount): Route[] {
     route("DELETE /webhook_endpoints/:id", nothing, (_, id) => {
       ledger.get("webhook_endpoint", id);
       ledger.remove("webhook_endpoint", id);
-      delete ledger.state.secrets[id];
+      ledger.set("secrets", id, undefined);
       return { id, object: "webhook_endpoint", deleted: true };
     }),
   ];

@@ -171,6 +171,15 @@ describe("A failure of RunPod", () => {
     expect((await failureOf({ url: "http://127.0.0.1:1" })).reason).toBe("upstream_error");
   });
 
+  it("repeats the request with the new API key when RunPod rejects the cached one", async () => {
+    const apiKey = async (options?: { fresh: boolean }) => (options?.fresh ? ACCOUNT_KEY : "replaced");
+    const events = collect(ask({ apiKey }));
+    const job = await nextJob();
+    await runpod.worker.stream(job.id, done);
+    await runpod.worker.done(job.id, { output: [done] });
+    expect((await events).at(-1)).toEqual(end);
+  });
+
   it.each([
     [contractError("overloaded"), "overloaded"],
     [contractError("timeout"), "timeout"],

@@ -30,7 +30,7 @@ let cognito: CognitoDouble;
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "cognito-"));
-  account = new AwsAccount(join(dir, "account.json"), "ap-northeast-1");
+  account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
   events = new Events();
   put("aws:cognito/userPool:UserPool", POOL, { name: "customers", usernameAttributes: ["email"] });
   put("aws:cognito/userPoolDomain:UserPoolDomain", "snack-misaki", {

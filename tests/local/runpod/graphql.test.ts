@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openAccount } from "../../../local/runpod/account/accountFile";
+import type { RegistryAuth, Template } from "../../../local/runpod/account/records";
 import { needsPython, workerPython } from "../../workerPython";
 import {
   ACCOUNT_KEY,
@@ -401,11 +402,16 @@ describe("After a restart, the RunPod double", () => {
   it("opens an account file of an earlier version of the double", async () => {
     const { id, templateId } = await runpod.deploy();
     await runpod.close();
-    const file = join(runpod.dir, "account.json");
-    const { userId, templates, endpoints } = JSON.parse(readFileSync(file, "utf8"));
-    delete templates[templateId].isCopy;
-    const earlier = { userId, templates, endpoints, registryAuths: { old: { id: "old", name: "ecr" } } };
-    writeFileSync(file, JSON.stringify(earlier));
+    const file = openAccount(join(runpod.dir, "account.db"));
+    const { templates, releases, registryAuths } = file.data;
+    // The earlier version had neither these fields nor the table of releases.
+    delete (templates[templateId] as Partial<Template>).isCopy;
+    delete releases[id];
+    registryAuths.old = { id: "old", name: "ecr" } as RegistryAuth;
+    file.save("templates", templateId);
+    file.save("releases", id);
+    file.save("registryAuths", "old");
+    file.close();
     await runpod.start();
     expect((await runpod.restJson(`GET /serverless/${id}/releases`)).releases).toEqual([]);
     await runpod.saveTemplate({

@@ -1,6 +1,7 @@
 import Stripe from "stripe";
 import { beforeAll, describe, expect, it } from "vitest";
 import { routes } from "../../../local/stripe/routes";
+import { createSwitches } from "../../../local/stripe/switches";
 import { PAID, stripeFixture, VIP } from "./fixture";
 import { checkShapes, type TypedAnswer } from "./shapes";
 
@@ -26,7 +27,7 @@ const clockOf = () => String(customer.test_clock);
 
 beforeAll(async () => {
   const { stripe, double } = fixture();
-  const known = routes(double.account).map(({ method, path }) => ({
+  const known = routes(double.account, createSwitches()).map(({ method, path }) => ({
     name: `${method} /v1${path}`,
     method,
     pattern: new RegExp(`^/v1${path.replaceAll(/:\w+/g, "[^/]+")}$`),
@@ -164,6 +165,12 @@ describe("Checkout and the customer portal", () => {
     "Stripe.BillingPortal.Session",
     (stripe) => stripe.billingPortal.sessions.create({ customer: customer.id, return_url: "http://localhost/" }),
     (made) => expect(made.url).toMatch(/^http:/),
+  );
+  call(
+    "GET /v1/billing_portal/configurations",
+    "Stripe.ApiList<Stripe.BillingPortal.Configuration>",
+    (stripe) => stripe.billingPortal.configurations.list({ is_default: true, active: true }),
+    ({ data }) => expect(data[0]?.features.subscription_update.enabled).toBe(true),
   );
 });
 
@@ -416,7 +423,7 @@ describe("test clocks", () => {
 
 describe("API calls", () => {
   it("are all tested", () => {
-    const known = routes(fixture().double.account).map(({ method, path }) => `${method} /v1${path}`);
+    const known = routes(fixture().double.account, createSwitches()).map(({ method, path }) => `${method} /v1${path}`);
     expect([...called].sort()).toEqual(known.sort());
     expect(new Set(answers.map((answer) => answer.call))).toEqual(new Set(known));
   });

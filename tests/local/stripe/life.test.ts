@@ -81,6 +81,18 @@ describe("renewal", () => {
     expect((await stripe.subscriptions.retrieve(first.id)).status).toBe("active");
   });
 
+  it("waits for 3-D Secure when the card asks for it, and is paid at the portal", async () => {
+    const { stripe, double, customer, subscription } = fixture();
+    const owner = await customer();
+    const first = await subscription(owner);
+    double.account.replaceCard(owner.id, "4000002760003184");
+    const due = await at(periodOf(first).end + 3_700, first);
+    expect(due).toMatchObject({ status: "past_due", latest_invoice: { status: "open" } });
+    expect(await types(stripe)).toContain("invoice.payment_action_required");
+    expect(double.account.payOpenInvoices(owner.id)).toBe(true);
+    expect((await stripe.subscriptions.retrieve(first.id)).status).toBe("active");
+  });
+
   it("keeps the subscription active while collection is paused", async () => {
     const { stripe, customer, subscription } = fixture();
     const first = await subscription(await customer());

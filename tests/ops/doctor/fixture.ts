@@ -246,6 +246,7 @@ function target(
     owner: OWNER,
     aws: { region: "us-east-1", endpoints, credentials: { accessKeyId: "x", secretAccessKey: "x" } },
     apiKey: keys.account,
+    stripeKey: undefined,
     browserKeys: byModel(() => undefined),
   };
 }

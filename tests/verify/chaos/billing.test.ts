@@ -19,6 +19,8 @@ describe("Billing simulation", () => {
     expect(result.staleRefused).toBeGreaterThan(0);
     expect(result.weaker.payloadLastWrite).toBeGreaterThan(30);
     expect(result.weaker.createdThenId).toBeGreaterThan(10);
+    // Server errors of Stripe that are stored under an idempotency key.
+    expect(result.weaker.fixedIdempotencyKeys).toBeGreaterThan(5);
   });
 
   it("returns equal results for equal seeds and different results for different seeds", async () => {
@@ -69,6 +71,7 @@ describe("npm run chaos", () => {
         payloadLastWrite: expect.any(Number),
         createdThenId: expect.any(Number),
         refetchNoFence: expect.any(Number),
+        fixedIdempotencyKeys: expect.any(Number),
       },
     });
   });

@@ -16,12 +16,18 @@ export const TIMEOUT_MS = { webhook: 29_000, visit: 29_000, reconciler: 300_000 
 /** A service that the functions call. */
 export type Dependency = "table" | "stripe";
 
+/**
+ * A fault of Stripe's key in Parameter Store. `key`: the functions' key was replaced, so that each call gets a 401 before
+ * the function reads the new one. `account`: the key belongs to another account, which does not know the customer.
+ */
+export type KeyFault = "key" | "account";
+
 /** Conditions under which one function runs. */
 export interface Conditions {
   time: VirtualTime;
   random: Random;
   /** Whether a dependency has an outage at the current virtual time. */
-  isDown: (dependency: Dependency) => boolean;
+  isDown: (dependency: Dependency | KeyFault) => boolean;
   timeoutMs: number;
 }
 
@@ -70,12 +76,19 @@ export class Invocation {
     const { isDown, random } = this.conditions;
     for (let attempt = 1; attempt <= STRIPE_ATTEMPTS; attempt += 1) {
       await this.step(this.latency(60, 400));
+      // The 401 and the new read of the parameter.
+      if (isDown("key")) await this.step(this.latency(60, 400));
       if (isDown("stripe") || random.chance(STRIPE_FAILURE_PROBABILITY)) continue;
       const answer = read();
       await this.step(this.latency(20, 100));
       return answer;
     }
     throw new Unavailable("Stripe");
+  }
+
+  /** Reads the customer: whether Stripe knows its id. @throws Unavailable */
+  knowsCustomer(): Promise<boolean> {
+    return this.stripe(() => !this.conditions.isDown("account"));
   }
 
   /**

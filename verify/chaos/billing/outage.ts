@@ -1,9 +1,9 @@
 import { Random, streams } from "../random";
-import type { Dependency } from "./invocation";
+import type { Dependency, KeyFault } from "./invocation";
 import type { Scenario } from "./scenario";
 
-/** A service that can be down: a dependency of the functions, or the webhook endpoint to which Stripe delivers. */
-export type OutageTarget = Dependency | "endpoint";
+/** What can fail: a dependency of the functions, Stripe's key, or the webhook endpoint to which Stripe delivers. */
+export type OutageTarget = Dependency | KeyFault | "endpoint";
 
 /** A period in which one target does not answer. */
 export interface Outage {
@@ -15,7 +15,7 @@ export interface Outage {
   givesUp: boolean;
 }
 
-const OUTAGE_PROBABILITY = 0.12;
+const OUTAGE_PROBABILITY = 0.18;
 const GIVES_UP_PROBABILITY = 0.5;
 const MINUTE_MS = 60_000;
 
@@ -26,7 +26,7 @@ const MINUTE_MS = 60_000;
 export function makeOutage({ changes }: Scenario, seed: number): Outage | undefined {
   const random = new Random(seed, streams.outage);
   if (!random.chance(OUTAGE_PROBABILITY)) return undefined;
-  const target = random.pick(["endpoint", "endpoint", "table", "stripe"] as const);
+  const target = random.pick(["endpoint", "endpoint", "table", "stripe", "key", "account"] as const);
   const from = random.pick(changes).at - random.between(0, 5 * MINUTE_MS);
   const to = from + random.between(MINUTE_MS, 120 * MINUTE_MS);
   return { target, from, to, givesUp: target === "endpoint" && random.chance(GIVES_UP_PROBABILITY) };

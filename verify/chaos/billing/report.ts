@@ -1,5 +1,6 @@
 import Table from "cli-table3";
 import pc from "picocolors";
+import type { Entitlement } from "../../../functions/core/entitlement";
 import { type Report, SHOWN_WRONG_RUNS, type SimulationOptions, wrongRunLines } from "../report";
 import { type BillingResult, simulateBilling, type WrongRun } from "./simulation";
 
@@ -20,12 +21,7 @@ function describe({ runs, wrong, staleRefused, weaker }: BillingResult, wrongRun
   };
   row("production: sync ticket, re-read, fenced write", wrong, wrong === 0);
   for (const [name, count] of Object.entries(weaker)) row(`weaker: ${name}`, count, false);
-  const detailed = wrongRuns.map(({ seed, at, expected, got }) => ({
-    seed,
-    details: [
-      `at ${at.toISOString()} the plan is ${show(expected)} from Stripe's state, but ${show(got)} from the row`,
-    ],
-  }));
+  const detailed = wrongRuns.map(({ seed, difference }) => ({ seed, details: [explain(difference)] }));
   return [
     table.toString(),
     `${runs} runs; the check of sync tickets refused ${staleRefused} stale writes`,
@@ -33,6 +29,12 @@ function describe({ runs, wrong, staleRefused, weaker }: BillingResult, wrongRun
   ];
 }
 
-function show({ plan, reason, expiresAt }: WrongRun["expected"]): string {
+function explain(difference: WrongRun["difference"]): string {
+  if (!difference) return "a new customer cannot buy after server errors of Stripe";
+  const { at, expected, got } = difference;
+  return `at ${at.toISOString()} the plan is ${show(expected)} from Stripe's state, but ${show(got)} from the row`;
+}
+
+function show({ plan, reason, expiresAt }: Entitlement): string {
   return `${plan} (${reason}, ${expiresAt ? `until ${expiresAt.toISOString()}` : "no end"})`;
 }

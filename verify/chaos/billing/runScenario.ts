@@ -17,6 +17,12 @@ const LATE_PROBABILITY = 0.08;
 const MAX_DELAY_MS = HOUR_MS;
 /** Probability that Stripe stops retrying an event and lists it as undelivered. */
 const LOST_PROBABILITY = 0.03;
+/** Probability that somebody replays a delivery while its signature is valid, and the maximum number of copies. */
+const REPLAY_PROBABILITY = 0.02;
+const MAX_REPLAYS = 60;
+const REPLAYED_WITHIN_MS = 5 * MINUTE_MS;
+/** Same limit as in `functions/webhook.ts`. */
+const REPLAY_LIMIT = 20;
 /** Probability that Stripe does not receive the webhook's 200. */
 const ANSWER_LOST_PROBABILITY = 0.02;
 
@@ -68,6 +74,8 @@ class ScenarioRun {
   private readonly outage: Outage | undefined;
   private readonly undelivered = new Set<StripeEvent>();
   private readonly handled = new Set<StripeEvent>();
+  /** Number of deliveries by event. A scenario is so short that a window of the real limit is not modelled. */
+  private readonly deliveries = new Map<StripeEvent, number>();
 
   constructor(
     private readonly scenario: Scenario,
@@ -138,6 +146,11 @@ class ScenarioRun {
     const isLost =
       random.chance(LOST_PROBABILITY) || (this.outage?.givesUp && isWithin(this.outage, "endpoint", event.sentAt));
     if (isLost) return;
+    const replayed = random.chance(REPLAY_PROBABILITY) ? random.int(1, MAX_REPLAYS) : 0;
+    for (let copy = 1; copy <= replayed; copy += 1) {
+      const delay = random.between(0, REPLAYED_WITHIN_MS);
+      this.time.at(event.sentAt + delay, () => this.deliver(event, [...keys, -copy], BACKOFF_MS.length));
+    }
     for (let copies = random.chance(DUPLICATE_PROBABILITY) ? 2 : 1; copies > 0; copies -= 1) {
       const late = random.between(50, 1_500);
       const delay = late + (random.chance(LATE_PROBABILITY) ? random.between(0, MAX_DELAY_MS) : 0);
@@ -155,7 +168,11 @@ class ScenarioRun {
       const nextAt = this.time.now + (BACKOFF_MS[attempt] ?? Infinity) * random.between(0.8, 1.2);
       if (nextAt < event.sentAt + RETRIES_MS) this.time.at(nextAt, () => this.deliver(event, keys, attempt + 1));
     };
-    if (this.isDown("endpoint")) finish(false);
+    const count = (this.deliveries.get(event) ?? 0) + 1;
+    this.deliveries.set(event, count);
+    // Replays can use up the limit. Stripe's own next attempt comes after the limit's window.
+    const isLimited = count > REPLAY_LIMIT && this.time.now < event.sentAt + REPLAYED_WITHIN_MS;
+    if (this.isDown("endpoint") || isLimited) finish(false);
     else this.invoke(event.id, TIMEOUT_MS.webhook, random, (invocation) => this.handle(event, invocation), finish);
   }
 

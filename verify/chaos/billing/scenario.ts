@@ -9,6 +9,8 @@ export interface StripeEvent {
   created: number;
   /** Time at which Stripe first delivers the event, in milliseconds since the epoch. */
   sentAt: number;
+  /** Connected account that the event is about; undefined for an event about the customer. */
+  account?: string;
   /** State of the customer when the event was created. A real event contains only part of it. */
   payload: StripeState;
 }
@@ -44,6 +46,8 @@ export interface Scenario {
 }
 
 const HOUR_MS = 3600_000;
+/** Probability that an event about a connected account comes with a change. */
+const CONNECTED_PROBABILITY = 0.03;
 
 /**
  * Time between the last change and the comparison. Late deliveries take up to one hour and the reconciler runs every 15
@@ -65,15 +69,17 @@ export function makeScenario(seed: number): Scenario {
   const addChange = ({ state: next, description }: StateChange, maxEvents: number): void => {
     state = next;
     const created = Math.floor(at / 1000);
-    const events = Array.from({ length: random.int(1, maxEvents) }, () => ({
+    const event = (payload: StripeState) => ({
       id: `evt_${random
         .int(0, 36 ** 8)
         .toString(36)
         .padStart(8, "0")}`,
       created,
       sentAt: at + random.int(0, 300),
-      payload: next,
-    }));
+      payload,
+    });
+    const events: StripeEvent[] = Array.from({ length: random.int(1, maxEvents) }, () => event(next));
+    if (random.chance(CONNECTED_PROBABILITY)) events.push({ ...event(newCustomer), account: "acct_1" });
     changes.push({ at, customerId: `cus_${customer}`, state, description, events });
   };
   /** Advances to `until`, after applying the changes that Stripe makes by schedule before that time. */

@@ -1,5 +1,7 @@
 import type { Customer } from "../../../functions/core/customer";
+import { ensureStripeCustomer } from "../../../functions/stripe/customer";
 import type { SimulationOptions } from "../report";
+import { fixedIdempotencyKeys, isLockedOut } from "./customerCreation";
 import { type Difference, firstDifference } from "./difference";
 import { runScenario, type ScenarioResult } from "./runScenario";
 import { makeScenario, type Scenario } from "./scenario";
@@ -24,17 +26,18 @@ export interface BillingOptions extends SimulationOptions {
 /** Counts of wrong runs. A run is wrong when its final row and Stripe's state give different entitlements. */
 export interface BillingResult {
   runs: number;
-  /** Wrong runs of the production code. */
+  /** Wrong runs of the production code. A run is also wrong when its new customer can no longer buy. */
   wrong: number;
   /** Number of writes that the write condition refused. */
   staleRefused: number;
   /** Wrong runs of weaker strategies, in the same scenarios. */
-  weaker: Record<keyof typeof weaker, number>;
+  weaker: Record<keyof typeof weaker | "fixedIdempotencyKeys", number>;
 }
 
-/** A wrong run of the production code. */
-export interface WrongRun extends Difference {
+/** A wrong run of the production code. `difference` is missing when its new customer can no longer buy. */
+export interface WrongRun {
   seed: number;
+  difference?: Difference;
 }
 
 const weaker = { payloadLastWrite, createdThenId, refetchNoFence } satisfies Record<
@@ -59,7 +62,7 @@ export async function simulateBilling(
     runs,
     wrong: 0,
     staleRefused: 0,
-    weaker: { payloadLastWrite: 0, createdThenId: 0, refetchNoFence: 0 },
+    weaker: { payloadLastWrite: 0, createdThenId: 0, refetchNoFence: 0, fixedIdempotencyKeys: 0 },
   };
   for (let run = 0; run < runs; run += 1) {
     const seed = firstSeed + run;
@@ -68,11 +71,12 @@ export async function simulateBilling(
       reconciler,
       ...(trace && { trace }),
     });
-    const wrong = differenceFromStripe(scenario, ended);
-    if (wrong) {
+    const difference = differenceFromStripe(scenario, ended);
+    if (difference || (await isLockedOut(seed, ensureStripeCustomer))) {
       result.wrong += 1;
-      onWrongRun({ seed, ...wrong });
+      onWrongRun({ seed, ...(difference && { difference }) });
     }
+    if (await isLockedOut(seed, fixedIdempotencyKeys)) result.weaker.fixedIdempotencyKeys += 1;
     result.staleRefused += ended.row.staleRefused;
     for (const name of weakerNames) {
       const weakerEnded = await runScenario(scenario, seed, weaker[name], { reconciler });

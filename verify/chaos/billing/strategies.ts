@@ -2,10 +2,18 @@ import type { Customer, StripeFacts } from "../../../functions/core/customer";
 import type { Policy } from "../../../functions/core/entitlement";
 import { nextReview } from "../../../functions/core/review";
 import { type SyncOptions, syncCustomer } from "../../../functions/core/sync";
+import { matters } from "../../../functions/stripe/event";
 import type { Invocation } from "./invocation";
 import { type Row, syncRows } from "./row";
 import type { StripeEvent } from "./scenario";
-import { decisiveSubscriptions, factsOf, type StripeState, subscriptionFacts } from "./stripeState";
+import {
+  decisiveSubscriptions,
+  factsOf,
+  needsInvoices,
+  newCustomer,
+  type StripeState,
+  subscriptionFacts,
+} from "./stripeState";
 import { prices } from "./transitions";
 
 /** The policy of every run. */
@@ -42,7 +50,13 @@ export function production(environment: Environment, isFenced: boolean): Strateg
     };
     await syncCustomer(environment.row.customer.user_id, sources, options);
   };
-  return { handle: (_, invocation) => refresh(invocation), refresh };
+  return {
+    refresh,
+    async handle({ account }, invocation) {
+      const type = "customer.subscription.updated";
+      if (matters(account ? { type, account } : { type })) await refresh(invocation);
+    },
+  };
 }
 
 /** Weaker strategy that copies the payload of each event to the row. The last write wins. */
@@ -74,16 +88,26 @@ export function refetchNoFence(environment: Environment): Strategy {
   const { row, now } = environment;
   const refresh = async (invocation: Invocation): Promise<void> => {
     const before: Customer = await invocation.table(() => row.customer);
-    const facts = await readFacts(environment, before.stripe_customer_id ?? "", invocation);
+    // A customer that Stripe does not know counts as one without a subscription.
+    const facts = (await readFacts(environment, before.stripe_customer_id ?? "", invocation)) ?? factsOf(newCustomer);
     const reviewAt = nextReview({ ...before, ...facts }, now(), policy);
     await invocation.table(() => row.write({ facts, knownPlans: {}, reviewAt, now: now() }));
   };
   return { handle: (_, invocation) => refresh(invocation), refresh };
 }
 
-/** Reads Stripe in several calls, like production. Stripe's state may change between the calls. */
-async function readFacts({ stripe }: Environment, customerId: string, invocation: Invocation): Promise<StripeFacts> {
+/**
+ * Reads Stripe in several calls, like production. Stripe's state may change between the calls.
+ *
+ * @returns undefined while the key belongs to another account, which does not know the customer
+ */
+async function readFacts(
+  { stripe }: Environment,
+  customerId: string,
+  invocation: Invocation,
+): Promise<StripeFacts | undefined> {
   const state = () => stripe(customerId);
+  if (!(await invocation.knowsCustomer())) return undefined;
   const [deleted, subscriptions, disputed] = await Promise.all([
     invocation.stripe(() => state().deleted),
     invocation.stripe(() => decisiveSubscriptions(state().subscriptions)),
@@ -92,9 +116,10 @@ async function readFacts({ stripe }: Environment, customerId: string, invocation
   const [facts, disputes] = await Promise.all([
     Promise.all(
       subscriptions.map(async (one) => {
-        if (one.status !== "past_due") return subscriptionFacts(one, []);
-        const open = () => state().subscriptions.find(({ id }) => id === one.id)?.open_invoices ?? [];
-        return subscriptionFacts(one, await invocation.stripe(open));
+        if (!needsInvoices(one)) return subscriptionFacts(one, one);
+        const now = () => state().subscriptions.find(({ id }) => id === one.id) ?? one;
+        const [open, paid] = await Promise.all([invocation.stripe(now), invocation.stripe(now)]);
+        return subscriptionFacts(one, { open_invoices: open.open_invoices, paid: paid.paid });
       }),
     ),
     disputed ? invocation.stripe(() => [...state().disputes]) : [],

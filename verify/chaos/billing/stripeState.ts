@@ -1,18 +1,18 @@
-import type { DisputeFacts, StripeFacts, SubscriptionFacts } from "../../../functions/core/customer";
+import type { DisputeFacts, PaidPrice, StripeFacts, SubscriptionFacts } from "../../../functions/core/customer";
 import { isLive } from "../../../functions/core/entitlement";
 
 /** An unpaid invoice. */
-export interface OpenInvoice {
+interface OpenInvoice {
   /** Unix seconds. */
   created: number;
-  /** Whether the invoice is for the first payment, or for the first payment after a trial. */
-  first: boolean;
 }
 
 /** One subscription at Stripe. */
-export interface Subscription extends Omit<SubscriptionFacts, "unpaid_since" | "unpaid_first"> {
+export interface Subscription extends Omit<SubscriptionFacts, "unpaid_since" | "unpaid_first" | "items" | "paid"> {
   /** Oldest first. */
   open_invoices: readonly OpenInvoice[];
+  /** Prices of all paid invoices, the newest first. */
+  paid: readonly PaidPrice[];
   /** Time between two renewals, in seconds. */
   period_seconds: number;
 }
@@ -31,7 +31,7 @@ export const newCustomer: StripeState = { subscriptions: [], disputes: [], delet
 /** Facts that production reads when the state does not change during production's calls to Stripe. */
 export function factsOf(state: StripeState): StripeFacts {
   return {
-    subscriptions: decisiveSubscriptions(state.subscriptions).map((one) => subscriptionFacts(one, one.open_invoices)),
+    subscriptions: decisiveSubscriptions(state.subscriptions).map((one) => subscriptionFacts(one, one)),
     disputes: [...state.disputes],
     customer_deleted: state.deleted,
     clock_ahead_seconds: 0,
@@ -44,11 +44,22 @@ export function decisiveSubscriptions(subscriptions: readonly Subscription[]): S
   return subscriptions.filter((one) => isLive(one) || one === lastEnded);
 }
 
-/** @param openInvoices open invoices. Production reads them after the subscription, so they can be newer */
+/** Whether production also reads the subscription's invoices. */
+export function needsInvoices({ status, collection_paused }: Subscription): boolean {
+  return status === "past_due" || collection_paused;
+}
+
+/** @param invoices production reads them after the subscription, so they can be newer */
 export function subscriptionFacts(
-  { period_seconds: _, open_invoices: __, ...subscription }: Subscription,
-  openInvoices: readonly OpenInvoice[],
+  { period_seconds: _, open_invoices: __, paid: ___, ...subscription }: Subscription,
+  invoices: Pick<Subscription, "open_invoices" | "paid">,
 ): SubscriptionFacts {
-  const unpaid = subscription.status === "past_due" ? openInvoices[0] : undefined;
-  return { ...subscription, unpaid_since: unpaid?.created ?? null, unpaid_first: unpaid?.first ?? false };
+  const isOverdue = subscription.status === "past_due";
+  const paid = isOverdue || subscription.collection_paused ? [...invoices.paid] : undefined;
+  return {
+    ...subscription,
+    unpaid_since: (isOverdue && invoices.open_invoices[0]?.created) || null,
+    unpaid_first: isOverdue && paid?.length === 0,
+    ...(paid && { paid }),
+  };
 }

@@ -27,13 +27,19 @@ const paying = ["active", "trialing", "past_due"] as const;
 const transitions: readonly Transition[] = [
   { name: "is paid", from: ["incomplete"], weight: 30, change: paid },
   { name: "is paid", from: ["past_due", "unpaid"], weight: 6, change: paid },
+  {
+    name: "first payment is declined, and the next checkout cancels the subscription",
+    from: ["incomplete"],
+    weight: 4,
+    change: () => ({ status: "canceled" }),
+  },
   { name: "expires unpaid", from: ["incomplete"], weight: 2, change: () => ({ status: "incomplete_expired" }) },
   { name: "payment attempt fails", from: ["incomplete", "past_due"], weight: 3, change: () => ({}) },
   {
     name: "trial ends, payment succeeds",
     from: ["trialing"],
     weight: 3,
-    change: (one, _, now) => ({ ...renewed(one, now), ...paid() }),
+    change: renewedNow,
   },
   { name: "trial ends, payment fails", from: ["trialing"], weight: 3, change: (one, _, now) => unpaid(one, now) },
   { name: "renewal succeeds", from: ["active"], weight: 3, change: renewedNow },
@@ -43,7 +49,8 @@ const transitions: readonly Transition[] = [
     name: "oldest invoice is paid",
     from: ["past_due"],
     weight: 2,
-    change: ({ open_invoices }) => (open_invoices.length > 1 ? { open_invoices: open_invoices.slice(1) } : paid()),
+    change: (one, random, now) =>
+      one.open_invoices.length > 1 ? { open_invoices: one.open_invoices.slice(1) } : paid(one, random, now),
   },
   {
     name: "becomes unpaid after the last attempt",
@@ -76,10 +83,22 @@ const transitions: readonly Transition[] = [
     change: () => ({ cancel_at: null, cancel_at_period_end: false }),
   },
   {
-    name: "changes price",
+    name: "changes price, charged at the next renewal",
     from: paying,
-    weight: 5,
+    weight: 2,
     change: (_, random) => ({ price_ids: pricesOf(random) }),
+  },
+  {
+    name: "changes price, payment succeeds",
+    from: ["active"],
+    weight: 4,
+    change: (one, random, now) => renewedNow({ ...one, price_ids: pricesOf(random) }, random, now),
+  },
+  {
+    name: "changes price, payment fails",
+    from: ["active"],
+    weight: 4,
+    change: (one, random, now) => unpaid({ ...one, price_ids: pricesOf(random) }, now),
   },
   {
     name: "collection is paused or resumed",
@@ -141,11 +160,13 @@ export function purchase(state: StripeState, random: Random, nowSeconds: number)
     cancel_at: null,
     cancel_at_period_end: false,
     collection_paused: false,
-    open_invoices: status === "incomplete" ? [{ created: nowSeconds, first: true }] : [],
+    open_invoices: status === "incomplete" ? [{ created: nowSeconds }] : [],
+    paid: [],
     period_seconds,
   };
+  const created = status === "active" ? { ...subscription, ...paid(subscription, random, nowSeconds) } : subscription;
   return {
-    state: { ...state, subscriptions: [subscription, ...state.subscriptions] },
+    state: { ...state, subscriptions: [created, ...state.subscriptions] },
     description: `${id} is created, ${status}`,
   };
 }
@@ -177,7 +198,7 @@ export function nextScheduledChange(
   // Stripe starts the new period some time before the payment. In the simulation, the payment succeeds or fails
   // immediately.
   const isPaid = one.status !== "past_due" && random.chance(0.7);
-  const change = isPaid ? { ...renewed(one, atSeconds), ...paid() } : unpaid(one, atSeconds);
+  const change = isPaid ? renewedNow(one, random, atSeconds) : unpaid(one, atSeconds);
   return {
     atSeconds,
     state: changed(state, one.id, change),
@@ -209,24 +230,28 @@ function pricesOf(random: Random): string[] {
   return random.chance(0.1) ? ["price_addon", price] : [price];
 }
 
-function paid(): Partial<Subscription> {
-  return { status: "active", open_invoices: [] };
+/** The open invoices are paid, or the first one of a new subscription. */
+function paid(one: Subscription, _: Random, nowSeconds: number): Partial<Subscription> {
+  const until = one.period_end ?? nowSeconds;
+  const newest = one.price_ids.map((price_id) => ({ price_id, invoiced: nowSeconds, until }));
+  return { status: "active", open_invoices: [], paid: [...newest, ...one.paid] };
 }
 
 function renewed({ period_seconds }: Subscription, nowSeconds: number): Partial<Subscription> {
   return { period_start: nowSeconds, period_end: nowSeconds + period_seconds };
 }
 
-function renewedNow(subscription: Subscription, _: Random, nowSeconds: number): Partial<Subscription> {
-  return { ...renewed(subscription, nowSeconds), ...paid() };
+function renewedNow(subscription: Subscription, random: Random, nowSeconds: number): Partial<Subscription> {
+  const next = { ...subscription, ...renewed(subscription, nowSeconds) };
+  return { ...next, ...paid(next, random, nowSeconds) };
 }
 
 function unpaid(subscription: Subscription, nowSeconds: number): Partial<Subscription> {
-  const invoice = { created: nowSeconds, first: subscription.status === "trialing" };
   return {
+    price_ids: subscription.price_ids,
     ...renewed(subscription, nowSeconds),
     status: "past_due",
-    open_invoices: [...subscription.open_invoices, invoice],
+    open_invoices: [...subscription.open_invoices, { created: nowSeconds }],
   };
 }
 

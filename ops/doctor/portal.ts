@@ -1,0 +1,44 @@
+import Stripe from "stripe";
+import { type Check, failed, ok, warning } from "./check";
+
+const DASHBOARD = "Stripe's dashboard (Settings, Billing, Customer portal)";
+
+/**
+ * Checks that the customer portal is configured and lets customers change their plan. Without it a subscriber cannot buy
+ * vip, and nobody can cancel.
+ *
+ * @param configuration `bpc_…`; undefined for the account's default
+ */
+export async function checkPortal(
+  { apiKey, url }: { apiKey: string; url: string },
+  configuration: string | undefined,
+  timeoutMs: number,
+): Promise<Check> {
+  const name = "customer portal";
+  const { protocol, hostname, port } = new URL(url);
+  const stripe = new Stripe(apiKey, {
+    telemetry: false,
+    timeout: timeoutMs,
+    maxNetworkRetries: 1,
+    protocol: protocol === "http:" ? "http" : "https",
+    host: hostname,
+    ...(port && { port: Number(port) }),
+  });
+  try {
+    const found = configuration
+      ? await stripe.billingPortal.configurations.retrieve(configuration)
+      : (await stripe.billingPortal.configurations.list({ active: true, is_default: true, limit: 1 })).data[0];
+    if (!found)
+      return failed(name, "it was never configured, so it does not open", `Save its settings in ${DASHBOARD}.`);
+    const { enabled, default_allowed_updates } = found.features.subscription_update;
+    if (enabled && default_allowed_updates.includes("price"))
+      return ok(name, `${found.id}; customers can change their plan`);
+    const todo = `Allow customers to switch plans in ${DASHBOARD}, and add the products of billing.prices.`;
+    return warning(name, "customers cannot change their plan, so a paid customer cannot get vip", todo);
+  } catch (error) {
+    const reason = error instanceof Stripe.errors.StripeError ? `${error.type} ${error.statusCode ?? ""}` : "no answer";
+    const todo =
+      "Give stripeApiKey the permission to read customer portal configurations, or check the portal by hand.";
+    return warning(name, `Stripe did not show its settings: ${reason.trim()}`, todo);
+  }
+}

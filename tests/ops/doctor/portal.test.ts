@@ -1,0 +1,30 @@
+import { expect, it } from "vitest";
+import { checkPortal } from "../../../ops/doctor/portal";
+import { API_KEY, stripeFixture } from "../../local/stripe/fixture";
+
+const fixture = stripeFixture();
+const check = (apiKey = API_KEY) => checkPortal({ apiKey, url: fixture().double.url }, undefined, 2_000);
+
+it("doctor finds no problem when customers can change their plan in the portal", async () => {
+  expect(await check()).toMatchObject({ name: "customer portal", status: "ok" });
+});
+
+it("doctor reports a portal that was never configured", async () => {
+  fixture().double.switches.portal = "missing";
+  expect(await check()).toMatchObject({
+    status: "failed",
+    seen: expect.stringContaining("never configured"),
+    todo: expect.stringContaining("Customer portal"),
+  });
+});
+
+it("doctor warns when the portal does not let customers change their plan", async () => {
+  fixture().double.switches.portal = "fixedPlan";
+  expect(await check()).toMatchObject({ status: "warning", todo: expect.stringContaining("switch plans") });
+});
+
+it("doctor warns, without the key, when Stripe does not show the portal's settings", async () => {
+  const shown = await check("rk_test_canary");
+  expect(shown).toMatchObject({ status: "warning", seen: expect.stringContaining("401") });
+  expect(JSON.stringify(shown)).not.toContain("canary");
+});
