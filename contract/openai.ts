@@ -14,7 +14,9 @@ const ignored = z.optional(z.unknown());
 /** Content of a message: a string, or a list of text parts. */
 const Content = z.union([
   z.string().check(z.minLength(1), z.maxLength(workerBounds.textChars)),
-  z.array(z.strictObject({ type: z.literal("text"), text: z.string() })).check(z.minLength(1)),
+  z
+    .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
+    .check(z.minLength(1), z.maxLength(workerBounds.parts)),
 ]);
 
 /** Body of `POST /v1/chat/completions`. There is no `system` or `developer` role: the worker adds the persona. */

@@ -26,5 +26,10 @@ export const TicketClaims = z.object({
   iat: z.int(),
   exp: z.int(),
   jti: z.string(),
+  /**
+   * Number of replies that a worker gives for the ticket. The relay does not use it, because it limits the chats and
+   * tokens of an account. Tickets of older versions have no number, and no limit.
+   */
+  jobs: z.optional(z.int().check(z.positive())),
 });
 export type TicketClaims = z.infer<typeof TicketClaims>;

@@ -2,8 +2,11 @@ import * as z from "zod/mini";
 import { type ErrorCode, errorCodes } from "./errors";
 import { Model } from "./plan";
 
-/** Upper bounds of one job. A ticket cannot raise them. */
-export const workerBounds = { textChars: 2_000, messages: 40, maxTokens: 512 } as const;
+/**
+ * Upper bounds of one job. A ticket cannot raise them. Before it reads a job, the worker also bounds the job's bytes,
+ * nesting and number of JSON values: see `job_reader.py`.
+ */
+export const workerBounds = { textChars: 2_000, messages: 40, parts: 8, maxTokens: 512 } as const;
 
 const text = z.string().check(z.minLength(1), z.maxLength(workerBounds.textChars));
 

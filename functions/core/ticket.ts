@@ -10,7 +10,10 @@ import { TICKET_ALGORITHM, TICKET_TYPE, TicketClaims } from "../../contract/tick
 /** Lifetime of a ticket in seconds: long enough to queue and retry a job, short enough to be useless when leaked. */
 export const TICKET_SECONDS = 120;
 
-/** Claims of a ticket without the times and the id. */
+/** Number of jobs of a ticket: a reply every seven seconds of its lifetime. Clients then ask for a new ticket. */
+export const TICKET_JOBS = 18;
+
+/** Claims of a ticket without the times, the id and the number of jobs. */
 export type TicketGrant = Pick<TicketClaims, "iss" | "sub" | "aud" | "plan" | "limits">;
 
 /**
@@ -27,7 +30,13 @@ export async function signTicket(
   lifetimeSeconds: number = TICKET_SECONDS,
 ): Promise<{ ticket: string; expiresAt: Date }> {
   const issuedAt = Math.floor(now.getTime() / 1000);
-  const claims: TicketClaims = { ...grant, iat: issuedAt, exp: issuedAt + lifetimeSeconds, jti: crypto.randomUUID() };
+  const claims: TicketClaims = {
+    ...grant,
+    iat: issuedAt,
+    exp: issuedAt + lifetimeSeconds,
+    jti: crypto.randomUUID(),
+    jobs: TICKET_JOBS,
+  };
   const header = { alg: TICKET_ALGORITHM, kid: requireKid(key), typ: TICKET_TYPE };
   const signed = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
   const privateKey = createPrivateKey({ key: key as JsonWebKey, format: "jwk" });

@@ -1,19 +1,32 @@
-import { greetingsText, personaText } from "./generated/personaText";
+import { greetingsText, personaText, seasonsText } from "./generated/personaText";
 
 /** Japan has no summer time. */
-const TOKYO_OFFSET_HOURS = 9;
+const TOKYO_OFFSET_MS = 9 * 3_600_000;
 
-const greetings = greetingsText.split("\n").map((line) => {
-  const [hour = "", ...words] = line.split(" ");
-  return { fromHour: Number(hour), text: words.join(" ") };
-});
+/** Lines of a list of the persona. Each applies from its number on: an hour or a month. */
+type Lines = readonly { from: number; text: string }[];
+
+const seasons = linesOf(seasonsText);
+const greetings = linesOf(greetingsText);
 
 /**
- * System prompt of external LLMs: the persona and the greeting for the time of day in Japan. The same rule as in the
- * worker's `persona.py`: before the first hour of the list, its last greeting still applies.
+ * System prompt of external LLMs: the persona, and as `greeting` the season and the greeting for the time of day in
+ * Japan. The same rule as in the worker's `persona.py`.
  */
 export function systemPrompt(now: Date): { persona: string; greeting: string } {
-  const hour = (now.getUTCHours() + TOKYO_OFFSET_HOURS) % 24;
-  const greeting = greetings.findLast(({ fromHour }) => fromHour <= hour) ?? greetings.at(-1);
-  return { persona: personaText, greeting: greeting?.text ?? "" };
+  const tokyo = new Date(now.getTime() + TOKYO_OFFSET_MS);
+  const season = latest(seasons, tokyo.getUTCMonth() + 1);
+  return { persona: personaText, greeting: `${season}\n${latest(greetings, tokyo.getUTCHours())}` };
+}
+
+function linesOf(list: string): Lines {
+  return list.split("\n").map((line) => {
+    const [from = "", ...words] = line.split(" ");
+    return { from: Number(from), text: words.join(" ") };
+  });
+}
+
+/** The last line that applies to a number. Before the first line's number, the last line of all still applies. */
+function latest(lines: Lines, number: number): string {
+  return (lines.findLast(({ from }) => from <= number) ?? lines.at(-1))?.text ?? "";
 }

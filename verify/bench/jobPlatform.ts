@@ -19,6 +19,14 @@ export interface JobReport {
   text: string;
   /** Completion tokens, counted by the worker. */
   completionTokens: number;
+  /** Error of a failed job, as JSON text. */
+  error?: string;
+}
+
+interface QueuedJob {
+  id: string;
+  /** JSON of the job. */
+  body: string;
 }
 
 /**
@@ -27,9 +35,10 @@ export interface JobReport {
  */
 export class JobPlatform {
   private readonly server = createServer((request, response) => void this.answer(request, response));
-  private readonly queue: { id: string; input: unknown }[] = [];
+  private readonly queue: QueuedJob[] = [];
   private readonly running = new Map<string, { report: JobReport; finish(report: JobReport): void }>();
-  private waitingTake: (() => void) | undefined;
+  /** Requests of the worker that wait for a job, oldest first. */
+  private readonly waitingTakes: ServerResponse[] = [];
   private count = 0;
 
   /**
@@ -44,11 +53,16 @@ export class JobPlatform {
 
   /** Queues a job for the worker and waits until the job is done. */
   run(input: unknown): Promise<JobReport> {
+    return this.runJson(JSON.stringify(input));
+  }
+
+  /** Queues a job whose input is JSON text, and waits until the job is done. */
+  runJson(input: string): Promise<JobReport> {
     const id = `job-${++this.count}`;
     return new Promise((finish) => {
       this.running.set(id, { report: { firstItemAt: 0, posts: 0, text: "", completionTokens: 0 }, finish });
-      this.queue.push({ id, input });
-      this.waitingTake?.();
+      this.queue.push({ id, body: `{"id":"${id}","input":${input}}` });
+      this.giveJobs();
     });
   }
 
@@ -60,7 +74,7 @@ export class JobPlatform {
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "http://platform");
     const [, , , route = "", , jobId = ""] = url.pathname.split("/");
-    if (route.startsWith("job-take")) this.give(url, response);
+    if (route === "job-take") this.take(response);
     else if (route === "job-stop") setTimeout(() => response.writeHead(204).end(), TAKE_WAIT_MS).unref();
     else if (route === "job-stream" || route === "job-done") {
       const body = await readJson(request);
@@ -69,19 +83,30 @@ export class JobPlatform {
     } else response.end("{}");
   }
 
-  private give(url: URL, response: ServerResponse): void {
-    if (this.queue.length === 0) {
-      const end = setTimeout(() => this.waitingTake && response.writeHead(204).end(), TAKE_WAIT_MS).unref();
-      this.waitingTake = () => {
-        clearTimeout(end);
-        this.waitingTake = undefined;
-        this.give(url, response);
-      };
-      return;
+  private take(response: ServerResponse): void {
+    this.waitingTakes.push(response);
+    const end = setTimeout(() => {
+      this.forget(response);
+      response.writeHead(204).end();
+    }, TAKE_WAIT_MS).unref();
+    response.once("close", () => {
+      clearTimeout(end);
+      this.forget(response);
+    });
+    this.giveJobs();
+  }
+
+  private forget(response: ServerResponse): void {
+    const at = this.waitingTakes.indexOf(response);
+    if (at >= 0) this.waitingTakes.splice(at, 1);
+  }
+
+  private giveJobs(): void {
+    while (this.queue.length > 0 && this.waitingTakes.length > 0) {
+      const response = this.waitingTakes.shift();
+      response?.setHeader("content-type", "application/json");
+      response?.end(this.queue.shift()?.body);
     }
-    const jobs = this.queue.splice(0, Number(url.searchParams.get("batch_size") ?? 1));
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify(url.pathname.includes("batch") ? jobs : jobs[0]));
   }
 
   private report(id: string, route: string, { output, error }: Report): void {
@@ -95,9 +120,8 @@ export class JobPlatform {
       report.completionTokens = output?.usage?.completion_tokens ?? 0;
       return;
     }
-    if (error) throw new Error(`The worker reported a failed job: ${error}`);
     this.running.delete(id);
-    finish(report);
+    finish({ ...report, ...(error !== undefined && { error }) });
   }
 }
 

@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -36,6 +36,11 @@ export interface WorkerBench {
   firstTextDelayP95Ms: PerConcurrency;
   /** Like `firstTextDelayMs`, but all 32 customers send a request in the same millisecond. */
   firstTextDelayAtOnceMs: number;
+  /**
+   * CPU time of the worker's process for one refused job: a job with 1,000 nested lists, a message with 280,000 parts
+   * (7.5 MB), and a text of 5.9 MB. None has a ticket. Medians.
+   */
+  refusedCpuMs: RefusedCpu;
   /** Tokens per second of direct calls. */
   engineTokensPerSecond: PerConcurrency;
   postsPerReplyAt: PerConcurrency;
@@ -54,6 +59,17 @@ interface CacheShare {
 
 const concurrencies = ["c1", "c8", "c32"] as const;
 type PerConcurrency = Record<(typeof concurrencies)[number], number>;
+
+type RefusedCpu = Record<keyof typeof refusedInputs, number>;
+
+/** Inputs of jobs that the worker refuses, as JSON. */
+const refusedInputs = {
+  deep: `{"text":${"[".repeat(1_000)}${"]".repeat(1_000)}}`,
+  manyParts: `{"openai_route":"/v1/chat/completions","openai_input":{"model":"${MODEL}","messages":[{"role":"user","content":[${Array(280_000).fill('{"type":"text","text":"a"}').join()}]}]}}`,
+  large: `{"text":"${"あ".repeat(5_900_000 / 3)}"}`,
+};
+/** Number of refused jobs of each kind. */
+const REFUSED_JOBS = 15;
 
 /** Rounds of each measurement. Each round measures direct calls, then the worker. */
 const ROUNDS = 3;
@@ -91,8 +107,10 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
   const children = new Children();
   try {
     const engineUrl = await startEngine(children);
-    const makeInput = await startWorker(children, python, dir, engineUrl, await platform.listen());
+    const { worker, makeInput } = await startWorker(children, python, dir, engineUrl, await platform.listen());
     await platform.run(await makeInput());
+    say("measuring refused jobs");
+    const refusedCpuMs = await measureRefusals(platform, worker);
 
     const client = new StreamClient();
     const direct = () => askEngine(client, engineUrl);
@@ -103,8 +121,9 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       for (let round = 0; round < ROUNDS; round++) {
         const clients = Number(name.slice(1));
         rounds.direct.push(await measure(clients, direct));
-        const input = await makeInput();
-        rounds.worker.push(await measure(clients, () => askWorker(platform, input)));
+        // A ticket is for few jobs.
+        const inputs = await Promise.all(Array.from({ length: clients * REPLIES }, makeInput));
+        rounds.worker.push(await measure(clients, () => askWorker(platform, inputs.pop())));
       }
       result[name] = { direct: merged(rounds.direct), worker: merged(rounds.worker) };
     }
@@ -112,8 +131,8 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
     const atOnce = { direct: [] as Round[], worker: [] as Round[] };
     for (let round = 0; round < ROUNDS; round++) {
       atOnce.direct.push(await measure(32, direct, { replies: 1, spreadMs: 0 }));
-      const input = await makeInput();
-      atOnce.worker.push(await measure(32, () => askWorker(platform, input), { replies: 1, spreadMs: 0 }));
+      const inputs = await Promise.all(Array.from({ length: 32 }, makeInput));
+      atOnce.worker.push(await measure(32, () => askWorker(platform, inputs.pop()), { replies: 1, spreadMs: 0 }));
     }
     client.close();
 
@@ -128,6 +147,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       postsPerReply: round1((postsAt.c1 + postsAt.c8 + postsAt.c32) / 3),
       cacheShare,
       firstTextDelayP95Ms: per((of) => later(of, 0.95)),
+      refusedCpuMs,
       firstTextDelayAtOnceMs: later({ direct: merged(atOnce.direct), worker: merged(atOnce.worker) }, 0.5),
       engineTokensPerSecond: per(({ direct }) => Math.round(direct.tokensPerSecond)),
       postsPerReplyAt: postsAt,
@@ -176,9 +196,35 @@ function merged(rounds: Round[]): Round {
   };
 }
 
+/** Sends jobs that the worker must refuse, one after another, and measures the CPU time of the worker's process. */
+async function measureRefusals(platform: JobPlatform, worker: ChildProcess): Promise<RefusedCpu> {
+  const medians: Partial<RefusedCpu> = {};
+  for (const [kind, input] of Object.entries(refusedInputs)) {
+    const times: number[] = [];
+    for (let job = 0; job < REFUSED_JOBS; job++) {
+      const startMs = cpuMs(worker);
+      const { error } = await platform.runJson(input);
+      if (!error) throw new Error(`Expected the worker to refuse the job ${kind}, got a reply`);
+      times.push(cpuMs(worker) - startMs);
+    }
+    medians[kind as keyof RefusedCpu] = round1(median(times));
+  }
+  return medians as RefusedCpu;
+}
+
+/** CPU time of all threads of a process so far, in milliseconds. Linux only. */
+function cpuMs({ pid }: ChildProcess): number {
+  const tasks = `/proc/${pid}/task`;
+  const nanoseconds = readdirSync(tasks).map((task) =>
+    Number(readFileSync(join(tasks, task, "schedstat"), "utf8").split(" ")[0]),
+  );
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6;
+}
+
 async function askWorker(platform: JobPlatform, input: unknown): Promise<Reply> {
   const startedAt = performance.now();
-  const { firstItemAt, posts, text, completionTokens } = await platform.run(input);
+  const { firstItemAt, posts, text, completionTokens, error } = await platform.run(input);
+  if (error) throw new Error(`The worker reported a failed job: ${error}`);
   return { firstTextMs: firstItemAt - startedAt, posts, text, tokens: completionTokens };
 }
 
@@ -192,7 +238,7 @@ async function askEngine(client: StreamClient, engineUrl: string): Promise<Reply
 /**
  * Starts the worker with the same settings and files as in its image.
  *
- * @returns a function that creates a job's input
+ * @returns the worker's process, and a function that creates a job's input
  */
 async function startWorker(children: Children, python: string, dir: string, engineUrl: string, jobApiUrl: string) {
   const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
@@ -210,7 +256,7 @@ async function startWorker(children: Children, python: string, dir: string, engi
   ]);
   const version = join(dir, "version.json");
   writeFileSync(version, JSON.stringify({ version: "bench" }));
-  children.start(python, ["-m", "snack_worker"], {
+  const worker = children.start(python, ["-m", "snack_worker"], {
     cwd: dir,
     env: {
       PATH: process.env.PATH,
@@ -227,7 +273,8 @@ async function startWorker(children: Children, python: string, dir: string, engi
     },
     stdio: ["ignore", "ignore", "inherit"],
   });
-  return async () => ({ text: "こんばんは", ticket: (await signTicket(grant, key, new Date())).ticket });
+  const makeInput = async () => ({ text: "こんばんは", ticket: (await signTicket(grant, key, new Date())).ticket });
+  return { worker, makeInput };
 }
 
 function cacheShares(python: string): WorkerBench["cacheShare"] {

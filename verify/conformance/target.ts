@@ -10,7 +10,7 @@ import type { Endpoint } from "./endpoint";
 export interface Target {
   name: string;
   endpoint: Endpoint;
-  /** Returns fixture values with a ticket that does not expire soon. */
+  /** Returns fixture values with a ticket that does not expire soon and is not used up. Called once per fixture. */
   values(): Promise<FixtureValues>;
 }
 
@@ -61,15 +61,31 @@ export async function deployedTarget(
 
 const withoutSlash = (url: string): string => url.replace(/\/+$/, "");
 
-/** Returns a function that creates a session and reuses it until it is about to expire. */
+/** Returns a function that creates a session and reuses it until it is about to expire or its ticket is used up. */
 export function cachedSession(create: () => Promise<Session>): () => Promise<Session> {
-  const isFresh = ({ ticket_expires_at }: Session) => Date.parse(ticket_expires_at) - RENEW_AHEAD_MS > Date.now();
+  let jobs = 0;
+  const renew = async () => {
+    const session = await create();
+    jobs = jobsOf(session.ticket);
+    return session;
+  };
+  const isUsable = ({ ticket_expires_at }: Session) =>
+    jobs > 0 && Date.parse(ticket_expires_at) - RENEW_AHEAD_MS > Date.now();
   let session: Promise<Session> | undefined;
   // Each caller waits for the previous caller, so concurrent callers renew an old session only once.
   return () => {
-    session = (session ?? create()).then((current) => (isFresh(current) ? current : create()));
+    session = (session ?? renew()).then(async (current) => {
+      const usable = isUsable(current) ? current : await renew();
+      jobs -= 1;
+      return usable;
+    });
     return session;
   };
+}
+
+/** Number of jobs that a worker accepts with the ticket. */
+function jobsOf(ticket: string): number {
+  return TicketClaims.parse(decodeJwt(ticket)).jobs ?? Number.POSITIVE_INFINITY;
 }
 
 /**

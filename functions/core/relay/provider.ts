@@ -12,7 +12,7 @@ export interface ProviderChat {
   maxTokens: number;
   /** Sampling parameters of the request. A provider drops those that its model does not accept. */
   sampling: Pick<NonNullable<WorkerInput["params"]>, "temperature" | "top_p" | "seed">;
-  /** System prompt of external LLMs. GPU workers add the persona themselves. `greeting` changes with the time of day. */
+  /** System prompt of external LLMs. GPU workers add the persona themselves. `greeting` changes with the time. */
   system: { persona: string; greeting: string };
   /** Hash of the user's id, for a provider's abuse detection and cache routing. */
   userHash: string;

@@ -45,7 +45,7 @@ function requestOf(model: string, effort: string | undefined, chat: ProviderChat
   };
 }
 
-/** The greeting changes with the time of day, so the cached part of the prompt ends before it. */
+/** The greeting changes with the time, so the cached part of the prompt ends before it. */
 function systemOf({ system: { persona, greeting } }: ProviderChat): Anthropic.TextBlockParam[] {
   const blocks: Anthropic.TextBlockParam[] = [
     { type: "text", text: persona, cache_control: { type: "ephemeral" } },

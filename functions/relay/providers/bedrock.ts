@@ -82,7 +82,7 @@ function requestOf(model: string, effort: string | undefined, chat: ProviderChat
   };
 }
 
-/** The greeting changes with the time of day, so the cached part of the prompt ends before it. */
+/** The greeting changes with the time, so the cached part of the prompt ends before it. */
 function systemOf(model: string, { system: { persona, greeting } }: ProviderChat): SystemContentBlock[] {
   return [
     ...(persona ? [{ text: persona }] : []),

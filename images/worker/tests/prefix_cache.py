@@ -46,7 +46,7 @@ def cached_share(model: str, prompt_of: Encode, *, start_s: float = EVENING_S, k
     for turn, (question, reply) in enumerate(zip(LINES[::2], LINES[1::2], strict=True)):
         messages.append({"role": "user", "content": question})
         fitted = fit_conversation(
-            ChatInput(messages=list(messages), params={}, stream=True, ticket=None, request_id=None),
+            ChatInput(messages=list(messages), params={}, stream=True, request_id=None),
             persona(start_s + turn * TURN_S),
             max_tokens=REPLY_TOKENS,
             context_tokens=CONTEXT_TOKENS,
@@ -65,7 +65,7 @@ def cached_share(model: str, prompt_of: Encode, *, start_s: float = EVENING_S, k
 
 def measure(model: str) -> dict[str, float]:
     """Returns all shares of one model."""
-    render = read_template(template_file(model))
+    render = read_template(template_file(model)).render
 
     def our_prompt(messages: Sequence[Message]) -> list[int]:
         return encode(model, render(messages))

@@ -12,14 +12,19 @@ from .stub_engine import running
 
 
 class Platform:
-    """Hands out the jobs in `queue` and records the worker's results."""
+    """
+    Hands out the jobs in `queue`, of which some are raw JSON, and records the worker's results. `report_statuses` are
+    the HTTP statuses of the next reports (`job-stream` and `job-done`). A report with another status than 200 is not
+    recorded.
+    """
 
     def __init__(self) -> None:
         self.port = 0
-        self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.queue: asyncio.Queue[dict[str, Any] | bytes] = asyncio.Queue()
         self.streaming = asyncio.Event()
         self.streamed: dict[str, list[Any]] = {}
         self.done: asyncio.Queue[tuple[str, str, Any]] = asyncio.Queue()
+        self.report_statuses: list[int] = []
         self.pinged = asyncio.Event()
         self.unhealthy_reports: list[dict[str, str]] = []
         self.closing = asyncio.Event()
@@ -40,8 +45,8 @@ class Platform:
             "RUNPOD_SKIP_GPU_CHECK": "true",
         }
 
-    async def take(self, request: web.Request) -> web.Response:
-        """`GET job-take` and `job-take-batch`: waits up to 5 s for a job, or until the platform closes."""
+    async def take(self, _request: web.Request) -> web.Response:
+        """`GET job-take`: waits up to 5 s for a job, or until the platform closes."""
         waiting = [asyncio.create_task(self.queue.get()), asyncio.create_task(self.closing.wait())]
         finished, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=5)
         for task in pending:
@@ -49,7 +54,8 @@ class Platform:
         if waiting[0] not in finished:
             return web.Response(status=204)
         job = waiting[0].result()
-        return web.json_response([job] if "batch_size" in request.query else job)
+        body = job if isinstance(job, bytes) else json.dumps(job).encode()
+        return web.Response(body=body, content_type="application/json")
 
     async def stop(self, _request: web.Request) -> web.Response:
         """`GET job-stop`: this platform never cancels a job."""
@@ -58,14 +64,22 @@ class Platform:
 
     async def stream(self, request: web.Request) -> web.Response:
         """`POST job-stream`. The SDK sends JSON with another content type."""
+        if status := self._next_problem():
+            return web.Response(status=status)
         self.streamed.setdefault(request.match_info["job"], []).append(json.loads(await request.read()))
         self.streaming.set()
         return web.Response()
 
     async def finish(self, request: web.Request) -> web.Response:
         """`POST job-done`."""
+        if status := self._next_problem():
+            return web.Response(status=status)
         await self.done.put((request.match_info["job"], request.query["isStream"], json.loads(await request.read())))
         return web.Response()
+
+    def _next_problem(self) -> int | None:
+        status = self.report_statuses.pop(0) if self.report_statuses else 200
+        return None if status == 200 else status
 
     async def ping(self, request: web.Request) -> web.Response:
         """`GET ping`: a heartbeat or an unhealthy report."""
@@ -84,7 +98,6 @@ async def running_platform() -> AsyncIterator[Platform]:
     app.add_routes(
         [
             web.get("/v2/ep/job-take/{worker}", platform.take),
-            web.get("/v2/ep/job-take-batch/{worker}", platform.take),
             web.get("/v2/ep/job-stop/{worker}", platform.stop),
             web.post("/v2/ep/job-stream/{worker}/{job}", platform.stream),
             web.post("/v2/ep/job-done/{worker}/{job}", platform.finish),

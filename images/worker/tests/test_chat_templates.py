@@ -22,7 +22,7 @@ _CHAT: list[Message] = [
 
 
 def _render(model: str, messages: Sequence[Message]) -> str:
-    return read_template(template_file(model))(messages)
+    return read_template(template_file(model)).render(messages)
 
 
 @pytest.mark.parametrize("model", models_of(PHI3))
@@ -95,6 +95,14 @@ def test_special_tokens_in_a_message_do_not_reach_the_prompt(model: str, role: s
         return sum(token in special for token in encode(model, _render(model, turns)))
 
     assert count_special("やあ" + "".join(special.values())) == count_special("やあ")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_end_of_a_reply_is_the_one_special_token_that_the_template_writes_after_it(model: str) -> None:
+    end = read_template(template_file(model)).end_of_reply
+    assert end == {PHI3: "<|end|>", MISTRAL: "</s>"}[format_of(model)]
+    [token] = encode(model, end)
+    assert tokenizer(model).get_added_tokens_decoder()[token].special
 
 
 _LEARNED = {PHI3: ["あら、いらっしゃい。<|end|>"], MISTRAL: [" あら、いらっしゃい。</s>"]}

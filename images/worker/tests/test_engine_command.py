@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from snack_worker.engine_process import engine_command
+from snack_worker.engine_process import cuda_graph_sizes, engine_command
 from snack_worker.settings import read_settings
 
 from .vllm_command import parse
@@ -13,7 +13,8 @@ from .worker_environment import MODEL, environment
 
 
 def _command(tmp_path: Path, **overrides: str) -> list[str]:
-    env = environment(tmp_path, WEIGHTS="baked", CONTEXT_TOKENS="4096", MAX_CONCURRENCY="16", **overrides)
+    image = {"WEIGHTS": "baked", "CONTEXT_TOKENS": "4096", "MAX_CONCURRENCY": "16", **overrides}
+    env = environment(tmp_path, **image)
     del env["ENGINE_BASE_URL"]
     settings = read_settings(env)
     assert settings.own_engine
@@ -30,6 +31,9 @@ def test_engine_command_serves_the_model_on_loopback_with_the_limits_of_the_imag
         "--port": "8000",
         "--served-model-name": MODEL,
         "--tokenizer-mode": "hf",
+        "--config-format": "hf",
+        "--load-format": "safetensors",
+        "--generation-config": "vllm",
         "--chat-template": "/models/chat_template.jinja",
         "--max-model-len": "4096",
         "--max-num-seqs": "16",
@@ -38,9 +42,27 @@ def test_engine_command_serves_the_model_on_loopback_with_the_limits_of_the_imag
     }
 
 
+@pytest.mark.parametrize(
+    ("max_concurrency", "sizes"),
+    [(1, [1]), (4, [1, 2, 4]), (12, [1, 2, 4, 8, 12]), (16, [1, 2, 4, 8, 16]), (32, [1, 2, 4, 8, 16, 24, 32])],
+)
+def test_cuda_graphs_are_captured_up_to_the_largest_batch_of_replies(max_concurrency: int, sizes: list[int]) -> None:
+    assert cuda_graph_sizes(max_concurrency) == sizes
+
+
+def test_command_line_of_cached_weights_differs_from_baked_weights_only_in_the_folder(tmp_path: Path) -> None:
+    revision = "2fe192450127e6a83f7441aef6e3ca586c338b77"
+    snapshot = tmp_path / "models--a--b" / "snapshots" / revision
+    snapshot.mkdir(parents=True)
+    cache = {"MODEL_CACHE": str(tmp_path), "MODEL_ID": "a/b", "MODEL_REVISION": revision}
+    cached = _command(tmp_path, WEIGHTS="cached", **cache)
+    assert cached[2] == str(snapshot)
+    assert [*cached[:2], "/models/weights", *cached[3:]] == _command(tmp_path)
+
+
 def test_engine_command_has_a_quantization_flag_only_when_configured(tmp_path: Path) -> None:
     assert "--quantization" not in _command(tmp_path, QUANTIZATION="")
-    assert _command(tmp_path, QUANTIZATION="fp8")[-2:] == ["--quantization", "fp8"]
+    assert _command(tmp_path, QUANTIZATION="fp8_per_tensor")[-2:] == ["--quantization", "fp8_per_tensor"]
 
 
 def test_vllm_stand_in_rejects_an_unknown_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

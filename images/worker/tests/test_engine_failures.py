@@ -6,7 +6,7 @@ can run the next job.
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -108,6 +108,16 @@ async def test_job_fails_when_the_engine_sends_a_reply_of_10_megabytes(run: Run,
     items = await run(text="やあ")
     assert _error(items)["code"] == "unavailable"
     assert 0 < len(_text(items)) <= 20_000
+    await engine.disconnected.wait()
+
+
+async def test_reply_of_endless_white_space_is_cut_off(run: Run, engine: StubEngine) -> None:
+    async def send_endlessly(response: Any) -> None:
+        while True:
+            await response.write(text_event(" " * 1_000))
+
+    engine.answers = [send_endlessly]
+    assert _error(await run(text="やあ"))["code"] == "unavailable"
     await engine.disconnected.wait()
 
 
@@ -220,6 +230,53 @@ async def test_worker_retries_an_empty_reply_once_and_then_reports_unavailable(r
     engine.answers = [send(end_events())]
     error = _error(await run(text="やあ"))
     assert (error["code"], error["retryable"], len(engine.requests)) == ("unavailable", True, 2)
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+@pytest.mark.parametrize("text", [[], ["", " \n", "　\n"]], ids=["no text", "white space"])
+async def test_reply_without_visible_text_is_no_success(
+    run: Run, engine: StubEngine, reason: str, text: list[str]
+) -> None:
+    engine.answers = [send(*map(text_event, text), end_events(reason))]
+    items = await run(text="やあ")
+    assert (_error(items)["code"], _text(items), len(engine.requests)) == ("unavailable", "", 2)
+
+
+async def test_white_space_before_a_reply_is_sent_with_the_first_visible_text(run: Run, engine: StubEngine) -> None:
+    engine.answers = [send(text_event(" "), text_event("\n"), text_event("あら"), text_event(" "), end_events())]
+    items = await run(text="やあ")
+    assert (items[0], items[-1]["text"]) == ({"delta": " \nあら"}, " \nあら ")
+
+
+async def test_filtered_reply_without_text_is_a_success(run: Run, engine: StubEngine) -> None:
+    engine.answers = [send(end_events("content_filter"))]
+    assert (await run(text="やあ"))[-1]["finish_reason"] == "filter"
+
+
+async def test_engine_is_stuck_after_three_replies_in_a_row_without_a_first_text(engine: StubEngine) -> None:
+    reasons: list[str] = []
+    deadlines = Deadlines(connect_s=1, first_text_s=0.4, idle_s=0.05, total_s=1)
+    client = Engine(engine.base_url, deadlines, reasons.append)
+    text, stall = send(text_event("あら"), end_events()), _send_text_and_hang
+
+    async def ask(script: Script | int) -> None:
+        engine.answers = [script]
+        with suppress(EngineError):
+            async for _ in client.stream_text({}, Outcome()):
+                pass
+
+    # A text in between, also of a reply that then stalls, starts the count again. Other failures do not count.
+    for script in (hang, hang, text, hang, hang, stall, hang, 500, hang):
+        await ask(script)
+    assert reasons == []
+    await ask(hang)
+    await ask(hang)
+    assert reasons == ["the engine is stuck: it sent no text in time, 3 times in a row"]
+
+
+async def _send_text_and_hang(response: Any) -> None:
+    await response.write(text_event("あら"))
+    await hang(response)
 
 
 async def test_worker_reports_unavailable_when_the_retry_after_an_empty_reply_is_incomplete(

@@ -147,6 +147,23 @@ async def test_worker_fails_the_running_jobs_and_exits_when_the_engine_is_lost(
         assert not _is_running(_engine_pid(tmp_path))
 
 
+async def test_worker_exits_when_a_healthy_engine_sends_no_first_text_three_times_in_a_row(
+    env: dict[str, str], platform: Platform, tmp_path: Path
+) -> None:
+    env = {**env, "VLLM_STUB_FIRST_TEXT_S": "60", "FIRST_TEXT_LIMIT_S": "1"}
+    reason = "the engine is stuck: it sent no text in time, 3 times in a row"
+    async with worker_process(env) as process:
+        for job_id in ("job-1", "job-2", "job-3"):
+            await _submit(platform, job_id)
+        errors = [json.loads((await _result(platform))["error"])["error"] for _ in range(3)]
+        assert {(error["code"], error["retryable"]) for error in errors} == {("timeout", True)}
+        code, log = await wait_for_exit(process)
+        assert code == 1
+        assert log.endswith(f"snack-worker: {reason}\n")
+        assert [report["reason"] for report in platform.unhealthy_reports] == [reason]
+        assert not _is_running(_engine_pid(tmp_path))
+
+
 async def test_worker_exits_when_the_engine_is_lost_between_jobs(
     env: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:

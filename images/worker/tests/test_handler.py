@@ -1,21 +1,26 @@
 import asyncio
 import json
 import logging
-from importlib.resources import files
+import time
+from importlib.resources import files as package_files
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from snack_worker.engine import Engine
+from snack_worker.handler import make_handler
 from snack_worker.persona import persona
-from snack_worker.settings import MODEL_PLANS
+from snack_worker.settings import MODEL_PLANS, read_settings
 
 from .conftest import Run
+from .real_tokenizers import template_file, tokenizer
 from .stub_engine import StubEngine, abort_after_text, end_events, event, hang, send, text_event
-from .worker_environment import MODEL, VERSION, ticket
+from .worker_environment import MODEL, VERSION, environment, ticket
 
 _ITEM = Draft202012Validator(
-    json.loads(files("snack_worker").joinpath("contract/stream-item.schema.json").read_bytes())
+    json.loads(package_files("snack_worker").joinpath("contract/stream-item.schema.json").read_bytes())
 )
 
 
@@ -47,13 +52,28 @@ async def test_handler_yields_only_the_result_when_not_streaming(run: Run) -> No
 
 
 async def test_handler_sends_the_persona_and_the_clients_parameters_to_the_engine(run: Run, engine: StubEngine) -> None:
+    before = persona(time.time())
     await run(text="こんばんは", params={"temperature": 0, "seed": 7})
     request = engine.requests[0]
     system, *turns = request["messages"]
-    assert system in [persona(hour * 3_600) for hour in range(24)]
+    assert system in [before, persona(time.time())]
     assert turns == [{"role": "user", "content": "こんばんは"}]
     assert (request["model"], request["temperature"], request["seed"]) == (MODEL, 0, 7)
     assert request["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(("model", "stop", "token"), [("phi3", "<|end|>", 32_007), ("mistral", "</s>", 2)])
+async def test_handler_sends_the_stop_mark_of_the_model_to_the_engine(
+    tmp_path: Path, engine: StubEngine, model: str, stop: str, token: int
+) -> None:
+    tokenizer(model).save(str(tmp_path / "tokenizer.json"))
+    files = {"TOKENIZER_FILE": str(tmp_path / "tokenizer.json"), "CHAT_TEMPLATE_FILE": str(template_file(model))}
+    settings = read_settings(environment(tmp_path, MODEL=model, **files))
+    value = {"text": "やあ", "ticket": ticket(aud=model)}
+    async for _ in make_handler(settings, Engine(engine.base_url))({"id": "1", "input": value}):
+        pass
+    assert (engine.requests[0]["stop"], engine.requests[0]["stop_token_ids"]) == ([stop], [token])
+    assert engine.requests[0]["include_stop_str_in_output"] is True
 
 
 @pytest.mark.parametrize(

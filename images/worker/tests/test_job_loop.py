@@ -1,128 +1,197 @@
-"""Tests of our job loop. Most of them make the SDK's sleeps endless, so that a test which depends on a sleep hangs."""
-
 import asyncio
-import importlib
+import time
 from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import Any
 
+import aiohttp
 import pytest
 
 from snack_worker import job_loop
+from snack_worker.job_loop import JobLoop
+from snack_worker.job_reader import Job
 from snack_worker.sdk import load_sdk
 
 LIMIT_S = 5
 
 
-class _Loop:
-    """A job loop without network. Its jobs come from `queue`, and each one runs until its event in `finish` is set."""
+class _Queue:
+    """
+    A job loop without network. Its jobs come from `waiting`, and each one runs until its event in `finish` is set. A
+    request waits until there is a job, or ends with the next of `errors`.
+    """
 
-    def __init__(self, concurrency: int) -> None:
-        load_sdk()
-        rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
-        self.queue: asyncio.Queue[str] = asyncio.Queue()
-        self.started: asyncio.Queue[str] = asyncio.Queue()
+    def __init__(self, capacity: int) -> None:
+        self.waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self.started: asyncio.Queue[Job] = asyncio.Queue()
         self.finish: dict[str, asyncio.Event] = {}
-        self.scaler = rp_scale.JobScaler({"concurrency_modifier": lambda _current: concurrency})
-        self.scaler.jobs_fetcher = self._fetch
-        self.scaler.jobs_handler = self._handle
-        self.scaler.stop_signals_fetcher = self._fetch_stops
+        self.errors: list[Exception] = []
+        self.requests = 0
+        self.open_requests = 0
+        self.is_alive = True
+        self.loop = JobLoop(self._take, self._run, capacity)
+
+    def work(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self.loop.work(lambda: self.is_alive))
 
     async def next_started(self) -> str:
         """Waits for the next start of a job and returns the job's id."""
-        return await asyncio.wait_for(self.started.get(), LIMIT_S)
+        return (await asyncio.wait_for(self.started.get(), LIMIT_S))["id"]
 
-    async def _fetch(self, _session: Any, _count: int) -> list[Mapping[str, str]]:
-        return [{"id": await self.queue.get()}]
+    async def _take(self) -> Job | None:
+        self.requests += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        self.open_requests += 1
+        try:
+            job_id = await self.waiting.get()
+        finally:
+            self.open_requests -= 1
+        return {"id": job_id, "input": None} if job_id else None
 
-    async def _fetch_stops(self, _session: Any) -> list[str]:
-        await asyncio.Event().wait()
-        return []
-
-    async def _handle(self, _session: Any, _config: Any, job: Mapping[str, str]) -> None:
+    async def _run(self, job: Job) -> None:
         self.finish[job["id"]] = asyncio.Event()
-        await self.started.put(job["id"])
+        await self.started.put(job)
         await self.finish[job["id"]].wait()
 
 
 @pytest.fixture
-def _endless_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    load_sdk()
-    rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
-
-    async def sleep(seconds: float) -> None:
-        await (asyncio.Event().wait() if seconds else asyncio.sleep(0))
-
+def _rare_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the loop's polls rare, so that a test which depends on a poll times out."""
     monkeypatch.setattr(job_loop, "POLL_S", 60)
-    monkeypatch.setattr(rp_scale, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
 
 
-@pytest.mark.usefixtures("_endless_sleeps")
+@pytest.mark.usefixtures("_rare_polls")
 async def test_job_loop_starts_a_new_job_at_once_while_another_job_runs() -> None:
-    loop = _Loop(concurrency=2)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(loop.scaler.run())
-        for job in ("first", "second"):
-            await loop.queue.put(job)
-            assert await loop.next_started() == job
-        running.cancel()
+    queue = _Queue(capacity=2)
+    work = queue.work()
+    for job in ("first", "second"):
+        await queue.waiting.put(job)
+        assert await queue.next_started() == job
+    work.cancel()
 
 
-@pytest.mark.usefixtures("_endless_sleeps")
-async def test_job_loop_runs_three_jobs_in_parallel_when_the_concurrency_is_three() -> None:
-    loop = _Loop(concurrency=3)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(loop.scaler.run())
-        for job in ("first", "second", "third", "fourth"):
-            await loop.queue.put(job)
-        assert [await loop.next_started() for _ in range(3)] == ["first", "second", "third"]
-        running.cancel()
+@pytest.mark.usefixtures("_rare_polls")
+async def test_job_loop_runs_three_jobs_in_parallel_when_the_capacity_is_three() -> None:
+    queue = _Queue(capacity=3)
+    work = queue.work()
+    for job in ("first", "second", "third", "fourth"):
+        await queue.waiting.put(job)
+    assert {await queue.next_started() for _ in range(3)} == {"first", "second", "third"}
+    assert queue.waiting.qsize() == 1
+    work.cancel()
 
 
-@pytest.mark.usefixtures("_endless_sleeps")
-async def test_job_loop_at_full_capacity_fetches_a_job_only_after_a_running_job_ends() -> None:
-    loop = _Loop(concurrency=1)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(loop.scaler.run())
-        for job in ("first", "second"):
-            await loop.queue.put(job)
-        assert await loop.next_started() == "first"
-        await asyncio.sleep(0.05)
-        assert loop.queue.qsize() == 1
-        loop.finish["first"].set()
-        assert await loop.next_started() == "second"
-        running.cancel()
+@pytest.mark.usefixtures("_rare_polls")
+async def test_job_loop_at_full_capacity_requests_a_job_only_after_a_running_job_ends() -> None:
+    queue = _Queue(capacity=1)
+    work = queue.work()
+    for job in ("first", "second"):
+        await queue.waiting.put(job)
+    assert await queue.next_started() == "first"
+    await asyncio.sleep(0.05)
+    assert queue.waiting.qsize() == 1
+    queue.finish["first"].set()
+    assert await queue.next_started() == "second"
+    work.cancel()
+
+
+async def test_job_loop_keeps_one_request_open_while_the_queue_is_empty() -> None:
+    queue = _Queue(capacity=32)
+    work = queue.work()
+    for _ in range(3):
+        await queue.waiting.put(None)
+        await asyncio.sleep(job_loop.EMPTY_DELAY_S + 0.05)
+        assert queue.open_requests == 1
+    work.cancel()
+
+
+@pytest.mark.usefixtures("_rare_polls")
+async def test_job_loop_takes_32_waiting_jobs_with_a_growing_number_of_open_requests() -> None:
+    queue = _Queue(capacity=32)
+    for index in range(32):
+        await queue.waiting.put(str(index))
+    work = queue.work()
+    assert {await queue.next_started() for _ in range(32)} == {str(index) for index in range(32)}
+    assert queue.requests == 32
+    work.cancel()
 
 
 async def test_job_loop_finishes_running_and_already_requested_jobs_before_it_shuts_down() -> None:
-    loop = _Loop(concurrency=2)
-    async with asyncio.TaskGroup() as tasks:
-        fetching = tasks.create_task(loop.scaler.get_jobs(None))
-        running = tasks.create_task(loop.scaler.run_jobs(None))
-        await loop.queue.put("first")
-        assert await loop.next_started() == "first"
-        # Lets the loop open its request for the second job.
-        await asyncio.sleep(0)
-        loop.scaler.kill_worker()
-        await asyncio.sleep(0.2)
-        assert not fetching.done()
-        await loop.queue.put("second")
-        assert await loop.next_started() == "second"
-        await asyncio.wait_for(fetching, LIMIT_S)
-        await asyncio.sleep(0.2)
-        assert not running.done()
-        for job in ("first", "second"):
-            loop.finish[job].set()
-        await asyncio.wait_for(running, LIMIT_S)
+    queue = _Queue(capacity=2)
+    work = queue.work()
+    await queue.waiting.put("first")
+    assert await queue.next_started() == "first"
+    # Lets the loop open its request for the second job.
+    await asyncio.sleep(0)
+    queue.is_alive = False
+    await asyncio.sleep(0.2)
+    await queue.waiting.put("second")
+    assert await queue.next_started() == "second"
+    await asyncio.sleep(0.2)
+    assert not work.done()
+    for job in ("first", "second"):
+        queue.finish[job].set()
+    await asyncio.wait_for(work, LIMIT_S)
+    assert queue.open_requests == 0
 
 
-def test_unsupported_sdk_version_keeps_its_own_job_loop_and_a_warning_is_logged(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_job_loop_stops_only_the_cancelled_job() -> None:
+    queue = _Queue(capacity=2)
+    work = queue.work()
+    for job in ("first", "second"):
+        await queue.waiting.put(job)
+        await queue.next_started()
+    queue.loop.running["first"].cancel()
+    await asyncio.sleep(0.05)
+    assert list(queue.loop.running) == ["second"]
+    work.cancel()
+
+
+def _http_error(status: int) -> aiohttp.ClientResponseError:
+    request_info = aiohttp.RequestInfo(None, "GET", {}, None)  # type: ignore[arg-type]
+    return aiohttp.ClientResponseError(request_info, (), status=status)
+
+
+_ERRORS: Mapping[str, Exception] = {
+    "HTTP 500": _http_error(500),
+    "HTTP 429": _http_error(429),
+    "HTTP 400 after FlashBoot": _http_error(400),
+    "lost connection": aiohttp.ServerDisconnectedError(),
+    "job that cannot be read": ValueError("ひみつ"),
+    "unexpected error": RecursionError("ひみつ"),
+}
+
+
+@pytest.mark.parametrize("name", _ERRORS)
+async def test_job_loop_takes_the_next_job_after_an_error(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    load_sdk()
-    rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
-    before = rp_scale.JobScaler
+    monkeypatch.setattr(job_loop, "ERROR_DELAY_S", 0.01)
+    monkeypatch.setattr(job_loop, "STATUS_DELAYS_S", {400: 0.01, 429: 0.01})
+    queue = _Queue(capacity=2)
+    queue.errors = [_ERRORS[name]]
+    work = queue.work()
+    await queue.waiting.put("first")
+    assert await queue.next_started() == "first"
+    assert "ひみつ" not in caplog.text
+    work.cancel()
+
+
+async def test_job_loop_tells_when_a_job_can_have_been_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_loop, "BACKLOG_S", 0.2)
+    queue = _Queue(capacity=8)
+    # The first job waited for the worker: it can have been submitted at any time.
+    await queue.waiting.put("backlog")
+    work = queue.work()
+    assert (await asyncio.wait_for(queue.started.get(), LIMIT_S))["submitted_after_s"] == 0
+    # All open requests have waited for the second job: it is new.
+    await asyncio.sleep(0.3)
+    arrived_s = time.time()
+    await queue.waiting.put("new")
+    assert (await asyncio.wait_for(queue.started.get(), LIMIT_S))["submitted_after_s"] >= arrived_s - 0.2
+    work.cancel()
+
+
+def test_unsupported_sdk_version_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_loop, "KNOWN_SDK", "1.13.")
-    job_loop.install_job_loop()
-    assert rp_scale.JobScaler is before
-    assert "the slower job loop of runpod is used" in caplog.text
+    with pytest.raises(RuntimeError, match=r"^the worker supports runpod 1\.13\.x, got 1\.12\.0: install"):
+        load_sdk()

@@ -142,7 +142,7 @@ async def test_openai_route_ignores_default_values_nulls_and_unused_fields(ask: 
 
 _INVALID_BODIES = [
     ({"body": []}, "invalid_input", "body: must be of type object."),
-    ({"body": {}}, "invalid_input", "body: requires model, messages."),
+    ({"body": {"ticket": ticket()}}, "invalid_input", "body: requires model, messages."),
     ({"model": "gpt-5"}, "invalid_input", f"model: must be one of {', '.join(MODELS)}."),
     ({"model": OTHER_MODEL}, "invalid_input", f"model: must be {MODEL} at this endpoint."),
     (
@@ -276,6 +276,6 @@ async def test_openai_route_rejects_deeply_nested_json_except_in_ignored_fields(
     deep: Any = None
     for _ in range(50_000):
         deep = {"a": deep}
-    assert _error(await ask(body=deep))["code"] == "invalid_input"
+    assert _error(await ask(body={"ticket": ticket(), "a": deep}))["code"] == "invalid_input"
     assert _error(await ask(messages=[deep]))["code"] == "invalid_input"
     assert len(await ask(metadata=deep)) == 1

@@ -33,13 +33,13 @@ def test_error_names_a_missing_variable(tmp_path: Path, name: str) -> None:
 
 
 def test_worker_starts_an_engine_when_engine_base_url_is_not_set(tmp_path: Path) -> None:
-    env = environment(tmp_path, WEIGHTS="baked", QUANTIZATION="fp8", ENGINE_PORT="8001")
+    env = environment(tmp_path, WEIGHTS="baked", QUANTIZATION="fp8_per_tensor", ENGINE_PORT="8001")
     assert read_settings(env).own_engine is None
     del env["ENGINE_BASE_URL"]
     settings = read_settings(env)
     assert settings.engine_base_url == "http://127.0.0.1:8001/v1"
     assert settings.own_engine == OwnEngine(
-        port=8001, weights=Path("/models/weights"), quantization="fp8", health_every_s=5
+        port=8001, weights=Path("/models/weights"), quantization="fp8_per_tensor", health_every_s=5
     )
     assert settings.tokenizer_file == Path("/models/weights/tokenizer.json")
 
@@ -63,6 +63,38 @@ def test_error_names_a_missing_or_invalid_engine_variable(
     with pytest.raises(SettingsError) as caught:
         read_settings(env)
     assert str(caught.value).startswith(message)
+
+
+_ROPE = {"type": "longrope", "short_factor": [1.0, 1.1], "long_factor": [1.0, 4.2]}
+_LONG_ROPES = {
+    "Phi-3.5": {"original_max_position_embeddings": 4_096, "rope_scaling": _ROPE},
+    "transformers 5": {"rope_parameters": {**_ROPE, "original_max_position_embeddings": 4_096}},
+}
+
+
+@pytest.mark.parametrize("name", _LONG_ROPES)
+def test_context_above_the_change_of_the_position_embedding_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("snack_worker.settings.BAKED_WEIGHTS", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(_LONG_ROPES[name]))
+    env = environment(tmp_path, WEIGHTS="baked", CONTEXT_TOKENS="4096")
+    del env["ENGINE_BASE_URL"]
+    assert read_settings(env).context_tokens == 4_096
+    with pytest.raises(SettingsError, match=r"^CONTEXT_TOKENS is 4097; allowed for the weights in .+: at most 4096"):
+        read_settings({**env, "CONTEXT_TOKENS": "4097"})
+
+
+@pytest.mark.parametrize("rope", [None, {**_ROPE, "long_factor": [1.0, 1.1]}], ids=["no LongRoPE", "equal factors"])
+def test_context_is_not_limited_by_a_position_embedding_that_does_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rope: object
+) -> None:
+    monkeypatch.setattr("snack_worker.settings.BAKED_WEIGHTS", tmp_path)
+    config = {"original_max_position_embeddings": 4_096, "rope_scaling": rope}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    env = environment(tmp_path, WEIGHTS="baked", CONTEXT_TOKENS="8192")
+    del env["ENGINE_BASE_URL"]
+    assert read_settings(env).context_tokens == 8_192
 
 
 _PRIVATE = {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True), "kid": "k1"}

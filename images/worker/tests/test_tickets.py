@@ -1,5 +1,6 @@
 import base64
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from snack_worker.engine import Engine
+from snack_worker.errors import WorkerError
 from snack_worker.handler import make_handler
 from snack_worker.settings import read_settings
+from snack_worker.tickets import MAX_QUEUE_S, TicketGate
 
 from .conftest import Run
 from .stub_engine import StubEngine
@@ -43,6 +46,11 @@ def _tampered() -> str:
     return f"{head}.{forged}.{signature}"
 
 
+def _with_nested_header() -> str:
+    header = base64.urlsafe_b64encode(b"[" * 1_500 + b"]" * 1_500).rstrip(b"=").decode()
+    return f"{header}.{ticket().split('.', 1)[1]}"
+
+
 _EXPIRED = int(time.time()) - 60
 
 _INVALID_TICKETS = {
@@ -61,6 +69,15 @@ _INVALID_TICKETS = {
         "ticket_invalid",
     ),
     "without an expiry": (ticket(drop="exp"), "ticket_invalid"),
+    "without an id": (ticket(drop="jti"), "ticket_invalid"),
+    "for no job": (ticket(jobs=0), "ticket_invalid"),
+    "for a text as the number of jobs": (ticket(jobs="20"), "ticket_invalid"),
+    "of 500 KB": (ticket(sub="a" * 500_000), "ticket_invalid"),
+    "with a deeply nested header": (_with_nested_header(), "ticket_invalid"),
+    "half a character": ("\udf51", "ticket_invalid"),
+    "a number": (1, "ticket_invalid"),
+    "a list": ([ticket()], "ticket_invalid"),
+    "null": (None, "ticket_missing"),
     "from another stack and expired": (ticket(iss="snack-misaki/other", exp=_EXPIRED), "ticket_invalid"),
     "expired": (ticket(exp=_EXPIRED), "ticket_expired"),
     "expired and for another model": (ticket(exp=_EXPIRED, aud=OTHER_MODEL), "ticket_expired"),
@@ -80,6 +97,91 @@ async def test_invalid_ticket_is_rejected_without_a_request_to_the_engine(
     invalid, code = _INVALID_TICKETS[name]
     assert _error(await run(text="こんばんは", ticket=invalid))["code"] == code
     assert engine.requests == []
+
+
+@pytest.mark.parametrize("name", _INVALID_TICKETS)
+async def test_ticket_is_checked_before_the_shape_of_the_input(run: Run, name: str) -> None:
+    invalid, code = _INVALID_TICKETS[name]
+    assert _error(await run(text=[{}], messages=[], unknown={}, ticket=invalid))["code"] == code
+
+
+async def test_ticket_is_refused_for_more_jobs_than_its_number(run: Run, engine: StubEngine) -> None:
+    limited, other = ticket(jobs=3, jti="limited"), ticket(jobs=3, jti="other")
+    items = [await run(text="やあ", ticket=limited) for _ in range(20)]
+    assert [answer[-1].get("done") for answer in items[:3]] == [True] * 3
+    assert [_error(refused) for refused in items[3:]] == 17 * [
+        {"code": "ticket_expired", "message": "The ticket is used up. Ask for a new session.", "retryable": True}
+    ]
+    assert (await run(text="やあ", ticket=other))[-1]["done"] is True
+    assert len(engine.requests) == 4
+
+
+async def test_jobs_that_do_not_reach_the_engine_do_not_count_as_jobs_of_their_ticket(run: Run) -> None:
+    limited = ticket(jobs=1, jti="limited")
+    assert [_error(await run(text=5, ticket=limited))["code"] for _ in range(3)] == ["invalid_input"] * 3
+    assert (await run(text="やあ", ticket=limited))[-1]["done"] is True
+    # The ticket is checked before the shape of the input.
+    assert _error(await run(text=5, ticket=limited))["code"] == "ticket_expired"
+
+
+async def test_ticket_without_a_number_of_jobs_is_accepted_for_any_number_of_jobs(run: Run) -> None:
+    unlimited = ticket()
+    assert [(await run(text="やあ", ticket=unlimited))[-1]["done"] for _ in range(25)] == [True] * 25
+
+
+_QUEUE_TIMES = [
+    # A cold start of 228 s: the worker has not seen an empty queue yet, and the ticket expired 108 s ago.
+    ("worker has just started", 108, math.inf, "admitted"),
+    ("queue was last empty before the expiry", 108, 120, "admitted"),
+    ("queue was last empty after the expiry", 108, 90, "ticket_expired"),
+    ("worker keeps up with its queue", 10, 1, "ticket_expired"),
+    ("ticket expired longer ago than a job may wait", MAX_QUEUE_S + 10, math.inf, "ticket_expired"),
+    ("ticket has not expired", -60, 1, "admitted"),
+]
+
+
+@pytest.mark.parametrize(
+    ("expired_ago_s", "empty_ago_s", "outcome"),
+    [row[1:] for row in _QUEUE_TIMES],
+    ids=[row[0] for row in _QUEUE_TIMES],
+)
+def test_ticket_that_expired_in_the_queue_is_accepted_if_the_job_can_have_been_submitted_before_the_expiry(
+    tmp_path: Path, expired_ago_s: float, empty_ago_s: float, outcome: str
+) -> None:
+    gate, now_s = _gate(tmp_path), time.time()
+    expired = ticket(exp=int(now_s - expired_ago_s))
+    try:
+        gate.check(expired, submitted_after_s=now_s - empty_ago_s, now_s=now_s)
+        code = "admitted"
+    except WorkerError as error:
+        code = error.code
+    assert code == outcome
+
+
+async def test_job_that_waited_for_a_cold_start_is_answered_although_its_ticket_has_expired(
+    tmp_path: Path, engine: StubEngine
+) -> None:
+    handler = make_handler(read_settings(environment(tmp_path)), Engine(engine.base_url))
+    value = {"text": "やあ", "ticket": ticket(exp=int(time.time()) - 108)}
+    items = [item async for item in handler({"id": "1", "input": value, "submitted_after_s": 0})]
+    assert items[-1]["done"] is True  # type: ignore[index]
+
+
+def test_jobs_of_a_ticket_are_counted_until_no_job_with_the_ticket_can_arrive(tmp_path: Path) -> None:
+    gate, now_s = _gate(tmp_path), time.time()
+    limited = ticket(jobs=1, exp=int(now_s) + 120)
+    gate.count(gate.check(limited, submitted_after_s=now_s, now_s=now_s))
+    for later_s in (119, 130, 119 + MAX_QUEUE_S):
+        with pytest.raises(WorkerError, match="used up"):
+            gate.check(limited, submitted_after_s=0, now_s=now_s + later_s)
+    assert len(gate._uses) == 1
+    gate.check(ticket(jti="2"), submitted_after_s=0, now_s=now_s + 200 + MAX_QUEUE_S)
+    assert gate._uses == {}
+
+
+def _gate(tmp_path: Path) -> TicketGate:
+    settings = read_settings(environment(tmp_path))
+    return TicketGate(settings.ticket_keys, settings.ticket_issuer, settings.model)
 
 
 async def test_error_for_an_expired_ticket_is_retryable(run: Run) -> None:

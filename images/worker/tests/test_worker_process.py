@@ -20,6 +20,11 @@ async def _result(platform: Platform, **value: Any) -> tuple[str, Any]:
     return job_id, body
 
 
+async def _next_result(platform: Platform) -> tuple[str, Any]:
+    job_id, _, body = await asyncio.wait_for(platform.done.get(), LIMIT_S)
+    return job_id, body
+
+
 async def test_worker_runs_jobs_through_the_sdk_and_exits_with_0_on_sigterm(engine: StubEngine, tmp_path: Path) -> None:
     async with running_platform() as platform:
         env = environment(
@@ -80,6 +85,27 @@ async def test_worker_finishes_a_running_job_after_sigterm(engine: StubEngine, t
             assert body["output"][-1]["text"] == "あら、おまたせ。"
             code, _ = await wait_for_exit(process)
             assert code == 0
+
+
+async def test_deeply_nested_job_without_a_ticket_gets_an_error_and_the_jobs_beside_it_get_replies(
+    engine: StubEngine, tmp_path: Path
+) -> None:
+    good = json.dumps({"id": "good-%d", "input": {"text": "やあ", "ticket": ticket()}})
+    nested = b'{"id":"bad-%d","input":{"text":' + b"[" * 1_000 + b"]" * 1_000 + b"}}"
+    async with running_platform() as platform:
+        env = environment(tmp_path, ENGINE_BASE_URL=engine.base_url, **platform.environment())
+        for index in range(5):
+            await platform.queue.put((good % index).encode())
+            await platform.queue.put(nested % index)
+        async with worker_process(env):
+            results = dict([await _next_result(platform) for _ in range(10)])
+    for index in range(5):
+        assert results[f"good-{index}"]["output"][-1]["text"] == "あら、いらっしゃい。"
+        assert json.loads(results[f"bad-{index}"]["error"])["error"] == {
+            "code": "invalid_input",
+            "message": "input: at most 32 levels of nesting are allowed.",
+            "retryable": False,
+        }
 
 
 async def test_worker_exits_with_a_message_when_a_variable_is_invalid(tmp_path: Path) -> None:

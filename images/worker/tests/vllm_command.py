@@ -1,6 +1,7 @@
 """
-Stand-in for `vllm serve` without a GPU. It accepts the flags of `vllm_serve_flags.json`, which both vLLM 0.26 and 0.28
-support. It rejects arguments that vLLM would reject, and serves the scripted engine instead of a model.
+Stand-in for `vllm serve` without a GPU. It accepts the flags of `vllm_serve_flags.json`: the flags of vLLM 0.32's own
+parser, which vLLM 0.33 also has. It rejects arguments that vLLM would reject, and serves the scripted engine instead of
+a model.
 """
 
 import asyncio
@@ -57,14 +58,14 @@ def check(model: str, values: dict[str, str]) -> None:
     sizes = json.loads(values["--compilation-config"])[GRAPH_KEY]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         _exit_with(f"{GRAPH_KEY}: {sizes}", 1)
-    if values.get("--quantization", "fp8") != "fp8":
+    if values.get("--quantization", "fp8_per_tensor") != "fp8_per_tensor":
         _exit_with(f"argument --quantization: invalid choice: {values['--quantization']!r}")
 
 
 class _NamedEngine(StubEngine):
     """
-    Scripted engine that accepts only the model `name`, as vLLM does. It waits VLLM_STUB_REPLY_S seconds between the two
-    pieces of a reply.
+    Scripted engine that accepts only the model `name`, as vLLM does. It waits VLLM_STUB_FIRST_TEXT_S seconds before the
+    first piece of a reply, and VLLM_STUB_REPLY_S seconds between the two pieces.
     """
 
     def __init__(self, name: str) -> None:
@@ -73,6 +74,7 @@ class _NamedEngine(StubEngine):
         self.answers = [self._reply]
 
     async def _reply(self, response: web.StreamResponse) -> None:
+        await asyncio.sleep(float(os.environ.get("VLLM_STUB_FIRST_TEXT_S", "0")))
         await response.write(text_event("あら、"))
         await asyncio.sleep(float(os.environ.get("VLLM_STUB_REPLY_S", "0.01")))
         await response.write(text_event("いらっしゃい。") + end_events())

@@ -8,7 +8,7 @@ import type { EndpointRuntime } from "./endpoints";
 import { addOpenAiRoute } from "./openAiRoute";
 import { problem } from "./problem";
 import { RateLimits } from "./rateLimits";
-import { type Env, MAX_EXECUTION_MS, MIB, policyOf, type RouteLimits, waitForEnd, waitMs } from "./requests";
+import { type Env, MAX_EXECUTION_MS, MIB, policyOf, type RouteLimits, readJson, waitForEnd, waitMs } from "./requests";
 
 /**
  * Maximum wait of `/stream`. It is shorter than RunPod's wait of about 10 s, because RunPod's Python client times out
@@ -163,7 +163,7 @@ function addQueueRoutes(app: Hono<Env>, limits: RouteLimits): void {
 }
 
 async function readSubmission(c: Context<Env>) {
-  const parsed = Submission.safeParse(await c.req.json().catch(() => undefined));
+  const parsed = Submission.safeParse(await readJson(c));
   if (parsed.success) {
     const { input, webhook, policy } = parsed.data;
     return { input, policy: policyOf(c, policy), ...(webhook && { webhook }) };

@@ -2,19 +2,19 @@ import type { Context, Hono } from "hono";
 import { stream } from "hono/streaming";
 import { isFinal, type Job } from "../jobs/jobQueue";
 import { problem } from "./problem";
-import { DEFAULT_SYNC_WAIT_MS, type Env, policyOf, type RouteLimits, waitForEnd } from "./requests";
+import { DEFAULT_SYNC_WAIT_MS, type Env, policyOf, type RouteLimits, readJson, waitForEnd } from "./requests";
 
 /** Adds `/:endpoint/openai/*`: each request becomes a job with `openai_route` and `openai_input`. */
 export function addOpenAiRoute(app: Hono<Env>, limits: RouteLimits): void {
   app.all("/:endpoint/openai/*", limits.rate("openai"), limits.bodySize(20), async (c) => {
-    const body = c.req.method === "GET" ? undefined : await c.req.json().catch(() => null);
-    if (body === null) return problem(c, 400, "bad request: body: must be JSON");
+    const body = c.req.method === "GET" ? {} : await readJson(c);
+    if (body === undefined || body === null) return problem(c, 400, "bad request: body: must be JSON");
     const { queue } = c.get("endpoint");
     const route = c.req.path.slice(c.req.path.indexOf("/openai/") + "/openai".length);
-    const input = { openai_route: route, openai_input: body ?? {} };
+    const input = { openai_route: route, openai_input: body };
     const job = queue.submit({ input, policy: policyOf(c), sync: true });
     c.req.raw.signal.addEventListener("abort", () => queue.cancel(job));
-    if (body?.stream === true) return streamChunks(c, job);
+    if ((body as { stream?: unknown }).stream === true) return streamChunks(c, job);
     const ended = await waitForEnd(c, job);
     // Cloudflare, the proxy in front of RunPod, sends this response after its time limit.
     if (!isFinal(ended.status)) return c.html("error code: 524", 524 as 504);

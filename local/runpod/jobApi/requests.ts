@@ -20,6 +20,22 @@ export interface RouteLimits {
   bodySize(mib: number): MiddlewareHandler<Env>;
 }
 
+/**
+ * JSON body of a request. It may be anything that RunPod passes on to a worker.
+ *
+ * @returns undefined for a body that is not JSON, or that has some thousand levels of nesting: this double cannot write
+ * it again. RunPod's limit is not documented
+ */
+export async function readJson(c: Context<Env>): Promise<unknown> {
+  try {
+    const body: unknown = await c.req.json();
+    JSON.stringify(body);
+    return body;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Policy of a job: the values of the request, else those of the endpoint, else RunPod's defaults. */
 export function policyOf(
   c: Context<Env>,

@@ -64,10 +64,19 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
     with ThreadPoolExecutor(1) as pool:
         sdk = pool.submit(load_sdk)
 
-        from .engine import Engine
+        from .engine import Deadlines, Engine
         from .handler import make_handler
 
-        handler = make_handler(settings, Engine(settings.engine_base_url))
+        on_lost = _make_on_lost(engine)
+        # A new thread, because `on_lost` waits for the jobs of the event loop that has noticed the problem.
+        handler = make_handler(
+            settings,
+            Engine(
+                settings.engine_base_url,
+                Deadlines(first_text_s=settings.first_text_limit_s),
+                on_stuck=lambda reason: threading.Thread(target=on_lost, args=(reason,), daemon=True).start(),
+            ),
+        )
         health_url = settings.engine_health_url
         describe_exit = engine.describe_exit if engine else lambda: None
         waited_s = asyncio.run(wait_until_healthy(health_url, settings.engine_start_limit_s, describe_exit))
@@ -75,7 +84,7 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
         serverless = sdk.result()
 
     if engine and settings.own_engine:
-        engine.watch(health_url, settings.own_engine.health_every_s, _make_on_lost(engine))
+        engine.watch(health_url, settings.own_engine.health_every_s, on_lost)
     serverless.start(
         {
             "handler": handler,
@@ -85,13 +94,15 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
     )
 
 
-def _make_on_lost(engine: EngineProcess) -> Callable[[str], None]:
+def _make_on_lost(engine: EngineProcess | None) -> Callable[[str], None]:
     """
-    Returns a callback that ends this worker. The engine's watch thread calls it with the reason when the engine is
-    lost. The callback sends SIGTERM, so that the SDK finishes the running jobs and fetches no more jobs. The SDK would
-    then wait up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to the main thread.
+    Returns a callback that ends this worker. Another thread than the main thread calls it with the reason when the
+    engine is lost or stuck. The callback sends SIGTERM, so that the SDK finishes the running jobs and fetches no more
+    jobs. The SDK would then wait up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to
+    the main thread.
     """
     main_thread = threading.main_thread().ident or 0
+    is_first = threading.Lock()
     lost_reason = ""
 
     def exit_as_lost(_signal: int, _frame: FrameType | None) -> None:
@@ -101,10 +112,14 @@ def _make_on_lost(engine: EngineProcess) -> Callable[[str], None]:
 
     def on_lost(reason: str) -> None:
         nonlocal lost_reason
+        # A stuck engine is also lost when it is killed below.
+        if not is_first.acquire(blocking=False):
+            return
         lost_reason = reason
         log.error("%s; the worker exits", reason)
         # Ends the engine's connections. Otherwise the running jobs would keep waiting for a hanging engine.
-        engine.kill()
+        if engine:
+            engine.kill()
         if jobs_in_progress() > 0:
             signal.pthread_kill(main_thread, signal.SIGTERM)
         deadline_s = time.monotonic() + FAILED_JOBS_REPORT_LIMIT_S

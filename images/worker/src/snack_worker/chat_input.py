@@ -22,7 +22,6 @@ class ChatInput:
     """At least one message. The last one is from the user."""
     params: Mapping[str, float]
     stream: bool
-    ticket: str | None
     request_id: str | None
     is_text: bool = False
     """Whether the client sent `text` instead of `messages`. Errors then refer to `input.text`."""
@@ -45,7 +44,6 @@ def parse_input(value: object) -> ChatInput:
         messages=messages,
         params=value.get("params", {}),
         stream=value.get("stream", True),
-        ticket=value.get("ticket"),
         request_id=value.get("request_id"),
         is_text="text" in value,
     )

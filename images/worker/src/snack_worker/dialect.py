@@ -26,13 +26,19 @@ class Reply:
 
 
 class Dialect(Protocol):
-    """JSON form of one job's input and items. The last item of a failed job is `{"error": "<JSON text>"}`."""
+    """
+    JSON form of one job's input and items. The last item of a failed job is `{"error": "<JSON text>"}`. The input can
+    be any JSON until `parse` has returned.
+    """
 
-    def parse(self) -> ChatInput | Item:
-        """
-        Returns the conversation, or the complete response to a request that needs no reply from the model. Raises
-        WorkerError.
-        """
+    def public_response(self) -> Item | None:
+        """Returns the complete response to a request that needs no ticket, otherwise None. Raises WorkerError."""
+
+    def ticket(self) -> object:
+        """Returns the value in the place of the ticket, or None. Raises WorkerError when there is no such place."""
+
+    def parse(self) -> ChatInput:
+        """Validates the input and returns the conversation. Raises WorkerError."""
 
     def delta(self, text: str) -> Item | None:
         """Returns the item for a piece of the reply, or None when the client did not ask for a stream."""
@@ -52,8 +58,15 @@ class NativeDialect:
         self._settings = settings
         self._stream = True
 
+    def public_response(self) -> None:
+        """Returns None: every request needs a ticket."""
+
+    def ticket(self) -> object:
+        """Returns the field `ticket`. Raises WorkerError when the input is not an object."""
+        return ticket_in(self._value, "input")
+
     def parse(self) -> ChatInput:
-        """Returns the conversation. Raises WorkerError."""
+        """Validates the input and returns the conversation. Raises WorkerError."""
         chat = parse_input(self._value)
         self._stream = chat.stream
         return chat
@@ -83,3 +96,10 @@ def usage(outcome: Outcome) -> dict[str, int]:
     """Returns a reply's token counts in the contract's form."""
     counts = {"prompt_tokens": outcome.prompt_tokens, "completion_tokens": outcome.completion_tokens}
     return counts if outcome.cached_tokens is None else {**counts, "cached_tokens": outcome.cached_tokens}
+
+
+def ticket_in(value: object, field: str) -> object:
+    """Returns the field `ticket` of an object, or None. Raises WorkerError for another kind of value."""
+    if not isinstance(value, dict):
+        raise WorkerError("invalid_input", "must be of type object.", field=field)
+    return value.get("ticket")

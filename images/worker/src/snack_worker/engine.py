@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,9 @@ DRAIN_LIMIT_S = 0.1
 MAX_REPLY_CHARS = 20_000
 # A normal event has a few hundred bytes. This limits the memory for an event that never ends.
 MAX_EVENT_BYTES = 2**20
+# Number of consecutive replies without any text in time after which the engine counts as stuck. Its health page may
+# still return 200.
+MAX_MISSED_FIRST_TEXTS = 3
 FINISH_REASONS = {"stop": "stop", "length": "length", "content_filter": "filter"}
 
 
@@ -55,31 +58,43 @@ class Outcome:
 
 
 class EngineError(WorkerError):
-    """Failure of the engine. `can_retry` means that the same request may succeed a moment later."""
+    """
+    Failure of the engine. `can_retry` means that the same request may succeed a moment later. `is_first_text_missed`
+    means that no text arrived in time.
+    """
 
-    def __init__(self, code: str, cause: str, *, can_retry: bool = False) -> None:
+    def __init__(self, code: str, cause: str, *, can_retry: bool = False, is_first_text_missed: bool = False) -> None:
         super().__init__(code, cause=cause)
         self.can_retry = can_retry
+        self.is_first_text_missed = is_first_text_missed
 
 
 class Engine:
     """
     Client of one engine. `base_url` ends in `/v1`. Use each instance in one asyncio event loop only: when that loop
-    ends, the HTTP session closes.
+    ends, the HTTP session closes. `on_stuck` is called once, with the reason, when the engine is stuck.
     """
 
-    def __init__(self, base_url: str, deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        deadlines: Deadlines | None = None,
+        on_stuck: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
         self._url = f"{base_url}/chat/completions"
         self._deadlines = deadlines or Deadlines()
+        self._on_stuck = on_stuck
+        self._missed_first_texts = 0
         self._session: aiohttp.ClientSession | None = None
         self._session_lifetime: AsyncGenerator[aiohttp.ClientSession] | None = None
 
     async def stream_text(self, request: Mapping[str, object], outcome: Outcome) -> AsyncGenerator[str]:
         """
-        Yields the reply's text as it arrives. Sets the fields of `outcome` before the generator ends. `request` is a
-        chat completion request without the streaming fields. If a temporary failure (such as a broken connection, a 5xx
-        status or an empty reply) occurs before the first text, the request is retried once. Raises WorkerError:
-        unavailable, overloaded, timeout, too_long or internal.
+        Yields the reply's text as it arrives. White space at the beginning is yielded with the first other text. Sets
+        the fields of `outcome` before the generator ends. `request` is a chat completion request without the streaming
+        fields. If a temporary failure (such as a broken connection, a 5xx status or an empty reply) occurs before the
+        first text, the request is retried once. Raises WorkerError: unavailable, overloaded, timeout, too_long or
+        internal.
         """
         start_s = asyncio.get_running_loop().time()
         may_retry = True
@@ -88,14 +103,22 @@ class Engine:
                 async with aclosing(self._attempt(request, outcome, start_s)) as pieces:
                     async for piece in pieces:
                         may_retry = False
+                        self._missed_first_texts = 0
                         yield piece
                 return
             except EngineError as error:
+                if error.is_first_text_missed:
+                    self._count_missed_first_text()
                 if not (may_retry and error.can_retry):
                     raise
                 log.warning("engine: %s; retrying once", error.cause)
             may_retry = False
             await asyncio.sleep(RETRY_DELAY_S)
+
+    def _count_missed_first_text(self) -> None:
+        self._missed_first_texts += 1
+        if self._missed_first_texts == MAX_MISSED_FIRST_TEXTS:
+            self._on_stuck(f"the engine is stuck: it sent no text in time, {MAX_MISSED_FIRST_TEXTS} times in a row")
 
     async def _attempt(self, request: Mapping[str, object], outcome: Outcome, start_s: float) -> AsyncGenerator[str]:
         first_text_deadline_s = start_s + self._deadlines.first_text_s
@@ -105,6 +128,7 @@ class Engine:
         session = await self._open_session()
         outcome.finish_reason = None
         chars = 0
+        white_space = ""
         try:
             async with asyncio.timeout_at(first_text_deadline_s):
                 response = await session.post(self._url, json=body)
@@ -117,22 +141,29 @@ class Engine:
                     if data == "[DONE]":
                         await _drain(response)
                         break
-                    if text := _read_chunk(json.loads(data), outcome):
-                        chars += len(text)
-                        if chars > MAX_REPLY_CHARS:
-                            raise EngineError("unavailable", f"the reply has more than {MAX_REPLY_CHARS} characters")
+                    text = white_space + _read_chunk(json.loads(data), outcome)
+                    if chars + len(text) > MAX_REPLY_CHARS:
+                        raise EngineError("unavailable", f"the reply has more than {MAX_REPLY_CHARS} characters")
+                    if not chars and not text.strip():
+                        white_space = text
+                        continue
+                    white_space = ""
+                    chars += len(text)
+                    if text:
                         yield text
         # This clause comes before TimeoutError, because aiohttp's connection timeout is both a ClientError and a
         # TimeoutError.
         except (aiohttp.ClientError, ConnectionError) as error:
             raise EngineError("unavailable", type(error).__name__, can_retry=True) from error
         except TimeoutError as error:
-            raise EngineError("timeout", "the engine did not respond in time") from error
+            raise EngineError(
+                "timeout", "the engine did not respond in time", is_first_text_missed=not chars
+            ) from error
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, LineTooLong) as error:
             raise EngineError("unavailable", f"the stream is invalid ({type(error).__name__})") from error
         if outcome.finish_reason is None:
             raise EngineError("unavailable", "the stream ended early", can_retry=True)
-        if outcome.finish_reason == "stop" and chars == 0:
+        if outcome.finish_reason != "filter" and not chars:
             raise EngineError("unavailable", "the reply is empty", can_retry=True)
 
     async def _open_session(self) -> aiohttp.ClientSession:

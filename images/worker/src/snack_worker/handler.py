@@ -1,30 +1,27 @@
 """
-Handler that RunPod's SDK calls for each job. It checks the input's shape, the ticket and the ticket's limits, in this
-order. Then it requests a reply from the engine and streams that reply.
-
-The shape is checked first, because this check costs little and because a ticket can be read only from a well-formed
-input.
+Handler of a job. It checks the ticket, the input's shape and the ticket's limits, in this order. Then it requests a
+reply from the engine and streams that reply. `job_reader` has checked the input's bytes and nesting before.
 """
 
 import logging
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
-from .chat_input import ChatInput, check_limits, reply_tokens
+from .chat_input import check_limits, reply_tokens
 from .coalesce import coalesce
 from .dialect import Dialect, Item, NativeDialect, Reply, usage
 from .engine import Engine, Outcome
 from .errors import WorkerError
 from .history import fit_conversation
+from .job_reader import Job
 from .openai_route import OpenAiDialect, is_openai
 from .persona import persona
 from .settings import Settings
-from .tickets import verify_ticket
-from .tokenizer import CountTokens, read_counter
+from .tickets import TicketGate
+from .tokenizer import PromptFormat, read_prompt_format
 
 log = logging.getLogger(__name__)
 
@@ -35,26 +32,25 @@ COALESCE_WINDOW_S = 0.06
 # Default sampling parameters. The client's parameters override them.
 SAMPLING = {"temperature": 0.7, "top_p": 0.9}
 
-Handler = Callable[[Mapping[str, Any]], AsyncGenerator[Item]]
+Handler = Callable[[Job], AsyncGenerator[Item]]
 
 
 def make_handler(settings: Settings, engine: Engine) -> Handler:
     """
     Returns an async generator function that yields a job's items in the dialect of its input. The last item of a failed
-    job is `{"error": "<JSON text of the contract's error>"}`. The value must be text, because the SDK ends the job at
-    such an item and sends the value's `str()`. Raises SettingsError when the tokenizer or the chat template cannot be
-    read.
+    job is `{"error": "<JSON text of the contract's error>"}`. Raises SettingsError when the tokenizer or the chat
+    template cannot be read.
     """
-    count_tokens = read_counter(settings.tokenizer_file, settings.chat_template_file)
+    prompt_format = read_prompt_format(settings.tokenizer_file, settings.chat_template_file)
+    gate = TicketGate(settings.ticket_keys, settings.ticket_issuer, settings.model)
 
-    async def handle(job: Mapping[str, Any]) -> AsyncGenerator[Item]:
-        job_id = str(job.get("id"))
-        value = job.get("input")
+    async def handle(job: Job) -> AsyncGenerator[Item]:
+        job_id, value = job["id"], job["input"]
         dialect: Dialect = (
             OpenAiDialect(value, job_id, settings) if is_openai(value) else NativeDialect(value, settings)
         )
         try:
-            async with aclosing(_answer(dialect, job_id, settings, engine, count_tokens)) as items:
+            async with aclosing(_answer(dialect, job, settings, gate, engine, prompt_format)) as items:
                 async for item in items:
                     yield item
             return
@@ -71,36 +67,35 @@ def make_handler(settings: Settings, engine: Engine) -> Handler:
 
 
 async def _answer(
-    dialect: Dialect, job_id: str, settings: Settings, engine: Engine, count_tokens: CountTokens
+    dialect: Dialect, job: Job, settings: Settings, gate: TicketGate, engine: Engine, prompt_format: PromptFormat
 ) -> AsyncGenerator[Item]:
     start_s = time.perf_counter()
-    chat = dialect.parse()
-    if not isinstance(chat, ChatInput):
-        yield chat
+    now_s = time.time()
+    if isinstance(job["input"], WorkerError):
+        raise job["input"]
+    if (response := dialect.public_response()) is not None:
+        yield response
         return
-    limits = verify_ticket(
-        chat.ticket,
-        keys=settings.ticket_keys,
-        issuer=settings.ticket_issuer,
-        model=settings.model,
-        now_s=time.time(),
-    )
-    check_limits(chat, limits)
-    max_tokens = reply_tokens(chat, limits)
+    ticket = gate.check(dialect.ticket(), submitted_after_s=job.get("submitted_after_s", now_s), now_s=now_s)
+    chat = dialect.parse()
+    check_limits(chat, ticket.limits)
+    max_tokens = reply_tokens(chat, ticket.limits)
     request = {
         "model": settings.model,
         "messages": fit_conversation(
             chat,
-            persona(time.time()),
+            persona(now_s),
             max_tokens=max_tokens,
             context_tokens=settings.context_tokens,
-            count_tokens=count_tokens,
+            count_tokens=prompt_format.count_tokens,
         ),
         **SAMPLING,
         **chat.params,
         "max_tokens": max_tokens,
+        **prompt_format.stop,
     }
 
+    gate.count(ticket)
     outcome = Outcome()
     text = ""
     first_text_s: float | None = None
@@ -115,7 +110,7 @@ async def _answer(
                 yield item
     end_s = time.perf_counter()
     timings = {"ttft_ms": _ms(start_s, first_text_s or end_s), "total_ms": _ms(start_s, end_s)}
-    log.info("job %s: %s %s %s request=%r", job_id, outcome.finish_reason, usage(outcome), timings, chat.request_id)
+    log.info("job %s: %s %s %s request=%r", job["id"], outcome.finish_reason, usage(outcome), timings, chat.request_id)
     yield dialect.done(Reply(text, outcome, timings))
 
 

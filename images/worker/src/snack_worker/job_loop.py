@@ -1,66 +1,176 @@
 """
-Job loop that replaces `rp_scale.JobScaler` of RunPod's SDK (runpod 1.12 only).
+Job loop that replaces `rp_scale.JobScaler` of RunPod's SDK (runpod 1.12 only). `docs/decisions/replaced-job-loop.md`
+gives the reasons.
 
-The SDK's loop polls. Ten times a second it looks for fetched jobs that it can start. Once a second it looks for free
-capacity. On average this delays every first text by 50 ms and leaves a busy GPU idle for half a second after every
-reply. Our loop waits for events instead of polling.
-
-After SIGTERM the SDK's loop waits up to 90 s for its open request for jobs, but drops the jobs that this request
-returns. Our loop runs those jobs.
+The loop takes one job per request and keeps several requests open while jobs are waiting. The SDK takes a batch of jobs
+per request, and one unreadable job of a batch loses the whole batch.
 """
 
 import asyncio
 import importlib
 import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import aiohttp
+
+from .job_reader import Job, read_job
+from .job_run import JobRunner, ReportUrls
+
 log = logging.getLogger(__name__)
 
-# Prefix of the SDK versions that our loop supports. Other versions may differ, because the SDK's loop is not part of
-# its public API.
+# Prefix of the supported SDK versions. The loop uses parts of the SDK that are not public, so another version may
+# differ.
 KNOWN_SDK = "1.12."
 
 # Interval of the checks for a shutdown.
 POLL_S = 0.1
+# Time limit of a request for a job. RunPod holds the request while its queue is empty.
+TAKE_LIMIT_S = 90
+# Shortest time between two requests that return no job, for a server that does not hold them.
+EMPTY_DELAY_S = 0.1
+# Delays after a failed request. RunPod sends 400 to a worker that FlashBoot has just revived.
+ERROR_DELAY_S = 1.0
+STATUS_DELAYS_S = {400: EMPTY_DELAY_S, 429: 5.0}
+
+# A request that took longer than this found an empty queue.
+BACKLOG_S = 1
+# Factor by which the number of open requests grows while jobs are waiting.
+GROWTH = 4
+
+Take = Callable[[], Awaitable[Job | None]]
+"""Requests a job. Returns None when there is none."""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    job: Job | None = None
+    has_backlog: bool = False
+    """Whether the job was waiting when it was requested. More jobs may be waiting."""
+
+
+class JobLoop:
+    """
+    Takes jobs and runs at most `capacity` of them at a time. `running` contains the task of each running job by the
+    job's id.
+    """
+
+    def __init__(self, take: Take, run: Callable[[Job], Awaitable[None]], capacity: int) -> None:
+        self._take = take
+        self._run = run
+        self._capacity = capacity
+        self._queue_empty_s = 0.0
+        self.running: dict[str, asyncio.Task[None]] = {}
+
+    async def work(self, is_alive: Callable[[], bool]) -> None:
+        """
+        Takes and runs jobs while `is_alive` returns true. Then waits for the running jobs and the open requests, and
+        also runs the jobs that these requests return.
+        """
+        requests: set[asyncio.Task[_Taken]] = set()
+        most_requests = 1
+        while (alive := is_alive()) or requests or self.running:
+            free = self._capacity - len(self.running) if alive else 0
+            while len(requests) < min(most_requests, free):
+                requests.add(asyncio.create_task(self._request()))
+            # While there is a free slot, there is an open request. Otherwise the next event is the end of a job.
+            done, _ = await asyncio.wait(
+                [*requests, *self.running.values()], timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            for request in requests & done:
+                requests.discard(request)
+                taken = request.result()
+                if taken.job:
+                    self.running[taken.job["id"]] = asyncio.create_task(self._run_to_end(taken.job))
+                most_requests = min(GROWTH * most_requests, self._capacity) if taken.has_backlog else 1
+
+    async def _request(self) -> _Taken:
+        """Requests a job. After an error, logs it and returns no job after a while."""
+        start_s = time.monotonic()
+        try:
+            async with asyncio.timeout(TAKE_LIMIT_S):
+                job = await self._take()
+        except TimeoutError:
+            return _Taken()
+        except Exception as error:
+            # Only the type is logged, because the text may contain a customer's message.
+            status = error.status if isinstance(error, aiohttp.ClientResponseError) else 0
+            log.warning("no job could be taken: %s", f"HTTP {status}" if status else type(error).__name__)
+            await asyncio.sleep(STATUS_DELAYS_S.get(status, ERROR_DELAY_S))
+            return _Taken()
+        waited_s = time.monotonic() - start_s
+        has_backlog = job is not None and waited_s < BACKLOG_S
+        if not has_backlog:
+            self._queue_empty_s = time.time() - BACKLOG_S
+        if job is None:
+            await asyncio.sleep(EMPTY_DELAY_S - waited_s)
+        else:
+            job["submitted_after_s"] = self._queue_empty_s
+        return _Taken(job, has_backlog)
+
+    async def _run_to_end(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        except asyncio.CancelledError:
+            log.info("job %s: stopped", job["id"])
+        except Exception as error:
+            log.error("job %s: %s", job["id"], type(error).__name__)
+        finally:
+            self.running.pop(job["id"], None)
+
+
+async def take_job(session: aiohttp.ClientSession, url: str) -> Job | None:
+    """
+    Requests one job from RunPod. Returns None when RunPod's queue is empty. Raises aiohttp.ClientError, or ValueError
+    for a response without a job.
+    """
+    # A compressed body could be much larger than the bytes that arrive.
+    async with session.get(url, headers={"Accept-Encoding": "identity"}) as response:
+        if response.status == 204:
+            return None
+        response.raise_for_status()
+        job = await read_job(response.content)
+        # Closes the connection when the body was not read to its end.
+        if not response.content.at_eof():
+            response.close()
+        return job
 
 
 def install_job_loop() -> None:
-    """Makes the SDK start each job on arrival and request the next one as soon as there is capacity."""
+    """Makes the SDK use our job loop. Raises RuntimeError for an unsupported SDK version."""
     if not (sdk := version("runpod")).startswith(KNOWN_SDK):
-        log.warning("our faster job loop does not support runpod %s; the slower job loop of runpod is used", sdk)
-        return
+        raise RuntimeError(f"the worker supports runpod {KNOWN_SDK}x, got {sdk}: install requirements.lock")
     rp_scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
+    rp_http: Any = importlib.import_module("runpod.serverless.modules.rp_http")
+    rp_job: Any = importlib.import_module("runpod.serverless.modules.rp_job")
 
     class JobScaler(rp_scale.JobScaler):  # type: ignore[misc]
-        is_fetching = True
+        async def get_jobs(self, session: aiohttp.ClientSession) -> None:
+            """Takes and runs jobs until the shutdown."""
+            runner = JobRunner(self.config["handler"], ReportUrls(rp_http.JOB_STREAM_URL, rp_http.JOB_DONE_URL))
 
-        async def set_scale(self) -> None:
-            """Waits until there is capacity for a job. The SDK calls this before it requests jobs."""
-            await super().set_scale()
-            while self.is_alive() and self.current_occupancy() >= self.current_concurrency:
-                # When there are no tasks, the jobs that fill the capacity have been fetched but have not started yet.
-                if self.jobs_tasks:
-                    await asyncio.wait(self.jobs_tasks.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-                else:
-                    await asyncio.sleep(0.001)
-
-        async def get_jobs(self, session: Any) -> None:
-            """Fetches jobs until the shutdown. A request that is open at the shutdown still delivers its jobs."""
-            try:
-                await super().get_jobs(session)
-            finally:
-                self.is_fetching = False
-
-        async def run_jobs(self, session: Any) -> None:
-            """Starts the fetched jobs. Returns when fetching has ended and all jobs are done."""
-            while self.is_fetching or not self.jobs_queue.empty():
+            async def run(job: Job) -> None:
                 try:
-                    async with asyncio.timeout(POLL_S):
-                        job = await self.jobs_queue.get()
-                except TimeoutError:
-                    continue
-                self.jobs_tasks[job["id"]] = asyncio.create_task(self.handle_job(session, job))
-            await asyncio.gather(*self.jobs_tasks.values(), return_exceptions=True)
+                    await runner.run(session, job)
+                finally:
+                    self.job_progress.remove(job["id"])
+
+            async def take() -> Job | None:
+                job = await take_job(session, rp_job._job_get_url())
+                if job:
+                    # From now on, the SDK's pings contain the job's id.
+                    self.job_progress.add(job["id"])
+                return job
+
+            loop = JobLoop(take, run, self.concurrency_modifier(1))
+            # The SDK's stop signals cancel these tasks.
+            self.jobs_tasks = loop.running
+            await loop.work(self.is_alive)
+
+        async def run_jobs(self, session: aiohttp.ClientSession) -> None:
+            """Does nothing, because `get_jobs` also runs the jobs."""
 
     rp_scale.JobScaler = JobScaler

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from .chat_input import ChatInput, parse_input
-from .dialect import Item, Reply, usage
+from .dialect import Item, Reply, ticket_in, usage
 from .errors import WorkerError
 from .schemas import check
 from .settings import Settings
@@ -41,7 +41,7 @@ class OpenAiDialect:
 
     def __init__(self, value: Mapping[str, Any], job_id: str, settings: Settings) -> None:
         self._route = value.get("openai_route", CHAT)
-        self._body = _without_nulls(value.get(ROOT, {}))
+        self._body = value.get(ROOT, {})
         self._settings = settings
         self._stream = isinstance(self._body, dict) and self._body.get("stream") is True
         self._include_usage = False
@@ -53,11 +53,8 @@ class OpenAiDialect:
             "system_fingerprint": settings.version,
         }
 
-    def parse(self) -> ChatInput | Item:
-        """
-        Returns the conversation, or the complete response to a request for the model list or for one model. Raises
-        WorkerError.
-        """
+    def public_response(self) -> Item | None:
+        """Returns the model list or the model, otherwise None. Raises WorkerError for an unknown route."""
         model = {
             "id": self._settings.model,
             "object": "model",
@@ -72,11 +69,22 @@ class OpenAiDialect:
         if self._route != CHAT:
             allowed = f"must be one of {CHAT}, {MODELS}, {MODELS}/{model['id']}."
             raise WorkerError("invalid_input", allowed, field="openai_route")
-        check("chat-completion-request", self._body, ROOT)
-        if self._body["model"] != model["id"]:
-            raise WorkerError("invalid_input", f"must be {model['id']} at this endpoint.", field=f"{ROOT}.model")
-        self._include_usage = self._body.get("stream_options", {}).get("include_usage", False)
-        return parse_input(_to_native(self._body))
+        return None
+
+    def ticket(self) -> object:
+        """Returns the body's field `ticket`. Raises WorkerError when the body is not an object."""
+        return ticket_in(self._body, ROOT)
+
+    def parse(self) -> ChatInput:
+        """Validates the body and returns the conversation. Raises WorkerError."""
+        body = _without_nulls(self._body)
+        check("chat-completion-request", body, ROOT)
+        if body["model"] != self._settings.model:
+            raise WorkerError(
+                "invalid_input", f"must be {self._settings.model} at this endpoint.", field=f"{ROOT}.model"
+            )
+        self._include_usage = body.get("stream_options", {}).get("include_usage", False)
+        return parse_input(_to_native(body))
 
     def delta(self, text: str) -> Item | None:
         """Returns an event, or None when the client did not ask for a stream."""
@@ -126,8 +134,7 @@ def _to_native(body: Mapping[str, Any]) -> dict[str, Any]:
     if "max_completion_tokens" in body:
         params["max_tokens"] = body["max_completion_tokens"]
     messages = [{"role": turn["role"], "content": _text(turn["content"])} for turn in body["messages"]]
-    ticket = {"ticket": body["ticket"]} if "ticket" in body else {}
-    return {"messages": messages, "params": params, "stream": body.get("stream", False), **ticket}
+    return {"messages": messages, "params": params, "stream": body.get("stream", False)}
 
 
 def _text(content: str | list[Mapping[str, str]]) -> str:

@@ -1,5 +1,6 @@
 """
-System prompt of every conversation: the persona (`persona.txt`) and a greeting for the time of day (`greetings.txt`).
+System prompt of every conversation: the persona (`persona.txt`), the season (`seasons.txt`) and a greeting for the time
+of day (`greetings.txt`). Each line of the last two files begins with the month or the hour from which it applies.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -14,28 +15,26 @@ TOKYO = timezone(timedelta(hours=9), "JST")
 
 def persona(now_s: float) -> Message:
     """
-    Returns the system message for a time in seconds since 1970. The greeting changes at 5, 18 and 23 o'clock in Tokyo.
+    Returns the system message for a time in seconds since 1970. The season changes with the month, the greeting at 5,
+    11, 18 and 23 o'clock in Tokyo.
 
-    The greeting is at the end of the message, so that all customers share the persona in the engine's prefix cache.
-    They share the whole message until the greeting changes. When the greeting changes during a conversation, the engine
-    recomputes the prompt once, starting at the greeting. If the greeting were in a user message, the engine would
-    recompute part of the prompt at every turn.
+    Season and greeting are at the end of the message, so that all customers share the persona in the engine's prefix
+    cache. They share the whole message until the greeting changes. When the greeting changes during a conversation, the
+    engine recomputes the prompt once, starting at the greeting. If the greeting were in a user message, the engine
+    would recompute part of the prompt at every turn.
     """
-    return {"role": "system", "content": f"{_text()}\n\n{_greeting(datetime.fromtimestamp(now_s, TOKYO).hour)}"}
+    now = datetime.fromtimestamp(now_s, TOKYO)
+    season, greeting = _latest("seasons.txt", now.month), _latest("greetings.txt", now.hour)
+    return {"role": "system", "content": f"{_read('persona.txt')}\n\n{season}\n{greeting}"}
 
 
 @cache
-def _text() -> str:
-    return _read("persona.txt")
+def _latest(name: str, number: int) -> str:
+    """Returns the last line whose number is not above `number`, or the last line of all before the first number."""
+    lines = [line.split(" ", 1) for line in _read(name).splitlines()]
+    return next((text for start, text in reversed(lines) if int(start) <= number), lines[-1][1])
 
 
 @cache
-def _greeting(hour: int) -> str:
-    by_hour = [line.split(" ", 1) for line in _read("greetings.txt").splitlines()]
-    # Each line begins with the hour from which its greeting applies. Before the first hour, the last line still
-    # applies.
-    return next((text for start, text in reversed(by_hour) if int(start) <= hour), by_hour[-1][1])
-
-
 def _read(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8").strip()

@@ -48,11 +48,15 @@ def _type(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterable[
 
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
     """
-    Checks `items`. Skips a list longer than `maxItems`: that list is rejected anyway, and checking 300,000 items would
-    take eight seconds.
+    Checks `items` until the first invalid item, because one error is enough. Skips a list longer than `maxItems`, which
+    is rejected anyway. Each check of an item takes time that all jobs of the worker wait.
     """
-    if not isinstance(instance, list) or len(instance) <= schema.get("maxItems", math.inf):
-        yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
+    if not isinstance(instance, list) or len(instance) > schema.get("maxItems", math.inf):
+        return
+    for index, item in enumerate(instance):
+        if errors := list(validator.descend(item, items, path=index)):
+            yield from errors
+            return
 
 
 def _explain(error: ValidationError, root: str) -> WorkerError:

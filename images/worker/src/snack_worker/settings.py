@@ -59,6 +59,8 @@ class Settings:
     """Base URL of the OpenAI-compatible API, ending in `/v1`."""
     engine_start_limit_s: float
     """Time limit for the engine to become healthy."""
+    first_text_limit_s: float
+    """Time limit for the first text of a reply."""
     own_engine: OwnEngine | None
     """Engine to start at `engine_base_url`; None when an engine already runs there."""
     max_concurrency: int
@@ -82,7 +84,10 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     except ValueError as error:
         raise SettingsError(f"TICKET_JWKS must be a JSON Web Key Set of Ed25519 public keys: {error}") from error
 
+    context_tokens = _whole_number(env, "CONTEXT_TOKENS", default=4_096, most=1_000_000)
     engine = None if "ENGINE_BASE_URL" in env else _own_engine(env)
+    if engine:
+        _check_long_rope(engine.weights, context_tokens)
     weights = engine.weights if engine else BAKED_WEIGHTS
     base_url = f"http://127.0.0.1:{engine.port}/v1" if engine else env["ENGINE_BASE_URL"].rstrip("/")
     if not re.fullmatch(r"https?://[^/\s]+(/\S*)?/v1", base_url):
@@ -92,7 +97,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         model=model,
         plan=MODEL_PLANS[model],
         version=_version(Path(env.get("MODEL_VERSION_FILE", "/models/version.json"))),
-        context_tokens=_whole_number(env, "CONTEXT_TOKENS", default=4_096, most=1_000_000),
+        context_tokens=context_tokens,
         tokenizer_file=Path(env.get("TOKENIZER_FILE", weights / "tokenizer.json")),
         chat_template_file=Path(env.get("CHAT_TEMPLATE_FILE", "/models/chat_template.jinja")),
         ticket_issuer=issuer,
@@ -100,6 +105,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         engine_base_url=base_url,
         # RunPod kills a starting worker after seven minutes without giving a reason. The default is shorter than that.
         engine_start_limit_s=_whole_number(env, "ENGINE_START_LIMIT_S", default=400, most=3_600),
+        first_text_limit_s=_whole_number(env, "FIRST_TEXT_LIMIT_S", default=30, most=90),
         own_engine=engine,
         max_concurrency=_whole_number(env, "MAX_CONCURRENCY", default=32, most=256),
     )
@@ -141,6 +147,28 @@ def cached_weights(cache: Path, model_id: str, revision: str) -> Path:
     main = repository / "refs" / "main"
     found = main.read_text(encoding="utf-8").strip() if main.is_file() else "no refs/main"
     raise SettingsError(f"{problem} {snapshot} (found: {found}); {fix}")
+
+
+def _check_long_rope(weights: Path, context_tokens: int) -> None:
+    """
+    Raises SettingsError when a conversation could grow beyond the length at which LongRoPE changes its factors. The
+    keys that the engine has cached are then wrong, and the reply turns into noise (vLLM issue 27414). Phi-3.5 changes
+    them at 4,096 tokens.
+    """
+    try:
+        config = json.loads((weights / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return  # The engine reports a missing or unreadable file.
+    # The field's name depends on the version of the transformers library.
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if "long_factor" not in rope or rope["long_factor"] == rope.get("short_factor"):
+        return
+    most = config.get("original_max_position_embeddings") or rope.get("original_max_position_embeddings")
+    if isinstance(most, int) and context_tokens > most:
+        raise SettingsError(
+            f"CONTEXT_TOKENS is {context_tokens}; allowed for the weights in {weights}: at most {most}, because their "
+            "position embedding (LongRoPE) changes there"
+        )
 
 
 def _required(env: Mapping[str, str], name: str, hint: str | None = None) -> str:

@@ -1,8 +1,14 @@
 """
-Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder use one model. They are verified offline, before the
-GPU is used.
+Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder send some jobs to one model. They are verified offline,
+before the GPU is used.
 
-Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model.
+Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model,
+not used up.
+
+RunPod does not tell when a job was submitted. A job may wait for minutes while a worker starts, and its ticket may
+expire while it waits. A ticket is therefore accepted when it was valid at the earliest time at which the job can have
+been submitted: when the queue was last empty, at most MAX_QUEUE_S ago. On a worker that keeps up with its queue, this
+is a second ago.
 """
 
 import json
@@ -11,6 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeGuard
 
 import jwt
+from jwt.utils import base64url_decode
 
 from .errors import WorkerError
 
@@ -19,6 +26,16 @@ ALGORITHM = "EdDSA"
 
 # Tolerated difference between the clocks of the signer and a GPU host.
 CLOCK_SKEW_S = 5
+
+# Longest time that a job may wait in RunPod's queue after its ticket has expired. RunPod ends a worker that is not
+# ready after seven minutes.
+MAX_QUEUE_S = 600
+
+# A ticket of ours has about 500 characters. A longer text is not decoded.
+MAX_TICKET_CHARS = 4_096
+
+# Interval at which counts of expired tickets are dropped.
+PRUNE_S = 60
 
 TicketKeys = Mapping[str, jwt.PyJWK]
 """Public keys by `kid`. There are two during a key rotation."""
@@ -31,6 +48,54 @@ class Limits:
     max_tokens: int
     max_messages: int
     max_input_chars: int
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Claims of a valid ticket."""
+
+    id: str
+    expires_s: int
+    jobs: int | None
+    """Number of jobs that a worker accepts with the ticket; None in the tickets of older stacks: no limit."""
+    limits: Limits
+
+
+class TicketGate:
+    """Admits the jobs of one model by their tickets. Counts the jobs of each ticket on this worker."""
+
+    def __init__(self, keys: TicketKeys, issuer: str, model: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._model = model
+        self._uses: dict[str, tuple[int, int]] = {}
+        """Number of jobs and expiry by ticket id."""
+        self._next_prune_s = 0.0
+
+    def check(self, ticket: object, *, submitted_after_s: float, now_s: float) -> Ticket:
+        """
+        Returns the claims of a job's ticket, which can be any JSON. `submitted_after_s` is the earliest time at which
+        the job can have been submitted. Raises WorkerError with the first code that applies: ticket_missing,
+        ticket_invalid, ticket_expired, ticket_wrong_model. A ticket that is used up is ticket_expired, because clients
+        then ask for a new one.
+        """
+        submitted_s = min(now_s, max(submitted_after_s, now_s - MAX_QUEUE_S))
+        valid = verify_ticket(ticket, keys=self._keys, issuer=self._issuer, model=self._model, now_s=submitted_s)
+        self._prune(now_s)
+        if valid.jobs is not None and self._uses.get(valid.id, (0, 0))[0] >= valid.jobs:
+            raise WorkerError("ticket_expired", "The ticket is used up. Ask for a new session.", cause="used up")
+        return valid
+
+    def count(self, ticket: Ticket) -> None:
+        """Counts a job that is sent to the engine."""
+        self._uses[ticket.id] = (self._uses.get(ticket.id, (0, 0))[0] + 1, ticket.expires_s)
+
+    def _prune(self, now_s: float) -> None:
+        if now_s < self._next_prune_s:
+            return
+        self._next_prune_s = now_s + PRUNE_S
+        oldest_s = now_s - MAX_QUEUE_S - CLOCK_SKEW_S
+        self._uses = {ticket: use for ticket, use in self._uses.items() if use[1] >= oldest_s}
 
 
 def parse_jwks(text: str) -> TicketKeys:
@@ -52,17 +117,31 @@ def parse_jwks(text: str) -> TicketKeys:
     return keys
 
 
-def verify_ticket(ticket: str | None, *, keys: TicketKeys, issuer: str, model: str, now_s: float) -> Limits:
+def verify_ticket(ticket: object, *, keys: TicketKeys, issuer: str, model: str, now_s: float) -> Ticket:
     """
-    Returns the limits of a valid ticket. Otherwise raises WorkerError with the first code that applies: ticket_missing,
-    ticket_invalid, ticket_expired, ticket_wrong_model.
+    Returns the claims of a ticket that is valid at `now_s`. Otherwise raises WorkerError with the first code that
+    applies: ticket_missing, ticket_invalid, ticket_expired, ticket_wrong_model.
     """
-    if not ticket:
+    if ticket is None or ticket == "":
         raise WorkerError("ticket_missing")
+    if not isinstance(ticket, str) or len(ticket) > MAX_TICKET_CHARS:
+        raise WorkerError("ticket_invalid", cause="not a ticket")
+    claims = _verify_signature(ticket, keys, issuer)
+    expires_s, jobs, limits = claims["exp"], claims.get("jobs"), _limits(claims.get("limits"))
+    if limits is None or not _is_int(expires_s) or not (jobs is None or (_is_int(jobs) and jobs > 0)):
+        raise WorkerError("ticket_invalid", cause="invalid claims")
+    if now_s >= expires_s + CLOCK_SKEW_S:
+        raise WorkerError("ticket_expired")
+    if claims["aud"] != model:
+        raise WorkerError("ticket_wrong_model")
+    return Ticket(str(claims["jti"]), expires_s, jobs, limits)
+
+
+def _verify_signature(ticket: str, keys: TicketKeys, issuer: str) -> dict[str, Any]:
     try:
-        header = jwt.get_unverified_header(ticket)
-        key = keys.get(str(header.get("kid")))
-        if header.get("typ") != TICKET_TYPE or key is None:
+        header = json.loads(base64url_decode(ticket.partition(".")[0]))
+        key = keys.get(str(header["kid"]))
+        if header["typ"] != TICKET_TYPE or key is None:
             raise WorkerError("ticket_invalid", cause="unknown typ or kid")
         claims: dict[str, Any] = jwt.decode(
             ticket,
@@ -70,8 +149,8 @@ def verify_ticket(ticket: str | None, *, keys: TicketKeys, issuer: str, model: s
             algorithms=[ALGORITHM],
             issuer=issuer,
             leeway=CLOCK_SKEW_S,
-            # Expiry and audience have separate error codes and are checked below. The issue time is not checked: a host
-            # with a slow clock would reject every new ticket.
+            # Expiry and audience have separate error codes and are checked by the caller. The issue time is not
+            # checked: a host with a slow clock would reject every new ticket.
             options={
                 "require": ["iss", "sub", "aud", "iat", "exp", "jti"],
                 "verify_exp": False,
@@ -79,18 +158,10 @@ def verify_ticket(ticket: str | None, *, keys: TicketKeys, issuer: str, model: s
                 "verify_iat": False,
             },
         )
-    except jwt.PyJWTError as error:
+    # The header can be any text.
+    except (jwt.PyJWTError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise WorkerError("ticket_invalid", cause=type(error).__name__) from error
-
-    limits = _limits(claims.get("limits"))
-    expires_s = claims["exp"]
-    if limits is None or not _is_int(expires_s):
-        raise WorkerError("ticket_invalid", cause="invalid claims")
-    if now_s >= expires_s + CLOCK_SKEW_S:
-        raise WorkerError("ticket_expired")
-    if claims["aud"] != model:
-        raise WorkerError("ticket_wrong_model")
-    return limits
+    return claims
 
 
 def _limits(value: object) -> Limits | None:

@@ -1,11 +1,12 @@
 """
-Token counts of prompts. A prompt is rendered with the engine's chat template and counted with the model's tokenizer.
-When there is no tokenizer (as in `npm start` with a scripted engine), the counts are estimates.
+Token counts and stop marks of prompts. A prompt is rendered with the engine's chat template and counted with the
+model's tokenizer. When there is no tokenizer (as in `npm start` with a scripted engine), the counts are estimates.
 """
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .chat_input import Message
@@ -22,14 +23,26 @@ CountTokens = Callable[[Sequence[Message]], int]
 """Counts the tokens of the prompt that the engine makes from a conversation."""
 
 
-def read_counter(tokenizer_file: Path, chat_template_file: Path) -> CountTokens:
+@dataclass(frozen=True)
+class PromptFormat:
+    """A model's prompts."""
+
+    count_tokens: CountTokens
+    stop: Mapping[str, object]
     """
-    Returns the token counter of the model with this `tokenizer.json` and chat template. When the tokenizer is missing,
-    logs a warning and returns `estimate_tokens`. Raises SettingsError when a file cannot be read.
+    Fields of a request that make the engine stop at the end of the reply, also when the weights do not name the end
+    token. A retrained model whose `generation_config.json` lacks that token would otherwise write until its limit.
+    """
+
+
+def read_prompt_format(tokenizer_file: Path, chat_template_file: Path) -> PromptFormat:
+    """
+    Returns the format of the model with this `tokenizer.json` and chat template. When the tokenizer is missing, logs a
+    warning and returns a format that estimates token counts. Raises SettingsError when a file cannot be read.
     """
     if not tokenizer_file.exists():
         log.warning("no tokenizer at %s: prompt lengths are estimated", tokenizer_file)
-        return estimate_tokens
+        return PromptFormat(estimate_tokens, {})
 
     # Slow imports, which a worker without a tokenizer does not need.
     from tokenizers import Tokenizer
@@ -41,14 +54,22 @@ def read_counter(tokenizer_file: Path, chat_template_file: Path) -> CountTokens:
     except Exception as error:  # The library raises no more specific type.
         raise SettingsError(f"TOKENIZER_FILE: {tokenizer_file} is not a tokenizer") from error
     try:
-        render = read_template(chat_template_file)
+        template = read_template(chat_template_file)
     except (OSError, ValueError) as error:
         raise SettingsError(f"CHAT_TEMPLATE_FILE: {chat_template_file} is not a chat template ({error})") from error
 
     def count_tokens(messages: Sequence[Message]) -> int:
-        return len(tokenizer.encode(render(messages), add_special_tokens=False).ids)
+        return len(tokenizer.encode(template.render(messages), add_special_tokens=False).ids)
 
-    return count_tokens
+    end = template.end_of_reply
+    return PromptFormat(count_tokens, _stop_fields(end, tokenizer.token_to_id(end)) if end else {})
+
+
+def _stop_fields(end: str, end_token: int | None) -> dict[str, object]:
+    # vLLM finds `stop` only in the text, where special tokens are left out, so it also needs the token. To cut a stop
+    # text off, it would hold back as many characters of every reply; it need not, because the text has none.
+    token = {} if end_token is None else {"stop_token_ids": [end_token], "include_stop_str_in_output": True}
+    return {"stop": [end], **token}
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:

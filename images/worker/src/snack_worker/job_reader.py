@@ -1,0 +1,106 @@
+"""
+Reads one job from the body of RunPod's response.
+
+Anyone with a key of the endpoint can send any JSON. The bytes, the nesting and the number of values are therefore
+checked before the JSON is parsed. A refused job then costs a few milliseconds of CPU, whatever it contains, and no
+other job waits for it.
+"""
+
+import json
+import re
+from typing import NotRequired, TypedDict
+
+import aiohttp
+
+from .errors import WorkerError
+
+# The longest conversation of the contract (40 messages of 2,000 characters) has 320 KB in UTF-8, and 480 KB when
+# Japanese characters are escaped (`\u3042`).
+MAX_JOB_BYTES = 512 * 1024
+# A part of a message is seven levels deep in an OpenAI job. The other levels are for the fields that are ignored.
+MAX_DEPTH = 32
+# The largest valid conversation has 40 messages of 8 parts. Each part counts as six values: its beginning, two names,
+# two texts and its end.
+MAX_VALUES = 4_000
+
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_WORD = rb'[^\s,:"\[\]{}]++'
+
+# One value, or the beginning or the end of a list or an object, with the white space and punctuation before it.
+_VALUE = re.compile(rb"[\s,:]*+(?:" + _STRING + rb"|([\[{])|([\]}])|" + _WORD + rb")", re.DOTALL)
+
+# The id before or after the input. `_ID_AFTER` cannot match an id inside the input, because at least one more bracket
+# follows that id.
+_MEMBER = rb"\s*+" + _STRING + rb"\s*+:\s*+(?:" + _STRING + rb"|" + _WORD + rb")\s*+"
+_ID = rb'\s*+"id"\s*+:\s*+"([\w-]{1,200})"\s*+'
+_ID_BEFORE = re.compile(rb'\s*+\{(?:(?!\s*+"id")' + _MEMBER + rb",)*+" + _ID, re.DOTALL)
+_ID_AFTER = re.compile(rb"," + _ID + rb"(?:," + _MEMBER + rb")*+\}\s*+\Z", re.DOTALL)
+_TAIL_BYTES = 4_096
+
+
+class Job(TypedDict):
+    """A job of the queue."""
+
+    id: str
+    input: object
+    """Parsed JSON, or the error with which the job is refused."""
+    submitted_after_s: NotRequired[float]
+    """
+    Earliest time at which the job can have been submitted, in seconds since 1970: the last time at which the queue was
+    empty. RunPod does not tell the time of the submission.
+    """
+
+
+async def read_job(content: aiohttp.StreamReader) -> Job:
+    """
+    Reads a job, or only the beginning of a job that is too big. Raises ValueError when the job has no id: RunPod then
+    gets no result, and ends the job after its time limit.
+    """
+    body = bytearray()
+    while len(body) <= MAX_JOB_BYTES and (piece := await content.readany()):
+        body += piece
+    return parse_job(bytes(body))
+
+
+def parse_job(body: bytes) -> Job:
+    """Parses a job. Raises ValueError when it has no id."""
+    if refusal := _refusal(body):
+        return {"id": _find_id(body), "input": refusal}
+    try:
+        job = json.loads(body.decode())
+    except ValueError:
+        # Python reads no number of more than 4,300 digits. RunPod passes it on, because it is valid JSON.
+        return {"id": _find_id(body), "input": WorkerError("invalid_input", "is not valid JSON.", field="input")}
+    if not isinstance(job, dict) or not isinstance(job.get("id"), str):
+        raise ValueError("the job has no id")
+    return {"id": job["id"], "input": job.get("input")}
+
+
+def _refusal(body: bytes) -> WorkerError | None:
+    """Returns the reason why a job is not parsed, or None."""
+    if len(body) > MAX_JOB_BYTES:
+        return WorkerError("too_long", f"at most {MAX_JOB_BYTES} bytes are allowed.", field="input")
+    depth = position = 0
+    for _ in range(MAX_VALUES):
+        # The regular expression is possessive, so a match takes time in proportion to the bytes that it consumes.
+        if (value := _VALUE.match(body, position)) is None:
+            return None
+        position = value.end()
+        if value[1]:
+            depth += 1
+        elif value[2]:
+            depth -= 1
+        if depth > MAX_DEPTH:
+            return WorkerError("invalid_input", f"at most {MAX_DEPTH} levels of nesting are allowed.", field="input")
+    return WorkerError("too_long", f"at most {MAX_VALUES} JSON values are allowed.", field="input")
+
+
+def _find_id(body: bytes) -> str:
+    """Returns the id of a job that is not parsed. Raises ValueError when the id is not found."""
+    found = _ID_BEFORE.match(body)
+    # The end of a body that was not read to its end belongs to the input, where anyone can write an id.
+    if found is None and len(body) <= MAX_JOB_BYTES:
+        found = _ID_AFTER.search(body, max(0, len(body) - _TAIL_BYTES))
+    if found is None:
+        raise ValueError("the id of a refused job was not found")
+    return found[1].decode()

@@ -1,0 +1,191 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { exportJWK, generateKeyPair } from "jose";
+import * as z from "zod";
+import { root } from "../../cli/root";
+import { type Model, models } from "../../contract/plan";
+import { buildArgs } from "../../images/models";
+import { freePort } from "../support/ports";
+import { findVenvPython, setupPython } from "../support/pythonEnvironment";
+import { LastLines } from "./lastLines";
+import { setupVllm, type VllmEnvironment, VllmUnavailable } from "./vllmEnvironment";
+
+const START_TIMEOUT_MS = 600_000;
+
+/** Runs a program, and kills its process group when standard input closes, which happens when this process ends. */
+const WITH_PARENT = 'exec 3<&0; (cat <&3 >/dev/null; kill -KILL 0) & "$@" </dev/null 3<&-';
+
+/** A running vLLM for every model. */
+export interface Vllm {
+  /** Origin of a server that passes each request on to the vLLM of the model in its body. */
+  url: string;
+  /** Describes the state of the engines, for the error of a failed chat. */
+  describe(): string;
+  /** Kills every process. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a real vLLM on the CPU for every model, with the command line of the worker's image and a tiny model with random
+ * weights. Only the quantization is left out: vLLM has no FP8 for the CPU.
+ *
+ * @param progress called with a line as each step begins
+ * @throws VllmUnavailable when this machine cannot install vLLM
+ * @throws Error with vLLM's last lines when it does not start
+ */
+export async function startVllm(progress: (line: string) => void): Promise<Vllm> {
+  const { detail } = await setupPython(progress);
+  const workerPython = findVenvPython();
+  if (!workerPython) throw new VllmUnavailable(`the worker's Python environment is missing: ${detail}`);
+  const environment = await setupVllm(workerPython, progress);
+  const engines: Engine[] = [];
+  const close = async () => {
+    await Promise.all(engines.map((engine) => engine.close()));
+  };
+  try {
+    for (const model of models) engines.push(await Engine.spawn(model, environment, workerPython));
+    progress("starting vLLM (up to some minutes)");
+    await Promise.all(engines.map((engine) => engine.ready()));
+    const router = await startRouter(new Map(engines.map(({ model, port }) => [model, port])));
+    return {
+      url: router.url,
+      describe: () => engines.map((engine) => engine.describe()).join("\n"),
+      close: async () => {
+        router.close();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The vLLM of one model. */
+class Engine {
+  private readonly lastLines = new LastLines();
+
+  private constructor(
+    readonly model: Model,
+    readonly port: number,
+    private readonly child: ChildProcess,
+  ) {
+    for (const stream of [child.stdout, child.stderr]) if (stream) this.lastLines.read(stream);
+  }
+
+  static async spawn(model: Model, { python, modelCache }: VllmEnvironment, workerPython: string): Promise<Engine> {
+    const port = await freePort();
+    const [, ...args] = await workersCommand(model, { port, modelCache, workerPython });
+    const vllm = [python, "-m", "vllm.entrypoints.cli.main", ...args];
+    const child = spawn("sh", ["-c", WITH_PARENT, "sh", ...vllm], {
+      cwd: root,
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        PYTHONUTF8: "1",
+        HF_HUB_OFFLINE: "1",
+        TRANSFORMERS_OFFLINE: "1",
+        VLLM_NO_USAGE_STATS: "1",
+        VLLM_CACHE_ROOT: join(root, ".build", "vllm-cache"),
+        // Gigabytes for the keys and values of the tokens.
+        VLLM_CPU_KVCACHE_SPACE: "1",
+      },
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+    });
+    return new Engine(model, port, child);
+  }
+
+  /** Waits until vLLM is healthy. */
+  async ready(): Promise<void> {
+    const until = Date.now() + START_TIMEOUT_MS;
+    while (Date.now() < until && !this.hasExited()) {
+      const isHealthy = await fetch(`http://127.0.0.1:${this.port}/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+      if (isHealthy) return;
+      await sleep(500);
+    }
+    const problem = this.hasExited() ? "ended" : `was not ready within ${START_TIMEOUT_MS / 1000} s`;
+    // The reason comes before the tracebacks of several processes.
+    throw new Error(`vLLM with ${this.model} ${problem}. ${this.lastLines.toString(250)}`);
+  }
+
+  private hasExited(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  describe(): string {
+    return `vLLM with ${this.model}: ${this.lastLines}`;
+  }
+
+  async close(): Promise<void> {
+    const exited = this.hasExited() ? undefined : once(this.child, "exit");
+    this.child.stdin?.end();
+    await exited;
+  }
+}
+
+/** The command line that the worker uses in its image, for weights in the model cache. */
+async function workersCommand(
+  model: Model,
+  { port, modelCache, workerPython }: { port: number; modelCache: string; workerPython: string },
+): Promise<string[]> {
+  const { publicKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  const script =
+    "import json, os; from snack_worker.engine_process import engine_command; " +
+    "from snack_worker.settings import read_settings; settings = read_settings(os.environ); " +
+    "print(json.dumps(engine_command(settings, settings.own_engine)))";
+  const env = {
+    ...buildArgs(model, "vllm-cpu", "cached"),
+    QUANTIZATION: "",
+    PATH: process.env.PATH,
+    PYTHONPATH: join(root, "images/worker/src"),
+    MODEL_CACHE: modelCache,
+    MODEL_VERSION_FILE: join(modelCache, "version.json"),
+    ENGINE_PORT: String(port),
+    CHAT_TEMPLATE_FILE: join(root, "images", model, "chat_template.jinja"),
+    // The settings need a key, which the command line does not depend on.
+    TICKET_ISSUER: "vllm-cpu",
+    TICKET_JWKS: JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "vllm-cpu" }] }),
+  };
+  return z.array(z.string()).parse(JSON.parse(execFileSync(workerPython, ["-c", script], { env, encoding: "utf8" })));
+}
+
+/** Starts a server that passes each request on to the vLLM of the `model` in its body or its query. */
+async function startRouter(ports: Map<string, number>): Promise<{ url: string; close(): void }> {
+  const server = createServer((request, response) => void route(request, response, ports));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+}
+
+async function route(request: IncomingMessage, response: ServerResponse, ports: Map<string, number>): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = Buffer.concat(chunks);
+  const model =
+    body.length > 0
+      ? JSON.parse(body.toString()).model
+      : new URL(request.url ?? "", "http://router").searchParams.get("model");
+  // A request without a model, such as /health, goes to the first vLLM.
+  const port = ports.get(model) ?? [...ports.values()][0];
+  const { method, url: path, headers } = request;
+  const upstream = httpRequest({ host: "127.0.0.1", port, method, path, headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    answer.pipe(response);
+  });
+  upstream.once("error", () => response.destroy());
+  // A reader who leaves must reach vLLM, which then aborts the reply.
+  response.once("close", () => upstream.destroy());
+  upstream.end(body);
+}

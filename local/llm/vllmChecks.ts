@@ -1,0 +1,44 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { root } from "../../cli/root";
+import { type Model, models } from "../../contract/plan";
+import { findVenvPython } from "../support/pythonEnvironment";
+import { snapshotOf } from "./vllmEnvironment";
+
+const run = promisify(execFile);
+
+/** Results of the worker's checks against a real vLLM: see `images/worker/tests/vllm_checks.py`. */
+export interface VllmChecks {
+  /** Conversations for which vLLM makes the tokens that the worker counts. */
+  tokenize: string;
+  /** Tokens of the longest conversation and reply that the worker sends, and vLLM's context. */
+  fullContext: string;
+  /** Milliseconds until vLLM has aborted the reply of a cancelled job. */
+  abortMs: number;
+  /** Tokens until vLLM stopped at the end token, which the weights do not name. */
+  stopTokens: number;
+  /** Prompt tokens that vLLM found in its prefix cache. */
+  cachedTokens: number;
+}
+
+/**
+ * Runs the worker's checks for each model, one after another.
+ *
+ * @param url OpenAI-compatible base URL of vLLM
+ * @throws Error with the failed check
+ */
+export async function checkVllm(url: string, say: (line: string) => void): Promise<Record<Model, VllmChecks>> {
+  const python = findVenvPython();
+  if (!python) throw new Error("The worker's Python environment is missing: npm run python -- setup");
+  const cwd = join(root, "images/worker");
+  const env = { ...process.env, PYTHONPATH: join(cwd, "src") };
+  const results: [Model, VllmChecks][] = [];
+  for (const model of models) {
+    say(`checking the worker with vLLM and ${model}`);
+    const args = ["-m", "tests.vllm_checks", url, model, snapshotOf(model)];
+    const { stdout } = await run(python, args, { cwd, env });
+    results.push([model, JSON.parse(stdout)]);
+  }
+  return Object.fromEntries(results) as Record<Model, VllmChecks>;
+}
