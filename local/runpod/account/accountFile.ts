@@ -15,11 +15,18 @@ interface AccountState {
   secrets: Record<string, Secret>;
 }
 
-/** File that stores an account. */
-export type AccountFile = JsonFile<AccountState>;
+/** File that stores an account. Call `save` after a change of `data`. */
+export interface AccountFile {
+  data: AccountState;
+  save(): void;
+}
 
-/** Opens an account's file or creates an empty account. */
-export function openAccount(path: string): AccountFile {
+/**
+ * Opens an account's file or creates an empty account.
+ *
+ * @param path undefined keeps the account in memory only
+ */
+export function openAccount(path: string | undefined): AccountFile {
   const empty: AccountState = {
     userId: newId("user_"),
     templates: {},
@@ -30,6 +37,7 @@ export function openAccount(path: string): AccountFile {
     networkVolumes: {},
     secrets: {},
   };
+  if (path === undefined) return { data: empty, save: () => {} };
   const file = new JsonFile<AccountState>(path, empty);
   // A file that an earlier version wrote may lack some of the fields.
   file.data = { ...empty, ...file.data };
