@@ -16,7 +16,7 @@ const REFRESH_HOURS = 6;
 
 /** Arguments of `Registry`. */
 export interface RegistryArgs {
-  config: Pick<Config, "stack" | "registry" | "runpodApiUrl">;
+  config: Pick<Config, "stack" | "registry" | "runpodApi" | "runpodApiUrl">;
   /** Keys with which the token is renewed at RunPod. */
   keys: AccountKeys;
   /** The images that RunPod pulls. */
@@ -101,7 +101,7 @@ interface RefreshArgs {
 }
 
 function createRefresh(
-  { stack, runpodApiUrl }: RegistryArgs["config"],
+  { stack, runpodApi, runpodApiUrl }: RegistryArgs["config"],
   { credentials, runpodKey, expiry, images }: RefreshArgs,
   child: { parent: pulumi.Resource },
 ): Lambda<RefreshSettings> {
@@ -110,6 +110,7 @@ function createRefresh(
     {
       bundle: "registryRefresh",
       settings: pulumi.output({
+        runpodApi,
         runpodApiUrl,
         runpodKeyParameter: runpodKey.name,
         registryAuthId: credentials.id,
