@@ -9,6 +9,7 @@ import { type WorkerMonitor, workerMonitor } from "../../runpod/workers";
 import { checkAccount, checkKey, messageOf } from "./account";
 import { checkBrowserAccess } from "./browser";
 import { type Check, failed } from "./check";
+import { checkControlPlane } from "./controlPlane";
 import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
 import { imageTags } from "./imageTags";
@@ -64,7 +65,7 @@ async function examineThrough(
   const unread = Object.entries(account).flatMap(([what, read]) => ("why" in read ? [{ what, why: read.why }] : []));
   if (unread.length === Object.keys(account).length) return [unreachable(config.runpodApiUrl, unread[0]?.why ?? "")];
 
-  const general = [checkAccount(client), checkKey(client, unread)];
+  const general = [checkControlPlane(client, config.runpodApi), checkAccount(client), checkKey(client, unread)];
   if (isFromEcr(config)) general.push(checkRegistryToken(config.stack, target.aws));
   const { endpoints, templates, credentials } = account;
   if ("why" in endpoints) return Promise.all(general);
@@ -125,6 +126,7 @@ async function readAccount(client: RunpodClient, config: Target["config"]): Prom
 
 /** Returns the only line of the report when nothing could be read from RunPod. */
 function unreachable(url: string, why: string): Check {
+  if (/410 Gone/.test(why)) return failed("RunPod API", why, "Then run the doctor again.");
   if (/refused/.test(why)) {
     const todo =
       "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
