@@ -437,7 +437,7 @@ describe.each([
         await resource.delete(id, older);
       }
       expect(runpod.snapshot()).toEqual({ templates: [], endpoints: [], registryAuths: [] });
-      expect(engine.output()).toContain("edited provider");
+      await expect.poll(() => engine.output()).toContain("edited provider");
     } finally {
       await engine.close();
     }

@@ -141,9 +141,11 @@ describe("A create of an endpoint", () => {
     runpod.endpoints.set("twin", { ...runpod.endpoints.get(id), id: "twin", name: "snack-phi3" });
     const kept = await createResource(endpoint, properties);
     expect([...runpod.endpoints.keys()]).toEqual([kept.id]);
-    expect(engine.output()).toContain(
-      `RunPod has 2 endpoints named "snack-phi3" of snack-misaki/dev: ${id} and twin. The program keeps ${id} and deletes`,
-    );
+    await expect
+      .poll(() => engine.output())
+      .toContain(
+        `RunPod has 2 endpoints named "snack-phi3" of snack-misaki/dev: ${id} and twin. The program keeps ${id} and deletes`,
+      );
   });
 });
 
@@ -205,7 +207,9 @@ describe("An endpoint whose workersMax RunPod has lowered after idle days", () =
     const { id, outs, inputs } = await deployed();
     runpod.setWorkersMax(id, lowered);
     expect((await endpoint.diff(id, outs, inputs)).changes).toBe(true);
-    expect(engine.output()).toContain(`RunPod has lowered workersMax of endpoint "snack-phi3" (${id}) to ${lowered}`);
+    await expect
+      .poll(() => engine.output())
+      .toContain(`RunPod has lowered workersMax of endpoint "snack-phi3" (${id}) to ${lowered}`);
     await endpoint.update(id, outs, inputs);
     expect(runpod.snapshot().endpoints).toMatchObject([{ id, workersMax: 3 }]);
   });
@@ -221,7 +225,9 @@ describe("A create whose field RunPod refuses", () => {
       const { id } = await deployed();
       expect(runpod.calls.findLast(({ operation }) => operation === "saveEndpoint")?.input).not.toHaveProperty(field);
       expect([...runpod.endpoints.keys()]).toEqual([id]);
-      expect(engine.output()).toContain(`RunPod refuses ${field}: null, so the program leaves this field out.`);
+      await expect
+        .poll(() => engine.output())
+        .toContain(`RunPod refuses ${field}: null, so the program leaves this field out.`);
     },
   );
 });

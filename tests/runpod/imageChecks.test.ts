@@ -65,7 +65,9 @@ describe("The check of a template's image", () => {
       "containerDiskInGb: must be more than the size of the unpacked image; even the compressed image has 45.0 GB, got 30",
     ]);
     expect(await failuresFor("large", { containerDiskInGb: 60 })).toEqual([]);
-    expect(engine.output()).toMatch(/a disk of 60 GB may be too small for .*large \(45.0 GB compressed\)/);
+    await expect
+      .poll(() => engine.output())
+      .toMatch(/a disk of 60 GB may be too small for .*large \(45.0 GB compressed\)/);
   });
 
   it("accepts any image when the registry cannot be read", async () => {

@@ -43,7 +43,7 @@ describe("An edit of the provider's code", () => {
       expect((await resource.diff(id, outs, inputs)).changes).toBe(false);
       await resource.delete(id, outs);
       expect(runpod.templates.size).toBe(0);
-      expect(engine.output()).toContain("edited provider");
+      await expect.poll(() => engine.output()).toContain("edited provider");
     } finally {
       await engine.close();
     }
