@@ -1,8 +1,9 @@
 import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
+import { amountsOff } from "../discounts";
 import { newId } from "../ids";
-import { list, liveCustomer, recurringPrice } from "../lookups";
+import { list, liveCustomer, oneTimePrice, recurringPrice } from "../lookups";
 import * as blank from "../objectDefaults";
 import { bool, expand, int, metadata, paging, timeRange, within } from "../parameters";
 import { invalid } from "../problem";
@@ -34,6 +35,14 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
         metadata: metadata.optional(),
         locale: z.string().optional(),
         allow_promotion_codes: bool.optional(),
+        allowed_payment_method_types: z
+          .array(z.enum(["card", "konbini"]))
+          .min(1)
+          .optional(),
+        discounts: z
+          .array(z.strictObject({ coupon: z.string() }))
+          .max(1)
+          .optional(),
         subscription_data: z
           .strictObject({
             metadata: metadata.optional(),
@@ -44,14 +53,25 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
         expand,
       }),
       (given) => {
-        if (given.mode !== "subscription")
-          throw invalid("The double supports only subscriptions: mode must be subscription.", "mode");
+        if (given.mode === "setup") throw invalid("The double does not support setup mode.", "mode");
+        const isSubscription = given.mode === "subscription";
+        const paymentTypes = given.allowed_payment_method_types ?? ["card"];
+        // https://docs.stripe.com/payments/konbini/accept-a-payment: "recurring plans are not supported".
+        if (isSubscription && paymentTypes.includes("konbini"))
+          throw invalid(
+            "The payment method `konbini` cannot be used in `subscription` mode.",
+            "allowed_payment_method_types",
+          );
+        if (!isSubscription && given.subscription_data)
+          throw invalid("You can not pass `subscription_data` in `payment` mode.", "subscription_data");
+        if (given.discounts && given.allow_promotion_codes !== undefined)
+          throw invalid("You may only specify one of these parameters: allow_promotion_codes, discounts.");
         if (given.customer && given.customer_email)
           throw invalid("You may only specify one of these parameters: customer, customer_email.");
         const customer = given.customer === undefined ? undefined : liveCustomer(ledger, given.customer);
         const now = wallSeconds();
         const items = given.line_items.map(({ price, quantity = 1 }, at) => ({
-          price: recurringPrice(ledger, price, `line_items[${at}][price]`),
+          price: (isSubscription ? recurringPrice : oneTimePrice)(ledger, price, `line_items[${at}][price]`),
           quantity,
         }));
         // Stripe counts the lifetime of the session from the arrival of the request.
@@ -66,11 +86,17 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
             "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
             "expires_at",
           );
+        const coupons = (given.discounts ?? []).map(({ coupon }) =>
+          ledger.get("coupon", coupon, "discounts[0][coupon]"),
+        );
+        const amounts = items.map(({ price, quantity }) => (price.unit_amount ?? 0) * quantity);
+        const amount_subtotal = sum(amounts);
         const id = newId("cs_test", 58);
         ledger.set("purchases", id, {
           items: items.map(({ price, quantity }) => ({ price: price.id, quantity })),
           metadata: given.subscription_data?.metadata ?? {},
           trialDays: given.subscription_data?.trial_period_days ?? 0,
+          coupons: coupons.map(({ id }) => id),
         });
         return ledger.put(
           "checkout.session",
@@ -85,7 +111,11 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
             expires_at: expiresAt,
             metadata: given.metadata ?? {},
             currency: items[0]?.price.currency ?? "jpy",
-            amount_total: items.reduce((sum, { price, quantity }) => sum + (price.unit_amount ?? 0) * quantity, 0),
+            amount_subtotal,
+            amount_total: amount_subtotal - sum(coupons.flatMap((coupon) => amountsOff(coupon, amounts))),
+            discounts: coupons.map((coupon) => ({ coupon: coupon.id, promotion_code: null })),
+            mode: given.mode,
+            payment_method_types: paymentTypes,
             url: account.pageUrl(`/c/pay/${id}`),
             locale: (given.locale as Stripe.Checkout.Session.Locale | undefined) ?? null,
             allow_promotion_codes: given.allow_promotion_codes ?? null,
@@ -130,4 +160,8 @@ export function checkoutSessionsRoutes(account: StripeAccount): Route[] {
       return { object: "list", data, has_more: false, url: `/v1/checkout/sessions/${id}/line_items` };
     }),
   ];
+}
+
+function sum(amounts: number[]): number {
+  return amounts.reduce((total, amount) => total + amount, 0);
 }
