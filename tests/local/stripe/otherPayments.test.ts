@@ -69,7 +69,7 @@ describe("coupon of 100 %", () => {
     ["for ever", { duration: "forever" }, [0, 0, 0]],
   ])("applies %s", async (_name, given, totals) => {
     const { stripe, customer } = fixture();
-    let subscription = await stripe.subscriptions.create({
+    let subscription: Stripe.Subscription = await stripe.subscriptions.create({
       customer: (await customer()).id,
       items: [{ price: PAID }],
       discounts: [{ coupon: await coupon(given) }],
