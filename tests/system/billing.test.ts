@@ -177,8 +177,7 @@ describe("Reconciler", () => {
   const reconcile = () => cloud.aws.invoke(reconcilerName(), {}) as Promise<Record<string, number>>;
   const reconcilerName = () =>
     String(
-      cloud.aws.account.list("aws:lambda/function:Function").find(({ id }) => id.startsWith("reconciler"))?.outputs
-        .name,
+      cloud.aws.account.list("aws:lambda/function:Function").find(({ id }) => id.includes("reconciler"))?.outputs.name,
     );
 
   it("runs every 15 minutes", () => {
