@@ -1,13 +1,15 @@
 import { setTimeout } from "node:timers/promises";
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
-import { graphqlClient } from "../runpod/graphql/graphqlClient";
+import { type Api, apis } from "../runpod/apis";
 import { logCauses } from "./lib/causes";
 import { awsClientLimits, dependency } from "./lib/dependency";
 import { createParameters } from "./lib/parameters";
 
 /** Settings of the refresh: names and URLs, never a secret. */
 export interface Settings {
+  /** RunPod's API that the function uses. */
+  runpodApi: Api;
   /** Base URL of RunPod's control plane, without `/graphql`. */
   runpodApiUrl: string;
   /** SSM parameter with the account's RunPod key. */
@@ -18,7 +20,7 @@ export interface Settings {
   expiryParameter: string;
 }
 
-/** Timeout of one call to RunPod. Four calls with their waits fit into the function's timeout. */
+/** Timeout of one call to RunPod. All attempts with their waits fit into the function's timeout. */
 const RUNPOD_TIMEOUT_MS = 8_000;
 
 /** A new role's policy takes some seconds to reach every service of AWS, and the first run is right after the create. */
@@ -58,7 +60,7 @@ export function create(settings: Settings): () => Promise<{ expiresAt: string }>
     const [username, password] = Buffer.from(authorizationToken, "base64").toString().split(/:(.*)/s);
     if (!username || !password) throw new Error("ECR returned no authorization token");
 
-    const runpod = graphqlClient({ apiKey, url: settings.runpodApiUrl, timeoutMs: RUNPOD_TIMEOUT_MS });
+    const runpod = apis[settings.runpodApi]({ apiKey, url: settings.runpodApiUrl, timeoutMs: RUNPOD_TIMEOUT_MS });
     await runpod.updateRegistryAuth(settings.registryAuthId, { username, password });
     const refreshed = { expiresAt: expiresAt?.toISOString() ?? "unknown" };
     await ssm.send(

@@ -156,7 +156,7 @@ function missingProviders({ vip }: PlainConfig, keys: Config["providerKeys"]): s
 
 /** Finds values that are valid alone but contradict each other. */
 function contradictions(config: PlainConfig, stack: string, hasToken: boolean): string[] {
-  const { registry, runpodApi, runpodWorkerQuota } = config;
+  const { registry, runpodWorkerQuota } = config;
   const problems: string[] = [];
   for (const model of models) {
     const { imageTag, imageUri, workersMin } = config[model];
@@ -178,13 +178,6 @@ function contradictions(config: PlainConfig, stack: string, hasToken: boolean): 
         `registry.kind: must be ecr or delegation, because ${model}.imageUri is in private ECR, got "public"`,
       );
     }
-  }
-  if (registry.kind === "ecr" && runpodApi === "rest" && models.some((model) => isFromEcr(config[model]))) {
-    problems.push(
-      'runpodApi: must be graphql with registry.kind ecr, got "rest". REST cannot renew credentials, and an ECR token expires ' +
-        "after 12 hours. Register an ECR delegation per repository with RunPod and set registry to { kind: delegation, ids: … }, " +
-        "or push to a registry with long-lived tokens.",
-    );
   }
   if (registry.kind === "token" && !hasToken) problems.push(missingSecret("registryToken"));
   const workers = models.reduce((sum, model) => sum + config[model].workersMax, 0);

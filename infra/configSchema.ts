@@ -96,7 +96,7 @@ const RegistryConfig = z
             .int()
             .positive()
             .default(1)
-            .describe("A higher number creates new credentials. runpodApi rest needs that to change the token."),
+            .describe("A higher number creates new credentials instead of changing the token of the present ones."),
         })
         .describe("GHCR, Docker Hub or another registry, with a long-lived token: the secret registryToken."),
       z

@@ -19,7 +19,7 @@ const NO_TOKEN = "none";
 
 /** Arguments of `Registry`. */
 export interface RegistryArgs {
-  config: Pick<Config, "stack" | "registry" | "runpodApiUrl">;
+  config: Pick<Config, "stack" | "registry" | "runpodApi" | "runpodApiUrl">;
   /** Keys with which the token is renewed at RunPod. */
   keys: AccountKeys;
   /** The images that RunPod pulls. */
@@ -110,7 +110,7 @@ interface RefreshArgs {
 }
 
 function createRefresh(
-  { stack, runpodApiUrl }: RegistryArgs["config"],
+  { stack, runpodApi, runpodApiUrl }: RegistryArgs["config"],
   { credentials, runpodKey, expiry, images }: RefreshArgs,
   child: { parent: pulumi.Resource },
 ): Lambda<RefreshSettings> {
@@ -124,6 +124,7 @@ function createRefresh(
     {
       bundle: "registryRefresh",
       settings: pulumi.output({
+        runpodApi,
         runpodApiUrl,
         runpodKeyParameter: runpodKey.name,
         registryAuthId: credentials.id,

@@ -37,8 +37,17 @@ export interface EndpointSettings {
 }
 
 /** An endpoint as RunPod returns it. */
-export interface EndpointRecord extends EndpointSettings {
+export interface EndpointRecord extends Omit<EndpointSettings, "idleTimeoutSeconds" | "modelReferences"> {
   id: string;
+  /** Undefined when the API does not return it. */
+  idleTimeoutSeconds: number | undefined;
+  /** Undefined when the API does not return them. */
+  modelReferences: string[] | undefined;
+  /**
+   * Template that the endpoint must run. Equals `templateId`, except when the endpoint's container has drifted from the
+   * template; `templateId` is then empty.
+   */
+  sourceTemplateId: string | undefined;
   /** Stack in the owner tag of the endpoint or of its template. */
   owner: string | undefined;
 }
@@ -60,17 +69,34 @@ export interface RegistryAuthRecord {
 /** Balance and spending of the account. */
 export interface AccountRecord {
   balanceDollars: number;
-  spendDollarsPerHour: number;
+  /** Undefined when the API does not return it. */
+  spendDollarsPerHour: number | undefined;
+  /** Whether RunPod sends invoices, so that workers start even without a balance. */
+  isPostpaid: boolean;
 }
 
 /** Reads the account. */
 export interface AccountApi {
-  /** Undefined with the REST API, which does not return the account. */
+  /** Undefined when the API does not return the account. */
   getAccount(): Promise<AccountRecord | undefined>;
   /**
    * Maximum number of workers over all endpoints of the account. Undefined when the API does not return this number.
    */
   getWorkerQuota(): Promise<number | undefined>;
+}
+
+/** The control plane that a client uses. */
+interface ControlPlane {
+  api: "graphql" | "rest";
+  /** Whether RunPod has ended GraphQL, so that the client has changed to REST. */
+  hasMoved: boolean;
+  /** End of the API that RunPod has announced in a `Sunset` header (RFC 8594). */
+  endsAt: Date | undefined;
+}
+
+/** Tells which control plane the client uses. */
+export interface ControlPlaneApi {
+  getControlPlane(): Promise<ControlPlane>;
 }
 
 /** Reads and writes templates. Their names are unique per account. */
@@ -107,9 +133,7 @@ export interface EndpointApi {
 export interface RegistryAuthApi {
   listRegistryAuths(): Promise<RegistryAuthRecord[]>;
   createRegistryAuth(settings: RegistryAuthSettings): Promise<{ id: string }>;
-  /**
-   * Replaces the user name and the password, not the name of the credentials. The REST API does not support this call.
-   */
+  /** Replaces the user name and the password, not the name of the credentials. */
   updateRegistryAuth(id: string, settings: Omit<RegistryAuthSettings, "name">): Promise<void>;
   /** Does nothing when the credentials do not exist. */
   deleteRegistryAuth(id: string): Promise<void>;
@@ -119,7 +143,7 @@ export interface RegistryAuthApi {
  * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. A create is
  * never repeated. After a transient error of a create, the caller checks whether the resource exists.
  */
-export interface RunpodClient extends AccountApi, TemplateApi, EndpointApi, RegistryAuthApi {}
+export interface RunpodClient extends ControlPlaneApi, AccountApi, TemplateApi, EndpointApi, RegistryAuthApi {}
 
 /** Address of an API and the key for it. */
 export interface ApiOptions {

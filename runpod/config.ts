@@ -4,11 +4,11 @@ import { milliseconds, secureUrl } from "../dynamic/config";
 /** The stack's configuration keys of the RunPod provider; all are optional. The key `runpodApiKey` is a secret. */
 export const RunpodConfig = z.object({
   runpodApi: z
-    .enum(["graphql", "rest"])
-    .default("graphql")
+    .enum(["auto", "graphql", "rest"])
+    .default("auto")
     .describe(
-      "RunPod's API that the program uses. RunPod ends GraphQL in early 2027. REST v2 cannot renew registry credentials " +
-        "(registry.kind ecr) and cannot keep models in the hosts' cache.",
+      "RunPod's API that the program uses. auto: GraphQL until RunPod ends it (announced for early 2027), then REST v2 with " +
+        "the same resources. REST v2 cannot keep models in the hosts' cache.",
     ),
   runpodApiUrl: secureUrl
     .default("https://api.runpod.io")
@@ -37,7 +37,19 @@ export const RunpodConfig = z.object({
     ),
   runpodRetryIntervalMs: milliseconds(1)
     .default(500)
-    .describe("Wait before the second attempt of a call to RunPod. Each further wait is twice as long."),
+    .describe("Wait before the second attempt of a call to RunPod. Each further wait is twice as long, up to 30 s."),
+  runpodRetryLimitMs: milliseconds(0)
+    .default(300_000)
+    .describe(
+      "Longest time for which a call to RunPod is repeated while RunPod fails or throttles it. A longer Retry-After fails the " +
+        "call at once.",
+    ),
+  runpodSettleLimitMs: milliseconds(0)
+    .default(8_000)
+    .describe(
+      "Longest time for which RunPod's lists may lag behind a change. After a create without an answer, the program looks for " +
+        "the resource for this long before it creates it again.",
+    ),
   runpodInUseIntervalMs: milliseconds(1)
     .default(10_000)
     .describe("Interval at which a delete retries while RunPod still counts the template as in use."),

@@ -1,16 +1,17 @@
 import type { dynamic } from "@pulumi/pulumi";
 import { ConfigurationError, missingSecret, parseConfig } from "../dynamic/config";
-import { type Api, apis } from "./apis";
+import { apis } from "./apis";
 import type { RunpodClient } from "./client";
 import { RunpodConfig } from "./config";
-import { type Polling, setRetryInterval } from "./retry";
+import { type Polling, setRetryPolicy } from "./retry";
 import { type WorkerMonitor, workerMonitor } from "./workers";
 
 /** The client and the settings that every method of the provider uses. */
 export interface Connection {
-  api: Api;
   client: RunpodClient;
   monitor: WorkerMonitor;
+  /** Interval and time limit of the looks for a resource that RunPod's lists may not show yet. */
+  settle: Polling;
   /** RunPod refuses a delete while a template is in use. Interval and time limit of the retries of such a delete. */
   inUse: Polling;
   /**
@@ -43,13 +44,14 @@ export function configure(request: dynamic.ConfigureRequest): void {
     throw current;
   }
 
-  setRetryInterval(config.runpodRetryIntervalMs);
+  const intervalMs = config.runpodRetryIntervalMs;
+  setRetryPolicy({ intervalMs, limitMs: config.runpodRetryLimitMs });
   const options = { apiKey, url: config.runpodApiUrl };
   const client = apis[config.runpodApi](options);
   current = {
-    api: config.runpodApi,
     client,
     monitor: workerMonitor(options, config.runpodJobApiUrl, client),
+    settle: { intervalMs, limitMs: config.runpodSettleLimitMs },
     inUse: { intervalMs: config.runpodInUseIntervalMs, limitMs: config.runpodInUseLimitMs },
     rollout: { intervalMs: config.runpodRolloutIntervalMs, limitMs: config.runpodRolloutLimitMs },
     imageLookupMs: config.runpodImageLookupMs,

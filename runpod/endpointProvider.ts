@@ -5,9 +5,11 @@ import { recordAttempt } from "../dynamic/unfinished";
 import type { EndpointRecord, EndpointSettings, RunpodClient } from "./client";
 import { connection } from "./connection";
 import { createOnce } from "./createOnce";
+import { deleteEndpoints, describeDuplicates, duplicatesOf } from "./duplicates";
 import { type EndpointInputs, endpointFields } from "./endpointFields";
+import { isNotFound } from "./error";
 import { saveWithinQuota } from "./quota";
-import { retryWhileInUse } from "./retry";
+import { lookAgain } from "./retry";
 import { applyRollout } from "./rollout";
 
 /** Fields whose change rolls the workers. A change of another field applies only to workers that start later. */
@@ -23,7 +25,7 @@ const ROLLOUT_FIELDS = [
 
 /** Provider methods of an endpoint. Every field is changed in place. */
 export const endpoint = {
-  async check(_olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
+  async check(olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     const { inputs, failures } = checkFields(endpointFields, news);
     const { workersMin, workersMax } = inputs;
     if (typeof workersMin === "number" && typeof workersMax === "number" && workersMin > workersMax) {
@@ -32,23 +34,41 @@ export const endpoint = {
         reason: `must be at most workersMax (${workersMax}), got ${workersMin}`,
       });
     }
-    if (connection().api === "rest") failures.push(...unsupportedByRest(inputs));
+    failures.push(...(await unsupportedByRest(olds, inputs)));
     return { inputs, failures };
   },
 
-  async diff(_id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
-    return diffFields(endpointFields, olds, news);
+  /**
+   * Compares with the state, and with RunPod for changes that no refresh has to find first. All show in a preview. RunPod
+   * lowers `workersMax` of an idle endpoint. A lost answer can leave a second endpoint. When two updates run at once, one
+   * state can hold the id of the endpoint that was deleted as the duplicate; a replacement then adopts the other one.
+   */
+  async diff(id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
+    const planned = diffFields(endpointFields, olds, news);
+    let found: Found | undefined;
+    try {
+      found = await findById(id);
+    } catch (error) {
+      // A problem at RunPod must not block a change of other resources.
+      console.log(`${messageOf(error)} So it is unknown whether endpoint ${id} needs a repair.`);
+      return planned;
+    }
+    if (found === undefined) {
+      console.log(`Endpoint ${id} no longer exists at RunPod. The update finds or creates its replacement.`);
+      return { changes: true, replaces: ["name"], deleteBeforeReplace: true };
+    }
+    const repairs = repairsOf(found, news);
+    for (const repair of repairs) console.log(`${repair}.`);
+    return { ...planned, changes: planned.changes === true || repairs.length > 0 };
   },
 
   /** Waits for the workers only if `workersMin` is above 0. */
   async create(properties: Properties): Promise<dynamic.CreateResult> {
     const inputs = checkedInputs(properties);
-    const { client, monitor, rollout, workerQuota } = connection();
-    const save = (existing?: EndpointRecord) =>
-      saveWithinQuota(client, workerQuota, inputs, existing?.id, () =>
-        client.saveEndpoint(settings(inputs), existing?.id),
-      );
-    const { id } = await createOnce(() => findOwn(client, inputs), save, inputs, properties);
+    const { client, monitor, rollout, settle } = connection();
+    const save = (existing?: EndpointRecord) => saveEndpoint(inputs, existing?.id);
+    const created = await createOnce({ find: () => findOwn(client, inputs), save, settle }, inputs, properties);
+    const id = await settleToOne(created.id, inputs, properties);
     if (inputs.workersMin > 0) {
       const isSaved = async () => {};
       await recordAttempt(id, inputs, properties, () => applyRollout(monitor, rollout, [{ ...inputs, id }], isSaved));
@@ -57,50 +77,67 @@ export const endpoint = {
   },
 
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
-    const record = await connection().client.getEndpoint(id);
-    if (record === undefined) return { id: "" };
-    const { id: _, owner, ...fields } = record;
-    // If the owner tag is missing, the owner comes from the state. The refresh of the template shows the missing tag as
-    // drift.
-    const props = asDeclared(declared, { ...fields, owner: owner ?? declared.owner ?? "" });
-    return { id, props, inputs: { ...props } };
+    const found = await findById(id);
+    if (found === undefined) return { id: "" };
+    const { live, duplicates } = found;
+    const { id: _, owner, sourceTemplateId: __, idleTimeoutSeconds, modelReferences, ...fields } = live;
+    const props = asDeclared(declared, {
+      ...fields,
+      // An API may not return these fields.
+      idleTimeoutSeconds: idleTimeoutSeconds ?? declared.idleTimeoutSeconds,
+      modelReferences: modelReferences ?? declared.modelReferences ?? [],
+      // If the owner tag is missing, the owner comes from the state. The refresh of the template shows the missing tag
+      // as drift.
+      owner: owner ?? declared.owner ?? "",
+    });
+    if (duplicates.length === 0) return { id, props, inputs: { ...props } };
+    console.log(`${describeDuplicates(live, duplicates)}. Run "pulumi up", which keeps ${id}.`);
+    return { id, props: { ...props, duplicateIds: duplicates.map((each) => each.id) }, inputs: { ...props } };
   },
 
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = checkedInputs(news);
-    const { client, monitor, rollout, workerQuota } = connection();
-    if ((await client.getEndpoint(id)) === undefined) throw missingResource("RunPod endpoint", id);
+    const found = await findById(id);
+    if (found === undefined) throw missingResource("RunPod endpoint", id);
+    const { live, duplicates } = found;
+    if (duplicates.length > 0) await removeDuplicates(live, duplicates);
+    const { monitor, rollout } = connection();
     const before = checkedInputs(olds);
     const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
     // After an unfinished update, the next update has no differing field but must still wait for the rollout.
     const isRolling = differing.length === 0 || differing.some((name) => ROLLOUT_FIELDS.includes(name));
     const endpoints = isRolling ? [{ ...inputs, id }] : [];
-    const save = () =>
-      saveWithinQuota(client, workerQuota, inputs, id, () => client.saveEndpoint(settings(inputs), id));
+    const save = () => saveEndpoint(inputs, id);
     await recordAttempt(id, inputs, news, () => applyRollout(monitor, rollout, endpoints, save));
     return { outs: inputs };
   },
 
+  /** Also deletes the endpoint's duplicates. The delete of the template finds those that RunPod does not list yet. */
   async delete(id: string): Promise<void> {
-    const { client, inUse } = connection();
-    await retryWhileInUse(inUse, async () => {
-      const record = await client.getEndpoint(id);
-      if (record === undefined) return;
-      if (record.workersMin > 0 || record.workersMax > 0) await client.scaleToZero(record);
-      await client.deleteEndpoint(id);
-    });
+    const found = await findById(id);
+    if (found !== undefined) await deleteEndpoints(connection(), [found.live, ...found.duplicates]);
   },
 };
 
-/** One failure per input that RunPod's REST API does not support yet. */
-function unsupportedByRest({ modelReferences, scalerType }: Properties): dynamic.CheckFailure[] {
+/**
+ * One failure per new value that RunPod's REST API does not support. An endpoint that GraphQL has created keeps such a
+ * value.
+ */
+async function unsupportedByRest(olds: Properties, news: Properties): Promise<dynamic.CheckFailure[]> {
+  const { modelReferences, scalerType } = news;
+  const addsModels =
+    Array.isArray(modelReferences) && modelReferences.length > 0 && changed(olds, news, "modelReferences");
+  const addsRequestCount = scalerType === "REQUEST_COUNT" && changed(olds, news, "scalerType");
+  if (!(addsModels || addsRequestCount)) return [];
+  const { api } = await connection().client.getControlPlane();
+  if (api === "graphql") return [];
   const failures: dynamic.CheckFailure[] = [];
-  if (Array.isArray(modelReferences) && modelReferences.length > 0) {
+  if (addsModels) {
     const reason =
       "is not supported by RunPod's REST API: put the model into the image, or set runpodApi to graphql for as long as RunPod offers its GraphQL API";
     failures.push({ property: "modelReferences", reason });
   }
-  if (scalerType === "REQUEST_COUNT") {
+  if (addsRequestCount) {
     const reason =
       "must be QUEUE_DELAY with RunPod's REST API, which does not support idleTimeoutSeconds with REQUEST_COUNT";
     failures.push({ property: "scalerType", reason });
@@ -117,23 +154,100 @@ function settings({ owner: _, ...rest }: EndpointInputs): EndpointSettings {
   return rest;
 }
 
+function saveEndpoint(inputs: EndpointInputs, id: string | undefined): Promise<{ id: string }> {
+  const { client, workerQuota } = connection();
+  return saveWithinQuota(client, workerQuota, inputs, id, () => client.saveEndpoint(settings(inputs), id));
+}
+
 /**
- * Finds the stack's endpoint by its name. Throws when the stack has several endpoints with this name. Also throws when
- * only somebody else has an endpoint with this name.
+ * Finds the stack's endpoint by its name and template, else by its name, else by its template, which belongs to no other
+ * endpoint.
+ *
+ * @throws Error when only somebody else has an endpoint with this name
  */
-async function findOwn(client: RunpodClient, { name, owner }: EndpointInputs): Promise<EndpointRecord | undefined> {
-  const sameName = (await client.listEndpoints()).filter((each) => each.name === name);
+async function findOwn(
+  client: RunpodClient,
+  { name, owner, templateId }: EndpointInputs,
+): Promise<EndpointRecord | undefined> {
+  const all = await client.listEndpoints();
+  const sameName = all.filter((each) => each.name === name);
   const own = sameName.filter((each) => each.owner === owner);
-  if (own.length > 1) {
-    const ids = own.map(({ id }) => id).join(", ");
-    throw new Error(`${owner} has ${own.length} endpoints named "${name}" at RunPod (${ids}). Delete all but one.`);
-  }
-  const [foreign] = sameName;
-  if (own.length === 0 && foreign !== undefined) {
+  if (own.length === 0 && sameName.length > 0) {
+    const ids = sameName.map(({ id }) => id).join(", ");
     throw new Error(
-      `RunPod already has an endpoint named "${name}" (${foreign.id}) that does not belong to ${owner}. ` +
+      `RunPod already has an endpoint named "${name}" (${ids}) that does not belong to ${owner}. ` +
         "Choose another name, or delete that endpoint.",
     );
   }
-  return own[0];
+  const hasTemplate = (each: EndpointRecord) => each.owner === owner && each.sourceTemplateId === templateId;
+  return own.find(hasTemplate) ?? own[0] ?? all.find(hasTemplate);
+}
+
+/**
+ * Keeps one of the endpoints that were created twice, and returns its id. All updates that run at the same time keep the
+ * same one: the first by id that still exists.
+ */
+async function settleToOne(id: string, inputs: EndpointInputs, given: Properties): Promise<string> {
+  const { client, settle } = connection();
+  const copies = await lookAgain(settle, async () => {
+    const all = await client.listEndpoints();
+    const created = all.find((each) => each.id === id);
+    return created && [created, ...duplicatesOf(created, all)];
+    // The endpoint exists, so a failed look is no failed create. The next diff looks again.
+  }).catch(() => undefined);
+  if (copies === undefined || copies.length < 2) return id;
+  return recordAttempt(id, inputs, given, async () => {
+    for (const kept of copies.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+      try {
+        if (kept.id !== id) await saveEndpoint(inputs, kept.id);
+      } catch (error) {
+        // The list has shown an endpoint that is already deleted.
+        if (isNotFound(error)) continue;
+        throw error;
+      }
+      const others = copies.filter((each) => each.id !== kept.id);
+      await removeDuplicates(kept, others);
+      return kept.id;
+    }
+    return id;
+  });
+}
+
+/** An endpoint at RunPod and its duplicates. */
+interface Found {
+  live: EndpointRecord;
+  duplicates: EndpointRecord[];
+}
+
+/** Reads an endpoint and its duplicates. Looks again before it reports the endpoint as missing. */
+function findById(id: string): Promise<Found | undefined> {
+  const { client, settle } = connection();
+  return lookAgain(settle, async () => {
+    const all = await client.listEndpoints();
+    const live = all.find((each) => each.id === id) ?? (await client.getEndpoint(id));
+    return live && { live, duplicates: duplicatesOf(live, all) };
+  });
+}
+
+async function removeDuplicates(kept: EndpointRecord, duplicates: EndpointRecord[]): Promise<void> {
+  console.log(`${describeDuplicates(kept, duplicates)}. The program keeps ${kept.id} and deletes the others.`);
+  await deleteEndpoints(connection(), duplicates);
+}
+
+/** Describes what an update must repair although neither the program nor the state has changed. */
+function repairsOf({ live, duplicates }: Found, { workersMax }: Properties): string[] {
+  const isLowered = typeof workersMax === "number" && live.workersMax < workersMax;
+  return [
+    ...(duplicates.length > 0 ? [`${describeDuplicates(live, duplicates)}. The update keeps ${live.id}`] : []),
+    ...(isLowered
+      ? [
+          `RunPod has lowered workersMax of endpoint "${live.name}" (${live.id}) to ${live.workersMax}, as it does after 3 ` +
+            `and 7 days without a request. The update restores ${workersMax}`,
+        ]
+      : []),
+  ];
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

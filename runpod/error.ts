@@ -6,6 +6,10 @@ interface CallFacts {
   maybeDone?: boolean;
   /** Milliseconds to wait before a retry, as requested by RunPod. */
   retryAfterMs?: number | undefined;
+  /** RunPod has shut the API down (410 Gone), so it did not execute the operation. Default: false. */
+  isGone?: boolean;
+  /** RunPod refused the operation by one of its rules, and said so in its own words. Default: false. */
+  isRefusal?: boolean;
 }
 
 /** A failed call to RunPod. The message contains neither the API key nor the request. */
@@ -14,12 +18,19 @@ export class RunpodError extends Error {
   readonly transient: boolean;
   readonly maybeDone: boolean;
   readonly retryAfterMs: number | undefined;
+  readonly isGone: boolean;
+  readonly isRefusal: boolean;
 
-  constructor(message: string, { transient, maybeDone = transient, retryAfterMs }: CallFacts) {
+  constructor(
+    message: string,
+    { transient, maybeDone = transient, retryAfterMs, isGone = false, isRefusal = false }: CallFacts,
+  ) {
     super(message);
     this.transient = transient;
     this.maybeDone = maybeDone;
     this.retryAfterMs = retryAfterMs;
+    this.isGone = isGone;
+    this.isRefusal = isRefusal;
   }
 }
 
@@ -35,12 +46,8 @@ export function refusedKey(operation: string, problem: string): RunpodError {
 }
 
 const NOT_FOUND = /not found|(?:does not|doesn['’]t|no longer) exist|could(?: not|n['’]t) find|no such/i;
-const IN_USE = [
-  /\b(?:in[ -]use|us(?:ed|es|ing)|referenced|conflict)\b/i,
-  /\b(?:bound|attached|associated)\b.*\b(?:endpoints?|pods?)\b/i,
-  /\bworkers?(?:min|max)?\b.*\b(?:0|zero)\b|\b(?:active|running) workers?\b/i,
-];
-
+// No public source confirms RunPod's words for a name that is taken.
+const NAME_TAKEN = /\bunique\b|already (?:exists|in use|taken)|duplicate|conflict/i;
 /**
  * Whether the error says that the resource does not exist. The patterns match the wordings of RunPod's own Pulumi
  * provider and similar wordings.
@@ -49,13 +56,9 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof RunpodError && NOT_FOUND.test(error.message);
 }
 
-/**
- * Whether RunPod refuses a delete only temporarily: an endpoint or Pod uses the template, or used it within the last
- * two minutes, or an endpoint's worker counts are not 0. RunPod documents these rules but not the wording, so the
- * patterns are broad. A wrong match costs minutes of waiting; a missed match leaves a resource that costs money.
- */
-export function isInUse(error: unknown): boolean {
-  return error instanceof RunpodError && IN_USE.some((words) => words.test(error.message));
+/** Whether RunPod refuses a create because the name is taken. */
+export function isNameTaken(error: unknown): boolean {
+  return error instanceof RunpodError && error.isRefusal && NAME_TAKEN.test(error.message);
 }
 
 /** Minimum length of a secret. Replacing shorter texts would remove ordinary words from the message. */

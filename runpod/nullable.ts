@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { RunpodError } from "./error";
 
 /** Schema of a value with a default. RunPod returns null, or omits the field, when the value was never set. */
 export function nullable<T>(type: z.ZodType<T>, fallback: T) {
@@ -13,3 +14,47 @@ export const optionalText = z
   .string()
   .nullish()
   .transform((value) => value || undefined);
+
+/** A list in a response. */
+export interface Listing<T> {
+  items: T[];
+  /**
+   * Ids of the entries that cannot be read, undefined for an entry without an id. They usually belong to somebody else,
+   * so they must not make the whole list fail.
+   */
+  unreadable: (string | undefined)[];
+}
+
+const withId = z.object({ id: z.string() });
+
+/** Schema of a list in a response, read entry by entry. A missing list or null is an error, not an empty list. */
+export function listing<T>(record: z.ZodType<T>) {
+  const list = z.array(z.unknown(), { error: "must be a list; without it, nobody knows which resources exist" });
+  return list.transform((values): Listing<T> => {
+    const items: T[] = [];
+    const unreadable: Listing<T>["unreadable"] = [];
+    for (const value of values) {
+      const parsed = record.safeParse(value);
+      if (parsed.success) items.push(parsed.data);
+      else unreadable.push(withId.safeParse(value).data?.id);
+    }
+    return { items, unreadable };
+  });
+}
+
+/**
+ * Finds an entry of a list by its id.
+ *
+ * @throws RunpodError when an entry that cannot be read may have this id
+ */
+export function findById<T extends { id: string }>({ items, unreadable }: Listing<T>, id: string): T | undefined {
+  const found = items.find((item) => item.id === id);
+  if (found === undefined && unreadable.some((other) => other === undefined || other === id)) {
+    throw new RunpodError(
+      `RunPod returned an entry that cannot be read, so it is unknown whether ${id} exists. Run the command again. ` +
+        "If this message stays, look for the resource in RunPod's console.",
+      { transient: false },
+    );
+  }
+  return found;
+}

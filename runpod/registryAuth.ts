@@ -9,11 +9,10 @@ export interface RegistryAuthArgs {
    */
   name: pulumi.Input<string>;
   /**
-   * The registry's user name (`AWS` for Amazon ECR). Changed in place through GraphQL; RunPod's REST API cannot change
-   * it.
+   * The registry's user name (`AWS` for Amazon ECR). Changed in place.
    */
   username: pulumi.Input<string>;
-  /** The password or token, a secret. Changed in place through GraphQL; RunPod's REST API cannot change it. */
+  /** The password or token, a secret. Changed in place. */
   password: pulumi.Input<string>;
 }
 

@@ -1,13 +1,13 @@
 import type { dynamic } from "@pulumi/pulumi";
 import { z } from "zod";
-import { changed, checkFields, diffFields, isKnown, mustBe, type Properties, type Values } from "../dynamic/fields";
+import { checkFields, diffFields, isKnown, mustBe, type Properties, type Values } from "../dynamic/fields";
 import { missingResource } from "../dynamic/missing";
 import { recordAttempt } from "../dynamic/unfinished";
 import type { RegistryAuthRecord, RegistryAuthSettings } from "./client";
 import { connection } from "./connection";
 import { createOnce } from "./createOnce";
 import { ownerNamePrefix } from "./ownerTag";
-import { retryWhileInUse } from "./retry";
+import { lookAgain, retryWhileInUse } from "./retry";
 import { nameField, ownerField } from "./templateFields";
 
 const usernameError = mustBe("the registry's user name (AWS for Amazon ECR)");
@@ -24,15 +24,12 @@ const registryAuthFields = {
 
 type RegistryAuthInputs = Values<typeof registryAuthFields>;
 
-/** Fields that an update changes in place. */
-const CREDENTIALS = ["username", "password"];
-
 /**
  * Provider methods of registry credentials. A new name replaces the credentials. A new user name or password changes
  * them in place.
  */
 export const registryAuth = {
-  async check(olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
+  async check(_olds: Properties, news: Properties): Promise<dynamic.CheckResult> {
     const { inputs, failures } = checkFields(registryAuthFields, news);
     const { name, owner } = inputs;
     if (typeof name === "string" && typeof owner === "string" && isKnown([name, owner])) {
@@ -44,14 +41,6 @@ export const registryAuth = {
         });
       }
     }
-    const isInPlace = olds.password !== undefined && olds.name === name;
-    const [first] = CREDENTIALS.filter((field) => isKnown(inputs[field]) && changed(olds, inputs, field));
-    if (connection().api === "rest" && isInPlace && first !== undefined) {
-      const reason =
-        "cannot be changed through RunPod's REST API: rename these credentials, which creates new ones, " +
-        "or set runpodApi to graphql for as long as RunPod offers its GraphQL API";
-      failures.push({ property: first, reason });
-    }
     return { inputs, failures };
   },
 
@@ -62,21 +51,14 @@ export const registryAuth = {
 
   async create(properties: Properties): Promise<dynamic.CreateResult> {
     const inputs = checkedInputs(properties);
-    const { api, client, inUse } = connection();
-    const findByName = async () => (await client.listRegistryAuths()).find(({ name }) => name === inputs.name);
-    let hasTried = false;
+    const { client, settle } = connection();
+    const find = async () => (await client.listRegistryAuths()).find(({ name }) => name === inputs.name);
     const save = async (existing?: RegistryAuthRecord) => {
-      if (existing !== undefined && api === "graphql") {
-        await client.updateRegistryAuth(existing.id, inputs);
-        return existing;
-      }
-      // Existing credentials certainly have the right password only if an earlier attempt of this create made them.
-      if (existing !== undefined && hasTried) return existing;
-      if (existing !== undefined) await retryWhileInUse(inUse, () => client.deleteRegistryAuth(existing.id));
-      hasTried = true;
-      return client.createRegistryAuth(settings(inputs));
+      if (existing === undefined) return client.createRegistryAuth(settings(inputs));
+      await client.updateRegistryAuth(existing.id, inputs);
+      return existing;
     };
-    const { id } = await createOnce(findByName, save, inputs, properties);
+    const { id } = await createOnce({ find, save, settle }, inputs, properties);
     return { id, outs: inputs };
   },
 
@@ -92,11 +74,9 @@ export const registryAuth = {
 
   async update(id: string, _olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = checkedInputs(news);
-    const { api, client } = connection();
     if ((await findById(id)) === undefined) throw missingResource("RunPod registry credentials", id);
-    // With REST, `check` rejects a change of credentials, so this method runs only after an import. It then stores the
-    // declared credentials in the state and does not call RunPod.
-    if (api === "graphql") await recordAttempt(id, inputs, news, () => client.updateRegistryAuth(id, inputs));
+    const { client } = connection();
+    await recordAttempt(id, inputs, news, () => client.updateRegistryAuth(id, inputs));
     return { outs: inputs };
   },
 
@@ -116,5 +96,6 @@ function settings({ owner: _, ...rest }: RegistryAuthInputs): RegistryAuthSettin
 }
 
 async function findById(id: string): Promise<RegistryAuthRecord | undefined> {
-  return (await connection().client.listRegistryAuths()).find((each) => each.id === id);
+  const { client, settle } = connection();
+  return lookAgain(settle, async () => (await client.listRegistryAuths()).find((each) => each.id === id));
 }

@@ -1,31 +1,39 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
-import { isInUse, RunpodError } from "./error";
+import { RunpodError } from "./error";
 
-/** Maximum number of retries after the first attempt. */
-export const RETRIES = 3;
-/** Longest wait between two attempts. If RunPod asks for more, the call fails at once. */
-const LONGEST_WAIT_MS = 60_000;
+/** Interval and limit of repeated checks. */
+export interface Polling {
+  /** Milliseconds between two checks. */
+  intervalMs: number;
+  /** Total milliseconds. After this time the last result counts. */
+  limitMs: number;
+}
 
-let retryIntervalMs = 500;
+/** Longest wait between two attempts, unless RunPod asks for a longer one. */
+const LONGEST_DELAY_MS = 30_000;
+/** Longest wait between two looks at a list that may lag behind. */
+const LONGEST_LOOK_DELAY_MS = 2_500;
+/** A wait of at least this length is logged, so that the operator sees why nothing happens. */
+const LOGGED_DELAY_MS = 5_000;
 
-/** Sets the wait before the first retry of this process, in milliseconds. Each further wait is twice as long. */
-export function setRetryInterval(ms: number): void {
-  retryIntervalMs = ms;
+let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
+
+/**
+ * Sets for this process how long calls are retried. `intervalMs` is the wait before the first retry; each further wait is
+ * twice as long. No attempt starts later than `limitMs` after the first one. Default: 500 ms and 10 s.
+ */
+export function setRetryPolicy(next: Polling): void {
+  policy = next;
 }
 
 /**
- * Milliseconds to wait before retry `n` (from 1): exponential, at least `retryAfterMs`, and with jitter so that
+ * Milliseconds to wait before retry `n` (from 1): exponential up to 30 s, at least `retryAfterMs`, and with jitter so that
  * parallel calls do not retry at the same moment.
  */
-export function retryDelayMs(n: number, retryAfterMs = 0): number {
-  const fullMs = retryIntervalMs * 2 ** (n - 1);
+function retryDelayMs(n: number, retryAfterMs = 0): number {
+  const fullMs = Math.min(policy.intervalMs * 2 ** (n - 1), LONGEST_DELAY_MS);
   return Math.max(fullMs / 2, retryAfterMs) + Math.random() * (fullMs / 2);
-}
-
-/** Whether to retry: a retry may help, and RunPod does not ask for too long a wait. */
-export function isRetryable({ transient, retryAfterMs = 0 }: Pick<RunpodError, "transient" | "retryAfterMs">): boolean {
-  return transient && retryAfterMs <= LONGEST_WAIT_MS;
 }
 
 /** Whether a retry may help after this HTTP status. */
@@ -42,55 +50,77 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
 }
 
 /**
+ * Waits before the next attempt. Returns false at once when there is none: a retry cannot help, or the limit would be
+ * over.
+ *
+ * @param attempts number of attempts so far
+ * @param startedAt start of the first attempt, from `performance.now()`
+ */
+export async function waitBeforeRetry(error: RunpodError, attempts: number, startedAt: number): Promise<boolean> {
+  const delayMs = retryDelayMs(attempts, error.retryAfterMs);
+  if (!error.transient || performance.now() - startedAt + delayMs > policy.limitMs) return false;
+  if (delayMs >= LOGGED_DELAY_MS) {
+    const limit = `for at most ${seconds(policy.limitMs)} in total`;
+    console.log(`${error.message} The program tries again in ${seconds(delayMs)}, ${limit}.`);
+  }
+  await sleep(delayMs);
+  return true;
+}
+
+/**
  * Returns the error to throw after the last attempt of a call. The error is not transient, so that a caller with its
  * own retries does not multiply the attempts. If there were earlier attempts, one of them may have taken effect at
  * RunPod, so `maybeDone` is true.
  */
 export function finalError(last: RunpodError, attempts: number): RunpodError {
+  const { transient, retryAfterMs = 0, maybeDone, isGone, isRefusal } = last;
   const times = attempts === 1 ? "once" : `${attempts} times`;
-  const message = last.transient ? `${last.message} (tried ${times})` : last.message;
-  return new RunpodError(message, { transient: false, maybeDone: last.maybeDone || attempts > 1 });
+  const asked =
+    retryAfterMs > policy.limitMs
+      ? `; RunPod asks to wait ${seconds(retryAfterMs)}, runpodRetryLimitMs allows ${seconds(policy.limitMs)}`
+      : "";
+  const message = transient ? `${last.message} (tried ${times}${asked})` : last.message;
+  return new RunpodError(message, { transient: false, maybeDone: maybeDone || attempts > 1, isGone, isRefusal });
 }
 
 /**
- * Runs `attempt`. After a transient `RunpodError`, repeats it up to three times. The operation must be safe to repeat.
+ * Runs `attempt`, and again after each transient `RunpodError` until the limit of `setRetryPolicy` is over. The operation
+ * must be safe to repeat.
  *
  * @throws RunpodError that is not transient; any other error unchanged
  */
 export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
-  let attempts = 0;
-  try {
-    return await pRetry(
-      (attemptNumber) => {
-        attempts = attemptNumber;
-        return attempt();
-      },
-      {
-        retries: RETRIES,
-        // p-retry's own delays ignore Retry-After.
-        minTimeout: 0,
-        shouldRetry: async ({ error, attemptNumber }) => {
-          if (!(error instanceof RunpodError) || !isRetryable(error)) return false;
-          await sleep(retryDelayMs(attemptNumber, error.retryAfterMs));
-          return true;
-        },
-      },
-    );
-  } catch (error) {
-    throw error instanceof RunpodError ? finalError(error, attempts) : error;
+  const startedAt = performance.now();
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof RunpodError)) throw error;
+      if (!(await waitBeforeRetry(error, attempts, startedAt))) throw finalError(error, attempts);
+    }
   }
 }
 
-/** Interval and limit of repeated checks. */
-export interface Polling {
-  /** Milliseconds between two checks. */
-  intervalMs: number;
-  /** Total milliseconds. After this time the last result counts. */
-  limitMs: number;
+/**
+ * Looks for a resource until it is found or the limit is over. RunPod's lists can lag behind a change, and a create can
+ * take effect after its connection was cut.
+ */
+export async function lookAgain<T>(
+  { intervalMs, limitMs }: Polling,
+  find: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (let delayMs = intervalMs, waitedMs = 0; ; delayMs *= 2) {
+    const found = await find();
+    if (found !== undefined || waitedMs >= limitMs) return found;
+    const pauseMs = Math.min(delayMs, LONGEST_LOOK_DELAY_MS, limitMs - waitedMs);
+    await sleep(pauseMs);
+    waitedMs += pauseMs;
+  }
 }
 
 /**
- * Runs `attempt` again while RunPod refuses it because the resource is still in use.
+ * Runs `attempt` again while RunPod refuses it, usually because the resource is still in use. Unconfirmed: no public source
+ * contains the words of that refusal, so every refusal is retried.
  *
  * @throws the last refusal when the limit is over; any other error at once
  */
@@ -99,6 +129,10 @@ export async function retryWhileInUse({ intervalMs, limitMs }: Polling, attempt:
     retries: Math.floor(limitMs / intervalMs),
     minTimeout: intervalMs,
     factor: 1,
-    shouldRetry: ({ error }) => isInUse(error),
+    shouldRetry: ({ error }) => error instanceof RunpodError && error.isRefusal,
   });
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
 }

@@ -1,12 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { dynamic } from "@pulumi/pulumi";
 import { asDeclared, changed, checkFields, diffFields, isKnown, type Properties } from "../dynamic/fields";
 import { missingResource } from "../dynamic/missing";
 import { recordAttempt } from "../dynamic/unfinished";
-import type { TemplateRecord, TemplateSettings } from "./client";
+import type { EndpointRecord, TemplateRecord, TemplateSettings } from "./client";
 import { connection } from "./connection";
 import { createOnce } from "./createOnce";
+import { deleteEndpoints, explainUse } from "./duplicates";
 import { addOwnerTag, splitOwnerTag } from "./ownerTag";
-import { retryWhileInUse } from "./retry";
+import { lookAgain, retryWhileInUse } from "./retry";
 import { applyRollout } from "./rollout";
 import { adoptionConflict, checkImage, checkName } from "./templateChecks";
 import { type TemplateInputs, templateFields } from "./templateFields";
@@ -40,20 +42,21 @@ export const template = {
 
   async create(properties: Properties): Promise<dynamic.CreateResult> {
     const inputs = checkedInputs(properties);
-    const { client } = connection();
-    const findOwn = async () => {
+    const { client, settle } = connection();
+    const find = async () => {
       const existing = await client.findTemplateByName(inputs.name);
       const conflict = existing && adoptionConflict(existing, inputs.owner);
       if (conflict !== undefined) throw new Error(conflict);
       return existing;
     };
     const save = (existing?: TemplateRecord) => client.saveTemplate(settings(inputs), existing?.id);
-    const { id } = await createOnce(findOwn, save, inputs, properties);
+    const { id } = await createOnce({ find, save, settle }, inputs, properties);
     return { id, outs: inputs };
   },
 
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
-    const record = await connection().client.getTemplate(id);
+    const { client, settle } = connection();
+    const record = await lookAgain(settle, () => client.getTemplate(id));
     if (record === undefined) return { id: "" };
     const props = asDeclared(declared, actualInputs(record, declared));
     return { id, props, inputs: { ...props } };
@@ -62,8 +65,9 @@ export const template = {
   /** Waits for the workers of the endpoints that use the template: a change of the template rolls them. */
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = checkedInputs(news);
-    const { client, monitor, rollout } = connection();
-    if ((await client.getTemplate(id)) === undefined) throw missingResource("RunPod template", id);
+    const { client, monitor, rollout, settle } = connection();
+    if ((await lookAgain(settle, () => client.getTemplate(id))) === undefined)
+      throw missingResource("RunPod template", id);
     const isRolling = !isOnlyRenamed(checkedInputs(olds), inputs);
     const endpoints = isRolling ? (await client.listEndpoints()).filter(({ templateId }) => templateId === id) : [];
     const save = () => client.saveTemplate(settings(inputs), id);
@@ -71,11 +75,37 @@ export const template = {
     return { outs: inputs };
   },
 
+  /**
+   * Also deletes the stack's endpoints that use the template: Pulumi has deleted the endpoint that it knows, so the others
+   * are leftovers of lost answers. With REST, such an endpoint can appear even after the template is deleted.
+   */
   async delete(id: string): Promise<void> {
-    const { client, inUse } = connection();
-    await retryWhileInUse(inUse, () => client.deleteTemplate(id));
+    const { client, inUse, settle } = connection();
+    const record = await lookAgain(settle, () => client.getTemplate(id));
+    try {
+      await retryWhileInUse(inUse, async () => {
+        await deleteUsers(id, record);
+        await client.deleteTemplate(id);
+      });
+    } catch (error) {
+      throw await explainUse(client, id, error);
+    }
+    await sleep(settle.limitMs);
+    await deleteUsers(id, record);
   },
 };
+
+/** Deletes the endpoints that use a template and have its owner. If the template does not exist, its users have none. */
+async function deleteUsers(templateId: string, template: TemplateRecord | undefined): Promise<void> {
+  const owner = template && splitOwnerTag(template.env).owner;
+  const isOwn = (each: EndpointRecord) => template === undefined || (owner !== undefined && each.owner === owner);
+  const all = await connection().client.listEndpoints();
+  const users = all.filter((each) => each.sourceTemplateId === templateId && isOwn(each));
+  if (users.length === 0) return;
+  const list = users.map(({ name, id }) => `"${name}" (${id})`).join(", ");
+  console.log(`RunPod still lists endpoints of the template ${templateId}: ${list}. The program deletes them.`);
+  await deleteEndpoints(connection(), users);
+}
 
 /** Inputs that `check` has validated. */
 function checkedInputs(properties: Properties): TemplateInputs {

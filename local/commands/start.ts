@@ -8,6 +8,7 @@ import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
 import { openLocalCloud, type ProgramOutputs } from "../cloud/program";
 import { type EngineName, engineOption } from "../llm/engineOption";
+import { StackState } from "../pulumi/state";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
 import { setupPython } from "../support/pythonEnvironment";
 import { type RealStripe, realStripe } from "./realStripe";
@@ -118,11 +119,14 @@ function forget(dir: string): void {
  * @throws Error with the next step
  */
 function refuseHalfState(dir: string): void {
-  const files = ["stack.json", join("aws", "account.db")].map((name) => join(dir, name));
-  const missing = files.filter((file) => !existsSync(file));
-  if (missing.length !== 1) return;
+  const stack = join(dir, "stack.json");
+  const account = join(dir, "aws", "account.db");
+  // The engine writes components first. A start that fails then has no local resource yet.
+  const hasResources = new StackState(stack, false).all.some(({ custom }) => custom);
+  const missing = existsSync(account) ? !existsSync(stack) && stack : hasResources && account;
+  if (!missing) return;
   throw new Error(
-    `${missing[0]} is missing, but other local state exists. Delete all local state with: npm start -- --reset`,
+    `${missing} is missing, but other local state exists. Delete all local state with: npm start -- --reset`,
   );
 }
 

@@ -6,7 +6,7 @@ import { EngineError } from "./error";
 import type { Goal } from "./goal";
 import type { EngineOptions } from "./options";
 import { ignoreChanges } from "./propertyPath";
-import { type Live, NotReadyError, type Provider } from "./provider";
+import { type Live, NotReadyError, type ResourceProvider } from "./provider";
 import type { Providers } from "./providers";
 import type { ResourceState, StackState } from "./state";
 import { creation, type Decision, decide, type StepEvent } from "./step";
@@ -20,6 +20,11 @@ export interface DeploymentContext {
   providers: Providers;
   /** True for a preview, which changes nothing. */
   dryRun: boolean;
+}
+
+/** Source of the providers of a deployment, by package. */
+interface ResourceProviders {
+  get(name: string): Promise<ResourceProvider>;
 }
 
 /**
@@ -38,7 +43,7 @@ export class Deployment {
   private readonly deletedEarly = new Set<string>();
   private rejectFailed: (error: unknown) => void = () => {};
 
-  constructor(private readonly context: DeploymentContext) {
+  constructor(private readonly context: Omit<DeploymentContext, "providers"> & { providers: ResourceProviders }) {
     this.failed = new Promise((_, reject) => {
       this.rejectFailed = reject;
     });
@@ -168,7 +173,7 @@ export class Deployment {
     goal: Goal,
     old: ResourceState | undefined,
     inputs: Properties,
-    provider: Provider | undefined,
+    provider: ResourceProvider | undefined,
   ): Promise<Decision> {
     if (old === undefined) return this.deletedEarly.has(goal.urn) ? { ...creation, op: "replace" } : creation;
     if (provider === undefined) return decide(old, inputs, {}, noOptions);
@@ -180,7 +185,7 @@ export class Deployment {
     old: ResourceState | undefined,
     inputs: Properties,
     decision: Decision,
-    provider: Provider | undefined,
+    provider: ResourceProvider | undefined,
   ): Promise<{ live: Live; initErrors: string[] }> {
     const { dryRun, state } = this.context;
     if (provider === undefined) return { live: { id: "", outputs: old?.outputs ?? {} }, initErrors: [] };
@@ -263,7 +268,7 @@ export class Deployment {
     };
   }
 
-  private providerOf(type: string): Promise<Provider> {
+  private providerOf(type: string): Promise<ResourceProvider> {
     return this.context.providers.get(packageOf(type));
   }
 

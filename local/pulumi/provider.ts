@@ -52,6 +52,9 @@ export interface Known {
   outputs: Properties;
 }
 
+/** Calls of a provider that a deployment needs. */
+export type ResourceProvider = Pick<Provider, "check" | "diff" | "create" | "update" | "read" | "delete">;
+
 /** Client of one configured provider, over gRPC. Every call rejects with the provider's error message. */
 export class Provider {
   private acceptsSecrets = false;

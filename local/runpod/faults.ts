@@ -26,19 +26,44 @@ export async function serveWithFaults(
   events.emit({ source: "runpod", summary: `${names.join(" ")} → fault: ${describe(fault)}` });
   if (fault.delayMs > 0) await sleep(fault.delayMs);
   if (fault.answer === "pass") return serve(request);
-  if (fault.done) await (await serve(request)).body?.cancel();
+  if (typeof fault.answer === "object" && "nullField" in fault.answer)
+    return withNulls(await serve(request), fault.answer.nullField);
+  if (fault.done && fault.landsAfterMs) await landLater(request, fault.landsAfterMs, serve);
+  else if (fault.done) await (await serve(request)).body?.cancel();
   if (fault.answer === "cut") throw new CutConnection();
-  return failure(fault.answer, new URL(request.url).pathname);
+  return failure(fault.answer, new URL(request.url).pathname, fault.retryAfterSeconds);
 }
 
-/** Returns the fault that matches a call with these names, if any, and counts one use of that fault. */
+/** Executes a call after its connection was cut. */
+async function landLater(
+  request: Request,
+  afterMs: number,
+  serve: (request: Request) => Response | Promise<Response>,
+): Promise<void> {
+  const { url, method, headers } = request;
+  const copy = new Request(url, { method, headers, body: await request.text() });
+  setTimeout(async () => (await serve(copy)).body?.cancel(), afterMs).unref();
+}
+
+/** Replaces the value of every field of this name with null. */
+async function withNulls(response: Response, field: string): Promise<Response> {
+  const body: unknown = JSON.parse(await response.text(), (name, value) => (name === field ? null : value));
+  return Response.json(body, { status: response.status });
+}
+
+/**
+ * Returns the first fault that matches a call with these names, if any, and counts one use of that fault. A fault that
+ * still skips calls counts the call and leaves it to the next fault.
+ */
 function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
-  const fault = faults.find(({ on }) => names.some((name) => matches([on], name)));
+  const fault = faults
+    .filter(({ on }) => names.some((name) => matches([on], name)))
+    .find((each) => {
+      each.skip -= 1;
+      return each.skip < 0;
+    });
   if (!fault) return undefined;
-  if (fault.skip > 0) {
-    fault.skip -= 1;
-    return undefined;
-  }
+  fault.skip = 0;
   fault.times -= 1;
   if (fault.times <= 0) faults.splice(faults.indexOf(fault), 1);
   return fault;
@@ -76,24 +101,30 @@ export function fieldNames(query: string): string[] {
 /** Text of a fault for the event log. */
 function describe({ answer, done, delayMs }: Fault): string {
   if (answer === "pass") return `delayed by ${delayMs} ms`;
+  if (typeof answer === "object" && "nullField" in answer) return `${answer.nullField} is null`;
   const text = typeof answer === "object" ? `"${answer.message}"` : String(answer);
-  return done ? `${text}, after executing the call` : text;
+  return done ? `${text}, although the call is executed` : text;
 }
 
 /** Failure answer in the format of the called API. */
-function failure(answer: Exclude<Fault["answer"], "cut" | "pass">, path: string): Response {
+function failure(
+  answer: Exclude<Fault["answer"], "cut" | "pass" | { nullField: string }>,
+  path: string,
+  retryAfterSeconds = 1,
+): Response {
   const isGraphql = path === "/graphql";
   if (typeof answer === "object")
     return isGraphql
       ? graphqlError(200, answer.message, "RUNPOD")
       : problemResponse(new RestProblem(400, answer.message));
   const status = answer === "again" ? (isGraphql ? 200 : 500) : answer;
-  if (isGraphql) return graphqlError(status, TRY_AGAIN, "INTERNAL_SERVER_ERROR");
-  return status === 429
-    ? problemResponse(new RestProblem(429, "rate limit exceeded"), { "Retry-After": "1" })
-    : problemResponse(new RestProblem(status, TRY_AGAIN));
+  const headers: Record<string, string> = status === 429 ? { "Retry-After": String(retryAfterSeconds) } : {};
+  const text = status === 429 ? "rate limit exceeded" : TRY_AGAIN;
+  return isGraphql
+    ? graphqlError(status, text, "INTERNAL_SERVER_ERROR", headers)
+    : problemResponse(new RestProblem(status, text), headers);
 }
 
-function graphqlError(status: number, message: string, code: string): Response {
-  return Response.json({ errors: [{ message, extensions: { code } }], data: null }, { status });
+function graphqlError(status: number, message: string, code: string, headers: Record<string, string> = {}): Response {
+  return Response.json({ errors: [{ message, extensions: { code } }], data: null }, { status, headers });
 }

@@ -28,6 +28,8 @@ import { platformEnvironment, type WorkerIdentity } from "./workers/workerEnviro
 export interface RunpodOptions {
   /** 0: a free port. */
   port: number;
+  /** Whether the account is kept in memory only. Default false. */
+  isInMemory?: boolean;
   /** Folder for the account's file and the workers' logs and version files. */
   dir: string;
   keys: RunpodKey[];
@@ -52,6 +54,11 @@ export interface RunpodOptions {
    * wait.
    */
   restQuota?: RestQuota;
+  /**
+   * Entries per page of REST v2's lists. Default 2, so that a client that reads only one page misses entries. RunPod's
+   * default is 1000.
+   */
+  restPageSize?: number;
   /**
    * Whether a release starts one worker before there is a job. Default true: a rollout can wait for this worker, and
    * the operator sees that the worker starts. According to RunPod's documentation only `workersMin` workers start (REST
@@ -102,10 +109,11 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   const warm = new WarmWorkers();
   const clock = new Clock();
   const switches = createSwitches();
-  const account = new RunpodAccount(join(dir, "account.db"), {
+  const account = new RunpodAccount(options.isInMemory ? undefined : join(dir, "account.db"), {
     workersQuota: options.workersQuota ?? 5,
     templateHoldMs: options.templateHoldMs ?? 0,
     clock,
+    listLagMs: () => switches.listLagMs,
     imageExists: (imageName) => options.resolveImage(imageName) !== undefined,
     claimEndpoint: () => warm.claim(),
   });
@@ -198,6 +206,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
       jobApiUrl: `${url}/v2`,
       fleet: (id) => find(id)?.fleet,
       changed,
+      pageSize: options.restPageSize ?? 2,
       quota: options.restQuota ?? { minute: 600, hour: 30_000, day: 500_000 },
       now: clock.now,
     }),

@@ -17,16 +17,16 @@ export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
   private readonly changed = new Map<string, [table: string, id: string]>();
 
   /**
-   * @param path the file; the first change creates it
+   * @param path the file; the first change creates it. Undefined keeps the state in memory only
    * @param empty all tables, with the records of a new state
    * @throws Error when the file is not an SQLite file
    */
   constructor(
-    private readonly path: string,
+    private readonly path: string | undefined,
     empty: S,
   ) {
     this.data = empty;
-    if (!existsSync(path)) {
+    if (path === undefined || !existsSync(path)) {
       const tables: Tables = empty;
       for (const [table, records] of Object.entries(tables))
         for (const id of Object.keys(records)) this.save(table as keyof S & string, id);
@@ -38,6 +38,7 @@ export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
 
   /** Writes one record at the end of this turn, or removes it from the file when it is no longer in `data`. */
   save<K extends keyof S & string>(table: K, id: string): void {
+    if (this.path === undefined) return;
     if (this.changed.size === 0) queueMicrotask(() => this.flush());
     this.changed.set(`${table} ${id}`, [table, id]);
   }
@@ -50,7 +51,7 @@ export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
   }
 
   private flush(): void {
-    if (this.changed.size === 0) return;
+    if (this.path === undefined || this.changed.size === 0) return;
     this.file ??= new File(this.path);
     this.file.write([...this.changed.values()], this.data);
     this.changed.clear();

@@ -7,7 +7,7 @@ const NO_SUCH_ID = "snack-misaki-doctor-nobody";
 const MIN_HOURS_LEFT = 24;
 const MIN_DOLLARS = 5;
 
-/** Checks that the account has credit. REST does not return the balance. */
+/** Checks that the account has credit. */
 export async function checkAccount(client: RunpodClient): Promise<Check> {
   const name = "account";
   let account: Awaited<ReturnType<RunpodClient["getAccount"]>>;
@@ -16,12 +16,14 @@ export async function checkAccount(client: RunpodClient): Promise<Check> {
   } catch (error) {
     return warning(name, messageOf(error), "Look at the balance in RunPod's console, under Billing.");
   }
-  if (account === undefined) return ok(name, "RunPod's REST API does not return the balance");
-  const { balanceDollars, spendDollarsPerHour } = account;
-  const seen = `balance $${balanceDollars.toFixed(2)}, spending $${spendDollarsPerHour.toFixed(2)} an hour`;
+  if (account === undefined) return ok(name, "RunPod does not return the balance");
+  const { balanceDollars, spendDollarsPerHour, isPostpaid } = account;
+  const spending = spendDollarsPerHour === undefined ? "" : `, spending $${spendDollarsPerHour.toFixed(2)} an hour`;
+  const seen = `balance $${balanceDollars.toFixed(2)}${spending}`;
+  if (isPostpaid) return ok(name, `${seen}, paid by invoice`);
   const todo = "Add credit in RunPod's console, under Billing, or turn on automatic payments.";
   if (balanceDollars <= 0) return failed(name, `${seen}: RunPod starts no worker`, todo);
-  const isLow = balanceDollars < MIN_DOLLARS || balanceDollars < MIN_HOURS_LEFT * spendDollarsPerHour;
+  const isLow = balanceDollars < MIN_DOLLARS || balanceDollars < MIN_HOURS_LEFT * (spendDollarsPerHour ?? 0);
   return isLow ? warning(name, seen, todo) : ok(name, seen);
 }
 

@@ -19,7 +19,7 @@ export function checkEndpoint(
   const [endpoint] = own;
   const ids = (some: EndpointRecord[]) => some.map(({ id }) => id).join(", ");
   if (own.length > 1) {
-    const todo = "Delete all but the one that pulumi stack --show-ids names: each takes workers from the quota.";
+    const todo = `Run "pulumi up": it keeps the one in the state and deletes the others. Each takes workers from the quota.`;
     return { check: failed(label, `${own.length} endpoints are named ${name} (${ids(own)})`, todo), endpoint };
   }
   if (endpoint !== undefined) return { check: ok(label, `${name} (${endpoint.id})`), endpoint };
@@ -85,7 +85,7 @@ export function checkImage(
   }
   if (imageUri !== undefined) {
     if (imageName === imageUri) return ok(label, imageName);
-    return warning(label, `${imageName}, but the configuration says ${imageUri}`, `Run "pulumi up".`);
+    return warning(label, `${imageName}, but the configuration says ${imageUri}`, `Run "pulumi up --refresh".`);
   }
   const { reference } = parseImageName(imageName);
   const known = tags ?? (reference.startsWith("sha256:") ? undefined : [reference]);
@@ -96,7 +96,8 @@ export function checkImage(
   return warning(
     label,
     `${imageName} is ${known.join(", ") || "untagged"}, but the configuration says ${wanted}`,
-    `Run "pulumi up".`,
+    // The image may be changed by hand, which only a refresh finds.
+    `Run "pulumi up --refresh".`,
   );
 }
 

@@ -14,6 +14,8 @@ interface Declared {
 const REQUIRED_VARIABLES = ["MODEL", "TICKET_ISSUER", "TICKET_JWKS"];
 /** Fields covered by other checks. */
 const CHECKED_ELSEWHERE = ["owner", "name", "templateId"];
+/** Fields that an API may not return. */
+const MAYBE_UNREAD = ["idleTimeoutSeconds", "modelReferences"];
 
 /** Compares RunPod's endpoint and template with the configuration, in the same way as the Pulumi provider. */
 export function checkDrift(
@@ -28,7 +30,9 @@ export function checkDrift(
   const wanted = checkFields(fields, declared.endpoint).inputs;
   const actual = { ...endpoint } as Properties;
   const differing = [
-    ...Object.keys(fields).filter((name) => changed(wanted, actual, name)),
+    ...Object.keys(fields)
+      .filter((name) => actual[name] !== undefined || !MAYBE_UNREAD.includes(name))
+      .filter((name) => changed(wanted, actual, name)),
     ...Object.keys(declared.template).filter((name) => template && changed(declared.template, { ...template }, name)),
   ];
   const missing = template ? REQUIRED_VARIABLES.filter((name) => template.env[name] === undefined) : [];

@@ -10,6 +10,7 @@ import { checkAccount, checkKey, messageOf } from "./account";
 import { checkBrowserAccess } from "./browser";
 import { type Check, failed } from "./check";
 import { checkConcurrency } from "./concurrency";
+import { checkControlPlane } from "./controlPlane";
 import { checkEndpoint, checkImage, checkLeakedEndpoints, checkTemplate } from "./deployment";
 import { checkDrift } from "./drift";
 import { checkEmail } from "./email";
@@ -71,6 +72,7 @@ async function examineThrough(
   if (unread.length === Object.keys(account).length) return [unreachable(config.runpodApiUrl, unread[0]?.why ?? "")];
 
   const general = [
+    checkControlPlane(client, config.runpodApi),
     checkAccount(client),
     checkKey(client, unread),
     checkConcurrency(config.relay.concurrency, target.aws),
@@ -140,6 +142,7 @@ async function readAccount(client: RunpodClient, config: Target["config"]): Prom
 
 /** Returns the only line of the report when nothing could be read from RunPod. */
 function unreachable(url: string, why: string): Check {
+  if (/410 Gone/.test(why)) return failed("RunPod API", why, "Then run the doctor again.");
   if (/refused/.test(why)) {
     const todo =
       "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +

@@ -14,16 +14,11 @@ export async function checkQuota(
   configured: number | undefined,
 ): Promise<Check> {
   const name = "worker quota";
-  const actual = endpoints.map((endpoint) => [endpoint.name, endpoint.workersMax] as const);
+  const missing = Object.entries(asked).filter(([each]) => !endpoints.some((endpoint) => endpoint.name === each));
+  // Each of several endpoints with one name takes its own workers from the quota.
   const wanted = [
-    ...actual.filter(([endpoint]) => asked[endpoint] === undefined),
-    ...Object.entries(asked).map(
-      ([endpoint, workersMax]) =>
-        [
-          endpoint,
-          Math.max(workersMax, ...actual.filter(([each]) => each === endpoint).map(([, now]) => now)),
-        ] as const,
-    ),
+    ...endpoints.map((endpoint) => [endpoint.name, Math.max(endpoint.workersMax, asked[endpoint.name] ?? 0)] as const),
+    ...missing,
   ];
   const sum = wanted.reduce((total, [, workersMax]) => total + workersMax, 0);
   const each = wanted.filter(([, workersMax]) => workersMax > 0).map((pair) => pair.join(" "));

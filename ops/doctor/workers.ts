@@ -59,7 +59,7 @@ export function checkWorkers(
 
   if (hasNoWorkers(workers)) {
     if (endpoint.workersMax === 0) {
-      return failed(label, `none, and workersMax is 0${queue}`, `Run "pulumi up --refresh": no job can run.`);
+      return failed(label, `none, and workersMax is 0${queue}`, `Run "pulumi up": no job can run.`);
     }
     if (queued > 0) {
       const todo =

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { AccountApi, AccountRecord } from "../client";
+import { RunpodError } from "../error";
 import { nullable } from "../nullable";
 import type { GraphqlRequests } from "./request";
 
@@ -8,6 +9,7 @@ const accountRecord: z.ZodType<AccountRecord> = z
   .transform((account) => ({
     balanceDollars: account.clientBalance,
     spendDollarsPerHour: account.currentSpendPerHr,
+    isPostpaid: false,
   }));
 
 /** Account calls of the GraphQL API. */
@@ -20,8 +22,9 @@ export function accountApi({ queryMyself }: GraphqlRequests): AccountApi {
       const field = "maxServerlessConcurrency";
       try {
         return (await queryMyself(field, field, record)).maxServerlessConcurrency ?? undefined;
-      } catch {
-        // The published schema does not contain the quota, so RunPod may refuse the query.
+      } catch (error) {
+        // Unconfirmed: no public source contains the field `maxServerlessConcurrency`, so RunPod may refuse the query.
+        if (error instanceof RunpodError && error.isGone) throw error;
         return undefined;
       }
     },

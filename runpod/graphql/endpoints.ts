@@ -1,15 +1,19 @@
 import { gql } from "graphql-request";
 import { z } from "zod";
 import type { EndpointApi, EndpointRecord, EndpointSettings } from "../client";
-import { nullable, optionalText, text } from "../nullable";
+import { isNotFound, RunpodError } from "../error";
+import { findById, type Listing, listing, nullable, optionalText, text } from "../nullable";
 import { splitOwnerTag } from "../ownerTag";
 import { retryTransient } from "../retry";
-import { type GraphqlRequests, idOnly, nullableList } from "./request";
+import { type GraphqlRequests, idOnly } from "./request";
 import { TEMPLATES, templateList } from "./templates";
 
 const FIELDS =
   "id name templateId gpuIds gpuCount workersMin workersMax idleTimeout scalerType scalerValue executionTimeoutMs " +
   "flashBootType locations minCudaVersion modelReferences";
+
+/** Default of RunPod's published schema. */
+const DEFAULT_IDLE_SECONDS = 10;
 
 /** A list that RunPod stores as one comma-separated text. */
 const commaList = z
@@ -23,7 +27,7 @@ const commaList = z
   );
 
 /** An endpoint in a response, without its owner. The defaults are those of the published schema. */
-export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner">> = z
+export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner" | "sourceTemplateId">> = z
   .object({
     id: z.string(),
     name: text,
@@ -32,7 +36,7 @@ export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner">> = z
     gpuCount: nullable(z.number(), 1),
     workersMin: nullable(z.number(), 0),
     workersMax: nullable(z.number(), 3),
-    idleTimeout: nullable(z.number(), 10),
+    idleTimeout: nullable(z.number(), DEFAULT_IDLE_SECONDS),
     scalerType: nullable(z.string(), "QUEUE_DELAY"),
     scalerValue: nullable(z.number(), 4),
     executionTimeoutMs: nullable(z.number(), 0),
@@ -46,42 +50,69 @@ export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner">> = z
 /** Endpoint calls of the GraphQL API. */
 export function endpointApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): EndpointApi {
   /** An endpoint has no owner tag: its owner is the owner of its template. */
-  async function listEndpoints() {
-    const response = templateList.extend({ endpoints: nullableList(endpointRecord) });
+  async function listEndpoints(): Promise<Listing<EndpointRecord>> {
+    const response = templateList.extend({ endpoints: listing(endpointRecord) });
     const fields = `endpoints { ${FIELDS} } ${TEMPLATES}`;
     const { endpoints, podTemplates } = await queryMyself("endpoints", fields, response);
-    const owners = new Map(podTemplates.map(({ id, env }) => [id, splitOwnerTag(env).owner]));
-    return endpoints.map((endpoint) => ({ ...endpoint, owner: owners.get(endpoint.templateId) }));
+    const owners = new Map(podTemplates.items.map(({ id, env }) => [id, splitOwnerTag(env).owner]));
+    const items = endpoints.items.map((endpoint) => {
+      const { templateId } = endpoint;
+      return { ...endpoint, owner: owners.get(templateId), sourceTemplateId: templateId || undefined };
+    });
+    return { ...endpoints, items };
   }
 
-  async function saveEndpoint(settings: EndpointSettings, id?: string) {
-    const { saveEndpoint: saved } = await (id === undefined ? send : sendRepeatable)({
-      operation: "saveEndpoint",
-      document: gql`mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }`,
-      variables: { input: endpointInput(settings, id) },
-      response: z.object({ saveEndpoint: idOnly }),
-    });
-    return saved;
+  /** Fields whose explicit null RunPod has refused. */
+  const refusedNulls = new Set<string>();
+
+  async function saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }> {
+    const input = endpointInput(settings, id);
+    try {
+      const { saveEndpoint: saved } = await (id === undefined ? send : sendRepeatable)({
+        operation: "saveEndpoint",
+        document: gql`mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }`,
+        variables: { input: Object.fromEntries(Object.entries(input).filter(([field]) => !refusedNulls.has(field))) },
+        response: z.object({ saveEndpoint: idOnly }),
+      });
+      return saved;
+    } catch (error) {
+      const isRefused = (name: string) =>
+        error instanceof RunpodError && !error.transient && error.message.includes(name);
+      const sent = unconfirmedNulls.filter((name) => input[name] === null && !refusedNulls.has(name));
+      const refused = sent.find(isRefused);
+      if (refused === undefined) throw error;
+      refusedNulls.add(refused);
+      console.log(
+        `RunPod refuses ${refused}: null, so the program leaves this field out. A value set earlier may stay.`,
+      );
+      return saveEndpoint(settings, id);
+    }
   }
 
   return {
-    listEndpoints,
-    getEndpoint: async (id) => (await listEndpoints()).find((endpoint) => endpoint.id === id),
+    listEndpoints: async () => (await listEndpoints()).items,
+    getEndpoint: async (id) => findById(await listEndpoints(), id),
 
     async getEndpointVersion(id) {
-      // The published schema does not contain `version`, although RunPod's own tools read it. RunPod may refuse a query
-      // with this field, so the field has a separate query.
+      // Unconfirmed: the published schema does not contain `version`, although RunPod's own tools read it. RunPod may
+      // refuse a query with this field, so the field has a separate query.
       const version = z.object({ id: z.string(), version: z.number().nullish() });
-      const response = z.object({ endpoints: nullableList(version) });
+      const response = z.object({ endpoints: listing(version) });
       const { endpoints } = await queryMyself("version", "endpoints { id version }", response);
-      return endpoints.find((endpoint) => endpoint.id === id)?.version ?? undefined;
+      return endpoints.items.find((endpoint) => endpoint.id === id)?.version ?? undefined;
     },
 
     saveEndpoint,
 
-    async scaleToZero({ id, owner: _, ...settings }) {
-      // RunPod resets omitted fields to its defaults, so the call contains every field.
-      await saveEndpoint({ ...settings, workersMin: 0, workersMax: 0 }, id);
+    async scaleToZero({ id, owner: _, sourceTemplateId: __, ...settings }) {
+      const { idleTimeoutSeconds = DEFAULT_IDLE_SECONDS, modelReferences = [] } = settings;
+      const scaled = { ...settings, idleTimeoutSeconds, modelReferences, workersMin: 0, workersMax: 0 };
+      try {
+        // RunPod resets omitted fields to its defaults, so the call contains every field.
+        await saveEndpoint(scaled, id);
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
     },
 
     deleteEndpoint: (id) =>
@@ -94,6 +125,12 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
       ),
   };
 }
+
+/**
+ * Fields that are sent as null when they have no value, so that an earlier value does not stay. No public source confirms
+ * that RunPod accepts these nulls.
+ */
+const unconfirmedNulls = ["locations", "minCudaVersion", "modelReferences"] as const;
 
 /**
  * Input of the call that replaces the endpoint `id` or, without an id, creates an endpoint. RunPod resets omitted

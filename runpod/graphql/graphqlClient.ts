@@ -11,5 +11,12 @@ import { templateApi } from "./templates";
  */
 export function graphqlClient(options: ApiOptions): RunpodClient {
   const requests = graphqlRequests(options);
-  return { ...accountApi(requests), ...templateApi(requests), ...endpointApi(requests), ...registryAuthApi(requests) };
+  const getControlPlane = async () => ({ api: "graphql" as const, hasMoved: false, endsAt: requests.endsAt() });
+  return {
+    getControlPlane,
+    ...accountApi(requests),
+    ...templateApi(requests),
+    ...endpointApi(requests),
+    ...registryAuthApi(requests),
+  };
 }

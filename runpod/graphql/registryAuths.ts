@@ -1,9 +1,9 @@
 import { gql } from "graphql-request";
 import { z } from "zod";
 import type { RegistryAuthApi, RegistryAuthRecord } from "../client";
-import { text } from "../nullable";
+import { listing, text } from "../nullable";
 import { retryTransient } from "../retry";
-import { type GraphqlRequests, idOnly, nullableList } from "./request";
+import { type GraphqlRequests, idOnly } from "./request";
 
 const registryAuthRecord: z.ZodType<RegistryAuthRecord> = z.object({ id: z.string(), name: text });
 
@@ -11,9 +11,9 @@ const registryAuthRecord: z.ZodType<RegistryAuthRecord> = z.object({ id: z.strin
 export function registryAuthApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): RegistryAuthApi {
   return {
     async listRegistryAuths() {
-      const response = z.object({ containerRegistryCreds: nullableList(registryAuthRecord) });
+      const response = z.object({ containerRegistryCreds: listing(registryAuthRecord) });
       const fields = "containerRegistryCreds { id name }";
-      return (await queryMyself("containerRegistryCreds", fields, response)).containerRegistryCreds;
+      return (await queryMyself("containerRegistryCreds", fields, response)).containerRegistryCreds.items;
     },
 
     async createRegistryAuth(input) {

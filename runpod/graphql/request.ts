@@ -16,6 +16,8 @@ interface GraphqlCall<T> {
   variables?: object;
   /** Schema of the response. */
   response: z.ZodType<T>;
+  /** Whether another attempt may help when the response has not the right shape. Default false. */
+  isRepeatedWhenInvalid?: boolean;
   /** Values in the variables that must not appear in an error message. */
   secrets?: string[];
 }
@@ -30,28 +32,30 @@ export interface GraphqlRequests {
   remove(call: Omit<GraphqlCall<unknown>, "response">): Promise<void>;
   /** Reads fields of `myself`, the only query in the published schema. */
   queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>): Promise<T>;
+  /** End of the API that RunPod has announced. Undefined before the first response, or without an announcement. */
+  endsAt(): Date | undefined;
 }
 
 /** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
 export const idOnly = z.object({ id: z.string() });
 
-/** A list in a response. The published schema allows null for the list and for its items. */
-export function nullableList<T>(record: z.ZodType<T>) {
-  return z
-    .array(record.nullable())
-    .nullish()
-    .transform((items) => (items ?? []).filter((item) => item !== null));
-}
-
 /** Connects to RunPod's GraphQL API. */
 export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): GraphqlRequests {
+  let endsAt: Date | undefined;
   const http = new GraphQLClient(`${url.replace(/\/+$/, "")}/graphql`, {
     headers: { authorization: `Bearer ${apiKey}`, "user-agent": USER_AGENT },
     // Following a redirect would send the API key and a registry's password to another host.
     redirect: "error",
+    responseMiddleware(received) {
+      const { headers } =
+        received instanceof ClientError ? received.response : received instanceof Error ? {} : received;
+      const sunset = headers instanceof Headers ? Date.parse(headers.get("sunset") ?? "") : Number.NaN;
+      if (!Number.isNaN(sunset)) endsAt = new Date(sunset);
+    },
   });
 
-  async function send<T>({ operation, document, variables = {}, response, secrets = [] }: GraphqlCall<T>): Promise<T> {
+  async function send<T>(call: GraphqlCall<T>): Promise<T> {
+    const { operation, document, variables = {}, response, secrets = [] } = call;
     let data: unknown;
     try {
       data = await http.request({ document, variables: { ...variables }, signal: AbortSignal.timeout(timeoutMs) });
@@ -63,7 +67,7 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
     const parsed = response.safeParse(data);
     if (parsed.success) return parsed.data;
     throw new RunpodError(`Unexpected response from RunPod to ${operation}: ${z.prettifyError(parsed.error)}`, {
-      transient: false,
+      transient: call.isRepeatedWhenInvalid ?? false,
       maybeDone: true,
     });
   }
@@ -86,12 +90,19 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
 
     async queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>) {
       const response = z.object({ myself: record.nullable() });
-      const { myself } = await sendRepeatable({ operation, document: gql`query { myself { ${fields} } }`, response });
+      const { myself } = await sendRepeatable({
+        operation,
+        document: gql`query { myself { ${fields} } }`,
+        response,
+        isRepeatedWhenInvalid: true,
+      });
       // RunPod answers an unknown key with 200 and null. If null counted as an empty account, all resources would look
       // deleted.
       if (myself === null) throw refusedKey(operation, "is not valid");
       return myself;
     },
+
+    endsAt: () => endsAt,
   };
 }
 
@@ -105,15 +116,28 @@ function refusal(operation: string, { response }: ClientError, secrets: string[]
   if (status === 401 || /^unauthorized$/i.test(reason)) {
     return refusedKey(operation, "is not valid or lacks the permission");
   }
+  if (status === 410) {
+    const message = `RunPod refused ${operation}: it has ended its GraphQL API (410 Gone). Set runpodApi to auto or rest.`;
+    return new RunpodError(message, { transient: false, isGone: true });
+  }
   const transient = isTransientStatus(status) || TRANSIENT.test(reason);
   const verb = transient ? "could not do" : "refused";
   return new RunpodError(redact(`RunPod ${verb} ${operation}: ${reason}`, secrets), {
     transient,
+    // RunPod has not executed a call that it throttles.
+    maybeDone: transient && status !== 429,
+    isRefusal: !transient,
     retryAfterMs: headers instanceof Headers ? parseRetryAfter(headers.get("retry-after")) : undefined,
   });
 }
 
-/** Removes the value from GraphQL's message about an invalid variable, because the value may be a secret. */
+/**
+ * Removes the value from GraphQL's message about an invalid variable, because the value may be a secret. Keeps the name
+ * of the field, which follows the value.
+ */
 function withoutValue(message: string): string {
-  return message.replace(/(got invalid value).*/s, "$1");
+  return message.replace(/(got invalid value)(.*)/s, (_, start: string, rest: string) => {
+    const field = /.*(?: at "input\.|Field ")(\w+)"/s.exec(rest)?.[1];
+    return field === undefined ? start : `${start} in the field ${field}`;
+  });
 }

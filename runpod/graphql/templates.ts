@@ -1,9 +1,9 @@
 import { gql } from "graphql-request";
 import { z } from "zod";
 import type { TemplateApi, TemplateRecord, TemplateSettings } from "../client";
-import { nullable, optionalText, text } from "../nullable";
+import { findById, listing, nullable, optionalText, text } from "../nullable";
 import { retryTransient } from "../retry";
-import { type GraphqlRequests, idOnly, nullableList } from "./request";
+import { type GraphqlRequests, idOnly } from "./request";
 
 const FIELDS = "id name imageName dockerArgs containerDiskInGb containerRegistryAuthId env { key value }";
 
@@ -19,24 +19,26 @@ export const templateRecord: z.ZodType<TemplateRecord> = z.object({
   containerDiskInGb: nullable(z.number(), 0),
   containerRegistryAuthId: optionalText,
   env: z
-    .array(z.object({ key: z.string(), value: text }))
+    .array(z.object({ key: text, value: text }).nullable())
     .nullish()
-    .transform((pairs) => Object.fromEntries((pairs ?? []).map(({ key, value }) => [key, value]))),
+    .transform((pairs) =>
+      Object.fromEntries((pairs ?? []).flatMap((pair) => (pair?.key ? [[pair.key, pair.value]] : []))),
+    ),
 });
 
 /** Schema of `TEMPLATES`. */
-export const templateList = z.object({ podTemplates: nullableList(templateRecord) });
+export const templateList = z.object({ podTemplates: listing(templateRecord) });
 
 /** Template calls of the GraphQL API. */
 export function templateApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): TemplateApi {
   const listTemplates = async () => (await queryMyself("podTemplates", TEMPLATES, templateList)).podTemplates;
 
   async function getTemplate(id: string) {
-    return (await listTemplates()).find((template) => template.id === id);
+    return findById(await listTemplates(), id);
   }
 
   return {
-    findTemplateByName: async (name) => (await listTemplates()).find((template) => template.name === name),
+    findTemplateByName: async (name) => (await listTemplates()).items.find((template) => template.name === name),
     getTemplate,
 
     async saveTemplate(settings, id) {

@@ -1,6 +1,7 @@
+import { z } from "zod";
 import type { EndpointApi, EndpointRecord, EndpointSettings, TemplateRecord } from "../client";
 import { isNotFound, RunpodError } from "../error";
-import { splitOwnerTag } from "../ownerTag";
+import { splitOwnerTag, TEMPLATE_TAG } from "../ownerTag";
 import { followerBody, followsTemplate, runsTemplate } from "./followers";
 import { endpointRecord, endpointSettings, type RestEndpoint } from "./records";
 import { idOnly, itemPath, type RestRequests } from "./request";
@@ -15,7 +16,7 @@ export function endpointApi(requests: RestRequests): EndpointApi {
         list("serverless", "endpoints", endpointRecord),
         listTemplates(requests),
       ]);
-      return endpoints.map((endpoint) => withTemplate(endpoint, templates));
+      return endpoints.items.map((endpoint) => withTemplate(endpoint, templates));
     },
 
     async getEndpoint(id) {
@@ -26,7 +27,11 @@ export function endpointApi(requests: RestRequests): EndpointApi {
       return endpoint && withTemplate(endpoint, templates);
     },
 
-    getEndpointVersion: async () => undefined,
+    async getEndpointVersion(id) {
+      const response = z.object({ endpointVersion: z.number().nullish() });
+      const path = `${itemPath("serverless", id)}/releases`;
+      return (await get("releases", path, response))?.endpointVersion ?? undefined;
+    },
 
     async saveEndpoint(settings, id) {
       const template = await getTemplate(requests, settings.templateId);
@@ -61,9 +66,11 @@ export function endpointApi(requests: RestRequests): EndpointApi {
  * template differ, the template id is empty. Pulumi then shows drift, and the next update corrects the container.
  */
 function withTemplate(endpoint: RestEndpoint, templates: TemplateRecord[]): EndpointRecord {
-  const template = templates.find((each) => followsTemplate(endpoint, each) && runsTemplate(endpoint, each));
+  const source = templates.find((each) => followsTemplate(endpoint, each));
+  const templateId = source && runsTemplate(endpoint, source) ? source.id : "";
   const { owner } = splitOwnerTag(endpoint.env);
-  return { ...endpointSettings(endpoint, template?.id ?? ""), id: endpoint.id, owner };
+  const sourceTemplateId = endpoint.env[TEMPLATE_TAG] ?? source?.id;
+  return { ...endpointSettings(endpoint, templateId), id: endpoint.id, owner, sourceTemplateId };
 }
 
 /**

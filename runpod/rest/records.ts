@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { EndpointSettings, TemplateRecord, TemplateSettings } from "../client";
+import type { EndpointRecord, TemplateRecord, TemplateSettings } from "../client";
 import { nullable, optionalText, text } from "../nullable";
 
 const texts = nullable(z.array(z.string()), []);
@@ -41,12 +41,17 @@ export const endpointRecord = z.object({
     z.object({
       min: nullable(z.number(), 0),
       max: nullable(z.number(), 3),
-      idleTimeout: nullable(z.number(), 10),
+      // Missing for an endpoint that scales on the number of requests.
+      idleTimeout: z.number().nullish(),
     }),
-    { min: 0, max: 3, idleTimeout: 10 },
+    { min: 0, max: 3, idleTimeout: undefined },
   ),
   scaling: nullable(
-    z.object({ type: z.string(), queueDelay: z.number().nullish(), requestCount: z.number().nullish() }),
+    z.object({
+      type: nullable(z.string(), "QUEUE_DELAY"),
+      queueDelay: z.number().nullish(),
+      requestCount: z.number().nullish(),
+    }),
     { type: "QUEUE_DELAY", queueDelay: 4 },
   ),
   dataCenterIds: texts,
@@ -58,7 +63,10 @@ export const endpointRecord = z.object({
 export type RestEndpoint = z.infer<typeof endpointRecord>;
 
 /** Converts an endpoint in a response to settings. The response contains no template id, so the caller provides it. */
-export function endpointSettings(endpoint: RestEndpoint, templateId: string): EndpointSettings {
+export function endpointSettings(
+  endpoint: RestEndpoint,
+  templateId: string,
+): Omit<EndpointRecord, "id" | "owner" | "sourceTemplateId"> {
   const { gpu, workers, scaling } = endpoint;
   return {
     name: endpoint.name,
@@ -68,13 +76,14 @@ export function endpointSettings(endpoint: RestEndpoint, templateId: string): En
     minCudaVersion: gpu.minCudaVersion,
     workersMin: workers.min,
     workersMax: workers.max,
-    idleTimeoutSeconds: workers.idleTimeout,
+    idleTimeoutSeconds: workers.idleTimeout ?? undefined,
     scalerType: scaling.type,
     scalerValue: scaling.queueDelay ?? scaling.requestCount ?? 0,
     executionTimeoutMs: endpoint.timeout,
     flashBootType: endpoint.flashboot,
     locations: endpoint.dataCenterIds,
-    modelReferences: [],
+    // REST v2 does not return the models in the hosts' cache.
+    modelReferences: undefined,
   };
 }
 

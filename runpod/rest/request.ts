@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { ApiOptions } from "../client";
 import { isNotFound, RunpodError, redact, refusedKey } from "../error";
 import { callJson, type HttpResponse } from "../http";
-import { finalError, isTransientStatus } from "../retry";
+import { type Listing, listing } from "../nullable";
+import { isTransientStatus, retryTransient } from "../retry";
 
 /** Body of an error response, `application/problem+json`. */
 const problem = z.object({ title: z.string(), detail: z.string(), errors: z.array(z.unknown()) }).partial();
@@ -17,6 +18,8 @@ interface RestCall<T> {
   body?: object;
   /** Schema of the response. */
   response: z.ZodType<T>;
+  /** Whether another attempt may help when the response has not the right shape. Default false. */
+  isRepeatedWhenInvalid?: boolean;
   /** Values in the body that must not appear in an error message. */
   secrets?: string[];
 }
@@ -27,13 +30,21 @@ interface RestCall<T> {
  */
 export interface RestRequests {
   send<T>(call: RestCall<T>): Promise<T>;
-  /** Reads the list in the field `key` of the response. */
-  list<T>(path: string, key: string, record: z.ZodType<T>): Promise<T[]>;
+  /** Reads all pages of a list. `key` is the field of the response that contains the list. */
+  list<T>(path: string, key: string, record: z.ZodType<T>): Promise<Listing<T>>;
   /** Reads one resource. Undefined when it does not exist. */
   get<T>(operation: string, path: string, record: z.ZodType<T>): Promise<T | undefined>;
   /** Deletes a resource. Also succeeds when the resource does not exist. */
   remove(operation: string, path: string): Promise<void>;
 }
+
+/** End of the error text after 405 Method Not Allowed. */
+export const NOT_OFFERED = "RunPod's REST API does not offer this call.";
+
+/** Where the next page of a list begins. Lists without pages omit it. */
+const pagination = z.object({ nextCursor: z.string().nullish(), hasNextPage: z.boolean().nullish() }).nullish();
+/** A list with more pages than this repeats itself. */
+const MAX_PAGES = 1_000;
 
 /** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
 export const idOnly = z.object({ id: z.string() });
@@ -47,27 +58,20 @@ export function itemPath(collection: "templates" | "serverless" | "registries", 
 export function restRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): RestRequests {
   const base = `${url.replace(/\/+$/, "")}/v2`;
 
-  async function send<T>(call: RestCall<T>): Promise<T> {
+  /** A repeated POST would create a second resource. */
+  function send<T>(call: RestCall<T>): Promise<T> {
+    return call.method === "POST" ? sendOnce(call) : retryTransient(() => sendOnce(call));
+  }
+
+  async function sendOnce<T>(call: RestCall<T>): Promise<T> {
     const { operation, method, path, body, response, secrets = [] } = call;
-    // A repeated POST would create a second resource.
-    const isRepeatable = method !== "POST";
-    const received = await callJson({
-      operation,
-      method,
-      url: base + path,
-      apiKey,
-      timeoutMs,
-      isRepeatable,
-      ...(body && { body }),
-    });
-    if (received.status >= 300) {
-      const error = refusal(operation, received, [apiKey, ...secrets]);
-      throw isRepeatable ? finalError(error, received.attempts) : error;
-    }
+    const url = base + path;
+    const received = await callJson({ operation, method, url, apiKey, timeoutMs, ...(body && { body }) });
+    if (received.status >= 300) throw refusal(operation, received, [apiKey, ...secrets]);
     const parsed = response.safeParse(received.body);
     if (parsed.success) return parsed.data;
     throw new RunpodError(`Unexpected response from RunPod to ${operation}: ${z.prettifyError(parsed.error)}`, {
-      transient: false,
+      transient: call.isRepeatedWhenInvalid ?? false,
       maybeDone: true,
     });
   }
@@ -76,9 +80,25 @@ export function restRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): R
     send,
 
     async list<T>(path: string, key: string, record: z.ZodType<T>) {
-      const response = z.object({ [key]: z.array(record) });
-      const body = await send({ operation: `list ${path}`, method: "GET", path: `/${path}`, response });
-      return body[key] ?? [];
+      const response = z.object({ [key]: listing(record) }).and(z.object({ pagination }));
+      const all: Listing<T> = { items: [], unreadable: [] };
+      let query = "";
+      for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+        const page = await send({
+          operation: `list ${path}`,
+          method: "GET",
+          path: `/${path}${query}`,
+          response,
+          isRepeatedWhenInvalid: true,
+        });
+        const { items = [], unreadable = [] } = page[key] ?? {};
+        all.items.push(...items);
+        all.unreadable.push(...unreadable);
+        const next = page.pagination?.nextCursor;
+        if (!next) return all;
+        query = `?cursor=${encodeURIComponent(next)}`;
+      }
+      throw new RunpodError(`RunPod's list of ${path} has more than ${MAX_PAGES} pages.`, { transient: false });
     },
 
     async get<T>(operation: string, path: string, record: z.ZodType<T>) {
@@ -105,6 +125,7 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   const { status, body, retryAfterMs } = response;
   if (status === 401) return refusedKey(operation, "is not valid");
   if (status === 403) return refusedKey(operation, "lacks the permission");
+  const explained = explanations[status];
   if (status < 400) {
     const reason = `HTTP ${status} redirects to another address. Check runpodApiUrl.`;
     return new RunpodError(`RunPod did not answer ${operation}: ${reason}`, { transient: false });
@@ -113,13 +134,27 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   const reasons = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...errors.map(asText)];
   const transient = isTransientStatus(status);
   const verb = transient ? "could not do" : "refused";
-  // `isNotFound` and `isInUse` look for the meaning of the status in the message. RunPod's own text does not always
+  // `isNotFound` and `isNameTaken` look for the meaning of the status in the message. RunPod's own text does not always
   // contain this meaning.
   const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
   const suffix = reasons.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
   const message = `RunPod ${verb} ${operation}: ${reasons.join("; ")}${suffix}`;
-  return new RunpodError(redact(message, secrets), { transient, retryAfterMs });
+  return new RunpodError(redact(explained === undefined ? message : `${message}. ${explained}`, secrets), {
+    transient,
+    retryAfterMs,
+    // RunPod has not executed a call that it throttles.
+    maybeDone: transient && status !== 429,
+    isRefusal: !transient && explained === undefined,
+  });
 }
+
+/** What the operator can do about a status that time does not change. */
+const explanations: Record<number, string> = {
+  402: "The account has no credit: add some in RunPod's console, under Billing.",
+  403: "Either the API key lacks the permission, or the account may not use one of the GPU pools.",
+  405: NOT_OFFERED,
+  413: "RunPod accepts at most 102,400 bytes: make the template's environment shorter.",
+};
 
 function asText(error: unknown): string {
   return typeof error === "string" ? error : JSON.stringify(error);

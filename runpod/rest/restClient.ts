@@ -1,15 +1,16 @@
 import type { ApiOptions, RunpodClient } from "../client";
+import { accountApi } from "./account";
 import { endpointApi } from "./endpoints";
 import { registryAuthApi } from "./registryAuths";
 import { restRequests } from "./request";
 import { templateApi } from "./templates";
 
-/** Client for RunPod's REST API v2, generally available since August 2026. It has no account calls. */
+/** Client for RunPod's REST API v2, generally available since August 2026. */
 export function restClient(options: ApiOptions): RunpodClient {
   const requests = restRequests(options);
   return {
-    getAccount: async () => undefined,
-    getWorkerQuota: async () => undefined,
+    getControlPlane: async () => ({ api: "rest", hasMoved: false, endsAt: undefined }),
+    ...accountApi(requests),
     ...templateApi(requests),
     ...endpointApi(requests),
     ...registryAuthApi(requests),

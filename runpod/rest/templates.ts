@@ -4,9 +4,9 @@ import { followerBody, followsTemplate } from "./followers";
 import { containerBody, endpointRecord, type RestEndpoint, templateRecord } from "./records";
 import { idOnly, itemPath, type RestRequests } from "./request";
 
-/** Lists the templates of the account. */
-export function listTemplates({ list }: RestRequests): Promise<TemplateRecord[]> {
-  return list("templates", "templates", templateRecord);
+/** Lists the templates of the account, without those that cannot be read. */
+export async function listTemplates({ list }: RestRequests): Promise<TemplateRecord[]> {
+  return (await list("templates", "templates", templateRecord)).items;
 }
 
 /** Reads a template. Undefined when it does not exist. */
@@ -44,7 +44,7 @@ export function templateApi(requests: RestRequests): TemplateApi {
       const before = (await getTemplate(requests, id)) ?? template;
       const endpoints = await list("serverless", "endpoints", endpointRecord);
       await send({ operation: "updateTemplate", method: "PATCH", path: itemPath("templates", id), ...save });
-      for (const endpoint of endpoints) {
+      for (const endpoint of endpoints.items) {
         if (followsTemplate(endpoint, before)) await updateFollower(endpoint, template, save.secrets);
       }
       return { id };
@@ -55,5 +55,7 @@ export function templateApi(requests: RestRequests): TemplateApi {
 }
 
 function templateBody(settings: TemplateSettings) {
-  return { name: settings.name, ...containerBody(settings), serverless: true, public: false };
+  // RunPod starts SSH and Jupyter by default, and adds their keys to the environment.
+  const isOff = { startSsh: false, startJupyter: false };
+  return { name: settings.name, ...containerBody(settings), ...isOff, serverless: true, public: false };
 }

@@ -50,7 +50,13 @@ function credentials() {
 }
 
 const refresh = (registryAuthId = "reg1") =>
-  create({ runpodApiUrl: runpod.url, runpodKeyParameter: PARAMETER, registryAuthId, expiryParameter: EXPIRY })();
+  create({
+    runpodApi: "graphql",
+    runpodApiUrl: runpod.url,
+    runpodKeyParameter: PARAMETER,
+    registryAuthId,
+    expiryParameter: EXPIRY,
+  })();
 const expiry = () => account.get("aws:ssm/parameter:Parameter", EXPIRY)?.outputs.value;
 
 describe("registryRefresh", () => {

@@ -209,12 +209,7 @@ describe("Stack configuration", () => {
       { ...prebuilt, registry: ghcr },
       "registryToken: is missing; set it with: pulumi config set --secret registryToken",
     ],
-    [
-      "REST with an ECR token",
-      { runpodApi: "rest" },
-      'runpodApi: must be graphql with registry.kind ecr, got "rest". REST cannot renew credentials',
-    ],
-    ["an unknown value of runpodApi", { runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
+    ["an unknown value of runpodApi", { runpodApi: "soap" }, 'runpodApi: must be auto or graphql or rest, got "soap"'],
     [
       "an unknown external LLM",
       { vip: { providers: ["gemini"] } },

@@ -53,10 +53,9 @@ async function delegations(): Promise<Record<string, string>> {
 describe("A stack that was created through GraphQL", () => {
   let rest: Record<string, unknown>;
 
-  it("cannot switch to REST while RunPod pulls images with an ECR token", async () => {
-    await expect(up(engineOptions(cloud, programDir, dir, { runpodApi: "rest" }))).rejects.toThrow(
-      "runpodApi: must be graphql with registry.kind ecr",
-    );
+  it("shows no change at RunPod when it switches to REST and keeps its ECR token", async () => {
+    const { steps } = await up(engineOptions(cloud, programDir, dir, { runpodApi: "rest" }));
+    expect(runpodChanges(steps)).toEqual([]);
   });
 
   it("keeps its endpoints when it switches to REST with ECR delegations", async () => {

@@ -10,7 +10,7 @@ describe("Configuration of the RunPod provider", () => {
   it("has a default for every setting except the API key", () => {
     configure(request({ runpodApiKey: "rpa_1" }));
     expect(connection()).toMatchObject({
-      api: "graphql",
+      settle: { intervalMs: 500, limitMs: 8_000 },
       inUse: { intervalMs: 10_000, limitMs: 300_000 },
       rollout: { intervalMs: 5_000, limitMs: 900_000 },
       imageLookupMs: 5_000,
@@ -28,7 +28,7 @@ describe("Configuration of the RunPod provider", () => {
       { runpodInUseIntervalMs: "0" },
       "runpodInUseIntervalMs: must be a whole number of milliseconds, at least 1, got 0",
     ],
-    [{ runpodApi: "soap" }, 'runpodApi: must be graphql or rest, got "soap"'],
+    [{ runpodApi: "soap" }, 'runpodApi: must be auto or graphql or rest, got "soap"'],
     [
       { runpodRolloutLimitMs: "-1" },
       "runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got -1",

@@ -17,6 +17,8 @@ const CreateTemplate = z.strictObject({
   image: z.string(),
   serverless: z.boolean().default(false),
   public: z.boolean().default(false),
+  startSsh: z.boolean().default(true),
+  startJupyter: z.boolean().default(true),
 });
 const UpdateTemplate = CreateTemplate.partial();
 const version = z.string().regex(/^\d+\.\d+$/);
@@ -64,12 +66,13 @@ const UpdateEndpoint = z.strictObject({
 });
 const CreateRegistry = z.strictObject({ name: z.string(), username: z.string().min(1), password: z.string().min(1) });
 
+const UpdateRegistry = CreateRegistry.omit({ name: true });
+
 type Route = [method: string, path: RegExp, Operation, run: (id: string, body: unknown) => FakeResponse];
 
 /**
  * Starts a strict fake of RunPod's REST API v2. It refuses fields that are not in the OpenAPI document. An endpoint
- * copies its template only when it is created, an update changes only the given fields, and credentials cannot be
- * updated.
+ * copies its template only when it is created, and an update changes only the given fields.
  */
 export async function startFakeRest(): Promise<FakeRunpod> {
   const account = new RestAccount();
@@ -131,6 +134,12 @@ function routesOf(account: RestAccount): Route[] {
       () => json(200, { registries: [...registries.values()].map(withoutSecrets) }),
     ],
     ["POST", /^\/v2\/registries$/, "createRegistryAuth", (_id, body) => json(201, account.createRegistry(body))],
+    [
+      "PATCH",
+      /^\/v2\/registries\/([^/]+)$/,
+      "updateRegistryAuth",
+      (id, body) => json(200, account.updateRegistry(id, body)),
+    ],
     ["DELETE", /^\/v2\/registries\/([^/]+)$/, "deleteRegistryAuth", (id) => account.deleteRegistry(id)],
   ];
 }
@@ -175,7 +184,7 @@ class RestAccount {
   }
 
   updateTemplate(id: string, body: unknown): Stored {
-    const { serverless: _, public: __, ...fields } = valid(UpdateTemplate, body);
+    const { serverless: _, public: __, startSsh: ___, startJupyter: ____, ...fields } = valid(UpdateTemplate, body);
     this.checkTemplateName(fields.name, id);
     const stored = { ...existing(this.templates, id), ...fields } as Stored;
     this.templates.set(id, stored);
@@ -226,6 +235,12 @@ class RestAccount {
       throw new Problem(400, "registry name must be unique");
     const stored = { ...fields, id: `reg${++this.created}` };
     this.registries.set(stored.id, stored);
+    return withoutSecrets(stored);
+  }
+
+  updateRegistry(id: string, body: unknown) {
+    const stored = { ...existing(this.registries, id), ...valid(UpdateRegistry, body) };
+    this.registries.set(id, stored);
     return withoutSecrets(stored);
   }
 

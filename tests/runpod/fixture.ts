@@ -55,6 +55,8 @@ function useFixture<R extends FakeRunpod>(runpodApi: string, start: () => Promis
       runpodApiUrl: runpod.url,
       runpodJobApiUrl: `${runpod.url}/v2`,
       runpodRetryIntervalMs: "5",
+      runpodRetryLimitMs: "1000",
+      runpodSettleLimitMs: "60",
       runpodInUseIntervalMs: "10",
       runpodInUseLimitMs: "200",
       runpodRolloutIntervalMs: "5",

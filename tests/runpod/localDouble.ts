@@ -18,7 +18,7 @@ const names: Record<Operation, { graphql: string; rest: string }> = {
   saveEndpoint: { graphql: "saveEndpoint", rest: "P* /v2/serverless*" },
   deleteEndpoint: { graphql: "deleteEndpoint", rest: "DELETE /v2/serverless/*" },
   createRegistryAuth: { graphql: "saveRegistryAuth", rest: "POST /v2/registries" },
-  updateRegistryAuth: { graphql: "updateRegistryAuth", rest: "" },
+  updateRegistryAuth: { graphql: "updateRegistryAuth", rest: "PATCH /v2/registries/*" },
   deleteRegistryAuth: { graphql: "deleteRegistryAuth", rest: "DELETE /v2/registries/*" },
   list: { graphql: "myself", rest: "GET *" },
 };

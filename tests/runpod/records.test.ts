@@ -22,7 +22,8 @@ describe("A response with missing or null fields", () => {
   it("is parsed as an endpoint with the same defaults for both APIs", () => {
     for (const sparse of [{ id: "odd" }, { id: "odd", ...nulls, image: null, disk: null, flashboot: null }]) {
       const settings = endpointSettings(restEndpoint.parse(sparse), "");
-      expect({ id: "odd", ...settings }).toEqual(graphqlEndpoint.parse({ id: "odd", ...nulls }));
+      const unreturned = { idleTimeoutSeconds: 10, modelReferences: [] };
+      expect({ id: "odd", ...settings, ...unreturned }).toEqual(graphqlEndpoint.parse({ id: "odd", ...nulls }));
       expect(settings).toMatchObject({ gpuIds: [], locations: [], workersMin: 0, scalerType: "QUEUE_DELAY" });
     }
   });

@@ -1,10 +1,10 @@
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { apis } from "../../runpod/apis";
 import { readStream } from "../../runpod/http";
-import { setRetryInterval } from "../../runpod/retry";
+import { setRetryPolicy } from "../../runpod/retry";
 
 const API_KEY = "rpa_CANARY_KEY";
 const settings = {
@@ -18,7 +18,8 @@ const settings = {
 const closers: (() => void)[] = [];
 afterEach(() => {
   for (const close of closers.splice(0)) close();
-  setRetryInterval(500);
+  setRetryPolicy({ intervalMs: 500, limitMs: 10_000 });
+  vi.restoreAllMocks();
 });
 
 /** Starts a server for one test and returns its URL. */
@@ -96,28 +97,44 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(1);
   });
 
-  it("tries a read four times, and the time limit applies to each attempt", async () => {
-    setRetryInterval(1);
+  it("repeats a read until the retry limit, and the time limit applies to each attempt", async () => {
+    setRetryPolicy({ intervalMs: 1, limitMs: 300 });
     let received = 0;
     const url = await serve(() => {
       received += 1;
     });
-    const call = connect({ apiKey: API_KEY, url, timeoutMs: 50 }).listRegistryAuths();
-    await expect(call).rejects.toThrow(/no answer within 0.05 s \(tried 4 times\)$/);
-    expect(received).toBe(4);
+    const error = await errorOf(connect({ apiKey: API_KEY, url, timeoutMs: 50 }).listRegistryAuths());
+    expect(error.message).toBe(`${error.message.split(" (")[0]} (tried ${received} times)`);
+    expect(error.message).toContain("no answer within 0.05 s");
+    expect(received).toBeGreaterThan(3);
   });
 
-  it("waits as long as Retry-After says, even beyond the time limit of one attempt", async () => {
-    setRetryInterval(1);
+  it("survives a storm of failures that is longer than four attempts", async () => {
+    setRetryPolicy({ intervalMs: 1, limitMs: 5_000 });
+    let received = 0;
+    const url = await serve((_request, response) => {
+      received += 1;
+      response.writeHead(received <= 8 ? 503 : 401).end("{}");
+    });
+    await expect(connect({ apiKey: API_KEY, url }).listRegistryAuths()).rejects.toThrow("the API key is not valid");
+    expect(received).toBe(9);
+  });
+
+  it("waits as long as Retry-After says, with a line of progress, even beyond the time limit of one attempt", async () => {
+    setRetryPolicy({ intervalMs: 1, limitMs: 20_000 });
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const times: number[] = [];
     const url = await serve((_request, response) => {
       times.push(performance.now());
-      response.writeHead(429, { "retry-after": times.length === 1 ? "1" : "3600" }).end();
+      response.writeHead(429, { "retry-after": times.length === 1 ? "5" : "3600" }).end();
     });
     const error = await errorOf(connect({ apiKey: API_KEY, url, timeoutMs: 400 }).listRegistryAuths());
-    expect(error.message).toMatch(/HTTP 429 \(tried 2 times\)$/);
+    const limit = "runpodRetryLimitMs allows 20 s";
+    expect(error.message).toMatch(/HTTP 429 \(tried 2 times; RunPod asks to wait 3600 s, /);
+    expect(error.message).toContain(limit);
     const [first = 0, second = 0] = times;
-    expect(second - first).toBeGreaterThan(990);
+    expect(second - first).toBeGreaterThan(4_990);
+    expect(log.mock.calls.join()).toContain("The program tries again in 5 s, for at most 20 s in total.");
   });
 });
 

@@ -36,10 +36,8 @@ const clients: Record<FunctionName, string> = {
     import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
     import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
     import axios from "axios";
-    import axiosRetry from "axios-retry";
     import { GraphQLClient } from "graphql-request";
-    axiosRetry(axios.create());
-    export const made = [new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
+    export const made = [axios.create(), new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
       GetAuthorizationTokenCommand, GetParametersCommand];`,
   admin: `
     import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";

@@ -27,7 +27,8 @@ interface Options {
 const program = command(
   "chaos",
   "Simulates random failures and checks the final state. billing: the sync from Stripe to a customer's row, with late, " +
-    "duplicate, replayed and lost events, declined payments, crashes, outages and replaced keys. runpod: the RunPod provider, with failing calls, lost answers and " +
+    "duplicate, replayed and lost events, declined payments, crashes, outages and replaced keys. runpod: the RunPod " +
+    "provider, with failing and late calls, lost answers, lagging lists, two updates at once, the end of GraphQL and " +
     "lost state. Exits with status 1 when a run ends in a wrong state.",
 )
   .addArgument(new Argument("<simulation>", "code under test").choices(Object.keys(simulations)))

@@ -1,6 +1,7 @@
 import { type AccountFile, openAccount } from "./accountFile";
 import type { Clock } from "./clock";
 import { newAiKey, newId } from "./ids";
+import { ListLag } from "./listLag";
 import type {
   Endpoint,
   EndpointInput,
@@ -26,6 +27,8 @@ export interface AccountOptions {
    */
   templateHoldMs: number;
   clock: Clock;
+  /** Milliseconds after which lists show a change. */
+  listLagMs(): number;
   /** Whether the registry has the image. RunPod checks the image when it saves a template. */
   imageExists(imageName: string): boolean;
   /**
@@ -45,18 +48,21 @@ export class RunpodAccount {
   readonly registries: Registries;
   readonly networkVolumes: NetworkVolumes;
   readonly secrets: Secrets;
+  private readonly lag: ListLag;
   private readonly file: AccountFile;
   /** Time when an endpoint last stopped using a template, by template id. */
   private readonly lastTemplateUse = new Map<string, number>();
   /** Value of `clock.skippedMs` at an endpoint's last request, by endpoint id. */
   private readonly skippedMsAtRequest = new Map<string, number>();
 
+  /** @param path undefined keeps the account in memory only */
   constructor(
-    path: string,
+    path: string | undefined,
     private readonly options: AccountOptions,
   ) {
     this.file = openAccount(path);
-    this.registries = new Registries(this.file, options.clock);
+    this.lag = new ListLag(options.listLagMs);
+    this.registries = new Registries(this.file, options.clock, this.lag);
     this.networkVolumes = new NetworkVolumes(this.file);
     this.secrets = new Secrets(this.file, options.clock);
   }
@@ -79,6 +85,20 @@ export class RunpodAccount {
 
   get registryAuths(): RegistryAuth[] {
     return this.registries.all;
+  }
+
+  /** The resources as RunPod's lists show them: some seconds old while `listLagMs` is above 0. */
+  get listed(): { templates: Template[]; endpoints: Endpoint[]; registryAuths: RegistryAuth[] } {
+    return {
+      templates: this.lag.list("templates", this.templates),
+      endpoints: this.lag.list("endpoints", this.endpoints),
+      registryAuths: this.lag.list("registryAuths", this.registryAuths),
+    };
+  }
+
+  /** Template of a listed endpoint, which may be deleted together with the endpoint. */
+  listedTemplate(id: string): Template | undefined {
+    return this.template(id) ?? this.lag.deletedTemplate(id);
   }
 
   template(id: string): Template | undefined {
@@ -118,8 +138,7 @@ export class RunpodAccount {
     const isHeld = this.options.clock.now() - lastUse < this.options.templateHoldMs;
     if (this.endpointsUsing(id).length > 0 || isHeld)
       throw new AccountError("Template is in use and cannot be deleted");
-    delete this.file.data.templates[template.id];
-    this.file.save("templates", template.id);
+    this.removeTemplate(template);
   }
 
   /**
@@ -155,6 +174,7 @@ export class RunpodAccount {
     const changes = before
       ? [...endpointChanges(before, endpoint), ...templateChangesBetween(templateBefore, template)]
       : [];
+    if (!before) this.lag.noteCreated(endpoint.id);
     this.file.data.endpoints[endpoint.id] = endpoint;
     if (!before || changes.length > 0) this.newRelease(endpoint, changes);
     if (before && before.templateId !== template.id) this.releaseTemplate(before.templateId);
@@ -195,8 +215,8 @@ export class RunpodAccount {
     const isBound = this.template(endpoint.templateId)?.boundEndpointId === id;
     this.removeEndpoint(endpoint);
     if (isBound && this.endpointsUsing(endpoint.templateId).length === 0) {
-      delete this.file.data.templates[endpoint.templateId];
-      this.file.save("templates", endpoint.templateId);
+      const template = this.template(endpoint.templateId);
+      if (template) this.removeTemplate(template);
     }
   }
 
@@ -255,6 +275,7 @@ export class RunpodAccount {
       boundEndpointId: before?.boundEndpointId ?? null,
       isCopy,
     };
+    if (!before) this.lag.noteCreated(template.id);
     this.file.data.templates[template.id] = template;
     this.file.save("templates", template.id);
     return template;
@@ -291,7 +312,13 @@ export class RunpodAccount {
     return this.endpoints.filter((endpoint) => endpoint.templateId === templateId);
   }
 
+  private removeTemplate(template: Template): void {
+    this.lag.noteDeleted("templates", template);
+    delete this.file.data.templates[template.id];
+  }
+
   private removeEndpoint(endpoint: Endpoint): void {
+    this.lag.noteDeleted("endpoints", endpoint);
     delete this.file.data.endpoints[endpoint.id];
     delete this.file.data.releases[endpoint.id];
     this.skippedMsAtRequest.delete(endpoint.id);
@@ -306,8 +333,8 @@ export class RunpodAccount {
     const template = this.template(templateId);
     if (!template) return;
     template.boundEndpointId = null;
-    if (template.isCopy && this.endpointsUsing(templateId).length === 0) delete this.file.data.templates[templateId];
     this.file.save("templates", templateId);
+    if (template.isCopy && this.endpointsUsing(templateId).length === 0) this.removeTemplate(template);
   }
 
   private requireTemplate(id: string): Template {

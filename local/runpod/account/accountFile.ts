@@ -18,8 +18,12 @@ interface AccountState {
 /** File that stores an account. */
 export type AccountFile = StateStore<AccountState>;
 
-/** Opens an account's file or creates an empty account. */
-export function openAccount(path: string): AccountFile {
+/**
+ * Opens an account's file or creates an empty account.
+ *
+ * @param path undefined keeps the account in memory only
+ */
+export function openAccount(path: string | undefined): AccountFile {
   return new StateStore<AccountState>(path, {
     account: { userId: newId("user_") },
     templates: {},

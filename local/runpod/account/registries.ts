@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { AccountFile } from "./accountFile";
 import type { Clock } from "./clock";
 import { newId } from "./ids";
+import type { ListLag } from "./listLag";
 import type { Delegation, RegistryAuth } from "./records";
 import { AccountError } from "./rules";
 
@@ -21,6 +22,7 @@ export class Registries {
   constructor(
     private readonly file: AccountFile,
     private readonly clock: Clock,
+    private readonly lag: ListLag,
   ) {}
 
   get all(): RegistryAuth[] {
@@ -54,7 +56,7 @@ export class Registries {
 
   /** Deletes a credential. */
   remove(id: string): void {
-    this.requireAuth(id);
+    this.lag.noteDeleted("registryAuths", this.requireAuth(id));
     delete this.file.data.registryAuths[id];
     this.file.save("registryAuths", id);
   }
@@ -114,6 +116,7 @@ export class Registries {
     const isSame = before?.passwordHash === passwordHash;
     const auth: RegistryAuth = { id, name, username, passwordHash, isExpired: isSame && before.isExpired };
     if (!isSame) this.skippedMsAtRenewal.set(id, this.clock.skippedMs);
+    if (!before) this.lag.noteCreated(id);
     this.file.data.registryAuths[id] = auth;
     this.file.save("registryAuths", id);
     return auth;

@@ -18,17 +18,25 @@ export const Fault = z.strictObject({
   skip: z.int().min(0).default(0),
   /** Whether the double executes the call before it sends the failure. Default false. */
   done: z.boolean().default(false),
+  /**
+   * Milliseconds between the failure and the execution of the call, if `done` is true. RunPod can execute a create after
+   * its connection was cut. Default 0: the call is executed before the failure.
+   */
+  landsAfterMs: z.int().min(0).optional(),
   /** Delay before the call is handled, in milliseconds. */
   delayMs: z.int().min(0).default(0),
+  /** Header `Retry-After` of an answer with the status 429. Default 1. */
+  retryAfterSeconds: z.int().min(0).optional(),
   /**
    * Answer to the caller. `cut`: the connection is cut. `again`: RunPod's "try again later". A number: an HTTP status.
-   * A message: a refusal with this text. `pass`: the correct answer, after
-   * `delayMs`.
+   * A message: a refusal with this text. `nullField`: the correct answer, in which every field of this name is null.
+   * `pass`: the correct answer, after `delayMs`.
    */
   answer: z.union([
     z.enum(["cut", "again", "pass"]),
     z.int().min(400).max(599),
     z.strictObject({ message: z.string().min(1) }),
+    z.strictObject({ nullField: z.string().min(1) }),
   ]),
 });
 export type Fault = z.output<typeof Fault>;
@@ -45,12 +53,24 @@ export const Switches = z.strictObject({
   crashing: Patterns,
   /** Delay before a worker's process starts, in milliseconds. */
   coldStartMs: z.int().min(0),
+  /** Delay with which lists show created and deleted resources, in milliseconds. */
+  listLagMs: z.int().min(0),
+  /** Date of the header `Sunset` in every GraphQL response, for example `2027-01-31T00:00:00Z`. Null sends no header. */
+  graphqlSunset: z.iso.datetime().nullable(),
 });
 export type Switches = z.output<typeof Switches>;
 
 /** Creates switches that simulate no failure. */
 export function createSwitches(): Switches {
-  return { faults: [], noCapacity: [], unpullable: [], crashing: [], coldStartMs: 0 };
+  return {
+    faults: [],
+    noCapacity: [],
+    unpullable: [],
+    crashing: [],
+    coldStartMs: 0,
+    listLagMs: 0,
+    graphqlSunset: null,
+  };
 }
 
 /** Whether one of the patterns matches the whole text. */

@@ -1,4 +1,12 @@
-import { execute, GraphQLError, NoSchemaIntrospectionCustomRule, parse, specifiedRules, validate } from "graphql";
+import {
+  type DocumentNode,
+  execute,
+  GraphQLError,
+  NoSchemaIntrospectionCustomRule,
+  parse,
+  specifiedRules,
+  validate,
+} from "graphql";
 import { type Context, Hono } from "hono";
 import * as z from "zod";
 import type { Events } from "../../support/events";
@@ -36,7 +44,8 @@ export function graphqlApi(options: GraphqlOptions) {
       source: "runpod",
       summary: `POST /graphql ${names} → ${status}${code ? ` ${code}` : ""}`,
     });
-    return c.json(result, status);
+    const { graphqlSunset } = options.switches;
+    return c.json(result, status, graphqlSunset === null ? {} : { Sunset: new Date(graphqlSunset).toUTCString() });
   });
   return app;
 }
@@ -45,20 +54,34 @@ async function answer({ query, variables }: z.infer<typeof GraphqlRequest>, root
   const refuse = (errors: readonly GraphQLError[]) => ({
     errors: errors.map((error) => ({ ...error.toJSON(), extensions: { code: "GRAPHQL_VALIDATION_FAILED" } })),
   });
-  const document = parseOrError(query);
-  if (document instanceof GraphQLError) return refuse([document]);
-  const invalid = validate(schema, document, [...specifiedRules, NoSchemaIntrospectionCustomRule]);
-  if (invalid.length > 0) return refuse(invalid);
+  const { document, invalid } = parsed(query);
+  if (document === undefined || invalid.length > 0) return refuse(invalid);
   const { data, errors } = await execute({ schema, document, rootValue, variableValues: variables ?? {} });
   if (data === undefined) return refuse(errors ?? []);
   return { ...(errors && { errors: errors.map(publicError) }), data };
 }
 
-function parseOrError(query: string) {
+interface Parsed {
+  document: DocumentNode | undefined;
+  invalid: readonly GraphQLError[];
+}
+
+/** Documents by their text. A client sends the same few documents again and again, with other variables. */
+const parsedDocuments = new Map<string, Parsed>();
+const MAX_DOCUMENTS = 500;
+
+function parsed(query: string): Parsed {
+  const known = parsedDocuments.get(query) ?? parseAndValidate(query);
+  if (parsedDocuments.size < MAX_DOCUMENTS) parsedDocuments.set(query, known);
+  return known;
+}
+
+function parseAndValidate(query: string): Parsed {
   try {
-    return parse(query);
+    const document = parse(query);
+    return { document, invalid: validate(schema, document, [...specifiedRules, NoSchemaIntrospectionCustomRule]) };
   } catch (error) {
-    if (error instanceof GraphQLError) return error;
+    if (error instanceof GraphQLError) return { document: undefined, invalid: [error] };
     throw error;
   }
 }

@@ -57,7 +57,9 @@ function queries(options: ResolverOptions, caller: Caller) {
     myself: () => (caller === "anonymous" ? null : query(() => userView(options))()),
     podTemplate: query(({ id }: { id: string }) => account.template(id) ?? null),
     // The double does not have RunPod's own public templates.
-    podTemplates: query(({ input }: { input?: { isRunpod?: boolean } }) => (input?.isRunpod ? [] : account.templates)),
+    podTemplates: query(({ input }: { input?: { isRunpod?: boolean } }) =>
+      input?.isRunpod ? [] : account.listed.templates,
+    ),
     gpuTypes: query(({ input }: { input?: { id?: string; ids?: string[] } }) =>
       gpuTypes
         .filter(({ id }) => (input?.id ?? id) === id && (input?.ids ?? [id]).includes(id))
@@ -77,13 +79,13 @@ function userView({ account, workerIds }: ResolverOptions) {
     spendLimit: 80,
     maxServerlessConcurrency: account.workersQuota,
     serverlessDiscount: null,
-    endpoints: () => account.endpoints.map((endpoint) => endpointView(account, endpoint, workerIds)),
+    endpoints: () => account.listed.endpoints.map((endpoint) => endpointView(account, endpoint, workerIds)),
     endpoint: ({ id }: { id: string }) => {
       const endpoint = account.endpoint(id);
       return endpoint ? endpointView(account, endpoint, workerIds) : null;
     },
-    podTemplates: () => account.templates,
-    containerRegistryCreds: () => account.registryAuths,
+    podTemplates: () => account.listed.templates,
+    containerRegistryCreds: () => account.listed.registryAuths,
     networkVolumes: () => account.networkVolumes.all,
     secrets: () => account.secrets.all,
   };

@@ -17,7 +17,7 @@ export function endpointView(account: RunpodAccount, endpoint: Endpoint, workerI
     })),
     computeType: endpoint.instanceIds?.length ? "CPU" : "GPU",
     workersStandby: endpoint.workersMax,
-    template: () => account.template(endpoint.templateId),
+    template: () => account.listedTemplate(endpoint.templateId),
     pods: () => workerIds(endpoint.id).map((id) => ({ id, desiredStatus: "RUNNING" })),
   };
 }

@@ -90,11 +90,17 @@ export type CreateTemplate = z.output<typeof CreateTemplate>;
 export const UpdateTemplate = z.strictObject({ ...template, name: z.string().min(1).optional() });
 export type UpdateTemplate = z.output<typeof UpdateTemplate>;
 
-/** `POST /v2/registries`. REST v2 cannot change a credential. */
+/** `POST /v2/registries`. */
 export const CreateRegistry = z.strictObject({
   name: z.string().min(1),
   username: z.string().min(1),
   password: z.string().min(1),
+});
+
+/** `PATCH /v2/registries/{id}` (RunPod's API reference, 18 November 2026). */
+export const UpdateRegistry = z.strictObject({
+  username: z.string().min(1).max(191),
+  password: z.string().min(1).max(16_384),
 });
 
 /** `POST /v2/registries/delegations`. */

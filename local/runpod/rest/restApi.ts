@@ -16,8 +16,11 @@ interface RestOptions extends RestContext {
   events: Events;
 }
 
+/** RunPod checks this limit before the API key. */
+const MAX_BODY_BYTES = 102_400;
+
 /** Path segments after `/v2/` that belong to REST v2. No endpoint has one of these texts as its id. */
-const collections = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing"];
+const collections = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing", "account"];
 
 /**
  * REST v2, the control plane of `api.runpod.io/v2`. It must be mounted before the job API of `api.runpod.ai/v2`,
@@ -45,6 +48,8 @@ export function restApi(options: RestOptions): Hono {
   async function handle(c: Context, route: RestRoute | undefined): Promise<Response> {
     let headers: Record<string, string> = {};
     try {
+      if (Number(c.req.header("content-length") ?? 0) > MAX_BODY_BYTES)
+        throw new RestProblem(413, "request body too large");
       const key = callerOf(c, options.keys);
       const limit = limits.get(key.key) ?? new RestRateLimit(options.quota, options.now);
       limits.set(key.key, limit);

@@ -13,6 +13,7 @@ import {
   CreateTemplate,
   CreateVolume,
   UpdateEndpoint,
+  UpdateRegistry,
   UpdateTemplate,
   UpdateVolume,
 } from "./requestBodies";
@@ -25,6 +26,8 @@ import { releasesView, workersView } from "./workerViews";
 export interface RestContext {
   account: RunpodAccount;
   switches: Switches;
+  /** Entries per page of a list, unless the call says a number. */
+  pageSize: number;
   /** URL of the job API, with `/v2`. */
   jobApiUrl: string;
   /** Returns an endpoint's workers, or undefined for an unknown endpoint. */
@@ -43,10 +46,11 @@ export function restRoutes(context: RestContext): RestRoute[] {
     ...volumeRoutes(context),
     ...catalogRoutes(context),
     billingRoute(context),
+    ...accountRoutes(context),
   ];
 }
 
-function endpointRoutes({ account, switches, jobApiUrl, changed }: RestContext): RestRoute[] {
+function endpointRoutes({ account, switches, jobApiUrl, changed, pageSize }: RestContext): RestRoute[] {
   const endpointOf = (id: string): Endpoint => found(account.endpoint(id), "endpoint");
   const templateOf = (id: string): Template => found(account.template(id), "template");
   const sourceTemplate = (id: string | undefined): Template | undefined => {
@@ -55,9 +59,12 @@ function endpointRoutes({ account, switches, jobApiUrl, changed }: RestContext):
     if (!template.isServerless) throw new RestProblem(422, `template ${id} is not a serverless template`);
     return template;
   };
-  const view = (endpoint: Endpoint) => endpointView(endpoint, templateOf(endpoint.templateId), jobApiUrl);
+  const view = (endpoint: Endpoint) =>
+    endpointView(endpoint, found(account.listedTemplate(endpoint.templateId), "template"), jobApiUrl);
   return [
-    route("GET /serverless", "List serverless endpoints", () => ({ endpoints: account.endpoints.map(view) })),
+    route("GET /serverless", "List serverless endpoints", ({ query }) =>
+      pageOf("endpoints", account.listed.endpoints.map(view), query, pageSize),
+    ),
     bodyRoute("POST /serverless", "Create a serverless endpoint", CreateEndpoint, (_, body) => {
       const input = endpointFromCreate(body, sourceTemplate(body.templateId));
       if (hasNoCapacity(switches, input))
@@ -106,11 +113,13 @@ function workerRoutes({ account, fleet }: RestContext): RestRoute[] {
   ];
 }
 
-function templateRoutes({ account, changed }: RestContext): RestRoute[] {
+function templateRoutes({ account, changed, pageSize }: RestContext): RestRoute[] {
   const templateOf = (id: string): Template => found(account.template(id), "template");
   return [
     // Lists the templates of endpoints too, because RunPod's document says "all templates".
-    route("GET /templates", "List templates", () => ({ templates: account.templates.map(templateView) })),
+    route("GET /templates", "List templates", ({ query }) =>
+      pageOf("templates", account.listed.templates.map(templateView), query, pageSize),
+    ),
     bodyRoute("POST /templates", "Create a template", CreateTemplate, (_, body) => {
       const created = templateView(account.saveTemplate(templateFromCreate(body)));
       changed();
@@ -139,7 +148,9 @@ function registryRoutes({ account, changed }: RestContext): RestRoute[] {
       return delegation;
     }),
     route("DELETE /registries/delegations/{id}", "Revoke an ECR delegation", ({ id }) => account.registries.revoke(id)),
-    route("GET /registries", "List container registries", () => ({ registries: account.registryAuths.map(view) })),
+    route("GET /registries", "List container registries", () => ({
+      registries: account.listed.registryAuths.map(view),
+    })),
     bodyRoute("POST /registries", "Create a container registry credential", CreateRegistry, (_, body) => {
       const created = view(account.registries.create(body));
       changed();
@@ -148,6 +159,11 @@ function registryRoutes({ account, changed }: RestContext): RestRoute[] {
     route("GET /registries/{id}", "Get a container registry credential", ({ id }) =>
       view(found(account.registries.find(id), "registry")),
     ),
+    bodyRoute("PATCH /registries/{id}", "Update a container registry credential", UpdateRegistry, ({ id }, body) => {
+      const updated = view(account.registries.update({ ...body, id }));
+      changed();
+      return updated;
+    }),
     route("DELETE /registries/{id}", "Delete a container registry credential", ({ id }) =>
       account.deleteRegistryAuth(id),
     ),
@@ -208,6 +224,28 @@ function billingRoute({ account, fleet }: RestContext): RestRoute {
       account.endpoints.map((endpoint) => ({ endpoint, uptimeMs: fleet(endpoint.id)?.uptimeMs() ?? 0 })),
     ),
   );
+}
+
+/** The paths and the fields of `serverlessWorkers` are assumptions: no public source contains them. */
+function accountRoutes({ account }: RestContext): RestRoute[] {
+  return [
+    route("GET /account/limits", "Get account limits", () => ({
+      spendRate: { limit: 80 },
+      serverlessWorkers: {
+        limit: account.workersQuota,
+        used: account.endpoints.reduce((sum, { workersMax }) => sum + workersMax, 0),
+      },
+    })),
+    route("GET /billing/balance", "Get the account balance", () => ({ balanceAmount: 100, billingMode: "PREPAID" })),
+  ];
+}
+
+/** One page of a list. The cursor is the number of entries before the page. */
+function pageOf<T>(key: string, all: T[], query: URLSearchParams, defaultSize: number) {
+  const start = Number(query.get("cursor") ?? 0);
+  const end = start + Number(query.get("limit") ?? defaultSize);
+  const hasNextPage = end < all.length;
+  return { [key]: all.slice(start, end), pagination: { hasNextPage, nextCursor: hasNextPage ? String(end) : null } };
 }
 
 /** @throws RestProblem 404 when the resource is undefined */

@@ -1,16 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { OidcStore } from "../../../local/cognito/adapter";
 import { idToUuid, uuidOf, uuidToId } from "../../../local/cognito/uuid";
+import { StateStore } from "../../../local/support/stateStore";
 
 let dir: string;
 let path: string;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "cognito-store-"));
-  path = join(dir, "oidc.json");
+  path = join(dir, "oidc.db");
 });
 
 afterEach(() => {
@@ -34,7 +35,8 @@ describe("OidcStore", () => {
     expect(await tokens.find("old")).toBeUndefined();
     expect(await tokens.findByUid("u")).toBeUndefined();
     await tokens.upsert("new", {}, 60);
-    expect(Object.keys(JSON.parse(readFileSync(path, "utf8")))).toEqual(["AccessToken:new"]);
+    await Promise.resolve();
+    expect(Object.keys(new StateStore(path, { entries: {} }).data.entries)).toEqual(["AccessToken:new"]);
   });
 
   it("revokes only the tokens of the given grant", async () => {

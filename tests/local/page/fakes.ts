@@ -55,7 +55,7 @@ export interface FakeCustomer {
 
 /**
  * A fake auth/billing API for one customer and guests. Its Stripe pages have another origin and redirect back at once.
- * The Checkout page acts as if the customer bought the plan. The portal page changes nothing.
+ * The Checkout page acts as if the customer bought the plan. The portal changes the plan only when it is opened for a plan.
  *
  * @param session creates a guest's session
  */
@@ -68,7 +68,11 @@ export async function startApi(session: () => Session, customer: FakeCustomer, r
     customer.atStripe = { plan, stripe_status: "active", reason: "subscription", expires_at };
     return c.redirect(`${returnUrl}?checkout=success`);
   });
-  stripe.get("/portal", (c) => c.redirect(`${returnUrl}?portal=return`));
+  stripe.get("/portal", (c) => {
+    const plan = c.req.query("plan") as PaidPlan | undefined;
+    if (plan) customer.atStripe = { ...customer.atStripe, plan };
+    return c.redirect(`${returnUrl}?portal=return`);
+  });
   const pages = await serve("Stripe's pages", 0, stripe.fetch);
 
   const app = new Hono();
@@ -109,7 +113,11 @@ export async function startApi(session: () => Session, customer: FakeCustomer, r
     const { plan: wanted } = (await c.req.json()) as { plan: PaidPlan };
     return c.json({ url: `${pages.url}/pay/${wanted}` });
   });
-  app.post("/billing/portal", (c) => c.json({ url: `${pages.url}/portal` }));
+  app.post("/billing/portal", async (c) => {
+    const body = await c.req.text();
+    const query = body ? `?${new URLSearchParams(JSON.parse(body) as { plan: PaidPlan })}` : "";
+    return c.json({ url: `${pages.url}/portal${query}` });
+  });
   const api = await serve("API", 0, app.fetch);
   return {
     url: api.url,

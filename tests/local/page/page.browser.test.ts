@@ -294,7 +294,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#plan").textContent()).toBe("paid");
     expect(await tab.locator("#model").textContent()).toBe("mistral");
     expect(await tab.locator("#dates").textContent()).toBe("次回のお支払い2026年12月23日");
-    expect(await tab.locator("#buy-paid, #buy-vip").filter({ visible: true }).count()).toBe(0);
+    expect(await tab.locator("#buy-paid").isVisible()).toBe(false);
     const calls = api.calls.filter((call) => !call.startsWith("OPTIONS"));
     expect(calls).toEqual(["POST /billing/checkout", "POST /billing/sync", "POST /auth/session"]);
 
@@ -320,10 +320,23 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#dates").textContent()).toBe("Next paymentDecember 23, 2026");
     customer.atStripe.cancel_at = "2026-12-23T00:00:00.000Z";
     await tab.getByRole("button", { name: "Change, cancel, card" }).click();
-    await tab.getByText("Welcome back. This is the latest state of your plan.").waitFor();
+    await tab.getByText("Your cancellation still stands.").waitFor();
     expect(await tab.locator("#dates").textContent()).toBe("Ends onDecember 23, 2026");
     await tab.getByRole("button", { name: "日本語" }).click();
     expect(await tab.locator("#dates").textContent()).toBe("解約日2026年12月23日");
+  });
+
+  it("lets a paid subscriber confirm vip in the customer portal", async () => {
+    const subscription: Partial<PlanInfo> = { plan: "paid", stripe_status: "active", reason: "subscription" };
+    const customer: FakeCustomer = { inRow: subscription, atStripe: { ...subscription } };
+    await using visited = await visit({}, { customer });
+    const { tab, api } = visited;
+    await signIn(tab);
+    await tab.getByRole("button", { name: "vip を申し込む" }).click();
+    await tab.getByText("おかえりなさい。").waitFor();
+    expect(await tab.locator("#plan").textContent()).toBe("vip");
+    expect(await tab.locator("#buy-vip").isVisible()).toBe(false);
+    expect(api.calls).not.toContain("POST /billing/checkout");
   });
 
   it("keeps the old plan at the success URL until the payment arrives", async () => {

@@ -27,7 +27,7 @@ describe("A fault", () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
-    expect(runpod.events).toContainEqual("POST /graphql saveEndpoint → fault: cut, after executing the call");
+    expect(runpod.events).toContainEqual("POST /graphql saveEndpoint → fault: cut, although the call is executed");
 
     fail({ on: "POST /v2/serverless", answer: "cut" });
     await expect(runpod.rest("POST /serverless", restEndpoint)).rejects.toThrow();

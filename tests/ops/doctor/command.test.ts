@@ -44,7 +44,7 @@ it("doctor reports no failed check for the stack of npm start", async () => {
   const { code, stack, failed, checks } = await json();
   expect(checks.filter(({ status }) => status === "failed")).toEqual([]);
   expect(checks.find(({ name }) => name === "phi3 image")?.seen).toMatch(/^phi3-local-1: .*@sha256:/);
-  expect([code, stack, failed, checks.length]).toEqual([0, "start", 0, 7 + 8 * models.length]);
+  expect([code, stack, failed, checks.length]).toEqual([0, "start", 0, 9 + 8 * models.length]);
 });
 
 it("doctor reports failed checks in a table and in JSON and exits with status 1", async () => {

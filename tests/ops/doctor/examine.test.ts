@@ -37,11 +37,21 @@ bothApis("examine of a healthy stack (%s)", (api) => {
     const checks = await here.report();
     const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "browser key"];
     expect(checks.map(({ name }) => name)).toEqual([
-      ...["account", "key", "Lambda concurrency", "sign-in e-mail", ...(api === "graphql" ? ["registry token"] : [])],
-      ...["worker quota", "leaked endpoints"],
+      ...["RunPod API", "account", "key", "Lambda concurrency", "sign-in e-mail"],
+      ...[...(api === "graphql" ? ["registry token"] : []), "worker quota", "leaked endpoints"],
       ...models.flatMap((model) => parts.map((part) => `${model} ${part}`)),
     ]);
     expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
+  });
+
+  it("counts the workers of each of several endpoints with one name, and names every id", async () => {
+    const here = await open({ api });
+    const before = await here.report();
+    await here.change("phi3", { name: "snack-misaki-test-phi3" });
+    const checks = await here.report();
+    const seen = (some: typeof checks, part: string) => some.find(({ name }) => name === part)?.seen ?? "";
+    const sum = (some: typeof checks) => Number.parseInt(seen(some, "worker quota"), 10);
+    expect(sum(checks)).toBe(sum(before) + 3);
   });
 
   it("reports no problem when some answers are lost and there is no worker", async () => {
@@ -160,7 +170,7 @@ bothApis("examine of broken workers (%s)", (api) => {
         line("mistral drift", "failed", /^workersMax is 0, configured 2/, /^Run "pulumi up --refresh"/),
       ]),
     );
-    expect(lines).toContainEqual(line("phi3 workers", "failed", /^none, and workersMax is 0/, /pulumi up --refresh/));
+    expect(lines).toContainEqual(line("phi3 workers", "failed", /^none, and workersMax is 0/, /^Run "pulumi up":/));
   });
 
   it("warns about endpoints that RunPod scaled down after three days", async () => {
@@ -267,13 +277,13 @@ it("examine uses RunPod's quota when the configuration has no quota", async () =
 it("examine runs all other checks when one part of the account cannot be read", async () => {
   const here = await open({ api: "rest" });
   const on = "GET /v2/registries";
-  here.runpod.switches.faults.push({ on, times: 4, skip: 0, done: false, delayMs: 0, answer: 500 });
+  here.runpod.switches.faults.push({ on, times: 99, skip: 0, done: false, delayMs: 0, answer: 500 });
   const checks = await here.report();
   expect(checks).toContainEqual(
     line("key", "failed", /^cannot read credentials\..*try again later/, /^Try again in some minutes/),
   );
   // Every check is ok except one check of the account and the registry check of each model.
-  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(5 + 7 * models.length);
+  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(6 + 7 * models.length);
 });
 
 bothApis("examine of a broken deployment (%s)", (api) => {
@@ -348,7 +358,12 @@ bothApis("examine of a broken deployment (%s)", (api) => {
     const here = await open({ api });
     await here.bump("phi3", "ghcr.io/example/phi3:phi3-2026-12-01");
     expect(await problems(here)).toContainEqual(
-      line("phi3 image", "warning", /2026-12-01, but the configuration says .*2026-11-22/, /^Run "pulumi up"/),
+      line(
+        "phi3 image",
+        "warning",
+        /2026-12-01, but the configuration says .*2026-11-22/,
+        /^Run "pulumi up --refresh"/,
+      ),
     );
   });
 
@@ -415,7 +430,7 @@ describe("image named by digest", () => {
         "phi3 image",
         "warning",
         /@sha256:\w+ is phi3-2026-10-01, but the configuration says phi3-2026-11-22$/,
-        /^Run "pulumi up"/,
+        /^Run "pulumi up --refresh"/,
       ),
     ]);
   });

@@ -21,10 +21,10 @@ import type { Check } from "../../../ops/doctor/check";
 import { examine } from "../../../ops/doctor/examine";
 import type { Target } from "../../../ops/doctor/target";
 import { type Api, apis } from "../../../runpod/apis";
-import type { EndpointRecord, RunpodClient, TemplateRecord } from "../../../runpod/client";
+import type { EndpointRecord, EndpointSettings, RunpodClient, TemplateRecord } from "../../../runpod/client";
 import { endpointFields } from "../../../runpod/endpointFields";
 import { addOwnerTag } from "../../../runpod/ownerTag";
-import { setRetryInterval } from "../../../runpod/retry";
+import { setRetryPolicy } from "../../../runpod/retry";
 
 const names = stackNames("dev");
 export const OWNER = names.owner;
@@ -76,7 +76,7 @@ export class DoctorFixture {
 
   static async open({ api = "graphql", runpod = {}, before, config = {}, template, endpoint }: FixtureOptions = {}) {
     const dir = mkdtempSync(join(tmpdir(), "snack-doctor-"));
-    setRetryInterval(5);
+    setRetryPolicy({ intervalMs: 5, limitMs: 200 });
     const endpointsOf = (...some: Model[]) => ({ endpointNames: some.map((model) => names.endpoint(model)) });
     const double = await startRunpod({
       port: 0,
@@ -110,7 +110,7 @@ export class DoctorFixture {
       target(
         double,
         { ssm: ssm.url, ecr: ecr.url, lambda: lambda.url },
-        { runpodApi: api, ...registryOf(api), ...config },
+        { runpodApi: api === "graphql" ? "auto" : api, ...registryOf(api), ...config },
       ),
       dir,
     );
@@ -148,7 +148,7 @@ export class DoctorFixture {
       ...made.endpoint,
       ...endpoint,
     }).inputs;
-    const { owner: _, ...settings } = fields as unknown as EndpointRecord;
+    const { owner: _, ...settings } = fields as unknown as EndpointSettings & { owner: string };
     const { id } = await this.client.saveEndpoint(settings);
     this.templateIds[model] = templateId;
     this.endpointIds[model] = id;
@@ -189,8 +189,13 @@ export class DoctorFixture {
   async change(model: Model, changes: Partial<EndpointRecord>): Promise<void> {
     const endpoint = await this.client.getEndpoint(this.endpointIds[model]);
     if (!endpoint) throw new Error(`no endpoint of ${model}`);
-    const { id, owner: _, ...settings } = endpoint;
-    await this.client.saveEndpoint({ ...settings, ...changes }, changes.name === undefined ? id : undefined);
+    const { id, owner: _, sourceTemplateId: __, ...rest } = { ...endpoint, ...changes };
+    const settings = {
+      ...rest,
+      idleTimeoutSeconds: rest.idleTimeoutSeconds ?? 10,
+      modelReferences: rest.modelReferences ?? [],
+    };
+    await this.client.saveEndpoint(settings, changes.name === undefined ? id : undefined);
     this.runpod.tick();
   }
 

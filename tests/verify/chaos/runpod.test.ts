@@ -48,25 +48,25 @@ describe("RunPod simulation", () => {
 
   it.each([
     [
-      "the provider does not look for a resource after a lost create response",
-      "orphans",
-      "runpod/createOnce.ts",
-      "existing = await find();",
-      "",
-    ],
-    [
       "the provider does not look for an existing endpoint before it creates one",
       "duplicates",
       "runpod/endpointProvider.ts",
-      "() => findOwn(client, inputs)",
-      "async () => undefined",
+      "find: () => findOwn(client, inputs)",
+      "find: async () => undefined",
     ],
     [
-      "the provider hides drift of an endpoint",
+      "the provider keeps every endpoint that was created twice",
+      "duplicates",
+      "runpod/duplicates.ts",
+      "return all.filter((other) =>",
+      "return [].filter((other) =>",
+    ],
+    [
+      "an update does not notice that RunPod has lowered workersMax",
       "wrong",
       "runpod/endpointProvider.ts",
-      "const props = asDeclared(declared,",
-      "const props = declared; void (",
+      "live.workersMax < workersMax",
+      "false",
     ],
     [
       "the provider treats a reordered set as a change",
@@ -77,7 +77,7 @@ describe("RunPod simulation", () => {
     ],
   ] as const)("finds errors when %s", async (_name, kind, file, piece, replacement) => {
     const programDir = await providerWith(file, piece, replacement);
-    const result = await simulateRunpod({ runs: 10, seed: 1, programDir }, (wrong) => wrong[kind].length > 0);
+    const result = await simulateRunpod({ runs: 100, seed: 1, programDir }, (wrong) => wrong[kind].length > 0);
     expect(result[kind]).toBeGreaterThan(0);
   });
 });

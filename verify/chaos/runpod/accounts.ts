@@ -1,5 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { RunpodAccount } from "../../../local/runpod/account/account";
+import type { EnvVar } from "../../../local/runpod/account/records";
 import { type RunpodDouble, startRunpod } from "../../../local/runpod/server";
 import { idleWorker } from "../../../local/runpod/workers/worker";
 import { Events } from "../../../local/support/events";
@@ -7,7 +9,7 @@ import { Events } from "../../../local/support/events";
 /** API key of every account. */
 export const API_KEY = "chaos-account-key";
 
-/** Name of a template and an endpoint of another owner. The stack must not touch them. */
+/** Name of two templates and an endpoint of another owner. The stack must not touch them. */
 export const FOREIGN = "other-owner";
 
 /** A RunPod double at a fixed URL that can be restarted with a fresh account. */
@@ -29,12 +31,14 @@ export async function openAccounts(dir: string): Promise<Accounts> {
       dir: folder,
       keys: [{ key: API_KEY, scope: "account" }],
       engineUrl: "http://127.0.0.1:9/v1",
+      isInMemory: true,
       python: undefined,
       resolveImage: () => ({ version: "1" }),
       events: new Events(),
       startWorker: idleWorker,
       workersQuota: 20,
       templateHoldMs: 30,
+      restPageSize: 4,
       restQuota: { minute: unlimited, hour: unlimited, day: unlimited },
     });
   };
@@ -45,26 +49,43 @@ export async function openAccounts(dir: string): Promise<Accounts> {
     async next() {
       await current.close();
       current = await open(port);
-      await addForeign(current.graphqlUrl);
+      addForeign(current.account);
       return current;
     },
     close: () => current.close(),
   };
 }
 
-async function addForeign(graphqlUrl: string): Promise<void> {
-  const query = `mutation {
-    saveEndpoint(input: {
-      name: "${FOREIGN}", gpuIds: "AMPERE_16", workersMax: 1,
-      template: { name: "${FOREIGN}", imageName: "registry.example/other:1", containerDiskInGb: 20, dockerArgs: "", env: [] }
-    }) { id }
-  }`;
-  const response = await fetch(graphqlUrl, {
-    method: "POST",
-    headers: { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" },
-    body: JSON.stringify({ query }),
-    signal: AbortSignal.timeout(10_000),
+/** One of the templates has a variable without a name, as GraphQL's schema allows. */
+function addForeign(account: RunpodAccount): void {
+  const template = {
+    name: FOREIGN,
+    imageName: "registry.example/other:1",
+    containerDiskInGb: 20,
+    volumeInGb: 0,
+    dockerArgs: "",
+    env: [],
+    isServerless: true,
+    isPublic: false,
+    startSsh: false,
+    startJupyter: false,
+  };
+  const nameless = [{ key: null, value: null }] as unknown as EnvVar[];
+  account.saveTemplate({ ...template, name: `${FOREIGN}-nameless`, env: nameless });
+  account.saveEndpoint({
+    name: FOREIGN,
+    type: "QB",
+    gpuIds: "AMPERE_16",
+    gpuCount: 1,
+    idleTimeout: 10,
+    scalerType: "QUEUE_DELAY",
+    scalerValue: 4,
+    workersMin: 0,
+    workersMax: 1,
+    workersPFBTarget: 0,
+    bindEndpoint: true,
+    executionTimeoutMs: 0,
+    flashBootType: "OFF",
+    template,
   });
-  const { errors } = (await response.json()) as { errors?: unknown };
-  if (errors) throw new Error(`The RunPod double rejected the endpoint of another owner: ${JSON.stringify(errors)}`);
 }

@@ -70,10 +70,6 @@ const changes: Record<string, Change> = {
     ...stack,
     registry: { ...stack.registry, name: `snack-misaki-chaos-registry-${number}` },
   }),
-};
-
-/** Changes that only the GraphQL API supports. */
-const graphqlChanges: Record<string, Change> = {
   registryPassword: (stack, number) => ({
     ...stack,
     registry: { ...stack.registry, password: `password ${number}` },
@@ -81,12 +77,6 @@ const graphqlChanges: Record<string, Change> = {
 };
 
 /** Applies one random change. */
-export function withRandomChange(
-  stack: DeclaredStack,
-  api: "graphql" | "rest",
-  number: number,
-  random: Random,
-): DeclaredStack {
-  const possible = Object.values(api === "graphql" ? { ...changes, ...graphqlChanges } : changes);
-  return random.pick(possible)(stack, number, random);
+export function withRandomChange(stack: DeclaredStack, number: number, random: Random): DeclaredStack {
+  return random.pick(Object.values(changes))(stack, number, random);
 }

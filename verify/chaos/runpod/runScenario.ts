@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Fault } from "../../../local/runpod/account/switches";
 import type { RunpodDouble } from "../../../local/runpod/server";
 import { FOREIGN } from "./accounts";
 import type { DeclaredStack } from "./declaredStack";
@@ -41,6 +43,8 @@ export async function runScenario(
 
 class ScenarioRun {
   readonly outcome: Outcome = { orphans: [], duplicates: [], wrong: [] };
+  private hasGraphqlEnded = false;
+  private longestLandingMs = 0;
 
   constructor(
     private readonly stack: Stack,
@@ -50,17 +54,20 @@ class ScenarioRun {
 
   /** Runs `up` with a declaration while the update's failures occur. Then compares the account with the declaration. */
   async update(update: Update): Promise<void> {
-    const { declared, faults, daysBefore, refresh, losesState } = update;
+    const { declared, faults, daysBefore, refresh, isConcurrent, losesState } = update;
     const { stack, runpod } = this;
     this.log(`up ${JSON.stringify(declared)} with ${describe(update)}`);
     if (daysBefore > 0) runpod.skip(daysBefore * DAY_MS);
-    runpod.switches.faults = structuredClone(faults);
-    // RunPod changed settings during the idle days. Pulumi sees such changes only after a refresh.
-    if (daysBefore > 0) await this.mustSucceed("refresh", () => stack.refresh());
-    else if (refresh) await this.attempt("refresh", () => stack.refresh());
-    const before = stack.snapshot();
-    await this.attempt("up", () => stack.up(declared));
-    if (losesState) {
+    runpod.switches.listLagMs = update.listLagMs;
+    this.setFaults(faults, update.graphqlEndsAfter);
+    if (refresh) await this.attempt("refresh", () => stack.refresh());
+    const before = losesState ? stack.snapshot() : undefined;
+    const other = isConcurrent ? stack.fork() : undefined;
+    await Promise.all([
+      this.attempt("up", () => stack.up(declared)),
+      other && this.attempt("the same up by somebody else", () => other.up(declared)),
+    ]);
+    if (before) {
       this.log("the machine crashed before the state was written");
       stack.restore(before);
     }
@@ -74,7 +81,8 @@ class ScenarioRun {
    */
   async checkStability(declared: DeclaredStack): Promise<void> {
     const { stack, runpod } = this;
-    runpod.switches.faults = [];
+    this.setFaults([]);
+    runpod.switches.listLagMs = 0;
     for (const [name, work] of [
       ["another up", () => stack.up(declared)],
       ["a refresh", () => stack.refresh()],
@@ -100,7 +108,7 @@ class ScenarioRun {
   /** Destroys the stack. Every resource that remains is an orphan. */
   async destroy(faults: Scenario["destroyFaults"], ignoresDependencies: boolean): Promise<void> {
     const { stack, runpod } = this;
-    runpod.switches.faults = structuredClone(faults);
+    this.setFaults(faults);
     this.log(`destroy${ignoresDependencies ? " in any order" : ""} with ${describe({ faults })}`);
     if (ignoresDependencies) stack.forgetDependencies();
     await this.mustSucceed("destroy", () => stack.destroy());
@@ -109,8 +117,22 @@ class ScenarioRun {
       ownIds(runpod.account).map((id) => `${id} remains after destroy`),
     );
     const { templates, endpoints } = runpod.account;
-    const foreign = [...templates, ...endpoints].filter(({ name }) => name === FOREIGN);
-    if (foreign.length !== 2) this.note("wrong", ["the template or the endpoint of another owner is missing"]);
+    const foreign = [...templates, ...endpoints].filter(({ name }) => name.startsWith(FOREIGN));
+    if (foreign.length !== 3) this.note("wrong", ["a template or the endpoint of another owner is missing"]);
+  }
+
+  /** Time until the last late call has taken effect and the lists show it. */
+  private get settleMs(): number {
+    return this.runpod.switches.listLagMs + this.longestLandingMs;
+  }
+
+  /** @param graphqlEndsAfter number of GraphQL calls after which RunPod answers 410 Gone for ever */
+  private setFaults(faults: Fault[], graphqlEndsAfter?: number): void {
+    this.longestLandingMs = Math.max(0, ...faults.map(({ landsAfterMs = 0 }) => landsAfterMs));
+    const end = this.hasGraphqlEnded ? 0 : graphqlEndsAfter;
+    this.hasGraphqlEnded = end !== undefined;
+    const gone = { on: "POST /graphql", times: Number.MAX_SAFE_INTEGER, done: false, delayMs: 0, answer: 410 };
+    this.runpod.switches.faults = [...(end === undefined ? [] : [{ ...gone, skip: end }]), ...structuredClone(faults)];
   }
 
   /** Retries like an operator: first with the remaining faults, then after a refresh, and finally without faults. */
@@ -119,7 +141,7 @@ class ScenarioRun {
     if (await this.attempt(name, work)) return;
     await refresh();
     if (await this.attempt(name, work)) return;
-    this.runpod.switches.faults = [];
+    this.setFaults([]);
     const isRefreshed = await refresh();
     if (!(isRefreshed && (await this.attempt(name, work)))) {
       this.note("wrong", [`${name} fails even without faults`]);
@@ -134,6 +156,9 @@ class ScenarioRun {
     } catch (error) {
       this.log(`${name} failed: ${messageOf(error)}`);
       return false;
+    } finally {
+      // Late calls take effect before the operator goes on.
+      await sleep(this.settleMs);
     }
   }
 
@@ -147,11 +172,16 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function describe({ faults, losesState, daysBefore, refresh }: Partial<Update>): string {
+function describe(update: Partial<Update>): string {
+  const { faults, losesState, daysBefore, refresh, isConcurrent, listLagMs, graphqlEndsAfter } = update;
   const parts = (faults ?? []).map(
-    ({ on, times, skip, done, answer }) =>
-      `${times} × ${answer} on ${on}${skip ? ` after ${skip} calls` : ""}${done ? ", after RunPod has executed the call" : ""}`,
+    ({ on, times, skip, done, answer, landsAfterMs }) =>
+      `${times} × ${JSON.stringify(answer)} on ${on}${skip ? ` after ${skip} calls` : ""}` +
+      `${done ? `, executed ${landsAfterMs ? `${landsAfterMs} ms later` : "before"}` : ""}`,
   );
+  if (listLagMs) parts.push(`lists that lag by ${listLagMs} ms`);
+  if (graphqlEndsAfter !== undefined) parts.push(`the end of GraphQL after ${graphqlEndsAfter} calls`);
+  if (isConcurrent) parts.push("the same update by somebody else");
   if (daysBefore) parts.push(`${daysBefore} idle days before`);
   if (refresh) parts.push("a refresh before");
   if (losesState) parts.push("a crash before the state is written");

@@ -7,10 +7,16 @@ import { type DeclaredStack, initialStack, withRandomChange } from "./declaredSt
 export interface Update {
   declared: DeclaredStack;
   faults: Fault[];
+  /** Delay of RunPod's lists in milliseconds. */
+  listLagMs: number;
+  /** Number of GraphQL calls in this update after which RunPod ends GraphQL. Undefined: not in this update. */
+  graphqlEndsAfter: number | undefined;
   /** Idle days before the update. RunPod lowers `workersMax` to 2 after three idle days, and to 0 after seven. */
   daysBefore: number;
   /** Whether the operator runs `pulumi refresh` before the update. */
   refresh: boolean;
+  /** Whether a second operator runs the same update at the same time, with an own copy of the state. */
+  isConcurrent: boolean;
   /** Whether the machine crashes before the Pulumi engine writes the state. */
   losesState: boolean;
 }
@@ -25,8 +31,11 @@ export interface Scenario {
   ignoresDependencies: boolean;
 }
 
+/** One of RunPod's two APIs. */
+type Protocol = "graphql" | "rest";
+
 /** Calls that may fail, with the names that the RunPod double uses for them. */
-const calls: Record<Api, readonly string[]> = {
+const calls: Record<Protocol, readonly string[]> = {
   graphql: [
     "myself",
     "saveTemplate",
@@ -46,24 +55,49 @@ const calls: Record<Api, readonly string[]> = {
     "POST /v2/registries",
     "PATCH /v2/templates/*",
     "PATCH /v2/serverless/*",
+    "PATCH /v2/registries/*",
     "DELETE /v2/templates/*",
     "DELETE /v2/serverless/*",
     "DELETE /v2/registries/*",
   ],
 };
 
-/** Generates the scenario of a seed, always the same for the same seed. Even seeds use GraphQL, odd seeds REST. */
+/** Calls that fail in a storm. */
+const everyCall: Record<Protocol, string> = { graphql: "POST /graphql", rest: "* /v2/*" };
+
+/** Reads whose answer may contain null instead of a list. */
+const lists: Record<Protocol, readonly [on: string, nullField: string][]> = {
+  graphql: [
+    ["myself", "podTemplates"],
+    ["myself", "endpoints"],
+    ["myself", "containerRegistryCreds"],
+  ],
+  rest: [
+    ["GET /v2/templates", "templates"],
+    ["GET /v2/serverless", "endpoints"],
+    ["GET /v2/registries", "registries"],
+  ],
+};
+
+const apis = ["graphql", "rest", "auto"] as const;
+
+/** Generates the scenario of a seed, always the same for the same seed. */
 export function makeScenario(seed: number): Scenario {
   const random = new Random(seed, streams.scenario);
-  const api: Api = seed % 2 === 0 ? "graphql" : "rest";
+  const api = apis[seed % apis.length] ?? "auto";
+  const count = random.int(3, 6);
+  const endsIn = api === "auto" ? random.int(0, count) : undefined;
   let declared = initialStack();
-  const updates = Array.from({ length: random.int(3, 6) }, (_, number): Update => {
-    if (number > 0) declared = withRandomChange(declared, api, number + 1, random);
+  const updates = Array.from({ length: count }, (_, number): Update => {
+    if (number > 0) declared = withRandomChange(declared, number + 1, random);
     return {
       declared,
       faults: faults(api, random),
+      listLagMs: random.chance(0.5) ? random.int(1, 30) : 0,
+      graphqlEndsAfter: number === endsIn ? random.int(0, 15) : undefined,
       daysBefore: number > 0 && random.chance(0.25) ? random.pick([1, 4, 8]) : 0,
       refresh: number > 0 && random.chance(0.4),
+      isConcurrent: random.chance(0.15),
       losesState: random.chance(0.2),
     };
   });
@@ -71,13 +105,30 @@ export function makeScenario(seed: number): Scenario {
 }
 
 function faults(api: Api, random: Random): Fault[] {
-  return Array.from({ length: random.int(0, 4) }, () => ({
-    on: random.pick(calls[api]),
-    // The provider makes four attempts of one call, so five failures make it give up.
-    times: random.chance(0.2) ? 5 : random.int(1, 2),
-    skip: random.int(0, 2),
-    done: random.chance(0.6),
-    delayMs: 0,
-    answer: random.pick(["cut", "cut", "again", 500, 502, 503] as const),
-  }));
+  const protocol = () => (api === "auto" ? random.pick(["graphql", "rest"] as const) : api);
+  const single = Array.from({ length: random.int(0, 4) }, (): Fault => {
+    const done = random.chance(0.6);
+    return {
+      on: random.pick(calls[protocol()]),
+      times: random.chance(0.2) ? 5 : random.int(1, 2),
+      skip: random.int(0, 2),
+      done,
+      // Up to 2 s after the cut while the provider still looks for the resource, or long after that.
+      ...(done &&
+        random.chance(0.4) && { landsAfterMs: random.chance(0.7) ? random.int(1, 20) : random.int(100, 150) }),
+      delayMs: 0,
+      answer: random.pick(["cut", "cut", "again", 500, 502, 503] as const),
+    };
+  });
+  const others: Fault[] = [];
+  const none = { done: false, delayMs: 0 };
+  if (random.chance(0.15)) {
+    const storm = { times: random.int(4, 9), skip: random.int(0, 10), retryAfterSeconds: 0 };
+    others.push({ ...none, ...storm, on: everyCall[protocol()], answer: random.pick([429, 503] as const) });
+  }
+  if (random.chance(0.2)) {
+    const [on, nullField] = random.pick(lists[protocol()]);
+    others.push({ ...none, on, times: random.int(1, 3), skip: random.int(0, 3), answer: { nullField } });
+  }
+  return [...single, ...others];
 }

@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
-import { rmSync } from "node:fs";
 import { promisify } from "node:util";
 import { models } from "../../../contract/plan";
 import { Deployment } from "../../../local/pulumi/deployment";
 import type { Goal } from "../../../local/pulumi/goal";
 import type { EngineOptions } from "../../../local/pulumi/options";
-import type { Providers } from "../../../local/pulumi/providers";
+import type { ResourceProvider } from "../../../local/pulumi/provider";
 import { type ResourceState, StackState } from "../../../local/pulumi/state";
 import type { StepEvent } from "../../../local/pulumi/step";
 import { createUrn } from "../../../local/pulumi/urn";
@@ -37,17 +36,24 @@ async function askResourceClasses(): Promise<Registrations> {
   return Object.fromEntries(all.map((registration) => [registration.kind, registration])) as unknown as Registrations;
 }
 
-/** A stack of RunPod resources, run by the local Pulumi engine and Pulumi's own server for dynamic resources. */
+/** A stack of RunPod resources, run by the local Pulumi engine. Its state is in memory only. */
 export class Stack {
-  private state: StackState;
+  private readonly state: StackState;
 
+  /** @param connect called at the start of each operation; returns the configured provider */
   constructor(
     private readonly options: EngineOptions,
-    private readonly providers: Providers,
+    private readonly connect: () => Promise<ResourceProvider>,
     private readonly registrations: Registrations,
   ) {
-    rmSync(options.statePath, { force: true });
-    this.state = new StackState(options.statePath, true);
+    this.state = new StackState(options.statePath, false);
+  }
+
+  /** Copy of the stack with its own state, like the checkout of a second operator. */
+  fork(): Stack {
+    const copy = new Stack(this.options, this.connect, this.registrations);
+    copy.restore(this.snapshot());
+    return copy;
   }
 
   /** Ids of all resources in the state. */
@@ -110,7 +116,13 @@ export class Stack {
   }
 
   private deployment(): Deployment {
-    return new Deployment({ options: this.options, state: this.state, providers: this.providers, dryRun: false });
+    const provider = this.connect();
+    return new Deployment({
+      options: this.options,
+      state: this.state,
+      providers: { get: () => provider },
+      dryRun: false,
+    });
   }
 
   private registryAuth({ registry }: DeclaredStack): Goal {

@@ -1,0 +1,71 @@
+import type { ApiOptions, RunpodClient } from "./client";
+import { RunpodError } from "./error";
+import { graphqlClient } from "./graphql/graphqlClient";
+import { restClient } from "./rest/restClient";
+
+/**
+ * Client that uses GraphQL until RunPod ends it, and REST v2 afterwards. RunPod has ended GraphQL when a call gets 410
+ * Gone, or when the date of a `Sunset` header has passed. Both APIs show the same resources under the same ids, so
+ * nothing is created again. The client logs the change, and an announced end, once.
+ */
+export function autoClient(options: ApiOptions): RunpodClient {
+  const graphql = graphqlClient(options);
+  const rest = restClient(options);
+  let isAnnounced = false;
+  let hasMoved = false;
+
+  function move(reason: string): void {
+    if (!hasMoved) console.log(`RunPod has ended its GraphQL API (${reason}). The program now uses REST v2.`);
+    hasMoved = true;
+  }
+
+  async function noteSunset(): Promise<void> {
+    const { endsAt } = await graphql.getControlPlane();
+    if (endsAt === undefined) return;
+    const date = endsAt.toISOString().slice(0, 10);
+    if (endsAt.getTime() <= Date.now()) move(`it ended on ${date}`);
+    else if (!isAnnounced) {
+      console.log(`RunPod ends its GraphQL API on ${date}. The program then changes to REST v2 by itself.`);
+    }
+    isAnnounced = true;
+  }
+
+  /** Runs a call with GraphQL. If GraphQL has ended, it has not executed the call, so REST v2 runs it instead. */
+  async function run<T>(call: (client: RunpodClient) => Promise<T>): Promise<T> {
+    if (hasMoved) return call(rest);
+    try {
+      const result = await call(graphql);
+      await noteSunset();
+      return result;
+    } catch (error) {
+      if (!(error instanceof RunpodError && error.isGone)) throw error;
+      move("410 Gone");
+      return call(rest);
+    }
+  }
+
+  return {
+    async getControlPlane() {
+      // GraphQL's answer to any call says whether it still exists.
+      await run((client) => client.getWorkerQuota()).catch(() => undefined);
+      const { api, endsAt } = await (hasMoved ? rest : graphql).getControlPlane();
+      return { api, endsAt, hasMoved };
+    },
+    getAccount: () => run((client) => client.getAccount()),
+    getWorkerQuota: () => run((client) => client.getWorkerQuota()),
+    findTemplateByName: (name) => run((client) => client.findTemplateByName(name)),
+    getTemplate: (id) => run((client) => client.getTemplate(id)),
+    saveTemplate: (settings, id) => run((client) => client.saveTemplate(settings, id)),
+    deleteTemplate: (id) => run((client) => client.deleteTemplate(id)),
+    listEndpoints: () => run((client) => client.listEndpoints()),
+    getEndpoint: (id) => run((client) => client.getEndpoint(id)),
+    getEndpointVersion: (id) => run((client) => client.getEndpointVersion(id)),
+    saveEndpoint: (settings, id) => run((client) => client.saveEndpoint(settings, id)),
+    scaleToZero: (endpoint) => run((client) => client.scaleToZero(endpoint)),
+    deleteEndpoint: (id) => run((client) => client.deleteEndpoint(id)),
+    listRegistryAuths: () => run((client) => client.listRegistryAuths()),
+    createRegistryAuth: (settings) => run((client) => client.createRegistryAuth(settings)),
+    updateRegistryAuth: (id, settings) => run((client) => client.updateRegistryAuth(id, settings)),
+    deleteRegistryAuth: (id) => run((client) => client.deleteRegistryAuth(id)),
+  };
+}

@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { endpoint } from "../../runpod/endpointProvider";
+import { registryAuth } from "../../runpod/registryAuthProvider";
+import { template } from "../../runpod/templateProvider";
+import { configureProvider, endpointInputs, fault, OWNER, templateInputs, useAccount } from "./account";
+
+const account = useAccount();
+
+const creates = { graphql: "saveEndpoint", rest: "POST /v2/serverless" };
+const templateCreates = { graphql: "saveTemplate", rest: "POST /v2/templates" };
+
+describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint of a name", (api) => {
+  async function templateId(): Promise<string> {
+    configureProvider(account.runpod, api);
+    return (await template.create(templateInputs)).id;
+  }
+  const endpointIds = () => account.runpod.account.endpoints.map(({ id }) => id);
+
+  it("when a create lands after its connection was cut", async () => {
+    const inputs = endpointInputs(await templateId());
+    account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 100 })];
+    const { id } = await endpoint.create(inputs);
+    await sleep(150);
+    expect(endpointIds()).toEqual([id]);
+  });
+
+  it("when the answer of a create is lost and the lists lag behind", async () => {
+    const inputs = endpointInputs(await templateId());
+    Object.assign(account.runpod.switches, { listLagMs: 150, faults: [fault(creates[api], "cut", { done: true })] });
+    const { id } = await endpoint.create(inputs);
+    expect(endpointIds()).toEqual([id]);
+  });
+
+  it("when two updates create it at once", async () => {
+    const inputs = endpointInputs(await templateId());
+    account.runpod.switches.listLagMs = 200;
+    const both = await Promise.all([endpoint.create(inputs), endpoint.create(inputs)]);
+    await sleep(250);
+    const [kept = ""] = endpointIds();
+    expect(endpointIds()).toEqual([kept]);
+    expect(account.lines.join()).toContain(`endpoints named "snack-phi3" of ${OWNER}: ${kept} and `);
+    // The update that has finished first may not have seen the other endpoint, so its state can hold the deleted id.
+    for (const { id } of both.filter((each) => each.id !== kept)) {
+      expect(await endpoint.diff(id, inputs, inputs)).toMatchObject({ changes: true, replaces: ["name"] });
+      expect((await endpoint.create(inputs)).id).toBe(kept);
+    }
+  });
+
+  it("after the next update, when a create lands long after the update gave up waiting", async () => {
+    const inputs = endpointInputs(await templateId());
+    account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 1_500 })];
+    const { id } = await endpoint.create(inputs);
+    await sleep(1_500);
+    expect(endpointIds()).toHaveLength(2);
+    expect((await endpoint.diff(id, inputs, inputs)).changes).toBe(true);
+    await endpoint.update(id, inputs, inputs);
+    expect(endpointIds()).toEqual([id]);
+  });
+
+  it("and none after a destroy, even when a create lands during the destroy", async () => {
+    const inputs = endpointInputs(await templateId());
+    account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 500 })];
+    const { id } = await endpoint.create(inputs);
+    await endpoint.delete(id);
+    await template.delete(inputs.templateId);
+    await sleep(300);
+    expect(account.runpod.account.endpoints).toEqual([]);
+    expect(account.runpod.account.templates).toEqual([]);
+  });
+
+  it("and a template whose name is taken by a create that the lists do not show yet is adopted", async () => {
+    configureProvider(account.runpod, api);
+    account.runpod.switches.listLagMs = 150;
+    const first = await template.create(templateInputs);
+    expect((await template.create(templateInputs)).id).toBe(first.id);
+    account.runpod.switches.faults = [fault(templateCreates[api], "cut", { done: true, landsAfterMs: 50 })];
+    const late = await template.create({ ...templateInputs, name: "snack-late" });
+    expect(account.runpod.account.templates.map(({ id }) => id)).toEqual([first.id, late.id]);
+  });
+
+  it("and a refresh does not lose resources that the lists do not show yet", async () => {
+    account.runpod.switches.listLagMs = 100;
+    const inputs = endpointInputs(await templateId());
+    const { id } = await endpoint.create(inputs);
+    const auth = { owner: OWNER, name: "snack-misaki-dev-registry", username: "robot", password: "canary" };
+    const credentials = await registryAuth.create(auth);
+    expect((await template.read(inputs.templateId, templateInputs)).id).toBe(inputs.templateId);
+    expect((await endpoint.read(id, inputs)).id).toBe(id);
+    expect((await registryAuth.read(credentials.id, auth)).id).toBe(credentials.id);
+  });
+});
+
+it('a refused delete of a template names the endpoints that use it: "in use" alone names nothing', async () => {
+  configureProvider(account.runpod, "graphql");
+  const { id } = await template.create(templateInputs);
+  const made = await endpoint.create(endpointInputs(id));
+  // Somebody removes the owner tag, so the endpoint is no longer recognized as the stack's.
+  const stored = account.runpod.account.template(id);
+  if (stored) stored.env = [];
+  await expect(template.delete(id)).rejects.toThrow(
+    `Endpoints that use the template: "snack-phi3" (${made.id}) of an unknown owner.`,
+  );
+});
