@@ -87,7 +87,7 @@ export function noResponseError(
 }
 
 /**
- * Returns the message of the network error inside an error of fetch or axios. If several addresses have failed, the
+ * Returns the message of the network error inside an error of fetch. If several addresses have failed, the
  * network error has a code but no message.
  */
 function transportMessage(error: unknown): string {

@@ -1,5 +1,3 @@
-import type { Readable } from "node:stream";
-import axios, { type AxiosInstance, type AxiosResponse } from "axios";
 import { USER_AGENT } from "./client";
 import { noResponseError } from "./error";
 import { parseRetryAfter } from "./retry";
@@ -24,65 +22,64 @@ export interface HttpResponse {
   retryAfterMs: number | undefined;
 }
 
-/** HTTP client for every call of this provider except GraphQL. */
-const http = createHttp();
-
-function createHttp(): AxiosInstance {
-  // Following a redirect would send the API key and a registry's password to another host.
-  const client = axios.create({ maxRedirects: 0, proxy: false, headers: { "user-agent": USER_AGENT } });
-  client.interceptors.request.use((config) => {
-    // The timeout of axios starts again with every received byte. The signal limits the whole attempt.
-    if (config.timeout) config.signal = AbortSignal.timeout(config.timeout);
-    return config;
-  });
-  return client;
-}
-
 /**
  * Calls a JSON API of RunPod once.
  *
- * @throws RunpodError when there is no response. Never throws an axios error, which would contain the key and the body
+ * @throws RunpodError when there is no response. Its message does not contain the key
  */
 export async function callJson(call: JsonCall): Promise<HttpResponse> {
   const { method, url, apiKey, body, timeoutMs } = call;
   try {
-    const response = await http.request<unknown>({
+    const response = await request(url, apiKey, timeoutMs, {
       method,
-      url,
-      headers: { authorization: `Bearer ${apiKey}`, accept: "application/json" },
-      ...(body && { data: body }),
-      timeout: timeoutMs,
+      ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
-    return httpResponse(response);
+    const retryAfter = response.headers.get("retry-after");
+    return {
+      status: response.status,
+      body: parsed(await response.text()),
+      retryAfterMs: retryAfter === null ? undefined : parseRetryAfter(retryAfter),
+    };
   } catch (error) {
-    if (!axios.isAxiosError<unknown>(error)) throw noResponseError(call, error);
-    if (error.response !== undefined) return httpResponse(error.response);
-    const isTimeout = axios.isCancel(error) || error.code === "ECONNABORTED";
+    const isTimeout = error instanceof Error && error.name === "TimeoutError";
     throw noResponseError(call, isTimeout ? "timeout" : error);
   }
-}
-
-function httpResponse({ status, data, headers }: AxiosResponse<unknown>): HttpResponse {
-  const retryAfter: unknown = headers["retry-after"];
-  return {
-    status,
-    body: data,
-    retryAfterMs: typeof retryAfter === "string" ? parseRetryAfter(retryAfter) : undefined,
-  };
 }
 
 /** Reads a stream that may not end. Returns the text received within `limitMs`, which is empty if the call fails. */
 export async function readStream(url: string, apiKey: string, limitMs: number): Promise<string> {
   let text = "";
   try {
-    const { data } = await http.get<Readable>(url, {
-      headers: { authorization: `Bearer ${apiKey}` },
-      responseType: "stream",
-      timeout: limitMs,
-    });
-    for await (const chunk of data.setEncoding("utf8")) text += chunk;
+    const { ok, body } = await request(url, apiKey, limitMs);
+    if (!ok) return "";
+    for await (const chunk of body?.pipeThrough(new TextDecoderStream()) ?? []) text += chunk;
   } catch {
     // The time limit has ended the stream, or the request has failed.
   }
   return text;
+}
+
+/** Sends one request. `timeoutMs` also limits the reading of the body. */
+function request(url: string, apiKey: string, timeoutMs: number, init: RequestInit = {}): Promise<Response> {
+  return fetch(url, {
+    ...init,
+    headers: {
+      accept: "application/json",
+      authorization: `Bearer ${apiKey}`,
+      "user-agent": USER_AGENT,
+      ...init.headers,
+    },
+    // Following a redirect would send the API key and a registry's password to another host.
+    redirect: "manual",
+    signal: AbortSignal.timeout(timeoutMs),
+  });
+}
+
+/** Parses JSON. Returns a text that is not JSON, such as a proxy's error page, unchanged. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

@@ -124,7 +124,6 @@ export function restRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): R
 function refusal(operation: string, response: HttpResponse, secrets: string[]): RunpodError {
   const { status, body, retryAfterMs } = response;
   if (status === 401) return refusedKey(operation, "is not valid");
-  if (status === 403) return refusedKey(operation, "lacks the permission");
   const explained = explanations[status];
   if (status < 400) {
     const reason = `HTTP ${status} redirects to another address. Check runpodApiUrl.`;
@@ -151,7 +150,7 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
 /** What the operator can do about a status that time does not change. */
 const explanations: Record<number, string> = {
   402: "The account has no credit: add some in RunPod's console, under Billing.",
-  403: "Either the API key lacks the permission, or the account may not use one of the GPU pools.",
+  403: "Either the API key (runpodApiKey) lacks the permission, or the account may not use one of the GPU pools.",
   405: NOT_OFFERED,
   413: "RunPod accepts at most 102,400 bytes: make the template's environment shorter.",
 };

@@ -68,7 +68,7 @@ describe("The REST client", () => {
 
   it.each([
     [402, "The account has no credit: add some in RunPod's console, under Billing."],
-    [403, "Either the API key lacks the permission, or the account may not use one of the GPU pools."],
+    [403, "Either the API key (runpodApiKey) lacks the permission, or the account may not use one of the GPU pools."],
   ] as const)("names the reason of the status %i", async (status, reason) => {
     account.runpod.switches.faults = [fault("POST /v2/templates", status)];
     await expect(connect().saveTemplate(settings)).rejects.toThrow(reason);

@@ -116,7 +116,9 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
       received += 1;
       response.writeHead(received <= 8 ? 503 : 401).end("{}");
     });
-    await expect(connect({ apiKey: API_KEY, url }).listRegistryAuths()).rejects.toThrow("the API key is not valid");
+    await expect(connect({ apiKey: API_KEY, url }).listRegistryAuths()).rejects.toThrow(
+      "the API key (runpodApiKey) is not valid",
+    );
     expect(received).toBe(9);
   });
 

@@ -35,9 +35,8 @@ const clients: Record<FunctionName, string> = {
   registryRefresh: `
     import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
     import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
-    import axios from "axios";
     import { GraphQLClient } from "graphql-request";
-    export const made = [axios.create(), new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
+    export const made = [new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
       GetAuthorizationTokenCommand, GetParametersCommand];`,
   admin: `
     import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
