@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { Plan } from "./plan";
 
-/** Identifier of a user: Cognito `sub`, or the id of the Stripe customer. */
+/** A user: Cognito `sub`, e-mail address, or the id of the Stripe customer. */
 const User = z.string().check(z.minLength(1), z.maxLength(128));
 
 /** Request to the admin function. */

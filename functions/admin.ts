@@ -3,6 +3,7 @@ import { ApiError, type ErrorBody } from "../contract/errors";
 import { webhookEvents } from "../stripe/events";
 import { planResponse } from "./core/planResponse";
 import { causesText } from "./lib/causes";
+import { createPoolUsers } from "./lib/poolUsers";
 import { bodyError } from "./lib/validation";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { fromStripe } from "./stripe/client";
@@ -10,13 +11,14 @@ import { parseEvent } from "./stripe/event";
 import { createEventLog } from "./tables/eventLog";
 
 /** Settings of the admin function. */
-export type Settings = BillingSettings & { ephemeralTable: string };
+export type Settings = BillingSettings & { ephemeralTable: string; userPoolId: string };
 
 /** Format of a Cognito `sub`. */
 const USER_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+const EMAIL = /^[^\s@]+@[^\s@]+$/;
 const USER_RULE =
-  "must be a user id (Cognito sub, such as 3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0001) or a Stripe customer id (cus_…). " +
-  "Find the sub of an e-mail address in the console of Cognito, under the user pool's users.";
+  "must be an e-mail address, a user id (Cognito sub, such as 3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0001) " +
+  "or a Stripe customer id (cus_…)";
 
 /** Answers of the admin function. Errors are returned, not thrown, so that the operator reads them. */
 export type AdminAnswer = AdminAnswers[AdminRequest["command"]] | ErrorBody;
@@ -29,18 +31,40 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   const billing = createBilling(settings);
   const { rows } = billing;
   const log = createEventLog(settings.ephemeralTable);
+  const pool = createPoolUsers(settings.userPoolId);
 
-  /** @param mayBeNew whether the user may have no row: a user gets one only with a purchase or a grant */
-  async function findUser(user: string, { mayBeNew = false } = {}): Promise<string> {
+  /** Returns the user's `sub`. The user need not exist. */
+  async function userIdOf(user: string): Promise<string> {
     if (/^cus_\w+$/.test(user)) {
       const userId = await rows.findByStripeCustomer(user);
       if (!userId) throw new ApiError("invalid_input", `user: no row has the Stripe customer ${user}`);
       return userId;
     }
-    // Any other text, such as an e-mail address, would create a row that nobody can sign in to.
-    if (!USER_ID.test(user)) throw new ApiError("invalid_input", `user: ${USER_RULE}`);
-    if (!mayBeNew && !(await rows.get(user))) throw new ApiError("invalid_input", `user: no row for ${user}`);
-    return user;
+    if (USER_ID.test(user)) return user;
+    if (!EMAIL.test(user)) throw new ApiError("invalid_input", `user: ${USER_RULE}`);
+    const [sub, ...others] = await pool.withEmail(user);
+    if (!sub) throw new ApiError("invalid_input", `user: the user pool has no user with the e-mail address ${user}`);
+    if (others.length === 0) return sub;
+    const subs = [sub, ...others].join(", ");
+    throw new ApiError("invalid_input", `user: several users have the e-mail address ${user}. Name one: ${subs}`);
+  }
+
+  /**
+   * Finds a user who has a row. The user may have left the user pool: an operator still reads and revokes the plan.
+   *
+   * @param orInPool accepts a user of the pool without a row, too. A user gets a row only with a purchase or a grant
+   */
+  async function findUser(user: string, { orInPool = false } = {}): Promise<string> {
+    const userId = await userIdOf(user);
+    if (await rows.get(userId)) return userId;
+    if (orInPool) return mustBeInPool(userId);
+    throw new ApiError("invalid_input", `user: no row for ${userId}`);
+  }
+
+  /** Refuses a user who cannot sign in: a plan granted to a mistyped `sub` would never be used. */
+  async function mustBeInPool(userId: string): Promise<string> {
+    if (await pool.has(userId)) return userId;
+    throw new ApiError("invalid_input", `user: the user pool has no user with the sub ${userId}`);
   }
 
   async function show(userId: string): Promise<AdminUser> {
@@ -107,9 +131,9 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   async function answer(request: AdminRequest): Promise<AdminAnswer> {
     switch (request.command) {
       case "show":
-        return show(await findUser(request.user, { mayBeNew: true }));
+        return show(await findUser(request.user, { orInPool: true }));
       case "grant": {
-        const userId = await findUser(request.user, { mayBeNew: true });
+        const userId = await mustBeInPool(await userIdOf(request.user));
         const { plan, until, note } = request;
         if (until && Date.parse(until) <= Date.now())
           throw new ApiError("invalid_input", "until: must be in the future");

@@ -101,9 +101,10 @@ export class Billing extends pulumi.ComponentResource {
     new Schedule("reconciler", { lambda: this.reconciler, every: "15 minutes" }, child);
     this.admin = lambda("admin", {
       functionName: stackNames(args.config.stack).functions.admin,
-      settings: pulumi.output(shared),
+      settings: pulumi.output({ ...shared, userPoolId: args.identity.userPoolId }),
       statements: [
         users.readWrite(),
+        args.identity.listUsers(),
         users.query("stripeCustomer"),
         users.scan("stripeCustomer"),
         ephemeral.readEvents(),

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as aws from "./aws";
 import type { Config } from "./config";
+import type { Statement } from "./lambda";
 
 /** Arguments of `Identity`. */
 export interface IdentityArgs {
@@ -20,6 +21,7 @@ export class Identity extends pulumi.ComponentResource {
   readonly domainUrl: pulumi.Output<string>;
   /** Scopes that the client may request. */
   readonly scopes = ["openid", "email", "profile"];
+  private readonly userPoolArn: pulumi.Output<string>;
 
   constructor(name: string, { config }: IdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Identity", name, {}, opts);
@@ -88,12 +90,18 @@ export class Identity extends pulumi.ComponentResource {
 
     const { region } = aws.getRegionOutput({}, child);
     this.userPoolId = pool.id;
+    this.userPoolArn = pool.arn;
     this.clientId = client.id;
     this.issuer = pulumi.interpolate`https://cognito-idp.${region}.amazonaws.com/${pool.id}`;
     this.domainUrl = domainUrl
       ? pulumi.output(domainUrl)
       : pulumi.interpolate`https://${domain.domain}.auth.${region}.amazoncognito.com`;
     this.registerOutputs({ userPoolId: this.userPoolId, clientId: this.clientId, domainUrl: this.domainUrl });
+  }
+
+  /** Allows finding users of the pool by their attributes. */
+  listUsers(): Statement {
+    return { Action: ["cognito-idp:ListUsers"], Resource: [this.userPoolArn] };
   }
 }
 

@@ -38,7 +38,7 @@ export const SubscriptionFacts = z.object({
   cancel_at: z.nullable(Seconds),
   cancel_at_period_end: z.boolean(),
   collection_paused: z.boolean(),
-  /** Creation time of the oldest open invoice. */
+  /** Earliest due date of the open invoices. An invoice without a due date is due when it is created. */
   unpaid_since: z.nullable(Seconds),
   /**
    * Whether a payment failed and the customer has never paid for this subscription: it is the first payment, or the
@@ -46,7 +46,8 @@ export const SubscriptionFacts = z.object({
    */
   unpaid_first: z.boolean(),
   /**
-   * What the customer has paid for this subscription, the newest invoice first. Read only for an overdue or paused
+   * What the customer has paid for this subscription, the newest invoice first. Includes periods that a 100 % coupon made
+   * free, and invoices paid outside of Stripe. Read only for an overdue or paused
    * subscription. Missing for all others, and in rows of an earlier version.
    */
   paid: z.optional(z.array(PaidPrice)),

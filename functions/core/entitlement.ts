@@ -247,7 +247,7 @@ function scheduledCancel(subscription: SubscriptionFacts): number | null {
 }
 
 /**
- * End of the grace period, counted from the creation of the unpaid invoice. Stripe's retries and the next billing
+ * End of the grace period, counted from the time at which the unpaid invoice was due. Stripe's retries and the next billing
  * period do not extend it. Null for a first payment, which has no grace period.
  */
 function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): number | null {

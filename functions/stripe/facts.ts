@@ -64,7 +64,7 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
   const isOverdue = status === "past_due";
   const isPaused = Boolean(subscription.pause_collection);
   const [unpaid, paid] = await Promise.all([
-    isOverdue ? oldestOpenInvoice(stripe, id) : undefined,
+    isOverdue ? unpaidSince(stripe, id) : undefined,
     isOverdue || isPaused ? paidPrices(stripe, id) : undefined,
   ]);
   return {
@@ -84,15 +84,17 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
     cancel_at: subscription.cancel_at ?? null,
     cancel_at_period_end: subscription.cancel_at_period_end === true,
     collection_paused: isPaused,
-    unpaid_since: unpaid?.created ?? null,
+    unpaid_since: unpaid ?? null,
     unpaid_first: isOverdue && paid?.length === 0,
     ...(paid && { paid }),
   };
 }
 
 /**
- * Reads which prices the customer has paid, from the newest paid invoices. A line without an amount is a trial, and a
- * negative one gives money back: neither is a payment. A discount is no line, so a period with a coupon counts as paid.
+ * Reads which prices the customer has paid, from the newest paid invoices. Stripe's `status` decides, not the amounts: an
+ * invoice with a 100 % coupon, or one paid outside of Stripe (`amount_paid_off_stripe`), has `amount_paid` 0 and is paid.
+ * A line without an amount is a trial, and a negative one gives money back: neither is a payment. A discount does not
+ * change the amount of its line.
  */
 async function paidPrices(stripe: Stripe, subscription: string): Promise<PaidPrice[]> {
   const list = stripe.invoices.list({ subscription, status: "paid", limit: PAID_INVOICES });
@@ -108,12 +110,13 @@ async function paidPrices(stripe: Stripe, subscription: string): Promise<PaidPri
 }
 
 /**
- * Reads the oldest open invoice. The latest one would be wrong: a subscription that stays past due gets another unpaid
- * invoice in every period.
+ * Reads since when an invoice is unpaid: the due date of one that the customer pays by hand, such as at a konbini, or the
+ * creation of one that Stripe charges. The oldest open invoice counts: a subscription that stays past due gets another
+ * unpaid invoice in every period.
  */
-async function oldestOpenInvoice(stripe: Stripe, subscription: string): Promise<Stripe.Invoice | undefined> {
+async function unpaidSince(stripe: Stripe, subscription: string): Promise<number | undefined> {
   const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }));
-  return open.toSorted((one, other) => one.created - other.created)[0];
+  return open.map(({ due_date, created }) => due_date ?? created).toSorted((one, other) => one - other)[0];
 }
 
 /** Seconds that the customer's test clock is ahead of ours. Live mode has no test clocks. */

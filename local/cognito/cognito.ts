@@ -7,6 +7,7 @@ import { domainListener } from "./domain";
 import { idpApp } from "./idp";
 import { stockKeys } from "./keys";
 import { Pools } from "./pools";
+import { userPoolApi } from "./userPoolApi";
 
 export type { Customer } from "./customer";
 
@@ -49,6 +50,7 @@ export async function startCognito(options: {
   let idp: Listening;
   try {
     const app = idpApp(directory, pools, () => ({ idp: idp.url, domain: domain.url }));
+    app.route("/", userPoolApi(options.account, directory, customers, events));
     idp = await serve("Cognito issuer", ports.idp, app.fetch);
   } catch (error) {
     await domain.close();

@@ -1,6 +1,7 @@
 import type Stripe from "stripe";
 import { behaviourOf } from "./cards";
 import { attachCard, type CheckoutOutcome, payCheckout } from "./checkout";
+import { decideKonbini, orderAtKonbini, payInvoiceAtKonbini } from "./konbini";
 import { DEFAULT_CLOCK, Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
 import {
@@ -276,6 +277,17 @@ export class StripeAccount {
       const present = card !== undefined && behaviourOf(card).later === "authenticate";
       return subscription?.status === "canceled" || collect(this.ledger, id, { present }).paid;
     });
+  }
+
+  /** Gets a payment code for a one-time Checkout Session, or for a subscription's invoice that Stripe has sent. */
+  orderAtKonbini(id: string): Stripe.PaymentIntent {
+    this.catchUp();
+    return id.startsWith("in_") ? payInvoiceAtKonbini(this.ledger, id) : orderAtKonbini(this.ledger, id);
+  }
+
+  /** Lets the customer pay a konbini code at the store, or lets the code expire. */
+  decideKonbini(paymentIntent: string, outcome: "paid" | "expired"): void {
+    decideKonbini(this.ledger, paymentIntent, outcome);
   }
 
   /** Opens a dispute about the last payment. */

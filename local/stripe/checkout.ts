@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
 import { cardBehaviour, NUMBER } from "./cards";
+import { addDiscounts } from "./discounts";
 import { newId } from "./ids";
 import type { Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
@@ -55,6 +56,7 @@ export function payCheckout(
   const session = ledger.get("checkout.session", sessionId);
   const purchase = ledger.state.purchases[sessionId];
   if (session.status !== "open" || !purchase) throw invalid("This Checkout Session is no longer active.");
+  if (session.mode !== "subscription") throw invalid("The double's one-time Checkout Sessions accept only konbini.");
   const behaviour = cardBehaviour(number);
   if (!behaviour) return { outcome: "declined", code: "incorrect_number", message: "Your card number is incorrect." };
 
@@ -63,10 +65,10 @@ export function payCheckout(
   const { first } = behaviour;
   const isPending = first === "authenticate" && authenticated === undefined;
   const decline = typeof first === "object" ? first : authenticated === false ? failedAuthentication : undefined;
-  // A trial begins only with a card that works.
-  const isTrial = purchase.trialDays > 0;
+  // A trial and a free first period begin only with a card that works.
+  const isFree = purchase.trialDays > 0 || session.amount_total === 0;
   if (isPending || decline) {
-    const subscription = isTrial ? undefined : begin(ledger, sessionId, customer);
+    const subscription = isFree ? undefined : begin(ledger, sessionId, customer);
     if (!decline) return { outcome: "requires_action" };
     if (subscription) collect(ledger, String(subscription.latest_invoice), { decline });
     const { code, message } = decline;
@@ -90,7 +92,7 @@ function begin(ledger: Ledger, sessionId: string, customer: string): Stripe.Subs
   if (!purchase) throw invalid("This Checkout Session is no longer active.");
   if (purchase.subscription) return ledger.get("subscription", purchase.subscription);
   const items = purchase.items.map(({ price, quantity }) => ({ price: ledger.get("price", price), quantity }));
-  const { id, status } = openSubscription(ledger, {
+  const opened = openSubscription(ledger, {
     customer,
     items,
     metadata: purchase.metadata,
@@ -98,25 +100,27 @@ function begin(ledger: Ledger, sessionId: string, customer: string): Stripe.Subs
     trialEnd: purchase.trialDays > 0 ? ledger.now(customer) + purchase.trialDays * DAY : null,
     status: "incomplete",
   });
+  const { id } = addDiscounts(ledger, opened, purchase.coupons ?? [], sessionId);
   ledger.set("purchases", sessionId, { ...purchase, subscription: id });
   ledger.emit("customer.subscription.created", ledger.get("subscription", id));
   const invoice = draftInvoice(ledger, ledger.get("subscription", id), "subscription_create");
   finalizeInvoice(ledger, invoice.id);
-  if (status === "trialing") collect(ledger, invoice.id, { present: true });
+  if (invoice.amount_due === 0) collect(ledger, invoice.id, { present: true });
   return ledger.get("subscription", id);
 }
 
-/** Completes a session whose subscription is paid or in its trial. */
+/** Completes a session whose subscription is paid, in its trial, or free because of a coupon. */
 function complete(ledger: Ledger, sessionId: string, subscriptionId: string): CheckoutOutcome {
   const session = ledger.get("checkout.session", sessionId);
   const subscription = ledger.get("subscription", subscriptionId);
   const customer = ledger.get("customer", subscription.customer as string) as Stripe.Customer;
+  const invoice = ledger.get("invoice", subscription.latest_invoice as string);
   ledger.change("checkout.session", sessionId, {
     status: "complete",
     url: null,
     subscription: subscription.id,
-    invoice: subscription.latest_invoice as string,
-    payment_status: subscription.status === "trialing" ? "no_payment_required" : "paid",
+    invoice: invoice.id,
+    payment_status: invoice.amount_due === 0 ? "no_payment_required" : "paid",
     customer_details: {
       address: null,
       business_name: null,

@@ -7,6 +7,7 @@ const kinds: readonly (readonly [prefix: string, kind: Kind])[] = [
   ["cus_", "customer"],
   ["prod_", "product"],
   ["price_", "price"],
+  ["di_", "discount"],
   ["pm_", "payment_method"],
   ["pi_", "payment_intent"],
   ["ch_", "charge"],
@@ -42,6 +43,12 @@ function follow(ledger: Ledger, value: unknown, [step = "", ...rest]: string[], 
   }
   if (typeof value !== "object" || value === null) return;
   const object = value as Record<string, unknown>;
+  // Stripe computes this amount only on request, so events never contain it
+  // (https://docs.stripe.com/changelog/dahlia/2026-05-27/invoice-object-amount-paid-off-stripe-property).
+  if (object.object === "invoice" && step === "amount_paid_off_stripe") {
+    object[step] = ledger.state.paidOffStripe[String(object.id)] ?? 0;
+    return;
+  }
   if (!(step in object)) throw invalid(`This property cannot be expanded (${path}).`, "expand");
   const at = object[step];
   if (typeof at === "string") {

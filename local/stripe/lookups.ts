@@ -40,11 +40,20 @@ export function liveCustomer(ledger: Ledger, id: string, param = "customer"): St
 
 /** Returns a price that a subscription can use. */
 export function recurringPrice(ledger: Ledger, id: string, param: string): Stripe.Price {
+  return activePrice(ledger, id, param, "recurring");
+}
+
+/** Returns a price that a one-time purchase can use. */
+export function oneTimePrice(ledger: Ledger, id: string, param: string): Stripe.Price {
+  return activePrice(ledger, id, param, "one_time");
+}
+
+function activePrice(ledger: Ledger, id: string, param: string, type: "recurring" | "one_time"): Stripe.Price {
   const price = ledger.get("price", id, param);
   if (!price.active) throw invalid("The price specified is inactive. This field only accepts active prices.", param);
-  if (price.type !== "recurring")
+  if (price.type !== type)
     throw invalid(
-      "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.",
+      `The price specified is set to \`type=${price.type}\` but this field only accepts prices with \`type=${type}\`.`,
       param,
     );
   return price;

@@ -91,6 +91,42 @@ const nobody: Stripe.PaymentMethod.BillingDetails = {
   tax_id: null,
 };
 
+export function coupon(
+  given: Pick<
+    Stripe.Coupon,
+    "id" | "created" | "amount_off" | "currency" | "duration" | "duration_in_months" | "name" | "percent_off"
+  >,
+): Stripe.Coupon {
+  return {
+    object: "coupon",
+    livemode: false,
+    max_redemptions: null,
+    metadata: {},
+    redeem_by: null,
+    times_redeemed: 0,
+    valid: true,
+    ...given,
+  };
+}
+
+export function discount(
+  given: Pick<Stripe.Discount, "id" | "checkout_session" | "customer" | "end" | "start" | "subscription"> & {
+    coupon: string;
+  },
+): Stripe.Discount {
+  const { coupon: id, ...rest } = given;
+  return {
+    object: "discount",
+    customer_account: null,
+    invoice: null,
+    invoice_item: null,
+    promotion_code: null,
+    source: { coupon: id, type: "coupon" },
+    subscription_item: null,
+    ...rest,
+  };
+}
+
 export function card(
   given: Pick<Stripe.PaymentMethod, "id" | "created" | "customer" | "metadata"> & { brand: string; last4: string },
 ): Stripe.PaymentMethod {
@@ -243,9 +279,13 @@ export function invoice(
     | "lines"
     | "period_start"
     | "period_end"
-  > & { subscription: string; subscriptionMetadata: Record<string, string>; amount: number },
+    | "discounts"
+    | "total_discount_amounts"
+    | "collection_method"
+    | "automatically_finalizes_at"
+  > & { subscription: string; subscriptionMetadata: Record<string, string>; subtotal: number; total: number },
 ): Stripe.Invoice {
-  const { subscription: id, subscriptionMetadata, amount, ...rest } = given;
+  const { subscription: id, subscriptionMetadata, subtotal, total: amount, ...rest } = given;
   return {
     object: "invoice",
     account_country: "JP",
@@ -261,8 +301,6 @@ export function invoice(
     attempted: false,
     auto_advance: true,
     automatic_tax: { disabled_reason: null, enabled: false, liability: null, provider: null, status: null },
-    automatically_finalizes_at: null,
-    collection_method: "charge_automatically",
     custom_fields: null,
     customer_account: null,
     customer_address: null,
@@ -275,7 +313,6 @@ export function invoice(
     default_source: null,
     default_tax_rates: [],
     description: null,
-    discounts: [],
     due_date: null,
     effective_at: null,
     ending_balance: null,
@@ -304,10 +341,9 @@ export function invoice(
     statement_descriptor: null,
     status: "draft",
     status_transitions: { finalized_at: null, marked_uncollectible_at: null, paid_at: null, voided_at: null },
-    subtotal: amount,
-    subtotal_excluding_tax: amount,
+    subtotal,
+    subtotal_excluding_tax: subtotal,
     total: amount,
-    total_discount_amounts: [],
     total_excluding_tax: amount,
     total_pretax_credit_amounts: [],
     total_taxes: [],
@@ -380,6 +416,21 @@ export function lineItem({
     metadata: {},
     price,
     quantity,
+  };
+}
+
+/** A payment that has not succeeded yet. */
+export function invoicePayment(
+  given: Pick<Stripe.InvoicePayment, "id" | "created" | "currency" | "invoice" | "amount_requested" | "payment">,
+): Stripe.InvoicePayment {
+  return {
+    object: "invoice_payment",
+    amount_paid: null,
+    is_default: true,
+    livemode: false,
+    status: "open",
+    status_transitions: { canceled_at: null, paid_at: null },
+    ...given,
   };
 }
 
@@ -582,14 +633,16 @@ export function checkoutSession(
     | "url"
     | "locale"
     | "allow_promotion_codes"
-  >,
+    | "discounts"
+    | "mode"
+    | "payment_method_types"
+  > & { amount_subtotal: number; amount_total: number },
 ): Stripe.Checkout.Session {
   return {
     object: "checkout.session",
     adaptive_pricing: { enabled: true },
     after_expiration: null,
     allowed_payment_method_types: null,
-    amount_subtotal: given.amount_total,
     automatic_tax: { enabled: false, liability: null, provider: null, status: null },
     billing_address_collection: null,
     client_secret: null,
@@ -602,20 +655,17 @@ export function checkoutSession(
     customer_account: null,
     customer_creation: null,
     customer_details: null,
-    discounts: [],
     integration_identifier: null,
     invoice: null,
     invoice_creation: null,
     livemode: false,
     managed_payments: null,
-    mode: "subscription",
     origin_context: null,
     payment_intent: null,
     payment_link: null,
     payment_method_collection: "always",
     payment_method_configuration_details: null,
     payment_method_options: {},
-    payment_method_types: ["card"],
     payment_status: "unpaid",
     permissions: null,
     phone_number_collection: { enabled: false },
@@ -628,7 +678,7 @@ export function checkoutSession(
     status: "open",
     submit_type: null,
     subscription: null,
-    total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
+    total_details: { amount_discount: given.amount_subtotal - given.amount_total, amount_shipping: 0, amount_tax: 0 },
     ui_mode: "hosted_page",
     wallet_options: null,
     ...given,

@@ -1,11 +1,14 @@
 import type Stripe from "stripe";
 import { behaviourOf, type CardBehaviour } from "./cards";
+import { discounted } from "./discounts";
 import { newId } from "./ids";
 import type { Ledger } from "./ledger";
 import * as blank from "./objectDefaults";
 import { declined, invalid } from "./problem";
 import { DAY, subscriptionOf } from "./subscriptions";
 
+/** Stripe finalizes a draft after about an hour. */
+export const DRAFT_SECONDS = 3600;
 /** Days after the first failure at which a renewal is retried. After the last retry the subscription ends. */
 const RETRY_DAYS = [3, 5, 7, 14];
 
@@ -19,7 +22,7 @@ export function draftInvoice(
   const now = ledger.now(customer);
   const id = newId("in");
   const isTrial = subscription.status === "trialing";
-  const lines = subscription.items.data.map((item) =>
+  const undiscounted = subscription.items.data.map((item) =>
     blank.invoiceLine({
       id: newId("il"),
       amount: isTrial ? 0 : (item.price.unit_amount ?? 0) * (item.quantity ?? 1),
@@ -33,6 +36,9 @@ export function draftInvoice(
       quantity: item.quantity ?? 1,
     }),
   );
+  const { lines, ...discounts } = discounted(ledger, subscription, undiscounted);
+  const subtotal = lines.reduce((sum, { amount }) => sum + amount, 0);
+  const isSent = subscription.collection_method === "send_invoice";
   ledger.set("counters", "invoices", ledger.state.counters.invoices + 1);
   const { email = null } = ledger.get("customer", customer) as Stripe.Customer;
   const invoice = blank.invoice({
@@ -49,7 +55,11 @@ export function draftInvoice(
     period_end: now,
     subscription: subscription.id,
     subscriptionMetadata: subscription.metadata,
-    amount: lines.reduce((sum, { amount }) => sum + amount, 0),
+    subtotal,
+    total: discounts.total_discount_amounts.reduce((left, { amount }) => left - amount, subtotal),
+    collection_method: subscription.collection_method,
+    automatically_finalizes_at: isSent ? now + DRAFT_SECONDS : null,
+    ...discounts,
   });
   ledger.put("invoice", invoice);
   ledger.change("subscription", subscription.id, { latest_invoice: id });
@@ -63,11 +73,14 @@ export function finalizeInvoice(ledger: Ledger, id: string): Stripe.Invoice {
   if (invoice.status !== "draft")
     throw invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.");
   const now = ledger.now(invoice.customer as string);
+  const days = subscriptionOf(ledger, invoice)?.days_until_due ?? null;
+  const isSent = invoice.collection_method === "send_invoice";
   return ledger.change(
     "invoice",
     id,
     {
       status: "open",
+      due_date: days === null ? null : now + days * DAY,
       automatically_finalizes_at: null,
       effective_at: now,
       hosted_invoice_url: null,
@@ -75,6 +88,7 @@ export function finalizeInvoice(ledger: Ledger, id: string): Stripe.Invoice {
       status_transitions: { ...invoice.status_transitions, finalized_at: now },
     },
     "invoice.finalized",
+    ...(isSent ? ["invoice.sent"] : []),
   );
 }
 
@@ -95,10 +109,12 @@ interface PaymentOptions {
   present?: boolean;
   /** Makes the payment fail. */
   decline?: { code: string; message: string };
+  /** Records a payment outside of Stripe, such as cash or a bank transfer. Nothing is charged. */
+  outOfBand?: boolean;
 }
 
 /** Charges an open invoice to the subscription's card and emits the invoice's events. */
-function payInvoice(ledger: Ledger, id: string, { present = false, decline }: PaymentOptions): Payment {
+function payInvoice(ledger: Ledger, id: string, { present = false, decline, outOfBand }: PaymentOptions): Payment {
   const invoice = ledger.get("invoice", id);
   if (invoice.status !== "open")
     throw invalid(
@@ -111,6 +127,7 @@ function payInvoice(ledger: Ledger, id: string, { present = false, decline }: Pa
   const subscription = subscriptionOf(ledger, invoice);
   const card = subscription && cardOf(ledger, subscription);
   if (invoice.amount_due === 0) return settle(ledger, invoice, now);
+  if (outOfBand) return settleOutOfBand(ledger, invoice, now);
 
   const behaviour = card && behaviourOf(card);
   const failure = decline ?? failureOf(behaviour, present);
@@ -142,21 +159,15 @@ function payInvoice(ledger: Ledger, id: string, { present = false, decline }: Pa
     status: failure ? "requires_payment_method" : "succeeded",
   });
   if (card) ledger.put("charge", charge);
-  const payment: Stripe.InvoicePayment = {
+  const payment = blank.invoicePayment({
     id: newId("inpay"),
-    object: "invoice_payment",
-    amount_paid: failure ? null : invoice.amount_due,
-    amount_requested: invoice.amount_due,
     created: now,
     currency: invoice.currency,
     invoice: id,
-    is_default: true,
-    livemode: false,
+    amount_requested: invoice.amount_due,
     payment: { payment_intent: intent.id, type: "payment_intent" },
-    status: failure ? "open" : "paid",
-    status_transitions: { canceled_at: null, paid_at: failure ? null : now },
-  };
-  ledger.put("invoice_payment", payment);
+  });
+  ledger.put("invoice_payment", failure ? payment : paidNow(payment, now));
   ledger.emit(
     failure ? "payment_intent.payment_failed" : "payment_intent.succeeded",
     ledger.get("payment_intent", intent.id),
@@ -190,7 +201,32 @@ function failureOf(behaviour: CardBehaviour | undefined, present: boolean): Paym
   return present || behaviour.later ? undefined : { code: "card_declined", message: "Your card was declined." };
 }
 
-function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
+/** A payment that has succeeded. */
+export function paidNow(payment: Stripe.InvoicePayment, now: number): Stripe.InvoicePayment {
+  return {
+    ...payment,
+    amount_paid: payment.amount_requested,
+    status: "paid",
+    status_transitions: { canceled_at: null, paid_at: now },
+  };
+}
+
+/** Marks an invoice as paid outside of Stripe: no charge, and no amount that Stripe has received. */
+function settleOutOfBand(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
+  const payment = blank.invoicePayment({
+    id: newId("inpay"),
+    created: now,
+    currency: invoice.currency,
+    invoice: invoice.id,
+    amount_requested: invoice.amount_due,
+    payment: { payment_record: newId("pr"), type: "payment_record" },
+  });
+  ledger.put("invoice_payment", paidNow(payment, now));
+  ledger.set("paidOffStripe", invoice.id, invoice.amount_due);
+  return settle(ledger, invoice, now, 0);
+}
+
+function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number, amountPaid = invoice.amount_due): Payment {
   ledger.change(
     "invoice",
     invoice.id,
@@ -198,7 +234,7 @@ function settle(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
       status: "paid",
       attempted: true,
       attempt_count: invoice.attempt_count + (invoice.amount_due > 0 ? 1 : 0),
-      amount_paid: invoice.amount_due,
+      amount_paid: amountPaid,
       amount_remaining: 0,
       next_payment_attempt: null,
       status_transitions: { ...invoice.status_transitions, paid_at: now },
@@ -218,11 +254,7 @@ export function collect(ledger: Ledger, invoiceId: string, options: PaymentOptio
   if (!subscription) return payment;
   const { id, status } = subscription;
   if (payment.paid) {
-    ledger.set("dunning", id, undefined);
-    const isOpen = ledger.all("invoice").some((one) => one.status === "open" && subscriptionOf(ledger, one)?.id === id);
-    if (!isOpen && ["past_due", "unpaid", "incomplete"].includes(status)) {
-      ledger.change("subscription", id, { status: "active" }, "customer.subscription.updated");
-    }
+    activate(ledger, subscription);
     disputeIfCardDisputes(ledger, invoiceId);
     return payment;
   }
@@ -235,6 +267,23 @@ export function collect(ledger: Ledger, invoiceId: string, options: PaymentOptio
   ledger.change("invoice", invoiceId, { next_payment_attempt: nextAt });
   if (status !== "past_due") ledger.change("subscription", id, { status: "past_due" }, "customer.subscription.updated");
   return payment;
+}
+
+/** Marks an open invoice as paid, after its money has arrived. */
+export function settleInvoice(ledger: Ledger, id: string): void {
+  const invoice = ledger.get("invoice", id);
+  settle(ledger, invoice, ledger.now(invoice.customer as string));
+  const subscription = subscriptionOf(ledger, invoice);
+  if (subscription) activate(ledger, subscription);
+}
+
+/** Sets a subscription to `active` when its last open invoice is paid. */
+function activate(ledger: Ledger, { id, status }: Stripe.Subscription): void {
+  ledger.set("dunning", id, undefined);
+  const isOpen = ledger.all("invoice").some((one) => one.status === "open" && subscriptionOf(ledger, one)?.id === id);
+  if (!isOpen && ["past_due", "unpaid", "incomplete"].includes(status)) {
+    ledger.change("subscription", id, { status: "active" }, "customer.subscription.updated");
+  }
 }
 
 /** Error answer for a failed payment. */

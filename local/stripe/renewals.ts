@@ -1,10 +1,7 @@
 import type Stripe from "stripe";
 import type { Ledger } from "./ledger";
-import { collect, draftInvoice, finalizeInvoice } from "./payments";
-import { currentPeriodEnd, endSubscription, INCOMPLETE_SECONDS, rollPeriod } from "./subscriptions";
-
-/** Stripe finalizes a renewal's invoice after about an hour. */
-const DRAFT_SECONDS = 3600;
+import { collect, DRAFT_SECONDS, draftInvoice, finalizeInvoice } from "./payments";
+import { currentPeriodEnd, endSubscription, INCOMPLETE_SECONDS, rollPeriod, subscriptionOf } from "./subscriptions";
 
 /** A scheduled action. */
 interface Due {
@@ -51,16 +48,29 @@ function* dueSubscriptions(ledger: Ledger, isOn: (customer: string) => boolean):
 }
 
 function* dueInvoices(ledger: Ledger, isOn: (customer: string) => boolean): Generator<Due> {
-  for (const { id, status, automatically_finalizes_at, customer } of ledger.all("invoice")) {
-    if (status !== "draft" || automatically_finalizes_at === null || !isOn(customer as string)) continue;
-    yield {
-      at: automatically_finalizes_at,
-      act: () => {
-        finalizeInvoice(ledger, id);
-        collect(ledger, id);
-      },
-    };
+  for (const invoice of ledger.all("invoice")) {
+    const { id, status, automatically_finalizes_at, collection_method, customer, due_date } = invoice;
+    if (!isOn(customer as string)) continue;
+    const isSent = collection_method === "send_invoice";
+    if (status === "draft" && automatically_finalizes_at !== null) {
+      yield {
+        at: automatically_finalizes_at,
+        act: () => {
+          const { amount_due } = finalizeInvoice(ledger, id);
+          if (!isSent || amount_due === 0) collect(ledger, id);
+        },
+      };
+    }
+    const subscription = status === "open" && isSent ? subscriptionOf(ledger, invoice) : undefined;
+    if (subscription?.status === "active" && due_date)
+      yield { at: due_date, act: () => becomeOverdue(ledger, id, subscription.id) };
   }
+}
+
+/** A sent invoice was not paid by its due date. No charge has failed, so there is no `invoice.payment_failed`. */
+function becomeOverdue(ledger: Ledger, invoice: string, subscription: string): void {
+  ledger.emit("invoice.overdue", ledger.get("invoice", invoice));
+  ledger.change("subscription", subscription, { status: "past_due" }, "customer.subscription.updated");
 }
 
 /** Expires Checkout Sessions by the wall clock, because a person at the Checkout page does not see a test clock. */

@@ -2,6 +2,7 @@ import type { StripeAccount } from "./account";
 import type { Route } from "./route";
 import { catalogueRoutes } from "./routes/catalogue";
 import { checkoutSessionsRoutes } from "./routes/checkoutSessions";
+import { couponsRoutes } from "./routes/coupons";
 import { customersRoutes } from "./routes/customers";
 import { eventsRoutes } from "./routes/events";
 import { invoicesRoutes } from "./routes/invoices";
@@ -17,6 +18,7 @@ export function routes(account: StripeAccount, switches: Switches): Route[] {
   return [
     customersRoutes,
     catalogueRoutes,
+    couponsRoutes,
     checkoutSessionsRoutes,
     portalSessionsRoutes,
     subscriptionsRoutes,

@@ -5,6 +5,8 @@ export interface Objects {
   customer: Stripe.Customer | Stripe.DeletedCustomer;
   product: Stripe.Product;
   price: Stripe.Price;
+  coupon: Stripe.Coupon;
+  discount: Stripe.Discount;
   payment_method: Stripe.PaymentMethod;
   payment_intent: Stripe.PaymentIntent;
   charge: Stripe.Charge;
@@ -28,6 +30,7 @@ interface Purchase {
   items: { price: string; quantity: number }[];
   metadata: Record<string, string>;
   trialDays: number;
+  coupons?: string[];
   /** The subscription of an earlier payment attempt on the same page. */
   subscription?: string;
 }
@@ -52,6 +55,8 @@ export type State = { [K in Kind]: Record<string, Objects[K]> } & {
    * first.
    */
   dunning: Record<string, { failures: number; nextAt: number | null; firstAt: number }>;
+  /** Amount paid outside of Stripe, by invoice. */
+  paidOffStripe: Record<string, number>;
   /** Receivers by event: the endpoints that existed when the event happened. */
   audiences: Record<string, string[]>;
   /** `aheadSeconds`: seconds that the default clock is ahead of the wall clock. `invoices`: number of invoices so far. */
@@ -64,6 +69,8 @@ export function emptyState(): State {
     customer: {},
     product: {},
     price: {},
+    coupon: {},
+    discount: {},
     payment_method: {},
     payment_intent: {},
     charge: {},
@@ -81,6 +88,7 @@ export function emptyState(): State {
     secrets: {},
     purchases: {},
     dunning: {},
+    paidOffStripe: {},
     audiences: {},
     counters: { aheadSeconds: 0, invoices: 0 },
   };

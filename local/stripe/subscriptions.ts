@@ -20,22 +20,25 @@ export function subscriptionOf(ledger: Ledger, invoice: Stripe.Invoice): Stripe.
 /** End of a period. Months are calendar months, limited to the month's last day. */
 function periodEnd({ recurring }: Stripe.Price, start: number): number {
   const count = recurring?.interval_count ?? 1;
-  const from = new Date(start * 1000);
   switch (recurring?.interval) {
     case "day":
       return start + count * DAY;
     case "week":
       return start + 7 * count * DAY;
-    default: {
-      const months = recurring?.interval === "year" ? 12 * count : count;
-      const to = new Date(from);
-      to.setUTCDate(1);
-      to.setUTCMonth(to.getUTCMonth() + months);
-      const lastDay = new Date(Date.UTC(to.getUTCFullYear(), to.getUTCMonth() + 1, 0)).getUTCDate();
-      to.setUTCDate(Math.min(from.getUTCDate(), lastDay));
-      return to.getTime() / 1000;
-    }
+    default:
+      return addMonths(start, recurring?.interval === "year" ? 12 * count : count);
   }
+}
+
+/** Adds calendar months to a time in Unix seconds, limited to the month's last day. */
+export function addMonths(start: number, months: number): number {
+  const from = new Date(start * 1000);
+  const to = new Date(from);
+  to.setUTCDate(1);
+  to.setUTCMonth(to.getUTCMonth() + months);
+  const lastDay = new Date(Date.UTC(to.getUTCFullYear(), to.getUTCMonth() + 1, 0)).getUTCDate();
+  to.setUTCDate(Math.min(from.getUTCDate(), lastDay));
+  return to.getTime() / 1000;
 }
 
 /** Creates a subscription in its first period or trial, without an invoice. */
@@ -48,6 +51,8 @@ export function openSubscription(
     paymentMethod: string | null;
     trialEnd: number | null;
     status: Stripe.Subscription.Status;
+    /** Sends invoices instead of charging the card. Days between an invoice and its due date. */
+    daysUntilDue?: number;
   },
 ): Stripe.Subscription {
   const now = ledger.now(given.customer);
@@ -64,9 +69,10 @@ export function openSubscription(
     }),
   );
   const customer = ledger.get("customer", given.customer) as Stripe.Customer;
-  return ledger.put(
-    "subscription",
-    blank.subscription({
+  const { daysUntilDue } = given;
+  const terms = { collection_method: "send_invoice", days_until_due: daysUntilDue ?? null } as const;
+  return ledger.put("subscription", {
+    ...blank.subscription({
       id,
       created: now,
       customer: given.customer,
@@ -79,7 +85,8 @@ export function openSubscription(
       trial_start: given.trialEnd ? now : null,
       trial_end: given.trialEnd,
     }),
-  );
+    ...(daysUntilDue !== undefined && terms),
+  });
 }
 
 /** Throws for an ended subscription. */

@@ -31,14 +31,14 @@ function subcommand<A extends unknown[], R>(
 
 subcommand(
   "show <user>",
-  "Shows a user's row, plan and its reason. <user> is a Cognito sub or a Stripe customer id.",
+  "Shows a user's row, plan and its reason. <user> is an e-mail address, a Cognito sub or a Stripe customer id.",
   (ask, user: string) => ask({ command: "show", user }),
   userTable,
 );
 
 subcommand(
   "grant <user> <plan>",
-  "Grants a plan (paid or vip), independent of Stripe. <user> is a Cognito sub or a Stripe customer id.",
+  "Grants a plan (paid or vip), independent of Stripe. <user> is an e-mail address, a Cognito sub or a Stripe customer id.",
   (ask, user: string, plan: string, { until, note }: { until?: string; note?: string }) =>
     ask({
       command: "grant",

@@ -239,6 +239,8 @@ describe("checkout after a server error from Stripe", () => {
     const caller = newCaller();
     await once(caller);
     for (const session of (await atStripe(caller)).open) await stripe.checkout.sessions.expire(session.id);
+    // Events of earlier tests would use up the failures.
+    await double.settled();
     // Every call fails, and Stripe stores the failure under the idempotency key.
     double.switches.apiFailureStatus = 500;
     double.switches.apiFailures = 4;

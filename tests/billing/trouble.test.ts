@@ -1,8 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import type Stripe from "stripe";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { create as createAdmin } from "../../functions/admin";
 import { entitlement } from "../../functions/core/entitlement";
 import { create as createReconciler } from "../../functions/reconciler";
 import { startCrashProxy } from "./crashProxy";
@@ -167,82 +165,6 @@ describe("reconciler", () => {
       path.startsWith("/v1/events") ? { status: 403, body: { error: { type: "invalid_request_error" } } } : undefined;
     await expect(createReconciler(on().settings)({}, context)).rejects.toThrow("1 of 2 events and reviews failed");
     expect((await on().rows.get(userId))?.subscriptions).toMatchObject([{ status: "canceled" }]);
-  });
-});
-
-describe("admin function", () => {
-  it("creates no row when a command names an unknown user", async () => {
-    const admin = createAdmin(on().settings);
-    const user = randomUUID();
-    for (const command of ["resync", "revoke"]) {
-      expect(await admin({ command, user })).toMatchObject({
-        error: { code: "invalid_input", message: `user: no row for ${user}` },
-      });
-    }
-    expect(await admin({ command: "show", user })).toMatchObject({ plan: "free", row: null });
-    expect(await on().rows.get(user)).toBeUndefined();
-    expect(await admin({ command: "grant", user, plan: "vip" })).toMatchObject({ plan: "vip" });
-    expect(await admin({ command: "revoke", user })).toMatchObject({ plan: "free" });
-  });
-});
-
-describe("admin function with a user that is no user id", () => {
-  it.each([
-    "mori@example.com",
-    "guest:0b7c9b1e-2f0e-4c4c-8f43-0a3c5c8f9c11",
-    " 3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0001",
-    "3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c000",
-    "cus_",
-  ])("refuses to grant a plan to %j and creates no row", async (user) => {
-    const admin = createAdmin(on().settings);
-    const refused = { error: { code: "invalid_input", message: expect.stringMatching(/^user: /) } };
-    expect(await admin({ command: "grant", user, plan: "vip" })).toMatchObject(refused);
-    expect(await on().rows.get(user)).toBeUndefined();
-  });
-
-  it("names the field of an invalid request", async () => {
-    const admin = createAdmin(on().settings);
-    expect(await admin({ command: "show", user: "" })).toMatchObject({ error: { message: "user: must not be empty" } });
-    expect(await admin({ command: "events", limit: 101 })).toMatchObject({
-      error: { message: "limit: must be at most 100" },
-    });
-  });
-});
-
-describe("admin unlink", () => {
-  it("removes the Stripe customer and its facts, keeps a grant, and lets no running sync write them back", async () => {
-    const admin = createAdmin(on().settings);
-    const { userId, customer } = await known();
-    await admin({ command: "grant", user: userId, plan: "vip" });
-    const { ticket } = await on().rows.takeTicket(userId, new Date());
-    expect(await admin({ command: "unlink", user: customer })).toMatchObject({ user_id: userId, plan: "vip" });
-    const row = await on().rows.get(userId);
-    expect(row?.stripe_customer_id).toBeUndefined();
-    expect(row?.subscriptions).toBeUndefined();
-    const running = {
-      facts: undefined,
-      knownPlans: {},
-      stripeStatus: null,
-      stripeSubscriptionId: null,
-      reviewAt: null,
-    };
-    const entitlement = { plan: "vip" as const, reason: "grant" as const, expiresAt: null };
-    expect(await on().rows.apply(userId, ticket, { ...running, entitlement, now: new Date() })).toBe(false);
-    expect(await admin({ command: "revoke", user: userId })).toMatchObject({ plan: "free" });
-  });
-});
-
-describe("admin events", () => {
-  it("says which user and which Stripe customer each event is about", async () => {
-    const { userId, customer } = await on().subscriber();
-    const [created] = (await on().stripe.events.list({ type: "customer.subscription.created" })).data;
-    await answered(on().webhook(delivery(JSON.stringify(created))));
-    const listed = await createAdmin(on().settings)({ command: "events", limit: 50 });
-    expect(listed).toMatchObject({
-      events: expect.arrayContaining([
-        expect.objectContaining({ id: created?.id, outcome: "synced", user_id: userId, customer }),
-      ]),
-    });
   });
 });
 

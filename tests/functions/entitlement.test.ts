@@ -326,6 +326,33 @@ table("entitlement of a goodwill trial_end for a customer who has paid before", 
   ],
 ]);
 
+table("entitlement of a subscription that no card has paid", [
+  [
+    "has a grace period after a period that a 100 % coupon or a payment outside of Stripe has paid",
+    having({ ...renewed, ...paidUntil(end) }),
+    end + 1,
+    paid("grace", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
+  ],
+  [
+    "is paid by the operator's terms until the due date of its first invoice",
+    having({}),
+    middle,
+    paid("subscription", end),
+  ],
+  [
+    "is free from the due date of its first invoice",
+    having({ status: "past_due", unpaid_since: middle, unpaid_first: true, paid: [] }),
+    middle,
+    free("past_due"),
+  ],
+  [
+    "has a grace period from the due date of a later invoice",
+    having({ ...renewed, unpaid_since: end + 10 * DAY, ...paidUntil(end) }),
+    end + 16 * DAY,
+    paid("grace", end + 17 * DAY, { graceUntil: date(end + 17 * DAY) }),
+  ],
+]);
+
 const withAddOn = (addOnEnd: number): Customer =>
   having({
     price_ids: ["price_addon", "price_vip"],

@@ -248,7 +248,7 @@ describe("Policies of the functions", () => {
     for (const { Action, Resource } of statements) {
       expect(Action.length).toBeGreaterThan(0);
       expect(Resource.length).toBeGreaterThan(0);
-      for (const action of Action) expect(action).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
+      for (const action of Action) expect(action).toMatch(/^[a-z0-9-]+:[A-Za-z]+$/);
       // IAM cannot restrict this action to a resource.
       if (Action.join() === "ecr:GetAuthorizationToken") continue;
       // Foundation models of Bedrock belong to no account.
@@ -313,6 +313,7 @@ describe("Policies of the functions", () => {
       ],
       admin: [
         writeRow,
+        expect.stringMatching(/^cognito-idp:ListUsers on ap-northeast-1_\w{9}$/),
         byCustomer,
         "dynamodb:Scan on users/index/stripe_customer_id",
         `dynamodb:BatchGetItem on ephemeral ${events}`,

@@ -38,7 +38,10 @@ const clients: Record<FunctionName, string> = {
     import { GraphQLClient } from "graphql-request";
     export const made = [new ECRClient({}), new SSMClient({}), new GraphQLClient("http://localhost/"),
       GetAuthorizationTokenCommand, GetParametersCommand];`,
-  admin: stripe,
+  admin: `
+    import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
+    export const pool = [new CognitoIdentityProviderClient({}), ListUsersCommand];
+    ${stripe}`,
   // The SDKs of external LLMs load with the first chat that needs them.
   relay: `
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";

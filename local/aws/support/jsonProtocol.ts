@@ -24,11 +24,18 @@ interface JsonService {
   operations: Record<string, (body: unknown) => unknown>;
   /** Text after the operation in the emitted event of a request. Must not contain secrets. */
   summary?: (body: unknown) => string;
+  /** Reason to refuse a request with this `Authorization` header; undefined to run it. Default: runs every request. */
+  denial?: (operation: string, body: unknown, authorization: string) => string | undefined;
 }
 
 /** Serves the service on a free loopback port. */
 export function serveJsonProtocol(service: JsonService, events: Events): Promise<Listening> {
-  const { operations, summary = () => "" } = service;
+  return serve(service.name, 0, jsonProtocolApp(service, events).fetch);
+}
+
+/** Answers the service's requests: `POST /`. */
+export function jsonProtocolApp(service: Omit<JsonService, "name">, events: Events): Hono {
+  const { operations, summary = () => "", denial = () => undefined } = service;
   const app = new Hono();
   app.post("/", async (c) => {
     const operation = c.req.header("x-amz-target")?.replace(`${service.target}.`, "") ?? "";
@@ -39,6 +46,8 @@ export function serveJsonProtocol(service: JsonService, events: Events): Promise
         throw new JsonProtocolError("UnknownOperationException", `The local cloud does not support ${operation}.`);
       }
       const body: unknown = await c.req.json();
+      const reason = denial(operation, body, c.req.header("authorization") ?? "");
+      if (reason !== undefined) throw new JsonProtocolError("AccessDeniedException", reason);
       events.emit({ source: service.source, summary: `${operation} ${summary(body)}`.trim() });
       return c.body(JSON.stringify(run(body)));
     } catch (error) {
@@ -47,7 +56,7 @@ export function serveJsonProtocol(service: JsonService, events: Events): Promise
       return c.body(JSON.stringify({ __type: type, message }), 400);
     }
   });
-  return serve(service.name, 0, app.fetch);
+  return app;
 }
 
 function errorOf(error: unknown): { type: string; message: string } {

@@ -1,11 +1,17 @@
 import { z } from "zod";
 import type { StripeAccount } from "../account";
 import { list } from "../lookups";
-import { expand, paging, timeRange, within } from "../parameters";
+import { bool, expand, paging, timeRange, within } from "../parameters";
 import { collect, finalizeInvoice, paymentProblem } from "../payments";
 import { invalid } from "../problem";
 import { nothing, type Route, route } from "../route";
 import { subscriptionOf } from "../subscriptions";
+
+const PayInvoice = z.strictObject({
+  payment_method: z.string().optional(),
+  paid_out_of_band: bool.optional(),
+  expand,
+});
 
 /** Invoices and their payments. */
 export function invoicesRoutes(account: StripeAccount): Route[] {
@@ -34,8 +40,8 @@ export function invoicesRoutes(account: StripeAccount): Route[] {
             within(one.created, created),
         ),
     ),
-    route("POST /invoices/:id/pay", z.strictObject({ payment_method: z.string().optional(), expand }), (_, id) => {
-      const payment = collect(ledger, ledger.get("invoice", id).id);
+    route("POST /invoices/:id/pay", PayInvoice, ({ paid_out_of_band }, id) => {
+      const payment = collect(ledger, ledger.get("invoice", id).id, { outOfBand: paid_out_of_band === true });
       if (!payment.paid) throw paymentProblem(payment);
       return ledger.get("invoice", id);
     }),

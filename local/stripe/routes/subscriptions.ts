@@ -1,6 +1,7 @@
 import type Stripe from "stripe";
 import { z } from "zod";
 import type { StripeAccount } from "../account";
+import { addDiscounts, amountsOff } from "../discounts";
 import type { Ledger } from "../ledger";
 import { list, liveCustomer, recurringPrice } from "../lookups";
 import { bool, expand, int, merged, metadata, paging, timeRange, within } from "../parameters";
@@ -10,6 +11,11 @@ import { nothing, type Route, route } from "../route";
 import { DAY, endSubscription, mustLive, openSubscription } from "../subscriptions";
 
 const cancellation = z.strictObject({ comment: z.string().optional(), feedback: z.string().optional() }).optional();
+
+const discounts = z
+  .array(z.strictObject({ coupon: z.string() }))
+  .max(20)
+  .optional();
 
 const NewSubscription = z.strictObject({
   customer: z.string(),
@@ -24,6 +30,10 @@ const NewSubscription = z.strictObject({
   trial_period_days: int.optional(),
   trial_end: int.optional(),
   cancel_at_period_end: bool.optional(),
+  collection_method: z.enum(["charge_automatically", "send_invoice"]).optional(),
+  days_until_due: int.optional(),
+  payment_settings: z.strictObject({ payment_method_types: z.array(z.string()).optional() }).optional(),
+  discounts,
   metadata: metadata.optional(),
   expand,
 });
@@ -36,6 +46,7 @@ const SubscriptionChanges = z.strictObject({
     .max(20)
     .optional(),
   default_payment_method: z.string().optional(),
+  discounts,
   metadata: metadata.optional(),
   pause_collection: z
     .union([
@@ -115,7 +126,15 @@ function createSubscription(ledger: Ledger, params: z.output<typeof NewSubscript
   }));
   const card = default_payment_method ?? (invoice_settings.default_payment_method as string | null);
   const trialEnd = params.trial_end ?? (params.trial_period_days ? now + params.trial_period_days * DAY : null);
-  if (!trialEnd && !card && payment_behavior === "allow_incomplete")
+  const isSent = params.collection_method === "send_invoice";
+  if (isSent !== (params.days_until_due !== undefined))
+    throw invalid("`days_until_due` must be passed exactly if `collection_method` is send_invoice.", "days_until_due");
+  const subtotal = priced.reduce((sum, { price, quantity }) => sum + (price.unit_amount ?? 0) * quantity, 0);
+  const coupons = (params.discounts ?? []).map(({ coupon }) => coupon);
+  const isFree = coupons.some(
+    (id) => amountsOff(ledger.get("coupon", id, "discounts[0][coupon]"), [subtotal])[0] === subtotal,
+  );
+  if (!isFree && !isSent && !trialEnd && !card && payment_behavior === "allow_incomplete")
     throw invalid(
       "This customer has no attached payment source or default payment method. Please consider adding a default payment method.",
       undefined,
@@ -127,13 +146,19 @@ function createSubscription(ledger: Ledger, params: z.output<typeof NewSubscript
     metadata: params.metadata ?? {},
     paymentMethod: default_payment_method ?? null,
     trialEnd,
-    status: "incomplete",
+    // Stripe trusts a customer who pays by invoice until the due date.
+    status: isSent ? "active" : "incomplete",
+    ...(params.days_until_due !== undefined && { daysUntilDue: params.days_until_due }),
   });
-  if (cancel_at_period_end) ledger.put("subscription", { ...subscription, cancel_at_period_end });
+  addDiscounts(ledger, subscription, coupons);
+  const paymentTypes = params.payment_settings?.payment_method_types;
+  if (paymentTypes) setPaymentTypes(ledger, subscription.id, paymentTypes);
+  if (cancel_at_period_end) ledger.change("subscription", subscription.id, { cancel_at_period_end });
   ledger.emit("customer.subscription.created", ledger.get("subscription", subscription.id));
   const invoice = draftInvoice(ledger, ledger.get("subscription", subscription.id), "subscription_create");
+  if (isSent) return ledger.get("subscription", subscription.id);
   finalizeInvoice(ledger, invoice.id);
-  if (payment_behavior !== "default_incomplete" || trialEnd) {
+  if (payment_behavior !== "default_incomplete" || invoice.amount_due === 0) {
     const payment = collect(ledger, invoice.id);
     if (!payment.paid && payment_behavior === "error_if_incomplete") {
       ledger.remove("subscription", subscription.id);
@@ -141,6 +166,24 @@ function createSubscription(ledger: Ledger, params: z.output<typeof NewSubscript
     }
   }
   return ledger.get("subscription", subscription.id);
+}
+
+/** Stripe charges konbini never by itself: the customer must go to a store. */
+function setPaymentTypes(ledger: Ledger, id: string, types: string[]): void {
+  const { collection_method, payment_settings } = ledger.get("subscription", id);
+  if (types.includes("konbini") && collection_method !== "send_invoice")
+    throw invalid(
+      "The payment method type `konbini` can only be used with `collection_method` send_invoice.",
+      "payment_settings[payment_method_types]",
+    );
+  ledger.change("subscription", id, {
+    payment_settings: {
+      payment_method_options: null,
+      save_default_payment_method: "off",
+      ...payment_settings,
+      payment_method_types: types as Stripe.Subscription.PaymentSettings.PaymentMethodType[],
+    },
+  });
 }
 
 function updateSubscription(
@@ -156,6 +199,8 @@ function updateSubscription(
   if (cancel_at_period_end !== undefined && cancel_at)
     throw invalid("You may only specify one of these parameters: cancel_at, cancel_at_period_end.");
   const now = ledger.now(before.customer as string);
+  const coupons = changes.discounts?.map(({ coupon }) => coupon);
+  if (coupons) addDiscounts(ledger, { ...before, discounts: [] }, coupons);
   ledger.change(
     "subscription",
     id,

@@ -118,6 +118,17 @@ describe("products and prices", () => {
   );
 });
 
+describe("coupons", () => {
+  call(
+    "POST /v1/coupons",
+    "Stripe.Coupon",
+    (stripe) =>
+      stripe.coupons.create({ id: "regulars", percent_off: 100, duration: "repeating", duration_in_months: 2 }),
+    (coupon) => expect(coupon).toMatchObject({ id: "regulars", percent_off: 100, valid: true }),
+  );
+  call("GET /v1/coupons/:id", "Stripe.Coupon", (stripe) => stripe.coupons.retrieve("regulars"));
+});
+
 describe("Checkout and the customer portal", () => {
   let session: Stripe.Checkout.Session;
   call(

@@ -24,9 +24,9 @@ describe("API request", () => {
 
   it("gets 404 when the URL is unknown", async () => {
     const { stripe } = fixture();
-    const unknown = await refusal(stripe.rawRequest("POST", "/v1/coupons", {}));
+    const unknown = await refusal(stripe.rawRequest("POST", "/v1/tax_rates", {}));
     expect(unknown).toMatchObject({ statusCode: 404, type: "StripeInvalidRequestError" });
-    expect(unknown.message).toContain("Unrecognized request URL (POST: /v1/coupons)");
+    expect(unknown.message).toContain("Unrecognized request URL (POST: /v1/tax_rates)");
   });
 
   it.each<[string, string, Record<string, unknown>, object]>([
@@ -72,6 +72,18 @@ describe("API request", () => {
       "/v1/checkout/sessions",
       checkout({ line_items: [{ price: "price_none", quantity: 1 }] }),
       { code: "resource_missing", param: "line_items[0][price]" },
+    ],
+    [
+      "konbini at a Checkout for a subscription",
+      "/v1/checkout/sessions",
+      checkout({ allowed_payment_method_types: ["card", "konbini"] }),
+      { param: "allowed_payment_method_types" },
+    ],
+    [
+      "a coupon that does not exist",
+      "/v1/checkout/sessions",
+      checkout({ discounts: [{ coupon: "none" }] }),
+      { code: "resource_missing", param: "discounts[0][coupon]" },
     ],
     [
       "a Checkout Session that expires in less than 30 minutes",

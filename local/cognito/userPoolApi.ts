@@ -1,0 +1,109 @@
+import type { Hono } from "hono";
+import { z } from "zod";
+import { callingRole } from "../aws/iam/callers";
+import { permits } from "../aws/iam/policy";
+import type { AwsAccount } from "../aws/support/account";
+import { JsonProtocolError, jsonProtocolApp } from "../aws/support/jsonProtocol";
+import type { Events } from "../support/events";
+import type { Customers, KnownCustomer } from "./customer";
+import type { Directory } from "./directory";
+
+/**
+ * Attributes that ListUsers can search.
+ * https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
+ */
+const SEARCHABLE = [
+  "username",
+  "email",
+  "phone_number",
+  "name",
+  "given_name",
+  "family_name",
+  "preferred_username",
+  "cognito:user_status",
+  "status",
+  "sub",
+];
+
+const ListUsersInput = z.strictObject({
+  UserPoolId: z.string().regex(/^[\w-]+_[0-9a-zA-Z]+$/),
+  AttributesToGet: z.array(z.string().min(1).max(32)).optional(),
+  Limit: z.int().min(0).max(60).optional(),
+  PaginationToken: z.string().min(1).optional(),
+  Filter: z.string().max(256).optional(),
+});
+
+/** Creation time of every local user, Unix seconds. */
+const CREATED = 1_700_000_000;
+
+/** Serves the API of user pools, of which the local cloud supports ListUsers: `POST /`. */
+export function userPoolApi(account: AwsAccount, directory: Directory, customers: Customers, events: Events): Hono {
+  function listUsers(body: unknown) {
+    const { data: input, error } = ListUsersInput.safeParse(body);
+    if (!input) throw invalidParameter(`1 validation error detected: ${z.prettifyError(error)}`);
+    const { UserPoolId, AttributesToGet, Limit = 60, PaginationToken = "0", Filter = "" } = input;
+    if (!directory.hasPool(UserPoolId))
+      throw new JsonProtocolError("ResourceNotFoundException", `User pool ${UserPoolId} does not exist.`);
+    const found = customers.all.filter(parseFilter(Filter));
+    const from = Number(PaginationToken);
+    const to = from + (Limit || 60);
+    return {
+      Users: found.slice(from, to).map((customer) => describe(customer, AttributesToGet)),
+      ...(to < found.length && { PaginationToken: String(to) }),
+    };
+  }
+
+  /** The role's policies decide, as in IAM. */
+  function denial(operation: string, body: unknown, authorization: string): string | undefined {
+    const role = callingRole(account, authorization);
+    const action = `cognito-idp:${operation}`;
+    const resource = account.arn("cognito-idp", `userpool/${(body as { UserPoolId?: unknown }).UserPoolId}`);
+    if (!role || permits(account, role, { action, resource })) return undefined;
+    return `User: ${role} is not authorized to perform: ${action} on resource: ${resource}`;
+  }
+
+  const target = "AWSCognitoIdentityProviderService";
+  return jsonProtocolApp({ source: "cognito", target, operations: { ListUsers: listUsers }, denial }, events);
+}
+
+/**
+ * Parses a filter such as `email = "mori@example.com"` or `sub ^= "3f"`. Inside the value, a backslash escapes a
+ * quotation mark. An empty filter matches every user.
+ */
+function parseFilter(filter: string): (customer: KnownCustomer) => boolean {
+  if (filter === "") return () => true;
+  const match = /^\s*([\w:]+)\s*(\^?=)\s*"((?:[^"\\]|\\.)*)"\s*$/.exec(filter);
+  if (!match) throw invalidParameter("Error while parsing filter.");
+  const [, attribute = "", operator, quoted = ""] = match;
+  if (!SEARCHABLE.includes(attribute)) throw invalidParameter(`Invalid search attribute: ${attribute}`);
+  const value = quoted.replaceAll(/\\(.)/g, "$1");
+  return (customer) => {
+    const own = attributesOf(customer)[attribute];
+    return own !== undefined && (operator === "=" ? own === value : own.startsWith(value));
+  };
+}
+
+/** A user's attributes, and the properties that can be searched like attributes. */
+function attributesOf({ sub, email }: KnownCustomer): Record<string, string> {
+  return { sub, email, email_verified: "true", username: sub, status: "Enabled", "cognito:user_status": "CONFIRMED" };
+}
+
+function describe(customer: KnownCustomer, wanted = ["sub", "email", "email_verified"]) {
+  const known = attributesOf(customer);
+  const Attributes = wanted.map((Name) => {
+    if (known[Name] === undefined) throw invalidParameter(`Invalid attribute: ${Name}`);
+    return { Name, Value: known[Name] };
+  });
+  return {
+    Username: customer.sub,
+    Attributes,
+    Enabled: true,
+    UserStatus: "CONFIRMED",
+    UserCreateDate: CREATED,
+    UserLastModifiedDate: CREATED,
+  };
+}
+
+function invalidParameter(message: string): JsonProtocolError {
+  return new JsonProtocolError("InvalidParameterException", message);
+}

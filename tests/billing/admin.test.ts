@@ -1,0 +1,178 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { create } from "../../functions/admin";
+import { AwsAccount } from "../../local/aws/support/account";
+import { type CognitoDouble, startCognito } from "../../local/cognito/cognito";
+import { Events } from "../../local/support/events";
+import { answered, billingFixture, delivery } from "./fixture";
+
+// The admin function with real tables, a Stripe account and a user pool.
+const on = billingFixture();
+vi.spyOn(console, "error").mockImplementation(() => {});
+vi.spyOn(console, "log").mockImplementation(() => {});
+afterEach(() => vi.clearAllMocks());
+
+const POOL = "ap-northeast-1_Stage12AB";
+const user = (email: string) => ({ email, sub: randomUUID() as string, password: "-", label: email });
+const mori = user("mori@example.com");
+const quoted = user('o"hara\\@example.com');
+const twins = [user("twin@example.com"), user("twin@example.com")] as const;
+
+let cognito: CognitoDouble;
+const dir = mkdtempSync(join(tmpdir(), "snack-misaki-admin-"));
+beforeAll(async () => {
+  const account = new AwsAccount(join(dir, "account.db"), "ap-northeast-1");
+  account.put({ type: "aws:cognito/userPool:UserPool", id: POOL, inputs: {}, outputs: { id: POOL } });
+  cognito = await startCognito({
+    account,
+    dir: join(dir, "cognito"),
+    ports: { domain: 0, idp: 0 },
+    customers: [mori, quoted, ...twins],
+    events: new Events(),
+  });
+});
+afterAll(async () => {
+  await cognito.close();
+  rmSync(dir, { recursive: true });
+});
+
+/** The admin function, after a cold start. */
+function admin(request: object, { cognitoUrl = cognito.idpUrl, userPoolId = POOL } = {}) {
+  vi.stubEnv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", cognitoUrl);
+  return create({ ...on().settings, userPoolId })(request);
+}
+const refused = (message: RegExp) => ({ error: { code: "invalid_input", message: expect.stringMatching(message) } });
+
+/** Creates a subscriber with a correct row. */
+async function known(userId?: string) {
+  const one = await on().subscriber(userId);
+  const [created] = (await on().stripe.events.list({ type: "customer.subscription.created" })).data;
+  await answered(on().webhook(delivery(JSON.stringify(created))));
+  return { ...one, event: created?.id };
+}
+
+describe("admin with an e-mail address or a sub of the user pool", () => {
+  it.each([
+    ["an e-mail address", mori.email, mori],
+    ["an e-mail address in another case", "Mori@Example.com", mori],
+    ["an e-mail address with characters that a filter must escape", quoted.email, quoted],
+    ["a sub", mori.sub, mori],
+  ])("grants, shows and revokes a plan by %s", async (_name, text, { sub }) => {
+    expect(await admin({ command: "grant", user: text, plan: "vip" })).toMatchObject({ user_id: sub, plan: "vip" });
+    expect(await admin({ command: "show", user: text })).toMatchObject({ user_id: sub, plan: "vip" });
+    expect(await admin({ command: "revoke", user: text })).toMatchObject({ user_id: sub, plan: "free" });
+  });
+
+  it("shows a user of the pool without a row as free, and creates no row", async () => {
+    const [{ sub }] = twins;
+    expect(await admin({ command: "show", user: sub })).toMatchObject({ user_id: sub, plan: "free", row: null });
+    for (const command of ["resync", "revoke", "unlink"])
+      expect(await admin({ command, user: sub })).toMatchObject(refused(/^user: no row for /));
+    expect(await on().rows.get(sub)).toBeUndefined();
+  });
+});
+
+describe("admin with a user that the user pool does not have", () => {
+  it.each(["grant", "show", "revoke"])("%s refuses a mistyped sub and a mistyped e-mail address", async (command) => {
+    const more = command === "grant" ? { plan: "vip" } : {};
+    const typo = randomUUID();
+    const ask = (text: string) => admin({ command, user: text, ...more });
+    expect(await ask(typo)).toMatchObject(refused(/^user: (the user pool has no user with the sub|no row for)/));
+    expect(await ask("nori@example.com")).toMatchObject(
+      refused(/^user: the user pool has no user with the e-mail address nori@example.com$/),
+    );
+    expect(await on().rows.get(typo)).toBeUndefined();
+  });
+
+  it("refuses an e-mail address that several users have, and lists their subs", async () => {
+    const answer = await admin({ command: "grant", user: "twin@example.com", plan: "vip" });
+    expect(answer).toMatchObject(refused(new RegExp(`several users .*${twins[0].sub}, ${twins[1].sub}$`)));
+    for (const { sub } of twins) expect(await on().rows.get(sub)).toBeUndefined();
+  });
+
+  it("still shows and revokes a user who has a row, but grants nothing", async () => {
+    const { userId, customer } = await known();
+    expect(await admin({ command: "show", user: userId })).toMatchObject({ plan: "paid" });
+    expect(await admin({ command: "revoke", user: customer })).toMatchObject({ plan: "paid" });
+    expect(await admin({ command: "grant", user: customer, plan: "vip" })).toMatchObject(
+      refused(/no user with the sub/),
+    );
+  });
+
+  it.each([
+    "guest:0b7c9b1e-2f0e-4c4c-8f43-0a3c5c8f9c11",
+    " 3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c0001",
+    "3f1c2b9e-5a52-4b6e-9a5e-0f6a7d1c000",
+    "mori@example.com ",
+    "@",
+    "cus_",
+  ])("refuses %j, which is neither an e-mail address nor an id", async (text) => {
+    expect(await admin({ command: "grant", user: text, plan: "vip" })).toMatchObject(
+      refused(/^user: must be an e-mail/),
+    );
+  });
+});
+
+describe("admin while Cognito does not answer", () => {
+  it.each([
+    ["is down", { cognitoUrl: "http://127.0.0.1:1" }],
+    ["does not know the pool", { userPoolId: "ap-northeast-1_Nobody123" }],
+  ])("grants nothing when Cognito %s", async (_name, where) => {
+    expect(await admin({ command: "grant", user: twins[0].sub, plan: "vip" }, where)).toMatchObject({
+      error: { code: "unavailable" },
+    });
+    expect(await on().rows.get(twins[0].sub)).toBeUndefined();
+  });
+
+  it("shows a user who has a row", async () => {
+    const { userId } = await known();
+    expect(await admin({ command: "show", user: userId }, { cognitoUrl: "http://127.0.0.1:1" })).toMatchObject({
+      plan: "paid",
+    });
+  });
+});
+
+describe("admin with an invalid request", () => {
+  it("names the field", async () => {
+    expect(await admin({ command: "show", user: "" })).toMatchObject({ error: { message: "user: must not be empty" } });
+    expect(await admin({ command: "events", limit: 101 })).toMatchObject({
+      error: { message: "limit: must be at most 100" },
+    });
+  });
+});
+
+describe("admin unlink", () => {
+  it("removes the Stripe customer and its facts, keeps a grant, and lets no running sync write them back", async () => {
+    const { userId, customer } = await known(mori.sub);
+    await admin({ command: "grant", user: userId, plan: "vip" });
+    const { ticket } = await on().rows.takeTicket(userId, new Date());
+    expect(await admin({ command: "unlink", user: customer })).toMatchObject({ user_id: userId, plan: "vip" });
+    const row = await on().rows.get(userId);
+    expect(row?.stripe_customer_id).toBeUndefined();
+    expect(row?.subscriptions).toBeUndefined();
+    const running = {
+      facts: undefined,
+      knownPlans: {},
+      stripeStatus: null,
+      stripeSubscriptionId: null,
+      reviewAt: null,
+    };
+    const entitlement = { plan: "vip" as const, reason: "grant" as const, expiresAt: null };
+    expect(await on().rows.apply(userId, ticket, { ...running, entitlement, now: new Date() })).toBe(false);
+    expect(await admin({ command: "revoke", user: userId })).toMatchObject({ plan: "free" });
+  });
+});
+
+describe("admin events", () => {
+  it("says which user and which Stripe customer each event is about", async () => {
+    const { userId, customer, event } = await known();
+    expect(await admin({ command: "events", limit: 50 })).toMatchObject({
+      events: expect.arrayContaining([
+        expect.objectContaining({ id: event, outcome: "synced", user_id: userId, customer }),
+      ]),
+    });
+  });
+});
