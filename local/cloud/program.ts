@@ -67,8 +67,14 @@ export async function openLocalCloud(
   const providers = { aws: providerOf("aws"), awsx: providerOf("awsx"), "docker-build": providerOf("docker-build") };
   for (const port of Object.values(providers)) port.catch(() => {});
 
-  const bringingUp = up({ ...engineOptions({ config, providers }, programDir, dir), ...(onStep && { onStep }) });
-  starting.then(onStart, () => {});
+  const stop = new AbortController();
+  const bringingUp = up({
+    ...engineOptions({ config, providers }, programDir, dir),
+    signal: stop.signal,
+    ...(onStep && { onStep }),
+  });
+  // Without a local cloud, the program's providers would repeat their calls for minutes.
+  starting.then(onStart, () => stop.abort());
   const [started, done] = await Promise.allSettled([starting, bringingUp]);
   if (started.status === "rejected") throw started.reason;
   if (done.status === "rejected") throw done.reason;

@@ -12,7 +12,10 @@ const nodeFlags = [
 ];
 const graceMs = 1_000;
 
-/** Child processes of one run. They end with the run, and also when this process exits or is interrupted. */
+/**
+ * Child processes of one run. They end with the run, and also when this process exits or is interrupted, or the signal is
+ * aborted.
+ */
 export class Children {
   private readonly running = new Set<ChildProcess>();
   private readonly killAll = () => {
@@ -25,7 +28,8 @@ export class Children {
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 
-  constructor() {
+  constructor(private readonly signal?: AbortSignal) {
+    signal?.addEventListener("abort", this.killAll);
     process.once("exit", this.killAll);
     process.once("SIGINT", this.interrupt);
     process.once("SIGTERM", this.interrupt);
@@ -36,11 +40,13 @@ export class Children {
     const child = spawn(process.execPath, [...nodeFlags, script, ...args], options);
     this.running.add(child);
     child.once("close", () => this.running.delete(child));
+    if (this.signal?.aborted) child.kill("SIGKILL");
     return child;
   }
 
   /** Ends all child processes and waits for their exit. */
   async close(): Promise<void> {
+    this.signal?.removeEventListener("abort", this.killAll);
     process.off("exit", this.killAll);
     process.off("SIGINT", this.interrupt);
     process.off("SIGTERM", this.interrupt);

@@ -72,7 +72,7 @@ async function withDeployment<T>(
   dryRun: boolean,
   work: (context: DeploymentContext, deployment: Deployment, children: Children) => Promise<T>,
 ): Promise<T> {
-  const children = new Children();
+  const children = new Children(options.signal);
   const providers = new Providers(options, children);
   try {
     const context = { options, dryRun, providers, state: new StackState(options.statePath, !dryRun) };

@@ -29,6 +29,8 @@ export interface EngineOptions {
    * save time.
    */
   startsDynamicEarly?: boolean;
+  /** Ends the program and its dynamic providers at once. The steps that they run fail. */
+  signal?: AbortSignal;
   /** Called after each step. */
   onStep?(step: StepEvent): void;
 }

@@ -99,6 +99,34 @@ it("up runs a TypeScript program whose dynamic resources read the stack's config
   }
 }, 120_000);
 
+it("up fails when its signal is aborted, although a call of a dynamic provider gets no answer", async () => {
+  const stop = new AbortController();
+  // The provider's call reaches the API when the resource is created.
+  const api = createServer(() => stop.abort());
+  await new Promise<void>((listening) => api.listen(0, "127.0.0.1", listening));
+  const cacheDir = mkdtempSync(join(tmpdir(), "snack-engine-cache-"));
+  const { options, write, remove } = temporaryProgram(0, cacheDir);
+  write("package.json", JSON.stringify({ main: "index.ts" }));
+  write("index.ts", `${resource} new Endpoint("bar", { workers: 1, token: "" });`);
+  const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
+  try {
+    const running = up({
+      ...options,
+      config: { ...options.config, "snack:url": url },
+      env: { NODE_COMPILE_CACHE: cacheDir },
+      providers: {},
+      signal: stop.signal,
+    });
+    await expect(running).rejects.toThrow();
+    expect(stop.signal.aborted).toBe(true);
+  } finally {
+    api.closeAllConnections();
+    api.close();
+    remove();
+    rmSync(cacheDir, { recursive: true, force: true });
+  }
+}, 120_000);
+
 describe("The provider of dynamic resources", () => {
   const dir = mkdtempSync(join(tmpdir(), "snack-dynamic-start-"));
   afterAll(() => rmSync(dir, { recursive: true }));
