@@ -14,7 +14,9 @@ export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }
 
-/** Tags of every AWS resource of a stack. The AWS provider sets them: `aws:defaultTags` of the stack's configuration. */
+/**
+ * Tags of every AWS resource of a stack. The AWS provider sets them: `aws:defaultTags` of the stack's configuration.
+ */
 export function stackTags(stack: string): Record<string, string> {
   return { project: PROJECT, stack };
 }

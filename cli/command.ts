@@ -14,8 +14,8 @@ export function command(name: string, description: string): Command {
 }
 
 /**
- * Runs a command's action. Prints a thrown error as one line on stderr, or with `--json` as one JSON object on stdout. Also
- * prints its stack when DEBUG is set. Sets exit status 1.
+ * Runs a command's action. Prints a thrown error as one line on stderr, or with `--json` as one JSON object on stdout.
+ * Also prints its stack when DEBUG is set. Sets exit status 1.
  */
 export async function run(program: Command): Promise<void> {
   try {

@@ -51,8 +51,8 @@ export interface SignIn {
    */
   getIdToken(): Promise<string | undefined>;
   /**
-   * Deletes the tokens in every tab, revokes the refresh token and returns Cognito's logout URL. Open that URL to end the
-   * hosted session too.
+   * Deletes the tokens in every tab, revokes the refresh token and returns Cognito's logout URL. Open that URL to end
+   * the hosted session too.
    */
   signOut(): Promise<string>;
 }
@@ -154,8 +154,9 @@ async function revoke(post: Post, refreshToken: string): Promise<void> {
 }
 
 /**
- * Stores the tokens of the signed-in customer and refreshes them. Cognito replaces the refresh token at each refresh and
- * still accepts the old one for 60 s. So two tabs may refresh at once, and a lost response may be asked for again.
+ * Stores the tokens of the signed-in customer and refreshes them. Cognito replaces the refresh token at each refresh
+ * and still accepts the old one for 60 s. So two tabs may refresh at once, and a refresh whose response was lost may be
+ * repeated.
  */
 function createTokenStore(storage: SignInOptions["storage"], post: Post) {
   let refreshing: Promise<string | undefined> | undefined;

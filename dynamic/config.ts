@@ -33,8 +33,8 @@ export function parseConfig<S extends z.ZodObject>(schema: S, get: GetValue): Pa
 }
 
 /**
- * Error in the configuration of a provider. It has no stack trace, because Pulumi would print the frames of the minified
- * bundle beside the message.
+ * Error in the configuration of a provider. It has no stack trace, because Pulumi would print the frames of the
+ * minified bundle beside the message.
  */
 export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError";

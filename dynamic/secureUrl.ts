@@ -1,4 +1,6 @@
-/** Whether a text is an https URL. Plain http is allowed only on localhost and the loopback addresses, as in Cognito. */
+/**
+ * Whether a text is an https URL. Plain http is allowed only on localhost and the loopback addresses, as in Cognito.
+ */
 export function isSecureUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname } = new URL(text);

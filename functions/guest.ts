@@ -19,9 +19,11 @@ export type Settings = SessionSettings & {
   sessionsPerHour: number;
 };
 
-/** A guest who comes back later than this counts as a new guest. It is the window of the count of new guests. */
+/** A guest who comes back later than this counts as a new guest. The count of new guests has the same window. */
 const REMEMBERED_SECONDS = 3_600;
-/** A client renews a session every 110 s, and after a rejected ticket. More renewals mean that a ticket was passed on. */
+/**
+ * A client renews a session every 110 s, and after a rejected ticket. More renewals mean that a ticket was passed on.
+ */
 const renewals = { limit: 120, windowSeconds: 3_600 };
 
 /**
@@ -48,8 +50,8 @@ export function create(settings: Settings): Handler {
 }
 
 /**
- * User id of the guest whose ticket the caller has. Undefined for any other ticket, also for a customer's: whoever has
- * signed out is a new guest.
+ * User id of the guest whose ticket the caller sends. Undefined for any other ticket, also for a customer's ticket: a
+ * customer who has signed out is a new guest.
  */
 async function knownGuest(event: Request, readTicket: TicketReader, now: Date): Promise<string | undefined> {
   const ticket = bearerToken(event.headers.authorization);

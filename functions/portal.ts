@@ -22,8 +22,8 @@ export type Settings = BillingSettings &
 const rate = { limit: 60, windowSeconds: 3_600 };
 
 /**
- * `POST /billing/portal` `{plan?}`: returns the URL of Stripe's customer portal, where the customer changes or cancels a
- * subscription, updates a card or pays an open invoice. Every customer who has ever bought may use it, also after the
+ * `POST /billing/portal` `{plan?}`: returns the URL of Stripe's customer portal, where the customer changes or cancels
+ * a subscription, updates a card or pays an open invoice. Every customer who has ever bought may use it, also after the
  * subscription has ended, because a customer who cannot reach the portal may buy a second time.
  */
 export function create(settings: Settings): Handler {
@@ -61,7 +61,7 @@ async function openPortal(
     if (!url) throw new ApiError("unavailable", undefined, { cause: "the portal session has no URL" });
     return url;
   } catch (error) {
-    // Stripe has deleted the customer, and the row does not know it yet. Or it does not know the customer at all.
+    // Stripe has deleted the customer but the row still has the id, or Stripe has never known the id.
     if (isUnknown(error, "customer")) throw new ApiError("nothing_bought", undefined, { cause: error });
     if (!change || !isRefused(error)) throw error;
     console.error({ alarm: "portal_cannot_change_plan" });
@@ -71,7 +71,7 @@ async function openPortal(
 
 /**
  * The portal's page on which the customer confirms a change of plan. Undefined when there is nothing to change: no
- * subscription that runs, or one that already has the plan.
+ * running subscription, or a subscription that already has the plan.
  */
 async function planChange(
   stripe: Stripe,

@@ -25,7 +25,10 @@ const MAX_EVENTS = 1_000;
  */
 const RESERVE_MS = 30_000;
 const CONCURRENCY = 4;
-/** Shares of a run's time after which the search for events and their handling end, so that the reviews get the rest. */
+/**
+ * Shares of a run's time. After the first share the search for events ends, after the second share the handling of
+ * events ends. The reviews get the remaining time.
+ */
 const SEARCH_SHARE = 0.25;
 const EVENTS_SHARE = 0.6;
 

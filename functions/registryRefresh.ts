@@ -23,7 +23,10 @@ export interface Settings {
 /** Timeout of one call to RunPod. All attempts with their waits fit into the function's timeout. */
 const RUNPOD_TIMEOUT_MS = 8_000;
 
-/** A new role's policy takes some seconds to reach every service of AWS, and the first run is right after the create. */
+/**
+ * AWS needs some seconds to apply a new role's policy in every service, and the first run starts right after the role
+ * is created.
+ */
 const POLICY_ATTEMPTS = 6;
 const POLICY_DELAY_MS = 4_000;
 

@@ -83,7 +83,8 @@ function vipProviders(alarm: RaiseAlarm): VipProvider[] {
 /**
  * Loads each provider once per container.
  *
- * @param readKey reads a key; `isRejected` when the vendor has rejected the last one, which may just have been replaced
+ * @param readKey reads a key; `isRejected` says that the vendor has rejected the last key, which may just have been
+ * replaced
  */
 function createProviders(
   readKey: (name: VipProvider, isRejected: boolean) => Promise<string>,

@@ -15,8 +15,8 @@ export type Settings = BillingSettings & { ephemeralTable: string; webhookSecret
 const MAX_BODY_BYTES = 256 * 1024;
 
 /**
- * Limits against a valid event that somebody replays, and against a flood of events about one customer. Each event costs
- * several calls to Stripe. Stripe repeats a refused delivery later, so no event is lost.
+ * Limits against a valid event that somebody replays, and against a flood of events about one customer. Each event
+ * costs several calls to Stripe. Stripe repeats a refused delivery later, so no event is lost.
  */
 const replays = { limit: 20, windowSeconds: 600 };
 const ofOneCustomer = { limit: 120, windowSeconds: 60 };
@@ -57,7 +57,10 @@ export function create(settings: Settings): Handler {
     return client;
   }
 
-  /** Counts an event. Throws RateLimited. If the table does not answer, the event is handled: it is signed. */
+  /**
+   * Counts an event. Throws RateLimited. If the table does not answer, the event is still handled, because its
+   * signature is valid.
+   */
   async function limit({ id, subject }: StripeEvent): Promise<void> {
     const now = new Date();
     const customer = subject.object === "customer" ? subject.id : subject.customer;

@@ -26,8 +26,8 @@ export const ModelFacts = z
     /** Lowest CUDA version that a host's driver must support. vLLM's official image is built on CUDA 13.0. */
     minCudaVersion: z.string(),
     /**
-     * Container disk in GB. It holds the unpacked image (vLLM ~29 GB plus the weights). RunPod's SDK requires a tenth of
-     * the disk to be free.
+     * Container disk in GB. It holds the unpacked image (vLLM ~29 GB plus the weights). RunPod's SDK requires a tenth
+     * of the disk to be free.
      */
     containerDiskInGb: z.int().positive(),
     /** Reasons for the values of other fields, by field name. */

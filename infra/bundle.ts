@@ -78,7 +78,8 @@ export function buildBundles(programDir: string = process.cwd()): void {
   const hash = sourcesHash(programDir);
   const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
   if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
-  // With keepNames, a log shows the class of an error that a function throws. The relay throws none, and is large.
+  // With keepNames, a log shows the class of an error that a function throws. The relay throws no errors, and its
+  // bundle is large.
   for (const keepNames of [true, false]) {
     const { outputFiles } = buildSync({
       ...bundleOptions,

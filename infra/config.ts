@@ -103,7 +103,9 @@ function secretsOf<Name extends string>(
   return Object.fromEntries(found);
 }
 
-/** Longest name of a stack. AWS allows 64 characters in the name of a role, which also has the project and a purpose. */
+/**
+ * Longest name of a stack. AWS allows 64 characters in the name of a role, which also has the project and a purpose.
+ */
 const STACK_NAME_LIMIT = 18;
 
 function badStackName(stack: string): string[] {
@@ -134,7 +136,7 @@ function badSecrets(): string[] {
     if (value === undefined) return [];
     const { form, allowed } = secretForms[key] ?? anySecret;
     if (!form.test(value)) return [`${key}: must be ${allowed}; set it with: pulumi config set --secret ${key}`];
-    // The keys of the local cloud open nothing else.
+    // The keys of the local cloud are valid nowhere else.
     if (isLocal || isConfigSecret(configKey(key))) return [];
     return [
       `${key}: is in plain text, so the stack's file and state would show it. Replace this key by a new one, and set that one with: ` +

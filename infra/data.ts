@@ -46,7 +46,7 @@ export class Data extends pulumi.ComponentResource {
         serverSideEncryption: { enabled: true },
         deletionProtectionEnabled: config.deletionProtection,
       },
-      // AWS refuses too late: when the rest of the stack is already gone. Pulumi refuses before it deletes anything.
+      // AWS refuses only after the rest of the stack is deleted. Pulumi refuses before it deletes anything.
       { ...child, protect: config.deletionProtection },
     );
     const ephemeral = new aws.dynamodb.Table(

@@ -30,7 +30,8 @@ export class Identity extends pulumi.ComponentResource {
       name,
       {
         usernameAttributes: ["email"],
-        // Misaki@… and misaki@… are one customer. Without this, Cognito tells them apart for ever.
+        // Misaki@… and misaki@… are one customer. Without this, they are two users, and Cognito cannot change that
+        // later.
         usernameConfiguration: { caseSensitive: false },
         autoVerifiedAttributes: ["email"],
         userPoolTier: "ESSENTIALS",
@@ -45,7 +46,7 @@ export class Identity extends pulumi.ComponentResource {
         ...(config.auth.email && { emailConfiguration: sesSender(config.auth.email) }),
         deletionProtection: config.deletionProtection ? "ACTIVE" : "INACTIVE",
       },
-      // AWS refuses too late: when the rest of the stack is already gone. Pulumi refuses before it deletes anything.
+      // AWS refuses only after the rest of the stack is deleted. Pulumi refuses before it deletes anything.
       { ...child, protect: config.deletionProtection },
     );
     const client = new aws.cognito.UserPoolClient(
@@ -54,8 +55,9 @@ export class Identity extends pulumi.ComponentResource {
         userPoolId: pool.id,
         generateSecret: false,
         supportedIdentityProviders: ["COGNITO"],
-        // Customers sign in at the hosted pages only. Without this list, Cognito's API would accept passwords (SRP) too. The
-        // list must not be empty; this flow needs a trigger that the pool does not have, so it signs nobody in.
+        // Customers sign in at the hosted pages only. Without this list, Cognito's API would accept passwords (SRP)
+        // too. The list must not be empty; this flow needs a trigger that the pool does not have, so it signs nobody
+        // in.
         explicitAuthFlows: ["ALLOW_CUSTOM_AUTH"],
         allowedOauthFlowsUserPoolClient: true,
         allowedOauthFlows: ["code"],
@@ -67,8 +69,8 @@ export class Identity extends pulumi.ComponentResource {
         accessTokenValidity: 60,
         idTokenValidity: 60,
         refreshTokenValidity: 30,
-        // A stolen refresh token is useless after its owner's next refresh. The grace period covers a lost response and two
-        // tabs that refresh at once.
+        // A stolen refresh token is useless after its owner's next refresh. The grace period covers a lost response and
+        // two tabs that refresh at once.
         refreshTokenRotation: { feature: "ENABLED", retryGracePeriodSeconds: 60 },
         tokenValidityUnits: { accessToken: "minutes", idToken: "minutes", refreshToken: "days" },
       },

@@ -83,7 +83,8 @@ function createEcrCredentials(
   const credentials = new RegistryAuth(
     "registry",
     { name: names.registryCredentials, username: "AWS", password: pulumi.secret(NO_TOKEN) },
-    // The refresh function sets and renews the token. A token of the program would have the deployer's permissions.
+    // The refresh function sets and renews the token. A token that this program requests would have the deployer's
+    // permissions.
     { ...child, ignoreChanges: ["username", "password"] },
   );
   const expiry = new aws.ssm.Parameter(

@@ -94,7 +94,7 @@ interface ControlPlane {
   endsAt: Date | undefined;
 }
 
-/** Tells which control plane the client uses. */
+/** Returns the control plane that the client uses. */
 export interface ControlPlaneApi {
   getControlPlane(): Promise<ControlPlane>;
 }

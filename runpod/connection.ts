@@ -10,7 +10,7 @@ import { type WorkerMonitor, workerMonitor } from "./workers";
 export interface Connection {
   client: RunpodClient;
   monitor: WorkerMonitor;
-  /** Interval and time limit of the looks for a resource that RunPod's lists may not show yet. */
+  /** Interval and time limit of the searches for a resource that RunPod's lists may not show yet. */
   settle: Polling;
   /** RunPod refuses a delete while a template is in use. Interval and time limit of the retries of such a delete. */
   inUse: Polling;
@@ -27,7 +27,7 @@ export interface Connection {
   workerQuota: number | undefined;
 }
 
-/** An error after a `configure` that failed: Pulumi still calls the other methods, and each must give the same reason. */
+/** Also holds the error of a failed `configure`: Pulumi still calls the other methods, which must give that reason. */
 let current: Connection | ConfigurationError | undefined;
 
 /**

@@ -15,8 +15,9 @@ interface Creation<T> {
 
 /**
  * Creates a resource exactly once. A create without an answer may have taken effect, or take effect some seconds later.
- * RunPod's lists can lag behind as well. So after such a create, and when RunPod says that the name is taken, this function
- * looks for the resource until the settle time is over, and adopts it. Only then does it create the resource again.
+ * RunPod's lists can lag behind as well. So after such a create, and when RunPod says that the name is taken, this
+ * function looks for the resource until the settle time is over, and adopts it. Only then does it create the resource
+ * again.
  *
  * @param inputs properties that the resource gets
  * @param given properties as Pulumi passed them

@@ -5,8 +5,8 @@ import { RunpodError } from "./error";
 import { retryWhileInUse } from "./retry";
 
 /**
- * Finds the endpoints that were created twice: with the same owner, name and template as `endpoint`. A lost answer, a list
- * that lags behind, or two updates at once can leave such endpoints. RunPod allows endpoints of the same name.
+ * Finds the endpoints that were created twice: with the same owner, name and template as `endpoint`. A lost answer, a
+ * list that lags behind, or two updates at once can leave such endpoints. RunPod allows endpoints of the same name.
  */
 export function duplicatesOf(endpoint: EndpointRecord, all: EndpointRecord[]): EndpointRecord[] {
   return all.filter((other) => other.id !== endpoint.id && isDeepStrictEqual(identity(other), identity(endpoint)));

@@ -39,9 +39,10 @@ export const endpoint = {
   },
 
   /**
-   * Compares with the state, and with RunPod for changes that no refresh has to find first. All show in a preview. RunPod
-   * lowers `workersMax` of an idle endpoint. A lost answer can leave a second endpoint. When two updates run at once, one
-   * state can hold the id of the endpoint that was deleted as the duplicate; a replacement then adopts the other one.
+   * Compares the inputs with the state and with RunPod, so that a preview without a refresh also shows these changes.
+   * RunPod lowers `workersMax` of an idle endpoint. A lost answer can leave a second endpoint. When two updates run at
+   * once, one state can hold the id of the endpoint that was deleted as the duplicate; a replacement then adopts the
+   * other one.
    */
   async diff(id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
     const planned = diffFields(endpointFields, olds, news);
@@ -160,8 +161,8 @@ function saveEndpoint(inputs: EndpointInputs, id: string | undefined): Promise<{
 }
 
 /**
- * Finds the stack's endpoint by its name and template, else by its name, else by its template, which belongs to no other
- * endpoint.
+ * Finds the stack's endpoint by its name and template, else by its name, else by its template, which belongs to no
+ * other endpoint.
  *
  * @throws Error when only somebody else has an endpoint with this name
  */
@@ -184,8 +185,8 @@ async function findOwn(
 }
 
 /**
- * Keeps one of the endpoints that were created twice, and returns its id. All updates that run at the same time keep the
- * same one: the first by id that still exists.
+ * Keeps one of the endpoints that were created twice, and returns its id. All updates that run at the same time keep
+ * the same one: the first by id that still exists.
  */
 async function settleToOne(id: string, inputs: EndpointInputs, given: Properties): Promise<string> {
   const { client, settle } = connection();
@@ -193,7 +194,7 @@ async function settleToOne(id: string, inputs: EndpointInputs, given: Properties
     const all = await client.listEndpoints();
     const created = all.find((each) => each.id === id);
     return created && [created, ...duplicatesOf(created, all)];
-    // The endpoint exists, so a failed look is no failed create. The next diff looks again.
+    // The endpoint exists, so a failed search for duplicates must not fail the create. The next diff searches again.
   }).catch(() => undefined);
   if (copies === undefined || copies.length < 2) return id;
   return recordAttempt(id, inputs, given, async () => {

@@ -8,7 +8,7 @@ interface CallFacts {
   retryAfterMs?: number | undefined;
   /** RunPod has shut the API down (410 Gone), so it did not execute the operation. Default: false. */
   isGone?: boolean;
-  /** RunPod refused the operation by one of its rules, and said so in its own words. Default: false. */
+  /** RunPod refused the operation because of one of its rules, and gave the reason as text. Default: false. */
   isRefusal?: boolean;
 }
 

@@ -12,7 +12,7 @@ export interface Polling {
 
 /** Longest wait between two attempts, unless RunPod asks for a longer one. */
 const LONGEST_DELAY_MS = 30_000;
-/** Longest wait between two looks at a list that may lag behind. */
+/** Longest wait between two reads of a list that may lag behind. */
 const LONGEST_LOOK_DELAY_MS = 2_500;
 /** A wait of at least this length is logged, so that the operator sees why nothing happens. */
 const LOGGED_DELAY_MS = 5_000;
@@ -20,16 +20,16 @@ const LOGGED_DELAY_MS = 5_000;
 let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
 
 /**
- * Sets for this process how long calls are retried. `intervalMs` is the wait before the first retry; each further wait is
- * twice as long. No attempt starts later than `limitMs` after the first one. Default: 500 ms and 10 s.
+ * Sets for this process how long calls are retried. `intervalMs` is the wait before the first retry; each further wait
+ * is twice as long. No attempt starts later than `limitMs` after the first one. Default: 500 ms and 10 s.
  */
 export function setRetryPolicy(next: Polling): void {
   policy = next;
 }
 
 /**
- * Milliseconds to wait before retry `n` (from 1): exponential up to 30 s, at least `retryAfterMs`, and with jitter so that
- * parallel calls do not retry at the same moment.
+ * Milliseconds to wait before retry `n` (from 1): exponential up to 30 s, at least `retryAfterMs`, and with jitter so
+ * that parallel calls do not retry at the same moment.
  */
 function retryDelayMs(n: number, retryAfterMs = 0): number {
   const fullMs = Math.min(policy.intervalMs * 2 ** (n - 1), LONGEST_DELAY_MS);
@@ -50,8 +50,8 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
 }
 
 /**
- * Waits before the next attempt. Returns false at once when there is none: a retry cannot help, or the limit would be
- * over.
+ * Waits before the next attempt. Returns false at once when a retry cannot help, or when it would start after the
+ * limit.
  *
  * @param attempts number of attempts so far
  * @param startedAt start of the first attempt, from `performance.now()`
@@ -84,8 +84,8 @@ export function finalError(last: RunpodError, attempts: number): RunpodError {
 }
 
 /**
- * Runs `attempt`, and again after each transient `RunpodError` until the limit of `setRetryPolicy` is over. The operation
- * must be safe to repeat.
+ * Runs `attempt`, and again after each transient `RunpodError` until the limit of `setRetryPolicy` is over. The
+ * operation must be safe to repeat.
  *
  * @throws RunpodError that is not transient; any other error unchanged
  */
@@ -119,8 +119,8 @@ export async function lookAgain<T>(
 }
 
 /**
- * Runs `attempt` again while RunPod refuses it, usually because the resource is still in use. Unconfirmed: no public source
- * contains the words of that refusal, so every refusal is retried.
+ * Runs `attempt` again while RunPod refuses it, usually because the resource is still in use. Unconfirmed: no public
+ * source contains the words of that refusal, so every refusal is retried.
  *
  * @throws the last refusal when the limit is over; any other error at once
  */

@@ -28,8 +28,8 @@ export const template = {
       const isNew = (...names: (keyof TemplateInputs)[]) =>
         names.some((name) => changed(before, inputs, name)) && isKnown(names.map((name) => inputs[name]));
       const known = inputs as TemplateInputs;
-      // A template that the state already has under this name belongs to this stack, even if its owner tag is missing or
-      // different. The update writes the tag again.
+      // A template that the state already has under this name belongs to this stack, even if its owner tag is missing
+      // or different. The update writes the tag again.
       if (isNew("name")) failures.push(...(await checkName(connection(), known)));
       if (isNew("imageName", "containerDiskInGb")) failures.push(...(await checkImage(connection(), known)));
     }
@@ -76,8 +76,9 @@ export const template = {
   },
 
   /**
-   * Also deletes the stack's endpoints that use the template: Pulumi has deleted the endpoint that it knows, so the others
-   * are leftovers of lost answers. With REST, such an endpoint can appear even after the template is deleted.
+   * Also deletes the stack's endpoints that use the template: Pulumi has already deleted the endpoint in its state. Any
+   * other endpoint was left by a create whose answer was lost. With REST, such an endpoint can appear even after the
+   * template is deleted.
    */
   async delete(id: string): Promise<void> {
     const { client, inUse, settle } = connection();
@@ -95,7 +96,10 @@ export const template = {
   },
 };
 
-/** Deletes the endpoints that use a template and have its owner. If the template does not exist, its users have none. */
+/**
+ * Deletes the endpoints that use a template and have its owner. If the template no longer exists, its endpoints have no
+ * owner, and all of them are deleted.
+ */
 async function deleteUsers(templateId: string, template: TemplateRecord | undefined): Promise<void> {
   const owner = template && splitOwnerTag(template.env).owner;
   const isOwn = (each: EndpointRecord) => template === undefined || (owner !== undefined && each.owner === owner);

@@ -3,7 +3,7 @@ import Stripe from "stripe";
 import { ConfigurationError, missingSecret, parseConfig } from "../dynamic/config";
 import { StripeConfig, stripeKeyForm } from "./config";
 
-/** An error after a `configure` that failed: Pulumi still calls the other methods, and each must give the same reason. */
+/** Also holds the error of a failed `configure`: Pulumi still calls the other methods, which must give that reason. */
 let current: Stripe | ConfigurationError | undefined;
 
 /**

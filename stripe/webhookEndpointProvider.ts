@@ -71,8 +71,8 @@ export const webhookEndpoint = {
   },
 
   /**
-   * Without a key, leaves the endpoint at Stripe and warns: an operator who has removed the key registers the webhook by
-   * hand.
+   * Without a key, leaves the endpoint at Stripe and warns: an operator who has removed the key registers the webhook
+   * by hand.
    */
   async delete(id: string): Promise<void> {
     if (hasNoKey()) {

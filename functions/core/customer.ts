@@ -14,7 +14,9 @@ const PaidPrice = z.object({
 });
 export type PaidPrice = z.infer<typeof PaidPrice>;
 
-/** One price of a subscription, with its billing period. Each item has its own: an add-on may renew every week. */
+/**
+ * One price of a subscription, with its billing period. The items' periods can differ: an add-on may renew every week.
+ */
 const SubscriptionItem = z.object({ price_id: z.string(), period_start: Seconds, period_end: Seconds });
 
 /** One subscription's facts, in Stripe's own terms. */
@@ -41,14 +43,14 @@ export const SubscriptionFacts = z.object({
   /** Earliest due date of the open invoices. An invoice without a due date is due when it is created. */
   unpaid_since: z.nullable(Seconds),
   /**
-   * Whether a payment failed and the customer has never paid for this subscription: it is the first payment, or the
-   * first one after a trial.
+   * Whether a payment failed and the customer has never paid for this subscription. The failed payment is the first
+   * one, or the first one after a trial.
    */
   unpaid_first: z.boolean(),
   /**
-   * What the customer has paid for this subscription, the newest invoice first. Includes periods that a 100 % coupon made
-   * free, and invoices paid outside of Stripe. Read only for an overdue or paused
-   * subscription. Missing for all others, and in rows of an earlier version.
+   * What the customer has paid for this subscription, the newest invoice first. Includes periods that a 100 % coupon
+   * made free, and invoices paid outside of Stripe. Read only for an overdue or paused subscription. Missing for all
+   * others, and in rows of an earlier version.
    */
   paid: z.optional(z.array(PaidPrice)),
 });

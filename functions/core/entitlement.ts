@@ -174,9 +174,9 @@ function evaluate(
 }
 
 /**
- * The plan that the customer of an overdue or paused subscription has paid for, and the end of the paid period. It is
- * never higher than the current plan, and never higher than the last plan that was paid: an upgrade whose payment failed
- * grants nothing.
+ * The plan that the customer of an overdue or paused subscription has paid for, and the end of the paid period. This
+ * plan is never higher than the current plan, and never higher than the last plan that was paid. So an upgrade whose
+ * payment failed grants nothing.
  *
  * @param current plan of the subscription's present prices
  */
@@ -186,7 +186,7 @@ function paidPlan(
   known: KnownPlan | undefined,
   policy: Policy,
 ): { plan: PaidPlan | undefined; until: number } {
-  // A row of an earlier version does not say what was paid. The next sync, within a day, adds it.
+  // A row of an earlier version does not contain the paid prices. The next sync, within a day, adds it.
   if (!paid) return { plan: current, until: 0 };
   const planOf = ({ price_id }: PaidPrice): PaidPlan | undefined => {
     const unknown = price_ids.includes(price_id) ? current : known && "paid";
@@ -247,7 +247,7 @@ function scheduledCancel(subscription: SubscriptionFacts): number | null {
 }
 
 /**
- * End of the grace period, counted from the time at which the unpaid invoice was due. Stripe's retries and the next billing
+ * End of the grace period, counted from the due time of the unpaid invoice. Stripe's retries and the next billing
  * period do not extend it. Null for a first payment, which has no grace period.
  */
 function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): number | null {
@@ -256,8 +256,8 @@ function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): numbe
 }
 
 /**
- * An open dispute blocks every subscription. A lost dispute blocks those created before it, or in the same second: Stripe
- * has only whole seconds, and a customer cannot buy again within the second of a dispute.
+ * An open dispute blocks every subscription. A lost dispute blocks those created before it, or in the same second:
+ * Stripe has only whole seconds, and a customer cannot buy again within the second of a dispute.
  */
 function blocks(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean {
   return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created <= dispute.created);

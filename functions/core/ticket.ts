@@ -55,8 +55,8 @@ export type TicketReader = (
 ) => Promise<TicketClaims>;
 
 /**
- * Creates a reader of tickets that keeps the imported keys. It verifies in this thread: an Ed25519 signature takes less time
- * than the way to another thread and back.
+ * Creates a reader of tickets that caches the imported keys. The reader verifies in the calling thread, because an
+ * Ed25519 signature takes less time to verify than to send to another thread.
  *
  * @returns a reader that throws ApiError `ticket_missing`, `ticket_invalid` (signature, key, type, issuer or shape) or
  * `ticket_expired`. It does not check the ticket's model
@@ -69,7 +69,7 @@ export function createTicketReader({ jwks, issuer }: { jwks: JSONWebKeySet; issu
     const options = {
       issuer,
       audience: null,
-      // It would compare the times with the clock. The expiry is checked below.
+      // Turns off the library's own check of the times. The expiry is checked below.
       graceSeconds: Number.POSITIVE_INFINITY,
       customJwtCheck: ({
         header,
@@ -80,7 +80,8 @@ export function createTicketReader({ jwks, issuer }: { jwks: JSONWebKeySet; issu
       }) => {
         const { alg, typ, crit } = header;
         if (alg !== TICKET_ALGORITHM || typ !== TICKET_TYPE) throw new Error(`Not a ticket: ${alg} ${typ}`);
-        // RFC 7515, section 4.1.11: a reader that does not know an extension must refuse it. There are none here.
+        // RFC 7515, section 4.1.11: a reader that does not know an extension must refuse the token. This reader knows
+        // no extension.
         if (crit !== undefined) throw new Error("The ticket's header has extensions");
         if (nbf !== undefined && nbf > now.getTime() / 1000) throw new Error("The ticket is not valid yet");
       },

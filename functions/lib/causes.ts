@@ -18,8 +18,8 @@ export function causesText(error: unknown): string {
 }
 
 /**
- * Wraps the handler of a function that a schedule invokes. Lambda logs only the message of an error, and the message of an
- * ApiError is one for customers. So this also logs the causes.
+ * Wraps the handler of a function that a schedule invokes. Lambda logs only the message of an error, and the message of
+ * an ApiError is for customers. So the wrapper also logs the causes.
  */
 export function logCauses<Args extends unknown[], Result>(
   handler: (...args: Args) => Promise<Result>,

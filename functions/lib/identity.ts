@@ -64,7 +64,8 @@ export function createIdentity(settings: IdentitySettings): (event: Request) => 
  */
 function toApiError(cause: unknown): ApiError {
   if (cause instanceof CognitoJwtInvalidTokenUseError) return new ApiError("wrong_token", undefined, { cause });
-  // The library has a class for every fault of a token. Any other error comes from `fetchJwks` or is a fault of the keys.
+  // The library has a class for every fault of a token. Any other error comes from `fetchJwks` or is a fault of the
+  // keys.
   const isTokenFault = cause instanceof JwtBaseError && !keyFaults.some((fault) => cause instanceof fault);
   return new ApiError(isTokenFault ? "unauthorized" : "unavailable", undefined, { cause });
 }

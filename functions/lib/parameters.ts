@@ -5,14 +5,14 @@ import { awsClientLimits, dependency } from "./dependency";
 const CACHE_MS = 5 * 60_000;
 
 /**
- * Maximum age of a value after a service has rejected it. The value may just have been replaced. Parameter Store is read
- * at most once in this time, whatever the number of rejected requests.
+ * Maximum age of a value after a service has rejected it. The value may just have been replaced. Parameter Store is
+ * read at most once in this time, whatever the number of rejected requests.
  */
 export const RECHECK_MS = 2_000;
 
 /**
- * Maximum age of a value that this function only passes on. The service that rejects such a value answers somebody else,
- * so this function never learns that the value was replaced.
+ * Maximum age of a value that this function only passes on. A service that rejects such a value answers the receiver of
+ * the value, so this function never learns that the value was replaced.
  */
 export const PASSED_ON_MS = 30_000;
 

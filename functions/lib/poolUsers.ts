@@ -1,7 +1,7 @@
 import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
 import { awsClientLimits, dependency } from "./dependency";
 
-/** Users to read in one call. More users with one e-mail address would be useless to list. */
+/** Users to read in one call. A longer list of users with one e-mail address would not help the operator. */
 const LIMIT = 60;
 
 /** Finds users of the user pool. */
@@ -13,8 +13,8 @@ export interface PoolUsers {
 }
 
 /**
- * Creates a finder of the pool's users. Its methods throw ApiError `unavailable` when Cognito does not answer or refuses
- * the call.
+ * Creates a finder of the pool's users. Its methods throw ApiError `unavailable` when Cognito does not answer or
+ * refuses the call.
  */
 export function createPoolUsers(userPoolId: string): PoolUsers {
   const client = new CognitoIdentityProviderClient(awsClientLimits);

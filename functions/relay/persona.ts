@@ -26,7 +26,7 @@ function linesOf(list: string): Lines {
   });
 }
 
-/** The last line that applies to a number. Before the first line's number, the last line of all still applies. */
+/** The last line that applies to a number. A number below the first line's number gets the last line of the list. */
 function latest(lines: Lines, number: number): string {
   return (lines.findLast(({ from }) => from <= number) ?? lines.at(-1))?.text ?? "";
 }

@@ -30,7 +30,10 @@ export interface CheckoutSources {
 
 /** Lifetime of a Checkout Session. Stripe allows 30 minutes to 24 hours, counted from the arrival of the request. */
 const SESSION_LIFETIME_SECONDS = 3600;
-/** An attempt with less time left gets no new session: Stripe's 30 minutes, and a minute for slow requests and clocks. */
+/**
+ * An attempt with less time left gets no new session. Stripe requires 30 minutes; the other minute is for slow requests
+ * and inexact clocks.
+ */
 const MIN_LIFETIME_SECONDS = 31 * 60;
 /** A session with less time left is not reused: paying takes a while. */
 const MIN_REMAINING_SECONDS = 900;
@@ -136,8 +139,8 @@ function isFor(attempt: CheckoutAttempt, { plan, priceId, returnUrl }: Purchase)
 }
 
 /**
- * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription. Cancels a subscription
- * whose first payment failed in an earlier attempt: it would block every purchase for 23 hours.
+ * Syncs the customer. Throws ApiError when the customer has an open dispute or a live subscription. Cancels a
+ * subscription whose first payment failed in an earlier attempt: it would block every purchase for 23 hours.
  *
  * @param isOpen whether the attempt's session is open
  */
@@ -153,8 +156,8 @@ async function refuseSecondSubscription(
   if (customer.disputes?.some(isOpenDispute)) throw new ApiError("checkout_refused");
   const live = (customer.subscriptions ?? []).filter(isLive);
   if (live.some(({ status }) => status !== "incomplete")) throw new ApiError("already_subscribed");
-  // Checkout creates the subscription at the first payment attempt. After a declined card it is incomplete, and the
-  // customer returns to the same page.
+  // Checkout creates the subscription at the first payment attempt. After a declined card the subscription is
+  // incomplete, and the customer returns to the same page.
   const startedAt = attempt.expires_at - SESSION_LIFETIME_SECONDS;
   const isOfOpenSession = ({ created }: SubscriptionFacts) => isOpen && created >= startedAt;
   for (const one of live) if (!isOfOpenSession(one)) await cancelIncomplete(stripe, one.id);

@@ -26,8 +26,8 @@ export interface StripeConnection {
 const limits = { timeout: 5_000, maxNetworkRetries: 1 } as const;
 
 /**
- * Creates stripe-node clients with the key from Parameter Store. When Stripe rejects the key, the parameter is read again
- * and the call is repeated with the new key.
+ * Creates stripe-node clients with the key from Parameter Store. When Stripe rejects the key, the parameter is read
+ * again and the call is repeated with the new key.
  *
  * @returns a function that returns the connection. `fresh` reads the key again, at most every two seconds. It throws
  * ApiError `unavailable` when no key is configured
@@ -59,8 +59,8 @@ export function createStripe({
 }
 
 /**
- * An HTTP client that repeats a request once with the current key when Stripe answers 401. Stripe has then executed
- * nothing.
+ * An HTTP client that repeats a request once with the current key when Stripe answers 401. A 401 means that Stripe has
+ * not executed the request.
  *
  * @param readKey reads the key again, at most every few seconds
  */
@@ -99,11 +99,15 @@ export async function fromStripe<T extends { object: string }>(object: T["object
   throw new ApiError("unavailable", undefined, { cause: `Expected Stripe ${object}, got ${answer?.object}` });
 }
 
-/** Limit of a list. It protects a function's time; a customer with monthly payments never comes near it. */
+/**
+ * Maximum number of items of a list, so that a function ends in time. A customer with monthly payments never reaches
+ * it.
+ */
 const MAX_ITEMS = 10_000;
 
 /**
- * Reads a whole list, page by page. A cut list could hide a live subscription or a dispute, so a longer list is an error.
+ * Reads a whole list, page by page. An incomplete list could miss a live subscription or a dispute, so a list above the
+ * limit is an error.
  *
  * @throws ApiError `unavailable` for any error of a call, and for a list of more than 10,000 items
  */
@@ -135,8 +139,8 @@ async function withTimeout<T>(call: Promise<T>): Promise<T> {
 }
 
 /**
- * Whether the next attempt needs another Idempotency-Key. Stripe stores an answer for a day under its key, also a server
- * error, and replays it (https://docs.stripe.com/api/idempotent_requests).
+ * Whether the next attempt needs another Idempotency-Key. Stripe stores every answer, even a server error, for a day
+ * under its key and replays it (https://docs.stripe.com/api/idempotent_requests).
  */
 export function needsNewIdempotencyKey(error: unknown): boolean {
   const failure = failureOf(error);
@@ -144,8 +148,8 @@ export function needsNewIdempotencyKey(error: unknown): boolean {
 }
 
 /**
- * Whether Stripe does not know the object that a parameter names. Stripe also answers so when the object belongs to
- * another account or to the other mode (test or live).
+ * Whether Stripe does not know the object that a parameter names. Stripe gives the same answer when the object belongs
+ * to another account or to the other mode (test or live).
  *
  * @param param `id` for the id in the URL
  */

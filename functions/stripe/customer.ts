@@ -31,8 +31,8 @@ export async function ensureStripeCustomer(caller: Caller, sources: CustomerSour
 }
 
 /**
- * Links the row of a user whose Stripe customer is unknown to Stripe to another customer with the user's e-mail address
- * and id. Creates none.
+ * Links the row to another Stripe customer with the user's e-mail address and id, after Stripe did not know the row's
+ * customer. Creates no customer.
  *
  * @returns whether there is such a customer
  * @throws ApiError `unavailable` when Stripe or the table does not answer
@@ -58,8 +58,8 @@ async function isUsable(stripe: Stripe, customerId: string): Promise<boolean> {
 }
 
 /**
- * Finds a customer that an earlier request created but did not link. Skips a customer of another user: somebody has
- * edited its metadata.
+ * Finds a customer that an earlier request created but did not link. Skips a customer of another user, whose metadata
+ * somebody has edited.
  */
 async function findUnlinked(
   { userId, email }: Caller,

@@ -12,7 +12,7 @@ export interface StripeEvent {
   livemode: boolean;
   /** Unix seconds. */
   created: number;
-  /** The connected account (`acct_…`) that the event is about; absent for an event of the own account. */
+  /** The connected account (`acct_…`) that the event is about; absent for an event of our own account. */
   account?: string;
   /** API version of the payload; absent in a thin event. */
   apiVersion?: string;
@@ -54,7 +54,7 @@ const Thin = z.object({
   type: z.string(),
   livemode: z.boolean(),
   created: z.iso.datetime({ offset: true }),
-  /** Account of the event's object, when it is not the own one. */
+  /** Account of the event's object, when it is not our own account. */
   context: z.optional(z.nullable(z.string())),
   related_object: z.optional(z.nullable(z.object({ id: z.string(), type: z.string() }))),
 });
@@ -105,8 +105,8 @@ export function parseEvent(body: unknown): StripeEvent | undefined {
 }
 
 /**
- * Whether an event can change a plan. We sell only in our own account, so an event of a connected account cannot. Our key
- * does not know its objects either.
+ * Whether an event can change a plan. We sell only in our own account, so an event of a connected account cannot. Our
+ * key cannot read the objects of a connected account either.
  */
 export function matters({ type, account }: Partial<StripeEvent>): boolean {
   return account === undefined && webhookEvents.some((known) => known === type);

@@ -4,7 +4,7 @@ import { type PaidPrice, StripeFacts, type SubscriptionFacts } from "../core/cus
 import { isLive } from "../core/entitlement";
 import { allFromStripe, findAtStripe, fromStripe } from "./client";
 
-/** Paid invoices to look at, the newest first. Invoices for add-ons only may precede the plan's last one. */
+/** Number of paid invoices to read, the newest first. The newest ones may be for add-ons only. */
 const PAID_INVOICES = 20;
 
 /**
@@ -91,10 +91,10 @@ async function subscriptionFacts(stripe: Stripe, subscription: Stripe.Subscripti
 }
 
 /**
- * Reads which prices the customer has paid, from the newest paid invoices. Stripe's `status` decides, not the amounts: an
- * invoice with a 100 % coupon, or one paid outside of Stripe (`amount_paid_off_stripe`), has `amount_paid` 0 and is paid.
- * A line without an amount is a trial, and a negative one gives money back: neither is a payment. A discount does not
- * change the amount of its line.
+ * Reads which prices the customer has paid, from the newest paid invoices. Stripe's `status` decides, not the amounts:
+ * an invoice with a 100 % coupon, or one paid outside of Stripe (`amount_paid_off_stripe`), has `amount_paid` 0 and is
+ * paid. A line without an amount is a trial, and a negative one gives money back: neither is a payment. A discount does
+ * not change the amount of its line.
  */
 async function paidPrices(stripe: Stripe, subscription: string): Promise<PaidPrice[]> {
   const list = stripe.invoices.list({ subscription, status: "paid", limit: PAID_INVOICES });
@@ -110,9 +110,9 @@ async function paidPrices(stripe: Stripe, subscription: string): Promise<PaidPri
 }
 
 /**
- * Reads since when an invoice is unpaid: the due date of one that the customer pays by hand, such as at a konbini, or the
- * creation of one that Stripe charges. The oldest open invoice counts: a subscription that stays past due gets another
- * unpaid invoice in every period.
+ * Reads since when an invoice is unpaid. If the customer pays it by hand, such as at a konbini, this is its due date.
+ * If Stripe charges it, this is its creation time. The oldest open invoice counts, because a subscription that stays
+ * past due gets another unpaid invoice in every period.
  */
 async function unpaidSince(stripe: Stripe, subscription: string): Promise<number | undefined> {
   const open = await allFromStripe(stripe.invoices.list({ subscription, status: "open", limit: 100 }));

@@ -15,9 +15,9 @@ export interface EventSources {
 }
 
 /**
- * Handles an event from a webhook or from the reconciler: syncs its customer. Idempotent. An event whose customer Stripe
- * does not know is `foreign` and is not recorded as handled: when the operator has corrected the key, the reconciler
- * handles it.
+ * Handles an event from a webhook or from the reconciler: syncs its customer. Idempotent. An event whose customer
+ * Stripe does not know is `foreign` and is not recorded as handled: when the operator has corrected the key, the
+ * reconciler handles it.
  *
  * @throws ApiError `unavailable` when it must be tried again
  */
@@ -43,7 +43,7 @@ export async function handleEvent(event: StripeEvent, sources: EventSources): Pr
  * Links the event's customer to the user's row if the row has no customer, or one that Stripe does not know. A row with
  * another customer keeps it, with an alarm: the linked customer stays authoritative.
  *
- * @returns false when the event's customer may not belong to the user, and the row has no other one
+ * @returns false when the event's customer may not belong to the user, and the row has no other customer
  */
 async function isLinked(
   target: Exclude<EventTarget, string>,

@@ -11,8 +11,8 @@ const ATTEMPTS = 5;
 const RETRY_MS = 50;
 
 /**
- * Reads up to 100 items of the `ephemeral` table. DynamoDB leaves keys unprocessed above the table's throughput or above
- * 16 MB, so these are read again.
+ * Reads up to 100 items of the `ephemeral` table. DynamoDB leaves keys unprocessed above the table's throughput or
+ * above 16 MB, so these are read again.
  *
  * @param pks partition keys; duplicates are read once, because DynamoDB rejects them
  * @returns the items that exist, in any order

@@ -1,6 +1,6 @@
 /**
- * Beginning of the keys of each kind of item in the `ephemeral` table. `infra/data.ts` allows each function only the kinds
- * that it needs.
+ * Beginning of the keys of each kind of item in the `ephemeral` table. `infra/data.ts` allows each function only the
+ * kinds that it needs.
  */
 export const ephemeralKeys = {
   checkout: "checkout#",

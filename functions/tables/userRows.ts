@@ -51,7 +51,8 @@ export interface UserRows extends SyncRows {
    * Returns the id of the current attempt to create the user's Stripe customer. All requests share it, so that Stripe
    * creates one customer.
    *
-   * @param failed an attempt that Stripe answered with an error; if it is still the current one, a new one replaces it
+   * @param failed an attempt that Stripe answered with an error; a new attempt replaces it if it is still the current
+   * one
    */
   creationAttempt(userId: string, now: Date, failed?: string): Promise<string>;
   /** Sets or removes (`plan` null) an operator's grant. The next sync updates the cached plan. */

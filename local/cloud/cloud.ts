@@ -69,7 +69,9 @@ export interface LocalCloud {
   close(): Promise<void>;
 }
 
-/** Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start. */
+/**
+ * Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start.
+ */
 const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
 /** A service that can be closed. */

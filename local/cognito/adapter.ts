@@ -13,7 +13,9 @@ export class OidcStore {
   private readonly store: StateStore<{ entries: Record<string, Entry> }>;
   private readonly entries: Record<string, Entry>;
 
-  /** @param graceSeconds returns the time for which a client's refresh token stays valid after its rotation. Default 0 */
+  /**
+   * @param graceSeconds returns the time for which a client's refresh token stays valid after its rotation. Default 0
+   */
   constructor(
     path: string,
     private readonly graceSeconds: (clientId: string) => number = () => 0,

@@ -110,7 +110,7 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
       Session: SESSION_SECONDS,
       AccessToken: (ctx) => clientOf(ctx).lifetimes.access,
       IdToken: (ctx) => clientOf(ctx).lifetimes.id,
-      // A rotated token expires when its first predecessor does.
+      // A rotated token expires when the first refresh token of the sign-in would have expired.
       RefreshToken: (ctx) => ctx.oidc.entities.RotatedRefreshToken?.remainingTTL ?? clientOf(ctx).lifetimes.refresh,
       Grant: (ctx) => clientOf(ctx).lifetimes.refresh + CODE_SECONDS,
     },

@@ -92,8 +92,8 @@ function regionOf(stack: string): Record<string, unknown> {
 }
 
 /**
- * Configuration of a stack with the local cloud's URLs and keys, so that the preview calls no other service and needs no
- * secret.
+ * Configuration of a stack with the local cloud's URLs and keys, so that the preview calls no other service and needs
+ * no secret.
  */
 function localConfig(stack: string, local: StackConfig, overrides: Record<string, unknown>): StackConfig {
   const { values, encryptedKeys } = readStackConfig(programDir, stack);

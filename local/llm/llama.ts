@@ -116,7 +116,7 @@ function readPersona(python: string): unknown {
   return JSON.parse(execFileSync(python, ["-c", script], { encoding: "utf8", env }));
 }
 
-/** Why an engine on the CPU may be slow. */
+/** Describes the machine's load, which can make an engine on the CPU slow. */
 function describeLoad(): string {
   return `The load average of this machine is ${loadavg()[0]?.toFixed(1)} on ${cpus().length} cores.`;
 }

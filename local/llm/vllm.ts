@@ -30,8 +30,8 @@ export interface Vllm {
 }
 
 /**
- * Starts a real vLLM on the CPU for every model, with the command line of the worker's image and a tiny model with random
- * weights. Only the quantization is left out: vLLM has no FP8 for the CPU.
+ * Starts a real vLLM on the CPU for every model, with the command line of the worker's image and a tiny model with
+ * random weights. Only the quantization is left out: vLLM has no FP8 for the CPU.
  *
  * @param progress called with a line as each step begins
  * @throws VllmUnavailable when this machine cannot install vLLM

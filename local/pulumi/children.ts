@@ -13,8 +13,8 @@ const nodeFlags = [
 const graceMs = 1_000;
 
 /**
- * Child processes of one run. They end with the run, and also when this process exits or is interrupted, or the signal is
- * aborted.
+ * Child processes of one run. They end with the run, and also when this process exits or is interrupted, or the signal
+ * is aborted.
  */
 export class Children {
   private readonly running = new Set<ChildProcess>();

@@ -85,8 +85,8 @@ export class Deployment {
   /**
    * Deletes replaced resources and resources that the program did not register.
    *
-   * @throws EngineError when one of them is protected, before the first delete: Pulumi's preview, which comes before every
-   * `up` and `destroy`, fails for it
+   * @throws EngineError when one of them is protected, before the first delete: Pulumi's preview, which comes before
+   * every `up` and `destroy`, fails for it
    */
   async prune(): Promise<void> {
     const obsolete = this.context.state.all.filter(({ urn, replaced }) => replaced || !this.registered.has(urn));

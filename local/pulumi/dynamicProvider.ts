@@ -7,13 +7,16 @@ import { childEnv } from "./program";
 /** Package name in the types of dynamic resources. */
 export const dynamicPackage = "pulumi-nodejs";
 
-/** Two starts of this length: on a busy machine the first start, which also fills the cache of compiled code, is slow. */
+/**
+ * Time limit of each of the two starts. On a busy machine the first start is slow, because it also fills the cache of
+ * compiled code.
+ */
 const START_TIMEOUT_MS = 60_000;
 const ATTEMPTS = 2;
 
 /**
- * Starts the SDK's provider of dynamic resources in the folder of the program. Starts it once more if it does not answer
- * in time.
+ * Starts the SDK's provider of dynamic resources in the folder of the program. Starts it once more if it does not
+ * answer in time.
  *
  * @param script script of the provider; default: the one of the SDK
  * @returns its port on 127.0.0.1

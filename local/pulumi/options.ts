@@ -11,8 +11,8 @@ export interface EngineOptions {
   /** Keys of `config` with secret values. */
   secretKeys: string[];
   /**
-   * Pattern of `pulumi:autonaming`. Providers that support it name the resources without a name by this pattern. Default:
-   * the provider chooses.
+   * Pattern of `pulumi:autonaming`. Providers that support it name the resources without a name by this pattern.
+   * Default: the provider chooses.
    */
   autonaming?: string | undefined;
   /** File of the stack's state. */

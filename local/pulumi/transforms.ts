@@ -10,8 +10,8 @@ import type { Goal } from "./goal";
 import type { StackState } from "./state";
 
 /**
- * The transforms of a program: functions that change the properties of a resource and of everything below it, also of the
- * resources that a remote component creates. The functions run in the program. The local engine ignores changes of
+ * The transforms of a program: functions that change the properties of a resource and of everything below it, also of
+ * the resources that a remote component creates. The functions run in the program. The local engine ignores changes of
  * resource options.
  */
 export class Transforms {

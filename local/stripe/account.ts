@@ -59,8 +59,8 @@ export class StripeAccount {
   }
 
   /**
-   * Expires Checkout Sessions and runs all scheduled actions that are due. Does this only once a second, the resolution of
-   * Stripe's times, because it looks at every subscription.
+   * Expires Checkout Sessions and runs all scheduled actions that are due. Does this only once a second, the resolution
+   * of Stripe's times, because it looks at every subscription.
    */
   catchUp(): void {
     if (this.caughtUpAt !== this.now()) this.runDue();
@@ -272,7 +272,7 @@ export class StripeAccount {
       .reverse();
     return open.every(({ id }) => {
       const subscription = subscriptionOf(this.ledger, this.ledger.get("invoice", id));
-      // The owner is at the portal and authenticates. A card that fails later fails there too.
+      // The owner is at the portal and authenticates. A card whose later payments fail also fails at the portal.
       const card = this.cardOf(customer);
       const present = card !== undefined && behaviourOf(card).later === "authenticate";
       return subscription?.status === "canceled" || collect(this.ledger, id, { present }).paid;

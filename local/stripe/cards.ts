@@ -6,7 +6,10 @@ export interface CardBehaviour {
   brand: string;
   /** Result of a payment with the owner present, as at Checkout. */
   first: "ok" | "authenticate" | { code: string; declineCode?: string; message: string };
-  /** Whether later payments without the owner succeed. `authenticate`: only with the owner, who then authenticates. */
+  /**
+   * Whether later payments without the owner succeed. `authenticate`: they fail until the owner is present and
+   * authenticates.
+   */
   later: boolean | "authenticate";
   /** Whether every payment is disputed. */
   disputes?: boolean;

@@ -10,8 +10,8 @@ import { DAY } from "./subscriptions";
 const CODE_DAYS = 3;
 
 /**
- * Completes a one-time Checkout Session with a payment code for a convenience store. Nothing is paid yet. Checkout offers
- * konbini for no subscription (https://docs.stripe.com/payments/konbini/accept-a-payment).
+ * Completes a one-time Checkout Session with a payment code for a convenience store. Nothing is paid yet. Checkout
+ * offers konbini for no subscription (https://docs.stripe.com/payments/konbini/accept-a-payment).
  */
 export function orderAtKonbini(ledger: Ledger, sessionId: string): Stripe.PaymentIntent {
   const session = ledger.get("checkout.session", sessionId);

@@ -59,7 +59,9 @@ export type State = { [K in Kind]: Record<string, Objects[K]> } & {
   paidOffStripe: Record<string, number>;
   /** Receivers by event: the endpoints that existed when the event happened. */
   audiences: Record<string, string[]>;
-  /** `aheadSeconds`: seconds that the default clock is ahead of the wall clock. `invoices`: number of invoices so far. */
+  /**
+   * `aheadSeconds`: seconds that the default clock is ahead of the wall clock. `invoices`: number of invoices so far.
+   */
   counters: Record<"aheadSeconds" | "invoices", number>;
 };
 

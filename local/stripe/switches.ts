@@ -15,7 +15,8 @@ export interface Switches {
   /** Dates signatures one day in the future. */
   futureTimestamp: boolean;
   /**
-   * The operator's settings of the customer portal: `missing` were never saved, `fixedPlan` do not allow a change of plan.
+   * The operator's settings of the customer portal. `missing`: they were never saved. `fixedPlan`: they do not allow a
+   * change of plan.
    */
   portal: "complete" | "fixedPlan" | "missing";
   /** Delays API answers, in milliseconds. */

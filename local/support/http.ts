@@ -39,7 +39,9 @@ export function serve(name: string, port: number, fetch: (request: Request) => R
   return listen(name, port, getRequestListener(handle));
 }
 
-/** Serves a Node request listener on loopback, with the parameters of `serve`. Answers only requests to a loopback name. */
+/**
+ * Serves a Node request listener on loopback, with the parameters of `serve`. Answers only requests to a loopback name.
+ */
 export async function listen(name: string, port: number, listener: RequestListener): Promise<Listening> {
   const server = createServer(loopbackOnly(listener));
   await new Promise<void>((resolve, reject) => {
@@ -61,8 +63,9 @@ export async function listen(name: string, port: number, listener: RequestListen
 }
 
 /**
- * Refuses requests whose `Host` is not loopback, with status 403. Otherwise a web page could read every local service: it
- * lets its own name resolve to 127.0.0.1 (DNS rebinding), and the browser then takes the service for the page's origin.
+ * Refuses requests whose `Host` is not loopback, with status 403. Otherwise a web page could read every local service
+ * with DNS rebinding: the page's host name resolves to 127.0.0.1, and the browser then takes the service for the page's
+ * origin.
  */
 export function loopbackOnly(listener: RequestListener): RequestListener {
   return (request, response) => {

@@ -6,9 +6,9 @@ import { DatabaseSync } from "node:sqlite";
 type Tables = Record<string, Record<string, unknown>>;
 
 /**
- * The state of a double: records in memory, and a copy of each in an SQLite file. A change writes only its own record, so
- * a call costs the same at any size of the state. All changes of one turn are one transaction. A crash loses at most the
- * changes of the current turn.
+ * The state of a double: records in memory, and a copy of each in an SQLite file. A change writes only its own record,
+ * so a call costs the same at any size of the state. All changes of one turn are one transaction. A crash loses at most
+ * the changes of the current turn.
  */
 export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
   /** The records, in the order of their creation. Call `save` after a change. */

@@ -4,8 +4,8 @@ import { type Check, failed, ok, warning } from "./check";
 const DASHBOARD = "Stripe's dashboard (Settings, Billing, Customer portal)";
 
 /**
- * Checks that the customer portal is configured and lets customers change their plan. Without it a subscriber cannot buy
- * vip, and nobody can cancel.
+ * Checks that the customer portal is configured and lets customers change their plan. Without it a subscriber cannot
+ * buy vip, and nobody can cancel.
  *
  * @param configuration `bpc_…`; undefined for the account's default
  */

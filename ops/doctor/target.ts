@@ -18,7 +18,9 @@ export interface Target {
   aws: Aws;
   /** Secret. Key of the whole RunPod account. */
   apiKey: string;
-  /** Secret. Stripe key of the functions; `unread` when it could not be read; undefined when the stack sells nothing. */
+  /**
+   * Secret. Stripe key of the functions; `unread` when it could not be read; undefined when the stack sells nothing.
+   */
   stripeKey: { key: string } | "unread" | undefined;
   /** Secret. Browser keys; `unread` when a key is set but could not be read; undefined when it is not set. */
   browserKeys: Record<Model, { key: string } | "unread" | undefined>;

@@ -127,8 +127,8 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
 }
 
 /**
- * Fields that are sent as null when they have no value, so that an earlier value does not stay. No public source confirms
- * that RunPod accepts these nulls.
+ * Fields that are sent as null when they have no value, so that an earlier value does not stay. No public source
+ * confirms that RunPod accepts these nulls.
  */
 const unconfirmedNulls = ["locations", "minCudaVersion", "modelReferences"] as const;
 

@@ -38,12 +38,12 @@ export interface RestRequests {
   remove(operation: string, path: string): Promise<void>;
 }
 
-/** End of the error text after 405 Method Not Allowed. */
+/** Last sentence of the error for 405 Method Not Allowed. */
 export const NOT_OFFERED = "RunPod's REST API does not offer this call.";
 
 /** Where the next page of a list begins. Lists without pages omit it. */
 const pagination = z.object({ nextCursor: z.string().nullish(), hasNextPage: z.boolean().nullish() }).nullish();
-/** A list with more pages than this repeats itself. */
+/** Maximum number of pages. A longer list is an error, because RunPod then returns the same pages again and again. */
 const MAX_PAGES = 1_000;
 
 /** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
@@ -147,7 +147,7 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   });
 }
 
-/** What the operator can do about a status that time does not change. */
+/** Next step for the operator, by status. A retry does not help for these. */
 const explanations: Record<number, string> = {
   402: "The account has no credit: add some in RunPod's console, under Billing.",
   403: "Either the API key (runpodApiKey) lacks the permission, or the account may not use one of the GPU pools.",

@@ -136,7 +136,7 @@ describe("a subscription whose payment fails after its trial_end", () => {
     expect(entitlement(row, new Date(), on().settings.policy)).toMatchObject({ plan: "free", reason: "past_due" });
   });
 
-  it("has a grace period when the trial_end was goodwill for a customer who has paid before", async () => {
+  it("has a grace period when a customer who has paid before was given the trial_end", async () => {
     const { userId, customer } = await known();
     await overdueAfterTrial(customer, true);
     const row = await on().rows.get(userId);

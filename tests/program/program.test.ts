@@ -510,7 +510,7 @@ describe("The program", () => {
     expect(Date.parse(String(expiry?.outputs.value))).toBeGreaterThan(Date.now());
   });
 
-  it("retries a failed renewal of the registry token and keeps what failed, but leaves the reconciler to its next run", () => {
+  it("retries a failed renewal of the registry token and then queues it, but does not retry the reconciler", () => {
     const [queue, ...others] = resources("aws:sqs/queue:Queue");
     expect(others).toEqual([]);
     const arn = queue?.outputs.arn;

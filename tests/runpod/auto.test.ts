@@ -70,7 +70,7 @@ describe("The API auto", () => {
   });
 });
 
-it("the API graphql says after the end of GraphQL what to set", async () => {
+it("the error of the API graphql after the end of GraphQL names the values to set", async () => {
   endGraphql();
   const client = apis.graphql({ apiKey: API_KEY, url: account.runpod.url });
   await expect(client.listEndpoints()).rejects.toThrow("(410 Gone). Set runpodApi to auto or rest.");

@@ -10,14 +10,14 @@ const account = useAccount();
 const creates = { graphql: "saveEndpoint", rest: "POST /v2/serverless" };
 const templateCreates = { graphql: "saveTemplate", rest: "POST /v2/templates" };
 
-describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint of a name", (api) => {
+describe.each(["graphql", "rest"] as const)("Late calls, lost answers and lagging lists (%s)", (api) => {
   async function templateId(): Promise<string> {
     configureProvider(account.runpod, api);
     return (await template.create(templateInputs)).id;
   }
   const endpointIds = () => account.runpod.account.endpoints.map(({ id }) => id);
 
-  it("when a create lands after its connection was cut", async () => {
+  it("leave one endpoint when a create takes effect after its connection was cut", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 100 })];
     const { id } = await endpoint.create(inputs);
@@ -25,14 +25,14 @@ describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint
     expect(endpointIds()).toEqual([id]);
   });
 
-  it("when the answer of a create is lost and the lists lag behind", async () => {
+  it("leave one endpoint when the answer of a create is lost and the lists lag behind", async () => {
     const inputs = endpointInputs(await templateId());
     Object.assign(account.runpod.switches, { listLagMs: 150, faults: [fault(creates[api], "cut", { done: true })] });
     const { id } = await endpoint.create(inputs);
     expect(endpointIds()).toEqual([id]);
   });
 
-  it("when two updates create it at once", async () => {
+  it("leave one endpoint when two updates create it at once", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.listLagMs = 200;
     const both = await Promise.all([endpoint.create(inputs), endpoint.create(inputs)]);
@@ -47,7 +47,7 @@ describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint
     }
   });
 
-  it("after the next update, when a create lands long after the update gave up waiting", async () => {
+  it("leave one endpoint after the next update when a create takes effect long after its update has ended", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 1_500 })];
     const { id } = await endpoint.create(inputs);
@@ -58,7 +58,7 @@ describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint
     expect(endpointIds()).toEqual([id]);
   });
 
-  it("and none after a destroy, even when a create lands during the destroy", async () => {
+  it("leave no endpoint after a destroy, even when a create takes effect during the destroy", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 500 })];
     const { id } = await endpoint.create(inputs);
@@ -69,7 +69,7 @@ describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint
     expect(account.runpod.account.templates).toEqual([]);
   });
 
-  it("and a template whose name is taken by a create that the lists do not show yet is adopted", async () => {
+  it("let a create adopt its template when the name is taken but the lists do not show the template yet", async () => {
     configureProvider(account.runpod, api);
     account.runpod.switches.listLagMs = 150;
     const first = await template.create(templateInputs);
@@ -79,7 +79,7 @@ describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint
     expect(account.runpod.account.templates.map(({ id }) => id)).toEqual([first.id, late.id]);
   });
 
-  it("and a refresh does not lose resources that the lists do not show yet", async () => {
+  it("do not make a refresh lose resources that the lists do not show yet", async () => {
     account.runpod.switches.listLagMs = 100;
     const inputs = endpointInputs(await templateId());
     const { id } = await endpoint.create(inputs);
@@ -91,7 +91,7 @@ describe.each(["graphql", "rest"] as const)("Through %s, RunPod has one endpoint
   });
 });
 
-it('a refused delete of a template names the endpoints that use it: "in use" alone names nothing', async () => {
+it('a refused delete of a template names the endpoints that use it, because RunPod only says "in use"', async () => {
   configureProvider(account.runpod, "graphql");
   const { id } = await template.create(templateInputs);
   const made = await endpoint.create(endpointInputs(id));

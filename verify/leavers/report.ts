@@ -14,9 +14,9 @@ export interface LeaversReport extends LeaversResult {
 }
 
 /**
- * Judges a run. It passes when no call outlives a client that cancels by more than 1.5 s, no other call outlives its cap,
- * and the memory has not grown by more than a fifth. A group of clients without a call, or without a client that has left
- * after text, has shown nothing: then the run fails.
+ * Judges a run. It passes when no call outlives a client that cancels by more than 1.5 s, no other call outlives its
+ * cap, and the memory has not grown by more than a fifth. A group of clients without a call, or without a client that
+ * has left after text, proves nothing, so the run fails.
  */
 export function reportOf(result: LeaversResult, memory: MemoryResult): LeaversReport {
   const { withCancel, withoutCancel } = result;

@@ -49,8 +49,8 @@ interface Leaver {
 }
 
 /**
- * Lets clients leave their chats at random moments. The relay runs as a function behind the local function URL, which does
- * not tell it that a client has left. Half of the clients talk to an external LLM, half to a RunPod endpoint.
+ * Lets clients leave their chats at random moments. The relay runs as a function behind the local function URL, which
+ * does not tell it that a client has left. Half of the clients talk to an external LLM, half to a RunPod endpoint.
  *
  * @throws Error when a chat ends before its client leaves
  */

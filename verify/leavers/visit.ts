@@ -32,7 +32,7 @@ export async function leaveWithCancel(session: Session, text: string, stayMs: nu
 }
 
 /**
- * Chats and leaves after `stayMs` without a word: it closes its connection.
+ * Chats and leaves after `stayMs` without the cancel call: the client only closes its connection.
  *
  * @throws Error when the chat ends before the client leaves
  */

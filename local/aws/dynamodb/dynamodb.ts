@@ -72,8 +72,8 @@ export async function startDynamodb(
 }
 
 /**
- * Keeps web pages away from the tables, because dynalite answers any `Host` and allows every origin to read. Refuses what
- * the calling role's policies do not allow.
+ * Keeps web pages away from the tables, because dynalite answers any `Host` and allows every origin to read. Refuses
+ * what the calling role's policies do not allow.
  */
 function guard(server: Server, account: AwsAccount | undefined): void {
   const listeners = server.listeners("request") as RequestListener[];

@@ -43,9 +43,8 @@ class LambdaApiError extends Error {
 
 /**
  * Serves four operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration and
- * UpdateFunctionConfiguration. A request
- * needs a signature for this region and service, but the signature is not verified, because the local cloud has no users.
- * Payloads are never logged.
+ * UpdateFunctionConfiguration. A request needs a signature for this region and service, but the signature is not
+ * verified, because the local cloud has no users. Payloads are never logged.
  *
  * @throws PortInUseError
  */

@@ -19,8 +19,8 @@ export interface LambdaQueueOptions {
 }
 
 /**
- * Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background, retries failures and
- * sends the events that failed to the function's destination.
+ * Asynchronous invocations of Lambda: the queue accepts an event at once, runs it in the background, retries failures
+ * and sends the events that failed to the function's destination.
  */
 export class LambdaQueue {
   private readonly pauses: Pauses;

@@ -54,7 +54,9 @@ export const lambdaFunction: ResourceType = {
   recomputed: ["lastModified", "sourceCodeHash"],
 };
 
-/** aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig: retries and destination of asynchronous invocations. */
+/**
+ * aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig: retries and destination of asynchronous invocations.
+ */
 export const eventInvokeConfig: ResourceType = {
   type: "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
   inputs: z.looseObject({

@@ -8,8 +8,8 @@ interface Listed {
 type Kind = keyof Listed;
 
 /**
- * Delay with which RunPod's lists show changes: a new resource is missing and a deleted one is still listed. Reads of one
- * resource by its id show changes at once.
+ * Delay with which RunPod's lists show changes: a new resource is missing and a deleted one is still listed. Reads of
+ * one resource by its id show changes at once.
  */
 export class ListLag {
   private readonly createdAt = new Map<string, number>();

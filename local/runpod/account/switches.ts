@@ -19,8 +19,8 @@ export const Fault = z.strictObject({
   /** Whether the double executes the call before it sends the failure. Default false. */
   done: z.boolean().default(false),
   /**
-   * Milliseconds between the failure and the execution of the call, if `done` is true. RunPod can execute a create after
-   * its connection was cut. Default 0: the call is executed before the failure.
+   * Milliseconds between the failure and the execution of the call, if `done` is true. RunPod can execute a create
+   * after its connection was cut. Default 0: the call is executed before the failure.
    */
   landsAfterMs: z.int().min(0).optional(),
   /** Delay before the call is handled, in milliseconds. */
@@ -55,7 +55,9 @@ export const Switches = z.strictObject({
   coldStartMs: z.int().min(0),
   /** Delay with which lists show created and deleted resources, in milliseconds. */
   listLagMs: z.int().min(0),
-  /** Date of the header `Sunset` in every GraphQL response, for example `2027-01-31T00:00:00Z`. Null sends no header. */
+  /**
+   * Date of the header `Sunset` in every GraphQL response, for example `2027-01-31T00:00:00Z`. Null sends no header.
+   */
   graphqlSunset: z.iso.datetime().nullable(),
 });
 export type Switches = z.output<typeof Switches>;

@@ -168,7 +168,7 @@ function createSubscription(ledger: Ledger, params: z.output<typeof NewSubscript
   return ledger.get("subscription", subscription.id);
 }
 
-/** Stripe charges konbini never by itself: the customer must go to a store. */
+/** Stripe cannot charge konbini by itself: the customer must go to a store. */
 function setPaymentTypes(ledger: Ledger, id: string, types: string[]): void {
   const { collection_method, payment_settings } = ledger.get("subscription", id);
   if (types.includes("konbini") && collection_method !== "send_invoice")

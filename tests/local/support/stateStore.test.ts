@@ -75,7 +75,7 @@ describe("state store of a double", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  it("refuses a file that is no state, and names it", () => {
+  it("refuses a file that is not a state, and names the file", () => {
     path = join(dir, "account.db");
     writeFileSync(path, JSON.stringify({ users: {} }).padEnd(4_096));
     expect(open).toThrow(`${path} is not a valid state. Delete it to start with an empty state.`);

@@ -15,8 +15,8 @@ import type { UsageTable } from "../../../functions/tables/usage";
 
 /**
  * The relay's handler in a process of its own, with its tables in memory and the provider `openai`. Runs as a bundle
- * with the options of the Lambda's bundle. Sends `{url}` to its parent and ends with it. Answers the message `memory` with
- * `{residentBytes}`, measured after a garbage collection.
+ * with the options of the Lambda's bundle. Sends `{url}` to its parent, and exits when the parent exits. Answers the
+ * message `memory` with `{residentBytes}`, measured after a garbage collection.
  */
 
 /** Settings of the host: its argument, as JSON. */
@@ -106,7 +106,7 @@ process.on("message", async (message) => {
 });
 process.once("disconnect", () => process.exit());
 
-/** Memory in use. V8 returns the pages of its garbage to the system only after a collection of the last resort. */
+/** Memory in use. V8 returns free pages to the system only after a last-resort garbage collection. */
 async function residentBytes(): Promise<number> {
   for (let round = 0; round < 4; round++) {
     globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });

@@ -7,7 +7,9 @@ import { Random, streams } from "../random";
 
 /** Probability that a run also simulates the first checkouts of a new customer. */
 const CREATION_PROBABILITY = 0.2;
-/** Probabilities while Stripe has a problem: that a create fails, and that the customer exists in spite of the failure. */
+/**
+ * Probabilities while Stripe has a problem: that a create fails, and that the customer exists in spite of the failure.
+ */
 const FAILURE_PROBABILITY = 0.6;
 const MADE_ANYWAY_PROBABILITY = 0.3;
 const WITHOUT_EMAIL_PROBABILITY = 0.2;
@@ -32,8 +34,8 @@ export const fixedIdempotencyKeys: EnsureCustomer = (caller, sources) => {
 };
 
 /**
- * Simulates concurrent first checkouts while Stripe answers 500 now and then and stores these answers, and one checkout
- * after Stripe is well again.
+ * Simulates concurrent first checkouts while Stripe sometimes answers 500 and stores these answers. Then simulates one
+ * checkout after Stripe has recovered.
  *
  * @returns true when that last checkout failed, or the row is linked to another customer. False in runs without a new
  * customer

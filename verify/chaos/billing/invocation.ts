@@ -17,8 +17,9 @@ export const TIMEOUT_MS = { webhook: 29_000, visit: 29_000, reconciler: 300_000 
 export type Dependency = "table" | "stripe";
 
 /**
- * A fault of Stripe's key in Parameter Store. `key`: the functions' key was replaced, so that each call gets a 401 before
- * the function reads the new one. `account`: the key belongs to another account, which does not know the customer.
+ * A fault of Stripe's key in Parameter Store. `key`: the functions' key was replaced, so that each call gets a 401
+ * before the function reads the new one. `account`: the key belongs to another account, which does not know the
+ * customer.
  */
 export type KeyFault = "key" | "account";
 

@@ -21,8 +21,8 @@ const kinds: Record<string, "template" | "endpoint" | "registryAuth"> = {
 const PROVIDER_KEY = "__provider";
 
 /**
- * Calls the provider's bundle in this process, with the semantics of Pulumi's server for dynamic resources. Without that
- * server, gRPC and a second process, a run costs a fraction of the CPU time.
+ * Calls the provider's bundle in this process, with the semantics of Pulumi's server for dynamic resources. Without
+ * that server, gRPC and a second process, a run costs a fraction of the CPU time.
  */
 export class BundleProvider implements ResourceProvider {
   private readonly bundle: Bundle;
@@ -32,8 +32,8 @@ export class BundleProvider implements ResourceProvider {
   /** @param programDir folder with `.build/runpod/provider.cjs` */
   constructor(programDir: string) {
     const filename = join(programDir, ".build/runpod/provider.cjs");
-    // Not `require`: the bundle keeps its connection in a variable and prints its progress, so each instance needs its own
-    // copy of the module and its own console.
+    // Not `require`: the bundle keeps its connection in a variable and prints its progress, so each instance needs its
+    // own copy of the module and its own console.
     const run = compileFunction(readFileSync(filename, "utf8"), ["module", "exports", "require", "console"], {
       filename,
     });

@@ -15,7 +15,7 @@ export interface Update {
   daysBefore: number;
   /** Whether the operator runs `pulumi refresh` before the update. */
   refresh: boolean;
-  /** Whether a second operator runs the same update at the same time, with an own copy of the state. */
+  /** Whether a second operator runs the same update at the same time, with a separate copy of the state. */
   isConcurrent: boolean;
   /** Whether the machine crashes before the Pulumi engine writes the state. */
   losesState: boolean;

@@ -45,8 +45,8 @@ const SERVER_EVERY_SEEDS = 50;
 
 /**
  * Runs random scenarios, each the life of one stack. The runs contain failures of several kinds: lost and late calls,
- * errors, storms, lists that lag behind, crashes, idle days, two updates at once, the end of GraphQL. The same options give
- * the same scenarios.
+ * errors, storms, lists that lag behind, crashes, idle days, two updates at once, the end of GraphQL. The same options
+ * give the same scenarios.
  *
  * @param onWrongRun called with each run that had an error; when it returns true, the simulation ends early
  */

@@ -112,7 +112,7 @@ def _make_on_lost(engine: EngineProcess | None) -> Callable[[str], None]:
 
     def on_lost(reason: str) -> None:
         nonlocal lost_reason
-        # A stuck engine is also lost when it is killed below.
+        # A stuck engine is killed below, which reports it a second time as lost.
         if not is_first.acquire(blocking=False):
             return
         lost_reason = reason

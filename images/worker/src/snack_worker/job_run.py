@@ -1,7 +1,7 @@
 """
 Runs one job and reports its items and its result to RunPod. Replaces `rp_job.handle_job` of RunPod's SDK.
 
-The SDK gives a report up after three attempts, and at once when RunPod answers with a status such as 400. A piece of
+The SDK gives up a report after three attempts, and at once when RunPod answers with a status such as 400. A piece of
 text is then missing in the stream, or the job has no result and its customer waits until RunPod's time limit.
 """
 

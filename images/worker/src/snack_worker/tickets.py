@@ -5,7 +5,7 @@ before the GPU is used.
 Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model,
 not used up.
 
-RunPod does not tell when a job was submitted. A job may wait for minutes while a worker starts, and its ticket may
+RunPod does not say when a job was submitted. A job may wait for minutes while a worker starts, and its ticket may
 expire while it waits. A ticket is therefore accepted when it was valid at the earliest time at which the job can have
 been submitted: when the queue was last empty, at most MAX_QUEUE_S ago. On a worker that keeps up with its queue, this
 is a second ago.

@@ -66,8 +66,9 @@ def read_prompt_format(tokenizer_file: Path, chat_template_file: Path) -> Prompt
 
 
 def _stop_fields(end: str, end_token: int | None) -> dict[str, object]:
-    # vLLM finds `stop` only in the text, where special tokens are left out, so it also needs the token. To cut a stop
-    # text off, it would hold back as many characters of every reply; it need not, because the text has none.
+    # vLLM searches for `stop` in the text, which contains no special tokens, so the request also names the token. By
+    # default, vLLM holds back the last characters of every reply to remove a stop text. `include_stop_str_in_output`
+    # turns that off, because the text contains no stop text.
     token = {} if end_token is None else {"stop_token_ids": [end_token], "include_stop_str_in_output": True}
     return {"stop": [end], **token}
 
