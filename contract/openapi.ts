@@ -39,7 +39,7 @@ const components = {
 const json = (schema: z.ZodMiniType) => ({ "application/json": { schema } });
 const ok = (schema: z.ZodMiniType, description = "Success") => ({ "200": { description, content: json(schema) } });
 
-/** An AWS service in front of a function. It answers some requests itself, with an error of its own form. */
+/** An AWS service in front of a function. It refuses some requests before the function runs, in another error format. */
 interface Front {
   name: string;
   error: z.ZodMiniType;
@@ -52,8 +52,8 @@ const authorizer: Front = { ...gateway, statuses: [401, ...gateway.statuses] };
 const functionUrl: Front = { name: "Lambda", error: FunctionUrlError, statuses: [403, 413, 429] };
 
 /**
- * Error responses, one per HTTP status. The description of a response lists the product's codes with that status, and the
- * service that answers with an error of its own form.
+ * Error responses, one per HTTP status. The description of a response lists the product's codes with that status, and
+ * names the AWS service when that service also answers with this status.
  */
 function errors(front: Front, ...codes: ErrorCode[]): ZodOpenApiResponsesObject {
   const statuses = new Set([...codes.map((code) => errorCodes[code].status), ...front.statuses]);

@@ -47,7 +47,7 @@ export const webhookEndpoint = {
     return { id, outs };
   },
 
-  /** Without a key, the state stays as it is: an operator who has removed the key must still be able to refresh. */
+  /** Without a key, returns the state unchanged, so that `pulumi refresh` also works after the key was removed. */
   async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
     if (hasNoKey()) return { id, props: declared };
     const endpoint = await getEndpoint(id);

@@ -48,7 +48,7 @@ export const SubscriptionFacts = z.object({
    */
   unpaid_first: z.boolean(),
   /**
-   * What the customer has paid for this subscription, the newest invoice first. Includes periods that a 100 % coupon
+   * Invoices that the customer has paid for this subscription, newest first. Includes periods that a 100 % coupon
    * made free, and invoices paid outside of Stripe. Read only for an overdue or paused subscription. Missing for all
    * others, and in rows of an earlier version.
    */

@@ -129,7 +129,7 @@ function finishSession(ledger: Ledger, id: string, outcome: "paid" | "expired"):
   else ledger.emit("checkout.session.async_payment_failed", ledger.get("checkout.session", id));
 }
 
-/** An expired code leaves the invoice open and the subscription as it is: only the due date makes it past due. */
+/** Ends the payment. An expired code changes neither invoice nor subscription, which is past due only after the due date. */
 function finishInvoice(ledger: Ledger, payment: Stripe.InvoicePayment, outcome: "paid" | "expired"): void {
   const invoice = ledger.get("invoice", payment.invoice as string);
   const now = ledger.now(invoice.customer as string);

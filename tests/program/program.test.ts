@@ -259,7 +259,7 @@ describe("Policies of the functions", () => {
     }
   });
 
-  it("allow each function exactly the actions that it needs, and only the keys of its own kinds of ephemeral items", () => {
+  it("allow each function only the actions and the kinds of ephemeral items that it uses", () => {
     const ofFunctions = resources("aws:iam/rolePolicy:RolePolicy").filter(({ id }) => !id.includes("-schedule-"));
     const policies = ofFunctions.map(({ id, outputs: { policy } }) => {
       // The first statement allows the function to write its log.
@@ -531,7 +531,7 @@ describe("The program", () => {
     });
   });
 
-  it("lets only the scheduler of its own account use the schedules' roles", () => {
+  it("lets the scheduler assume the schedules' roles only for this AWS account", () => {
     const trusts = resources("aws:iam/role:Role").map(({ outputs }) => JSON.parse(String(outputs.assumeRolePolicy)));
     const statements = trusts.flatMap(({ Statement }) => Statement);
     const ofScheduler = statements.filter(({ Principal }) => Principal.Service === "scheduler.amazonaws.com");

@@ -4,13 +4,11 @@ import { join } from "node:path";
 import { afterAll, beforeEach, vi } from "vitest";
 import type { Fault } from "../../local/runpod/account/switches";
 import { type RunpodDouble, type RunpodOptions, startRunpod } from "../../local/runpod/server";
-import { idleWorker } from "../../local/runpod/workers/worker";
-import { Events } from "../../local/support/events";
 import type { Api } from "../../runpod/apis";
 import { configure } from "../../runpod/connection";
 import { setRetryPolicy } from "../../runpod/retry";
+import { API_KEY, idleDouble } from "./localDouble";
 
-export const API_KEY = "rpa_CANARY_KEY";
 export const OWNER = "snack-misaki/dev";
 
 /** An empty account at a RunPod double for each test, and the lines that the provider shows to the operator. */
@@ -29,16 +27,8 @@ export function useAccount(options: Partial<RunpodOptions> = {}) {
     current.lines = [];
     vi.spyOn(console, "log").mockImplementation((line: string) => void current.lines.push(line));
     current.runpod = await startRunpod({
-      port: 0,
-      dir,
+      ...idleDouble(dir),
       isInMemory: true,
-      keys: [{ key: API_KEY, scope: "account" }],
-      engineUrl: "http://127.0.0.1:9/v1",
-      python: undefined,
-      resolveImage: () => ({ version: "1" }),
-      events: new Events(),
-      workersQuota: 20,
-      startWorker: idleWorker,
       ...options,
     });
     setRetryPolicy({ intervalMs: 5, limitMs: 1_000 });

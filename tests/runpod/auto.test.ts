@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { apis } from "../../runpod/apis";
 import { endpoint } from "../../runpod/endpointProvider";
 import { template } from "../../runpod/templateProvider";
-import { API_KEY, configureProvider, endpointInputs, fault, templateInputs, useAccount } from "./account";
+import { configureProvider, endpointInputs, fault, templateInputs, useAccount } from "./account";
+import { API_KEY } from "./localDouble";
 
 const account = useAccount();
 const connect = () => apis.auto({ apiKey: API_KEY, url: account.runpod.url });

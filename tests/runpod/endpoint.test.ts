@@ -249,18 +249,13 @@ describe("A delete of an endpoint", () => {
     expect(runpod.endpoints.size).toBe(0);
   });
 
-  it("is retried when RunPod refuses the delete because the worker counts are not 0", async () => {
+  it.each([
+    ["because the worker counts are not 0", "workersMin and workersMax must both be 0."],
+    ["in words that no public source contains", "Not now."],
+  ])("is retried when RunPod refuses the delete %s", async (_, message) => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
-    runpod.failNext("deleteEndpoint", { message: "workersMin and workersMax must both be 0." });
-    await endpoint.delete(id, outs);
-    expect(runpod.endpoints.size).toBe(0);
-  });
-
-  it("is retried when RunPod refuses the delete in words that no public source contains", async () => {
-    const { runpod, endpoint } = fixture();
-    const { id, outs } = await deployed();
-    runpod.failNext("deleteEndpoint", { message: "Not now." });
+    runpod.failNext("deleteEndpoint", { message });
     await endpoint.delete(id, outs);
     expect(runpod.endpoints.size).toBe(0);
   });

@@ -3,13 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Template } from "../../local/runpod/account/records";
-import { startRunpod } from "../../local/runpod/server";
+import { type RunpodOptions, startRunpod } from "../../local/runpod/server";
 import { idleWorker } from "../../local/runpod/workers/worker";
 import { Events } from "../../local/support/events";
 import type { FakeRunpod, Operation } from "./fakeRunpod";
 import { emptyWorkerStates } from "./workerRoutes";
 
-const API_KEY = "rpa_CANARY_KEY";
+export const API_KEY = "rpa_CANARY_KEY";
 
 /** Names of the operations in the double's fault patterns, for each API. */
 const names: Record<Operation, { graphql: string; rest: string }> = {
@@ -23,10 +23,9 @@ const names: Record<Operation, { graphql: string; rest: string }> = {
   list: { graphql: "myself", rest: "GET *" },
 };
 
-/** The RunPod double of `npm start` as a fake, so that the same tests check the fakes and the double. */
-export async function startLocalDouble(api: "graphql" | "rest"): Promise<FakeRunpod> {
-  const dir = await mkdtemp(join(tmpdir(), "snack-runpod-double-"));
-  const runpod = await startRunpod({
+/** Options of a RunPod double whose workers take no jobs, with the key `API_KEY`. */
+export function idleDouble(dir: string): RunpodOptions {
+  return {
     port: 0,
     dir,
     keys: [{ key: API_KEY, scope: "account" }],
@@ -36,7 +35,13 @@ export async function startLocalDouble(api: "graphql" | "rest"): Promise<FakeRun
     events: new Events(),
     workersQuota: 20,
     startWorker: idleWorker,
-  });
+  };
+}
+
+/** The RunPod double of `npm start` as a fake, so that the same tests check the fakes and the double. */
+export async function startLocalDouble(api: "graphql" | "rest"): Promise<FakeRunpod> {
+  const dir = await mkdtemp(join(tmpdir(), "snack-runpod-double-"));
+  const runpod = await startRunpod(idleDouble(dir));
   const { account, switches } = runpod;
   const container = ({ imageName, env, containerDiskInGb, containerRegistryAuthId }: Template) => ({
     image: String(imageName),

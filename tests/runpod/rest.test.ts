@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { apis } from "../../runpod/apis";
-import { API_KEY, endpointInputs, fault, templateInputs, useAccount } from "./account";
+import { endpointInputs, fault, templateInputs, useAccount } from "./account";
+import { API_KEY } from "./localDouble";
 
 const account = useAccount();
 const connect = () => apis.rest({ apiKey: API_KEY, url: account.runpod.url });

@@ -29,8 +29,8 @@ const PIECE = "あ".repeat(200);
 const PIECES = 700;
 
 /**
- * Measures the memory of the relay's handler in a process of its own, whose readers are slow. The upstream sends a long
- * reply as fast as the relay takes it.
+ * Measures the memory of a separate process that runs only the relay's handler. The clients read slowly. The upstream
+ * sends a long reply as fast as the relay reads it.
  *
  * @throws Error when a reply is incomplete
  */

@@ -2,7 +2,7 @@ import { Random, streams } from "../random";
 import type { Dependency, KeyFault } from "./invocation";
 import type { Scenario } from "./scenario";
 
-/** What can fail: a dependency of the functions, Stripe's key, or the webhook endpoint to which Stripe delivers. */
+/** Target of a failure: a dependency of the functions, the Stripe key, or the webhook endpoint. */
 export type OutageTarget = Dependency | KeyFault | "endpoint";
 
 /** A period in which one target does not answer. */

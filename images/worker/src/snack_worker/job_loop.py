@@ -42,7 +42,7 @@ BACKLOG_S = 1
 GROWTH = 4
 
 Take = Callable[[], Awaitable[Job | None]]
-"""Requests a job. Returns None when there is none."""
+"""Requests a job. Returns None when the queue is empty."""
 
 
 @dataclass(frozen=True)

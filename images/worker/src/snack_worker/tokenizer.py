@@ -66,9 +66,9 @@ def read_prompt_format(tokenizer_file: Path, chat_template_file: Path) -> Prompt
 
 
 def _stop_fields(end: str, end_token: int | None) -> dict[str, object]:
-    # vLLM searches for `stop` in the text, which contains no special tokens, so the request also names the token. By
-    # default, vLLM holds back the last characters of every reply to remove a stop text. `include_stop_str_in_output`
-    # turns that off, because the text contains no stop text.
+    # vLLM searches for `stop` in the text. A stop mark that is a special token is not in the text, so the request also
+    # contains the token's id. To remove a stop text, vLLM would delay the last characters of each piece of a reply.
+    # `include_stop_str_in_output` prevents this delay.
     token = {} if end_token is None else {"stop_token_ids": [end_token], "include_stop_str_in_output": True}
     return {"stop": [end], **token}
 
