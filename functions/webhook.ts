@@ -1,5 +1,6 @@
 import Stripe from "stripe";
 import { ApiError, RateLimited } from "../contract/errors";
+import { eventLimits } from "./core/eventLimits";
 import { type Handler, jsonHandler, type Request } from "./lib/http";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { isSigned, matters, parseEvent, type StripeEvent } from "./stripe/event";
@@ -13,13 +14,6 @@ export type Settings = BillingSettings & { ephemeralTable: string; webhookSecret
 
 /** Stripe's events are far smaller. The size is checked before the signature is computed. */
 const MAX_BODY_BYTES = 256 * 1024;
-
-/**
- * Limits against a valid event that somebody replays, and against a flood of events about one customer. Each event
- * costs several calls to Stripe. Stripe repeats a refused delivery later, so no event is lost.
- */
-const replays = { limit: 20, windowSeconds: 600 };
-const ofOneCustomer = { limit: 120, windowSeconds: 60 };
 
 /**
  * `POST /webhook/stripe`: answers 200 only after the customer's row is written. Checkout waits for this answer before
@@ -65,8 +59,8 @@ export function create(settings: Settings): Handler {
     const now = new Date();
     const customer = subject.object === "customer" ? subject.id : subject.customer;
     try {
-      await count(`webhook-event#${id}`, replays, now);
-      if (customer) await count(`webhook-customer#${customer}`, ofOneCustomer, now);
+      await count(`webhook-event#${id}`, eventLimits.perEvent, now);
+      if (customer) await count(`webhook-customer#${customer}`, eventLimits.perCustomer, now);
     } catch (error) {
       if (error instanceof RateLimited) throw error;
       console.error({ alarm: "event_not_counted", event: id });

@@ -124,6 +124,7 @@ async function allEnded(requests: () => SeenRequest[]): Promise<void> {
   }
 }
 
+/** @throws Error when an upstream has received no call: its clients have shown nothing */
 function assess(leavers: Leaver[], requests: SeenRequest[]): LeaversResult {
   const now = performance.now();
   const callsOf = ({ name, visit }: Leaver) =>
@@ -133,6 +134,10 @@ function assess(leavers: Leaver[], requests: SeenRequest[]): LeaversResult {
         afterLeavingMs: abandonedAtMs - visit.leftAtMs,
         durationMs: abandonedAtMs - atMs,
       }));
+  for (const plan of ["vip", "paid"]) {
+    if (leavers.filter((leaver) => leaver.plan === plan).flatMap(callsOf).length === 0)
+      throw new Error(`The upstream of the plan ${plan} has received no call`);
+  }
   const summarise = (group: Leaver[]) => ({
     clients: group.length,
     afterText: group.filter(({ visit }) => visit.hadText).length,

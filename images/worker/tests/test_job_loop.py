@@ -27,7 +27,8 @@ class _Queue:
         self.requests = 0
         self.open_requests = 0
         self.is_alive = True
-        self.loop = JobLoop(self._take, self._run, capacity)
+        self.ended: asyncio.Queue[str] = asyncio.Queue()
+        self.loop = JobLoop(self._take, self._run, capacity, on_end=self.ended.put_nowait)
 
     def work(self) -> asyncio.Task[None]:
         return asyncio.create_task(self.loop.work(lambda: self.is_alive))
@@ -67,6 +68,26 @@ async def test_job_loop_starts_a_new_job_at_once_while_another_job_runs() -> Non
         await queue.waiting.put(job)
         assert await queue.next_started() == job
     work.cancel()
+
+
+class _CancelAtOnce(dict[str, asyncio.Task[None]]):
+    """Cancels each task before its first step, like a stop signal that arrives while its job starts."""
+
+    def __setitem__(self, job_id: str, task: asyncio.Task[None]) -> None:
+        super().__setitem__(job_id, task)
+        task.cancel()
+
+
+async def test_job_loop_forgets_a_job_that_is_stopped_before_it_begins() -> None:
+    queue = _Queue(capacity=1)
+    queue.loop.running = _CancelAtOnce()
+    work = queue.work()
+    await queue.waiting.put("stopped")
+    assert await asyncio.wait_for(queue.ended.get(), LIMIT_S) == "stopped"
+    assert not queue.loop.running
+    queue.is_alive = False
+    await queue.waiting.put(None)
+    await asyncio.wait_for(work, LIMIT_S)
 
 
 @pytest.mark.usefixtures("_rare_polls")

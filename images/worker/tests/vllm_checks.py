@@ -113,7 +113,7 @@ class Checks:
         return round((time.perf_counter() - start_s) * 1_000)
 
     async def stop(self) -> int:
-        """vLLM stops at the end token of the chat template, also when the weights do not name that token."""
+        """vLLM stops at the end token of the chat template, also when the weights name another one (Phi-3)."""
         stop: Any = read_prompt_format(self._settings.tokenizer_file, template_file(self._model)).stop
         body = {
             "model": self._model,
@@ -129,9 +129,8 @@ class Checks:
         return tokens
 
     async def cached_tokens(self) -> int:
-        """vLLM finds the persona in its prefix cache, and the reply does not begin with text of the prompt."""
+        """vLLM finds the persona in its prefix cache."""
         done = (await self._run(text="はじめまして𩸽"))[-1]
-        assert "美砂樹ママ" not in done["text"]
         cached: int = done["usage"]["cached_tokens"]
         assert cached > 1_000
         return cached

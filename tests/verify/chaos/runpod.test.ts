@@ -46,6 +46,10 @@ describe("RunPod simulation", () => {
     expect(result).toEqual({ runs: 20, orphans: 0, duplicates: 0, wrong: 0 });
   });
 
+  it("finds no error in a run through Pulumi's own server for dynamic resources", async () => {
+    expect(await simulateRunpod({ runs: 1, seed: 50 })).toEqual({ runs: 1, orphans: 0, duplicates: 0, wrong: 0 });
+  });
+
   it.each([
     [
       "the provider does not look for an existing endpoint before it creates one",

@@ -1,3 +1,4 @@
+import { eventLimits } from "../../../functions/core/eventLimits";
 import { Random, streams } from "../random";
 import { Invocation, TIMEOUT_MS, Unavailable } from "./invocation";
 import { isWithin, makeOutage, type Outage, type OutageTarget } from "./outage";
@@ -21,8 +22,6 @@ const LOST_PROBABILITY = 0.03;
 const REPLAY_PROBABILITY = 0.02;
 const MAX_REPLAYS = 60;
 const REPLAYED_WITHIN_MS = 5 * MINUTE_MS;
-/** Same limit as in `functions/webhook.ts`. */
-const REPLAY_LIMIT = 20;
 /** Probability that Stripe does not receive the webhook's 200. */
 const ANSWER_LOST_PROBABILITY = 0.02;
 
@@ -74,8 +73,8 @@ class ScenarioRun {
   private readonly outage: Outage | undefined;
   private readonly undelivered = new Set<StripeEvent>();
   private readonly handled = new Set<StripeEvent>();
-  /** Number of deliveries by event. A scenario is so short that a window of the real limit is not modelled. */
-  private readonly deliveries = new Map<StripeEvent, number>();
+  /** Number of counted deliveries of each event in a time window of the webhook's limit. */
+  private readonly deliveries = new Map<StripeEvent, { window: number; uses: number }>();
 
   constructor(
     private readonly scenario: Scenario,
@@ -168,12 +167,19 @@ class ScenarioRun {
       const nextAt = this.time.now + (BACKOFF_MS[attempt] ?? Infinity) * random.between(0.8, 1.2);
       if (nextAt < event.sentAt + RETRIES_MS) this.time.at(nextAt, () => this.deliver(event, keys, attempt + 1));
     };
-    const count = (this.deliveries.get(event) ?? 0) + 1;
-    this.deliveries.set(event, count);
-    // Replays can use up the limit. Stripe's own next attempt comes after the limit's window.
-    const isLimited = count > REPLAY_LIMIT && this.time.now < event.sentAt + REPLAYED_WITHIN_MS;
-    if (this.isDown("endpoint") || isLimited) finish(false);
+    if (this.isDown("endpoint") || !this.count(event)) finish(false);
     else this.invoke(event.id, TIMEOUT_MS.webhook, random, (invocation) => this.handle(event, invocation), finish);
+  }
+
+  /** Counts a delivery as the webhook does. Returns false when replays have used up the limit of this time window. */
+  private count(event: StripeEvent): boolean {
+    const { limit, windowSeconds } = eventLimits.perEvent;
+    const window = Math.floor(this.time.now / 1000 / windowSeconds);
+    const known = this.deliveries.get(event);
+    const uses = known?.window === window ? known.uses : 0;
+    if (uses >= limit) return false;
+    this.deliveries.set(event, { window, uses: uses + 1 });
+    return true;
   }
 
   /** Handles an event and records it in the event log. The reconciler skips recorded events. */

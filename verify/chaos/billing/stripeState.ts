@@ -45,7 +45,10 @@ export function decisiveSubscriptions(subscriptions: readonly Subscription[]): S
 }
 
 /** Whether production also reads the subscription's invoices. */
-export function needsInvoices({ status, collection_paused }: Subscription): boolean {
+export function needsInvoices({
+  status,
+  collection_paused,
+}: Pick<Subscription, "status" | "collection_paused">): boolean {
   return status === "past_due" || collection_paused;
 }
 
@@ -55,7 +58,7 @@ export function subscriptionFacts(
   invoices: Pick<Subscription, "open_invoices" | "paid">,
 ): SubscriptionFacts {
   const isOverdue = subscription.status === "past_due";
-  const paid = isOverdue || subscription.collection_paused ? [...invoices.paid] : undefined;
+  const paid = needsInvoices(subscription) ? [...invoices.paid] : undefined;
   return {
     ...subscription,
     unpaid_since: (isOverdue && invoices.open_invoices[0]?.created) || null,

@@ -1,5 +1,5 @@
 import type { Fault } from "../../../local/runpod/account/switches";
-import type { Api } from "../../../runpod/apis";
+import { type Api, apis } from "../../../runpod/apis";
 import { Random, streams } from "../random";
 import { type DeclaredStack, initialStack, withRandomChange } from "./declaredStack";
 
@@ -79,12 +79,12 @@ const lists: Record<Protocol, readonly [on: string, nullField: string][]> = {
   ],
 };
 
-const apis = ["graphql", "rest", "auto"] as const;
+const names = Object.keys(apis) as Api[];
 
 /** Generates the scenario of a seed, always the same for the same seed. */
 export function makeScenario(seed: number): Scenario {
   const random = new Random(seed, streams.scenario);
-  const api = apis[seed % apis.length] ?? "auto";
+  const api = names[seed % names.length] ?? "auto";
   const count = random.int(3, 6);
   const endsIn = api === "auto" ? random.int(0, count) : undefined;
   let declared = initialStack();

@@ -72,7 +72,8 @@ class EngineError(WorkerError):
 class Engine:
     """
     Client of one engine. `base_url` ends in `/v1`. Use each instance in one asyncio event loop only: when that loop
-    ends, the HTTP session closes. `on_stuck` is called once, with the reason, when the engine is stuck.
+    ends, the HTTP session closes. `on_stuck` gets the reason each time the engine becomes
+    stuck.
     """
 
     def __init__(

@@ -55,12 +55,19 @@ class _Taken:
 class JobLoop:
     """
     Takes jobs and runs at most `capacity` of them at a time. `running` contains the task of each running job by the
-    job's id.
+    job's id. `on_end` gets the id of every job that was taken, also of a job that was stopped before it began.
     """
 
-    def __init__(self, take: Take, run: Callable[[Job], Awaitable[None]], capacity: int) -> None:
+    def __init__(
+        self,
+        take: Take,
+        run: Callable[[Job], Awaitable[None]],
+        capacity: int,
+        on_end: Callable[[str], None] = lambda _job_id: None,
+    ) -> None:
         self._take = take
         self._run = run
+        self._on_end = on_end
         self._capacity = capacity
         self._queue_empty_s = 0.0
         self.running: dict[str, asyncio.Task[None]] = {}
@@ -84,7 +91,7 @@ class JobLoop:
                 requests.discard(request)
                 taken = request.result()
                 if taken.job:
-                    self.running[taken.job["id"]] = asyncio.create_task(self._run_to_end(taken.job))
+                    self._start(taken.job)
                 most_requests = min(GROWTH * most_requests, self._capacity) if taken.has_backlog else 1
 
     async def _request(self) -> _Taken:
@@ -111,6 +118,16 @@ class JobLoop:
             job["submitted_after_s"] = self._queue_empty_s
         return _Taken(job, has_backlog)
 
+    def _start(self, job: Job) -> None:
+        def end(_task: asyncio.Task[None]) -> None:
+            self.running.pop(job["id"], None)
+            self._on_end(job["id"])
+
+        task = asyncio.create_task(self._run_to_end(job))
+        # Not a `finally` in the task: a task that is cancelled before its first step runs no code.
+        task.add_done_callback(end)
+        self.running[job["id"]] = task
+
     async def _run_to_end(self, job: Job) -> None:
         try:
             await self._run(job)
@@ -118,8 +135,6 @@ class JobLoop:
             log.info("job %s: stopped", job["id"])
         except Exception as error:
             log.error("job %s: %s", job["id"], type(error).__name__)
-        finally:
-            self.running.pop(job["id"], None)
 
 
 async def take_job(session: aiohttp.ClientSession, url: str) -> Job | None:
@@ -152,12 +167,6 @@ def install_job_loop() -> None:
             """Takes and runs jobs until the shutdown."""
             runner = JobRunner(self.config["handler"], ReportUrls(rp_http.JOB_STREAM_URL, rp_http.JOB_DONE_URL))
 
-            async def run(job: Job) -> None:
-                try:
-                    await runner.run(session, job)
-                finally:
-                    self.job_progress.remove(job["id"])
-
             async def take() -> Job | None:
                 job = await take_job(session, rp_job._job_get_url())
                 if job:
@@ -165,7 +174,12 @@ def install_job_loop() -> None:
                     self.job_progress.add(job["id"])
                 return job
 
-            loop = JobLoop(take, run, self.concurrency_modifier(1))
+            loop = JobLoop(
+                take,
+                lambda job: runner.run(session, job),
+                self.concurrency_modifier(1),
+                on_end=self.job_progress.remove,
+            )
             # The SDK's stop signals cancel these tasks.
             self.jobs_tasks = loop.running
             await loop.work(self.is_alive)

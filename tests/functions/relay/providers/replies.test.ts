@@ -86,7 +86,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     await expect(readAll(ask())).rejects.toMatchObject({ name: "ProviderFailure", reason: "broken" });
   });
 
-  it("closes the connection at once when the signal is aborted during the stream", async () => {
+  it("closes the connection when the signal is aborted during the stream", async () => {
     server.script = openStream(contentType, ...start, ...body);
     const controller = new AbortController();
     const events = ask(controller.signal)[Symbol.asyncIterator]();
@@ -97,7 +97,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     await server.closed;
   });
 
-  it("closes the connection at once when the signal is aborted before the response", async () => {
+  it("closes the connection when the signal is aborted before the response", async () => {
     const arrived = new Promise<void>((resolve) => {
       server.script = () => resolve();
     });
