@@ -132,7 +132,10 @@ const apiPaths: ZodOpenApiObject["paths"] = {
       security: [],
       parameters: [{ name: "stripe-signature", in: "header", required: true, schema: { type: "string" } }],
       requestBody: { required: true, content: { "application/json": { schema: { type: "object" } } } },
-      responses: { "200": { description: "Accepted" }, ...errors(gateway, "signature_invalid", "too_long", ...always) },
+      responses: {
+        "200": { description: "Accepted" },
+        ...errors(gateway, "signature_invalid", "too_long", "rate_limited", ...always),
+      },
     },
   },
 };

@@ -1,13 +1,12 @@
 import { type AdminAnswers, type AdminEvent, AdminRequest, type AdminUser } from "../contract/admin";
 import { ApiError, type ErrorBody } from "../contract/errors";
-import { webhookEvents } from "../stripe/events";
 import { planResponse } from "./core/planResponse";
 import { causesText } from "./lib/causes";
 import { createPoolUsers } from "./lib/poolUsers";
 import { bodyError } from "./lib/validation";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { fromStripe } from "./stripe/client";
-import { parseEvent } from "./stripe/event";
+import { matters, namedCustomer, parseEvent } from "./stripe/event";
 import { createEventLog } from "./tables/eventLog";
 
 /** Settings of the admin function. */
@@ -112,18 +111,17 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
     const handled = await log.find(data.map(({ id }) => id));
     return data.map((event) => {
       const { id, type, created, pending_webhooks } = event;
-      const { object, id: subjectId, customer } = parseEvent(event)?.subject ?? {};
+      const parsed = parseEvent(event);
       const what = handled.get(id);
-      const matters = webhookEvents.some((known) => known === type);
       return {
         id,
         type,
         created: new Date(created * 1000).toISOString(),
         delivered: pending_webhooks === 0,
-        outcome: what?.outcome ?? (matters ? null : "ignored"),
+        outcome: what?.outcome ?? (matters(parsed ?? { type }) ? null : "ignored"),
         handled_at: what?.handled_at ?? null,
         user_id: what?.user_id ?? null,
-        customer: (object === "customer" ? subjectId : customer) ?? null,
+        customer: (parsed && namedCustomer(parsed.subject)) ?? null,
       };
     });
   }

@@ -1,6 +1,7 @@
 import type { Plan, Usage } from "../contract/plan";
 import { entitlement, type Policy } from "./core/entitlement";
 import { planResponse } from "./core/planResponse";
+import { causesText } from "./lib/causes";
 import { type Handler, jsonHandler } from "./lib/http";
 import { createIdentity, type IdentitySettings } from "./lib/identity";
 import { createUsageTable, type UsageLimits } from "./tables/usage";
@@ -38,7 +39,7 @@ async function orUndefined(reading: Promise<Usage>): Promise<Usage | undefined> 
   try {
     return await reading;
   } catch (error) {
-    console.error({ usageUnreadable: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+    console.error({ usageUnreadable: causesText(error) });
     return undefined;
   }
 }

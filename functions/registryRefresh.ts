@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { type Api, apis } from "../runpod/apis";
-import { logCauses } from "./lib/causes";
+import { causesText, logCauses } from "./lib/causes";
 import { awsClientLimits, dependency } from "./lib/dependency";
 import { createParameters } from "./lib/parameters";
 
@@ -30,13 +30,13 @@ const RUNPOD_TIMEOUT_MS = 8_000;
 const POLICY_ATTEMPTS = 6;
 const POLICY_DELAY_MS = 4_000;
 
-/** Repeats a call while AWS denies it. */
+/** Repeats a call of an AWS service while AWS denies it. */
 async function whenAllowed<T>(call: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await call();
     } catch (error) {
-      const isDenied = error instanceof Error && error.name === "AccessDeniedException";
+      const isDenied = causesText(error).includes("AccessDeniedException");
       if (!isDenied || attempt === POLICY_ATTEMPTS) throw error;
       await setTimeout(POLICY_DELAY_MS * (0.75 + Math.random() / 2));
     }
@@ -58,7 +58,7 @@ export function create(settings: Settings): () => Promise<{ expiresAt: string }>
       whenAllowed(() => ecr.send(new GetAuthorizationTokenCommand({}))),
     );
     // Not cached: the refresh is rare, and a rotated key must take effect in this run.
-    const apiKey = await parameter(settings.runpodKeyParameter, 0);
+    const apiKey = await whenAllowed(() => parameter(settings.runpodKeyParameter, 0));
     const [{ authorizationToken = "", expiresAt } = {}] = authorizationData ?? [];
     const [username, password] = Buffer.from(authorizationToken, "base64").toString().split(/:(.*)/s);
     if (!username || !password) throw new Error("ECR returned no authorization token");
@@ -66,9 +66,8 @@ export function create(settings: Settings): () => Promise<{ expiresAt: string }>
     const runpod = apis[settings.runpodApi]({ apiKey, url: settings.runpodApiUrl, timeoutMs: RUNPOD_TIMEOUT_MS });
     await runpod.updateRegistryAuth(settings.registryAuthId, { username, password });
     const refreshed = { expiresAt: expiresAt?.toISOString() ?? "unknown" };
-    await ssm.send(
-      new PutParameterCommand({ Name: settings.expiryParameter, Value: refreshed.expiresAt, Overwrite: true }),
-    );
+    const remember = { Name: settings.expiryParameter, Value: refreshed.expiresAt, Overwrite: true };
+    await whenAllowed(() => ssm.send(new PutParameterCommand(remember)));
     console.log({ registryRefreshed: refreshed });
     return refreshed;
   });

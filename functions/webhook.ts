@@ -1,9 +1,10 @@
 import Stripe from "stripe";
 import { ApiError, RateLimited } from "../contract/errors";
 import { eventLimits } from "./core/eventLimits";
+import { causesText } from "./lib/causes";
 import { type Handler, jsonHandler, type Request } from "./lib/http";
 import { type BillingSettings, createBilling } from "./stripe/billing";
-import { isSigned, matters, parseEvent, type StripeEvent } from "./stripe/event";
+import { isSigned, matters, namedCustomer, parseEvent, type StripeEvent } from "./stripe/event";
 import { handleEvent } from "./stripe/handleEvent";
 import { createWebhookSecrets } from "./stripe/readWebhookSecrets";
 import { createEventLog } from "./tables/eventLog";
@@ -57,13 +58,13 @@ export function create(settings: Settings): Handler {
    */
   async function limit({ id, subject }: StripeEvent): Promise<void> {
     const now = new Date();
-    const customer = subject.object === "customer" ? subject.id : subject.customer;
+    const customer = namedCustomer(subject);
     try {
       await count(`webhook-event#${id}`, eventLimits.perEvent, now);
       if (customer) await count(`webhook-customer#${customer}`, eventLimits.perCustomer, now);
     } catch (error) {
       if (error instanceof RateLimited) throw error;
-      console.error({ alarm: "event_not_counted", event: id });
+      console.error({ alarm: "event_not_counted", event: id, cause: causesText(error) });
     }
   }
 

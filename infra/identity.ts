@@ -46,8 +46,13 @@ export class Identity extends pulumi.ComponentResource {
         ...(config.auth.email && { emailConfiguration: sesSender(config.auth.email) }),
         deletionProtection: config.deletionProtection ? "ACTIVE" : "INACTIVE",
       },
-      // AWS refuses only after the rest of the stack is deleted. Pulumi refuses before it deletes anything.
-      { ...child, protect: config.deletionProtection },
+      {
+        ...child,
+        // AWS refuses only after the rest of the stack is deleted. Pulumi refuses before it deletes anything.
+        protect: config.deletionProtection,
+        // Cognito has this setting only for new pools. For an older pool, Pulumi would replace it and lose all customers.
+        ignoreChanges: ["usernameConfiguration"],
+      },
     );
     const client = new aws.cognito.UserPoolClient(
       name,

@@ -1,6 +1,7 @@
 import type { ApiOptions, RunpodClient } from "./client";
 import { RunpodError } from "./error";
 import { graphqlClient } from "./graphql/graphqlClient";
+import { tellOperator } from "./operatorOutput";
 import { restClient } from "./rest/restClient";
 
 /**
@@ -15,7 +16,7 @@ export function autoClient(options: ApiOptions): RunpodClient {
   let hasMoved = false;
 
   function move(reason: string): void {
-    if (!hasMoved) console.log(`RunPod has ended its GraphQL API (${reason}). The program now uses REST v2.`);
+    if (!hasMoved) tellOperator(`RunPod has ended its GraphQL API (${reason}). The program now uses REST v2.`);
     hasMoved = true;
   }
 
@@ -25,7 +26,7 @@ export function autoClient(options: ApiOptions): RunpodClient {
     const date = endsAt.toISOString().slice(0, 10);
     if (endsAt.getTime() <= Date.now()) move(`it ended on ${date}`);
     else if (!isAnnounced) {
-      console.log(`RunPod ends its GraphQL API on ${date}. The program then changes to REST v2 by itself.`);
+      tellOperator(`RunPod ends its GraphQL API on ${date}. The program then changes to REST v2 by itself.`);
     }
     isAnnounced = true;
   }

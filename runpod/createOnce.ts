@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Properties } from "../dynamic/fields";
 import { UnfinishedError } from "../dynamic/unfinished";
 import { isNameTaken, isNotFound, RunpodError } from "./error";
@@ -34,12 +35,13 @@ export async function createOnce<T extends { id: string }>(
     try {
       return await save(existing);
     } catch (error) {
-      // The list has shown a resource that is already deleted.
-      const isGhost = existing !== undefined && isNotFound(error);
+      // The list has shown a resource that is already deleted. After the settle time, "not found" has another cause.
+      const isGhost = existing !== undefined && isNotFound(error) && performance.now() - startedAt < settle.limitMs;
       if (existing !== undefined && !isGhost) throw new UnfinishedError(existing.id, inputs, given, error);
       if (!(error instanceof RunpodError)) throw error;
       const mayExist = error.maybeDone || isNameTaken(error);
       existing = mayExist ? await lookAgain(settle, find) : undefined;
+      if (isGhost) await sleep(settle.intervalMs);
       const isRetried = existing !== undefined || isGhost || (await waitBeforeRetry(error, attempts, startedAt));
       if (!isRetried) throw finalError(error, attempts);
     }

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { EndpointRecord, RunpodClient } from "./client";
 import type { Connection } from "./connection";
 import { RunpodError } from "./error";
@@ -8,12 +7,16 @@ import { retryWhileInUse } from "./retry";
  * Finds the endpoints that were created twice: with the same owner, name and template as `endpoint`. A lost answer, a
  * list that lags behind, or two updates at once can leave such endpoints. RunPod allows endpoints of the same name.
  */
-export function duplicatesOf(endpoint: EndpointRecord, all: EndpointRecord[]): EndpointRecord[] {
-  return all.filter((other) => other.id !== endpoint.id && isDeepStrictEqual(identity(other), identity(endpoint)));
-}
-
-function identity({ owner, name, sourceTemplateId }: EndpointRecord) {
-  return [owner, name, sourceTemplateId];
+export function duplicatesOf(
+  { id, owner, name, sourceTemplateId }: EndpointRecord,
+  all: EndpointRecord[],
+): EndpointRecord[] {
+  // Without both, an endpoint of the same name can be somebody else's.
+  if (owner === undefined || sourceTemplateId === undefined) return [];
+  return all.filter(
+    (other) =>
+      other.id !== id && other.owner === owner && other.name === name && other.sourceTemplateId === sourceTemplateId,
+  );
 }
 
 /** Describes duplicates for people. Names every id. */

@@ -7,7 +7,7 @@ import { connection } from "./connection";
 import { createOnce } from "./createOnce";
 import { deleteEndpoints, describeDuplicates, duplicatesOf } from "./duplicates";
 import { type EndpointInputs, endpointFields } from "./endpointFields";
-import { isNotFound } from "./error";
+import { isNotFound, messageOf } from "./error";
 import { saveWithinQuota } from "./quota";
 import { lookAgain } from "./retry";
 import { applyRollout } from "./rollout";
@@ -247,8 +247,4 @@ function repairsOf({ live, duplicates }: Found, { workersMax }: Properties): str
         ]
       : []),
   ];
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

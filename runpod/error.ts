@@ -95,3 +95,8 @@ function transportMessage(error: unknown): string {
   const cause = error.cause instanceof Error ? error.cause : error;
   return cause.message || ("code" in cause && String(cause.code)) || error.message;
 }
+
+/** Returns the message of any thrown value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

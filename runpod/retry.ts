@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
 import { RunpodError } from "./error";
+import { tellOperator } from "./operatorOutput";
 
 /** Interval and limit of repeated checks. */
 export interface Polling {
@@ -61,7 +62,7 @@ export async function waitBeforeRetry(error: RunpodError, attempts: number, star
   if (!error.transient || performance.now() - startedAt + delayMs > policy.limitMs) return false;
   if (delayMs >= LOGGED_DELAY_MS) {
     const limit = `for at most ${seconds(policy.limitMs)} in total`;
-    console.log(`${error.message} The program tries again in ${seconds(delayMs)}, ${limit}.`);
+    tellOperator(`${error.message} The program tries again in ${seconds(delayMs)}, ${limit}.`);
   }
   await sleep(delayMs);
   return true;

@@ -57,12 +57,11 @@ export function currentSubscription(customer: Customer, now: Date, policy: Polic
 export function deadlines(subscription: SubscriptionFacts, policy: Policy): Record<"ours" | "stripes", number[]> {
   const { status, period_end, items = [], paid = [] } = subscription;
   const grace = status === "past_due" ? graceEnd(subscription, policy) : null;
-  const runs = status === "active" || status === "trialing" || status === "past_due";
   const given = (...times: (number | null)[]) => times.filter((at) => at !== null);
   const periodEnds = [period_end, ...items.map((item) => item.period_end)];
   return {
     ours: given(grace, ...paid.map(({ until }) => until)),
-    stripes: runs ? given(...periodEnds, scheduledCancel(subscription)) : [],
+    stripes: isRunning(subscription) ? given(...periodEnds, scheduledCancel(subscription)) : [],
   };
 }
 
@@ -72,6 +71,11 @@ export function deadlines(subscription: SubscriptionFacts, policy: Policy): Reco
  */
 export function isLive({ status }: Pick<SubscriptionFacts, "status">): boolean {
   return status !== "canceled" && status !== "incomplete_expired";
+}
+
+/** Whether the subscription runs, also while a renewal is overdue. */
+export function isRunning({ status }: Pick<SubscriptionFacts, "status">): boolean {
+  return status === "active" || status === "trialing" || status === "past_due";
 }
 
 /** Whether a dispute is open. An open dispute prevents the customer from buying. */
@@ -91,7 +95,7 @@ function byWeight({ subscriptions = [] }: Customer): SubscriptionFacts[] {
 
 function weight(subscription: SubscriptionFacts): number {
   if (!isLive(subscription)) return 0;
-  return ["active", "trialing", "past_due"].includes(subscription.status) ? 2 : 1;
+  return isRunning(subscription) ? 2 : 1;
 }
 
 function isBetter(one: Entitlement, other: Entitlement): boolean {
@@ -195,11 +199,10 @@ function paidPlan(
   const lastInvoiced = paid.find((price) => planOf(price))?.invoiced;
   const last = paid
     .filter(({ invoiced }) => invoiced === lastInvoiced)
-    .flatMap((price) => ({ plan: planOf(price), until: price.until }))
-    .reduce<{ plan: PaidPlan | undefined; until: number }>(
-      (one, other) => (rank[other.plan ?? "free"] > rank[one.plan ?? "free"] ? other : one),
-      { plan: undefined, until: 0 },
-    );
+    .map((price) => ({ plan: planOf(price), until: price.until }))
+    // The invoice after a change of plan has two lines of one plan: the rest of the old period and the new period.
+    .toSorted((one, other) => rank[other.plan ?? "free"] - rank[one.plan ?? "free"] || other.until - one.until)
+    .at(0) ?? { plan: undefined, until: 0 };
   return last.plan && rank[current] < rank[last.plan] ? { ...last, plan: current } : last;
 }
 

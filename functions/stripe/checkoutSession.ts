@@ -9,7 +9,14 @@ import type { Caller } from "../lib/identity";
 import { withQuery } from "../lib/returnUrl";
 import type { CheckoutAttempt, CheckoutAttempts } from "../tables/checkoutAttempts";
 import type { Billing } from "./billing";
-import { allFromStripe, fromStripe, idempotencyKey, isUnknown, needsNewIdempotencyKey, stripeFailure } from "./client";
+import {
+  allFromStripe,
+  findAtStripe,
+  fromStripe,
+  idempotencyKey,
+  needsNewIdempotencyKey,
+  stripeFailure,
+} from "./client";
 import { ensureStripeCustomer } from "./customer";
 
 /** A purchase: plan, price and return URL. */
@@ -173,11 +180,8 @@ async function cancelIncomplete(stripe: Stripe, id: string): Promise<void> {
   if (!isLive({ status })) return;
   if (status !== "incomplete") throw new ApiError("already_subscribed");
   const canceling = stripe.subscriptions.cancel(id, { expand: ["latest_invoice"] });
-  const canceled = await fromStripe("subscription", canceling).catch((error: unknown) => {
-    // Stripe does not know an ended subscription. It has just expired.
-    if (isUnknown(error, "id")) return undefined;
-    throw error;
-  });
+  // Stripe does not know an ended subscription. It has just expired.
+  const canceled = await findAtStripe("subscription", canceling);
   const invoice = canceled?.latest_invoice;
   // The payment succeeded between the two calls. Only an operator can give the money back.
   if (typeof invoice === "object" && invoice?.status === "paid")

@@ -112,6 +112,11 @@ export function matters({ type, account }: Partial<StripeEvent>): boolean {
   return account === undefined && webhookEvents.some((known) => known === type);
 }
 
+/** The Stripe customer that an event names. Undefined when its object must be read to find the customer. */
+export function namedCustomer({ object, id, customer }: StripeEvent["subject"]): string | undefined {
+  return object === "customer" ? id : customer;
+}
+
 function fromSnapshot({
   id,
   type,

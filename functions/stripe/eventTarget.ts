@@ -2,7 +2,7 @@ import type Stripe from "stripe";
 import type { UserRows } from "../tables/userRows";
 import { findAtStripe } from "./client";
 import { alarmTwoUsers } from "./customer";
-import type { StripeEvent } from "./event";
+import { namedCustomer, type StripeEvent } from "./event";
 
 /** The user an event concerns. */
 export type EventTarget =
@@ -68,8 +68,8 @@ export async function mayBelongToUser(
  * know the object.
  */
 async function customerOf({ subject }: StripeEvent, stripe: Stripe): Promise<string | null | undefined> {
-  if (subject.object === "customer") return subject.id ?? null;
-  if (subject.customer) return subject.customer;
+  const named = namedCustomer(subject);
+  if (named !== undefined) return named;
   if (subject.charge) return ownerOf(await findAtStripe("charge", stripe.charges.retrieve(subject.charge)));
   if (!subject.id) return null;
   const { id } = subject;

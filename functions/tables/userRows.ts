@@ -190,7 +190,14 @@ export function createUserRows(tableName: string): UserRows {
 
     async unlink(userId, now) {
       const { ticket } = await takeTicket(userId, now);
-      const removed = [...stripeAttributes, "known_plans", "review_by", "review_queue", "needs_review_at"];
+      const removed = [
+        ...stripeAttributes,
+        "creation_attempt",
+        "known_plans",
+        "review_by",
+        "review_queue",
+        "needs_review_at",
+      ];
       await update(userId, {
         UpdateExpression: `SET applied_ticket = :ticket, updated_at = :now REMOVE ${removed.map((name) => `#${name}`).join(", ")}`,
         // Some names, such as "plan", are reserved words of DynamoDB.

@@ -159,7 +159,9 @@ async function workersCommand(
 
 /** Starts a server that passes each request on to the vLLM of the `model` in its body or its query. */
 async function startRouter(ports: Map<string, number>): Promise<{ url: string; close(): void }> {
-  const server = createServer((request, response) => void route(request, response, ports));
+  const server = createServer((request, response) => {
+    route(request, response, ports).catch(() => response.destroy());
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const close = () => {

@@ -1,4 +1,5 @@
 import type { RunpodClient } from "../../runpod/client";
+import { messageOf } from "../../runpod/error";
 import { type Check, failed, ok, warning } from "./check";
 
 /** An id that cannot exist at RunPod. */
@@ -73,8 +74,3 @@ const tryAgain = "Try again in some minutes: RunPod has a problem.";
 const makeKey =
   "Make a key with All permissions in RunPod's console (Settings, API Keys), then: " +
   "pulumi config set --secret runpodApiKey.";
-
-/** Returns the message of any thrown value. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

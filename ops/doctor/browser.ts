@@ -1,7 +1,7 @@
 import { type Model, models } from "../../contract/plan";
 import { apis } from "../../runpod/apis";
+import { messageOf } from "../../runpod/error";
 import { getHealth } from "../../runpod/health";
-import { messageOf } from "./account";
 import { type Check, failed, ok, warning } from "./check";
 import type { Target } from "./target";
 

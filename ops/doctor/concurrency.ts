@@ -1,5 +1,5 @@
 import { GetAccountSettingsCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import { messageOf } from "./account";
+import { messageOf } from "../../runpod/error";
 import { type Aws, awsClient } from "./aws";
 import { type Check, failed, ok, warning } from "./check";
 

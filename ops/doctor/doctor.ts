@@ -2,6 +2,7 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { models } from "../../contract/plan";
+import { setOperatorOutput } from "../../runpod/operatorOutput";
 import type { Check, Status } from "./check";
 import { examine } from "./examine";
 import { browserKeyVariable, loadTarget } from "./target";
@@ -29,6 +30,8 @@ The age of the registry token is read from AWS with your own credentials.
 The exit status is 1 when a check has failed.`,
   )
   .action(async ({ stack, dir, json }: Options) => {
+    // Standard output is for the report.
+    setOperatorOutput((line) => console.error(line));
     const target = await loadTarget(stack, { programDir: process.cwd(), dir });
     if (process.stderr.isTTY && !json) process.stderr.write(pc.dim("Checking …"));
     const checks = await examine(target);

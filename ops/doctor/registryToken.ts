@@ -1,6 +1,6 @@
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { stackNames } from "../../names";
-import { messageOf } from "./account";
+import { messageOf } from "../../runpod/error";
 import { type Aws, awsClient } from "./aws";
 import { type Check, failed, ok, warning } from "./check";
 

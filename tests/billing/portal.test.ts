@@ -62,6 +62,18 @@ describe("POST /billing/portal with a plan", () => {
     expect(flowOf((await open(userId, plan ? { plan } : {})).body.url)).toBeNull();
   });
 
+  it("answers nothing_bought when Stripe knows neither the customer nor the subscription of the row", async () => {
+    const { userId } = await subscriber();
+    await on().rows.link(userId, `cus_${randomUUID().slice(0, 8)}`, new Date());
+    const find = vi.spyOn(on().double.account.ledger, "find").mockReturnValue(undefined);
+    const answer = await open(userId, { plan: "vip" });
+    find.mockRestore();
+    expect(answer).toMatchObject({
+      status: 409,
+      body: { error: { code: "nothing_bought" } },
+    });
+  });
+
   it("opens the portal's start after the subscription has ended", async () => {
     const { userId, customer, subscription } = await subscriber();
     await on().stripe.subscriptions.cancel(subscription);

@@ -265,6 +265,24 @@ table("entitlement while collection is paused", [
   ],
 ]);
 
+// Stripe's invoice after a change of plan has a line for the rest of the old period and one for the new period.
+const restOfPeriod = { price_id: "price_paid", invoiced: start, until: middle };
+const newPeriod = { price_id: "price_paid", invoiced: start, until: end };
+table("entitlement while collection is paused, after an invoice for two periods", [
+  [
+    "lasts until the end of the later period when it comes last",
+    having({ collection_paused: true, paid: [restOfPeriod, newPeriod] }),
+    middle + 1,
+    paid("subscription", end),
+  ],
+  [
+    "lasts until the end of the later period when it comes first",
+    having({ collection_paused: true, paid: [newPeriod, restOfPeriod] }),
+    middle + 1,
+    paid("subscription", end),
+  ],
+]);
+
 const unpaidUpgrade = { ...renewed, price_ids: ["price_vip"], period_start: middle, unpaid_since: middle };
 table("entitlement after an upgrade to vip whose payment failed", [
   [

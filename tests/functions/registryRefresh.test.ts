@@ -7,7 +7,7 @@ import { startEcrApi } from "../../local/aws/ecr/api";
 import { startSsm } from "../../local/aws/ssm";
 import { AwsAccount } from "../../local/aws/support/account";
 import { Events } from "../../local/support/events";
-import type { Listening } from "../../local/support/http";
+import { type Listening, serve } from "../../local/support/http";
 import { type FakeGraphql, startFakeGraphql } from "../runpod/fakeGraphql";
 
 const PARAMETER = "/snack-misaki/test/runpod-api-key";
@@ -80,6 +80,28 @@ describe("registryRefresh", () => {
     await refresh();
     expect(runpod.count("updateRegistryAuth")).toBe(2);
   });
+
+  it("repeats each call of AWS that a new role may not make yet", async () => {
+    credentials();
+    const denied = new Set(["AmazonSSM.GetParameters", "AmazonSSM.PutParameter"]);
+    const ssmUrl = String(process.env.AWS_ENDPOINT_URL_SSM);
+    const strict = await serve("an SSM that denies each call once", 0, async (request) => {
+      const target = request.headers.get("x-amz-target") ?? "";
+      const body = await request.text();
+      if (denied.delete(target)) return Response.json({ __type: "AccessDeniedException" }, { status: 400 });
+      const headers = { "x-amz-target": target, "content-type": "application/x-amz-json-1.1" };
+      return fetch(ssmUrl, { method: "POST", headers, body });
+    });
+    process.env.AWS_ENDPOINT_URL_SSM = strict.url;
+    try {
+      const { expiresAt } = await refresh();
+      expect(expiry()).toBe(expiresAt);
+      expect(denied.size).toBe(0);
+    } finally {
+      process.env.AWS_ENDPOINT_URL_SSM = ssmUrl;
+      await strict.close();
+    }
+  }, 30_000);
 
   it("throws and keeps the stored expiry when RunPod does not have the credentials", async () => {
     await expect(refresh("gone")).rejects.toThrow("RunPod refused updateRegistryAuth: Registry auth not found.");

@@ -69,6 +69,13 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost answers and laggin
     expect(account.runpod.account.templates).toEqual([]);
   });
 
+  it("end a create whose existing template names registry credentials that do not exist", async () => {
+    configureProvider(account.runpod, api);
+    await template.create(templateInputs);
+    const changed = { ...templateInputs, containerRegistryAuthId: "gone" };
+    await expect(template.create(changed)).rejects.toThrow(/not found/i);
+  });
+
   it("let a create adopt its template when the name is taken but the lists do not show the template yet", async () => {
     configureProvider(account.runpod, api);
     account.runpod.switches.listLagMs = 150;

@@ -315,6 +315,7 @@ export class RunpodAccount {
   private removeTemplate(template: Template): void {
     this.lag.noteDeleted("templates", template);
     delete this.file.data.templates[template.id];
+    this.file.save("templates", template.id);
   }
 
   private removeEndpoint(endpoint: Endpoint): void {

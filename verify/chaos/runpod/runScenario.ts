@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault } from "../../../local/runpod/account/switches";
 import type { RunpodDouble } from "../../../local/runpod/server";
+import { messageOf } from "../../../runpod/error";
 import { FOREIGN } from "./accounts";
 import type { DeclaredStack } from "./declaredStack";
 import { differences, duplicatesIn, ownIds } from "./ownResources";
@@ -166,10 +167,6 @@ class ScenarioRun {
     for (const error of errors) this.log(`${kind}: ${error}`);
     this.outcome[kind].push(...errors);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function describe(update: Partial<Update>): string {
