@@ -121,8 +121,8 @@ function forget(dir: string): void {
 function refuseHalfState(dir: string): void {
   const stack = join(dir, "stack.json");
   const account = join(dir, "aws", "account.db");
-  // The engine writes components first. A start that fails then has no local resource yet.
-  const hasResources = new StackState(stack, false).all.some(({ custom }) => custom);
+  // A start that failed early has only components and the keys of tickets, which the local account does not contain.
+  const hasResources = new StackState(stack, false).all.some(({ type }) => type.startsWith("aws:"));
   const missing = existsSync(account) ? !existsSync(stack) && stack : hasResources && account;
   if (!missing) return;
   throw new Error(

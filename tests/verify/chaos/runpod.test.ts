@@ -62,8 +62,8 @@ describe("RunPod simulation", () => {
       "the provider keeps every endpoint that was created twice",
       "duplicates",
       "runpod/duplicates.ts",
-      "return all.filter((other) =>",
-      "return [].filter((other) =>",
+      "return all.filter(",
+      "return [].filter(",
     ],
     [
       "an update does not notice that RunPod has lowered workersMax",
