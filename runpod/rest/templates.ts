@@ -1,8 +1,9 @@
+import { idOnly } from "../call";
 import type { TemplateApi, TemplateRecord, TemplateSettings } from "../client";
 import { RunpodError } from "../error";
 import { followerBody, followsTemplate } from "./followers";
 import { containerBody, endpointRecord, type RestEndpoint, templateRecord } from "./records";
-import { idOnly, itemPath, type RestRequests } from "./request";
+import { itemPath, type RestRequests } from "./request";
 
 /** Lists the templates of the account, without those that cannot be read. */
 export async function listTemplates({ list }: RestRequests): Promise<TemplateRecord[]> {
