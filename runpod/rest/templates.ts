@@ -30,7 +30,7 @@ export function templateApi(requests: RestRequests): TemplateApi {
     } catch (error) {
       if (!(error instanceof RunpodError)) throw error;
       const message = `The template has changed, but its endpoint "${name}" (${id}) has not changed: ${error.message}`;
-      throw new RunpodError(message, { transient: false, maybeDone: true });
+      throw new RunpodError(message, { transient: false, maybeDone: true, isRefusal: error.isRefusal });
     }
   }
 

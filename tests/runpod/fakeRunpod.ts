@@ -78,6 +78,8 @@ export interface WorkerState {
 export interface WorkerStates {
   /** Responses of REST v2, one per read of `/releases`. If undefined, the response is a 404. */
   rest: { version: number; workers: WorkerState[] }[] | undefined;
+  /** Whether REST v2 answers a read of `/releases` with a 404. */
+  hasNoReleases: boolean;
   /** Responses of `/health` of the job API. If undefined, the response is a 404. */
   health: Record<string, number | null>[] | undefined;
   /** Log lines of a worker's host. */

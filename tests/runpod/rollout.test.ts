@@ -132,6 +132,22 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     expect(output).toContain("RunPod does not return the state of the workers, so the program does not wait for them.");
   });
 
+  it("is followed in the list of workers when REST does not return the releases", async () => {
+    const { runpod } = fixture();
+    const created = await deployed();
+    runpod.workers.hasNoReleases = true;
+    runpod.workers.rest = [
+      { version: 1, workers: [ready] },
+      { version: 2, workers: [stale, starting] },
+      { version: 2, workers: [ready] },
+    ];
+    const { output } = await rollOut(created);
+    expect(output.trim().split("\n")).toEqual([
+      "RunPod endpoint snack-phi3: workers of version 2: 0 ready, 1 of the old version, 1 starting (0 s)",
+      "RunPod endpoint snack-phi3: workers of version 2: 1 ready. Done.",
+    ]);
+  });
+
   it("uses the worker counts of the job API when REST does not return the workers", async () => {
     const { runpod } = fixture();
     const created = await deployed();

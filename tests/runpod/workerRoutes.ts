@@ -3,7 +3,14 @@ import type { WorkerState, WorkerStates } from "./fakeRunpod";
 
 /** Responses of an account without workers. */
 export function emptyWorkerStates(): WorkerStates {
-  return { rest: [{ version: 1, workers: [] }], health: undefined, hostLog: [], reads: [], latest: undefined };
+  return {
+    rest: [{ version: 1, workers: [] }],
+    health: undefined,
+    hasNoReleases: false,
+    hostLog: [],
+    reads: [],
+    latest: undefined,
+  };
 }
 
 /**
@@ -22,6 +29,7 @@ export function answerWorkerRoute(request: IncomingMessage, response: ServerResp
     states.reads.push("releases");
     const now = next(states.rest);
     states.latest = now;
+    if (states.hasNoReleases) return json(undefined);
     return json(now && { endpointVersion: now.version, rollout: rolloutOf(now.workers), releases: [] });
   }
   if (/^\/v2\/serverless\/[^/]+\/workers$/.test(pathname)) {
