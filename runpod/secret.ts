@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { forwardTo } from "./forward";
+import { secretReference } from "./secretReference";
 
 /** Inputs of a secret. */
 export interface SecretArgs {
@@ -22,7 +23,7 @@ export class Secret extends pulumi.dynamic.Resource {
   declare readonly owner: pulumi.Output<string>;
   /** The secret's name at RunPod. */
   declare readonly name: pulumi.Output<string>;
-  /** Text that RunPod replaces by the value in the environment of a worker that starts. */
+  /** `secretReference` of the name. */
   readonly reference: pulumi.Output<string>;
 
   constructor(name: string, args: SecretArgs, opts?: pulumi.CustomResourceOptions) {
@@ -30,6 +31,6 @@ export class Secret extends pulumi.dynamic.Resource {
     const inputs = { owner, ...args, value: pulumi.secret(args.value) };
     const options = pulumi.mergeOptions({ additionalSecretOutputs: ["value"] }, opts);
     super(forwardTo("secret"), name, inputs, options, "runpod", "Secret");
-    this.reference = pulumi.interpolate`{{ RUNPOD_SECRET_${this.name} }}`;
+    this.reference = this.name.apply(secretReference);
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { secret } from "../../runpod/secretProvider";
+import { secretReference } from "../../runpod/secretReference";
 import { template } from "../../runpod/templateProvider";
 import { configureProvider, fault, OWNER, templateInputs, useAccount } from "./account";
 
@@ -26,7 +27,7 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
   it("is created once, and a template that refers to it contains no value", async () => {
     configureProvider(account.runpod, api);
     await secret.create(inputs);
-    const env = { HF_TOKEN: `{{ RUNPOD_SECRET_${inputs.name} }}` };
+    const env = { HF_TOKEN: secretReference(inputs.name) };
     await template.create({ ...templateInputs, env });
     expect(values()).toEqual([[inputs.name, VALUE]]);
     const stored = JSON.stringify(account.runpod.account.templates);

@@ -1,4 +1,5 @@
 import { byModel, type Model, models } from "../../../contract/plan";
+import { secretReference } from "../../../runpod/secretReference";
 import type { Random } from "../random";
 
 /** Template and endpoint that a program declares for one model. */
@@ -45,7 +46,7 @@ function model(name: Model): DeclaredModel {
 
 /** The environment that a template gets: the declared variables, and the reference to the secret. */
 export function environmentOf({ env }: DeclaredModel, { secret }: DeclaredStack): Record<string, string> {
-  return { ...env, ...(secret && { HF_TOKEN: `{{ RUNPOD_SECRET_${secret.name} }}` }) };
+  return { ...env, ...(secret && { HF_TOKEN: secretReference(secret.name) }) };
 }
 
 /** A change of the program. `number` makes each new value different. */
