@@ -53,7 +53,7 @@ export interface EndpointRecord extends Omit<EndpointSettings, "idleTimeoutSecon
 }
 
 /** Credentials of a private image registry. */
-export interface RegistryAuthSettings {
+interface RegistryAuthSettings {
   name: string;
   username: string;
   /** A secret. RunPod never returns it. */
@@ -67,7 +67,7 @@ export interface RegistryAuthRecord {
 }
 
 /** A secret of the account. Environments use it as `{{ RUNPOD_SECRET_<name> }}`. */
-export interface SecretSettings {
+interface SecretSettings {
   name: string;
   /** RunPod never returns it. */
   value: string;
