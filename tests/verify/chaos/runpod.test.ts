@@ -73,6 +73,20 @@ describe("RunPod simulation", () => {
       "false",
     ],
     [
+      "a new value of a secret does not reach RunPod",
+      "wrong",
+      "runpod/secretProvider.ts",
+      "await client.updateSecret(id, value);",
+      "",
+    ],
+    [
+      "a destroy leaves a secret",
+      "orphans",
+      "runpod/secretProvider.ts",
+      "remove: (client, id) => client.deleteSecret(id)",
+      "remove: async () => {}",
+    ],
+    [
       "the provider treats a reordered set as a change",
       "wrong",
       "dynamic/fields.ts",

@@ -34,7 +34,7 @@ async function main() {
     template: Template,
     endpoint: Endpoint,
   })) {
-    const { urn } = new Resource(kind, { password: "", value: "" }, { transformations: [note] });
+    const { urn } = new Resource(kind, { name: "", password: "", value: "" }, { transformations: [note] });
     await new Promise((resolve) => urn.apply(resolve));
     registered.at(-1).kind = kind;
   }
