@@ -1,4 +1,3 @@
-import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createApi } from "../../client";
 import type { SessionResponse } from "../../contract/session";
@@ -11,6 +10,7 @@ import { Events } from "../../local/support/events";
 import { type Listening, serve } from "../../local/support/http";
 import { engines } from "../tables/engines";
 import { type Database, openDatabase, type Tables } from "../tables/tables";
+import { createTicketKeys, type TicketKeys } from "./ticketKeys";
 
 const LIMIT = 30;
 const RENEWAL_MS = 110_000;
@@ -23,8 +23,8 @@ let tables: Tables;
 let ssm: Listening;
 let gateway: Listening;
 let guest: Handler;
-let signingKey: Awaited<ReturnType<typeof exportJWK>>;
-let jwks: { keys: object[] };
+let signingKey: TicketKeys["key"];
+let jwks: TicketKeys["jwks"];
 /** Address of the caller. */
 let address: string;
 
@@ -32,9 +32,9 @@ beforeAll(async () => {
   const [dynalite] = engines;
   if (!dynalite) throw new Error("The list of database engines is empty");
   database = await openDatabase(dynalite);
-  const pair = await generateKeyPair("EdDSA", { extractable: true });
-  signingKey = { ...(await exportJWK(pair.privateKey)), kid: "1" };
-  jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "1" }] };
+  const keys = await createTicketKeys();
+  signingKey = keys.key;
+  jwks = keys.jwks;
   const parameter = { id: "/key", outputs: { type: "SecureString", value: JSON.stringify(signingKey), version: 1 } };
   const account = { get: () => parameter, arn: () => "arn" } as unknown as AwsAccount;
   ssm = await startSsm(account, new Events());
@@ -159,7 +159,6 @@ async function signed(sub: string, iss = issuer): Promise<string> {
 }
 
 async function forged(): Promise<string> {
-  const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
-  const key = { ...(await exportJWK(privateKey)), kid: "1" };
+  const { key } = await createTicketKeys();
   return (await signTicket({ iss: issuer, sub: "guest:1", aud: "phi3", plan: "free", limits }, key, new Date())).ticket;
 }

@@ -5,6 +5,7 @@ import Stripe from "stripe";
 import { type StripeDouble, startStripe } from "../../local/stripe/server";
 import { Events } from "../../local/support/events";
 import { median } from "./median";
+import { round } from "./round";
 
 /** Result of `npm run bench -- double`. */
 export interface DoubleBench {
@@ -36,7 +37,7 @@ export async function benchDouble(say: (line: string) => void): Promise<DoubleBe
     await fill(double, 10_000, buy);
     const events10000 = await medianTime(buy);
     const ratio = Number((events10000 / events100).toFixed(2));
-    return { checkoutMsAt: { events100: round(events100), events10000: round(events10000) }, ratio };
+    return { checkoutMsAt: { events100: round(events100, 1), events10000: round(events10000, 1) }, ratio };
   } finally {
     await double.close();
     await rm(dir, { recursive: true, force: true });
@@ -73,8 +74,4 @@ async function medianTime(work: () => Promise<void>): Promise<number> {
     times.push(performance.now() - started);
   }
   return median(times);
-}
-
-function round(ms: number): number {
-  return Number(ms.toFixed(1));
 }

@@ -1,3 +1,5 @@
+import { round } from "./round";
+
 /** Median and 95th percentile of times in milliseconds, with two decimals. */
 export interface Percentiles {
   p50: number;
@@ -6,7 +8,7 @@ export interface Percentiles {
 
 /** Median and 95th percentile of the values. */
 export function percentiles(values: number[]): Percentiles {
-  const rounded = (share: number) => Math.round(percentile(values, share) * 100) / 100;
+  const rounded = (share: number) => round(percentile(values, share), 2);
   return { p50: rounded(0.5), p95: rounded(0.95) };
 }
 

@@ -13,6 +13,7 @@ import { Children } from "./children";
 import { JobPlatform } from "./jobPlatform";
 import { median } from "./median";
 import { percentile } from "./percentile";
+import { round } from "./round";
 import { startEngine } from "./startEngine";
 import { readChunk, StreamClient } from "./streamClient";
 
@@ -139,12 +140,12 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
     const per = (value: (of: { direct: Round; worker: Round }) => number) =>
       Object.fromEntries(concurrencies.map((name) => [name, value(result[name] as never)])) as PerConcurrency;
     const later = (of: { direct: Round; worker: Round }, share: number) =>
-      round1(percentile(of.worker.firstTextMs, share) - percentile(of.direct.firstTextMs, share));
-    const postsAt = per(({ worker: { posts } }) => round1(posts.reduce((sum, one) => sum + one, 0) / posts.length));
+      round(percentile(of.worker.firstTextMs, share) - percentile(of.direct.firstTextMs, share), 1);
+    const postsAt = per(({ worker: { posts } }) => round(posts.reduce((sum, one) => sum + one, 0) / posts.length, 1));
     return {
       firstTextDelayMs: per((of) => later(of, 0.5)),
-      throughputRatio: per(({ direct, worker }) => round3(worker.tokensPerSecond / direct.tokensPerSecond)),
-      postsPerReply: round1((postsAt.c1 + postsAt.c8 + postsAt.c32) / 3),
+      throughputRatio: per(({ direct, worker }) => round(worker.tokensPerSecond / direct.tokensPerSecond, 3)),
+      postsPerReply: round((postsAt.c1 + postsAt.c8 + postsAt.c32) / 3, 1),
       cacheShare,
       firstTextDelayP95Ms: per((of) => later(of, 0.95)),
       refusedCpuMs,
@@ -207,7 +208,7 @@ async function measureRefusals(platform: JobPlatform, worker: ChildProcess): Pro
       if (!error) throw new Error(`Expected the worker to refuse the job ${kind}, got a reply`);
       times.push(cpuMs(worker) - startMs);
     }
-    medians[kind as keyof RefusedCpu] = round1(median(times));
+    medians[kind as keyof RefusedCpu] = round(median(times), 1);
   }
   return medians as RefusedCpu;
 }
@@ -285,6 +286,3 @@ function cacheShares(python: string): WorkerBench["cacheShare"] {
 function pythonOnce(python: string, args: string[]): string {
   return execFileSync(python, args, { encoding: "utf8", cwd: join(root, "images/worker") });
 }
-
-const round1 = (value: number) => Math.round(value * 10) / 10;
-const round3 = (value: number) => Math.round(value * 1000) / 1000;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { median } from "../median";
 import { type Percentiles, percentiles } from "../percentile";
+import { round } from "../round";
 import type { StreamClient } from "../streamClient";
 import { ask, type Subject } from "./subjects";
 
@@ -80,7 +81,7 @@ function difference(a: Percentiles | undefined, b: Percentiles = { p50: 0, p95: 
 }
 
 function medians(rounds: Percentiles[]): Percentiles {
-  return { p50: round2(median(rounds.map(({ p50 }) => p50))), p95: round2(median(rounds.map(({ p95 }) => p95))) };
+  return { p50: round(median(rounds.map(({ p50 }) => p50)), 2), p95: round(median(rounds.map(({ p95 }) => p95)), 2) };
 }
 
 /** Times of requests that follow each other for `durationMs`. */
@@ -98,5 +99,3 @@ function shuffled<T>(values: readonly T[]): T[] {
     .toSorted((a, b) => a.at - b.at)
     .map(({ value }) => value);
 }
-
-const round2 = (value: number) => Math.round(value * 100) / 100;
