@@ -42,7 +42,7 @@ describe("A session", () => {
   });
 
   it("reads no browser key when its route is the relay", async () => {
-    const browserKey = async () => Promise.reject(new Error("no key may be read"));
+    const browserKey = async () => Promise.reject(new Error("This test must not read a key"));
     const session = await openSession({ userId: "user-1", plan: "free" }, relay, { ...sources, browserKey }, now);
     expect(session.inference.kind).toBe("relay");
   });

@@ -36,7 +36,7 @@ describe("ticket", () => {
     expect(expiresAt.getTime()).toBe(claims.exp * 1000);
   });
 
-  it("has a unique id and a number of jobs, so that it cannot be used for ever more jobs", async () => {
+  it("has a unique id and a maximum number of jobs", async () => {
     const tickets = [await signTicket(grant, key, now), await signTicket(grant, key, now)];
     const claims = await Promise.all(
       tickets.map(({ ticket }) => verifyTicket(ticket, { jwks, issuer, model: "phi3", now })),
@@ -87,7 +87,7 @@ describe("ticket", () => {
       expect(await refusal(sign({}, { jobs: 1 }))).toBe("accepted");
     });
 
-    it("is accepted without a number of jobs, as older versions signed it", async () => {
+    it("is accepted without a number of jobs, because older versions sign such tickets", async () => {
       const ticket = await verifyTicket(sign({}, {}), { jwks, issuer, model: "phi3", now });
       expect(ticket.jobs).toBeUndefined();
     });

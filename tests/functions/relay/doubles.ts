@@ -68,7 +68,7 @@ class MemoryUsage implements UsageTable {
 /** Step of a script: a text, a pause in milliseconds, an error, or the end. */
 export type Step = string | number | Error | "end";
 
-/** A provider that follows a script. It keeps what it was asked, and whether it was stopped. */
+/** A provider that follows a script. It records its requests, and whether a request was stopped. */
 export class ScriptedProvider implements Provider {
   readonly model = "scripted-1";
   readonly chats: ProviderChat[] = [];
