@@ -61,10 +61,7 @@ declare module "dynalite/db/index.js" {
   const database: {
     create(options: Options): Store;
     createKey(item: Item, table: Table): string;
-    /**
-     * Returns the index entries to write for a changed item. Our callers pass only items that the indexes do not
-     * contain yet.
-     */
+    /** Returns the index entries to write for a changed item. Pass only an item that the indexes do not contain yet. */
     getIndexActions(
       indexes: GlobalSecondaryIndexDescription[],
       existing: undefined,

@@ -72,8 +72,8 @@ export async function startDynamodb(
 }
 
 /**
- * Keeps web pages away from the tables, because dynalite answers any `Host` and allows every origin to read. Refuses
- * what the calling role's policies do not allow.
+ * Puts two checks before dynalite. Web pages cannot read the tables: requests with a foreign `Host` are refused, and
+ * responses have no CORS headers. A caller with a role's credentials can do only what the role's policies allow.
  */
 function guard(server: Server, account: AwsAccount | undefined): void {
   const listeners = server.listeners("request") as RequestListener[];
