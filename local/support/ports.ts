@@ -51,7 +51,7 @@ export function cloudStackConfig(
     );
   }
   const frontend = JSON.parse(values[configKey("frontend")] ?? "{}") as Record<string, string[] | undefined>;
-  // The page's URL replaces the first entry of each list in the file.
+  // Replaces the first entry of each list in the file with the page's URL.
   const withPage = (key: string, path: string) => [`${at(ports.page)}${path}`, ...(frontend[key]?.slice(1) ?? [])];
   return readStackConfig(programDir, "local", {
     "frontend.origins": withPage("origins", ""),
