@@ -20,7 +20,7 @@ const GIVES_UP_PROBABILITY = 0.5;
 const MINUTE_MS = 60_000;
 
 /**
- * Returns undefined in most runs. In the others, returns an outage that starts up to five minutes before a random
+ * Returns undefined in most runs. In the other runs, returns an outage that starts up to five minutes before a random
  * change and ends long before the row is checked.
  */
 export function makeOutage({ changes }: Scenario, seed: number): Outage | undefined {
