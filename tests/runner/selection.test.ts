@@ -60,7 +60,9 @@ describe("Arguments of npm test", () => {
   });
 
   it("are rejected when no test matches", () => {
-    expect(() => select("tests/no/such.test.ts")).toThrow("tests/no/such.test.ts: no test file has this in its path.");
+    expect(() => select("tests/no/such.test.ts")).toThrow(
+      "tests/no/such.test.ts: no test file's path contains this text.",
+    );
     expect(() => select("unheard", "of")).toThrow("No test matches unheard of.");
   });
 });
