@@ -81,8 +81,8 @@ export interface AwsCloud {
 /**
  * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in it.
  *
- * @throws PortInUseError when `lambdaPort` is in use. Unless `apiPorts` and `urlPorts` are "free", also when the
- * earlier port of a restored API or function URL is in use
+ * @throws PortInUseError when `lambdaPort` is in use, or the earlier port of a restored API or function URL. With
+ * "free", an API or a function URL moves to another port instead
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;

@@ -125,7 +125,10 @@ export const userPoolClient: ResourceType = {
     .refine(
       ({ explicitAuthFlows, refreshTokenRotation }) =>
         refreshTokenRotation?.feature !== "ENABLED" || !explicitAuthFlows?.includes("ALLOW_REFRESH_TOKEN_AUTH"),
-      { path: ["explicitAuthFlows"], error: "must not contain ALLOW_REFRESH_TOKEN_AUTH when tokens rotate" },
+      {
+        path: ["explicitAuthFlows"],
+        error: "must not contain ALLOW_REFRESH_TOKEN_AUTH when refreshTokenRotation is ENABLED",
+      },
     ),
   replaceOn: ["userPoolId", "generateSecret"],
   autoName: "name",
@@ -144,7 +147,7 @@ export const userPoolDomain: ResourceType = {
       .string()
       .regex(
         /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
-        "must have 1 to 63 characters: a-z, 0-9 and -; - is not allowed at the start and the end",
+        "must have 1 to 63 characters (a-z, 0-9 and -), and must not start or end with -",
       )
       .refine((domain) => !/aws|amazon|cognito/.test(domain), "must not contain aws, amazon or cognito"),
     managedLoginVersion: z.union([z.literal(1), z.literal(2)]).optional(),

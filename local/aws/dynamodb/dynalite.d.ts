@@ -46,7 +46,7 @@ declare module "dynalite/db/index.js" {
     put(key: string, value: T, done: Done): void;
     createValueStream(range: object): Readable;
     /**
-     * Runs `work` once the key is free. `release(then)` returns a function that frees the key and then calls `then`.
+     * Runs `work` when the key is free. `release(then)` returns a function that frees the key and then calls `then`.
      */
     lock(key: string, work: (release: (then: () => void) => () => void) => void): void;
   }

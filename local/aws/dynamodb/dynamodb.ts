@@ -28,7 +28,7 @@ export interface Dynamodb extends Listening {
 /**
  * Starts DynamoDB on a free loopback port and keeps its tables below `path`.
  *
- * @param account when given, requests with the credentials of one of its roles need a permission of the role
+ * @param account when given, a request with a role's credentials is refused unless the role's policies allow it
  */
 export async function startDynamodb(
   path: string,

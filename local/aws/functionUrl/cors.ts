@@ -3,9 +3,9 @@ import { texts } from "../support/values";
 import type { HeaderLines } from "./streamedResponse";
 
 /**
- * CORS configuration of a function URL. Lambda adds its CORS headers and keeps those of the function; API Gateway would
- * replace them. A browser rejects a response with two `access-control-allow-origin` headers
- * (powertools-lambda-python#4163).
+ * CORS configuration of a function URL. Lambda adds its CORS headers to those of the function. API Gateway would
+ * replace the function's CORS headers instead. A browser rejects a response with two `access-control-allow-origin`
+ * headers (powertools-lambda-python#4163).
  */
 export class FunctionUrlCors {
   private constructor(private readonly configuration: Record<string, unknown>) {}

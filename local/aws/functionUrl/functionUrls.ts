@@ -230,7 +230,7 @@ export class FunctionUrls {
     });
     try {
       const json = await lambda.respond(name, event, requestId, stream);
-      // Without a stream, Lambda ignores a status and headers in the result. The body is the whole result.
+      // Without a stream, Lambda does not read status and headers from the result. The whole result is the body.
       if (json !== undefined) sendJson(outgoing, 200, added, JSON.parse(json));
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error;

@@ -60,7 +60,7 @@ export interface Target {
 interface Naming {
   /** Seed of the random suffix. */
   seed: Uint8Array;
-  /** Name by the pattern of `pulumi:autonaming`. Undefined when the stack has no pattern. */
+  /** Name that the engine has made from the pattern of `pulumi:autonaming`. Undefined when the stack has no pattern. */
   proposed: string | undefined;
 }
 
