@@ -16,7 +16,7 @@ const changeTimeoutMs = 30 * 60_000;
 
 /** Difference between two states of a resource, from its provider. */
 export interface Diff {
-  /** Undefined when the provider does not say: the engine then compares the inputs. */
+  /** Undefined when the provider returns no answer. The engine then compares the inputs. */
   changes: boolean | undefined;
   /** Paths of changed properties; may be empty even when `changes` is true. */
   changed: string[];
