@@ -143,8 +143,8 @@ export class Ledger {
 }
 
 /**
- * Id of the clock of all customers without a test clock. Stripe has no such clock. The clock follows the wall clock and
- * can be advanced, for example to the end of a period.
+ * Id of the default clock, for all customers without a test clock. Stripe has no such clock. It follows the wall clock
+ * and can be advanced, for example to the end of a period.
  */
 export const DEFAULT_CLOCK = "clock_1DoubleDefault0000000000";
 

@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 
-/** Type of each kind of object, by Stripe's name of the kind. */
+/** Object types by Stripe's name of the kind. */
 export interface Objects {
   customer: Stripe.Customer | Stripe.DeletedCustomer;
   product: Stripe.Product;
