@@ -6,8 +6,8 @@ import { lockSync } from "proper-lockfile";
 export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
 
 /**
- * A lock counts as abandoned when its owner has not refreshed it for this long. The time is long because a debugger may
- * pause the owner.
+ * A lock counts as abandoned when its owner has not refreshed it for this time. The time is long, because a debugger
+ * may pause the owner.
  */
 const STALE_MS = 60_000;
 
