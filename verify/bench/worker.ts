@@ -37,8 +37,8 @@ export interface WorkerBench {
   /** Like `firstTextDelayMs`, but all 32 customers send a request in the same millisecond. */
   firstTextDelayAtOnceMs: number;
   /**
-   * CPU time of the worker's process for one refused job: a job with 1,000 nested lists, a message with 280,000 parts
-   * (7.5 MB), and a text of 5.9 MB. None has a ticket. Medians.
+   * CPU time of the worker's process for one refused job without a ticket: a job with 1,000 nested lists, a message
+   * with 280,000 parts (7.5 MB), and a text of 5.9 MB. Each value is a median.
    */
   refusedCpuMs: RefusedCpu;
   /** Tokens per second of direct calls. */

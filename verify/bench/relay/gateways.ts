@@ -94,7 +94,7 @@ export const portkey: Gateway = {
  * Installs a gateway if necessary and starts it in front of the upstream.
  *
  * @returns the URL and the headers of its Chat Completions API
- * @throws Error when it cannot be installed, or is not ready in time
+ * @throws Error when the gateway cannot be installed, or is not ready in time
  */
 export async function startGateway(
   children: Children,

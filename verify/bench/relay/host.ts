@@ -106,7 +106,7 @@ process.on("message", async (message) => {
 });
 process.once("disconnect", () => process.exit());
 
-/** Memory in use. V8 returns free pages to the system only in a garbage collection for lack of memory. */
+/** Returns the resident memory. Only V8's last-resort garbage collection returns free pages to the system. */
 async function residentBytes(): Promise<number> {
   for (let round = 0; round < 4; round++) {
     globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
