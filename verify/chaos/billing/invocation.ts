@@ -52,7 +52,7 @@ export class Invocation {
   /**
    * Runs a function to its end.
    *
-   * @param done called once: true when the function returned, false when it threw, crashed or timed out
+   * @param done called once: with true when the function returned, with false when it threw, crashed or timed out
    */
   start(work: (invocation: Invocation) => Promise<void>, done: (success: boolean) => void): void {
     const end = (success: boolean): void => {

@@ -11,7 +11,7 @@ export interface Outage {
   /** Milliseconds since the epoch. */
   from: number;
   to: number;
-  /** Whether Stripe stops retrying the events of this period. It still lists them as undelivered. */
+  /** Whether Stripe stops retrying the events of this period. Stripe still lists these events as undelivered. */
   givesUp: boolean;
 }
 

@@ -42,7 +42,7 @@ export interface ScenarioResult {
 }
 
 interface RunOptions {
-  /** False disables the reconciler, so that nothing repairs lost events or passed deadlines. */
+  /** False disables the reconciler. Then nothing repairs the row after lost events or passed deadlines. */
   reconciler: boolean;
   /** Called with one line for each step of the run, such as a change at Stripe or the end of a function. */
   trace?: (line: string) => void;

@@ -9,7 +9,10 @@ export interface Update {
   faults: Fault[];
   /** Delay of RunPod's lists in milliseconds. */
   listLagMs: number;
-  /** Number of GraphQL calls in this update after which RunPod ends GraphQL. Undefined: not in this update. */
+  /**
+   * Number of GraphQL calls in this update after which RunPod ends GraphQL. Undefined when GraphQL does not end in this
+   * update.
+   */
   graphqlEndsAfter: number | undefined;
   /** Idle days before the update. RunPod lowers `workersMax` to 2 after three idle days, and to 0 after seven. */
   daysBefore: number;
