@@ -32,7 +32,7 @@ export const TOKENS = 60;
 /** Default pause between two tokens at the scale 1. */
 export const TOKEN_PAUSE_MS = 15;
 
-/** Pause between two tokens of a fault at the scale 1. */
+/** Pause between two tokens of a reply with this fault, at the scale 1. */
 export function tokenPauseMs(fault: Fault): number {
   return (fault.kind === "slow" && fault.tokenPauseMs) || TOKEN_PAUSE_MS;
 }

@@ -14,7 +14,7 @@ export interface SeenRequest {
   fault: Fault["kind"] | "invalid";
   /** The wire's error for an invalid request. */
   refusal?: JsonResponse;
-  /** Tokens that were sent. */
+  /** Number of tokens sent. */
   tokens: number;
   /** Whether the whole reply was sent. */
   complete: boolean;
