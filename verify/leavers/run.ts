@@ -14,7 +14,7 @@ import { leaveWithCancel, leaveWithoutCancel, type Visit } from "./visit";
 export interface LeaversOptions {
   /** Number of clients, at least 4: one for each combination of an upstream and a way to leave. */
   clients: number;
-  /** The same seed gives the same moments and speeds. */
+  /** Seed of the times at which clients leave, and of the upstreams' speed. */
   seed: number;
   /** Called with each line of progress. */
   say: (line: string) => void;
