@@ -81,7 +81,7 @@ describe("Arguments of the test runners", () => {
     expect(new RegExp(pattern).test("a.b alone")).toBe(false);
   });
 
-  it("contain an expression of all words for pytest", () => {
+  it("for pytest contain one expression with all words", () => {
     const { pytest } = select("expired ticket");
     expect(pytest && pytestArguments(pytest)).toEqual(["tests/test_ticket.py", "-k", "expired and ticket"]);
   });
