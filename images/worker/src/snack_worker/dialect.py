@@ -32,7 +32,7 @@ class Dialect(Protocol):
     """
 
     def public_response(self) -> Item | None:
-        """Returns the complete response to a request that needs no ticket, otherwise None. Raises WorkerError."""
+        """Returns the complete response when the request needs no ticket, otherwise None. Raises WorkerError."""
 
     def ticket(self) -> object:
         """
@@ -101,7 +101,7 @@ def usage(outcome: Outcome) -> dict[str, int]:
 
 
 def ticket_in(value: object, field: str) -> object:
-    """Returns the field `ticket` of an object, or None. Raises WorkerError for another kind of value."""
+    """Returns the field `ticket` of an object, or None. Raises WorkerError when the value is not an object."""
     if not isinstance(value, dict):
         raise WorkerError("invalid_input", "must be of type object.", field=field)
     return value.get("ticket")

@@ -59,8 +59,8 @@ class Outcome:
 
 class EngineError(WorkerError):
     """
-    Failure of the engine. `can_retry` means that the same request may succeed a moment later. `is_first_text_missed`
-    means that no text arrived in time.
+    Failure of the engine. With `can_retry`, the same request may succeed a moment later. With `is_first_text_missed`,
+    no text arrived in time.
     """
 
     def __init__(self, code: str, cause: str, *, can_retry: bool = False, is_first_text_missed: bool = False) -> None:

@@ -9,7 +9,7 @@ from .chat_input import ChatInput, Message
 from .errors import WorkerError
 from .tokenizer import CountTokens
 
-# A conversation of at most this many bytes is counted at once.
+# A conversation of at most this number of bytes is counted in one step.
 SHORT_BYTES = 12_000
 
 # Maximum number of bytes that a chat template writes around a message.

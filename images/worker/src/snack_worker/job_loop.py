@@ -143,7 +143,7 @@ async def take_job(session: aiohttp.ClientSession, url: str) -> Job | None:
     Requests one job from RunPod. Returns None when RunPod's queue is empty. Raises aiohttp.ClientError, or ValueError
     for a response without a job.
     """
-    # A compressed body could be much larger than the bytes that arrive.
+    # Requests no compression: a compressed body could be much larger than the bytes that arrive.
     async with session.get(url, headers={"Accept-Encoding": "identity"}) as response:
         if response.status == 204:
             return None
