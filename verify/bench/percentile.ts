@@ -12,7 +12,7 @@ export function percentiles(values: number[]): Percentiles {
   return { p50: rounded(0.5), p95: rounded(0.95) };
 }
 
-/** Value below which the given share of the values lies. NaN for an empty list. */
+/** Value below which a given share of the values lies. NaN for an empty list. */
 export function percentile(values: number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
 }

@@ -24,7 +24,7 @@ const MODEL = planModels.paid;
 export interface WorkerBench {
   /** Time to the first text through the worker, minus the time to the first text of a direct call. Both are medians. */
   firstTextDelayMs: PerConcurrency;
-  /** Tokens per second through the worker, divided by those of direct calls. */
+  /** Tokens per second through the worker, divided by the tokens per second of direct calls. */
   throughputRatio: PerConcurrency;
   /** Mean number of requests to RunPod for one reply of 60 to 137 tokens, including the one with the result. */
   postsPerReply: number;
@@ -38,8 +38,8 @@ export interface WorkerBench {
   /** Like `firstTextDelayMs`, but all 32 customers send a request in the same millisecond. */
   firstTextDelayAtOnceMs: number;
   /**
-   * CPU time of the worker's process for one refused job: a job with 1,000 nested lists, a message with 280,000 parts
-   * (7.5 MB), and a text of 5.9 MB. None has a ticket. Medians.
+   * CPU time of the worker's process for one refused job without a ticket: a job with 1,000 nested lists, a message
+   * with 280,000 parts (7.5 MB), and a text of 5.9 MB. Each value is a median.
    */
   refusedCpuMs: RefusedCpu;
   /** Tokens per second of direct calls. */
@@ -75,8 +75,8 @@ const REFUSED_JOBS = 15;
 /** Rounds of each measurement. Each round measures direct calls, then the worker. */
 const ROUNDS = 3;
 /**
- * Number of replies per client in a round. A client asks several times, because a busy worker must also accept its next
- * job in time.
+ * Number of replies per client in a round. Each client sends several requests, because a busy worker must also accept
+ * its next job in time.
  */
 const REPLIES = 3;
 /**
@@ -122,7 +122,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       for (let round = 0; round < ROUNDS; round++) {
         const clients = Number(name.slice(1));
         rounds.direct.push(await measure(clients, direct));
-        // A ticket is for few jobs.
+        // A ticket allows only a few jobs, so each job gets its own input with a new ticket.
         const inputs = await Promise.all(Array.from({ length: clients * REPLIES }, makeInput));
         rounds.worker.push(await measure(clients, () => askWorker(platform, inputs.pop())));
       }
