@@ -27,7 +27,7 @@ export interface LocalCloudOptions {
   dir: string;
   /** Uses free ports instead of those in `Pulumi.local.yaml`. */
   freePorts: boolean;
-  /** Ports to use instead of those that `freePorts` selects. */
+  /** Fixed ports. Default: the ports that `freePorts` selects. */
   ports?: Ports;
   /** Overrides of values in `Pulumi.local.yaml`, by path such as `phi3.imageTag`. */
   config?: Record<string, unknown>;
@@ -55,7 +55,7 @@ export interface LocalCloud {
   /** LLM engine that the workers call. */
   engine: RunningEngine;
   pageUrl: string;
-  /** URL of the keys of a user pool's issuer, because the issuer's own URL names the real Cognito. */
+  /** Returns the JWKS URL of a user pool's issuer. The issuer's own URL points to the real Cognito. */
   jwksUrl(issuer: string): string;
   /** Configuration of the stack `start`, with overrides by path. */
   config(overrides?: Record<string, unknown>): StackConfig;
@@ -69,9 +69,7 @@ export interface LocalCloud {
   close(): Promise<void>;
 }
 
-/**
- * Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start.
- */
+/** Ports of the Pulumi providers. They never change, because README contains them in a command for the real Pulumi. */
 const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
 /** A service that can be closed. */
@@ -96,8 +94,8 @@ class Services {
 }
 
 /**
- * Starts every double of the local cloud in this process. Workers and the awsx provider run in child processes. After
- * an error it closes every service that it has started.
+ * Starts every double of the local cloud in this process. Workers and the awsx provider run in child processes. When
+ * the start fails, closes every service that has started.
  *
  * @throws PortInUseError, or an Error about the configuration
  */
@@ -128,7 +126,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
-  // The awsx provider starts slowest, so nothing here waits for it. Only the image resources of the program need it.
+  // The awsx provider starts slowest. Only the program's image resources need it, so nothing here waits for it.
   const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
   awsx.catch(() => {});
   const vip = await services.add(startVipServers(events));
@@ -203,7 +201,7 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     // One worker per endpoint.
     warmWorkers: models.length,
     resolveImage: (imageName: string) => aws.resolveImage(imageName),
-    // Enough workers for this stack and for a second stack that the real Pulumi creates next to this stack.
+    // Enough for two stacks: this stack, and a stack that the real Pulumi creates beside it.
     workersQuota: 20,
   };
 }

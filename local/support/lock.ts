@@ -6,8 +6,8 @@ import { lockSync } from "proper-lockfile";
 export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
 
 /**
- * A lock counts as abandoned when its owner has not refreshed it for this long. The time is long because a debugger may
- * pause the owner.
+ * A lock counts as abandoned when its owner has not refreshed it for this time. The time is long, because a debugger
+ * may pause the owner.
  */
 const STALE_MS = 60_000;
 
@@ -15,7 +15,7 @@ const STALE_MS = 60_000;
  * Locks a folder of local state until this process exits. Takes over the lock at once when its owner no longer runs.
  *
  * @param owner the command that locks the folder, for the error
- * @param alternative last part of the error: an alternative to stopping the owner
+ * @param alternative last part of the error: another solution than stopping the owner
  * @throws Error with the folder, the owner of the lock, and the next step
  */
 export function lockFolder(
@@ -27,7 +27,7 @@ export function lockFolder(
   const folder = relative(process.cwd(), dir) || dir;
   const [lock = "", pidFile = ""] = LOCK_ENTRIES.map((entry) => join(dir, entry));
   const pid = readPid(pidFile);
-  // A killed process cannot release its lock. The lock becomes stale only after a minute, so this removes it now.
+  // A killed process cannot release its lock, and the lock becomes stale only after a minute. So remove the lock now.
   if (pid !== undefined && !isAnotherProcess(pid)) rmSync(lock, { recursive: true, force: true });
   try {
     lockSync(dir, {

@@ -22,7 +22,7 @@ export async function signInByForm(authorizeUrl: string, redirectUri: string, wh
   const visit = async (url: string, form?: URLSearchParams): Promise<{ url: string; html?: string }> => {
     if (++hops > MAX_HOPS)
       throw new Error(
-        `Signing in as ${who.email} redirects more than ${MAX_HOPS} times, last to ${new URL(url).pathname}`,
+        `The sign-in as ${who.email} caused more than ${MAX_HOPS} redirects, the last one to ${new URL(url).pathname}`,
       );
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const response = await fetch(url, {
@@ -45,6 +45,6 @@ export async function signInByForm(authorizeUrl: string, redirectUri: string, wh
   const [, csrf = ""] = /name="_csrf" value="([^"]+)"/.exec(page.html ?? "") ?? [];
   const form = new URLSearchParams({ _csrf: csrf, username: who.email, password: who.password });
   const done = await visit(page.url, form);
-  if (done.html !== undefined) throw new Error(`Signing in as ${who.email} did not end at ${redirectUri}`);
+  if (done.html !== undefined) throw new Error(`The sign-in as ${who.email} did not reach ${redirectUri}`);
   return done.url;
 }

@@ -38,7 +38,7 @@ export function checkVersion(model: Model, { workers }: WorkersSeen): Check {
   const of = version === undefined ? "the current version" : `version ${version}`;
   if (stale === 0 && rolloutPercent === undefined)
     return ok(label, all === 0 ? `${of}, with no worker now` : `${of}, on all workers (${all})`);
-  const todo = "Wait: old workers end when their jobs are done. If new ones do not start, the workers check says why.";
+  const todo = "Wait: old workers end when their jobs are done. If new workers do not start, see the workers check.";
   const rollout = rolloutPercent === undefined ? "" : `, rollout at ${rolloutPercent} %`;
   return warning(label, `${all - stale} of ${all} workers on ${of}${rollout}`, todo);
 }
