@@ -51,8 +51,8 @@ const releases = z.object({
 
 const LOG_LINES = 20;
 /**
- * Creates a monitor that reads REST v2: the progress of the rollout and, as soon as a worker runs the current version, the
- * states of the workers. If REST v2 does not answer, it reads the job API's counts and the endpoint's version.
+ * Creates a monitor that reads REST v2: the progress of the rollout and, unless all workers are old, the states of the
+ * workers. If REST v2 does not answer, it reads the job API's counts and the endpoint's version.
  *
  * @param options.logMs time to read a log, which is a stream without an end. Default 3000
  * @param jobApiUrl base URL of the job API, with `/v2`
@@ -97,8 +97,8 @@ export function workerMonitor(
   return {
     async getWorkers(id) {
       const progress = rolloutOf(await readRest(id, "releases", releases));
-      // Before a worker runs the current version, there is no state to wait for.
-      if (progress?.onLatest === 0) return { ...NO_WORKERS, ...progress.facts };
+      // While only old workers run, the states of the workers decide nothing.
+      if (progress?.isOnlyOld) return { ...NO_WORKERS, ...progress.facts };
       const workers = (await fromRest(id)) ?? (await fromJobApi(id));
       return workers && { ...workers, ...progress?.facts };
     },
@@ -128,11 +128,12 @@ function rolloutOf(found: z.infer<typeof releases> | undefined) {
   if (found === undefined) return undefined;
   const { inProgress, workersOnLatest, workersTotal, percentOnLatest } = found.rollout;
   const facts = {
-    version: found.endpointVersion ?? undefined,
+    ...(typeof found.endpointVersion === "number" && { version: found.endpointVersion }),
     stale: Math.max(0, workersTotal - workersOnLatest),
     rolloutPercent: inProgress && workersTotal > 0 ? percentOnLatest : undefined,
   };
-  return { onLatest: workersOnLatest, facts };
+  // RunPod may not count workers that wait for a GPU, so a total of 0 does not mean that no worker exists.
+  return { isOnlyOld: workersOnLatest === 0 && workersTotal > 0, facts };
 }
 
 function countWorkers({ endpointVersion, workers }: z.infer<typeof workerList>): Workers {

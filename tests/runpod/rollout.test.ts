@@ -52,7 +52,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     ]);
   });
 
-  it("is followed in RunPod's releases, and the workers are read only when one runs the new version", async () => {
+  it("is followed in RunPod's releases, and the workers are not read while all of them are old", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = [
