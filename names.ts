@@ -14,6 +14,11 @@ export function browserKeyOf(model: Model): string {
   return `${model}BrowserKey`;
 }
 
+/** Name of the configuration entry with the Hugging Face token of a model's workers. */
+export function huggingfaceTokenOf(model: Model): string {
+  return `${model}HuggingfaceToken`;
+}
+
 /**
  * Tags of every AWS resource of a stack. The AWS provider sets them: `aws:defaultTags` of the stack's configuration.
  */
@@ -38,6 +43,8 @@ export function stackNames(stack: string) {
      * `<project>-<stack>-`.
      */
     registryCredentials: `${prefix}-registry`,
+    /** Name of the RunPod secret with the Hugging Face token of a model's workers. */
+    huggingfaceSecret: (model: Model) => `${prefix}-${model}-huggingface-token`,
     /**
      * Log group of the API's requests. AWS limits the size of the policy that lets services write logs. All groups
      * under `/aws/vendedlogs/` share one entry of this policy.

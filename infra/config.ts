@@ -3,7 +3,7 @@ import { byModel, type Model, models } from "../contract/plan";
 import { type VipProvider, vipProviderKeys } from "../contract/relay";
 import { missingSecret } from "../dynamic/config";
 import type { Policy } from "../functions/core/entitlement";
-import { browserKeyOf, configKey, stackTags } from "../names";
+import { browserKeyOf, configKey, huggingfaceTokenOf, stackTags } from "../names";
 import { isPrivateEcr } from "../runpod/imageName";
 import {
   anySecret,
@@ -38,6 +38,8 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   stack: string;
   /** RunPod keys for browsers, each restricted to one endpoint. The operator creates them in RunPod's console. */
   browserKeys: Partial<Record<Model, pulumi.Output<string>>>;
+  /** Hugging Face tokens of the models' workers. */
+  huggingfaceTokens: Partial<Record<Model, pulumi.Output<string>>>;
   /** Keys of external LLMs. */
   providerKeys: Partial<Record<VipProvider, pulumi.Output<string>>>;
   /** Stripe's keys. Without `apiKey` no plan is for sale. */
@@ -82,6 +84,7 @@ export function loadConfig(): Config {
     planPolicy: { prices: billing.prices, graceDays: billing.graceDays },
     stack,
     browserKeys: secretsOf(source, byModel(browserKeyOf)),
+    huggingfaceTokens: secretsOf(source, byModel(huggingfaceTokenOf)),
     providerKeys: keys,
     stripe: {
       apiKey: source.getSecret("stripeApiKey"),

@@ -3,7 +3,7 @@ import { byModel, models } from "../contract/plan";
 import { VipProvider, vipProviderKeys, vipProviders } from "../contract/relay";
 import { parseConfig, secureUrl } from "../dynamic/config";
 import { geographies, parseInferenceProfile } from "../functions/core/relay/inferenceProfile";
-import { browserKeyOf, LOCAL_ACCOUNT_ID } from "../names";
+import { browserKeyOf, huggingfaceTokenOf, LOCAL_ACCOUNT_ID } from "../names";
 import { RunpodConfig, runpodSecrets } from "../runpod/config";
 import { GPU_POOLS } from "../runpod/gpuPools";
 import { StripeConfig, stripeKeyForm, stripeSecrets } from "../stripe/config";
@@ -397,6 +397,13 @@ export const secretKeys: Record<string, string> = {
       `Optional. RunPod key for browsers, restricted to the endpoint of ${model}. With it, browsers call the endpoint ` +
         "directly instead of the relay. Such a key opens the endpoint's whole job API: any guest can empty the queue, and " +
         "see or cancel the jobs of others.",
+    ]),
+  ),
+  ...Object.fromEntries(
+    models.map((model) => [
+      huggingfaceTokenOf(model),
+      `Optional. Hugging Face token of the workers of ${model} (HF_TOKEN), for private or gated weights that are not in the ` +
+        "image. RunPod stores it as a secret of the account; the template contains only the secret's name.",
     ]),
   ),
   ...Object.fromEntries(

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
 import { stackNames } from "../names";
 import { Endpoint } from "../runpod/endpoint";
+import { Secret as RunpodSecret } from "../runpod/secret";
 import type { Config } from "./config";
 import { inferenceSettings } from "./inferenceSettings";
 import type { Registry } from "./registry";
@@ -12,7 +13,7 @@ import { createWorkerTemplate } from "./workerTemplate";
 
 /** Arguments of `Inference`. */
 export interface InferenceArgs {
-  config: Pick<Config, "stack" | "runpodJobApiUrl" | "browserKeys" | Model>;
+  config: Pick<Config, "stack" | "runpodJobApiUrl" | "browserKeys" | "huggingfaceTokens" | Model>;
   /** Issuer and public keys of the tickets that the workers accept. */
   tickets: Tickets;
   /** Image of the workers. */
@@ -21,7 +22,10 @@ export interface InferenceArgs {
   registry: Registry;
 }
 
-/** RunPod Serverless resources of one model: template, endpoint, and the secret with the key that browsers use. */
+/**
+ * RunPod Serverless resources of one model: template, endpoint, the secret with the workers' Hugging Face token, and the
+ * secret with the key that browsers use.
+ */
 export class Inference extends pulumi.ComponentResource {
   /** Base URL of the endpoint's job API. */
   readonly url: pulumi.Output<string>;
@@ -34,7 +38,14 @@ export class Inference extends pulumi.ComponentResource {
     const { config } = args;
     const { name, ...settings } = inferenceSettings(model, config);
 
-    const template = createWorkerTemplate({ model, name, settings: settings.template, ...args }, child);
+    const token = config.huggingfaceTokens[model];
+    const secretName = stackNames(config.stack).huggingfaceSecret(model);
+    const huggingfaceToken =
+      token && new RunpodSecret(`${model}-huggingface-token`, { name: secretName, value: token }, child);
+    const template = createWorkerTemplate(
+      { model, name, settings: settings.template, huggingfaceToken, ...args },
+      child,
+    );
     const endpoint = new Endpoint(model, { name, templateId: template.id, ...settings.endpoint }, child);
     this.url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
     const value = config.browserKeys[model];

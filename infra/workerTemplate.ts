@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { Model } from "../contract/plan";
+import type { Secret } from "../runpod/secret";
 import { Template } from "../runpod/template";
 import type { inferenceSettings } from "./inferenceSettings";
 import type { Registry } from "./registry";
@@ -15,6 +16,8 @@ interface WorkerTemplateArgs {
   image: WorkerImage;
   registry: Registry;
   tickets: Tickets;
+  /** Hugging Face token of the workers. */
+  huggingfaceToken: Secret | undefined;
 }
 
 /**
@@ -22,7 +25,7 @@ interface WorkerTemplateArgs {
  * replaces the workers.
  */
 export function createWorkerTemplate(
-  { model, name, settings, image, registry, tickets }: WorkerTemplateArgs,
+  { model, name, settings, image, registry, tickets, huggingfaceToken }: WorkerTemplateArgs,
   opts: pulumi.CustomResourceOptions,
 ): Template {
   const containerRegistryAuthId = registry.credentialsFor(image);
@@ -33,7 +36,12 @@ export function createWorkerTemplate(
       imageName: image.uri,
       ...(containerRegistryAuthId && { containerRegistryAuthId }),
       ...settings,
-      env: { MODEL: model, TICKET_ISSUER: tickets.issuer, TICKET_JWKS: tickets.jwks },
+      env: {
+        MODEL: model,
+        TICKET_ISSUER: tickets.issuer,
+        TICKET_JWKS: tickets.jwks,
+        ...(huggingfaceToken && { HF_TOKEN: huggingfaceToken.reference }),
+      },
     },
     opts,
   );

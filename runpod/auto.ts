@@ -12,12 +12,13 @@ import { restClient } from "./rest/restClient";
 export function autoClient(options: ApiOptions): RunpodClient {
   const graphql = graphqlClient(options);
   const rest = restClient(options);
+  let current = graphql;
   let isAnnounced = false;
-  let hasMoved = false;
 
   function move(reason: string): void {
-    if (!hasMoved) tellOperator(`RunPod has ended its GraphQL API (${reason}). The program now uses REST v2.`);
-    hasMoved = true;
+    if (current === graphql)
+      tellOperator(`RunPod has ended its GraphQL API (${reason}). The program now uses REST v2.`);
+    current = rest;
   }
 
   async function noteSunset(): Promise<void> {
@@ -33,7 +34,7 @@ export function autoClient(options: ApiOptions): RunpodClient {
 
   /** Runs a call with GraphQL. If GraphQL has ended, it has not executed the call, so REST v2 runs it instead. */
   async function run<T>(call: (client: RunpodClient) => Promise<T>): Promise<T> {
-    if (hasMoved) return call(rest);
+    if (current === rest) return call(rest);
     try {
       const result = await call(graphql);
       await noteSunset();
@@ -49,8 +50,7 @@ export function autoClient(options: ApiOptions): RunpodClient {
     async getControlPlane() {
       // GraphQL's answer to any call says whether it still exists.
       await run((client) => client.getWorkerQuota()).catch(() => undefined);
-      const { api, endsAt } = await (hasMoved ? rest : graphql).getControlPlane();
-      return { api, endsAt, hasMoved };
+      return current.getControlPlane();
     },
     getAccount: () => run((client) => client.getAccount()),
     getWorkerQuota: () => run((client) => client.getWorkerQuota()),
@@ -68,5 +68,9 @@ export function autoClient(options: ApiOptions): RunpodClient {
     createRegistryAuth: (settings) => run((client) => client.createRegistryAuth(settings)),
     updateRegistryAuth: (id, settings) => run((client) => client.updateRegistryAuth(id, settings)),
     deleteRegistryAuth: (id) => run((client) => client.deleteRegistryAuth(id)),
+    listSecrets: () => run((client) => client.listSecrets()),
+    createSecret: (settings) => run((client) => client.createSecret(settings)),
+    updateSecret: (id, value) => run((client) => client.updateSecret(id, value)),
+    deleteSecret: (id) => run((client) => client.deleteSecret(id)),
   };
 }

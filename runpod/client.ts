@@ -66,6 +66,19 @@ export interface RegistryAuthRecord {
   name: string;
 }
 
+/** A secret of the account. Environments use it as `{{ RUNPOD_SECRET_<name> }}`. */
+export interface SecretSettings {
+  name: string;
+  /** RunPod never returns it. */
+  value: string;
+}
+
+/** A secret as RunPod returns it. */
+export interface SecretRecord {
+  id: string;
+  name: string;
+}
+
 /** Balance and spending of the account. */
 export interface AccountRecord {
   balanceDollars: number;
@@ -88,8 +101,6 @@ export interface AccountApi {
 /** The control plane that a client uses. */
 interface ControlPlane {
   api: "graphql" | "rest";
-  /** Whether RunPod has ended GraphQL, so that the client has changed to REST. */
-  hasMoved: boolean;
   /** End of the API that RunPod has announced in a `Sunset` header (RFC 8594). */
   endsAt: Date | undefined;
 }
@@ -139,11 +150,27 @@ export interface RegistryAuthApi {
   deleteRegistryAuth(id: string): Promise<void>;
 }
 
+/** Reads and writes secrets. Their names are unique per account. */
+export interface SecretApi {
+  listSecrets(): Promise<SecretRecord[]>;
+  createSecret(settings: SecretSettings): Promise<{ id: string }>;
+  /** Replaces the value. A worker gets the new value when it starts. */
+  updateSecret(id: string, value: string): Promise<void>;
+  /** Does nothing when the secret does not exist. */
+  deleteSecret(id: string): Promise<void>;
+}
+
 /**
  * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. A create is
  * never repeated. After a transient error of a create, the caller checks whether the resource exists.
  */
-export interface RunpodClient extends ControlPlaneApi, AccountApi, TemplateApi, EndpointApi, RegistryAuthApi {}
+export interface RunpodClient
+  extends ControlPlaneApi,
+    AccountApi,
+    TemplateApi,
+    EndpointApi,
+    RegistryAuthApi,
+    SecretApi {}
 
 /** Address of an API and the key for it. */
 export interface ApiOptions {

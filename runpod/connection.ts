@@ -3,6 +3,7 @@ import { ConfigurationError, missingSecret, parseConfig } from "../dynamic/confi
 import { apis } from "./apis";
 import type { RunpodClient } from "./client";
 import { RunpodConfig } from "./config";
+import { withoutRefusedDelegations } from "./delegation";
 import { type Polling, setRetryPolicy } from "./retry";
 import { type WorkerMonitor, workerMonitor } from "./workers";
 
@@ -47,7 +48,7 @@ export function configure(request: dynamic.ConfigureRequest): void {
   const intervalMs = config.runpodRetryIntervalMs;
   setRetryPolicy({ intervalMs, limitMs: config.runpodRetryLimitMs });
   const options = { apiKey, url: config.runpodApiUrl };
-  const client = apis[config.runpodApi](options);
+  const client = withoutRefusedDelegations(apis[config.runpodApi](options), options);
   current = {
     client,
     monitor: workerMonitor(options, config.runpodJobApiUrl, client),

@@ -18,7 +18,7 @@ interface Creation<T> {
  * Creates a resource exactly once. A create without an answer may have taken effect, or take effect some seconds later.
  * RunPod's lists can lag behind as well. So after such a create, and when RunPod says that the name is taken, this
  * function looks for the resource until the settle time is over, and adopts it. Only then does it create the resource
- * again.
+ * again. After any other refusal it looks once.
  *
  * @param inputs properties that the resource gets
  * @param given properties as Pulumi passed them
@@ -40,7 +40,9 @@ export async function createOnce<T extends { id: string }>(
       if (existing !== undefined && !isGhost) throw new UnfinishedError(existing.id, inputs, given, error);
       if (!(error instanceof RunpodError)) throw error;
       const mayExist = error.maybeDone || isNameTaken(error);
-      existing = mayExist ? await lookAgain(settle, find) : undefined;
+      if (mayExist) existing = await lookAgain(settle, find);
+      // Unconfirmed: no public source contains RunPod's words for a taken name, so each refusal may mean that.
+      else existing = error.isRefusal && !isGhost ? await find() : undefined;
       if (isGhost) await sleep(settle.intervalMs);
       const isRetried = existing !== undefined || isGhost || (await waitBeforeRetry(error, attempts, startedAt));
       if (!isRetried) throw finalError(error, attempts);

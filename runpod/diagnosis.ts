@@ -10,13 +10,15 @@ export function hasNoWorkers({ stale, ready, initializing, throttled, unhealthy 
 }
 
 /** Describes the workers for people: `workers of version 3: 1 ready, 2 crashing`. */
-export function describeWorkers({ version, ready, stale, initializing, throttled, unhealthy }: Workers): string {
+export function describeWorkers(workers: Workers): string {
+  const { version, ready, stale, initializing, throttled, unhealthy, rolloutPercent } = workers;
   const parts = [
     `${ready} ready`,
     ...(stale > 0 ? [`${stale} of the old version`] : []),
     ...(initializing > 0 ? [`${initializing} starting`] : []),
     ...(throttled > 0 ? [`${throttled} waiting for a GPU`] : []),
     ...(unhealthy > 0 ? [`${unhealthy} crashing`] : []),
+    ...(rolloutPercent === undefined ? [] : [`rollout at ${rolloutPercent} %`]),
   ];
   return `workers${version === undefined ? "" : ` of version ${version}`}: ${parts.join(", ")}`;
 }
@@ -60,6 +62,7 @@ export function explainWorkers(workers: Workers, problems: string[]): string {
       "or raise runpodRolloutLimitMs for a large image."
     );
   }
-  if (workers.stale > 0) return "Old workers are still busy with jobs. They stop when their jobs are done.";
+  if (workers.stale > 0 || workers.rolloutPercent !== undefined)
+    return "Old workers are still busy with jobs. They stop when their jobs are done.";
   return "RunPod has not started any worker: it has no free GPU, or workersMax is 0.";
 }

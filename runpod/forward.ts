@@ -5,7 +5,7 @@ import type { dynamic } from "@pulumi/pulumi";
  * the text of these methods in the state of every resource. Because the text never changes, an edit of the provider shows
  * no diff, and a later `destroy` runs the current code. Write no comments inside: they would become part of the text.
  */
-export function forwardTo(kind: "template" | "endpoint" | "registryAuth"): dynamic.ResourceProvider {
+export function forwardTo(kind: "template" | "endpoint" | "registryAuth" | "secret"): dynamic.ResourceProvider {
   return {
     configure: async (request) => bundle().configure(request),
     check: async (olds, news) => bundle()[kind].check(olds, news),

@@ -1,5 +1,6 @@
 import { USER_AGENT } from "./client";
 import { noResponseError } from "./error";
+import { RateLimit } from "./rateLimit";
 import { parseRetryAfter } from "./retry";
 
 /** A call of a JSON API. */
@@ -22,18 +23,29 @@ export interface HttpResponse {
   retryAfterMs: number | undefined;
 }
 
+/** Rate limits by server and key. All clients of this process share them, because RunPod counts their calls together. */
+const rateLimits = new Map<string, RateLimit>();
+
+function rateLimitOf(url: string, apiKey: string): RateLimit {
+  const id = `${new URL(url).origin} ${apiKey}`;
+  const limit = rateLimits.get(id) ?? new RateLimit();
+  rateLimits.set(id, limit);
+  return limit;
+}
+
 /**
- * Calls a JSON API of RunPod once.
+ * Calls a JSON API of RunPod once. Waits first when RunPod says that few calls are left.
  *
  * @throws RunpodError when there is no response. Its message does not contain the key
  */
 export async function callJson(call: JsonCall): Promise<HttpResponse> {
-  const { method, url, apiKey, body, timeoutMs } = call;
+  const { operation, method, url, apiKey, body, timeoutMs } = call;
+  const init = {
+    method,
+    ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  };
   try {
-    const response = await request(url, apiKey, timeoutMs, {
-      method,
-      ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-    });
+    const response = await rateLimitOf(url, apiKey).send(operation, () => request(url, apiKey, timeoutMs, init));
     const retryAfter = response.headers.get("retry-after");
     return {
       status: response.status,

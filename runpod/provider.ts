@@ -3,4 +3,5 @@
 export { configure } from "./connection";
 export { endpoint } from "./endpointProvider";
 export { registryAuth } from "./registryAuthProvider";
+export { secret } from "./secretProvider";
 export { template } from "./templateProvider";

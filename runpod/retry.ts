@@ -22,10 +22,16 @@ let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
 
 /**
  * Sets for this process how long calls are retried. `intervalMs` is the wait before the first retry; each further wait
- * is twice as long. No attempt starts later than `limitMs` after the first one. Default: 500 ms and 10 s.
+ * is twice as long. No attempt starts later than `limitMs` after the first one. A call that RunPod's rate limit delays
+ * also waits at most `limitMs`. Default: 500 ms and 10 s.
  */
 export function setRetryPolicy(next: Polling): void {
   policy = next;
+}
+
+/** The limit of `setRetryPolicy`, in milliseconds. */
+export function retryLimitMs(): number {
+  return policy.limitMs;
 }
 
 /**
@@ -58,13 +64,23 @@ export function parseRetryAfter(value: string | null | undefined, now = Date.now
  * @param startedAt start of the first attempt, from `performance.now()`
  */
 export async function waitBeforeRetry(error: RunpodError, attempts: number, startedAt: number): Promise<boolean> {
+  if (!error.transient) return false;
   const delayMs = retryDelayMs(attempts, error.retryAfterMs);
-  if (!error.transient || performance.now() - startedAt + delayMs > policy.limitMs) return false;
+  return pause(delayMs, performance.now() - startedAt, `${error.message} The program tries again`);
+}
+
+/**
+ * Waits. Returns false at once when the wait would end after the retry limit.
+ *
+ * @param elapsedMs time since the start of the first attempt
+ * @param line beginning of the line for the operator, who sees only a long wait
+ */
+export async function pause(delayMs: number, elapsedMs: number, line: string): Promise<boolean> {
+  if (elapsedMs + delayMs > policy.limitMs) return false;
   if (delayMs >= LOGGED_DELAY_MS) {
-    const limit = `for at most ${seconds(policy.limitMs)} in total`;
-    tellOperator(`${error.message} The program tries again in ${seconds(delayMs)}, ${limit}.`);
+    tellOperator(`${line} in ${seconds(delayMs)}, for at most ${seconds(policy.limitMs)} in total.`);
   }
-  await sleep(delayMs);
+  if (delayMs > 0) await sleep(delayMs);
   return true;
 }
 

@@ -95,7 +95,7 @@ async function waitForRollout(
 
 /** Whether enough workers run the current version and none runs an old one. Extra workers may still start. */
 function isRolledOut(workers: Workers, { workersMin }: Pick<RolloutTarget, "workersMin">): boolean {
-  if (workers.stale > 0 || workers.unhealthy > 0) return false;
+  if (workers.stale > 0 || workers.rolloutPercent !== undefined || workers.unhealthy > 0) return false;
   return hasNoWorkers(workers) ? workersMin === 0 : workers.ready >= Math.max(1, workersMin);
 }
 

@@ -15,6 +15,11 @@ export const ownerField = z.string({ error: ownerError }).min(1, { error: ownerE
 /** Schema of a name at RunPod. */
 export const nameField = z.string({ error: nameError }).min(3, { error: nameError }).max(191, { error: nameError });
 
+/** Schema of a secret text. The error never quotes the value. */
+export const secretField = z
+  .string({ error: ({ input }) => (input === undefined ? "is required" : "must be a text") })
+  .min(1, { error: "must not be empty" });
+
 /** Schemas of a template's fields. */
 export const templateFields = {
   owner: ownerField,

@@ -9,6 +9,8 @@ export interface Workers {
   version: number | undefined;
   /** Number of workers of an older version, in any state. The other numbers count the current version only. */
   stale: number;
+  /** Share of the workers on the current version while RunPod replaces workers, in percent. Undefined at other times. */
+  rolloutPercent: number | undefined;
   /** Number of workers that run a job or wait for a job. */
   ready: number;
   initializing: number;
@@ -37,10 +39,20 @@ const workerList = z.object({
   ),
 });
 
+const releases = z.object({
+  endpointVersion: z.number().nullish(),
+  rollout: z.object({
+    inProgress: z.boolean(),
+    workersOnLatest: z.number(),
+    workersTotal: z.number(),
+    percentOnLatest: z.number(),
+  }),
+});
+
 const LOG_LINES = 20;
 /**
- * Creates a monitor that reads REST v2, which returns each worker's version. If REST v2 does not answer, it reads the job
- * API's counts and the endpoint's version.
+ * Creates a monitor that reads REST v2: the progress of the rollout and, as soon as a worker runs the current version, the
+ * states of the workers. If REST v2 does not answer, it reads the job API's counts and the endpoint's version.
  *
  * @param options.logMs time to read a log, which is a stream without an end. Default 3000
  * @param jobApiUrl base URL of the job API, with `/v2`
@@ -52,11 +64,16 @@ export function workerMonitor(
 ): WorkerMonitor {
   const endpointUrl = (id: string) => `${url.replace(/\/+$/, "")}/v2/serverless/${encodeURIComponent(id)}`;
 
-  async function fromRest(id: string): Promise<Workers | undefined> {
-    const call = { operation: "workers", method: "GET", url: `${endpointUrl(id)}/workers`, apiKey, timeoutMs } as const;
+  /** Reads `/v2/serverless/<id>/<part>`. Undefined when REST v2 does not return it. */
+  async function readRest<T>(id: string, part: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const call = { operation: part, method: "GET", url: `${endpointUrl(id)}/${part}`, apiKey, timeoutMs } as const;
     const response = await callJson(call).catch(() => undefined);
-    const parsed = workerList.safeParse(response?.body);
-    return parsed.success ? countWorkers(parsed.data) : undefined;
+    return schema.safeParse(response?.body).data;
+  }
+
+  async function fromRest(id: string): Promise<Workers | undefined> {
+    const workers = await readRest(id, "workers", workerList);
+    return workers && countWorkers(workers);
   }
 
   async function fromJobApi(id: string): Promise<Workers | undefined> {
@@ -70,6 +87,7 @@ export function workerMonitor(
       ...others,
       version,
       stale: 0,
+      rolloutPercent: undefined,
       ready: Math.max(ready, idle + running),
       startingSeconds: undefined,
       waitingIds: [],
@@ -77,7 +95,13 @@ export function workerMonitor(
   }
 
   return {
-    getWorkers: async (id) => (await fromRest(id)) ?? fromJobApi(id),
+    async getWorkers(id) {
+      const progress = rolloutOf(await readRest(id, "releases", releases));
+      // Before a worker runs the current version, there is no state to wait for.
+      if (progress?.onLatest === 0) return { ...NO_WORKERS, ...progress.facts };
+      const workers = (await fromRest(id)) ?? (await fromJobApi(id));
+      return workers && { ...workers, ...progress?.facts };
+    },
 
     async getHostLog(id, workerId) {
       const logs = `${endpointUrl(id)}/workers/${encodeURIComponent(workerId)}/logs`;
@@ -85,6 +109,30 @@ export function workerMonitor(
       return text.split("\n").flatMap(logLine);
     },
   };
+}
+
+const NO_WORKERS: Workers = {
+  version: undefined,
+  stale: 0,
+  rolloutPercent: undefined,
+  ready: 0,
+  initializing: 0,
+  startingSeconds: undefined,
+  throttled: 0,
+  unhealthy: 0,
+  waitingIds: [],
+};
+
+/** Returns the facts that `/releases` knows better than the list of workers. */
+function rolloutOf(found: z.infer<typeof releases> | undefined) {
+  if (found === undefined) return undefined;
+  const { inProgress, workersOnLatest, workersTotal, percentOnLatest } = found.rollout;
+  const facts = {
+    version: found.endpointVersion ?? undefined,
+    stale: Math.max(0, workersTotal - workersOnLatest),
+    rolloutPercent: inProgress && workersTotal > 0 ? percentOnLatest : undefined,
+  };
+  return { onLatest: workersOnLatest, facts };
 }
 
 function countWorkers({ endpointVersion, workers }: z.infer<typeof workerList>): Workers {
@@ -96,6 +144,7 @@ function countWorkers({ endpointVersion, workers }: z.infer<typeof workerList>):
   return {
     version: endpointVersion ?? undefined,
     stale: workers.length - current.length,
+    rolloutPercent: undefined,
     ready: count("RUNNING", "IDLE"),
     initializing: count("INITIALIZING"),
     startingSeconds: startingSeconds.length > 0 ? Math.max(...startingSeconds) : undefined,

@@ -133,9 +133,10 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   const start: StartWorker =
     options.startWorker ??
     (prepare ? (env, _signals, identity, prepared = prepare(identity)) => prepared.begin(env) : startCannedWorker);
+  const resolve = (text: string) => account.secrets.resolve(text);
   const endpoints = new Endpoints({
     account,
-    launch: workerLauncher({ dir: workersDir, jobApiUrl, engineUrl: options.engineUrl }, warm, start),
+    launch: workerLauncher({ dir: workersDir, jobApiUrl, engineUrl: options.engineUrl, resolve }, warm, start),
     resolveImage: options.resolveImage,
     switches,
     clock,

@@ -9,9 +9,8 @@ import { type Check, ok, warning } from "./check";
  */
 export async function checkControlPlane(client: ControlPlaneApi, configured: Api): Promise<Check> {
   const name = "RunPod API";
-  const { api, endsAt, hasMoved } = await client.getControlPlane();
-  if (hasMoved) return ok(name, "REST v2: RunPod has ended GraphQL");
-  if (api === "rest") return ok(name, "REST v2");
+  const { api, endsAt } = await client.getControlPlane();
+  if (api === "rest") return ok(name, configured === "auto" ? "REST v2: RunPod has ended GraphQL" : "REST v2");
   const end = endsAt === undefined ? "early 2027, as announced" : endsAt.toISOString().slice(0, 10);
   const seen = `GraphQL. RunPod has throttled it since 17 September 2026. Planned end: ${end}`;
   if (configured === "auto") return ok(name, `${seen}. The program then changes to REST v2 by itself`);

@@ -20,6 +20,7 @@ import { checkQuota } from "./quota";
 import { checkRegistry } from "./registry";
 import { checkRegistryToken } from "./registryToken";
 import type { Target } from "./target";
+import { checkWorkerSecrets } from "./workerSecrets";
 import { checkVersion, checkWorkers, readWorkers } from "./workers";
 
 /** Default timeout of one call. */
@@ -113,6 +114,7 @@ async function examineThrough(
       lines.push(checkDrift(model, declared, { endpoint, template }));
     }
     lines.push(...checkBrowserAccess(model, called));
+    if (template) lines.push(...(await checkWorkerSecrets(model, client, template)));
     return Promise.all(lines);
   });
   return [...(await Promise.all(general)), ...(await Promise.all(ofModels)).flat()];

@@ -3,7 +3,7 @@ import type { PlainConfig } from "../../infra/configSchema";
 import { stackNames } from "../../names";
 import type { RegistryAuthRecord, TemplateRecord } from "../../runpod/client";
 import { isPrivateEcr } from "../../runpod/imageName";
-import { type Check, failed, ok } from "./check";
+import { type Check, failed, ok, warning } from "./check";
 
 /** A container runtime's messages when a registry rejects the credentials. */
 const REFUSED = /expired|denied|unauthori[sz]ed|forbidden|no basic auth/i;
@@ -23,8 +23,10 @@ export function checkRegistry(
 ): Check {
   const label = `${model} registry`;
   const again = `Run "pulumi up --refresh".`;
+  const refusal = problems.find((line) => REFUSED.test(line));
   if (id === undefined) {
     if (!isPrivateEcr(imageName)) return ok(label, "no credentials: the image is public");
+    if (registry.kind === "delegation") return withoutDelegation(label, refusal);
     const todo = `Set registry in the stack's configuration to { kind: ecr } or to a delegation, and run "pulumi up --refresh".`;
     return failed(label, "no credentials, but the image is in private ECR: no new worker can pull it", todo);
   }
@@ -33,7 +35,6 @@ export function checkRegistry(
     return failed(label, `the template uses credentials ${id}, which RunPod does not have`, again);
   }
   const name = credential?.name ?? `delegation ${id}`;
-  const refusal = problems.find((line) => REFUSED.test(line));
   if (refusal === undefined) {
     return ok(label, `${name}; no host reports an error`);
   }
@@ -53,4 +54,13 @@ export function checkRegistry(
         `Create a new token, then: pulumi config set --secret registryToken, and "pulumi up".`,
       );
   }
+}
+
+/** RunPod may pull an image through a delegation whose id is not in the template, so only a refusal is a failure. */
+function withoutDelegation(label: string, refusal: string | undefined): Check {
+  const seen = "the template has no delegation: RunPod has refused its id, or somebody has removed it";
+  const todo = `Run "pulumi up --refresh", which tries it again. If workers cannot pull the image, set registry.kind to ecr or token.`;
+  return refusal === undefined
+    ? warning(label, `${seen}; no host reports an error`, todo)
+    : failed(label, `${seen}; the registry rejects the pull: ${refusal}`, todo);
 }

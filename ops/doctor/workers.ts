@@ -33,12 +33,14 @@ export async function readWorkers(
 export function checkVersion(model: Model, { workers }: WorkersSeen): Check {
   const label = `${model} version`;
   if (workers === undefined) return warning(label, "RunPod sent no version", "Look at Releases in RunPod's console.");
-  const { version, stale } = workers;
+  const { version, stale, rolloutPercent } = workers;
   const all = stale + workers.ready + workers.initializing + workers.throttled + workers.unhealthy;
   const of = version === undefined ? "the current version" : `version ${version}`;
-  if (stale === 0) return ok(label, all === 0 ? `${of}, with no worker now` : `${of}, on all workers (${all})`);
+  if (stale === 0 && rolloutPercent === undefined)
+    return ok(label, all === 0 ? `${of}, with no worker now` : `${of}, on all workers (${all})`);
   const todo = "Wait: old workers end when their jobs are done. If new workers do not start, see the workers check.";
-  return warning(label, `${all - stale} of ${all} workers on ${of}`, todo);
+  const rollout = rolloutPercent === undefined ? "" : `, rollout at ${rolloutPercent} %`;
+  return warning(label, `${all - stale} of ${all} workers on ${of}${rollout}`, todo);
 }
 
 /** Checks the workers by their states and their host's log. */

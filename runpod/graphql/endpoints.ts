@@ -1,11 +1,12 @@
 import { gql } from "graphql-request";
 import { z } from "zod";
+import { idOnly } from "../call";
 import type { EndpointApi, EndpointRecord, EndpointSettings } from "../client";
 import { isNotFound, RunpodError } from "../error";
 import { findById, type Listing, listing, nullable, optionalText, text } from "../nullable";
 import { splitOwnerTag } from "../ownerTag";
 import { retryTransient } from "../retry";
-import { type GraphqlRequests, idOnly } from "./request";
+import type { GraphqlRequests } from "./request";
 import { TEMPLATES, templateList } from "./templates";
 
 const FIELDS =

@@ -3,6 +3,7 @@ import { accountApi } from "./account";
 import { endpointApi } from "./endpoints";
 import { registryAuthApi } from "./registryAuths";
 import { graphqlRequests } from "./request";
+import { secretApi } from "./secrets";
 import { templateApi } from "./templates";
 
 /**
@@ -11,12 +12,13 @@ import { templateApi } from "./templates";
  */
 export function graphqlClient(options: ApiOptions): RunpodClient {
   const requests = graphqlRequests(options);
-  const getControlPlane = async () => ({ api: "graphql" as const, hasMoved: false, endsAt: requests.endsAt() });
+  const getControlPlane = async () => ({ api: "graphql" as const, endsAt: requests.endsAt() });
   return {
     getControlPlane,
     ...accountApi(requests),
     ...templateApi(requests),
     ...endpointApi(requests),
     ...registryAuthApi(requests),
+    ...secretApi(requests),
   };
 }

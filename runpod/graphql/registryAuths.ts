@@ -1,9 +1,10 @@
 import { gql } from "graphql-request";
 import { z } from "zod";
+import { idOnly } from "../call";
 import type { RegistryAuthApi, RegistryAuthRecord } from "../client";
 import { listing, text } from "../nullable";
 import { retryTransient } from "../retry";
-import { type GraphqlRequests, idOnly } from "./request";
+import type { GraphqlRequests } from "./request";
 
 const registryAuthRecord: z.ZodType<RegistryAuthRecord> = z.object({ id: z.string(), name: text });
 

@@ -1,25 +1,18 @@
 import { ClientError, GraphQLClient, gql } from "graphql-request";
 import { z } from "zod";
+import { type Call, failedCall, parseResponse } from "../call";
 import { type ApiOptions, USER_AGENT } from "../client";
-import { isNotFound, noResponseError, RunpodError, redact, refusedKey } from "../error";
+import { isNotFound, noResponseError, RunpodError, refusedKey } from "../error";
 import { isTransientStatus, parseRetryAfter, retryTransient } from "../retry";
 
 // Error texts after which RunPod's own SDK repeats a call.
 const TRANSIENT =
   /try again later|internal server error|service unavailable|too many requests|temporarily unavailable/i;
 
-/** A GraphQL operation. */
-interface GraphqlCall<T> {
-  /** Name of the operation in error messages. */
-  operation: string;
+/** A GraphQL operation. The secrets are values of its variables. */
+interface GraphqlCall<T> extends Call<T> {
   document: string;
   variables?: object;
-  /** Schema of the response. */
-  response: z.ZodType<T>;
-  /** Whether another attempt may help when the response has not the right shape. Default false. */
-  isRepeatedWhenInvalid?: boolean;
-  /** Values in the variables that must not appear in an error message. */
-  secrets?: string[];
 }
 
 /** Sends operations to RunPod's GraphQL API. Every method throws `RunpodError`. */
@@ -35,9 +28,6 @@ export interface GraphqlRequests {
   /** End of the API that RunPod has announced. Undefined before the first response, or without an announcement. */
   endsAt(): Date | undefined;
 }
-
-/** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
-export const idOnly = z.object({ id: z.string() });
 
 /** Connects to RunPod's GraphQL API. */
 export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): GraphqlRequests {
@@ -55,7 +45,7 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
   });
 
   async function send<T>(call: GraphqlCall<T>): Promise<T> {
-    const { operation, document, variables = {}, response, secrets = [] } = call;
+    const { operation, document, variables = {}, secrets = [] } = call;
     let data: unknown;
     try {
       data = await http.request({ document, variables: { ...variables }, signal: AbortSignal.timeout(timeoutMs) });
@@ -64,12 +54,7 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
       const isTimeout = error instanceof Error && error.name === "TimeoutError";
       throw noResponseError({ operation, apiKey, timeoutMs }, isTimeout ? "timeout" : error);
     }
-    const parsed = response.safeParse(data);
-    if (parsed.success) return parsed.data;
-    throw new RunpodError(`Unexpected response from RunPod to ${operation}: ${z.prettifyError(parsed.error)}`, {
-      transient: call.isRepeatedWhenInvalid ?? false,
-      maybeDone: true,
-    });
+    return parseResponse(call, data);
   }
 
   function sendRepeatable<T>(call: GraphqlCall<T>): Promise<T> {
@@ -120,15 +105,9 @@ function refusal(operation: string, { response }: ClientError, secrets: string[]
     const message = `RunPod refused ${operation}: it has ended its GraphQL API (410 Gone). Set runpodApi to auto or rest.`;
     return new RunpodError(message, { transient: false, isGone: true });
   }
+  const retryAfterMs = headers instanceof Headers ? parseRetryAfter(headers.get("retry-after")) : undefined;
   const transient = isTransientStatus(status) || TRANSIENT.test(reason);
-  const verb = transient ? "could not do" : "refused";
-  return new RunpodError(redact(`RunPod ${verb} ${operation}: ${reason}`, secrets), {
-    transient,
-    // RunPod has not executed a call that it throttles.
-    maybeDone: transient && status !== 429,
-    isRefusal: !transient,
-    retryAfterMs: headers instanceof Headers ? parseRetryAfter(headers.get("retry-after")) : undefined,
-  });
+  return failedCall({ operation, status, reason, retryAfterMs, transient }, secrets);
 }
 
 /**

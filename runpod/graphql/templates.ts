@@ -1,9 +1,10 @@
 import { gql } from "graphql-request";
 import { z } from "zod";
+import { idOnly } from "../call";
 import type { TemplateApi, TemplateRecord, TemplateSettings } from "../client";
 import { findById, listing, nullable, optionalText, text } from "../nullable";
 import { retryTransient } from "../retry";
-import { type GraphqlRequests, idOnly } from "./request";
+import type { GraphqlRequests } from "./request";
 
 const FIELDS = "id name imageName dockerArgs containerDiskInGb containerRegistryAuthId env { key value }";
 

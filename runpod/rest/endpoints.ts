@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { idOnly } from "../call";
 import type { EndpointApi, EndpointRecord, EndpointSettings, TemplateRecord } from "../client";
 import { isNotFound, RunpodError } from "../error";
 import { splitOwnerTag, TEMPLATE_TAG } from "../ownerTag";
 import { followerBody, followsTemplate, runsTemplate } from "./followers";
 import { endpointRecord, endpointSettings, type RestEndpoint } from "./records";
-import { idOnly, itemPath, type RestRequests } from "./request";
+import { itemPath, type RestRequests } from "./request";
 import { getTemplate, listTemplates } from "./templates";
 
 /** Endpoint calls of the REST API. */

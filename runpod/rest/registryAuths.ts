@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { idOnly } from "../call";
 import type { RegistryAuthApi, RegistryAuthRecord } from "../client";
 import { RunpodError } from "../error";
 import { text } from "../nullable";
-import { idOnly, itemPath, NOT_OFFERED, type RestRequests } from "./request";
+import { itemPath, NOT_OFFERED, type RestRequests } from "./request";
 
 const registryAuthRecord: z.ZodType<RegistryAuthRecord> = z.object({ id: z.string(), name: text });
 

@@ -1,27 +1,20 @@
 import { z } from "zod";
+import { type Call, failedCall, parseResponse } from "../call";
 import type { ApiOptions } from "../client";
-import { isNotFound, RunpodError, redact, refusedKey } from "../error";
+import { isNotFound, RunpodError, refusedKey } from "../error";
 import { callJson, type HttpResponse } from "../http";
 import { type Listing, listing } from "../nullable";
-import { isTransientStatus, retryTransient } from "../retry";
+import { retryTransient } from "../retry";
 
 /** Body of an error response, `application/problem+json`. */
 const problem = z.object({ title: z.string(), detail: z.string(), errors: z.array(z.unknown()) }).partial();
 
-/** A call of RunPod's REST API. */
-interface RestCall<T> {
-  /** Name of the operation in error messages. */
-  operation: string;
+/** A call of RunPod's REST API. The secrets are values of its body. */
+interface RestCall<T> extends Call<T> {
   method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Path below `/v2`. */
   path: string;
   body?: object;
-  /** Schema of the response. */
-  response: z.ZodType<T>;
-  /** Whether another attempt may help when the response has not the right shape. Default false. */
-  isRepeatedWhenInvalid?: boolean;
-  /** Values in the body that must not appear in an error message. */
-  secrets?: string[];
 }
 
 /**
@@ -46,11 +39,11 @@ const pagination = z.object({ nextCursor: z.string().nullish(), hasNextPage: z.b
 /** Maximum number of pages. A longer list is an error, because RunPod then returns the same pages again and again. */
 const MAX_PAGES = 1_000;
 
-/** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
-export const idOnly = z.object({ id: z.string() });
-
 /** Path of one resource. */
-export function itemPath(collection: "templates" | "serverless" | "registries", id: string): string {
+export function itemPath(
+  collection: "templates" | "serverless" | "registries" | "account/secrets",
+  id: string,
+): string {
   return `/${collection}/${encodeURIComponent(id)}`;
 }
 
@@ -64,16 +57,11 @@ export function restRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): R
   }
 
   async function sendOnce<T>(call: RestCall<T>): Promise<T> {
-    const { operation, method, path, body, response, secrets = [] } = call;
+    const { operation, method, path, body, secrets = [] } = call;
     const url = base + path;
     const received = await callJson({ operation, method, url, apiKey, timeoutMs, ...(body && { body }) });
     if (received.status >= 300) throw refusal(operation, received, [apiKey, ...secrets]);
-    const parsed = response.safeParse(received.body);
-    if (parsed.success) return parsed.data;
-    throw new RunpodError(`Unexpected response from RunPod to ${operation}: ${z.prettifyError(parsed.error)}`, {
-      transient: call.isRepeatedWhenInvalid ?? false,
-      maybeDone: true,
-    });
+    return parseResponse(call, received.body);
   }
 
   return {
@@ -124,27 +112,18 @@ export function restRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): R
 function refusal(operation: string, response: HttpResponse, secrets: string[]): RunpodError {
   const { status, body, retryAfterMs } = response;
   if (status === 401) return refusedKey(operation, "is not valid");
-  const explained = explanations[status];
   if (status < 400) {
     const reason = `HTTP ${status} redirects to another address. Check runpodApiUrl.`;
     return new RunpodError(`RunPod did not answer ${operation}: ${reason}`, { transient: false });
   }
   const { title, detail, errors = [] } = problem.safeParse(body).data ?? {};
   const reasons = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...errors.map(asText)];
-  const transient = isTransientStatus(status);
-  const verb = transient ? "could not do" : "refused";
   // `isNotFound` and `isNameTaken` look for the meaning of the status in the message. RunPod's own text does not always
   // contain this meaning.
   const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
   const suffix = reasons.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
-  const message = `RunPod ${verb} ${operation}: ${reasons.join("; ")}${suffix}`;
-  return new RunpodError(redact(explained === undefined ? message : `${message}. ${explained}`, secrets), {
-    transient,
-    retryAfterMs,
-    // RunPod has not executed a call that it throttles.
-    maybeDone: transient && status !== 429,
-    isRefusal: !transient && explained === undefined,
-  });
+  const reason = `${reasons.join("; ")}${suffix}`;
+  return failedCall({ operation, status, reason, todo: explanations[status], retryAfterMs }, secrets);
 }
 
 /** Next step for the operator, by status. A retry does not help for these. */

@@ -1,8 +1,9 @@
+import { idOnly } from "../call";
 import type { TemplateApi, TemplateRecord, TemplateSettings } from "../client";
 import { RunpodError } from "../error";
 import { followerBody, followsTemplate } from "./followers";
 import { containerBody, endpointRecord, type RestEndpoint, templateRecord } from "./records";
-import { idOnly, itemPath, type RestRequests } from "./request";
+import { itemPath, type RestRequests } from "./request";
 
 /** Lists the templates of the account, without those that cannot be read. */
 export async function listTemplates({ list }: RestRequests): Promise<TemplateRecord[]> {
@@ -29,7 +30,7 @@ export function templateApi(requests: RestRequests): TemplateApi {
     } catch (error) {
       if (!(error instanceof RunpodError)) throw error;
       const message = `The template has changed, but its endpoint "${name}" (${id}) has not changed: ${error.message}`;
-      throw new RunpodError(message, { transient: false, maybeDone: true });
+      throw new RunpodError(message, { transient: false, maybeDone: true, isRefusal: error.isRefusal });
     }
   }
 

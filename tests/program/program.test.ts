@@ -17,7 +17,7 @@ import { bringUp, engineOptions, type ProgramOutputs } from "../../local/cloud/p
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
 import { openAccount } from "../../local/runpod/account/accountFile";
 import { customerApi } from "../../local/visitor/customer";
-import { browserKeyOf, configKey, START_STACK, stackNames } from "../../names";
+import { browserKeyOf, configKey, huggingfaceTokenOf, START_STACK, stackNames } from "../../names";
 import { webhookEvents } from "../../stripe/events";
 import { budgets, functionName, packageFolder, zippedBytes } from "../../verify/bench/zips";
 import { logicalName } from "../names";
@@ -29,6 +29,7 @@ const dir = mkdtempSync(join(tmpdir(), "snack-misaki-program-"));
 const canaries: Record<string, string> = {
   runpodApiKey: "canary-account-key-5f2d",
   [browserKeyOf(planModels.paid)]: "canary-browser-key-9a1c-e57b",
+  [huggingfaceTokenOf(planModels.paid)]: "hf_canary_worker_token_3e88",
   ...Object.fromEntries(
     Object.values(vipProviderKeys).flatMap((key) => (key ? [[key, `canary-${key}-of-a-provider-77d0`]] : [])),
   ),
@@ -495,6 +496,16 @@ describe("The program", () => {
     expect(schedules).toContain("rate(6 hours)");
   });
 
+  it("keeps a model's Hugging Face token in a secret of the RunPod account, and only its name in the template", () => {
+    const { secrets, templates } = openAccount(join(dir, "runpod", "account.db")).data;
+    const model = planModels.paid;
+    const name = names.huggingfaceSecret(model);
+    expect(Object.values(secrets)).toMatchObject([{ name, value: canaries[huggingfaceTokenOf(model)] }]);
+    const tokens = Object.values(templates).map(({ env }) => env.find(({ key }) => key === "HF_TOKEN")?.value);
+    expect(tokens.sort()).toEqual([`{{ RUNPOD_SECRET_${name} }}`, undefined]);
+    expect(JSON.stringify(templates)).not.toContain(canaries[huggingfaceTokenOf(model)]);
+  });
+
   it("gives RunPod registry tokens of the function's role, never of the deployer", () => {
     const { resources: saved } = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8")) as {
       resources: { type: string; inputs: Record<string, unknown> }[];
@@ -688,7 +699,7 @@ describe("The program", () => {
       "aws:cognito/userPool:UserPool",
     ];
     expect(types.flatMap(resources)).toEqual([]);
-    expect(openAccount(join(dir, "runpod", "account.db")).data).toMatchObject({ endpoints: {} });
+    expect(openAccount(join(dir, "runpod", "account.db")).data).toMatchObject({ endpoints: {}, secrets: {} });
     expect(cloud.stripe?.account.webhookEndpoints()).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { models } from "../../contract/plan";
 import { type LocalCloud, startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions } from "../../local/cloud/program";
 import { destroy, preview, type StepEvent, up } from "../../local/pulumi/engine";
+import { huggingfaceTokenOf } from "../../names";
 import { logicalName } from "../names";
 
 // RunPod removes its GraphQL API in early 2027, so every stack must be able to switch to REST.
@@ -15,7 +16,8 @@ const dir = mkdtempSync(join(tmpdir(), "snack-misaki-rest-"));
 let cloud: LocalCloud;
 
 beforeAll(async () => {
-  cloud = await startLocalCloud({ programDir, dir, freePorts: true });
+  const config = { [huggingfaceTokenOf("phi3")]: "hf_canary_worker_token" };
+  cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });
   await bringUp(cloud, programDir, dir);
 });
 
@@ -53,9 +55,12 @@ async function delegations(): Promise<Record<string, string>> {
 describe("A stack that was created through GraphQL", () => {
   let rest: Record<string, unknown>;
 
-  it("shows no change at RunPod when it switches to REST and keeps its ECR token", async () => {
+  it("shows no change at RunPod when it switches to REST, and keeps its ECR token and its Hugging Face token", async () => {
+    const before = account().secrets.all;
     const { steps } = await up(engineOptions(cloud, programDir, dir, { runpodApi: "rest" }));
     expect(runpodChanges(steps)).toEqual([]);
+    expect(before).toMatchObject([{ value: "hf_canary_worker_token" }]);
+    expect(account().secrets.all).toEqual(before);
   });
 
   it("keeps its endpoints when it switches to REST with ECR delegations", async () => {
@@ -82,6 +87,7 @@ describe("A stack that was created through GraphQL", () => {
 
   it("leaves no resource at RunPod after a destroy through REST", async () => {
     await destroy(engineOptions(cloud, programDir, dir, rest));
-    expect([account().endpoints, account().templates, account().registryAuths]).toEqual([[], [], []]);
+    const { endpoints, templates, registryAuths, secrets } = account();
+    expect([endpoints, templates, registryAuths, secrets.all]).toEqual([[], [], [], []]);
   });
 });

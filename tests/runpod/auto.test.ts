@@ -12,7 +12,7 @@ const endGraphql = (skip = 0) =>
 
 describe("The API auto", () => {
   it("uses GraphQL while RunPod offers it", async () => {
-    expect(await connect().getControlPlane()).toEqual({ api: "graphql", endsAt: undefined, hasMoved: false });
+    expect(await connect().getControlPlane()).toEqual({ api: "graphql", endsAt: undefined });
   });
 
   it("changes to REST v2 when GraphQL answers 410 Gone, keeps every resource and says so once", async () => {
@@ -52,7 +52,7 @@ describe("The API auto", () => {
 
   it("changes to REST v2 after the date of a Sunset header", async () => {
     account.runpod.switches.graphqlSunset = "2020-01-31T00:00:00Z";
-    expect(await connect().getControlPlane()).toMatchObject({ api: "rest", hasMoved: true });
+    expect(await connect().getControlPlane()).toMatchObject({ api: "rest" });
   });
 
   it("keeps models in the hosts' cache of an endpoint that GraphQL has created", async () => {

@@ -65,13 +65,15 @@ interface GraphqlRequest {
 export async function startFakeGraphql() {
   const account = new GraphqlAccount();
   const server = await startFakeServer({
-    identify({ body }) {
+    identify({ path, body }) {
+      if (path !== "/graphql") return undefined;
       const { query, variables } = body as GraphqlRequest;
       const field = /\{\s*(?:myself\s*\{\s*)?(\w+)/.exec(query.replace(/^[^{]*/, ""))?.[1] ?? "";
       return { operation: operations[field] ?? (field as Operation), input: variables?.input ?? {} };
     },
     refuse: (message) => json(200, { errors: [{ message }], data: null }),
-    async answer({ body, hasKey }) {
+    async answer({ path, body, hasKey }) {
+      if (path !== "/graphql") return json(404, { title: "Not Found", status: 404, detail: "resource not found" });
       const { query, variables } = body as GraphqlRequest;
       const errors = validate(schema, parse(query));
       if (errors.length > 0) return json(400, { errors });

@@ -76,10 +76,16 @@ export interface WorkerState {
 
 /** A list of responses about an endpoint's workers. Each call returns the next one; the last one repeats. */
 export interface WorkerStates {
-  /** Responses of REST v2. If undefined, the response is a 404. */
+  /** Responses of REST v2, one per read of `/releases`. If undefined, the response is a 404. */
   rest: { version: number; workers: WorkerState[] }[] | undefined;
+  /** Whether REST v2 answers a read of `/releases` with a 404. */
+  hasNoReleases: boolean;
   /** Responses of `/health` of the job API. If undefined, the response is a 404. */
   health: Record<string, number | null>[] | undefined;
   /** Log lines of a worker's host. */
   hostLog: string[];
+  /** Received reads, in order. */
+  reads: ("releases" | "workers" | "health")[];
+  /** Last response about a release. The list of workers agrees with it. */
+  latest: { version: number; workers: WorkerState[] } | undefined;
 }

@@ -47,6 +47,7 @@ export async function programFolder(name: "runpod" | "stripe" = "runpod"): Promi
 /** Registrations of a program with one resource of each type. */
 export interface Registered {
   registryAuth: Registration;
+  secret: Registration;
   template: Registration;
   endpoint: Registration;
   /** Outputs of the endpoint that the program can read. */
@@ -64,8 +65,8 @@ export function readRegistrations(): Promise<Registered> {
 async function runResourceClasses(): Promise<Registered> {
   const { stdout } = await promisify(execFile)(process.execPath, ["tests/runpod/registrations.cjs"]);
   const { registered, endpointOutputs } = JSON.parse(stdout);
-  const [registryAuth, template, endpoint] = registered.map(withoutSecrets);
-  return { registryAuth, template, endpoint, endpointOutputs };
+  const [registryAuth, secret, template, endpoint] = registered.map(withoutSecrets);
+  return { registryAuth, secret, template, endpoint, endpointOutputs };
 }
 
 /** Property name by which the Pulumi SDK marks a secret in the inputs. */

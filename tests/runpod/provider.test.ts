@@ -9,21 +9,23 @@ const fixture = graphqlFixture();
 
 describe("The program", () => {
   it("registers the resources under their types and reads the endpoint's outputs", () => {
-    const { registryAuth, template, endpoint, endpointOutputs } = fixture().registered;
+    const { registryAuth, secret, template, endpoint, endpointOutputs } = fixture().registered;
     expect(registryAuth.type).toBe("pulumi-nodejs:dynamic/runpod:RegistryAuth");
+    expect(secret.type).toBe("pulumi-nodejs:dynamic/runpod:Secret");
     expect(template.type).toBe("pulumi-nodejs:dynamic/runpod:Template");
     expect(endpoint.type).toBe("pulumi-nodejs:dynamic/runpod:Endpoint");
     expect(template.inputs.owner).toBe("snack-misaki/dev");
     expect(endpointOutputs).toEqual({ id: "worker-id", templateId: "worker-id", workersMax: 3 });
   });
 
-  it("registers a registry's password as a secret", () => {
+  it("registers a registry's password and a secret's value as secrets", () => {
     expect(fixture().registered.registryAuth.secrets).toEqual(["password"]);
+    expect(fixture().registered.secret.secrets).toEqual(["value"]);
   });
 
   it("stores only forwarding methods in the state", () => {
-    const { templateInputs, endpointInputs, registryAuthInputs } = fixture();
-    for (const { __provider } of [templateInputs, endpointInputs, registryAuthInputs]) {
+    const { templateInputs, endpointInputs, registryAuthInputs, registered } = fixture();
+    for (const { __provider } of [templateInputs, endpointInputs, registryAuthInputs, registered.secret.inputs]) {
       expect([...String(__provider).matchAll(/require\((.*?)\)/g)].map(([, path]) => path)).toEqual([
         '"./.build/runpod/provider.cjs"',
       ]);

@@ -21,9 +21,12 @@ async function main() {
   const { Template } = require(join(program, "runpod/template.js"));
   const { Endpoint } = require(join(program, "runpod/endpoint.js"));
   const { RegistryAuth } = require(join(program, "runpod/registryAuth.js"));
+  const { Secret } = require(join(program, "runpod/secret.js"));
   const credentials = { username: "AWS", password: "canary-registry-password" };
   const registryAuth = new RegistryAuth("worker", { name: "snack-misaki-dev-registry", ...credentials });
   await new Promise((resolve) => registryAuth.urn.apply(resolve));
+  const secret = new Secret("worker", { name: "snack-misaki-dev-token", value: "canary-secret-value" });
+  await new Promise((resolve) => secret.urn.apply(resolve));
   const template = new Template("worker", {
     name: "snack-phi3",
     imageName: "registry.example/phi3:2026-11-01",

@@ -46,9 +46,28 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     const { inputs, result, output } = await rollOut(created);
     expect(result).toMatchObject({ imageName: inputs.imageName });
     expect(output.trim().split("\n")).toEqual([
-      "RunPod endpoint snack-phi3: workers of version 2: 0 ready, 1 of the old version, 1 starting (0 s)",
-      "RunPod endpoint snack-phi3: workers of version 2: 1 ready, 1 of the old version (0 s)",
+      "RunPod endpoint snack-phi3: workers of version 2: 0 ready, 1 of the old version, 1 starting, rollout at 50 % (0 s)",
+      "RunPod endpoint snack-phi3: workers of version 2: 1 ready, 1 of the old version, rollout at 50 % (0 s)",
       "RunPod endpoint snack-phi3: workers of version 2: 1 ready. Done.",
+    ]);
+  });
+
+  it("is followed in RunPod's releases, and the workers are read only when one runs the new version", async () => {
+    const { runpod } = fixture();
+    const created = await deployed();
+    runpod.workers.rest = [
+      { version: 1, workers: [ready] },
+      { version: 2, workers: [stale] },
+      { version: 2, workers: [stale] },
+      { version: 2, workers: [stale, ready] },
+      { version: 2, workers: [ready] },
+    ];
+    const { result } = await rollOut(created);
+    expect(result).not.toBeInstanceOf(Error);
+    expect(runpod.workers.reads).toEqual([
+      ...["releases", "workers"],
+      ...["releases", "releases"],
+      ...["releases", "workers", "releases", "workers"],
     ]);
   });
 
@@ -62,7 +81,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     ["crash", [crashing], /1 crashing\)\. Workers crash: read a worker's log/],
     ["wait for a GPU", [waiting], /1 waiting for a GPU\)\. Workers wait for a GPU \(throttled\): allow more GPU pools/],
     ["never start", [starting], /1 starting\)\. Workers are still starting.*runpodRolloutLimitMs/],
-    ["of the old version do not stop", [stale], /1 of the old version\)\. Old workers are still busy/],
+    ["of the old version do not stop", [stale], /1 of the old version, rollout at 0 %\)\. Old workers are still busy/],
   ])("fails with a reason and records the new state when the workers %s", async (_case, workers, reason) => {
     const { runpod } = fixture();
     const created = await deployed();
@@ -111,6 +130,22 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     const { result, output } = await rollOut(created);
     expect(result).not.toBeInstanceOf(Error);
     expect(output).toContain("RunPod does not return the state of the workers, so the program does not wait for them.");
+  });
+
+  it("is followed in the list of workers when REST does not return the releases", async () => {
+    const { runpod } = fixture();
+    const created = await deployed();
+    runpod.workers.hasNoReleases = true;
+    runpod.workers.rest = [
+      { version: 1, workers: [ready] },
+      { version: 2, workers: [stale, starting] },
+      { version: 2, workers: [ready] },
+    ];
+    const { output } = await rollOut(created);
+    expect(output.trim().split("\n")).toEqual([
+      "RunPod endpoint snack-phi3: workers of version 2: 0 ready, 1 of the old version, 1 starting (0 s)",
+      "RunPod endpoint snack-phi3: workers of version 2: 1 ready. Done.",
+    ]);
   });
 
   it("uses the worker counts of the job API when REST does not return the workers", async () => {

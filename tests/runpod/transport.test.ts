@@ -140,6 +140,62 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
   });
 });
 
+describe("The rate limit of REST v2", () => {
+  /** Serves empty lists, at most `quota` per window, with RunPod's headers. Counts the refused calls. */
+  async function serveLimited(windowSeconds: number, quota: number) {
+    const seen = { calls: 0, refused: 0 };
+    let window = { startedAt: Number.NEGATIVE_INFINITY, remaining: 0 };
+    const url = await serve((_request, response) => {
+      seen.calls += 1;
+      if (performance.now() - window.startedAt >= windowSeconds * 1_000)
+        window = { startedAt: performance.now(), remaining: quota };
+      window.remaining -= 1;
+      const left = Math.ceil(windowSeconds - (performance.now() - window.startedAt) / 1_000);
+      const limit = { ratelimit: `"minute";r=${Math.max(0, window.remaining)};t=${left}, "day";r=40000;t=50000, junk` };
+      if (window.remaining >= 0) return response.writeHead(200, limit).end('{"registries":[]}');
+      seen.refused += 1;
+      return response.writeHead(429, { ...limit, "retry-after": String(left) }).end();
+    });
+    return { client: apis.rest({ apiKey: API_KEY, url }), seen };
+  }
+
+  it("slows calls down when few are left, so that RunPod refuses none, one after another or at once", async () => {
+    setRetryPolicy({ intervalMs: 1, limitMs: 20_000 });
+    const { client, seen } = await serveLimited(1, 12);
+    for (let call = 0; call < 20; call += 1) await client.listRegistryAuths();
+    await Promise.all(Array.from({ length: 15 }, () => client.listRegistryAuths()));
+    expect(seen).toEqual({ calls: 35, refused: 0 });
+  });
+
+  it("delays no call beyond the retry limit, and RunPod's refusal names both limits", async () => {
+    setRetryPolicy({ intervalMs: 1, limitMs: 50 });
+    const { client, seen } = await serveLimited(3_600, 2);
+    await client.listRegistryAuths();
+    await client.listRegistryAuths();
+    await expect(client.listRegistryAuths()).rejects.toThrow(/RunPod asks to wait 3600 s, runpodRetryLimitMs allows/);
+    expect(seen).toEqual({ calls: 3, refused: 1 });
+  });
+
+  it("counts the calls of all clients with one key, and tells the operator about a long wait", async () => {
+    setRetryPolicy({ intervalMs: 1, limitMs: 60_000 });
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    const url = await serve((_request, response) => {
+      response.writeHead(200, { ratelimit: '"minute";r=0;t=50' }).end('{"registries":[]}');
+    });
+    await apis.rest({ apiKey: API_KEY, url }).listRegistryAuths();
+    // The test does not wait for this call.
+    void apis
+      .rest({ apiKey: API_KEY, url })
+      .listRegistryAuths()
+      .catch(() => {});
+    await vi.waitFor(() =>
+      expect(log.mock.calls.join()).toBe(
+        "RunPod accepts few more calls at the moment. The program goes on with list registries in 50 s, for at most 60 s in total.",
+      ),
+    );
+  });
+});
+
 describe("readStream", () => {
   it("returns the text received before its time limit", async () => {
     const url = await serve((_request, response) => {

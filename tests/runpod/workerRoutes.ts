@@ -1,9 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { WorkerStates } from "./fakeRunpod";
+import type { WorkerState, WorkerStates } from "./fakeRunpod";
 
 /** Responses of an account without workers. */
 export function emptyWorkerStates(): WorkerStates {
-  return { rest: [{ version: 1, workers: [] }], health: undefined, hostLog: [] };
+  return {
+    rest: [{ version: 1, workers: [] }],
+    health: undefined,
+    hasNoReleases: false,
+    hostLog: [],
+    reads: [],
+    latest: undefined,
+  };
 }
 
 /**
@@ -18,8 +25,16 @@ export function answerWorkerRoute(request: IncomingMessage, response: ServerResp
     response.end(JSON.stringify(body ?? { title: "Not Found", status: 404, detail: "resource not found" }));
     return true;
   };
-  if (/^\/v2\/serverless\/[^/]+\/workers$/.test(pathname)) {
+  if (/^\/v2\/serverless\/[^/]+\/releases$/.test(pathname)) {
+    states.reads.push("releases");
     const now = next(states.rest);
+    states.latest = now;
+    if (states.hasNoReleases) return json(undefined);
+    return json(now && { endpointVersion: now.version, rollout: rolloutOf(now.workers), releases: [] });
+  }
+  if (/^\/v2\/serverless\/[^/]+\/workers$/.test(pathname)) {
+    states.reads.push("workers");
+    const now = states.rest && states.latest;
     const workers = now?.workers.map((worker, index) => ({ id: `w${index}`, gpuCount: 1, ...worker }));
     return json(now && { endpointVersion: now.version, workers, summary: {} });
   }
@@ -31,10 +46,18 @@ export function answerWorkerRoute(request: IncomingMessage, response: ServerResp
     return true;
   }
   if (/^\/v2\/[^/]+\/health$/.test(pathname) && !pathname.startsWith("/v2/serverless/")) {
+    states.reads.push("health");
     const workers = next(states.health);
     return json(workers && { jobs: {}, workers });
   }
   return false;
+}
+
+function rolloutOf(workers: WorkerState[]) {
+  const workersOnLatest = workers.filter(({ isStale }) => !isStale).length;
+  const percentOnLatest = workers.length === 0 ? 0 : Math.round((100 * workersOnLatest) / workers.length);
+  const inProgress = workersOnLatest < workers.length;
+  return { inProgress, workersOnLatest, workersTotal: workers.length, percentOnLatest };
 }
 
 function next<T>(list: T[] | undefined): T | undefined {

@@ -47,7 +47,8 @@ ${table(["key", "meaning"], forAnyModel(secrets))}
 
 /** Keeps only the rows of the first model and writes `<model>` in place of its name. */
 function forAnyModel(rows: string[][]): string[][] {
-  const isOf = (model: string, [key = ""]: string[]) => new RegExp(`(\\b|\\.)${model}(BrowserKey|\\b)`).test(key);
+  const isOf = (model: string, [key = ""]: string[]) =>
+    new RegExp(`(\\b|\\.)${model}(BrowserKey|HuggingfaceToken|\\b)`).test(key);
   const [first = "", ...others] = models;
   return rows
     .filter((row) => !others.some((model) => isOf(model, row)))

@@ -9,6 +9,7 @@ import type {
   InlineTemplate,
   RegistryAuth,
   ReleaseRecord,
+  Secret,
   Template,
   TemplateInput,
 } from "./records";
@@ -64,7 +65,7 @@ export class RunpodAccount {
     this.lag = new ListLag(options.listLagMs);
     this.registries = new Registries(this.file, options.clock, this.lag);
     this.networkVolumes = new NetworkVolumes(this.file);
-    this.secrets = new Secrets(this.file, options.clock);
+    this.secrets = new Secrets(this.file, options.clock, this.lag);
   }
 
   get userId(): string {
@@ -88,11 +89,12 @@ export class RunpodAccount {
   }
 
   /** The resources as RunPod's lists show them: some seconds old while `listLagMs` is above 0. */
-  get listed(): { templates: Template[]; endpoints: Endpoint[]; registryAuths: RegistryAuth[] } {
+  get listed(): { templates: Template[]; endpoints: Endpoint[]; registryAuths: RegistryAuth[]; secrets: Secret[] } {
     return {
       templates: this.lag.list("templates", this.templates),
       endpoints: this.lag.list("endpoints", this.endpoints),
       registryAuths: this.lag.list("registryAuths", this.registryAuths),
+      secrets: this.lag.list("secrets", this.secrets.all),
     };
   }
 

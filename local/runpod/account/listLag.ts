@@ -1,9 +1,10 @@
-import type { Endpoint, RegistryAuth, Template } from "./records";
+import type { Endpoint, RegistryAuth, Secret, Template } from "./records";
 
 interface Listed {
   templates: Template;
   endpoints: Endpoint;
   registryAuths: RegistryAuth;
+  secrets: Secret;
 }
 type Kind = keyof Listed;
 

@@ -134,14 +134,14 @@ export interface NetworkVolume {
   dataCenterId: string;
 }
 
-/**
- * Secret that templates refer to as `{{ RUNPOD_SECRET_name }}`. The double stores no value, because nothing in the
- * double reads the value.
- */
+/** Secret that environments refer to as `{{ RUNPOD_SECRET_<name> }}`. A worker gets the value when it starts. */
 export interface Secret {
   id: string;
   name: string;
+  /** No API returns it. */
+  value: string;
   description: string | null;
   createdAt: string;
   updatedAt: string | null;
+  valueLastUpdatedAt: string;
 }

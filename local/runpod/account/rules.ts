@@ -2,8 +2,11 @@ import { gpuTypes, pools } from "./catalog";
 import { parseGpuIds } from "./gpuSelection";
 import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } from "./records";
 
-/** Kind of a refusal. It decides the HTTP status in REST v2: `missing` 404, `image` and `kind` 422, `rule` 400. */
-export type Refusal = "rule" | "missing" | "image" | "kind";
+/**
+ * Kind of a refusal. It decides the HTTP status in REST v2: `missing` 404, `taken` 409, `image` and `kind` 422, `rule`
+ * 400.
+ */
+export type Refusal = "rule" | "missing" | "taken" | "image" | "kind";
 
 /** Violation of one of the account's rules. The caller gets the message, in RunPod's words. */
 export class AccountError extends Error {

@@ -1,46 +1,74 @@
 import type { AccountFile } from "./accountFile";
 import type { Clock } from "./clock";
 import { newId } from "./ids";
+import type { ListLag } from "./listLag";
 import type { Secret } from "./records";
 import { AccountError } from "./rules";
 
-/** Secrets of an account, without their values. */
+/** Reference to a secret in an environment. */
+const REFERENCE = /\{\{\s*RUNPOD_SECRET_([\w.\-/]+)\s*\}\}/g;
+
+/** Secrets of an account. */
 export class Secrets {
   constructor(
     private readonly file: AccountFile,
     private readonly clock: Clock,
+    private readonly lag: ListLag,
   ) {}
 
   get all(): Secret[] {
     return Object.values(this.file.data.secrets);
   }
 
-  /** Creates a secret. Its name must be unique. */
-  create(name: string, description: string | null): Secret {
-    if (this.all.some((secret) => secret.name === name)) throw new AccountError("Secret name must be unique");
-    const secret: Secret = { id: newId(), name, description, createdAt: this.clock.timestamp(), updatedAt: null };
-    this.file.data.secrets[secret.id] = secret;
-    this.file.save("secrets", secret.id);
-    return secret;
+  find(id: string): Secret | undefined {
+    return this.file.data.secrets[id];
   }
 
-  /** Updates the description and the time of the last change. */
-  update(id: string, changes: Partial<Pick<Secret, "description">>): Secret {
-    const secret = this.require(id);
-    Object.assign(secret, changes, { updatedAt: this.clock.timestamp() });
+  /**
+   * Creates a secret. Its name must be unique. Unconfirmed: RunPod's filter by name ignores upper and lower case, so the
+   * double assumes that the uniqueness does as well.
+   */
+  create({ name, value, description = null }: Pick<Secret, "name" | "value"> & Partial<Secret>): Secret {
+    if (!/^[a-z_][\w.\-/]{0,190}$/i.test(name)) throw new AccountError(`name ${name} is not allowed`, "kind");
+    if (/^runpod/i.test(name)) throw new AccountError("name must not begin with the reserved prefix RUNPOD", "kind");
+    if (value === "") throw new AccountError("value is required", "kind");
+    if (this.named(name)) throw new AccountError("a secret with this name already exists", "taken");
+    const createdAt = this.clock.timestamp();
+    const id = newId();
+    const secret = { id, name, value, description, createdAt, updatedAt: null, valueLastUpdatedAt: createdAt };
+    this.lag.noteCreated(id);
+    this.file.data.secrets[id] = secret;
     this.file.save("secrets", id);
     return secret;
   }
 
-  /** Deletes a secret. */
+  /** Updates the value, the description and the times of the last changes. */
+  update(id: string, changes: Partial<Pick<Secret, "description" | "value">>): Secret {
+    const secret = this.require(id);
+    const updatedAt = this.clock.timestamp();
+    Object.assign(secret, changes, { updatedAt }, changes.value !== undefined && { valueLastUpdatedAt: updatedAt });
+    this.file.save("secrets", id);
+    return secret;
+  }
+
+  /** Deletes a secret. RunPod does so even while an environment refers to it. */
   remove(id: string): void {
-    this.require(id);
+    this.lag.noteDeleted("secrets", this.require(id));
     delete this.file.data.secrets[id];
     this.file.save("secrets", id);
   }
 
+  /** Replaces the references in a text by the values. A reference to an unknown secret stays. */
+  resolve(text: string): string {
+    return text.replace(REFERENCE, (reference, name: string) => this.named(name)?.value ?? reference);
+  }
+
+  private named(name: string): Secret | undefined {
+    return this.all.find((secret) => secret.name.toLowerCase() === name.toLowerCase());
+  }
+
   private require(id: string): Secret {
-    const secret = this.file.data.secrets[id];
+    const secret = this.find(id);
     if (!secret) throw new AccountError("Secret not found", "missing");
     return secret;
   }

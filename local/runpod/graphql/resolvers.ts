@@ -87,7 +87,7 @@ function userView({ account, workerIds }: ResolverOptions) {
     podTemplates: () => account.listed.templates,
     containerRegistryCreds: () => account.listed.registryAuths,
     networkVolumes: () => account.networkVolumes.all,
-    secrets: () => account.secrets.all,
+    secrets: () => account.listed.secrets,
   };
 }
 
@@ -150,10 +150,12 @@ function volumeMutations({ account }: ResolverOptions, mutation: Guard) {
 
 function secretMutations({ account: { secrets } }: ResolverOptions, mutation: Guard) {
   return {
-    secretCreate: mutation(({ input }: { input: { name: string; description?: string | null } }) =>
-      secrets.create(input.name, input.description ?? null),
+    secretCreate: mutation(({ input }: { input: { name: string; value: string; description?: string | null } }) =>
+      secrets.create({ ...input, description: input.description ?? null }),
     ),
-    secretValueUpdate: mutation(({ input }: { input: { id: string } }) => secrets.update(input.id, {})),
+    secretValueUpdate: mutation(({ input: { id, value } }: { input: { id: string; value: string } }) =>
+      secrets.update(id, { value }),
+    ),
     secretDescriptionUpdate: mutation(({ input }: { input: { id: string; description: string } }) =>
       secrets.update(input.id, { description: input.description }),
     ),

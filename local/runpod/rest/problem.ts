@@ -16,7 +16,7 @@ export class RestProblem extends Error {
   }
 }
 
-const statusOf: Record<Refusal, number> = { rule: 400, missing: 404, image: 422, kind: 422 };
+const statusOf: Record<Refusal, number> = { rule: 400, missing: 404, taken: 409, image: 422, kind: 422 };
 
 /** Converts an AccountError to a RestProblem. Rethrows any error of another class. */
 export function problemOf(error: unknown): RestProblem {

@@ -109,6 +109,25 @@ export const CreateDelegation = z.strictObject({
   name: z.string().nullish(),
 });
 
+const secretName = z
+  .string()
+  .max(191)
+  .regex(/^[a-zA-Z_][a-zA-Z0-9_.\-/]*$/, "does not match pattern '^[a-zA-Z_][a-zA-Z0-9_.\\-/]*$'");
+const secretValue = z.string().min(1).max(16_777_215);
+const secretDescription = z.string().max(65_535);
+
+/** `POST /v2/account/secrets`. */
+export const CreateSecret = z.strictObject({
+  name: secretName,
+  value: secretValue,
+  description: secretDescription.optional(),
+});
+
+/** `PATCH /v2/account/secrets/{id}`. The name cannot be changed. */
+export const UpdateSecret = z
+  .strictObject({ value: secretValue.optional(), description: secretDescription.optional() })
+  .refine((body) => Object.keys(body).length > 0, { message: "minProperties: got 0, want 1" });
+
 /** `POST /v2/network-volumes`. */
 export const CreateVolume = z.strictObject({
   name: z.string().min(1),

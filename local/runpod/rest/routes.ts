@@ -1,5 +1,5 @@
 import type { RunpodAccount } from "../account/account";
-import type { Endpoint, NetworkVolume, Template } from "../account/records";
+import type { Endpoint, NetworkVolume, Secret, Template } from "../account/records";
 import { hasNoCapacity, type Switches } from "../account/switches";
 import type { Fleet } from "../workers/fleet";
 import { serverlessBilling } from "./billing";
@@ -10,10 +10,12 @@ import {
   CreateDelegation,
   CreateEndpoint,
   CreateRegistry,
+  CreateSecret,
   CreateTemplate,
   CreateVolume,
   UpdateEndpoint,
   UpdateRegistry,
+  UpdateSecret,
   UpdateTemplate,
   UpdateVolume,
 } from "./requestBodies";
@@ -43,6 +45,7 @@ export function restRoutes(context: RestContext): RestRoute[] {
     ...workerRoutes(context),
     ...templateRoutes(context),
     ...registryRoutes(context),
+    ...secretRoutes(context),
     ...volumeRoutes(context),
     ...catalogRoutes(context),
     billingRoute(context),
@@ -167,6 +170,35 @@ function registryRoutes({ account, changed }: RestContext): RestRoute[] {
     route("DELETE /registries/{id}", "Delete a container registry credential", ({ id }) =>
       account.deleteRegistryAuth(id),
     ),
+  ];
+}
+
+/** Secrets of the account (RunPod's API reference, September 2026). Their values are never returned. */
+function secretRoutes({ account }: RestContext): RestRoute[] {
+  const { secrets } = account;
+  const view = ({ id, name, description, createdAt, valueLastUpdatedAt }: Secret) => {
+    return { id, name, description, createdAt, valueLastUpdatedAt };
+  };
+  return [
+    route("GET /account/secrets", "List secrets", ({ query }) => {
+      const name = query.get("name")?.toLowerCase();
+      const found = account.listed.secrets.filter((each) => name === undefined || each.name.toLowerCase() === name);
+      return { secrets: found.map(view) };
+    }),
+    bodyRoute("POST /account/secrets", "Create a secret", CreateSecret, (_, { name, value, description = null }) =>
+      view(secrets.create({ name, value, description })),
+    ),
+    route("GET /account/secrets/{id}", "Get a secret", ({ id }) => view(found(secrets.find(id), "secret"))),
+    // A running worker keeps the value with which it was started, so no worker changes.
+    bodyRoute("PATCH /account/secrets/{id}", "Update a secret", UpdateSecret, ({ id }, { value, description }) =>
+      view(
+        secrets.update(id, {
+          ...(value !== undefined && { value }),
+          ...(description !== undefined && { description: description || null }),
+        }),
+      ),
+    ),
+    route("DELETE /account/secrets/{id}", "Delete a secret", ({ id }) => secrets.remove(id)),
   ];
 }
 

@@ -23,9 +23,10 @@ export type StartWorker = (
  * @param options.dir existing folder for version files. In an image the version file lies beside the weights.
  * @param options.jobApiUrl URL of the job API for workers
  * @param options.engineUrl OpenAI-compatible base URL for workers, with `/v1`
+ * @param options.resolve replaces the references to secrets in a text
  */
 export function workerLauncher(
-  options: { dir: string; jobApiUrl: string; engineUrl: string },
+  options: { dir: string; jobApiUrl: string; engineUrl: string; resolve: (text: string) => string },
   warm: WarmWorkers,
   start: StartWorker,
 ): WorkerLauncher {
@@ -33,10 +34,11 @@ export function workerLauncher(
     const prepared = warm.take(endpoint.id);
     const identity = prepared?.identity ?? { workerId: newWorkerId, endpointId: endpoint.id, aiKey: endpoint.aiKey };
     const { workerId } = identity;
+    const { engineUrl, resolve } = options;
     const versionFile = join(options.dir, `${workerId}.version.json`);
     writeFileSync(versionFile, JSON.stringify({ version }));
     const env = {
-      ...imageEnvironment(template, { engineUrl: options.engineUrl, versionFile }),
+      ...imageEnvironment(template, { engineUrl, versionFile, resolve }),
       ...platformEnvironment(identity, options.jobApiUrl),
     };
     const worker = start(env, signals, identity, prepared?.process);

@@ -39,17 +39,19 @@ export function platformEnvironment(
 }
 
 /**
- * Variables of a worker's image: the template's variables, some of them replaced for this machine.
+ * Variables of a worker's image: the template's variables with the values of their secrets, some of them replaced for
+ * this machine.
  *
  * @param local.engineUrl OpenAI-compatible base URL, with `/v1`
  * @param local.versionFile file that the worker reads instead of the version file beside the weights
+ * @param local.resolve replaces the references to secrets in a text
  */
 export function imageEnvironment(
   { env }: Template,
-  local: { engineUrl: string; versionFile: string },
+  local: { engineUrl: string; versionFile: string; resolve: (text: string) => string },
 ): Record<string, string> {
   return {
-    ...Object.fromEntries(env.map(({ key, value }) => [key, value])),
+    ...Object.fromEntries(env.map(({ key, value }) => [key, local.resolve(value)])),
     ENGINE_BASE_URL: local.engineUrl,
     MODEL_VERSION_FILE: local.versionFile,
   };

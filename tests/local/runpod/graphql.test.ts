@@ -212,7 +212,7 @@ describe("Other GraphQL queries and mutations", () => {
     const input = { name: "hf-token", value: "canary-value" };
     const { secretCreate } = await runpod.graphql(create, { input });
     expect(secretCreate).toMatchObject({ name: "hf-token", updatedAt: null });
-    expect(await runpod.refusal(create, { input })).toMatch(/unique/);
+    expect(await runpod.refusal(create, { input })).toMatch(/already exists/);
     const { id } = secretCreate;
     const setDescription =
       "mutation ($input: SecretDescriptionUpdateInput!) { secretDescriptionUpdate(input: $input) { description } }";

@@ -435,6 +435,60 @@ describe("REST v2 registries", () => {
   });
 });
 
+describe("REST v2 secrets", () => {
+  const token = { name: "hf-token", value: "canary-value" };
+
+  it("are created, found by name, changed and deleted, and never show their value", async () => {
+    await runpod.start();
+    const created = await runpod.restJson("POST /account/secrets", token);
+    expect(created).toMatchObject({ name: "hf-token", description: null });
+    const changed = await runpod.restJson(`PATCH /account/secrets/${created.id}`, { value: "canary-2" });
+    expect(await runpod.restJson(`GET /account/secrets/${created.id}`)).toEqual(changed);
+    expect(await runpod.restJson("GET /account/secrets?name=HF-Token")).toEqual({ secrets: [changed] });
+    expect(await runpod.restJson("GET /account/secrets?name=hf")).toEqual({ secrets: [] });
+    expect(JSON.stringify([created, changed])).not.toContain("canary");
+    expect((await runpod.rest(`DELETE /account/secrets/${created.id}`)).status).toBe(204);
+    expect((await runpod.restRefusal(`DELETE /account/secrets/${created.id}`))[0]).toBe(404);
+  });
+
+  it.each([
+    ["a taken name", 409, { ...token, name: "HF-TOKEN" }],
+    ["the reserved prefix", 422, { ...token, name: "RunPod_token" }],
+    ["a name with a space", 422, { ...token, name: "hf token" }],
+    ["an empty value", 422, { name: "other", value: "" }],
+    ["an unknown field", 422, { ...token, name: "other", scope: "all" }],
+  ])("are refused with %s", async (_case, status, body) => {
+    await runpod.start();
+    await runpod.restJson("POST /account/secrets", token);
+    expect((await runpod.restRefusal("POST /account/secrets", body))[0]).toBe(status);
+  });
+
+  it("are refused when a change contains no field or a new name", async () => {
+    await runpod.start();
+    const { id } = await runpod.restJson("POST /account/secrets", token);
+    expect((await runpod.restRefusal(`PATCH /account/secrets/${id}`, {}))[0]).toBe(422);
+    expect((await runpod.restRefusal(`PATCH /account/secrets/${id}`, { name: "new" }))[0]).toBe(422);
+  });
+
+  it("reach a worker when it starts: a running worker keeps the old value, a deleted secret leaves its reference", async () => {
+    await runpod.start();
+    const { id } = await runpod.restJson("POST /account/secrets", token);
+    const reference = "{{ RUNPOD_SECRET_hf-token }}";
+    const { id: endpointId } = await runpod.deploy({}, { env: [{ key: "HF_TOKEN", value: reference }] });
+    const first = runpod.worker;
+    expect(first.env.HF_TOKEN).toBe("canary-value");
+    await runpod.restJson(`PATCH /account/secrets/${id}`, { value: "canary-2" });
+    expect([runpod.worker, first.stopRequested]).toEqual([first, false]);
+    const restart = (GENERATION: string) =>
+      runpod.restJson(`PATCH /serverless/${endpointId}`, { env: { HF_TOKEN: reference, GENERATION } });
+    await restart("2");
+    await expect.poll(() => runpod.worker.env.HF_TOKEN).toBe("canary-2");
+    await runpod.rest(`DELETE /account/secrets/${id}`);
+    await restart("3");
+    await expect.poll(() => runpod.worker.env.HF_TOKEN).toBe(reference);
+  });
+});
+
 describe("REST v2 catalog, volumes and billing", () => {
   it("list GPUs with their pools and, on request, with their stock", async () => {
     const { gpus } = await runpod.restJson("GET /catalog/gpus");

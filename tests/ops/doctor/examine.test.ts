@@ -208,7 +208,12 @@ it("examine warns about a rollout that waits for a busy worker", async () => {
     `${(await here.client.getTemplate(here.templateIds.phi3))?.imageName.replace("11-22", "12-01")}`,
   );
   expect(await problems(here)).toContainEqual(
-    line("phi3 version", "warning", /^1 of 2 workers on version 2$/, /^Wait: old workers end when their jobs are done/),
+    line(
+      "phi3 version",
+      "warning",
+      /^1 of 2 workers on version 2, rollout at 50 %$/,
+      /^Wait: old workers end when their jobs are done/,
+    ),
   );
 });
 

@@ -6,6 +6,7 @@ import type { Workers } from "../../../runpod/workers";
 const noWorkers: Workers = {
   version: 3,
   stale: 0,
+  rolloutPercent: undefined,
   ready: 0,
   initializing: 0,
   startingSeconds: undefined,
@@ -36,6 +37,14 @@ it.each([
   ["no workers returned by RunPod", check(undefined), "warning", /did not return their state/],
 ])("checkWorkers reports %s", (_what, line, status, seen) => {
   expect(line).toMatchObject({ status, seen: expect.stringMatching(seen) });
+});
+
+it("checkVersion shows how far RunPod's rollout is", () => {
+  const workers = { ...noWorkers, ready: 1, stale: 2, rolloutPercent: 33 };
+  expect(checkVersion("phi3", { workers, problems: [], health: undefined })).toMatchObject({
+    status: "warning",
+    seen: "1 of 3 workers on version 3, rollout at 33 %",
+  });
 });
 
 it("checkVersion counts stale workers when the current version is unknown", () => {

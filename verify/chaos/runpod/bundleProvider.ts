@@ -11,10 +11,11 @@ import { mapValues, type Properties, reveal } from "../../../local/support/proto
 
 type Bundle = typeof import("../../../runpod/provider");
 
-const kinds: Record<string, "template" | "endpoint" | "registryAuth"> = {
+const kinds: Record<string, "template" | "endpoint" | "registryAuth" | "secret"> = {
   Template: "template",
   Endpoint: "endpoint",
   RegistryAuth: "registryAuth",
+  Secret: "secret",
 };
 
 /** Key under which Pulumi stores the text of the provider in the state. */

@@ -1,4 +1,5 @@
 import { byModel, type Model, models } from "../../../contract/plan";
+import { secretReference } from "../../../runpod/secretReference";
 import type { Random } from "../random";
 
 /** Template and endpoint that a program declares for one model. */
@@ -15,6 +16,8 @@ export interface DeclaredModel {
 /** Everything that a program declares for a stack. */
 export interface DeclaredStack {
   registry: { name: string; password: string };
+  /** Token of all workers. Undefined: the workers get no token. */
+  secret: { name: string; value: string } | undefined;
   models: Partial<Record<Model, DeclaredModel>>;
 }
 
@@ -25,6 +28,7 @@ export const owner = "snack-misaki/chaos";
 export function initialStack(): DeclaredStack {
   return {
     registry: { name: "snack-misaki-chaos-registry", password: "password 1" },
+    secret: { name: "snack-misaki-chaos-token", value: "token 1" },
     models: byModel(model),
   };
 }
@@ -38,6 +42,11 @@ function model(name: Model): DeclaredModel {
     workersMax: 3,
     idleTimeoutSeconds: 60,
   };
+}
+
+/** The environment that a template gets: the declared variables, and the reference to the secret. */
+export function environmentOf({ env }: DeclaredModel, { secret }: DeclaredStack): Record<string, string> {
+  return { ...env, ...(secret && { HF_TOKEN: secretReference(secret.name) }) };
 }
 
 /** A change of the program. `number` makes each new value different. */
@@ -73,6 +82,18 @@ const changes: Record<string, Change> = {
   registryPassword: (stack, number) => ({
     ...stack,
     registry: { ...stack.registry, password: `password ${number}` },
+  }),
+  secret: (stack, number) => ({
+    ...stack,
+    secret: stack.secret ? undefined : { name: "snack-misaki-chaos-token", value: `token ${number}` },
+  }),
+  secretName: ({ secret, ...stack }, number) => ({
+    ...stack,
+    secret: secret && { ...secret, name: `snack-misaki-chaos-token-${number}` },
+  }),
+  secretValue: ({ secret, ...stack }, number) => ({
+    ...stack,
+    secret: secret && { ...secret, value: `token ${number}` },
   }),
 };
 

@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { models } from "../../../contract/plan";
 import type { RunpodAccount } from "../../../local/runpod/account/account";
 import { OWNER_TAG, TEMPLATE_TAG } from "../../../runpod/ownerTag";
-import { type DeclaredModel, type DeclaredStack, owner } from "./declaredStack";
+import { type DeclaredModel, type DeclaredStack, environmentOf, owner } from "./declaredStack";
 
 /**
  * The stack's resources in an account: templates with the stack's owner tag, endpoints that run such a template, and
- * credentials whose name starts with the stack's name.
+ * credentials and secrets whose name starts with the stack's name.
  */
 function ownOf(account: RunpodAccount) {
   const hasOwnerTag = (id: string) =>
@@ -16,6 +16,7 @@ function ownOf(account: RunpodAccount) {
     templates: account.templates.filter(({ id, isCopy }) => !isCopy && hasOwnerTag(id)),
     endpoints: account.endpoints.filter(({ templateId }) => hasOwnerTag(templateId)),
     registryAuths: account.registryAuths.filter(({ name }) => name.startsWith("snack-misaki-chaos-")),
+    secrets: account.secrets.all.filter(({ name }) => name.startsWith("snack-misaki-chaos-")),
   };
 }
 
@@ -34,11 +35,13 @@ export function duplicatesIn(account: RunpodAccount): string[] {
 
 /** Differences between an account and the declared stack. Empty when they agree. */
 export function differences(account: RunpodAccount, declared: DeclaredStack): string[] {
-  const { templates, endpoints, registryAuths } = ownOf(account);
+  const { templates, endpoints, registryAuths, secrets } = ownOf(account);
   const [auth, ...others] = registryAuths;
   const hash = createHash("sha256").update(`${auth?.id}:${declared.registry.password}`).digest("hex");
   const isRight = others.length === 0 && auth?.name === declared.registry.name && auth.passwordHash === hash;
   const found = isRight ? [] : ["registry credentials differ"];
+  const secretValues = secrets.map(({ name, value }) => ({ name, value }));
+  if (show(secretValues) !== show(declared.secret ? [declared.secret] : [])) found.push("secrets differ");
   const count = models.filter((model) => declared.models[model]).length;
   if (templates.length !== count) found.push(`${templates.length} templates, expected ${count}`);
   if (endpoints.length !== count) found.push(`${endpoints.length} endpoints, expected ${count}`);
@@ -47,7 +50,7 @@ export function differences(account: RunpodAccount, declared: DeclaredStack): st
     const template = templates.find(({ name }) => name === each.name);
     const endpoint = endpoints.find(({ name }) => name === each.name);
     const running = account.template(endpoint?.templateId ?? "");
-    const expected = container(each, auth?.id ?? "");
+    const expected = container({ ...each, env: environmentOf(each, declared) }, auth?.id ?? "");
     if (!template || show(container(seen(template), template.containerRegistryAuthId)) !== show(expected))
       found.push(`template ${each.name} differs`);
     if (!running || show(container(seen(running), running.containerRegistryAuthId)) !== show(expected))

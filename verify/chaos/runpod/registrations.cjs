@@ -27,12 +27,14 @@ async function main() {
   const { Template } = require(join(program, "runpod/template.js"));
   const { Endpoint } = require(join(program, "runpod/endpoint.js"));
   const { RegistryAuth } = require(join(program, "runpod/registryAuth.js"));
+  const { Secret } = require(join(program, "runpod/secret.js"));
   for (const [kind, Resource] of Object.entries({
     registryAuth: RegistryAuth,
+    secret: Secret,
     template: Template,
     endpoint: Endpoint,
   })) {
-    const { urn } = new Resource(kind, { password: "" }, { transformations: [note] });
+    const { urn } = new Resource(kind, { password: "", value: "" }, { transformations: [note] });
     await new Promise((resolve) => urn.apply(resolve));
     registered.at(-1).kind = kind;
   }

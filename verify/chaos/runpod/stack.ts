@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { models } from "../../../contract/plan";
+import { type Model, models } from "../../../contract/plan";
 import { Deployment } from "../../../local/pulumi/deployment";
 import type { Goal } from "../../../local/pulumi/goal";
 import type { EngineOptions } from "../../../local/pulumi/options";
@@ -9,11 +9,11 @@ import { type ResourceState, StackState } from "../../../local/pulumi/state";
 import type { StepEvent } from "../../../local/pulumi/step";
 import { createUrn } from "../../../local/pulumi/urn";
 import { type Properties, secret, type Value } from "../../../local/support/protocol/value";
-import { type DeclaredModel, type DeclaredStack, owner } from "./declaredStack";
+import { type DeclaredModel, type DeclaredStack, environmentOf, owner } from "./declaredStack";
 
 /** Properties that a resource class adds to its declared inputs. */
 interface Registration {
-  kind: "registryAuth" | "template" | "endpoint";
+  kind: "registryAuth" | "secret" | "template" | "endpoint";
   type: string;
   /** Text of the provider, which Pulumi stores in the state. */
   provider: string;
@@ -88,10 +88,11 @@ export class Stack {
     const deployment = this.deployment();
     try {
       const auth = await deployment.register(this.registryAuth(declared));
+      const token = declared.secret && (await deployment.register(this.secret(declared.secret)));
       const registering = models.map(async (model) => {
         const each = declared.models[model];
         if (!each) return;
-        const template = await deployment.register(this.template(model, each, auth));
+        const template = await deployment.register(this.template(model, declared, auth, token));
         await deployment.register(this.endpoint(model, each, template));
       });
       for (const outcome of await Promise.allSettled(registering))
@@ -130,9 +131,23 @@ export class Stack {
     return this.goal("registryAuth", "registry", { name, username: "robot", password: secret(password) }, {});
   }
 
-  private template(model: string, { name, imageName, env }: DeclaredModel, auth: ResourceState): Goal {
-    const inputs = { name, imageName, env, containerDiskInGb: 60 };
-    return this.goal("template", model, inputs, { containerRegistryAuthId: auth });
+  private secret({ name, value }: { name: string; value: string }): Goal {
+    return this.goal("secret", "token", { name, value: secret(value) }, {});
+  }
+
+  /** @param token secret to which the template's environment refers */
+  private template(model: Model, declared: DeclaredStack, auth: ResourceState, token?: ResourceState): Goal {
+    const each = declared.models[model];
+    if (!each) throw new Error(`The stack declares no template for ${model}`);
+    const { name, imageName } = each;
+    const inputs = { name, imageName, env: environmentOf(each, declared), containerDiskInGb: 60 };
+    const goal = this.goal("template", model, inputs, { containerRegistryAuthId: auth });
+    if (!token) return goal;
+    return {
+      ...goal,
+      dependencies: [...goal.dependencies, token.urn],
+      propertyDependencies: { ...goal.propertyDependencies, env: [token.urn] },
+    };
   }
 
   private endpoint(model: string, declared: DeclaredModel, template: ResourceState): Goal {

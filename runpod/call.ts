@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { RunpodError, redact } from "./error";
+import { isTransientStatus } from "./retry";
+
+/** Fields that a call of GraphQL and a call of REST have in common. */
+export interface Call<T> {
+  /** Name of the operation in error messages. */
+  operation: string;
+  /** Schema of the response. */
+  response: z.ZodType<T>;
+  /** Whether another attempt may help when the response has not the right shape. Default false. */
+  isRepeatedWhenInvalid?: boolean;
+  /** Values in the request that must not appear in an error message. */
+  secrets?: string[];
+}
+
+/** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
+export const idOnly = z.object({ id: z.string() });
+
+/**
+ * Validates the response of a call.
+ *
+ * @throws RunpodError when the response has not the right shape. RunPod may have executed the call
+ */
+export function parseResponse<T>({ operation, response, isRepeatedWhenInvalid = false }: Call<T>, data: unknown): T {
+  const parsed = response.safeParse(data);
+  if (parsed.success) return parsed.data;
+  throw new RunpodError(`Unexpected response from RunPod to ${operation}: ${z.prettifyError(parsed.error)}`, {
+    transient: isRepeatedWhenInvalid,
+    maybeDone: true,
+  });
+}
+
+/** An answer that is not a success. */
+interface FailedAnswer {
+  operation: string;
+  status: number;
+  /** RunPod's reason. */
+  reason: string;
+  /** Next step for the operator. Default: none. */
+  todo?: string | undefined;
+  retryAfterMs: number | undefined;
+  /** Whether a retry may help. Default: decided by the status. */
+  transient?: boolean;
+}
+
+/**
+ * Creates the error of a call that RunPod answered with an error.
+ *
+ * @param secrets values that must not appear in the message
+ */
+export function failedCall(answer: FailedAnswer, secrets: string[]): RunpodError {
+  const { operation, status, reason, todo, retryAfterMs, transient = isTransientStatus(status) } = answer;
+  const verb = transient ? "could not do" : "refused";
+  const message = `RunPod ${verb} ${operation}: ${reason}${todo === undefined ? "" : `. ${todo}`}`;
+  return new RunpodError(redact(message, secrets), {
+    transient,
+    retryAfterMs,
+    // RunPod has not executed a call that it throttles.
+    maybeDone: transient && status !== 429,
+    isRefusal: !transient && todo === undefined,
+  });
+}

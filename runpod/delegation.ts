@@ -1,0 +1,70 @@
+import { z } from "zod";
+import type { ApiOptions, RunpodClient, TemplateSettings } from "./client";
+import { RunpodError } from "./error";
+import { callJson } from "./http";
+import { tellOperator } from "./operatorOutput";
+
+const delegationList = z.object({ delegations: z.array(z.object({ id: z.string() })) });
+
+/** Part of a refusal that is about the image's registry. */
+const NAMES_REGISTRY = /regist|delegat/i;
+
+/**
+ * Returns a client whose saves succeed when RunPod refuses the id of an ECR delegation. The save leaves the id out, and the
+ * operator sees that. Unconfirmed: no public source contains the field for the id, so the program uses the field for the
+ * id of registry credentials.
+ */
+export function withoutRefusedDelegations(client: RunpodClient, options: ApiOptions): RunpodClient {
+  /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when it does not return them. */
+  async function isDelegation(id: string | undefined): Promise<boolean> {
+    if (id === undefined) return false;
+    const { apiKey, url, timeoutMs = 30_000 } = options;
+    const path = `${url.replace(/\/+$/, "")}/v2/registries/delegations`;
+    const call = { operation: "list delegations", method: "GET", url: path, apiKey, timeoutMs } as const;
+    const answer = await callJson(call).catch(() => undefined);
+    return delegationList.safeParse(answer?.body).data?.delegations.some((each) => each.id === id) ?? false;
+  }
+
+  async function saveWithout(settings: TemplateSettings, id: string | undefined, refusal: RunpodError) {
+    const { containerRegistryAuthId, ...others } = settings;
+    const saved = await client.saveTemplate(others, id).catch((error: unknown) => {
+      // Another field is the reason of both refusals.
+      throw error instanceof RunpodError && error.isRefusal ? refusal : error;
+    });
+    tellOperator(
+      `${refusal.message} So the program leaves the ECR delegation ${containerRegistryAuthId} out of the template ` +
+        `"${settings.name}". If workers cannot pull the image, set registry.kind to ecr or token.`,
+    );
+    return saved;
+  }
+
+  return {
+    ...client,
+
+    async saveTemplate(settings, id) {
+      try {
+        return await client.saveTemplate(settings, id);
+      } catch (error) {
+        if (!(error instanceof RunpodError && error.isRefusal)) throw error;
+        // The template is saved, and RunPod has refused the change of an endpoint, maybe for another reason.
+        if (error.maybeDone && !NAMES_REGISTRY.test(error.message)) throw error;
+        if (!(await isDelegation(settings.containerRegistryAuthId))) throw error;
+        return saveWithout(settings, id, error);
+      }
+    },
+
+    /** With REST v2, an endpoint has a copy of its template's container, so RunPod can also refuse the id there. */
+    async saveEndpoint(settings, id) {
+      try {
+        return await client.saveEndpoint(settings, id);
+      } catch (error) {
+        if (!(error instanceof RunpodError && error.isRefusal && NAMES_REGISTRY.test(error.message))) throw error;
+        const template = await client.getTemplate(settings.templateId);
+        if (template === undefined || !(await isDelegation(template.containerRegistryAuthId))) throw error;
+        const { id: templateId, ...container } = template;
+        await saveWithout(container, templateId, error);
+        return client.saveEndpoint(settings, id);
+      }
+    },
+  };
+}

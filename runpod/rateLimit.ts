@@ -1,0 +1,64 @@
+import { pause, retryLimitMs } from "./retry";
+
+/** With fewer remaining calls in a window, the calls are spread over the rest of the window. */
+const FEW_CALLS = 10;
+
+/** A window of RunPod's rate limit, as the last answer described it. */
+interface Window {
+  /** Number of calls that RunPod accepts until the end of the window. */
+  remaining: number;
+  /** End of the window, from `performance.now()`. */
+  endsAt: number;
+}
+
+/**
+ * Slows down the calls with one key while few calls are left, so that RunPod need not refuse any. Every answer of REST v2
+ * says how many calls are left in each window and how many seconds the window lasts, in the header `RateLimit` (IETF draft
+ * ratelimit-headers): `"minute";r=3;t=20`.
+ */
+export class RateLimit {
+  private windows: Window[] = [];
+  /** Number of calls without an answer. RunPod's last answer did not count them. */
+  private unanswered = 0;
+  /** Earliest time of the next call, from `performance.now()`. */
+  private nextAt = 0;
+
+  /**
+   * Sends a call as soon as it fits into every window. Does not wait for a window that lasts longer than the retry limit:
+   * if RunPod refuses the call, its answer says how long to wait.
+   */
+  async send(operation: string, call: () => Promise<Response>): Promise<Response> {
+    const now = performance.now();
+    this.windows = this.windows.filter(({ endsAt }) => endsAt > now);
+    const startAt = Math.max(now, ...this.windows.map((window) => this.startIn(window, now)));
+    this.nextAt = startAt;
+    this.unanswered += 1;
+    try {
+      const line = `RunPod accepts few more calls at the moment. The program goes on with ${operation}`;
+      await pause(startAt - now, 0, line);
+      const response = await call();
+      this.windows = windowsIn(response.headers.get("ratelimit"), performance.now()) ?? this.windows;
+      return response;
+    } finally {
+      this.unanswered -= 1;
+    }
+  }
+
+  /** Time of the next call in a window: now, or after a share of the rest of the window if the retry limit allows that. */
+  private startIn({ remaining, endsAt }: Window, now: number): number {
+    const left = remaining - this.unanswered;
+    if (left >= FEW_CALLS) return now;
+    const from = Math.min(Math.max(now, this.nextAt), endsAt);
+    const startAt = from + (endsAt - from) / (Math.max(0, left) + 1);
+    return startAt - now <= retryLimitMs() ? startAt : now;
+  }
+}
+
+/** Reads the header `RateLimit`. Ignores a window that has no `r` or no `t`. Undefined without the header. */
+function windowsIn(header: string | null, now: number): Window[] | undefined {
+  return header?.split(",").flatMap((window) => {
+    const [remaining, seconds] = [/;\s*r=(\d+)/, /;\s*t=(\d+)/].map((parameter) => parameter.exec(window)?.[1]);
+    if (remaining === undefined || seconds === undefined) return [];
+    return [{ remaining: Number(remaining), endsAt: now + Number(seconds) * 1_000 }];
+  });
+}

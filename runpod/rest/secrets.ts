@@ -1,0 +1,38 @@
+import { z } from "zod";
+import { idOnly } from "../call";
+import type { SecretApi, SecretRecord } from "../client";
+import { text } from "../nullable";
+import { itemPath, type RestRequests } from "./request";
+
+const secretRecord: z.ZodType<SecretRecord> = z.object({ id: z.string(), name: text });
+
+/** Secret calls of the REST API (RunPod's API reference, account, September 2026). */
+export function secretApi({ send, list, remove }: RestRequests): SecretApi {
+  return {
+    listSecrets: async () => (await list("account/secrets", "secrets", secretRecord)).items,
+
+    createSecret: (body) =>
+      send({
+        operation: "createSecret",
+        method: "POST",
+        path: "/account/secrets",
+        body,
+        response: idOnly,
+        secrets: [body.value],
+      }),
+
+    async updateSecret(id, value) {
+      // Without a description: RunPod changes the value first, and both changes together are not atomic.
+      await send({
+        operation: "updateSecret",
+        method: "PATCH",
+        path: itemPath("account/secrets", id),
+        body: { value },
+        response: z.unknown(),
+        secrets: [value],
+      });
+    },
+
+    deleteSecret: (id) => remove("deleteSecret", itemPath("account/secrets", id)),
+  };
+}

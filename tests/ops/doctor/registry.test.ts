@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { byModel } from "../../../contract/plan";
+import { checkRegistry } from "../../../ops/doctor/registry";
+import type { TemplateRecord } from "../../../runpod/client";
+
+const config = { stack: "dev", registry: { kind: "delegation" as const, ids: byModel(() => "deleg_1") } };
+const imageName = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/phi3:1";
+
+it.each([
+  ["warns about", [], "warning", /RunPod has refused its id, or somebody has removed it; no host reports an error$/],
+  ["fails with the host's reason for", ["pull access denied"], "failed", /rejects the pull: pull access denied$/],
+])("doctor %s a template without the delegation of its private image", (_verb, problems, status, seen) => {
+  const check = checkRegistry("phi3", config, { imageName } as TemplateRecord, [], problems);
+  expect(check).toMatchObject({
+    status,
+    seen: expect.stringMatching(seen),
+    todo: expect.stringContaining("pulumi up --refresh"),
+  });
+});

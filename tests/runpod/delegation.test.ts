@@ -1,0 +1,107 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { endpoint } from "../../runpod/endpointProvider";
+import { template } from "../../runpod/templateProvider";
+import { configureProvider, endpointInputs, fault, templateInputs, useAccount } from "./account";
+
+const account = useAccount();
+const REASON = "containerRegistryAuthId: registry auth not found";
+const saves = {
+  graphql: { createTemplate: "saveTemplate", updateTemplate: "saveTemplate" },
+  rest: { createTemplate: "POST /v2/templates", updateTemplate: "PATCH /v2/templates/*" },
+};
+const stored = () => account.runpod.account.templates.map((each) => each.containerRegistryAuthId ?? undefined);
+
+describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod refuses (%s)", (api) => {
+  let inputs: typeof templateInputs & { containerRegistryAuthId: string };
+  beforeEach(() => {
+    configureProvider(account.runpod, api);
+    const arn = "arn:aws:ecr:ap-northeast-1:123456789012:repository/snack/phi3";
+    inputs = { ...templateInputs, containerRegistryAuthId: account.runpod.account.registries.delegate(arn, null).id };
+  });
+  const refuse = (on: string, message = REASON, times = 1) =>
+    account.runpod.switches.faults.push(fault(on, { message }, { times }));
+
+  it("is left out of a new template, and the output says what to do", async () => {
+    refuse(saves[api].createTemplate);
+    await template.create(inputs);
+    expect(stored()).toEqual([undefined]);
+    expect(account.lines).toEqual([
+      expect.stringMatching(
+        /registry auth not found So .* leaves the ECR delegation deleg_\w+ out of the template "snack-phi3"\. If workers cannot/,
+      ),
+    ]);
+  });
+
+  it("is left out of an existing template, also when RunPod's reason does not name the registry", async () => {
+    const { id } = await template.create(templateInputs);
+    refuse(saves[api].updateTemplate, "invalid input");
+    await template.update(id, templateInputs, { ...inputs, imageName: "registry.example/phi3:2" });
+    expect(account.runpod.account.templates).toMatchObject([{ id, imageName: "registry.example/phi3:2" }]);
+    expect(stored()).toEqual([undefined]);
+  });
+
+  it("shows as drift after a refresh, so that the next update tries it again", async () => {
+    refuse(saves[api].createTemplate);
+    const { id } = await template.create(inputs);
+    const { inputs: seen = {} } = await template.read(id, inputs);
+    expect((await template.diff(id, seen, inputs)).changes).toBe(true);
+    await template.update(id, seen, inputs);
+    expect(stored()).toEqual([inputs.containerRegistryAuthId]);
+  });
+
+  it("stays, and RunPod's reason is the error, when RunPod refuses the template without it as well", async () => {
+    refuse(saves[api].createTemplate, "the image has no tag", 2);
+    await expect(template.create(inputs)).rejects.toThrow("the image has no tag");
+    expect(account.lines).toEqual([]);
+  });
+
+  it("does not excuse refused registry credentials, without which no worker can pull the image", async () => {
+    const { id } = account.runpod.account.registries.create({ name: "ours", username: "robot", password: "canary" });
+    refuse(saves[api].createTemplate);
+    const create = template.create({ ...templateInputs, containerRegistryAuthId: id });
+    await expect(create).rejects.toThrow("registry auth not found");
+  });
+
+  it("leaves one template when the answer to the save without it is lost", async () => {
+    refuse(saves[api].createTemplate);
+    account.runpod.switches.faults.push(fault(saves[api].createTemplate, "cut", { done: true }));
+    const { id } = await template.create(inputs);
+    expect(account.runpod.account.templates.map((each) => each.id)).toEqual([id]);
+  });
+});
+
+describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () => {
+  async function deployed() {
+    configureProvider(account.runpod, "rest");
+    const arn = "arn:aws:ecr:ap-northeast-1:123456789012:repository/snack/phi3";
+    const { id: containerRegistryAuthId } = account.runpod.account.registries.delegate(arn, null);
+    const inputs = { ...templateInputs, containerRegistryAuthId };
+    return { inputs, templateId: (await template.create(inputs)).id };
+  }
+
+  it("is left out of the template and of the new endpoint", async () => {
+    const { templateId } = await deployed();
+    account.runpod.switches.faults = [fault("POST /v2/serverless", { message: "registry not found" })];
+    await endpoint.create(endpointInputs(templateId));
+    expect(account.runpod.account.endpoints).toHaveLength(1);
+    expect(stored()).toEqual([undefined, undefined]);
+  });
+
+  it("is left out of both when RunPod refuses it in a change of the template", async () => {
+    const { inputs, templateId } = await deployed();
+    await endpoint.create(endpointInputs(templateId));
+    account.runpod.switches.faults = [fault("PATCH /v2/serverless/*", { message: "registry not found" })];
+    await template.update(templateId, inputs, { ...inputs, imageName: "registry.example/phi3:2" });
+    expect(stored()).toEqual([undefined, undefined]);
+    expect(account.runpod.account.templates.map(({ imageName }) => imageName)).toEqual(
+      Array(2).fill("registry.example/phi3:2"),
+    );
+  });
+
+  it("stays when RunPod refuses the endpoint for another reason", async () => {
+    const { inputs, templateId } = await deployed();
+    account.runpod.switches.faults = [fault("POST /v2/serverless", { message: "no instances available" })];
+    await expect(endpoint.create(endpointInputs(templateId))).rejects.toThrow("no instances available");
+    expect(stored()).toEqual([inputs.containerRegistryAuthId]);
+  });
+});
