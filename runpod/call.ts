@@ -8,19 +8,19 @@ export interface Call<T> {
   operation: string;
   /** Schema of the response. */
   response: z.ZodType<T>;
-  /** Whether another attempt may help when the response has not the right shape. Default false. */
+  /** Whether to retry the call when its response does not match the schema. Default false. */
   isRepeatedWhenInvalid?: boolean;
   /** Values in the request that must not appear in an error message. */
   secrets?: string[];
 }
 
-/** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
+/** A save reads only the id from the response. Then an unexpected value in another field does not fail the save. */
 export const idOnly = z.object({ id: z.string() });
 
 /**
  * Validates the response of a call.
  *
- * @throws RunpodError when the response has not the right shape. RunPod may have executed the call
+ * @throws RunpodError when the response does not match the schema. RunPod may still have executed the call
  */
 export function parseResponse<T>({ operation, response, isRepeatedWhenInvalid = false }: Call<T>, data: unknown): T {
   const parsed = response.safeParse(data);
@@ -31,7 +31,7 @@ export function parseResponse<T>({ operation, response, isRepeatedWhenInvalid = 
   });
 }
 
-/** An answer that is not a success. */
+/** An error response. */
 interface FailedAnswer {
   operation: string;
   status: number;
@@ -56,7 +56,7 @@ export function failedCall(answer: FailedAnswer, secrets: string[]): RunpodError
   return new RunpodError(redact(message, secrets), {
     transient,
     retryAfterMs,
-    // RunPod has not executed a call that it throttles.
+    // RunPod does not execute a throttled call.
     maybeDone: transient && status !== 429,
     isRefusal: !transient && todo === undefined,
   });

@@ -58,7 +58,7 @@ export const RunpodConfig = z.object({
     .describe("Longest time a delete waits. RunPod counts a template as in use for two minutes after its last use."),
 });
 
-/** The configuration keys of the RunPod provider whose values are secrets, with each key's meaning. */
+/** Secret configuration keys of the RunPod provider, with a description of each key. */
 export const runpodSecrets = {
   runpodApiKey: "API key of the RunPod account with all permissions. The program uses it; browsers never get it.",
 } as const;

@@ -25,7 +25,8 @@ export interface EndpointArgs {
   idleTimeoutSeconds: pulumi.Input<number>;
   /**
    * `QUEUE_DELAY` adds a worker when a job has waited `scalerValue` seconds. `REQUEST_COUNT` keeps one worker per
-   * `scalerValue` jobs; it requires GraphQL, because RunPod's REST API does not combine it with `idleTimeoutSeconds`.
+   * `scalerValue` jobs; it requires GraphQL, because RunPod's REST API refuses `idleTimeoutSeconds` with
+   * `REQUEST_COUNT`.
    */
   scalerType: pulumi.Input<"QUEUE_DELAY" | "REQUEST_COUNT">;
   /** Seconds or jobs, depending on `scalerType`. At least 1. */

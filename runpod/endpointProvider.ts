@@ -39,10 +39,9 @@ export const endpoint = {
   },
 
   /**
-   * Compares the inputs with the state and with RunPod, so that a preview without a refresh also shows these changes.
-   * RunPod lowers `workersMax` of an idle endpoint. A lost answer can leave a second endpoint. When two updates run at
-   * once, one state can hold the id of the endpoint that was deleted as the duplicate; a replacement then adopts the
-   * other one.
+   * Compares the inputs with the state and with RunPod. So a preview without a refresh also shows three kinds of drift.
+   * RunPod lowers `workersMax` of an idle endpoint. A lost response can leave a duplicate. After two concurrent
+   * updates, the state can contain the id of a deleted duplicate; the replacement then adopts the remaining endpoint.
    */
   async diff(id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
     const planned = diffFields(endpointFields, olds, news);
@@ -87,8 +86,7 @@ export const endpoint = {
       // An API may not return these fields.
       idleTimeoutSeconds: idleTimeoutSeconds ?? declared.idleTimeoutSeconds,
       modelReferences: modelReferences ?? declared.modelReferences ?? [],
-      // If the owner tag is missing, the owner comes from the state. The refresh of the template shows the missing tag
-      // as drift.
+      // A missing owner tag is drift of the template, not of the endpoint. So the owner then comes from the state.
       owner: owner ?? declared.owner ?? "",
     });
     if (duplicates.length === 0) return { id, props, inputs: { ...props } };
@@ -113,7 +111,7 @@ export const endpoint = {
     return { outs: inputs };
   },
 
-  /** Also deletes the endpoint's duplicates. The delete of the template finds those that RunPod does not list yet. */
+  /** Also deletes the duplicates that RunPod lists. The delete of the template deletes duplicates that appear later. */
   async delete(id: string): Promise<void> {
     const found = await findById(id);
     if (found !== undefined) await deleteEndpoints(connection(), [found.live, ...found.duplicates]);
@@ -121,8 +119,8 @@ export const endpoint = {
 };
 
 /**
- * One failure per new value that RunPod's REST API does not support. An endpoint that GraphQL has created keeps such a
- * value.
+ * Returns a failure for each changed value that RunPod's REST API does not support. An unchanged value is valid: the
+ * endpoint got it from GraphQL and keeps it.
  */
 async function unsupportedByRest(olds: Properties, news: Properties): Promise<dynamic.CheckFailure[]> {
   const { modelReferences, scalerType } = news;
@@ -161,8 +159,8 @@ function saveEndpoint(inputs: EndpointInputs, id: string | undefined): Promise<{
 }
 
 /**
- * Finds the stack's endpoint by its name and template, else by its name, else by its template, which belongs to no
- * other endpoint.
+ * Finds the stack's endpoint. Prefers an endpoint with the same name and template, then one with the same name, then
+ * one with the same template.
  *
  * @throws Error when only somebody else has an endpoint with this name
  */
@@ -185,8 +183,8 @@ async function findOwn(
 }
 
 /**
- * Keeps one of the endpoints that were created twice, and returns its id. All updates that run at the same time keep
- * the same one: the first by id that still exists.
+ * Deletes the duplicates of a created endpoint and returns the id of the remaining endpoint. This is the first by id
+ * that still exists, so that concurrent updates keep the same endpoint.
  */
 async function settleToOne(id: string, inputs: EndpointInputs, given: Properties): Promise<string> {
   const { client, settle } = connection();
@@ -202,7 +200,7 @@ async function settleToOne(id: string, inputs: EndpointInputs, given: Properties
       try {
         if (kept.id !== id) await saveEndpoint(inputs, kept.id);
       } catch (error) {
-        // The list has shown an endpoint that is already deleted.
+        // RunPod's list still showed a deleted endpoint.
         if (isNotFound(error)) continue;
         throw error;
       }
@@ -235,7 +233,7 @@ async function removeDuplicates(kept: EndpointRecord, duplicates: EndpointRecord
   await deleteEndpoints(connection(), duplicates);
 }
 
-/** Describes what an update must repair although neither the program nor the state has changed. */
+/** Describes the drift that an update must repair even if program and state are equal. */
 function repairsOf({ live, duplicates }: Found, { workersMax }: Properties): string[] {
   const isLowered = typeof workersMax === "number" && live.workersMax < workersMax;
   return [

@@ -46,7 +46,7 @@ export function refusedKey(operation: string, problem: string): RunpodError {
 }
 
 const NOT_FOUND = /not found|(?:does not|doesn['’]t|no longer) exist|could(?: not|n['’]t) find|no such/i;
-// No public source confirms RunPod's words for a name that is taken.
+// Unconfirmed: no public source contains RunPod's error text for a taken name.
 const NAME_TAKEN = /\bunique\b|already (?:exists|in use|taken)|duplicate|conflict/i;
 /**
  * Whether the error says that the resource does not exist. The patterns match the wordings of RunPod's own Pulumi
@@ -66,7 +66,7 @@ const SHORTEST_SECRET = 8;
 
 /** Replaces the secrets in a message with `***`. */
 export function redact(message: string, secrets: string[]): string {
-  // RunPod's message may quote the request as JSON, in which special characters of a secret are escaped.
+  // RunPod's message may quote the request as JSON, which escapes special characters of a secret.
   const forms = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
   return forms
     .filter((secret) => secret.length >= SHORTEST_SECRET)

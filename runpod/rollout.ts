@@ -12,7 +12,8 @@ export interface RolloutTarget {
 }
 
 /**
- * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, there is no rollout.
+ * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, RunPod rolls
+ * nothing.
  */
 const CHECKS_FOR_RELEASE = 3;
 /** A rollout fails after this number of consecutive checks that find a crashing worker and no ready worker. */

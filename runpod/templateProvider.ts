@@ -28,8 +28,8 @@ export const template = {
       const isNew = (...names: (keyof TemplateInputs)[]) =>
         names.some((name) => changed(before, inputs, name)) && isKnown(names.map((name) => inputs[name]));
       const known = inputs as TemplateInputs;
-      // A template that the state already has under this name belongs to this stack, even if its owner tag is missing
-      // or different. The update writes the tag again.
+      // A template whose name has not changed is in the state, so it belongs to this stack even if its owner tag is
+      // wrong. The update restores the tag.
       if (isNew("name")) failures.push(...(await checkName(connection(), known)));
       if (isNew("imageName", "containerDiskInGb")) failures.push(...(await checkImage(connection(), known)));
     }
@@ -76,9 +76,9 @@ export const template = {
   },
 
   /**
-   * Also deletes the stack's endpoints that use the template: Pulumi has already deleted the endpoint in its state. Any
-   * other endpoint was left by a create whose answer was lost. With REST, such an endpoint can appear even after the
-   * template is deleted.
+   * Also deletes the stack's endpoints that still use the template. Pulumi has already deleted the endpoint in its
+   * state, so these endpoints come from creates whose response was lost. With REST, such an endpoint can appear even
+   * after the template is deleted.
    */
   async delete(id: string): Promise<void> {
     const { client, inUse, settle } = connection();
@@ -117,8 +117,8 @@ function checkedInputs(properties: Properties): TemplateInputs {
 }
 
 /**
- * Whether only the name differs. False when nothing differs: the update after an unfinished update must wait for the
- * workers again.
+ * Whether only the name differs. False when nothing differs: then the last update did not finish, and this update must
+ * wait for the workers.
  */
 function isOnlyRenamed(before: TemplateInputs, after: TemplateInputs): boolean {
   return changed(before, after, "name") && !ROLLOUT_FIELDS.some((name) => changed(before, after, name));

@@ -9,7 +9,7 @@ export interface Workers {
   version: number | undefined;
   /** Number of workers of an older version, in any state. The other numbers count the current version only. */
   stale: number;
-  /** Share of the workers on the current version while RunPod replaces workers, in percent. Undefined at other times. */
+  /** Percentage of workers on the current version. Undefined when no rollout is in progress. */
   rolloutPercent: number | undefined;
   /** Number of workers that run a job or wait for a job. */
   ready: number;
@@ -51,8 +51,9 @@ const releases = z.object({
 
 const LOG_LINES = 20;
 /**
- * Creates a monitor that reads REST v2: the progress of the rollout and, as soon as a worker runs the current version, the
- * states of the workers. If REST v2 does not answer, it reads the job API's counts and the endpoint's version.
+ * Creates a monitor. It reads the progress of the rollout from REST v2. As soon as a worker runs the current version,
+ * it also reads the states of the workers. If REST v2 does not answer, the monitor reads the job API's counts and the
+ * endpoint's version.
  *
  * @param options.logMs time to read a log, which is a stream without an end. Default 3000
  * @param jobApiUrl base URL of the job API, with `/v2`
@@ -97,7 +98,7 @@ export function workerMonitor(
   return {
     async getWorkers(id) {
       const progress = rolloutOf(await readRest(id, "releases", releases));
-      // Before a worker runs the current version, there is no state to wait for.
+      // No worker runs the current version yet, so there are no states to read.
       if (progress?.onLatest === 0) return { ...NO_WORKERS, ...progress.facts };
       const workers = (await fromRest(id)) ?? (await fromJobApi(id));
       return workers && { ...workers, ...progress?.facts };
@@ -123,7 +124,7 @@ const NO_WORKERS: Workers = {
   waitingIds: [],
 };
 
-/** Returns the facts that `/releases` knows better than the list of workers. */
+/** Returns the facts for which `/releases` is more accurate than the list of workers. */
 function rolloutOf(found: z.infer<typeof releases> | undefined) {
   if (found === undefined) return undefined;
   const { inProgress, workersOnLatest, workersTotal, percentOnLatest } = found.rollout;

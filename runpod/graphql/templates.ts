@@ -67,7 +67,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
   };
 }
 
-/** Input of the call that replaces the template `id` or, without an id, creates a template. */
+/** Input of `saveTemplate`. With an id, RunPod replaces the template; without an id, RunPod creates one. */
 function templateInput({ env, ...settings }: TemplateSettings, id?: string) {
   return {
     ...settings,

@@ -4,7 +4,7 @@ import { containerBody, type RestEndpoint } from "./records";
 
 /**
  * Whether an endpoint runs the container of a template. RunPod adds its own variables to an endpoint's environment, so
- * only the template's variables count. RunPod sometimes returns no image and no disk for an endpoint, so missing values
+ * only the template's variables count. RunPod sometimes omits the image and the disk of an endpoint, so missing values
  * count as equal.
  */
 export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {

@@ -22,7 +22,7 @@ export function secretApi({ send, list, remove }: RestRequests): SecretApi {
       }),
 
     async updateSecret(id, value) {
-      // Without a description: RunPod changes the value first, and both changes together are not atomic.
+      // Sends no description: RunPod would change value and description one after the other, not atomically.
       await send({
         operation: "updateSecret",
         method: "PATCH",
