@@ -45,24 +45,21 @@ export interface RunpodOptions {
   /** Maximum of the sum of `workersMax`. Default 5, as in a new account at RunPod. */
   workersQuota?: number;
   /**
-   * Milliseconds for which a template stays in use after the deletion of its last endpoint. Default 0. At RunPod it is
-   * up to two minutes.
+   * Milliseconds for which a template counts as in use after the deletion of its last endpoint. Default 0. At RunPod up
+   * to two minutes.
    */
   templateHoldMs?: number;
-  /**
-   * Allowed requests of REST v2 per key. Default: ten times the numbers of RunPod's document, so that tests need not
-   * wait.
-   */
+  /** Allowed requests of REST v2 per key. Default: ten times RunPod's documented limits, so that tests do not wait. */
   restQuota?: RestQuota;
   /**
-   * Entries per page of REST v2's lists. Default 2, so that a client that reads only one page misses entries. RunPod's
+   * Entries per page of REST v2's lists. Default 2, so that tests fail for a client that reads only one page. RunPod's
    * default is 1000.
    */
   restPageSize?: number;
   /**
-   * Whether a release starts one worker before there is a job. Default true: a rollout can wait for this worker, and
-   * the operator sees that the worker starts. According to RunPod's documentation only `workersMin` workers start (REST
-   * v2, createEndpoint).
+   * Whether a release starts one worker before the first job. Default true: a rollout can wait for this worker, and the
+   * operator sees that the worker starts. According to RunPod's documentation only `workersMin` workers start (REST v2,
+   * createEndpoint).
    */
   startOnRelease?: boolean;
   /** Pause between two calls of a job's webhook, in milliseconds. Default 10 s, as at RunPod. */
@@ -78,7 +75,7 @@ export interface RunpodDouble extends Listening {
   account: RunpodAccount;
   /** Simulated failures. Change them at any time. */
   switches: Switches;
-  /** Skips time: results expire, idle endpoints shrink, registry tokens expire. */
+  /** Skips time: results expire, idle endpoints get a lower `workersMax`, registry tokens expire. */
   skip(ms: number): void;
   /**
    * Makes every endpoint react at once to changes of account, clock and switches. Without this call the reaction takes
@@ -99,8 +96,8 @@ export interface RunpodDouble extends Listening {
 }
 
 /**
- * Starts the RunPod double on one port: GraphQL, REST v2, the job API, and the API for the workers that the double
- * runs. `/admin` is an addition of the double: it controls the switches.
+ * Starts the RunPod double on one port: GraphQL, REST v2, the job API, and the API for the double's workers. RunPod has
+ * no `/admin`: this API controls the double's switches.
  *
  * @throws PortInUseError
  */

@@ -23,7 +23,7 @@ export interface AccountOptions {
   /** Maximum of the sum of `workersMax` over all endpoints. A new account at RunPod has 5. */
   workersQuota: number;
   /**
-   * Milliseconds for which a template stays in use after the deletion of its last endpoint. At RunPod it is up to two
+   * Milliseconds for which a template counts as in use after the deletion of its last endpoint. At RunPod up to two
    * minutes.
    */
   templateHoldMs: number;
@@ -98,7 +98,7 @@ export class RunpodAccount {
     };
   }
 
-  /** Template of a listed endpoint, which may be deleted together with the endpoint. */
+  /** Template of a listed endpoint. Also finds a template that was deleted together with its endpoint. */
   listedTemplate(id: string): Template | undefined {
     return this.template(id) ?? this.lag.deletedTemplate(id);
   }
@@ -241,7 +241,7 @@ export class RunpodAccount {
     this.networkVolumes.remove(id);
   }
 
-  /** Restarts the idle time of an endpoint after a request. */
+  /** Notes a request to an endpoint, so that its idle time starts again. */
   noteRequest(endpointId: string): void {
     this.skippedMsAtRequest.set(endpointId, this.options.clock.skippedMs);
   }
@@ -358,7 +358,7 @@ function volumesOf({ networkVolumeId, networkVolumeIds }: Pick<EndpointInput, "n
   return networkVolumeId ? [...ids, networkVolumeId] : ids;
 }
 
-/** Lists the template changes for a release record, after an endpoint's template has changed or was replaced. */
+/** Lists the differences between an endpoint's old and new template for a release record. */
 function templateChangesBetween(before: Template | undefined, after: Template): FieldChange[] {
   const moved = before?.id === after.id ? [] : [{ field: "templateId", old: before?.id ?? null, new: after.id }];
   return before ? [...moved, ...templateChanges(before, after)] : moved;

@@ -8,7 +8,7 @@ import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } fr
  */
 export type Refusal = "rule" | "missing" | "taken" | "image" | "kind";
 
-/** Violation of one of the account's rules. The caller gets the message, in RunPod's words. */
+/** Violation of one of the account's rules. The message is RunPod's error text for the caller. */
 export class AccountError extends Error {
   override readonly name = "AccountError";
 
@@ -101,7 +101,7 @@ function changes<T>(before: T, after: T, fields: readonly (keyof T & string)[], 
     .filter((change) => comparable(change.old) !== comparable(change.new));
 }
 
-/** Text of a value for comparisons. Ignores the order of array items, such as environment variables. */
+/** Converts a value to a text for comparisons. Ignores the order of array items, such as environment variables. */
 function comparable(value: unknown): string {
   return JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : value);
 }

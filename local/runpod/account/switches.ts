@@ -19,8 +19,8 @@ export const Fault = z.strictObject({
   /** Whether the double executes the call before it sends the failure. Default false. */
   done: z.boolean().default(false),
   /**
-   * Milliseconds between the failure and the execution of the call, if `done` is true. RunPod can execute a create
-   * after its connection was cut. Default 0: the call is executed before the failure.
+   * Milliseconds between the failure and the execution of the call, if `done` is true. RunPod can execute a create some
+   * time after a cut connection. Default 0: the double executes the call before the failure.
    */
   landsAfterMs: z.int().min(0).optional(),
   /** Delay before the call is handled, in milliseconds. */
@@ -84,8 +84,7 @@ export function matches(patterns: readonly string[], text: string): boolean {
 }
 
 /**
- * Whether an endpoint can get no worker because all of its pools, all of its data centers or the endpoint itself have
- * no capacity.
+ * Whether an endpoint can get no worker. True if all its pools, all its data centers or its name are in `noCapacity`.
  */
 export function hasNoCapacity(
   { noCapacity }: Switches,

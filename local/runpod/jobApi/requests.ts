@@ -21,10 +21,10 @@ export interface RouteLimits {
 }
 
 /**
- * JSON body of a request. It may be anything that RunPod passes on to a worker.
+ * JSON body of a request. RunPod passes any JSON value on to the worker.
  *
- * @returns undefined for a body that is not JSON, or that has some thousand levels of nesting: this double cannot write
- * it again. RunPod's limit is not documented
+ * @returns undefined if the body is not JSON, or if it has too many levels for JSON.stringify (some thousand). RunPod's
+ * limit for levels is not documented
  */
 export async function readJson(c: Context<Env>): Promise<unknown> {
   try {

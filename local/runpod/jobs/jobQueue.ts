@@ -37,7 +37,7 @@ export interface Job {
   streamed: boolean;
   /** Number of times the job was queued again. */
   retries: number;
-  /** Number of workers that were lost while they ran the job, since its submission or its last `/retry`. */
+  /** Number of workers that the job has lost since its submission or its last `/retry`. */
   losses: number;
 }
 
@@ -59,8 +59,8 @@ const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 /** After the loss of a job's worker, RunPod queues the job again, but only once. */
 const MAX_LOSSES = 1;
 /**
- * A worker must name each of its jobs in its pings. A job is lost when a ping does not name it and the worker took it
- * longer ago than this time. Third parties saw 30 to 50 s.
+ * A worker's ping must contain the ids of all its jobs. If the ping omits a job that the worker took longer ago than
+ * this, the job is lost. Third parties observed 30 to 50 s.
  */
 const ACKNOWLEDGE_MS = 30_000;
 /** RunPod's error text for a job that lost its worker twice. */
@@ -118,7 +118,7 @@ export class JobQueue {
     return this.jobs.get(id);
   }
 
-  /** Makes a job expire `ttlMs` from now, whatever its status (`/status?ttl=`). */
+  /** Makes a job expire `ttlMs` from now, in any status (`/status?ttl=`). */
   deleteAfter(job: Job, ttlMs: number): void {
     job.policy = { ...job.policy, ttl: this.now() - job.submittedAt + ttlMs };
   }
@@ -205,8 +205,8 @@ export class JobQueue {
   }
 
   /**
-   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost when the ping does not name it and
-   * the worker took it more than ACKNOWLEDGE_MS ago.
+   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost if the ping omits it and the worker
+   * took it more than ACKNOWLEDGE_MS ago.
    */
   workerPinged(workerId: string, jobIds: readonly string[]): void {
     const latest = this.now() - ACKNOWLEDGE_MS;

@@ -28,7 +28,7 @@ import { releasesView, workersView } from "./workerViews";
 export interface RestContext {
   account: RunpodAccount;
   switches: Switches;
-  /** Entries per page of a list, unless the call says a number. */
+  /** Default number of entries per page of a list. */
   pageSize: number;
   /** URL of the job API, with `/v2`. */
   jobApiUrl: string;
@@ -189,7 +189,7 @@ function secretRoutes({ account }: RestContext): RestRoute[] {
       view(secrets.create({ name, value, description })),
     ),
     route("GET /account/secrets/{id}", "Get a secret", ({ id }) => view(found(secrets.find(id), "secret"))),
-    // A running worker keeps the value with which it was started, so no worker changes.
+    // A running worker keeps its old value, so this change affects no worker.
     bodyRoute("PATCH /account/secrets/{id}", "Update a secret", UpdateSecret, ({ id }, { value, description }) =>
       view(
         secrets.update(id, {

@@ -6,7 +6,7 @@ interface WorkerSpec {
   template: Template;
   /** Version of the image's weights. The worker reads it from its version file. */
   version: string;
-  /** Id for a new worker. A process that was started ahead keeps the id it already has. */
+  /** Id for a new worker. A warm worker keeps its own id instead. */
   workerId: string;
   signals: WorkerSignals;
 }
