@@ -19,7 +19,7 @@ function own({ __provider: _, ...fields }: Properties): Properties {
   return fields;
 }
 
-// These tests run with both APIs, on the fakes and on the RunPod double of `npm start`.
+// Runs the same tests with both APIs, on the fakes and on the RunPod double of `npm start`.
 describe.each([
   ["GraphQL", fakeFixtures.graphql, true],
   ["REST", fakeFixtures.rest, true],
@@ -197,7 +197,7 @@ describe.each([
   });
 
   describe("A repeated operation", () => {
-    it("creates no second resource when the answer to the first create was lost", async () => {
+    it("creates no duplicate when the response to the first create was lost", async () => {
       const { runpod } = fixture();
       for (const operation of ["createRegistryAuth", "saveTemplate", "saveEndpoint"] as const)
         runpod.failNext(operation, "lost answer");
@@ -210,7 +210,7 @@ describe.each([
       ]);
     });
 
-    it("applies an update when the answer to the first attempt was lost", async () => {
+    it("applies an update even if the response to the first attempt was lost", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", "lost answer");
@@ -218,7 +218,7 @@ describe.each([
       expect(runpod.snapshot().endpoints[0]?.image).toBe("registry.example/phi3:2026-12-01");
     });
 
-    it("succeeds when the first attempt deleted the resource but the answer was lost", async () => {
+    it("deletes a resource even if the response to the first attempt was lost", async () => {
       const { runpod, endpoint, template, registryAuth } = fixture();
       const created = await deployed();
       for (const operation of ["deleteEndpoint", "deleteTemplate", "deleteRegistryAuth"] as const)
@@ -280,7 +280,7 @@ describe.each([
       },
     );
 
-    itOnFake("does not change the state when RunPod has refused an update", async () => {
+    itOnFake("does not change the state when RunPod refuses an update", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", { message: "Image not accessible." });

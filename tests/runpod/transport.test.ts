@@ -50,7 +50,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     await expect(call).rejects.toThrow(/^RunPod did not answer (save|create)Template: no answer within 0.05 s$/);
   });
 
-  it("fails at its time limit when the answer arrives too slowly", async () => {
+  it("fails at its time limit when the response is too slow", async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { "content-type": "application/json" });
       const timer = setInterval(() => response.write(" "), 20);
@@ -97,7 +97,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(1);
   });
 
-  it("repeats a read until the retry limit, and the time limit applies to each attempt", async () => {
+  it("retries a read until the retry limit, and applies the timeout to each attempt", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 300 });
     let received = 0;
     const url = await serve(() => {
@@ -109,7 +109,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBeGreaterThan(3);
   });
 
-  it("survives a storm of failures that is longer than four attempts", async () => {
+  it("retries a read after eight failures in a row", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 5_000 });
     let received = 0;
     const url = await serve((_request, response) => {
@@ -122,7 +122,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(9);
   });
 
-  it("waits as long as Retry-After says, with a line of progress, even beyond the time limit of one attempt", async () => {
+  it("waits for the time in Retry-After, even beyond the timeout of one attempt, and logs the wait", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 20_000 });
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const times: number[] = [];
@@ -159,7 +159,7 @@ describe("The rate limit of REST v2", () => {
     return { client: apis.rest({ apiKey: API_KEY, url }), seen };
   }
 
-  it("slows calls down when few are left, so that RunPod refuses none, one after another or at once", async () => {
+  it("slows down sequential and concurrent calls when few remain, so that RunPod refuses none", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 20_000 });
     const { client, seen } = await serveLimited(1, 12);
     for (let call = 0; call < 20; call += 1) await client.listRegistryAuths();
@@ -167,7 +167,7 @@ describe("The rate limit of REST v2", () => {
     expect(seen).toEqual({ calls: 35, refused: 0 });
   });
 
-  it("delays no call beyond the retry limit, and RunPod's refusal names both limits", async () => {
+  it("delays no call beyond the retry limit, and the error of a refused call names both limits", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 50 });
     const { client, seen } = await serveLimited(3_600, 2);
     await client.listRegistryAuths();
@@ -176,7 +176,7 @@ describe("The rate limit of REST v2", () => {
     expect(seen).toEqual({ calls: 3, refused: 1 });
   });
 
-  it("counts the calls of all clients with one key, and tells the operator about a long wait", async () => {
+  it("counts the calls of all clients with one key, and logs a long wait", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 60_000 });
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const url = await serve((_request, response) => {
@@ -190,7 +190,7 @@ describe("The rate limit of REST v2", () => {
       .catch(() => {});
     await vi.waitFor(() =>
       expect(log.mock.calls.join()).toBe(
-        "RunPod accepts few more calls at the moment. The program goes on with list registries in 50 s, for at most 60 s in total.",
+        "RunPod's rate limit leaves few calls. The program continues with list registries in 50 s, for at most 60 s in total.",
       ),
     );
   });
