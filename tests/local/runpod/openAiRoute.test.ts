@@ -49,7 +49,7 @@ describe("The OpenAI route", () => {
     expect(await runpod.json(`${id}/status/${job.id}`)).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("cancels the job when the client hangs up", async () => {
+  it("cancels the job when the client closes its connection", async () => {
     const hangUp = new AbortController();
     const answer = ask({ stream: true }, "", hangUp.signal).catch(() => "hung up");
     const job = await runpod.worker.next();

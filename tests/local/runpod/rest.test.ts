@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ACCOUNT_KEY, PHI3_KEY, RunpodFixture, restEndpoint } from "./fixture";
 
-// Source: RunPod's OpenAPI document of REST v2 (docs, api-reference-v2/openapi.json). Where the real service differs, these
-// tests follow the observations in RunPod's migration skill (runpod-plugins-official, 2026-08-18).
+// Source: RunPod's OpenAPI document of REST v2 (docs, api-reference-v2/openapi.json). If the real service differs,
+// these tests follow RunPod's migration skill (runpod-plugins-official, 2026-08-18).
 
 let runpod: RunpodFixture;
 beforeEach(async () => {
@@ -470,7 +470,7 @@ describe("REST v2 secrets", () => {
     expect((await runpod.restRefusal(`PATCH /account/secrets/${id}`, { name: "new" }))[0]).toBe(422);
   });
 
-  it("reach a worker when it starts: a running worker keeps the old value, a deleted secret leaves its reference", async () => {
+  it("reach only workers that start later, and a deleted secret leaves its reference", async () => {
     await runpod.start();
     const { id } = await runpod.restJson("POST /account/secrets", token);
     const reference = "{{ RUNPOD_SECRET_hf-token }}";

@@ -27,7 +27,9 @@ describe("A fault", () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
-    expect(runpod.events).toContainEqual("POST /graphql saveEndpoint → fault: cut, although the call is executed");
+    expect(runpod.events).toContainEqual(
+      "POST /graphql saveEndpoint → fault: cut, although the double executes the call",
+    );
 
     fail({ on: "POST /v2/serverless", answer: "cut" });
     await expect(runpod.rest("POST /serverless", restEndpoint)).rejects.toThrow();
@@ -62,7 +64,7 @@ describe("A fault", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(200);
   });
 
-  it("can skip the first calls and can delay an answer", async () => {
+  it("can skip the first calls and can delay a response", async () => {
     fail({ on: "POST /v2/serverless", answer: 504, done: true, skip: 1 });
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "first" })).status).toBe(201);
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "second" })).status).toBe(504);

@@ -192,7 +192,7 @@ describe("A crash of a worker", () => {
 describe("A worker process", () => {
   const needsAnyPython = needs(spawnSync("python3", ["--version"]).status === 0 ? undefined : "no python3 found");
 
-  /** Starts run_worker.py with fake modules in place of the SDK and the worker. */
+  /** Starts run_worker.py with fake modules instead of the SDK and the worker. */
   function start(sdk: string, worker: string) {
     const packages = { "runpod/serverless": sdk, "snack_worker/handler": "", "snack_worker/__main__": worker };
     for (const [module, source] of Object.entries(packages)) {
