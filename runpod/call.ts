@@ -2,7 +2,7 @@ import { z } from "zod";
 import { RunpodError, redact } from "./error";
 import { isTransientStatus } from "./retry";
 
-/** Fields that a call of GraphQL and a call of REST have in common. */
+/** Fields of every call, through GraphQL or REST. */
 export interface Call<T> {
   /** Name of the operation in error messages. */
   operation: string;
@@ -40,12 +40,12 @@ interface FailedAnswer {
   /** Next step for the operator. Default: none. */
   todo?: string | undefined;
   retryAfterMs: number | undefined;
-  /** Whether a retry may help. Default: decided by the status. */
+  /** Whether a retry may help. Default: depends on the HTTP status. */
   transient?: boolean;
 }
 
 /**
- * Creates the error of a call that RunPod answered with an error.
+ * Creates the RunpodError for an error response.
  *
  * @param secrets values that must not appear in the message
  */

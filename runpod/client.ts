@@ -32,7 +32,7 @@ export interface EndpointSettings {
   /** Data centres. An empty list allows all. */
   locations: string[];
   minCudaVersion?: string | undefined;
-  /** Models that RunPod's hosts download in advance. An empty list if the API does not support such models. */
+  /** Models that RunPod's hosts download in advance. Empty if the API does not support this. */
   modelReferences: string[];
 }
 
@@ -48,7 +48,7 @@ export interface EndpointRecord extends Omit<EndpointSettings, "idleTimeoutSecon
    * container differs from the template.
    */
   sourceTemplateId: string | undefined;
-  /** Stack in the owner tag of the endpoint or of its template. */
+  /** Stack that owns the endpoint, from the owner tag of the endpoint or its template. */
   owner: string | undefined;
 }
 
@@ -180,7 +180,7 @@ export interface RunpodClient
     RegistryAuthApi,
     SecretApi {}
 
-/** Address of an API and the key for it. */
+/** Address and key of an API. */
 export interface ApiOptions {
   apiKey: string;
   /** `https://api.runpod.io`, or another address of the control plane. */

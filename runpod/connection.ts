@@ -29,8 +29,8 @@ export interface Connection {
 let current: Connection | ConfigurationError | undefined;
 
 /**
- * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`. This function is synchronous, because
- * Pulumi does not wait for a promise of `configure` before it starts the next operation of the provider.
+ * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`. Synchronous, because Pulumi does not
+ * await a promise of `configure` before the provider's next operation.
  *
  * @throws ConfigurationError that names every missing or bad key and the allowed values
  */

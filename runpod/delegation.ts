@@ -15,7 +15,7 @@ const NAMES_REGISTRY = /regist|delegat/i;
  * `containerRegistryAuthId`.
  */
 export function withoutRefusedDelegations(client: RunpodClient, options: ApiOptions): RunpodClient {
-  /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when it does not return them. */
+  /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when this call fails. */
   async function isDelegation(id: string | undefined): Promise<boolean> {
     if (id === undefined) return false;
     const { apiKey, url, timeoutMs = 30_000 } = options;
@@ -54,7 +54,10 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
       }
     },
 
-    /** With REST v2, an endpoint has a copy of its template's container, so RunPod can also refuse the id there. */
+    /**
+     * With REST v2, an endpoint has a copy of its template's container, so RunPod can also refuse the id in a save of
+     * the endpoint.
+     */
     async saveEndpoint(settings, id) {
       try {
         return await client.saveEndpoint(settings, id);

@@ -19,7 +19,7 @@ export function duplicatesOf(
   );
 }
 
-/** Describes duplicates for people. Names every id. */
+/** Describes duplicates for the operator, with every id. */
 export function describeDuplicates({ name, owner, id }: EndpointRecord, duplicates: EndpointRecord[]): string {
   const ids = duplicates.map((each) => each.id).join(", ");
   return `RunPod has ${duplicates.length + 1} endpoints named "${name}" of ${owner}: ${id} and ${ids}`;

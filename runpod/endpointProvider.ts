@@ -12,7 +12,7 @@ import { saveWithinQuota } from "./quota";
 import { lookAgain } from "./retry";
 import { applyRollout } from "./rollout";
 
-/** Fields whose change rolls the workers. A change of another field applies only to workers that start later. */
+/** A change of these fields rolls the workers. A change of another field applies only to workers that start later. */
 const ROLLOUT_FIELDS = [
   "templateId",
   "gpuIds",
@@ -49,12 +49,14 @@ export const endpoint = {
     try {
       found = await findById(id);
     } catch (error) {
-      // A problem at RunPod must not block a change of other resources.
+      // An error of RunPod must not block a change of other resources.
       console.log(`${messageOf(error)} So it is unknown whether endpoint ${id} needs a repair.`);
       return planned;
     }
     if (found === undefined) {
-      console.log(`Endpoint ${id} no longer exists at RunPod. The update finds or creates its replacement.`);
+      console.log(
+        `Endpoint ${id} no longer exists at RunPod. The update creates a new endpoint, or adopts one with the same name.`,
+      );
       return { changes: true, replaces: ["name"], deleteBeforeReplace: true };
     }
     const repairs = repairsOf(found, news);
@@ -103,7 +105,7 @@ export const endpoint = {
     const { monitor, rollout } = connection();
     const before = checkedInputs(olds);
     const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
-    // After an unfinished update, the next update has no differing field but must still wait for the rollout.
+    // If no field differs, the last update did not finish, so this update must wait for the rollout.
     const isRolling = differing.length === 0 || differing.some((name) => ROLLOUT_FIELDS.includes(name));
     const endpoints = isRolling ? [{ ...inputs, id }] : [];
     const save = () => saveEndpoint(inputs, id);
@@ -119,8 +121,8 @@ export const endpoint = {
 };
 
 /**
- * Returns a failure for each changed value that RunPod's REST API does not support. An unchanged value is valid: the
- * endpoint got it from GraphQL and keeps it.
+ * Returns a failure for each changed value that RunPod's REST API does not support. An unchanged value is valid: an
+ * endpoint that was created through GraphQL keeps such a value.
  */
 async function unsupportedByRest(olds: Properties, news: Properties): Promise<dynamic.CheckFailure[]> {
   const { modelReferences, scalerType } = news;
@@ -159,8 +161,8 @@ function saveEndpoint(inputs: EndpointInputs, id: string | undefined): Promise<{
 }
 
 /**
- * Finds the stack's endpoint. Prefers an endpoint with the same name and template, then one with the same name, then
- * one with the same template.
+ * Finds the stack's endpoint. The order of preference: an endpoint with equal name and template, with equal name, with
+ * equal template.
  *
  * @throws Error when only somebody else has an endpoint with this name
  */
@@ -183,8 +185,8 @@ async function findOwn(
 }
 
 /**
- * Deletes the duplicates of a created endpoint and returns the id of the remaining endpoint. This is the first by id
- * that still exists, so that concurrent updates keep the same endpoint.
+ * Deletes the duplicates of a created endpoint and returns the id of the remaining endpoint. Keeps the endpoint with
+ * the lowest id that still exists, so that concurrent updates keep the same endpoint.
  */
 async function settleToOne(id: string, inputs: EndpointInputs, given: Properties): Promise<string> {
   const { client, settle } = connection();
@@ -218,7 +220,7 @@ interface Found {
   duplicates: EndpointRecord[];
 }
 
-/** Reads an endpoint and its duplicates. Looks again before it reports the endpoint as missing. */
+/** Reads an endpoint and its duplicates. Retries before it reports the endpoint as missing. */
 function findById(id: string): Promise<Found | undefined> {
   const { client, settle } = connection();
   return lookAgain(settle, async () => {

@@ -27,7 +27,10 @@ export interface Listing<T> {
 
 const withId = z.object({ id: z.string() });
 
-/** Schema of a list in a response, read entry by entry. A missing list or null is an error, not an empty list. */
+/**
+ * Schema of a list in a response. Validates each entry separately. A missing list or null is an error, not an empty
+ * list.
+ */
 export function listing<T>(record: z.ZodType<T>) {
   const list = z.array(z.unknown(), { error: "must be a list, or the program does not know which resources exist" });
   return list.transform((values): Listing<T> => {
@@ -45,7 +48,7 @@ export function listing<T>(record: z.ZodType<T>) {
 /**
  * Finds an entry of a list by its id.
  *
- * @throws RunpodError when an entry that cannot be read may have this id
+ * @throws RunpodError when an entry with this id, or without an id, does not match the schema
  */
 export function findById<T extends { id: string }>({ items, unreadable }: Listing<T>, id: string): T | undefined {
   const found = items.find((item) => item.id === id);

@@ -5,8 +5,8 @@
 export const OWNER_TAG = "SNACK_MISAKI_STACK";
 
 /**
- * Environment variable of an endpoint created through REST v2. It stores the id of the template from which the endpoint
- * gets its container settings.
+ * Environment variable of an endpoint created through REST v2. It stores the id of the template whose container
+ * settings the endpoint uses.
  */
 export const TEMPLATE_TAG = "SNACK_MISAKI_TEMPLATE";
 

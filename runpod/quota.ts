@@ -58,7 +58,7 @@ function explain(others: EndpointRecord[], { name, workersMax }: WorkerRequest, 
   const rest =
     list.length > 0
       ? `the other endpoints already have ${sumWorkers(others)} (${list.join(", ")})`
-      : "the other endpoints have none";
+      : "the other endpoints have no workers";
   const needed =
     quota === undefined ? `${workersMax} workers of the account` : `${workersMax} of the account's ${quota} workers`;
   return (

@@ -1,9 +1,9 @@
 import { pause, retryLimitMs } from "./retry";
 
-/** If a window has fewer remaining calls, the program spreads them over the rest of the window. */
+/** If a window has fewer calls left than this number, the program spreads these calls over the rest of the window. */
 const FEW_CALLS = 10;
 
-/** A window of RunPod's rate limit, as the last answer described it. */
+/** A window of RunPod's rate limit, from the last response. */
 interface Window {
   /** Number of calls that RunPod accepts until the end of the window. */
   remaining: number;
@@ -24,8 +24,8 @@ export class RateLimit {
   private nextAt = 0;
 
   /**
-   * Sends a call as soon as every window allows it. Sends it at once if the wait would exceed the retry limit: if
-   * RunPod then refuses the call, its response says how long to wait.
+   * Sends a call as soon as every window allows it. If the wait would exceed the retry limit, sends the call at once:
+   * RunPod's refusal then contains the time to wait.
    */
   async send(operation: string, call: () => Promise<Response>): Promise<Response> {
     const now = performance.now();

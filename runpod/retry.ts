@@ -13,7 +13,7 @@ export interface Polling {
 
 /** Longest wait between two attempts, unless RunPod asks for a longer wait. */
 const LONGEST_DELAY_MS = 30_000;
-/** Longest wait between two reads of a list that may lag behind. */
+/** Longest wait between two reads of a list that may not show a change yet. */
 const LONGEST_LOOK_DELAY_MS = 2_500;
 /** A wait of at least this length is logged, so that the operator sees why nothing happens. */
 const LOGGED_DELAY_MS = 5_000;
@@ -35,8 +35,8 @@ export function retryLimitMs(): number {
 }
 
 /**
- * Milliseconds to wait before retry `n` (from 1): exponential up to 30 s, at least `retryAfterMs`, and with jitter so
- * that parallel calls do not retry at the same moment.
+ * Milliseconds to wait before retry `n` (from 1). Grows exponentially up to 30 s, but is at least `retryAfterMs`.
+ * Jitter keeps parallel calls from retrying at the same moment.
  */
 function retryDelayMs(n: number, retryAfterMs = 0): number {
   const fullMs = Math.min(policy.intervalMs * 2 ** (n - 1), LONGEST_DELAY_MS);
@@ -85,9 +85,9 @@ export async function pause(delayMs: number, elapsedMs: number, line: string): P
 }
 
 /**
- * Returns the error to throw after the last attempt of a call. The error is not transient, so that a caller with its
- * own retries does not multiply the attempts. If there were earlier attempts, one of them may have taken effect at
- * RunPod, so `maybeDone` is true.
+ * Returns the error to throw after the last attempt of a call. The error is not transient, so that a caller with
+ * retries does not multiply the attempts. If there were earlier attempts, one of them may have taken effect at RunPod,
+ * so `maybeDone` is true.
  */
 export function finalError(last: RunpodError, attempts: number): RunpodError {
   const { transient, retryAfterMs = 0, maybeDone, isGone, isRefusal } = last;
@@ -119,8 +119,8 @@ export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Looks for a resource until it is found or the limit is over. RunPod's lists can lag behind a change, and a create can
- * take effect after its connection was cut.
+ * Repeats `find` until it returns a resource or the limit is over. RunPod's lists can show a change late, and a create
+ * can take effect after its connection was cut.
  */
 export async function lookAgain<T>(
   { intervalMs, limitMs }: Polling,

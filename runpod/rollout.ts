@@ -27,8 +27,8 @@ const PROGRESS_INTERVAL_MS = 30_000;
  * Makes a change and waits until the endpoints' workers run the new version. Logs progress to stdout, which Pulumi
  * shows.
  *
- * @param polling interval and limit of the checks. If the limit is 0, does not wait
- * @throws RunpodError with the reason, when a worker keeps crashing or the limit is over
+ * @param polling interval and limit of the checks. With limit 0, the function does not wait
+ * @throws RunpodError with the reason when a worker keeps crashing or the time limit is over
  */
 export async function applyRollout(
   monitor: WorkerMonitor,
@@ -94,7 +94,7 @@ async function waitForRollout(
   }
 }
 
-/** Whether enough workers run the current version and none runs an old one. Extra workers may still start. */
+/** Whether enough workers run the current version and no worker runs an old version. Extra workers may still start. */
 function isRolledOut(workers: Workers, { workersMin }: Pick<RolloutTarget, "workersMin">): boolean {
   if (workers.stale > 0 || workers.rolloutPercent !== undefined || workers.unhealthy > 0) return false;
   return hasNoWorkers(workers) ? workersMin === 0 : workers.ready >= Math.max(1, workersMin);

@@ -13,10 +13,10 @@ import { applyRollout } from "./rollout";
 import { adoptionConflict, checkImage, checkName } from "./templateChecks";
 import { type TemplateInputs, templateFields } from "./templateFields";
 
-/** Environment variables that RunPod adds by itself. */
+/** Environment variables that RunPod adds. */
 const PLATFORM_VARIABLE = /^(?:PORT|PORT_HEALTH|RUNPOD_.+)$/;
 
-/** Fields whose change rolls the workers. The name does not. */
+/** A change of these fields rolls the workers. A change of the name does not. */
 const ROLLOUT_FIELDS = ["imageName", "env", "containerDiskInGb", "dockerArgs", "containerRegistryAuthId"] as const;
 
 /** Provider methods of a template. Every field is changed in place, the name too. */
@@ -62,7 +62,9 @@ export const template = {
     return { id, props, inputs: { ...props } };
   },
 
-  /** Waits for the workers of the endpoints that use the template: a change of the template rolls them. */
+  /**
+   * Waits for the workers of the endpoints that use the template, because a change of the template rolls these workers.
+   */
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = checkedInputs(news);
     const { client, monitor, rollout, settle } = connection();
@@ -97,8 +99,8 @@ export const template = {
 };
 
 /**
- * Deletes the endpoints that use a template and have its owner. If the template no longer exists, its endpoints have no
- * owner, and all of them are deleted.
+ * Deletes the endpoints that use a template and have its owner. When the template no longer exists, the owner is
+ * unknown, so all endpoints of the template are deleted.
  */
 async function deleteUsers(templateId: string, template: TemplateRecord | undefined): Promise<void> {
   const owner = template && splitOwnerTag(template.env).owner;

@@ -14,7 +14,7 @@ export interface Workers {
   /** Number of workers that run a job or wait for a job. */
   ready: number;
   initializing: number;
-  /** Seconds since the start of the worker that has been initializing longest. Undefined when RunPod does not return it. */
+  /** Seconds since the start of the oldest initializing worker. Undefined when RunPod does not return this time. */
   startingSeconds: number | undefined;
   /** Number of workers that wait for a GPU. */
   throttled: number;
@@ -82,8 +82,8 @@ export function workerMonitor(
     if (health === undefined) return undefined;
     const { idle, running, ready, ...others } = health.workers;
     const version = await client.getEndpointVersion(id).catch(() => undefined);
-    // The job API does not return versions, so every worker counts as current. RunPod stops stale workers at once, or
-    // after their job if they are busy.
+    // The job API does not return versions, so every worker counts as current. This is almost correct: RunPod stops a
+    // stale worker at once or after its current job.
     return {
       ...others,
       version,

@@ -9,7 +9,7 @@ import { createOnce } from "./createOnce";
 import { ownerNamePrefix } from "./ownerTag";
 import { lookAgain, retryWhileInUse } from "./retry";
 
-/** A resource as RunPod returns it: without its content. */
+/** A resource as RunPod returns it, without the content. */
 interface Named {
   id: string;
   name: string;

@@ -50,7 +50,7 @@ export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner" | "sourceTem
 
 /** Endpoint calls of the GraphQL API. */
 export function endpointApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): EndpointApi {
-  /** An endpoint has no owner tag: its owner is the owner of its template. */
+  /** An endpoint has no owner tag, so the owner of its template is also its owner. */
   async function listEndpoints(): Promise<Listing<EndpointRecord>> {
     const response = templateList.extend({ endpoints: listing(endpointRecord) });
     const fields = `endpoints { ${FIELDS} } ${TEMPLATES}`;

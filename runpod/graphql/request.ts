@@ -9,7 +9,7 @@ import { isTransientStatus, parseRetryAfter, retryTransient } from "../retry";
 const TRANSIENT =
   /try again later|internal server error|service unavailable|too many requests|temporarily unavailable/i;
 
-/** A GraphQL operation. The secrets are values of its variables. */
+/** A GraphQL operation. `secrets` contains values of the variables. */
 interface GraphqlCall<T> extends Call<T> {
   document: string;
   variables?: object;

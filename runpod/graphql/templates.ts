@@ -55,7 +55,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
 
     deleteTemplate: (id) =>
       retryTransient(async () => {
-        // RunPod deletes a template by its name, which may have changed since the last read.
+        // RunPod deletes a template by name, and the name may have changed since the last read.
         const template = await getTemplate(id);
         if (template === undefined) return;
         await remove({

@@ -10,7 +10,7 @@ const limits = z.object({
 
 /**
  * Account calls of the REST API. Unconfirmed: the API reference of 18 November 2026 names the calls and the fields
- * `balanceAmount`, `billingMode` and `serverlessWorkers`, but no public source contains the paths or the fields of
+ * `balanceAmount`, `billingMode` and `serverlessWorkers`. No public source contains the paths or the fields inside
  * `serverlessWorkers`. So the client ignores an unexpected response and returns undefined.
  */
 export function accountApi({ send }: RestRequests): AccountApi {

@@ -9,7 +9,7 @@ import { retryTransient } from "../retry";
 /** Body of an error response, `application/problem+json`. */
 const problem = z.object({ title: z.string(), detail: z.string(), errors: z.array(z.unknown()) }).partial();
 
-/** A call of RunPod's REST API. The secrets are values of its body. */
+/** A call of RunPod's REST API. `secrets` contains values of the body. */
 interface RestCall<T> extends Call<T> {
   method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Path below `/v2`. */

@@ -5,7 +5,7 @@ import { followerBody, followsTemplate } from "./followers";
 import { containerBody, endpointRecord, type RestEndpoint, templateRecord } from "./records";
 import { itemPath, type RestRequests } from "./request";
 
-/** Lists the templates of the account, without those that cannot be read. */
+/** Lists the templates of the account, without templates that do not match the schema. */
 export async function listTemplates({ list }: RestRequests): Promise<TemplateRecord[]> {
   return (await list("templates", "templates", templateRecord)).items;
 }
