@@ -69,7 +69,7 @@ function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
   return fault;
 }
 
-/** Names of a call for the patterns of faults: method and path, and the root fields of GraphQL. */
+/** Names of a request that a fault's pattern can match: method and path, and the root fields of GraphQL. */
 async function callNames(request: Request): Promise<string[]> {
   const { pathname } = new URL(request.url);
   const name = `${request.method} ${pathname}`;
@@ -106,7 +106,7 @@ function describe({ answer, done, delayMs }: Fault): string {
   return done ? `${text}, although the double executes the call` : text;
 }
 
-/** Failure answer in the format of the called API. */
+/** Error response of a fault, in the format of the called API. */
 function failure(
   answer: Exclude<Fault["answer"], "cut" | "pass" | { nullField: string }>,
   path: string,

@@ -40,7 +40,7 @@ export interface RunpodOptions {
   /** Returns an image of the registry, or undefined when the registry does not have it. */
   resolveImage(imageName: string): RegistryImage | undefined;
   events: Events;
-  /** Number of Python workers to start before the first endpoints of an empty account exist. Default 0. */
+  /** Number of Python workers to start in advance, for the first endpoints of an empty account. Default 0. */
   warmWorkers?: number;
   /** Maximum of the sum of `workersMax`. Default 5, as in a new account at RunPod. */
   workersQuota?: number;
@@ -73,7 +73,7 @@ export interface RunpodOptions {
 /** A running RunPod double. */
 export interface RunpodDouble extends Listening {
   account: RunpodAccount;
-  /** Simulated failures. Change them at any time. */
+  /** Simulated failures. Tests can change them at any time. */
   switches: Switches;
   /** Skips time: results expire, idle endpoints get a lower `workersMax`, registry tokens expire. */
   skip(ms: number): void;
@@ -88,10 +88,7 @@ export interface RunpodDouble extends Listening {
   restUrl: string;
   /** Replaces `https://api.runpod.ai/v2`. */
   jobApiUrl: string;
-  /**
-   * Kind of worker that runs jobs: the Python worker or, without Python, the canned worker, which always sends the same
-   * reply.
-   */
+  /** Kind of worker that runs jobs. Without Python it is the canned worker, which always sends the same reply. */
   workerKind: "python" | "canned";
 }
 
@@ -193,7 +190,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
   const workerIds = (id: string) => (find(id)?.fleet.list() ?? []).map((worker) => worker.id);
   app.route("/admin", adminApi({ account, keys, switches, skip, tick: () => endpoints.tick() }));
   app.route("/graphql", graphqlApi({ account, keys, events, switches, workerIds, changed }));
-  // Must come before the job API, which would read `serverless` or `templates` as the id of an endpoint.
+  // Comes before the job API, because the job API would read `serverless` or `templates` as an endpoint's id.
   app.route(
     "/v2",
     restApi({
@@ -210,7 +207,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
     }),
   );
   if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
-  // Must come before the job API, whose key check refuses the keys of workers.
+  // Comes before the job API, because the job API refuses the keys of workers.
   app.route("/v2", workerApi({ find }));
   app.route("/v2", jobApi({ keys, find, now: clock.now }));
 }

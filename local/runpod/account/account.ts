@@ -20,7 +20,7 @@ import { NetworkVolumes } from "./volumes";
 
 /** Options of an account. */
 export interface AccountOptions {
-  /** Maximum of the sum of `workersMax` over all endpoints. A new account at RunPod has 5. */
+  /** Maximum of the sum of `workersMax` over all endpoints. RunPod gives a new account 5. */
   workersQuota: number;
   /**
    * Milliseconds for which a template counts as in use after the deletion of its last endpoint. At RunPod up to two
@@ -56,7 +56,7 @@ export class RunpodAccount {
   /** Value of `clock.skippedMs` at an endpoint's last request, by endpoint id. */
   private readonly skippedMsAtRequest = new Map<string, number>();
 
-  /** @param path undefined keeps the account in memory only */
+  /** @param path file of the account. Undefined: the account is in memory only */
   constructor(
     path: string | undefined,
     private readonly options: AccountOptions,
@@ -88,7 +88,7 @@ export class RunpodAccount {
     return this.registries.all;
   }
 
-  /** The resources as RunPod's lists show them: some seconds old while `listLagMs` is above 0. */
+  /** Resources in RunPod's lists. Creates and deletes appear after `listLagMs`. */
   get listed(): { templates: Template[]; endpoints: Endpoint[]; registryAuths: RegistryAuth[]; secrets: Secret[] } {
     return {
       templates: this.lag.list("templates", this.templates),
@@ -203,7 +203,7 @@ export class RunpodAccount {
     return endpoint;
   }
 
-  /** Deletes an endpoint with zero workers, for GraphQL. */
+  /** Deletes an endpoint whose `workersMin` and `workersMax` are 0, for GraphQL. */
   deleteEndpoint(id: string): void {
     const endpoint = this.requireEndpoint(id);
     if (endpoint.workersMin !== 0 || endpoint.workersMax !== 0)

@@ -66,7 +66,7 @@ interface Parsed {
   invalid: readonly GraphQLError[];
 }
 
-/** Cache of parsed documents, by text. Clients send few documents, with different variables. */
+/** Cache of parsed documents, by text. Clients repeat a few documents with different variables. */
 const parsedDocuments = new Map<string, Parsed>();
 const MAX_DOCUMENTS = 500;
 

@@ -36,7 +36,7 @@ export async function readJson(c: Context<Env>): Promise<unknown> {
   }
 }
 
-/** Policy of a job: the values of the request, else those of the endpoint, else RunPod's defaults. */
+/** Policy of a job. Each value comes from the request, from the endpoint or from RunPod's defaults, in this order. */
 export function policyOf(
   c: Context<Env>,
   requested: { [K in keyof JobPolicy]?: JobPolicy[K] | undefined } = {},

@@ -141,7 +141,7 @@ function templateRoutes({ account, changed, pageSize }: RestContext): RestRoute[
 function registryRoutes({ account, changed }: RestContext): RestRoute[] {
   const view = ({ id, name }: { id: string; name: string }) => ({ id, name });
   return [
-    // Must come before `/registries/{id}`, which would match `delegations` as an id.
+    // Comes first, because `/registries/{id}` would match `delegations` as an id.
     route("GET /registries/delegations", "List all ECR delegations", () => ({
       delegations: account.registries.delegations,
     })),
@@ -244,7 +244,7 @@ function catalogRoutes({ switches }: RestContext): RestRoute[] {
     route("GET /catalog/datacenters/{id}", "Get a data center", ({ id, query }) =>
       found(dataCenterById(id, query, switches), "data center"),
     ),
-    // The double has no public templates, neither RunPod's nor other users'.
+    // The double has no public templates of RunPod or of other users.
     route("GET /catalog/templates", "List public templates", () => ({ templates: [] })),
   ];
 }

@@ -13,7 +13,7 @@ export interface Release {
   template: Template;
 }
 
-/** Status of a worker, in the words of REST v2. */
+/** Status of a worker in REST v2. */
 export type WorkerStatus = "RUNNING" | "IDLE" | "INITIALIZING" | "THROTTLED" | "UNHEALTHY";
 
 /** Line of a worker's system log. */
@@ -23,7 +23,7 @@ export interface LogLine {
   line: string;
 }
 
-/** Data of a worker that the APIs show. */
+/** Data of a worker for the responses of the APIs. */
 export interface WorkerView {
   id: string;
   status: WorkerStatus;
@@ -42,7 +42,7 @@ interface Worker {
   /** The worker's process. Undefined until capacity and image are available, and after a crash. */
   process?: RunningWorker;
   state: "throttled" | "pulling" | "initializing" | "ready" | "unhealthy" | "stopping";
-  /** Whether the worker gets no more jobs. It is stopped when its last job ends. */
+  /** Whether the worker gets no more jobs. The fleet stops it after its current jobs. */
   draining: boolean;
   idleSince: number;
   startedAt?: number;
@@ -144,7 +144,7 @@ export class Fleet {
     this.tick();
   }
 
-  /** Logs a failed fitness check of the worker. The worker exits without a request. */
+  /** Logs a failed fitness check. After such a failure, the worker exits on its own. */
   reportFailedCheck(workerId: string, check: string): void {
     const worker = this.find(workerId);
     if (worker) this.log(worker, `failed its check: ${check}`);
@@ -264,7 +264,7 @@ export class Fleet {
     this.log(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
   }
 
-  /** Whether a worker must stop, because it belongs to an old release, exceeds the maximum or was idle for too long. */
+  /** Whether a worker must stop: it belongs to an old release, it exceeds `workersMax`, or it was idle for too long. */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;

@@ -15,8 +15,8 @@ export interface PreparedWorker extends RunningWorker {
 }
 
 /**
- * Starts a process for the worker of `images/worker`. Like a container at RunPod, the process has its own environment:
- * it inherits little more than the PATH.
+ * Starts a process for the worker of `images/worker`. Like a container at RunPod, the process gets a new environment
+ * with little more than this process's PATH.
  *
  * @param options.python interpreter with the worker's dependencies
  * @param options.dir folder for the log and the home folder
@@ -47,7 +47,7 @@ export function preparePythonWorker(
     },
     // When this process ends, the pipe closes, and run_worker.py then ends too.
     stdio: ["pipe", log, log],
-    // A separate process group: Ctrl-C must not reach the worker, and one kill also ends the SDK's ping process.
+    // A separate process group: Ctrl-C must not reach the worker, and one kill must also end the SDK's ping process.
     detached: !windows,
   });
   runInBackground(child);

@@ -10,7 +10,7 @@ interface WarmWorker {
 /**
  * Worker processes that start before their endpoints exist, so that the first replies come sooner. A process needs the
  * id and key of its endpoint at start. So this class creates an id and a key for each process. A new endpoint gets this
- * id and key, and the process becomes its first worker.
+ * id and key, and the process becomes the endpoint's first worker.
  */
 export class WarmWorkers {
   /** Workers for future endpoints, in the order of their use. */

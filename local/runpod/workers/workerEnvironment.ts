@@ -9,8 +9,8 @@ export interface WorkerIdentity {
 }
 
 /**
- * Variables that RunPod adds to every worker's environment. runpod-python 1.12 reads them, most of them at import, and
- * replaces `$ID` and `$RUNPOD_POD_ID` itself.
+ * Variables that RunPod adds to every worker's environment. runpod-python 1.12 reads most of these variables at import,
+ * and replaces `$ID` and `$RUNPOD_POD_ID` in their values.
  *
  * @param jobApiUrl URL of the job API for workers
  */
