@@ -69,7 +69,7 @@ describe("runpodApi: auto", () => {
   });
 });
 
-it("with runpodApi graphql, the error after the end of GraphQL names the values to set", async () => {
+it("runpodApi graphql fails after the end of GraphQL, and the error names the valid values", async () => {
   endGraphql();
   const client = apis.graphql({ apiKey: API_KEY, url: account.runpod.url });
   await expect(client.listEndpoints()).rejects.toThrow("(410 Gone). Set runpodApi to auto or rest.");

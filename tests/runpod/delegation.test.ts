@@ -21,7 +21,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
   const refuse = (on: string, message = REASON, times = 1) =>
     account.runpod.switches.faults.push(fault(on, { message }, { times }));
 
-  it("is left out of a new template, and the output says what to do", async () => {
+  it("is left out of a new template, and the output names the next step", async () => {
     refuse(saves[api].createTemplate);
     await template.create(inputs);
     expect(stored()).toEqual([undefined]);

@@ -199,17 +199,20 @@ describe("A second endpoint with the same name, owner and template", () => {
 });
 
 describe("An endpoint whose workersMax RunPod has lowered after idle days", () => {
-  it.each([2, 0])("shows in a preview without a refresh, and an update restores it from %i", async (lowered) => {
-    const { runpod, endpoint, engine } = fixture();
-    const { id, outs, inputs } = await deployed();
-    runpod.setWorkersMax(id, lowered);
-    expect((await endpoint.diff(id, outs, inputs)).changes).toBe(true);
-    await expect
-      .poll(() => engine.output())
-      .toContain(`RunPod has lowered workersMax of endpoint "snack-phi3" (${id}) to ${lowered}`);
-    await endpoint.update(id, outs, inputs);
-    expect(runpod.snapshot().endpoints).toMatchObject([{ id, workersMax: 3 }]);
-  });
+  it.each([2, 0])(
+    "shows in a preview without a refresh, and an update restores workersMax from %i",
+    async (lowered) => {
+      const { runpod, endpoint, engine } = fixture();
+      const { id, outs, inputs } = await deployed();
+      runpod.setWorkersMax(id, lowered);
+      expect((await endpoint.diff(id, outs, inputs)).changes).toBe(true);
+      await expect
+        .poll(() => engine.output())
+        .toContain(`RunPod has lowered workersMax of endpoint "snack-phi3" (${id}) to ${lowered}`);
+      await endpoint.update(id, outs, inputs);
+      expect(runpod.snapshot().endpoints).toMatchObject([{ id, workersMax: 3 }]);
+    },
+  );
 });
 
 describe("A create with an empty field", () => {

@@ -53,7 +53,7 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     expect(values()).toEqual([[inputs.name, "hf_canary_value_2"]]);
   });
 
-  it("gets a new value in place, and the output says when workers get it", async () => {
+  it("gets a new value in place, and the output says when workers get this value", async () => {
     configureProvider(account.runpod, api);
     const { id } = await secret.create(inputs);
     const news = { ...inputs, value: "hf_canary_value_2" };
@@ -115,7 +115,7 @@ describe("The inputs of a secret", () => {
   });
 });
 
-it("changes a secret through REST v2 that was created through GraphQL, after GraphQL has ended", async () => {
+it("REST v2 changes a secret that was created through GraphQL, under the same id", async () => {
   configureProvider(account.runpod, "auto");
   const { id } = await secret.create(inputs);
   account.runpod.switches.faults.push(fault("POST /graphql", 410, { times: Number.MAX_SAFE_INTEGER }));

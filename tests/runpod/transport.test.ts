@@ -81,7 +81,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     ["no answer", (() => {}) as RequestListener],
     ["a refusal", ((_request, response) => response.writeHead(400).end("{}")) as RequestListener],
     ["a server error", ((_request, response) => response.writeHead(503).end()) as RequestListener],
-  ])("throws an error without the key and the request when it gets %s", async (_case, listener) => {
+  ])("throws an error that contains neither key nor request when it gets %s", async (_case, listener) => {
     const url = await serve(listener);
     const error = await errorOf(connect({ apiKey: API_KEY, url, timeoutMs: 50 }).saveTemplate(settings));
     expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(/CANARY|canary-value/);
