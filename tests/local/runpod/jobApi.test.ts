@@ -134,7 +134,7 @@ describe("GET /stream", () => {
     expect(await waiting).toEqual({ status: "IN_PROGRESS", stream: [{ output: { delta: "a" } }] });
   });
 
-  it("never returns a chunk over 1 MiB, because the double refuses the chunk from the worker", async () => {
+  it("never returns a chunk over 1 MiB, because the double refuses such a chunk from a worker", async () => {
     const job = await submit();
     await runpod.worker.next();
     expect(await runpod.worker.stream(job, { delta: "x".repeat(2 ** 20) })).toBe(400);

@@ -85,8 +85,8 @@ describe("A worker with RunPod's SDK", { ...needsPython, timeout: 60_000 }, () =
       await run({ do: "wait", seconds: 30, note: `${note}2` }),
     ];
     await vi.waitFor(async () => expect(await inProgress()).toBe(2), 10_000);
-    // The double treats a job as lost if no ping contains its id for this time. The SDK pings every second with the ids
-    // of its running jobs.
+    // A job is lost if no ping contains its id for this time. The SDK pings every second with the ids of the running
+    // jobs.
     runpod.double.skip(31_000);
     await result({ do: "wait", seconds: 2.5, note });
     expect((await runpod.json(`${id}/health`)).jobs).toMatchObject({ inProgress: 2, retried: 0 });

@@ -37,7 +37,7 @@ describe("A fault", () => {
     expect(runpod.double.switches.faults).toEqual([]);
   });
 
-  it("returns an error in the format of the called API for the given number of calls", async () => {
+  it("makes the given number of calls fail with an error in the API's format", async () => {
     fail({ on: "saveEndpoint", answer: "again", times: 2 });
     for (const name of ["first", "second"]) {
       const response = await save(name);
@@ -117,7 +117,7 @@ describe("Workers that cannot start", () => {
     expect(await health(named)).toMatchObject({ throttled: 1 });
   });
 
-  it("are UNHEALTHY while they crash, and each restart waits longer than the last restart", async () => {
+  it("are UNHEALTHY while they crash, and each restart waits longer than the restart before", async () => {
     const { switches, skip } = runpod.double;
     switches.crashing.push("phi*");
     const { id } = await runpod.deploy();
@@ -244,7 +244,7 @@ describe("The /admin API", () => {
     return { status: response.status, body: await response.json() };
   };
 
-  it("changes single switches with immediate effect", async () => {
+  it("changes only the given switches, with immediate effect", async () => {
     expect(await admin("GET /switches")).toEqual({ status: 200, body: createSwitches() });
     const { body } = await admin("PATCH /switches", { noCapacity: ["*"] });
     expect(body).toEqual({ ...createSwitches(), noCapacity: ["*"] });

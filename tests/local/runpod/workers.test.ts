@@ -157,7 +157,7 @@ describe("A crash of a worker", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     crashed.crash("exit code 3");
     await vi.waitFor(async () => expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE"));
-    // The open request must not take the job later either.
+    // The crashed worker's open request must not take the job later.
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE");
     open.abort();
