@@ -10,9 +10,9 @@ const delegationList = z.object({ delegations: z.array(z.object({ id: z.string()
 const NAMES_REGISTRY = /regist|delegat/i;
 
 /**
- * Returns a client that retries a save without the id of an ECR delegation when RunPod refuses this id. The client
- * tells the operator. Unconfirmed: no public source names the field for this id, so the program uses
- * `containerRegistryAuthId`.
+ * Returns a client that retries a save without the id of an ECR delegation when RunPod refuses this id. The client then
+ * tells the operator about the missing id. Unconfirmed: no public source names the field for this id, so the program
+ * uses `containerRegistryAuthId`.
  */
 export function withoutRefusedDelegations(client: RunpodClient, options: ApiOptions): RunpodClient {
   /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when this call fails. */
