@@ -211,7 +211,10 @@ export class RunpodAccount {
     this.removeEndpoint(endpoint);
   }
 
-  /** Deletes an endpoint and the template bound to it, for REST v2. The endpoint may have running workers. */
+  /**
+   * Deletes an endpoint for REST v2. Also deletes its template if `boundEndpointId` contains the endpoint's id. The
+   * endpoint may have running workers.
+   */
   deleteEndpointWithTemplate(id: string): void {
     const endpoint = this.requireEndpoint(id);
     const isBound = this.template(endpoint.templateId)?.boundEndpointId === id;
