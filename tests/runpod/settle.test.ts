@@ -48,7 +48,7 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost responses and stal
     }
   });
 
-  it("leave one endpoint after the next update when a create takes effect after the end of its update", async () => {
+  it("leave one endpoint after the next update when a create takes effect too late for its own update", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 1_500 })];
     const { id } = await endpoint.create(inputs);
