@@ -146,7 +146,7 @@ describe("Scaling", () => {
 });
 
 describe("A crash of a worker", () => {
-  it("returns the job to the queue and not to the crashed worker's open request", async () => {
+  it("returns the job to the queue, not to the crashed worker's open request", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
     const { worker: crashed } = runpod;
