@@ -5,9 +5,9 @@ import { tellOperator } from "./operatorOutput";
 import { restClient } from "./rest/restClient";
 
 /**
- * Client that uses GraphQL until RunPod ends it, and REST v2 afterwards. RunPod has ended GraphQL when a call gets 410
- * Gone, or when the date of a `Sunset` header has passed. Both APIs show the same resources under the same ids, so
- * nothing is created again. The client logs the change, and an announced end, once.
+ * Client that uses GraphQL until RunPod shuts GraphQL down, and REST v2 afterwards. The client switches after a 410
+ * Gone, or when the date in a `Sunset` header has passed. Both APIs return the same resources with the same ids, so
+ * Pulumi recreates nothing. The client logs the announced end once, and the switch once.
  */
 export function autoClient(options: ApiOptions): RunpodClient {
   const graphql = graphqlClient(options);
@@ -27,12 +27,15 @@ export function autoClient(options: ApiOptions): RunpodClient {
     const date = endsAt.toISOString().slice(0, 10);
     if (endsAt.getTime() <= Date.now()) move(`it ended on ${date}`);
     else if (!isAnnounced) {
-      tellOperator(`RunPod ends its GraphQL API on ${date}. The program then changes to REST v2 by itself.`);
+      tellOperator(`RunPod ends its GraphQL API on ${date}. The program then switches to REST v2.`);
     }
     isAnnounced = true;
   }
 
-  /** Runs a call with GraphQL. If GraphQL has ended, it has not executed the call, so REST v2 runs it instead. */
+  /**
+   * Runs a call with GraphQL, or with REST v2 if GraphQL is shut down. A 410 means that GraphQL did not execute the
+   * call.
+   */
   async function run<T>(call: (client: RunpodClient) => Promise<T>): Promise<T> {
     if (current === rest) return call(rest);
     try {
@@ -48,7 +51,7 @@ export function autoClient(options: ApiOptions): RunpodClient {
 
   return {
     async getControlPlane() {
-      // GraphQL's answer to any call says whether it still exists.
+      // Any call shows whether GraphQL still works.
       await run((client) => client.getWorkerQuota()).catch(() => undefined);
       return current.getControlPlane();
     },

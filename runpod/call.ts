@@ -2,25 +2,25 @@ import { z } from "zod";
 import { RunpodError, redact } from "./error";
 import { isTransientStatus } from "./retry";
 
-/** Fields that a call of GraphQL and a call of REST have in common. */
+/** Fields of every call, through GraphQL or REST. */
 export interface Call<T> {
   /** Name of the operation in error messages. */
   operation: string;
   /** Schema of the response. */
   response: z.ZodType<T>;
-  /** Whether another attempt may help when the response has not the right shape. Default false. */
+  /** Whether to retry the call when its response does not match the schema. Default false. */
   isRepeatedWhenInvalid?: boolean;
   /** Values in the request that must not appear in an error message. */
   secrets?: string[];
 }
 
-/** A save reads back only the id, so that an unexpected value in another field cannot make the save fail. */
+/** A save reads only the id from the response. Then an unexpected value in another field does not fail the save. */
 export const idOnly = z.object({ id: z.string() });
 
 /**
  * Validates the response of a call.
  *
- * @throws RunpodError when the response has not the right shape. RunPod may have executed the call
+ * @throws RunpodError when the response does not match the schema. RunPod may still have executed the call
  */
 export function parseResponse<T>({ operation, response, isRepeatedWhenInvalid = false }: Call<T>, data: unknown): T {
   const parsed = response.safeParse(data);
@@ -31,7 +31,7 @@ export function parseResponse<T>({ operation, response, isRepeatedWhenInvalid = 
   });
 }
 
-/** An answer that is not a success. */
+/** An error response. */
 interface FailedAnswer {
   operation: string;
   status: number;
@@ -40,12 +40,12 @@ interface FailedAnswer {
   /** Next step for the operator. Default: none. */
   todo?: string | undefined;
   retryAfterMs: number | undefined;
-  /** Whether a retry may help. Default: decided by the status. */
+  /** Whether a retry may help. Default: depends on the HTTP status. */
   transient?: boolean;
 }
 
 /**
- * Creates the error of a call that RunPod answered with an error.
+ * Creates the RunpodError for an error response.
  *
  * @param secrets values that must not appear in the message
  */
@@ -56,7 +56,7 @@ export function failedCall(answer: FailedAnswer, secrets: string[]): RunpodError
   return new RunpodError(redact(message, secrets), {
     transient,
     retryAfterMs,
-    // RunPod has not executed a call that it throttles.
+    // RunPod does not execute a throttled call.
     maybeDone: transient && status !== 429,
     isRefusal: !transient && todo === undefined,
   });

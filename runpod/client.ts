@@ -32,7 +32,7 @@ export interface EndpointSettings {
   /** Data centres. An empty list allows all. */
   locations: string[];
   minCudaVersion?: string | undefined;
-  /** Models that RunPod's hosts download in advance. An empty list if the API does not support such models. */
+  /** Models that RunPod's hosts download in advance. Empty if the API does not support this. */
   modelReferences: string[];
 }
 
@@ -44,11 +44,11 @@ export interface EndpointRecord extends Omit<EndpointSettings, "idleTimeoutSecon
   /** Undefined when the API does not return them. */
   modelReferences: string[] | undefined;
   /**
-   * Template that the endpoint must run. Equals `templateId`, except when the endpoint's container has drifted from the
-   * template; `templateId` is then empty.
+   * Id of the template that the endpoint must run. Equals `templateId`, but `templateId` is empty while the endpoint's
+   * container differs from the template.
    */
   sourceTemplateId: string | undefined;
-  /** Stack in the owner tag of the endpoint or of its template. */
+  /** Stack that owns the endpoint, from the owner tag of the endpoint or its template. */
   owner: string | undefined;
 }
 
@@ -66,7 +66,7 @@ export interface RegistryAuthRecord {
   name: string;
 }
 
-/** A secret of the account. Environments use it as `{{ RUNPOD_SECRET_<name> }}`. */
+/** A secret of the account. A template's environment refers to it as `{{ RUNPOD_SECRET_<name> }}`. */
 interface SecretSettings {
   name: string;
   /** RunPod never returns it. */
@@ -84,7 +84,7 @@ export interface AccountRecord {
   balanceDollars: number;
   /** Undefined when the API does not return it. */
   spendDollarsPerHour: number | undefined;
-  /** Whether RunPod sends invoices, so that workers start even without a balance. */
+  /** Whether RunPod bills by invoice. Workers then start even without a balance. */
   isPostpaid: boolean;
 }
 
@@ -101,7 +101,7 @@ export interface AccountApi {
 /** The control plane that a client uses. */
 interface ControlPlane {
   api: "graphql" | "rest";
-  /** End of the API that RunPod has announced in a `Sunset` header (RFC 8594). */
+  /** Date from RunPod's `Sunset` header (RFC 8594), when the API shuts down. */
   endsAt: Date | undefined;
 }
 
@@ -114,7 +114,9 @@ export interface ControlPlaneApi {
 export interface TemplateApi {
   findTemplateByName(name: string): Promise<TemplateRecord | undefined>;
   getTemplate(id: string): Promise<TemplateRecord | undefined>;
-  /** Replaces the whole template `id`, which rolls the workers of its endpoints. Without an id, creates a template. */
+  /**
+   * Replaces the whole template `id`, so RunPod rolls the workers of its endpoints. Without an id, creates a template.
+   */
   saveTemplate(settings: TemplateSettings, id?: string): Promise<{ id: string }>;
   /**
    * Does nothing when the template does not exist. RunPod refuses the delete while an endpoint uses the template and
@@ -128,15 +130,21 @@ export interface EndpointApi {
   listEndpoints(): Promise<EndpointRecord[]>;
   getEndpoint(id: string): Promise<EndpointRecord | undefined>;
   /**
-   * Number that RunPod raises with each change that rolls the workers. Undefined when the API does not return this
-   * number.
+   * Version number. RunPod increments it at each change that rolls the workers. Undefined when the API does not return
+   * it.
    */
   getEndpointVersion(id: string): Promise<number | undefined>;
   /** Replaces the whole endpoint `id`. Without an id, creates an endpoint. */
   saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }>;
-  /** Sets both worker counts to 0 and changes nothing else. RunPod refuses to delete an endpoint with other counts. */
+  /**
+   * Sets `workersMin` and `workersMax` to 0 and keeps all other fields. RunPod deletes only endpoints whose counts are
+   * 0.
+   */
   scaleToZero(endpoint: EndpointRecord): Promise<void>;
-  /** Does nothing when the endpoint does not exist. RunPod refuses the delete unless both worker counts are 0. */
+  /**
+   * Does nothing when the endpoint does not exist. RunPod accepts the delete only if `workersMin` and `workersMax` are
+   * 0.
+   */
   deleteEndpoint(id: string): Promise<void>;
 }
 
@@ -161,8 +169,8 @@ export interface SecretApi {
 }
 
 /**
- * RunPod's control plane. Every method throws `RunpodError` and retries operations that are safe to repeat. A create is
- * never repeated. After a transient error of a create, the caller checks whether the resource exists.
+ * RunPod's control plane. Every method throws `RunpodError`. Methods retry operations that are safe to repeat, but
+ * never a create. After a transient error of a create, the caller checks whether the resource exists.
  */
 export interface RunpodClient
   extends ControlPlaneApi,
@@ -172,7 +180,7 @@ export interface RunpodClient
     RegistryAuthApi,
     SecretApi {}
 
-/** Address of an API and the key for it. */
+/** Address and key of an API. */
 export interface ApiOptions {
   apiKey: string;
   /** `https://api.runpod.io`, or another address of the control plane. */

@@ -32,23 +32,20 @@ export const RunpodConfig = z.object({
     .describe("Longest time an update waits for the workers to run the new version. 0 does not wait."),
   runpodImageLookupMs: milliseconds(0)
     .default(5_000)
-    .describe(
-      "Longest wait for the image's registry, which is asked for the image's platforms and size. 0 skips this check.",
-    ),
+    .describe("Time limit for reading the image's platforms and size from its registry. 0 skips this check."),
   runpodRetryIntervalMs: milliseconds(1)
     .default(500)
     .describe("Wait before the second attempt of a call to RunPod. Each further wait is twice as long, up to 30 s."),
   runpodRetryLimitMs: milliseconds(0)
     .default(300_000)
     .describe(
-      "Longest time for which a call to RunPod is repeated while RunPod fails or throttles it. A longer Retry-After fails the " +
-        "call at once.",
+      "Time limit for retries of a call that fails or that RunPod throttles. A longer Retry-After fails the call at once.",
     ),
   runpodSettleLimitMs: milliseconds(0)
     .default(8_000)
     .describe(
-      "Longest time for which RunPod's lists may lag behind a change. After a create without an answer, the program looks for " +
-        "the resource for this long before it creates it again.",
+      "Longest delay with which RunPod's lists may show a change. After a create without a response, the program looks " +
+        "for the resource during this time before it repeats the create.",
     ),
   runpodInUseIntervalMs: milliseconds(1)
     .default(10_000)
@@ -58,7 +55,7 @@ export const RunpodConfig = z.object({
     .describe("Longest time a delete waits. RunPod counts a template as in use for two minutes after its last use."),
 });
 
-/** The configuration keys of the RunPod provider whose values are secrets, with each key's meaning. */
+/** Configuration keys of the RunPod provider with secret values. Maps each key to its description. */
 export const runpodSecrets = {
   runpodApiKey: "API key of the RunPod account with all permissions. The program uses it; browsers never get it.",
 } as const;

@@ -11,29 +11,26 @@ import { type WorkerMonitor, workerMonitor } from "./workers";
 export interface Connection {
   client: RunpodClient;
   monitor: WorkerMonitor;
-  /** Interval and time limit of the searches for a resource that RunPod's lists may not show yet. */
+  /** Interval and time limit for reads of RunPod's lists, which may not show a new resource yet. */
   settle: Polling;
-  /** RunPod refuses a delete while a template is in use. Interval and time limit of the retries of such a delete. */
+  /** Interval and time limit for retries of a delete that RunPod refuses because the template is in use. */
   inUse: Polling;
   /**
-   * Interval and time limit of the checks whether the workers run the new version. If the limit is 0, the provider does
-   * not check.
+   * Interval and time limit for checks that the workers run the new version. With limit 0, the provider does not check.
    */
   rollout: Polling;
-  /**
-   * Longest wait for an answer of the image's registry, in milliseconds. If 0, the provider does not ask the registry.
-   */
+  /** Timeout in milliseconds for the check of an image in its registry. With 0, the provider does not check. */
   imageLookupMs: number;
   /** Maximum number of workers over all endpoints of the account. Undefined when the operator has not configured it. */
   workerQuota: number | undefined;
 }
 
-/** Also holds the error of a failed `configure`: Pulumi still calls the other methods, which must give that reason. */
+/** Stores the error if `configure` fails. Pulumi still calls the other methods, and these must throw the same error. */
 let current: Connection | ConfigurationError | undefined;
 
 /**
- * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`. This function is synchronous, because
- * Pulumi does not wait for a promise of `configure` before it starts the next operation of the provider.
+ * Reads the configuration keys of `RunpodConfig` and the secret `runpodApiKey`. Synchronous, because Pulumi does not
+ * await a promise of `configure` before the provider's next operation.
  *
  * @throws ConfigurationError that names every missing or bad key and the allowed values
  */

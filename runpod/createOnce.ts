@@ -6,21 +6,21 @@ import { finalError, lookAgain, type Polling, waitBeforeRetry } from "./retry";
 
 /** Functions that create one resource. */
 interface Creation<T> {
-  /** Finds the resource by name and owner. Throws when the name belongs to somebody else's resource. */
+  /** Finds the resource by name and owner. Throws when somebody else's resource has this name. */
   find(): Promise<T | undefined>;
   /** Creates the resource, or adopts the existing one. */
   save(existing: T | undefined): Promise<{ id: string }>;
-  /** Longest time for which RunPod's lists may lag behind a change. */
+  /** Interval and time limit for reads of RunPod's lists, which may not show a change yet. */
   settle: Polling;
 }
 
 /**
- * Creates a resource exactly once. A create without an answer may have taken effect, or take effect some seconds later.
- * RunPod's lists can lag behind as well. So after such a create, and when RunPod says that the name is taken, this
- * function looks for the resource until the settle time is over, and adopts it. Only then does it create the resource
- * again. After any other refusal it looks once.
+ * Creates a resource exactly once. A create without a response may still take effect, and RunPod's lists may not show
+ * the resource yet. So after a create without a response, or a refusal because the name is taken, this function looks
+ * for the resource until the settle time is over. It adopts the resource if it finds one, and otherwise creates it
+ * again. After any other refusal it looks only once.
  *
- * @param inputs properties that the resource gets
+ * @param inputs properties to store if the function throws UnfinishedError
  * @param given properties as Pulumi passed them
  * @throws UnfinishedError when a resource exists but could not be adopted
  */
@@ -35,13 +35,14 @@ export async function createOnce<T extends { id: string }>(
     try {
       return await save(existing);
     } catch (error) {
-      // The list has shown a resource that is already deleted. After the settle time, "not found" has another cause.
+      // A ghost is a deleted resource that the list still showed. After the settle time, "not found" has another cause.
       const isGhost = existing !== undefined && isNotFound(error) && performance.now() - startedAt < settle.limitMs;
       if (existing !== undefined && !isGhost) throw new UnfinishedError(existing.id, inputs, given, error);
       if (!(error instanceof RunpodError)) throw error;
       const mayExist = error.maybeDone || isNameTaken(error);
       if (mayExist) existing = await lookAgain(settle, find);
-      // Unconfirmed: no public source contains RunPod's words for a taken name, so each refusal may mean that.
+      // Unconfirmed: no public source contains RunPod's error text for a taken name. So any refusal may mean a taken
+      // name.
       else existing = error.isRefusal && !isGhost ? await find() : undefined;
       if (isGhost) await sleep(settle.intervalMs);
       const isRetried = existing !== undefined || isGhost || (await waitBeforeRetry(error, attempts, startedAt));

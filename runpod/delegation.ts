@@ -6,16 +6,16 @@ import { tellOperator } from "./operatorOutput";
 
 const delegationList = z.object({ delegations: z.array(z.object({ id: z.string() })) });
 
-/** Part of a refusal that is about the image's registry. */
+/** Matches the text of a refusal that concerns the image's registry. */
 const NAMES_REGISTRY = /regist|delegat/i;
 
 /**
- * Returns a client whose saves succeed when RunPod refuses the id of an ECR delegation. The save leaves the id out, and the
- * operator sees that. Unconfirmed: no public source contains the field for the id, so the program uses the field for the
- * id of registry credentials.
+ * Returns a client that retries a save without the id of an ECR delegation when RunPod refuses this id. The client then
+ * tells the operator about the missing id. Unconfirmed: no public source names the field for this id, so the program
+ * uses `containerRegistryAuthId`.
  */
 export function withoutRefusedDelegations(client: RunpodClient, options: ApiOptions): RunpodClient {
-  /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when it does not return them. */
+  /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when this call fails. */
   async function isDelegation(id: string | undefined): Promise<boolean> {
     if (id === undefined) return false;
     const { apiKey, url, timeoutMs = 30_000 } = options;
@@ -28,7 +28,7 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
   async function saveWithout(settings: TemplateSettings, id: string | undefined, refusal: RunpodError) {
     const { containerRegistryAuthId, ...others } = settings;
     const saved = await client.saveTemplate(others, id).catch((error: unknown) => {
-      // Another field is the reason of both refusals.
+      // RunPod also refuses the save without the id, so another field is the cause. The first error names the cause.
       throw error instanceof RunpodError && error.isRefusal ? refusal : error;
     });
     tellOperator(
@@ -46,14 +46,18 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
         return await client.saveTemplate(settings, id);
       } catch (error) {
         if (!(error instanceof RunpodError && error.isRefusal)) throw error;
-        // The template is saved, and RunPod has refused the change of an endpoint, maybe for another reason.
+        // `maybeDone` means that RunPod saved the template but refused the change of an endpoint, maybe for another
+        // reason.
         if (error.maybeDone && !NAMES_REGISTRY.test(error.message)) throw error;
         if (!(await isDelegation(settings.containerRegistryAuthId))) throw error;
         return saveWithout(settings, id, error);
       }
     },
 
-    /** With REST v2, an endpoint has a copy of its template's container, so RunPod can also refuse the id there. */
+    /**
+     * With REST v2, an endpoint has a copy of its template's container, so RunPod can also refuse the id in a save of
+     * the endpoint.
+     */
     async saveEndpoint(settings, id) {
       try {
         return await client.saveEndpoint(settings, id);

@@ -9,7 +9,7 @@ export function hasNoWorkers({ stale, ready, initializing, throttled, unhealthy 
   return stale + ready + initializing + throttled + unhealthy === 0;
 }
 
-/** Describes the workers for people: `workers of version 3: 1 ready, 2 crashing`. */
+/** Describes the workers for the operator: `workers of version 3: 1 ready, 2 crashing`. */
 export function describeWorkers(workers: Workers): string {
   const { version, ready, stale, initializing, throttled, unhealthy, rolloutPercent } = workers;
   const parts = [
@@ -32,7 +32,7 @@ export async function hostProblems(monitor: WorkerMonitor, endpointId: string, w
   return log.filter((line) => PROBLEM.test(line)).slice(-3);
 }
 
-/** Whether the host's problems say that it cannot pull the image. */
+/** Whether the log lines say that the host cannot pull the image. */
 export function isPullProblem(problems: string[]): boolean {
   return problems.some((line) => PULL.test(line));
 }

@@ -4,14 +4,14 @@ import { RunpodError } from "./error";
 import { retryWhileInUse } from "./retry";
 
 /**
- * Finds the endpoints that were created twice: with the same owner, name and template as `endpoint`. A lost answer, a
- * list that lags behind, or two updates at once can leave such endpoints. RunPod allows endpoints of the same name.
+ * Finds the duplicates of an endpoint: other endpoints with the same owner, name and template. A lost response, a stale
+ * list or two concurrent updates can create duplicates, because RunPod allows equal endpoint names.
  */
 export function duplicatesOf(
   { id, owner, name, sourceTemplateId }: EndpointRecord,
   all: EndpointRecord[],
 ): EndpointRecord[] {
-  // Without both, an endpoint of the same name can be somebody else's.
+  // Without owner and template, an endpoint with the same name may belong to somebody else.
   if (owner === undefined || sourceTemplateId === undefined) return [];
   return all.filter(
     (other) =>
@@ -19,13 +19,13 @@ export function duplicatesOf(
   );
 }
 
-/** Describes duplicates for people. Names every id. */
+/** Describes duplicates for the operator, with every id. */
 export function describeDuplicates({ name, owner, id }: EndpointRecord, duplicates: EndpointRecord[]): string {
   const ids = duplicates.map((each) => each.id).join(", ");
   return `RunPod has ${duplicates.length + 1} endpoints named "${name}" of ${owner}: ${id} and ${ids}`;
 }
 
-/** Deletes endpoints. Each gets the worker counts 0 first, without which RunPod refuses the delete. */
+/** Deletes endpoints. Scales each to zero first, because RunPod refuses to delete an endpoint with workers. */
 export async function deleteEndpoints(
   { client, inUse }: Pick<Connection, "client" | "inUse">,
   endpoints: EndpointRecord[],
@@ -38,7 +38,7 @@ async function deleteEndpoint(client: RunpodClient, endpoint: EndpointRecord): P
   await client.deleteEndpoint(endpoint.id);
 }
 
-/** Adds to a refusal to delete a template which endpoints use that template. */
+/** Adds a list of the endpoints that use a template to RunPod's refusal to delete the template. */
 export async function explainUse(client: RunpodClient, templateId: string, error: unknown): Promise<unknown> {
   if (!(error instanceof RunpodError) || !error.isRefusal) return error;
   const endpoints = await client.listEndpoints().catch(() => []);

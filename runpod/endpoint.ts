@@ -21,11 +21,12 @@ export interface EndpointArgs {
   workersMin: pulumi.Input<number>;
   /** Maximum number of workers. RunPod lowers it to 2 after 3 days without a request, and to 0 after 7 days. */
   workersMax: pulumi.Input<number>;
-  /** Seconds a worker waits for the next job before it stops, 1 to 3600. */
+  /** Seconds that a worker waits for the next job before it stops, 1 to 3600. */
   idleTimeoutSeconds: pulumi.Input<number>;
   /**
    * `QUEUE_DELAY` adds a worker when a job has waited `scalerValue` seconds. `REQUEST_COUNT` keeps one worker per
-   * `scalerValue` jobs; it requires GraphQL, because RunPod's REST API does not combine it with `idleTimeoutSeconds`.
+   * `scalerValue` jobs; it requires GraphQL, because RunPod's REST API refuses `idleTimeoutSeconds` with
+   * `REQUEST_COUNT`.
    */
   scalerType: pulumi.Input<"QUEUE_DELAY" | "REQUEST_COUNT">;
   /** Seconds or jobs, depending on `scalerType`. At least 1. */
@@ -66,8 +67,8 @@ export class Endpoint extends pulumi.dynamic.Resource {
 
   constructor(name: string, args: EndpointArgs, opts?: pulumi.CustomResourceOptions) {
     const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
-    // If the new endpoint were created first, the create would adopt the old endpoint of the same name. Pulumi would
-    // then delete that endpoint.
+    // By default, Pulumi creates the replacement first. The create would adopt the old endpoint of the same name, and
+    // Pulumi would then delete that endpoint.
     const options = pulumi.mergeOptions({ deleteBeforeReplace: true }, opts);
     super(provider, name, { owner, ...args }, options, "runpod", "Endpoint");
   }

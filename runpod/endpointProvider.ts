@@ -12,7 +12,7 @@ import { saveWithinQuota } from "./quota";
 import { lookAgain } from "./retry";
 import { applyRollout } from "./rollout";
 
-/** Fields whose change rolls the workers. A change of another field applies only to workers that start later. */
+/** A change of these fields rolls the workers. A change of another field applies only to workers that start later. */
 const ROLLOUT_FIELDS = [
   "templateId",
   "gpuIds",
@@ -39,10 +39,9 @@ export const endpoint = {
   },
 
   /**
-   * Compares the inputs with the state and with RunPod, so that a preview without a refresh also shows these changes.
-   * RunPod lowers `workersMax` of an idle endpoint. A lost answer can leave a second endpoint. When two updates run at
-   * once, one state can hold the id of the endpoint that was deleted as the duplicate; a replacement then adopts the
-   * other one.
+   * Compares the inputs with the state and with RunPod. So a preview without a refresh also shows three kinds of drift.
+   * RunPod lowers `workersMax` of an idle endpoint. A lost response can leave a duplicate. After two concurrent
+   * updates, the state can contain the id of a deleted duplicate; the replacement then adopts the remaining endpoint.
    */
   async diff(id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
     const planned = diffFields(endpointFields, olds, news);
@@ -50,12 +49,14 @@ export const endpoint = {
     try {
       found = await findById(id);
     } catch (error) {
-      // A problem at RunPod must not block a change of other resources.
+      // An error of RunPod must not block a change of other resources.
       console.log(`${messageOf(error)} So it is unknown whether endpoint ${id} needs a repair.`);
       return planned;
     }
     if (found === undefined) {
-      console.log(`Endpoint ${id} no longer exists at RunPod. The update finds or creates its replacement.`);
+      console.log(
+        `Endpoint ${id} no longer exists at RunPod. The update creates a new endpoint, or adopts one with the same name.`,
+      );
       return { changes: true, replaces: ["name"], deleteBeforeReplace: true };
     }
     const repairs = repairsOf(found, news);
@@ -87,8 +88,7 @@ export const endpoint = {
       // An API may not return these fields.
       idleTimeoutSeconds: idleTimeoutSeconds ?? declared.idleTimeoutSeconds,
       modelReferences: modelReferences ?? declared.modelReferences ?? [],
-      // If the owner tag is missing, the owner comes from the state. The refresh of the template shows the missing tag
-      // as drift.
+      // A missing owner tag is drift of the template, not of the endpoint. So the owner then comes from the state.
       owner: owner ?? declared.owner ?? "",
     });
     if (duplicates.length === 0) return { id, props, inputs: { ...props } };
@@ -105,7 +105,7 @@ export const endpoint = {
     const { monitor, rollout } = connection();
     const before = checkedInputs(olds);
     const differing = Object.keys(endpointFields).filter((name) => changed(before, inputs, name));
-    // After an unfinished update, the next update has no differing field but must still wait for the rollout.
+    // If no field differs, the last update did not finish, so this update must wait for the rollout.
     const isRolling = differing.length === 0 || differing.some((name) => ROLLOUT_FIELDS.includes(name));
     const endpoints = isRolling ? [{ ...inputs, id }] : [];
     const save = () => saveEndpoint(inputs, id);
@@ -113,7 +113,7 @@ export const endpoint = {
     return { outs: inputs };
   },
 
-  /** Also deletes the endpoint's duplicates. The delete of the template finds those that RunPod does not list yet. */
+  /** Also deletes the duplicates that RunPod lists. The delete of the template deletes duplicates that appear later. */
   async delete(id: string): Promise<void> {
     const found = await findById(id);
     if (found !== undefined) await deleteEndpoints(connection(), [found.live, ...found.duplicates]);
@@ -121,8 +121,8 @@ export const endpoint = {
 };
 
 /**
- * One failure per new value that RunPod's REST API does not support. An endpoint that GraphQL has created keeps such a
- * value.
+ * Returns a failure for each changed value that RunPod's REST API does not support. An unchanged value is valid: an
+ * endpoint that was created through GraphQL keeps such a value.
  */
 async function unsupportedByRest(olds: Properties, news: Properties): Promise<dynamic.CheckFailure[]> {
   const { modelReferences, scalerType } = news;
@@ -161,8 +161,8 @@ function saveEndpoint(inputs: EndpointInputs, id: string | undefined): Promise<{
 }
 
 /**
- * Finds the stack's endpoint by its name and template, else by its name, else by its template, which belongs to no
- * other endpoint.
+ * Finds the stack's endpoint. The order of preference: an endpoint with equal name and template, with equal name, with
+ * equal template.
  *
  * @throws Error when only somebody else has an endpoint with this name
  */
@@ -185,8 +185,8 @@ async function findOwn(
 }
 
 /**
- * Keeps one of the endpoints that were created twice, and returns its id. All updates that run at the same time keep
- * the same one: the first by id that still exists.
+ * Deletes the duplicates of a created endpoint and returns the id of the remaining endpoint. Keeps the endpoint with
+ * the lowest id that still exists, so that concurrent updates keep the same endpoint.
  */
 async function settleToOne(id: string, inputs: EndpointInputs, given: Properties): Promise<string> {
   const { client, settle } = connection();
@@ -202,7 +202,7 @@ async function settleToOne(id: string, inputs: EndpointInputs, given: Properties
       try {
         if (kept.id !== id) await saveEndpoint(inputs, kept.id);
       } catch (error) {
-        // The list has shown an endpoint that is already deleted.
+        // RunPod's list still showed a deleted endpoint.
         if (isNotFound(error)) continue;
         throw error;
       }
@@ -220,7 +220,7 @@ interface Found {
   duplicates: EndpointRecord[];
 }
 
-/** Reads an endpoint and its duplicates. Looks again before it reports the endpoint as missing. */
+/** Reads an endpoint and its duplicates. Retries before it reports the endpoint as missing. */
 function findById(id: string): Promise<Found | undefined> {
   const { client, settle } = connection();
   return lookAgain(settle, async () => {
@@ -235,7 +235,7 @@ async function removeDuplicates(kept: EndpointRecord, duplicates: EndpointRecord
   await deleteEndpoints(connection(), duplicates);
 }
 
-/** Describes what an update must repair although neither the program nor the state has changed. */
+/** Describes the drift that an update must repair even if program and state are equal. */
 function repairsOf({ live, duplicates }: Found, { workersMax }: Properties): string[] {
   const isLowered = typeof workersMax === "number" && live.workersMax < workersMax;
   return [

@@ -1,8 +1,8 @@
-/** Facts about a failed call that the caller can act on. */
+/** Properties of a failed call. */
 interface CallFacts {
   /** A retry may help: transport error, timeout, 429, 5xx and similar errors. */
   transient: boolean;
-  /** The operation may have happened, completely or in part. Default: the value of `transient`. */
+  /** RunPod may have executed the operation, completely or in part. Default: the value of `transient`. */
   maybeDone?: boolean;
   /** Milliseconds to wait before a retry, as requested by RunPod. */
   retryAfterMs?: number | undefined;
@@ -35,9 +35,9 @@ export class RunpodError extends Error {
 }
 
 /**
- * Error for a call whose API key RunPod does not accept.
+ * Error for a call with an API key that RunPod refuses.
  *
- * @param problem the rest of the sentence about the key, such as `is not valid`
+ * @param problem text after "the API key" in the message, such as `is not valid`
  */
 export function refusedKey(operation: string, problem: string): RunpodError {
   const hint = '"pulumi refresh" and "pulumi destroy" use the key of the last "pulumi up".';
@@ -46,11 +46,11 @@ export function refusedKey(operation: string, problem: string): RunpodError {
 }
 
 const NOT_FOUND = /not found|(?:does not|doesn['’]t|no longer) exist|could(?: not|n['’]t) find|no such/i;
-// No public source confirms RunPod's words for a name that is taken.
+// Unconfirmed: no public source contains RunPod's error text for a taken name.
 const NAME_TAKEN = /\bunique\b|already (?:exists|in use|taken)|duplicate|conflict/i;
 /**
- * Whether the error says that the resource does not exist. The patterns match the wordings of RunPod's own Pulumi
- * provider and similar wordings.
+ * Whether the error says that the resource does not exist. The patterns match the error texts in RunPod's own Pulumi
+ * provider and similar texts.
  */
 export function isNotFound(error: unknown): boolean {
   return error instanceof RunpodError && NOT_FOUND.test(error.message);
@@ -61,12 +61,12 @@ export function isNameTaken(error: unknown): boolean {
   return error instanceof RunpodError && error.isRefusal && NAME_TAKEN.test(error.message);
 }
 
-/** Minimum length of a secret. Replacing shorter texts would remove ordinary words from the message. */
+/** Minimum length of a replaced secret. A shorter secret may be an ordinary word of the message. */
 const SHORTEST_SECRET = 8;
 
 /** Replaces the secrets in a message with `***`. */
 export function redact(message: string, secrets: string[]): string {
-  // RunPod's message may quote the request as JSON, in which special characters of a secret are escaped.
+  // RunPod's message may quote the request as JSON, which escapes special characters of a secret.
   const forms = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
   return forms
     .filter((secret) => secret.length >= SHORTEST_SECRET)
@@ -87,7 +87,7 @@ export function noResponseError(
 }
 
 /**
- * Returns the message of the network error inside an error of fetch. If several addresses have failed, the
+ * Returns the message of the network error that caused an error of fetch. If fetch has tried several addresses, the
  * network error has a code but no message.
  */
 function transportMessage(error: unknown): string {

@@ -1,9 +1,10 @@
 import type { dynamic } from "@pulumi/pulumi";
 
 /**
- * Provider that forwards every call to the bundle of `provider.ts`, which it loads from the program's folder. Pulumi stores
- * the text of these methods in the state of every resource. Because the text never changes, an edit of the provider shows
- * no diff, and a later `destroy` runs the current code. Write no comments inside: they would become part of the text.
+ * Provider that loads the bundle of `provider.ts` from the program's folder and forwards every call to it. Pulumi
+ * stores the text of these methods in the state of every resource. Because the text never changes, an edit of the
+ * provider shows no diff, and a later `destroy` runs the current code. Write no comments inside: they would become part
+ * of the text.
  */
 export function forwardTo(kind: "template" | "endpoint" | "registryAuth" | "secret"): dynamic.ResourceProvider {
   return {

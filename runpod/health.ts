@@ -21,7 +21,8 @@ const health = z.object({
 export type Health = z.infer<typeof health>;
 
 /**
- * Reads the health of an endpoint from the job API. Accepts the account's key or a key restricted to the endpoint.
+ * Reads the health of an endpoint from the job API. The key can be the account's key or a key restricted to the
+ * endpoint.
  *
  * @param options `url` is the base URL of the job API, including `/v2`
  * @returns the HTTP status; for status 200 also the numbers

@@ -34,7 +34,7 @@ function rateLimitOf(url: string, apiKey: string): RateLimit {
 }
 
 /**
- * Calls a JSON API of RunPod once. Waits first when RunPod says that few calls are left.
+ * Calls a JSON API of RunPod once. Waits first when RunPod's rate limit leaves few calls.
  *
  * @throws RunpodError when there is no response. Its message does not contain the key
  */
@@ -66,7 +66,7 @@ export async function readStream(url: string, apiKey: string, limitMs: number): 
     if (!ok) return "";
     for await (const chunk of body?.pipeThrough(new TextDecoderStream()) ?? []) text += chunk;
   } catch {
-    // The time limit has ended the stream, or the request has failed.
+    // The time limit is over, or the request has failed.
   }
   return text;
 }

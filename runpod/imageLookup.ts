@@ -80,8 +80,8 @@ async function readManifest(get: Get, reference: string): Promise<ImageInfo | un
     const named = list.flatMap(({ digest, platform }) => (platform ? [{ digest, name: platformName(platform) }] : []));
     const match = named.find(({ name }) => name === PLATFORM);
     if (match !== undefined) return readManifest(get, match.digest);
-    // Attestations have the platform "unknown". If an index contains nothing else, the platforms of the image are not
-    // known.
+    // Attestations have the platform "unknown". If an index contains only attestations, the image's platforms are
+    // unknown.
     const platforms = named.map(({ name }) => name).filter((name) => name !== "unknown/unknown");
     return platforms.length > 0 ? { status: "wrong platform", platforms } : undefined;
   }

@@ -19,17 +19,20 @@ export const optionalText = z
 export interface Listing<T> {
   items: T[];
   /**
-   * Ids of the entries that cannot be read, undefined for an entry without an id. They usually belong to somebody else,
-   * so they must not make the whole list fail.
+   * Ids of the entries that do not match the schema; undefined for an entry without an id. Such an entry usually
+   * belongs to somebody else, so it must not fail the whole list.
    */
   unreadable: (string | undefined)[];
 }
 
 const withId = z.object({ id: z.string() });
 
-/** Schema of a list in a response, read entry by entry. A missing list or null is an error, not an empty list. */
+/**
+ * Schema of a list in a response. Validates each entry separately. A missing list or null is an error, not an empty
+ * list.
+ */
 export function listing<T>(record: z.ZodType<T>) {
-  const list = z.array(z.unknown(), { error: "must be a list; without it, nobody knows which resources exist" });
+  const list = z.array(z.unknown(), { error: "must be a list, or the program does not know which resources exist" });
   return list.transform((values): Listing<T> => {
     const items: T[] = [];
     const unreadable: Listing<T>["unreadable"] = [];
@@ -45,7 +48,7 @@ export function listing<T>(record: z.ZodType<T>) {
 /**
  * Finds an entry of a list by its id.
  *
- * @throws RunpodError when an entry that cannot be read may have this id
+ * @throws RunpodError when an entry with this id, or without an id, does not match the schema
  */
 export function findById<T extends { id: string }>({ items, unreadable }: Listing<T>, id: string): T | undefined {
   const found = items.find((item) => item.id === id);

@@ -1,7 +1,10 @@
 /** Pulumi shows the operator what its providers write to standard output. */
 let output: (line: string) => void = (line) => console.log(line);
 
-/** Sets for this process where the lines of `tellOperator` go. A command whose standard output is JSON needs another place. */
+/**
+ * Sets the function that prints the lines of `tellOperator` in this process. A command that prints JSON to standard
+ * output must print these lines elsewhere.
+ */
 export function setOperatorOutput(next: (line: string) => void): void {
   output = next;
 }

@@ -5,8 +5,8 @@
 export const OWNER_TAG = "SNACK_MISAKI_STACK";
 
 /**
- * Environment variable of an endpoint created through REST v2. It stores the id of the template from which the endpoint
- * gets its container settings.
+ * Environment variable of an endpoint created through REST v2. It stores the id of the template whose container
+ * settings the endpoint uses.
  */
 export const TEMPLATE_TAG = "SNACK_MISAKI_TEMPLATE";
 
@@ -26,7 +26,7 @@ export function splitOwnerTag(env: Record<string, string>): { env: Record<string
 
 /**
  * Prefix of the names of a stack's registry credentials. The prefix is the owner tag, because credentials have no other
- * field for one.
+ * field for a tag.
  */
 export function ownerNamePrefix(owner: string): string {
   return `${owner.replaceAll("/", "-")}-`;

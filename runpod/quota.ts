@@ -1,15 +1,15 @@
 import type { EndpointRecord, RunpodClient } from "./client";
 import { RunpodError } from "./error";
 
-/** Workers that an endpoint is about to get. */
+/** Number of workers that an endpoint requests. */
 interface WorkerRequest {
   name: string;
   workersMax: number;
 }
 
 /**
- * Saves an endpoint if its workers fit into the account's quota. The request can fail in this check or at RunPod. In
- * both cases the error lists the workers of the account's endpoints.
+ * Saves an endpoint if its workers fit into the account's quota. If this check or RunPod refuses the workers, the error
+ * lists the workers of the account's endpoints.
  *
  * @param configured quota from the operator's configuration. If undefined, the quota that RunPod returns applies. If
  * RunPod returns no quota, only RunPod checks the request
@@ -58,7 +58,7 @@ function explain(others: EndpointRecord[], { name, workersMax }: WorkerRequest, 
   const rest =
     list.length > 0
       ? `the other endpoints already have ${sumWorkers(others)} (${list.join(", ")})`
-      : "the other endpoints have none";
+      : "the other endpoints have no workers";
   const needed =
     quota === undefined ? `${workersMax} workers of the account` : `${workersMax} of the account's ${quota} workers`;
   return (

@@ -1,9 +1,9 @@
 import { pause, retryLimitMs } from "./retry";
 
-/** With fewer remaining calls in a window, the calls are spread over the rest of the window. */
+/** If a window has fewer calls left than this number, the program spreads these calls over the rest of the window. */
 const FEW_CALLS = 10;
 
-/** A window of RunPod's rate limit, as the last answer described it. */
+/** A window of RunPod's rate limit, from the last response. */
 interface Window {
   /** Number of calls that RunPod accepts until the end of the window. */
   remaining: number;
@@ -12,20 +12,20 @@ interface Window {
 }
 
 /**
- * Slows down the calls with one key while few calls are left, so that RunPod need not refuse any. Every answer of REST v2
- * says how many calls are left in each window and how many seconds the window lasts, in the header `RateLimit` (IETF draft
- * ratelimit-headers): `"minute";r=3;t=20`.
+ * Slows down the calls with one key when few calls remain, so that RunPod does not refuse a call. REST v2 sends the
+ * remaining calls (`r`) and seconds (`t`) of each window in the header `RateLimit` (IETF draft ratelimit-headers):
+ * `"minute";r=3;t=20`.
  */
 export class RateLimit {
   private windows: Window[] = [];
-  /** Number of calls without an answer. RunPod's last answer did not count them. */
+  /** Number of calls without a response. The last `RateLimit` header does not count these calls. */
   private unanswered = 0;
   /** Earliest time of the next call, from `performance.now()`. */
   private nextAt = 0;
 
   /**
-   * Sends a call as soon as it fits into every window. Does not wait for a window that lasts longer than the retry limit:
-   * if RunPod refuses the call, its answer says how long to wait.
+   * Sends a call as soon as every window allows it. If the wait would exceed the retry limit, sends the call at once:
+   * RunPod's refusal then contains the time to wait.
    */
   async send(operation: string, call: () => Promise<Response>): Promise<Response> {
     const now = performance.now();
@@ -34,7 +34,7 @@ export class RateLimit {
     this.nextAt = startAt;
     this.unanswered += 1;
     try {
-      const line = `RunPod accepts few more calls at the moment. The program goes on with ${operation}`;
+      const line = `RunPod's rate limit leaves few calls. The program continues with ${operation}`;
       await pause(startAt - now, 0, line);
       const response = await call();
       this.windows = windowsIn(response.headers.get("ratelimit"), performance.now()) ?? this.windows;
@@ -44,7 +44,10 @@ export class RateLimit {
     }
   }
 
-  /** Time of the next call in a window: now, or after a share of the rest of the window if the retry limit allows that. */
+  /**
+   * Time at which a window allows the next call. Spreads the last calls over the rest of the window, unless the wait
+   * would exceed the retry limit.
+   */
   private startIn({ remaining, endsAt }: Window, now: number): number {
     const left = remaining - this.unanswered;
     if (left >= FEW_CALLS) return now;

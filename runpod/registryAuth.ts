@@ -5,7 +5,7 @@ import { forwardTo } from "./forward";
 export interface RegistryAuthArgs {
   /**
    * Unique in the RunPod account, 3 to 191 characters, beginning with `<project>-<stack>-`. This prefix is the owner
-   * tag, because credentials have no other field for one. A new name replaces the credentials.
+   * tag, because credentials have no other field for a tag. A new name replaces the credentials.
    */
   name: pulumi.Input<string>;
   /**
@@ -18,8 +18,7 @@ export interface RegistryAuthArgs {
 
 /**
  * Credentials for pulling private images. `id` is the `containerRegistryAuthId` of a `Template`. RunPod never returns
- * the password, so a refresh does not detect that somebody has changed it. Needs the stack config `runpodApiKey`
- * (secret).
+ * the password, so a refresh does not detect a changed password. Needs the stack config `runpodApiKey` (secret).
  */
 export class RegistryAuth extends pulumi.dynamic.Resource {
   /** Stack that owns the credentials, `<project>/<stack>`. */

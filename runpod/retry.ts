@@ -11,9 +11,9 @@ export interface Polling {
   limitMs: number;
 }
 
-/** Longest wait between two attempts, unless RunPod asks for a longer one. */
+/** Longest wait between two attempts, unless RunPod asks for a longer wait. */
 const LONGEST_DELAY_MS = 30_000;
-/** Longest wait between two reads of a list that may lag behind. */
+/** Longest wait between two reads of a list that may not show a change yet. */
 const LONGEST_LOOK_DELAY_MS = 2_500;
 /** A wait of at least this length is logged, so that the operator sees why nothing happens. */
 const LOGGED_DELAY_MS = 5_000;
@@ -21,9 +21,9 @@ const LOGGED_DELAY_MS = 5_000;
 let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
 
 /**
- * Sets for this process how long calls are retried. `intervalMs` is the wait before the first retry; each further wait
- * is twice as long. No attempt starts later than `limitMs` after the first one. A call that RunPod's rate limit delays
- * also waits at most `limitMs`. Default: 500 ms and 10 s.
+ * Sets the retry policy of this process. `intervalMs` is the wait before the first retry; each further wait is twice as
+ * long. No attempt starts later than `limitMs` after the first attempt. A call also waits at most `limitMs` for
+ * RunPod's rate limit. Default: 500 ms and 10 s.
  */
 export function setRetryPolicy(next: Polling): void {
   policy = next;
@@ -35,8 +35,8 @@ export function retryLimitMs(): number {
 }
 
 /**
- * Milliseconds to wait before retry `n` (from 1): exponential up to 30 s, at least `retryAfterMs`, and with jitter so
- * that parallel calls do not retry at the same moment.
+ * Milliseconds to wait before retry `n` (from 1). Grows exponentially up to 30 s, but is at least `retryAfterMs`.
+ * Jitter keeps parallel calls from retrying at the same moment.
  */
 function retryDelayMs(n: number, retryAfterMs = 0): number {
   const fullMs = Math.min(policy.intervalMs * 2 ** (n - 1), LONGEST_DELAY_MS);
@@ -73,7 +73,7 @@ export async function waitBeforeRetry(error: RunpodError, attempts: number, star
  * Waits. Returns false at once when the wait would end after the retry limit.
  *
  * @param elapsedMs time since the start of the first attempt
- * @param line beginning of the line for the operator, who sees only a long wait
+ * @param line start of the line that the operator sees before a long wait
  */
 export async function pause(delayMs: number, elapsedMs: number, line: string): Promise<boolean> {
   if (elapsedMs + delayMs > policy.limitMs) return false;
@@ -85,9 +85,9 @@ export async function pause(delayMs: number, elapsedMs: number, line: string): P
 }
 
 /**
- * Returns the error to throw after the last attempt of a call. The error is not transient, so that a caller with its
- * own retries does not multiply the attempts. If there were earlier attempts, one of them may have taken effect at
- * RunPod, so `maybeDone` is true.
+ * Returns the error to throw after the last attempt of a call. The error is not transient, so that a caller with
+ * retries does not multiply the attempts. If there were earlier attempts, one of them may have taken effect at RunPod,
+ * so `maybeDone` is true.
  */
 export function finalError(last: RunpodError, attempts: number): RunpodError {
   const { transient, retryAfterMs = 0, maybeDone, isGone, isRefusal } = last;
@@ -101,8 +101,8 @@ export function finalError(last: RunpodError, attempts: number): RunpodError {
 }
 
 /**
- * Runs `attempt`, and again after each transient `RunpodError` until the limit of `setRetryPolicy` is over. The
- * operation must be safe to repeat.
+ * Runs `attempt` and retries it after a transient `RunpodError`, within the limit of `setRetryPolicy`. The operation
+ * must be safe to repeat.
  *
  * @throws RunpodError that is not transient; any other error unchanged
  */
@@ -119,8 +119,8 @@ export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Looks for a resource until it is found or the limit is over. RunPod's lists can lag behind a change, and a create can
- * take effect after its connection was cut.
+ * Repeats `find` until it returns a resource or the limit is over. RunPod's lists can show a change late, and a create
+ * can take effect after its connection was cut.
  */
 export async function lookAgain<T>(
   { intervalMs, limitMs }: Polling,
@@ -136,8 +136,8 @@ export async function lookAgain<T>(
 }
 
 /**
- * Runs `attempt` again while RunPod refuses it, usually because the resource is still in use. Unconfirmed: no public
- * source contains the words of that refusal, so every refusal is retried.
+ * Retries `attempt` while RunPod refuses it, usually because the resource is still in use. Unconfirmed: no public
+ * source contains the text of that refusal, so the function retries after every refusal.
  *
  * @throws the last refusal when the limit is over; any other error at once
  */

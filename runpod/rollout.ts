@@ -12,7 +12,8 @@ export interface RolloutTarget {
 }
 
 /**
- * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, there is no rollout.
+ * RunPod starts a rollout shortly after the change. If this number of checks finds no new version, RunPod rolls
+ * nothing.
  */
 const CHECKS_FOR_RELEASE = 3;
 /** A rollout fails after this number of consecutive checks that find a crashing worker and no ready worker. */
@@ -26,8 +27,8 @@ const PROGRESS_INTERVAL_MS = 30_000;
  * Makes a change and waits until the endpoints' workers run the new version. Logs progress to stdout, which Pulumi
  * shows.
  *
- * @param polling interval and limit of the checks. If the limit is 0, does not wait
- * @throws RunpodError with the reason, when a worker keeps crashing or the limit is over
+ * @param polling interval and limit of the checks. With limit 0, the function does not wait
+ * @throws RunpodError with the reason when a worker keeps crashing or the time limit is over
  */
 export async function applyRollout(
   monitor: WorkerMonitor,
@@ -93,7 +94,7 @@ async function waitForRollout(
   }
 }
 
-/** Whether enough workers run the current version and none runs an old one. Extra workers may still start. */
+/** Whether enough workers run the current version and no worker runs an old version. Extra workers may still start. */
 function isRolledOut(workers: Workers, { workersMin }: Pick<RolloutTarget, "workersMin">): boolean {
   if (workers.stale > 0 || workers.rolloutPercent !== undefined || workers.unhealthy > 0) return false;
   return hasNoWorkers(workers) ? workersMin === 0 : workers.ready >= Math.max(1, workersMin);

@@ -14,9 +14,9 @@ export interface SecretArgs {
 }
 
 /**
- * A secret of the RunPod account. The environment of a `Template` refers to it by `reference`, so that the template does
- * not contain the value. RunPod never returns the value, so a refresh does not detect that somebody has changed it. Needs
- * the stack config `runpodApiKey` (secret).
+ * A secret of the RunPod account. The environment of a `Template` refers to it by `reference`, so that the template
+ * does not contain the value. RunPod never returns the value, so a refresh does not detect a changed value. Needs the
+ * stack config `runpodApiKey` (secret).
  */
 export class Secret extends pulumi.dynamic.Resource {
   /** Stack that owns the secret, `<project>/<stack>`. */

@@ -1,4 +1,7 @@
-/** Text that RunPod replaces by a secret's value in the environment of a worker that starts. */
+/**
+ * Returns the reference to a secret for a template's environment. RunPod replaces it with the value when a worker
+ * starts.
+ */
 export function secretReference(name: string): string {
   return `{{ RUNPOD_SECRET_${name} }}`;
 }

@@ -10,11 +10,11 @@ export interface TemplateArgs {
    */
   imageName: pulumi.Input<string>;
   /**
-   * The worker's environment. Write a secret as `{{ RUNPOD_SECRET_name }}`. The provider adds `SNACK_MISAKI_STACK`, the owner
-   * tag by which a stack recognizes its template.
+   * The worker's environment. Write a secret as `{{ RUNPOD_SECRET_name }}`. The provider adds the owner tag
+   * `SNACK_MISAKI_STACK`, so that a stack recognizes its template.
    */
   env: pulumi.Input<Record<string, pulumi.Input<string>>>;
-  /** Size of the worker's disk in gigabytes. If the unpacked image does not fit, the worker dies without a log. */
+  /** Size of the worker's disk in gigabytes. If the unpacked image does not fit, the worker stops without a log. */
   containerDiskInGb: pulumi.Input<number>;
   /** Overrides the image's command. Default: empty, so the image's command stays. */
   dockerArgs?: pulumi.Input<string>;
@@ -40,8 +40,8 @@ export class Template extends pulumi.dynamic.Resource {
 
   constructor(name: string, args: TemplateArgs, opts?: pulumi.CustomResourceOptions) {
     const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
-    // If the new template were created first, the create would adopt the old template of the same name. Pulumi would
-    // then delete that template.
+    // By default, Pulumi creates the replacement first. The create would adopt the old template of the same name, and
+    // Pulumi would then delete that template.
     const options = pulumi.mergeOptions({ deleteBeforeReplace: true }, opts);
     super(provider, name, { owner, ...args }, options, "runpod", "Template");
   }

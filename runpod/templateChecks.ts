@@ -22,7 +22,7 @@ export function adoptionConflict(existing: TemplateRecord, owner: string): strin
   );
 }
 
-/** Fails when the name belongs to a template of another owner. Passes when RunPod cannot be read. */
+/** Fails when another owner's template has this name. Passes when the read from RunPod fails. */
 export async function checkName(
   { client }: Connection,
   { name, owner }: { name: string; owner: string },
@@ -63,7 +63,7 @@ export async function checkImage(
   const compressedGb = image.compressedBytes / GB;
   const size = `${compressedGb.toFixed(1)} GB compressed`;
   if (compressedGb >= containerDiskInGb) {
-    const reason = `must be more than the size of the unpacked image; even the compressed image has ${compressedGb.toFixed(1)} GB, got ${containerDiskInGb}`;
+    const reason = `must be more than the size of the unpacked image, got ${containerDiskInGb}: the compressed image already has ${compressedGb.toFixed(1)} GB`;
     return [{ property: "containerDiskInGb", reason }];
   }
   if (compressedGb * UNPACKED_PER_COMPRESSED >= containerDiskInGb) {

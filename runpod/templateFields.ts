@@ -30,7 +30,7 @@ export const templateFields = {
       // The value may be a secret, so the message never quotes it.
       error: ({ code, input }) => {
         if (code === "invalid_key") return "is not a variable name: only letters, digits and _ are allowed";
-        return input === undefined ? "is required, {} for none" : "must be variable names with text values";
+        return input === undefined ? "is required; {} means no variables" : "must be variable names with text values";
       },
     })
     .refine((env) => !(OWNER_TAG in env || TEMPLATE_TAG in env), {
@@ -44,7 +44,7 @@ export const templateFields = {
 /** Validated inputs of a template. */
 export type TemplateInputs = Values<typeof templateFields>;
 
-// RunPod's hosts cache an image by its tag, so they would never pull a new build of a moving tag such as latest.
+// RunPod's hosts cache images by tag. If a tag such as `latest` gets a new build, a host does not pull this build.
 function isPinned(imageName: string): boolean {
   const parts = /^[a-z0-9][\w.:/-]*?(?::(?<tag>[\w][\w.-]{0,127}))?(?<digest>@sha256:[0-9a-f]{64})?$/i.exec(
     imageName,

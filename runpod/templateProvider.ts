@@ -13,10 +13,10 @@ import { applyRollout } from "./rollout";
 import { adoptionConflict, checkImage, checkName } from "./templateChecks";
 import { type TemplateInputs, templateFields } from "./templateFields";
 
-/** Environment variables that RunPod adds by itself. */
+/** Environment variables that RunPod adds. */
 const PLATFORM_VARIABLE = /^(?:PORT|PORT_HEALTH|RUNPOD_.+)$/;
 
-/** Fields whose change rolls the workers. The name does not. */
+/** A change of these fields rolls the workers. A change of the name does not. */
 const ROLLOUT_FIELDS = ["imageName", "env", "containerDiskInGb", "dockerArgs", "containerRegistryAuthId"] as const;
 
 /** Provider methods of a template. Every field is changed in place, the name too. */
@@ -28,8 +28,8 @@ export const template = {
       const isNew = (...names: (keyof TemplateInputs)[]) =>
         names.some((name) => changed(before, inputs, name)) && isKnown(names.map((name) => inputs[name]));
       const known = inputs as TemplateInputs;
-      // A template that the state already has under this name belongs to this stack, even if its owner tag is missing
-      // or different. The update writes the tag again.
+      // A template whose name has not changed is in the state, so it belongs to this stack even if its owner tag is
+      // wrong. The update restores the tag.
       if (isNew("name")) failures.push(...(await checkName(connection(), known)));
       if (isNew("imageName", "containerDiskInGb")) failures.push(...(await checkImage(connection(), known)));
     }
@@ -62,7 +62,9 @@ export const template = {
     return { id, props, inputs: { ...props } };
   },
 
-  /** Waits for the workers of the endpoints that use the template: a change of the template rolls them. */
+  /**
+   * Waits for the workers of the endpoints that use the template, because a change of the template rolls these workers.
+   */
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = checkedInputs(news);
     const { client, monitor, rollout, settle } = connection();
@@ -76,9 +78,9 @@ export const template = {
   },
 
   /**
-   * Also deletes the stack's endpoints that use the template: Pulumi has already deleted the endpoint in its state. Any
-   * other endpoint was left by a create whose answer was lost. With REST, such an endpoint can appear even after the
-   * template is deleted.
+   * Also deletes the stack's endpoints that still use the template. Pulumi has already deleted the endpoint in its
+   * state, so these endpoints come from creates whose response was lost. With REST, such an endpoint can appear even
+   * after the template is deleted.
    */
   async delete(id: string): Promise<void> {
     const { client, inUse, settle } = connection();
@@ -97,8 +99,8 @@ export const template = {
 };
 
 /**
- * Deletes the endpoints that use a template and have its owner. If the template no longer exists, its endpoints have no
- * owner, and all of them are deleted.
+ * Deletes the endpoints that use a template and have its owner. When the template no longer exists, the owner is
+ * unknown, so all endpoints of the template are deleted.
  */
 async function deleteUsers(templateId: string, template: TemplateRecord | undefined): Promise<void> {
   const owner = template && splitOwnerTag(template.env).owner;
@@ -117,8 +119,8 @@ function checkedInputs(properties: Properties): TemplateInputs {
 }
 
 /**
- * Whether only the name differs. False when nothing differs: the update after an unfinished update must wait for the
- * workers again.
+ * Whether only the name differs. False when nothing differs: then the last update did not finish, and this update must
+ * wait for the workers.
  */
 function isOnlyRenamed(before: TemplateInputs, after: TemplateInputs): boolean {
   return changed(before, after, "name") && !ROLLOUT_FIELDS.some((name) => changed(before, after, name));

@@ -9,12 +9,12 @@ export interface Workers {
   version: number | undefined;
   /** Number of workers of an older version, in any state. The other numbers count the current version only. */
   stale: number;
-  /** Share of the workers on the current version while RunPod replaces workers, in percent. Undefined at other times. */
+  /** Percentage of workers on the current version. Undefined when no rollout is in progress. */
   rolloutPercent: number | undefined;
   /** Number of workers that run a job or wait for a job. */
   ready: number;
   initializing: number;
-  /** Seconds since the start of the worker that has been initializing longest. Undefined when RunPod does not return it. */
+  /** Seconds since the start of the oldest initializing worker. Undefined when RunPod does not return this time. */
   startingSeconds: number | undefined;
   /** Number of workers that wait for a GPU. */
   throttled: number;
@@ -51,8 +51,8 @@ const releases = z.object({
 
 const LOG_LINES = 20;
 /**
- * Creates a monitor that reads REST v2: the progress of the rollout and, unless all workers are old, the states of the
- * workers. If REST v2 does not answer, it reads the job API's counts and the endpoint's version.
+ * Creates a monitor. It reads the progress of the rollout from REST v2, and also the states of the workers unless all
+ * workers are old. If REST v2 does not answer, the monitor reads the job API's counts and the endpoint's version.
  *
  * @param options.logMs time to read a log, which is a stream without an end. Default 3000
  * @param jobApiUrl base URL of the job API, with `/v2`
@@ -81,8 +81,8 @@ export function workerMonitor(
     if (health === undefined) return undefined;
     const { idle, running, ready, ...others } = health.workers;
     const version = await client.getEndpointVersion(id).catch(() => undefined);
-    // The job API does not return versions, so every worker counts as current. RunPod stops stale workers at once, or
-    // after their job if they are busy.
+    // The job API does not return versions, so every worker counts as current. This is almost correct: RunPod stops a
+    // stale worker at once or after its current job.
     return {
       ...others,
       version,
@@ -123,7 +123,7 @@ const NO_WORKERS: Workers = {
   waitingIds: [],
 };
 
-/** Returns the facts that `/releases` knows better than the list of workers. */
+/** Returns the facts for which `/releases` is more accurate than the list of workers. */
 function rolloutOf(found: z.infer<typeof releases> | undefined) {
   if (found === undefined) return undefined;
   const { inProgress, workersOnLatest, workersTotal, percentOnLatest } = found.rollout;

@@ -9,7 +9,7 @@ import { createOnce } from "./createOnce";
 import { ownerNamePrefix } from "./ownerTag";
 import { lookAgain, retryWhileInUse } from "./retry";
 
-/** A resource as RunPod returns it: without its content. */
+/** A resource as RunPod returns it, without the content. */
 interface Named {
   id: string;
   name: string;
@@ -31,9 +31,9 @@ interface Kind<F extends Fields> {
 }
 
 /**
- * Creates the provider methods of a kind whose content RunPod never returns: registry credentials and secrets. A new name
- * replaces the resource; new content changes it in place. The beginning of the name is the owner tag, because these kinds
- * have no other field for one.
+ * Creates the provider methods of a kind whose content RunPod never returns: registry credentials and secrets. A new
+ * name replaces the resource; new content changes it in place. The beginning of the name is the owner tag, because
+ * these kinds have no other field for a tag.
  */
 export function writeOnlyProvider<F extends Fields>({ label, fields, list, create, update, remove }: Kind<F>) {
   /** Inputs that `check` has validated. */

@@ -34,7 +34,7 @@ export async function serveWithFaults(
   return failure(fault.answer, new URL(request.url).pathname, fault.retryAfterSeconds);
 }
 
-/** Executes a call after its connection was cut. */
+/** Executes a call some time after the double has cut its connection. */
 async function landLater(
   request: Request,
   afterMs: number,
@@ -52,8 +52,8 @@ async function withNulls(response: Response, field: string): Promise<Response> {
 }
 
 /**
- * Returns the first fault that matches a call with these names, if any, and counts one use of that fault. A fault that
- * still skips calls counts the call and leaves it to the next fault.
+ * Returns the first matching fault that has no calls left to skip, and counts one use of this fault. A matching fault
+ * that must still skip calls only counts the call.
  */
 function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
   const fault = faults
@@ -69,7 +69,7 @@ function takeFault({ faults }: Switches, names: string[]): Fault | undefined {
   return fault;
 }
 
-/** Names that a fault can match: method and path, and the root fields of GraphQL. */
+/** Names of a request that a fault's pattern can match: method and path, and the root fields of GraphQL. */
 async function callNames(request: Request): Promise<string[]> {
   const { pathname } = new URL(request.url);
   const name = `${request.method} ${pathname}`;
@@ -103,10 +103,10 @@ function describe({ answer, done, delayMs }: Fault): string {
   if (answer === "pass") return `delayed by ${delayMs} ms`;
   if (typeof answer === "object" && "nullField" in answer) return `${answer.nullField} is null`;
   const text = typeof answer === "object" ? `"${answer.message}"` : String(answer);
-  return done ? `${text}, although the call is executed` : text;
+  return done ? `${text}, although the double executes the call` : text;
 }
 
-/** Failure answer in the format of the called API. */
+/** Error response of a fault, in the format of the called API. */
 function failure(
   answer: Exclude<Fault["answer"], "cut" | "pass" | { nullField: string }>,
   path: string,

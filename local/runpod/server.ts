@@ -40,29 +40,26 @@ export interface RunpodOptions {
   /** Returns an image of the registry, or undefined when the registry does not have it. */
   resolveImage(imageName: string): RegistryImage | undefined;
   events: Events;
-  /** Number of Python workers to start before the first endpoints of an empty account exist. Default 0. */
+  /** Number of Python workers to start in advance, for the first endpoints of an empty account. Default 0. */
   warmWorkers?: number;
   /** Maximum of the sum of `workersMax`. Default 5, as in a new account at RunPod. */
   workersQuota?: number;
   /**
-   * Milliseconds for which a template stays in use after the deletion of its last endpoint. Default 0. At RunPod it is
-   * up to two minutes.
+   * Milliseconds for which a template counts as in use after the deletion of its last endpoint. Default 0. At RunPod up
+   * to two minutes.
    */
   templateHoldMs?: number;
-  /**
-   * Allowed requests of REST v2 per key. Default: ten times the numbers of RunPod's document, so that tests need not
-   * wait.
-   */
+  /** Allowed requests of REST v2 per key. Default: ten times RunPod's documented limits, so that tests do not wait. */
   restQuota?: RestQuota;
   /**
-   * Entries per page of REST v2's lists. Default 2, so that a client that reads only one page misses entries. RunPod's
+   * Entries per page of REST v2's lists. Default 2, so that tests fail for a client that reads only one page. RunPod's
    * default is 1000.
    */
   restPageSize?: number;
   /**
-   * Whether a release starts one worker before there is a job. Default true: a rollout can wait for this worker, and
-   * the operator sees that the worker starts. According to RunPod's documentation only `workersMin` workers start (REST
-   * v2, createEndpoint).
+   * Whether a release starts one worker before the first job. Default true: a rollout can wait for this worker, and the
+   * operator sees that the worker starts. According to RunPod's documentation only `workersMin` workers start (REST v2,
+   * createEndpoint).
    */
   startOnRelease?: boolean;
   /** Pause between two calls of a job's webhook, in milliseconds. Default 10 s, as at RunPod. */
@@ -76,9 +73,9 @@ export interface RunpodOptions {
 /** A running RunPod double. */
 export interface RunpodDouble extends Listening {
   account: RunpodAccount;
-  /** Simulated failures. Change them at any time. */
+  /** Simulated failures. Tests can change them at any time. */
   switches: Switches;
-  /** Skips time: results expire, idle endpoints shrink, registry tokens expire. */
+  /** Skips time: results expire, idle endpoints get a lower `workersMax`, registry tokens expire. */
   skip(ms: number): void;
   /**
    * Makes every endpoint react at once to changes of account, clock and switches. Without this call the reaction takes
@@ -91,16 +88,13 @@ export interface RunpodDouble extends Listening {
   restUrl: string;
   /** Replaces `https://api.runpod.ai/v2`. */
   jobApiUrl: string;
-  /**
-   * Kind of worker that runs jobs: the Python worker or, without Python, the canned worker, which always sends the same
-   * reply.
-   */
+  /** Kind of worker that runs jobs. Without Python it is the canned worker, which always sends the same reply. */
   workerKind: "python" | "canned";
 }
 
 /**
- * Starts the RunPod double on one port: GraphQL, REST v2, the job API, and the API for the workers that the double
- * runs. `/admin` is an addition of the double: it controls the switches.
+ * Starts the RunPod double on one port: GraphQL, REST v2, the job API, and the API for the double's workers. RunPod has
+ * no `/admin`: this API controls the double's switches.
  *
  * @throws PortInUseError
  */
@@ -196,7 +190,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
   const workerIds = (id: string) => (find(id)?.fleet.list() ?? []).map((worker) => worker.id);
   app.route("/admin", adminApi({ account, keys, switches, skip, tick: () => endpoints.tick() }));
   app.route("/graphql", graphqlApi({ account, keys, events, switches, workerIds, changed }));
-  // Must come before the job API, which would read `serverless` or `templates` as the id of an endpoint.
+  // Comes before the job API, because the job API would read `serverless` or `templates` as an endpoint's id.
   app.route(
     "/v2",
     restApi({
@@ -213,7 +207,7 @@ function addApis(app: Hono, { keys, events, ...options }: RunpodOptions, parts: 
     }),
   );
   if (options.cors ?? true) app.use("/v2/*", cors({ origin: "*", maxAge: 600 }));
-  // Must come before the job API, whose key check refuses the keys of workers.
+  // Comes before the job API, because the job API refuses the keys of workers.
   app.route("/v2", workerApi({ find }));
   app.route("/v2", jobApi({ keys, find, now: clock.now }));
 }

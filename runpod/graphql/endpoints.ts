@@ -50,7 +50,7 @@ export const endpointRecord: z.ZodType<Omit<EndpointRecord, "owner" | "sourceTem
 
 /** Endpoint calls of the GraphQL API. */
 export function endpointApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): EndpointApi {
-  /** An endpoint has no owner tag: its owner is the owner of its template. */
+  /** An endpoint has no owner tag, so the owner of its template is also its owner. */
   async function listEndpoints(): Promise<Listing<EndpointRecord>> {
     const response = templateList.extend({ endpoints: listing(endpointRecord) });
     const fields = `endpoints { ${FIELDS} } ${TEMPLATES}`;
@@ -63,7 +63,7 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
     return { ...endpoints, items };
   }
 
-  /** Fields whose explicit null RunPod has refused. */
+  /** Fields in which RunPod has refused null. */
   const refusedNulls = new Set<string>();
 
   async function saveEndpoint(settings: EndpointSettings, id?: string): Promise<{ id: string }> {
@@ -96,7 +96,7 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
 
     async getEndpointVersion(id) {
       // Unconfirmed: the published schema does not contain `version`, although RunPod's own tools read it. RunPod may
-      // refuse a query with this field, so the field has a separate query.
+      // refuse a query with this field, so only a separate query reads it.
       const version = z.object({ id: z.string(), version: z.number().nullish() });
       const response = z.object({ endpoints: listing(version) });
       const { endpoints } = await queryMyself("version", "endpoints { id version }", response);
@@ -128,14 +128,14 @@ export function endpointApi({ send, sendRepeatable, remove, queryMyself }: Graph
 }
 
 /**
- * Fields that are sent as null when they have no value, so that an earlier value does not stay. No public source
- * confirms that RunPod accepts these nulls.
+ * Fields without a value are sent as null, which removes an earlier value. Unconfirmed: no public source says that
+ * RunPod accepts null in these fields.
  */
 const unconfirmedNulls = ["locations", "minCudaVersion", "modelReferences"] as const;
 
 /**
- * Input of the call that replaces the endpoint `id` or, without an id, creates an endpoint. RunPod resets omitted
- * fields to its defaults, so every field is sent, including nulls.
+ * Input of `saveEndpoint`. With an id, RunPod replaces the endpoint; without an id, RunPod creates one. RunPod resets
+ * omitted fields to its defaults, so the input contains every field, even null.
  */
 function endpointInput({ idleTimeoutSeconds, ...settings }: EndpointSettings, id?: string) {
   return {

@@ -5,11 +5,11 @@ import { type ApiOptions, USER_AGENT } from "../client";
 import { isNotFound, noResponseError, RunpodError, refusedKey } from "../error";
 import { isTransientStatus, parseRetryAfter, retryTransient } from "../retry";
 
-// Error texts after which RunPod's own SDK repeats a call.
+// Error texts after which RunPod's own SDK retries a call.
 const TRANSIENT =
   /try again later|internal server error|service unavailable|too many requests|temporarily unavailable/i;
 
-/** A GraphQL operation. The secrets are values of its variables. */
+/** A GraphQL operation. `secrets` contains values of the variables. */
 interface GraphqlCall<T> extends Call<T> {
   document: string;
   variables?: object;
@@ -25,7 +25,7 @@ export interface GraphqlRequests {
   remove(call: Omit<GraphqlCall<unknown>, "response">): Promise<void>;
   /** Reads fields of `myself`, the only query in the published schema. */
   queryMyself<T extends object>(operation: string, fields: string, record: z.ZodType<T>): Promise<T>;
-  /** End of the API that RunPod has announced. Undefined before the first response, or without an announcement. */
+  /** Announced end of the API. Undefined before the first response, or if RunPod has announced none. */
   endsAt(): Date | undefined;
 }
 
@@ -92,7 +92,7 @@ export function graphqlRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions)
 }
 
 /**
- * Creates the error for a response that contains errors. Does not use the message of graphql-request, because it
+ * Creates the error for a response that contains errors. The message of graphql-request is not usable, because it
  * contains every variable.
  */
 function refusal(operation: string, { response }: ClientError, secrets: string[]): RunpodError {

@@ -8,7 +8,10 @@ import type { GraphqlRequests } from "./request";
 
 const secretRecord: z.ZodType<SecretRecord> = z.object({ id: z.string(), name: text });
 
-/** Secret calls of the GraphQL API. The variables are single values, because the names of the input types may differ. */
+/**
+ * Calls of the GraphQL API for secrets. The variables are scalars, because the names of the schema's input types are
+ * not confirmed.
+ */
 export function secretApi({ send, sendRepeatable, remove, queryMyself }: GraphqlRequests): SecretApi {
   return {
     async listSecrets() {

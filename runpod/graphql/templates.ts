@@ -55,7 +55,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
 
     deleteTemplate: (id) =>
       retryTransient(async () => {
-        // RunPod deletes a template by its name, which may have changed since the last read.
+        // RunPod deletes a template by name, and the name may have changed since the last read.
         const template = await getTemplate(id);
         if (template === undefined) return;
         await remove({
@@ -67,7 +67,7 @@ export function templateApi({ send, sendRepeatable, remove, queryMyself }: Graph
   };
 }
 
-/** Input of the call that replaces the template `id` or, without an id, creates a template. */
+/** Input of `saveTemplate`. With an id, RunPod replaces the template; without an id, RunPod creates one. */
 function templateInput({ env, ...settings }: TemplateSettings, id?: string) {
   return {
     ...settings,

@@ -10,8 +10,8 @@ const limits = z.object({
 
 /**
  * Account calls of the REST API. Unconfirmed: the API reference of 18 November 2026 names the calls and the fields
- * `balanceAmount`, `billingMode` and `serverlessWorkers`, but no public source contains the paths or the fields of
- * `serverlessWorkers`. So an unexpected answer counts as no answer.
+ * `balanceAmount`, `billingMode` and `serverlessWorkers`. No public source contains the paths or the fields inside
+ * `serverlessWorkers`. So the client ignores an unexpected response and returns undefined.
  */
 export function accountApi({ send }: RestRequests): AccountApi {
   async function read<T>(operation: string, path: string, response: z.ZodType<T>): Promise<T | undefined> {

@@ -4,7 +4,7 @@ import { containerBody, type RestEndpoint } from "./records";
 
 /**
  * Whether an endpoint runs the container of a template. RunPod adds its own variables to an endpoint's environment, so
- * only the template's variables count. RunPod sometimes returns no image and no disk for an endpoint, so missing values
+ * only the template's variables count. RunPod sometimes omits the image and the disk of an endpoint, so missing values
  * count as equal.
  */
 export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
@@ -18,9 +18,9 @@ export function runsTemplate(endpoint: RestEndpoint, template: TemplateRecord): 
 }
 
 /**
- * Whether a change of the template must also be written to the endpoint. True if the endpoint has the tag of this
- * template. An endpoint created through GraphQL has no template tag. For such an endpoint, true if it has the same
- * owner and runs the template's container.
+ * Whether the program must also write a change of the template to the endpoint. An endpoint from REST v2 has a tag with
+ * the id of its template. An endpoint from GraphQL has no such tag, so its owner and container must be equal to those
+ * of the template.
  */
 export function followsTemplate(endpoint: RestEndpoint, template: TemplateRecord): boolean {
   const templateId = endpoint.env[TEMPLATE_TAG];

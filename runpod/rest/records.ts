@@ -21,8 +21,8 @@ export const templateRecord = z
   });
 
 /**
- * An endpoint in a response. It contains a copy of its template's container, but not the template's id. Only the id of
- * the endpoint is required, so that one unusual endpoint of somebody else does not make the whole list fail.
+ * An endpoint in a response. It contains a copy of its template's container, but not the template's id. Only the id is
+ * required, so that an unusual endpoint of somebody else does not fail the whole list.
  */
 export const endpointRecord = z.object({
   id: z.string(),

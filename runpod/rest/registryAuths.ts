@@ -23,7 +23,7 @@ export function registryAuthApi({ send, list, remove }: RestRequests): RegistryA
       }),
 
     async updateRegistryAuth(id, body) {
-      // In RunPod's API reference of 18 November 2026, but not in the specifications before it.
+      // This call is in RunPod's API reference of 18 November 2026, but not in earlier specifications.
       const { username, password } = body;
       try {
         await send({
@@ -36,7 +36,7 @@ export function registryAuthApi({ send, list, remove }: RestRequests): RegistryA
         });
       } catch (error) {
         if (!(error instanceof RunpodError && error.message.endsWith(NOT_OFFERED))) throw error;
-        const todo = "Give the credentials another name, which creates new ones.";
+        const todo = "Give the credentials another name: the program then creates new credentials.";
         throw new RunpodError(`${error.message} ${todo}`, { transient: false });
       }
     },

@@ -9,7 +9,7 @@ import { retryTransient } from "../retry";
 /** Body of an error response, `application/problem+json`. */
 const problem = z.object({ title: z.string(), detail: z.string(), errors: z.array(z.unknown()) }).partial();
 
-/** A call of RunPod's REST API. The secrets are values of its body. */
+/** A call of RunPod's REST API. `secrets` contains values of the body. */
 interface RestCall<T> extends Call<T> {
   method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Path below `/v2`. */
@@ -34,9 +34,9 @@ export interface RestRequests {
 /** Last sentence of the error for 405 Method Not Allowed. */
 export const NOT_OFFERED = "RunPod's REST API does not offer this call.";
 
-/** Where the next page of a list begins. Lists without pages omit it. */
+/** Cursor of a list's next page. A list without pages has no cursor. */
 const pagination = z.object({ nextCursor: z.string().nullish(), hasNextPage: z.boolean().nullish() }).nullish();
-/** Maximum number of pages. A longer list is an error, because RunPod then returns the same pages again and again. */
+/** Maximum number of pages. A longer list is an error: RunPod probably repeats the same pages. */
 const MAX_PAGES = 1_000;
 
 /** Path of one resource. */
@@ -118,15 +118,14 @@ function refusal(operation: string, response: HttpResponse, secrets: string[]): 
   }
   const { title, detail, errors = [] } = problem.safeParse(body).data ?? {};
   const reasons = [detail ?? title ?? (status === 404 ? "not found" : `HTTP ${status}`), ...errors.map(asText)];
-  // `isNotFound` and `isNameTaken` look for the meaning of the status in the message. RunPod's own text does not always
-  // contain this meaning.
+  // `isNotFound` and `isNameTaken` search for these words in the message. RunPod's own text may not contain them.
   const meaning = status === 404 ? "not found" : status === 409 ? "conflict" : "";
   const suffix = reasons.join().toLowerCase().includes(meaning) ? "" : ` (${meaning})`;
   const reason = `${reasons.join("; ")}${suffix}`;
   return failedCall({ operation, status, reason, todo: explanations[status], retryAfterMs }, secrets);
 }
 
-/** Next step for the operator, by status. A retry does not help for these. */
+/** Next step for the operator, by HTTP status. Retries do not help after these statuses. */
 const explanations: Record<number, string> = {
   402: "The account has no credit: add some in RunPod's console, under Billing.",
   403: "Either the API key (runpodApiKey) lacks the permission, or the account may not use one of the GPU pools.",

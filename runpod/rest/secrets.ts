@@ -6,7 +6,7 @@ import { itemPath, type RestRequests } from "./request";
 
 const secretRecord: z.ZodType<SecretRecord> = z.object({ id: z.string(), name: text });
 
-/** Secret calls of the REST API (RunPod's API reference, account, September 2026). */
+/** Calls of the REST API for secrets (RunPod's API reference, account, September 2026). */
 export function secretApi({ send, list, remove }: RestRequests): SecretApi {
   return {
     listSecrets: async () => (await list("account/secrets", "secrets", secretRecord)).items,
@@ -22,7 +22,7 @@ export function secretApi({ send, list, remove }: RestRequests): SecretApi {
       }),
 
     async updateSecret(id, value) {
-      // Without a description: RunPod changes the value first, and both changes together are not atomic.
+      // Sends no description: RunPod would change value and description one after the other, not atomically.
       await send({
         operation: "updateSecret",
         method: "PATCH",

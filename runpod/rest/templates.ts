@@ -5,7 +5,7 @@ import { followerBody, followsTemplate } from "./followers";
 import { containerBody, endpointRecord, type RestEndpoint, templateRecord } from "./records";
 import { itemPath, type RestRequests } from "./request";
 
-/** Lists the templates of the account, without those that cannot be read. */
+/** Lists the templates of the account, without templates that do not match the schema. */
 export async function listTemplates({ list }: RestRequests): Promise<TemplateRecord[]> {
   return (await list("templates", "templates", templateRecord)).items;
 }
@@ -16,8 +16,8 @@ export function getTemplate({ get }: RestRequests, id: string): Promise<Template
 }
 
 /**
- * Template calls of the REST API. RunPod copies a template to a REST endpoint only when the endpoint is created. So
- * this API's `save` also updates the endpoints that must use the same template.
+ * Template calls of the REST API. REST v2 copies a template to an endpoint only when the endpoint is created. So
+ * `saveTemplate` also updates the endpoints that follow the template.
  */
 export function templateApi(requests: RestRequests): TemplateApi {
   const { send, list, remove } = requests;

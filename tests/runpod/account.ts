@@ -11,7 +11,10 @@ import { API_KEY, idleDouble } from "./localDouble";
 
 export const OWNER = "snack-misaki/dev";
 
-/** An empty account at a RunPod double for each test, and the lines that the provider shows to the operator. */
+/**
+ * Gives each test a RunPod double with an empty account, and collects the lines that the provider shows to the
+ * operator.
+ */
 export function useAccount(options: Partial<RunpodOptions> = {}) {
   const current = { runpod: undefined as unknown as RunpodDouble, lines: [] as string[] };
   let dir: string | undefined;

@@ -10,12 +10,12 @@ const connect = () => apis.auto({ apiKey: API_KEY, url: account.runpod.url });
 const endGraphql = (skip = 0) =>
   account.runpod.switches.faults.push(fault("POST /graphql", 410, { times: Number.MAX_SAFE_INTEGER, skip }));
 
-describe("The API auto", () => {
+describe("runpodApi: auto", () => {
   it("uses GraphQL while RunPod offers it", async () => {
     expect(await connect().getControlPlane()).toEqual({ api: "graphql", endsAt: undefined });
   });
 
-  it("changes to REST v2 when GraphQL answers 410 Gone, keeps every resource and says so once", async () => {
+  it("switches to REST v2 after a 410 Gone, keeps every resource and logs the switch once", async () => {
     configureProvider(account.runpod, "auto");
     const { id: templateId } = await template.create(templateInputs);
     const inputs = endpointInputs(templateId);
@@ -32,30 +32,28 @@ describe("The API auto", () => {
     expect(account.runpod.account.templates).toEqual([]);
   });
 
-  it("runs a create through REST v2 when GraphQL ends in the middle of an update", async () => {
+  it("runs a create through REST v2 when GraphQL ends during an update", async () => {
     configureProvider(account.runpod, "auto");
     endGraphql(1);
     const { id } = await template.create(templateInputs);
     expect(account.runpod.account.templates.map((each) => each.id)).toEqual([id]);
   });
 
-  it("announces the date of a Sunset header once, and goes on with GraphQL until then", async () => {
+  it("logs the date of a Sunset header once and uses GraphQL until that date", async () => {
     account.runpod.switches.graphqlSunset = "2999-01-31T00:00:00Z";
     const client = connect();
     await client.listEndpoints();
     await client.listEndpoints();
-    expect(account.lines).toEqual([
-      "RunPod ends its GraphQL API on 2999-01-31. The program then changes to REST v2 by itself.",
-    ]);
+    expect(account.lines).toEqual(["RunPod ends its GraphQL API on 2999-01-31. The program then switches to REST v2."]);
     expect(await client.getControlPlane()).toMatchObject({ api: "graphql", endsAt: new Date("2999-01-31") });
   });
 
-  it("changes to REST v2 after the date of a Sunset header", async () => {
+  it("switches to REST v2 after the date of a Sunset header", async () => {
     account.runpod.switches.graphqlSunset = "2020-01-31T00:00:00Z";
     expect(await connect().getControlPlane()).toMatchObject({ api: "rest" });
   });
 
-  it("keeps models in the hosts' cache of an endpoint that GraphQL has created", async () => {
+  it("keeps the model references of an endpoint that was created through GraphQL", async () => {
     configureProvider(account.runpod, "auto");
     const { id: templateId } = await template.create(templateInputs);
     const modelReferences = ["https://huggingface.co/microsoft/Phi-3.5-mini-instruct:main"];
@@ -71,7 +69,7 @@ describe("The API auto", () => {
   });
 });
 
-it("the error of the API graphql after the end of GraphQL names the values to set", async () => {
+it("runpodApi graphql fails after the end of GraphQL, and the error names the valid values", async () => {
   endGraphql();
   const client = apis.graphql({ apiKey: API_KEY, url: account.runpod.url });
   await expect(client.listEndpoints()).rejects.toThrow("(410 Gone). Set runpodApi to auto or rest.");

@@ -19,7 +19,7 @@ function own({ __provider: _, ...fields }: Properties): Properties {
   return fields;
 }
 
-// These tests run with both APIs, on the fakes and on the RunPod double of `npm start`.
+// Runs the same tests with both APIs, on the fakes and on the RunPod double of `npm start`.
 describe.each([
   ["GraphQL", fakeFixtures.graphql, true],
   ["REST", fakeFixtures.rest, true],
@@ -82,7 +82,7 @@ describe.each([
       expect(endpoints[0]?.gpus.sort()).toEqual(["-NVIDIA L4", "AMPERE_16", "AMPERE_24"]);
     });
 
-    it("leaves no diff for the next deployment, even after a refresh", async () => {
+    it("shows no diff at the next deployment, even after a refresh", async () => {
       const { registryAuth, template, endpoint } = fixture();
       const created = await deployed();
       for (const [resource, { id, inputs, outs }] of [
@@ -197,7 +197,7 @@ describe.each([
   });
 
   describe("A repeated operation", () => {
-    it("creates no second resource when the answer to the first create was lost", async () => {
+    it("creates no duplicate when the response to the first create was lost", async () => {
       const { runpod } = fixture();
       for (const operation of ["createRegistryAuth", "saveTemplate", "saveEndpoint"] as const)
         runpod.failNext(operation, "lost answer");
@@ -210,7 +210,7 @@ describe.each([
       ]);
     });
 
-    it("applies an update when the answer to the first attempt was lost", async () => {
+    it("applies an update even if the response to the first attempt was lost", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", "lost answer");
@@ -218,7 +218,7 @@ describe.each([
       expect(runpod.snapshot().endpoints[0]?.image).toBe("registry.example/phi3:2026-12-01");
     });
 
-    it("succeeds when the first attempt deleted the resource but the answer was lost", async () => {
+    it("deletes a resource even if the response to the first attempt was lost", async () => {
       const { runpod, endpoint, template, registryAuth } = fixture();
       const created = await deployed();
       for (const operation of ["deleteEndpoint", "deleteTemplate", "deleteRegistryAuth"] as const)
@@ -265,22 +265,19 @@ describe.each([
       );
     });
 
-    itOnFake(
-      "is retried after the wait in a 429 response, unless the wait is longer than the retry limit",
-      async () => {
-        const { runpod, template, templateInputs } = fixture();
-        runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 0 });
-        await createResource(template, templateInputs);
-        expect(runpod.snapshot().templates).toHaveLength(1);
-        runpod.reset();
-        runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 7_200 });
-        await expect(createResource(template, templateInputs)).rejects.toThrow(
-          "HTTP 429 (tried once; RunPod asks to wait 7200 s, runpodRetryLimitMs allows 1 s)",
-        );
-      },
-    );
+    itOnFake("is retried after the wait that a 429 requests, if the retry limit allows this wait", async () => {
+      const { runpod, template, templateInputs } = fixture();
+      runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 0 });
+      await createResource(template, templateInputs);
+      expect(runpod.snapshot().templates).toHaveLength(1);
+      runpod.reset();
+      runpod.failNext("saveTemplate", { status: 429, retryAfterSeconds: 7_200 });
+      await expect(createResource(template, templateInputs)).rejects.toThrow(
+        "HTTP 429 (tried once; RunPod asks to wait 7200 s, runpodRetryLimitMs allows 1 s)",
+      );
+    });
 
-    itOnFake("does not change the state when RunPod has refused an update", async () => {
+    itOnFake("does not change the state when RunPod refuses an update", async () => {
       const { runpod, template } = fixture();
       const created = await deployed();
       runpod.failNext("saveTemplate", { message: "Image not accessible." });
@@ -420,7 +417,7 @@ describe.each([
     expect((await endpoint.diff(created.id, older, created.inputs)).changes).toBe(false);
   });
 
-  it("show no diff after the provider's code is edited, and are deleted by the edited code", async () => {
+  it("show no diff after an edit of the provider's code, and a delete runs the edited code", async () => {
     const { program, config, registered, runpod } = fixture();
     const created = await deployed();
     await program.edit('console.error("edited provider");');

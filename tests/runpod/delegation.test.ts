@@ -21,7 +21,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
   const refuse = (on: string, message = REASON, times = 1) =>
     account.runpod.switches.faults.push(fault(on, { message }, { times }));
 
-  it("is left out of a new template, and the output says what to do", async () => {
+  it("is left out of a new template, and the output names the next step", async () => {
     refuse(saves[api].createTemplate);
     await template.create(inputs);
     expect(stored()).toEqual([undefined]);
@@ -32,7 +32,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
     ]);
   });
 
-  it("is left out of an existing template, also when RunPod's reason does not name the registry", async () => {
+  it("is left out of an existing template even if RunPod's error does not name the registry", async () => {
     const { id } = await template.create(templateInputs);
     refuse(saves[api].updateTemplate, "invalid input");
     await template.update(id, templateInputs, { ...inputs, imageName: "registry.example/phi3:2" });
@@ -40,7 +40,7 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
     expect(stored()).toEqual([undefined]);
   });
 
-  it("shows as drift after a refresh, so that the next update tries it again", async () => {
+  it("shows as drift after a refresh, and the next update sends the id again", async () => {
     refuse(saves[api].createTemplate);
     const { id } = await template.create(inputs);
     const { inputs: seen = {} } = await template.read(id, inputs);
@@ -49,20 +49,20 @@ describe.each(["graphql", "rest"] as const)("An ECR delegation whose id RunPod r
     expect(stored()).toEqual([inputs.containerRegistryAuthId]);
   });
 
-  it("stays, and RunPod's reason is the error, when RunPod refuses the template without it as well", async () => {
+  it("causes RunPod's first error when RunPod also refuses the template without the id", async () => {
     refuse(saves[api].createTemplate, "the image has no tag", 2);
     await expect(template.create(inputs)).rejects.toThrow("the image has no tag");
     expect(account.lines).toEqual([]);
   });
 
-  it("does not excuse refused registry credentials, without which no worker can pull the image", async () => {
+  it("is left out, but refused registry credentials fail the create", async () => {
     const { id } = account.runpod.account.registries.create({ name: "ours", username: "robot", password: "canary" });
     refuse(saves[api].createTemplate);
     const create = template.create({ ...templateInputs, containerRegistryAuthId: id });
     await expect(create).rejects.toThrow("registry auth not found");
   });
 
-  it("leaves one template when the answer to the save without it is lost", async () => {
+  it("leaves no duplicate template when the response to the save without the id is lost", async () => {
     refuse(saves[api].createTemplate);
     account.runpod.switches.faults.push(fault(saves[api].createTemplate, "cut", { done: true }));
     const { id } = await template.create(inputs);
@@ -87,7 +87,7 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     expect(stored()).toEqual([undefined, undefined]);
   });
 
-  it("is left out of both when RunPod refuses it in a change of the template", async () => {
+  it("is left out of the template and the endpoint when RunPod refuses it during a template update", async () => {
     const { inputs, templateId } = await deployed();
     await endpoint.create(endpointInputs(templateId));
     account.runpod.switches.faults = [fault("PATCH /v2/serverless/*", { message: "registry not found" })];

@@ -10,8 +10,11 @@ describe("Duplicates of an endpoint", () => {
     expect(duplicatesOf(own, [own, twin, { ...own, id: "three", name: "snack-mistral" }])).toEqual([twin]);
   });
 
-  it.each(["owner", "sourceTemplateId"] as const)("are never somebody else's when RunPod shows no %s", (field) => {
-    const bare = { ...own, [field]: undefined };
-    expect(duplicatesOf(bare, [bare, { ...bare, id: "two" }])).toEqual([]);
-  });
+  it.each(["owner", "sourceTemplateId"] as const)(
+    "are none when RunPod does not return the %s, because the endpoints may belong to somebody else",
+    (field) => {
+      const bare = { ...own, [field]: undefined };
+      expect(duplicatesOf(bare, [bare, { ...bare, id: "two" }])).toEqual([]);
+    },
+  );
 });

@@ -13,7 +13,7 @@ async function deployed() {
 }
 
 describe("An endpoint", () => {
-  it("is created with an explicit value for every field, even if RunPod has a default", async () => {
+  it("is created with a value for every field, even if RunPod has a default", async () => {
     const { runpod } = fixture();
     const { id, template } = await deployed();
     expect([...runpod.endpoints.keys()]).toEqual([id]);
@@ -55,25 +55,22 @@ describe("An endpoint", () => {
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
       { flashBootType: "FLASHBOOT", minCudaVersion: "12.8" },
     ],
-  ])(
-    "is updated in place for the change %j, and the call also contains the unchanged fields",
-    async (change, stored) => {
-      const { runpod, endpoint } = fixture();
-      const { id, outs, properties, template } = await deployed();
-      const { inputs } = await endpoint.check({ ...properties, ...change });
-      expect(await endpoint.diff(id, outs, inputs)).toEqual({ changes: true, replaces: [] });
-      await endpoint.update(id, outs, inputs);
-      expect(runpod.endpoints.size).toBe(1);
-      expect(runpod.endpoints.get(id)).toMatchObject({
-        templateId: template.id,
-        idleTimeout: 30,
-        scalerValue: 4,
-        executionTimeoutMs: 120_000,
-        ...stored,
-      });
-      expect((await endpoint.diff(id, (await endpoint.read(id, inputs)).outs, inputs)).changes).toBe(false);
-    },
-  );
+  ])("is updated in place for the change %j, and the call contains all fields", async (change, stored) => {
+    const { runpod, endpoint } = fixture();
+    const { id, outs, properties, template } = await deployed();
+    const { inputs } = await endpoint.check({ ...properties, ...change });
+    expect(await endpoint.diff(id, outs, inputs)).toEqual({ changes: true, replaces: [] });
+    await endpoint.update(id, outs, inputs);
+    expect(runpod.endpoints.size).toBe(1);
+    expect(runpod.endpoints.get(id)).toMatchObject({
+      templateId: template.id,
+      idleTimeout: 30,
+      scalerValue: 4,
+      executionTimeoutMs: 120_000,
+      ...stored,
+    });
+    expect((await endpoint.diff(id, (await endpoint.read(id, inputs)).outs, inputs)).changes).toBe(false);
+  });
 
   it("shows drift after RunPod has lowered workersMax, and the next update restores workersMax", async () => {
     const { runpod, endpoint } = fixture();
@@ -88,7 +85,7 @@ describe("An endpoint", () => {
     expect(runpod.endpoints.get(id)?.workersMax).toBe(3);
   });
 
-  it("is updated even if the answer to the first attempt is lost", async () => {
+  it("is updated even if the response to the first attempt was lost", async () => {
     const { runpod, endpoint } = fixture();
     const { id, inputs, outs } = await deployed();
     runpod.failNext("saveEndpoint", "lost answer");
@@ -108,7 +105,7 @@ describe("An endpoint", () => {
 });
 
 describe("A create of an endpoint", () => {
-  it("creates no second endpoint when the answer to the first attempt was lost", async () => {
+  it("creates no duplicate when the response to the first attempt was lost", async () => {
     const { runpod } = fixture();
     runpod.failNext("saveEndpoint", "lost answer");
     const { id } = await deployed();
@@ -179,7 +176,7 @@ describe("A second endpoint with the same name, owner and template", () => {
     expect(runpod.endpoints.size).toBe(0);
   });
 
-  it("is deleted together with the template, if a destroy has not found it before", async () => {
+  it("is deleted together with the template when the endpoint's delete did not find the duplicate", async () => {
     const { runpod, template, endpoint } = fixture();
     const created = await deployed();
     const { id, outs } = created;
@@ -202,22 +199,25 @@ describe("A second endpoint with the same name, owner and template", () => {
 });
 
 describe("An endpoint whose workersMax RunPod has lowered after idle days", () => {
-  it.each([2, 0])("shows in a preview without a refresh, and an update restores it from %i", async (lowered) => {
-    const { runpod, endpoint, engine } = fixture();
-    const { id, outs, inputs } = await deployed();
-    runpod.setWorkersMax(id, lowered);
-    expect((await endpoint.diff(id, outs, inputs)).changes).toBe(true);
-    await expect
-      .poll(() => engine.output())
-      .toContain(`RunPod has lowered workersMax of endpoint "snack-phi3" (${id}) to ${lowered}`);
-    await endpoint.update(id, outs, inputs);
-    expect(runpod.snapshot().endpoints).toMatchObject([{ id, workersMax: 3 }]);
-  });
+  it.each([2, 0])(
+    "shows in a preview without a refresh, and an update restores workersMax from %i",
+    async (lowered) => {
+      const { runpod, endpoint, engine } = fixture();
+      const { id, outs, inputs } = await deployed();
+      runpod.setWorkersMax(id, lowered);
+      expect((await endpoint.diff(id, outs, inputs)).changes).toBe(true);
+      await expect
+        .poll(() => engine.output())
+        .toContain(`RunPod has lowered workersMax of endpoint "snack-phi3" (${id}) to ${lowered}`);
+      await endpoint.update(id, outs, inputs);
+      expect(runpod.snapshot().endpoints).toMatchObject([{ id, workersMax: 3 }]);
+    },
+  );
 });
 
-describe("A create whose field RunPod refuses", () => {
+describe("A create with an empty field", () => {
   it.each(["locations", "minCudaVersion", "modelReferences"])(
-    "leaves the null of %s out and says so",
+    "succeeds without %s when RunPod refuses null, and logs the missing field",
     async (field) => {
       const { runpod, engine } = fixture();
       const reason = `Variable "$input" got invalid value null at "input.${field}"; Expected a value.`;
@@ -241,7 +241,7 @@ describe("A delete of an endpoint", () => {
     expect(runpod.endpoints.size + runpod.templates.size).toBe(0);
   });
 
-  it("succeeds when the first attempt deleted the endpoint but the answer was lost", async () => {
+  it("succeeds even if the response to the first attempt was lost", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();
     runpod.failNext("deleteEndpoint", "lost answer");
@@ -251,7 +251,7 @@ describe("A delete of an endpoint", () => {
 
   it.each([
     ["because the worker counts are not 0", "workersMin and workersMax must both be 0."],
-    ["in words that no public source contains", "Not now."],
+    ["with an unknown error text", "Not now."],
   ])("is retried when RunPod refuses the delete %s", async (_, message) => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await deployed();

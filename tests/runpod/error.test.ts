@@ -17,13 +17,13 @@ describe("The error of a refusal", () => {
     (reason) => expect(isNotFound(refusal(reason))).toBe(false),
   );
 
-  // No public source contains RunPod's words for a taken name.
+  // Unconfirmed: no public source contains RunPod's error text for a taken name. These texts are guesses.
   it.each(["Template name must be unique", "name already exists", "name is already taken", "name of it (conflict)"])(
     "means a taken name when the reason is %j",
     (reason) => expect(isNameTaken(refusal(reason))).toBe(true),
   );
 
-  it("does not mean a taken name when another reason is given", () => {
+  it("does not mean a taken name when the text gives another reason", () => {
     expect(isNameTaken(refusal("imageName: manifest unknown"))).toBe(false);
   });
 });

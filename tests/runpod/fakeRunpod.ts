@@ -1,8 +1,8 @@
 /** Fault of the next call of an operation. */
 export type Fault =
-  /** The operation happens, but the connection breaks before the answer. */
+  /** The fake executes the operation, but the connection breaks before the response. */
   | "lost answer"
-  /** The connection breaks before the operation. */
+  /** The connection breaks before the fake executes the operation. */
   | "lost request"
   | { status: number; retryAfterSeconds?: number }
   | { message: string };
@@ -74,18 +74,20 @@ export interface WorkerState {
   isStale: boolean;
 }
 
-/** A list of responses about an endpoint's workers. Each call returns the next one; the last one repeats. */
+/**
+ * Responses to reads of an endpoint's workers. Each read gets the next response of a list; the last response repeats.
+ */
 export interface WorkerStates {
   /** Responses of REST v2, one per read of `/releases`. If undefined, the response is a 404. */
   rest: { version: number; workers: WorkerState[] }[] | undefined;
   /** Whether REST v2 answers a read of `/releases` with a 404. */
   hasNoReleases: boolean;
-  /** Responses of `/health` of the job API. If undefined, the response is a 404. */
+  /** Responses of the job API's `/health`. If undefined, the response is a 404. */
   health: Record<string, number | null>[] | undefined;
   /** Log lines of a worker's host. */
   hostLog: string[];
   /** Received reads, in order. */
   reads: ("releases" | "workers" | "health")[];
-  /** Last response about a release. The list of workers agrees with it. */
+  /** Last response of `/releases`. `/workers` returns the same workers. */
   latest: { version: number; workers: WorkerState[] } | undefined;
 }

@@ -32,7 +32,10 @@ interface FakeApi {
 
 type FakeServer = Pick<FakeRunpod, "url" | "apiKey" | "calls" | "count" | "failNext" | "workers" | "reset" | "close">;
 
-/** Starts the HTTP server of a fake. It records the calls, adds the faults and answers the requests about workers. */
+/**
+ * Starts the HTTP server of a fake. It records the calls, applies the faults and answers the requests for the state of
+ * workers.
+ */
 export async function startFakeServer(api: FakeApi): Promise<FakeServer> {
   const faults: { operation: Operation; fault: Fault }[] = [];
   const calls: FakeRunpod["calls"] = [];

@@ -42,8 +42,8 @@ export const doubleFixtures = {
 };
 
 /**
- * Starts the fixture before a group's tests and empties the account before each test. Call the returned function only
- * inside tests.
+ * Starts the fixture before the tests of a group, and empties the account before each test. Call the returned function
+ * only inside tests.
  */
 function useFixture<R extends FakeRunpod>(runpodApi: string, start: () => Promise<R>): () => Fixture<R> {
   let current: Fixture<R> | undefined;

@@ -60,9 +60,9 @@ describe("The check of a template's image", () => {
     expect(await failuresFor("missing", { containerRegistryAuthId: "reg1" })).toEqual([]);
   });
 
-  it("rejects a disk smaller than the image and warns about a disk slightly larger than the image", async () => {
+  it("rejects a disk smaller than the image, and warns about a slightly larger disk", async () => {
     expect(await failuresFor("large")).toEqual([
-      "containerDiskInGb: must be more than the size of the unpacked image; even the compressed image has 45.0 GB, got 30",
+      "containerDiskInGb: must be more than the size of the unpacked image, got 30: the compressed image already has 45.0 GB",
     ]);
     expect(await failuresFor("large", { containerDiskInGb: 60 })).toEqual([]);
     await expect

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
-/** Starts an image registry that, like Docker Hub and GHCR, requires a token even for public images. */
+/** Starts an image registry that requires a token even for public images, like Docker Hub and GHCR. */
 export async function startImageRegistry() {
   const manifest = (architecture: string, gigabytes: number) => ({
     schemaVersion: 2,

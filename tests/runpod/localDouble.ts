@@ -53,7 +53,7 @@ export async function startLocalDouble(api: "graphql" | "rest"): Promise<FakeRun
     if (item === undefined) throw new Error("The double does not have this resource.");
     return item;
   };
-  // The double stores only a hash of each password. The snapshot compares this hash with the hashes of these passwords.
+  // The double stores only hashes of passwords. The snapshot compares them with the hashes of these passwords.
   const passwords = ["canary-registry-password", "canary-earlier-password"];
   const hash = (id: string, text: string) => createHash("sha256").update(`${id}:${text}`).digest("hex");
   const unsupported = () => {

@@ -33,7 +33,7 @@ describe.each(["graphql", "rest"] as const)("A resource in the stack's own state
   it.each([
     ["is missing", {}],
     ["names another stack", { SNACK_MISAKI_STACK: "snack-misaki/prod" }],
-  ])("gets its owner tag again by a refresh and an up when the tag of the template %s", async (_, tag) => {
+  ])("gets its owner tag back after a refresh and an update when the tag of the template %s", async (_, tag) => {
     const here = fixture();
     const { template, endpoint, templateInputs } = here;
     const created = await createResource(template, templateInputs);
@@ -54,7 +54,7 @@ describe.each(["graphql", "rest"] as const)("A resource in the stack's own state
 describe("A resource in the stack's own state (rest)", () => {
   const fixture = doubleFixtures.rest();
 
-  it("gets its owner tag again when the tag of the endpoint is missing", async () => {
+  it("gets its owner tag back when the tag of the endpoint is missing", async () => {
     const here = fixture();
     const { template, endpoint, templateInputs } = here;
     const created = await createResource(template, templateInputs);
@@ -73,7 +73,7 @@ describe("A resource in the stack's own state (rest)", () => {
 describe("Registry credentials in the stack's own state", () => {
   const fixture = doubleFixtures.graphql();
 
-  it("get their owner again when the state has none, as after an import", async () => {
+  it("get their owner back when the state has no owner, for example after an import", async () => {
     const { registryAuth, registryAuthInputs } = fixture();
     const { id, outs } = await createResource(registryAuth, registryAuthInputs);
     const { changes, outs: repaired } = await refreshAndUp(

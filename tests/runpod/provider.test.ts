@@ -70,7 +70,7 @@ describe("Secrets", () => {
     expect(engine.output()).not.toContain(runpod.apiKey);
   });
 
-  it("do not appear in the error when RunPod's message quotes a value of the request", async () => {
+  it("do not appear in the error even if RunPod's message quotes the request", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     const message =
@@ -83,7 +83,7 @@ describe("Secrets", () => {
 });
 
 describe("A provider with a bad setting", () => {
-  it("gives the same reason for each resource, without a stack trace", async () => {
+  it("throws the same error for each resource, without a stack trace", async () => {
     const { program, config, registered, templateInputs, endpointInputs } = fixture();
     const engine = await startEngine(program.folder, { ...config, runpodRolloutLimitMs: "soon" });
     const reason = 'runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got "soon"';

@@ -18,7 +18,7 @@ const EXPLANATION =
   "Lower workersMax of an endpoint, ";
 
 describe("An endpoint beyond the account's worker quota", () => {
-  it("is refused by RunPod, and the error explains which endpoints use the quota", async () => {
+  it("is refused by RunPod, and the error lists the endpoints that use the quota", async () => {
     const { runpod, endpoint } = fixture();
     const { second } = await firstOfTwo();
     const message = "Max workers across all endpoints must not exceed your workers quota (5)";

@@ -34,7 +34,7 @@ describe("A response with missing or null fields", () => {
     );
   });
 
-  it("does not make an endpoint differ from its template", () => {
+  it("shows no difference between an endpoint and its template", () => {
     const template = restTemplate.parse({ id: "t", name: "t", image: "registry.example/phi3:1", disk: 30, env: {} });
     expect(runsTemplate(restEndpoint.parse({ id: "e" }), template)).toBe(true);
     expect(runsTemplate(restEndpoint.parse({ id: "e", disk: 20 }), template)).toBe(false);

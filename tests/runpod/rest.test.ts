@@ -38,7 +38,7 @@ describe("The REST client", () => {
     expect(account.runpod.account.registryAuths[0]?.passwordHash).not.toBe(before);
   });
 
-  it("says what to do when RunPod does not offer the change of registry credentials", async () => {
+  it("names the next step when RunPod cannot change registry credentials", async () => {
     account.runpod.switches.faults = [fault("PATCH /v2/registries/*", 405)];
     const change = connect().updateRegistryAuth("reg1", { username: "AWS", password: "canary" });
     await expect(change).rejects.toThrow("does not offer this call. Give the credentials another name");
@@ -53,13 +53,16 @@ describe("The REST client", () => {
     expect(await client.getEndpointVersion(id)).toBe(1);
   });
 
-  it.each(["GET /v2/account/limits", "GET /v2/billing/balance"])("treats a refusal of %s as no answer", async (on) => {
-    account.runpod.switches.faults = [fault(on, 404)];
-    const client = connect();
-    expect([await client.getWorkerQuota(), await client.getAccount()]).toContain(undefined);
-  });
+  it.each(["GET /v2/account/limits", "GET /v2/billing/balance"])(
+    "returns undefined when RunPod refuses %s",
+    async (on) => {
+      account.runpod.switches.faults = [fault(on, 404)];
+      const client = connect();
+      expect([await client.getWorkerQuota(), await client.getAccount()]).toContain(undefined);
+    },
+  );
 
-  it("names the size limit, which RunPod checks before the key", async () => {
+  it("names the size limit when a request is too large, even if the key is invalid", async () => {
     const client = apis.rest({ apiKey: "rpa_unknown_key", url: account.runpod.url });
     const huge = { ...settings, env: { PERSONA: "x".repeat(110_000) } };
     await expect(client.saveTemplate(huge)).rejects.toThrow(
@@ -70,7 +73,7 @@ describe("The REST client", () => {
   it.each([
     [402, "The account has no credit: add some in RunPod's console, under Billing."],
     [403, "Either the API key (runpodApiKey) lacks the permission, or the account may not use one of the GPU pools."],
-  ] as const)("names the reason of the status %i", async (status, reason) => {
+  ] as const)("explains the HTTP status %i", async (status, reason) => {
     account.runpod.switches.faults = [fault("POST /v2/templates", status)];
     await expect(connect().saveTemplate(settings)).rejects.toThrow(reason);
   });

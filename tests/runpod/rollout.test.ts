@@ -52,7 +52,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     ]);
   });
 
-  it("is followed in RunPod's releases, and the workers are not read while all of them are old", async () => {
+  it("reads /releases, and reads the workers only when one of them is not old", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = [
@@ -112,7 +112,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     );
   });
 
-  it("is awaited again by the next update when it has failed before", async () => {
+  it("makes the next update wait again after a failure", async () => {
     const { runpod, template } = fixture();
     const created = await deployed();
     runpod.workers.rest = [{ version: 2, workers: [crashing] }];
@@ -123,7 +123,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await template.update(created.template.id, inputs, inputs);
   });
 
-  it("is not awaited when RunPod does not return the workers' state, and a log line says so", async () => {
+  it("does not wait when RunPod does not return the workers' state, and logs this", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = undefined;
@@ -132,7 +132,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     expect(output).toContain("RunPod does not return the state of the workers, so the program does not wait for them.");
   });
 
-  it("is followed in the list of workers when REST does not return the releases", async () => {
+  it("reads the list of workers when REST does not return the releases", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.hasNoReleases = true;
@@ -169,7 +169,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await expect(endpoint.update(created.endpoint.id, created.endpoint.outs, inputs)).rejects.toThrow("Workers crash");
   });
 
-  it("is not awaited when only workersMax or a name changes", async () => {
+  it("does not wait when only workersMax or a name changes", async () => {
     const { runpod, endpoint, template } = fixture();
     const created = await deployed();
     runpod.workers.rest = [{ version: 1, workers: [crashing] }];
@@ -179,7 +179,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     await template.update(created.template.id, created.template.outs, renamed.inputs);
   });
 
-  it("is also awaited when an endpoint with workersMin above 0 is created", async () => {
+  it("also waits after the create of an endpoint with workersMin above 0", async () => {
     const { runpod, template, templateInputs, endpoint, endpointInputs } = fixture();
     const { id: templateId } = await createResource(template, templateInputs);
     runpod.workers.rest = [{ version: 1, workers: [waiting] }];

@@ -24,7 +24,7 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
   const fail = (call: keyof (typeof calls)["rest"], ...[answer, more]: [Parameters<typeof fault>[1], object?]) =>
     account.runpod.switches.faults.push(fault(calls[api][call], answer, more));
 
-  it("is created once, and a template that refers to it contains no value", async () => {
+  it("is created once, and a template contains only the reference, not the value", async () => {
     configureProvider(account.runpod, api);
     await secret.create(inputs);
     const env = { HF_TOKEN: secretReference(inputs.name) };
@@ -38,14 +38,14 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
   it.each([
     ["before the create", { done: true }],
     ["after its connection was cut", { done: true, landsAfterMs: 20 }],
-  ])("is adopted when its create took effect %s and the answer was lost", async (_case, more) => {
+  ])("is adopted when its create took effect %s and the response was lost", async (_case, more) => {
     configureProvider(account.runpod, api);
     fail("create", "cut", more);
     const { id } = await secret.create(inputs);
     expect(account.runpod.account.secrets.all.map((each) => each.id)).toEqual([id]);
   });
 
-  it("is adopted, with the new value, when RunPod answers that the name is taken", async () => {
+  it("is adopted with the new value when RunPod answers that the name is taken", async () => {
     configureProvider(account.runpod, api);
     account.runpod.switches.listLagMs = 100;
     const { id } = await secret.create(inputs);
@@ -53,7 +53,7 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     expect(values()).toEqual([[inputs.name, "hf_canary_value_2"]]);
   });
 
-  it("gets a new value in place, and the output says when workers get it", async () => {
+  it("gets a new value in place, and the output says when workers get this value", async () => {
     configureProvider(account.runpod, api);
     const { id } = await secret.create(inputs);
     const news = { ...inputs, value: "hf_canary_value_2" };
@@ -77,7 +77,7 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     expect(await secret.read(id, inputs)).toEqual({ id: "" });
   });
 
-  it("is deleted by a destroy, also when the answer of the first delete is lost", async () => {
+  it("is deleted by a destroy even if the response to the first delete is lost", async () => {
     configureProvider(account.runpod, api);
     const { id } = await secret.create(inputs);
     fail("remove", "cut", { done: true });
@@ -93,7 +93,7 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     expect((await secret.read(id, inputs)).id).toBe(id);
   });
 
-  it("does not appear in an error that quotes it", async () => {
+  it("does not appear in the error even if RunPod's message quotes the value", async () => {
     configureProvider(account.runpod, api);
     fail("create", { message: `value ${VALUE} is too short` });
     const error = await secret.create(inputs).catch((thrown: Error) => thrown);
@@ -115,7 +115,7 @@ describe("The inputs of a secret", () => {
   });
 });
 
-it("a secret that GraphQL has created is kept and changed through REST v2 after GraphQL has ended", async () => {
+it("REST v2 changes a secret that was created through GraphQL, under the same id", async () => {
   configureProvider(account.runpod, "auto");
   const { id } = await secret.create(inputs);
   account.runpod.switches.faults.push(fault("POST /graphql", 410, { times: Number.MAX_SAFE_INTEGER }));

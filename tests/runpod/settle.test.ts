@@ -10,7 +10,7 @@ const account = useAccount();
 const creates = { graphql: "saveEndpoint", rest: "POST /v2/serverless" };
 const templateCreates = { graphql: "saveTemplate", rest: "POST /v2/templates" };
 
-describe.each(["graphql", "rest"] as const)("Late calls, lost answers and lagging lists (%s)", (api) => {
+describe.each(["graphql", "rest"] as const)("Late calls, lost responses and stale lists (%s)", (api) => {
   async function templateId(): Promise<string> {
     configureProvider(account.runpod, api);
     return (await template.create(templateInputs)).id;
@@ -25,14 +25,14 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost answers and laggin
     expect(endpointIds()).toEqual([id]);
   });
 
-  it("leave one endpoint when the answer of a create is lost and the lists lag behind", async () => {
+  it("leave one endpoint when the response to a create is lost and the lists are stale", async () => {
     const inputs = endpointInputs(await templateId());
     Object.assign(account.runpod.switches, { listLagMs: 150, faults: [fault(creates[api], "cut", { done: true })] });
     const { id } = await endpoint.create(inputs);
     expect(endpointIds()).toEqual([id]);
   });
 
-  it("leave one endpoint when two updates create it at once", async () => {
+  it("leave one endpoint when two concurrent updates create the same endpoint", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.listLagMs = 200;
     const both = await Promise.all([endpoint.create(inputs), endpoint.create(inputs)]);
@@ -40,14 +40,15 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost answers and laggin
     const [kept = ""] = endpointIds();
     expect(endpointIds()).toEqual([kept]);
     expect(account.lines.join()).toContain(`endpoints named "snack-phi3" of ${OWNER}: ${kept} and `);
-    // The update that has finished first may not have seen the other endpoint, so its state can hold the deleted id.
+    // The first finished update may not have seen the other endpoint. So its state can contain the id of a deleted
+    // endpoint.
     for (const { id } of both.filter((each) => each.id !== kept)) {
       expect(await endpoint.diff(id, inputs, inputs)).toMatchObject({ changes: true, replaces: ["name"] });
       expect((await endpoint.create(inputs)).id).toBe(kept);
     }
   });
 
-  it("leave one endpoint after the next update when a create takes effect long after its update has ended", async () => {
+  it("leave one endpoint after the next update when a create takes effect too late for its own update", async () => {
     const inputs = endpointInputs(await templateId());
     account.runpod.switches.faults = [fault(creates[api], "cut", { done: true, landsAfterMs: 1_500 })];
     const { id } = await endpoint.create(inputs);
@@ -69,14 +70,14 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost answers and laggin
     expect(account.runpod.account.templates).toEqual([]);
   });
 
-  it("end a create whose existing template names registry credentials that do not exist", async () => {
+  it("do not repeat a create forever when its registry credentials do not exist", async () => {
     configureProvider(account.runpod, api);
     await template.create(templateInputs);
     const changed = { ...templateInputs, containerRegistryAuthId: "gone" };
     await expect(template.create(changed)).rejects.toThrow(/not found/i);
   });
 
-  it("let a create adopt its template when the name is taken but the lists do not show the template yet", async () => {
+  it("let a create adopt its template when the name is taken but the lists lack the template", async () => {
     configureProvider(account.runpod, api);
     account.runpod.switches.listLagMs = 150;
     const first = await template.create(templateInputs);
@@ -86,7 +87,7 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost answers and laggin
     expect(account.runpod.account.templates.map(({ id }) => id)).toEqual([first.id, late.id]);
   });
 
-  it("do not make a refresh lose resources that the lists do not show yet", async () => {
+  it("do not remove resources from the state during a refresh", async () => {
     account.runpod.switches.listLagMs = 100;
     const inputs = endpointInputs(await templateId());
     const { id } = await endpoint.create(inputs);
@@ -98,11 +99,11 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost answers and laggin
   });
 });
 
-it('a refused delete of a template names the endpoints that use it, because RunPod only says "in use"', async () => {
+it("the error of a refused template delete names the endpoints that use the template", async () => {
   configureProvider(account.runpod, "graphql");
   const { id } = await template.create(templateInputs);
   const made = await endpoint.create(endpointInputs(id));
-  // Somebody removes the owner tag, so the endpoint is no longer recognized as the stack's.
+  // Without the owner tag, the endpoint no longer belongs to the stack.
   const stored = account.runpod.account.template(id);
   if (stored) stored.env = [];
   await expect(template.delete(id)).rejects.toThrow(

@@ -28,7 +28,7 @@ describe("A template", () => {
     expect(userAgent).toMatch(/^Mozilla/);
   });
 
-  it("shows no diff when RunPod has reordered the environment variables and added some", async () => {
+  it("shows no diff when RunPod has reordered and added environment variables", async () => {
     const { template, templateInputs } = fixture();
     const { id, inputs, outs } = await createResource(template, templateInputs);
     const read = await template.read(id, outs);
@@ -88,7 +88,7 @@ describe("A template", () => {
 });
 
 describe("A create of a template", () => {
-  it("creates no second template when the answer to the first attempt was lost", async () => {
+  it("creates no duplicate when the response to the first attempt was lost", async () => {
     const { runpod, template, templateInputs } = fixture();
     runpod.failNext("saveTemplate", "lost answer");
     const { id } = await createResource(template, templateInputs);
@@ -152,7 +152,7 @@ describe("A delete of a template", () => {
     expect(runpod.templates.size).toBe(1);
   });
 
-  it("succeeds when the first attempt deleted the template but the answer was lost", async () => {
+  it("succeeds even if the response to the first attempt was lost", async () => {
     const { runpod, template, templateInputs } = fixture();
     const { id, outs } = await createResource(template, templateInputs);
     runpod.failNext("deleteTemplate", "lost answer");

@@ -50,7 +50,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     await expect(call).rejects.toThrow(/^RunPod did not answer (save|create)Template: no answer within 0.05 s$/);
   });
 
-  it("fails at its time limit when the answer arrives too slowly", async () => {
+  it("fails at its time limit when the response is too slow", async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { "content-type": "application/json" });
       const timer = setInterval(() => response.write(" "), 20);
@@ -81,7 +81,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     ["no answer", (() => {}) as RequestListener],
     ["a refusal", ((_request, response) => response.writeHead(400).end("{}")) as RequestListener],
     ["a server error", ((_request, response) => response.writeHead(503).end()) as RequestListener],
-  ])("throws an error without the key and the request when it gets %s", async (_case, listener) => {
+  ])("throws an error that contains neither key nor request when it gets %s", async (_case, listener) => {
     const url = await serve(listener);
     const error = await errorOf(connect({ apiKey: API_KEY, url, timeoutMs: 50 }).saveTemplate(settings));
     expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(/CANARY|canary-value/);
@@ -97,14 +97,14 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(1);
   });
 
-  it("repeats a read until the retry limit, and the time limit applies to each attempt", async () => {
+  it("retries a read until the retry limit, and applies the timeout to each attempt", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 1_000 });
     const url = await serve(() => {});
     const error = await errorOf(connect({ apiKey: API_KEY, url, timeoutMs: 50 }).listRegistryAuths());
     expect(error.message).toMatch(/no answer within 0\.05 s \(tried \d+ times\)$/);
   });
 
-  it("survives a storm of failures that is longer than four attempts", async () => {
+  it("retries a read after eight failures in a row", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 5_000 });
     let received = 0;
     const url = await serve((_request, response) => {
@@ -117,7 +117,7 @@ describe.each(Object.entries(apis))("A call through %s", (_api, connect) => {
     expect(received).toBe(9);
   });
 
-  it("waits as long as Retry-After says, with a line of progress, even beyond the time limit of one attempt", async () => {
+  it("waits for the time in Retry-After, even beyond the timeout of one attempt, and logs the wait", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 20_000 });
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const times: number[] = [];
@@ -154,7 +154,7 @@ describe("The rate limit of REST v2", () => {
     return { client: apis.rest({ apiKey: API_KEY, url }), seen };
   }
 
-  it("slows calls down when few are left, so that RunPod refuses none, one after another or at once", async () => {
+  it("slows down sequential and concurrent calls when few remain, so that RunPod refuses none", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 20_000 });
     const { client, seen } = await serveLimited(1, 12);
     for (let call = 0; call < 20; call += 1) await client.listRegistryAuths();
@@ -162,7 +162,7 @@ describe("The rate limit of REST v2", () => {
     expect(seen).toEqual({ calls: 35, refused: 0 });
   });
 
-  it("delays no call beyond the retry limit, and RunPod's refusal names both limits", async () => {
+  it("delays no call beyond the retry limit, and the error of a refused call names both limits", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 50 });
     const { client, seen } = await serveLimited(3_600, 2);
     await client.listRegistryAuths();
@@ -171,7 +171,7 @@ describe("The rate limit of REST v2", () => {
     expect(seen).toEqual({ calls: 3, refused: 1 });
   });
 
-  it("counts the calls of all clients with one key, and tells the operator about a long wait", async () => {
+  it("counts the calls of all clients with one key, and logs a long wait", async () => {
     setRetryPolicy({ intervalMs: 1, limitMs: 60_000 });
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const url = await serve((_request, response) => {
@@ -185,7 +185,7 @@ describe("The rate limit of REST v2", () => {
       .catch(() => {});
     await vi.waitFor(() =>
       expect(log.mock.calls.join()).toBe(
-        "RunPod accepts few more calls at the moment. The program goes on with list registries in 50 s, for at most 60 s in total.",
+        "RunPod's rate limit leaves few calls. The program continues with list registries in 50 s, for at most 60 s in total.",
       ),
     );
   });

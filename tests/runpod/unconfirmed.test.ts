@@ -6,18 +6,18 @@ import { workerMonitor } from "../../runpod/workers";
 import { configureProvider, endpointInputs, fault, templateInputs, useAccount } from "./account";
 import { API_KEY } from "./localDouble";
 
-// The facts of docs/decisions/unconfirmed-runpod.md that no other test of this folder covers.
+// Tests the facts of docs/decisions/unconfirmed-runpod.md that no other test of this folder covers.
 const account = useAccount();
 const options = () => ({ apiKey: API_KEY, url: account.runpod.url });
 const always = { times: Number.MAX_SAFE_INTEGER };
 
-it("a refused field maxServerlessConcurrency counts as an unknown quota", async () => {
+it("the quota is unknown when RunPod refuses the field maxServerlessConcurrency", async () => {
   const message = 'Cannot query field "maxServerlessConcurrency" on type "User".';
   account.runpod.switches.faults = [fault("myself", { message })];
   expect(await apis.graphql(options()).getWorkerQuota()).toBeUndefined();
 });
 
-it("a refused field Endpoint.version leaves the version of a rollout unknown", async () => {
+it("the version is unknown when RunPod refuses the field Endpoint.version", async () => {
   configureProvider(account.runpod, "graphql");
   const { id: templateId } = await template.create(templateInputs);
   const { id } = await endpoint.create(endpointInputs(templateId));
@@ -30,8 +30,8 @@ it("a refused field Endpoint.version leaves the version of a rollout unknown", a
 describe.each([
   ["graphql", "saveTemplate", "saveEndpoint"],
   ["rest", "POST /v2/templates", "POST /v2/serverless"],
-] as const)("Unknown words for a taken name (%s)", (api, createTemplate, createEndpoint) => {
-  it("do not stop a create whose resource exists in the meantime", async () => {
+] as const)("An unknown error text for a taken name (%s)", (api, createTemplate, createEndpoint) => {
+  it("lets a create adopt the resource if it exists", async () => {
     configureProvider(account.runpod, api);
     const message = "this label belongs to another object";
     account.runpod.switches.faults = [fault(createTemplate, { message }, { done: true })];
@@ -42,7 +42,7 @@ describe.each([
     expect(account.runpod.account.endpoints.map((each) => each.id)).toEqual([created.id]);
   });
 
-  it("are the error when no such resource exists", async () => {
+  it("is the error if no resource has the name", async () => {
     configureProvider(account.runpod, api);
     account.runpod.switches.faults = [fault(createTemplate, { message: "unknown reason" })];
     await expect(template.create(templateInputs)).rejects.toThrow("unknown reason");

@@ -14,7 +14,7 @@ export function emptyWorkerStates(): WorkerStates {
 }
 
 /**
- * Answers requests for the state of workers, through REST v2 and the job API. Both fakes use it.
+ * Answers requests for the state of workers, through REST v2 and the job API. Both fakes call this function.
  *
  * @returns false for any other request
  */

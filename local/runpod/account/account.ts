@@ -20,10 +20,10 @@ import { NetworkVolumes } from "./volumes";
 
 /** Options of an account. */
 export interface AccountOptions {
-  /** Maximum of the sum of `workersMax` over all endpoints. A new account at RunPod has 5. */
+  /** Maximum of the sum of `workersMax` over all endpoints. RunPod gives a new account 5. */
   workersQuota: number;
   /**
-   * Milliseconds for which a template stays in use after the deletion of its last endpoint. At RunPod it is up to two
+   * Milliseconds for which a template counts as in use after the deletion of its last endpoint. At RunPod up to two
    * minutes.
    */
   templateHoldMs: number;
@@ -56,7 +56,7 @@ export class RunpodAccount {
   /** Value of `clock.skippedMs` at an endpoint's last request, by endpoint id. */
   private readonly skippedMsAtRequest = new Map<string, number>();
 
-  /** @param path undefined keeps the account in memory only */
+  /** @param path file of the account. Undefined: the account is in memory only */
   constructor(
     path: string | undefined,
     private readonly options: AccountOptions,
@@ -88,7 +88,7 @@ export class RunpodAccount {
     return this.registries.all;
   }
 
-  /** The resources as RunPod's lists show them: some seconds old while `listLagMs` is above 0. */
+  /** Resources in RunPod's lists. Creates and deletes appear after `listLagMs`. */
   get listed(): { templates: Template[]; endpoints: Endpoint[]; registryAuths: RegistryAuth[]; secrets: Secret[] } {
     return {
       templates: this.lag.list("templates", this.templates),
@@ -98,7 +98,7 @@ export class RunpodAccount {
     };
   }
 
-  /** Template of a listed endpoint, which may be deleted together with the endpoint. */
+  /** Template of a listed endpoint. Also finds a template that was deleted together with its endpoint. */
   listedTemplate(id: string): Template | undefined {
     return this.template(id) ?? this.lag.deletedTemplate(id);
   }
@@ -203,7 +203,7 @@ export class RunpodAccount {
     return endpoint;
   }
 
-  /** Deletes an endpoint with zero workers, for GraphQL. */
+  /** Deletes an endpoint whose `workersMin` and `workersMax` are 0, for GraphQL. */
   deleteEndpoint(id: string): void {
     const endpoint = this.requireEndpoint(id);
     if (endpoint.workersMin !== 0 || endpoint.workersMax !== 0)
@@ -211,7 +211,10 @@ export class RunpodAccount {
     this.removeEndpoint(endpoint);
   }
 
-  /** Deletes an endpoint and the template bound to it, for REST v2. The endpoint may have running workers. */
+  /**
+   * Deletes an endpoint for REST v2. Also deletes its template if `boundEndpointId` contains the endpoint's id. The
+   * endpoint may have running workers.
+   */
   deleteEndpointWithTemplate(id: string): void {
     const endpoint = this.requireEndpoint(id);
     const isBound = this.template(endpoint.templateId)?.boundEndpointId === id;
@@ -241,7 +244,7 @@ export class RunpodAccount {
     this.networkVolumes.remove(id);
   }
 
-  /** Restarts the idle time of an endpoint after a request. */
+  /** Notes a request to an endpoint, so that its idle time starts again. */
   noteRequest(endpointId: string): void {
     this.skippedMsAtRequest.set(endpointId, this.options.clock.skippedMs);
   }
@@ -358,7 +361,7 @@ function volumesOf({ networkVolumeId, networkVolumeIds }: Pick<EndpointInput, "n
   return networkVolumeId ? [...ids, networkVolumeId] : ids;
 }
 
-/** Lists the template changes for a release record, after an endpoint's template has changed or was replaced. */
+/** Lists the differences between an endpoint's old and new template for a release record. */
 function templateChangesBetween(before: Template | undefined, after: Template): FieldChange[] {
   const moved = before?.id === after.id ? [] : [{ field: "templateId", old: before?.id ?? null, new: after.id }];
   return before ? [...moved, ...templateChanges(before, after)] : moved;

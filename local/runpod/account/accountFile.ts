@@ -21,7 +21,7 @@ export type AccountFile = StateStore<AccountState>;
 /**
  * Opens an account's file or creates an empty account.
  *
- * @param path undefined keeps the account in memory only
+ * @param path file of the account. Undefined: the account is in memory only
  */
 export function openAccount(path: string | undefined): AccountFile {
   return new StateStore<AccountState>(path, {

@@ -1,7 +1,7 @@
 /**
  * Clock of the double: the machine's time plus the time that tests and `/admin/time` skip. Effects that take hours or
- * days at RunPod count skipped time only. Otherwise an endpoint would lose its workers on a computer that stays on for
- * a week.
+ * days at RunPod depend on skipped time only. Otherwise an endpoint would lose its workers if the double runs for a
+ * week.
  */
 export class Clock {
   /** Milliseconds skipped so far. */

@@ -11,8 +11,8 @@ export interface RegistryImage {
 }
 
 /**
- * Error that a host gets when it pulls a template's image, in the words of a container runtime. Undefined when the pull
- * succeeds. The registry refuses an expired credential even for a public image.
+ * Container runtime's error text when a host pulls a template's image. Undefined when the pull succeeds. The registry
+ * refuses an expired credential even for a public image.
  */
 export function pullError(
   template: Pick<Template, "imageName" | "containerRegistryAuthId">,

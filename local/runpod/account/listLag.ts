@@ -9,14 +9,14 @@ interface Listed {
 type Kind = keyof Listed;
 
 /**
- * Delay with which RunPod's lists show changes: a new resource is missing and a deleted one is still listed. Reads of
- * one resource by its id show changes at once.
+ * Simulates the delay of RunPod's lists: a new resource is missing, and a deleted resource is still listed. Reads of
+ * one resource by its id are not delayed.
  */
 export class ListLag {
   private readonly createdAt = new Map<string, number>();
   private readonly deleted = new Map<string, { kind: Kind; record: Listed[Kind]; at: number }>();
 
-  /** @param lagMs returns the current delay. The lag forgets all changes while the delay is 0 */
+  /** @param lagMs returns the current delay. While it is 0, changes are not recorded and lists are current */
   constructor(private readonly lagMs: () => number) {}
 
   noteCreated(id: string): void {
@@ -27,7 +27,7 @@ export class ListLag {
     if (this.lagMs() > 0) this.deleted.set(record.id, { kind, record: structuredClone(record), at: Date.now() });
   }
 
-  /** Resources of a kind as a list shows them. */
+  /** Resources of one kind that the delayed list contains now. */
   list<K extends Kind>(kind: K, current: Listed[K][]): Listed[K][] {
     const isHidden = (at: number | undefined) => at !== undefined && Date.now() - at < this.lagMs();
     const ghosts = [...this.deleted.values()].filter((each) => each.kind === kind && isHidden(each.at));
@@ -35,7 +35,7 @@ export class ListLag {
     return [...visible, ...ghosts.map(({ record }) => record as Listed[K])];
   }
 
-  /** A deleted template, for the list entry of a deleted endpoint. */
+  /** Deleted template. The list may still contain its endpoint. */
   deletedTemplate(id: string): Template | undefined {
     const found = this.deleted.get(id);
     return found?.kind === "templates" ? (found.record as Template) : undefined;

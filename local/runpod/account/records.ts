@@ -4,7 +4,7 @@ export interface EnvVar {
   value: string;
 }
 
-/** `SaveTemplateInput` with defaults applied. */
+/** Fields of `SaveTemplateInput`, including default values. */
 export interface TemplateInput {
   id?: string | null;
   name: string;
@@ -42,7 +42,7 @@ export interface Template extends Omit<TemplateInput, "id"> {
 /** Template inside an endpoint's input. It has no volume and is always serverless. */
 export type InlineTemplate = Omit<TemplateInput, "id" | "volumeInGb" | "isServerless" | "isPublic" | "volumeMountPath">;
 
-/** `EndpointInput` with defaults applied. */
+/** Fields of `EndpointInput`, including default values. */
 export interface EndpointInput {
   id?: string | null;
   name: string;

@@ -67,7 +67,7 @@ export class Registries {
     this.file.save("registryAuths", id);
   }
 
-  /** Expires ECR tokens whose lifetime has passed in skipped time. */
+  /** Expires ECR tokens after 12 hours of skipped time. */
   sweep(): void {
     for (const auth of this.all) {
       const ageMs = this.clock.skippedMs - (this.skippedMsAtRenewal.get(auth.id) ?? 0);

@@ -8,7 +8,7 @@ import type { Endpoint, EndpointInput, FieldChange, Template, TemplateInput } fr
  */
 export type Refusal = "rule" | "missing" | "taken" | "image" | "kind";
 
-/** Violation of one of the account's rules. The caller gets the message, in RunPod's words. */
+/** Violation of one of the account's rules. The message is RunPod's error text for the caller. */
 export class AccountError extends Error {
   override readonly name = "AccountError";
 
@@ -20,7 +20,7 @@ export class AccountError extends Error {
   }
 }
 
-/** Checks the rules that need only the template itself. @throws AccountError */
+/** Checks the rules for a template's own fields. @throws AccountError */
 export function checkTemplate(input: Omit<TemplateInput, "id">): void {
   checkName(input.name, "Template");
   if (!input.imageName) throw new AccountError("imageName is required");
@@ -29,7 +29,7 @@ export function checkTemplate(input: Omit<TemplateInput, "id">): void {
     throw new AccountError("volumeInGb must be 0 for a serverless template");
 }
 
-/** Checks the rules that need only the endpoint itself. @throws AccountError */
+/** Checks the rules for an endpoint's own fields. @throws AccountError */
 export function checkEndpoint(input: Omit<EndpointInput, "id" | "template" | "templateId" | "bindEndpoint">): void {
   checkName(input.name, "Endpoint");
   if (input.type !== "QB" && input.type !== "LB") throw new AccountError(`type must be QB or LB, got ${input.type}`);
@@ -61,7 +61,7 @@ function checkGpus(gpuIds: string): void {
     throw new AccountError("gpuIds: the selection leaves no GPU type");
 }
 
-/** Fields of an endpoint whose change replaces the workers. Changes of scaler, worker counts and timeouts do not. */
+/** A change of these endpoint fields replaces the workers. Changes of scaler, worker counts and timeouts do not. */
 const rollingEndpointFields = [
   "gpuIds",
   "gpuCount",
@@ -75,7 +75,7 @@ const rollingEndpointFields = [
   "modelReferences",
 ] as const;
 
-/** Fields of a template whose change replaces the workers of its endpoints. */
+/** A change of these template fields replaces the workers of its endpoints. */
 const rollingTemplateFields = [
   "imageName",
   "env",
@@ -101,7 +101,7 @@ function changes<T>(before: T, after: T, fields: readonly (keyof T & string)[], 
     .filter((change) => comparable(change.old) !== comparable(change.new));
 }
 
-/** Text of a value for comparisons. Ignores the order of array items, such as environment variables. */
+/** Converts a value to a text for comparisons. Ignores the order of array items, such as environment variables. */
 function comparable(value: unknown): string {
   return JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : value);
 }

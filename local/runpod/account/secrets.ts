@@ -25,8 +25,8 @@ export class Secrets {
   }
 
   /**
-   * Creates a secret. Its name must be unique. Unconfirmed: RunPod's filter by name ignores upper and lower case, so the
-   * double assumes that the uniqueness does as well.
+   * Creates a secret. Its name must be unique. Unconfirmed: the double compares names without case, because RunPod's
+   * filter by name ignores case.
    */
   create({ name, value, description = null }: Pick<Secret, "name" | "value"> & Partial<Secret>): Secret {
     if (!/^[a-z_][\w.\-/]{0,190}$/i.test(name)) throw new AccountError(`name ${name} is not allowed`, "kind");
@@ -51,14 +51,14 @@ export class Secrets {
     return secret;
   }
 
-  /** Deletes a secret. RunPod does so even while an environment refers to it. */
+  /** Deletes a secret. Like RunPod, also deletes a secret to which an environment refers. */
   remove(id: string): void {
     this.lag.noteDeleted("secrets", this.require(id));
     delete this.file.data.secrets[id];
     this.file.save("secrets", id);
   }
 
-  /** Replaces the references in a text by the values. A reference to an unknown secret stays. */
+  /** Replaces the references in a text with the values. Keeps a reference to an unknown secret unchanged. */
   resolve(text: string): string {
     return text.replace(REFERENCE, (reference, name: string) => this.named(name)?.value ?? reference);
   }

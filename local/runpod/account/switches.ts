@@ -5,7 +5,7 @@ import type { Endpoint } from "./records";
 /** Patterns with the wildcard `*`, for example `snack-misaki-*`. */
 const Patterns = z.array(z.string().min(1));
 
-/** Failure that the next matching calls get. */
+/** Fault that the double applies to matching calls. */
 export const Fault = z.strictObject({
   /**
    * Pattern of the calls: a GraphQL field (`saveEndpoint`), or method and path (`POST /v2/serverless`,
@@ -19,17 +19,17 @@ export const Fault = z.strictObject({
   /** Whether the double executes the call before it sends the failure. Default false. */
   done: z.boolean().default(false),
   /**
-   * Milliseconds between the failure and the execution of the call, if `done` is true. RunPod can execute a create
-   * after its connection was cut. Default 0: the call is executed before the failure.
+   * Milliseconds between the failure and the execution of the call, if `done` is true. RunPod can execute a create some
+   * time after a cut connection. Default 0: the double executes the call before the failure.
    */
   landsAfterMs: z.int().min(0).optional(),
-  /** Delay before the call is handled, in milliseconds. */
+  /** Milliseconds before the double handles the call. */
   delayMs: z.int().min(0).default(0),
   /** Header `Retry-After` of an answer with the status 429. Default 1. */
   retryAfterSeconds: z.int().min(0).optional(),
   /**
    * Answer to the caller. `cut`: the connection is cut. `again`: RunPod's "try again later". A number: an HTTP status.
-   * A message: a refusal with this text. `nullField`: the correct answer, in which every field of this name is null.
+   * A message: a refusal with this text. `nullField`: the correct answer, but with null in every field of this name.
    * `pass`: the correct answer, after `delayMs`.
    */
   answer: z.union([
@@ -84,8 +84,7 @@ export function matches(patterns: readonly string[], text: string): boolean {
 }
 
 /**
- * Whether an endpoint can get no worker because all of its pools, all of its data centers or the endpoint itself have
- * no capacity.
+ * Whether an endpoint can get no worker. True if `noCapacity` contains all its pools, all its data centers or its name.
  */
 export function hasNoCapacity(
   { noCapacity }: Switches,

@@ -38,7 +38,7 @@ export function graphqlApi(options: GraphqlOptions) {
     const result = await answer(request.data, resolvers(options, caller));
     const status = "data" in result ? 200 : 400;
     const names = fieldNames(request.data.query).join(", ");
-    // The log gets only the code, because the message may repeat a secret of the request.
+    // The log contains only the code, because the message may quote a secret of the request.
     const code = result.errors?.[0]?.extensions.code;
     options.events.emit({
       source: "runpod",
@@ -66,7 +66,7 @@ interface Parsed {
   invalid: readonly GraphQLError[];
 }
 
-/** Documents by their text. A client sends the same few documents again and again, with other variables. */
+/** Cache of parsed documents, by text. Clients repeat a few documents with different variables. */
 const parsedDocuments = new Map<string, Parsed>();
 const MAX_DOCUMENTS = 500;
 

@@ -3,7 +3,7 @@ import { type dataCenters, gpuTypes, pools } from "../account/catalog";
 import type { Endpoint } from "../account/records";
 import { matches, type Switches } from "../account/switches";
 
-/** An endpoint as the GraphQL type `Endpoint`. */
+/** Converts an endpoint to the GraphQL type `Endpoint`. */
 export function endpointView(account: RunpodAccount, endpoint: Endpoint, workerIds: (endpointId: string) => string[]) {
   const volume = (id: string | null | undefined) => account.networkVolumes.find(id);
   return {
@@ -22,7 +22,7 @@ export function endpointView(account: RunpodAccount, endpoint: Endpoint, workerI
   };
 }
 
-/** A GPU type as the GraphQL type `GpuType`. */
+/** Converts a GPU type to the GraphQL type `GpuType`. */
 export function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gpuTypes)[number], switches: Switches) {
   const pricePerSecond = pools.find((one) => one.id === pool)?.pricePerSecond;
   return {
@@ -41,7 +41,7 @@ export function gpuTypeView({ id, name, manufacturer, memory, pool }: (typeof gp
   };
 }
 
-/** A data center as the GraphQL type `DataCenter`. */
+/** Converts a data center to the GraphQL type `DataCenter`. */
 export function dataCenterView({ id, name, region }: (typeof dataCenters)[number], switches: Switches) {
   return {
     id,

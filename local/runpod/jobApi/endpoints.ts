@@ -15,7 +15,7 @@ export interface EndpointsOptions {
   resolveImage(imageName: string): RegistryImage | undefined;
   switches: Switches;
   clock: Clock;
-  /** Whether a release starts one worker before there is a job. */
+  /** Whether a release starts one worker before the first job. */
   startOnRelease: boolean;
   /** Pause between two calls of a job's webhook, in milliseconds. */
   webhookRetryDelayMs: number;
@@ -60,7 +60,7 @@ export class EndpointRuntime {
     return this.release.endpoint.executionTimeoutMs;
   }
 
-  /** Applies the endpoint's current state in the account. */
+  /** Updates the running endpoint after a change in the account. */
   apply(release: Release): void {
     this.release = release;
     this.fleet.apply(release);

@@ -130,7 +130,7 @@ function addJobRoutes(app: Hono<Env>, limits: RouteLimits): void {
     await queue.changed.waitFor(readNews, waitMs(c, STREAM_WAIT_MS), c.req.raw.signal);
     const job = findJob(c);
     if (!job) return notFound(c);
-    // A client that has closed its connection must not remove chunks.
+    // If the client has closed its connection, its request must not remove chunks.
     const chunks = c.req.raw.signal.aborted ? [] : queue.takeChunks(job);
     return c.json({ status: job.status, stream: chunks.map((output) => ({ output })) });
   });

@@ -21,10 +21,10 @@ export interface RouteLimits {
 }
 
 /**
- * JSON body of a request. It may be anything that RunPod passes on to a worker.
+ * JSON body of a request. RunPod passes any JSON value on to the worker.
  *
- * @returns undefined for a body that is not JSON, or that has some thousand levels of nesting: this double cannot write
- * it again. RunPod's limit is not documented
+ * @returns undefined if the body is not JSON, or if it has too many levels for JSON.stringify (some thousand). RunPod's
+ * limit for levels is not documented
  */
 export async function readJson(c: Context<Env>): Promise<unknown> {
   try {
@@ -36,7 +36,7 @@ export async function readJson(c: Context<Env>): Promise<unknown> {
   }
 }
 
-/** Policy of a job: the values of the request, else those of the endpoint, else RunPod's defaults. */
+/** Policy of a job. Each value comes from the request, from the endpoint or from RunPod's defaults, in this order. */
 export function policyOf(
   c: Context<Env>,
   requested: { [K in keyof JobPolicy]?: JobPolicy[K] | undefined } = {},

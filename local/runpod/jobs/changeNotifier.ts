@@ -12,7 +12,7 @@ export class ChangeNotifier {
    *
    * @param read may have side effects, such as taking a job from the queue
    * @param timeoutMs time after which the result is undefined
-   * @param hungUp aborted when the client has closed its connection: `read` is not called after that
+   * @param hungUp aborted when the client closes its connection. `read` is not called afterwards
    */
   async waitFor<T>(read: () => T | undefined, timeoutMs: number, hungUp?: AbortSignal): Promise<T | undefined> {
     const deadline = Date.now() + timeoutMs;

@@ -37,7 +37,7 @@ export interface Job {
   streamed: boolean;
   /** Number of times the job was queued again. */
   retries: number;
-  /** Number of workers that were lost while they ran the job, since its submission or its last `/retry`. */
+  /** Number of workers that the job has lost since its submission or its last `/retry`. */
   losses: number;
 }
 
@@ -59,8 +59,8 @@ const RETENTION_MS = { run: 30 * 60_000, runsync: 60_000 } as const;
 /** After the loss of a job's worker, RunPod queues the job again, but only once. */
 const MAX_LOSSES = 1;
 /**
- * A worker must name each of its jobs in its pings. A job is lost when a ping does not name it and the worker took it
- * longer ago than this time. Third parties saw 30 to 50 s.
+ * A worker's ping must contain the ids of all its jobs. A job is lost if a ping omits its id after this time since its
+ * start. Third parties observed 30 to 50 s.
  */
 const ACKNOWLEDGE_MS = 30_000;
 /** RunPod's error text for a job that lost its worker twice. */
@@ -118,7 +118,7 @@ export class JobQueue {
     return this.jobs.get(id);
   }
 
-  /** Makes a job expire `ttlMs` from now, whatever its status (`/status?ttl=`). */
+  /** Makes a job expire `ttlMs` from now, in any status (`/status?ttl=`). */
   deleteAfter(job: Job, ttlMs: number): void {
     job.policy = { ...job.policy, ttl: this.now() - job.submittedAt + ttlMs };
   }
@@ -130,8 +130,8 @@ export class JobQueue {
     for (const job of this.queued()) {
       if (taken.length === count) break;
       Object.assign(job, { status: "IN_PROGRESS", startedAt: this.now(), workerId } satisfies Partial<Job>);
-      // RunPod drops an empty input, and the SDK does not accept a job without input. Therefore the job fails like a
-      // job whose worker was lost.
+      // RunPod drops an empty input, and the SDK does not accept a job without input. So the job fails in the same way
+      // as after the loss of its worker.
       if (isEmpty(job.input)) this.end(job, "FAILED", { error: LOST_WORKER_ERROR });
       else taken.push(job);
     }
@@ -169,7 +169,7 @@ export class JobQueue {
     if (job?.status === "IN_PROGRESS") this.end(job, result.error === undefined ? "COMPLETED" : "FAILED", result);
   }
 
-  /** Cancels a job that has not ended, and stops it on its worker. */
+  /** Cancels a job that has not ended. A worker that runs the job must stop it. */
   cancel(job: Job): void {
     if (isFinal(job.status)) return;
     this.stop(job);
@@ -196,8 +196,8 @@ export class JobQueue {
   }
 
   /**
-   * Called when a worker has ended. Queues the worker's running jobs again. A job that has lost a worker before fails
-   * instead.
+   * Called when a worker has ended. Queues the worker's running jobs again. A job that has already lost another worker
+   * fails instead.
    */
   workerLost(workerId: string): void {
     for (const job of this.running(workerId)) this.requeueOrFail(job);
@@ -205,8 +205,8 @@ export class JobQueue {
   }
 
   /**
-   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost when the ping does not name it and
-   * the worker took it more than ACKNOWLEDGE_MS ago.
+   * Compares the job ids in a worker's ping with the worker's jobs. A job is lost if the ping omits its id after
+   * ACKNOWLEDGE_MS since its start.
    */
   workerPinged(workerId: string, jobIds: readonly string[]): void {
     const latest = this.now() - ACKNOWLEDGE_MS;

@@ -3,10 +3,10 @@ import { matches, type Switches } from "../account/switches";
 import { RestProblem } from "./problem";
 
 const SECONDS_PER_HOUR = 3_600;
-/** The double sells no Pods. */
+/** The double has no Pods, so their price is 0. */
 const noPodPrice = { secure: 0, community: 0 };
 
-/** `GET /v2/catalog/gpus`. `include=AVAILABILITY`, which needs `product`, adds the stock. */
+/** `GET /v2/catalog/gpus`. `include=AVAILABILITY` adds the stock and requires `product`. */
 export function gpuTypeViews(query: URLSearchParams, switches: Switches) {
   const withStock = includesStock(query);
   return gpuTypes.map((type) => gpuTypeView(type, withStock, switches));

@@ -12,7 +12,7 @@ const DEFAULT_DISK_GB = 20;
 /**
  * Converts the body of `POST /v2/serverless` to the account's input.
  *
- * @param source template whose id the body contains: its values are the defaults
+ * @param source template with the id in the body. Its values are the defaults
  * @throws RestProblem
  */
 export function endpointFromCreate(body: CreateEndpoint, source: Template | undefined): EndpointInput {
@@ -53,7 +53,7 @@ export function endpointFromCreate(body: CreateEndpoint, source: Template | unde
  * Applies the body of `PATCH /v2/serverless/{id}` to an endpoint.
  *
  * @param template the endpoint's current template
- * @param source template whose id the body contains: its values replace the current values
+ * @param source template with the id in the body. Its values replace the current values
  * @throws RestProblem
  */
 export function endpointFromUpdate(
@@ -153,8 +153,8 @@ function requestUrls({ id, type }: Endpoint, jobApiUrl: string) {
 }
 
 /**
- * Template for one endpoint, with the variables `env`. The other values come from the body, else from the source
- * template, else from the defaults.
+ * Template for one endpoint, with the variables `env`. Each other value comes from the body, from the source template
+ * or from the defaults, in this order.
  */
 function templateCopy(
   name: string,

@@ -36,8 +36,8 @@ export function problemResponse({ status, message, errors }: RestProblem, header
 }
 
 /**
- * Problem of a body that does not match its schema, in the words of RunPod's validator (`$: additional properties 'x'
- * …`).
+ * Error for a body that does not match its schema, with the error text of RunPod's validator (`$: additional properties
+ * 'x' …`).
  */
 export function invalidBody(issues: readonly z.core.$ZodIssue[]): RestProblem {
   return new RestProblem(422, "Request validation failed.", issues.map(describe));

@@ -1,4 +1,4 @@
-/** Allowed requests of one key per window. RunPod's document shows 60 a minute, 3,000 an hour, 50,000 a day. */
+/** Allowed requests of one key per window. RunPod documents 60 per minute, 3,000 per hour and 50,000 per day. */
 export interface RestQuota {
   minute: number;
   hour: number;

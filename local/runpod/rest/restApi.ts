@@ -19,7 +19,7 @@ interface RestOptions extends RestContext {
 /** RunPod checks this limit before the API key. */
 const MAX_BODY_BYTES = 102_400;
 
-/** Path segments after `/v2/` that belong to REST v2. No endpoint has one of these texts as its id. */
+/** Path segments after `/v2/` that belong to REST v2. They are never ids of endpoints. */
 const collections = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing", "account"];
 
 /**

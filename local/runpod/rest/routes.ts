@@ -28,7 +28,7 @@ import { releasesView, workersView } from "./workerViews";
 export interface RestContext {
   account: RunpodAccount;
   switches: Switches;
-  /** Entries per page of a list, unless the call says a number. */
+  /** Default number of entries per page of a list. */
   pageSize: number;
   /** URL of the job API, with `/v2`. */
   jobApiUrl: string;
@@ -141,7 +141,7 @@ function templateRoutes({ account, changed, pageSize }: RestContext): RestRoute[
 function registryRoutes({ account, changed }: RestContext): RestRoute[] {
   const view = ({ id, name }: { id: string; name: string }) => ({ id, name });
   return [
-    // Must come before `/registries/{id}`, which would match `delegations` as an id.
+    // Comes first, because `/registries/{id}` would match `delegations` as an id.
     route("GET /registries/delegations", "List all ECR delegations", () => ({
       delegations: account.registries.delegations,
     })),
@@ -189,7 +189,7 @@ function secretRoutes({ account }: RestContext): RestRoute[] {
       view(secrets.create({ name, value, description })),
     ),
     route("GET /account/secrets/{id}", "Get a secret", ({ id }) => view(found(secrets.find(id), "secret"))),
-    // A running worker keeps the value with which it was started, so no worker changes.
+    // A running worker keeps its old value, so this change affects no worker.
     bodyRoute("PATCH /account/secrets/{id}", "Update a secret", UpdateSecret, ({ id }, { value, description }) =>
       view(
         secrets.update(id, {
@@ -244,7 +244,7 @@ function catalogRoutes({ switches }: RestContext): RestRoute[] {
     route("GET /catalog/datacenters/{id}", "Get a data center", ({ id, query }) =>
       found(dataCenterById(id, query, switches), "data center"),
     ),
-    // The double has no public templates, neither RunPod's nor other users'.
+    // The double has no public templates of RunPod or of other users.
     route("GET /catalog/templates", "List public templates", () => ({ templates: [] })),
   ];
 }

@@ -13,7 +13,7 @@ export interface Release {
   template: Template;
 }
 
-/** Status of a worker, in the words of REST v2. */
+/** Status of a worker in REST v2. */
 export type WorkerStatus = "RUNNING" | "IDLE" | "INITIALIZING" | "THROTTLED" | "UNHEALTHY";
 
 /** Line of a worker's system log. */
@@ -23,7 +23,7 @@ export interface LogLine {
   line: string;
 }
 
-/** Data of a worker that the APIs show. */
+/** Data of a worker for the responses of the APIs. */
 export interface WorkerView {
   id: string;
   status: WorkerStatus;
@@ -42,7 +42,7 @@ interface Worker {
   /** The worker's process. Undefined until capacity and image are available, and after a crash. */
   process?: RunningWorker;
   state: "throttled" | "pulling" | "initializing" | "ready" | "unhealthy" | "stopping";
-  /** Whether the worker gets no more jobs. It is stopped when its last job ends. */
+  /** Whether the worker gets no more jobs. The fleet stops it after its current jobs. */
   draining: boolean;
   idleSince: number;
   startedAt?: number;
@@ -60,16 +60,13 @@ const MAX_BACKOFF_MS = 30_000;
 const MAX_LOG_LINES = 100;
 
 /**
- * Workers of one endpoint. The fleet starts workers on demand, stops idle ones, replaces all of them after a release
- * and restarts crashed ones.
+ * Workers of one endpoint. The fleet starts workers on demand, stops idle workers and restarts crashed workers. After a
+ * release it replaces all workers.
  */
 export class Fleet {
   private readonly workers = new Set<Worker>();
   private release: Release;
-  /**
-   * Whether a release has started one worker without a job. The idle timeout does not stop this worker before its first
-   * job.
-   */
+  /** Whether the release keeps one worker running until its first job. The idle timeout does not stop this worker. */
   private awaitsFirstJob: boolean;
   private closed = false;
   /** Total uptime of processes that have ended. */
@@ -84,17 +81,17 @@ export class Fleet {
       pullError(template: Template): string | undefined;
       switches: Switches;
       clock: Clock;
-      /** Whether a release starts one worker before there is a job. */
+      /** Whether a release starts one worker before the first job. */
       startOnRelease: boolean;
       events: Events;
     },
   ) {
     this.awaitsFirstJob = options.startOnRelease;
-    // Copied because the account changes its objects in place.
+    // The account changes its objects in place, so the fleet needs a copy.
     this.release = structuredClone(release);
   }
 
-  /** Applies the endpoint's current state in the account. */
+  /** Updates the fleet after a change in the account. */
   apply(release: Release): void {
     if (release.endpoint.version !== this.release.endpoint.version) this.awaitsFirstJob = this.options.startOnRelease;
     this.release = structuredClone(release);
@@ -147,7 +144,7 @@ export class Fleet {
     this.tick();
   }
 
-  /** Logs that the worker failed one of its fitness checks. The worker exits by itself. */
+  /** Logs a failed fitness check. After such a failure, the worker exits on its own. */
   reportFailedCheck(workerId: string, check: string): void {
     const worker = this.find(workerId);
     if (worker) this.log(worker, `failed its check: ${check}`);
@@ -258,7 +255,7 @@ export class Fleet {
     this.tick();
   }
 
-  /** Plans the restart of a crashed worker, with exponential backoff. */
+  /** Schedules the restart of a crashed worker, with exponential backoff. */
   private restartLater(worker: Worker, reason: string | undefined): void {
     worker.crashes += 1;
     worker.state = "unhealthy";
@@ -267,7 +264,7 @@ export class Fleet {
     this.log(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
   }
 
-  /** Whether a worker must stop, because it belongs to an old release, exceeds the maximum or was idle for too long. */
+  /** Whether a worker must stop: it belongs to an old release, it exceeds `workersMax`, or it was idle for too long. */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;
@@ -287,7 +284,7 @@ export class Fleet {
     worker.state = "stopping";
     this.options.queue.changed.notify();
     if (!worker.process) this.workers.delete(worker);
-    // An idle worker is killed at once: it has no job to finish, and the SDK would take a second to exit.
+    // An idle worker has no job to finish, and the SDK needs a second to exit. So the fleet kills the worker at once.
     await worker.process?.stop(this.isBusy(worker.id) ? STOP_GRACE_MS : 0);
   }
 

@@ -20,7 +20,7 @@ export type StartWorker = (
 /**
  * Creates the launcher for the workers of all endpoints.
  *
- * @param options.dir existing folder for version files. In an image the version file lies beside the weights.
+ * @param options.dir existing folder for version files. In an image the version file is in the folder of the weights.
  * @param options.jobApiUrl URL of the job API for workers
  * @param options.engineUrl OpenAI-compatible base URL for workers, with `/v1`
  * @param options.resolve replaces the references to secrets in a text

@@ -15,8 +15,8 @@ export interface PreparedWorker extends RunningWorker {
 }
 
 /**
- * Starts a process for the worker of `images/worker`. Like a container at RunPod, the process has a separate
- * environment: it gets little more than the PATH from this process.
+ * Starts a process for the worker of `images/worker`. Like a container at RunPod, the process gets a new environment
+ * with little more than this process's PATH.
  *
  * @param options.python interpreter with the worker's dependencies
  * @param options.dir folder for the log and the home folder
@@ -45,9 +45,9 @@ export function preparePythonWorker(
       PYTHONUTF8: "1",
       ...platform,
     },
-    // run_worker.py ends when its standard input closes, which happens when this process ends.
+    // When this process ends, the pipe closes, and run_worker.py then ends too.
     stdio: ["pipe", log, log],
-    // A separate process group: Ctrl-C must not reach the worker, and one kill also ends the SDK's ping process.
+    // A separate process group: Ctrl-C must not reach the worker, and one kill must also end the SDK's ping process.
     detached: !windows,
   });
   runInBackground(child);
@@ -60,7 +60,7 @@ export function preparePythonWorker(
       if (windows) child.kill("SIGKILL");
       else process.kill(-child.pid, "SIGKILL");
     } catch {
-      // All processes of the group have ended.
+      // The kill fails when all processes of the group have already ended.
     }
   };
 

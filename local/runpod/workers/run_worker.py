@@ -1,10 +1,10 @@
-"""Runs the worker of `images/worker` and does the slow imports before its endpoint exists.
+"""Runs the worker of `images/worker`. Does the slow imports before the worker's endpoint exists.
 
 The process starts with the variables of RunPod's platform, because the SDK reads them at import. The whole environment
 follows as one line of JSON on standard input. Then the worker starts.
 
-The parent holds the other end of standard input. When the parent ends, also by a crash, standard input closes, and this
-process kills its process group: the worker and the ping process of the SDK.
+Standard input is a pipe from the parent. When the parent ends or crashes, the pipe closes. This process then kills its
+process group: the worker and the ping process of the SDK.
 """
 
 import importlib
@@ -19,8 +19,8 @@ import types
 
 
 def _follow_parent(lines: "queue.SimpleQueue[bytes]") -> None:
-    # Unbuffered, because a thread that waits in a buffered reader holds the reader's lock. A fork or an exit would wait
-    # for that lock.
+    # A thread that waits in a buffered reader holds the reader's lock. A fork or an exit would wait for this lock, so
+    # the reader is unbuffered.
     with open(0, "rb", buffering=0, closefd=False) as parent:
         for line in parent:
             lines.put(line)

@@ -9,8 +9,8 @@ interface WarmWorker {
 
 /**
  * Worker processes that start before their endpoints exist, so that the first replies come sooner. A process needs the
- * id and key of its endpoint at start. Therefore a new endpoint gets a reserved id and key from this class, and its
- * first worker is the process that was started with that id.
+ * id and key of its endpoint at start. So this class creates an id and a key for each process. A new endpoint gets this
+ * id and key, and the process becomes the endpoint's first worker.
  */
 export class WarmWorkers {
   /** Workers for future endpoints, in the order of their use. */
@@ -23,7 +23,7 @@ export class WarmWorkers {
     const identity = { workerId: newId(), endpointId: newId(), aiKey: newAiKey() };
     const warm = { identity, process: prepare(identity) };
     this.unclaimed.push(warm);
-    // If a reserved process ends early, its endpoint starts a new one.
+    // If a reserved process ends early, its endpoint starts a new process.
     void warm.process.exited.then(() => this.forget(warm));
   }
 

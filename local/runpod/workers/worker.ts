@@ -4,16 +4,16 @@ import type { Endpoint, Template } from "../account/records";
 interface WorkerSpec {
   endpoint: Endpoint;
   template: Template;
-  /** Version of the image's weights. The worker reads it from its version file. */
+  /** Version of the image's weights. The worker reads the version from a file. */
   version: string;
-  /** Id for a new worker. A process that was started ahead keeps the id it already has. */
+  /** Id for a new worker. A warm worker keeps the id from its start. */
   workerId: string;
   signals: WorkerSignals;
 }
 
 /** Messages to the fleet from a worker that does not use HTTP. */
 export interface WorkerSignals {
-  /** Reports that the worker is ready. A worker that uses HTTP shows this with its first request for a job. */
+  /** Reports that the worker is ready. A worker that uses HTTP is ready at its first request for a job. */
   ready(): void;
 }
 
@@ -28,7 +28,7 @@ export interface RunningWorker {
 /** Starts a worker and returns its id. */
 export type WorkerLauncher = (spec: WorkerSpec) => { workerId: string; process: RunningWorker };
 
-/** Worker that is ready at once and never takes a job, for accounts in which no job has to run. */
+/** Worker that is ready at once and never takes a job. For accounts without jobs. */
 export function idleWorker(_env: Record<string, string>, { ready }: WorkerSignals): RunningWorker {
   queueMicrotask(ready);
   const exited = Promise.withResolvers<undefined>();

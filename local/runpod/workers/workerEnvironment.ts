@@ -9,8 +9,8 @@ export interface WorkerIdentity {
 }
 
 /**
- * Variables that RunPod adds to every worker's environment. runpod-python 1.12 reads them, most of them at import, and
- * replaces `$ID` and `$RUNPOD_POD_ID` itself.
+ * Variables that RunPod adds to every worker's environment. runpod-python 1.12 reads most of these variables at import,
+ * and replaces `$ID` and `$RUNPOD_POD_ID` in their values.
  *
  * @param jobApiUrl URL of the job API for workers
  */
@@ -39,11 +39,11 @@ export function platformEnvironment(
 }
 
 /**
- * Variables of a worker's image: the template's variables with the values of their secrets, some of them replaced for
- * this machine.
+ * Variables of the template for a worker. References to secrets become values, and some variables get values for this
+ * machine.
  *
  * @param local.engineUrl OpenAI-compatible base URL, with `/v1`
- * @param local.versionFile file that the worker reads instead of the version file beside the weights
+ * @param local.versionFile file that the worker reads instead of the version file in the image
  * @param local.resolve replaces the references to secrets in a text
  */
 export function imageEnvironment(

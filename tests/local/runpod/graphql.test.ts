@@ -126,7 +126,7 @@ describe("GraphQL endpoints", () => {
     await runpod.saveEndpoint({ ...input, workersMax: 2 });
   });
 
-  it("get a new version after a change of environment, GPUs or template, but not after a change of scaling", async () => {
+  it("get a new version when environment, GPUs or template change, but not when scaling changes", async () => {
     const { id, templateId } = await runpod.deploy();
     const version = async () => (await runpod.graphql(ENDPOINT, { id })).myself.endpoint.version;
     await runpod.saveEndpoint({ id, templateId, workersMax: 1, scalerValue: 7, idleTimeout: 99 });
@@ -404,7 +404,7 @@ describe("After a restart, the RunPod double", () => {
     await runpod.close();
     const file = openAccount(join(runpod.dir, "account.db"));
     const { templates, releases, registryAuths } = file.data;
-    // The earlier version had neither these fields nor the table of releases.
+    // The earlier version did not have these fields or the table of releases.
     delete (templates[templateId] as Partial<Template>).isCopy;
     delete releases[id];
     registryAuths.old = { id: "old", name: "ecr" } as RegistryAuth;

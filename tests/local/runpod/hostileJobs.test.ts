@@ -33,7 +33,7 @@ describe("A worker that receives a hostile job", { ...needsPython, timeout: 120_
 
   const submit = async (input: string): Promise<string> => (await call("run", `{"input":${input}}`)).id;
 
-  it.each(hostileInputs)("refuses %s and answers every job beside it", async (_, input, code) => {
+  it.each(hostileInputs)("refuses %s and answers all parallel jobs", async (_, input, code) => {
     const ticket = await endpoints.ticket("phi3");
     const hostile = [await submit(input), await submit(input)];
     const jobs = await Promise.all(

@@ -118,7 +118,7 @@ describe("GET /stream", () => {
     expect(await runpod.json(`${id}/stream/${job}`)).toEqual({ status: "COMPLETED", stream: [] });
   });
 
-  it("keeps a chunk for the next request when an earlier client has hung up", async () => {
+  it("keeps a chunk for the next request when an earlier client has closed its connection", async () => {
     const job = await submit();
     await runpod.worker.next();
     const hangUp = new AbortController();
@@ -134,7 +134,7 @@ describe("GET /stream", () => {
     expect(await waiting).toEqual({ status: "IN_PROGRESS", stream: [{ output: { delta: "a" } }] });
   });
 
-  it("never returns a chunk over 1 MiB, because the double refuses the chunk from the worker", async () => {
+  it("never returns a chunk over 1 MiB, because the double refuses such a chunk from a worker", async () => {
     const job = await submit();
     await runpod.worker.next();
     expect(await runpod.worker.stream(job, { delta: "x".repeat(2 ** 20) })).toBe(400);
@@ -182,7 +182,7 @@ describe("A job", () => {
     expect(await runpod.json(`${id}/status/${empty}`)).toMatchObject({ status: "FAILED" });
   });
 
-  it("is not given to a worker whose request for jobs has been cut off", async () => {
+  it("is not given to a worker whose request has lost its connection", async () => {
     const hangUp = new AbortController();
     const { hungUp } = nextRequest("/job-take/");
     const abandoned = runpod.worker.take(1, hangUp.signal).catch(() => "gave up");

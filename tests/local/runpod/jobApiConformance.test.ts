@@ -258,7 +258,7 @@ const behaviours: Record<string, (scene: Scene) => Promise<void>> = {
     await vi.waitFor(async () => expect(await client.status(id)).toMatchObject({ status: "FAILED" }));
   },
 
-  "queues a job again when the ping of its worker does not name the job": async ({ client, worker }) => {
+  "queues a job again when its worker's ping omits the job": async ({ client, worker }) => {
     const id = await client.run({ input });
     await worker.next();
     await worker.ping([id]);

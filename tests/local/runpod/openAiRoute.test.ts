@@ -18,7 +18,7 @@ const ask = (body: object, query = "", signal?: AbortSignal) =>
   });
 
 describe("The OpenAI route with a failed job", () => {
-  it("answers 500 with the worker's JSON error, or with an OpenAI error if the worker's error is plain text", async () => {
+  it("answers 500 with the worker's error if it is JSON, and with an OpenAI error otherwise", async () => {
     const error = JSON.stringify({ error: { message: "no", type: "authentication_error", code: "ticket_missing" } });
     const json = ask({});
     await runpod.worker.done((await runpod.worker.next()).id, { error });
@@ -49,7 +49,7 @@ describe("The OpenAI route", () => {
     expect(await runpod.json(`${id}/status/${job.id}`)).toMatchObject({ status: "IN_PROGRESS" });
   });
 
-  it("cancels the job when the client hangs up", async () => {
+  it("cancels the job when the client closes its connection", async () => {
     const hangUp = new AbortController();
     const answer = ask({ stream: true }, "", hangUp.signal).catch(() => "hung up");
     const job = await runpod.worker.next();

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ACCOUNT_KEY, PHI3_KEY, RunpodFixture, restEndpoint } from "./fixture";
 
-// Source: RunPod's OpenAPI document of REST v2 (docs, api-reference-v2/openapi.json). Where the real service differs, these
-// tests follow the observations in RunPod's migration skill (runpod-plugins-official, 2026-08-18).
+// Source: RunPod's OpenAPI document of REST v2 (docs, api-reference-v2/openapi.json). If the real service differs,
+// these tests follow RunPod's migration skill (runpod-plugins-official, 2026-08-18).
 
 let runpod: RunpodFixture;
 beforeEach(async () => {
@@ -93,7 +93,7 @@ describe("REST v2 endpoints", () => {
     expect(await runpod.restJson(`PATCH /serverless/${id}`, { templateId: next })).toMatchObject({ env: { C: "4" } });
   });
 
-  it("can be deleted while workers run, together with their jobs and their template", async () => {
+  it("are deleted with their jobs and their template, even while workers run", async () => {
     const { id } = await create();
     const sync = runpod.call(`${id}/runsync`, { method: "POST", body: JSON.stringify({ input: { text: "x" } }) });
     await runpod.worker.next();
@@ -311,7 +311,7 @@ describe("REST v2 workers and releases", () => {
     });
   });
 
-  it("show no new version after a change of scaling or a new order of environment variables", async () => {
+  it("show no new version after a change of scaling or of the variables' order", async () => {
     const { id } = await create({ env: { A: "1", B: "2" } });
     await runpod.restJson(`PATCH /serverless/${id}`, {
       workers: { max: 1, idleTimeout: 5 },
@@ -470,7 +470,7 @@ describe("REST v2 secrets", () => {
     expect((await runpod.restRefusal(`PATCH /account/secrets/${id}`, { name: "new" }))[0]).toBe(422);
   });
 
-  it("reach a worker when it starts: a running worker keeps the old value, a deleted secret leaves its reference", async () => {
+  it("reach only workers that start later, and a reference to a deleted secret stays unresolved", async () => {
     await runpod.start();
     const { id } = await runpod.restJson("POST /account/secrets", token);
     const reference = "{{ RUNPOD_SECRET_hf-token }}";
@@ -566,7 +566,7 @@ describe("The REST v2 API", () => {
     expect((await runpod.restRefusal("POST /serverless", "{"))[0]).toBe(400);
   });
 
-  it("sends the rate limits with each answer, and sends Retry-After when a rate limit is exceeded", async () => {
+  it("sends the rate limits with each response, and Retry-After with a 429", async () => {
     await runpod.close();
     await runpod.start({ restQuota: { minute: 2, hour: 3_000, day: 50_000 } });
     const first = await runpod.rest("GET /serverless");

@@ -27,7 +27,9 @@ describe("A fault", () => {
     fail({ on: "saveEndpoint", answer: "cut", done: true });
     await expect(save()).rejects.toThrow();
     expect(await endpoints()).toHaveLength(1);
-    expect(runpod.events).toContainEqual("POST /graphql saveEndpoint → fault: cut, although the call is executed");
+    expect(runpod.events).toContainEqual(
+      "POST /graphql saveEndpoint → fault: cut, although the double executes the call",
+    );
 
     fail({ on: "POST /v2/serverless", answer: "cut" });
     await expect(runpod.rest("POST /serverless", restEndpoint)).rejects.toThrow();
@@ -35,7 +37,7 @@ describe("A fault", () => {
     expect(runpod.double.switches.faults).toEqual([]);
   });
 
-  it("returns an error in the format of the called API for the given number of calls", async () => {
+  it("makes the given number of calls fail with an error in the API's format", async () => {
     fail({ on: "saveEndpoint", answer: "again", times: 2 });
     for (const name of ["first", "second"]) {
       const response = await save(name);
@@ -62,7 +64,7 @@ describe("A fault", () => {
     expect((await runpod.rest("GET /templates")).status).toBe(200);
   });
 
-  it("can skip the first calls and can delay an answer", async () => {
+  it("can skip the first calls and can delay a response", async () => {
     fail({ on: "POST /v2/serverless", answer: 504, done: true, skip: 1 });
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "first" })).status).toBe(201);
     expect((await runpod.rest("POST /serverless", { ...restEndpoint, name: "second" })).status).toBe(504);
@@ -115,7 +117,7 @@ describe("Workers that cannot start", () => {
     expect(await health(named)).toMatchObject({ throttled: 1 });
   });
 
-  it("are UNHEALTHY while they crash, and each restart waits longer than the last restart", async () => {
+  it("are UNHEALTHY while they crash, and each restart waits longer than the restart before", async () => {
     const { switches, skip } = runpod.double;
     switches.crashing.push("phi*");
     const { id } = await runpod.deploy();
@@ -242,7 +244,7 @@ describe("The /admin API", () => {
     return { status: response.status, body: await response.json() };
   };
 
-  it("changes single switches with immediate effect", async () => {
+  it("changes only the given switches, with immediate effect", async () => {
     expect(await admin("GET /switches")).toEqual({ status: 200, body: createSwitches() });
     const { body } = await admin("PATCH /switches", { noCapacity: ["*"] });
     expect(body).toEqual({ ...createSwitches(), noCapacity: ["*"] });

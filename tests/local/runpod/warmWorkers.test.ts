@@ -24,7 +24,10 @@ describe("Warm workers", { ...needsPython, timeout: 60_000 }, () => {
   /** Process ids of all workers so far. */
   const pids = () => (existsSync(pidsFile()) ? readFileSync(pidsFile(), "utf8").trim().split("\n").map(Number) : []);
 
-  /** Starts the double. Each worker notes its process id and runs the shell command `firstCommand` before Python. */
+  /**
+   * Starts the double. Each worker writes its process id to a file and runs the shell command `firstCommand` before
+   * Python.
+   */
   async function start(warmWorkers: number, firstCommand = ""): Promise<void> {
     const interpreter = join(runpod.dir, "python");
     const script = `#!/bin/sh\necho $$ >> "${pidsFile()}"\n${firstCommand}\nexec "${workerPython}" "$@"\n`;

@@ -146,7 +146,7 @@ describe("Scaling", () => {
 });
 
 describe("A crash of a worker", () => {
-  it("returns the job to the queue and not to the crashed worker's open request", async () => {
+  it("returns the job to the queue, not to the crashed worker's open request", async () => {
     await runpod.start();
     const { id } = await runpod.deploy();
     const { worker: crashed } = runpod;
@@ -157,7 +157,7 @@ describe("A crash of a worker", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     crashed.crash("exit code 3");
     await vi.waitFor(async () => expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE"));
-    // The open request must not take the job later either.
+    // The crashed worker's open request must not take the job later.
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect((await runpod.json(`${id}/status/${job}`)).status).toBe("IN_QUEUE");
     open.abort();
@@ -192,7 +192,7 @@ describe("A crash of a worker", () => {
 describe("A worker process", () => {
   const needsAnyPython = needs(spawnSync("python3", ["--version"]).status === 0 ? undefined : "no python3 found");
 
-  /** Starts run_worker.py with fake modules in place of the SDK and the worker. */
+  /** Starts run_worker.py with fake modules instead of the SDK and the worker. */
   function start(sdk: string, worker: string) {
     const packages = { "runpod/serverless": sdk, "snack_worker/handler": "", "snack_worker/__main__": worker };
     for (const [module, source] of Object.entries(packages)) {
