@@ -11,7 +11,7 @@ import { startPage } from "../page/page";
 import { type RunpodDouble, startRunpod } from "../runpod/server";
 import { type StripeDouble, type StripeOptions, startStripe } from "../stripe/server";
 import { Events } from "../support/events";
-import { choosePorts, cloudStackConfig, type Ports } from "../support/ports";
+import { choosePorts, cloudStackConfig, type Ports, PROVIDER_PORTS } from "../support/ports";
 import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
 import { startVipServers, type VipServers } from "../vip/vip";
@@ -68,11 +68,6 @@ export interface LocalCloud {
   /** Closes every service, in reverse order of their start. */
   close(): Promise<void>;
 }
-
-/**
- * Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start.
- */
-const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
 /** A service that can be closed. */
 interface Service {
