@@ -3,7 +3,7 @@ import { models } from "../../contract/plan";
 import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
 import { startAwsx } from "../awsx/start";
-import { startCognito } from "../cognito/cognito";
+import { type Email, startCognito } from "../cognito/cognito";
 import { type RunningEngine, startEngine } from "../llm/engine";
 import type { EngineName } from "../llm/engineOption";
 import type { PageConfig } from "../page/config";
@@ -40,6 +40,8 @@ export interface LocalCloudOptions {
   withoutPython?: boolean;
   /** Environment variables for all Lambda functions, such as real credentials for Bedrock. */
   lambdaEnv?: Record<string, string>;
+  /** Called with each e-mail that Cognito would send. Default: nobody gets them. */
+  deliver?: (email: Email) => void;
   /** Called with a line of progress when the start of the LLM engine takes long. */
   progress?: (line: string) => void;
 }
@@ -154,9 +156,15 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   if (config.values[configKey("stripeApiUrl")] === `http://localhost:${ports.stripe}`) {
     stripe = await services.add(startStripe(stripeOptions(config, ports, dir, events)));
   }
-  const cognitoPorts = { domain: ports.domain, idp: 0 };
   const cognito = await services.add(
-    startCognito({ account: aws.account, dir: join(dir, "cognito"), ports: cognitoPorts, customers, events }),
+    startCognito({
+      account: aws.account,
+      dir: join(dir, "cognito"),
+      ports: { domain: ports.domain, idp: 0 },
+      customers,
+      events,
+      ...(options.deliver && { deliver: options.deliver }),
+    }),
   );
   const python = options.withoutPython ? undefined : findVenvPython();
   const runpod = await services.add(

@@ -8,6 +8,8 @@ import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
 import type { ProgramOutputs } from "../cloud/outputs";
 import { openLocalCloud } from "../cloud/program";
+import { CODE_HOURS } from "../cognito/codes";
+import type { Email } from "../cognito/cognito";
 import { type EngineName, engineOption } from "../llm/engineOption";
 import { StackState } from "../pulumi/state";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
@@ -78,6 +80,7 @@ async function start(options: Options): Promise<void> {
         ...(vip && { lambdaEnv: vip.lambdaEnv }),
         ...(options.engine && { engine: options.engine }),
         progress: options.json ? () => {} : progress.step,
+        deliver: showEmail,
       },
       (started) => {
         cloud = started;
@@ -126,6 +129,12 @@ function withNextStep(error: unknown): unknown {
 function unusedFolder(dir: string): string {
   const folder = relative(programDir, dir);
   for (let number = 2; ; number++) if (!existsSync(`${dir}-${number}`)) return `${folder}-${number}`;
+}
+
+/** Shows a code on stderr, because stdout has only one object with --json. */
+function showEmail({ to, purpose, code }: Email): void {
+  const reason = purpose === "confirmSignUp" ? "to confirm the account" : "to set a new password";
+  console.error(`Cognito's e-mail to ${to}: code ${pc.bold(code)} ${reason}, valid for ${CODE_HOURS[purpose]} h.`);
 }
 
 /**
