@@ -67,6 +67,8 @@ export function createProvider(
         interaction: cookieNames.interaction(poolId),
         resume: cookieNames.resume(poolId),
       },
+      // All pages of a pending sign-in need its cookie, not only the first one.
+      short: { path: "/" },
     },
     routes: {
       authorization: "/oauth2/authorize",

@@ -9,8 +9,8 @@ const shared = {
   ClientId: z.string().min(1).max(128),
   SecretHash: z.string().optional(),
   Username: z.string().min(1).max(128),
-  AnalyticsMetadata: z.unknown(),
-  UserContextData: z.unknown(),
+  AnalyticsMetadata: z.unknown().optional(),
+  UserContextData: z.unknown().optional(),
   ClientMetadata: z.record(z.string(), z.string()).optional(),
 };
 const Attribute = z.strictObject({ Name: z.string(), Value: z.string().optional() });

@@ -155,6 +155,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   const close = async () => {
     await Promise.all([endpoints.close(), warm.close()]);
     await listening.close();
+    account.close();
   };
   addApis(app, options, { account, endpoints, switches, clock, skip, url: listening.url });
 
