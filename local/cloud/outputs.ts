@@ -13,6 +13,26 @@ export const ProgramOutputs = z.object({
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 
+/** Values with which a frontend at one origin uses the program: the options of `client/`. */
+export interface FrontendConfig {
+  /** Base URL of the auth/billing API. */
+  apiUrl: string;
+  auth: {
+    /** Origin of Cognito's hosted domain. */
+    url: string;
+    clientId: string;
+    redirectUri: string;
+    logoutUri: string;
+    scopes: string[];
+  };
+}
+
+/** Returns the values for a frontend at `origin`, whose callback path is `/callback`. */
+export function frontendConfig({ apiUrl, signIn }: ProgramOutputs, origin: string): FrontendConfig {
+  const { url, clientId, scopes } = signIn;
+  return { apiUrl, auth: { url, clientId, redirectUri: `${origin}/callback`, logoutUri: `${origin}/`, scopes } };
+}
+
 const State = z.object({
   resources: z.array(z.object({ type: z.string(), outputs: z.record(z.string(), z.unknown()) })),
 });

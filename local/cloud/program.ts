@@ -4,7 +4,7 @@ import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
 import { choosePorts, cloudStackConfig } from "../support/ports";
 import { readAutonaming, type StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
-import { ProgramOutputs } from "./outputs";
+import { frontendConfig, ProgramOutputs } from "./outputs";
 
 /**
  * Options for the Pulumi engine to run this program.
@@ -89,14 +89,7 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
   const outputs = ProgramOutputs.parse(stackOutputs);
   await cloud.seedCustomers();
   cloud.setPageConfig({
-    apiUrl: outputs.apiUrl,
-    auth: {
-      url: outputs.signIn.url,
-      clientId: outputs.signIn.clientId,
-      redirectUri: `${cloud.pageUrl}/callback`,
-      logoutUri: `${cloud.pageUrl}/`,
-      scopes: outputs.signIn.scopes,
-    },
+    ...frontendConfig(outputs, cloud.pageUrl),
     stack: START_STACK,
     canned: cloud.runpod.workerKind === "canned",
   });
