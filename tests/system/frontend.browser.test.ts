@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -46,6 +48,15 @@ async function stop(): Promise<void> {
   const exited = once(started, "exit");
   started.kill("SIGINT");
   await exited;
+}
+
+/** Serves an empty page at its own origin, as a development server does. Returns the origin. */
+async function serveEmptyPage(): Promise<string> {
+  const server = createServer((_request, response) => {
+    response.setHeader("content-type", "text/html").end("<!doctype html>");
+  }).unref();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return `http://localhost:${(server.address() as AddressInfo).port}`;
 }
 
 interface Init {
@@ -163,12 +174,11 @@ describe("npm start -- --frontend", needsBrowser, () => {
   });
 
   it("allows the origin of a frontend that another program serves", async () => {
-    const origin = "http://localhost:5999";
-    const ready = await start(origin);
+    const [site, otherSite] = await Promise.all([serveEmptyPage(), serveEmptyPage()]);
+    const ready = await start(site);
     const { variables } = ready.frontend;
     const page = await browser.newPage();
-    await page.route(`${origin}/**`, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
-    await page.goto(`${origin}/`);
+    await page.goto(site);
     const config = {
       apiUrl: variables.VITE_API_URL ?? "",
       auth: {
@@ -181,8 +191,7 @@ describe("npm start -- --frontend", needsBrowser, () => {
     };
     await useEverything(page, config, ready);
     const other = await browser.newPage();
-    await other.route("http://localhost:5998/**", (route) => route.fulfill({ contentType: "text/html", body: "" }));
-    await other.goto("http://localhost:5998/");
+    await other.goto(otherSite);
     expect((await fetchFrom(other, `${config.apiUrl}/billing/plan`)).status).toBe(0);
   });
 });
