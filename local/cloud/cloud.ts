@@ -3,7 +3,7 @@ import { models } from "../../contract/plan";
 import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
 import { startAwsx } from "../awsx/start";
-import { startCognito } from "../cognito/cognito";
+import { type Email, startCognito } from "../cognito/cognito";
 import { type RunningEngine, startEngine } from "../llm/engine";
 import type { EngineName } from "../llm/engineOption";
 import type { PageConfig } from "../page/config";
@@ -11,7 +11,7 @@ import { startPage } from "../page/page";
 import { type RunpodDouble, startRunpod } from "../runpod/server";
 import { type StripeDouble, type StripeOptions, startStripe } from "../stripe/server";
 import { Events } from "../support/events";
-import { choosePorts, cloudStackConfig, type Ports } from "../support/ports";
+import { choosePorts, cloudStackConfig, type Ports, PROVIDER_PORTS } from "../support/ports";
 import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
 import { startVipServers, type VipServers } from "../vip/vip";
@@ -40,6 +40,8 @@ export interface LocalCloudOptions {
   withoutPython?: boolean;
   /** Environment variables for all Lambda functions, such as real credentials for Bedrock. */
   lambdaEnv?: Record<string, string>;
+  /** Called with each e-mail that Cognito would send. Default: nobody gets them. */
+  deliver?: (email: Email) => void;
   /** Called with a line of progress when the start of the LLM engine takes long. */
   progress?: (line: string) => void;
 }
@@ -68,9 +70,6 @@ export interface LocalCloud {
   /** Closes every service, in reverse order of their start. */
   close(): Promise<void>;
 }
-
-/** Ports of the Pulumi providers. They never change, because README contains them in a command for the real Pulumi. */
-const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
 /** A service that can be closed. */
 interface Service {
@@ -116,6 +115,10 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   const events = new Events();
   let pageConfig: PageConfig | undefined;
   let stripe: StripeDouble | undefined;
+  // The awsx provider starts slowest, so it starts first and nothing here waits for it. Only the image resources of the
+  // program need it.
+  const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
+  awsx.catch(() => {});
   const page = await services.add(
     startPage({
       port: ports.page,
@@ -126,9 +129,6 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
-  // The awsx provider starts slowest. Only the program's image resources need it, so nothing here waits for it.
-  const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
-  awsx.catch(() => {});
   const vip = await services.add(startVipServers(events));
   const jwksUrl = (issuer: string) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`;
   const aws: AwsCloud = await services.add(
@@ -157,9 +157,15 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   if (config.values[configKey("stripeApiUrl")] === `http://localhost:${ports.stripe}`) {
     stripe = await services.add(startStripe(stripeOptions(config, ports, dir, events)));
   }
-  const cognitoPorts = { domain: ports.domain, idp: 0 };
   const cognito = await services.add(
-    startCognito({ account: aws.account, dir: join(dir, "cognito"), ports: cognitoPorts, customers, events }),
+    startCognito({
+      account: aws.account,
+      dir: join(dir, "cognito"),
+      ports: { domain: ports.domain, idp: 0 },
+      customers,
+      events,
+      ...(options.deliver && { deliver: options.deliver }),
+    }),
   );
   const python = options.withoutPython ? undefined : findVenvPython();
   const runpod = await services.add(

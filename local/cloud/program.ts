@@ -1,21 +1,10 @@
 import { join } from "node:path";
-import * as z from "zod/mini";
-import { byModel } from "../../contract/plan";
 import { PROJECT, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
 import { choosePorts, cloudStackConfig } from "../support/ports";
 import { readAutonaming, type StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
-
-/** Schema of the stack outputs. */
-export const ProgramOutputs = z.object({
-  apiUrl: z.url(),
-  signIn: z.object({ url: z.url(), clientId: z.string(), issuer: z.url(), scopes: z.array(z.string()) }),
-  relayUrl: z.url(),
-  inference: z.object(byModel(() => z.url())),
-  webhookUrl: z.url(),
-});
-export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
+import { frontendConfig, ProgramOutputs } from "./outputs";
 
 /**
  * Options for the Pulumi engine to run this program.
@@ -60,7 +49,7 @@ export async function openLocalCloud(
   onStep?: (step: StepEvent) => void,
 ): Promise<ProgramOutputs> {
   const { programDir, dir } = options;
-  const ports = await choosePorts(programDir, options.freePorts);
+  const ports = options.ports ?? (await choosePorts(programDir, options.freePorts));
   const starting = import("./cloud.js").then((module) => module.startLocalCloud({ ...options, ports }));
   const config = (): StackConfig => cloudStackConfig(programDir, ports, options.config);
   const providerOf = (name: keyof LocalCloud["providers"]) => starting.then(({ providers }) => providers[name]);
@@ -100,14 +89,7 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
   const outputs = ProgramOutputs.parse(stackOutputs);
   await cloud.seedCustomers();
   cloud.setPageConfig({
-    apiUrl: outputs.apiUrl,
-    auth: {
-      url: outputs.signIn.url,
-      clientId: outputs.signIn.clientId,
-      redirectUri: `${cloud.pageUrl}/callback`,
-      logoutUri: `${cloud.pageUrl}/`,
-      scopes: outputs.signIn.scopes,
-    },
+    ...frontendConfig(outputs, cloud.pageUrl),
     stack: START_STACK,
     canned: cloud.runpod.workerKind === "canned",
   });

@@ -1,16 +1,24 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import pc from "picocolors";
-import { command, run } from "../../cli/command";
+import { command, commandLine, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { START_STACK } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
-import { openLocalCloud, type ProgramOutputs } from "../cloud/program";
+import type { ProgramOutputs } from "../cloud/outputs";
+import { openLocalCloud } from "../cloud/program";
+import { CODE_HOURS } from "../cognito/codes";
+import type { Email } from "../cognito/cognito";
 import { type EngineName, engineOption } from "../llm/engineOption";
 import { StackState } from "../pulumi/state";
+import type { Listening } from "../support/http";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
+import { PortInUseError } from "../support/portInUse";
+import { choosePorts, type Ports, requireFreePorts } from "../support/ports";
 import { setupPython } from "../support/pythonEnvironment";
+import { type Frontend, frontendOverrides, frontendVariables, readFrontend, serveFrontend } from "./frontend";
+import { checkKeys } from "./keyCheck";
 import { type RealStripe, realStripe } from "./realStripe";
 import { type RealVip, realVip } from "./realVip";
 
@@ -20,6 +28,7 @@ interface Options {
   dir?: string;
   python: boolean;
   engine?: EngineName;
+  frontend?: string;
   json?: boolean;
 }
 
@@ -34,6 +43,7 @@ const engines: Record<EngineName, string> = {
 const program = command("start", "Runs the whole product on this machine, without any account.")
   .option("--free-ports", "use free ports instead of those in Pulumi.local.yaml")
   .option("--dir <folder>", "folder for all state (default: .local, or .local-stripe with STRIPE_API_KEY)")
+  .option("--frontend <folder or URL>", "also let this frontend use the local cloud; a folder is served on port 4104")
   .option("--reset", "delete the state of earlier runs first")
   .option("--no-python", "neither set up nor run the Python worker: every reply is the same canned text")
   .addOption(engineOption())
@@ -48,9 +58,13 @@ async function start(options: Options): Promise<void> {
   const vip = realVip(process.env);
   // Real Stripe and the double need separate folders, because their customers must not mix.
   const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
-  lockFolder(dir);
+  const elsewhere = commandLine(program, { freePorts: true, dir: unusedFolder(dir) });
+  lockFolder(dir, "npm start", `, or run ${elsewhere}`);
+  const frontend = options.frontend ? await readFrontend(options.frontend, options.freePorts ?? false) : undefined;
+  const ports = await portsOf(options, stripe !== undefined, frontend);
   if (options.reset) forget(dir);
   refuseHalfState(dir);
+  await checkKeys([...(stripe?.checks ?? []), ...(vip?.checks ?? [])]);
   // With --json, stdout gets one object and nothing else.
   const progress = new Progress(options.json ? process.stderr : process.stdout);
   const noWorkerReason = await setUpWorker(options.python, progress);
@@ -58,18 +72,28 @@ async function start(options: Options): Promise<void> {
   const startedAt = performance.now();
   if (!options.json) progress.step("Starting the local cloud and evaluating the program …");
   let cloud: LocalCloud | undefined;
-  const stop = stopOnSignal(() => cloud);
+  let site: Listening | undefined;
+  const stop = stopOnSignal(async () => {
+    await site?.close();
+    await cloud?.close();
+  });
   try {
     const outputs = await openLocalCloud(
       {
         programDir,
         dir,
         freePorts: options.freePorts ?? false,
+        ports,
         withoutPython: !options.python,
-        config: { ...stripe?.config, ...vip?.config },
+        config: {
+          ...stripe?.config,
+          ...vip?.config,
+          ...(frontend && frontendOverrides(programDir, ports, frontend)),
+        },
         ...(vip && { lambdaEnv: vip.lambdaEnv }),
         ...(options.engine && { engine: options.engine }),
         progress: options.json ? () => {} : progress.step,
+        deliver: showEmail,
       },
       (started) => {
         cloud = started;
@@ -77,20 +101,63 @@ async function start(options: Options): Promise<void> {
       options.json ? undefined : ({ op, type, name }) => progress.activity(`${op} ${type} ${name}`),
     );
     if (!cloud) return;
+    if (frontend) site = await serveFrontend(frontend, outputs);
     progress.clear();
     if (options.json) {
       const { pageUrl, runpod } = cloud;
       const providers = await providerPorts(cloud);
       const jwksUrl = cloud.jwksUrl(outputs.signIn.issuer);
-      console.log(JSON.stringify({ pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers }));
+      const own = frontend && { url: frontend.origin, variables: frontendVariables(outputs, frontend.origin) };
+      const printed = { pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers };
+      console.log(JSON.stringify({ ...printed, ...(own && { frontend: own }) }));
     } else {
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      await printReady(cloud, outputs, seconds, { ...options, stripe, vip, noWorkerReason });
+      await printReady(cloud, outputs, seconds, {
+        freePorts: options.freePorts ?? false,
+        frontend,
+        stripe,
+        vip,
+        noWorkerReason,
+      });
     }
   } catch (error) {
     await stop();
-    throw error;
+    throw withNextStep(error);
   }
+}
+
+/**
+ * Chooses the ports and checks that they are free, so that a start fails at once and not after the program has started.
+ *
+ * @throws Error with the next step when a port is in use
+ */
+async function portsOf({ freePorts = false }: Options, hasRealStripe: boolean, served?: Frontend): Promise<Ports> {
+  const ports = await choosePorts(programDir, freePorts);
+  if (freePorts) return ports;
+  const { stripe, ...others } = ports;
+  const used = { ...others, ...(!hasRealStripe && { stripe }), ...(served?.port && { frontend: served.port }) };
+  await requireFreePorts(used).catch((error: unknown) => {
+    throw withNextStep(error);
+  });
+  return ports;
+}
+
+/** Adds the command that avoids a used port. */
+function withNextStep(error: unknown): unknown {
+  if (!(error instanceof PortInUseError)) return error;
+  return new Error(`${error.message}, or run ${commandLine(program, { freePorts: true })}`, { cause: error });
+}
+
+/** Returns the first of `<folder>-2`, `<folder>-3` … that does not exist. */
+function unusedFolder(dir: string): string {
+  const folder = relative(programDir, dir);
+  for (let number = 2; ; number++) if (!existsSync(`${dir}-${number}`)) return `${folder}-${number}`;
+}
+
+/** Shows a code on stderr, because stdout has only one object with --json. */
+function showEmail({ to, purpose, code }: Email): void {
+  const reason = purpose === "confirmSignUp" ? "to confirm the account" : "to set a new password";
+  console.error(`Cognito's e-mail to ${to}: code ${pc.bold(code)} ${reason}, valid for ${CODE_HOURS[purpose]} h.`);
 }
 
 /**
@@ -126,14 +193,14 @@ function refuseHalfState(dir: string): void {
   const missing = existsSync(account) ? !existsSync(stack) && stack : hasResources && account;
   if (!missing) return;
   throw new Error(
-    `${missing} is missing, but other local state exists. Delete all local state with: npm start -- --reset`,
+    `${missing} is missing, but other local state exists. Delete all local state with: ${commandLine(program, { reset: true })}`,
   );
 }
 
 /** Stops everything at the first SIGINT or SIGTERM, and ends the process at the second. */
-function stopOnSignal(cloud: () => LocalCloud | undefined): () => Promise<void> {
+function stopOnSignal(close: () => Promise<void>): () => Promise<void> {
   let stopping: Promise<void> | undefined;
-  const stop = () => (stopping ??= cloud()?.close() ?? Promise.resolve());
+  const stop = () => (stopping ??= close());
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       void stop().then(() => process.exit(0));
@@ -154,10 +221,13 @@ async function printReady(
   seconds: string,
   {
     freePorts,
+    frontend,
     stripe,
     vip,
     noWorkerReason,
-  }: Options & {
+  }: {
+    freePorts: boolean;
+    frontend: Frontend | undefined;
     stripe: RealStripe | undefined;
     vip: RealVip | undefined;
     noWorkerReason: string | undefined;
@@ -183,7 +253,7 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
   vip         ${vip ? `the real ${vip.providers.join(", ")}: each reply costs money` : "local servers of the vendors' wire formats, with scripted replies"}
   engine      ${noWorkerReason ? "not used" : engines[cloud.engine.name]}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
-${stripe ? listenLines(outputs, stripe) : ""}
+${stripe ? listenLines(outputs, stripe) : ""}${frontend ? frontendLines(outputs, frontend) : ""}
 ${
   freePorts
     ? pc.dim("To use the real Pulumi with this local cloud, start without --free-ports.")
@@ -193,6 +263,15 @@ It creates the stack local; this page shows the stack ${START_STACK}. Put the va
 }
 
 ${pc.dim("Ctrl-C stops everything. The next start continues from the same state.")}`);
+}
+
+/** Address of the frontend, and the variables for its build. */
+function frontendLines(outputs: ProgramOutputs, { origin, folder }: Frontend): string {
+  const variables = Object.entries(frontendVariables(outputs, origin)).map(([name, value]) => `${name}="${value}"`);
+  const use = folder
+    ? `serves ${folder}; its /config.json has these values too`
+    : "may use the local cloud. Put these lines into its .env.local";
+  return `\nFrontend: ${pc.cyan(origin)} ${use}:\n${variables.map((line) => `  ${line}`).join("\n")}\n`;
 }
 
 /** Instructions for a developer with a Stripe account: commands for another terminal. */

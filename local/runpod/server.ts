@@ -16,7 +16,7 @@ import { Endpoints } from "./jobApi/endpoints";
 import { jobApi } from "./jobApi/jobApi";
 import { workerApi } from "./jobApi/workerApi";
 import type { RestQuota } from "./rest/rateLimit";
-import { restApi } from "./rest/restApi";
+import { isRestPath, restApi } from "./rest/restApi";
 import { startCannedWorker } from "./workers/cannedWorker";
 import { type StartWorker, workerLauncher } from "./workers/launcher";
 import { preparePythonWorker } from "./workers/pythonWorker";
@@ -116,9 +116,12 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   mkdirSync(workersDir, { recursive: true });
 
   const app = new Hono();
-  const listening = await serve("RunPod", options.port, (request) =>
-    serveWithFaults(switches, events, request, (passed) => app.fetch(passed)),
-  );
+  const listening = await serve("RunPod", options.port, async (request) => {
+    const response = await serveWithFaults(switches, events, request, (passed) => app.fetch(passed));
+    // The answer of a fault does not pass the CORS middleware. Without this header, a browser could not read it.
+    if (hasCors(options, request)) response.headers.set("access-control-allow-origin", "*");
+    return response;
+  });
   const jobApiUrl = `http://127.0.0.1:${listening.port}/v2`;
   const prepare = python
     ? (identity: WorkerIdentity) =>
@@ -147,6 +150,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   const close = async () => {
     await Promise.all([endpoints.close(), warm.close()]);
     await listening.close();
+    account.close();
   };
   addApis(app, options, { account, endpoints, switches, clock, skip, url: listening.url });
 
@@ -171,6 +175,12 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     workerKind: python ? "python" : "canned",
     close,
   };
+}
+
+/** Whether the answer to a request gets CORS headers: only browsers' calls of the job API need them. */
+function hasCors({ cors = true }: RunpodOptions, { url }: Request): boolean {
+  const { pathname } = new URL(url);
+  return cors && pathname.startsWith("/v2/") && !isRestPath(pathname);
 }
 
 interface DoubleParts {

@@ -1,14 +1,19 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import {
+  CognitoIdentityProviderClient,
+  ConfirmSignUpCommand,
+  SignUpCommand,
+} from "@aws-sdk/client-cognito-identity-provider";
 import { afterAll, describe, expect, it } from "vitest";
 import { chat, createApi } from "../../client";
 import { customers } from "../../local/cloud/customers";
-import type { ProgramOutputs } from "../../local/cloud/program";
+import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { signedIn } from "../../local/visitor/customer";
 
@@ -91,6 +96,18 @@ async function errorOf(child: ChildProcess): Promise<string> {
   return stderr;
 }
 
+/** Runs `npm run token`. Returns its only line on stdout, or on stderr when it fails. */
+async function token(...args: string[]): Promise<{ code: number | null; line: string }> {
+  const child = spawn(process.execPath, ["cli/run.cjs", "local/commands/token.ts", "--dir", dir, ...args]);
+  let line = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (text) => {
+      line += text;
+    });
+  const [code] = await once(child, "close");
+  return { code: code as number | null, line: line.trim() };
+}
+
 async function vipPlan(outputs: Ready) {
   const vip = customers.find(({ label }) => label === "vip");
   if (!vip) throw new Error("There is no customer of the plan vip");
@@ -109,31 +126,75 @@ describe("npm start", () => {
     for (const args of [["--free-ports"], ["--free-ports", "--reset"]]) {
       const other = await errorOf(npmStart(...args));
       expect(other).toMatch(
-        / is in use by another npm start \(process \d+\)\. Stop that process, or add --free-ports --dir/,
+        / is in use by another npm start \(process \d+\)\. Stop that process, or run npm run start -- --free-ports --dir \S+-2( --reset)?( --no-python)?\.$/m,
       );
     }
     const running = processTree(Number(first.pid));
     expect(running.length).toBeGreaterThan(1);
     expect(await ctrlC(first)).toBe(0);
     expect(stillRunning(running)).toEqual([]);
+    // SQLite removes the log of a file when the file is closed.
+    expect(readdirSync(dir, { recursive: true }).filter((path) => String(path).endsWith("-wal"))).toEqual([]);
 
     const second = npmStart("--free-ports", "--json");
-    expect(await vipPlan(await ready(second))).toEqual(before);
+    // The usage names the current minute.
+    expect(await vipPlan(await ready(second))).toEqual({ ...before, usage: expect.anything() });
     const runningAgain = processTree(Number(second.pid));
     expect(await ctrlC(second)).toBe(0);
     expect(stillRunning(runningAgain)).toEqual([]);
+  });
+
+  it("gives npm run token an ID token for the README's first call, and clear errors", async () => {
+    const child = npmStart("--free-ports", "--json");
+    const { apiUrl } = await ready(child);
+    const free = await token("free@example.com");
+    const headers = { authorization: `Bearer ${free.line}` };
+    const session = await fetch(`${apiUrl}/auth/session`, { method: "POST", headers });
+    expect(await session.json()).toMatchObject({ plan: "free" });
+    const json = JSON.parse((await token("vip@example.com", "--json")).line);
+    expect(json).toMatchObject({ idToken: expect.any(String), apiUrl, expiresAt: expect.stringMatching(/Z$/) });
+    expect(await token("nobody@example.com")).toEqual({
+      code: 1,
+      line: expect.stringContaining("not one of the local customers: free@example.com, paid@example.com"),
+    });
+    expect(await token("nobody@example.com", "--password", "x")).toEqual({
+      code: 1,
+      line: "nobody@example.com cannot sign in: Incorrect username or password.",
+    });
+    await ctrlC(child);
+    const { code, line } = await token("free@example.com");
+    expect([code, line]).toEqual([1, expect.stringMatching(/^No local cloud runs with its state in .* npm start/)]);
+  });
+
+  it("prints the code of a sign-up, with which a fourth customer opens a session", async () => {
+    const child = npmStart("--free-ports", "--json");
+    const { apiUrl, signIn, jwksUrl } = await ready(child);
+    const { origin: endpoint } = new URL(jwksUrl);
+    const cognito = new CognitoIdentityProviderClient({ endpoint, region: "ap-northeast-1" });
+    const user = { ClientId: signIn.clientId, Username: "mori@example.com" };
+    const printed = once(createInterface(child.stderr), "line");
+    await cognito.send(new SignUpCommand({ ...user, Password: "fourth-customer-4" }));
+    const [, ConfirmationCode] = /to mori@example\.com: code (\d{6}) /.exec(String(await printed)) ?? [];
+    await cognito.send(new ConfirmSignUpCommand({ ...user, ConfirmationCode }));
+    const { line } = await token(user.Username, "--password", "fourth-customer-4");
+    const headers = { authorization: `Bearer ${line}` };
+    const session = await fetch(`${apiUrl}/auth/session`, { method: "POST", headers });
+    expect(await session.json()).toMatchObject({ plan: "free" });
+    await ctrlC(child);
   });
 
   it("rejects --engine together with --no-python", async () => {
     expect(await errorOf(npmStart("--engine", "scripted", "--no-python"))).toMatch(/exclude each other/);
   });
 
-  it("prints the port and the next step when a port is in use", async () => {
+  it("names a used port before it sets anything up, with a command that has all options of the call", async () => {
+    const fresh = join(dir, "unused");
     const release = await occupy(4101);
     try {
-      expect(await errorOf(npmStart())).toMatch(
-        /Port \d+ \([\w ]+\) is in use\. Stop the process that listens there, or run npm start -- --free-ports\./,
-      );
+      const error = await errorOf(npmStart("--dir", fresh, "--reset"));
+      expect(error).toMatch(/Port \d+ \([\w' ]+\) is in use\. Stop the process that listens there, or run /);
+      expect(error).toMatch(/ npm run start -- --free-ports --dir \S+unused --reset( --no-python)?$/m);
+      expect(readdirSync(fresh).sort()).toEqual(["lock.db"]);
     } finally {
       await release();
     }
@@ -155,6 +216,8 @@ describe("npm start", () => {
 
   it("prints the next step when stack.json is missing", async () => {
     rmSync(join(dir, "stack.json"));
-    expect(await errorOf(npmStart("--free-ports"))).toMatch(/stack\.json is missing, but .*: npm start -- --reset/);
+    expect(await errorOf(npmStart("--free-ports"))).toMatch(
+      /stack\.json is missing, but .*: npm run start -- .*--reset/,
+    );
   });
 });

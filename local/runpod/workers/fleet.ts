@@ -264,9 +264,13 @@ export class Fleet {
     this.log(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
   }
 
-  /** Whether a worker must stop: it belongs to an old release, it exceeds `workersMax`, or it was idle for too long. */
+  /**
+   * Whether a worker must stop, because it belongs to an old release, has lost its GPU, exceeds the maximum or was idle
+   * for too long.
+   */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
+    if (worker.process && hasNoCapacity(this.options.switches, this.release.endpoint)) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;
     const others = this.current().length - 1;
     if (others >= workersMax) return true;
