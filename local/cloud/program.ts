@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import * as z from "zod/mini";
 import { byModel } from "../../contract/plan";
+import { deadlinesOf } from "../../functions/core/relay/deadlines";
 import { PROJECT, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
 import { choosePorts, cloudStackConfig } from "../support/ports";
 import { readAutonaming, type StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
+import { readOffers } from "./offers";
 
 /** Schema of the stack outputs. */
 export const ProgramOutputs = z.object({
@@ -98,7 +100,7 @@ export async function bringUp(
 /** Creates the seeded customers' rows and passes the outputs to the page. */
 async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknown>): Promise<ProgramOutputs> {
   const outputs = ProgramOutputs.parse(stackOutputs);
-  await cloud.seedCustomers();
+  const [offers] = await Promise.all([readOffers(cloud.config()), cloud.seedCustomers()]);
   cloud.setPageConfig({
     apiUrl: outputs.apiUrl,
     auth: {
@@ -108,6 +110,8 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
       logoutUri: `${cloud.pageUrl}/`,
       scopes: outputs.signIn.scopes,
     },
+    offers,
+    waitLimitMs: deadlinesOf({ name: "runpod" }).firstTextMs,
     stack: START_STACK,
     canned: cloud.runpod.workerKind === "canned",
   });

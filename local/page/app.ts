@@ -1,9 +1,22 @@
-import { type Api, ApiProblem, createApi, createSignIn, type PlanInfo, type Session, type SignIn } from "../../client";
+import {
+  type Api,
+  ApiProblem,
+  type ChatItem,
+  type ChatMessage,
+  chat,
+  createApi,
+  createSignIn,
+  fitConversation,
+  type PlanInfo,
+  type Session,
+  type SignIn,
+} from "../../client";
 import type { CloudEvent } from "../support/events";
 import { type Billing, greeting, type StripeReturn, startBilling, stripeReturnOf } from "./billing";
 import { listCalls } from "./calls";
 import { type ChatView, startChatView } from "./chatView";
 import type { PageConfig } from "./config";
+import { Conversation, GUEST } from "./conversation";
 import { byId, language, setLanguage, setText } from "./dom";
 import { Drawer } from "./drawer";
 import { type Language, languages, type Word } from "./translations";
@@ -42,6 +55,7 @@ class App {
   private readonly chat: ChatView;
   private readonly billing: Billing;
   private readonly drawer: Drawer;
+  private readonly conversation = new Conversation();
   private visitor: Visitor | undefined;
   private planReads = 0;
 
@@ -49,12 +63,14 @@ class App {
     this.signIn = createSignIn({ ...config.auth, storage: localStorage });
     this.api = createApi({ apiUrl: config.apiUrl, getIdToken: this.signIn.getIdToken });
     this.chat = startChatView({
-      session: () => this.currentVisitor().session,
-      renew: () => this.renewSession(),
-      showEntrance: () => this.showEntrance(),
+      conversation: this.conversation,
+      waitLimitMs: config.waitLimitMs,
+      send: (messages, signal) => this.send(messages, signal),
+      showEntrance: (word) => this.showEntrance(word),
     });
     this.billing = startBilling({
       api: this.api,
+      offers: config.offers,
       sync: () => this.readPlan(this.api.sync),
       showEntrance: (word) => this.showEntrance(word),
     });
@@ -78,6 +94,9 @@ class App {
       });
     } else if (this.signIn.customer()) {
       await (returned ? this.returnFromStripe(returned) : this.enter(() => this.asCustomer()));
+    } else if (this.conversation.isGuests) {
+      // A guest has reloaded the page.
+      await this.enter(() => this.asGuest());
     } else {
       this.showEntrance();
     }
@@ -89,16 +108,25 @@ class App {
   }
 
   private addListeners(): void {
-    byId("sign-in", HTMLButtonElement).addEventListener("click", async () => {
-      showMessage("entering");
-      location.assign(await this.signIn.startSignIn());
-    });
-    byId("guest", HTMLButtonElement).addEventListener("click", () =>
-      this.enter(async () => ({ session: await this.api.guest() })),
-    );
+    for (const id of ["sign-in", "seat-sign-in"]) {
+      byId(id, HTMLButtonElement).addEventListener("click", async () => {
+        showMessage("entering");
+        location.assign(await this.signIn.startSignIn());
+      });
+    }
+    byId("guest", HTMLButtonElement).addEventListener("click", () => this.enter(() => this.asGuest()));
     byId("leave", HTMLButtonElement).addEventListener("click", async () => {
-      if (this.visitor?.customer) location.assign(await this.signIn.signOut());
-      else this.showEntrance();
+      const isCustomer = this.visitor?.customer !== undefined;
+      this.leave();
+      if (isCustomer) location.assign(await this.signIn.signOut());
+    });
+    // The customer may have changed the plan in another tab, or while the machine was offline.
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.refreshPlan();
+    });
+    addEventListener("online", () => {
+      byId("offline", HTMLElement).hidden = true;
+      this.refreshPlan();
     });
     // Another tab has changed the sign-in.
     window.addEventListener("storage", () => {
@@ -108,6 +136,18 @@ class App {
     setInterval(() => {
       if (this.visitor) showTicket(this.visitor.session);
     }, 1_000);
+  }
+
+  private async *send(messages: ChatMessage[], signal: AbortSignal): AsyncGenerator<ChatItem, void, void> {
+    const { session } = this.currentVisitor();
+    const input = { messages: fitConversation(messages, session.limits) };
+    try {
+      yield* chat(session, input, { signal, renew: () => this.renewSession() });
+    } catch (error) {
+      // Only after a failure: the local cloud also answers a machine without a network.
+      byId("offline", HTMLElement).hidden = navigator.onLine;
+      throw error;
+    }
   }
 
   private currentVisitor(): Visitor {
@@ -121,7 +161,7 @@ class App {
     this.chat.limit(next.session.limits);
     if (next.customer) this.billing.show(next.plan);
     else this.billing.hide();
-    this.drawer.open(next.customer?.sub);
+    this.drawer.setCustomer(next.customer?.sub);
   }
 
   private async renewSession(): Promise<Session> {
@@ -147,11 +187,19 @@ class App {
     if (this.visitor?.customer) void this.readPlan(this.api.plan).catch(() => undefined);
   }
 
+  /** Ends the visit and forgets its conversation. */
+  private leave(): void {
+    this.conversation.clear();
+    this.showEntrance();
+  }
+
+  /** Shows the entrance. A customer who signs in again finds the conversation. */
   private showEntrance(word?: Word): void {
     this.chat.end();
     this.visitor = undefined;
     this.billing.hide();
-    this.drawer.open(undefined);
+    this.drawer.setCustomer(undefined);
+    byId("seat-facts", HTMLElement).hidden = true;
     showMessage(word);
     show("door");
   }
@@ -163,6 +211,7 @@ class App {
     try {
       const visitor = await signIn();
       show("counter");
+      this.conversation.open(visitor.customer?.sub ?? GUEST);
       this.chat.begin(visitor.session.limits);
       this.setVisitor(visitor);
       showMessage(undefined);
@@ -172,6 +221,10 @@ class App {
       if (problem.code === "unauthorized") await this.signIn.signOut();
       this.showEntrance(problem.code);
     }
+  }
+
+  private async asGuest(): Promise<Visitor> {
+    return { session: await this.api.guest() };
   }
 
   private async asCustomer(synced?: PlanInfo): Promise<Visitor> {

@@ -1,8 +1,13 @@
 import type { CloudEvent } from "../support/events";
-import { byId, create } from "./dom";
+import { byId, create, setText } from "./dom";
+import type { Word } from "./translations";
 
-const MOST = 200;
+const MOST = 300;
 const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
+
+/** Kinds of events that the list can show alone. */
+export const callKinds = ["relay", "job", "worker", "webhook"] as const;
+export type CallKind = (typeof callKinds)[number];
 
 /**
  * Lists the backend calls as they happen, newest first.
@@ -13,6 +18,13 @@ export function listCalls(onEvent: (event: CloudEvent) => void): void {
   const list = byId("calls", HTMLOListElement);
   const lost = byId("lost", HTMLElement);
   const quiet = byId("quiet", HTMLElement);
+  const kind = byId("kind", HTMLSelectElement);
+  addKinds(kind);
+  const filter = () => {
+    for (const row of list.querySelectorAll("li")) row.hidden = isFiltered(row, kind.value);
+  };
+  kind.addEventListener("change", filter);
+
   const source = new EventSource("/events");
   source.onopen = () => {
     // The server sends the recent events again on each new connection, so clear the list.
@@ -25,14 +37,39 @@ export function listCalls(onEvent: (event: CloudEvent) => void): void {
   source.onmessage = ({ data }) => {
     quiet.hidden = true;
     const event = JSON.parse(data) as CloudEvent;
-    list.prepend(row(event));
+    const row = createRow(event);
+    row.hidden = isFiltered(row, kind.value);
+    list.prepend(row);
     if (list.childElementCount > MOST) list.lastElementChild?.remove();
     onEvent(event);
   };
 }
 
-function row({ at, source, summary, durationMs }: CloudEvent): HTMLLIElement {
+function addKinds(select: HTMLSelectElement): void {
+  const option = (value: string, word: Word) => {
+    const element = setText(create("option"), word);
+    element.value = value;
+    return element;
+  };
+  select.append(option("", "kind_all"), ...callKinds.map((kind) => option(kind, `kind_${kind}`)));
+}
+
+function isFiltered(row: HTMLElement, wanted: string): boolean {
+  return wanted !== "" && row.dataset.kind !== wanted;
+}
+
+/** Finds the kind of an event. Undefined for all other events. */
+function kindOf({ source, summary }: CloudEvent): CallKind | undefined {
+  if (source === "worker") return "worker";
+  if (source === "stripe" || summary.includes("/webhook/")) return "webhook";
+  if (source === "runpod" && summary.includes(": job ")) return "job";
+  return source === "lambda" && /^[\w-]*relay\b/.test(summary) ? "relay" : undefined;
+}
+
+function createRow(event: CloudEvent): HTMLLIElement {
+  const { at, source, summary, durationMs } = event;
   const item = create("li");
+  item.dataset.kind = kindOf(event) ?? "";
   const chip = create("span", "source", source);
   chip.dataset.source = source;
   const time = create("time", "", new Date(at).toLocaleTimeString("ja-JP", clock));

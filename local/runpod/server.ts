@@ -12,7 +12,7 @@ import { adminApi } from "./adminApi";
 import type { RunpodKey } from "./apiKeys";
 import { serveWithFaults } from "./faults";
 import { graphqlApi } from "./graphql/graphqlApi";
-import { Endpoints } from "./jobApi/endpoints";
+import { type EndpointOverview, Endpoints } from "./jobApi/endpoints";
 import { jobApi } from "./jobApi/jobApi";
 import { workerApi } from "./jobApi/workerApi";
 import type { RestQuota } from "./rest/rateLimit";
@@ -85,6 +85,10 @@ export interface RunpodDouble extends Listening {
    * up to half a second.
    */
   tick(): void;
+  /** Workers and jobs of every running endpoint. */
+  endpoints(): EndpointOverview[];
+  /** Stops every worker without a job, as if its idle timeout had passed. */
+  stopIdleWorkers(): void;
   /** Replaces `https://api.runpod.io/graphql`. */
   graphqlUrl: string;
   /** Replaces `https://api.runpod.io/v2`, REST v2. The job API has the same URL. */
@@ -170,6 +174,8 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     switches,
     skip,
     tick: () => endpoints.tick(),
+    endpoints: () => endpoints.overview(),
+    stopIdleWorkers: () => endpoints.stopIdleWorkers(),
     restUrl: `${listening.url}/v2`,
     graphqlUrl: `${listening.url}/graphql`,
     jobApiUrl: `${listening.url}/v2`,

@@ -147,6 +147,13 @@ export class Fleet {
     this.tick();
   }
 
+  /** Stops the workers without a job. New ones start only for new jobs, or to keep `workersMin`. */
+  stopIdle(): void {
+    this.awaitsFirstJob = false;
+    for (const worker of this.active()) if (worker.state === "ready" && !this.isBusy(worker.id)) this.retire(worker);
+    this.tick();
+  }
+
   /** Logs that the worker failed one of its fitness checks. The worker exits by itself. */
   reportFailedCheck(workerId: string, check: string): void {
     const worker = this.find(workerId);
