@@ -102,11 +102,9 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
   cloud.setPageConfig({
     apiUrl: outputs.apiUrl,
     auth: {
-      url: outputs.signIn.url,
-      clientId: outputs.signIn.clientId,
+      ...outputs.signIn,
       redirectUri: `${cloud.pageUrl}/callback`,
       logoutUri: `${cloud.pageUrl}/`,
-      scopes: outputs.signIn.scopes,
     },
     stack: START_STACK,
     canned: cloud.runpod.workerKind === "canned",
