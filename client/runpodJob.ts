@@ -1,6 +1,6 @@
 import { send } from "./http";
 import { ApiProblem, field, problemFromJob, problemFromResponse } from "./problem";
-import { pause, untilStopped } from "./stop";
+import { CHAT_TIMEOUT_MS, pause, untilStopped } from "./stop";
 import type { ChatDelta, ChatDone, ChatInput, ChatItem, Session } from "./types";
 
 /** Minimum time between the starts of two polls. */
@@ -11,17 +11,25 @@ const CANCEL_TIMEOUT_MS = 5_000;
 /** Number of failed attempts of one poll after which the chat fails. */
 const POLL_ATTEMPTS = 4;
 
-/**
- * Runs a chat as a job of a RunPod endpoint and yields the reply's items.
- *
- * @param stop aborting it cancels the job and throws the signal's reason
- */
+/** RunPod rejects a shorter lifetime of a job. */
+const MIN_TTL_MS = 10_000;
+
+/** Limits of one chat over RunPod. */
+export interface RunpodOptions {
+  /** Aborting it cancels the job and throws the signal's reason. */
+  stop: AbortSignal;
+  /** Time limit of the whole chat. RunPod ends the job then, even when the page is gone and nobody cancels it. */
+  timeoutMs: number | undefined;
+}
+
+/** Runs a chat as a job of a RunPod endpoint and yields the reply's items. */
 export async function* runpodChat(
   session: Session,
   input: ChatInput,
-  stop: AbortSignal,
+  { stop, timeoutMs = CHAT_TIMEOUT_MS }: RunpodOptions,
 ): AsyncGenerator<ChatItem, void, void> {
-  const job = await submitOrCancel(session, input, stop);
+  const body = { input: { ...input, ticket: session.ticket }, policy: { ttl: Math.max(MIN_TTL_MS, timeoutMs) } };
+  const job = await submitOrCancel(session, body, stop);
   let running = true;
   // A page that is left runs no code after this event.
   const onStop = () => void job.cancel();
@@ -59,9 +67,9 @@ interface Job {
  * Submits the job. An abort does not end this request, because RunPod may already have the job: the job is cancelled as
  * soon as its id is known.
  */
-async function submitOrCancel(session: Session, input: ChatInput, stop: AbortSignal): Promise<Job> {
+async function submitOrCancel(session: Session, body: object, stop: AbortSignal): Promise<Job> {
   stop.throwIfAborted();
-  const submitted = submit(session, input);
+  const submitted = submit(session, body);
   try {
     return await untilStopped(submitted, stop);
   } catch (error) {
@@ -75,7 +83,7 @@ async function submitOrCancel(session: Session, input: ChatInput, stop: AbortSig
   }
 }
 
-async function submit({ inference, ticket }: Session, input: ChatInput): Promise<Job> {
+async function submit({ inference }: Session, body: object): Promise<Job> {
   const base = inference.url.replace(/\/+$/, "");
   const headers = { Authorization: inference.authorization };
 
@@ -83,7 +91,7 @@ async function submit({ inference, ticket }: Session, input: ChatInput): Promise
     method: "POST",
     url: `${base}/run`,
     headers: { ...headers, "Content-Type": "application/json" },
-    body: JSON.stringify({ input: { ...input, ticket } }),
+    body: JSON.stringify(body),
     timeoutMs: CALL_TIMEOUT_MS,
   });
   if (!response.ok) throw problemFromResponse("POST /run", response);

@@ -20,14 +20,26 @@ export interface Stop {
   release(): void;
 }
 
-/** Creates the signal that ends a chat. */
-export function createStop({ signal, timeoutMs = 300_000, cancelOnPageHide = true }: StopOptions): Stop {
+/** Time limit of a chat when the caller sets none. */
+export const CHAT_TIMEOUT_MS = 300_000;
+
+/**
+ * Creates the signal that ends a chat.
+ *
+ * @param signals further reasons to end it, besides those in the options
+ */
+export function createStop(
+  { signal, timeoutMs = CHAT_TIMEOUT_MS, cancelOnPageHide = true }: StopOptions,
+  ...signals: AbortSignal[]
+): Stop {
   const stop = new AbortController();
   const released = new AbortController();
   const once = { once: true, signal: released.signal };
 
-  if (signal?.aborted) stop.abort(signal.reason);
-  signal?.addEventListener("abort", () => stop.abort(signal.reason), once);
+  for (const reason of signal ? [signal, ...signals] : signals) {
+    if (reason.aborted) stop.abort(reason.reason);
+    reason.addEventListener("abort", () => stop.abort(reason.reason), once);
+  }
 
   const late = () => stop.abort(new ApiProblem("timeout", `No answer in ${timeoutMs / 1000} s. Try again.`));
   AbortSignal.timeout(timeoutMs).addEventListener("abort", late, once);

@@ -104,11 +104,9 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
   cloud.setPageConfig({
     apiUrl: outputs.apiUrl,
     auth: {
-      url: outputs.signIn.url,
-      clientId: outputs.signIn.clientId,
+      ...outputs.signIn,
       redirectUri: `${cloud.pageUrl}/callback`,
       logoutUri: `${cloud.pageUrl}/`,
-      scopes: outputs.signIn.scopes,
     },
     offers,
     waitLimitMs: deadlinesOf({ name: "runpod" }).firstTextMs,

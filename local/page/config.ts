@@ -27,6 +27,8 @@ export interface PageConfig {
     /** Origin of Cognito's hosted domain. */
     url: string;
     clientId: string;
+    /** `iss` of the user pool's ID tokens. */
+    issuer: string;
     redirectUri: string;
     logoutUri: string;
     scopes: string[];

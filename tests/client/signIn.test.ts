@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createSignIn } from "../../client";
 import { CutConnection } from "../../local/support/http";
-import { type HostedDomainSettings, memoryStorage, startHostedDomain } from "./fakes";
+import { type HostedDomainSettings, ISSUER, memoryStorage, startHostedDomain } from "./fakes";
 
 const settings = { clientId: "client1", redirectUri: "http://localhost:4100/callback" };
 const domains: { close(): Promise<void> }[] = [];
@@ -16,6 +16,7 @@ async function hosted(change: Partial<HostedDomainSettings> = {}) {
   const options = {
     ...settings,
     url: domain.url,
+    issuer: ISSUER,
     logoutUri: "http://localhost:4100/",
     scopes: ["openid", "email"],
     storage,
@@ -115,7 +116,7 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
     const { domain, options, storage, signIn: first } = await hosted({ expiresIn: 30, rotation: true });
     await first.finishSignIn(domain.signInAt(await first.startSignIn()));
     const stored = () =>
-      JSON.parse(storage.getItem("snack-misaki.tokens") ?? "null") as { refreshToken: string } | null;
+      JSON.parse(storage.getItem("snack-misaki.tokens.client1") ?? "null") as { refreshToken: string } | null;
     return { domain, first, second: createSignIn(options), stored };
   }
 
@@ -201,8 +202,8 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
 describe("A stored sign-in of another version", () => {
   it.each(["{", "null", "5", '{"idToken":5}', '{"idToken":"a.b.c"}'])("counts as signed out: %s", async (text) => {
     const { signIn, storage } = await hosted();
-    storage.setItem("snack-misaki.tokens", text);
-    storage.setItem("snack-misaki.sign-in", text);
+    storage.setItem("snack-misaki.tokens.client1", text);
+    storage.setItem("snack-misaki.sign-in.client1", text);
     expect(signIn.customer()).toBeUndefined();
     expect(await signIn.getIdToken()).toBeUndefined();
     expect(await signIn.signOut()).toContain("/logout?");

@@ -5,7 +5,7 @@ import type { PageConfig } from "../../../local/page/config";
 import { type PageOptions, startPage } from "../../../local/page/page";
 import { Events } from "../../../local/support/events";
 import { launchBrowser, needsBrowser } from "../../browser";
-import { doneItem, type JobScript, sessionFor, startHostedDomain, startJobApi } from "../../client/fakes";
+import { doneItem, ISSUER, type JobScript, sessionFor, startHostedDomain, startJobApi } from "../../client/fakes";
 import { type RelayScript, relayDone, startRelay } from "../../client/relayServer";
 import { type FakeCustomer, fakePanel, startApi } from "./fakes";
 
@@ -35,7 +35,14 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     const domain = await startHostedDomain({ clientId: "client1", redirectUri });
     const session = () => (relayScript ? relay.session() : sessionFor(jobs.url));
     const api = await startApi(session, customer, `${page.url}/`);
-    const auth = { url: domain.url, clientId: "client1", redirectUri, logoutUri: `${page.url}/`, scopes: ["openid"] };
+    const auth = {
+      url: domain.url,
+      clientId: "client1",
+      issuer: ISSUER,
+      redirectUri,
+      logoutUri: `${page.url}/`,
+      scopes: ["openid"],
+    };
     const evaluate = () => {
       config = { apiUrl: api.url, auth, stack: "start", canned: true };
     };
@@ -133,7 +140,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
     await tab.getByRole("button", { name: "サインアウト" }).click();
     await tab.getByRole("button", { name: "ゲストで入る" }).waitFor();
-    expect(await tab.evaluate(() => localStorage.getItem("snack-misaki.tokens"))).toBeNull();
+    expect(await tab.evaluate(() => localStorage.getItem("snack-misaki.tokens.client1"))).toBeNull();
   });
 
   it("signs a customer out in every tab", async () => {

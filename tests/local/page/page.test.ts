@@ -12,6 +12,7 @@ const config: PageConfig = {
   auth: {
     url: "http://localhost:4102",
     clientId: "client1",
+    issuer: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Test",
     redirectUri: "http://localhost:4100/callback",
     logoutUri: "http://localhost:4100/",
     scopes: ["openid", "email"],
