@@ -1,11 +1,11 @@
-import { type Api, ApiProblem, type PaidPlan, type PlanInfo } from "../../client";
+import { ApiProblem, type Client, type PaidPlan, type PlanInfo } from "../../client";
 import type { Offer } from "./config";
 import { button, byId, create, language, markLanguage, onLanguageChange, setDate, setText, textOf } from "./dom";
 import { type Word, words } from "./translations";
 
 /** Functions of the page that the billing panel uses. */
 export interface BillingOptions {
-  api: Pick<Api, "checkout" | "portal">;
+  api: Pick<Client, "checkout" | "portal">;
   /** Plans for sale. */
   offers: readonly Offer[];
   /** Syncs with Stripe and shows the plan. Throws the API client's errors. */

@@ -125,7 +125,9 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
     });
     if (turn.end === "stopped") {
       announce("replyStopped");
-      note.append(setText(create("p"), "stopped"), retry);
+      // Below a text, the bubble itself says that the reply was stopped.
+      if (turn.answer === "") note.append(setText(create("p"), "stopped"));
+      note.append(retry);
     } else {
       announce("replyBroken");
       note.classList.add("problem");

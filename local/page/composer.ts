@@ -22,7 +22,7 @@ export function startComposer({ send, stop }: ComposerOptions): Composer {
   const line = byId("line", HTMLTextAreaElement);
   const button = byId("send", HTMLButtonElement);
   const note = byId("too-long", HTMLElement);
-  let limit = Number.POSITIVE_INFINITY;
+  let limit = Number.MAX_SAFE_INTEGER;
   let answering = false;
 
   /** Says how many characters are left, or how many are too many. Silent for an ordinary message. */

@@ -1,5 +1,5 @@
+import * as z from "zod/mini";
 import type { ChatMessage } from "../../client";
-import { field, parseJson } from "../../client/problem";
 
 const KEY = "snack-misaki.conversation";
 /** Turns that a reload restores. */
@@ -8,27 +8,27 @@ const MOST_TURNS = 50;
 /** Owner of a guest's conversation. Customers have their Cognito `sub`. */
 export const GUEST = "guest";
 
-/** The customer's message and Mama's reply. */
-export interface Turn {
-  question: string;
+const Turn = z.object({
+  question: z.string(),
   /** Empty when no text arrived. */
-  answer: string;
+  answer: z.string(),
   /** `broken`: the reply failed, or the page was left before its end. */
-  end: "complete" | "stopped" | "broken";
-}
+  end: z.enum(["complete", "stopped", "broken"]),
+});
+/** The customer's message and Mama's reply. */
+export type Turn = z.infer<typeof Turn>;
+
+const Kept = z.object({ owner: z.string(), turns: z.array(Turn) });
 
 /** Conversation of one tab. It survives a reload and a visit to Stripe, and ends with the tab or the sign-out. */
 export class Conversation {
-  readonly turns: Turn[] = [];
+  readonly turns: Turn[];
   private owner: string | undefined;
 
   constructor(private readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> = sessionStorage) {
-    const kept = parseJson(storage.getItem(KEY) ?? "");
-    const owner = field(kept, "owner");
-    const turns = field(kept, "turns");
-    if (typeof owner !== "string" || !Array.isArray(turns)) return;
-    this.owner = owner;
-    this.turns = turns.filter(isTurn);
+    const kept = read(storage.getItem(KEY));
+    this.owner = kept?.owner;
+    this.turns = kept?.turns ?? [];
   }
 
   /** Whether a guest's conversation is kept. */
@@ -86,11 +86,11 @@ export class Conversation {
   }
 }
 
-function isTurn(value: unknown): value is Turn {
-  const end = field(value, "end");
-  return (
-    typeof field(value, "question") === "string" &&
-    typeof field(value, "answer") === "string" &&
-    (end === "complete" || end === "stopped" || end === "broken")
-  );
+/** Reads a kept conversation. Undefined for text that this page has not written. */
+function read(text: string | null): z.infer<typeof Kept> | undefined {
+  try {
+    return Kept.parse(JSON.parse(text ?? ""));
+  } catch {
+    return undefined;
+  }
 }

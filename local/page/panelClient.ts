@@ -1,8 +1,11 @@
-import { field } from "../../client/problem";
+import * as z from "zod/mini";
 import { byId, setText } from "./dom";
-import { type PanelRefusalReason, panelRefusalReasons } from "./stripePanel";
+import { panelRefusalReasons } from "./stripePanel";
 
 const TIMEOUT_MS = 60_000;
+const Failure = z.object({
+  error: z.object({ message: z.string(), reason: z.optional(z.enum(panelRefusalReasons)) }),
+});
 
 /** Answer of the page's server. */
 export interface PanelAnswer {
@@ -10,8 +13,6 @@ export interface PanelAnswer {
   /** 0 when no answer arrived. */
   status: number;
   body: unknown;
-  /** English text of a failure. */
-  message: string;
 }
 
 /** Calls the page's server and says in the drawer how an action went. */
@@ -42,11 +43,11 @@ export class PanelClient {
     setText(this.feedback, word);
   }
 
-  private showFailure({ status, body, message }: PanelAnswer): void {
-    const reason = panelRefusalReasons.find((known) => known === field(field(body, "error"), "reason"));
+  private showFailure({ status, body }: PanelAnswer): void {
+    const { reason, message } = Failure.safeParse(body).data?.error ?? {};
     this.feedback.classList.add("failed");
-    if (reason) setText(this.feedback, `refused_${reason satisfies PanelRefusalReason}`);
-    else setText(this.feedback, status === 0 ? "lost" : "refused", { detail: message });
+    if (reason) setText(this.feedback, `refused_${reason}`);
+    else setText(this.feedback, status === 0 ? "lost" : "refused", { detail: message ?? `HTTP ${status}` });
   }
 
   private setBusy(busy: boolean): void {
@@ -64,10 +65,8 @@ async function request(method: "GET" | "POST", path: string, body?: object): Pro
       ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const answer: unknown = await response.json();
-    const message = String(field(field(answer, "error"), "message") ?? "");
-    return { ok: response.ok, status: response.status, body: answer, message };
-  } catch (error) {
-    return { ok: false, status: 0, body: undefined, message: String(error) };
+    return { ok: response.ok, status: response.status, body: await response.json() };
+  } catch {
+    return { ok: false, status: 0, body: undefined };
   }
 }

@@ -1,4 +1,4 @@
-import { field } from "../../client/problem";
+import * as z from "zod/mini";
 import { button, byId, checkbox, language, onLanguageChange, setText, textOf } from "./dom";
 import type { PanelClient } from "./panelClient";
 import { fillRowTable, type Row } from "./rowTable";
@@ -11,6 +11,10 @@ const DAY_SECONDS = 24 * 3600;
  * period starts; the second hour is reserve.
  */
 const RENEWAL_SECONDS = 2 * 3600;
+
+const RowAnswer = z.object({ row: z.nullable(z.record(z.string(), z.unknown())) });
+/** The part of a row that says when the period ends. Unix seconds. */
+const WithPeriod = z.object({ subscriptions: z.tuple([z.object({ period_end: z.number() })], z.unknown()) });
 
 /** The drawer's part for payments: the Stripe double's clock, cards and webhooks, and the customer's row. */
 export class StripeControls {
@@ -62,7 +66,7 @@ export class StripeControls {
     const answer = await this.client.read(`/row?${new URLSearchParams({ user: this.userId })}`);
     // Ignore this answer when a later read has started or the customer has left.
     if (read !== this.reads) return false;
-    const next = answer.ok ? ((field(answer.body, "row") ?? null) as Row | null) : null;
+    const next = RowAnswer.safeParse(answer.body).data?.row ?? null;
     const before = this.row;
     this.showRow(next ?? undefined, answer.ok ? "noRow" : "unreadable");
     if (!answer.ok) return false;
@@ -109,8 +113,8 @@ export class StripeControls {
    * that ends in the future.
    */
   private untilPeriodEnd(): number {
-    const end = field(field(this.row?.subscriptions, "0"), "period_end");
-    const seconds = typeof end === "number" ? end - Math.floor((Date.now() + this.aheadMs) / 1000) : 0;
+    const end = WithPeriod.safeParse(this.row).data?.subscriptions[0].period_end ?? 0;
+    const seconds = end - Math.floor((Date.now() + this.aheadMs) / 1000);
     return (seconds > 0 ? seconds : 31 * DAY_SECONDS) + RENEWAL_SECONDS;
   }
 
