@@ -56,9 +56,9 @@ export function chat(session: Session, input: ChatInput, options: ChatOptions = 
  * @param open returns a fresh session for the first attempt
  */
 export function startChat(open: () => Promise<Session>, input: ChatInput, options: ChatOptions): Chat {
-  const cancelled = new AbortController();
-  return Object.assign(run(open, input, options, cancelled.signal), {
-    cancel: () => cancelled.abort(new ApiProblem("cancelled", "The reply was stopped.")),
+  const controller = new AbortController();
+  return Object.assign(run(open, input, options, controller), {
+    cancel: () => controller.abort(new ApiProblem("cancelled", "The reply was stopped.")),
   });
 }
 
@@ -66,9 +66,9 @@ async function* run(
   open: () => Promise<Session>,
   input: ChatInput,
   options: ChatOptions,
-  cancelled: AbortSignal,
+  controller: AbortController,
 ): AsyncGenerator<ChatItem, void, void> {
-  const stop = createStop(options, cancelled);
+  const stop = createStop(controller, options);
   let text = "";
   try {
     stop.signal.throwIfAborted();
@@ -78,7 +78,8 @@ async function* run(
       yield item;
     }
   } catch (error) {
-    throw withPartialText(error, text);
+    if (error instanceof ApiProblem && text !== "") error.partialText ??= text;
+    throw error;
   } finally {
     stop.release();
   }
@@ -117,10 +118,4 @@ async function* renewedChat(
 function mayNewSessionHelp(error: unknown): boolean {
   const codes = ["ticket_expired", "ticket_invalid", "ticket_wrong_model", "unauthorized"];
   return error instanceof ApiProblem && codes.includes(error.code);
-}
-
-function withPartialText(error: unknown, text: string): unknown {
-  if (!(error instanceof ApiProblem) || text === "" || error.partialText !== undefined) return error;
-  const { code, message, retryable, retryAfterMs } = error;
-  return new ApiProblem(code, message, { cause: error, retryable, retryAfterMs, partialText: text });
 }

@@ -5,6 +5,8 @@ import { createSignIn, type SignIn, type SignInEvent, type SignInOptions } from 
 import { connectTabs, createListeners } from "./tabs";
 import type { ChatInput, Plan, PlanInfo, Session } from "./types";
 
+type UserPlan = Pick<Session, "user_id" | "plan">;
+
 /** Settings of `createClient`, from the stack outputs `apiUrl` and `signIn`, and the frontend's own URLs. */
 export interface ClientOptions extends SignInOptions {
   /** Base URL of the auth and billing API: the stack output `apiUrl`. */
@@ -49,37 +51,34 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
   const tabs = connectTabs(`snack-misaki.plan.${clientId}`, onMessage);
   let opening: { sub: string | undefined; session: Promise<Session> } | undefined;
   let kept: Session | undefined;
-  let known: { user_id: string; plan: Plan } | undefined;
+  let known: UserPlan | undefined;
   let reads = 0;
   let newest = 0;
 
-  signIn.subscribe((event) => {
-    kept = undefined;
-    listeners.emit(event);
-  });
+  signIn.subscribe(listeners.emit);
 
   /** Stores the plan that the API or another tab has told. Tells the listeners when it has changed. */
-  function learn({ user_id, plan }: { user_id: string; plan: Plan }): boolean {
-    const changed = known?.user_id === user_id && known.plan !== plan;
-    known = { user_id, plan };
-    if (kept?.user_id === user_id && kept.plan !== plan) kept = undefined;
-    if (changed) listeners.emit({ type: "planChanged", plan });
-    return changed;
+  function learn(told: UserPlan): void {
+    const changed = known?.user_id === told.user_id && known.plan !== told.plan;
+    known = told;
+    if (changed) listeners.emit({ type: "planChanged", plan: told.plan });
   }
 
   function onMessage(message: unknown): void {
-    const { user_id, plan } = message as { user_id: string; plan: Plan };
-    if (known?.user_id === user_id) learn({ user_id, plan });
+    const told = message as UserPlan;
+    if (known?.user_id === told.user_id) learn(told);
   }
 
   /** Reads the plan. An answer that arrives after the answer of a later call is not learnt. */
-  async function read<T extends { user_id: string; plan: Plan }>(call: () => Promise<T>): Promise<T> {
+  async function read<T extends UserPlan>(call: () => Promise<T>): Promise<T> {
     const order = ++reads;
     const answer = await call();
     if (order < newest) return answer;
     newest = order;
     const { user_id, plan } = answer;
-    if (learn({ user_id, plan })) tabs.tell({ user_id, plan });
+    // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
+    if (known?.user_id !== user_id || known.plan !== plan) tabs.tell({ user_id, plan });
+    learn({ user_id, plan });
     return answer;
   }
 
@@ -102,7 +101,8 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
 
   async function session(): Promise<Session> {
     const sub = signIn.customer()?.sub;
-    return kept && isFresh(kept) && customerIdOf(kept) === sub ? kept : open(sub);
+    const isCurrent = kept && isFresh(kept) && customerIdOf(kept) === sub && kept.plan === known?.plan;
+    return kept && isCurrent ? kept : open(sub);
   }
 
   async function renew(rejected: Session): Promise<Session> {

@@ -1,4 +1,4 @@
-import { ApiProblem, field, parseJson } from "./problem";
+import { ApiProblem, parseJson, textField } from "./problem";
 import type { SafeStore } from "./store";
 
 /** Secrets of a sign-in that has started and is not finished yet. Each tab may have one. */
@@ -23,7 +23,7 @@ const MAX_PENDING = 5;
 export function openPendingSignIns(store: SafeStore, key: string): PendingSignIns {
   function all(): Pending[] {
     const stored = parseJson(store.get(key) ?? "");
-    return Array.isArray(stored) ? stored.filter(isPending) : [];
+    return Array.isArray(stored) ? stored.filter((one) => textField(one, "state")) : [];
   }
 
   return {
@@ -42,8 +42,4 @@ export function openPendingSignIns(store: SafeStore, key: string): PendingSignIn
       else store.remove(key);
     },
   };
-}
-
-function isPending(value: unknown): value is Pending {
-  return ["state", "nonce", "verifier"].every((name) => typeof field(value, name) === "string");
 }

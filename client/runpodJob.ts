@@ -1,7 +1,8 @@
 import { send } from "./http";
-import { ApiProblem, field, problemFromJob, problemFromResponse } from "./problem";
+import { isDone, isItem } from "./items";
+import { ApiProblem, field, problemFromJob, problemFromResponse, textField } from "./problem";
 import { CHAT_TIMEOUT_MS, pause, untilStopped } from "./stop";
-import type { ChatDelta, ChatDone, ChatInput, ChatItem, Session } from "./types";
+import type { ChatDone, ChatInput, ChatItem, Session } from "./types";
 
 /** Minimum time between the starts of two polls. */
 const POLL_EVERY_MS = 200;
@@ -95,8 +96,8 @@ async function submit({ inference }: Session, body: object): Promise<Job> {
     timeoutMs: CALL_TIMEOUT_MS,
   });
   if (!response.ok) throw problemFromResponse("POST /run", response);
-  const jobId = field(response.body, "id");
-  if (typeof jobId !== "string") throw new ApiProblem("unavailable", "POST /run answered without a job id.");
+  const jobId = textField(response.body, "id");
+  if (jobId === undefined) throw new ApiProblem("unavailable", "POST /run answered without a job id.");
   return jobAt(base, encodeURIComponent(jobId), headers);
 }
 
@@ -132,7 +133,7 @@ function jobAt(base: string, id: string, headers: Record<string, string>): Job {
 }
 
 /** Reads the items of a `/stream` response `{"status": …, "stream": [{"output": item}, …]}`. */
-function streamItems(body: unknown): (ChatDelta | ChatDone)[] {
+function streamItems(body: unknown): ChatItem[] {
   const stream = field(body, "stream");
   return Array.isArray(stream) ? stream.map((entry) => field(entry, "output")).filter(isItem) : [];
 }
@@ -148,14 +149,6 @@ async function readResult(job: Job, stop: AbortSignal): Promise<ChatDone> {
   const done = (Array.isArray(output) ? output : [output]).findLast(isDone);
   if (!done) throw new ApiProblem("internal", "The model finished without a reply. Try again.");
   return done;
-}
-
-function isItem(value: unknown): value is ChatDelta | ChatDone {
-  return typeof field(value, "delta") === "string" || isDone(value);
-}
-
-function isDone(value: unknown): value is ChatDone {
-  return field(value, "done") === true && typeof field(value, "text") === "string";
 }
 
 function isFinal(status: string): boolean {

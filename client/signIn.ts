@@ -1,7 +1,8 @@
+import { base64url, randomText } from "./bytes";
 import { send } from "./http";
 import { type Customer, customerOf } from "./idToken";
 import { openPendingSignIns, type Pending } from "./pending";
-import { ApiProblem, field } from "./problem";
+import { ApiProblem, field, textField } from "./problem";
 import { createSafeStore, type KeyValueStorage } from "./store";
 import { connectTabs, createListeners } from "./tabs";
 import { createRefresher, isRejected, notAnswered, openTokenStore, type Post, revoke, tokensOf } from "./tokens";
@@ -110,7 +111,7 @@ export function createSignIn({
   timeoutMs = 15_000,
 }: SignInOptions): SignIn {
   const base = url.replace(/\/+$/, "");
-  const expected = { issuer, clientId };
+  const expected = { iss: issuer, aud: clientId };
   const store = createSafeStore(storage);
   // Clients of several stacks may share one site.
   const tokens = openTokenStore(store, `snack-misaki.tokens.${clientId}`);
@@ -207,7 +208,7 @@ export function createSignIn({
       throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
     }
     if (signOuts !== before) {
-      await revoke(post, field(response.body, "refresh_token"));
+      await revoke(post, textField(response.body, "refresh_token"));
       throw new ApiProblem("unauthorized", "The customer has signed out. Sign in again.");
     }
     tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
@@ -268,10 +269,6 @@ function notCompleted(query: URLSearchParams): ApiProblem {
   return new ApiProblem("unauthorized", `The sign-in was not completed: ${reason.slice(0, MAX_REASON_CHARS)}.`);
 }
 
-function randomText(): string {
-  return base64url(crypto.getRandomValues(new Uint8Array(32)));
-}
-
 /** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */
 async function challengeOf(verifier: string): Promise<string> {
   if (!globalThis.crypto?.subtle) {
@@ -279,11 +276,4 @@ async function challengeOf(verifier: string): Promise<string> {
     throw new ApiProblem("unavailable", message, { retryable: false });
   }
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
-}
-
-function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replace(/\+/g, "-")
-    .replace(/\//g, "_")
-    .replace(/=+$/, "");
 }

@@ -1,6 +1,6 @@
 import type { HttpResponse } from "./http";
-import { checkIdToken, customerOf, type Expected } from "./idToken";
-import { ApiProblem, field, parseJson } from "./problem";
+import { checkIdToken, customerOf, type ExpectedClaims } from "./idToken";
+import { ApiProblem, field, parseJson, textField } from "./problem";
 import type { SafeStore } from "./store";
 
 /** Tokens of a signed-in customer. */
@@ -8,7 +8,7 @@ export interface Tokens {
   /** Id of the sign-in. A refresh keeps it; every sign-in has another one. */
   id: string;
   idToken: string;
-  refreshToken?: string;
+  refreshToken: string | undefined;
   /** End of the ID token in milliseconds since the epoch, by this device's clock. */
   expiresAt: number;
 }
@@ -41,15 +41,8 @@ export function openTokenStore(store: SafeStore, key: string): TokenStore {
 }
 
 function isTokens(value: unknown): value is Tokens {
-  const idToken = field(value, "idToken");
-  const refreshToken = field(value, "refreshToken");
-  return (
-    typeof field(value, "id") === "string" &&
-    typeof idToken === "string" &&
-    customerOf(idToken) !== undefined &&
-    typeof field(value, "expiresAt") === "number" &&
-    (refreshToken === undefined || typeof refreshToken === "string")
-  );
+  const isText = ["id", "idToken"].every((name) => textField(value, name) !== undefined);
+  return isText && customerOf((value as Tokens).idToken) !== undefined && Number(field(value, "expiresAt")) > 0;
 }
 
 /**
@@ -57,16 +50,18 @@ function isTokens(value: unknown): value is Tokens {
  *
  * @throws ApiProblem `internal` without an ID token, `unauthorized` for an ID token with other claims than expected
  */
-export function tokensOf(body: unknown, expected: Expected, previous: Pick<Tokens, "id" | "refreshToken">): Tokens {
-  const idToken = field(body, "id_token");
-  if (typeof idToken !== "string") {
-    throw new ApiProblem("internal", "The sign-in service answered without an ID token. Add openid to scopes.");
-  }
+export function tokensOf(
+  body: unknown,
+  expected: ExpectedClaims,
+  previous: Pick<Tokens, "id"> & Partial<Tokens>,
+): Tokens {
+  const idToken = textField(body, "id_token");
+  if (idToken === undefined) throw new ApiProblem("internal", "The answer has no ID token. Add openid to scopes.");
   // `expires_in` is the lifetime of the access token, which may differ.
   const expiresAt = Date.now() + checkIdToken(idToken, expected);
   // Without token rotation, Cognito returns no new refresh token.
-  const refreshToken = field(body, "refresh_token") ?? previous.refreshToken;
-  return { id: previous.id, idToken, expiresAt, ...(typeof refreshToken === "string" && { refreshToken }) };
+  const refreshToken = textField(body, "refresh_token") ?? previous.refreshToken;
+  return { id: previous.id, idToken, expiresAt, refreshToken };
 }
 
 /**
@@ -80,20 +75,19 @@ export function isRejected({ status, body }: HttpResponse): boolean {
 
 /** Problem of a token endpoint that did not do its work. The customer stays signed in. */
 export function notAnswered({ status, retryAfterMs }: HttpResponse): ApiProblem {
-  const message = `The sign-in service answered ${status}. Try again.`;
-  return new ApiProblem(status === 429 ? "rate_limited" : "unavailable", message, { retryAfterMs });
+  return new ApiProblem("unavailable", `The sign-in service answered ${status}. Try again.`, { retryAfterMs });
 }
 
 /** Revokes a refresh token. A failure must not block the sign-out, because the token expires anyway. */
-export async function revoke(post: Post, refreshToken: unknown): Promise<void> {
-  if (typeof refreshToken === "string") await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
+export async function revoke(post: Post, refreshToken: string | undefined): Promise<void> {
+  if (refreshToken !== undefined) await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
 }
 
 /** Settings of `createRefresher`. */
 export interface RefresherOptions {
   tokens: TokenStore;
   post: Post;
-  expected: Expected;
+  expected: ExpectedClaims;
   /** Called when Cognito has rejected the refresh token and the tokens are removed. */
   onLost: (tokens: Tokens) => void;
 }
@@ -121,7 +115,7 @@ export function createRefresher({ tokens, post, expected, onLost }: RefresherOpt
     const current = tokens.read();
     if (!current || current.id !== sent.id) {
       // The customer has signed out meanwhile. The answer must not undo that.
-      await revoke(post, field(response.body, "refresh_token"));
+      await revoke(post, textField(response.body, "refresh_token"));
       return current?.idToken;
     }
     // Another tab has refreshed meanwhile. All tabs must use the stored tokens.

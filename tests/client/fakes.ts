@@ -110,7 +110,7 @@ export interface HostedDomainSettings {
 }
 
 /** Faults of the fake hosted domain. */
-export interface HostedDomainState {
+interface HostedDomainState {
   /** Makes every `/oauth2/token` request fail with this status. */
   down?: number;
   /** Runs when a code arrives, before it is used. */
