@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, type Option } from "commander";
 import pc from "picocolors";
 
 /** Whether the caller reads JSON. Known before the arguments are parsed, because they may be wrong. */
@@ -14,11 +14,54 @@ export function command(name: string, description: string): Command {
 }
 
 /**
+ * Builds the command line that repeats this call with changed options, such as `npm run start -- --dir x --free-ports`.
+ *
+ * @param changes new values by option attribute (`freePorts`); true for an option without a value
+ */
+export function commandLine(program: Command, changes: Record<string, string | true>): string {
+  const given = program.options.flatMap((option) => {
+    const name = option.attributeName();
+    const isGiven = name in changes || program.getOptionValueSource(name) === "cli";
+    return isGiven ? flagOf(option, changes[name] ?? program.getOptionValue(name)) : [];
+  });
+  return [program.name(), ...given].join(" ");
+}
+
+/** Text of an option on the command line. Quotes a value with special characters for the shell. */
+function flagOf(option: Option, value: unknown): string {
+  if (typeof value !== "string") return option.long ?? option.flags;
+  return `${option.long} ${/^[\w./:@=-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`}`;
+}
+
+/**
+ * Rejects options that npm has taken for its own. In `npm start --reset`, npm reads `--reset` and puts it into the
+ * variable `npm_config_reset`, so the command would run without it.
+ *
+ * @throws Error with the command to type
+ */
+function refuseOptionsOfNpm(program: Command, env: NodeJS.ProcessEnv): void {
+  const taken = [program, ...program.commands].flatMap(({ options }) =>
+    options.flatMap((option) => {
+      const value = env[`npm_config_${option.name().replace(/^no-/, "").replaceAll("-", "_")}`];
+      // npm sets an empty value for `--no-<name>`. Another value is npm's own setting, such as `python`.
+      if (value === undefined || option.negate !== (value === "") || process.argv.includes(option.long ?? ""))
+        return [];
+      const isText = option.required || option.optional;
+      return isText && value === "true" ? option.flags : flagOf(option, isText ? value : undefined);
+    }),
+  );
+  if (taken.length === 0) return;
+  const flags = [...new Set(taken)].join(" ");
+  throw new Error(`npm took ${flags} for its own option. Write -- before the options: ${program.name()} ${flags}`);
+}
+
+/**
  * Runs a command's action. Prints a thrown error as one line on stderr, or with `--json` as one JSON object on stdout.
  * Also prints its stack when DEBUG is set. Sets exit status 1.
  */
 export async function run(program: Command): Promise<void> {
   try {
+    refuseOptionsOfNpm(program, process.env);
     await program.parseAsync();
   } catch (error) {
     // The help was asked for and printed.

@@ -5,7 +5,8 @@ import { DeleteItemCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { localCredentials } from "../local/cloud/awsEndpoints";
 import { type LocalCloud, startLocalCloud } from "../local/cloud/cloud";
 import { customers } from "../local/cloud/customers";
-import { bringUp, type ProgramOutputs } from "../local/cloud/program";
+import type { ProgramOutputs } from "../local/cloud/outputs";
+import { bringUp } from "../local/cloud/program";
 import type { StripeDouble } from "../local/stripe/server";
 import { createSwitches } from "../local/stripe/switches";
 

@@ -93,6 +93,7 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   };
   const close = async () => {
     for (const service of running.splice(0)) await service.close();
+    account.close();
   };
   try {
     const dynamodb = started(await startDynamodb(join(dir, "dynamodb"), region, events, account));

@@ -3,7 +3,7 @@ import { models } from "../../contract/plan";
 import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
 import { startAwsx } from "../awsx/start";
-import { startCognito } from "../cognito/cognito";
+import { type Email, startCognito } from "../cognito/cognito";
 import { type RunningEngine, startEngine } from "../llm/engine";
 import type { EngineName } from "../llm/engineOption";
 import type { PageConfig } from "../page/config";
@@ -12,7 +12,7 @@ import { startPage } from "../page/page";
 import { type RunpodDouble, startRunpod } from "../runpod/server";
 import { type StripeDouble, type StripeOptions, startStripe } from "../stripe/server";
 import { Events } from "../support/events";
-import { choosePorts, cloudStackConfig, type Ports } from "../support/ports";
+import { choosePorts, cloudStackConfig, type Ports, PROVIDER_PORTS } from "../support/ports";
 import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
 import { startVipServers, type VipServers } from "../vip/vip";
@@ -42,6 +42,8 @@ export interface LocalCloudOptions {
   withoutPython?: boolean;
   /** Environment variables for all Lambda functions, such as real credentials for Bedrock. */
   lambdaEnv?: Record<string, string>;
+  /** Called with each e-mail that Cognito would send. Default: nobody gets them. */
+  deliver?: (email: Email) => void;
   /** Called with a line of progress when the start of the LLM engine takes long. */
   progress?: (line: string) => void;
 }
@@ -70,11 +72,6 @@ export interface LocalCloud {
   /** Closes every service, in reverse order of their start. */
   close(): Promise<void>;
 }
-
-/**
- * Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start.
- */
-const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
 /** A service that can be closed. */
 interface Service {
@@ -163,9 +160,15 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   if (config.values[configKey("stripeApiUrl")] === `http://localhost:${ports.stripe}`) {
     stripe = await services.add(startStripe(stripeOptions(config, ports, dir, events)));
   }
-  const cognitoPorts = { domain: ports.domain, idp: 0 };
   const cognito = await services.add(
-    startCognito({ account: aws.account, dir: join(dir, "cognito"), ports: cognitoPorts, customers, events }),
+    startCognito({
+      account: aws.account,
+      dir: join(dir, "cognito"),
+      ports: { domain: ports.domain, idp: 0 },
+      customers,
+      events,
+      ...(options.deliver && { deliver: options.deliver }),
+    }),
   );
   const python = options.withoutPython ? undefined : findVenvPython();
   const runpod = await services.add(

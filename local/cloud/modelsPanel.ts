@@ -11,7 +11,7 @@ const STATUS = { refuse: 500, busy: 429 } as const;
 
 /** Implements the models panel of the local cloud's page with the RunPod double and the servers of the external LLMs. */
 export function modelsPanel(
-  runpod: Pick<RunpodDouble, "switches" | "endpoints" | "stopIdleWorkers" | "tick">,
+  runpod: Pick<RunpodDouble, "switches" | "endpoints" | "tick">,
   vip: Pick<VipServers, "faults">,
 ): ModelsPanel {
   const { switches } = runpod;
@@ -30,8 +30,6 @@ export function modelsPanel(
   const set: Record<RunpodSwitch, (on: boolean) => void> = {
     noGpus(on) {
       switches.noCapacity = on ? EVERYTHING : [];
-      // Workers that wait for jobs would go on to answer.
-      if (on) runpod.stopIdleWorkers();
     },
     slowStart(on) {
       switches.coldStartMs = on ? SLOW_START_MS : 0;

@@ -1,6 +1,4 @@
 import { join } from "node:path";
-import * as z from "zod/mini";
-import { byModel } from "../../contract/plan";
 import { deadlinesOf } from "../../functions/core/relay/deadlines";
 import { PROJECT, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
@@ -8,16 +6,7 @@ import { choosePorts, cloudStackConfig } from "../support/ports";
 import { readAutonaming, type StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
 import { readOffers } from "./offers";
-
-/** Schema of the stack outputs. */
-export const ProgramOutputs = z.object({
-  apiUrl: z.url(),
-  signIn: z.object({ url: z.url(), clientId: z.string(), issuer: z.url(), scopes: z.array(z.string()) }),
-  relayUrl: z.url(),
-  inference: z.object(byModel(() => z.url())),
-  webhookUrl: z.url(),
-});
-export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
+import { ProgramOutputs } from "./outputs";
 
 /**
  * Options for the Pulumi engine to run this program.
@@ -62,7 +51,7 @@ export async function openLocalCloud(
   onStep?: (step: StepEvent) => void,
 ): Promise<ProgramOutputs> {
   const { programDir, dir } = options;
-  const ports = await choosePorts(programDir, options.freePorts);
+  const ports = options.ports ?? (await choosePorts(programDir, options.freePorts));
   const starting = import("./cloud.js").then((module) => module.startLocalCloud({ ...options, ports }));
   const config = (): StackConfig => cloudStackConfig(programDir, ports, options.config);
   const providerOf = (name: keyof LocalCloud["providers"]) => starting.then(({ providers }) => providers[name]);

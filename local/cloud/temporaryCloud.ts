@@ -3,7 +3,8 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EngineName } from "../llm/engineOption";
 import type { LocalCloud } from "./cloud";
-import { openLocalCloud, type ProgramOutputs } from "./program";
+import type { ProgramOutputs } from "./outputs";
+import { openLocalCloud } from "./program";
 
 /**
  * Brings the program up in a new local cloud on free ports, calls `use`, and removes everything.

@@ -62,6 +62,11 @@ export class OidcStore {
     entry.expiresAt = Math.min(entry.expiresAt ?? graceEndsAt, graceEndsAt);
   }
 
+  /** Closes the file. */
+  close(): void {
+    this.store.close();
+  }
+
   private live(key: string): Entry | undefined {
     const entry = this.entries[key];
     return entry && !isExpired(entry) ? entry : undefined;

@@ -1,7 +1,8 @@
+import { join } from "node:path";
 import type { AwsAccount } from "../aws/support/account";
 import type { Events } from "../support/events";
 import { type Listening, listen, serve } from "../support/http";
-import { type Customer, Customers } from "./customer";
+import { type Customer, Customers, type Email } from "./customers";
 import { Directory } from "./directory";
 import { domainListener } from "./domain";
 import { idpApp } from "./idp";
@@ -9,7 +10,7 @@ import { stockKeys } from "./keys";
 import { Pools } from "./pools";
 import { userPoolApi } from "./userPoolApi";
 
-export type { Customer } from "./customer";
+export type { Customer, Email } from "./customers";
 
 /** The running double. */
 export interface CognitoDouble {
@@ -26,7 +27,8 @@ export interface CognitoDouble {
  *
  * @param options.dir folder of keys, sessions and refresh tokens, which survive a restart
  * @param options.ports 0 selects a free port
- * @param options.customers customers who can sign in to every pool
+ * @param options.customers customers who exist from the start and can sign in to every pool
+ * @param options.deliver receives each e-mail with a code; default: nobody
  * @throws PortInUseError
  */
 export async function startCognito(options: {
@@ -35,11 +37,12 @@ export async function startCognito(options: {
   ports: { domain: number; idp: number };
   customers: Customer[];
   events: Events;
+  deliver?: (email: Email) => void;
 }): Promise<CognitoDouble> {
   const { events, dir, ports } = options;
   stockKeys();
   const directory = new Directory(options.account);
-  const customers = new Customers(options.customers);
+  const customers = new Customers(options.customers, join(dir, "users.db"), options.deliver ?? (() => {}));
   const pools = new Pools({ directory, customers, events, dir });
 
   const domain = await listen(
@@ -61,6 +64,8 @@ export async function startCognito(options: {
     idpUrl: idp.url,
     close: async () => {
       await Promise.all([domain.close(), idp.close()]);
+      pools.close();
+      customers.close();
     },
   };
 }

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { AwsAccount } from "../aws/support/account";
+import type { PasswordPolicy } from "./password";
 
 const list = z.pipe(
   z.nullish(z.array(z.string())),
@@ -17,6 +18,7 @@ const UserPoolClient = z.object({
   callbackUrls: list,
   logoutUrls: list,
   enableTokenRevocation: z.nullish(z.boolean()),
+  preventUserExistenceErrors: z.nullish(z.string()),
   refreshTokenRotation: z.nullish(z.object({ feature: z.string(), retryGracePeriodSeconds: z.nullish(z.number()) })),
   accessTokenValidity: z.nullish(z.number()),
   idTokenValidity: z.nullish(z.number()),
@@ -24,9 +26,32 @@ const UserPoolClient = z.object({
   tokenValidityUnits: z.nullish(z.object({ accessToken: Unit, idToken: Unit, refreshToken: Unit })),
 });
 
-const UserPool = z.object({ usernameConfiguration: z.nullish(z.object({ caseSensitive: z.nullish(z.boolean()) })) });
+const flag = z.nullish(z.boolean());
+
+/** The properties of aws.cognito.UserPool that the users depend on. */
+const UserPool = z.object({
+  usernameConfiguration: z.nullish(z.object({ caseSensitive: flag })),
+  adminCreateUserConfig: z.nullish(z.object({ allowAdminCreateUserOnly: flag })),
+  passwordPolicy: z.nullish(
+    z.object({
+      minimumLength: z.nullish(z.number()),
+      requireLowercase: flag,
+      requireUppercase: flag,
+      requireNumbers: flag,
+      requireSymbols: flag,
+    }),
+  ),
+});
 const UserPoolDomain = z.object({ userPoolId: z.string(), managedLoginVersion: z.nullish(z.number()) });
 const ManagedLoginBranding = z.object({ userPoolId: z.string(), clientId: z.string() });
+
+/** The properties of a user pool that its users depend on. */
+export interface PoolRules {
+  /** Whether the case of a user name counts. Cognito's API turns that on unless the pool says otherwise. */
+  caseSensitive: boolean;
+  allowsSignUp: boolean;
+  passwordPolicy: PasswordPolicy;
+}
 
 /** The properties of an app client that matter for sign-in. */
 export interface AppClient {
@@ -40,6 +65,8 @@ export interface AppClient {
   callbackUrls: string[];
   logoutUrls: string[];
   revocation: boolean;
+  /** Whether answers hide that a user does not exist. */
+  hidesUsers: boolean;
   rotation: boolean;
   /** Seconds for which a rotated refresh token stays valid. */
   rotationGraceSeconds: number;
@@ -58,10 +85,22 @@ export class Directory {
     return this.account.get("aws:cognito/userPool:UserPool", poolId) !== undefined;
   }
 
-  /** Whether the case of a user name counts. Cognito's API turns that on unless the pool says otherwise. */
-  isCaseSensitive(poolId: string): boolean {
+  /** The rules of the pool's users. A pool without a password policy requires every kind of character. */
+  rules(poolId: string): PoolRules {
     const pool = this.account.get("aws:cognito/userPool:UserPool", poolId);
-    return UserPool.parse(pool?.outputs ?? {}).usernameConfiguration?.caseSensitive ?? true;
+    const { usernameConfiguration, adminCreateUserConfig, passwordPolicy } = UserPool.parse(pool?.outputs ?? {});
+    const byDefault = !passwordPolicy;
+    return {
+      caseSensitive: usernameConfiguration?.caseSensitive ?? true,
+      allowsSignUp: !adminCreateUserConfig?.allowAdminCreateUserOnly,
+      passwordPolicy: {
+        minimumLength: passwordPolicy?.minimumLength ?? 8,
+        requireLowercase: passwordPolicy?.requireLowercase ?? byDefault,
+        requireUppercase: passwordPolicy?.requireUppercase ?? byDefault,
+        requireNumbers: passwordPolicy?.requireNumbers ?? byDefault,
+        requireSymbols: passwordPolicy?.requireSymbols ?? byDefault,
+      },
+    };
   }
 
   /** The pool's issuer, of type ORIGINAL. */
@@ -85,6 +124,7 @@ export class Directory {
       callbackUrls: client.callbackUrls,
       logoutUrls: client.logoutUrls,
       revocation: client.enableTokenRevocation ?? true,
+      hidesUsers: client.preventUserExistenceErrors === "ENABLED",
       rotation: client.refreshTokenRotation?.feature === "ENABLED",
       rotationGraceSeconds: client.refreshTokenRotation?.retryGracePeriodSeconds ?? 0,
       // Defaults of CreateUserPoolClient: 1 hour, 1 hour, 30 days.

@@ -5,7 +5,7 @@ import { decodeJwt } from "jose";
 import type { Events } from "../support/events";
 import { replay } from "../support/http";
 import { poolOfResumeCookie } from "./cookies";
-import type { Customers } from "./customer";
+import type { Customers } from "./customers";
 import type { Directory } from "./directory";
 import { hostedApp } from "./hosted";
 import type { Pools } from "./pools";

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import Provider, { errors, interactionPolicy, type KoaContextWithOIDC } from "oidc-provider";
 import type { Events } from "../support/events";
 import { JsonFile } from "../support/store";
-import { OidcStore } from "./adapter";
+import type { OidcStore } from "./adapter";
 import { clientAdapter } from "./clients";
 import { cookieNames } from "./cookies";
-import type { Customers } from "./customer";
+import type { Customers } from "./customers";
 import type { AppClient, Directory } from "./directory";
 import type { PoolKeys } from "./keys";
 import { errorPage } from "./pages";
@@ -30,15 +30,21 @@ const INTERACTION_SECONDS = 3600;
 /** Lifetime of an authorization code in Cognito. */
 const CODE_SECONDS = 300;
 
+/**
+ * Parameter of this double: the page at which a sign-in starts, such as `signup`. Cognito opens every page without the
+ * authorize endpoint.
+ */
+export const PAGE_PARAM = "local_page";
+
 /** Cognito's built-in scopes. */
 const cognitoScopes = ["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"];
 
 /** Creates the OIDC server of one pool, configured with Cognito's rules. */
-export function createProvider({ poolId, directory, customers, events, dir }: PoolOptions, keys: PoolKeys): Provider {
-  const store = new OidcStore(
-    join(dir, "oidc.db"),
-    (clientId) => directory.client(clientId)?.rotationGraceSeconds ?? 0,
-  );
+export function createProvider(
+  { poolId, directory, customers, events, dir }: PoolOptions,
+  keys: PoolKeys,
+  store: OidcStore,
+): Provider {
   const cookieKeys = new JsonFile(join(dir, "cookie-keys.json"), [randomBytes(32).toString("base64url")]);
   cookieKeys.save();
 
@@ -61,6 +67,8 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
         interaction: cookieNames.interaction(poolId),
         resume: cookieNames.resume(poolId),
       },
+      // All pages of a pending sign-in need its cookie, not only the first one.
+      short: { path: "/" },
     },
     routes: {
       authorization: "/oauth2/authorize",
@@ -117,10 +125,11 @@ export function createProvider({ poolId, directory, customers, events, dir }: Po
     issueRefreshToken: () => true,
     expiresWithSession: () => false,
     rotateRefreshToken: (ctx) => clientOf(ctx).rotation,
-    extraParams: { lang: null, scope: (ctx) => grantableScope(ctx, clientOf(ctx)) },
+    extraParams: { lang: null, [PAGE_PARAM]: null, scope: (ctx) => grantableScope(ctx, clientOf(ctx)) },
     interactions: {
       policy,
-      url: (_ctx, interaction) => `/login?${new URLSearchParams(interaction.params as Record<string, string>)}`,
+      url: (_ctx, { params: { [PAGE_PARAM]: page = "login", ...params } }) =>
+        `/${page}?${new URLSearchParams(params as Record<string, string>)}`,
     },
     // Each sign-in gets its own grant for all requested scopes, because Cognito has no consent page. With separate
     // grants, revoking the refresh token of one sign-in does not affect other sign-ins.

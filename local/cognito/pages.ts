@@ -1,8 +1,10 @@
 import { html, raw } from "hono/html";
-import type { KnownCustomer } from "./customer";
-import { type Language, words } from "./translations";
+import type { KnownCustomer } from "./customers";
+import type { PoolRules } from "./directory";
+import { type Language, policyLines, words } from "./translations";
 
-type Html = ReturnType<typeof html>;
+/** Rendered HTML. */
+export type Html = ReturnType<typeof html>;
 
 const style = raw(`
 :root { color-scheme: light dark; --ink: #16191f; --soft: #5f6b7a; --line: #d5dbdb; --paper: #fff; --ground: #f3f5f7; --accent: #7a1f3d; --bad: #b3261e }
@@ -24,6 +26,10 @@ button span { color: var(--soft); font-size: 14px; overflow-wrap: anywhere }
 button.main { background: var(--accent); border-color: var(--accent); color: var(--paper); justify-content: center; font-weight: 600 }
 hr { border: 0; border-top: 1px solid var(--line); margin: 24px 0 }
 footer { display: grid; gap: 6px; margin-top: 20px; font-size: 14px; color: var(--soft) }
+ul { margin: 0; padding-left: 20px; color: var(--soft); font-size: 14px; font-weight: 400 }
+button.link { border: 0; padding: 0; color: var(--accent); text-decoration: underline; font-size: 14px; width: auto }
+button.link:hover, button.link:focus-visible { outline-offset: 4px }
+.notice { border: 1px solid var(--line); border-radius: 10px; padding: 10px 14px; margin: 16px 0; font-size: 14px }
 .alert { border: 1px solid var(--bad); color: var(--bad); border-radius: 10px; padding: 10px 14px; margin: 16px 0 }
 `);
 
@@ -41,57 +47,145 @@ function page(language: Language, title: string, body: Html): Html {
 </html>`;
 }
 
-/** Content of the sign-in page. */
-export interface LoginView {
+/** Content of a page of a pending sign-in. */
+export interface PageView {
   language: Language;
-  customers: readonly KnownCustomer[];
-  /** Query of the page, kept in its links. */
+  /** Path of the page, for the link to the other language. */
+  path: string;
+  /** Query of the sign-in, kept in the page's links. */
   query: URLSearchParams;
   csrf: string;
-  /** Reason the last attempt failed. */
-  alert?: "incorrect" | "stale";
+  /** Users who can sign in at once. */
+  customers: readonly KnownCustomer[];
+  rules: PoolRules;
   /** The e-mail address to fill in. */
-  email?: string;
+  email: string;
+  /** Reason the last attempt failed. */
+  alert?: string;
+  /** Whether the customer has just set a new password. */
+  hasNewPassword: boolean;
 }
 
-/** Renders the sign-in page: a button per seeded customer, and Cognito's form. External values are escaped. */
-export function loginPage({ language, customers, query, csrf, alert, email }: LoginView): Html {
-  const text = words[language];
-  const other = new URLSearchParams(query);
-  other.set("lang", language === "ja" ? "en" : "ja");
-  return page(
-    language,
+/** Renders the sign-in page: a button per customer, and Cognito's form. External values are escaped. */
+export function loginPage(view: PageView): Html {
+  const text = words[view.language];
+  const { query, customers, rules } = view;
+  return userPage(
+    view,
     text.signIn,
+    text.intro,
     html`
-<header><h1>${text.signIn}</h1><a href="/login?${other.toString()}">${text.other}</a></header>
-<p>${text.intro}</p>
-${alert ? html`<div class="alert" role="alert">${text[alert]}</div>` : ""}
-<form method="post">
-<input type="hidden" name="_csrf" value="${csrf}">
-${customers.map((customer) => html`<button name="customer" value="${customer.sub}">${customer.label} <span>${customer.email}</span></button>`)}
-</form>
+${view.hasNewPassword ? html`<div class="notice" role="status">${text.hasNewPassword}</div>` : ""}
+${form(
+  view,
+  html`${customers.map((customer) => html`<button name="customer" value="${customer.sub}">${customer.label === customer.email ? "" : customer.label} <span>${customer.email}</span></button>`)}`,
+)}
 <hr>
-<form method="post">
-<input type="hidden" name="_csrf" value="${csrf}">
-<label>${text.email}<input name="username" type="email" autocomplete="username" required value="${email ?? ""}"></label>
-<label>${text.password}<input name="password" type="password" autocomplete="current-password" required></label>
-<button class="main">${text.signIn}</button>
-</form>
+${form(view, html`${emailField(view)}${passwordField(text.password, "current-password")}<button class="main">${text.signIn}</button>`)}
 <footer>
 <a href="/forgotPassword?${query.toString()}">${text.forgot}</a>
-<div>${text.noAccount} <a href="/signup?${query.toString()}">${text.signUp}</a></div>
+${rules.allowsSignUp ? html`<div>${text.noAccount} <a href="/signup?${query.toString()}">${text.signUp}</a></div>` : ""}
 </footer>`,
   );
 }
 
-/** Renders `/signup` and `/forgotPassword`: a note that local customers are seeded. */
-export function seededPage(title: "signUp" | "forgot", language: Language, query: URLSearchParams): Html {
-  const text = words[language];
+/** Renders the page on which a new customer chooses e-mail address and password. */
+export function signUpPage(view: PageView): Html {
+  const text = words[view.language];
+  return userPage(
+    view,
+    text.signUp,
+    text.signUpIntro,
+    html`
+${form(view, html`${emailField(view)}${newPasswordField(view, text.password)}<button class="main">${text.signUp}</button>`)}
+<footer><div>${text.hasAccount} <a href="/login?${view.query.toString()}">${text.signIn}</a></div></footer>`,
+  );
+}
+
+/** Renders the page that asks a new customer for the code. */
+export function confirmPage(view: PageView): Html {
+  const text = words[view.language];
+  return userPage(
+    view,
+    text.confirm,
+    text.codeSent(view.email),
+    html`
+${form(view, html`${hiddenEmail(view)}${codeField(text.code)}<button class="main">${text.confirmAccount}</button>`)}
+<footer>
+${form(view, html`${hiddenEmail(view)}<button class="link" name="action" value="resend">${text.resend}</button>`)}
+<a href="/login?${view.query.toString()}">${text.back}</a>
+</footer>`,
+  );
+}
+
+/** Renders the page on which a customer asks for a code to set a new password. */
+export function forgotPage(view: PageView): Html {
+  const text = words[view.language];
+  return userPage(
+    view,
+    text.reset,
+    text.forgotIntro,
+    html`
+${form(view, html`${emailField(view)}<button class="main">${text.sendCode}</button>`)}
+<footer><a href="/login?${view.query.toString()}">${text.back}</a></footer>`,
+  );
+}
+
+/** Renders the page on which a customer sets a new password with the code. */
+export function resetPage(view: PageView): Html {
+  const text = words[view.language];
+  return userPage(
+    view,
+    text.reset,
+    text.codeSent(view.email),
+    html`
+${form(view, html`${hiddenEmail(view)}${codeField(text.code)}${newPasswordField(view, text.newPassword)}<button class="main">${text.changePassword}</button>`)}
+<footer>
+<a href="/forgotPassword?${view.query.toString()}">${text.resend}</a>
+<a href="/login?${view.query.toString()}">${text.back}</a>
+</footer>`,
+  );
+}
+
+/** The frame of a user's page: title, link to the other language, introduction and alert. */
+function userPage({ language, path, query, email, alert }: PageView, title: string, intro: string, body: Html): Html {
+  const other = new URLSearchParams(query);
+  other.set("lang", language === "ja" ? "en" : "ja");
+  if (email) other.set("username", email);
   return page(
     language,
-    text[title],
-    html`<h1>${text[title]}</h1><p>${text.seeded}</p><a href="/login?${query.toString()}">${text.back}</a>`,
+    title,
+    html`
+<header><h1>${title}</h1><a href="${path}?${other.toString()}">${words[language].other}</a></header>
+<p>${intro}</p>
+${alert ? html`<div class="alert" role="alert">${alert}</div>` : ""}
+${body}`,
   );
+}
+
+function form({ csrf }: PageView, fields: Html): Html {
+  return html`<form method="post"><input type="hidden" name="_csrf" value="${csrf}">${fields}</form>`;
+}
+
+function emailField({ language, email }: PageView): Html {
+  return html`<label>${words[language].email}<input name="username" type="email" autocomplete="username" required value="${email}"></label>`;
+}
+
+function hiddenEmail({ email }: PageView): Html {
+  return html`<input type="hidden" name="username" value="${email}">`;
+}
+
+function codeField(label: string): Html {
+  return html`<label>${label}<input name="code" inputmode="numeric" autocomplete="one-time-code" required></label>`;
+}
+
+function passwordField(label: string, autocomplete: "current-password" | "new-password"): Html {
+  return html`<label>${label}<input name="password" type="password" autocomplete="${autocomplete}" required></label>`;
+}
+
+function newPasswordField({ language, rules }: PageView, label: string): Html {
+  const lines = policyLines(rules.passwordPolicy, language);
+  return html`${passwordField(label, "new-password")}<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
 }
 
 /** Renders Cognito's error page for a request that cannot be redirected to the app, such as `redirect_mismatch`. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import type Provider from "oidc-provider";
+import { OidcStore } from "./adapter";
 import { PoolKeys } from "./keys";
 import { createProvider, type PoolOptions } from "./oidc";
 
@@ -12,11 +13,16 @@ import { createProvider, type PoolOptions } from "./oidc";
 export class Pool {
   readonly provider: Provider;
   private readonly keys: PoolKeys;
+  private readonly store: OidcStore;
   private readonly answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
   constructor(options: PoolOptions) {
     this.keys = new PoolKeys(join(options.dir, "keys.json"));
-    this.provider = createProvider(options, this.keys);
+    this.store = new OidcStore(
+      join(options.dir, "oidc.db"),
+      (clientId) => options.directory.client(clientId)?.rotationGraceSeconds ?? 0,
+    );
+    this.provider = createProvider(options, this.keys, this.store);
     this.answer = this.provider.callback();
   }
 
@@ -34,5 +40,10 @@ export class Pool {
   async endSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const session = await this.provider.Session.get(this.provider.createContext(request, response));
     await session.destroy();
+  }
+
+  /** Closes the file of sessions and tokens. */
+  close(): void {
+    this.store.close();
   }
 }

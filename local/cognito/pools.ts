@@ -17,4 +17,9 @@ export class Pools {
     this.started.set(poolId, pool);
     return pool;
   }
+
+  /** Closes the files of all pools. */
+  close(): void {
+    for (const pool of this.started.values()) pool.close();
+  }
 }

@@ -1,7 +1,7 @@
 import type Provider from "oidc-provider";
 import type { KoaContextWithOIDC } from "oidc-provider";
 import type { Events } from "../support/events";
-import type { Customers } from "./customer";
+import type { Customers } from "./customers";
 import type { Directory } from "./directory";
 import type { PoolKeys } from "./keys";
 import { cognitoTokens, tokenIdOf } from "./tokens";

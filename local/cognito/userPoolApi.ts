@@ -5,8 +5,9 @@ import { permits } from "../aws/iam/policy";
 import type { AwsAccount } from "../aws/support/account";
 import { JsonProtocolError, jsonProtocolApp } from "../aws/support/jsonProtocol";
 import type { Events } from "../support/events";
-import type { Customers, KnownCustomer } from "./customer";
+import type { Customers, KnownCustomer } from "./customers";
 import type { Directory } from "./directory";
+import { publicOperations } from "./publicApi";
 
 /**
  * Attributes that ListUsers can search.
@@ -33,10 +34,7 @@ const ListUsersInput = z.strictObject({
   Filter: z.string().max(256).optional(),
 });
 
-/** Creation time of every local user, Unix seconds. */
-const CREATED = 1_700_000_000;
-
-/** Serves the API of user pools, of which the local cloud supports ListUsers: `POST /`. */
+/** Serves the API of user pools: `POST /`. It supports ListUsers, sign-up and password reset. */
 export function userPoolApi(account: AwsAccount, directory: Directory, customers: Customers, events: Events): Hono {
   function listUsers(body: unknown) {
     const { data: input, error } = ListUsersInput.safeParse(body);
@@ -63,7 +61,10 @@ export function userPoolApi(account: AwsAccount, directory: Directory, customers
   }
 
   const target = "AWSCognitoIdentityProviderService";
-  return jsonProtocolApp({ source: "cognito", target, operations: { ListUsers: listUsers }, denial }, events);
+  const open = publicOperations(directory, customers);
+  const operations = { ...open, ListUsers: listUsers };
+  const denialOf: typeof denial = (operation, ...call) => (operation in open ? undefined : denial(operation, ...call));
+  return jsonProtocolApp({ source: "cognito", target, operations, denial: denialOf }, events);
 }
 
 /**
@@ -84,8 +85,9 @@ function parseFilter(filter: string): (customer: KnownCustomer) => boolean {
 }
 
 /** A user's attributes, and the properties that can be searched like attributes. */
-function attributesOf({ sub, email }: KnownCustomer): Record<string, string> {
-  return { sub, email, email_verified: "true", username: sub, status: "Enabled", "cognito:user_status": "CONFIRMED" };
+function attributesOf({ sub, email, status }: KnownCustomer): Record<string, string> {
+  const email_verified = String(status === "CONFIRMED");
+  return { sub, email, email_verified, username: sub, status: "Enabled", "cognito:user_status": status };
 }
 
 function describe(customer: KnownCustomer, wanted = ["sub", "email", "email_verified"]) {
@@ -98,9 +100,9 @@ function describe(customer: KnownCustomer, wanted = ["sub", "email", "email_veri
     Username: customer.sub,
     Attributes,
     Enabled: true,
-    UserStatus: "CONFIRMED",
-    UserCreateDate: CREATED,
-    UserLastModifiedDate: CREATED,
+    UserStatus: customer.status,
+    UserCreateDate: customer.createdAt / 1000,
+    UserLastModifiedDate: customer.createdAt / 1000,
   };
 }
 

@@ -1,4 +1,5 @@
 import { type VipProvider, vipProviderKeys, vipProviders } from "../../contract/relay";
+import type { KeyCheck } from "./keyCheck";
 
 /** External LLMs that answer instead of the local servers. */
 export interface RealVip {
@@ -7,7 +8,12 @@ export interface RealVip {
   config: Record<string, unknown>;
   /** Environment variables for the Lambda functions: AWS credentials for Bedrock. */
   lambdaEnv: Record<string, string>;
+  /** Calls to the vendors that show whether each key is right. */
+  checks: KeyCheck[];
 }
+
+/** A provider with a key. Bedrock has AWS credentials instead. */
+type KeyProvider = Exclude<VipProvider, "bedrock">;
 
 /** Environment variable with each provider's key, as the vendors' SDKs name it. */
 const keyVariables = { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY", huggingface: "HF_TOKEN" } as const;
@@ -37,6 +43,7 @@ export function realVip(env: NodeJS.ProcessEnv): RealVip | undefined {
     providers,
     config: { "vip.providers": providers, ...Object.fromEntries(settings) },
     lambdaEnv: providers.includes("bedrock") ? awsCredentials(env) : {},
+    checks: providers.flatMap((provider) => (provider === "bedrock" ? [] : checkOf(provider, env))),
   };
 }
 
@@ -57,13 +64,41 @@ function settingsOf(provider: VipProvider, env: NodeJS.ProcessEnv): Record<strin
   };
 }
 
-function keySettings(provider: Exclude<VipProvider, "bedrock">, env: NodeJS.ProcessEnv): Record<string, unknown> {
+function keySettings(provider: KeyProvider, env: NodeJS.ProcessEnv): Record<string, unknown> {
+  const { baseUrl, key } = accessOf(provider, env);
+  return { [`vip.${provider}.baseUrl`]: baseUrl, [vipProviderKeys[provider]]: key };
+}
+
+function accessOf(provider: KeyProvider, env: NodeJS.ProcessEnv): { baseUrl: string; key: string } {
   const variable = keyVariables[provider];
   const baseUrl = env[`${provider.toUpperCase()}_BASE_URL`];
   // A server on this machine accepts any key.
   const key = env[variable] || (baseUrl && "none");
   if (!key) throw new Error(`VIP_PROVIDERS lists ${provider}, but ${variable} is not set.`);
-  return { [`vip.${provider}.baseUrl`]: baseUrl || vendorUrls[provider], [vipProviderKeys[provider]]: key };
+  return { baseUrl: baseUrl || vendorUrls[provider], key };
+}
+
+/** Lists models, which every vendor allows with any key. HuggingFace's router lists them without a key, so asks whose it is. */
+function checkOf(provider: KeyProvider, env: NodeJS.ProcessEnv): KeyCheck {
+  const { baseUrl, key } = accessOf(provider, env);
+  const isOwnServer = baseUrl !== vendorUrls[provider];
+  const headers: Record<string, string> =
+    provider === "anthropic"
+      ? { "x-api-key": key, "anthropic-version": "2023-06-01" }
+      : { authorization: `Bearer ${key}` };
+  const url =
+    provider === "huggingface" && !isOwnServer ? "https://huggingface.co/api/whoami-v2" : modelsUrl(provider, baseUrl);
+  const variable = isOwnServer ? `${provider.toUpperCase()}_BASE_URL` : keyVariables[provider];
+  return {
+    variable,
+    url,
+    headers,
+    expected: isOwnServer ? "the URL of a server that accepts your key" : "a key of your account",
+  };
+}
+
+function modelsUrl(provider: KeyProvider, baseUrl: string): string {
+  return `${baseUrl.replace(/\/$/, "")}${provider === "anthropic" ? "/v1" : ""}/models`;
 }
 
 function bedrockSettings(env: NodeJS.ProcessEnv): Record<string, unknown> {
@@ -75,6 +110,10 @@ function bedrockSettings(env: NodeJS.ProcessEnv): Record<string, unknown> {
 function awsCredentials(env: NodeJS.ProcessEnv): Record<string, string> {
   if (!env.AWS_ACCESS_KEY_ID || !env.AWS_SECRET_ACCESS_KEY)
     throw new Error("VIP_PROVIDERS lists bedrock, but AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set.");
+  if (!/^A[A-Z0-9]{15,127}$/.test(env.AWS_ACCESS_KEY_ID))
+    throw new Error("AWS_ACCESS_KEY_ID must be an access key id of AWS, AKIA… or ASIA….");
+  if (env.AWS_ACCESS_KEY_ID.startsWith("ASIA") && !env.AWS_SESSION_TOKEN)
+    throw new Error("AWS_SESSION_TOKEN is not set, but AWS_ACCESS_KEY_ID is a temporary key (ASIA…).");
   const found = credentialVariables.flatMap((name) => (env[name] ? [[name, env[name]]] : []));
   return Object.fromEntries(found);
 }

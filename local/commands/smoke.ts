@@ -7,7 +7,7 @@ import type { ErrorCode } from "../../contract/errors";
 import { type Model, models } from "../../contract/plan";
 import { browserKeyOf } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
-import type { ProgramOutputs } from "../cloud/program";
+import type { ProgramOutputs } from "../cloud/outputs";
 import { inTemporaryCloud } from "../cloud/temporaryCloud";
 import type { RunningEngine } from "../llm/engine";
 import { type EngineName, engineOption } from "../llm/engineOption";

@@ -4,7 +4,7 @@ import { ApiProblem, type ChatDone, chat, type Session } from "../../client";
 import type { ErrorCode } from "../../contract/errors";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import type { LocalCloud } from "../cloud/cloud";
-import type { ProgramOutputs } from "../cloud/program";
+import type { ProgramOutputs } from "../cloud/outputs";
 import type { VipFault } from "../vip/vip";
 import { customerApi } from "../visitor/customer";
 import { setVipProviders } from "../visitor/relaySettings";

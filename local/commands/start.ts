@@ -1,16 +1,22 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import pc from "picocolors";
-import { command, run } from "../../cli/command";
+import { command, commandLine, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { START_STACK } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
-import { openLocalCloud, type ProgramOutputs } from "../cloud/program";
+import type { ProgramOutputs } from "../cloud/outputs";
+import { openLocalCloud } from "../cloud/program";
+import { CODE_HOURS } from "../cognito/codes";
+import type { Email } from "../cognito/cognito";
 import { type EngineName, engineOption } from "../llm/engineOption";
 import { StackState } from "../pulumi/state";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
+import { PortInUseError } from "../support/portInUse";
+import { choosePorts, type Ports, requireFreePorts } from "../support/ports";
 import { setupPython } from "../support/pythonEnvironment";
+import { checkKeys } from "./keyCheck";
 import { type RealStripe, realStripe } from "./realStripe";
 import { type RealVip, realVip } from "./realVip";
 
@@ -48,9 +54,12 @@ async function start(options: Options): Promise<void> {
   const vip = realVip(process.env);
   // Real Stripe and the double need separate folders, because their customers must not mix.
   const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
-  lockFolder(dir);
+  const elsewhere = commandLine(program, { freePorts: true, dir: unusedFolder(dir) });
+  lockFolder(dir, "npm start", `, or run ${elsewhere}`);
+  const ports = await portsOf(options, stripe !== undefined);
   if (options.reset) forget(dir);
   refuseHalfState(dir);
+  await checkKeys([...(stripe?.checks ?? []), ...(vip?.checks ?? [])]);
   // With --json, stdout gets one object and nothing else.
   const progress = new Progress(options.json ? process.stderr : process.stdout);
   const noWorkerReason = await setUpWorker(options.python, progress);
@@ -65,11 +74,13 @@ async function start(options: Options): Promise<void> {
         programDir,
         dir,
         freePorts: options.freePorts ?? false,
+        ports,
         withoutPython: !options.python,
         config: { ...stripe?.config, ...vip?.config },
         ...(vip && { lambdaEnv: vip.lambdaEnv }),
         ...(options.engine && { engine: options.engine }),
         progress: options.json ? () => {} : progress.step,
+        deliver: showEmail,
       },
       (started) => {
         cloud = started;
@@ -89,8 +100,41 @@ async function start(options: Options): Promise<void> {
     }
   } catch (error) {
     await stop();
-    throw error;
+    throw withNextStep(error);
   }
+}
+
+/**
+ * Chooses the ports and checks that they are free, so that a start fails at once and not after the program has started.
+ *
+ * @throws Error with the next step when a port is in use
+ */
+async function portsOf({ freePorts = false }: Options, hasRealStripe: boolean): Promise<Ports> {
+  const ports = await choosePorts(programDir, freePorts);
+  const { stripe, ...others } = ports;
+  if (!freePorts)
+    await requireFreePorts({ ...others, ...(!hasRealStripe && { stripe }) }).catch((error: unknown) => {
+      throw withNextStep(error);
+    });
+  return ports;
+}
+
+/** Adds the command that avoids a used port. */
+function withNextStep(error: unknown): unknown {
+  if (!(error instanceof PortInUseError)) return error;
+  return new Error(`${error.message}, or run ${commandLine(program, { freePorts: true })}`, { cause: error });
+}
+
+/** Returns the first of `<folder>-2`, `<folder>-3` … that does not exist. */
+function unusedFolder(dir: string): string {
+  const folder = relative(programDir, dir);
+  for (let number = 2; ; number++) if (!existsSync(`${dir}-${number}`)) return `${folder}-${number}`;
+}
+
+/** Shows a code on stderr, because stdout has only one object with --json. */
+function showEmail({ to, purpose, code }: Email): void {
+  const reason = purpose === "confirmSignUp" ? "to confirm the account" : "to set a new password";
+  console.error(`Cognito's e-mail to ${to}: code ${pc.bold(code)} ${reason}, valid for ${CODE_HOURS[purpose]} h.`);
 }
 
 /**
@@ -126,7 +170,7 @@ function refuseHalfState(dir: string): void {
   const missing = existsSync(account) ? !existsSync(stack) && stack : hasResources && account;
   if (!missing) return;
   throw new Error(
-    `${missing} is missing, but other local state exists. Delete all local state with: npm start -- --reset`,
+    `${missing} is missing, but other local state exists. Delete all local state with: ${commandLine(program, { reset: true })}`,
   );
 }
 

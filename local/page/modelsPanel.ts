@@ -25,7 +25,6 @@ export interface ModelsState {
 /** The panel's actions on the models. */
 export interface ModelsPanel {
   state(): ModelsState;
-  /** `noGpus` also stops the idle workers, which would go on to answer. */
   setRunpod(name: RunpodSwitch, on: boolean): void;
   setLlm(name: VipProvider, fault: LlmFault): void;
 }

@@ -16,7 +16,7 @@ import { type EndpointOverview, Endpoints } from "./jobApi/endpoints";
 import { jobApi } from "./jobApi/jobApi";
 import { workerApi } from "./jobApi/workerApi";
 import type { RestQuota } from "./rest/rateLimit";
-import { restApi } from "./rest/restApi";
+import { isRestPath, restApi } from "./rest/restApi";
 import { startCannedWorker } from "./workers/cannedWorker";
 import { type StartWorker, workerLauncher } from "./workers/launcher";
 import { preparePythonWorker } from "./workers/pythonWorker";
@@ -87,8 +87,6 @@ export interface RunpodDouble extends Listening {
   tick(): void;
   /** Workers and jobs of every running endpoint. */
   endpoints(): EndpointOverview[];
-  /** Stops every worker without a job, as if its idle timeout had passed. */
-  stopIdleWorkers(): void;
   /** Replaces `https://api.runpod.io/graphql`. */
   graphqlUrl: string;
   /** Replaces `https://api.runpod.io/v2`, REST v2. The job API has the same URL. */
@@ -126,9 +124,12 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   mkdirSync(workersDir, { recursive: true });
 
   const app = new Hono();
-  const listening = await serve("RunPod", options.port, (request) =>
-    serveWithFaults(switches, events, request, (passed) => app.fetch(passed)),
-  );
+  const listening = await serve("RunPod", options.port, async (request) => {
+    const response = await serveWithFaults(switches, events, request, (passed) => app.fetch(passed));
+    // The answer of a fault does not pass the CORS middleware. Without this header, a browser could not read it.
+    if (hasCors(options, request)) response.headers.set("access-control-allow-origin", "*");
+    return response;
+  });
   const jobApiUrl = `http://127.0.0.1:${listening.port}/v2`;
   const prepare = python
     ? (identity: WorkerIdentity) =>
@@ -156,6 +157,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
   const close = async () => {
     await Promise.all([endpoints.close(), warm.close()]);
     await listening.close();
+    account.close();
   };
   addApis(app, options, { account, endpoints, switches, clock, skip, url: listening.url });
 
@@ -175,13 +177,18 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     skip,
     tick: () => endpoints.tick(),
     endpoints: () => endpoints.overview(),
-    stopIdleWorkers: () => endpoints.stopIdleWorkers(),
     restUrl: `${listening.url}/v2`,
     graphqlUrl: `${listening.url}/graphql`,
     jobApiUrl: `${listening.url}/v2`,
     workerKind: python ? "python" : "canned",
     close,
   };
+}
+
+/** Whether the answer to a request gets CORS headers: only browsers' calls of the job API need them. */
+function hasCors({ cors = true }: RunpodOptions, { url }: Request): boolean {
+  const { pathname } = new URL(url);
+  return cors && pathname.startsWith("/v2/") && !isRestPath(pathname);
 }
 
 interface DoubleParts {

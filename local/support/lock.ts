@@ -1,46 +1,40 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { lockSync } from "proper-lockfile";
+import { DatabaseSync } from "node:sqlite";
 
 /** Names of the entries that a lock creates in its folder. */
-export const LOCK_ENTRIES: readonly string[] = ["lock", "pid"];
+export const LOCK_ENTRIES: readonly string[] = ["lock.db", "pid"];
+
+/** `errcode` of SQLITE_BUSY. */
+const BUSY = 5;
+
+/** Open databases of this process. A database that the garbage collector closes would release its lock. */
+const held: DatabaseSync[] = [];
 
 /**
- * A lock counts as abandoned when its owner has not refreshed it for this long. The time is long because a debugger may
- * pause the owner.
- */
-const STALE_MS = 60_000;
-
-/**
- * Locks a folder of local state until this process exits. Takes over the lock at once when its owner no longer runs.
+ * Locks a folder of local state until this process ends. The lock is an exclusive transaction of an SQLite file, that
+ * is, a file lock of the operating system. The system releases it when the process ends, however it ends, so a stale
+ * lock does not exist.
  *
  * @param owner the command that locks the folder, for the error
  * @param alternative last part of the error: an alternative to stopping the owner
  * @throws Error with the folder, the owner of the lock, and the next step
  */
-export function lockFolder(
-  dir: string,
-  owner = "npm start",
-  alternative = ", or add --free-ports --dir <another folder>",
-): void {
+export function lockFolder(dir: string, owner: string, alternative = ""): void {
   mkdirSync(dir, { recursive: true });
   const folder = relative(process.cwd(), dir) || dir;
   const [lock = "", pidFile = ""] = LOCK_ENTRIES.map((entry) => join(dir, entry));
-  const pid = readPid(pidFile);
-  // A killed process cannot release its lock. The lock becomes stale only after a minute, so this removes it now.
-  if (pid !== undefined && !isAnotherProcess(pid)) rmSync(lock, { recursive: true, force: true });
+  const database = new DatabaseSync(lock, { timeout: 0 });
   try {
-    lockSync(dir, {
-      lockfilePath: lock,
-      stale: STALE_MS,
-      onCompromised: () =>
-        process.emitWarning(`${folder} was deleted or locked by another process. Stop this process.`),
-    });
+    database.exec("BEGIN EXCLUSIVE");
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ELOCKED") throw cause;
+    database.close();
+    if ((cause as { errcode?: number }).errcode !== BUSY) throw cause;
+    const pid = readPid(pidFile);
     const id = pid === undefined ? "" : ` (process ${pid})`;
     throw new Error(`${folder} is in use by another ${owner}${id}. Stop that process${alternative}.`, { cause });
   }
+  held.push(database);
   writeFileSync(pidFile, String(process.pid));
   process.once("exit", () => rmSync(pidFile, { force: true }));
 }
@@ -50,20 +44,5 @@ function readPid(file: string): number | undefined {
     return Number(readFileSync(file, "utf8"));
   } catch {
     return undefined;
-  }
-}
-
-/**
- * Whether another process runs under `pid`. In a container, a new process can get the same pid as an earlier process,
- * so our own pid does not count.
- */
-function isAnotherProcess(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: the process exists and belongs to another user.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

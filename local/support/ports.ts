@@ -1,10 +1,19 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { configKey, PROJECT, START_STACK } from "../../names";
+import { PortInUseError } from "./portInUse";
 import { readStackConfig, type StackConfig } from "./stackConfig";
 
 /** Ports of the servers whose URLs are in the stack's configuration. They are chosen before the servers start. */
 export type Ports = Record<"page" | "runpod" | "domain" | "stripe", number>;
+
+/**
+ * Ports of the Pulumi providers. They stay the same, so that README's command for the real Pulumi works at each start.
+ */
+export const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
+
+/** Name of the server on each port, for an error. */
+const servers = { page: "the page", runpod: "RunPod", domain: "Cognito's sign-in", stripe: "Stripe" } as const;
 
 /**
  * Chooses free ports, or the ports in `Pulumi.local.yaml`.
@@ -25,6 +34,21 @@ export async function choosePorts(programDir: string, freePorts: boolean): Promi
     domain: portOf("auth.domainUrl", (object("auth") as { domainUrl?: string }).domainUrl),
     stripe: portOf("stripeApiUrl", values[configKey("stripeApiUrl")]),
   };
+}
+
+/**
+ * Checks that the given ports and those of the Pulumi providers are free, before anything starts.
+ *
+ * @throws PortInUseError for the first port that is in use
+ */
+export async function requireFreePorts(ports: Partial<Ports>): Promise<void> {
+  const all = [
+    ...Object.entries(ports).map(([name, port]) => ({ port, server: servers[name as keyof Ports] })),
+    ...Object.values(PROVIDER_PORTS).map((port) => ({ port, server: "a Pulumi provider" })),
+  ];
+  const free = await Promise.all(all.map(({ port }) => isFree(port)));
+  const used = all[free.indexOf(false)];
+  if (used) throw new PortInUseError(used.port, used.server);
 }
 
 function portOf(key: string, url: string | undefined): number {

@@ -2,7 +2,7 @@ import { type Api, createApi, createSignIn, type SignIn } from "../../client";
 import type { Plan } from "../../contract/plan";
 import type { LocalCloud } from "../cloud/cloud";
 import { customers } from "../cloud/customers";
-import type { ProgramOutputs } from "../cloud/program";
+import type { ProgramOutputs } from "../cloud/outputs";
 import { type Credentials, signInByForm } from "./hostedSignIn";
 
 /** Signs a customer in with authorization code and PKCE, without a browser. */

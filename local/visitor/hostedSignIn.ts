@@ -14,7 +14,7 @@ const MAX_HOPS = 20;
  * @param authorizeUrl the result of `startSignIn`
  * @param redirectUri the client's callback URL
  * @returns the callback URL with `code` and `state`
- * @throws Error when the pages do not lead to the callback URL
+ * @throws Error with the page's message when the pages do not lead to the callback URL
  */
 export async function signInByForm(authorizeUrl: string, redirectUri: string, who: Credentials): Promise<string> {
   const cookies = new Map<string, string>();
@@ -45,6 +45,9 @@ export async function signInByForm(authorizeUrl: string, redirectUri: string, wh
   const [, csrf = ""] = /name="_csrf" value="([^"]+)"/.exec(page.html ?? "") ?? [];
   const form = new URLSearchParams({ _csrf: csrf, username: who.email, password: who.password });
   const done = await visit(page.url, form);
-  if (done.html !== undefined) throw new Error(`Signing in as ${who.email} did not end at ${redirectUri}`);
+  if (done.html !== undefined) {
+    const [, alert = `the pages did not lead to ${redirectUri}`] = /role="alert">([^<]+)</.exec(done.html) ?? [];
+    throw new Error(`${who.email} cannot sign in: ${alert}`);
+  }
   return done.url;
 }

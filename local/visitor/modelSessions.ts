@@ -2,7 +2,7 @@ import type { Session } from "../../client";
 import { type Model, Plan, planModels } from "../../contract/plan";
 import { browserKeyOf, configKey } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
-import type { ProgramOutputs } from "../cloud/program";
+import type { ProgramOutputs } from "../cloud/outputs";
 import { customerApi } from "./customer";
 import { validTicket, withTicket } from "./tickets";
 

@@ -1,9 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { z } from "zod";
 import { type Model, models } from "../../contract/plan";
 import { type PlainConfig, parsePlainConfig } from "../../infra/configSchema";
 import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
+import { readStartedProgram } from "../../local/cloud/outputs";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";
 import { browserKeyOf, configKey, localStacks, START_STACK, stackNames } from "../../names";
 import type { Aws } from "./aws";
@@ -86,24 +84,19 @@ function namespaced({ values, encryptedKeys }: StackConfig) {
   };
 }
 
-const State = z.object({
-  resources: z.array(z.object({ type: z.string(), outputs: z.record(z.string(), z.unknown()) })),
-});
-const Outputs = z.object({ inference: z.record(z.string(), z.url()) });
-
 /**
  * Returns the URLs of `npm start`'s RunPod double, from the saved state of that stack. With `--free-ports` they differ
  * from the URLs in the file.
  */
 function runningUrls(dir: string): Record<string, string> {
-  const file = join(dir, "stack.json");
+  const { origin } = new URL(startedProgram(dir).outputs.inference.phi3);
+  return { runpodApiUrl: origin, runpodJobApiUrl: `${origin}/v2` };
+}
+
+function startedProgram(dir: string) {
   try {
-    const { resources } = State.parse(JSON.parse(readFileSync(file, "utf8")));
-    const stack = resources.find(({ type }) => type === "pulumi:pulumi:Stack");
-    const [url = ""] = Object.values(Outputs.parse(stack?.outputs).inference);
-    const { origin } = new URL(url);
-    return { runpodApiUrl: origin, runpodJobApiUrl: `${origin}/v2` };
-  } catch {
-    throw new Error(`${file} cannot be read. Run npm start first, or name a stack with --stack.`);
+    return readStartedProgram(dir);
+  } catch (cause) {
+    throw new Error(`${cause instanceof Error ? cause.message : cause}, or name a stack with --stack.`, { cause });
   }
 }

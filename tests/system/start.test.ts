@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { afterAll, describe, expect, it } from "vitest";
 import { chat, createApi } from "../../client";
 import { customers } from "../../local/cloud/customers";
-import type { ProgramOutputs } from "../../local/cloud/program";
+import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { signedIn } from "../../local/visitor/customer";
 
@@ -109,7 +109,7 @@ describe("npm start", () => {
     for (const args of [["--free-ports"], ["--free-ports", "--reset"]]) {
       const other = await errorOf(npmStart(...args));
       expect(other).toMatch(
-        / is in use by another npm start \(process \d+\)\. Stop that process, or add --free-ports --dir/,
+        / is in use by another npm start \(process \d+\)\. Stop that process, or run npm run start -- --free-ports --dir \S+-2( --reset)?( --no-python)?\.$/m,
       );
     }
     const running = processTree(Number(first.pid));
@@ -128,12 +128,14 @@ describe("npm start", () => {
     expect(await errorOf(npmStart("--engine", "scripted", "--no-python"))).toMatch(/exclude each other/);
   });
 
-  it("prints the port and the next step when a port is in use", async () => {
+  it("names a used port before it sets anything up, with a command that has all options of the call", async () => {
+    const fresh = join(dir, "unused");
     const release = await occupy(4101);
     try {
-      expect(await errorOf(npmStart())).toMatch(
-        /Port \d+ \([\w ]+\) is in use\. Stop the process that listens there, or run npm start -- --free-ports\./,
-      );
+      const error = await errorOf(npmStart("--dir", fresh, "--reset"));
+      expect(error).toMatch(/Port \d+ \([\w' ]+\) is in use\. Stop the process that listens there, or run /);
+      expect(error).toMatch(/ npm run start -- --free-ports --dir \S+unused --reset( --no-python)?$/m);
+      expect(readdirSync(fresh).sort()).toEqual(["lock.db"]);
     } finally {
       await release();
     }
@@ -155,6 +157,8 @@ describe("npm start", () => {
 
   it("prints the next step when stack.json is missing", async () => {
     rmSync(join(dir, "stack.json"));
-    expect(await errorOf(npmStart("--free-ports"))).toMatch(/stack\.json is missing, but .*: npm start -- --reset/);
+    expect(await errorOf(npmStart("--free-ports"))).toMatch(
+      /stack\.json is missing, but .*: npm run start -- .*--reset/,
+    );
   });
 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chat } from "../../client";
-import { ProgramOutputs } from "../../local/cloud/program";
+import { ProgramOutputs } from "../../local/cloud/outputs";
 import { findVenvPython } from "../../local/support/pythonEnvironment";
 import { customerApi } from "../../local/visitor/customer";
 import type { Cost } from "./sdkImport";

@@ -1,6 +1,6 @@
 import { type Model, models } from "../../contract/plan";
 import type { LocalCloud } from "../../local/cloud/cloud";
-import type { ProgramOutputs } from "../../local/cloud/program";
+import type { ProgramOutputs } from "../../local/cloud/outputs";
 import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
 import type { EngineName } from "../../local/llm/engineOption";
 import { modelSessions } from "../../local/visitor/modelSessions";

@@ -37,7 +37,7 @@ export async function buildAndChat(
   signal: AbortSignal,
 ): Promise<CpuImage[]> {
   const dir = join(root, ".build/images");
-  lockFolder(dir, "npm run images:build", "");
+  lockFolder(dir, "npm run images:build");
   mkdirSync(dir, { recursive: true });
   const python = findVenvPython() ?? "python3";
   const index = packageIndex(await runProgram(python, ["-m", "pip", "config", "list"], { signal }), process.env);

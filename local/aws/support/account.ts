@@ -62,6 +62,11 @@ export class AwsAccount {
     this.store.save("resources", at);
   }
 
+  /** Closes the account's file. */
+  close(): void {
+    this.store.close();
+  }
+
   /** Removes a resource if it exists. */
   delete(type: string, id: string, scope?: string): void {
     const at = key(type, id, scope);

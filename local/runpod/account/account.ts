@@ -67,6 +67,11 @@ export class RunpodAccount {
     this.secrets = new Secrets(this.file, options.clock);
   }
 
+  /** Closes the account's file. */
+  close(): void {
+    this.file.close();
+  }
+
   get userId(): string {
     return this.file.data.account.userId;
   }

@@ -45,7 +45,7 @@ export type Fault = z.output<typeof Fault>;
 export const Switches = z.strictObject({
   /** Calls that fail. A fault is removed after its last use. */
   faults: z.array(Fault),
-  /** GPU pools, data centers and endpoint names that have no capacity. */
+  /** GPU pools, data centers and endpoint names that have no capacity. Workers leave them, a busy one after its jobs. */
   noCapacity: Patterns,
   /** Images that hosts cannot pull although the registry has them. */
   unpullable: Patterns,

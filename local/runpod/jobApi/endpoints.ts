@@ -125,11 +125,6 @@ export class Endpoints {
     }));
   }
 
-  /** Stops every worker without a job. */
-  stopIdleWorkers(): void {
-    for (const { fleet } of this.runtimes.values()) fleet.stopIdle();
-  }
-
   /** The running endpoint, undefined for an unknown id. */
   find(id: string): EndpointRuntime | undefined {
     return this.runtimes.get(id);

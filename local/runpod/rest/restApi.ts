@@ -20,7 +20,21 @@ interface RestOptions extends RestContext {
 const MAX_BODY_BYTES = 102_400;
 
 /** Path segments after `/v2/` that belong to REST v2. No endpoint has one of these texts as its id. */
-const collections = ["serverless", "templates", "registries", "network-volumes", "catalog", "billing", "account"];
+const collections: readonly string[] = [
+  "serverless",
+  "templates",
+  "registries",
+  "network-volumes",
+  "catalog",
+  "billing",
+  "account",
+];
+
+/** Whether a path belongs to REST v2. The job API has all other paths below `/v2`. */
+export function isRestPath(path: string): boolean {
+  const [, , first = ""] = path.split("/");
+  return first === "openapi.json" || collections.includes(first);
+}
 
 /**
  * REST v2, the control plane of `api.runpod.io/v2`. It must be mounted before the job API of `api.runpod.ai/v2`,

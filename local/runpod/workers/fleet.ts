@@ -147,13 +147,6 @@ export class Fleet {
     this.tick();
   }
 
-  /** Stops the workers without a job. New ones start only for new jobs, or to keep `workersMin`. */
-  stopIdle(): void {
-    this.awaitsFirstJob = false;
-    for (const worker of this.active()) if (worker.state === "ready" && !this.isBusy(worker.id)) this.retire(worker);
-    this.tick();
-  }
-
   /** Logs that the worker failed one of its fitness checks. The worker exits by itself. */
   reportFailedCheck(workerId: string, check: string): void {
     const worker = this.find(workerId);
@@ -274,9 +267,14 @@ export class Fleet {
     this.log(worker, `crashed${reason ? `: ${reason}` : ""}; trying again in ${backoffMs / 1000} s`);
   }
 
-  /** Whether a worker must stop, because it belongs to an old release, exceeds the maximum or was idle for too long. */
+  /**
+   * Whether a worker must stop, because it belongs to an old release, exceeds the maximum, was idle for too long, or has
+   * no job while its GPU is given to somebody else.
+   */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
+    const hasLostGpu = worker.process && hasNoCapacity(this.options.switches, this.release.endpoint);
+    if (hasLostGpu && !this.isBusy(worker.id)) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;
     const others = this.current().length - 1;
     if (others >= workersMax) return true;

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildSync } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { lockFolder } from "../../../local/support/lock";
+import { LOCK_ENTRIES, lockFolder } from "../../../local/support/lock";
 
 const scratch = mkdtempSync(join(tmpdir(), "snack-lock-"));
 const script = join(scratch, "owner.cjs");
@@ -16,8 +16,8 @@ beforeAll(() => {
   const lock = JSON.stringify(resolve("local/support/lock"));
   buildSync({
     stdin: {
-      contents: `import { lockFolder } from ${lock};
-        lockFolder(process.argv[2]); console.log("locked"); process.stdin.on("end", () => process.exit()).resume();`,
+      contents: `import { LOCK_ENTRIES, lockFolder } from ${lock};
+        lockFolder(process.argv[2], "npm start"); console.log("locked"); process.stdin.on("end", () => process.exit()).resume();`,
       resolveDir: resolve("."),
     },
     outfile: script,
@@ -50,30 +50,28 @@ describe("Folder lock", () => {
     const killed = await lockElsewhere();
     killed.kill("SIGKILL");
     await once(killed, "exit");
-    expect(existsSync(join(dir, "lock"))).toBe(true);
-    lockFolder(dir);
+    expect(existsSync(join(dir, "pid"))).toBe(true);
+    lockFolder(dir, "npm start");
   });
 
   it("is released when its owner exits", async () => {
     const exiting = await lockElsewhere();
     exiting.stdin?.end();
     await once(exiting, "exit");
-    expect(existsSync(join(dir, "lock"))).toBe(false);
     expect(existsSync(join(dir, "pid"))).toBe(false);
-    lockFolder(dir);
+    lockFolder(dir, "npm start");
   });
 
-  it("can be taken over when its owner's pid now belongs to an unrelated process", () => {
-    mkdirSync(join(dir, "lock"));
-    const hourAgo = new Date(Date.now() - 3_600_000);
-    utimesSync(join(dir, "lock"), hourAgo, hourAgo);
+  it("can be taken over when the pid of its killed owner now belongs to another process", () => {
     writeFileSync(join(dir, "pid"), String(process.ppid));
-    lockFolder(dir);
+    lockFolder(dir, "npm start");
   });
 
-  it("can be taken over when an earlier owner had the same pid as this process", () => {
-    mkdirSync(join(dir, "lock"));
-    writeFileSync(join(dir, "pid"), String(process.pid));
-    lockFolder(dir);
+  it("stays held while its owner is stopped for longer than a minute, as in a debugger", async () => {
+    const stopped = await lockElsewhere();
+    stopped.kill("SIGSTOP");
+    const hourAgo = new Date(Date.now() - 3_600_000);
+    for (const entry of LOCK_ENTRIES) utimesSync(join(dir, entry), hourAgo, hourAgo);
+    expect(() => lockFolder(dir, "npm start")).toThrow("in use by another npm start");
   });
 });
