@@ -591,6 +591,20 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#talk").getAttribute("role")).toBe("log");
   });
 
+  it("moves nothing on the screen while a long reply streams", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab } = visited;
+    const chat = await askRelay(visited);
+    await tab.evaluate(recordShifts);
+    for (let piece = 0; piece < 120; piece++) chat.send({ delta: "昔むかし、この店に、" });
+    chat.send(relayDone("昔むかし、この店に、".repeat(120)));
+    await tab.getByRole("button", { name: "コピー" }).waitFor();
+    const distance = () =>
+      tab.locator("#talk").evaluate((talk) => talk.scrollHeight - talk.scrollTop - talk.clientHeight);
+    await eventually(async () => Math.round(await distance())).toBe(0);
+    expect(await tab.evaluate(() => window.shifts)).toEqual([]);
+  });
+
   it("says how many characters are too many instead of cutting a pasted text", async () => {
     await using visited = await visit({ stream: [] });
     const { tab, jobs } = visited;
@@ -920,7 +934,19 @@ declare global {
     announced: string[];
     /** Changes of the transcript: of its elements, and how many nodes were removed. */
     mutations: { childList: number; removed: number };
+    /** Elements that have jumped to another place. */
+    shifts: string[];
   }
+}
+
+/** Records in the page which elements jump to another place (Layout Instability API). */
+function recordShifts(): void {
+  window.shifts = [];
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as (PerformanceEntry & { sources: { node: Node | null }[] })[]) {
+      window.shifts.push(entry.sources.map(({ node }) => node?.nodeName ?? "").join(" "));
+    }
+  }).observe({ type: "layout-shift" });
 }
 
 /** Counts in the page the changes of the transcript. */
