@@ -84,19 +84,18 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
 
   /** Opens a session. Concurrent callers share one. */
   function open(sub: string | undefined): Promise<Session> {
-    if (opening && opening.sub === sub) return opening.session;
-    const session = read(sub === undefined ? api.guest : api.session);
-    const current = { sub, session };
-    opening = current;
-    session
-      .then((opened) => {
-        kept = opened;
-      })
-      .catch(() => undefined)
-      .finally(() => {
-        if (opening === current) opening = undefined;
-      });
-    return session;
+    if (opening?.sub !== sub || !opening) {
+      const session = read(sub === undefined ? api.guest : api.session)
+        .then((opened) => {
+          kept = opened;
+          return opened;
+        })
+        .finally(() => {
+          if (opening?.session === session) opening = undefined;
+        });
+      opening = { sub, session };
+    }
+    return opening.session;
   }
 
   async function session(): Promise<Session> {

@@ -56,6 +56,7 @@ export interface JobScript {
 export async function startJobApi(script: JobScript) {
   const calls: string[] = [];
   const inputs: Record<string, unknown>[] = [];
+  const policies: unknown[] = [];
   const jobs = new Map<string, { steps: StreamStep[]; status: unknown }>();
   const app = new Hono().basePath("/v2/ep1");
   app.use(cors({ origin: "*", allowHeaders: ["authorization", "content-type"] }));
@@ -65,8 +66,9 @@ export async function startJobApi(script: JobScript) {
     return next();
   });
   app.post("/run", async (c) => {
-    const body = (await c.req.json()) as { input: Record<string, unknown> };
+    const body = (await c.req.json()) as { input: Record<string, unknown>; policy?: unknown };
     inputs.push(body.input);
+    policies.push(body.policy);
     const ticket = String(body.input.ticket);
     const rejection = script.reject?.(ticket);
     if (rejection) return c.json(rejection.body as object, rejection.status);
@@ -93,7 +95,7 @@ export async function startJobApi(script: JobScript) {
   const server = await serve("job API", 0, app.fetch);
   /** Appends a step to the newest job's script. */
   const push = (step: StreamStep) => [...jobs.values()].at(-1)?.steps.push(step);
-  return { ...server, calls, inputs, push };
+  return { ...server, calls, inputs, policies, push };
 }
 
 /** `iss` of the fake hosted domain's ID tokens. */
@@ -143,7 +145,7 @@ export async function startHostedDomain(settings: HostedDomainSettings) {
   app.get("/logout", (c) => c.redirect(c.req.query("logout_uri") ?? ""));
   app.post("/oauth2/token", async (c) => {
     if (state.down) return c.json({ message: "down" }, state.down as 500);
-    if (c.req.header("content-type") !== "application/x-www-form-urlencoded")
+    if (!c.req.header("content-type")?.startsWith("application/x-www-form-urlencoded"))
       return c.json({ error: "invalid_request" }, 400);
     const form = Object.fromEntries(new URLSearchParams(await c.req.text()));
     calls.push(form);
