@@ -134,7 +134,10 @@ describe("page of npm start with the whole local cloud", { ...needsBrowser, time
     await tab.getByLabel("anthropic").selectOption("正常");
     await tab.getByRole("tab", { name: "動き" }).click();
     await tab.getByLabel("表示").selectOption("リレー（試行）");
-    await tab.locator("#calls li:visible").getByText(/failed: \[ 'anthropic /).waitFor();
+    await tab
+      .locator("#calls li:visible")
+      .getByText(/failed: \[ 'anthropic /)
+      .waitFor();
     expect(page.complaints).toEqual([]);
   });
 
