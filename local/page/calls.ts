@@ -1,13 +1,10 @@
 import type { CloudEvent } from "../support/events";
+import { callKinds, kindOf } from "./callKind";
 import { byId, create, setText } from "./dom";
 import type { Word } from "./translations";
 
 const MOST = 300;
 const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
-
-/** Kinds of events that the list can show alone. */
-export const callKinds = ["relay", "job", "worker", "webhook"] as const;
-export type CallKind = (typeof callKinds)[number];
 
 /**
  * Lists the backend calls as they happen, newest first.
@@ -56,14 +53,6 @@ function addKinds(select: HTMLSelectElement): void {
 
 function isFiltered(row: HTMLElement, wanted: string): boolean {
   return wanted !== "" && row.dataset.kind !== wanted;
-}
-
-/** Finds the kind of an event. Undefined for all other events. */
-function kindOf({ source, summary }: CloudEvent): CallKind | undefined {
-  if (source === "worker") return "worker";
-  if (source === "stripe" || summary.includes("/webhook/")) return "webhook";
-  if (source === "runpod" && summary.includes(": job ")) return "job";
-  return source === "lambda" && /^[\w-]*relay\b/.test(summary) ? "relay" : undefined;
 }
 
 function createRow(event: CloudEvent): HTMLLIElement {

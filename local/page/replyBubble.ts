@@ -7,6 +7,8 @@ const WARMING_AFTER_S = 4;
 /** Seconds after which the page says how long the customer has waited, and offers to stop. */
 const LONG_WAIT_S = 15;
 const COPIED_MS = 2_000;
+/** Characters above which a growing reply breaks lines anywhere: to find phrases, Chromium reads it all each time. */
+const PHRASED_CHARS = 400;
 
 /** Options of a reply that is about to arrive. */
 export interface ReplyOptions {
@@ -98,6 +100,7 @@ export function createReply({ waitLimitMs, onGrow, onStop, onLongWait, onLimit }
     if (arrived === "") return;
     // Appends to the text node: a live region must not see the whole reply again.
     text.appendData(arrived);
+    bubble.classList.toggle("long", text.length > PHRASED_CHARS);
     markLanguage(words, arrived);
     arrived = "";
     onGrow();
@@ -139,6 +142,7 @@ export function createReply({ waitLimitMs, onGrow, onStop, onLongWait, onLimit }
     end(how) {
       flush();
       stopWaiting();
+      bubble.classList.remove("long");
       if (text.data === "") element.remove();
       else close(parts, text.data, how);
     },

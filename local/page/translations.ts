@@ -1,6 +1,6 @@
 import type { Plan, ProblemCode } from "../../client";
 import type { PlanResponse } from "../../contract/plan";
-import type { CallKind } from "./calls";
+import type { CallKind } from "./callKind";
 import type { Interval } from "./config";
 import type { LlmFault, RunpodSwitch } from "./modelsPanel";
 import type { PanelRefusalReason, PanelSwitch } from "./stripePanel";
