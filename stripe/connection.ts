@@ -1,6 +1,7 @@
 import type { dynamic } from "@pulumi/pulumi";
 import Stripe from "stripe";
 import { ConfigurationError, missingSecret, parseConfig } from "../dynamic/config";
+import { clientOptions } from "./clientOptions";
 import { StripeConfig, stripeKeyForm } from "./config";
 
 /** Also holds the error of a failed `configure`: Pulumi still calls the other methods, which must give that reason. */
@@ -23,16 +24,7 @@ export function configure(request: dynamic.ConfigureRequest): void {
     throw current;
   }
   if (!key) return;
-  const { protocol, hostname, port } = new URL(config.stripeApiUrl);
-  current = new Stripe(key, {
-    apiVersion: Stripe.API_VERSION,
-    timeout: 8_000,
-    maxNetworkRetries: 2,
-    telemetry: false,
-    protocol: protocol === "http:" ? "http" : "https",
-    host: hostname,
-    ...(port && { port: Number(port) }),
-  });
+  current = new Stripe(key, { ...clientOptions(config.stripeApiUrl), timeout: 8_000, maxNetworkRetries: 2 });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
+import { clientOptions } from "../../stripe/clientOptions";
 import { createParameters, RECHECK_MS } from "../lib/parameters";
 
 /** Connection settings: names and URLs, never a secret. */
@@ -37,19 +38,14 @@ export function createStripe({
   stripeKeyParameter,
 }: StripeSettings): (options?: { fresh: boolean }) => Promise<StripeConnection> {
   const parameter = createParameters();
-  const { protocol, hostname, port } = new URL(stripeApiUrl);
   let current: (StripeConnection & { key: string }) | undefined;
   return async (options) => {
     if (!stripeKeyParameter) throw new ApiError("unavailable", undefined, { cause: "no stripeApiKey is configured" });
     const key = await parameter(stripeKeyParameter, options?.fresh ? RECHECK_MS : undefined);
     if (current?.key !== key) {
       const client = new Stripe(key, {
+        ...clientOptions(stripeApiUrl),
         ...limits,
-        apiVersion: Stripe.API_VERSION,
-        telemetry: false,
-        protocol: protocol === "http:" ? "http" : "https",
-        host: hostname,
-        ...(port && { port: Number(port) }),
         httpClient: retryWithNewKey(() => parameter(stripeKeyParameter, RECHECK_MS)),
       });
       current = { client, key, livemode: /^[rs]k_live_/.test(key) };

@@ -4,7 +4,8 @@ import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream";
-import { build } from "esbuild";
+import { buildSync } from "esbuild";
+import buildWhenStale from "../../cli/buildWhenStale.cjs";
 import { root } from "../../cli/root";
 import { exitOnTerminate, runInBackground } from "../support/childProcess";
 import { PortInUseError } from "../support/portInUse";
@@ -27,7 +28,7 @@ export interface Awsx {
  * @throws Error with the last lines on stderr, when the process ends early or prints no port within two minutes
  */
 export async function startAwsx(fixedPort?: number): Promise<Awsx> {
-  const child = spawn(process.execPath, [exitOnTerminate, "--eval", await bundle()], {
+  const child = spawn(process.execPath, [exitOnTerminate, bundle()], {
     cwd: root,
     env: { ...process.env, NODE_COMPILE_CACHE: join(root, ".build/cache/node") },
     stdio: ["pipe", "pipe", "pipe"],
@@ -83,15 +84,26 @@ async function forwardPort(from: number, to: number): Promise<Server> {
   });
 }
 
-/** Bundles the provider to plain JavaScript. A TypeScript loader in the child would triple its start time. */
-async function bundle(): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [join(root, "local/awsx/provider.ts")],
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "cjs",
-    write: false,
+/**
+ * Bundles the provider to plain JavaScript, unless the last bundle is fresh. A TypeScript loader in the child would
+ * triple its start time.
+ *
+ * @returns the path of the bundle
+ */
+function bundle(): string {
+  const file = join(root, ".build/awsx/provider.cjs");
+  buildWhenStale(file, () => {
+    const { outputFiles, metafile } = buildSync({
+      entryPoints: [join(root, "local/awsx/provider.ts")],
+      bundle: true,
+      packages: "external",
+      platform: "node",
+      format: "cjs",
+      outfile: file,
+      metafile: true,
+      write: false,
+    });
+    return { outputFiles, sources: ["package-lock.json", ...Object.keys(metafile.inputs)] };
   });
-  return outputFiles.map(({ text }) => text).join("");
+  return file;
 }

@@ -118,6 +118,10 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   let pageConfig: PageConfig | undefined;
   let stripe: StripeDouble | undefined;
   let models: ModelsPanel | undefined;
+  // The awsx provider starts slowest, so it starts first and nothing here waits for it. Only the image resources of the
+  // program need it.
+  const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
+  awsx.catch(() => {});
   const page = await services.add(
     startPage({
       port: ports.page,
@@ -129,9 +133,6 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
-  // The awsx provider starts slowest, so nothing here waits for it. Only the image resources of the program need it.
-  const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
-  awsx.catch(() => {});
   const vip = await services.add(startVipServers(events));
   const jwksUrl = (issuer: string) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`;
   const aws: AwsCloud = await services.add(

@@ -1,6 +1,7 @@
 import Stripe from "stripe";
 import * as z from "zod/mini";
 import { configKey } from "../../names";
+import { clientOptions } from "../../stripe/clientOptions";
 import { intervals, type Offer } from "../page/config";
 import type { StackConfig } from "../support/stackConfig";
 
@@ -15,7 +16,8 @@ export async function readOffers({ values }: StackConfig): Promise<Offer[]> {
   const billing = Billing.safeParse(JSON.parse(values[configKey("billing")] ?? "null"));
   const key = values[configKey("stripeApiKey")];
   if (!billing.success || !key) return [];
-  const stripe = connect(key, values[configKey("stripeApiUrl")] ?? "https://api.stripe.com");
+  const url = values[configKey("stripeApiUrl")] ?? "https://api.stripe.com";
+  const stripe = new Stripe(key, { ...clientOptions(url), timeout: TIMEOUT_MS, maxNetworkRetries: 1 });
   const offers = (["paid", "vip"] as const).map(async (plan): Promise<Offer[]> => {
     const [priceId] = billing.data.prices[plan];
     if (priceId === undefined) return [];
@@ -23,18 +25,6 @@ export async function readOffers({ values }: StackConfig): Promise<Offer[]> {
     return [{ plan, ...(price && describe(price)) }];
   });
   return (await Promise.all(offers)).flat();
-}
-
-function connect(key: string, url: string): Stripe {
-  const { protocol, hostname, port } = new URL(url);
-  return new Stripe(key, {
-    protocol: protocol === "http:" ? "http" : "https",
-    host: hostname,
-    ...(port && { port: Number(port) }),
-    timeout: TIMEOUT_MS,
-    maxNetworkRetries: 1,
-    telemetry: false,
-  });
 }
 
 function describe({ product, unit_amount, currency, recurring }: Stripe.Price): Omit<Offer, "plan"> {

@@ -13,6 +13,27 @@ export const ProgramOutputs = z.object({
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
 
+/** Values with which a frontend at one origin uses the program: the options of `client/`. */
+export interface FrontendConfig {
+  /** Base URL of the auth/billing API. */
+  apiUrl: string;
+  auth: {
+    /** Origin of Cognito's hosted domain. */
+    url: string;
+    clientId: string;
+    /** `iss` of the user pool's ID tokens. */
+    issuer: string;
+    redirectUri: string;
+    logoutUri: string;
+    scopes: string[];
+  };
+}
+
+/** Returns the values for a frontend at `origin`, whose callback path is `/callback`. */
+export function frontendConfig({ apiUrl, signIn }: ProgramOutputs, origin: string): FrontendConfig {
+  return { apiUrl, auth: { ...signIn, redirectUri: `${origin}/callback`, logoutUri: `${origin}/` } };
+}
+
 const State = z.object({
   resources: z.array(z.object({ type: z.string(), outputs: z.record(z.string(), z.unknown()) })),
 });

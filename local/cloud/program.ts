@@ -6,7 +6,7 @@ import { choosePorts, cloudStackConfig } from "../support/ports";
 import { readAutonaming, type StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
 import { readOffers } from "./offers";
-import { ProgramOutputs } from "./outputs";
+import { frontendConfig, ProgramOutputs } from "./outputs";
 
 /**
  * Options for the Pulumi engine to run this program.
@@ -91,12 +91,7 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
   const outputs = ProgramOutputs.parse(stackOutputs);
   const [offers] = await Promise.all([readOffers(cloud.config()), cloud.seedCustomers()]);
   cloud.setPageConfig({
-    apiUrl: outputs.apiUrl,
-    auth: {
-      ...outputs.signIn,
-      redirectUri: `${cloud.pageUrl}/callback`,
-      logoutUri: `${cloud.pageUrl}/`,
-    },
+    ...frontendConfig(outputs, cloud.pageUrl),
     offers,
     waitLimitMs: deadlinesOf({ name: "runpod" }).firstTextMs,
     stack: START_STACK,

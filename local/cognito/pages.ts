@@ -10,10 +10,11 @@ const style = raw(`
 :root { color-scheme: light dark; --ink: #16191f; --soft: #5f6b7a; --line: #d5dbdb; --paper: #fff; --ground: #f3f5f7; --accent: #7a1f3d; --bad: #b3261e }
 @media (prefers-color-scheme: dark) { :root { --ink: #f2f3f3; --soft: #a5b0bd; --line: #3b4656; --paper: #1b232d; --ground: #0f141a; --accent: #e58aa8; --bad: #ff8a80 } }
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px; background: var(--ground); color: var(--ink);
+body { margin: 0; word-break: auto-phrase; min-height: 100vh; display: grid; place-items: center; padding: 24px; background: var(--ground); color: var(--ink);
   font: 16px/1.6 system-ui, "Hiragino Sans", "Noto Sans JP", "Yu Gothic UI", sans-serif }
 main { width: 100%; max-width: 420px; background: var(--paper); border: 1px solid var(--line); border-radius: 16px; padding: 32px }
-header { display: flex; justify-content: space-between; align-items: baseline }
+header { display: flex; justify-content: space-between; align-items: baseline; gap: 0 16px }
+header a, footer a { white-space: nowrap }
 h1 { margin: 0; font-size: 24px }
 p { margin: 8px 0 20px; color: var(--soft); font-size: 14px }
 a { color: var(--accent); font-size: 14px }

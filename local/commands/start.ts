@@ -12,10 +12,12 @@ import { CODE_HOURS } from "../cognito/codes";
 import type { Email } from "../cognito/cognito";
 import { type EngineName, engineOption } from "../llm/engineOption";
 import { StackState } from "../pulumi/state";
+import type { Listening } from "../support/http";
 import { LOCK_ENTRIES, lockFolder } from "../support/lock";
 import { PortInUseError } from "../support/portInUse";
 import { choosePorts, type Ports, requireFreePorts } from "../support/ports";
 import { setupPython } from "../support/pythonEnvironment";
+import { type Frontend, frontendOverrides, frontendVariables, readFrontend, serveFrontend } from "./frontend";
 import { checkKeys } from "./keyCheck";
 import { type RealStripe, realStripe } from "./realStripe";
 import { type RealVip, realVip } from "./realVip";
@@ -26,6 +28,7 @@ interface Options {
   dir?: string;
   python: boolean;
   engine?: EngineName;
+  frontend?: string;
   json?: boolean;
 }
 
@@ -40,6 +43,7 @@ const engines: Record<EngineName, string> = {
 const program = command("start", "Runs the whole product on this machine, without any account.")
   .option("--free-ports", "use free ports instead of those in Pulumi.local.yaml")
   .option("--dir <folder>", "folder for all state (default: .local, or .local-stripe with STRIPE_API_KEY)")
+  .option("--frontend <folder or URL>", "also let this frontend use the local cloud; a folder is served on port 4104")
   .option("--reset", "delete the state of earlier runs first")
   .option("--no-python", "neither set up nor run the Python worker: every reply is the same canned text")
   .addOption(engineOption())
@@ -56,7 +60,8 @@ async function start(options: Options): Promise<void> {
   const dir = resolve(options.dir ?? (stripe ? ".local-stripe" : ".local"));
   const elsewhere = commandLine(program, { freePorts: true, dir: unusedFolder(dir) });
   lockFolder(dir, "npm start", `, or run ${elsewhere}`);
-  const ports = await portsOf(options, stripe !== undefined);
+  const frontend = options.frontend ? await readFrontend(options.frontend, options.freePorts ?? false) : undefined;
+  const ports = await portsOf(options, stripe !== undefined, frontend);
   if (options.reset) forget(dir);
   refuseHalfState(dir);
   await checkKeys([...(stripe?.checks ?? []), ...(vip?.checks ?? [])]);
@@ -67,7 +72,11 @@ async function start(options: Options): Promise<void> {
   const startedAt = performance.now();
   if (!options.json) progress.step("Starting the local cloud and evaluating the program …");
   let cloud: LocalCloud | undefined;
-  const stop = stopOnSignal(() => cloud);
+  let site: Listening | undefined;
+  const stop = stopOnSignal(async () => {
+    await site?.close();
+    await cloud?.close();
+  });
   try {
     const outputs = await openLocalCloud(
       {
@@ -76,7 +85,11 @@ async function start(options: Options): Promise<void> {
         freePorts: options.freePorts ?? false,
         ports,
         withoutPython: !options.python,
-        config: { ...stripe?.config, ...vip?.config },
+        config: {
+          ...stripe?.config,
+          ...vip?.config,
+          ...(frontend && frontendOverrides(programDir, ports, frontend)),
+        },
         ...(vip && { lambdaEnv: vip.lambdaEnv }),
         ...(options.engine && { engine: options.engine }),
         progress: options.json ? () => {} : progress.step,
@@ -88,15 +101,24 @@ async function start(options: Options): Promise<void> {
       options.json ? undefined : ({ op, type, name }) => progress.activity(`${op} ${type} ${name}`),
     );
     if (!cloud) return;
+    if (frontend) site = await serveFrontend(frontend, outputs);
     progress.clear();
     if (options.json) {
       const { pageUrl, runpod } = cloud;
       const providers = await providerPorts(cloud);
       const jwksUrl = cloud.jwksUrl(outputs.signIn.issuer);
-      console.log(JSON.stringify({ pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers }));
+      const own = frontend && { url: frontend.origin, variables: frontendVariables(outputs, frontend.origin) };
+      const printed = { pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers };
+      console.log(JSON.stringify({ ...printed, ...(own && { frontend: own }) }));
     } else {
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      await printReady(cloud, outputs, seconds, { ...options, stripe, vip, noWorkerReason });
+      await printReady(cloud, outputs, seconds, {
+        freePorts: options.freePorts ?? false,
+        frontend,
+        stripe,
+        vip,
+        noWorkerReason,
+      });
     }
   } catch (error) {
     await stop();
@@ -109,13 +131,14 @@ async function start(options: Options): Promise<void> {
  *
  * @throws Error with the next step when a port is in use
  */
-async function portsOf({ freePorts = false }: Options, hasRealStripe: boolean): Promise<Ports> {
+async function portsOf({ freePorts = false }: Options, hasRealStripe: boolean, served?: Frontend): Promise<Ports> {
   const ports = await choosePorts(programDir, freePorts);
+  if (freePorts) return ports;
   const { stripe, ...others } = ports;
-  if (!freePorts)
-    await requireFreePorts({ ...others, ...(!hasRealStripe && { stripe }) }).catch((error: unknown) => {
-      throw withNextStep(error);
-    });
+  const used = { ...others, ...(!hasRealStripe && { stripe }), ...(served?.port && { frontend: served.port }) };
+  await requireFreePorts(used).catch((error: unknown) => {
+    throw withNextStep(error);
+  });
   return ports;
 }
 
@@ -175,9 +198,9 @@ function refuseHalfState(dir: string): void {
 }
 
 /** Stops everything at the first SIGINT or SIGTERM, and ends the process at the second. */
-function stopOnSignal(cloud: () => LocalCloud | undefined): () => Promise<void> {
+function stopOnSignal(close: () => Promise<void>): () => Promise<void> {
   let stopping: Promise<void> | undefined;
-  const stop = () => (stopping ??= cloud()?.close() ?? Promise.resolve());
+  const stop = () => (stopping ??= close());
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       void stop().then(() => process.exit(0));
@@ -198,10 +221,13 @@ async function printReady(
   seconds: string,
   {
     freePorts,
+    frontend,
     stripe,
     vip,
     noWorkerReason,
-  }: Options & {
+  }: {
+    freePorts: boolean;
+    frontend: Frontend | undefined;
     stripe: RealStripe | undefined;
     vip: RealVip | undefined;
     noWorkerReason: string | undefined;
@@ -227,7 +253,7 @@ ${pc.bold("Snack Misaki is open.")} ${pc.dim(`ready in ${seconds} s`)}
   vip         ${vip ? `the real ${vip.providers.join(", ")}: each reply costs money` : "local servers of the vendors' wire formats, with scripted replies"}
   engine      ${noWorkerReason ? "not used" : engines[cloud.engine.name]}
   customers   ${customers.map(({ email }) => email).join(", ")}  ${pc.dim(`password ${password}`)}
-${stripe ? listenLines(outputs, stripe) : ""}
+${stripe ? listenLines(outputs, stripe) : ""}${frontend ? frontendLines(outputs, frontend) : ""}
 ${
   freePorts
     ? pc.dim("To use the real Pulumi with this local cloud, start without --free-ports.")
@@ -237,6 +263,15 @@ It creates the stack local; this page shows the stack ${START_STACK}. Put the va
 }
 
 ${pc.dim("Ctrl-C stops everything. The next start continues from the same state.")}`);
+}
+
+/** Address of the frontend, and the variables for its build. */
+function frontendLines(outputs: ProgramOutputs, { origin, folder }: Frontend): string {
+  const variables = Object.entries(frontendVariables(outputs, origin)).map(([name, value]) => `${name}="${value}"`);
+  const use = folder
+    ? `serves ${folder}; its /config.json has these values too`
+    : "may use the local cloud. Put these lines into its .env.local";
+  return `\nFrontend: ${pc.cyan(origin)} ${use}:\n${variables.map((line) => `  ${line}`).join("\n")}\n`;
 }
 
 /** Instructions for a developer with a Stripe account: commands for another terminal. */

@@ -1,4 +1,4 @@
-import { createServer, IncomingMessage, type RequestListener } from "node:http";
+import { createServer, IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -75,6 +75,13 @@ export function loopbackOnly(listener: RequestListener): RequestListener {
       .writeHead(403, { "content-type": "text/plain" })
       .end("Use localhost: this service answers no other name.\n");
   };
+}
+
+/** Makes the server of a library answer only requests to a loopback name, and no upgrade to WebSocket. */
+export function restrictToLoopback(server: Server): void {
+  const listeners = server.listeners("request") as RequestListener[];
+  server.removeAllListeners("request").removeAllListeners("upgrade");
+  for (const listener of listeners) server.on("request", loopbackOnly(listener));
 }
 
 /** Whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`, with any port. */

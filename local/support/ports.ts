@@ -12,8 +12,17 @@ export type Ports = Record<"page" | "runpod" | "domain" | "stripe", number>;
  */
 export const PROVIDER_PORTS = { aws: 4120, awsx: 4121 };
 
+/** Port of the frontend that `npm start` serves with `--frontend <folder>`. */
+export const FRONTEND_PORT = 4104;
+
 /** Name of the server on each port, for an error. */
-const servers = { page: "the page", runpod: "RunPod", domain: "Cognito's sign-in", stripe: "Stripe" } as const;
+const servers = {
+  page: "the page",
+  runpod: "RunPod",
+  domain: "Cognito's sign-in",
+  stripe: "Stripe",
+  frontend: "the frontend",
+} as const;
 
 /**
  * Chooses free ports, or the ports in `Pulumi.local.yaml`.
@@ -41,9 +50,9 @@ export async function choosePorts(programDir: string, freePorts: boolean): Promi
  *
  * @throws PortInUseError for the first port that is in use
  */
-export async function requireFreePorts(ports: Partial<Ports>): Promise<void> {
+export async function requireFreePorts(ports: Partial<Record<keyof typeof servers, number>>): Promise<void> {
   const all = [
-    ...Object.entries(ports).map(([name, port]) => ({ port, server: servers[name as keyof Ports] })),
+    ...Object.entries(ports).map(([name, port]) => ({ port, server: servers[name as keyof typeof servers] })),
     ...Object.values(PROVIDER_PORTS).map((port) => ({ port, server: "a Pulumi provider" })),
   ];
   const free = await Promise.all(all.map(({ port }) => isFree(port)));

@@ -1,7 +1,8 @@
-import { LLMock } from "@copilotkit/aimock";
+import { createServer, type Fixture } from "@copilotkit/aimock";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import { mamaReply } from "../llm/mamaReply";
 import type { Events } from "../support/events";
+import { restrictToLoopback } from "../support/http";
 
 /** Characters of one streamed piece, and the pause after it, so that a reader sees the text stream. */
 const PIECE_CHARS = 3;
@@ -49,26 +50,19 @@ export interface VipServers {
 export async function startVipServers(events: Events): Promise<VipServers> {
   const faults: VipServers["faults"] = new Map();
   const servers = await Promise.all(vipProviders.map((name) => startServer(name, events, faults)));
-  const variables = servers.map(({ name, server }) => {
+  const variables = servers.map(({ name, url }) => {
     const { variable, path } = urlVariables[name];
-    return [variable, `${server.url}${path}`] as const;
+    return [variable, `${url}${path}`] as const;
   });
   return {
     environment: Object.fromEntries(variables),
     faults,
-    close: async () => void (await Promise.all(servers.map(({ server }) => server.stop()))),
+    close: async () => void (await Promise.all(servers.map(({ close }) => close()))),
   };
 }
 
 async function startServer(name: VipProvider, events: Events, faults: VipServers["faults"]) {
-  const server = new LLMock({
-    port: 0,
-    logLevel: "silent",
-    latency: PIECE_PAUSE_MS,
-    chunkSize: PIECE_CHARS,
-    journalMaxEntries: REMEMBERED_REQUESTS,
-  });
-  const reply: Parameters<LLMock["on"]>[1] = ({ messages, model }) => {
+  const reply: Fixture["response"] = ({ messages, model }) => {
     const asked = textOf(messages.findLast(({ role }) => role === "user")?.content);
     const content = `${mamaReply(asked)}（${labels[name]}）`;
     const promptChars = messages.reduce((sum, message) => sum + textOf(message.content).length, 0);
@@ -79,14 +73,29 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
     return { content, usage: usage(promptChars, content.length) };
   };
   const when = (fault: VipFault | undefined) => ({ predicate: () => faults.get(name) === fault });
-  server.on(when("overloaded"), { error: { message: "Overloaded", type: "overloaded_error" }, status: 503 });
-  server.on(when("cut"), reply, { truncateAfterChunks: 4 });
-  server.on(when("cut late"), { content: mamaReply("").repeat(20) }, { truncateAfterChunks: 100 });
-  // Not a long `latency`: aimock waits before every piece, also after the client has left.
-  server.on(when("silent"), () => new Promise<never>(() => {}));
-  server.on(when(undefined), reply);
-  await server.start();
-  return { name, server };
+  const overloaded = { error: { message: "Overloaded", type: "overloaded_error" }, status: 503 };
+  const fixtures: Fixture[] = [
+    { match: when("overloaded"), response: overloaded },
+    { match: when("cut"), response: reply, truncateAfterChunks: 4 },
+    { match: when("cut late"), response: { content: mamaReply("").repeat(20) }, truncateAfterChunks: 100 },
+    // Not a long `latency`: aimock waits before every piece, also after the client has left.
+    { match: when("silent"), response: () => new Promise<never>(() => {}) },
+    { match: when(undefined), response: reply },
+  ];
+  const { server, url } = await createServer(fixtures, {
+    port: 0,
+    logLevel: "silent",
+    latency: PIECE_PAUSE_MS,
+    chunkSize: PIECE_CHARS,
+    journalMaxEntries: REMEMBERED_REQUESTS,
+  });
+  restrictToLoopback(server);
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { name, url, close };
 }
 
 function textOf(content: string | { text?: string }[] | null | undefined): string {

@@ -1,4 +1,5 @@
 import Stripe from "stripe";
+import { clientOptions } from "../../stripe/clientOptions";
 import { type Check, failed, ok, warning } from "./check";
 
 const DASHBOARD = "Stripe's dashboard (Settings, Billing, Customer portal)";
@@ -15,15 +16,7 @@ export async function checkPortal(
   timeoutMs: number,
 ): Promise<Check> {
   const name = "customer portal";
-  const { protocol, hostname, port } = new URL(url);
-  const stripe = new Stripe(apiKey, {
-    telemetry: false,
-    timeout: timeoutMs,
-    maxNetworkRetries: 1,
-    protocol: protocol === "http:" ? "http" : "https",
-    host: hostname,
-    ...(port && { port: Number(port) }),
-  });
+  const stripe = new Stripe(apiKey, { ...clientOptions(url), timeout: timeoutMs, maxNetworkRetries: 1 });
   try {
     const found = configuration
       ? await stripe.billingPortal.configurations.retrieve(configuration)
@@ -36,6 +29,12 @@ export async function checkPortal(
     const todo = `Allow customers to switch plans in ${DASHBOARD}, and add the products of billing.prices.`;
     return warning(name, "customers cannot change their plan, so a paid customer cannot get vip", todo);
   } catch (error) {
+    if (configuration && error instanceof Stripe.errors.StripeError && error.code === "resource_missing")
+      return failed(
+        name,
+        `billing.portalConfiguration: Stripe does not know ${configuration} in this account and mode`,
+        `Use the id of a configuration in ${DASHBOARD}, or remove the key to use the default.`,
+      );
     const reason = error instanceof Stripe.errors.StripeError ? `${error.type} ${error.statusCode ?? ""}` : "no answer";
     const todo =
       "Give stripeApiKey the permission to read customer portal configurations, or check the portal by hand.";

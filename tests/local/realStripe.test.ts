@@ -13,7 +13,7 @@ describe("realStripe", () => {
       STRIPE_PRICE_VIP: "price_2",
       STRIPE_WEBHOOK_SECRET: "whsec_1",
     };
-    expect(realStripe(env)).toEqual({
+    expect(realStripe(env)).toMatchObject({
       config: {
         stripeApiUrl: "https://api.stripe.com",
         stripeApiKey: "sk_test_1",
@@ -42,7 +42,10 @@ describe("realStripe", () => {
     },
   );
 
-  it("throws for an invalid key or price", () => {
+  it("throws for an invalid key, price or webhook secret", () => {
+    expect(() => realStripe({ STRIPE_API_KEY: "sk_test_1", STRIPE_WEBHOOK_SECRET: "we_1" })).toThrow(
+      "STRIPE_WEBHOOK_SECRET must be",
+    );
     expect(() => realStripe({ STRIPE_API_KEY: "pk_test_1" })).toThrow("must be a test key");
     expect(() => realStripe({ STRIPE_API_KEY: "sk_test_1", STRIPE_PRICE_PAID: "prod_1" })).toThrow(
       "STRIPE_PRICE_PAID must be",

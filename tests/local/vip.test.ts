@@ -1,4 +1,6 @@
 import { createHook } from "node:async_hooks";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import type { ProviderChat, ProviderEvent } from "../../functions/core/relay/provider";
@@ -53,6 +55,15 @@ describe.each([
     expect(end).toMatchObject({ finishReason: "stop", usage: { completion_tokens: text.length } });
     expect(end?.usage?.prompt_tokens).toBeGreaterThan(0);
   });
+});
+
+test("each server refuses a host name that is not loopback (DNS rebinding)", async () => {
+  for (const url of Object.values(servers.environment)) {
+    const { port } = new URL(url);
+    const response = get({ host: "127.0.0.1", port, path: "/v1/models", headers: { host: "evil.example" } });
+    const [{ statusCode }] = (await once(response, "response")) as [IncomingMessage];
+    expect(statusCode).toBe(403);
+  }
 });
 
 test("there is a server for every provider", () => {

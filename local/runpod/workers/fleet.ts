@@ -268,13 +268,12 @@ export class Fleet {
   }
 
   /**
-   * Whether a worker must stop, because it belongs to an old release, exceeds the maximum, was idle for too long, or has
-   * no job while its GPU is given to somebody else.
+   * Whether a worker must stop, because it belongs to an old release, has lost its GPU, exceeds the maximum or was idle
+   * for too long.
    */
   private isSurplus(worker: Worker): boolean {
     if (worker.draining || worker.releaseVersion !== this.release.endpoint.version) return true;
-    const hasLostGpu = worker.process && hasNoCapacity(this.options.switches, this.release.endpoint);
-    if (hasLostGpu && !this.isBusy(worker.id)) return true;
+    if (worker.process && hasNoCapacity(this.options.switches, this.release.endpoint)) return true;
     const { workersMax, idleTimeout } = this.release.endpoint;
     const others = this.current().length - 1;
     if (others >= workersMax) return true;

@@ -4,11 +4,12 @@ import type { StripeAccount } from "../account";
 import { newId } from "../ids";
 import { liveCustomer, recurringPrice } from "../lookups";
 import { bool, expand, int, paging } from "../parameters";
-import { invalid } from "../problem";
-import { type Route, route } from "../route";
+import { invalid, missing } from "../problem";
+import { nothing, type Route, route } from "../route";
 import type { Switches } from "../switches";
 
-const DEFAULT_CONFIGURATION = "bpc_1DoubleDefault000000000";
+/** Id of the only configuration of the double. */
+export const DEFAULT_CONFIGURATION = "bpc_1DoubleDefault000000000";
 
 const FlowData = z.strictObject({
   type: z.literal("subscription_update_confirm"),
@@ -53,6 +54,11 @@ export function portalSessionsRoutes(account: StripeAccount, switches: Switches)
     } as Stripe.BillingPortal.Session.Flow;
   }
 
+  function requireConfiguration(id: string, param: string): void {
+    if (switches.portal === "missing" || id !== DEFAULT_CONFIGURATION)
+      throw missing("billing portal configuration", id, param);
+  }
+
   return [
     route(
       "GET /billing_portal/configurations",
@@ -64,6 +70,10 @@ export function portalSessionsRoutes(account: StripeAccount, switches: Switches)
         url: "/v1/billing_portal/configurations",
       }),
     ),
+    route("GET /billing_portal/configurations/:id", nothing, (_params, id) => {
+      requireConfiguration(id, "id");
+      return configuration(switches.portal === "complete");
+    }),
     route(
       "POST /billing_portal/sessions",
       z.strictObject({
@@ -79,7 +89,8 @@ export function portalSessionsRoutes(account: StripeAccount, switches: Switches)
       }),
       ({ customer, return_url, configuration, flow_data }) => {
         liveCustomer(ledger, customer);
-        if (switches.portal === "missing" && configuration === undefined)
+        if (configuration !== undefined) requireConfiguration(configuration, "configuration");
+        else if (switches.portal === "missing")
           throw invalid(
             "You can't create a portal session in test mode until you save your customer portal settings in test mode at https://dashboard.stripe.com/test/settings/billing/portal.",
           );

@@ -81,6 +81,24 @@ describe("A fault", () => {
     expect(await runpod.restRefusal("DELETE /templates/x")).toEqual([400, answer.message, []]);
   });
 
+  it("has an answer that a browser can read at the job API, and only there", async () => {
+    const { id } = await runpod.deploy();
+    const { url } = runpod.double;
+    const corsOf = async (path: string, method: string) => {
+      const headers = { origin: "http://localhost:5173", authorization: `Bearer ${ACCOUNT_KEY}` };
+      const { status, headers: answered } = await fetch(`${url}${path}`, { method, headers });
+      return [status, answered.get("access-control-allow-origin")];
+    };
+    for (const answer of [429, 500, "again" as const]) {
+      fail({ on: "POST /v2/*/run", answer });
+      expect(await corsOf(`/v2/${id}/run`, "POST")).toEqual([answer === "again" ? 500 : answer, "*"]);
+    }
+    fail({ on: "GET /v2/*/health", answer: { nullField: "jobs" } });
+    expect(await corsOf(`/v2/${id}/health`, "GET")).toEqual([200, "*"]);
+    fail({ on: "GET /v2/templates", answer: 500 });
+    expect(await corsOf("/v2/templates", "GET")).toEqual([500, null]);
+  });
+
   it("affects only the calls that it names", async () => {
     fail({ on: "deleteEndpoint", answer: 500 });
     expect((await save()).status).toBe(200);
@@ -113,6 +131,25 @@ describe("Workers that cannot start", () => {
     expect(await health(full)).toMatchObject({ throttled: 1 });
     expect(await health(half)).toMatchObject({ throttled: 0, initializing: 1 });
     expect(await health(named)).toMatchObject({ throttled: 1 });
+  });
+
+  it("are taken away when the capacity ends, a busy one after its job", async () => {
+    const { switches, tick } = runpod.double;
+    const { id } = await runpod.deploy();
+    const submit = () => runpod.json(`${id}/run`, { input: { text: "x" } });
+    await submit();
+    const { worker } = runpod;
+    const job = await worker.next();
+    switches.noCapacity.push("*");
+    tick();
+    expect(worker.stopRequested).toBe(false);
+    await worker.done(job.id, { output: "done" });
+    await expect.poll(() => worker.stopRequested).toBe(true);
+    await submit();
+    expect(await health(id)).toMatchObject({ idle: 0, running: 0, throttled: 1 });
+    switches.noCapacity.pop();
+    tick();
+    expect(await health(id)).toMatchObject({ throttled: 0, initializing: 1 });
   });
 
   it("are UNHEALTHY while they crash, and each restart waits longer than the last restart", async () => {

@@ -1,6 +1,7 @@
 import Stripe from "stripe";
 import { beforeAll, describe, expect, it } from "vitest";
 import { routes } from "../../../local/stripe/routes";
+import { DEFAULT_CONFIGURATION } from "../../../local/stripe/routes/portalSessions";
 import { createSwitches } from "../../../local/stripe/switches";
 import { PAID, stripeFixture, VIP } from "./fixture";
 import { checkShapes, type TypedAnswer } from "./shapes";
@@ -182,6 +183,12 @@ describe("Checkout and the customer portal", () => {
     "Stripe.ApiList<Stripe.BillingPortal.Configuration>",
     (stripe) => stripe.billingPortal.configurations.list({ is_default: true, active: true }),
     ({ data }) => expect(data[0]?.features.subscription_update.enabled).toBe(true),
+  );
+  call(
+    "GET /v1/billing_portal/configurations/:id",
+    "Stripe.BillingPortal.Configuration",
+    (stripe) => stripe.billingPortal.configurations.retrieve(DEFAULT_CONFIGURATION),
+    ({ id }) => expect(id).toBe(DEFAULT_CONFIGURATION),
   );
 });
 

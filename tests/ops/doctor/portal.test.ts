@@ -1,9 +1,11 @@
 import { expect, it } from "vitest";
+import { DEFAULT_CONFIGURATION } from "../../../local/stripe/routes/portalSessions";
 import { checkPortal } from "../../../ops/doctor/portal";
 import { API_KEY, stripeFixture } from "../../local/stripe/fixture";
 
 const fixture = stripeFixture();
-const check = (apiKey = API_KEY) => checkPortal({ apiKey, url: fixture().double.url }, undefined, 2_000);
+const check = (apiKey = API_KEY, configuration?: string) =>
+  checkPortal({ apiKey, url: fixture().double.url }, configuration, 2_000);
 
 it("doctor finds no problem when customers can change their plan in the portal", async () => {
   expect(await check()).toMatchObject({ name: "customer portal", status: "ok" });
@@ -27,4 +29,20 @@ it("doctor warns, without the key, when Stripe does not show the portal's settin
   const shown = await check("rk_test_canary");
   expect(shown).toMatchObject({ status: "warning", seen: expect.stringContaining("401") });
   expect(JSON.stringify(shown)).not.toContain("canary");
+});
+
+it("doctor examines the configuration of billing.portalConfiguration instead of the default", async () => {
+  expect(await check(API_KEY, DEFAULT_CONFIGURATION)).toMatchObject({
+    status: "ok",
+    seen: expect.stringContaining(DEFAULT_CONFIGURATION),
+  });
+  fixture().double.switches.portal = "fixedPlan";
+  expect(await check(API_KEY, DEFAULT_CONFIGURATION)).toMatchObject({ status: "warning" });
+});
+
+it("doctor reports that Stripe does not know billing.portalConfiguration", async () => {
+  expect(await check(API_KEY, "bpc_unknown")).toMatchObject({
+    status: "failed",
+    seen: expect.stringContaining("billing.portalConfiguration: Stripe does not know bpc_unknown"),
+  });
 });
