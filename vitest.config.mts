@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { defaultServerConditions } from "vite";
 import { defineConfig } from "vitest/config";
 
 /** Tests that `npm run check` runs. They start no server and no process. tests/noServers.ts enforces this rule. */
@@ -30,6 +31,8 @@ const cloudTests = [
 delete process.env.FORCE_COLOR;
 
 export default defineConfig({
+  // Without this condition, Vite would take the client's built files, which may be older than its source.
+  ssr: { resolve: { conditions: ["snack-misaki-source", ...defaultServerConditions] } },
   test: {
     // These limits only end tests that hang. A busy machine can need several times as long as an idle machine.
     testTimeout: 120_000,

@@ -1,4 +1,4 @@
-import { send } from "./http";
+import { type HttpResponse, send } from "./http";
 import { ApiProblem, problemFromResponse } from "./problem";
 import type { PaidPlan, PlanInfo, Redirect, Session } from "./types";
 
@@ -6,8 +6,12 @@ import type { PaidPlan, PlanInfo, Redirect, Session } from "./types";
 export interface ApiOptions {
   /** Base URL of the API: the stack output `apiUrl`. */
   apiUrl: string;
-  /** Returns the customer's **ID** token, or undefined when nobody is signed in. `SignIn.getIdToken` fits. */
-  getIdToken: () => Promise<string | undefined>;
+  /**
+   * Returns the customer's **ID** token, or undefined when nobody is signed in. `SignIn.getIdToken` fits.
+   *
+   * @param rejected an ID token that the API has just rejected, although it looked valid by this device's clock
+   */
+  getIdToken: (rejected?: string) => Promise<string | undefined>;
   /** Time limit of one request. Default 15 s. */
   timeoutMs?: number;
 }
@@ -56,34 +60,36 @@ export interface Api {
 export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions): Api {
   const base = apiUrl.replace(/\/+$/, "");
 
-  async function call(
-    method: "GET" | "POST",
-    path: string,
-    request: { headers?: Record<string, string>; body?: string } = {},
-  ): Promise<unknown> {
-    const response = await send({ method, url: base + path, ...request, timeoutMs });
-    if (!response.ok) throw problemFromResponse(`${method} ${path}`, response);
-    if (response.body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
+  function call(method: "GET" | "POST", path: string, token: string | undefined, body?: object) {
+    const headers = {
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      ...(body && { "Content-Type": "application/json" }),
+    };
+    return send({ method, url: base + path, headers, ...(body && { body: JSON.stringify(body) }), timeoutMs });
+  }
+
+  function read(request: string, response: HttpResponse): unknown {
+    if (!response.ok) throw problemFromResponse(request, response);
+    if (response.body === undefined) throw new ApiProblem("internal", `${request} did not answer JSON.`);
     return response.body;
   }
 
   async function callSignedIn(method: "GET" | "POST", path: string, body?: object): Promise<unknown> {
     const token = await getIdToken();
     if (token === undefined) throw new ApiProblem("unauthorized", "Sign in to continue.");
-    const headers = { Authorization: `Bearer ${token}` };
-    if (!body) return call(method, path, { headers });
-    return call(method, path, {
-      headers: { ...headers, "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
+    let response = await call(method, path, token, body);
+    if (response.status === 401) {
+      const next = await getIdToken(token);
+      if (next !== undefined && next !== token) response = await call(method, path, next, body);
+    }
+    return read(`${method} ${path}`, response);
   }
 
   /** Ticket of the last guest session. It proves to the API that the guest is not new. */
   let guestTicket: string | undefined;
 
   async function guest(): Promise<Session> {
-    const headers = guestTicket === undefined ? {} : { Authorization: `Bearer ${guestTicket}` };
-    const session = (await call("POST", "/auth/guest", { headers })) as Session;
+    const session = read("POST /auth/guest", await call("POST", "/auth/guest", guestTicket)) as Session;
     guestTicket = session.ticket;
     return session;
   }

@@ -11,21 +11,32 @@ export interface ChatOptions extends StopOptions {
    * when the relay, the worker or RunPod rejects the ticket or the key, unless text has already arrived. Without this
    * function, `chat` throws the error of the rejection.
    */
-  renew?: () => Promise<Session>;
+  renew?: (rejected: Session) => Promise<Session>;
   /** Time limit without a byte from the relay, which sends a heartbeat every 5 s. Default 30 s. */
   idleTimeoutMs?: number;
 }
 
+/** A reply that arrives. Iterate over it once. */
+export interface Chat extends AsyncGenerator<ChatItem, void, void> {
+  /** Stops the reply, also at the model. The iteration throws `ApiProblem` with the code `cancelled`. */
+  cancel(): void;
+}
+
 /** A ticket that expires within this time could expire while the chat waits in the queue. */
 const RENEW_AHEAD_MS = 10_000;
+
+/** Whether a session's ticket will be valid when the chat arrives. */
+export function isFresh({ ticket_expires_at }: Session): boolean {
+  return Date.parse(ticket_expires_at) - RENEW_AHEAD_MS > Date.now();
+}
 
 /**
  * Sends a message to the assistant and yields the reply as it arrives: `{delta}` pieces, then one item with `done` and
  * the whole reply. The relay can also send `{waiting}` before the first text, and `{restart}` when the reply begins
  * again. The session decides whether the relay or a RunPod endpoint answers.
  *
- * @throws ApiProblem with the relay's or worker's code, `timeout`, or `unavailable` when the reply broke off. The text
- * that had arrived is `partialText`
+ * @throws ApiProblem with the relay's or worker's code, `timeout`, `cancelled`, or `unavailable` when the reply broke
+ * off. The text that had arrived is `partialText`
  * @throws the signal's reason when the signal is aborted
  * @example
  * for await (const item of chat(session, { text: "こんばんは" }, { renew: api.session })) {
@@ -34,21 +45,41 @@ const RENEW_AHEAD_MS = 10_000;
  *   else if ("done" in item) bubble.textContent = item.text;
  * }
  */
-export async function* chat(
-  session: Session,
+export function chat(session: Session, input: ChatInput, options: ChatOptions = {}): Chat {
+  const { renew } = options;
+  return startChat(async () => (renew && !isFresh(session) ? renew(session) : session), input, options);
+}
+
+/**
+ * Starts a chat whose session is still to be opened.
+ *
+ * @param open returns a fresh session for the first attempt
+ */
+export function startChat(open: () => Promise<Session>, input: ChatInput, options: ChatOptions): Chat {
+  const controller = new AbortController();
+  return Object.assign(run(open, input, options, controller), {
+    cancel: () => controller.abort(new ApiProblem("cancelled", "The reply was stopped.")),
+  });
+}
+
+async function* run(
+  open: () => Promise<Session>,
   input: ChatInput,
-  options: ChatOptions = {},
+  options: ChatOptions,
+  controller: AbortController,
 ): AsyncGenerator<ChatItem, void, void> {
-  const stop = createStop(options);
+  const stop = createStop(controller, options);
   let text = "";
   try {
-    for await (const item of renewedChat(session, input, options, stop.signal)) {
+    stop.signal.throwIfAborted();
+    for await (const item of renewedChat(open, input, options, stop.signal)) {
       if ("delta" in item) text += item.delta;
       else if ("restart" in item) text = "";
       yield item;
     }
   } catch (error) {
-    throw withPartialText(error, text);
+    if (error instanceof ApiProblem && text !== "") error.partialText ??= text;
+    throw error;
   } finally {
     stop.release();
   }
@@ -56,22 +87,20 @@ export async function* chat(
 
 /** Runs the chat, a second time with a new session when the first session was rejected. */
 async function* renewedChat(
-  session: Session,
+  open: () => Promise<Session>,
   input: ChatInput,
-  { renew, idleTimeoutMs = 30_000 }: ChatOptions,
+  { renew, idleTimeoutMs = 30_000, timeoutMs }: ChatOptions,
   stop: AbortSignal,
 ): AsyncGenerator<ChatItem, void, void> {
-  const start = (current: Session) =>
-    current.inference.kind === "relay"
-      ? relayChat(current, input, { stop, idleTimeoutMs })
-      : runpodChat(current, input, stop);
+  const start = (session: Session) =>
+    session.inference.kind === "relay"
+      ? relayChat(session, input, { stop, idleTimeoutMs })
+      : runpodChat(session, input, { stop, timeoutMs });
 
-  stop.throwIfAborted();
-  const expiresSoon = Date.parse(session.ticket_expires_at) - RENEW_AHEAD_MS < Date.now();
-  const fresh = expiresSoon && renew ? await untilStopped(renew(), stop) : session;
+  const session = await untilStopped(open(), stop);
   let hasText = false;
   try {
-    for await (const item of start(fresh)) {
+    for await (const item of start(session)) {
       hasText ||= "delta" in item || "done" in item;
       yield item;
     }
@@ -79,7 +108,7 @@ async function* renewedChat(
   } catch (error) {
     if (!renew || hasText || !mayNewSessionHelp(error)) throw error;
   }
-  yield* start(await untilStopped(renew(), stop));
+  yield* start(await untilStopped(renew(session), stop));
 }
 
 /**
@@ -89,10 +118,4 @@ async function* renewedChat(
 function mayNewSessionHelp(error: unknown): boolean {
   const codes = ["ticket_expired", "ticket_invalid", "ticket_wrong_model", "unauthorized"];
   return error instanceof ApiProblem && codes.includes(error.code);
-}
-
-function withPartialText(error: unknown, text: string): unknown {
-  if (!(error instanceof ApiProblem) || text === "" || error.partialText !== undefined) return error;
-  const { code, message, retryable, retryAfterMs } = error;
-  return new ApiProblem(code, message, { cause: error, retryable, retryAfterMs, partialText: text });
 }

@@ -1,9 +1,12 @@
 /** Browser client of Snack Misaki: sign-in, session and chat. The client has no dependencies. */
 export { type Api, type ApiOptions, createApi } from "./api";
-export { type ChatOptions, chat } from "./chat";
+export { type Chat, type ChatOptions, chat } from "./chat";
+export { type Client, type ClientEvent, type ClientOptions, createClient } from "./client";
 export { fitConversation } from "./conversation";
+export type { Customer } from "./idToken";
 export { ApiProblem, type ProblemCode } from "./problem";
-export { type Customer, createSignIn, type SignIn, type SignInOptions } from "./signIn";
+export { createSignIn, type SignIn, type SignInEvent, type SignInOptions, type StartOptions } from "./signIn";
+export type { KeyValueStorage } from "./store";
 export type {
   ChatDelta,
   ChatDone,

@@ -36,8 +36,8 @@ export class ApiProblem extends Error {
   readonly retryable: boolean;
   /** Time after which a retry may succeed, when the server has sent `Retry-After`. */
   readonly retryAfterMs: number | undefined;
-  /** The part of the reply that arrived before a chat failed. */
-  readonly partialText: string | undefined;
+  /** The part of the reply that arrived before a chat failed. `chat` sets it. */
+  partialText: string | undefined;
 
   /** @param message English text that is safe to show. A translated page shows its own text for the `code` instead. */
   constructor(code: ProblemCode, message: string, options: ProblemOptions = {}) {
@@ -64,15 +64,15 @@ export interface ProblemOptions extends ErrorOptions {
  */
 export function problemFromBody(body: unknown, options: ProblemOptions = {}): ApiProblem | undefined {
   const error = field(body, "error");
-  const code = field(error, "code");
-  const message = field(error, "message");
-  if (!isProblemCode(code) || typeof message !== "string") return undefined;
+  const code = textField(error, "code");
+  const message = textField(error, "message");
+  if (!isProblemCode(code) || message === undefined) return undefined;
   const retryable = field(error, "retryable");
   return new ApiProblem(code, message, { ...options, ...(typeof retryable === "boolean" && { retryable }) });
 }
 
-function isProblemCode(code: unknown): code is ProblemCode {
-  return typeof code === "string" && Object.hasOwn(retryableByCode, code);
+function isProblemCode(code: string | undefined): code is ProblemCode {
+  return code !== undefined && Object.hasOwn(retryableByCode, code);
 }
 
 /** HTTP error response, as `send` returns it. */
@@ -92,8 +92,8 @@ interface FailedResponse {
 export function problemFromResponse(request: string, { status, body, retryAfterMs }: FailedResponse): ApiProblem {
   const problem = problemFromBody(body, { retryAfterMs });
   if (problem) return problem;
-  const detail = field(body, "message") ?? field(body, "Message") ?? field(body, "detail");
-  const message = `${request} answered ${status}${typeof detail === "string" ? `: ${detail}` : "."}`;
+  const detail = textField(body, "message") ?? textField(body, "Message") ?? textField(body, "detail");
+  const message = `${request} answered ${status}${detail === undefined ? "." : `: ${detail}`}`;
   // A retry does not help when the resource does not exist.
   return new ApiProblem(codeOfStatus(status), message, { retryAfterMs, ...(status === 404 && { retryable: false }) });
 }
@@ -132,6 +132,12 @@ export function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Reads text field `name` of an untrusted value. Returns undefined for any other value. */
+export function textField(value: unknown, name: string): string | undefined {
+  const text = field(value, name);
+  return typeof text === "string" ? text : undefined;
 }
 
 /** Reads field `name` of an untrusted value. Returns undefined when the value is not an object or has no such field. */

@@ -1,5 +1,7 @@
+import { randomText } from "./bytes";
 import { open, readResponse, send } from "./http";
-import { ApiProblem, field, parseJson, problemFromBody, problemFromResponse } from "./problem";
+import { isDone, isItem } from "./items";
+import { ApiProblem, parseJson, problemFromBody, problemFromResponse, textField } from "./problem";
 import { createEventParser } from "./sse";
 import type { ChatInput, ChatItem, Session } from "./types";
 
@@ -34,7 +36,7 @@ export async function* relayChat(
   try {
     for await (const data of chat.events(input)) {
       const item = parseJson(data);
-      const problem = problemFromBody(item, { partialText: textOf(item) });
+      const problem = problemFromBody(item, { partialText: textField(item, "text") });
       if (problem || isDone(item)) chat.finish();
       if (problem) throw problem;
       if (!isItem(item)) continue;
@@ -62,7 +64,7 @@ function connect({ inference }: Session, idleTimeoutMs: number): Connection {
   const { host } = new URL(inference.url);
   const base = inference.url.replace(/\/+$/, "");
   const headers = { Authorization: inference.authorization };
-  const id = createId();
+  const id = randomText();
   const closed = new AbortController();
   let running = true;
   let accepted = false;
@@ -135,27 +137,4 @@ async function sendCancel(url: string, headers: Record<string, string>, accepted
     const response = await send(request).catch(() => undefined);
     if (response && (accepted || response.status !== 404)) return;
   }
-}
-
-function createId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function isItem(value: unknown): value is ChatItem {
-  return (
-    typeof field(value, "delta") === "string" ||
-    (field(value, "waiting") === true && typeof field(value, "message") === "string") ||
-    field(value, "restart") === true ||
-    isDone(value)
-  );
-}
-
-function isDone(value: unknown): boolean {
-  return field(value, "done") === true && typeof field(value, "text") === "string";
-}
-
-function textOf(value: unknown): string | undefined {
-  const text = field(value, "text");
-  return typeof text === "string" ? text : undefined;
 }

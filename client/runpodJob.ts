@@ -1,7 +1,8 @@
 import { send } from "./http";
-import { ApiProblem, field, problemFromJob, problemFromResponse } from "./problem";
-import { pause, untilStopped } from "./stop";
-import type { ChatDelta, ChatDone, ChatInput, ChatItem, Session } from "./types";
+import { isDone, isItem } from "./items";
+import { ApiProblem, field, problemFromJob, problemFromResponse, textField } from "./problem";
+import { CHAT_TIMEOUT_MS, pause, untilStopped } from "./stop";
+import type { ChatDone, ChatInput, ChatItem, Session } from "./types";
 
 /** Minimum time between the starts of two polls. */
 const POLL_EVERY_MS = 200;
@@ -11,17 +12,25 @@ const CANCEL_TIMEOUT_MS = 5_000;
 /** Number of failed attempts of one poll after which the chat fails. */
 const POLL_ATTEMPTS = 4;
 
-/**
- * Runs a chat as a job of a RunPod endpoint and yields the reply's items.
- *
- * @param stop aborting it cancels the job and throws the signal's reason
- */
+/** RunPod rejects a shorter lifetime of a job. */
+const MIN_TTL_MS = 10_000;
+
+/** Limits of one chat over RunPod. */
+export interface RunpodOptions {
+  /** Aborting it cancels the job and throws the signal's reason. */
+  stop: AbortSignal;
+  /** Time limit of the whole chat. RunPod ends the job then, even when the page is gone and nobody cancels it. */
+  timeoutMs: number | undefined;
+}
+
+/** Runs a chat as a job of a RunPod endpoint and yields the reply's items. */
 export async function* runpodChat(
   session: Session,
   input: ChatInput,
-  stop: AbortSignal,
+  { stop, timeoutMs = CHAT_TIMEOUT_MS }: RunpodOptions,
 ): AsyncGenerator<ChatItem, void, void> {
-  const job = await submitOrCancel(session, input, stop);
+  const body = { input: { ...input, ticket: session.ticket }, policy: { ttl: Math.max(MIN_TTL_MS, timeoutMs) } };
+  const job = await submitOrCancel(session, body, stop);
   let running = true;
   // A page that is left runs no code after this event.
   const onStop = () => void job.cancel();
@@ -59,9 +68,9 @@ interface Job {
  * Submits the job. An abort does not end this request, because RunPod may already have the job: the job is cancelled as
  * soon as its id is known.
  */
-async function submitOrCancel(session: Session, input: ChatInput, stop: AbortSignal): Promise<Job> {
+async function submitOrCancel(session: Session, body: object, stop: AbortSignal): Promise<Job> {
   stop.throwIfAborted();
-  const submitted = submit(session, input);
+  const submitted = submit(session, body);
   try {
     return await untilStopped(submitted, stop);
   } catch (error) {
@@ -75,7 +84,7 @@ async function submitOrCancel(session: Session, input: ChatInput, stop: AbortSig
   }
 }
 
-async function submit({ inference, ticket }: Session, input: ChatInput): Promise<Job> {
+async function submit({ inference }: Session, body: object): Promise<Job> {
   const base = inference.url.replace(/\/+$/, "");
   const headers = { Authorization: inference.authorization };
 
@@ -83,12 +92,12 @@ async function submit({ inference, ticket }: Session, input: ChatInput): Promise
     method: "POST",
     url: `${base}/run`,
     headers: { ...headers, "Content-Type": "application/json" },
-    body: JSON.stringify({ input: { ...input, ticket } }),
+    body: JSON.stringify(body),
     timeoutMs: CALL_TIMEOUT_MS,
   });
   if (!response.ok) throw problemFromResponse("POST /run", response);
-  const jobId = field(response.body, "id");
-  if (typeof jobId !== "string") throw new ApiProblem("unavailable", "POST /run answered without a job id.");
+  const jobId = textField(response.body, "id");
+  if (jobId === undefined) throw new ApiProblem("unavailable", "POST /run answered without a job id.");
   return jobAt(base, encodeURIComponent(jobId), headers);
 }
 
@@ -124,7 +133,7 @@ function jobAt(base: string, id: string, headers: Record<string, string>): Job {
 }
 
 /** Reads the items of a `/stream` response `{"status": …, "stream": [{"output": item}, …]}`. */
-function streamItems(body: unknown): (ChatDelta | ChatDone)[] {
+function streamItems(body: unknown): ChatItem[] {
   const stream = field(body, "stream");
   return Array.isArray(stream) ? stream.map((entry) => field(entry, "output")).filter(isItem) : [];
 }
@@ -140,14 +149,6 @@ async function readResult(job: Job, stop: AbortSignal): Promise<ChatDone> {
   const done = (Array.isArray(output) ? output : [output]).findLast(isDone);
   if (!done) throw new ApiProblem("internal", "The model finished without a reply. Try again.");
   return done;
-}
-
-function isItem(value: unknown): value is ChatDelta | ChatDone {
-  return typeof field(value, "delta") === "string" || isDone(value);
-}
-
-function isDone(value: unknown): value is ChatDone {
-  return field(value, "done") === true && typeof field(value, "text") === "string";
 }
 
 function isFinal(status: string): boolean {

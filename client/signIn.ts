@@ -1,303 +1,281 @@
-import { type HttpResponse, send } from "./http";
-import { ApiProblem, field, parseJson, problemFromResponse } from "./problem";
+import { base64url, randomText } from "./bytes";
+import { send } from "./http";
+import { type Customer, customerOf } from "./idToken";
+import { openPendingSignIns, type Pending } from "./pending";
+import { ApiProblem, field, textField } from "./problem";
+import { createSafeStore, type KeyValueStorage } from "./store";
+import { connectTabs, createListeners } from "./tabs";
+import { createRefresher, isRejected, notAnswered, openTokenStore, type Post, revoke, tokensOf } from "./tokens";
 
-/** Settings of the Cognito app client, from the stack's outputs or its configuration. */
+/** Settings of the Cognito app client. The stack output `signIn` has the first four. */
 export interface SignInOptions {
   /** The hosted domain, such as `https://snack-misaki.auth.ap-northeast-1.amazoncognito.com`. */
   url: string;
   clientId: string;
+  /** `iss` of the user pool's ID tokens. */
+  issuer: string;
+  scopes: readonly string[];
   /** One of the app client's callback URLs, exactly as configured. */
   redirectUri: string;
   /** One of the app client's logout URLs, exactly as configured. */
   logoutUri: string;
-  scopes: readonly string[];
   /**
-   * Stores the tokens and the pending sign-ins. In a browser: `localStorage`, so that all tabs share one sign-in. With
+   * Stores the tokens and the pending sign-ins. Default: `localStorage`, so that all tabs share one sign-in. With
    * `sessionStorage`, a duplicated tab would have a copy of the refresh token, which the other tab's next refresh ends.
    */
-  storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
+  storage?: KeyValueStorage;
   /** Time limit of one request. Default 15 s. */
   timeoutMs?: number;
 }
 
-/**
- * The signed-in customer, read from the ID token. Use it only for display, because the browser does not verify the
- * token.
- */
-export interface Customer {
-  sub: string;
-  email?: string;
+/** How the hosted pages appear. */
+export interface StartOptions {
+  /** Opens the page for a new account instead of the sign-in page. */
+  signUp?: boolean;
+  /** Language of the hosted pages, such as `ja`. Default: the browser's. Cognito's classic pages ignore it. */
+  lang?: string;
+  /**
+   * `login` asks for the password again, although Cognito remembers the customer. `none` shows no page: the callback has
+   * the error `login_required` when Cognito does not remember the customer.
+   */
+  prompt?: "login" | "none";
 }
+
+/** A change of who is signed in, in this tab or another one. */
+export type SignInEvent =
+  | { type: "signedIn"; customer: Customer }
+  /** The customer has signed out. */
+  | { type: "signedOut" }
+  /** Cognito no longer accepts the sign-in: it was revoked or has expired. Ask the customer to sign in again. */
+  | { type: "sessionLost" };
 
 /** Sign-in at Cognito's hosted pages: authorization code with PKCE (RFC 7636). */
 export interface SignIn {
-  /** Starts a sign-in and returns the URL to open. */
-  startSignIn(): Promise<string>;
   /**
-   * Finishes a sign-in: checks `state`, exchanges the code and stores the tokens.
+   * Starts a sign-in and returns the URL to open.
+   *
+   * @throws ApiProblem `unavailable` when the browser refuses storage, or when the page is not served over https
+   */
+  startSignIn(options?: StartOptions): Promise<string>;
+  /**
+   * Finishes a sign-in: checks `state`, exchanges the code, checks the ID token and stores the tokens. A second call with
+   * the same URL returns the same customer. Replace the page's URL after success.
    *
    * @param callbackUrl the URL to which the hosted pages redirected
    * @throws ApiProblem `unauthorized` when Cognito rejected the sign-in, or when the URL does not belong to a pending
    * sign-in of this browser
+   * @throws ApiProblem with `retryable` when Cognito cannot be reached. Call it again with the same URL
    */
   finishSignIn(callbackUrl: string): Promise<Customer>;
-  /** Returns the signed-in customer from the stored token, without a request. */
+  /** Returns the signed-in customer from the stored token, without a request. The same object until it changes. */
   customer(): Customer | undefined;
   /**
    * Returns the ID token. Refreshes it first when less than a minute of its lifetime is left. Returns undefined when
    * nobody is signed in or Cognito rejects the refresh.
    *
-   * @throws ApiProblem when Cognito cannot be reached or is down; the customer stays signed in
+   * @param rejected an ID token that the API has rejected; the answer is another one
+   * @throws ApiProblem when the ID token has expired and Cognito cannot be reached; the customer stays signed in
    */
-  getIdToken(): Promise<string | undefined>;
+  getIdToken(rejected?: string): Promise<string | undefined>;
   /**
    * Deletes the tokens in every tab, revokes the refresh token and returns Cognito's logout URL. Open that URL to end
    * the hosted session too.
    */
   signOut(): Promise<string>;
+  /** Calls the listener at every change. Returns a function that removes the listener. */
+  subscribe(listener: (event: SignInEvent) => void): () => void;
 }
 
-interface Tokens {
-  idToken: string;
-  refreshToken?: string;
-  /** Milliseconds since the epoch. */
-  expiresAt: number;
-}
-
-const TOKENS_KEY = "snack-misaki.tokens";
-const PENDING_KEY = "snack-misaki.sign-in";
-const REFRESH_AHEAD_MS = 60_000;
-/** Sign-ins that may be open in several tabs at once. Older ones have been abandoned. */
-const MAX_PENDING = 5;
-/** Longest wait before the second attempt of a refresh. */
-const RETRY_WITHIN_MS = 1_000;
+/** Longest wait for the revocation, so that a sign-out without network does not seem to hang. */
+const REVOKE_TIMEOUT_MS = 5_000;
+/** Longest reason of the hosted pages that an error message repeats. */
+const MAX_REASON_CHARS = 200;
 
 /**
  * Creates the sign-in for one app client.
  *
  * @example
- * const signIn = createSignIn({ ...auth, storage: localStorage });
- * location.assign(await signIn.startSignIn());
+ * const signIn = createSignIn({ ...outputs.signIn, redirectUri, logoutUri });
+ * location.assign(await signIn.startSignIn({ lang: "ja" }));
  * // on the callback page
  * await signIn.finishSignIn(location.href);
  */
 export function createSignIn({
   url,
   clientId,
+  issuer,
+  scopes,
   redirectUri,
   logoutUri,
-  scopes,
   storage,
   timeoutMs = 15_000,
 }: SignInOptions): SignIn {
   const base = url.replace(/\/+$/, "");
+  const expected = { iss: issuer, aud: clientId };
+  const store = createSafeStore(storage);
+  // Clients of several stacks may share one site.
+  const tokens = openTokenStore(store, `snack-misaki.tokens.${clientId}`);
+  const pendingSignIns = openPendingSignIns(store, `snack-misaki.sign-in.${clientId}`);
+  const listeners = createListeners<SignInEvent>();
+  const tabs = connectTabs(`snack-misaki.sign-in.${clientId}`, onMessage);
+  const finishing = new Map<string, Promise<Customer>>();
+  /** Raised by a sign-out. A sign-in that is being finished does not undo a later sign-out. */
+  let signOuts = 0;
+  let seen: { idToken: string; customer: Customer } | undefined;
+  /** Id of the sign-in that the listeners know. */
+  let toldId = tokens.read()?.id;
+
   const post: Post = (path, form) => {
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
     const body = new URLSearchParams({ client_id: clientId, ...form }).toString();
-    return send({ method: "POST", url: base + path, headers, body, timeoutMs });
+    // The page is usually left during a revocation.
+    const rest = path === "/oauth2/revoke" ? { timeoutMs: REVOKE_TIMEOUT_MS, keepalive: true } : { timeoutMs };
+    return send({ method: "POST", url: base + path, headers, body, ...rest });
   };
-  const tokens = createTokenStore(storage, post);
+  const getIdToken = createRefresher({ tokens, post, expected, onLost: ({ id }) => announce("sessionLost", id) });
+
+  /** Reads who is signed in now. */
+  function look(): Customer | undefined {
+    const { idToken } = tokens.read() ?? {};
+    if (idToken !== seen?.idToken) {
+      const customer = idToken === undefined ? undefined : customerOf(idToken);
+      seen = customer && idToken !== undefined ? { idToken, customer } : undefined;
+    }
+    return seen?.customer;
+  }
+
+  /** Tells the listeners when the sign-in is another one than they know. */
+  function notice(reason: "signedOut" | "sessionLost"): void {
+    const id = tokens.read()?.id;
+    if (id === toldId) return;
+    toldId = id;
+    const customer = look();
+    listeners.emit(customer ? { type: "signedIn", customer } : { type: reason });
+  }
+
+  function announce(type: SignInEvent["type"], id: string): void {
+    notice(type === "sessionLost" ? type : "signedOut");
+    tabs.tell({ type, id });
+  }
+
+  /** Another tab has changed who is signed in. Its storage may be another one than this tab's. */
+  function onMessage(message: unknown): void {
+    const ended = field(message, "type") !== "signedIn";
+    if (ended && tokens.read()?.id === field(message, "id")) tokens.remove();
+    notice(field(message, "type") === "sessionLost" ? "sessionLost" : "signedOut");
+  }
+
+  // The message of another tab's sign-in can arrive before the tokens. This event comes with the tokens.
+  globalThis.addEventListener?.("storage", () => tokens.read() && notice("signedOut"));
+  // A page in the browser's cache of left pages receives no messages.
+  globalThis.addEventListener?.("pageshow", () => notice("signedOut"));
+
+  async function finish(query: URLSearchParams): Promise<Customer> {
+    const state = query.get("state");
+    const pending = pendingSignIns.all().find((one) => one.state === state);
+    if (!pending) return finishUnknown(query);
+    const code = query.get("code");
+    if (code === null) {
+      pendingSignIns.remove(pending);
+      throw notCompleted(query);
+    }
+    return exchange(pending, code);
+  }
+
+  /** Handles a callback that belongs to no pending sign-in. */
+  function finishUnknown(query: URLSearchParams): Customer {
+    // Cognito sends some errors without `state`. A link of a stranger must not choose the page's text.
+    if (query.has("error") && pendingSignIns.all().length > 0) throw notCompleted(query);
+    // A reload of a callback page that has finished its sign-in.
+    const customer = look();
+    if (customer) return customer;
+    throw new ApiProblem("unauthorized", "This browser has no pending sign-in that fits the URL. Sign in again.");
+  }
+
+  async function exchange(pending: Pending, code: string): Promise<Customer> {
+    const before = signOuts;
+    const { state: id, nonce, verifier } = pending;
+    // Without an answer, the sign-in stays pending, so that the caller can try again.
+    const response = await post("/oauth2/token", {
+      grant_type: "authorization_code",
+      code,
+      redirect_uri: redirectUri,
+      code_verifier: verifier,
+    });
+    if (!response.ok && !isRejected(response)) throw notAnswered(response);
+    pendingSignIns.remove(pending);
+    if (!response.ok) {
+      // Another tab with the same callback has used the code.
+      if (tokens.read()?.id === id) return finishUnknown(new URLSearchParams());
+      throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
+    }
+    if (signOuts !== before) {
+      await revoke(post, textField(response.body, "refresh_token"));
+      throw new ApiProblem("unauthorized", "The customer has signed out. Sign in again.");
+    }
+    tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
+    announce("signedIn", id);
+    return finishUnknown(new URLSearchParams());
+  }
 
   return {
-    async startSignIn() {
-      const state = randomText();
-      const verifier = randomText();
-      const pending = [...readPending(storage), { state, verifier }].slice(-MAX_PENDING);
-      storage.setItem(PENDING_KEY, JSON.stringify(pending));
+    async startSignIn({ signUp = false, lang, prompt } = {}) {
+      const [state, nonce, verifier] = [randomText(), randomText(), randomText()];
+      const challenge = await challengeOf(verifier);
+      pendingSignIns.add({ state, nonce, verifier });
       const query = new URLSearchParams({
         response_type: "code",
         client_id: clientId,
         redirect_uri: redirectUri,
         scope: scopes.join(" "),
         state,
-        code_challenge: await challengeOf(verifier),
+        nonce,
+        code_challenge: challenge,
         code_challenge_method: "S256",
+        ...(lang !== undefined && { lang }),
+        ...(prompt && { prompt }),
       });
-      return `${base}/oauth2/authorize?${query}`;
+      return `${base}${signUp ? "/signup" : "/oauth2/authorize"}?${query}`;
     },
 
-    async finishSignIn(callbackUrl) {
-      const { code, verifier } = readCallback(callbackUrl, storage);
-      const form = { grant_type: "authorization_code", code, redirect_uri: redirectUri, code_verifier: verifier };
-      const response = await post("/oauth2/token", form);
-      if (!response.ok) {
-        // The token endpoint reports errors in OAuth's form: {"error": "invalid_grant"}.
-        if (response.status === 400) throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
-        throw problemFromResponse("The sign-in service", response);
-      }
-      return customerOf(tokens.store(response.body).idToken);
+    finishSignIn(callbackUrl) {
+      const query = new URL(callbackUrl).searchParams;
+      // React calls effects twice in its strict mode.
+      const key = query.toString();
+      const running = finishing.get(key) ?? finish(query).finally(() => finishing.delete(key));
+      finishing.set(key, running);
+      return running;
     },
 
-    customer() {
-      const stored = tokens.read();
-      return stored && customerOf(stored.idToken);
-    },
-
-    getIdToken: tokens.getIdToken,
+    customer: look,
+    getIdToken,
 
     async signOut() {
-      const refreshToken = tokens.read()?.refreshToken;
+      signOuts++;
+      const current = tokens.read();
       tokens.remove();
-      storage.removeItem(PENDING_KEY);
-      if (refreshToken !== undefined) await revoke(post, refreshToken);
+      if (current) {
+        announce("signedOut", current.id);
+        await revoke(post, current.refreshToken);
+      }
       return `${base}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: logoutUri })}`;
     },
+
+    subscribe: listeners.subscribe,
   };
 }
 
-/** Sends a form to a path of the hosted domain. */
-type Post = (path: string, form: Record<string, string>) => Promise<HttpResponse>;
-
-/** Revokes a refresh token. A failure must not block the sign-out, because the token expires anyway. */
-async function revoke(post: Post, refreshToken: string): Promise<void> {
-  await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
+/** Problem of a callback without a code. */
+function notCompleted(query: URLSearchParams): ApiProblem {
+  const reason = query.get("error_description") ?? query.get("error") ?? "no code";
+  return new ApiProblem("unauthorized", `The sign-in was not completed: ${reason.slice(0, MAX_REASON_CHARS)}.`);
 }
 
-/**
- * Stores the tokens of the signed-in customer and refreshes them. Cognito replaces the refresh token at each refresh
- * and still accepts the old one for 60 s. So two tabs may refresh at once, and a refresh whose response was lost may be
- * repeated.
- */
-function createTokenStore(storage: SignInOptions["storage"], post: Post) {
-  let refreshing: Promise<string | undefined> | undefined;
-
-  const read = () => {
-    const tokens = parse(storage.getItem(TOKENS_KEY));
-    return isTokens(tokens) ? tokens : undefined;
-  };
-  const remove = () => storage.removeItem(TOKENS_KEY);
-
-  /** Stores the tokens of a response of the token endpoint. */
-  function store(body: unknown, previousRefreshToken?: string): Tokens {
-    const idToken = field(body, "id_token");
-    const expiresIn = field(body, "expires_in");
-    if (typeof idToken !== "string" || typeof expiresIn !== "number") {
-      throw new ApiProblem("internal", "The sign-in service answered without an ID token. Add openid to scopes.");
-    }
-    // Without token rotation, Cognito returns no new refresh token.
-    const refreshToken = field(body, "refresh_token") ?? previousRefreshToken;
-    const tokens: Tokens = {
-      idToken,
-      expiresAt: Date.now() + expiresIn * 1000,
-      ...(typeof refreshToken === "string" && { refreshToken }),
-    };
-    storage.setItem(TOKENS_KEY, JSON.stringify(tokens));
-    return tokens;
-  }
-
-  async function refresh(sent: string): Promise<string | undefined> {
-    const response = await requestRefresh(post, sent);
-    if (response.status >= 500 || response.status === 429) throw problemFromResponse("The refresh", response);
-    const current = read();
-    // Another tab has refreshed meanwhile. All tabs must use the stored tokens.
-    if (current && current.refreshToken !== sent) return current.idToken;
-    if (!response.ok) {
-      remove();
-      return undefined;
-    }
-    if (current) return store(response.body, sent).idToken;
-    // The customer has signed out meanwhile.
-    const late = field(response.body, "refresh_token");
-    if (typeof late === "string") await revoke(post, late);
-    return undefined;
-  }
-
-  async function getIdToken(): Promise<string | undefined> {
-    const stored = read();
-    if (!stored || Date.now() < stored.expiresAt - REFRESH_AHEAD_MS) return stored?.idToken;
-    if (stored.refreshToken === undefined) {
-      if (Date.now() < stored.expiresAt) return stored.idToken;
-      remove();
-      return undefined;
-    }
-    // Concurrent callers of a tab share one refresh.
-    refreshing ??= refresh(stored.refreshToken).finally(() => {
-      refreshing = undefined;
-    });
-    return refreshing;
-  }
-
-  return { read, store, remove, getIdToken };
-}
-
-/** Sends a refresh, and once more when no response arrives. */
-async function requestRefresh(post: Post, refreshToken: string): Promise<HttpResponse> {
-  const form = { grant_type: "refresh_token", refresh_token: refreshToken };
-  try {
-    return await post("/oauth2/token", form);
-  } catch {
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_WITHIN_MS));
-    return post("/oauth2/token", form);
-  }
-}
-
-function isTokens(value: unknown): value is Tokens {
-  const refreshToken = field(value, "refreshToken");
-  return (
-    typeof field(value, "idToken") === "string" &&
-    typeof field(value, "expiresAt") === "number" &&
-    (refreshToken === undefined || typeof refreshToken === "string")
-  );
-}
-
-/** A sign-in that has started and not returned yet. Each tab may have one. */
-interface Pending {
-  state: string;
-  verifier: string;
-}
-
-function readPending(storage: SignInOptions["storage"]): Pending[] {
-  const pending = parse(storage.getItem(PENDING_KEY));
-  return Array.isArray(pending) ? pending.filter(isPending) : [];
-}
-
-function isPending(value: unknown): value is Pending {
-  return typeof field(value, "state") === "string" && typeof field(value, "verifier") === "string";
-}
-
-/**
- * Reads the code from a callback URL and ends its pending sign-in.
- *
- * @throws ApiProblem `unauthorized` when the URL does not belong to the pending sign-in or has no code
- */
-function readCallback(callbackUrl: string, storage: SignInOptions["storage"]): { code: string; verifier: string } {
-  const query = new URL(callbackUrl).searchParams;
-  const all = readPending(storage);
-  const pending = all.find(({ state }) => state === query.get("state"));
-  if (!pending) {
-    throw new ApiProblem("unauthorized", "This browser has no pending sign-in that fits the URL. Sign in again.");
-  }
-  storage.setItem(PENDING_KEY, JSON.stringify(all.filter((one) => one !== pending)));
-  const code = query.get("code");
-  if (code === null) {
-    const reason = query.get("error_description") ?? query.get("error") ?? "no code";
-    throw new ApiProblem("unauthorized", `The sign-in was not completed: ${reason}.`);
-  }
-  return { code, verifier: pending.verifier };
-}
-
-function parse(text: string | null): unknown {
-  return text === null ? undefined : parseJson(text);
-}
-
-function customerOf(idToken: string): Customer {
-  const payload = idToken.split(".")[1] ?? "";
-  const bytes = Uint8Array.from(atob(payload.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
-  const { sub, email } = JSON.parse(new TextDecoder().decode(bytes)) as { sub: string; email?: string };
-  return { sub, ...(email !== undefined && { email }) };
-}
-
-function randomText(): string {
-  return base64url(crypto.getRandomValues(new Uint8Array(32)));
-}
-
+/** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */
 async function challengeOf(verifier: string): Promise<string> {
+  if (!globalThis.crypto?.subtle) {
+    const message = "Sign-in needs a secure page. Open the page over https, or on localhost.";
+    throw new ApiProblem("unavailable", message, { retryable: false });
+  }
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
-}
-
-function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replace(/\+/g, "-")
-    .replace(/\//g, "_")
-    .replace(/=+$/, "");
 }

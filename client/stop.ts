@@ -20,23 +20,27 @@ export interface Stop {
   release(): void;
 }
 
-/** Creates the signal that ends a chat. */
-export function createStop({ signal, timeoutMs = 300_000, cancelOnPageHide = true }: StopOptions): Stop {
-  const stop = new AbortController();
-  const released = new AbortController();
-  const once = { once: true, signal: released.signal };
+/** Time limit of a chat when the caller sets none. */
+export const CHAT_TIMEOUT_MS = 300_000;
 
-  if (signal?.aborted) stop.abort(signal.reason);
-  signal?.addEventListener("abort", () => stop.abort(signal.reason), once);
-
-  const late = () => stop.abort(new ApiProblem("timeout", `No answer in ${timeoutMs / 1000} s. Try again.`));
-  AbortSignal.timeout(timeoutMs).addEventListener("abort", late, once);
-
+/** Creates the signal that ends a chat, for every reason in the options and for an abort of the controller. */
+export function createStop(
+  controller: AbortController,
+  { signal, timeoutMs = CHAT_TIMEOUT_MS, cancelOnPageHide = true }: StopOptions,
+): Stop {
+  const late = () => controller.abort(new ApiProblem("timeout", `No answer in ${timeoutMs / 1000} s. Try again.`));
   // A page can come back from the browser's cache of left pages. Then it shows this problem.
-  const left = () => stop.abort(new ApiProblem("unavailable", "The page was left before the reply was complete."));
-  if (cancelOnPageHide) globalThis.addEventListener?.("pagehide", left, once);
-
-  return { signal: stop.signal, release: () => released.abort() };
+  const left = () =>
+    controller.abort(new ApiProblem("unavailable", "The page was left before the reply was complete."));
+  const timer = setTimeout(late, timeoutMs);
+  if (cancelOnPageHide) globalThis.addEventListener?.("pagehide", left);
+  return {
+    signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
+    release() {
+      clearTimeout(timer);
+      globalThis.removeEventListener?.("pagehide", left);
+    },
+  };
 }
 
 /** Waits for a promise, but not longer than until the signal is aborted. Then rejects with the signal's reason. */

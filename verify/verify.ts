@@ -1,5 +1,8 @@
 import { InvalidArgumentError, Option } from "commander";
 import { command, run } from "../cli/command";
+import { APP_BUDGET_LINES, CLIENT_BUDGET_BYTES } from "./clientApp/pack";
+import { clientAppLines } from "./clientApp/report";
+import { runClientApp } from "./clientApp/run";
 import { reportLines, resultLine } from "./failover/report";
 import { type FailoverProvider, failoverProviders, runFailover } from "./failover/run";
 import { measureMemory } from "./leavers/memory";
@@ -78,6 +81,25 @@ Exits with status 1 when a limit is exceeded, also with --json.`,
     if (json) console.log(JSON.stringify(report));
     else for (const line of leaversLines(report)) console.log(line);
     if (!report.passed) process.exitCode = 1;
+  });
+
+program
+  .command("client-app")
+  .description("packs the client, builds the app of its README with Vite and React, and drives it in Chromium")
+  .option("--json", "print one JSON object and nothing else")
+  .addHelpText(
+    "after",
+    `
+The app is built in a temporary folder, with the packed client and the versions of Vite and React in
+verify/clientApp/app/package-lock.json. They come from the npm registry or npm's cache. The app runs against a local cloud
+on free ports. It has at most ${APP_BUDGET_LINES} lines, and the client at most ${CLIENT_BUDGET_BYTES} bytes (minified, gzip). Takes about a minute.
+Exits with status 1 when a check fails, and when there is no Chromium or no registry, also with --json.`,
+  )
+  .action(async ({ json = program.opts<{ json?: boolean }>().json }: { json?: boolean }) => {
+    const report = await runClientApp((line) => void (json || console.log(`${line} …`)));
+    if (json) console.log(JSON.stringify(report));
+    else for (const line of clientAppLines(report)) console.log(line);
+    if (report.failed > 0) process.exitCode = 1;
   });
 
 void run(program);

@@ -7,6 +7,7 @@ import { type Email, startCognito } from "../cognito/cognito";
 import { type RunningEngine, startEngine } from "../llm/engine";
 import type { EngineName } from "../llm/engineOption";
 import type { PageConfig } from "../page/config";
+import type { ModelsPanel } from "../page/modelsPanel";
 import { startPage } from "../page/page";
 import { type RunpodDouble, startRunpod } from "../runpod/server";
 import { type StripeDouble, type StripeOptions, startStripe } from "../stripe/server";
@@ -17,6 +18,7 @@ import type { StackConfig } from "../support/stackConfig";
 import { startVipServers, type VipServers } from "../vip/vip";
 import { writeAwsEndpoints } from "./awsEndpoints";
 import { createRowReader, customers, seedCustomers } from "./customers";
+import { modelsPanel } from "./modelsPanel";
 import { stripePanel } from "./stripePanel";
 
 /** Options of `startLocalCloud`. */
@@ -115,6 +117,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   const events = new Events();
   let pageConfig: PageConfig | undefined;
   let stripe: StripeDouble | undefined;
+  let models: ModelsPanel | undefined;
   // The awsx provider starts slowest, so it starts first and nothing here waits for it. Only the image resources of the
   // program need it.
   const awsx = services.add(startAwsx(freePorts ? undefined : PROVIDER_PORTS.awsx));
@@ -126,6 +129,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       config: () => pageConfig,
       stripe: () => stripe && stripePanel(stripe),
       row: (userId) => readRow(userId),
+      models: () => models,
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
@@ -171,6 +175,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
   const runpod = await services.add(
     startRunpod({ ...runpodOptions(config, ports, dir, aws), events, engineUrl: engine.url, python }),
   );
+  models = modelsPanel(runpod, vip);
   return {
     aws,
     runpod,

@@ -21,6 +21,8 @@ export interface FrontendConfig {
     /** Origin of Cognito's hosted domain. */
     url: string;
     clientId: string;
+    /** `iss` of the user pool's ID tokens. */
+    issuer: string;
     redirectUri: string;
     logoutUri: string;
     scopes: string[];
@@ -29,8 +31,7 @@ export interface FrontendConfig {
 
 /** Returns the values for a frontend at `origin`, whose callback path is `/callback`. */
 export function frontendConfig({ apiUrl, signIn }: ProgramOutputs, origin: string): FrontendConfig {
-  const { url, clientId, scopes } = signIn;
-  return { apiUrl, auth: { url, clientId, redirectUri: `${origin}/callback`, logoutUri: `${origin}/`, scopes } };
+  return { apiUrl, auth: { ...signIn, redirectUri: `${origin}/callback`, logoutUri: `${origin}/` } };
 }
 
 const State = z.object({

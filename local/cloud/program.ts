@@ -1,9 +1,11 @@
 import { join } from "node:path";
+import { deadlinesOf } from "../../functions/core/relay/deadlines";
 import { PROJECT, START_STACK } from "../../names";
 import { type EngineOptions, type StepEvent, up } from "../pulumi/engine";
 import { choosePorts, cloudStackConfig } from "../support/ports";
 import { readAutonaming, type StackConfig } from "../support/stackConfig";
 import type { LocalCloud, LocalCloudOptions } from "./cloud";
+import { readOffers } from "./offers";
 import { frontendConfig, ProgramOutputs } from "./outputs";
 
 /**
@@ -87,9 +89,11 @@ export async function bringUp(
 /** Creates the seeded customers' rows and passes the outputs to the page. */
 async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknown>): Promise<ProgramOutputs> {
   const outputs = ProgramOutputs.parse(stackOutputs);
-  await cloud.seedCustomers();
+  const [offers] = await Promise.all([readOffers(cloud.config()), cloud.seedCustomers()]);
   cloud.setPageConfig({
     ...frontendConfig(outputs, cloud.pageUrl),
+    offers,
+    waitLimitMs: deadlinesOf({ name: "runpod" }).firstTextMs,
     stack: START_STACK,
     canned: cloud.runpod.workerKind === "canned",
   });

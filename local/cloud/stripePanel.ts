@@ -1,4 +1,4 @@
-import type { StripePanel } from "../page/stripePanel";
+import { PanelRefusal, type StripePanel } from "../page/stripePanel";
 import type { StripeDouble } from "../stripe/server";
 
 const WORKS = "4242424242424242";
@@ -11,8 +11,18 @@ export function stripePanel({ account, switches, release, settled }: StripeDoubl
   /** The user's newest Stripe customer, because earlier customers may have been deleted. */
   function customerOf(userId: string): string {
     const found = account.customers().findLast(({ metadata }) => metadata.user_id === userId);
-    if (!found) throw new Error("This customer has bought nothing yet.");
+    if (!found) throw new PanelRefusal("noCustomer", "This customer has bought nothing yet.");
     return found.id;
+  }
+
+  /** Customer with a payment that can be disputed or refunded. */
+  function payerOf(userId: string): string {
+    const id = customerOf(userId);
+    const charge = account.latestCharge(id);
+    if (!charge) throw new PanelRefusal("noPayment", "This customer has paid nothing yet.");
+    if (charge.disputed) throw new PanelRefusal("alreadyDisputed", "The last payment is disputed already.");
+    if (charge.refunded) throw new PanelRefusal("alreadyRefunded", "The last payment is refunded already.");
+    return id;
   }
 
   return {
@@ -27,13 +37,13 @@ export function stripePanel({ account, switches, release, settled }: StripeDoubl
       account.replaceCard(customerOf(userId), WORKS);
       account.payOpenInvoices(customerOf(userId));
     },
-    dispute: async (userId) => void account.disputeLatestCharge(customerOf(userId)),
+    dispute: async (userId) => void account.disputeLatestCharge(payerOf(userId)),
     async closeDispute(userId, outcome) {
       const open = account.openDisputes(customerOf(userId))[0];
-      if (!open) throw new Error("There is no open dispute.");
+      if (!open) throw new PanelRefusal("noDispute", "There is no open dispute.");
       account.closeDispute(open.id, outcome);
     },
-    refund: async (userId) => void account.refundLatestCharge(customerOf(userId)),
+    refund: async (userId) => void account.refundLatestCharge(payerOf(userId)),
     switches: () => ({
       hold: switches.hold,
       duplicate: switches.duplicate,

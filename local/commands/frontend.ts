@@ -66,6 +66,7 @@ export function frontendVariables(outputs: ProgramOutputs, origin: string): Reco
     VITE_API_URL: apiUrl,
     VITE_SIGN_IN_URL: auth.url,
     VITE_SIGN_IN_CLIENT_ID: auth.clientId,
+    VITE_SIGN_IN_ISSUER: auth.issuer,
     VITE_SIGN_IN_REDIRECT_URI: auth.redirectUri,
     VITE_SIGN_IN_LOGOUT_URI: auth.logoutUri,
     VITE_SIGN_IN_SCOPES: auth.scopes.join(" "),

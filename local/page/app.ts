@@ -1,9 +1,19 @@
-import { type Api, ApiProblem, createApi, createSignIn, type PlanInfo, type Session, type SignIn } from "../../client";
+import {
+  ApiProblem,
+  type ChatItem,
+  type ChatMessage,
+  type Client,
+  type ClientEvent,
+  createClient,
+  fitConversation,
+  type PlanInfo,
+} from "../../client";
 import type { CloudEvent } from "../support/events";
 import { type Billing, greeting, type StripeReturn, startBilling, stripeReturnOf } from "./billing";
 import { listCalls } from "./calls";
 import { type ChatView, startChatView } from "./chatView";
 import type { PageConfig } from "./config";
+import { Conversation, GUEST } from "./conversation";
 import { byId, language, setLanguage, setText } from "./dom";
 import { Drawer } from "./drawer";
 import { type Language, languages, type Word } from "./translations";
@@ -37,25 +47,28 @@ async function loadConfig(): Promise<PageConfig> {
 
 /** The page's application. It starts when the outputs of the Pulumi program exist. */
 class App {
-  private readonly signIn: SignIn;
-  private readonly api: Api;
+  private readonly client: Client;
   private readonly chat: ChatView;
   private readonly billing: Billing;
   private readonly drawer: Drawer;
+  private readonly conversation = new Conversation();
   private visitor: Visitor | undefined;
+  private isEntering = false;
   private planReads = 0;
 
   constructor(config: PageConfig) {
-    this.signIn = createSignIn({ ...config.auth, storage: localStorage });
-    this.api = createApi({ apiUrl: config.apiUrl, getIdToken: this.signIn.getIdToken });
+    this.client = createClient({ apiUrl: config.apiUrl, ...config.auth });
+    this.client.subscribe((event) => this.onClientEvent(event));
     this.chat = startChatView({
-      session: () => this.currentVisitor().session,
-      renew: () => this.renewSession(),
-      showEntrance: () => this.showEntrance(),
+      conversation: this.conversation,
+      waitLimitMs: config.waitLimitMs,
+      send: (messages, signal) => this.send(messages, signal),
+      showEntrance: (word) => this.showEntrance(word),
     });
     this.billing = startBilling({
-      api: this.api,
-      sync: () => this.readPlan(this.api.sync),
+      api: this.client,
+      offers: config.offers,
+      sync: () => this.readPlan(this.client.sync),
       showEntrance: (word) => this.showEntrance(word),
     });
     this.drawer = new Drawer(() => this.refreshPlan());
@@ -68,19 +81,11 @@ class App {
     // A reload must not show the message again.
     if (returned) history.replaceState(null, "", location.pathname);
 
-    if (location.pathname === "/callback") {
-      const callbackUrl = location.href;
-      // A code is valid once, so a reload must not send it again.
-      history.replaceState(null, "", "/");
-      await this.enter(async () => {
-        await this.signIn.finishSignIn(callbackUrl);
-        return this.asCustomer();
-      });
-    } else if (this.signIn.customer()) {
-      await (returned ? this.returnFromStripe(returned) : this.enter(() => this.asCustomer()));
-    } else {
-      this.showEntrance();
-    }
+    if (location.pathname === "/callback") await this.enter(() => this.finishSignIn());
+    else if (this.client.customer()) await (returned ? this.returnFromStripe(returned) : this.enterAsCustomer());
+    // A guest has reloaded the page.
+    else if (this.conversation.isGuests) await this.enterAsGuest();
+    else this.showEntrance();
   }
 
   /** Handles a backend event. */
@@ -88,26 +93,76 @@ class App {
     this.drawer.onEvent(event);
   }
 
+  /** Handles an event of the client, which can come from another tab. */
+  private onClientEvent(event: ClientEvent): void {
+    if (event.type === "planChanged") this.refreshPlan();
+    else if (event.type === "signedOut") this.leave();
+    else if (event.type === "sessionLost") this.showEntrance("unauthorized");
+    else if (!this.isEntering && event.customer.sub !== this.visitor?.customer?.sub) void this.enterAsCustomer();
+  }
+
   private addListeners(): void {
-    byId("sign-in", HTMLButtonElement).addEventListener("click", async () => {
-      showMessage("entering");
-      location.assign(await this.signIn.startSignIn());
-    });
-    byId("guest", HTMLButtonElement).addEventListener("click", () =>
-      this.enter(async () => ({ session: await this.api.guest() })),
-    );
+    for (const id of ["sign-in", "seat-sign-in"]) {
+      byId(id, HTMLButtonElement).addEventListener("click", () => this.startSignIn());
+    }
+    byId("guest", HTMLButtonElement).addEventListener("click", () => this.enterAsGuest());
     byId("leave", HTMLButtonElement).addEventListener("click", async () => {
-      if (this.visitor?.customer) location.assign(await this.signIn.signOut());
-      else this.showEntrance();
+      if (this.visitor?.customer) location.assign(await this.client.signOut());
+      else this.leave();
     });
-    // Another tab has changed the sign-in.
-    window.addEventListener("storage", () => {
-      const { customer } = this.visitor ?? {};
-      if (customer && this.signIn.customer()?.sub !== customer.sub) location.reload();
+    // The customer may have changed the plan on another page, or while the machine was offline.
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.refreshPlan();
+    });
+    addEventListener("online", () => {
+      byId("offline", HTMLElement).hidden = true;
+      this.refreshPlan();
     });
     setInterval(() => {
       if (this.visitor) showTicket(this.visitor.session);
     }, 1_000);
+  }
+
+  private async startSignIn(): Promise<void> {
+    showMessage("entering");
+    try {
+      location.assign(await this.client.startSignIn({ lang: language() }));
+    } catch (error) {
+      this.showEntrance(problemOf(error).code);
+    }
+  }
+
+  private async finishSignIn(): Promise<Visitor> {
+    try {
+      await this.client.finishSignIn(location.href);
+    } catch (error) {
+      // Without an answer, the code is still valid: a reload sends it again.
+      if (!problemOf(error).retryable) history.replaceState(null, "", "/");
+      throw error;
+    }
+    history.replaceState(null, "", "/");
+    return this.asCustomer();
+  }
+
+  private async *send(messages: ChatMessage[], signal: AbortSignal): AsyncGenerator<ChatItem, void, void> {
+    const { limits } = this.currentVisitor().session;
+    try {
+      const reply = this.client.chat({ messages: fitConversation(messages, limits) }, { signal });
+      for await (const item of reply) {
+        yield item;
+        if ("done" in item) void this.showSession();
+      }
+    } catch (error) {
+      // Only after a failure: the local cloud also answers a machine without a network.
+      byId("offline", HTMLElement).hidden = navigator.onLine;
+      throw error;
+    }
+  }
+
+  /** Shows the session that the client has now. A chat may have renewed it. */
+  private async showSession(): Promise<void> {
+    const session = await this.client.session().catch(() => undefined);
+    if (session && this.visitor?.session.user_id === session.user_id) this.setVisitor({ ...this.visitor, session });
   }
 
   private currentVisitor(): Visitor {
@@ -121,63 +176,75 @@ class App {
     this.chat.limit(next.session.limits);
     if (next.customer) this.billing.show(next.plan);
     else this.billing.hide();
-    this.drawer.open(next.customer?.sub);
+    this.drawer.setCustomer(next.customer?.sub);
   }
 
-  private async renewSession(): Promise<Session> {
-    const session = await (this.currentVisitor().customer ? this.api.session() : this.api.guest());
-    this.setVisitor({ ...this.currentVisitor(), session });
-    // A deadline or an event has changed the plan. The panel must show the same plan as the session.
-    if (this.visitor?.plan && this.visitor.plan.plan !== session.plan) this.refreshPlan();
-    return session;
-  }
-
-  /** Reads and shows the plan. Opens a new session if the plan differs from the session's. */
+  /** Reads and shows the plan, and the session that belongs to it. */
   private async readPlan(read: () => Promise<PlanInfo>): Promise<void> {
     const planRead = ++this.planReads;
-    // Ignore this answer when a later read has started or the customer has left.
-    const isStale = () => planRead !== this.planReads || !this.visitor?.customer;
     const plan = await read();
-    if (isStale()) return;
-    const session = plan.plan === this.currentVisitor().session.plan ? undefined : await this.api.session();
-    if (!isStale()) this.setVisitor({ ...this.currentVisitor(), plan, ...(session && { session }) });
+    const session = await this.client.session();
+    // Ignore this answer when a later read has started or the customer has left.
+    if (planRead !== this.planReads || this.visitor?.customer?.sub !== plan.user_id) return;
+    this.setVisitor({ ...this.visitor, plan, session });
   }
 
   private refreshPlan(): void {
-    if (this.visitor?.customer) void this.readPlan(this.api.plan).catch(() => undefined);
+    if (this.visitor?.customer) void this.readPlan(this.client.plan).catch(() => undefined);
   }
 
+  /** Ends the visit and forgets its conversation. */
+  private leave(): void {
+    this.conversation.clear();
+    this.showEntrance();
+  }
+
+  /** Shows the entrance. A customer who signs in again finds the conversation. */
   private showEntrance(word?: Word): void {
     this.chat.end();
     this.visitor = undefined;
     this.billing.hide();
-    this.drawer.open(undefined);
+    this.drawer.setCustomer(undefined);
+    byId("seat-facts", HTMLElement).hidden = true;
     showMessage(word);
     show("door");
   }
 
   /** Runs a sign-in. Shows a problem on the entrance view. */
   private async enter(signIn: () => Promise<Visitor>): Promise<void> {
+    this.isEntering = true;
     show("door");
     showMessage("entering");
     try {
       const visitor = await signIn();
       show("counter");
+      this.conversation.open(visitor.customer?.sub ?? GUEST);
       this.chat.begin(visitor.session.limits);
       this.setVisitor(visitor);
       showMessage(undefined);
     } catch (error) {
-      const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
+      const { code } = problemOf(error);
       // Sign out, because the page would otherwise send the rejected tokens at every visit.
-      if (problem.code === "unauthorized") await this.signIn.signOut();
-      this.showEntrance(problem.code);
+      if (code === "unauthorized") await this.client.signOut();
+      this.showEntrance(code);
+    } finally {
+      this.isEntering = false;
     }
+  }
+
+  private enterAsGuest(): Promise<void> {
+    return this.enter(async () => ({ session: await this.client.session() }));
+  }
+
+  private enterAsCustomer(): Promise<void> {
+    return this.enter(() => this.asCustomer());
   }
 
   private async asCustomer(synced?: PlanInfo): Promise<Visitor> {
     // The page only displays the plan, so the customer can chat even when the plan cannot be read.
-    const [session, plan] = await Promise.all([this.api.session(), synced ?? this.api.plan().catch(() => undefined)]);
-    const customer = this.signIn.customer();
+    const plan = synced ?? (await this.client.plan().catch(() => undefined));
+    const session = await this.client.session();
+    const customer = this.client.customer();
     return { session, ...(plan && { plan }), ...(customer && { customer }) };
   }
 
@@ -188,7 +255,7 @@ class App {
   private async returnFromStripe(returned: StripeReturn): Promise<void> {
     let synced: PlanInfo | undefined;
     await this.enter(async () => {
-      synced = await this.api.sync().catch(() => undefined);
+      synced = await this.client.sync().catch(() => undefined);
       return this.asCustomer(synced);
     });
     if (!this.visitor) return;
@@ -196,6 +263,10 @@ class App {
     // On a phone the chat fills the screen, so scroll to the billing panel.
     byId("billing", HTMLElement).scrollIntoView({ block: "nearest" });
   }
+}
+
+function problemOf(error: unknown): ApiProblem {
+  return error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
 }
 
 function showMessage(word: Word | undefined): void {

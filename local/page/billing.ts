@@ -1,10 +1,13 @@
-import { type Api, ApiProblem, type PaidPlan, type PlanInfo } from "../../client";
-import { byId, create, setDate, setText } from "./dom";
+import { ApiProblem, type Client, type PaidPlan, type PlanInfo } from "../../client";
+import type { Offer } from "./config";
+import { button, byId, create, language, markLanguage, onLanguageChange, setDate, setText, textOf } from "./dom";
 import { type Word, words } from "./translations";
 
 /** Functions of the page that the billing panel uses. */
 export interface BillingOptions {
-  api: Pick<Api, "checkout" | "portal">;
+  api: Pick<Client, "checkout" | "portal">;
+  /** Plans for sale. */
+  offers: readonly Offer[];
   /** Syncs with Stripe and shows the plan. Throws the API client's errors. */
   sync(): Promise<void>;
   /** Returns to the entrance view after a problem that only a new sign-in solves. */
@@ -54,26 +57,23 @@ function isSubscribed({ stripe_status }: PlanInfo): boolean {
 }
 
 /** Starts the billing panel. */
-export function startBilling({ api, sync, showEntrance }: BillingOptions): Billing {
+export function startBilling({ api, offers, sync, showEntrance }: BillingOptions): Billing {
   const panel = byId("billing", HTMLElement);
   const message = byId("billing-message", HTMLElement);
-  const buttons = {
-    paid: byId("buy-paid", HTMLButtonElement),
-    vip: byId("buy-vip", HTMLButtonElement),
-    portal: byId("portal", HTMLButtonElement),
-    sync: byId("sync", HTMLButtonElement),
-  };
+  const list = byId("offers", HTMLUListElement);
+  const portal = byId("portal", HTMLButtonElement);
+  const syncNow = byId("sync", HTMLButtonElement);
 
   let shown: PlanInfo | undefined;
 
   function setBusy(busy: boolean): void {
-    for (const button of Object.values(buttons)) button.disabled = busy;
+    for (const each of panel.querySelectorAll("button")) each.disabled = busy;
   }
 
   function showMessage(word: Word | undefined): void {
     message.hidden = word === undefined;
     if (word) setText(message, word);
-    if (word === "checkoutWaiting" || word === "notConfirmed") buttons.sync.hidden = false;
+    if (word === "checkoutWaiting" || word === "notConfirmed") syncNow.hidden = false;
   }
 
   /** Runs a button's action and shows a problem in the panel. */
@@ -101,16 +101,21 @@ export function startBilling({ api, sync, showEntrance }: BillingOptions): Billi
 
   // Checkout refuses a second subscription. A subscriber confirms the change of plan in the portal.
   const buy = (plan: PaidPlan) => goTo(() => (shown && isSubscribed(shown) ? api.portal(plan) : api.checkout(plan)));
-  buttons.paid.addEventListener("click", () => buy("paid"));
-  buttons.vip.addEventListener("click", () => buy("vip"));
-  buttons.portal.addEventListener("click", () => goTo(() => api.portal()));
-  buttons.sync.addEventListener("click", () =>
+  portal.addEventListener("click", () => goTo(() => api.portal()));
+  syncNow.addEventListener("click", () =>
     run(async () => {
       await sync();
       showMessage("planRead");
       setBusy(false);
     }),
   );
+
+  function showOffers(): void {
+    const open = shown ? offers.filter(({ plan }) => shown && mayBuy(shown, plan)) : [];
+    list.replaceChildren(...open.map((offer) => offerItem(offer, shown?.plan !== "free", () => buy(offer.plan))));
+  }
+  onLanguageChange(showOffers);
+
   // The browser's Back button may restore this page from its cache, with disabled buttons.
   addEventListener("pageshow", ({ persisted }) => {
     if (!persisted) return;
@@ -126,13 +131,10 @@ export function startBilling({ api, sync, showEntrance }: BillingOptions): Billi
       panel.dataset.reason = plan?.reason ?? "";
       setText(byId("why", HTMLElement), plan ? becauseOf(plan.reason) : "noPlan");
       byId("dates", HTMLDListElement).replaceChildren(...(plan ? dates(plan).map(row) : []));
-      const isOpen = plan !== undefined && !isSubscribed(plan);
-      buttons.paid.hidden = !isOpen || plan.plan !== "free";
-      const isChangeable = plan?.plan === "paid" && plan.stripe_status === "active";
-      buttons.vip.hidden = !(isOpen || isChangeable) || plan.plan === "vip";
+      showOffers();
       // Every Stripe customer can open the portal, whatever the subscription's state.
-      buttons.portal.hidden = plan !== undefined && plan.stripe_status === null;
-      buttons.sync.hidden = buttons.portal.hidden;
+      portal.hidden = plan !== undefined && plan.stripe_status === null;
+      syncNow.hidden = portal.hidden;
     },
     hide() {
       shown = undefined;
@@ -146,6 +148,34 @@ export function startBilling({ api, sync, showEntrance }: BillingOptions): Billi
 function becauseOf(reason: string): Word {
   const word = `because_${reason}`;
   return Object.hasOwn(words.en, word) ? (word as Word) : "because_other";
+}
+
+/** Whether a customer may buy a plan now: one above theirs, and not while a payment is open. */
+function mayBuy(plan: PlanInfo, wanted: PaidPlan): boolean {
+  const isAbove = plan.plan === "free" || (plan.plan === "paid" && wanted === "vip");
+  return isAbove && (!isSubscribed(plan) || (plan.plan === "paid" && plan.stripe_status === "active"));
+}
+
+/** A plan for sale: name, price and button. */
+function offerItem({ plan, name, price }: Offer, isChange: boolean, buy: () => void): HTMLLIElement {
+  const item = create("li");
+  item.dataset.plan = plan;
+  const title = create("span", "name", name ?? textOf(`plan_${plan}`));
+  markLanguage(title, title.textContent);
+  const order = button(isChange ? "changePlan" : "buyPlan", buy);
+  order.className = "warm";
+  // Two buttons with the same text need names that tell them apart.
+  order.setAttribute("aria-label", `${order.textContent}: ${title.textContent}`);
+  item.append(title, order);
+  if (price) item.append(create("span", "price", priceText(price)));
+  return item;
+}
+
+/** A price in the page's language, such as `月 ￥980`. */
+function priceText({ amount, currency, interval }: NonNullable<Offer["price"]>): string {
+  const format = new Intl.NumberFormat(language(), { style: "currency", currency });
+  const value = amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2);
+  return textOf(`per_${interval}`, { amount: format.format(value) });
 }
 
 /** The relevant dates with their labels. */

@@ -1,93 +1,108 @@
-import {
-  ApiProblem,
-  type ChatItem,
-  type ChatMessage,
-  chat,
-  fitConversation,
-  type Limits,
-  type Session,
-} from "../../client";
-import { byId, create, setText } from "./dom";
-import { createReplyBubble } from "./replyBubble";
+import { ApiProblem, type ChatItem, type ChatMessage, type Limits } from "../../client";
+import { startComposer } from "./composer";
+import type { Conversation, Turn } from "./conversation";
+import { button, byId, create, markLanguage, setText } from "./dom";
+import { createReply, greeting, pastReply, type ReplyBubble } from "./replyBubble";
 import type { Word } from "./translations";
+
+/** Distance from the end of the conversation within which the view follows a growing reply. */
+const FOLLOW_PX = 60;
 
 /** Functions of the page that the chat uses. */
 export interface ChatViewOptions {
-  /** The current session. */
-  session(): Session;
-  /** Opens a new session and makes it the current one. */
-  renew(): Promise<Session>;
+  conversation: Conversation;
+  /** Milliseconds without any text of the reply after which the page gives up. */
+  waitLimitMs: number;
+  /** Sends a conversation that ends with the customer's message. Yields the items of the reply. */
+  send(messages: ChatMessage[], signal: AbortSignal): AsyncIterable<ChatItem>;
   /** Returns to the entrance view after a problem that only a new sign-in solves. */
-  showEntrance(): void;
+  showEntrance(word: Word): void;
 }
 
 /** The chat: message list, input line and streamed reply. */
 export interface ChatView {
-  /** Starts an empty conversation with these limits. */
+  /** Shows the conversation, with Mama's greeting above it. */
   begin(limits: Limits): void;
   /** Changes the limits after a plan change. */
   limit(limits: Limits): void;
-  /** Aborts a streaming reply. */
+  /** Aborts a streaming reply and empties the view. */
   end(): void;
 }
 
+/** The wait for the first text has passed the limit. */
+class WaitedTooLong extends Error {}
+
 /** Starts the chat. */
-export function startChatView({ session, renew, showEntrance }: ChatViewOptions): ChatView {
-  const list = byId("talk", HTMLOListElement);
-  const form = byId("ask", HTMLFormElement);
-  const line = byId("line", HTMLTextAreaElement);
-  const button = byId("send", HTMLButtonElement);
+export function startChatView({ conversation, waitLimitMs, send, showEntrance }: ChatViewOptions): ChatView {
+  const talk = byId("talk", HTMLElement);
+  const list = byId("turns", HTMLOListElement);
   const starters = byId("starters", HTMLElement);
   const progress = byId("progress", HTMLElement);
-  let said: ChatMessage[] = [];
-  let answering: AbortController | undefined;
+  // The keyboard scrolls it.
+  talk.tabIndex = 0;
+  let answering: { controller: AbortController; turn: Turn; reply: ReplyBubble } | undefined;
+  let isFollowing = true;
 
-  function setAnswering(controller: AbortController | undefined): void {
-    answering = controller;
-    line.disabled = controller !== undefined;
-    setText(button, controller ? "stop" : "send");
-    if (!controller) line.focus();
+  const composer = startComposer({ send: (text) => void ask(text), stop });
+
+  function stop(): void {
+    answering?.controller.abort(new Error("stopped by the customer"));
   }
 
-  async function ask(text: string): Promise<void> {
+  async function ask(question: string): Promise<void> {
+    if (answering) return;
     const controller = new AbortController();
     const { signal } = controller;
-    setAnswering(controller);
+    const messages = conversation.messages(question);
+    const turn = conversation.begin(question);
+    const asked = questionBubble(question);
+    const reply = createReply({
+      waitLimitMs,
+      onGrow: follow,
+      onStop: stop,
+      onLongWait: () => announce("stillPreparing"),
+      onLimit: () => controller.abort(new WaitedTooLong()),
+    });
+    answering = { controller, turn, reply };
+    setAnswering(true);
     starters.hidden = true;
-    const question = create("li", "bubble user", text);
-    const reply = createReplyBubble(follow);
-    list.append(question, reply.element);
+    list.append(asked, reply.element);
     announce("replying");
+    isFollowing = true;
     follow();
 
-    const asked: ChatMessage = { role: "user", content: text };
+    let problem: unknown;
     try {
-      const input = { messages: fitConversation([...said, asked], session().limits) };
-      for await (const item of chat(session(), input, { signal, renew })) {
+      for await (const item of send(messages, signal)) {
         reply.show(item);
         announceItem(item);
-        if ("done" in item) said = [...said, asked, { role: "assistant", content: item.text }];
-        follow();
+        if ("done" in item) Object.assign(turn, { answer: item.text, end: "complete" } satisfies Partial<Turn>);
       }
     } catch (error) {
-      // The customer has left. The list now shows another conversation.
-      if (answering !== controller) return;
-      if (signal.aborted) {
-        announce("replyStopped");
-        list.append(setText(create("li", "note"), "stopped"));
-      } else {
-        list.append(note(error, text, [question, reply.element]));
-      }
-    } finally {
-      reply.end();
-      follow();
-      if (answering === controller) setAnswering(undefined);
+      problem = error;
     }
+    // The customer has left. The list now shows another conversation.
+    if (answering?.turn !== turn) return;
+    if (turn.end !== "complete") {
+      const isStopped = signal.aborted && !(signal.reason instanceof WaitedTooLong);
+      Object.assign(turn, { answer: reply.text(), end: isStopped ? "stopped" : "broken" } satisfies Partial<Turn>);
+    }
+    conversation.save();
+    reply.end(turn.end);
+    answering = undefined;
+    if (turn.end !== "complete") showUnfinished(turn, [asked, reply.element], signal.aborted ? signal.reason : problem);
+    follow();
+    setAnswering(false);
+  }
+
+  function setAnswering(next: boolean): void {
+    talk.setAttribute("aria-busy", String(next));
+    composer.setAnswering(next);
   }
 
   /**
-   * Announces the state of the reply to a screen reader. The list itself announces nothing, because it changes with every
-   * piece of text.
+   * Announces the state of the reply to a screen reader. The conversation itself is silent while it is busy, because it
+   * changes with every piece of text.
    */
   function announce(word: Word): void {
     if (progress.dataset.word !== word) setText(progress, word);
@@ -99,85 +114,101 @@ export function startChatView({ session, renew, showEntrance }: ChatViewOptions)
     else if ("done" in item) announce("replied");
   }
 
-  /** Builds an error message, with a button for the next step if a button can help. */
-  function note(error: unknown, text: string, failed: HTMLElement[]): HTMLLIElement {
-    const problem = error instanceof ApiProblem ? error : new ApiProblem("internal", String(error));
-    const item = create("li", "note problem");
-    item.setAttribute("role", "alert");
-    const detail = create("small", "", `${problem.code}: ${problem.message}`);
-    item.append(setText(create("p"), problem.code), detail);
-    const atDoor = ["unauthorized", "wrong_token", "ticket_missing", "ticket_invalid", "ticket_wrong_model"];
-    if (atDoor.includes(problem.code)) {
-      item.append(action("toDoor", showEntrance));
-    } else if (problem.retryable) {
-      item.append(
-        action("again", () => {
-          for (const element of [item, ...failed]) element.remove();
-          void ask(text);
-        }),
-      );
+  /** Says why a turn has no complete reply, with a button for the next step. */
+  function showUnfinished(turn: Turn, shown: HTMLElement[], reason: unknown): void {
+    const note = create("li", "note");
+    const retry = button("again", () => {
+      if (answering) return;
+      for (const element of [note, ...shown]) element.remove();
+      conversation.remove(turn);
+      void ask(turn.question);
+    });
+    if (turn.end === "stopped") {
+      announce("replyStopped");
+      // Below a text, the bubble itself says that the reply was stopped.
+      if (turn.answer === "") note.append(setText(create("p"), "stopped"));
+      note.append(retry);
     } else {
-      line.value = text;
+      announce("replyBroken");
+      note.classList.add("problem");
+      note.append(...problemText(reason), nextStep(reason, turn, retry) ?? "");
     }
-    return item;
+    list.append(note);
+  }
+
+  function nextStep(reason: unknown, turn: Turn, retry: HTMLElement): HTMLElement | undefined {
+    const code = reason instanceof ApiProblem ? reason.code : undefined;
+    const atDoor = ["unauthorized", "wrong_token", "ticket_missing", "ticket_invalid", "ticket_wrong_model"];
+    if (code && atDoor.includes(code)) return button("toDoor", () => showEntrance(code));
+    if (!(reason instanceof ApiProblem) || reason.retryable) return retry;
+    composer.setText(turn.question);
+    return undefined;
   }
 
   function follow(): void {
-    list.scrollTop = list.scrollHeight;
+    if (isFollowing) talk.scrollTop = talk.scrollHeight;
   }
 
-  // A phone's keyboard and the drawer reduce the chat's height. Keep the last message visible.
-  new ResizeObserver(follow).observe(list);
-
-  function submit(): void {
-    const text = line.value.trim();
-    if (answering || text === "") return;
-    line.value = "";
-    void ask(text);
-  }
-
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (answering) answering.abort(new Error("stopped by the customer"));
-    else submit();
+  talk.addEventListener("scroll", () => {
+    isFollowing = talk.scrollHeight - talk.scrollTop - talk.clientHeight < FOLLOW_PX;
   });
-  line.addEventListener("keydown", (event) => {
-    // During composition, Enter confirms the input method's candidate. Safari reports it only by key code 229.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-    event.preventDefault();
-    submit();
+  // A phone's keyboard reduces the chat's height. Keep the last message visible.
+  new ResizeObserver(follow).observe(talk);
+  // A page that is left runs no code after this event.
+  addEventListener("pagehide", () => {
+    if (!answering) return;
+    answering.turn.answer = answering.reply.text();
+    conversation.save();
   });
   for (const starter of starters.querySelectorAll("button")) {
     starter.addEventListener("click", () => void ask(starter.textContent ?? ""));
   }
 
   function end(): void {
-    const controller = answering;
-    setAnswering(undefined);
+    const controller = answering?.controller;
+    answering = undefined;
+    setAnswering(false);
     controller?.abort(new Error("left the conversation"));
+    list.replaceChildren();
   }
 
-  function limit(limits: Limits): void {
-    line.maxLength = limits.max_input_chars;
+  /** Shows a turn of a restored conversation. */
+  function restore(turn: Turn, isLast: boolean): void {
+    const shown = [questionBubble(turn.question), ...(turn.answer ? [pastReply(turn.answer, turn.end)] : [])];
+    list.append(...shown);
+    if (isLast && turn.end !== "complete") showUnfinished(turn, shown, undefined);
   }
 
   return {
     begin(limits) {
       end();
-      said = [];
-      list.replaceChildren();
-      starters.hidden = false;
-      line.value = "";
-      limit(limits);
+      composer.setText("");
+      composer.setLimit(limits.max_input_chars);
+      list.replaceChildren(greeting());
+      conversation.turns.forEach((turn, index, { length }) => {
+        restore(turn, index === length - 1);
+      });
+      delete progress.dataset.word;
+      progress.textContent = "";
+      starters.hidden = conversation.turns.length > 0;
+      isFollowing = true;
+      follow();
     },
-    limit,
+    limit: ({ max_input_chars }) => composer.setLimit(max_input_chars),
     end,
   };
 }
 
-function action(word: Word, run: () => void): HTMLButtonElement {
-  const button = setText(create("button"), word);
-  button.type = "button";
-  button.addEventListener("click", run);
-  return button;
+function questionBubble(text: string): HTMLLIElement {
+  const bubble = create("li", "bubble user", text);
+  markLanguage(bubble, text);
+  return bubble;
+}
+
+/** The problem in the page's language. Undefined: the page was left before the reply was complete. */
+function problemText(reason: unknown): HTMLElement[] {
+  if (reason === undefined) return [setText(create("p"), "leftDuringReply")];
+  if (reason instanceof WaitedTooLong) return [setText(create("p"), "waitedTooLong")];
+  const problem = reason instanceof ApiProblem ? reason : new ApiProblem("internal", String(reason));
+  return [setText(create("p"), problem.code), create("small", "facts", `${problem.code}: ${problem.message}`)];
 }

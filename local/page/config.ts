@@ -1,3 +1,24 @@
+import type { PaidPlan } from "../../client";
+
+/** Billing periods at Stripe. */
+export const intervals = ["day", "week", "month", "year"] as const;
+export type Interval = (typeof intervals)[number];
+
+/** A plan that is for sale, as Stripe describes it. Without a name and a price when Stripe could not be asked. */
+export interface Offer {
+  plan: PaidPlan;
+  /** Name of the product, as on Stripe's pages. */
+  name?: string;
+  price?: {
+    /** In the currency's smallest unit, as at Stripe. */
+    amount: number;
+    /** ISO 4217 code, lower case. */
+    currency: string;
+    /** Length of one period. */
+    interval: Interval;
+  };
+}
+
 /** The evaluated program's outputs for the page, served as `/config.json`. */
 export interface PageConfig {
   /** Base URL of the auth/billing API. */
@@ -6,10 +27,16 @@ export interface PageConfig {
     /** Origin of Cognito's hosted domain. */
     url: string;
     clientId: string;
+    /** `iss` of the user pool's ID tokens. */
+    issuer: string;
     redirectUri: string;
     logoutUri: string;
     scopes: string[];
   };
+  /** Plans for sale, the cheapest first. */
+  offers: Offer[];
+  /** Milliseconds that the relay waits for the first text of a reply. */
+  waitLimitMs: number;
   stack: string;
   /** True when there is no Python worker: every reply is the same canned text. */
   canned: boolean;

@@ -26,15 +26,16 @@ export interface PageOptions extends PanelOptions {
 const HEARTBEAT_MS = 15_000;
 
 /**
- * Serves the page: `/` and `/callback` (the same document), `/app.js`, `/style.css`, `/config.json` (503 until the
- * program has been evaluated), `/events` (server-sent events, one `CloudEvent` each) and the panel's routes.
+ * Serves the page: `/` and `/callback` (the same document), `/app.js`, `/style.css`, `/favicon.ico`, `/config.json` (503
+ * until the program has been evaluated), `/events` (server-sent events, one `CloudEvent` each) and the panel's routes.
  *
  * @throws PortInUseError
  */
-export async function startPage({ port, events, config, stripe, row }: PageOptions): Promise<Listening> {
-  const [html, style, script] = await Promise.all([
+export async function startPage({ port, events, config, ...panel }: PageOptions): Promise<Listening> {
+  const [html, style, icon, script] = await Promise.all([
     readFile(join(folder, "index.html"), "utf8"),
     readFile(join(folder, "style.css"), "utf8"),
+    readFile(join(folder, "favicon.svg"), "utf8"),
     bundle(),
   ]);
   const open = new Set<SSEStreamingApi>();
@@ -46,7 +47,7 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
         styleSrc: ["'self'"],
-        imgSrc: ["data:"],
+        imgSrc: ["'self'"],
         // The API, Cognito's hosted domain and RunPod's job API have other origins.
         connectSrc: ["'self'", "http://localhost:*", "http://127.0.0.1:*"],
         baseUri: ["'none'"],
@@ -63,6 +64,8 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
 
   for (const path of ["/", "/callback"]) app.get(path, (c) => c.html(html));
   app.get("/style.css", (c) => c.body(style, 200, { "Content-Type": "text/css; charset=utf-8" }));
+  // Browsers ask for this path also on pages without an icon, such as a JSON answer.
+  app.get("/favicon.ico", (c) => c.body(icon, 200, { "Content-Type": "image/svg+xml" }));
   app.get("/app.js", (c) => c.body(script, 200, { "Content-Type": "text/javascript; charset=utf-8" }));
   app.get("/config.json", (c) => {
     const current = config();
@@ -82,7 +85,7 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
     }),
   );
 
-  app.route("/", panelRoutes({ stripe, row }));
+  app.route("/", panelRoutes(panel));
 
   const server = await serve("the page", port, app.fetch);
   return {

@@ -1,7 +1,9 @@
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod/mini";
-import { type PanelState, panelSwitches, type StripePanel } from "./stripePanel";
+import { VipProvider } from "../../contract/relay";
+import { llmFaults, type ModelsPanel, runpodSwitches } from "./modelsPanel";
+import { PanelRefusal, type PanelState, panelSwitches, type StripePanel } from "./stripePanel";
 
 /** Parts of the local cloud that the panel's routes use. */
 export interface PanelOptions {
@@ -9,14 +11,18 @@ export interface PanelOptions {
   stripe(): StripePanel | undefined;
   /** Reads a customer's row of the users table; undefined when the customer has no row. */
   row(userId: string): Promise<Record<string, unknown> | undefined>;
+  /** The models; undefined before the local cloud has started. */
+  models(): ModelsPanel | undefined;
 }
 
 const UserId = z.string().check(z.minLength(1), z.maxLength(128));
 const ForUser = z.strictObject({ userId: UserId });
 const MOST_SECONDS = 400 * 24 * 3600;
 
-/** Actions by path: each parses its body and calls the double. */
-const actions: Record<string, (stripe: StripePanel, body: unknown) => Promise<void>> = {
+/** Parses its body and calls the double. */
+type Action<Panel> = (panel: Panel, body: unknown) => Promise<void>;
+
+const stripeActions: Record<string, Action<StripePanel>> = {
   advance: action(z.strictObject({ seconds: z.int().check(z.gte(1), z.lte(MOST_SECONDS)) }), (stripe, { seconds }) =>
     stripe.advance(seconds),
   ),
@@ -33,15 +39,27 @@ const actions: Record<string, (stripe: StripePanel, body: unknown) => Promise<vo
   ),
 };
 
-function action<Body>(schema: z.ZodMiniType<Body>, run: (stripe: StripePanel, body: Body) => Promise<void>) {
-  return async (stripe: StripePanel, body: unknown): Promise<void> => {
+const modelActions: Record<string, Action<ModelsPanel>> = {
+  runpod: action(z.strictObject({ name: z.enum(runpodSwitches), on: z.boolean() }), async (models, { name, on }) =>
+    models.setRunpod(name, on),
+  ),
+  llm: action(z.strictObject({ name: VipProvider, fault: z.enum(llmFaults) }), async (models, { name, fault }) =>
+    models.setLlm(name, fault),
+  ),
+};
+
+function action<Panel, Body>(
+  schema: z.ZodMiniType<Body>,
+  run: (panel: Panel, body: Body) => Promise<void>,
+): Action<Panel> {
+  return async (panel, body) => {
     const parsed = schema.safeParse(body);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       throw refusal(400, `The body is not valid: ${issue?.path.join(".") || "unknown or missing fields"}.`);
     }
-    // The double's error message says why the action is impossible.
-    await run(stripe, parsed.data).catch((error: unknown) => {
+    await run(panel, parsed.data).catch((error: unknown) => {
+      if (error instanceof PanelRefusal) throw error;
       throw refusal(409, error instanceof Error ? error.message : String(error));
     });
   };
@@ -49,17 +67,18 @@ function action<Body>(schema: z.ZodMiniType<Body>, run: (stripe: StripePanel, bo
 
 /**
  * Routes of the panel: `GET /row?user=<sub>` (`{row}`, null when there is none), `GET /stripe` and `POST
- * /stripe/<action>` (`PanelState`; 404 without a double). Requests of other origins are rejected. Errors are `{error:
- * {message}}`.
+ * /stripe/<action>` (`PanelState`; 404 without a double), `GET /models` and `POST /models/<action>` (`ModelsState`).
+ * Requests of other origins are rejected. Errors are `{error: {message, reason?}}`.
  */
-export function panelRoutes({ stripe, row }: PanelOptions): Hono {
+export function panelRoutes({ stripe, row, models }: PanelOptions): Hono {
   const app = new Hono();
   app.onError((error, c) => {
+    if (error instanceof PanelRefusal) return c.json({ error: { message: error.message, reason: error.reason } }, 409);
     const status = error instanceof HTTPException ? error.status : 500;
     return c.json({ error: { message: error.message } }, status);
   });
 
-  for (const path of ["/row", "/stripe/*"]) {
+  for (const path of ["/row", "/stripe/*", "/models/*"]) {
     app.use(path, async (c, next) => {
       requireOwnOrigin(c);
       await next();
@@ -72,9 +91,23 @@ export function panelRoutes({ stripe, row }: PanelOptions): Hono {
     return c.json({ row: (await row(userId.data)) ?? null });
   });
 
-  app.get("/stripe", (c) => c.json(stateOf(double())));
+  const stripeDouble = () => stripe() ?? missing("There is no Stripe double, because billing uses real Stripe.");
+  const modelsPanel = () => models() ?? missing("The models have not started yet.");
+  addActions(app, "/stripe", stripeDouble, stripeActions, stateOf);
+  addActions(app, "/models", modelsPanel, modelActions, (panel) => panel.state());
+  return app;
+}
 
-  app.post("/stripe/:action", async (c) => {
+/** Adds `GET <path>` and `POST <path>/<action>`. Both answer with the panel's state. */
+function addActions<Panel>(
+  app: Hono,
+  path: string,
+  panel: () => Panel,
+  actions: Record<string, Action<Panel>>,
+  state: (panel: Panel) => object,
+): void {
+  app.get(path, (c) => c.json(state(panel())));
+  app.post(`${path}/:action`, async (c) => {
     const name = c.req.param("action");
     const act = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!act) throw refusal(404, `There is no action ${name}.`);
@@ -82,18 +115,14 @@ export function panelRoutes({ stripe, row }: PanelOptions): Hono {
     const body: unknown = await c.req.json().catch(() => {
       throw refusal(400, "The body is not JSON.");
     });
-    const current = double();
+    const current = panel();
     await act(current, body);
-    return c.json(stateOf(current));
+    return c.json(state(current));
   });
+}
 
-  function double(): StripePanel {
-    const current = stripe();
-    if (!current) throw refusal(404, "There is no Stripe double, because billing uses real Stripe.");
-    return current;
-  }
-
-  return app;
+function missing(message: string): never {
+  throw refusal(404, message);
 }
 
 function stateOf(stripe: StripePanel): PanelState {

@@ -2,9 +2,31 @@
 export const panelSwitches = ["hold", "duplicate", "delay", "reorder", "lose"] as const;
 export type PanelSwitch = (typeof panelSwitches)[number];
 
+/** Reasons why an action is impossible. The page has a text for each. */
+export const panelRefusalReasons = [
+  "noCustomer",
+  "noPayment",
+  "noDispute",
+  "alreadyDisputed",
+  "alreadyRefunded",
+] as const;
+export type PanelRefusalReason = (typeof panelRefusalReasons)[number];
+
+/** An action that is impossible now. */
+export class PanelRefusal extends Error {
+  override readonly name = "PanelRefusal";
+
+  constructor(
+    readonly reason: PanelRefusalReason,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
 /**
- * The panel's actions on the Stripe double. Customers are named by Cognito `sub`. An impossible action throws an Error
- * whose message the page shows, for example when there is no payment to dispute.
+ * The panel's actions on the Stripe double. Customers are named by Cognito `sub`. An impossible action throws
+ * `PanelRefusal`, for example when there is no payment to dispute.
  */
 export interface StripePanel {
   /** Unix seconds on the double's clock. */

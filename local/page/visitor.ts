@@ -1,6 +1,5 @@
 import type { Customer, PlanInfo, Session } from "../../client";
-import { byId, language, setText } from "./dom";
-import { words } from "./translations";
+import { byId, setText } from "./dom";
 
 /** The current visitor's session. Without `customer` the visitor is a guest. */
 export interface Visitor {
@@ -9,7 +8,7 @@ export interface Visitor {
   plan?: PlanInfo;
 }
 
-/** Shows the visitor, the session's plan and the chat's URL. */
+/** Shows the visitor and the plan, and for developers model, chat URL and ticket. */
 export function showVisitor({ session, customer }: Visitor): void {
   const who = byId("who", HTMLElement);
   if (customer) {
@@ -19,18 +18,21 @@ export function showVisitor({ session, customer }: Visitor): void {
     setText(who, "guestName");
   }
   const badge = byId("plan", HTMLElement);
-  badge.textContent = session.plan;
+  setText(badge, `plan_${session.plan}`);
   badge.dataset.plan = session.plan;
+  setText(byId("leave", HTMLButtonElement), customer ? "signOut" : "leave");
+  byId("seat-sign-in", HTMLButtonElement).hidden = customer !== undefined;
+  byId("seat-facts", HTMLElement).hidden = false;
   byId("model", HTMLElement).textContent = session.model;
   byId("endpoint", HTMLElement).textContent = new URL(session.inference.url).host;
   byId("endpoint", HTMLElement).title = session.inference.url;
-  setText(byId("leave", HTMLButtonElement), customer ? "signOut" : "leave");
   showTicket(session);
 }
 
 /** Shows the remaining lifetime of the session's ticket. */
 export function showTicket(session: Session): void {
   const seconds = Math.ceil((Date.parse(session.ticket_expires_at) - Date.now()) / 1000);
-  const { ticketLeft, ticketOver } = words[language()];
-  byId("ticket", HTMLElement).textContent = seconds > 0 ? ticketLeft.replace("{seconds}", String(seconds)) : ticketOver;
+  const ticket = byId("ticket", HTMLElement);
+  if (seconds > 0) setText(ticket, "ticketLeft", { seconds });
+  else setText(ticket, "ticketOver");
 }

@@ -12,7 +12,7 @@ import { adminApi } from "./adminApi";
 import type { RunpodKey } from "./apiKeys";
 import { serveWithFaults } from "./faults";
 import { graphqlApi } from "./graphql/graphqlApi";
-import { Endpoints } from "./jobApi/endpoints";
+import { type EndpointOverview, Endpoints } from "./jobApi/endpoints";
 import { jobApi } from "./jobApi/jobApi";
 import { workerApi } from "./jobApi/workerApi";
 import type { RestQuota } from "./rest/rateLimit";
@@ -82,6 +82,8 @@ export interface RunpodDouble extends Listening {
    * up to half a second.
    */
   tick(): void;
+  /** Workers and jobs of every running endpoint. */
+  endpoints(): EndpointOverview[];
   /** Replaces `https://api.runpod.io/graphql`. */
   graphqlUrl: string;
   /** Replaces `https://api.runpod.io/v2`, REST v2. The job API has the same URL. */
@@ -169,6 +171,7 @@ export async function startRunpod(options: RunpodOptions): Promise<RunpodDouble>
     switches,
     skip,
     tick: () => endpoints.tick(),
+    endpoints: () => endpoints.overview(),
     restUrl: `${listening.url}/v2`,
     graphqlUrl: `${listening.url}/graphql`,
     jobApiUrl: `${listening.url}/v2`,

@@ -361,9 +361,14 @@ export class StripeAccount {
     this.ledger.close();
   }
 
-  private mustHavePaid(customer: string): Stripe.Charge {
+  /** The customer's newest charge; undefined when the customer has paid nothing. */
+  latestCharge(customer: string): Stripe.Charge | undefined {
     this.catchUp();
-    const charge = latestCharge(this.ledger, customer);
+    return latestCharge(this.ledger, customer);
+  }
+
+  private mustHavePaid(customer: string): Stripe.Charge {
+    const charge = this.latestCharge(customer);
     if (!charge) throw invalid("This customer has paid nothing yet.");
     return charge;
   }

@@ -211,6 +211,57 @@ describe("A stopped chat", () => {
   });
 });
 
+describe("A job that nobody can cancel", () => {
+  const script: JobScript = { stream: [{ status: "COMPLETED", items: [done] }] };
+
+  it("ends by itself, because its policy has the chat's time limit as ttl", async () => {
+    const server = await jobApi(script);
+    await collect(sessionFor(server.url), { text: "a" });
+    await collect(sessionFor(server.url), { text: "a" }, { timeoutMs: 60_000 });
+    // RunPod rejects a ttl under 10 s.
+    await collect(sessionFor(server.url), { text: "a" }, { timeoutMs: 5_000 });
+    expect(server.policies).toEqual([{ ttl: 300_000 }, { ttl: 60_000 }, { ttl: 10_000 }]);
+  });
+});
+
+describe("A cancelled reply", () => {
+  const endless: JobScript = { stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }] }] };
+
+  it("throws cancelled with the text so far, and cancels the job", async () => {
+    const server = await jobApi(endless);
+    const reply = chat(sessionFor(server.url), { text: "a" });
+    const reading = (async () => {
+      for await (const item of reply) if ("delta" in item) reply.cancel();
+    })();
+    expect(await problemOf(reading)).toMatchObject({ code: "cancelled", retryable: false, partialText: "あら" });
+    expect(server.calls.at(-1)).toBe("POST /cancel/job-1-u1");
+  });
+
+  it("sends no request when it is cancelled before the first item is read", async () => {
+    const server = await jobApi(endless);
+    const reply = chat(sessionFor(server.url), { text: "a" });
+    reply.cancel();
+    expect((await problemOf(reply.next())).code).toBe("cancelled");
+    expect(server.calls).toEqual([]);
+  });
+
+  it.each(["/run", "/stream", "/status", "/cancel"])(
+    "never leaves a job that runs on, when the signal is aborted during a %s request",
+    async (path) => {
+      const server = await jobApi({ stream: [{ status: "IN_PROGRESS", items: [{ delta: "あら" }] }, 502] });
+      const controller = new AbortController();
+      const realFetch = fetch;
+      vi.stubGlobal("fetch", (url: string, init: RequestInit) => {
+        const answer = realFetch(url, init);
+        if (new URL(url).pathname.includes(path)) queueMicrotask(() => controller.abort(new Error("stopped")));
+        return answer;
+      });
+      await collect(sessionFor(server.url), { text: "a" }, { signal: controller.signal }).catch(() => undefined);
+      await expect.poll(() => server.calls).toContain("POST /cancel/job-1-u1");
+    },
+  );
+});
+
 describe("An expired ticket", () => {
   const expired = '{"error":{"code":"ticket_expired","message":"The ticket has expired.","retryable":true}}';
   const script: JobScript = {

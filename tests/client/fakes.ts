@@ -56,6 +56,7 @@ export interface JobScript {
 export async function startJobApi(script: JobScript) {
   const calls: string[] = [];
   const inputs: Record<string, unknown>[] = [];
+  const policies: unknown[] = [];
   const jobs = new Map<string, { steps: StreamStep[]; status: unknown }>();
   const app = new Hono().basePath("/v2/ep1");
   app.use(cors({ origin: "*", allowHeaders: ["authorization", "content-type"] }));
@@ -65,8 +66,9 @@ export async function startJobApi(script: JobScript) {
     return next();
   });
   app.post("/run", async (c) => {
-    const body = (await c.req.json()) as { input: Record<string, unknown> };
+    const body = (await c.req.json()) as { input: Record<string, unknown>; policy?: unknown };
     inputs.push(body.input);
+    policies.push(body.policy);
     const ticket = String(body.input.ticket);
     const rejection = script.reject?.(ticket);
     if (rejection) return c.json(rejection.body as object, rejection.status);
@@ -93,8 +95,11 @@ export async function startJobApi(script: JobScript) {
   const server = await serve("job API", 0, app.fetch);
   /** Appends a step to the newest job's script. */
   const push = (step: StreamStep) => [...jobs.values()].at(-1)?.steps.push(step);
-  return { ...server, calls, inputs, push };
+  return { ...server, calls, inputs, policies, push };
 }
+
+/** `iss` of the fake hosted domain's ID tokens. */
+export const ISSUER = "https://cognito-idp.ap-northeast-1.amazonaws.com/ap-northeast-1_Test";
 
 /** Settings of the fake hosted domain. */
 export interface HostedDomainSettings {
@@ -106,20 +111,31 @@ export interface HostedDomainSettings {
   rotation?: boolean;
 }
 
+/** Faults of the fake hosted domain. */
+interface HostedDomainState {
+  /** Makes every `/oauth2/token` request fail with this status. */
+  down?: number;
+  /** Runs when a code arrives, before it is used. */
+  beforeExchange?: () => Promise<void>;
+  /** Runs when a refresh arrives. */
+  beforeRefresh?: () => Promise<void>;
+  /** Runs when a code or a refresh has taken effect and the answer is not sent yet. */
+  beforeAnswer?: () => Promise<void>;
+  /** Claims of the next ID tokens. */
+  claims?: object;
+}
+
 /**
  * Starts a fake of Cognito's hosted domain that signs in every visitor. It checks PKCE and accepts each code once. A
  * rotated refresh token stays valid until the test deletes it, as after Cognito's grace period.
  */
 export async function startHostedDomain(settings: HostedDomainSettings) {
-  const challenges = new Map<string, string>();
+  const codes = new Map<string, { challenge: string; nonce: string }>();
   const calls: Record<string, string>[] = [];
   const refreshTokens = new Set<string>();
   let issued = 0;
-  /**
-   * `down` makes every `/oauth2/token` request fail with this status. `beforeRefresh` runs when a refresh arrives,
-   * `beforeAnswer` when the refresh has taken effect and its answer is not sent yet.
-   */
-  const state: { down?: 500; beforeRefresh?: () => Promise<void>; beforeAnswer?: () => Promise<void> } = {};
+  let signIns = 0;
+  const state: HostedDomainState = {};
   const app = new Hono();
   app.onError((error) => {
     throw error;
@@ -128,35 +144,43 @@ export async function startHostedDomain(settings: HostedDomainSettings) {
   app.get("/oauth2/authorize", (c) => c.redirect(signInAt(c.req.url)));
   app.get("/logout", (c) => c.redirect(c.req.query("logout_uri") ?? ""));
   app.post("/oauth2/token", async (c) => {
-    if (state.down) return c.json({ message: "down" }, state.down);
-    if (c.req.header("content-type") !== "application/x-www-form-urlencoded")
+    if (state.down) return c.json({ message: "down" }, state.down as 500);
+    if (!c.req.header("content-type")?.startsWith("application/x-www-form-urlencoded"))
       return c.json({ error: "invalid_request" }, 400);
     const form = Object.fromEntries(new URLSearchParams(await c.req.text()));
     calls.push(form);
     if (form.client_id !== settings.clientId) return c.json({ error: "invalid_client" }, 400);
-    const tokens = {
-      id_token: idToken({ sub: "user-1", email: "みさき@example.com", issued: ++issued }),
+    const { expiresIn = 3600 } = settings;
+    const iat = Math.floor(Date.now() / 1000);
+    const claims = { sub: "user-1", email: "みさき@example.com", iss: ISSUER, aud: settings.clientId, iat };
+    const tokensFor = (more: object) => ({
+      id_token: idToken({ ...claims, exp: iat + expiresIn, jti: ++issued, ...more, ...state.claims }),
       access_token: "access",
-      expires_in: settings.expiresIn ?? 3600,
+      // The lifetime of the access token, which is not that of the ID token.
+      expires_in: 86_400,
       token_type: "Bearer",
-    };
+    });
     if (form.grant_type === "refresh_token") {
       await state.beforeRefresh?.();
       if (!refreshTokens.has(form.refresh_token ?? "")) return c.json({ error: "invalid_grant" }, 400);
+      const tokens = tokensFor({});
       const rotated = settings.rotation && { refresh_token: `refresh-${issued}` };
       if (rotated) refreshTokens.add(rotated.refresh_token);
       await state.beforeAnswer?.();
       return c.json({ ...tokens, ...rotated });
     }
-    const challenge = challenges.get(form.code ?? "");
-    challenges.delete(form.code ?? "");
+    await state.beforeExchange?.();
+    const granted = codes.get(form.code ?? "");
+    codes.delete(form.code ?? "");
     const proof = createHash("sha256")
       .update(form.code_verifier ?? "")
       .digest("base64url");
-    if (challenge !== proof || form.redirect_uri !== settings.redirectUri)
+    if (granted?.challenge !== proof || form.redirect_uri !== settings.redirectUri)
       return c.json({ error: "invalid_grant" }, 400);
-    refreshTokens.add("refresh-1");
-    return c.json({ ...tokens, refresh_token: "refresh-1" });
+    const tokens = { ...tokensFor({ nonce: granted.nonce }), refresh_token: `refresh-${issued}` };
+    refreshTokens.add(tokens.refresh_token);
+    await state.beforeAnswer?.();
+    return c.json(tokens);
   });
   app.post("/oauth2/revoke", async (c) => {
     refreshTokens.delete(new URLSearchParams(await c.req.text()).get("token") ?? "");
@@ -166,8 +190,8 @@ export async function startHostedDomain(settings: HostedDomainSettings) {
   /** Signs the customer in. Returns the URL to which the hosted page redirects the browser. */
   function signInAt(authorizeUrl: string): string {
     const query = new URL(authorizeUrl).searchParams;
-    const code = `code-${challenges.size + 1}`;
-    challenges.set(code, query.get("code_challenge") ?? "");
+    const code = `code-${++signIns}`;
+    codes.set(code, { challenge: query.get("code_challenge") ?? "", nonce: query.get("nonce") ?? "" });
     return `${query.get("redirect_uri")}?${new URLSearchParams({ code, state: query.get("state") ?? "" })}`;
   }
   return { ...server, calls, refreshTokens, state, signInAt };

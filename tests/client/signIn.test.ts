@@ -1,11 +1,14 @@
-import { afterEach, describe, expect, it } from "vitest";
+import * as openid from "openid-client";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createSignIn } from "../../client";
 import { CutConnection } from "../../local/support/http";
-import { type HostedDomainSettings, memoryStorage, startHostedDomain } from "./fakes";
+import { type HostedDomainSettings, ISSUER, memoryStorage, startHostedDomain } from "./fakes";
 
 const settings = { clientId: "client1", redirectUri: "http://localhost:4100/callback" };
 const domains: { close(): Promise<void> }[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
   await Promise.all(domains.splice(0).map((domain) => domain.close()));
 });
 
@@ -16,6 +19,7 @@ async function hosted(change: Partial<HostedDomainSettings> = {}) {
   const options = {
     ...settings,
     url: domain.url,
+    issuer: ISSUER,
     logoutUri: "http://localhost:4100/",
     scopes: ["openid", "email"],
     storage,
@@ -50,15 +54,14 @@ describe("Sign-in", () => {
     expect(domain.calls).toHaveLength(1);
   });
 
-  it("rejects a callback that this browser did not request, and a callback that was already used", async () => {
+  it("rejects a callback that this browser did not request", async () => {
     const { signIn, domain } = await hosted();
     const foreignCallback = `${settings.redirectUri}?code=code-1&state=x`;
     await expect(signIn.finishSignIn(foreignCallback)).rejects.toMatchObject({ code: "unauthorized" });
     const callback = domain.signInAt(await signIn.startSignIn());
     await expect(signIn.finishSignIn(foreignCallback)).rejects.toMatchObject({ code: "unauthorized" });
-    await signIn.finishSignIn(callback);
-    await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unauthorized" });
-    expect(domain.calls).toHaveLength(1);
+    expect(domain.calls).toEqual([]);
+    expect(await signIn.finishSignIn(callback)).toBeDefined();
   });
 
   it("throws the hosted page's error when the callback has no code", async () => {
@@ -101,12 +104,80 @@ describe("The ID token", () => {
     expect(signIn.customer()).toBeUndefined();
   });
 
-  it("stays stored when a refresh fails because Cognito is down", async () => {
+  it("is still used in its last minute when Cognito cannot be reached, because it is valid", async () => {
     const { signIn, domain } = await signedIn();
-    domain.state.down = 500;
-    await expect(signIn.getIdToken()).rejects.toMatchObject({ code: "internal", retryable: true });
+    const before = signIn.getIdToken();
+    await before;
+    await domain.close();
+    expect(await signIn.getIdToken()).toBe(await before);
     expect(signIn.customer()).toBeDefined();
   });
+
+  it.each([403, 404, 408, 429, 500, 503])("stays stored when a refresh is answered with %d", async (status) => {
+    const { signIn, domain } = await hosted({ expiresIn: 1 });
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    vi.setSystemTime(Date.now() + 2_000);
+    domain.state.down = status;
+    await expect(signIn.getIdToken()).rejects.toMatchObject({ code: "unavailable", retryable: true });
+    expect(signIn.customer()).toBeDefined();
+    delete domain.state.down;
+    expect(await signIn.getIdToken()).toBeDefined();
+  });
+
+  it("lives for the time between its own iat and exp, although the access token lives longer", async () => {
+    const { signIn, domain } = await hosted({ expiresIn: 300 });
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    vi.setSystemTime(Date.now() + 241_000);
+    await signIn.getIdToken();
+    expect(domain.calls.at(-1)).toMatchObject({ grant_type: "refresh_token" });
+  });
+
+  it("lives as long when this device's clock is wrong by some hours", async () => {
+    const { signIn, domain } = await hosted();
+    const iat = Math.floor(Date.now() / 1000) - 9 * 3600;
+    domain.state.claims = { iat, exp: iat + 3600 };
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    await signIn.getIdToken();
+    expect(domain.calls).toHaveLength(1);
+  });
+
+  it("is replaced when the API has rejected it, also by a caller whose clock is wrong", async () => {
+    const { signIn, domain } = await hosted();
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    const rejected = await signIn.getIdToken();
+    const next = await signIn.getIdToken(rejected);
+    expect(next).not.toBe(rejected);
+    // A second caller with the same rejected token gets the new one without another refresh.
+    expect(await signIn.getIdToken(rejected)).toBe(next);
+    expect(domain.calls).toHaveLength(2);
+  });
+
+  it.each([
+    ["nonce", { nonce: "other" }],
+    ["nonce", { nonce: undefined }],
+    ["iss", { iss: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other" }],
+    ["aud", { aud: "client2" }],
+    ["exp", { exp: Math.floor(Date.now() / 1000) - 3 * 24 * 3600, iat: Math.floor(Date.now() / 1000) - 4 * 24 * 3600 }],
+    ["exp", { exp: undefined }],
+    ["exp", { exp: 1, iat: 2 }],
+    ["sub", { sub: undefined }],
+  ])("is rejected when its %s is wrong: %j", async (claim, claims) => {
+    const { signIn, domain } = await hosted();
+    domain.state.claims = claims;
+    const finished = signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    await expect(finished).rejects.toMatchObject({ code: "unauthorized", message: expect.stringContaining(claim) });
+    expect(signIn.customer()).toBeUndefined();
+  });
+
+  it.each([{ iss: "https://other.example" }, { aud: "client2" }, { sub: "user-2" }])(
+    "is not replaced by a refreshed token of another user pool, app client or customer: %j",
+    async (claims) => {
+      const { signIn, domain } = await signedIn();
+      domain.state.claims = claims;
+      await signIn.getIdToken();
+      expect(signIn.customer()?.sub).toBe("user-1");
+    },
+  );
 });
 
 describe("Two tabs that share a sign-in with refresh token rotation", () => {
@@ -115,7 +186,7 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
     const { domain, options, storage, signIn: first } = await hosted({ expiresIn: 30, rotation: true });
     await first.finishSignIn(domain.signInAt(await first.startSignIn()));
     const stored = () =>
-      JSON.parse(storage.getItem("snack-misaki.tokens") ?? "null") as { refreshToken: string } | null;
+      JSON.parse(storage.getItem("snack-misaki.tokens.client1") ?? "null") as { refreshToken: string } | null;
     return { domain, first, second: createSignIn(options), stored };
   }
 
@@ -198,19 +269,327 @@ describe("Two tabs that share a sign-in with refresh token rotation", () => {
   });
 });
 
-describe("A stored sign-in of another version", () => {
-  it.each(["{", "null", "5", '{"idToken":5}', '{"idToken":"a.b.c"}'])("counts as signed out: %s", async (text) => {
+describe("A corrupt stored sign-in", () => {
+  it.each([
+    "{",
+    "null",
+    "5",
+    '{"idToken":5}',
+    '{"id":"1","idToken":"a.b.c","expiresAt":9999999999999}',
+    '{"id":"1","idToken":"a.bnVsbA.c","expiresAt":9999999999999}',
+    "[null]",
+  ])("counts as signed out and is removed, also by signOut: %s", async (text) => {
     const { signIn, storage } = await hosted();
-    storage.setItem("snack-misaki.tokens", text);
-    storage.setItem("snack-misaki.sign-in", text);
+    storage.setItem("snack-misaki.tokens.client1", text);
+    storage.setItem("snack-misaki.sign-in.client1", text);
+    expect(await signIn.signOut()).toContain("/logout?");
+    storage.setItem("snack-misaki.tokens.client1", text);
     expect(signIn.customer()).toBeUndefined();
     expect(await signIn.getIdToken()).toBeUndefined();
-    expect(await signIn.signOut()).toContain("/logout?");
+    expect(storage.getItem("snack-misaki.tokens.client1")).toBeNull();
     expect(await signIn.startSignIn()).toContain("/oauth2/authorize?");
   });
 });
 
+describe("Sign-in options", () => {
+  it("open the sign-up page with the same parameters", async () => {
+    const { signIn, domain } = await hosted();
+    const url = new URL(await signIn.startSignIn({ signUp: true }));
+    expect(url.origin + url.pathname).toBe(`${domain.url}/signup`);
+    expect(await signIn.finishSignIn(domain.signInAt(url.href))).toBeDefined();
+  });
+
+  it("pass lang and prompt to the hosted pages, and neither by default", async () => {
+    const { signIn } = await hosted();
+    const query = new URL(await signIn.startSignIn({ lang: "ja", prompt: "login" })).searchParams;
+    expect([query.get("lang"), query.get("prompt")]).toEqual(["ja", "login"]);
+    expect([...new URL(await signIn.startSignIn()).searchParams.keys()]).not.toContain("prompt");
+  });
+});
+
+describe("The requests of a sign-in", () => {
+  it("have the parameters that openid-client sends", async () => {
+    const { signIn, domain } = await hosted();
+    const config = new openid.Configuration(
+      {
+        issuer: ISSUER,
+        authorization_endpoint: `${domain.url}/oauth2/authorize`,
+        token_endpoint: `${domain.url}/oauth2/token`,
+      },
+      settings.clientId,
+      undefined,
+      openid.None(),
+    );
+    openid.allowInsecureRequests(config);
+    const verifier = openid.randomPKCECodeVerifier();
+    const [state, nonce] = [openid.randomState(), openid.randomNonce()];
+    const theirs = openid.buildAuthorizationUrl(config, {
+      response_type: "code",
+      redirect_uri: settings.redirectUri,
+      scope: "openid email",
+      state,
+      nonce,
+      code_challenge: await openid.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: "S256",
+    });
+    const ours = new URL(await signIn.startSignIn());
+    expect([...ours.searchParams.keys()].sort()).toEqual([...theirs.searchParams.keys()].sort());
+
+    const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce };
+    const answer = await openid.authorizationCodeGrant(config, new URL(domain.signInAt(theirs.href)), checks);
+    await openid.refreshTokenGrant(config, answer.refresh_token ?? "");
+    const [theirExchange, theirRefresh] = domain.calls.splice(0);
+    await signIn.finishSignIn(domain.signInAt(ours.href));
+    await signIn.getIdToken(await signIn.getIdToken());
+    const [exchange, refresh] = domain.calls;
+    const names = (form: object = {}) => Object.keys(form).sort();
+    expect([names(exchange), names(refresh)]).toEqual([names(theirExchange), names(theirRefresh)]);
+  });
+});
+
+describe("finishSignIn", () => {
+  it("gives both callers the customer when it is called twice at once, as React's strict mode does", async () => {
+    const { signIn, domain } = await hosted();
+    const callback = domain.signInAt(await signIn.startSignIn());
+    const [first, second] = await Promise.all([signIn.finishSignIn(callback), signIn.finishSignIn(callback)]);
+    expect(first).toEqual(second);
+    expect(domain.calls).toHaveLength(1);
+  });
+
+  it("gives the customer again when the callback page is reloaded", async () => {
+    const { signIn, domain, options } = await hosted();
+    const callback = domain.signInAt(await signIn.startSignIn());
+    const customer = await signIn.finishSignIn(callback);
+    expect(await signIn.finishSignIn(callback)).toEqual(customer);
+    expect(await createSignIn(options).finishSignIn(callback)).toEqual(customer);
+    expect(domain.calls).toHaveLength(1);
+  });
+
+  it("can be called again with the same URL when the network dropped during the code exchange", async () => {
+    const { signIn, domain } = await hosted();
+    const callback = domain.signInAt(await signIn.startSignIn());
+    domain.state.beforeExchange = async () => {
+      delete domain.state.beforeExchange;
+      throw new CutConnection();
+    };
+    await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unavailable", retryable: true });
+    expect(await signIn.finishSignIn(callback)).toMatchObject({ sub: "user-1" });
+  });
+
+  it.each([403, 429, 503])("can be called again when the code exchange is answered with %d", async (status) => {
+    const { signIn, domain } = await hosted();
+    const callback = domain.signInAt(await signIn.startSignIn());
+    domain.state.down = status;
+    await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ retryable: true });
+    delete domain.state.down;
+    expect(await signIn.finishSignIn(callback)).toMatchObject({ sub: "user-1" });
+  });
+
+  it("does not undo a sign-out that came while the code was exchanged, and revokes the late token", async () => {
+    const { signIn, domain, storage } = await hosted();
+    const callback = domain.signInAt(await signIn.startSignIn());
+    domain.state.beforeAnswer = async () => void (await signIn.signOut());
+    await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unauthorized" });
+    expect(signIn.customer()).toBeUndefined();
+    expect(storage.getItem("snack-misaki.tokens.client1")).toBeNull();
+    expect([...domain.refreshTokens]).toEqual([]);
+  });
+
+  it("tells the reason of an error callback without state when this browser has started a sign-in", async () => {
+    const { signIn } = await hosted();
+    const callback = `${settings.redirectUri}?error=invalid_request&error_description=Bad+email`;
+    await signIn.startSignIn();
+    await expect(signIn.finishSignIn(callback)).rejects.toThrow("Bad email");
+  });
+
+  it("does not repeat the text of an error callback when this browser has started no sign-in", async () => {
+    const { signIn } = await hosted();
+    const callback = `${settings.redirectUri}?error=x&error_description=Call+0120`;
+    const error = await signIn.finishSignIn(callback).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "unauthorized", message: expect.not.stringContaining("0120") });
+  });
+});
+
+describe("Two clients of different stacks on one site", () => {
+  it("do not see each other's sign-in", async () => {
+    const { signIn, domain, storage, options } = await hosted();
+    const other = createSignIn({ ...options, clientId: "client2", storage });
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    await other.signOut();
+    expect(other.customer()).toBeUndefined();
+    expect(signIn.customer()).toBeDefined();
+  });
+});
+
+describe("A browser that refuses storage", () => {
+  const full = {
+    getItem: () => null,
+    removeItem: () => undefined,
+    setItem: () => {
+      throw new DOMException("The quota has been exceeded.", "QuotaExceededError");
+    },
+  };
+
+  it("fails the start of a sign-in with advice when the storage is full", async () => {
+    const { options } = await hosted();
+    const start = createSignIn({ ...options, storage: full }).startSignIn();
+    await expect(start).rejects.toMatchObject({ name: "ApiProblem", code: "unavailable", retryable: false });
+    await expect(start).rejects.toThrow(/site data/);
+  });
+
+  it("fails the start of a sign-in with advice when the page may not use localStorage at all", async () => {
+    const { storage: _, ...options } = (await hosted()).options;
+    const forbidden = () => {
+      throw new DOMException("Access is denied for this document.", "SecurityError");
+    };
+    const own = Object.getOwnPropertyDescriptor(globalThis, "localStorage");
+    Object.defineProperty(globalThis, "localStorage", { get: forbidden, configurable: true });
+    onTestFinished(() => {
+      if (own) Object.defineProperty(globalThis, "localStorage", own);
+      else Reflect.deleteProperty(globalThis, "localStorage");
+    });
+    const signIn = createSignIn(options);
+    expect(signIn.customer()).toBeUndefined();
+    expect(await signIn.getIdToken()).toBeUndefined();
+    await expect(signIn.startSignIn()).rejects.toMatchObject({ name: "ApiProblem", code: "unavailable" });
+    expect(await signIn.signOut()).toContain("/logout?");
+  });
+
+  it("keeps the customer signed in until the page is left when the storage fills up during the sign-in", async () => {
+    const { domain, options, storage } = await hosted();
+    const signIn = createSignIn({
+      ...options,
+      storage: { ...storage, setItem: (...args) => filling.setItem(...args) },
+    });
+    let filling: Pick<Storage, "setItem"> = storage;
+    const callback = domain.signInAt(await signIn.startSignIn());
+    filling = full;
+    await signIn.finishSignIn(callback);
+    expect(signIn.customer()).toMatchObject({ sub: "user-1" });
+    expect(await signIn.getIdToken()).toBeDefined();
+    await signIn.signOut();
+    expect(signIn.customer()).toBeUndefined();
+  });
+
+  it("starts no sign-in without crypto.subtle, as on a page over http, and says what to do", async () => {
+    const { signIn } = await hosted();
+    vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) });
+    await expect(signIn.startSignIn()).rejects.toMatchObject({ name: "ApiProblem", code: "unavailable" });
+    await expect(signIn.startSignIn()).rejects.toThrow(/https/);
+  });
+});
+
+describe("Another tab", () => {
+  /** Two tabs with the events that each of them has told. */
+  async function tabs(change: Partial<HostedDomainSettings> = {}) {
+    const { domain, options, signIn: first } = await hosted(change);
+    const second = createSignIn(options);
+    const [events, otherEvents]: string[][] = [[], []];
+    first.subscribe(({ type }) => events?.push(type));
+    second.subscribe(({ type }) => otherEvents?.push(type));
+    const signIn = async () => first.finishSignIn(domain.signInAt(await first.startSignIn()));
+    return { domain, options, first, second, events, otherEvents, signIn };
+  }
+
+  it("sees a sign-in and a sign-out without a click", async () => {
+    const { first, second, events, otherEvents, signIn } = await tabs();
+    await signIn();
+    await expect.poll(() => otherEvents).toEqual(["signedIn"]);
+    expect(second.customer()).toMatchObject({ sub: "user-1" });
+    await first.signOut();
+    await expect.poll(() => otherEvents).toEqual(["signedIn", "signedOut"]);
+    expect(second.customer()).toBeUndefined();
+    expect(events).toEqual(["signedIn", "signedOut"]);
+  });
+
+  it("is told that the sign-in was lost when Cognito rejects the refresh", async () => {
+    const { domain, first, events, otherEvents, signIn } = await tabs({ expiresIn: 30 });
+    await signIn();
+    domain.refreshTokens.clear();
+    expect(await first.getIdToken()).toBeUndefined();
+    await expect.poll(() => otherEvents).toEqual(["signedIn", "sessionLost"]);
+    expect(events).toEqual(["signedIn", "sessionLost"]);
+  });
+
+  it("with its own storage is signed out too, when it has a copy of the same sign-in", async () => {
+    const { domain, options, first, signIn } = await tabs();
+    await signIn();
+    const copy = memoryStorage();
+    copy.setItem("snack-misaki.tokens.client1", options.storage.getItem("snack-misaki.tokens.client1") ?? "");
+    const duplicate = createSignIn({ ...options, storage: copy });
+    const stranger = createSignIn({ ...options, storage: memoryStorage() });
+    await stranger.finishSignIn(domain.signInAt(await stranger.startSignIn()));
+    await first.signOut();
+    await expect.poll(() => duplicate.customer()).toBeUndefined();
+    expect(stranger.customer()).toBeDefined();
+  });
+
+  it("keeps a new sign-in when the message of the sign-out before it arrives late", async () => {
+    const { first, second, otherEvents, signIn } = await tabs();
+    await signIn();
+    await first.signOut();
+    await signIn();
+    await expect.poll(() => otherEvents?.at(-1)).toBe("signedIn");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(second.customer()).toBeDefined();
+  });
+
+  it("is noticed by a page that comes back from the browser's cache of left pages", async () => {
+    const page = new EventTarget();
+    vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+    vi.stubGlobal("BroadcastChannel", undefined);
+    const { second, otherEvents, signIn } = await tabs();
+    await signIn();
+    expect(otherEvents).toEqual([]);
+    page.dispatchEvent(new Event("pageshow"));
+    expect(otherEvents).toEqual(["signedIn"]);
+    expect(second.customer()).toBeDefined();
+  });
+
+  it("stops being told after it has unsubscribed, and a listener that throws does not fail the sign-in", async () => {
+    const { first, otherEvents, second, signIn } = await tabs();
+    const errors: unknown[] = [];
+    vi.stubGlobal("queueMicrotask", (report: () => void) => {
+      try {
+        report();
+      } catch (error) {
+        errors.push(error);
+      }
+    });
+    first.subscribe(() => {
+      throw new Error("a page's mistake");
+    });
+    const told: string[] = [];
+    second.subscribe(({ type }) => told.push(type))();
+    await signIn();
+    await expect.poll(() => otherEvents).toEqual(["signedIn"]);
+    expect(told).toEqual([]);
+    expect(errors).toHaveLength(1);
+  });
+});
+
 describe("Sign-out", () => {
+  it("is not undone by the answer of a refresh that arrives later", async () => {
+    const { signIn, domain, storage } = await hosted({ expiresIn: 30, rotation: true });
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    domain.state.beforeAnswer = async () => void (await signIn.signOut());
+    expect(await signIn.getIdToken()).toBeUndefined();
+    expect([signIn.customer(), storage.getItem("snack-misaki.tokens.client1")]).toEqual([undefined, null]);
+    expect([...domain.refreshTokens]).toEqual([]);
+  });
+
+  it("followed by another sign-in keeps that one when a refresh of the first answers last", async () => {
+    const { signIn, domain } = await hosted({ expiresIn: 30 });
+    await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    domain.state.beforeRefresh = async () => {
+      delete domain.state.beforeRefresh;
+      await signIn.signOut();
+      await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+    };
+    expect(await signIn.getIdToken()).toBeDefined();
+    expect(signIn.customer()).toBeDefined();
+  });
+
   it("deletes the tokens, revokes the refresh token and returns Cognito's logout URL", async () => {
     const { signIn, domain } = await hosted();
     await signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));

@@ -184,6 +184,7 @@ describe("npm start -- --frontend", needsBrowser, () => {
       auth: {
         url: variables.VITE_SIGN_IN_URL ?? "",
         clientId: variables.VITE_SIGN_IN_CLIENT_ID ?? "",
+        issuer: variables.VITE_SIGN_IN_ISSUER ?? "",
         redirectUri: variables.VITE_SIGN_IN_REDIRECT_URI ?? "",
         logoutUri: variables.VITE_SIGN_IN_LOGOUT_URI ?? "",
         scopes: (variables.VITE_SIGN_IN_SCOPES ?? "").split(" "),

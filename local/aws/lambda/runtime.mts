@@ -7,6 +7,7 @@ import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { parentPort, workerData } from "node:worker_threads";
 import {
   createResponseStream,
@@ -17,6 +18,8 @@ import {
 } from "./responseStream.mts";
 import type { FromWorker, Invocation, Outcome, ToWorker } from "./sandbox.ts";
 
+// One line per log entry, so that each entry is one event.
+inspect.defaultOptions.breakLength = Number.POSITIVE_INFINITY;
 defineGlobal();
 
 let loaded: Promise<Handler> | undefined;

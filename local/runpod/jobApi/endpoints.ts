@@ -5,7 +5,7 @@ import { pullError, type RegistryImage } from "../account/imagePull";
 import type { Switches } from "../account/switches";
 import { type Job, type JobEvent, JobQueue } from "../jobs/jobQueue";
 import { sendWebhook } from "../jobs/webhook";
-import { Fleet, type Release } from "../workers/fleet";
+import { Fleet, type Release, type WorkerView } from "../workers/fleet";
 import type { WorkerLauncher } from "../workers/worker";
 
 /** Dependencies and options of all endpoints. */
@@ -91,6 +91,13 @@ export class EndpointRuntime {
   }
 }
 
+/** Workers and jobs of a running endpoint. */
+export interface EndpointOverview {
+  name: string;
+  workers: Pick<WorkerView, "id" | "status">[];
+  jobs: ReturnType<JobQueue["counts"]>;
+}
+
 /** Running endpoints of the account. */
 export class Endpoints {
   private readonly runtimes = new Map<string, EndpointRuntime>();
@@ -107,6 +114,15 @@ export class Endpoints {
       fleet.tick();
       queue.changed.notify();
     }
+  }
+
+  /** Workers and jobs of every running endpoint. */
+  overview(): EndpointOverview[] {
+    return [...this.runtimes.values()].map(({ name, fleet, queue }) => ({
+      name,
+      workers: fleet.list().map(({ id, status }) => ({ id, status })),
+      jobs: queue.counts(),
+    }));
   }
 
   /** The running endpoint, undefined for an unknown id. */

@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { PaidPlan, PlanInfo, Session } from "../../../client";
 import { ApiError, type ErrorCode } from "../../../contract/errors";
+import type { ModelsPanel, ModelsState } from "../../../local/page/modelsPanel";
 import type { StripePanel } from "../../../local/page/stripePanel";
 import { serve } from "../../../local/support/http";
 
@@ -36,6 +37,30 @@ export function fakePanel(overrides: Partial<StripePanel> = {}) {
     ...overrides,
   };
   return { ...panel, calls };
+}
+
+/** A fake `ModelsPanel` with one endpoint and two LLMs. */
+export function fakeModels(): ModelsPanel {
+  const state: ModelsState = {
+    runpod: { noGpus: false, slowStart: false, crash: false, noImage: false, refuse: false, busy: false },
+    llms: { anthropic: "none", openai: "none", bedrock: "none", huggingface: "none" },
+    endpoints: [
+      {
+        name: "snack-misaki-start-phi3",
+        workers: [{ id: "worker-1", status: "IDLE" }],
+        jobs: { inQueue: 0, inProgress: 1, completed: 2, failed: 0 },
+      },
+    ],
+  };
+  return {
+    state: () => state,
+    setRunpod(name, on) {
+      state.runpod[name] = on;
+    },
+    setLlm(name, fault) {
+      state.llms[name] = fault;
+    },
+  };
 }
 
 /** State of the fake API's only customer. Tests change it. */

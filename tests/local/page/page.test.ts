@@ -2,20 +2,24 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { afterEach, describe, expect, it } from "vitest";
 import type { PageConfig } from "../../../local/page/config";
 import { type PageOptions, startPage } from "../../../local/page/page";
+import { PanelRefusal } from "../../../local/page/stripePanel";
 import { Events } from "../../../local/support/events";
 import type { Listening } from "../../../local/support/http";
 import { PortInUseError } from "../../../local/support/portInUse";
-import { fakePanel } from "./fakes";
+import { fakeModels, fakePanel } from "./fakes";
 
 const config: PageConfig = {
   apiUrl: "http://localhost:4110",
   auth: {
     url: "http://localhost:4102",
     clientId: "client1",
+    issuer: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Test",
     redirectUri: "http://localhost:4100/callback",
     logoutUri: "http://localhost:4100/",
     scopes: ["openid", "email"],
   },
+  offers: [{ plan: "paid", name: "常連プラン", price: { amount: 980, currency: "jpy", interval: "month" } }],
+  waitLimitMs: 180_000,
   stack: "start",
   canned: false,
 };
@@ -27,7 +31,7 @@ afterEach(async () => {
 
 async function page(options: Partial<PageOptions> = {}) {
   const events = new Events();
-  const none = { stripe: () => undefined, row: async () => undefined };
+  const none = { stripe: () => undefined, row: async () => undefined, models: () => undefined };
   const server = await startPage({ port: 0, events, config: () => config, ...none, ...options });
   running.push(server);
   return { events, server };
@@ -46,6 +50,8 @@ describe("page server", () => {
     expect(await script.text()).toContain("/auth/guest");
     const style = await fetch(`${server.url}/style.css`);
     expect(style.headers.get("content-type")).toBe("text/css; charset=utf-8");
+    const icon = await fetch(`${server.url}/favicon.ico`);
+    expect(icon.headers.get("content-type")).toBe("image/svg+xml");
     expect((await fetch(`${server.url}/nothing`)).status).toBe(404);
   });
 
@@ -158,13 +164,16 @@ describe("routes of the developer's panel", () => {
   it("return the reason when an action is invalid or fails", async () => {
     const panel = fakePanel({
       async refund() {
-        throw new Error("This customer has paid nothing yet.");
+        throw new PanelRefusal("noPayment", "This customer has paid nothing yet.");
       },
     });
     const { server } = await page({ stripe: () => panel });
     const message = async (action: string, body: unknown) => said(await post(`${server.url}/stripe/${action}`, body));
     const problem = (status: number, text: string) => ({ status, body: { error: { message: text } } });
-    expect(await message("refund", { userId: "user-1" })).toEqual(problem(409, "This customer has paid nothing yet."));
+    expect(await message("refund", { userId: "user-1" })).toEqual({
+      status: 409,
+      body: { error: { message: "This customer has paid nothing yet.", reason: "noPayment" } },
+    });
     expect(await message("advance", { seconds: -1 })).toEqual(problem(400, "The body is not valid: seconds."));
     expect(await message("switch", { name: "explode", on: true })).toEqual(
       problem(400, "The body is not valid: name."),
@@ -172,6 +181,22 @@ describe("routes of the developer's panel", () => {
     expect(await message("refund", "{")).toEqual(problem(400, "The body is not JSON."));
     expect(await message("toString", {})).toEqual(problem(404, "There is no action toString."));
     expect(panel.calls).toEqual([]);
+  });
+
+  it("switch the faults of RunPod and of the external LLMs", async () => {
+    const models = fakeModels();
+    const { server } = await page({ models: () => models });
+    expect((await post(`${server.url}/models/runpod`, { name: "noGpus", on: true })).status).toBe(200);
+    const { status, body } = await said(await post(`${server.url}/models/llm`, { name: "openai", fault: "silent" }));
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ runpod: { noGpus: true }, llms: { openai: "silent", anthropic: "none" } });
+    expect(await (await fetch(`${server.url}/models`)).json()).toEqual(body);
+    expect(await said(await post(`${server.url}/models/llm`, { name: "gemini", fault: "silent" }))).toMatchObject({
+      status: 400,
+    });
+    const foreign = { ...json, origin: "https://evil.example" };
+    expect((await post(`${server.url}/models/runpod`, { name: "crash", on: true }, foreign)).status).toBe(403);
+    expect(models.state().runpod.crash).toBe(false);
   });
 
   it("return 404 when billing uses real Stripe", async () => {

@@ -1,0 +1,132 @@
+import { type Api, createApi } from "./api";
+import { type Chat, type ChatOptions, isFresh, startChat } from "./chat";
+import { ApiProblem } from "./problem";
+import { createSignIn, type SignIn, type SignInEvent, type SignInOptions } from "./signIn";
+import { connectTabs, createListeners } from "./tabs";
+import type { ChatInput, Plan, PlanInfo, Session } from "./types";
+
+type UserPlan = Pick<Session, "user_id" | "plan">;
+
+/** Settings of `createClient`, from the stack outputs `apiUrl` and `signIn`, and the frontend's own URLs. */
+export interface ClientOptions extends SignInOptions {
+  /** Base URL of the auth and billing API: the stack output `apiUrl`. */
+  apiUrl: string;
+}
+
+/** A change of who is signed in or of the customer's plan, in this tab or another one. */
+export type ClientEvent = SignInEvent | { type: "planChanged"; plan: Plan };
+
+/** Sign-in, session, chat and billing of one frontend. Every method throws `ApiProblem`. */
+export interface Client
+  extends Pick<SignIn, "startSignIn" | "finishSignIn" | "signOut" | "customer">,
+    Pick<Api, "plan" | "checkout" | "portal" | "sync"> {
+  /**
+   * Returns the session of the signed-in customer, or a guest's session when nobody is signed in. Opens a new one when
+   * there is none, when its ticket expires, or when the plan has changed.
+   */
+  session(): Promise<Session>;
+  /**
+   * Sends a message to the assistant and yields the reply as it arrives. It opens and renews the session itself. A chat
+   * that began as a customer never continues as another one or as a guest.
+   *
+   * @throws ApiProblem, or the signal's reason; see the function `chat`
+   */
+  chat(input: ChatInput, options?: Omit<ChatOptions, "renew">): Chat;
+  /** Calls the listener at every event. Returns a function that removes the listener. */
+  subscribe(listener: (event: ClientEvent) => void): () => void;
+}
+
+/**
+ * Creates the client of a frontend. Create one for the whole page. On a server, it has nobody signed in.
+ *
+ * @example
+ * const misaki = createClient({ apiUrl, ...signIn, redirectUri, logoutUri });
+ * for await (const item of misaki.chat({ text: "こんばんは" })) if ("delta" in item) show(item.delta);
+ */
+export function createClient({ apiUrl, ...options }: ClientOptions): Client {
+  const { timeoutMs, clientId } = options;
+  const signIn = createSignIn(options);
+  const api = createApi({ apiUrl, getIdToken: signIn.getIdToken, ...(timeoutMs !== undefined && { timeoutMs }) });
+  const listeners = createListeners<ClientEvent>();
+  const tabs = connectTabs(`snack-misaki.plan.${clientId}`, onMessage);
+  let opening: { sub: string | undefined; session: Promise<Session> } | undefined;
+  let kept: Session | undefined;
+  let known: UserPlan | undefined;
+  let reads = 0;
+  let newest = 0;
+
+  signIn.subscribe(listeners.emit);
+
+  /** Stores the plan that the API or another tab has told. Tells the listeners when it has changed. */
+  function learn(told: UserPlan): void {
+    const changed = known?.user_id === told.user_id && known.plan !== told.plan;
+    known = told;
+    if (changed) listeners.emit({ type: "planChanged", plan: told.plan });
+  }
+
+  function onMessage(message: unknown): void {
+    const told = message as UserPlan;
+    if (known?.user_id === told.user_id) learn(told);
+  }
+
+  /** Reads the plan. An answer that arrives after the answer of a later call is not learnt. */
+  async function read<T extends UserPlan>(call: () => Promise<T>): Promise<T> {
+    const order = ++reads;
+    const answer = await call();
+    if (order < newest) return answer;
+    newest = order;
+    const { user_id, plan } = answer;
+    // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
+    if (known?.user_id !== user_id || known.plan !== plan) tabs.tell({ user_id, plan });
+    learn({ user_id, plan });
+    return answer;
+  }
+
+  /** Opens a session. Concurrent callers share one. */
+  function open(sub: string | undefined): Promise<Session> {
+    if (opening?.sub !== sub || !opening) {
+      const session = read(sub === undefined ? api.guest : api.session)
+        .then((opened) => {
+          kept = opened;
+          return opened;
+        })
+        .finally(() => {
+          if (opening?.session === session) opening = undefined;
+        });
+      opening = { sub, session };
+    }
+    return opening.session;
+  }
+
+  async function session(): Promise<Session> {
+    const sub = signIn.customer()?.sub;
+    const isCurrent = kept && isFresh(kept) && customerIdOf(kept) === sub && kept.plan === known?.plan;
+    return kept && isCurrent ? kept : open(sub);
+  }
+
+  async function renew(rejected: Session): Promise<Session> {
+    const next = await open(customerIdOf(rejected));
+    if (customerIdOf(next) === customerIdOf(rejected)) return next;
+    throw new ApiProblem("unauthorized", "Another customer has signed in. Send the message again.");
+  }
+
+  const planRead = (call: () => Promise<PlanInfo>) => () => read(call);
+  return {
+    startSignIn: signIn.startSignIn,
+    finishSignIn: signIn.finishSignIn,
+    signOut: signIn.signOut,
+    customer: signIn.customer,
+    session,
+    chat: (input, chatOptions = {}) => startChat(session, input, { ...chatOptions, renew }),
+    plan: planRead(api.plan),
+    sync: planRead(api.sync),
+    checkout: api.checkout,
+    portal: api.portal,
+    subscribe: listeners.subscribe,
+  };
+}
+
+/** The customer's `sub`. Undefined for a guest. */
+function customerIdOf({ user_id }: Session): string | undefined {
+  return user_id.startsWith("guest:") ? undefined : user_id;
+}

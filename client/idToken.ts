@@ -1,0 +1,60 @@
+import { ApiProblem, field, parseJson, textField } from "./problem";
+
+/**
+ * The signed-in customer, read from the ID token. Use it only for display, because the browser does not verify the
+ * token's signature.
+ */
+export interface Customer {
+  sub: string;
+  email?: string;
+}
+
+/** Claims that an ID token must have. */
+export interface ExpectedClaims {
+  iss: string;
+  /** Cognito's ID tokens have one audience: the app client's id. */
+  aud: string;
+  /** `nonce` of the sign-in's request. A refreshed token has none. */
+  nonce?: string;
+  /** The customer to whom a refreshed token must belong. */
+  sub?: string;
+}
+
+/** A device's clock can be wrong by a time zone. The customer must still be able to sign in. */
+const CLOCK_TOLERANCE_MS = 24 * 3600 * 1000;
+
+/** Reads the customer from an ID token. Returns undefined when the text is not an ID token. */
+export function customerOf(idToken: string): Customer | undefined {
+  const claims = claimsOf(idToken);
+  const sub = textField(claims, "sub");
+  const email = textField(claims, "email");
+  return sub === undefined ? undefined : { sub, ...(email !== undefined && { email }) };
+}
+
+/**
+ * Checks the claims of a new ID token (OpenID Connect Core, 3.1.3.7 and 12.2). The signature is not checked, because the
+ * token comes directly from the token endpoint over TLS.
+ *
+ * @returns lifetime in milliseconds, measured by the issuer's clock only
+ * @throws ApiProblem `unauthorized` that names the wrong claim
+ */
+export function checkIdToken(idToken: string, expected: ExpectedClaims): number {
+  const claims = claimsOf(idToken);
+  const expiresAt = Number(field(claims, "exp")) * 1000;
+  const lifetimeMs = expiresAt - Number(field(claims, "iat")) * 1000;
+  const wrong = Object.entries(expected).find(([name, value]) => field(claims, name) !== value)?.[0];
+  const isLive = lifetimeMs > 0 && expiresAt + CLOCK_TOLERANCE_MS > Date.now();
+  if (isLive && wrong === undefined && textField(claims, "sub") !== undefined) return lifetimeMs;
+  throw new ApiProblem("unauthorized", `The ID token has a wrong claim: ${wrong ?? (isLive ? "sub" : "exp")}.`);
+}
+
+/** Reads the payload of a JWT. Returns undefined when the text is not a JWT. */
+function claimsOf(idToken: string): unknown {
+  try {
+    const payload = idToken.split(".")[1] ?? "";
+    const bytes = Uint8Array.from(atob(payload.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
+    return parseJson(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,45 @@
+import { ApiProblem, parseJson, textField } from "./problem";
+import type { SafeStore } from "./store";
+
+/** Secrets of a sign-in that has started and is not finished yet. Each tab may have one. */
+export interface Pending {
+  state: string;
+  nonce: string;
+  verifier: string;
+}
+
+/** The pending sign-ins of all tabs. */
+export interface PendingSignIns {
+  /** @throws ApiProblem `unavailable` when the browser does not store data */
+  add(pending: Pending): void;
+  all(): Pending[];
+  remove(pending: Pending): void;
+}
+
+/** Sign-ins that may be open in several tabs at once. Older ones have been abandoned. */
+const MAX_PENDING = 5;
+
+/** Opens the list of pending sign-ins in a storage. */
+export function openPendingSignIns(store: SafeStore, key: string): PendingSignIns {
+  function all(): Pending[] {
+    const stored = parseJson(store.get(key) ?? "");
+    return Array.isArray(stored) ? stored.filter((one) => textField(one, "state")) : [];
+  }
+
+  return {
+    all,
+    add(pending) {
+      // The hosted pages are another site, so a value in memory would be lost.
+      if (store.set(key, JSON.stringify([...all(), pending].slice(-MAX_PENDING)))) return;
+      store.remove(key);
+      const message =
+        "This browser does not store data for this page. Allow site data or free some space, and sign in again.";
+      throw new ApiProblem("unavailable", message, { retryable: false });
+    },
+    remove({ state }) {
+      const rest = all().filter((one) => one.state !== state);
+      if (rest.length > 0) store.set(key, JSON.stringify(rest));
+      else store.remove(key);
+    },
+  };
+}

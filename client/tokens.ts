@@ -1,0 +1,157 @@
+import type { HttpResponse } from "./http";
+import { checkIdToken, customerOf, type ExpectedClaims } from "./idToken";
+import { ApiProblem, field, parseJson, textField } from "./problem";
+import type { SafeStore } from "./store";
+
+/** Tokens of a signed-in customer. */
+export interface Tokens {
+  /** Id of the sign-in. A refresh keeps it; every sign-in has another one. */
+  id: string;
+  idToken: string;
+  refreshToken: string | undefined;
+  /** End of the ID token in milliseconds since the epoch, by this device's clock. */
+  expiresAt: number;
+}
+
+/** Sends a form to a path of the hosted domain. */
+export type Post = (path: string, form: Record<string, string>) => Promise<HttpResponse>;
+
+/** Stored tokens, shared by all tabs. */
+export interface TokenStore {
+  /** Reads the tokens. Removes a text that is not valid, such as one of an earlier version. */
+  read(): Tokens | undefined;
+  write(tokens: Tokens): void;
+  remove(): void;
+}
+
+/** Opens the tokens in a storage. */
+export function openTokenStore(store: SafeStore, key: string): TokenStore {
+  return {
+    read() {
+      const text = store.get(key);
+      if (text === null) return undefined;
+      const tokens = parseJson(text);
+      if (isTokens(tokens)) return tokens;
+      store.remove(key);
+      return undefined;
+    },
+    write: (tokens) => void store.set(key, JSON.stringify(tokens)),
+    remove: () => store.remove(key),
+  };
+}
+
+function isTokens(value: unknown): value is Tokens {
+  const isText = ["id", "idToken"].every((name) => textField(value, name) !== undefined);
+  return isText && customerOf((value as Tokens).idToken) !== undefined && Number(field(value, "expiresAt")) > 0;
+}
+
+/**
+ * Reads the tokens of a response of the token endpoint.
+ *
+ * @throws ApiProblem `internal` without an ID token, `unauthorized` for an ID token with other claims than expected
+ */
+export function tokensOf(
+  body: unknown,
+  expected: ExpectedClaims,
+  previous: Pick<Tokens, "id"> & Partial<Tokens>,
+): Tokens {
+  const idToken = textField(body, "id_token");
+  if (idToken === undefined) throw new ApiProblem("internal", "The answer has no ID token. Add openid to scopes.");
+  // `expires_in` is the lifetime of the access token, which may differ.
+  const expiresAt = Date.now() + checkIdToken(idToken, expected);
+  // Without token rotation, Cognito returns no new refresh token.
+  const refreshToken = textField(body, "refresh_token") ?? previous.refreshToken;
+  return { id: previous.id, idToken, expiresAt, refreshToken };
+}
+
+/**
+ * Whether the token endpoint rejects the code or the refresh token (RFC 6749, 5.2). Another answer, such as the 403 of a
+ * firewall, says nothing about it.
+ */
+export function isRejected({ status, body }: HttpResponse): boolean {
+  const errors = ["invalid_grant", "invalid_client", "unauthorized_client"];
+  return (status === 400 || status === 401) && errors.includes(String(field(body, "error")));
+}
+
+/** Problem of a token endpoint that did not do its work. The customer stays signed in. */
+export function notAnswered({ status, retryAfterMs }: HttpResponse): ApiProblem {
+  return new ApiProblem("unavailable", `The sign-in service answered ${status}. Try again.`, { retryAfterMs });
+}
+
+/** Revokes a refresh token. A failure must not block the sign-out, because the token expires anyway. */
+export async function revoke(post: Post, refreshToken: string | undefined): Promise<void> {
+  if (refreshToken !== undefined) await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
+}
+
+/** Settings of `createRefresher`. */
+export interface RefresherOptions {
+  tokens: TokenStore;
+  post: Post;
+  expected: ExpectedClaims;
+  /** Called when Cognito has rejected the refresh token and the tokens are removed. */
+  onLost: (tokens: Tokens) => void;
+}
+
+const REFRESH_AHEAD_MS = 60_000;
+/** Longest wait before the second attempt of a refresh. */
+const RETRY_WITHIN_MS = 1_000;
+
+/**
+ * Creates the function that returns the ID token and refreshes it when needed. Cognito replaces the refresh token at
+ * each refresh and still accepts the old one for 60 s. So two tabs may refresh at once, and a refresh whose response was
+ * lost may be repeated.
+ */
+export function createRefresher({ tokens, post, expected, onLost }: RefresherOptions) {
+  let refreshing: Promise<string | undefined> | undefined;
+
+  function lose(lost: Tokens): undefined {
+    tokens.remove();
+    onLost(lost);
+  }
+
+  async function refresh(sent: Tokens): Promise<string | undefined> {
+    const response = await requestRefresh(post, sent.refreshToken ?? "");
+    if (!response.ok && !isRejected(response)) throw notAnswered(response);
+    const current = tokens.read();
+    if (!current || current.id !== sent.id) {
+      // The customer has signed out meanwhile. The answer must not undo that.
+      await revoke(post, textField(response.body, "refresh_token"));
+      return current?.idToken;
+    }
+    // Another tab has refreshed meanwhile. All tabs must use the stored tokens.
+    if (current.refreshToken !== sent.refreshToken) return current.idToken;
+    if (!response.ok) return lose(current);
+    const fresh = tokensOf(response.body, { ...expected, ...customerOf(sent.idToken) }, current);
+    tokens.write(fresh);
+    return fresh.idToken;
+  }
+
+  return async function getIdToken(rejected?: string): Promise<string | undefined> {
+    const stored = tokens.read();
+    if (!stored) return undefined;
+    const mayUse = (aheadMs: number) => stored.idToken !== rejected && Date.now() < stored.expiresAt - aheadMs;
+    if (mayUse(REFRESH_AHEAD_MS)) return stored.idToken;
+    if (stored.refreshToken === undefined) return mayUse(0) ? stored.idToken : lose(stored);
+    // Concurrent callers of a tab share one refresh.
+    refreshing ??= refresh(stored).finally(() => {
+      refreshing = undefined;
+    });
+    try {
+      return await refreshing;
+    } catch (error) {
+      if (mayUse(0) && tokens.read()?.id === stored.id) return stored.idToken;
+      throw error;
+    }
+  };
+}
+
+/** Sends a refresh, and once more when no response arrives. */
+async function requestRefresh(post: Post, refreshToken: string): Promise<HttpResponse> {
+  const form = { grant_type: "refresh_token", refresh_token: refreshToken };
+  try {
+    return await post("/oauth2/token", form);
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_WITHIN_MS));
+    return post("/oauth2/token", form);
+  }
+}

@@ -1,0 +1,96 @@
+import * as z from "zod/mini";
+import type { ChatMessage } from "../../client";
+
+const KEY = "snack-misaki.conversation";
+/** Turns that a reload restores. */
+const MOST_TURNS = 50;
+
+/** Owner of a guest's conversation. Customers have their Cognito `sub`. */
+export const GUEST = "guest";
+
+const Turn = z.object({
+  question: z.string(),
+  /** Empty when no text arrived. */
+  answer: z.string(),
+  /** `broken`: the reply failed, or the page was left before its end. */
+  end: z.enum(["complete", "stopped", "broken"]),
+});
+/** The customer's message and Mama's reply. */
+export type Turn = z.infer<typeof Turn>;
+
+const Kept = z.object({ owner: z.string(), turns: z.array(Turn) });
+
+/** Conversation of one tab. It survives a reload and a visit to Stripe, and ends with the tab or the sign-out. */
+export class Conversation {
+  readonly turns: Turn[];
+  private owner: string | undefined;
+
+  constructor(private readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> = sessionStorage) {
+    const kept = read(storage.getItem(KEY));
+    this.owner = kept?.owner;
+    this.turns = kept?.turns ?? [];
+  }
+
+  /** Whether a guest's conversation is kept. */
+  get isGuests(): boolean {
+    return this.owner === GUEST;
+  }
+
+  /** Continues the owner's conversation. A guest who signs in keeps theirs; another customer's is deleted. */
+  open(owner: string): void {
+    if (this.owner !== owner && this.owner !== GUEST) this.turns.length = 0;
+    this.owner = owner;
+    this.save();
+  }
+
+  /** Adds a turn that has begun, as broken: if the page is closed now, no later code runs. */
+  begin(question: string): Turn {
+    const turn: Turn = { question, answer: "", end: "broken" };
+    this.turns.push(turn);
+    this.save();
+    return turn;
+  }
+
+  remove(turn: Turn): void {
+    const index = this.turns.indexOf(turn);
+    if (index >= 0) this.turns.splice(index, 1);
+    this.save();
+  }
+
+  /** Forgets the conversation. */
+  clear(): void {
+    this.owner = undefined;
+    this.turns.length = 0;
+    this.storage.removeItem(KEY);
+  }
+
+  /** Messages for the model: the turns with a reply, and the new question. */
+  messages(question: string): ChatMessage[] {
+    const said = this.turns
+      .filter(({ answer, end }) => answer !== "" && end !== "broken")
+      .flatMap((turn): ChatMessage[] => [
+        { role: "user", content: turn.question },
+        { role: "assistant", content: turn.answer },
+      ]);
+    return [...said, { role: "user", content: question }];
+  }
+
+  /** Keeps the conversation. Without space in the storage, a reload loses it. */
+  save(): void {
+    if (this.owner === undefined) return;
+    try {
+      this.storage.setItem(KEY, JSON.stringify({ owner: this.owner, turns: this.turns.slice(-MOST_TURNS) }));
+    } catch {
+      this.storage.removeItem(KEY);
+    }
+  }
+}
+
+/** Reads a kept conversation. Undefined for text that this page has not written. */
+function read(text: string | null): z.infer<typeof Kept> | undefined {
+  try {
+    return Kept.parse(JSON.parse(text ?? ""));
+  } catch {
+    return undefined;
+  }
+}

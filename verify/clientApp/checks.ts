@@ -1,0 +1,90 @@
+import type { BrowserContext, Page } from "playwright-core";
+
+/** The browser and the app that the checks drive. They run in order and share their tabs. */
+export interface Stage {
+  context: BrowserContext;
+  url: string;
+  /** The tab in which the customer acts. */
+  tab: Page;
+  /** Another tab of the same browser. */
+  other: Page;
+  /** Errors of the pages so far. */
+  complaints: string[];
+}
+
+/** One behaviour of the app. It throws when the app behaves otherwise. */
+export interface Check {
+  name: string;
+  run(stage: Stage): Promise<void>;
+}
+
+const FREE = "free@example.com (free)";
+const PAID = "free@example.com (paid)";
+const who = (page: Page) => page.locator("p");
+const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
+const shows = (page: Page, text: string) => who(page).getByText(text, { exact: true }).waitFor();
+
+async function asks(page: Page, text: string): Promise<void> {
+  await page.getByLabel("ママに話しかける").fill(text);
+  await button(page, "送る").click();
+  await page.locator("output", { hasText: "あら、いらっしゃい。" }).waitFor();
+}
+
+/** What the README's app does, against the local cloud. */
+export const checks: Check[] = [
+  {
+    name: "a guest chats without signing in",
+    async run({ tab }) {
+      await shows(tab, "ゲスト (free)");
+      await asks(tab, "こんばんは");
+    },
+  },
+  {
+    name: "a customer signs in on the hosted page, in Japanese, and the address has no code afterwards",
+    async run({ tab, url }) {
+      await button(tab, "サインイン").click();
+      await tab.waitForURL(/\/login\?.*lang=ja/);
+      await tab.getByRole("button", { name: /^free/ }).click();
+      await shows(tab, FREE);
+      if (tab.url() !== `${url}/`) throw new Error(`The address is ${tab.url()}`);
+    },
+  },
+  {
+    name: "a tab that was open as a guest shows the customer without a click",
+    run: ({ other }) => shows(other, FREE),
+  },
+  { name: "the customer chats", run: ({ tab }) => asks(tab, "こんばんは") },
+  {
+    name: "a reload and an old callback address keep the customer signed in",
+    async run({ tab, url }) {
+      await tab.reload();
+      await shows(tab, FREE);
+      await tab.goto(`${url}/callback?code=old&state=old`);
+      await shows(tab, FREE);
+    },
+  },
+  {
+    name: "the customer buys a plan, and both tabs show it",
+    async run({ tab, other }) {
+      await button(tab, "常連になる").click();
+      await tab.locator("button.main").click();
+      await shows(tab, PAID);
+      await shows(other, PAID);
+    },
+  },
+  { name: "the customer chats on the new plan", run: ({ other }) => asks(other, "こんばんは") },
+  {
+    name: "a sign-out in one tab makes the other tab a guest",
+    async run({ tab, other }) {
+      await button(tab, "サインアウト").click();
+      await shows(tab, "ゲスト (free)");
+      await shows(other, "ゲスト (free)");
+    },
+  },
+  {
+    name: "no page has reported an error",
+    async run({ complaints }) {
+      if (complaints.length > 0) throw new Error(complaints.join("; "));
+    },
+  },
+];
