@@ -107,7 +107,7 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
   async function renew(rejected: Session): Promise<Session> {
     const next = await open(customerIdOf(rejected));
     if (customerIdOf(next) === customerIdOf(rejected)) return next;
-    throw new ApiProblem("unauthorized", "Another customer has signed in. Send the message again.");
+    throw new ApiProblem("unauthorized", "Another customer has signed in.");
   }
 
   const planRead = (call: () => Promise<PlanInfo>) => () => read(call);

@@ -1,11 +1,11 @@
 import { base64url, randomText } from "./bytes";
-import { send } from "./http";
+import { type HttpRequest, send, sendLast } from "./http";
 import { type Customer, customerOf } from "./idToken";
 import { openPendingSignIns, type Pending } from "./pending";
 import { ApiProblem, field, textField } from "./problem";
 import { createSafeStore, type KeyValueStorage } from "./store";
 import { connectTabs, createListeners } from "./tabs";
-import { createRefresher, isRejected, notAnswered, openTokenStore, type Post, revoke, tokensOf } from "./tokens";
+import { createRefresher, isRejected, notAnswered, openTokenStore, type TokenEndpoint, tokensOf } from "./tokens";
 
 /** Settings of the Cognito app client. The stack output `signIn` has the first four. */
 export interface SignInOptions {
@@ -86,8 +86,6 @@ export interface SignIn {
   subscribe(listener: (event: SignInEvent) => void): () => void;
 }
 
-/** Longest wait for the revocation, so that a sign-out without network does not seem to hang. */
-const REVOKE_TIMEOUT_MS = 5_000;
 /** Longest reason of the hosted pages that an error message repeats. */
 const MAX_REASON_CHARS = 200;
 
@@ -121,27 +119,29 @@ export function createSignIn({
   const finishing = new Map<string, Promise<Customer>>();
   /** Raised by a sign-out. A sign-in that is being finished does not undo a later sign-out. */
   let signOuts = 0;
-  let seen: { idToken: string; customer: Customer } | undefined;
+  let seenToken: string | undefined;
+  let seenCustomer: Customer | undefined;
   /** Id of the sign-in that the listeners know. */
   let toldId = tokens.read()?.id;
 
-  const post: Post = (path, form) => {
+  const requestOf = (path: string, form: Record<string, string>): HttpRequest => {
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
     const body = new URLSearchParams({ client_id: clientId, ...form }).toString();
-    // The page is usually left during a revocation.
-    const rest = path === "/oauth2/revoke" ? { timeoutMs: REVOKE_TIMEOUT_MS, keepalive: true } : { timeoutMs };
-    return send({ method: "POST", url: base + path, headers, body, ...rest });
+    return { method: "POST", url: base + path, headers, body };
   };
-  const getIdToken = createRefresher({ tokens, post, expected, onLost: ({ id }) => announce("sessionLost", id) });
+  const endpoint: TokenEndpoint = {
+    grant: (form) => send({ ...requestOf("/oauth2/token", form), timeoutMs }),
+    // A failure must not block the sign-out, because the token expires anyway.
+    revoke: async (token) => void (token && (await sendLast(requestOf("/oauth2/revoke", { token })))),
+  };
+  const getIdToken = createRefresher({ tokens, endpoint, expected, onLost: ({ id }) => announce("sessionLost", id) });
 
   /** Reads who is signed in now. */
   function look(): Customer | undefined {
-    const { idToken } = tokens.read() ?? {};
-    if (idToken !== seen?.idToken) {
-      const customer = idToken === undefined ? undefined : customerOf(idToken);
-      seen = customer && idToken !== undefined ? { idToken, customer } : undefined;
-    }
-    return seen?.customer;
+    const idToken = tokens.read()?.idToken;
+    if (idToken !== seenToken) seenCustomer = idToken === undefined ? undefined : customerOf(idToken);
+    seenToken = idToken;
+    return seenCustomer;
   }
 
   /** Tells the listeners when the sign-in is another one than they know. */
@@ -185,16 +185,20 @@ export function createSignIn({
     // Cognito sends some errors without `state`. A link of a stranger must not choose the page's text.
     if (query.has("error") && pendingSignIns.all().length > 0) throw notCompleted(query);
     // A reload of a callback page that has finished its sign-in.
+    return customerOrProblem("No pending sign-in of this browser fits the URL.");
+  }
+
+  function customerOrProblem(message: string): Customer {
     const customer = look();
     if (customer) return customer;
-    throw new ApiProblem("unauthorized", "This browser has no pending sign-in that fits the URL. Sign in again.");
+    throw new ApiProblem("unauthorized", `${message} Sign in again.`);
   }
 
   async function exchange(pending: Pending, code: string): Promise<Customer> {
     const before = signOuts;
     const { state: id, nonce, verifier } = pending;
     // Without an answer, the sign-in stays pending, so that the caller can try again.
-    const response = await post("/oauth2/token", {
+    const response = await endpoint.grant({
       grant_type: "authorization_code",
       code,
       redirect_uri: redirectUri,
@@ -203,17 +207,16 @@ export function createSignIn({
     if (!response.ok && !isRejected(response)) throw notAnswered(response);
     pendingSignIns.remove(pending);
     if (!response.ok) {
-      // Another tab with the same callback has used the code.
-      if (tokens.read()?.id === id) return finishUnknown(new URLSearchParams());
-      throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
+      // Another tab with the same callback may have used the code.
+      return customerOrProblem("The sign-in was rejected.");
     }
     if (signOuts !== before) {
-      await revoke(post, textField(response.body, "refresh_token"));
-      throw new ApiProblem("unauthorized", "The customer has signed out. Sign in again.");
+      await endpoint.revoke(textField(response.body, "refresh_token"));
+      return customerOrProblem("The customer has signed out.");
     }
     tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
     announce("signedIn", id);
-    return finishUnknown(new URLSearchParams());
+    return customerOrProblem("The ID token has no sub.");
   }
 
   return {
@@ -254,7 +257,7 @@ export function createSignIn({
       tokens.remove();
       if (current) {
         announce("signedOut", current.id);
-        await revoke(post, current.refreshToken);
+        await endpoint.revoke(current.refreshToken);
       }
       return `${base}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: logoutUri })}`;
     },
