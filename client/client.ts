@@ -48,7 +48,7 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
   const signIn = createSignIn(options);
   const api = createApi({ apiUrl, getIdToken: signIn.getIdToken, ...(timeoutMs !== undefined && { timeoutMs }) });
   const listeners = createListeners<ClientEvent>();
-  const tabs = connectTabs(`snack-misaki.plan.${clientId}`, onMessage);
+  const tellTabs = connectTabs(`snack-misaki.plan.${clientId}`, onMessage);
   let opening: { sub: string | undefined; session: Promise<Session> } | undefined;
   let kept: Session | undefined;
   let known: UserPlan | undefined;
@@ -75,10 +75,10 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
     const answer = await call();
     if (order < newest) return answer;
     newest = order;
-    const { user_id, plan } = answer;
+    const told = { user_id: answer.user_id, plan: answer.plan };
     // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
-    if (known?.user_id !== user_id || known.plan !== plan) tabs.tell({ user_id, plan });
-    learn({ user_id, plan });
+    tellTabs(told);
+    learn(told);
     return answer;
   }
 

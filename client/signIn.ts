@@ -115,7 +115,7 @@ export function createSignIn({
   const tokens = openTokenStore(store, `snack-misaki.tokens.${clientId}`);
   const pendingSignIns = openPendingSignIns(store, `snack-misaki.sign-in.${clientId}`);
   const listeners = createListeners<SignInEvent>();
-  const tabs = connectTabs(`snack-misaki.sign-in.${clientId}`, onMessage);
+  const tellTabs = connectTabs(`snack-misaki.sign-in.${clientId}`, onMessage);
   const finishing = new Map<string, Promise<Customer>>();
   /** Raised by a sign-out. A sign-in that is being finished does not undo a later sign-out. */
   let signOuts = 0;
@@ -155,7 +155,7 @@ export function createSignIn({
 
   function announce(type: SignInEvent["type"], id: string): void {
     notice(type === "sessionLost" ? type : "signedOut");
-    tabs.tell({ type, id });
+    tellTabs({ type, id });
   }
 
   /** Another tab has changed who is signed in. Its storage may be another one than this tab's. */
@@ -188,9 +188,9 @@ export function createSignIn({
     return customerOrProblem("No pending sign-in of this browser fits the URL.");
   }
 
-  function customerOrProblem(message: string): Customer {
+  function customerOrProblem(message: string, isSignedIn = true): Customer {
     const customer = look();
-    if (customer) return customer;
+    if (customer && isSignedIn) return customer;
     throw new ApiProblem("unauthorized", `${message} Sign in again.`);
   }
 
@@ -208,11 +208,11 @@ export function createSignIn({
     pendingSignIns.remove(pending);
     if (!response.ok) {
       // Another tab with the same callback may have used the code.
-      return customerOrProblem("The sign-in was rejected.");
+      return customerOrProblem("The sign-in was rejected.", tokens.read()?.id === id);
     }
     if (signOuts !== before) {
       await endpoint.revoke(textField(response.body, "refresh_token"));
-      return customerOrProblem("The customer has signed out.");
+      return customerOrProblem("The customer has signed out.", false);
     }
     tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
     announce("signedIn", id);
@@ -275,7 +275,7 @@ function notCompleted(query: URLSearchParams): ApiProblem {
 /** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */
 async function challengeOf(verifier: string): Promise<string> {
   if (!globalThis.crypto?.subtle) {
-    const message = "Sign-in needs a secure page. Open the page over https, or on localhost.";
+    const message = "Sign-in needs a secure page: use https, or localhost.";
     throw new ApiProblem("unavailable", message, { retryable: false });
   }
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));

@@ -1,4 +1,3 @@
-import { field } from "../../client/problem";
 import type { CloudEvent } from "../support/events";
 import { byId, create, language, setText } from "./dom";
 import { fillRowTable, type Row } from "./rowTable";
@@ -202,4 +201,8 @@ async function request(method: "GET" | "POST", path: string, body?: object) {
   } catch (error) {
     return { ok: false, status: 0, body: undefined, message: String(error) };
   }
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }

@@ -542,16 +542,16 @@ describe("Another tab", () => {
     await signIn();
     expect(otherEvents).toEqual([]);
     page.dispatchEvent(new Event("pageshow"));
-    expect(otherEvents).toEqual(["signedIn"]);
+    await expect.poll(() => otherEvents).toEqual(["signedIn"]);
     expect(second.customer()).toBeDefined();
   });
 
   it("stops being told after it has unsubscribed, and a listener that throws does not fail the sign-in", async () => {
     const { first, otherEvents, second, signIn } = await tabs();
     const errors: unknown[] = [];
-    vi.stubGlobal("queueMicrotask", (report: () => void) => {
+    vi.stubGlobal("queueMicrotask", (run: () => void) => {
       try {
-        report();
+        run();
       } catch (error) {
         errors.push(error);
       }

@@ -15,9 +15,9 @@ export function circles(sources: Source[]): string[][] {
 }
 
 /**
- * Imports that go up, each with the reason. An import goes up in four cases: it closes a cycle between two children of
- * one folder, it imports from a room above its own, one of its two files is in no room of `rooms`, or it imports from a
- * folder named `tests`.
+ * Imports that go up, each with the reason. An import goes up in five cases: it closes a cycle between two children of
+ * one folder, it imports from a room above its own or past the entry of a room, one of its two files is in no room of
+ * `rooms`, or it imports from a folder named `tests`.
  */
 export function upwardImports(sources: Source[], rooms: Room[]): (Import & { reason: string })[] {
   const imports = importsOf(sources);
@@ -44,7 +44,9 @@ function againstRooms({ from, to }: Import, rooms: Room[]): string | undefined {
   if (to.split("/").includes("tests")) return "only tests may import from tests";
   const [above, below] = [roomOf(from, rooms), roomOf(to, rooms)];
   if (!above || !below) return `${above ? to : from} is in no room: add its folder to verify/structure/rooms.ts`;
-  return rooms.indexOf(above) > rooms.indexOf(below) ? `${below.path} is above ${above.path}` : undefined;
+  if (rooms.indexOf(above) > rooms.indexOf(below)) return `${below.path} is above ${above.path}`;
+  const isInside = below.entry === undefined || to === below.entry || above === below;
+  return isInside ? undefined : `other rooms may only import ${below.entry} of ${below.path}`;
 }
 
 /** The innermost room that contains a file. */
