@@ -13,7 +13,7 @@ export interface ApiOptions {
    */
   getIdToken: (rejected?: string) => Promise<string | undefined>;
   /** Time limit of one request. Default 15 s. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** Auth and billing API. Every method throws `ApiProblem`. */

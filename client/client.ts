@@ -17,9 +17,7 @@ export interface ClientOptions extends SignInOptions {
 export type ClientEvent = SignInEvent | { type: "planChanged"; plan: Plan };
 
 /** Sign-in, session, chat and billing of one frontend. Every method throws `ApiProblem`. */
-export interface Client
-  extends Pick<SignIn, "startSignIn" | "finishSignIn" | "signOut" | "customer">,
-    Pick<Api, "plan" | "checkout" | "portal" | "sync"> {
+export interface Client extends Omit<SignIn, "subscribe">, Omit<Api, "session" | "guest"> {
   /**
    * Returns the session of the signed-in customer, or a guest's session when nobody is signed in. Opens a new one when
    * there is none, when its ticket expires, or when the plan has changed.
@@ -46,7 +44,7 @@ export interface Client
 export function createClient({ apiUrl, ...options }: ClientOptions): Client {
   const { timeoutMs, clientId } = options;
   const signIn = createSignIn(options);
-  const api = createApi({ apiUrl, getIdToken: signIn.getIdToken, ...(timeoutMs !== undefined && { timeoutMs }) });
+  const api = createApi({ apiUrl, getIdToken: signIn.getIdToken, timeoutMs });
   const listeners = createListeners<ClientEvent>();
   const tellTabs = connectTabs(`snack-misaki.plan.${clientId}`, onMessage);
   let opening: { sub: string | undefined; session: Promise<Session> } | undefined;
@@ -112,16 +110,12 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
 
   const planRead = (call: () => Promise<PlanInfo>) => () => read(call);
   return {
-    startSignIn: signIn.startSignIn,
-    finishSignIn: signIn.finishSignIn,
-    signOut: signIn.signOut,
-    customer: signIn.customer,
+    ...signIn,
+    ...api,
     session,
     chat: (input, chatOptions = {}) => startChat(session, input, { ...chatOptions, renew }),
     plan: planRead(api.plan),
     sync: planRead(api.sync),
-    checkout: api.checkout,
-    portal: api.portal,
     subscribe: listeners.subscribe,
   };
 }

@@ -165,6 +165,8 @@ export function createSignIn({
     notice(field(message, "type") === "sessionLost" ? "sessionLost" : "signedOut");
   }
 
+  // The message of another tab's sign-in can arrive before the tokens. This event comes with the tokens.
+  globalThis.addEventListener?.("storage", () => tokens.read() && notice("signedOut"));
   // A page in the browser's cache of left pages receives no messages.
   globalThis.addEventListener?.("pageshow", () => notice("signedOut"));
 

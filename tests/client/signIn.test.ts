@@ -534,6 +534,21 @@ describe("Another tab", () => {
     expect(second.customer()).toBeDefined();
   });
 
+  it("is noticed when its tokens arrive after its message, as between two processes of a browser", async () => {
+    const page = new EventTarget();
+    vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+    const { domain, options, first } = await tabs();
+    const late = memoryStorage();
+    const second = createSignIn({ ...options, storage: late });
+    const told: string[] = [];
+    second.subscribe(({ type }) => told.push(type));
+    await first.finishSignIn(domain.signInAt(await first.startSignIn()));
+    const key = "snack-misaki.tokens.client1";
+    late.setItem(key, options.storage.getItem(key) ?? "");
+    page.dispatchEvent(new Event("storage"));
+    await expect.poll(() => told).toEqual(["signedIn"]);
+  });
+
   it("is noticed by a page that comes back from the browser's cache of left pages", async () => {
     const page = new EventTarget();
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
