@@ -537,12 +537,15 @@ describe("Another tab", () => {
   it("is noticed when its tokens arrive after its message, as between two processes of a browser", async () => {
     const page = new EventTarget();
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
-    const { domain, options, first } = await tabs();
+    const { domain, options, first, otherEvents } = await tabs();
     const late = memoryStorage();
     const second = createSignIn({ ...options, storage: late });
     const told: string[] = [];
     second.subscribe(({ type }) => told.push(type));
     await first.finishSignIn(domain.signInAt(await first.startSignIn()));
+    // All channels have the message now.
+    await expect.poll(() => otherEvents).toEqual(["signedIn"]);
+    expect(told).toEqual([]);
     const key = "snack-misaki.tokens.client1";
     late.setItem(key, options.storage.getItem(key) ?? "");
     page.dispatchEvent(new Event("storage"));
