@@ -1,4 +1,4 @@
-import { type HttpResponse, send } from "./http";
+import { jsonRequest, send } from "./http";
 import { ApiProblem, problemFromResponse } from "./problem";
 import type { PaidPlan, PlanInfo, Redirect, Session } from "./types";
 
@@ -13,7 +13,7 @@ export interface ApiOptions {
    */
   getIdToken: (rejected?: string) => Promise<string | undefined>;
   /** Time limit of one request. Default 15 s. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** Auth and billing API. Every method throws `ApiProblem`. */
@@ -58,48 +58,41 @@ export interface Api {
  * const session = await api.session();
  */
 export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions): Api {
-  const base = apiUrl.replace(/\/+$/, "");
-
-  function call(method: "GET" | "POST", path: string, token: string | undefined, body?: object) {
-    const headers = {
-      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-      ...(body && { "Content-Type": "application/json" }),
-    };
-    return send({ method, url: base + path, headers, ...(body && { body: JSON.stringify(body) }), timeoutMs });
+  async function call<T>(method: "GET" | "POST", path: string, token: string | undefined, body?: object): Promise<T> {
+    const authorization = token && `Bearer ${token}`;
+    const response = await send({ ...jsonRequest(method, { url: apiUrl, authorization }, path, body), timeoutMs });
+    if (!response.ok) throw problemFromResponse(`${method} ${path}`, response);
+    if (response.body === undefined) throw new ApiProblem("internal", `${method} ${path} did not answer JSON.`);
+    return response.body as T;
   }
 
-  function read(request: string, response: HttpResponse): unknown {
-    if (!response.ok) throw problemFromResponse(request, response);
-    if (response.body === undefined) throw new ApiProblem("internal", `${request} did not answer JSON.`);
-    return response.body;
-  }
-
-  async function callSignedIn(method: "GET" | "POST", path: string, body?: object): Promise<unknown> {
+  async function callSignedIn<T>(method: "GET" | "POST", path: string, body?: object): Promise<T> {
     const token = await getIdToken();
     if (token === undefined) throw new ApiProblem("unauthorized", "Sign in to continue.");
-    let response = await call(method, path, token, body);
-    if (response.status === 401) {
-      const next = await getIdToken(token);
-      if (next !== undefined && next !== token) response = await call(method, path, next, body);
+    try {
+      return await call<T>(method, path, token, body);
+    } catch (error) {
+      const next = error instanceof ApiProblem && error.code === "unauthorized" ? await getIdToken(token) : token;
+      if (next === undefined || next === token) throw error;
+      return call<T>(method, path, next, body);
     }
-    return read(`${method} ${path}`, response);
   }
 
   /** Ticket of the last guest session. It proves to the API that the guest is not new. */
   let guestTicket: string | undefined;
 
   async function guest(): Promise<Session> {
-    const session = read("POST /auth/guest", await call("POST", "/auth/guest", guestTicket)) as Session;
+    const session = await call<Session>("POST", "/auth/guest", guestTicket);
     guestTicket = session.ticket;
     return session;
   }
 
   return {
-    session: async () => (await callSignedIn("POST", "/auth/session")) as Session,
+    session: () => callSignedIn("POST", "/auth/session"),
     guest,
-    plan: async () => (await callSignedIn("GET", "/billing/plan")) as PlanInfo,
-    checkout: async (plan) => (await callSignedIn("POST", "/billing/checkout", { plan })) as Redirect,
-    portal: async (plan) => (await callSignedIn("POST", "/billing/portal", plan && { plan })) as Redirect,
-    sync: async () => (await callSignedIn("POST", "/billing/sync")) as PlanInfo,
+    plan: () => callSignedIn("GET", "/billing/plan"),
+    checkout: (plan) => callSignedIn("POST", "/billing/checkout", { plan }),
+    portal: (plan) => callSignedIn("POST", "/billing/portal", plan && { plan }),
+    sync: () => callSignedIn("POST", "/billing/sync"),
   };
 }

@@ -1,7 +1,7 @@
 import { ApiProblem } from "./problem";
 import { relayChat } from "./relay";
 import { runpodChat } from "./runpodJob";
-import { createStop, type StopOptions, untilStopped } from "./stop";
+import { CHAT_TIMEOUT_MS, createStop, type StopOptions, untilStopped } from "./stop";
 import type { ChatInput, ChatItem, Session } from "./types";
 
 /** Cancellation, session renewal and time limits of one chat. */
@@ -89,18 +89,14 @@ async function* run(
 async function* renewedChat(
   open: () => Promise<Session>,
   input: ChatInput,
-  { renew, idleTimeoutMs = 30_000, timeoutMs }: ChatOptions,
+  options: ChatOptions,
   stop: AbortSignal,
 ): AsyncGenerator<ChatItem, void, void> {
-  const start = (session: Session) =>
-    session.inference.kind === "relay"
-      ? relayChat(session, input, { stop, idleTimeoutMs })
-      : runpodChat(session, input, { stop, timeoutMs });
-
+  const { renew } = options;
   const session = await untilStopped(open(), stop);
   let hasText = false;
   try {
-    for await (const item of start(session)) {
+    for await (const item of attempt(session, input, options, stop)) {
       hasText ||= "delta" in item || "done" in item;
       yield item;
     }
@@ -108,7 +104,29 @@ async function* renewedChat(
   } catch (error) {
     if (!renew || hasText || !mayNewSessionHelp(error)) throw error;
   }
-  yield* start(await untilStopped(renew(session), stop));
+  yield* attempt(await untilStopped(renew(session), stop), input, options, stop);
+}
+
+async function* attempt(
+  session: Session,
+  input: ChatInput,
+  { idleTimeoutMs = 30_000, timeoutMs = CHAT_TIMEOUT_MS }: ChatOptions,
+  stop: AbortSignal,
+): AsyncGenerator<ChatItem, void, void> {
+  stop.throwIfAborted();
+  const { items, end } =
+    session.inference.kind === "relay"
+      ? relayChat(session, input, idleTimeoutMs)
+      : runpodChat(session, input, timeoutMs);
+  // A page that is left runs no code after this event.
+  const onStop = () => end(stop.reason);
+  stop.addEventListener("abort", onStop, { once: true });
+  try {
+    yield* items();
+  } finally {
+    stop.removeEventListener("abort", onStop);
+    end();
+  }
 }
 
 /**

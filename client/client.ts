@@ -17,9 +17,7 @@ export interface ClientOptions extends SignInOptions {
 export type ClientEvent = SignInEvent | { type: "planChanged"; plan: Plan };
 
 /** Sign-in, session, chat and billing of one frontend. Every method throws `ApiProblem`. */
-export interface Client
-  extends Pick<SignIn, "startSignIn" | "finishSignIn" | "signOut" | "customer">,
-    Pick<Api, "plan" | "checkout" | "portal" | "sync"> {
+export interface Client extends Omit<SignIn, "subscribe">, Omit<Api, "session" | "guest"> {
   /**
    * Returns the session of the signed-in customer, or a guest's session when nobody is signed in. Opens a new one when
    * there is none, when its ticket expires, or when the plan has changed.
@@ -46,9 +44,9 @@ export interface Client
 export function createClient({ apiUrl, ...options }: ClientOptions): Client {
   const { timeoutMs, clientId } = options;
   const signIn = createSignIn(options);
-  const api = createApi({ apiUrl, getIdToken: signIn.getIdToken, ...(timeoutMs !== undefined && { timeoutMs }) });
+  const api = createApi({ apiUrl, getIdToken: signIn.getIdToken, timeoutMs });
   const listeners = createListeners<ClientEvent>();
-  const tabs = connectTabs(`snack-misaki.plan.${clientId}`, onMessage);
+  const tellTabs = connectTabs(`snack-misaki.plan.${clientId}`, onMessage);
   let opening: { sub: string | undefined; session: Promise<Session> } | undefined;
   let kept: Session | undefined;
   let known: UserPlan | undefined;
@@ -75,10 +73,10 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
     const answer = await call();
     if (order < newest) return answer;
     newest = order;
-    const { user_id, plan } = answer;
+    const told = { user_id: answer.user_id, plan: answer.plan };
     // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
-    if (known?.user_id !== user_id || known.plan !== plan) tabs.tell({ user_id, plan });
-    learn({ user_id, plan });
+    tellTabs(told);
+    learn(told);
     return answer;
   }
 
@@ -107,21 +105,17 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
   async function renew(rejected: Session): Promise<Session> {
     const next = await open(customerIdOf(rejected));
     if (customerIdOf(next) === customerIdOf(rejected)) return next;
-    throw new ApiProblem("unauthorized", "Another customer has signed in. Send the message again.");
+    throw new ApiProblem("unauthorized", "Another customer has signed in.");
   }
 
   const planRead = (call: () => Promise<PlanInfo>) => () => read(call);
   return {
-    startSignIn: signIn.startSignIn,
-    finishSignIn: signIn.finishSignIn,
-    signOut: signIn.signOut,
-    customer: signIn.customer,
+    ...signIn,
+    ...api,
     session,
     chat: (input, chatOptions = {}) => startChat(session, input, { ...chatOptions, renew }),
     plan: planRead(api.plan),
     sync: planRead(api.sync),
-    checkout: api.checkout,
-    portal: api.portal,
     subscribe: listeners.subscribe,
   };
 }

@@ -1,5 +1,8 @@
 import { ApiProblem, parseJson } from "./problem";
 
+/** Time limit of requests that nobody waits for. */
+const LAST_TIMEOUT_MS = 5_000;
+
 /** HTTP request of the client. */
 export interface HttpRequest {
   method: "GET" | "POST";
@@ -9,6 +12,37 @@ export interface HttpRequest {
   signal?: AbortSignal;
   /** Whether the browser finishes the request after its page is gone. */
   keepalive?: boolean;
+}
+
+/** Service to which the client sends JSON. */
+export interface Service {
+  /** Base URL. A slash at its end does not matter. */
+  url: string;
+  /** Value of the `Authorization` header, if any. */
+  authorization?: string | undefined;
+}
+
+/** Builds a request to a path of a service, with a JSON body if there is one. */
+export function jsonRequest(
+  method: "GET" | "POST",
+  { url, authorization }: Service,
+  path: string,
+  body?: object,
+): HttpRequest {
+  return {
+    method,
+    url: url.replace(/\/+$/, "") + path,
+    headers: {
+      ...(authorization !== undefined && { Authorization: authorization }),
+      ...(body && { "Content-Type": "application/json" }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  };
+}
+
+/** Sends a cancellation or a revocation, also while the page is being left. Returns undefined when it fails. */
+export function sendLast(request: HttpRequest): Promise<HttpResponse | undefined> {
+  return send({ ...request, keepalive: true, timeoutMs: LAST_TIMEOUT_MS }).catch(() => undefined);
 }
 
 /** HTTP response with any status. `body` is parsed JSON, or undefined when the text is not JSON. */

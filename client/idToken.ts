@@ -44,8 +44,8 @@ export function checkIdToken(idToken: string, expected: ExpectedClaims): number 
   const lifetimeMs = expiresAt - Number(field(claims, "iat")) * 1000;
   const wrong = Object.entries(expected).find(([name, value]) => field(claims, name) !== value)?.[0];
   const isLive = lifetimeMs > 0 && expiresAt + CLOCK_TOLERANCE_MS > Date.now();
-  if (isLive && wrong === undefined && textField(claims, "sub") !== undefined) return lifetimeMs;
-  throw new ApiProblem("unauthorized", `The ID token has a wrong claim: ${wrong ?? (isLive ? "sub" : "exp")}.`);
+  if (isLive && wrong === undefined) return lifetimeMs;
+  throw new ApiProblem("unauthorized", `The ID token has a wrong claim: ${wrong ?? "exp"}.`);
 }
 
 /** Reads the payload of a JWT. Returns undefined when the text is not a JWT. */

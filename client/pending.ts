@@ -32,8 +32,7 @@ export function openPendingSignIns(store: SafeStore, key: string): PendingSignIn
       // The hosted pages are another site, so a value in memory would be lost.
       if (store.set(key, JSON.stringify([...all(), pending].slice(-MAX_PENDING)))) return;
       store.remove(key);
-      const message =
-        "This browser does not store data for this page. Allow site data or free some space, and sign in again.";
+      const message = "This browser stores no data for this page. Allow site data or free some space.";
       throw new ApiProblem("unavailable", message, { retryable: false });
     },
     remove({ state }) {

@@ -119,10 +119,10 @@ export function problemFromJob(status: string, error: unknown): ApiProblem {
   if (problem) return problem;
   // RunPod can also report a job that exceeded its time limit as FAILED. Only the error's text shows the reason.
   if (status === "TIMED_OUT" || (typeof error === "string" && /executionTimeout|timed out/i.test(error))) {
-    return new ApiProblem("timeout", "The model did not answer in time. Try again.");
+    return new ApiProblem("timeout", "The model did not answer in time.");
   }
-  if (status === "CANCELLED") return new ApiProblem("unavailable", "The job was cancelled. Try again.");
-  return new ApiProblem("internal", "The model could not answer. Try again.");
+  if (status === "CANCELLED") return new ApiProblem("unavailable", "The job was cancelled.");
+  return new ApiProblem("internal", "The model could not answer.");
 }
 
 /** Parses JSON text. Returns undefined for any other text. */

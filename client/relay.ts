@@ -1,69 +1,22 @@
 import { randomText } from "./bytes";
-import { open, readResponse, send } from "./http";
+import { jsonRequest, open, readResponse, sendLast } from "./http";
 import { isDone, isItem } from "./items";
 import { ApiProblem, parseJson, problemFromBody, problemFromResponse, textField } from "./problem";
 import { createEventParser } from "./sse";
+import type { Attempt } from "./stop";
 import type { ChatInput, ChatItem, Session } from "./types";
 
-/** Limits of one chat over the relay. */
-export interface RelayOptions {
-  /** Aborting it closes the stream, cancels the chat and throws the signal's reason. */
-  stop: AbortSignal;
-  /** Time limit without a byte from the relay. */
-  idleTimeoutMs: number;
-}
-
-const CANCEL_TIMEOUT_MS = 5_000;
 /** Delays before the attempts to cancel a chat. The relay may not know the chat yet at the first ones. */
 const CANCEL_DELAYS_MS = [0, 250, 500, 1_000, 2_000];
 
 /**
- * Runs a chat over the relay and yields the items of its stream. Leaving the loop cancels the chat.
+ * Prepares a chat over the relay. Its items throw `ApiProblem` with the relay's code, `timeout` when the relay is silent,
+ * or `unavailable` when the stream broke off.
  *
- * @throws ApiProblem with the relay's code, `timeout` when the relay is silent, or `unavailable` when the stream broke
- * off
+ * @param idleTimeoutMs time limit without a byte from the relay
  */
-export async function* relayChat(
-  session: Session,
-  input: ChatInput,
-  { stop, idleTimeoutMs }: RelayOptions,
-): AsyncGenerator<ChatItem, void, void> {
-  stop.throwIfAborted();
-  const chat = connect(session, idleTimeoutMs);
-  // A page that is left runs no code after this event.
-  const onStop = () => chat.close(stop.reason);
-  stop.addEventListener("abort", onStop, { once: true });
-  try {
-    for await (const data of chat.events(input)) {
-      const item = parseJson(data);
-      const problem = problemFromBody(item, { partialText: textField(item, "text") });
-      if (problem || isDone(item)) chat.finish();
-      if (problem) throw problem;
-      if (!isItem(item)) continue;
-      yield item;
-      if (isDone(item)) return;
-      stop.throwIfAborted();
-    }
-    throw new ApiProblem("unavailable", "The reply broke off. Try again.");
-  } finally {
-    stop.removeEventListener("abort", onStop);
-    chat.close();
-  }
-}
-
-interface Connection {
-  /** Sends the chat and yields the data of each server-sent event. */
-  events(input: ChatInput): AsyncGenerator<string, void, void>;
-  /** Notes that the relay no longer works on the chat. */
-  finish(): void;
-  /** Closes the stream. Cancels the chat in the background, unless it is finished or already cancelled. */
-  close(reason?: unknown): void;
-}
-
-function connect({ inference }: Session, idleTimeoutMs: number): Connection {
+export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutMs: number): Attempt {
   const { host } = new URL(inference.url);
-  const base = inference.url.replace(/\/+$/, "");
-  const headers = { Authorization: inference.authorization };
   const id = randomText();
   const closed = new AbortController();
   let running = true;
@@ -71,70 +24,70 @@ function connect({ inference }: Session, idleTimeoutMs: number): Connection {
 
   /** Waits for the next part of the response. Closes the stream when it does not arrive in time. */
   async function next<T>(part: Promise<T>): Promise<T> {
-    const message = `${host} was silent for ${idleTimeoutMs / 1000} s. Try again.`;
-    const timer = setTimeout(() => closed.abort(new ApiProblem("timeout", message)), idleTimeoutMs);
+    const silent = () => closed.abort(new ApiProblem("timeout", `${host} was silent for ${idleTimeoutMs / 1000} s.`));
+    const timer = setTimeout(silent, idleTimeoutMs);
     try {
       return await part;
     } catch (cause) {
       closed.signal.throwIfAborted();
-      const message = accepted ? "The reply broke off. Try again." : `${host} could not be reached.`;
-      throw new ApiProblem("unavailable", message, { cause });
+      throw new ApiProblem("unavailable", accepted ? BROKEN_OFF : `${host} could not be reached.`, { cause });
     } finally {
       clearTimeout(timer);
     }
   }
 
-  function finish(): void {
-    running = false;
+  /** Sends the chat and yields the data of each server-sent event. */
+  async function* events(): AsyncGenerator<string, void, void> {
+    const request = jsonRequest("POST", inference, "/chat", { ...input, id });
+    const headers = { ...request.headers, Accept: "text/event-stream" };
+    const response = await next(open({ ...request, headers, signal: closed.signal }));
+    if (!response.ok) {
+      running = false;
+      throw problemFromResponse("POST /chat", await next(readResponse(response)));
+    }
+    accepted = true;
+    const parse = createEventParser();
+    // Not every browser can iterate over a response's body.
+    const reader = response.body?.getReader();
+    while (reader) {
+      const { value } = await next(reader.read());
+      if (!value) return;
+      yield* parse(value);
+    }
+  }
+
+  /**
+   * Cancels the chat at the relay. Ignores a failed cancellation, because the relay's own time limits end the chat
+   * anyway. Until the relay has accepted the chat, a 404 can mean that the chat's request is still on its way.
+   */
+  async function cancelAtRelay(): Promise<void> {
+    for (const delayMs of CANCEL_DELAYS_MS) {
+      if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+      const response = await sendLast(jsonRequest("POST", inference, `/chat/${id}/cancel`));
+      if (response && (accepted || response.status !== 404)) return;
+    }
   }
 
   return {
-    async *events(input) {
-      const response = await next(
-        open({
-          method: "POST",
-          url: `${base}/chat`,
-          headers: { ...headers, Accept: "text/event-stream", "Content-Type": "application/json" },
-          body: JSON.stringify({ ...input, id }),
-          signal: closed.signal,
-        }),
-      );
-      if (!response.ok) {
-        finish();
-        throw problemFromResponse("POST /chat", await next(readResponse(response)));
+    async *items() {
+      for await (const data of events()) {
+        const item = parseJson(data);
+        const problem = problemFromBody(item, { partialText: textField(item, "text") });
+        if (problem || isDone(item)) running = false;
+        if (problem) throw problem;
+        if (isItem(item)) yield item as ChatItem;
+        if (isDone(item)) return;
+        closed.signal.throwIfAborted();
       }
-      accepted = true;
-      const parse = createEventParser();
-      // Not every browser can iterate over a response's body.
-      const reader = response.body?.getReader();
-      while (reader) {
-        const { value } = await next(reader.read());
-        if (!value) return;
-        yield* parse(value);
-      }
+      throw new ApiProblem("unavailable", BROKEN_OFF);
     },
 
-    finish,
-
-    close(reason) {
+    end(reason) {
       closed.abort(reason);
-      if (!running) return;
+      if (running) void cancelAtRelay();
       running = false;
-      void sendCancel(`${base}/chat/${id}/cancel`, headers, accepted);
     },
   };
 }
 
-/**
- * Cancels a chat. Ignores a failed cancellation, because the relay's own time limits end the chat anyway.
- *
- * @param accepted whether the relay knows the chat; otherwise a 404 can mean that the chat's request is still on its way
- */
-async function sendCancel(url: string, headers: Record<string, string>, accepted: boolean): Promise<void> {
-  for (const delayMs of CANCEL_DELAYS_MS) {
-    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-    const request = { method: "POST", url, headers, keepalive: true, timeoutMs: CANCEL_TIMEOUT_MS } as const;
-    const response = await send(request).catch(() => undefined);
-    if (response && (accepted || response.status !== 404)) return;
-  }
-}
+const BROKEN_OFF = "The reply broke off.";

@@ -1,11 +1,11 @@
 import { base64url, randomText } from "./bytes";
-import { send } from "./http";
+import { type HttpRequest, send, sendLast } from "./http";
 import { type Customer, customerOf } from "./idToken";
 import { openPendingSignIns, type Pending } from "./pending";
 import { ApiProblem, field, textField } from "./problem";
 import { createSafeStore, type KeyValueStorage } from "./store";
 import { connectTabs, createListeners } from "./tabs";
-import { createRefresher, isRejected, notAnswered, openTokenStore, type Post, revoke, tokensOf } from "./tokens";
+import { createRefresher, isRejected, notAnswered, openTokenStore, type TokenEndpoint, tokensOf } from "./tokens";
 
 /** Settings of the Cognito app client. The stack output `signIn` has the first four. */
 export interface SignInOptions {
@@ -86,8 +86,6 @@ export interface SignIn {
   subscribe(listener: (event: SignInEvent) => void): () => void;
 }
 
-/** Longest wait for the revocation, so that a sign-out without network does not seem to hang. */
-const REVOKE_TIMEOUT_MS = 5_000;
 /** Longest reason of the hosted pages that an error message repeats. */
 const MAX_REASON_CHARS = 200;
 
@@ -117,31 +115,33 @@ export function createSignIn({
   const tokens = openTokenStore(store, `snack-misaki.tokens.${clientId}`);
   const pendingSignIns = openPendingSignIns(store, `snack-misaki.sign-in.${clientId}`);
   const listeners = createListeners<SignInEvent>();
-  const tabs = connectTabs(`snack-misaki.sign-in.${clientId}`, onMessage);
+  const tellTabs = connectTabs(`snack-misaki.sign-in.${clientId}`, onMessage);
   const finishing = new Map<string, Promise<Customer>>();
   /** Raised by a sign-out. A sign-in that is being finished does not undo a later sign-out. */
   let signOuts = 0;
-  let seen: { idToken: string; customer: Customer } | undefined;
+  let seenToken: string | undefined;
+  let seenCustomer: Customer | undefined;
   /** Id of the sign-in that the listeners know. */
   let toldId = tokens.read()?.id;
 
-  const post: Post = (path, form) => {
+  const requestOf = (path: string, form: Record<string, string>): HttpRequest => {
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
     const body = new URLSearchParams({ client_id: clientId, ...form }).toString();
-    // The page is usually left during a revocation.
-    const rest = path === "/oauth2/revoke" ? { timeoutMs: REVOKE_TIMEOUT_MS, keepalive: true } : { timeoutMs };
-    return send({ method: "POST", url: base + path, headers, body, ...rest });
+    return { method: "POST", url: base + path, headers, body };
   };
-  const getIdToken = createRefresher({ tokens, post, expected, onLost: ({ id }) => announce("sessionLost", id) });
+  const endpoint: TokenEndpoint = {
+    grant: (form) => send({ ...requestOf("/oauth2/token", form), timeoutMs }),
+    // A failure must not block the sign-out, because the token expires anyway.
+    revoke: async (token) => void (token && (await sendLast(requestOf("/oauth2/revoke", { token })))),
+  };
+  const getIdToken = createRefresher({ tokens, endpoint, expected, onLost: ({ id }) => announce("sessionLost", id) });
 
   /** Reads who is signed in now. */
   function look(): Customer | undefined {
-    const { idToken } = tokens.read() ?? {};
-    if (idToken !== seen?.idToken) {
-      const customer = idToken === undefined ? undefined : customerOf(idToken);
-      seen = customer && idToken !== undefined ? { idToken, customer } : undefined;
-    }
-    return seen?.customer;
+    const idToken = tokens.read()?.idToken;
+    if (idToken !== seenToken) seenCustomer = idToken === undefined ? undefined : customerOf(idToken);
+    seenToken = idToken;
+    return seenCustomer;
   }
 
   /** Tells the listeners when the sign-in is another one than they know. */
@@ -155,7 +155,7 @@ export function createSignIn({
 
   function announce(type: SignInEvent["type"], id: string): void {
     notice(type === "sessionLost" ? type : "signedOut");
-    tabs.tell({ type, id });
+    tellTabs({ type, id });
   }
 
   /** Another tab has changed who is signed in. Its storage may be another one than this tab's. */
@@ -187,16 +187,20 @@ export function createSignIn({
     // Cognito sends some errors without `state`. A link of a stranger must not choose the page's text.
     if (query.has("error") && pendingSignIns.all().length > 0) throw notCompleted(query);
     // A reload of a callback page that has finished its sign-in.
+    return customerOrProblem("No pending sign-in of this browser fits the URL.");
+  }
+
+  function customerOrProblem(message: string, isSignedIn = true): Customer {
     const customer = look();
-    if (customer) return customer;
-    throw new ApiProblem("unauthorized", "This browser has no pending sign-in that fits the URL. Sign in again.");
+    if (customer && isSignedIn) return customer;
+    throw new ApiProblem("unauthorized", `${message} Sign in again.`);
   }
 
   async function exchange(pending: Pending, code: string): Promise<Customer> {
     const before = signOuts;
     const { state: id, nonce, verifier } = pending;
     // Without an answer, the sign-in stays pending, so that the caller can try again.
-    const response = await post("/oauth2/token", {
+    const response = await endpoint.grant({
       grant_type: "authorization_code",
       code,
       redirect_uri: redirectUri,
@@ -205,17 +209,16 @@ export function createSignIn({
     if (!response.ok && !isRejected(response)) throw notAnswered(response);
     pendingSignIns.remove(pending);
     if (!response.ok) {
-      // Another tab with the same callback has used the code.
-      if (tokens.read()?.id === id) return finishUnknown(new URLSearchParams());
-      throw new ApiProblem("unauthorized", "The sign-in was rejected. Sign in again.");
+      // Another tab with the same callback may have used the code.
+      return customerOrProblem("The sign-in was rejected.", tokens.read()?.id === id);
     }
     if (signOuts !== before) {
-      await revoke(post, textField(response.body, "refresh_token"));
-      throw new ApiProblem("unauthorized", "The customer has signed out. Sign in again.");
+      await endpoint.revoke(textField(response.body, "refresh_token"));
+      return customerOrProblem("The customer has signed out.", false);
     }
     tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
     announce("signedIn", id);
-    return finishUnknown(new URLSearchParams());
+    return customerOrProblem("The ID token has no sub.");
   }
 
   return {
@@ -256,7 +259,7 @@ export function createSignIn({
       tokens.remove();
       if (current) {
         announce("signedOut", current.id);
-        await revoke(post, current.refreshToken);
+        await endpoint.revoke(current.refreshToken);
       }
       return `${base}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: logoutUri })}`;
     },
@@ -274,7 +277,7 @@ function notCompleted(query: URLSearchParams): ApiProblem {
 /** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */
 async function challengeOf(verifier: string): Promise<string> {
   if (!globalThis.crypto?.subtle) {
-    const message = "Sign-in needs a secure page. Open the page over https, or on localhost.";
+    const message = "Sign-in needs a secure page: use https, or localhost.";
     throw new ApiProblem("unavailable", message, { retryable: false });
   }
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));

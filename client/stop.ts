@@ -1,4 +1,5 @@
 import { ApiProblem } from "./problem";
+import type { ChatItem } from "./types";
 
 /** Reasons to end a chat before its last item. */
 export interface StopOptions {
@@ -11,6 +12,18 @@ export interface StopOptions {
    * such as in Node, it does nothing.
    */
   cancelOnPageHide?: boolean;
+}
+
+/** One attempt to get a reply from the relay or from an endpoint. */
+export interface Attempt {
+  /** Sends the chat and yields the items of the reply. */
+  items(): AsyncGenerator<ChatItem, void, void>;
+  /**
+   * Closes all connections and cancels the chat, unless it is finished or already cancelled.
+   *
+   * @param reason error that the pending item throws
+   */
+  end(reason?: unknown): void;
 }
 
 /** One signal for every reason to end a chat. The reason of `signal` is the error to throw. */
@@ -28,10 +41,9 @@ export function createStop(
   controller: AbortController,
   { signal, timeoutMs = CHAT_TIMEOUT_MS, cancelOnPageHide = true }: StopOptions,
 ): Stop {
-  const late = () => controller.abort(new ApiProblem("timeout", `No answer in ${timeoutMs / 1000} s. Try again.`));
+  const late = () => controller.abort(new ApiProblem("timeout", `No answer in ${timeoutMs / 1000} s.`));
   // A page can come back from the browser's cache of left pages. Then it shows this problem.
-  const left = () =>
-    controller.abort(new ApiProblem("unavailable", "The page was left before the reply was complete."));
+  const left = () => controller.abort(new ApiProblem("unavailable", "The page was left."));
   const timer = setTimeout(late, timeoutMs);
   if (cancelOnPageHide) globalThis.addEventListener?.("pagehide", left);
   return {

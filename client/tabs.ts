@@ -1,47 +1,34 @@
-/** Connection to the other tabs of the same site, and to other clients on the same page. */
-export interface Tabs {
-  /** Sends a message to all others. */
-  tell(message: unknown): void;
-}
-
-/** Connects to the other tabs. Without `BroadcastChannel`, such as in old browsers, messages reach nobody. */
-export function connectTabs(name: string, onMessage: (message: unknown) => void): Tabs {
-  if (typeof BroadcastChannel === "undefined") return { tell: () => undefined };
+/**
+ * Connects to the other tabs of the same site, and to other clients on the same page. Returns the function that sends
+ * them a message. Without `BroadcastChannel`, such as in old browsers, messages reach nobody.
+ */
+export function connectTabs(name: string, onMessage: (message: unknown) => void): (message: unknown) => void {
+  if (typeof BroadcastChannel === "undefined") return () => undefined;
   const channel = new BroadcastChannel(name);
   channel.onmessage = ({ data }: MessageEvent<unknown>) => onMessage(data);
   // In Node, an open channel would keep the process running.
   (channel as { unref?: () => void }).unref?.();
-  return { tell: (message) => channel.postMessage(message) };
+  return (message) => channel.postMessage(message);
 }
 
 /** Listeners of one kind of event. */
 export interface Listeners<Event> {
   /** Adds a listener. Returns a function that removes it. */
   subscribe(listener: (event: Event) => void): () => void;
+  /** Calls the listeners soon, each by itself. The error of a listener does not fail the call that emits. */
   emit(event: Event): void;
 }
 
 /** Creates an empty list of listeners. */
 export function createListeners<Event>(): Listeners<Event> {
-  const listeners = new Set<{ listener: (event: Event) => void }>();
+  const listeners = new Set<(event: Event) => void>();
   return {
     subscribe(listener) {
-      // The same function can be subscribed twice. Each subscription ends by itself.
-      const entry = { listener };
-      listeners.add(entry);
-      return () => void listeners.delete(entry);
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
     emit(event) {
-      for (const { listener } of [...listeners]) {
-        try {
-          listener(event);
-        } catch (error) {
-          // A listener's error must not fail the call that has caused the event.
-          queueMicrotask(() => {
-            throw error;
-          });
-        }
-      }
+      for (const listener of listeners) queueMicrotask(() => listener(event));
     },
   };
 }

@@ -13,8 +13,13 @@ export interface Tokens {
   expiresAt: number;
 }
 
-/** Sends a form to a path of the hosted domain. */
-export type Post = (path: string, form: Record<string, string>) => Promise<HttpResponse>;
+/** Cognito's endpoints for tokens. */
+export interface TokenEndpoint {
+  /** Exchanges a code or a refresh token for tokens. */
+  grant(form: Record<string, string>): Promise<HttpResponse>;
+  /** Revokes a refresh token, if there is one. Never fails. */
+  revoke(refreshToken: string | undefined): Promise<void>;
+}
 
 /** Stored tokens, shared by all tabs. */
 export interface TokenStore {
@@ -75,18 +80,13 @@ export function isRejected({ status, body }: HttpResponse): boolean {
 
 /** Problem of a token endpoint that did not do its work. The customer stays signed in. */
 export function notAnswered({ status, retryAfterMs }: HttpResponse): ApiProblem {
-  return new ApiProblem("unavailable", `The sign-in service answered ${status}. Try again.`, { retryAfterMs });
-}
-
-/** Revokes a refresh token. A failure must not block the sign-out, because the token expires anyway. */
-export async function revoke(post: Post, refreshToken: string | undefined): Promise<void> {
-  if (refreshToken !== undefined) await post("/oauth2/revoke", { token: refreshToken }).catch(() => undefined);
+  return new ApiProblem("unavailable", `The sign-in service answered ${status}.`, { retryAfterMs });
 }
 
 /** Settings of `createRefresher`. */
 export interface RefresherOptions {
   tokens: TokenStore;
-  post: Post;
+  endpoint: TokenEndpoint;
   expected: ExpectedClaims;
   /** Called when Cognito has rejected the refresh token and the tokens are removed. */
   onLost: (tokens: Tokens) => void;
@@ -101,7 +101,7 @@ const RETRY_WITHIN_MS = 1_000;
  * each refresh and still accepts the old one for 60 s. So two tabs may refresh at once, and a refresh whose response was
  * lost may be repeated.
  */
-export function createRefresher({ tokens, post, expected, onLost }: RefresherOptions) {
+export function createRefresher({ tokens, endpoint, expected, onLost }: RefresherOptions) {
   let refreshing: Promise<string | undefined> | undefined;
 
   function lose(lost: Tokens): undefined {
@@ -110,12 +110,12 @@ export function createRefresher({ tokens, post, expected, onLost }: RefresherOpt
   }
 
   async function refresh(sent: Tokens): Promise<string | undefined> {
-    const response = await requestRefresh(post, sent.refreshToken ?? "");
+    const response = await requestRefresh(endpoint, sent.refreshToken ?? "");
     if (!response.ok && !isRejected(response)) throw notAnswered(response);
     const current = tokens.read();
     if (!current || current.id !== sent.id) {
       // The customer has signed out meanwhile. The answer must not undo that.
-      await revoke(post, textField(response.body, "refresh_token"));
+      await endpoint.revoke(textField(response.body, "refresh_token"));
       return current?.idToken;
     }
     // Another tab has refreshed meanwhile. All tabs must use the stored tokens.
@@ -146,12 +146,12 @@ export function createRefresher({ tokens, post, expected, onLost }: RefresherOpt
 }
 
 /** Sends a refresh, and once more when no response arrives. */
-async function requestRefresh(post: Post, refreshToken: string): Promise<HttpResponse> {
+async function requestRefresh(endpoint: TokenEndpoint, refreshToken: string): Promise<HttpResponse> {
   const form = { grant_type: "refresh_token", refresh_token: refreshToken };
   try {
-    return await post("/oauth2/token", form);
+    return await endpoint.grant(form);
   } catch {
     await new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_WITHIN_MS));
-    return post("/oauth2/token", form);
+    return endpoint.grant(form);
   }
 }

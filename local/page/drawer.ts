@@ -57,3 +57,7 @@ export class Drawer {
     );
   }
 }
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -13,7 +13,17 @@ afterEach(async () => {
 
 /** Starts all services, and one client per tab. The API answers with `state`. */
 async function open(tabCount = 1) {
-  const jobs = await startJobApi({ stream: [{ status: "COMPLETED", items: [doneItem("あら")] }] });
+  let rejectTicket: (() => void) | undefined;
+  const jobs = await startJobApi({
+    stream: [{ status: "COMPLETED", items: [doneItem("あら")] }],
+    reject: () => {
+      rejectTicket?.();
+      return rejectTicket && { status: 401, body: {} };
+    },
+  });
+  const rejectTickets = (meanwhile: () => void) => {
+    rejectTicket = meanwhile;
+  };
   const redirectUri = "http://localhost:4100/callback";
   const domain = await startHostedDomain({ clientId: "client1", redirectUri });
   const state = { plan: "free" as Plan, ttlMs: 120_000, rejected: new Set<string>(), delay: async () => {} };
@@ -71,7 +81,7 @@ async function open(tabCount = 1) {
   const [first] = tabs;
   if (!first) throw new Error("no tab");
   const signIn = async () => first.client.finishSignIn(domain.signInAt(await first.client.startSignIn()));
-  return { jobs, domain, state, calls, tabs, ...first, signIn };
+  return { rejectTickets, domain, state, calls, tabs, ...first, signIn };
 }
 
 async function textOf(reply: AsyncIterable<object>): Promise<string> {
@@ -131,6 +141,16 @@ describe("A client", () => {
     await expect(textOf(client.chat({ text: "a" }))).rejects.toMatchObject({ code: "unauthorized" });
     expect(events.at(-1)).toEqual({ type: "sessionLost" });
     expect(calls).not.toContain("POST /auth/guest");
+  });
+});
+
+describe("A customer's chat", () => {
+  it("does not go on as a guest when its session must be renewed and the customer has signed out", async () => {
+    const { client, calls, rejectTickets, signIn } = await open();
+    await signIn();
+    rejectTickets(() => void client.signOut());
+    await expect(textOf(client.chat({ text: "a" }))).rejects.toMatchObject({ code: "unauthorized" });
+    expect(calls).toEqual(["POST /auth/session"]);
   });
 });
 

@@ -534,6 +534,24 @@ describe("Another tab", () => {
     expect(second.customer()).toBeDefined();
   });
 
+  it("is noticed when its tokens arrive after its message, as between two processes of a browser", async () => {
+    const page = new EventTarget();
+    vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+    const { domain, options, first, otherEvents } = await tabs();
+    const late = memoryStorage();
+    const second = createSignIn({ ...options, storage: late });
+    const told: string[] = [];
+    second.subscribe(({ type }) => told.push(type));
+    await first.finishSignIn(domain.signInAt(await first.startSignIn()));
+    // All channels have the message now.
+    await expect.poll(() => otherEvents).toEqual(["signedIn"]);
+    expect(told).toEqual([]);
+    const key = "snack-misaki.tokens.client1";
+    late.setItem(key, options.storage.getItem(key) ?? "");
+    page.dispatchEvent(new Event("storage"));
+    await expect.poll(() => told).toEqual(["signedIn"]);
+  });
+
   it("is noticed by a page that comes back from the browser's cache of left pages", async () => {
     const page = new EventTarget();
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
@@ -542,16 +560,16 @@ describe("Another tab", () => {
     await signIn();
     expect(otherEvents).toEqual([]);
     page.dispatchEvent(new Event("pageshow"));
-    expect(otherEvents).toEqual(["signedIn"]);
+    await expect.poll(() => otherEvents).toEqual(["signedIn"]);
     expect(second.customer()).toBeDefined();
   });
 
   it("stops being told after it has unsubscribed, and a listener that throws does not fail the sign-in", async () => {
     const { first, otherEvents, second, signIn } = await tabs();
     const errors: unknown[] = [];
-    vi.stubGlobal("queueMicrotask", (report: () => void) => {
+    vi.stubGlobal("queueMicrotask", (run: () => void) => {
       try {
-        report();
+        run();
       } catch (error) {
         errors.push(error);
       }

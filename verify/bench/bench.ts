@@ -33,6 +33,7 @@ program
   .addHelpText(
     "after",
     `
+client              what a frontend's bundle gains by the client: minified by Vite's minifier, gzip
 zips                size of each function's archive
 importRatio         time to import a function's bundle, divided by the time to import only its SDK clients
 evaluateCpuRatio    CPU time of a preview (the program and the server of dynamic resources), in units
@@ -121,6 +122,7 @@ function programTable(result: ProgramBench): BudgetTable {
   const kB = (bytes: number) => `${(bytes / 1000).toFixed(0)} kB`;
   const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
   const times = (ratio: number) => `${ratio.toFixed(2)} ×`;
+  table.atMost("client, minified, gzip", result.client.bytes, result.client.budgetBytes, (bytes) => `${bytes} bytes`);
   for (const [name, { bytes, budgetBytes }] of Object.entries(result.zips))
     table.atMost(`zip ${name}`, bytes, budgetBytes, kB);
   for (const [name, ratio] of Object.entries(result.importRatio))

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { FunctionName } from "../../infra/bundle";
 import { startLocalCloud } from "../../local/cloud/cloud";
 import { bringUp, engineOptions } from "../../local/cloud/program";
+import { CLIENT_BUDGET_BYTES, clientGzipBytes } from "../clientApp/pack";
 import { evaluate } from "./evaluation";
 import { importRatios } from "./importRatio";
 import { median } from "./median";
@@ -13,6 +14,8 @@ import { budgets, functionName, packageFolder, zippedBytes } from "./zips";
 
 /** Output of `npm run bench -- program --json`. Every time and ratio of times is a median. */
 export interface ProgramBench {
+  /** What a frontend's bundle gains by the client: minified, gzip. */
+  client: { bytes: number; budgetBytes: number };
   /** Size of each function's archive. */
   zips: Record<string, { bytes: number; budgetBytes: number }>;
   /** Time to import a function's bundle, divided by the time to import only its SDK clients. */
@@ -54,6 +57,7 @@ export async function benchProgram(say: (line: string) => void): Promise<Program
     const start = await compare(ROUNDS.start, startUntilReply);
     say("measuring imports of the functions' bundles");
     return {
+      client: { bytes: await clientGzipBytes(), budgetBytes: CLIENT_BUDGET_BYTES },
       zips: Object.fromEntries(functions),
       importRatio: await importRatios(),
       evaluateCpuRatio: evaluation.cpuRatio,

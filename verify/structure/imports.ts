@@ -15,10 +15,11 @@ export function circles(sources: Source[]): string[][] {
 }
 
 /**
- * Imports that go up, each with the reason. An import goes up in four cases:
+ * Imports that go up, each with the reason. An import goes up in five cases:
  *
  * - It closes a cycle between two children of one folder.
  * - It imports from a room above its own room.
+ * - It imports a file of a room with a public entry, but not the entry.
  * - One of its two files is not in any room of `rooms`.
  * - It imports from a folder named `tests`.
  */
@@ -47,7 +48,9 @@ function againstRooms({ from, to }: Import, rooms: Room[]): string | undefined {
   if (to.split("/").includes("tests")) return "only tests may import from tests";
   const [above, below] = [roomOf(from, rooms), roomOf(to, rooms)];
   if (!above || !below) return `${above ? to : from} is in no room: add its folder to verify/structure/rooms.ts`;
-  return rooms.indexOf(above) > rooms.indexOf(below) ? `${below.path} is above ${above.path}` : undefined;
+  if (rooms.indexOf(above) > rooms.indexOf(below)) return `${below.path} is above ${above.path}`;
+  const isInside = below.entry === undefined || to === below.entry || above === below;
+  return isInside ? undefined : `other rooms may only import ${below.entry} of ${below.path}`;
 }
 
 /** The innermost room that contains a file. */

@@ -2,6 +2,8 @@
 export interface Room {
   path: string;
   reason: string;
+  /** The only file of the room that other rooms may import. Undefined when they may import every file. */
+  entry?: string;
 }
 
 /** Rooms of the repository, highest first. A file may import from its own room and from the rooms below it. */
@@ -26,7 +28,7 @@ export const rooms: Room[] = [
   { path: "runpod", reason: "dynamic provider of RunPod resources" },
   { path: "stripe", reason: "dynamic provider of Stripe resources" },
   { path: "dynamic", reason: "code that both dynamic providers share" },
-  { path: "client", reason: "the browser's package, which imports no other room" },
+  { path: "client", reason: "the browser's package, which imports no other room", entry: "client/index.ts" },
   { path: "images", reason: "the GPU worker and the facts about each model" },
   { path: "contract", reason: "formats of the data that clients, functions and workers exchange" },
   { path: "cli", reason: "code with which every command starts, prints and fails" },

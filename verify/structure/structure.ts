@@ -18,7 +18,7 @@ const program = command(
     `
 circles               groups of files that import each other
 upward                imports that go up: they close a cycle between children of one folder, go from a lower room to a
-                      higher one (verify/structure/rooms.ts lists the rooms), or go into tests/
+                      higher one or past a room's entry (verify/structure/rooms.ts lists the rooms), or go into tests/
 filesUnder25Lines     source files with fewer than ${SMALL_FILE_LINES} lines
 longestFunctionLines  length of the longest function
 

@@ -56,6 +56,17 @@ test("readSources ignores imports of packages and JSON, and imports in comments 
   ]);
 });
 
+test("upwardImports finds an import of a client's file that is not its public entry", () => {
+  const sources = plant({
+    "local/page/app.ts": `import "../../client";\nimport "../../client/problem";`,
+    "client/index.ts": `import "./problem";`,
+    "client/problem.ts": "",
+  });
+  expect(upwardImports(sources, rooms).map(({ from, to }) => [from, to])).toEqual([
+    ["local/page/app.ts", "client/problem.ts"],
+  ]);
+});
+
 test("upwardImports finds an import from a room above the file's own room", () => {
   const sources = plant({
     "contract/a.ts": `import "../infra/b";`,
