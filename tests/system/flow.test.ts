@@ -1,7 +1,7 @@
 import { get } from "node:http";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ApiProblem, chat, createApi, type Session } from "../../client";
-import { openApi } from "../../contract/openapi";
+import { openApi } from "../../contract/openapi/document";
 import { PlanResponse, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { customers } from "../../local/cloud/customers";
