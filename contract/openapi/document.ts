@@ -40,7 +40,10 @@ const tags = [
   { name: "Auth", description: "Auth and billing API: sessions" },
   { name: "Billing", description: "Auth and billing API: plans and payments" },
   { name: "Relay", description: "Inference: chats of every plan" },
-  { name: "RunPod", description: "Inference without the relay: the job API and the OpenAI route of a model's endpoint" },
+  {
+    name: "RunPod",
+    description: "Inference without the relay: the job API and the OpenAI route of a model's endpoint",
+  },
 ];
 
 const bearer = { type: "http", scheme: "bearer" } as const;

@@ -126,7 +126,12 @@ export const runpod: Front = {
     runpodAnswer(400, "Bad Request", "bad request: body: must be JSON", "The body is not valid or too large"),
     runpodAnswer(401, "Unauthorized", "unauthorized", "The key may not call this endpoint"),
     runpodAnswer(404, "Not Found", "job not found", "The endpoint or the job does not exist"),
-    runpodAnswer(429, "Too Many Requests", "too many run requests", "The endpoint's limit of this operation is reached"),
+    runpodAnswer(
+      429,
+      "Too Many Requests",
+      "too many run requests",
+      "The endpoint's limit of this operation is reached",
+    ),
   ]),
 };
 
@@ -171,30 +176,35 @@ export function errors(
   codes: readonly ErrorCode[],
   { error = WorkerFailure, headers = {} }: ErrorOptions = {},
 ): ZodOpenApiResponsesObject {
-  const statuses = new Set([...codes.map((code) => errorCodes[code].status), ...Object.keys(front.answers).map(Number)]);
-  const responses = [...statuses].toSorted((a, b) => a - b).map((status): [string, ZodOpenApiResponseObject] => {
-    const ours = codes.filter((code) => errorCodes[code].status === status);
-    const theirs = front.answers[status];
-    if (ours.length === 0 && theirs) return [String(status), frontResponse(front, status, theirs)];
-    const lines = [...ours.map((code) => `\`${code}\``), ...(theirs ? [`${front.name}: ${theirs.when}`] : [])];
-    return [
-      String(status),
-      {
-        description: lines.join(". "),
-        headers: {
-          ...front.headers,
-          ...noStore,
-          ...headers,
-          ...(mayRetry(ours) && retryAfter),
-          ...theirs?.headers,
+  const statuses = new Set([
+    ...codes.map((code) => errorCodes[code].status),
+    ...Object.keys(front.answers).map(Number),
+  ]);
+  const responses = [...statuses]
+    .toSorted((a, b) => a - b)
+    .map((status): [string, ZodOpenApiResponseObject] => {
+      const ours = codes.filter((code) => errorCodes[code].status === status);
+      const theirs = front.answers[status];
+      if (ours.length === 0 && theirs) return [String(status), frontResponse(front, status, theirs)];
+      const lines = [...ours.map((code) => `\`${code}\``), ...(theirs ? [`${front.name}: ${theirs.when}`] : [])];
+      return [
+        String(status),
+        {
+          description: lines.join(". "),
+          headers: {
+            ...front.headers,
+            ...noStore,
+            ...headers,
+            ...(mayRetry(ours) && retryAfter),
+            ...theirs?.headers,
+          },
+          content: json(theirs ? z.union([error, front.error]) : error, {
+            ...Object.fromEntries(ours.map((code) => [code, new ApiError(code).body])),
+            ...(theirs && { [front.id]: theirs.example }),
+          }),
         },
-        content: json(theirs ? z.union([error, front.error]) : error, {
-          ...Object.fromEntries(ours.map((code) => [code, new ApiError(code).body])),
-          ...(theirs && { [front.id]: theirs.example }),
-        }),
-      },
-    ];
-  });
+      ];
+    });
   return Object.fromEntries(responses);
 }
 

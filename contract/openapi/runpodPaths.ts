@@ -160,7 +160,11 @@ export const runpodPaths: ZodOpenApiPathsObject = {
           runpod,
           {
             ...json(ChatCompletion, { reply: completion }),
-            "text/event-stream": { schema: ChatCompletionChunk, examples: toExamples({ first: completionChunk }) },
+            "text/event-stream": {
+              // The last event of a job that failed has the error.
+              schema: z.union([ChatCompletionChunk, WorkerFailure]),
+              examples: toExamples({ first: completionChunk }),
+            },
           },
           "The reply",
         ),
