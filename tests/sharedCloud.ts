@@ -11,7 +11,7 @@ import { bringUp, type ProgramOutputs } from "../local/cloud/program";
 import type { StripeDouble } from "../local/stripe/server";
 import { createSwitches } from "../local/stripe/switches";
 import { createAnswerCheck } from "../verify/openapi/answers";
-import { watchAnswers } from "./answersOnTheWire";
+import { watchAnswers } from "../verify/openapi/watchAnswers";
 
 /** Maximum number of guest sessions per hour for one IP address. It is low, so that a test can reach it. */
 export const guestLimit = 3;
@@ -65,7 +65,7 @@ async function start(): Promise<SharedCloud> {
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });
   const outputs = await bringUp(cloud, programDir, dir);
   const check = createAnswerCheck(openApi({ strict: true }));
-  watchAnswers(outputs, (seen) => compared.push(check(seen)));
+  watchAnswers(outputs, (seen) => compared.push(check(seen).map(({ text }) => text)));
   if (!cloud.stripe) throw new Error("The local cloud has no Stripe double.");
   return { cloud, stripe: cloud.stripe, outputs, programDir, dir };
 }

@@ -25,9 +25,6 @@ const servers = [
 const always = ["unavailable", "internal"] as const;
 const ticketFaults = ["ticket_missing", "ticket_invalid", "ticket_expired", "ticket_wrong_model"] as const;
 const cancelTicketFaults = ["ticket_missing", "ticket_invalid", "ticket_expired"] as const;
-/** The ticket may also be a field of the body. */
-const security = [{ ticket: [] }, {}];
-
 const requestId = { "x-request-id": { description: "Id of the chat", schema: { type: "string" as const } } };
 const serverTiming = {
   "server-timing": {
@@ -59,7 +56,8 @@ export const relayPaths: ZodOpenApiPathsObject = {
       description:
         "The last event has `done` or `error`. Without `Accept: text/event-stream` the answer is one JSON object. A body " +
         "with `message` or `conversation` is the request of the product's first web frontend: it needs no ticket.",
-      security,
+      // The ticket may also be a field of the body.
+      security: [{ ticket: [] }, {}],
       requestBody: {
         required: true,
         content: json(z.union([ChatRequest, LegacyMessage, LegacyConversation]), {
@@ -97,7 +95,8 @@ export const relayPaths: ZodOpenApiPathsObject = {
       operationId: "cancelChat",
       tags: ["Relay"],
       summary: "Cancels a running chat of the same user",
-      security,
+      description: "The ticket may also be a field of the body.",
+      security: [{ ticket: [] }],
       requestParams: { path: z.object({ id: ChatId.check(z.meta({ param: { example: chatId } })) }) },
       requestBody: { content: json(CancelRequest, { empty: {} }) },
       responses: {

@@ -16,15 +16,24 @@ export interface SeenAnswer {
   body: string;
 }
 
+/** A difference between an answer and the document. `status` also stands for an unknown operation. */
+export interface Difference {
+  kind: "status" | "body";
+  /** One line: the request, the status and the difference. */
+  text: string;
+}
+
+type Problem = Omit<Difference, "text"> & { problem: string };
+
 const ID = "openapi.json";
 
 /**
  * Compares answers with the document: path, status, content type, body and error code.
  *
  * @param document made with `strict`, so that its schemas refuse undocumented fields
- * @returns a function that lists an answer's differences, one line each
+ * @returns a function that lists an answer's differences
  */
-export function createAnswerCheck(document: OpenApi): (seen: SeenAnswer) => string[] {
+export function createAnswerCheck(document: OpenApi): (seen: SeenAnswer) => Difference[] {
   const ajv = new Ajv2020({ strict: false, validateSchema: false, allErrors: false });
   formats.default(ajv);
   ajv.addSchema(document, ID);
@@ -43,7 +52,7 @@ export function createAnswerCheck(document: OpenApi): (seen: SeenAnswer) => stri
     const found = findOperation(document, seen);
     const place = `${seen.method} ${seen.path} → ${seen.status}`;
     const problems = found ? answerProblems(document, found, seen, schemaProblem) : unknownPathProblems(seen);
-    return problems.map((problem) => `${place}: ${problem}`);
+    return problems.map(({ kind, problem }) => ({ kind, text: `${place}: ${problem}` }));
   };
 }
 
@@ -73,8 +82,9 @@ export function serverOf(path: string, item: OpenApi["paths"][string]): Server {
 }
 
 /** Any other path does not exist. RunPod has more operations, and documents them itself. */
-function unknownPathProblems({ server, status }: SeenAnswer): string[] {
-  return server === "runpod" || status === 404 || status === 413 ? [] : ["the document has no such operation"];
+function unknownPathProblems({ server, status }: SeenAnswer): Problem[] {
+  const isExpected = server === "runpod" || status === 404 || status === 413;
+  return isExpected ? [] : [{ kind: "status", problem: "the document has no such operation" }];
 }
 
 function answerProblems(
@@ -82,7 +92,7 @@ function answerProblems(
   { path, method, operation }: Found,
   { status, contentType = "", body }: SeenAnswer,
   schemaProblem: (pointer: string, value: unknown) => string | undefined,
-): string[] {
+): Problem[] {
   const { answer, pointer } = resolve(document, operation.responses[status], [
     "paths",
     path,
@@ -90,14 +100,14 @@ function answerProblems(
     "responses",
     String(status),
   ]);
-  if (!answer) return ["the document has no such status"];
+  if (!answer) return [{ kind: "status", problem: "the document has no such status" }];
   const type = contentType.split(";")[0]?.trim() ?? "";
   const media = answer.content?.[type];
-  if (!media) return [`the document has no content type ${type || "(none)"} for it`];
+  if (!media) return [{ kind: "body", problem: `the document has no content type ${type || "(none)"} for it` }];
   const schema = [...pointer, "content", type, "schema"].map(escapePointer).join("/");
   return valuesOf(type, body).flatMap((value) => {
     const problem = schemaProblem(schema, value) ?? codeProblem(value, status, Object.keys(media.examples ?? {}));
-    return problem ? [problem] : [];
+    return problem ? [{ kind: "body" as const, problem }] : [];
   });
 }
 

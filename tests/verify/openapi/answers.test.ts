@@ -56,7 +56,7 @@ describe("The check of answers against the OpenAPI document", () => {
     ],
     ["an undocumented error code", refusal("conflict", 401), "the document does not list the code conflict for it"],
   ])("refuses %s", (_, change, problem) => {
-    expect(check({ ...answer, ...change }).map((line) => line.replace(/^.* → \d+: /, ""))).toEqual([problem]);
+    expect(check({ ...answer, ...change }).map(({ text }) => text.replace(/^.* → \d+: /, ""))).toEqual([problem]);
   });
 
   it("compares every event of a stream", () => {

@@ -1,22 +1,26 @@
-import { subscribe } from "node:diagnostics_channel";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { ProgramOutputs } from "../local/cloud/program";
-import type { SeenAnswer, Server } from "../verify/openapi/answers";
+import type { ProgramOutputs } from "../../local/cloud/program";
+import type { SeenAnswer, Server } from "./answers";
 
 /** Base URLs whose answers are watched. */
 type Bases = { server: Server; url: URL }[];
 
+const REQUEST_START = "http.server.request.start";
+
 /**
  * Calls `onAnswer` with each complete answer of the program's API, relay and endpoints. Node publishes every request to an
  * HTTP server of this process, so no server needs a hook, and answers to browsers are seen too.
+ *
+ * @returns a function that stops watching
  */
-export function watchAnswers(outputs: ProgramOutputs, onAnswer: (seen: SeenAnswer) => void): void {
+export function watchAnswers(outputs: ProgramOutputs, onAnswer: (seen: SeenAnswer) => void): () => void {
   const bases: Bases = [
     { server: "api", url: new URL(outputs.apiUrl) },
     { server: "relay", url: new URL(outputs.relayUrl) },
     ...Object.values(outputs.inference).map((url) => ({ server: "runpod" as const, url: new URL(url) })),
   ];
-  subscribe("http.server.request.start", (message) => {
+  const watch = (message: unknown) => {
     const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
     const place = placeOf(request, bases);
     if (!place) return;
@@ -30,7 +34,9 @@ export function watchAnswers(outputs: ProgramOutputs, onAnswer: (seen: SeenAnswe
         body: Buffer.concat(chunks).toString("utf8"),
       }),
     );
-  });
+  };
+  subscribe(REQUEST_START, watch);
+  return () => void unsubscribe(REQUEST_START, watch);
 }
 
 /** Server and path of a request. Undefined for any other server of this process, and for a name that it does not serve. */
