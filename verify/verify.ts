@@ -102,7 +102,8 @@ Schemathesis makes the requests: the examples of the document, one case for each
 and invalid ones. They go to the API, the relay and the job APIs, as a guest and as a customer of each plan. Schemathesis
 gets its own Python environment in .build/schemathesis. Without Python or PyPI the command says SKIPPED.
 The answers are compared on the wire, each field included. RunPod answers 500 for every failed job: such an answer counts
-as a server error when the worker's error is one.
+as a server error when the worker's error is one. The requests that failed a check of Schemathesis are in
+.build/reports/schemathesis.txt.
 Exits with status 1 when a number other than requests and accepted is not 0, also with --json.`,
   )
   .action(async ({ requests, seed, json = program.opts<{ json?: boolean }>().json }: OpenApiOptions) => {

@@ -59,10 +59,17 @@ export interface Answer {
   content?: Record<string, { schema: object; examples?: Record<string, { value: unknown }> }>;
 }
 
+/** URL of a server. */
+interface ServerUrl {
+  url: string;
+  description: string;
+}
+
 /** The OpenAPI document, as far as its readers need it. */
 export interface OpenApi {
   openapi: string;
-  paths: Record<string, { servers?: { url: string }[] } & Partial<Record<"get" | "post", Operation>>>;
+  servers: ServerUrl[];
+  paths: Record<string, { servers?: ServerUrl[] } & Partial<Record<"get" | "post", Operation>>>;
   components: { schemas: Record<string, object>; responses: Record<string, Answer> };
 }
 
@@ -103,4 +110,13 @@ export function openApi({ strict = false } = {}): OpenApi {
       },
     },
   ) as unknown as OpenApi;
+}
+
+/** Servers of the document: the auth and billing API, the relay, and the job API of an endpoint. */
+export type Server = "api" | "relay" | "runpod";
+
+/** The server of a path. @param item the path's item in the document */
+export function serverOf(path: string, item: OpenApi["paths"][string]): Server {
+  if (!item.servers) return "api";
+  return path.startsWith("/chat") ? "relay" : "runpod";
 }

@@ -101,6 +101,8 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
   await cloud.seedCustomers();
   cloud.setPageConfig({
     apiUrl: outputs.apiUrl,
+    relayUrl: outputs.relayUrl,
+    inference: outputs.inference,
     auth: {
       url: outputs.signIn.url,
       clientId: outputs.signIn.clientId,

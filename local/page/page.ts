@@ -10,6 +10,7 @@ import type { Events } from "../support/events";
 import { type Listening, serve } from "../support/http";
 import type { PageConfig } from "./config";
 import { type PanelOptions, panelRoutes } from "./panelRoutes";
+import { referenceRoutes } from "./reference";
 
 const folder = join(root, "local/page");
 
@@ -27,19 +28,23 @@ const HEARTBEAT_MS = 15_000;
 
 /**
  * Serves the page: `/` and `/callback` (the same document), `/app.js`, `/style.css`, `/config.json` (503 until the
- * program has been evaluated), `/events` (server-sent events, one `CloudEvent` each) and the panel's routes.
+ * program has been evaluated), `/events` (server-sent events, one `CloudEvent` each), the API reference and the panel's
+ * routes.
  *
  * @throws PortInUseError
  */
 export async function startPage({ port, events, config, stripe, row }: PageOptions): Promise<Listening> {
-  const [html, style, script] = await Promise.all([
+  const [html, style, script, referenceScript] = await Promise.all([
     readFile(join(folder, "index.html"), "utf8"),
     readFile(join(folder, "style.css"), "utf8"),
-    bundle(),
+    bundle("app.ts"),
+    bundle("referencePage.ts"),
   ]);
   const open = new Set<SSEStreamingApi>();
   const app = new Hono();
 
+  // Before the page's headers, because the reference has its own content security policy.
+  app.route("/", referenceRoutes(referenceScript, config));
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -100,9 +105,9 @@ export async function startPage({ port, events, config, stripe, row }: PageOptio
   };
 }
 
-async function bundle(): Promise<string> {
+async function bundle(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(folder, "app.ts")],
+    entryPoints: [join(folder, entry)],
     bundle: true,
     write: false,
     format: "iife",

@@ -1,9 +1,6 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
-import type { Answer, OpenApi, Operation } from "../../contract/openapi/document";
-
-/** Servers of the document: the auth and billing API, the relay, and the job API of an endpoint. */
-export type Server = "api" | "relay" | "runpod";
+import { type Answer, type OpenApi, type Operation, type Server, serverOf } from "../../contract/openapi/document";
 
 /** An answer as it was seen on the wire. */
 export interface SeenAnswer {
@@ -73,12 +70,6 @@ function findOperation(document: OpenApi, { server, method, path }: SeenAnswer):
     if (operation) return { path: template, method: key, operation };
   }
   return undefined;
-}
-
-/** The server of a path: its own one, else the document's. */
-export function serverOf(path: string, item: OpenApi["paths"][string]): Server {
-  if (!item.servers) return "api";
-  return path.startsWith("/chat") ? "relay" : "runpod";
 }
 
 /** Any other path does not exist. RunPod has more operations, and documents them itself. */

@@ -1,7 +1,8 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Server } from "../../contract/openapi/document";
 import type { ProgramOutputs } from "../../local/cloud/program";
-import type { SeenAnswer, Server } from "./answers";
+import type { SeenAnswer } from "./answers";
 
 /** Base URLs whose answers are watched. */
 type Bases = { server: Server; url: URL }[];
