@@ -68,6 +68,7 @@ interface ServerUrl {
 /** The OpenAPI document, as far as its readers need it. */
 export interface OpenApi {
   openapi: string;
+  info: { description: string };
   servers: ServerUrl[];
   paths: Record<string, { servers?: ServerUrl[] } & Partial<Record<"get" | "post", Operation>>>;
   components: { schemas: Record<string, object>; responses: Record<string, Answer> };

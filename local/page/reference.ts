@@ -52,6 +52,11 @@ export function referenceRoutes(script: string, config: () => PageConfig | undef
   return app;
 }
 
+const localNote = `
+
+This page calls the local cloud. **Authorize** already has a ticket, and the ID token of the customer who has signed in on
+the [page](/). A ticket is valid for about two minutes: reload this page for a new one.`;
+
 /** The committed OpenAPI document with the URLs of this local cloud. */
 function localDocument({ apiUrl, relayUrl, inference }: PageConfig): OpenApi {
   const document = JSON.parse(readFileSync(join(root, "contract/openapi.json"), "utf8")) as OpenApi;
@@ -63,7 +68,11 @@ function localDocument({ apiUrl, relayUrl, inference }: PageConfig): OpenApi {
   for (const [path, item] of Object.entries(document.paths)) {
     if (item.servers) item.servers = servers[serverOf(path, item)];
   }
-  return { ...document, servers: servers.api };
+  return {
+    ...document,
+    info: { ...document.info, description: `${document.info.description}${localNote}` },
+    servers: servers.api,
+  };
 }
 
 const html = `<!doctype html>

@@ -189,29 +189,26 @@ describe("API reference", { ...needsBrowser, timeout: 60_000 }, () => {
     try {
       const tab = await browser.newPage({ locale: "ja-JP", viewport: { width: 1280, height: 900 } });
       const errors: string[] = [];
-      tab.on("console", (message) => message.type() === "error" && errors.push(message.text()));
       await tab.goto(cloud.pageUrl);
       await tab.getByRole("button", { name: "サインインして入る" }).click();
       await tab.waitForURL(/\/login/);
       await tab.getByRole("button", { name: /^free/ }).click();
       await tab.getByLabel("ママに話しかける").waitFor();
+      tab.on("console", (message) => message.type() === "error" && errors.push(message.text()));
       await tab.getByRole("link", { name: "API", exact: true }).click();
       const call = async (operation: string, fill?: (block: Locator) => Promise<void>) => {
         const block = tab.locator(`[id$="-${operation}"]`);
         await block.locator(".opblock-summary-control").click();
         await fill?.(block);
         await block.getByRole("button", { name: "Execute" }).click();
-        const status = block.locator(".live-responses-table .response-col_status").first();
+        const status = block.locator(".live-responses-table .response .response-col_status").first();
         await status.waitFor();
         return (await status.textContent())?.trim();
       };
       expect(await call("readPlan")).toBe("200");
       expect(await call("chat")).toBe("200");
       expect(await call("listModels")).toBe("401");
-      expect(errors.filter((text) => !text.includes("401"))).toEqual([]);
-      await tab.screenshot({ path: "/tmp/openapi14-scratch/reference.png", fullPage: true });
-      await tab.evaluate("scrollTo(0,0)");
-      await tab.screenshot({ path: "/tmp/openapi14-scratch/reference-top.png" });
+      expect(errors.filter((text) => !text.includes("status of 401"))).toEqual([]);
     } finally {
       await browser.close();
     }

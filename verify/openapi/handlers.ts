@@ -36,25 +36,7 @@ export class Handlers {
     files: string[],
     overlay: Overlay = {},
   ) {
-    const options: ts.CompilerOptions = {
-      target: ts.ScriptTarget.ES2023,
-      module: ts.ModuleKind.NodeNext,
-      moduleResolution: ts.ModuleResolutionKind.NodeNext,
-      strict: true,
-      skipLibCheck: true,
-      esModuleInterop: true,
-      resolveJsonModule: true,
-      noEmit: true,
-      types: ["node", "aws-lambda"],
-      // The generated types write `name?: T` where the contract has `name?: T | undefined`.
-      exactOptionalPropertyTypes: false,
-    };
-    const host = withOverlay(ts.createCompilerHost(options), root, overlay);
-    this.program = ts.createProgram(
-      files.map((file) => join(root, file)),
-      options,
-      host,
-    );
+    this.program = createProgram(root, files, overlay);
     this.checker = this.program.getTypeChecker();
   }
 
@@ -233,6 +215,34 @@ function isNamedFunction(node: ts.Node): boolean {
 
 function isInstanceOf(node: ts.Node): node is ts.BinaryExpression {
   return ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.InstanceOfKeyword;
+}
+
+/**
+ * Parses files of the repository and everything that they import.
+ *
+ * @param root the repository's folder
+ * @param overlay sources that replace or add files
+ */
+export function createProgram(root: string, files: string[], overlay: Overlay): ts.Program {
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    strict: true,
+    skipLibCheck: true,
+    esModuleInterop: true,
+    resolveJsonModule: true,
+    noEmit: true,
+    types: ["node", "aws-lambda"],
+    // The generated types write `name?: T` where the contract has `name?: T | undefined`.
+    exactOptionalPropertyTypes: false,
+  };
+  const host = withOverlay(ts.createCompilerHost(options), root, overlay);
+  return ts.createProgram(
+    files.map((file) => join(root, file)),
+    options,
+    host,
+  );
 }
 
 function addNumbers(statuses: Set<number>, values: unknown[]): void {

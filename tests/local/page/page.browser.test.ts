@@ -37,7 +37,14 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     const api = await startApi(session, customer, `${page.url}/`);
     const auth = { url: domain.url, clientId: "client1", redirectUri, logoutUri: `${page.url}/`, scopes: ["openid"] };
     const evaluate = () => {
-      config = { apiUrl: api.url, auth, stack: "start", canned: true };
+      config = {
+        apiUrl: api.url,
+        relayUrl: relay.url,
+        inference: { phi3: jobs.url },
+        auth,
+        stack: "start",
+        canned: true,
+      };
     };
     if (evaluated) evaluate();
     const visitor = await browser.newContext({ locale: "ja-JP", timezoneId: "Asia/Tokyo", ...context });
