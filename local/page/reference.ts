@@ -7,14 +7,18 @@ import { root } from "../../cli/root";
 import { type OpenApi, serverOf } from "../../contract/openapi/document";
 import type { PageConfig } from "./config";
 
-/** Files of Swagger UI, with their content types. They come from node_modules, so the page works offline. */
-const assets = {
-  "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-  "swagger-ui.css": "text/css; charset=utf-8",
-};
+/** Files of Swagger UI. They come from node_modules, so the page works offline. */
+const assets = [
+  {
+    path: "/swagger-ui-bundle.js",
+    file: require.resolve("swagger-ui-dist/swagger-ui-bundle.js"),
+    type: "text/javascript",
+  },
+  { path: "/swagger-ui.css", file: require.resolve("swagger-ui-dist/swagger-ui.css"), type: "text/css" },
+];
 
 /**
- * Serves the API reference: `/reference` (Swagger UI, which calls this local cloud), `/reference/page.js` and
+ * Serves the API reference: `/reference` (Swagger UI, which calls this local cloud) and its files. Its document is
  * `/reference/openapi.json` (503 until the program has been evaluated).
  *
  * @param script source of `page.js`
@@ -45,9 +49,8 @@ export function referenceRoutes(script: string, config: () => PageConfig | undef
       ? c.json(localDocument(current))
       : c.text("The program is still being evaluated. Try again in a second.", 503);
   });
-  for (const [name, type] of Object.entries(assets)) {
-    const file = require.resolve(`swagger-ui-dist/${name}`);
-    app.get(`/${name}`, async (c) => c.body(await readFile(file, "utf8"), 200, { "Content-Type": type }));
+  for (const { path, file, type } of assets) {
+    app.get(path, async (c) => c.body(await readFile(file, "utf8"), 200, { "Content-Type": `${type}; charset=utf-8` }));
   }
   return app;
 }

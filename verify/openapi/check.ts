@@ -44,7 +44,7 @@ interface RedoclyReport {
 function lint(): string[] {
   const { stdout, stderr, error } = spawnSync(
     process.execPath,
-    [join(root, "node_modules/@redocly/cli/bin/cli.js"), "lint", "--format=json"],
+    [require.resolve("@redocly/cli/bin/cli.js"), "lint", "--format=json"],
     {
       cwd: root,
       encoding: "utf8",

@@ -55,7 +55,7 @@ interface Target {
 const MAX_DETAILS = 20;
 
 /** Output of Schemathesis about failures of the last fuzzing. */
-export const outputFile = join(root, ".build/reports/schemathesis.txt");
+const outputFile = join(root, ".build/reports/schemathesis.txt");
 
 /** About the number of cases that a run has anyway: examples, and one case for each constraint. */
 const FIXED_CASES = 3_200;
