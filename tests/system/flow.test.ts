@@ -195,7 +195,7 @@ describe("API reference", { ...needsBrowser, timeout: 60_000 }, () => {
       await tab.getByRole("button", { name: /^free/ }).click();
       await tab.getByLabel("ママに話しかける").waitFor();
       tab.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-      await tab.getByRole("link", { name: "API", exact: true }).click();
+      await tab.getByRole("link", { name: "API reference" }).click();
       const call = async (operation: string, fill?: (block: Locator) => Promise<void>) => {
         const block = tab.locator(`[id$="-${operation}"]`);
         await block.locator(".opblock-summary-control").click();

@@ -24,20 +24,27 @@ export function watchAnswers(outputs: ProgramOutputs, onAnswer: (seen: SeenAnswe
   const watch = (message: unknown) => {
     const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
     const place = placeOf(request, bases);
-    if (!place) return;
-    const chunks = collectBody(response);
-    response.once("finish", () =>
-      onAnswer({
-        ...place,
-        method: request.method ?? "",
-        status: response.statusCode,
-        contentType: response.getHeader("content-type")?.toString() ?? headerOf(response, "content-type"),
-        body: Buffer.concat(chunks).toString("utf8"),
-      }),
-    );
+    if (place) watchAnswer(response, { ...place, method: request.method ?? "" }, onAnswer);
   };
   subscribe(REQUEST_START, watch);
   return () => void unsubscribe(REQUEST_START, watch);
+}
+
+/** Calls `onAnswer` when a response has been sent completely. */
+export function watchAnswer(
+  response: ServerResponse,
+  request: Pick<SeenAnswer, "server" | "method" | "path">,
+  onAnswer: (seen: SeenAnswer) => void,
+): void {
+  const chunks = collectBody(response);
+  response.once("finish", () =>
+    onAnswer({
+      ...request,
+      status: response.statusCode,
+      contentType: response.getHeader("content-type")?.toString() ?? headerOf(response, "content-type"),
+      body: Buffer.concat(chunks).toString("utf8"),
+    }),
+  );
 }
 
 /** Server and path of a request. Undefined for any other server of this process, and for a name that it does not serve. */
