@@ -4,6 +4,7 @@ import { join } from "node:path";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
 import { root } from "../../cli/root";
+import { generatedFiles } from "../../contract/generatedFiles";
 import type { OpenApi } from "../../contract/openapi/document";
 import { documentFile, findDrift } from "./drift";
 
@@ -21,8 +22,11 @@ The answers of the running system are compared with the document by the tests of
 npm run verify -- openapi.`,
   )
   .action(async ({ json }: { json?: boolean }) => {
-    const document = JSON.parse(readFileSync(join(root, documentFile), "utf8")) as OpenApi;
-    const found = { lint: lint(), drift: await findDrift(root, document) };
+    const text = readFileSync(join(root, documentFile), "utf8");
+    const isOld = text !== generatedFiles()[documentFile];
+    const outdated = isOld ? [`${documentFile} is not the generated one: run npm run contract:generate`] : [];
+    const document = JSON.parse(text) as OpenApi;
+    const found = { lint: lint(), drift: [...outdated, ...(await findDrift(root, document))] };
     const problems = [...found.lint, ...found.drift];
     if (problems.length > 0) process.exitCode = 1;
     if (json) {
