@@ -46,7 +46,10 @@ export default defineConfig({
     pool: "forks",
     projects: [
       { extends: true, test: { name: "unit", include: unitTests, setupFiles: ["tests/noServers.ts"] } },
-      { extends: true, test: { name: "cloud", include: cloudTests, isolate: false } },
+      {
+        extends: true,
+        test: { name: "cloud", include: cloudTests, isolate: false, setupFiles: ["tests/documentedAnswers.ts"] },
+      },
       {
         extends: true,
         test: { name: "system", include: ["tests/**/*.test.ts"], exclude: [...unitTests, ...cloudTests] },

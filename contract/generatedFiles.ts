@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as z from "zod/mini";
 import { errorCodes } from "./errors";
 import { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, ModelCard, ModelList } from "./openai";
-import { openApi } from "./openapi";
+import { openApi } from "./openapi/document";
 import { modelPlans } from "./plan";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 

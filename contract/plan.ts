@@ -130,3 +130,10 @@ export const PortalRequest = z.strictObject({ plan: z.optional(PaidPlan) });
 /** Response of `POST /billing/checkout` and `POST /billing/portal`: the Stripe page to open. */
 export const RedirectResponse = z.object({ url: z.url() });
 export type RedirectResponse = z.infer<typeof RedirectResponse>;
+
+/** Response of `POST /webhook/stripe`. `foreign`: the event's customer belongs to another stack. */
+export const WebhookResponse = z.object({
+  received: z.literal(true),
+  outcome: z.enum(["synced", "foreign", "ignored"]),
+});
+export type WebhookResponse = z.infer<typeof WebhookResponse>;

@@ -56,6 +56,16 @@ export const ChatReply = z.extend(z.omit(WorkerOutput, { model: true }), {
 export type ChatReply = z.infer<typeof ChatReply>;
 
 /**
+ * Error of the relay. `text` is the part of the reply that was generated before. `message` and `reply` are a sentence of
+ * Mama's in Japanese; only the first web frontend gets `reply`.
+ */
+export const RelayFailure = z.extend(WorkerFailure, {
+  text: z.optional(z.string()),
+  message: z.optional(z.string()),
+  reply: z.optional(z.string()),
+});
+
+/**
  * Item of the stream of `POST <relay>/chat`: the JSON data of one server-sent event. A stream always ends with an item
  * that has `done` or `error`.
  */

@@ -1,5 +1,6 @@
 import Stripe from "stripe";
 import { ApiError, RateLimited } from "../contract/errors";
+import type { WebhookResponse } from "../contract/plan";
 import { eventLimits } from "./core/eventLimits";
 import { causesText } from "./lib/causes";
 import { type Handler, jsonHandler, type Request } from "./lib/http";
@@ -68,7 +69,7 @@ export function create(settings: Settings): Handler {
     }
   }
 
-  return jsonHandler(async (request) => {
+  return jsonHandler(async (request): Promise<WebhookResponse> => {
     const event = await receive(request);
     // Endpoints for connected accounts get test and live events, so this check comes before the check of the mode.
     if (event.account !== undefined) return { received: true, outcome: "ignored" };

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DeleteItemCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { expect } from "vitest";
+import { openApi } from "../contract/openapi/document";
 import { localCredentials } from "../local/cloud/awsEndpoints";
 import { type LocalCloud, startLocalCloud } from "../local/cloud/cloud";
 import { customers } from "../local/cloud/customers";
@@ -9,6 +11,8 @@ import type { ProgramOutputs } from "../local/cloud/outputs";
 import { bringUp } from "../local/cloud/program";
 import type { StripeDouble } from "../local/stripe/server";
 import { createSwitches } from "../local/stripe/switches";
+import { createAnswerCheck } from "../verify/openapi/answers";
+import { watchAnswers } from "../verify/openapi/watchAnswers";
 
 /** Maximum number of guest sessions per hour for one IP address. It is low, so that a test can reach it. */
 export const guestLimit = 3;
@@ -23,6 +27,20 @@ export interface SharedCloud {
 }
 
 let shared: Promise<SharedCloud> | undefined;
+
+/** Answers of the cloud since the last check, each with its differences from the OpenAPI document. */
+const compared: string[][] = [];
+
+/**
+ * Fails when the cloud has given an answer that the OpenAPI document does not have.
+ *
+ * @param least number of answers that must have been seen since the last check
+ */
+export function expectDocumentedAnswers(least = 0): void {
+  const answers = compared.splice(0);
+  expect(answers.flat(), "answers that contract/openapi.json does not document").toEqual([]);
+  expect(answers.length).toBeGreaterThanOrEqual(least);
+}
 
 /**
  * Returns the local cloud with the deployed program. All files of the vitest project "cloud" share this cloud in one
@@ -47,6 +65,8 @@ async function start(): Promise<SharedCloud> {
   const config = { "guest.sessionsPerHour": guestLimit };
   const cloud = await startLocalCloud({ programDir, dir, freePorts: true, config });
   const outputs = await bringUp(cloud, programDir, dir);
+  const check = createAnswerCheck(openApi({ strict: true }));
+  watchAnswers(outputs, (seen) => compared.push(check(seen).map(({ text }) => text)));
   if (!cloud.stripe) throw new Error("The local cloud has no Stripe double.");
   return { cloud, stripe: cloud.stripe, outputs, programDir, dir };
 }

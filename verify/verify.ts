@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
+import pc from "picocolors";
 import { command, run } from "../cli/command";
 import { APP_BUDGET_LINES, CLIENT_BUDGET_BYTES } from "./clientApp/pack";
 import { clientAppLines } from "./clientApp/report";
@@ -8,6 +9,8 @@ import { type FailoverProvider, failoverProviders, runFailover } from "./failove
 import { measureMemory } from "./leavers/memory";
 import { leaversLines, reportOf } from "./leavers/report";
 import { runLeavers } from "./leavers/run";
+import { type FuzzReport, fuzz } from "./openapi/fuzz";
+import { setUpSchemathesis } from "./openapi/schemathesis";
 
 interface LeaversOptions {
   json?: boolean;
@@ -20,6 +23,12 @@ interface FailoverOptions {
   only?: string[];
   provider?: FailoverProvider[];
   scale: number;
+}
+
+interface OpenApiOptions {
+  json?: boolean;
+  requests: number;
+  seed: number;
 }
 
 const program = command("verify", "Checks the product against external systems that fail.");
@@ -102,7 +111,43 @@ Exits with status 1 when a check fails, and when there is no Chromium or no regi
     if (report.failed > 0) process.exitCode = 1;
   });
 
+program
+  .command("openapi")
+  .description("sends generated requests to a local cloud, and compares every answer with contract/openapi.json")
+  .option("--json", "print one JSON object and nothing else")
+  .addOption(new Option("--requests <number>", "least number of requests").default(5_000).argParser(atLeast(1)))
+  .addOption(new Option("--seed <number>", "seed of the generated requests").default(1).argParser(atLeast(0)))
+  .addHelpText(
+    "after",
+    `
+Schemathesis makes the requests: the examples of the document, one case for each constraint of a schema, and random valid
+and invalid ones. They go to the API, the relay and the job APIs, as a guest and as a customer of each plan. Schemathesis
+gets its own Python environment in .build/schemathesis. Without Python or PyPI the command says SKIPPED.
+The answers are compared on the wire, each field included. RunPod answers 500 for every failed job: such an answer counts
+as a server error when the worker's error is one. The requests that failed a check of Schemathesis are in
+.build/reports/schemathesis.txt.
+Exits with status 1 when a number other than requests and accepted is not 0, also with --json.`,
+  )
+  .action(async ({ requests, seed, json = program.opts<{ json?: boolean }>().json }: OpenApiOptions) => {
+    const say = (line: string) => console.error(pc.dim(line));
+    const tool = await setUpSchemathesis(say);
+    if ("missing" in tool) {
+      console.log(json ? JSON.stringify({ skipped: tool.missing }) : pc.yellow(pc.bold(`SKIPPED: ${tool.missing}`)));
+      if (process.env.REQUIRE_ALL === "1") process.exitCode = 1;
+      return;
+    }
+    const { details, ...counts } = await fuzz({ ...tool, requests, seed, say });
+    for (const detail of details) console.error(pc.red(detail));
+    if (json) console.log(JSON.stringify(counts));
+    else for (const [name, count] of Object.entries(counts)) console.log(`${name.padEnd(22)}${count}`);
+    if (isBad(counts)) process.exitCode = 1;
+  });
+
 void run(program);
+
+function isBad({ requests: _, accepted: __, ...faults }: Omit<FuzzReport, "details">): boolean {
+  return Object.values(faults).some((count) => count > 0);
+}
 
 function ids(text: string): string[] {
   return text.split(",").map((id) => id.trim());

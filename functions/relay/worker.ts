@@ -216,14 +216,14 @@ function reasonOf(status: number): FailureCause {
 }
 
 /** Worker error codes for a fault in the customer's own request. No other model could answer such a request. */
-const customerCodes: ErrorCode[] = [
+const customerCodes = [
   "invalid_input",
   "too_long",
   "ticket_missing",
   "ticket_invalid",
   "ticket_expired",
   "ticket_wrong_model",
-];
+] as const satisfies ErrorCode[];
 
 const reasonByCode: Partial<Record<ErrorCode, FailureCause>> = { overloaded: "overloaded", timeout: "timeout" };
 
@@ -235,9 +235,10 @@ const reasonByCode: Partial<Record<ErrorCode, FailureCause>> = { overloaded: "ov
  */
 function jobFailure(status: string, error: unknown): ProviderFailure {
   const { code, message } = contractError(error) ?? {};
-  if (code && message && customerCodes.includes(code)) {
-    return new ProviderFailure("invalid_request", `The worker refused the job with ${code}`, {
-      cause: new ApiError(code, message),
+  const refusal = customerCodes.find((one) => one === code);
+  if (refusal && message) {
+    return new ProviderFailure("invalid_request", `The worker refused the job with ${refusal}`, {
+      cause: new ApiError(refusal, message),
     });
   }
   // RunPod may also report an exceeded time limit as FAILED, with the reason in the text only.

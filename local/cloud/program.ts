@@ -92,6 +92,8 @@ async function useOutputs(cloud: LocalCloud, stackOutputs: Record<string, unknow
   const [offers] = await Promise.all([readOffers(cloud.config()), cloud.seedCustomers()]);
   cloud.setPageConfig({
     ...frontendConfig(outputs, cloud.pageUrl),
+    relayUrl: outputs.relayUrl,
+    inference: outputs.inference,
     offers,
     waitLimitMs: deadlinesOf({ name: "runpod" }).firstTextMs,
     stack: START_STACK,

@@ -58,19 +58,11 @@ export function frontendOverrides(programDir: string, ports: Ports, { origin }: 
 }
 
 /**
- * Returns the variables that a frontend needs, with the prefix that makes Vite pass them to the browser. None is secret.
+ * Returns the variables that a frontend needs: the stack outputs `apiUrl` and `signIn`, the latter as JSON. Vite passes
+ * variables with this prefix to the browser. They contain no secret.
  */
-export function frontendVariables(outputs: ProgramOutputs, origin: string): Record<string, string> {
-  const { apiUrl, auth } = frontendConfig(outputs, origin);
-  return {
-    VITE_API_URL: apiUrl,
-    VITE_SIGN_IN_URL: auth.url,
-    VITE_SIGN_IN_CLIENT_ID: auth.clientId,
-    VITE_SIGN_IN_ISSUER: auth.issuer,
-    VITE_SIGN_IN_REDIRECT_URI: auth.redirectUri,
-    VITE_SIGN_IN_LOGOUT_URI: auth.logoutUri,
-    VITE_SIGN_IN_SCOPES: auth.scopes.join(" "),
-  };
+export function frontendVariables({ apiUrl, signIn }: ProgramOutputs): Record<string, string> {
+  return { VITE_API_URL: apiUrl, VITE_SIGN_IN: JSON.stringify(signIn) };
 }
 
 /**

@@ -107,7 +107,7 @@ async function start(options: Options): Promise<void> {
       const { pageUrl, runpod } = cloud;
       const providers = await providerPorts(cloud);
       const jwksUrl = cloud.jwksUrl(outputs.signIn.issuer);
-      const own = frontend && { url: frontend.origin, variables: frontendVariables(outputs, frontend.origin) };
+      const own = frontend && { url: frontend.origin, variables: frontendVariables(outputs) };
       const printed = { pageUrl, ...outputs, jwksUrl, worker: runpod.workerKind, providers };
       console.log(JSON.stringify({ ...printed, ...(own && { frontend: own }) }));
     } else {
@@ -267,9 +267,9 @@ ${pc.dim("Ctrl-C stops everything. The next start continues from the same state.
 
 /** Address of the frontend, and the variables for its build. */
 function frontendLines(outputs: ProgramOutputs, { origin, folder }: Frontend): string {
-  const variables = Object.entries(frontendVariables(outputs, origin)).map(([name, value]) => `${name}="${value}"`);
+  const variables = Object.entries(frontendVariables(outputs)).map(([name, value]) => `${name}='${value}'`);
   const use = folder
-    ? `serves ${folder}; its /config.json has these values too`
+    ? `serves ${folder}; its /config.json has these values and the URLs for the sign-in`
     : "may use the local cloud. Put these lines into its .env.local";
   return `\nFrontend: ${pc.cyan(origin)} ${use}:\n${variables.map((line) => `  ${line}`).join("\n")}\n`;
 }

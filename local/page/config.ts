@@ -23,6 +23,9 @@ export interface Offer {
 export interface PageConfig {
   /** Base URL of the auth/billing API. */
   apiUrl: string;
+  relayUrl: string;
+  /** URL of each model's job API. */
+  inference: Record<string, string>;
   auth: {
     /** Origin of Cognito's hosted domain. */
     url: string;

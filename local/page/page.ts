@@ -10,6 +10,7 @@ import type { Events } from "../support/events";
 import { type Listening, serve } from "../support/http";
 import type { PageConfig } from "./config";
 import { type PanelOptions, panelRoutes } from "./panelRoutes";
+import { referenceRoutes } from "./reference";
 
 const folder = join(root, "local/page");
 
@@ -27,20 +28,24 @@ const HEARTBEAT_MS = 15_000;
 
 /**
  * Serves the page: `/` and `/callback` (the same document), `/app.js`, `/style.css`, `/favicon.ico`, `/config.json` (503
- * until the program has been evaluated), `/events` (server-sent events, one `CloudEvent` each) and the panel's routes.
+ * until the program has been evaluated), `/events` (server-sent events, one `CloudEvent` each), the API reference and the
+ * panel's routes.
  *
  * @throws PortInUseError
  */
 export async function startPage({ port, events, config, ...panel }: PageOptions): Promise<Listening> {
-  const [html, style, icon, script] = await Promise.all([
+  const [html, style, icon, script, referenceScript] = await Promise.all([
     readFile(join(folder, "index.html"), "utf8"),
     readFile(join(folder, "style.css"), "utf8"),
     readFile(join(folder, "favicon.svg"), "utf8"),
-    bundle(),
+    bundle("app.ts"),
+    bundle("referencePage.ts"),
   ]);
   const open = new Set<SSEStreamingApi>();
   const app = new Hono();
 
+  // Before the page's headers, because the reference has its own content security policy.
+  app.route("/", referenceRoutes(referenceScript, config));
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -103,9 +108,9 @@ export async function startPage({ port, events, config, ...panel }: PageOptions)
   };
 }
 
-async function bundle(): Promise<string> {
+async function bundle(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(folder, "app.ts")],
+    entryPoints: [join(folder, entry)],
     bundle: true,
     write: false,
     format: "iife",

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
 import { generatedFiles } from "../../contract/generatedFiles";
-import { openApi } from "../../contract/openapi";
+import { openApi } from "../../contract/openapi/document";
 
 describe("The files generated from the contract", () => {
   it.each(Object.entries(generatedFiles()))(

@@ -14,6 +14,14 @@ export const workerSteps: Step[] = [
   { name: "a chat with a real small model", command: npmRun("smoke", "--engine", "llama") },
 ];
 
+export const openApiStep: Step = { name: "OpenAPI document", command: npmRun("openapi:check") };
+
+/** A short run. `npm run verify -- openapi` sends 5,000 requests. */
+export const generatedRequestsStep: Step = {
+  name: "OpenAPI: generated requests",
+  command: npmRun("verify", "openapi", "--requests", "600"),
+};
+
 export const imagesStep: Step = { name: "worker images: build and chat", command: npmRun("images:build", "--cpu") };
 
 /** @param words counts only the tests whose names contain all of these words */

@@ -4,10 +4,20 @@ import { command, run } from "../../cli/command";
 import { Progress } from "../../cli/progress";
 import { findVenvPython, setupPython } from "../../local/support/pythonEnvironment";
 import { cpuObstacle } from "../../verify/images/cpuObstacle";
+import { setUpSchemathesis } from "../../verify/openapi/schemathesis";
 import { clearReports, countPytest, pytestReport } from "./reports";
 import { pytestArguments, type Selection, selectTests, vitestArguments } from "./selection";
 import { printSummary, runLanes, type Step, type StepResult, skippedStep, summarise } from "./steps";
-import { imagesStep, lintStep, typesStep, unusedStep, vitestStep, workerSteps } from "./suite";
+import {
+  generatedRequestsStep,
+  imagesStep,
+  lintStep,
+  openApiStep,
+  typesStep,
+  unusedStep,
+  vitestStep,
+  workerSteps,
+} from "./suite";
 
 interface Options {
   watch?: boolean;
@@ -52,12 +62,16 @@ void run(program);
 
 async function runAll({ json, python }: Options): Promise<StepResult[]> {
   const results: StepResult[] = [];
-  const others: Step[] = [lintStep, unusedStep, typesStep];
+  const others: Step[] = [lintStep, unusedStep, typesStep, openApiStep];
 
   // The other tests run the real worker only when its environment exists, so set up the environment first.
   const missing = await setUpWorker(python);
   if (!missing) others.push(...workerSteps);
   else for (const { name } of workerSteps) results.push(notRun(name, missing));
+
+  const tool = python ? await setUpSchemathesis((line) => console.error(line)) : { missing: "--no-python" };
+  if ("missing" in tool) results.push(skippedStep(generatedRequestsStep.name, tool.missing));
+  else others.push(generatedRequestsStep);
 
   const obstacle = cpuObstacle();
   if (obstacle) results.push(skippedStep(imagesStep.name, obstacle));

@@ -165,10 +165,12 @@ describe("npm start -- --frontend", needsBrowser, () => {
     const script = await fetch(`${ready.frontend.url}/assets/app.js`);
     expect(script.headers.get("content-type")).toContain("javascript");
     const config = (await (await fetch(`${ready.frontend.url}/config.json`)).json()) as FrontendConfig;
-    expect(ready.frontend.variables).toMatchObject({
-      VITE_API_URL: config.apiUrl,
-      VITE_SIGN_IN_CLIENT_ID: config.auth.clientId,
-      VITE_SIGN_IN_REDIRECT_URI: `${ready.frontend.url}/callback`,
+    const { VITE_API_URL, VITE_SIGN_IN } = ready.frontend.variables;
+    const { redirectUri, logoutUri, ...signIn } = config.auth;
+    expect({ VITE_API_URL, signIn: JSON.parse(VITE_SIGN_IN ?? "") }).toEqual({ VITE_API_URL: config.apiUrl, signIn });
+    expect({ redirectUri, logoutUri }).toEqual({
+      redirectUri: `${ready.frontend.url}/callback`,
+      logoutUri: `${ready.frontend.url}/`,
     });
     await useEverything(page, config, ready);
   });
@@ -182,12 +184,9 @@ describe("npm start -- --frontend", needsBrowser, () => {
     const config = {
       apiUrl: variables.VITE_API_URL ?? "",
       auth: {
-        url: variables.VITE_SIGN_IN_URL ?? "",
-        clientId: variables.VITE_SIGN_IN_CLIENT_ID ?? "",
-        issuer: variables.VITE_SIGN_IN_ISSUER ?? "",
-        redirectUri: variables.VITE_SIGN_IN_REDIRECT_URI ?? "",
-        logoutUri: variables.VITE_SIGN_IN_LOGOUT_URI ?? "",
-        scopes: (variables.VITE_SIGN_IN_SCOPES ?? "").split(" "),
+        ...JSON.parse(variables.VITE_SIGN_IN ?? ""),
+        redirectUri: `${site}/callback`,
+        logoutUri: `${site}/`,
       },
     };
     await useEverything(page, config, ready);

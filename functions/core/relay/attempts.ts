@@ -1,8 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { ErrorCode } from "../../../contract/errors";
 import type { Cooldowns } from "./cooldown";
 import { type Deadlines, withDeadlines } from "./deadlines";
-import { type FailureCause, failures } from "./failure";
+import { type FailureCause, type FailureCode, failures } from "./failure";
 import { refusalSentence } from "./mama";
 import {
   type Provider,
@@ -94,7 +93,7 @@ export class ChatFailure extends Error implements Incomplete {
   readonly retryAfterMs: number | undefined;
 
   constructor(
-    readonly code: ErrorCode,
+    readonly code: FailureCode,
     { text, calls }: Incomplete,
     options: ErrorOptions & { retryAfterMs?: number | undefined } = {},
   ) {

@@ -37,3 +37,6 @@ export const failures = {
 
 /** Reason of a failed request to a provider. */
 export type FailureCause = keyof typeof failures;
+
+/** Code of the error that a client gets when no provider completes a reply. */
+export type FailureCode = (typeof failures)[FailureCause]["code"];

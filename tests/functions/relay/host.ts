@@ -4,7 +4,20 @@ import type { AddressInfo } from "node:net";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { Context } from "aws-lambda";
+import { afterEach, expect } from "vitest";
+import { openApi } from "../../../contract/openapi/document";
 import type { StreamAnswer, StreamHandler, StreamRequest } from "../../../functions/lib/streaming";
+import { createAnswerCheck } from "../../../verify/openapi/answers";
+import { watchAnswer } from "../../../verify/openapi/watchAnswers";
+
+const checkAnswer = createAnswerCheck(openApi({ strict: true }));
+
+/** Differences between the answers of all hosts and the OpenAPI document since the last test. */
+const undocumented: string[] = [];
+
+afterEach(() => {
+  expect(undocumented.splice(0), "answers that contract/openapi.json does not document").toEqual([]);
+});
 
 /** Status and headers that a handler has chosen, before the first write. */
 interface Metadata {
@@ -76,6 +89,12 @@ export async function startHost(handler: StreamAnswer, timeoutMs = 300_000): Pro
   });
   const invoke = async (request: IncomingMessage, response: ServerResponse) => {
     const event = await eventOf(request);
+    const { method } = event.requestContext.http;
+    // The relay ignores empty parts of a path.
+    const path = event.rawPath.replaceAll(/\/+/g, "/");
+    watchAnswer(response, { server: "relay", method, path }, (seen) => {
+      undocumented.push(...checkAnswer(seen).map(({ text }) => text));
+    });
     const deadline = Date.now() + timeoutMs;
     const context = { getRemainingTimeInMillis: () => deadline - Date.now() } as Context;
     await handler(event, new ResponseStream(response), context);

@@ -52,7 +52,16 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
       scopes: ["openid"],
     };
     const evaluate = () => {
-      config = { apiUrl: api.url, auth, offers, waitLimitMs, stack: "start", canned: true };
+      config = {
+        apiUrl: api.url,
+        relayUrl: relay.url,
+        inference: { phi3: jobs.url },
+        auth,
+        offers,
+        waitLimitMs,
+        stack: "start",
+        canned: true,
+      };
     };
     if (evaluated) evaluate();
     const visitor = await browser.newContext({ locale: "ja-JP", timezoneId: "Asia/Tokyo", ...context });

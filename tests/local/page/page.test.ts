@@ -10,6 +10,8 @@ import { fakeModels, fakePanel } from "./fakes";
 
 const config: PageConfig = {
   apiUrl: "http://localhost:4110",
+  relayUrl: "http://localhost:4210",
+  inference: { phi3: "http://localhost:4130/v2/phi3" },
   auth: {
     url: "http://localhost:4102",
     clientId: "client1",

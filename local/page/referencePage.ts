@@ -1,0 +1,38 @@
+import { createApi, createSignIn } from "../../client";
+import type { PageConfig } from "./config";
+
+/** Swagger UI, as far as this page uses it. `swagger-ui-bundle.js` defines the global. */
+interface SwaggerUi {
+  /** Fills in the credentials of a security scheme. */
+  preauthorizeApiKey(scheme: string, value: string): void;
+}
+
+declare const SwaggerUIBundle: (options: {
+  url: string;
+  dom_id: string;
+  deepLinking: boolean;
+  tryItOutEnabled: boolean;
+  validatorUrl: null;
+  onComplete(): void;
+}) => SwaggerUi;
+
+const ui = SwaggerUIBundle({
+  url: "/reference/openapi.json",
+  dom_id: "#reference",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  // Sends the document nowhere.
+  validatorUrl: null,
+  onComplete: () => void authorize(),
+});
+
+/** Fills in the ID token of the customer who has signed in on the page, and the ticket of a new session. */
+async function authorize(): Promise<void> {
+  const config = (await (await fetch("/config.json")).json()) as PageConfig;
+  const { getIdToken } = createSignIn({ ...config.auth, storage: localStorage });
+  const idToken = await getIdToken();
+  if (idToken) ui.preauthorizeApiKey("idToken", idToken);
+  const api = createApi({ apiUrl: config.apiUrl, getIdToken });
+  const { ticket } = await (idToken ? api.session() : api.guest());
+  ui.preauthorizeApiKey("ticket", ticket);
+}

@@ -1,0 +1,5 @@
+import { afterEach } from "vitest";
+import { expectDocumentedAnswers } from "./sharedCloud";
+
+// Setup file of the tests with a shared local cloud: a test fails when one of its answers is not in the OpenAPI document.
+afterEach(() => expectDocumentedAnswers());

@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../../cli/root";
+import { execute, findSystemPython, interpreterOf, pipInstall } from "../../local/support/pythonEnvironment";
+
+const VERSION = "4.32.5";
+const venv = join(root, ".build/schemathesis");
+const stamp = join(venv, `schemathesis-${VERSION}.stamp`);
+
+/** Schemathesis in its own Python environment, or the reason why this machine cannot have it. */
+export type Schemathesis = { python: string } | { missing: string };
+
+/**
+ * Creates the environment on the first call, and after a change of the version.
+ *
+ * @param progress called with a line as each step begins
+ */
+export async function setUpSchemathesis(progress: (line: string) => void): Promise<Schemathesis> {
+  const python = interpreterOf(venv);
+  if (existsSync(stamp)) return { python };
+  const system = findSystemPython();
+  if (!system) return { missing: "no Python 3.11 to 3.14 on the PATH" };
+  progress(`creating ${venv} with schemathesis ${VERSION} (only the first time)`);
+  mkdirSync(join(root, ".build"), { recursive: true });
+  if ((await execute(system, ["-m", "venv", "--clear", venv])) !== 0)
+    return { missing: `${system} cannot create virtual environments (Debian: apt install python3-venv)` };
+  const error = await pipInstall(python, [`schemathesis==${VERSION}`]);
+  if (error) return { missing: error };
+  writeFileSync(stamp, "");
+  return { python };
+}
+
+/** One run of Schemathesis against one server. */
+export interface FuzzRun {
+  python: string;
+  /** OpenAPI document. */
+  document: string;
+  url: string;
+  /** Regular expression of the paths to call. */
+  paths: string;
+  headers: Record<string, string>;
+  /** Generated cases per operation, beside the examples and the fixed cases for each constraint. */
+  examples: number;
+  seed: number;
+  /** Checks of Schemathesis to leave out. */
+  exceptChecks: string[];
+  /** Folder for the report. */
+  dir: string;
+}
+
+interface Report {
+  complete: boolean;
+  failures: { type: string; title: string; count: number; operations: string[] }[];
+  errors: unknown[];
+}
+
+const checks = [
+  "not_a_server_error",
+  "status_code_conformance",
+  "content_type_conformance",
+  "response_headers_conformance",
+  "response_schema_conformance",
+  "ignored_auth",
+];
+
+/**
+ * Runs Schemathesis and returns the failures of its checks, and its output for a person.
+ *
+ * @throws Error when the run did not complete
+ */
+export async function runSchemathesis(run: FuzzRun): Promise<{ failures: Report["failures"]; output: string }> {
+  const report = join(run.dir, "report.json");
+  const args = [
+    ...["-m", "schemathesis.cli", "run", run.document, "--url", run.url, "--include-path-regex", run.paths],
+    ...Object.entries(run.headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
+    ...["--phases", "examples,coverage,fuzzing", "--max-examples", String(run.examples), "--seed", String(run.seed)],
+    ...["--checks", checks.filter((check) => !run.exceptChecks.includes(check)).join(",")],
+    ...["--continue-on-failure", "--no-shrink", "--generation-database", "none", "--request-timeout", "30"],
+    ...["--suppress-health-check", "all", "--warnings", "off", "--no-color"],
+    ...["--report", "json", "--report-json-path", report],
+  ];
+  const output = await outputOf(run.python, args, run.dir);
+  if (!existsSync(report)) throw new Error(`Schemathesis wrote no report: ${output.trim().split("\n").at(-1)}`);
+  const { complete, failures, errors } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  if (!complete || errors.length > 0)
+    throw new Error(`Schemathesis did not complete: ${JSON.stringify(errors[0])}\n${output}`);
+  return { failures, output };
+}
+
+/** Everything that a program prints. */
+function outputOf(file: string, args: string[], cwd: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+    child.once("error", reject);
+    child.once("close", () => resolve(text));
+  });
+}
