@@ -16,7 +16,7 @@ export class Drawer {
   private readonly settling = new Map<string, ReturnType<typeof setTimeout>>();
 
   /** @param changed called when the row has changed, and after every action at Stripe */
-  constructor(private readonly changed: () => void) {
+  constructor(changed: () => void) {
     const client = new PanelClient();
     this.stripe = new StripeControls(client, changed);
     this.models = new ModelControls(client);
@@ -37,16 +37,12 @@ export class Drawer {
   onEvent({ source, summary }: CloudEvent): void {
     if (!this.panel.open) return;
     const isWrite = source === "dynamodb" && /^(?:Put|Update|Delete|BatchWrite|TransactWrite)/.test(summary);
-    if (isWrite) this.soon("row", () => this.loadRow());
+    if (isWrite) this.soon("row", () => this.stripe.loadRow());
     if (source === "runpod" || source === "worker") this.soon("models", () => this.models.load());
   }
 
   private load(): void {
     if (this.panel.open) void Promise.all([this.stripe.load(), this.models.load()]);
-  }
-
-  private async loadRow(): Promise<void> {
-    if (await this.stripe.loadRow()) this.changed();
   }
 
   private soon(name: string, read: () => Promise<void>): void {

@@ -27,7 +27,7 @@ export class StripeControls {
   /** Milliseconds that the Stripe double's clock is ahead of the wall clock. */
   private aheadMs = 0;
 
-  /** @param changed called after every action */
+  /** @param changed called when the row has changed, and after every action */
   constructor(
     private readonly client: PanelClient,
     private readonly changed: () => void,
@@ -59,19 +59,19 @@ export class StripeControls {
     await Promise.all([this.loadState(), this.loadRow()]);
   }
 
-  /** Reads the row. Returns whether it has changed. */
-  async loadRow(): Promise<boolean> {
-    if (this.userId === undefined) return false;
+  /** Reads and shows the row. */
+  async loadRow(): Promise<void> {
+    if (this.userId === undefined) return;
     const read = ++this.reads;
     const answer = await this.client.read(`/row?${new URLSearchParams({ user: this.userId })}`);
     // Ignore this answer when a later read has started or the customer has left.
-    if (read !== this.reads) return false;
+    if (read !== this.reads) return;
     const next = RowAnswer.safeParse(answer.body).data?.row ?? null;
     const before = this.row;
     this.showRow(next ?? undefined, answer.ok ? "noRow" : "unreadable");
-    if (!answer.ok) return false;
+    if (!answer.ok) return;
     this.row = next;
-    return before !== undefined && JSON.stringify(next) !== JSON.stringify(before);
+    if (before !== undefined && JSON.stringify(next) !== JSON.stringify(before)) this.changed();
   }
 
   /** Shows the double's time. Called once a second. */
