@@ -31,8 +31,13 @@ const cloudTests = [
 delete process.env.FORCE_COLOR;
 
 export default defineConfig({
-  // Without this condition, Vite would take the client's built files, which may be older than its source.
-  ssr: { resolve: { conditions: ["snack-misaki-source", ...defaultServerConditions] } },
+  // Without the first condition, Vite would take the client's built files, which may be older than its source. Node cannot
+  // load the bundler's files of packages, such as the AWS SDK's, which the condition `module` names.
+  ssr: {
+    resolve: {
+      conditions: ["snack-misaki-source", ...defaultServerConditions.filter((condition) => condition !== "module")],
+    },
+  },
   test: {
     // These limits only end tests that hang. A busy machine can need several times as long as an idle machine.
     testTimeout: 120_000,
