@@ -39,8 +39,8 @@ export function stackNames(stack: string) {
      */
     registryCredentials: `${prefix}-registry`,
     /**
-     * Log group of the API's requests. AWS limits the resource policy of logs that services deliver. Groups under
-     * `/aws/vendedlogs/` share one entry of that policy.
+     * Log group of the API's requests. AWS limits the size of the policy that lets services write logs. All groups
+     * under `/aws/vendedlogs/` share one entry of this policy.
      */
     accessLog: `/aws/vendedlogs/${PROJECT}-${stack}/api-access`,
     /** Names of the Lambda functions that operators invoke. */

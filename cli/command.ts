@@ -1,7 +1,7 @@
 import { Command, CommanderError, type Option } from "commander";
 import pc from "picocolors";
 
-/** Whether the caller reads JSON. Known before the arguments are parsed, because they may be wrong. */
+/** Whether the caller wants JSON. Read from `argv`, because Commander may fail before it has parsed the option. */
 const isJson = process.argv.includes("--json");
 
 /** Creates a command of this repository with the options `--help` and `--json`. */
@@ -9,7 +9,7 @@ export function command(name: string, description: string): Command {
   const created = new Command(`npm run ${name} --`)
     .description(description)
     .option("--json", "print one JSON object and nothing else; an error is {error: {message}}");
-  // Commander would print its own errors as text and exit.
+  // By default, Commander prints its own errors as text and exits.
   return isJson ? created.exitOverride().configureOutput({ writeErr: () => {} }) : created;
 }
 
@@ -64,7 +64,7 @@ export async function run(program: Command): Promise<void> {
     refuseOptionsOfNpm(program, process.env);
     await program.parseAsync();
   } catch (error) {
-    // The help was asked for and printed.
+    // Commander throws this after it has printed the help.
     if (error instanceof CommanderError && error.exitCode === 0) return;
     const message = error instanceof Error ? error.message : String(error);
     if (isJson) console.log(JSON.stringify({ error: { message: message.replace(/^error: /, "") } }));

@@ -8,13 +8,13 @@ const root = resolve(__dirname, "..");
 const folder = join(root, ".build/program");
 
 /**
- * Compiles index.ts and all files that it imports to CommonJS. Does nothing when none of them has changed. The working
+ * Compiles index.ts and all files that it imports to CommonJS. Does nothing when no source has changed. The working
  * directory must be the repository's folder.
  *
  * TypeScript compiles each source to one file, as Pulumi's ts-node does. The state of existing stacks contains the
  * source text of some functions. A bundler or another compiler would change this text.
  *
- * @returns the folder of the compiled files, laid out like the sources
+ * @returns the folder of the compiled files, which has the same layout as the sources
  */
 module.exports = function compileProgram() {
   buildWhenStale(join(folder, "index.js"), () => {

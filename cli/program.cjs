@@ -14,8 +14,8 @@ nodeModule.enableCompileCache?.(resolve(".build/cache/node"));
 
 deferArborist();
 
-// Pulumi's SDK has installed source-map-support. It maps every frame of every promise's stack, even frames of the SDK,
-// and takes a third of the remaining time. Node's own source map support maps only the frames of our files.
+// Pulumi's SDK has installed source-map-support. It maps every frame of every promise's stack, even frames of the SDK.
+// This takes a third of the remaining time. Node's own source map support maps only the frames of our files.
 Error.prepareStackTrace = undefined;
 if (nodeModule.setSourceMapsSupport) nodeModule.setSourceMapsSupport(true, { nodeModules: false });
 else process.setSourceMapsEnabled(true);
@@ -31,7 +31,7 @@ if (!process.env.DEBUG) {
 module.exports = require(join(compileProgram(), "index.js"));
 
 /**
- * Makes the SDK load npm's Arborist only when the SDK walks the package tree, which it never does for our Lambdas: see
+ * Makes the SDK load npm's Arborist only when the SDK walks the package tree. For our Lambdas it never does: see
  * infra/lambda.ts. Loading Arborist takes a tenth of the program's time.
  */
 function deferArborist() {

@@ -7,11 +7,9 @@
 
 const [major] = process.versions.node.split(".").map(Number);
 if (major < 24) {
+  console.error(`This command needs Node 24, and this is ${process.version}. Run "npm ci", which installs Node 24.`);
   console.error(
-    `Node 24 is needed; this is ${process.version}. Run the command through npm (npm start, npm test …): npm ci`,
-  );
-  console.error(
-    `installs Node 24. If npm has no Node for ${process.platform}-${process.arch}, install it from https://nodejs.org.`,
+    `Then use npm (npm start, npm test …). If npm has no Node for ${process.platform}-${process.arch}, see nodejs.org.`,
   );
   process.exit(1);
 }

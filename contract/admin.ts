@@ -19,8 +19,8 @@ export const AdminRequest = z.discriminatedUnion("command", [
     note: z.optional(z.string().check(z.maxLength(500))),
   }),
   /**
-   * Removes the link to the user's Stripe customer and all facts read from it. For a customer that Stripe does not know,
-   * for example after the key was replaced by another account's.
+   * Removes the link to the user's Stripe customer, and all facts read from that customer. Needed when Stripe does not
+   * know the customer, for example because the new key belongs to another account.
    */
   z.strictObject({ command: z.literal("unlink"), user: User }),
   /** Removes the grant. */
@@ -48,7 +48,7 @@ export const AdminEvent = z.object({
   outcome: z.nullable(z.enum(["synced", "foreign", "ignored"])),
   /** The user whose row was synced; null when no row was. */
   user_id: z.nullable(z.string()),
-  /** Stripe customer of the event; null when the event names none. */
+  /** Stripe customer of the event; null when the event names no customer. */
   customer: z.nullable(z.string()),
   handled_at: z.nullable(z.iso.datetime()),
 });

@@ -16,8 +16,8 @@ export interface Answer {
 
 /**
  * Returns the reasons why clients of the fixture's version could not use the answer, or an empty list. Unknown fields
- * and the wording of a reply are ignored. These are the only compatibility rules; the tests apply them to the Python
- * worker.
+ * and the wording of a reply are ignored. This file contains all compatibility rules. The tests apply these rules to
+ * the Python worker.
  *
  * @param fixture with its placeholders filled
  */
@@ -231,7 +231,10 @@ const toText = (value: unknown): string => (typeof value === "string" ? value : 
 
 const schemas = new Map<string, z.ZodType>();
 
-/** Compares a value with the JSON Schema `shape` of a shipped version. Returns one message, or an empty list. */
+/**
+ * Compares a value with the JSON Schema `shape` of a shipped version. Returns a list with one message, or an empty
+ * list.
+ */
 function schemaProblems(version: string, shape: string, value: unknown): string[] {
   const key = `${version}/${shape}`;
   const jsonSchema = readShapes(version)[shape];

@@ -3,13 +3,13 @@
  * contract:generate` writes from this file. A code is never renamed or reused.
  *
  * An error is sent as `{error: {code, message, retryable}}` with the HTTP status of its code. The message is safe to
- * show: it names the wrong field and the allowed values, and contains no internals.
+ * show to customers: it names the wrong field and the allowed values, and contains no internals.
  */
 export const errorCodes = {
   invalid_input: { status: 400, retryable: false, message: "The request is not valid." },
   too_long: { status: 413, retryable: false, message: "The text is too long." },
   unauthorized: { status: 401, retryable: false, message: "Sign in to continue." },
-  wrong_token: { status: 401, retryable: false, message: "This needs the ID token." },
+  wrong_token: { status: 401, retryable: false, message: "The ID token is required." },
   ticket_missing: { status: 401, retryable: false, message: "A ticket is required. Ask for a session first." },
   ticket_invalid: { status: 401, retryable: false, message: "The ticket is not valid. Ask for a new session." },
   ticket_expired: { status: 401, retryable: true, message: "The ticket has expired. Ask for a new session." },

@@ -4,9 +4,10 @@ import * as z from "zod";
 import { type Limits, type Model, models } from "./plan";
 
 /**
- * Folder of the compatibility fixtures, with one subfolder per shipped version. A shipped subfolder never changes: every
- * later worker must pass it, and additions go into a new one. `native/` and `openai/` contain requests with the expected
- * result, `shapes/` the JSON Schemas of the answers, and `errors.json` the status and retryable flag of each error code.
+ * Folder of the compatibility fixtures, with one subfolder per shipped version. A shipped subfolder never changes:
+ * every later worker must pass its fixtures. Additions go into a new subfolder. `native/` and `openai/` contain
+ * requests with the expected results. `shapes/` contains the JSON Schemas of the answers. `errors.json` contains the
+ * status and the retryable flag of each error code.
  */
 const fixturesFolder = join(process.cwd(), "contract/fixtures");
 
@@ -14,7 +15,10 @@ type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 const Expectation = z.union([
   z.strictObject({
-    /** `streamed` with deltas, `whole` without deltas; `models` and `model` are answers of the OpenAI route. */
+    /**
+     * Kind of the reply. `streamed` has deltas, and `whole` has none. `models` and `model` are answers of the OpenAI
+     * route.
+     */
     reply: z.enum(["streamed", "whole", "models", "model"]),
     finish_reason: z.string().optional(),
   }),
@@ -55,15 +59,15 @@ export function readFixtures(): Fixture[] {
   );
 }
 
-/** Names of a version's fixture files. A version without new fixtures of a kind has no folder for it. */
+/** Names of a version's fixture files. A version without new fixtures of a kind has no folder for that kind. */
 function filesIn(version: string, kind: string): string[] {
   const folder = join(fixturesFolder, version, kind);
   return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 /**
- * Reads the JSON Schemas of a version, by name such as `stream-item`. An enumeration of model names accepts all current
- * models, because a model that was added later is no incompatibility.
+ * Reads the JSON Schemas of a version. The key is the schema's name, such as `stream-item`. An enum of model names
+ * accepts all current models, because adding a model breaks no client.
  */
 export function readShapes(version: string): Record<string, JsonSchema> {
   const files = readdirSync(join(fixturesFolder, version, "shapes"));
@@ -119,7 +123,7 @@ export function fillFixture(fixture: Fixture, values: FixtureValues): { fixture:
     $OTHER_MODELS_TICKET: values.otherModelsTicket,
     $MODEL: model,
     $OTHER_MODEL: models.find((other) => other !== model),
-    // Latin letters make few tokens, so a model on a CPU can read the text in time.
+    // A text of Latin letters has few tokens, so a model on a CPU can read it in time.
     $TEXT_AT_LIMIT: "a".repeat(limits.max_input_chars),
     $TEXT_OVER_LIMIT: "あ".repeat(limits.max_input_chars + 1),
     $MESSAGES_AT_LIMIT: userMessages(limits.max_messages),

@@ -43,10 +43,10 @@ function personaModule(): string {
 /** Text of the persona, without the season and the greeting. */
 export const personaText = ${JSON.stringify(read("persona.txt"))};
 
-/** Seasons, one a line. Each begins with the number of its month. */
+/** Seasons, one per line. Each line begins with the number of its month. */
 export const seasonsText = ${JSON.stringify(read("seasons.txt"))};
 
-/** Greetings, one a line. Each begins with the hour in Japan from which it applies. */
+/** Greetings, one per line. Each line begins with the hour in Japan from which the greeting applies. */
 export const greetingsText = ${JSON.stringify(read("greetings.txt"))};
 `;
 }

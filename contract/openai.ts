@@ -3,9 +3,10 @@ import { Model } from "./plan";
 import { sampling, workerBounds } from "./worker";
 
 /**
- * The supported part of OpenAI's chat completions. RunPod passes requests to `/v2/<endpoint>/openai/v1/*` to the
- * worker. The rules for a job's `input` also apply to these requests. A field that is `null` counts as absent. The
- * worker rejects an unsupported field by name if the field would change the reply, and ignores the field otherwise.
+ * The supported part of OpenAI's chat completions. RunPod forwards every request for `/v2/<endpoint>/openai/v1/*` to
+ * the worker. The rules for a job's `input` also apply to these requests. A field that is `null` counts as absent. The
+ * worker rejects an unsupported field that would change the reply, and names it in the error. The worker ignores all
+ * other unsupported fields.
  */
 
 /** A field that the worker accepts and ignores. */

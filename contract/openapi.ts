@@ -7,9 +7,9 @@ import { CancelRequest, CancelResponse, ChatReply, ChatRequest, RelayItem } from
 import { SessionResponse } from "./session";
 import { StreamItem, WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 
-/** Error with which API Gateway itself answers, such as `{"message":"Unauthorized"}`. */
+/** Error that API Gateway itself sends, such as `{"message":"Unauthorized"}`. */
 const GatewayError = z.object({ message: z.string() });
-/** Error with which Lambda itself answers at the relay's URL. The spelling of the field depends on the error. */
+/** Error that Lambda itself sends for the relay's URL. The field is `message` or `Message`, depending on the error. */
 const FunctionUrlError = z.object({ message: z.optional(z.string()), Message: z.optional(z.string()) });
 
 /** Schemas that the document defines once and references by these names. */
@@ -39,7 +39,10 @@ const components = {
 const json = (schema: z.ZodMiniType) => ({ "application/json": { schema } });
 const ok = (schema: z.ZodMiniType, description = "Success") => ({ "200": { description, content: json(schema) } });
 
-/** An AWS service in front of a function. It refuses some requests before the function runs, in another error format. */
+/**
+ * An AWS service in front of a function. The service refuses some requests before the function runs. Its errors have
+ * another format than ours.
+ */
 interface Front {
   name: string;
   error: z.ZodMiniType;
@@ -52,8 +55,8 @@ const authorizer: Front = { ...gateway, statuses: [401, ...gateway.statuses] };
 const functionUrl: Front = { name: "Lambda", error: FunctionUrlError, statuses: [403, 413, 429] };
 
 /**
- * Error responses, one per HTTP status. The description of a response lists the product's codes with that status, and
- * names the AWS service when that service also answers with this status.
+ * Error responses, one per HTTP status. The description of a response lists our error codes with that status. It also
+ * names the AWS service if the service itself sends that status.
  */
 function errors(front: Front, ...codes: ErrorCode[]): ZodOpenApiResponsesObject {
   const statuses = new Set([...codes.map((code) => errorCodes[code].status), ...front.statuses]);

@@ -9,12 +9,12 @@ export type Plan = z.infer<typeof Plan>;
 
 /**
  * All models, one line each: the model's name and the plans that it serves. The name is also the model's folder in
- * `images/`. When several models serve a plan, its customers use the first of them. The first plan in a line is the one
- * that the model's workers report.
+ * `images/`. When several models serve a plan, the plan's customers use the first of these models. The model's workers
+ * report the first plan in its line.
  */
 const servedPlans = {
   phi3: ["free"],
-  // This model answers the vip plan when no external LLM may.
+  // This model serves the vip plan when no external LLM answers.
   mistral: ["paid", "vip"],
 } as const satisfies Record<string, readonly ["free" | "paid", ...Plan[]]>;
 
@@ -72,7 +72,7 @@ const PlanReason = z.enum([
   "grant_expired",
   /** The first payment has not succeeded. */
   "incomplete",
-  /** A renewal is unpaid, and there is no grace period or it has ended. */
+  /** A renewal is unpaid, and no grace period applies. */
   "past_due",
   "unpaid",
   "paused",
@@ -122,8 +122,8 @@ export type PaidPlan = z.infer<typeof PaidPlan>;
 export const CheckoutRequest = z.strictObject({ plan: PaidPlan });
 
 /**
- * Body of `POST /billing/portal`. With `plan` the portal opens where the customer confirms the change of the subscription
- * to that plan.
+ * Body of `POST /billing/portal`. With `plan`, the portal opens the page on which the customer confirms the change to
+ * that plan.
  */
 export const PortalRequest = z.strictObject({ plan: z.optional(PaidPlan) });
 

@@ -5,9 +5,9 @@ import { WorkerFailure, WorkerInput, WorkerOutput } from "./worker";
 export { Usage } from "./plan";
 
 /**
- * External LLMs that can answer the vip plan, one line each: the configuration key of the vendor's API key. Bedrock has
- * none, because the relay calls it with the function's role. Each provider has a file of the same name in
- * `functions/relay/providers/`.
+ * External LLMs that can serve the vip plan. Each value is the configuration key under which the vendor's API key is
+ * stored. Bedrock needs no API key, because the relay calls it with the function's role. Each provider has a file of
+ * the same name in `functions/relay/providers/`.
  */
 export const vipProviderKeys = {
   anthropic: "anthropicApiKey",
@@ -48,9 +48,9 @@ export const ChatReply = z.extend(z.omit(WorkerOutput, { model: true }), {
   provider: z.enum(["runpod", ...vipProviders]),
   /** `name` is the configured model, `version` the model that the provider reports. */
   model: z.object({ plan: Plan, name: z.string(), version: z.string() }),
-  /** Number of calls to models for this reply, failed ones included. */
+  /** Number of calls to models for this reply, including failed calls. */
   attempts: z.int(),
-  /** Whether the reply replaced the beginning of another model's reply. */
+  /** Whether the reply replaced an incomplete reply of another model. */
   restarted: z.optional(z.boolean()),
 });
 export type ChatReply = z.infer<typeof ChatReply>;
@@ -62,31 +62,39 @@ export type ChatReply = z.infer<typeof ChatReply>;
 export const RelayItem = z.union([
   /** The next piece of text. */
   z.object({ delta: z.string() }),
-  /** No text yet: the model is starting. `message` is a sentence of Mama's in Japanese. */
+  /** No text yet: the model is starting. `message` is Mama's request to wait, in Japanese. */
   z.object({ waiting: z.literal(true), message: z.string() }),
   /** The model failed. Discard the text so far: another model answers from the beginning. */
   z.object({ restart: z.literal(true) }),
   /** The complete reply. */
   z.extend(ChatReply, { done: z.literal(true) }),
-  /** The chat failed. `text` is the part of the reply that was sent before. */
+  /** The chat failed. `text` is the part of the reply that was sent before the failure. */
   z.extend(WorkerFailure, { text: z.optional(z.string()) }),
 ]);
 export type RelayItem = z.infer<typeof RelayItem>;
 
-/** Version 1 of the body that the product's first web frontend sends to `<base>/chat`. It sends no ticket. */
+/**
+ * Version 1 of the body that the product's first web frontend sends to `<base>/chat`. This frontend sends no ticket.
+ */
 export const LegacyMessage = z.strictObject({ message: z.string().check(z.minLength(1)) });
 
-/** Version 2 of that body. The conversation begins with Mama's greeting and is never shortened. */
+/**
+ * Version 2 of the first web frontend's body. The conversation begins with Mama's greeting. The frontend never shortens
+ * the conversation.
+ */
 export const LegacyConversation = z.object({
   conversation: z.array(z.object({ role: z.string(), content: z.string() })),
   metadata: z.optional(z.unknown()),
 });
 
-/** Response to the first web frontend. Version 1 reads `reply`, version 2 reads `message`; both have the same text. */
+/**
+ * Response to the first web frontend. Version 1 reads `reply`, and version 2 reads `message`. Both fields have the same
+ * text.
+ */
 export const LegacyChatResponse = z.object({
   reply: z.string(),
   message: z.string(),
-  /** The model is still starting, and the text is a sentence of Mama's that asks to wait. */
+  /** Set when the model is still starting. The text is then Mama's request to wait. */
   waiting: z.optional(z.literal(true)),
 });
 export type LegacyChatResponse = z.infer<typeof LegacyChatResponse>;

@@ -1,11 +1,11 @@
 import * as z from "zod/mini";
 import { Limits, Model, Plan } from "./plan";
 
-/** Where and how a session sends its chats. */
+/** Target of a session's chats: kind, URL and authorization. */
 const Inference = z.object({
   /**
-   * `relay` streams chats of every model. `runpod` is the job API of the model's endpoint. Sessions of earlier versions
-   * have no kind and mean `runpod`.
+   * `relay` streams chats of every model. `runpod` is the job API of the model's endpoint. A session from an earlier
+   * version has no kind, which means `runpod`.
    */
   kind: z.optional(z.enum(["relay", "runpod"])),
   /**
@@ -24,7 +24,10 @@ export const SessionResponse = z.object({
   plan: Plan,
   model: Model,
   inference: Inference,
-  /** Sent as `input.ticket` with every RunPod job. For the relay it is already in `inference.authorization`. */
+  /**
+   * The client sends the ticket as `input.ticket` in every RunPod job. For the relay, `inference.authorization` already
+   * contains the ticket.
+   */
   ticket: z.string(),
   ticket_expires_at: z.iso.datetime(),
   limits: Limits,

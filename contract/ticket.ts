@@ -27,8 +27,8 @@ export const TicketClaims = z.object({
   exp: z.int(),
   jti: z.string(),
   /**
-   * Number of replies that a worker gives for the ticket. The relay does not use it, because it limits the chats and
-   * tokens of an account. Tickets of older versions have no number, and no limit.
+   * Maximum number of replies that a worker gives for the ticket. The relay ignores this number, because it limits the
+   * chats and tokens of the account instead. Tickets of older versions have neither a number nor a limit.
    */
   jobs: z.optional(z.int().check(z.positive())),
 });

@@ -3,7 +3,7 @@ import { type ErrorCode, errorCodes } from "./errors";
 import { Model } from "./plan";
 
 /**
- * Upper bounds of one job. A ticket cannot raise them. Before it reads a job, the worker also bounds the job's bytes,
+ * Upper bounds of one job. A ticket cannot raise them. Before it parses a job, the worker also limits the job's bytes,
  * nesting and number of JSON values: see `job_reader.py`.
  */
 export const workerBounds = { textChars: 2_000, messages: 40, parts: 8, maxTokens: 512 } as const;

@@ -32,7 +32,7 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   const log = createEventLog(settings.ephemeralTable);
   const pool = createPoolUsers(settings.userPoolId);
 
-  /** Returns the user's `sub`. The user need not exist. */
+  /** Returns the user's `sub`. Does not check that a user with a given `sub` exists. */
   async function userIdOf(user: string): Promise<string> {
     if (/^cus_\w+$/.test(user)) {
       const userId = await rows.findByStripeCustomer(user);
@@ -49,15 +49,17 @@ export function create(settings: Settings): (event: unknown) => Promise<AdminAns
   }
 
   /**
-   * Finds a user who has a row. The user may have left the user pool: an operator still reads and revokes the plan.
+   * Finds a user who has a row. The user may no longer be in the user pool: an operator can still read and revoke the
+   * plan.
    *
-   * @param orInPool accepts a user of the pool without a row, too. A user gets a row only with a purchase or a grant
+   * @param orInPool also accepts a user of the pool who has no row yet, because only a purchase or a grant creates a
+   * row
    */
   async function findUser(user: string, { orInPool = false } = {}): Promise<string> {
     const userId = await userIdOf(user);
     if (await rows.get(userId)) return userId;
     if (orInPool) return mustBeInPool(userId);
-    throw new ApiError("invalid_input", `user: no row for ${userId}`);
+    throw new ApiError("invalid_input", `user: ${userId} has no row`);
   }
 
   /** Refuses a user who cannot sign in: a plan granted to a mistyped `sub` would never be used. */

@@ -22,7 +22,8 @@ export type Settings = SessionSettings & {
 /** A guest who comes back later than this counts as a new guest. The count of new guests has the same window. */
 const REMEMBERED_SECONDS = 3_600;
 /**
- * A client renews a session every 110 s, and after a rejected ticket. More renewals mean that a ticket was passed on.
+ * A client renews a session every 110 s, and after a rejected ticket. More renewals mean that several people share a
+ * ticket.
  */
 const renewals = { limit: 120, windowSeconds: 3_600 };
 
@@ -50,8 +51,8 @@ export function create(settings: Settings): Handler {
 }
 
 /**
- * User id of the guest whose ticket the caller sends. Undefined for any other ticket, also for a customer's ticket: a
- * customer who has signed out is a new guest.
+ * User id of the guest whose ticket the caller sends. Undefined for any other ticket. A customer's ticket counts as
+ * another ticket: a customer who has signed out is a new guest.
  */
 async function knownGuest(event: Request, readTicket: TicketReader, now: Date): Promise<string | undefined> {
   const ticket = bearerToken(event.headers.authorization);

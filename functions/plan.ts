@@ -34,7 +34,7 @@ export function create(settings: Settings): Handler {
   });
 }
 
-/** A usage that cannot be read must not hide the plan. */
+/** If the usage cannot be read, the response still contains the plan. */
 async function orUndefined(reading: Promise<Usage>): Promise<Usage | undefined> {
   try {
     return await reading;

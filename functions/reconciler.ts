@@ -48,7 +48,7 @@ export function create(
     const done: Reconciled = { events: 0, reviews: 0, failed: 0, complete: true };
 
     const total = context.getRemainingTimeInMillis();
-    /** Whether this share of the run's time has not passed yet. */
+    /** Whether the run is still within this share of its time. */
     const isWithin = (share: number) =>
       context.getRemainingTimeInMillis() > RESERVE_MS + (total - RESERVE_MS) * (1 - share);
 
@@ -87,7 +87,7 @@ export function create(
     if (settings.stripeKeyParameter) {
       const { client: stripe } = await billing.connection();
       const sources = { billing, stripe, owner: settings.stripeOwner, log };
-      // Deadlines are still reviewed when Stripe's event list is unavailable.
+      // If Stripe's event list is unavailable, the run continues with the reviews.
       const limits = { most: MAX_EVENTS, hasTime: () => isWithin(SEARCH_SHARE) };
       const { events, complete } = await findUnhandledEvents(stripe, log, now, limits).catch((error: Error) => {
         recordFailure("events", "list of events", error);

@@ -40,7 +40,7 @@ export interface Settings {
 /**
  * The relay's function URL: `POST /chat` and `POST /chat/<id>/cancel`.
  *
- * @param pace replaces the deadlines of the providers, for checks that cannot wait for them
+ * @param pace replaces the deadlines of the providers, for tests that cannot wait so long
  */
 export function create(settings: Settings, pace?: ChatServices["pace"]): StreamHandler {
   const parameter = createParameters();
@@ -73,7 +73,7 @@ export function create(settings: Settings, pace?: ChatServices["pace"]): StreamH
   );
 }
 
-/** Reads `VIP_PROVIDERS`. An operator may change it in the console, so a wrong name is an alarm and not a failure. */
+/** Reads `VIP_PROVIDERS`. An operator may change it in the console, so a wrong name only raises an alarm. */
 function vipProviders(alarm: RaiseAlarm): VipProvider[] {
   const { providers, unknown } = parseVipProviders(process.env.VIP_PROVIDERS);
   if (unknown.length > 0) alarm("unknown_vip_provider", { names: unknown.join(",").slice(0, 100) });
@@ -83,7 +83,7 @@ function vipProviders(alarm: RaiseAlarm): VipProvider[] {
 /**
  * Loads each provider once per container.
  *
- * @param readKey reads a key; `isRejected` says that the vendor has rejected the last key, which may just have been
+ * @param readKey reads a key; `isRejected` is true when the vendor has rejected the last key, which may just have been
  * replaced
  */
 function createProviders(

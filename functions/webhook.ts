@@ -53,8 +53,8 @@ export function create(settings: Settings): Handler {
   }
 
   /**
-   * Counts an event. Throws RateLimited. If the table does not answer, the event is still handled, because its
-   * signature is valid.
+   * Counts an event. Throws RateLimited above a limit. If the table does not answer, the event is still handled,
+   * because its signature is valid.
    */
   async function limit({ id, subject }: StripeEvent): Promise<void> {
     const now = new Date();
@@ -70,7 +70,7 @@ export function create(settings: Settings): Handler {
 
   return jsonHandler(async (request) => {
     const event = await receive(request);
-    // Endpoints for connected accounts get test and live events, so this comes before the check of the mode.
+    // Endpoints for connected accounts get test and live events, so this check comes before the check of the mode.
     if (event.account !== undefined) return { received: true, outcome: "ignored" };
     const stripe = await clientFor(event);
     warnOfOtherApiVersion(event);

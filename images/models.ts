@@ -3,8 +3,9 @@ import * as z from "zod";
 import { byModel, type Model } from "../contract/plan";
 
 /**
- * Maximum `contextTokens` of Phi-3.5. Its position embedding (LongRoPE) changes at this length, and a conversation that
- * grows beyond it turns into noise (vLLM issue 27414). The worker checks the same for every model at its start.
+ * Maximum `contextTokens` of Phi-3.5. Its position embedding (LongRoPE) changes at this length, and the reply to a
+ * longer conversation turns into noise (vLLM issue 27414). The worker makes the same check for every model at its
+ * start.
  */
 const PHI3_CONTEXT_TOKENS = 4_096;
 
@@ -17,7 +18,7 @@ export const ModelFacts = z
     revision: z.string().regex(/^[0-9a-f]{40}$/),
     /** Maximum tokens of prompt and reply together. The worker drops the oldest messages of a longer conversation. */
     contextTokens: z.int().positive(),
-    /** Quantization method of vLLM. When absent, the engine loads the weights unchanged (bf16). */
+    /** Quantization method of vLLM. Without it, the engine loads the weights unchanged (bf16). */
     quantization: z.enum(["fp8_per_tensor"]).optional(),
     /** Maximum number of replies generated at the same time. Their key-value cache must fit into the GPU's memory. */
     maxConcurrency: z.int().positive(),

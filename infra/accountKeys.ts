@@ -21,7 +21,7 @@ export class AccountKeys extends pulumi.ComponentResource {
     this.runpod = createSecret(
       "runpod-api-key",
       { name: parameters.runpodApiKey, value: config.runpodApiKey },
-      // The registry was the parameter's first parent.
+      // In older stacks, the parameter's parent is the registry. The alias keeps the parameter.
       { ...child, aliases: [{ parent: pulumi.createUrn("registry", "snack:infra:Registry") }] },
     );
     const secrets = vipProviders.flatMap((provider) => {

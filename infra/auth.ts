@@ -20,9 +20,9 @@ export interface AuthArgs {
   data: Data;
   /** Signs the sessions' tickets. */
   tickets: Tickets;
-  /** Sends chats to the models. Sessions contain its URL. */
+  /** Sends chats to the models. A session contains the relay's URL. */
   relay: Relay;
-  /** Endpoint of each model. Sessions contain its URL if the model has a browser key. */
+  /** Endpoint of each model. A session contains the endpoint's URL if the model has a browser key. */
   endpoints: Record<Model, Inference>;
 }
 

@@ -7,8 +7,9 @@ import {
 import type { Statement } from "./lambda";
 
 /**
- * Regions to which an inference profile of each geography may route a request. A Region in which a profile has no model
- * does no harm. Source: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+ * Regions to which an inference profile of each geography may route a request. It does no harm to list a Region in
+ * which a profile has no model. Source:
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
  */
 const destinationRegions: Record<InferenceProfile["geography"], readonly string[]> = {
   us: ["us-east-1", "us-east-2", "us-west-1", "us-west-2"],

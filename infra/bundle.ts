@@ -22,8 +22,9 @@ export const functionNames = [
 export type FunctionName = (typeof functionNames)[number];
 
 /**
- * Bundles that a function loads only when it needs them, beside its own bundle: `relay.cjs` requires
- * `./relay/providers/<name>.cjs`. Each external LLM has its own bundle, so that a chat loads the SDK of one vendor only.
+ * Additional bundles that a function loads only when it needs them: `relay.cjs` requires
+ * `./relay/providers/<name>.cjs`. Each external LLM has its own bundle, so that a chat loads the SDK of one vendor
+ * only.
  */
 export const lazyBundles: Partial<Record<FunctionName, readonly string[]>> = {
   relay: [...vipProviders, "openaiSdk"].map((name) => `relay/providers/${name}`),
@@ -78,8 +79,8 @@ export function buildBundles(programDir: string = process.cwd()): void {
   const hash = sourcesHash(programDir);
   const isThere = (source: string) => existsSync(join(programDir, bundlePath(source)));
   if (isSame(stamp, Buffer.from(hash)) && sources.every(isThere)) return;
-  // With keepNames, a log shows the class of an error that a function throws. The relay throws no errors, and its
-  // bundle is large.
+  // With keepNames, a log shows the class of an error that a function throws. The relay throws no errors, so its large
+  // bundle omits the names.
   for (const keepNames of [true, false]) {
     const { outputFiles } = buildSync({
       ...bundleOptions,
@@ -100,7 +101,7 @@ export function entryPointOf(source: string): { in: string; out: string } {
   return { in: source === openaiSdk ? "./node_modules/openai/client.mjs" : `./${source}.ts`, out: source };
 }
 
-/** Hash of all input of the bundles: our own sources, and the lockfile for the packages. */
+/** Hash of all inputs of the bundles: our own sources, and the lockfile for the packages. */
 function sourcesHash(programDir: string): string {
   const hash = createHash("sha256");
   const files = ["functions", "contract", "dynamic", "runpod", "stripe", "infra"].flatMap((folder) =>

@@ -91,7 +91,7 @@ export function loadConfig(): Config {
   };
 }
 
-/** Reads the configured ones of some secrets. `keys` has the configuration key of each name. */
+/** Reads those secrets that are configured. `keys` maps each name to its configuration key. */
 function secretsOf<Name extends string>(
   source: pulumi.Config,
   keys: Record<Name, string | undefined>,
@@ -104,7 +104,7 @@ function secretsOf<Name extends string>(
 }
 
 /**
- * Longest name of a stack. AWS allows 64 characters in the name of a role, which also has the project and a purpose.
+ * Longest name of a stack. The name of a role contains the project, the stack and a purpose. AWS allows 64 characters.
  */
 const STACK_NAME_LIMIT = 18;
 
@@ -114,7 +114,10 @@ function badStackName(stack: string): string[] {
   return [`the name of the stack: must be ${allowed}, got "${stack}"`];
 }
 
-/** Finds missing keys of the AWS provider: without default tags nobody can tell the stacks of an account apart. */
+/**
+ * Finds missing keys of the AWS provider. Without default tags, nobody can tell which stack of an account a resource
+ * belongs to.
+ */
 function badAwsConfig(stack: string): string[] {
   const { region, tags } = parseAwsConfig((key) => pulumi.runtime.getConfig(`aws:${key}`));
   const problems = region
@@ -139,17 +142,18 @@ function badSecrets(): string[] {
     // The keys of the local cloud are valid nowhere else.
     if (isLocal || isConfigSecret(configKey(key))) return [];
     return [
-      `${key}: is in plain text, so the stack's file and state would show it. Replace this key by a new one, and set that one with: ` +
+      `${key}: is in plain text, so the stack's file and state would show it. Replace the key, and set the new one with: ` +
         `pulumi config set --secret ${key}`,
     ];
   });
 }
 
-/** Finds external LLMs that are listed but have no settings or no key. */
+/** Finds external LLMs that `vip.providers` lists but that have no settings or no key. */
 function missingProviders({ vip }: PlainConfig, keys: Config["providerKeys"]): string[] {
   return vip.providers.flatMap((provider) => {
     const problems: string[] = [];
-    if (!vip[provider]) problems.push(`vip.${provider}: is missing: vip.providers has ${provider}, so set its model`);
+    if (!vip[provider])
+      problems.push(`vip.${provider}: is missing, but vip.providers lists ${provider}: set its model`);
     const key = vipProviderKeys[provider];
     if (key && !keys[provider]) problems.push(missingSecret(key));
     return problems;

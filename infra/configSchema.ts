@@ -20,7 +20,7 @@ const imageTag = z.preprocess(
 
 const gpuId = z.union(
   [z.enum(GPU_POOLS), z.templateLiteral(["-", z.string().min(1)])],
-  `must be of ${GPU_POOLS.join(", ")}, or -<GPU type>`,
+  `must be one of ${GPU_POOLS.join(", ")}, or -<GPU type>`,
 );
 
 const ModelConfig = z
@@ -135,7 +135,7 @@ const EmailConfig = z
       "must be the ARN of an SES identity, arn:aws:ses:…:identity/<domain or address>",
       sesIdentity,
     ).describe("ARN of the verified identity in Amazon SES."),
-    from: text("must be an address, or a name in ASCII and <address>", sender).describe(
+    from: text("must be an e-mail address, or an ASCII name and <address>", sender).describe(
       "Sender of the e-mail: an address of the identity, also as Name <address>.",
     ),
   })
@@ -160,7 +160,7 @@ const AuthConfig = z
   })
   .describe("The hosted sign-in.");
 
-/** Whether the identity, a domain or an address, may send as `from`. A domain includes its subdomains. */
+/** Whether the SES identity may send as `from`. The identity is an address, or a domain with its subdomains. */
 function isOfIdentity({ identityArn, from }: { identityArn: string; from: string }): boolean {
   const identity = sesIdentity.exec(identityArn)?.[1]?.toLowerCase() ?? "";
   const [, named, plain] = sender.exec(from) ?? [];
@@ -273,8 +273,8 @@ const Prices = z
 
 /** Settings that every external LLM has. */
 const externalLlm = {
-  model: text("must be the provider's name of a model").describe("The provider's name of the model."),
-  effort: text("must be the provider's name of an effort, such as low", /^[a-z]+$/)
+  model: text("must be the model's name at the provider").describe("The model's name at the provider."),
+  effort: text("must be an effort's name at the provider, such as low", /^[a-z]+$/)
     .optional()
     .describe("Reasoning effort. Default: the provider's default."),
   baseUrl: secureUrl

@@ -46,7 +46,8 @@ export class Data extends pulumi.ComponentResource {
         serverSideEncryption: { enabled: true },
         deletionProtectionEnabled: config.deletionProtection,
       },
-      // AWS refuses only after the rest of the stack is deleted. Pulumi refuses before it deletes anything.
+      // AWS would refuse to delete the table only after it has deleted the rest of the stack. Pulumi refuses before it
+      // deletes anything.
       { ...child, protect: config.deletionProtection },
     );
     const ephemeral = new aws.dynamodb.Table(
@@ -127,7 +128,7 @@ class EphemeralTable {
     );
   }
 
-  /** Allows reading and claiming the one checkout attempt of a customer. */
+  /** Allows reading and writing a customer's checkout attempt. */
   claimCheckout(): Statement {
     return this.allow([ephemeralKeys.checkout], "GetItem", "UpdateItem");
   }
@@ -147,7 +148,7 @@ class EphemeralTable {
     return this.allow([ephemeralKeys.event], "BatchGetItem", "UpdateItem");
   }
 
-  /** Allows actions on the items whose keys have one of the given beginnings. */
+  /** Allows actions on the items whose keys have one of the given prefixes. */
   private allow(keys: string[], ...actions: string[]): Statement {
     const leadingKeys = keys.map((key) => `${key}*`);
     return {

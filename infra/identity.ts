@@ -30,8 +30,8 @@ export class Identity extends pulumi.ComponentResource {
       name,
       {
         usernameAttributes: ["email"],
-        // Misaki@… and misaki@… are one customer. Without this, they are two users, and Cognito cannot change that
-        // later.
+        // Misaki@… and misaki@… are one customer. Without this setting they are two users, and Cognito cannot change
+        // the setting later.
         usernameConfiguration: { caseSensitive: false },
         autoVerifiedAttributes: ["email"],
         userPoolTier: "ESSENTIALS",
@@ -48,9 +48,11 @@ export class Identity extends pulumi.ComponentResource {
       },
       {
         ...child,
-        // AWS refuses only after the rest of the stack is deleted. Pulumi refuses before it deletes anything.
+        // AWS would refuse to delete the pool only after it has deleted the rest of the stack. Pulumi refuses before it
+        // deletes anything.
         protect: config.deletionProtection,
-        // Cognito has this setting only for new pools. For an older pool, Pulumi would replace it and lose all customers.
+        // Cognito accepts this setting only for a new pool. Without `ignoreChanges`, Pulumi would replace an older pool
+        // and lose all customers.
         ignoreChanges: ["usernameConfiguration"],
       },
     );

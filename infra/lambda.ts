@@ -18,7 +18,7 @@ export interface LambdaArgs<Settings extends object> {
   settings: pulumi.Input<Settings>;
   /** Permissions of the function. Every function may also write its own log. */
   statements: Statement[];
-  /** Fixed name of a function that others invoke by name. By default, Pulumi chooses the name. */
+  /** Fixed name of a function that operators invoke by name. By default, Pulumi chooses the name. */
   functionName?: string;
   /** Default 512. Lambda assigns CPU in proportion to memory, and a cold start needs CPU. */
   memorySizeMb?: number;
@@ -52,8 +52,8 @@ Object.assign(pulumi.runtime, {
 });
 
 /**
- * A Lambda function with its role and its log group. The archive contains an inline closure and the esbuild bundle that the
- * closure calls, and the bundles that this bundle loads when it needs them. Only this class creates Lambda functions.
+ * A Lambda function with its role and its log group. The archive contains an inline closure, the esbuild bundle that
+ * the closure calls, and the bundles that this bundle loads on demand. Only this class creates Lambda functions.
  */
 export class Lambda<Settings extends object> extends pulumi.ComponentResource {
   readonly function: aws.lambda.CallbackFunction<unknown, unknown>;
@@ -86,7 +86,7 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
         loggingConfig: { logFormat: "JSON", logGroup: log.name },
         // A new array each time, because the SDK appends to it.
         codePathOptions: { extraExcludePackages: [...packages], extraIncludePaths: [bundle, ...lazy] },
-        // Not `callback`: it would lose the mark of `awslambda.streamifyResponse` on a streaming handler.
+        // `callback` instead would lose the mark that `awslambda.streamifyResponse` sets on a streaming handler.
         callbackFactory: () => require(bundle).create(settings.get()),
       },
       { ...child, dependsOn: policy },

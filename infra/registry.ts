@@ -14,13 +14,13 @@ import type { WorkerImage } from "./workerImage";
 /** Hours between two renewals of an ECR token. A token expires after 12 hours. */
 const REFRESH_HOURS = 6;
 
-/** Value of the token and of its expiry until the refresh function has run. */
+/** Placeholder for the token and its expiry until the refresh function has run. */
 const NO_TOKEN = "none";
 
 /** Arguments of `Registry`. */
 export interface RegistryArgs {
   config: Pick<Config, "stack" | "registry" | "runpodApi" | "runpodApiUrl">;
-  /** Keys with which the token is renewed at RunPod. */
+  /** Keys for renewing the token at RunPod. */
   keys: AccountKeys;
   /** The images that RunPod pulls. */
   images: WorkerImage[];
@@ -94,7 +94,7 @@ function createEcrCredentials(
   );
   const refresh = createRefresh(config, { credentials, runpodKey, expiry, images }, child);
   createAlarm(refresh, child);
-  // The schedule's first run could come after the first worker, which could then not pull its image.
+  // A worker may start before the schedule's first run. Without a token it could not pull its image.
   const first = new aws.lambda.Invocation(
     "registryRefresh",
     { functionName: refresh.function.name, input: "{}", triggers: { credentials: credentials.id } },
@@ -161,7 +161,7 @@ function createAlarm(refresh: Lambda<RefreshSettings>, child: { parent: pulumi.R
       evaluationPeriods: 1,
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       threshold: 1,
-      // A missing run also counts as a failure, because the token expires without a run.
+      // A missing run counts as a failure too, because the token expires when no run renews it.
       treatMissingData: "breaching",
     },
     child,

@@ -27,8 +27,8 @@ export interface RelayArgs {
 }
 
 /**
- * The relay: one streaming address for the chats of every plan. It holds the keys of the models, so that no browser needs
- * one. A function URL instead of the HTTP API, because an HTTP API cannot stream.
+ * The relay: one streaming address for the chats of every plan. It holds the keys of the models, so that no browser
+ * needs one. The relay uses a function URL, because an HTTP API cannot stream.
  */
 export class Relay extends pulumi.ComponentResource {
   /** Base URL, without a slash at the end: POST `<url>/chat`. */
@@ -81,26 +81,26 @@ function relaySettings(args: RelayArgs): pulumi.Output<Settings> {
   });
 }
 
-/** External LLMs that the configuration describes, also those that are not in the list of preference. */
+/** External LLMs that have settings in the configuration, even if `vip.providers` does not list them. */
 function configuredProviders(vip: Config["vip"]): VipProvider[] {
   return vipProviders.filter((name) => vip[name] !== undefined);
 }
 
-/** Keys of the configured external LLMs. The relay cannot read the key of another one. */
+/** Keys of the external LLMs that have settings. The relay may read no other key. */
 function configuredKeys({ config, keys }: RelayArgs): AccountKeys["providers"] {
   const names: string[] = configuredProviders(config.vip);
   return Object.fromEntries(Object.entries(keys.providers).filter(([name]) => names.includes(name)));
 }
 
 /**
- * Environment variables with the external LLMs. An operator switches between all configured ones in Lambda's console,
- * without a deployment: `VIP_PROVIDERS` is their order of preference. The next `pulumi up` restores the configured order.
+ * Environment variables with the settings of the external LLMs. `VIP_PROVIDERS` is the order of preference. An operator
+ * can change it in Lambda's console without a deployment. The next `pulumi up` restores the configured order.
  */
 function environmentOf(vip: Config["vip"]): Record<string, string> {
   const variables = configuredProviders(vip).flatMap((provider) => {
     const { model, effort, baseUrl, region } = { ...noSettings, ...vip[provider] };
     const prefix = provider.toUpperCase();
-    // The AWS SDK reads its own variable.
+    // The AWS SDK has its own variable for the base URL.
     const baseUrlVariable = provider === "bedrock" ? "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" : `${prefix}_BASE_URL`;
     return [
       [`${prefix}_MODEL`, model],
@@ -154,7 +154,7 @@ function createPublicUrl(
       invokeMode: "RESPONSE_STREAM",
       cors: {
         allowOrigins: origins,
-        // AWS refuses OPTIONS here.
+        // AWS does not accept OPTIONS in this list.
         allowMethods: ["POST"],
         allowHeaders: ["authorization", "content-type"],
         exposeHeaders: ["retry-after", "x-request-id", "server-timing"],

@@ -8,14 +8,15 @@ export interface ScheduleArgs {
   /** Interval of a rate expression, such as `15 minutes`. */
   every: string;
   /**
-   * Queue for the runs that failed in spite of retries. The function needs `sqs:SendMessage` on it. Without a queue, a
+   * Queue for runs that have failed in every retry. The function needs `sqs:SendMessage` on it. Without a queue, a
    * failed run is not retried, because the next run does the same work.
    */
   failedRuns?: aws.sqs.Queue;
 }
 
 /**
- * Retries of a run with a queue: by the scheduler while Lambda does not accept the run, and by Lambda when it fails.
+ * Retries of a run with a queue. The scheduler retries while Lambda does not accept the run. Lambda retries a failed
+ * run.
  */
 const SCHEDULER_RETRIES = { maximumRetryAttempts: 10, maximumEventAgeInSeconds: 3_600 };
 const LAMBDA_RETRIES = { maximumRetryAttempts: 2, maximumEventAgeInSeconds: 3_600 };

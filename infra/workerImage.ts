@@ -73,7 +73,7 @@ export class WorkerImage extends pulumi.ComponentResource {
   }
 }
 
-/** Keeps a preview of a new tag from building the image. awsx has no argument for that. */
+/** Prevents a preview of a new tag from building the image. awsx has no argument for that. */
 function withoutBuildOnPreview({ type, props, opts }: pulumi.ResourceTransformArgs) {
   return type === "docker-build:index:Image" ? { props: { ...props, buildOnPreview: false }, opts } : undefined;
 }

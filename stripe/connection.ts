@@ -4,14 +4,17 @@ import { ConfigurationError, missingSecret, parseConfig } from "../dynamic/confi
 import { clientOptions } from "./clientOptions";
 import { StripeConfig, stripeKeyForm } from "./config";
 
-/** Also holds the error of a failed `configure`: Pulumi still calls the other methods, which must give that reason. */
+/**
+ * The client, or the error of a failed `configure`. Pulumi calls the other methods even after that error, and they must
+ * throw it.
+ */
 let current: Stripe | ConfigurationError | undefined;
 
 /**
  * Reads the configuration keys of `StripeConfig` and the secret `stripeWebhookKey`, a restricted key that may write
  * webhook endpoints. Does not throw when the key is missing, because `WebhookSecrets` needs no key. Without the key,
- * only calls to Stripe fail. This function is synchronous, because Pulumi does not wait for a promise of `configure`
- * before it starts the next operation of the provider.
+ * only calls to Stripe fail. This function is synchronous: if `configure` returned a promise, Pulumi would not wait for
+ * it before the provider's next operation.
  *
  * @throws ConfigurationError that names every bad key and the allowed values
  */

@@ -8,7 +8,7 @@ export function ownerTag({ owner, secretGeneration }: WebhookEndpointInputs): Re
   return { app: APP, stack: owner, generation: String(secretGeneration) };
 }
 
-/** Metadata of an endpoint whose create has finished: the endpoint is or was in Pulumi's state. */
+/** Metadata of an endpoint whose creation has finished. Such an endpoint is or was in Pulumi's state. */
 export const CREATE_FINISHED = { settled: "true" };
 
 /** Whether an endpoint was created for these inputs. The URL and the events are not compared. */

@@ -3,11 +3,11 @@ import { forwardTo } from "./forward";
 
 /** Inputs of a webhook endpoint. */
 export interface WebhookEndpointArgs {
-  /** URL for the events: https, or http on localhost. A new value updates the endpoint without replacing it. */
+  /** URL for the events: https, or http on localhost. A change updates the endpoint in place. */
   url: pulumi.Input<string>;
-  /** Types of event to send, as a set without wildcards. Changed in place. */
+  /** Set of event types to send, without wildcards. A change updates the endpoint in place. */
   enabledEvents: pulumi.Input<pulumi.Input<string>[]>;
-  /** Text beside the URL in Stripe's dashboard. Changed in place. */
+  /** Text beside the URL in Stripe's dashboard. A change updates the endpoint in place. */
   description: pulumi.Input<string>;
   /**
    * A whole number, at least 1. Raise it for a new secret. Stripe returns a secret only when an endpoint is created, so
@@ -26,8 +26,8 @@ export interface WebhookEndpointArgs {
  * An endpoint that Stripe sends events to. `id` is Stripe's endpoint id, `we_…`. To change the secret, raise
  * `secretGeneration`.
  *
- * A stack may have only one webhook endpoint: a create deletes the stack's other endpoints with the same generation and
- * version, because they look like leftovers of an interrupted `up`.
+ * A stack may have only one webhook endpoint. When an endpoint is created, the stack's other endpoints with the same
+ * generation and version are deleted, because they look like leftovers of an interrupted `up`.
  *
  * Needs the stack config `stripeWebhookKey` (secret).
  */

@@ -57,7 +57,7 @@ export const webhookEndpoint = {
     return { id, props: { ...inputs, secret: declared.secret, status: endpoint.status }, inputs };
   },
 
-  /** Changes the endpoint in place. Also marks the create as finished if the last step of the create failed. */
+  /** Changes the endpoint in place. Also marks the creation as finished if the last step of the creation has failed. */
   async update(id: string, olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
     const inputs = checkedInputs(news);
     const params = editableParams(inputs);
@@ -143,7 +143,7 @@ async function createOrAdopt(inputs: WebhookEndpointInputs): Promise<CreatedEndp
 }
 
 /**
- * @returns undefined when the repeated response cannot be used: it is a failure, or its endpoint is deleted or already
+ * @returns undefined when the repeated response cannot be used: it is an error, or its endpoint is deleted or already
  * in Pulumi's state
  */
 async function tryCreate(inputs: WebhookEndpointInputs, salt: string): Promise<CreatedEndpoint | undefined> {

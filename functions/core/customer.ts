@@ -22,7 +22,7 @@ const SubscriptionItem = z.object({ price_id: z.string(), period_start: Seconds,
 /** One subscription's facts, in Stripe's own terms. */
 export const SubscriptionFacts = z.object({
   id: z.string(),
-  /** Stripe adds new values over time. */
+  /** A text and not an enum, because Stripe adds new values over time. */
   status: z.string(),
   created: Seconds,
   price_ids: z.array(z.string()),
@@ -59,22 +59,25 @@ export type SubscriptionFacts = z.infer<typeof SubscriptionFacts>;
 /** A payment that the customer disputed at their bank. */
 export const DisputeFacts = z.object({
   id: z.string(),
-  /** Stripe adds new values over time. */
+  /** A text and not an enum, because Stripe adds new values over time. */
   status: z.string(),
   created: Seconds,
 });
 export type DisputeFacts = z.infer<typeof DisputeFacts>;
 
-/** The plan that a subscription's prices last mapped to. Only the row stores it, because Stripe does not know plans. */
+/**
+ * The last plan that the configuration assigned to a subscription's prices. Only the row stores this plan, because
+ * Stripe does not know our plans.
+ */
 const KnownPlan = z.object({ plan: Plan, price_ids: z.array(z.string()) });
 export type KnownPlan = z.infer<typeof KnownPlan>;
 
 /** Everything that decides a plan, read from Stripe at one moment. */
 export const StripeFacts = z.object({
-  /** All live subscriptions and the last ended one, newest first. */
+  /** All live subscriptions and the subscription that ended last, newest first. */
   subscriptions: z.array(SubscriptionFacts),
   disputes: z.array(DisputeFacts),
-  /** The customer object is deleted; the next purchase needs a new one. */
+  /** The customer is deleted at Stripe. The next purchase needs a new Stripe customer. */
   customer_deleted: z.boolean(),
   /** Seconds that the customer's Stripe test clock is ahead of our clock. 0 for customers without a test clock. */
   clock_ahead_seconds: z.int(),
@@ -93,7 +96,7 @@ export const Customer = z.object({
   known_plans: z.optional(z.record(z.string(), KnownPlan)),
   /** A plan granted by an operator, independent of Stripe. The sync never writes it. */
   grant_plan: z.optional(Plan),
-  /** ISO 8601. A grant without it never expires. */
+  /** ISO 8601. A grant without this time never expires. */
   grant_expires_at: z.optional(z.iso.datetime()),
   /**
    * ISO 8601. A pending step at Stripe, such as a Checkout Session, has ended by this time. The row is then reviewed.

@@ -5,7 +5,7 @@ import type { Customer, DisputeFacts, KnownPlan, PaidPrice, SubscriptionFacts } 
 export interface Policy {
   /** Stripe price ids of each plan. The first is sold; the others are accepted for existing subscriptions. */
   prices: Record<PaidPlan, string[]>;
-  /** Days in which an unpaid renewal keeps the plan. */
+  /** Days for which a customer with an unpaid renewal keeps the plan. */
   graceDays: number;
 }
 
@@ -42,8 +42,8 @@ export function entitlement(customer: Customer | undefined, now: Date, policy: P
 }
 
 /**
- * Returns the subscription to report: the one that gives the plan. When none gives it: one that can grant a plan, else
- * the newest live one, else the last ended one.
+ * Returns the subscription to report to the customer. This is the subscription that gives the plan. When no
+ * subscription gives a plan, it is a running subscription, else the newest live one, else the one that ended last.
  */
 export function currentSubscription(customer: Customer, now: Date, policy: Policy): SubscriptionFacts | undefined {
   return best(customer, now, policy).subscription ?? byWeight(customer)[0];
@@ -73,7 +73,7 @@ export function isLive({ status }: Pick<SubscriptionFacts, "status">): boolean {
   return status !== "canceled" && status !== "incomplete_expired";
 }
 
-/** Whether the subscription runs, also while a renewal is overdue. */
+/** Whether the subscription is running. A subscription with an overdue renewal is also running. */
 export function isRunning({ status }: Pick<SubscriptionFacts, "status">): boolean {
   return status === "active" || status === "trialing" || status === "past_due";
 }
@@ -88,7 +88,7 @@ export function planOfPrices(priceIds: string[], { prices }: Policy): PaidPlan |
   return (["vip", "paid"] as const).find((plan) => priceIds.some((id) => prices[plan].includes(id)));
 }
 
-/** Stable sort: of two with equal weight, the newer one stays first. */
+/** The sort is stable: of two subscriptions with equal weight, the newer one stays first. */
 function byWeight({ subscriptions = [] }: Customer): SubscriptionFacts[] {
   return subscriptions.toSorted((one, other) => weight(other) - weight(one));
 }
@@ -111,13 +111,16 @@ function grantEntitlement({ grant_plan, grant_expires_at }: Customer, now: Date)
   return { plan: grant_plan, reason: "grant", expiresAt };
 }
 
-/** An entitlement and the subscription that it comes from; undefined for a grant. */
+/** An entitlement and its subscription. A grant has no subscription. */
 interface Candidate {
   entitlement: Entitlement;
   subscription?: SubscriptionFacts;
 }
 
-/** Returns the best entitlement. When none grants a plan, this is the first one, because its reason is reported. */
+/**
+ * Returns the best entitlement. When no entitlement grants a plan, returns the first one, whose reason is then
+ * reported.
+ */
 function best(customer: Customer, now: Date, policy: Policy): Candidate {
   const candidates: Candidate[] = [
     ...subscriptionEntitlements(customer, now, policy),
@@ -167,7 +170,7 @@ function evaluate(
 
   if (collection_paused || status === "past_due") {
     const paid = paidPlan(subscription, plan, knownPlan, policy);
-    // The customer keeps a paid period, even when Stripe collects nothing for the next one.
+    // While collection is paused there is no grace period, but the customer keeps the plan until the paid period ends.
     const grace = collection_paused ? null : graceEnd(subscription, policy);
     if (paid.plan && grace !== null && grace > at) return give(paid.plan, "grace", Math.max(grace, paid.until), grace);
     if (paid.plan && paid.until > at) return give(paid.plan, "subscription", paid.until);
@@ -179,8 +182,8 @@ function evaluate(
 
 /**
  * The plan that the customer of an overdue or paused subscription has paid for, and the end of the paid period. This
- * plan is never higher than the current plan, and never higher than the last plan that was paid. So an upgrade whose
- * payment failed grants nothing.
+ * plan is never higher than the current plan or the last paid plan. So an upgrade whose payment failed does not raise
+ * the plan.
  *
  * @param current plan of the subscription's present prices
  */
@@ -190,7 +193,7 @@ function paidPlan(
   known: KnownPlan | undefined,
   policy: Policy,
 ): { plan: PaidPlan | undefined; until: number } {
-  // A row of an earlier version does not contain the paid prices. The next sync, within a day, adds it.
+  // A row of an earlier version does not contain the paid prices. The next sync adds them within a day.
   if (!paid) return { plan: current, until: 0 };
   const planOf = ({ price_id }: PaidPrice): PaidPlan | undefined => {
     const unknown = price_ids.includes(price_id) ? current : known && "paid";
@@ -200,13 +203,14 @@ function paidPlan(
   const last = paid
     .filter(({ invoiced }) => invoiced === lastInvoiced)
     .map((price) => ({ plan: planOf(price), until: price.until }))
-    // The invoice after a change of plan has two lines of one plan: the rest of the old period and the new period.
+    // After a change of plan, an invoice can have two lines for one plan: the rest of the old period and the new
+    // period.
     .toSorted((one, other) => rank[other.plan ?? "free"] - rank[one.plan ?? "free"] || other.until - one.until)
     .at(0) ?? { plan: undefined, until: 0 };
   return last.plan && rank[current] < rank[last.plan] ? { ...last, plan: current } : last;
 }
 
-/** End of the billing period of the plan's price. An add-on may have another period. Null when it is unknown. */
+/** End of the billing period of the plan's price, or null when unknown. An add-on may have another period. */
 function periodEndOf(
   { items = [], period_end }: SubscriptionFacts,
   plan: PaidPlan | undefined,
@@ -217,16 +221,19 @@ function periodEndOf(
 }
 
 /**
- * Maps a price that the configuration does not know. A subscription with a remembered plan keeps that plan while its
- * prices are unchanged. After a price change it always gets `paid`: the customer still pays, but possibly not the VIP
- * price.
+ * Returns the plan for prices that the configuration does not know. A subscription with a remembered plan keeps that
+ * plan while its prices are unchanged. After a price change it always gets `paid`: the customer still pays, but
+ * possibly not the VIP price.
  */
 function planOfUnknownPrice({ price_ids }: SubscriptionFacts, known: KnownPlan | undefined): Plan | undefined {
   if (known?.price_ids.join() === price_ids.join()) return known.plan;
   return known && "paid";
 }
 
-/** The reason a subscription grants no plan regardless of its price and payments, or undefined. */
+/**
+ * The reason why a subscription with this status grants no plan, whatever its price and payments are. Undefined if the
+ * status allows a plan.
+ */
 function denialReason(status: string, at: number, cancelAt: number | null): Entitlement["reason"] | undefined {
   switch (status) {
     case "active":
@@ -259,8 +266,8 @@ function graceEnd(subscription: SubscriptionFacts, { graceDays }: Policy): numbe
 }
 
 /**
- * An open dispute blocks every subscription. A lost dispute blocks those created before it, or in the same second:
- * Stripe has only whole seconds, and a customer cannot buy again within the second of a dispute.
+ * An open dispute blocks every subscription. A lost dispute blocks the subscriptions that were created before it or in
+ * the same second. Stripe's times are whole seconds, and a customer cannot buy again within a second.
  */
 function blocks(dispute: DisputeFacts, subscription: SubscriptionFacts): boolean {
   return isOpenDispute(dispute) || (dispute.status === "lost" && subscription.created <= dispute.created);

@@ -7,7 +7,7 @@ const AFTER_DEADLINE_SECONDS = 60;
 const EVERY_SECONDS = 24 * 3600;
 /** Interval while Stripe does not know the row's customer. An operator may correct the key at any time. */
 const UNKNOWN_SECONDS = 3600;
-/** Retry interval while Stripe has not acted on a passed deadline. A renewal takes Stripe about an hour. */
+/** Retry interval while Stripe has not acted on a passed deadline. Stripe needs about an hour for a renewal. */
 const OVERDUE_SECONDS = 3600;
 
 /**

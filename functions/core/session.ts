@@ -4,7 +4,10 @@ import type { SessionResponse } from "../../contract/session";
 import { planLimits } from "./planLimits";
 import { signTicket } from "./ticket";
 
-/** Where browsers send the chats of a plan. `relay` needs no key, because the relay holds the keys of the models. */
+/**
+ * Address to which browsers send the chats of a plan. `relay` needs no key, because the relay has the keys of the
+ * models.
+ */
 export type Route =
   | { kind: "relay"; url: string }
   /** The endpoint's job API, with the RunPod key for browsers in an SSM parameter. */

@@ -81,7 +81,7 @@ export async function syncCustomer(
   const read = before.stripe_customer_id && (await sources.readFacts(before.stripe_customer_id, sources.now()));
   const now = sources.now();
   const facts = read || undefined;
-  // With a key of a wrong Stripe account every customer is unknown. The plans must survive that.
+  // If the key belongs to a wrong Stripe account, every customer is unknown. All customers must then keep their plans.
   const isKnown = facts !== undefined || !before.stripe_customer_id;
   if (!isKnown) sources.alarm("unknown_customer", { customer: before.stripe_customer_id });
   const knownPlans = facts ? knownPlansOf(facts, policy) : {};

@@ -10,7 +10,10 @@ import { TICKET_ALGORITHM, TICKET_TYPE, TicketClaims } from "../../contract/tick
 /** Lifetime of a ticket in seconds: long enough to queue and retry a job, short enough to be useless when leaked. */
 export const TICKET_SECONDS = 120;
 
-/** Number of jobs of a ticket: a reply every seven seconds of its lifetime. Clients then ask for a new ticket. */
+/**
+ * Maximum number of jobs with one ticket: one reply every seven seconds of its lifetime. Then clients ask for a new
+ * ticket.
+ */
 export const TICKET_JOBS = 18;
 
 /** Claims of a ticket without the times, the id and the number of jobs. */
@@ -63,7 +66,7 @@ export type TicketReader = (
  */
 export function createTicketReader({ jwks, issuer }: { jwks: JSONWebKeySet; issuer: string }): TicketReader {
   const keys = new Map(jwks.keys.map((key) => [key.kid, createPublicKey({ key: key as JsonWebKey, format: "jwk" })]));
-  // jose's type of a JWKS does not allow other members.
+  // jose's type of a JWKS does not allow additional fields.
   const published = jwks as object as Jwks;
   const verify = (ticket: string, now: Date) => {
     const options = {

@@ -9,7 +9,7 @@ export class Background {
     this.works.add(tracked);
   };
 
-  /** Resolves when all work has ended, work added meanwhile included. */
+  /** Resolves when all work has ended, including work that is added during the wait. */
   async ended(): Promise<void> {
     while (this.works.size > 0) await Promise.all(this.works);
   }

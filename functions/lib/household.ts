@@ -26,7 +26,8 @@ function ipv6Household(address: string): string {
 
 /** The eight groups of an IPv6 address, as numbers. */
 function ipv6Groups(address: string): number[] {
-  // A URL has the canonical spelling (WHATWG URL, host serializing). A zone such as %eth0 is not a part of the address.
+  // The URL parser converts an address to its canonical spelling (WHATWG URL, host serializing). A zone such as %eth0
+  // is not a part of the address.
   const { hostname } = new URL(`http://[${address.replace(/%.*$/, "")}]`);
   const [head = [], tail = []] = hostname
     .slice(1, -1)

@@ -70,7 +70,7 @@ function toApiError(cause: unknown): ApiError {
   return new ApiError(isTokenFault ? "unauthorized" : "unavailable", undefined, { cause });
 }
 
-/** Errors of the library about the pool's keys themselves. */
+/** Errors that the library throws when the pool's keys are not valid, whatever the token is. */
 const keyFaults = [JwksValidationError, JwkValidationError, JwkInvalidKtyError, JwkInvalidUseError];
 
 /**
@@ -81,6 +81,6 @@ async function fetchJwks(uri: string): Promise<ArrayBuffer> {
   const origin = process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER;
   const url = origin ? new URL(new URL(uri).pathname, origin) : uri;
   const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-  if (!response.ok) throw new Error(`The user pool's key set answered ${response.status}`);
+  if (!response.ok) throw new Error(`The URL of the user pool's keys answered ${response.status}`);
   return response.arrayBuffer();
 }

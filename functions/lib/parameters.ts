@@ -11,8 +11,8 @@ const CACHE_MS = 5 * 60_000;
 export const RECHECK_MS = 2_000;
 
 /**
- * Maximum age of a value that this function only passes on. A service that rejects such a value answers the receiver of
- * the value, so this function never learns that the value was replaced.
+ * Maximum age of a value that this function only passes on to a client. If the value was replaced, the service rejects
+ * it in its answer to the client, so this function never learns about the replacement.
  */
 export const PASSED_ON_MS = 30_000;
 

@@ -1,12 +1,15 @@
 import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
 import { awsClientLimits, dependency } from "./dependency";
 
-/** Users to read in one call. A longer list of users with one e-mail address would not help the operator. */
+/**
+ * Maximum number of users to read in one call. A longer list of users with one e-mail address would not help the
+ * operator.
+ */
 const LIMIT = 60;
 
 /** Finds users of the user pool. */
 export interface PoolUsers {
-  /** The `sub`s of all users with an e-mail address, in the spelling given or in lower case. */
+  /** The `sub`s of all users with an e-mail address. Searches for the given spelling and for the lower-case one. */
   withEmail(email: string): Promise<string[]>;
   /** Whether a user has this `sub`. */
   has(sub: string): Promise<boolean>;
@@ -29,7 +32,7 @@ export function createPoolUsers(userPoolId: string): PoolUsers {
 
   return {
     async withEmail(email) {
-      // Cognito does not say whether its search ignores the case.
+      // Cognito does not document whether its search ignores the case.
       const spellings = [...new Set([email, email.toLowerCase()])];
       const found = await Promise.all(spellings.map((spelling) => find("email", spelling)));
       return [...new Set(found.flat())];

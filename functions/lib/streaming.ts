@@ -19,14 +19,14 @@ export function streamHandler(answer: StreamAnswer): StreamHandler {
 }
 
 /**
- * Sets the status and the headers of a streamed response. Lambda sends them with the first write, and nothing can change
- * them afterwards. A body must have at least one byte: Lambda keeps the connection open after an empty one
+ * Sets the status and the headers of a streamed response. Lambda sends them with the first write, and nothing can
+ * change them afterwards. A body must have at least one byte: Lambda keeps the connection open after an empty body
  * (aws-lambda-nodejs-runtime-interface-client#95).
  */
 export function startResponse(response: Writable, statusCode: number, headers: Record<string, string>): Writable {
   const stream = awslambda.HttpResponseStream.from(response, { statusCode, headers });
-  // A failed write means that Lambda has given up the response. The work behind it then ends like any other. `on` returns
-  // Lambda's inner stream, which would send neither status nor headers.
+  // A write fails after Lambda has closed the response. The error is ignored, because the chat then ends as usual. Do
+  // not chain the return value of `on`: it is Lambda's inner stream, which sends neither status nor headers.
   stream.on("error", () => {});
   return stream;
 }

@@ -4,8 +4,8 @@ import { ApiError } from "../../contract/errors";
 type Issue = z.core.$ZodIssue;
 
 /**
- * Converts the issues of a rejected body to one error that names the field and the allowed values, and repeats no value.
- * Of several issues it explains the one nearest to the root, like the Python worker.
+ * Converts the issues of a rejected body to one error that names the field and the allowed values. The error quotes no
+ * value of the body. If there are several issues, it explains the one nearest to the root, like the Python worker.
  *
  * @returns ApiError `too_long` for too many characters or items, otherwise `invalid_input`
  */
@@ -20,7 +20,7 @@ export function bodyPath(path: readonly PropertyKey[]): string {
   return `body${path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("")}`;
 }
 
-/** zod/mini has no message texts, so the kinds of issues that can occur are worded here. */
+/** zod/mini has no message texts, so this function has a text for every kind of issue that can occur. */
 function explain(issue: Issue | undefined): string {
   switch (issue?.code) {
     case "unrecognized_keys":

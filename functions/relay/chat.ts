@@ -27,10 +27,10 @@ import { alternating } from "./conversation";
 import { systemPrompt } from "./persona";
 import { createWorker, JOB_SECONDS } from "./worker";
 
-/** Pause between two looks at a chat's cancel mark. */
+/** Interval at which a running chat checks whether it was cancelled. */
 const CANCEL_POLL_MS = 1_000;
 
-/** Prices of a provider without configured prices, such as a model on an own server. */
+/** Prices of a provider without configured prices, such as a model on the operator's own server. */
 const FREE: Prices = { input: 0, cachedInput: 0, output: 0 };
 
 /** Everything outside of the relay that a chat uses. */
@@ -65,7 +65,7 @@ export interface Chat {
   /** Account whose usage limits apply. */
   account: string;
   input: ChatInput;
-  /** Ends the chat, at the model too. Its reason must be an ApiError. */
+  /** Ends the chat and the call to the model. The reason of the abort must be an ApiError. */
   stop: AbortController;
   /** Keeps the invocation running until the work has ended. */
   waitUntil(work: Promise<unknown>): void;
@@ -73,7 +73,7 @@ export interface Chat {
   keepJob?: boolean;
 }
 
-/** Receives the text of a running chat. A slow reader is waited for. */
+/** Receives the text of a running chat. The chat waits for a slow reader. */
 export interface ChatReader {
   delta(text: string): Promise<void>;
   restart(): Promise<void>;
@@ -82,12 +82,13 @@ export interface ChatReader {
 /** A reader who only wants the whole reply. */
 export const silentReader: ChatReader = { delta: async () => {}, restart: async () => {} };
 
-/** End of a chat: the reply, or the error with the text that the reader has. */
+/** End of a chat: the reply, or the error with the text that the reader has received. */
 export type ChatOutcome = { reply: ChatReply } | { error: ApiError; text: string; retryAfterMs?: number | undefined };
 
 /**
- * Runs one chat: admits it, asks the models, streams the text and settles the usage, in the background and exactly once
- * in every ending. It never rejects. It writes one line to the log, without the texts.
+ * Runs one chat: checks the limits, asks the models, streams the text and settles the usage. The usage is settled in
+ * the background, and exactly once however the chat ends. The promise never rejects. The log gets one line, without the
+ * texts.
  */
 export async function runChat(chat: Chat, reader: ChatReader, services: ChatServices): Promise<ChatOutcome> {
   const startedAt = performance.now();
@@ -126,7 +127,7 @@ async function admit(
     if (external.length > 0) spend = await reserveSpend(external, worst, services, now);
     const workers = route.worker ? [workerOf(route.worker, chat, services)] : [];
     const providers = [...(spend ? external : []), ...workers];
-    if (providers.length === 0) throw new ApiError("unavailable", undefined, { cause: "no model may answer" });
+    if (providers.length === 0) throw new ApiError("unavailable", undefined, { cause: "no worker, and no spend left" });
     const result = await stream(chat, reader, { providers, chat: request, onFailure }, services);
     calls = result.calls;
     return { reply: replyOf(chat, result) };
@@ -154,12 +155,15 @@ function requestOf({ input, claims }: Chat, now: Date): ProviderChat {
   };
 }
 
-/** Stops the chat soon after it was marked as cancelled. Lambda does not notice a reader who leaves. */
+/**
+ * Stops the chat soon after it was marked as cancelled. The mark is needed because Lambda does not notice that a client
+ * has disconnected.
+ */
 function watchCancellation({ id: chatId, account, stop }: Chat, { usage }: ChatServices): NodeJS.Timeout {
   const look = async () => {
     if (await usage.isCancelled({ account, chatId })) stop.abort(new ApiError("cancelled"));
   };
-  // A look that fails is repeated a second later.
+  // A failed check is repeated one interval later.
   return setInterval(() => void look().catch(() => {}), CANCEL_POLL_MS);
 }
 
@@ -169,7 +173,7 @@ interface Spend {
   settle(calls: readonly Call[]): Promise<void>;
 }
 
-/** Reserves the worst case of one call. Returns undefined, with an alarm, when the daily ceiling is reached. */
+/** Reserves the maximum costs of one call. Returns undefined, with an alarm, when the daily ceiling is reached. */
 async function reserveSpend(
   providers: readonly Provider[],
   worst: TokenUsage,
@@ -221,7 +225,7 @@ async function stream(
     const { value, done } = await attempts.next();
     if (done) return value;
     const shown = "delta" in value ? reader.delta(value.delta) : reader.restart();
-    // When the chat is stopped, the next step reports it with the used tokens.
+    // After the abort, the next call of `next` throws ChatAborted, which has the used tokens.
     await shown.catch(() => stop.abort(new ApiError("internal")));
   }
 }
@@ -248,7 +252,7 @@ function failedOutcome(error: unknown): ChatOutcome {
   return { error: refusalOf(cause) ?? new ApiError(code, undefined, { cause }), text, retryAfterMs };
 }
 
-/** The worker's refusal of the customer's own input or ticket, if that is the failure. */
+/** Returns the worker's error if the worker has refused the customer's own input or ticket. */
 function refusalOf(failure: unknown): ApiError | undefined {
   if (!(failure instanceof ProviderFailure) || failure.reason !== "invalid_request") return undefined;
   return failure.cause instanceof ApiError ? failure.cause : undefined;
@@ -280,7 +284,10 @@ function writeLog(
   console.info({ ...line, code: "ok", provider, model: model.version, finish_reason, attempts, usage, timings });
 }
 
-/** Describes a cause without the text of foreign errors, which may repeat a customer's message. */
+/**
+ * Describes a cause for the log. Omits the messages of errors that are not ours, because they may repeat a customer's
+ * text.
+ */
 export function causeForLog(cause: unknown): string {
   if (typeof cause === "string") return cause;
   if (cause instanceof ProviderFailure) return cause.message;

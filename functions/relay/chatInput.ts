@@ -69,7 +69,7 @@ export function characters(text: string): number {
 
 function validate(body: object): ChatRequest {
   const list = "messages" in body ? body.messages : undefined;
-  // Checked first, because zod would check every item of a list that is too long anyway.
+  // The length is checked first, because zod would validate every item of a list that is too long.
   if (Array.isArray(list) && list.length > workerBounds.messages) {
     throw new ApiError("too_long", `body.messages: at most ${workerBounds.messages} items are allowed`);
   }

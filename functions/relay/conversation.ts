@@ -2,7 +2,9 @@ import type { Limits } from "../../contract/plan";
 import type { Message } from "../core/relay/provider";
 import { characters } from "./chatInput";
 
-/** Messages with alternating roles, the first one from the user: external LLMs accept nothing else. */
+/**
+ * Merges messages so that the roles alternate and the first message is the user's. External LLMs accept nothing else.
+ */
 export function alternating(messages: readonly Message[]): Message[] {
   const merged: Message[] = [];
   for (const { role, content } of messages) {
@@ -14,8 +16,9 @@ export function alternating(messages: readonly Message[]): Message[] {
 }
 
 /**
- * Fits a conversation of the first web frontend into the limits instead of refusing it: only the roles that models
- * know, from the first to the last message of the user, the newest messages, and each cut to the maximum length.
+ * Shortens a conversation of the first web frontend to the limits, instead of refusing it. Keeps the messages of the
+ * user and the assistant, from the user's first to the user's last message. If these are too many, keeps the newest.
+ * Cuts each message to the maximum length.
  *
  * @returns an empty list when the user said nothing
  */
@@ -30,7 +33,7 @@ function isRole(role: string): role is Message["role"] {
   return role === "user" || role === "assistant";
 }
 
-/** The first characters of a text, without halves of characters. */
+/** Returns the first characters of a text. Never cuts a surrogate pair in half. */
 function cut(text: string, maxCharacters: number): string {
   const whole = text.toWellFormed();
   return characters(whole) > maxCharacters ? [...whole].slice(0, maxCharacters).join("") : whole;

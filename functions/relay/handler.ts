@@ -14,9 +14,9 @@ import { answerLegacy } from "./legacy";
 import { eventReply, jsonReply, type ReplyOptions, retryAfter, sendJson } from "./reply";
 import { type RelayRequest, readRequest } from "./request";
 
-/** Rest of an invocation's time that is kept for the answer's end: the error and the settlement. */
+/** Time at the end of an invocation that is reserved for sending the error and settling the usage. */
 const END_MS = 15_000;
-/** A chat may outlive its ticket, and must still be cancellable. */
+/** A chat may last longer than its ticket, so an expired ticket can still cancel the chat. */
 const CANCEL_GRACE_SECONDS = 600;
 
 /** Services of the relay. */
@@ -26,11 +26,11 @@ export interface RelayServices extends ChatServices {
   times?: Pick<ReplyOptions, "waitingAfterMs" | "heartbeatMs"> & { legacyAnswerAfterMs?: number };
 }
 
-/** One request with what its invocation provides. */
+/** One request with the objects of its invocation. */
 interface Invocation {
   event: StreamRequest;
   response: Writable;
-  /** Ends the chat: shortly before Lambda would, or when the chat is cancelled. */
+  /** Ends the chat when it is cancelled, or shortly before Lambda's timeout. */
   stop: AbortController;
   waitUntil(work: Promise<unknown>): void;
 }
@@ -110,7 +110,7 @@ async function refuse(error: ApiError, response: Writable): Promise<void> {
   await sendJson(response, error.status, { ...error.body, ...(message && { message }) }, retryAfter(error));
 }
 
-/** Mama's sentence for an error that she explains herself. */
+/** Mama's sentence for an error that the frontend shows as her words. Undefined for all other errors. */
 function sentenceOf({ code }: ApiError): string | undefined {
   return code === "rate_limited" ? mamaSentence(code) : undefined;
 }

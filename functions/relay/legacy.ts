@@ -18,14 +18,14 @@ const ANSWER_AFTER_MS = 7_000;
 export interface LegacyChat extends Pick<Chat, "stop" | "waitUntil" | "account"> {
   /** Body of the request, not validated yet. */
   body: object;
-  /** Time after which an incomplete reply is no longer waited for. Default 7 s. */
+  /** Time after which the answer is sent even if the reply is incomplete. Default 7 s. */
   answerAfterMs?: number;
 }
 
 /**
- * Answers the product's first web frontend, as a guest of the free plan. An answer within eight seconds has status 200:
- * when the model is still starting, it is a sentence of Mama's, and the model goes on starting. An error has its own
- * status and also a sentence of Mama's.
+ * Answers the product's first web frontend within eight seconds, as a guest of the free plan. If the model is still
+ * starting, the answer is Mama's request to wait, with status 200, and the model continues to start. An error has its
+ * own status and Mama's sentence for it.
  */
 export async function answerLegacy(chat: LegacyChat, response: Writable, services: ChatServices): Promise<void> {
   try {
@@ -55,7 +55,7 @@ async function reply(chat: LegacyChat, services: ChatServices): Promise<LegacyCh
   }
 }
 
-/** Conversation of either version of the frontend, fitted into the limits of the free plan. */
+/** Reads the conversation from a body of version 1 or 2, and shortens it to the limits of the free plan. */
 function messagesOf(body: object): Message[] {
   const parsed = "conversation" in body ? LegacyConversation.safeParse(body) : LegacyMessage.safeParse(body);
   if (!parsed.success) throw bodyError(parsed.error.issues);

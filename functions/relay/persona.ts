@@ -3,15 +3,15 @@ import { greetingsText, personaText, seasonsText } from "./generated/personaText
 /** Japan has no summer time. */
 const TOKYO_OFFSET_MS = 9 * 3_600_000;
 
-/** Lines of a list of the persona. Each applies from its number on: an hour or a month. */
+/** Lines of a list of the persona. Each line applies from the hour or month `from` on. */
 type Lines = readonly { from: number; text: string }[];
 
 const seasons = linesOf(seasonsText);
 const greetings = linesOf(greetingsText);
 
 /**
- * System prompt of external LLMs: the persona, and as `greeting` the season and the greeting for the time of day in
- * Japan. The same rule as in the worker's `persona.py`.
+ * System prompt of external LLMs. `greeting` contains the season and the greeting for the time of day in Japan. The
+ * rules are the same as in the worker's `persona.py`.
  */
 export function systemPrompt(now: Date): { persona: string; greeting: string } {
   const tokyo = new Date(now.getTime() + TOKYO_OFFSET_MS);

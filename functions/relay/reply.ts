@@ -6,9 +6,9 @@ import { jsonHeaders } from "../lib/http";
 import { startResponse } from "../lib/streaming";
 import { type ChatReader, silentReader } from "./chat";
 
-/** Time without a first text after which the client gets status 200 and an item `waiting`. */
+/** If no text arrives within this time, the client gets status 200 and an item `waiting`. */
 const WAITING_AFTER_MS = 8_000;
-/** Pause between two comments that keep proxies and clients from giving up. */
+/** Interval between two comments. They stop proxies and clients from closing an idle connection. */
 const HEARTBEAT_MS = 5_000;
 /** Time that a slow reader has for the last part of an answer. */
 const FINISH_MS = 10_000;
@@ -20,9 +20,9 @@ const COMMENT = ":\n\n";
 
 /** Details of a failed chat. */
 interface FailureDetail {
-  /** The part of the reply that was sent before. */
+  /** The part of the reply that was sent before the failure. */
   text?: string | undefined;
-  /** A sentence of Mama's to show. */
+  /** Mama's sentence that the frontend shows. */
   message?: string | undefined;
   retryAfterMs?: number | undefined;
 }
@@ -31,9 +31,9 @@ interface FailureDetail {
 export interface Reply extends ChatReader {
   /** Sends the whole reply. The answer stays open until `end`. */
   done(reply: ChatReply): void;
-  /** Sends the error: with its HTTP status if nothing was sent before. */
+  /** Sends the error, with its HTTP status if the status was not sent yet. */
   fail(error: ApiError, detail?: FailureDetail): void;
-  /** Ends the answer. Resolves when all of it was handed to Lambda. */
+  /** Ends the answer. Resolves when Lambda has received the whole answer. */
   end(): Promise<void>;
 }
 
@@ -48,7 +48,9 @@ export interface ReplyOptions {
   heartbeatMs?: number;
 }
 
-/** Answers with server-sent events. Status and headers wait for the first text, an error, or eight seconds. */
+/**
+ * Answers with server-sent events. Sends status and headers with the first text, with an error, or after eight seconds.
+ */
 export function eventReply(response: Writable, options: ReplyOptions): Reply {
   const { signal, heartbeatMs = HEARTBEAT_MS, waitingAfterMs = WAITING_AFTER_MS } = options;
   const startedAt = performance.now();
@@ -68,7 +70,7 @@ export function eventReply(response: Writable, options: ReplyOptions): Reply {
     out ??= start();
     return write(out, signal, `data: ${JSON.stringify(item)}\n\n`, COMMENT);
   };
-  // If the answer fails meanwhile, the chat reports it.
+  // The write rejects only when the chat is aborted, and the chat then reports the error.
   const wait = () => void send({ waiting: true, message: waitingSentence }).catch(() => {});
   const waiting = setTimeout(wait, waitingAfterMs);
   const stopTimers = () => {
@@ -137,7 +139,7 @@ function sendError(
   return out;
 }
 
-/** Writes chunks and waits until the reader has room for more, so that a slow reader costs no memory. */
+/** Writes chunks and waits until the response's buffer has room again, so that a slow reader uses no memory. */
 async function write(out: Writable, signal: AbortSignal, ...chunks: string[]): Promise<void> {
   if (out.destroyed) return;
   let hasRoom = true;

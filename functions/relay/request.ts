@@ -69,12 +69,12 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Without the parser's error, because its text repeats a part of the body.
+    // The parser's error is dropped, because its text quotes a part of the body.
     throw new ApiError("invalid_input", "body: must be JSON");
   }
 }
 
-/** Function URLs send lower-case names, but an emulator or a proxy may not. */
+/** Function URLs send header names in lower case, but an emulator or a proxy may not. */
 function header(event: StreamRequest, name: string): string | undefined {
   return event.headers[name] ?? Object.entries(event.headers).find(([key]) => key.toLowerCase() === name)?.[1];
 }

@@ -10,7 +10,7 @@ const POLL_EVERY_MS = 100;
 /** Longer than a `/stream` poll, which RunPod holds for about 10 s. */
 const CALL_TIMEOUT_MS = 30_000;
 const CANCEL_TIMEOUT_MS = 5_000;
-/** Number of failed attempts of one poll after which the request fails. */
+/** Maximum number of attempts of one poll. When all have failed, the request fails. */
 const POLL_ATTEMPTS = 6;
 /** Longest pause before a failed poll is repeated. */
 const MAX_POLL_PAUSE_MS = 2_000;
@@ -29,13 +29,13 @@ export interface WorkerOptions {
   /** Signs the job's ticket. */
   ticket(): Promise<string>;
   /**
-   * The customer's own messages and parameters. The worker merges and shortens the messages itself, and its limits apply
-   * to the unmerged ones.
+   * The customer's own messages and parameters. They are sent unmerged: the worker merges and shortens messages itself,
+   * and its limits apply to unmerged messages.
    */
   input: Omit<WorkerInput, "ticket">;
   /** Keeps the invocation running until background work is done. */
   waitUntil(work: Promise<unknown>): void;
-  /** Whether an aborted request leaves its job running, so that the worker goes on starting. Default false. */
+  /** Whether an aborted request leaves its job running, so that the worker continues to start. Default false. */
   keepJob?: boolean;
 }
 
@@ -68,7 +68,7 @@ async function* runJob(options: WorkerOptions, signal: AbortSignal): AsyncGenera
     const leave = async (job: Job) => {
       if (isRunning && !options.keepJob) await job.cancel();
     };
-    // Nobody may wait for the job's id any more. RunPod starts the job anyway, so it is cancelled when its id arrives.
+    // After an early abort, RunPod may still start the job. The job is cancelled as soon as its id arrives.
     submitted.then(leave).then(over.resolve, over.resolve);
   }
 }
@@ -89,7 +89,7 @@ async function* readEvents(job: Job, signal: AbortSignal): AsyncGenerator<Provid
   }
 }
 
-/** The end of the text, when the last pieces were lost, and the end of the reply. */
+/** Yields the rest of the text if the last pieces were lost, and then the end of the reply. */
 function* lastEvents(done: Done, text: string): Generator<ProviderEvent, void, void> {
   if (!done.text.startsWith(text)) throw new JobEnded(new ProviderFailure("broken", "A piece of the text was lost"));
   if (done.text.length > text.length) yield { text: done.text.slice(text.length) };
@@ -108,9 +108,9 @@ type Done = Extract<StreamItem, { done: true }>;
 interface Job {
   /** Reads the items since the last read. */
   readStream(signal: AbortSignal): Promise<{ status: string; items: StreamItem[] }>;
-  /** Reads the result of a finished job. Needed when a lost response has taken the last item with it. */
+  /** Reads the result of a finished job. Needed when the response with the last item was lost. */
   readResult(signal: AbortSignal): Promise<Done>;
-  /** Cancels the job. Ignores a failed call, because RunPod ends the job anyway after its time limit. */
+  /** Cancels the job. Ignores a failed call, because RunPod itself ends the job after its time limit. */
   cancel(): Promise<void>;
 }
 
@@ -215,7 +215,7 @@ function reasonOf(status: number): FailureCause {
   return status >= 500 ? "upstream_error" : "invalid_request";
 }
 
-/** Codes of the worker that are about the customer's own request, so no other model could answer it. */
+/** Worker error codes for a fault in the customer's own request. No other model could answer such a request. */
 const customerCodes: ErrorCode[] = [
   "invalid_input",
   "too_long",
@@ -236,7 +236,7 @@ const reasonByCode: Partial<Record<ErrorCode, FailureCause>> = { overloaded: "ov
 function jobFailure(status: string, error: unknown): ProviderFailure {
   const { code, message } = contractError(error) ?? {};
   if (code && message && customerCodes.includes(code)) {
-    return new ProviderFailure("invalid_request", `The worker refused with ${code}`, {
+    return new ProviderFailure("invalid_request", `The worker refused the job with ${code}`, {
       cause: new ApiError(code, message),
     });
   }
@@ -259,7 +259,7 @@ function isFinal(status: string): boolean {
   return ["COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"].includes(status);
 }
 
-/** Whether a poll may succeed when it is repeated. A poll that RunPod refused (401, 404) does not. */
+/** Whether a retry of a poll may succeed. A poll that RunPod refused (401, 404) is not retried. */
 function mayRepeat(error: unknown): error is ProviderFailure {
   return error instanceof ProviderFailure && ["rate_limited", "overloaded", "upstream_error"].includes(error.reason);
 }
@@ -268,7 +268,7 @@ function field(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
-/** Resolves as the work does. Rejects with the signal's reason as soon as the signal aborts. */
+/** Settles like `work`. If the signal aborts first, rejects with the signal's reason. */
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);

@@ -45,14 +45,14 @@ const MIN_LIFETIME_SECONDS = 31 * 60;
 /** A session with less time left is not reused: paying takes a while. */
 const MIN_REMAINING_SECONDS = 900;
 /**
- * A request for another plan lets an attempt that is younger than this finish first. Otherwise concurrent requests for
- * different plans would replace each other's attempts again and again. After this time the attempt's process is assumed
- * to be dead.
+ * A request for another plan waits until an attempt is older than this, so that the attempt can finish first. Otherwise
+ * concurrent requests for different plans would replace each other's attempts again and again. After this time the
+ * attempt's process is assumed to be dead.
  */
 const TURN_SECONDS = 5;
-/** Wait between two looks at the attempt of another request, plus up to as much again at random. */
+/** Wait between two reads of another request's attempt. A random time of up to the same length is added. */
 const WAIT_MS = 150;
-/** A request starts no new round after this time. Lambda ends it after 29 s. */
+/** A request starts no new round after this time. Lambda ends the request after 29 s. */
 const GIVE_UP_AFTER_MS = 18_000;
 
 /**
@@ -180,7 +180,7 @@ async function cancelIncomplete(stripe: Stripe, id: string): Promise<void> {
   if (!isLive({ status })) return;
   if (status !== "incomplete") throw new ApiError("already_subscribed");
   const canceling = stripe.subscriptions.cancel(id, { expand: ["latest_invoice"] });
-  // Stripe does not know an ended subscription. It has just expired.
+  // Undefined when the subscription has just expired: Stripe answers that it does not know an ended subscription.
   const canceled = await findAtStripe("subscription", canceling);
   const invoice = canceled?.latest_invoice;
   // The payment succeeded between the two calls. Only an operator can give the money back.

@@ -77,7 +77,7 @@ function retryWithNewKey(readKey: () => Promise<string>): NonNullable<Stripe.Str
 
 /**
  * Total time for a call: both attempts and the wait between them. stripe-node's own timeout restarts with every
- * received byte, so a slow trickle would never end.
+ * received byte, so a very slow response would never time out.
  */
 const CALL_TIMEOUT_MS = 12_000;
 
@@ -111,7 +111,7 @@ export async function allFromStripe<T extends { id: string }>(list: Stripe.ApiLi
   await fromStripe("list", list);
   const items: T[] = [];
   const pages = list[Symbol.asyncIterator]();
-  // stripe-node fetches a page when the first item of that page is asked for.
+  // stripe-node fetches a page when the caller requests the first item of that page.
   for (;;) {
     const { value, done } = await withTimeout(pages.next());
     if (done) return items;
@@ -170,7 +170,7 @@ export async function findAtStripe<T extends { object: string }>(
   });
 }
 
-/** Whether Stripe refused a parameter of the call, so that a repetition would fail again. */
+/** Whether Stripe refused a parameter of the call. A retry would fail again. */
 export function isRefused(error: unknown): boolean {
   return failureOf(error)?.statusCode === 400;
 }
@@ -213,8 +213,8 @@ export function stripeFailure(error: unknown): ApiError {
 }
 
 /**
- * Builds an Idempotency-Key: equal for the same purpose and parameters, different otherwise. Stripe rejects a key that
- * is reused with other parameters for a day.
+ * Builds an Idempotency-Key: equal for the same purpose and parameters, different otherwise. For a day, Stripe rejects
+ * the same key with other parameters.
  *
  * @param purpose identifies the thing that must happen only once
  */

@@ -27,14 +27,14 @@ export async function ensureStripeCustomer(caller: Caller, sources: CustomerSour
   const linked = await rows.link(caller.userId, own, new Date(), known);
   if (linked) return linked;
   alarmTwoUsers(own);
-  throw new ApiError("unavailable", undefined, { cause: `${own} belongs to another user` });
+  throw new ApiError("unavailable", undefined, { cause: `Stripe customer ${own} belongs to another user` });
 }
 
 /**
  * Links the row to another Stripe customer with the user's e-mail address and id, after Stripe did not know the row's
  * customer. Creates no customer.
  *
- * @returns whether there is such a customer
+ * @returns whether another customer was found
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */
 export async function relinkStripeCustomer(
@@ -58,8 +58,8 @@ async function isUsable(stripe: Stripe, customerId: string): Promise<boolean> {
 }
 
 /**
- * Finds a customer that an earlier request created but did not link. Skips a customer of another user, whose metadata
- * somebody has edited.
+ * Finds a customer that an earlier request created but did not link. Skips a customer that is linked to another user:
+ * somebody has edited its metadata.
  */
 async function findUnlinked(
   { userId, email }: Caller,
@@ -82,8 +82,8 @@ export function alarmTwoUsers(customer: string): void {
 }
 
 /**
- * Creates a customer. After a server error Stripe replays that error for a day under the same idempotency key, so a new
- * attempt with a new key follows, once in this request.
+ * Creates a customer. After a server error, Stripe replays that error for a day under the same idempotency key.
+ * Therefore the call is repeated once with a new key.
  *
  * @param replaced the customer that the row had before; part of the key
  */

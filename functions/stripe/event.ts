@@ -59,9 +59,9 @@ const Thin = z.object({
   related_object: z.optional(z.nullable(z.object({ id: z.string(), type: z.string() }))),
 });
 
-/** Tolerance for our clock being slow when Stripe has just signed. */
+/** Maximum time by which a signature may be in the future, because our clock may be slow. */
 const MOST_AHEAD_SECONDS = 60;
-/** Stripe's default. Never 0: that would turn the check off. */
+/** Stripe's default. Must not be 0, which would turn the check off. */
 const TOLERANCE_SECONDS = 300;
 
 /**

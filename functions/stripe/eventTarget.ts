@@ -21,10 +21,10 @@ export interface TargetSources {
 }
 
 /**
- * Finds the user that an event concerns. A Stripe customer that a row is linked to belongs to that user, whatever the
- * metadata says: metadata can be edited. For a customer without a row, the user id comes from the metadata of the
- * event's object, else from the customer's metadata. A subscription's metadata comes first because it survives the
- * deletion of the customer.
+ * Finds the user that an event concerns. If a row is linked to the Stripe customer, the customer belongs to the row's
+ * user. The metadata does not matter then, because it can be edited. For a customer without a row, the user id comes
+ * from the metadata of the event's object, else from the customer's metadata. A subscription's metadata comes first
+ * because it survives the deletion of the customer.
  *
  * @throws ApiError `unavailable` when Stripe or the table does not answer
  */

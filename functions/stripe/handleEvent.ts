@@ -19,7 +19,7 @@ export interface EventSources {
  * Stripe does not know is `foreign` and is not recorded as handled: when the operator has corrected the key, the
  * reconciler handles it.
  *
- * @throws ApiError `unavailable` when it must be tried again
+ * @throws ApiError `unavailable` when the event must be handled again
  */
 export async function handleEvent(event: StripeEvent, sources: EventSources): Promise<"synced" | "foreign"> {
   const { billing, log } = sources;
@@ -40,8 +40,8 @@ export async function handleEvent(event: StripeEvent, sources: EventSources): Pr
 }
 
 /**
- * Links the event's customer to the user's row if the row has no customer, or one that Stripe does not know. A row with
- * another customer keeps it, with an alarm: the linked customer stays authoritative.
+ * Links the event's customer to the user's row if the row has no customer, or one that Stripe does not know. If the row
+ * has another customer, it keeps that customer and an alarm is raised.
  *
  * @returns false when the event's customer may not belong to the user, and the row has no other customer
  */

@@ -8,7 +8,7 @@ import { findAtStripe, fromStripe, isRefused, isUnknown } from "./client";
 /**
  * Creates a session of Stripe's customer portal and returns its URL.
  *
- * @param change the first page; if the portal does not allow it, the portal opens at its start
+ * @param change the first page to show; if the portal does not allow the change, it opens its start page
  * @throws ApiError `nothing_bought` when Stripe does not know the customer, or `unavailable`
  */
 export async function openPortalSession(

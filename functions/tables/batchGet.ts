@@ -6,7 +6,7 @@ import { dependency } from "../lib/dependency";
 
 type Item = Record<string, AttributeValue>;
 
-/** Attempts to read all keys, and the base of the random waits between them. */
+/** Maximum number of attempts to read all keys, and the base of the random waits between the attempts. */
 const ATTEMPTS = 5;
 const RETRY_MS = 50;
 
@@ -23,7 +23,7 @@ export async function batchGet(client: DynamoDBClient, tableName: string, pks: s
   const found: Item[] = [];
   for (let attempt = 0; keys.length > 0; attempt++) {
     if (attempt === ATTEMPTS)
-      throw new ApiError("unavailable", undefined, { cause: "ephemeral table: keys stay unprocessed" });
+      throw new ApiError("unavailable", undefined, { cause: "ephemeral table: keys are still unprocessed" });
     if (attempt > 0) await sleep(RETRY_MS * 2 ** attempt * Math.random());
     const get = new BatchGetItemCommand({ RequestItems: { [tableName]: { Keys: keys } } });
     const { Responses, UnprocessedKeys } = await dependency("ephemeral table", client.send(get));

@@ -31,7 +31,7 @@ export type CheckoutAttempt = z.infer<typeof CheckoutAttempt>;
 export interface CheckoutAttempts {
   /** The current attempt; undefined when there is none or it has expired. */
   current(userId: string, now: Date): Promise<CheckoutAttempt | undefined>;
-  /** Starts an attempt that replaces `previous`. False when a concurrent request started one first. */
+  /** Starts an attempt that replaces `previous`. False when a concurrent request started another attempt first. */
   start(userId: string, attempt: CheckoutAttempt, previous: CheckoutAttempt | undefined, now: Date): Promise<boolean>;
   /**
    * Ends an attempt, so that the next request starts another one. Does nothing when it is no longer the current one.

@@ -10,10 +10,12 @@ import { awsClientLimits, dependency } from "../lib/dependency";
 import { batchGet } from "./batchGet";
 import { ephemeralKeys } from "./ephemeralKeys";
 
-/** Cooldowns are deleted this long after their end. A provider that nobody asks in this time counts as healthy. */
+/** Cooldowns are deleted this long after their end. A provider that gets no request in this time counts as healthy. */
 const KEEP_SECONDS = 3_600;
 
-/** Stores cooldowns in the `ephemeral` table. Every method throws ApiError `unavailable` when it does not answer. */
+/**
+ * Stores cooldowns in the `ephemeral` table. Every method throws ApiError `unavailable` when the table does not answer.
+ */
 export function createCooldownStore(tableName: string): CooldownStore {
   const client = new DynamoDBClient(awsClientLimits);
   const pk = (key: string) => `${ephemeralKeys.cooldown}${key}`;

@@ -1,6 +1,6 @@
 /**
- * Beginning of the keys of each kind of item in the `ephemeral` table. `infra/data.ts` allows each function only the
- * kinds that it needs.
+ * Key prefix of each kind of item in the `ephemeral` table. `infra/data.ts` allows each function only the kinds that it
+ * needs.
  */
 export const ephemeralKeys = {
   checkout: "checkout#",
@@ -11,7 +11,7 @@ export const ephemeralKeys = {
   usage: "usage#",
 } as const;
 
-/** Uses that a rate counter counts. */
+/** Kinds of requests that have a rate limit. */
 export type CountedUse =
   | "guest"
   | "guest-renewal"

@@ -32,8 +32,8 @@ export interface EventLog {
 }
 
 /**
- * Event log in the `ephemeral` table, for operators and for the reconciler. It does not prevent that an event is
- * handled again, because a repeated event must be able to repair a row.
+ * Event log in the `ephemeral` table, for operators and for the reconciler. It does not stop a repeated event from
+ * being handled again, because that event may repair a row.
  */
 export function createEventLog(tableName: string): EventLog {
   const client = new DynamoDBClient(awsClientLimits);

@@ -4,7 +4,7 @@ import { awsClientLimits, dependency } from "../lib/dependency";
 import { ephemeralKeys } from "./ephemeralKeys";
 
 const DAY_MS = 86_400_000;
-/** The sums of earlier days stay readable for a week. */
+/** The sum of a day is kept for a week. */
 const KEEP_DAYS = 7;
 
 /**
@@ -12,7 +12,7 @@ const KEEP_DAYS = 7;
  * `unavailable` when the table does not answer.
  */
 export interface SpendTable {
-  /** Reserves the worst case of a chat. False when the day's spend would exceed the ceiling. */
+  /** Reserves the maximum costs of a chat. False when the day's spend would exceed the ceiling. */
   reserve(microUsd: number, ceiling: number, now: Date): Promise<boolean>;
   /**
    * Corrects a reservation.

@@ -26,28 +26,31 @@ import { ephemeralKeys } from "./ephemeralKeys";
 
 export type { UsageLimits } from "../core/relay/usage";
 
-/** Tries of one change while other containers change the same account. The waits in between reach 2 s in all. */
+/**
+ * Maximum number of attempts to write one change while other containers change the same account. The waits between the
+ * attempts add up to 2 s.
+ */
 const MAX_TRIES = 14;
 const WAIT_MS = { first: 10, longest: 250 };
-/** Accounts whose state a container remembers. */
+/** Maximum number of accounts whose state a container caches. */
 const MAX_REMEMBERED = 1_000;
 
 /**
  * Usage of the relay, one item per account. `account` is `user#<sub>` or `guest#<household hash>`. Every method throws
- * ApiError `unavailable` when the table does not answer, and the changing ones `overloaded` when too many containers
- * change the account at once.
+ * ApiError `unavailable` when the table does not answer. A method that changes the account throws `overloaded` when too
+ * many containers change it at once.
  */
 export interface UsageTable {
   /**
-   * Admits a chat and reserves its worst case, in tokens. It throws RateLimited above a limit, and ApiError `conflict`
-   * while a chat with this id is running.
+   * Admits a chat and reserves the maximum tokens that it can use. It throws RateLimited above a limit, and ApiError
+   * `conflict` while a chat with this id is running.
    */
   reserve(chat: ReserveRequest & { account: string }, now: Date): Promise<void>;
   /** Ends a chat: replaces its reservation by the used tokens. A second call changes nothing. */
   settle(chat: { account: string; chatId: string; tokens: number }, now: Date): Promise<void>;
   /**
    * Marks a running chat as cancelled. It throws ApiError `not_found` unless the owner has a running chat with this id.
-   * A chat with this id that the owner starts within the next minute is cancelled from its beginning.
+   * If the owner starts a chat with this id within the next minute, that chat is cancelled at once.
    */
   cancel(chat: { account: string; owner: string; chatId: string }, now: Date): Promise<void>;
   /** Whether a running chat was cancelled. */
@@ -60,12 +63,12 @@ export interface UsageTable {
 const Stored = z.extend(UsageState, { version: z.string() });
 type Stored = z.infer<typeof Stored>;
 
-/** Decides about a state: the next one, or no change. */
+/** Computes the next state from the current one. Without `next`, the state does not change. */
 type Decide<Result> = (state: UsageState | undefined) => { next?: UsageState | undefined; result: Result };
 
 /**
- * Stores usage in the `ephemeral` table. A change is one write, with the condition that nobody else has written since
- * the remembered state. After a lost race it reads the item and decides again.
+ * Stores usage in the `ephemeral` table. A change is one conditional write, which fails if another container has
+ * written since the cached state. The change is then computed again from a fresh read.
  */
 export function createUsageTable(tableName: string): UsageTable {
   const client = new DynamoDBClient(awsClientLimits);
@@ -115,11 +118,12 @@ export function createUsageTable(tableName: string): UsageTable {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const known = tries === 0 ? remembered.get(account) : undefined;
       const seen = known ?? (await load(account));
-      // The SDK repeats a write whose response was lost, and then only the first one has succeeded.
+      // When a response was lost, the SDK repeats the write. The first write has succeeded, but the condition of the
+      // second fails.
       if (lost && lost.version === seen?.version) return lost.result;
       const { next, result } = decide(seen);
       if (!next) {
-        // A remembered state may be outdated: only a fresh one refuses.
+        // The cached state may be outdated, so a chat is refused only after a fresh read.
         if (known) continue;
         return result;
       }
@@ -131,7 +135,7 @@ export function createUsageTable(tableName: string): UsageTable {
     throw new ApiError("overloaded", undefined, { cause: "too many concurrent changes of one account's usage" });
   }
 
-  /** Changes of one container wait for each other, so that only containers compete. */
+  /** Runs the changes of one container one after the other, so that conflicts occur only between containers. */
   function changeInTurn<Result>(account: string, decide: Decide<Result>): Promise<Result> {
     const changed = (turns.get(account) ?? Promise.resolve()).then(() => change(account, decide));
     const turn = changed.then(

@@ -1,7 +1,9 @@
 /** Names of the users table's indexes, created by `infra/data.ts`. */
 export const userIndexes = {
-  /** By `stripe_customer_id`, keys only: finds the user of a Stripe customer without metadata. */
+  /** Index by `stripe_customer_id`, with keys only. Finds the user of a Stripe customer, even if it has no metadata. */
   stripeCustomer: "stripe_customer_id",
-  /** By `review_queue` and `needs_review_at`, keys only and sparse: rows for the reconciler. */
+  /**
+   * Index by `review_queue` and `needs_review_at`, with keys only. Contains only the rows that the reconciler reviews.
+   */
   review: "review",
 } as const;

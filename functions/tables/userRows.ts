@@ -124,7 +124,7 @@ export function createUserRows(tableName: string): UserRows {
       ReturnValues: "ALL_NEW",
     });
     const current = updated?.Attributes?.creation_attempt?.S;
-    // Without a value, another request has already replaced the failed attempt.
+    // Undefined when another request has already replaced the failed attempt.
     return current ?? creationAttempt(userId, now);
   }
 

@@ -29,13 +29,13 @@ export interface AwsOptions {
   region: string;
   events: Events;
   /**
-   * Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. An API keeps its
-   * port after a restart.
+   * Port of the first HTTP API; the next APIs use the following ports. "free" uses any free ports. After a restart an
+   * API has the same port.
    */
   apiPorts: number | "free";
   /**
-   * Port of the first function URL; the next ones use the following ports. "free" uses any free ports. A function URL
-   * keeps its port after a restart.
+   * Port of the first function URL; the next function URLs use the following ports. "free" uses any free ports. After a
+   * restart a function URL has the same port.
    */
   urlPorts: number | "free";
   /** Limits of a streamed response. Default: those of AWS. */
@@ -68,7 +68,8 @@ export interface AwsCloud {
   /** Runs a Lambda by name or ARN. Rejects with a FunctionError when the function fails. */
   invoke(functionNameOrArn: string, event: unknown): Promise<unknown>;
   /**
-   * Returns the model version of an image. Undefined when the account's registry should contain the image but does not.
+   * Returns the model version of an image. Undefined when the name refers to the account's registry but the registry
+   * has no such image.
    */
   resolveImage(imageName: string): FoundImage | undefined;
   /** Messages of an SQS queue, by its ARN. */
@@ -80,8 +81,8 @@ export interface AwsCloud {
 /**
  * Starts the local AWS: the account, its services, and the Pulumi provider that creates resources in it.
  *
- * @throws PortInUseError when `lambdaPort` is in use, or when `apiPorts` or `urlPorts` is a number and the port that an
- * API or a function URL had before the restart is in use
+ * @throws PortInUseError when `lambdaPort` is in use, or the earlier port of a restored API or function URL. With
+ * "free", an API or a function URL moves to another port instead
  */
 export async function startAws(options: AwsOptions): Promise<AwsCloud> {
   const { dir, region, events, programDir, timers = realTimers } = options;

@@ -49,7 +49,7 @@ export const logGroup: ResourceType = {
   inputs: z.looseObject({
     name: z
       .string()
-      .regex(/^[\w./#-]{1,512}$/, "must be 1 to 512 of letters, digits and _-/.#")
+      .regex(/^[\w./#-]{1,512}$/, "must have 1 to 512 characters: letters, digits and _-/.#")
       .optional(),
     retentionInDays: z.literal(RETENTION_DAYS).optional(),
   }),

@@ -8,7 +8,7 @@ const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 /** URL of a page that Cognito may redirect a browser to. */
 const pageUrl = z.string().refine(isPageUrl, {
-  error: "must be an absolute URL without a fragment, and http only on localhost, 127.0.0.1 and [::1]",
+  error: "must be an absolute URL without a fragment; http is allowed only for localhost, 127.0.0.1 and [::1]",
 });
 
 function isPageUrl(text: string): boolean {
@@ -18,7 +18,7 @@ function isPageUrl(text: string): boolean {
 }
 
 /**
- * Refresh token rotation. It replaces the flow ALLOW_REFRESH_TOKEN_AUTH.
+ * Refresh token rotation. With rotation, a client must not use the flow ALLOW_REFRESH_TOKEN_AUTH.
  * https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-refresh-token.html
  */
 const rotation = z.looseObject({
@@ -47,11 +47,11 @@ const emailConfiguration = z
   })
   .refine((email) => email.emailSendingAccount !== "DEVELOPER" || email.sourceArn !== undefined, {
     path: ["sourceArn"],
-    error: "is required with emailSendingAccount DEVELOPER",
+    error: "is required when emailSendingAccount is DEVELOPER",
   })
   .refine((email) => email.emailSendingAccount === "DEVELOPER" || email.fromEmailAddress === undefined, {
     path: ["emailSendingAccount"],
-    error: "must be DEVELOPER with fromEmailAddress",
+    error: "must be DEVELOPER when fromEmailAddress is set",
   });
 
 /** aws:cognito/userPool:UserPool. */
@@ -125,7 +125,10 @@ export const userPoolClient: ResourceType = {
     .refine(
       ({ explicitAuthFlows, refreshTokenRotation }) =>
         refreshTokenRotation?.feature !== "ENABLED" || !explicitAuthFlows?.includes("ALLOW_REFRESH_TOKEN_AUTH"),
-      { path: ["explicitAuthFlows"], error: "must not contain ALLOW_REFRESH_TOKEN_AUTH with refresh token rotation" },
+      {
+        path: ["explicitAuthFlows"],
+        error: "must not contain ALLOW_REFRESH_TOKEN_AUTH when refreshTokenRotation is ENABLED",
+      },
     ),
   replaceOn: ["userPoolId", "generateSecret"],
   autoName: "name",
@@ -144,7 +147,7 @@ export const userPoolDomain: ResourceType = {
       .string()
       .regex(
         /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
-        "must be 1 to 63 of a-z, 0-9 and -, not starting or ending with -",
+        "must have 1 to 63 characters (a-z, 0-9 and -), and must not start or end with -",
       )
       .refine((domain) => !/aws|amazon|cognito/.test(domain), "must not contain aws, amazon or cognito"),
     managedLoginVersion: z.union([z.literal(1), z.literal(2)]).optional(),

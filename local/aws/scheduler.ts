@@ -102,10 +102,13 @@ export interface SchedulerOptions {
 }
 
 /**
- * EventBridge Scheduler: a timer for each enabled schedule with a rate. As in AWS, a new schedule invokes its target at
- * once (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html), Lambda runs the event
- * asynchronously, and the retry policy applies only to events that Lambda does not accept. Unlike AWS, the scheduler
- * skips an invocation while the previous invocation still runs.
+ * EventBridge Scheduler: a timer for each enabled schedule with a rate.
+ *
+ * - As in AWS, a new schedule invokes its target at once
+ *   (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
+ * - As in AWS, Lambda runs the event asynchronously. The retry policy applies only to events that Lambda does not
+ *   accept.
+ * - Unlike AWS, the scheduler skips an invocation while the previous invocation still runs.
  */
 export class Scheduler {
   readonly effects: Effects = {
@@ -162,7 +165,9 @@ export class Scheduler {
     if (outputs.state === "DISABLED") return;
     const everyMs = intervalMs(resource);
     if (everyMs === undefined || firstDelayMs === undefined) {
-      this.log(`${id}: ${outputs.scheduleExpression} is stored but never runs: the local cloud runs only rate(…)`);
+      this.log(
+        `${id}: ${outputs.scheduleExpression} is stored but never runs, because the local cloud runs only rate(…)`,
+      );
       return;
     }
     this.runAfter(id, firstDelayMs, everyMs);

@@ -11,7 +11,7 @@ export const queue: ResourceType = {
   inputs: z.looseObject({
     name: z
       .string()
-      .regex(/^[\w-]{1,80}$/, "must be 1 to 80 of letters, digits, _ and -")
+      .regex(/^[\w-]{1,80}$/, "must have 1 to 80 characters: letters, digits, _ and -")
       .optional(),
     messageRetentionSeconds: z.int().min(60).max(1_209_600).optional(),
     sqsManagedSseEnabled: z.boolean().optional(),
@@ -27,7 +27,10 @@ export const queue: ResourceType = {
   },
 };
 
-/** Messages of the local queues. Nothing in the local cloud reads a queue, so they live in memory until the end. */
+/**
+ * Messages of the local queues. They stay in memory until the process ends, because the local cloud never reads a
+ * queue.
+ */
 export class Queues {
   private readonly byArn = new Map<string, unknown[]>();
 

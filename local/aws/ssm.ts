@@ -18,7 +18,10 @@ export const parameter: ResourceType = {
       type: z.enum(["String", "StringList", "SecureString"]),
       name: z
         .string()
-        .regex(/^(?!\/?(?:aws|ssm))[\w./-]{1,1011}$/i, "must be letters, digits and ._-/, not starting with aws or ssm")
+        .regex(
+          /^(?!\/?(?:aws|ssm))[\w./-]{1,1011}$/i,
+          "must contain only letters, digits and ._-/, and must not start with aws or ssm",
+        )
         .optional(),
       value: z.string().min(1).max(4096).optional(),
       insecureValue: z.string().min(1).max(4096).optional(),

@@ -10,7 +10,7 @@ import { root } from "../../cli/root";
 import { exitOnTerminate, runInBackground } from "../support/childProcess";
 import { PortInUseError } from "../support/portInUse";
 
-/** Long, because the first start on a busy machine is slow. */
+/** Time limit of a start. The first start on a busy machine is slow. */
 const START_TIMEOUT_MS = 120_000;
 
 /** The running awsx provider. */
@@ -71,7 +71,7 @@ export async function startAwsx(fixedPort?: number): Promise<Awsx> {
   }
 }
 
-/** Forwards a port to the provider, because the SDK serves it on a free port only. */
+/** Forwards a port to the provider, because the SDK can serve the provider only on a free port. */
 async function forwardPort(from: number, to: number): Promise<Server> {
   const server = createServer((incoming) => {
     const outgoing = connect(to, "127.0.0.1");

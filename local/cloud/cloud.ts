@@ -27,7 +27,7 @@ export interface LocalCloudOptions {
   dir: string;
   /** Uses free ports instead of those in `Pulumi.local.yaml`. */
   freePorts: boolean;
-  /** Ports to use instead of those that `freePorts` selects. */
+  /** Fixed ports. Default: the ports that `freePorts` selects. */
   ports?: Ports;
   /** Overrides of values in `Pulumi.local.yaml`, by path such as `phi3.imageTag`. */
   config?: Record<string, unknown>;
@@ -57,7 +57,7 @@ export interface LocalCloud {
   /** LLM engine that the workers call. */
   engine: RunningEngine;
   pageUrl: string;
-  /** URL of the keys of a user pool's issuer, because the issuer's own URL names the real Cognito. */
+  /** Returns the JWKS URL of a user pool's issuer. The issuer's own URL points to the real Cognito. */
   jwksUrl(issuer: string): string;
   /** Configuration of the stack `start`, with overrides by path. */
   config(overrides?: Record<string, unknown>): StackConfig;
@@ -93,8 +93,8 @@ class Services {
 }
 
 /**
- * Starts every double of the local cloud in this process. Workers and the awsx provider run in child processes. After
- * an error it closes every service that it has started.
+ * Starts every double of the local cloud in this process. Workers and the awsx provider run in child processes. When
+ * the start fails, closes every service that has started.
  *
  * @throws PortInUseError, or an Error about the configuration
  */
@@ -207,7 +207,7 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     // One worker per endpoint.
     warmWorkers: models.length,
     resolveImage: (imageName: string) => aws.resolveImage(imageName),
-    // Enough workers for this stack and for a second stack that the real Pulumi creates next to this stack.
+    // Enough for two stacks: this stack, and a stack that the real Pulumi creates beside it.
     workersQuota: 20,
   };
 }

@@ -25,8 +25,8 @@ export const customers: SeededCustomer[] = [
 type Aws = Pick<AwsCloud, "account" | "endpoints">;
 
 /**
- * Creates the seeded customers' rows in every users table. A row gets its plan as an operator's grant; the free plan
- * needs no grant. Keeps existing rows.
+ * Creates the seeded customers' rows in every users table. A row of a paid plan contains an operator's grant; the free
+ * plan needs no grant. Keeps existing rows.
  */
 export async function seedCustomers(aws: Aws): Promise<void> {
   const client = createClient(aws);
@@ -52,11 +52,9 @@ export async function seedCustomers(aws: Aws): Promise<void> {
 }
 
 /**
- * Reads customers' rows for the local cloud's page. The rows come from the users table of the first stack, the stack of
- * `npm start`.
- *
- * @returns a function that takes a Cognito `sub` and returns the row, or undefined when the table or the row does not
- * exist
+ * Returns a function that reads customers' rows for the local cloud's page. The function takes a Cognito `sub` and
+ * returns the row, or undefined when the table or the row does not exist. It reads the users table of the first stack,
+ * which `npm start` creates.
  */
 export function createRowReader(aws: Aws) {
   const client = createClient(aws);

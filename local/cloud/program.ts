@@ -35,8 +35,8 @@ export function engineOptions(
 }
 
 /**
- * Starts a local cloud and brings the program up in it at the same time. The program takes longer to load than the
- * local cloud. Therefore the modules of the local cloud are imported after the program has started.
+ * Starts a local cloud and brings the program up in it. Both start at the same time. The program loads more slowly than
+ * the local cloud, so the modules of the local cloud are imported only after the program has started.
  *
  * @param onStart called with the local cloud when it has started. The caller must close the local cloud, also after a
  * later error
@@ -62,7 +62,7 @@ export async function openLocalCloud(
     signal: stop.signal,
     ...(onStep && { onStep }),
   });
-  // Without a local cloud, the program's providers would repeat their calls for minutes.
+  // When the local cloud fails to start, the program's providers would repeat their calls for minutes.
   starting.then(onStart, () => stop.abort());
   const [started, done] = await Promise.allSettled([starting, bringingUp]);
   if (started.status === "rejected") throw started.reason;

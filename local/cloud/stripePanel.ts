@@ -8,7 +8,7 @@ const DELAY_UP_TO_MS = 5_000;
 
 /** Implements the Stripe panel of the local cloud's page with the Stripe double. */
 export function stripePanel({ account, switches, release, settled }: StripeDouble): StripePanel {
-  /** The user's newest Stripe customer. Earlier ones may have been deleted. */
+  /** The user's newest Stripe customer, because earlier customers may have been deleted. */
   function customerOf(userId: string): string {
     const found = account.customers().findLast(({ metadata }) => metadata.user_id === userId);
     if (!found) throw new Error("This customer has bought nothing yet.");

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 
 const MAX_LINES = 250;
 
-/** Last lines that a process has written. Reading them also keeps the process from blocking at a full pipe. */
+/** Last lines that a process has written. Reads all output, because a process blocks when its pipe is full. */
 export class LastLines {
   private readonly lines: string[] = [];
 

@@ -30,8 +30,8 @@ export interface LlamaServer {
 
 /**
  * Starts a small real model on the CPU, as an OpenAI-compatible server that accepts any model name. Installs the pinned
- * packages at the first start. The model has read the persona before this function returns, so a first reply does not
- * exceed the worker's time limits. The server ends with this process, also after a crash.
+ * packages at the first start. Returns after the model has read the persona, so that the first reply keeps the worker's
+ * time limits. The server ends with this process, also after a crash.
  *
  * @param progress called with a line as each step begins
  * @throws Error with the reason when the server cannot be installed or started
@@ -86,9 +86,10 @@ async function readReadyUrl(
 }
 
 /**
- * Makes the model read the persona, which is the beginning of every prompt. The server keeps it in its prompt cache.
+ * Makes the model read the persona, which is the beginning of every prompt. The server keeps the persona in its prompt
+ * cache.
  *
- * @returns the milliseconds that this took
+ * @returns the duration in milliseconds
  */
 async function warmUp(
   url: string,
@@ -96,14 +97,15 @@ async function warmUp(
   progress: (line: string) => void,
   lastLines: LastLines,
 ): Promise<number> {
-  progress("reading the persona, once (up to a minute on a busy machine)");
+  progress("reading the persona once (up to a minute on a busy machine)");
   const startedAt = performance.now();
   const body = { messages: [persona, { role: "user", content: "こんばんは" }], max_tokens: 1 };
   const request = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
   const signal = AbortSignal.timeout(WARM_UP_TIMEOUT_MS);
   const problem = await fetch(`${url}/v1/chat/completions`, { ...request, signal }).then(
     async (response) => (response.ok ? undefined : `HTTP ${response.status}: ${await response.text()}`),
-    (error: Error) => (error.name === "TimeoutError" ? `nothing within ${WARM_UP_TIMEOUT_MS / 1000} s` : String(error)),
+    (error: Error) =>
+      error.name === "TimeoutError" ? `no reply within ${WARM_UP_TIMEOUT_MS / 1000} s` : String(error),
   );
   if (problem) throw new Error(`The engine llama did not read the persona: ${problem}. ${describeLoad()} ${lastLines}`);
   return performance.now() - startedAt;

@@ -25,8 +25,8 @@ def main() -> None:
     params.n_ctx = CONTEXT_TOKENS
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    # More threads speed up reading the prompt, but slow down the reply, because its steps are so short that threads
-    # mostly wait.
+    # For the prompt, more threads are faster. For the reply, one thread is faster: each step is so short that several
+    # threads would mostly wait.
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = min(4, os.cpu_count() or 1)
     server = xllamacpp.Server(params)

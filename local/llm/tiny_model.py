@@ -17,7 +17,9 @@ SIZE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "nu
 
 
 def phi3(vocab_size: int) -> Phi3ForCausalLM:
-    """As in a badly retrained model, the end token of the chat template is not among the end tokens."""
+    """
+    Creates a Phi-3 model with a common training fault: its end tokens do not contain the chat template's end token.
+    """
     return Phi3ForCausalLM(
         Phi3Config(
             **SIZE,
@@ -54,10 +56,10 @@ def main() -> None:
     ids = [*tokenizer["model"]["vocab"].values(), *(token["id"] for token in tokenizer["added_tokens"])]
     torch.manual_seed(0)
     model = {"phi3": phi3, "mistral": mistral}[architecture](max(ids) + 1)
-    # In several files with an index, like the real weights.
+    # Writes several files with an index, like the real weights.
     model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="5MB")
-    # A repository of Mistral also contains the weights in another format, which vLLM must not read. The index names the
-    # files to read.
+    # Like a repository of Mistral: it also contains the weights in another format, which vLLM must not read. The index
+    # names the files to read.
     if architecture == "mistral":
         (folder / "consolidated.safetensors").write_bytes(b"not the weights")
         (folder / "params.json").write_text("{}")

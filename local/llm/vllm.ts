@@ -16,12 +16,15 @@ import { setupVllm, type VllmEnvironment, VllmUnavailable } from "./vllmEnvironm
 
 const START_TIMEOUT_MS = 600_000;
 
-/** Runs a program, and kills its process group when standard input closes, which happens when this process ends. */
+/**
+ * Shell script that runs a program. It kills the program's process group when standard input closes, which happens when
+ * this process ends.
+ */
 const WITH_PARENT = 'exec 3<&0; (cat <&3 >/dev/null; kill -KILL 0) & "$@" </dev/null 3<&-';
 
 /** A running vLLM for every model. */
 export interface Vllm {
-  /** Origin of a server that passes each request on to the vLLM of the model in its body. */
+  /** Origin of a server that forwards each request to the vLLM of the requested model. */
   url: string;
   /** Describes the state of the engines, for the error of a failed chat. */
   describe(): string;
@@ -31,11 +34,11 @@ export interface Vllm {
 
 /**
  * Starts a real vLLM on the CPU for every model, with the command line of the worker's image and a tiny model with
- * random weights. Only the quantization is left out: vLLM has no FP8 for the CPU.
+ * random weights. Only the quantization is omitted, because vLLM has no FP8 for the CPU.
  *
  * @param progress called with a line as each step begins
  * @throws VllmUnavailable when this machine cannot install vLLM
- * @throws Error with vLLM's last lines when it does not start
+ * @throws Error with vLLM's last lines when vLLM does not start
  */
 export async function startVllm(progress: (line: string) => void): Promise<Vllm> {
   const { detail } = await setupPython(progress);
@@ -112,7 +115,7 @@ class Engine {
       await sleep(500);
     }
     const problem = this.hasExited() ? "ended" : `was not ready within ${START_TIMEOUT_MS / 1000} s`;
-    // The reason comes before the tracebacks of several processes.
+    // Show many lines, because the reason comes before long tracebacks of several processes.
     throw new Error(`vLLM with ${this.model} ${problem}. ${this.lastLines.toString(250)}`);
   }
 
@@ -131,7 +134,7 @@ class Engine {
   }
 }
 
-/** The command line that the worker uses in its image, for weights in the model cache. */
+/** Returns the command line that the worker uses in its image, for weights in the model cache. */
 async function workersCommand(
   model: Model,
   { port, modelCache, workerPython }: { port: number; modelCache: string; workerPython: string },
@@ -150,14 +153,14 @@ async function workersCommand(
     MODEL_VERSION_FILE: join(modelCache, "version.json"),
     ENGINE_PORT: String(port),
     CHAT_TEMPLATE_FILE: join(root, "images", model, "chat_template.jinja"),
-    // The settings need a key, which the command line does not depend on.
+    // The worker's settings require a key. The command line does not contain it.
     TICKET_ISSUER: "vllm-cpu",
     TICKET_JWKS: JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "vllm-cpu" }] }),
   };
   return z.array(z.string()).parse(JSON.parse(execFileSync(workerPython, ["-c", script], { env, encoding: "utf8" })));
 }
 
-/** Starts a server that passes each request on to the vLLM of the `model` in its body or its query. */
+/** Starts a server that forwards each request to the vLLM of the `model` in the request's body or query. */
 async function startRouter(ports: Map<string, number>): Promise<{ url: string; close(): void }> {
   const server = createServer((request, response) => {
     route(request, response, ports).catch(() => response.destroy());
@@ -187,7 +190,7 @@ async function route(request: IncomingMessage, response: ServerResponse, ports: 
     answer.pipe(response);
   });
   upstream.once("error", () => response.destroy());
-  // A reader who leaves must reach vLLM, which then aborts the reply.
+  // When the reader disconnects, disconnect from vLLM, so that vLLM aborts the reply.
   response.once("close", () => upstream.destroy());
   upstream.end(body);
 }

@@ -10,13 +10,13 @@ const run = promisify(execFile);
 
 /** Results of the worker's checks against a real vLLM: see `images/worker/tests/vllm_checks.py`. */
 export interface VllmChecks {
-  /** Conversations for which vLLM makes the tokens that the worker counts. */
+  /** Number of conversations for which vLLM and the worker count the same tokens, such as `7 of 7`. */
   tokenize: string;
-  /** Tokens of the longest conversation and reply that the worker sends, and vLLM's context. */
+  /** Tokens of the longest conversation that the worker sends, with its reply, and vLLM's limit: `4000 of 4096`. */
   fullContext: string;
   /** Milliseconds until vLLM has aborted the reply of a cancelled job. */
   abortMs: number;
-  /** Tokens until vLLM stopped at the end token, which the weights do not name. */
+  /** Tokens until vLLM stopped at the chat template's end token. The weights do not name this token. */
   stopTokens: number;
   /** Prompt tokens that vLLM found in its prefix cache. */
   cachedTokens: number;

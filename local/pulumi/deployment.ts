@@ -28,8 +28,8 @@ interface ResourceProviders {
 }
 
 /**
- * One run of the Pulumi engine over a stack: changes the resources in the saved state until they match those that the
- * program registers.
+ * One run of the Pulumi engine over a stack: changes the resources of the saved state so that they match the resources
+ * that the program registers.
  */
 export class Deployment {
   /** The completed steps, in the order of completion. */
@@ -83,10 +83,10 @@ export class Deployment {
   }
 
   /**
-   * Deletes replaced resources and resources that the program did not register.
+   * Deletes replaced resources and resources that the program did not register. Deletes nothing when a resource to
+   * delete is protected, because Pulumi's preview before `up` and `destroy` would fail too.
    *
-   * @throws EngineError when one of them is protected, before the first delete: Pulumi's preview, which comes before
-   * every `up` and `destroy`, fails for it
+   * @throws EngineError that names the protected resources
    */
   async prune(): Promise<void> {
     const obsolete = this.context.state.all.filter(({ urn, replaced }) => replaced || !this.registered.has(urn));
@@ -125,7 +125,7 @@ export class Deployment {
   private async apply(goal: Goal): Promise<ResourceState> {
     const { state, options } = this.context;
     if (this.registered.has(goal.urn))
-      throw new EngineError("is registered twice; a name must be unique within its type and parent");
+      throw new EngineError("is registered twice: a name must be unique within its type and parent");
     if (goal.type.startsWith("pulumi:providers:"))
       throw new EngineError("the local engine does not support explicit providers");
     this.registered.add(goal.urn);
@@ -136,7 +136,7 @@ export class Deployment {
     const proposed = options.autonaming && proposeName(options.autonaming, { ...options, name: goal.name });
     const checked = provider ? await provider.check(goal.urn, old?.inputs ?? {}, desired, proposed) : desired;
     const decision = await this.decisionFor(goal, old, checked, provider);
-    // A replacement needs a new automatic name. The provider takes one when `check` gets no old inputs.
+    // A replacement needs a new automatic name. The provider generates a new name when `check` gets no old inputs.
     const inputs =
       provider && decision.op === "replace" ? await provider.check(goal.urn, {}, desired, proposed) : checked;
 

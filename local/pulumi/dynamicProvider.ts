@@ -8,8 +8,8 @@ import { childEnv } from "./program";
 export const dynamicPackage = "pulumi-nodejs";
 
 /**
- * Time limit of each of the two starts. On a busy machine the first start is slow, because it also fills the cache of
- * compiled code.
+ * Time limit of one start; there are two attempts. On a busy machine the first start is slow, because it also fills the
+ * cache of compiled code.
  */
 const START_TIMEOUT_MS = 60_000;
 const ATTEMPTS = 2;
@@ -32,7 +32,7 @@ export async function startDynamicProvider(
     if (port !== undefined) return port;
   }
   throw new EngineError(
-    `The provider of dynamic resources did not start within ${timeoutMs / 1000} s, twice. The machine is too busy: ` +
+    `The provider of dynamic resources did not start in two attempts of ${timeoutMs / 1000} s. The machine is too busy: ` +
       "close other programs, and run the command again.",
   );
 }
@@ -47,7 +47,7 @@ function start(
   // The SDK requires the address of an engine here but never uses it.
   const child = children.node(script, ["127.0.0.1:0"], {
     cwd: options.programDir,
-    // Errors come back over gRPC. The log on stderr only repeats them with a stack trace.
+    // Errors arrive over gRPC. The log on stderr only repeats them with a stack trace.
     stdio: ["ignore", "pipe", "ignore"],
     env: childEnv(options, { PULUMI_NODEJS_PROJECT: options.project, PULUMI_NODEJS_STACK: options.stack }),
   });

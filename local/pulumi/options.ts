@@ -11,8 +11,8 @@ export interface EngineOptions {
   /** Keys of `config` with secret values. */
   secretKeys: string[];
   /**
-   * Pattern of `pulumi:autonaming`. Providers that support it name the resources without a name by this pattern.
-   * Default: the provider chooses.
+   * Pattern of `pulumi:autonaming` for resources that the program does not name. A provider may ignore the pattern.
+   * Default: the provider chooses the names.
    */
   autonaming?: string | undefined;
   /** File of the stack's state. */
@@ -29,7 +29,7 @@ export interface EngineOptions {
    * save time.
    */
   startsDynamicEarly?: boolean;
-  /** Ends the program and its dynamic providers at once. The steps that they run fail. */
+  /** Ends the program and its dynamic providers at once. Their running steps fail. */
   signal?: AbortSignal;
   /** Called after each step. */
   onStep?(step: StepEvent): void;

@@ -73,7 +73,7 @@ export async function runProgram(
   );
 }
 
-/** The message of a report, without the introduction of the SDK and without stack frames. */
+/** Removes the SDK's introduction and the stack frames from the text of a reported error. */
 function messageOf(report: string): string {
   return stripVTControlCharacters(report)
     .replace(/^Running program '.*' failed with an unhandled exception:\s*/, "")

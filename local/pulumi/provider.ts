@@ -11,12 +11,12 @@ import { nameOf, typeOf } from "./urn";
 import { restoreSecrets } from "./value";
 
 const queryTimeoutMs = 60_000;
-// Long, because the provider builds an image within a single `create` call.
+// The limit is long, because a provider may build an image within one `create` call.
 const changeTimeoutMs = 30 * 60_000;
 
 /** Difference between two states of a resource, from its provider. */
 export interface Diff {
-  /** Undefined when the engine must compare the inputs itself. */
+  /** Undefined when the provider returns no answer. The engine then compares the inputs. */
   changes: boolean | undefined;
   /** Paths of changed properties; may be empty even when `changes` is true. */
   changed: string[];
@@ -127,7 +127,7 @@ export class Provider {
       changed: [...response.getDiffsList(), ...detailed.map(([path]) => path)],
       replaces: [
         ...response.getReplacesList(),
-        // ADD_REPLACE, DELETE_REPLACE and UPDATE_REPLACE are the odd numbers of the enum.
+        // ADD_REPLACE, DELETE_REPLACE and UPDATE_REPLACE have the odd numbers of the enum.
         ...detailed.filter(([, property]) => property.getKind() % 2 === 1).map(([path]) => path),
       ],
       deleteBeforeReplace: response.getDeletebeforereplace(),

@@ -19,8 +19,7 @@ export class Providers {
   /** Starts the provider of dynamic resources early, because it takes as long to start as the program. */
   startDynamic(): Promise<number> {
     this.dynamicPort ??= startDynamicProvider(this.options, this.children);
-    // Only a call of `get` needs to report a failed start. Without such a call the rejection must not count as
-    // unhandled.
+    // `get` reports a failed start. Without a call of `get`, the rejection must not count as unhandled.
     this.dynamicPort.catch(() => {});
     return this.dynamicPort;
   }

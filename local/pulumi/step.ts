@@ -22,7 +22,7 @@ export interface StepEvent {
   changed: string[];
   /** Names of the changed properties that need a replacement. */
   replaceKeys: string[];
-  /** Name in the cloud; undefined for a resource whose outputs have no known name. */
+  /** Name in the cloud; undefined when no known output contains a name. */
   physicalName?: string | undefined;
   /** Tags in the cloud, the provider's default tags included. */
   tags: Record<string, string>;

@@ -10,9 +10,9 @@ import type { Goal } from "./goal";
 import type { StackState } from "./state";
 
 /**
- * The transforms of a program: functions that change the properties of a resource and of everything below it, also of
- * the resources that a remote component creates. The functions run in the program. The local engine ignores changes of
- * resource options.
+ * The transforms of a program. A transform is a function of the program that changes the properties of a resource and
+ * of its descendants, including those that a remote component creates. The local engine ignores changes of resource
+ * options.
  */
 export class Transforms {
   private readonly byUrn = new Map<string, Callback[]>();
@@ -20,7 +20,7 @@ export class Transforms {
 
   constructor(private readonly state: StackState) {}
 
-  /** Stores the transforms of a resource, which may be a component that is constructed later. */
+  /** Stores the transforms of a resource. A remote component may be constructed only after this call. */
   add(urn: string, transforms: Callback[]): void {
     if (transforms.length > 0) this.byUrn.set(urn, transforms);
   }

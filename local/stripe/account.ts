@@ -37,7 +37,7 @@ export interface Endpoint {
 }
 
 /**
- * A Stripe account in test mode with every operation on it, for the API, the pages and the clock. Each method throws
+ * A Stripe account in test mode, with all operations of the API, the pages and the clock. Each method throws
  * StripeProblem when Stripe would refuse the operation.
  */
 export class StripeAccount {
@@ -59,14 +59,14 @@ export class StripeAccount {
   }
 
   /**
-   * Expires Checkout Sessions and runs all scheduled actions that are due. Does this only once a second, the resolution
-   * of Stripe's times, because it looks at every subscription.
+   * Expires Checkout Sessions and runs all scheduled actions that are due. Runs at most once a second, because it reads
+   * every subscription, and Stripe's times are whole seconds.
    */
   catchUp(): void {
     if (this.caughtUpAt !== this.now()) this.runDue();
   }
 
-  /** Like `catchUp`, but at once. Call it after a change that makes an action due now. */
+  /** Like `catchUp`, but runs at every call. Call this method after a change that makes an action due now. */
   runDue(): void {
     this.caughtUpAt = this.now();
     expireSessions(this.ledger);
@@ -99,7 +99,12 @@ export class StripeAccount {
   testClock(id: string): Stripe.TestHelpers.TestClock {
     if (id !== DEFAULT_CLOCK) return this.ledger.get("test_helpers.test_clock", id);
     const now = this.now();
-    return blank.testClock({ id, created: now, frozen_time: now, name: "the double's own clock, which ticks" });
+    return blank.testClock({
+      id,
+      created: now,
+      frozen_time: now,
+      name: "default clock of the double (it follows the wall clock)",
+    });
   }
 
   onEvent(listener: (event: Stripe.Event) => void): () => void {
@@ -272,14 +277,14 @@ export class StripeAccount {
       .reverse();
     return open.every(({ id }) => {
       const subscription = subscriptionOf(this.ledger, this.ledger.get("invoice", id));
-      // The owner is at the portal and authenticates. A card whose later payments fail also fails at the portal.
+      // At the portal the cardholder is present and authenticates. A card whose later payments fail also fails here.
       const card = this.cardOf(customer);
       const present = card !== undefined && behaviourOf(card).later === "authenticate";
       return subscription?.status === "canceled" || collect(this.ledger, id, { present }).paid;
     });
   }
 
-  /** Gets a payment code for a one-time Checkout Session, or for a subscription's invoice that Stripe has sent. */
+  /** Issues a payment code for a one-time Checkout Session, or for a subscription's invoice that Stripe has sent. */
   orderAtKonbini(id: string): Stripe.PaymentIntent {
     this.catchUp();
     return id.startsWith("in_") ? payInvoiceAtKonbini(this.ledger, id) : orderAtKonbini(this.ledger, id);
@@ -323,7 +328,7 @@ export class StripeAccount {
     }));
   }
 
-  /** Existing endpoints that receive an event. */
+  /** Returns the existing endpoints that must receive an event. */
   audience(eventId: string): Endpoint[] {
     const ids = this.ledger.state.audiences[eventId] ?? [];
     return this.webhookEndpoints().filter(({ id, status }) => ids.includes(id) && status === "enabled");

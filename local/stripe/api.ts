@@ -42,7 +42,7 @@ export function stripeApi(account: StripeAccount, keys: string[], switches: Swit
       const text = await c.req.text();
       const fingerprint = createHash("sha256").update(`${c.req.path}\n${text}`).digest("hex");
       const { given, replayed } = await idempotency.once(key, fingerprint, async () => {
-        // During this delay a second request with the same key can arrive, as over a network.
+        // During this delay a second request with the same key can arrive, as it can over a real network.
         await sleep(switches.apiDelayMs);
         if (failure !== undefined && failure > 0) return kept(failed(failure), requestId);
         try {
@@ -114,8 +114,8 @@ function failed(status: number): StripeProblem {
 }
 
 /**
- * Builds the answer to a failed request. Stripe stores the answer under the Idempotency-Key after a declined card or a
- * server error, but not when it rejected the request before processing.
+ * Builds the answer to a failed request. Stripe keeps it under the Idempotency-Key after a declined card or a server
+ * error. Stripe does not keep it for a request that was rejected before processing.
  */
 function kept(error: StripeProblem, requestId: string) {
   const isBegun = error.status >= 500 || error.type === "card_error";

@@ -4,11 +4,11 @@ import { missing } from "./problem";
 /** Behaviour of a test card. */
 export interface CardBehaviour {
   brand: string;
-  /** Result of a payment with the owner present, as at Checkout. */
+  /** Result of a payment with the cardholder present, as at Checkout. */
   first: "ok" | "authenticate" | { code: string; declineCode?: string; message: string };
   /**
-   * Whether later payments without the owner succeed. `authenticate`: they fail until the owner is present and
-   * authenticates.
+   * Whether later payments without the cardholder succeed. With `authenticate` they fail until the cardholder is
+   * present and authenticates.
    */
   later: boolean | "authenticate";
   /** Whether every payment is disputed. */

@@ -45,8 +45,8 @@ export function attachCard(ledger: Ledger, customer: string, number: string): St
 
 /**
  * Pays an open session with a card: creates the subscription, pays its first invoice and completes the session. When
- * the payment fails or waits for authentication, the subscription stays behind as `incomplete`, also after the session
- * has expired. The next attempt on the same page pays the same subscription.
+ * the payment fails or waits for authentication, the subscription stays `incomplete`, even after the session has
+ * expired. The next attempt on the same page pays the same subscription.
  */
 export function payCheckout(
   ledger: Ledger,

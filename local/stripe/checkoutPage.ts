@@ -19,9 +19,9 @@ const offered = [
 
 /**
  * Serves the Checkout page: `GET /<session>`, `POST /<session>` (`card_number`), `POST /<session>/authenticate`
- * (`card_number`, `result=success|fail`). After payment it redirects to the session's success URL.
+ * (`card_number`, `result=success|fail`). After a payment, redirects to the session's success URL.
  *
- * @param answered resolves when the webhook has answered an event, or after Stripe's waiting time
+ * @param answered resolves when the webhook has answered an event, or after Stripe's time limit
  */
 export function checkoutPage(account: StripeAccount, answered: (eventId: string) => Promise<void>): Hono {
   const app = new Hono();

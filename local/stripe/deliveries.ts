@@ -9,7 +9,7 @@ import type { Switches } from "./switches";
  */
 const RETRY_AFTER_MS = [1_000, 5_000, 30_000, 120_000, 600_000];
 const TIMEOUT_MS = 20_000;
-/** Delay that collects deliveries of one burst, so that they can be reordered. */
+/** Time to wait for other deliveries of the same burst before they are reordered. */
 const BURST_MS = 30;
 
 /** Pending webhook deliveries. */
@@ -24,8 +24,8 @@ export interface Deliveries {
 }
 
 /**
- * Sends every event to the endpoints that existed when the event happened, with a signature like Stripe's. Repeats a
- * failed delivery until the endpoint accepts the event, the endpoint is deleted, or no retry is left.
+ * Sends every event, with a signature like Stripe's, to the endpoints that existed when the event happened. Repeats a
+ * failed delivery until the endpoint accepts the event, the endpoint is deleted, or no retry remains.
  */
 export function startDeliveries(account: StripeAccount, switches: Switches, events: Events): Deliveries {
   const stopped = new AbortController();

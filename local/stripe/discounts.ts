@@ -5,7 +5,7 @@ import * as blank from "./objectDefaults";
 import { addMonths } from "./subscriptions";
 
 /**
- * The part of each amount that a coupon takes off. `percent_off` applies to every amount; `amount_off` is used up in
+ * Returns the discount of a coupon on each amount. `percent_off` applies to every amount; `amount_off` is used up in
  * the order of the amounts.
  */
 export function amountsOff({ percent_off, amount_off }: Stripe.Coupon, amounts: number[]): number[] {
@@ -19,7 +19,7 @@ export function amountsOff({ percent_off, amount_off }: Stripe.Coupon, amounts: 
 }
 
 /**
- * Gives a subscription the discounts of the coupons, in addition to those that it has.
+ * Adds the discounts of coupons to a subscription and keeps its existing discounts.
  *
  * @throws StripeProblem for an unknown coupon
  */
@@ -51,8 +51,8 @@ export function addDiscounts(
 }
 
 /**
- * Applies a subscription's discounts to the lines of its next invoice. A coupon with the duration `once` is used up by
- * the first invoice with an amount.
+ * Applies a subscription's discounts to the lines of its next invoice. A coupon with the duration `once` applies only
+ * to the first invoice that has an amount.
  */
 export function discounted(
   ledger: Ledger,
@@ -80,7 +80,7 @@ export function discounted(
   return { lines: result, discounts: totals.map(({ discount }) => discount), total_discount_amounts: totals };
 }
 
-/** A discount's share of an invoice. */
+/** Amount that a discount takes off an invoice. */
 interface DiscountAmount {
   amount: number;
   discount: string;

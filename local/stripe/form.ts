@@ -13,7 +13,7 @@ export type Param = string | Param[] | { [key: string]: Param };
  */
 export function parseForm(text: string): Record<string, Param> {
   const options = {
-    // Names such as `constructor` are plain keys.
+    // Allows names such as `constructor` as plain keys.
     plainObjects: true,
     duplicates: "last",
     depth: 10,
@@ -22,7 +22,7 @@ export function parseForm(text: string): Record<string, Param> {
   return qs.parse(text, options) as Record<string, Param>;
 }
 
-/** Validates parameters. Throws StripeProblem that names the first invalid one, as Stripe does. */
+/** Validates parameters. Throws a StripeProblem that names the first invalid parameter, as Stripe does. */
 export function check<S extends z.ZodType>(schema: S, params: unknown): z.output<S> {
   const parsed = schema.safeParse(params);
   if (parsed.success) return parsed.data;

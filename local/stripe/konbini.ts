@@ -10,8 +10,8 @@ import { DAY } from "./subscriptions";
 const CODE_DAYS = 3;
 
 /**
- * Completes a one-time Checkout Session with a payment code for a convenience store. Nothing is paid yet. Checkout
- * offers konbini for no subscription (https://docs.stripe.com/payments/konbini/accept-a-payment).
+ * Completes a one-time Checkout Session with a payment code for a convenience store. Nothing is paid yet. For
+ * subscriptions, Checkout does not offer konbini (https://docs.stripe.com/payments/konbini/accept-a-payment).
  */
 export function orderAtKonbini(ledger: Ledger, sessionId: string): Stripe.PaymentIntent {
   const session = ledger.get("checkout.session", sessionId);
@@ -34,7 +34,7 @@ export function orderAtKonbini(ledger: Ledger, sessionId: string): Stripe.Paymen
 }
 
 /**
- * Gets a payment code on the hosted page of a subscription's invoice. Only an invoice that Stripe has sent
+ * Issues a payment code on the hosted page of a subscription's invoice. Only an invoice that Stripe has sent
  * (`send_invoice`) accepts konbini.
  */
 export function payInvoiceAtKonbini(ledger: Ledger, invoiceId: string): Stripe.PaymentIntent {
@@ -62,7 +62,8 @@ export function payInvoiceAtKonbini(ledger: Ledger, invoiceId: string): Stripe.P
 /** Lets the customer pay at the store, or lets the payment code expire. */
 export function decideKonbini(ledger: Ledger, intentId: string, outcome: "paid" | "expired"): void {
   const intent = ledger.get("payment_intent", intentId);
-  if (intent.status !== "requires_action") throw invalid(`The payment code is not open: ${intent.status}.`);
+  if (intent.status !== "requires_action")
+    throw invalid(`The payment code cannot be used: its payment is ${intent.status}.`);
   if (outcome === "paid") receiveCash(ledger, intent);
   else {
     ledger.change(
@@ -129,7 +130,10 @@ function finishSession(ledger: Ledger, id: string, outcome: "paid" | "expired"):
   else ledger.emit("checkout.session.async_payment_failed", ledger.get("checkout.session", id));
 }
 
-/** Ends the payment. An expired code changes neither invoice nor subscription, which is past due only after the due date. */
+/**
+ * Ends the payment. An expired code does not change the invoice or the subscription. The subscription becomes past due
+ * only after the due date.
+ */
 function finishInvoice(ledger: Ledger, payment: Stripe.InvoicePayment, outcome: "paid" | "expired"): void {
   const invoice = ledger.get("invoice", payment.invoice as string);
   const now = ledger.now(invoice.customer as string);

@@ -22,7 +22,7 @@ export class Ledger {
     this.store = new StateStore(path, emptyState());
   }
 
-  /** The state, to read. Change it with `put`, `remove` and `set`. */
+  /** The current state, read-only. Change the state with `put`, `remove` and `set`. */
   get state(): State {
     return this.store.data;
   }
@@ -82,7 +82,7 @@ export class Ledger {
     this.store.save(kind, id);
   }
 
-  /** Sets a value that belongs to an object but is no part of it; undefined removes it. */
+  /** Sets a value that the state stores for an object but not in the object; undefined removes the value. */
   set<K extends Exclude<keyof State, Kind>>(
     table: K,
     id: string & keyof State[K],
@@ -143,8 +143,8 @@ export class Ledger {
 }
 
 /**
- * Id of the clock of all customers without a test clock. Stripe has no such clock. The clock follows the wall clock and
- * can be advanced, for example to the end of a period.
+ * Id of the default clock, for all customers without a test clock. Stripe has no such clock. It follows the wall clock
+ * and can be advanced, for example to the end of a period.
  */
 export const DEFAULT_CLOCK = "clock_1DoubleDefault0000000000";
 

@@ -1,8 +1,8 @@
 import type Stripe from "stripe";
 
 /**
- * Stripe's objects with default values for everything not given. Typed by the SDK, so that a changed shape fails to
- * compile.
+ * Creates Stripe's objects, with default values for fields that the caller omits. The SDK's types check the objects, so
+ * a changed shape fails to compile.
  */
 
 /** A list nested in another object. */

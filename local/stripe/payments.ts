@@ -211,7 +211,7 @@ export function paidNow(payment: Stripe.InvoicePayment, now: number): Stripe.Inv
   };
 }
 
-/** Marks an invoice as paid outside of Stripe: no charge, and no amount that Stripe has received. */
+/** Marks an invoice as paid outside of Stripe. Creates no charge, and no amount counts as received by Stripe. */
 function settleOutOfBand(ledger: Ledger, invoice: Stripe.Invoice, now: number): Payment {
   const payment = blank.invoicePayment({
     id: newId("inpay"),

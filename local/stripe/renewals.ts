@@ -67,7 +67,10 @@ function* dueInvoices(ledger: Ledger, isOn: (customer: string) => boolean): Gene
   }
 }
 
-/** A sent invoice was not paid by its due date. No charge has failed, so there is no `invoice.payment_failed`. */
+/**
+ * Makes a subscription past due because its sent invoice was not paid by the due date. No charge has failed, so there
+ * is no `invoice.payment_failed`.
+ */
 function becomeOverdue(ledger: Ledger, invoice: string, subscription: string): void {
   ledger.emit("invoice.overdue", ledger.get("invoice", invoice));
   ledger.change("subscription", subscription, { status: "past_due" }, "customer.subscription.updated");

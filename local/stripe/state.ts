@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 
-/** Type of each kind of object, by Stripe's name of the kind. */
+/** Object types by Stripe's name of the kind. */
 export interface Objects {
   customer: Stripe.Customer | Stripe.DeletedCustomer;
   product: Stripe.Product;
@@ -25,7 +25,7 @@ export interface Objects {
 
 export type Kind = keyof Objects;
 
-/** Content of a Checkout Session that Stripe's session object does not show. */
+/** Data of a Checkout Session that is not in Stripe's session object. */
 interface Purchase {
   items: { price: string; quantity: number }[];
   metadata: Record<string, string>;
@@ -45,14 +45,14 @@ export interface KeptAnswer {
   at: number;
 }
 
-/** State that survives a restart: the objects of each kind, and what Stripe does not show of them. */
+/** State that survives a restart: the objects of each kind, and data that is not in Stripe's objects. */
 export type State = { [K in Kind]: Record<string, Objects[K]> } & {
   /** Signing secrets by endpoint. Stripe returns them only once. */
   secrets: Record<string, string>;
   purchases: Record<string, Purchase>;
   /**
-   * By subscription: number of failed attempts to pay the open invoice, and the times of the next attempt and of the
-   * first.
+   * Failed payments of the open invoice, by subscription: the number of failed attempts, the time of the next attempt,
+   * and the time of the first attempt.
    */
   dunning: Record<string, { failures: number; nextAt: number | null; firstAt: number }>;
   /** Amount paid outside of Stripe, by invoice. */
@@ -65,7 +65,9 @@ export type State = { [K in Kind]: Record<string, Objects[K]> } & {
   counters: Record<"aheadSeconds" | "invoices", number>;
 };
 
-/** State of an empty account. The order of the objects is that of their creation: `created` has only seconds. */
+/**
+ * State of an empty account. The key order of each table is the order of creation, because `created` has only seconds.
+ */
 export function emptyState(): State {
   return {
     customer: {},

@@ -17,7 +17,7 @@ export function subscriptionOf(ledger: Ledger, invoice: Stripe.Invoice): Stripe.
   return typeof id === "string" ? ledger.find("subscription", id) : undefined;
 }
 
-/** End of a period. Months are calendar months, limited to the month's last day. */
+/** End of a period. A month ends on the same day of the next month, or on that month's last day. */
 function periodEnd({ recurring }: Stripe.Price, start: number): number {
   const count = recurring?.interval_count ?? 1;
   switch (recurring?.interval) {
@@ -30,7 +30,9 @@ function periodEnd({ recurring }: Stripe.Price, start: number): number {
   }
 }
 
-/** Adds calendar months to a time in Unix seconds, limited to the month's last day. */
+/**
+ * Adds calendar months to a time in Unix seconds. Keeps the day of the month, or uses the last day of a shorter month.
+ */
 export function addMonths(start: number, months: number): number {
   const from = new Date(start * 1000);
   const to = new Date(from);
@@ -51,7 +53,7 @@ export function openSubscription(
     paymentMethod: string | null;
     trialEnd: number | null;
     status: Stripe.Subscription.Status;
-    /** Sends invoices instead of charging the card. Days between an invoice and its due date. */
+    /** Days between an invoice and its due date. When given, Stripe sends invoices instead of charging the card. */
     daysUntilDue?: number;
   },
 ): Stripe.Subscription {

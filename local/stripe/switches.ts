@@ -6,13 +6,13 @@ export interface Switches {
   delayUpToMs: number;
   /** Holds deliveries back until `release` is called. */
   hold: boolean;
-  /** Drops deliveries; they count as failed. */
+  /** Drops deliveries. A dropped delivery counts as failed. */
   lose: boolean;
   /** Sends deliveries of one burst in random order. */
   reorder: boolean;
   /** Signs deliveries with another secret. */
   wrongSecret: boolean;
-  /** Dates signatures one day in the future. */
+  /** Sets the timestamp of signatures one day into the future. */
   futureTimestamp: boolean;
   /**
    * The operator's settings of the customer portal. `missing`: they were never saved. `fixedPlan`: they do not allow a

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { constants, setPriority } from "node:os";
 
-/** Gives a child process a lower priority than the program, because everything waits for the program. */
+/** Gives a child process a lower priority than the Pulumi program, because everything waits for the program. */
 export function runInBackground<T extends ChildProcess>(child: T): T {
   // A child without a pid failed to start. It emits the error itself.
   if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);

@@ -5,7 +5,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { PortInUseError } from "./portInUse";
 
 /**
- * A running server of the local cloud. Each server has its own port, so that each has a different origin, like the real
+ * A running server of the local cloud. Each server has its own port and therefore its own origin, like the real
  * domains.
  */
 export interface Listening {
@@ -63,9 +63,9 @@ export async function listen(name: string, port: number, listener: RequestListen
 }
 
 /**
- * Refuses requests whose `Host` is not loopback, with status 403. Otherwise a web page could read every local service
- * with DNS rebinding: the page's host name resolves to 127.0.0.1, and the browser then takes the service for the page's
- * origin.
+ * Refuses requests whose `Host` is not loopback, with status 403. Prevents DNS rebinding: a web page could otherwise
+ * read every local service, because its host name can resolve to 127.0.0.1. The browser would then treat the service as
+ * part of the page's origin.
  */
 export function loopbackOnly(listener: RequestListener): RequestListener {
   return (request, response) => {
@@ -73,7 +73,7 @@ export function loopbackOnly(listener: RequestListener): RequestListener {
     request.resume();
     response
       .writeHead(403, { "content-type": "text/plain" })
-      .end("Use localhost: this service answers no other name.\n");
+      .end("Use localhost: this service accepts no other host name.\n");
   };
 }
 

@@ -17,7 +17,7 @@ const held: DatabaseSync[] = [];
  * lock does not exist.
  *
  * @param owner the command that locks the folder, for the error
- * @param alternative last part of the error: an alternative to stopping the owner
+ * @param alternative last part of the error: another solution than stopping the owner
  * @throws Error with the folder, the owner of the lock, and the next step
  */
 export function lockFolder(dir: string, owner: string, alternative = ""): void {

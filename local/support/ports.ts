@@ -67,7 +67,7 @@ function portOf(key: string, url: string | undefined): number {
 
 /**
  * Returns the configuration of the stack `start`. The URLs of the local cloud replace the URLs in `Pulumi.local.yaml`.
- * Then `overrides` replaces any values. Its keys are paths, such as `phi3.imageTag`.
+ * The values in `overrides` replace all others; its keys are paths, such as `phi3.imageTag`.
  *
  * @throws Error when the file has an encrypted value
  */
@@ -80,11 +80,11 @@ export function cloudStackConfig(
   const { values, encryptedKeys } = readStackConfig(programDir, "local");
   if (encryptedKeys.length > 0) {
     throw new Error(
-      `${encryptedKeys.join(", ")}: must be plain text in Pulumi.local.yaml. Set each key without --secret: these values give access only to the doubles on this machine`,
+      `${encryptedKeys.join(", ")}: must be plain text in Pulumi.local.yaml. Set each key without --secret. These values give access only to the doubles on this machine`,
     );
   }
   const frontend = JSON.parse(values[configKey("frontend")] ?? "{}") as Record<string, string[] | undefined>;
-  // The page's URL replaces the first entry of each list in the file.
+  // Replaces the first entry of each list in the file with the page's URL.
   const withPage = (key: string, path: string) => [`${at(ports.page)}${path}`, ...(frontend[key]?.slice(1) ?? [])];
   return readStackConfig(programDir, "local", {
     "frontend.origins": withPage("origins", ""),

@@ -12,7 +12,7 @@ const systemPythons = ["python3.11", "python3", "python", "python3.12", "python3
 /** Result of a set-up. `skipped`: this machine has no suitable Python. `failed`: a step of the set-up failed. */
 export interface PythonSetup {
   status: "ready" | "failed" | "skipped";
-  /** Explanation in one line, with the next step unless the environment is ready. */
+  /** Explanation in one line. Contains the next step when the environment is not ready. */
   detail: string;
 }
 

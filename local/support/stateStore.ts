@@ -6,9 +6,9 @@ import { DatabaseSync } from "node:sqlite";
 type Tables = Record<string, Record<string, unknown>>;
 
 /**
- * The state of a double: records in memory, and a copy of each in an SQLite file. A change writes only its own record,
- * so a call costs the same at any size of the state. All changes of one turn are one transaction. A crash loses at most
- * the changes of the current turn.
+ * The state of a double: records in memory, and a copy of each record in an SQLite file. A change writes only the
+ * changed record, so its cost does not depend on the size of the state. All changes of one turn of the event loop are
+ * one transaction. A crash loses at most the changes of the current turn.
  */
 export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
   /** The records, in the order of their creation. Call `save` after a change. */
@@ -36,7 +36,10 @@ export class StateStore<S extends { [K in keyof S]: Record<string, unknown> }> {
     this.file.load(empty);
   }
 
-  /** Writes one record at the end of this turn, or removes it from the file when it is no longer in `data`. */
+  /**
+   * Writes one record to the file at the end of this turn. Removes the record from the file when it is no longer in
+   * `data`.
+   */
   save<K extends keyof S & string>(table: K, id: string): void {
     if (this.path === undefined) return;
     if (this.changed.size === 0) queueMicrotask(() => this.flush());
@@ -68,7 +71,7 @@ class File {
     closeSync(openSync(path, "a", 0o600));
     this.database = new DatabaseSync(path);
     try {
-      // A write waits for no disk. The state of a double need not survive a power failure.
+      // Writes do not wait for the disk, because the state of a double need not survive a power failure.
       this.database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
       this.database.exec(
         "CREATE TABLE IF NOT EXISTS records (name TEXT, id TEXT, json TEXT NOT NULL, PRIMARY KEY (name, id))",
@@ -79,7 +82,7 @@ class File {
     }
   }
 
-  /** Adds all records to the tables. Skips tables that an earlier version has written. */
+  /** Adds all records of the file to the tables. Skips tables of an earlier version that no longer exist. */
   load(tables: Tables): void {
     for (const { name, id, json } of this.database.prepare("SELECT name, id, json FROM records ORDER BY rowid").all()) {
       const table = tables[String(name)];

@@ -7,7 +7,7 @@ import { restrictToLoopback } from "../support/http";
 /** Characters of one streamed piece, and the pause after it, so that a reader sees the text stream. */
 const PIECE_CHARS = 3;
 const PIECE_PAUSE_MS = 5;
-/** Requests that aimock remembers. Its memory must not grow with the number of chats. */
+/** Number of requests that aimock keeps. A limit, because its memory must not grow with the number of chats. */
 const REMEMBERED_REQUESTS = 20;
 
 /** Display name of each provider, at the end of its replies. */
@@ -18,7 +18,7 @@ const labels: Record<VipProvider, string> = {
   huggingface: "HuggingFace",
 };
 
-/** Environment variable with each provider's URL, and the path below the server's URL. */
+/** Environment variable for each provider's URL, and the path that follows the server's origin in that URL. */
 const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
   anthropic: { variable: "ANTHROPIC_BASE_URL", path: "" },
   openai: { variable: "OPENAI_BASE_URL", path: "/v1" },
@@ -78,7 +78,7 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
     { match: when("overloaded"), response: overloaded },
     { match: when("cut"), response: reply, truncateAfterChunks: 4 },
     { match: when("cut late"), response: { content: mamaReply("").repeat(20) }, truncateAfterChunks: 100 },
-    // Not a long `latency`: aimock waits before every piece, also after the client has left.
+    // aimock's option `latency` does not fit: it waits before every piece, even after the client has disconnected.
     { match: when("silent"), response: () => new Promise<never>(() => {}) },
     { match: when(undefined), response: reply },
   ];
@@ -103,7 +103,7 @@ function textOf(content: string | { text?: string }[] | null | undefined): strin
   return (content ?? []).map(({ text = "" }) => text).join("");
 }
 
-/** The counts under every vendor's names. aimock takes those that its wire format has. */
+/** Token counts under the field names of every vendor. aimock uses the names of its wire format. */
 function usage(prompt: number, completion: number) {
   return {
     prompt_tokens: prompt,

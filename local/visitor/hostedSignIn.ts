@@ -22,7 +22,7 @@ export async function signInByForm(authorizeUrl: string, redirectUri: string, wh
   const visit = async (url: string, form?: URLSearchParams): Promise<{ url: string; html?: string }> => {
     if (++hops > MAX_HOPS)
       throw new Error(
-        `Signing in as ${who.email} redirects more than ${MAX_HOPS} times, last to ${new URL(url).pathname}`,
+        `The sign-in as ${who.email} caused more than ${MAX_HOPS} redirects, the last one to ${new URL(url).pathname}`,
       );
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const response = await fetch(url, {

@@ -7,9 +7,9 @@ import { customerApi } from "./customer";
 import { validTicket, withTicket } from "./tickets";
 
 /**
- * Returns a function that opens direct sessions of a model: chats go to the model's RunPod endpoint, also when the relay
- * serves the model. The sessions belong to a seeded customer whose plan has this model. If no plan has the model, each
- * session contains a ticket signed with the stack's key.
+ * Returns a function that opens direct sessions of a model. In a direct session, chats go to the model's RunPod
+ * endpoint, even when the relay serves the model. The session belongs to a seeded customer whose plan has this model.
+ * If no plan has the model, the session contains a ticket signed with the stack's key.
  */
 export async function modelSessions(
   model: Model,

@@ -44,7 +44,7 @@ subcommand(
       command: "grant",
       user,
       plan: oneOf("plan", plan, ["paid", "vip"]),
-      // An empty text is an unset shell variable, not a grant without an end.
+      // An empty text usually means an unset shell variable, so it is an error and not a grant without an end.
       ...(until !== undefined && { until: moment(until) }),
       ...(note !== undefined && { note }),
     }),

@@ -29,8 +29,8 @@ export async function checkAccount(client: RunpodClient): Promise<Check> {
 }
 
 /**
- * Checks that the key has write permissions. It asks RunPod to delete resources that do not exist. A key with write
- * permission gets "not found" or success; any other key is refused.
+ * Checks that the key has write permissions. It asks RunPod to delete resources that do not exist. For a key with write
+ * permission, RunPod answers "not found" or success. It refuses any other key.
  *
  * @param unreadable the lists that could not be read, with the reason
  */

@@ -14,7 +14,7 @@ interface BrowserCheckInputs {
 }
 
 /**
- * Checks a model with a browser key: its CORS headers, its key, and a warning about the risk. Without a browser key,
+ * Checks the CORS headers and the key of a model with a browser key, and warns about the risk. Without a browser key,
  * browsers use the relay.
  */
 export function checkBrowserAccess(model: Model, called: BrowserCheckInputs): (Check | Promise<Check>)[] {
@@ -29,8 +29,8 @@ export function checkBrowserAccess(model: Model, called: BrowserCheckInputs): (C
 /** Warning about every model with a browser key. */
 function directAccess(model: Model): Check {
   const seen =
-    `every browser gets a RunPod key for ${model}, which opens its whole job API: a guest can empty the queue, and see and ` +
-    "cancel the jobs of others";
+    `every browser gets a RunPod key that opens the whole job API of ${model}: a guest can empty the queue, and ` +
+    "see and cancel the jobs of others";
   const todo = `Remove the key: pulumi config rm ${model}BrowserKey, and "pulumi up". Sessions then use the relay.`;
   return warning(`${model} direct access`, seen, todo);
 }

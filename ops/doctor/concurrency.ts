@@ -7,8 +7,8 @@ import { type Check, failed, ok, warning } from "./check";
 const UNRESERVED = 100;
 
 /**
- * Checks that the account allows enough concurrent executions of Lambda. New accounts start with 10, so that a few
- * guests make every other request fail.
+ * Checks that the account allows enough concurrent executions of Lambda. New accounts start with a limit of 10. A few
+ * guests then use up the limit, and every other request fails.
  *
  * @param reserved `relay.concurrency` of the configuration; -1 reserves nothing
  */

@@ -3,7 +3,7 @@ import type { ControlPlaneApi } from "../../runpod/client";
 import { type Check, ok, warning } from "./check";
 
 /**
- * Names RunPod's API that the program uses, and the end of GraphQL.
+ * Reports which RunPod API the program uses, and when RunPod ends GraphQL.
  *
  * @param configured `runpodApi` of the configuration
  */
@@ -13,7 +13,7 @@ export async function checkControlPlane(client: ControlPlaneApi, configured: Api
   if (hasMoved) return ok(name, "REST v2: RunPod has ended GraphQL");
   if (api === "rest") return ok(name, "REST v2");
   const end = endsAt === undefined ? "early 2027, as announced" : endsAt.toISOString().slice(0, 10);
-  const seen = `GraphQL, which RunPod throttles since 17 September 2026 and ends: ${end}`;
+  const seen = `GraphQL. RunPod has throttled it since 17 September 2026. Planned end: ${end}`;
   if (configured === "auto") return ok(name, `${seen}. The program then changes to REST v2 by itself`);
   return warning(name, seen, `Set runpodApi to auto or rest: after that date every "pulumi up" fails.`);
 }

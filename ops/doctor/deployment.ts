@@ -19,7 +19,7 @@ export function checkEndpoint(
   const [endpoint] = own;
   const ids = (some: EndpointRecord[]) => some.map(({ id }) => id).join(", ");
   if (own.length > 1) {
-    const todo = `Run "pulumi up": it keeps the one in the state and deletes the others. Each takes workers from the quota.`;
+    const todo = `Run "pulumi up": it keeps the endpoint in the state and deletes the others, which use up the quota.`;
     return { check: failed(label, `${own.length} endpoints are named ${name} (${ids(own)})`, todo), endpoint };
   }
   if (endpoint !== undefined) return { check: ok(label, `${name} (${endpoint.id})`), endpoint };
@@ -96,7 +96,7 @@ export function checkImage(
   return warning(
     label,
     `${imageName} is ${known.join(", ") || "untagged"}, but the configuration says ${wanted}`,
-    // The image may be changed by hand, which only a refresh finds.
+    // Somebody may have changed the image by hand. Only a refresh detects this.
     `Run "pulumi up --refresh".`,
   );
 }
@@ -110,6 +110,6 @@ export function checkLeakedEndpoints(names: string[], owner: string, endpoints: 
   return warning(
     label,
     list,
-    "Delete them in RunPod's console, unless a pulumi up is about to do so: they take workers from the quota.",
+    "Delete them in RunPod's console, unless a running pulumi up will delete them: they take workers from the quota.",
   );
 }

@@ -47,7 +47,7 @@ export function checkDrift(
   const todo = `Run "pulumi up --refresh": it restores the configured values.`;
   const isIdle = differing.includes("workersMax") && endpoint.workersMax < Number(wanted.workersMax);
   if (isIdle && endpoint.workersMax === 0) {
-    const why = "RunPod sets this after 7 days without a request; no job runs until it is raised";
+    const why = "RunPod sets this after 7 days without a request; no job runs until workersMax is raised";
     return failed(label, `${seen}: ${why}`, todo);
   }
   if (isIdle) return warning(label, `${seen}: RunPod sets this after 3 days without a request`, todo);

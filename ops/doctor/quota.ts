@@ -2,7 +2,8 @@ import type { EndpointRecord, RunpodClient } from "../../runpod/client";
 import { type Check, failed, ok } from "./check";
 
 /**
- * Checks that the account's worker quota is large enough for all its endpoints, with the stack's workers as configured.
+ * Checks that the account's worker quota is large enough for all its endpoints. The stack's endpoints count with their
+ * configured number of workers.
  *
  * @param asked configured workers by endpoint name
  * @param configured the stack's `runpodWorkerQuota`
@@ -15,7 +16,7 @@ export async function checkQuota(
 ): Promise<Check> {
   const name = "worker quota";
   const missing = Object.entries(asked).filter(([each]) => !endpoints.some((endpoint) => endpoint.name === each));
-  // Each of several endpoints with one name takes its own workers from the quota.
+  // If several endpoints have the same name, each of them takes workers from the quota.
   const wanted = [
     ...endpoints.map((endpoint) => [endpoint.name, Math.max(endpoint.workersMax, asked[endpoint.name] ?? 0)] as const),
     ...missing,
@@ -25,7 +26,10 @@ export async function checkQuota(
   const parts = `${sum} configured (${each.join(", ")})`;
   const quota = configured ?? (await client.getWorkerQuota());
   if (quota === undefined)
-    return ok(name, `${parts}; RunPod does not return the quota. Set runpodWorkerQuota to the one in RunPod's console`);
+    return ok(
+      name,
+      `${parts}; RunPod does not return the quota. Set runpodWorkerQuota to the quota in RunPod's console`,
+    );
   if (sum <= quota) return ok(name, `${parts}, quota ${quota}`);
   const todo =
     "Lower workersMax somewhere, or add credit: RunPod raises the quota with the balance ($100: 10, $200: 20).";

@@ -37,7 +37,7 @@ export function checkVersion(model: Model, { workers }: WorkersSeen): Check {
   const all = stale + workers.ready + workers.initializing + workers.throttled + workers.unhealthy;
   const of = version === undefined ? "the current version" : `version ${version}`;
   if (stale === 0) return ok(label, all === 0 ? `${of}, with no worker now` : `${of}, on all workers (${all})`);
-  const todo = "Wait: old workers end when their jobs are done. If new ones do not start, the workers check says why.";
+  const todo = "Wait: old workers end when their jobs are done. If new workers do not start, see the workers check.";
   return warning(label, `${all - stale} of ${all} workers on ${of}`, todo);
 }
 

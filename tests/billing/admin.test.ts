@@ -60,7 +60,7 @@ describe("admin with an e-mail address or a sub of the user pool", () => {
     ["an e-mail address in another case", "Mori@Example.com", mori],
     ["an e-mail address with characters that a filter must escape", quoted.email, quoted],
     ["a sub", mori.sub, mori],
-  ])("grants, shows and revokes a plan by %s", async (_name, text, { sub }) => {
+  ])("grants, shows and revokes a plan for %s", async (_name, text, { sub }) => {
     expect(await admin({ command: "grant", user: text, plan: "vip" })).toMatchObject({ user_id: sub, plan: "vip" });
     expect(await admin({ command: "show", user: text })).toMatchObject({ user_id: sub, plan: "vip" });
     expect(await admin({ command: "revoke", user: text })).toMatchObject({ user_id: sub, plan: "free" });
@@ -70,7 +70,7 @@ describe("admin with an e-mail address or a sub of the user pool", () => {
     const [{ sub }] = twins;
     expect(await admin({ command: "show", user: sub })).toMatchObject({ user_id: sub, plan: "free", row: null });
     for (const command of ["resync", "revoke", "unlink"])
-      expect(await admin({ command, user: sub })).toMatchObject(refused(/^user: no row for /));
+      expect(await admin({ command, user: sub })).toMatchObject(refused(/^user: .* has no row$/));
     expect(await on().rows.get(sub)).toBeUndefined();
   });
 });
@@ -80,7 +80,7 @@ describe("admin with a user that the user pool does not have", () => {
     const more = command === "grant" ? { plan: "vip" } : {};
     const typo = randomUUID();
     const ask = (text: string) => admin({ command, user: text, ...more });
-    expect(await ask(typo)).toMatchObject(refused(/^user: (the user pool has no user with the sub|no row for)/));
+    expect(await ask(typo)).toMatchObject(refused(/^user: (the user pool has no user with the sub|.* has no row)/));
     expect(await ask("nori@example.com")).toMatchObject(
       refused(/^user: the user pool has no user with the e-mail address nori@example.com$/),
     );
@@ -93,7 +93,7 @@ describe("admin with a user that the user pool does not have", () => {
     for (const { sub } of twins) expect(await on().rows.get(sub)).toBeUndefined();
   });
 
-  it("still shows and revokes a user who has a row, but grants nothing", async () => {
+  it("still shows the user's row and revokes the plan, but grants nothing", async () => {
     const { userId, customer } = await known();
     expect(await admin({ command: "show", user: userId })).toMatchObject({ plan: "paid" });
     expect(await admin({ command: "revoke", user: customer })).toMatchObject({ plan: "paid" });
@@ -145,7 +145,7 @@ describe("admin with an invalid request", () => {
 });
 
 describe("admin unlink", () => {
-  it("removes the Stripe customer and its facts, keeps a grant, and lets no running sync write them back", async () => {
+  it("removes the Stripe customer and its facts, even during a sync, and keeps a grant", async () => {
     const { userId, customer } = await known(mori.sub);
     await admin({ command: "grant", user: userId, plan: "vip" });
     const { ticket } = await on().rows.takeTicket(userId, new Date());
@@ -167,7 +167,7 @@ describe("admin unlink", () => {
 });
 
 describe("admin events", () => {
-  it("says which user and which Stripe customer each event is about", async () => {
+  it("shows the user and the Stripe customer of each event", async () => {
     const { userId, customer, event } = await known();
     expect(await admin({ command: "events", limit: 50 })).toMatchObject({
       events: expect.arrayContaining([

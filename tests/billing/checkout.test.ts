@@ -83,7 +83,7 @@ async function atStripe({ userId }: Caller) {
   return { customers, open: sessions.filter(({ status }) => status === "open"), live: subscriptions.filter(isLive) };
 }
 
-/** Tries to pay every session, like a customer with all of them open in tabs. */
+/** Tries to pay every session, like a customer who has opened all of them in browser tabs. */
 async function payAll(urls: string[]): Promise<void> {
   for (const url of new Set(urls)) {
     const body = new URLSearchParams({ card_number: "4242424242424242" });
@@ -103,7 +103,7 @@ describe("concurrent checkout requests", () => {
     await expect(once(caller)).rejects.toMatchObject({ code: "already_subscribed" });
   });
 
-  it("all get an answer when four ask for alternating plans, and leave only one payable session", async () => {
+  it("all get an answer when they alternate between two plans, and only one session stays payable", async () => {
     const caller = newCaller();
     const plans: PaidPlan[] = ["paid", "vip", "paid", "vip"];
     const urls = await Promise.all(plans.map((plan) => once(caller, plan)));
@@ -112,7 +112,7 @@ describe("concurrent checkout requests", () => {
     expect((await atStripe(caller)).live).toHaveLength(1);
   });
 
-  it("create only one subscription when the customer pays the first session during the second request", async () => {
+  it("create only one subscription when the customer pays the first session during a second request", async () => {
     const caller = newCaller();
     const first = await once(caller);
     const [, second] = await Promise.allSettled([payAll([first]), once(caller, "vip")]);
@@ -168,7 +168,7 @@ describe("checkout after a declined first payment", () => {
     expect((await fetch(url, { method: "POST", body, redirect: "manual" })).status).toBe(402);
   };
 
-  it("returns the same session for the same plan, and the next card pays the same subscription", async () => {
+  it("returns the same session for the same plan, and a second card pays the same subscription", async () => {
     const caller = newCaller();
     const url = await once(caller);
     await decline(url);
@@ -239,7 +239,7 @@ describe("checkout after a server error from Stripe", () => {
     const caller = newCaller();
     await once(caller);
     for (const session of (await atStripe(caller)).open) await stripe.checkout.sessions.expire(session.id);
-    // Events of earlier tests would use up the failures.
+    // Wait for the events of earlier tests: they would use up the failures that this test injects.
     await double.settled();
     // Every call fails, and Stripe stores the failure under the idempotency key.
     double.switches.apiFailureStatus = 500;

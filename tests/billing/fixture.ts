@@ -17,7 +17,7 @@ import { openDatabase, type Tables } from "../tables/tables";
 import { type FaultProxy, startFaultProxy } from "./faultProxy";
 
 const API_KEY = "rk_test_of_the_stage";
-/** Key of the tests themselves. */
+/** Stripe key that only the tests use. */
 const OWN_KEY = "sk_test_of_the_test";
 const OWNER = "snack-misaki/stage";
 
@@ -33,7 +33,7 @@ export interface BillingFixture {
   between: { stripe: FaultProxy; dynamodb: FaultProxy; ssm: FaultProxy };
   rows: UserRows;
   webhook: Handler;
-  /** Replaces the key of the Stripe account and in Parameter Store. Stripe rejects the earlier one. */
+  /** Replaces the key at Stripe and in Parameter Store. Stripe then rejects the earlier key. */
   replaceApiKey(key: string): void;
   /** Creates another webhook handler, as after a cold start. */
   newWebhook(change?: Partial<BillingSettings>): Handler;

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Entitlement, entitlement } from "../../functions/core/entitlement";
 import { answered, billingFixture, delivery } from "./fixture";
 
-// Plans that no card has paid: 100 % coupons, payments outside of Stripe, and konbini.
+// Plans that were not paid by card, but by a 100 % coupon, outside of Stripe or at a konbini.
 const on = billingFixture();
 vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
@@ -58,7 +58,7 @@ const periodEnd = ({ items }: Stripe.Subscription) => items.data[0]?.current_per
 const facts = async ({ userId }: Buyer) => (await on().rows.get(userId))?.subscriptions?.[0];
 
 describe("period that a 100 % coupon made free", () => {
-  it("gives the plan, and counts as paid when the next renewal fails", async () => {
+  it("gives the plan, and a grace period when the next renewal fails", async () => {
     const owner = await buyer(FAILING);
     const subscription = await subscribe(owner, { discounts: [{ coupon: await coupon({ duration: "once" }) }] });
     expect(subscription.status).toBe("active");
@@ -75,7 +75,7 @@ describe("period that a 100 % coupon made free", () => {
 });
 
 describe("invoice paid outside of Stripe", () => {
-  it("gives the plan, and counts as paid when the next renewal fails", async () => {
+  it("gives the plan, and a grace period when the next renewal fails", async () => {
     const owner = await buyer(FAILING);
     const subscription = await subscribe(owner, {});
     expect(await planOf(owner, "invoice.payment_failed")).toMatchObject({ plan: "free", reason: "incomplete" });
@@ -105,7 +105,7 @@ describe("subscription paid by invoice at a konbini", () => {
   const pay = (id: string, outcome: "paid" | "expired") =>
     on().double.account.decideKonbini(on().double.account.orderAtKonbini(id).id, outcome);
 
-  it("has the plan until the due date, also after an expired code, and no grace when it was never paid", async () => {
+  it("gives the plan until the due date, even after the payment code expires, but no grace period", async () => {
     const owner = await buyer();
     const { created } = await byInvoice(owner);
     await advance(owner, created + 3_700);
@@ -140,7 +140,7 @@ describe("one-time konbini purchase of the same customer at another Checkout", (
   it.each([
     ["paid", "checkout.session.async_payment_succeeded"],
     ["expired", "checkout.session.async_payment_failed"],
-  ] as const)("is synced and gives no plan before and after it is %s", async (outcome, type) => {
+  ] as const)("gives no plan while it is unpaid, and none after it is %s", async (outcome, type) => {
     const owner = await buyer();
     const bottle = { currency: "jpy", unit_amount: 5_000, product_data: { name: "Bottle" } };
     const { id: price } = await on().stripe.prices.create(bottle);

@@ -12,7 +12,7 @@ import { create as createSync } from "../../functions/sync";
 import { answered, billingFixture, delivery, event } from "./fixture";
 import { pool, signedInAs } from "./signedInAs";
 
-// Customers must be able to buy and use their plan again as soon as Stripe, its key or their card works again.
+// As soon as Stripe, its key or a customer's card works again, the customer must be able to buy and use a plan.
 const on = billingFixture();
 const tokenOf = signedInAs();
 let routes: Record<"checkout" | "portal" | "sync", Handler>;
@@ -57,7 +57,7 @@ describe("POST /v1/customers that failed once with 500", () => {
     const { double } = on();
     const keys = new Set<string>();
     const fail = new Set<string>();
-    // Stripe stores the failure under the key of the first call. The SDK's own retry gets it again.
+    // Stripe stores the failure under the key of the first call. The SDK's own retry gets the same failure.
     on().between.stripe.fault = ({ method, path, headers }) => {
       if (method !== "POST" || path !== "/v1/customers") return undefined;
       const key = String(headers["idempotency-key"]);
@@ -70,7 +70,7 @@ describe("POST /v1/customers that failed once with 500", () => {
     expect(double.account.customers().filter(({ metadata }) => metadata.user_id === user)).toHaveLength(1);
   });
 
-  it("does not block a later checkout when every key of the first request failed", async () => {
+  it("does not block a later checkout when all idempotency keys of the first request have failed", async () => {
     const user = randomUUID();
     const stored = new Set<string>();
     let isDown = true;
@@ -97,7 +97,7 @@ describe("checkout of a customer who was refused before", () => {
     expect((await buy(userId, "vip")).status).toBe(200);
   });
 
-  it("gets a new session while the abandoned attempt of a crashed request has less than 31 minutes left", async () => {
+  it("gets a new session when the attempt of a crashed request has less than 31 minutes left", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     const user = randomUUID();
     on().between.stripe.fault = ({ method, path }) =>
@@ -110,7 +110,7 @@ describe("checkout of a customer who was refused before", () => {
 });
 
 describe("unpaid upgrade to vip", () => {
-  it("keeps the paid plan and never grants vip, also when it is repeated", async () => {
+  it("keeps the paid plan and never grants vip, even after a second attempt", async () => {
     const { userId, customer, subscription } = await on().subscriber();
     const { account } = on().double;
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer }));
@@ -162,7 +162,7 @@ describe("row with a customer id that Stripe does not know", () => {
     expect((await rowOf(userId))?.stripe_customer_id).toBe(id);
   });
 
-  it("keeps its plan at sync when there is no other customer, with an alarm", async () => {
+  it("keeps its plan at sync when there is no other customer, and raises an alarm", async () => {
     const { userId, customer, subscription } = await on().subscriber();
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer }));
     const body = { error: { type: "invalid_request_error", code: "resource_missing", param: "id" } };
@@ -186,7 +186,7 @@ describe("row with a customer id that Stripe does not know", () => {
     expect((await rowOf(userId))?.stripe_customer_id).not.toBe(id);
   });
 
-  it("does not stop the reconciler, which names it and reviews the others", async () => {
+  it("does not stop the reconciler, which reports this row and reviews the others", async () => {
     const { userId, id } = await unknown();
     const other = await on().subscriber();
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer: other.customer }));
@@ -220,7 +220,7 @@ describe("replaced Stripe key", () => {
     expect((await ask("sync", userId)).status).toBe(200);
   });
 
-  it("is read only once in two seconds while Stripe rejects it", async () => {
+  it("is read at most once in two seconds while Stripe rejects it", async () => {
     const { userId } = await on().subscriber();
     let reads = 0;
     on().between.ssm.fault = () => void reads++;
@@ -231,7 +231,7 @@ describe("replaced Stripe key", () => {
 });
 
 describe("portal right after the customer was deleted", () => {
-  it("answers nothing_bought before the event has arrived", async () => {
+  it("answers nothing_bought before Stripe's event about the deletion has arrived", async () => {
     const { userId, customer } = await on().subscriber();
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer }));
     await on().stripe.customers.del(customer);
@@ -278,9 +278,9 @@ describe("reconciler with more events than it has time for", () => {
     expect(log()).toContain("reconciler_incomplete");
   });
 
-  it("reads the keys again that DynamoDB left unprocessed", async () => {
+  it("reads keys again when DynamoDB has left them unprocessed", async () => {
     const { userId, customer } = await on().subscriber();
-    // Events of the last minute are not looked at.
+    // The reconciler skips events of the last minute.
     vi.useFakeTimers({ toFake: ["Date"] });
     await deliver(event("invoice.paid", { object: "invoice", id: "in_1", customer }));
     later(5);

@@ -6,7 +6,7 @@ import { create as createReconciler } from "../../functions/reconciler";
 import { startCrashProxy } from "./crashProxy";
 import { answered, billingFixture, delivery, event } from "./fixture";
 
-// Webhook and sync when AWS or Stripe answers late, with an error or not at all, and when the functions crash.
+// Tests of webhook and sync when AWS or Stripe answers late, with an error or not at all, and when a function crashes.
 const on = billingFixture();
 vi.spyOn(console, "error").mockImplementation(() => {});
 vi.spyOn(console, "log").mockImplementation(() => {});
@@ -136,7 +136,7 @@ describe("a subscription whose payment fails after its trial_end", () => {
     expect(entitlement(row, new Date(), on().settings.policy)).toMatchObject({ plan: "free", reason: "past_due" });
   });
 
-  it("has a grace period when a customer who has paid before was given the trial_end", async () => {
+  it("has a grace period when the customer had paid before the trial", async () => {
     const { userId, customer } = await known();
     await overdueAfterTrial(customer, true);
     const row = await on().rows.get(userId);

@@ -15,7 +15,7 @@ const refused = { status: 400, body: { error: expect.objectContaining({ code: "s
 const unavailable = { status: 503, body: { error: expect.objectContaining({ code: "unavailable" }) } };
 const taken = (outcome: string) => ({ status: 200, body: { received: true, outcome } });
 
-/** Sends a body like Stripe and returns the answer. */
+/** Sends a body in the way Stripe does, and returns the answer. */
 const send = (body: string, headers?: Record<string, string>) => answered(on().webhook(delivery(body, headers)));
 const rowOf = async (userId: string) => on().rows.get(userId);
 
@@ -226,7 +226,7 @@ describe("webhook event about a customer whose metadata was edited", () => {
 });
 
 describe("webhook flooded with events", () => {
-  it("stops syncing an event that is replayed, and asks Stripe to send it later", async () => {
+  it("stops syncing an event that is sent too often, and asks Stripe to send it later", async () => {
     const { customer, subscription } = await on().subscriber();
     const body = event("customer.subscription.updated", { object: "subscription", id: subscription, customer });
     let syncs = 0;
@@ -237,7 +237,7 @@ describe("webhook flooded with events", () => {
     expect(syncs).toBeLessThanOrEqual(20);
   });
 
-  it("limits events about one customer without a limit for other customers", async () => {
+  it("limits the events about one customer, and still accepts events about others", async () => {
     const [flooded, other] = [await on().subscriber(), await on().subscriber()];
     const about = ({ customer }: { customer: string }) =>
       send(event("customer.subscription.updated", { object: "subscription", id: "sub_1", customer }));

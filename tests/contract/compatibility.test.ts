@@ -59,10 +59,10 @@ describe("The Python worker", needsPython, () => {
     const answers: { fixture: Fixture; answer: Answer }[] = [];
     beforeAll(async () => {
       for (const unfilled of readFixtures()) {
-        // A ticket is for fewer jobs than there are fixtures.
+        // One ticket does not allow enough jobs for all fixtures.
         values = await valuesFor("phi3");
         const filled = fillFixture(unfilled, values);
-        if ("missing" in filled) throw new Error(`No value for ${filled.missing}`);
+        if ("missing" in filled) throw new Error(`The placeholder ${filled.missing} has no value`);
         const { storedItems, ...answer } = await sendFixture(endpointOf("phi3"), filled.fixture, LIMIT_MS);
         answers.push({ fixture: filled.fixture, answer });
       }

@@ -1,8 +1,9 @@
-import { exportJWK, generateKeyPair, type JWK } from "jose";
+import type { JWK } from "jose";
 import { type Limits, type Model, modelPlans, models } from "../../contract/plan";
 import { signTicket } from "../../functions/core/ticket";
 import { startScriptedEngine } from "../../local/llm/scriptedEngine";
 import { Events } from "../../local/support/events";
+import { createTicketKeys } from "../functions/ticketKeys";
 import { ACCOUNT_KEY, RunpodFixture } from "../local/runpod/fixture";
 
 const ISSUER = "snack-misaki/test";
@@ -20,8 +21,7 @@ export class Endpoints {
   ) {}
 
   static async start(python: string): Promise<Endpoints> {
-    const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: true });
-    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "k", alg: "EdDSA" }] };
+    const { key, jwks } = await createTicketKeys();
     const engine = await startScriptedEngine({ port: 0, events: new Events() });
     const runpod = new RunpodFixture();
     await runpod.start({ engineUrl: `${engine.url}/v1`, python, workersQuota: 2 * models.length });
@@ -34,7 +34,6 @@ export class Endpoints {
       };
       ids.set(model, (await runpod.deploy({ name: model }, template)).id);
     }
-    const key = { ...(await exportJWK(privateKey)), kid: "k" };
     return new Endpoints(runpod, key, ids, () => engine.close());
   }
 

@@ -25,7 +25,7 @@ describe("A scheduled function that fails", () => {
 });
 
 describe("The text of causes", () => {
-  it("ends after five errors, also when an error is its own cause", () => {
+  it("contains at most five errors, even when an error is its own cause", () => {
     const circular = new Error("again");
     circular.cause = circular;
     expect(causesText(circular).split(" <- ")).toHaveLength(5);

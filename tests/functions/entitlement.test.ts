@@ -160,7 +160,7 @@ table("entitlement with a past_due subscription", [
   ],
   ["is free when the grace period has ended", having(renewed), end + 7 * DAY, free("past_due")],
   [
-    "is free in a second unpaid period",
+    "is free when a second period is unpaid",
     having({ ...renewed, period_start: end + 31 * DAY }),
     end + 32 * DAY,
     free("past_due"),
@@ -221,7 +221,7 @@ table("entitlement with an unknown price", [
     { ...paid("unknown_price", end), plan: "vip" },
   ],
   [
-    "is paid, not vip, when the price replaced a known price",
+    "is paid, not vip, when an unknown price has replaced a known price",
     knowing(having({ price_ids: ["price_new"] }), "vip", "price_vip"),
     middle,
     paid("unknown_price", end),
@@ -256,7 +256,7 @@ table("entitlement while collection is paused", [
     free("paused"),
   ],
   ["is free when nothing was paid", having({ collection_paused: true, paid: [] }), middle, free("paused")],
-  ["is free when it is not known what was paid", having({ collection_paused: true }), middle, free("paused")],
+  ["is free when the paid prices are unknown", having({ collection_paused: true }), middle, free("paused")],
   [
     "ends at cancel_at within the paid period",
     having({ collection_paused: true, ...paidUntil(end), cancel_at: middle + DAY }),
@@ -270,13 +270,13 @@ const restOfPeriod = { price_id: "price_paid", invoiced: start, until: middle };
 const newPeriod = { price_id: "price_paid", invoiced: start, until: end };
 table("entitlement while collection is paused, after an invoice for two periods", [
   [
-    "lasts until the end of the later period when it comes last",
+    "lasts until the end of the later period when that period is last in the list",
     having({ collection_paused: true, paid: [restOfPeriod, newPeriod] }),
     middle + 1,
     paid("subscription", end),
   ],
   [
-    "lasts until the end of the later period when it comes first",
+    "lasts until the end of the later period when that period is first in the list",
     having({ collection_paused: true, paid: [newPeriod, restOfPeriod] }),
     middle + 1,
     paid("subscription", end),
@@ -310,7 +310,7 @@ table("entitlement after an upgrade to vip whose payment failed", [
     free("past_due"),
   ],
   [
-    "is vip when an earlier invoice of vip was the last one paid",
+    "is vip when the last paid invoice was an earlier one for vip",
     having({ ...unpaidUpgrade, ...paidUntil(middle, "price_vip") }),
     middle + 1,
     { ...paid("grace", middle + 7 * DAY, { graceUntil: date(middle + 7 * DAY) }), plan: "vip" },
@@ -335,7 +335,7 @@ table("entitlement after an upgrade to vip whose payment failed", [
   ],
 ]);
 
-table("entitlement of a goodwill trial_end for a customer who has paid before", [
+table("entitlement with a trial_end that a paying customer got for free", [
   [
     "has a grace period after a failed renewal",
     having({ ...renewed, trial_end: end, ...paidUntil(end) }),
@@ -344,19 +344,14 @@ table("entitlement of a goodwill trial_end for a customer who has paid before", 
   ],
 ]);
 
-table("entitlement of a subscription that no card has paid", [
+table("entitlement of a subscription that is not paid by card", [
   [
-    "has a grace period after a period that a 100 % coupon or a payment outside of Stripe has paid",
+    "has a grace period after a period paid by a 100 % coupon or outside of Stripe",
     having({ ...renewed, ...paidUntil(end) }),
     end + 1,
     paid("grace", end + 7 * DAY, { graceUntil: date(end + 7 * DAY) }),
   ],
-  [
-    "is paid by the operator's terms until the due date of its first invoice",
-    having({}),
-    middle,
-    paid("subscription", end),
-  ],
+  ["is paid until the due date of its first invoice", having({}), middle, paid("subscription", end)],
   [
     "is free from the due date of its first invoice",
     having({ status: "past_due", unpaid_since: middle, unpaid_first: true, paid: [] }),
@@ -382,7 +377,7 @@ const withAddOn = (addOnEnd: number): Customer =>
   });
 table("entitlement with an add-on price beside vip", [
   [
-    "expires with vip when the add-on's period ends earlier",
+    "expires at the end of the vip period when the add-on's period ends earlier",
     withAddOn(middle + DAY),
     middle,
     { ...paid("subscription", end), plan: "vip" },
@@ -393,7 +388,12 @@ table("entitlement with an add-on price beside vip", [
     middle,
     { ...paid("subscription", end), plan: "vip" },
   ],
-  ["expires with vip when the add-on's period ends later", withAddOn(end + DAY), end + DAY, free("outdated")],
+  [
+    "is free 24 h after the vip period although the add-on's period ends later",
+    withAddOn(end + DAY),
+    end + DAY,
+    free("outdated"),
+  ],
 ]);
 
 const disputed = (status: string, created = middle): Customer => {
@@ -413,7 +413,7 @@ table("entitlement with a dispute", [
     paid("subscription", end),
   ],
   [
-    "is free when the dispute was lost in the second of the subscription's creation",
+    "is free when the dispute was lost in the same second as the subscription's creation",
     disputed("lost", start),
     middle,
     free("disputed"),
@@ -520,7 +520,7 @@ describe("currentSubscription", () => {
     ).toBe("sub_2");
   });
 
-  it("returns the one that gives the plan when two are live", () => {
+  it("returns the subscription that gives the plan when two are live", () => {
     const two = having({ status: "past_due", unpaid_first: true }, { id: "sub_2", status: "trialing" });
     expect(currentSubscription(two, date(middle), policy)?.id).toBe("sub_2");
     const vip = having({}, { id: "sub_2", price_ids: ["price_vip"], status: "trialing" });
@@ -576,7 +576,7 @@ describe("nextReview", () => {
     ["is null when the subscription is canceled", having({ status: "canceled" }), middle, null],
     ["is null for an empty row", { user_id: "user" }, middle, null],
     [
-      "is converted to real time for a deadline on a test clock",
+      "is in real time when the deadline is on a test clock",
       { ...having({ cancel_at: end }), clock_ahead_seconds: end - 600 - middle },
       middle,
       iso(middle + 660),

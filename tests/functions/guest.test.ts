@@ -1,4 +1,3 @@
-import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createApi } from "../../client";
 import type { SessionResponse } from "../../contract/session";
@@ -11,6 +10,7 @@ import { Events } from "../../local/support/events";
 import { type Listening, serve } from "../../local/support/http";
 import { engines } from "../tables/engines";
 import { type Database, openDatabase, type Tables } from "../tables/tables";
+import { createTicketKeys, type TicketKeys } from "./ticketKeys";
 
 const LIMIT = 30;
 const RENEWAL_MS = 110_000;
@@ -23,8 +23,8 @@ let tables: Tables;
 let ssm: Listening;
 let gateway: Listening;
 let guest: Handler;
-let signingKey: Awaited<ReturnType<typeof exportJWK>>;
-let jwks: { keys: object[] };
+let signingKey: TicketKeys["key"];
+let jwks: TicketKeys["jwks"];
 /** Address of the caller. */
 let address: string;
 
@@ -32,9 +32,9 @@ beforeAll(async () => {
   const [dynalite] = engines;
   if (!dynalite) throw new Error("The list of database engines is empty");
   database = await openDatabase(dynalite);
-  const pair = await generateKeyPair("EdDSA", { extractable: true });
-  signingKey = { ...(await exportJWK(pair.privateKey)), kid: "1" };
-  jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "1" }] };
+  const keys = await createTicketKeys();
+  signingKey = keys.key;
+  jwks = keys.jwks;
   const parameter = { id: "/key", outputs: { type: "SecureString", value: JSON.stringify(signingKey), version: 1 } };
   const account = { get: () => parameter, arn: () => "arn" } as unknown as AwsAccount;
   ssm = await startSsm(account, new Events());
@@ -78,13 +78,13 @@ const session = async (ticket?: string) =>
   JSON.parse((await call(ticket && `Bearer ${ticket}`)).body) as SessionResponse;
 const statusOf = async (ticket?: string) => (await call(ticket && `Bearer ${ticket}`)).statusCode;
 
-/** Uses up the limit of the caller's address. */
+/** Creates new guests at the caller's address. */
 async function bringGuests(count: number): Promise<void> {
   for (let guests = 0; guests < count; guests++) expect(await statusOf()).toBe(200);
 }
 
 describe("The limit of guests", () => {
-  it("never refuses guests behind one address who renew their sessions for eight hours", async () => {
+  it("never refuses guests of one address who renew their sessions for eight hours", async () => {
     const guests = Array.from({ length: 5 }, newGuest);
     const ids = await Promise.all(guests.map(async (api) => (await api.guest()).user_id));
     for (let at = 0; at < 8 * HOUR_MS; at += RENEWAL_MS) {
@@ -92,7 +92,7 @@ describe("The limit of guests", () => {
       const renewed = await Promise.all(guests.map(async (api) => (await api.guest()).user_id));
       expect(renewed).toEqual(ids);
     }
-    // The renewals have not used the address's limit.
+    // The renewals do not count against the address's limit.
     await bringGuests(LIMIT);
     expect(await statusOf()).toBe(429);
   }, 60_000);
@@ -108,7 +108,7 @@ describe("The limit of guests", () => {
     ).resolves.toMatchObject({ sub: known.user_id, plan: "free" });
   });
 
-  it("knows a guest for an hour after the ticket has expired, and counts a later return as a new guest", async () => {
+  it("recognizes a guest up to an hour after the ticket has expired, but not later", async () => {
     const { ticket, user_id } = await session();
     wait(TICKET_SECONDS * 1000 + HOUR_MS - 2_000);
     expect((await session(ticket)).user_id).toBe(user_id);
@@ -116,14 +116,14 @@ describe("The limit of guests", () => {
     expect((await session(ticket)).user_id).not.toBe(user_id);
   });
 
-  it("moves with a guest who changes from Wi-Fi to a mobile network whose address is at its limit", async () => {
+  it("still renews the session of a known guest at a new address that has reached its limit", async () => {
     const { ticket } = await session();
     address = "192.0.2.2";
     await bringGuests(LIMIT);
     expect([await statusOf(), await statusOf(ticket)]).toEqual([429, 200]);
   });
 
-  it("ends the renewals of a ticket that many people share", async () => {
+  it("refuses further renewals of a ticket that many people share", async () => {
     const { ticket } = await session();
     const statuses = await Promise.all(Array.from({ length: 130 }, () => statusOf(ticket)));
     expect(statuses.filter((status) => status === 429)).toHaveLength(10);
@@ -159,7 +159,6 @@ async function signed(sub: string, iss = issuer): Promise<string> {
 }
 
 async function forged(): Promise<string> {
-  const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
-  const key = { ...(await exportJWK(privateKey)), kid: "1" };
+  const { key } = await createTicketKeys();
   return (await signTicket({ iss: issuer, sub: "guest:1", aud: "phi3", plan: "free", limits }, key, new Date())).ticket;
 }

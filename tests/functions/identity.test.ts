@@ -67,7 +67,7 @@ describe("createIdentity", () => {
     expect(await outcome(`${header}.${forged}.${signature}`)).toBe("unauthorized");
   });
 
-  it("throws unauthorized for an unknown kid, also for more of them within ten seconds", async () => {
+  it("throws unauthorized for every unknown kid, even for several within ten seconds", async () => {
     const identify = createIdentity({ userPoolId, clientId });
     const codeOf = (token: string) =>
       identify({ headers: { authorization: token } } as unknown as Request).then(

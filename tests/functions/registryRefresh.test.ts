@@ -81,7 +81,7 @@ describe("registryRefresh", () => {
     expect(runpod.count("updateRegistryAuth")).toBe(2);
   });
 
-  it("repeats each call of AWS that a new role may not make yet", async () => {
+  it("repeats an AWS call while AWS still denies it to a new role", async () => {
     credentials();
     const denied = new Set(["AmazonSSM.GetParameters", "AmazonSSM.PutParameter"]);
     const ssmUrl = String(process.env.AWS_ENDPOINT_URL_SSM);

@@ -1,23 +1,22 @@
-import { exportJWK, generateKeyPair } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Plan, planModels } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { openSession, type Route, type SessionSources } from "../../functions/core/session";
 import { verifyTicket } from "../../functions/core/ticket";
+import { createTicketKeys, type TicketKeys } from "./ticketKeys";
 
 const now = new Date("2026-11-27T12:00:00Z");
 const relay: Route = { kind: "relay", url: "https://relay.example" };
 const direct: Route = { kind: "runpod", url: "https://api.runpod.ai/v2/ep1", browserKeyParameter: "/stack/key" };
 let sources: SessionSources;
-let publicKey: object;
+let jwks: TicketKeys["jwks"];
 
 beforeAll(async () => {
-  const pair = await generateKeyPair("EdDSA", { extractable: true });
-  const privateKey = { ...(await exportJWK(pair.privateKey)), kid: "1" };
-  publicKey = { ...(await exportJWK(pair.publicKey)), kid: "1" };
+  const keys = await createTicketKeys();
+  jwks = keys.jwks;
   sources = {
     ticketIssuer: "snack-misaki/test",
-    signingKey: async () => privateKey,
+    signingKey: async () => keys.key,
     browserKey: async (parameter) => `rpa_of_${parameter}`,
   };
 });
@@ -28,7 +27,7 @@ describe("A session", () => {
     const { inference, ticket, model } = SessionResponse.parse(session);
     expect(inference).toEqual({ kind: "relay", url: "https://relay.example", authorization: `Bearer ${ticket}` });
     expect(model).toBe(planModels[plan]);
-    const options = { jwks: { keys: [publicKey] }, issuer: "snack-misaki/test", model, now };
+    const options = { jwks, issuer: "snack-misaki/test", model, now };
     expect(await verifyTicket(ticket, options)).toMatchObject({ sub: "user-1", aud: model, plan });
   });
 
@@ -43,7 +42,7 @@ describe("A session", () => {
   });
 
   it("reads no browser key when its route is the relay", async () => {
-    const browserKey = async () => Promise.reject(new Error("no key may be read"));
+    const browserKey = async () => Promise.reject(new Error("This test must not read a key"));
     const session = await openSession({ userId: "user-1", plan: "free" }, relay, { ...sources, browserKey }, now);
     expect(session.inference.kind).toBe("relay");
   });

@@ -1,9 +1,10 @@
 import { createPrivateKey, type JsonWebKey, sign as signBytes } from "node:crypto";
-import { exportJWK, generateKeyPair, type JWK } from "jose";
+import type { JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Model } from "../../contract/plan";
 import { TICKET_TYPE } from "../../contract/ticket";
 import { signTicket, TICKET_JOBS, TICKET_SECONDS, verifyTicket } from "../../functions/core/ticket";
+import { createTicketKeys } from "./ticketKeys";
 
 const issuer = "snack-misaki/test";
 const now = new Date("2026-11-22T12:00:00Z");
@@ -14,19 +15,10 @@ let key: JWK;
 let otherKey: JWK;
 let jwks: { keys: JWK[] };
 
-async function newKey(kid: string): Promise<{ secret: JWK; open: JWK }> {
-  const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  return {
-    secret: { ...(await exportJWK(pair.privateKey)), kid },
-    open: { ...(await exportJWK(pair.publicKey)), kid },
-  };
-}
-
 beforeAll(async () => {
-  const [first, second] = await Promise.all([newKey("1"), newKey("2")]);
-  key = first.secret;
-  otherKey = second.secret;
-  jwks = { keys: [first.open] };
+  const [first, second] = await Promise.all([createTicketKeys("1"), createTicketKeys("2")]);
+  ({ key, jwks } = first);
+  otherKey = second.key;
 });
 
 const refusal = (ticket: string | undefined, options: { model?: Model; now?: Date; issuer?: string } = {}) =>
@@ -44,7 +36,7 @@ describe("ticket", () => {
     expect(expiresAt.getTime()).toBe(claims.exp * 1000);
   });
 
-  it("has a unique id and a number of jobs, so that it cannot be used for ever more jobs", async () => {
+  it("has a unique id and a maximum number of jobs", async () => {
     const tickets = [await signTicket(grant, key, now), await signTicket(grant, key, now)];
     const claims = await Promise.all(
       tickets.map(({ ticket }) => verifyTicket(ticket, { jwks, issuer, model: "phi3", now })),
@@ -54,10 +46,10 @@ describe("ticket", () => {
   });
 
   it("is accepted during a key rotation when it is signed with the second published key", async () => {
-    const second = await newKey("2");
-    const { ticket } = await signTicket(grant, second.secret, now);
+    const second = await createTicketKeys("2");
+    const { ticket } = await signTicket(grant, second.key, now);
     expect(await refusal(ticket)).toBe("ticket_invalid");
-    jwks.keys.push(second.open);
+    jwks.keys.push(...second.jwks.keys);
     expect(await refusal(ticket)).toBe("accepted");
     jwks.keys.pop();
   });
@@ -95,7 +87,7 @@ describe("ticket", () => {
       expect(await refusal(sign({}, { jobs: 1 }))).toBe("accepted");
     });
 
-    it("is accepted without a number of jobs, as older versions signed it", async () => {
+    it("is accepted without a number of jobs, because older versions sign such tickets", async () => {
       const ticket = await verifyTicket(sign({}, {}), { jwks, issuer, model: "phi3", now });
       expect(ticket.jobs).toBeUndefined();
     });

@@ -33,7 +33,7 @@ describe("images/Dockerfile", () => {
 });
 
 describe("model.json", () => {
-  it("may not set more than 4,096 contextTokens for Phi-3.5, whose position embedding changes there", () => {
+  it("allows at most 4,096 contextTokens for Phi-3.5", () => {
     expect(ModelFacts.safeParse({ ...modelFacts.phi3, contextTokens: 4_097 }).error?.issues).toMatchObject([
       { path: ["contextTokens"], message: "Phi-3.5 allows at most 4096 tokens" },
     ]);

@@ -49,7 +49,7 @@ describe("The scripted engine", () => {
     expect(data.map(({ id }: { id: string }) => id)).toEqual(models);
   });
 
-  it("gives the same reply to the same message and a different reply to a different message", async () => {
+  it("gives equal messages equal replies, and different messages different replies", async () => {
     const greeting = await reply(user("こんばんは"));
     expect(greeting).toMatchObject({ message: { role: "assistant" }, finish_reason: "stop" });
     expect(greeting.message.content).toMatch(/^あら、いらっしゃい。/);
@@ -124,7 +124,7 @@ describe("startEngine", () => {
     }
   });
 
-  it("rejects the name ollama and defaults to the scripted engine when Ollama is not available", async () => {
+  it("without Ollama, rejects the name ollama and uses the scripted engine by default", async () => {
     if (await findOllama()) {
       expect(await start("ollama")).toMatchObject({ name: "ollama" });
       expect(await start()).toMatchObject({ name: "ollama" });

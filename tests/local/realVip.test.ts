@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { realVip } from "../../local/commands/realVip";
 
 describe("External LLMs from the environment", () => {
-  it("are the local servers without VIP_PROVIDERS, whatever keys are set", () => {
+  it("are the local servers when VIP_PROVIDERS is not set, even if keys are set", () => {
     expect(realVip({ ANTHROPIC_API_KEY: "sk-ant", OPENAI_API_KEY: "sk" })).toBeUndefined();
   });
 
@@ -21,7 +21,7 @@ describe("External LLMs from the environment", () => {
     });
   });
 
-  it("take the model, the effort and the base URL of a local server, which needs no key", () => {
+  it("have the configured model, effort and base URL, and need no key for a local server", () => {
     const env = {
       VIP_PROVIDERS: "openai",
       OPENAI_BASE_URL: "http://localhost:11434/v1",
@@ -61,7 +61,7 @@ describe("External LLMs from the environment", () => {
     ["HuggingFace without a token", { VIP_PROVIDERS: "huggingface" }, "HF_TOKEN is not set"],
     ["Bedrock without a region", { VIP_PROVIDERS: "bedrock" }, "neither BEDROCK_REGION nor AWS_REGION is set"],
     ["Bedrock without credentials", { VIP_PROVIDERS: "bedrock", AWS_REGION: "x" }, "AWS_SECRET_ACCESS_KEY are not set"],
-  ])("are an error for %s", (_, env, message) => {
+  ])("are rejected for %s", (_, env, message) => {
     expect(() => realVip(env)).toThrow(message);
   });
 });

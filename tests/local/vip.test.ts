@@ -70,7 +70,7 @@ test("there is a server for every provider", () => {
   expect(Object.keys(servers.environment)).toHaveLength(vipProviders.length);
 });
 
-test("a silent server never answers, and no timer of it keeps the process running after the client has left", async () => {
+test("a silent server never answers, and keeps no timer after its client disconnects", async () => {
   const timers: NodeJS.Timeout[] = [];
   const hook = createHook({
     init: (_id, type, _trigger, resource) => void (type === "Timeout" && timers.push(resource as NodeJS.Timeout)),
@@ -82,6 +82,6 @@ test("a silent server never answers, and no timer of it keeps the process runnin
   await expect(reply).rejects.toThrow("left");
   hook.disable();
   servers.faults.clear();
-  // The HTTP server's own timers have no reference.
+  // The HTTP server's own timers are unreferenced, so they do not keep the process running.
   expect(timers.filter((timer) => timer.hasRef() && !("_destroyed" in timer && timer._destroyed))).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { invokeProfile } from "../../infra/bedrock";
 
 const source = { region: "ap-northeast-1", accountId: "123456789012" };
 
-/** Resources that the statements for a profile allow: those of the profile, then those of its models. */
+/** Resources that the statements for a profile allow: first the profile, then its models. */
 async function resourcesOf(profile: string, region = source.region): Promise<string[][]> {
   const statements = invokeProfile(profile, { ...source, region });
   const json = pulumi.jsonStringify(statements.map(({ Resource }) => Resource));
@@ -39,7 +39,7 @@ describe("The permissions for an inference profile", () => {
     expect(models).toContain(model("eu-central-1"));
   });
 
-  it.each(geographies)("contain no wildcard and each Region once for the geography %s", async (geography) => {
+  it.each(geographies)("contain no wildcard, and each Region only once, for the geography %s", async (geography) => {
     const [profile = [], models = []] = await resourcesOf(`${geography}.vendor.model-v1:0`);
     expect([...profile, ...models].join()).not.toContain("*");
     expect(new Set(models).size).toBe(models.length);

@@ -148,7 +148,11 @@ describe("Stack configuration", () => {
       { "phi3.imageUri": "ghcr.io/a/b:1" },
       "phi3.imageTag: exactly one of imageTag and imageUri must be set",
     ],
-    ["an unknown GPU pool", { "mistral.gpuIds": ["RTX_9090"] }, "mistral.gpuIds.0: must be of AMPERE_16, AMPERE_24"],
+    [
+      "an unknown GPU pool",
+      { "mistral.gpuIds": ["RTX_9090"] },
+      "mistral.gpuIds.0: must be one of AMPERE_16, AMPERE_24",
+    ],
     ["text instead of a number", { "phi3.workersMax": "many" }, 'phi3.workersMax: must be a number, got "many"'],
     ["a number above its limit", { "phi3.workersMax": 61 }, "phi3.workersMax: must be at most 60, got 61"],
     ["an unknown key", { phi: "x" }, "phi: is not a known key; known keys are frontend, auth"],
@@ -223,12 +227,12 @@ describe("Stack configuration", () => {
     [
       "an external LLM without its settings",
       { vip: { providers: ["openai"] }, openaiApiKey: "sk" },
-      "vip.openai: is missing: vip.providers has openai, so set its model",
+      "vip.openai: is missing, but vip.providers lists openai: set its model",
     ],
     [
       "an external LLM without a model",
       { vip: { ...anthropic, anthropic: { ...llm, model: undefined } }, anthropicApiKey: "sk" },
-      "vip.anthropic.model: must be the provider's name of a model",
+      "vip.anthropic.model: must be the model's name at the provider",
     ],
     [
       "an external LLM without prices",
@@ -283,7 +287,7 @@ describe("Stack configuration", () => {
     [
       "an e-mail sender without an address",
       { "auth.email": { identityArn: sesIdentity, from: "Mama" } },
-      'auth.email.from: must be an address, or a name in ASCII and <address>, got "Mama"',
+      'auth.email.from: must be an e-mail address, or an ASCII name and <address>, got "Mama"',
     ],
     [
       "an e-mail sender outside the identity",
@@ -339,21 +343,21 @@ describe("A secret of the stack configuration", () => {
     expect(message.split("\n").slice(1)).toEqual([
       expect.stringMatching(
         new RegExp(
-          `^  snack-misaki:${key}: is in plain text, .* Replace this key .*pulumi config set --secret ${key}$`,
+          `^  snack-misaki:${key}: is in plain text, .* Replace the key, .*pulumi config set --secret ${key}$`,
         ),
       ),
     ]);
     expect(message).not.toContain(readPlainConfig()[configKey(key)]);
   });
 
-  it("may be in plain text for the local cloud, whose keys open nothing else", () => {
+  it("may be in plain text for the local cloud, where the keys protect nothing", () => {
     expect(problemsWith({}, [])).toBe("");
     expect(problemsWith({ "aws:allowedAccountIds": ["000000000000", "123456789012"] }, configured.slice(1))).toContain(
       "is in plain text",
     );
   });
 
-  it("is marked as a secret by the local engine, whatever its name", () => {
+  it("is marked as a secret by the local engine", () => {
     const all = Object.fromEntries(Object.keys(secretKeys).map((key) => [key, "x"]));
     expect(readStackConfig(process.cwd(), "local", all).secretKeys).toEqual(
       expect.arrayContaining(Object.keys(secretKeys).map(configKey)),
@@ -366,7 +370,7 @@ describe("A secret of the stack configuration", () => {
     ["stripeWebhookSecret", "rk_test_canary", "a signing secret of Stripe, whsec_…"],
     ["runpodApiKey", "", "a text without spaces"],
     ["anthropicApiKey", "sk-canary\n", "a text without spaces"],
-  ])("is refused in the same list as the other keys when its form is wrong: %s", (key, value, allowed) => {
+  ])("is refused together with the other invalid keys when its form is wrong: %s", (key, value, allowed) => {
     const message = problems({ [key]: value, runpodRolloutLimitMs: "soon" });
     expect(message.split("\n").slice(1)).toEqual([
       '  snack-misaki:runpodRolloutLimitMs: must be a whole number of milliseconds, at least 0, got "soon"',

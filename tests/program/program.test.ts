@@ -100,7 +100,7 @@ describe("Each Lambda archive", () => {
     }
   });
 
-  it("of the relay contains every external LLM, whose failures the relay recognizes", async () => {
+  it("of the relay contains every external LLM, and the relay recognizes their failures", async () => {
     const relay = functions().find((fn) => functionName(fn) === "relay");
     if (!relay) throw new Error("The relay does not exist");
     for (const name of vipProviders) {
@@ -255,7 +255,7 @@ describe("Policies of the functions", () => {
       // Foundation models of Bedrock belong to no account.
       const arn = /^arn:aws:[a-z-]+:[a-z0-9-]+:(\d{12}:|:foundation-model\/)[^*]+(:\*)?$/;
       for (const resource of Resource) expect(resource).toMatch(arn);
-      // Only the operator's resync of all customers may scan, and it may scan only an index that contains only keys.
+      // Only the operator's resync of all customers scans. It may scan only this index, which contains only keys.
       if (Action.includes("dynamodb:Scan")) expect(Resource.join()).toMatch(/\/index\/stripe_customer_id$/);
     }
   });
@@ -380,7 +380,7 @@ describe("The relay", () => {
     );
   });
 
-  it("is the only function with reserved concurrency, and has time for a worker to start", () => {
+  it("is the only function with reserved concurrency, and waits long enough for a worker to start", () => {
     const reserved = functions().filter(({ outputs }) => Number(outputs.reservedConcurrentExecutions) >= 0);
     expect(reserved.map(functionName)).toEqual(["relay"]);
     expect(relay()).toMatchObject({ reservedConcurrentExecutions: 50, timeout: 300 });
@@ -401,7 +401,7 @@ describe("The relay", () => {
     });
   });
 
-  it("serves the chats of each plan, except those of a model with a browser key that no external LLM replaces", async () => {
+  it("serves every plan's chats, except a plan with a browser key and without an external LLM", async () => {
     const expected = { free: outputs.relayUrl, paid: outputs.inference[planModels.paid], vip: outputs.relayUrl };
     await cloud.seedCustomers();
     for (const plan of Plan.options) {
@@ -447,7 +447,7 @@ describe("The program", () => {
     ]);
   });
 
-  it("takes e-mail addresses in any case for one customer, and sends e-mail with Amazon SES", () => {
+  it("ignores the case of e-mail addresses, and sends e-mail with Amazon SES", () => {
     const [pool] = resources("aws:cognito/userPool:UserPool");
     expect(pool?.outputs).toMatchObject({
       usernameConfiguration: { caseSensitive: false },
@@ -496,7 +496,7 @@ describe("The program", () => {
     expect(schedules).toContain("rate(6 hours)");
   });
 
-  it("gives RunPod only registry tokens of the function's own role, never one of the deployer", () => {
+  it("gives RunPod registry tokens of the function's role, never of the deployer", () => {
     const { resources: saved } = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8")) as {
       resources: { type: string; inputs: Record<string, unknown> }[];
     };
@@ -532,7 +532,7 @@ describe("The program", () => {
     });
   });
 
-  it("lets the scheduler assume the schedules' roles only for this AWS account", () => {
+  it("allows only the scheduler of this AWS account to assume the schedules' roles", () => {
     const trusts = resources("aws:iam/role:Role").map(({ outputs }) => JSON.parse(String(outputs.assumeRolePolicy)));
     const statements = trusts.flatMap(({ Statement }) => Statement);
     const ofScheduler = statements.filter(({ Principal }) => Principal.Service === "scheduler.amazonaws.com");
@@ -541,7 +541,7 @@ describe("The program", () => {
       expect(Condition).toEqual({ StringEquals: { "aws:SourceAccount": cloud.aws.account.accountId } });
   });
 
-  it("limits the two routes without sign-in each on its own", () => {
+  it("has a separate rate limit for each route without sign-in", () => {
     const [stage] = resources("aws:apigatewayv2/stage:Stage");
     const limits = { throttlingRateLimit: 50, throttlingBurstLimit: 100 };
     expect(stage?.outputs.routeSettings).toEqual([
@@ -561,7 +561,7 @@ describe("The program", () => {
     expect(built.map(({ inputs }) => inputs.buildOnPreview)).toEqual(models.map(() => false));
   });
 
-  it("shows the class of an error in the log, because bundles keep the names of classes", () => {
+  it("keeps class names in the bundles, so that a log shows the class of an error", () => {
     const webhook = functions().find((fn) => functionName(fn) === "webhook");
     if (!webhook) throw new Error("The webhook function does not exist");
     const bundle = readFileSync(join(archiveOf(webhook), bundlePath("functions/webhook")), "utf8");
@@ -613,7 +613,7 @@ describe("The program", () => {
     const state = join(dir, "stack.json");
     const parameter = "aws:ssm/parameter:Parameter::runpod-api-key";
     const text = readFileSync(state, "utf8");
-    // The registry was the parameter's parent.
+    // In the old state, the parameter's parent is the registry.
     const before = JSON.parse(text, (_, value) => {
       if (typeof value?.urn !== "string" || !value.urn.endsWith(`AccountKeys$${parameter}`)) return value;
       const urn = value.urn.replace("AccountKeys$", "Registry$");
@@ -626,7 +626,7 @@ describe("The program", () => {
     expect(readFileSync(state, "utf8")).toContain(`snack:infra:AccountKeys$${parameter}`);
   });
 
-  it("is evaluated without a search through all installed packages", async () => {
+  it("runs without a search through all installed packages", async () => {
     const report = join(dir, "report.txt");
     const preload = join(dir, "report-walks.cjs");
     // npm's library Arborist searches the installed packages. It loads load-actual.js before its first search.

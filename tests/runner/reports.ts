@@ -6,7 +6,9 @@ const reports = ".build/reports";
 export const vitestReport = `${reports}/vitest.json`;
 export const pytestReport = `${reports}/pytest.xml`;
 
-/** Deletes the reports of the previous run. Otherwise, after a crash, the previous run's success would be reported. */
+/**
+ * Deletes the reports of the previous run. Otherwise a run that crashes would report the success of the previous run.
+ */
 export function clearReports(): void {
   rmSync(reports, { recursive: true, force: true });
   mkdirSync(reports, { recursive: true });

@@ -60,7 +60,9 @@ describe("Arguments of npm test", () => {
   });
 
   it("are rejected when no test matches", () => {
-    expect(() => select("tests/no/such.test.ts")).toThrow("tests/no/such.test.ts: no test file has this in its path.");
+    expect(() => select("tests/no/such.test.ts")).toThrow(
+      "tests/no/such.test.ts: no test file's path contains this text.",
+    );
     expect(() => select("unheard", "of")).toThrow("No test matches unheard of.");
   });
 });
@@ -79,7 +81,7 @@ describe("Arguments of the test runners", () => {
     expect(new RegExp(pattern).test("a.b alone")).toBe(false);
   });
 
-  it("contain an expression of all words for pytest", () => {
+  it("for pytest contain one expression with all words", () => {
     const { pytest } = select("expired ticket");
     expect(pytest && pytestArguments(pytest)).toEqual(["tests/test_ticket.py", "-k", "expired and ticket"]);
   });

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 
 const PYTHON_TESTS = "images/worker/tests";
 
-/** Which tests to run: files, and the words that the name of a test must contain. */
+/** Selects tests by their files, and by words that a test's name must contain. */
 export interface Selection {
   files: string[];
   words: string[];
@@ -21,7 +21,7 @@ export function selectTests(args: string[], root = process.cwd()): { vitest?: Se
   const paths = args.filter(isPath);
   const words = args.filter((arg) => !paths.includes(arg)).flatMap((arg) => arg.split(/\s+/).filter(Boolean));
   const path = words.find((word) => /\/|\.(ts|py)$/.test(word));
-  if (path) throw new Error(`${path}: no test file has this in its path.`);
+  if (path) throw new Error(`${path}: no test file's path contains this text.`);
 
   const inPaths =
     paths.length > 0 ? all.filter((file) => paths.some((arg) => file.includes(relative(arg, root)))) : all;
@@ -74,9 +74,9 @@ function relative(arg: string, root: string): string {
 }
 
 /**
- * Test files that contain all words, so that only these files are loaded. When there are no such files, returns the
- * test files whose folder contains all words: a helper in the folder may declare the test, such as
- * `tests/tables/users.ts`.
+ * Returns the test files that contain all words, so that only these files are loaded. When there are no such files,
+ * returns the test files whose folder contains all words. A helper in the folder, such as `tests/tables/users.ts`, may
+ * then declare the test.
  */
 function withWords(files: string[], words: string[], root: string): string[] {
   if (words.length === 0) return files;
@@ -91,7 +91,7 @@ function withWords(files: string[], words: string[], root: string): string[] {
 }
 
 /**
- * Whether a Python file has a test whose name contains all words. No name matches a word with other characters than
+ * Whether a Python file has a test whose name contains all words. False when a word contains other characters than
  * letters, digits and underscores, because pytest's -k does not accept such a word.
  */
 function namesPythonTest(file: string, words: string[]): boolean {

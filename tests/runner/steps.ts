@@ -35,13 +35,15 @@ export interface Summary {
 }
 
 /**
- * Where the output of the steps goes. `inherit`: directly to the terminal; use it with one lane only. `all`: the first
- * lane's output immediately, and the output of any other step when that step ends. `failures`: one line per successful
- * step, and the whole output of a failed step.
+ * Destination of the steps' output.
+ *
+ * - `inherit`: directly to the terminal. Use it only with one lane.
+ * - `all`: the first lane's output immediately, and the output of any other step when that step ends.
+ * - `failures`: one line per successful step, and the whole output of a failed step.
  */
 export type Output = "inherit" | "all" | "failures";
 
-/** Runs lanes of steps in parallel, the steps of one lane in order. With `json`, all output goes to stderr. */
+/** Runs lanes of steps in parallel. The steps of one lane run in order. With `json`, all output goes to stderr. */
 export async function runLanes(lanes: Step[][], output: Output, json = false): Promise<StepResult[]> {
   const results = await Promise.all(
     lanes.map(async (steps, lane) => {
@@ -115,7 +117,7 @@ function readCounts({ readReport }: Step): Counts | undefined {
 
 /**
  * Runs a command. Resolves to true when its exit status is 0. When `inheritAsJson` is undefined, the output goes to
- * `onText`. Otherwise the output goes to the terminal: all of it to stderr when `inheritAsJson` is true.
+ * `onText`; otherwise it goes to the terminal. When `inheritAsJson` is true, stdout also goes to stderr.
  */
 function succeeds(step: Step, inheritAsJson: boolean | undefined, onText: (text: string) => void): Promise<boolean> {
   const [file = "", ...args] = step.command;

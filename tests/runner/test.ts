@@ -54,8 +54,7 @@ async function runAll({ json, python }: Options): Promise<StepResult[]> {
   const results: StepResult[] = [];
   const others: Step[] = [lintStep, unusedStep, typesStep];
 
-  // Set up the worker's environment first, because the other tests run the real worker only when the environment
-  // exists.
+  // The other tests run the real worker only when its environment exists, so set up the environment first.
   const missing = await setUpWorker(python);
   if (!missing) others.push(...workerSteps);
   else for (const { name } of workerSteps) results.push(notRun(name, missing));
@@ -96,8 +95,8 @@ function pytestStep(selection: Selection): Step {
 }
 
 /**
- * Sets up the worker's environment. Returns undefined when it is ready, otherwise why it is not ready and whether that
- * is an error.
+ * Sets up the worker's environment. Returns undefined when the environment is ready. Otherwise returns the reason, and
+ * whether the reason is an error.
  */
 async function setUpWorker(wanted: boolean): Promise<{ reason: string; isError: boolean } | undefined> {
   if (!wanted) return { reason: "--no-python", isError: false };

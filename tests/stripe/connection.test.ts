@@ -33,7 +33,7 @@ describe("Configuration of the Stripe provider", () => {
     ]);
   });
 
-  it("does not throw for a missing key until a client is requested", async () => {
+  it("throws for a missing key only when a client is requested", async () => {
     const { configure, connection } = await fresh();
     configure(request({}));
     expect(connection).toThrow(

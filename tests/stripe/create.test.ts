@@ -29,7 +29,7 @@ function addEndpoint(metadata: Record<string, string> = {}, rest: Partial<Stripe
 }
 
 describe("A create of an endpoint", () => {
-  it("creates no second endpoint when the answer to the first attempt was lost", async () => {
+  it("creates no second endpoint when the answer to the first attempt is lost", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CREATE, "lost answer");
     const { id, outs } = await createResource(endpoint, inputs);
@@ -58,7 +58,7 @@ describe("A create of an endpoint", () => {
     expect(idsAtStripe()).toEqual([left]);
   });
 
-  it("leaves a single endpoint when an earlier create lost the answer to its last call", async () => {
+  it("leaves a single endpoint when the answer to an earlier create's last call was lost", async () => {
     const { proxy, stripe, endpoint, inputs } = fixture();
     proxy.fail(CHANGE, "lost answer", ATTEMPTS);
     await expect(createResource(endpoint, inputs)).rejects.toThrow("Stripe did not answer the call to change");

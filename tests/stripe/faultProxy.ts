@@ -24,7 +24,7 @@ export async function startFaultProxy() {
     const body = Buffer.concat(chunks).toString();
     const { method = "", url = "", headers } = request;
     const [path] = url.split("?");
-    // `id` takes the place of the endpoint's id in the operation's name.
+    // The operation's name contains `id` instead of the endpoint's id.
     const operation = `${method} ${path?.replace(/\/we_\w+$/, "/id")}`;
     calls.push({ operation, fields: new URLSearchParams(body), headers });
 

@@ -119,7 +119,7 @@ describe("An unexpected response", () => {
     await expect(createResource(endpoint, { ...inputs, secretGeneration: 2 })).rejects.toThrow(UNEXPECTED);
   });
 
-  it("makes a read fail when it is a 404 for an unknown URL, unlike a 404 for a missing endpoint", async () => {
+  it("makes a read fail when it is a 404 for an unknown URL, not for a missing endpoint", async () => {
     const { proxy, endpoint, inputs } = fixture();
     const { id, outs } = await createResource(endpoint, inputs);
     const message = "Unrecognized request URL (GET: /v1/webhook_endpoints).";

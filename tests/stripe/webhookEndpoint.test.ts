@@ -109,7 +109,7 @@ describe("A webhook endpoint", () => {
     expect(unfinished(error)).toBeUndefined();
   });
 
-  it("stays enabled after a higher secretGeneration has created a second endpoint", async () => {
+  it("stays enabled while a higher secretGeneration creates a second endpoint", async () => {
     const { stripe, endpoint, inputs } = fixture();
     const first = await createResource(endpoint, inputs);
     const second = await createResource(endpoint, { ...inputs, secretGeneration: 2 });

@@ -37,10 +37,10 @@ beforeAll(async () => {
 
 const admin = <T>(request: object) => cloud.aws.invoke("snack-misaki-start-admin", request) as Promise<T>;
 const show = (user: string) => admin<AdminUser>({ command: "show", user });
-/** The admin function's answer for a user who has no row and is not in the user pool. */
+/** Answer of the admin function for a user without a row and without an entry in the user pool. */
 const noUser = { error: { code: "invalid_input", message: expect.stringContaining("the user pool has no user") } };
 
-/** A customer of the local user pool. */
+/** Returns a customer of the local user pool. */
 function pooled(label: string): { email: string; sub: string } {
   const found = customers.find((one) => one.label === label);
   if (!found) throw new Error(`There is no customer ${label}`);
@@ -75,13 +75,13 @@ async function subscriber({ userId = randomUUID() as string, as = owner } = {}) 
   return { userId, customer: id, subscription: subscription.id };
 }
 
-/** Polls until the condition holds. The error after the timeout contains the last value. */
+/** Polls until the condition is true. The error after the timeout contains the last value. */
 async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean, patienceMs = 60_000): Promise<T> {
   for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
     const value = await read();
     if (isSo(value)) return value;
     if (Date.now() > deadline)
-      throw new Error(`The condition did not hold in time. Last value: ${JSON.stringify(value)}`);
+      throw new Error(`The condition was not true in time. Last value: ${JSON.stringify(value)}`);
   }
 }
 
@@ -155,7 +155,7 @@ describe("Webhook", () => {
     expect(await show(theirs.userId)).toMatchObject(noUser);
   });
 
-  it("responds with 503 while Stripe's API fails and with 200 after the failure", async () => {
+  it("responds with 503 while Stripe's API fails, and with 200 after that", async () => {
     const { userId, subscription } = await subscriber();
     await until(
       () => show(userId),
@@ -270,7 +270,7 @@ describe("npm run admin", () => {
   });
 
   it.each(["", "2027-02-31", "2027", "tomorrow", "2027-13-01T00:00:00Z"])(
-    "refuses the end %j of a grant instead of guessing",
+    "rejects %j as the end of a grant",
     async (text) => {
       const user = pooled("free").email;
       const { code, out } = await cli("grant", user, "vip", "--until", text);
@@ -299,7 +299,7 @@ describe("npm run admin", () => {
     expect(await failed("show")).toEqual(message("missing required argument 'user'"));
   });
 
-  it("shows no end for a free user, because a free plan has none", async () => {
+  it("shows no end for a user of the free plan", async () => {
     const { out } = await cli("show", pooled("free").sub);
     expect(out).toContain("free");
     expect(out).not.toContain("until");

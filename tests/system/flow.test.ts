@@ -83,7 +83,7 @@ describe("POST /auth/session", () => {
 });
 
 describe("POST /auth/guest", () => {
-  it("returns sessions of the free plan to new guests until the limit is reached, and renews them after it", async () => {
+  it("creates guest sessions up to the limit, and renews existing sessions beyond it", async () => {
     const newGuest = () => createApi({ apiUrl: outputs.apiUrl, getIdToken: async () => undefined });
     const guests = Array.from({ length: guestLimit }, newGuest);
     const sessions = await Promise.all(guests.map((api) => api.guest()));
@@ -193,7 +193,7 @@ describe("openapi.json", () => {
 
   // The other paths are those of RunPod's job API.
   it.each(operations.filter(({ path }) => /^\/(auth|billing|webhook|chat)\b/.test(path)))(
-    "lists the status and the form of every refusal of $method $path",
+    "lists the status and the schema of every error of $method $path",
     async ({ method, path, responses }) => {
       const isRelay = path.startsWith("/chat");
       const url = (isRelay ? outputs.relayUrl : outputs.apiUrl) + path.replace("{id}", "chat-0001");
@@ -213,7 +213,7 @@ describe("openapi.json", () => {
 });
 
 describe("Local services", () => {
-  it("answer no request to a name that is not loopback, so that DNS rebinding reads no key", async () => {
+  it("refuse requests with a host name other than loopback (DNS rebinding)", async () => {
     const { aws, runpod, stripe, pageUrl } = cloud;
     const { apiUrl, relayUrl, signIn } = outputs;
     const urls = [pageUrl, `${pageUrl}/events`, apiUrl, relayUrl, signIn.url, cloud.jwksUrl(signIn.issuer)];
@@ -223,7 +223,7 @@ describe("Local services", () => {
   });
 });
 
-/** Status of a GET with a `Host` header that is not the URL's. */
+/** Returns the status of a GET whose `Host` header differs from the URL's host. */
 function statusWithHost(url: string, host: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     get(url, { headers: { host } }, (response) => {

@@ -46,7 +46,7 @@ describe("a response of the relay", () => {
     expect(await response.json()).toMatchObject({ error: { code: "ticket_missing" } });
   });
 
-  it("has one CORS header for the frontend's origins, and none for another origin", async () => {
+  it("has one CORS header for an origin of the frontend, and none for other origins", async () => {
     const allowed = await post("/chat", {}, { origin: "http://localhost:4173" });
     expect(allowed.headers.get("access-control-allow-origin")).toBe("http://localhost:4173");
     const other = await post("/chat", {}, { origin: "https://evil.example" });

@@ -200,7 +200,7 @@ describe("npm start", () => {
     }
   });
 
-  it("starts in the folder of a failed start and sends canned replies with --no-python", async () => {
+  it("starts in the folder of a failed start, and sends canned replies with --no-python", async () => {
     const fresh = join(dir, "fresh");
     const release = await occupy(4102);
     expect(await errorOf(npmStart("--dir", fresh))).toContain("is in use");

@@ -6,12 +6,12 @@ import { readEphemeral } from "./items";
 import type { Tables } from "./tables";
 
 const unused = () => {
-  throw new Error("no test calls a provider");
+  throw new Error("These tests must not call a provider");
 };
 const a: Provider = { name: "anthropic", model: "model-a", stream: unused };
 const b: Provider = { name: "openai", model: "model-b", stream: unused };
 
-/** Tests of `functions/tables/cooldowns.ts` against any engine. */
+/** Tests of `functions/tables/cooldowns.ts`, for any server with DynamoDB's API. */
 export function testCooldowns(tables: () => Tables): void {
   const start = Date.now();
   const at = (seconds: number) => new Date(start + seconds * 1000);
@@ -38,7 +38,7 @@ export function testCooldowns(tables: () => Tables): void {
     expect(replaced.filter(Boolean)).toHaveLength(1);
   });
 
-  it("expires an hour after its end", async () => {
+  it("has a TTL of an hour after the cooldown's end", async () => {
     await open().write("a", start);
     expect(await readEphemeral(tables(), "cooldown#a")).toMatchObject({
       end_ms: start,
@@ -46,7 +46,7 @@ export function testCooldowns(tables: () => Tables): void {
     });
   });
 
-  it("lets one chat of all containers try a provider after its cooldown, and all after its reply", async () => {
+  it("lets only one chat try a provider after its cooldown, and every chat after the reply", async () => {
     const containers = Array.from({ length: 10 }, () => createCooldowns(open()));
     const firsts = async (seconds: number) => {
       const orders = await Promise.all(containers.map((one) => one.order([a, b], at(seconds))));

@@ -37,7 +37,7 @@ export function testSync(tables: () => Tables): void {
 
       const event = async (change: number) => {
         const isOvertaken = change === overtaken;
-        // Every other sync starts when the change's event arrives, up to 60 ms after the change.
+        // All other syncs start when the change's event arrives, up to 60 ms after the change.
         if (!isOvertaken) await sleep(random.int(0, 60));
         const stripe = sources(async () => {
           // Stripe's answer shows the state of some moment between request and answer.
@@ -124,7 +124,7 @@ export function testSync(tables: () => Tables): void {
   it("writes a grant's plan and does not call Stripe when the user has no Stripe customer", async () => {
     const rows = createUserRows(tables().users);
     await rows.grant("u", { plan: "vip" }, new Date());
-    const nobody = sources(() => Promise.reject(new Error("Stripe was asked")));
+    const nobody = sources(() => Promise.reject(new Error("This test must not call Stripe")));
     expect(await syncCustomer("u", nobody)).toMatchObject({ applied: true, customer: { grant_plan: "vip" } });
     const row = await readUser(tables(), "u");
     expect(row).toMatchObject({ plan: "vip", stripe_status: null, grant_plan: "vip" });

@@ -26,41 +26,41 @@ async function reserveMany(count: number, tableOf: (n: number) => UsageTable, to
   return ended.flatMap((one) => (one.status === "rejected" ? [one.reason.code] : []));
 }
 
-/** Tests of `functions/tables/usage.ts` against any engine. */
+/** Tests of `functions/tables/usage.ts`, for any server with DynamoDB's API. */
 export function testUsage(tables: () => Tables): void {
-  /** A new container: it remembers nothing. */
+  /** A new container, whose cache is empty. */
   const container = () => createUsageTable(tables().ephemeral);
   const item = () => readEphemeral(tables(), "usage#user#u");
 
-  it("never passes a limit of 10 chats when one container gets 50 at the same time", async () => {
+  it("never exceeds a limit of 10 chats when one container gets 50 at the same time", async () => {
     const usage = container();
     expect(await reserveMany(50, () => usage, 1)).toEqual(Array(40).fill("rate_limited"));
     expect(await usage.read("user#u", limits, noon)).toMatchObject({ minute: { chats: 10 } });
   });
 
-  it("never passes a limit of 10 chats when 50 containers get one each at the same time", async () => {
+  it("never exceeds a limit of 10 chats when 50 containers get one chat each at the same time", async () => {
     const refused = await reserveMany(50, container, 1);
     expect(refused).toEqual(Array(40).fill("rate_limited"));
     expect(await item()).toMatchObject({ chats: 10 });
   });
 
-  it("never passes the tokens of a day when many containers reserve at the same time", async () => {
+  it("never exceeds the tokens of a day when many containers reserve at the same time", async () => {
     const refused = await reserveMany(30, container, 100, { chatsPerMinute: 1_000, tokensPerDay: 1_099 });
     expect(refused).toEqual(Array(20).fill("rate_limited"));
     expect((await item())?.reservations).toHaveLength(10);
   });
 
-  it("tries again after a lost race", async () => {
+  it("retries after another container has changed the item", async () => {
     const [one, other] = [container(), container()];
     await one.reserve(chat("chat-0001"), noon);
     await other.reserve(chat("chat-0002"), noon);
-    // This container remembers the state before the other one's write.
+    // The cache of this container has the state before the other container's write.
     await one.reserve(chat("chat-0003"), noon);
     await other.settle({ account: "user#u", chatId: "chat-0001", tokens: 7 }, noon);
     expect(await one.read("user#u", limits, noon)).toMatchObject({ minute: { chats: 3 }, day: { tokens: 207 } });
   });
 
-  it("admits with one write and no read when the container knows the account", async () => {
+  it("admits a chat with one write and no read when the account is in the cache", async () => {
     const usage = container();
     await usage.reserve(chat("chat-0001"), noon);
     using send = vi.spyOn(DynamoDBClient.prototype, "send");
@@ -69,7 +69,7 @@ export function testUsage(tables: () => Tables): void {
     expect(send.mock.calls.map(([command]) => command.constructor.name)).toEqual(["PutItemCommand", "PutItemCommand"]);
   });
 
-  it("loses no race within a container", async () => {
+  it("has no write conflict within one container", async () => {
     const usage = container();
     using send = vi.spyOn(DynamoDBClient.prototype, "send");
     await reserveMany(20, () => usage, 1, { ...limits, chatsPerMinute: 20 });
@@ -77,7 +77,7 @@ export function testUsage(tables: () => Tables): void {
     expect(sent).toEqual(["GetItemCommand", ...Array(20).fill("PutItemCommand")]);
   });
 
-  it("refuses only after a fresh read", async () => {
+  it("refuses a chat only after a fresh read", async () => {
     const [one, other] = [container(), container()];
     const one100 = { ...limits, tokensPerDay: 100 };
     await one.reserve({ ...chat("chat-0001"), limits: one100 }, noon);
@@ -89,7 +89,7 @@ export function testUsage(tables: () => Tables): void {
     });
   });
 
-  it("counts a write whose response was lost once", async () => {
+  it("counts a chat only once when the write's response was lost", async () => {
     const usage = container();
     await usage.reserve(chat("chat-0001"), noon);
     const { send } = DynamoDBClient.prototype;
@@ -103,7 +103,7 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.read("user#u", limits, noon)).toMatchObject({ minute: { chats: 2 }, day: { tokens: 200 } });
   });
 
-  it("separates accounts", async () => {
+  it("counts each account separately", async () => {
     const usage = container();
     await usage.reserve(chat("chat-0001"), noon);
     await usage.reserve(chat("chat-0001", { account: "guest#hash", owner: "guest-1" }), noon);
@@ -111,7 +111,7 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.read("user#nobody", limits, noon)).toMatchObject({ minute: { chats: 0 }, day: { tokens: 0 } });
   });
 
-  it("opens new windows after a minute and after a day", async () => {
+  it("starts a new count after a minute and after a day", async () => {
     const usage = container();
     await usage.reserve(chat("chat-0001"), later(-1, midnight));
     await usage.settle({ account: "user#u", chatId: "chat-0001", tokens: 60 }, later(-1, midnight));
@@ -123,13 +123,13 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.read("user#u", limits, midnight)).toMatchObject({ minute: { chats: 1 }, day: { tokens: 100 } });
   });
 
-  it("settles a chat on the next day", async () => {
+  it("counts a chat on the day on which it is settled", async () => {
     await container().reserve(chat("chat-0001"), later(-10, midnight));
     await container().settle({ account: "user#u", chatId: "chat-0001", tokens: 60 }, later(10, midnight));
     expect(await container().read("user#u", limits, later(10, midnight))).toMatchObject({ day: { tokens: 60 } });
   });
 
-  it("settles once", async () => {
+  it("settles a chat only once", async () => {
     const usage = container();
     await usage.reserve(chat("chat-0001"), noon);
     for (const table of [usage, usage, container()]) {
@@ -138,14 +138,14 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.read("user#u", limits, noon)).toMatchObject({ day: { tokens: 60 } });
   });
 
-  it("stops counting a reservation that nobody settled after 10 minutes", async () => {
+  it("stops counting an unsettled reservation after 10 minutes", async () => {
     await container().reserve(chat("chat-0001"), noon);
     expect(await container().read("user#u", limits, later(599))).toMatchObject({ day: { tokens: 100 } });
     expect(await container().read("user#u", limits, later(600))).toMatchObject({ day: { tokens: 0 } });
     await container().reserve(chat("chat-0001"), later(600));
   });
 
-  it("refuses an id that is running with conflict", async () => {
+  it("refuses the id of a running chat with conflict", async () => {
     const results = await Promise.allSettled(
       Array.from({ length: 5 }, () => container().reserve(chat("chat-0001"), noon)),
     );
@@ -153,20 +153,20 @@ export function testUsage(tables: () => Tables): void {
     expect(codes).toEqual(Array(4).fill("conflict"));
   });
 
-  it("cancels a running chat, seen by the container that runs it", async () => {
+  it("cancels a running chat, and the container that runs it sees the cancellation", async () => {
     const running = container();
     const id = { account: "user#u", chatId: "chat-0001" };
     await running.reserve(chat("chat-0001"), noon);
     expect(await running.isCancelled(id)).toBe(false);
     await container().cancel({ ...id, owner: "u" }, noon);
     expect(await running.isCancelled(id)).toBe(true);
-    // A later write of the running container must keep the mark.
+    // A later write of the container that runs the chat must keep the cancellation.
     await running.reserve(chat("chat-0002"), noon);
     expect(await running.isCancelled(id)).toBe(true);
     expect(await running.isCancelled({ ...id, chatId: "chat-0002" })).toBe(false);
   });
 
-  it("answers not_found to another owner, for an unknown id, and after the end", async () => {
+  it("throws not_found for another owner, for an unknown id, and after the chat's end", async () => {
     const usage = container();
     const household = { account: "guest#hash" };
     await usage.reserve(chat("chat-0001", { ...household, owner: "guest-1" }), noon);
@@ -187,7 +187,7 @@ export function testUsage(tables: () => Tables): void {
     expect(await usage.isCancelled(id)).toBe(true);
   });
 
-  it("deletes the item soon after its day", async () => {
+  it("has a TTL soon after the item's day", async () => {
     await container().reserve(chat("chat-0001"), noon);
     expect((await item())?.ttl).toBe(later(600, midnight).getTime() / 1000);
   });

@@ -25,7 +25,7 @@ export function testUserRows(tables: () => Tables): void {
     expect((await rows.takeTicket("someone else", now)).ticket).toBe(1);
   });
 
-  it("is returned with the sync ticket and keeps its creation time", async () => {
+  it("is returned together with the sync ticket and keeps its creation time", async () => {
     const rows = open();
     expect(await rows.takeTicket("u", now)).toEqual({
       ticket: 1,
@@ -97,7 +97,7 @@ export function testUserRows(tables: () => Tables): void {
     expect(await rows.get("u")).toEqual({ user_id: "u", ...facts(), ...times });
   });
 
-  it("stores the computed plan for readers of the table", async () => {
+  it("stores the computed plan for people who look at the table", async () => {
     const expiresAt = after(60);
     await open().apply("u", 1, write({ entitlement: { plan: "vip", reason: "trial", expiresAt } }));
     expect(await readUser(tables(), "u")).toMatchObject({

@@ -7,18 +7,18 @@ import { benchRelay, type RelayBench } from "./relay";
 import { benchWorker, type WorkerBench } from "./worker";
 
 const IMPORT_BUDGET = 2.0;
-/** Largest allowed CPU time of a preview, divided by the CPU time of an import of Pulumi's SDK. */
+/** Maximum CPU time of a preview, divided by the CPU time of importing Pulumi's SDK. */
 const EVALUATE_BUDGET = 5;
-/** Largest allowed time from `npm start` to the first reply, divided by the time of an import of Pulumi's SDK. */
+/** Maximum time from `npm start` to the first reply, divided by the time of importing Pulumi's SDK. */
 const REPLY_BUDGET = 8;
 const REPLY_BUDGET_MS = 5_000;
-/** Largest allowed time of a purchase at the Stripe double with 10,000 events, divided by that with 100 events. */
+/** Maximum time of a purchase at the Stripe double with 10,000 events, divided by the time with 100 events. */
 const DOUBLE_BUDGET = 2;
 const FIRST_TEXT_BUDGET_MS = 20;
 const THROUGHPUT_BUDGET = 0.95;
 const CACHE_BUDGET = 0.85;
 const REFUSED_CPU_BUDGET_MS = 10;
-/** Largest allowed time that the relay adds to the first text, and smallest allowed share of the direct throughput. */
+/** Maximum time that the relay adds to the first text, and minimum throughput as a share of direct calls. */
 const RELAY_BUDGET = { overheadMs: { p50: 1, p95: 3 }, throughput: 0.99, zipBytes: 450_000, runpodZipBytes: 120_000 };
 
 const program = command(

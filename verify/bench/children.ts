@@ -1,7 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Processes that a benchmark starts. They end with the benchmark, also when it is interrupted. */
+/** Processes that a benchmark starts. They end with the benchmark, even when it is interrupted. */
 export class Children {
   private readonly all: ChildProcess[] = [];
 
@@ -10,7 +10,7 @@ export class Children {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   }
 
-  /** Starts a process in a process group of its own. */
+  /** Starts a process in a separate process group. */
   start(file: string, args: string[], options: SpawnOptions): ChildProcess {
     const child = spawn(file, args, { ...options, detached: true });
     this.all.push(child);

@@ -5,12 +5,15 @@ import Stripe from "stripe";
 import { type StripeDouble, startStripe } from "../../local/stripe/server";
 import { Events } from "../../local/support/events";
 import { median } from "./median";
+import { round } from "./round";
 
 /** Result of `npm run bench -- double`. */
 export interface DoubleBench {
-  /** Time of one purchase at the Stripe double, in milliseconds, when its state has at least so many events. */
+  /**
+   * Duration of one purchase at the Stripe double in milliseconds, when its state has at least this number of events.
+   */
   checkoutMsAt: { events100: number; events10000: number };
-  /** The second time divided by the first. */
+  /** Duration with 10,000 events, divided by the duration with 100 events. */
   ratio: number;
 }
 
@@ -20,8 +23,8 @@ const MEASURED = 60;
 const AT_ONCE = 8;
 
 /**
- * Measures a purchase at the Stripe double over HTTP, as the product and a customer do it: create a customer, open a
- * Checkout Session, pay it. First with a small state, then with one that is a hundred times larger.
+ * Measures a purchase at the Stripe double over HTTP, as the product and a customer make it: create a customer, open a
+ * Checkout Session, pay it. Measures with a small state, then with a state that is a hundred times larger.
  */
 export async function benchDouble(say: (line: string) => void): Promise<DoubleBench> {
   const dir = await mkdtemp(join(tmpdir(), "snack-bench-double-"));
@@ -29,14 +32,14 @@ export async function benchDouble(say: (line: string) => void): Promise<DoubleBe
   const double = await startStripe({ port: 0, dir, events: new Events(), keys: [KEY], catalogue });
   try {
     const buy = buyer(double);
-    // Code that runs for the first time is not compiled yet.
+    // The first purchases warm up the code, which is not compiled yet.
     await fill(double, 100, buy);
     const events100 = await medianTime(buy);
     say("filling the state with 10,000 events");
     await fill(double, 10_000, buy);
     const events10000 = await medianTime(buy);
     const ratio = Number((events10000 / events100).toFixed(2));
-    return { checkoutMsAt: { events100: round(events100), events10000: round(events10000) }, ratio };
+    return { checkoutMsAt: { events100: round(events100, 1), events10000: round(events10000, 1) }, ratio };
   } finally {
     await double.close();
     await rm(dir, { recursive: true, force: true });
@@ -60,7 +63,7 @@ function buyer({ port }: StripeDouble): () => Promise<void> {
   };
 }
 
-/** Buys until the double has so many events. */
+/** Makes purchases until the double has `events` events. */
 async function fill({ account }: StripeDouble, events: number, buy: () => Promise<void>): Promise<void> {
   while (account.ledger.all("event").length < events) await Promise.all(Array.from({ length: AT_ONCE }, buy));
 }
@@ -73,8 +76,4 @@ async function medianTime(work: () => Promise<void>): Promise<number> {
     times.push(performance.now() - started);
   }
   return median(times);
-}
-
-function round(ms: number): number {
-  return Number(ms.toFixed(1));
 }

@@ -42,7 +42,7 @@ const clients: Record<FunctionName, string> = {
     import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
     export const pool = [new CognitoIdentityProviderClient({}), ListUsersCommand];
     ${stripe}`,
-  // The SDKs of external LLMs load with the first chat that needs them.
+  // The relay loads the SDK of an external LLM only when a chat needs it.
   relay: `
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
     import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
@@ -53,8 +53,9 @@ const clients: Record<FunctionName, string> = {
 const ROUNDS = 15;
 
 /**
- * Time to import each function's bundle, divided by the time to import only its SDK clients, bundled in the same way.
- * Each time is a median of fresh processes. The two imports alternate, so that a busy machine slows down both.
+ * Divides the time to import each function's bundle by the time to import only its SDK clients. Both are bundled in the
+ * same way. Each time is a median of fresh processes. The two imports alternate, so that a busy machine slows down
+ * both.
  */
 export async function importRatios(): Promise<Record<FunctionName, number>> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-import-"));

@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { text } from "node:stream/consumers";
 
 /**
- * OpenAI-compatible LLM engine without a model, at the pace of a GPU. As with continuous batching, all running replies
- * get their next token at the same moment, and a step takes longer with more replies. Prints its URL and serves until
- * its standard input ends. With the argument `at-once` it sends each reply without any pause.
+ * OpenAI-compatible LLM engine without a model, at the pace of a GPU. It simulates continuous batching: all running
+ * replies get their next token at the same moment, and a step takes longer with more replies. Prints its URL and serves
+ * until its standard input ends. With the argument `at-once` it sends each reply without any pause.
  */
 
 /** Text of all replies. Each reply ends at a different point of this text. Every character is one token. */
@@ -14,7 +14,7 @@ const TEXT = Array.from(
 );
 /** Tokens of the shortest reply. */
 const MIN_TOKENS = 60;
-/** Time from the request to the first token: prefill of a short message, with the persona in the cache. */
+/** Time from the request to the first token: prefill of a short message when the persona is in the prefix cache. */
 const PREFILL_MS = 50;
 /**
  * Duration of one step: 14 ms with one reply, 33 ms with 32 replies. This gives 70 and 975 tokens per second in total,

@@ -17,11 +17,11 @@ export interface ProgramBench {
   zips: Record<string, { bytes: number; budgetBytes: number }>;
   /** Time to import a function's bundle, divided by the time to import only its SDK clients. */
   importRatio: Record<FunctionName, number>;
-  /** CPU time of a preview of the whole program, divided by that of importing Pulumi's SDK. */
+  /** CPU time of a preview of the whole program, divided by the CPU time of importing Pulumi's SDK. */
   evaluateCpuRatio: number;
-  /** CPU time of `npm start` until the first reply, divided by that of importing Pulumi's SDK. */
+  /** CPU time of `npm start` until the first reply, divided by the CPU time of importing Pulumi's SDK. */
   startCpuRatio: number;
-  /** Wall-clock time of `npm start` until the first reply, divided by that of importing Pulumi's SDK. */
+  /** Wall-clock time of `npm start` until the first reply, divided by the wall-clock time of importing Pulumi's SDK. */
   startToReplyRatio: number;
   evaluateMs: number;
   /** Time from the start of `npm start` to the end of the first reply. */

@@ -10,13 +10,15 @@ import { CLIENTS, compareThroughput } from "./relay/throughput";
 import { startEngine } from "./startEngine";
 import { StreamClient } from "./streamClient";
 
-/** Output of `npm run bench -- relay --json`. "Direct" is a call of the upstream without anything between. */
+/** Output of `npm run bench -- relay --json`. "Direct" is a call of the upstream without a gateway or the relay. */
 export interface RelayBench extends BundleBench {
-  /** Time to the first text through the relay, minus that of a direct call. */
+  /** Time to the first text through the relay, minus the time of a direct call. */
   overheadMs: Percentiles;
-  /** Like `overheadMs`, but each request follows a pause, in which the machine's cores sleep. It has no budget. */
+  /**
+   * Like `overheadMs`, but each request follows a pause, in which the machine's cores sleep. This value has no budget.
+   */
   afterPauseMs: Percentiles;
-  /** Tokens per second of 64 concurrent clients through the relay, divided by those of direct calls. */
+  /** Tokens per second of 64 concurrent clients through the relay, divided by the tokens per second of direct calls. */
   throughputRatio64: number;
   /** Like `overheadMs`. Null when the gateway could not be measured. */
   litellm: Percentiles | null;

@@ -2,7 +2,7 @@ import { createInterface } from "node:readline";
 import type { Children } from "./children";
 
 /**
- * Starts `pacedEngine.ts` in a process of its own.
+ * Starts `pacedEngine.ts` in a separate process.
  *
  * @param pace `at-once` sends each reply without any pause; default: the pace of a GPU
  * @returns the engine's base URL

@@ -13,6 +13,7 @@ import { Children } from "./children";
 import { JobPlatform } from "./jobPlatform";
 import { median } from "./median";
 import { percentile } from "./percentile";
+import { round } from "./round";
 import { startEngine } from "./startEngine";
 import { readChunk, StreamClient } from "./streamClient";
 
@@ -23,7 +24,7 @@ const MODEL = planModels.paid;
 export interface WorkerBench {
   /** Time to the first text through the worker, minus the time to the first text of a direct call. Both are medians. */
   firstTextDelayMs: PerConcurrency;
-  /** Tokens per second through the worker, divided by those of direct calls. */
+  /** Tokens per second through the worker, divided by the tokens per second of direct calls. */
   throughputRatio: PerConcurrency;
   /** Mean number of requests to RunPod for one reply of 60 to 137 tokens, including the one with the result. */
   postsPerReply: number;
@@ -37,8 +38,8 @@ export interface WorkerBench {
   /** Like `firstTextDelayMs`, but all 32 customers send a request in the same millisecond. */
   firstTextDelayAtOnceMs: number;
   /**
-   * CPU time of the worker's process for one refused job: a job with 1,000 nested lists, a message with 280,000 parts
-   * (7.5 MB), and a text of 5.9 MB. None has a ticket. Medians.
+   * CPU time of the worker's process for one refused job without a ticket: a job with 1,000 nested lists, a message
+   * with 280,000 parts (7.5 MB), and a text of 5.9 MB. Each value is a median.
    */
   refusedCpuMs: RefusedCpu;
   /** Tokens per second of direct calls. */
@@ -74,8 +75,8 @@ const REFUSED_JOBS = 15;
 /** Rounds of each measurement. Each round measures direct calls, then the worker. */
 const ROUNDS = 3;
 /**
- * Number of replies per client in a round. A client asks several times, because a busy worker must also accept its next
- * job in time.
+ * Number of replies per client in a round. Each client sends several requests, because a busy worker must also accept
+ * its next job in time.
  */
 const REPLIES = 3;
 /**
@@ -121,7 +122,7 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
       for (let round = 0; round < ROUNDS; round++) {
         const clients = Number(name.slice(1));
         rounds.direct.push(await measure(clients, direct));
-        // A ticket is for few jobs.
+        // A ticket allows only a few jobs, so each job gets its own input with a new ticket.
         const inputs = await Promise.all(Array.from({ length: clients * REPLIES }, makeInput));
         rounds.worker.push(await measure(clients, () => askWorker(platform, inputs.pop())));
       }
@@ -139,12 +140,12 @@ export async function benchWorker(say: (line: string) => void): Promise<WorkerBe
     const per = (value: (of: { direct: Round; worker: Round }) => number) =>
       Object.fromEntries(concurrencies.map((name) => [name, value(result[name] as never)])) as PerConcurrency;
     const later = (of: { direct: Round; worker: Round }, share: number) =>
-      round1(percentile(of.worker.firstTextMs, share) - percentile(of.direct.firstTextMs, share));
-    const postsAt = per(({ worker: { posts } }) => round1(posts.reduce((sum, one) => sum + one, 0) / posts.length));
+      round(percentile(of.worker.firstTextMs, share) - percentile(of.direct.firstTextMs, share), 1);
+    const postsAt = per(({ worker: { posts } }) => round(posts.reduce((sum, one) => sum + one, 0) / posts.length, 1));
     return {
       firstTextDelayMs: per((of) => later(of, 0.5)),
-      throughputRatio: per(({ direct, worker }) => round3(worker.tokensPerSecond / direct.tokensPerSecond)),
-      postsPerReply: round1((postsAt.c1 + postsAt.c8 + postsAt.c32) / 3),
+      throughputRatio: per(({ direct, worker }) => round(worker.tokensPerSecond / direct.tokensPerSecond, 3)),
+      postsPerReply: round((postsAt.c1 + postsAt.c8 + postsAt.c32) / 3, 1),
       cacheShare,
       firstTextDelayP95Ms: per((of) => later(of, 0.95)),
       refusedCpuMs,
@@ -207,7 +208,7 @@ async function measureRefusals(platform: JobPlatform, worker: ChildProcess): Pro
       if (!error) throw new Error(`Expected the worker to refuse the job ${kind}, got a reply`);
       times.push(cpuMs(worker) - startMs);
     }
-    medians[kind as keyof RefusedCpu] = round1(median(times));
+    medians[kind as keyof RefusedCpu] = round(median(times), 1);
   }
   return medians as RefusedCpu;
 }
@@ -285,6 +286,3 @@ function cacheShares(python: string): WorkerBench["cacheShare"] {
 function pythonOnce(python: string, args: string[]): string {
   return execFileSync(python, args, { encoding: "utf8", cwd: join(root, "images/worker") });
 }
-
-const round1 = (value: number) => Math.round(value * 10) / 10;
-const round3 = (value: number) => Math.round(value * 1000) / 1000;

@@ -35,8 +35,7 @@ export function sendFixture(endpoint: Endpoint, fixture: Fixture, limitMs: numbe
 export async function waitForWorker(endpoint: Endpoint, limitMs: number): Promise<void> {
   const input = { openai_route: "/v1/models", openai_input: {} };
   const { error } = await runJob(endpoint, input, AbortSignal.timeout(limitMs));
-  // An error text from the worker also proves that the worker is running. The fixtures check whether its answers are
-  // right.
+  // An error text from the worker also proves that the worker runs. The fixtures check its answers.
   if (error === undefined || typeof error === "string") return;
   throw new Error(`${endpoint.url}: the first job failed. The worker's log contains the reason`);
 }
@@ -109,7 +108,7 @@ function request(
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
   }).catch((error: Error & { cause?: NodeJS.ErrnoException }) => {
-    // The error of fetch says only "fetch failed". Its cause contains the reason.
+    // The error of fetch contains only "fetch failed". Its cause contains the reason.
     throw error.cause ? new Error(`${url} cannot be reached: ${error.cause.code ?? error.cause.message}`) : error;
   });
 }

@@ -10,7 +10,10 @@ import type { Endpoint } from "./endpoint";
 export interface Target {
   name: string;
   endpoint: Endpoint;
-  /** Returns fixture values with a ticket that does not expire soon and is not used up. Called once per fixture. */
+  /**
+   * Returns fixture values with a ticket that stays valid for some time and accepts further jobs. Called once per
+   * fixture.
+   */
   values(): Promise<FixtureValues>;
 }
 
@@ -89,8 +92,8 @@ function jobsOf(ticket: string): number {
 }
 
 /**
- * Builds fixture values from a session. `other` creates a session for another model, whose ticket the worker must
- * reject.
+ * Builds fixture values from a session. `other` creates a session for another model. The worker must reject the ticket
+ * of that session.
  */
 export async function valuesFromSessions(
   session: () => Promise<Session>,

@@ -126,7 +126,7 @@ class Playback {
     this.response.end();
   }
 
-  /** Plays the fault in the middle of the stream. Returns whether it ended the stream. */
+  /** Plays the fault in the middle of the stream. Returns whether the fault has ended the stream. */
   private async interrupt(fault: Extract<Fault, { afterTokens: number }>): Promise<boolean> {
     if (fault.kind === "malformed") {
       this.write(this.options.wire.malformed(this.reply));

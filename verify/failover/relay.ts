@@ -16,19 +16,19 @@ import { RUNPOD_KEY } from "./wire/runpod";
 
 /** The relay under test. */
 export interface RelayUnderTest {
-  /** Runs one chat to its end and the end of its invocation. A failed chat ends with an error item. */
+  /** Runs one chat and waits until it and its invocation have ended. A failed chat ends with an error item. */
   chat(messages: Message[]): Promise<SeenReply>;
 }
 
 /** Options of a relay under test. */
 export interface RelayOptions {
-  /** Providers in order, with the base URL of the server that stands for each. RunPod stands alone. */
+  /** Providers in their order, with the base URL of the faulty server for each. RunPod must be the only provider. */
   providers: { name: VipProvider | "runpod"; url: string }[];
   /** Divides the deadlines, the waits and the cooldowns. */
   scale: number;
 }
 
-/** Environment of the relay's Lambda, with models of the vendors' current lines. */
+/** Environment of the relay's Lambda, with current models of the vendors. */
 const environment = {
   ANTHROPIC_MODEL: "claude-sonnet-5-5",
   ANTHROPIC_EFFORT: "low",
@@ -39,7 +39,7 @@ const environment = {
   HUGGINGFACE_MODEL: "openai/gpt-oss-120b",
 };
 
-/** The relay's own loader needs its archive, where each provider is a file beside the bundle. */
+/** Replaces the relay's own loader, which loads each provider from a file in the function's archive. */
 const modules: Record<VipProvider, () => Promise<ProviderModule>> = {
   anthropic: () => import("../../functions/relay/providers/anthropic.js"),
   openai: () => import("../../functions/relay/providers/openai.js"),
@@ -89,7 +89,7 @@ async function createServices({ providers, scale }: RelayOptions, billed: number
       settle: async ({ tokens }) => void billed.push(tokens),
       cancel: async () => {},
       isCancelled: async () => false,
-      read: () => Promise.reject(new Error("No usage is read")),
+      read: () => Promise.reject(new Error("This relay does not read usages")),
     },
     spend: { reserve: async () => true, settle: async () => {} },
     cooldowns: scaledCooldowns(scale),
@@ -114,7 +114,7 @@ const jobKey: JWK = {
   kid: "1",
 } as JWK;
 
-/** Claims of a vip's ticket. The relay asks RunPod when no external LLM is configured. */
+/** Claims of a vip's ticket. Without a configured external LLM, the relay sends the chat to RunPod. */
 const claims = {
   iss: "snack-misaki/failover",
   sub: "user-failover",

@@ -45,8 +45,8 @@ export interface FailoverResult {
 }
 
 /**
- * The healthy second provider. Never Bedrock: its URL is an environment variable of the process, so that only one
- * Bedrock can run at a time.
+ * The healthy second provider. It is never Bedrock: Bedrock's URL is an environment variable of the process, so the
+ * process can use only one Bedrock.
  */
 const fallbackOf: Record<VipProvider, VipProvider> = {
   anthropic: "openai",
@@ -60,14 +60,15 @@ const RELEASE_MS = 1_500;
 const HELLO: Message[] = [{ role: "user", content: "こんばんは" }];
 
 /**
- * Plays the scenarios against the relay: the providers at the same time, the scenarios of one provider in order.
+ * Plays the scenarios against the relay. The providers run at the same time, and the scenarios of one provider run in
+ * order.
  *
  * @throws Error when a scenario's id is unknown
  */
 export async function runFailover(options: FailoverOptions): Promise<FailoverResult> {
   const { only = scenarios.map(({ id }) => id), providers = failoverProviders } = options;
   const unknown = only.find((id) => !scenarios.some((scenario) => scenario.id === id));
-  if (unknown) throw new Error(`${unknown} is no scenario. Allowed: ${scenarios.map(({ id }) => id).join(", ")}`);
+  if (unknown) throw new Error(`${unknown} is not a scenario. Allowed: ${scenarios.map(({ id }) => id).join(", ")}`);
   const chosen = scenarios.filter(({ id }) => only.includes(id));
   const all = await withoutLog(async () => {
     const results = await Promise.all(providers.map((provider) => runProvider(provider, chosen, options)));
@@ -186,7 +187,7 @@ async function released({ primary, fallback }: Seen): Promise<void> {
   while (isOpen() && performance.now() < until) await sleep(5);
 }
 
-/** After a fault, the relay answers the next chat. */
+/** Checks that the relay answers the next chat after a fault. */
 async function checkAlive({ primary, fallback, relay }: Stage): Promise<Problem> {
   primary.play(() => ({ kind: "none" }));
   fallback?.play(() => ({ kind: "none" }));
@@ -215,14 +216,17 @@ async function runOutage(stage: Stage, { outageMs, chats, everyMs, recoveredWith
   const problems = [
     problemIf(failed.length > 0, `${failed.length} of ${chats} chats were not answered`),
     problemIf(slow.length > 0, `${slow.length} chats took longer than 30 s`),
-    problemIf(back > recoveredWithinMs, `back at the provider ${Math.round(back / 1000)} s after the outage`),
-    // Without a cooldown, every chat of the outage asks the provider twice.
+    problemIf(back > recoveredWithinMs, `used the provider again only ${Math.round(back / 1000)} s after the outage`),
+    // Without a cooldown, every chat during the outage would call the provider twice.
     problemIf(!stage.isOneRoute && duringOutage > chats / 2, `${duringOutage} requests during the outage`),
   ].filter((problem) => problem !== undefined);
-  return { problems, summary: `back after ${(back / 1000).toFixed(1)} s, ${duringOutage} requests during the outage` };
+  return {
+    problems,
+    summary: `provider used again after ${(back / 1000).toFixed(1)} s, ${duringOutage} requests during the outage`,
+  };
 }
 
-/** One line on a chat: who answered after how long, and the number of requests. */
+/** Returns one line about a chat: the answering provider, the time, and the number of requests. */
 function summarise({ reply, primary, fallback }: Seen): string {
   const last = reply.items.at(-1);
   const outcome = last && "error" in last ? `error ${last.error.code}` : whoAnswered(reply);

@@ -10,7 +10,7 @@ export interface Case {
   name?: string;
   script: Script;
   messages?: Message[];
-  /** Whether the case has a meaning for a RunPod endpoint too. Default true. */
+  /** Whether the case also applies to a RunPod endpoint. Default true. */
   worker?: boolean;
   /** Whether the scale is 1 in every run, because the case depends on a time inside a provider's adapter. */
   isUnscaled?: boolean;
@@ -22,11 +22,11 @@ export interface Outage {
   outageMs: number;
   chats: number;
   everyMs: number;
-  /** Limit of the time between the end of the outage and the first chat that the provider answers again. */
+  /** Maximum time from the end of the outage to the first chat that the provider answers again. */
   recoveredWithinMs: number;
 }
 
-/** A fault, and the behaviour that the caller and the provider may expect. */
+/** A fault, and the behaviour that the caller and the provider expect. */
 export interface Scenario {
   id: string;
   title: string;
@@ -34,12 +34,12 @@ export interface Scenario {
   outage?: Outage;
 }
 
-/** Longest wait of a caller that is no failure: two calls of 12 s each, and the retry between them. */
+/** Longest acceptable wait of a caller: two calls of 12 s each, and the pause before the retry. */
 const ANSWERED_WITHIN_MS = 30_000;
 
 /**
- * The sixteen scenarios of Failover Bench (failoverbench/failoverbench, methodology v0.1), by the same ids. The faults
- * and times are the same. The checks are at least as strict: an advisory check there is a requirement here.
+ * The sixteen scenarios of Failover Bench (failoverbench/failoverbench, methodology v0.1), with the same ids, faults
+ * and times. The checks are at least as strict: an advisory check of Failover Bench is a requirement here.
  */
 export const scenarios: Scenario[] = [
   {
@@ -112,7 +112,7 @@ export const scenarios: Scenario[] = [
     cases: [
       {
         script: always({ kind: "slow", firstTextMs: 20_000 }),
-        // A GPU worker may need minutes to start, so its first text is awaited.
+        // A GPU worker may need minutes to start, so the relay waits for its first text.
         check: (seen) => [answered(seen, "fallback"), atMost(seen, 1), within(seen, seen.isOneRoute ? 30_000 : 15_000)],
       },
     ],
@@ -153,7 +153,7 @@ export const scenarios: Scenario[] = [
       name: connection,
       script: always({ kind: "unterminated", connection }),
       worker: connection === "ended",
-      // An adapter waits a short time for the usage and the last event.
+      // The adapter waits for the usage and the last event for a short time, which is not scaled.
       isUnscaled: true,
       check: (seen) => [answered(seen, "primary"), atMost(seen, 1), within(seen, 8_000)],
     })),
@@ -191,7 +191,7 @@ export const scenarios: Scenario[] = [
     cases: [
       {
         script: always({ kind: "cut", afterTokens: 40, connection: "closed" }),
-        // Every wire refuses a prefill, and `checkAlways` reports a refused request.
+        // Every wire refuses a prefill. `checkAlways` reports the refused request.
         check: (seen) => [answered(seen, "fallback"), within(seen, 40_000)],
       },
     ],
@@ -221,7 +221,7 @@ function once(fault: Fault): Script {
   return (_chat, index) => (index === 0 ? fault : { kind: "none" });
 }
 
-/** A model whose context holds a number of characters. */
+/** Script of a model whose context is limited to a number of characters. */
 function contextOf(chars: number): Script {
   return ({ promptChars }) => (promptChars > chars ? { kind: "refuse", error: "context_too_long" } : { kind: "none" });
 }
@@ -237,10 +237,10 @@ function longConversation(): Message[] {
 function pauseAtLeast({ primary: [first, second], scale }: Seen, ms: number): Problem {
   if (!first || !second) return "no second request";
   const pausedMs = (second.atMs - first.atMs) * scale;
-  return problemIf(pausedMs < ms, `asked again after ${Math.round(pausedMs)} ms, Retry-After was 2 s`);
+  return problemIf(pausedMs < ms, `retried after ${Math.round(pausedMs)} ms, but Retry-After was 2 s`);
 }
 
-/** Without a second provider, the error keeps the text that the caller has. */
+/** Checks that the error contains the text that the caller already has, when there is no second provider. */
 function keepsPartialText({ reply, isOneRoute }: Seen, tokens: number): Problem {
   if (!isOneRoute || doneOf(reply)) return undefined;
   const error = reply.items.at(-1);
@@ -257,13 +257,13 @@ function resendsShorter({ primary }: Seen): Problem {
   return problemIf(!isShorter, `sent the conversation again with ${sizes.join(", ")} characters`);
 }
 
-/** A refusal is an answer in character: not repeated, not taken to another provider. */
+/** Checks a refusal of the content: the relay answers in the persona's style, without a retry or a second provider. */
 function isDeclined(seen: Seen): Problem[] {
   const done = doneOf(seen.reply);
   return [
-    problemIf(!done, `not declined in character: ${errorOf(seen.reply) ?? "no error"}`),
+    problemIf(!done, `no refusal in the persona's style: ${errorOf(seen.reply) ?? "no error"}`),
     problemIf(done && done.finish_reason !== "filter", `finish reason ${done?.finish_reason}`),
-    problemIf(done?.text === "", "declined without a sentence"),
+    problemIf(done?.text === "", "the refusal has no text"),
     problemIf(seen.primary.length !== 1, `${seen.primary.length} requests`),
     problemIf(seen.fallback.length > 0, "asked another provider"),
   ];

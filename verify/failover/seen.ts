@@ -5,7 +5,7 @@ import type { SeenRequest } from "./wire/faultyServer";
 export interface SeenReply {
   items: RelayItem[];
   totalMs: number;
-  /** Tokens of each settlement of the account's usage. */
+  /** Billed tokens, one number per settlement of the account's usage. */
   billedTokens: number[];
 }
 

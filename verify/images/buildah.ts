@@ -9,7 +9,7 @@ export interface ImageConfig {
   workingDir: string;
 }
 
-/** Runs Debian's buildah with a separate storage, so that the machine's other images stay unchanged. */
+/** Runs Debian's buildah with separate storage, so that the machine's other images do not change. */
 export class Buildah {
   private readonly storage: string[];
 
@@ -20,7 +20,7 @@ export class Buildah {
     this.storage = ["--root", join(dir, "storage"), "--runroot", join(dir, "run"), "--storage-driver", "vfs"];
   }
 
-  /** Makes an image from folders only. Later folders overwrite files of earlier ones. */
+  /** Builds an image from folders only. Files of a later folder replace those of an earlier folder. */
   async fromFolders(tag: string, folders: string[]): Promise<void> {
     const container = await this.run(["from", "scratch"]);
     for (const folder of folders) await this.run(["add", "--quiet", container, folder, "/"]);

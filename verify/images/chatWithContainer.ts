@@ -14,7 +14,7 @@ import type { Container } from "./container";
 
 /** Result of a chat with a container. */
 export interface Chat {
-  /** Milliseconds from the container's start to the first complete reply. */
+  /** Milliseconds from the start of the container to the first complete reply. */
   firstReplyMs: number;
   reply: string;
   /** Number of pieces of the second reply. SIGTERM was sent after the first piece. */
@@ -222,7 +222,7 @@ async function deploy(call: Call, graphqlUrl: string, variables: Record<string, 
   });
 }
 
-/** Reads the reply of a finished job. Throws unless the job has completed and its deltas add up to the reply. */
+/** Reads the reply of a finished job. Throws unless the job has completed and its joined deltas equal the reply. */
 function readReply({ status, output, error }: Json) {
   if (status !== "COMPLETED") throw new Error(`the job failed: ${error}`);
   const items = (output as unknown[]).map((item) => StreamItem.parse(item));

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import type { ImageConfig } from "./buildah";
 
-/** Shell script that enters the image's root and working folder. As in docker, the command becomes process 1. */
+/** Shell script that enters the image's root and working folder. The command becomes process 1, as in docker. */
 const ENTER = `root=$1 dir=$2; shift 2
 mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" && exec chroot "$root" env -C "$dir" -- "$@"`;
 

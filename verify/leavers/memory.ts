@@ -20,7 +20,7 @@ export interface MemoryOptions {
   last: number;
 }
 
-/** Chats at the same time. */
+/** Number of concurrent chats. */
 const READERS = 24;
 /** Pauses of a reader: before the reply, and after each part of it. */
 const PAUSE_MS = { first: 300, next: 20 };

@@ -14,9 +14,14 @@ export interface LeaversReport extends LeaversResult {
 }
 
 /**
- * Judges a run. It passes when no call outlives a client that cancels by more than 1.5 s, no other call outlives its
- * cap, and the memory has not grown by more than a fifth. A group of clients without a call, or without a client that
- * has left after text, proves nothing, so the run fails.
+ * Judges a run. It passes under three conditions:
+ *
+ * - After a client has cancelled, its call ends within 1.5 s.
+ * - Every other call ends within the cap.
+ * - The memory has not grown by more than a fifth.
+ *
+ * A run also fails when it proves nothing: a group has no call, or no client that has left after text, or only such
+ * clients.
  */
 export function reportOf(result: LeaversResult, memory: MemoryResult): LeaversReport {
   const { withCancel, withoutCancel } = result;
@@ -37,15 +42,15 @@ export function reportOf(result: LeaversResult, memory: MemoryResult): LeaversRe
   };
 }
 
-/** Lines for a person. */
+/** Renders the report as readable lines. */
 export function leaversLines({ withCancel, withoutCancel, memory, passed }: LeaversReport): string[] {
   const group = (name: string, { clients, afterText, calls }: LeaversReport["withCancel" | "withoutCancel"]) =>
     `${clients} clients ${name} left, ${afterText} of them after the first text; ${calls} upstream calls`;
   return [
     group("with the cancel call", withCancel),
-    `  longest call after its client: ${withCancel.longestAfterLeavingMs} ms (limit ${END_MS} ms)`,
+    `  longest time from a client's leaving to the end of its call: ${withCancel.longestAfterLeavingMs} ms (limit ${END_MS} ms)`,
     group("without it", withoutCancel),
-    `  calls that outlived the cap of ${CAP_MS / 1000} s: ${withoutCancel.outlivedCap}`,
+    `  calls longer than the cap of ${CAP_MS / 1000} s: ${withoutCancel.outlivedCap}`,
     `memory: ${memory.after200Mb} MB after 200 chats, ${memory.after2000Mb} MB after 2,000 (ratio ${memory.ratio})`,
     passed ? pc.green("passed") : pc.red("failed"),
   ];

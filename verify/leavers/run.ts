@@ -12,29 +12,31 @@ import { leaveWithCancel, leaveWithoutCancel, type Visit } from "./visit";
 
 /** Options of a run. */
 export interface LeaversOptions {
-  /** Number of clients, at least 4: each mix of upstream and way to leave needs one. */
+  /** Number of clients, at least 4: one for each combination of an upstream and a way to leave. */
   clients: number;
-  /** The same seed gives the same moments and speeds. */
+  /** Seed of the times at which clients leave, and of the upstreams' speed. */
   seed: number;
   /** Called with each line of progress. */
   say: (line: string) => void;
 }
 
-/** Upstream calls and jobs of the clients that have left. */
+/** Results of the two groups of clients, which have all left their chats. */
 export interface LeaversResult {
-  /** Clients with the cancel call. `afterText` counts those that had received text. */
+  /** Clients that send the cancel call. `afterText` is the number of clients that had received text. */
   withCancel: { clients: number; afterText: number; calls: number; longestAfterLeavingMs: number };
-  /** Clients that only close their connection. `outlivedCap` counts calls that lasted longer than a chat may. */
+  /**
+   * Clients that only close their connection. `outlivedCap` is the number of calls that lasted longer than a chat may.
+   */
   withoutCancel: { clients: number; afterText: number; calls: number; outlivedCap: number };
 }
 
-/** Longest time from the end of a chat to the end of its call. The relay looks at the cancel mark each second. */
+/** Longest time from the end of a chat to the end of its call. The relay looks for a cancellation every second. */
 export const END_MS = 1_500;
 
 /** Clients start one after the other, so that about twelve chats run at the same time. */
 const START_EVERY_MS = 400;
 const LONGEST_STAY_MS = 5_000;
-/** The upstreams' speed: no reply ends before the cap. */
+/** The upstreams are so slow that no reply ends before the cap. */
 const FIRST_TEXT_MS = { least: 200, most: 3_500 };
 const TOKEN_PAUSE_MS = 250;
 /** Requests that start the function's containers before the clients come. */
@@ -49,8 +51,9 @@ interface Leaver {
 }
 
 /**
- * Lets clients leave their chats at random moments. The relay runs as a function behind the local function URL, which
- * does not tell it that a client has left. Half of the clients talk to an external LLM, half to a RunPod endpoint.
+ * Lets clients leave their chats at random moments. The relay runs as a function behind the local function URL. As in
+ * AWS, the relay does not learn that a client has disconnected. Half of the clients use an external LLM, the other half
+ * a RunPod endpoint.
  *
  * @throws Error when a chat ends before its client leaves
  */
@@ -114,7 +117,7 @@ function letLeave(relay: LocalRelay, clients: number, seed: number): Promise<Lea
   return Promise.all(leaving);
 }
 
-/** Waits until every call has ended, or should have ended. */
+/** Waits until every call has ended, or until every call must have ended. */
 async function allEnded(requests: () => SeenRequest[]): Promise<void> {
   const until = performance.now() + CAP_MS + 2 * END_MS;
   // A client that has just left may not have reached its upstream yet.
@@ -124,7 +127,7 @@ async function allEnded(requests: () => SeenRequest[]): Promise<void> {
   }
 }
 
-/** @throws Error when an upstream has received no call: its clients have shown nothing */
+/** @throws Error when an upstream has received no call, because the run then proves nothing about it */
 function assess(leavers: Leaver[], requests: SeenRequest[]): LeaversResult {
   const now = performance.now();
   const callsOf = ({ name, visit }: Leaver) =>

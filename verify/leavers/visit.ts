@@ -2,7 +2,7 @@ import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chat, type Session } from "../../client";
 
-/** A client's stay. Times are `performance.now()`. */
+/** Times of a client's chat, as `performance.now()`. */
 export interface Visit {
   leftAtMs: number;
   /** Whether text had arrived when the client left. */
@@ -10,7 +10,7 @@ export interface Visit {
 }
 
 /**
- * Chats and leaves after `stayMs` as a browser page does: it aborts the product's client, which cancels the chat.
+ * Chats and leaves after `stayMs` like a browser page: aborts the product's client, which cancels the chat.
  *
  * @throws Error when the chat ends before the client leaves
  */

@@ -9,15 +9,18 @@ export interface Import {
 
 type Graph = Map<string, Set<string>>;
 
-/** Groups of files that import each other in a circle, each group sorted. */
+/** Groups of files that import each other in a cycle. Each group is sorted. */
 export function circles(sources: Source[]): string[][] {
   return cycles(toGraph(importsOf(sources)));
 }
 
 /**
- * Imports that go up, each with the reason. An import goes up in four cases: it closes a cycle between two children of
- * one folder, it imports from a room above its own, one of its two files is in no room of `rooms`, or it imports from a
- * folder named `tests`.
+ * Imports that go up, each with the reason. An import goes up in four cases:
+ *
+ * - It closes a cycle between two children of one folder.
+ * - It imports from a room above its own room.
+ * - One of its two files is not in any room of `rooms`.
+ * - It imports from a folder named `tests`.
  */
 export function upwardImports(sources: Source[], rooms: Room[]): (Import & { reason: string })[] {
   const imports = importsOf(sources);

@@ -16,8 +16,8 @@ const ignoredFolders = new Set(["node_modules", "__pycache__"]);
 const extensions = /\.(ts|mts|cjs|py)$/;
 
 /**
- * Reads every TypeScript, CommonJS and Python file under a root. Leaves out hidden folders, declaration files, packages,
- * and every folder named `tests`.
+ * Reads every TypeScript, CommonJS and Python file under a root. Skips hidden folders, declaration files, packages, and
+ * every folder named `tests`.
  */
 export function readSources(root: string): Source[] {
   const paths = sourcePaths(root, "");

@@ -14,15 +14,15 @@ import {
 } from "./provider";
 import { estimateUsage } from "./usage";
 
-/** Calls for one chat, at all providers. */
+/** Maximum number of calls for one chat, over all providers. */
 const MAX_CALLS = 6;
-/** Calls with the same conversation at one provider. */
+/** Maximum number of calls to one provider with the same conversation. */
 const MAX_SAME_CALLS = 2;
-/** Longest wait before a retry. A provider that asks for more is not retried. */
+/** Longest wait before a retry. There is no retry at a provider that asks for a longer wait. */
 const MAX_RETRY_WAIT_MS = 2_000;
 /** Range of the random wait before a retry. */
 const JITTER_MS = { least: 100, most: 400 };
-/** A text of this length is not replaced by another model's reply. */
+/** A partial reply of this length is kept: another model's reply no longer replaces it. */
 const LONG_TEXT_CHARS = 200;
 
 /** Inputs of one chat. */
@@ -33,9 +33,9 @@ export interface AttemptOptions {
   /** Deadlines of a provider's calls. `totalMs` counts from the beginning of the chat. */
   deadlines: (provider: Provider) => Deadlines;
   cooldowns: Cooldowns;
-  /** Ends the chat at once, and the pending call at the provider. */
+  /** Ends the chat and the provider's pending call at once. */
   signal: AbortSignal;
-  /** Receives each failed call, retried ones included, for the log and for alarms. */
+  /** Receives each failed call, including retried calls, for the log and for alarms. */
   onFailure?: (provider: Provider, failure: ProviderFailure) => void;
   /** Returns a random number from 0 to 1, for the wait before a retry. */
   random?: () => number;
@@ -67,21 +67,21 @@ export interface AttemptResult {
   provider: Provider["name"];
   /** Configured model of the provider. */
   model: string;
-  /** Number of calls, failed ones included. */
+  /** Number of calls, including failed calls. */
   attempts: number;
-  /** Whether the reply replaced the beginning of another model's reply. */
+  /** Whether the reply replaced an incomplete reply of another model. */
   restarted: boolean;
   ttftMs: number;
   totalMs: number;
-  /** All calls, for their costs. */
+  /** All calls, from which the costs are computed. */
   calls: readonly Call[];
 }
 
 /** A chat without a complete reply. */
 interface Incomplete {
-  /** Text that the reader has. */
+  /** Text that the reader has received. */
   text: string;
-  /** All calls, for their costs. */
+  /** All calls, from which the costs are computed. */
   calls: readonly Call[];
 }
 
@@ -131,11 +131,14 @@ export class ChatAborted extends Error implements Incomplete {
 /**
  * Asks the providers for one reply. This is the relay's only retry loop.
  *
- * - Before the first text, a failed provider is asked once more if its failure allows it, and then the next provider.
+ * - Before the first text, a failed provider gets one retry if its failure allows a retry. Then the next provider is
+ *   asked.
  * - A conversation that does not fit a provider's context loses its oldest turns.
- * - After a short text, the next provider answers from the beginning, once. The `restart` event comes with its first
- *   text, so that the reader keeps the short text when the next provider fails too.
- * - A filtered reply counts as a reply. Mama declines when it has no text. Other replies without text are `broken`.
+ * - When a provider fails after a short text, the next provider answers from the beginning. This happens only once. The
+ *   `restart` event comes with the new provider's first text, so that the reader keeps the short text if that provider
+ *   fails too.
+ * - A filtered reply counts as a reply. If it has no text, its text is Mama's refusal. Any other reply without text is
+ *   `broken`.
  *
  * To end a chat early, abort the signal. `return()` alone waits for the pending event.
  *
@@ -158,7 +161,7 @@ export async function* runAttempts(options: AttemptOptions): AsyncGenerator<Atte
         return step.result;
       }
       const { reason, retryAfterMs } = step.failure;
-      // The chat's own time limit says nothing about its last provider.
+      // When the chat's own time limit has passed, the last provider is not at fault and gets no cooldown.
       if (!run.isOver(provider)) marks.push(cooldowns.failed(provider, reason, retryAfterMs, new Date()));
       if (step.kind === "fail") break;
     }
@@ -170,7 +173,7 @@ export async function* runAttempts(options: AttemptOptions): AsyncGenerator<Atte
   }
 }
 
-/** What follows a call. `next` and `fail` leave the provider because of its failure. */
+/** Decision after a call: the reply is done, ask the same provider again, ask the next provider, or fail. */
 type Step =
   | { kind: "done"; result: AttemptResult }
   | { kind: "ask"; waitMs: number }
@@ -212,7 +215,7 @@ class Attempt implements Call {
     readonly chat: ProviderChat,
   ) {}
 
-  /** Text to show for an event: the provider's, or Mama's for a filtered reply without text. */
+  /** Text to show for an event: the provider's text. For a filtered reply without text, it is Mama's refusal. */
   deltaOf(event: ProviderEvent): string {
     if ("text" in event) return event.text;
     return event.end.finishReason === "filter" && this.text === "" ? refusalSentence : "";
@@ -226,7 +229,7 @@ class Attempt implements Call {
 /** State of one chat, and the decisions that follow from it. */
 class Run implements Incomplete {
   readonly calls: Attempt[] = [];
-  /** Text that the reader has. */
+  /** Text that the reader has received. */
   text = "";
   private readonly startedAt = performance.now();
   private readonly random: () => number;
@@ -248,13 +251,13 @@ class Run implements Incomplete {
     return attempt;
   }
 
-  /** Deadlines of the next call, which ends with the chat at the latest. */
+  /** Deadlines of the next call. The call ends at the chat's own deadline at the latest. */
   deadlines(provider: Provider): Deadlines {
     const deadlines = this.options.deadlines(provider);
     return { ...deadlines, totalMs: deadlines.totalMs - this.elapsedMs() };
   }
 
-  /** Whether the chat's whole time has passed. */
+  /** Whether the time limit of the whole chat has passed. */
   isOver(provider: Provider): boolean {
     return this.deadlines(provider).totalMs <= 0;
   }
@@ -309,7 +312,7 @@ class Run implements Incomplete {
     return step;
   }
 
-  /** The chat's error. It names the preferred provider's failure: a fallback's failure must not hide it. */
+  /** The chat's error. It has the code of the first provider's failure, because that provider is the preferred one. */
   failure(): ChatFailure {
     const { firstFailure, retryAfterMs } = this;
     const code = firstFailure ? failures[firstFailure.reason].code : "unavailable";
@@ -325,7 +328,7 @@ class Run implements Incomplete {
     return waitMs === undefined ? leave : { kind: "ask", waitMs };
   }
 
-  /** Wait before the same provider is asked again; undefined when it is not. */
+  /** Wait before a retry at the same provider; undefined when there is no retry. */
   private retryWaitMs(attempt: Attempt, failure: ProviderFailure): number | undefined {
     const { retry } = failures[failure.reason];
     if (retry === "shorter") return this.shortenFor(attempt.provider) ? 0 : undefined;
@@ -341,8 +344,8 @@ class Run implements Incomplete {
   }
 
   /**
-   * Drops the older half of the turns, once for each provider. False when the conversation cannot become shorter. The
-   * next provider may have a larger context.
+   * Drops the older half of the turns, once for each provider, because the next provider may have a larger context.
+   * False when the conversation cannot become shorter.
    */
   private shortenFor(provider: Provider): boolean {
     const turns = (this.chat.messages.length - 1) / 2;
@@ -357,7 +360,7 @@ class Run implements Incomplete {
   }
 }
 
-/** Errors of another kind are defects of an adapter. Their messages may contain a prompt, so they are only the cause. */
+/** Any other error is a bug in a provider's adapter. Its message may contain a prompt, so it becomes only the cause. */
 function asFailure(error: unknown): ProviderFailure {
   if (error instanceof ProviderFailure) return error;
   const name = error instanceof Error ? error.name : typeof error;

@@ -5,19 +5,19 @@ import type { Provider } from "./provider";
 const COOLDOWN_MS = 20_000;
 const MAX_COOLDOWN_MS = 60_000;
 
-/** Time for which one chat alone tries a provider after its cooldown. */
+/** Time in which only one chat may try a provider after its cooldown. */
 const PROBE_MS = 20_000;
 
-/** Age at which the remembered cooldowns are read again. */
+/** Maximum age of the cached cooldowns. */
 const CACHE_MS = 5_000;
 
 /** Storage that all containers share. It maps a key to the end of a cooldown in Unix milliseconds. */
 export interface CooldownStore {
-  /** Ends of the stored cooldowns, passed ones included. Keys without a cooldown are absent. */
+  /** Returns the end of each stored cooldown, even if the end has passed. Keys without a cooldown are absent. */
   read(keys: readonly string[]): Promise<Map<string, number>>;
   /** Stores a cooldown. */
   write(key: string, endMs: number): Promise<void>;
-  /** Replaces the end `seenMs` by `endMs`. False when the stored end is another one. */
+  /** Replaces the end `seenMs` by `endMs`. False when the stored end is not `seenMs`. */
   replace(key: string, seenMs: number, endMs: number): Promise<boolean>;
   /** Deletes a cooldown. */
   remove(key: string): Promise<void>;
@@ -25,19 +25,20 @@ export interface CooldownStore {
 
 /**
  * Cooldowns of failing providers. A provider that failed is skipped for 20 s, or for its Retry-After up to 60 s. After
- * that, one chat alone tries it first, until it succeeds (the cooldown is deleted) or fails (a new cooldown starts).
+ * that, only one chat tries the provider. If this chat succeeds, the cooldown is deleted. If it fails, a new cooldown
+ * starts.
  *
- * No method rejects: without the storage, a container knows only the failures that it saw itself.
+ * No method rejects. When the storage fails, a container knows only the failures that it saw itself.
  */
 export interface Cooldowns {
   /**
-   * Providers to try for one chat, in order. When all are cooling, the only one returned is the one whose cooldown ends
-   * first. It reads the storage at most every 5 s, and never for a single provider.
+   * Returns the providers to try for one chat, in order. When all providers are in cooldown, returns only the one whose
+   * cooldown ends first. Reads the storage at most every 5 s, and never for a single provider.
    */
   order(providers: readonly Provider[], now: Date): Promise<Provider[]>;
-  /** Starts a cooldown, unless the failure is the request's own fault. */
+  /** Starts a cooldown, unless the request itself caused the failure. */
   failed(provider: Provider, reason: FailureCause, retryAfterMs: number | undefined, now: Date): Promise<void>;
-  /** Ends the cooldown of a provider that has answered. Without a known cooldown it does nothing. */
+  /** Ends the cooldown of a provider that has answered. Does nothing when no cooldown is known. */
   succeeded(provider: Provider): Promise<void>;
 }
 
@@ -46,7 +47,10 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
   let ends = new Map<string, number>();
   let readAtMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
-  /** Number of own changes. A read that overlaps with a change is ignored, because it may not contain the change. */
+  /**
+   * Number of changes that this container made. A read that overlaps with a change is ignored, because its result may
+   * not contain the change.
+   */
   let changes = 0;
 
   async function read(keys: readonly string[], now: Date): Promise<void> {
@@ -64,7 +68,7 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
     await reading;
   }
 
-  /** Whether this chat is the one that tries the provider again. */
+  /** Claims the retry of a provider after its cooldown. True for only one chat of all containers. */
   async function claimProbe(key: string, seenMs: number, now: Date): Promise<boolean> {
     const endMs = now.getTime() + PROBE_MS;
     changes++;
@@ -81,7 +85,7 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
       for (const provider of providers) {
         const endMs = endOf(provider);
         if (endMs > now.getTime()) continue;
-        // Behind a ready provider it is only a fallback, which needs no claim.
+        // A provider behind a ready one is only a fallback, so any chat may try it.
         const isProbe = endMs > 0 && ready.length === 0;
         if (!isProbe || (await claimProbe(keyOf(provider), endMs, now))) ready.push(provider);
       }
@@ -105,7 +109,10 @@ export function createCooldowns(store: CooldownStore): Cooldowns {
   };
 }
 
-/** Key of a provider's cooldown. Models are separate: one may be retired or overloaded alone. */
+/**
+ * Key of a provider's cooldown. Each model of a vendor has its own cooldown, because one model alone may be retired or
+ * overloaded.
+ */
 function keyOf({ name, model }: Provider): string {
   return `${name}#${model}`;
 }

@@ -32,12 +32,12 @@ export function deadlinesOf(provider: Pick<Provider, "name">): Deadlines {
 }
 
 /**
- * Streams a provider's reply under deadlines. Only the time spent waiting for the provider counts for the first text,
- * the gaps and the speed: a slow reader of this stream is not the provider's fault. Empty texts are dropped.
+ * Streams a provider's reply under deadlines. The first text, the gaps and the speed are measured only while this
+ * function waits for the provider, because a slow reader is not the provider's fault. Empty texts are dropped.
  *
  * @param open starts the request; its signal aborts when a deadline passes, `signal` aborts, or the reader leaves
  * @throws ProviderFailure `timeout` after a deadline, the provider's own error, and the reason of an aborted `signal`.
- * The first and the last do not wait for a provider that does not react
+ * A deadline and an abort take effect even if the provider does not react
  */
 export async function* withDeadlines(
   open: (signal: AbortSignal) => AsyncIterable<ProviderEvent>,
@@ -84,19 +84,19 @@ export async function* withDeadlines(
   }
 }
 
-/** Ends a provider's iterator without waiting for it: it may hang in its last call. */
+/** Ends a provider's iterator. Does not wait, because the iterator's last call may hang. */
 function close(events: AsyncIterator<ProviderEvent>): void {
   const returned = async () => events.return?.();
   returned().catch(() => {});
 }
 
 /**
- * Measures the waiting time of one request. It uses one timer. Text does not touch the timer: text only delays the next
- * deadline, so the timer finds nothing when it fires and is set again for the rest.
+ * Measures the waiting time of one request. It uses one timer. New text moves the deadline but does not reset the
+ * timer. If the timer fires before the moved deadline, it is set again.
  */
 class Watch {
   private readonly startedAt = performance.now();
-  /** Start of the current wait; undefined while the reader has the text. */
+  /** Start of the current wait for the provider; undefined while the reader processes the text. */
   private waitingSince: number | undefined;
   private hasText = false;
   /** Characters and earlier waiting time of the current speed window. */
@@ -161,7 +161,7 @@ class Watch {
     const windowMs = this.windowMs + waited;
     if (windowMs < speedWindowMs) return undefined;
     if (this.windowChars * 1000 < minCharsPerSecond * windowMs) {
-      return `Only ${this.windowChars} characters within ${Math.round(windowMs)} ms`;
+      return `Only ${this.windowChars} characters arrived within ${Math.round(windowMs)} ms`;
     }
     this.windowChars = 0;
     this.windowMs = -waited;

@@ -1,12 +1,13 @@
 /**
- * Reasons for which one request to a provider fails, with the reaction to each.
+ * Reasons why one request to a provider fails, and the relay's reaction to each reason.
  *
  * - `retry`: `once` repeats the request at the same provider once, before any text, if the wait is at most 2 s.
  * - `fallBack`: whether the next provider may answer.
- * - `cooldown`: `provider` skips the provider for some time; `none` blames the request, not the provider.
+ * - `cooldown`: with `provider`, the provider is skipped for some time. With `none`, it is not, because the request is
+ *   at fault.
  * - `alarm`: whether an operator must act.
  *
- * Source: `docs/decisions` names the table; the vendors' errors are mapped in `functions/relay/providers/`.
+ * `functions/relay/providers/` maps the vendors' errors to these reasons.
  */
 export const failures = {
   /** 429, throttling. */
@@ -19,7 +20,10 @@ export const failures = {
   timeout: { retry: "never", fallBack: true, cooldown: "provider", alarm: false, code: "timeout" },
   /** The stream ended without the provider's own last event. */
   broken: { retry: "once", fallBack: true, cooldown: "provider", alarm: false, code: "unavailable" },
-  /** The conversation does not fit the model's context. The relay shortens it, asks again, and then the next provider. */
+  /**
+   * The conversation does not fit the model's context. The relay shortens it and asks again. If this fails too, the
+   * relay asks the next provider.
+   */
   context_too_long: { retry: "shorter", fallBack: true, cooldown: "none", alarm: false, code: "too_long" },
   /** 400, 422: the relay sent something that the provider does not accept. */
   invalid_request: { retry: "never", fallBack: true, cooldown: "none", alarm: true, code: "internal" },

@@ -1,7 +1,7 @@
-/** Geographies of Bedrock's inference profiles, which are the beginnings of their ids. */
+/** Geographies of Bedrock's inference profiles. The id of a profile begins with its geography. */
 export const geographies = ["us", "eu", "apac", "jp", "au", "global"] as const;
 
-/** An inference profile of Bedrock, in the parts that IAM policies name. */
+/** The parts of a Bedrock inference profile that an IAM policy needs. */
 export interface InferenceProfile {
   /** Last part of the profile's ARN: `jp.anthropic.claude-sonnet-5-5`. */
   id: string;
@@ -20,7 +20,8 @@ const pattern = new RegExp(
 );
 
 /**
- * Reads the id or ARN of an inference profile. Newer models of Bedrock refuse requests by their own id.
+ * Reads the id or ARN of an inference profile. Newer models of Bedrock refuse requests that name the model itself
+ * instead of a profile.
  *
  * @returns undefined when the text is not an inference profile, such as the bare id `anthropic.claude-sonnet-5-5`
  */

@@ -37,7 +37,7 @@ export interface Provider {
   readonly name: "runpod" | "anthropic" | "openai" | "bedrock" | "huggingface";
   /** Configured name of the model. */
   readonly model: string;
-  /** Tokens that the model may spend on thoughts, in addition to the reply. Default 0. */
+  /** Tokens that the model may use for thinking, in addition to the reply. Default 0. */
   readonly thinkingTokens?: number;
   /**
    * Requests one reply, without retries. Aborting the signal ends the request at the provider.
@@ -56,7 +56,7 @@ export class ProviderFailure extends Error {
     return value instanceof Error && value.name === "ProviderFailure";
   }
 
-  /** Wait that the provider asks for, from `Retry-After`. */
+  /** Wait that the provider requests with `Retry-After`. */
   readonly retryAfterMs: number | undefined;
 
   constructor(

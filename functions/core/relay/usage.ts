@@ -2,17 +2,25 @@ import * as z from "zod/mini";
 import type { Usage } from "../../../contract/relay";
 import type { Provider, ProviderChat, TokenUsage } from "./provider";
 
-/** Upper estimate for Japanese text. Measured: 1.12 with Phi-3's and Mistral's tokens, less with newer models' tokens. */
+/**
+ * Upper estimate for Japanese text. Measured: 1.12 with the tokenizers of Phi-3 and Mistral, less with newer
+ * tokenizers.
+ */
 const TOKENS_PER_CHARACTER = 1.2;
-/** Role and separators of one message. */
+/** Tokens for the role and the separators of one message. */
 const TOKENS_PER_MESSAGE = 8;
 
 /** Time after which a reservation no longer counts: longer than the longest chat. */
 const RESERVATION_SECONDS = 600;
-/** Time for which a cancellation waits for a chat that has not arrived yet, and how many may wait. */
+/**
+ * Time for which a cancellation is kept when it arrives before its chat, and the maximum number of such cancellations.
+ */
 const EARLY_CANCEL_SECONDS = 60;
 const MAX_EARLY_CANCELS = 20;
-/** Retry-After when only running chats are in the way: they end soon and use less than they reserved. */
+/**
+ * Retry-After when only the reservations of running chats exceed the limit. These chats end soon, and use fewer tokens
+ * than they reserved.
+ */
 const RUNNING_RETRY_SECONDS = 5;
 
 const MINUTE_MS = 60_000;
@@ -30,14 +38,17 @@ const Reservation = z.object({
   chat_id: z.string(),
   /** `sub` of the ticket. Several guests may share an account. */
   owner: z.string(),
-  /** Worst case of the chat. */
+  /** Maximum number of tokens that the chat can use. */
   tokens: z.int(),
   /** Unix seconds. */
   expires_at: z.number(),
   cancelled: z.boolean(),
 });
 
-/** Use of one account. Each running chat has a reservation. Lists, because a client may choose `__proto__` as an id. */
+/**
+ * Use of one account. Each running chat has a reservation. The chats are lists and not objects, because a client may
+ * choose `__proto__` as an id.
+ */
 export const UsageState = z.object({
   /** Minutes since 1970, and the chats started in this minute. */
   minute: z.int(),
@@ -51,16 +62,16 @@ export const UsageState = z.object({
 });
 export type UsageState = z.infer<typeof UsageState>;
 
-/** A chat that asks to start. */
+/** Request to start a chat. */
 export interface ReserveRequest {
   chatId: string;
   owner: string;
-  /** Worst case of the chat. */
+  /** Maximum number of tokens that the chat can use. */
   tokens: number;
   limits: UsageLimits;
 }
 
-/** Reason for which a chat must not start. */
+/** Reason why a chat must not start. */
 export type Refusal = { code: "conflict" } | { code: "rate_limited"; retryAfterSeconds: number };
 
 /** Estimates the tokens of a reply, for a provider that reports none. */
@@ -73,7 +84,10 @@ export function estimateUsage({ system, messages }: ProviderChat, text: string):
   };
 }
 
-/** Worst case of one call: the estimated prompt, the longest reply and the most thoughts of the providers. */
+/**
+ * Maximum number of tokens of one call: the estimated prompt, the longest reply and the largest `thinkingTokens` of the
+ * providers.
+ */
 export function worstCase(chat: ProviderChat, providers: readonly Pick<Provider, "thinkingTokens">[]): TokenUsage {
   const thoughts = Math.max(0, ...providers.map(({ thinkingTokens = 0 }) => thinkingTokens));
   return { ...estimateUsage(chat, ""), completion_tokens: chat.maxTokens + thoughts };
@@ -84,7 +98,9 @@ export function totalTokens({ prompt_tokens, completion_tokens }: TokenUsage): n
   return prompt_tokens + completion_tokens;
 }
 
-/** Admits a chat: the next state with its reservation, or the reason to refuse it. */
+/**
+ * Decides whether a chat may start. Returns the next state with the chat's reservation, or the reason of the refusal.
+ */
 export function reserve(
   state: UsageState | undefined,
   { chatId, owner, tokens, limits }: ReserveRequest,
@@ -113,8 +129,8 @@ export function reserve(
 }
 
 /**
- * Replaces a reservation by the used tokens. They count on the day on which the chat ends. Undefined without the
- * reservation, so that a repeated call counts once.
+ * Replaces a reservation by the used tokens. The tokens count on the day on which the chat ends. Returns undefined when
+ * there is no reservation, so that a repeated call counts nothing.
  */
 export function settle(
   state: UsageState | undefined,
@@ -129,7 +145,7 @@ export function settle(
 
 /**
  * Marks a running chat as cancelled. A chat that is not running is remembered for a minute, because a cancellation may
- * overtake its chat. `next` is undefined when nothing changes.
+ * arrive before its chat. `next` is undefined when nothing changes.
  */
 export function cancel(
   state: UsageState | undefined,
@@ -152,7 +168,7 @@ export function isCancelled(state: UsageState | undefined, chatId: string): bool
   return state?.reservations.find(hasId(chatId))?.cancelled ?? false;
 }
 
-/** Use of an account as the customer sees it. Running chats count with their worst case, as they do for the limit. */
+/** Use of an account as the customer sees it. Running chats count with their reserved tokens, as for the limit. */
 export function readUsage(state: UsageState | undefined, limits: UsageLimits, now: Date): Usage {
   const current = currentState(state, now);
   return {
@@ -169,12 +185,12 @@ export function readUsage(state: UsageState | undefined, limits: UsageLimits, no
   };
 }
 
-/** Unix seconds after which a state no longer matters. */
+/** Time in Unix seconds after which a state no longer matters. */
 export function usageEnd({ day }: UsageState): number {
   return ((day + 1) * DAY_MS) / 1000 + RESERVATION_SECONDS;
 }
 
-/** The state at a time: without passed windows and expired entries. */
+/** Returns the state at a time: resets the counts of an earlier minute or day, and drops expired entries. */
 function currentState(state: UsageState | undefined, now: Date): UsageState {
   const minute = Math.floor(now.getTime() / MINUTE_MS);
   const day = Math.floor(now.getTime() / DAY_MS);

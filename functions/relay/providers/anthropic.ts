@@ -40,7 +40,7 @@ function requestOf(model: string, effort: string | undefined, chat: ProviderChat
     stream: true,
     ...(effort === "none" && { thinking: { type: "disabled" } }),
     ...(effort && effort !== "none" && { output_config: { effort: effort as "low" } }),
-    // Claude's temperature ends at 1.
+    // Claude accepts no temperature above 1.
     ...(temperature !== undefined && { temperature: Math.min(1, temperature) }),
   };
 }
@@ -54,7 +54,7 @@ function systemOf({ system: { persona, greeting } }: ProviderChat): Anthropic.Te
   return blocks.filter(({ text }) => text !== "");
 }
 
-/** Reads an event. Deltas of thinking blocks have other types. */
+/** Reads an event. Deltas of thinking blocks have other types, so they are ignored. */
 function read(event: Event): ReplyPart {
   switch (event.type) {
     case "message_start":

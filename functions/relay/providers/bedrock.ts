@@ -38,7 +38,7 @@ export function create({ env }: Pick<ProviderSource, "env">): Provider {
   });
 }
 
-/** Creates a client that speaks HTTP/1.1 and never uses a bearer token from the environment instead of the role. */
+/** Creates a client for HTTP/1.1. It always signs with the role, even if the environment contains a bearer token. */
 function createClient(region: string | undefined): BedrockRuntimeClient {
   const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY };
   const client = new BedrockRuntimeClient({
@@ -73,7 +73,7 @@ function requestOf(model: string, effort: string | undefined, chat: ProviderChat
     system: systemOf(model, chat),
     inferenceConfig: {
       maxTokens: chat.maxTokens + thinkingTokens(model, effort),
-      // Temperatures end at 1 here.
+      // Converse accepts no temperature above 1.
       ...(temperature !== undefined && { temperature: Math.min(1, temperature) }),
       ...(top_p !== undefined && { topP: top_p }),
     },

@@ -30,7 +30,7 @@ export interface Vendor<Event> extends Pick<Provider, "name" | "model"> {
   read(event: Event): ReplyPart;
 }
 
-/** How long after the finish reason the usage and the end of the response may come. */
+/** Time after the finish reason in which the usage and the end of the response may arrive. */
 const LINGER_MS = 1_000;
 
 /** Creates a provider from a vendor's API. */
@@ -85,7 +85,7 @@ function drain(events: AsyncIterator<unknown>, request: AbortController): void {
   const read = async () => {
     while (!(await events.next()).done);
   };
-  // The reply is already complete: an error of the rest is of no interest.
+  // The reply is already complete, so an error in the rest of the response does not matter.
   read()
     .catch(() => undefined)
     .finally(() => clearTimeout(limit));
@@ -118,7 +118,7 @@ class Reply {
     const { prompt_tokens, completion_tokens, ...cached } = this.usage;
     if (!finishReason) throw new ProviderFailure("broken", `${provider}: the stream ended without a finish reason`);
     if (finishReason === "context_window" && !hasText) {
-      throw new ProviderFailure("context_too_long", `${provider}: the context is full before the reply`);
+      throw new ProviderFailure("context_too_long", `${provider}: the context was full before the reply began`);
     }
     return {
       finishReason: finishReason === "context_window" ? "length" : finishReason,

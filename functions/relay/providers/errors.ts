@@ -6,7 +6,7 @@ interface ErrorFacts {
   status: number | undefined;
   /** Codes and types, the most specific first: `insufficient_quota`, `ThrottlingException`, `ECONNRESET`. */
   codes: string[];
-  /** The vendor's words. They can quote the prompt or the key, so no message of ours contains them. */
+  /** The vendor's error text. It can quote the prompt or the key, so our messages never contain it. */
   words: string;
   header: (name: string) => string | undefined;
 }
@@ -49,7 +49,7 @@ const reasonByCode = new Map(
   ),
 );
 
-/** Reasons that some vendors tell only in words, under a general code and status 400. */
+/** Reasons that some vendors report only in the error text. The code is then a general one, and the status is 400. */
 const reasonByWords: readonly (readonly [RegExp, FailureCause])[] = [
   [
     /prompt is too long|input is too long|context (?:length|window)|maximum context|max_new_tokens/i,
@@ -74,17 +74,21 @@ const reasonByStatus: Record<number, FailureCause> = {
   529: "overloaded",
 };
 
-/** Codes of requests that are errors of the transport but refusals of their content. */
+/** Error codes that mean: the vendor refuses the content of the request. */
 const contentFilterCodes = ["content_filter", "content_policy_violation"];
 
-/** Whether the vendor refused the request because of its content. That is a finish reason, not a failure. */
+/**
+ * Whether the vendor refused the request because of its content. The relay treats this as a finish reason, not as a
+ * failure.
+ */
 export function isContentFilter(error: unknown): boolean {
   const { codes, words } = factsOf(error);
   return codes.some((code) => contentFilterCodes.includes(code)) || /content filtering policy/i.test(words);
 }
 
 /**
- * Converts an error of an SDK. The message has the vendor's status, codes and request id, but not the vendor's words.
+ * Converts an error of an SDK. The message has the vendor's status, codes and request id, but not the vendor's error
+ * text.
  *
  * @param isOpen whether the response had begun
  */
@@ -107,7 +111,10 @@ function reasonOf({ status, codes, words }: ErrorFacts, isOpen: boolean): Failur
   return byWords ?? reasonByStatus[effective] ?? (effective >= 500 ? "upstream_error" : "invalid_request");
 }
 
-/** Reads the facts of errors by `openai`, `@anthropic-ai/sdk`, the AWS SDK and `fetch`, which share no class. */
+/**
+ * Reads the facts from an error of `openai`, `@anthropic-ai/sdk`, the AWS SDK or `fetch`. These errors have no common
+ * class.
+ */
 function factsOf(error: unknown): ErrorFacts {
   const chain = causes(error);
   const find = (read: (part: Part) => unknown) =>
@@ -155,7 +162,7 @@ function readHeader(headers: unknown, name: string): string | undefined {
   return (headers as Record<string, string> | undefined)?.[name];
 }
 
-/** Wait that the vendor asks for: `retry-after-ms`, or `retry-after` in seconds or as an HTTP date. */
+/** Wait that the vendor requests: `retry-after-ms`, or `retry-after` in seconds or as an HTTP date. */
 function retryAfterMs({ header }: ErrorFacts): number | undefined {
   const ms = Number(header("retry-after-ms") || Number.NaN);
   const after = header("retry-after") || "";

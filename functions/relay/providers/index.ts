@@ -7,13 +7,15 @@ import type { Provider } from "../../core/relay/provider";
 export interface ProviderSource {
   /** Environment variables, such as `ANTHROPIC_MODEL`, `ANTHROPIC_EFFORT` and `ANTHROPIC_BASE_URL`. */
   env: Record<string, string | undefined>;
-  /** Reads the API key, once per request. The reader caches, so that a rotated key takes effect. */
+  /**
+   * Reads the API key. Called for every request, so that a rotated key takes effect. The implementation caches the key.
+   */
   readKey(): Promise<string>;
 }
 
-/** Exports of a file in this folder that has the name of a provider. */
+/** Exports of a provider's file. Each provider has a file with its name in this folder. */
 export interface ProviderModule {
-  /** Creates the provider. Missing settings fail its requests, not this call. */
+  /** Creates the provider. If settings are missing, the provider's requests fail, not this call. */
   create(source: ProviderSource): Provider;
 }
 
@@ -21,8 +23,8 @@ export interface ProviderModule {
 export type LoadProvider = (name: VipProvider) => Promise<ProviderModule>;
 
 /**
- * Loads a provider and its SDK from a file, so that a relay without it never parses the SDK. The import's argument is
- * not a literal: esbuild leaves it out of the relay's bundle.
+ * Loads a provider and its SDK from a file, so that a relay that does not use the provider never parses the SDK. The
+ * import's argument is not a literal, so esbuild does not add the file to the relay's bundle.
  */
 export const loadProvider: LoadProvider = (name) => {
   const file = __filename.endsWith(".ts") ? `${name}.ts` : join("relay", "providers", `${name}.cjs`);

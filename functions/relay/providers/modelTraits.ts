@@ -3,11 +3,11 @@ import type { ProviderChat } from "../../core/relay/provider";
 /** Sampling parameters that are set. */
 type Sampling = { [Name in keyof ProviderChat["sampling"]]: number };
 
-/** Facts about a family of models that decide which parameters a request may have. */
+/** Properties of a model family. They decide which parameters a request may contain. */
 interface ModelTraits {
-  /** Sampling parameters that the models accept. They refuse a request with any other one. */
+  /** Sampling parameters that the models accept. A request with any other sampling parameter is refused. */
   sampling: readonly (keyof Sampling)[];
-  /** Sampling parameters accepted only when `effort` is `none`, if different from `sampling`. */
+  /** Sampling parameters that the models accept when `effort` is `none`. Default: those in `sampling`. */
   samplingWithoutThinking?: readonly (keyof Sampling)[];
   /** Whether the models think before they answer, unless `effort` is `none`. */
   thinks: boolean;
@@ -60,7 +60,7 @@ export function acceptedSampling(
   return Object.fromEntries(set.map((name) => [name, sampling[name]]));
 }
 
-/** Tokens for thoughts by effort. Vendors count thoughts as part of the reply's maximum. */
+/** Thinking tokens by effort. Vendors count thinking tokens toward the maximum of the reply. */
 const thoughtTokens: Record<string, number> = {
   none: 0,
   minimal: 512,
@@ -72,8 +72,8 @@ const thoughtTokens: Record<string, number> = {
 };
 
 /**
- * Number of tokens that a model may spend on thoughts, in addition to the reply. Without them, thoughts would use up
- * the maximum of a short reply, and no text would come.
+ * Number of tokens that a model may use for thinking, in addition to the reply. Without these tokens, thinking would
+ * use up the maximum of a short reply, and the reply would have no text.
  *
  * @param effort configured effort; undefined leaves the choice to the vendor
  */

@@ -3,7 +3,7 @@ import type { ProviderSource } from ".";
 import { thinkingTokens } from "./modelTraits";
 import { createCompatible } from "./openaiCompatible";
 
-/** Models of OpenAI's own. `OPENAI_BASE_URL` can be another server, which takes only the common parameters. */
+/** OpenAI's own models. `OPENAI_BASE_URL` can be another server, whose models accept only the common parameters. */
 const ownModel = /^(?:ft:)?(?:gpt-(?!oss)|chatgpt-|o\d)/;
 
 /**

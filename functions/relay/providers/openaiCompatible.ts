@@ -15,7 +15,7 @@ export interface CompatibleVendor extends Pick<Provider, "name" | "model"> {
   /** `none` turns thinking off. Undefined sends no effort. */
   effort: string | undefined;
   source: ProviderSource;
-  /** Parameters that only this vendor takes. */
+  /** Parameters that only this vendor accepts. */
   parameters(chat: ProviderChat): Partial<Request>;
 }
 
@@ -43,7 +43,10 @@ export function createCompatible({ name, model, baseURL, effort, source, paramet
   });
 }
 
-/** The persona comes first, so that the vendor's prompt cache finds it. Some chat templates take one system message. */
+/**
+ * The persona comes first, so that the vendor's prompt cache finds it. Some chat templates accept only one system
+ * message.
+ */
 function systemOf({ system: { persona, greeting } }: ProviderChat): string {
   return [persona, greeting].filter(Boolean).join("\n\n");
 }

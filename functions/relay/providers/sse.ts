@@ -4,9 +4,9 @@ import { createParser } from "eventsource-parser";
 import { sendRequest } from "./httpClient";
 
 /**
- * A `fetch` for the SDKs. It removes events from a stream of server-sent events whose data is not JSON. The SDKs throw on
- * such an event, although the rest of the reply is intact. The end mark `[DONE]` is removed too: without it an SDK reads
- * to the end of the response, so that the connection can serve the next request.
+ * A `fetch` for the SDKs. It removes every server-sent event whose data is not JSON. The SDKs throw on such an event,
+ * although the rest of the reply is intact. It also removes the end mark `[DONE]`. Without this mark, an SDK reads to
+ * the end of the response, so that the connection can serve the next request.
  */
 export async function fetchValidEvents(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const response = await sendRequest(input, init);
@@ -17,7 +17,7 @@ export async function fetchValidEvents(input: string | URL | Request, init?: Req
   return new Response(body, { status, statusText, headers });
 }
 
-/** The events with JSON data. Reading stops while the SDK has not taken the events so far. */
+/** The events with JSON data. Reading pauses until the SDK has read the earlier events. */
 function validEvents(response: IncomingMessage): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream({

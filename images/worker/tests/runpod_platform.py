@@ -13,9 +13,8 @@ from .stub_engine import running
 
 class Platform:
     """
-    Hands out the jobs in `queue`, of which some are raw JSON, and records the worker's results. `report_statuses` are
-    the HTTP statuses of the next reports (`job-stream` and `job-done`). A report with another status than 200 is not
-    recorded.
+    Returns the jobs in `queue` (some are raw JSON) and records the worker's results. `report_statuses` are the HTTP
+    statuses of the next reports (`job-stream` and `job-done`). A report with a status other than 200 is not recorded.
     """
 
     def __init__(self) -> None:

@@ -98,7 +98,7 @@ def test_special_tokens_in_a_message_do_not_reach_the_prompt(model: str, role: s
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_end_of_a_reply_is_the_one_special_token_that_the_template_writes_after_it(model: str) -> None:
+def test_template_ends_a_reply_with_one_special_token(model: str) -> None:
     end = read_template(template_file(model)).end_of_reply
     assert end == {PHI3: "<|end|>", MISTRAL: "</s>"}[format_of(model)]
     [token] = encode(model, end)

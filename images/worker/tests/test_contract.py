@@ -15,7 +15,7 @@ FIXTURES = Path(__file__).parents[3] / "contract" / "fixtures"
 
 
 @pytest.mark.parametrize("version", sorted(folder.name for folder in FIXTURES.iterdir()))
-def test_shipped_error_codes_keep_their_status_and_retryable_value(version: str) -> None:
+def test_error_codes_of_shipped_versions_keep_their_status_and_retryable_value(version: str) -> None:
     shipped = json.loads((FIXTURES / version / "errors.json").read_bytes())
     for code, expected in shipped.items():
         error = WorkerError(code)

@@ -234,7 +234,7 @@ async def test_worker_retries_an_empty_reply_once_and_then_reports_unavailable(r
 
 @pytest.mark.parametrize("reason", ["stop", "length"])
 @pytest.mark.parametrize("text", [[], ["", " \n", "　\n"]], ids=["no text", "white space"])
-async def test_reply_without_visible_text_is_no_success(
+async def test_reply_without_visible_text_is_a_failure(
     run: Run, engine: StubEngine, reason: str, text: list[str]
 ) -> None:
     engine.answers = [send(*map(text_event, text), end_events(reason))]
@@ -248,7 +248,7 @@ async def test_white_space_before_a_reply_is_sent_with_the_first_visible_text(ru
     assert (items[0], items[-1]["text"]) == ({"delta": " \nあら"}, " \nあら ")
 
 
-async def test_filtered_reply_without_text_is_a_success(run: Run, engine: StubEngine) -> None:
+async def test_filtered_reply_is_a_success_even_without_text(run: Run, engine: StubEngine) -> None:
     engine.answers = [send(end_events("content_filter"))]
     assert (await run(text="やあ"))[-1]["finish_reason"] == "filter"
 
@@ -265,7 +265,7 @@ async def test_engine_is_stuck_after_three_replies_in_a_row_without_a_first_text
             async for _ in client.stream_text({}, Outcome()):
                 pass
 
-    # A text in between, also of a reply that then stalls, starts the count again. Other failures do not count.
+    # A first text resets the count, even when the reply stalls later. Other failures do not change the count.
     for script in (hang, hang, text, hang, hang, stall, hang, 500, hang):
         await ask(script)
     assert reasons == []

@@ -233,7 +233,7 @@ async def test_worker_and_engine_exit_when_sigterm_arrives_while_the_engine_load
         assert not _is_running(_engine_pid(tmp_path))
 
 
-async def test_worker_leaves_no_engine_running_when_sigterm_arrives_during_the_engine_start(
+async def test_worker_and_engine_exit_when_sigterm_arrives_during_the_engine_start(
     env: dict[str, str], tmp_path: Path
 ) -> None:
     _write_vllm(tmp_path, f"echo $$ > {tmp_path}/vllm.pid; kill -TERM $PPID; exec sleep 1000")

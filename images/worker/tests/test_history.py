@@ -95,7 +95,7 @@ def test_persona_and_last_message_are_never_dropped(count_tokens: CountTokens) -
     assert _fit(messages, count_tokens, context_tokens) == [_SYSTEM, messages[-1]]
 
 
-def test_long_conversation_is_counted_only_as_far_as_it_fits() -> None:
+def test_only_the_messages_that_fit_are_counted_in_a_long_conversation() -> None:
     counted_chars = 0
 
     def count_tokens(messages: Sequence[Message]) -> int:
@@ -119,7 +119,7 @@ def test_longest_message_of_ordinary_japanese_fits_into_the_context(count_tokens
     assert fitted == [_SYSTEM, message]
 
 
-def test_longest_message_of_the_contract_fits_into_the_context_at_every_hour_when_tokens_are_estimated() -> None:
+def test_longest_message_of_the_contract_fits_at_every_hour_when_tokens_are_estimated() -> None:
     message = _message("user", "あ" * 2_000)
     for system in [persona(day * 86_400 + hour * 3_600) for day in range(0, 360, 30) for hour in range(24)]:
         fitted = fit_conversation(
@@ -129,7 +129,7 @@ def test_longest_message_of_the_contract_fits_into_the_context_at_every_hour_whe
 
 
 @pytest.mark.parametrize("text", ["<", "[", "\n", "𩸽", "a ", "あ"])
-def test_conversation_that_is_kept_without_a_count_fits_into_the_context(count_tokens: CountTokens, text: str) -> None:
+def test_short_conversation_fits_into_the_context_without_a_count(count_tokens: CountTokens, text: str) -> None:
     uncounted = 0
     for length in range(1, 400, 3):
         counts: list[int] = []
@@ -140,7 +140,7 @@ def test_conversation_that_is_kept_without_a_count_fits_into_the_context(count_t
 
         messages = [_message("user", text * length), _message("assistant", text), _message("user", text)]
         fitted = _fit(messages, count, 2_048)
-        # One count is the persona's.
+        # One of the counts is the persona's.
         if len(counts) == 1:
             uncounted += 1
             assert count_tokens(fitted) + 200 <= 2_048
@@ -148,7 +148,7 @@ def test_conversation_that_is_kept_without_a_count_fits_into_the_context(count_t
 
 
 @pytest.mark.parametrize("text", ["𩸽", "🍑", "龘"])
-def test_error_for_a_message_of_rare_characters_names_the_number_of_characters_that_fits(
+def test_error_for_a_message_of_rare_characters_names_the_allowed_number_of_characters(
     count_tokens: CountTokens, text: str
 ) -> None:
     messages = [*_messages(4), _message("user", text * 2_000)]

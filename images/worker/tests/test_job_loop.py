@@ -15,8 +15,8 @@ LIMIT_S = 5
 
 class _Queue:
     """
-    A job loop without network. Its jobs come from `waiting`, and each one runs until its event in `finish` is set. A
-    request waits until there is a job, or ends with the next of `errors`.
+    A job loop without network. Its jobs come from `waiting`, and each job runs until its event in `finish` is set. A
+    request waits until there is a job, or raises the next error of `errors`.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -56,7 +56,7 @@ class _Queue:
 
 @pytest.fixture
 def _rare_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the loop's polls rare, so that a test which depends on a poll times out."""
+    """Makes the loop's polls rare. A test that depends on a poll then times out."""
     monkeypatch.setattr(job_loop, "POLL_S", 60)
 
 
@@ -197,14 +197,14 @@ async def test_job_loop_takes_the_next_job_after_an_error(
     work.cancel()
 
 
-async def test_job_loop_tells_when_a_job_can_have_been_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_job_loop_gives_a_job_its_earliest_possible_submission_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_loop, "BACKLOG_S", 0.2)
     queue = _Queue(capacity=8)
-    # The first job waited for the worker: it can have been submitted at any time.
+    # The first job was already in the queue, so it can have been submitted at any time.
     await queue.waiting.put("backlog")
     work = queue.work()
     assert (await asyncio.wait_for(queue.started.get(), LIMIT_S))["submitted_after_s"] == 0
-    # All open requests have waited for the second job: it is new.
+    # The open requests were waiting when the second job arrived, so this job is new.
     await asyncio.sleep(0.3)
     arrived_s = time.time()
     await queue.waiting.put("new")

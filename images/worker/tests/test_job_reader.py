@@ -26,7 +26,7 @@ def _nested(levels: int) -> bytes:
     return b"[" * levels + b"]" * levels
 
 
-def test_job_is_its_id_and_its_input() -> None:
+def test_parsed_job_contains_the_id_and_the_input() -> None:
     body = json.dumps({"id": "a-1", "input": {"text": '桃[{"\\🍑'}, "webhook": "https://example.com"})
     assert parse_job(body.encode()) == {"id": "a-1", "input": {"text": '桃[{"\\🍑'}}
     assert parse_job(b'{"id":"a-1"}') == {"id": "a-1", "input": None}
@@ -58,7 +58,7 @@ def test_id_of_a_refused_job_is_found_without_parsing(body: bytes) -> None:
     ],
     ids=["in the input", "in the input before another field", "in a string", "in the part of a big input that is read"],
 )
-def test_id_that_a_customer_wrote_into_the_input_is_not_used(body: bytes) -> None:
+def test_id_inside_the_input_is_not_used(body: bytes) -> None:
     with pytest.raises(ValueError, match="the id of a refused job was not found"):
         parse_job(body % _nested(1_000))
 
@@ -112,7 +112,7 @@ async def _server(respond: Callable[[web.Request], Awaitable[web.StreamResponse]
         yield f"http://127.0.0.1:{port}/"
 
 
-async def test_job_of_a_hundred_megabytes_is_refused_after_the_maximum_size_and_its_connection_is_closed() -> None:
+async def test_job_of_a_hundred_megabytes_is_refused_at_the_maximum_size_and_the_connection_is_closed() -> None:
     sent_bytes = 0
     closed = asyncio.Event()
 
@@ -136,7 +136,7 @@ async def test_job_of_a_hundred_megabytes_is_refused_after_the_maximum_size_and_
         assert job["id"] == "a-1"
         assert _refusal(job)[0] == "too_long"
         await asyncio.wait_for(closed.wait(), 10)
-        # The buffers of both sockets hold some megabytes.
+        # The socket buffers hold some megabytes.
         assert sent_bytes < 20 * 2**20
 
 

@@ -69,7 +69,7 @@ async def test_openai_route_returns_one_chat_completion_when_not_streaming(ask: 
     }
 
 
-async def test_openai_stream_contains_only_whole_events_and_the_last_three_arrive_together(ask: Run) -> None:
+async def test_openai_stream_has_only_whole_events_and_sends_the_last_three_together(ask: Run) -> None:
     items = await ask(stream=True, stream_options={"include_usage": True})
     first, *_, last, usage = events = _events(items)
     assert items[-1].count("data: ") == 3

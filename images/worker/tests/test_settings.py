@@ -73,7 +73,7 @@ _LONG_ROPES = {
 
 
 @pytest.mark.parametrize("name", _LONG_ROPES)
-def test_context_above_the_change_of_the_position_embedding_is_rejected(
+def test_context_is_rejected_when_the_position_embedding_would_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("snack_worker.settings.BAKED_WEIGHTS", tmp_path)
@@ -86,7 +86,7 @@ def test_context_above_the_change_of_the_position_embedding_is_rejected(
 
 
 @pytest.mark.parametrize("rope", [None, {**_ROPE, "long_factor": [1.0, 1.1]}], ids=["no LongRoPE", "equal factors"])
-def test_context_is_not_limited_by_a_position_embedding_that_does_not_change(
+def test_context_is_not_limited_when_the_position_embedding_never_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rope: object
 ) -> None:
     monkeypatch.setattr("snack_worker.settings.BAKED_WEIGHTS", tmp_path)

@@ -105,7 +105,7 @@ async def test_ticket_is_checked_before_the_shape_of_the_input(run: Run, name: s
     assert _error(await run(text=[{}], messages=[], unknown={}, ticket=invalid))["code"] == code
 
 
-async def test_ticket_is_refused_for_more_jobs_than_its_number(run: Run, engine: StubEngine) -> None:
+async def test_ticket_is_refused_after_its_maximum_number_of_jobs(run: Run, engine: StubEngine) -> None:
     limited, other = ticket(jobs=3, jti="limited"), ticket(jobs=3, jti="other")
     items = [await run(text="やあ", ticket=limited) for _ in range(20)]
     assert [answer[-1].get("done") for answer in items[:3]] == [True] * 3
@@ -116,7 +116,7 @@ async def test_ticket_is_refused_for_more_jobs_than_its_number(run: Run, engine:
     assert len(engine.requests) == 4
 
 
-async def test_jobs_that_do_not_reach_the_engine_do_not_count_as_jobs_of_their_ticket(run: Run) -> None:
+async def test_jobs_that_do_not_reach_the_engine_are_not_counted_for_their_ticket(run: Run) -> None:
     limited = ticket(jobs=1, jti="limited")
     assert [_error(await run(text=5, ticket=limited))["code"] for _ in range(3)] == ["invalid_input"] * 3
     assert (await run(text="やあ", ticket=limited))[-1]["done"] is True
@@ -124,7 +124,7 @@ async def test_jobs_that_do_not_reach_the_engine_do_not_count_as_jobs_of_their_t
     assert _error(await run(text=5, ticket=limited))["code"] == "ticket_expired"
 
 
-async def test_ticket_without_a_number_of_jobs_is_accepted_for_any_number_of_jobs(run: Run) -> None:
+async def test_ticket_without_a_job_limit_is_accepted_for_any_number_of_jobs(run: Run) -> None:
     unlimited = ticket()
     assert [(await run(text="やあ", ticket=unlimited))[-1]["done"] for _ in range(25)] == [True] * 25
 
@@ -145,7 +145,7 @@ _QUEUE_TIMES = [
     [row[1:] for row in _QUEUE_TIMES],
     ids=[row[0] for row in _QUEUE_TIMES],
 )
-def test_ticket_that_expired_in_the_queue_is_accepted_if_the_job_can_have_been_submitted_before_the_expiry(
+def test_expired_ticket_is_accepted_only_if_the_job_may_have_been_submitted_before_the_expiry(
     tmp_path: Path, expired_ago_s: float, empty_ago_s: float, outcome: str
 ) -> None:
     gate, now_s = _gate(tmp_path), time.time()
@@ -158,16 +158,14 @@ def test_ticket_that_expired_in_the_queue_is_accepted_if_the_job_can_have_been_s
     assert code == outcome
 
 
-async def test_job_that_waited_for_a_cold_start_is_answered_although_its_ticket_has_expired(
-    tmp_path: Path, engine: StubEngine
-) -> None:
+async def test_job_is_answered_when_its_ticket_expired_during_a_cold_start(tmp_path: Path, engine: StubEngine) -> None:
     handler = make_handler(read_settings(environment(tmp_path)), Engine(engine.base_url))
     value = {"text": "やあ", "ticket": ticket(exp=int(time.time()) - 108)}
     items = [item async for item in handler({"id": "1", "input": value, "submitted_after_s": 0})]
     assert items[-1]["done"] is True  # type: ignore[index]
 
 
-def test_jobs_of_a_ticket_are_counted_until_no_job_with_the_ticket_can_arrive(tmp_path: Path) -> None:
+def test_job_count_of_a_ticket_is_kept_while_its_jobs_can_still_arrive(tmp_path: Path) -> None:
     gate, now_s = _gate(tmp_path), time.time()
     limited = ticket(jobs=1, exp=int(now_s) + 120)
     gate.count(gate.check(limited, submitted_after_s=now_s, now_s=now_s))

@@ -87,7 +87,7 @@ async def test_worker_finishes_a_running_job_after_sigterm(engine: StubEngine, t
             assert code == 0
 
 
-async def test_deeply_nested_job_without_a_ticket_gets_an_error_and_the_jobs_beside_it_get_replies(
+async def test_deeply_nested_job_gets_an_error_while_concurrent_jobs_get_replies(
     engine: StubEngine, tmp_path: Path
 ) -> None:
     good = json.dumps({"id": "good-%d", "input": {"text": "やあ", "ticket": ticket()}})

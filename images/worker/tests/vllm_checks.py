@@ -69,7 +69,7 @@ class Checks:
         self._ticket = ticket(aud=model, limits=limits)
 
     async def run(self) -> dict[str, object]:
-        """Runs all checks and returns what they have seen."""
+        """Runs all checks and returns their results."""
         async with aiohttp.ClientSession() as self._session:
             return {
                 "tokenize": await self.tokenize(),
@@ -80,17 +80,19 @@ class Checks:
             }
 
     async def tokenize(self) -> str:
-        """vLLM makes the same tokens from a conversation as the worker counts."""
+        """Checks that vLLM and the worker make the same tokens from a conversation."""
         render = read_template(template_file(self._model)).render
         conversations = _conversations()
         for messages in conversations:
             body = {"model": self._model, "messages": messages}
             tokens = (await self._post("/tokenize", body))["tokens"]
-            assert tokens == encode(self._model, render(messages)), f"other tokens for {messages[-1]}"
+            assert tokens == encode(self._model, render(messages)), (
+                f"vLLM and the worker make different tokens for {messages[-1]}"
+            )
         return f"{len(conversations)} of {len(conversations)}"
 
     async def full_context(self) -> str:
-        """vLLM accepts a conversation that the worker has shortened, with the longest reply."""
+        """Checks that vLLM accepts a shortened conversation together with the longest reply."""
         line = (Path(__file__).parent / "ten_turns.txt").read_text(encoding="utf-8")[:200]
         messages = [(_assistant if index % 2 else _user)(f"{index} {line}") for index in range(39)]
         done = (await self._run(messages=messages, params={"max_tokens": 512}))[-1]
@@ -101,7 +103,7 @@ class Checks:
         return f"{used} of {most}"
 
     async def abort(self) -> int:
-        """vLLM aborts the reply of a job that is cancelled. Returns the milliseconds until it has."""
+        """Checks that vLLM aborts the reply of a cancelled job. Returns the delay of the abort in milliseconds."""
         job = {"text": "こんばんは", "params": {"max_tokens": 512}, "ticket": self._ticket}
         async with aclosing(self._handler({"id": "cancelled", "input": job})) as items:
             await anext(items)
@@ -113,13 +115,13 @@ class Checks:
         return round((time.perf_counter() - start_s) * 1_000)
 
     async def stop(self) -> int:
-        """vLLM stops at the end token of the chat template, also when the weights name another one (Phi-3)."""
+        """Checks that vLLM stops at the chat template's end token, even when the weights name another token (Phi-3)."""
         stop: Any = read_prompt_format(self._settings.tokenizer_file, template_file(self._model)).stop
         body = {
             "model": self._model,
             "messages": [_user("やあ")],
             "max_tokens": 20,
-            # Makes the end token the only possible one.
+            # Makes the end token the only possible token.
             "logit_bias": {str(stop["stop_token_ids"][0]): 100},
         }
         answer = await self._post("/v1/chat/completions", {**body, **stop})
@@ -129,7 +131,7 @@ class Checks:
         return tokens
 
     async def cached_tokens(self) -> int:
-        """vLLM finds the persona in its prefix cache."""
+        """Checks that vLLM finds the persona in its prefix cache. Returns the number of cached tokens."""
         done = (await self._run(text="はじめまして𩸽"))[-1]
         cached: int = done["usage"]["cached_tokens"]
         assert cached > 1_000

@@ -15,7 +15,7 @@ interface Access {
  *
  * @param target the header `x-amz-target`, `DynamoDB_20120810.<operation>`
  * @param body the request as JSON text
- * @returns the text of AWS's AccessDeniedException; undefined when the role may do it
+ * @returns the text of AWS's AccessDeniedException; undefined when the policies allow the request
  */
 export function denial(account: AwsAccount, roleArn: string, target: string, body: string): string | undefined {
   const action = `dynamodb:${target.split(".").pop()}`;

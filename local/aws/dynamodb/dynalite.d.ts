@@ -46,7 +46,7 @@ declare module "dynalite/db/index.js" {
     put(key: string, value: T, done: Done): void;
     createValueStream(range: object): Readable;
     /**
-     * Runs `work` once the key is free. `release(then)` returns a function that frees the key and then calls `then`.
+     * Runs `work` when the key is free. `release(then)` returns a function that frees the key and then calls `then`.
      */
     lock(key: string, work: (release: (then: () => void) => () => void) => void): void;
   }
@@ -61,10 +61,7 @@ declare module "dynalite/db/index.js" {
   const database: {
     create(options: Options): Store;
     createKey(item: Item, table: Table): string;
-    /**
-     * Returns the index entries to write for a changed item. Our callers pass only items that the indexes do not
-     * contain yet.
-     */
+    /** Returns the index entries to write for a changed item. Pass only an item that the indexes do not contain yet. */
     getIndexActions(
       indexes: GlobalSecondaryIndexDescription[],
       existing: undefined,

@@ -28,7 +28,7 @@ export interface Dynamodb extends Listening {
 /**
  * Starts DynamoDB on a free loopback port and keeps its tables below `path`.
  *
- * @param account when given, requests with the credentials of one of its roles need a permission of the role
+ * @param account when given, a request with a role's credentials is refused unless the role's policies allow it
  */
 export async function startDynamodb(
   path: string,
@@ -72,8 +72,8 @@ export async function startDynamodb(
 }
 
 /**
- * Keeps web pages away from the tables, because dynalite answers any `Host` and allows every origin to read. Refuses
- * what the calling role's policies do not allow.
+ * Puts two checks before dynalite. Web pages cannot read the tables: requests with a foreign `Host` are refused, and
+ * responses have no CORS headers. A caller with a role's credentials can do only what the role's policies allow.
  */
 function guard(server: Server, account: AwsAccount | undefined): void {
   const listeners = server.listeners("request") as RequestListener[];

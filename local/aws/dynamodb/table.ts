@@ -4,7 +4,7 @@ import type { ResourceType } from "../support/resource";
 import { text } from "../support/values";
 import type { TableChange } from "./indexes";
 
-const NAME = z.string().regex(/^[\w.-]{3,255}$/, "must be 3 to 255 of letters, digits and _.-");
+const NAME = z.string().regex(/^[\w.-]{3,255}$/, "must have 3 to 255 characters: letters, digits and _.-");
 
 const attribute = z.object({ name: z.string(), type: z.enum(["S", "N", "B"]) });
 const keySchema = z.object({ attributeName: z.string(), keyType: z.enum(["HASH", "RANGE"]) });
@@ -25,9 +25,12 @@ const index = z
     const { hashKey, rangeKey, keySchemas, projectionType, nonKeyAttributes = [] } = value;
     const keyTypes = indexKeys(value).map((key) => key.KeyType);
     if ((hashKey === undefined && rangeKey === undefined) === (keySchemas === undefined))
-      addIssue("keySchemas", "give either keySchemas, or hashKey with or without rangeKey");
+      addIssue("keySchemas", "give either keySchemas, or hashKey and optionally rangeKey");
     else if (!/^HASH(,RANGE)?$/.test(keyTypes.join()))
-      addIssue("keySchemas", "must be one HASH key, then at most one RANGE key: the local DynamoDB supports no more");
+      addIssue(
+        "keySchemas",
+        "must contain one HASH key, then at most one RANGE key: the local DynamoDB supports no more",
+      );
     if (projectionType === "INCLUDE" && nonKeyAttributes.length === 0)
       addIssue("nonKeyAttributes", "ProjectionType is INCLUDE, but NonKeyAttributes is not specified");
     if (projectionType !== "INCLUDE" && nonKeyAttributes.length > 0)
@@ -70,7 +73,7 @@ export const tableInputs = z
     if (value.billingMode === "PROVISIONED" && !provisioned)
       addIssue(
         ["billingMode"],
-        "PROVISIONED needs readCapacity and writeCapacity; the other choice is PAY_PER_REQUEST",
+        "PROVISIONED requires readCapacity and writeCapacity: set both, or use PAY_PER_REQUEST",
       );
     const names = new Set<string>();
     for (const [at, one] of value.globalSecondaryIndexes.entries()) {
@@ -78,7 +81,10 @@ export const tableInputs = z
       if (names.has(one.name)) addIssue([...path, "name"], `Duplicate index name: ${one.name}`);
       names.add(one.name);
       if (value.billingMode === "PROVISIONED" && !(one.readCapacity && one.writeCapacity))
-        addIssue([...path, "readCapacity"], "and writeCapacity must be > 0 when billing mode is PROVISIONED");
+        addIssue(
+          [...path, "readCapacity"],
+          "readCapacity and writeCapacity must be > 0 when billingMode is PROVISIONED",
+        );
     }
   });
 
@@ -86,8 +92,8 @@ type TableInputs = z.infer<typeof tableInputs>;
 type Index = z.infer<typeof index>;
 
 /**
- * aws:dynamodb/table:Table. Settings of point-in-time recovery and TTL are stored but have no effect. So an item stays
- * after its TTL. This is realistic, because AWS may also delete an expired item days late.
+ * aws:dynamodb/table:Table. Settings of point-in-time recovery and TTL are stored but have no effect, so an item stays
+ * after its TTL. AWS may also delete an expired item days late.
  */
 export const table: ResourceType = {
   type: "aws:dynamodb/table:Table",

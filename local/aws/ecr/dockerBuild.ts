@@ -11,7 +11,7 @@ import { type Properties, texts } from "../support/values";
 const TYPE = "docker-build:index:Image";
 
 /**
- * docker-build:index:Image. Nothing is built: the image is only a digest of the files and settings that a build would
+ * docker-build:index:Image. Builds nothing: the image is only a digest of the files and settings that a build would
  * read.
  */
 export const image: ResourceType = {
@@ -73,7 +73,7 @@ export interface FoundImage {
  * private. Its version is the build argument `MODEL_VERSION`, or the tag when the image has no such argument. Any other
  * image is public, and its version is its digest or tag.
  *
- * @returns undefined when the account's registry should contain the image but does not
+ * @returns undefined when the name refers to the account's registry but the registry has no such image
  */
 export function resolveImage(account: AwsAccount, imageName: string): FoundImage | undefined {
   const { repository, tag, digest } = parseReference(imageName);

@@ -11,7 +11,7 @@ export const repository: ResourceType = {
       .string()
       .regex(
         /^(?=.{2,256}$)[a-z0-9]+(?:[._/-][a-z0-9]+)*$/,
-        "must be 2 to 256 of a-z, 0-9 and single ._-/ between them",
+        "must have 2 to 256 characters: a-z and 0-9, with single . _ - or / between them",
       )
       .optional(),
     imageTagMutability: z

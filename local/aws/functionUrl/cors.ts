@@ -3,8 +3,9 @@ import { texts } from "../support/values";
 import type { HeaderLines } from "./streamedResponse";
 
 /**
- * CORS configuration of a function URL. Unlike API Gateway, Lambda adds its headers beside those of the function. A
- * browser rejects a response with two `access-control-allow-origin` headers (powertools-lambda-python#4163).
+ * CORS configuration of a function URL. Lambda adds its CORS headers to those of the function. API Gateway would
+ * replace the function's CORS headers instead. A browser rejects a response with two `access-control-allow-origin`
+ * headers (powertools-lambda-python#4163).
  */
 export class FunctionUrlCors {
   private constructor(private readonly configuration: Record<string, unknown>) {}
@@ -46,7 +47,7 @@ export class FunctionUrlCors {
     const origin = request.headers.get("origin");
     const allowed = texts(allowOrigins);
     if (origin === null || !(allowed.includes("*") || allowed.includes(origin))) return [];
-    // Lambda returns the origin also for `*`: see the error message in powertools-lambda-python#4163.
+    // For `*`, too, Lambda returns the request's origin: see the error message in powertools-lambda-python#4163.
     const headers: HeaderLines = [
       ["access-control-allow-origin", origin],
       ["vary", "Origin"],

@@ -33,7 +33,7 @@ const FORBIDDEN =
 export interface FunctionUrlsOptions {
   account: AwsAccount;
   events: Events;
-  /** Port of the first function URL; the next ones use the following ports. "free" uses any free ports. */
+  /** Port of the first function URL; the next function URLs use the following ports. "free" uses any free ports. */
   ports: number | "free";
   /** Default: the limits of AWS. */
   limits?: StreamLimits | undefined;
@@ -46,7 +46,7 @@ interface Exchange {
   outgoing: ServerResponse;
   sourceIp: string;
   requestId: string;
-  /** Headers that Lambda adds beside those of the function. */
+  /** Headers that Lambda adds to the function's headers. */
   added: HeaderLines;
 }
 
@@ -61,7 +61,10 @@ class FunctionUrlError extends Error {
   }
 }
 
-/** Function URLs of Lambda. Each has a listener that reads its configuration from the account at every request. */
+/**
+ * Function URLs of Lambda. Each function URL has a listener that reads its configuration from the account at every
+ * request.
+ */
 export class FunctionUrls {
   readonly effects: Effects = {
     create: async (resource) => {
@@ -81,8 +84,8 @@ export class FunctionUrls {
   }
 
   /**
-   * Serves every function URL of the account. One that cannot keep its port moves to another. A move changes the URL in
-   * the account, so the provider's next diff shows it.
+   * Serves every function URL of the account. A function URL that cannot keep its port moves to another port. A move
+   * changes the URL in the account, so the provider's next diff shows the new URL.
    *
    * @throws PortInUseError when a port is in use and `ports` is not "free"
    */
@@ -158,8 +161,9 @@ export class FunctionUrls {
   }
 
   /**
-   * Since October 2025 a public URL needs two permissions for everybody, and since November 2026 also in old accounts. A
-   * URL with the type AWS_IAM needs a signature, which is not verified: the local cloud has no users.
+   * Throws unless the request may invoke the function. A public URL needs two permissions with the principal `*`: since
+   * October 2025 in new accounts, since November 2026 in all accounts. A URL with the type AWS_IAM needs a signature.
+   * The signature is not verified, because the local cloud has no users.
    *
    * @throws FunctionUrlError
    */
@@ -185,7 +189,7 @@ export class FunctionUrls {
   /**
    * Builds the event as JSON.
    *
-   * @throws FunctionUrlError when it is too large
+   * @throws FunctionUrlError when the event is too large
    */
   private async event({ outputs }: AwsResource, { request, sourceIp, requestId }: Exchange): Promise<string> {
     const body = await readBody(request, MAX_REQUEST_BYTES);
@@ -226,7 +230,7 @@ export class FunctionUrls {
     });
     try {
       const json = await lambda.respond(name, event, requestId, stream);
-      // Lambda reads status and headers only from a stream: the client gets the whole result as the body.
+      // Without a stream, Lambda does not read status and headers from the result. The whole result is the body.
       if (json !== undefined) sendJson(outgoing, 200, added, JSON.parse(json));
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error;

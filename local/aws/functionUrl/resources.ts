@@ -15,8 +15,9 @@ const corsList = (maxItems: number, maxLength: number) =>
     .optional();
 
 /**
- * aws:lambda/functionUrl:FunctionUrl. Its URL is a port on localhost. With authorizationType NONE the real provider also
- * adds two permissions for everybody and never removes them. The local cloud adds none: a program must declare them.
+ * aws:lambda/functionUrl:FunctionUrl. Its URL is a port on localhost. With authorizationType NONE the real provider
+ * also adds two permissions with the principal `*` and never removes them. The local cloud does not add them, so a
+ * program must declare them.
  */
 export const functionUrl: ResourceType = {
   type: "aws:lambda/functionUrl:FunctionUrl",
@@ -31,7 +32,7 @@ export const functionUrl: ResourceType = {
     cors: z
       .looseObject({
         allowOrigins: corsList(100, 253),
-        // This limit is how AWS rejects OPTIONS, which Lambda answers itself.
+        // With this limit of 6 characters AWS rejects OPTIONS. Lambda itself answers OPTIONS requests.
         allowMethods: corsList(6, 6),
         allowHeaders: corsList(100, 1024),
         exposeHeaders: corsList(100, 1024),

@@ -27,23 +27,23 @@ type HeaderLine = [name: string, value: string];
 /** Settings of a streamed response. */
 export interface StreamedResponseOptions {
   outgoing: ServerResponse;
-  /** Headers that Lambda adds beside those of the function. */
+  /** Headers that Lambda adds to the function's headers. */
   added: HeaderLines;
   limits: StreamLimits;
-  /** When the function times out, in milliseconds of `performance.now()`. */
+  /** Time at which the function times out, in milliseconds of `performance.now()`. */
   deadlineMs: number;
 }
 
 /**
- * Writes a streamed response of a function to a client, as unkindly as Lambda:
+ * Writes a streamed response of a function to a client, with the known faults of Lambda:
  *
  * - It holds each chunk back until the next write or the end (aws-lambda-nodejs-runtime-interface-client#102).
  * - A response without a body never ends: the client waits until the function's timeout (the same repository, #95).
- * - The function does not learn that its client has gone (#145). Its writes succeed, and nobody reads them.
+ * - The function does not learn that its client has disconnected (#145). Its writes succeed, and their data is lost.
  */
 export class StreamedResponse implements ResponseSink {
   private held: Uint8Array | undefined;
-  /** The bytes so far of status and headers. Undefined in the body. */
+  /** Received bytes of status and headers. Undefined once the body has begun. */
   private prelude: Buffer | undefined;
   private contentType = "";
   private bodyBytes = 0;
@@ -51,7 +51,7 @@ export class StreamedResponse implements ResponseSink {
   private nextByteAtMs = 0;
   private deliveries: Promise<void> = Promise.resolve();
   private hasEnded = false;
-  /** Whether nothing more goes out, at the end or after an error. */
+  /** Whether the response has ended or failed. */
   private isOver = false;
 
   constructor(private readonly options: StreamedResponseOptions) {}
@@ -62,7 +62,7 @@ export class StreamedResponse implements ResponseSink {
   }
 
   write(chunk: Uint8Array): Promise<void> {
-    // The first write sends the headers. Its own bytes wait for the next.
+    // The first write only sends the headers. The next write sends the first chunk.
     const previous = this.held ?? new Uint8Array();
     this.held = chunk;
     return this.deliver(previous);
@@ -76,8 +76,8 @@ export class StreamedResponse implements ResponseSink {
   }
 
   /**
-   * Ends the response of a function that has failed: with a 502, or by cutting the connection after the first byte. Does
-   * nothing when the function had already ended its stream.
+   * Ends the response of a failed function. Sends a 502, or cuts the connection when the headers were already sent.
+   * Does nothing when the function had already ended its stream.
    */
   fail(): void {
     if (!this.hasEnded) this.abort();
@@ -87,12 +87,12 @@ export class StreamedResponse implements ResponseSink {
     if (this.isOver) return;
     this.isOver = true;
     const { outgoing, added } = this.options;
-    // Closes the connection after the bytes so far, without the last chunk of a complete response.
+    // Sends the pending bytes and closes the connection without the final chunk, so the client notices the failure.
     if (outgoing.headersSent) outgoing.socket?.destroySoon();
     else sendError(outgoing, added);
   }
 
-  /** Chunks go out one after the other. An invalid header fails the response. */
+  /** Sends chunks one after another. An invalid header fails the response. */
   private deliver(chunk: Uint8Array): Promise<void> {
     this.deliveries = this.deliveries.then(() => this.send(chunk)).catch(() => this.abort());
     return this.deliveries;
@@ -108,7 +108,7 @@ export class StreamedResponse implements ResponseSink {
     if (allowed.byteLength < body.byteLength) this.abort();
   }
 
-  /** Splits a chunk at the end of the burst, and then into parts of at most 50 ms. */
+  /** Splits a chunk into the part that still belongs to the burst, and parts that take at most 50 ms each. */
   private *slices(chunk: Uint8Array): Generator<Uint8Array> {
     const { burstBytes, bytesPerSecond } = this.options.limits;
     for (let from = 0; from < chunk.byteLength; ) {
@@ -126,7 +126,7 @@ export class StreamedResponse implements ResponseSink {
       if (this.nextByteAtMs > nowMs) await sleep(this.nextByteAtMs - nowMs);
       this.nextByteAtMs = Math.max(this.nextByteAtMs, nowMs) + (slice.byteLength / limits.bytesPerSecond) * 1000;
     }
-    // The function may have timed out or the client may have gone during the pause.
+    // During the pause, the function may have timed out, or the client may have disconnected.
     if (this.isOver || outgoing.destroyed) return;
     this.bodyBytes += slice.byteLength;
     if (!outgoing.write(slice) && !outgoing.destroyed) await drained(outgoing);
@@ -184,7 +184,7 @@ export function sendError(outgoing: ServerResponse, added: HeaderLines): void {
 /**
  * Parses status, headers and cookies.
  *
- * @throws Error when they are malformed
+ * @throws Error when the JSON or the status is malformed
  */
 function headOf(json: Buffer): { status: number; headers: HeaderLines } {
   const { statusCode = 200, headers = {}, cookies = [] } = JSON.parse(json.toString()) ?? {};
@@ -196,7 +196,7 @@ function headOf(json: Buffer): { status: number; headers: HeaderLines } {
   return { status: statusCode, headers: [...lines, ...cookies.map((one: unknown) => ["set-cookie", String(one)])] };
 }
 
-/** Resolves when a slow client has caught up or has gone. */
+/** Resolves when a slow client has read the pending bytes or has disconnected. */
 function drained(outgoing: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -1,7 +1,7 @@
 import { isObject } from "../../support/protocol/value";
 import { texts } from "../support/values";
 
-/** CORS configuration of an API. The API's CORS headers replace the CORS headers that the functions return. */
+/** CORS configuration of an API. API Gateway replaces CORS headers from the functions with those of the API. */
 export class Cors {
   private constructor(
     private readonly origins: string[],

@@ -11,7 +11,7 @@ export function accessKeyOf(roleArn: string): string {
 /**
  * ARN of the role whose credentials have signed a request.
  *
- * @returns undefined for all other credentials: those of an operator, who may do everything
+ * @returns undefined for all other credentials; they are an operator's and allow everything
  */
 export function callingRole(account: AwsAccount, authorization = ""): string | undefined {
   const accessKeyId = signatureScope(authorization)?.accessKeyId;

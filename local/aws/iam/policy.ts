@@ -16,8 +16,8 @@ interface Access {
 }
 
 /**
- * Whether a role's trust policy lets a service of this account assume it. False for a role that does not exist. Of the
- * conditions, the local cloud knows only `aws:SourceAccount`.
+ * Whether a role's trust policy lets a service of this account assume it. False for a role that does not exist. The
+ * only supported condition is `aws:SourceAccount`.
  */
 export function trusts(account: AwsAccount, roleArn: string, service: string): boolean {
   const trust = roleOf(account, roleArn)?.outputs.assumeRolePolicy;
@@ -83,14 +83,18 @@ function applies(statement: Record<string, unknown>, access: Access): boolean {
   );
 }
 
-/** Whether a condition accepts the account. A statement with another condition does not apply. */
+/**
+ * Whether a statement's condition accepts the account. Only a missing condition or `aws:SourceAccount` can.
+ */
 function isFrom(account: string, condition: unknown): boolean {
   if (condition === undefined) return true;
   const expected = { StringEquals: { "aws:SourceAccount": account } };
   return JSON.stringify(condition) === JSON.stringify(expected);
 }
 
-/** Patterns by condition key that every value of the key must match. */
+/**
+ * Patterns of `ForAllValues:StringLike`, by condition key. Each value of a key must match one of the key's patterns.
+ */
 function patternsOf(condition: unknown): Record<string, unknown> {
   const patterns = isObject(condition) ? condition["ForAllValues:StringLike"] : undefined;
   return isObject(patterns) ? patterns : {};

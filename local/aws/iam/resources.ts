@@ -65,7 +65,7 @@ export const policy: ResourceType = {
 };
 
 function roleName() {
-  return z.string().regex(/^[\w+=,.@-]{1,64}$/, "must be 1 to 64 of letters, digits and +=,.@_-");
+  return z.string().regex(/^[\w+=,.@-]{1,64}$/, "must have 1 to 64 characters: letters, digits and +=,.@_-");
 }
 
 function isPolicy(json: string): boolean {

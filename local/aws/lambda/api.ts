@@ -24,7 +24,10 @@ export interface LambdaApiOptions {
   port: number;
   /** Concurrent executions of the account, as GetAccountSettings returns them. Default 1,000. */
   concurrencyLimit?: number;
-  /** Runs a Lambda and returns its result; rejects with FunctionError when it fails, with ThrottledError when throttled. */
+  /**
+   * Runs a Lambda and returns its result. Rejects with a FunctionError when the function fails, and with a
+   * ThrottledError when it is throttled.
+   */
   invoke: (name: string, event: unknown, requestId: string) => Promise<unknown>;
   /** Invokes a Lambda asynchronously. */
   accept: (name: string, event: unknown, requestId: string) => Promise<void>;

@@ -13,7 +13,7 @@ export class CollectedResponse implements ResponseSink {
   end(): void {}
 
   /**
-   * All bytes, parsed as JSON when they are JSON. Status and headers of `HttpResponseStream.from` are part of the text,
+   * All bytes, parsed as JSON if possible. Status and headers of `HttpResponseStream.from` are part of the text,
    * because only a function URL in the mode RESPONSE_STREAM separates them.
    */
   get result(): unknown {

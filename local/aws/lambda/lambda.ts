@@ -14,13 +14,13 @@ import { functionName, lambdaFunction } from "./resources";
 import { LambdaSandbox, type ResponseSink, type RunOptions } from "./sandbox";
 
 /**
- * Maximum number of workers of one function for `invoke`. Further invocations wait: one machine carries all functions.
- * Lambda itself starts more workers.
+ * Maximum number of workers of one function for `invoke`. Further invocations wait, because all functions share one
+ * machine. AWS would start more workers.
  */
 const MAX_WORKERS = 4;
 /**
- * Concurrency limit of the local account, for each function on its own. AWS's default is 1,000 for all functions
- * together, which is too many threads for one machine.
+ * Concurrency limit of each function. AWS's default limit is 1,000 for all functions together, which is too many
+ * threads for one machine.
  */
 const ACCOUNT_CONCURRENCY = 64;
 
@@ -86,8 +86,8 @@ export class Lambda {
   constructor(private readonly options: LambdaOptions) {}
 
   /**
-   * Removes the unpacked packages of earlier code. Call this method before the first invocation, because a worker may
-   * use such a package afterwards.
+   * Removes the unpacked packages of earlier code. Call this method before the first invocation, because afterwards a
+   * worker may use such a package.
    */
   async removeOldPackages(): Promise<void> {
     for (const { id, outputs } of this.options.account.list(lambdaFunction.type)) {
@@ -98,13 +98,13 @@ export class Lambda {
   }
 
   /**
-   * Runs a function and returns its result, converted to JSON and back. The result of a streaming handler is the text of
-   * its stream.
+   * Runs a function and returns its result, converted to JSON and back. The result of a streaming handler is the text
+   * of its stream.
    *
    * @param reference name or ARN of the function
    * @param requestId `awsRequestId` in the context of the function
-   * @throws FunctionError when the function fails; ThrottledError when it reserves 0 executions; Error when it does not
-   * exist
+   * @throws FunctionError when the function fails; ThrottledError when the function reserves 0 executions; Error when
+   * the function does not exist
    */
   async invoke(reference: string, event: unknown, requestId: string = randomUUID()): Promise<unknown> {
     const resource = this.existing(reference);

@@ -11,7 +11,7 @@ export const lambdaFunction: ResourceType = {
   inputs: z.looseObject({
     name: z
       .string()
-      .regex(/^[\w-]{1,64}$/, "must be 1 to 64 of letters, digits, _ and -")
+      .regex(/^[\w-]{1,64}$/, "must have 1 to 64 characters: letters, digits, _ and -")
       .optional(),
     role: z.string().startsWith("arn:", "must be the ARN of a role"),
     code: z.unknown().refine((code) => code !== undefined, "is required: an archive"),

@@ -5,7 +5,7 @@
 import { Writable } from "node:stream";
 import type { FromWorker } from "./sandbox.ts";
 
-/** A handler of either kind. */
+/** A buffered or streaming handler. */
 export type Handler = (...parameters: unknown[]) => unknown;
 
 /** Sends a message to the sandbox. */
@@ -15,10 +15,12 @@ const MARKER = Symbol.for("aws.lambda.runtime.handler.streaming");
 /** Content type of a stream that starts with status and headers. */
 const WITH_PRELUDE = "application/vnd.awslambda.http-integration-response";
 const DELIMITER_BYTES = 8;
-/** Bytes that the worker sends ahead of the sandbox's acknowledgements. More bytes wait in the handler's stream. */
+/** Limit of unacknowledged bytes. At this limit, further bytes wait in the handler's stream. */
 const WINDOW_BYTES = 64 * 1024;
 
-/** Members of `Writable` that the runtime gives to the handler. The stream is no `Writable`, as in AWS. */
+/**
+ * Members of `Writable` that the runtime copies to the handler's stream. As in AWS, that stream is not a `Writable`.
+ */
 const METHODS = [
   ...["cork", "destroy", "uncork", "addListener", "emit", "eventNames", "getMaxListeners", "listenerCount"],
   ...["listeners", "off", "on", "once", "prependListener", "prependOnceListener", "rawListeners"],
@@ -35,7 +37,7 @@ export interface ResponseStream {
   stream: object;
   /** Resolves when the handler has ended the stream and its last chunk is sent. Rejects after an error of the stream. */
   finished: Promise<void>;
-  /** Takes the sandbox's acknowledgement of earlier chunks. */
+  /** Records that the sandbox has processed `bytes` bytes. */
   acknowledge(bytes: number): void;
 }
 
@@ -76,12 +78,12 @@ export function createResponseStream(post: Post): ResponseStream {
   const finished = new Promise<void>((resolve, reject) => {
     sender.once("finish", resolve).once("error", reject);
   });
-  // A handler that fails is not waiting for the stream.
+  // When the handler fails, nothing awaits `finished`. Its rejection must not count as unhandled.
   finished.catch(() => {});
   return { stream: handlerStream(sender, post), finished, acknowledge: (bytes) => sender.acknowledge(bytes) };
 }
 
-/** Sends each chunk to the sandbox and stops while the sandbox has not acknowledged enough of them. */
+/** Sends chunks to the sandbox. Pauses while too many bytes are unacknowledged. */
 class Sender extends Writable {
   private readonly post: Post;
   private unacknowledgedBytes = 0;
@@ -94,11 +96,11 @@ class Sender extends Writable {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     if (chunk.byteLength === 0) {
-      // HTTP has no empty chunk: Node's own streams send nothing for it.
+      // HTTP has no empty chunk. Node's own streams also skip it.
       done();
       return;
     }
-    // A copy, because a small Buffer is a view of a pool that must stay in this thread.
+    // A copy, because a small Buffer is a view of Node's shared pool, and the pool cannot move to another thread.
     const copy = new Uint8Array(chunk);
     this.unacknowledgedBytes += copy.byteLength;
     this.post({ type: "chunk", chunk: copy }, [copy.buffer]);
@@ -143,7 +145,7 @@ function handlerStream(sender: Sender, post: Post) {
       return Reflect.apply(sender.write, sender, [bytes, ...rest]);
     },
     // As in AWS, `end(chunk)` without an earlier write sends no prelude: Lambda then answers 502
-    // (aws-lambda-nodejs-runtime-interface-client#97). It also ignores its second and third parameter.
+    // (aws-lambda-nodejs-runtime-interface-client#97). As in AWS, `end` ignores its second and third parameter.
     end(chunk?: unknown): void {
       start();
       Reflect.apply(sender.end, sender, [chunk]);

@@ -1,7 +1,7 @@
 /**
- * Lambda's Node runtime as a worker thread: loads the handler once, then processes one event after the other. Node runs
- * this file directly and only strips the types. So the file uses only erasable TypeScript and imports at run time only
- * files that do the same.
+ * Lambda's Node runtime as a worker thread: loads the handler once, then processes one event after another. Node runs
+ * this file directly and only removes the types. The file may therefore contain only erasable TypeScript, and so may
+ * every file that it imports at run time.
  */
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -78,7 +78,7 @@ async function invoke({ event, handler, context, timeoutMs }: Invocation): Promi
   }
 }
 
-/** Runs a streaming handler. Waits until the stream has ended too, so a handler that never ends it times out. */
+/** Runs a streaming handler and waits until its stream has ended. A handler that never ends the stream times out. */
 async function stream(run: Handler, event: unknown, context: object): Promise<Outcome> {
   response = createResponseStream(post);
   const running = run(event, response.stream, context);

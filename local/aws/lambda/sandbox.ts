@@ -25,18 +25,18 @@ export interface Invocation {
 }
 
 /**
- * The result as JSON, a response that the handler has streamed, or an error in Lambda's shape. An error may follow a part
- * of a streamed response.
+ * The result as JSON, a streamed response, or an error in Lambda's shape. After an error, a part of the response may
+ * already have been streamed.
  */
 export type Outcome =
   | { result: string }
   | { streamed: true }
   | { error: { errorType: string; errorMessage: string; trace?: string[] } };
 
-/** Messages to a worker. An acknowledgement lets the worker send as many bytes more. */
+/** Messages to a worker. An acknowledgement of some bytes lets the worker send the same number of further bytes. */
 export type ToWorker = ({ type: "invoke" } & Invocation) | { type: "acknowledge"; bytes: number };
 
-/** Messages from a worker. Those of a streamed response come before the outcome. */
+/** Messages from a worker. The outcome is the last message of an invocation. */
 export type FromWorker =
   | { type: "start"; contentType: string }
   | { type: "chunk"; chunk: Uint8Array<ArrayBuffer> }
@@ -47,7 +47,9 @@ export type FromWorker =
 export interface ResponseSink {
   /** Called once, before the first chunk or the end. */
   start(contentType: string): void;
-  /** Takes a chunk. Resolves when the reader wants more; the worker sends only a little in advance. */
+  /**
+   * Takes a chunk. Resolves when the reader can take the next chunk. The worker sends only a few chunks before that.
+   */
   write(chunk: Uint8Array): Promise<void>;
   /** Called when the handler has ended the stream. */
   end(): void;

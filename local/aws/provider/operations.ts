@@ -18,7 +18,10 @@ import {
 import { type Change, changes, isWithin, topLevel } from "./diff";
 import { resourceType } from "./types";
 
-/** Additional input with the names of all inputs that have an automatic name, as in Pulumi's bridged providers. */
+/**
+ * Name of an additional input: the list of all inputs that have an automatic name. Pulumi's bridged providers have the
+ * same input.
+ */
 const DEFAULTS = "__defaults";
 
 /** An error in one property. */
@@ -57,7 +60,7 @@ export interface Target {
 interface Naming {
   /** Seed of the random suffix. */
   seed: Uint8Array;
-  /** Name by the pattern of `pulumi:autonaming`. Undefined when the stack has no pattern. */
+  /** Name that the engine has made from the pattern of `pulumi:autonaming`. Undefined when the stack has no pattern. */
   proposed: string | undefined;
 }
 
@@ -84,10 +87,9 @@ export class Operations {
   ) {}
 
   /**
-   * Stores the default tags.
+   * Stores the default tags. Ignores a configuration without a region, such as that of the package `docker-build`.
    *
-   * @param config configuration of the provider. That of the package `docker-build`, which has no region, is ignored
-   * @throws Error when the account is not an allowed one
+   * @throws Error when `allowedAccountIds` does not contain the account
    */
   configure(config: Properties): void {
     if (!("region" in config)) return;
@@ -260,7 +262,7 @@ export class Operations {
     return isTaggable ? { tagsAll: { ...this.defaultTags, ...(isObject(tags) && tags) } } : {};
   }
 
-  /** A change of the provider's default tags is a change of every resource that has tags. */
+  /** When the provider's default tags change, every resource that has tags changes too. */
   private tagChanges(description: ResourceType, old: Old, news: Properties): Change[] {
     if (!description.isTaggable) return [];
     const { tagsAll } = plainProperties(old.outputs);
@@ -291,8 +293,9 @@ export class Operations {
   }
 
   /**
-   * Computed outputs that differ from the state of the Pulumi engine. When the program uses `ignoreChanges`, the result
-   * omits the outputs that an update computes again: they can differ just because an ignored input was changed.
+   * Returns the computed outputs that differ from the state of the Pulumi engine. When the program uses
+   * `ignoreChanges`, the result omits outputs that an update computes again: a change of an ignored input would change
+   * them too.
    */
   private drift(description: ResourceType, id: string, { inputs, outputs }: Old, ignored: string[]): Change[] {
     const live = this.find(description, id, plainProperties({ ...outputs, ...inputs }));
@@ -306,7 +309,7 @@ export class Operations {
     return changes(computed(plainProperties(outputs)), computed(live.outputs));
   }
 
-  /** Whether the old and the new resource have the same id in AWS, because the program sets the name. */
+  /** Whether the replacement would have the same id in AWS as the old resource, because the program sets the name. */
   private collides(description: ResourceType, olds: Properties, news: Properties): boolean {
     const { autoName, conflict } = description;
     if (conflict === undefined || (autoName !== undefined && isAutoNamed(news, autoName))) return false;
@@ -331,7 +334,8 @@ export class Operations {
 }
 
 /**
- * Converts an object to JSON text, as the real provider does. An object that contains an unknown is unknown as a whole.
+ * Converts an object to JSON text, as the real provider does. When an object contains an unknown, the whole text is
+ * unknown.
  */
 function asJsonText(value: unknown): unknown {
   const document = plain(value);
@@ -381,7 +385,10 @@ function isAutoNamed(inputs: Properties, name: string): boolean {
   return Array.isArray(defaults) && defaults.includes(name);
 }
 
-/** The name proposed by the engine, in lower case where AWS requires it; else Pulumi's own form of automatic names. */
+/**
+ * Returns the name that the engine proposed, in lower case where AWS requires lower case. Without a proposed name,
+ * returns a name in Pulumi's default format.
+ */
 function automaticName({ type }: ResourceType, name: string, prefix: unknown, { seed, proposed }: Naming): string {
   if (prefix === undefined && proposed !== undefined)
     return type === repository.type ? proposed.toLowerCase() : proposed;

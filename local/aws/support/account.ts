@@ -8,13 +8,13 @@ export interface AwsResource {
   /** Id from the provider, unique within its type and scope. */
   id: string;
   /**
-   * The resource within which the id is unique, such as the API of a stage. Undefined when the id is unique within the
+   * Parent resource within which the id is unique: for a stage, the API. Undefined when the id is unique in the
    * account.
    */
   scope?: string;
   /**
-   * Inputs of the program, with the names of @pulumi/aws. Secrets are in plain text; the file is local and has mode
-   * 0600.
+   * Inputs of the program, with the names of @pulumi/aws. Secrets are in plain text, because only the owner can read
+   * the file (mode 0600).
    */
   inputs: Record<string, unknown>;
   /** All properties, inputs included. */

@@ -22,9 +22,12 @@ interface JsonService {
   /** Prefix of the operation in the header `x-amz-target`, without the dot. */
   target: string;
   operations: Record<string, (body: unknown) => unknown>;
-  /** Text after the operation in the emitted event of a request. Must not contain secrets. */
+  /** Returns the text after the operation in the emitted event of a request. The text must not contain secrets. */
   summary?: (body: unknown) => string;
-  /** Reason to refuse a request with this `Authorization` header; undefined to run it. Default: runs every request. */
+  /**
+   * Returns the reason to refuse a request with this `Authorization` header; undefined to run the request. Default:
+   * every request runs.
+   */
   denial?: (operation: string, body: unknown, authorization: string) => string | undefined;
 }
 

@@ -6,7 +6,7 @@ const PORT_COUNT = 100;
 
 /** Settings of the listeners of one service. */
 export interface ListenersOptions {
-  /** Display name of the resources, for the error about a range without a free port: `HTTP APIs`. */
+  /** Plural name of the resources for the error when every port is in use: `HTTP APIs`. */
   plural: string;
   /** First port of the range. "free" uses any free ports. */
   ports: number | "free";
@@ -41,8 +41,8 @@ export class Listeners {
   }
 
   /**
-   * Starts the listener of a resource on the port that it had before. With `ports: "free"` the resource moves to another
-   * port when its port is in use. With a range it moves when its port lies outside the range.
+   * Starts the listener of a resource on its earlier port. With `ports: "free"` the resource moves to another port when
+   * its port is in use. With a range it moves when its port lies outside the range.
    *
    * @param url the URL before the restart
    * @throws PortInUseError when the port is in use and `ports` is not "free"

@@ -13,7 +13,7 @@ interface ComputeContext {
   returned: Properties;
 }
 
-/** Static description of a resource type. The operations check, diff and preview need no other data about the type. */
+/** Static description of a resource type: all data that check, diff and preview need about the type. */
 export interface ResourceType {
   /** Pulumi type token. */
   readonly type: string;
@@ -41,7 +41,7 @@ export interface ResourceType {
   readonly defaults?: Properties;
   /** Outputs that are not inputs. They are unknown in the preview of a create. */
   readonly computed: Readonly<Record<string, (context: ComputeContext) => unknown>>;
-  /** Computed outputs that an update computes again; the others keep their values. */
+  /** Computed outputs that an update computes again. All other computed outputs keep their values. */
   readonly recomputed?: readonly string[];
   /** Outputs that are always secret. */
   readonly secretOutputs?: readonly string[];

@@ -136,7 +136,7 @@ function createSession(account: StripeAccount, given: z.output<typeof NewSession
   );
 }
 
-/** Refuses parameters that Stripe does not accept together, and what the double does not support. */
+/** Refuses parameters that Stripe does not accept together, and parameters that the double does not support. */
 function checkCombination(given: z.output<typeof NewSession>): void {
   const isSubscription = given.mode === "subscription";
   const paymentTypes = given.allowed_payment_method_types ?? ["card"];
@@ -156,7 +156,7 @@ function checkCombination(given: z.output<typeof NewSession>): void {
     throw invalid("You may only specify one of these parameters: customer, customer_email.");
 }
 
-/** Returns the session's end. Stripe counts its lifetime from the arrival of the request, `now`. */
+/** Returns the session's expiry time. Stripe counts the lifetime from `now`, the arrival of the request. */
 function expiryOf(wanted: number | undefined, now: number): number {
   const expiresAt = wanted ?? now + DAY;
   if (expiresAt < now + 30 * 60)

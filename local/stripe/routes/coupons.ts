@@ -6,7 +6,7 @@ import { expand, int } from "../parameters";
 import { invalid } from "../problem";
 import { nothing, type Route, route } from "../route";
 
-/** Coupons. A subscription or a Checkout Session gets one through its `discounts`. */
+/** Coupons. The parameter `discounts` of a subscription or a Checkout Session takes coupons. */
 export function couponsRoutes({ ledger }: StripeAccount): Route[] {
   return [
     route(
@@ -28,7 +28,7 @@ export function couponsRoutes({ ledger }: StripeAccount): Route[] {
           throw invalid("You must pass `currency` when passing `amount_off`.", "currency");
         if ((duration === "repeating") !== (duration_in_months !== undefined))
           throw invalid(
-            "`duration_in_months` must be passed exactly if `duration` is repeating.",
+            "`duration_in_months` is required when `duration` is repeating, and not allowed otherwise.",
             "duration_in_months",
           );
         const coupon = blank.coupon({

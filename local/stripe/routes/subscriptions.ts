@@ -128,7 +128,10 @@ function createSubscription(ledger: Ledger, params: z.output<typeof NewSubscript
   const trialEnd = params.trial_end ?? (params.trial_period_days ? now + params.trial_period_days * DAY : null);
   const isSent = params.collection_method === "send_invoice";
   if (isSent !== (params.days_until_due !== undefined))
-    throw invalid("`days_until_due` must be passed exactly if `collection_method` is send_invoice.", "days_until_due");
+    throw invalid(
+      "`days_until_due` is required when `collection_method` is send_invoice, and not allowed otherwise.",
+      "days_until_due",
+    );
   const subtotal = priced.reduce((sum, { price, quantity }) => sum + (price.unit_amount ?? 0) * quantity, 0);
   const coupons = (params.discounts ?? []).map(({ coupon }) => coupon);
   const isFree = coupons.some(

@@ -52,7 +52,7 @@ export function reveal(value: Value): Value {
   return rewrite(value, (marked) => (isSecret(marked) ? reveal(marked.value ?? null) : undefined));
 }
 
-/** Replaces output values with plain and secret values, because only remote components understand output values. */
+/** Replaces output values with plain or secret values, because only remote components understand output values. */
 export function collapseOutputs(value: Value): Value {
   return rewrite(value, (marked) => {
     if (marked[signatureKey] !== outputSignature) return undefined;

@@ -28,7 +28,7 @@ afterEach(async () => {
   expect(unhandled).not.toHaveBeenCalled();
 });
 
-/** Cooldowns that keep the configured order and record what they are told. */
+/** Cooldowns that keep the configured order and record every result that they receive. */
 function recordingCooldowns(): Cooldowns & { marks: string[] } {
   const marks: string[] = [];
   return {
@@ -43,7 +43,7 @@ function recordingCooldowns(): Cooldowns & { marks: string[] } {
   };
 }
 
-/** Starts a chat. `ended` has its result or its error. */
+/** Starts a chat. `ended` resolves to the chat's result or error. */
 function start(providers: ScriptedProvider[], over: Partial<AttemptOptions> = {}) {
   const cooldowns = recordingCooldowns();
   const controller = new AbortController();
@@ -120,7 +120,7 @@ it("estimates the usage and names the configured model when the provider reports
 });
 
 describe("before the first text", () => {
-  it.each(causes)("reacts to %s as the table says", async (cause) => {
+  it.each(causes)("reacts to %s as the table of failures defines", async (cause) => {
     const { retry, fallBack, cooldown, code } = failures[cause];
     const chat = await run([scripted("anthropic", [{ fail: cause }]), scripted("openai", reply("はい"))]);
     expect(chat.calls).toEqual([retry === "once" ? 2 : 1, fallBack ? 1 : 0]);
@@ -130,19 +130,19 @@ describe("before the first text", () => {
     expect(cooldown === "none" || chat.marks.includes(`anthropic ${cause}`)).toBe(true);
   });
 
-  it.each(causes)("fails with the code of %s when it is the only failure", async (cause) => {
+  it.each(causes)("fails with the code of %s when this is the only failure", async (cause) => {
     const chat = await run([scripted("anthropic", [{ fail: cause }])]);
     expect(chat.error).toBeInstanceOf(ChatFailure);
     expect(chat.error).toMatchObject({ code: failures[cause].code, text: "", cause: { reason: cause } });
   });
 
-  it("keeps a provider whose retry succeeds", async () => {
+  it("uses the same provider's reply when the retry succeeds", async () => {
     const chat = await run([scripted("anthropic", [{ fail: "upstream_error" }], reply("はい")), scripted("openai")]);
     expect(chat.result).toMatchObject({ provider: "anthropic", attempts: 2 });
     expect(chat).toMatchObject({ calls: [2, 0], marks: ["anthropic ok"], failed: ["anthropic upstream_error"] });
   });
 
-  it("waits a random time before a retry, and a Retry-After of up to 2 s", async () => {
+  it("waits a random time before a retry, or for a Retry-After of up to 2 s", async () => {
     const retried = (retryAfterMs?: number) =>
       scripted(
         "openai",
@@ -161,7 +161,7 @@ describe("before the first text", () => {
     expect(chat).toMatchObject({ calls: [1, 1], waits: [], marks: ["anthropic rate_limited 2001", "openai ok"] });
   });
 
-  it("reports the shortest Retry-After when every provider refuses", async () => {
+  it("reports the shortest Retry-After when all providers refuse", async () => {
     const chat = await run([
       scripted("anthropic", [{ fail: "rate_limited", retryAfterMs: 30_000 }]),
       scripted("openai", [{ fail: "overloaded", retryAfterMs: 8_000 }]),
@@ -170,7 +170,7 @@ describe("before the first text", () => {
     expect(chat.error).toMatchObject({ code: "overloaded", retryAfterMs: 8_000, attempts: 4 });
   });
 
-  it("calls a provider at most twice and all providers at most six times", async () => {
+  it("makes at most two calls to each provider, and at most six calls in total", async () => {
     const names = ["anthropic", "openai", "bedrock", "huggingface"] as const;
     const chat = await run(names.map((name) => scripted(name, [{ fail: "upstream_error" }])));
     expect(chat.calls).toEqual([2, 2, 2, 0]);
@@ -178,7 +178,7 @@ describe("before the first text", () => {
     expect(chat.failed).toHaveLength(6);
   });
 
-  it("is not misled by a fallback that refuses the request", async () => {
+  it("reports the preferred provider's failure when the fallback fails with another one", async () => {
     const chat = await run([
       scripted("anthropic", [{ fail: "overloaded" }]),
       scripted("openai", [{ fail: "invalid_request" }]),
@@ -186,7 +186,7 @@ describe("before the first text", () => {
     expect(chat.error).toMatchObject({ code: "overloaded", cause: { reason: "overloaded" } });
   });
 
-  it("asks the next provider once the silent one is over its deadline, and never the silent one again", async () => {
+  it("asks the next provider after a timeout, and never the silent provider again", async () => {
     const chat = await run([scripted("anthropic", ["hang"]), scripted("openai", reply("はい"))]);
     expect(chat).toMatchObject({ calls: [1, 1], marks: ["anthropic timeout", "openai ok"] });
     expect(chat.result).toMatchObject({ provider: "openai", ttftMs: 12_000 });
@@ -200,7 +200,7 @@ describe("before the first text", () => {
     }
   });
 
-  it("treats an unknown error as upstream_error and keeps its message out of the failure's message", async () => {
+  it("treats an unknown error as upstream_error, and the failure's message does not quote it", async () => {
     const onFailure = vi.fn();
     const chat = await run([scripted("anthropic", [{ throws: new TypeError("a prompt") }])], { onFailure });
     expect(chat.error).toMatchObject({ code: "unavailable" });
@@ -213,7 +213,7 @@ describe("before the first text", () => {
     expect((await run([])).error).toMatchObject({ code: "unavailable", attempts: 0 });
   });
 
-  it("asks the providers in the order of the cooldowns", async () => {
+  it("asks the providers in the order that the cooldowns return", async () => {
     const cooldowns = { ...recordingCooldowns(), order: async ([a, b]: readonly unknown[]) => [b, a] as never };
     const chat = await run([scripted("anthropic", reply("甲")), scripted("openai", reply("乙"))], { cooldowns });
     expect(chat.result?.text).toBe("乙");
@@ -223,7 +223,7 @@ describe("before the first text", () => {
 describe("a conversation that is too long", () => {
   const tooLong: ScriptStep[] = [{ fail: "context_too_long" }];
 
-  it("loses its oldest turns once for each provider, and never repeats the same size", async () => {
+  it("loses its oldest turns once for each provider, and becomes shorter with each call", async () => {
     const provider = scripted("anthropic", tooLong);
     const fallback = scripted("openai", tooLong);
     const chat = await run([provider, fallback], { chat: chatWith(19) });
@@ -233,7 +233,7 @@ describe("a conversation that is too long", () => {
     expect(chat).toMatchObject({ waits: [] });
   });
 
-  it("keeps the newest messages, and a user's message first", async () => {
+  it("keeps the newest messages, and begins with a user's message", async () => {
     const provider = scripted("anthropic", tooLong, reply("はい"));
     const { result } = await run([provider], { chat: chatWith(5) });
     expect(result).toMatchObject({ text: "はい", attempts: 2 });
@@ -241,13 +241,13 @@ describe("a conversation that is too long", () => {
     expect(provider.calls[1]?.chat.messages[0]?.role).toBe("user");
   });
 
-  it("goes to the next provider at once when it has only one message", async () => {
+  it("is sent to the next provider at once when it has only one message", async () => {
     const chat = await run([scripted("anthropic", tooLong), scripted("openai", reply("はい"))]);
     expect(chat).toMatchObject({ calls: [1, 1] });
     expect(chat.result).toMatchObject({ text: "はい", attempts: 2 });
   });
 
-  it("can be retried after another failure", async () => {
+  it("can be retried once before and once after it is shortened", async () => {
     const provider = scripted(
       "anthropic",
       [{ fail: "upstream_error" }],
@@ -260,7 +260,7 @@ describe("a conversation that is too long", () => {
 });
 
 describe("after the first text", () => {
-  it.each(causes)("reacts to %s as the table says", async (cause) => {
+  it.each(causes)("reacts to %s as the table of failures defines", async (cause) => {
     const { fallBack, code } = failures[cause];
     const chat = await run([
       scripted("anthropic", [{ text: "あら" }, { fail: cause }]),
@@ -273,7 +273,7 @@ describe("after the first text", () => {
     } else expect(chat.error).toMatchObject({ code, text: "あら" });
   });
 
-  it("keeps a text of 200 characters and fails", async () => {
+  it("keeps a text of 200 characters and fails instead of restarting", async () => {
     const providers = (text: string) => [
       scripted("anthropic", [{ text }, { throws: new Error("reset") }]),
       scripted("openai", reply("はい")),
@@ -308,7 +308,7 @@ describe("after the first text", () => {
     expect(chat.error).toMatchObject({ code: "timeout", text: "あら", cause: { reason: "timeout" } });
   });
 
-  it("restarts with the provider that answers, after another one that did not", async () => {
+  it("restarts with the first provider that answers", async () => {
     const chat = await run([
       scripted("anthropic", [{ text: "あら" }]),
       scripted("openai", [{ fail: "auth_or_quota" }]),
@@ -318,7 +318,7 @@ describe("after the first text", () => {
     expect(chat.marks).toEqual(["anthropic broken", "openai auth_or_quota", "bedrock ok"]);
   });
 
-  it("restarts when the characters drip below the floor", async () => {
+  it("restarts when the text arrives below the minimum speed", async () => {
     const drip = Array.from({ length: 50 }, () => [{ text: "あ" }, { wait: 1_000 }]).flat();
     const chat = await run([scripted("anthropic", drip), scripted("openai", reply("はい"))]);
     expect(chat.failed).toEqual(["anthropic timeout"]);
@@ -329,18 +329,18 @@ describe("after the first text", () => {
 describe("a filtered reply", () => {
   const filtered: ScriptStep = { end: { finishReason: "filter" } };
 
-  it("is declined by Mama when it has no text, and is asked nowhere else", async () => {
+  it("becomes Mama's refusal when it has no text, and no other provider is asked", async () => {
     const chat = await run([scripted("anthropic", [filtered]), scripted("openai", reply("はい"))]);
     expect(chat).toMatchObject({ calls: [1, 0], shown: deltas(refusalSentence), marks: ["anthropic ok"] });
     expect(chat.result).toMatchObject({ text: refusalSentence, finishReason: "filter" });
   });
 
-  it("keeps its text", async () => {
+  it("keeps the text that came before the filter", async () => {
     const { result } = await run([scripted("anthropic", [{ text: "あら" }, filtered])]);
     expect(result).toMatchObject({ text: "あら", finishReason: "filter" });
   });
 
-  it("replaces the text of another provider", async () => {
+  it("replaces another provider's incomplete text", async () => {
     const chat = await run([scripted("anthropic", [{ text: "あら" }]), scripted("openai", [filtered])]);
     expect(chat.shown).toEqual([{ delta: "あら" }, { restart: true }, { delta: refusalSentence }]);
   });
@@ -350,7 +350,7 @@ describe("an abort", () => {
   it.each([
     ["before the first text", ["hang"] as ScriptStep[], ""],
     ["after the first text", [{ text: "あら" }, "hang"] as ScriptStep[], "あら"],
-  ])("%s aborts the provider in the same tick and keeps the text", async (_, script, text) => {
+  ])("%s aborts the provider's call in the same tick and keeps the text", async (_, script, text) => {
     const provider = scripted("anthropic", script);
     const chat = start([provider, scripted("openai", reply("はい"))]);
     await vi.advanceTimersByTimeAsync(10);
@@ -380,14 +380,14 @@ describe("an abort", () => {
     expect(provider.calls).toHaveLength(1);
   });
 
-  it("before the start calls no provider", async () => {
+  it("prevents every call when it comes before the start", async () => {
     const provider = scripted("anthropic", reply("はい"));
     const chat = await run([provider], { signal: AbortSignal.abort("cancelled") });
     expect(chat.error).toMatchObject({ name: "ChatAborted", attempts: 0, calls: [] });
     expect(provider.calls).toEqual([]);
   });
 
-  it("ends the upstream call when the reader of the generator leaves", async () => {
+  it("aborts the provider's call when the caller stops reading", async () => {
     const provider = scripted("anthropic", [{ text: "あら" }, { text: "まあ" }, "hang"]);
     const stream = runAttempts({
       providers: [provider],
@@ -402,23 +402,23 @@ describe("an abort", () => {
   });
 });
 
-describe("the time of the whole chat", () => {
+describe("the time limit of the whole chat", () => {
   const deadlines = (): Deadlines => ({ ...deadlinesOf({ name: "openai" }), totalMs: 15_000 });
 
-  it("includes earlier calls, and its end is not the provider's fault", async () => {
+  it("includes earlier calls, and no cooldown starts when it ends", async () => {
     const slow = [{ wait: 10_000 }, { text: "はい" }, { wait: 10_000 }, { end: {} }];
     const chat = await run([scripted("anthropic", ["hang"]), scripted("openai", slow)], { deadlines });
     expect(chat).toMatchObject({ calls: [1, 1], marks: ["anthropic timeout"] });
     expect(chat.error).toMatchObject({ code: "timeout" });
   });
 
-  it("ends the search for another provider", async () => {
+  it("prevents a call to another provider when it has passed", async () => {
     const providers = (["anthropic", "openai", "bedrock"] as const).map((name) => scripted(name, ["hang"]));
     expect((await run(providers, { deadlines })).calls).toEqual([1, 1, 0]);
   });
 });
 
-it("counts tokens of each call: none for a refused request, an estimate for text and for a silent provider", async () => {
+it("counts no tokens for a refused call, and estimates those of a broken or silent call", async () => {
   const usage = { prompt_tokens: 9, completion_tokens: 1 };
   const { result } = await run([
     scripted("anthropic", [{ fail: "auth_or_quota" }]),

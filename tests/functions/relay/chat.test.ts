@@ -121,19 +121,19 @@ describe("A chat", () => {
     });
   });
 
-  it("holds the headers until the first text, and says after a while that the model is starting", async () => {
+  it("sends the headers with a waiting item when the first text takes long", async () => {
     await start({ times: { waitingAfterMs: 100, heartbeatMs: 50 } });
     provider.scripts = [[400, "a", "end"]];
     const arrivals = await Array.fromAsync(readEvents(await stream()));
     const [waiting] = arrivals;
     expect(waiting?.item).toEqual({ waiting: true, message: expect.stringContaining("お店を開ける") });
     const delta = arrivals.findIndex(({ item }) => item && "delta" in item);
-    // One comment belongs to the item, the others are heartbeats.
+    // One comment follows the waiting item. The other comments are heartbeats.
     expect(delta).toBeGreaterThan(3);
     expect(arrivals.at(-2)?.item).toMatchObject({ done: true, text: "a" });
   });
 
-  it("replaces a short beginning by the next provider's whole answer", async () => {
+  it("replaces a short incomplete reply by the next provider's reply", async () => {
     const next = new ScriptedProvider("openai");
     next.scripts = [["ok", "end"]];
     provider.scripts = [["half", new ProviderFailure("upstream_error", "500")]];
@@ -146,7 +146,7 @@ describe("A chat", () => {
     expect(items.at(-1)).toMatchObject({ done: true, text: "ok", provider: "openai", attempts: 2, restarted: true });
   });
 
-  it("ends with an error and the partial text when the provider breaks later", async () => {
+  it("ends with an error and the partial text when the only provider fails after the first text", async () => {
     provider.scripts = [["half", new ProviderFailure("upstream_error", "500")]];
     expect(await readItems(await stream())).toEqual([
       { delta: "half" },
@@ -176,7 +176,7 @@ describe("A chat", () => {
     expect(alarms.length > 0).toBe(["not_found", "auth_or_quota", "misconfigured", "invalid_request"].includes(reason));
   });
 
-  it("stops with an error shortly before Lambda would end the invocation", async () => {
+  it("ends with an error shortly before Lambda's timeout", async () => {
     await start({}, 15_300);
     provider.scripts = [["half", 60_000]];
     expect((await readItems(await stream())).at(-1)).toMatchObject({ error: { code: "timeout" }, text: "half" });
@@ -185,7 +185,7 @@ describe("A chat", () => {
 });
 
 describe("A ticket", () => {
-  it("is refused with the code of its fault", async () => {
+  it("is refused with an error code that gives the reason", async () => {
     const { tickets } = relay;
     const other = await createTickets();
     const codeOf = async (ticket: string) => errorOf(await stream({ text: "x" }, { ticket }));
@@ -199,7 +199,7 @@ describe("A ticket", () => {
     expect(provider.chats).toEqual([]);
   });
 
-  it("is checked after the shape and before the limits", async () => {
+  it("is checked after the body's shape and before the length limits", async () => {
     const text = "x".repeat(1_500);
     const ticket = await relay.tickets.sign("free");
     expect(await errorOf(await chat({ text: 1 }, { ticket: "nonsense" }))).toBe("invalid_input");
@@ -226,7 +226,7 @@ describe("Usage", () => {
     expect(relay.usage.settled).toHaveLength(10);
   });
 
-  it("refuses an id that is running, and accepts it afterwards", async () => {
+  it("refuses the id of a running chat, and accepts the id after that chat", async () => {
     provider.scripts = [["a", 300, "end"]];
     const first = await stream({ text: "x", id: "same-id-1" });
     expect(await errorOf(await stream({ text: "x", id: "same-id-1" }))).toBe("conflict");
@@ -249,14 +249,14 @@ describe("Usage", () => {
     expect(relay.spend.settled).toHaveLength(1);
   });
 
-  it("settles the spend with the difference between the worst case and the costs", async () => {
+  it("corrects the reserved spend to the real costs", async () => {
     await chat();
     await host.idle();
-    // 100 tokens of the prompt for $2 and 10 tokens of the reply for $10 per million.
+    // 100 prompt tokens at $2 per million, and 10 reply tokens at $10 per million.
     expect(relay.spend.reserved + (relay.spend.settled[0] ?? 0)).toBe(300);
   });
 
-  it("counts guests by their household, whatever their ticket and the spelling of their address", async () => {
+  it("counts the guests of a household together, whatever their tickets and address spellings are", async () => {
     const limit = { chatsPerMinute: 1, tokensPerDay: 1_000_000 };
     await start({ limits: { free: limit, paid: limit, vip: limit } });
     const as = async (sub: string, address: string) =>
@@ -289,7 +289,7 @@ describe("A cancellation", () => {
     expect(relay.usage.settled).toHaveLength(1);
   });
 
-  it("works late in a chat, after the ticket has expired", async () => {
+  it("stops a long chat even when the ticket has expired", async () => {
     provider.scripts = [["a", 60_000, "end"]];
     const response = await stream({ text: "x", id: "cancel-me" });
     await sleep(1_100);
@@ -298,7 +298,7 @@ describe("A cancellation", () => {
     await response.text();
   });
 
-  it("finds no chat of another user and no unknown chat", async () => {
+  it("gets not_found for another user's chat and for an unknown chat", async () => {
     provider.scripts = [["a", 300, "end"]];
     const response = await stream({ text: "x", id: "cancel-me" });
     const other = await relay.tickets.sign("vip", { sub: "user-2" });
@@ -310,7 +310,7 @@ describe("A cancellation", () => {
 });
 
 describe("A reader", () => {
-  /** Sends 64 kB pieces for ever, and counts them. */
+  /** Sends pieces of 64 kB until it is aborted, and counts them. */
   class EndlessProvider extends ScriptedProvider {
     pieces = 0;
 
@@ -319,7 +319,7 @@ describe("A reader", () => {
     }
   }
 
-  it("who does not read stops the provider's stream from being read", async () => {
+  it("who does not read pauses the reading of the provider's stream", async () => {
     const endless = new EndlessProvider();
     provider = endless;
     await start();
@@ -335,7 +335,7 @@ describe("A reader", () => {
     expect((await readItems(response)).at(-1)).toMatchObject({ error: { code: "cancelled" } });
   });
 
-  it("who leaves without a cancellation is not noticed, and the chat runs to its end", async () => {
+  it("who disconnects without a cancellation does not stop the chat", async () => {
     provider.scripts = [["a", 300, "b", "end"]];
     const leaving = new AbortController();
     const response = await stream({ text: "x" }, { signal: leaving.signal });
@@ -348,7 +348,7 @@ describe("A reader", () => {
 });
 
 describe("An answer", () => {
-  it("has a body and an end, whatever the script of the provider is", async () => {
+  it("has a body and exactly one end for every behaviour of the provider", async () => {
     const failure = new ProviderFailure("broken", "cut");
     const scripts = [
       [],
@@ -368,7 +368,7 @@ describe("An answer", () => {
     }
   });
 
-  it("is an error of the registry for every bad request", async () => {
+  it("has an error code of the registry for every bad request", async () => {
     const codes = await Promise.all([
       errorOf(await post("/other", {})),
       errorOf(await fetch(`${host.url}/chat`)),

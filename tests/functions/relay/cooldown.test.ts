@@ -33,7 +33,7 @@ it("keeps the configured order while every provider is healthy", async () => {
   expect(await container().order([a, b, c], at(0))).toEqual([a, b, c]);
 });
 
-it("skips a failed provider for 20 s, in the container that saw the failure at once", async () => {
+it("skips a failed provider for 20 s, at once in the container that saw the failure", async () => {
   const cooldowns = container();
   await cooldowns.order([a, b], at(0));
   await cooldowns.failed(a, "upstream_error", undefined, at(1));
@@ -42,7 +42,7 @@ it("skips a failed provider for 20 s, in the container that saw the failure at o
   expect(await cooldowns.order([a, b], at(21))).toEqual([a, b]);
 });
 
-it("tells other containers within 5 s", async () => {
+it("skips a failed provider in other containers within 5 s", async () => {
   const [one, other] = [container(), container()];
   await other.order([a, b], at(0));
   await one.failed(a, "timeout", undefined, at(1));
@@ -61,12 +61,12 @@ it("extends the cooldown to a longer Retry-After, up to 60 s", async () => {
   }
 });
 
-it.each(Object.keys(failures) as FailureCause[])("cools for %s as the table says", async (cause) => {
+it.each(Object.keys(failures) as FailureCause[])("follows the failure table for %s", async (cause) => {
   await container().failed(a, cause, undefined, at(0));
   expect(shared.ends.has(keys.a)).toBe(failures[cause].cooldown === "provider");
 });
 
-it("tries the provider whose cooldown ends first when all are cooling", async () => {
+it("tries the provider whose cooldown ends first when all are in cooldown", async () => {
   const cooldowns = container();
   await cooldowns.failed(a, "rate_limited", 50_000, at(0));
   await cooldowns.failed(b, "rate_limited", 30_000, at(0));
@@ -74,13 +74,13 @@ it("tries the provider whose cooldown ends first when all are cooling", async ()
 });
 
 describe("after its cooldown", () => {
-  it("a provider is tried by one chat of all containers", async () => {
+  it("a provider is tried by only one chat of all containers", async () => {
     await container().failed(a, "overloaded", undefined, at(0));
     const orders = await Promise.all(Array.from({ length: 20 }, () => container().order([a, b], at(20))));
     expect(orders.filter(([first]) => first === a)).toHaveLength(1);
   });
 
-  it("a provider is tried by one chat of a container that runs many", async () => {
+  it("a provider is tried by only one of several chats in a container", async () => {
     const cooldowns = container();
     await cooldowns.failed(a, "overloaded", undefined, at(0));
     const orders = await Promise.all(Array.from({ length: 20 }, () => cooldowns.order([a, b], at(20))));
@@ -88,7 +88,7 @@ describe("after its cooldown", () => {
     expect(shared.store.replace).toHaveBeenCalledTimes(1);
   });
 
-  it("a provider that answers is used by everyone again", async () => {
+  it("a provider that answers is used by all containers again", async () => {
     const [one, other] = [container(), container()];
     await one.failed(a, "overloaded", undefined, at(0));
     expect(await one.order([a, b], at(20))).toEqual([a, b]);
@@ -98,7 +98,7 @@ describe("after its cooldown", () => {
     expect(shared.ends.size).toBe(0);
   });
 
-  it("a provider that fails again cools again", async () => {
+  it("a provider that fails again gets a new cooldown", async () => {
     const cooldowns = container();
     await cooldowns.failed(a, "overloaded", undefined, at(0));
     await cooldowns.order([a, b], at(20));
@@ -107,14 +107,14 @@ describe("after its cooldown", () => {
     expect(await cooldowns.order([a, b], at(42))).toEqual([a, b]);
   });
 
-  it("a provider is tried again when the chat that tried it has disappeared", async () => {
+  it("a provider is tried again 20 s later when the first chat reported no result", async () => {
     await container().failed(a, "overloaded", undefined, at(0));
     expect(await container().order([a, b], at(20))).toEqual([a, b]);
     expect(await container().order([a, b], at(39))).toEqual([b]);
     expect(await container().order([a, b], at(40))).toEqual([a, b]);
   });
 
-  it("a provider needs no claim behind a healthy one", async () => {
+  it("a fallback behind a healthy provider is offered to every chat", async () => {
     await container().failed(b, "overloaded", undefined, at(0));
     for (let chat = 0; chat < 2; chat++) expect(await container().order([a, b], at(20))).toEqual([a, b]);
     expect(shared.store.replace).not.toHaveBeenCalled();
@@ -122,7 +122,7 @@ describe("after its cooldown", () => {
 });
 
 describe("the storage", () => {
-  it("is read once per 5 s, also by concurrent chats", async () => {
+  it("is read once per 5 s, even with concurrent chats", async () => {
     const cooldowns = container();
     await Promise.all([cooldowns.order([a, b], at(0)), cooldowns.order([a, b], at(0))]);
     await cooldowns.order([a, b], at(4.9));
@@ -146,7 +146,7 @@ describe("the storage", () => {
     expect(shared.store.remove).not.toHaveBeenCalled();
   });
 
-  it("does not undo a failure that happened during its read", async () => {
+  it("does not undo a failure that was recorded during the read", async () => {
     const cooldowns = container();
     const read = Promise.withResolvers<Map<string, number>>();
     vi.mocked(shared.store.read).mockReturnValueOnce(read.promise);
@@ -156,7 +156,7 @@ describe("the storage", () => {
     expect(await order).toEqual([b]);
   });
 
-  it("may fail: the container then knows its own failures", async () => {
+  it("may fail: the container then uses the failures that it saw itself", async () => {
     const broken = async () => {
       throw new Error("no table");
     };
@@ -170,7 +170,7 @@ describe("the storage", () => {
   });
 });
 
-it("separates the models of one vendor", async () => {
+it("keeps separate cooldowns for the models of one vendor", async () => {
   const cooldowns = container();
   const newer = { ...a, model: "newer" };
   await cooldowns.failed(a, "not_found", undefined, at(0));

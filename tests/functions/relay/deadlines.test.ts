@@ -22,7 +22,7 @@ const deadlines: Deadlines = {
 const drip = (waitMs: number, text: string, times: number): ScriptStep[] =>
   Array.from({ length: times }, () => [{ wait: waitMs }, { text }]).flat();
 
-/** Starts to read a stream. `ended` has its error and the time of its end. */
+/** Starts to read a stream. `ended` resolves to the stream's error and the time of its end. */
 function start(script: ScriptStep[], over: Partial<Deadlines> = {}, readerMs = 0) {
   const provider = scripted("openai", script);
   const controller = new AbortController();
@@ -48,20 +48,20 @@ async function settled(script: ScriptStep[], over: Partial<Deadlines> = {}, read
   return { events, aborted: upstream()?.aborted, ...(await ended) };
 }
 
-it("passes a reply on without an abort and leaves no timer", async () => {
+it("passes on a complete reply without an abort, and leaves no timer", async () => {
   const { events, error, aborted } = await settled(reply("あら", "、いらっしゃい"));
   expect(events).toEqual([{ text: "あら" }, { text: "、いらっしゃい" }, { end: { finishReason: "stop" } }]);
   expect({ error, aborted }).toEqual({ error: undefined, aborted: false });
 });
 
-it("drops empty texts, which do not count as the first text", async () => {
+it("drops empty texts and does not count them as the first text", async () => {
   const { events, error, endedMs } = await settled([{ text: "" }, { wait: 500 }, { text: "" }, "hang"]);
   expect(events).toEqual([]);
   expect(error).toMatchObject({ reason: "timeout", message: "No text within 1000 ms" });
   expect(endedMs).toBe(1_000);
 });
 
-it("ends after the first-text deadline when the provider never answers and ignores the abort", async () => {
+it("ends after the first-text deadline, even if the provider ignores the abort", async () => {
   const { error, endedMs, aborted } = await settled(["hang"]);
   expect(error).toMatchObject({ reason: "timeout", message: "No text within 1000 ms" });
   expect({ endedMs, aborted }).toEqual({ endedMs: 1_000, aborted: true });
@@ -80,11 +80,11 @@ it("measures each gap from the last text", async () => {
   expect({ error, endedMs }).toEqual({ error: undefined, endedMs: 7_000 });
 });
 
-it("ends when characters drip below the floor, although every gap is short", async () => {
+it("ends when the text arrives below the minimum speed, although every gap is short", async () => {
   const { error, endedMs, events } = await settled(drip(500, "あ", 100));
   expect(error).toMatchObject({
     reason: "timeout",
-    message: expect.stringMatching(/^Only \d characters within \d+ ms$/),
+    message: expect.stringMatching(/^Only \d characters arrived within \d+ ms$/),
   });
   expect(endedMs).toBe(2_500);
   expect(events.length).toBeGreaterThan(3);
@@ -97,12 +97,12 @@ it("measures the speed again in each window", async () => {
   expect(endedMs).toBeLessThanOrEqual(8_500);
 });
 
-it("accepts a reply at the floor", async () => {
+it("accepts a reply at the minimum speed", async () => {
   const { error } = await settled([...drip(300, "あ", 30), { end: {} }]);
   expect(error).toBeUndefined();
 });
 
-it("ends after the whole time", async () => {
+it("ends after the total deadline", async () => {
   const { error, endedMs, aborted } = await settled(drip(100, "あいう", 1_000), { totalMs: 5_000 });
   expect(error).toMatchObject({ reason: "timeout", message: "The reply did not end within 5000 ms" });
   expect({ endedMs, aborted }).toEqual({ endedMs: 5_000, aborted: true });
@@ -114,7 +114,7 @@ it("does not blame the provider for a slow reader", async () => {
   expect(events).toHaveLength(5);
 });
 
-it("ends for a slow reader too when the whole time has passed", async () => {
+it("ends after the total deadline even when the reader is slow", async () => {
   const { error } = await settled(reply("あ", "い", "う"), {}, 15_000);
   expect(error).toMatchObject({ reason: "timeout", message: "The reply did not end within 20000 ms" });
 });
@@ -129,7 +129,7 @@ it("aborts the provider at once when the signal aborts, before the first text an
   }
 });
 
-it("does not call the provider when the signal has aborted before", async () => {
+it("does not call the provider when the signal is already aborted", async () => {
   const open = vi.fn();
   const stream = withDeadlines(open, deadlines, AbortSignal.abort("left"));
   await expect(stream.next()).rejects.toBe("left");
@@ -148,7 +148,7 @@ it("aborts the provider when the reader leaves", async () => {
   expect(provider.calls[0]?.signal.aborted).toBe(true);
 });
 
-it("passes the provider's error on, thrown at once or later", async () => {
+it("throws the provider's error, whether it comes at once or later", async () => {
   const failure = new Error("broken pipe");
   expect(await settled([{ text: "あら" }, { throws: failure }])).toMatchObject({ error: failure, aborted: true });
   const open = () => {
@@ -157,7 +157,7 @@ it("passes the provider's error on, thrown at once or later", async () => {
   await expect(withDeadlines(open, deadlines, new AbortController().signal).next()).rejects.toBe(failure);
 });
 
-it("ignores a provider that fails after the deadline", async () => {
+it("ignores an error of the provider after the deadline", async () => {
   const unhandled = vi.fn();
   process.on("unhandledRejection", unhandled);
   const { error } = await settled([{ wait: 3_000 }, { throws: new Error("late") }]);
@@ -169,7 +169,7 @@ it("ignores a provider that fails after the deadline", async () => {
   expect(unhandled).not.toHaveBeenCalled();
 });
 
-it("drops a text that arrives in the tick of the abort", async () => {
+it("drops a text that arrives in the same tick as the abort", async () => {
   const text = Promise.withResolvers<IteratorResult<ProviderEvent>>();
   const open = () => ({ [Symbol.asyncIterator]: () => ({ next: () => text.promise }) });
   const controller = new AbortController();
@@ -179,7 +179,7 @@ it("drops a text that arrives in the tick of the abort", async () => {
   await expect(next).rejects.toBe("left");
 });
 
-it("ignores a provider that fails while it closes", async () => {
+it("ignores an error of the provider while its stream is closed", async () => {
   const unhandled = vi.fn();
   process.on("unhandledRejection", unhandled);
   async function* provider(): AsyncGenerator<ProviderEvent> {
@@ -197,7 +197,7 @@ it("ignores a provider that fails while it closes", async () => {
   expect(unhandled).not.toHaveBeenCalled();
 });
 
-it("removes its listener from a signal that outlives the stream", async () => {
+it("removes its abort listener when the stream ends", async () => {
   const { signal } = new AbortController();
   const remove = vi.spyOn(signal, "removeEventListener");
   const add = vi.spyOn(signal, "addEventListener");
@@ -206,7 +206,7 @@ it("removes its listener from a signal that outlives the stream", async () => {
   expect(remove.mock.calls.length).toBe(add.mock.calls.length);
 });
 
-it("gives GPU workers the time of a cold start", () => {
+it("gives GPU workers enough time for a cold start", () => {
   expect(deadlinesOf({ name: "openai" })).toMatchObject({ firstTextMs: 12_000, totalMs: 60_000 });
   expect(deadlinesOf({ name: "runpod" })).toMatchObject({ firstTextMs: 180_000, totalMs: 240_000, gapMs: 15_000 });
 });

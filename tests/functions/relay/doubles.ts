@@ -1,4 +1,3 @@
-import { exportJWK, generateKeyPair } from "jose";
 import { ApiError, RateLimited } from "../../../contract/errors";
 import { type Model, type Plan, planModels } from "../../../contract/plan";
 import { planLimits } from "../../../functions/core/planLimits";
@@ -8,14 +7,13 @@ import { cancel, isCancelled, readUsage, reserve, settle, type UsageState } from
 import { createTicketReader, signTicket } from "../../../functions/core/ticket";
 import type { RelayServices } from "../../../functions/relay/handler";
 import type { UsageTable } from "../../../functions/tables/usage";
+import { createTicketKeys } from "../ticketKeys";
 
 export const issuer = "snack-misaki/test";
 
 /** Signs tickets and reads them. */
 export async function createTickets() {
-  const pair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  const key = { ...(await exportJWK(pair.privateKey)), kid: "1" };
-  const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "1" }] };
+  const { key, jwks } = await createTicketKeys();
   return {
     key,
     jwks,
@@ -70,7 +68,7 @@ class MemoryUsage implements UsageTable {
 /** Step of a script: a text, a pause in milliseconds, an error, or the end. */
 export type Step = string | number | Error | "end";
 
-/** A provider that follows a script. It keeps what it was asked, and whether it was stopped. */
+/** A provider that follows a script. It records its requests, and whether a request was stopped. */
 export class ScriptedProvider implements Provider {
   readonly model = "scripted-1";
   readonly chats: ProviderChat[] = [];

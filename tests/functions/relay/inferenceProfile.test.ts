@@ -8,7 +8,7 @@ describe("parseInferenceProfile", () => {
     ["jp", "anthropic.claude-sonnet-5-5"],
     ["us", "anthropic.claude-haiku-4-5-20251001-v1:0"],
     ["global", "amazon.nova-2-lite-v1:0"],
-  ])("reads the profile of %s for %s, and its ARN", (geography, foundationModel) => {
+  ])("parses the id and the ARN of the profile %s.%s", (geography, foundationModel) => {
     const profile = { id: `${geography}.${foundationModel}`, geography, foundationModel };
     expect(parseInferenceProfile(profile.id)).toEqual(profile);
     expect(parseInferenceProfile(arn(`inference-profile/${profile.id}`))).toEqual(profile);
@@ -22,7 +22,7 @@ describe("parseInferenceProfile", () => {
     "claude-sonnet-5-5",
     "jp.claude-sonnet-5-5",
     "",
-  ])("refuses %j", (model) => {
+  ])("returns undefined for %j", (model) => {
     expect(parseInferenceProfile(model)).toBeUndefined();
   });
 });

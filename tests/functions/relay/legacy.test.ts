@@ -82,7 +82,7 @@ describe.each(versions)("Version %s of the first web frontend", (_, body) => {
     expect(relay.usage.settled).toEqual([15]);
   });
 
-  it("gets a sentence of Mama's while the model starts, and the job goes on", async () => {
+  it("gets Mama's request to wait while the model starts, and the job continues", async () => {
     await start();
     const response = await post(body);
     expect(response.status).toBe(200);
@@ -94,7 +94,7 @@ describe.each(versions)("Version %s of the first web frontend", (_, body) => {
     expect(relay.usage.settled).toHaveLength(1);
   });
 
-  it("gets a sentence of Mama's with the status of an error", async () => {
+  it("gets Mama's sentence for an error, with the error's status", async () => {
     const limit = { chatsPerMinute: 0, tokensPerDay: 1_000_000 };
     await start({ limits: { free: limit, paid: limit, vip: limit } });
     const response = await post(body);
@@ -110,7 +110,7 @@ describe.each(versions)("Version %s of the first web frontend", (_, body) => {
 });
 
 describe("The first web frontend", () => {
-  it("gets the complete sentences of a reply that takes too long", async () => {
+  it("gets only the complete sentences of a reply that takes too long", async () => {
     await start();
     const answering = post({ message: "x" });
     const job = await nextJob();
@@ -118,7 +118,7 @@ describe("The first web frontend", () => {
     expect(await (await answering).json()).toEqual({ reply: "あら、いらっしゃい。", message: "あら、いらっしゃい。" });
   });
 
-  it("may send a conversation far above the limits", async () => {
+  it("may send a conversation that is far above the limits", async () => {
     await start();
     const turn = [
       { role: "user", content: "u".repeat(3_000) },
@@ -147,7 +147,7 @@ describe("The first web frontend", () => {
     [{ message: 1 }, "body.message: must be string"],
     [{ conversation: [] }, "body.conversation: a message from the user is required"],
     [{ conversation: [{ role: "user" }] }, "body.conversation[0].content: must be string"],
-  ])("gets invalid_input with a sentence for %j", async (body, message) => {
+  ])("gets invalid_input with Mama's sentence for the body %j", async (body, message) => {
     await start();
     const response = await post(body);
     expect(response.status).toBe(400);
@@ -157,7 +157,7 @@ describe("The first web frontend", () => {
     });
   });
 
-  it("gets an error with a sentence when the worker's endpoint refuses", async () => {
+  it("gets an error with Mama's sentence when the worker's endpoint refuses the request", async () => {
     await start({ workerKey: async () => "wrong" });
     const response = await post({ message: "x" });
     expect(response.status).toBe(503);

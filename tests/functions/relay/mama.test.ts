@@ -6,7 +6,7 @@ it.each(Object.keys(errorCodes) as ErrorCode[])("has a Japanese sentence for %s"
   expect(mamaSentence(code)).toMatch(/^[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}、。！？ー]+$/u);
 });
 
-it("says something different while it waits, refuses, and limits", () => {
+it("has different sentences for waiting, refusing, rate limits and internal errors", () => {
   expect(new Set([waitingSentence, refusalSentence, mamaSentence("rate_limited"), mamaSentence("internal")]).size).toBe(
     4,
   );

@@ -11,7 +11,7 @@ const months = Array.from({ length: 12 }, (_, month) => [
 ]).flat();
 
 describe("systemPrompt", needsPython, () => {
-  it("is the worker's persona at every hour of the day and at both ends of every month", () => {
+  it("equals the worker's persona at every hour, and at the beginning and end of every month", () => {
     const script = `
 import json, sys
 from snack_worker.persona import persona

@@ -45,7 +45,7 @@ describe("readRequest", () => {
     expect(readRequest({ ...event, isBase64Encoded: true })).toMatchObject({ ticket: "the-ticket", format: "events" });
   });
 
-  it("takes the ticket from the body when no header has one", () => {
+  it("takes the ticket from the body when no header contains it", () => {
     expect(readRequest(post("/chat", { text: "x", ticket: "t" }))).toMatchObject({ ticket: "t" });
     expect(readRequest(post("/chat/12345678/cancel", { ticket: "t" }))).toEqual({
       kind: "cancel",
@@ -64,11 +64,11 @@ describe("readRequest", () => {
   });
 
   it.each(["/", "/chats", "/chat/x", "/chat/short/cancel", "/chat/12345678/stop", "/chat/12345678/cancel/x"])(
-    "finds nothing at %s",
+    "throws not_found for the path %s",
     (path) => expect(refusal(() => readRequest(post(path, {})))).toContain("not_found"),
   );
 
-  it("finds nothing for another method", () => {
+  it("throws not_found for another method", () => {
     const event = post("/chat", { text: "x" });
     event.requestContext.http.method = "GET";
     expect(refusal(() => readRequest(event))).toContain("not_found");
@@ -85,7 +85,7 @@ describe("readRequest", () => {
     expect(refused("null")).toBe("invalid_input body: must be a JSON object");
   });
 
-  it("rejects large and deep bodies quickly", () => {
+  it("rejects large and deeply nested bodies quickly", () => {
     const startedAt = performance.now();
     expect(refused({ text: "x".repeat(256 * 1024) })).toBe("invalid_input body: must be at most 262144 bytes");
     expect(refused("x".repeat(6 * 1024 * 1024))).toBe("invalid_input body: must be at most 1048576 bytes");
@@ -164,7 +164,7 @@ describe("alternating", () => {
 describe("fitted", () => {
   const limits = { max_tokens: 256, max_messages: 3, max_input_chars: 4 };
 
-  it("keeps the newest messages that models know, and cuts long ones", () => {
+  it("keeps the newest messages of user and assistant, and cuts long ones", () => {
     const conversation = [
       { role: "assistant", content: "いらっしゃい" },
       { role: "user", content: "old" },

@@ -4,7 +4,7 @@ import { chooseRoute, parseVipProviders } from "../../../functions/core/relay/ro
 const endpoints = { phi3: "https://api.runpod.ai/v2/free", mistral: "https://api.runpod.ai/v2/paid" };
 
 describe("parseVipProviders", () => {
-  it("reads names in their order, without spaces, capitals and duplicates", () => {
+  it("reads the names in order, and ignores spaces, case and duplicates", () => {
     expect(parseVipProviders(" OpenAI, anthropic,openai ,,bedrock").providers).toEqual([
       "openai",
       "anthropic",
@@ -22,7 +22,7 @@ describe("parseVipProviders", () => {
 });
 
 describe("chooseRoute", () => {
-  it("sends free and paid tickets to the workers of their model, whatever the external providers", () => {
+  it("sends free and paid tickets to the workers of their model, never to external providers", () => {
     expect(chooseRoute({ plan: "free", aud: "phi3" }, ["openai"], endpoints)).toEqual({
       external: [],
       worker: { model: "phi3", url: endpoints.phi3 },

@@ -54,7 +54,7 @@ describe("reserve", () => {
     expect(reserve(state, request("chat-0004"), noon).refusal?.code).toBe("rate_limited");
   });
 
-  it("admits exactly the tokens of a day, running chats included", () => {
+  it("admits exactly the tokens of a day, including those of running chats", () => {
     const state = reserved([["chat-0001", 900]]);
     expect(reserve(state, request("chat-0002", 100), noon).next).toBeDefined();
     // The running chat will use less than it reserved.
@@ -81,7 +81,7 @@ describe("reserve", () => {
     expect(next?.reservations).toHaveLength(1);
   });
 
-  it("refuses an id that is running, whoever owns it, and admits it again after its end", () => {
+  it("refuses the id of a running chat of any owner, and admits the id after that chat", () => {
     const state = reserved([["chat-0001", 1]]);
     expect(reserve(state, request("chat-0001"), noon).refusal).toEqual({ code: "conflict" });
     expect(reserve(state, request("chat-0001", 1, "v"), noon).refusal).toEqual({ code: "conflict" });
@@ -90,7 +90,7 @@ describe("reserve", () => {
     ).toBeDefined();
   });
 
-  it.each(["__proto__", "constructor", "toString"])("treats the id %s like any other", (id) => {
+  it.each(["__proto__", "constructor", "toString"])("treats the id %s like any other id", (id) => {
     const { next } = reserve(undefined, request(id), noon);
     expect(reserve(next, request(id), noon).refusal).toEqual({ code: "conflict" });
     expect(settle(next, { chatId: id, tokens: 7 }, noon)).toMatchObject({ tokens: 7, reservations: [] });
@@ -98,7 +98,7 @@ describe("reserve", () => {
 });
 
 describe("settle", () => {
-  it("replaces the reservation by the used tokens, once", () => {
+  it("replaces the reservation by the used tokens only once", () => {
     const state = settle(
       reserved([
         ["chat-0001", 900],
@@ -112,7 +112,7 @@ describe("settle", () => {
     expect(settle(undefined, { chatId: "chat-0001", tokens: 40 }, noon)).toBeUndefined();
   });
 
-  it("counts on the day on which the chat ends", () => {
+  it("counts the tokens on the day on which the chat ends", () => {
     const evening = later(-30, midnight);
     let state = settle(reserved([["chat-0001", 500]], evening), { chatId: "chat-0001", tokens: 400 }, evening);
     state = reserve(state, request("chat-0002", 300), evening).next;
@@ -121,7 +121,7 @@ describe("settle", () => {
     expect(readUsage(state, limits, later(30, midnight)).day.tokens).toBe(20);
   });
 
-  it("counts a chat that outlived its reservation", () => {
+  it("counts the tokens of a chat whose reservation has expired", () => {
     const state = settle(reserved([["chat-0001", 500]]), { chatId: "chat-0001", tokens: 400 }, later(700));
     expect(state).toMatchObject({ tokens: 400, reservations: [] });
   });
@@ -146,7 +146,7 @@ describe("cancel", () => {
     ]);
   });
 
-  it("finds no chat that has ended or expired", () => {
+  it("does not find a chat that has ended, or whose reservation has expired", () => {
     const state = reserved([["chat-0001", 1]]);
     expect(cancelled(settle(state, { chatId: "chat-0001", tokens: 1 }, noon), "u").found).toBe(false);
     expect(cancelled(state, "u", later(600)).found).toBe(false);
@@ -168,7 +168,7 @@ describe("cancel", () => {
 });
 
 describe("readUsage", () => {
-  it("shows the current windows, with running chats at their worst case", () => {
+  it("shows the current minute and day, and counts running chats with their reservations", () => {
     const state = settle(
       reserved([
         ["chat-0001", 500],
@@ -185,7 +185,7 @@ describe("readUsage", () => {
     expect(Usage.parse(usage)).toEqual(usage);
   });
 
-  it("shows no use without an item, in the next minute, and on the next day", () => {
+  it("shows zero use without an item, and zero again in the next minute and on the next day", () => {
     const state = settle(reserved([["chat-0001", 500]]), { chatId: "chat-0001", tokens: 40 }, noon);
     expect(readUsage(undefined, limits, noon)).toMatchObject({ minute: { chats: 0 }, day: { tokens: 0 } });
     expect(readUsage(state, limits, later(60))).toMatchObject({ minute: { chats: 0 }, day: { tokens: 40 } });
@@ -198,7 +198,7 @@ it("keeps a state until its day and its last reservation are over", () => {
 });
 
 describe("estimates", () => {
-  it("include the persona and every message, and the longest reply in the worst case", () => {
+  it("include the persona and every message, and worstCase also includes the longest reply", () => {
     const chat = chatWith(2);
     const { prompt_tokens } = estimateUsage(chat, "");
     expect(prompt_tokens).toBeGreaterThan(estimateUsage(chatWith(1), "").prompt_tokens);

@@ -70,7 +70,7 @@ async function start(plan: Plan = "free", changes: Partial<RelayServices> = {}) 
     ...changes,
   });
   const host = await startHost(createRelay(relay.services));
-  // Nearly expired, as after a long form.
+  // Nearly expired, as when a customer types for a long time.
   const ticket = await relay.tickets.sign(plan, { ageMs: 100_000 });
   const post = (path: string, body: object) =>
     fetch(`${host.url}${path}`, {
@@ -105,7 +105,7 @@ describe("A worker's reply", () => {
     expect((await events.next()).done).toBe(true);
   });
 
-  it("is completed from the job's status when the stream lost its last items", async () => {
+  it("is completed from /status when the response with its last items was lost", async () => {
     fault("GET /v2/*/stream/*", "cut", { skip: 1, done: true });
     const events = collect(ask());
     const job = await nextJob();
@@ -117,7 +117,7 @@ describe("A worker's reply", () => {
     expect(await events).toEqual([{ text: "こん" }, { text: "ばんは" }, end]);
   });
 
-  it("is broken when a piece in its middle was lost", async () => {
+  it("fails as broken when a piece in the middle was lost", async () => {
     const failing = failureOf();
     const job = await nextJob();
     await runpod.worker.stream(job.id, { delta: "こん" });
@@ -125,7 +125,7 @@ describe("A worker's reply", () => {
     expect((await failing).reason).toBe("broken");
   });
 
-  it("survives single failures of a poll", async () => {
+  it("arrives although single polls fail", async () => {
     for (const answer of [429, 500, 503, "cut"] as const) fault("GET /v2/*/stream/*", answer);
     const events = collect(ask());
     const job = await nextJob();
@@ -152,7 +152,7 @@ describe("A failure of RunPod", () => {
     expect(failure.message).not.toMatch(/account-key|the-ticket/);
   });
 
-  it("is an alarm when the account's key cannot be read", async () => {
+  it("raises an alarm when the account's key cannot be read", async () => {
     const { relay, host, post } = await start("free", {
       workerKey: async () => {
         throw new ApiError("unavailable");
@@ -207,7 +207,7 @@ describe("A failure of RunPod", () => {
     },
   );
 
-  it("is broken for a job that completes without a result", async () => {
+  it("is broken when the job completes without a result", async () => {
     const failing = failureOf();
     const job = await nextJob();
     await runpod.worker.done(job.id, { output: [{ delta: "x" }] });
@@ -216,7 +216,7 @@ describe("A failure of RunPod", () => {
 });
 
 describe("An aborted request", () => {
-  it("cancels its job, in the queue and while it runs", async () => {
+  it("cancels its job, whether it is in the queue or running", async () => {
     for (const isTaken of [false, true]) {
       const stop = new AbortController();
       const events = ask({}, stop.signal)[Symbol.asyncIterator]();
@@ -257,7 +257,7 @@ describe("An aborted request", () => {
     expect(await statusOf(id)).toBe("CANCELLED");
   });
 
-  it("keeps its job when the worker shall go on starting", async () => {
+  it("keeps its job running when keepJob is set", async () => {
     const stop = new AbortController();
     const asking = collect(ask({ keepJob: true }, stop.signal));
     asking.catch(() => {});
@@ -278,7 +278,7 @@ describe("An aborted request", () => {
 });
 
 describe("The relay", () => {
-  it("gives the worker the customer's own messages, and streams its reply", async () => {
+  it("sends the customer's unmerged messages to the worker, and streams the worker's reply", async () => {
     const { host, post } = await start();
     const messages = [
       { role: "user", content: "a" },
@@ -301,7 +301,7 @@ describe("The relay", () => {
     await host.close();
   });
 
-  it("signs a ticket for the job, with the customer's claims, that outlives a cold start", async () => {
+  it("signs a ticket for the job that is valid longer than a cold start takes", async () => {
     const { relay, host, post } = await start();
     const response = post("/chat", { text: "x" });
     const job = await nextJob();
@@ -318,7 +318,7 @@ describe("The relay", () => {
     await host.close();
   });
 
-  it("lets the plan's worker answer a vip when every external LLM fails", async () => {
+  it("uses the plan's worker for a vip customer when every external LLM fails", async () => {
     const { relay, host, post } = await start("vip", {
       createProvider: async () => {
         const down = new ScriptedProvider();
@@ -335,7 +335,7 @@ describe("The relay", () => {
     await host.close();
   });
 
-  it("lets the plan's worker answer a vip when the spend ceiling is reached, with an alarm", async () => {
+  it("uses the plan's worker and raises an alarm when the spend ceiling is reached", async () => {
     const { relay, host, post } = await start("vip");
     relay.spend.isOver = true;
     const response = post("/chat", { text: "x" });
@@ -349,7 +349,7 @@ describe("The relay", () => {
     expect(relay.spend.settled).toEqual([]);
   });
 
-  it("passes the worker's refusal on with its code and text, without an alarm", async () => {
+  it("returns the code and text of the worker's refusal, and raises no alarm", async () => {
     const { relay, host, post } = await start();
     const answering = post("/chat", { text: "x" });
     const job = await nextJob();

@@ -69,7 +69,7 @@ describe("DynamoDB table", () => {
     client.destroy();
   });
 
-  it("lets a function use only the actions, tables and leading keys that its role's policy allows", async () => {
+  it("lets a function do only what the policy of its role allows", async () => {
     await using cloud = await startTestCloud();
     const { engine } = cloud;
     const [own, other] = [await engine.create(TABLE, "own", plain), await engine.create(TABLE, "other", plain)];
@@ -303,7 +303,7 @@ describe("Global secondary index", () => {
     await second.stop();
   });
 
-  it("is rebuilt by the next table change when the previous table change was interrupted", async () => {
+  it("is rebuilt by the next table change after an interrupted table change", async () => {
     const { store } = openDynalite({});
     const index = { IndexName: "by_customer", KeySchema: [{ AttributeName: "customer", KeyType: "HASH" as const }] };
     const change = {
@@ -331,7 +331,7 @@ describe("Global secondary index", () => {
     expect(await changeTable(store, "cut", change)).toEqual({ added: [], removed: [] });
   });
 
-  it("gets or loses its capacity when the billing mode of its table changes", async () => {
+  it("changes its capacity with the billing mode of its table", async () => {
     const table = await cloud.engine.create(TABLE, "billed", indexed);
     const capacity = { readCapacity: 2, writeCapacity: 1 };
     const provisioned = {
@@ -369,8 +369,11 @@ describe("Global secondary index", () => {
     [[{ ...byReview, nonKeyAttributes: [] }], "globalSecondaryIndexes[0].nonKeyAttributes", /INCLUDE, but/],
     [[byCustomer, byReview, byCustomer], "globalSecondaryIndexes[2].name", /Duplicate index name: by_customer/],
     [[{ ...byCustomer, hashKey: "other" }], "attributes", /must declare the key attribute other/],
-  ])("is rejected for inputs that DynamoDB rejects (case %#)", async (globalSecondaryIndexes, property, reason) => {
-    const { failures } = await cloud.engine.check(TABLE, "bad", { ...indexed, globalSecondaryIndexes });
-    expect(failures[0]).toMatchObject({ property, reason: expect.stringMatching(reason) });
-  });
+  ])(
+    "is rejected when DynamoDB would reject its inputs (case %#)",
+    async (globalSecondaryIndexes, property, reason) => {
+      const { failures } = await cloud.engine.check(TABLE, "bad", { ...indexed, globalSecondaryIndexes });
+      expect(failures[0]).toMatchObject({ property, reason: expect.stringMatching(reason) });
+    },
+  );
 });

@@ -48,14 +48,14 @@ async function serve(cloud: Cloud, handler: string, settings: Settings = {}) {
   return { fn, resource: url, url: String(url.outputs.functionUrl) };
 }
 
-/** A streaming handler with this body, that sends a 200 with content type text/plain. */
+/** A streaming handler with this body. It responds with status 200 and the content type text/plain. */
 const streaming = (body: string) => `exports.handler = awslambda.streamifyResponse(async (event, raw) => {
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const stream = awslambda.HttpResponseStream.from(raw, { statusCode: 200, headers: { "content-type": "text/plain" } });
   ${body}
 })`;
 
-/** Sends a request over its own connection. Resolves with the response as soon as its headers are here. */
+/** Sends a request over a separate connection. Resolves with the response when its headers have arrived. */
 async function open(url: string, options: RequestOptions = {}, body = ""): Promise<IncomingMessage> {
   const outgoing = request(url, { agent: false, ...options });
   // Lambda may close the connection before it has read the whole request.
@@ -171,7 +171,7 @@ describe("Function URL", () => {
     expect(failures.map((one) => one.property)).toEqual([property]);
   });
 
-  it("rejects a permission whose condition belongs to the other action", async () => {
+  it("rejects a permission with a condition of another action", async () => {
     const check = async (inputs: object) =>
       (await cloud.engine.check(PERMISSION, "p", { function: "chat", principal: "*", ...inputs })).failures;
     expect(await check({ action: "lambda:InvokeFunction", functionUrlAuthType: "NONE" })).toMatchObject([
@@ -182,7 +182,7 @@ describe("Function URL", () => {
     ]);
   });
 
-  it("answers 403 unless everybody has both permissions", async () => {
+  it("answers 403 when one of the two public permissions is missing", async () => {
     const [forUrl, forFunction] = publicPermissions;
     for (const permissions of [
       [],
@@ -241,7 +241,7 @@ describe("Streamed response", () => {
     ]);
   });
 
-  it("keeps the function running after the client has gone, and gives it no event", async () => {
+  it("keeps the function running, without an event, after the client disconnects", async () => {
     const { url } = await serve(
       cloud,
       streaming(`const seen = [];
@@ -261,7 +261,7 @@ describe("Streamed response", () => {
     expect((await finished).durationMs).toBeGreaterThan(380);
   });
 
-  it("tells the function by `write` that its reader is slow", async () => {
+  it("makes `write` return false while the client reads slowly", async () => {
     const most = Number.MAX_SAFE_INTEGER;
     await using unlimited = await startTestCloud({
       streamLimits: { burstBytes: most, bytesPerSecond: most, maxBytes: most },
@@ -284,7 +284,7 @@ describe("Streamed response", () => {
     const response = await open(url);
     response.pause();
     const written = Number(/\d+$/.exec((await logged).summary)?.[0]);
-    // The sockets of a loopback connection hold some megabytes; the local cloud adds next to nothing.
+    // The socket buffers of a loopback connection hold some megabytes. The local cloud adds almost nothing.
     expect(written).toBeLessThan(12 * MB);
     response.destroy();
   });
@@ -330,7 +330,7 @@ describe("Streamed response", () => {
     expect(body.length).toBeLessThan(2.5 * MB);
   });
 
-  it("cuts the connection when the function throws after the first byte, and answers 502 before it", async () => {
+  it("answers 502 when the function throws, or cuts the connection after the first byte", async () => {
     const { url } = await serve(
       cloud,
       streaming(`if (event.rawPath === "/late") { stream.write("one"); stream.write("two"); await sleep(50); }
@@ -354,7 +354,7 @@ describe("Streamed response", () => {
       expect(await get(`${url}${path}`)).toMatchObject({ status: 502, body: "Internal Server Error" });
   });
 
-  it("never ends a response without a body, until the function's timeout", async () => {
+  it("keeps a response without a body open until the function's timeout", async () => {
     const { url } = await serve(cloud, streaming("stream.write(''); stream.end()"), { function: { timeout: 2 } });
     const started = performance.now();
     expect(await get(url)).toMatchObject({ status: 200, body: "", cut: true });
@@ -392,7 +392,7 @@ describe("Streamed response", () => {
     expect(await get(url)).toMatchObject({ status: 200, body: "one Cannot set content-type, too late." });
   });
 
-  it("streams without status and headers as application/octet-stream or with the stream's content type", async () => {
+  it("uses application/octet-stream, or the stream's content type, when there are no headers", async () => {
     const { url } = await serve(
       cloud,
       `exports.handler = awslambda.streamifyResponse(async (event, stream) => {
@@ -417,7 +417,7 @@ describe("Streamed response", () => {
   });
 
   it("runs an inline closure that Pulumi has serialized", async () => {
-    // From a string, because the test runner rewrites the functions of a test file.
+    // The function comes from a string, because the test runner rewrites the functions of a test file.
     const factory = runInThisContext(`() => globalThis.awslambda.streamifyResponse(async (event, raw) => {
       const stream = globalThis.awslambda.HttpResponseStream.from(raw, { statusCode: 202 });
       stream.write("inline");
@@ -433,7 +433,7 @@ describe("Streamed response", () => {
       cloud,
       `let n = 0; ${streaming("stream.write(String(++n)); stream.write('.'.repeat(200_000)); stream.end()")}`,
     );
-    // The client may have the whole response a moment before the worker is free, so one of the calls may start another.
+    // The worker becomes free a moment after the response, so one of the calls may start another worker.
     await vi.waitFor(async () => expect((await get(url)).body[0]).toBe("3"));
   });
 });
@@ -441,18 +441,18 @@ describe("Streamed response", () => {
 describe("Invoke mode", () => {
   const proxy = "exports.handler = async () => ({ statusCode: 201, headers: { 'x-own': '1' }, body: 'hello' })";
 
-  it("returns the result of a non-streaming handler as a response when it is BUFFERED", async () => {
+  it("BUFFERED converts the result of a non-streaming handler to a response", async () => {
     const { url } = await serve(cloud, proxy, { url: { invokeMode: "BUFFERED" } });
     expect(await get(url)).toMatchObject({ status: 201, headers: { "x-own": "1" }, body: "hello" });
   });
 
-  it("returns the result of a non-streaming handler as the body when it is RESPONSE_STREAM", async () => {
+  it("RESPONSE_STREAM returns the result of a non-streaming handler as the body", async () => {
     const { url } = await serve(cloud, proxy);
     const { status, body } = await get(url);
     expect([status, JSON.parse(body)]).toEqual([200, { statusCode: 201, headers: { "x-own": "1" }, body: "hello" }]);
   });
 
-  it("returns status and headers of a streaming handler as part of the body when it is BUFFERED", async () => {
+  it("BUFFERED returns a streaming handler's status and headers in the body", async () => {
     const { url } = await serve(cloud, streaming("stream.write('hello'); stream.end()"), {
       url: { invokeMode: "BUFFERED" },
     });
@@ -461,7 +461,7 @@ describe("Invoke mode", () => {
     expect(body).toBe('{"statusCode":200,"headers":{"content-type":"text/plain"}}\0\0\0\0\0\0\0\0hello');
   });
 
-  it.each(["BUFFERED", "RESPONSE_STREAM"])("answers 502 in the mode %s when the function fails", async (invokeMode) => {
+  it.each(["BUFFERED", "RESPONSE_STREAM"])("%s answers 502 when the function fails", async (invokeMode) => {
     const { url } = await serve(cloud, "exports.handler = async () => { throw new Error() }", { url: { invokeMode } });
     expect(await get(url)).toMatchObject({ status: 502, body: "Internal Server Error" });
   });
@@ -494,7 +494,7 @@ describe("CORS of a function URL", () => {
     expect(other.headers).not.toHaveProperty("access-control-allow-origin");
   });
 
-  it("adds its headers beside those of the function", async () => {
+  it("adds its headers and keeps the function's headers", async () => {
     const { url } = await serve(cloud, handler, { url: { cors, invokeMode: "BUFFERED" } });
     const response = await open(url, { headers: origin });
     expect(lines(response, "access-control-allow-origin")).toEqual(["https://own.example", "https://snack.example"]);
@@ -515,14 +515,14 @@ describe("CORS of a function URL", () => {
     });
   });
 
-  it("passes a preflight to the function when it is not configured", async () => {
+  it("passes a preflight to the function when CORS is not configured", async () => {
     const { url } = await serve(cloud, handler, { url: { invokeMode: "BUFFERED" } });
     expect(await get(url, preflight)).toMatchObject({ status: 200, body: "OPTIONS" });
   });
 });
 
 describe("Concurrency of a function URL", () => {
-  it("answers 429 above the reserved concurrency and never waits", async () => {
+  it("answers 429 at once above the reserved concurrency", async () => {
     const { url } = await serve(cloud, streaming("stream.write('one'); await sleep(700); stream.end()"), {
       function: { reservedConcurrentExecutions: 5 },
     });
@@ -537,7 +537,7 @@ describe("Concurrency of a function URL", () => {
     expect((await get(url)).status).toBe(200);
   });
 
-  it("counts a function whose client has gone", async () => {
+  it("counts a function that still runs after its client disconnected", async () => {
     const { url } = await serve(cloud, streaming("stream.write('one'); await sleep(800); stream.end()"), {
       function: { reservedConcurrentExecutions: 1 },
     });

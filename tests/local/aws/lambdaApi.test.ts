@@ -196,7 +196,7 @@ describe("Invoke API of Lambda", () => {
     expect(await client.send(new GetFunctionConfigurationCommand({ FunctionName }))).toMatchObject({ Environment });
   });
 
-  it("refuses a change of anything but the environment", async () => {
+  it("rejects a change of other settings than the environment", async () => {
     const change = new UpdateFunctionConfigurationCommand({ FunctionName: fn.id, Timeout: 60 });
     await expect(client.send(change)).rejects.toMatchObject({ name: "InvalidParameterValueException" });
   });

@@ -54,7 +54,7 @@ describe("Pulumi provider of the local AWS", () => {
     ]);
   });
 
-  it("refuses a stack whose allowedAccountIds do not contain the local account, as AWS's own provider does", async () => {
+  it("refuses a stack whose allowedAccountIds do not contain the local account", async () => {
     const configure = (allowed: string[]) => {
       const request = new provider.ConfigureRequest();
       request.setArgs(struct({ region: "us-east-1", allowedAccountIds: JSON.stringify(allowed) }));
@@ -66,7 +66,7 @@ describe("Pulumi provider of the local AWS", () => {
     await configure(["000000000000"]);
   });
 
-  it("uses the proposed name of pulumi:autonaming for a new resource and keeps the name of an old one", async () => {
+  it("uses the name proposed by pulumi:autonaming only for a new resource", async () => {
     const check = async (olds: Record<string, unknown>, proposed: string, type = "aws:iam/role:Role") => {
       const request = new provider.CheckRequest();
       request.setUrn(`urn:pulumi:test::snack::${type}::Session`);
@@ -182,7 +182,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(cloud.aws.account.get(FUNCTION, fn.id)?.outputs.timeout).toBe(3);
   });
 
-  it("returns secret inputs as secrets and compares secrets by content", async () => {
+  it("returns secret inputs as secrets, and compares secrets by their content", async () => {
     const inputs = { type: "SecureString", name: "/snack/key", value: secret("canary") };
     const created = await engine.create(PARAMETER, "key", inputs);
     expect(created.outputs.value).toEqual(secret("canary"));
@@ -352,7 +352,7 @@ describe("Pulumi provider of the local AWS", () => {
     expect(failures).toHaveLength(isAccepted ? 0 : 1);
   });
 
-  it("rejects the settings of a sign-in that Cognito rejects", async () => {
+  it("rejects sign-in settings that Cognito rejects", async () => {
     const reasons = async (type: string, inputs: Record<string, unknown>) =>
       (await engine.check(`aws:cognito/${type}`, "web", inputs)).failures.map(({ property }) => property);
     const client = (inputs: object) => reasons("userPoolClient:UserPoolClient", { userPoolId: "pool", ...inputs });

@@ -239,7 +239,7 @@ describe("Schedule resource", () => {
   const reasons = async (engine: Engine, inputs: object) =>
     (await engine.check(SCHEDULE, "bad", { ...inputs })).failures.map(({ reason }) => reason);
 
-  it("has the outputs of the real provider and is replaced only when its name or group changes", async () => {
+  it("has the real provider's outputs, and is replaced only for a new name or group", async () => {
     await using cloud = await start();
     const inputs = { ...cloud.inputs, name: "reconcile", description: "heals" };
     const schedule = await cloud.engine.create(SCHEDULE, "reconcile", inputs);
@@ -330,7 +330,7 @@ describe("Schedule resource", () => {
 });
 
 describe("Real timers", () => {
-  it("run on time even after delays that are too long for setTimeout", () => {
+  it("run on time when the delay is too long for setTimeout", () => {
     vi.useFakeTimers();
     try {
       const run = vi.fn();

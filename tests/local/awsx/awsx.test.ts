@@ -65,7 +65,7 @@ describe("awsx provider", () => {
   let awsx: Awsx;
   let engine: Engine;
   beforeAll(async () => {
-    // On a fixed port, as for the real Pulumi.
+    // A fixed port, as for the real Pulumi.
     const port = await freePort();
     awsx = await startAwsx(port);
     expect(awsx.port).toBe(port);
@@ -171,7 +171,7 @@ describe("awsx provider", () => {
 });
 
 describe("Lifecycle rules", () => {
-  it("contain the rule for any image in the last position", () => {
+  it("end with the rule for any image", () => {
     const document = JSON.parse(
       lifecyclePolicyDocument([
         { tagStatus: "any", maximumAgeLimit: 30 },

@@ -99,7 +99,7 @@ it("up runs a TypeScript program whose dynamic resources read the stack's config
   }
 }, 120_000);
 
-it("up fails when its signal is aborted, although a call of a dynamic provider gets no answer", async () => {
+it("up fails when its signal is aborted while a dynamic provider hangs", async () => {
   const stop = new AbortController();
   // The provider's call reaches the API when the resource is created.
   const api = createServer(() => stop.abort());
@@ -140,15 +140,15 @@ describe("The provider of dynamic resources", () => {
   const marker = JSON.stringify(join(dir, "started"));
   const sleep = "setInterval(() => {}, 1_000);";
 
-  it("is started once more when a busy machine makes its first start too slow", async () => {
+  it("is started again when its first start is too slow", async () => {
     const script = `const fs = require("node:fs");
       if (fs.existsSync(${marker})) console.log(4242); else fs.writeFileSync(${marker}, ""); ${sleep}`;
     expect(await start(script)).toBe(4242);
   });
 
-  it("is reported with the next step when no start succeeds", async () => {
+  it("fails with the next step when no start succeeds", async () => {
     await expect(start(sleep)).rejects.toThrow(
-      "did not start within 2 s, twice. The machine is too busy: close other programs, and run the command again.",
+      "did not start in two attempts of 2 s. The machine is too busy: close other programs, and run the command again.",
     );
   });
 });

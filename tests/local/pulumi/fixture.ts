@@ -53,7 +53,7 @@ export function temporaryProgram(port: number, cacheDir: string) {
     statePath: join(folder, "state", "stack.json"),
     providers: { aws: port },
     startsDynamicEarly: false,
-    // The program is plain JavaScript, so that the many runs do not load TypeScript.
+    // The program is plain JavaScript, because loading TypeScript in each run would take time.
     env: { NODE_COMPILE_CACHE: cacheDir, PULUMI_NODEJS_TYPESCRIPT: "false" },
   };
   return {

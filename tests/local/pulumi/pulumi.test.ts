@@ -67,7 +67,7 @@ describe("up", () => {
     });
   });
 
-  it("updates a changed resource, deletes a removed resource and leaves unchanged resources alone", async () => {
+  it("updates changed resources, deletes removed resources and keeps the others unchanged", async () => {
     stack.program(`new Thing("a", { size: 1 }); new Thing("b", {});`);
     await up(stack.options);
     expect(shown((await up(stack.options)).steps)).toEqual({ a: "same", b: "same" });
@@ -107,7 +107,7 @@ describe("up", () => {
     expect(cloud.calls.slice(3).sort()).toEqual(["create b", "update c"]);
   });
 
-  it("honours ignoreChanges, replaceOnChanges, retainOnDelete and aliases", async () => {
+  it("applies ignoreChanges, replaceOnChanges, retainOnDelete and aliases", async () => {
     stack.program(`
       new Thing("ignored", { tags: { a: 1, b: 1 } }); new Thing("strict", { size: 1 });
       new Thing("kept", {}, { retainOnDelete: true }); new Thing("before", {});`);
@@ -124,7 +124,7 @@ describe("up", () => {
     expect([...cloud.things.keys()].some((id) => id.startsWith("kept"))).toBe(true);
   });
 
-  it("keeps the children of a component when the component moves to another parent", async () => {
+  it("keeps a component's children when the component moves to another parent", async () => {
     const room = (name: string, opts: string) =>
       `new pulumi.ComponentResource("snack:test:Room", "${name}", {}, ${opts})`;
     stack.program(`
@@ -305,7 +305,7 @@ describe("Failure", () => {
 });
 
 describe("Interrupted run", () => {
-  it("ends the process of the Pulumi program", async () => {
+  it("ends the process of the program", async () => {
     const lifeline = createServer();
     await new Promise<void>((listening) => lifeline.listen(0, "127.0.0.1", listening));
     const ended = once(lifeline, "connection").then(([socket]) => once((socket as Socket).resume(), "close"));

@@ -50,7 +50,7 @@ describe("renewal", () => {
     expect(renewed).toMatchObject({ status: "active", latest_invoice: { status: "paid" } });
   });
 
-  it("is retried for two weeks when the card fails, and then cancels the subscription", async () => {
+  it("is retried for two weeks when the card fails, then ends the subscription", async () => {
     const { stripe, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);
@@ -81,7 +81,7 @@ describe("renewal", () => {
     expect((await stripe.subscriptions.retrieve(first.id)).status).toBe("active");
   });
 
-  it("waits for 3-D Secure when the card asks for it, and is paid at the portal", async () => {
+  it("waits when the card requires 3-D Secure, until the customer pays at the portal", async () => {
     const { stripe, double, customer, subscription } = fixture();
     const owner = await customer();
     const first = await subscription(owner);

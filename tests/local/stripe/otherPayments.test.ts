@@ -2,7 +2,7 @@ import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
 import { PAID, stripeFixture } from "./fixture";
 
-// Payments that are no immediate charge of a card: coupons (https://docs.stripe.com/billing/subscriptions/coupons),
+// Tests of payments that do not charge a card at once: coupons (https://docs.stripe.com/billing/subscriptions/coupons),
 // payments outside of Stripe, and konbini (https://docs.stripe.com/payments/konbini).
 const fixture = stripeFixture();
 const DAY = 24 * 3600;
@@ -29,7 +29,7 @@ async function at(moment: number, { id, test_clock }: Stripe.Subscription): Prom
 const periodEnd = ({ items }: Stripe.Subscription) => items.data[0]?.current_period_end ?? 0;
 
 describe("coupon of 100 %", () => {
-  it("makes a Checkout free: no_payment_required, and a paid invoice of 0", async () => {
+  it("makes a Checkout free, with no_payment_required and a paid invoice of 0", async () => {
     const { stripe, submit } = fixture();
     const { id, amount_total, total_details } = await stripe.checkout.sessions.create({
       mode: "subscription",
@@ -50,7 +50,7 @@ describe("coupon of 100 %", () => {
     expect((await stripe.charges.list()).data).toEqual([]);
   });
 
-  it("leaves no subscription behind when the card is declined", async () => {
+  it("creates no subscription when the card is declined", async () => {
     const { stripe, submit } = fixture();
     const { id } = await stripe.checkout.sessions.create({
       mode: "subscription",
@@ -66,7 +66,7 @@ describe("coupon of 100 %", () => {
   it.each<[string, Partial<Stripe.CouponCreateParams>, number[]]>([
     ["once", { duration: "once" }, [0, 980, 980]],
     ["for two months", { duration: "repeating", duration_in_months: 2 }, [0, 0, 980]],
-    ["for ever", { duration: "forever" }, [0, 0, 0]],
+    ["without an end", { duration: "forever" }, [0, 0, 0]],
   ])("applies %s", async (_name, given, totals) => {
     const { stripe, customer } = fixture();
     let subscription: Stripe.Subscription = await stripe.subscriptions.create({
@@ -138,7 +138,7 @@ describe("konbini for a one-time purchase at Checkout", () => {
     return { session: id, intent: double.account.orderAtKonbini(id).id };
   }
 
-  it("completes the session unpaid, and pays it later", async () => {
+  it("completes the session before the customer pays", async () => {
     const { stripe, double } = fixture();
     const { session, intent } = await ordered();
     expect(await stripe.checkout.sessions.retrieve(session)).toMatchObject({
@@ -162,7 +162,7 @@ describe("konbini for a one-time purchase at Checkout", () => {
     expect(await types()).toEqual(
       expect.arrayContaining(["payment_intent.payment_failed", "checkout.session.async_payment_failed"]),
     );
-    expect(() => double.account.decideKonbini(intent, "paid")).toThrow("The payment code is not open");
+    expect(() => double.account.decideKonbini(intent, "paid")).toThrow("The payment code cannot be used");
   });
 });
 
@@ -180,7 +180,7 @@ describe("konbini for a subscription", () => {
     });
   };
 
-  it("is refused unless Stripe sends invoices", async () => {
+  it("is refused when Stripe does not send the invoices", async () => {
     const { stripe, customer } = fixture();
     const given = { items: [{ price: PAID }], payment_settings: { payment_method_types: ["konbini" as const] } };
     await expect(stripe.subscriptions.create({ customer: (await customer()).id, ...given })).rejects.toMatchObject({
@@ -188,7 +188,7 @@ describe("konbini for a subscription", () => {
     });
   });
 
-  it("is active until the due date, and past_due afterwards without a failed payment", async () => {
+  it("is active until the due date, then past_due without a failed payment", async () => {
     const first = await byInvoice();
     expect(first.status).toBe("active");
     const sent = await at(first.created + 3_700, first);
@@ -201,7 +201,7 @@ describe("konbini for a subscription", () => {
     expect(await types()).not.toContain("invoice.payment_failed");
   });
 
-  it("stays open when a payment code expires, and is active again when the next code is paid", async () => {
+  it("allows a second payment code after the first expires, and becomes active when it is paid", async () => {
     const { stripe, double } = fixture();
     const first = await byInvoice();
     const { id = "", due_date } = latestInvoice(await at(first.created + 3_700, first));

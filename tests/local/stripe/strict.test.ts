@@ -163,7 +163,7 @@ describe("request with an Idempotency-Key", () => {
     expect(one?.id).toBe(other?.id);
   });
 
-  it("returns a server error again on retry, but runs again after a validation error", async () => {
+  it("returns a stored server error on retry, but runs again after a validation error", async () => {
     const { stripe, double } = fixture();
     const refused = { idempotencyKey: "refused" };
     await refusal(stripe.subscriptions.create({ customer: "cus_none", items: [{ price: PAID }] }, refused));

@@ -33,7 +33,7 @@ describe("state store of a double", () => {
     save("users", "a");
     save("users", "c");
     await turn();
-    // Nothing closes the first store, as after a crash.
+    // The first store is not closed, as after a crash.
     expect(Object.entries(open().data.users)).toEqual([
       ["b", { age: 1 }],
       ["a", { age: 2 }],
@@ -65,7 +65,7 @@ describe("state store of a double", () => {
     first.close();
   });
 
-  it("creates no file before the first change, and one that only its owner may read", async () => {
+  it("creates its file at the first change, readable only by its owner", async () => {
     const store = new StateStore<Pick<State, "users">>(path, { users: {} });
     await turn();
     expect(() => statSync(path)).toThrow("ENOENT");
@@ -75,7 +75,7 @@ describe("state store of a double", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  it("refuses a file that is not a state, and names the file", () => {
+  it("rejects a file that is not a state, and names the file", () => {
     path = join(dir, "account.db");
     writeFileSync(path, JSON.stringify({ users: {} }).padEnd(4_096));
     expect(open).toThrow(`${path} is not a valid state. Delete it to start with an empty state.`);

@@ -12,7 +12,7 @@ beforeAll(async () => {
   ({ cloud, dir } = await sharedCloud());
 });
 
-/** Changes the limit of workers of phi3 outside of Pulumi. Returns the old limit. */
+/** Changes workersMax of phi3 outside of Pulumi. Returns the old value. */
 async function setWorkersMax(workersMax: number): Promise<number> {
   const endpoint = cloud.runpod.account.endpoints.find(({ name }) => name === "snack-misaki-start-phi3");
   if (!endpoint) throw new Error("There is no endpoint of phi3.");

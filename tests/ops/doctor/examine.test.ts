@@ -44,7 +44,7 @@ bothApis("examine of a healthy stack (%s)", (api) => {
     expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
   });
 
-  it("counts the workers of each of several endpoints with one name, and names every id", async () => {
+  it("counts the workers of all endpoints with the same name, and lists their ids", async () => {
     const here = await open({ api });
     const before = await here.report();
     await here.change("phi3", { name: "snack-misaki-test-phi3" });
@@ -71,7 +71,7 @@ bothApis("examine of a healthy stack (%s)", (api) => {
 });
 
 describe("examine of the sign-in", () => {
-  it("warns that Cognito stops at about 50 e-mails a day when auth.email is not set", async () => {
+  it("warns about Cognito's limit of about 50 e-mails a day when auth.email is not set", async () => {
     const here = await open({ api: "rest" });
     const { email: _, ...auth } = here.target.config.auth;
     const checks = await here.report({ config: { ...here.target.config, auth } });
@@ -325,7 +325,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
   it("reports a template without owner tag, and names the command that restores the tag", async () => {
     const here = await open({ api });
     const template = await here.client.getTemplate(here.templateIds.phi3);
-    if (!template) throw new Error("no template");
+    if (!template) throw new Error("The template does not exist");
     const { id, env, ...settings } = template;
     const { SNACK_MISAKI_STACK: _, ...untagged } = env;
     await here.client.saveTemplate({ ...settings, env: untagged }, id);
@@ -337,7 +337,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
   it("reports an endpoint that runs another template", async () => {
     const here = await open({ api });
     const template = await here.client.getTemplate(here.templateIds.phi3);
-    if (!template) throw new Error("no template");
+    if (!template) throw new Error("The template does not exist");
     const { id: _, ...settings } = template;
     const other = await here.client.saveTemplate({ ...settings, name: "by-hand", dockerArgs: "sleep" });
     await here.change("phi3", { templateId: other.id });
@@ -346,7 +346,7 @@ bothApis("examine of a broken deployment (%s)", (api) => {
     );
   });
 
-  it("reports an image whose tag can move", async () => {
+  it("reports an image with a mutable tag", async () => {
     const here = await open({ api });
     await here.bump("phi3", "ghcr.io/example/phi3:latest");
     expect(await problems(here)).toContainEqual(
@@ -508,7 +508,7 @@ describe("browser checks", () => {
     line(
       `${model} direct access`,
       "warning",
-      new RegExp(`RunPod key for ${model}.* a guest can empty the queue, and see and cancel the jobs of others$`),
+      new RegExp(`job API of ${model}: a guest can empty the queue, and see and cancel the jobs of others$`),
       new RegExp(`^Remove the key: pulumi config rm ${model}BrowserKey, and "pulumi up"`),
     );
 

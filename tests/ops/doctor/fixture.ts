@@ -180,7 +180,7 @@ export class DoctorFixture {
   /** Changes a model's image. RunPod then replaces the model's workers, as after a new image tag. */
   async bump(model: Model, imageName = `${ECR}:${model}-2026-12-01`): Promise<void> {
     const template = await this.client.getTemplate(this.templateIds[model]);
-    if (!template) throw new Error(`no template of ${model}`);
+    if (!template) throw new Error(`The template of ${model} does not exist`);
     await this.client.saveTemplate({ ...template, imageName }, template.id);
     this.runpod.tick();
   }
@@ -188,7 +188,7 @@ export class DoctorFixture {
   /** Changes a model's endpoint outside of Pulumi. If `changes.name` is given, a second endpoint is created instead. */
   async change(model: Model, changes: Partial<EndpointRecord>): Promise<void> {
     const endpoint = await this.client.getEndpoint(this.endpointIds[model]);
-    if (!endpoint) throw new Error(`no endpoint of ${model}`);
+    if (!endpoint) throw new Error(`The endpoint of ${model} does not exist`);
     const { id, owner: _, sourceTemplateId: __, ...rest } = { ...endpoint, ...changes };
     const settings = {
       ...rest,

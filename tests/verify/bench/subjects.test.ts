@@ -20,7 +20,7 @@ describe("a gateway that cannot be installed", () => {
   beforeEach(() => void error.mockClear());
   afterEach(() => vi.unstubAllEnvs());
 
-  it("is left out with a line on stderr", async () => {
+  it("is skipped with a line on stderr", async () => {
     vi.stubEnv("REQUIRE_ALL", "0");
     expect(await gatewaySubject(new Children(), gateway, upstream)).toBeUndefined();
     expect(error).toHaveBeenCalledExactlyOnceWith(

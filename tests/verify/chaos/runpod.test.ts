@@ -66,7 +66,7 @@ describe("RunPod simulation", () => {
       "return [].filter(",
     ],
     [
-      "an update does not notice that RunPod has lowered workersMax",
+      "the provider ignores that RunPod has lowered workersMax",
       "wrong",
       "runpod/endpointProvider.ts",
       "live.workersMax < workersMax",

@@ -54,14 +54,14 @@ describe("a chat without a problem", () => {
 
 describe("a chat with a problem", () => {
   test.each<[string, Seen, RegExp]>([
-    ["a stream without an end", seen([{ delta: whole }]), /0 items with done or error/],
+    ["a stream without an end", seen([{ delta: whole }]), /has 0 such items/],
     ["an end before the last item", seen([done(), { delta: whole }]), /done or error/],
     ["a truncated reply", seen([{ delta: "桃01" }, done({ text: "桃01" })]), /incomplete text of 3 characters/],
-    ["deltas that are not the text", seen([{ delta: "桃01" }, done()]), /another text than the deltas/],
+    ["deltas that differ from the text", seen([{ delta: "桃01" }, done()]), /differs from the deltas/],
     ["text of a malformed event", seen([{ delta: GARBAGE }, error]), /malformed event/],
-    ["a wrong number of attempts", seen([{ delta: whole }, done({ attempts: 2 })]), /2 attempts of 1/],
+    ["a wrong number of attempts", seen([{ delta: whole }, done({ attempts: 2 })]), /2 attempts after 1 requests/],
     [
-      "usage with a failed attempt",
+      "usage that includes a failed attempt",
       seen([{ delta: whole }, done({ usage: { prompt_tokens: 10, completion_tokens: 120 } })]),
       /includes a failed attempt/,
     ],
@@ -75,22 +75,22 @@ describe("a chat with a problem", () => {
     expect(problemsOf(chat).join("; ")).toMatch(problem);
   });
 
-  test("is an error although there is a second provider", () => {
+  test("ends with an error although a second provider exists", () => {
     expect(answered(seen([error]))).toBe("not answered: unavailable");
     expect(answered(seen([error], { isOneRoute: true }))).toBeUndefined();
   });
 
-  test("is an answer by the wrong provider", () => {
+  test("is answered by the wrong provider", () => {
     expect(answered(seen([{ delta: whole }, done()]), "fallback")).toBe("not answered by the fallback");
   });
 
-  test("is one that takes too long", () => {
+  test("takes too long", () => {
     expect(within(seen([error]), 999)).toBe("took 1000 ms, limit 999 ms");
   });
 
-  test("is one that bills failed attempts", () => {
+  test("bills failed attempts", () => {
     const chat = seen([{ delta: whole }, done()]);
     expect(billedOnce(chat)).toBeUndefined();
-    expect(billedOnce({ ...chat, reply: { ...chat.reply, billedTokens: [130] } })).toBe("billed 130 tokens for 65");
+    expect(billedOnce({ ...chat, reply: { ...chat.reply, billedTokens: [130] } })).toBe("billed 130 tokens, used 65");
   });
 });

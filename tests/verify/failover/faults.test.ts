@@ -48,7 +48,7 @@ describe("a fault on the connection", () => {
     await expect(send({ kind: "reset" })).rejects.toMatchObject({ cause: { code: "ECONNRESET" } });
   });
 
-  test("silent: no response, until the client leaves", async () => {
+  test("silent: no response until the client disconnects", async () => {
     await expect(send({ kind: "silent" }, AbortSignal.timeout(100))).rejects.toThrow(/timeout/);
     await sleep(20);
     expect(server.requests[0]).toMatchObject({ fault: "silent", complete: false, abandonedAtMs: expect.any(Number) });
@@ -67,13 +67,13 @@ describe("a fault on the connection", () => {
     expect(server.requests[0]).toMatchObject({ tokens: 40, complete: false });
   });
 
-  test("cut as an ended body: 40 tokens and nothing that ends the reply", async () => {
+  test("cut as an ended body: 40 tokens without the end of the reply", async () => {
     const { raw, tokens } = await read({ kind: "cut", afterTokens: 40, connection: "ended" });
     expect(tokens).toHaveLength(40);
     expect(raw).not.toMatch(/"finish_reason":"|\[DONE\]/);
   });
 
-  test("malformed: one event that is not JSON, between all tokens", async () => {
+  test("malformed: all tokens, and one event that is not JSON", async () => {
     const { raw, tokens } = await read({ kind: "malformed", afterTokens: 10 });
     expect(tokens.join("")).toBe(wholeReply("桃"));
     expect(raw).toContain(GARBAGE);
@@ -92,7 +92,7 @@ describe("a fault on the connection", () => {
   });
 });
 
-test("a script sees only valid requests, and a refused one is recorded", async () => {
+test("a script gets only valid requests, and refused requests are recorded", async () => {
   const response = await fetch(`${server.url}/v1/chat/completions`, { method: "POST", body: "{}" });
   expect(response.status).toBe(401);
   expect(server.requests).toMatchObject([{ fault: "invalid", refusal: { status: 401 } }]);

@@ -18,6 +18,6 @@ describe("the relay in front of a failing provider", () => {
   });
 });
 
-test("an unknown scenario is an error that lists the scenarios", async () => {
-  await expect(runFailover({ scale: SCALE, only: ["S17"] })).rejects.toThrow(/S17 is no scenario.*S01, S02/);
+test("rejects an unknown scenario and lists the known scenarios", async () => {
+  await expect(runFailover({ scale: SCALE, only: ["S17"] })).rejects.toThrow(/S17 is not a scenario.*S01, S02/);
 });

@@ -64,7 +64,7 @@ describe("the Anthropic wire", () => {
   test.each([
     ["a prefill", { messages: [user, assistant] }, /400.*does not support assistant message prefill/],
     [
-      "a beginning by the assistant",
+      "a first message from the assistant",
       { messages: [assistant, user] },
       /400.*first message must use the \\?"user\\?" role/,
     ],
@@ -186,9 +186,13 @@ describe("the Bedrock wire", () => {
   });
 
   test.each([
-    ["a bare model id", { modelId: "anthropic.claude-sonnet-5-5" }, /on-demand throughput isn't supported/],
+    [
+      "a model id instead of an inference profile",
+      { modelId: "anthropic.claude-sonnet-5-5" },
+      /on-demand throughput isn't supported/,
+    ],
     ["a prefill", { messages: [message("user", "a"), message("assistant", "b")] }, /assistant message prefill/],
-    ["a beginning by the assistant", { messages: [message("assistant", "b")] }, /must start with a user message/],
+    ["a first message from the assistant", { messages: [message("assistant", "b")] }, /must start with a user message/],
     ["temperature", { inferenceConfig: { temperature: 0.7 } }, /`temperature` is deprecated for this model/],
     ["an unknown field for the model", { additionalModelRequestFields: { top_k: 1 } }, /extraneous key/],
     ["an empty text", { messages: [message("user", "")] }, /messages.0.content.0/],
@@ -216,7 +220,11 @@ describe("the RunPod wire", () => {
   }
 
   test.each([
-    ["an input without the contract's shape", { input: { prompt: "こんばんは" } }, /^400.*bad request: input.prompt/],
+    [
+      "an input that does not match the contract",
+      { input: { prompt: "こんばんは" } },
+      /^400.*bad request: input.prompt/,
+    ],
     [
       "an execution timeout below 5 s",
       { input: { text: "a" }, policy: { executionTimeout: 1_000 } },

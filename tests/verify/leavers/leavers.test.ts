@@ -3,14 +3,14 @@ import { measureMemory } from "../../../verify/leavers/memory";
 import { reportOf } from "../../../verify/leavers/report";
 import { END_MS, type LeaversResult, runLeavers } from "../../../verify/leavers/run";
 
-test("no upstream call outlives its client or its cap", async () => {
+test("every upstream call ends after its client leaves, or at the cap", async () => {
   const { withCancel, withoutCancel } = await runLeavers({ clients: 12, seed: 1, say: () => {} });
   expect(withCancel).toMatchObject({ clients: 6, calls: 6 });
   expect(withCancel.longestAfterLeavingMs).toBeLessThanOrEqual(END_MS);
   expect(withoutCancel).toMatchObject({ clients: 6, calls: 6, outlivedCap: 0 });
 });
 
-test("slow readers get whole replies, and the memory of the relay is measured", async () => {
+test("gives slow readers whole replies and measures the relay's memory", async () => {
   const { firstBytes, lastBytes, ratio } = await measureMemory({ first: 24, last: 48 });
   // The relay's process alone needs more than 30 MB.
   expect(firstBytes).toBeGreaterThan(30e6);
@@ -32,11 +32,15 @@ describe("a run", () => {
   });
 
   test.each<[string, Partial<LeaversResult>, number]>([
-    ["a call outlives a client that cancels", { withCancel: { ...group, longestAfterLeavingMs: END_MS + 1 } }, 1],
-    ["a call outlives its cap", { withoutCancel: { ...group, outlivedCap: 1 } }, 1],
+    [
+      "a call continues after its client has cancelled",
+      { withCancel: { ...group, longestAfterLeavingMs: END_MS + 1 } },
+      1,
+    ],
+    ["a call exceeds its cap", { withoutCancel: { ...group, outlivedCap: 1 } }, 1],
     ["the memory grows by more than a fifth", {}, 1.201],
     ["no call was made", { withoutCancel: { ...group, calls: 0, outlivedCap: 0 } }, 1],
-    ["no client has left after text", { withoutCancel: { ...group, afterText: 0, outlivedCap: 0 } }, 1],
+    ["no client left after it had received text", { withoutCancel: { ...group, afterText: 0, outlivedCap: 0 } }, 1],
   ])("fails when %s", (_, change, ratio) => {
     expect(reportOf({ ...result, ...change }, { ...memory, ratio }).passed).toBe(false);
   });

@@ -56,7 +56,7 @@ test("readSources ignores imports of packages and JSON, and imports in comments 
   ]);
 });
 
-test("upwardImports finds an import from a room that rooms.ts lists above the file's own room", () => {
+test("upwardImports finds an import from a room above the file's own room", () => {
   const sources = plant({
     "contract/a.ts": `import "../infra/b";`,
     "infra/b.ts": "",

@@ -10,8 +10,8 @@ const WARM_UP = 100;
 const CHATS = 500;
 
 /**
- * Measures the admission of a VIP's chat: the conditional writes that reserve its usage and its costs, one after the
- * other, against dynalite in a process of its own. Returns the time of each admission in milliseconds.
+ * Measures the admission of a VIP's chat: two conditional writes, one after the other, that reserve the chat's usage
+ * and costs. They go to dynalite in a separate process. Returns the time of each admission in milliseconds.
  */
 export async function benchAdmission(children: Children): Promise<number[]> {
   const database = children.start(process.execPath, ["cli/run.cjs", "verify/bench/relay/database.ts"], {

@@ -6,6 +6,7 @@ import { vipProviders } from "../../../contract/relay";
 import { buildBundles, bundlePath, lazyBundles } from "../../../infra/bundle";
 import { importMs } from "../importRatio";
 import { median } from "../median";
+import { round } from "../round";
 
 const ROUNDS = 15;
 
@@ -29,7 +30,7 @@ export function benchBundles(): BundleBench {
   const rounds = Array.from({ length: ROUNDS }, () => Object.values(imports).map((name) => importMs(fileOf(name))));
   const times = Object.keys(imports).map((name, index) => {
     const ms = median(rounds.map((round) => round[index] ?? Number.NaN));
-    return [name, Math.round(ms * 10) / 10];
+    return [name, round(ms, 1)];
   });
   return {
     importMs: Object.fromEntries(times),

@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { median } from "../median";
 import { type Percentiles, percentiles } from "../percentile";
+import { round } from "../round";
 import type { StreamClient } from "../streamClient";
 import { ask, type Subject } from "./subjects";
 
 const ROUNDS = 40;
 /**
- * Time for each server in a round. The requests of the first part do not count. Equal times keep the machine awake: a
- * slow server that sleeps during most of the comparison would slow down the others' next requests too.
+ * Time for each server in a round. Requests of the part `settle` do not count. All servers get the same time. Otherwise
+ * a slow server would take most of a round, and the machine would sleep: the next requests of the other servers would
+ * be slower.
  */
 const BLOCK_MS = { settle: 100, measured: 400 };
-/** Time for each server before the first round. */
+/** Warm-up time of each server before the first round. */
 const WARM_UP_MS = 3_000;
 /** Pause before each request of `compareAfterPauses`, and number of requests to each server. */
 const PAUSE = { ms: 20, requests: 300 };
@@ -23,7 +25,7 @@ export interface Subjects {
   portkey: Subject | undefined;
 }
 
-/** Times to the first text: the medians of the rounds. */
+/** Times to the first text. Each value is the median of the rounds. */
 export interface FirstText {
   /** Time of a direct call. */
   direct: Percentiles;
@@ -32,8 +34,8 @@ export interface FirstText {
 }
 
 /**
- * Compares the times to the first text of a reply of one token. In a round, each server in turn answers one request
- * after another, so that its process is awake and its caches are warm. The order of the servers is random.
+ * Compares the servers' times to the first text of a reply of one token. In a round, one server after another answers a
+ * series of requests, so that its process is awake and its caches are warm. The order of the servers is random.
  */
 export async function compareFirstText(client: StreamClient, direct: Subject, subjects: Subjects): Promise<FirstText> {
   const others = Object.values(subjects).filter((subject) => subject !== undefined);
@@ -60,7 +62,7 @@ export async function compareFirstText(client: StreamClient, direct: Subject, su
 
 /**
  * Time that the relay adds to the first text of a direct call when each request follows a pause, as a chat in Lambda
- * does. The machine's cores sleep in between, so this time also contains their waking up.
+ * does. The machine's cores sleep during the pause, so this time includes their wake-up.
  */
 export async function compareAfterPauses(client: StreamClient, direct: Subject, relay: Subject): Promise<Percentiles> {
   const targets = [await direct.target(1), await relay.target(1)];
@@ -80,10 +82,10 @@ function difference(a: Percentiles | undefined, b: Percentiles = { p50: 0, p95: 
 }
 
 function medians(rounds: Percentiles[]): Percentiles {
-  return { p50: round2(median(rounds.map(({ p50 }) => p50))), p95: round2(median(rounds.map(({ p95 }) => p95))) };
+  return { p50: round(median(rounds.map(({ p50 }) => p50)), 2), p95: round(median(rounds.map(({ p95 }) => p95)), 2) };
 }
 
-/** Times of requests that follow each other for `durationMs`. */
+/** Sends requests one after another for `durationMs` and returns their times. */
 async function measure(client: StreamClient, subject: Subject, durationMs: number): Promise<number[]> {
   const target = await subject.target(1);
   const times: number[] = [];
@@ -98,5 +100,3 @@ function shuffled<T>(values: readonly T[]): T[] {
     .toSorted((a, b) => a.at - b.at)
     .map(({ value }) => value);
 }
-
-const round2 = (value: number) => Math.round(value * 100) / 100;

@@ -11,7 +11,7 @@ import { findSystemPython, interpreterOf, pipInstall } from "../../../local/supp
 import type { Children } from "../children";
 import type { StreamTarget } from "../streamClient";
 
-/** Time in which an installed gateway must be ready. */
+/** Time limit for an installed gateway to become ready. */
 const START_MS = 90_000;
 
 const LITELLM_KEY = `sk-${randomUUID()}`;
@@ -49,7 +49,7 @@ export const litellm: Gateway = {
   server(dir, port, { url, model }) {
     const config = join(dir, "config.json");
     const parameters = { model: `openai/${model}`, api_base: url, api_key: "key" };
-    // YAML contains JSON.
+    // JSON is also valid YAML.
     writeFileSync(
       config,
       JSON.stringify({
@@ -65,8 +65,8 @@ export const litellm: Gateway = {
 };
 
 /**
- * Portkey's gateway. `@hono/node-server` 1.14.1 is the newest version with which 1.15.2 can stream: later ones fail every
- * streamed request with `TypeError: immutable` (github.com/Portkey-AI/gateway/issues/1389).
+ * Portkey's gateway. Version 1.15.2 can stream with `@hono/node-server` 1.14.1, but not with newer versions: every
+ * streamed request would fail with `TypeError: immutable` (github.com/Portkey-AI/gateway/issues/1389).
  */
 export const portkey: Gateway = {
   name: "Portkey",
@@ -94,7 +94,7 @@ export const portkey: Gateway = {
  * Installs a gateway if necessary and starts it in front of the upstream.
  *
  * @returns the URL and the headers of its Chat Completions API
- * @throws Error when it cannot be installed, or is not ready in time
+ * @throws Error when the gateway cannot be installed, or is not ready in time
  */
 export async function startGateway(
   children: Children,
@@ -107,7 +107,7 @@ export async function startGateway(
   const { file, args, readyPath } = gateway.server(dir, port, upstream);
   const logFile = `${dir}.log`;
   const log = openSync(logFile, "w");
-  // LiteLLM otherwise downloads its table of prices at each start.
+  // By default, LiteLLM downloads its table of prices at each start.
   const env = { PATH: process.env.PATH, HOME: dir, LITELLM_LOCAL_MODEL_COST_MAP: "True", LITELLM_MODE: "PRODUCTION" };
   const server = children.start(file, args, { cwd: dir, env, stdio: ["ignore", log, log] });
   const url = `http://127.0.0.1:${port}`;

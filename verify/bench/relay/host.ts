@@ -14,9 +14,9 @@ import { loadProvider } from "../../../functions/relay/providers";
 import type { UsageTable } from "../../../functions/tables/usage";
 
 /**
- * The relay's handler in a process of its own, with its tables in memory and the provider `openai`. Runs as a bundle
- * with the options of the Lambda's bundle. Sends `{url}` to its parent, and exits when the parent exits. Answers the
- * message `memory` with `{residentBytes}`, measured after a garbage collection.
+ * The relay's handler in a separate process, with its tables in memory and the provider `openai`. Runs as a bundle with
+ * the options of the Lambda's bundle. Sends `{url}` to its parent, and exits when the parent exits. Answers the message
+ * `memory` with `{residentBytes}`, measured after a garbage collection.
  */
 
 /** Settings of the host: its argument, as JSON. */
@@ -32,10 +32,10 @@ export interface HostSettings {
 const { ticketIssuer, jwks, upstream, socketPath } = JSON.parse(process.argv[2] ?? "{}") as HostSettings;
 const unlimited = { chatsPerMinute: Number.MAX_SAFE_INTEGER, tokensPerDay: Number.MAX_SAFE_INTEGER };
 const noKey = async () => {
-  throw new Error("The host has no such key");
+  throw new Error("The benchmark configures no key of this kind");
 };
 
-/** The rules of the usage table, in memory. */
+/** A usage table in memory, with the rules of the real table. */
 function memoryUsage(): UsageTable {
   const states = new Map<string, UsageState>();
   const store = (account: string, next: UsageState | undefined) => next && states.set(account, next);
@@ -106,7 +106,7 @@ process.on("message", async (message) => {
 });
 process.once("disconnect", () => process.exit());
 
-/** Memory in use. V8 returns free pages to the system only after a last-resort garbage collection. */
+/** Returns the resident memory. Only V8's last-resort garbage collection returns free pages to the system. */
 async function residentBytes(): Promise<number> {
   for (let round = 0; round < 4; round++) {
     globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });

@@ -12,7 +12,7 @@ import type { HostSettings } from "./host";
 
 const ISSUER = "snack-misaki/bench";
 
-/** The relay in a process of its own. */
+/** The relay in a separate process. */
 export interface RelayHost {
   /** URL of `POST /chat`. */
   url: string;
@@ -47,7 +47,7 @@ export async function startHost(
   const key = { ...(await exportJWK(pair.privateKey)), kid: "bench" };
   const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: "bench" }] };
   const settings: HostSettings = { ticketIssuer: ISSUER, jwks, upstream, socketPath };
-  // The relay's log goes nowhere: the benchmark's own process must not spend time on it.
+  // Discards the relay's log, so that the benchmark's process spends no time on it.
   const host = children.start(
     process.execPath,
     ["--expose-gc", join(outdir, "functions/host.cjs"), JSON.stringify(settings)],

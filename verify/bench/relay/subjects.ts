@@ -14,13 +14,14 @@ export interface Subject {
 /** Message of all requests. */
 const messages = [{ role: "user", content: "こんばんは。今日は仕事で疲れました。" }];
 
-/** The upstream itself. */
+/** Creates the subject of direct calls to the upstream. */
 export function directSubject({ url, model }: Upstream): Subject {
   return completions({ url: `${url}/chat/completions` }, model);
 }
 
 /**
- * Installs and starts a gateway. Without it the comparison goes on, and says so on stderr.
+ * Installs and starts a gateway. If this fails, prints the reason on stderr and returns undefined: the comparison
+ * continues without the gateway.
  *
  * @throws Error when the gateway cannot be measured and `REQUIRE_ALL` is 1
  */
@@ -39,7 +40,7 @@ export async function gatewaySubject(
   }
 }
 
-/** The relay. Each target has a new ticket. */
+/** Creates the subject of the relay. Each target gets a new ticket. */
 export function relaySubject({ url, signTicket }: RelayHost): Subject {
   return {
     target: async (maxTokens) => ({
@@ -51,7 +52,7 @@ export function relaySubject({ url, signTicket }: RelayHost): Subject {
   };
 }
 
-/** Asks for one reply, and checks that all of it arrived: every token of the upstream is one character. */
+/** Requests one reply and checks that it is complete: every token of the upstream is one character. */
 export async function ask(client: StreamClient, target: StreamTarget, maxTokens: number): Promise<StreamedReply> {
   const reply = await client.ask(target);
   if (reply.text.length !== maxTokens)
@@ -59,7 +60,7 @@ export async function ask(client: StreamClient, target: StreamTarget, maxTokens:
   return reply;
 }
 
-/** A server with OpenAI's Chat Completions API. */
+/** Creates the subject of a server with OpenAI's Chat Completions API. */
 function completions(server: Pick<StreamTarget, "url" | "headers">, model: string): Subject {
   return {
     target: async (maxTokens) => ({

@@ -13,7 +13,7 @@ const MAX_TOKENS = 60;
 /** The clients start at different times within this span, like real customers. */
 const SPREAD_MS = 2_500;
 
-/** Tokens per second through the relay, divided by those of direct calls: the median of the rounds. */
+/** Tokens per second through the relay, divided by the tokens per second of direct calls: the median of the rounds. */
 export async function compareThroughput(client: StreamClient, relay: Subject, direct: Subject): Promise<number> {
   const ratios: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {

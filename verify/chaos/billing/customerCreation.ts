@@ -8,7 +8,8 @@ import { Random, streams } from "../random";
 /** Probability that a run also simulates the first checkouts of a new customer. */
 const CREATION_PROBABILITY = 0.2;
 /**
- * Probabilities while Stripe has a problem: that a create fails, and that the customer exists in spite of the failure.
+ * Probabilities during a problem of Stripe: that the creation of a customer fails, and that a failed request has
+ * created the customer anyway.
  */
 const FAILURE_PROBABILITY = 0.6;
 const MADE_ANYWAY_PROBABILITY = 0.3;
@@ -17,13 +18,16 @@ const OWNER = "snack-misaki/chaos";
 
 type Rows = Pick<UserRows, "get" | "link" | "creationAttempt" | "findByStripeCustomer">;
 
-/** How a checkout gets the caller's Stripe customer. Throws ApiError `unavailable`. */
+/**
+ * Returns the id of the caller's Stripe customer for a checkout; creates the customer if necessary. Throws ApiError
+ * `unavailable`.
+ */
 export type EnsureCustomer = (
   caller: Caller,
   sources: { stripe: Stripe; rows: Rows; owner: string },
 ) => Promise<string>;
 
-/** Weaker strategy with two fixed idempotency keys: after two stored server errors, every checkout fails for a day. */
+/** Weaker strategy with two fixed idempotency keys. After two stored server errors, every checkout fails for a day. */
 export const fixedIdempotencyKeys: EnsureCustomer = (caller, sources) => {
   const keys = ["first", "again"];
   const rows: Rows = {
@@ -37,8 +41,8 @@ export const fixedIdempotencyKeys: EnsureCustomer = (caller, sources) => {
  * Simulates concurrent first checkouts while Stripe sometimes answers 500 and stores these answers. Then simulates one
  * checkout after Stripe has recovered.
  *
- * @returns true when that last checkout failed, or the row is linked to another customer. False in runs without a new
- * customer
+ * @returns true when that last checkout failed, or the row is linked to another customer. False in a run that does not
+ * simulate a new customer
  */
 export async function isLockedOut(seed: number, ensure: EnsureCustomer): Promise<boolean> {
   const random = new Random(seed, streams.creation);
@@ -98,7 +102,7 @@ class Account {
     return this.soon(customer);
   }
 
-  /** Answers after some other steps. */
+  /** Resolves after one to five microtasks. */
   private async soon<T>(value?: T): Promise<T> {
     for (let steps = this.random.int(1, 5); steps > 0; steps -= 1) await null;
     return value as T;

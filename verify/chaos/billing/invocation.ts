@@ -17,9 +17,8 @@ export const TIMEOUT_MS = { webhook: 29_000, visit: 29_000, reconciler: 300_000 
 export type Dependency = "table" | "stripe";
 
 /**
- * A fault of Stripe's key in Parameter Store. `key`: the functions' key was replaced, so that each call gets a 401
- * before the function reads the new one. `account`: the key belongs to another account, which does not know the
- * customer.
+ * A fault of Stripe's key in Parameter Store. `key`: the key was replaced, so each call first gets a 401, and then the
+ * function reads the new key. `account`: the key belongs to another account, which does not know the customer.
  */
 export type KeyFault = "key" | "account";
 
@@ -36,7 +35,7 @@ export interface Conditions {
 export class Unavailable extends Error {}
 
 /**
- * One run of a function. Each call takes time. A call can fail, or it can succeed while its answer gets lost. The
+ * One run of a function. Each call takes time. A call can fail. It can also succeed while its answer gets lost. The
  * function can crash between any two steps. Two invocations with the same random stream get the same failures.
  */
 export class Invocation {
@@ -53,7 +52,7 @@ export class Invocation {
   /**
    * Runs a function to its end.
    *
-   * @param done called once: true when the function returned, false when it threw, crashed or timed out
+   * @param done called once: with true when the function returned, with false when it threw, crashed or timed out
    */
   start(work: (invocation: Invocation) => Promise<void>, done: (success: boolean) => void): void {
     const end = (success: boolean): void => {
@@ -77,7 +76,7 @@ export class Invocation {
     const { isDown, random } = this.conditions;
     for (let attempt = 1; attempt <= STRIPE_ATTEMPTS; attempt += 1) {
       await this.step(this.latency(60, 400));
-      // The 401 and the new read of the parameter.
+      // Time for the 401 and for reading the parameter again.
       if (isDown("key")) await this.step(this.latency(60, 400));
       if (isDown("stripe") || random.chance(STRIPE_FAILURE_PROBABILITY)) continue;
       const answer = read();
@@ -87,7 +86,11 @@ export class Invocation {
     throw new Unavailable("Stripe");
   }
 
-  /** Reads the customer: whether Stripe knows its id. @throws Unavailable */
+  /**
+   * Reads whether Stripe knows the customer's id.
+   *
+   * @throws Unavailable
+   */
   knowsCustomer(): Promise<boolean> {
     return this.stripe(() => !this.conditions.isDown("account"));
   }
@@ -106,7 +109,8 @@ export class Invocation {
         await this.step(this.latency(2, 15));
         if (!random.chance(ANSWER_LOST_PROBABILITY)) return answer;
       }
-      // After half of the failures, the client gives up. After the others it retries, even if the operation succeeded.
+      // The client gives up after half of the failures. It retries after the other half, even if the operation
+      // succeeded.
       if (random.chance(0.5)) break;
     }
     throw new Unavailable("users table");

@@ -11,7 +11,7 @@ export interface Outage {
   /** Milliseconds since the epoch. */
   from: number;
   to: number;
-  /** Whether Stripe stops retrying the events of this period. It still lists them as undelivered. */
+  /** Whether Stripe stops retrying the events of this period. Stripe still lists these events as undelivered. */
   givesUp: boolean;
 }
 
@@ -20,7 +20,7 @@ const GIVES_UP_PROBABILITY = 0.5;
 const MINUTE_MS = 60_000;
 
 /**
- * Returns undefined in most runs. In the others, returns an outage that starts up to five minutes before a random
+ * Returns undefined in most runs. In the other runs, returns an outage that starts up to five minutes before a random
  * change and ends long before the row is checked.
  */
 export function makeOutage({ changes }: Scenario, seed: number): Outage | undefined {

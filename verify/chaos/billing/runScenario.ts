@@ -26,8 +26,8 @@ const REPLAYED_WITHIN_MS = 5 * MINUTE_MS;
 const ANSWER_LOST_PROBABILITY = 0.02;
 
 /**
- * Delays between the deliveries of one event, for up to three days. These numbers are assumptions, because Stripe only
- * documents "exponential".
+ * Delays between the deliveries of one event, for up to three days. The numbers are assumptions, because Stripe
+ * documents only "exponential".
  */
 const BACKOFF_MS = [5, 30, 120, 300, 600, 720, 720, 720, 720].map((minutes) => minutes * MINUTE_MS);
 const RETRIES_MS = 72 * HOUR_MS;
@@ -42,7 +42,7 @@ export interface ScenarioResult {
 }
 
 interface RunOptions {
-  /** False disables the reconciler, so that nothing repairs lost events or passed deadlines. */
+  /** False disables the reconciler. Then nothing repairs the row after lost events or passed deadlines. */
   reconciler: boolean;
   /** Called with one line for each step of the run, such as a change at Stripe or the end of a function. */
   trace?: (line: string) => void;
@@ -73,7 +73,7 @@ class ScenarioRun {
   private readonly outage: Outage | undefined;
   private readonly undelivered = new Set<StripeEvent>();
   private readonly handled = new Set<StripeEvent>();
-  /** Number of counted deliveries of each event in a time window of the webhook's limit. */
+  /** For each event: the current time window of the webhook's limit, and the number of deliveries counted in it. */
   private readonly deliveries = new Map<StripeEvent, { window: number; uses: number }>();
 
   constructor(

@@ -50,9 +50,9 @@ const HOUR_MS = 3600_000;
 const CONNECTED_PROBABILITY = 0.03;
 
 /**
- * Time between the last change and the comparison. Late deliveries take up to one hour and the reconciler runs every 15
- * minutes, so six hours are enough for a correct strategy. The time must be shorter than a day: the daily review would
- * repair most errors of the weaker strategies, so the comparison would miss rows that were wrong for hours.
+ * Time between the last change and the comparison. It is long enough for a correct strategy: late deliveries take up to
+ * one hour, and the reconciler runs every 15 minutes. It is shorter than a day, because the daily review repairs most
+ * errors of the weaker strategies. The comparison would then miss rows that were wrong for hours.
  */
 const COMPARED_AFTER_MS = 6 * HOUR_MS;
 

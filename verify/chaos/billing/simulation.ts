@@ -92,8 +92,8 @@ function differenceFromStripe({ endsAt }: Scenario, { row, stripe }: ScenarioRes
 }
 
 /**
- * The customer's expected row, from the state at Stripe. When the price is unknown, Stripe's state does not show which
- * plan the subscription had before. For these subscriptions, the row must keep every plan that it has contained.
+ * The customer's expected row, computed from the state at Stripe. When the price is unknown, Stripe's state does not
+ * contain the earlier plan of the subscription. The row must then keep every plan that it has contained.
  */
 function expectedCustomer({ customer, everKnown }: ScenarioResult["row"], stripe: ScenarioResult["stripe"]): Customer {
   const known_plans = Object.fromEntries([...everKnown].map((id) => [id, { plan: "paid" as const, price_ids: [] }]));

@@ -88,7 +88,7 @@ export function refetchNoFence(environment: Environment): Strategy {
   const { row, now } = environment;
   const refresh = async (invocation: Invocation): Promise<void> => {
     const before: Customer = await invocation.table(() => row.customer);
-    // A customer that Stripe does not know counts as one without a subscription.
+    // A customer that Stripe does not know is treated as a customer without a subscription.
     const facts = (await readFacts(environment, before.stripe_customer_id ?? "", invocation)) ?? factsOf(newCustomer);
     const reviewAt = nextReview({ ...before, ...facts }, now(), policy);
     await invocation.table(() => row.write({ facts, knownPlans: {}, reviewAt, now: now() }));

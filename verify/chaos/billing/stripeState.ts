@@ -28,7 +28,7 @@ export interface StripeState {
 /** A customer without any purchase. */
 export const newCustomer: StripeState = { subscriptions: [], disputes: [], deleted: false };
 
-/** Facts that production reads when the state does not change during production's calls to Stripe. */
+/** Facts that production reads if the state does not change between production's calls to Stripe. */
 export function factsOf(state: StripeState): StripeFacts {
   return {
     subscriptions: decisiveSubscriptions(state.subscriptions).map((one) => subscriptionFacts(one, one)),

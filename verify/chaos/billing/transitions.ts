@@ -230,7 +230,7 @@ function pricesOf(random: Random): string[] {
   return random.chance(0.1) ? ["price_addon", price] : [price];
 }
 
-/** The open invoices are paid, or the first one of a new subscription. */
+/** Changes of a successful payment: the open invoices are paid, or the first invoice of a new subscription is paid. */
 function paid(one: Subscription, _: Random, nowSeconds: number): Partial<Subscription> {
   const until = one.period_end ?? nowSeconds;
   const newest = one.price_ids.map((price_id) => ({ price_id, invoiced: nowSeconds, until }));

@@ -37,7 +37,7 @@ export class VirtualTime {
 
   /** Fires every timer up to and including `end`. */
   async runUntil(end: number): Promise<void> {
-    // `settled` must be called from a microtask.
+    // `settled` works only when a microtask calls it.
     await null;
     for (let timer = this.timers[0]; timer && timer.at <= end; timer = this.timers[0]) {
       this.pop();

@@ -26,14 +26,14 @@ const PROVIDER_KEY = "__provider";
  */
 export class BundleProvider implements ResourceProvider {
   private readonly bundle: Bundle;
-  /** Gets each line that the provider shows to the operator. */
+  /** Called with each line that the provider shows to the operator. */
   log: (line: string) => void = () => {};
 
   /** @param programDir folder with `.build/runpod/provider.cjs` */
   constructor(programDir: string) {
     const filename = join(programDir, ".build/runpod/provider.cjs");
-    // Not `require`: the bundle keeps its connection in a variable and prints its progress, so each instance needs its
-    // own copy of the module and its own console.
+    // `require` would share one module. Each instance needs its own copy and its own console, because the bundle keeps
+    // its connection in a variable and prints its progress.
     const run = compileFunction(readFileSync(filename, "utf8"), ["module", "exports", "require", "console"], {
       filename,
     });
@@ -97,14 +97,14 @@ function plain(properties: Properties): Properties {
   return mapValues(properties, reveal);
 }
 
-/** Adds the provider's text to a result, and marks as secret what is secret in the inputs. */
+/** Adds the provider's text to a result. An output is secret when the input of the same name is secret. */
 function withProvider(result: Record<string, unknown> | undefined, given: Properties): Properties {
   const known = Object.entries(result ?? {}).filter(([, value]) => value !== undefined);
   const provider = PROVIDER_KEY in given ? { [PROVIDER_KEY]: given[PROVIDER_KEY] } : {};
   return restoreSecrets({ ...Object.fromEntries(known), ...provider } as Properties, given);
 }
 
-/** Converts the error of a resource that exists but is not ready. */
+/** Converts the provider's error for a resource that exists but is not ready. */
 async function notReady<T>(given: Properties, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

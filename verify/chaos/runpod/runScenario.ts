@@ -53,7 +53,9 @@ class ScenarioRun {
     private readonly log: (line: string) => void,
   ) {}
 
-  /** Runs `up` with a declaration while the update's failures occur. Then compares the account with the declaration. */
+  /**
+   * Runs `up` with a declaration while the failures of `update` occur. Then compares the account with the declaration.
+   */
   async update(update: Update): Promise<void> {
     const { declared, faults, daysBefore, refresh, isConcurrent, losesState } = update;
     const { stack, runpod } = this;
@@ -66,7 +68,7 @@ class ScenarioRun {
     const other = isConcurrent ? stack.fork() : undefined;
     await Promise.all([
       this.attempt("up", () => stack.up(declared)),
-      other && this.attempt("the same up by somebody else", () => other.up(declared)),
+      other && this.attempt("the same up by a second operator", () => other.up(declared)),
     ]);
     if (before) {
       this.log("the machine crashed before the state was written");
@@ -127,7 +129,7 @@ class ScenarioRun {
     return this.runpod.switches.listLagMs + this.longestLandingMs;
   }
 
-  /** @param graphqlEndsAfter number of GraphQL calls after which RunPod answers 410 Gone for ever */
+  /** @param graphqlEndsAfter number of GraphQL calls after which RunPod permanently answers 410 Gone */
   private setFaults(faults: Fault[], graphqlEndsAfter?: number): void {
     this.longestLandingMs = Math.max(0, ...faults.map(({ landsAfterMs = 0 }) => landsAfterMs));
     const end = this.hasGraphqlEnded ? 0 : graphqlEndsAfter;
@@ -158,7 +160,7 @@ class ScenarioRun {
       this.log(`${name} failed: ${messageOf(error)}`);
       return false;
     } finally {
-      // Late calls take effect before the operator goes on.
+      // The operator waits until late calls have taken effect.
       await sleep(this.settleMs);
     }
   }
@@ -178,7 +180,7 @@ function describe(update: Partial<Update>): string {
   );
   if (listLagMs) parts.push(`lists that lag by ${listLagMs} ms`);
   if (graphqlEndsAfter !== undefined) parts.push(`the end of GraphQL after ${graphqlEndsAfter} calls`);
-  if (isConcurrent) parts.push("the same update by somebody else");
+  if (isConcurrent) parts.push("the same update by a second operator");
   if (daysBefore) parts.push(`${daysBefore} idle days before`);
   if (refresh) parts.push("a refresh before");
   if (losesState) parts.push("a crash before the state is written");

@@ -9,7 +9,10 @@ export interface Update {
   faults: Fault[];
   /** Delay of RunPod's lists in milliseconds. */
   listLagMs: number;
-  /** Number of GraphQL calls in this update after which RunPod ends GraphQL. Undefined: not in this update. */
+  /**
+   * Number of GraphQL calls in this update after which RunPod ends GraphQL. Undefined when GraphQL does not end in this
+   * update.
+   */
   graphqlEndsAfter: number | undefined;
   /** Idle days before the update. RunPod lowers `workersMax` to 2 after three idle days, and to 0 after seven. */
   daysBefore: number;
@@ -34,7 +37,7 @@ export interface Scenario {
 /** One of RunPod's two APIs. */
 type Protocol = "graphql" | "rest";
 
-/** Calls that may fail, with the names that the RunPod double uses for them. */
+/** Calls that may fail, named as in the RunPod double. */
 const calls: Record<Protocol, readonly string[]> = {
   graphql: [
     "myself",
@@ -113,7 +116,8 @@ function faults(api: Api, random: Random): Fault[] {
       times: random.chance(0.2) ? 5 : random.int(1, 2),
       skip: random.int(0, 2),
       done,
-      // Up to 2 s after the cut while the provider still looks for the resource, or long after that.
+      // Some calls take effect after their connection was cut: within 2 s, while the provider still looks for the
+      // resource, or long after it has stopped looking.
       ...(done &&
         random.chance(0.4) && { landsAfterMs: random.chance(0.7) ? random.int(1, 20) : random.int(100, 150) }),
       delayMs: 0,

@@ -38,17 +38,17 @@ export interface WrongRun extends Outcome {
 /** Number of parallel runs. A run spends most of its time waiting. */
 const CONCURRENCY = 6;
 /**
- * One of this number of seeds runs the provider in Pulumi's own server for dynamic resources. The other runs call the
- * provider's bundle directly, which needs a fraction of the CPU time.
+ * Every 50th seed runs the provider in Pulumi's own server for dynamic resources. The other runs call the provider's
+ * bundle directly, which needs a fraction of the CPU time.
  */
 const SERVER_EVERY_SEEDS = 50;
 
 /**
  * Runs random scenarios, each the life of one stack. The runs contain failures of several kinds: lost and late calls,
- * errors, storms, lists that lag behind, crashes, idle days, two updates at once, the end of GraphQL. The same options
- * give the same scenarios.
+ * errors, storms, outdated lists, crashes, idle days, concurrent updates, the end of GraphQL. The same options give the
+ * same scenarios.
  *
- * @param onWrongRun called with each run that had an error; when it returns true, the simulation ends early
+ * @param onWrongRun called with each run that had an error; the simulation ends early when it returns true
  */
 export async function simulateRunpod(
   { runs, seed: firstSeed, programDir = process.cwd(), trace, progress }: RunpodOptions,
@@ -91,7 +91,7 @@ export async function simulateRunpod(
 
 /** Opens a provider. `connect` is called at the start of each operation of the engine. */
 type OpenProvider = () => {
-  /** @param log gets the provider's lines for the operator */
+  /** @param log called with each line that the provider shows to the operator */
   connect(options: EngineOptions, log: (line: string) => void): Promise<ResourceProvider>;
   close(): Promise<void>;
 };
@@ -110,7 +110,7 @@ const openBundle: OpenProvider = () => {
   };
 };
 
-/** Starts Pulumi's server for dynamic resources, which keeps its first configuration. */
+/** Starts Pulumi's server for dynamic resources. The server never changes its first configuration. */
 const startServer: OpenProvider = () => {
   const children = new Children();
   let providers: Providers | undefined;
@@ -152,13 +152,13 @@ function engineOptions(runpodApi: Api, programDir: string, statePath: string, ur
     runpodApiKey: API_KEY,
     runpodApiUrl: url,
     runpodJobApiUrl: `${url}/v2`,
-    // All times are a hundredth of the real ones: lists lag by up to 30 ms instead of 3 s.
+    // All times are a hundredth of the real times: lists lag by up to 30 ms instead of 3 s.
     runpodRetryIntervalMs: "3",
     runpodRetryLimitMs: "3000",
     runpodSettleLimitMs: "80",
     runpodInUseIntervalMs: "10",
     runpodInUseLimitMs: "2000",
-    // No worker and no registry exists here, so the provider need not wait for a rollout or look up an image.
+    // There are no workers and no registry, so the provider need not wait for a rollout or look up an image.
     runpodRolloutLimitMs: "0",
     runpodImageLookupMs: "0",
   };

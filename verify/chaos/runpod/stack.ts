@@ -49,7 +49,7 @@ export class Stack {
     this.state = new StackState(options.statePath, false);
   }
 
-  /** Copy of the stack with its own state, like the checkout of a second operator. */
+  /** Returns a copy of the stack with a separate state, like the checkout of a second operator. */
   fork(): Stack {
     const copy = new Stack(this.options, this.connect, this.registrations);
     copy.restore(this.snapshot());

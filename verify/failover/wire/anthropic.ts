@@ -45,16 +45,16 @@ const Body = z.strictObject({
 });
 type Body = z.infer<typeof Body>;
 
-/** Anthropic allows four cache marks in one request (source: Anthropic's page on prompt caching). */
+/** Anthropic allows four cache marks in a request (source: Anthropic's page on prompt caching). */
 const MAX_CACHE_MARKS = 4;
 
 /** Versions of the API (source: @anthropic-ai/sdk 1.0 and its changelog). */
 const VERSIONS = ["2023-06-01", "2026-10-21"];
 
 /**
- * Anthropic's Messages API with server-sent events, as models from Claude 4.7 on serve it: they reject sampling
- * parameters ("`temperature` is deprecated for this model.": The-PR-Agent/pr-agent#2456) and an assistant prefill
- * (Arize-ai/phoenix#15392), and their first content block is not text.
+ * Anthropic's Messages API with server-sent events, as models from Claude 4.7 on serve it. They reject sampling
+ * parameters ("`temperature` is deprecated for this model.": The-PR-Agent/pr-agent#2456). They reject an assistant
+ * prefill (Arize-ai/phoenix#15392). Their first content block is not text.
  */
 export const anthropic: Wire = {
   contentType: "text/event-stream; charset=utf-8",

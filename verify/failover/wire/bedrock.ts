@@ -51,9 +51,10 @@ const codec = new EventStreamCodec(
 );
 
 /**
- * ConverseStream of Amazon Bedrock in front of a Claude model: a binary AWS event stream, in which each message has
- * checksums. Usage is in the last event, `metadata`. The model's own errors are inside a ValidationException
- * (sources: tinovyatkin/amazon-bedrock-copilot-chat#546 for sampling, anomalyco/opencode#29760 for the prefill).
+ * ConverseStream of Amazon Bedrock in front of a Claude model. The response is a binary AWS event stream, and each
+ * message has checksums. The last event, `metadata`, contains the usage. Errors of the model are inside a
+ * ValidationException (sources: tinovyatkin/amazon-bedrock-copilot-chat#546 for sampling, anomalyco/opencode#29760 for
+ * the prefill).
  */
 export const bedrock: Wire = {
   contentType: "application/vnd.amazon.eventstream",
@@ -64,7 +65,7 @@ export const bedrock: Wire = {
   text: (_reply, text) => event("contentBlockDelta", { contentBlockIndex: 0, delta: { text } }),
   malformed: () => {
     const message = event("contentBlockDelta", { contentBlockIndex: 0, delta: { text: GARBAGE } });
-    // Changes the checksum of the message.
+    // Makes the checksum of the message wrong.
     message[message.length - 1] = (message.at(-1) ?? 0) ^ 0xff;
     return message;
   },

@@ -9,7 +9,7 @@ import type { VendorError } from "./wire";
  * - `silent`: the request is accepted and never answered.
  * - `slow`: the first text comes late, and the tokens can have longer pauses.
  * - `cut`: the stream ends in the middle, with a closed connection (`closed`) or as a well-formed HTTP body (`ended`).
- * - `stall`: the stream falls silent, then closes.
+ * - `stall`: the stream sends nothing for a while, then closes.
  * - `malformed`: one event does not follow the format; the stream continues.
  * - `unterminated`: the vendor's own last event is missing. The connection ends, or stays open.
  * - `filtered`: the provider refuses the content, as a finish reason.
@@ -32,12 +32,12 @@ export const TOKENS = 60;
 /** Default pause between two tokens at the scale 1. */
 export const TOKEN_PAUSE_MS = 15;
 
-/** Pause between two tokens of a fault at the scale 1. */
+/** Pause between two tokens of a reply with this fault, at the scale 1. */
 export function tokenPauseMs(fault: Fault): number {
   return (fault.kind === "slow" && fault.tokenPauseMs) || TOKEN_PAUSE_MS;
 }
 
-/** Token of a provider's reply: its own character and a number, so that a lost or doubled token is visible. */
+/** Token of a provider's reply: the provider's character and a number, so that a lost or repeated token is visible. */
 export function token(mark: string, index: number): string {
   return `${mark}${String(index + 1).padStart(2, "0")}`;
 }

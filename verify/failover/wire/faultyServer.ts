@@ -10,11 +10,11 @@ export interface SeenRequest {
   model: string;
   /** Characters of all messages. 0 when the request was not valid. */
   promptChars: number;
-  /** Fault that was played; `invalid` when the wire refused the request itself. */
+  /** Fault that was played. `invalid` when the wire refused the request. */
   fault: Fault["kind"] | "invalid";
   /** The wire's error for an invalid request. */
   refusal?: JsonResponse;
-  /** Tokens that were sent. */
+  /** Number of tokens sent. */
   tokens: number;
   /** Whether the whole reply was sent. */
   complete: boolean;
@@ -22,7 +22,7 @@ export interface SeenRequest {
   abandonedAtMs?: number;
 }
 
-/** A request that has just arrived and is not valid yet. */
+/** Creates the record of a new request. Its model and size are unknown until the wire accepts the request. */
 export function seenRequest(body: unknown): SeenRequest {
   return { atMs: performance.now(), body, model: "", promptChars: 0, fault: "invalid", tokens: 0, complete: false };
 }

@@ -24,7 +24,10 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Header `retry-after`, in whole seconds. It is not scaled: the relay under test waits for scaled seconds. */
+/**
+ * Header `retry-after` in whole seconds. The header is not scaled, but the relay under test divides its wait by the
+ * scale.
+ */
 export function retryAfter(ms: number | undefined): Record<string, string> {
   return ms === undefined ? {} : { "retry-after": String(Math.ceil(ms / 1000)) };
 }

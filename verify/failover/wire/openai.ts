@@ -48,13 +48,14 @@ const OpenAiBody = z.strictObject({
   user: z.string().optional(),
 });
 
-/** Fields that all backends of HuggingFace's router accept. Groq, for example, refuses any other field. */
+/** Fields that all backends of HuggingFace's router accept. Groq, for example, rejects all other fields. */
 const RouterBody = z.strictObject(common);
 type Body = z.infer<typeof OpenAiBody>;
 
 /**
- * OpenAI's Chat Completions with server-sent events, as reasoning models serve it: they reject `max_tokens`, and
- * sampling parameters at every effort but `none` (source of the texts: decolua/9router#560, QwenLM/qwen-code#921).
+ * OpenAI's Chat Completions with server-sent events, as reasoning models serve it. They reject `max_tokens`. They
+ * accept sampling parameters only at the effort `none` (source of the texts: decolua/9router#560,
+ * QwenLM/qwen-code#921).
  */
 export const openai: Wire = chatCompletions({
   key: OPENAI_KEY,
@@ -80,8 +81,8 @@ export const openai: Wire = chatCompletions({
 });
 
 /**
- * HuggingFace's router: OpenAI's Chat Completions in front of many backends. It checks the token itself, with an error
- * that is one string. The wire refuses the fields that one of the backends refuses.
+ * HuggingFace's router: OpenAI's Chat Completions in front of many backends. The router checks the token itself, and
+ * its error is a single string. The wire rejects every field that at least one backend rejects.
  */
 export const huggingface: Wire = chatCompletions({
   key: HUGGINGFACE_TOKEN,
@@ -135,7 +136,7 @@ function chatCompletions(vendor: Vendor): Wire {
   };
 }
 
-/** Source: OpenAI's page on error codes. A context that is too long is a 400 with a code, a full quota another 429. */
+/** Source: OpenAI's page on error codes. A context that is too long gives status 400 with a code. */
 const errors: Record<VendorError, WireError> = {
   rate_limited: failure(429, "Rate limit reached for requests per min (RPM).", {
     type: "requests",
@@ -155,7 +156,7 @@ const errors: Record<VendorError, WireError> = {
   }),
 };
 
-/** Stricter than OpenAI, which continues a prefill: the fallback of S14 must reject it. */
+/** Stricter than OpenAI, which would continue a prefill: the fallback of scenario S14 must reject it. */
 function prefillOf({ messages }: Body): Problem | undefined {
   if (messages.at(-1)?.role === "user") return undefined;
   return { message: "The last message must have the role 'user'.", param: "messages", code: "invalid_value" };

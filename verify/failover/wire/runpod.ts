@@ -18,7 +18,10 @@ const WORKER_VERSION = "failover";
 /** RunPod holds a `/stream` poll for about 10 s. */
 const STREAM_WAIT_MS = 10_000;
 const LOOK_EVERY_MS = 5;
-/** The worker's error for `context_too_long`. It shortens a conversation itself, so one message is too long. */
+/**
+ * The worker's error for `context_too_long`. A worker shortens long conversations, so it sends this error only for a
+ * long message.
+ */
 const TOO_LONG: ErrorBody = { error: { code: "too_long", message: "The text is too long.", retryable: false } };
 
 /** Limits of a policy (source: RunPod's page "Send API requests", `executionTimeout` and `ttl`). */
@@ -55,9 +58,9 @@ export interface FaultyRunpodOptions {
 }
 
 /**
- * Starts the job API of one RunPod endpoint with the product's worker behind it: run, stream, status and cancel. It plays
- * the faults of `fault.ts`: errors at `/run`, everything else in the job. `requests` has one entry per call of `/run`;
- * `abandonedAtMs` is the time of the cancellation.
+ * Starts the job API of one RunPod endpoint with the product's worker behind it: run, stream, status and cancel. Plays
+ * the faults of `fault.ts`. Errors occur at `/run`, all other faults in the job. `requests` has one entry per call of
+ * `/run`, and `abandonedAtMs` is the time of the cancellation.
  */
 export async function startFaultyRunpod(options: FaultyRunpodOptions): Promise<FaultyServer> {
   const endpoint = new Endpoint(options);
@@ -135,7 +138,7 @@ class Endpoint {
     return { status: 200, body: { id, status: "IN_QUEUE" } };
   }
 
-  /** Waits for the next items, like RunPod. A response takes its items out of the job. */
+  /** Waits for the next items, like RunPod. Each item is sent in only one response. */
   private async stream(job: Job, response: ServerResponse): Promise<void> {
     const until = performance.now() + STREAM_WAIT_MS / this.options.scale;
     while (!this.hasNews(job) && performance.now() < until && !response.closed) {
@@ -194,7 +197,7 @@ const errors: Record<ApiFailure, WireError> = {
   overloaded: problem(503, "service unavailable"),
 };
 
-/** Errors of the job API. The other ones are results of a job. */
+/** Errors of the job API itself. The other errors are results of a job. */
 type ApiFailure = Exclude<VendorError, "context_too_long" | "filtered">;
 
 function isError(error: VendorError): error is ApiFailure {

@@ -34,9 +34,8 @@ export interface Chat {
 }
 
 /**
- * Wire format of one vendor's streaming chat API. Its events are the bytes of one write each.
- *
- * A reply is `first`, one `text` per token, `last` and `terminator`.
+ * Wire format of one vendor's streaming chat API. Each event is the bytes of one write. A reply consists of `first`,
+ * one `text` per token, `last` and `terminator`.
  */
 export interface Wire {
   contentType: string;
@@ -47,7 +46,7 @@ export interface Wire {
   error(kind: VendorError): WireError;
   first(reply: Reply): Uint8Array[];
   text(reply: Reply, token: string): Uint8Array;
-  /** An event that breaks the format. Its text must never reach a reader. */
+  /** Returns an event that breaks the format. Its text must never reach a reader. */
   malformed(reply: Reply): Uint8Array;
   /** Finish reason and, if the vendor sends it before its terminator, usage. */
   last(reply: Reply, finish: "stop" | "filter"): Uint8Array[];

@@ -43,8 +43,7 @@ def main() -> None:
     try:
         engine = EngineProcess(engine_command(settings, settings.own_engine)) if settings.own_engine else None
         try:
-            # An exit on SIGTERM while the engine is being started would leave the engine running. Therefore this
-            # handler is installed only now.
+            # Installed only now: an exit on SIGTERM while the engine is being started would leave the engine running.
             signal.signal(signal.SIGTERM, _exit_on_signal)
             for signum in early_signals:
                 _exit_on_signal(signum, None)
@@ -68,7 +67,7 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
         from .handler import make_handler
 
         on_lost = _make_on_lost(engine)
-        # A new thread, because `on_lost` waits for the jobs of the event loop that has noticed the problem.
+        # A new thread, because `on_lost` waits for jobs. In the thread of their event loop, it would block them.
         handler = make_handler(
             settings,
             Engine(
@@ -96,10 +95,10 @@ def _serve(settings: Settings, engine: EngineProcess | None) -> None:
 
 def _make_on_lost(engine: EngineProcess | None) -> Callable[[str], None]:
     """
-    Returns a callback that ends this worker. Another thread than the main thread calls it with the reason when the
-    engine is lost or stuck. The callback sends SIGTERM, so that the SDK finishes the running jobs and fetches no more
-    jobs. The SDK would then wait up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to
-    the main thread.
+    Returns a callback that ends this worker when the engine is lost or stuck. A thread other than the main thread calls
+    it with the reason. The callback sends SIGTERM, so that the SDK finishes the running jobs and fetches no more jobs.
+    The SDK would then wait up to 90 s for its open requests. To exit earlier, the callback also sends SIGUSR1 to the
+    main thread.
     """
     main_thread = threading.main_thread().ident or 0
     is_first = threading.Lock()
@@ -112,12 +111,12 @@ def _make_on_lost(engine: EngineProcess | None) -> Callable[[str], None]:
 
     def on_lost(reason: str) -> None:
         nonlocal lost_reason
-        # A stuck engine is killed below, which reports it a second time as lost.
+        # After the `kill` below, the engine's watcher reports the engine a second time.
         if not is_first.acquire(blocking=False):
             return
         lost_reason = reason
         log.error("%s; the worker exits", reason)
-        # Ends the engine's connections. Otherwise the running jobs would keep waiting for a hanging engine.
+        # Closes the engine's connections. Otherwise the running jobs would keep waiting for a hanging engine.
         if engine:
             engine.kill()
         if jobs_in_progress() > 0:

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 
-# People pause at these characters when they read, so text that contains one of them is sent at once.
+# Readers pause at these characters, so text with one of them is sent at once.
 BOUNDARIES = frozenset("、。！？\n")
 
 

@@ -27,15 +27,17 @@ class Reply:
 
 class Dialect(Protocol):
     """
-    JSON form of one job's input and items. The last item of a failed job is `{"error": "<JSON text>"}`. The input can
-    be any JSON until `parse` has returned.
+    JSON form of one job's input and items. The last item of a failed job is `{"error": "<JSON text>"}`. Before `parse`
+    has returned, the input is unchecked: any JSON is possible.
     """
 
     def public_response(self) -> Item | None:
-        """Returns the complete response to a request that needs no ticket, otherwise None. Raises WorkerError."""
+        """Returns the complete response when the request needs no ticket, otherwise None. Raises WorkerError."""
 
     def ticket(self) -> object:
-        """Returns the value in the place of the ticket, or None. Raises WorkerError when there is no such place."""
+        """
+        Returns the unchecked ticket, or None without a ticket. Raises WorkerError when the input has the wrong type.
+        """
 
     def parse(self) -> ChatInput:
         """Validates the input and returns the conversation. Raises WorkerError."""
@@ -51,7 +53,7 @@ class Dialect(Protocol):
 
 
 class NativeDialect:
-    """Our own form, as opposed to OpenAI's: `{"delta"}` items, then the complete result with `done: true`."""
+    """Our own form, in contrast to OpenAI's: `{"delta"}` items, then the complete result with `done: true`."""
 
     def __init__(self, value: object, settings: Settings) -> None:
         self._value = value
@@ -99,7 +101,7 @@ def usage(outcome: Outcome) -> dict[str, int]:
 
 
 def ticket_in(value: object, field: str) -> object:
-    """Returns the field `ticket` of an object, or None. Raises WorkerError for another kind of value."""
+    """Returns the field `ticket` of an object, or None. Raises WorkerError when the value is not an object."""
     if not isinstance(value, dict):
         raise WorkerError("invalid_input", "must be of type object.", field=field)
     return value.get("ticket")

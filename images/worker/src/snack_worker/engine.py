@@ -22,7 +22,7 @@ DRAIN_LIMIT_S = 0.1
 MAX_REPLY_CHARS = 20_000
 # A normal event has a few hundred bytes. This limits the memory for an event that never ends.
 MAX_EVENT_BYTES = 2**20
-# Number of consecutive replies without any text in time after which the engine counts as stuck. Its health page may
+# After this number of consecutive replies without a first text in time, the engine counts as stuck. Its health page may
 # still return 200.
 MAX_MISSED_FIRST_TEXTS = 3
 FINISH_REASONS = {"stop": "stop", "length": "length", "content_filter": "filter"}
@@ -59,8 +59,8 @@ class Outcome:
 
 class EngineError(WorkerError):
     """
-    Failure of the engine. `can_retry` means that the same request may succeed a moment later. `is_first_text_missed`
-    means that no text arrived in time.
+    Failure of the engine. With `can_retry`, the same request may succeed a moment later. With `is_first_text_missed`,
+    no text arrived in time.
     """
 
     def __init__(self, code: str, cause: str, *, can_retry: bool = False, is_first_text_missed: bool = False) -> None:
@@ -152,8 +152,7 @@ class Engine:
                     chars += len(text)
                     if text:
                         yield text
-        # This clause comes before TimeoutError, because aiohttp's connection timeout is both a ClientError and a
-        # TimeoutError.
+        # This clause comes before TimeoutError, because aiohttp's connection timeout has both types.
         except (aiohttp.ClientError, ConnectionError) as error:
             raise EngineError("unavailable", type(error).__name__, can_retry=True) from error
         except TimeoutError as error:
@@ -231,8 +230,8 @@ async def _check_status(response: aiohttp.ClientResponse) -> None:
 
 def _read_chunk(chunk: dict[str, Any], outcome: Outcome) -> str:
     """
-    Returns the text of a chunk and puts its other facts into `outcome`. Raises EngineError for a chunk with an error,
-    and ValueError, LookupError, TypeError or AttributeError for an invalid chunk.
+    Returns the text of a chunk. Stores the chunk's other facts in `outcome`. Raises EngineError for a chunk with an
+    error, and ValueError, LookupError, TypeError or AttributeError for an invalid chunk.
     """
     if "error" in chunk:
         raise EngineError("unavailable", "the engine sent an error in the stream", can_retry=True)

@@ -17,8 +17,8 @@ STOP_GRACE_S = 10
 
 def cuda_graph_sizes(max_concurrency: int) -> list[int]:
     """
-    Returns the batch sizes for which vLLM captures a CUDA graph at every start. A batch is padded to the next size, and
-    a batch above the last size runs without a graph. The last size is therefore the largest possible batch of replies.
+    Returns the batch sizes for which vLLM captures a CUDA graph at every start. vLLM pads a batch to the next size, and
+    runs a batch above the last size without a graph. The last size is therefore the largest possible batch of replies.
     vLLM's default goes up to twice that size, which costs time at the start: 7 sizes for 16 replies, 11 for 32.
     """
     return [size for size in (1, 2, 4, *range(8, max_concurrency, 8)) if size < max_concurrency] + [max_concurrency]

@@ -25,8 +25,8 @@ from .tokenizer import PromptFormat, read_prompt_format
 
 log = logging.getLogger(__name__)
 
-# Text without punctuation (`coalesce.BOUNDARIES`) is collected for this time before it is sent. Each delta costs a
-# request to RunPod, and people do not notice pauses this short.
+# Text without punctuation (`coalesce.BOUNDARIES`) is collected for this time before it is sent, because each delta
+# costs a request to RunPod. People do not notice such a short pause.
 COALESCE_WINDOW_S = 0.06
 
 # Default sampling parameters. The client's parameters override them.

@@ -9,10 +9,10 @@ from .chat_input import ChatInput, Message
 from .errors import WorkerError
 from .tokenizer import CountTokens
 
-# A conversation of at most this many bytes is counted at once.
+# A conversation of at most this number of bytes is counted in one step.
 SHORT_BYTES = 12_000
 
-# Upper limit of the bytes that a chat template writes around a message.
+# Maximum number of bytes that a chat template writes around a message.
 MARK_BYTES = 64
 
 
@@ -34,7 +34,8 @@ def fit_conversation(
     def fits(start: int) -> bool:
         return count_tokens(since(start)) + max_tokens <= context_tokens
 
-    # A token has at least one byte and a character at most four, so a short conversation fits without a count.
+    # A token has at least one byte, and a character has at most four bytes. So a short conversation fits without a
+    # count.
     size = sum(4 * len(message["content"]) + MARK_BYTES for message in messages)
     persona_tokens = _persona_tokens(system["content"], count_tokens)
     if persona_tokens + size + max_tokens <= context_tokens:
@@ -43,9 +44,9 @@ def fit_conversation(
         return since(0)
     starts = [0, *(index for index in range(1, len(messages)) if messages[index]["role"] == "user")]
 
-    # Counting a whole conversation can take a tenth of a second, in which all other jobs would wait. The messages are
-    # therefore counted one by one from the last, until the context is full. The sum differs by some tokens from the
-    # count of the whole prompt, which decides.
+    # Counting a whole conversation can take a tenth of a second, and all other jobs would wait. The messages are
+    # therefore counted one by one, starting with the last message, until the context is full. The sum differs by some
+    # tokens from the count of the whole prompt. The count of the whole prompt decides.
     room = context_tokens - max_tokens - persona_tokens
     oldest = len(messages) - 1
     for index in reversed(range(len(messages))):
@@ -67,7 +68,9 @@ def fit_conversation(
 def _too_long(
     chat: ChatInput, system: Message, max_tokens: int, context_tokens: int, count_tokens: CountTokens
 ) -> WorkerError:
-    """Returns the error for a last message that does not fit. Customers count characters, not tokens."""
+    """
+    Returns the error for a last message that does not fit. It names characters, because customers do not count tokens.
+    """
     last = chat.messages[-1]
     overhead = _persona_tokens(system["content"], count_tokens)
     available = max(0, context_tokens - max_tokens - overhead)

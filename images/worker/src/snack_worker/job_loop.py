@@ -30,13 +30,13 @@ KNOWN_SDK = "1.12."
 POLL_S = 0.1
 # Time limit of a request for a job. RunPod holds the request while its queue is empty.
 TAKE_LIMIT_S = 90
-# Shortest time between two requests that return no job, for a server that does not hold them.
+# Minimum delay between two requests without a job, for a server that answers such requests at once.
 EMPTY_DELAY_S = 0.1
 # Delays after a failed request. RunPod sends 400 to a worker that FlashBoot has just revived.
 ERROR_DELAY_S = 1.0
 STATUS_DELAYS_S = {400: EMPTY_DELAY_S, 429: 5.0}
 
-# A request that took longer than this found an empty queue.
+# When a request took longer than this, the queue was empty.
 BACKLOG_S = 1
 # Factor by which the number of open requests grows while jobs are waiting.
 GROWTH = 4
@@ -49,13 +49,13 @@ Take = Callable[[], Awaitable[Job | None]]
 class _Taken:
     job: Job | None = None
     has_backlog: bool = False
-    """Whether the job was waiting when it was requested. More jobs may be waiting."""
+    """Whether the job was already in the queue at the time of the request. More jobs may then be waiting."""
 
 
 class JobLoop:
     """
     Takes jobs and runs at most `capacity` of them at a time. `running` contains the task of each running job by the
-    job's id. `on_end` gets the id of every job that was taken, also of a job that was stopped before it began.
+    job's id. `on_end` gets the id of every ended job, even when the job was stopped before its first step.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class JobLoop:
                 most_requests = min(GROWTH * most_requests, self._capacity) if taken.has_backlog else 1
 
     async def _request(self) -> _Taken:
-        """Requests a job. After an error, logs it and returns no job after a while."""
+        """Requests a job. After an error, logs the error, waits, and returns no job."""
         start_s = time.monotonic()
         try:
             async with asyncio.timeout(TAKE_LIMIT_S):
@@ -124,7 +124,8 @@ class JobLoop:
             self._on_end(job["id"])
 
         task = asyncio.create_task(self._run_to_end(job))
-        # Not a `finally` in the task: a task that is cancelled before its first step runs no code.
+        # A callback, because a `finally` in the task is not enough: a task that is cancelled before its first step runs
+        # no code.
         task.add_done_callback(end)
         self.running[job["id"]] = task
 
@@ -142,7 +143,7 @@ async def take_job(session: aiohttp.ClientSession, url: str) -> Job | None:
     Requests one job from RunPod. Returns None when RunPod's queue is empty. Raises aiohttp.ClientError, or ValueError
     for a response without a job.
     """
-    # A compressed body could be much larger than the bytes that arrive.
+    # Requests no compression: a compressed body could be much larger than the bytes that arrive.
     async with session.get(url, headers={"Accept-Encoding": "identity"}) as response:
         if response.status == 204:
             return None

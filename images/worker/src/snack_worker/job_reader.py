@@ -1,9 +1,9 @@
 """
 Reads one job from the body of RunPod's response.
 
-Anyone with a key of the endpoint can send any JSON. The bytes, the nesting and the number of values are therefore
-checked before the JSON is parsed. A refused job then costs a few milliseconds of CPU, whatever it contains, and no
-other job waits for it.
+Anyone with a key of the endpoint can send any JSON. Therefore the bytes, the nesting and the number of values are
+checked before the JSON is parsed. Any refused job then costs only a few milliseconds of CPU, and other jobs do not wait
+for it.
 """
 
 import json
@@ -17,7 +17,7 @@ from .errors import WorkerError
 # The longest conversation of the contract (40 messages of 2,000 characters) has 320 KB in UTF-8, and 480 KB when
 # Japanese characters are escaped (`\u3042`).
 MAX_JOB_BYTES = 512 * 1024
-# A part of a message is seven levels deep in an OpenAI job. The other levels are for the fields that are ignored.
+# In an OpenAI job, a part of a message is seven levels deep. The other levels are for fields that are ignored.
 MAX_DEPTH = 32
 # The largest valid conversation has 40 messages of 8 parts. Each part counts as six values: its beginning, two names,
 # two texts and its end.
@@ -26,7 +26,7 @@ MAX_VALUES = 4_000
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _WORD = rb'[^\s,:"\[\]{}]++'
 
-# One value, or the beginning or the end of a list or an object, with the white space and punctuation before it.
+# One value, or the beginning or the end of a list or object. Includes the white space and punctuation before it.
 _VALUE = re.compile(rb"[\s,:]*+(?:" + _STRING + rb"|([\[{])|([\]}])|" + _WORD + rb")", re.DOTALL)
 
 # The id before or after the input. `_ID_AFTER` cannot match an id inside the input, because at least one more bracket
@@ -46,15 +46,15 @@ class Job(TypedDict):
     """Parsed JSON, or the error with which the job is refused."""
     submitted_after_s: NotRequired[float]
     """
-    Earliest time at which the job can have been submitted, in seconds since 1970: the last time at which the queue was
-    empty. RunPod does not tell the time of the submission.
+    Earliest possible submission time of the job, in seconds since 1970: the last time at which the queue was empty.
+    RunPod does not return the submission time.
     """
 
 
 async def read_job(content: aiohttp.StreamReader) -> Job:
     """
-    Reads a job, or only the beginning of a job that is too big. Raises ValueError when the job has no id: RunPod then
-    gets no result, and ends the job after its time limit.
+    Reads a job. Of a job that is too big, reads only the beginning. Raises ValueError when the job has no id. RunPod
+    then gets no result, and ends the job after its time limit.
     """
     body = bytearray()
     while len(body) <= MAX_JOB_BYTES and (piece := await content.readany()):
@@ -98,7 +98,8 @@ def _refusal(body: bytes) -> WorkerError | None:
 def _find_id(body: bytes) -> str:
     """Returns the id of a job that is not parsed. Raises ValueError when the id is not found."""
     found = _ID_BEFORE.match(body)
-    # The end of a body that was not read to its end belongs to the input, where anyone can write an id.
+    # When a body is too big to be read completely, its last bytes belong to the input. There, a client can write any
+    # id.
     if found is None and len(body) <= MAX_JOB_BYTES:
         found = _ID_AFTER.search(body, max(0, len(body) - _TAIL_BYTES))
     if found is None:

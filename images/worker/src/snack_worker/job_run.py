@@ -1,8 +1,8 @@
 """
 Runs one job and reports its items and its result to RunPod. Replaces `rp_job.handle_job` of RunPod's SDK.
 
-The SDK gives up a report after three attempts, and at once when RunPod answers with a status such as 400. A piece of
-text is then missing in the stream, or the job has no result and its customer waits until RunPod's time limit.
+The SDK gives up a report after three attempts, or after one attempt when RunPod answers with a status such as 400. Then
+the stream misses a piece of text. Or the job has no result, and its customer waits until RunPod's time limit.
 """
 
 import asyncio
@@ -59,8 +59,8 @@ class JobRunner:
 
     async def run(self, session: aiohttp.ClientSession, job: Job) -> None:
         """
-        Runs a job. When RunPod does not accept an item or the result, the job ends with an error. An error that is not
-        accepted either is only logged.
+        Runs a job. When RunPod does not accept an item or the result, the job ends with an error. If RunPod does not
+        accept that error, the error is only logged.
         """
         try:
             result = await self._stream(session, job)
@@ -102,12 +102,15 @@ class JobRunner:
             raise UndeliveredError(f"{problem}, for {limit_s:g} s") from error
 
     async def _attempt(self, session: aiohttp.ClientSession, job_id: str, url: str, text: str) -> str | None:
-        """Returns None after a success, or a problem that may pass. Raises UndeliveredError for another problem."""
+        """
+        Returns None after a success, and the problem when it may be temporary. Raises UndeliveredError for any other
+        problem.
+        """
         try:
             async with session.post(
                 url.replace("$ID", job_id) + "&isStream=true",
                 data=text,
-                # The same headers as the SDK's.
+                # The SDK sends the same headers.
                 headers={
                     "charset": "utf-8",
                     "Content-Type": "application/x-www-form-urlencoded",

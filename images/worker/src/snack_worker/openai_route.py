@@ -106,7 +106,8 @@ class OpenAiDialect:
 
     def failed(self, error: WorkerError) -> Iterator[Item]:
         """
-        Yields an event when streaming, then the error that fails the job. For a failed job, RunPod returns HTTP 500.
+        Yields an event when streaming. Then yields the error that fails the job. RunPod returns HTTP 500 for a failed
+        job.
         """
         body = json.dumps({"error": _openai_error(error)}, ensure_ascii=False)
         if self._stream:

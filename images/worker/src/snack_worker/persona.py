@@ -30,7 +30,9 @@ def persona(now_s: float) -> Message:
 
 @cache
 def _latest(name: str, number: int) -> str:
-    """Returns the last line whose number is not above `number`, or the last line of all before the first number."""
+    """
+    Returns the last line whose number is at most `number`. If every number is higher, returns the file's last line.
+    """
     lines = [line.split(" ", 1) for line in _read(name).splitlines()]
     return next((text for start, text in reversed(lines) if int(start) <= number), lines[-1][1])
 

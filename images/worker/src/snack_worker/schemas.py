@@ -49,7 +49,7 @@ def _type(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterable[
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
     """
     Checks `items` until the first invalid item, because one error is enough. Skips a list longer than `maxItems`, which
-    is rejected anyway. Each check of an item takes time that all jobs of the worker wait.
+    is rejected anyway. While an item is checked, all jobs of the worker wait.
     """
     if not isinstance(instance, list) or len(instance) > schema.get("maxItems", math.inf):
         return

@@ -151,9 +151,9 @@ def cached_weights(cache: Path, model_id: str, revision: str) -> Path:
 
 def _check_long_rope(weights: Path, context_tokens: int) -> None:
     """
-    Raises SettingsError when a conversation could grow beyond the length at which LongRoPE changes its factors. The
-    keys that the engine has cached are then wrong, and the reply turns into noise (vLLM issue 27414). Phi-3.5 changes
-    them at 4,096 tokens.
+    Raises SettingsError when a conversation could grow beyond the length at which LongRoPE changes its factors (4,096
+    tokens for Phi-3.5). At that length the engine's cached keys become wrong, and the reply turns into noise (vLLM
+    issue 27414).
     """
     try:
         config = json.loads((weights / "config.json").read_bytes())

@@ -1,14 +1,14 @@
 """
-Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder send some jobs to one model. They are verified offline,
-before the GPU is used.
+Tickets: short-lived JWTs (EdDSA, Ed25519) that let their holder send some jobs to one model. The worker verifies them
+offline, before it uses the GPU.
 
 Order of the checks: present, genuine (algorithm, `typ`, key, signature, issuer, shape), not expired, for this model,
 not used up.
 
-RunPod does not say when a job was submitted. A job may wait for minutes while a worker starts, and its ticket may
-expire while it waits. A ticket is therefore accepted when it was valid at the earliest time at which the job can have
-been submitted: when the queue was last empty, at most MAX_QUEUE_S ago. On a worker that keeps up with its queue, this
-is a second ago.
+RunPod does not return the submission time of a job. A job may wait for minutes while a worker starts, and its ticket
+may expire during the wait. Therefore the worker accepts a ticket that was valid at the earliest possible submission
+time. This is the last time at which the queue was empty, but at most MAX_QUEUE_S ago. When a worker keeps up with its
+queue, this time is about a second ago.
 """
 
 import json
@@ -27,11 +27,11 @@ ALGORITHM = "EdDSA"
 # Tolerated difference between the clocks of the signer and a GPU host.
 CLOCK_SKEW_S = 5
 
-# Longest time that a job may wait in RunPod's queue after its ticket has expired. RunPod ends a worker that is not
-# ready after seven minutes.
+# Maximum time in RunPod's queue after the expiry of a job's ticket. RunPod ends a worker that is not ready after seven
+# minutes.
 MAX_QUEUE_S = 600
 
-# A ticket of ours has about 500 characters. A longer text is not decoded.
+# Our tickets have about 500 characters. The worker does not decode a longer text than this.
 MAX_TICKET_CHARS = 4_096
 
 # Interval at which counts of expired tickets are dropped.
@@ -57,7 +57,7 @@ class Ticket:
     id: str
     expires_s: int
     jobs: int | None
-    """Number of jobs that a worker accepts with the ticket; None in the tickets of older stacks: no limit."""
+    """Number of jobs that a worker accepts with the ticket. None means no limit; tickets of older stacks have None."""
     limits: Limits
 
 
@@ -74,10 +74,10 @@ class TicketGate:
 
     def check(self, ticket: object, *, submitted_after_s: float, now_s: float) -> Ticket:
         """
-        Returns the claims of a job's ticket, which can be any JSON. `submitted_after_s` is the earliest time at which
-        the job can have been submitted. Raises WorkerError with the first code that applies: ticket_missing,
-        ticket_invalid, ticket_expired, ticket_wrong_model. A ticket that is used up is ticket_expired, because clients
-        then ask for a new one.
+        Returns the claims of a job's ticket, which can be any JSON. `submitted_after_s` is the earliest possible
+        submission time of the job. Raises WorkerError with the first code that applies: ticket_missing, ticket_invalid,
+        ticket_expired, ticket_wrong_model. A used-up ticket gets ticket_expired, because clients then request a new
+        ticket.
         """
         submitted_s = min(now_s, max(submitted_after_s, now_s - MAX_QUEUE_S))
         valid = verify_ticket(ticket, keys=self._keys, issuer=self._issuer, model=self._model, now_s=submitted_s)

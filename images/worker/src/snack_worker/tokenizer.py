@@ -30,8 +30,9 @@ class PromptFormat:
     count_tokens: CountTokens
     stop: Mapping[str, object]
     """
-    Fields of a request that make the engine stop at the end of the reply, also when the weights do not name the end
-    token. A retrained model whose `generation_config.json` lacks that token would otherwise write until its limit.
+    Fields of a request that make the engine stop at the end of the reply, even when the weights do not name the end
+    token. Without these fields, a retrained model whose `generation_config.json` lacks that token would write until its
+    limit.
     """
 
 
@@ -44,7 +45,7 @@ def read_prompt_format(tokenizer_file: Path, chat_template_file: Path) -> Prompt
         log.warning("no tokenizer at %s: prompt lengths are estimated", tokenizer_file)
         return PromptFormat(estimate_tokens, {})
 
-    # Slow imports, which a worker without a tokenizer does not need.
+    # These imports are slow, and a worker without a tokenizer does not need them.
     from tokenizers import Tokenizer
 
     from .chat_template import read_template
@@ -66,9 +67,9 @@ def read_prompt_format(tokenizer_file: Path, chat_template_file: Path) -> Prompt
 
 
 def _stop_fields(end: str, end_token: int | None) -> dict[str, object]:
-    # vLLM searches for `stop` in the text. A stop mark that is a special token is not in the text, so the request also
-    # contains the token's id. To remove a stop text, vLLM would delay the last characters of each piece of a reply.
-    # `include_stop_str_in_output` prevents this delay.
+    # vLLM searches for `stop` in the text. A special token is not part of the text, so the request also contains the id
+    # of a stop mark that is a special token. vLLM normally removes the stop text, so it delays the last characters of
+    # each piece of a reply. `include_stop_str_in_output` prevents this delay.
     token = {} if end_token is None else {"stop_token_ids": [end_token], "include_stop_str_in_output": True}
     return {"stop": [end], **token}
 

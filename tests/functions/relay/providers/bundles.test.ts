@@ -52,8 +52,8 @@ const zipBytes = (name: string) => {
   return zipSync({ [name]: contents }).byteLength;
 };
 
-describe("the bundles of the providers", () => {
-  it.each(vipProviders)("of %s answers a chat in plain Node, and no other SDK is loaded", async (name) => {
+describe("the provider bundles", () => {
+  it.each(vipProviders)("answer a chat in plain Node, and load no other vendor's SDK: %s", async (name) => {
     const { contentType, env, start, text, finish, usage, end } = wireFormats[name];
     server.script = stream(contentType, ...start, text("いらっしゃい"), finish("stop"), ...usage, ...end);
     const args = [join(dir, "program.cjs"), name, JSON.stringify(env(server.url)), JSON.stringify(chat)];

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** The vendors' words can quote the prompt and the key. */
+/** Error text of a vendor, which can quote the prompt and the key. */
 const WORDS = `${chat.messages[2]?.content} ${KEY} ${chat.system.persona}`;
 
 const openaiError = (status: number, code: string | null, type: string, message = WORDS, headers = {}) =>
@@ -29,7 +29,7 @@ async function failureOf(name: VipProvider, script: Script): Promise<ProviderFai
   const before = server.requests.length;
   const provider = await createProvider(name, wireFormats[name].env(server.url));
   const failure = await readAll(provider.stream(chat, new AbortController().signal)).then(
-    (reply) => expect.fail(`no failure, but ${JSON.stringify(reply)}`),
+    (reply) => expect.fail(`Expected a failure, got ${JSON.stringify(reply)}`),
     (error: unknown) => error,
   );
   if (!(failure instanceof ProviderFailure)) throw failure;
@@ -48,7 +48,7 @@ const openaiRows: Row[] = [
   ["502 with HTML", "upstream_error", (response) => void response.writeHead(502).end("<html>bad gateway</html>")],
   ["504", "upstream_error", openaiError(504, null, "x")],
   ["a reset before the headers", "upstream_error", reset],
-  ["a 429 for a used up quota", "auth_or_quota", openaiError(429, "insufficient_quota", "insufficient_quota")],
+  ["a 429 for an exhausted quota", "auth_or_quota", openaiError(429, "insufficient_quota", "insufficient_quota")],
   ["401", "auth_or_quota", openaiError(401, "invalid_api_key", "invalid_request_error")],
   ["402", "auth_or_quota", json(402, { error: WORDS })],
   ["403", "auth_or_quota", openaiError(403, "unsupported_country_region_territory", "invalid_request_error")],
@@ -56,7 +56,7 @@ const openaiRows: Row[] = [
   ["400 for a model that the router does not serve", "not_found", openaiError(400, "model_not_supported", "x")],
   ["context_length_exceeded", "context_too_long", openaiError(400, "context_length_exceeded", "invalid_request_error")],
   [
-    "a full context in words only",
+    "a full context, only described in the error text",
     "context_too_long",
     openaiError(400, null, "BadRequestError", `This model's maximum context length is 4096 tokens. ${WORDS}`),
   ],
@@ -69,12 +69,12 @@ const openaiRows: Row[] = [
   ],
   ["a rate limit in the stream", "rate_limited", inStream("openai", sse({ error: { code: "rate_limit_exceeded" } }))],
   [
-    "a used up quota in the stream",
+    "an exhausted quota in the stream",
     "auth_or_quota",
     inStream("openai", sse({ error: { code: "insufficient_quota" } })),
   ],
   ["a status in the stream", "overloaded", inStream("openai", sse({ error: { message: WORDS, code: 503 } }))],
-  ["an error in the stream in words only", "broken", inStream("openai", sse({ error: WORDS }))],
+  ["an error in the stream, only described in the error text", "broken", inStream("openai", sse({ error: WORDS }))],
 ];
 
 const rows: Record<VipProvider, Row[]> = {
@@ -175,7 +175,7 @@ function exception(type: string, payload: unknown = { message: WORDS }) {
 }
 
 describe.each(Object.keys(rows) as VipProvider[])("%s", (name) => {
-  it.each(rows[name])("reads %s as %s", async (_, reason, script) => {
+  it.each(rows[name])("converts %s to %s", async (_, reason, script) => {
     const failure = await failureOf(name, script);
     expect(failure.reason).toBe(reason);
     expect(failure.message).toMatch(new RegExp(`^${name}: `));
@@ -217,7 +217,7 @@ describe("a content filter", () => {
       claudeError(400, "invalid_request_error", "Output blocked by content filtering policy"),
     ],
   ];
-  it.each(scripts)("of %s %s is a finish reason", async (name, _, script) => {
+  it.each(scripts)("of %s %s is reported as a finish reason", async (name, _, script) => {
     server.script = script;
     const provider = await createProvider(name, wireFormats[name].env(server.url));
     const reply = await readAll(provider.stream(chat, new AbortController().signal));
@@ -265,7 +265,7 @@ describe("settings", () => {
     expect(server.requests.length).toBe(before);
   });
 
-  it("with a new key use it for the next request", async () => {
+  it("with a new key apply to the next request", async () => {
     const env = wireFormats.anthropic.env(server.url);
     const keys = ["first-key", "second-key"];
     const provider = await createProvider("anthropic", env, async () => keys.shift() ?? "");

@@ -32,7 +32,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
     expect((await readAll(ask())).end).toMatchObject({ finishReason: reason, usage: counts });
   });
 
-  it("reads a refusal without any text as the finish reason filter", async () => {
+  it("reports the finish reason filter for a refusal without text", async () => {
     server.script = stream(contentType, ...start, finish("filter"), ...usage, ...end);
     expect(await readAll(ask())).toMatchObject({ texts: [], end: { finishReason: "filter" } });
   });
@@ -117,7 +117,7 @@ describe.each(Object.values(wireFormats))("$name", (format) => {
   });
 
   it("uses the connection again for the next request", async () => {
-    // Its own server: an idle connection of an earlier test could close between two requests.
+    // This test has its own server, because an idle connection of an earlier test could close between two requests.
     const own = await startScriptedServer();
     own.script = stream(contentType, ...start, ...body, finish("stop"), ...usage, ...end);
     const client = await createProvider(format.name, format.env(own.url));

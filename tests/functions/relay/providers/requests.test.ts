@@ -15,20 +15,20 @@ async function requestOf(name: VipProvider, env: Record<string, string> = {}, qu
   const provider = await createProvider(name, { ...wireFormats[name].env(server.url), ...env });
   await readAll(provider.stream(question, new AbortController().signal)).catch(() => {});
   const request = server.requests.at(-1);
-  if (!request) throw new Error("no request arrived");
+  if (!request) throw new Error("The provider sent no request");
   return request;
 }
 const bodyOf = async (...args: Parameters<typeof requestOf>) => (await requestOf(...args)).body;
 const { persona, greeting } = chat.system;
 
 describe("anthropic", () => {
-  it("caches the persona, sends the greeting after it, and no sampling parameter that the model refuses", async () => {
+  it("caches the persona but not the greeting, and sends no sampling parameter that the model refuses", async () => {
     const { path, headers, body } = await requestOf("anthropic", { ANTHROPIC_EFFORT: "low" });
     expect(path).toBe("/v1/messages");
     expect(headers.authorization).toBe(`Bearer ${KEY}`);
     expect(body).toEqual({
       model: "claude-sonnet-5-5",
-      // 1,024 more for thoughts.
+      // The reply's 200 tokens, and 1,024 for thinking.
       max_tokens: 1_224,
       messages: chat.messages,
       system: [
@@ -47,7 +47,7 @@ describe("anthropic", () => {
     expect(body).not.toHaveProperty("output_config");
   });
 
-  it("sends a temperature of at most 1 to a model that takes one", async () => {
+  it("sends a temperature of at most 1 to a model that accepts a temperature", async () => {
     const body = await bodyOf("anthropic", { ANTHROPIC_MODEL: "claude-sonnet-4-6" });
     expect(body).toMatchObject({ temperature: 1, max_tokens: 200 });
     expect(body).not.toHaveProperty("top_p");
@@ -60,7 +60,7 @@ describe("anthropic", () => {
 });
 
 describe("openai", () => {
-  it("asks for the usage and names the user's hash, with one system message", async () => {
+  it("requests the usage, and sends the user's hash and one system message", async () => {
     const { path, headers, body } = await requestOf("openai", { OPENAI_EFFORT: "low" });
     expect(path).toBe("/v1/chat/completions");
     expect(headers.authorization).toBe(`Bearer ${KEY}`);
@@ -111,7 +111,7 @@ describe("huggingface", () => {
 });
 
 describe("bedrock", () => {
-  it("asks the profile with a signature, and marks the end of the cached prompt", async () => {
+  it("sends a signed request to the profile, with a cache point after the persona", async () => {
     const { path, headers, body } = await requestOf("bedrock", { BEDROCK_EFFORT: "low" });
     expect(path).toBe("/model/jp.anthropic.claude-sonnet-5-5/converse-stream");
     expect(headers.authorization).toMatch(/^AWS4-HMAC-SHA256 .*\/ap-northeast-1\/bedrock\/aws4_request/);
@@ -123,14 +123,14 @@ describe("bedrock", () => {
     });
   });
 
-  it("signs with the role although a bearer token is in the environment", async () => {
+  it("signs with the role even if the environment contains a bearer token", async () => {
     process.env.AWS_BEARER_TOKEN_BEDROCK = "stale-token";
     const { headers } = await requestOf("bedrock");
     delete process.env.AWS_BEARER_TOKEN_BEDROCK;
     expect(headers.authorization).toMatch(/^AWS4-HMAC-SHA256 /);
   });
 
-  it("sends no cache point to a model that does not take one", async () => {
+  it("sends no cache point to a model that does not accept one", async () => {
     const body = await bodyOf("bedrock", { BEDROCK_MODEL: "us.meta.llama3-3-70b-instruct-v1:0" });
     expect(body.system).toEqual([{ text: persona }, { text: greeting }]);
     expect(body.inferenceConfig).toEqual({ maxTokens: 200, temperature: 1, topP: 0.9 });
