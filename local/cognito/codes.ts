@@ -22,7 +22,7 @@ const HOUR_MS = 3_600_000;
  */
 export const CODE_HOURS: Record<CodePurpose, number> = { confirmSignUp: 24, resetPassword: 1 };
 
-/** Wrong attempts after which Cognito refuses the code. It refuses between 5 and 20; the double takes the smaller number. */
+/** Wrong attempts after which Cognito refuses the code: between 5 and 20. The double takes the smaller number. */
 const MAX_FAILURES = 5;
 
 /** Creates a code of six digits. */

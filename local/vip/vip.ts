@@ -78,7 +78,7 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
     { match: when("overloaded"), response: overloaded },
     { match: when("cut"), response: reply, truncateAfterChunks: 4 },
     { match: when("cut late"), response: { content: mamaReply("").repeat(20) }, truncateAfterChunks: 100 },
-    // Not a long `latency`: aimock waits before every piece, also after the client has left.
+    // aimock's option `latency` does not fit: it waits before every piece, even after the client has disconnected.
     { match: when("silent"), response: () => new Promise<never>(() => {}) },
     { match: when(undefined), response: reply },
   ];
