@@ -68,7 +68,7 @@ export function createApi({ apiUrl, getIdToken, timeoutMs = 15_000 }: ApiOptions
 
   async function callSignedIn<T>(method: "GET" | "POST", path: string, body?: object): Promise<T> {
     const token = await getIdToken();
-    if (token === undefined) throw new ApiProblem("unauthorized", "Sign in to continue.");
+    if (token === undefined) throw new ApiProblem("unauthorized", "Sign in again.");
     try {
       return await call<T>(method, path, token, body);
     } catch (error) {

@@ -134,6 +134,5 @@ async function* attempt(
  * rotated.
  */
 function mayNewSessionHelp(error: unknown): boolean {
-  const codes = ["ticket_expired", "ticket_invalid", "ticket_wrong_model", "unauthorized"];
-  return error instanceof ApiProblem && codes.includes(error.code);
+  return error instanceof ApiProblem && /^(?:ticket_(?!missing)|unauthorized)/.test(error.code);
 }

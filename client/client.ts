@@ -73,7 +73,8 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
     const answer = await call();
     if (order < newest) return answer;
     newest = order;
-    const told = { user_id: answer.user_id, plan: answer.plan };
+    const { user_id, plan } = answer;
+    const told = { user_id, plan };
     // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
     tellTabs(told);
     learn(told);
@@ -82,24 +83,20 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
 
   /** Opens a session. Concurrent callers share one. */
   function open(sub: string | undefined): Promise<Session> {
-    if (opening?.sub !== sub || !opening) {
-      const session = read(sub === undefined ? api.guest : api.session)
-        .then((opened) => {
-          kept = opened;
-          return opened;
-        })
-        .finally(() => {
-          if (opening?.session === session) opening = undefined;
-        });
-      opening = { sub, session };
-    }
-    return opening.session;
+    if (opening?.sub === sub && opening) return opening.session;
+    const session = read(sub === undefined ? api.guest : api.session)
+      .then((opened) => (kept = opened))
+      .finally(() => {
+        if (opening?.session === session) opening = undefined;
+      });
+    opening = { sub, session };
+    return session;
   }
 
   async function session(): Promise<Session> {
     const sub = signIn.customer()?.sub;
-    const isCurrent = kept && isFresh(kept) && customerIdOf(kept) === sub && kept.plan === known?.plan;
-    return kept && isCurrent ? kept : open(sub);
+    if (kept && isFresh(kept) && customerIdOf(kept) === sub && kept.plan === known?.plan) return kept;
+    return open(sub);
   }
 
   async function renew(rejected: Session): Promise<Session> {

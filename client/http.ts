@@ -33,7 +33,7 @@ export function jsonRequest(
     method,
     url: url.replace(/\/+$/, "") + path,
     headers: {
-      ...(authorization !== undefined && { Authorization: authorization }),
+      ...(authorization && { Authorization: authorization }),
       ...(body && { "Content-Type": "application/json" }),
     },
     ...(body && { body: JSON.stringify(body) }),
@@ -92,9 +92,7 @@ export async function readResponse(response: Response): Promise<HttpResponse> {
   };
 }
 
-/** Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. */
+/** Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. Returns undefined without a time in the future. */
 function parseRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+  return Math.max(0, Number(value) * 1000 || Date.parse(value ?? "") - Date.now()) || undefined;
 }

@@ -6,7 +6,7 @@ import { ApiProblem, field, parseJson, textField } from "./problem";
  */
 export interface Customer {
   sub: string;
-  email?: string;
+  email: string | undefined;
 }
 
 /** Claims that an ID token must have. */
@@ -27,8 +27,7 @@ const CLOCK_TOLERANCE_MS = 24 * 3600 * 1000;
 export function customerOf(idToken: string): Customer | undefined {
   const claims = claimsOf(idToken);
   const sub = textField(claims, "sub");
-  const email = textField(claims, "email");
-  return sub === undefined ? undefined : { sub, ...(email !== undefined && { email }) };
+  return sub ? { sub, email: textField(claims, "email") } : undefined;
 }
 
 /**

@@ -32,8 +32,7 @@ export function openPendingSignIns(store: SafeStore, key: string): PendingSignIn
       // The hosted pages are another site, so a value in memory would be lost.
       if (store.set(key, JSON.stringify([...all(), pending].slice(-MAX_PENDING)))) return;
       store.remove(key);
-      const message = "This browser stores no data for this page. Allow site data or free some space.";
-      throw new ApiProblem("unavailable", message, { retryable: false });
+      throw new ApiProblem("unavailable", "Allow this page to store data.", { retryable: false });
     },
     remove({ state }) {
       const rest = all().filter((one) => one.state !== state);

@@ -121,7 +121,7 @@ export function problemFromJob(status: string, error: unknown): ApiProblem {
   if (status === "TIMED_OUT" || (typeof error === "string" && /executionTimeout|timed out/i.test(error))) {
     return new ApiProblem("timeout", "The model did not answer in time.");
   }
-  if (status === "CANCELLED") return new ApiProblem("unavailable", "The job was cancelled.");
+  if (status === "CANCELLED") return new ApiProblem("unavailable", "The reply was stopped.");
   return new ApiProblem("internal", "The model could not answer.");
 }
 

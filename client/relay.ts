@@ -24,7 +24,8 @@ export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutM
 
   /** Waits for the next part of the response. Closes the stream when it does not arrive in time. */
   async function next<T>(part: Promise<T>): Promise<T> {
-    const silent = () => closed.abort(new ApiProblem("timeout", `${host} was silent for ${idleTimeoutMs / 1000} s.`));
+    const silent = () =>
+      closed.abort(new ApiProblem("timeout", `${host} did not answer in ${idleTimeoutMs / 1000} s.`));
     const timer = setTimeout(silent, idleTimeoutMs);
     try {
       return await part;

@@ -31,7 +31,7 @@ export function runpodChat({ inference, ticket }: Session, input: ChatInput, tim
     const response = await send({ ...jsonRequest("POST", inference, "/run", body), timeoutMs: CALL_TIMEOUT_MS });
     if (!response.ok) throw problemFromResponse("POST /run", response);
     const id = textField(response.body, "id");
-    if (id === undefined) throw new ApiProblem("unavailable", "POST /run did not answer a job id.");
+    if (id === undefined) throw new ApiProblem("unavailable", "POST /run did not answer JSON.");
     jobId = encodeURIComponent(id);
     return jobId;
   }

@@ -160,9 +160,9 @@ export function createSignIn({
 
   /** Another tab has changed who is signed in. Its storage may be another one than this tab's. */
   function onMessage(message: unknown): void {
-    const ended = field(message, "type") !== "signedIn";
-    if (ended && tokens.read()?.id === field(message, "id")) tokens.remove();
-    notice(field(message, "type") === "sessionLost" ? "sessionLost" : "signedOut");
+    const type = field(message, "type");
+    if (type !== "signedIn" && tokens.read()?.id === field(message, "id")) tokens.remove();
+    notice(type === "sessionLost" ? type : "signedOut");
   }
 
   // The message of another tab's sign-in can arrive before the tokens. This event comes with the tokens.
@@ -187,7 +187,7 @@ export function createSignIn({
     // Cognito sends some errors without `state`. A link of a stranger must not choose the page's text.
     if (query.has("error") && pendingSignIns.all().length > 0) throw notCompleted(query);
     // A reload of a callback page that has finished its sign-in.
-    return customerOrProblem("No pending sign-in of this browser fits the URL.");
+    return customerOrProblem("Unknown sign-in.");
   }
 
   function customerOrProblem(message: string, isSignedIn = true): Customer {
@@ -218,7 +218,7 @@ export function createSignIn({
     }
     tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
     announce("signedIn", id);
-    return customerOrProblem("The ID token has no sub.");
+    return customerOrProblem("The ID token has a wrong claim: sub.");
   }
 
   return {
@@ -235,7 +235,7 @@ export function createSignIn({
         nonce,
         code_challenge: challenge,
         code_challenge_method: "S256",
-        ...(lang !== undefined && { lang }),
+        ...(lang && { lang }),
         ...(prompt && { prompt }),
       });
       return `${base}${signUp ? "/signup" : "/oauth2/authorize"}?${query}`;
@@ -277,8 +277,7 @@ function notCompleted(query: URLSearchParams): ApiProblem {
 /** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */
 async function challengeOf(verifier: string): Promise<string> {
   if (!globalThis.crypto?.subtle) {
-    const message = "Sign-in needs a secure page: use https, or localhost.";
-    throw new ApiProblem("unavailable", message, { retryable: false });
+    throw new ApiProblem("unavailable", "Sign-in needs https or localhost.", { retryable: false });
   }
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
 }

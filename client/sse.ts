@@ -1,3 +1,7 @@
+const LINE_END = /\r\n|\n|\r/;
+/** End of an event: two line ends. A CR before a LF is not a line end by itself. */
+const EVENT_END = /(?:\r\n|\n|\r(?!\n)){2}/;
+
 /**
  * Creates a parser of server-sent events (HTML Living Standard, 9.2.6). Call it with each chunk of the stream. It returns
  * the `data` of the events that the chunk completes. Chunks may end anywhere, also inside a character or a line end.
@@ -5,30 +9,16 @@
  */
 export function createEventParser(): (chunk: Uint8Array) => string[] {
   const decoder = new TextDecoder();
-  let unfinishedLine = "";
-  let endedWithCr = false;
-  let data: string[] = [];
-
-  /** Reads one line. Returns the event's data when the line ends an event. */
-  function readLine(line: string): string | undefined {
-    if (line === "") {
-      const event = data.length > 0 ? data.join("\n") : undefined;
-      data = [];
-      return event;
-    }
-    // A line that starts with a colon is a comment. The relay needs no other field than `data`.
-    const [, name, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
-    if (name === "data") data.push(value);
-    return undefined;
-  }
-
+  let rest = "";
   return (chunk) => {
-    const decoded = decoder.decode(chunk, { stream: true });
-    // The previous chunk ended a line with CR. A LF now belongs to the same line end.
-    const text = endedWithCr && decoded.startsWith("\n") ? decoded.slice(1) : decoded;
-    if (decoded !== "") endedWithCr = text.endsWith("\r");
-    const lines = (unfinishedLine + text).split(/\r\n|\n|\r/);
-    unfinishedLine = lines.pop() ?? "";
-    return lines.map(readLine).filter((event) => event !== undefined);
+    const events = (rest + decoder.decode(chunk, { stream: true })).split(EVENT_END);
+    rest = events.pop() ?? "";
+    return events.map(dataOf).filter((data) => data !== undefined);
   };
+}
+
+/** Reads the lines of one event. The relay needs no other field than `data`. Returns undefined without this field. */
+function dataOf(event: string): string | undefined {
+  const values = event.split(LINE_END).flatMap((line) => /^data(?:: ?(.*))?$/s.exec(line)?.slice(1) ?? []);
+  return values.length > 0 ? values.join("\n") : undefined;
 }

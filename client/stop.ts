@@ -7,11 +7,6 @@ export interface StopOptions {
   signal?: AbortSignal;
   /** Time limit of the whole chat, including the worker's cold start. Default 5 minutes. */
   timeoutMs?: number;
-  /**
-   * Whether the chat is cancelled when the customer leaves the page (event `pagehide`). Default true. Without a page,
-   * such as in Node, it does nothing.
-   */
-  cancelOnPageHide?: boolean;
 }
 
 /** One attempt to get a reply from the relay or from an endpoint. */
@@ -37,15 +32,12 @@ export interface Stop {
 export const CHAT_TIMEOUT_MS = 300_000;
 
 /** Creates the signal that ends a chat, for every reason in the options and for an abort of the controller. */
-export function createStop(
-  controller: AbortController,
-  { signal, timeoutMs = CHAT_TIMEOUT_MS, cancelOnPageHide = true }: StopOptions,
-): Stop {
-  const late = () => controller.abort(new ApiProblem("timeout", `No answer in ${timeoutMs / 1000} s.`));
+export function createStop(controller: AbortController, { signal, timeoutMs = CHAT_TIMEOUT_MS }: StopOptions): Stop {
+  const late = () => controller.abort(new ApiProblem("timeout", "The model did not answer in time."));
   // A page can come back from the browser's cache of left pages. Then it shows this problem.
-  const left = () => controller.abort(new ApiProblem("unavailable", "The page was left."));
+  const left = () => controller.abort(new ApiProblem("unavailable", "The reply was stopped."));
   const timer = setTimeout(late, timeoutMs);
-  if (cancelOnPageHide) globalThis.addEventListener?.("pagehide", left);
+  globalThis.addEventListener?.("pagehide", left);
   return {
     signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
     release() {

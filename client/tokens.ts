@@ -33,9 +33,7 @@ export interface TokenStore {
 export function openTokenStore(store: SafeStore, key: string): TokenStore {
   return {
     read() {
-      const text = store.get(key);
-      if (text === null) return undefined;
-      const tokens = parseJson(text);
+      const tokens = parseJson(store.get(key) ?? "");
       if (isTokens(tokens)) return tokens;
       store.remove(key);
       return undefined;
@@ -46,8 +44,8 @@ export function openTokenStore(store: SafeStore, key: string): TokenStore {
 }
 
 function isTokens(value: unknown): value is Tokens {
-  const isText = ["id", "idToken"].every((name) => textField(value, name) !== undefined);
-  return isText && customerOf((value as Tokens).idToken) !== undefined && Number(field(value, "expiresAt")) > 0;
+  const [id, idToken] = [textField(value, "id"), textField(value, "idToken")];
+  return !!id && !!idToken && !!customerOf(idToken) && Number(field(value, "expiresAt")) > 0;
 }
 
 /**
@@ -61,7 +59,7 @@ export function tokensOf(
   previous: Pick<Tokens, "id"> & Partial<Tokens>,
 ): Tokens {
   const idToken = textField(body, "id_token");
-  if (idToken === undefined) throw new ApiProblem("internal", "The answer has no ID token. Add openid to scopes.");
+  if (idToken === undefined) throw new ApiProblem("internal", "No ID token: add openid to scopes.");
   // `expires_in` is the lifetime of the access token, which may differ.
   const expiresAt = Date.now() + checkIdToken(idToken, expected);
   // Without token rotation, Cognito returns no new refresh token.
@@ -74,8 +72,10 @@ export function tokensOf(
  * firewall, says nothing about it.
  */
 export function isRejected({ status, body }: HttpResponse): boolean {
-  const errors = ["invalid_grant", "invalid_client", "unauthorized_client"];
-  return (status === 400 || status === 401) && errors.includes(String(field(body, "error")));
+  return (
+    (status === 400 || status === 401) &&
+    /^(?:invalid_grant|(?:invalid|unauthorized)_client)$/.test(String(field(body, "error")))
+  );
 }
 
 /** Problem of a token endpoint that did not do its work. The customer stays signed in. */

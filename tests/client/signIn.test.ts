@@ -434,7 +434,7 @@ describe("A browser that refuses storage", () => {
     const { options } = await hosted();
     const start = createSignIn({ ...options, storage: full }).startSignIn();
     await expect(start).rejects.toMatchObject({ name: "ApiProblem", code: "unavailable", retryable: false });
-    await expect(start).rejects.toThrow(/site data/);
+    await expect(start).rejects.toThrow(/Allow this page to store data/);
   });
 
   it("fails the start of a sign-in with advice when the page may not use localStorage at all", async () => {

@@ -30,6 +30,7 @@ describe("The event parser", () => {
     ["a byte order mark at the start: it removes it", "\uFEFFdata: a\n\n", ["a"]],
     ["a byte order mark inside a value: it keeps it", "data: \uFEFFa\n\n", ["\uFEFFa"]],
     ["an event that the stream does not complete: it ignores it", "data: a\n\ndata: b\n", ["a"]],
+    ["a line separator of Unicode in the value", "data: a\u2028b\n\n", ["a\u2028b"]],
     ["a colon in the value", 'data: {"delta":"a: b"}\n\n', ['{"delta":"a: b"}']],
   ])("reads %s", (_, text, expected) => {
     expect(parse(bytes(text))).toEqual(expected);
