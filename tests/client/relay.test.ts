@@ -333,7 +333,11 @@ describe("Ending a chat over the relay early", () => {
   it("throws timeout and cancels the chat when the chat's time limit is reached", async () => {
     const server = await relay(halfReply);
     const error = await problem(server.session(), { timeoutMs: 300 });
-    expect(error).toMatchObject({ code: "timeout", partialText: "あら、", message: "The model did not answer in time." });
+    expect(error).toMatchObject({
+      code: "timeout",
+      partialText: "あら、",
+      message: "The model did not answer in time.",
+    });
     await soon(() => server.cancels.length).toBe(1);
   });
 });
