@@ -42,6 +42,10 @@ const clients: Record<FunctionName, string> = {
     import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
     export const pool = [new CognitoIdentityProviderClient({}), ListUsersCommand];
     ${stripe}`,
+  poller: `
+    import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new DynamoDBClient({}), new SSMClient({}), UpdateItemCommand, GetParametersCommand];`,
   // The SDKs of external LLMs load with the first chat that needs them.
   relay: `
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";

@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
+import { useJsonLog } from "./jsonLog.mts";
 import {
   createResponseStream,
   defineGlobal,
@@ -18,6 +19,8 @@ import {
 import type { FromWorker, Invocation, Outcome, ToWorker } from "./sandbox.ts";
 
 defineGlobal();
+let requestId = "";
+if (process.env.AWS_LAMBDA_LOG_FORMAT === "JSON") useJsonLog(() => requestId);
 
 let loaded: Promise<Handler> | undefined;
 /** The stream of the current invocation. */
@@ -60,6 +63,7 @@ function errorPayload(error: unknown) {
 
 async function invoke({ event, handler, context, timeoutMs }: Invocation): Promise<Outcome & { alive: boolean }> {
   const deadline = Date.now() + timeoutMs;
+  requestId = context.awsRequestId ?? "";
   let run: Handler;
   let streams: boolean;
   try {
