@@ -81,6 +81,12 @@ export interface AwsCloud {
   deliveries: readonly Delivery[];
   /** Messages of an SQS queue, by its ARN. */
   messages(queueArn: string): readonly unknown[];
+  /** Deletes the messages of an SQS queue. */
+  purge(queueArn: string): void;
+  /** Runs a Lambda as an asynchronous event: it is retried. Resolves when the event is processed or dropped. */
+  accept(functionNameOrArn: string, event: unknown): Promise<void>;
+  /** Whether no Lambda runs. */
+  readonly isIdle: boolean;
   /** Stops all services and their processes. */
   close(): Promise<void>;
 }
@@ -175,6 +181,11 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       invoke,
       resolveImage: (imageName) => resolveImage(account, imageName),
       messages,
+      purge: queues.purge.bind(queues),
+      accept,
+      get isIdle() {
+        return lambda.isIdle;
+      },
       cloudwatch,
       deliveries: topics.deliveries,
       close,

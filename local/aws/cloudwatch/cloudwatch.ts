@@ -63,16 +63,11 @@ export class CloudWatch implements MetricSink {
     delete: async ({ id }) => void this.forget(id),
   };
   private readonly states = new Map<string, AlarmState>();
-  private skippedMs = 0;
+  private evaluation: Promise<void> = Promise.resolve();
   private stop: () => void = () => {};
 
   constructor(private readonly options: CloudWatchOptions) {
     this.waitForNextMinute();
-  }
-
-  /** Milliseconds since the epoch, with the skipped time. */
-  now(): number {
-    return Date.now() + this.skippedMs;
   }
 
   /** State of an alarm, by its name. */
@@ -81,33 +76,30 @@ export class CloudWatch implements MetricSink {
   }
 
   put(id: MetricId, value: number): void {
-    this.metrics.put(id, value, this.now());
+    this.metrics.put(id, value, this.options.timers.now());
   }
 
   /** Takes a line of a log group. Lines that are not JSON have no metrics and match no filter. */
   log(group: string, text: string): void {
     const line = parsed(text);
     if (line === undefined) return;
-    for (const { id, value, atMs } of embeddedMetrics(line)) this.metrics.put(id, value, atMs + this.skippedMs);
+    // The functions' clock is the real one.
+    const aheadMs = this.options.timers.now() - Date.now();
+    for (const { id, value, atMs } of embeddedMetrics(line)) this.metrics.put(id, value, atMs + aheadMs);
     for (const filter of this.options.account.list(logMetricFilter.type)) {
       if (filter.outputs.logGroupName === group) this.filter(filter, line);
     }
   }
 
-  /** Skips time. Evaluates the alarms for every minute that passes. */
-  async skip(ms: number): Promise<void> {
-    const end = this.now() + ms;
-    while (this.now() < end) {
-      const minute = this.minute();
-      this.skippedMs += Math.min((minute + 1) * MINUTE_MS, end) - this.now();
-      if (this.minute() > minute) await this.evaluate();
-    }
+  /** Resolves when the last evaluation has sent its messages. */
+  settled(): Promise<void> {
+    return this.evaluation;
   }
 
   /** Evaluates all alarms with the data of the complete minutes, and sends the messages of those that change. */
   async evaluate(): Promise<void> {
     const { account } = this.options;
-    const endMs = this.minute() * MINUTE_MS;
+    const endMs = Math.floor(this.options.timers.now() / MINUTE_MS) * MINUTE_MS;
     this.measureQueues(endMs);
     for (const alarm of account.list(metricAlarm.type)) {
       const state = this.evaluateMetric(alarm, endMs);
@@ -125,14 +117,11 @@ export class CloudWatch implements MetricSink {
   }
 
   private waitForNextMinute(): void {
-    this.stop = this.options.timers.after(MINUTE_MS - (Date.now() % MINUTE_MS), () => {
+    const { timers } = this.options;
+    this.stop = timers.after(MINUTE_MS - (timers.now() % MINUTE_MS), () => {
       this.waitForNextMinute();
-      void this.evaluate();
+      this.evaluation = this.evaluation.then(() => this.evaluate());
     });
-  }
-
-  private minute(): number {
-    return Math.floor(this.now() / MINUTE_MS);
   }
 
   private forget(alarm: string): undefined {
@@ -200,7 +189,7 @@ export class CloudWatch implements MetricSink {
       AWSAccountId: account.accountId,
       NewStateValue: state,
       NewStateReason: reasonOf(outputs),
-      StateChangeTime: new Date(this.now()).toISOString(),
+      StateChangeTime: new Date(this.options.timers.now()).toISOString(),
       Region: account.region,
       AlarmArn: outputs.arn,
       OldStateValue: before,

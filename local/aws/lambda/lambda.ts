@@ -137,6 +137,11 @@ export class Lambda {
     return this.run(resource, event, { requestId, sink, maxWorkers: Number.POSITIVE_INFINITY });
   }
 
+  /** Whether no invocation runs or waits. */
+  get isIdle(): boolean {
+    return [...this.concurrency.values()].every((count) => count === 0);
+  }
+
   /** Ends every worker. */
   async close(): Promise<void> {
     await Promise.all([...this.sandboxes.values()].map((sandbox) => sandbox.close()));
