@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Model, models } from "../../contract/plan";
 import type { AlarmCode, alarmCodes } from "../../functions/core/alarmCodes";
 import type { FunctionName } from "../../infra/bundle";
+import type { Fault as RunpodFault } from "../../local/runpod/account/switches";
 import type { Stage, Undo } from "./stage";
 
 /** A fault of the local cloud. */
@@ -26,7 +28,7 @@ const nothing: Undo = () => {};
 const MANY = 100_000;
 
 /** Fault of RunPod's API for all calls of a pattern. */
-function runpodFails(stage: Stage, on: string, answer: number): Undo {
+function runpodFails(stage: Stage, on: string, answer: RunpodFault["answer"]): Undo {
   const { switches } = stage.cloud.runpod;
   const fault = { on, answer, times: MANY, skip: 0, done: false, delayMs: 0 };
   switches.faults.push(fault);
@@ -161,20 +163,24 @@ const logged = Object.entries(onlyLogged).map(
   }),
 );
 
-const shrunk = (model: Model): Fault => ({
-  // An idle endpoint: after a week RunPod allows no worker.
-  fires: [`${model}-shrunk`, `${model}-no-capacity`],
+/** Idle endpoints: after a week RunPod allows no worker. */
+const shrunk: Fault = {
+  fires: models.flatMap((model) => [`${model}-shrunk`, `${model}-no-capacity`]),
   by: "path",
   start: async (stage) => {
-    const { id, workersMax } = stage.endpoint(model);
+    const before = models.map((model) => ({ model, ...stage.endpoint(model) }));
     stage.cloud.runpod.skip(8 * 86_400_000);
-    await stage.submitJobs(model, 1);
+    for (const { model } of before) await stage.submitJobs(model, 1);
     return async () => {
-      await stage.purgeJobs(model);
-      await stage.callRunpod("PATCH", `/serverless/${id}`, { workers: { max: workersMax } });
+      // The registry token has expired meanwhile.
+      await stage.cloud.aws.invoke(stage.function("registryRefresh").id, {});
+      for (const { model, id, workersMax } of before) {
+        await stage.purgeJobs(model);
+        await stage.callRunpod("PATCH", `/serverless/${id}`, { workers: { max: workersMax } });
+      }
     };
   },
-});
+};
 
 const noGpu = (model: Model): Fault => ({
   fires: [`${model}-scarcity`],
@@ -222,7 +228,7 @@ const lostResults = (model: Model): Fault => ({
   start: async (stage) => runpodFails(stage, `POST /v2/${stage.endpoint(model).id}/job-done/*`, 500),
   eachMinute: async (stage) => {
     await stage.submitJobs(model, 3);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
     stage.cloud.runpod.skip(130_000);
   },
 });
@@ -233,7 +239,7 @@ const spend: Fault = {
   start: async ({ cloud: { runpod } }) => {
     runpod.switches.hourlyUsd = 50;
     return () => {
-      runpod.switches.hourlyUsd = null;
+      runpod.switches.hourlyUsd = 0;
     };
   },
 };
@@ -253,12 +259,12 @@ const renewal: Fault = {
   fires: ["registryRefresh", "failed-runs", "scheduled-run-failed"],
   by: "path",
   start: async (stage) => {
-    const ends = [runpodFails(stage, "saveRegistryAuth", 500), runpodFails(stage, "*/registries*", 500)];
+    const end = runpodFails(stage, "updateRegistryAuth", { message: "Registry Auth not found" });
     const { aws } = stage.cloud;
     // One run outside of its schedule, which Lambda retries twice before it goes to the queue.
     void aws.accept(stage.function("registryRefresh").id, {});
     return () => {
-      for (const end of ends) end();
+      end();
       for (const { outputs } of stage.resources("aws:sqs/queue:Queue")) aws.purge(String(outputs.arn));
     };
   },
@@ -299,10 +305,13 @@ export const rounds: Round[] = [
       fires: ["usage-not-settled"],
       by: "path",
       start: async (stage) => {
-        const { switches } = stage.cloud.runpod;
-        switches.faults.push({ on: "POST /v2/*/run", answer: "pass", times: 1, skip: 0, done: false, delayMs: 1_500 });
+        const { faults } = stage.cloud.runpod.switches;
+        const slow = { on: "POST /v2/*/run", answer: "pass", times: 1, skip: 0, done: false, delayMs: 1_500 } as const;
+        const fault = { ...slow };
+        faults.push(fault);
         const chat = stage.chat("guest", 1);
-        await new Promise((resolve) => setTimeout(resolve, 800));
+        // RunPod removes the fault when the relay's call arrives.
+        while (faults.includes(fault)) await sleep(20);
         const end = stage.denyEphemeralTable("relay");
         await chat;
         return end;
@@ -356,7 +365,7 @@ export const rounds: Round[] = [
       fires: ["guest-throttled", "api-5xx"],
     },
   ],
-  models.map(shrunk),
+  [shrunk],
   models.map(noGpu),
   models.map(crashing),
   [...models.map(lostResults), spend],
