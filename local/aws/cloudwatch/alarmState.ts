@@ -50,11 +50,11 @@ export function evaluate(range: readonly Datapoint[], settings: Evaluation): Ala
 
 /**
  * "Avoiding premature transitions to alarm state" of the same page: the alarm fires with fewer datapoints when the oldest
- * breaching one is at least `datapointsToAlarm` periods old, and all newer ones breach or are missing.
+ * breaching one is at least `datapointsToAlarm` periods old, and all others breach or are missing.
  */
 function isPremature(range: readonly Datapoint[], datapointsToAlarm: number): boolean {
   const oldest = range.indexOf(true);
-  return oldest !== -1 && range.length - oldest >= datapointsToAlarm && !range.slice(oldest).includes(false);
+  return oldest !== -1 && range.length - oldest >= datapointsToAlarm && !range.includes(false);
 }
 
 function stateOf(breaching: number, datapointsToAlarm: number): AlarmState {

@@ -59,15 +59,21 @@ export class CloudWatch implements MetricSink {
   readonly metrics = new MetricStore();
   /** Forgets the state of an alarm that is created or deleted. A new alarm has no data yet. */
   readonly effects: Effects = {
-    create: async ({ id }) => this.forget(id),
+    create: async ({ id }) => {
+      this.forget(id);
+      this.waitForNextMinute();
+      return undefined;
+    },
     delete: async ({ id }) => void this.forget(id),
   };
   private readonly states = new Map<string, AlarmState>();
   private evaluation: Promise<void> = Promise.resolve();
-  private stop: () => void = () => {};
+  /** Ends the wait for the next evaluation. Undefined while there is no alarm. */
+  private stop: (() => void) | undefined;
 
   constructor(private readonly options: CloudWatchOptions) {
-    this.waitForNextMinute();
+    const hasAlarm = [metricAlarm, compositeAlarm].some(({ type }) => options.account.list(type).length > 0);
+    if (hasAlarm) this.waitForNextMinute();
   }
 
   /** State of an alarm, by its name. */
@@ -113,18 +119,19 @@ export class CloudWatch implements MetricSink {
 
   /** Ends the evaluations. */
   async close(): Promise<void> {
-    this.stop();
+    this.stop?.();
   }
 
   private waitForNextMinute(): void {
     const { timers } = this.options;
-    this.stop = timers.after(MINUTE_MS - (timers.now() % MINUTE_MS), () => {
+    this.stop ??= timers.after(MINUTE_MS - (timers.now() % MINUTE_MS), () => {
+      this.stop = undefined;
       this.waitForNextMinute();
       this.evaluation = this.evaluation.then(() => this.evaluate());
     });
   }
 
-  private forget(alarm: string): undefined {
+  private forget(alarm: string): void {
     this.states.delete(alarm);
   }
 
