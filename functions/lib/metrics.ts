@@ -9,7 +9,7 @@ export const METRICS_NAMESPACE = "METRICS_NAMESPACE";
  * CloudWatch Logs turns the line into metrics, so that no call is made and no permission is needed.
  *
  * AWS Powertools writes the same line, but its import takes more time than the functions' start has left: see
- * docs/decisions.
+ * docs/decisions/own-metrics.md.
  *
  * @param values all metrics must have the given dimension
  */
