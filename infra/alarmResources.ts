@@ -42,7 +42,7 @@ const operators = {
 } as const;
 
 /** Name of the metric that counts log lines with an alarm code, and of its dimension. */
-export const CODE_METRIC = { name: "Alarms", dimension: "code" } as const;
+const CODE_METRIC = { name: "Alarms", dimension: "code" } as const;
 
 /** Creates the metric filters of the alarm codes, and all alarms. */
 export function createAlarms(
@@ -87,7 +87,7 @@ function evaluationOf(alarm: MetricAlarm) {
 }
 
 /** Namespace, name and dimensions of an alarm's metric at CloudWatch. */
-export function metricOf(metric: AlarmMetric, stack: string, { functions, apiId, failedRuns }: MetricSources) {
+function metricOf(metric: AlarmMetric, stack: string, { functions, apiId, failedRuns }: MetricSources) {
   const { metrics: namespace } = stackNames(stack);
   const functionName = (name: FunctionName) => functions[name]?.function.name ?? "";
   switch (metric.of) {

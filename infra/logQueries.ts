@@ -17,7 +17,7 @@ const newest = "sort @timestamp desc | limit 200";
  * Text of the saved queries of CloudWatch Logs Insights, by name: one per error code, one of all alarms, and one of all
  * lines of a session.
  */
-export const logQueries: Record<string, string> = {
+const logQueries: Record<string, string> = {
   ...Object.fromEntries(
     Object.keys(errorCodes).map((code) => [
       `errors/${code}`,

@@ -32,7 +32,7 @@ export const metrics = {
   ChatFailed: { unit: "None" },
   /** Time from the request to the first text. */
   FirstTextMs: { unit: "Milliseconds", by: "route" },
-  /** Calls to providers that failed, after which another provider was asked. */
+  /** Calls to models that failed: the relay asks again, or asks the next model. */
   RelayFallbacks: { unit: "Count" },
   PromptTokens: { unit: "Count" },
   CachedTokens: { unit: "Count" },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Model, models } from "../../contract/plan";
-import type { AlarmCode, alarmCodes } from "../../functions/core/alarmCodes";
+import type { AlarmCode } from "../../functions/core/alarmCodes";
 import type { FunctionName } from "../../infra/bundle";
 import type { Fault as RunpodFault } from "../../local/runpod/account/switches";
 import type { Stage, Undo } from "./stage";
@@ -442,6 +442,3 @@ export const rounds: Round[] = [
     },
   ],
 ];
-
-/** Alarm codes that the drill only writes to the log. */
-export const loggedCodes = Object.keys(onlyLogged) as (keyof typeof alarmCodes)[];

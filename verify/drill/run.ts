@@ -3,7 +3,7 @@ import { type Fault, type Round, rounds } from "./faults";
 import type { Stage } from "./stage";
 
 /** Result of one alarm. */
-export interface AlarmResult {
+interface AlarmResult {
   alarm: string;
   /** Minutes from the beginning of the fault to the state ALARM. Undefined: it did not fire. */
   firedAfterMinutes?: number;
