@@ -7,6 +7,7 @@ import { loadConfig } from "./infra/config";
 import { Data } from "./infra/data";
 import { Identity } from "./infra/identity";
 import { Inference } from "./infra/inference";
+import { Operations } from "./infra/operations";
 import { Registry } from "./infra/registry";
 import { Relay } from "./infra/relay";
 import { StripeWebhook } from "./infra/stripeWebhook";
@@ -45,6 +46,9 @@ const api = new HttpApi("api", {
     { key: "POST /webhook/stripe", lambda: billing.webhook, auth: "none", throttle: config.throttle.webhook },
   ],
 });
+
+// The operator sees and hears the system by metrics, alarms, a dashboard and log queries.
+new Operations("operations", { config, api, auth, billing, relay, registry, endpoints, tickets, keys, data });
 
 // Stripe sends its events to the API.
 const stripeWebhook = new StripeWebhook("stripe-webhook", { config, apiUrl: api.url });

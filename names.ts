@@ -34,6 +34,10 @@ export function stackNames(stack: string) {
   const prefix = `${PROJECT}-${stack}`;
   const parameter = (name: string) => `/${PROJECT}/${stack}/${name}`;
   return {
+    /** `<project>-<stack>`: beginning of the names of resources, and name of the dashboard. */
+    prefix,
+    /** CloudWatch namespace of the stack's own metrics. */
+    metrics: prefix,
     /** `<project>/<stack>`: issuer of tickets, and owner tag of resources at RunPod and Stripe. */
     owner: `${PROJECT}/${stack}`,
     /** Name of a model's template and endpoint at RunPod. */
@@ -53,6 +57,7 @@ export function stackNames(stack: string) {
     /** Names of the Lambda functions that operators invoke. */
     functions: {
       admin: `${prefix}-admin`,
+      poller: `${prefix}-poller`,
       registryRefresh: `${prefix}-registryRefresh`,
       relay: `${prefix}-relay`,
     },

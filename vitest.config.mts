@@ -7,9 +7,10 @@ const unitTests = [
   "tests/client/{contractTypes,sse}.test.ts",
   "tests/contract/generatedFiles.test.ts",
   "tests/docs/*.test.ts",
-  "tests/functions/{alarms,entitlement,household,http,session,stripeClient,stripeEvent,ticket}.test.ts",
+  "tests/functions/{alarmCodes,alarms,entitlement,household,http,session,stripeClient,stripeEvent,ticket}.test.ts",
   "tests/functions/relay/{attempts,cooldown,deadlines,inferenceProfile,mama,request,route,spend,usage}.test.ts",
   "tests/images/*.test.ts",
+  "tests/local/aws/cloudwatch/alarmState.test.ts",
   "tests/local/cognito/store.test.ts",
   "tests/local/commands/previewTable.test.ts",
   "tests/ops/doctor/{account,workers}.test.ts",
@@ -24,7 +25,7 @@ const unitTests = [
 const cloudTests = [
   "tests/billing/checkout.test.ts",
   "tests/ops/doctor/command.test.ts",
-  "tests/system/{billing,flow,relay}.test.ts",
+  "tests/system/{billing,flow,operations,relay}.test.ts",
 ];
 
 // The tests compare output without colors. Only vitest's own output may have colors.

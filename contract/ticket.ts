@@ -31,5 +31,15 @@ export const TicketClaims = z.object({
    * chats and tokens of the account instead. Tickets of older versions have neither a number nor a limit.
    */
   jobs: z.optional(z.int().check(z.positive())),
+  /**
+   * Id of the API request that opened the session. The relay and the worker log it, so that an operator finds all log
+   * lines of a session. Older readers ignore it.
+   */
+  correlation_id: z.optional(z.string().check(z.maxLength(64))),
+  /**
+   * `keepalive`: the ticket of a job that only keeps RunPod from shrinking an idle endpoint. A worker answers such a job
+   * without the engine, and the relay refuses the ticket.
+   */
+  kind: z.optional(z.literal("keepalive")),
 });
 export type TicketClaims = z.infer<typeof TicketClaims>;

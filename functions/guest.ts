@@ -6,6 +6,7 @@ import { createTicketReader, type TicketReader } from "./core/ticket";
 import { bearerToken } from "./lib/bearer";
 import { householdHash } from "./lib/household";
 import { type Handler, jsonHandler, NoBody, parseBody, type Request } from "./lib/http";
+import { putMetrics } from "./lib/metrics";
 import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
 import { createRateLimiter } from "./tables/rateLimits";
 
@@ -46,7 +47,9 @@ export function create(settings: Settings): Handler {
     if (known) await count(`guest-renewal#${known}`, renewals, now);
     else await count(`guest#${household}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
     const userId = known ?? `${guestPrefix}${randomUUID()}`;
-    return openSession({ userId, plan: "free" }, settings.route, sources, now);
+    putMetrics({ Sessions: 1 }, { plan: "free" });
+    const correlationId = event.requestContext.requestId;
+    return openSession({ userId, plan: "free", correlationId }, settings.route, sources, now);
   });
 }
 

@@ -1,4 +1,6 @@
+import { raiseAlarm } from "./lib/alarms";
 import { causesText, logCauses } from "./lib/causes";
+import { putMetrics } from "./lib/metrics";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { handleEvent } from "./stripe/handleEvent";
 import { findUnhandledEvents } from "./stripe/unhandledEvents";
@@ -55,7 +57,7 @@ export function create(
     /** @param item names the event or the customer, so that an operator can look it up with `npm run admin` */
     const recordFailure = (what: string, item: string, error: Error) => {
       done.failed++;
-      console.error({ alarm: "reconciler_failed", what, item, cause: causesText(error) });
+      raiseAlarm("reconciler_failed", { what, item, cause: causesText(error) });
     };
 
     /** Processes items a few at a time. A failed item does not stop the others. */
@@ -109,7 +111,8 @@ export function create(
       (userId) => userId,
       (userId) => billing.sync(userId),
     );
-    if (!done.complete) console.error({ alarm: "reconciler_incomplete" });
+    if (!done.complete) raiseAlarm("reconciler_incomplete");
+    putMetrics({ ReconcilerFixes: done.events });
     console.log({ reconciled: done });
     if (done.failed > 0)
       throw new Error(`${done.failed} of ${done.events + done.reviews + done.failed} events and reviews failed`);

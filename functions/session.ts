@@ -3,6 +3,7 @@ import { entitlement, type Policy } from "./core/entitlement";
 import { openSession, type Route } from "./core/session";
 import { type Handler, jsonHandler, NoBody, parseBody } from "./lib/http";
 import { createIdentity, type IdentitySettings } from "./lib/identity";
+import { putMetrics } from "./lib/metrics";
 import { createSessionSources, type SessionSettings } from "./lib/sessionSources";
 import { createUsers } from "./tables/users";
 
@@ -20,6 +21,8 @@ export function create(settings: Settings): Handler {
     parseBody(event, NoBody);
     const now = new Date();
     const { plan } = entitlement(await findCustomer(userId), now, settings.policy);
-    return openSession({ userId, plan }, settings.routes[plan], sources, now);
+    putMetrics({ Sessions: 1 }, { plan });
+    const correlationId = event.requestContext.requestId;
+    return openSession({ userId, plan, correlationId }, settings.routes[plan], sources, now);
   });
 }

@@ -2,8 +2,10 @@ import Stripe from "stripe";
 import { ApiError, RateLimited } from "../contract/errors";
 import type { WebhookResponse } from "../contract/plan";
 import { eventLimits } from "./core/eventLimits";
+import { raiseAlarm } from "./lib/alarms";
 import { causesText } from "./lib/causes";
 import { type Handler, jsonHandler, type Request } from "./lib/http";
+import { putMetrics } from "./lib/metrics";
 import { type BillingSettings, createBilling } from "./stripe/billing";
 import { isSigned, matters, namedCustomer, parseEvent, type StripeEvent } from "./stripe/event";
 import { handleEvent } from "./stripe/handleEvent";
@@ -65,17 +67,21 @@ export function create(settings: Settings): Handler {
       if (customer) await count(`webhook-customer#${customer}`, eventLimits.perCustomer, now);
     } catch (error) {
       if (error instanceof RateLimited) throw error;
-      console.error({ alarm: "event_not_counted", event: id, cause: causesText(error) });
+      raiseAlarm("event_not_counted", { event: id, cause: causesText(error) });
     }
   }
 
   return jsonHandler(async (request): Promise<WebhookResponse> => {
-    const event = await receive(request);
+    const event = await receive(request).catch((error: unknown) => {
+      if (error instanceof ApiError && error.code === "signature_invalid") putMetrics({ WebhookSignatureFailures: 1 });
+      throw error;
+    });
     // Endpoints for connected accounts get test and live events, so this check comes before the check of the mode.
     if (event.account !== undefined) return { received: true, outcome: "ignored" };
     const stripe = await clientFor(event);
     warnOfOtherApiVersion(event);
     const outcome = matters(event) ? await handle(event, stripe) : "ignored";
+    putMetrics({ WebhookLagSeconds: Math.max(0, Date.now() / 1000 - event.created) });
     console.log({ event: event.id, type: event.type, created: event.created, outcome });
     return { received: true, outcome };
   });

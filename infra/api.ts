@@ -36,6 +36,8 @@ export interface HttpApiArgs {
  */
 export class HttpApi extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
+  /** API Gateway's id, a dimension of its metrics. */
+  readonly id: pulumi.Output<string>;
 
   constructor(name: string, args: HttpApiArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:HttpApi", name, {}, opts);
@@ -87,6 +89,7 @@ export class HttpApi extends pulumi.ComponentResource {
       { ...child, dependsOn: routes },
     );
     this.url = api.apiEndpoint;
+    this.id = api.id;
     this.registerOutputs({ url: this.url });
   }
 }

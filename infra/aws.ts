@@ -13,5 +13,6 @@ export { getRegionOutput } from "@pulumi/aws/getRegion";
 export * as iam from "@pulumi/aws/iam";
 export * as lambda from "@pulumi/aws/lambda";
 export * as scheduler from "@pulumi/aws/scheduler";
+export * as sns from "@pulumi/aws/sns";
 export * as sqs from "@pulumi/aws/sqs";
 export * as ssm from "@pulumi/aws/ssm";

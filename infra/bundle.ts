@@ -17,6 +17,7 @@ export const functionNames = [
   "registryRefresh",
   "admin",
   "relay",
+  "poller",
 ] as const;
 
 export type FunctionName = (typeof functionNames)[number];

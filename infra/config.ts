@@ -42,6 +42,8 @@ export type Config = Omit<PlainConfig, "billing" | "registry"> & {
   huggingfaceTokens: Partial<Record<Model, pulumi.Output<string>>>;
   /** Keys of external LLMs. */
   providerKeys: Partial<Record<VipProvider, pulumi.Output<string>>>;
+  /** URL that gets the alarms that page. */
+  alarmWebhookUrl: pulumi.Output<string> | undefined;
   /** Stripe's keys. Without `apiKey` no plan is for sale. */
   stripe: {
     /** Restricted key that the functions use. */
@@ -86,6 +88,7 @@ export function loadConfig(): Config {
     browserKeys: secretsOf(source, byModel(browserKeyOf)),
     huggingfaceTokens: secretsOf(source, byModel(huggingfaceTokenOf)),
     providerKeys: keys,
+    alarmWebhookUrl: source.getSecret("alarmWebhookUrl"),
     stripe: {
       apiKey: source.getSecret("stripeApiKey"),
       registersWebhook: source.getSecret("stripeWebhookKey") !== undefined,

@@ -365,6 +365,29 @@ const BillingConfig = z
   .prefault({})
   .describe("Sale of plans. Without stripeApiKey nothing is for sale, and only operators grant plans.");
 
+const OperationsConfig = z
+  .strictObject({
+    emails: z
+      .array(z.email("must be an e-mail address"))
+      .refine((emails) => new Set(emails).size === emails.length, "must name each address once")
+      .default([])
+      .describe("Addresses that get every alarm. AWS sends each a link with which its owner confirms."),
+    metrics: z
+      .enum(["all", "few"])
+      .default("all")
+      .describe(
+        "all: every metric of the stack, at most 60. few: without the details of the endpoints, for a dev stack. CloudWatch " +
+          "bills each metric.",
+      ),
+    hourlyUsd: z
+      .number()
+      .positive()
+      .default(5)
+      .describe("US dollars per hour for the workers of one model. Above it, an alarm fires."),
+  })
+  .prefault({})
+  .describe("Metrics and alarms.");
+
 /** Every key of the stack's configuration that is not a secret. The reference page shows the descriptions. */
 export const ConfigSchema = z.object({
   frontend: FrontendConfig,
@@ -383,6 +406,7 @@ export const ConfigSchema = z.object({
   registry: RegistryConfig.prefault({ kind: "ecr" }),
   ...RunpodConfig.shape,
   billing: BillingConfig,
+  operations: OperationsConfig,
   ...StripeConfig.shape,
   ...byModel(() => ModelConfig),
 });
@@ -415,6 +439,8 @@ export const secretKeys: Record<string, string> = {
     "Restricted Stripe key of the functions: write customers, Checkout Sessions, portal sessions and subscriptions; read " +
     "invoices, charges, disputes, events and portal configurations.",
   ...stripeSecrets,
+  alarmWebhookUrl:
+    "Optional. https URL that gets the alarms that page, as Amazon SNS sends them. It may contain the pager's own key.",
   stripeWebhookSecret: "Signing secret (whsec_…) of a webhook endpoint that the operator registered by hand.",
 };
 
@@ -432,6 +458,10 @@ export const anySecret: SecretForm = { form: /^\S+$/, allowed: "a text without s
 export const secretForms: Record<string, SecretForm> = {
   stripeApiKey: stripeKeyForm,
   stripeWebhookKey: stripeKeyForm,
+  alarmWebhookUrl: {
+    form: /^(https:\/\/|http:\/\/localhost[:/])\S+$/,
+    allowed: "an https URL; http is allowed only on localhost",
+  },
   stripeWebhookSecret: { form: /^whsec_\S+$/, allowed: "a signing secret of Stripe, whsec_…" },
 };
 

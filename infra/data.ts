@@ -120,6 +120,11 @@ class EphemeralTable {
     return this.allow([usage, spend, cooldown], "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "DeleteItem");
   }
 
+  /** Allows claiming and releasing the next keep-alive job of an endpoint. */
+  keepAlive(): Statement {
+    return this.allow([ephemeralKeys.keepAlive], "UpdateItem");
+  }
+
   /** Allows incrementing the counters of some uses. */
   count(...uses: CountedUse[]): Statement {
     return this.allow(

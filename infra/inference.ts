@@ -29,6 +29,8 @@ export interface InferenceArgs {
 export class Inference extends pulumi.ComponentResource {
   /** Base URL of the endpoint's job API. */
   readonly url: pulumi.Output<string>;
+  /** RunPod's id of the endpoint. */
+  readonly endpointId: pulumi.Output<string>;
   /** RunPod key for browsers, restricted to the endpoint. Undefined until the operator has configured the key. */
   readonly browserKey: Secret | undefined;
 
@@ -47,6 +49,7 @@ export class Inference extends pulumi.ComponentResource {
       child,
     );
     const endpoint = new Endpoint(model, { name, templateId: template.id, ...settings.endpoint }, child);
+    this.endpointId = endpoint.id;
     this.url = pulumi.interpolate`${config.runpodJobApiUrl}/${endpoint.id}`;
     const value = config.browserKeys[model];
     const parameter = stackNames(config.stack).parameters.browserKey(model);

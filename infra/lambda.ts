@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { normalize } from "node:path/posix";
 import * as pulumi from "@pulumi/pulumi";
+import { METRICS_NAMESPACE } from "../functions/lib/metrics";
+import { stackNames } from "../names";
 import * as aws from "./aws";
 import { buildBundles, bundlePath, type FunctionName, lazyBundles } from "./bundle";
 
@@ -57,17 +59,22 @@ Object.assign(pulumi.runtime, {
  */
 export class Lambda<Settings extends object> extends pulumi.ComponentResource {
   readonly function: aws.lambda.CallbackFunction<unknown, unknown>;
+  readonly log: aws.cloudwatch.LogGroup;
 
   constructor(name: string, args: LambdaArgs<Settings>, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Lambda", name, {}, opts);
     const child = { parent: this };
-    const log = new aws.cloudwatch.LogGroup(name, { retentionInDays: 30 }, child);
+    this.log = new aws.cloudwatch.LogGroup(name, { retentionInDays: 30 }, child);
     const role = new aws.iam.Role(
       name,
       { assumeRolePolicy: JSON.stringify(aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" })) },
       child,
     );
-    const policy = new aws.iam.RolePolicy(name, { role: role.id, policy: policyDocument(log, args.statements) }, child);
+    const policy = new aws.iam.RolePolicy(
+      name,
+      { role: role.id, policy: policyDocument(this.log, args.statements) },
+      child,
+    );
 
     const bundle = bundlePath(`functions/${args.bundle}`);
     const lazy = (lazyBundles[args.bundle] ?? []).map((name) => bundlePath(`functions/${name}`));
@@ -81,9 +88,9 @@ export class Lambda<Settings extends object> extends pulumi.ComponentResource {
         architectures: ["arm64"],
         memorySize: args.memorySizeMb ?? 512,
         timeout: args.timeoutSeconds ?? 10,
-        ...(args.environment && { environment: { variables: args.environment } }),
+        environment: { variables: { [METRICS_NAMESPACE]: stackNames(pulumi.getStack()).metrics, ...args.environment } },
         ...(args.reservedConcurrency !== undefined && { reservedConcurrentExecutions: args.reservedConcurrency }),
-        loggingConfig: { logFormat: "JSON", logGroup: log.name },
+        loggingConfig: { logFormat: "JSON", logGroup: this.log.name },
         // A new array each time, because the SDK appends to it.
         codePathOptions: { extraExcludePackages: [...packages], extraIncludePaths: [bundle, ...lazy] },
         // `callback` instead would lose the mark that `awslambda.streamifyResponse` sets on a streaming handler.

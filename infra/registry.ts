@@ -26,10 +26,21 @@ export interface RegistryArgs {
   images: WorkerImage[];
 }
 
+/** The renewal of an ECR token. */
+interface TokenRefresh {
+  lambda: Lambda<RefreshSettings>;
+  /** Events of the runs that failed in spite of retries. */
+  failedRuns: aws.sqs.Queue;
+  /** Parameter with the time at which the token expires. */
+  tokenExpiry: aws.ssm.Parameter;
+}
+
 /** The credentials with which RunPod pulls the images. `registry` of the configuration selects their kind. */
 export class Registry extends pulumi.ComponentResource {
   /** RunPod's id of the credentials for an image. Undefined when the image needs no credentials. */
   readonly credentialsFor: (image: WorkerImage) => pulumi.Input<string> | undefined;
+  /** The renewal of an ECR token. Undefined for other kinds of credentials. */
+  readonly refresh: TokenRefresh | undefined;
 
   constructor(name: string, { config, keys, images }: RegistryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Registry", name, {}, opts);
@@ -38,8 +49,9 @@ export class Registry extends pulumi.ComponentResource {
     const inEcr = images.filter(isInEcr);
     switch (registry.kind) {
       case "ecr": {
-        const id = inEcr.length > 0 ? createEcrCredentials(config, keys.runpod, inEcr, child) : undefined;
-        this.credentialsFor = (image) => (isInEcr(image) ? id : undefined);
+        const ecr = inEcr.length > 0 ? createEcrCredentials(config, keys.runpod, inEcr, child) : undefined;
+        this.refresh = ecr?.refresh;
+        this.credentialsFor = (image) => (isInEcr(image) ? ecr?.id : undefined);
         break;
       }
       case "delegation":
@@ -71,14 +83,14 @@ function isInEcr({ prebuilt }: WorkerImage): boolean {
 /**
  * Creates credentials, and the function that sets and renews their ECR token without changing the credentials' id.
  *
- * @returns RunPod's id of the credentials, after the first run of the function
+ * @returns RunPod's id of the credentials, after the first run of the function; and the renewal
  */
 function createEcrCredentials(
   config: RegistryArgs["config"],
   runpodKey: Secret,
   images: WorkerImage[],
   child: { parent: pulumi.Resource },
-): pulumi.Output<string> {
+): { id: pulumi.Output<string>; refresh: TokenRefresh } {
   const names = stackNames(config.stack);
   const credentials = new RegistryAuth(
     "registry",
@@ -93,14 +105,13 @@ function createEcrCredentials(
     { ...child, ignoreChanges: ["value"] },
   );
   const refresh = createRefresh(config, { credentials, runpodKey, expiry, images }, child);
-  createAlarm(refresh, child);
   // A worker may start before the schedule's first run. Without a token it could not pull its image.
   const first = new aws.lambda.Invocation(
     "registryRefresh",
-    { functionName: refresh.function.name, input: "{}", triggers: { credentials: credentials.id } },
+    { functionName: refresh.lambda.function.name, input: "{}", triggers: { credentials: credentials.id } },
     child,
   );
-  return pulumi.all([credentials.id, first.id]).apply(([id]) => id);
+  return { id: pulumi.all([credentials.id, first.id]).apply(([id]) => id), refresh };
 }
 
 interface RefreshArgs {
@@ -114,13 +125,13 @@ function createRefresh(
   { stack, runpodApi, runpodApiUrl }: RegistryArgs["config"],
   { credentials, runpodKey, expiry, images }: RefreshArgs,
   child: { parent: pulumi.Resource },
-): Lambda<RefreshSettings> {
+): TokenRefresh {
   const failedRuns = new aws.sqs.Queue(
     "registryRefresh-failed",
     { messageRetentionSeconds: 14 * 24 * 3_600, sqsManagedSseEnabled: true },
     child,
   );
-  const refresh = new Lambda<RefreshSettings>(
+  const lambda = new Lambda<RefreshSettings>(
     "registryRefresh",
     {
       bundle: "registryRefresh",
@@ -142,30 +153,8 @@ function createRefresh(
     },
     child,
   );
-  new Schedule("registryRefresh", { lambda: refresh, every: `${REFRESH_HOURS} hours`, failedRuns }, child);
-  return refresh;
-}
-
-function createAlarm(refresh: Lambda<RefreshSettings>, child: { parent: pulumi.Resource }): void {
-  new aws.cloudwatch.MetricAlarm(
-    "registryRefresh",
-    {
-      alarmDescription:
-        "RunPod's registry credentials were not renewed: in less than twelve hours no worker can pull an image. The queue " +
-        "registryRefresh-failed has the runs that failed in spite of retries.",
-      namespace: "AWS/Lambda",
-      metricName: "Errors",
-      dimensions: { FunctionName: refresh.function.name },
-      statistic: "Sum",
-      period: REFRESH_HOURS * 3_600,
-      evaluationPeriods: 1,
-      comparisonOperator: "GreaterThanOrEqualToThreshold",
-      threshold: 1,
-      // A missing run counts as a failure too, because the token expires when no run renews it.
-      treatMissingData: "breaching",
-    },
-    child,
-  );
+  new Schedule("registryRefresh", { lambda, every: `${REFRESH_HOURS} hours`, failedRuns }, child);
+  return { lambda, failedRuns, tokenExpiry: expiry };
 }
 
 /**

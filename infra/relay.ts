@@ -33,12 +33,13 @@ export interface RelayArgs {
 export class Relay extends pulumi.ComponentResource {
   /** Base URL, without a slash at the end: POST `<url>/chat`. */
   readonly url: pulumi.Output<string>;
+  readonly lambda: Lambda<Settings>;
 
   constructor(name: string, args: RelayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("snack:infra:Relay", name, {}, opts);
     const child = { parent: this };
     const { config, data, tickets, keys } = args;
-    const lambda = new Lambda<Settings>(
+    this.lambda = new Lambda<Settings>(
       name,
       {
         bundle: "relay",
@@ -57,7 +58,7 @@ export class Relay extends pulumi.ComponentResource {
       },
       child,
     );
-    this.url = createPublicUrl(name, lambda, config.frontend.origins, child);
+    this.url = createPublicUrl(name, this.lambda, config.frontend.origins, child);
     this.registerOutputs({ url: this.url });
   }
 }

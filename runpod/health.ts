@@ -6,7 +6,7 @@ import { nullable } from "./nullable";
 const count = nullable(z.number(), 0);
 
 const health = z.object({
-  jobs: z.object({ inQueue: count, inProgress: count }).prefault({}),
+  jobs: z.object({ inQueue: count, inProgress: count, failed: count }).prefault({}),
   workers: z.object({
     idle: count,
     initializing: count,

@@ -23,9 +23,13 @@ export interface SessionSources {
   browserKey(parameter: string): Promise<string>;
 }
 
-/** Opens a chat session: chooses the model of the plan, and signs a ticket for it. */
+/**
+ * Opens a chat session: chooses the model of the plan, and signs a ticket for it.
+ *
+ * @param customer `correlationId` is the id of the API's request. The ticket carries it to the relay and the worker
+ */
 export async function openSession(
-  customer: { userId: string; plan: Plan },
+  customer: { userId: string; plan: Plan; correlationId: string },
   route: Route,
   sources: SessionSources,
   now: Date,
@@ -36,7 +40,8 @@ export async function openSession(
     sources.signingKey(),
     route.kind === "runpod" ? sources.browserKey(route.browserKeyParameter) : undefined,
   ]);
-  const grant = { iss: sources.ticketIssuer, sub: customer.userId, aud: model, plan: customer.plan, limits };
+  const { userId: sub, plan, correlationId: correlation_id } = customer;
+  const grant = { iss: sources.ticketIssuer, sub, aud: model, plan, limits, correlation_id };
   const { ticket, expiresAt } = await signTicket(grant, key, now);
   return {
     user_id: customer.userId,

@@ -1,5 +1,14 @@
+import type { AlarmCode } from "./alarmCodes";
 import type { Customer, KnownPlan, StripeFacts } from "./customer";
-import { currentSubscription, type Entitlement, entitlement, isLive, type Policy, planOfPrices } from "./entitlement";
+import {
+  currentSubscription,
+  type Entitlement,
+  entitlement,
+  isLive,
+  isOpenDispute,
+  type Policy,
+  planOfPrices,
+} from "./entitlement";
 import { nextReview } from "./review";
 
 /** Values that one sync writes to a row. */
@@ -43,7 +52,7 @@ export interface SyncSources {
   policy: Policy;
   now(): Date;
   /** Reports a condition that an operator must see. */
-  alarm(alarm: string, detail: Record<string, unknown>): void;
+  alarm(alarm: AlarmCode, detail: Record<string, unknown>): void;
 }
 
 /** Options of one sync. */
@@ -125,5 +134,8 @@ function raiseAlarms(customer: Customer, policy: Policy, { alarm }: SyncSources)
   for (const { id, status, price_ids } of live) {
     if (!knownStatuses.includes(status)) alarm("unknown_status", { subscription: id, status });
     if (!planOfPrices(price_ids, policy)) alarm("unknown_price", { subscription: id, prices: price_ids });
+  }
+  for (const dispute of customer.disputes ?? []) {
+    if (isOpenDispute(dispute)) alarm("open_dispute", { dispute: dispute.id, status: dispute.status });
   }
 }

@@ -17,7 +17,7 @@ export const TICKET_SECONDS = 120;
 export const TICKET_JOBS = 18;
 
 /** Claims of a ticket without the times, the id and the number of jobs. */
-export type TicketGrant = Pick<TicketClaims, "iss" | "sub" | "aud" | "plan" | "limits">;
+export type TicketGrant = Pick<TicketClaims, "iss" | "sub" | "aud" | "plan" | "limits" | "correlation_id" | "kind">;
 
 /**
  * Signs a ticket.
@@ -98,6 +98,8 @@ export function createTicketReader({ jwks, issuer }: { jwks: JSONWebKeySet; issu
   return async (ticket, { now = new Date(), graceSeconds = 0 } = {}) => {
     if (!ticket) throw new ApiError("ticket_missing");
     const claims = verify(ticket, now);
+    // A keep-alive ticket is for a worker only.
+    if (claims.kind !== undefined) throw new ApiError("ticket_invalid");
     if (claims.exp + graceSeconds <= now.getTime() / 1000) throw new ApiError("ticket_expired");
     return claims;
   };

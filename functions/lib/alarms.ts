@@ -1,5 +1,10 @@
+import type { AlarmCode } from "../core/alarmCodes";
+
 /** Writes an alarm to the log. `detail` must hold no personal data and no secret. */
-export type RaiseAlarm = (alarm: string, detail?: Record<string, string>) => void;
+export type RaiseAlarm = (alarm: AlarmCode, detail?: Record<string, unknown>) => void;
+
+/** Writes an alarm to the log. A metric filter counts these lines by their code. */
+export const raiseAlarm: RaiseAlarm = (alarm, detail = {}) => console.error({ alarm, ...detail });
 
 const REPEAT_AFTER_MS = 60_000;
 
@@ -11,6 +16,6 @@ export function createAlarms(): RaiseAlarm {
     const now = Date.now();
     if (now - (raisedAt.get(key) ?? 0) < REPEAT_AFTER_MS) return;
     raisedAt.set(key, now);
-    console.error({ alarm, ...detail });
+    raiseAlarm(alarm, detail);
   };
 }

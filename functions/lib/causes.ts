@@ -1,3 +1,5 @@
+import { raiseAlarm } from "./alarms";
+
 /** Longest chain of causes in the log. */
 const MAX_CAUSES = 5;
 
@@ -28,7 +30,7 @@ export function logCauses<Args extends unknown[], Result>(
     try {
       return await handler(...args);
     } catch (error) {
-      console.error({ alarm: "scheduled_run_failed", cause: causesText(error) });
+      raiseAlarm("scheduled_run_failed", { cause: causesText(error) });
       throw error;
     }
   };

@@ -31,7 +31,12 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
       if (error.status >= 500)
-        console.error({ route: event.routeKey, code: error.code, cause: causesText(error.cause) });
+        console.error({
+          route: event.routeKey,
+          correlation: event.requestContext.requestId,
+          code: error.code,
+          cause: causesText(error.cause),
+        });
       const retryAfter = error instanceof RateLimited && { "retry-after": String(error.retryAfterSeconds) };
       return { statusCode: error.status, headers: { ...jsonHeaders, ...retryAfter }, body: JSON.stringify(error.body) };
     }

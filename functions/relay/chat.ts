@@ -20,6 +20,7 @@ import { totalTokens, type UsageLimits, worstCase } from "../core/relay/usage";
 import { signTicket, type TicketGrant } from "../core/ticket";
 import type { RaiseAlarm } from "../lib/alarms";
 import { shortHash } from "../lib/hash";
+import { putMetrics } from "../lib/metrics";
 import type { SpendTable } from "../tables/spend";
 import type { UsageTable } from "../tables/usage";
 import { type ChatInput, replyTokens } from "./chatInput";
@@ -99,6 +100,7 @@ export async function runChat(chat: Chat, reader: ChatReader, services: ChatServ
     services.alarm("relay_provider", { provider: provider.name, reason: failure.reason, cause: failure.message });
   };
   const outcome = await admit(chat, reader, services, onFailure).catch(failedOutcome);
+  countChat(chat, outcome, failed.length);
   writeLog(chat, outcome, { failed, totalMs: Math.round(performance.now() - startedAt) });
   return outcome;
 }
@@ -200,8 +202,8 @@ async function reserveSpend(
  */
 function workerOf({ model, url }: WorkerRoute, chat: Chat, services: ChatServices): Provider {
   const { input, id, claims, waitUntil, keepJob = false } = chat;
-  const { sub, aud, plan, limits } = claims;
-  const grant = { iss: services.ticketIssuer, sub, aud, plan, limits };
+  const { sub, aud, plan, limits, correlation_id } = claims;
+  const grant = { iss: services.ticketIssuer, sub, aud, plan, limits, ...(correlation_id && { correlation_id }) };
   const params = { ...input.params, max_tokens: replyTokens(input, claims.limits) };
   return createWorker({
     model,
@@ -263,12 +265,36 @@ export function toApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError("internal", undefined, { cause: error });
 }
 
+/** Publishes the metrics of a chat. A failure that the customer caused, such as a text that is too long, is not ours. */
+function countChat({ claims: { aud } }: Chat, outcome: ChatOutcome, failedCalls: number): void {
+  const failed = "error" in outcome && outcome.error.status >= 500;
+  const counts = { ChatFailed: Number(failed), ...(failedCalls > 0 && { RelayFallbacks: failedCalls }) };
+  if ("error" in outcome) {
+    putMetrics(counts);
+    return;
+  }
+  const { provider, timings, usage } = outcome.reply;
+  putMetrics({
+    ...counts,
+    PromptTokens: usage.prompt_tokens,
+    CachedTokens: usage.cached_tokens ?? 0,
+    ReplyTokens: usage.completion_tokens,
+  });
+  putMetrics({ FirstTextMs: timings.ttft_ms }, { route: provider === "runpod" ? aud : "vip" });
+}
+
 function writeLog(
-  { id, claims: { sub, plan } }: Chat,
+  { id, claims: { sub, plan, correlation_id } }: Chat,
   outcome: ChatOutcome,
   counts: { failed: string[]; totalMs: number },
 ): void {
-  const line = { chat: id, user: shortHash(sub), plan, ...counts };
+  const line = {
+    chat: id,
+    ...(correlation_id && { correlation: correlation_id }),
+    user: shortHash(sub),
+    plan,
+    ...counts,
+  };
   if ("error" in outcome) {
     const { code, status, cause } = outcome.error;
     const write = status >= 500 ? console.error : console.info;

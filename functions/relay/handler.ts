@@ -7,6 +7,7 @@ import { mamaSentence } from "../core/relay/mama";
 import type { TicketReader } from "../core/ticket";
 import { Background } from "../lib/background";
 import { householdHash } from "../lib/household";
+import { putMetrics } from "../lib/metrics";
 import type { StreamAnswer, StreamRequest } from "../lib/streaming";
 import { type ChatServices, causeForLog, runChat, silentReader, toApiError } from "./chat";
 import { checkLimits } from "./chatInput";
@@ -105,7 +106,10 @@ function guestAccount(event: StreamRequest): string {
 }
 
 async function refuse(error: ApiError, response: Writable): Promise<void> {
-  if (error.status >= 500) console.error({ code: error.code, cause: causeForLog(error.cause) });
+  if (error.status >= 500) {
+    putMetrics({ ChatFailed: 1 });
+    console.error({ code: error.code, cause: causeForLog(error.cause) });
+  }
   const message = sentenceOf(error);
   await sendJson(response, error.status, { ...error.body, ...(message && { message }) }, retryAfter(error));
 }

@@ -1,5 +1,6 @@
 import type { Policy } from "../core/entitlement";
 import { type Synced, type SyncOptions, syncCustomer } from "../core/sync";
+import { raiseAlarm } from "../lib/alarms";
 import { createUserRows, type UserRows } from "../tables/userRows";
 import { createStripe, type StripeConnection, type StripeSettings } from "./client";
 import { readStripeFacts } from "./facts";
@@ -34,7 +35,7 @@ export function createBilling(settings: BillingSettings): Billing {
           readFacts: async (customerId, now) => readStripeFacts((await connection()).client, customerId, now),
           policy: settings.policy,
           now: () => new Date(),
-          alarm: (alarm, detail) => console.error({ alarm, ...detail }),
+          alarm: raiseAlarm,
         },
         options,
       ),

@@ -5,6 +5,7 @@ import { ApiError } from "../../contract/errors";
 import type { PaidPlan } from "../../contract/plan";
 import type { SubscriptionFacts } from "../core/customer";
 import { isLive, isOpenDispute } from "../core/entitlement";
+import { raiseAlarm } from "../lib/alarms";
 import type { Caller } from "../lib/identity";
 import { withQuery } from "../lib/returnUrl";
 import type { CheckoutAttempt, CheckoutAttempts } from "../tables/checkoutAttempts";
@@ -185,7 +186,7 @@ async function cancelIncomplete(stripe: Stripe, id: string): Promise<void> {
   const invoice = canceled?.latest_invoice;
   // The payment succeeded between the two calls. Only an operator can give the money back.
   if (typeof invoice === "object" && invoice?.status === "paid")
-    console.error({ alarm: "paid_subscription_canceled", subscription: id });
+    raiseAlarm("paid_subscription_canceled", { subscription: id });
 }
 
 /**

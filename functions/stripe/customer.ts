@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
 import { ApiError } from "../../contract/errors";
+import { raiseAlarm } from "../lib/alarms";
 import type { Caller } from "../lib/identity";
 import type { UserRows } from "../tables/userRows";
 import { allFromStripe, findAtStripe, fromStripe, idempotencyKey, needsNewIdempotencyKey } from "./client";
@@ -53,7 +54,7 @@ export async function relinkStripeCustomer(
  */
 async function isUsable(stripe: Stripe, customerId: string): Promise<boolean> {
   const customer = await findAtStripe("customer", stripe.customers.retrieve(customerId));
-  if (!customer) console.error({ alarm: "unknown_customer", customer: customerId });
+  if (!customer) raiseAlarm("unknown_customer", { customer: customerId });
   return customer !== undefined && !customer.deleted;
 }
 
@@ -78,7 +79,7 @@ async function findUnlinked(
 
 /** Reports a Stripe customer that belongs to one user's row but names another user in its metadata. */
 export function alarmTwoUsers(customer: string): void {
-  console.error({ alarm: "customer_of_two_users", customer });
+  raiseAlarm("customer_of_two_users", { customer });
 }
 
 /**

@@ -1,4 +1,5 @@
 import type Stripe from "stripe";
+import { raiseAlarm } from "../lib/alarms";
 import type { EventLog } from "../tables/eventLog";
 import type { Billing } from "./billing";
 import { findAtStripe } from "./client";
@@ -26,7 +27,7 @@ export async function handleEvent(event: StripeEvent, sources: EventSources): Pr
   const now = new Date();
   const target = await findTarget(event, { ...sources, rows: billing.rows });
   if (target === "unknown") {
-    console.error({ alarm: "unknown_customer", event: event.id, type: event.type });
+    raiseAlarm("unknown_customer", { event: event.id, type: event.type });
     return "foreign";
   }
   if (target === "foreign" || !(await isLinked(target, event, sources, now))) {
@@ -59,13 +60,11 @@ async function isLinked(
   if (!isUsable && (await mayBelongToUser(target, { stripe, owner }))) {
     if ((await rows.link(userId, stripeCustomerId, now, linked)) === stripeCustomerId) return true;
   }
-  console.error({ alarm: "another_customer", event: event.id, type: event.type });
+  raiseAlarm("another_customer", { event: event.id, type: event.type });
   return linked !== undefined;
 }
 
 /** A failed write to the event log is only reported: the row is already correct. */
 async function record(log: EventLog, ...what: Parameters<EventLog["record"]>): Promise<void> {
-  await log
-    .record(...what)
-    .catch((error: Error) => console.error({ alarm: "event_not_recorded", cause: error.message }));
+  await log.record(...what).catch((error: Error) => raiseAlarm("event_not_recorded", { cause: error.message }));
 }

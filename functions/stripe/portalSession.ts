@@ -3,6 +3,7 @@ import { ApiError } from "../../contract/errors";
 import type { PaidPlan } from "../../contract/plan";
 import type { Customer } from "../core/customer";
 import { currentSubscription, isRunning, type Policy, planOfPrices } from "../core/entitlement";
+import { raiseAlarm } from "../lib/alarms";
 import { findAtStripe, fromStripe, isRefused, isUnknown } from "./client";
 
 /**
@@ -26,7 +27,7 @@ export async function openPortalSession(
     // Stripe has deleted the customer but the row still has the id, or Stripe has never known the id.
     if (isUnknown(error, "customer")) throw new ApiError("nothing_bought", undefined, { cause: error });
     if (!change || !isRefused(error)) throw error;
-    console.error({ alarm: "portal_cannot_change_plan" });
+    raiseAlarm("portal_cannot_change_plan");
     return openPortalSession(stripe, params, undefined);
   }
 }

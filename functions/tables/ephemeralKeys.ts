@@ -6,6 +6,7 @@ export const ephemeralKeys = {
   checkout: "checkout#",
   cooldown: "cooldown#",
   event: "evt#",
+  keepAlive: "keepalive#",
   rate: "rate#",
   spend: "spend#",
   usage: "usage#",

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import type { Events } from "../support/events";
+import { CloudWatch } from "./cloudwatch/cloudwatch";
+import { compositeAlarm, metricAlarm } from "./cloudwatch/resources";
 import { userPool, userPoolDomain, userPoolDomainEffects, userPoolEffects } from "./cognito";
 import { startDynamodb } from "./dynamodb/dynamodb";
 import { table } from "./dynamodb/table";
@@ -17,6 +19,8 @@ import { eventInvokeConfig, eventInvokeConfigEffects, invocation, lambdaFunction
 import type { OnCreate } from "./provider/operations";
 import { serveAwsProvider } from "./provider/provider";
 import { Scheduler, schedule } from "./scheduler";
+import { topicSubscription } from "./sns/resources";
+import { type Delivery, Topics } from "./sns/topics";
 import { Queues } from "./sqs";
 import { parameter, parameterEffects, startSsm } from "./ssm";
 import { AwsAccount } from "./support/account";
@@ -72,8 +76,18 @@ export interface AwsCloud {
    * has no such image.
    */
   resolveImage(imageName: string): FoundImage | undefined;
+  /** Metrics and alarms. */
+  cloudwatch: CloudWatch;
+  /** Messages that the subscribers of SNS topics have received, the oldest first. */
+  deliveries: readonly Delivery[];
   /** Messages of an SQS queue, by its ARN. */
   messages(queueArn: string): readonly unknown[];
+  /** Deletes the messages of an SQS queue. */
+  purge(queueArn: string): void;
+  /** Runs a Lambda as an asynchronous event: it is retried. Resolves when the event is processed or dropped. */
+  accept(functionNameOrArn: string, event: unknown): Promise<void>;
+  /** Whether no Lambda runs. */
+  readonly isIdle: boolean;
   /** Stops all services and their processes. */
   close(): Promise<void>;
 }
@@ -107,20 +121,40 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       AWS_ENDPOINT_URL_LAMBDA: lambdaApi.url,
       ...options.extraEnv(),
     });
-    const lambda = started(new Lambda({ account, events, dir: join(dir, "functions"), programDir, extraEnv }));
-    await lambda.removeOldPackages();
-    const invoke = lambda.invoke.bind(lambda);
+    const topics = started(await Topics.start(account, events));
     const queues = new Queues(account, events);
     const send = queues.send.bind(queues);
+    const messages = queues.messages.bind(queues);
+    const publish = topics.publish.bind(topics);
+    const cloudwatch = started(new CloudWatch({ account, events, timers, publish, messages }));
+    const lambda = started(
+      new Lambda({ account, events, dir: join(dir, "functions"), programDir, extraEnv, cloudwatch }),
+    );
+    await lambda.removeOldPackages();
+    const invoke = lambda.invoke.bind(lambda);
     const queue = started(new LambdaQueue({ account, events, timers, invoke, send }));
     const accept = queue.accept.bind(queue);
     const lambdaApi = started(await startLambdaApi({ account, events, port: options.lambdaPort, invoke, accept }));
     const gateway = started(
-      new HttpApiGateway({ account, events, apiPorts: options.apiPorts, jwks: options.jwks, invoke }),
+      new HttpApiGateway({
+        account,
+        events,
+        apiPorts: options.apiPorts,
+        jwks: options.jwks,
+        invoke,
+        metrics: cloudwatch,
+      }),
     );
     await gateway.restore();
     const functionUrls = started(
-      new FunctionUrls({ account, events, ports: options.urlPorts, limits: options.streamLimits, lambda }),
+      new FunctionUrls({
+        account,
+        events,
+        ports: options.urlPorts,
+        limits: options.streamLimits,
+        lambda,
+        metrics: cloudwatch,
+      }),
     );
     await functionUrls.restore();
     const scheduler = started(new Scheduler({ account, events, timers, accept, send }));
@@ -133,6 +167,9 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       [invocation.type]: lambda.invocationEffects,
       [functionUrl.type]: functionUrls.effects,
       [api.type]: gateway.effects,
+      [metricAlarm.type]: cloudwatch.effects,
+      [compositeAlarm.type]: cloudwatch.effects,
+      [topicSubscription.type]: topics.effects,
       [schedule.type]: scheduler.effects,
       [userPool.type]: userPoolEffects,
       [userPoolDomain.type]: userPoolDomainEffects(account),
@@ -145,7 +182,14 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       endpoints: { dynamodb: dynamodb.url, ssm: ssm.url, ecr: ecr.url, lambda: lambdaApi.url },
       invoke,
       resolveImage: (imageName) => resolveImage(account, imageName),
-      messages: queues.messages.bind(queues),
+      messages,
+      purge: queues.purge.bind(queues),
+      accept,
+      get isIdle() {
+        return lambda.isIdle;
+      },
+      cloudwatch,
+      deliveries: topics.deliveries,
       close,
     };
   } catch (error) {

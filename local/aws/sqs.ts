@@ -46,6 +46,11 @@ export class Queues {
     if (exists) this.byArn.set(arn, [...this.messages(arn), message]);
   }
 
+  /** Deletes the messages of a queue. */
+  purge(arn: string): void {
+    this.byArn.delete(arn);
+  }
+
   /** Messages of a queue, the oldest first. */
   messages(arn: string): readonly unknown[] {
     return this.byArn.get(arn) ?? [];

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { models } from "../../contract/plan";
 import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
+import type { Timers } from "../aws/support/timers";
 import { startAwsx } from "../awsx/start";
 import { type Email, startCognito } from "../cognito/cognito";
 import { type RunningEngine, startEngine } from "../llm/engine";
@@ -44,6 +45,8 @@ export interface LocalCloudOptions {
   lambdaEnv?: Record<string, string>;
   /** Called with each e-mail that Cognito would send. Default: nobody gets them. */
   deliver?: (email: Email) => void;
+  /** Timers of the local AWS: of schedules, retries and alarms. Default: real time. */
+  timers?: Timers;
   /** Called with a line of progress when the start of the LLM engine takes long. */
   progress?: (line: string) => void;
 }
@@ -148,6 +151,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
         if (type === "aws:dynamodb/table:Table") await seedCustomers(aws);
       },
       programDir,
+      ...(options.timers && { timers: options.timers }),
       jwks: jwksUrl,
       extraEnv: () => ({
         AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EngineName } from "../llm/engineOption";
-import type { LocalCloud } from "./cloud";
+import type { LocalCloud, LocalCloudOptions } from "./cloud";
 import type { ProgramOutputs } from "./outputs";
 import { openLocalCloud } from "./program";
 
@@ -12,6 +12,8 @@ import { openLocalCloud } from "./program";
  * @param options.engine default: Ollama when it runs, else the scripted engine
  * @param options.progress called with each line of progress
  * @param options.config overrides of `Pulumi.local.yaml`, by path
+ * @param options.timers timers of the local AWS. Default: real time
+ * @param options.withoutPython uses the canned worker
  * @returns the result of `use`
  */
 export async function inTemporaryCloud<T>(
@@ -19,7 +21,11 @@ export async function inTemporaryCloud<T>(
     engine,
     progress,
     config,
-  }: { engine: EngineName | undefined; progress: (line: string) => void; config?: Record<string, unknown> },
+    ...more
+  }: { engine: EngineName | undefined; progress: (line: string) => void } & Pick<
+    LocalCloudOptions,
+    "config" | "timers" | "withoutPython"
+  >,
   use: (cloud: LocalCloud, outputs: ProgramOutputs) => Promise<T>,
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "snack-misaki-"));
@@ -35,6 +41,7 @@ export async function inTemporaryCloud<T>(
     const options = {
       programDir,
       dir,
+      ...more,
       freePorts: true,
       progress,
       ...(engine && { engine }),

@@ -10,6 +10,8 @@ export interface CloudEvent {
     | "scheduler"
     | "dynamodb"
     | "sqs"
+    | "sns"
+    | "cloudwatch"
     | "ssm"
     | "ecr"
     | "stripe"

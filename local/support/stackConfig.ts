@@ -30,7 +30,7 @@ export function readStackConfig(
   const plain = present.filter(([, value]) => !isEncrypted(value));
   return {
     values: Object.fromEntries(plain.map(([key, value]) => [key, toText(value)])),
-    secretKeys: Object.keys(config).filter((key) => /(?:Key|Secret|Token)$/.test(key)),
+    secretKeys: Object.keys(config).filter((key) => /(?:Key|Secret|Token|WebhookUrl)$/.test(key)),
     encryptedKeys: present.filter(([, value]) => isEncrypted(value)).map(([key]) => key),
   };
 }

@@ -145,10 +145,18 @@ export function billingFixture(): () => BillingFixture {
   };
 }
 
+/** The part of every request of API Gateway that the functions read. */
+export const requestContext = { requestContext: { requestId: "request-1" } };
+
 /** Builds a webhook request, signed unless a signature is given. */
 export function delivery(body: string, headers: Record<string, string> = {}): Request {
   const signature = Stripe.webhooks.generateTestHeaderString({ payload: body, secret: SECRET });
-  return { body, headers: { "stripe-signature": signature, ...headers }, isBase64Encoded: false } as unknown as Request;
+  return {
+    ...requestContext,
+    body,
+    headers: { "stripe-signature": signature, ...headers },
+    isBase64Encoded: false,
+  } as unknown as Request;
 }
 
 /** Builds an event in Stripe's format. */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Handler, Request } from "../../functions/lib/http";
 import { create as createPortal } from "../../functions/portal";
-import { answered, billingFixture, delivery, event } from "./fixture";
+import { answered, billingFixture, delivery, event, requestContext } from "./fixture";
 import { pool, signedInAs } from "./signedInAs";
 
 // A subscriber changes the plan in Stripe's portal, because checkout refuses a second subscription.
@@ -23,7 +23,9 @@ afterEach(() => {
 
 async function open(user: string, body: object = {}): Promise<{ status: number | undefined; body: { url: string } }> {
   const headers = { authorization: `Bearer ${await tokenOf(user)}` };
-  return answered(portal({ body: JSON.stringify(body), isBase64Encoded: false, headers } as unknown as Request));
+  return answered(
+    portal({ ...requestContext, body: JSON.stringify(body), isBase64Encoded: false, headers } as unknown as Request),
+  );
 }
 async function subscriber() {
   const one = await on().subscriber(randomUUID());

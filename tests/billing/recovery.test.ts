@@ -9,7 +9,7 @@ import type { Handler, Request } from "../../functions/lib/http";
 import { create as createPortal } from "../../functions/portal";
 import { create as createReconciler } from "../../functions/reconciler";
 import { create as createSync } from "../../functions/sync";
-import { answered, billingFixture, delivery, event } from "./fixture";
+import { answered, billingFixture, delivery, event, requestContext } from "./fixture";
 import { pool, signedInAs } from "./signedInAs";
 
 // As soon as Stripe, its key or a customer's card works again, the customer must be able to buy and use a plan.
@@ -40,7 +40,14 @@ async function ask<T = { url: string }>(
   body: object = {},
 ): Promise<{ status: number | undefined; body: T }> {
   const headers = { authorization: `Bearer ${await tokenOf(user)}` };
-  return answered(routes[route]({ body: JSON.stringify(body), isBase64Encoded: false, headers } as unknown as Request));
+  return answered(
+    routes[route]({
+      ...requestContext,
+      body: JSON.stringify(body),
+      isBase64Encoded: false,
+      headers,
+    } as unknown as Request),
+  );
 }
 const deliver = (body: string) => answered(on().newWebhook()(delivery(body)));
 const buy = (user: string, plan: "paid" | "vip" = "paid") => ask("checkout", user, { plan });

@@ -5,7 +5,7 @@ import { create as createCheckout } from "../../functions/checkout";
 import type { Handler, Request } from "../../functions/lib/http";
 import { create as createPortal } from "../../functions/portal";
 import { create as createSync } from "../../functions/sync";
-import { answered, billingFixture, delivery, event, SECRET } from "./fixture";
+import { answered, billingFixture, delivery, event, requestContext, SECRET } from "./fixture";
 import { pool, signedInAs } from "./signedInAs";
 
 // These tests send valid and invalid requests to the customers' three billing routes.
@@ -39,7 +39,7 @@ async function ask(
   { user = randomUUID(), headers = {} }: { user?: string; headers?: Record<string, string> } = {},
 ) {
   const signedIn = { authorization: `Bearer ${await tokenOf(user)}`, ...headers };
-  return answered(route({ body, isBase64Encoded: false, headers: signedIn } as unknown as Request));
+  return answered(route({ ...requestContext, body, isBase64Encoded: false, headers: signedIn } as unknown as Request));
 }
 const invalid = (message: string) => ({
   status: 400,

@@ -3,7 +3,8 @@ import * as z from "zod/mini";
 import { ApiError, RateLimited } from "../../contract/errors";
 import { jsonHandler, NoBody, parseBody, type Request } from "../../functions/lib/http";
 
-const request = (body?: string, isBase64Encoded = false) => ({ body, isBase64Encoded, headers: {} }) as Request;
+const request = (body?: string, isBase64Encoded = false) =>
+  ({ body, isBase64Encoded, headers: {}, requestContext: { requestId: "request-1" } }) as Request;
 const bodyError = (body: string, schema: z.ZodMiniType = NoBody) => {
   try {
     parseBody(request(body), schema);
@@ -56,6 +57,7 @@ describe("jsonHandler", () => {
     })(request());
     expect(result.statusCode).toBe(500);
     expect(result.body).not.toContain("10.0.0.1");
+    expect(log.mock.calls).toEqual([[expect.objectContaining({ correlation: "request-1", code: "internal" })]]);
     expect(JSON.stringify(log.mock.calls)).toContain("10.0.0.1");
     log.mockRestore();
   });

@@ -23,16 +23,23 @@ beforeAll(async () => {
 
 describe("A session", () => {
   it.each(Plan.options)("of the plan %s sends the ticket of its model to the relay", async (plan) => {
-    const session = await openSession({ userId: "user-1", plan }, relay, sources, now);
+    const session = await openSession({ userId: "user-1", correlationId: "request-1", plan }, relay, sources, now);
     const { inference, ticket, model } = SessionResponse.parse(session);
     expect(inference).toEqual({ kind: "relay", url: "https://relay.example", authorization: `Bearer ${ticket}` });
     expect(model).toBe(planModels[plan]);
     const options = { jwks, issuer: "snack-misaki/test", model, now };
-    expect(await verifyTicket(ticket, options)).toMatchObject({ sub: "user-1", aud: model, plan });
+    expect(await verifyTicket(ticket, options)).toMatchObject({
+      ...{ sub: "user-1", aud: model, plan, correlation_id: "request-1" },
+    });
   });
 
   it("sends the browser key to RunPod when its route is direct", async () => {
-    const session = await openSession({ userId: "user-1", plan: "paid" }, direct, sources, now);
+    const session = await openSession(
+      { userId: "user-1", correlationId: "request-1", plan: "paid" },
+      direct,
+      sources,
+      now,
+    );
     expect(session.inference).toEqual({
       kind: "runpod",
       url: "https://api.runpod.ai/v2/ep1",
@@ -43,7 +50,12 @@ describe("A session", () => {
 
   it("reads no browser key when its route is the relay", async () => {
     const browserKey = async () => Promise.reject(new Error("This test must not read a key"));
-    const session = await openSession({ userId: "user-1", plan: "free" }, relay, { ...sources, browserKey }, now);
+    const session = await openSession(
+      { userId: "user-1", correlationId: "request-1", plan: "free" },
+      relay,
+      { ...sources, browserKey },
+      now,
+    );
     expect(session.inference.kind).toBe("relay");
   });
 });

@@ -154,7 +154,7 @@ describe("Each Lambda archive", () => {
         admin: "invalid_input",
         relay: "invalid_input",
       };
-      if (["reconciler", "registryRefresh"].includes(functionName(fn))) {
+      if (["reconciler", "registryRefresh", "poller"].includes(functionName(fn))) {
         expect(stdout).toContain("Not available at the moment");
         continue;
       }
@@ -328,6 +328,10 @@ describe("Policies of the functions", () => {
         `ecr:BatchGetImage ecr:GetDownloadUrlForLayer on ${models.join(" ")}`,
         "sqs:SendMessage on registryRefresh-failed",
       ],
+      poller: [
+        "ssm:GetParameters on runpod-api-key ticket-signing-key registry-token-expiry",
+        "dynamodb:UpdateItem on ephemeral keepalive#*",
+      ],
     });
   });
 
@@ -391,6 +395,7 @@ describe("The relay", () => {
   it("gets the external LLMs in their order as environment variables, without their keys", () => {
     expect(relay().environment).toEqual({
       variables: {
+        METRICS_NAMESPACE: names.metrics,
         VIP_PROVIDERS: "bedrock,anthropic,huggingface,openai",
         ANTHROPIC_MODEL: "model-1",
         ANTHROPIC_EFFORT: "low",
@@ -491,7 +496,8 @@ describe("The program", () => {
     expect(used.map(({ containerRegistryAuthId }) => containerRegistryAuthId)).toEqual(models.map(() => auth?.id));
     const refresh = functions().find((fn) => functionName(fn) === "registryRefresh");
     expect(await cloud.aws.invoke(String(refresh?.outputs.name), {})).toEqual({ expiresAt: expect.any(String) });
-    const [alarm] = resources("aws:cloudwatch/metricAlarm:MetricAlarm");
+    const alarms = resources("aws:cloudwatch/metricAlarm:MetricAlarm");
+    const alarm = alarms.find(({ id }) => logicalName(id) === "registryRefresh");
     expect(alarm?.outputs).toMatchObject({ metricName: "Errors", dimensions: { FunctionName: refresh?.outputs.name } });
     const schedules = resources("aws:scheduler/schedule:Schedule").map(({ outputs }) => outputs.scheduleExpression);
     expect(schedules).toContain("rate(6 hours)");
@@ -547,7 +553,7 @@ describe("The program", () => {
     const trusts = resources("aws:iam/role:Role").map(({ outputs }) => JSON.parse(String(outputs.assumeRolePolicy)));
     const statements = trusts.flatMap(({ Statement }) => Statement);
     const ofScheduler = statements.filter(({ Principal }) => Principal.Service === "scheduler.amazonaws.com");
-    expect(ofScheduler).toHaveLength(2);
+    expect(ofScheduler).toHaveLength(3);
     for (const { Condition } of ofScheduler)
       expect(Condition).toEqual({ StringEquals: { "aws:SourceAccount": cloud.aws.account.accountId } });
   });
@@ -652,6 +658,30 @@ describe("The program", () => {
     const options = engineOptions(cloud, programDir, dir);
     await preview({ ...options, env: { ...options.env, NODE_OPTIONS: `--require=${preload}` } });
     expect(readFileSync(report, "utf8")).toBe("did not walk");
+  });
+
+  it("adds its operations to a stack that was deployed without them, and recreates nothing", async () => {
+    const { version, resources: deployed } = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8")) as {
+      version: number;
+      resources: { urn: string; parent?: string | undefined }[];
+    };
+    // In such a stack, the alarm on the renewal of the registry token was a child of the registry.
+    const inOperations = /snack:infra:Operations(\$|::)/;
+    const older = deployed.flatMap((resource) => {
+      if (!inOperations.test(resource.urn)) return [resource];
+      if (!resource.urn.endsWith("MetricAlarm::registryRefresh")) return [];
+      const registry = deployed.find(({ urn }) => urn.endsWith("::snack:infra:Registry::registry"))?.urn;
+      return [{ ...resource, urn: resource.urn.replace("infra:Operations", "infra:Registry"), parent: registry }];
+    });
+    expect(older.length).toBeLessThan(deployed.length - 50);
+    const statePath = join(dir, "older.json");
+    writeFileSync(statePath, JSON.stringify({ version, resources: older }), { mode: 0o600 });
+    const { steps } = await preview({ ...engineOptions(cloud, programDir, dir), statePath });
+    // The alarm gets its receiver.
+    expect(changes(steps).filter((change) => !change.startsWith("create "))).toEqual([
+      "update aws:cloudwatch/metricAlarm:MetricAlarm registryRefresh",
+    ]);
+    expect(changes(steps)).not.toContain("create aws:cloudwatch/metricAlarm:MetricAlarm registryRefresh");
   });
 
   it("changes only one image and one template when one model's image tag changes", async () => {

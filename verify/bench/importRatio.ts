@@ -42,6 +42,10 @@ const clients: Record<FunctionName, string> = {
     import { CognitoIdentityProviderClient, ListUsersCommand } from "@aws-sdk/client-cognito-identity-provider";
     export const pool = [new CognitoIdentityProviderClient({}), ListUsersCommand];
     ${stripe}`,
+  poller: `
+    import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+    import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
+    export const made = [new DynamoDBClient({}), new SSMClient({}), UpdateItemCommand, GetParametersCommand];`,
   // The relay loads the SDK of an external LLM only when a chat needs it.
   relay: `
     import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";

@@ -220,3 +220,26 @@ async def test_logs_contain_no_messages_and_no_tickets(run: Run, caplog: pytest.
     assert "job job-1: ticket_invalid" in log
     for private in ("ひみつ", "いらっしゃい", secret, "\nfake line"):
         assert private not in log
+
+
+async def test_keep_alive_job_is_answered_without_the_engine_and_not_counted(
+    run: Run, engine: StubEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    keep_alive = ticket(kind="keepalive", jobs=1)
+    for _ in range(3):
+        (done,) = await run(text="こんばんは", ticket=keep_alive)
+        _ITEM.validate(done)
+        assert done["text"] == ""
+        assert done["usage"] == {"prompt_tokens": 0, "completion_tokens": 0}
+    assert engine.requests == []
+    assert [record.getMessage().split(": ", 1)[1] for record in caplog.records] == ["keep-alive"] * 3
+
+
+async def test_reply_is_logged_with_the_correlation_id_of_its_session(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await run(text="こんばんは", ticket=ticket(correlation_id="request-1"))
+    assert "correlation='request-1'" in caplog.text
+    assert "こんばんは" not in caplog.text

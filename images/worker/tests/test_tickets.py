@@ -71,6 +71,8 @@ _INVALID_TICKETS = {
     "without an expiry": (ticket(drop="exp"), "ticket_invalid"),
     "without an id": (ticket(drop="jti"), "ticket_invalid"),
     "for no job": (ticket(jobs=0), "ticket_invalid"),
+    "for a number as the correlation id": (ticket(correlation_id=1), "ticket_invalid"),
+    "for an unknown kind": (ticket(kind="other"), "ticket_invalid"),
     "for a text as the number of jobs": (ticket(jobs="20"), "ticket_invalid"),
     "of 500 KB": (ticket(sub="a" * 500_000), "ticket_invalid"),
     "with a deeply nested header": (_with_nested_header(), "ticket_invalid"),

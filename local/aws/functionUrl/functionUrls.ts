@@ -4,6 +4,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Events } from "../../support/events";
 import { type Listening, listen, readBody } from "../../support/http";
+import type { MetricSink } from "../cloudwatch/cloudwatch";
 import { toEvent, toResponse } from "../httpApi/payload";
 import { CollectedResponse } from "../lambda/collectedResponse";
 import { FunctionError, type Lambda, ThrottledError } from "../lambda/lambda";
@@ -38,6 +39,8 @@ export interface FunctionUrlsOptions {
   /** Default: the limits of AWS. */
   limits?: StreamLimits | undefined;
   lambda: Pick<Lambda, "respond">;
+  /** Receives the metrics of the function URLs. Default: nobody. */
+  metrics?: MetricSink;
 }
 
 /** One request and its response. */
@@ -133,11 +136,26 @@ export class FunctionUrls {
     } else {
       await this.answer(url, { request, outgoing, sourceIp, requestId, added });
     }
+    this.measure(url, outgoing.statusCode);
     this.options.events.emit({
       source: "lambda",
       summary: `${id} ${request.method} ${new URL(request.url).pathname} → ${outgoing.statusCode}`,
       durationMs: performance.now() - started,
     });
+  }
+
+  /** Publishes the metrics of a request, as Lambda does for function URLs. */
+  private measure(url: AwsResource | undefined, status: number): void {
+    if (url === undefined) return;
+    const dimensions = { FunctionName: functionName(String(url.outputs.functionName)) };
+    const values = {
+      UrlRequestCount: 1,
+      Url4xxCount: Number(status >= 400 && status < 500),
+      Url5xxCount: Number(status >= 500),
+    };
+    for (const [name, value] of Object.entries(values)) {
+      this.options.metrics?.put({ namespace: "AWS/Lambda", name, dimensions }, value);
+    }
   }
 
   /** Never rejects. */

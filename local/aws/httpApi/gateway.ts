@@ -3,6 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Events } from "../../support/events";
 import { type Listening, readBody, serve } from "../../support/http";
 import { isObject } from "../../support/protocol/value";
+import type { MetricSink } from "../cloudwatch/cloudwatch";
 import { wildcard } from "../iam/policy";
 import { functionName, permission } from "../lambda/resources";
 import type { AwsAccount, AwsResource } from "../support/account";
@@ -30,6 +31,8 @@ export interface GatewayOptions {
   jwks: (issuer: string) => string | undefined;
   /** Runs a Lambda; rejects when it fails. */
   invoke: (functionArn: string, event: unknown) => Promise<unknown>;
+  /** Receives the metrics of the APIs. Default: nobody. */
+  metrics?: MetricSink;
 }
 
 /** An error response that the gateway creates without calling the function. `reason` appears only in the log. */
@@ -120,6 +123,7 @@ export class HttpApiGateway {
       }
       cors?.apply(request, response);
     }
+    this.measure(id, response.status, performance.now() - started);
     response.headers.set("apigw-requestid", requestId);
     this.options.events.emit({
       source: "http-api",
@@ -127,6 +131,14 @@ export class HttpApiGateway {
       durationMs: performance.now() - started,
     });
     return response;
+  }
+
+  /** Publishes the metrics of a request, as API Gateway does. */
+  private measure(ApiId: string, status: number, Latency: number): void {
+    const values = { Count: 1, "4xx": Number(status >= 400 && status < 500), "5xx": Number(status >= 500), Latency };
+    for (const [name, value] of Object.entries(values)) {
+      this.options.metrics?.put({ namespace: "AWS/ApiGateway", name, dimensions: { ApiId } }, value);
+    }
   }
 
   /** @throws GatewayError */

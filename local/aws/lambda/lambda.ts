@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import type { Events } from "../../support/events";
 import { hashOf } from "../../support/protocol/assets";
 import { isObject } from "../../support/protocol/value";
+import type { CloudWatch } from "../cloudwatch/cloudwatch";
 import { accessKeyOf } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import { materialize } from "../support/archive";
@@ -56,6 +58,8 @@ export interface LambdaOptions {
   programDir: string;
   /** Environment variables for all functions, such as the endpoints of the other services. Read at each invocation. */
   extraEnv: () => Record<string, string>;
+  /** Receives the metrics and the log lines of the functions. Default: nobody. */
+  cloudwatch?: Pick<CloudWatch, "put" | "log">;
 }
 
 /** The local Lambda. It unpacks each package to a folder and runs it in worker threads that stay warm. */
@@ -108,7 +112,7 @@ export class Lambda {
    */
   async invoke(reference: string, event: unknown, requestId: string = randomUUID()): Promise<unknown> {
     const resource = this.existing(reference);
-    if (resource.outputs.reservedConcurrentExecutions === 0) throw throttled(resource);
+    if (resource.outputs.reservedConcurrentExecutions === 0) throw this.throttled(resource);
     const collected = new CollectedResponse();
     const json = await this.run(resource, JSON.stringify(event), {
       requestId,
@@ -129,8 +133,13 @@ export class Lambda {
    */
   async respond(reference: string, event: string, requestId: string, sink: ResponseSink): Promise<string | undefined> {
     const resource = this.existing(reference);
-    if ((this.concurrency.get(resource.id) ?? 0) >= concurrencyOf(resource)) throw throttled(resource);
+    if ((this.concurrency.get(resource.id) ?? 0) >= concurrencyOf(resource)) throw this.throttled(resource);
     return this.run(resource, event, { requestId, sink, maxWorkers: Number.POSITIVE_INFINITY });
+  }
+
+  /** Whether no invocation runs or waits. */
+  get isIdle(): boolean {
+    return [...this.concurrency.values()].every((count) => count === 0);
   }
 
   /** Ends every worker. */
@@ -165,7 +174,7 @@ export class Lambda {
           functionVersion: "$LATEST",
           invokedFunctionArn: this.options.account.arn("lambda", `function:${name}`),
           memoryLimitInMB: String(memorySize),
-          logGroupName: `/aws/lambda/${name}`,
+          logGroupName: logGroupOf(name, resource.outputs),
           logStreamName: "local",
         },
         handler: String(handler),
@@ -175,9 +184,28 @@ export class Lambda {
     this.count(name, -1);
     const durationMs = performance.now() - started;
     const result = "error" in outcome ? outcome.error.errorType : "ok";
+    this.measure(name, { Invocations: 1, Errors: Number("error" in outcome), Duration: durationMs });
     this.options.events.emit({ source: "lambda", summary: `${name} → ${result}`, durationMs });
     if ("error" in outcome) throw new FunctionError(outcome.error);
     return "result" in outcome ? outcome.result : undefined;
+  }
+
+  private throttled(resource: AwsResource): ThrottledError {
+    this.measure(resource.id, { Throttles: 1 });
+    return throttled(resource);
+  }
+
+  /** Publishes metrics of a function, as Lambda does. */
+  private measure(FunctionName: string, values: Record<string, number>): void {
+    for (const [name, value] of Object.entries(values)) {
+      this.options.cloudwatch?.put({ namespace: "AWS/Lambda", name, dimensions: { FunctionName } }, value);
+    }
+  }
+
+  /** Logs a line of a function. Lines with metrics are not events. */
+  private log({ id, outputs }: AwsResource, line: string): void {
+    this.options.cloudwatch?.log(logGroupOf(id, outputs), line);
+    if (!line.startsWith('{"_aws":')) this.options.events.emit({ source: "lambda", summary: `${id} ${line}` });
   }
 
   private count(name: string, change: 1 | -1): void {
@@ -209,8 +237,7 @@ export class Lambda {
     const current = this.sandboxes.get(resource.id);
     if (current?.isFor(settings)) return current;
     void current?.retire();
-    const log = (line: string) => this.options.events.emit({ source: "lambda", summary: `${resource.id} ${line}` });
-    const next = new LambdaSandbox(settings, log);
+    const next = new LambdaSandbox(settings, (line) => this.log(resource, line));
     this.sandboxes.set(resource.id, next);
     return next;
   }
@@ -228,7 +255,8 @@ export class Lambda {
       AWS_LAMBDA_FUNCTION_NAME: resource.id,
       AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
       AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(resource.outputs.memorySize),
-      AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${resource.id}`,
+      AWS_LAMBDA_LOG_GROUP_NAME: logGroupOf(resource.id, resource.outputs),
+      AWS_LAMBDA_LOG_FORMAT: loggingOf(resource.outputs).logFormat,
       AWS_LAMBDA_LOG_STREAM_NAME: "local",
       AWS_EXECUTION_ENV: `AWS_Lambda_${resource.outputs.runtime}`,
       LAMBDA_TASK_ROOT: taskRoot,
@@ -240,6 +268,17 @@ export class Lambda {
       ...Object.fromEntries(Object.entries(configured).map(([name, value]) => [name, String(value)])),
     };
   }
+}
+
+const Logging = z.object({ logFormat: z.enum(["JSON", "Text"]).default("Text"), logGroup: z.string().optional() });
+
+function loggingOf({ loggingConfig }: Properties): z.infer<typeof Logging> {
+  return Logging.parse(loggingConfig ?? {});
+}
+
+/** Log group of a function: the configured one, or `/aws/lambda/<function>`. */
+function logGroupOf(name: string, outputs: Properties): string {
+  return loggingOf(outputs).logGroup ?? `/aws/lambda/${name}`;
 }
 
 /** Number of executions of a function that may run at once. */

@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import { parentPort, workerData } from "node:worker_threads";
+import { useJsonLog } from "./jsonLog.mts";
 import {
   createResponseStream,
   defineGlobal,
@@ -21,6 +22,8 @@ import type { FromWorker, Invocation, Outcome, ToWorker } from "./sandbox.ts";
 // One line per log entry, so that each entry is one event.
 inspect.defaultOptions.breakLength = Number.POSITIVE_INFINITY;
 defineGlobal();
+let requestId = "";
+if (process.env.AWS_LAMBDA_LOG_FORMAT === "JSON") useJsonLog(() => requestId);
 
 let loaded: Promise<Handler> | undefined;
 /** The stream of the current invocation. */
@@ -63,6 +66,7 @@ function errorPayload(error: unknown) {
 
 async function invoke({ event, handler, context, timeoutMs }: Invocation): Promise<Outcome & { alive: boolean }> {
   const deadline = Date.now() + timeoutMs;
+  requestId = context.awsRequestId ?? "";
   let run: Handler;
   let streams: boolean;
   try {

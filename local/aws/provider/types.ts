@@ -1,4 +1,11 @@
-import { logGroup, metricAlarm } from "../cloudwatch";
+import {
+  compositeAlarm,
+  dashboard,
+  logGroup,
+  logMetricFilter,
+  metricAlarm,
+  queryDefinition,
+} from "../cloudwatch/resources";
 import { managedLoginBranding, userPool, userPoolClient, userPoolDomain } from "../cognito";
 import { table } from "../dynamodb/table";
 import { image } from "../ecr/dockerBuild";
@@ -8,6 +15,7 @@ import { api, authorizer, integration, route, stage } from "../httpApi/resources
 import { policy, role, rolePolicy, rolePolicyAttachment } from "../iam/resources";
 import { eventInvokeConfig, invocation, lambdaFunction, permission } from "../lambda/resources";
 import { schedule } from "../scheduler";
+import { topic, topicSubscription } from "../sns/resources";
 import { queue } from "../sqs";
 import { parameter } from "../ssm";
 import type { ResourceType } from "../support/resource";
@@ -36,6 +44,12 @@ const types: ReadonlyMap<string, ResourceType> = new Map(
     policy,
     logGroup,
     metricAlarm,
+    compositeAlarm,
+    dashboard,
+    queryDefinition,
+    logMetricFilter,
+    topic,
+    topicSubscription,
     table,
     parameter,
     repository,

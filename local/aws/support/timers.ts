@@ -5,6 +5,8 @@ export interface Timers {
    * alive.
    */
   after(delayMs: number, run: () => void): () => void;
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
 
 /** Longest delay of `setTimeout`. Node shortens a longer delay to 1 ms. */
@@ -12,6 +14,8 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 /** Timers in real time. */
 export const realTimers: Timers = {
+  now: () => Date.now(),
+
   after(delayMs, run) {
     let timer: NodeJS.Timeout;
     const wait = (leftMs: number) => {
@@ -22,6 +26,35 @@ export const realTimers: Timers = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Timers in simulated time, which only `advance` moves. */
+export class SimulatedTimers implements Timers {
+  protected readonly pending = new Set<{ atMs: number; run: () => void }>();
+  private nowMs = Date.now();
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { atMs: this.nowMs + delayMs, run };
+    this.pending.add(timer);
+    return () => this.pending.delete(timer);
+  }
+
+  /** Moves the time and runs the timers that are due, in their order. */
+  advance(ms: number): void {
+    const endMs = this.nowMs + ms;
+    for (;;) {
+      const [next] = [...this.pending].filter(({ atMs }) => atMs <= endMs).sort((one, other) => one.atMs - other.atMs);
+      if (next === undefined) break;
+      this.pending.delete(next);
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      next.run();
+    }
+    this.nowMs = endMs;
+  }
+}
 
 /** Pauses that can all be cancelled together. */
 export class Pauses {

@@ -53,6 +53,8 @@ export const Switches = z.strictObject({
   crashing: Patterns,
   /** Delay before a worker's process starts, in milliseconds. */
   coldStartMs: z.int().min(0),
+  /** Amount in US dollars that each endpoint costs in the present hour. Null: computed from its workers' uptime. */
+  hourlyUsd: z.number().min(0).nullable(),
   /** Delay with which lists show created and deleted resources, in milliseconds. */
   listLagMs: z.int().min(0),
   /**
@@ -70,6 +72,7 @@ export function createSwitches(): Switches {
     unpullable: [],
     crashing: [],
     coldStartMs: 0,
+    hourlyUsd: null,
     listLagMs: 0,
     graphqlSunset: null,
   };

@@ -15,8 +15,14 @@ const bucketMs = {
 /**
  * `GET /v2/billing/serverless`: costs of the workers since the double started. The current bucket contains all costs.
  * Earlier buckets have no records, because the double knows only the total uptime of each endpoint.
+ *
+ * @param hourlyUsd replaces the computed costs of each endpoint
  */
-export function serverlessBilling(query: URLSearchParams, usages: readonly { endpoint: Endpoint; uptimeMs: number }[]) {
+export function serverlessBilling(
+  query: URLSearchParams,
+  usages: readonly { endpoint: Endpoint; uptimeMs: number }[],
+  hourlyUsd: number | null = null,
+) {
   const bucketSize = query.get("bucketSize") ?? "day";
   if (!isBucket(bucketSize))
     throw new RestProblem(422, "Request validation failed.", [
@@ -30,7 +36,11 @@ export function serverlessBilling(query: URLSearchParams, usages: readonly { end
   const window = { startTime: iso(start), endTime: iso(start + length) };
   const records = usages
     .filter(({ endpoint }) => serverlessId === null || endpoint.id === serverlessId)
-    .map(({ endpoint, uptimeMs }) => ({ ...window, serverlessId: endpoint.id, ...amounts(cost(endpoint, uptimeMs)) }));
+    .map(({ endpoint, uptimeMs }) => ({
+      ...window,
+      serverlessId: endpoint.id,
+      ...amounts(hourlyUsd ?? cost(endpoint, uptimeMs)),
+    }));
   const total = records.reduce((sum, { totalAmount }) => sum + totalAmount, 0);
   const buckets = Number(query.get("lastN") ?? 30);
   const from = query.get("startTime") ?? iso(start - (buckets - 1) * length);

@@ -249,11 +249,12 @@ function catalogRoutes({ switches }: RestContext): RestRoute[] {
   ];
 }
 
-function billingRoute({ account, fleet }: RestContext): RestRoute {
+function billingRoute({ account, fleet, switches }: RestContext): RestRoute {
   return route("GET /billing/serverless", "Get serverless billing history", ({ query }) =>
     serverlessBilling(
       query,
       account.endpoints.map((endpoint) => ({ endpoint, uptimeMs: fleet(endpoint.id)?.uptimeMs() ?? 0 })),
+      switches.hourlyUsd,
     ),
   );
 }

@@ -6,7 +6,7 @@ import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as provider from "@pulumi/pulumi/proto/provider_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { type AwsCloud, type AwsOptions, startAws } from "../../../local/aws/cloud";
-import type { Timers } from "../../../local/aws/support/timers";
+import { SimulatedTimers } from "../../../local/aws/support/timers";
 import { type CloudEvent, Events } from "../../../local/support/events";
 
 type Properties = Record<string, unknown>;
@@ -153,34 +153,10 @@ export const archive = (content: Properties) => ({ [SIGNATURE]: "0def7320c3a5731
 export const code = (handler: string) => archive({ assets: { "__index.js": asset({ text: handler }) } });
 
 /** Timers that run only when the test advances the time. */
-export class ManualTimers implements Timers {
-  private nowMs = 0;
-  private waiting: { atMs: number; run: () => void }[] = [];
-
-  after(delayMs: number, run: () => void): () => void {
-    const one = { atMs: this.nowMs + delayMs, run };
-    this.waiting.push(one);
-    return () => {
-      this.waiting = this.waiting.filter((other) => other !== one);
-    };
-  }
-
+export class ManualTimers extends SimulatedTimers {
   /** Remaining delays of all waiting timers, in milliseconds, shortest first. */
   get delaysMs(): number[] {
-    return this.waiting.map(({ atMs }) => atMs - this.nowMs).sort((a, b) => a - b);
-  }
-
-  /** Advances the time and runs the timers that are due. */
-  advance(byMs: number): void {
-    const untilMs = this.nowMs + byMs;
-    for (;;) {
-      const [next] = this.waiting.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs);
-      if (next === undefined) break;
-      this.waiting = this.waiting.filter((other) => other !== next);
-      this.nowMs = next.atMs;
-      next.run();
-    }
-    this.nowMs = untilMs;
+    return [...this.pending].map(({ atMs }) => atMs - this.now()).sort((a, b) => a - b);
   }
 }
 

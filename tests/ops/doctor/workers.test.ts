@@ -17,7 +17,7 @@ const noWorkers: Workers = {
 
 function check(workers: Partial<Workers> | undefined, { queued = 0, workersMax = 2, problems = [] as string[] } = {}) {
   const counts = { idle: 0, initializing: 0, ready: 0, running: 0, throttled: 0, unhealthy: 0 };
-  const health = { jobs: { inQueue: queued, inProgress: 0 }, workers: counts };
+  const health = { jobs: { inQueue: queued, inProgress: 0, failed: 0 }, workers: counts };
   const seen = { workers: workers && { ...noWorkers, ...workers }, problems, health };
   return checkWorkers("phi3", { workersMax } as EndpointRecord, seen);
 }

@@ -77,6 +77,11 @@ async def _answer(
         yield response
         return
     ticket = gate.check(dialect.ticket(), submitted_after_s=job.get("submitted_after_s", now_s), now_s=now_s)
+    if ticket.is_keep_alive:
+        # Not the customers' use: the engine, the count of the ticket's jobs and the log of replies do not see the job.
+        log.info("job %s: keep-alive", job["id"])
+        yield dialect.done(Reply("", Outcome(finish_reason="stop"), {"ttft_ms": 0, "total_ms": 0}))
+        return
     chat = dialect.parse()
     check_limits(chat, ticket.limits)
     max_tokens = reply_tokens(chat, ticket.limits)
@@ -110,7 +115,15 @@ async def _answer(
                 yield item
     end_s = time.perf_counter()
     timings = {"ttft_ms": _ms(start_s, first_text_s or end_s), "total_ms": _ms(start_s, end_s)}
-    log.info("job %s: %s %s %s request=%r", job["id"], outcome.finish_reason, usage(outcome), timings, chat.request_id)
+    log.info(
+        "job %s: %s %s %s request=%r correlation=%r",
+        job["id"],
+        outcome.finish_reason,
+        usage(outcome),
+        timings,
+        chat.request_id,
+        ticket.correlation_id,
+    )
     yield dialect.done(Reply(text, outcome, timings))
 
 

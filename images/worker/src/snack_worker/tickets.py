@@ -23,6 +23,8 @@ from .errors import WorkerError
 
 TICKET_TYPE = "snack-ticket+jwt"
 ALGORITHM = "EdDSA"
+# `kind` of the ticket of a keep-alive job.
+KEEP_ALIVE = "keepalive"
 
 # Tolerated difference between the clocks of the signer and a GPU host.
 CLOCK_SKEW_S = 5
@@ -59,6 +61,10 @@ class Ticket:
     jobs: int | None
     """Number of jobs that a worker accepts with the ticket. None means no limit; tickets of older stacks have None."""
     limits: Limits
+    correlation_id: str | None
+    """Id of the API request that opened the session, for the log; None in the tickets of older stacks."""
+    is_keep_alive: bool
+    """Whether the job only keeps RunPod from shrinking an idle endpoint."""
 
 
 class TicketGate:
@@ -128,13 +134,16 @@ def verify_ticket(ticket: object, *, keys: TicketKeys, issuer: str, model: str, 
         raise WorkerError("ticket_invalid", cause="not a ticket")
     claims = _verify_signature(ticket, keys, issuer)
     expires_s, jobs, limits = claims["exp"], claims.get("jobs"), _limits(claims.get("limits"))
+    correlation_id, kind = claims.get("correlation_id"), claims.get("kind")
     if limits is None or not _is_int(expires_s) or not (jobs is None or (_is_int(jobs) and jobs > 0)):
+        raise WorkerError("ticket_invalid", cause="invalid claims")
+    if not isinstance(correlation_id, str | None) or kind not in (None, KEEP_ALIVE):
         raise WorkerError("ticket_invalid", cause="invalid claims")
     if now_s >= expires_s + CLOCK_SKEW_S:
         raise WorkerError("ticket_expired")
     if claims["aud"] != model:
         raise WorkerError("ticket_wrong_model")
-    return Ticket(str(claims["jti"]), expires_s, jobs, limits)
+    return Ticket(str(claims["jti"]), expires_s, jobs, limits, correlation_id, kind == KEEP_ALIVE)
 
 
 def _verify_signature(ticket: str, keys: TicketKeys, issuer: str) -> dict[str, Any]:

@@ -1,0 +1,390 @@
+import { type Model, models } from "../contract/plan";
+import { type AlarmCode, alarmCodes } from "../functions/core/alarmCodes";
+import type { MetricName } from "../functions/core/metrics";
+import { PROJECT } from "../names";
+import type { FunctionName } from "./bundle";
+
+/** The metric of an alarm. */
+export type AlarmMetric =
+  /** A metric that our functions publish. `model` is its dimension. */
+  | { of: "stack"; name: MetricName; model?: Model }
+  /** Number of log lines with an alarm code. */
+  | { of: "code"; code: AlarmCode }
+  /** A metric of Lambda. */
+  | { of: "function"; function: FunctionName; name: "Errors" | "Throttles" | "Url5xxCount" }
+  /** Responses of the API with a status of 500 or above. */
+  | { of: "api"; name: "5xx" }
+  /** Events of failed runs that wait in the queue of the registry token's renewal. */
+  | { of: "failedRuns"; name: "ApproximateNumberOfMessagesVisible" };
+
+/** Section of the dashboard and of the runbook, in their order. */
+export const alarmGroups = ["customers", "money", "api", "relay", "endpoints", "cost", "operations"] as const;
+export type AlarmGroup = (typeof alarmGroups)[number];
+
+/** What every alarm tells the operator. */
+interface AlarmText {
+  /** Logical name of the alarm. It is also the anchor of the alarm's section in docs/operations.md. */
+  name: string;
+  group: AlarmGroup;
+  /** Meaning for the operator. */
+  means: string;
+  /** First command to run. `<stack>` stands for the name of the stack. */
+  run: string;
+}
+
+/** Alarm on one metric. */
+export interface MetricAlarm extends AlarmText {
+  metric: AlarmMetric;
+  statistic: "Sum" | "Average" | "Maximum" | "SampleCount";
+  periodSeconds: number;
+  /** Number of latest periods that the alarm looks at. */
+  periods: number;
+  /** Number of these periods that must breach. Default: all. */
+  datapoints?: number;
+  /** The alarm fires when the statistic is `above`, `atLeast` or `below` the threshold. */
+  comparison: "above" | "atLeast" | "below";
+  threshold: number;
+  /** How periods without data count, and why. */
+  missing: { as: "notBreaching" | "breaching"; because: string };
+  /** Whether the alarm only takes part in a composite alarm and sends no message. */
+  isPart?: true;
+  /** Whether the alarm exists only with `registry.kind: ecr` and an image in private ECR. */
+  needsEcr?: true;
+}
+
+/** Alarm on the states of other alarms. */
+export interface CompositeAlarm extends AlarmText {
+  /** Names of alarms: the composite alarm fires when all alarms of one list are in the state ALARM. */
+  anyOf: string[][];
+}
+
+const doctor = "npm run doctor -- --stack <stack>";
+/** Names the function's log group, for `aws logs tail`. */
+const logs = (name: FunctionName) => `aws logs describe-log-groups --log-group-name-prefix ${PROJECT}-<stack>-${name}`;
+const events = "npm run admin -- --stack <stack> events";
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+
+const quiet = { as: "notBreaching", because: "no data means that nothing happened" } as const;
+const silent = { as: "breaching", because: "no data means that the poller does not run" } as const;
+/** The poller's own alarm covers a poller that does not run. One message is enough. */
+const pollerAlarmed = {
+  as: "notBreaching",
+  because: "the alarm poller-silent covers a poller that does not run",
+} as const;
+
+/** At least one occurrence within five minutes. */
+const once = { statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 1 } as const;
+
+/** A value of 1 or more in each of the last minutes. */
+const lasting = (minutes: number) =>
+  ({ statistic: "Maximum", periodSeconds: MINUTE, periods: minutes, comparison: "atLeast", threshold: 1 }) as const;
+
+const customers: MetricAlarm[] = [
+  {
+    name: "chat-failure-rate",
+    group: "customers",
+    metric: { of: "stack", name: "ChatFailed" },
+    ...{ statistic: "Average", periodSeconds: 5 * MINUTE, periods: 1, comparison: "above", threshold: 0.2 },
+    missing: quiet,
+    isPart: true,
+    means: "More than 20 % of the chats of the last five minutes failed on our side.",
+    run: doctor,
+  },
+  {
+    name: "chat-volume",
+    group: "customers",
+    metric: { of: "stack", name: "ChatFailed" },
+    ...{ statistic: "SampleCount", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 10 },
+    missing: quiet,
+    isPart: true,
+    means: "At least ten chats ended in the last five minutes, so a share of failures says something.",
+    run: doctor,
+  },
+  {
+    name: "relay-crashes",
+    group: "customers",
+    metric: { of: "function", function: "relay", name: "Errors" },
+    ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 10 },
+    missing: quiet,
+    isPart: true,
+    means: "The relay itself crashed or timed out ten times in five minutes, so it counts no chats.",
+    run: logs("relay"),
+  },
+];
+
+const money: MetricAlarm[] = [
+  {
+    name: "webhook-signatures",
+    group: "money",
+    metric: { of: "stack", name: "WebhookSignatureFailures" },
+    ...{ statistic: "Sum", periodSeconds: 15 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
+    missing: quiet,
+    means:
+      "Requests to the webhook have no valid signature. After a rotation the secret is wrong; otherwise a stranger sends them.",
+    run: events,
+  },
+  {
+    name: "webhook-lag",
+    group: "money",
+    metric: { of: "stack", name: "WebhookLagSeconds" },
+    ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 2, comparison: "above", threshold: 15 * MINUTE },
+    missing: quiet,
+    means:
+      "Stripe's events are handled more than 15 minutes after they were created. Customers wait for what they paid.",
+    run: events,
+  },
+  {
+    name: "reconciler-fixes",
+    group: "money",
+    metric: { of: "stack", name: "ReconcilerFixes" },
+    ...{ statistic: "Sum", periodSeconds: HOUR, periods: 1, comparison: "atLeast", threshold: 1 },
+    missing: quiet,
+    means: "The reconciler handled events that the webhook never did. Stripe did not reach the webhook.",
+    run: events,
+  },
+  {
+    name: "reconciler-errors",
+    group: "money",
+    metric: { of: "function", function: "reconciler", name: "Errors" },
+    ...{ statistic: "Sum", periodSeconds: HOUR, periods: 1, comparison: "atLeast", threshold: 1 },
+    missing: {
+      as: "breaching",
+      because: "the reconciler runs every 15 minutes, so no data means that it does not run",
+    },
+    means: "The reconciler fails or does not run. Rows with a passed deadline keep their plan.",
+    run: logs("reconciler"),
+  },
+];
+
+/** Functions that customers and Stripe wait for. */
+const waitedFor = ["session", "guest", "relay", "webhook"] as const;
+
+const api: MetricAlarm[] = [
+  {
+    name: "api-5xx",
+    group: "api",
+    metric: { of: "api", name: "5xx" },
+    ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
+    missing: quiet,
+    means: "The API answers requests with errors of ours. Customers cannot sign in, pay or chat.",
+    run: doctor,
+  },
+  ...waitedFor.map(
+    (name): MetricAlarm => ({
+      name: `${name}-throttled`,
+      group: "api",
+      metric: { of: "function", function: name, name: "Throttles" },
+      ...once,
+      missing: quiet,
+      means: `Lambda refuses invocations of ${name}: the reserved or the account's concurrency is used up.`,
+      run: doctor,
+    }),
+  ),
+];
+
+const relay: MetricAlarm[] = [
+  {
+    name: "relay-5xx",
+    group: "relay",
+    metric: { of: "function", function: "relay", name: "Url5xxCount" },
+    ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
+    missing: quiet,
+    means: "The relay answers chats with errors of ours before the first text.",
+    run: doctor,
+  },
+  {
+    name: "relay-fallbacks",
+    group: "relay",
+    metric: { of: "stack", name: "RelayFallbacks" },
+    ...{ statistic: "Sum", periodSeconds: 15 * MINUTE, periods: 1, comparison: "atLeast", threshold: 10 },
+    missing: quiet,
+    means: "Models fail often enough that the relay asks again or asks the next one. Customers wait longer.",
+    run: doctor,
+  },
+];
+
+/** Alarms of one model's endpoint. */
+function endpointAlarms(model: Model): MetricAlarm[] {
+  const on = (name: MetricName) => ({ of: "stack", name, model }) as const;
+  const shared = { group: "endpoints", missing: pollerAlarmed, run: doctor } as const;
+  return [
+    {
+      ...shared,
+      name: `${model}-crash-loop`,
+      metric: on("CrashLoop"),
+      ...lasting(3),
+      means: `Workers of ${model} crash at start while chats wait.`,
+    },
+    {
+      ...shared,
+      name: `${model}-unhealthy`,
+      metric: on("WorkersUnhealthy"),
+      ...lasting(10),
+      means: `A worker of ${model} has failed RunPod's health checks for ten minutes.`,
+    },
+    {
+      ...shared,
+      name: `${model}-no-capacity`,
+      metric: on("NoCapacity"),
+      ...lasting(3),
+      means: `Chats wait for ${model}, and RunPod has given it no worker for three minutes.`,
+    },
+    {
+      ...shared,
+      name: `${model}-scarcity`,
+      metric: on("WorkersThrottled"),
+      ...lasting(10),
+      means: `Workers of ${model} have waited for a GPU for ten minutes. More GPU pools in gpuIds help.`,
+    },
+    {
+      ...shared,
+      name: `${model}-shrunk`,
+      metric: on("EndpointShrunk"),
+      ...lasting(5),
+      means: `RunPod has lowered the maximum number of workers of ${model}, as it does for idle endpoints.`,
+      run: "pulumi refresh --stack <stack>",
+    },
+    {
+      ...shared,
+      name: `${model}-jobs-failed`,
+      metric: on("JobsFailed"),
+      ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 3 },
+      means: `RunPod ended jobs of ${model} as failed.`,
+    },
+  ];
+}
+
+const operations: MetricAlarm[] = [
+  {
+    name: "poller-silent",
+    group: "operations",
+    metric: { of: "stack", name: "QueueDepth", model: models[0] },
+    ...{ statistic: "SampleCount", periodSeconds: MINUTE, periods: 5, comparison: "below", threshold: 1 },
+    missing: silent,
+    means: "The poller does not run or cannot read RunPod. The alarms of the endpoints see nothing meanwhile.",
+    run: logs("poller"),
+  },
+  {
+    name: "poller-errors",
+    group: "operations",
+    metric: { of: "function", function: "poller", name: "Errors" },
+    ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 3 },
+    missing: pollerAlarmed,
+    means: "The poller fails.",
+    run: logs("poller"),
+  },
+  {
+    name: "registryRefresh",
+    group: "operations",
+    metric: { of: "function", function: "registryRefresh", name: "Errors" },
+    ...{ statistic: "Sum", periodSeconds: 6 * HOUR, periods: 1, comparison: "atLeast", threshold: 1 },
+    missing: { as: "breaching", because: "the function runs every 6 hours, and the token expires without a run" },
+    needsEcr: true,
+    means: "RunPod's registry credentials were not renewed: in less than twelve hours no worker can pull an image.",
+    run: doctor,
+  },
+  {
+    name: "registry-token-age",
+    group: "operations",
+    metric: { of: "stack", name: "RegistryTokenAgeSeconds" },
+    ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 3, comparison: "above", threshold: 8 * HOUR },
+    missing: { as: "breaching", because: "no data means that the age is not known" },
+    needsEcr: true,
+    means: "The registry token is older than eight hours. It expires after twelve, and it is renewed every six.",
+    run: doctor,
+  },
+  {
+    name: "failed-runs",
+    group: "operations",
+    metric: { of: "failedRuns", name: "ApproximateNumberOfMessagesVisible" },
+    ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 1 },
+    missing: { as: "notBreaching", because: "SQS sends no data for a queue that nobody uses" },
+    needsEcr: true,
+    means: "The queue of failed runs has an event: a renewal of the registry token failed in spite of retries.",
+    run: doctor,
+  },
+];
+
+/** Section of each alarm code. */
+const groupOfCode: Partial<Record<AlarmCode, AlarmGroup>> = {
+  relay_provider: "relay",
+  usage_not_settled: "relay",
+  unknown_vip_provider: "relay",
+  vip_spend_ceiling: "cost",
+  scheduled_run_failed: "operations",
+  runpod_unreadable: "operations",
+  keep_alive_failed: "operations",
+};
+
+const codes = Object.entries(alarmCodes).map(
+  ([code, text]): MetricAlarm => ({
+    name: code.replaceAll("_", "-"),
+    // All other codes are about Stripe.
+    group: groupOfCode[code as AlarmCode] ?? "money",
+    metric: { of: "code", code: code as AlarmCode },
+    ...once,
+    missing: { as: "notBreaching", because: "no line with the code means that the condition is over" },
+    ...text,
+  }),
+);
+
+/** Settings that some thresholds depend on. */
+export interface AlarmSettings {
+  /** US dollars per hour of one endpoint's workers above which the alarm fires. */
+  hourlyUsd: number;
+}
+
+/**
+ * All alarms on metrics. The program creates them, the drill fires them, and the runbook describes them.
+ */
+export function metricAlarms({ hourlyUsd }: AlarmSettings): MetricAlarm[] {
+  const cost = models.map(
+    (model): MetricAlarm => ({
+      name: `${model}-spend`,
+      group: "cost",
+      metric: { of: "stack", name: "HourlyUsd", model },
+      ...{ statistic: "Maximum", periodSeconds: HOUR, periods: 1, comparison: "above", threshold: hourlyUsd },
+      missing: { as: "notBreaching", because: "RunPod's bill may be late, and that costs nothing" },
+      means: `The workers of ${model} cost more in one hour than operations.hourlyUsd allows.`,
+      run: doctor,
+    }),
+  );
+  const all = [
+    ...customers,
+    ...money,
+    ...api,
+    ...relay,
+    ...models.flatMap(endpointAlarms),
+    ...cost,
+    ...operations,
+    ...codes,
+  ];
+  return all.sort((a, b) => alarmGroups.indexOf(a.group) - alarmGroups.indexOf(b.group));
+}
+
+/** All alarms on other alarms. They page. */
+export const compositeAlarms: CompositeAlarm[] = [
+  {
+    name: "customers-cannot-chat",
+    group: "customers",
+    anyOf: [["chat-failure-rate", "chat-volume"], ["relay-crashes"]],
+    means:
+      "Customers cannot chat: more than 20 % of at least ten chats in five minutes failed, or the relay itself crashes.",
+    run: doctor,
+  },
+];
+
+/** Beginning of the description of an alarm that pages. A webhook receives these alarms only. */
+export const PAGE_PREFIX = "PAGE: ";
+
+/** Description of an alarm, which its message contains: the meaning, the first command and the runbook's section. */
+export function alarmDescription({ name, means, run }: AlarmText, stack: string, isPage: boolean): string {
+  const command = run.replaceAll("<stack>", stack);
+  return `${isPage ? PAGE_PREFIX : ""}${means} First: ${command} Runbook: ${runbookAnchor(name)}`;
+}
+
+/** Address of an alarm's section in the runbook. */
+export function runbookAnchor(name: string): string {
+  return `docs/operations.md#${name.toLowerCase()}`;
+}

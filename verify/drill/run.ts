@@ -1,0 +1,147 @@
+import { compositeAlarms, metricAlarms, runbookAnchor } from "../../infra/alarms";
+import { type Fault, type Round, rounds } from "./faults";
+import type { Stage } from "./stage";
+
+/** Result of one alarm. */
+interface AlarmResult {
+  alarm: string;
+  /** Minutes from the beginning of the fault to the state ALARM. Undefined: it did not fire. */
+  firedAfterMinutes?: number;
+  /** Minutes from the end of the fault to the state OK. Undefined: it did not recover. */
+  recoveredAfterMinutes?: number;
+  by: Fault["by"];
+  /** Reason why the alarm is not proven. */
+  problem?: string;
+}
+
+/** Result of the drill, `npm run drill -- --json`. */
+export interface DrillResult {
+  /** Number of alarms. */
+  alarms: number;
+  /** Number of alarms that fired because of their fault, with a message that has their anchor of the runbook. */
+  fired: number;
+  /** Number of these alarms that recovered after the fault. */
+  recovered: number;
+  /** Alarms that did not fire or did not recover, with the reason. */
+  missing: { alarm: string; problem: string }[];
+  results: AlarmResult[];
+}
+
+/** Longest time in which an alarm must fire: more than two of its hours for the slowest schedule. */
+const FIRE_MINUTES = 75;
+/** Longest time in which an alarm must recover: three periods of six hours. */
+const RECOVER_MINUTES = 19 * 60;
+/** Time for the first data of every metric. */
+const WARM_UP_MINUTES = 2;
+
+/** Definitions by alarm name: whether it sends a message. */
+function definitions(hourlyUsd: number): Map<string, { sendsMessage: boolean }> {
+  return new Map([
+    ...metricAlarms({ hourlyUsd }).map((alarm) => [alarm.name, { sendsMessage: !alarm.isPart }] as const),
+    ...compositeAlarms.map((alarm) => [alarm.name, { sendsMessage: true }] as const),
+  ]);
+}
+
+/** Options of a drill. */
+export interface DrillOptions {
+  /** Names of the alarms to check. Default: all. */
+  only?: string[] | undefined;
+  say: (line: string) => void;
+}
+
+/**
+ * Causes the fault of every alarm in a local cloud, and checks that the alarm fires, that its message names its section
+ * of the runbook, and that it recovers. Minutes are simulated.
+ */
+export async function runDrill(stage: Stage, { only, say }: DrillOptions): Promise<DrillResult> {
+  const known = definitions(5);
+  const wanted = (name: string) => !only || only.includes(name);
+  const expected = [...known.keys()].filter(wanted);
+  for (let minute = 0; minute < WARM_UP_MINUTES; minute++) await stage.passMinute();
+  const results: AlarmResult[] = [];
+  for (const round of rounds) {
+    const faults = round.filter(({ fires }) => fires.some(wanted));
+    if (faults.length === 0) continue;
+    say(`causing ${faults.flatMap(({ fires }) => fires).join(", ")}`);
+    results.push(...(await runRound(stage, faults, known)));
+  }
+  const byName = new Map<string, AlarmResult>();
+  // An alarm with two faults must pass both.
+  for (const result of results) if (!byName.get(result.alarm)?.problem) byName.set(result.alarm, result);
+  const missing = expected.flatMap((alarm) => {
+    const result = byName.get(alarm);
+    const problem = result ? result.problem : "no fault of the drill causes it";
+    return problem ? [{ alarm, problem }] : [];
+  });
+  const all = expected.flatMap((alarm) => byName.get(alarm) ?? []);
+  return {
+    alarms: expected.length,
+    fired: all.filter(({ firedAfterMinutes }) => firedAfterMinutes !== undefined).length,
+    recovered: all.filter(({ recoveredAfterMinutes }) => recoveredAfterMinutes !== undefined).length,
+    missing,
+    results: all,
+  };
+}
+
+async function runRound(
+  stage: Stage,
+  faults: Round,
+  known: ReadonlyMap<string, { sendsMessage: boolean }>,
+): Promise<AlarmResult[]> {
+  const { aws } = stage.cloud;
+  const results = faults.flatMap(({ fires, by }) => fires.map((alarm): AlarmResult => ({ alarm, by })));
+  const isInAlarm = ({ alarm }: AlarmResult) => aws.cloudwatch.stateOf(alarmId(stage, alarm)) === "ALARM";
+  for (const result of results) if (isInAlarm(result)) result.problem = "was in the state ALARM before its fault";
+  const messagesBefore = aws.deliveries.length;
+
+  const undo = [];
+  for (const fault of faults) undo.push(await fault.start?.(stage));
+  for (let minute = 1; minute <= FIRE_MINUTES; minute++) {
+    for (const fault of faults) await fault.eachMinute?.(stage);
+    await stage.passMinute();
+    for (const result of results) if (isInAlarm(result)) result.firedAfterMinutes ??= minute;
+    if (results.every(({ firedAfterMinutes }) => firedAfterMinutes !== undefined)) break;
+  }
+  for (const result of results) {
+    const problem = problemOf(stage, result, known, messagesBefore);
+    if (problem) result.problem ??= problem;
+  }
+
+  for (const end of undo.reverse()) await end?.();
+  const open = () => results.filter((result) => result.firedAfterMinutes && !result.recoveredAfterMinutes);
+  for (let minute = 1; minute <= RECOVER_MINUTES && open().length > 0; minute++) {
+    await stage.passMinute();
+    for (const result of open()) if (!isInAlarm(result)) result.recoveredAfterMinutes = minute;
+  }
+  for (const result of open()) result.problem ??= `did not recover within ${RECOVER_MINUTES} minutes`;
+  return results;
+}
+
+/** Reason why a fault has not proven its alarm. */
+function problemOf(
+  stage: Stage,
+  { alarm, firedAfterMinutes }: AlarmResult,
+  known: ReadonlyMap<string, { sendsMessage: boolean }>,
+  messagesBefore: number,
+): string | undefined {
+  if (firedAfterMinutes === undefined) return `did not fire within ${FIRE_MINUTES} minutes`;
+  if (!known.get(alarm)?.sendsMessage) return undefined;
+  const id = alarmId(stage, alarm);
+  const sent = stage.cloud.aws.deliveries
+    .slice(messagesBefore)
+    .map(({ message }) => JSON.parse(message))
+    .find(({ AlarmName, NewStateValue }) => AlarmName === id && NewStateValue === "ALARM");
+  if (!sent) return "sent no message";
+  const anchor = runbookAnchor(alarm);
+  return String(sent.AlarmDescription).includes(anchor) ? undefined : `the message does not name ${anchor}`;
+}
+
+/** CloudWatch's name of an alarm. */
+function alarmId(stage: Stage, alarm: string): string {
+  const { prefix } = stage.names;
+  const isIt = (id: string) => id.replace(/-[0-9a-f]{7}$/, "") === `${prefix}-${alarm}`;
+  const all = ["aws:cloudwatch/metricAlarm:MetricAlarm", "aws:cloudwatch/compositeAlarm:CompositeAlarm"];
+  const found = all.flatMap((type) => stage.resources(type)).find(({ id }) => isIt(id));
+  if (!found) throw new Error(`The stack has no alarm ${alarm}`);
+  return found.id;
+}

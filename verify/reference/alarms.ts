@@ -1,0 +1,100 @@
+import {
+  type AlarmGroup,
+  alarmGroups,
+  type CompositeAlarm,
+  compositeAlarms,
+  type MetricAlarm,
+  metricAlarms,
+} from "../../infra/alarms";
+import { ConfigSchema } from "../../infra/configSchema";
+
+const BEGIN = "<!-- Alarms: npm run docs:generate writes this part from infra/alarms.ts. -->";
+const END = "<!-- End of the alarms. -->";
+
+const titles: Record<AlarmGroup, string> = {
+  customers: "Customers",
+  money: "Money",
+  api: "API",
+  relay: "Relay",
+  endpoints: "Endpoints",
+  cost: "Cost",
+  operations: "Operations",
+};
+
+/**
+ * Replaces the part of the runbook that describes the alarms.
+ *
+ * @param page text of docs/operations.md
+ * @throws Error when the page has no such part
+ */
+export function withAlarms(page: string): string {
+  const [before, rest] = page.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) {
+    throw new Error(`docs/operations.md must have the lines ${BEGIN} and ${END}`);
+  }
+  return `${before}${BEGIN}\n\n${alarmSections()}\n${END}${after}`;
+}
+
+/** One section per alarm, below a heading for each group. */
+function alarmSections(): string {
+  const { hourlyUsd } = ConfigSchema.shape.operations.parse({});
+  const alarms = [...compositeAlarms, ...metricAlarms({ hourlyUsd })];
+  return alarmGroups
+    .map((group) => {
+      const sections = alarms.filter((alarm) => alarm.group === group).map(section);
+      return `## ${titles[group]}\n\n${sections.join("\n")}`;
+    })
+    .join("\n");
+}
+
+function section(alarm: MetricAlarm | CompositeAlarm): string {
+  const lines = [
+    `### ${alarm.name}`,
+    "",
+    alarm.means,
+    "",
+    `- First command: \`${alarm.run}\``,
+    ...("metric" in alarm
+      ? metricLines(alarm)
+      : [`- Fires when ${ruleOf(alarm)}. It pages, and it says when it is over.`]),
+    "",
+  ];
+  return lines.join("\n");
+}
+
+function metricLines(alarm: MetricAlarm): string[] {
+  return [
+    `- Fires when ${conditionOf(alarm)}.`,
+    `- Without data: ${alarm.missing.as === "breaching" ? "fires" : "does not fire"}, because ${alarm.missing.because}.`,
+    ...(alarm.isPart ? ["- Sends no message: it is a part of `customers-cannot-chat`."] : []),
+    ...(alarm.needsEcr ? ["- Exists only with `registry.kind: ecr`."] : []),
+  ];
+}
+
+const comparisons = { above: "is above", atLeast: "is at least", below: "is below" } as const;
+
+function conditionOf({ metric, statistic, comparison, threshold, periods, periodSeconds }: MetricAlarm): string {
+  const minutes = periodSeconds / 60;
+  const span = periods === 1 ? `${minutes} min` : `each of ${periods} × ${minutes} min`;
+  return `${statistic} of \`${metricName(metric)}\` ${comparisons[comparison]} ${threshold} in ${span}`;
+}
+
+function metricName(metric: MetricAlarm["metric"]): string {
+  switch (metric.of) {
+    case "stack":
+      return metric.model ? `${metric.name} ${metric.model}` : metric.name;
+    case "code":
+      return `Alarms ${metric.code}`;
+    case "function":
+      return `AWS/Lambda ${metric.name} ${metric.function}`;
+    case "api":
+      return `AWS/ApiGateway ${metric.name}`;
+    case "failedRuns":
+      return `AWS/SQS ${metric.name}`;
+  }
+}
+
+function ruleOf({ anyOf }: CompositeAlarm): string {
+  return anyOf.map((names) => names.map((name) => `\`${name}\``).join(" and ")).join(", or ");
+}
