@@ -169,10 +169,11 @@ describe("Demo page", { ...needsBrowser, timeout: 60_000 }, () => {
       await tab.getByRole("button", { name: "サインインして入る" }).click();
       await tab.waitForURL(/\/login/);
       await tab.getByRole("button", { name: /^free/ }).click();
+      await tab.locator("#back-room > summary").click();
       await tab.getByLabel("ママに話しかける").fill("こんばんは");
       await tab.keyboard.press("Enter");
       await tab.getByText(`${planModels.free} local-1`).waitFor();
-      expect(await tab.locator(".bubble.assistant").textContent()).toContain("あら、いらっしゃい。");
+      expect(await tab.locator(".bubble.assistant").last().textContent()).toContain("あら、いらっしゃい。");
       expect(await tab.locator("#who").textContent()).toBe("free@example.com");
       expect(await tab.locator("#calls").textContent()).toContain("POST /auth/session → 200");
       await tab.locator("#leave").click();
@@ -195,6 +196,7 @@ describe("API reference", { ...needsBrowser, timeout: 60_000 }, () => {
       await tab.getByRole("button", { name: /^free/ }).click();
       await tab.getByLabel("ママに話しかける").waitFor();
       tab.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      await tab.locator("#back-room > summary").click();
       await tab.getByRole("link", { name: "API reference" }).click();
       const call = async (operation: string, fill?: (block: Locator) => Promise<void>) => {
         const block = tab.locator(`[id$="-${operation}"]`);

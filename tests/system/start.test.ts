@@ -20,6 +20,8 @@ import { signedIn } from "../../local/visitor/customer";
 const dir = mkdtempSync(join(tmpdir(), "snack-misaki-start-"));
 const started: ChildProcess[] = [];
 const python = findVenvPython();
+// The tests compare whole lines. CI systems switch colors on.
+process.env.NO_COLOR = "1";
 
 afterAll(() => {
   for (const child of started) child.kill("SIGKILL");
