@@ -47,9 +47,10 @@ export function create(settings: Settings): Handler {
     if (known) await count(`guest-renewal#${known}`, renewals, now);
     else await count(`guest#${household}`, { limit: settings.sessionsPerHour, windowSeconds: 3_600 }, now);
     const userId = known ?? `${guestPrefix}${randomUUID()}`;
-    putMetrics({ Sessions: 1 }, { plan: "free" });
     const correlationId = event.requestContext.requestId;
-    return openSession({ userId, plan: "free", correlationId }, settings.route, sources, now);
+    const session = await openSession({ userId, plan: "free", correlationId }, settings.route, sources, now);
+    putMetrics({ Sessions: 1 }, { plan: "free" });
+    return session;
   });
 }
 

@@ -1,6 +1,6 @@
 import type { JWK } from "jose";
 import { type Model, models } from "../contract/plan";
-import { readEndpointReport } from "../runpod/endpointReport";
+import { endpointReport } from "../runpod/endpointReport";
 import { getHealth } from "../runpod/health";
 import { callJson } from "../runpod/http";
 import { healthMetrics } from "./core/endpointState";
@@ -40,38 +40,73 @@ const TOKEN_SECONDS = 12 * 3_600;
  * documentation of Serverless endpoints).
  */
 const KEEP_ALIVE_SECONDS = 48 * 3_600;
+/** A keep-alive job that could not be sent is sent again after this time. */
+const KEEP_ALIVE_LEASE_SECONDS = 600;
 /** Time that a keep-alive job may wait for a worker to start. */
 const KEEP_ALIVE_JOB_SECONDS = 900;
 const CALL_TIMEOUT_MS = 8_000;
 
+/** Values of an endpoint's metrics. A value that is not known is undefined. */
+type Values = Partial<Record<MetricName, number | undefined>>;
+
 /**
  * Runs each minute. Publishes RunPod's numbers of each endpoint and the age of the registry token as metrics, and sends a
- * keep-alive job to each endpoint every 48 hours. An endpoint that cannot be read has no metrics in that minute.
+ * keep-alive job to each endpoint every 48 hours. What cannot be read has no metrics in that minute.
  */
 export function create(settings: Settings): () => Promise<void> {
   const parameter = createParameters();
   const keepAlives = createKeepAlives(settings.ephemeralTable);
   const failedBefore = new Map<Model, number>();
+  /** Number of the hour in which this container last read an endpoint's costs. */
+  const billedIn = new Map<Model, number>();
 
-  /** Publishes the metrics of one endpoint. */
+  function publish(model: Model, values: Values): void {
+    const isWanted = ([name, value]: [string, number | undefined]) =>
+      value !== undefined && (settings.metrics === "all" || !isDetail(name as MetricName));
+    const wanted = Object.fromEntries(Object.entries(values).filter(isWanted));
+    if (Object.keys(wanted).length > 0) putMetrics(wanted, { model });
+  }
+
+  async function readHealth(model: Model, apiKey: string): Promise<Values> {
+    const { id } = settings.endpoints[model];
+    const call = { apiKey, timeoutMs: CALL_TIMEOUT_MS, url: settings.runpodJobApiUrl };
+    const { status, health } = await getHealth(call, id);
+    if (!health) throw new Error(`RunPod answered /health with ${status}`);
+    const values = healthMetrics(health, failedBefore.get(model));
+    failedBefore.set(model, health.jobs.failed);
+    return values;
+  }
+
+  /** Reads the costs once in each hour, because RunPod's bill has one amount for each hour. */
+  async function readCosts(model: Model, read: () => Promise<number>): Promise<Values> {
+    const hour = Math.floor(Date.now() / 3_600_000);
+    if (billedIn.get(model) === hour) return {};
+    const HourlyUsd = await read();
+    billedIn.set(model, hour);
+    return { HourlyUsd };
+  }
+
+  /** Publishes the metrics of one endpoint. Each part is published as soon as it is read. */
   async function poll(model: Model, apiKey: string): Promise<void> {
     const { id, workersMax } = settings.endpoints[model];
-    const call = { apiKey, timeoutMs: CALL_TIMEOUT_MS };
-    const [{ status, health }, report] = await Promise.all([
-      getHealth({ ...call, url: settings.runpodJobApiUrl }, id),
-      readEndpointReport({ ...call, url: settings.runpodApiUrl }, id),
-    ]);
-    if (!health) throw new Error(`RunPod answered /health with ${status}`);
-    const { rolloutPercent } = report;
-    const values: Partial<Record<MetricName, number>> = {
-      ...healthMetrics(health, failedBefore.get(model)),
-      ...(rolloutPercent !== undefined && { RolloutPercent: rolloutPercent }),
-      EndpointShrunk: Number(report.workersMax < workersMax),
-      HourlyUsd: report.hourlyUsd,
+    const report = endpointReport({ apiKey, timeoutMs: CALL_TIMEOUT_MS, url: settings.runpodApiUrl }, id);
+    const parts: Record<string, () => Promise<Values>> = {
+      health: () => readHealth(model, apiKey),
+      endpoint: async () => ({ EndpointShrunk: Number((await report.workersMax()) < workersMax) }),
+      rollout: async () => ({ RolloutPercent: await report.rolloutPercent() }),
+      costs: () => readCosts(model, report.hourlyUsd),
     };
-    failedBefore.set(model, health.jobs.failed);
-    const isWanted = ([name]: [string, number]) => settings.metrics === "all" || !isDetail(name as MetricName);
-    putMetrics(Object.fromEntries(Object.entries(values).filter(isWanted)), { model });
+    const failed: Record<string, string> = {};
+    const publishPart = async ([part, read]: [string, () => Promise<Values>]) => {
+      try {
+        publish(model, await read());
+      } catch (error) {
+        failed[part] = causesText(error);
+      }
+    };
+    await Promise.all(Object.entries(parts).map(publishPart));
+    // One line for all parts, because the alarm counts lines.
+    if (Object.keys(failed).length > 0) raiseAlarm("runpod_unreadable", { model, failed });
   }
 
   async function publishTokenAge(name: string): Promise<void> {
@@ -82,45 +117,47 @@ export function create(settings: Settings): () => Promise<void> {
     putMetrics({ RegistryTokenAgeSeconds: TOKEN_SECONDS - (expiresAt - Date.now()) / 1000 });
   }
 
-  /** Sends a keep-alive job when the last one is 48 hours old. A worker recognises the job by its ticket. */
+  /** Sends a keep-alive job when one is due. A worker recognises the job by its ticket. */
   async function keepAlive(model: Model, apiKey: string): Promise<void> {
     const { id } = settings.endpoints[model];
     const now = new Date();
-    if (!(await keepAlives.claim(id, KEEP_ALIVE_SECONDS, now))) return;
-    try {
-      const key = JSON.parse(await parameter(settings.signingKeyParameter)) as JWK;
-      const claims = {
-        iss: settings.ticketIssuer,
-        sub: "keepalive",
-        aud: model,
-        plan: "free",
-        limits: planLimits.free,
-      };
-      const grant = { ...claims, plan: "free", kind: "keepalive" } as const;
-      const { ticket } = await signTicket(grant, key, now, KEEP_ALIVE_JOB_SECONDS);
-      const { status } = await callJson({
-        operation: "run",
-        method: "POST",
-        url: `${settings.runpodJobApiUrl.replace(/\/+$/, "")}/${encodeURIComponent(id)}/run`,
-        apiKey,
-        // Workers of older versions answer the text.
-        body: { input: { text: "こんばんは", stream: false, ticket }, policy: { ttl: KEEP_ALIVE_JOB_SECONDS * 1_000 } },
-        timeoutMs: CALL_TIMEOUT_MS,
-      });
-      if (status !== 200) throw new Error(`RunPod answered /run with ${status}`);
-      console.log({ keepAlive: model });
-    } catch (error) {
-      await keepAlives.release(id);
-      throw error;
-    }
+    if (!(await keepAlives.claim(id, KEEP_ALIVE_LEASE_SECONDS, now))) return;
+    const key = JSON.parse(await parameter(settings.signingKeyParameter)) as JWK;
+    const grant = {
+      iss: settings.ticketIssuer,
+      sub: "keepalive",
+      aud: model,
+      plan: "free",
+      limits: planLimits.free,
+      kind: "keepalive",
+    } as const;
+    const { ticket } = await signTicket(grant, key, now, KEEP_ALIVE_JOB_SECONDS);
+    const { status } = await callJson({
+      operation: "run",
+      method: "POST",
+      url: `${settings.runpodJobApiUrl.replace(/\/+$/, "")}/${encodeURIComponent(id)}/run`,
+      apiKey,
+      // Workers of older versions answer the text.
+      body: { input: { text: "こんばんは", stream: false, ticket }, policy: { ttl: KEEP_ALIVE_JOB_SECONDS * 1_000 } },
+      timeoutMs: CALL_TIMEOUT_MS,
+    });
+    if (status !== 200) throw new Error(`RunPod answered /run with ${status}`);
+    await keepAlives.sent(id, KEEP_ALIVE_SECONDS, now);
+    console.log({ keepAlive: model });
   }
 
   return logCauses(async () => {
     const apiKey = await parameter(settings.runpodKeyParameter);
     const each = models.flatMap((model) => [
-      poll(model, apiKey).catch((error) => raiseAlarm("runpod_unreadable", { model, cause: causesText(error) })),
+      poll(model, apiKey),
       keepAlive(model, apiKey).catch((error) => raiseAlarm("keep_alive_failed", { model, cause: causesText(error) })),
     ]);
-    await Promise.all([...each, settings.tokenExpiryParameter && publishTokenAge(settings.tokenExpiryParameter)]);
+    // Lambda stops a function that has failed, so that the failure of one part waits for the others.
+    const ended = await Promise.allSettled([
+      ...each,
+      settings.tokenExpiryParameter && publishTokenAge(settings.tokenExpiryParameter),
+    ]);
+    const failure = ended.find((one) => one.status === "rejected");
+    if (failure) throw failure.reason;
   });
 }

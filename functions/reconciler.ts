@@ -49,6 +49,9 @@ export function create(
     const now = new Date();
     const done: Reconciled = { events: 0, reviews: 0, failed: 0, complete: true };
 
+    /** Events that changed a customer. A foreign event is no fix: nobody has missed it. */
+    let fixes = 0;
+
     const total = context.getRemainingTimeInMillis();
     /** Whether the run is still within this share of its time. */
     const isWithin = (share: number) =>
@@ -101,7 +104,9 @@ export function create(
         events,
         EVENTS_SHARE,
         ({ id }) => id,
-        (event) => handleEvent(event, sources),
+        async (event) => {
+          if ((await handleEvent(event, sources)) === "synced") fixes++;
+        },
       );
     }
     await processAll(
@@ -112,7 +117,7 @@ export function create(
       (userId) => billing.sync(userId),
     );
     if (!done.complete) raiseAlarm("reconciler_incomplete");
-    putMetrics({ ReconcilerFixes: done.events });
+    putMetrics({ ReconcilerFixes: fixes });
     console.log({ reconciled: done });
     if (done.failed > 0)
       throw new Error(`${done.failed} of ${done.events + done.reviews + done.failed} events and reviews failed`);

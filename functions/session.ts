@@ -21,8 +21,9 @@ export function create(settings: Settings): Handler {
     parseBody(event, NoBody);
     const now = new Date();
     const { plan } = entitlement(await findCustomer(userId), now, settings.policy);
-    putMetrics({ Sessions: 1 }, { plan });
     const correlationId = event.requestContext.requestId;
-    return openSession({ userId, plan, correlationId }, settings.routes[plan], sources, now);
+    const session = await openSession({ userId, plan, correlationId }, settings.routes[plan], sources, now);
+    putMetrics({ Sessions: 1 }, { plan });
+    return session;
   });
 }

@@ -55,6 +55,13 @@ export function create(settings: Settings): Handler {
     return client;
   }
 
+  /** Receives an event and returns the client for it. An event of a connected account needs no client. */
+  async function accept(request: Request): Promise<{ event: StripeEvent; stripe: Stripe | undefined }> {
+    const event = await receive(request);
+    // Endpoints for connected accounts get test and live events, so this check comes before the check of the mode.
+    return { event, stripe: event.account === undefined ? await clientFor(event) : undefined };
+  }
+
   /**
    * Counts an event. Throws RateLimited above a limit. If the table does not answer, the event is still handled,
    * because its signature is valid.
@@ -72,13 +79,11 @@ export function create(settings: Settings): Handler {
   }
 
   return jsonHandler(async (request): Promise<WebhookResponse> => {
-    const event = await receive(request).catch((error: unknown) => {
+    const { event, stripe } = await accept(request).catch((error: unknown) => {
       if (error instanceof ApiError && error.code === "signature_invalid") putMetrics({ WebhookSignatureFailures: 1 });
       throw error;
     });
-    // Endpoints for connected accounts get test and live events, so this check comes before the check of the mode.
-    if (event.account !== undefined) return { received: true, outcome: "ignored" };
-    const stripe = await clientFor(event);
+    if (!stripe) return { received: true, outcome: "ignored" };
     warnOfOtherApiVersion(event);
     const outcome = matters(event) ? await handle(event, stripe) : "ignored";
     putMetrics({ WebhookLagSeconds: Math.max(0, Date.now() / 1000 - event.created) });

@@ -42,7 +42,7 @@ const operators = {
 } as const;
 
 /** Name of the metric that counts log lines with an alarm code, and of its dimension. */
-const CODE_METRIC = { name: "Alarms", dimension: "code" } as const;
+export const CODE_METRIC = { name: "Alarms", dimension: "code" } as const;
 
 /** Creates the metric filters of the alarm codes, and all alarms. */
 export function createAlarms(
@@ -79,7 +79,7 @@ function evaluationOf(alarm: MetricAlarm) {
     statistic: alarm.statistic,
     period: alarm.periodSeconds,
     evaluationPeriods: alarm.periods,
-    datapointsToAlarm: alarm.datapoints ?? alarm.periods,
+    datapointsToAlarm: alarm.periods,
     comparisonOperator: operators[alarm.comparison],
     threshold: alarm.threshold,
     treatMissingData: alarm.missing.as,
@@ -89,7 +89,7 @@ function evaluationOf(alarm: MetricAlarm) {
 /** Namespace, name and dimensions of an alarm's metric at CloudWatch. */
 function metricOf(metric: AlarmMetric, stack: string, { functions, apiId, failedRuns }: MetricSources) {
   const { metrics: namespace } = stackNames(stack);
-  const functionName = (name: FunctionName) => functions[name]?.function.name ?? "";
+  const functionName = (name: FunctionName) => required(functions[name], name).function.name;
   switch (metric.of) {
     case "stack":
       return { namespace, metricName: metric.name, dimensions: metric.model ? { model: metric.model } : {} };
@@ -104,8 +104,18 @@ function metricOf(metric: AlarmMetric, stack: string, { functions, apiId, failed
     case "api":
       return { namespace: "AWS/ApiGateway", metricName: metric.name, dimensions: { ApiId: apiId } };
     case "failedRuns":
-      return { namespace: "AWS/SQS", metricName: metric.name, dimensions: { QueueName: failedRuns?.name ?? "" } };
+      return {
+        namespace: "AWS/SQS",
+        metricName: metric.name,
+        dimensions: { QueueName: required(failedRuns, metric.of).name },
+      };
   }
+}
+
+/** An alarm without its resource would never fire. */
+function required<T>(resource: T | undefined, name: string): T {
+  if (resource === undefined) throw new Error(`An alarm needs ${name}, which the stack does not have`);
+  return resource;
 }
 
 /**

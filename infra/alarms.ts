@@ -14,8 +14,8 @@ export type AlarmMetric =
   | { of: "function"; function: FunctionName; name: "Errors" | "Throttles" | "Url5xxCount" }
   /** Responses of the API with a status of 500 or above. */
   | { of: "api"; name: "5xx" }
-  /** Events of failed runs that wait in the queue of the registry token's renewal. */
-  | { of: "failedRuns"; name: "ApproximateNumberOfMessagesVisible" };
+  /** Events of failed runs that Lambda sent to the queue of the registry token's renewal. */
+  | { of: "failedRuns"; name: "NumberOfMessagesSent" };
 
 /** Section of the dashboard and of the runbook, in their order. */
 export const alarmGroups = ["customers", "money", "api", "relay", "endpoints", "cost", "operations"] as const;
@@ -37,10 +37,8 @@ export interface MetricAlarm extends AlarmText {
   metric: AlarmMetric;
   statistic: "Sum" | "Average" | "Maximum" | "SampleCount";
   periodSeconds: number;
-  /** Number of latest periods that the alarm looks at. */
+  /** Number of latest periods, which must all breach. */
   periods: number;
-  /** Number of these periods that must breach. Default: all. */
-  datapoints?: number;
   /** The alarm fires when the statistic is `above`, `atLeast` or `below` the threshold. */
   comparison: "above" | "atLeast" | "below";
   threshold: number;
@@ -59,8 +57,9 @@ export interface CompositeAlarm extends AlarmText {
 }
 
 const doctor = "npm run doctor -- --stack <stack>";
-/** Names the function's log group, for `aws logs tail`. */
-const logs = (name: FunctionName) => `aws logs describe-log-groups --log-group-name-prefix ${PROJECT}-<stack>-${name}`;
+/** Lists the texts of saved log queries. */
+const query = (name: "alarms" | "errors") =>
+  `aws logs describe-query-definitions --query-definition-name-prefix ${PROJECT}/<stack>/${name}`;
 const events = "npm run admin -- --stack <stack> events";
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -109,7 +108,7 @@ const customers: MetricAlarm[] = [
     missing: quiet,
     isPart: true,
     means: "The relay itself crashed or timed out ten times in five minutes, so it counts no chats.",
-    run: logs("relay"),
+    run: doctor,
   },
 ];
 
@@ -128,7 +127,7 @@ const money: MetricAlarm[] = [
     name: "webhook-lag",
     group: "money",
     metric: { of: "stack", name: "WebhookLagSeconds" },
-    ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 2, comparison: "above", threshold: 15 * MINUTE },
+    ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "above", threshold: 15 * MINUTE },
     missing: quiet,
     means:
       "Stripe's events are handled more than 15 minutes after they were created. Customers wait for what they paid.",
@@ -153,7 +152,7 @@ const money: MetricAlarm[] = [
       because: "the reconciler runs every 15 minutes, so no data means that it does not run",
     },
     means: "The reconciler fails or does not run. Rows with a passed deadline keep their plan.",
-    run: logs("reconciler"),
+    run: query("alarms"),
   },
 ];
 
@@ -168,7 +167,7 @@ const api: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
     means: "The API answers requests with errors of ours. Customers cannot sign in, pay or chat.",
-    run: doctor,
+    run: query("errors"),
   },
   ...waitedFor.map(
     (name): MetricAlarm => ({
@@ -191,7 +190,7 @@ const relay: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 5 },
     missing: quiet,
     means: "The relay answers chats with errors of ours before the first text.",
-    run: doctor,
+    run: query("errors"),
   },
   {
     name: "relay-fallbacks",
@@ -233,9 +232,9 @@ function endpointAlarms(model: Model): MetricAlarm[] {
     {
       ...shared,
       name: `${model}-scarcity`,
-      metric: on("WorkersThrottled"),
+      metric: on("Scarcity"),
       ...lasting(10),
-      means: `Workers of ${model} have waited for a GPU for ten minutes. More GPU pools in gpuIds help.`,
+      means: `Chats wait for ${model}, and its workers have waited for a GPU for ten minutes. More GPU pools in gpuIds help.`,
     },
     {
       ...shared,
@@ -243,7 +242,7 @@ function endpointAlarms(model: Model): MetricAlarm[] {
       metric: on("EndpointShrunk"),
       ...lasting(5),
       means: `RunPod has lowered the maximum number of workers of ${model}, as it does for idle endpoints.`,
-      run: "pulumi refresh --stack <stack>",
+      run: "pulumi up --stack <stack>",
     },
     {
       ...shared,
@@ -263,7 +262,7 @@ const operations: MetricAlarm[] = [
     ...{ statistic: "SampleCount", periodSeconds: MINUTE, periods: 5, comparison: "below", threshold: 1 },
     missing: silent,
     means: "The poller does not run or cannot read RunPod. The alarms of the endpoints see nothing meanwhile.",
-    run: logs("poller"),
+    run: query("alarms"),
   },
   {
     name: "poller-errors",
@@ -272,7 +271,7 @@ const operations: MetricAlarm[] = [
     ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 3 },
     missing: pollerAlarmed,
     means: "The poller fails.",
-    run: logs("poller"),
+    run: query("alarms"),
   },
   {
     name: "registryRefresh",
@@ -297,11 +296,11 @@ const operations: MetricAlarm[] = [
   {
     name: "failed-runs",
     group: "operations",
-    metric: { of: "failedRuns", name: "ApproximateNumberOfMessagesVisible" },
-    ...{ statistic: "Maximum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 1 },
+    metric: { of: "failedRuns", name: "NumberOfMessagesSent" },
+    ...{ statistic: "Sum", periodSeconds: 5 * MINUTE, periods: 1, comparison: "atLeast", threshold: 1 },
     missing: { as: "notBreaching", because: "SQS sends no data for a queue that nobody uses" },
     needsEcr: true,
-    means: "The queue of failed runs has an event: a renewal of the registry token failed in spite of retries.",
+    means: "A renewal of the registry token failed in spite of retries. Its event is in the queue of failed runs.",
     run: doctor,
   },
 ];
@@ -317,6 +316,12 @@ const groupOfCode: Partial<Record<AlarmCode, AlarmGroup>> = {
   keep_alive_failed: "operations",
 };
 
+/** Number of lines in five minutes. Default: 1. */
+const linesOfCode: Partial<Record<AlarmCode, number>> = {
+  // One line per minute and endpoint. A single minute without an answer is nothing to act on.
+  runpod_unreadable: 3,
+};
+
 const codes = Object.entries(alarmCodes).map(
   ([code, text]): MetricAlarm => ({
     name: code.replaceAll("_", "-"),
@@ -324,6 +329,7 @@ const codes = Object.entries(alarmCodes).map(
     group: groupOfCode[code as AlarmCode] ?? "money",
     metric: { of: "code", code: code as AlarmCode },
     ...once,
+    threshold: linesOfCode[code as AlarmCode] ?? once.threshold,
     missing: { as: "notBreaching", because: "no line with the code means that the condition is over" },
     ...text,
   }),
@@ -368,9 +374,15 @@ export const compositeAlarms: CompositeAlarm[] = [
   {
     name: "customers-cannot-chat",
     group: "customers",
-    anyOf: [["chat-failure-rate", "chat-volume"], ["relay-crashes"]],
+    anyOf: [
+      ["chat-failure-rate", "chat-volume"],
+      ["relay-crashes"],
+      ["relay-throttled"],
+      ["session-throttled"],
+      ["api-5xx"],
+    ],
     means:
-      "Customers cannot chat: more than 20 % of at least ten chats in five minutes failed, or the relay itself crashes.",
+      "Customers cannot chat: more than 20 % of at least ten chats in five minutes failed, or the relay, the session or the API refuses or fails. Chats that a browser has with a worker directly are not counted.",
     run: doctor,
   },
 ];

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
+import { alarmCodes } from "../functions/core/alarmCodes";
 import { dimensionOf, dimensionValues, isDetail, type MetricName } from "../functions/core/metrics";
 import { stackNames } from "../names";
-import type { MetricSources } from "./alarmResources";
+import { CODE_METRIC, type MetricSources } from "./alarmResources";
 import * as aws from "./aws";
 import type { FunctionName } from "./bundle";
 import type { Config } from "./config";
@@ -24,7 +25,7 @@ const COLUMNS = 3;
 const WIDTH = 8;
 const HEIGHT = 6;
 
-/** Creates the dashboard. It reads from top to bottom: customers, money, API, relay, endpoints, cost. */
+/** Creates the dashboard. It reads from top to bottom: customers, money, API, relay, endpoints, cost, operations. */
 export function createDashboard({ config, sources }: DashboardArgs, child: pulumi.CustomResourceOptions): void {
   const { region } = aws.getRegionOutput({}, child);
   const names = Object.entries(sources.functions).map(([name, lambda]) => [name, lambda.function.name]);
@@ -64,6 +65,9 @@ function sections({ stack, operations }: DashboardArgs["config"], { apiId, funct
         ? [["AWS/Lambda", name, "FunctionName", FunctionName, { stat, label: `${name} ${each}` }]]
         : [];
     });
+  const codes = Object.keys(alarmCodes).map(
+    (code): Line => [namespace, CODE_METRIC.name, CODE_METRIC.dimension, code, { stat: "Sum", label: code }],
+  );
   const api = (name: string, stat: string): Line[] => [["AWS/ApiGateway", name, "ApiId", apiId, { stat }]];
   const graph = (title: string, ...lines: Line[][]): Graph => ({ title, lines: lines.flat() });
   return {
@@ -102,11 +106,13 @@ function sections({ stack, operations }: DashboardArgs["config"], { apiId, funct
         "Endpoints in trouble",
         own("CrashLoop", "Maximum"),
         own("NoCapacity", "Maximum"),
+        own("Scarcity", "Maximum"),
         own("EndpointShrunk", "Maximum"),
       ),
-      graph("Rollout and registry token", own("RolloutPercent", "Minimum"), own("RegistryTokenAgeSeconds", "Maximum")),
+      graph("Rollout", own("RolloutPercent", "Minimum")),
     ],
     Cost: [graph("RunPod, dollars per hour", own("HourlyUsd", "Maximum"))],
+    Operations: [graph("Alarms by code", codes), graph("Registry token", own("RegistryTokenAgeSeconds", "Maximum"))],
   } satisfies Record<string, Graph[]>;
 }
 

@@ -120,7 +120,7 @@ class EphemeralTable {
     return this.allow([usage, spend, cooldown], "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "DeleteItem");
   }
 
-  /** Allows claiming and releasing the next keep-alive job of an endpoint. */
+  /** Allows claiming the next keep-alive job of an endpoint. */
   keepAlive(): Statement {
     return this.allow([ephemeralKeys.keepAlive], "UpdateItem");
   }

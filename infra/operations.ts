@@ -63,6 +63,9 @@ function createNotifications(
   child: pulumi.CustomResourceOptions,
 ): AlarmNotifications {
   const topic = new aws.sns.Topic(name, {}, child);
+  if (operations.emails.length === 0 && !alarmWebhookUrl) {
+    pulumi.log.warn("Nobody receives the alarms: set operations.emails or alarmWebhookUrl.", child.parent);
+  }
   for (const email of operations.emails) {
     new aws.sns.TopicSubscription(
       `alarm-mail-${email}`,

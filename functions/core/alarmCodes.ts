@@ -89,11 +89,13 @@ export const alarmCodes = {
     run: runDoctor,
   },
   runpod_unreadable: {
-    means: "The poller could not read an endpoint from RunPod. The endpoint's metrics are missing meanwhile.",
+    means:
+      "The poller cannot read a part of an endpoint from RunPod. The log line names the part, whose metrics are missing.",
     run: runDoctor,
   },
   keep_alive_failed: {
-    means: "The keep-alive job could not be sent. RunPod shrinks an endpoint that has no job for three days.",
+    means:
+      "The keep-alive job could not be sent; it is sent again after ten minutes. RunPod shrinks an endpoint that has no job for three days.",
     run: runDoctor,
   },
 } as const satisfies Record<string, AlarmCodeText>;

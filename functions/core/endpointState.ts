@@ -28,6 +28,7 @@ export function healthMetrics(
     WorkersThrottled: workers.throttled,
     WorkersUnhealthy: workers.unhealthy,
     CrashLoop: Number(workers.unhealthy > 0 && isWaiting),
+    Scarcity: Number(workers.throttled > 0 && isWaiting),
     NoCapacity: Number(!hasWorker && isWaiting),
   };
 }

@@ -28,7 +28,7 @@ interface MetricDefinition {
 export const metrics = {
   /** Sessions that customers and guests have opened. */
   Sessions: { unit: "Count", by: "plan" },
-  /** 1 for a chat that failed on our side, 0 for any other chat: the average is the share of failures. */
+  /** 1 for a chat that failed on our side, 0 for a reply: the average is the share of failures. No other chat counts. */
   ChatFailed: { unit: "None" },
   /** Time from the request to the first text. */
   FirstTextMs: { unit: "Milliseconds", by: "route" },
@@ -49,12 +49,14 @@ export const metrics = {
   WorkersRunning: { unit: "Count", by: "model", isDetail: true },
   WorkersIdle: { unit: "Count", by: "model", isDetail: true },
   WorkersInitializing: { unit: "Count", by: "model", isDetail: true },
-  WorkersThrottled: { unit: "Count", by: "model" },
+  WorkersThrottled: { unit: "Count", by: "model", isDetail: true },
   WorkersUnhealthy: { unit: "Count", by: "model" },
   /** 1 while workers crash and jobs wait. */
   CrashLoop: { unit: "None", by: "model" },
   /** 1 while jobs wait and the endpoint has no worker in any state. */
   NoCapacity: { unit: "None", by: "model" },
+  /** 1 while jobs wait and a worker waits for a GPU. */
+  Scarcity: { unit: "None", by: "model" },
   /** 1 while RunPod allows fewer workers than the program has configured. */
   EndpointShrunk: { unit: "None", by: "model" },
   /** Share of the workers that run the newest release. */

@@ -22,7 +22,8 @@ const MAX_BODY_BYTES = 8 * 1024;
 
 /**
  * Wraps a function as an HTTP handler. Its result becomes a 200 JSON body. An ApiError becomes its status and body. Any
- * other error is logged and answered as `internal`, without its text.
+ * other error is answered as `internal`, without its text. Each error is a line in the log; only the line of an error
+ * of ours has the cause, because other causes may repeat a customer's text.
  */
 export function jsonHandler(answer: (event: Request) => Promise<object>): Handler {
   return async (event) => {
@@ -30,13 +31,9 @@ export function jsonHandler(answer: (event: Request) => Promise<object>): Handle
       return { statusCode: 200, headers: jsonHeaders, body: JSON.stringify(await answer(event)) };
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError("internal", undefined, { cause: thrown });
-      if (error.status >= 500)
-        console.error({
-          route: event.routeKey,
-          correlation: event.requestContext.requestId,
-          code: error.code,
-          cause: causesText(error.cause),
-        });
+      const line = { route: event.routeKey, correlation: event.requestContext.requestId, code: error.code };
+      if (error.status >= 500) console.error({ ...line, cause: causesText(error.cause) });
+      else console.info(line);
       const retryAfter = error instanceof RateLimited && { "retry-after": String(error.retryAfterSeconds) };
       return { statusCode: error.status, headers: { ...jsonHeaders, ...retryAfter }, body: JSON.stringify(error.body) };
     }

@@ -70,8 +70,11 @@ export interface Chat {
   stop: AbortController;
   /** Keeps the invocation running until the work has ended. */
   waitUntil(work: Promise<unknown>): void;
-  /** Whether a stopped chat leaves its RunPod job running. */
-  keepJob?: boolean;
+  /**
+   * Error with which an impatient reader stops the chat. Such a chat leaves its RunPod job running, so that the model
+   * continues to start, and it does not count as failed.
+   */
+  late?: ApiError;
 }
 
 /** Receives the text of a running chat. The chat waits for a slow reader. */
@@ -201,7 +204,7 @@ async function reserveSpend(
  * the job waits for a worker to start.
  */
 function workerOf({ model, url }: WorkerRoute, chat: Chat, services: ChatServices): Provider {
-  const { input, id, claims, waitUntil, keepJob = false } = chat;
+  const { input, id, claims, waitUntil, late } = chat;
   const { sub, aud, plan, limits, correlation_id } = claims;
   const grant = { iss: services.ticketIssuer, sub, aud, plan, limits, ...(correlation_id && { correlation_id }) };
   const params = { ...input.params, max_tokens: replyTokens(input, claims.limits) };
@@ -212,7 +215,7 @@ function workerOf({ model, url }: WorkerRoute, chat: Chat, services: ChatService
     ticket: async () => (await signTicket(grant, await services.signingKey(), new Date(), JOB_SECONDS)).ticket,
     input: { messages: input.messages, params, request_id: input.requestId ?? id },
     waitUntil,
-    keepJob,
+    keepJob: late !== undefined,
   });
 }
 
@@ -265,17 +268,21 @@ export function toApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError("internal", undefined, { cause: error });
 }
 
-/** Publishes the metrics of a chat. A failure that the customer caused, such as a text that is too long, is not ours. */
-function countChat({ claims: { aud } }: Chat, outcome: ChatOutcome, failedCalls: number): void {
-  const failed = "error" in outcome && outcome.error.status >= 500;
-  const counts = { ChatFailed: Number(failed), ...(failedCalls > 0 && { RelayFallbacks: failedCalls }) };
+/**
+ * Publishes the metrics of a chat. Only a reply and a failure of ours count for the share of failed chats: refused and
+ * cancelled chats would hide an outage.
+ */
+function countChat({ claims: { aud }, late }: Chat, outcome: ChatOutcome, failedCalls: number): void {
+  const fallbacks = failedCalls > 0 && { RelayFallbacks: failedCalls };
   if ("error" in outcome) {
-    putMetrics(counts);
+    const isOurs = outcome.error.status >= 500 && outcome.error !== late;
+    if (isOurs || fallbacks) putMetrics({ ...(isOurs && { ChatFailed: 1 }), ...fallbacks });
     return;
   }
   const { provider, timings, usage } = outcome.reply;
   putMetrics({
-    ...counts,
+    ChatFailed: 0,
+    ...fallbacks,
     PromptTokens: usage.prompt_tokens,
     CachedTokens: usage.cached_tokens ?? 0,
     ReplyTokens: usage.completion_tokens,

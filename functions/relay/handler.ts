@@ -43,10 +43,12 @@ export function createRelay(services: RelayServices): StreamAnswer {
     const timeLeftMs = Math.max(0, context.getRemainingTimeInMillis() - END_MS);
     const timer = setTimeout(() => stop.abort(new ApiError("timeout")), timeLeftMs);
     const background = new Background();
+    let request: RelayRequest | undefined;
     try {
-      await answer(readRequest(event), { event, response, stop, waitUntil: background.add }, services);
+      request = readRequest(event);
+      await answer(request, { event, response, stop, waitUntil: background.add }, services);
     } catch (thrown) {
-      await refuse(toApiError(thrown), response);
+      await refuse(toApiError(thrown), request?.kind, response);
     } finally {
       clearTimeout(timer);
       await background.ended();
@@ -105,11 +107,13 @@ function guestAccount(event: StreamRequest): string {
   return `guest#${householdHash(event.requestContext.http.sourceIp)}`;
 }
 
-async function refuse(error: ApiError, response: Writable): Promise<void> {
-  if (error.status >= 500) {
-    putMetrics({ ChatFailed: 1 });
-    console.error({ code: error.code, cause: causeForLog(error.cause) });
-  }
+/** Sends the error of a request that did not become a chat. The path is not logged, because it is the sender's text. */
+async function refuse(error: ApiError, request: RelayRequest["kind"] | undefined, response: Writable): Promise<void> {
+  const { code, status, cause } = error;
+  const line = { request, code };
+  if (status >= 500) console.error({ ...line, cause: causeForLog(cause) });
+  else console.info(line);
+  if (status >= 500 && request !== "cancel") putMetrics({ ChatFailed: 1 });
   const message = sentenceOf(error);
   await sendJson(response, error.status, { ...error.body, ...(message && { message }) }, retryAfter(error));
 }

@@ -44,7 +44,7 @@ async function reply(chat: LegacyChat, services: ChatServices): Promise<LegacyCh
   try {
     const messages = messagesOf(chat.body);
     const input = { id: undefined, messages, params: {}, stream: false, requestId: undefined, isText: false };
-    const whole: Chat = { id: randomUUID(), claims: guestClaims(), input, account, stop, waitUntil, keepJob: true };
+    const whole: Chat = { id: randomUUID(), claims: guestClaims(), input, account, stop, waitUntil, late };
     const outcome = await runChat(whole, silentReader, services);
     if ("reply" in outcome) return { reply: outcome.reply.text, message: outcome.reply.text };
     if (outcome.error !== late) throw outcome.error;

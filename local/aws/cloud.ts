@@ -82,8 +82,6 @@ export interface AwsCloud {
   deliveries: readonly Delivery[];
   /** Messages of an SQS queue, by its ARN. */
   messages(queueArn: string): readonly unknown[];
-  /** Deletes the messages of an SQS queue. */
-  purge(queueArn: string): void;
   /** Runs a Lambda as an asynchronous event: it is retried. Resolves when the event is processed or dropped. */
   accept(functionNameOrArn: string, event: unknown): Promise<void>;
   /** Whether no Lambda runs. */
@@ -122,11 +120,11 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       ...options.extraEnv(),
     });
     const topics = started(await Topics.start(account, events));
-    const queues = new Queues(account, events);
+    const publish = topics.publish.bind(topics);
+    const cloudwatch = started(new CloudWatch({ account, events, timers, publish }));
+    const queues = new Queues(account, events, cloudwatch);
     const send = queues.send.bind(queues);
     const messages = queues.messages.bind(queues);
-    const publish = topics.publish.bind(topics);
-    const cloudwatch = started(new CloudWatch({ account, events, timers, publish, messages }));
     const lambda = started(
       new Lambda({ account, events, dir: join(dir, "functions"), programDir, extraEnv, cloudwatch }),
     );
@@ -183,7 +181,6 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
       invoke,
       resolveImage: (imageName) => resolveImage(account, imageName),
       messages,
-      purge: queues.purge.bind(queues),
       accept,
       get isIdle() {
         return lambda.isIdle;

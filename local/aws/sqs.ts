@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Events } from "../support/events";
+import type { MetricId } from "./cloudwatch/metricStore";
 import type { AwsAccount } from "./support/account";
 import type { ResourceType } from "./support/resource";
 import { text } from "./support/values";
@@ -37,18 +38,17 @@ export class Queues {
   constructor(
     private readonly account: AwsAccount,
     private readonly events: Events,
+    private readonly cloudwatch: { put(id: MetricId, value: number): void },
   ) {}
 
   /** Stores a message. Drops it, as AWS does, when the queue does not exist. */
   send(arn: string, message: unknown): void {
-    const exists = this.account.list(queue.type).some(({ outputs }) => outputs.arn === arn);
-    this.events.emit({ source: "sqs", summary: `${arn} ← ${exists ? "message" : "message dropped: no such queue"}` });
-    if (exists) this.byArn.set(arn, [...this.messages(arn), message]);
-  }
-
-  /** Deletes the messages of a queue. */
-  purge(arn: string): void {
-    this.byArn.delete(arn);
+    const found = this.account.list(queue.type).find(({ outputs }) => outputs.arn === arn);
+    this.events.emit({ source: "sqs", summary: `${arn} ← ${found ? "message" : "message dropped: no such queue"}` });
+    if (!found) return;
+    this.byArn.set(arn, [...this.messages(arn), message]);
+    const dimensions = { QueueName: String(found.outputs.name) };
+    this.cloudwatch.put({ namespace: "AWS/SQS", name: "NumberOfMessagesSent", dimensions }, 1);
   }
 
   /** Messages of a queue, the oldest first. */

@@ -45,6 +45,11 @@ describe("ticket", () => {
     expect(new Set(claims.map(({ jti }) => jti)).size).toBe(2);
   });
 
+  it("of a keep-alive job is rejected, because it is for a worker only", async () => {
+    const { ticket } = await signTicket({ ...grant, kind: "keepalive" }, key, now);
+    expect(await refusal(ticket)).toBe("ticket_invalid");
+  });
+
   it("is accepted during a key rotation when it is signed with the second published key", async () => {
     const second = await createTicketKeys("2");
     const { ticket } = await signTicket(grant, second.key, now);

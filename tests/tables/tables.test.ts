@@ -3,6 +3,7 @@ import { testCheckoutAttempts } from "./checkoutAttempts";
 import { testCooldowns } from "./cooldowns";
 import { engines } from "./engines";
 import { testEventLog } from "./eventLog";
+import { testKeepAlives } from "./keepAlives";
 import { testRateLimits } from "./rateLimits";
 import { testSpend } from "./spend";
 import { testSync } from "./sync";
@@ -44,6 +45,7 @@ for (const engine of engines) {
     describe("usage", () => testUsage(current));
     describe("spend", () => testSpend(current));
     describe("cooldown", () => testCooldowns(current));
+    describe("keep-alive job", () => testKeepAlives(current));
     describe("syncCustomer", () => testSync(current));
   });
 }

@@ -3,7 +3,7 @@ import { type Fault, type Round, rounds } from "./faults";
 import type { Stage } from "./stage";
 
 /** Result of one alarm. */
-interface AlarmResult {
+export interface AlarmResult {
   alarm: string;
   /** Minutes from the beginning of the fault to the state ALARM. Undefined: it did not fire. */
   firedAfterMinutes?: number;
@@ -18,9 +18,9 @@ interface AlarmResult {
 export interface DrillResult {
   /** Number of alarms. */
   alarms: number;
-  /** Number of alarms that fired because of their fault, with a message that has their anchor of the runbook. */
+  /** Number of alarms that are proven: they fired because of their fault, with the right message, and recovered. */
   fired: number;
-  /** Number of these alarms that recovered after the fault. */
+  /** Number of alarms that recovered after the fault. */
   recovered: number;
   /** Alarms that did not fire or did not recover, with the reason. */
   missing: { alarm: string; problem: string }[];
@@ -55,6 +55,8 @@ export interface DrillOptions {
  */
 export async function runDrill(stage: Stage, { only, say }: DrillOptions): Promise<DrillResult> {
   const known = definitions(5);
+  const unknown = only?.filter((name) => !known.has(name)) ?? [];
+  if (unknown.length > 0) throw new Error(`--only: no alarm has the name ${unknown.join(", ")}`);
   const wanted = (name: string) => !only || only.includes(name);
   const expected = [...known.keys()].filter(wanted);
   for (let minute = 0; minute < WARM_UP_MINUTES; minute++) await stage.passMinute();
@@ -65,8 +67,12 @@ export async function runDrill(stage: Stage, { only, say }: DrillOptions): Promi
     say(`causing ${faults.flatMap(({ fires }) => fires).join(", ")}`);
     results.push(...(await runRound(stage, faults, known)));
   }
+  return summary(expected, results);
+}
+
+/** Result of a drill of the expected alarms. An alarm with two faults must pass both. */
+export function summary(expected: string[], results: AlarmResult[]): DrillResult {
   const byName = new Map<string, AlarmResult>();
-  // An alarm with two faults must pass both.
   for (const result of results) if (!byName.get(result.alarm)?.problem) byName.set(result.alarm, result);
   const missing = expected.flatMap((alarm) => {
     const result = byName.get(alarm);
@@ -76,7 +82,7 @@ export async function runDrill(stage: Stage, { only, say }: DrillOptions): Promi
   const all = expected.flatMap((alarm) => byName.get(alarm) ?? []);
   return {
     alarms: expected.length,
-    fired: all.filter(({ firedAfterMinutes }) => firedAfterMinutes !== undefined).length,
+    fired: all.filter(({ problem }) => !problem).length,
     recovered: all.filter(({ recoveredAfterMinutes }) => recoveredAfterMinutes !== undefined).length,
     missing,
     results: all,
@@ -90,7 +96,8 @@ async function runRound(
 ): Promise<AlarmResult[]> {
   const { aws } = stage.cloud;
   const results = faults.flatMap(({ fires, by }) => fires.map((alarm): AlarmResult => ({ alarm, by })));
-  const isInAlarm = ({ alarm }: AlarmResult) => aws.cloudwatch.stateOf(alarmId(stage, alarm)) === "ALARM";
+  const stateOf = ({ alarm }: AlarmResult) => aws.cloudwatch.stateOf(alarmId(stage, alarm));
+  const isInAlarm = (result: AlarmResult) => stateOf(result) === "ALARM";
   for (const result of results) if (isInAlarm(result)) result.problem = "was in the state ALARM before its fault";
   const messagesBefore = aws.deliveries.length;
 
@@ -111,7 +118,7 @@ async function runRound(
   const open = () => results.filter((result) => result.firedAfterMinutes && !result.recoveredAfterMinutes);
   for (let minute = 1; minute <= RECOVER_MINUTES && open().length > 0; minute++) {
     await stage.passMinute();
-    for (const result of open()) if (!isInAlarm(result)) result.recoveredAfterMinutes = minute;
+    for (const result of open()) if (stateOf(result) === "OK") result.recoveredAfterMinutes = minute;
   }
   for (const result of open()) result.problem ??= `did not recover within ${RECOVER_MINUTES} minutes`;
   return results;

@@ -192,7 +192,7 @@ export class Stage {
       new UpdateItemCommand({
         TableName: String(table?.outputs.name),
         Key: { pk: { S: `${ephemeralKeys.keepAlive}${this.endpoint(model).id}` } },
-        UpdateExpression: "SET sent_at = :never",
+        UpdateExpression: "SET next_at = :never",
         ExpressionAttributeValues: { ":never": { N: "0" } },
       }),
     );

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { Events } from "../../support/events";
-import { queue } from "../sqs";
 import type { AwsAccount, AwsResource } from "../support/account";
 import type { Effects } from "../support/resource";
 import type { Timers } from "../support/timers";
@@ -27,8 +26,6 @@ export interface CloudWatchOptions {
   timers: Timers;
   /** Publishes a message to an SNS topic. */
   publish(topicArn: string, message: { subject: string; message: string }): Promise<void>;
-  /** Messages of an SQS queue. */
-  messages(queueArn: string): readonly unknown[];
 }
 
 const Alarm = z.object({
@@ -106,7 +103,6 @@ export class CloudWatch implements MetricSink {
   async evaluate(): Promise<void> {
     const { account } = this.options;
     const endMs = Math.floor(this.options.timers.now() / MINUTE_MS) * MINUTE_MS;
-    this.measureQueues(endMs);
     for (const alarm of account.list(metricAlarm.type)) {
       const state = this.evaluateMetric(alarm, endMs);
       if (state !== undefined) await this.change(alarm, state);
@@ -142,20 +138,6 @@ export class CloudWatch implements MetricSink {
     // CloudWatch publishes no metric for a line without the member of a dimension.
     if (found.some(([, text]) => typeof text !== "string")) return;
     this.put({ namespace, name, dimensions: Object.fromEntries(found) }, Number(value));
-  }
-
-  /** SQS publishes the number of messages of each queue that is used. */
-  private measureQueues(endMs: number): void {
-    const { account, messages } = this.options;
-    for (const { outputs } of account.list(queue.type)) {
-      const count = messages(String(outputs.arn)).length;
-      const id = {
-        namespace: "AWS/SQS",
-        name: "ApproximateNumberOfMessagesVisible",
-        dimensions: { QueueName: String(outputs.name) },
-      };
-      if (count > 0) this.metrics.put(id, count, endMs - 1);
-    }
   }
 
   /** An alarm looks at whole periods that end now, so that the periods of successive evaluations overlap. */

@@ -30,12 +30,9 @@ export class Topics {
       await this.subscribe(id, outputs);
       return undefined;
     },
-    delete: async ({ id }) => void this.confirmed.delete(id),
   };
   /** Messages that the subscribers have received, the oldest first. */
   readonly deliveries: Delivery[] = [];
-  /** Ids of the confirmed subscriptions. */
-  private readonly confirmed = new Set<string>();
   /** Subscriptions by the token of their confirmation. */
   private readonly tokens = new Map<string, string>();
 
@@ -43,10 +40,7 @@ export class Topics {
     private readonly account: AwsAccount,
     private readonly events: Events,
     private readonly api: { listening?: Listening },
-  ) {
-    // The account file keeps no confirmations.
-    for (const { id } of account.list(topicSubscription.type)) this.confirmed.add(id);
-  }
+  ) {}
 
   /** Starts the service with the address that confirms subscriptions. */
   static async start(account: AwsAccount, events: Events): Promise<Topics> {
@@ -73,7 +67,7 @@ export class Topics {
 
   private async subscribe(id: string, { protocol, endpoint, topic }: AwsResource["outputs"]): Promise<void> {
     if (protocol === "email") {
-      this.confirmed.add(id);
+      this.setConfirmed(id);
       this.events.emit({ source: "sns", summary: `mail to ${endpoint}: subscription confirmed` });
       return;
     }
@@ -87,12 +81,19 @@ export class Topics {
   private confirm(query: URLSearchParams): Response {
     const id = this.tokens.get(query.get("Token") ?? "");
     if (query.get("Action") !== "ConfirmSubscription" || id === undefined) return new Response("", { status: 400 });
-    this.confirmed.add(id);
+    this.setConfirmed(id);
     return new Response(`<SubscriptionArn>${id}</SubscriptionArn>`, { headers: { "content-type": "text/xml" } });
   }
 
-  private async deliver({ id, outputs }: AwsResource, subject: string, message: string): Promise<void> {
-    if (!this.confirmed.has(id)) return;
+  /** Marks a subscription as confirmed. The account file keeps the mark. */
+  private setConfirmed(id: string): void {
+    const subscription = this.account.get(topicSubscription.type, id);
+    if (!subscription) return;
+    this.account.put({ ...subscription, outputs: { ...subscription.outputs, pendingConfirmation: false } });
+  }
+
+  private async deliver({ outputs }: AwsResource, subject: string, message: string): Promise<void> {
+    if (outputs.pendingConfirmation) return;
     const { protocol, endpoint, topic, filterPolicy } = outputs;
     if (filterPolicy && !passes(FilterPolicy.parse(JSON.parse(String(filterPolicy))), message)) return;
     if (protocol === "email") this.events.emit({ source: "sns", summary: `mail to ${endpoint}: ${subject}` });

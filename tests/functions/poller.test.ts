@@ -1,0 +1,172 @@
+import type { JWK } from "jose";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { create, type Settings } from "../../functions/poller";
+import { startSsm } from "../../local/aws/ssm";
+import type { AwsAccount } from "../../local/aws/support/account";
+import { Events } from "../../local/support/events";
+import { type Listening, serve } from "../../local/support/http";
+import { engines } from "../tables/engines";
+import { type Database, openDatabase } from "../tables/tables";
+import { type MetricLine, recordMetrics, valuesOf } from "./metricLines";
+import { createTicketKeys } from "./ticketKeys";
+
+// The poller with a real table, a real Parameter Store and a RunPod whose routes fail on demand.
+let database: Database;
+let ssm: Listening;
+let runpod: Listening;
+let key: JWK;
+let settings: Settings;
+let lines: MetricLine[];
+/** Ends of the paths that answer 500. */
+let failing: string[];
+/** Paths of the requests. */
+let asked: string[];
+let jobs: { input: { ticket: string } }[];
+
+const answers: [string, object][] = [
+  ["/health", { jobs: { inQueue: 1, failed: 0 }, workers: { throttled: 1 } }],
+  ["/releases", { rollout: { percentOnLatest: 100, workersTotal: 1 } }],
+  ["/billing/serverless", { records: [{ totalAmount: 2 }] }],
+  ["/run", { id: "job", status: "IN_QUEUE" }],
+  ["/phi3", { workers: { max: 1 } }],
+  ["/mistral", { workers: { max: 3 } }],
+];
+
+beforeAll(async () => {
+  ({ key } = await createTicketKeys());
+  const [engine] = engines;
+  if (!engine) throw new Error("The list of database engines is empty");
+  database = await openDatabase(engine);
+  const values = new Map([
+    ["/runpod", "rpa_key"],
+    ["/signing-key", JSON.stringify(key)],
+  ]);
+  const account = {
+    get: (_type: string, id: string) =>
+      values.has(id) ? { id, outputs: { type: "String", value: values.get(id) } } : undefined,
+    arn: () => "",
+  } as unknown as AwsAccount;
+  ssm = await startSsm(account, new Events());
+  vi.stubEnv("AWS_ENDPOINT_URL_SSM", ssm.url);
+  runpod = await serve("RunPod", 0, async (request) => {
+    const { pathname } = new URL(request.url);
+    asked.push(pathname);
+    if (failing.some((end) => pathname.endsWith(end))) return new Response("", { status: 500 });
+    if (request.method === "POST") jobs.push((await request.json()) as (typeof jobs)[number]);
+    const answer = answers.find(([end]) => pathname.endsWith(end));
+    return answer ? Response.json(answer[1]) : new Response("", { status: 404 });
+  });
+});
+beforeEach(async () => {
+  failing = [];
+  asked = [];
+  jobs = [];
+  for (const level of ["log", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
+  lines = recordMetrics();
+  settings = {
+    runpodApiUrl: runpod.url,
+    runpodJobApiUrl: `${runpod.url}/v2`,
+    runpodKeyParameter: "/runpod",
+    endpoints: { phi3: { id: "phi3", workersMax: 3 }, mistral: { id: "mistral", workersMax: 3 } },
+    ephemeralTable: (await database.make()).ephemeral,
+    ticketIssuer: "snack-misaki/test",
+    signingKeyParameter: "/signing-key",
+    metrics: "all",
+  };
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+afterAll(() => Promise.all([database?.close(), ssm?.close(), runpod?.close()]));
+
+const alarms = (code: string) =>
+  vi.mocked(console.error).mock.calls.flatMap(([line]) => (line.alarm === code ? [line] : []));
+const claimsOf = ({ input }: (typeof jobs)[number]) =>
+  JSON.parse(Buffer.from(input.ticket.split(".")[1] ?? "", "base64url").toString());
+
+describe("The poller", () => {
+  it("publishes the health, the shrinking, the rollout and the costs of each endpoint", async () => {
+    await create(settings)();
+    expect(valuesOf(lines, "QueueDepth")).toEqual([1, 1]);
+    expect(lines).toContainEqual({ EndpointShrunk: 1, model: "phi3" });
+    expect(lines).toContainEqual({ EndpointShrunk: 0, model: "mistral" });
+    expect(valuesOf(lines, "RolloutPercent")).toEqual([100, 100]);
+    expect(valuesOf(lines, "HourlyUsd")).toEqual([2, 2]);
+    expect(alarms("runpod_unreadable")).toEqual([]);
+  });
+
+  it.each([
+    ["health", "/health", "QueueDepth"],
+    ["endpoint", "/phi3", "EndpointShrunk"],
+    ["rollout", "/releases", "RolloutPercent"],
+    ["costs", "/billing/serverless", "HourlyUsd"],
+  ])(
+    "publishes everything else when the part %s is unreadable, and names it in one line",
+    async (part, path, metric) => {
+      failing = [path];
+      await create(settings)();
+      const others = ["QueueDepth", "EndpointShrunk", "RolloutPercent", "HourlyUsd"].filter((name) => name !== metric);
+      for (const name of others) expect(valuesOf(lines, name), name).toHaveLength(2);
+      const raised = alarms("runpod_unreadable").filter(({ model }) => model === "phi3");
+      expect(raised).toHaveLength(1);
+      expect(Object.keys(raised[0].failed)).toEqual([part]);
+    },
+  );
+
+  it("reads the costs once in each hour, and again in the next minute when they were unreadable", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
+    const poll = create(settings);
+    const reads = () => asked.filter((path) => path.includes("/billing/")).length;
+    failing = ["/billing/serverless"];
+    await poll();
+    failing = [];
+    await poll();
+    expect(reads()).toBe(4);
+    vi.setSystemTime(new Date("2026-11-22T12:59:00Z"));
+    await poll();
+    expect(reads()).toBe(4);
+    vi.setSystemTime(new Date("2026-11-22T13:00:00Z"));
+    await poll();
+    expect(reads()).toBe(6);
+  });
+
+  it("finishes the other parts before it fails", async () => {
+    await expect(create({ ...settings, tokenExpiryParameter: "/missing" })()).rejects.toMatchObject({
+      code: "unavailable",
+    });
+    expect(valuesOf(lines, "QueueDepth")).toEqual([1, 1]);
+    expect(jobs).toHaveLength(2);
+  });
+});
+
+describe("A keep-alive job", () => {
+  it("is sent in the first run, with a ticket of its kind, and not in the next run", async () => {
+    const poll = create(settings);
+    await poll();
+    await poll();
+    expect(jobs.map(claimsOf)).toEqual(
+      expect.arrayContaining(
+        ["phi3", "mistral"].map((aud) =>
+          expect.objectContaining({ kind: "keepalive", aud, plan: "free", sub: "keepalive" }),
+        ),
+      ),
+    );
+    expect(jobs).toHaveLength(2);
+  });
+
+  it("that RunPod refuses is sent again after ten minutes, and the alarm has RunPod's answer", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:10:00Z") });
+    const poll = create(settings);
+    failing = ["/run"];
+    await poll();
+    expect(alarms("keep_alive_failed")).toHaveLength(2);
+    expect(alarms("keep_alive_failed")[0].cause).toContain("RunPod answered /run with 500");
+    failing = [];
+    await poll();
+    expect(jobs).toEqual([]);
+    vi.setSystemTime(new Date("2026-11-22T12:20:00Z"));
+    await poll();
+    expect(jobs).toHaveLength(2);
+  });
+});
