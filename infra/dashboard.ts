@@ -101,7 +101,7 @@ function sections({ stack, operations }: DashboardArgs["config"], { apiId, funct
         own("WorkersIdle", "Maximum"),
         own("WorkersInitializing", "Maximum"),
       ),
-      graph("Workers in trouble", own("WorkersThrottled", "Maximum"), own("WorkersUnhealthy", "Maximum")),
+      graph("Workers in trouble", own("WorkersUnhealthy", "Maximum")),
       graph(
         "Endpoints in trouble",
         own("CrashLoop", "Maximum"),

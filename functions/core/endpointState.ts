@@ -25,7 +25,6 @@ export function healthMetrics(
     WorkersRunning: workers.running,
     WorkersIdle: workers.idle,
     WorkersInitializing: workers.initializing,
-    WorkersThrottled: workers.throttled,
     WorkersUnhealthy: workers.unhealthy,
     CrashLoop: Number(workers.unhealthy > 0 && isWaiting),
     Scarcity: Number(workers.throttled > 0 && isWaiting),

@@ -49,7 +49,6 @@ export const metrics = {
   WorkersRunning: { unit: "Count", by: "model", isDetail: true },
   WorkersIdle: { unit: "Count", by: "model", isDetail: true },
   WorkersInitializing: { unit: "Count", by: "model", isDetail: true },
-  WorkersThrottled: { unit: "Count", by: "model", isDetail: true },
   WorkersUnhealthy: { unit: "Count", by: "model" },
   /** 1 while workers crash and jobs wait. */
   CrashLoop: { unit: "None", by: "model" },

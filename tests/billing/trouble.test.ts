@@ -3,6 +3,7 @@ import type Stripe from "stripe";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { entitlement } from "../../functions/core/entitlement";
 import { create as createReconciler } from "../../functions/reconciler";
+import { recordMetrics } from "../functions/metricLines";
 import { startCrashProxy } from "./crashProxy";
 import { answered, billingFixture, delivery, event } from "./fixture";
 
@@ -156,6 +157,22 @@ describe("reconciler", () => {
         ExpressionAttributeValues: { ":past": { S: "2026-01-01T00:00:00.000Z" } },
       }),
     );
+
+  it("counts events that it has synced as fixes, and no events of strangers", async () => {
+    const { customer } = await known();
+    const listed = (of: string) => JSON.parse(event("invoice.paid", { object: "invoice", id: "in_1", customer: of }));
+    const fixesOf = async (of: string) => {
+      const created = Math.floor(Date.now() / 1000) - 600;
+      const body = { object: "list", has_more: false, url: "/v1/events", data: [{ ...listed(of), created }] };
+      on().between.stripe.fault = ({ path }) => (path.startsWith("/v1/events") ? { status: 200, body } : undefined);
+      using metrics = recordMetrics();
+      const done = await createReconciler(on().settings)({}, context);
+      expect(done.events).toBe(1);
+      return metrics.values("ReconcilerFixes");
+    };
+    expect(await fixesOf("cus_of_a_stranger")).toEqual([0]);
+    expect(await fixesOf(customer)).toEqual([1]);
+  });
 
   it("still reviews due rows when Stripe's event list fails, and reports the failure", async () => {
     const { userId, subscription } = await known();

@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from "node:crypto";
 import Stripe from "stripe";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { recordMetrics } from "../functions/metricLines";
 import { answered, billingFixture, delivery, event, SECRET, SECRET_PARAMETER } from "./fixture";
 
 // The webhook function with real tables, a Stripe account and arbitrary requests.
@@ -95,6 +96,14 @@ describe("webhook with a valid signature", () => {
     ["prefixed with a byte order mark", `\uFEFF${event("invoice.paid", { object: "invoice", id: "in_1" })}`],
   ])("rejects a body that is %s", async (_name, body) => {
     expect(await send(body)).toEqual(refused);
+  });
+
+  it("counts an event of the wrong mode, such as a live event with a test key, as a bad signature", async () => {
+    using metrics = recordMetrics();
+    const body = event("invoice.paid", { object: "invoice", id: "in_1" }, { livemode: true });
+    const answer = await send(body);
+    expect(answer).toEqual(refused);
+    expect(metrics.values("WebhookSignatureFailures")).toEqual([1]);
   });
 
   it.each([

@@ -1,22 +1,31 @@
-import { vi } from "vitest";
 import { METRICS_NAMESPACE } from "../../functions/lib/metrics";
 
-/** A line in CloudWatch's embedded metric format: its metrics and its dimension. */
-export type MetricLine = Record<string, number | string>;
-
-/** Records the metrics that functions publish from now on. `vi.restoreAllMocks` ends the recording. */
-export function recordMetrics(): MetricLine[] {
-  vi.stubEnv(METRICS_NAMESPACE, "Stage");
-  const lines: MetricLine[] = [];
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    const { _aws, ...line } = JSON.parse(String(text));
-    lines.push(line);
-    return true;
-  });
-  return lines;
+/** Metrics that functions publish while the recording lasts. */
+export interface Recording extends Disposable {
+  /** Metrics and dimensions of each line. */
+  lines: Record<string, number | string>[];
+  /** Values of one metric, in the order of their lines. */
+  values(name: string): (number | string)[];
 }
 
-/** Values of one metric, in the order of their lines. */
-export function valuesOf(lines: MetricLine[], name: string): (number | string)[] {
-  return lines.flatMap((line) => line[name] ?? []);
+/** Records the lines in CloudWatch's embedded metric format, until the recording is disposed. */
+export function recordMetrics(): Recording {
+  const { stdout, env } = process;
+  const { write } = stdout;
+  const lines: Recording["lines"] = [];
+  env[METRICS_NAMESPACE] = "Stage";
+  stdout.write = ((...args: Parameters<typeof write>) => {
+    if (!String(args[0]).startsWith('{"_aws":')) return write.apply(stdout, args);
+    const { _aws, ...line } = JSON.parse(String(args[0]));
+    lines.push(line);
+    return true;
+  }) as typeof write;
+  return {
+    lines,
+    values: (name) => lines.flatMap((line) => line[name] ?? []),
+    [Symbol.dispose]() {
+      stdout.write = write;
+      delete env[METRICS_NAMESPACE];
+    },
+  };
 }

@@ -7,7 +7,7 @@ import { Events } from "../../local/support/events";
 import { type Listening, serve } from "../../local/support/http";
 import { engines } from "../tables/engines";
 import { type Database, openDatabase } from "../tables/tables";
-import { type MetricLine, recordMetrics, valuesOf } from "./metricLines";
+import { type Recording, recordMetrics } from "./metricLines";
 import { createTicketKeys } from "./ticketKeys";
 
 // The poller with a real table, a real Parameter Store and a RunPod whose routes fail on demand.
@@ -16,7 +16,7 @@ let ssm: Listening;
 let runpod: Listening;
 let key: JWK;
 let settings: Settings;
-let lines: MetricLine[];
+let metrics: Recording;
 /** Ends of the paths that answer 500. */
 let failing: string[];
 /** Paths of the requests. */
@@ -62,7 +62,7 @@ beforeEach(async () => {
   asked = [];
   jobs = [];
   for (const level of ["log", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  lines = recordMetrics();
+  metrics = recordMetrics();
   settings = {
     runpodApiUrl: runpod.url,
     runpodJobApiUrl: `${runpod.url}/v2`,
@@ -75,6 +75,7 @@ beforeEach(async () => {
   };
 });
 afterEach(() => {
+  metrics[Symbol.dispose]();
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
@@ -88,11 +89,11 @@ const claimsOf = ({ input }: (typeof jobs)[number]) =>
 describe("The poller", () => {
   it("publishes the health, the shrinking, the rollout and the costs of each endpoint", async () => {
     await create(settings)();
-    expect(valuesOf(lines, "QueueDepth")).toEqual([1, 1]);
-    expect(lines).toContainEqual({ EndpointShrunk: 1, model: "phi3" });
-    expect(lines).toContainEqual({ EndpointShrunk: 0, model: "mistral" });
-    expect(valuesOf(lines, "RolloutPercent")).toEqual([100, 100]);
-    expect(valuesOf(lines, "HourlyUsd")).toEqual([2, 2]);
+    expect(metrics.values("QueueDepth")).toEqual([1, 1]);
+    expect(metrics.lines).toContainEqual({ EndpointShrunk: 1, model: "phi3" });
+    expect(metrics.lines).toContainEqual({ EndpointShrunk: 0, model: "mistral" });
+    expect(metrics.values("RolloutPercent")).toEqual([100, 100]);
+    expect(metrics.values("HourlyUsd")).toEqual([2, 2]);
     expect(alarms("runpod_unreadable")).toEqual([]);
   });
 
@@ -107,7 +108,7 @@ describe("The poller", () => {
       failing = [path];
       await create(settings)();
       const others = ["QueueDepth", "EndpointShrunk", "RolloutPercent", "HourlyUsd"].filter((name) => name !== metric);
-      for (const name of others) expect(valuesOf(lines, name), name).toHaveLength(2);
+      for (const name of others) expect(metrics.values(name), name).toHaveLength(2);
       const raised = alarms("runpod_unreadable").filter(({ model }) => model === "phi3");
       expect(raised).toHaveLength(1);
       expect(Object.keys(raised[0].failed)).toEqual([part]);
@@ -135,7 +136,7 @@ describe("The poller", () => {
     await expect(create({ ...settings, tokenExpiryParameter: "/missing" })()).rejects.toMatchObject({
       code: "unavailable",
     });
-    expect(valuesOf(lines, "QueueDepth")).toEqual([1, 1]);
+    expect(metrics.values("QueueDepth")).toEqual([1, 1]);
     expect(jobs).toHaveLength(2);
   });
 });

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { models } from "../../contract/plan";
 import { alarmCodes } from "../../functions/core/alarmCodes";
+import { healthMetrics } from "../../functions/core/endpointState";
 import { dimensionOf, dimensionValues, isDetail, type MetricName, metrics } from "../../functions/core/metrics";
 import { alarmDescription, compositeAlarms, metricAlarms, runbookAnchor } from "../../infra/alarms";
 import { rounds } from "../../verify/drill/faults";
@@ -37,6 +39,41 @@ describe("The custom metrics of a stack", () => {
     for (const { name, metric } of alarms) {
       if (metric.of === "stack") expect(metric.model !== undefined, name).toBe(dimensionOf(metric.name) === "model");
     }
+  });
+});
+
+describe("The alarm", () => {
+  const alarm = (name: string) => alarms.find((each) => each.name === name);
+
+  it("customers-cannot-chat also fires when Lambda refuses the relay or the session, or the API fails", () => {
+    const [page] = compositeAlarms;
+    expect(page?.anyOf).toEqual(expect.arrayContaining([["relay-throttled"], ["session-throttled"], ["api-5xx"]]));
+  });
+
+  it("runpod-unreadable ignores a single minute in which no endpoint could be read", () => {
+    const { threshold, comparison, statistic } = alarm("runpod-unreadable") ?? {};
+    expect({ statistic, comparison }).toEqual({ statistic: "Sum", comparison: "atLeast" });
+    expect(threshold).toBeGreaterThan(models.length);
+  });
+
+  it("webhook-lag fires for a single late event", () => {
+    expect(alarm("webhook-lag")?.periods).toBe(1);
+  });
+
+  it("failed-runs looks at new events, so that an old event in the queue does not keep it on", () => {
+    expect(alarm("failed-runs")?.metric).toEqual({ of: "failedRuns", name: "NumberOfMessagesSent" });
+  });
+
+  it("of a scarce GPU fires only while chats wait", () => {
+    const workers = { idle: 0, initializing: 0, running: 0, throttled: 1, unhealthy: 0, ready: 0 };
+    const scarcity = (inQueue: number) => healthMetrics({ jobs: { inQueue, failed: 0 }, workers }, 0).Scarcity;
+    expect([scarcity(0), scarcity(1)]).toEqual([0, 1]);
+    for (const model of models)
+      expect(alarm(`${model}-scarcity`)?.metric).toEqual({ of: "stack", name: "Scarcity", model });
+  });
+
+  it("of a shrunk endpoint names the command that restores it", () => {
+    for (const model of models) expect(alarm(`${model}-shrunk`)?.run).toBe("pulumi up --stack <stack>");
   });
 });
 

@@ -28,11 +28,14 @@ export class Topics {
   readonly effects: Effects = {
     create: async ({ id, outputs }) => {
       await this.subscribe(id, outputs);
-      return undefined;
+      return { pendingConfirmation: !this.confirmed.has(id) };
     },
+    delete: async ({ id }) => void this.confirmed.delete(id),
   };
   /** Messages that the subscribers have received, the oldest first. */
   readonly deliveries: Delivery[] = [];
+  /** Ids of the confirmed subscriptions. The account file keeps them as outputs of the subscriptions. */
+  private readonly confirmed = new Set<string>();
   /** Subscriptions by the token of their confirmation. */
   private readonly tokens = new Map<string, string>();
 
@@ -40,7 +43,11 @@ export class Topics {
     private readonly account: AwsAccount,
     private readonly events: Events,
     private readonly api: { listening?: Listening },
-  ) {}
+  ) {
+    for (const { id, outputs } of account.list(topicSubscription.type)) {
+      if (!outputs.pendingConfirmation) this.confirmed.add(id);
+    }
+  }
 
   /** Starts the service with the address that confirms subscriptions. */
   static async start(account: AwsAccount, events: Events): Promise<Topics> {
@@ -85,15 +92,16 @@ export class Topics {
     return new Response(`<SubscriptionArn>${id}</SubscriptionArn>`, { headers: { "content-type": "text/xml" } });
   }
 
-  /** Marks a subscription as confirmed. The account file keeps the mark. */
+  /** Confirms a subscription, which may not be in the account yet. */
   private setConfirmed(id: string): void {
+    this.confirmed.add(id);
     const subscription = this.account.get(topicSubscription.type, id);
     if (!subscription) return;
     this.account.put({ ...subscription, outputs: { ...subscription.outputs, pendingConfirmation: false } });
   }
 
-  private async deliver({ outputs }: AwsResource, subject: string, message: string): Promise<void> {
-    if (outputs.pendingConfirmation) return;
+  private async deliver({ id, outputs }: AwsResource, subject: string, message: string): Promise<void> {
+    if (!this.confirmed.has(id)) return;
     const { protocol, endpoint, topic, filterPolicy } = outputs;
     if (filterPolicy && !passes(FilterPolicy.parse(JSON.parse(String(filterPolicy))), message)) return;
     if (protocol === "email") this.events.emit({ source: "sns", summary: `mail to ${endpoint}: ${subject}` });

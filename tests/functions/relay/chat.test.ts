@@ -4,6 +4,7 @@ import { errorCodes } from "../../../contract/errors";
 import { ChatReply, type RelayItem } from "../../../contract/relay";
 import { type ProviderChat, type ProviderEvent, ProviderFailure } from "../../../functions/core/relay/provider";
 import { createRelay, type RelayServices } from "../../../functions/relay/handler";
+import { recordMetrics } from "../metricLines";
 import { createServices, createTickets, ScriptedProvider } from "./doubles";
 import { readEvents, readItems } from "./events";
 import { type Host, startHost } from "./host";
@@ -181,6 +182,43 @@ describe("A chat", () => {
     provider.scripts = [["half", 60_000]];
     expect((await readItems(await stream())).at(-1)).toMatchObject({ error: { code: "timeout" }, text: "half" });
     expect(provider.stoppedAt).toBeDefined();
+  });
+});
+
+describe("The share of failed chats", () => {
+  it("counts 0 for a reply and 1 for a failure of ours", async () => {
+    using metrics = recordMetrics();
+    provider.scripts = [["a", "end"], [new ProviderFailure("overloaded", "no")]];
+    await (await chat()).text();
+    await (await chat()).text();
+    await host.idle();
+    expect(metrics.values("ChatFailed")).toEqual([0, 1]);
+  });
+
+  it("does not count refused and cancelled chats", async () => {
+    using metrics = recordMetrics();
+    const limit = { chatsPerMinute: 1, tokensPerDay: 1_000_000 };
+    await start({ limits: { free: limit, paid: limit, vip: limit } });
+    provider.scripts = [["a", 60_000, "end"]];
+    const ticket = await relay.tickets.sign("vip");
+    const answering = stream({ text: "x", id: "cancel-me" }, { ticket });
+    await vi.waitUntil(() => provider.chats.length === 1);
+    expect((await chat({ text: "x" }, { ticket })).status).toBe(429);
+    await post("/chat/cancel-me/cancel", {}, { ticket });
+    await (await answering).text();
+    expect((await chat({ text: "x" }, { ticket: "nonsense" })).status).toBe(401);
+    await host.idle();
+    expect(metrics.values("ChatFailed")).toEqual([]);
+  });
+
+  it("counts a chat that fails before it starts, and no failed cancellation", async () => {
+    using metrics = recordMetrics();
+    const readTicket = () => Promise.reject(new Error("no keys"));
+    await start({ readTicket });
+    expect((await post("/chat/some-chat/cancel", {})).status).toBe(500);
+    expect(metrics.values("ChatFailed")).toEqual([]);
+    expect((await chat()).status).toBe(500);
+    expect(metrics.values("ChatFailed")).toEqual([1]);
   });
 });
 
@@ -378,6 +416,9 @@ describe("An answer", () => {
       errorOf(await fetch(`${host.url}/chat`, { method: "POST", body: "text" })),
     ]);
     expect(codes).toEqual(["not_found", "not_found", ...Array(4).fill("invalid_input")]);
+    // Each refusal is a line in the log.
+    for (const code of codes) expect(log.join("\n")).toContain(`"code":"${code}"`);
+    expect(log).toHaveLength(codes.length);
   });
 
   it("leaves no prompt, reply, ticket or address in the log", async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LegacyChatResponse } from "../../../contract/relay";
 import { createRelay, type RelayServices } from "../../../functions/relay/handler";
 import { ACCOUNT_KEY, RunpodFixture } from "../../local/runpod/fixture";
+import { recordMetrics } from "../metricLines";
 import { createServices, issuer, ScriptedProvider } from "./doubles";
 import { type Host, startHost } from "./host";
 
@@ -92,6 +93,22 @@ describe.each(versions)("Version %s of the first web frontend", (_, body) => {
     await host.idle();
     expect((await runpod.json(`${endpoint}/health`)).jobs).toMatchObject({ inQueue: 1 });
     expect(relay.usage.settled).toHaveLength(1);
+  });
+
+  it("does not count as a failed chat while the model starts, because Mama has answered", async () => {
+    using metrics = recordMetrics();
+    await start();
+    expect(await (await post(body)).json()).toMatchObject({ waiting: true });
+    await host.idle();
+    expect(metrics.values("ChatFailed")).toEqual([]);
+  });
+
+  it("counts as a failed chat when the model fails", async () => {
+    using metrics = recordMetrics();
+    await start({ workerKey: () => Promise.reject(new Error("no key")) });
+    expect((await post(body)).status).toBeGreaterThanOrEqual(500);
+    await host.idle();
+    expect(metrics.values("ChatFailed")).toEqual([1]);
   });
 
   it("gets Mama's sentence for an error, with the error's status", async () => {

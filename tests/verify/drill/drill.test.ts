@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { SimulatedTimers } from "../../../local/aws/support/timers";
 import { inTemporaryCloud } from "../../../local/cloud/temporaryCloud";
-import { runDrill } from "../../../verify/drill/run";
+import { runDrill, summary } from "../../../verify/drill/run";
 import { drillConfig, Stage } from "../../../verify/drill/stage";
 
 // `npm run drill` fires every alarm. These stand for the kinds: an own metric, an alarm code, a metric of AWS, a composite
@@ -17,6 +17,22 @@ const only = [
   "runpod-unreadable",
   "poller-silent",
 ];
+
+it("a drill of an unknown alarm is an error that names it", async () => {
+  const options = { only: ["poller-silent", "poler-errors"], say: () => {} };
+  await expect(runDrill({} as Stage, options)).rejects.toThrow("no alarm has the name poler-errors");
+});
+
+it("an alarm with a problem does not count as fired, nor does an alarm that never fired", () => {
+  const by = "path";
+  const ok = { alarm: "a", by, firedAfterMinutes: 1, recoveredAfterMinutes: 2 } as const;
+  const silent = { ...ok, alarm: "b", problem: "sent no message" };
+  const late = { alarm: "c", by, problem: "did not fire within 75 minutes" } as const;
+  expect(summary(["a", "b", "c", "d"], [ok, silent, late])).toMatchObject({
+    ...{ alarms: 4, fired: 1, recovered: 2 },
+    missing: [{ alarm: "b" }, { alarm: "c" }, { alarm: "d", problem: "no fault of the drill causes it" }],
+  });
+});
 
 it("a drill fires each alarm by its fault, finds the runbook in its message, and sees it recover", async () => {
   const timers = new SimulatedTimers();

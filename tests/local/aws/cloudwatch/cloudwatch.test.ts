@@ -164,6 +164,29 @@ describe("An alarm's message", () => {
     await webhook.close();
   });
 
+  it("reaches only the confirmed subscriptions after a restart", async () => {
+    await using first = await startTestCloud();
+    const topic = await first.engine.create(TOPIC, "alarms", {});
+    const [confirming, silent] = await Promise.all([startWebhook(true), startWebhook(false)]);
+    for (const { url, port } of [confirming, silent]) {
+      const inputs = { topic: topic.id, protocol: "http", endpoint: url };
+      await first.engine.create(SUBSCRIPTION, `hook-${port}`, inputs);
+    }
+    await first.stop();
+
+    const timers = new ManualTimers();
+    const second = await startTestCloud({ dir: first.dir, timers });
+    const alarm = { ...failures, evaluationPeriods: 1, alarmActions: [topic.id] };
+    await second.engine.create(ALARM, "failures", alarm);
+    put(second, 3);
+    timers.advance(MINUTE_MS);
+    await second.aws.cloudwatch.settled();
+    expect(confirming.received.map(({ Type }) => Type)).toEqual(["SubscriptionConfirmation", "Notification"]);
+    expect(silent.received.map(({ Type }) => Type)).toEqual(["SubscriptionConfirmation"]);
+    await second.stop();
+    await Promise.all([confirming.close(), silent.close()]);
+  });
+
   it("does not reach a webhook that did not confirm, nor one whose filter does not match", async () => {
     await using first = await startCloud();
     const silent = await startWebhook(false);
