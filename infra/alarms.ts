@@ -382,7 +382,7 @@ export const compositeAlarms: CompositeAlarm[] = [
       ["api-5xx"],
     ],
     means:
-      "Customers cannot chat: more than 20 % of at least ten chats in five minutes failed, or the relay, the session or the API refuses or fails. Chats that a browser has with a worker directly are not counted.",
+      "Customers cannot chat: chats fail, or Lambda or the API refuses. Chats directly with a worker are not counted.",
     run: doctor,
   },
 ];

@@ -53,7 +53,7 @@ export const topicSubscription: ResourceType = {
   id: (inputs) => `${text(inputs, "topic")}:${randomId(8, "0123456789abcdef")}`,
   computed: {
     arn: ({ id }) => id,
-    pendingConfirmation: () => true,
+    pendingConfirmation: ({ returned }) => returned.pendingConfirmation,
     ownerId: ({ account }) => account.accountId,
   },
 };
