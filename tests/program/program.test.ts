@@ -158,7 +158,8 @@ describe("Each Lambda archive", () => {
         expect(stdout).toContain("Not available at the moment");
         continue;
       }
-      const answer = JSON.parse(stdout);
+      // The lines before the result are the log.
+      const answer = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
       expect(stderr).toBe("");
       const { error } = functionName(fn) === "admin" ? answer : JSON.parse(answer.body);
       expect(error.code).toBe(expected[functionName(fn) as keyof typeof expected] ?? "unauthorized");
