@@ -131,7 +131,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
   /** Opens a second tab of the same browser. */
   const openSecondTab = async (
     { tab }: Awaited<ReturnType<typeof visit>>,
-    prepare = async (_: Page): Promise<unknown> => {},
+    prepare?: (tab: Page) => Promise<unknown>,
   ) => {
     const second = await tab.context().newPage();
     await prepare?.(second);
@@ -1164,14 +1164,13 @@ function forbidStorage(): void {
   for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get });
 }
 
-/** Fills the page's storage to its last character. */
+/** Fills the page's empty storage until not even the name of a key fits. */
 function fillStorage(): void {
   for (const storage of [localStorage, sessionStorage]) {
-    let text = "";
+    storage.clear();
     for (let size = 2 ** 22; size >= 1; size /= 2) {
       try {
-        storage.setItem("filler", text + "x".repeat(size));
-        text += "x".repeat(size);
+        storage.setItem(String(size), "x".repeat(size));
       } catch {}
     }
   }
