@@ -58,6 +58,7 @@ class App {
   private moves = 0;
   private isFinishingSignIn = false;
   private planReads = 0;
+  private runningReads = 0;
 
   constructor(config: PageConfig) {
     this.client = createClient({ apiUrl: config.apiUrl, ...config.auth });
@@ -98,7 +99,7 @@ class App {
 
   /** Handles an event of the client, which can come from another tab. */
   private onClientEvent(event: ClientEvent): void {
-    if (event.type === "planChanged") this.refreshPlan();
+    if (event.type === "planChanged") this.onPlanChange();
     else if (event.type === "signedOut") this.leave();
     else if (event.type === "sessionLost") this.showEntrance("unauthorized");
     // The callback's own entry follows its sign-in.
@@ -191,11 +192,21 @@ class App {
   /** Reads and shows the plan, and the session that belongs to it. */
   private async readPlan(read: () => Promise<PlanInfo>): Promise<void> {
     const planRead = ++this.planReads;
-    const plan = await read();
-    const session = await this.client.session();
+    this.runningReads++;
+    const { plan, session } = await this.readBoth(read).finally(() => this.runningReads--);
     // Ignore this answer when a later read has started or the customer has left.
     if (planRead !== this.planReads || this.visitor?.customer?.sub !== plan.user_id) return;
     this.setVisitor({ ...this.visitor, plan, session });
+  }
+
+  private async readBoth(read: () => Promise<PlanInfo>) {
+    const plan = await read();
+    return { plan, session: await this.client.session() };
+  }
+
+  /** Shows a change of the plan. A running read of the plan shows it itself, together with its message. */
+  private onPlanChange(): void {
+    if (this.runningReads === 0) this.refreshPlan();
   }
 
   private refreshPlan(): void {
