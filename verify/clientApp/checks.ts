@@ -1,4 +1,5 @@
 import type { BrowserContext, Page } from "playwright-core";
+import { mamaReply } from "../../local/llm/mamaReply";
 
 /** The browser and the app that the checks drive. They run in order and share their tabs. */
 export interface Stage {
@@ -24,10 +25,32 @@ const who = (page: Page) => page.locator("p");
 const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
 const shows = (page: Page, text: string) => who(page).getByText(text, { exact: true }).waitFor();
 
+/** Asks and waits for the whole reply. Fails when the page shows another text meanwhile, such as an earlier reply. */
 async function asks(page: Page, text: string): Promise<void> {
+  const reply = mamaReply(text);
+  const shown = await page.locator("output").evaluateHandle((output) => {
+    const texts: string[] = [];
+    const observer = new MutationObserver(() => texts.push(output.textContent ?? ""));
+    observer.observe(output, { subtree: true, childList: true, characterData: true });
+    return texts;
+  });
   await page.getByLabel("ママに話しかける").fill(text);
   await button(page, "送る").click();
-  await page.locator("output", { hasText: "あら、いらっしゃい。" }).waitFor();
+  await page.waitForFunction(([texts, whole]) => texts.includes(whole), [shown, reply] as const);
+  const other = (await shown.jsonValue()).find((part) => !reply.startsWith(part));
+  if (other !== undefined) throw new Error(`Expected the reply "${reply}", the page showed "${other}"`);
+}
+
+async function signsIn(page: Page): Promise<void> {
+  await button(page, "サインイン").click();
+  await page.waitForURL(/\/login\?.*lang=ja/);
+  await page.getByRole("button", { name: /^free/ }).click();
+}
+
+/** Takes the one message that the page has just shown. It is no error of the app. */
+function tells(complaints: string[], message: RegExp): void {
+  const [told = "", ...others] = complaints.splice(0);
+  if (!message.test(told) || others.length > 0) throw new Error(`The page told "${[told, ...others].join("; ")}"`);
 }
 
 /** What the README's app does, against the local cloud. */
@@ -39,12 +62,19 @@ export const checks: Check[] = [
       await asks(tab, "こんばんは");
     },
   },
+  { name: "a second reply replaces the first one", run: ({ tab }) => asks(tab, "ありがとう") },
+  {
+    name: "a guest at the address of a finished purchase is asked to sign in, and sees the page",
+    async run({ tab, url, complaints }) {
+      await tab.goto(`${url}/?checkout=success`);
+      await shows(tab, "ゲスト (free)");
+      tells(complaints, /Sign in again/);
+    },
+  },
   {
     name: "a customer signs in on the hosted page, in Japanese, and the address has no code afterwards",
     async run({ tab, url }) {
-      await button(tab, "サインイン").click();
-      await tab.waitForURL(/\/login\?.*lang=ja/);
-      await tab.getByRole("button", { name: /^free/ }).click();
+      await signsIn(tab);
       await shows(tab, FREE);
       if (tab.url() !== `${url}/`) throw new Error(`The address is ${tab.url()}`);
     },
@@ -79,6 +109,17 @@ export const checks: Check[] = [
       await button(tab, "サインアウト").click();
       await shows(tab, "ゲスト (free)");
       await shows(other, "ゲスト (free)");
+    },
+  },
+  {
+    name: "a reload finishes a sign-in whose code could not be exchanged",
+    async run({ context, tab, complaints }) {
+      await context.route("**/oauth2/token", (route) => route.abort(), { times: 1 });
+      await signsIn(tab);
+      await shows(tab, "ゲスト (free)");
+      tells(complaints, /could not be reached/);
+      await tab.reload();
+      await shows(tab, PAID);
     },
   },
   {
