@@ -39,6 +39,12 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
   /** Inputs that `check` has validated. */
   const checkedInputs = (properties: Properties) => checkFields(fields, properties).inputs as Values<F> & Properties;
 
+  /**
+   * Properties for the state after an attempt with an unknown outcome. `read` returns the content from the state, so new
+   * content in the state would count as stored at RunPod. Without it, the next `up` shows a change, even after a refresh.
+   */
+  const withoutContent = ({ owner, name }: Properties): Properties => ({ owner, name });
+
   async function findById(id: string): Promise<Named | undefined> {
     const { client, settle } = connection();
     return lookAgain(settle, async () => (await list(client)).find((each) => each.id === id));
@@ -74,7 +80,7 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
         await update(client, existing.id, inputs);
         return existing;
       };
-      const { id } = await createOnce({ find, save, settle }, inputs, properties);
+      const { id } = await createOnce({ find, save, settle }, withoutContent(inputs), properties);
       return { id, outs: inputs };
     },
 
@@ -90,7 +96,7 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
     async update(id: string, _olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
       const inputs = checkedInputs(news);
       if ((await findById(id)) === undefined) throw missingResource(label, id);
-      await recordAttempt(id, inputs, news, () => update(connection().client, id, inputs));
+      await recordAttempt(id, withoutContent(inputs), news, () => update(connection().client, id, inputs));
       return { outs: inputs };
     },
 

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { UnfinishedError } from "../../dynamic/unfinished";
+import { setRetryPolicy } from "../../runpod/retry";
 import { secret } from "../../runpod/secretProvider";
 import { secretReference } from "../../runpod/secretReference";
 import { template } from "../../runpod/templateProvider";
@@ -61,6 +63,33 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     await secret.update(id, inputs, news);
     expect(values()).toEqual([[inputs.name, "hf_canary_value_2"]]);
     expect(account.lines.join()).toContain("running workers keep the old value");
+  });
+
+  it("shows a change after a failed update and a refresh, so the next update sends the value again", async () => {
+    configureProvider(account.runpod, api);
+    setRetryPolicy({ intervalMs: 1, limitMs: 20 });
+    const { id } = await secret.create(inputs);
+    const news = { ...inputs, value: "hf_canary_value_2" };
+    fail("update", 503, { times: 1_000 });
+    const failed = await secret.update(id, inputs, news).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ id, properties: { name: inputs.name } });
+    account.runpod.switches.faults = [];
+    const { props } = await secret.read(id, (failed as UnfinishedError).properties);
+    expect((await secret.diff(id, props, news)).changes).toBe(true);
+    await secret.update(id, props, news);
+    expect(values()).toEqual([[inputs.name, "hf_canary_value_2"]]);
+  });
+
+  it("shows a change after a create that could not replace the value of the existing secret", async () => {
+    configureProvider(account.runpod, api);
+    setRetryPolicy({ intervalMs: 1, limitMs: 20 });
+    const { id } = await secret.create(inputs);
+    const news = { ...inputs, value: "hf_canary_value_2" };
+    fail("update", 503, { times: 1_000 });
+    const failed = await secret.create(news).catch((error: unknown) => error);
+    account.runpod.switches.faults = [];
+    const { props } = await secret.read(id, (failed as UnfinishedError).properties);
+    expect((await secret.diff(id, props, news)).changes).toBe(true);
   });
 
   it("is replaced when its name changes, because RunPod's names are immutable", async () => {
