@@ -1,4 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, vi } from "vitest";
+import { applyRollout } from "../../runpod/rollout";
+import type { Workers } from "../../runpod/workers";
 import { unfinished } from "./engine";
 import type { WorkerState } from "./fakeRunpod";
 import { createResource, fakeFixtures } from "./fixture";
@@ -231,4 +234,34 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     const [{ id } = { id: "" }] = runpod.snapshot().endpoints;
     expect(unfinished(error)).toMatchObject({ id, properties: { workersMin: 1 } });
   });
+});
+
+it("A rollout counts the time of slow reads against its limit", async () => {
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  const oldWorker: Workers = {
+    version: 2,
+    stale: 1,
+    rolloutPercent: undefined,
+    ready: 0,
+    initializing: 0,
+    startingSeconds: undefined,
+    throttled: 0,
+    unhealthy: 0,
+    waitingIds: [],
+  };
+  const getWorkers = vi.fn(async () => {
+    await sleep(20);
+    return oldWorker;
+  });
+  const target = { id: "phi3", name: "snack-phi3", workersMin: 0 };
+  const rollout = applyRollout(
+    { getWorkers, getHostLog: async () => [] },
+    { intervalMs: 1, limitMs: 200 },
+    [target],
+    async () => {},
+  );
+  await expect(rollout).rejects.toThrow("do not run the new version");
+  // Without the time of the reads, the limit allows 200 checks.
+  expect(getWorkers.mock.calls.length).toBeLessThan(50);
+  vi.restoreAllMocks();
 });
