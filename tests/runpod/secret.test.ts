@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { UnfinishedError } from "../../dynamic/unfinished";
+import { registryAuth } from "../../runpod/registryAuthProvider";
 import { setRetryPolicy } from "../../runpod/retry";
 import { secret } from "../../runpod/secretProvider";
 import { secretReference } from "../../runpod/secretReference";
@@ -122,6 +123,20 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     expect((await secret.read(id, inputs)).id).toBe(id);
   });
 
+  it("does not count as missing when RunPod's list has an entry that cannot be read", async () => {
+    configureProvider(account.runpod, api);
+    const { id } = await secret.create(inputs);
+    fail("list", { nullField: "id" }, { times: 1_000 });
+    await expect(secret.read(id, inputs)).rejects.toThrow(`it is unknown whether ${id} exists`);
+  });
+
+  it("fails a destroy at once when RunPod refuses the delete, because a secret is never in use", async () => {
+    configureProvider(account.runpod, api);
+    const { id } = await secret.create(inputs);
+    fail("remove", { message: "not today" });
+    await expect(secret.delete(id)).rejects.toThrow("not today");
+  });
+
   it("does not appear in the error even if RunPod's message quotes the value", async () => {
     configureProvider(account.runpod, api);
     fail("create", { message: `value ${VALUE} is too short` });
@@ -155,3 +170,15 @@ it("REST v2 changes a secret that was created through GraphQL, under the same id
   await secret.delete(id);
   expect(values()).toEqual([]);
 });
+
+it.each(["graphql", "rest"] as const)(
+  "registry credentials do not count as missing when RunPod's list has an entry that cannot be read (%s)",
+  async (api) => {
+    configureProvider(account.runpod, api);
+    const auth = { owner: OWNER, name: "snack-misaki-dev-registry", username: "robot", password: "canary" };
+    const { id } = await registryAuth.create(auth);
+    const list = { graphql: "myself", rest: "GET /v2/registries" }[api];
+    account.runpod.switches.faults.push(fault(list, { nullField: "id" }, { times: 1_000 }));
+    await expect(registryAuth.read(id, auth)).rejects.toThrow(`it is unknown whether ${id} exists`);
+  },
+);
