@@ -40,12 +40,6 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
   /** Inputs that `check` has validated. */
   const checkedInputs = (properties: Properties) => checkFields(fields, properties).inputs as Values<F> & Properties;
 
-  /**
-   * Properties for the state after an attempt with an unknown outcome. `read` returns the content from the state, so new
-   * content in the state would count as stored at RunPod. Without it, the next `up` shows a change, even after a refresh.
-   */
-  const withoutContent = ({ owner, name }: Properties): Properties => ({ owner, name });
-
   async function findLive(id: string): Promise<Named | undefined> {
     const { client, settle } = connection();
     return lookAgain(settle, async () => findById(await list(client), id));
@@ -105,4 +99,12 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
       await remove(connection().client, id);
     },
   };
+}
+
+/**
+ * Properties for the state after an attempt with an unknown outcome. `read` returns the content from the state, so new
+ * content in the state would count as stored at RunPod. Without it, the next `up` shows a change, even after a refresh.
+ */
+function withoutContent({ owner, name }: Properties): Properties {
+  return { owner, name };
 }
