@@ -57,27 +57,34 @@ export function createClient({ apiUrl, ...options }: ClientOptions): Client {
 
   /** Stores the plan that the API or another tab has told. Tells the listeners when it has changed. */
   function learn(told: UserPlan): void {
-    const changed = known?.user_id === told.user_id && known.plan !== told.plan;
+    const before = known;
     known = told;
-    if (changed) listeners.emit({ type: "planChanged", plan: told.plan });
+    if (before?.plan === told.plan) return;
+    // A session that began to open before the change may have the old plan.
+    opening = undefined;
+    if (before?.user_id === told.user_id) listeners.emit({ type: "planChanged", plan: told.plan });
   }
 
   function onMessage(message: unknown): void {
     const told = message as UserPlan;
-    if (known?.user_id === told.user_id) learn(told);
+    if (known?.user_id !== told.user_id || known.plan === told.plan) return;
+    // An answer that is still on its way to this tab may be older than the change.
+    newest = reads + 1;
+    learn(told);
   }
 
   /** Reads the plan. An answer that arrives after the answer of a later call is not learnt. */
   async function read<T extends UserPlan>(call: () => Promise<T>): Promise<T> {
     const order = ++reads;
     const answer = await call();
-    if (order < newest) return answer;
-    newest = order;
-    const { user_id, plan } = answer;
-    const told = { user_id, plan };
-    // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
-    tellTabs(told);
-    learn(told);
+    if (order >= newest) {
+      newest = order;
+      const { user_id, plan } = answer;
+      const told = { user_id, plan };
+      // This tab may be the one that has just returned from Stripe. It knows no earlier plan then, but the others do.
+      tellTabs(told);
+      learn(told);
+    }
     return answer;
   }
 

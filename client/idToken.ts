@@ -17,14 +17,14 @@ export interface ExpectedClaims {
   /** `nonce` of the sign-in's request. A refreshed token has none. */
   nonce?: string;
   /** The customer to whom a refreshed token must belong. */
-  sub?: string;
+  sub?: string | undefined;
 }
 
 /** A device's clock can be wrong by a time zone. The customer must still be able to sign in. */
 const CLOCK_TOLERANCE_MS = 24 * 3600 * 1000;
 
 /** Reads the customer from an ID token. Returns undefined when the text is not an ID token. */
-export function customerOf(idToken: string): Customer | undefined {
+export function customerOf(idToken = ""): Customer | undefined {
   const claims = claimsOf(idToken);
   const sub = textField(claims, "sub");
   return sub ? { sub, email: textField(claims, "email") } : undefined;
@@ -41,7 +41,8 @@ export function checkIdToken(idToken: string, expected: ExpectedClaims): number 
   const claims = claimsOf(idToken);
   const expiresAt = Number(field(claims, "exp")) * 1000;
   const lifetimeMs = expiresAt - Number(field(claims, "iat")) * 1000;
-  const wrong = Object.entries(expected).find(([name, value]) => field(claims, name) !== value)?.[0];
+  const required = { sub: textField(claims, "sub") || "text", ...expected };
+  const wrong = Object.entries(required).find(([name, value]) => field(claims, name) !== value)?.[0];
   const isLive = lifetimeMs > 0 && expiresAt + CLOCK_TOLERANCE_MS > Date.now();
   if (isLive && wrong === undefined) return lifetimeMs;
   throw new ApiProblem("unauthorized", `The ID token has a wrong claim: ${wrong ?? "exp"}.`);

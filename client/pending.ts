@@ -34,10 +34,6 @@ export function openPendingSignIns(store: SafeStore, key: string): PendingSignIn
       store.remove(key);
       throw new ApiProblem("unavailable", "Allow this page to store data.", { retryable: false });
     },
-    remove({ state }) {
-      const rest = all().filter((one) => one.state !== state);
-      if (rest.length > 0) store.set(key, JSON.stringify(rest));
-      else store.remove(key);
-    },
+    remove: ({ state }) => void store.set(key, JSON.stringify(all().filter((one) => one.state !== state))),
   };
 }

@@ -6,7 +6,7 @@ import { createEventParser } from "./sse";
 import type { Attempt } from "./stop";
 import type { ChatInput, ChatItem, Session } from "./types";
 
-/** Delays before the attempts to cancel a chat. The relay may not know the chat yet at the first ones. */
+/** Delays before the attempts to cancel a chat. The relay may be busy or may not know the chat yet at the first ones. */
 const CANCEL_DELAYS_MS = [0, 250, 500, 1_000, 2_000];
 
 /**
@@ -58,14 +58,15 @@ export function relayChat({ inference }: Session, input: ChatInput, idleTimeoutM
   }
 
   /**
-   * Cancels the chat at the relay. Ignores a failed cancellation, because the relay's own time limits end the chat
-   * anyway. Until the relay has accepted the chat, a 404 can mean that the chat's request is still on its way.
+   * Cancels the chat at the relay, and tries again after a failure. Ignores the last failure, because the relay's own
+   * time limits end the chat anyway. A 404 means that the chat has ended. Until the relay has accepted the chat, it can
+   * also mean that the chat's request is still on its way.
    */
   async function cancelAtRelay(): Promise<void> {
     for (const delayMs of CANCEL_DELAYS_MS) {
       if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
       const response = await sendLast(jsonRequest("POST", inference, `/chat/${id}/cancel`));
-      if (response && (accepted || response.status !== 404)) return;
+      if (response?.ok || (accepted && response?.status === 404)) return;
     }
   }
 

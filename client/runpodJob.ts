@@ -58,9 +58,8 @@ export function runpodChat({ inference, ticket }: Session, input: ChatInput, tim
    */
   async function readResult(id: string): Promise<ChatDone> {
     const { status, body } = await poll("status", id);
-    if (status !== "COMPLETED") throw problemFromJob(status, field(body, "error"));
-    const done = [field(body, "output")].flat().findLast(isDone);
-    if (!done) throw new ApiProblem("internal", "The model could not answer.");
+    const done = status === "COMPLETED" && [field(body, "output")].flat().findLast(isDone);
+    if (!done) throw problemFromJob(status, field(body, "error"));
     return done;
   }
 

@@ -86,9 +86,6 @@ export interface SignIn {
   subscribe(listener: (event: SignInEvent) => void): () => void;
 }
 
-/** Longest reason of the hosted pages that an error message repeats. */
-const MAX_REASON_CHARS = 200;
-
 /**
  * Creates the sign-in for one app client.
  *
@@ -139,22 +136,28 @@ export function createSignIn({
   /** Reads who is signed in now. */
   function look(): Customer | undefined {
     const idToken = tokens.read()?.idToken;
-    if (idToken !== seenToken) seenCustomer = idToken === undefined ? undefined : customerOf(idToken);
+    if (idToken !== seenToken) seenCustomer = customerOf(idToken);
     seenToken = idToken;
     return seenCustomer;
   }
 
-  /** Tells the listeners when the sign-in is another one than they know. */
-  function notice(reason: "signedOut" | "sessionLost"): void {
+  /**
+   * Tells the listeners when the sign-in is another one than they know.
+   *
+   * @param reason type of the event that has ended the sign-in. Default: `signedOut`
+   */
+  function notice(reason?: unknown): void {
     const id = tokens.read()?.id;
     if (id === toldId) return;
     toldId = id;
     const customer = look();
-    listeners.emit(customer ? { type: "signedIn", customer } : { type: reason });
+    listeners.emit(
+      customer ? { type: "signedIn", customer } : { type: reason === "sessionLost" ? reason : "signedOut" },
+    );
   }
 
   function announce(type: SignInEvent["type"], id: string): void {
-    notice(type === "sessionLost" ? type : "signedOut");
+    notice(type);
     tellTabs({ type, id });
   }
 
@@ -162,43 +165,39 @@ export function createSignIn({
   function onMessage(message: unknown): void {
     const type = field(message, "type");
     if (type !== "signedIn" && tokens.read()?.id === field(message, "id")) tokens.remove();
-    notice(type === "sessionLost" ? type : "signedOut");
+    notice(type);
   }
 
   // The message of another tab's sign-in can arrive before the tokens. This event comes with the tokens.
-  globalThis.addEventListener?.("storage", () => tokens.read() && notice("signedOut"));
+  globalThis.addEventListener?.("storage", () => tokens.read() && notice());
   // A page in the browser's cache of left pages receives no messages.
-  globalThis.addEventListener?.("pageshow", () => notice("signedOut"));
+  globalThis.addEventListener?.("pageshow", () => notice());
 
-  async function finish(query: URLSearchParams): Promise<Customer> {
+  async function finish(callbackUrl: string): Promise<Customer> {
+    const query = new URLSearchParams(callbackUrl.split(/[?#]/)[1]);
     const state = query.get("state");
-    const pending = pendingSignIns.all().find((one) => one.state === state);
-    if (!pending) return finishUnknown(query);
+    const pending = pendingSignIns.all();
+    const own = pending.find((one) => one.state === state);
+    if (own) await complete(own, query);
+    // Cognito sends some errors without `state`. The link of a stranger must not choose the page's text.
+    const error = query.get("error") ?? "";
+    if (!own && pending[0] && /^\w+$/.test(error)) throw refused(`The sign-in was not completed: ${error}.`);
+    // Without a pending sign-in, this is the reload of a callback page that has finished its sign-in.
+    const customer = look();
+    if (!customer) throw refused("Unknown sign-in.");
+    return customer;
+  }
+
+  /** Exchanges the code of a pending sign-in. */
+  async function complete(pending: Pending, query: URLSearchParams): Promise<void> {
+    const before = signOuts;
+    const { state: id, nonce, verifier } = pending;
     const code = query.get("code");
     if (code === null) {
       pendingSignIns.remove(pending);
-      throw notCompleted(query);
+      const reason = query.get("error_description") ?? query.get("error") ?? "no code";
+      throw refused(`The sign-in was not completed: ${reason}.`);
     }
-    return exchange(pending, code);
-  }
-
-  /** Handles a callback that belongs to no pending sign-in. */
-  function finishUnknown(query: URLSearchParams): Customer {
-    // Cognito sends some errors without `state`. A link of a stranger must not choose the page's text.
-    if (query.has("error") && pendingSignIns.all().length > 0) throw notCompleted(query);
-    // A reload of a callback page that has finished its sign-in.
-    return customerOrProblem("Unknown sign-in.");
-  }
-
-  function customerOrProblem(message: string, isSignedIn = true): Customer {
-    const customer = look();
-    if (customer && isSignedIn) return customer;
-    throw new ApiProblem("unauthorized", `${message} Sign in again.`);
-  }
-
-  async function exchange(pending: Pending, code: string): Promise<Customer> {
-    const before = signOuts;
-    const { state: id, nonce, verifier } = pending;
     // Without an answer, the sign-in stays pending, so that the caller can try again.
     const response = await endpoint.grant({
       grant_type: "authorization_code",
@@ -210,15 +209,17 @@ export function createSignIn({
     pendingSignIns.remove(pending);
     if (!response.ok) {
       // Another tab with the same callback may have used the code.
-      return customerOrProblem("The sign-in was rejected.", tokens.read()?.id === id);
+      if (tokens.read()?.id === id) return;
+      throw refused("The sign-in was rejected.");
     }
-    if (signOuts !== before) {
+    try {
+      if (signOuts !== before) throw refused("The customer has signed out.");
+      tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
+    } catch (error) {
       await endpoint.revoke(textField(response.body, "refresh_token"));
-      return customerOrProblem("The customer has signed out.", false);
+      throw error;
     }
-    tokens.write(tokensOf(response.body, { ...expected, nonce }, { id }));
     announce("signedIn", id);
-    return customerOrProblem("The ID token has a wrong claim: sub.");
   }
 
   return {
@@ -242,11 +243,9 @@ export function createSignIn({
     },
 
     finishSignIn(callbackUrl) {
-      const query = new URL(callbackUrl).searchParams;
       // React calls effects twice in its strict mode.
-      const key = query.toString();
-      const running = finishing.get(key) ?? finish(query).finally(() => finishing.delete(key));
-      finishing.set(key, running);
+      const running = finishing.get(callbackUrl) ?? finish(callbackUrl).finally(() => finishing.delete(callbackUrl));
+      finishing.set(callbackUrl, running);
       return running;
     },
 
@@ -268,10 +267,9 @@ export function createSignIn({
   };
 }
 
-/** Problem of a callback without a code. */
-function notCompleted(query: URLSearchParams): ApiProblem {
-  const reason = query.get("error_description") ?? query.get("error") ?? "no code";
-  return new ApiProblem("unauthorized", `The sign-in was not completed: ${reason.slice(0, MAX_REASON_CHARS)}.`);
+/** Problem of a sign-in that must be started again. */
+function refused(message: string): ApiProblem {
+  return new ApiProblem("unauthorized", `${message} Sign in again.`);
 }
 
 /** @throws ApiProblem `unavailable` on a page that is not served over https. Browsers have no `crypto.subtle` there */

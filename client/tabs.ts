@@ -13,7 +13,7 @@ export function connectTabs(name: string, onMessage: (message: unknown) => void)
 
 /** Listeners of one kind of event. */
 export interface Listeners<Event> {
-  /** Adds a listener. Returns a function that removes it. */
+  /** Adds a listener. Returns a function that removes it. A removed listener is not called any more. */
   subscribe(listener: (event: Event) => void): () => void;
   /** Calls the listeners soon, each by itself. The error of a listener does not fail the call that emits. */
   emit(event: Event): void;
@@ -28,7 +28,7 @@ export function createListeners<Event>(): Listeners<Event> {
       return () => void listeners.delete(listener);
     },
     emit(event) {
-      for (const listener of listeners) queueMicrotask(() => listener(event));
+      for (const listener of listeners) queueMicrotask(() => listeners.has(listener) && listener(event));
     },
   };
 }

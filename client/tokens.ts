@@ -44,8 +44,7 @@ export function openTokenStore(store: SafeStore, key: string): TokenStore {
 }
 
 function isTokens(value: unknown): value is Tokens {
-  const [id, idToken] = [textField(value, "id"), textField(value, "idToken")];
-  return !!id && !!idToken && !!customerOf(idToken) && Number(field(value, "expiresAt")) > 0;
+  return !!textField(value, "id") && !!customerOf(textField(value, "idToken")) && Number(field(value, "expiresAt")) > 0;
 }
 
 /**
@@ -121,7 +120,7 @@ export function createRefresher({ tokens, endpoint, expected, onLost }: Refreshe
     // Another tab has refreshed meanwhile. All tabs must use the stored tokens.
     if (current.refreshToken !== sent.refreshToken) return current.idToken;
     if (!response.ok) return lose(current);
-    const fresh = tokensOf(response.body, { ...expected, ...customerOf(sent.idToken) }, current);
+    const fresh = tokensOf(response.body, { ...expected, sub: customerOf(sent.idToken)?.sub }, current);
     tokens.write(fresh);
     return fresh.idToken;
   }

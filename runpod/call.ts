@@ -59,5 +59,6 @@ export function failedCall(answer: FailedAnswer, secrets: string[]): RunpodError
     // RunPod does not execute a throttled call.
     maybeDone: transient && status !== 429,
     isRefusal: !transient && todo === undefined,
+    reason: redact(reason, secrets),
   });
 }

@@ -1,3 +1,5 @@
+import type { Listing } from "./nullable";
+
 /** Fields of a template, the same for the GraphQL API and the REST API. */
 export interface TemplateSettings {
   name: string;
@@ -150,7 +152,7 @@ export interface EndpointApi {
 
 /** Reads and writes registry credentials. Their names are unique per account. */
 export interface RegistryAuthApi {
-  listRegistryAuths(): Promise<RegistryAuthRecord[]>;
+  listRegistryAuths(): Promise<Listing<RegistryAuthRecord>>;
   createRegistryAuth(settings: RegistryAuthSettings): Promise<{ id: string }>;
   /** Replaces the user name and the password, not the name of the credentials. */
   updateRegistryAuth(id: string, settings: Omit<RegistryAuthSettings, "name">): Promise<void>;
@@ -160,7 +162,7 @@ export interface RegistryAuthApi {
 
 /** Reads and writes secrets. Their names are unique per account. */
 export interface SecretApi {
-  listSecrets(): Promise<SecretRecord[]>;
+  listSecrets(): Promise<Listing<SecretRecord>>;
   createSecret(settings: SecretSettings): Promise<{ id: string }>;
   /** Replaces the value. A worker gets the new value when it starts. */
   updateSecret(id: string, value: string): Promise<void>;

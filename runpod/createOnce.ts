@@ -30,23 +30,36 @@ export async function createOnce<T extends { id: string }>(
   given: Properties,
 ): Promise<{ id: string }> {
   const startedAt = performance.now();
-  let existing = await find();
+  /** Times of the first reads that showed a resource, by its id. */
+  const seenAt = new Map<string, number>();
+  const look = async () => {
+    const found = await find();
+    if (found !== undefined && !seenAt.has(found.id)) seenAt.set(found.id, performance.now());
+    return found;
+  };
+  const isOnlyJustSeen = ({ id }: T) => performance.now() - (seenAt.get(id) ?? 0) < settle.limitMs;
+
+  let existing = await look();
   for (let attempts = 1; ; attempts += 1) {
     try {
       return await save(existing);
     } catch (error) {
       // A ghost is a deleted resource that the list still showed. After the settle time, "not found" has another cause.
-      const isGhost = existing !== undefined && isNotFound(error) && performance.now() - startedAt < settle.limitMs;
+      const isGhost = existing !== undefined && isNotFound(error) && isOnlyJustSeen(existing);
       if (existing !== undefined && !isGhost) throw new UnfinishedError(existing.id, inputs, given, error);
       if (!(error instanceof RunpodError)) throw error;
       const mayExist = error.maybeDone || isNameTaken(error);
-      if (mayExist) existing = await lookAgain(settle, find);
+      if (mayExist) existing = await lookAgain(settle, look);
       // Unconfirmed: no public source contains RunPod's error text for a taken name. So any refusal may mean a taken
-      // name.
-      else existing = error.isRefusal && !isGhost ? await find() : undefined;
+      // name. If the list cannot be read, RunPod's reason is still the error.
+      else existing = error.isRefusal && !isGhost ? await look().catch(undefinedAfterRunpodError) : undefined;
       if (isGhost) await sleep(settle.intervalMs);
       const isRetried = existing !== undefined || isGhost || (await waitBeforeRetry(error, attempts, startedAt));
       if (!isRetried) throw finalError(error, attempts);
     }
   }
+}
+
+function undefinedAfterRunpodError(error: unknown): undefined {
+  if (!(error instanceof RunpodError)) throw error;
 }

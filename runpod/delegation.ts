@@ -1,13 +1,18 @@
 import { z } from "zod";
 import type { ApiOptions, RunpodClient, TemplateSettings } from "./client";
 import { RunpodError } from "./error";
-import { callJson } from "./http";
 import { tellOperator } from "./operatorOutput";
+import { restRequests } from "./rest/request";
 
-const delegationList = z.object({ delegations: z.array(z.object({ id: z.string() })) });
+const delegation = z.object({ id: z.string() });
 
-/** Matches the text of a refusal that concerns the image's registry. */
-const NAMES_REGISTRY = /regist|delegat/i;
+/**
+ * Whether a refusal concerns the image's registry. Reads RunPod's own text, because the program's message contains names
+ * of the stack.
+ */
+function namesRegistry({ reason = "" }: RunpodError): boolean {
+  return /regist|delegat/i.test(reason);
+}
 
 /**
  * Returns a client that retries a save without the id of an ECR delegation when RunPod refuses this id. The client then
@@ -15,27 +20,32 @@ const NAMES_REGISTRY = /regist|delegat/i;
  * uses `containerRegistryAuthId`.
  */
 export function withoutRefusedDelegations(client: RunpodClient, options: ApiOptions): RunpodClient {
-  /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when this call fails. */
+  const requests = restRequests(options);
+
+  /** Whether the id belongs to a delegation. Only REST v2 lists delegations. False when the list cannot be read. */
   async function isDelegation(id: string | undefined): Promise<boolean> {
     if (id === undefined) return false;
-    const { apiKey, url, timeoutMs = 30_000 } = options;
-    const path = `${url.replace(/\/+$/, "")}/v2/registries/delegations`;
-    const call = { operation: "list delegations", method: "GET", url: path, apiKey, timeoutMs } as const;
-    const answer = await callJson(call).catch(() => undefined);
-    return delegationList.safeParse(answer?.body).data?.delegations.some((each) => each.id === id) ?? false;
+    const all = await requests.list("registries/delegations", "delegations", delegation).catch(() => undefined);
+    return all?.items.some((each) => each.id === id) ?? false;
   }
 
   async function saveWithout(settings: TemplateSettings, id: string | undefined, refusal: RunpodError) {
     const { containerRegistryAuthId, ...others } = settings;
-    const saved = await client.saveTemplate(others, id).catch((error: unknown) => {
-      // RunPod also refuses the save without the id, so another field is the cause. The first error names the cause.
-      throw error instanceof RunpodError && error.isRefusal ? refusal : error;
-    });
-    tellOperator(
+    const line =
       `${refusal.message} So the program leaves the ECR delegation ${containerRegistryAuthId} out of the template ` +
-        `"${settings.name}". If workers cannot pull the image, set registry.kind to ecr or token.`,
-    );
-    return saved;
+      `"${settings.name}". If workers cannot pull the image, set registry.kind to ecr or token.`;
+    try {
+      const saved = await client.saveTemplate(others, id);
+      tellOperator(line);
+      return saved;
+    } catch (error) {
+      if (!(error instanceof RunpodError)) throw error;
+      // RunPod may have saved the template without the id, although an endpoint has not changed.
+      if (error.maybeDone) tellOperator(line);
+      // RunPod also refuses the save without the id, so another field is the cause. The first error names the cause.
+      else if (error.isRefusal) throw refusal;
+      throw error;
+    }
   }
 
   return {
@@ -48,7 +58,7 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
         if (!(error instanceof RunpodError && error.isRefusal)) throw error;
         // `maybeDone` means that RunPod saved the template but refused the change of an endpoint, maybe for another
         // reason.
-        if (error.maybeDone && !NAMES_REGISTRY.test(error.message)) throw error;
+        if (error.maybeDone && !namesRegistry(error)) throw error;
         if (!(await isDelegation(settings.containerRegistryAuthId))) throw error;
         return saveWithout(settings, id, error);
       }
@@ -62,7 +72,7 @@ export function withoutRefusedDelegations(client: RunpodClient, options: ApiOpti
       try {
         return await client.saveEndpoint(settings, id);
       } catch (error) {
-        if (!(error instanceof RunpodError && error.isRefusal && NAMES_REGISTRY.test(error.message))) throw error;
+        if (!(error instanceof RunpodError && error.isRefusal && namesRegistry(error))) throw error;
         const template = await client.getTemplate(settings.templateId);
         if (template === undefined || !(await isDelegation(template.containerRegistryAuthId))) throw error;
         const { id: templateId, ...container } = template;

@@ -39,8 +39,8 @@ export const endpoint = {
   },
 
   /**
-   * Compares the inputs with the state and with RunPod. So a preview without a refresh also shows three kinds of drift.
-   * RunPod lowers `workersMax` of an idle endpoint. A lost response can leave a duplicate. After two concurrent
+   * Compares the inputs with the state and with RunPod. So a preview without a refresh also shows four kinds of drift.
+   * With REST v2, an update of the template misses an endpoint that RunPod's list does not show yet. RunPod lowers `workersMax` of an idle endpoint. A lost response can leave a duplicate. After two concurrent
    * updates, the state can contain the id of a deleted duplicate; the replacement then adopts the remaining endpoint.
    */
   async diff(id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
@@ -239,6 +239,9 @@ async function removeDuplicates(kept: EndpointRecord, duplicates: EndpointRecord
 function repairsOf({ live, duplicates }: Found, { workersMax }: Properties): string[] {
   const isLowered = typeof workersMax === "number" && live.workersMax < workersMax;
   return [
+    ...(live.templateId === ""
+      ? [`Endpoint "${live.name}" (${live.id}) does not run its template's container. The update corrects this`]
+      : []),
     ...(duplicates.length > 0 ? [`${describeDuplicates(live, duplicates)}. The update keeps ${live.id}`] : []),
     ...(isLowered
       ? [

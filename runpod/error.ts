@@ -10,6 +10,8 @@ interface CallFacts {
   isGone?: boolean;
   /** RunPod refused the operation because of one of its rules, and gave the reason as text. Default: false. */
   isRefusal?: boolean;
+  /** RunPod's own text, without the words that the program adds. Default: none. */
+  reason?: string | undefined;
 }
 
 /** A failed call to RunPod. The message contains neither the API key nor the request. */
@@ -20,10 +22,11 @@ export class RunpodError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly isGone: boolean;
   readonly isRefusal: boolean;
+  readonly reason: string | undefined;
 
   constructor(
     message: string,
-    { transient, maybeDone = transient, retryAfterMs, isGone = false, isRefusal = false }: CallFacts,
+    { transient, maybeDone = transient, retryAfterMs, isGone = false, isRefusal = false, reason }: CallFacts,
   ) {
     super(message);
     this.transient = transient;
@@ -31,6 +34,7 @@ export class RunpodError extends Error {
     this.retryAfterMs = retryAfterMs;
     this.isGone = isGone;
     this.isRefusal = isRefusal;
+    this.reason = reason;
   }
 }
 

@@ -13,6 +13,8 @@ interface JsonCall {
   body?: object;
   /** Limit of one attempt. */
   timeoutMs: number;
+  /** Start of the first attempt, from `performance.now()`. Default: now. */
+  firstAt?: number;
 }
 
 /** HTTP response, any status. */
@@ -39,13 +41,14 @@ function rateLimitOf(url: string, apiKey: string): RateLimit {
  * @throws RunpodError when there is no response. Its message does not contain the key
  */
 export async function callJson(call: JsonCall): Promise<HttpResponse> {
-  const { operation, method, url, apiKey, body, timeoutMs } = call;
+  const { operation, method, url, apiKey, body, timeoutMs, firstAt = performance.now() } = call;
   const init = {
     method,
     ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
   };
   try {
-    const response = await rateLimitOf(url, apiKey).send(operation, () => request(url, apiKey, timeoutMs, init));
+    const limit = rateLimitOf(url, apiKey);
+    const response = await limit.send(operation, firstAt, () => request(url, apiKey, timeoutMs, init));
     const retryAfter = response.headers.get("retry-after");
     return {
       status: response.status,

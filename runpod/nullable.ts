@@ -45,14 +45,19 @@ export function listing<T>(record: z.ZodType<T>) {
   });
 }
 
+/** Whether one of the entries that do not match the schema may have this id. */
+export function mayHide({ unreadable }: Listing<unknown>, id: string): boolean {
+  return unreadable.some((other) => other === undefined || other === id);
+}
+
 /**
  * Finds an entry of a list by its id.
  *
  * @throws RunpodError when an entry with this id, or without an id, does not match the schema
  */
-export function findById<T extends { id: string }>({ items, unreadable }: Listing<T>, id: string): T | undefined {
-  const found = items.find((item) => item.id === id);
-  if (found === undefined && unreadable.some((other) => other === undefined || other === id)) {
+export function findById<T extends { id: string }>(list: Listing<T>, id: string): T | undefined {
+  const found = list.items.find((item) => item.id === id);
+  if (found === undefined && mayHide(list, id)) {
     throw new RunpodError(
       `RunPod returned an entry that cannot be read, so it is unknown whether ${id} exists. Run the command again. ` +
         "If this message stays, look for the resource in RunPod's console.",

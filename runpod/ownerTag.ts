@@ -25,8 +25,8 @@ export function splitOwnerTag(env: Record<string, string>): { env: Record<string
 }
 
 /**
- * Prefix of the names of a stack's registry credentials. The prefix is the owner tag, because credentials have no other
- * field for a tag.
+ * Prefix of the names of a stack's registry credentials and secrets. The prefix is the owner tag, because these kinds
+ * have no other field for a tag.
  */
 export function ownerNamePrefix(owner: string): string {
   return `${owner.replaceAll("/", "-")}-`;

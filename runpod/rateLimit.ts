@@ -24,13 +24,16 @@ export class RateLimit {
   private nextAt = 0;
 
   /**
-   * Sends a call as soon as every window allows it. If the wait would exceed the retry limit, sends the call at once:
+   * Sends a call as soon as every window allows it. If the wait would end after the retry limit, sends the call at once:
    * RunPod's refusal then contains the time to wait.
+   *
+   * @param firstAt start of the call's first attempt, from `performance.now()`
    */
-  async send(operation: string, call: () => Promise<Response>): Promise<Response> {
+  async send(operation: string, firstAt: number, call: () => Promise<Response>): Promise<Response> {
     const now = performance.now();
+    const latestAt = firstAt + retryLimitMs();
     this.windows = this.windows.filter(({ endsAt }) => endsAt > now);
-    const startAt = Math.max(now, ...this.windows.map((window) => this.startIn(window, now)));
+    const startAt = Math.max(now, ...this.windows.map((window) => this.startIn(window, now, latestAt)));
     this.nextAt = startAt;
     this.unanswered += 1;
     try {
@@ -46,14 +49,14 @@ export class RateLimit {
 
   /**
    * Time at which a window allows the next call. Spreads the last calls over the rest of the window, unless the wait
-   * would exceed the retry limit.
+   * would end after `latestAt`.
    */
-  private startIn({ remaining, endsAt }: Window, now: number): number {
+  private startIn({ remaining, endsAt }: Window, now: number, latestAt: number): number {
     const left = remaining - this.unanswered;
     if (left >= FEW_CALLS) return now;
     const from = Math.min(Math.max(now, this.nextAt), endsAt);
     const startAt = from + (endsAt - from) / (Math.max(0, left) + 1);
-    return startAt - now <= retryLimitMs() ? startAt : now;
+    return startAt <= latestAt ? startAt : now;
   }
 }
 

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { mustBe } from "../dynamic/fields";
+import { connection } from "./connection";
+import { retryWhileInUse } from "./retry";
 import { nameField, ownerField, secretField } from "./templateFields";
 import { writeOnlyProvider } from "./writeOnlyProvider";
 
@@ -17,5 +19,6 @@ export const registryAuth = writeOnlyProvider({
   list: (client) => client.listRegistryAuths(),
   create: (client, { name, username, password }) => client.createRegistryAuth({ name, username, password }),
   update: (client, id, { username, password }) => client.updateRegistryAuth(id, { username, password }),
-  remove: (client, id) => client.deleteRegistryAuth(id),
+  /** RunPod refuses the delete while a template uses the credentials. */
+  remove: (client, id) => retryWhileInUse(connection().inUse, () => client.deleteRegistryAuth(id)),
 });

@@ -22,8 +22,8 @@ let policy: Polling = { intervalMs: 500, limitMs: 10_000 };
 
 /**
  * Sets the retry policy of this process. `intervalMs` is the wait before the first retry; each further wait is twice as
- * long. No attempt starts later than `limitMs` after the first attempt. A call also waits at most `limitMs` for
- * RunPod's rate limit. Default: 500 ms and 10 s.
+ * long. No attempt starts later than `limitMs` after the start of the first attempt, and a wait for RunPod's rate limit
+ * counts too. Default: 500 ms and 10 s.
  */
 export function setRetryPolicy(next: Polling): void {
   policy = next;
@@ -90,27 +90,34 @@ export async function pause(delayMs: number, elapsedMs: number, line: string): P
  * so `maybeDone` is true.
  */
 export function finalError(last: RunpodError, attempts: number): RunpodError {
-  const { transient, retryAfterMs = 0, maybeDone, isGone, isRefusal } = last;
+  const { transient, retryAfterMs = 0, maybeDone, isGone, isRefusal, reason } = last;
   const times = attempts === 1 ? "once" : `${attempts} times`;
   const asked =
     retryAfterMs > policy.limitMs
       ? `; RunPod asks to wait ${seconds(retryAfterMs)}, runpodRetryLimitMs allows ${seconds(policy.limitMs)}`
       : "";
   const message = transient ? `${last.message} (tried ${times}${asked})` : last.message;
-  return new RunpodError(message, { transient: false, maybeDone: maybeDone || attempts > 1, isGone, isRefusal });
+  return new RunpodError(message, {
+    transient: false,
+    maybeDone: maybeDone || attempts > 1,
+    isGone,
+    isRefusal,
+    reason,
+  });
 }
 
 /**
  * Runs `attempt` and retries it after a transient `RunpodError`, within the limit of `setRetryPolicy`. The operation
  * must be safe to repeat.
  *
+ * @param attempt gets the start of the first attempt, from `performance.now()`
  * @throws RunpodError that is not transient; any other error unchanged
  */
-export async function retryTransient<T>(attempt: () => Promise<T>): Promise<T> {
+export async function retryTransient<T>(attempt: (firstAt: number) => Promise<T>): Promise<T> {
   const startedAt = performance.now();
   for (let attempts = 1; ; attempts += 1) {
     try {
-      return await attempt();
+      return await attempt(startedAt);
     } catch (error) {
       if (!(error instanceof RunpodError)) throw error;
       if (!(await waitBeforeRetry(error, attempts, startedAt))) throw finalError(error, attempts);

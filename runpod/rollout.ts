@@ -58,7 +58,8 @@ async function waitForRollout(
   let lastLogMs = 0;
   let crashes = 0;
   let unanswered = 0;
-  for (let check = 1, waitedMs = 0; ; check++, waitedMs += intervalMs) {
+  const startedAt = performance.now();
+  for (let check = 1; ; check += 1) {
     const workers = await monitor.getWorkers(endpoint.id);
     if (workers === undefined) {
       unanswered += 1;
@@ -70,6 +71,8 @@ async function waitForRollout(
       continue;
     }
     unanswered = 0;
+    // Includes the time of the calls, which may wait for RunPod's rate limit.
+    const waitedMs = performance.now() - startedAt;
     // Without workers there is nothing to wait for: the next worker runs the new version.
     const isReleased = hasNoWorkers(workers) || workers.version !== before?.version || check >= CHECKS_FOR_RELEASE;
     if (isReleased && isRolledOut(workers, endpoint)) {

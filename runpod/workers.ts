@@ -51,8 +51,8 @@ const releases = z.object({
 
 const LOG_LINES = 20;
 /**
- * Creates a monitor. It reads the progress of the rollout from REST v2, and also the states of the workers unless all
- * workers are old. If REST v2 does not answer, the monitor reads the job API's counts and the endpoint's version.
+ * Creates a monitor. It reads the progress of the rollout and the states of the workers from REST v2. If REST v2 does not
+ * return the workers, the monitor reads the job API's counts, and the endpoint's version if the progress has none.
  *
  * @param options.logMs time to read a log, which is a stream without an end. Default 3000
  * @param jobApiUrl base URL of the job API, with `/v2`
@@ -76,11 +76,12 @@ export function workerMonitor(
     return workers && countWorkers(workers);
   }
 
-  async function fromJobApi(id: string): Promise<Workers | undefined> {
+  /** @param known version from the progress of the rollout */
+  async function fromJobApi(id: string, known: number | undefined): Promise<Workers | undefined> {
     const { health } = (await getHealth({ apiKey, url: jobApiUrl, timeoutMs }, id).catch(() => undefined)) ?? {};
     if (health === undefined) return undefined;
     const { idle, running, ready, ...others } = health.workers;
-    const version = await client.getEndpointVersion(id).catch(() => undefined);
+    const version = known ?? (await client.getEndpointVersion(id).catch(() => undefined));
     // The job API does not return versions, so every worker counts as current. This is almost correct: RunPod stops a
     // stale worker at once or after its current job.
     return {
@@ -97,10 +98,9 @@ export function workerMonitor(
   return {
     async getWorkers(id) {
       const progress = rolloutOf(await readRest(id, "releases", releases));
-      // While only old workers run, the states of the workers decide nothing.
-      if (progress?.isOnlyOld) return { ...NO_WORKERS, ...progress.facts };
-      const workers = (await fromRest(id)) ?? (await fromJobApi(id));
-      return workers && { ...workers, ...progress?.facts };
+      const workers = (await fromRest(id)) ?? (await fromJobApi(id, progress?.version));
+      // The progress may count fewer workers than the list: RunPod may not count a worker that waits or crashes.
+      return workers && { ...workers, ...progress, stale: Math.max(workers.stale, progress?.stale ?? 0) };
     },
 
     async getHostLog(id, workerId) {
@@ -111,29 +111,17 @@ export function workerMonitor(
   };
 }
 
-const NO_WORKERS: Workers = {
-  version: undefined,
-  stale: 0,
-  rolloutPercent: undefined,
-  ready: 0,
-  initializing: 0,
-  startingSeconds: undefined,
-  throttled: 0,
-  unhealthy: 0,
-  waitingIds: [],
-};
-
-/** Returns the facts for which `/releases` is more accurate than the list of workers. */
-function rolloutOf(found: z.infer<typeof releases> | undefined) {
+/** Progress of a rollout, from `/releases`. */
+function rolloutOf(
+  found: z.infer<typeof releases> | undefined,
+): (Pick<Workers, "stale" | "rolloutPercent"> & Partial<Pick<Workers, "version">>) | undefined {
   if (found === undefined) return undefined;
   const { inProgress, workersOnLatest, workersTotal, percentOnLatest } = found.rollout;
-  const facts = {
+  return {
     ...(typeof found.endpointVersion === "number" && { version: found.endpointVersion }),
     stale: Math.max(0, workersTotal - workersOnLatest),
     rolloutPercent: inProgress && workersTotal > 0 ? percentOnLatest : undefined,
   };
-  // RunPod may not count workers that wait for a GPU, so a total of 0 does not mean that no worker exists.
-  return { isOnlyOld: workersOnLatest === 0 && workersTotal > 0, facts };
 }
 
 function countWorkers({ endpointVersion, workers }: z.infer<typeof workerList>): Workers {

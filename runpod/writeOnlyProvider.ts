@@ -6,8 +6,9 @@ import { recordAttempt } from "../dynamic/unfinished";
 import type { RunpodClient } from "./client";
 import { connection } from "./connection";
 import { createOnce } from "./createOnce";
+import { findById, type Listing } from "./nullable";
 import { ownerNamePrefix } from "./ownerTag";
-import { lookAgain, retryWhileInUse } from "./retry";
+import { lookAgain } from "./retry";
 
 /** A resource as RunPod returns it, without the content. */
 interface Named {
@@ -23,7 +24,7 @@ interface Kind<F extends Fields> {
   /** Name of the kind in messages. */
   label: string;
   fields: F;
-  list(client: RunpodClient): Promise<Named[]>;
+  list(client: RunpodClient): Promise<Listing<Named>>;
   create(client: RunpodClient, inputs: Values<F>): Promise<{ id: string }>;
   /** Replaces the content. */
   update(client: RunpodClient, id: string, inputs: Values<F>): Promise<void>;
@@ -39,9 +40,9 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
   /** Inputs that `check` has validated. */
   const checkedInputs = (properties: Properties) => checkFields(fields, properties).inputs as Values<F> & Properties;
 
-  async function findById(id: string): Promise<Named | undefined> {
+  async function findLive(id: string): Promise<Named | undefined> {
     const { client, settle } = connection();
-    return lookAgain(settle, async () => (await list(client)).find((each) => each.id === id));
+    return lookAgain(settle, async () => findById(await list(client), id));
   }
 
   return {
@@ -68,19 +69,19 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
     async create(properties: Properties): Promise<dynamic.CreateResult> {
       const inputs = checkedInputs(properties);
       const { client, settle } = connection();
-      const find = async () => (await list(client)).find(({ name }) => name === inputs.name);
+      const find = async () => (await list(client)).items.find(({ name }) => name === inputs.name);
       const save = async (existing?: Named) => {
         if (existing === undefined) return create(client, inputs);
         await update(client, existing.id, inputs);
         return existing;
       };
-      const { id } = await createOnce({ find, save, settle }, inputs, properties);
+      const { id } = await createOnce({ find, save, settle }, withoutContent(inputs), properties);
       return { id, outs: inputs };
     },
 
     /** RunPod returns only the name. The content comes from the state; after an import it is missing. */
     async read(id: string, declared: Properties): Promise<dynamic.ReadResult> {
-      const record = await findById(id);
+      const record = await findLive(id);
       if (record === undefined) return { id: "" };
       const kept = Object.entries(declared).filter(([field, value]) => field in fields && value !== undefined);
       const props = { owner: "", ...Object.fromEntries(kept), name: record.name };
@@ -89,14 +90,21 @@ export function writeOnlyProvider<F extends Fields>({ label, fields, list, creat
 
     async update(id: string, _olds: Properties, news: Properties): Promise<dynamic.UpdateResult> {
       const inputs = checkedInputs(news);
-      if ((await findById(id)) === undefined) throw missingResource(label, id);
-      await recordAttempt(id, inputs, news, () => update(connection().client, id, inputs));
+      if ((await findLive(id)) === undefined) throw missingResource(label, id);
+      await recordAttempt(id, withoutContent(inputs), news, () => update(connection().client, id, inputs));
       return { outs: inputs };
     },
 
     async delete(id: string): Promise<void> {
-      const { client, inUse } = connection();
-      await retryWhileInUse(inUse, () => remove(client, id));
+      await remove(connection().client, id);
     },
   };
+}
+
+/**
+ * Properties for the state after an attempt with an unknown outcome. `read` returns the content from the state, so new
+ * content in the state would count as stored at RunPod. Without it, the next `up` shows a change, even after a refresh.
+ */
+function withoutContent({ owner, name }: Properties): Properties {
+  return { owner, name };
 }

@@ -4,9 +4,8 @@ import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream";
-import { buildSync } from "esbuild";
-import buildWhenStale from "../../cli/buildWhenStale.cjs";
 import { root } from "../../cli/root";
+import { bundleWhenStale } from "../support/bundleWhenStale";
 import { exitOnTerminate, runInBackground } from "../support/childProcess";
 import { PortInUseError } from "../support/portInUse";
 
@@ -85,25 +84,16 @@ async function forwardPort(from: number, to: number): Promise<Server> {
 }
 
 /**
- * Bundles the provider to plain JavaScript, unless the last bundle is fresh. A TypeScript loader in the child would
- * triple its start time.
+ * Bundles the provider to plain JavaScript. A TypeScript loader in the child would triple its start time.
  *
  * @returns the path of the bundle
  */
 function bundle(): string {
-  const file = join(root, ".build/awsx/provider.cjs");
-  buildWhenStale(file, () => {
-    const { outputFiles, metafile } = buildSync({
-      entryPoints: [join(root, "local/awsx/provider.ts")],
-      bundle: true,
-      packages: "external",
-      platform: "node",
-      format: "cjs",
-      outfile: file,
-      metafile: true,
-      write: false,
-    });
-    return { outputFiles, sources: ["package-lock.json", ...Object.keys(metafile.inputs)] };
+  return bundleWhenStale({
+    entryPoints: [join(root, "local/awsx/provider.ts")],
+    outfile: join(root, ".build/awsx/provider.cjs"),
+    packages: "external",
+    platform: "node",
+    format: "cjs",
   });
-  return file;
 }

@@ -58,6 +58,7 @@ const EMAIL = /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/;
  */
 export class Customers {
   private readonly store: StateStore<{ users: Record<string, KnownCustomer> }>;
+  private readonly seededSubs: readonly string[];
 
   /**
    * @param path file of the state
@@ -69,12 +70,19 @@ export class Customers {
     private readonly deliver: (email: Email) => void,
   ) {
     // The file's users replace those with the same `sub`, such as a seeded customer with a new password.
-    this.store = new StateStore(path, { users: Object.fromEntries(seeded.map(seededUser)) });
+    const users = Object.fromEntries(seeded.map(seededUser));
+    this.seededSubs = Object.keys(users);
+    this.store = new StateStore(path, { users });
   }
 
   /** All users, confirmed or not. */
   get all(): readonly KnownCustomer[] {
     return Object.values(this.store.data.users);
+  }
+
+  /** The users who exist from the start. They can sign in without a password. */
+  get seeded(): readonly KnownCustomer[] {
+    return this.all.filter(({ sub }) => this.seededSubs.includes(sub));
   }
 
   /** Finds a user by `sub`. */

@@ -36,6 +36,12 @@ const CODE_SECONDS = 300;
  */
 export const PAGE_PARAM = "local_page";
 
+/** Pages of the hosted domain. Each is served at `/<name>`. A sign-in starts at the first one by default. */
+const pageNames = ["login", "signup", "confirmUser", "forgotPassword", "confirmForgotPassword"] as const;
+
+/** Name of a page of the hosted domain. */
+export type PageName = (typeof pageNames)[number];
+
 /** Cognito's built-in scopes. */
 const cognitoScopes = ["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"];
 
@@ -128,8 +134,11 @@ export function createProvider(
     extraParams: { lang: null, [PAGE_PARAM]: null, scope: (ctx) => grantableScope(ctx, clientOf(ctx)) },
     interactions: {
       policy,
-      url: (_ctx, { params: { [PAGE_PARAM]: page = "login", ...params } }) =>
-        `/${page}?${new URLSearchParams(params as Record<string, string>)}`,
+      url: (_ctx, { params: { [PAGE_PARAM]: page, ...params } }) => {
+        // Any other value could name another site, such as `/evil.example`.
+        const name = pageNames.find((known) => known === page) ?? pageNames[0];
+        return `/${name}?${new URLSearchParams(params as Record<string, string>)}`;
+      },
     },
     // Each sign-in gets its own grant for all requested scopes, because Cognito has no consent page. With separate
     // grants, revoking the refresh token of one sign-in does not affect other sign-ins.

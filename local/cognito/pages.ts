@@ -56,7 +56,7 @@ export interface PageView {
   /** Query of the sign-in, kept in the page's links. */
   query: URLSearchParams;
   csrf: string;
-  /** Users who can sign in at once. */
+  /** Users who can sign in with one click, without a password. */
   customers: readonly KnownCustomer[];
   rules: PoolRules;
   /** The e-mail address to fill in. */
@@ -79,7 +79,7 @@ export function loginPage(view: PageView): Html {
 ${view.hasNewPassword ? html`<div class="notice" role="status">${text.hasNewPassword}</div>` : ""}
 ${form(
   view,
-  html`${customers.map((customer) => html`<button name="customer" value="${customer.sub}">${customer.label === customer.email ? "" : customer.label} <span>${customer.email}</span></button>`)}`,
+  html`${customers.map((customer) => html`<button name="customer" value="${customer.sub}">${customer.label} <span>${customer.email}</span></button>`)}`,
 )}
 <hr>
 ${form(view, html`${emailField(view)}${passwordField(text.password, "current-password")}<button class="main">${text.signIn}</button>`)}

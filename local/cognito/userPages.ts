@@ -12,7 +12,7 @@ import {
   type Request,
   signIn,
 } from "./interactions";
-import { PAGE_PARAM } from "./oidc";
+import { PAGE_PARAM, type PageName } from "./oidc";
 import {
   confirmPage,
   forgotPage,
@@ -64,7 +64,7 @@ export function userPages(
    * @param submit handles the page's form. The page shows a JsonProtocolError that it throws
    */
   const page = (
-    path: string,
+    path: `/${PageName}`,
     show: (view: PageView) => Html,
     submit: (visit: Visit) => Promise<Response> | Response,
   ) => {
@@ -113,7 +113,7 @@ export function userPages(
       path: c.req.path,
       query: sharedQuery(c),
       csrf: csrfOf(interaction),
-      customers: customers.all.filter(({ status }) => status === "CONFIRMED"),
+      customers: customers.seeded,
       rules,
       email: email || (query.get("username") ?? ""),
       ...(alert && { alert: alertOf(alert, language) }),
@@ -123,7 +123,9 @@ export function userPages(
 
   page("/login", loginPage, async ({ c, interaction, rules, form }) => {
     const { customer: sub, username = "", password = "" } = form;
-    const customer = sub ? customers.bySub(sub) : customers.byPassword(username, password, rules);
+    const customer = sub
+      ? customers.seeded.find((seeded) => seeded.sub === sub)
+      : customers.byPassword(username, password, rules);
     if (!customer) throw new JsonProtocolError("NotAuthorizedException", "Incorrect username or password.");
     if (customer.status === "UNCONFIRMED") return goTo(c, "/confirmUser", { username: customer.email });
     return c.redirect(await signIn(interaction, customer.sub));

@@ -16,6 +16,7 @@ import type { PageConfig } from "./config";
 import { Conversation, GUEST } from "./conversation";
 import { byId, language, setLanguage, setText } from "./dom";
 import { Drawer } from "./drawer";
+import { tryStorage } from "./storage";
 import { type Language, languages, type Word } from "./translations";
 import { showTicket, showVisitor, type Visitor } from "./visitor";
 
@@ -28,7 +29,7 @@ function show(face: "opening" | "door" | "counter"): void {
 }
 
 function chooseLanguage(next: Language): void {
-  localStorage.setItem(LANGUAGE, next);
+  tryStorage(() => localStorage.setItem(LANGUAGE, next));
   setLanguage(next);
   byId("line", HTMLTextAreaElement).placeholder = byId("ask-label", HTMLElement).textContent ?? "";
   for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {
@@ -53,8 +54,11 @@ class App {
   private readonly drawer: Drawer;
   private readonly conversation = new Conversation();
   private visitor: Visitor | undefined;
-  private isEntering = false;
+  /** Number of entries and returns to the entrance. A later one ends an entry that is still in progress. */
+  private moves = 0;
+  private isFinishingSignIn = false;
   private planReads = 0;
+  private runningReads = 0;
 
   constructor(config: PageConfig) {
     this.client = createClient({ apiUrl: config.apiUrl, ...config.auth });
@@ -95,10 +99,11 @@ class App {
 
   /** Handles an event of the client, which can come from another tab. */
   private onClientEvent(event: ClientEvent): void {
-    if (event.type === "planChanged") this.refreshPlan();
+    if (event.type === "planChanged") this.onPlanChange();
     else if (event.type === "signedOut") this.leave();
     else if (event.type === "sessionLost") this.showEntrance("unauthorized");
-    else if (!this.isEntering && event.customer.sub !== this.visitor?.customer?.sub) void this.enterAsCustomer();
+    // The callback's own entry follows its sign-in.
+    else if (!this.isFinishingSignIn && event.customer.sub !== this.visitor?.customer?.sub) void this.enterAsCustomer();
   }
 
   private addListeners(): void {
@@ -133,12 +138,17 @@ class App {
   }
 
   private async finishSignIn(): Promise<Visitor> {
+    this.isFinishingSignIn = true;
     try {
       await this.client.finishSignIn(location.href);
     } catch (error) {
       // Without an answer, the code is still valid: a reload sends it again.
-      if (!problemOf(error).retryable) history.replaceState(null, "", "/");
-      throw error;
+      if (problemOf(error).retryable) throw error;
+      history.replaceState(null, "", "/");
+      // A failed sign-in does not end an earlier one, such as one of another tab.
+      if (!this.client.customer()) throw error;
+    } finally {
+      this.isFinishingSignIn = false;
     }
     history.replaceState(null, "", "/");
     return this.asCustomer();
@@ -182,11 +192,21 @@ class App {
   /** Reads and shows the plan, and the session that belongs to it. */
   private async readPlan(read: () => Promise<PlanInfo>): Promise<void> {
     const planRead = ++this.planReads;
-    const plan = await read();
-    const session = await this.client.session();
+    this.runningReads++;
+    const { plan, session } = await this.readBoth(read).finally(() => this.runningReads--);
     // Ignore this answer when a later read has started or the customer has left.
     if (planRead !== this.planReads || this.visitor?.customer?.sub !== plan.user_id) return;
     this.setVisitor({ ...this.visitor, plan, session });
+  }
+
+  private async readBoth(read: () => Promise<PlanInfo>) {
+    const plan = await read();
+    return { plan, session: await this.client.session() };
+  }
+
+  /** Shows a change of the plan. A running read of the plan shows it itself, together with its message. */
+  private onPlanChange(): void {
+    if (this.runningReads === 0) this.refreshPlan();
   }
 
   private refreshPlan(): void {
@@ -201,6 +221,7 @@ class App {
 
   /** Shows the entrance. A customer who signs in again finds the conversation. */
   private showEntrance(word?: Word): void {
+    this.moves++;
     this.chat.end();
     this.visitor = undefined;
     this.billing.hide();
@@ -210,29 +231,33 @@ class App {
     show("door");
   }
 
-  /** Runs a sign-in. Shows a problem on the entrance view. */
-  private async enter(signIn: () => Promise<Visitor>): Promise<void> {
-    this.isEntering = true;
+  /**
+   * Runs an entry. Shows a problem on the entrance view, but does not sign out: the API can also refuse a good sign-in,
+   * and the client itself removes one that Cognito no longer accepts.
+   */
+  private async enter(openVisit: () => Promise<Visitor>): Promise<void> {
+    const move = ++this.moves;
     show("door");
     showMessage("entering");
     try {
-      const visitor = await signIn();
-      show("counter");
-      this.conversation.open(visitor.customer?.sub ?? GUEST);
-      this.chat.begin(visitor.session.limits);
-      this.setVisitor(visitor);
-      showMessage(undefined);
+      const visitor = await openVisit();
+      if (move === this.moves) this.showCounter(visitor);
     } catch (error) {
-      const { code } = problemOf(error);
-      // Sign out, because the page would otherwise send the rejected tokens at every visit.
-      if (code === "unauthorized") await this.client.signOut();
-      this.showEntrance(code);
-    } finally {
-      this.isEntering = false;
+      if (move === this.moves) this.showEntrance(problemOf(error).code);
     }
   }
 
+  private showCounter(visitor: Visitor): void {
+    show("counter");
+    const continues = this.conversation.open(visitor.customer?.sub ?? GUEST);
+    this.chat.begin(visitor.session.limits, continues);
+    this.setVisitor(visitor);
+    showMessage(undefined);
+  }
+
   private enterAsGuest(): Promise<void> {
+    // After a failed entry, the customer is still signed in. The client has no session of a guest then.
+    if (this.client.customer()) return this.enterAsCustomer();
     return this.enter(async () => ({ session: await this.client.session() }));
   }
 
@@ -243,9 +268,11 @@ class App {
   private async asCustomer(synced?: PlanInfo): Promise<Visitor> {
     // The page only displays the plan, so the customer can chat even when the plan cannot be read.
     const plan = synced ?? (await this.client.plan().catch(() => undefined));
-    const session = await this.client.session();
     const customer = this.client.customer();
-    return { session, ...(plan && { plan }), ...(customer && { customer }) };
+    // The client has lost the sign-in meanwhile and would open a guest's session.
+    if (!customer) throw new ApiProblem("unauthorized", "The customer is no longer signed in.");
+    const session = await this.client.session();
+    return { customer, session, ...(plan?.user_id === customer.sub && { plan }) };
   }
 
   /**
@@ -277,7 +304,7 @@ function showMessage(word: Word | undefined): void {
 }
 
 async function main(): Promise<void> {
-  const kept = localStorage.getItem(LANGUAGE);
+  const kept = tryStorage(() => localStorage.getItem(LANGUAGE));
   chooseLanguage(languages.find((known) => known === kept) ?? (navigator.language.startsWith("ja") ? "ja" : "en"));
   for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {
     button.addEventListener("click", () => chooseLanguage(button.dataset.language as Language));

@@ -21,8 +21,12 @@ export interface ChatViewOptions {
 
 /** The chat: message list, input line and streamed reply. */
 export interface ChatView {
-  /** Shows the conversation, with Mama's greeting above it. */
-  begin(limits: Limits): void;
+  /**
+   * Shows the conversation, with Mama's greeting above it.
+   *
+   * @param keepsLine whether the message that is being typed belongs to this conversation
+   */
+  begin(limits: Limits, keepsLine: boolean): void;
   /** Changes the limits after a plan change. */
   limit(limits: Limits): void;
   /** Aborts a streaming reply and empties the view. */
@@ -64,6 +68,8 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
       onLimit: () => controller.abort(new WaitedTooLong()),
     });
     answering = { controller, turn, reply };
+    /** Whether the customer has left. The list then shows another conversation. */
+    const hasLeft = () => answering?.turn !== turn;
     setAnswering(true);
     starters.hidden = true;
     list.append(asked, reply.element);
@@ -74,6 +80,7 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
     let problem: unknown;
     try {
       for await (const item of send(messages, signal)) {
+        if (hasLeft()) return;
         reply.show(item);
         announceItem(item);
         if ("done" in item) Object.assign(turn, { answer: item.text, end: "complete" } satisfies Partial<Turn>);
@@ -81,8 +88,7 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
     } catch (error) {
       problem = error;
     }
-    // The customer has left. The list now shows another conversation.
-    if (answering?.turn !== turn) return;
+    if (hasLeft()) return;
     if (turn.end !== "complete") {
       const isStopped = signal.aborted && !(signal.reason instanceof WaitedTooLong);
       Object.assign(turn, { answer: reply.text(), end: isStopped ? "stopped" : "broken" } satisfies Partial<Turn>);
@@ -141,7 +147,7 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
     const atDoor = ["unauthorized", "wrong_token", "ticket_missing", "ticket_invalid", "ticket_wrong_model"];
     if (code && atDoor.includes(code)) return button("toDoor", () => showEntrance(code));
     if (!(reason instanceof ApiProblem) || reason.retryable) return retry;
-    composer.setText(turn.question);
+    composer.restore(turn.question);
     return undefined;
   }
 
@@ -165,10 +171,11 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
   }
 
   function end(): void {
-    const controller = answering?.controller;
+    const left = answering;
     answering = undefined;
     setAnswering(false);
-    controller?.abort(new Error("left the conversation"));
+    left?.reply.end("stopped");
+    left?.controller.abort(new Error("left the conversation"));
     list.replaceChildren();
   }
 
@@ -180,9 +187,9 @@ export function startChatView({ conversation, waitLimitMs, send, showEntrance }:
   }
 
   return {
-    begin(limits) {
+    begin(limits, keepsLine) {
       end();
-      composer.setText("");
+      if (!keepsLine) composer.clear();
       composer.setLimit(limits.max_input_chars);
       list.replaceChildren(greeting());
       conversation.turns.forEach((turn, index, { length }) => {

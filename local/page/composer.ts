@@ -14,7 +14,10 @@ export interface Composer {
   setAnswering(answering: boolean): void;
   /** Sets the maximum length of a message. A longer one is kept but cannot be sent. */
   setLimit(chars: number): void;
-  setText(text: string): void;
+  /** Shows a message that could not be sent, unless the customer has typed another one meanwhile. */
+  restore(text: string): void;
+  /** Empties the line. */
+  clear(): void;
 }
 
 /** Starts the input line. */
@@ -71,6 +74,9 @@ export function startComposer({ send, stop }: ComposerOptions): Composer {
       limit = chars;
       check();
     },
-    setText: setLine,
+    restore(text) {
+      if (line.value === "") setLine(text);
+    },
+    clear: () => setLine(""),
   };
 }

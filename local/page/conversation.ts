@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { ChatMessage } from "../../client";
+import { tryStorage } from "./storage";
 
 const KEY = "snack-misaki.conversation";
 /** Turns that a reload restores. */
@@ -22,25 +23,26 @@ const Kept = z.object({ owner: z.string(), turns: z.array(Turn) });
 
 /** Conversation of one tab. It survives a reload and a visit to Stripe, and ends with the tab or the sign-out. */
 export class Conversation {
-  readonly turns: Turn[];
-  private owner: string | undefined;
-
-  constructor(private readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> = sessionStorage) {
-    const kept = read(storage.getItem(KEY));
-    this.owner = kept?.owner;
-    this.turns = kept?.turns ?? [];
-  }
+  private readonly kept = read(tryStorage(() => sessionStorage.getItem(KEY)));
+  readonly turns: Turn[] = this.kept?.turns ?? [];
+  private owner = this.kept?.owner;
 
   /** Whether a guest's conversation is kept. */
   get isGuests(): boolean {
     return this.owner === GUEST;
   }
 
-  /** Continues the owner's conversation. A guest who signs in keeps theirs; another customer's is deleted. */
-  open(owner: string): void {
-    if (this.owner !== owner && this.owner !== GUEST) this.turns.length = 0;
+  /**
+   * Continues the owner's conversation. A guest who signs in keeps theirs; another customer's is deleted.
+   *
+   * @returns whether the kept conversation continues
+   */
+  open(owner: string): boolean {
+    const continues = this.owner === owner || this.owner === GUEST;
+    if (!continues) this.turns.length = 0;
     this.owner = owner;
     this.save();
+    return continues;
   }
 
   /** Adds a turn that has begun, as broken: if the page is closed now, no later code runs. */
@@ -61,7 +63,7 @@ export class Conversation {
   clear(): void {
     this.owner = undefined;
     this.turns.length = 0;
-    this.storage.removeItem(KEY);
+    tryStorage(() => sessionStorage.removeItem(KEY));
   }
 
   /** Messages for the model: the turns with a reply, and the new question. */
@@ -75,19 +77,20 @@ export class Conversation {
     return [...said, { role: "user", content: question }];
   }
 
-  /** Keeps the conversation. Without space in the storage, a reload loses it. */
+  /** Keeps the conversation. When the browser refuses to store it, a reload loses it. */
   save(): void {
     if (this.owner === undefined) return;
-    try {
-      this.storage.setItem(KEY, JSON.stringify({ owner: this.owner, turns: this.turns.slice(-MOST_TURNS) }));
-    } catch {
-      this.storage.removeItem(KEY);
-    }
+    const text = JSON.stringify({ owner: this.owner, turns: this.turns.slice(-MOST_TURNS) });
+    tryStorage(() => {
+      // When the new text does not fit, a reload must not restore the older one.
+      sessionStorage.removeItem(KEY);
+      sessionStorage.setItem(KEY, text);
+    });
   }
 }
 
 /** Reads a kept conversation. Undefined for text that this page has not written. */
-function read(text: string | null): z.infer<typeof Kept> | undefined {
+function read(text: string | null | undefined): z.infer<typeof Kept> | undefined {
   try {
     return Kept.parse(JSON.parse(text ?? ""));
   } catch {

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { build } from "esbuild";
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { root } from "../../cli/root";
+import { bundleWhenStale } from "../support/bundleWhenStale";
 import type { Events } from "../support/events";
 import { type Listening, serve } from "../support/http";
 import type { PageConfig } from "./config";
@@ -38,8 +38,8 @@ export async function startPage({ port, events, config, ...panel }: PageOptions)
     readFile(join(folder, "index.html"), "utf8"),
     readFile(join(folder, "style.css"), "utf8"),
     readFile(join(folder, "favicon.svg"), "utf8"),
-    bundle("app.ts"),
-    bundle("referencePage.ts"),
+    bundle("app"),
+    bundle("referencePage"),
   ]);
   const open = new Set<SSEStreamingApi>();
   const app = new Hono();
@@ -108,14 +108,13 @@ export async function startPage({ port, events, config, ...panel }: PageOptions)
   };
 }
 
-async function bundle(entry: string): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [join(folder, entry)],
-    bundle: true,
-    write: false,
+function bundle(name: string): Promise<string> {
+  const file = bundleWhenStale({
+    entryPoints: [join(folder, `${name}.ts`)],
+    outfile: join(root, `.build/page/${name}.js`),
     format: "iife",
     target: "es2023",
     sourcemap: "inline",
   });
-  return outputFiles.map((file) => file.text).join("");
+  return readFile(file, "utf8");
 }

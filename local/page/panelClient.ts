@@ -51,8 +51,10 @@ export class PanelClient {
   }
 
   private setBusy(busy: boolean): void {
-    const controls = "button:not([role=tab]), input";
-    for (const element of this.panel.querySelectorAll<HTMLButtonElement | HTMLInputElement>(controls)) {
+    // The choice of the calls to show is no action.
+    const controls = "button:not([role=tab]), input, select:not(#kind)";
+    type Control = HTMLButtonElement | HTMLInputElement | HTMLSelectElement;
+    for (const element of this.panel.querySelectorAll<Control>(controls)) {
       element.disabled = busy;
     }
   }

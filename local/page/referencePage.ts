@@ -29,7 +29,7 @@ const ui = SwaggerUIBundle({
 /** Fills in the ID token of the customer who has signed in on the page, and the ticket of a new session. */
 async function authorize(): Promise<void> {
   const config = (await (await fetch("/config.json")).json()) as PageConfig;
-  const { getIdToken } = createSignIn({ ...config.auth, storage: localStorage });
+  const { getIdToken } = createSignIn(config.auth);
   const idToken = await getIdToken();
   if (idToken) ui.preauthorizeApiKey("idToken", idToken);
   const api = createApi({ apiUrl: config.apiUrl, getIdToken });

@@ -18,7 +18,7 @@ export interface ReplyOptions {
   onGrow(): void;
   /** Called when the customer no longer wants to wait. */
   onStop(): void;
-  /** Called once when the wait has become long. */
+  /** Called when a wait has become long. A reply that starts again has another wait. */
   onLongWait(): void;
   /** Called when no text has arrived within the limit. */
   onLimit(): void;
@@ -57,15 +57,22 @@ export function createReply({ waitLimitMs, onGrow, onStop, onLongWait, onLimit }
   const parts = frame();
   const { element, bubble, words, under } = parts;
   const text = words.appendChild(document.createTextNode(""));
-  const waiting = bubble.appendChild(create("div", "warming"));
+  const waiting = create("div", "warming");
   const sentence = create("span");
   const since = create("span");
   since.setAttribute("role", "timer");
-  bubble.classList.add("waiting");
+  let limit: ReturnType<typeof setTimeout>;
+  let clock: ReturnType<typeof setInterval>;
+  startWaiting();
 
-  const startedAt = Date.now();
-  const limit = setTimeout(onLimit, waitLimitMs);
-  const clock = setInterval(() => tick(Math.round((Date.now() - startedAt) / 1000)), 1_000);
+  function startWaiting(): void {
+    const startedAt = Date.now();
+    limit = setTimeout(onLimit, waitLimitMs);
+    clock = setInterval(() => tick(Math.round((Date.now() - startedAt) / 1000)), 1_000);
+    waiting.replaceChildren();
+    bubble.append(waiting);
+    bubble.classList.add("waiting");
+  }
 
   function tick(seconds: number): void {
     if (seconds >= WARMING_AFTER_S && !sentence.isConnected) say("warming");
@@ -109,7 +116,8 @@ export function createReply({ waitLimitMs, onGrow, onStop, onLongWait, onLimit }
   function restart(): void {
     arrived = "";
     text.data = "";
-    bubble.classList.add("waiting");
+    stopWaiting();
+    startWaiting();
   }
 
   function finish(item: ChatDone): void {

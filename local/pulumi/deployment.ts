@@ -100,10 +100,16 @@ export class Deployment {
     await removeInOrder(obsolete, (resource) => withName(resource, this.remove(resource)));
   }
 
-  /** Reads every resource, removes missing ones from the state and stores changed ones. */
+  /**
+   * Reads every resource, removes missing ones from the state and stores changed ones.
+   *
+   * @throws EngineError of the first failed read, after all reads have ended. A read that ends later would overwrite the
+   * results of the next operation
+   */
   async refresh(): Promise<void> {
     const managed = this.context.state.all.filter(({ custom, external, replaced }) => custom && !external && !replaced);
-    await Promise.all(managed.map((resource) => withName(resource, this.refreshResource(resource))));
+    const reads = managed.map((resource) => withName(resource, this.refreshResource(resource)));
+    for (const outcome of await Promise.allSettled(reads)) if (outcome.status === "rejected") throw outcome.reason;
   }
 
   private async refreshResource(resource: ResourceState): Promise<void> {

@@ -5,6 +5,7 @@ import type { EndpointRecord, RegistryAuthRecord, RunpodClient, TemplateRecord }
 import { messageOf, redact } from "../../runpod/error";
 import { getHealth } from "../../runpod/health";
 import { isPrivateEcr } from "../../runpod/imageName";
+import type { Listing } from "../../runpod/nullable";
 import { type WorkerMonitor, workerMonitor } from "../../runpod/workers";
 import { checkAccount, checkKey } from "./account";
 import { checkBrowserAccess } from "./browser";
@@ -30,7 +31,7 @@ const TIMEOUT_MS = 10_000;
 interface Account {
   endpoints: EndpointRecord[] | Unread;
   templates: Record<Model, TemplateRecord | undefined> | Unread;
-  credentials: RegistryAuthRecord[] | Unread;
+  credentials: Listing<RegistryAuthRecord> | Unread;
 }
 interface Unread {
   why: string;

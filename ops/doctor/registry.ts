@@ -3,6 +3,7 @@ import type { PlainConfig } from "../../infra/configSchema";
 import { stackNames } from "../../names";
 import type { RegistryAuthRecord, TemplateRecord } from "../../runpod/client";
 import { isPrivateEcr } from "../../runpod/imageName";
+import { type Listing, mayHide } from "../../runpod/nullable";
 import { type Check, failed, ok, warning } from "./check";
 
 /** A container runtime's messages when a registry rejects the credentials. */
@@ -18,7 +19,7 @@ export function checkRegistry(
   model: Model,
   { registry, stack }: Pick<PlainConfig, "registry"> & { stack: string },
   { imageName, containerRegistryAuthId: id }: TemplateRecord,
-  credentials: RegistryAuthRecord[],
+  credentials: Listing<RegistryAuthRecord>,
   problems: string[],
 ): Check {
   const label = `${model} registry`;
@@ -30,8 +31,12 @@ export function checkRegistry(
     const todo = `Set registry in the stack's configuration to { kind: ecr } or to a delegation, and run "pulumi up --refresh".`;
     return failed(label, "no credentials, but the image is in private ECR: no new worker can pull it", todo);
   }
-  const credential = credentials.find((each) => each.id === id);
+  const credential = credentials.items.find((each) => each.id === id);
   if (credential === undefined && registry.kind !== "delegation") {
+    if (mayHide(credentials, id)) {
+      const why = `RunPod's list has an entry that cannot be read, so it is unknown whether credentials ${id} exist`;
+      return warning(label, why, "Look for the credentials in RunPod's console.");
+    }
     return failed(label, `the template uses credentials ${id}, which RunPod does not have`, again);
   }
   const name = credential?.name ?? `delegation ${id}`;

@@ -5,8 +5,8 @@ import { secretNamesIn } from "../../runpod/secretReference";
 import { type Check, failed, ok, warning } from "./check";
 
 /**
- * Checks that RunPod has every secret to which a template refers. A missing secret does not stop a worker: its variable
- * then has no value.
+ * Checks that RunPod has every secret to which a template refers. Unconfirmed: a missing secret does not stop a worker,
+ * and its variable then contains the text of the reference.
  *
  * @returns no line for a template without secrets
  */
@@ -19,9 +19,13 @@ export async function checkWorkerSecrets(
   const names = secretNamesIn(env);
   if (names.length === 0) return [];
   try {
-    const known = (await client.listSecrets()).map(({ name }) => name);
-    const missing = names.filter((name) => !known.includes(name));
+    const { items, unreadable } = await client.listSecrets();
+    const missing = names.filter((name) => !items.some((each) => each.name === name));
     if (missing.length === 0) return [ok(label, names.join(", "))];
+    if (unreadable.length > 0) {
+      const why = `RunPod's list has an entry that cannot be read, so it is unknown whether ${missing.join(", ")} exists`;
+      return [warning(label, why, "Look for the secret in RunPod's console.")];
+    }
     return [
       failed(label, `RunPod does not have ${missing.join(", ")}`, `Run "pulumi up --refresh": it stores them again.`),
     ];

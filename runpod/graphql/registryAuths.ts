@@ -14,7 +14,7 @@ export function registryAuthApi({ send, sendRepeatable, remove, queryMyself }: G
     async listRegistryAuths() {
       const response = z.object({ containerRegistryCreds: listing(registryAuthRecord) });
       const fields = "containerRegistryCreds { id name }";
-      return (await queryMyself("containerRegistryCreds", fields, response)).containerRegistryCreds.items;
+      return (await queryMyself("containerRegistryCreds", fields, response)).containerRegistryCreds;
     },
 
     async createRegistryAuth(input) {

@@ -16,7 +16,7 @@ export function secretApi({ send, sendRepeatable, remove, queryMyself }: Graphql
   return {
     async listSecrets() {
       const response = z.object({ secrets: listing(secretRecord) });
-      return (await queryMyself("secrets", "secrets { id name }", response)).secrets.items;
+      return (await queryMyself("secrets", "secrets { id name }", response)).secrets;
     },
 
     async createSecret({ name, value }) {

@@ -10,7 +10,7 @@ const registryAuthRecord: z.ZodType<RegistryAuthRecord> = z.object({ id: z.strin
 /** Registry credential calls of the REST API. */
 export function registryAuthApi({ send, list, remove }: RestRequests): RegistryAuthApi {
   return {
-    listRegistryAuths: async () => (await list("registries", "registries", registryAuthRecord)).items,
+    listRegistryAuths: () => list("registries", "registries", registryAuthRecord),
 
     createRegistryAuth: (body) =>
       send({

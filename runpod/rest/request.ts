@@ -53,13 +53,13 @@ export function restRequests({ apiKey, url, timeoutMs = 30_000 }: ApiOptions): R
 
   /** A repeated POST would create a second resource. */
   function send<T>(call: RestCall<T>): Promise<T> {
-    return call.method === "POST" ? sendOnce(call) : retryTransient(() => sendOnce(call));
+    return call.method === "POST" ? sendOnce(call) : retryTransient((firstAt) => sendOnce(call, firstAt));
   }
 
-  async function sendOnce<T>(call: RestCall<T>): Promise<T> {
+  async function sendOnce<T>(call: RestCall<T>, firstAt = performance.now()): Promise<T> {
     const { operation, method, path, body, secrets = [] } = call;
     const url = base + path;
-    const received = await callJson({ operation, method, url, apiKey, timeoutMs, ...(body && { body }) });
+    const received = await callJson({ operation, method, url, apiKey, timeoutMs, firstAt, ...(body && { body }) });
     if (received.status >= 300) throw refusal(operation, received, [apiKey, ...secrets]);
     return parseResponse(call, received.body);
   }

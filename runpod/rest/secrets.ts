@@ -9,7 +9,7 @@ const secretRecord: z.ZodType<SecretRecord> = z.object({ id: z.string(), name: t
 /** Calls of the REST API for secrets (RunPod's API reference, account, September 2026). */
 export function secretApi({ send, list, remove }: RestRequests): SecretApi {
   return {
-    listSecrets: async () => (await list("account/secrets", "secrets", secretRecord)).items,
+    listSecrets: () => list("account/secrets", "secrets", secretRecord),
 
     createSecret: (body) =>
       send({

@@ -30,7 +30,8 @@ export function templateApi(requests: RestRequests): TemplateApi {
     } catch (error) {
       if (!(error instanceof RunpodError)) throw error;
       const message = `The template has changed, but its endpoint "${name}" (${id}) has not changed: ${error.message}`;
-      throw new RunpodError(message, { transient: false, maybeDone: true, isRefusal: error.isRefusal });
+      const { isRefusal, reason } = error;
+      throw new RunpodError(message, { transient: false, maybeDone: true, isRefusal, reason });
     }
   }
 

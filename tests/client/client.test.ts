@@ -197,6 +197,49 @@ describe("A change of the plan", () => {
   });
 });
 
+describe("A session that began to open before the plan changed", () => {
+  /** Two tabs of a customer with a new plan. The first tab's session is still on its way, with the old plan. */
+  async function lateSession() {
+    const { tabs, state, calls, signIn } = await open(2);
+    await signIn();
+    const [first, second] = tabs;
+    if (!first || !second) throw new Error("no tabs");
+    await expect.poll(() => second.events.length).toBe(1);
+    await first.client.plan();
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    state.delay = () => released;
+    const late = first.client.session();
+    await expect.poll(() => calls).toContain("POST /auth/session");
+    state.delay = async () => {};
+    state.plan = "paid";
+    return { first, second, calls, late, release };
+  }
+
+  it("is not given to a caller after the change", async () => {
+    const { first, late, release } = await lateSession();
+    await first.client.sync();
+    const next = first.client.session();
+    release();
+    expect([(await late).plan, (await next).plan]).toEqual(["free", "paid"]);
+    expect((await first.client.session()).plan).toBe("paid");
+  });
+
+  it("does not undo the change when another tab has told it", async () => {
+    const { first, second, calls, late, release } = await lateSession();
+    await second.client.sync();
+    const opened = () => {
+      void first.client.session();
+      return calls.filter((call) => call === "POST /auth/session").length;
+    };
+    await expect.poll(opened).toBe(2);
+    release();
+    await late;
+    await first.client.session();
+    const told = [...first.events, ...second.events].map((event) => (event.type === "planChanged" ? event.plan : ""));
+    expect(told).not.toContain("free");
+  });
+});
+
 describe("On a server", () => {
   it("a client has nobody signed in and asks for nothing", async () => {
     vi.stubGlobal("BroadcastChannel", undefined);

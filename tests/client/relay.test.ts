@@ -271,6 +271,26 @@ describe("Ending a chat over the relay early", () => {
     expect(server.cancels).toHaveLength(3);
   });
 
+  it.each([429, 503])("cancels again when the cancellation is answered with %d", async (status) => {
+    const server = await relay(halfReply);
+    server.state.cancelStatus = status;
+    for await (const _ of chat(server.session(), { text: "a" })) break;
+    await soon(() => server.cancels.length).toBe(2);
+    server.state.cancelStatus = 200;
+    await soon(() => server.cancels.length).toBe(3);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(server.cancels).toHaveLength(3);
+  });
+
+  it("does not cancel again when the relay has accepted the chat and no longer knows it", async () => {
+    const server = await relay(halfReply);
+    server.state.cancelStatus = 404;
+    for await (const _ of chat(server.session(), { text: "a" })) break;
+    await soon(() => server.cancels.length).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(server.cancels).toHaveLength(1);
+  });
+
   it("throws at once although the cancellation is not answered", async () => {
     const controller = new AbortController();
     const server = await relay(halfReply);

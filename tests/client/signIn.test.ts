@@ -161,23 +161,36 @@ describe("The ID token", () => {
     ["exp", { exp: undefined }],
     ["exp", { exp: 1, iat: 2 }],
     ["sub", { sub: undefined }],
-  ])("is rejected when its %s is wrong: %j", async (claim, claims) => {
-    const { signIn, domain } = await hosted();
-    domain.state.claims = claims;
-    const finished = signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
-    await expect(finished).rejects.toMatchObject({ code: "unauthorized", message: expect.stringContaining(claim) });
-    expect(signIn.customer()).toBeUndefined();
-  });
+  ])(
+    "is rejected when its %s is wrong, and the refresh token that came with it is revoked: %j",
+    async (claim, claims) => {
+      const { signIn, domain } = await hosted();
+      domain.state.claims = claims;
+      const finished = signIn.finishSignIn(domain.signInAt(await signIn.startSignIn()));
+      await expect(finished).rejects.toMatchObject({ code: "unauthorized", message: expect.stringContaining(claim) });
+      expect(signIn.customer()).toBeUndefined();
+      expect([...domain.refreshTokens]).toEqual([]);
+    },
+  );
 
   it.each([{ iss: "https://other.example" }, { aud: "client2" }, { sub: "user-2" }])(
     "is not replaced by a refreshed token of another user pool, app client or customer: %j",
     async (claims) => {
-      const { signIn, domain } = await signedIn();
+      const { signIn, domain, storage } = await signedIn();
+      const before = storage.getItem("snack-misaki.tokens.client1");
       domain.state.claims = claims;
       await signIn.getIdToken();
-      expect(signIn.customer()?.sub).toBe("user-1");
+      expect(domain.calls.at(-1)).toMatchObject({ grant_type: "refresh_token" });
+      expect(storage.getItem("snack-misaki.tokens.client1")).toBe(before);
     },
   );
+
+  it("is replaced by a refreshed token with the customer's new e-mail address", async () => {
+    const { signIn, domain } = await signedIn();
+    domain.state.claims = { email: "new@example.com" };
+    await signIn.getIdToken();
+    expect(signIn.customer()).toEqual({ sub: "user-1", email: "new@example.com" });
+  });
 });
 
 describe("Two tabs that share a sign-in with refresh token rotation", () => {
@@ -395,12 +408,34 @@ describe("finishSignIn", () => {
     expect([...domain.refreshTokens]).toEqual([]);
   });
 
-  it("tells the reason of an error callback without state when this browser has started a sign-in", async () => {
-    const { signIn } = await hosted();
-    const callback = `${settings.redirectUri}?error=invalid_request&error_description=Bad+email`;
-    await signIn.startSignIn();
-    await expect(signIn.finishSignIn(callback)).rejects.toThrow("Bad email");
+  it.each(["", "&state=x"])(
+    "tells only the error code of an error callback without a known state, when a sign-in is pending: %j",
+    async (state) => {
+      const { signIn } = await hosted();
+      await signIn.startSignIn();
+      const callback = `${settings.redirectUri}?error=invalid_request&error_description=Call+0120${state}`;
+      const message = "The sign-in was not completed: invalid_request. Sign in again.";
+      await expect(signIn.finishSignIn(callback)).rejects.toMatchObject({ code: "unauthorized", message });
+      const withText = signIn.finishSignIn(`${settings.redirectUri}?error=Call+0120${state}`);
+      await expect(withText).rejects.toThrow("Unknown sign-in. Sign in again.");
+    },
+  );
+
+  it("accepts the callback URL without its origin, as a router gives it", async () => {
+    const { signIn, domain } = await hosted();
+    const callback = domain.signInAt(await signIn.startSignIn());
+    const { pathname, search } = new URL(callback);
+    expect(await signIn.finishSignIn(`${pathname}${search}#top`)).toMatchObject({ sub: "user-1" });
   });
+
+  it.each(["/callback", "", "http://", "/callback?code=1&state=x"])(
+    "rejects with ApiProblem, and does not throw, for a URL of no pending sign-in: %j",
+    async (callback) => {
+      const { signIn } = await hosted();
+      const finished = signIn.finishSignIn(callback);
+      await expect(finished).rejects.toMatchObject({ name: "ApiProblem", code: "unauthorized" });
+    },
+  );
 
   it("does not repeat the text of an error callback when this browser has started no sign-in", async () => {
     const { signIn } = await hosted();
@@ -583,6 +618,18 @@ describe("Another tab", () => {
     await expect.poll(() => otherEvents).toEqual(["signedIn"]);
     expect(told).toEqual([]);
     expect(errors).toHaveLength(1);
+  });
+
+  it("is not told of an event that it had not received when it unsubscribed", async () => {
+    const { first, events, signIn } = await tabs();
+    await signIn();
+    const told: string[] = [];
+    const unsubscribe = first.subscribe(({ type }) => told.push(type));
+    // signOut emits its event before it returns.
+    const signedOut = first.signOut();
+    unsubscribe();
+    await signedOut;
+    expect([events, told]).toEqual([["signedIn", "signedOut"], []]);
   });
 });
 

@@ -98,6 +98,48 @@ describe("An ECR delegation whose id RunPod refuses for an endpoint (rest)", () 
     );
   });
 
+  it("is named in the output when the save without it changes the template but not the endpoint", async () => {
+    const { inputs, templateId } = await deployed();
+    await endpoint.create(endpointInputs(templateId));
+    account.runpod.switches.faults = [
+      fault("PATCH /v2/serverless/*", { message: "registry not found" }),
+      fault("PATCH /v2/serverless/*", { message: "no instances available" }),
+    ];
+    const update = template.update(templateId, inputs, { ...inputs, imageName: "registry.example/phi3:2" });
+    await expect(update).rejects.toThrow("no instances available");
+    expect(account.runpod.account.template(templateId)?.containerRegistryAuthId).toBeNull();
+    expect(account.lines.join()).toContain(`leaves the ECR delegation ${inputs.containerRegistryAuthId} out`);
+  });
+
+  it("stays when RunPod refuses an endpoint whose name contains the word registry for another reason", async () => {
+    const { inputs, templateId } = await deployed();
+    await endpoint.create({ ...endpointInputs(templateId), name: "registry-phi3" });
+    account.runpod.switches.faults = [fault("PATCH /v2/serverless/*", { message: "no instances available" })];
+    const update = template.update(templateId, inputs, { ...inputs, imageName: "registry.example/phi3:2" });
+    await expect(update).rejects.toThrow("no instances available");
+    expect(account.runpod.account.template(templateId)?.containerRegistryAuthId).toBe(inputs.containerRegistryAuthId);
+    expect(account.lines).toEqual([]);
+  });
+
+  it("is recognized even if the first read of the delegations fails", async () => {
+    const { templateId } = await deployed();
+    account.runpod.switches.faults = [
+      fault("POST /v2/serverless", { message: "registry not found" }),
+      fault("GET /v2/registries/delegations", 503),
+    ];
+    await endpoint.create(endpointInputs(templateId));
+    expect(stored()).toEqual([undefined, undefined]);
+  });
+
+  it("is recognized on a later page of the list", async () => {
+    const arn = "arn:aws:ecr:ap-northeast-1:123456789012:repository/snack/other";
+    for (const number of [1, 2]) account.runpod.account.registries.delegate(`${arn}-${number}`, null);
+    const { templateId } = await deployed();
+    account.runpod.switches.faults = [fault("POST /v2/serverless", { message: "registry not found" })];
+    await endpoint.create(endpointInputs(templateId));
+    expect(stored()).toEqual([undefined, undefined]);
+  });
+
   it("stays when RunPod refuses the endpoint for another reason", async () => {
     const { inputs, templateId } = await deployed();
     account.runpod.switches.faults = [fault("POST /v2/serverless", { message: "no instances available" })];

@@ -82,6 +82,8 @@ export interface WorkerStates {
   rest: { version: number; workers: WorkerState[] }[] | undefined;
   /** Whether REST v2 answers a read of `/releases` with a 404. */
   hasNoReleases: boolean;
+  /** Whether REST v2 answers a read of `/workers` with a 404. */
+  hasNoWorkers: boolean;
   /** Responses of the job API's `/health`. If undefined, the response is a 404. */
   health: Record<string, number | null>[] | undefined;
   /** Log lines of a worker's host. */

@@ -1,4 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, vi } from "vitest";
+import { applyRollout } from "../../runpod/rollout";
+import type { Workers } from "../../runpod/workers";
 import { unfinished } from "./engine";
 import type { WorkerState } from "./fakeRunpod";
 import { createResource, fakeFixtures } from "./fixture";
@@ -52,7 +55,7 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     ]);
   });
 
-  it("reads /releases, and reads the workers only when one of them is not old", async () => {
+  it("reads /releases and the workers at each check", async () => {
     const { runpod } = fixture();
     const created = await deployed();
     runpod.workers.rest = [
@@ -65,10 +68,53 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     const { result } = await rollOut(created);
     expect(result).not.toBeInstanceOf(Error);
     expect(runpod.workers.reads).toEqual([
-      ...["releases", "workers"],
-      ...["releases", "releases"],
       ...["releases", "workers", "releases", "workers"],
+      ...["releases", "workers", "releases", "workers", "releases", "workers"],
     ]);
+  });
+
+  it.each(["THROTTLED", "UNHEALTHY"] as const)(
+    "is not done while an old worker is %s, which /releases does not count",
+    async (status) => {
+      const { runpod } = fixture();
+      const created = await deployed();
+      runpod.workers.rest = [
+        { version: 1, workers: [ready] },
+        { version: 2, workers: [{ status, isStale: true }, ready] },
+      ];
+      const { result } = await rollOut(created);
+      expect(String(result)).toContain("1 ready, 1 of the old version). Old workers are still busy");
+    },
+  );
+
+  it.each([
+    ["crashes", crashing, "1 of the old version, 1 crashing"],
+    ["waits for a GPU", waiting, "1 of the old version, 1 waiting for a GPU"],
+  ])("shows that a new worker %s while an old worker still runs", async (_case, worker, state) => {
+    const { runpod } = fixture();
+    const created = await deployed();
+    runpod.workers.rest = [
+      { version: 1, workers: [ready] },
+      { version: 2, workers: [stale, worker] },
+    ];
+    const { result } = await rollOut(created);
+    expect(String(result)).toContain(state);
+  });
+
+  it("takes the version from /releases once when only the job API returns the workers", async () => {
+    const { runpod } = fixture();
+    const created = await deployed();
+    Object.assign(runpod.workers, {
+      hasNoWorkers: true,
+      rest: [
+        { version: 1, workers: [] },
+        { version: 2, workers: [ready] },
+      ],
+      health: [{ idle: 1 }],
+    });
+    const { result } = await rollOut(created);
+    expect(result).not.toBeInstanceOf(Error);
+    expect(runpod.workers.reads).toEqual(Array(2).fill(["releases", "workers", "health"]).flat());
   });
 
   it("ends at once without output when no worker runs and workersMin is 0", async () => {
@@ -188,4 +234,34 @@ describe.each(["graphql", "rest"] as const)("A rollout through %s", (api) => {
     const [{ id } = { id: "" }] = runpod.snapshot().endpoints;
     expect(unfinished(error)).toMatchObject({ id, properties: { workersMin: 1 } });
   });
+});
+
+it("A rollout counts the time of slow reads against its limit", async () => {
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  const oldWorker: Workers = {
+    version: 2,
+    stale: 1,
+    rolloutPercent: undefined,
+    ready: 0,
+    initializing: 0,
+    startingSeconds: undefined,
+    throttled: 0,
+    unhealthy: 0,
+    waitingIds: [],
+  };
+  const getWorkers = vi.fn(async () => {
+    await sleep(20);
+    return oldWorker;
+  });
+  const target = { id: "phi3", name: "snack-phi3", workersMin: 0 };
+  const rollout = applyRollout(
+    { getWorkers, getHostLog: async () => [] },
+    { intervalMs: 1, limitMs: 200 },
+    [target],
+    async () => {},
+  );
+  await expect(rollout).rejects.toThrow("do not run the new version");
+  // Without the time of the reads, the limit allows 200 checks.
+  expect(getWorkers.mock.calls.length).toBeLessThan(50);
+  vi.restoreAllMocks();
 });

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { UnfinishedError } from "../../dynamic/unfinished";
+import { registryAuth } from "../../runpod/registryAuthProvider";
+import { setRetryPolicy } from "../../runpod/retry";
 import { secret } from "../../runpod/secretProvider";
 import { secretReference } from "../../runpod/secretReference";
 import { template } from "../../runpod/templateProvider";
@@ -63,6 +66,33 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     expect(account.lines.join()).toContain("running workers keep the old value");
   });
 
+  it("shows a change after a failed update and a refresh, so the next update sends the value again", async () => {
+    configureProvider(account.runpod, api);
+    setRetryPolicy({ intervalMs: 1, limitMs: 20 });
+    const { id } = await secret.create(inputs);
+    const news = { ...inputs, value: "hf_canary_value_2" };
+    fail("update", 503, { times: 1_000 });
+    const failed = await secret.update(id, inputs, news).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ id, properties: { name: inputs.name } });
+    account.runpod.switches.faults = [];
+    const { props } = await secret.read(id, (failed as UnfinishedError).properties);
+    expect((await secret.diff(id, props, news)).changes).toBe(true);
+    await secret.update(id, props, news);
+    expect(values()).toEqual([[inputs.name, "hf_canary_value_2"]]);
+  });
+
+  it("shows a change after a create that could not replace the value of the existing secret", async () => {
+    configureProvider(account.runpod, api);
+    setRetryPolicy({ intervalMs: 1, limitMs: 20 });
+    const { id } = await secret.create(inputs);
+    const news = { ...inputs, value: "hf_canary_value_2" };
+    fail("update", 503, { times: 1_000 });
+    const failed = await secret.create(news).catch((error: unknown) => error);
+    account.runpod.switches.faults = [];
+    const { props } = await secret.read(id, (failed as UnfinishedError).properties);
+    expect((await secret.diff(id, props, news)).changes).toBe(true);
+  });
+
   it("is replaced when its name changes, because RunPod's names are immutable", async () => {
     configureProvider(account.runpod, api);
     const diff = await secret.diff("id", inputs, { ...inputs, name: "snack-misaki-dev-other" });
@@ -91,6 +121,20 @@ describe.each(["graphql", "rest"] as const)("A secret of the RunPod account (%s)
     const { id } = await secret.create(inputs);
     fail("list", { nullField: "secrets" }, { times: 2 });
     expect((await secret.read(id, inputs)).id).toBe(id);
+  });
+
+  it("does not count as missing when RunPod's list has an entry that cannot be read", async () => {
+    configureProvider(account.runpod, api);
+    const { id } = await secret.create(inputs);
+    fail("list", { nullField: "id" }, { times: 1_000 });
+    await expect(secret.read(id, inputs)).rejects.toThrow(`it is unknown whether ${id} exists`);
+  });
+
+  it("fails a destroy at once when RunPod refuses the delete, because a secret is never in use", async () => {
+    configureProvider(account.runpod, api);
+    const { id } = await secret.create(inputs);
+    fail("remove", { message: "not today" });
+    await expect(secret.delete(id)).rejects.toThrow("not today");
   });
 
   it("does not appear in the error even if RunPod's message quotes the value", async () => {
@@ -126,3 +170,15 @@ it("REST v2 changes a secret that was created through GraphQL, under the same id
   await secret.delete(id);
   expect(values()).toEqual([]);
 });
+
+it.each(["graphql", "rest"] as const)(
+  "registry credentials do not count as missing when RunPod's list has an entry that cannot be read (%s)",
+  async (api) => {
+    configureProvider(account.runpod, api);
+    const auth = { owner: OWNER, name: "snack-misaki-dev-registry", username: "robot", password: "canary" };
+    const { id } = await registryAuth.create(auth);
+    const list = { graphql: "myself", rest: "GET /v2/registries" }[api];
+    account.runpod.switches.faults.push(fault(list, { nullField: "id" }, { times: 1_000 }));
+    await expect(registryAuth.read(id, auth)).rejects.toThrow(`it is unknown whether ${id} exists`);
+  },
+);

@@ -99,6 +99,22 @@ describe.each(["graphql", "rest"] as const)("Late calls, lost responses and stal
   });
 });
 
+it("an endpoint that the list did not show during a template update is updated by the next up", async () => {
+  configureProvider(account.runpod, "rest");
+  const { id: templateId } = await template.create(templateInputs);
+  account.runpod.switches.listLagMs = 1_000_000;
+  const inputs = endpointInputs(templateId);
+  const { id } = await endpoint.create(inputs);
+  await template.update(templateId, templateInputs, { ...templateInputs, imageName: "registry.example/phi3:2" });
+  account.runpod.switches.listLagMs = 0;
+  expect((await endpoint.diff(id, inputs, inputs)).changes).toBe(true);
+  expect(account.lines.join()).toContain(`Endpoint "snack-phi3" (${id}) does not run its template's container.`);
+  await endpoint.update(id, inputs, inputs);
+  const images = account.runpod.account.templates.map(({ imageName }) => imageName);
+  expect(images).toEqual(Array(2).fill("registry.example/phi3:2"));
+  expect((await endpoint.diff(id, inputs, inputs)).changes).toBe(false);
+});
+
 it("the error of a refused template delete names the endpoints that use the template", async () => {
   configureProvider(account.runpod, "graphql");
   const { id } = await template.create(templateInputs);

@@ -7,6 +7,7 @@ export function emptyWorkerStates(): WorkerStates {
     rest: [{ version: 1, workers: [] }],
     health: undefined,
     hasNoReleases: false,
+    hasNoWorkers: false,
     hostLog: [],
     reads: [],
     latest: undefined,
@@ -34,7 +35,7 @@ export function answerWorkerRoute(request: IncomingMessage, response: ServerResp
   }
   if (/^\/v2\/serverless\/[^/]+\/workers$/.test(pathname)) {
     states.reads.push("workers");
-    const now = states.rest && states.latest;
+    const now = states.rest && !states.hasNoWorkers ? states.latest : undefined;
     const workers = now?.workers.map((worker, index) => ({ id: `w${index}`, gpuCount: 1, ...worker }));
     return json(now && { endpointVersion: now.version, workers, summary: {} });
   }
@@ -53,7 +54,9 @@ export function answerWorkerRoute(request: IncomingMessage, response: ServerResp
   return false;
 }
 
-function rolloutOf(workers: WorkerState[]) {
+/** Leaves out workers that wait for a GPU or crash: no public source says that RunPod counts them. */
+function rolloutOf(all: WorkerState[]) {
+  const workers = all.filter(({ status }) => status !== "THROTTLED" && status !== "UNHEALTHY");
   const workersOnLatest = workers.filter(({ isStale }) => !isStale).length;
   const percentOnLatest = workers.length === 0 ? 0 : Math.round((100 * workersOnLatest) / workers.length);
   const inProgress = workersOnLatest < workers.length;

@@ -13,21 +13,27 @@ export interface SimulationOptions {
   progress?: (done: number, wrong: number) => Promise<void>;
 }
 
+/** A run with a wrong state. `what` describes each error in one line. */
+export interface WrongRunSummary {
+  seed: number;
+  what: string[];
+}
+
 /** Result of a simulation, for the command to print. */
 export interface Report {
-  /** Printed with `--json`. */
-  result: object;
+  /** Printed with `--json`: the counts, and the wrong runs that the report lists. */
+  result: object & { wrongRuns: WrongRunSummary[] };
   failed: boolean;
   /** Printed without `--json`. */
   lines(): string[];
 }
 
 /** Lines with the seed and the details of each wrong run, then the number of runs that are not listed. */
-export function wrongRunLines(wrongRuns: { seed: number; details: string[] }[], total: number): string[] {
+export function wrongRunLines(wrongRuns: WrongRunSummary[], total: number): string[] {
   const shown = wrongRuns.slice(0, SHOWN_WRONG_RUNS);
-  const lines = shown.flatMap(({ seed, details }) => [
+  const lines = shown.flatMap(({ seed, what }) => [
     pc.red(`wrong run: repeat it with --seed ${seed} --runs 1`),
-    ...details.map((detail) => `  ${detail}`),
+    ...what.map((line) => `  ${line}`),
   ]);
   return total > shown.length ? [...lines, `  … and ${total - shown.length} more wrong runs`] : lines;
 }

@@ -24,10 +24,35 @@ const who = (page: Page) => page.locator("p");
 const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
 const shows = (page: Page, text: string) => who(page).getByText(text, { exact: true }).waitFor();
 
+/** Asks and waits for the whole reply. Fails when the page shows it behind the reply before. */
 async function asks(page: Page, text: string): Promise<void> {
+  const output = page.locator("output");
+  const before = (await output.textContent()) ?? "";
+  const shown = await output.evaluateHandle((element) => {
+    const texts: string[] = [];
+    const observer = new MutationObserver(() => texts.push(element.textContent ?? ""));
+    observer.observe(element, { subtree: true, childList: true, characterData: true });
+    return texts;
+  });
   await page.getByLabel("ママに話しかける").fill(text);
   await button(page, "送る").click();
+  // React empties a form when its action has ended.
+  await page.waitForFunction(() => document.querySelector("input")?.value === "");
   await page.locator("output", { hasText: "あら、いらっしゃい。" }).waitFor();
+  const joined = (await shown.jsonValue()).find((one) => before && one !== before && one.startsWith(before));
+  if (joined !== undefined) throw new Error(`The page showed two replies: ${joined}`);
+}
+
+async function signsIn(page: Page): Promise<void> {
+  await button(page, "サインイン").click();
+  await page.waitForURL(/\/login\?.*lang=ja/);
+  await page.getByRole("button", { name: /^free/ }).click();
+}
+
+/** Takes the one message that the page has just shown. It is no error of the app. */
+function tells(complaints: string[], message: RegExp): void {
+  const [told = "", ...others] = complaints.splice(0);
+  if (!message.test(told) || others.length > 0) throw new Error(`The page told "${[told, ...others].join("; ")}"`);
 }
 
 /** What the README's app does, against the local cloud. */
@@ -39,12 +64,19 @@ export const checks: Check[] = [
       await asks(tab, "こんばんは");
     },
   },
+  { name: "a second reply replaces the first one", run: ({ tab }) => asks(tab, "こんばんは") },
+  {
+    name: "a guest at the address of a finished purchase is asked to sign in, and sees the page",
+    async run({ tab, url, complaints }) {
+      await tab.goto(`${url}/?checkout=success`);
+      await shows(tab, "ゲスト (free)");
+      tells(complaints, /Sign in again/);
+    },
+  },
   {
     name: "a customer signs in on the hosted page, in Japanese, and the address has no code afterwards",
     async run({ tab, url }) {
-      await button(tab, "サインイン").click();
-      await tab.waitForURL(/\/login\?.*lang=ja/);
-      await tab.getByRole("button", { name: /^free/ }).click();
+      await signsIn(tab);
       await shows(tab, FREE);
       if (tab.url() !== `${url}/`) throw new Error(`The address is ${tab.url()}`);
     },
@@ -79,6 +111,17 @@ export const checks: Check[] = [
       await button(tab, "サインアウト").click();
       await shows(tab, "ゲスト (free)");
       await shows(other, "ゲスト (free)");
+    },
+  },
+  {
+    name: "a reload finishes a sign-in whose code could not be exchanged",
+    async run({ context, tab, complaints }) {
+      await context.route("**/oauth2/token", (route) => route.abort(), { times: 1 });
+      await signsIn(tab);
+      await shows(tab, "ゲスト (free)");
+      tells(complaints, /could not be reached/);
+      await tab.reload();
+      await shows(tab, PAID);
     },
   },
   {

@@ -42,7 +42,7 @@ export interface AccountOptions {
 const DAY_MS = 86_400_000;
 
 /**
- * RunPod account with templates, endpoints and registry credentials, stored in one file. GraphQL and REST v2 read and
+ * RunPod account with templates, endpoints, registry credentials, delegations, secrets and volumes, stored in one file. GraphQL and REST v2 read and
  * change the same account. A change that breaks a documented rule of RunPod throws an AccountError and has no effect.
  */
 export class RunpodAccount {

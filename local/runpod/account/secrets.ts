@@ -58,7 +58,10 @@ export class Secrets {
     this.file.save("secrets", id);
   }
 
-  /** Replaces the references in a text with the values. Keeps a reference to an unknown secret unchanged. */
+  /**
+   * Replaces the references in a text with the values. Unconfirmed: RunPod keeps a reference to an unknown secret
+   * unchanged, and a reference may contain every character of a secret's name, also `-`.
+   */
   resolve(text: string): string {
     return text.replace(REFERENCE, (reference, name: string) => this.named(name)?.value ?? reference);
   }

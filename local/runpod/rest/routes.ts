@@ -138,13 +138,13 @@ function templateRoutes({ account, changed, pageSize }: RestContext): RestRoute[
   ];
 }
 
-function registryRoutes({ account, changed }: RestContext): RestRoute[] {
+function registryRoutes({ account, changed, pageSize }: RestContext): RestRoute[] {
   const view = ({ id, name }: { id: string; name: string }) => ({ id, name });
   return [
     // Comes first, because `/registries/{id}` would match `delegations` as an id.
-    route("GET /registries/delegations", "List all ECR delegations", () => ({
-      delegations: account.registries.delegations,
-    })),
+    route("GET /registries/delegations", "List all ECR delegations", ({ query }) =>
+      pageOf("delegations", account.registries.delegations, query, pageSize),
+    ),
     bodyRoute("POST /registries/delegations", "Register an ECR delegation", CreateDelegation, (_, body) => {
       const delegation = account.registries.delegate(body.resource, body.name ?? null);
       changed();

@@ -43,9 +43,12 @@ function firstGpu({ gpuIds }: Endpoint): string | undefined {
   return gpuTypes.find(({ id, pool }) => pool === pools[0] && !excludedTypes.includes(id))?.id;
 }
 
-/** `GET /v2/serverless/{id}/releases`. */
+/**
+ * `GET /v2/serverless/{id}/releases`. Unconfirmed: whether RunPod counts workers that wait for a GPU or crash. The double
+ * leaves them out, so that a client cannot rely on them.
+ */
 export function releasesView(endpoint: Endpoint, releases: readonly ReleaseRecord[], fleet: Fleet) {
-  const workers = fleet.list();
+  const workers = fleet.list().filter(({ status }) => status !== "THROTTLED" && status !== "UNHEALTHY");
   const countOn = (version: number) => workers.filter((worker) => worker.version === version).length;
   const onLatest = countOn(endpoint.version);
   return {

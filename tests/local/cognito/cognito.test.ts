@@ -779,6 +779,16 @@ describe("sign-in page", () => {
     expect((await exchange(request, await signIn(request))).status).toBe(200);
   });
 
+  it.each(["/evil.example/x", "\\\\evil.example", "../oauth2/authorize", "unknown", "constructor"])(
+    "opens for the unknown page local_page=%s, so that a link cannot redirect to another site",
+    async (page) => {
+      const { url } = await authorization({ local_page: page });
+      const location = (await new Browser().go(url)).headers.get("location") ?? "";
+      const { origin, pathname } = new URL(location, cognito.domainUrl);
+      expect(`${origin}${pathname}`).toBe(`${cognito.domainUrl}/login`);
+    },
+  );
+
   it("is unavailable when managed login has no branding", async () => {
     account.delete("aws:cognito/managedLoginBranding:ManagedLoginBranding", "branding");
     const { response } = await new Browser().follow((await authorization()).url);

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { decodeJwt } from "jose";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { AwsAccount } from "../../../local/aws/support/account";
@@ -102,6 +103,20 @@ async function returned(page: Page): Promise<string | null> {
   return query.get("code");
 }
 
+/** The customer's `sub`, read from the ID token for a code. */
+async function subOf(code: string): Promise<string> {
+  const body = new URLSearchParams({
+    grant_type: "authorization_code",
+    client_id: CLIENT,
+    redirect_uri: CALLBACK,
+    code,
+    code_verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+  });
+  const response = await fetch(`${cognito.domainUrl}/oauth2/token`, { method: "POST", body });
+  const { id_token: idToken } = (await response.json()) as { id_token: string };
+  return decodeJwt(idToken).sub ?? "";
+}
+
 async function picture(page: Page, name: string): Promise<void> {
   if (!pictures) return;
   mkdirSync(pictures, { recursive: true });
@@ -117,9 +132,24 @@ describe("The pages of Cognito", needsBrowser, () => {
     await page.getByRole("button", { name: "Confirm account" }).click();
     expect(await returned(page)).not.toBeNull();
     const again = await open("/oauth2/authorize");
+    expect(await again.getByRole("button", { name: EMAIL }).count()).toBe(0);
     await fill(again, { username: EMAIL, password: PASSWORD });
     await again.getByRole("button", { name: "Sign in", exact: true }).click();
     expect(await returned(again)).not.toBeNull();
+  });
+
+  it("ask a customer who has signed up for the password, also when a form names the customer", async () => {
+    const signedUp = await open("/signup");
+    await signUp(signedUp);
+    await fill(signedUp, { code: lastCode() });
+    await signedUp.getByRole("button", { name: "Confirm account" }).click();
+    const sub = await subOf((await returned(signedUp)) ?? "");
+    const page = await open("/login");
+    const seeded = page.getByRole("button", { name: "free@example.com" });
+    expect(await page.locator("button[name=customer]").count()).toBe(1);
+    await seeded.evaluate((button, value) => button.setAttribute("value", value), sub);
+    await seeded.click();
+    expect(await alertOf(page)).toBe("Incorrect username or password.");
   });
 
   it("open /signup and /forgotPassword directly with the query of a sign-in", async () => {

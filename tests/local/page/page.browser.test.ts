@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,6 +16,9 @@ const offers: PageConfig["offers"] = [
   { plan: "paid", name: "スナック美砂樹 常連プラン", price: { amount: 980, currency: "jpy", interval: "month" } },
   { plan: "vip", name: "スナック美砂樹 VIPプラン", price: { amount: 2_980, currency: "jpy", interval: "month" } },
 ];
+
+/** Time between two pieces of a reply, as of a model that writes 100 pieces in a second. */
+const PACE_MS = 10;
 
 /** Polls with a long timeout for busy machines. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
@@ -124,6 +128,36 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.keyboard.press("Enter");
   };
 
+  /** Opens a second tab of the same browser. */
+  const openSecondTab = async (
+    { tab }: Awaited<ReturnType<typeof visit>>,
+    prepare?: (tab: Page) => Promise<unknown>,
+  ) => {
+    const second = await tab.context().newPage();
+    await prepare?.(second);
+    await second.goto(new URL("/", tab.url()).href);
+    return second;
+  };
+
+  /** Holds the tab's next requests to a path of the API. Returns functions that wait for one and let all pass. */
+  const holdRequests = async (tab: Page, path: string) => {
+    const held = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    await tab.route(`**${path}`, async (route) => {
+      if (route.request().method() !== "OPTIONS") held.resolve();
+      await released.promise;
+      await route.continue();
+    });
+    const release = async () => {
+      const answered = tab.waitForResponse((response) => response.url().endsWith(path));
+      released.resolve();
+      await (await answered).finished();
+      // The page has read the answer when this later one arrives.
+      await tab.evaluate(() => fetch("/config.json").then((response) => response.text()));
+    };
+    return { held: held.promise, release };
+  };
+
   it("shows the sign-in buttons only after the Pulumi program has been evaluated", async () => {
     await using visited = await visit({}, { evaluated: false });
     await visited.tab.getByText("ただいま開店の支度をしています…").waitFor();
@@ -181,7 +215,9 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#why").textContent()).toMatch(/^まだお申し込みはありません。/);
     await tab.reload();
     await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
+    const returned = tab.waitForEvent("load");
     await tab.getByRole("button", { name: "サインアウト" }).click();
+    await returned;
     await tab.getByRole("button", { name: "ゲストで入る" }).waitFor();
     expect(await tab.evaluate(() => localStorage.getItem("snack-misaki.tokens.client1"))).toBeNull();
   });
@@ -195,6 +231,68 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => second.locator("#who").textContent()).toBe("みさき@example.com");
     await tab.getByRole("button", { name: "サインアウト" }).click();
     await second.getByRole("button", { name: "ゲストで入る" }).waitFor();
+  });
+
+  it("enters as the customer who signs in in another tab while a guest's entry is in progress", async () => {
+    await using visited = await visit({});
+    const second = await openSecondTab(visited);
+    const { held, release } = await holdRequests(second, "/auth/guest");
+    await second.getByRole("button", { name: "ゲストで入る" }).click();
+    await held;
+    await signIn(visited.tab);
+    await eventually(() => second.locator("#who").textContent()).toBe("みさき@example.com");
+    await release();
+    expect(await second.locator("#who").textContent()).toBe("みさき@example.com");
+  });
+
+  it("stays at the entrance when the customer signs out in another tab while an entry is in progress", async () => {
+    await using visited = await visit({});
+    const second = await openSecondTab(visited);
+    await signIn(visited.tab);
+    await eventually(() => second.locator("#who").textContent()).toBe("みさき@example.com");
+    const { held, release } = await holdRequests(second, "/auth/session");
+    await second.reload();
+    await held;
+    await visited.tab.getByRole("button", { name: "サインアウト" }).click();
+    await visited.tab.getByRole("button", { name: "ゲストで入る" }).waitFor();
+    await release();
+    expect(await second.getByRole("button", { name: "ゲストで入る" }).isVisible()).toBe(true);
+    expect(await second.locator(".counter").isVisible()).toBe(false);
+  });
+
+  it.each([
+    ["is cancelled", "error=access_denied&error_description=cancelled"],
+    ["has a used code", "code=used"],
+  ])("keeps the customer signed in, in every tab, when the sign-in of another tab %s", async (_, answer) => {
+    await using visited = await visit({});
+    const { tab, domain } = visited;
+    const second = await openSecondTab(visited);
+    // The second tab stays at the hosted page while the customer signs in in the first.
+    await second.route("**/oauth2/authorize*", (route) => route.fulfill({ body: "sign in" }));
+    await second.getByRole("button", { name: "サインインして入る" }).click();
+    await second.getByText("sign in").waitFor();
+    const state = new URL(second.url()).searchParams.get("state");
+    await signIn(tab);
+    await second.goto(new URL(`/callback?${answer}&state=${state}`, tab.url()).href);
+    await eventually(() => second.locator("#who").textContent()).toBe("みさき@example.com");
+    expect(new URL(second.url()).pathname + new URL(second.url()).search).toBe("/");
+    await tab.reload();
+    await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
+    expect(domain.refreshTokens.size).toBe(1);
+  });
+
+  it("keeps the customer signed in when a firewall answers 403 instead of the API", async () => {
+    await using visited = await visit({});
+    const { tab, domain } = visited;
+    await signIn(tab);
+    const headers = { "access-control-allow-origin": "*" };
+    await tab.route("**/auth/session", (route) => route.fulfill({ status: 403, headers, body: "<html>" }));
+    await tab.reload();
+    await tab.getByText("お席の時間が切れました。もう一度お入りください。").waitFor();
+    await tab.unroute("**/auth/session");
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await eventually(() => tab.locator("#who").textContent()).toBe("みさき@example.com");
+    expect(domain.refreshTokens.size).toBe(1);
   });
 
   it("says that replies are canned when there is no Python worker", async () => {
@@ -582,6 +680,50 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await eventually(() => relay.chats.length).toBe(2);
   });
 
+  it.each(["forbidden", "full"])("opens, enters and chats when the browser's storage is %s", async (state) => {
+    await using visited = await visit({}, { relay: (chat) => chat.send(relayDone("あら。")) });
+    const second = await openSecondTab(visited, (page) =>
+      page.addInitScript(state === "full" ? fillStorage : forbidStorage),
+    );
+    await second.getByRole("button", { name: "English" }).click();
+    await second.getByRole("button", { name: "Continue as guest" }).click();
+    await say(second, "こんばんは");
+    await eventually(() => lastReply(second).textContent()).toBe("あら。");
+    await second.getByRole("button", { name: "Leave" }).click();
+    await second.getByRole("button", { name: "Continue as guest" }).waitFor();
+  });
+
+  it("puts a message that cannot be sent back into the line, but not over a newer one", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab, relay } = visited;
+    const line = tab.getByLabel("ママに話しかける");
+    const rejected = { error: { code: "invalid_input", message: "No.", retryable: false } };
+    (await askRelay(visited)).answer(400, rejected);
+    await eventually(() => line.inputValue()).toBe("こんばんは");
+    await tab.keyboard.press("Enter");
+    await eventually(() => relay.chats.length).toBe(2);
+    await line.fill("次の話");
+    relay.chats[1]?.answer(400, rejected);
+    await eventually(() => tab.locator("#talk .note.problem").count()).toBe(2);
+    expect(await line.inputValue()).toBe("次の話");
+  });
+
+  it("keeps what a guest types when the guest signs in in another tab, but not for the next guest", async () => {
+    await using visited = await visit({});
+    const second = await openSecondTab(visited);
+    const line = second.getByLabel("ママに話しかける");
+    await second.getByRole("button", { name: "ゲストで入る" }).click();
+    await line.fill("ここだけの話");
+    await second.getByRole("button", { name: "席を立つ" }).click();
+    await second.getByRole("button", { name: "ゲストで入る" }).click();
+    await line.waitFor();
+    expect(await line.inputValue()).toBe("");
+    await line.fill("あのね");
+    await signIn(visited.tab);
+    await eventually(() => second.locator("#who").textContent()).toBe("みさき@example.com");
+    expect(await line.inputValue()).toBe("あのね");
+  });
+
   it("appends streamed text to one text node, so that a live region never sees the reply again", async () => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab } = visited;
@@ -600,12 +742,17 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     expect(await tab.locator("#talk").getAttribute("role")).toBe("log");
   });
 
-  it("moves nothing on the screen while a long reply streams", async () => {
+  it("moves nothing on the screen while a long reply streams, and reports frames per second", async ({ annotate }) => {
     await using visited = await visit({}, { relay: () => {} });
     const { tab } = visited;
     const chat = await askRelay(visited);
     await tab.evaluate(recordShifts);
-    for (let piece = 0; piece < 120; piece++) chat.send({ delta: "昔むかし、この店に、" });
+    await tab.evaluate(recordFrames);
+    for (let piece = 0; piece < 120; piece++) {
+      chat.send({ delta: "昔むかし、この店に、" });
+      await setTimeout(PACE_MS);
+    }
+    await annotate(frameReport(await tab.evaluate(() => window.frameTimes)));
     chat.send(relayDone("昔むかし、この店に、".repeat(120)));
     await tab.getByRole("button", { name: "コピー" }).waitFor();
     const distance = () =>
@@ -671,6 +818,38 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.getByText("長くお待たせしましたが、お返事できませんでした。").waitFor();
     await eventually(() => relay.cancels.length).toBe(2);
     expect(await tab.getByRole("button", { name: "もう一度送る" }).isVisible()).toBe(true);
+  });
+
+  it("tells how long a wait is, and stops at the limit, also after a reply has started again", async () => {
+    await using visited = await visit({}, { relay: () => {}, waitLimitMs: 25_000 });
+    const { tab, relay } = visited;
+    await tab.clock.install();
+    await tab.reload();
+    const chat = await askRelay(visited);
+    chat.send({ delta: "あ" });
+    await eventually(() => lastReply(tab).textContent()).toBe("あ");
+    chat.send({ restart: true });
+    await eventually(() => lastReply(tab).textContent()).toBe("");
+    await tab.clock.runFor(20_000);
+    await tab.getByText(/^20 秒お待ちいただいています。25 秒たっても/).waitFor();
+    expect(await tab.getByRole("button", { name: "待つのをやめる" }).isVisible()).toBe(true);
+    await tab.clock.runFor(6_000);
+    await tab.getByText("長くお待たせしましたが、お返事できませんでした。").waitFor();
+    await eventually(() => relay.cancels.length).toBe(1);
+  });
+
+  it("says nothing about a reply in the conversation after it", async () => {
+    await using visited = await visit({}, { relay: () => {} });
+    const { tab, relay } = visited;
+    await tab.clock.install();
+    await tab.reload();
+    await askRelay(visited);
+    await tab.getByRole("button", { name: "席を立つ" }).click();
+    await eventually(() => relay.cancels.length).toBe(1);
+    await tab.getByRole("button", { name: "ゲストで入る" }).click();
+    await tab.locator("#starters").waitFor();
+    await tab.clock.runFor(20_000);
+    expect(await tab.locator("#progress").textContent()).toBe("");
   });
 
   it("copies a reply", async () => {
@@ -760,6 +939,24 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.getByText("あら。").waitFor();
   });
 
+  it.each(["/", "/?portal=return"])(
+    "asks for a new sign-in and keeps the conversation when Cognito refuses the refresh at %s",
+    async (path) => {
+      const relay: RelayScript = (chat) => chat.send(relayDone("あら。"));
+      await using visited = await visit({}, { relay, expiresIn: 30 });
+      const { tab, domain, api } = visited;
+      await signIn(tab);
+      await say(tab, "こんばんは");
+      await tab.getByText("あら。").waitFor();
+      domain.refreshTokens.clear();
+      await tab.goto(new URL(path, tab.url()).href);
+      await tab.getByText("お席の時間が切れました。もう一度お入りください。").waitFor();
+      await signIn(tab);
+      await tab.getByText("あら。").waitFor();
+      expect(api.calls).not.toContain("POST /auth/guest");
+    },
+  );
+
   it("shows a plan that changed on another page without a reload", async () => {
     const customer: FakeCustomer = { atStripe: {}, inRow: {} };
     await using visited = await visit({}, { customer });
@@ -796,7 +993,12 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await tab.getByText("worker-1 IDLE").waitFor();
     await tab.getByLabel("GPU の空きがない").check();
     await tab.getByText("できました。").waitFor();
+    const { held, release } = await holdRequests(tab, "/models/llm");
     await tab.getByLabel("anthropic").selectOption("途中で切れる");
+    await held;
+    expect(await tab.getByLabel("openai").isDisabled()).toBe(true);
+    expect(await tab.locator("#kind").isDisabled()).toBe(false);
+    await release();
     await eventually(() => models.state().llms.anthropic).toBe("cut");
     expect(models.state().runpod.noGpus).toBe(true);
 
@@ -880,7 +1082,7 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
   ])("has no serious accessibility finding on %s", async (_, viewport) => {
     const relay: RelayScript = (chat) => {
       if (JSON.stringify(chat.body.messages).includes("もう一杯")) chat.response.destroy();
-      else chat.send(relayDone("あら、いらっしゃい。"));
+      else chat.send({ delta: "昔むかし、この店に、".repeat(120) });
     };
     const row = async () => ({ user_id: "user-1", plan: "free" });
     await using visited = await visit(
@@ -895,6 +1097,10 @@ describe("page in a browser", { ...needsBrowser, timeout: 60_000 }, () => {
     await audit("the door");
     await tab.getByRole("button", { name: "ゲストで入る" }).click();
     await say(tab, "こんばんは");
+    await tab.getByText("昔むかし").waitFor();
+    // The conversation scrolls and contains no button yet.
+    await audit("a long reply in progress");
+    visited.relay.chats[0]?.send(relayDone("昔むかし、この店に、".repeat(120)));
     await tab.getByRole("button", { name: "コピー" }).waitFor();
     await say(tab, "もう一杯");
     await tab.getByText("ここで途切れました。").or(tab.getByText("ただいまお取り次ぎ")).first().waitFor();
@@ -945,6 +1151,28 @@ declare global {
     mutations: { childList: number; removed: number };
     /** Elements that have jumped to another place. */
     shifts: string[];
+    /** Start times of the page's frames in milliseconds. */
+    frameTimes: number[];
+  }
+}
+
+/** Makes the page's storage refuse access, as a browser does that blocks the site's data. */
+function forbidStorage(): void {
+  const get = () => {
+    throw new DOMException("Access is denied for this document.", "SecurityError");
+  };
+  for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get });
+}
+
+/** Fills the page's empty storage until not even the name of a key fits. */
+function fillStorage(): void {
+  for (const storage of [localStorage, sessionStorage]) {
+    storage.clear();
+    for (let size = 2 ** 22; size >= 1; size /= 2) {
+      try {
+        storage.setItem(String(size), "x".repeat(size));
+      } catch {}
+    }
   }
 }
 
@@ -956,6 +1184,22 @@ function recordShifts(): void {
       window.shifts.push(entry.sources.map(({ node }) => node?.nodeName ?? "").join(" "));
     }
   }).observe({ type: "layout-shift" });
+}
+
+/** Records in the page when each frame starts. */
+function recordFrames(): void {
+  window.frameTimes = [];
+  requestAnimationFrame(function record(startedAt) {
+    window.frameTimes.push(startedAt);
+    requestAnimationFrame(record);
+  });
+}
+
+/** Frames per second and the longest time between two frames. The test only reports them: a busy machine drops frames. */
+function frameReport(times: number[]): string {
+  const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+  const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000;
+  return `${Math.round(gaps.length / seconds)} frames per second, longest gap ${Math.round(Math.max(...gaps))} ms`;
 }
 
 /** Counts in the page the changes of the transcript. */

@@ -429,7 +429,7 @@ describe("REST v2 registries", () => {
       awsRegion: "us-east-2",
       dockerRegistryUri: "123456789012.dkr.ecr.us-east-2.amazonaws.com",
     });
-    expect(await runpod.restJson("GET /registries/delegations")).toEqual({ delegations: [created] });
+    expect(await runpod.restJson("GET /registries/delegations")).toMatchObject({ delegations: [created] });
     expect((await runpod.restRefusal("POST /registries/delegations", { resource: "snack/phi3" }))[0]).toBe(400);
     expect((await runpod.rest(`DELETE /registries/delegations/${created.id}`)).status).toBe(204);
   });

@@ -5,7 +5,9 @@ import { secretReference } from "../../../runpod/secretReference";
 
 const name = "snack-misaki-dev-phi3-huggingface-token";
 const template = { env: { MODEL: "phi3", HF_TOKEN: secretReference(name) } };
-const having = (...names: string[]) => ({ listSecrets: async () => names.map((each) => ({ id: each, name: each })) });
+const having = (...names: string[]) => ({
+  listSecrets: async () => ({ items: names.map((each) => ({ id: each, name: each })), unreadable: [] }),
+});
 
 it("doctor has no line about secrets for a template without any", async () => {
   expect(await checkWorkerSecrets("phi3", having(), { env: { MODEL: "phi3" } })).toEqual([]);
@@ -18,6 +20,13 @@ it("doctor names the secrets of a template", async () => {
 it("doctor reports a secret that RunPod does not have, and the command that stores it again", async () => {
   expect(await checkWorkerSecrets("phi3", having("other"), template)).toMatchObject([
     { status: "failed", seen: `RunPod does not have ${name}`, todo: expect.stringContaining("pulumi up --refresh") },
+  ]);
+});
+
+it("doctor does not report a secret as missing when an entry of RunPod's list cannot be read", async () => {
+  const listSecrets = async () => ({ items: [], unreadable: [undefined] });
+  expect(await checkWorkerSecrets("phi3", { listSecrets }, template)).toMatchObject([
+    { status: "warning", seen: expect.stringContaining(`it is unknown whether ${name} exists`) },
   ]);
 });
 

@@ -67,6 +67,7 @@ describe("npm run chaos", () => {
       runs: 5,
       wrong: 0,
       staleRefused: expect.any(Number),
+      wrongRuns: [],
       weaker: {
         payloadLastWrite: expect.any(Number),
         createdThenId: expect.any(Number),

@@ -4,6 +4,10 @@ import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { afterEach, describe, expect, it } from "vitest";
 import { bundleOptions } from "../../../infra/bundle";
+import type { Api } from "../../../runpod/apis";
+import { initialStack } from "../../../verify/chaos/runpod/declaredStack";
+import { reportRunpod } from "../../../verify/chaos/runpod/report";
+import type { Scenario } from "../../../verify/chaos/runpod/scenario";
 import { simulateRunpod, type WrongRun } from "../../../verify/chaos/runpod/simulation";
 
 const cleanUps: (() => Promise<void>)[] = [];
@@ -35,6 +39,34 @@ async function providerWith(file: string, piece: string, replacement: string): P
   return folder;
 }
 
+/** Updates of a secret and of a password that RunPod does not execute until the operator has refreshed the state. */
+function failedContentUpdates(api: Api): Scenario {
+  const calls = ["secretValueUpdate", "updateRegistryAuth", "PATCH /v2/account/secrets/*", "PATCH /v2/registries/*"];
+  const faults = calls.map((on) => ({ on, times: 1_000_000, skip: 0, done: false, delayMs: 0, answer: 503 }));
+  const none = {
+    faults: [],
+    listLagMs: 0,
+    graphqlEndsAfter: undefined,
+    daysBefore: 0,
+    refresh: false,
+    isConcurrent: false,
+    losesState: false,
+  };
+  const first = initialStack();
+  const secret = first.secret && { ...first.secret, value: "token 2" };
+  const registry = { ...first.registry, password: "password 2" };
+  return {
+    api,
+    updates: [
+      { ...none, declared: first },
+      { ...none, declared: { ...first, secret }, faults },
+      { ...none, declared: { ...first, secret, registry }, faults },
+    ],
+    destroyFaults: [],
+    ignoresDependencies: false,
+  };
+}
+
 describe("RunPod simulation", () => {
   it("finds no orphan, duplicate or wrong resource in runs through both APIs", async () => {
     const wrongRuns: WrongRun[] = [];
@@ -48,6 +80,32 @@ describe("RunPod simulation", () => {
 
   it("finds no error in a run through Pulumi's own server for dynamic resources", async () => {
     expect(await simulateRunpod({ runs: 1, seed: 50 })).toEqual({ runs: 1, orphans: 0, duplicates: 0, wrong: 0 });
+  });
+
+  it.each(["graphql", "rest"] as const)(
+    "finds new content at RunPod after every update failed until a refresh (%s)",
+    async (api) => {
+      const wrongRuns: WrongRun[] = [];
+      const scenarioOf = () => failedContentUpdates(api);
+      await simulateRunpod({ runs: 1, seed: 1, scenarioOf, retryLimitMs: 60 }, (wrong) => {
+        wrongRuns.push(wrong);
+        return false;
+      });
+      expect(wrongRuns).toEqual([]);
+    },
+  );
+
+  it("reports the seed and the errors of each wrong run with --json", async () => {
+    const programDir = await providerWith(
+      "runpod/secretProvider.ts",
+      "remove: (client, id) => client.deleteSecret(id)",
+      "remove: async () => {}",
+    );
+    const { result, failed } = await reportRunpod({ runs: 1, seed: 1, programDir });
+    expect(failed).toBe(true);
+    expect(result.wrongRuns).toEqual([
+      { seed: 1, what: expect.arrayContaining([expect.stringContaining("remains after destroy")]) },
+    ]);
   });
 
   it.each([

@@ -1,19 +1,19 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import type { Entitlement } from "../../../functions/core/entitlement";
-import { type Report, SHOWN_WRONG_RUNS, type SimulationOptions, wrongRunLines } from "../report";
+import { type Report, SHOWN_WRONG_RUNS, type SimulationOptions, type WrongRunSummary, wrongRunLines } from "../report";
 import { type BillingResult, simulateBilling, type WrongRun } from "./simulation";
 
 /** Runs the billing simulation. */
 export async function reportBilling(options: SimulationOptions): Promise<Report> {
-  const wrongRuns: WrongRun[] = [];
-  const result = await simulateBilling(options, (wrong) => {
-    if (wrongRuns.length < SHOWN_WRONG_RUNS) wrongRuns.push(wrong);
+  const wrongRuns: WrongRunSummary[] = [];
+  const result = await simulateBilling(options, ({ seed, difference }) => {
+    if (wrongRuns.length < SHOWN_WRONG_RUNS) wrongRuns.push({ seed, what: [explain(difference)] });
   });
-  return { result, failed: result.wrong > 0, lines: () => describe(result, wrongRuns) };
+  return { result: { ...result, wrongRuns }, failed: result.wrong > 0, lines: () => describe(result, wrongRuns) };
 }
 
-function describe({ runs, wrong, staleRefused, weaker }: BillingResult, wrongRuns: WrongRun[]): string[] {
+function describe({ runs, wrong, staleRefused, weaker }: BillingResult, wrongRuns: WrongRunSummary[]): string[] {
   const table = new Table({ head: ["strategy", "wrong", "of runs"], style: { head: [], border: [] } });
   const row = (name: string, count: number, isGood: boolean) => {
     const share = `${((100 * count) / runs).toFixed(2)} %`;
@@ -21,11 +21,10 @@ function describe({ runs, wrong, staleRefused, weaker }: BillingResult, wrongRun
   };
   row("production: sync ticket, re-read, fenced write", wrong, wrong === 0);
   for (const [name, count] of Object.entries(weaker)) row(`weaker: ${name}`, count, false);
-  const detailed = wrongRuns.map(({ seed, difference }) => ({ seed, details: [explain(difference)] }));
   return [
     table.toString(),
     `${runs} runs; the check of sync tickets refused ${staleRefused} stale writes`,
-    ...wrongRunLines(detailed, wrong),
+    ...wrongRunLines(wrongRuns, wrong),
   ];
 }
 

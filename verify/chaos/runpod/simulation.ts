@@ -17,6 +17,10 @@ import { type Registrations, readRegistrations, Stack } from "./stack";
 export interface RunpodOptions extends SimulationOptions {
   /** Folder with the provider's bundle, `.build/runpod/provider.cjs`. Default: this repository. */
   programDir?: string;
+  /** Creates the scenario of a seed. Default: a random one. */
+  scenarioOf?: (seed: number) => Scenario;
+  /** Milliseconds for which the provider retries a call. Default 3000. */
+  retryLimitMs?: number;
 }
 
 /** Number of runs with each kind of error. */
@@ -51,18 +55,20 @@ const SERVER_EVERY_SEEDS = 50;
  * @param onWrongRun called with each run that had an error; the simulation ends early when it returns true
  */
 export async function simulateRunpod(
-  { runs, seed: firstSeed, programDir = process.cwd(), trace, progress }: RunpodOptions,
+  options: RunpodOptions,
   onWrongRun: (wrong: WrongRun) => boolean | undefined = () => undefined,
 ): Promise<RunpodResult> {
+  const { runs, seed: firstSeed, programDir = process.cwd(), trace, progress } = options;
+  const { scenarioOf = makeScenario, retryLimitMs = 3_000 } = options;
   const result: RunpodResult = { runs: 0, orphans: 0, duplicates: 0, wrong: 0 };
   const registrations = await readRegistrations();
   const scenarios = Array.from({ length: runs }, (_, run) => ({
     seed: firstSeed + run,
-    ...makeScenario(firstSeed + run),
+    ...scenarioOf(firstSeed + run),
   }));
   let isStopped = false;
   const work = async (remaining: typeof scenarios, openProvider: OpenProvider) => {
-    const bench = await openTestBench(programDir, registrations, openProvider);
+    const bench = await openTestBench({ programDir, retryLimitMs }, registrations, openProvider);
     try {
       for (let next = remaining.shift(); next && !isStopped; next = remaining.shift()) {
         const outcome = await bench.run(next, next.seed, trace ?? (() => {}));
@@ -126,15 +132,17 @@ const startServer: OpenProvider = () => {
   };
 };
 
+type Settings = Required<Pick<RunpodOptions, "programDir" | "retryLimitMs">>;
+
 /** Opens a provider and an address for accounts. Each run gets a fresh account. */
-async function openTestBench(programDir: string, registrations: Registrations, openProvider: OpenProvider) {
+async function openTestBench(settings: Settings, registrations: Registrations, openProvider: OpenProvider) {
   const dir = await mkdtemp(join(tmpdir(), "snack-chaos-runpod-"));
   const runpod = await openAccounts(dir);
   const provider = openProvider();
   return {
     async run(scenario: Scenario, seed: number, log: (line: string) => void): Promise<Outcome> {
       log(`seed ${seed}: ${scenario.api}`);
-      const options = engineOptions(scenario.api, programDir, join(dir, "stack.json"), runpod.url);
+      const options = engineOptions(scenario.api, settings, join(dir, "stack.json"), runpod.url);
       const stack = new Stack(options, () => provider.connect(options, log), registrations);
       return runScenario(scenario, stack, await runpod.next(), log);
     },
@@ -146,7 +154,12 @@ async function openTestBench(programDir: string, registrations: Registrations, o
   };
 }
 
-function engineOptions(runpodApi: Api, programDir: string, statePath: string, url: string): EngineOptions {
+function engineOptions(
+  runpodApi: Api,
+  { programDir, retryLimitMs }: Settings,
+  statePath: string,
+  url: string,
+): EngineOptions {
   const config = {
     runpodApi,
     runpodApiKey: API_KEY,
@@ -154,7 +167,7 @@ function engineOptions(runpodApi: Api, programDir: string, statePath: string, ur
     runpodJobApiUrl: `${url}/v2`,
     // All times are a hundredth of the real times: lists lag by up to 30 ms instead of 3 s.
     runpodRetryIntervalMs: "3",
-    runpodRetryLimitMs: "3000",
+    runpodRetryLimitMs: String(retryLimitMs),
     runpodSettleLimitMs: "80",
     runpodInUseIntervalMs: "10",
     runpodInUseLimitMs: "2000",
