@@ -19,8 +19,8 @@ export type ClientEvent = SignInEvent | { type: "planChanged"; plan: Plan };
 /** Sign-in, session, chat and billing of one frontend. Every method throws `ApiProblem`. */
 export interface Client extends Omit<SignIn, "subscribe">, Omit<Api, "session" | "guest"> {
   /**
-   * Returns the session of the signed-in customer, or a guest's session when nobody is signed in. Opens a new one when
-   * there is none, when its ticket expires, or when the plan has changed.
+   * Returns the session of the signed-in customer, or a guest's session when nobody is signed in. Opens a session at the
+   * first call, when the ticket expires, and when the plan has changed.
    */
   session(): Promise<Session>;
   /**

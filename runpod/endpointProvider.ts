@@ -39,9 +39,14 @@ export const endpoint = {
   },
 
   /**
-   * Compares the inputs with the state and with RunPod. So a preview without a refresh also shows four kinds of drift.
-   * With REST v2, an update of the template misses an endpoint that RunPod's list does not show yet. RunPod lowers `workersMax` of an idle endpoint. A lost response can leave a duplicate. After two concurrent
-   * updates, the state can contain the id of a deleted duplicate; the replacement then adopts the remaining endpoint.
+   * Compares the inputs with the state and with RunPod. So a preview without a refresh also shows these kinds of drift:
+   *
+   * - With REST v2, an update of the template misses an endpoint that RunPod's list does not show yet.
+   * - RunPod lowers `workersMax` of an idle endpoint.
+   * - A lost response can leave a duplicate.
+   * - The state contains duplicates that a refresh found and that a concurrent update has deleted since.
+   * - After two concurrent updates, the state can contain the id of a deleted duplicate; the replacement then adopts the
+   *   remaining endpoint.
    */
   async diff(id: string, olds: Properties, news: Properties): Promise<dynamic.DiffResult> {
     const planned = diffFields(endpointFields, olds, news);
@@ -61,7 +66,8 @@ export const endpoint = {
     }
     const repairs = repairsOf(found, news);
     for (const repair of repairs) console.log(`${repair}.`);
-    return { ...planned, changes: planned.changes === true || repairs.length > 0 };
+    const hasOutdatedState = olds.duplicateIds !== undefined;
+    return { ...planned, changes: planned.changes === true || repairs.length > 0 || hasOutdatedState };
   },
 
   /** Waits for the workers only if `workersMin` is above 0. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod/mini";
 import { byModel } from "../../contract/plan";
+import type { FrontendConfig } from "../page/config";
 
 /** Schema of the stack outputs. */
 export const ProgramOutputs = z.object({
@@ -12,22 +13,6 @@ export const ProgramOutputs = z.object({
   webhookUrl: z.url(),
 });
 export type ProgramOutputs = z.infer<typeof ProgramOutputs>;
-
-/** Values with which a frontend at one origin uses the program: the options of `client/`. */
-export interface FrontendConfig {
-  /** Base URL of the auth/billing API. */
-  apiUrl: string;
-  auth: {
-    /** Origin of Cognito's hosted domain. */
-    url: string;
-    clientId: string;
-    /** `iss` of the user pool's ID tokens. */
-    issuer: string;
-    redirectUri: string;
-    logoutUri: string;
-    scopes: string[];
-  };
-}
 
 /** Returns the values for a frontend at `origin`, whose callback path is `/callback`. */
 export function frontendConfig({ apiUrl, signIn }: ProgramOutputs, origin: string): FrontendConfig {

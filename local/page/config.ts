@@ -19,13 +19,10 @@ export interface Offer {
   };
 }
 
-/** The evaluated program's outputs for the page, served as `/config.json`. */
-export interface PageConfig {
+/** Values with which a frontend at one origin uses the program: the options of `client/`. */
+export interface FrontendConfig {
   /** Base URL of the auth/billing API. */
   apiUrl: string;
-  relayUrl: string;
-  /** URL of each model's job API. */
-  inference: Record<string, string>;
   auth: {
     /** Origin of Cognito's hosted domain. */
     url: string;
@@ -36,6 +33,13 @@ export interface PageConfig {
     logoutUri: string;
     scopes: string[];
   };
+}
+
+/** The evaluated program's outputs for the page, served as `/config.json`. */
+export interface PageConfig extends FrontendConfig {
+  relayUrl: string;
+  /** URL of each model's job API. */
+  inference: Record<string, string>;
   /** Plans for sale, the cheapest first. */
   offers: Offer[];
   /** Milliseconds that the relay waits for the first text of a reply. */

@@ -20,7 +20,7 @@ export class PanelClient {
   private readonly panel = byId("back-room", HTMLDetailsElement);
   private readonly feedback = byId("feedback", HTMLElement);
 
-  /** Reads a state. Says in the drawer when it cannot be read, except when there is none (404). */
+  /** Reads a state. Shows a failure in the drawer, except the status 404. */
   async read(path: string): Promise<PanelAnswer> {
     const answer = await request("GET", path);
     if (!answer.ok && answer.status !== 404) this.showFailure(answer);

@@ -140,7 +140,7 @@ export class StripeControls {
     if (answer.ok) this.showState(answer.body as PanelState);
   }
 
-  /** Shows the row, or a note when there is none. Marks the changes. */
+  /** Shows the row and marks its changes. Without a row it shows a note. */
   private showRow(row: Row | undefined, note: Word): void {
     setText(byId("no-row", HTMLElement), note).hidden = row !== undefined;
     this.table.hidden = row === undefined;

@@ -28,7 +28,7 @@ describe("Keys from the environment, asked at their service", () => {
     await expect(check(`${url}/401`)).rejects.toThrow(/^SOME_KEY: 127\.0\.0\.1:\d+ does not accept it \(HTTP 401\)/);
   });
 
-  it("pass when they only lack a permission, and when the service has a problem of its own", async () => {
+  it("pass when they only lack a permission, and when the service fails", async () => {
     for (const status of [200, 403, 404, 429, 500]) await check(`${url}/${status}`);
   });
 

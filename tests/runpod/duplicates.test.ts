@@ -11,7 +11,7 @@ describe("Duplicates of an endpoint", () => {
   });
 
   it.each(["owner", "sourceTemplateId"] as const)(
-    "are none when RunPod does not return the %s, because the endpoints may belong to somebody else",
+    "are not found when RunPod does not return the %s, because the endpoints may belong to another owner",
     (field) => {
       const bare = { ...own, [field]: undefined };
       expect(duplicatesOf(bare, [bare, { ...bare, id: "two" }])).toEqual([]);

@@ -169,6 +169,16 @@ describe("A second endpoint with the same name, owner and template", () => {
     expect((await endpoint.read(id, outs)).outs.duplicateIds).toEqual(["twin"]);
   });
 
+  it("shows as a change after a refresh has found it and another update has deleted it", async () => {
+    const { runpod, endpoint } = fixture();
+    const { id, outs, inputs } = await twins();
+    const refreshed = (await endpoint.read(id, outs)).outs;
+    runpod.endpoints.delete("twin");
+    expect((await endpoint.diff(id, refreshed, inputs)).changes).toBe(true);
+    const updated = await endpoint.update(id, refreshed, inputs);
+    expect((await endpoint.diff(id, updated, inputs)).changes).toBe(false);
+  });
+
   it("is deleted together with the endpoint", async () => {
     const { runpod, endpoint } = fixture();
     const { id, outs } = await twins();

@@ -9,10 +9,10 @@ import { createInterface } from "node:readline";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { customers } from "../../local/cloud/customers";
-import type { FrontendConfig } from "../../local/cloud/outputs";
+import type { FrontendConfig } from "../../local/page/config";
 import { launchBrowser, needsBrowser } from "../browser";
 
-/** What `npm start --json` prints, as far as this test needs it. */
+/** Fields of the output of `npm start -- --json` that this test reads. */
 interface Ready {
   relayUrl: string;
   inference: { phi3: string };

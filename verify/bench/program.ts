@@ -14,7 +14,7 @@ import { budgets, functionName, packageFolder, zippedBytes } from "./zips";
 
 /** Output of `npm run bench -- program --json`. Every time and ratio of times is a median. */
 export interface ProgramBench {
-  /** What a frontend's bundle gains by the client: minified, gzip. */
+  /** Bytes that the client adds to a frontend's bundle: minified, gzip. */
   client: { bytes: number; budgetBytes: number };
   /** Size of each function's archive. */
   zips: Record<string, { bytes: number; budgetBytes: number }>;

@@ -55,7 +55,7 @@ function tells(complaints: string[], message: RegExp): void {
   if (!message.test(told) || others.length > 0) throw new Error(`The page told "${[told, ...others].join("; ")}"`);
 }
 
-/** What the README's app does, against the local cloud. */
+/** Checks of the README's app against the local cloud. */
 export const checks: Check[] = [
   {
     name: "a guest chats without signing in",

@@ -2,7 +2,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { type Answer, type OpenApi, type Operation, type Server, serverOf } from "../../contract/openapi/document";
 
-/** An answer as it was seen on the wire. */
+/** An HTTP answer of one of the servers. */
 export interface SeenAnswer {
   server: Server;
   method: string;

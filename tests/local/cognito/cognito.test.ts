@@ -365,7 +365,7 @@ describe("sign-in with code and PKCE", () => {
     expect(url.pathname).toBe("/login");
   });
 
-  it("redirects to the app without a sign-in page when prompt is none", async () => {
+  it("redirects to the app without a sign-in page for the parameter prompt=none", async () => {
     const browser = new Browser();
     const signedOut = await browser.follow((await authorization({ prompt: "none" })).url);
     expect(`${signedOut.url.origin}${signedOut.url.pathname}`).toBe(CALLBACK);

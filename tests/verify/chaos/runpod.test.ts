@@ -110,13 +110,6 @@ describe("RunPod simulation", () => {
 
   it.each([
     [
-      "the provider does not look for an existing endpoint before it creates one",
-      "duplicates",
-      "runpod/endpointProvider.ts",
-      "find: () => findOwn(client, inputs)",
-      "find: async () => undefined",
-    ],
-    [
       "the provider keeps every endpoint that was created twice",
       "duplicates",
       "runpod/duplicates.ts",
