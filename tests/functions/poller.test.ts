@@ -1,5 +1,6 @@
 import type { JWK } from "jose";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { byModel } from "../../contract/plan";
 import { create, type Settings } from "../../functions/poller";
 import { startSsm } from "../../local/aws/ssm";
 import type { AwsAccount } from "../../local/aws/support/account";
@@ -67,7 +68,7 @@ beforeEach(async () => {
     runpodApiUrl: runpod.url,
     runpodJobApiUrl: `${runpod.url}/v2`,
     runpodKeyParameter: "/runpod",
-    endpoints: { phi3: { id: "phi3", workersMax: 3 }, mistral: { id: "mistral", workersMax: 3 } },
+    endpoints: byModel((model) => ({ id: model, workersMax: 3 })),
     ephemeralTable: (await database.make()).ephemeral,
     ticketIssuer: "snack-misaki/test",
     signingKeyParameter: "/signing-key",

@@ -55,7 +55,7 @@ describe("AWS resources of a stack", () => {
     const tagged = all().filter(({ outputs }) => "tagsAll" in outputs);
     expect(new Set(tagged.map(({ type }) => type.split("/")[0]))).toEqual(
       new Set(
-        ["apigatewayv2", "cloudwatch", "cognito", "dynamodb", "ecr", "iam", "lambda", "sqs", "ssm"].map(
+        ["apigatewayv2", "cloudwatch", "cognito", "dynamodb", "ecr", "iam", "lambda", "sns", "sqs", "ssm"].map(
           (each) => `aws:${each}`,
         ),
       ),
