@@ -178,7 +178,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       ...(options.deliver && { deliver: options.deliver }),
     }),
   );
-  writeAwsEndpoints(dir, { ...aws.endpoints, cognito: cognito.idpUrl, providers: vip.urls });
+  writeAwsEndpoints(dir, { ...aws.endpoints, cognito: cognito.idpUrl, providers: vip.urls, ports });
   const python = options.withoutPython ? undefined : findVenvPython();
   const runpod = await services.add(
     startRunpod({ ...runpodOptions(config, ports, dir, aws), events, engineUrl: engine.url, python }),

@@ -2,7 +2,7 @@ import { type Model, models } from "../../contract/plan";
 import { type VipProvider, vipProviderKeys, vipProviders } from "../../contract/relay";
 import { type PlainConfig, parsePlainConfig } from "../../infra/configSchema";
 import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
-import { readStartedProgram } from "../../local/cloud/outputs";
+import { cloudStackConfig } from "../../local/support/ports";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";
 import { browserKeyOf, configKey, localStacks, START_STACK, stackNames } from "../../names";
 import type { Aws } from "./aws/client";
@@ -42,12 +42,14 @@ export async function loadTarget(
 ): Promise<Target> {
   const isLocal = localStacks.includes(stack);
   const file = isLocal ? "local" : stack;
-  const given = readStackConfig(programDir, file, stack === START_STACK ? runningUrls(dir) : {});
+  const endpoints = isLocal ? readAwsEndpoints(dir) : undefined;
+  // With `--free-ports` the URLs of npm start's stack differ from those in the file.
+  const isStarted = stack === START_STACK && endpoints !== undefined;
+  const given = isStarted ? cloudStackConfig(programDir, endpoints.ports) : readStackConfig(programDir, file);
   const { config, problems = [] } = parsePlainConfig((key) => given.values[configKey(key)]);
   if (!config) throw new Error(`Pulumi.${file}.yaml is not valid:${problems.map((line) => `\n  ${line}`).join("")}`);
 
   const secret = secretReader({ stack, programDir }, namespaced(given), env);
-  const endpoints = isLocal ? readAwsEndpoints(dir) : undefined;
   const [apiKey, stripeKey, stripeWebhookKey, browserKeys, providers] = await Promise.all([
     secret("runpodApiKey", "RUNPOD_API_KEY"),
     secret("stripeApiKey", "STRIPE_API_KEY"),
@@ -107,21 +109,4 @@ function namespaced({ values, encryptedKeys }: StackConfig) {
     plain: (key: string) => values[configKey(key)],
     isEncrypted: (key: string) => encryptedKeys.includes(configKey(key)),
   };
-}
-
-/**
- * Returns the URLs of `npm start`'s doubles, from the saved state of that stack. With `--free-ports` they differ from the
- * URLs in the file.
- */
-function runningUrls(dir: string): Record<string, unknown> {
-  const { origin } = new URL(startedProgram(dir).outputs.inference.phi3);
-  return { runpodApiUrl: origin, runpodJobApiUrl: `${origin}/v2` };
-}
-
-function startedProgram(dir: string) {
-  try {
-    return readStartedProgram(dir);
-  } catch (cause) {
-    throw new Error(`${cause instanceof Error ? cause.message : cause}, or name a stack with --stack.`, { cause });
-  }
 }

@@ -1,14 +1,15 @@
 import { CloudWatchClient, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
 import { type AlarmSettings, compositeAlarms, metricAlarms, PAGE_PREFIX } from "../../../infra/alarms";
-import { stackNames } from "../../../names";
 import { type Check, failed, ok, warning } from "../check";
 import { type Aws, awsClient } from "./client";
+import { logicalName } from "./stackResources";
 
 /** Alarms that DescribeAlarms takes at once. */
 const MAX_NAMES = 100;
 
 /** Facts about one alarm. */
 export interface AlarmFacts {
+  /** Logical name. */
   name: string;
   state: string;
   description: string;
@@ -24,22 +25,18 @@ export interface AlarmFacts {
  */
 export function judgeAlarms(alarms: AlarmFacts[], expected: string[]): Check[] {
   const label = "alarms";
-  const missing = expected.filter((name) => !alarms.some((alarm) => logicalName(alarm.name) === name));
+  const missing = expected.filter((name) => !alarms.some((alarm) => alarm.name === name));
   const muted = alarms.filter(({ hasActions, areActionsOn }) => hasActions && !areActionsOn);
   const firing = alarms.filter(({ hasActions, state }) => hasActions && state === "ALARM");
   const lines = firing.map(({ name, description }) => {
     const [meaning = "", todo = ""] = description.replace(PAGE_PREFIX, "").split(" First: ");
     const report = description.startsWith(PAGE_PREFIX) ? failed : warning;
-    return report(
-      `alarm ${logicalName(name)}`,
-      `fires now: ${meaning}`,
-      todo || "Look at the alarm in CloudWatch's console.",
-    );
+    return report(`alarm ${name}`, `fires now: ${meaning}`, todo || "Look at the alarm in CloudWatch's console.");
   });
   if (missing.length > 0)
     lines.push(failed(label, `AWS does not have ${missing.join(", ")}`, 'Run "pulumi refresh", then "pulumi up".'));
   if (muted.length > 0) {
-    const seen = `somebody turned off the messages of ${muted.map(({ name }) => logicalName(name)).join(", ")}`;
+    const seen = `somebody turned off the messages of ${muted.map(({ name }) => name).join(", ")}`;
     lines.push(warning(label, seen, 'Run "pulumi up --refresh".'));
   }
   if (lines.length > 0) return lines;
@@ -66,24 +63,16 @@ export async function checkAlarms(
   );
   const alarms = read.flat().map(
     (alarm): AlarmFacts => ({
-      name: alarm.AlarmName ?? "",
+      name: logicalName(alarm.AlarmName ?? "", stack),
       state: alarm.StateValue ?? "",
       description: alarm.AlarmDescription ?? "",
       hasActions: (alarm.AlarmActions ?? []).length > 0,
       areActionsOn: alarm.ActionsEnabled !== false,
     }),
   );
-  const expected = [
-    ...metricAlarms(settings).filter((alarm) => needsEcr || !alarm.needsEcr),
-    ...compositeAlarms.map(({ name }) => ({ name: `${stackNames(stack).prefix}-${name}` })),
-  ];
+  const expected = [...metricAlarms(settings).filter((alarm) => needsEcr || !alarm.needsEcr), ...compositeAlarms];
   return judgeAlarms(
     alarms,
     expected.map(({ name }) => name),
   );
-}
-
-/** Name of an alarm without Pulumi's random end. */
-function logicalName(name: string): string {
-  return name.replace(/-[\da-f]{7}$/, "");
 }

@@ -42,7 +42,7 @@ export async function examineAws(target: Target, found: Found, timeoutMs: number
     tables: () => checkTables(found.tables, config.deletionProtection, aws),
     API: async () => checkAddress(addresses.api, await readApiUrl(found.apis, aws), frontend.origins, timeoutMs),
     relay: async () => checkAddress(addresses.relay, await readRelayUrl(stack, aws), frontend.origins, timeoutMs),
-    functions: () => checkFunctions(found.functions, aws),
+    functions: () => checkFunctions(found.functions, stack, aws),
     "Lambda concurrency": () => checkConcurrency(config.relay.concurrency, aws),
     alarms: () => checkAlarms(found.alarms, { stack, settings: operations, needsEcr }, aws),
     "alarm subscribers": () => checkSubscribers(found.topics, operations.emails, aws),

@@ -3,7 +3,7 @@ import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cl
 import { GetFunctionConfigurationCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { type Check, failed, ok, warning } from "../check";
 import { type Aws, awsClient } from "./client";
-import { createAgain } from "./stackResources";
+import { createAgain, logicalName } from "./stackResources";
 
 const HOUR_MS = 3_600_000;
 const PERIOD_SECONDS = 300;
@@ -12,7 +12,10 @@ const MAX_CHARS = 200;
 
 /** Facts about one function. */
 export interface FunctionFacts {
+  /** Lambda's name. */
   name: string;
+  /** Logical name. */
+  label: string;
   /** `State` of Lambda. */
   state: string;
   /** `LastUpdateStatus` of Lambda. */
@@ -28,7 +31,7 @@ export interface FunctionFacts {
 export function judgeFunctions(functions: FunctionFacts[], now: Date): Check[] {
   if (functions.length === 0) return [failed("functions", "AWS has no function with the stack's tags", createAgain)];
   const problems = functions.flatMap((one) => {
-    const label = `function ${shortName(one.name)}`;
+    const label = `function ${one.label}`;
     if (one.state === "Failed" || one.update === "Failed") {
       const todo = `Read the reason: aws lambda get-function-configuration --function-name ${one.name}. Then run "pulumi up".`;
       return [failed(label, `its state is ${one.state}, its last update ${one.update}`, todo)];
@@ -46,7 +49,7 @@ export function judgeFunctions(functions: FunctionFacts[], now: Date): Check[] {
 }
 
 /** Reads the state, the failures and the last error of each function. */
-export async function checkFunctions(names: string[], aws: Aws, now = new Date()): Promise<Check[]> {
+export async function checkFunctions(names: string[], stack: string, aws: Aws, now = new Date()): Promise<Check[]> {
   if (names.length === 0) return judgeFunctions([], now);
   const lambda = new LambdaClient(awsClient("lambda", aws));
   const failures = await readFailures(names, aws, now);
@@ -65,6 +68,7 @@ export async function checkFunctions(names: string[], aws: Aws, now = new Date()
     return [
       {
         name,
+        label: logicalName(name, stack),
         state: State,
         update: LastUpdateStatus ?? "",
         logGroup,
@@ -124,11 +128,6 @@ function messageIn(line: string): string {
   } catch {
     return line;
   }
-}
-
-/** Name of a function without Pulumi's random end. */
-function shortName(name: string): string {
-  return name.replace(/-[\da-f]{7}$/, "");
 }
 
 function short(text: string): string {

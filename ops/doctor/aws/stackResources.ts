@@ -1,5 +1,5 @@
 import { paginateGetResources, ResourceGroupsTaggingAPIClient } from "@aws-sdk/client-resource-groups-tagging-api";
-import { stackTags } from "../../../names";
+import { stackNames, stackTags } from "../../../names";
 import { type Aws, awsClient } from "./client";
 
 /** Forms of the ARNs, each with the name that the service's API takes. */
@@ -36,3 +36,10 @@ export function groupArns(arns: string[]): StackResources {
 /** Next step when a resource of the stack does not exist. */
 export const createAgain =
   'Run "pulumi refresh", then "pulumi up". If somebody changed its tags: "pulumi up --refresh".';
+
+/** Logical name of a resource: its name without the stack's prefix and without Pulumi's random end. */
+export function logicalName(name: string, stack: string): string {
+  const { prefix } = stackNames(stack);
+  const own = name.startsWith(`${prefix}-`) ? name.slice(prefix.length + 1) : name;
+  return own.replace(/-[\da-f]{7}$/, "");
+}
