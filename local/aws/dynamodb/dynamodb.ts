@@ -87,14 +87,14 @@ function guard(server: Server, account: AwsAccount | undefined): void {
     delete request.headers.origin;
     if (account && request.headers["x-amz-target"] === "DynamoDB_20120810.DescribeTable")
       addTableSettings(account, response);
-    if (account && request.headers["x-amz-target"] === "DynamoDB_20120810.DescribeContinuousBackups") {
+    const role = account && callingRole(account, request.headers.authorization);
+    if (account && !role && request.headers["x-amz-target"] === "DynamoDB_20120810.DescribeContinuousBackups") {
       text(request).then(
         (body) => continuousBackups(account, body, response),
         () => response.destroy(),
       );
       return;
     }
-    const role = account && callingRole(account, request.headers.authorization);
     if (!role) return dynalite(request, response);
     const check = async () => {
       const body = await text(request);

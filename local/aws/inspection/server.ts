@@ -43,11 +43,14 @@ export function startInspection(options: InspectionOptions): Promise<Listening> 
   const app = new Hono();
   app.all("*", (c) => {
     const authorization = c.req.header("authorization") ?? "";
-    const service = services[signatureScope(authorization)?.service ?? ""];
+    const name = signatureScope(authorization)?.service ?? "";
+    const service = services[name];
     const role = callingRole(account, authorization);
     if (service && !role) return service.fetch(c.req.raw);
     c.header("x-amzn-errortype", role ? "AccessDeniedException" : "UnrecognizedClientException");
-    const message = role ? `${role} is not authorized` : "The request is not signed for a service of the local cloud.";
+    const message = role
+      ? `User: ${role} is not authorized to perform: ${name}:*`
+      : "The request is not signed for a service of the local cloud.";
     return c.json({ message }, 403);
   });
   return serve("AWS inspection", 0, app.fetch);
