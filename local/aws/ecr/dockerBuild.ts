@@ -23,6 +23,8 @@ export const image: ResourceType = {
     buildArgs: z.record(z.string(), z.string()).optional(),
     platforms: z.array(z.string()).optional(),
     push: z.boolean(),
+    /** Values of the mounts `RUN --mount=type=secret`, by id. They are not part of the image. */
+    secrets: z.record(z.string().min(1), z.string().min(1)).optional(),
   }),
   replaceOn: [],
   id: (inputs) => texts(inputs.tags)[0] ?? "image",
@@ -32,6 +34,7 @@ export const image: ResourceType = {
     ref: ({ returned }) => returned.ref,
   },
   recomputed: ["digest", "contextHash", "ref"],
+  secretOutputs: ["secrets"],
 };
 
 /**
