@@ -24,7 +24,7 @@ const unitTests = [
 /** Tests that share one local cloud per process. tests/sharedCloud.ts starts this cloud. */
 const cloudTests = [
   "tests/billing/checkout.test.ts",
-  "tests/ops/doctor/command.test.ts",
+  "tests/ops/doctor/{command,examine}.test.ts",
   "tests/system/{billing,flow,operations,relay}.test.ts",
 ];
 

@@ -155,7 +155,7 @@ function createComposite(
   { stack, names, notifications }: CompositeArgs,
   child: pulumi.CustomResourceOptions,
 ): void {
-  const inAlarm = (name: string) => pulumi.interpolate`ALARM("${names.get(name)}")`;
+  const inAlarm = (name: string) => pulumi.interpolate`ALARM("${required(names.get(name), `the alarm ${name}`)}")`;
   const all = (list: string[]) => pulumi.all(list.map(inAlarm)).apply((terms) => `(${terms.join(" AND ")})`);
   new aws.cloudwatch.CompositeAlarm(
     alarm.name,

@@ -146,7 +146,8 @@ const money: MetricAlarm[] = [
     name: "reconciler-errors",
     group: "money",
     metric: { of: "function", function: "reconciler", name: "Errors" },
-    ...{ statistic: "Sum", periodSeconds: HOUR, periods: 1, comparison: "atLeast", threshold: 1 },
+    // Four runs an hour. The next run repairs a single failure.
+    ...{ statistic: "Sum", periodSeconds: HOUR, periods: 1, comparison: "atLeast", threshold: 3 },
     missing: {
       as: "breaching",
       because: "the reconciler runs every 15 minutes, so no data means that it does not run",
@@ -277,7 +278,8 @@ const operations: MetricAlarm[] = [
     name: "registryRefresh",
     group: "operations",
     metric: { of: "function", function: "registryRefresh", name: "Errors" },
-    ...{ statistic: "Sum", periodSeconds: 6 * HOUR, periods: 1, comparison: "atLeast", threshold: 1 },
+    // One run in this time, which Lambda retries twice.
+    ...{ statistic: "Sum", periodSeconds: 6 * HOUR, periods: 1, comparison: "atLeast", threshold: 3 },
     missing: { as: "breaching", because: "the function runs every 6 hours, and the token expires without a run" },
     needsEcr: true,
     means: "RunPod's registry credentials were not renewed: in less than twelve hours no worker can pull an image.",
@@ -311,7 +313,6 @@ const groupOfCode: Partial<Record<AlarmCode, AlarmGroup>> = {
   usage_not_settled: "relay",
   unknown_vip_provider: "relay",
   vip_spend_ceiling: "cost",
-  scheduled_run_failed: "operations",
   runpod_unreadable: "operations",
   keep_alive_failed: "operations",
 };

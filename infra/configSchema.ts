@@ -426,8 +426,9 @@ export const secretKeys: Record<string, string> = {
   ...Object.fromEntries(
     models.map((model) => [
       huggingfaceTokenOf(model),
-      `Optional. Hugging Face token of the workers of ${model} (HF_TOKEN), for private or gated weights that are not in the ` +
-        "image. RunPod stores it as a secret of the account; the template contains only the secret's name.",
+      `Optional. Hugging Face token for private or gated weights of ${model}. The build of an image uses it as the build ` +
+        "secret HF_TOKEN. The workers get it as HF_TOKEN: RunPod stores it as a secret of the account, and the template " +
+        "contains only the secret's name.",
     ]),
   ),
   ...Object.fromEntries(

@@ -1,19 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type AlarmNotifications, createAlarms, type Functions } from "./alarmResources";
-import { PAGE_PREFIX } from "./alarms";
+import { createAlarms, type Functions } from "./alarmResources";
 import type { HttpApi } from "./api";
 import type { Auth } from "./auth";
-import * as aws from "./aws";
 import type { Billing } from "./billing";
-import type { Config } from "./config";
 import { createDashboard } from "./dashboard";
 import { createLogQueries } from "./logQueries";
+import { createNotifications, type NotificationsConfig } from "./notifications";
 import { createPoller, type PollerArgs } from "./poller";
 import type { Relay } from "./relay";
 
 /** Arguments of `Operations`. */
 export interface OperationsArgs extends PollerArgs {
-  config: PollerArgs["config"] & Pick<Config, "alarmWebhookUrl">;
+  config: PollerArgs["config"] & NotificationsConfig;
   api: HttpApi;
   auth: Auth;
   billing: Billing;
@@ -51,41 +49,4 @@ export class Operations extends pulumi.ComponentResource {
     createLogQueries({ config, functions }, child);
     this.registerOutputs({});
   }
-}
-
-/**
- * Creates the topic of the alarms' messages and its subscribers. Each e-mail address must confirm its subscription with
- * the link that AWS sends. The topic is not encrypted with the AWS managed key, because CloudWatch may not use that key.
- */
-function createNotifications(
-  name: string,
-  { operations, alarmWebhookUrl }: OperationsArgs["config"],
-  child: pulumi.CustomResourceOptions,
-): AlarmNotifications {
-  const topic = new aws.sns.Topic(name, {}, child);
-  if (operations.emails.length === 0 && !alarmWebhookUrl) {
-    pulumi.log.warn("Nobody receives the alarms: set operations.emails or alarmWebhookUrl.", child.parent);
-  }
-  for (const email of operations.emails) {
-    new aws.sns.TopicSubscription(
-      `alarm-mail-${email}`,
-      { topic: topic.arn, protocol: "email", endpoint: email },
-      child,
-    );
-  }
-  if (alarmWebhookUrl) {
-    new aws.sns.TopicSubscription(
-      "alarm-webhook",
-      {
-        topic: topic.arn,
-        protocol: alarmWebhookUrl.apply((url) => new URL(url).protocol.replace(":", "")),
-        endpoint: alarmWebhookUrl,
-        // A pager wakes people up, so that it gets the alarms that page. The e-mail addresses get all alarms.
-        filterPolicyScope: "MessageBody",
-        filterPolicy: JSON.stringify({ AlarmDescription: [{ prefix: PAGE_PREFIX }] }),
-      },
-      child,
-    );
-  }
-  return { topicArn: topic.arn };
 }

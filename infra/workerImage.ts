@@ -6,7 +6,7 @@ import type { Config } from "./config";
 
 /** Arguments of `WorkerImage`. */
 export interface WorkerImageArgs {
-  config: Pick<Config, Model>;
+  config: Pick<Config, Model | "huggingfaceTokens">;
 }
 
 /**
@@ -33,7 +33,7 @@ export class WorkerImage extends pulumi.ComponentResource {
     const { imageUri, imageTag = "", weights } = config[model];
     this.prebuilt = imageUri;
     if (imageUri === undefined) {
-      const { repositoryUrl, uri } = this.build(imageTag, weights);
+      const { repositoryUrl, uri } = this.build(imageTag, weights, config.huggingfaceTokens[model]);
       this.repositoryUrl = repositoryUrl;
       this.uri = uri;
     } else {
@@ -43,7 +43,11 @@ export class WorkerImage extends pulumi.ComponentResource {
     this.registerOutputs({ uri: this.uri });
   }
 
-  private build(tag: string, weights: Weights): Pick<WorkerImage, "repositoryUrl" | "uri"> {
+  private build(
+    tag: string,
+    weights: Weights,
+    token: pulumi.Output<string> | undefined,
+  ): Pick<WorkerImage, "repositoryUrl" | "uri"> {
     const { model } = this;
     const repository = new ecr.Repository(
       model,
@@ -67,13 +71,23 @@ export class WorkerImage extends pulumi.ComponentResource {
         args: buildArgs(model, tag, weights),
       },
       // A new tag creates a new resource. Deleting the old resource would delete its image, which a rollback needs.
-      { parent: this, retainOnDelete: true, transforms: [withoutBuildOnPreview] },
+      { parent: this, retainOnDelete: true, transforms: [buildSettings(token)] },
     );
     return { repositoryUrl: repository.url, uri: image.imageUri };
   }
 }
 
-/** Prevents a preview of a new tag from building the image. awsx has no argument for that. */
-function withoutBuildOnPreview({ type, props, opts }: pulumi.ResourceTransformArgs) {
-  return type === "docker-build:index:Image" ? { props: { ...props, buildOnPreview: false }, opts } : undefined;
+/**
+ * Sets the settings of the build for which awsx has no argument. A preview of a new tag builds no image. The Dockerfile
+ * mounts the Hugging Face token while it downloads the weights, so that the token is in no layer of the image.
+ */
+function buildSettings(token: pulumi.Output<string> | undefined): pulumi.ResourceTransform {
+  return ({ type, props, opts }) => {
+    if (type !== "docker-build:index:Image") return undefined;
+    return {
+      props: { ...props, buildOnPreview: false, ...(token && { secrets: { HF_TOKEN: token } }) },
+      // A rotated token does not change the weights, so that it must not build and roll out the same image again.
+      opts: { ...opts, ignoreChanges: [...(opts.ignoreChanges ?? []), "secrets"] },
+    };
+  };
 }

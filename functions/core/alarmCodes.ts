@@ -68,10 +68,6 @@ export const alarmCodes = {
     means: "The reconciler ran out of time. The next run continues. If it repeats, there are more customers than time.",
     run: listEvents,
   },
-  scheduled_run_failed: {
-    means: "A scheduled function failed: the reconciler, the renewal of the registry token, or the poller.",
-    run: runDoctor,
-  },
   relay_provider: {
     means: "An external LLM or RunPod refuses the relay's requests: wrong key, no quota, unknown model or bad request.",
     run: runDoctor,

@@ -12,6 +12,9 @@ import { functionUrl } from "./functionUrl/resources";
 import type { StreamLimits } from "./functionUrl/streamedResponse";
 import { HttpApiGateway } from "./httpApi/gateway";
 import { api } from "./httpApi/resources";
+import type { BedrockOffer } from "./inspection/bedrock";
+import { startInspection } from "./inspection/server";
+import { createSesAccount } from "./inspection/ses";
 import { startLambdaApi } from "./lambda/api";
 import { Lambda } from "./lambda/lambda";
 import { LambdaQueue } from "./lambda/queue";
@@ -61,6 +64,8 @@ export interface AwsOptions {
   extraEnv: () => Record<string, string>;
   /** Timers of schedules and retries. Default: real time. */
   timers?: Timers;
+  /** Inference profiles that Bedrock offers. Default: none. */
+  bedrock?: BedrockOffer;
 }
 
 /** The running local AWS. */
@@ -68,7 +73,8 @@ export interface AwsCloud {
   account: AwsAccount;
   /** The gRPC port of the Pulumi provider for `aws` and `docker-build`. */
   providerPort: number;
-  endpoints: { dynamodb: string; ssm: string; ecr: string; lambda: string };
+  /** URLs of the services' APIs. `inspection` serves the read operations of all other services. */
+  endpoints: Record<"dynamodb" | "ssm" | "ecr" | "lambda" | "inspection", string>;
   /** Runs a Lambda by name or ARN. Rejects with a FunctionError when the function fails. */
   invoke(functionNameOrArn: string, event: unknown): Promise<unknown>;
   /**
@@ -133,6 +139,16 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
     const queue = started(new LambdaQueue({ account, events, timers, invoke, send }));
     const accept = queue.accept.bind(queue);
     const lambdaApi = started(await startLambdaApi({ account, events, port: options.lambdaPort, invoke, accept }));
+    const inspection = started(
+      await startInspection({
+        account,
+        events,
+        cloudwatch,
+        messages,
+        ses: createSesAccount(),
+        bedrock: options.bedrock ?? { profiles: {} },
+      }),
+    );
     const gateway = started(
       new HttpApiGateway({
         account,
@@ -177,7 +193,13 @@ export async function startAws(options: AwsOptions): Promise<AwsCloud> {
     return {
       account,
       providerPort: provider.port,
-      endpoints: { dynamodb: dynamodb.url, ssm: ssm.url, ecr: ecr.url, lambda: lambdaApi.url },
+      endpoints: {
+        dynamodb: dynamodb.url,
+        ssm: ssm.url,
+        ecr: ecr.url,
+        lambda: lambdaApi.url,
+        inspection: inspection.url,
+      },
       invoke,
       resolveImage: (imageName) => resolveImage(account, imageName),
       messages,

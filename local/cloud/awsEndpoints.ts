@@ -1,13 +1,19 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { VipProvider } from "../../contract/relay";
 import type { AwsCloud } from "../aws/cloud";
+import type { Ports } from "../support/ports";
 import { JsonFile } from "../support/store";
 
 /** Credentials that the local AWS accepts. */
 export const localCredentials = { accessKeyId: "local", secretAccessKey: "local" };
 
-/** URLs of the local AWS by service. */
-type Endpoints = AwsCloud["endpoints"];
+/** Addresses of the local cloud: URLs of AWS by service, base URLs of the external LLMs, and the other ports. */
+export type Endpoints = AwsCloud["endpoints"] & {
+  cognito: string;
+  providers: Record<VipProvider, string>;
+  ports: Ports;
+};
 
 /** Stores the URLs in the folder of the local cloud's state, for commands that use AWS's clients. */
 export function writeAwsEndpoints(dir: string, endpoints: Endpoints): void {

@@ -1,5 +1,7 @@
 import { join } from "node:path";
+import * as z from "zod/mini";
 import { models } from "../../contract/plan";
+import { vipProviders } from "../../contract/relay";
 import { browserKeyOf, configKey, localStacks, stackNames } from "../../names";
 import { type AwsCloud, startAws } from "../aws/cloud";
 import type { Timers } from "../aws/support/timers";
@@ -16,7 +18,7 @@ import { Events } from "../support/events";
 import { choosePorts, cloudStackConfig, type Ports, PROVIDER_PORTS } from "../support/ports";
 import { findVenvPython } from "../support/pythonEnvironment";
 import type { StackConfig } from "../support/stackConfig";
-import { startVipServers, type VipServers } from "../vip/vip";
+import { type OfferedModels, startVipServers, type VipServers } from "../vip/vip";
 import { writeAwsEndpoints } from "./awsEndpoints";
 import { createRowReader, customers, seedCustomers } from "./customers";
 import { modelsPanel } from "./modelsPanel";
@@ -136,7 +138,8 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     }),
   );
   const engine = await services.add(startEngine(options.engine, events, options.progress ?? (() => {})));
-  const vip = await services.add(startVipServers(events));
+  const offered = offeredModels(config);
+  const vip = await services.add(startVipServers(events, offered));
   const jwksUrl = (issuer: string) => `${cognito.idpUrl}${new URL(issuer).pathname}/.well-known/jwks.json`;
   const aws: AwsCloud = await services.add(
     startAws({
@@ -152,6 +155,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       },
       programDir,
       ...(options.timers && { timers: options.timers }),
+      bedrock: { profiles: Object.fromEntries((offered.bedrock ?? []).map((id) => [id, "ACTIVE"])) },
       jwks: jwksUrl,
       extraEnv: () => ({
         AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.idpUrl,
@@ -161,7 +165,6 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
     }),
   );
   const readRow = createRowReader(aws);
-  writeAwsEndpoints(dir, aws.endpoints);
   if (config.values[configKey("stripeApiUrl")] === `http://localhost:${ports.stripe}`) {
     stripe = await services.add(startStripe(stripeOptions(config, ports, dir, events)));
   }
@@ -175,6 +178,7 @@ async function startServices(options: LocalCloudOptions, services: Services): Pr
       ...(options.deliver && { deliver: options.deliver }),
     }),
   );
+  writeAwsEndpoints(dir, { ...aws.endpoints, cognito: cognito.idpUrl, providers: vip.urls, ports });
   const python = options.withoutPython ? undefined : findVenvPython();
   const runpod = await services.add(
     startRunpod({ ...runpodOptions(config, ports, dir, aws), events, engineUrl: engine.url, python }),
@@ -220,6 +224,16 @@ function runpodOptions({ values }: StackConfig, ports: Ports, dir: string, aws: 
     workersQuota: 20,
   };
 }
+
+/** Models of the external LLMs in the configuration. The local servers offer these and no others. */
+function offeredModels({ values }: StackConfig): OfferedModels {
+  const vip = Configured.parse(JSON.parse(values[configKey("vip")] ?? "{}"));
+  return Object.fromEntries(vipProviders.flatMap((name) => (vip[name] ? [[name, [vip[name].model]]] : [])));
+}
+
+const Configured = z.object(
+  Object.fromEntries(vipProviders.map((name) => [name, z.optional(z.object({ model: z.string() }))])),
+);
 
 /** Options for a Stripe account with the stack's keys and the prices that an operator creates in Stripe's dashboard. */
 function stripeOptions({ values }: StackConfig, ports: Ports, dir: string, events: Events): StripeOptions {

@@ -1,10 +1,12 @@
 import type { Hono } from "hono";
 import { z } from "zod";
+import { userPool, userPoolClient } from "../aws/cognito";
 import { callingRole } from "../aws/iam/callers";
 import { permits } from "../aws/iam/policy";
 import type { AwsAccount } from "../aws/support/account";
 import { JsonProtocolError, jsonProtocolApp } from "../aws/support/jsonProtocol";
 import type { Events } from "../support/events";
+import { isObject } from "../support/protocol/value";
 import type { Customers, KnownCustomer } from "./customers";
 import type { Directory } from "./directory";
 import { publicOperations } from "./publicApi";
@@ -26,15 +28,23 @@ const SEARCHABLE = [
   "sub",
 ];
 
+const poolId = z.string().regex(/^[\w-]+_[0-9a-zA-Z]+$/);
 const ListUsersInput = z.strictObject({
-  UserPoolId: z.string().regex(/^[\w-]+_[0-9a-zA-Z]+$/),
+  UserPoolId: poolId,
   AttributesToGet: z.array(z.string().min(1).max(32)).optional(),
   Limit: z.int().min(0).max(60).optional(),
   PaginationToken: z.string().min(1).optional(),
   Filter: z.string().max(256).optional(),
 });
 
-/** Serves the API of user pools: `POST /`. It supports ListUsers, sign-up and password reset. */
+const PoolInput = z.strictObject({ UserPoolId: poolId });
+const ListClientsInput = PoolInput.extend({ MaxResults: z.int().min(1).max(60) });
+const ClientInput = PoolInput.extend({ ClientId: z.string().regex(/^\w{1,128}$/) });
+
+/**
+ * Serves the API of user pools: `POST /`. It supports ListUsers, sign-up, password reset, and reading the settings of a pool
+ * and its clients.
+ */
 export function userPoolApi(account: AwsAccount, directory: Directory, customers: Customers, events: Events): Hono {
   function listUsers(body: unknown) {
     const { data: input, error } = ListUsersInput.safeParse(body);
@@ -51,6 +61,48 @@ export function userPoolApi(account: AwsAccount, directory: Directory, customers
     };
   }
 
+  function poolOf(id: string) {
+    const found = account.get(userPool.type, id);
+    if (found) return found.outputs;
+    throw new JsonProtocolError("ResourceNotFoundException", `User pool ${id} does not exist.`);
+  }
+
+  function describeUserPool(body: unknown) {
+    const { UserPoolId } = PoolInput.parse(body);
+    const { name, deletionProtection, emailConfiguration } = poolOf(UserPoolId);
+    const email = isObject(emailConfiguration) ? emailConfiguration : {};
+    return {
+      UserPool: {
+        Id: UserPoolId,
+        Name: name,
+        DeletionProtection: deletionProtection,
+        EmailConfiguration: {
+          EmailSendingAccount: email.emailSendingAccount ?? "COGNITO_DEFAULT",
+          SourceArn: email.sourceArn,
+          From: email.fromEmailAddress,
+        },
+      },
+    };
+  }
+
+  function listUserPoolClients(body: unknown) {
+    const { UserPoolId } = ListClientsInput.parse(body);
+    poolOf(UserPoolId);
+    const clients = account.list(userPoolClient.type).filter(({ outputs }) => outputs.userPoolId === UserPoolId);
+    return {
+      UserPoolClients: clients.map(({ id, outputs }) => ({ ClientId: id, UserPoolId, ClientName: outputs.name })),
+    };
+  }
+
+  function describeUserPoolClient(body: unknown) {
+    const { UserPoolId, ClientId } = ClientInput.parse(body);
+    const found = account.get(userPoolClient.type, ClientId)?.outputs;
+    if (found?.userPoolId !== UserPoolId)
+      throw new JsonProtocolError("ResourceNotFoundException", `User pool client ${ClientId} does not exist.`);
+    const { callbackUrls, logoutUrls } = found;
+    return { UserPoolClient: { UserPoolId, ClientId, CallbackURLs: callbackUrls, LogoutURLs: logoutUrls } };
+  }
+
   /** The role's policies decide, as in IAM. */
   function denial(operation: string, body: unknown, authorization: string): string | undefined {
     const role = callingRole(account, authorization);
@@ -62,7 +114,13 @@ export function userPoolApi(account: AwsAccount, directory: Directory, customers
 
   const target = "AWSCognitoIdentityProviderService";
   const open = publicOperations(directory, customers);
-  const operations = { ...open, ListUsers: listUsers };
+  const operations = {
+    ...open,
+    ListUsers: listUsers,
+    DescribeUserPool: describeUserPool,
+    ListUserPoolClients: listUserPoolClients,
+    DescribeUserPoolClient: describeUserPoolClient,
+  };
   const denialOf: typeof denial = (operation, ...call) => (operation in open ? undefined : denial(operation, ...call));
   return jsonProtocolApp({ source: "cognito", target, operations, denial: denialOf }, events);
 }

@@ -73,7 +73,7 @@ function monitorMethods(
   async function register(request: RegisterResourceRequest) {
     const goal = goalOf(request, project, stack);
     transforms.add(goal.urn, request.getTransformsList());
-    const state = await deployment.register({ ...goal, inputs: await transforms.apply(goal) });
+    const state = await deployment.register({ ...goal, ...(await transforms.apply(goal)) });
     return new resource.RegisterResourceResponse()
       .setUrn(state.urn)
       .setId(state.id)

@@ -4,15 +4,18 @@ import callback, { type Callback } from "@pulumi/pulumi/proto/callback_pb";
 import resource from "@pulumi/pulumi/proto/resource_pb";
 import structs from "google-protobuf/google/protobuf/struct_pb";
 import { unlimited } from "../support/protocol/grpc";
-import { collapseOutputs, mapValues, type Properties } from "../support/protocol/value";
+import { collapseOutputs, mapValues } from "../support/protocol/value";
 import { EngineError } from "./error";
 import type { Goal } from "./goal";
 import type { StackState } from "./state";
 
+/** Parts of a resource that a transform can change. */
+type Transformed = Pick<Goal, "inputs" | "ignoreChanges">;
+
 /**
  * The transforms of a program. A transform is a function of the program that changes the properties of a resource and
- * of its descendants, including those that a remote component creates. The local engine ignores changes of resource
- * options.
+ * of its descendants, including those that a remote component creates. Of the resource options, the local engine takes over
+ * only `ignoreChanges`.
  */
 export class Transforms {
   private readonly byUrn = new Map<string, Callback[]>();
@@ -26,10 +29,10 @@ export class Transforms {
   }
 
   /** Applies the transforms of a resource and then those of its ancestors, the nearest first. */
-  async apply(goal: Goal): Promise<Properties> {
-    let { inputs } = goal;
-    for (const transform of this.of(goal)) inputs = await this.invoke(transform, { ...goal, inputs });
-    return inputs;
+  async apply(goal: Goal): Promise<Transformed> {
+    let changed: Transformed = { inputs: goal.inputs, ignoreChanges: goal.ignoreChanges };
+    for (const transform of this.of(goal)) changed = await this.invoke(transform, { ...goal, ...changed });
+    return changed;
   }
 
   /** Closes the connections to the program. */
@@ -44,10 +47,11 @@ export class Transforms {
     return found;
   }
 
-  private async invoke(transform: Callback, { type, name, custom, parent, inputs }: Goal): Promise<Properties> {
+  private async invoke(transform: Callback, goal: Goal): Promise<Transformed> {
+    const { type, name, custom, parent, inputs, ignoreChanges } = goal;
     const request = new resource.TransformRequest().setType(type).setName(name).setCustom(custom);
     request.setParent(parent ?? "").setProperties(structs.Struct.fromJavaScript(inputs));
-    request.setOptions(new resource.TransformResourceOptions());
+    request.setOptions(new resource.TransformResourceOptions().setIgnoreChangesList(ignoreChanges));
     const call = new callback.CallbackInvokeRequest().setToken(transform.getToken());
     call.setRequest(request.serializeBinary());
     const answer = await new Promise<Uint8Array>((resolve, reject) =>
@@ -55,8 +59,12 @@ export class Transforms {
         error ? reject(new EngineError(`transform failed: ${error.details}`)) : resolve(response.getResponse_asU8()),
       ),
     );
-    const properties = resource.TransformResponse.deserializeBinary(answer).getProperties();
-    return properties ? mapValues(properties.toJavaScript(), collapseOutputs) : inputs;
+    const response = resource.TransformResponse.deserializeBinary(answer);
+    const properties = response.getProperties();
+    return {
+      inputs: properties ? mapValues(properties.toJavaScript(), collapseOutputs) : inputs,
+      ignoreChanges: response.getOptions()?.getIgnoreChangesList() ?? ignoreChanges,
+    };
   }
 
   private client(target: string) {

@@ -4,6 +4,7 @@ export interface CloudEvent {
   at: number;
   /** The service that emitted the event. */
   source:
+    | "aws"
     | "cognito"
     | "http-api"
     | "lambda"

@@ -1,3 +1,4 @@
+import type { RequestListener, Server } from "node:http";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { type VipProvider, vipProviders } from "../../contract/relay";
 import { mamaReply } from "../llm/mamaReply";
@@ -32,10 +33,15 @@ const urlVariables: Record<VipProvider, { variable: string; path: string }> = {
  */
 export type VipFault = "overloaded" | "cut" | "cut late" | "silent";
 
+/** Models by provider. */
+export type OfferedModels = Partial<Record<VipProvider, string[]>>;
+
 /** The running servers of the external LLMs. */
 export interface VipServers {
   /** Environment variables that make the relay call the servers. */
   environment: Record<string, string>;
+  /** Base URL of each server, as in the configuration's `vip.<provider>.baseUrl`. */
+  urls: Record<VipProvider, string>;
   /** Servers that fail. Change it at any time. */
   faults: Map<VipProvider, VipFault>;
   close(): Promise<void>;
@@ -46,22 +52,26 @@ export interface VipServers {
  * (also for HuggingFace's router) and ConverseStream of Bedrock. Every server answers as 美砂樹ママ from a script and
  * names its provider at the end, such as `（OpenAI）`. It counts one character as one token, accepts every key and ignores
  * the limit of tokens, because its replies are short.
+ *
+ * @param offered models that each server lists; it chats as every model
  */
-export async function startVipServers(events: Events): Promise<VipServers> {
+export async function startVipServers(events: Events, offered: OfferedModels = {}): Promise<VipServers> {
   const faults: VipServers["faults"] = new Map();
-  const servers = await Promise.all(vipProviders.map((name) => startServer(name, events, faults)));
-  const variables = servers.map(({ name, url }) => {
-    const { variable, path } = urlVariables[name];
-    return [variable, `${url}${path}`] as const;
-  });
+  const servers = await Promise.all(
+    vipProviders.map(async (name) => {
+      const server = await startServer(name, events, faults, offered[name] ?? []);
+      return { ...server, url: `${server.url}${urlVariables[name].path}` };
+    }),
+  );
   return {
-    environment: Object.fromEntries(variables),
+    environment: Object.fromEntries(servers.map(({ name, url }) => [urlVariables[name].variable, url])),
+    urls: Object.fromEntries(servers.map(({ name, url }) => [name, url])) as VipServers["urls"],
     faults,
     close: async () => void (await Promise.all(servers.map(({ close }) => close()))),
   };
 }
 
-async function startServer(name: VipProvider, events: Events, faults: VipServers["faults"]) {
+async function startServer(name: VipProvider, events: Events, faults: VipServers["faults"], offered: string[]) {
   const reply: Fixture["response"] = ({ messages, model }) => {
     const asked = textOf(messages.findLast(({ role }) => role === "user")?.content);
     const content = `${mamaReply(asked)}（${labels[name]}）`;
@@ -89,6 +99,7 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
     chunkSize: PIECE_CHARS,
     journalMaxEntries: REMEMBERED_REQUESTS,
   });
+  answerModels(server, offered);
   restrictToLoopback(server);
   const close = () =>
     new Promise<void>((resolve) => {
@@ -96,6 +107,27 @@ async function startServer(name: VipProvider, events: Events, faults: VipServers
       server.closeAllConnections();
     });
   return { name, url, close };
+}
+
+/**
+ * Answers the lists of models: `GET /v1/models` and `GET /v1/models/<id>`, in the common part of the vendors' formats.
+ * aimock would list models of its own.
+ */
+function answerModels(server: Server, offered: string[]): void {
+  const listeners = server.listeners("request") as RequestListener[];
+  server.removeAllListeners("request").on("request", (request, response) => {
+    const [, id] = /^\/v1\/models(?:\/(.+))?$/.exec(new URL(request.url ?? "", "http://localhost").pathname) ?? [];
+    if (request.method !== "GET" || !request.url?.startsWith("/v1/models")) {
+      for (const listener of listeners) listener(request, response);
+      return;
+    }
+    const model = (one: string) => ({ id: one, type: "model", object: "model", display_name: one, created: 0 });
+    const isKnown = id === undefined || offered.includes(decodeURIComponent(id));
+    const missing = { type: "error", error: { type: "not_found_error", message: `model: ${id}` } };
+    const list = { object: "list", data: offered.map(model), has_more: false, first_id: null, last_id: null };
+    response.writeHead(isKnown ? 200 : 404, { "content-type": "application/json" });
+    response.end(JSON.stringify(isKnown ? (id ? model(decodeURIComponent(id)) : list) : missing));
+  });
 }
 
 function textOf(content: string | { text?: string }[] | null | undefined): string {

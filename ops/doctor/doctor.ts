@@ -1,11 +1,10 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
-import { models } from "../../contract/plan";
 import { setOperatorOutput } from "../../runpod/operatorOutput";
 import type { Check, Status } from "./check";
 import { examine } from "./examine";
-import { browserKeyVariable, loadTarget } from "./target";
+import { loadTarget, secretVariables } from "./target";
 
 interface Options {
   stack: string;
@@ -18,15 +17,17 @@ const TODO_WIDTH = 52;
 
 const program = command(
   "doctor",
-  "Checks a stack's resources at RunPod and its customer portal at Stripe, and names each problem with the next step. It changes nothing.",
+  "Checks everything that a stack has at AWS, Stripe, the external LLMs and RunPod, and names each problem with the next step. It changes nothing.",
 )
   .option("--stack <name>", 'name of the stack; "start" is the stack of npm start', "start")
   .option("--dir <folder>", "npm start's state folder", ".local")
   .addHelpText(
     "after",
     `
-Secrets come from the environment (${["RUNPOD_API_KEY", "STRIPE_API_KEY", ...models.map(browserKeyVariable)].join(", ")}), else from the pulumi command.
-The age of the registry token is read from AWS with your own credentials.
+Secrets come from the environment, else from the pulumi command:
+${secretVariables.join(", ")}.
+AWS is read with your own credentials.
+Status: ok; warning, a problem that does not stop the service yet; failed, a problem that stops it; unknown, could not be read.
 The exit status is 1 when a check has failed.`,
   )
   .action(async ({ stack, dir, json }: Options) => {
@@ -37,7 +38,8 @@ The exit status is 1 when a check has failed.`,
     const checks = await examine(target);
     if (process.stderr.isTTY && !json) process.stderr.write("\r\u001b[K");
     const count = (status: Status) => checks.filter((check) => check.status === status).length;
-    if (json) console.log(JSON.stringify({ stack, failed: count("failed"), warnings: count("warning"), checks }));
+    const counts = { failed: count("failed"), warnings: count("warning"), unknown: count("unknown") };
+    if (json) console.log(JSON.stringify({ stack, ...counts, checks }));
     else console.log(report(checks), `\n${summary(count)}`);
     if (count("failed") > 0) process.exitCode = 1;
   });
@@ -45,7 +47,7 @@ The exit status is 1 when a check has failed.`,
 void run(program);
 
 function report(checks: Check[]): string {
-  const colour = { ok: pc.green, warning: pc.yellow, failed: pc.red };
+  const colour = { ok: pc.green, warning: pc.yellow, failed: pc.red, unknown: pc.magenta };
   const table = new Table({
     head: ["", "check", "finding", "next step"],
     style: { head: [], border: [] },
@@ -67,5 +69,5 @@ function breakable(text: string, width: number): string {
 }
 
 function summary(count: (status: Status) => number): string {
-  return `${count("ok")} ok, ${count("warning")} warnings, ${count("failed")} failed`;
+  return `${count("ok")} ok, ${count("warning")} warnings, ${count("failed")} failed, ${count("unknown")} unknown`;
 }

@@ -14,7 +14,7 @@ interface Given {
 }
 
 /** A secret; `unread` when it is set but could not be read; undefined when it is not set. */
-type Secret = { key: string } | "unread" | undefined;
+export type Secret = { key: string } | "unread" | undefined;
 
 const PULUMI_TIMEOUT_MS = 20_000;
 

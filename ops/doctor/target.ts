@@ -1,11 +1,12 @@
 import { type Model, models } from "../../contract/plan";
+import { type VipProvider, vipProviderKeys, vipProviders } from "../../contract/relay";
 import { type PlainConfig, parsePlainConfig } from "../../infra/configSchema";
 import { localCredentials, readAwsEndpoints } from "../../local/cloud/awsEndpoints";
-import { readStartedProgram } from "../../local/cloud/outputs";
+import { cloudStackConfig } from "../../local/support/ports";
 import { readStackConfig, type StackConfig } from "../../local/support/stackConfig";
 import { browserKeyOf, configKey, localStacks, START_STACK, stackNames } from "../../names";
-import type { Aws } from "./aws";
-import { secretReader } from "./secrets";
+import type { Aws } from "./aws/client";
+import { type Secret, secretReader } from "./secrets";
 
 /** The stack that the doctor examines. */
 export interface Target {
@@ -15,13 +16,15 @@ export interface Target {
   owner: string;
   aws: Aws;
   /** Secret. Key of the whole RunPod account. */
-  apiKey: string;
-  /**
-   * Secret. Stripe key of the functions; `unread` when it could not be read; undefined when the stack sells nothing.
-   */
-  stripeKey: { key: string } | "unread" | undefined;
-  /** Secret. Browser keys; `unread` when a key is set but could not be read; undefined when it is not set. */
-  browserKeys: Record<Model, { key: string } | "unread" | undefined>;
+  apiKey: Secret;
+  /** Secret. Stripe key of the functions; undefined when the stack sells nothing. */
+  stripeKey: Secret;
+  /** Secret. Stripe key that may read webhook endpoints. */
+  stripeWebhookKey: Secret;
+  /** Secrets. Keys that browsers use for a model. */
+  browserKeys: Record<Model, Secret>;
+  /** Key of each external LLM, and its base URL where the stack has its own. */
+  providers: Partial<Record<VipProvider, { key: Secret; baseUrl?: string }>>;
 }
 
 /**
@@ -39,40 +42,64 @@ export async function loadTarget(
 ): Promise<Target> {
   const isLocal = localStacks.includes(stack);
   const file = isLocal ? "local" : stack;
-  const given = readStackConfig(programDir, file, stack === START_STACK ? runningUrls(dir) : {});
+  const endpoints = isLocal ? readAwsEndpoints(dir) : undefined;
+  // With `--free-ports` the URLs of npm start's stack differ from those in the file.
+  const isStarted = stack === START_STACK && endpoints !== undefined;
+  const given = isStarted ? cloudStackConfig(programDir, endpoints.ports) : readStackConfig(programDir, file);
   const { config, problems = [] } = parsePlainConfig((key) => given.values[configKey(key)]);
   if (!config) throw new Error(`Pulumi.${file}.yaml is not valid:${problems.map((line) => `\n  ${line}`).join("")}`);
 
   const secret = secretReader({ stack, programDir }, namespaced(given), env);
-  const apiKey = await secret("runpodApiKey", "RUNPOD_API_KEY");
-  if (typeof apiKey !== "object") {
-    const why =
-      apiKey === undefined
-        ? `runpodApiKey is not set in Pulumi.${file}.yaml`
-        : `runpodApiKey is encrypted in Pulumi.${file}.yaml and the pulumi command could not read it`;
-    throw new Error(`${why}. Set RUNPOD_API_KEY in the environment, or sign in with Pulumi.`);
-  }
-  const keys = models.map(
-    async (model) => [model, await secret(browserKeyOf(model), browserKeyVariable(model))] as const,
-  );
+  const [apiKey, stripeKey, stripeWebhookKey, browserKeys, providers] = await Promise.all([
+    secret("runpodApiKey", "RUNPOD_API_KEY"),
+    secret("stripeApiKey", "STRIPE_API_KEY"),
+    secret("stripeWebhookKey", "STRIPE_WEBHOOK_KEY"),
+    readEach(models, (model) => secret(browserKeyOf(model), browserKeyVariable(model))),
+    readEach(vipProviders, async (name) => {
+      const key = vipProviderKeys[name];
+      return {
+        key: key && (await secret(key, providerKeyVariable(key))),
+        ...(endpoints && { baseUrl: endpoints.providers[name] }),
+      };
+    }),
+  ]);
   return {
     config: { ...config, stack },
     owner: stackNames(stack).owner,
     aws: {
       region: env.AWS_REGION ?? given.values["aws:region"] ?? "us-east-1",
-      ...(isLocal && {
-        endpoints: readAwsEndpoints(dir),
-        credentials: localCredentials,
-      }),
+      ...(endpoints && { endpoints, credentials: localCredentials }),
     },
-    apiKey: apiKey.key,
-    stripeKey: await secret("stripeApiKey", "STRIPE_API_KEY"),
-    browserKeys: Object.fromEntries(await Promise.all(keys)) as Target["browserKeys"],
+    apiKey,
+    stripeKey,
+    stripeWebhookKey,
+    browserKeys,
+    providers,
   };
 }
 
+/** Every environment variable with a secret of a stack. */
+export const secretVariables = [
+  "RUNPOD_API_KEY",
+  "STRIPE_API_KEY",
+  "STRIPE_WEBHOOK_KEY",
+  ...models.map(browserKeyVariable),
+  ...Object.values(vipProviderKeys).flatMap((key) => (key ? [providerKeyVariable(key)] : [])),
+];
+
+/** `anthropicApiKey` is in the environment as ANTHROPIC_API_KEY. */
+function providerKeyVariable(key: string): string {
+  return key.replaceAll(/[A-Z]/g, "_$&").toUpperCase();
+}
+
+/** Reads a value for each name at the same time. */
+async function readEach<Name extends string, T>(names: readonly Name[], read: (name: Name) => Promise<T>) {
+  const pairs = await Promise.all(names.map(async (name) => [name, await read(name)] as const));
+  return Object.fromEntries(pairs) as Record<Name, T>;
+}
+
 /** Environment variable of the RunPod key that browsers use for a model. */
-export function browserKeyVariable(model: Model): string {
+function browserKeyVariable(model: Model): string {
   return `${model.toUpperCase()}_BROWSER_KEY`;
 }
 
@@ -82,21 +109,4 @@ function namespaced({ values, encryptedKeys }: StackConfig) {
     plain: (key: string) => values[configKey(key)],
     isEncrypted: (key: string) => encryptedKeys.includes(configKey(key)),
   };
-}
-
-/**
- * Returns the URLs of `npm start`'s RunPod double, from the saved state of that stack. With `--free-ports` they differ
- * from the URLs in the file.
- */
-function runningUrls(dir: string): Record<string, string> {
-  const { origin } = new URL(startedProgram(dir).outputs.inference.phi3);
-  return { runpodApiUrl: origin, runpodJobApiUrl: `${origin}/v2` };
-}
-
-function startedProgram(dir: string) {
-  try {
-    return readStartedProgram(dir);
-  } catch (cause) {
-    throw new Error(`${cause instanceof Error ? cause.message : cause}, or name a stack with --stack.`, { cause });
-  }
 }

@@ -14,7 +14,7 @@ describe("A scheduled function that fails", () => {
     expect(log.mock.calls).toEqual([
       [
         {
-          alarm: "scheduled_run_failed",
+          run: "failed",
           cause: expect.stringMatching(
             /^ApiError: .* <- parameter store: TypeError: fetch failed <- Error: connect ECONNREFUSED/,
           ),

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createApi } from "../../client";
 import type { SessionResponse } from "../../contract/session";
 import { signTicket, TICKET_SECONDS, verifyTicket } from "../../functions/core/ticket";
-import { create } from "../../functions/guest";
+import { create, type Settings } from "../../functions/guest";
 import type { Handler, Request } from "../../functions/lib/http";
 import { startSsm } from "../../local/aws/ssm";
 import type { AwsAccount } from "../../local/aws/support/account";
@@ -10,6 +10,7 @@ import { Events } from "../../local/support/events";
 import { type Listening, serve } from "../../local/support/http";
 import { engines } from "../tables/engines";
 import { type Database, openDatabase, type Tables } from "../tables/tables";
+import { recordMetrics } from "./metricLines";
 import { createTicketKeys, type TicketKeys } from "./ticketKeys";
 
 const LIMIT = 30;
@@ -50,15 +51,19 @@ beforeEach(async () => {
   vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-12-01T20:00:00Z") });
   tables = await database.make();
   address = "192.0.2.1";
-  guest = create({
+  guest = create(settings());
+});
+
+function settings(): Settings {
+  return {
     ticketIssuer: issuer,
     ticketJwks: JSON.stringify(jwks),
     signingKeyParameter: "/key",
     route: { kind: "relay", url: "https://relay.example" },
     ephemeralTable: tables.ephemeral,
     sessionsPerHour: LIMIT,
-  });
-});
+  };
+}
 
 afterEach(() => vi.useRealTimers());
 
@@ -82,6 +87,27 @@ const statusOf = async (ticket?: string) => (await call(ticket && `Bearer ${tick
 async function bringGuests(count: number): Promise<void> {
   for (let guests = 0; guests < count; guests++) expect(await statusOf()).toBe(200);
 }
+
+describe("The metric of sessions", () => {
+  it("counts a session that the guest gets", async () => {
+    using metrics = recordMetrics();
+    expect(await statusOf()).toBe(200);
+    expect(metrics.lines).toEqual([{ Sessions: 1, plan: "free" }]);
+  });
+
+  it("counts no session that is refused, or that has no ticket because its key cannot be read", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    await bringGuests(LIMIT);
+    using metrics = recordMetrics();
+    expect(await statusOf()).toBe(429);
+    address = "192.0.2.2";
+    vi.stubEnv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9");
+    guest = create(settings());
+    expect(await statusOf()).toBe(503);
+    expect(metrics.lines).toEqual([]);
+    vi.stubEnv("AWS_ENDPOINT_URL_SSM", ssm.url);
+  });
+});
 
 describe("The limit of guests", () => {
   it("never refuses guests of one address who renew their sessions for eight hours", async () => {

@@ -56,6 +56,18 @@ describe("The alarm", () => {
     expect(threshold).toBeGreaterThan(models.length);
   });
 
+  it.each([
+    // The failures of one hour, or of one run with its two retries.
+    ["reconciler-errors", { one: 1, always: 4 }],
+    ["poller-errors", { one: 1, always: 5 }],
+    ["registryRefresh", { one: 2, always: 3 }],
+  ])("%s ignores one failed run that the next attempt repairs, and fires when every run fails", (name, failures) => {
+    const { metric, statistic, comparison, threshold = 0 } = alarm(name) ?? {};
+    expect([metric?.of, statistic, comparison]).toEqual(["function", "Sum", "atLeast"]);
+    expect(failures.one).toBeLessThan(threshold);
+    expect(failures.always).toBeGreaterThanOrEqual(threshold);
+  });
+
   it("webhook-lag fires for a single late event", () => {
     expect(alarm("webhook-lag")?.periods).toBe(1);
   });

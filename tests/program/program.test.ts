@@ -514,6 +514,32 @@ describe("The program", () => {
     expect(JSON.stringify(templates)).not.toContain(canaries[huggingfaceTokenOf(model)]);
   });
 
+  it("passes a model's Hugging Face token to the build of its image as a secret, and never as a build argument", () => {
+    const built = resources("docker-build:index:Image");
+    const secrets = built.map(({ outputs }) => [(outputs.buildArgs as { MODEL: string }).MODEL, outputs.secrets]);
+    const model = planModels.paid;
+    expect(Object.fromEntries(secrets)).toEqual({
+      ...byModel(() => undefined),
+      [model]: { HF_TOKEN: canaries[huggingfaceTokenOf(model)] },
+    });
+    const others = built.map(({ outputs: { secrets, ...rest } }) => rest);
+    expect(JSON.stringify(others)).not.toContain(canaries[huggingfaceTokenOf(model)]);
+    // The state keeps the token as a secret.
+    const { resources: saved } = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8")) as {
+      resources: { type: string; inputs: Record<string, unknown> }[];
+    };
+    const kept = saved.flatMap(({ type, inputs }) =>
+      type === "docker-build:index:Image" ? (inputs.secrets ?? []) : [],
+    );
+    expect(JSON.stringify(kept)).toContain("1b47061264138c4ac30d75fd1eb44270");
+  });
+
+  it("builds no image again when only the Hugging Face token changes", async () => {
+    const key = huggingfaceTokenOf(planModels.paid);
+    const { steps } = await preview(engineOptions(cloud, programDir, dir, { [key]: "hf_canary_rotated_token_3e88" }));
+    expect(changes(steps)).toEqual([expect.stringContaining("runpod:Secret")]);
+  });
+
   it("gives RunPod registry tokens of the function's role, never of the deployer", () => {
     const { resources: saved } = JSON.parse(readFileSync(join(dir, "stack.json"), "utf8")) as {
       resources: { type: string; inputs: Record<string, unknown> }[];

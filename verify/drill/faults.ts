@@ -262,7 +262,7 @@ const registryToken: Fault = {
 };
 
 const renewal: Fault = {
-  fires: ["registryRefresh", "failed-runs", "scheduled-run-failed"],
+  fires: ["registryRefresh", "failed-runs"],
   by: "path",
   start: async (stage) => {
     const end = runpodFails(stage, "updateRegistryAuth", { message: "Registry Auth not found" });

@@ -12,6 +12,15 @@ import { type MetricId, MetricStore, type Summary } from "./metricStore";
 import { compositeAlarm, logMetricFilter, metricAlarm } from "./resources";
 
 const MINUTE_MS = 60_000;
+/** Lines that each log group keeps. */
+const MAX_LINES = 500;
+
+/** One line of a log group. */
+export interface LogLine {
+  /** Milliseconds since the epoch. */
+  atMs: number;
+  text: string;
+}
 
 /** Metrics that the local services publish. */
 export interface MetricSink {
@@ -64,6 +73,7 @@ export class CloudWatch implements MetricSink {
     delete: async ({ id }) => void this.forget(id),
   };
   private readonly states = new Map<string, AlarmState>();
+  private readonly lines = new Map<string, LogLine[]>();
   private evaluation: Promise<void> = Promise.resolve();
   /** Ends the wait for the next evaluation. Undefined while there is no alarm. */
   private stop: (() => void) | undefined;
@@ -82,9 +92,15 @@ export class CloudWatch implements MetricSink {
     this.metrics.put(id, value, this.options.timers.now());
   }
 
+  /** Last lines of a log group, the oldest first. */
+  linesOf(group: string): readonly LogLine[] {
+    return this.lines.get(group) ?? [];
+  }
+
   /** Takes a line of a log group. Lines that are not JSON have no metrics and match no filter. */
   log(group: string, text: string): void {
-    const line = parsed(text);
+    this.lines.set(group, [...this.linesOf(group), { atMs: this.options.timers.now(), text }].slice(-MAX_LINES));
+    const line = parseLine(text);
     if (line === undefined) return;
     // The functions' clock is the real one.
     const aheadMs = this.options.timers.now() - Date.now();
@@ -215,7 +231,8 @@ function breaches(value: number, operator: string, threshold: number): boolean {
   }
 }
 
-function parsed(text: string): unknown {
+/** Parses a line of a log. Undefined when the line is not JSON. */
+export function parseLine(text: string): unknown {
   if (!text.startsWith("{")) return undefined;
   try {
     return JSON.parse(text);

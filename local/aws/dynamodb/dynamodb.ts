@@ -17,6 +17,7 @@ import { callingRole } from "../iam/callers";
 import type { AwsAccount, AwsResource } from "../support/account";
 import type { Effects } from "../support/resource";
 import { denial } from "./access";
+import { addTableSettings, continuousBackups } from "./description";
 import { changeTable, openDynalite } from "./indexes";
 import { changeableSettings, keys, tableInputs } from "./table";
 
@@ -84,7 +85,16 @@ function guard(server: Server, account: AwsAccount | undefined): void {
   const answer: RequestListener = (request, response) => {
     // Without an origin, dynalite sends no CORS headers.
     delete request.headers.origin;
+    if (account && request.headers["x-amz-target"] === "DynamoDB_20120810.DescribeTable")
+      addTableSettings(account, response);
     const role = account && callingRole(account, request.headers.authorization);
+    if (account && !role && request.headers["x-amz-target"] === "DynamoDB_20120810.DescribeContinuousBackups") {
+      text(request).then(
+        (body) => continuousBackups(account, body, response),
+        () => response.destroy(),
+      );
+      return;
+    }
     if (!role) return dynalite(request, response);
     const check = async () => {
       const body = await text(request);

@@ -4,7 +4,7 @@ import type { Events } from "../../support/events";
 import type { Listening } from "../../support/http";
 import type { AwsAccount } from "../support/account";
 import { JsonProtocolError, serveJsonProtocol } from "../support/jsonProtocol";
-import { imageTags } from "./dockerBuild";
+import { findImage } from "./dockerBuild";
 
 const TOKEN_HOURS = 12;
 
@@ -37,10 +37,10 @@ const authorizationInput = z.object({ registryIds: z.array(z.string()).optional(
 const describeImagesInput = z.object({
   registryId: z.string().optional(),
   repositoryName: z.string(),
-  imageIds: z.array(z.object({ imageDigest: z.string() })).length(1),
+  imageIds: z.tuple([z.union([z.strictObject({ imageDigest: z.string() }), z.strictObject({ imageTag: z.string() })])]),
 });
 
-/** Serves ECR's `GetAuthorizationToken`, and `DescribeImages` for one digest, on a free loopback port. */
+/** Serves ECR's `GetAuthorizationToken`, and `DescribeImages` for one digest or tag, on a free loopback port. */
 export function startEcrApi(account: AwsAccount, events: Events): Promise<Listening> {
   const operations = {
     GetAuthorizationToken(body: unknown) {
@@ -50,10 +50,10 @@ export function startEcrApi(account: AwsAccount, events: Events): Promise<Listen
     },
     DescribeImages(body: unknown) {
       const { repositoryName, imageIds } = describeImagesInput.parse(body);
-      const imageDigest = imageIds[0]?.imageDigest ?? "";
-      const tags = imageTags(account, repositoryName, imageDigest);
-      if (tags.length === 0) throw new JsonProtocolError("ImageNotFoundException", imageDigest);
-      return { imageDetails: [{ registryId: account.accountId, repositoryName, imageDigest, imageTags: tags }] };
+      const found = findImage(account, repositoryName, imageIds[0]);
+      if (!found) throw new JsonProtocolError("ImageNotFoundException", JSON.stringify(imageIds[0]));
+      const { digest: imageDigest, tags: imageTags } = found;
+      return { imageDetails: [{ registryId: account.accountId, repositoryName, imageDigest, imageTags }] };
     },
   };
   const target = "AmazonEC2ContainerRegistry_V20150921";

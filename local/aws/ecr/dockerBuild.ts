@@ -23,6 +23,8 @@ export const image: ResourceType = {
     buildArgs: z.record(z.string(), z.string()).optional(),
     platforms: z.array(z.string()).optional(),
     push: z.boolean(),
+    /** Values of the mounts `RUN --mount=type=secret`, by id. They are not part of the image. */
+    secrets: z.record(z.string().min(1), z.string().min(1)).optional(),
   }),
   replaceOn: [],
   id: (inputs) => texts(inputs.tags)[0] ?? "image",
@@ -32,6 +34,7 @@ export const image: ResourceType = {
     ref: ({ returned }) => returned.ref,
   },
   recomputed: ["digest", "contextHash", "ref"],
+  secretOutputs: ["secrets"],
 };
 
 /**
@@ -94,14 +97,32 @@ export function resolveImage(account: AwsAccount, imageName: string): FoundImage
   return { version, private: true };
 }
 
-/** Tags of the image with this digest in a repository of the account's registry; empty when there is no such image. */
-export function imageTags(account: AwsAccount, repositoryName: string, digest: string): string[] {
+/** An image of a repository. */
+export interface EcrImage {
+  digest: string;
+  tags: string[];
+}
+
+/** Finds an image by its digest or one of its tags in a repository of the account's registry. */
+export function findImage(
+  account: AwsAccount,
+  repositoryName: string,
+  { imageDigest, imageTag }: { imageDigest?: string | undefined; imageTag?: string | undefined },
+): EcrImage | undefined {
   const repository = `${account.accountId}.dkr.ecr.${account.region}.amazonaws.com/${repositoryName}`;
-  return account
-    .list(TYPE)
-    .filter(({ outputs }) => outputs.digest === digest)
-    .flatMap(({ outputs }) => texts(outputs.tags).map(parseReference))
-    .flatMap((own) => (own.repository === repository && own.tag !== undefined ? [own.tag] : []));
+  const images = account.list(TYPE).map(({ outputs }): EcrImage => {
+    const own = texts(outputs.tags)
+      .map(parseReference)
+      .filter((one) => one.repository === repository);
+    return { digest: String(outputs.digest), tags: own.flatMap(({ tag }) => tag ?? []) };
+  });
+  const found = images.filter(({ digest, tags }) =>
+    imageDigest === undefined ? tags.includes(imageTag ?? "") : digest === imageDigest && tags.length > 0,
+  );
+  const [first] = found;
+  return (
+    first && { digest: first.digest, tags: found.flatMap(({ digest, tags }) => (digest === first.digest ? tags : [])) }
+  );
 }
 
 function parseReference(reference: string): { repository: string; tag?: string; digest?: string } {

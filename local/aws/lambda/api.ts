@@ -5,9 +5,10 @@ import { z } from "zod";
 import type { Events } from "../../support/events";
 import { type Listening, readBody, serve } from "../../support/http";
 import { isObject } from "../../support/protocol/value";
+import { functionUrl } from "../functionUrl/resources";
 import type { AwsAccount } from "../support/account";
 import { signatureScope } from "../support/signature";
-import { FunctionError, ThrottledError } from "./lambda";
+import { FunctionError, logGroupOf, ThrottledError } from "./lambda";
 import { functionName, lambdaFunction } from "./resources";
 
 /** Maximum size of an event by invocation type. */
@@ -45,8 +46,8 @@ class LambdaApiError extends Error {
 }
 
 /**
- * Serves four operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration and
- * UpdateFunctionConfiguration. A request needs a signature for this region and service, but the signature is not
+ * Serves five operations of Lambda's API: Invoke, GetAccountSettings, GetFunctionConfiguration,
+ * UpdateFunctionConfiguration and GetFunctionUrlConfig. A request needs a signature for this region and service, but the signature is not
  * verified, because the local cloud has no users. Payloads are never logged.
  *
  * @throws PortInUseError
@@ -98,6 +99,16 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
     }
     return c.json(configurationOf(account, name));
   });
+  app.get("/2021-10-31/functions/:name/url", (c) => {
+    c.header("x-amzn-requestid", randomUUID());
+    authenticate(c.req.header("authorization"), account.region);
+    const name = knownFunction(account, c.req.param("name"), c.req.query("Qualifier"));
+    const found = account.get(functionUrl.type, name);
+    if (!found)
+      throw new LambdaApiError(404, "ResourceNotFoundException", "The resource you requested does not exist.");
+    const { functionUrl: FunctionUrl, functionArn: FunctionArn, authorizationType: AuthType } = found.outputs;
+    return c.json({ FunctionUrl, FunctionArn, AuthType });
+  });
   app.get("/2016-08-19/account-settings", (c) => {
     c.header("x-amzn-requestid", randomUUID());
     authenticate(c.req.header("authorization"), account.region);
@@ -116,7 +127,7 @@ export function startLambdaApi(options: LambdaApiOptions): Promise<Listening> {
   });
   app.notFound((c) => {
     const message =
-      "The local cloud supports only Invoke, GetAccountSettings, GetFunctionConfiguration and UpdateFunctionConfiguration.";
+      "The local cloud supports only Invoke, GetAccountSettings, GetFunctionConfiguration, UpdateFunctionConfiguration and GetFunctionUrlConfig.";
     return errorResponse(c, new LambdaApiError(404, "UnknownOperationException", message));
   });
   app.onError((error, c) => {
@@ -186,8 +197,8 @@ function setEnvironment(account: AwsAccount, name: string, body: unknown): void 
 }
 
 function configurationOf(account: AwsAccount, name: string) {
-  const { arn, runtime, handler, memorySize, timeout, environment } =
-    account.get(lambdaFunction.type, name)?.outputs ?? {};
+  const outputs = account.get(lambdaFunction.type, name)?.outputs ?? {};
+  const { arn, runtime, handler, memorySize, timeout, environment } = outputs;
   const variables = isObject(environment) && isObject(environment.variables) ? environment.variables : {};
   return {
     FunctionName: name,
@@ -197,6 +208,7 @@ function configurationOf(account: AwsAccount, name: string) {
     MemorySize: memorySize,
     Timeout: timeout,
     Environment: { Variables: variables },
+    LoggingConfig: { LogGroup: logGroupOf(name, outputs) },
     State: "Active",
     LastUpdateStatus: "Successful",
   };

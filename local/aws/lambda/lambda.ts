@@ -277,7 +277,7 @@ function loggingOf({ loggingConfig }: Properties): z.infer<typeof Logging> {
 }
 
 /** Log group of a function: the configured one, or `/aws/lambda/<function>`. */
-function logGroupOf(name: string, outputs: Properties): string {
+export function logGroupOf(name: string, outputs: Properties): string {
   return loggingOf(outputs).logGroup ?? `/aws/lambda/${name}`;
 }
 

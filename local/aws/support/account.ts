@@ -42,9 +42,14 @@ export class AwsAccount {
     return `arn:${this.partition}:${service}:${this.region}:${this.accountId}:${resource}`;
   }
 
+  /** All resources, in the order of their creation. */
+  all(): AwsResource[] {
+    return Object.values(this.store.data.resources);
+  }
+
   /** All resources of a type, in the order of their creation. */
   list(type: string): AwsResource[] {
-    return Object.values(this.store.data.resources).filter((resource) => resource.type === type);
+    return this.all().filter((resource) => resource.type === type);
   }
 
   /**

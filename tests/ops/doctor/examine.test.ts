@@ -1,565 +1,192 @@
-import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
-import { type Model, models } from "../../../contract/plan";
-import { AwsAccount } from "../../../local/aws/support/account";
-import { addOwnerTag } from "../../../runpod/ownerTag";
-import { FakeWorker } from "../../local/runpod/fixture";
-import { browserKeys, DoctorFixture, keys, OWNER, startLambda } from "./fixture";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { AwsResource } from "../../../local/aws/support/account";
+import type { Check } from "../../../ops/doctor/check";
+import { examine } from "../../../ops/doctor/examine";
+import { loadTarget, type Target } from "../../../ops/doctor/target";
+import { type SharedCloud, sharedCloud } from "../../sharedCloud";
 
-const DAY_MS = 86_400_000;
-const PHI3 = "snack-misaki-dev-phi3";
-
-let fixture: DoctorFixture | undefined;
-afterEach(async () => {
-  await fixture?.close();
-  fixture = undefined;
+let shared: SharedCloud;
+let target: Target;
+beforeAll(async () => {
+  shared = await sharedCloud();
+  target = await loadTarget("start", { programDir: shared.programDir, dir: shared.dir }, {});
 });
-async function open(...args: Parameters<typeof DoctorFixture.open>): Promise<DoctorFixture> {
-  fixture = await DoctorFixture.open(...args);
-  return fixture;
+
+/** Lines with a problem. The stack of npm start has nobody who receives alarms. */
+async function problems(changed: Partial<Target> = {}): Promise<Check[]> {
+  const checks = await examine({ ...target, ...changed }, { timeoutMs: 5_000, logMs: 200 });
+  for (const { name, status, todo } of checks) expect([name, todo !== ""]).toEqual([name, status !== "ok"]);
+  return checks.filter(({ name, status }) => status !== "ok" && name !== "alarm subscribers");
 }
 
-/** The checks of a report that are not ok. */
-async function problems(here: DoctorFixture, ...args: Parameters<DoctorFixture["report"]>) {
-  return (await here.report(...args)).filter(({ status }) => status !== "ok");
+/** Changes outputs of a resource in the account, as somebody does in AWS's console, until the test ends. */
+function change(type: string, isChanged: (resource: AwsResource) => boolean, outputs: Record<string, unknown>): void {
+  const { account } = shared.cloud.aws;
+  const found = account.list(type).find(isChanged);
+  if (!found) throw new Error(`The account has no such ${type}`);
+  onTestFinished(() => account.put(found));
+  account.put({ ...found, outputs: { ...found.outputs, ...outputs } });
 }
 
-/** An expected check, with patterns of the observed state and of the next step. */
-function line(name: string, status: "failed" | "warning", seen: RegExp, todo: RegExp) {
-  return { name, status, seen: expect.stringMatching(seen), todo: expect.stringMatching(todo) };
+/** Removes a resource from the account until the test ends. */
+function remove(type: string, isRemoved: (resource: AwsResource) => boolean): void {
+  const { account } = shared.cloud.aws;
+  const found = account.list(type).find(isRemoved);
+  if (!found) throw new Error(`The account has no such ${type}`);
+  onTestFinished(() => account.put(found));
+  account.delete(type, found.id, found.scope);
 }
 
-const bothApis = describe.each(["graphql", "rest"] as const);
+const line = (name: string, status: Check["status"], seen: RegExp) =>
+  expect.objectContaining({ name, status, seen: expect.stringMatching(seen) });
+const is = (start: string) => (resource: AwsResource) => resource.id.includes(`-${start}-`);
+const any = () => true;
 
-bothApis("examine of a healthy stack (%s)", (api) => {
-  it("reports every check as ok", async () => {
-    const here = await open({ api });
-    const checks = await here.report();
-    const parts = ["endpoint", "template", "image", "registry", "version", "workers", "drift", "browser key"];
-    expect(checks.map(({ name }) => name)).toEqual([
-      ...["RunPod API", "account", "key", "Lambda concurrency", "sign-in e-mail"],
-      ...[...(api === "graphql" ? ["registry token"] : []), "worker quota", "leaked endpoints"],
-      ...models.flatMap((model) => parts.map((part) => `${model} ${part}`)),
-    ]);
-    expect(checks.filter(({ status }) => status !== "ok")).toEqual([]);
-  });
-
-  it("counts the workers of all endpoints with the same name, and lists their ids", async () => {
-    const here = await open({ api });
-    const before = await here.report();
-    await here.change("phi3", { name: "snack-misaki-test-phi3" });
-    const checks = await here.report();
-    const seen = (some: typeof checks, part: string) => some.find(({ name }) => name === part)?.seen ?? "";
-    const sum = (some: typeof checks) => Number.parseInt(seen(some, "worker quota"), 10);
-    expect(sum(checks)).toBe(sum(before) + 3);
-  });
-
-  it("reports no problem when some answers are lost and there is no worker", async () => {
-    const here = await open({ api, runpod: { workersQuota: 10 } });
-    here.runpod.skip(DAY_MS);
-    here.runpod.switches.faults.push({ on: "*", times: 3, skip: 2, done: true, delayMs: 0, answer: "cut" });
-    expect(await problems(here)).toEqual([]);
-  });
-
-  it("changes nothing at RunPod", async () => {
-    const here = await open({ api });
-    const before = structuredClone([here.runpod.account.endpoints, here.runpod.account.templates]);
-    await here.report();
-    expect([here.runpod.account.endpoints, here.runpod.account.templates]).toEqual(before);
-    expect(here.runpod.account.registryAuths).toHaveLength(1);
-  });
+it("examine finds no problem in a healthy stack", async () => {
+  expect(await problems()).toEqual([]);
 });
 
-describe("examine of the sign-in", () => {
-  it("warns about Cognito's limit of about 50 e-mails a day when auth.email is not set", async () => {
-    const here = await open({ api: "rest" });
-    const { email: _, ...auth } = here.target.config.auth;
-    const checks = await here.report({ config: { ...here.target.config, auth } });
-    expect(checks.filter(({ status }) => status !== "ok")).toEqual([
-      line(
-        "sign-in e-mail",
-        "warning",
-        /^Cognito sends it, and stops at about 50/,
-        /leave the SES sandbox .*set auth\.email/,
-      ),
-    ]);
-  });
-});
-
-bothApis("examine of broken workers (%s)", (api) => {
-  const tag = api === "rest" ? "ghcr.io/example/phi3:2026-12-01" : undefined;
-
-  it("reports crashing workers", async () => {
-    const here = await open({ api, before: ({ switches }) => switches.crashing.push(PHI3) });
-    expect(await problems(here)).toEqual([
-      line(
-        "phi3 workers",
-        "failed",
-        /^crash loop: workers of version 1: 0 ready, 1 crashing; .*exit code 1/,
-        /^Workers crash: read a worker's log/,
-      ),
-    ]);
-  });
-
-  it("reports workers that wait for a GPU", async () => {
-    const here = await open({ api });
-    here.runpod.switches.noCapacity.push(PHI3);
-    await here.bump("phi3", tag);
-    expect(await problems(here)).toContainEqual(
-      line("phi3 workers", "failed", /0 ready, 1 waiting for a GPU/, /throttled\): allow more GPU pools/),
-    );
-  });
-
-  it("reports an image that cannot be pulled", async () => {
-    const here = await open({ api, before: ({ switches }) => switches.unpullable.push("*phi3*") });
-    expect(await problems(here)).toEqual([
-      line(
-        "phi3 workers",
-        "failed",
-        /1 starting; its host reports: cannot pull its image: failed to pull .*phi3/,
-        /image cannot be pulled: check its name/,
-      ),
-    ]);
-  });
-
-  it("reports workers as failed when they start for longer than RunPod allows", async () => {
-    const never = { exited: new Promise<undefined>(() => {}), stop: async () => {} };
-    const here = await open({ api, runpod: { startWorker: () => never } });
-    here.runpod.skip(DAY_MS / 24 / 3);
-    expect(await problems(here)).toContainEqual(
-      line("phi3 workers", "failed", /1 starting, for 20 minutes$/, /^Read the worker's log in RunPod's console/),
-    );
-  });
-
-  it("warns about workers that are still starting", async () => {
-    const here = await open({ api, before: ({ switches }) => Object.assign(switches, { coldStartMs: 60_000 }) });
-    expect(await problems(here)).toEqual(
-      models.map((model) => line(`${model} workers`, "warning", /0 ready, 1 starting/, /^Check again in some minutes/)),
-    );
-  });
-
-  it("reports expired registry credentials", async () => {
-    const here = await open({ api });
-    if (api === "graphql") here.runpod.skip(DAY_MS / 2);
-    else for (const { id } of here.runpod.account.registryAuths) here.runpod.account.registries.expire(id);
-    await here.bump("phi3", tag);
-    const renew =
-      api === "graphql"
-        ? /aws lambda invoke --function-name snack-misaki-dev-registryRefresh/
-        : /^Create a new token, then: pulumi config set --secret registryToken/;
-    expect(await problems(here)).toEqual(
-      expect.arrayContaining([
-        line("phi3 registry", "failed", /rejects snack-misaki-dev-registry: .*authorization token has expired/, renew),
-        line("phi3 workers", "failed", /token has expired/, /registry credentials are still valid/),
-      ]),
-    );
-  });
-
-  it("reports endpoints as failed when RunPod scaled them to zero after a week", async () => {
-    const here = await open({ api });
-    here.runpod.skip(8 * DAY_MS);
-    const lines = await problems(here);
-    expect(lines).toEqual(
-      expect.arrayContaining([
-        line(
-          "phi3 drift",
-          "failed",
-          /^workersMax is 0, configured 3: RunPod sets this after 7 days/,
-          /^Run "pulumi up --refresh"/,
-        ),
-        line("mistral drift", "failed", /^workersMax is 0, configured 2/, /^Run "pulumi up --refresh"/),
-      ]),
-    );
-    expect(lines).toContainEqual(line("phi3 workers", "failed", /^none, and workersMax is 0/, /^Run "pulumi up":/));
-  });
-
-  it("warns about endpoints that RunPod scaled down after three days", async () => {
-    const here = await open({ api });
-    here.runpod.skip(4 * DAY_MS);
-    expect(await problems(here)).toContainEqual(
-      line(
-        "phi3 drift",
-        "warning",
-        /^workersMax is 2, configured 3: RunPod sets this after 3 days/,
-        /^Run "pulumi up --refresh"/,
-      ),
-    );
-  });
-});
-
-it("examine warns about a rollout that waits for a busy worker", async () => {
-  const workers: FakeWorker[] = [];
-  const here = await open({
-    runpod: {
-      startWorker: (env) => {
-        const worker = new FakeWorker(env);
-        workers.push(worker);
-        return worker;
-      },
-    },
-  });
-  const worker = workers.find(({ env }) => env.RUNPOD_ENDPOINT_ID === here.endpointIds.phi3);
-  const url = `${here.runpod.jobApiUrl}/${here.endpointIds.phi3}/run`;
-  const headers = { authorization: `Bearer ${keys.account}`, "content-type": "application/json" };
-  await fetch(url, { method: "POST", headers, body: JSON.stringify({ input: { text: "こんばんは" } }) });
-  await worker?.take();
-  await here.bump(
-    "phi3",
-    `${(await here.client.getTemplate(here.templateIds.phi3))?.imageName.replace("11-22", "12-01")}`,
-  );
-  expect(await problems(here)).toContainEqual(
-    line(
-      "phi3 version",
-      "warning",
-      /^1 of 2 workers on version 2, rollout at 50 %$/,
-      /^Wait: old workers end when their jobs are done/,
-    ),
-  );
-});
-
-bothApis("examine of a broken account (%s)", (api) => {
-  it("reports a read-only key as failed", async () => {
-    const here = await open({ api });
-    const [key, ...others] = await problems(here, { apiKey: keys.readOnly });
-    expect(key).toEqual(
-      line(
-        "key",
-        "failed",
-        /^can read, but not change endpoints, .*: it is a read-only or restricted key/,
-        /key with All permissions/,
-      ),
-    );
-    expect(others).toEqual([]);
-  });
-
-  it.each([
-    ["restricted to an endpoint", keys.phi3],
-    ["unknown to RunPod", "rpa_CANARY_NO_SUCH_ID"],
-  ])("reports only one check for a key that is %s", async (_what, apiKey) => {
-    const here = await open({ api });
-    expect(await here.report({ apiKey })).toEqual([
-      line("key", "failed", /RunPod refused .*the API key/, /pulumi config set --secret runpodApiKey/),
-    ]);
-  });
-
-  it("reports only one check when RunPod is unreachable", async () => {
-    const here = await open({ api });
-    const config = { ...here.target.config, runpodApiUrl: "http://127.0.0.1:9" };
-    expect(await here.report({ config })).toEqual([
-      line(
-        "RunPod",
-        "failed",
-        /^http:\/\/127.0.0.1:9 cannot be reached: RunPod did not answer/,
-        /network and runpodApiUrl/,
-      ),
-    ]);
-  });
-
-  it("reports a quota below the configured workers as failed", async () => {
-    const here = await open({ api, config: { runpodWorkerQuota: 5, "phi3.workersMax": 4 } });
-    expect(await problems(here)).toEqual([
-      line(
-        "worker quota",
-        "failed",
-        /^\d+ configured \(.*phi3 4, .*mistral 2\), but the quota is 5/,
-        /^Lower workersMax/,
-      ),
-    ]);
-  });
-});
-
-it("examine uses RunPod's quota when the configuration has no quota", async () => {
-  const here = await open({
-    runpod: { workersQuota: 5 },
-    endpoint: { workersMax: 1 },
-    config: { "phi3.workersMax": 4 },
-  });
-  expect(await problems(here)).toContainEqual(
-    line("worker quota", "failed", /^\d+ configured .*, but the quota is 5/, /^Lower workersMax/),
-  );
-});
-
-it("examine runs all other checks when one part of the account cannot be read", async () => {
-  const here = await open({ api: "rest" });
-  const on = "GET /v2/registries";
-  here.runpod.switches.faults.push({ on, times: 99, skip: 0, done: false, delayMs: 0, answer: 500 });
-  const checks = await here.report();
-  expect(checks).toContainEqual(
-    line("key", "failed", /^cannot read credentials\..*try again later/, /^Try again in some minutes/),
-  );
-  // Every check is ok except one check of the account and the registry check of each model.
-  expect(checks.filter(({ status }) => status === "ok")).toHaveLength(6 + 7 * models.length);
-});
-
-bothApis("examine of a broken deployment (%s)", (api) => {
-  it("reports a deleted endpoint", async () => {
-    const here = await open({ api });
-    await here.change("phi3", { workersMin: 0, workersMax: 0 });
-    await here.client.deleteEndpoint(here.endpointIds.phi3);
-    expect(await problems(here)).toContainEqual(
-      line(
-        "phi3 endpoint",
-        "failed",
-        /^RunPod has no endpoint named snack-misaki-dev-phi3$/,
-        /pulumi refresh.*pulumi up/,
-      ),
-    );
-  });
-
-  it("reports resources created by another stack", async () => {
-    const here = await open({ api });
-    const lines = await problems(here, { owner: "snack-misaki/prod" });
-    expect(lines).toContainEqual(
-      line(
-        "phi3 endpoint",
-        "failed",
-        /has the owner tag of snack-misaki\/dev, not that of snack-misaki\/prod$/,
-        /^Run "pulumi up --refresh": it restores the tag if this stack created the endpoint/,
-      ),
-    );
-    expect(lines).toContainEqual(
-      line(
-        "phi3 template",
-        "failed",
-        /has the owner tag of snack-misaki\/dev, not that of snack-misaki\/prod$/,
-        /^Run "pulumi up --refresh": it restores the tag if this stack created the template/,
-      ),
-    );
-  });
-
-  it("reports a template without owner tag, and names the command that restores the tag", async () => {
-    const here = await open({ api });
-    const template = await here.client.getTemplate(here.templateIds.phi3);
-    if (!template) throw new Error("The template does not exist");
-    const { id, env, ...settings } = template;
-    const { SNACK_MISAKI_STACK: _, ...untagged } = env;
-    await here.client.saveTemplate({ ...settings, env: untagged }, id);
-    expect(await problems(here)).toContainEqual(
-      line("phi3 template", "failed", /has no owner tag, not that of snack-misaki\/dev$/, /pulumi up --refresh/),
-    );
-  });
-
-  it("reports an endpoint that runs another template", async () => {
-    const here = await open({ api });
-    const template = await here.client.getTemplate(here.templateIds.phi3);
-    if (!template) throw new Error("The template does not exist");
-    const { id: _, ...settings } = template;
-    const other = await here.client.saveTemplate({ ...settings, name: "by-hand", dockerArgs: "sleep" });
-    await here.change("phi3", { templateId: other.id });
-    expect(await problems(here)).toContainEqual(
-      line("phi3 template", "failed", /runs .* instead of /, /pulumi refresh.*pulumi up/),
-    );
-  });
-
-  it("reports an image with a mutable tag", async () => {
-    const here = await open({ api });
-    await here.bump("phi3", "ghcr.io/example/phi3:latest");
-    expect(await problems(here)).toContainEqual(
-      line("phi3 image", "failed", /phi3:latest: the tag can move/, /tag that names one build, set phi3.imageTag/),
-    );
-  });
-
-  it("warns about an image that differs from the configuration", async () => {
-    const here = await open({ api });
-    await here.bump("phi3", "ghcr.io/example/phi3:phi3-2026-12-01");
-    expect(await problems(here)).toContainEqual(
-      line(
-        "phi3 image",
-        "warning",
-        /2026-12-01, but the configuration says .*2026-11-22/,
-        /^Run "pulumi up --refresh"/,
-      ),
-    );
-  });
-
-  it("reports a private ECR image without registry credentials", async () => {
-    const imageName = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/workers:phi3-2026-11-22";
-    const here = await open({ api, template: { imageName, containerRegistryAuthId: undefined } });
-    expect(await problems(here)).toContainEqual(
-      line("phi3 registry", "failed", /no credentials, but the image is in private ECR/, /^Set registry/),
-    );
-  });
-
-  it("warns about a leaked endpoint of the stack", async () => {
-    const here = await open({ api });
-    await here.change("phi3", { name: "snack-misaki-dev-llama", workersMax: 1 });
-    expect(await problems(here)).toEqual([
-      line(
-        "leaked endpoints",
-        "warning",
-        /^snack-misaki-dev-llama \(\w+, workersMax 1\)$/,
-        /^Delete them in RunPod's console/,
-      ),
-    ]);
-  });
-
-  it("warns about an endpoint that was changed manually", async () => {
-    const here = await open({ api });
-    await here.change("mistral", { gpuIds: ["ADA_24"], idleTimeoutSeconds: 5 });
-    expect(await problems(here)).toEqual([
-      line(
-        "mistral drift",
-        "warning",
-        /^gpuIds is ADA_24, configured ADA_24,AMPERE_48; idleTimeoutSeconds is 5, configured 120$/,
-        /^Run "pulumi up --refresh"/,
-      ),
-    ]);
-  });
-
-  it("reports a template without the ticket variables as failed", async () => {
-    const here = await open({ api, template: { env: addOwnerTag({ MODEL: "phi3" }, OWNER) } });
-    expect(await problems(here)).toContainEqual(
-      line("phi3 drift", "failed", /the variable TICKET_JWKS is missing/, /^Run "pulumi up --refresh"/),
-    );
-  });
-});
-
-describe("image named by digest", () => {
-  it("is compared with the configuration by its tag in ECR", async () => {
-    const here = await open();
-    await here.bump("phi3", here.pushed("phi3", "2026-11-22"));
-    const checks = await here.report();
-    expect(checks.find(({ name }) => name === "phi3 image")).toEqual({
-      name: "phi3 image",
-      status: "ok",
-      seen: expect.stringMatching(/^phi3-2026-11-22: .*@sha256:/),
-      todo: "",
-    });
-  });
-
-  it("is reported when its tag differs from the configuration", async () => {
-    const here = await open();
-    await here.bump("phi3", here.pushed("phi3", "2026-10-01"));
-    expect(await problems(here)).toEqual([
-      line(
-        "phi3 image",
-        "warning",
-        /@sha256:\w+ is phi3-2026-10-01, but the configuration says phi3-2026-11-22$/,
-        /^Run "pulumi up --refresh"/,
-      ),
-    ]);
-  });
-
-  it("is accepted when ECR does not return its tag", async () => {
-    const here = await open();
-    await here.bump("phi3", here.pushed("phi3", "2026-10-01").replace(/\w{8}$/, "00000000"));
-    expect(await problems(here)).toEqual([]);
-  });
-});
-
-describe("Lambda concurrency", () => {
+describe("examine reports a change in AWS's console", () => {
   it.each([
     [
-      50,
-      "failed",
-      /relay\.concurrency 50 needs 150: AWS refuses the reservation$/,
-      /^Ask AWS for at least 150 .*set relay\.concurrency to -1/,
+      "point-in-time recovery of the users table",
+      "aws:dynamodb/table:Table",
+      is("users"),
+      { pointInTimeRecovery: { enabled: false } },
+      line("users table", "warning", /no point-in-time recovery/),
     ],
     [
-      -1,
-      "warning",
-      /^10 executions at the same time for the whole account: a few guests or chats block/,
-      /^Ask AWS for at least 100 /,
+      "deletion protection of the users table",
+      "aws:dynamodb/table:Table",
+      is("users"),
+      { deletionProtectionEnabled: true },
+      line("users table", "warning", /is on, configured off/),
     ],
-  ] as const)("of a new AWS account is reported with relay.concurrency %i", async (concurrency, status, seen, todo) => {
-    const here = await open({ config: { "relay.concurrency": concurrency } });
-    const lambda = await startLambda(new AwsAccount(join(here.dir, "new.json"), "us-east-1"), 10);
-    try {
-      const endpoints = { ssm: "", ecr: "", ...here.target.aws.endpoints, lambda: lambda.url };
-      expect(await problems(here, { aws: { ...here.target.aws, endpoints } })).toEqual([
-        line("Lambda concurrency", status, seen, todo),
-      ]);
-    } finally {
-      await lambda.close();
-    }
+    [
+      "the callback URLs of the client",
+      "aws:cognito/userPoolClient:UserPoolClient",
+      any,
+      { callbackUrls: ["https://old.example/"] },
+      line("sign-in URLs", "failed", /the callback URL http:\/\/localhost:\d+\/callback is missing/),
+    ],
+    [
+      "the sender of the user pool's e-mail",
+      "aws:cognito/userPool:UserPool",
+      any,
+      { emailConfiguration: { emailSendingAccount: "COGNITO_DEFAULT" } },
+      line("user pool e-mail", "warning", /Cognito itself/),
+    ],
+    [
+      "the origins of the API",
+      "aws:apigatewayv2/api:Api",
+      any,
+      { corsConfiguration: { allowOrigins: ["https://old.example"], allowMethods: ["POST"] } },
+      line("API CORS", "failed", /http:\/\/localhost:5173: allows no origin/),
+    ],
+    [
+      "the origins of the relay",
+      "aws:lambda/functionUrl:FunctionUrl",
+      any,
+      { cors: { allowOrigins: ["https://old.example"], allowMethods: ["POST"] } },
+      line("relay CORS", "failed", /http:\/\/localhost:5173/),
+    ],
+    [
+      "the messages of an alarm",
+      "aws:cloudwatch/metricAlarm:MetricAlarm",
+      is("api-5xx"),
+      { actionsEnabled: false },
+      line("alarms", "warning", /turned off the messages of api-5xx$/),
+    ],
+  ])("to %s", async (_what, type, which, outputs, expected) => {
+    change(type, which, outputs);
+    expect(await problems()).toEqual([expected]);
   });
 });
 
-describe("registry token", () => {
-  const run =
-    /^Read the log of snack-misaki-dev-registryRefresh, .*aws lambda invoke --function-name snack-misaki-dev-registryRefresh/;
-
+describe("examine reports a missing resource", () => {
   it.each([
-    [8, line("registry token", "warning", /^renewed 8\.0 hours ago, expires in 4\.0 hours$/, run)],
-    [15, line("registry token", "failed", /^it expired 3\.0 hours ago: no new worker can pull an image$/, run)],
-  ])("is reported when it was renewed %i hours ago", async (hoursAgo, expected) => {
-    const here = await open();
-    here.renewToken(hoursAgo);
-    expect(await problems(here)).toEqual([expected]);
-  });
-
-  it("is reported when it was never renewed or its age cannot be read", async () => {
-    const here = await open();
-    here.forgetToken();
-    expect(await problems(here)).toEqual([
-      line(
-        "registry token",
-        "failed",
-        /^it was never renewed: AWS has no parameter \/snack-misaki\/dev\//,
-        /^Run "pulumi up"/,
-      ),
-    ]);
-    const nowhere = "http://127.0.0.1:9";
-    const aws = { ...here.target.aws, endpoints: { ssm: nowhere, ecr: nowhere, lambda: nowhere } };
-    expect(await problems(here, { aws })).toEqual([
-      line("Lambda concurrency", "warning", /^it cannot be read from AWS: /, /^Sign in to AWS/),
-      line("registry token", "warning", /^its age cannot be read from AWS: /, /^Sign in to AWS/),
-    ]);
+    ["user pool", "aws:cognito/userPool:UserPool", any, line("user pool", "failed", /nobody can sign in/)],
+    ["table", "aws:dynamodb/table:Table", is("ephemeral"), line("ephemeral table", "failed", /no such table/)],
+    ["alarm", "aws:cloudwatch/metricAlarm:MetricAlarm", is("webhook-lag"), line("alarms", "failed", /webhook-lag$/)],
+    ["queue of failed runs", "aws:sqs/queue:Queue", any, line("failed runs", "failed", /no queue/)],
+    ["function URL", "aws:lambda/functionUrl:FunctionUrl", any, line("relay", "failed", /AWS does not have it/)],
+  ] as const)("%s", async (_what, type, which, expected) => {
+    remove(type, which);
+    expect(await problems()).toEqual([expected]);
   });
 });
 
-describe("browser checks", () => {
-  const directAccess = (model: Model) =>
-    line(
-      `${model} direct access`,
-      "warning",
-      new RegExp(`job API of ${model}: a guest can empty the queue, and see and cancel the jobs of others$`),
-      new RegExp(`^Remove the key: pulumi config rm ${model}BrowserKey, and "pulumi up"`),
-    );
-
-  it("fail when the job API sends no CORS headers", async () => {
-    const here = await open({ runpod: { cors: false } });
-    const names =
-      /^the job API does not allow https:\/\/dev\.snack-misaki\.example: the preflight gets 40\d; http:\/\/localhost:5173/;
-    expect(await problems(here, { browserKeys })).toEqual(
-      models.flatMap((model) => [
-        line(`${model} CORS`, "failed", names, /put your own proxy in front of the job API/),
-        directAccess(model),
-      ]),
-    );
+it("examine reports a subscriber who has not confirmed, and nobody's address twice", async () => {
+  const { account } = shared.cloud.aws;
+  const [topic] = account.list("aws:sns/topic:Topic");
+  const subscription = (id: string, outputs: object): AwsResource => ({
+    type: "aws:sns/topicSubscription:TopicSubscription",
+    id: `${topic?.id}:${id}`,
+    inputs: {},
+    outputs: { topic: topic?.id, ...outputs },
   });
+  const pager = subscription("1", { protocol: "https", endpoint: "https://pager.example/CANARY&1" });
+  const mail = subscription("2", { protocol: "email", endpoint: "a@x.jp", pendingConfirmation: true });
+  for (const one of [pager, mail]) {
+    account.put(one);
+    onTestFinished(() => account.delete(one.type, one.id));
+  }
+  const checks = await examine(target);
+  expect(checks).toContainEqual(line("alarm subscribers", "warning", /^a@x\.jp has not confirmed$/));
+  expect(JSON.stringify(checks)).not.toContain("CANARY");
+});
 
-  it.each([
-    ["of the account", keys.account, /^this is the account's key/],
-    ["that reads the account", keys.readOnly, /^it also opens .*mistral$/],
-    ["that also gives access to another endpoint", keys.both, /^it also opens mistral$/],
-    ["of another endpoint", keys.mistral, /^its endpoint answers 401$/],
-  ])("fail for a browser key %s", async (_what, key, seen) => {
-    const here = await open();
-    expect(await problems(here, { browserKeys: { ...browserKeys, phi3: { key } } })).toEqual(
-      expect.arrayContaining([
-        line("phi3 browser key", "failed", seen, /^Make a Restricted key for only the phi3 endpoint/),
-      ]),
-    );
-  });
+it("examine reports a function's failed invocations with the last error of its log", async () => {
+  const { aws } = shared.cloud;
+  const name = shared.cloud.aws.account.list("aws:lambda/function:Function").find(is("checkout"))?.id ?? "";
+  const group = aws.account.get("aws:lambda/function:Function", name)?.outputs.loggingConfig as { logGroup: string };
+  const metric = { namespace: "AWS/Lambda", name: "Errors", dimensions: { FunctionName: name } };
+  aws.cloudwatch.put(metric, 2);
+  aws.cloudwatch.log(
+    group.logGroup,
+    JSON.stringify({ level: "ERROR", message: { code: "internal", cause: "no luck" } }),
+  );
+  onTestFinished(() => aws.cloudwatch.put(metric, -2));
+  const [problem] = await problems();
+  expect(problem).toEqual(
+    line("function checkout", "warning", /^failed 2 times in 24 hours\. The last one, 0 min.*no luck/),
+  );
+  expect(problem?.todo).toContain(`aws logs tail ${group.logGroup}`);
+});
 
-  it("warn about the risk of every browser key, also of a correct one", async () => {
-    const here = await open();
-    expect(await problems(here, { browserKeys })).toEqual(models.map(directAccess));
-  });
+describe("examine when a service cannot be read", () => {
+  const nowhere = "http://127.0.0.1:9";
 
-  it("accept a missing browser key and warn about an unreadable key", async () => {
-    const here = await open();
-    const checks = await here.report({ browserKeys: { ...browserKeys, phi3: undefined, mistral: "unread" } });
-    expect(checks).toContainEqual({
-      name: "phi3 browser key",
-      status: "ok",
-      seen: "not set: browsers use the relay",
-      todo: "",
-    });
-    expect(checks.filter(({ status }) => status !== "ok")).toEqual([
-      line("mistral browser key", "warning", /^set, but it cannot be read here$/, /^Set MISTRAL_BROWSER_KEY/),
-      directAccess("mistral"),
+  it("reports one line for AWS, and checks all other services", async () => {
+    const { endpoints } = target.aws;
+    if (!endpoints) throw new Error("The local cloud has endpoints");
+    const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, inspection: nowhere } } });
+    expect(checks).toEqual([
+      line("AWS", "failed", /^cannot be read: /),
+      line("webhook endpoint", "unknown", /AWS did not return the URL/),
+      line("bedrock model", "unknown", /^cannot be read: /),
     ]);
+  });
+
+  it("reports unknown for each part that does not answer, and checks the other parts", async () => {
+    const { endpoints } = target.aws;
+    if (!endpoints) throw new Error("The local cloud has endpoints");
+    const dead = { dynamodb: nowhere, cognito: nowhere, ssm: nowhere };
+    const checks = await problems({ aws: { ...target.aws, endpoints: { ...endpoints, ...dead } } });
+    expect(checks).toEqual(
+      ["user pool", "tables", "registry token"].map((name) => line(name, "unknown", /^cannot be read: /)),
+    );
+  });
+
+  it("reports unknown for Stripe and RunPod without their keys", async () => {
+    expect(await problems({ apiKey: undefined, stripeKey: "unread" })).toEqual([
+      line("Stripe", "unknown", /is encrypted/),
+      line("RunPod", "unknown", /runpodApiKey is not set/),
+    ]);
+  });
+
+  it("reports unknown for an external LLM without its key", async () => {
+    const providers = { ...target.providers, openai: { key: undefined } };
+    expect(await problems({ providers })).toEqual([line("openai model", "unknown", /the key is not set/)]);
   });
 });

@@ -24,7 +24,7 @@ it("loadTarget prefers keys from the environment to keys in the stack's file", a
   const env = { RUNPOD_API_KEY: "rpa_account", PHI3_BROWSER_KEY: "rpa_phi3" };
   expect(await load("sealed", env)).toMatchObject({
     owner: "snack-misaki/sealed",
-    apiKey: "rpa_account",
+    apiKey: { key: "rpa_account" },
     browserKeys: { phi3: { key: "rpa_phi3" }, mistral: undefined },
     config: { stack: "sealed", phi3: { workersMax: 3 } },
   });
@@ -38,7 +38,7 @@ it("loadTarget decrypts only the encrypted keys with the pulumi command", async 
   chmodSync(join(bin, "pulumi"), 0o755);
   const PATH = [bin, process.env.PATH].join(delimiter);
   expect(await load("sealed", { PATH })).toMatchObject({
-    apiKey: "rpa_of_runpodApiKey",
+    apiKey: { key: "rpa_of_runpodApiKey" },
     browserKeys: { phi3: { key: "rpa_of_phi3BrowserKey" }, mistral: undefined },
   });
   expect(readFileSync(calls, "utf8").trim().split("\n").sort()).toEqual([
@@ -51,12 +51,29 @@ it("loadTarget marks a browser key as unread when the key is set but cannot be d
   expect((await load("sealed", { RUNPOD_API_KEY: "rpa_account" })).browserKeys.phi3).toBe("unread");
 });
 
+it("loadTarget marks the account's key as unread or missing, so that the other services are still checked", async () => {
+  expect((await load("sealed")).apiKey).toBe("unread");
+  expect((await load("bare")).apiKey).toBeUndefined();
+});
+
+it("loadTarget reads the keys of Stripe and of the external LLMs from the environment", async () => {
+  const env = {
+    STRIPE_API_KEY: "rk_test_1",
+    STRIPE_WEBHOOK_KEY: "rk_test_2",
+    ANTHROPIC_API_KEY: "a",
+    HUGGINGFACE_TOKEN: "h",
+  };
+  expect(await load("bare", env)).toMatchObject({
+    stripeKey: { key: "rk_test_1" },
+    stripeWebhookKey: { key: "rk_test_2" },
+    providers: { anthropic: { key: { key: "a" } }, openai: { key: undefined }, huggingface: { key: { key: "h" } } },
+  });
+});
+
 it.each([
-  ["sealed", /^runpodApiKey is encrypted in Pulumi\.sealed\.yaml .*Set RUNPOD_API_KEY in the environment, or sign in/],
-  ["bare", /^runpodApiKey is not set in Pulumi\.bare\.yaml\. Set RUNPOD_API_KEY/],
   ["bad", /^Pulumi\.bad\.yaml is not valid:\n {2}phi3\.workersMax: .*got "many"$/],
   ["nowhere", /Pulumi\.nowhere\.yaml cannot be read/],
-  ["start", /stack\.json cannot be read\. Run npm start first, or name a stack with --stack\.$/],
+  ["start", /endpoints\.json cannot be read\. Run npm start first, or name a stack with --stack\.$/],
 ])("loadTarget names the missing or invalid value of the stack %s", async (stack, message) => {
   await expect(load(stack)).rejects.toThrow(message);
 });

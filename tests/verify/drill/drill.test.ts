@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
+import { runbookAnchor } from "../../../infra/alarms";
 import { SimulatedTimers } from "../../../local/aws/support/timers";
 import { inTemporaryCloud } from "../../../local/cloud/temporaryCloud";
+import { stackNames } from "../../../names";
 import { runDrill, summary } from "../../../verify/drill/run";
 import { drillConfig, Stage } from "../../../verify/drill/stage";
 
@@ -32,6 +34,39 @@ it("an alarm with a problem does not count as fired, nor does an alarm that neve
     ...{ alarms: 4, fired: 1, recovered: 2 },
     missing: [{ alarm: "b" }, { alarm: "c" }, { alarm: "d", problem: "no fault of the drill causes it" }],
   });
+});
+
+/** A stage on which an alarm fires at once, and then keeps a state. */
+function stageWith(afterwards: "OK" | "INSUFFICIENT_DATA"): Stage {
+  const id = "snack-misaki-start-reconciler-incomplete-0123abc";
+  const anchor = runbookAnchor("reconciler-incomplete");
+  const message = JSON.stringify({ AlarmName: id, NewStateValue: "ALARM", AlarmDescription: anchor });
+  const deliveries: { message: string }[] = [];
+  let minutes = 0;
+  const stateOf = () => {
+    // Two minutes of warming up, then one with the fault.
+    if (minutes < 3) return "OK";
+    return minutes === 3 ? "ALARM" : afterwards;
+  };
+  return {
+    cloud: { aws: { cloudwatch: { stateOf }, deliveries } },
+    names: stackNames("start"),
+    resources: (type: string) => (type.endsWith("MetricAlarm") ? [{ id }] : []),
+    changeFunction: () => () => {},
+    passMinute: async () => {
+      minutes += 1;
+      if (minutes === 3) deliveries.push({ message });
+    },
+  } as unknown as Stage;
+}
+
+it.each([
+  ["is OK again", "OK", 1],
+  ["has no data", "INSUFFICIENT_DATA", 0],
+] as const)("an alarm whose state %s after its fault counts so as recovered", async (_what, afterwards, recovered) => {
+  const result = await runDrill(stageWith(afterwards), { only: ["reconciler-incomplete"], say: () => {} });
+  expect(result).toMatchObject({ alarms: 1, fired: recovered, recovered });
+  if (recovered === 0) expect(result.missing[0]?.problem).toMatch(/^did not recover within/);
 });
 
 it("a drill fires each alarm by its fault, finds the runbook in its message, and sees it recover", async () => {

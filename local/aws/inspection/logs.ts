@@ -1,0 +1,37 @@
+import type { Hono } from "hono";
+import { z } from "zod";
+import type { Events } from "../../support/events";
+import { parseLine } from "../cloudwatch/cloudwatch";
+import { parsePattern } from "../cloudwatch/filterPattern";
+import { logGroup } from "../cloudwatch/resources";
+import type { AwsAccount } from "../support/account";
+import { JsonProtocolError, jsonProtocolApp } from "../support/jsonProtocol";
+import type { Monitored } from "./monitoring";
+
+const FilterLogEventsInput = z.strictObject({
+  logGroupName: z.string().min(1).max(512),
+  filterPattern: z.string().max(1_024),
+  startTime: z.int().min(0),
+  endTime: z.int().min(0),
+  limit: z.int().min(1).max(10_000).default(10_000),
+});
+
+/** CloudWatch Logs' API: `FilterLogEvents`, the oldest line first. */
+export function logsApi(account: AwsAccount, cloudwatch: Monitored, events: Events): Hono {
+  const operations = {
+    FilterLogEvents(body: unknown) {
+      const { logGroupName, filterPattern, startTime, endTime, limit } = FilterLogEventsInput.parse(body);
+      if (!account.get(logGroup.type, logGroupName))
+        throw new JsonProtocolError("ResourceNotFoundException", "The specified log group does not exist.");
+      const passes = parsePattern(filterPattern);
+      const found = cloudwatch
+        .linesOf(logGroupName)
+        .filter(({ atMs, text }) => atMs >= startTime && atMs <= endTime && passes(parseLine(text)));
+      return {
+        events: found.slice(0, limit).map(({ atMs, text }) => ({ timestamp: atMs, message: text })),
+        searchedLogStreams: [],
+      };
+    },
+  };
+  return jsonProtocolApp({ source: "aws", target: "Logs_20140328", operations }, events);
+}

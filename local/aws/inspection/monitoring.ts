@@ -1,0 +1,87 @@
+import type { Hono } from "hono";
+import { z } from "zod";
+import type { Events } from "../../support/events";
+import type { CloudWatch } from "../cloudwatch/cloudwatch";
+import { compositeAlarm, metricAlarm } from "../cloudwatch/resources";
+import type { AwsAccount, AwsResource } from "../support/account";
+import { JsonProtocolError, jsonProtocolApp } from "../support/jsonProtocol";
+import { texts } from "../support/values";
+
+/** Parts of CloudWatch that its API reads. */
+export type Monitored = Pick<CloudWatch, "stateOf" | "metrics" | "linesOf">;
+
+const DescribeAlarmsInput = z.strictObject({
+  AlarmNames: z.array(z.string().min(1).max(255)).min(1).max(100),
+  AlarmTypes: z.array(z.enum(["MetricAlarm", "CompositeAlarm"])).default(["MetricAlarm"]),
+});
+
+const seconds = z.number().transform((value) => value * 1_000);
+const MetricQuery = z.strictObject({
+  Id: z.string().regex(/^[a-z]\w{0,254}$/),
+  MetricStat: z.strictObject({
+    Metric: z.strictObject({
+      Namespace: z.string(),
+      MetricName: z.string(),
+      Dimensions: z.array(z.strictObject({ Name: z.string(), Value: z.string() })).default([]),
+    }),
+    Period: z.int().refine((period) => period % 60 === 0, "must be a multiple of 60"),
+    Stat: z.literal("Sum", "must be Sum: the local cloud supports no other statistic here"),
+  }),
+});
+const GetMetricDataInput = z.strictObject({
+  MetricDataQueries: z.array(MetricQuery).min(1).max(500),
+  StartTime: seconds,
+  EndTime: seconds,
+  ScanBy: z.enum(["TimestampDescending", "TimestampAscending"]).default("TimestampDescending"),
+});
+
+/** CloudWatch's API: `DescribeAlarms` by name, and `GetMetricData` without expressions. */
+export function monitoringApi(account: AwsAccount, cloudwatch: Monitored, events: Events): Hono {
+  const describe = (alarm: AwsResource) => ({
+    AlarmName: alarm.id,
+    AlarmArn: alarm.outputs.arn,
+    AlarmDescription: alarm.outputs.alarmDescription,
+    ActionsEnabled: alarm.outputs.actionsEnabled !== false,
+    AlarmActions: texts(alarm.outputs.alarmActions),
+    OKActions: texts(alarm.outputs.okActions),
+    StateValue: cloudwatch.stateOf(alarm.id),
+  });
+
+  function values({ MetricStat }: z.infer<typeof MetricQuery>, fromMs: number, toMs: number) {
+    const { Metric, Period } = MetricStat;
+    const { Namespace: namespace, MetricName: name, Dimensions } = Metric;
+    const id = { namespace, name, dimensions: Object.fromEntries(Dimensions.map((one) => [one.Name, one.Value])) };
+    const periodMs = Period * 1_000;
+    const found: { atMs: number; sum: number }[] = [];
+    for (let atMs = Math.floor(fromMs / periodMs) * periodMs; atMs < toMs; atMs += periodMs) {
+      const summary = cloudwatch.metrics.read(id, atMs, atMs + periodMs);
+      if (summary) found.push({ atMs, sum: summary.sum });
+    }
+    return found;
+  }
+
+  const operations = {
+    DescribeAlarms(body: unknown) {
+      const { AlarmNames, AlarmTypes } = DescribeAlarmsInput.parse(body);
+      const ofType = (type: string) => AlarmNames.flatMap((name) => account.get(type, name) ?? []).map(describe);
+      return {
+        MetricAlarms: AlarmTypes.includes("MetricAlarm") ? ofType(metricAlarm.type) : [],
+        CompositeAlarms: AlarmTypes.includes("CompositeAlarm") ? ofType(compositeAlarm.type) : [],
+      };
+    },
+    GetMetricData(body: unknown) {
+      const { MetricDataQueries, StartTime, EndTime, ScanBy } = GetMetricDataInput.parse(body);
+      if (StartTime >= EndTime)
+        throw new JsonProtocolError("InvalidParameterValue", "The parameter StartTime must be less than EndTime.");
+      return {
+        MetricDataResults: MetricDataQueries.map((query) => {
+          const found = values(query, StartTime, EndTime);
+          if (ScanBy === "TimestampDescending") found.reverse();
+          const Timestamps = found.map(({ atMs }) => atMs / 1_000);
+          return { Id: query.Id, Timestamps, Values: found.map(({ sum }) => sum), StatusCode: "Complete" };
+        }),
+      };
+    },
+  };
+  return jsonProtocolApp({ source: "aws", target: "GraniteServiceVersion20100801", operations }, events);
+}

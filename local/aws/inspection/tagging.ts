@@ -1,0 +1,44 @@
+import type { Hono } from "hono";
+import { z } from "zod";
+import type { Events } from "../../support/events";
+import { isObject } from "../../support/protocol/value";
+import type { AwsAccount, AwsResource } from "../support/account";
+import { JsonProtocolError, jsonProtocolApp } from "../support/jsonProtocol";
+
+const GetResourcesInput = z.strictObject({
+  TagFilters: z.array(z.strictObject({ Key: z.string().min(1).max(128), Values: z.array(z.string()).max(20) })).max(50),
+  ResourcesPerPage: z.int().min(1).max(100).default(50),
+  PaginationToken: z.string().optional(),
+});
+
+/**
+ * The Resource Groups Tagging API: `GetResources` by tags. Like AWS, it does not list IAM's resources of every type, so
+ * it lists none of them.
+ */
+export function taggingApi(account: AwsAccount, events: Events): Hono {
+  const operations = {
+    GetResources(body: unknown) {
+      const { TagFilters, ResourcesPerPage, PaginationToken = "0" } = GetResourcesInput.parse(body);
+      const from = Number(PaginationToken || "0");
+      if (!Number.isInteger(from)) throw new JsonProtocolError("PaginationTokenExpiredException", "");
+      const found = account.all().filter((resource) => {
+        const tags = tagsOf(resource);
+        const isListed = typeof resource.outputs.arn === "string" && !resource.type.startsWith("aws:iam/");
+        return isListed && TagFilters.every(({ Key, Values }) => Values.some((value) => tags[Key] === value));
+      });
+      const to = from + ResourcesPerPage;
+      return {
+        PaginationToken: to < found.length ? String(to) : "",
+        ResourceTagMappingList: found.slice(from, to).map((resource) => ({
+          ResourceARN: resource.outputs.arn,
+          Tags: Object.entries(tagsOf(resource)).map(([Key, Value]) => ({ Key, Value })),
+        })),
+      };
+    },
+  };
+  return jsonProtocolApp({ source: "aws", target: "ResourceGroupsTaggingAPI_20170126", operations }, events);
+}
+
+function tagsOf({ outputs }: AwsResource): Record<string, unknown> {
+  return isObject(outputs.tagsAll) ? outputs.tagsAll : {};
+}

@@ -1,0 +1,78 @@
+import { CloudWatchClient, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
+import { type AlarmSettings, compositeAlarms, metricAlarms, PAGE_PREFIX } from "../../../infra/alarms";
+import { type Check, failed, ok, warning } from "../check";
+import { type Aws, awsClient } from "./client";
+import { logicalName } from "./stackResources";
+
+/** Alarms that DescribeAlarms takes at once. */
+const MAX_NAMES = 100;
+
+/** Facts about one alarm. */
+export interface AlarmFacts {
+  /** Logical name. */
+  name: string;
+  state: string;
+  description: string;
+  /** Whether it sends a message. The alarms that only take part in a composite alarm send none. */
+  hasActions: boolean;
+  areActionsOn: boolean;
+}
+
+/**
+ * Checks that every alarm of the program exists, and reports the alarms that fire now.
+ *
+ * @param expected logical names of the alarms
+ */
+export function judgeAlarms(alarms: AlarmFacts[], expected: string[]): Check[] {
+  const label = "alarms";
+  const missing = expected.filter((name) => !alarms.some((alarm) => alarm.name === name));
+  const muted = alarms.filter(({ hasActions, areActionsOn }) => hasActions && !areActionsOn);
+  const firing = alarms.filter(({ hasActions, state }) => hasActions && state === "ALARM");
+  const lines = firing.map(({ name, description }) => {
+    const [meaning = "", todo = ""] = description.replace(PAGE_PREFIX, "").split(" First: ");
+    const report = description.startsWith(PAGE_PREFIX) ? failed : warning;
+    return report(`alarm ${name}`, `fires now: ${meaning}`, todo || "Look at the alarm in CloudWatch's console.");
+  });
+  if (missing.length > 0)
+    lines.push(failed(label, `AWS does not have ${missing.join(", ")}`, 'Run "pulumi refresh", then "pulumi up".'));
+  if (muted.length > 0) {
+    const seen = `somebody turned off the messages of ${muted.map(({ name }) => name).join(", ")}`;
+    lines.push(warning(label, seen, 'Run "pulumi up --refresh".'));
+  }
+  if (lines.length > 0) return lines;
+  const waiting = alarms.filter(({ state }) => state === "INSUFFICIENT_DATA").length;
+  return [ok(label, `${alarms.length} alarms, none fires${waiting > 0 ? `; ${waiting} have no data yet` : ""}`)];
+}
+
+/** Reads the state of the stack's alarms. */
+export async function checkAlarms(
+  names: string[],
+  { stack, settings, needsEcr }: { stack: string; settings: AlarmSettings; needsEcr: boolean },
+  aws: Aws,
+): Promise<Check[]> {
+  const client = new CloudWatchClient(awsClient("inspection", aws));
+  const chunks = Array.from({ length: Math.ceil(names.length / MAX_NAMES) }, (_, index) =>
+    names.slice(index * MAX_NAMES, (index + 1) * MAX_NAMES),
+  );
+  const read = await Promise.all(
+    chunks.map(async (AlarmNames) => {
+      const command = new DescribeAlarmsCommand({ AlarmNames, AlarmTypes: ["MetricAlarm", "CompositeAlarm"] });
+      const { MetricAlarms = [], CompositeAlarms = [] } = await client.send(command);
+      return [...MetricAlarms, ...CompositeAlarms];
+    }),
+  );
+  const alarms = read.flat().map(
+    (alarm): AlarmFacts => ({
+      name: logicalName(alarm.AlarmName ?? "", stack),
+      state: alarm.StateValue ?? "",
+      description: alarm.AlarmDescription ?? "",
+      hasActions: (alarm.AlarmActions ?? []).length > 0,
+      areActionsOn: alarm.ActionsEnabled !== false,
+    }),
+  );
+  const expected = [...metricAlarms(settings).filter((alarm) => needsEcr || !alarm.needsEcr), ...compositeAlarms];
+  return judgeAlarms(
+    alarms,
+    expected.map(({ name }) => name),
+  );
+}

@@ -1,0 +1,24 @@
+import { awsTodo } from "../aws/client";
+import { attempt, type Check, unknown } from "../check";
+import type { Target } from "../target";
+import { checkBedrock } from "./bedrock";
+import { checkModel } from "./models";
+
+/** Checks that each external LLM of `vip.providers` still offers the configured model. */
+export async function examineProviders({ config, providers, aws }: Target, timeoutMs: number): Promise<Check[]> {
+  const checks = config.vip.providers.map(async (name): Promise<Check[]> => {
+    const label = `${name} model`;
+    const settings = config.vip[name];
+    if (!settings) return [unknown(label, `vip.${name} is not set`, `Set vip.${name} in the stack's configuration.`)];
+    const { model } = settings;
+    const { baseUrl = settings.baseUrl, key } = providers[name] ?? {};
+    if (name === "bedrock") return attempt(label, awsTodo, () => checkBedrock(model, config.vip.bedrock?.region, aws));
+    if (typeof key !== "object") {
+      const seen =
+        key === "unread" ? "the key is encrypted, and the pulumi command could not read it" : "the key is not set";
+      return [unknown(label, seen, "Set the key in the environment (see --help), or sign in with Pulumi.")];
+    }
+    return [await checkModel({ name, model, key: key.key, baseUrl, timeoutMs })];
+  });
+  return (await Promise.all(checks)).flat();
+}
