@@ -47,6 +47,9 @@ interface Workers {
   idleTimeoutSeconds: number;
 }
 
+/** Interval of the keep-alive jobs, each of which starts a worker. */
+const KEEP_ALIVE_DAYS = 2;
+
 /**
  * Billed time of a model's workers.
  *
@@ -63,7 +66,8 @@ function workerSeconds(
   const staysAwake = idle >= pause;
   const alone = staysAwake ? visits * (start + idle) + chats * (reply + pause) : chats * (start + reply + idle);
   const shared = chats > 0 ? chats * reply + DAYS * (start + idle) : 0;
-  const billed = (demand: number) => Math.min(most, Math.max(demand, workersMin * SECONDS));
+  const keepAlive = (DAYS / KEEP_ALIVE_DAYS) * (start + idle);
+  const billed = (use: number) => Math.min(most, Math.max(use + keepAlive, workersMin * SECONDS));
   return { low: billed(Math.min(shared, alone)), expected: billed(alone), worst: most };
 }
 

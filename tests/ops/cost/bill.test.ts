@@ -73,7 +73,11 @@ describe("A month's bill", () => {
   it("has workers that always run also without any chat", () => {
     const quiet = args("staging", { "phi3.workersMin": 1, "operations.expectedChatsPerDay": 0 });
     expect(line(quiet, "workers of phi3").low).toBeCloseTo(SECONDS * 0.00019, 2);
-    expect(line(args("staging", { "operations.expectedChatsPerDay": 0 }), "workers of phi3").low).toBe(0);
+  });
+
+  it("has one start every 48 hours for the keep-alive job without any chat", () => {
+    const { low, expected } = line(args("staging", { "operations.expectedChatsPerDay": 0 }), "workers of phi3");
+    expect([low, expected]).toEqual([expect.closeTo(15 * 120 * 0.00019, 5), expect.closeTo(15 * 120 * 0.00019, 5)]);
   });
 
   it("has a start for each chat when the idle timeout is shorter than the pause between two messages", () => {
