@@ -384,6 +384,11 @@ const OperationsConfig = z
       .positive()
       .default(5)
       .describe("US dollars per hour for the workers of one model. Above it, an alarm fires."),
+    expectedChatsPerDay: z
+      .number()
+      .min(0)
+      .default(100)
+      .describe("Chats per day for which npm run cost estimates the costs. A chat is one message and its reply."),
   })
   .prefault({})
   .describe("Metrics and alarms.");
@@ -450,10 +455,12 @@ interface SecretForm {
   form: RegExp;
   /** The end of a sentence that begins with "must be". */
   allowed: string;
+  /** Value of this form that opens nothing. */
+  example: string;
 }
 
 /** Form of every secret without an entry in `secretForms`. */
-export const anySecret: SecretForm = { form: /^\S+$/, allowed: "a text without spaces" };
+export const anySecret: SecretForm = { form: /^\S+$/, allowed: "a text without spaces", example: "placeholder" };
 
 /** Forms of secrets that have a known prefix. */
 export const secretForms: Record<string, SecretForm> = {
@@ -462,9 +469,19 @@ export const secretForms: Record<string, SecretForm> = {
   alarmWebhookUrl: {
     form: /^(https:\/\/|http:\/\/localhost[:/])\S+$/,
     allowed: "an https URL; http is allowed only on localhost",
+    example: "https://pager.example/",
   },
-  stripeWebhookSecret: { form: /^whsec_\S+$/, allowed: "a signing secret of Stripe, whsec_…" },
+  stripeWebhookSecret: {
+    form: /^whsec_\S+$/,
+    allowed: "a signing secret of Stripe, whsec_…",
+    example: "whsec_placeholder",
+  },
 };
+
+/** A value of the right form for a secret whose real value is not needed. It opens nothing. */
+export function placeholderOf(key: string): string {
+  return (secretForms[key] ?? anySecret).example;
+}
 
 /** The stack's configuration without its secrets, parsed. */
 export type PlainConfig = z.infer<typeof ConfigSchema>;

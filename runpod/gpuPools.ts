@@ -12,3 +12,6 @@ export const GPU_POOLS = [
   "HOPPER_141",
   "BLACKWELL_180",
 ] as const;
+
+/** Id of a GPU pool. */
+export type GpuPool = (typeof GPU_POOLS)[number];

@@ -11,7 +11,11 @@ export const StripeConfig = z.object({
 });
 
 /** Form of an API key of Stripe. */
-export const stripeKeyForm = { form: /^[rs]k_\w+$/, allowed: "a key of Stripe's API, rk_… or sk_…" };
+export const stripeKeyForm = {
+  form: /^[rs]k_\w+$/,
+  allowed: "a key of Stripe's API, rk_… or sk_…",
+  example: "rk_live_placeholder",
+};
 
 /** The configuration keys of the Stripe provider whose values are secrets, with each key's meaning. */
 export const stripeSecrets = {

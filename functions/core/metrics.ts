@@ -78,3 +78,16 @@ export function dimensionOf(name: MetricName): Dimension | undefined {
   const metric = metrics[name];
   return "by" in metric ? metric.by : undefined;
 }
+
+/**
+ * Number of metrics that CloudWatch bills when every value of every dimension occurs, without those of the alarm codes.
+ *
+ * @param setting `operations.metrics` of the configuration
+ */
+export function billedMetrics(setting: "all" | "few"): number {
+  const names = (Object.keys(metrics) as MetricName[]).filter((name) => setting === "all" || !isDetail(name));
+  return names.reduce((sum, name) => {
+    const dimension = dimensionOf(name);
+    return sum + (dimension ? dimensionValues[dimension].length : 1);
+  }, 0);
+}

@@ -5,13 +5,14 @@ import { serveMonitor } from "./monitor";
 import type { EngineOptions } from "./options";
 import { runProgram } from "./program";
 import { Providers } from "./providers";
-import { StackState } from "./state";
+import { type ResourceState, StackState } from "./state";
 import type { StepEvent } from "./step";
 import { isStack } from "./urn";
 import { mask } from "./value";
 
 export { EngineError } from "./error";
 export type { EngineOptions } from "./options";
+export type { ResourceState } from "./state";
 export type { StepEvent } from "./step";
 
 /**
@@ -30,15 +31,16 @@ export function up(options: EngineOptions): Promise<{ outputs: Record<string, un
 }
 
 /**
- * Runs the program and returns the steps that `up` would take. Changes neither resources nor the state.
+ * Runs the program and returns the steps that `up` would take, and the resources that would exist, with their inputs.
+ * Changes neither resources nor the state.
  *
  * @throws EngineError as `up` does
  */
-export function preview(options: EngineOptions): Promise<{ steps: StepEvent[] }> {
+export function preview(options: EngineOptions): Promise<{ steps: StepEvent[]; resources: readonly ResourceState[] }> {
   return withDeployment(options, true, async (context, deployment, children) => {
     await evaluate(context, deployment, children);
     await deployment.prune();
-    return { steps: deployment.steps };
+    return { steps: deployment.steps, resources: context.state.all };
   });
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { configKey } from "../../names";
 
@@ -24,6 +24,10 @@ export function readStackConfig(
   overrides: Record<string, unknown> = {},
 ): StackConfig {
   const file = `${programDir}/Pulumi.${stack}.yaml`;
+  if (!existsSync(file)) {
+    const stacks = stackFiles(programDir).join(", ");
+    throw new Error(`${file} cannot be read: there is no such file. Stacks with a file: ${stacks}`);
+  }
   const config = readConfig(file);
   for (const [path, value] of Object.entries(overrides)) override(config, path, value);
   const present = Object.entries(config).filter(([, value]) => value !== undefined);
@@ -33,6 +37,13 @@ export function readStackConfig(
     secretKeys: Object.keys(config).filter((key) => /(?:Key|Secret|Token|WebhookUrl)$/.test(key)),
     encryptedKeys: present.filter(([, value]) => isEncrypted(value)).map(([key]) => key),
   };
+}
+
+/** Names of the stacks that have a file in `programDir`. */
+function stackFiles(programDir: string): string[] {
+  return readdirSync(programDir)
+    .flatMap((file) => /^Pulumi\.([\w-]+)\.yaml$/.exec(file)?.[1] ?? [])
+    .toSorted();
 }
 
 /**

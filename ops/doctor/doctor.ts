@@ -1,5 +1,6 @@
 import Table from "cli-table3";
 import pc from "picocolors";
+import { breakable } from "../../cli/breakable";
 import { command, run } from "../../cli/command";
 import { setOperatorOutput } from "../../runpod/operatorOutput";
 import type { Check, Status } from "./check";
@@ -60,12 +61,6 @@ function report(checks: Check[]): string {
     table.push([colour[status](status), name, breakable(seen, SEEN_WIDTH), breakable(todo, TODO_WIDTH)]);
   }
   return table.toString();
-}
-
-/** Breaks words wider than the column, such as image names. The table would cut them. */
-function breakable(text: string, width: number): string {
-  const room = width - 2;
-  return text.replace(new RegExp(`\\S{${room}}(?=\\S)`, "g"), "$&\n");
 }
 
 function summary(count: (status: Status) => number): string {

@@ -3,6 +3,8 @@ import { errorCodes } from "../../contract/errors";
 import { models } from "../../contract/plan";
 import { SessionResponse } from "../../contract/session";
 import { alarmCodes } from "../../functions/core/alarmCodes";
+import { dimensionOf, dimensionValues, type MetricName } from "../../functions/core/metrics";
+import { CODE_METRIC } from "../../infra/alarmResources";
 import { compositeAlarms, metricAlarms, PAGE_PREFIX } from "../../infra/alarms";
 import { functionNames } from "../../infra/bundle";
 import { SimulatedTimers } from "../../local/aws/support/timers";
@@ -126,5 +128,24 @@ describe("The stack", () => {
   it("has a saved log query for every error code", () => {
     const names = inputs("aws:cloudwatch/queryDefinition:QueryDefinition").map(({ name }) => name);
     for (const code of Object.keys(errorCodes)) expect(names).toContain(`snack-misaki/start/errors/${code}`);
+  });
+});
+
+describe("The custom metrics of the stack", () => {
+  it("are, of all that the functions have published in this cloud, only those that the limit of 60 counts", async () => {
+    await cloud.aws.invoke(stage.function("poller").id, {});
+    await vi.waitUntil(() => cloud.aws.isIdle);
+    const published = cloud.aws.cloudwatch.metrics.list().filter(({ namespace }) => namespace === stage.names.metrics);
+    expect(published.length).toBeGreaterThan(0);
+    for (const { name, dimensions = {} } of published) {
+      if (name === CODE_METRIC.name) {
+        expect(Object.keys(alarmCodes)).toContain(dimensions[CODE_METRIC.dimension]);
+        continue;
+      }
+      const dimension = dimensionOf(name as MetricName);
+      expect(Object.keys(dimensions), name).toEqual(dimension ? [dimension] : []);
+      if (dimension) expect(dimensionValues[dimension], name).toContain(dimensions[dimension]);
+    }
+    expect(published.length).toBeLessThanOrEqual(60);
   });
 });

@@ -1,0 +1,59 @@
+import { isDeepStrictEqual } from "node:util";
+import { configKeys } from "../../infra/configKeys";
+import { type PlainConfig, secretKeys } from "../../infra/configSchema";
+import type { StackFile } from "./stackFile";
+
+/** A setting that differs between two stacks. Secret values are never part of it. */
+export interface Difference {
+  key: string;
+  /** Value in the checked stack; undefined when it is not set. */
+  value: unknown;
+  /** Value in the stack that it is compared with. */
+  against: unknown;
+  /** Meaning of the setting, from the configuration's reference. */
+  meaning: string;
+}
+
+/** Lists every setting whose value differs, with its default value where a file does not set it. */
+export function differences(file: StackFile, against: StackFile): Difference[] {
+  return [
+    ...plainDifferences(file.config, against.config),
+    ...regionDifference(file, against),
+    ...secretDifferences(file, against),
+  ];
+}
+
+function plainDifferences(one: PlainConfig | undefined, other: PlainConfig | undefined): Difference[] {
+  const [values, others] = [leavesOf(one), leavesOf(other)];
+  const meanings = new Map(configKeys().map(({ path, kind, meaning }) => [kind ? `${path}.kind` : path, meaning]));
+  const keys = [...new Set([...values.keys(), ...others.keys()])];
+  return keys
+    .filter((key) => !isDeepStrictEqual(values.get(key), others.get(key)))
+    .map((key) => ({ key, value: values.get(key), against: others.get(key), meaning: meaningOf(key, meanings) }));
+}
+
+/** The meaning of a key, else that of the object around it. */
+function meaningOf(key: string, meanings: ReadonlyMap<string, string>): string {
+  const parent = key.slice(0, Math.max(0, key.lastIndexOf(".")));
+  return meanings.get(key) ?? (parent ? meaningOf(parent, meanings) : "");
+}
+
+/** Values by path, such as `phi3.workersMax`. A list is one value. */
+function leavesOf(value: unknown, path = ""): Map<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return new Map(value === undefined ? [] : [[path, value]]);
+  }
+  const entries = Object.entries(value).flatMap(([key, inner]) => [...leavesOf(inner, path ? `${path}.${key}` : key)]);
+  return new Map(entries);
+}
+
+function regionDifference({ region: value }: StackFile, { region: against }: StackFile): Difference[] {
+  return value === against ? [] : [{ key: "aws:region", value, against, meaning: "AWS Region of the stack." }];
+}
+
+function secretDifferences({ secrets }: StackFile, { secrets: others }: StackFile): Difference[] {
+  const shown = (list: string[], key: string) => (list.includes(key) ? "(secret)" : undefined);
+  return Object.entries(secretKeys)
+    .filter(([key]) => secrets.includes(key) !== others.includes(key))
+    .map(([key, meaning]) => ({ key, value: shown(secrets, key), against: shown(others, key), meaning }));
+}

@@ -1,0 +1,122 @@
+import { type Model, models, Plan, planModels } from "../../contract/plan";
+import type { VipProvider } from "../../contract/relay";
+import type { PlainConfig } from "../../infra/configSchema";
+import { inferenceSettings } from "../../infra/inferenceSettings";
+import { GPU_POOLS, type GpuPool } from "../../runpod/gpuPools";
+import { type ByCase, byCase, type Line } from "./estimate";
+import { assumptions, DAYS, SECONDS, type Traffic } from "./traffic";
+
+/** US dollars per second of one worker, by GPU pool. */
+export type GpuPrices = Partial<Record<GpuPool, number>>;
+
+type InferenceConfig = PlainConfig & { stack: string };
+
+/**
+ * Lines of RunPod's bill, one for each model.
+ *
+ * @throws Error that names a GPU pool without a price
+ */
+export function gpuLines(config: InferenceConfig, traffic: Traffic, prices: GpuPrices): Line[] {
+  return models.map((model) => {
+    const { endpoint } = inferenceSettings(model, config);
+    const price = priceRange(model, endpoint.gpuIds, prices);
+    const use = { chats: 0, visits: 0 };
+    for (const plan of plansOf(model, config)) {
+      use.chats += traffic.chats[plan];
+      use.visits += traffic.visits[plan];
+    }
+    const seconds = workerSeconds(endpoint, use);
+    const hours = (seconds.expected / 3_600).toFixed(1);
+    return {
+      group: "RunPod",
+      item: `workers of ${model}`,
+      basis: `${endpoint.workersMin} to ${endpoint.workersMax} workers, ${poolsOf(endpoint.gpuIds).join(" or ")}, ${hours} h`,
+      usd: byCase((of) => seconds[of] * price[of]),
+    };
+  });
+}
+
+/** Plans whose chats a model answers. External LLMs answer the vip plan if there are any. */
+function plansOf(model: Model, { vip }: PlainConfig): Plan[] {
+  return Plan.options.filter((plan) => planModels[plan] === model && !(plan === "vip" && vip.providers.length > 0));
+}
+
+interface Workers {
+  workersMin: number;
+  workersMax: number;
+  idleTimeoutSeconds: number;
+}
+
+/** Interval of the keep-alive jobs, each of which starts a worker. */
+const KEEP_ALIVE_DAYS = 2;
+
+/**
+ * Billed time of a model's workers.
+ *
+ * Low: all visits of a day share one worker, so that no worker waits for a customer who types. Expected: each visit
+ * starts one worker, which waits between two messages; with a short idle timeout it stops and starts again. Worst: all
+ * workers are always busy.
+ */
+function workerSeconds(
+  { workersMin, workersMax, idleTimeoutSeconds: idle }: Workers,
+  { chats, visits }: { chats: number; visits: number },
+): ByCase<number> {
+  const { secondsBetweenChats: pause, secondsPerReply: reply, secondsPerStart: start } = assumptions;
+  const most = workersMax * SECONDS;
+  const staysAwake = idle >= pause;
+  const alone = staysAwake ? visits * (start + idle) + chats * (reply + pause) : chats * (start + reply + idle);
+  const shared = chats > 0 ? chats * reply + DAYS * (start + idle) : 0;
+  const keepAlive = (DAYS / KEEP_ALIVE_DAYS) * (start + idle);
+  const billed = (use: number) => Math.min(most, Math.max(use + keepAlive, workersMin * SECONDS));
+  return { low: billed(Math.min(shared, alone)), expected: billed(alone), worst: most };
+}
+
+/** Ids of pools in a `gpuIds` list, without the excluded GPU types. */
+function poolsOf(gpuIds: readonly string[]): GpuPool[] {
+  return GPU_POOLS.filter((pool) => gpuIds.includes(pool)).toSorted(
+    (one, other) => gpuIds.indexOf(one) - gpuIds.indexOf(other),
+  );
+}
+
+/** Prices of the cheapest pool, of the first pool, which RunPod prefers, and of the dearest pool. */
+function priceRange(model: Model, gpuIds: readonly string[], prices: GpuPrices): ByCase<number> {
+  const pools = poolsOf(gpuIds);
+  const each = pools.map((pool) => {
+    const price = prices[pool];
+    if (price !== undefined) return price;
+    throw new Error(
+      `No price is known for the GPU pool ${pool} (${model}.gpuIds). Set RUNPOD_API_KEY to read RunPod's live catalogue, or ` +
+        "add the price with its source to ops/cost/prices/runpod.ts.",
+    );
+  });
+  return { low: Math.min(...each), expected: each[0] ?? 0, worst: Math.max(...each) };
+}
+
+/**
+ * The line of the external LLMs. Empty when `vip.providers` is empty. `vip.dailyUsd` limits every case, because the paid
+ * model answers above it.
+ */
+export function llmLines({ vip }: PlainConfig, { chats }: Traffic): Line[] {
+  const [first, ...others] = vip.providers;
+  if (!first) return [];
+  const most = vip.dailyUsd * DAYS;
+  const each = [first, ...others].map((provider) => Math.min(most, chats.vip * chatUsd(provider, vip)));
+  return [
+    {
+      group: "External LLMs",
+      item: "chats of vip",
+      basis: `${Math.round(chats.vip)} chats, first ${first} ${vip[first]?.model ?? ""}, at most $${vip.dailyUsd} a day`,
+      usd: { low: Math.min(...each), expected: each[0] ?? 0, worst: most },
+    },
+  ];
+}
+
+/** Costs of one chat at the configured prices. */
+function chatUsd(provider: VipProvider, vip: PlainConfig["vip"]): number {
+  const prices = vip[provider]?.usdPerMillionTokens;
+  if (!prices)
+    throw new Error(`vip.${provider} is missing, but vip.providers lists ${provider}: set its model and its prices`);
+  const { promptTokens, cachedShare, replyTokens } = assumptions;
+  const prompt = promptTokens * ((1 - cachedShare) * prices.input + cachedShare * prices.cachedInput);
+  return (prompt + replyTokens * prices.output) / 1_000_000;
+}

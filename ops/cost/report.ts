@@ -1,0 +1,108 @@
+import Table from "cli-table3";
+import pc from "picocolors";
+import { type ByCase, cases, type Line, total } from "./estimate";
+import type { PriceSource } from "./prices/source";
+import type { SettingEffect } from "./settings";
+import { assumptions, DAYS } from "./traffic";
+
+/** Result of the command. Amounts are US dollars per month. */
+export interface CostReport {
+  stack: string;
+  chatsPerDay: number;
+  days: number;
+  totals: ByCase<number>;
+  lines: Line[];
+  /** Settings that move the expected and the worst total most. */
+  settings: Record<"expected" | "worst", SettingEffect[]>;
+  assumptions: typeof assumptions;
+  prices: PriceSource[];
+  notes: string[];
+}
+
+/** Creates a report. Amounts are rounded to cents. */
+export function createReport(report: Omit<CostReport, "days" | "totals" | "assumptions">): CostReport {
+  const lines = report.lines.map((line) => ({ ...line, usd: rounded(line.usd) }));
+  const effects = (list: SettingEffect[]) => list.map((effect) => ({ ...effect, usd: rounded(effect.usd) }));
+  const { expected, worst } = report.settings;
+  return {
+    ...report,
+    days: DAYS,
+    totals: rounded(total(lines)),
+    lines,
+    settings: { expected: effects(expected), worst: effects(worst) },
+    assumptions,
+  };
+}
+
+/** Text of a report for a terminal. */
+export function reportText({ stack, chatsPerDay, totals, lines, settings, prices, notes }: CostReport): string {
+  const parts = [
+    `Stack ${stack}: US dollars in a month of ${DAYS} days with ${chatsPerDay} chats per day`,
+    billTable(lines, totals),
+    "low       the same chats, with visits that share their workers",
+    "expected  visits one by one; idle workers wait for the customer",
+    "worst     every limit is used: all workers, relay.concurrency, throttle and vip.dailyUsd, all month",
+    "",
+    settingsTable(settings),
+    "",
+    ...notes.map((note) => pc.yellow(note)),
+    ...prices.map(({ of, date, source }) => pc.dim(`Prices of ${of}: ${date}, ${source}`)),
+    pc.dim(`${assumptionsText()} --json has all assumptions.`),
+    pc.dim("Not included: taxes, Stripe's fees, SES, free tiers, and new customers above the expected number."),
+  ];
+  return parts.join("\n");
+}
+
+function billTable(lines: Line[], totals: ByCase<number>): string {
+  const table = plainTable(["", "item", "counted", ...cases], ["left", "left", "left", "right", "right", "right"]);
+  for (const { group, item, basis, usd } of lines) {
+    table.push([group, item, pc.dim(basis), ...cases.map((of) => dollars(usd[of]))]);
+  }
+  table.push(["", pc.bold("total"), "", ...cases.map((of) => pc.bold(dollars(totals[of])))]);
+  return table.toString();
+}
+
+function settingsTable({ expected, worst }: CostReport["settings"]): string {
+  const table = plainTable(
+    ["moves most", "setting", "change", ...cases],
+    ["left", "left", "left", "right", "right", "right"],
+  );
+  for (const [of, effects] of Object.entries({ expected, worst })) {
+    for (const { path, from, to, usd } of effects) {
+      const change = `${JSON.stringify(from)} → ${JSON.stringify(to)}`;
+      table.push([of, path, change, ...cases.map((each) => signed(usd[each]))]);
+    }
+  }
+  return table.toString();
+}
+
+function plainTable(head: string[], colAligns: ("left" | "right")[]) {
+  return new Table({
+    head,
+    colAligns,
+    style: { head: [], border: [] },
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+  });
+}
+
+function assumptionsText(): string {
+  const { planShare, chatsPerVisit, secondsPerStart, secondsPerReply } = assumptions;
+  const shares = Object.entries(planShare).map(([plan, share]) => `${share * 100} % ${plan}`);
+  return (
+    `Assumed: ${shares.join(", ")}; ${chatsPerVisit} chats in a visit; a worker starts in ${secondsPerStart} s and replies ` +
+    `in ${secondsPerReply} s.`
+  );
+}
+
+function rounded({ low, expected, worst }: ByCase<number>): ByCase<number> {
+  const cents = (usd: number) => Math.round(usd * 100) / 100;
+  return { low: cents(low), expected: cents(expected), worst: cents(worst) };
+}
+
+function dollars(usd: number): string {
+  return usd.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+}
+
+function signed(usd: number): string {
+  return `${usd > 0 ? "+" : ""}${dollars(usd)}`;
+}

@@ -1,0 +1,156 @@
+import { describe, expect, it } from "vitest";
+import { alarmCodes } from "../../../functions/core/alarmCodes";
+import { billedMetrics } from "../../../functions/core/metrics";
+import { parsePlainConfig } from "../../../infra/configSchema";
+import type { ResourceState } from "../../../local/pulumi/engine";
+import { readStackConfig } from "../../../local/support/stackConfig";
+import { configKey } from "../../../names";
+import { type BillArgs, billOf } from "../../../ops/cost/bill";
+import { total } from "../../../ops/cost/estimate";
+import { runpodPrices } from "../../../ops/cost/prices/runpod";
+import { countResources, type ProgramFacts } from "../../../ops/cost/resources";
+import { settingsThatMatter } from "../../../ops/cost/settings";
+import { DAYS, SECONDS } from "../../../ops/cost/traffic";
+
+const program: ProgramFacts = {
+  functions: [
+    { name: "relay", memoryGb: 1, timeoutSeconds: 300, runs: undefined },
+    { name: "session", memoryGb: 0.5, timeoutSeconds: 10, runs: undefined },
+    { name: "poller", memoryGb: 0.5, timeoutSeconds: 50, runs: 43_200 },
+  ],
+  routes: { all: 7, ownLimits: 2 },
+  tables: 2,
+  backedUpTables: 1,
+  alarms: 50,
+  compositeAlarms: 1,
+  dashboards: 1,
+  logRetentionDays: 30,
+  logGroups: 4,
+  secrets: 2,
+  alarmEmails: 1,
+  repositories: { phi3: { mostImages: 10 }, mistral: { mostImages: 10 } },
+};
+
+const llm = (input: number) => ({
+  model: "model-1",
+  usdPerMillionTokens: { input, cachedInput: input, output: input },
+});
+
+/** A stack's file with overrides, and the program's facts above. */
+function args(stack: string, overrides: Record<string, unknown> = {}): BillArgs {
+  const { values } = readStackConfig(process.cwd(), stack, overrides);
+  const { config, problems } = parsePlainConfig((key) => values[configKey(key)]);
+  if (!config) throw new Error(problems?.join("\n"));
+  return { config: { ...config, stack }, program, gpuPrices: runpodPrices };
+}
+
+function line(of: BillArgs, item: string) {
+  const found = billOf(of).find((each) => each.item === item);
+  if (!found) throw new Error(`The bill has no line ${item}`);
+  return found.usd;
+}
+
+describe("A month's bill", () => {
+  it.each(["dev", "staging", "prod"])(
+    "of %s has no line whose expected case is outside of its low and worst case",
+    (stack) => {
+      const vip = { providers: ["anthropic", "openai"], dailyUsd: 20, anthropic: llm(2), openai: llm(1) };
+      for (const chats of [0, 1, 100, 100_000]) {
+        const lines = billOf(args(stack, { vip, "operations.expectedChatsPerDay": chats }));
+        for (const { item, usd } of lines) {
+          expect(usd.low, `${item} with ${chats} chats`).toBeLessThanOrEqual(usd.expected);
+          expect(usd.expected, `${item} with ${chats} chats`).toBeLessThanOrEqual(usd.worst);
+        }
+      }
+    },
+  );
+
+  it("has all workers at the dearest pool's price all month in the worst case", () => {
+    const { worst } = line(args("dev", { "phi3.workersMax": 3 }), "workers of phi3");
+    expect(worst).toBeCloseTo(3 * SECONDS * 0.00031, 2);
+  });
+
+  it("has workers that always run also without any chat", () => {
+    const quiet = args("staging", { "phi3.workersMin": 1, "operations.expectedChatsPerDay": 0 });
+    expect(line(quiet, "workers of phi3").low).toBeCloseTo(SECONDS * 0.00019, 2);
+  });
+
+  it("has one start every 48 hours for the keep-alive job without any chat", () => {
+    const { low, expected } = line(args("staging", { "operations.expectedChatsPerDay": 0 }), "workers of phi3");
+    expect([low, expected]).toEqual([expect.closeTo(15 * 120 * 0.00019, 5), expect.closeTo(15 * 120 * 0.00019, 5)]);
+  });
+
+  it("has a start for each chat when the idle timeout is shorter than the pause between two messages", () => {
+    const usual = line(args("dev"), "workers of phi3").expected;
+    expect(line(args("dev", { "phi3.idleTimeoutSeconds": 15 }), "workers of phi3").expected).toBeGreaterThan(usual);
+  });
+
+  it("limits the external LLMs to vip.dailyUsd in every case", () => {
+    const vip = { providers: ["anthropic"], dailyUsd: 3, anthropic: llm(1_000_000) };
+    const most = 3 * DAYS;
+    expect(line(args("dev", { vip }), "chats of vip")).toEqual({ low: most, expected: most, worst: most });
+  });
+
+  it("has the chats of vip at the paid model when there is no external LLM", () => {
+    const vip = { providers: ["anthropic"], anthropic: llm(1) };
+    const withLlm = line(args("dev", { vip }), "workers of mistral").expected;
+    expect(line(args("dev"), "workers of mistral").expected).toBeGreaterThan(withLlm);
+  });
+
+  it("counts the custom metrics of the setting, and those of all alarm codes in the worst case", () => {
+    const { expected, worst } = line(args("dev"), "CloudWatch metrics");
+    expect(expected).toBeCloseTo(billedMetrics("few") * 0.3, 5);
+    expect(worst).toBeCloseTo((billedMetrics("few") + Object.keys(alarmCodes).length) * 0.3, 5);
+    expect(line(args("prod"), "CloudWatch metrics").expected).toBeCloseTo(billedMetrics("all") * 0.3, 5);
+  });
+
+  it("has no ECR for images of another registry", () => {
+    const items = billOf({ ...args("dev"), program: { ...program, repositories: {} } }).map(({ item }) => item);
+    expect(items.filter((item) => item.includes("ECR"))).toEqual([]);
+  });
+
+  it("cannot be computed when a GPU pool has no price, and the error names the pool and the setting", () => {
+    expect(() => billOf(args("dev", { "phi3.gpuIds": ["ADA_32_PRO"] }))).toThrow(
+      /^No price is known for the GPU pool ADA_32_PRO \(phi3\.gpuIds\)\. Set RUNPOD_API_KEY .*prices\/runpod\.ts\.$/,
+    );
+  });
+});
+
+describe("The settings that move the bill most", () => {
+  it("are three for the expected and three for the worst case, the largest effect first", () => {
+    const { expected, worst } = settingsThatMatter(args("prod"));
+    for (const [of, effects] of [["expected", expected] as const, ["worst", worst] as const]) {
+      expect(effects).toHaveLength(3);
+      expect(new Set(effects.map(({ path }) => path)).size).toBe(3);
+      const sizes = effects.map(({ usd }) => Math.abs(usd[of]));
+      expect(sizes).toEqual(sizes.toSorted((one, other) => other - one));
+    }
+  });
+
+  it("have the effect that the same change of the file has", () => {
+    const stack = args("prod", { relay: { concurrency: 1 }, throttle: { ratePerSecond: 0.1 } });
+    const [first] = settingsThatMatter(stack).worst;
+    expect(first).toMatchObject({ path: "phi3.workersMax", from: 6, to: 12 });
+    const changed = args("prod", {
+      relay: { concurrency: 1 },
+      throttle: { ratePerSecond: 0.1 },
+      "phi3.workersMax": 12,
+    });
+    expect(first?.usd.worst).toBeCloseTo(total(billOf(changed)).worst - total(billOf(stack)).worst, 5);
+  });
+
+  it("do not include a value that the program refuses, such as workers that always run in a dev stack", () => {
+    const paths = (stack: string) => settingsThatMatter(args(stack)).expected.map(({ path }) => path);
+    expect(paths("prod")).toContain("phi3.workersMin");
+    expect(paths("dev").filter((path) => path.endsWith("workersMin"))).toEqual([]);
+  });
+});
+
+describe("Counting the resources of the program", () => {
+  it("fails for a type of AWS resource without a price, and names the file to change", () => {
+    const resource = { urn: "urn:pulumi:dev::p::aws:ec2/instance:Instance::big", type: "aws:ec2/instance:Instance" };
+    expect(() => countResources([resource as ResourceState])).toThrow(
+      /^No price is known for aws:ec2\/instance:Instance "big"\. Add the type to ops\/cost\/resources\.ts/,
+    );
+  });
+});
