@@ -9,12 +9,13 @@ import { startLocalCloud } from "../cloud/cloud";
 import { engineOptions } from "../cloud/program";
 import { preview, type StepEvent, up } from "../pulumi/engine";
 import { parseOverrides, readStackConfig, type StackConfig } from "../support/stackConfig";
-import { changeTable, creationTable, previewRows } from "./previewTable";
+import { changeTable, creationTable, markdownTable, previewRows } from "./previewTable";
 
 interface Options {
   stack: string;
   config: string[];
   all?: boolean;
+  markdown?: boolean;
   json?: boolean;
 }
 
@@ -30,8 +31,9 @@ const program = command(
     [],
   )
   .option("--all", "show every unchanged resource instead of one line per component")
+  .option("--markdown", "print the table as Markdown, for a pull request or a job summary")
   .addHelpText("after", "\nThe preview runs in a temporary local cloud. --json prints every step as one list.")
-  .action(async ({ stack, config, all, json }: Options) => {
+  .action(async ({ stack, config, all, markdown, json }: Options) => {
     const progress = new Progress(process.stderr);
     const overrides = parseOverrides(config);
     const steps = await previewChanges(stack, overrides, progress);
@@ -41,7 +43,9 @@ const program = command(
       return;
     }
     const rows = previewRows(steps, all ?? false);
-    console.log(Object.keys(overrides).length > 0 ? changeTable(rows) : creationTable(rows));
+    const isChange = Object.keys(overrides).length > 0;
+    if (markdown) console.log(`### ${stack}\n\n${markdownTable(rows, isChange)}\n`);
+    else console.log(isChange ? changeTable(rows) : creationTable(rows));
     const counts = Object.entries(Object.groupBy(steps, ({ op }) => op)).map(([op, group]) => `${group.length} ${op}`);
     console.log(`${steps.length} resources: ${counts.join(", ")}`);
   });
