@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
@@ -95,11 +95,8 @@ describe("The workflows", () => {
     expect(jobs.deploy?.if).toContain("github.ref == 'refs/heads/main'");
   });
 
-  it("preview every stack of dev and prod that has a file", () => {
-    const { strategy, steps = [] } = readWorkflow("preview").jobs.resources ?? {};
-    expect(strategy?.matrix.stack).toEqual(["dev", "prod"]);
-    expect(steps.at(-1)?.if).toBe("hashFiles(format('Pulumi.{0}.yaml', matrix.stack)) != ''");
-    expect(existsSync("Pulumi.dev.yaml")).toBe(true);
+  it("preview dev and prod", () => {
+    expect(readWorkflow("preview").jobs.resources?.strategy?.matrix.stack).toEqual(["dev", "prod"]);
   });
 
   it("offer the repository's models, and check the endpoint of the free plan's model", () => {
