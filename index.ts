@@ -8,6 +8,7 @@ import { Data } from "./infra/data";
 import { Identity } from "./infra/identity";
 import { Inference } from "./infra/inference";
 import { Operations } from "./infra/operations";
+import { limitRoles } from "./infra/permissionsBoundary";
 import { Registry } from "./infra/registry";
 import { Relay } from "./infra/relay";
 import { StripeWebhook } from "./infra/stripeWebhook";
@@ -15,6 +16,7 @@ import { Tickets } from "./infra/tickets";
 import { WorkerImage } from "./infra/workerImage";
 
 const config = loadConfig();
+limitRoles(config.permissionsBoundary);
 
 // Customers: Cognito signs them in, DynamoDB stores their rows.
 const identity = new Identity("identity", { config });

@@ -412,6 +412,11 @@ export const ConfigSchema = z.object({
   ...RunpodConfig.shape,
   billing: BillingConfig,
   operations: OperationsConfig,
+  permissionsBoundary: z
+    .string()
+    .regex(/^arn:aws[\w-]*:iam::\d{12}:policy\/\S+$/, "must be the ARN of an IAM policy")
+    .optional()
+    .describe("Permissions boundary of every IAM role: the output permissionsBoundary of ops/github. Default: none."),
   ...StripeConfig.shape,
   ...byModel(() => ModelConfig),
 });

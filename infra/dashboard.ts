@@ -119,7 +119,9 @@ function sections({ stack, operations }: DashboardArgs["config"], { apiId, funct
 /** Places the graphs in rows of three, below the title of their section. */
 function widgets(bySection: Record<string, Graph[]>, region: string): object[] {
   let y = 0;
-  return Object.entries(bySection).flatMap(([section, graphs]) => {
+  return Object.entries(bySection).flatMap(([section, all]) => {
+    // CloudWatch refuses a graph without a metric. With `operations.metrics: few`, some have none.
+    const graphs = all.filter(({ lines }) => lines.length > 0);
     const title = {
       type: "text",
       x: 0,

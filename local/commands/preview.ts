@@ -3,12 +3,13 @@ import { Progress } from "../../cli/progress";
 import { START_STACK } from "../../names";
 import { previewStack } from "../cloud/previewStack";
 import { parseOverrides } from "../support/stackConfig";
-import { changeTable, creationTable, previewRows } from "./previewTable";
+import { changeTable, creationTable, markdownTable, previewRows } from "./previewTable";
 
 interface Options {
   stack: string;
   config: string[];
   all?: boolean;
+  markdown?: boolean;
   json?: boolean;
 }
 
@@ -24,8 +25,9 @@ const program = command(
     [],
   )
   .option("--all", "show every unchanged resource instead of one line per component")
+  .option("--markdown", "print the table as Markdown, for a pull request or a job summary")
   .addHelpText("after", "\nThe preview runs in a temporary local cloud. --json prints every step as one list.")
-  .action(async ({ stack, config, all, json }: Options) => {
+  .action(async ({ stack, config, all, markdown, json }: Options) => {
     const progress = new Progress(process.stderr);
     const overrides = parseOverrides(config);
     const isChange = Object.keys(overrides).length > 0;
@@ -36,7 +38,8 @@ const program = command(
       return;
     }
     const rows = previewRows(steps, all ?? false);
-    console.log(isChange ? changeTable(rows) : creationTable(rows));
+    if (markdown) console.log(`### ${stack}\n\n${markdownTable(rows, isChange)}\n`);
+    else console.log(isChange ? changeTable(rows) : creationTable(rows));
     const counts = Object.entries(Object.groupBy(steps, ({ op }) => op)).map(([op, group]) => `${group.length} ${op}`);
     console.log(`${steps.length} resources: ${counts.join(", ")}`);
   });

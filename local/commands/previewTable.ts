@@ -44,29 +44,53 @@ export function previewRows(steps: StepEvent[], all: boolean): PreviewRow[] {
   return roots.map((step) => toNode(step, steps)).flatMap((node) => (all ? everyRow(node, 0) : foldedRows(node, 0)));
 }
 
+type Columns = Record<string, (row: PreviewRow) => string>;
+
+const changeColumns: Columns = { properties: ({ properties }) => properties };
+const creationColumns: Columns = { "name at AWS": ({ awsName }) => awsName, tags: ({ tags }) => tags };
+
 /** Table of the changes of an existing stack. */
 export function changeTable(rows: PreviewRow[]): string {
-  return table(rows, { properties: ({ properties }) => properties });
+  return table(rows, changeColumns);
 }
 
 /** Table of a new stack's resources, with their names and tags at AWS. */
 export function creationTable(rows: PreviewRow[]): string {
-  return table(rows, { "name at AWS": ({ awsName }) => awsName, tags: ({ tags }) => tags });
+  return table(rows, creationColumns);
 }
 
-function table(rows: PreviewRow[], columns: Record<string, (row: PreviewRow) => string>): string {
+/**
+ * The same tables in Markdown.
+ *
+ * @param isChange whether the stack exists and the rows are its changes
+ */
+export function markdownTable(rows: PreviewRow[], isChange: boolean): string {
+  const columns = isChange ? changeColumns : creationColumns;
+  const head = headOf(columns);
+  const lines = [head, head.map(() => "---"), ...rows.map((row) => cellsOf(row, columns, "\u00a0\u00a0"))];
+  return lines.map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`).join("\n");
+}
+
+function table(rows: PreviewRow[], columns: Columns): string {
   const table = new Table({
-    head: ["type", "name", "change", ...Object.keys(columns)],
+    head: headOf(columns),
     style: { head: [], border: [] },
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
   });
   for (const row of rows) {
-    const { depth, type, name, op, change } = row;
-    const cells = [`${"  ".repeat(depth)}${type}`, name, change, ...Object.values(columns).map((cell) => cell(row))];
-    const colour = colours[op ?? "same"];
-    table.push(cells.map((text) => colour(text)));
+    const colour = colours[row.op ?? "same"];
+    table.push(cellsOf(row, columns, "  ").map((text) => colour(text)));
   }
   return table.toString();
+}
+
+function headOf(columns: Columns): string[] {
+  return ["type", "name", "change", ...Object.keys(columns)];
+}
+
+function cellsOf(row: PreviewRow, columns: Columns, indent: string): string[] {
+  const { depth, type, name, change } = row;
+  return [`${indent.repeat(depth)}${type}`, name, change, ...Object.values(columns).map((cell) => cell(row))];
 }
 
 function toNode(step: StepEvent, steps: StepEvent[]): Node {

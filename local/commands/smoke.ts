@@ -1,9 +1,8 @@
 import Table from "cli-table3";
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { command, run } from "../../cli/command";
-import { type Api, ApiProblem, chat, type Session } from "../../client";
-import type { ErrorCode } from "../../contract/errors";
+import type { Api, Session } from "../../client";
 import { type Model, models } from "../../contract/plan";
 import { browserKeyOf } from "../../names";
 import type { LocalCloud } from "../cloud/cloud";
@@ -17,6 +16,8 @@ import { customerApi } from "../visitor/customer";
 import { inferenceOf } from "../visitor/modelSessions";
 import { expiredTicket, forgedTicket, validTicket, withTicket } from "../visitor/tickets";
 import { type BillingResult, walkBilling } from "./smokeBilling";
+import { refusal, talk } from "./smokeChat";
+import { type DeployedResult, walkDeployed } from "./smokeDeployed";
 import { printVip, walkVip } from "./smokeVip";
 
 /** Output of `npm run smoke -- --json`. Secrets are masked. */
@@ -44,13 +45,12 @@ export interface SmokeResult {
   worker: LocalCloud["runpod"]["workerKind"];
 }
 
-const greeting = "こんばんは";
-
 interface Options {
   json?: boolean;
   engine?: EngineName;
   plan?: "vip";
   direct?: boolean;
+  url?: string;
 }
 
 /** Configuration with a browser key for each model, so that sessions contain the models' endpoints. */
@@ -118,50 +118,6 @@ function walkBillingOf({ stripe }: LocalCloud, api: Api, session: Session, say: 
   return walkBilling(api, { userId: session.user_id }, stripe, say);
 }
 
-/** Number of replies of which at least one must arrive in several pieces. */
-const STREAM_ATTEMPTS = 3;
-
-interface Reply {
-  text: string;
-  pieces: number;
-  ttftMs: number;
-  totalMs: number;
-}
-
-/** Chats until a reply arrives in several pieces. A reply that is over before the first poll of its job is one piece. */
-async function talk(session: Session): Promise<Reply> {
-  for (let attempt = 1; attempt <= STREAM_ATTEMPTS; attempt++) {
-    const reply = await talkOnce(session);
-    if (reply.pieces > 1) return reply;
-  }
-  throw new Error(`${STREAM_ATTEMPTS} replies came in one piece each: they were not streamed`);
-}
-
-async function talkOnce(session: Session): Promise<Reply> {
-  const startedAt = performance.now();
-  const sinceStart = () => Math.round(performance.now() - startedAt);
-  let ttftMs: number | undefined;
-  let pieces = 0;
-  for await (const item of chat(session, { text: greeting })) {
-    if ("delta" in item) {
-      ttftMs ??= sinceStart();
-      pieces += 1;
-    }
-    if ("done" in item) return { text: item.text, pieces, ttftMs: ttftMs ?? sinceStart(), totalMs: sinceStart() };
-  }
-  throw new Error("The chat ended without a reply");
-}
-
-/** Sends a request that must be refused with the expected error code. */
-async function refusal(session: Session, expected: ErrorCode): Promise<string> {
-  const code = await talk(session).then(
-    () => "an answer",
-    (error: unknown) => (error instanceof ApiProblem ? error.code : String(error)),
-  );
-  if (code !== expected) throw new Error(`Expected a refusal with ${expected}, got ${code}`);
-  return code;
-}
-
 const program = command(
   "smoke",
   "Runs the whole flow without a browser: a first reply, a guest's reply, a paid plan and back to the free plan.",
@@ -169,6 +125,19 @@ const program = command(
   .addOption(engineOption())
   .addOption(new Option("--plan <plan>", "only the chats of the vip plan, with each external LLM").choices(["vip"]))
   .option("--direct", "send the chats to RunPod's endpoints directly instead of over the relay")
+  .addOption(
+    new Option("--url <url>", "only chat with the deployed stack of this API: the stack output apiUrl")
+      .argParser(httpUrl)
+      .conflicts(["engine", "plan", "direct"]),
+  )
+  .addHelpText(
+    "after",
+    `
+Environment:
+  ID_TOKEN  customer's ID token for --url; without it, only a guest chats
+
+--url waits up to 15 minutes for a worker to start.`,
+  )
   .action(async (options: Options) => {
     try {
       await smoke(options);
@@ -181,8 +150,14 @@ const program = command(
 
 void run(program);
 
-async function smoke({ json, engine, plan, direct }: Options): Promise<void> {
+async function smoke({ json, engine, plan, direct, url }: Options): Promise<void> {
   const say = json ? () => {} : (line: string) => console.log(pc.dim(`${line} …`));
+  if (url) {
+    const result = await walkDeployed(url, process.env.ID_TOKEN || undefined, say);
+    if (json) console.log(JSON.stringify(result));
+    else printDeployed(result);
+    return;
+  }
   const start = { engine, progress: say, config: direct ? directConfig() : {} };
   if (plan === "vip") {
     const result = await inTemporaryCloud(start, (cloud, outputs) => walkVip(cloud, outputs, say));
@@ -201,6 +176,12 @@ async function smoke({ json, engine, plan, direct }: Options): Promise<void> {
     const fix = "Set the Python worker up: npm run python -- setup";
     reportSkip(`the requests with bad tickets: the canned worker checks no ticket. ${fix}`);
   }
+}
+
+function httpUrl(value: string): string {
+  if (!/^https?:$/.test(URL.parse(value)?.protocol ?? ""))
+    throw new InvalidArgumentError("Allowed: an http or https URL.");
+  return value;
 }
 
 /** Adds the state of an engine on the CPU to the error of a failed chat, because a busy machine is a common cause. */
@@ -238,6 +219,19 @@ function print({ billing, ...result }: SmokeResult): void {
     ...Object.entries(billing?.steps ?? {}).map(([step, plan]) => [`billing: ${step}`, plan]),
     ...Object.entries(result.vllm ?? {}).map(([model, checks]) => [`vLLM with ${model}`, JSON.stringify(checks)]),
     ...Object.entries(result.refused ?? {}).map(([what, code]) => [`refused: ${what}`, code]),
+  );
+  console.log(table.toString());
+}
+
+function printDeployed({ url, chats, refused }: DeployedResult): void {
+  const table = new Table({ style: { head: [], border: [] } });
+  table.push(
+    ["API", url],
+    ...chats.map(({ who, plan, model, inference, text, ttftMs }) => [
+      `${who}: ${plan}, ${model}, ${inference}`,
+      `${text} (first text after ${ttftMs} ms)`,
+    ]),
+    ...Object.entries(refused).map(([what, code]) => [`refused: ${what}`, code]),
   );
   console.log(table.toString());
 }

@@ -10,6 +10,7 @@ import { cpuObstacle } from "./cpuObstacle";
 
 interface Options {
   cpu?: boolean;
+  push?: boolean;
   tag: string;
   repository: string;
   weights: Weights;
@@ -32,6 +33,9 @@ const program = command(
   .option("--tag <tag>", "tag of the images; their workers report it as the version", "dev")
   .option("--repository <name>", "name of the images, without the model's name", "snack-misaki")
   .addOption(
+    new Option("--push", "push each image to its registry, and print its name with the digest").conflicts("cpu"),
+  )
+  .addOption(
     new Option("--weights <where>", "include the weights in the image, or use RunPod's model cache")
       .choices(["baked", "cached"])
       .default("baked"),
@@ -39,7 +43,7 @@ const program = command(
   .addHelpText(
     "after",
     `
-The variable HF_TOKEN may contain a Hugging Face token for gated models. Push the images with docker or buildah.
+The variable HF_TOKEN may contain a Hugging Face token for gated models. --push needs docker or buildah to be signed in to the registry.
 When --cpu cannot run on this machine, the command prints SKIPPED with the reason and exits with status ${SKIPPED_STATUS}.`,
   )
   .action(async (selected: Model[], options: Options) => {

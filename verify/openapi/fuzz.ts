@@ -13,7 +13,7 @@ import { inTemporaryCloud } from "../../local/cloud/temporaryCloud";
 import { signedIn } from "../../local/visitor/customer";
 import { inferenceOf } from "../../local/visitor/modelSessions";
 import { createAnswerCheck, type SeenAnswer } from "./answers";
-import { runSchemathesis, type Schemathesis } from "./schemathesis";
+import { runSchemathesis } from "./schemathesis";
 import { watchAnswers } from "./watchAnswers";
 
 /** Result of the fuzzing. All numbers but `requests` and `accepted` must be 0. */
@@ -34,7 +34,7 @@ export interface FuzzReport {
 
 /** Options of `fuzz`. */
 export interface FuzzOptions {
-  python: Extract<Schemathesis, { python: string }>["python"];
+  python: string;
   /** Least number of requests. */
   requests: number;
   seed: number;

@@ -1,34 +1,15 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../cli/root";
-import { execute, findSystemPython, interpreterOf, pipInstall } from "../../local/support/pythonEnvironment";
-
-const VERSION = "4.32.5";
-const venv = join(root, ".build/schemathesis");
-const stamp = join(venv, `schemathesis-${VERSION}.stamp`);
-
-/** Schemathesis in its own Python environment, or the reason why this machine cannot have it. */
-export type Schemathesis = { python: string } | { missing: string };
+import { type PythonTool, setUpPythonTool } from "../pythonTool";
 
 /**
- * Creates the environment on the first call, and after a change of the version.
+ * Installs Schemathesis on the first call, and after a change of the version.
  *
  * @param progress called with a line as each step begins
  */
-export async function setUpSchemathesis(progress: (line: string) => void): Promise<Schemathesis> {
-  const python = interpreterOf(venv);
-  if (existsSync(stamp)) return { python };
-  const system = findSystemPython();
-  if (!system) return { missing: "no Python 3.11 to 3.14 on the PATH" };
-  progress(`creating ${venv} with schemathesis ${VERSION} (only the first time)`);
-  mkdirSync(join(root, ".build"), { recursive: true });
-  if ((await execute(system, ["-m", "venv", "--clear", venv])) !== 0)
-    return { missing: `${system} cannot create virtual environments (Debian: apt install python3-venv)` };
-  const error = await pipInstall(python, [`schemathesis==${VERSION}`]);
-  if (error) return { missing: error };
-  writeFileSync(stamp, "");
-  return { python };
+export function setUpSchemathesis(progress: (line: string) => void): Promise<PythonTool> {
+  return setUpPythonTool({ name: "schemathesis", version: "4.32.5" }, progress);
 }
 
 /** One run of Schemathesis against one server. */

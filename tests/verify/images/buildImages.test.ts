@@ -21,10 +21,10 @@ function installProgram(name: string, script: string): void {
   vi.stubEnv("PATH", `${dir}${delimiter}${process.env.PATH}`);
 }
 
-const build = () =>
+const build = (push = false) =>
   buildImages(
     ["mistral"],
-    { tag: "v7", repository: "host.test/bar", weights: "cached" },
+    { tag: "v7", repository: "host.test/bar", weights: "cached", push },
     () => undefined,
     new AbortController().signal,
   );
@@ -48,6 +48,33 @@ describe("buildImages", () => {
     installProgram("buildah", "exit 0");
     await build();
     expect(readFileSync(join(dir, "buildah.calls"), "utf8")).toContain("host.test/bar-mistral:v7");
+  });
+
+  const digest = `sha256:${"a".repeat(64)}`;
+
+  it("pushes with docker without attestations, and names the image by its digest", async () => {
+    const metadata = JSON.stringify({ "containerimage.digest": digest });
+    installProgram(
+      "docker",
+      `while [ $# -gt 0 ]; do [ "$1" = --metadata-file ] && echo '${metadata}' > "$2"; shift; done`,
+    );
+    expect(await build(true)).toEqual([`host.test/bar-mistral@${digest}`]);
+    const calls = readFileSync(join(dir, "docker.calls"), "utf8").trim().split("\n");
+    expect(calls).toEqual(expect.arrayContaining(["--push", "--provenance=false", "--sbom=false"]));
+  });
+
+  it("pushes with buildah, and names the image by its digest", async () => {
+    installProgram("docker", "exit 1");
+    installProgram("buildah", `[ "$1" != push ] || printf ${digest} > "$3"`);
+    expect(await build(true)).toEqual([`host.test/bar-mistral@${digest}`]);
+    expect(readFileSync(join(dir, "buildah.calls"), "utf8")).toMatch(
+      /push\n--digestfile\n.*\nhost.test\/bar-mistral:v7/,
+    );
+  });
+
+  it("throws an error when the builder reports no digest of the pushed image", async () => {
+    installProgram("docker", `while [ $# -gt 0 ]; do [ "$1" = --metadata-file ] && echo '{}' > "$2"; shift; done`);
+    await expect(build(true)).rejects.toThrow("The builder reported no digest of the pushed image");
   });
 
   it("throws an error when neither docker nor buildah runs, and when a build fails", async () => {

@@ -1,0 +1,44 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as z from "zod";
+import { parseConfig } from "../../dynamic/config";
+
+const stackName = z.string().regex(/^[\w-]{1,18}$/, "must be the name of a stack: at most 18 letters, digits, - and _");
+
+/** Configuration of the program, without secrets. */
+const GithubConfig = z.object({
+  /** `owner/name`, or `owner@id/name@id`, as in the `sub` of GitHub's tokens. */
+  repository: z
+    .string("must be owner/name, or owner@id/name@id")
+    .regex(/^[\w.-]+(@\d+)?\/[\w.-]+(@\d+)?$/, "must be owner/name, or owner@id/name@id"),
+  environments: z.array(stackName).min(1).default(["dev", "staging", "prod"]),
+  previews: z.array(stackName).default(["dev"]),
+  state: z.strictObject({
+    bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{2,62}$/, "must be the name of an S3 bucket"),
+    create: z.boolean().default(false),
+  }),
+  providerArn: z
+    .string()
+    .regex(/^arn:aws[\w-]*:iam::\d{12}:oidc-provider\//, "must be the ARN of an IAM OIDC provider")
+    .optional(),
+});
+
+/** Parsed configuration. */
+export type GithubConfig = z.infer<typeof GithubConfig>;
+
+/**
+ * Reads the stack's configuration.
+ *
+ * @throws pulumi.RunError that lists every bad value: the key, the allowed values and the value itself
+ */
+export function loadConfig(): GithubConfig {
+  const source = new pulumi.Config();
+  const { config, problems = [] } = parseConfig(GithubConfig, (key) => source.get(key));
+  const strangers = config?.previews.filter((name) => !config.environments.includes(name)) ?? [];
+  for (const name of strangers) problems.push(`previews: must be stacks of environments, got "${name}"`);
+  if (!config || problems.length > 0) {
+    throw new pulumi.RunError(
+      `The configuration is not valid:${problems.map((line) => `\n  ${source.name}:${line}`).join("")}`,
+    );
+  }
+  return config;
+}

@@ -1,0 +1,29 @@
+import type { ImageChange } from "./changeImage";
+import { runTool } from "./history";
+
+/** Longest subject of a commit. */
+const SUBJECT_LIMIT = 72;
+
+/**
+ * Commits the changed file on a new branch, pushes the branch and opens a pull request.
+ *
+ * @returns the URL of the pull request
+ * @throws Error with the message of git or gh
+ */
+export async function propose(verb: string, { stack, model, file, from, to }: ImageChange): Promise<string> {
+  const version = shortVersion(to);
+  const branch = `${verb.toLowerCase().replace(" ", "-")}/${stack}-${model}-${version}`;
+  const subject = `${verb} ${model} ${version} in ${stack}`.slice(0, SUBJECT_LIMIT);
+  const body = `From \`${from}\` to \`${to}\`.\n\nAfter the merge, run the workflow \`deploy\` for the stack ${stack}.`;
+  await runTool("git", ["switch", "--create", branch]);
+  await runTool("git", ["commit", "--message", subject, "--message", `From ${from} to ${to}.`, "--", file]);
+  await runTool("git", ["push", "origin", branch]);
+  const output = await runTool("gh", ["pr", "create", "--head", branch, "--title", subject, "--body", body]);
+  return output.split("\n").at(-1) ?? output;
+}
+
+/** The tag, or the first 12 digits of the digest. */
+function shortVersion(image: string): string {
+  const [, digest] = /@sha256:([0-9a-f]{12})/.exec(image) ?? [];
+  return digest ?? image.split(/[/:]/).at(-1) ?? image;
+}

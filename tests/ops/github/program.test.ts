@@ -1,0 +1,270 @@
+import { createRequire } from "node:module";
+import { resolve } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Statement } from "../../../ops/github/policies";
+
+interface Created {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+}
+
+/** Outputs of ops/github. */
+interface Outputs {
+  deployRoles: Record<string, string>;
+  previewRole: string;
+  backendUrl: string;
+  secretsProviders: Record<string, string>;
+  permissionsBoundary: string;
+}
+
+const account = "123456789012";
+const created: Created[] = [];
+const load = createRequire(resolve("package.json"));
+
+class Mocks implements pulumi.runtime.Mocks {
+  newResource({ type, name, inputs }: pulumi.runtime.MockResourceArgs) {
+    created.push({ type, name, inputs });
+    const [, service = "", kind = ""] = /^aws:(\w+)\/(\w+):/.exec(type) ?? [];
+    const arn = `arn:aws:${service}::${account}:${kind}/${inputs.name ?? inputs.bucket ?? name}`;
+    return { id: `${name}-id`, state: { ...inputs, arn: kind === "bucket" ? `arn:aws:s3:::${inputs.bucket}` : arn } };
+  }
+  call({ token }: pulumi.runtime.MockCallArgs) {
+    if (token === "aws:index/getPartition:getPartition") return { partition: "aws" };
+    if (token === "aws:index/getRegion:getRegion") return { region: "ap-northeast-1" };
+    if (token === "aws:index/getCallerIdentity:getCallerIdentity") return { accountId: account };
+    throw new Error(`Unexpected call of ${token}`);
+  }
+}
+
+const config = {
+  repository: "mama@1/snack@2",
+  environments: JSON.stringify(["dev", "prod"]),
+  previews: JSON.stringify(["dev"]),
+  state: JSON.stringify({ bucket: "snack-state", create: true }),
+};
+
+/** Runs the program's entry point, as Pulumi does. */
+function runProgram(values: Record<string, string>): Outputs {
+  const entry = resolve("ops/github/program.cjs");
+  for (const file of [entry, resolve(".build/github/index.cjs")]) delete load.cache[file];
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(Object.entries(values).map(([key, value]) => [`snack-misaki-github:${key}`, value])),
+  );
+  return load(entry) as Outputs;
+}
+
+/** Creates all resources of the program. Returns its outputs. */
+async function evaluate(values: Record<string, string>): Promise<Outputs> {
+  created.length = 0;
+  const outputs = await pulumi.runtime.runInPulumiStack(async () => runProgram(values));
+  await pulumi.runtime.disconnect();
+  return outputs as Outputs;
+}
+
+/** A resource of the last evaluation. */
+function resource(type: string, name: string): Record<string, unknown> {
+  const found = created.find((one) => one.type === type && one.name === name);
+  if (!found) throw new Error(`No ${type} ${name}`);
+  return found.inputs;
+}
+
+const statementsOf = (text: unknown) => (JSON.parse(text as string) as { Statement: Statement[] }).Statement;
+const policyOf = (name: string) => statementsOf(resource("aws:iam/rolePolicy:RolePolicy", name).policy);
+const roles = () => created.filter(({ type }) => type === "aws:iam/role:Role");
+
+let outputs: Outputs;
+beforeAll(async () => {
+  await pulumi.runtime.setMocks(new Mocks(), "snack-misaki-github", "account");
+  outputs = await evaluate(config);
+});
+
+/** The values of outputs. */
+const resolved = (value: Outputs) => new Promise((done) => pulumi.output(value).apply(done));
+
+it("ops/github puts out the values of the variables at GitHub and of the stacks", async () => {
+  expect(await resolved(outputs)).toEqual({
+    deployRoles: {
+      dev: `arn:aws:iam::${account}:role/snack-misaki-github-deploy-dev`,
+      prod: `arn:aws:iam::${account}:role/snack-misaki-github-deploy-prod`,
+    },
+    previewRole: `arn:aws:iam::${account}:role/snack-misaki-github-preview`,
+    backendUrl: "s3://snack-state?region=ap-northeast-1&awssdk=v2",
+    secretsProviders: {
+      dev: `awskms:///arn:aws:kms::${account}:key/dev`,
+      prod: `awskms:///arn:aws:kms::${account}:key/prod`,
+    },
+    permissionsBoundary: `arn:aws:iam::${account}:policy/snack-misaki-github-boundary`,
+  });
+});
+
+describe("The trust of ops/github", () => {
+  it.each([
+    ["deploy-dev", "repo:mama@1/snack@2:environment:dev"],
+    ["deploy-prod", "repo:mama@1/snack@2:environment:prod"],
+    ["preview", "repo:mama@1/snack@2:pull_request"],
+  ])("of the role %s is only for the subject %s and for AWS as the audience", (name, sub) => {
+    expect(statementsOf(resource("aws:iam/role:Role", name).assumeRolePolicy)).toEqual([
+      {
+        Effect: "Allow",
+        Action: "sts:AssumeRoleWithWebIdentity",
+        Principal: { Federated: `arn:aws:iam::${account}:openIdConnectProvider/github` },
+        Condition: {
+          StringEquals: {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": sub,
+          },
+        },
+      },
+    ]);
+  });
+
+  it("accepts tokens of GitHub for AWS only", () => {
+    expect(resource("aws:iam/openIdConnectProvider:OpenIdConnectProvider", "github")).toEqual({
+      url: "https://token.actions.githubusercontent.com",
+      clientIdLists: ["sts.amazonaws.com"],
+    });
+  });
+});
+
+describe("The boundary of ops/github", () => {
+  const boundaryArn = `arn:aws:iam::${account}:policy/snack-misaki-github-boundary`;
+  const boundary = () => statementsOf(resource("aws:iam/policy:Policy", "boundary").policy);
+  const denied = (sid: string) => boundary().find(({ Sid, Effect }) => Sid === sid && Effect === "Deny");
+
+  it("limits every role", () => {
+    expect(roles().map(({ name }) => name)).toEqual(["deploy-dev", "deploy-prod", "preview"]);
+    for (const { inputs } of roles()) expect(inputs.permissionsBoundary).toBe(boundaryArn);
+  });
+
+  it("denies IAM outside of the project's names", () => {
+    expect(denied("OnlyOurRoles")).toMatchObject({
+      Action: ["iam:*"],
+      NotResource: [`arn:aws:iam::${account}:role/snack-misaki-*`, `arn:aws:iam::${account}:role/aws-service-role/*`],
+    });
+  });
+
+  it("denies changes of the pipeline's own roles and of the boundary", () => {
+    expect(denied("NotThePipeline")).toMatchObject({
+      Action: expect.arrayContaining(["iam:*"]),
+      Resource: [
+        `arn:aws:iam::${account}:role/snack-misaki-github-*`,
+        `arn:aws:iam::${account}:policy/snack-misaki-github-*`,
+      ],
+    });
+    for (const { inputs } of roles()) expect(inputs.name).toMatch(/^snack-misaki-github-/);
+    expect(resource("aws:iam/policy:Policy", "boundary").name).toMatch(/^snack-misaki-github-/);
+  });
+
+  it("denies new roles and new permissions without the boundary, and its removal", () => {
+    expect(denied("NewRolesHaveTheBoundary")).toMatchObject({
+      Action: expect.arrayContaining(["iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"]),
+      Resource: ["*"],
+      Condition: { StringNotEquals: { "iam:PermissionsBoundary": boundaryArn } },
+    });
+    expect(denied("TheBoundaryStays")).toMatchObject({
+      Action: ["iam:DeleteRolePermissionsBoundary"],
+      Resource: ["*"],
+    });
+  });
+
+  it("allows only the services of the product, and fits into the size of a policy", () => {
+    const [allowed] = boundary().filter(({ Effect }) => Effect === "Allow");
+    expect(allowed?.Action).not.toContain("*");
+    expect(allowed?.Action).toEqual(expect.arrayContaining(["dynamodb:*", "lambda:*", "bedrock:*", "s3:*", "kms:*"]));
+    expect(allowed?.Action).not.toContain("ec2:*");
+    expect((resource("aws:iam/policy:Policy", "boundary").policy as string).length).toBeLessThan(6144);
+  });
+});
+
+describe("The policy of a deploy role", () => {
+  /** Actions for which AWS knows no resource, or whose resource has no name before its creation. */
+  const withoutResource =
+    /^(logs:(Describe|\w+QueryDefinition|\w+LogDelivery|ListLogDeliveries|PutResourcePolicy)|cognito-idp:(CreateUserPool|DescribeUserPoolDomain)$|ssm:DescribeParameters$|ecr:GetAuthorizationToken$)/;
+
+  it.each(["dev", "prod"])("of %s has * as a resource only where AWS has no other", (stack) => {
+    const everywhere = policyOf(`deploy-${stack}`).filter(({ Resource }) => Resource?.includes("*"));
+    for (const { Action } of everywhere) for (const action of Action) expect(action).toMatch(withoutResource);
+  });
+
+  it("names no resource of another environment, and fits into the size of a role's policies", () => {
+    const text = resource("aws:iam/rolePolicy:RolePolicy", "deploy-dev").policy as string;
+    expect(text).not.toContain("prod");
+    expect(text.length).toBeLessThan(10_240);
+  });
+
+  it("passes roles only to Lambda and the scheduler", () => {
+    const passing = policyOf("deploy-dev").filter(({ Action }) => Action.includes("iam:PassRole"));
+    expect(passing).toEqual([
+      {
+        Effect: "Allow",
+        Action: ["iam:PassRole"],
+        Resource: [`arn:aws:iam::${account}:role/snack-misaki-dev-*`],
+        Condition: { StringEquals: { "iam:PassedToService": ["lambda.amazonaws.com", "scheduler.amazonaws.com"] } },
+      },
+    ]);
+  });
+
+  it("writes only the state of its own stack, and decrypts only its own secrets", () => {
+    const state = policyOf("deploy-dev").filter(({ Action }) => Action.some((action) => /^(s3|kms):/.test(action)));
+    const writes = state
+      .filter(({ Action }) => Action.includes("s3:PutObject"))
+      .flatMap(({ Resource = [] }) => Resource);
+    for (const file of writes) expect(file).toMatch(/^arn:aws:s3:::snack-state\/\.pulumi\/.*snack-misaki\/dev[./]/);
+    const keys = state.filter(({ Action }) => Action.includes("kms:Decrypt")).flatMap(({ Resource = [] }) => Resource);
+    expect(keys).toEqual([`arn:aws:kms::${account}:key/dev`]);
+  });
+});
+
+describe("The preview's role", () => {
+  it("can only read, and only the state of the previewed stacks", () => {
+    const statements = policyOf("preview");
+    const actions = statements.flatMap(({ Action }) => Action);
+    expect(actions.filter((action) => !/^(s3:(GetObject|ListBucket)|kms:Decrypt)$/.test(action))).toEqual([]);
+    expect(JSON.stringify(statements)).not.toMatch(/prod|"\*"/);
+  });
+});
+
+describe("The state of ops/github", () => {
+  it("is a private, versioned, encrypted bucket that refuses requests without TLS", () => {
+    expect(resource("aws:s3/bucketVersioning:BucketVersioning", "state").versioningConfiguration).toEqual({
+      status: "Enabled",
+    });
+    expect(resource("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "state")).toMatchObject({
+      blockPublicAcls: true,
+      blockPublicPolicy: true,
+      ignorePublicAcls: true,
+      restrictPublicBuckets: true,
+    });
+    const type = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration";
+    expect(resource(type, "state").rules).toEqual([{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }]);
+    const [tls] = statementsOf(resource("aws:s3/bucketPolicy:BucketPolicy", "state").policy);
+    expect(tls).toMatchObject({
+      Effect: "Deny",
+      Resource: ["arn:aws:s3:::snack-state", "arn:aws:s3:::snack-state/*"],
+      Condition: { Bool: { "aws:SecureTransport": "false" } },
+    });
+  });
+
+  it("has a key per environment that rotates", () => {
+    for (const name of ["dev", "prod"])
+      expect(resource("aws:kms/key:Key", name)).toMatchObject({ enableKeyRotation: true, deletionWindowInDays: 30 });
+  });
+});
+
+describe("The configuration of ops/github", () => {
+  it("uses an existing bucket and an existing provider when it names them", async () => {
+    const providerArn = `arn:aws:iam::${account}:oidc-provider/token.actions.githubusercontent.com`;
+    await evaluate({ ...config, state: JSON.stringify({ bucket: "mine" }), providerArn });
+    expect(created.map(({ type }) => type).filter((type) => /s3|kms|openId/.test(type))).toEqual([]);
+    expect(JSON.stringify(policyOf("deploy-dev"))).toContain("arn:aws:s3:::mine/.pulumi/");
+  });
+
+  it.each([
+    ["repository", "snack", 'repository: must be owner/name, or owner@id/name@id, got "snack"'],
+    ["previews", '["staging"]', 'previews: must be stacks of environments, got "staging"'],
+  ])("with a bad %s fails with the allowed values", (key, value, message) => {
+    expect(() => runProgram({ ...config, [key]: value })).toThrow(message);
+  });
+});
